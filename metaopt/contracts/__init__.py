@@ -1,0 +1,44 @@
+"""What plugins implement and exchange."""
+
+from metaopt.contracts.controller import Cadence, Controller, ControllerState, Rate
+from metaopt.contracts.corpus import Corpus
+from metaopt.contracts.curve import Curve
+from metaopt.contracts.per_tensor import PerTensorRule, per_tensor
+from metaopt.contracts.rule import Granularity, Hparams, Rule, State, Tensors, Theta, empty_state
+from metaopt.contracts.step_info import SIGNALS, StepInfo
+from metaopt.contracts.stopper import Decision, Mode, Observation, Stopper
+from metaopt.contracts.task import AnyTask, BlackBoxTask, Split, Splits, Task
+from metaopt.contracts.threshold import CurveBatch, Fires, ThresholdStopper, first_stop
+
+__all__ = [
+    "SIGNALS",
+    "AnyTask",
+    "BlackBoxTask",
+    "Cadence",
+    "Controller",
+    "ControllerState",
+    "Corpus",
+    "Curve",
+    "CurveBatch",
+    "Decision",
+    "Fires",
+    "Granularity",
+    "Hparams",
+    "Mode",
+    "Observation",
+    "PerTensorRule",
+    "Rate",
+    "Rule",
+    "Split",
+    "Splits",
+    "State",
+    "StepInfo",
+    "Stopper",
+    "Task",
+    "Tensors",
+    "Theta",
+    "ThresholdStopper",
+    "empty_state",
+    "first_stop",
+    "per_tensor",
+]

@@ -1,0 +1,61 @@
+"""A corpus: named tasks with families and a fingerprint."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from metaopt.contracts.task import AnyTask
+from metaopt.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """Tasks that one recipe shall serve.
+
+    Attributes:
+        name: how reports call it.
+        tasks: at least one, with distinct names.
+    """
+
+    name: str
+    tasks: tuple[AnyTask, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tasks", tuple(self.tasks))
+        if not self.tasks:
+            raise InputError(f"Corpus {self.name!r} has no tasks; give it at least one.")
+        names = [task.name for task in self.tasks]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise InputError(f"Corpus {self.name!r} has tasks of the same name: {repeated}; rename them.")
+
+    def __iter__(self) -> Iterator[AnyTask]:
+        return iter(self.tasks)
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+    def __getitem__(self, name: str) -> AnyTask:
+        for task in self.tasks:
+            if task.name == name:
+                return task
+        raise InputError(f"Corpus {self.name!r} has no task {name!r}; it has {[task.name for task in self.tasks]}.")
+
+    @property
+    def families(self) -> dict[str, tuple[AnyTask, ...]]:
+        """Tasks by family, in order of first appearance."""
+        found: dict[str, list[AnyTask]] = {}
+        for task in self.tasks:
+            found.setdefault(task.family, []).append(task)
+        return {family: tuple(tasks) for family, tasks in found.items()}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (16 hex digits) of the tasks' fingerprints, in any order."""
+        parts = sorted(f"{task.name}:{task.fingerprint}" for task in self.tasks)
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    def subset(self, tasks: Sequence[AnyTask], name: str | None = None) -> "Corpus":
+        """A corpus of some of the tasks."""
+        return Corpus(name or self.name, tuple(tasks))

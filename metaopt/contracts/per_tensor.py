@@ -1,0 +1,103 @@
+"""Turns functions of one tensor into a rule over all of them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias, final
+
+from torch import Tensor
+
+from metaopt.contracts.rule import Granularity, Hparams, Rule, State, Tensors, Theta
+from metaopt.contracts.step_info import StepInfo
+
+TensorState: TypeAlias = dict[str, Tensor]
+TensorHparams: TypeAlias = Mapping[str, Tensor]
+InitOne: TypeAlias = Callable[[Tensor, TensorHparams, Theta, Tensor | None], TensorState]
+UpdateOne: TypeAlias = Callable[
+    [Tensor, TensorState, Tensor, TensorHparams, Theta, StepInfo], tuple[Tensor, TensorState]
+]
+IdleOne: TypeAlias = Callable[[TensorState, Tensor, TensorHparams, StepInfo], TensorState]
+EvaluateOne: TypeAlias = Callable[[Tensor, TensorState, TensorHparams], Tensor]
+
+
+def per_tensor(
+    init: InitOne,
+    update: UpdateOne,
+    *,
+    idle: IdleOne | None = None,
+    evaluation: EvaluateOne | None = None,
+    granularity: Granularity = "coordinate",
+) -> Rule:
+    """Make a rule from functions that see one tensor at a time.
+
+    Args:
+        init: `(param, hparams, theta, horizon) -> state`, a dict of tensors; it may be empty.
+        update: `(grad, state, param, hparams, theta, info) -> (update, new_state)`; the update is added.
+        idle: `(state, param, hparams, info) -> new_state`, for a step in which the tensor has no gradient;
+            by default its state stays as it is.
+        evaluation: `(param, state, hparams) -> param`, for rules that average their iterates.
+        granularity: `"coordinate"` (each number by itself) or `"tensor"` (norms or shapes matter).
+
+    Returns:
+        A rule. Updates come back in the parameter's dtype, state in the dtype that `init` gave it.
+
+    Example:
+        >>> import torch, metaopt
+        >>> rule = metaopt.per_tensor(
+        ...     init=lambda param, hparams, theta, horizon: {},
+        ...     update=lambda grad, state, param, hparams, theta, info: (-hparams["lr"] * grad, state),
+        ... )
+        >>> w = {"w": torch.ones(2)}
+        >>> state = rule.init(w, {"w": {"lr": torch.tensor(0.5)}}, {}, None)
+        >>> info = metaopt.StepInfo(step=torch.tensor(0))
+        >>> rule.update(w, state, w, {"w": {"lr": torch.tensor(0.5)}}, {}, info)[0]
+        {'w': tensor([-0.5000, -0.5000])}
+    """
+    return PerTensorRule(init, update, idle, evaluation, granularity)
+
+
+@final
+@dataclass(frozen=True)
+class PerTensorRule(Rule):
+    """The rule that `per_tensor` makes."""
+
+    init_one: InitOne
+    update_one: UpdateOne
+    idle_one: IdleOne | None
+    evaluate_one: EvaluateOne | None
+    granularity: Granularity
+
+    def init(self, params: Mapping[str, Tensor], hparams: Hparams, theta: Theta, horizon: Tensor | None) -> State:
+        """Apply the tensor's `init` to each."""
+        tensors = {name: self.init_one(param, hparams[name], theta, horizon) for name, param in params.items()}
+        return {"tensors": tensors, "shared": {}}
+
+    def update(
+        self,
+        grads: Mapping[str, Tensor],
+        state: State,
+        params: Mapping[str, Tensor],
+        hparams: Hparams,
+        theta: Theta,
+        info: StepInfo,
+    ) -> tuple[Tensors, State]:
+        """Apply the tensor's `update` to each that has a gradient, `idle` to the others."""
+        updates: Tensors = {}
+        tensors: dict[str, TensorState] = {}
+        for name, old in state["tensors"].items():
+            if name in grads:
+                update, new = self.update_one(grads[name], old, params[name], hparams[name], theta, info)
+                updates[name] = update.to(params[name].dtype)
+            else:
+                new = old if self.idle_one is None else self.idle_one(old, params[name], hparams[name], info)
+            tensors[name] = {key: value.to(old[key].dtype) for key, value in new.items()}
+        return updates, {"tensors": tensors, "shared": state["shared"]}
+
+    def evaluation_params(self, params: Mapping[str, Tensor], state: State, hparams: Hparams) -> Tensors:
+        """Apply the tensor's `evaluation` to each, where the rule has one."""
+        if self.evaluate_one is None:
+            return dict(params)
+        tensors = state["tensors"]
+        return {
+            name: self.evaluate_one(param, tensors[name], hparams[name]).to(param.dtype) if name in tensors else param
+            for name, param in params.items()
+        }

@@ -1,0 +1,89 @@
+"""The contract of an optimizer: one pure function over named tensors, written once."""
+
+from collections.abc import Mapping
+from typing import Literal, Protocol, TypeAlias, TypedDict, runtime_checkable
+
+from torch import Tensor
+
+from metaopt.contracts.step_info import StepInfo
+
+Granularity: TypeAlias = Literal["coordinate", "tensor", "tree"]
+Tensors: TypeAlias = dict[str, Tensor]
+Theta: TypeAlias = Mapping[str, Tensor]
+Hparams: TypeAlias = Mapping[str, Mapping[str, Tensor]]
+
+
+class State(TypedDict):
+    """What a rule remembers between steps: plain dicts of tensors, so that every torch loader takes it.
+
+    Keys:
+        tensors: for each parameter's name, its own state by key.
+        shared: state common to all parameters by key.
+    """
+
+    tensors: dict[str, dict[str, Tensor]]
+    shared: dict[str, Tensor]
+
+
+@runtime_checkable
+class Rule(Protocol):
+    """An optimizer as pure functions: no in-place writes, no `.item()`, no `if` on a tensor's value.
+
+    Subclass it to inherit `start` and `evaluation_params`; most rules act on one tensor at a time and are
+    made with `metaopt.per_tensor` instead.
+
+    Attributes:
+        granularity: `"coordinate"` if each number's update depends on that number's own history alone (the
+            engine may then lay tensors end to end), `"tensor"` if on its tensor's, `"tree"` if on all.
+    """
+
+    granularity: Granularity
+
+    def init(self, params: Mapping[str, Tensor], hparams: Hparams, theta: Theta, horizon: Tensor | None) -> State:
+        """State before the first step, for all parameters or a subset (`add_param_group`).
+
+        Args:
+            params: parameters by name, any shapes.
+            hparams: for each name, 0-d tensors by hyperparameter.
+            theta: learned weights by name; empty for hand-designed rules.
+            horizon: planned number of steps, 0-d, or None where the host does not know it.
+        """
+        ...
+
+    def update(
+        self,
+        grads: Mapping[str, Tensor],
+        state: State,
+        params: Mapping[str, Tensor],
+        hparams: Hparams,
+        theta: Theta,
+        info: StepInfo,
+    ) -> tuple[Tensors, State]:
+        """One step.
+
+        Args:
+            grads: gradients by name; names may be missing (no gradient this step).
+            state: as returned by `init` or the last `update`.
+            params: current parameters by name.
+            hparams: for each name, 0-d tensors by hyperparameter.
+            theta: learned weights by name.
+            info: step count, horizon, loss and the signals that the plugin requires.
+
+        Returns:
+            What to *add* to each parameter that has a gradient, and the new state with unchanged keys,
+            shapes and dtypes.
+        """
+        ...
+
+    def start(self, params: Mapping[str, Tensor], theta: Theta) -> Tensors:
+        """Learned initialisation; `params` themselves unless the rule learned one."""
+        return dict(params)
+
+    def evaluation_params(self, params: Mapping[str, Tensor], state: State, hparams: Hparams) -> Tensors:
+        """Parameters to evaluate with; `params` themselves unless the rule averages its iterates."""
+        return dict(params)
+
+
+def empty_state() -> State:
+    """A state that holds nothing."""
+    return {"tensors": {}, "shared": {}}

@@ -1,0 +1,178 @@
+"""A task: what is trained, on what, how it is judged, and for how long."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from metaopt.contracts.stopper import Mode
+from metaopt.errors import InputError
+
+LossFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Examples side by side.
+
+    Attributes:
+        inputs: shape (n, ...).
+        targets: shape (n, ...).
+    """
+
+    inputs: Tensor
+    targets: Tensor
+
+    def __post_init__(self) -> None:
+        if len(self.inputs) != len(self.targets):
+            raise InputError(f"A split has {len(self.inputs)} inputs but {len(self.targets)} targets.")
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """Data of a task. Tuning, stopping and the choice of a checkpoint see `validation`; reports see `test` alone."""
+
+    train: Split
+    validation: Split
+    test: Split
+
+    def __post_init__(self) -> None:
+        for name in ("train", "validation", "test"):
+            if len(getattr(self, name)) == 0:
+                raise InputError(f"The {name} split is empty; a task needs examples in all three.")
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A supervised training task.
+
+    Attributes:
+        name: unique within a corpus.
+        family: tasks of one family resemble each other.
+        model: makes a fresh `nn.Module` from torch's random generator, which the engine seeds.
+        data: the splits, or a function that makes them when they are first needed.
+        loss: `(output, targets) -> 0-d tensor`, the mean over a batch; differentiable.
+        metric: the same signature; what validations and reports measure. The loss if left out.
+        mode: `"min"` if the metric is better when lower, `"max"` if when higher.
+        batch_size: examples a training step.
+        num_steps: training steps of a run (its horizon).
+        num_validations: validations of a run, spread evenly; the last one follows the last step.
+    """
+
+    name: str
+    family: str
+    model: Callable[[], nn.Module]
+    data: Splits | Callable[[], Splits]
+    loss: LossFunction
+    metric: LossFunction | None = None
+    mode: Mode = "min"
+    batch_size: int = 64
+    num_steps: int = 300
+    num_validations: int = 20
+
+    def __post_init__(self) -> None:
+        _check_identity(self.name, self.family, self.mode)
+        for field in ("batch_size", "num_steps", "num_validations"):
+            value = getattr(self, field)
+            if not isinstance(value, int) or value < 1:
+                raise InputError(f"Task {self.name!r}: {field} must be a positive whole number, got {value!r}.")
+
+    @cached_property
+    def splits(self) -> Splits:
+        """The data, made once."""
+        return self.data if isinstance(self.data, Splits) else self.data()
+
+    @property
+    def sign(self) -> float:
+        """+1 if the metric is better when lower, else -1."""
+        return 1.0 if self.mode == "min" else -1.0
+
+    def measure(self, output: Tensor, targets: Tensor) -> Tensor:
+        """The metric times its sign, so that lower is better."""
+        return self.sign * (self.metric or self.loss)(output, targets)
+
+    @property
+    def validation_steps(self) -> tuple[int, ...]:
+        """Steps completed at each validation: evenly spread, ending at `num_steps`."""
+        count = min(self.num_validations, self.num_steps)
+        return tuple(sorted({round(self.num_steps * (index + 1) / count) for index in range(count)}))
+
+    def build(self, seed: int) -> nn.Module:
+        """A fresh model whose weights depend on `seed` alone; the global generator is left as it was."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return self.model()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (16 hex digits) of data, model and budget: two equal fingerprints mean the same task."""
+        digest = hashlib.sha256()
+        shapes = [(name, tuple(value.shape)) for name, value in self.build(0).state_dict().items()]
+        budget = (self.name, self.family, self.mode, self.batch_size, self.num_steps, self.num_validations)
+        digest.update(repr((budget, shapes, _name_of(self.loss), _name_of(self.metric))).encode())
+        for tensor in _tensors(self.splits):
+            digest.update(repr((tuple(tensor.shape), str(tensor.dtype))).encode())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True, eq=False)
+class BlackBoxTask:
+    """A training job seen from outside: how a Lightning or transformers job is tuned.
+
+    Attributes:
+        name: unique within a corpus.
+        family: tasks of one family resemble each other.
+        train: `(recipe, seed) -> iterator of (step, value)`: trains with the recipe and yields its validations. It may
+            yield `(step, value, test_value)` to have test values reported.
+        mode: `"min"` if the value is better when lower, `"max"` if when higher.
+        num_steps: planned number of steps, or None to take the last step yielded.
+        version: change it when `train` changes; it is all that the fingerprint can see besides the names.
+    """
+
+    name: str
+    family: str
+    train: Callable[[Any, int], Iterator[tuple[float, ...]]]
+    mode: Mode = "min"
+    num_steps: int | None = None
+    version: str = "1"
+
+    def __post_init__(self) -> None:
+        _check_identity(self.name, self.family, self.mode)
+
+    @property
+    def sign(self) -> float:
+        """+1 if the value is better when lower, else -1."""
+        return 1.0 if self.mode == "min" else -1.0
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (16 hex digits) of the names, the budget and the version."""
+        identity = (self.name, self.family, self.mode, self.num_steps, self.version, _name_of(self.train))
+        return hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
+
+
+AnyTask: TypeAlias = Task | BlackBoxTask
+
+
+def _check_identity(name: str, family: str, mode: str) -> None:
+    if not name or not family:
+        raise InputError(f"A task needs a name and a family, got name={name!r}, family={family!r}.")
+    if mode not in ("min", "max"):
+        raise InputError(f"Task {name!r}: mode must be 'min' or 'max', got {mode!r}.")
+
+
+def _tensors(splits: Splits) -> list[Tensor]:
+    parts = (splits.train, splits.validation, splits.test)
+    return [tensor for part in parts for tensor in (part.inputs, part.targets)]
+
+
+def _name_of(function: Any) -> str:
+    return str(getattr(function, "__qualname__", type(function).__qualname__)) if function is not None else ""

@@ -1,0 +1,178 @@
+"""Threshold stoppers: a policy written once over arrays of curves, from which `observe` follows."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaopt.contracts.curve import Array, Curve
+from metaopt.contracts.stopper import Decision, Mode, Observation
+from metaopt.errors import InputError
+
+StopperHparams: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class CurveBatch:
+    """Recorded curves side by side, oriented so that lower is better.
+
+    Attributes:
+        values: shape (n, T); NaN where a validation failed and after a curve's end.
+        steps: steps completed, shape (n, T); after a curve's end its last step.
+        horizon: planned number of steps, shape (n, 1); infinite where unknown.
+        sign: +1 if the user's metric is better when lower, -1 if when higher: `user = sign * values`.
+        signals: further series by name, shape (n, T).
+    """
+
+    values: Array
+    steps: Array
+    horizon: Array
+    sign: float = 1.0
+    signals: Mapping[str, Array] = field(default_factory=dict)
+
+    @classmethod
+    def from_curves(cls, curves: Sequence[Curve], sign: float = 1.0) -> "CurveBatch":
+        """Pad curves to the longest; only signals that all of them have are kept."""
+        length = max((len(curve.steps) for curve in curves), default=0)
+        names = set.intersection(*(set(curve.signals) for curve in curves)) if curves else set()
+        return cls(
+            values=np.stack([_pad(curve.values, length, math.nan) for curve in curves]),
+            steps=np.stack([_pad(curve.steps, length, curve.steps[-1] if len(curve.steps) else 0) for curve in curves]),
+            horizon=np.asarray([[float(curve.horizon)] for curve in curves]),
+            sign=sign,
+            signals={
+                name: np.stack([_pad(curve.signals[name], length, math.nan) for curve in curves])
+                for name in sorted(names)
+            },
+        )
+
+
+#: `(batch, hparams) -> bool`, shape (..., n, T): whether the policy would say stop at each validation, knowing only
+#: that one and those before it. Hyperparameters may be numbers or arrays of shape (policies, 1, 1).
+Fires: TypeAlias = Callable[[CurveBatch, StopperHparams], NDArray[np.bool_]]
+
+
+def first_stop(fires: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Index of the first True along the last axis, or its length where there is none."""
+    index = np.argmax(fires, axis=-1)
+    return np.where(fires.any(axis=-1), index, fires.shape[-1]).astype(np.int64)
+
+
+@final
+class ThresholdStopper:
+    """The stateful form of a pure threshold policy.
+
+    Args:
+        name: the policy's name, for reasons and for checking states.
+        fires: the policy (see `Fires`).
+        hparams: its hyperparameters.
+        mode: `"min"` if the metric is better when lower, `"max"` if when higher.
+        requires: signals that every observation must carry.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        fires: Fires,
+        hparams: StopperHparams,
+        mode: Mode = "min",
+        requires: frozenset[str] = frozenset(),
+    ) -> None:
+        if mode not in ("min", "max"):
+            raise InputError(f"mode must be 'min' or 'max', got {mode!r}.")
+        self.name = name
+        self.hparams = dict(hparams)
+        self.mode = mode
+        self.requires = requires
+        self._fires = fires
+        self._sign = 1.0 if mode == "min" else -1.0
+        self._steps: list[int] = []
+        self._values: list[float] = []
+        self._signals: dict[str, list[float]] = {key: [] for key in sorted(requires)}
+        self._reason = ""
+
+    def observe(self, observation: Observation) -> Decision:
+        """Append to the history and ask the pure policy about its last entry."""
+        self._append(observation)
+        if not self._reason and self._fires_now(observation.horizon):
+            self._reason = self._explain(observation.step)
+        best = self._best()
+        return Decision(
+            stop=bool(self._reason),
+            reason=self._reason,
+            best_step=None if best is None else self._steps[best],
+            best_value=None if best is None else self._values[best],
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """The history, in plain JSON."""
+        return {
+            "name": self.name,
+            "mode": self.mode,
+            "steps": list(self._steps),
+            "values": [_plain(value) for value in self._values],
+            "signals": {key: [_plain(value) for value in series] for key, series in self._signals.items()},
+            "reason": self._reason,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state_dict()`.
+
+        Raises:
+            InputError: the state belongs to another policy or mode, or is not a stopper's state.
+        """
+        for key, mine in (("name", self.name), ("mode", self.mode)):
+            if state.get(key) != mine:
+                raise InputError(
+                    f"This stopper's {key} is {mine!r}, the state's is {state.get(key)!r}; create the same stopper first."
+                )
+        self._steps = [int(step) for step in state["steps"]]
+        self._values = [_number(value) for value in state["values"]]
+        self._signals = {key: [_number(value) for value in series] for key, series in state["signals"].items()}
+        self._reason = str(state["reason"])
+
+    def _append(self, observation: Observation) -> None:
+        self._steps.append(int(observation.step))
+        self._values.append(_number(observation.value))
+        for key, series in self._signals.items():
+            series.append(_number(observation.signals.get(key)))
+
+    def _fires_now(self, horizon: int | None) -> bool:
+        batch = CurveBatch(
+            values=self._sign * np.asarray([self._values], dtype=np.float64),
+            steps=np.asarray([self._steps], dtype=np.float64),
+            horizon=np.asarray([[math.inf if horizon is None else float(horizon)]]),
+            sign=self._sign,
+            signals={key: np.asarray([series], dtype=np.float64) for key, series in self._signals.items()},
+        )
+        return bool(self._fires(batch, self.hparams)[..., -1].reshape(-1)[0])
+
+    def _best(self) -> int | None:
+        finite = [index for index, value in enumerate(self._values) if math.isfinite(value)]
+        return min(finite, key=lambda index: self._sign * self._values[index], default=None)
+
+    def _explain(self, step: int) -> str:
+        settings = ", ".join(f"{key}={value}" for key, value in sorted(self.hparams.items()))
+        best = self._best()
+        seen = "no finite value was seen" if best is None else f"best {self._values[best]:.6g} at step {self._steps[best]}"
+        return f"{self.name}({settings}) fired at step {step}: {seen}."
+
+
+def _pad(series: Array, length: int, fill: float) -> Array:
+    return np.concatenate([series, np.full(length - len(series), fill)])
+
+
+def _number(value: Any) -> float:
+    """`value` as a float; what is no number counts as NaN, since a stopper never raises."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def _plain(value: float) -> float | str:
+    # JSON has no NaN or infinity; float() reads these strings back.
+    return value if math.isfinite(value) else repr(value)

@@ -1,0 +1,25 @@
+"""Errors that metaopt raises: one sentence each, saying what is wrong, the value, and what to do."""
+
+
+class MetaOptError(Exception):
+    """Base of every error raised on purpose; `exit_code` is what the command line returns for it."""
+
+    exit_code = 1
+
+
+class InputError(MetaOptError, ValueError):
+    """Something the user gave is wrong: a name, a number, a file, a field."""
+
+    exit_code = 2
+
+
+class PluginError(InputError):
+    """A plugin is unknown, broken, duplicated, or used where it cannot work."""
+
+
+class RecipeError(InputError):
+    """A recipe is corrupt, newer than this metaopt, or does not fit the model."""
+
+
+class StorageError(InputError):
+    """A ledger cannot be reached, belongs to something else, or cannot be written."""

@@ -1,0 +1,17 @@
+"""The pluggy hooks: one, and typed specs do the rest."""
+
+from collections.abc import Sequence
+
+import pluggy
+
+from metaopt.specs import PluginSpec
+
+PROJECT = "metaopt"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def metaopt_plugins() -> Sequence[PluginSpec]:  # type: ignore[empty-body]
+    """Return the specs that this module offers, of any kinds."""

@@ -1,0 +1,279 @@
+"""Discovery of plugins: each loaded in its own `try`, each with its provenance, faults kept apart."""
+
+import difflib
+import importlib.metadata
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+import pluggy
+
+from metaopt import hookspecs
+from metaopt.errors import PluginError
+from metaopt.specs import PluginSpec
+
+GROUP = "metaopt"
+RESTRICTION = "METAOPT_PLUGINS"
+
+SpecType = TypeVar("SpecType", bound=PluginSpec)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a plugin came from.
+
+    Attributes:
+        distribution: the installed distribution, `"(file)"` for `--plugin`, `"(session)"` for `metaopt.register`.
+        version: the distribution's version, or empty.
+        entry_point: the entry point's name and value, the file's path, or empty.
+    """
+
+    distribution: str
+    version: str = ""
+    entry_point: str = ""
+
+    def __str__(self) -> str:
+        detail = f" ({self.entry_point})" if self.entry_point else ""
+        return f"{self.distribution} {self.version}".strip() + detail
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A plugin that works: its spec and where it came from."""
+
+    spec: PluginSpec
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A plugin that does not: where it came from and why."""
+
+    source: Source
+    cause: str
+
+
+class Registry:
+    """All plugins of a process.
+
+    Args:
+        strict: raise the first fault instead of keeping it.
+        restriction: names of entry points or distributions to load; None for all. Built-ins count like any other.
+    """
+
+    def __init__(self, *, strict: bool = False, restriction: Sequence[str] | None = None) -> None:
+        self.strict = strict
+        self.restriction = restriction
+        self.faults: list[Fault] = []
+        self._entries: dict[tuple[str, str], list[Entry]] = {}
+        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self._manager.add_hookspecs(hookspecs)
+
+    @classmethod
+    def discover(cls, *, strict: bool = False, restriction: Sequence[str] | None = None) -> "Registry":
+        """A registry of everything installed; `restriction` defaults to the environment's `METAOPT_PLUGINS`."""
+        if restriction is None and RESTRICTION in os.environ:
+            restriction = [part.strip() for part in os.environ[RESTRICTION].split(",") if part.strip()]
+        registry = cls(strict=strict, restriction=restriction)
+        for point in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
+            registry._load_entry_point(point)
+        return registry
+
+    def register(self, spec: PluginSpec) -> None:
+        """Add one plugin for this session; doing it again replaces the earlier one.
+
+        Raises:
+            PluginError: an installed plugin of this kind has the name already.
+        """
+        source = Source("(session)")
+        key = (spec.kind, spec.name)
+        kept = [entry for entry in self._entries.get(key, []) if entry.source != source]
+        if kept:
+            raise PluginError(_duplicate(spec, kept[0].source, source))
+        self._entries[key] = [Entry(_checked(spec), source)]
+
+    def load_file(self, path: str | Path) -> list[PluginSpec]:
+        """Load a plugin file (`--plugin file.py`): a module with a `metaopt_plugins` hook.
+
+        Raises:
+            PluginError: the file cannot be imported, has no hook, or one of its specs is not valid.
+        """
+        source = Source("(file)", entry_point=str(path))
+        module = _import_file(Path(path))
+        specs = self._collect(module, source)
+        for spec in specs:
+            self._add(Entry(spec, source), strict=True)
+        return specs
+
+    def get(self, spec_type: type[SpecType], name: str) -> SpecType:
+        """The plugin of a kind by name.
+
+        Raises:
+            PluginError: unknown (the message lists the known ones and mentions faults) or defined twice.
+        """
+        entries = self._entries.get((spec_type.kind, name), [])
+        if not entries:
+            raise PluginError(self._unknown(spec_type, name))
+        if len(entries) > 1:
+            raise PluginError(_duplicate(entries[0].spec, entries[0].source, entries[1].source))
+        spec = entries[0].spec
+        assert isinstance(spec, spec_type)
+        return spec
+
+    def names(self, spec_type: type[PluginSpec]) -> list[str]:
+        """Names of the plugins of a kind that can be used, sorted."""
+        return sorted(name for (kind, name), found in self._entries.items() if kind == spec_type.kind and len(found) == 1)
+
+    def source(self, spec: PluginSpec) -> Source:
+        """Where a plugin came from."""
+        return self._entries[spec.kind, spec.name][0].source
+
+    def __iter__(self) -> Iterator[Entry]:
+        for key in sorted(self._entries):
+            yield from self._entries[key]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One plain dict a plugin or fault, as `metaopt plugins --json` prints them."""
+        rows = [
+            {
+                "name": entry.spec.name,
+                "kind": entry.spec.kind,
+                "version": entry.spec.version,
+                "distribution": entry.source.distribution,
+                "distribution_version": entry.source.version,
+                "entry_point": entry.source.entry_point,
+                "status": "ok" if len(self._entries[entry.spec.kind, entry.spec.name]) == 1 else "duplicate",
+                "summary": entry.spec.summary,
+            }
+            for entry in self
+        ]
+        return rows + [_fault_row(fault) for fault in self.faults]
+
+    def _load_entry_point(self, point: importlib.metadata.EntryPoint) -> None:
+        distribution = point.dist
+        source = Source(
+            distribution.name if distribution else "(unknown)",
+            distribution.version if distribution else "",
+            f"{point.name} = {point.value}",
+        )
+        if self.restriction is not None and not {point.name, source.distribution} & set(self.restriction):
+            return
+        try:
+            specs = self._collect(point.load(), source)
+        except Exception as error:  # whatever a stranger's import raises must not stop the others
+            self._fault(source, error)
+            return
+        for spec in specs:
+            self._add(Entry(spec, source), strict=self.strict)
+
+    def _collect(self, plugin: ModuleType | object, source: Source) -> list[PluginSpec]:
+        """Call the plugin's own hook implementation, apart from everyone else's."""
+        name = str(source)
+        if self._manager.has_plugin(name):
+            self._manager.unregister(name=name)
+        self._manager.register(plugin, name=name)
+        self._manager.check_pending()
+        implementations = [
+            implementation
+            for implementation in self._manager.hook.metaopt_plugins.get_hookimpls()
+            if implementation.plugin_name == name
+        ]
+        if not implementations:
+            raise PluginError(
+                f"{source} has no metaopt_plugins function marked with @metaopt.hookimpl; add one that returns a list of specs."
+            )
+        found = [spec for implementation in implementations for spec in implementation.function()]
+        return [_checked(spec) for spec in found]
+
+    def _add(self, entry: Entry, *, strict: bool) -> None:
+        found = self._entries.setdefault((entry.spec.kind, entry.spec.name), [])
+        again = [other for other in found if other.source == entry.source]
+        for other in again:
+            found.remove(other)
+        found.append(entry)
+        if len(found) > 1:
+            error = PluginError(_duplicate(entry.spec, found[0].source, entry.source))
+            if strict:
+                found.remove(entry)
+                raise error
+            self.faults.append(Fault(entry.source, str(error)))
+
+    def _fault(self, source: Source, error: Exception) -> None:
+        cause = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+        if self.strict:
+            raise PluginError(f"Plugin {source} cannot be loaded: {cause}") from error
+        self.faults.append(Fault(source, cause))
+        warnings.warn(f"metaopt plugin {source} is left out: {cause}", RuntimeWarning, stacklevel=2)
+
+    def _unknown(self, spec_type: type[PluginSpec], name: str) -> str:
+        known = self.names(spec_type)
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f" did you mean {close[0]!r}?" if close else ""
+        broken = f" {len(self.faults)} plugins could not be loaded; see `metaopt plugins`." if self.faults else ""
+        return f"There is no {spec_type.kind} {name!r};{hint} known: {', '.join(known) or 'none'}.{broken}"
+
+
+_current: Registry | None = None
+
+
+def current() -> Registry:
+    """The process's registry, discovered when it is first needed."""
+    global _current  # the one thing a process has once: what is installed in it
+    if _current is None:
+        _current = Registry.discover()
+    return _current
+
+
+def register(spec: PluginSpec) -> None:
+    """Make a plugin known for this session, with no packaging."""
+    current().register(spec)
+
+
+def _checked(spec: Any) -> PluginSpec:
+    if not isinstance(spec, PluginSpec) or not spec.kind:
+        raise PluginError(f"metaopt_plugins must return specs such as metaopt.OptimizerSpec(...), got {spec!r}.")
+    return spec
+
+
+def _duplicate(spec: PluginSpec, first: Source, second: Source) -> str:
+    return (
+        f"The {spec.kind} {spec.name!r} is defined twice, by {first} and by {second}; "
+        f"rename one, uninstall one, or choose with {RESTRICTION}."
+    )
+
+
+def _fault_row(fault: Fault) -> Mapping[str, Any] | dict[str, Any]:
+    return {
+        "name": "",
+        "kind": "",
+        "version": "",
+        "distribution": fault.source.distribution,
+        "distribution_version": fault.source.version,
+        "entry_point": fault.source.entry_point,
+        "status": f"broken: {fault.cause}",
+        "summary": "",
+    }
+
+
+def _import_file(path: Path) -> ModuleType:
+    import importlib.util
+
+    if not path.is_file():
+        raise PluginError(f"Plugin file {str(path)!r} does not exist.")
+    name = f"metaopt_plugin_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise PluginError(f"Plugin file {str(path)!r} is not a Python file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise PluginError(f"Plugin file {str(path)!r} cannot be imported: {type(error).__name__}: {error}") from error
+    return module

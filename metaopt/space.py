@@ -1,0 +1,315 @@
+"""Search spaces: tunable numbers declared once, read by Optuna, by evolution strategies and by people.
+
+A space is a plain mapping from a hyperparameter's name to a `Float`, `Int` or `Categorical`. `low` and
+`high` bound what *tuning* proposes; `valid` (an interval such as `"[0, 1)"`) bounds what a *person* may
+type, and defaults to the tuning range.
+"""
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from metaopt.errors import InputError
+
+Value: TypeAlias = float | int | bool | str
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """A condition: a hyperparameter is tuned only when another one of the same plugin has certain values.
+
+    Args:
+        name: the other hyperparameter.
+        among: it must be one of these values, or
+        above: it must be greater than this number.
+    """
+
+    name: str
+    among: tuple[Value, ...] | None = None
+    above: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.among is None) == (self.above is None):
+            raise InputError(f"When({self.name!r}) needs exactly one of among= and above=.")
+
+    def holds(self, values: Mapping[str, Value]) -> bool:
+        """Whether the condition holds for `values`; an absent hyperparameter fails it."""
+        if self.name not in values:
+            return False
+        value = values[self.name]
+        if self.among is not None:
+            return value in self.among
+        assert self.above is not None
+        return float(value) > self.above
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An interval of the real line, written as in mathematics: `[0, 1)`, `(0, inf)`."""
+
+    low: float
+    high: float
+    closed_low: bool = True
+    closed_high: bool = True
+
+    @classmethod
+    def parse(cls, text: str) -> "Interval":
+        """Read `"[0, 1)"`; a square bracket includes the end, a round one does not."""
+        stripped = text.strip()
+        try:
+            low, high = (float(part) for part in stripped[1:-1].split(","))
+            if stripped[0] not in "[(" or stripped[-1] not in "])" or not low <= high:
+                raise ValueError
+        except (ValueError, IndexError):
+            raise InputError(f"An interval looks like '[0, 1)', got {text!r}.") from None
+        return cls(low, high, stripped[0] == "[", stripped[-1] == "]")
+
+    def __contains__(self, value: float) -> bool:
+        above = value >= self.low if self.closed_low else value > self.low
+        below = value <= self.high if self.closed_high else value < self.high
+        return above and below
+
+    def __str__(self) -> str:
+        left, right = "[" if self.closed_low else "(", "]" if self.closed_high else ")"
+        return f"{left}{self.low:g}, {self.high:g}{right}"
+
+
+@dataclass(frozen=True, slots=True)
+class Float:
+    """A real hyperparameter.
+
+    Args:
+        low: smallest value that tuning proposes.
+        high: largest value that tuning proposes.
+        log: whether tuning moves on a logarithmic scale; needs `low > 0`.
+        default: value used when nobody says otherwise; the (geometric) middle if left out.
+        when: condition under which it is tuned at all.
+        valid: interval of values a person may give, such as `"[0, inf)"`; the tuning range if left out.
+
+    Raises:
+        InputError: the bounds are not finite or out of order, or the default is not valid.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+    default: float | None = None
+    when: When | None = None
+    valid: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_bounds(self.low, self.high, self.log)
+        if self.default is None:
+            object.__setattr__(self, "default", self.from_unit(0.5))
+        self.check("default", self.default)
+
+    @property
+    def domain(self) -> Interval:
+        """The values a person may give."""
+        return Interval.parse(self.valid) if self.valid else Interval(self.low, self.high)
+
+    def check(self, name: str, value: Any) -> float:
+        """Return `value` as a float, or raise InputError with the rule and the value."""
+        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+            raise InputError(f"{name} must be a number in {self.domain}, got {value!r}.")
+        if float(value) not in self.domain:
+            raise InputError(f"{name} must be in {self.domain}, got {value!r}.")
+        return float(value)
+
+    def from_unit(self, unit: float) -> float:
+        """Map [0, 1] onto [low, high], on the log scale if `log`."""
+        if self.log:
+            return float(min(max(self.low * (self.high / self.low) ** unit, self.low), self.high))
+        return self.low + (self.high - self.low) * unit
+
+    def to_unit(self, value: Value) -> float:
+        """Inverse of `from_unit`, clipped to [0, 1]."""
+        number = min(max(float(value), self.low), self.high)
+        if self.high == self.low:
+            return 0.0
+        if self.log:
+            return math.log(number / self.low) / math.log(self.high / self.low)
+        return (number - self.low) / (self.high - self.low)
+
+    def encode(self, value: Value) -> float:
+        """The number that a rule sees."""
+        return float(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Int:
+    """An integer hyperparameter; arguments as for `Float`, both ends included."""
+
+    low: int
+    high: int
+    log: bool = False
+    default: int | None = None
+    when: When | None = None
+    valid: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_bounds(self.low, self.high, self.log)
+        if self.default is None:
+            object.__setattr__(self, "default", self.from_unit(0.5))
+        self.check("default", self.default)
+
+    @property
+    def domain(self) -> Interval:
+        """The values a person may give."""
+        return Interval.parse(self.valid) if self.valid else Interval(self.low, self.high)
+
+    def check(self, name: str, value: Any) -> int:
+        """Return `value` as an int, or raise InputError with the rule and the value."""
+        whole = isinstance(value, int | float) and not isinstance(value, bool)
+        if not whole or not float(value).is_integer() or float(value) not in self.domain:
+            raise InputError(f"{name} must be a whole number in {self.domain}, got {value!r}.")
+        return int(value)
+
+    def from_unit(self, unit: float) -> int:
+        """Map [0, 1] onto the whole numbers from low to high, on the log scale if `log`."""
+        return round(Float(self.low, self.high, self.log, default=self.low).from_unit(unit))
+
+    def to_unit(self, value: Value) -> float:
+        """Inverse of `from_unit`, clipped to [0, 1]."""
+        return Float(self.low, self.high, self.log, default=self.low).to_unit(value)
+
+    def encode(self, value: Value) -> float:
+        """The number that a rule sees."""
+        return float(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Categorical:
+    """A choice among a few values. Rules see numbers: booleans as 0 and 1, numbers as they are, strings by index.
+
+    Args:
+        choices: the values, without repeats.
+        default: one of them; the first if left out.
+        when: condition under which it is tuned at all.
+    """
+
+    choices: tuple[Value, ...]
+    default: Value | None = None
+    when: When | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "choices", tuple(self.choices))
+        if not self.choices or len(set(map(repr, self.choices))) != len(self.choices):
+            raise InputError(f"Categorical needs at least one choice and no repeats, got {self.choices!r}.")
+        if self.default is None:
+            object.__setattr__(self, "default", self.choices[0])
+        self.check("default", self.default)
+
+    def check(self, name: str, value: Any) -> Value:
+        """Return `value`, or raise InputError that lists the choices."""
+        for choice in self.choices:
+            if value == choice and isinstance(value, bool) == isinstance(choice, bool):
+                return choice
+        raise InputError(f"{name} must be one of {list(self.choices)}, got {value!r}.")
+
+    def from_unit(self, unit: float) -> Value:
+        """Cut [0, 1] into equal parts, one a choice."""
+        return self.choices[min(int(unit * len(self.choices)), len(self.choices) - 1)]
+
+    def to_unit(self, value: Value) -> float:
+        """Middle of the part that belongs to `value`."""
+        return (self.choices.index(value) + 0.5) / len(self.choices)
+
+    def encode(self, value: Value) -> float:
+        """The number that a rule sees."""
+        return float(self.choices.index(value)) if isinstance(value, str) else float(value)
+
+
+Distribution: TypeAlias = Float | Int | Categorical
+Space: TypeAlias = Mapping[str, Distribution]
+
+
+def defaults(space: Space) -> dict[str, Value]:
+    """The default of every hyperparameter of `space`."""
+    return {name: _default(distribution) for name, distribution in space.items()}
+
+
+def resolve(space: Space, given: Mapping[str, Any], owner: str) -> dict[str, Value]:
+    """Check `given` against `space` and fill in the defaults.
+
+    Args:
+        space: the declared hyperparameters.
+        given: values by name; any subset.
+        owner: whose hyperparameters they are, for the message.
+
+    Raises:
+        InputError: a name is unknown (the message lists the valid ones) or a value is not valid.
+    """
+    for name in given:
+        if name not in space:
+            raise InputError(
+                f"{owner} has no hyperparameter {name!r}; {_suggest(name, space)}valid: {listing(space)}."
+            )
+    values = defaults(space)
+    for name, value in given.items():
+        values[name] = space[name].check(f"{owner}.{name}", value)
+    return values
+
+
+def is_active(space: Space, name: str, values: Mapping[str, Value]) -> bool:
+    """Whether hyperparameter `name` has an effect, and so is tuned, given the others' `values`."""
+    condition = space[name].when
+    return condition is None or (condition.holds(values) and is_active(space, condition.name, values))
+
+
+def ordered(space: Space) -> list[str]:
+    """Names in an order in which a condition's hyperparameter comes before those that depend on it.
+
+    Raises:
+        InputError: a condition names an unknown hyperparameter or the conditions form a circle.
+    """
+    order: list[str] = []
+    pending = list(space)
+    while pending:
+        ready = [name for name in pending if _ready(space[name].when, order)]
+        if not ready:
+            raise InputError(f"Conditions of {sorted(pending)} name unknown hyperparameters or form a circle.")
+        order += ready
+        pending = [name for name in pending if name not in ready]
+    return order
+
+
+def encode(space: Space, values: Mapping[str, Value]) -> dict[str, float]:
+    """The numbers that a rule sees for `values`; the inverse does not exist for booleans and strings."""
+    return {name: space[name].encode(value) for name, value in values.items()}
+
+
+def listing(space: Space) -> str:
+    """One line that lists the hyperparameters with what a person may give."""
+    if not space:
+        return "none"
+    return ", ".join(f"{name} {_range(distribution)}" for name, distribution in sorted(space.items()))
+
+
+def _default(distribution: Distribution) -> Value:
+    assert distribution.default is not None
+    return distribution.default
+
+
+def _range(distribution: Distribution) -> str:
+    if isinstance(distribution, Categorical):
+        return str(list(distribution.choices))
+    return str(distribution.domain)
+
+
+def _ready(condition: When | None, done: Iterable[str]) -> bool:
+    return condition is None or condition.name in done
+
+
+def _suggest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {close[0]!r}? " if close else ""
+
+
+def _check_bounds(low: float, high: float, log: bool) -> None:
+    if not (math.isfinite(low) and math.isfinite(high)) or low > high:
+        raise InputError(f"Bounds must be finite with low <= high, got low={low}, high={high}.")
+    if log and low <= 0:
+        raise InputError(f"A log scale needs low > 0, got low={low}.")

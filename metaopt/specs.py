@@ -1,0 +1,238 @@
+"""What a plugin declares: one frozen, final spec for each kind."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeAlias, final
+
+import torch
+from torch import Tensor
+
+from metaopt.contracts import SIGNALS, Cadence, Controller, Corpus, Fires, Rule, Stopper, Tensors
+from metaopt.errors import PluginError
+from metaopt.space import Categorical, Float, Int, Space, Value, ordered
+
+API = 1
+
+InitTheta: TypeAlias = Callable[[Mapping[str, Tensor], torch.Generator], Tensors]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PluginSpec:
+    """What every plugin declares. Abstract: use one of the specs below.
+
+    Attributes:
+        name: how users call it; lower case letters, digits, `_`.
+        version: of the algorithm, a string; recipes record it.
+        api: the contract it was written for; 1.
+        space: its hyperparameters.
+        requires: signals it needs at each step (keys of `metaopt.contracts.SIGNALS`) or observation.
+        references: where the algorithm comes from.
+        summary: one line for `metaopt plugins`.
+    """
+
+    kind: ClassVar[str] = ""
+
+    name: str
+    version: str
+    api: int = API
+    space: Space = field(default_factory=dict)
+    requires: frozenset[str] = frozenset()
+    references: tuple[str, ...] = ()
+    summary: str = ""
+
+    def __post_init__(self) -> None:
+        where = f"{type(self).__name__}(name={self.name!r})"
+        if not isinstance(self.name, str) or not self.name.replace("_", "").isalnum() or self.name != self.name.lower():
+            raise PluginError(f"{where}: a name consists of lower case letters, digits and '_'.")
+        if not isinstance(self.version, str) or not self.version:
+            raise PluginError(f"{where}: version must be a string such as '1', got {self.version!r}.")
+        if self.api != API:
+            raise PluginError(f"{where} was written for api {self.api!r}; this metaopt has api {API}.")
+        for key, distribution in self.space.items():
+            if not isinstance(distribution, Float | Int | Categorical):
+                raise PluginError(f"{where}: space[{key!r}] must be a Float, Int or Categorical, got {distribution!r}.")
+        ordered(self.space)
+        object.__setattr__(self, "requires", frozenset(self.requires))
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Native:
+    """A well-kept library's optimizer class that computes the same as the rule.
+
+    Attributes:
+        module: where the class is, such as `"torch.optim"`.
+        qualname: the class, such as `"AdamW"`.
+        distribution: what to install to have it.
+        arguments: from hyperparameters to the class's keyword arguments; the packed group as it is if left out. It may
+            raise PluginError where the class cannot serve these values.
+        fixed: further keyword arguments, the same for all.
+        fused: whether the class takes `fused=True` on the CPU and on CUDA.
+        modes: whether it must be told `train()` and `eval()`, as Schedule-Free must.
+    """
+
+    module: str
+    qualname: str
+    distribution: str = "torch"
+    arguments: Callable[[Mapping[str, Value]], dict[str, Any]] | None = None
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    fused: bool = False
+    modes: bool = False
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class OptimizerSpec(PluginSpec):
+    """An optimizer.
+
+    Attributes:
+        rule: the pure rule.
+        native: a class that computes the same, or None.
+        packs: param-group keys that hold several hyperparameters, such as `{"betas": ("beta1", "beta2")}`.
+        init_theta: for learned rules: `(params, generator) -> theta`, the weights before meta-training.
+    """
+
+    kind: ClassVar[str] = "optimizer"
+
+    rule: Rule
+    native: Native | None = None
+    packs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    init_theta: InitTheta | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_rule(self.name, self.rule)
+        _check_signals(self)
+        for key, names in self.packs.items():
+            missing = [name for name in names if name not in self.space]
+            if missing:
+                raise PluginError(f"OptimizerSpec(name={self.name!r}): packs[{key!r}] names unknown {missing}.")
+
+    @property
+    def has_lr(self) -> bool:
+        """Whether there is an `lr` for a controller to act on."""
+        return "lr" in self.space
+
+    def pack(self, hparams: Mapping[str, Value]) -> dict[str, Any]:
+        """Hyperparameters as a torch param group holds them (`beta1`, `beta2` → `betas`)."""
+        packed = {name for names in self.packs.values() for name in names}
+        group: dict[str, Any] = {name: value for name, value in hparams.items() if name not in packed}
+        for key, names in self.packs.items():
+            group[key] = tuple(hparams[name] for name in names)
+        return group
+
+    def unpack(self, group: Mapping[str, Any]) -> dict[str, Any]:
+        """Inverse of `pack`; keys that are no hyperparameters are left out."""
+        values = {name: group[name] for name in self.space if name in group}
+        for key, names in self.packs.items():
+            if key in group:
+                values.update(zip(names, group[key], strict=True))
+        return values
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class WrapperSpec(PluginSpec):
+    """A rule made from a rule: averaging, lookahead, distance-over-gradients.
+
+    Attributes:
+        wrap: `rule -> rule`. The new rule finds its own hyperparameters in `hparams[name]` under
+            `"<wrapper's name>.<hyperparameter>"` and keeps its own state under keys that start the same way.
+    """
+
+    kind: ClassVar[str] = "wrapper"
+
+    wrap: Callable[[Rule], Rule]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_signals(self)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ControllerSpec(PluginSpec):
+    """A learning-rate controller.
+
+    Attributes:
+        controller: the pure policy.
+        cadence: `"table"` (open loop), `"step"` or `"validation"`; see `metaopt.contracts.Cadence`.
+        init_theta: for learned ones.
+    """
+
+    kind: ClassVar[str] = "controller"
+
+    controller: Controller
+    cadence: Cadence = "table"
+    init_theta: InitTheta | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.controller, Controller):
+            raise PluginError(f"ControllerSpec(name={self.name!r}): controller must have init and update.")
+        if self.cadence not in ("table", "step", "validation"):
+            raise PluginError(
+                f"ControllerSpec(name={self.name!r}): cadence must be 'table', 'step' or 'validation', "
+                f"got {self.cadence!r}."
+            )
+        _check_signals(self)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class StopperSpec(PluginSpec):
+    """An early-stopping policy: a pure threshold form (`fires`), or a class (`factory`).
+
+    Attributes:
+        fires: the policy over arrays of curves; `observe` follows from it.
+        factory: `factory(mode=..., **hparams) -> Stopper`, for policies that have no pure form. Combining policies
+            get `stoppers=[...]` too.
+        combines: whether it is made of other stoppers.
+    """
+
+    kind: ClassVar[str] = "stopper"
+
+    fires: Fires | None = None
+    factory: Callable[..., Stopper] | None = None
+    combines: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.fires is None) == (self.factory is None):
+            raise PluginError(f"StopperSpec(name={self.name!r}) needs exactly one of fires= and factory=.")
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class CorpusSpec(PluginSpec):
+    """A corpus of tasks by name.
+
+    Attributes:
+        load: makes the corpus; heavy imports belong inside.
+    """
+
+    kind: ClassVar[str] = "corpus"
+
+    load: Callable[[], Corpus]
+
+
+KINDS: Mapping[str, type[PluginSpec]] = {
+    spec.kind: spec for spec in (OptimizerSpec, WrapperSpec, ControllerSpec, StopperSpec, CorpusSpec)
+}
+
+
+def _check_rule(name: str, rule: Any) -> None:
+    if not isinstance(rule, Rule):
+        needed = ("granularity", "init", "update", "start", "evaluation_params")
+        missing = [attribute for attribute in needed if not hasattr(rule, attribute)]
+        raise PluginError(
+            f"OptimizerSpec(name={name!r}): rule lacks {missing}; make it with metaopt.per_tensor or subclass metaopt.Rule."
+        )
+
+
+def _check_signals(spec: PluginSpec) -> None:
+    unknown = sorted(set(spec.requires) - set(SIGNALS))
+    if unknown:
+        raise PluginError(
+            f"{type(spec).__name__}(name={spec.name!r}) requires unknown signals {unknown}; known: {sorted(SIGNALS)}."
+        )
