@@ -127,7 +127,9 @@ class Registry:
 
     def names(self, spec_type: type[PluginSpec]) -> list[str]:
         """Names of the plugins of a kind that can be used, sorted."""
-        return sorted(name for (kind, name), found in self._entries.items() if kind == spec_type.kind and len(found) == 1)
+        return sorted(
+            name for (kind, name), found in self._entries.items() if kind == spec_type.kind and len(found) == 1
+        )
 
     def source(self, spec: PluginSpec) -> Source:
         """Where a plugin came from."""
@@ -185,7 +187,8 @@ class Registry:
         ]
         if not implementations:
             raise PluginError(
-                f"{source} has no metaopt_plugins function marked with @metaopt.hookimpl; add one that returns a list of specs."
+                f"{source} has no metaopt_plugins function marked with @metaopt.hookimpl; "
+                "add one that returns a list of specs."
             )
         found = [spec for implementation in implementations for spec in implementation.function()]
         return [_checked(spec) for spec in found]

@@ -244,9 +244,7 @@ def resolve(space: Space, given: Mapping[str, Any], owner: str) -> dict[str, Val
     """
     for name in given:
         if name not in space:
-            raise InputError(
-                f"{owner} has no hyperparameter {name!r}; {_suggest(name, space)}valid: {listing(space)}."
-            )
+            raise InputError(f"{owner} has no hyperparameter {name!r}; {_suggest(name, space)}valid: {listing(space)}.")
     values = defaults(space)
     for name, value in given.items():
         values[name] = space[name].check(f"{owner}.{name}", value)

@@ -226,7 +226,8 @@ def _check_rule(name: str, rule: Any) -> None:
         needed = ("granularity", "init", "update", "start", "evaluation_params")
         missing = [attribute for attribute in needed if not hasattr(rule, attribute)]
         raise PluginError(
-            f"OptimizerSpec(name={name!r}): rule lacks {missing}; make it with metaopt.per_tensor or subclass metaopt.Rule."
+            f"OptimizerSpec(name={name!r}): rule lacks {missing}; "
+            "make it with metaopt.per_tensor or subclass metaopt.Rule."
         )
 
 

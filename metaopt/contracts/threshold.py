@@ -127,7 +127,7 @@ class ThresholdStopper:
         for key, mine in (("name", self.name), ("mode", self.mode)):
             if state.get(key) != mine:
                 raise InputError(
-                    f"This stopper's {key} is {mine!r}, the state's is {state.get(key)!r}; create the same stopper first."
+                    f"This stopper's {key} is {mine!r}, the state's is {state.get(key)!r}; create the same stopper."
                 )
         self._steps = [int(step) for step in state["steps"]]
         self._values = [_number(value) for value in state["values"]]
@@ -157,7 +157,9 @@ class ThresholdStopper:
     def _explain(self, step: int) -> str:
         settings = ", ".join(f"{key}={value}" for key, value in sorted(self.hparams.items()))
         best = self._best()
-        seen = "no finite value was seen" if best is None else f"best {self._values[best]:.6g} at step {self._steps[best]}"
+        seen = (
+            "no finite value was seen" if best is None else f"best {self._values[best]:.6g} at step {self._steps[best]}"
+        )
         return f"{self.name}({settings}) fired at step {step}: {seen}."
 
 

@@ -1,0 +1,183 @@
+"""A configuration names plugins and their hyperparameters; assembling it yields the rule to run.
+
+This is what a search proposes, what the engine trains, what a recipe stores and what a loop deploys.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, reduce
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+from metaopt.contracts import Rule
+from metaopt.contracts.rule import Hparams
+from metaopt.errors import InputError, PluginError
+from metaopt.registry import Registry
+from metaopt.space import Value, encode, resolve
+from metaopt.specs import ControllerSpec, OptimizerSpec, PluginSpec, WrapperSpec
+
+#: Which parameters weight decay leaves alone: those with at most one dimension, or none.
+NoDecay: TypeAlias = Literal["1d", "none"]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """An optimizer, wrappers around it, a controller, and their hyperparameters.
+
+    Attributes:
+        optimizer: name of an optimizer plugin.
+        controller: name of a controller plugin.
+        wrappers: names of wrapper plugins, the innermost first.
+        hparams: values by `"<plugin>.<hyperparameter>"`; what is absent has its default.
+        no_decay: `"1d"` sets `weight_decay` to 0 for parameters of at most one dimension.
+    """
+
+    optimizer: str
+    controller: str = "constant"
+    wrappers: tuple[str, ...] = ()
+    hparams: Mapping[str, Value] = field(default_factory=dict)
+    no_decay: NoDecay = "1d"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "wrappers", tuple(self.wrappers))
+        object.__setattr__(self, "hparams", dict(sorted(self.hparams.items())))
+        if self.no_decay not in ("1d", "none"):
+            raise InputError(f"no_decay must be '1d' or 'none', got {self.no_decay!r}.")
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    @cached_property
+    def key(self) -> str:
+        """16 hex digits that identify the configuration."""
+        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {
+            "optimizer": self.optimizer,
+            "controller": self.controller,
+            "wrappers": list(self.wrappers),
+            "hparams": dict(self.hparams),
+            "no_decay": self.no_decay,
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Configuration":
+        """Inverse of `to_json`."""
+        return cls(
+            optimizer=str(document["optimizer"]),
+            controller=str(document.get("controller", "constant")),
+            wrappers=tuple(document.get("wrappers", ())),
+            hparams=dict(document.get("hparams", {})),
+            no_decay=document.get("no_decay", "1d"),
+        )
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A configuration with its plugins found and its hyperparameters checked.
+
+    Attributes:
+        configuration: what was asked for.
+        optimizer: the optimizer's spec.
+        wrappers: the wrappers' specs, innermost first.
+        controller: the controller's spec.
+        rule: the optimizer's rule inside its wrappers.
+        rule_values: every hyperparameter of the rule, as people write it; a wrapper's are prefixed by its name.
+        controller_values: every hyperparameter of the controller.
+    """
+
+    configuration: Configuration
+    optimizer: OptimizerSpec
+    wrappers: tuple[WrapperSpec, ...]
+    controller: ControllerSpec
+    rule: Rule
+    rule_values: Mapping[str, Value]
+    controller_values: Mapping[str, Value]
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """Signals that any of the plugins requires."""
+        specs: tuple[PluginSpec, ...] = (self.optimizer, *self.wrappers, self.controller)
+        return frozenset().union(*(spec.requires for spec in specs))
+
+    @property
+    def structure(self) -> tuple[str, ...]:
+        """What two configurations must share to run through one vmapped update."""
+        return (self.optimizer.name, *self.wrappers_names, self.configuration.no_decay)
+
+    @property
+    def wrappers_names(self) -> tuple[str, ...]:
+        """Names of the wrappers, innermost first."""
+        return tuple(spec.name for spec in self.wrappers)
+
+    def rule_numbers(self) -> dict[str, float]:
+        """The rule's hyperparameters as numbers."""
+        numbers = encode(self.optimizer.space, {name: self.rule_values[name] for name in self.optimizer.space})
+        for spec in self.wrappers:
+            own = {name: self.rule_values[f"{spec.name}.{name}"] for name in spec.space}
+            numbers.update({f"{spec.name}.{name}": number for name, number in encode(spec.space, own).items()})
+        return numbers
+
+    def controller_numbers(self) -> dict[str, float]:
+        """The controller's hyperparameters as numbers."""
+        return encode(self.controller.space, self.controller_values)
+
+    def decays(self, param: Tensor) -> bool:
+        """Whether `param` gets weight decay."""
+        return self.configuration.no_decay == "none" or param.ndim > 1
+
+    def tensor_hparams(self, params: Mapping[str, Tensor], dtype: torch.dtype = torch.float32) -> Hparams:
+        """For each parameter, its hyperparameters as 0-d tensors; two dicts are shared by all."""
+        decayed = {name: torch.tensor(value, dtype=dtype) for name, value in self.rule_numbers().items()}
+        spared = {**decayed, "weight_decay": torch.zeros((), dtype=dtype)} if "weight_decay" in decayed else decayed
+        return {name: decayed if self.decays(param) else spared for name, param in params.items()}
+
+
+def assemble(configuration: Configuration, registry: Registry) -> Assembly:
+    """Find the plugins and check the hyperparameters.
+
+    Raises:
+        PluginError: a plugin is unknown, or the optimizer has no `lr` and the controller is not `constant`.
+        InputError: a hyperparameter is unknown or not valid; the message lists the valid ones.
+    """
+    optimizer = registry.get(OptimizerSpec, configuration.optimizer)
+    wrappers = tuple(registry.get(WrapperSpec, name) for name in configuration.wrappers)
+    controller = registry.get(ControllerSpec, configuration.controller)
+    if not optimizer.has_lr and controller.name != "constant":
+        raise PluginError(
+            f"{optimizer.name} has no lr for the controller {controller.name!r} to act on; use controller 'constant'."
+        )
+    owners: tuple[PluginSpec, ...] = (optimizer, *wrappers, controller)
+    given = _by_owner(configuration.hparams, owners)
+    rule_values = resolve(optimizer.space, given[optimizer.name], optimizer.name)
+    for spec in wrappers:
+        values = resolve(spec.space, given[spec.name], spec.name)
+        rule_values.update({f"{spec.name}.{name}": value for name, value in values.items()})
+    return Assembly(
+        configuration=configuration,
+        optimizer=optimizer,
+        wrappers=wrappers,
+        controller=controller,
+        rule=reduce(lambda rule, spec: spec.wrap(rule), wrappers, optimizer.rule),
+        rule_values=rule_values,
+        controller_values=resolve(controller.space, given[controller.name], controller.name),
+    )
+
+
+def _by_owner(hparams: Mapping[str, Value], owners: tuple[PluginSpec, ...]) -> dict[str, dict[str, Value]]:
+    given: dict[str, dict[str, Value]] = {spec.name: {} for spec in owners}
+    for full, value in hparams.items():
+        owner, dot, name = full.partition(".")
+        if not dot or owner not in given:
+            raise InputError(
+                f"Hyperparameter {full!r} belongs to none of {sorted(given)}; write it as 'plugin.hyperparameter'."
+            )
+        given[owner][name] = value
+    return given
