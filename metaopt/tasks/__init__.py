@@ -1,0 +1,5 @@
+"""Readers of tasks: registered corpora, folders of CSVs, Python modules, lists."""
+
+from metaopt.tasks.source import load_corpus
+
+__all__ = ["load_corpus"]

@@ -1,0 +1,58 @@
+"""A folder of CSVs as a corpus: one file a task, header first, target last.
+
+An optional `corpus.toml` says more, a table a file, with `[defaults]` for all; its keys are the fields of
+`metaopt.tasks.settings.TableSettings`:
+
+    [defaults]
+    num_steps = 400
+
+    [housing]                             # housing.csv or housing.csv.gz
+    task = "regression"
+    model = "package.module:factory"      # called with (num_inputs, num_outputs)
+    categories = ["district"]             # integer codes that are no numbers
+
+Without it, a target of text or of few whole numbers makes a classification (`metaopt.tasks.target`). Columns of numbers
+are scaled, integer codes too; columns of text are one-hot; gaps are imputed; infinite numbers, free text and
+identifiers are refused by name (`metaopt.tasks.features`). Rows are split .6/.2/.2 (`metaopt.tasks.splitting`).
+"""
+
+from pathlib import Path
+
+from metaopt.contracts import Corpus
+from metaopt.errors import InputError
+from metaopt.tasks.csv_file import read_csv
+from metaopt.tasks.settings import read_settings
+from metaopt.tasks.table import task_from_frame
+
+SUFFIXES = (".csv", ".csv.gz")
+
+
+def load_csv_folder(folder: Path) -> Corpus:
+    """The corpus in a folder, tasks in the order of their files' names.
+
+    Raises:
+        InputError: no folder, no CSV in it, or a file that cannot be used.
+    """
+    files = _csv_files(folder)
+    settings = read_settings(folder, files)
+    tasks = [task_from_frame(read_csv(path), stem, settings[stem], str(path)) for stem, path in files.items()]
+    return Corpus(folder.resolve().name, tuple(tasks))
+
+
+def _csv_files(folder: Path) -> dict[str, Path]:
+    """Files by name without suffix, sorted."""
+    if not folder.is_dir():
+        what = "is a file" if folder.is_file() else "does not exist"
+        raise InputError(f"{str(folder)!r} {what}; a corpus is a folder of CSV files, one a task.")
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None)
+        if suffix is None or path.name.startswith(".") or not path.is_file():
+            continue
+        stem = path.name[: -len(suffix)]
+        if stem in found:
+            raise InputError(f"{found[stem]} and {path} are two files for one task; remove one.")
+        found[stem] = path
+    if not found:
+        raise InputError(f"{str(folder)!r} holds no .csv or .csv.gz file; a corpus has one a task.")
+    return found

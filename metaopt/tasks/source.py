@@ -1,0 +1,79 @@
+"""`load_corpus`: one door for every place that tasks come from."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from metaopt import registry
+from metaopt.contracts import AnyTask, Corpus
+from metaopt.errors import InputError, MetaOptError, PluginError
+from metaopt.specs import CorpusSpec
+from metaopt.tasks.as_corpus import as_corpus
+from metaopt.tasks.csv_folder import load_csv_folder
+from metaopt.tasks.module_attribute import load_attribute, one_line
+
+Source: TypeAlias = str | os.PathLike[str] | Corpus | AnyTask | Iterable[Any]
+
+
+def load_corpus(source: Source) -> Corpus:
+    """Make a corpus of whatever holds tasks.
+
+    A registered name wins over a folder of the same name; write `./name` for the folder.
+
+    Args:
+        source: a registered name (`"starter"`), a folder of CSVs (see `metaopt.tasks.csv_folder`), or
+            `"package.module:attribute"` (see `metaopt.tasks.module_attribute`); a Corpus, a Task, or several Tasks and
+            functions `train(recipe, seed)`.
+
+    Raises:
+        InputError: there is no such source, or it does not hold tasks.
+
+    Example:
+        >>> import torch
+        >>> rows = metaopt.Split(torch.randn(32, 2), torch.randn(32, 1))
+        >>> task = metaopt.Task(
+        ...     name="line",
+        ...     family="lines",
+        ...     model=lambda: torch.nn.Linear(2, 1),
+        ...     data=metaopt.Splits(rows, rows, rows),
+        ...     loss=torch.nn.functional.mse_loss,
+        ... )
+        >>> len(metaopt.load_corpus([task]))
+        1
+    """
+    if isinstance(source, str):
+        return _load_text(source)
+    if isinstance(source, os.PathLike):
+        return load_csv_folder(Path(source))
+    return as_corpus(source, name="tasks", where="The corpus")
+
+
+def _load_text(source: str) -> Corpus:
+    if source in registry.current().names(CorpusSpec):
+        return _load_registered(source)
+    if Path(source).is_dir():
+        return load_csv_folder(Path(source))
+    if ":" in source:
+        return as_corpus(load_attribute(source), name=source.partition(":")[2], where=repr(source))
+    if source.endswith((".csv", ".csv.gz")) or any(mark in source for mark in ("/", "\\")):
+        return load_csv_folder(Path(source))
+    return _load_registered(source)
+
+
+def _load_registered(name: str) -> Corpus:
+    try:
+        spec = registry.current().get(CorpusSpec, name)
+    except PluginError as error:
+        raise PluginError(f"{error} It is no folder and no 'package.module:attribute' either.") from error
+    try:
+        corpus = spec.load()
+    except MetaOptError:
+        raise
+    except Exception as error:  # whatever a stranger's plugin raises is the plugin's fault, by name
+        raise PluginError(f"Corpus plugin {name!r} failed to load: {one_line(error)}.") from error
+    if not isinstance(corpus, Corpus):
+        raise InputError(
+            f"Corpus plugin {name!r} must return a metaopt.Corpus, got {type(corpus).__name__}; report it to its author."
+        )
+    return corpus

@@ -1,0 +1,138 @@
+"""A data frame as a task: checked, split, preprocessed on training rows, with a model and a loss."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from metaopt.contracts import Split, Splits, Task
+from metaopt.errors import InputError
+from metaopt.tasks.features import Features, preprocessor, read_features
+from metaopt.tasks.mlp import mlp
+from metaopt.tasks.module_attribute import load_attribute, one_line
+from metaopt.tasks.settings import TableSettings
+from metaopt.tasks.splitting import split_rows
+from metaopt.tasks.target import Target, read_target
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ModelFactory = Callable[[int, int], nn.Module]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A checked table.
+
+    Attributes:
+        features: its feature columns.
+        target: its target.
+    """
+
+    features: Features
+    target: Target
+
+
+def task_from_frame(frame: "pd.DataFrame", name: str, settings: TableSettings, where: str) -> Task:
+    """A supervised task from a table whose last column is the target.
+
+    Classification trains and measures cross-entropy, regression the mean squared error of the target in units of its
+    standard deviation over training rows; both are better when lower. All rows are kept, as float32: rows × inputs × 4
+    bytes.
+
+    Args:
+        frame: the table, features first, target last.
+        name: the task's name; it seeds the split.
+        settings: what `corpus.toml` says.
+        where: the file, for messages.
+
+    Raises:
+        InputError: the table cannot be used; names the column, the row and the value.
+    """
+    table = check_table(frame, settings, where)
+    splits = split_table(table, name, settings)
+    num_inputs = splits.train.inputs.shape[1]
+    factory = mlp if settings.model is None else _load_model(settings.model, splits.train, table.target, where)
+    is_classification = table.target.kind == "classification"
+    return Task(
+        name=name,
+        family=settings.family or f"tabular_{table.target.kind}",
+        model=partial(factory, num_inputs, table.target.num_outputs),
+        data=splits,
+        loss=F.cross_entropy if is_classification else F.mse_loss,
+        batch_size=min(settings.batch_size, len(splits.train)),
+        num_steps=settings.num_steps,
+        num_validations=settings.num_validations,
+    )
+
+
+def check_table(frame: "pd.DataFrame", settings: TableSettings, where: str) -> Table:
+    """Features and target of a table; see `read_features` and `read_target` for what is refused."""
+    columns = [str(name) for name in frame.columns]
+    _check_named(settings.drop, columns[:-1], "drop", where)
+    _check_named(settings.categories, columns[:-1], "categories", where)
+    kept = [name for name in columns[:-1] if name not in settings.drop]
+    if not kept:
+        raise InputError(f"{where} has no feature left; drop fewer columns.")
+    target = read_target(frame[columns[-1]], settings.task, f"{where}, column {columns[-1]!r}")
+    return Table(read_features(frame[kept], settings.categories, where), target)
+
+
+def split_table(table: Table, name: str, settings: TableSettings) -> Splits:
+    """The three splits; everything that is fitted is fitted on training rows.
+
+    Returns:
+        Splits with inputs of shape (n, num_inputs), float32, and targets of shape (n,), int64, for classification or
+        (n, 1), float32, for regression.
+    """
+    is_classification = table.target.kind == "classification"
+    classes = table.target.values if is_classification else np.zeros(len(table.target.values), dtype=np.int64)
+    rows = split_rows(classes, name, settings.validation, settings.test)
+    transformer = preprocessor(table.features).fit(table.features.frame.iloc[rows[0]])
+    targets = _targets(table.target, rows[0])
+    return Splits(*(Split(_inputs(transformer, table.features, part), targets[part]) for part in rows))
+
+
+def _inputs(transformer: Any, features: Features, rows: NDArray[np.int64]) -> Tensor:
+    transformed = transformer.transform(features.frame.iloc[rows])
+    return torch.from_numpy(np.ascontiguousarray(transformed, dtype=np.float32))
+
+
+def _targets(target: Target, training: NDArray[np.int64]) -> Tensor:
+    if target.kind == "classification":
+        return torch.from_numpy(target.values)
+    known = target.values[training]
+    standardised = (target.values - known.mean()) / (known.std() or 1.0)
+    return torch.from_numpy(standardised[:, None].astype(np.float32))
+
+
+def _check_named(names: Sequence[str], columns: Sequence[str], key: str, where: str) -> None:
+    for name in names:
+        if name not in columns:
+            raise InputError(
+                f"{where} has no feature {name!r}, which {key} in corpus.toml lists; it has {list(columns)}."
+            )
+
+
+def _load_model(reference: str, train: Split, target: Target, where: str) -> ModelFactory:
+    """The user's factory, once it has made a model that turns two rows into outputs of the right shape."""
+    factory: ModelFactory = load_attribute(reference)
+    shape = (2, target.num_outputs)
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            output = factory(train.inputs.shape[1], target.num_outputs)(train.inputs[:2])
+    except Exception as error:  # a stranger's model: its fault, by name
+        raise InputError(
+            f"{where}: model {reference!r} raised {one_line(error)}; it is called with (num_inputs, num_outputs) = "
+            f"({train.inputs.shape[1]}, {target.num_outputs})."
+        ) from error
+    if not isinstance(output, Tensor) or tuple(output.shape) != shape:
+        got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise InputError(f"{where}: model {reference!r} must turn two rows into a tensor of shape {shape}, got {got}.")
+    return factory
