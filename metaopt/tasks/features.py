@@ -1,5 +1,6 @@
 """The feature columns: which are numbers, which categories, which are refused, and how they become inputs."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_CATEGORIES = 100
+
+_IDENTIFIER = re.compile(r"(^|[\W_])(id|idx|index|row|key|unnamed)($|[\W_\d])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +45,13 @@ def read_features(frame: "pd.DataFrame", categories: Sequence[str], where: str) 
         where: the file, for messages.
 
     Raises:
-        InputError: a column that is empty, mixes numbers and text, holds infinite values, counts the rows, or holds
-            free text or identifiers: more than MAX_CATEGORIES different strings, or more than half of them different.
+        InputError: a column that is empty, mixes numbers and text, holds infinite values, or holds free text or
+            identifiers: more than MAX_CATEGORIES different strings, or more than half of them different; whole numbers
+            that never repeat, under a name such as `id`.
     """
-    columns: dict[str, pd.Series[Any]] = {}
+    import pandas as pd
+
+    columns: dict[str, Any] = {}
     numbers: list[str] = []
     for name in frame.columns:
         place = f"{where}, column {name!r}"
@@ -58,8 +64,6 @@ def read_features(frame: "pd.DataFrame", categories: Sequence[str], where: str) 
         else:
             columns[name] = parsed
             numbers.append(name)
-    import pandas as pd
-
     rest = tuple(name for name in columns if name not in numbers)
     return Features(pd.DataFrame(columns), tuple(numbers), rest)
 
@@ -95,19 +99,19 @@ def _as_numbers(column: "pd.Series[Any]", place: str) -> "pd.Series[Any] | None"
         return None
     if len(text):
         raise InputError(
-            f"{place}: row {text[0] + 1} after the header holds {column.iloc[text[0]]!r} among numbers; correct it, leave "
-            "the cell empty, or list the column under categories in corpus.toml."
+            f"{place}: row {text[0] + 1} after the header holds {column.iloc[text[0]]!r} among numbers; correct it, "
+            "leave the cell empty, or list the column under categories in corpus.toml."
         )
     huge = np.flatnonzero(numbers.abs() > MAX_MAGNITUDE)
     if len(huge):
         raise InputError(
-            f"{place}: row {huge[0] + 1} after the header holds {numbers.iloc[huge[0]]:g}, which is not finite or beyond "
-            f"{MAX_MAGNITUDE:g}; correct it or leave the cell empty."
+            f"{place}: row {huge[0] + 1} after the header holds {numbers.iloc[huge[0]]:g}; numbers must be "
+            f"finite and at most {MAX_MAGNITUDE:g}: correct it or leave the cell empty."
         )
-    if bool((numbers.diff().iloc[1:] == 1).all()):
+    if _IDENTIFIER.search(str(column.name)) and numbers.is_unique and bool((numbers % 1 == 0).all()):
         raise InputError(
-            f"{place} counts the rows from {numbers.iloc[0]:g} to {numbers.iloc[-1]:g}: an identifier, from which nothing "
-            "can be learned; remove the column, or list it under drop in corpus.toml."
+            f"{place} holds identifiers (whole numbers, all different, such as {numbers.iloc[0]:g}); remove the "
+            "column, or list it under drop in corpus.toml."
         )
     return numbers
 

@@ -74,6 +74,6 @@ def _load_registered(name: str) -> Corpus:
         raise PluginError(f"Corpus plugin {name!r} failed to load: {one_line(error)}.") from error
     if not isinstance(corpus, Corpus):
         raise InputError(
-            f"Corpus plugin {name!r} must return a metaopt.Corpus, got {type(corpus).__name__}; report it to its author."
+            f"Corpus plugin {name!r} must return a metaopt.Corpus, got {type(corpus).__name__}; tell its author."
         )
     return corpus

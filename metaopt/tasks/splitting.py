@@ -27,7 +27,7 @@ def split_rows(
     for label in np.unique(classes):
         rows = generator.permutation(np.flatnonzero(classes == label))
         num_validation, num_test = _counts(len(rows), shares)
-        for part, chunk in zip(parts, np.split(rows, [len(rows) - num_validation - num_test, len(rows) - num_test])):
+        for part, chunk in zip(parts, np.split(rows, [-num_validation - num_test, -num_test]), strict=True):
             part.append(chunk)
     train, held_out, final = (generator.permutation(np.concatenate(part)) for part in parts)
     return train, held_out, final
