@@ -5,7 +5,7 @@ import importlib.metadata
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -141,7 +141,7 @@ class Registry:
 
     def rows(self) -> list[dict[str, Any]]:
         """One plain dict a plugin or fault, as `metaopt plugins --json` prints them."""
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "name": entry.spec.name,
                 "kind": entry.spec.kind,
@@ -190,8 +190,8 @@ class Registry:
                 f"{source} has no metaopt_plugins function marked with @metaopt.hookimpl; "
                 "add one that returns a list of specs."
             )
-        found = [spec for implementation in implementations for spec in implementation.function()]
-        return [_checked(spec) for spec in found]
+        hooks: list[Any] = [implementation.function for implementation in implementations]
+        return [_checked(spec) for hook in hooks for spec in hook()]
 
     def _add(self, entry: Entry, *, strict: bool) -> None:
         found = self._entries.setdefault((entry.spec.kind, entry.spec.name), [])
@@ -250,7 +250,7 @@ def _duplicate(spec: PluginSpec, first: Source, second: Source) -> str:
     )
 
 
-def _fault_row(fault: Fault) -> Mapping[str, Any] | dict[str, Any]:
+def _fault_row(fault: Fault) -> dict[str, Any]:
     return {
         "name": "",
         "kind": "",

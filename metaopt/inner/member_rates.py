@@ -1,0 +1,103 @@
+"""Learning-rate multipliers of all members at each step, whatever their controllers."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from metaopt.contracts import ControllerState, Rate, StepInfo
+from metaopt.errors import PluginError
+from metaopt.inner.member import Member
+from metaopt.rates import rate_table
+from metaopt.specs import ControllerSpec
+
+
+class MemberRates:
+    """Rates of a population: tables for open-loop controllers, vmapped states for the others.
+
+    Args:
+        members: all members of the population.
+        horizon: planned number of steps; tables have this length.
+    """
+
+    def __init__(self, members: Sequence[Member], horizon: int) -> None:
+        self._horizon = torch.tensor(float(horizon))
+        self._table = torch.ones(len(members), horizon)
+        self._absolute = torch.zeros(len(members), dtype=torch.bool)
+        self._closed: list[_ClosedLoop] = []
+        for name in sorted({member.assembly.controller.name for member in members}):
+            rows = [row for row, member in enumerate(members) if member.assembly.controller.name == name]
+            spec = members[rows[0]].assembly.controller
+            hparams = _stacked([members[row] for row in rows])
+            if spec.cadence == "table":
+                rates, absolute = rate_table(spec, hparams, horizon, horizon)
+                self._table[rows] = rates.to(self._table.dtype)
+                self._absolute[rows] = absolute
+            else:
+                self._closed.append(_ClosedLoop(spec, torch.tensor(rows), hparams))
+
+    def at(self, step: int, base: Tensor, losses: Tensor, signals: Mapping[str, Tensor]) -> Tensor:
+        """Learning rates for the step after `step` completed ones, shape (members,).
+
+        Args:
+            step: steps completed before.
+            base: the members' `lr`, shape (members,).
+            losses: training losses of this step's batches, shape (members,).
+            signals: required signals, shape (members,) each.
+        """
+        rates = self._table[:, min(step, self._table.shape[1] - 1)]
+        for loop in self._closed:
+            if loop.spec.cadence == "step":
+                loop.ask(step, self._horizon, losses, signals)
+            rates = rates.index_copy(0, loop.rows, loop.rates)
+            self._absolute[loop.rows] = loop.absolute
+        return torch.where(self._absolute, rates, rates * base)
+
+    def validated(self, step: int, metric: Tensor) -> None:
+        """Tell the controllers that listen to validations.
+
+        Args:
+            step: steps completed.
+            metric: validation values, lower is better, shape (members,).
+        """
+        for loop in self._closed:
+            if loop.spec.cadence == "validation":
+                loop.ask(step, self._horizon, metric, {"metric": metric})
+
+
+class _ClosedLoop:
+    """Members that share a closed-loop controller."""
+
+    def __init__(self, spec: ControllerSpec, rows: Tensor, hparams: Mapping[str, Tensor]) -> None:
+        self.spec = spec
+        self.rows = rows
+        self.rates = torch.ones(len(rows))
+        self.absolute = False
+        self._hparams = dict(hparams)
+        # Controllers without hyperparameters still need something to hang the member axis on.
+        start = torch.vmap(lambda values, _: spec.controller.init(values))
+        self._state: ControllerState = start(self._hparams, self.rates)
+
+    def ask(self, step: int, horizon: Tensor, losses: Tensor, signals: Mapping[str, Tensor]) -> None:
+        mine = {name: value[self.rows] for name, value in signals.items()}
+
+        def one(
+            state: ControllerState, hparams: dict[str, Tensor], loss: Tensor, known: dict[str, Tensor]
+        ) -> tuple[Tensor, ControllerState]:
+            info = StepInfo(step=torch.tensor(float(step)), horizon=horizon, loss=loss, signals=known)
+            rate, new = self.spec.controller.update(state, info, hparams)
+            self.absolute = rate.absolute
+            return _single(self.spec, rate), new
+
+        self.rates, self._state = torch.vmap(one)(self._state, self._hparams, losses[self.rows], mine)
+
+
+def _single(spec: ControllerSpec, rate: Rate) -> Tensor:
+    if isinstance(rate.value, Tensor):
+        return rate.value
+    raise PluginError(f"The population engine needs one rate for all parameters, but {spec.name!r} gives one a name.")
+
+
+def _stacked(members: Sequence[Member]) -> dict[str, Tensor]:
+    numbers = [member.assembly.controller_numbers() for member in members]
+    return {name: torch.tensor([one[name] for one in numbers]) for name in numbers[0]}

@@ -1,0 +1,73 @@
+"""A differentiable inner loop: the rule applied to a loss for some steps, with gradients through it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.func import grad_and_value
+
+from metaopt.contracts import Rule, State, StepInfo, Tensors
+from metaopt.contracts.rule import Hparams, Theta
+
+
+@dataclass(frozen=True, slots=True)
+class Unrolled:
+    """Where an unroll ended.
+
+    Attributes:
+        params: parameters after the last step.
+        state: the rule's state after it.
+        losses: training loss before each step, shape (steps,).
+    """
+
+    params: Tensors
+    state: State
+    losses: Tensor
+
+
+def unroll(
+    rule: Rule,
+    loss: Callable[..., Tensor],
+    params: Mapping[str, Tensor],
+    batches: Sequence[tuple[Tensor, ...]],
+    hparams: Hparams,
+    theta: Theta,
+    *,
+    state: State | None = None,
+    first_step: int = 0,
+    horizon: int | None = None,
+    first_order: bool = False,
+) -> Unrolled:
+    """Take one step of the rule for each batch: p ← p + update(∇loss(p, batch)).
+
+    Everything is a tensor expression of `params`, `hparams` and `theta`, so that autograd, `torch.func.grad` and
+    `torch.vmap` apply to the result.
+
+    Args:
+        rule: the optimizer.
+        loss: `(params, *batch) -> 0-d tensor`, differentiable.
+        params: parameters before the first step; the rule's learned start replaces them if `state` is None.
+        batches: one tuple of tensors for each step.
+        hparams: for each parameter's name, 0-d tensors.
+        theta: learned weights.
+        state: continue from this state (truncated unrolls) instead of `rule.init`.
+        first_step: steps completed before.
+        horizon: planned number of steps; `first_step + len(batches)` if left out.
+        first_order: treat the inner gradients as constants.
+    """
+    plan = torch.tensor(float(first_step + len(batches) if horizon is None else horizon))
+    current = dict(params)
+    if state is None:
+        current = rule.start(current, theta)
+        state = rule.init(current, hparams, theta, plan)
+    losses = []
+    for offset, batch in enumerate(batches):
+        grads, value = grad_and_value(loss)(current, *batch)
+        if first_order:
+            grads = {name: grad.detach() for name, grad in grads.items()}
+        info = StepInfo(step=torch.tensor(float(first_step + offset)), horizon=plan, loss=value)
+        updates, state = rule.update(grads, state, current, hparams, theta, info)
+        current = {name: value + updates[name] if name in updates else value for name, value in current.items()}
+        losses.append(value)
+    return Unrolled(current, state, torch.stack(losses))

@@ -1,0 +1,42 @@
+"""Learning rates of open-loop controllers, computed once for all steps and then looked up."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from metaopt.contracts import StepInfo
+from metaopt.specs import ControllerSpec
+
+
+def rate_table(
+    spec: ControllerSpec, hparams: Mapping[str, Tensor], horizon: int | None, num_steps: int
+) -> tuple[Tensor, bool]:
+    """Rates of a controller of cadence `table` at steps 0 … num_steps − 1.
+
+    Args:
+        spec: the controller.
+        hparams: its hyperparameters, 0-d, or all of shape (members,).
+        horizon: planned number of steps, or None where nobody knows it.
+        num_steps: how many steps to tabulate.
+
+    Returns:
+        Rates of shape (num_steps,), or (members, num_steps), in the dtype of the hyperparameters, and whether they
+        are absolute rather than multipliers.
+    """
+    absolute: list[bool] = []
+
+    def one(step: Tensor, values: Mapping[str, Tensor]) -> Tensor:
+        plan = None if horizon is None else torch.tensor(float(horizon), dtype=torch.float64)
+        info = StepInfo(step=step, horizon=plan)
+        rate, _ = spec.controller.update(spec.controller.init(values), info, values)
+        absolute.append(rate.absolute)
+        assert isinstance(rate.value, Tensor), "a tabulated rate is one number for all parameters"
+        # A constant rate that ignores the step still needs a place to hang the step axis on.
+        return rate.value + 0 * step
+
+    steps = torch.arange(num_steps, dtype=torch.float64)
+    over_steps = torch.vmap(one, in_dims=(0, None))
+    batched = any(value.ndim for value in hparams.values())
+    table = torch.vmap(over_steps, in_dims=(None, 0))(steps, dict(hparams)) if batched else over_steps(steps, hparams)
+    return table, absolute[0]
