@@ -9,7 +9,7 @@ from torch import Tensor
 
 from metaopt.contracts import SIGNALS, Cadence, Controller, Corpus, Fires, Rule, Stopper, Tensors
 from metaopt.errors import PluginError
-from metaopt.space import Categorical, Float, Int, Space, Value, ordered
+from metaopt.space import Categorical, Float, Int, Space, Value, When, ordered
 
 API = 1
 
@@ -26,6 +26,7 @@ class PluginSpec:
         api: the contract it was written for; 1.
         space: its hyperparameters.
         requires: signals it needs at each step (keys of `metaopt.contracts.SIGNALS`) or observation.
+        requires_when: further signals, each needed only where a condition on the hyperparameters holds.
         references: where the algorithm comes from.
         summary: one line for `metaopt plugins`.
     """
@@ -37,6 +38,7 @@ class PluginSpec:
     api: int = API
     space: Space = field(default_factory=dict)
     requires: frozenset[str] = frozenset()
+    requires_when: Mapping[str, When] = field(default_factory=dict)
     references: tuple[str, ...] = ()
     summary: str = ""
 
@@ -52,7 +54,16 @@ class PluginSpec:
             if not isinstance(distribution, Float | Int | Categorical):
                 raise PluginError(f"{where}: space[{key!r}] must be a Float, Int or Categorical, got {distribution!r}.")
         ordered(self.space)
+        for signal, condition in self.requires_when.items():
+            if condition.name not in self.space:
+                raise PluginError(
+                    f"{where}: requires_when[{signal!r}] names the unknown hyperparameter {condition.name!r}."
+                )
         object.__setattr__(self, "requires", frozenset(self.requires))
+
+    def required(self, hparams: Mapping[str, Value]) -> frozenset[str]:
+        """Signals it needs with these hyperparameters, given as people write them."""
+        return self.requires | {signal for signal, when in self.requires_when.items() if when.holds(hparams)}
 
 
 @final
@@ -232,7 +243,7 @@ def _check_rule(name: str, rule: Any) -> None:
 
 
 def _check_signals(spec: PluginSpec) -> None:
-    unknown = sorted(set(spec.requires) - set(SIGNALS))
+    unknown = sorted({*spec.requires, *spec.requires_when} - set(SIGNALS))
     if unknown:
         raise PluginError(
             f"{type(spec).__name__}(name={spec.name!r}) requires unknown signals {unknown}; known: {sorted(SIGNALS)}."
