@@ -1,0 +1,41 @@
+"""A constant rate, after a warm-up."""
+
+from collections.abc import Mapping
+from typing import final
+
+import torch
+from torch import Tensor
+
+from metaopt import ControllerSpec, Float, Rate, StepInfo, When
+from metaopt_controllers.warmup import rise
+
+
+@final
+class Constant:
+    """min(1, (step + 1) / (warmup · horizon)).
+
+    It is the one schedule that works without a horizon. A warm-up is a share of the horizon, so where that is unknown
+    there is none; the spec requires the horizon as soon as `warmup` is above 0.
+    """
+
+    def init(self, hparams: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Nothing to remember."""
+        return {}
+
+    def update(
+        self, state: dict[str, Tensor], info: StepInfo, hparams: Mapping[str, Tensor]
+    ) -> tuple[Rate, dict[str, Tensor]]:
+        """The multiplier at `info.step`."""
+        if info.horizon is None:
+            return Rate(torch.ones_like(hparams["warmup"])), state
+        return Rate(rise(info.step, info.horizon, hparams["warmup"])), state
+
+
+CONSTANT = ControllerSpec(
+    name="constant",
+    version="1",
+    controller=Constant(),
+    space={"warmup": Float(0.0, 0.2, default=0.0, valid="[0, 1]")},
+    requires_when={"horizon": When("warmup", above=0.0)},
+    summary="constant rate after a linear warm-up",
+)

@@ -1,0 +1,39 @@
+"""Cosine decay after a warm-up."""
+
+import math
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from metaopt import ControllerSpec, Float
+from metaopt_controllers.open_loop import OpenLoop
+from metaopt_controllers.warmup import WARMUP, progress, rise
+
+
+def cosine(step: Tensor, horizon: Tensor, hparams: Mapping[str, Tensor]) -> Tensor:
+    """warm-up · (final_ratio + (1 − final_ratio) · (1 + cos πp) / 2), where p runs from 0 to 1 after the warm-up.
+
+    Without warm-up it is torch's `CosineAnnealingLR` with `T_max` the horizon, held at the end instead of rising again.
+
+    Args:
+        step: steps completed before this one.
+        horizon: planned number of steps; later ones stay at `final_ratio`.
+        hparams: `warmup`, share of the horizon, in [0, 1]; `final_ratio`, rate at the end over the peak, in [0, 1].
+
+    Returns:
+        Multiplier of the peak rate.
+    """
+    warmup, final = hparams["warmup"], hparams["final_ratio"]
+    half_wave = (1 + (math.pi * progress(step, horizon, warmup)).cos()) / 2
+    return rise(step, horizon, warmup) * (final + (1 - final) * half_wave)
+
+
+COSINE = ControllerSpec(
+    name="cosine",
+    version="1",
+    controller=OpenLoop("cosine", cosine),
+    space={"warmup": WARMUP, "final_ratio": Float(0.0, 0.3, default=0.0, valid="[0, 1]")},
+    requires=frozenset({"horizon"}),
+    references=("https://arxiv.org/abs/1608.03983",),
+    summary="cosine decay after a linear warm-up",
+)

@@ -1,0 +1,33 @@
+"""Exponential decay."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from metaopt import ControllerSpec, Float
+from metaopt_controllers.open_loop import OpenLoop
+
+
+def exponential(step: Tensor, horizon: Tensor, hparams: Mapping[str, Tensor]) -> Tensor:
+    """final_ratio ** (step / horizon): torch's `ExponentialLR` with gamma = final_ratio ** (1 / horizon).
+
+    Args:
+        step: steps completed before this one.
+        horizon: planned number of steps; later ones stay at `final_ratio`.
+        hparams: `final_ratio`, rate at the end over the first, in (0, 1].
+
+    Returns:
+        Multiplier of the first rate.
+    """
+    passed: Tensor = (step / horizon).clamp(max=1.0)
+    return hparams["final_ratio"] ** passed
+
+
+EXPONENTIAL = ControllerSpec(
+    name="exponential",
+    version="1",
+    controller=OpenLoop("exponential", exponential),
+    space={"final_ratio": Float(1e-4, 0.5, log=True, default=0.01, valid="(0, 1]")},
+    requires=frozenset({"horizon"}),
+    summary="exponential decay",
+)

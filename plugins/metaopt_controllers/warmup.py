@@ -1,0 +1,25 @@
+"""Linear warm-up, and the progress of what follows it."""
+
+from torch import Tensor
+
+from metaopt import Float
+
+#: Share of the horizon over which the rate rises to its peak; 0 starts at the peak.
+WARMUP = Float(0.0, 0.2, default=0.05, valid="[0, 1]")
+
+
+def rise(step: Tensor, horizon: Tensor, warmup: Tensor) -> Tensor:
+    """Multiplier of a linear warm-up: min(1, (step + 1) / W), with W = warmup · horizon.
+
+    The first step has rate 1/W, never 0; step W − 1 is the first at the peak. A W below 1 means no warm-up.
+    """
+    return ((step + 1) / (warmup * horizon).clamp(min=1.0)).clamp(max=1.0)
+
+
+def progress(step: Tensor, horizon: Tensor, warmup: Tensor) -> Tensor:
+    """How far the time after a warm-up has passed: (step − W) / (horizon − W), held at 0 before and at 1 after.
+
+    Without a warm-up it is step / horizon, as in torch's schedulers: the last planned step is one short of the end.
+    """
+    start = warmup * horizon
+    return ((step - start) / (horizon - start).clamp(min=1.0)).clamp(0.0, 1.0)

@@ -1,0 +1,49 @@
+"""Warm-up, stable, decay."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from metaopt import Categorical, ControllerSpec, Float
+from metaopt_controllers.open_loop import OpenLoop
+from metaopt_controllers.warmup import WARMUP, rise
+
+_SHAPES = ("linear", "1-sqrt")
+
+
+def wsd(step: Tensor, horizon: Tensor, hparams: Mapping[str, Tensor]) -> Tensor:
+    """warm-up · (1 − (1 − final_ratio) · s), where s is q or √q, and q runs from 0 to 1 in the last part of the plan.
+
+    q = (step − (1 − decay) · horizon) / (decay · horizon). Where warm-up and decay overlap, their multipliers multiply.
+
+    Args:
+        step: steps completed before this one.
+        horizon: planned number of steps; later ones stay at `final_ratio`.
+        hparams: `warmup`, share of the horizon, in [0, 1]; `decay`, share of the horizon, in (0, 1]; `shape`, 0 for
+            `linear` and 1 for `1-sqrt`; `final_ratio`, rate at the end over the peak, in [0, 1].
+
+    Returns:
+        Multiplier of the peak rate.
+    """
+    length = hparams["decay"] * horizon
+    # The smallest q is not 0, because the root's slope there is infinite; in the sum below it vanishes.
+    q = (1 - (horizon - step) / length).clamp(1e-24, 1.0)
+    fall = torch.where(hparams["shape"] == _SHAPES.index("linear"), q, q.sqrt())
+    return rise(step, horizon, hparams["warmup"]) * (1 - (1 - hparams["final_ratio"]) * fall)
+
+
+WSD = ControllerSpec(
+    name="wsd",
+    version="1",
+    controller=OpenLoop("wsd", wsd),
+    space={
+        "warmup": WARMUP,
+        "decay": Float(0.05, 0.6, default=0.2, valid="(0, 1]"),
+        "shape": Categorical(_SHAPES, default="1-sqrt"),
+        "final_ratio": Float(0.0, 0.1, default=0.0, valid="[0, 1]"),
+    },
+    requires=frozenset({"horizon"}),
+    references=("https://arxiv.org/abs/2404.06395", "https://arxiv.org/abs/2405.18392"),
+    summary="warm-up, constant rate, decay in the last part",
+)
