@@ -1,0 +1,23 @@
+"""The built-in optimizers, one file each, and the `averaged` wrapper."""
+
+from collections.abc import Sequence
+
+import metaopt
+from metaopt_optimizers import (
+    adagrad,
+    adamw,
+    averaged,
+    lion,
+    nadamw,
+    prodigy,
+    rmsprop,
+    schedulefree_adamw,
+    sgd,
+)
+
+
+@metaopt.hookimpl
+def metaopt_plugins() -> Sequence[metaopt.PluginSpec]:
+    """The specs of this package, in alphabetical order."""
+    modules = (adagrad, adamw, averaged, lion, nadamw, prodigy, rmsprop, schedulefree_adamw, sgd)
+    return [module.spec for module in modules]

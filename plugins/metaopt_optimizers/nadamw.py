@@ -1,0 +1,84 @@
+"""NAdamW: Adam with Nesterov momentum and decoupled weight decay.
+
+    μ_t = β1·(1 - ½·0.96^(t·ψ)),       M_t = μ_1 ⋯ μ_t
+    m   = β1·m + (1-β1)·g
+    v   = β2·v + (1-β2)·g²
+    w   = w - η·λ·w - η·( (1-μ_t)/(1-M_t)·g + μ_{t+1}/(1-M_{t+1})·m ) / (√(v/(1-β2^t)) + ε)
+
+η is `lr`, λ `weight_decay`, ψ `momentum_decay`, ε `eps`; t ≥ 1 counts the tensor's own steps. This is
+`torch.optim.NAdam(decoupled_weight_decay=True)`. With a large ψ, such as 1000, μ_t = β1 from the first step and the
+direction becomes the constant-β1 form of Dozat and of optax's `nadamw`:
+
+    ( (1-β1)/(1-β1^t)·g + β1/(1-β1^(t+1))·m ) / (√(v/(1-β2^t)) + ε)
+"""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+import metaopt
+from metaopt_optimizers.moments import add_scaled, bias_correction, counter, decayed, root, state_dtype, zeros
+
+
+def _init(
+    param: Tensor, hparams: Mapping[str, Tensor], theta: Mapping[str, Tensor], horizon: Tensor | None
+) -> dict[str, Tensor]:
+    product = torch.ones((), dtype=state_dtype(param), device=param.device)
+    return {"step": counter(param), "mu_product": product, "exp_avg": zeros(param), "exp_avg_sq": zeros(param)}
+
+
+def _momentum(hparams: Mapping[str, Tensor], step: Tensor) -> Tensor:
+    """μ_t, 0-d."""
+    return hparams["beta1"] * (1 - 0.5 * torch.exp(math.log(0.96) * hparams["momentum_decay"] * step))
+
+
+def _update(
+    grad: Tensor,
+    state: dict[str, Tensor],
+    param: Tensor,
+    hparams: Mapping[str, Tensor],
+    theta: Mapping[str, Tensor],
+    info: metaopt.StepInfo,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    dtype = state_dtype(param)
+    grad = grad.to(dtype)
+    step = state["step"] + 1
+    now, ahead = _momentum(hparams, step), _momentum(hparams, step + 1)
+    product = state["mu_product"] * now
+    mean = decayed(state["exp_avg"], grad, hparams["beta1"])
+    square = decayed(state["exp_avg_sq"], grad * grad, hparams["beta2"])
+    root_correction = bias_correction(hparams["beta2"], step).sqrt()
+    grad_scale = root_correction * (1 - now) / (1 - product)
+    mean_scale = root_correction * ahead / (1 - product * ahead)
+    looked_ahead = add_scaled(grad_scale * grad, mean_scale, mean)
+    direction = looked_ahead / (root(square) + hparams["eps"] * root_correction)
+    update = -hparams["lr"] * add_scaled(direction, hparams["weight_decay"], param.to(dtype))
+    return update, {"step": step, "mu_product": product, "exp_avg": mean, "exp_avg_sq": square}
+
+
+#: NAdamW as a pure rule. State: `exp_avg` and `exp_avg_sq`, of the parameter's shape; `step` and `mu_product`, 0-d.
+rule = metaopt.per_tensor(_init, _update)
+
+spec = metaopt.OptimizerSpec(
+    name="nadamw",
+    version="1",
+    summary="Adam with Nesterov momentum and decoupled weight decay.",
+    rule=rule,
+    native=metaopt.Native(module="torch.optim", qualname="NAdam", fixed={"decoupled_weight_decay": True}),
+    packs={"betas": ("beta1", "beta2")},
+    space={
+        "lr": metaopt.Float(1e-5, 1e-1, log=True, default=2e-3, valid="[0, inf)"),
+        "beta1": metaopt.Float(0.8, 0.99, default=0.9, valid="[0, 1)"),
+        "beta2": metaopt.Float(0.9, 0.9999, default=0.999, valid="[0, 1)"),
+        "eps": metaopt.Float(1e-10, 1e-6, log=True, default=1e-8, valid="[1e-15, inf)"),
+        "weight_decay": metaopt.Float(1e-5, 1.0, log=True, default=0.0, valid="[0, inf)"),
+        "momentum_decay": metaopt.Float(1e-3, 10.0, log=True, default=4e-3, valid="[0, inf)"),
+    },
+    references=(
+        "https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ",
+        "https://arxiv.org/abs/1711.05101",
+        "https://pytorch.org/docs/stable/generated/torch.optim.NAdam.html",
+    ),
+)
