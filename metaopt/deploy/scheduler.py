@@ -1,0 +1,307 @@
+"""Learning-rate controllers as true torch schedulers, on any torch optimizer."""
+
+import copy
+import warnings
+from array import array
+from collections.abc import Mapping
+from typing import Any, final
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from metaopt import registry as registries
+from metaopt.contracts import Rate, StepInfo
+from metaopt.contracts.stopper import Mode
+from metaopt.errors import InputError, PluginError
+from metaopt.rates import rate_table
+from metaopt.registry import Registry
+from metaopt.space import Value, encode, resolve
+from metaopt.specs import ControllerSpec
+
+#: Signals that a scheduler has by itself: the horizon if it was told one, the metric if `observe` is called.
+PLAIN_SIGNALS = frozenset({"horizon", "metric"})
+
+#: Signals known only between the backward pass and the optimizer's step; see `ControllerScheduler.prepare`.
+GRADIENT_SIGNALS = frozenset({"loss", "gradient_norm"})
+
+#: Rows of the first table where no horizon is known; further ones double it.
+_FIRST_ROWS = 1024
+
+
+def create_scheduler(
+    name: str,
+    optimizer: Optimizer,
+    *,
+    total_steps: int | None = None,
+    mode: Mode = "min",
+    registry: Registry | None = None,
+    **hparams: Any,
+) -> "ControllerScheduler":
+    """A learning-rate scheduler by the name of its controller.
+
+    Args:
+        name: a controller plugin, such as `"wsd"`.
+        optimizer: any torch optimizer; its groups keep their relative rates.
+        total_steps: planned number of training steps; most controllers need it.
+        mode: for controllers that listen to validations: `"min"` if the metric is better when lower, else `"max"`.
+        registry: where to look the name up; everything installed by default.
+        **hparams: the controller's hyperparameters; those left out have their defaults.
+
+    Returns:
+        A true `LRScheduler`: call `step()` after every training step, and `observe(metric)` after every validation
+        where the controller listens to them.
+
+    Raises:
+        PluginError: the controller is unknown or requires a signal that a scheduler does not have.
+        InputError: a hyperparameter is not valid, or `total_steps` is missing or not positive.
+
+    Example:
+        >>> import torch, metaopt
+        >>> optimizer = torch.optim.SGD([torch.zeros(2, requires_grad=True)], lr=0.1)
+        >>> scheduler = metaopt.create_scheduler("constant", optimizer, total_steps=100)
+        >>> scheduler.get_last_lr()
+        [0.1]
+    """
+    spec = (registry or registries.current()).get(ControllerSpec, name)
+    values = resolve(spec.space, hparams, spec.name)
+    return ControllerScheduler(optimizer, spec, values, total_steps=total_steps, mode=mode)
+
+
+@final
+class ControllerScheduler(LRScheduler):
+    """A controller acting on the `lr` of an optimizer's groups.
+
+    The rate of a group is `multiplier · initial_lr`; an absolute rate applies to the first group, and the others
+    keep their ratio to it. Rates of cadence `table` are computed once and looked up; past the horizon the last one
+    holds. A group added later takes part from the next `step()` on, with the `lr` it came with as its `initial_lr`.
+
+    Args:
+        optimizer: any torch optimizer.
+        spec: the controller.
+        values: all of its hyperparameters.
+        total_steps: planned number of steps, or None.
+        mode: orientation of the metric given to `observe`.
+        supplies: signals that the host of this scheduler has.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        spec: ControllerSpec,
+        values: Mapping[str, Value],
+        *,
+        total_steps: int | None = None,
+        mode: Mode = "min",
+        supplies: frozenset[str] = PLAIN_SIGNALS,
+    ) -> None:
+        self._required = spec.required(values)
+        _check(spec, self._required, total_steps, mode, supplies)
+        self.spec = spec
+        self.total_steps = total_steps
+        self.mode: Mode = mode
+        self._values = dict(values)
+        self._hparams = {key: _number(value) for key, value in encode(spec.space, values).items()}
+        self._horizon = None if total_steps is None else _number(total_steps)
+        self._state = spec.controller.init(self._hparams)
+        self._metric = float("nan")
+        self._rate = 1.0
+        self._absolute = self._probe().absolute and spec.cadence == "table"
+        self._table = array("d")
+        _float_initial_rates(optimizer, spec)
+        super().__init__(optimizer)
+
+    @property
+    def required(self) -> frozenset[str]:
+        """Signals that the controller needs with these hyperparameters."""
+        return self._required
+
+    @property
+    def needs_gradients(self) -> bool:
+        """Whether `prepare` must be called between the backward pass and the optimizer's step."""
+        return self.spec.cadence == "step" and bool(self._required & GRADIENT_SIGNALS)
+
+    def prepare(self, *, loss: Tensor | None = None, gradient_norm: Tensor | None = None) -> None:
+        """Set the rate of the step about to be taken, for controllers that look at its loss or gradients.
+
+        Args:
+            loss: training loss of this step's batch, 0-d.
+            gradient_norm: Euclidean norm of all gradients together, 0-d.
+
+        Raises:
+            InputError: a signal that the controller requires is missing.
+        """
+        given = {"loss": loss, "gradient_norm": gradient_norm}
+        for key in sorted(self._required & GRADIENT_SIGNALS):
+            if given[key] is None:
+                raise InputError(f"The controller {self.spec.name!r} requires {key} at each step; pass {key}=.")
+        known = {key: value.detach().to("cpu", torch.float64) for key, value in given.items() if value is not None}
+        self._ask(known)
+        self._write()
+
+    def observe(self, metric: float) -> None:
+        """Take in a validation metric; controllers that do not listen to validations ignore it.
+
+        Args:
+            metric: the value in the user's own orientation (see `mode`); NaN if it could not be computed.
+        """
+        self._metric = float(metric) if self.mode == "min" else -float(metric)
+        if self.spec.cadence == "validation":
+            self._ask({})
+            self._write()
+
+    def get_lr(self) -> list[float | Tensor]:
+        """The rate of each group for the step after `last_epoch` completed ones."""
+        if self.spec.cadence == "table":
+            self._rate = self._look_up(self.last_epoch)
+        elif self.spec.cadence == "step" and not self.needs_gradients:
+            self._ask({})
+        return self._scaled()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Counters, rates and the controller's state: numbers, strings and tensors only."""
+        return {
+            "controller": self.spec.name,
+            "hparams": dict(self._values),
+            "total_steps": self.total_steps,
+            "mode": self.mode,
+            "last_epoch": self.last_epoch,
+            "step_count": self._step_count,
+            "rate": self._rate,
+            "absolute": self._absolute,
+            "metric": self._metric,
+            "state": {key: value.clone() for key, value in self._state.items()},
+            "base_lrs": copy.deepcopy(self.base_lrs),
+            "last_lr": copy.deepcopy(self._last_lr),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from `state_dict()`. A new `total_steps` is kept, with a warning: the rate goes on by the new plan.
+
+        Raises:
+            InputError: the state belongs to another controller, or to other hyperparameters.
+        """
+        mine: dict[str, Any] = {"controller": self.spec.name, "hparams": self._values, "mode": self.mode}
+        for key, value in mine.items():
+            if state_dict.get(key) != value:
+                raise InputError(
+                    f"This scheduler's {key} is {value!r}, the state's is {state_dict.get(key)!r}; "
+                    "create the same scheduler."
+                )
+        if state_dict["total_steps"] != self.total_steps:
+            warnings.warn(
+                f"The state was saved with total_steps={state_dict['total_steps']}, this scheduler has "
+                f"{self.total_steps}: from step {state_dict['last_epoch']} on the rate follows the new plan.",
+                UserWarning,
+                stacklevel=2,
+            )
+        self.last_epoch = int(state_dict["last_epoch"])
+        self._step_count = int(state_dict["step_count"])
+        self._rate = float(state_dict["rate"])
+        self._absolute = bool(state_dict["absolute"])
+        self._metric = float(state_dict["metric"])
+        self._state = {key: state_dict["state"][key].clone() for key in self._state}
+        self.base_lrs = copy.deepcopy(state_dict["base_lrs"])
+        self._last_lr = copy.deepcopy(state_dict["last_lr"])
+
+    def _probe(self) -> Rate:
+        """What the controller says first, without letting it remember."""
+        known = {key: _number(0.0) for key in self._required & GRADIENT_SIGNALS}
+        rate, _ = self.spec.controller.update(self._state, self._info(known), self._hparams)
+        _single(self.spec, rate)
+        return rate
+
+    def _ask(self, known: Mapping[str, Tensor]) -> None:
+        rate, self._state = self.spec.controller.update(self._state, self._info(known), self._hparams)
+        self._rate, self._absolute = float(_single(self.spec, rate)), rate.absolute
+
+    def _info(self, known: Mapping[str, Tensor]) -> StepInfo:
+        signals = {key: value for key, value in known.items() if key != "loss"}
+        signals["metric"] = _number(self._metric)
+        step = _number(max(getattr(self, "last_epoch", 0), 0))
+        return StepInfo(step=step, horizon=self._horizon, loss=known.get("loss"), signals=signals)
+
+    def _look_up(self, step: int) -> float:
+        if step >= len(self._table):
+            self._tabulate(step)
+        return self._table[min(step, len(self._table) - 1)]
+
+    def _tabulate(self, step: int) -> None:
+        if self.total_steps is not None:
+            if self._table:
+                return  # past the horizon the last rate holds
+            num_rows = self.total_steps + 1
+        else:
+            num_rows = _FIRST_ROWS
+            while num_rows <= step:
+                num_rows *= 2
+        table, self._absolute = rate_table(self.spec, self._hparams, self.total_steps, num_rows)
+        self._table = array("d", table.to(torch.float64).contiguous().numpy().tobytes())
+
+    def _scaled(self) -> list[float | Tensor]:
+        groups = self.optimizer.param_groups
+        for group in groups:
+            if "initial_lr" not in group:
+                group["initial_lr"] = float(group["lr"])
+        self.base_lrs = [float(group["initial_lr"]) for group in groups]
+        unit = (self.base_lrs[0] or 1.0) if self._absolute else 1.0
+        return [self._rate * (base / unit) for base in self.base_lrs]
+
+    def _write(self) -> None:
+        for group, rate in zip(self.optimizer.param_groups, self._scaled(), strict=True):
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+        self._last_lr = [
+            group["lr"].clone() if isinstance(group["lr"], Tensor) else group["lr"]
+            for group in self.optimizer.param_groups
+        ]
+
+
+def _check(
+    spec: ControllerSpec, required: frozenset[str], total_steps: int | None, mode: str, supplies: frozenset[str]
+) -> None:
+    if mode not in ("min", "max"):
+        raise InputError(f"mode must be 'min' or 'max', got {mode!r}.")
+    if total_steps is not None and (
+        not isinstance(total_steps, int) or isinstance(total_steps, bool) or total_steps < 1
+    ):
+        raise InputError(f"total_steps must be a positive whole number, got {total_steps!r}.")
+    if "horizon" in required and total_steps is None:
+        raise InputError(
+            f"The controller {spec.name!r} needs to know how long training will be; pass total_steps=, "
+            "the number of optimizer steps (epochs * len(loader))."
+        )
+    missing = sorted(required - supplies)
+    if missing:
+        raise PluginError(
+            f"The controller {spec.name!r} requires {', '.join(missing)}, which a scheduler by itself does not know; "
+            "bind a recipe and call run.step(loss), or choose another controller."
+        )
+
+
+def _float_initial_rates(optimizer: Optimizer, spec: ControllerSpec) -> None:
+    """Note each group's rate as a plain float, so that no step waits for a device to read a tensor."""
+    for group in getattr(optimizer, "param_groups", []):
+        if "lr" not in group:
+            if spec.name != "constant":
+                raise PluginError(
+                    f"{type(optimizer).__name__} has no lr for the controller {spec.name!r} to act on; "
+                    "use the controller 'constant'."
+                )
+            group["lr"] = 1.0  # nobody reads it, but every torch scheduler expects one
+        group["initial_lr"] = float(group.get("initial_lr", group["lr"]))
+
+
+def _single(spec: ControllerSpec, rate: Rate) -> Tensor:
+    if isinstance(rate.value, Tensor):
+        return rate.value
+    raise PluginError(
+        f"The controller {spec.name!r} gives a rate for each parameter's name; a scheduler needs one for all."
+    )
+
+
+def _number(value: float) -> Tensor:
+    return torch.tensor(float(value), dtype=torch.float64)

@@ -1,0 +1,135 @@
+"""Stoppers by name, and their description as plain JSON."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from metaopt import registry as registries
+from metaopt.contracts import Stopper, ThresholdStopper
+from metaopt.contracts.stopper import Mode
+from metaopt.errors import InputError
+from metaopt.registry import Registry
+from metaopt.space import Space, Value, resolve
+from metaopt.specs import StopperSpec
+
+
+@dataclass(frozen=True)
+class StopperConfiguration:
+    """A stopper plugin with its hyperparameters; what a recipe stores.
+
+    Attributes:
+        name: of a stopper plugin.
+        hparams: values by hyperparameter; what is absent has its default.
+        stoppers: what a combining stopper (`any`, `all`) is made of.
+    """
+
+    name: str
+    hparams: Mapping[str, Value] = field(default_factory=dict)
+    stoppers: tuple["StopperConfiguration", ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hparams", dict(sorted(self.hparams.items())))
+        object.__setattr__(self, "stoppers", tuple(self.stoppers))
+
+    def __hash__(self) -> int:
+        return hash((self.name, tuple(self.hparams.items()), self.stoppers))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {
+            "name": self.name,
+            "hparams": dict(self.hparams),
+            "stoppers": [stopper.to_json() for stopper in self.stoppers],
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "StopperConfiguration":
+        """Inverse of `to_json`."""
+        unknown = sorted(set(document) - {"name", "hparams", "stoppers"})
+        if unknown:
+            raise InputError(f"A stopper consists of name, hparams and stoppers, got also {unknown}.")
+        return cls(
+            name=str(document["name"]),
+            hparams=dict(document.get("hparams", {})),
+            stoppers=tuple(cls.from_json(child) for child in document.get("stoppers", ())),
+        )
+
+
+def create_stopper(
+    name: str,
+    *,
+    mode: Mode = "min",
+    stoppers: Sequence[Stopper | StopperConfiguration | str] = (),
+    registry: Registry | None = None,
+    **hparams: Any,
+) -> Stopper:
+    """A stopper by name.
+
+    Args:
+        name: a stopper plugin, such as `"patience"`.
+        mode: `"min"` if the metric is better when lower, `"max"` if when higher.
+        stoppers: for combining ones (`any`, `all`): what they combine; stoppers, configurations or names.
+        registry: where to look the name up; everything installed by default.
+        **hparams: its hyperparameters; those left out have their defaults.
+
+    Raises:
+        PluginError: the stopper is unknown.
+        InputError: a hyperparameter is not valid (the message lists the valid ones), or `stoppers` is missing.
+
+    Example:
+        >>> import metaopt
+        >>> stopper = metaopt.create_stopper("patience", patience=10, mode="min")
+        >>> stopper.observe(metaopt.Observation(step=1, value=0.5, horizon=100)).stop
+        False
+    """
+    found = registry or registries.current()
+    children = [_child(stopper, mode, found) for stopper in stoppers]
+    return _build(found.get(StopperSpec, name), hparams, children, mode)
+
+
+def build_stopper(configuration: StopperConfiguration, *, mode: Mode, registry: Registry | None = None) -> Stopper:
+    """The stopper that a configuration describes; errors as in `create_stopper`."""
+    found = registry or registries.current()
+    children = [build_stopper(child, mode=mode, registry=found) for child in configuration.stoppers]
+    return _build(found.get(StopperSpec, configuration.name), configuration.hparams, children, mode)
+
+
+def stopper_requires(configuration: StopperConfiguration, registry: Registry) -> frozenset[str]:
+    """Signals that the stopper or any of its children needs with each observation."""
+    spec = registry.get(StopperSpec, configuration.name)
+    own = spec.required(resolve(spec.space, configuration.hparams, spec.name))
+    return own.union(*(stopper_requires(child, registry) for child in configuration.stoppers))
+
+
+def stopper_specs(configuration: StopperConfiguration, registry: Registry) -> tuple[StopperSpec, ...]:
+    """The specs of the stopper and all of its children."""
+    children = [spec for child in configuration.stoppers for spec in stopper_specs(child, registry)]
+    return (registry.get(StopperSpec, configuration.name), *children)
+
+
+def _child(stopper: Stopper | StopperConfiguration | str, mode: Mode, registry: Registry) -> Stopper:
+    if isinstance(stopper, str):
+        return create_stopper(stopper, mode=mode, registry=registry)
+    if isinstance(stopper, StopperConfiguration):
+        return build_stopper(stopper, mode=mode, registry=registry)
+    if isinstance(stopper, Stopper):
+        return stopper
+    raise InputError(f"stoppers must hold stoppers or their names, got {stopper!r}.")
+
+
+def _build(spec: StopperSpec, hparams: Mapping[str, Any], children: Sequence[Stopper], mode: Mode) -> Stopper:
+    if mode not in ("min", "max"):
+        raise InputError(f"mode must be 'min' or 'max', got {mode!r}.")
+    if bool(children) != spec.combines:
+        problem = "needs stoppers=[...]" if spec.combines else "combines no others; leave out stoppers="
+        raise InputError(f"The stopper {spec.name!r} {problem}.")
+    values = resolve(spec.space, hparams, spec.name)
+    if spec.fires is not None:
+        return ThresholdStopper(spec.name, spec.fires, _numbers(spec.space, values), mode, spec.required(values))
+    assert spec.factory is not None
+    return spec.factory(mode=mode, **values, **({"stoppers": list(children)} if spec.combines else {}))
+
+
+def _numbers(space: Space, values: Mapping[str, Value]) -> dict[str, Any]:
+    """What a pure policy sees: numbers as people write them, strings as their index, as in a replay."""
+    return {name: space[name].encode(value) if isinstance(value, str) else value for name, value in values.items()}
