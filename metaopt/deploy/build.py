@@ -1,0 +1,95 @@
+"""From an assembly, or a plugin's name, to a torch optimizer: the native class where it can serve, else the rule."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from metaopt.configuration import Assembly, NoDecay
+from metaopt.deploy.hparams import assemble_named
+from metaopt.deploy.native import bare, build_native, obstacle
+from metaopt.deploy.parameters import Params, as_groups, spare
+from metaopt.deploy.rule_optimizer import RuleOptimizer
+from metaopt.errors import InputError, PluginError
+
+Implementation: TypeAlias = Literal["auto", "native", "rule"]
+
+
+def create_optimizer(
+    name: str,
+    params: Params,
+    *,
+    wrappers: Sequence[str] = (),
+    no_decay: NoDecay = "none",
+    implementation: Implementation = "auto",
+    compile: bool = False,
+    theta: Mapping[str, Tensor] | None = None,
+    total_steps: int | None = None,
+    maximize: bool = False,
+    **hparams: Any,
+) -> Optimizer:
+    """A torch optimizer by the name of its plugin.
+
+    Args:
+        name: an optimizer plugin (`metaopt plugins` lists them).
+        params: a model, or what torch's optimizers take.
+        wrappers: wrapper plugins, innermost first.
+        no_decay: `"1d"` spares parameters of at most one dimension from weight decay; `"none"` spares none, as torch.
+        implementation: `"native"` is the library's class that computes the same, `"rule"` the rule itself, `"auto"`
+            the first where it can serve.
+        compile: run the rule, where it is the rule that runs, as a compiled graph.
+        theta: weights of a learned rule.
+        total_steps: planned number of steps, for rules that require it.
+        maximize: go up the gradient.
+        hparams: hyperparameters, by the plugin's names (`beta1=0.9`) or packed as torch does (`betas=(0.9, 0.999)`); a
+            wrapper's as `**{"averaged.decay": 0.99}`.
+
+    Returns:
+        A `torch.optim.Optimizer`.
+
+    Raises:
+        PluginError: the plugin is unknown, or `"native"` cannot serve.
+        InputError: a hyperparameter is unknown or not valid; the message lists the valid ones.
+
+    Example:
+        >>> import torch, metaopt
+        >>> metaopt.create_optimizer("adamw", torch.nn.Linear(2, 1), lr=1e-3).param_groups[0]["lr"]
+        0.001
+    """
+    return build_optimizer(
+        assemble_named(name, hparams, wrappers=wrappers, no_decay=no_decay),
+        params,
+        implementation=implementation,
+        compile=compile,
+        theta=theta,
+        horizon=total_steps,
+        maximize=maximize,
+    )
+
+
+def build_optimizer(
+    assembly: Assembly,
+    params: Params,
+    *,
+    implementation: Implementation = "auto",
+    compile: bool = False,
+    theta: Mapping[str, Tensor] | None = None,
+    horizon: int | None = None,
+    maximize: bool = False,
+) -> Optimizer:
+    """The torch optimizer of an assembly; arguments as for `create_optimizer`, `horizon` being its `total_steps`."""
+    if implementation not in ("auto", "native", "rule"):
+        raise InputError(f"implementation must be 'auto', 'native' or 'rule', got {implementation!r}.")
+    groups = as_groups(params)
+    reason = (
+        "the rule was asked for"
+        if implementation == "rule"
+        else obstacle(assembly, groups, theta=theta, maximize=maximize)
+    )
+    if reason is None:
+        groups = bare(groups, keep_names=not isinstance(params, nn.Module))
+        return build_native(assembly, spare(groups, assembly), maximize=maximize)
+    if implementation == "native":
+        raise PluginError(f"{assembly.optimizer.name!r} cannot run as a library's class here: {reason}.")
+    return RuleOptimizer(groups, assembly, compile=compile, theta=theta, horizon=horizon, maximize=maximize)

@@ -1,0 +1,106 @@
+"""A well-kept library's class in place of a rule, where it computes the same."""
+
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from metaopt.configuration import Assembly
+from metaopt.deploy.hparams import check_group, group_values
+from metaopt.deploy.parameters import Group, tensors_of, without_names
+from metaopt.errors import InputError, PluginError
+from metaopt.specs import Native
+
+_DTYPES = (torch.float32, torch.float64)
+_DEVICES = ("cpu", "cuda")
+
+
+def native_class(native: Native) -> type[Optimizer]:
+    """Import the class that a spec names.
+
+    Raises:
+        PluginError: its distribution is not installed.
+    """
+    try:
+        found = importlib.import_module(native.module)
+    except ImportError as error:
+        raise PluginError(
+            f"{native.module}.{native.qualname} cannot be imported; pip install {native.distribution}."
+        ) from error
+    for part in native.qualname.split("."):
+        found = getattr(found, part)
+    assert isinstance(found, type)
+    return found
+
+
+def obstacle(
+    assembly: Assembly, groups: list[Group], *, theta: Mapping[str, Tensor] | None = None, maximize: bool = False
+) -> str | None:
+    """Why the native class cannot serve, as the end of a sentence, or None where it can."""
+    native = assembly.optimizer.native
+    if native is None:
+        return "no library's class computes the same"
+    if assembly.wrappers:
+        return f"it is wrapped in {', '.join(assembly.wrappers_names)}"
+    if theta:
+        return "it was given theta"
+    if importlib.util.find_spec(native.module.partition(".")[0]) is None:
+        return f"{native.distribution} is not installed (pip install {native.distribution})"
+    if maximize and "maximize" not in inspect.signature(native_class(native)).parameters:
+        return f"{native.module}.{native.qualname} has no maximize"
+    for tensor in tensors_of(groups):
+        if tensor.dtype not in _DTYPES:
+            return f"a parameter is {tensor.dtype}, and {native.qualname} would keep its state in that precision"
+        if tensor.device.type not in _DEVICES:
+            return f"a parameter is on {tensor.device.type}"
+    try:
+        _arguments(assembly, {})
+    except PluginError as error:
+        return str(error)
+    return None
+
+
+def build_native(assembly: Assembly, groups: list[Group], *, maximize: bool = False) -> Optimizer:
+    """The native class over `groups`, fused where it can be, ready to train.
+
+    Each group holds its own hyperparameters; call it only where `obstacle` returns None.
+    """
+    native = assembly.optimizer.native
+    assert native is not None
+    for group in groups:
+        check_group(assembly, group)
+    keywords: dict[str, Any] = {**_arguments(assembly, {}), **native.fixed}
+    if native.fused:
+        keywords["fused"] = True
+    if maximize:
+        keywords["maximize"] = True
+    own = [{**group, **_arguments(assembly, group)} for group in groups]
+    optimizer = native_class(native)(own, **keywords)
+    if native.modes:
+        optimizer.train()  # type: ignore[attr-defined]
+    return optimizer
+
+
+def bare(groups: list[Group], *, keep_names: bool) -> list[Group]:
+    """Groups for a native class: without names that the user did not give, so that any group can join later."""
+    return groups if keep_names else without_names(groups)
+
+
+def _arguments(assembly: Assembly, group: Group) -> dict[str, Any]:
+    """The class's keyword arguments for the rule's values with a group's own."""
+    native = assembly.optimizer.native
+    assert native is not None
+    values = {**assembly.rule_values, **group_values(assembly, group)}
+    if native.arguments is None:
+        return assembly.optimizer.pack(values)
+    try:
+        return native.arguments(values)
+    except PluginError:
+        raise
+    except InputError as error:
+        raise PluginError(str(error)) from error

@@ -1,0 +1,368 @@
+"""Any rule as a true `torch.optim.Optimizer`."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, final
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from metaopt import registry
+from metaopt.configuration import Assembly, Configuration, NoDecay, assemble
+from metaopt.contracts import Rule, State, StepInfo
+from metaopt.deploy.hparams import GroupNumbers, assemble_named, check_group, packed
+from metaopt.deploy.parameters import Group, Params, as_groups, spare, tensors_of
+from metaopt.errors import InputError, PluginError
+
+#: Param-group keys that hold what is the optimizer's and no hyperparameter; `SHARED` and `STEPS` in the first group.
+SHARED, STEPS, RULE, MAXIMIZE = "shared", "steps", "rule", "maximize"
+
+#: Signals that an ordinary loop can supply.
+_SUPPLIED = frozenset({"loss", "gradient_norm", "horizon"})
+
+
+@dataclass(slots=True)
+class _Member:
+    """A parameter, the name that the rule knows it by, and its group."""
+
+    name: str
+    param: Tensor
+    index: int
+    group: Group
+
+
+@final
+class RuleOptimizer(Optimizer):
+    """Runs a rule on a model's parameters, as torch's optimizers run theirs.
+
+    Param groups hold hyperparameters as torch does (`betas`), and edits count from the next step. State is kept in
+    float32 where parameters have less, and comes back from `state_dict` bit for bit.
+
+    Args:
+        params: a model, or what torch's optimizers take.
+        rule: an `Assembly`, or the name of an optimizer plugin.
+        compile: run a coordinate-wise rule as one compiled graph, for all tensors of a dtype.
+        theta: learned weights of the rule.
+        horizon: planned number of steps, for rules that require it.
+        maximize: go up the gradient.
+        wrappers: with a name, wrapper plugins, innermost first.
+        no_decay: with a name, which parameters weight decay leaves alone; see `Configuration`.
+        hparams: with a name, hyperparameters (`beta1=0.9` or `betas=(0.9, 0.99)`).
+
+    Raises:
+        InputError: a hyperparameter or parameter is not valid.
+        PluginError: the rule requires a signal that a training loop cannot supply.
+
+    Example:
+        >>> import torch, metaopt
+        >>> model = torch.nn.Linear(2, 1)
+        >>> optimizer = metaopt.RuleOptimizer(model, "adamw", lr=0.1)
+        >>> model(torch.ones(1, 2)).sum().backward()
+        >>> optimizer.step()
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        rule: Assembly | str,
+        *,
+        compile: bool = False,
+        theta: Mapping[str, Tensor] | None = None,
+        horizon: int | None = None,
+        maximize: bool = False,
+        wrappers: Sequence[str] = (),
+        no_decay: NoDecay = "none",
+        **hparams: Any,
+    ) -> None:
+        if isinstance(rule, str):
+            assembly = assemble_named(rule, hparams, wrappers=wrappers, no_decay=no_decay)
+        elif hparams or wrappers:
+            raise InputError(f"An Assembly has its hyperparameters and wrappers; leave out {[*hparams, *wrappers]}.")
+        else:
+            assembly = rule
+        _check_requirements(assembly, theta, horizon)
+        groups = spare(as_groups(params), assembly)
+        device = tensors_of(groups)[0].device
+        self._adopt(assembly)
+        self.compile = compile
+        self.horizon = horizon
+        self.theta = {name: tensor.detach().to(device) for name, tensor in (theta or {}).items()}
+        super().__init__(groups, {**packed(assembly), MAXIMIZE: maximize})
+        self.param_groups[0].update({RULE: assembly.optimizer.name, STEPS: 0, SHARED: {}})
+
+    def step(self, closure: Callable[[], Any] | None = None, *, loss: Tensor | float | None = None) -> Any:
+        """Update the parameters once.
+
+        Args:
+            closure: computes gradients and returns the loss; called once, with gradients enabled.
+            loss: the training loss of this step's batch, for rules that require it.
+
+        Returns:
+            What the closure returned, or None.
+        """
+        if self.evaluating:
+            raise RuntimeError("optimizer.step() inside `evaluating`: leave the `with` block before training on.")
+        returned = None
+        if closure is not None:
+            with torch.enable_grad():
+                returned = closure()
+            loss = returned if loss is None else loss
+        with torch.no_grad():
+            self._step(loss)
+        return returned
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add parameters, before or after steps; hyperparameters that the group does not state are the defaults.
+
+        Raises:
+            InputError: a stated hyperparameter is not valid, or a parameter is not a real floating-point tensor.
+        """
+        (group,) = as_groups([param_group])
+        check_group(self.assembly, group)
+        for tensor in tensors_of([group]):
+            _check_dtype(self.assembly, tensor)
+        if self.param_groups and "param_names" in self.param_groups[0] and not isinstance(group["params"][0], tuple):
+            first = sum(len(other["params"]) for other in self.param_groups)
+            group["params"] = [(str(number), tensor) for number, tensor in enumerate(group["params"], first)]
+        super().add_param_group(group)
+
+    def state_dict(self) -> dict[str, Any]:
+        """As torch's, and `"theta"` where there is one."""
+        document = super().state_dict()
+        return {**document, "theta": dict(self.theta)} if self.theta else document
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from `state_dict`, bit for bit: unlike torch's, nothing is cast to the parameters' dtype.
+
+        Raises:
+            InputError: it was saved by something else.
+        """
+        saved: dict[Any, Any] = {}
+
+        def set_aside(_: Optimizer, document: dict[str, Any]) -> dict[str, Any]:
+            self._check_saved(document)
+            saved.update(document)
+            return {**document, "state": {}}
+
+        def put_back(_: Optimizer) -> None:
+            self._restore(saved)
+
+        first = self.register_load_state_dict_pre_hook(set_aside)
+        last = self.register_load_state_dict_post_hook(put_back, prepend=True)
+        try:
+            super().load_state_dict(state_dict)
+        finally:
+            first.remove()
+            last.remove()
+
+    def evaluation_params(self) -> dict[Tensor, Tensor]:
+        """For each parameter that the rule averages, what to evaluate with, in the parameter's dtype."""
+        with torch.no_grad():
+            members = [member for member in self._members() if member.param in self.state]
+            params = {member.name: _widened(member.param) for member in members}
+            found = self.rule.evaluation_params(params, self._state(members), self._hparams(members))
+        return {
+            member.param: found[member.name].to(member.param.dtype)
+            for member in members
+            if found[member.name] is not params[member.name]
+        }
+
+    @property
+    def rule(self) -> Rule:
+        """The rule inside its wrappers."""
+        return self.assembly.rule
+
+    @property
+    def steps(self) -> int:
+        """Steps taken; those that a `GradScaler` skipped do not count."""
+        return int(self.param_groups[0][STEPS])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            **super().__getstate__(),
+            "configuration": self.assembly.configuration.to_json(),
+            "theta": self.theta,
+            "horizon": self.horizon,
+            "compile": self.compile,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        configuration = state.pop("configuration", None)
+        if "assembly" not in self.__dict__:
+            self._adopt(assemble(Configuration.from_json(configuration), registry.current()))
+        super().__setstate__(state)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "RuleOptimizer":
+        copy = RuleOptimizer.__new__(RuleOptimizer)
+        memo[id(self)] = copy
+        copy._adopt(self.assembly)
+        copy.__setstate__(deepcopy(self.__getstate__(), memo))
+        return copy
+
+    def _adopt(self, assembly: Assembly) -> None:
+        self.assembly = assembly
+        self._numbers = GroupNumbers(assembly)
+        self._requires = _rule_requires(assembly)
+        self.evaluating = False
+
+    def _members(self) -> Iterator[_Member]:
+        """All parameters under names that are unique: their own, or their position."""
+        taken: set[str] = set()
+        position = 0
+        for index, group in enumerate(self.param_groups):
+            names = group.get("param_names")
+            for place, param in enumerate(group["params"]):
+                name = str(position) if names is None else names[place]
+                if name in taken:
+                    name = f"{name}#{position}"
+                taken.add(name)
+                position += 1
+                yield _Member(name, param, index, group)
+
+    def _step(self, loss: Tensor | float | None) -> None:
+        members = [member for member in self._members() if member.param.grad is not None or member.param.requires_grad]
+        grads = {member.name: _gradient(member) for member in members if member.param.grad is not None}
+        if not grads:
+            return
+        info = self._info(grads, loss)
+        self._initialise([member for member in members if member.param not in self.state])
+        self._run_rule(members, grads, info)
+        self.param_groups[0][STEPS] += 1
+
+    def _run_rule(self, members: list[_Member], grads: dict[str, Tensor], info: StepInfo) -> None:
+        params = {member.name: _widened(member.param) for member in members}
+        updates, new = self.rule.update(grads, self._state(members), params, self._hparams(members), self.theta, info)
+        for member in members:
+            if member.name in updates:
+                _add(member.param, params[member.name], updates[member.name])
+            self.state[member.param] = _like(self.state[member.param], new["tensors"][member.name])
+        self.param_groups[0][SHARED] = _like(self.param_groups[0][SHARED], new["shared"])
+
+    def _initialise(self, members: list[_Member]) -> None:
+        if not members:
+            return
+        params = {member.name: _widened(member.param) for member in members}
+        state = self.rule.init(params, self._hparams(members), self.theta, self._horizon())
+        for member in members:
+            self.state[member.param] = state["tensors"].get(member.name, {})
+        self.param_groups[0][SHARED] = {**state["shared"], **self.param_groups[0][SHARED]}
+
+    def _state(self, members: list[_Member]) -> State:
+        tensors = {member.name: self.state[member.param] for member in members}
+        return {"tensors": tensors, "shared": self.param_groups[0][SHARED]}
+
+    def _hparams(self, members: list[_Member]) -> dict[str, dict[str, Tensor]]:
+        groups = [self._numbers.hparams(index, group) for index, group in enumerate(self.param_groups)]
+        return {member.name: groups[member.index] for member in members}
+
+    def _horizon(self) -> Tensor | None:
+        return None if self.horizon is None else torch.tensor(float(self.horizon))
+
+    def _info(self, grads: Mapping[str, Tensor], loss: Tensor | float | None) -> StepInfo:
+        signals: dict[str, Tensor] = {}
+        if "gradient_norm" in self._requires:
+            signals["gradient_norm"] = torch.nn.utils.get_total_norm(grads.values())
+        return StepInfo(
+            step=torch.tensor(float(self.steps)), horizon=self._horizon(), loss=self._loss(loss), signals=signals
+        )
+
+    def _loss(self, loss: Tensor | float | None) -> Tensor | None:
+        if "loss" not in self._requires:
+            return None
+        if loss is None:
+            raise PluginError(
+                f"The rule {self.assembly.optimizer.name!r} requires the training loss at every step: "
+                "call run.step(loss) or optimizer.step(loss=loss), or pass a closure that returns it."
+            )
+        return torch.as_tensor(loss).detach().float().reshape(())
+
+    def _check_saved(self, document: Mapping[str, Any]) -> None:
+        groups = document.get("param_groups") or [{}]
+        saved = groups[0].get(RULE)
+        if saved != self.assembly.optimizer.name:
+            source = f"the rule {saved!r}" if saved else "another optimizer class"
+            raise InputError(
+                f"This state_dict was saved by {source} and cannot continue as {self.assembly.optimizer.name!r}; "
+                "create the optimizer with the same name and implementation as when it was saved."
+            )
+
+    def _restore(self, saved: Mapping[str, Any]) -> None:
+        """Put the saved state at the loaded groups' parameters, moved to their device, nothing cast."""
+        numbers = [number for group in saved["param_groups"] for number in group["params"]]
+        params = [param for group in self.param_groups for param in group["params"]]
+        self.state.clear()
+        for number, param in zip(numbers, params, strict=True):
+            if number in saved["state"]:
+                self.state[param] = _placed(saved["state"][number], param.device)
+        self.param_groups[0][SHARED] = _placed(self.param_groups[0][SHARED], params[0].device)
+        if "theta" in saved:
+            self.theta = _placed(saved["theta"], params[0].device)
+
+
+def _rule_requires(assembly: Assembly) -> frozenset[str]:
+    """Signals that the rule and its wrappers need with their hyperparameters; the controller's are another's."""
+    values = assembly.rule_values
+    required = assembly.optimizer.required(values)
+    for spec in assembly.wrappers:
+        required |= spec.required({name: values[f"{spec.name}.{name}"] for name in spec.space})
+    return required
+
+
+def _check_requirements(assembly: Assembly, theta: Mapping[str, Tensor] | None, horizon: int | None) -> None:
+    name, required = assembly.optimizer.name, _rule_requires(assembly)
+    if required - _SUPPLIED:
+        raise PluginError(
+            f"The rule {name!r} requires {sorted(required - _SUPPLIED)}, which a training loop does not supply; "
+            f"it supplies {sorted(_SUPPLIED)}."
+        )
+    if "horizon" in required and horizon is None:
+        raise PluginError(f"The rule {name!r} requires the planned number of steps: pass total_steps=.")
+    if assembly.optimizer.init_theta is not None and theta is None:
+        raise InputError(
+            f"{name!r} is a learned rule and has no weights here: pass theta=, or bind a recipe with them."
+        )
+
+
+def _check_dtype(assembly: Assembly, tensor: Tensor) -> None:
+    if not tensor.is_floating_point():
+        raise InputError(
+            f"The rule {assembly.optimizer.name!r} takes real floating-point parameters, got {tensor.dtype}; "
+            "view a complex one as real (torch.view_as_real), or leave it to an optimizer of its own."
+        )
+
+
+def _gradient(member: _Member) -> Tensor:
+    grad = member.param.grad
+    assert grad is not None
+    if grad.layout is not torch.strided:
+        raise InputError(
+            f"Parameter {member.name!r} has a sparse gradient, which rules do not take: "
+            "use sparse=False in its embedding, or give it torch.optim.SparseAdam."
+        )
+    grad = _widened(grad)
+    return -grad if member.group[MAXIMIZE] else grad
+
+
+def _widened(tensor: Tensor) -> Tensor:
+    """In float32 if the dtype has less, detached."""
+    detached = tensor.detach()
+    return detached if detached.dtype in (torch.float32, torch.float64) else detached.float()
+
+
+def _add(param: Tensor, widened: Tensor, update: Tensor) -> None:
+    if widened.dtype == param.dtype:
+        param.add_(update.to(param.dtype))
+    else:
+        param.copy_(widened + update)
+
+
+def _like(old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The new state in the old one's dtypes."""
+    return {key: value if value.dtype == old[key].dtype else value.to(old[key].dtype) for key, value in new.items()}
+
+
+def _placed(tensors: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    return {key: tensor.detach().to(device, copy=True) for key, tensor in tensors.items()}
