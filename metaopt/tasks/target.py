@@ -82,8 +82,8 @@ def _classes(column: "pd.Series[Any]", where: str) -> Target:
     rarest = int(counts.argmin())
     if counts[rarest] < MIN_CLASS_ROWS:
         raise InputError(
-            f"{where}: class {_shown(names[rarest])} has {counts[rarest]} rows; each class needs {MIN_CLASS_ROWS}, to train, "
-            'validate and test on (for a target of numbers, write task = "regression" in corpus.toml).'
+            f"{where}: class {_shown(names[rarest])} has {counts[rarest]} rows; each class needs {MIN_CLASS_ROWS}, to "
+            'train, validate and test on (for a target of numbers, write task = "regression" in corpus.toml).'
         )
     return Target("classification", codes.reshape(-1).astype(np.int64), len(names))
 

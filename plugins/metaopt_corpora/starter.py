@@ -1,0 +1,20 @@
+"""The starter corpus: small tasks of many kinds, from scikit-learn's data and from formulas."""
+
+import metaopt
+
+
+def load_starter() -> metaopt.Corpus:
+    """Every family's tasks; their data are made when first needed, the same on every machine."""
+    from metaopt_corpora import clustering, digits, quadratics, regression, sequences, sinusoids, small_tables, spirals
+
+    families = (
+        digits.tasks(),
+        small_tables.tasks(),
+        regression.tasks(),
+        quadratics.tasks(),
+        spirals.tasks(),
+        sinusoids.tasks(),
+        sequences.tasks(),
+        clustering.tasks(),
+    )
+    return metaopt.Corpus("starter", tuple(task for family in families for task in family))
