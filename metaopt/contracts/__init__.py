@@ -8,7 +8,14 @@ from metaopt.contracts.rule import Granularity, Hparams, Rule, State, Tensors, T
 from metaopt.contracts.step_info import SIGNALS, StepInfo
 from metaopt.contracts.stopper import Decision, Mode, Observation, Stopper
 from metaopt.contracts.task import AnyTask, BlackBoxTask, Split, Splits, Task
-from metaopt.contracts.threshold import CurveBatch, Fires, ThresholdStopper, first_stop
+from metaopt.contracts.threshold import (
+    CurveBatch,
+    Fires,
+    ThresholdStopper,
+    first_stop,
+    first_stop_of_all,
+    first_stop_of_any,
+)
 
 __all__ = [
     "SIGNALS",
@@ -40,5 +47,7 @@ __all__ = [
     "ThresholdStopper",
     "empty_state",
     "first_stop",
+    "first_stop_of_all",
+    "first_stop_of_any",
     "per_tensor",
 ]

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any, TypeAlias, final
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from metaopt.contracts.curve import Array, Curve
 from metaopt.contracts.stopper import Decision, Mode, Observation
 from metaopt.errors import InputError
+from metaopt.space import Space, encode
 
 StopperHparams: TypeAlias = Mapping[str, Any]
 
@@ -62,6 +64,16 @@ def first_stop(fires: NDArray[np.bool_]) -> NDArray[np.int64]:
     return stops
 
 
+def first_stop_of_any(stops: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """First stops of the policy `any`, from those of its children over the same curves (see `first_stop`)."""
+    return reduce(np.minimum, stops)
+
+
+def first_stop_of_all(stops: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """First stops of the policy `all`, from those of its children: a child that has stopped keeps its word."""
+    return reduce(np.maximum, stops)
+
+
 @final
 class ThresholdStopper:
     """The stateful form of a pure threshold policy.
@@ -69,9 +81,10 @@ class ThresholdStopper:
     Args:
         name: the policy's name, for reasons and for checking states.
         fires: the policy (see `Fires`).
-        hparams: its hyperparameters.
+        hparams: its hyperparameters, as people write them.
         mode: `"min"` if the metric is better when lower, `"max"` if when higher.
-        requires: signals that every observation must carry.
+        requires: signals that every observation must carry; a missing one counts as NaN.
+        space: the hyperparameters' distributions, by which `fires` gets them as numbers; unchanged if left out.
     """
 
     def __init__(
@@ -81,6 +94,7 @@ class ThresholdStopper:
         hparams: StopperHparams,
         mode: Mode = "min",
         requires: frozenset[str] = frozenset(),
+        space: Space | None = None,
     ) -> None:
         if mode not in ("min", "max"):
             raise InputError(f"mode must be 'min' or 'max', got {mode!r}.")
@@ -89,6 +103,7 @@ class ThresholdStopper:
         self.mode = mode
         self.requires = requires
         self._fires = fires
+        self._numbers = encode(space, self.hparams) if space is not None else self.hparams
         self._sign = 1.0 if mode == "min" else -1.0
         self._steps: list[int] = []
         self._values: list[float] = []
@@ -130,10 +145,19 @@ class ThresholdStopper:
                 raise InputError(
                     f"This stopper's {key} is {mine!r}, the state's is {state.get(key)!r}; create the same stopper."
                 )
-        self._steps = [int(step) for step in state["steps"]]
-        self._values = [_number(value) for value in state["values"]]
-        self._signals = {key: [_number(value) for value in series] for key, series in state["signals"].items()}
-        self._reason = str(state["reason"])
+        try:
+            steps = [int(step) for step in state["steps"]]
+            values = [_number(value) for value in state["values"]]
+            # What this stopper does not require is dropped; what the saved one did not record is missing.
+            signals = {key: [_number(value) for value in state["signals"].get(key, ())] for key in self._signals}
+            reason = str(state["reason"])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InputError(f"This is no state of the stopper {self.name!r}: {error!r}.") from error
+        for series in signals.values():
+            series += [math.nan] * (len(steps) - len(series))
+        if any(len(series) != len(steps) for series in (values, *signals.values())):
+            raise InputError(f"This is no state of the stopper {self.name!r}: its series differ in length.")
+        self._steps, self._values, self._signals, self._reason = steps, values, signals, reason
 
     def _append(self, observation: Observation) -> None:
         self._steps.append(int(observation.step))
@@ -149,7 +173,7 @@ class ThresholdStopper:
             sign=self._sign,
             signals={key: np.asarray([series], dtype=np.float64) for key, series in self._signals.items()},
         )
-        return bool(self._fires(batch, self.hparams)[..., -1].reshape(-1)[0])
+        return bool(self._fires(batch, self._numbers)[..., -1].reshape(-1)[0])
 
     def _best(self) -> int | None:
         finite = [index for index, value in enumerate(self._values) if math.isfinite(value)]
@@ -161,7 +185,7 @@ class ThresholdStopper:
         seen = (
             "no finite value was seen" if best is None else f"best {self._values[best]:.6g} at step {self._steps[best]}"
         )
-        return f"{self.name}({settings}) fired at step {step}: {seen}."
+        return f"{self.name}({settings}) fired at step {step} with the value {self._values[-1]:.6g}: {seen}."
 
 
 def _pad(series: Array, length: int, fill: float) -> Array:
@@ -172,7 +196,7 @@ def _number(value: Any) -> float:
     """`value` as a float; what is no number counts as NaN, since a stopper never raises."""
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except Exception:  # whatever the value's own __float__ raises
         return math.nan
 
 
