@@ -1,0 +1,15 @@
+"""The built-in stoppers, one file each."""
+
+import metaopt
+from metaopt_stoppers.budget import BUDGET
+from metaopt_stoppers.combine import ALL, ANY
+from metaopt_stoppers.divergence import DIVERGENCE
+from metaopt_stoppers.patience import PATIENCE
+from metaopt_stoppers.prechelt import PRECHELT
+from metaopt_stoppers.target import TARGET
+
+
+@metaopt.hookimpl
+def metaopt_plugins() -> list[metaopt.PluginSpec]:
+    """The stoppers of this package."""
+    return [PATIENCE, PRECHELT, DIVERGENCE, TARGET, BUDGET, ANY, ALL]
