@@ -1,0 +1,67 @@
+"""Compares nested mappings of tensors and says where they differ."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metaopt.testing.errors import require
+
+
+def require_close(actual: Any, expected: Any, claim: str, *, rtol: float, atol: float, at: Any = None) -> None:
+    """Raise ConformanceError unless all numbers agree; `claim` says of what."""
+    mine, theirs = flat(actual), flat(expected)
+    require(mine.keys() == theirs.keys(), f"{claim}: keys {sorted(mine)} against {sorted(theirs)}.", at)
+    for path, value in mine.items():
+        _require_tensors_close(value, theirs[path], f"{claim}: {path}", rtol, atol, at)
+
+
+def require_same(actual: Any, expected: Any, claim: str, at: Any = None) -> None:
+    """Raise ConformanceError unless all numbers are bit-identical, NaN included."""
+    require_close(actual, expected, claim, rtol=0, atol=0, at=at)
+
+
+def require_same_layout(actual: Any, expected: Any, claim: str, at: Any = None) -> None:
+    """Raise ConformanceError unless keys, shapes and dtypes agree."""
+    mine, theirs = flat(actual), flat(expected)
+    require(mine.keys() == theirs.keys(), f"{claim}: keys {sorted(mine)}, expected {sorted(theirs)}.", at)
+    for path, value in mine.items():
+        got, wanted = (f"{each.dtype} of shape {tuple(each.shape)}" for each in (value, theirs[path]))
+        require(got == wanted, f"{claim}: {path} is {got}, expected {wanted}.", at)
+
+
+def require_finite(values: Any, claim: str, at: Any = None) -> None:
+    """Raise ConformanceError if any number is NaN or infinite."""
+    for path, value in flat(values).items():
+        require(bool(torch.isfinite(value).all()), f"{claim}: {path} is not finite: {_some(value)}.", at)
+
+
+def flat(values: Any, prefix: str = "") -> dict[str, Tensor]:
+    """Nested mappings as one dict, by dotted path."""
+    if isinstance(values, Tensor):
+        return {prefix or "value": values}
+    require(isinstance(values, Mapping), f"{prefix or 'The result'} must be a dict of tensors, got {values!r}.")
+    found: dict[str, Tensor] = {}
+    for key, value in values.items():
+        found.update(flat(value, f"{prefix}.{key}" if prefix else str(key)))
+    return found
+
+
+def _require_tensors_close(actual: Tensor, expected: Tensor, claim: str, rtol: float, atol: float, at: Any) -> None:
+    require(
+        actual.shape == expected.shape, f"{claim} has shape {tuple(actual.shape)}, not {tuple(expected.shape)}.", at
+    )
+    mine, theirs = actual.detach().double(), expected.detach().double()
+    apart = ~torch.isclose(mine, theirs, rtol=rtol, atol=atol, equal_nan=True)
+    if bool(apart.any()):
+        first = int(apart.reshape(-1).nonzero()[0])
+        got, wanted = mine.reshape(-1)[first].item(), theirs.reshape(-1)[first].item()
+        require(
+            False, f"{claim} is {got:.9g}, expected {wanted:.9g} ({int(apart.sum())} of {apart.numel()} differ).", at
+        )
+
+
+def _some(value: Tensor) -> str:
+    numbers = value.detach().reshape(-1)
+    return str(numbers[~torch.isfinite(numbers)][:3].tolist())

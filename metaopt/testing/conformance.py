@@ -1,0 +1,157 @@
+"""The checks of a plugin, one by one or all together."""
+
+import functools
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, TypeAlias, final
+
+from metaopt.errors import InputError
+from metaopt.specs import OptimizerSpec, PluginSpec
+from metaopt.testing import controllers, corpora, declarations, rules, shells, stoppers, wrappers
+from metaopt.testing.errors import ConformanceError, NotApplicable
+from metaopt.testing.location import Location, definition, functions_of, locate
+from metaopt.testing.subject import Subject
+
+Status: TypeAlias = Literal["passed", "failed", "skipped"]
+
+
+def _of_optimizer(check: Callable[[Subject], None]) -> Callable[[Any], None]:
+    @functools.wraps(check)
+    def unwrapped(spec: OptimizerSpec) -> None:
+        check(Subject(spec))
+
+    return unwrapped
+
+
+_CHECKS: Mapping[str, tuple[Callable[[Any], None], ...]] = {
+    "optimizer": (*declarations.CHECKS, *map(_of_optimizer, (*rules.CHECKS, *shells.CHECKS))),
+    "wrapper": (*declarations.CHECKS, *wrappers.CHECKS),
+    "controller": (*declarations.CHECKS, *controllers.CHECKS),
+    "stopper": (*declarations.CHECKS, *stoppers.CHECKS),
+    "corpus": (*declarations.CHECKS, *corpora.CHECKS),
+}
+
+
+@final
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one check.
+
+    Attributes:
+        check: the check's name.
+        claim: what must be true, one sentence.
+        status: `"skipped"` if the check does not concern the plugin.
+        message: what is wrong, or why it was skipped; empty if it passed.
+        location: the offending line of the plugin, where there is one.
+        seconds: how long it took.
+    """
+
+    check: str
+    claim: str
+    status: Status
+    message: str
+    location: Location | None
+    seconds: float
+
+
+@final
+@dataclass(frozen=True)
+class Report:
+    """Outcomes of all checks of one plugin."""
+
+    spec: PluginSpec
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def failures(self) -> tuple[Outcome, ...]:
+        """Those that failed."""
+        return tuple(outcome for outcome in self.outcomes if outcome.status == "failed")
+
+    @property
+    def passed(self) -> bool:
+        """Whether none failed."""
+        return not self.failures
+
+
+@final
+@dataclass(frozen=True)
+class Check:
+    """One claim about one plugin; call it to have it checked.
+
+    Attributes:
+        spec: the plugin.
+        function: checks the claim, which its docstring states, and raises where it does not hold.
+    """
+
+    spec: PluginSpec
+    function: Callable[[Any], None]
+
+    @property
+    def name(self) -> str:
+        """Short name, unique among the plugin's checks."""
+        return self.function.__name__
+
+    @cached_property
+    def claim(self) -> str:
+        """What must be true, one sentence."""
+        return (self.function.__doc__ or "").strip().splitlines()[0]
+
+    def __str__(self) -> str:
+        return f"{self.spec.kind}-{self.spec.name}-{self.name}"
+
+    def __call__(self) -> None:
+        """Check the claim.
+
+        Raises:
+            ConformanceError: it does not hold; says what is wrong, the value and the offending line.
+            NotApplicable: it does not concern this plugin; pytest and unittest take that for a skip.
+        """
+        try:
+            self.function(self.spec)
+        except NotApplicable:
+            raise
+        except ConformanceError as error:
+            location = self._line_in(error) or self._line_in(error.__cause__) or self._definition(error.at)
+            raise ConformanceError(error.message, error.at, location) from error.__cause__
+        except (Exception, SystemExit) as error:
+            location = self._line_in(error) or self._definition(None)
+            raise ConformanceError(f"It raised {_describe(error)}", None, location) from error
+
+    def run(self) -> Outcome:
+        """Check the claim and say what came of it."""
+        began = time.perf_counter()
+        status: Status = "passed"
+        message, location = "", None
+        try:
+            self()
+        except NotApplicable as reason:
+            status, message = "skipped", str(reason)
+        except ConformanceError as error:
+            status, message, location = "failed", error.message, error.location
+        return Outcome(self.name, self.claim, status, message, location, time.perf_counter() - began)
+
+    def _line_in(self, error: BaseException | None) -> Location | None:
+        return None if error is None else locate(self.spec, error.__traceback__)
+
+    def _definition(self, function: Callable[..., Any] | None) -> Location | None:
+        own = definition(function) if function is not None else None
+        return own or next((definition(found) for found in functions_of(self.spec)), None)
+
+
+def checks_for(spec: PluginSpec) -> list[Check]:
+    """The checks that a plugin of this kind must pass."""
+    if spec.kind not in _CHECKS:
+        raise InputError(f"There are no checks for {spec!r}; give a spec such as metaopt.OptimizerSpec(...).")
+    return [Check(spec, function) for function in _CHECKS[spec.kind]]
+
+
+def check(spec: PluginSpec) -> Report:
+    """Run all checks of a plugin; none stops the others."""
+    return Report(spec, tuple(one.run() for one in checks_for(spec)))
+
+
+def _describe(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}".rstrip(": ") + "."

@@ -1,0 +1,190 @@
+"""What every learning-rate controller must do."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metaopt.contracts import ControllerState, Rate, StepInfo
+from metaopt.space import Value, encode
+from metaopt.specs import ControllerSpec
+from metaopt.testing.comparison import flat, require_close, require_finite, require_same_layout
+from metaopt.testing.errors import ConformanceError, NotApplicable, require
+from metaopt.testing.samples import draws, edges
+from metaopt.testing.stacking import explain, stacked, unstacked
+from metaopt.testing.watch import Guard, read_only, tensors_in
+
+#: Planned numbers of steps to try; even the shortest run must train.
+HORIZONS = (1, 2, 10, 100)
+_NAMES = ("matrix", "vector")
+
+
+def is_pure(spec: ControllerSpec) -> None:
+    """A population under torch.vmap gets the rates that a Python loop over its members gets."""
+    members = [
+        (_numbers(spec, values), torch.tensor(float(10 * (index + 1))), torch.tensor([1.0, 0.5, 0.7 + index]))
+        for index, values in enumerate(draws(spec.space, 5))
+    ]
+
+    def one(hparams: Mapping[str, Tensor], horizon: Tensor, metrics: Tensor) -> dict[str, Any]:
+        state = spec.controller.init(hparams)
+        rates = {}
+        for number, metric in enumerate(metrics.unbind()):
+            info = _info(spec, horizon * number / 4, horizon, metric)
+            rate, state = spec.controller.update(state, info, hparams)
+            rates[str(number)] = rate.value
+        return {"rates": rates, "state": state}
+
+    try:
+        together = torch.vmap(one)(*(stacked(parts) for parts in zip(*members, strict=True)))
+    except RuntimeError as error:
+        raise ConformanceError(explain(error), spec.controller.update) from error
+    for index, member in enumerate(members):
+        require_close(
+            unstacked(together, index), one(*member), "vmap against a loop", rtol=1e-5, atol=1e-7,
+            at=spec.controller.update,
+        )  # fmt: skip
+
+
+def leaves_inputs_alone(spec: ControllerSpec) -> None:
+    """State, hyperparameters and signals are never written to."""
+    hparams, horizon = read_only(_numbers(spec, draws(spec.space, 1)[0])), torch.tensor(10.0)
+    with Guard(tensors_in(hparams)):
+        state = spec.controller.init(hparams)
+    for step in range(3):
+        info = _info(spec, torch.tensor(float(step)), horizon, torch.tensor(1.0 + step))
+        given = read_only(state)
+        with Guard(tensors_in(given, hparams, info.step, horizon, info.loss, info.signals)):
+            _, state = spec.controller.update(given, info, hparams)
+
+
+def keeps_its_layout(spec: ControllerSpec) -> None:
+    """It returns a Rate of 0-d tensors, and a state that keeps its keys, shapes and dtypes."""
+    hparams = _numbers(spec, draws(spec.space, 1)[0])
+    state, at = spec.controller.init(hparams), spec.controller.update
+    require(type(state) is dict, f"init must return a plain dict of tensors, got {state!r}.", spec.controller.init)
+    absolute = set()
+    for step in range(4):
+        info = _info(spec, torch.tensor(float(step)), torch.tensor(10.0), torch.tensor(1.0))
+        rate, new = spec.controller.update(state, info, hparams)
+        require(isinstance(rate, Rate), f"update must return (Rate, state), got {rate!r}.", at)
+        for path, value in flat(rate.value).items():
+            require(value.ndim == 0, f"Rate {path} must be 0-d, got shape {tuple(value.shape)}.", at)
+            require(value.is_floating_point(), f"Rate {path} must be a floating number, got {value.dtype}.", at)
+        require_same_layout(new, state, "State after a step", at)
+        absolute.add(rate.absolute)
+        state = new
+    require(absolute in ({True}, {False}), f"Rate.absolute must be always True or always False, got {absolute}.", at)
+
+
+def rates_are_sound(spec: ControllerSpec) -> None:
+    """At every end of the space, rates are finite and not negative until one and a half times the horizon."""
+    for label, values in _everything(spec).items():
+        for horizon in HORIZONS:
+            rates = _rates(spec, values, horizon, horizon + horizon // 2 + 1)
+            claim = f"With {label} and a horizon of {horizon}, the rate"
+            require_finite(rates, claim, spec.controller.update)
+            lowest = int(rates.argmin())
+            require(
+                bool(rates[lowest] >= 0), f"{claim} is {float(rates[lowest]):g} at step {lowest}; it must be at least 0.",
+                spec.controller.update,
+            )  # fmt: skip
+
+
+def some_step_moves(spec: ControllerSpec) -> None:
+    """Within the horizon some rate is above 0, however short the run."""
+    for label, values in _everything(spec).items():
+        for horizon in HORIZONS:
+            require(
+                bool((_rates(spec, values, horizon, horizon) > 0).any()),
+                f"With {label} and a horizon of {horizon}, every rate is 0: nothing would be trained.",
+                spec.controller.update,
+            )
+
+
+def cadence_is_true(spec: ControllerSpec) -> None:
+    """A controller of cadence `table` has no state and looks at nothing but step and horizon."""
+    if spec.cadence != "table":
+        raise NotApplicable(f"Its cadence is {spec.cadence!r}.")
+    further = sorted({*spec.requires, *spec.requires_when} - {"horizon"})
+    require(not further, f"cadence is 'table', but it requires {further}; use 'step' or 'validation'.")
+    hparams = _numbers(spec, draws(spec.space, 1)[0])
+    state = spec.controller.init(hparams)
+    require(not state, f"cadence is 'table', but init returns a state: {sorted(state)}.", spec.controller.init)
+    horizon = torch.tensor(20.0)
+    for step in range(25):
+        bare = StepInfo(torch.tensor(float(step)), horizon)
+        told = StepInfo(bare.step, horizon, torch.tensor(torch.nan), {"metric": torch.tensor(torch.nan)})
+        rates = [spec.controller.update({}, info, hparams)[0].value for info in (told, bare)]
+        require_close(rates[0], rates[1], f"Rate at step {step} told a loss", rtol=0, atol=0, at=spec.controller.update)
+
+
+def takes_bad_metrics(spec: ControllerSpec) -> None:
+    """A metric that is NaN or infinite neither raises nor spoils the rates that follow."""
+    if spec.cadence == "table":
+        raise NotApplicable("It sees no metric.")
+    for label, values in _everything(spec).items():
+        metrics = [1.0, float("nan"), 0.9, float("inf"), 0.8, -float("inf"), 0.7, *[1e30] * 10]
+        rates = _rates(spec, values, 20, len(metrics), metrics)
+        claim = f"With {label} and metrics that are not finite, the rate"
+        require_finite(rates, claim, spec.controller.update)
+        require(bool((rates >= 0).all()), f"{claim} falls to {float(rates.min()):g}.", spec.controller.update)
+
+
+def horizon_is_declared(spec: ControllerSpec) -> None:
+    """Unless it requires the signal `horizon`, it works where nobody knows the number of steps."""
+    if "horizon" in spec.requires:
+        raise NotApplicable("It requires the horizon.")
+    hparams = _numbers(spec, draws(spec.space, 1)[0])
+    known = _info(spec, torch.tensor(0.0), torch.tensor(1.0), torch.tensor(1.0))
+    info = StepInfo(known.step, None, known.loss, known.signals)
+    rate, _ = spec.controller.update(spec.controller.init(hparams), info, hparams)
+    require_finite(rate.value, "The rate without a horizon", spec.controller.update)
+
+
+CHECKS: tuple[Callable[[ControllerSpec], None], ...] = (
+    is_pure,
+    leaves_inputs_alone,
+    keeps_its_layout,
+    rates_are_sound,
+    some_step_moves,
+    cadence_is_true,
+    takes_bad_metrics,
+    horizon_is_declared,
+)
+
+
+def _everything(spec: ControllerSpec) -> dict[str, dict[str, Value]]:
+    drawn = {f"{values}": values for values in draws(spec.space, 4)[1:]}
+    return {**edges(spec.space), **drawn}
+
+
+def _numbers(spec: ControllerSpec, values: Mapping[str, Value]) -> dict[str, Tensor]:
+    return {name: torch.tensor(number) for name, number in encode(spec.space, values).items()}
+
+
+def _info(spec: ControllerSpec, step: Tensor, horizon: Tensor, metric: Tensor) -> StepInfo:
+    """What the controller requires to know, and nothing else."""
+    required = {*spec.requires, *spec.requires_when}
+    known = {"metric": metric, "gradient_norm": metric.abs(), "horizon": horizon}
+    return StepInfo(
+        step=step,
+        horizon=horizon,
+        loss=metric if "loss" in required else None,
+        signals={name: known[name] for name in sorted(required) if name in known},
+    )
+
+
+def _rates(
+    spec: ControllerSpec, values: Mapping[str, Value], horizon: int, count: int, metrics: list[float] | None = None
+) -> Tensor:
+    """Rates of `count` steps, or validations, in order; shape (count,), or (count, names)."""
+    hparams, planned = _numbers(spec, values), torch.tensor(float(horizon))
+    state: ControllerState = spec.controller.init(hparams)
+    rates = []
+    for step in range(count):
+        metric = torch.tensor(1.0 if metrics is None else metrics[step])
+        rate, state = spec.controller.update(state, _info(spec, torch.tensor(float(step)), planned, metric), hparams)
+        rates.append(torch.stack(list(flat(rate.value).values())))
+    return torch.stack(rates).squeeze(-1) if len(rates[0]) == 1 else torch.stack(rates)

@@ -1,0 +1,60 @@
+"""What holds for every plugin: what it declares about itself is sound."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from metaopt.space import Categorical, encode, resolve
+from metaopt.specs import PluginSpec
+from metaopt.testing.errors import require
+from metaopt.testing.samples import draws, edges
+
+
+def space_is_sound(spec: PluginSpec) -> None:
+    """Every default, end of a range and choice is a value that a person may give, too."""
+    for label, values in edges(spec.space).items():
+        found = resolve(spec.space, values, spec.name)
+        numbers = encode(spec.space, found)
+        require(all(isinstance(number, float) for number in numbers.values()), f"{label} is not a number: {numbers}.")
+
+
+def space_survives_json(spec: PluginSpec) -> None:
+    """Hyperparameters come back from JSON as they were, with their types."""
+    for values in (*draws(spec.space, 4), *edges(spec.space).values()):
+        back = resolve(spec.space, json.loads(json.dumps(values, allow_nan=False)), spec.name)
+        require(repr(back) == repr(resolve(spec.space, values, spec.name)), f"{values} came back as {back}.")
+
+
+def conditions_can_hold(spec: PluginSpec) -> None:
+    """Each condition names values that the other hyperparameter can take."""
+    for name, distribution in spec.space.items():
+        condition = distribution.when
+        if condition is None:
+            continue
+        other = spec.space[condition.name]
+        for value in condition.among or ():
+            other.check(f"{spec.name}.space[{name!r}].when, value of {condition.name}", value)
+        if condition.above is not None:
+            high = max(map(float, other.choices)) if isinstance(other, Categorical) else other.high
+            require(
+                condition.above < high,
+                f"space[{name!r}] is tuned only when {condition.name} > {condition.above}, but it is at most {high}.",
+            )
+
+
+def references_are_given(spec: PluginSpec) -> None:
+    """References and summary are plain text, so that `metaopt plugins` can show them."""
+    require(isinstance(spec.references, tuple), f"references must be a tuple of strings, got {spec.references!r}.")
+    require(all(isinstance(one, str) for one in spec.references), f"references must be strings: {spec.references!r}.")
+    require(
+        isinstance(spec.summary, str) and "\n" not in spec.summary,
+        f"summary must be one line of text, got {spec.summary!r}.",
+    )
+
+
+CHECKS: tuple[Callable[[Any], None], ...] = (
+    space_is_sound,
+    space_survives_json,
+    conditions_can_hold,
+    references_are_given,
+)

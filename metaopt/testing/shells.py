@@ -1,0 +1,128 @@
+"""What a rule must do in users' loops: behind an optimizer, in a library's class, in a file."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from metaopt.configuration import Assembly, Configuration
+from metaopt.contracts import Tensors
+from metaopt.deploy import RuleOptimizer, build_optimizer, evaluating
+from metaopt.errors import PluginError
+from metaopt.space import Value
+from metaopt.testing.comparison import require_close
+from metaopt.testing.errors import NotApplicable, require
+from metaopt.testing.rules import update_of
+from metaopt.testing.samples import draws, edges, gradients, parameters
+from metaopt.testing.subject import HORIZON, Subject, Trajectory, hparams_for, loss_at, run
+
+NUM_STEPS = 20
+
+
+def shell_equals_unroll(subject: Subject) -> None:
+    """Deployed as a torch.optim.Optimizer it computes what the pure rule computes, step by step."""
+    params = parameters()
+    theta, steps = subject.theta(params), _steps(params)
+    for values in draws(subject.space, 3):
+        assembly = subject.assemble(values)
+        started = assembly.rule.start(params, theta)
+        optimizer, tensors = _deployed(assembly, started, "rule", theta)
+        # A deployed rule gets its hyperparameters in float64.
+        found = run(assembly, params, steps, theta, dtype=torch.float64)
+        _require_same_steps(optimizer, tensors, assembly, steps, found, f"deployed with {values}", 1e-5)
+
+
+def native_equals_rule(subject: Subject) -> None:
+    """The library's class that the spec names computes what the rule computes, step by step."""
+    params = parameters(dtype=torch.float64)
+    steps, reasons, num_compared = _steps(params), set(), 0
+    for values in (*_without_decay(subject), *draws(subject.space, 6)):
+        assembly = subject.assemble(values)
+        try:
+            optimizer, tensors = _deployed(assembly, params, "native", {})
+        except PluginError as reason:
+            reasons.add(str(reason))
+            continue
+        found = run(assembly, params, steps, {})
+        _require_same_steps(optimizer, tensors, assembly, steps, found, f"the native class with {values}", 1e-5)
+        num_compared += 1
+    if not num_compared:
+        raise NotApplicable(" ".join(sorted(reasons)))
+
+
+def packs_into_groups(subject: Subject) -> None:
+    """A torch param group holds the hyperparameters and gives them back as they were."""
+    spec = subject.optimizer
+    for values in (*draws(spec.space, 4), *edges(spec.space).values()):
+        group = spec.pack(values)
+        require("params" not in group, f"A hyperparameter may not be called 'params', which is torch's: {group}.")
+        back = spec.unpack({"params": [], "initial_lr": 1.0, **group})
+        require(back == values, f"{values} came back from a param group as {back}.")
+
+
+def configuration_survives_json(subject: Subject) -> None:
+    """A configuration comes back from JSON as it was."""
+    for values in draws(subject.space, 4):
+        configuration = subject.assemble(values).configuration
+        back = Configuration.from_json(json.loads(json.dumps(configuration.to_json(), allow_nan=False)))
+        require(back == configuration and back.key == configuration.key, f"{configuration} came back as {back}.")
+
+
+CHECKS: tuple[Callable[[Subject], None], ...] = (
+    shell_equals_unroll,
+    native_equals_rule,
+    packs_into_groups,
+    configuration_survives_json,
+)
+
+
+def _steps(params: Mapping[str, Tensor]) -> list[Tensors]:
+    """Gradients; one parameter has its first late, another misses one."""
+    steps = gradients(params, NUM_STEPS)
+    for step in (0, 1, 2):
+        del steps[step]["kernel"]
+    del steps[5]["vector"]
+    return steps
+
+
+def _without_decay(subject: Subject) -> list[dict[str, Value]]:
+    space = subject.space
+    names = [name for name in space if name.endswith(".weight_decay") and 0.0 in getattr(space[name], "domain", ())]
+    return [{**draws(space, 1)[0], name: 0.0} for name in names]
+
+
+def _deployed(
+    assembly: Assembly, params: Mapping[str, Tensor], implementation: Any, theta: Mapping[str, Tensor]
+) -> tuple[Optimizer, Tensors]:
+    tensors = {name: torch.nn.Parameter(param.clone()) for name, param in params.items()}
+    optimizer = build_optimizer(
+        assembly, list(tensors.items()), implementation=implementation, theta=theta, horizon=HORIZON
+    )
+    return optimizer, dict(tensors)
+
+
+def _require_same_steps(
+    optimizer: Optimizer,
+    tensors: Tensors,
+    assembly: Assembly,
+    steps: Sequence[Mapping[str, Tensor]],
+    found: Trajectory,
+    claim: str,
+    rtol: float,
+) -> None:
+    at = update_of(assembly)
+    for number, grads in enumerate(steps):
+        for name, tensor in tensors.items():
+            tensor.grad = grads[name].clone() if name in grads else None
+        if isinstance(optimizer, RuleOptimizer):
+            optimizer.step(loss=loss_at(torch.tensor(float(number))))
+        else:
+            optimizer.step()
+        require_close(tensors, found.history[number], f"Step {number}, {claim}", rtol=rtol, atol=1e-6, at=at)
+    hparams = hparams_for(assembly, found.params)
+    expected = assembly.rule.evaluation_params(found.params, found.state, hparams)
+    with evaluating(optimizer):
+        require_close(tensors, expected, f"evaluation_params, {claim}", rtol=rtol, atol=1e-6, at=at)

@@ -1,0 +1,42 @@
+"""Adds and removes a population axis on nested dicts and lists, and explains what vmap could not do."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_EXPLANATIONS = {
+    "data-dependent control flow": (
+        "It decides by Python (if, while, and, bool, min, max) on a tensor's value; use torch.where and the like."
+    ),
+    ".item()": "It reads a tensor's value (.item(), float(), int()); keep it a tensor.",
+    "inplace arithmetic": "It writes in place to a tensor that has no population axis; compute a new tensor instead.",
+    "randomness": "It draws random numbers; a rule has no randomness of its own.",
+}
+
+
+def stacked(trees: Sequence[Any]) -> Any:
+    """Nested dicts and lists of tensors, one a member, as one with a leading axis."""
+    first = trees[0]
+    if isinstance(first, Tensor):
+        return torch.stack(list(trees))
+    if isinstance(first, Mapping):
+        return {key: stacked([tree[key] for tree in trees]) for key in first}
+    return [stacked(parts) for parts in zip(*trees, strict=True)]
+
+
+def unstacked(tree: Any, index: int) -> Any:
+    """The part of one member."""
+    if isinstance(tree, Tensor):
+        return tree[index]
+    return {key: unstacked(value, index) for key, value in tree.items()}
+
+
+def explain(error: RuntimeError) -> str:
+    """What a plugin's author should know about an error that torch.vmap raised."""
+    text = str(error)
+    for sign, explanation in _EXPLANATIONS.items():
+        if sign in text:
+            return explanation
+    return f"It cannot run under torch.vmap: {text.strip().splitlines()[0] if text.strip() else type(error).__name__}"

@@ -1,0 +1,149 @@
+"""A rule under test: an optimizer, with or without wrappers, run the plain way."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from metaopt.configuration import Assembly, Configuration, assemble
+from metaopt.contracts import ControllerState, Rate, State, StepInfo, Tensors
+from metaopt.contracts.rule import Hparams
+from metaopt.registry import Registry
+from metaopt.space import Space, Value
+from metaopt.specs import ControllerSpec, OptimizerSpec, WrapperSpec
+from metaopt.testing.samples import generator
+
+#: Planned number of steps of all runs here.
+HORIZON = 40
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """A run: what it came to, and the parameters after each step."""
+
+    params: Tensors
+    state: State
+    history: tuple[Tensors, ...]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An optimizer inside wrappers, the innermost first."""
+
+    optimizer: OptimizerSpec
+    wrappers: tuple[WrapperSpec, ...] = ()
+
+    @cached_property
+    def registry(self) -> Registry:
+        """A registry of its own, which holds nothing else but a constant controller."""
+        registry = Registry()
+        for spec in (self.optimizer, *self.wrappers, CONSTANT):
+            registry.register(spec)
+        return registry
+
+    @cached_property
+    def space(self) -> Space:
+        """The hyperparameters of all parts, prefixed by the part's name."""
+        return {
+            f"{spec.name}.{name}": replace(
+                each, when=each.when and replace(each.when, name=f"{spec.name}.{each.when.name}")
+            )
+            for spec in (self.optimizer, *self.wrappers)
+            for name, each in spec.space.items()
+        }
+
+    def assemble(self, values: Mapping[str, Value] | None = None, no_decay: Literal["1d", "none"] = "1d") -> Assembly:
+        """The rule with hyperparameters by prefixed name."""
+        names = tuple(spec.name for spec in self.wrappers)
+        configuration = Configuration(self.optimizer.name, CONSTANT.name, names, dict(values or {}), no_decay)
+        return assemble(configuration, self.registry)
+
+    def theta(self, params: Mapping[str, Tensor], seed: int = 0) -> Tensors:
+        """Weights of a learned rule before meta-training; empty for a hand-designed one."""
+        if self.optimizer.init_theta is None:
+            return {}
+        return self.optimizer.init_theta(params, generator(seed))
+
+
+def run(
+    assembly: Assembly,
+    params: Mapping[str, Tensor],
+    gradients: Sequence[Mapping[str, Tensor]],
+    theta: Mapping[str, Tensor],
+    *,
+    state: State | None = None,
+    first: int = 0,
+    dtype: torch.dtype | None = None,
+) -> Trajectory:
+    """Apply a rule to given gradients, step by step.
+
+    Args:
+        assembly: the rule with its hyperparameters.
+        params: where to start.
+        gradients: of each step; names may be missing.
+        theta: weights of a learned rule.
+        state: to continue from, after `first` steps; the rule's `init` if left out.
+        first: number of steps completed before.
+        dtype: of the hyperparameters.
+    """
+    hparams = hparams_for(assembly, params, dtype)
+    horizon = torch.tensor(float(HORIZON))
+    current = dict(params)
+    if state is None:
+        current = dict(assembly.rule.start(current, theta))
+        state = assembly.rule.init(current, hparams, theta, horizon)
+    history = []
+    for step, grads in enumerate(gradients, start=first):
+        info = step_info(assembly, torch.tensor(float(step)), horizon, grads)
+        updates, state = assembly.rule.update(grads, state, current, hparams, theta, info)
+        current = added(current, updates)
+        history.append(current)
+    return Trajectory(current, state, tuple(history))
+
+
+def hparams_for(assembly: Assembly, params: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> Hparams:
+    """Hyperparameters as 0-d tensors: if not told otherwise, float64 where the parameters are, else float32."""
+    double = any(param.dtype == torch.float64 for param in params.values())
+    return assembly.tensor_hparams(params, dtype or (torch.float64 if double else torch.float32))
+
+
+def step_info(assembly: Assembly, step: Tensor, horizon: Tensor, grads: Mapping[str, Tensor]) -> StepInfo:
+    """What the parts require to know, and nothing else; losses and metrics are made up but fall with the steps."""
+    made_up = loss_at(step)
+    known = {
+        "gradient_norm": torch.stack([grad.float().norm() for grad in (*grads.values(), torch.zeros(1))]).norm(),
+        "metric": made_up,
+        "horizon": horizon,
+    }
+    return StepInfo(
+        step=step,
+        horizon=horizon,
+        loss=made_up if "loss" in assembly.requires else None,
+        signals={name: known[name] for name in sorted(assembly.requires) if name in known},
+    )
+
+
+def loss_at(step: Tensor) -> Tensor:
+    """A loss for rules that require one."""
+    return 1 / (1 + step)
+
+
+def added(params: Mapping[str, Tensor], updates: Mapping[str, Tensor]) -> Tensors:
+    """The parameters after a step."""
+    return {name: param + updates[name] if name in updates else param for name, param in params.items()}
+
+
+class _Constant:
+    def init(self, hparams: Mapping[str, Tensor]) -> ControllerState:
+        return {}
+
+    def update(
+        self, state: ControllerState, info: StepInfo, hparams: Mapping[str, Tensor]
+    ) -> tuple[Rate, ControllerState]:
+        return Rate(torch.ones(())), state
+
+
+CONSTANT = ControllerSpec(name="constant", version="1", controller=_Constant())

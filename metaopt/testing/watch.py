@@ -1,0 +1,71 @@
+"""Catches a plugin in the act of writing to what it was given."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
+
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from metaopt.testing.errors import ConformanceError
+
+
+class Guard(TorchDispatchMode):
+    """While active, an operation that writes in place to one of `tensors`, or to a view of it, raises."""
+
+    def __init__(self, tensors: Iterable[Tensor]) -> None:
+        super().__init__()
+        # Tensors without elements share the address 0.
+        self._guarded = {_address(tensor) for tensor in tensors if tensor.numel()}
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Run the operation, unless it writes to a guarded tensor."""
+        given = {**dict(zip((each.name for each in func._schema.arguments), args, strict=False)), **(kwargs or {})}
+        for argument in func._schema.arguments:
+            if argument.alias_info is not None and argument.alias_info.is_write:
+                self._check(given.get(argument.name), func)
+        return func(*args, **(kwargs or {}))
+
+    def _check(self, written: Any, func: Any) -> None:
+        for tensor in written if isinstance(written, list | tuple) else [written]:
+            if isinstance(tensor, Tensor) and _address(tensor) in self._guarded:
+                raise ConformanceError(
+                    f"It writes in place ({func.__name__.split('.')[0]}) to a tensor that it was given; "
+                    "compute a new tensor instead."
+                )
+
+
+class ReadOnly(dict[str, Any]):
+    """A dict that raises when somebody changes it; copies of it are ordinary dicts."""
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise ConformanceError("It changes a dict that it was given; return a new dict, such as {**state, key: value}.")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse  # type: ignore[assignment]
+    clear = pop = popitem = setdefault = update = _refuse  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
+
+def read_only(value: Any) -> Any:
+    """`value` with every dict in it made read-only."""
+    if isinstance(value, Mapping):
+        return ReadOnly({key: read_only(each) for key, each in value.items()})
+    return value
+
+
+def tensors_in(*values: Any) -> list[Tensor]:
+    """All tensors in nested mappings."""
+    found: list[Tensor] = []
+    for value in values:
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, Mapping):
+            found += tensors_in(*value.values())
+    return found
+
+
+def _address(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
