@@ -14,6 +14,8 @@ from metaopt.space import Categorical, Float, Int, Space, Value, When, ordered
 API = 1
 
 InitTheta: TypeAlias = Callable[[Mapping[str, Tensor], torch.Generator], Tensors]
+#: From hyperparameters, as people write them, to lines of plain Python that compute the same.
+Plain: TypeAlias = Callable[[Mapping[str, Value]], str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +171,9 @@ class ControllerSpec(PluginSpec):
         controller: the pure policy.
         cadence: `"table"` (open loop), `"step"` or `"validation"`; see `metaopt.contracts.Cadence`.
         init_theta: for learned ones.
+        plain: for `metaopt show --code`, or None: of cadence `"table"` the body of `def multiplier(step)`, where
+            `total_steps` and `math` are known and `step` counts the steps before; of cadence `"validation"` lines that
+            define `scheduler`, a torch scheduler on `optimizer` that is stepped with each validation metric.
     """
 
     kind: ClassVar[str] = "controller"
@@ -176,6 +181,7 @@ class ControllerSpec(PluginSpec):
     controller: Controller
     cadence: Cadence = "table"
     init_theta: InitTheta | None = None
+    plain: Plain | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -199,6 +205,8 @@ class StopperSpec(PluginSpec):
         factory: `factory(mode=..., **hparams) -> Stopper`, for policies that have no pure form. Combining policies
             get `stoppers=[...]` too.
         combines: whether it is made of other stoppers.
+        plain: for `metaopt show --code`, or None: the body of `def should_stop(history, total_steps)`, where `history`
+            is a list of (step, value), lower is better, and `math` is known.
     """
 
     kind: ClassVar[str] = "stopper"
@@ -206,6 +214,7 @@ class StopperSpec(PluginSpec):
     fires: Fires | None = None
     factory: Callable[..., Stopper] | None = None
     combines: bool = False
+    plain: Plain | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
