@@ -1,13 +1,13 @@
 """A constant rate, after a warm-up."""
 
 from collections.abc import Mapping
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
 from metaopt import ControllerSpec, Float, Rate, StepInfo, When
-from metaopt_controllers.warmup import rise
+from metaopt_controllers.warmup import plain_rise, rise
 
 
 @final
@@ -31,11 +31,18 @@ class Constant:
         return Rate(rise(info.step, info.horizon, hparams["warmup"])), state
 
 
+def _plain(hparams: Mapping[str, Any]) -> str:
+    if not hparams["warmup"]:
+        return "return 1.0"
+    return f"return {plain_rise(hparams['warmup'])}"
+
+
 CONSTANT = ControllerSpec(
     name="constant",
     version="1",
     controller=Constant(),
     space={"warmup": Float(0.0, 0.2, default=0.0, valid="[0, 1]")},
     requires_when={"horizon": When("warmup", above=0.0)},
+    plain=_plain,
     summary="constant rate after a linear warm-up",
 )

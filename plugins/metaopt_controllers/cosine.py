@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
 
 from metaopt import ControllerSpec, Float
 from metaopt_controllers.open_loop import OpenLoop
-from metaopt_controllers.warmup import WARMUP, progress, rise
+from metaopt_controllers.warmup import WARMUP, plain_progress, plain_rise, progress, rise
 
 
 def cosine(step: Tensor, horizon: Tensor, hparams: Mapping[str, Tensor]) -> Tensor:
@@ -28,6 +29,15 @@ def cosine(step: Tensor, horizon: Tensor, hparams: Mapping[str, Tensor]) -> Tens
     return rise(step, horizon, warmup) * (final + (1 - final) * half_wave)
 
 
+def _plain(hparams: Mapping[str, Any]) -> str:
+    return f"""
+        rise = {plain_rise(hparams["warmup"])}
+        progress = {plain_progress(hparams["warmup"])}
+        half_wave = (1 + math.cos(math.pi * progress)) / 2
+        return rise * ({hparams["final_ratio"]!r} + (1 - {hparams["final_ratio"]!r}) * half_wave)
+    """
+
+
 COSINE = ControllerSpec(
     name="cosine",
     version="1",
@@ -35,5 +45,6 @@ COSINE = ControllerSpec(
     space={"warmup": WARMUP, "final_ratio": Float(0.0, 0.3, default=0.0, valid="[0, 1]")},
     requires=frozenset({"horizon"}),
     references=("https://arxiv.org/abs/1608.03983",),
+    plain=_plain,
     summary="cosine decay after a linear warm-up",
 )

@@ -1,6 +1,7 @@
 """Exponential decay."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -23,11 +24,16 @@ def exponential(step: Tensor, horizon: Tensor, hparams: Mapping[str, Tensor]) ->
     return hparams["final_ratio"] ** passed
 
 
+def _plain(hparams: Mapping[str, Any]) -> str:
+    return f"return {hparams['final_ratio']!r} ** min(step / total_steps, 1.0)"
+
+
 EXPONENTIAL = ControllerSpec(
     name="exponential",
     version="1",
     controller=OpenLoop("exponential", exponential),
     space={"final_ratio": Float(1e-4, 0.5, log=True, default=0.01, valid="(0, 1]")},
     requires=frozenset({"horizon"}),
+    plain=_plain,
     summary="exponential decay",
 )

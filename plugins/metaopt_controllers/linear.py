@@ -1,12 +1,13 @@
 """Linear decay after a warm-up."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
 
 from metaopt import ControllerSpec, Float
 from metaopt_controllers.open_loop import OpenLoop
-from metaopt_controllers.warmup import WARMUP, progress, rise
+from metaopt_controllers.warmup import WARMUP, plain_progress, plain_rise, progress, rise
 
 
 def linear(step: Tensor, horizon: Tensor, hparams: Mapping[str, Tensor]) -> Tensor:
@@ -25,6 +26,14 @@ def linear(step: Tensor, horizon: Tensor, hparams: Mapping[str, Tensor]) -> Tens
     return rise(step, horizon, warmup) * decay
 
 
+def _plain(hparams: Mapping[str, Any]) -> str:
+    return f"""
+        rise = {plain_rise(hparams["warmup"])}
+        progress = {plain_progress(hparams["warmup"])}
+        return rise * (1 - (1 - {hparams["final_ratio"]!r}) * progress)
+    """
+
+
 LINEAR = ControllerSpec(
     name="linear",
     version="1",
@@ -32,5 +41,6 @@ LINEAR = ControllerSpec(
     space={"warmup": WARMUP, "final_ratio": Float(0.0, 0.3, default=0.0, valid="[0, 1]")},
     requires=frozenset({"horizon"}),
     references=("https://arxiv.org/abs/2310.07831",),
+    plain=_plain,
     summary="linear decay after a linear warm-up",
 )

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -35,6 +36,19 @@ def one_cycle(step: Tensor, horizon: Tensor, hparams: Mapping[str, Tensor]) -> T
     return rising * falling
 
 
+def _plain(hparams: Mapping[str, Any]) -> str:
+    return f"""
+        turn = {hparams["warmup"]!r} * total_steps - 1
+        up = 1 + (step - turn) / max(turn, 1e-6)
+        up = min(max(up, 0.0), 1.0)
+        down = (step - turn) / max(total_steps - 1 - turn, 1e-6)
+        down = min(max(down, 0.0), 1.0)
+        rising = 1 - (1 - {hparams["initial_ratio"]!r}) * (1 + math.cos(math.pi * up)) / 2
+        falling = {hparams["final_ratio"]!r} + (1 - {hparams["final_ratio"]!r}) * (1 + math.cos(math.pi * down)) / 2
+        return rising * falling
+    """
+
+
 ONE_CYCLE = ControllerSpec(
     name="one_cycle",
     version="1",
@@ -46,5 +60,6 @@ ONE_CYCLE = ControllerSpec(
     },
     requires=frozenset({"horizon"}),
     references=("https://arxiv.org/abs/1708.07120",),
+    plain=_plain,
     summary="half a cosine wave up, half a wave down",
 )

@@ -1,7 +1,7 @@
 """Lower the rate when validation stops improving."""
 
 from collections.abc import Mapping
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -57,6 +57,22 @@ class Plateau:
         }
 
 
+def _plain(hparams: Mapping[str, Any]) -> str:
+    # The same for positive metrics; torch's relative threshold points the wrong way for negative ones.
+    return f"""
+        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer,
+            factor={hparams["factor"]!r},
+            patience={hparams["patience"]!r},
+            threshold={hparams["threshold"]!r},
+            threshold_mode={hparams["threshold_mode"]!r},
+            cooldown={hparams["cooldown"]!r},
+            min_lr=[{hparams["min_ratio"]!r} * group["lr"] for group in optimizer.param_groups],
+            eps=0.0,
+        )
+    """
+
+
 PLATEAU = ControllerSpec(
     name="plateau",
     version="1",
@@ -72,5 +88,6 @@ PLATEAU = ControllerSpec(
     },
     requires=frozenset({"metric"}),
     references=("https://pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.ReduceLROnPlateau.html",),
+    plain=_plain,
     summary="lower the rate when validation stops improving",
 )

@@ -1,5 +1,7 @@
 """Linear warm-up, and the progress of what follows it."""
 
+from typing import Any
+
 from torch import Tensor
 
 from metaopt import Float
@@ -23,3 +25,14 @@ def progress(step: Tensor, horizon: Tensor, warmup: Tensor) -> Tensor:
     """
     start = warmup * horizon
     return ((step - start) / (horizon - start).clamp(min=1.0)).clamp(0.0, 1.0)
+
+
+def plain_rise(warmup: Any) -> str:
+    """`rise` as an expression of plain Python."""
+    return f"min((step + 1) / max({warmup!r} * total_steps, 1.0), 1.0)"
+
+
+def plain_progress(warmup: Any) -> str:
+    """`progress` as an expression of plain Python."""
+    start = f"{warmup!r} * total_steps"
+    return f"min(max((step - {start}) / max(total_steps - {start}, 1.0), 0.0), 1.0)"

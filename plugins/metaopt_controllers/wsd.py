@@ -1,13 +1,14 @@
 """Warm-up, stable, decay."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from metaopt import Categorical, ControllerSpec, Float
 from metaopt_controllers.open_loop import OpenLoop
-from metaopt_controllers.warmup import WARMUP, rise
+from metaopt_controllers.warmup import WARMUP, plain_rise, rise
 
 _SHAPES = ("linear", "1-sqrt")
 
@@ -33,6 +34,16 @@ def wsd(step: Tensor, horizon: Tensor, hparams: Mapping[str, Tensor]) -> Tensor:
     return rise(step, horizon, hparams["warmup"]) * (1 - (1 - hparams["final_ratio"]) * fall)
 
 
+def _plain(hparams: Mapping[str, Any]) -> str:
+    fall = "q" if hparams["shape"] == "linear" else "math.sqrt(q)"
+    return f"""
+        rise = {plain_rise(hparams["warmup"])}
+        q = 1 - (total_steps - step) / ({hparams["decay"]!r} * total_steps)
+        q = min(max(q, 0.0), 1.0)
+        return rise * (1 - (1 - {hparams["final_ratio"]!r}) * {fall})
+    """
+
+
 WSD = ControllerSpec(
     name="wsd",
     version="1",
@@ -45,5 +56,6 @@ WSD = ControllerSpec(
     },
     requires=frozenset({"horizon"}),
     references=("https://arxiv.org/abs/2404.06395", "https://arxiv.org/abs/2405.18392"),
+    plain=_plain,
     summary="warm-up, constant rate, decay in the last part",
 )

@@ -75,6 +75,21 @@ def _shared(column: NDArray[Any]) -> NDArray[Any]:
     return column.reshape(-1)[0] if column.size and (column == column.reshape(-1)[0]).all() else column
 
 
+def _plain(hparams: Mapping[str, Any]) -> str:
+    margin = repr(hparams["min_delta"]) + (" * abs(best)" if hparams["min_delta_mode"] == "rel" else "")
+    counts = hparams["patience"] >= 1
+    clock = "len(history) - best_count" if counts else "(history[-1][0] - best_step) / total_steps"
+    early = f"history[-1][0] / total_steps >= {hparams['warmup']!r} and " if hparams["warmup"] else ""
+    return f"""
+        best, best_count, best_step = None, 0, 0
+        for count, (step, value) in enumerate(history, 1):
+            if math.isfinite(value) and (best is None or value < best - {margin}):
+                best, best_count, best_step = value, count, step
+        waited = {clock}
+        return {early}waited >= {hparams["patience"]!r} * (1 - 1e-9)
+    """
+
+
 PATIENCE = StopperSpec(
     name="patience",
     version="1",
@@ -86,5 +101,6 @@ PATIENCE = StopperSpec(
         "warmup": Float(0.0, 0.5, default=0.0, valid="[0, 1]"),
     },
     references=("https://doi.org/10.1007/3-540-49430-8_3",),
+    plain=_plain,
     summary="stop when validation has not improved for a while",
 )

@@ -1,0 +1,81 @@
+"""The range of models and budgets that a recipe was made on."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from metaopt.errors import RecipeError
+
+Range: TypeAlias = tuple[int, int]
+
+#: How many times outside its range a recipe may be used without a word.
+TOLERANCE = 10.0
+
+_RANGES = {"parameters": "parameters", "batch_size": "examples a batch", "horizon": "training steps"}
+
+
+@dataclass(frozen=True)
+class MadeOn:
+    """Smallest and largest task that a recipe was made on; None where unknown.
+
+    Attributes:
+        parameters: numbers in a model.
+        batch_size: examples a training step.
+        horizon: training steps of a run.
+        dtypes: of the parameters, such as `"float32"`.
+    """
+
+    parameters: Range | None = None
+    batch_size: Range | None = None
+    horizon: Range | None = None
+    dtypes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in _RANGES:
+            found = getattr(self, name)
+            if found is not None:
+                low, high = (int(end) for end in found)
+                if not 0 < low <= high:
+                    raise RecipeError(f"made_on.{name} must be two positive whole numbers, low first, got {found!r}.")
+                object.__setattr__(self, name, (low, high))
+        object.__setattr__(self, "dtypes", tuple(self.dtypes))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON."""
+        ranges = {name: getattr(self, name) for name in _RANGES}
+        document: dict[str, Any] = {name: None if found is None else list(found) for name, found in ranges.items()}
+        return {**document, "dtypes": list(self.dtypes)}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "MadeOn":
+        """Inverse of `to_json`."""
+        ranges = {name: document.get(name) for name in _RANGES}
+        return cls(
+            **{name: None if found is None else (found[0], found[1]) for name, found in ranges.items()},
+            dtypes=tuple(document.get("dtypes", ())),
+        )
+
+    def warn_if_far(self, *, parameters: int, batch_size: int | None, horizon: int | None, stacklevel: int) -> None:
+        """Warn once, with all that lies more than ten times outside the range."""
+        here = {"parameters": parameters, "batch_size": batch_size, "horizon": horizon}
+        remarks = [_remark(name, value, getattr(self, name)) for name, value in here.items() if value is not None]
+        found = "; ".join(remark for remark in remarks if remark)
+        if found:
+            warnings.warn(
+                f"This recipe is used far outside the range that it was made on: {found}. Its settings are used as "
+                "they are, for nothing was measured out here: compare it with a baseline before you trust it.",
+                UserWarning,
+                stacklevel=stacklevel + 1,
+            )
+
+
+def _remark(name: str, value: int, made_on: Range | None) -> str:
+    if made_on is None:
+        return ""
+    low, high = made_on
+    factor = max(low / max(value, 1), value / high)
+    if factor <= TOLERANCE:
+        return ""
+    direction, end = ("more than the largest", high) if value > high else ("fewer than the smallest", low)
+    return f"{value:,} {_RANGES[name]}, {factor:,.0f} times {direction}, {end:,}"

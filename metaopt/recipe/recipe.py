@@ -1,0 +1,276 @@
+"""A recipe: optimizer, controller and stopper with their hyperparameters, learned weights, and where they come from."""
+
+import datetime
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Self, final
+
+import torch
+from safetensors.torch import save as safetensors_bytes
+from torch import Tensor, nn
+
+from metaopt import registry as registries
+from metaopt.configuration import Assembly, Configuration, assemble
+from metaopt.contracts.stopper import Mode
+from metaopt.deploy.build import Implementation, build_optimizer
+from metaopt.deploy.parameters import Params
+from metaopt.deploy.run import Run
+from metaopt.deploy.scheduler import GRADIENT_SIGNALS, PLAIN_SIGNALS, ControllerScheduler
+from metaopt.deploy.stopping import StopperConfiguration, build_stopper, stopper_requires, stopper_specs
+from metaopt.errors import InputError, RecipeError
+from metaopt.recipe.code import plain_code
+from metaopt.recipe.made_on import MadeOn
+from metaopt.registry import Registry
+from metaopt.specs import PluginSpec
+
+#: Version of the JSON document; raise it when an older metaopt could not read what is written.
+SCHEMA = 1
+
+_LIBRARIES = ("metaopt-torch", "torch", "optuna", "schedulefree")
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """What to train with. Make one with `Recipe.create`, `metaopt.tune` or `metaopt.load_recipe`.
+
+    Two recipes are equal if all they would write to disk is equal, learned weights included.
+
+    Attributes:
+        configuration: optimizer, wrappers, controller and their hyperparameters.
+        stopper: the early-stopping policy, or None.
+        theta: learned weights by name, or None.
+        made_on: the range of tasks it was made on, or None.
+        num_validations: validations of a run, evenly spread, in which its stopper was tuned; None if nobody knows.
+        plugins: version of each plugin's spec, by `"<kind> <name>"`.
+        provenance: plain JSON: `created`, `libraries`, `corpus`, `seeds`, `scores` with intervals, and whatever else.
+    """
+
+    configuration: Configuration
+    stopper: StopperConfiguration | None = None
+    theta: Mapping[str, Tensor] | None = None
+    made_on: MadeOn | None = None
+    num_validations: int | None = None
+    plugins: Mapping[str, str] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def create(
+        cls,
+        configuration: Configuration,
+        stopper: StopperConfiguration | None = None,
+        *,
+        registry: Registry | None = None,
+        **fields: Any,
+    ) -> Self:
+        """A recipe whose plugins are found and checked, with their versions, the libraries' and the time on record.
+
+        Args:
+            configuration: optimizer, wrappers and controller.
+            stopper: the early-stopping policy, or None.
+            registry: where to find the plugins; everything installed by default.
+            **fields: further attributes; entries of `provenance` come on top of those that are filled in.
+
+        Raises:
+            PluginError: a plugin is unknown.
+            InputError: a hyperparameter is not valid.
+        """
+        found = registry or registries.current()
+        specs = recipe_specs(configuration, stopper, found)
+        record = {"created": _now(), "libraries": _libraries(), **fields.pop("provenance", {})}
+        plugins = {f"{spec.kind} {spec.name}": spec.version for spec in specs}
+        return cls(configuration, stopper, plugins=plugins, provenance=record, **fields)
+
+    def bind(
+        self,
+        model: Params,
+        *,
+        total_steps: int | None = None,
+        mode: Mode = "min",
+        batch_size: int | None = None,
+        keep_best: str | torch.device | None = "cpu",
+        guard: bool = True,
+        implementation: Implementation = "auto",
+        compile: bool = False,
+        registry: Registry | None = None,
+    ) -> Run:
+        """Put the recipe to work on a model, whose parameters it leaves as they are.
+
+        Args:
+            model: what to train; bare parameters or groups will do, but then no buffers are kept with the best weights.
+            total_steps: planned number of optimizer steps, `epochs * len(loader)`.
+            mode: `"min"` if the metric given to `run.observe` is better when lower, `"max"` if when higher.
+            batch_size: examples a step, only to warn where it is far from what the recipe was made on.
+            keep_best: device of the copy of the best weights, or None to keep none.
+            guard: whether to say stop once neither metric nor weights are finite.
+            implementation: see `metaopt.create_optimizer`.
+            compile: see `metaopt.create_optimizer`.
+            registry: where to find the plugins; everything installed by default.
+
+        Raises:
+            PluginError: a plugin is unknown, or requires a signal that a training loop does not supply.
+            InputError: `total_steps` is missing though a plugin needs it, or not valid.
+
+        Example:
+            >>> import torch, metaopt
+            >>> from metaopt.configuration import Configuration
+            >>> recipe = metaopt.Recipe.create(Configuration("adamw", "cosine"))
+            >>> model = torch.nn.Linear(2, 1)
+            >>> run = recipe.bind(model, total_steps=100)
+            >>> loss = model(torch.ones(1, 2)).square().mean()
+            >>> loss.backward()
+            >>> run.step(loss)
+            >>> run.observe(loss).stop
+            False
+        """
+        found = registry or registries.current()
+        assembly = assemble(self.configuration, found)
+        optimizer = build_optimizer(
+            assembly, model, implementation=implementation, compile=compile, theta=self.theta, horizon=total_steps
+        )
+        scheduler = ControllerScheduler(
+            optimizer,
+            assembly.controller,
+            assembly.controller_values,
+            total_steps=total_steps,
+            mode=mode,
+            supplies=PLAIN_SIGNALS | GRADIENT_SIGNALS,
+        )
+        tensors = [param for group in optimizer.param_groups for param in group["params"]]
+        if self.made_on is not None:
+            count = sum(tensor.numel() for tensor in tensors)
+            self.made_on.warn_if_far(parameters=count, batch_size=batch_size, horizon=total_steps, stacklevel=2)
+        return Run(
+            model if isinstance(model, nn.Module) else tensors,
+            optimizer,
+            scheduler,
+            None if self.stopper is None else build_stopper(self.stopper, mode=mode, registry=found),
+            mode=mode,
+            optimizer_signals=_rule_signals(assembly),
+            stopper_signals=self._stopper_signals(total_steps, found),
+            keep_best=keep_best,
+            guard=guard,
+        )
+
+    def save(self, directory: str | Path) -> None:
+        """Write `recipe.json` and, where there is theta, `theta.safetensors`.
+
+        Written beside, then moved into place: whatever goes wrong, a recipe that was there before survives.
+
+        Raises:
+            RecipeError: it cannot be written.
+        """
+        from metaopt.recipe.storage import save_recipe
+
+        save_recipe(self, Path(directory))
+
+    def code(self, registry: Registry | None = None) -> str:
+        """Plain PyTorch lines that train as this recipe does and need no metaopt.
+
+        Raises:
+            RecipeError: there are none, because a rule, wrapper or controller has no plain form.
+        """
+        found = registry or registries.current()
+        return plain_code(assemble(self.configuration, found), self.stopper, found, has_theta=bool(self.theta))
+
+    def to_json(self) -> dict[str, Any]:
+        """The document that `save` writes."""
+        return {
+            "schema": SCHEMA,
+            "configuration": self.configuration.to_json(),
+            "stopper": None if self.stopper is None else self.stopper.to_json(),
+            "plugins": dict(self.plugins),
+            "made_on": None if self.made_on is None else self.made_on.to_json(),
+            "num_validations": self.num_validations,
+            "provenance": dict(self.provenance),
+            "theta_sha256": hashlib.sha256(self.theta_bytes).hexdigest() if self.theta_bytes else None,
+        }
+
+    @cached_property
+    def theta_bytes(self) -> bytes:
+        """Learned weights in the safetensors format; empty where there are none."""
+        if not self.theta:
+            return b""
+        return safetensors_bytes(
+            {
+                name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+                for name, tensor in self.theta.items()
+            }
+        )
+
+    @cached_property
+    def text(self) -> str:
+        """The JSON document as text, readable, with sorted keys.
+
+        Raises:
+            RecipeError: the provenance is not plain JSON.
+        """
+        try:
+            return json.dumps(self.to_json(), indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
+        except (TypeError, ValueError) as error:
+            raise RecipeError(
+                f"The recipe's provenance must be plain JSON without NaN or infinity: {error}."
+            ) from error
+
+    @property
+    def name(self) -> str:
+        """One line for tables, such as `"adamw+cosine+patience"`."""
+        parts = [self.configuration.optimizer, *self.configuration.wrappers, self.configuration.controller]
+        return "+".join(parts if self.stopper is None else [*parts, self.stopper.name])
+
+    def with_stopper(self, stopper: StopperConfiguration | None, registry: Registry | None = None) -> "Recipe":
+        """The same recipe with another stopper."""
+        found = registry or registries.current()
+        kept = {key: version for key, version in self.plugins.items() if not key.startswith("stopper ")}
+        specs = () if stopper is None else stopper_specs(stopper, found)
+        own = {f"{spec.kind} {spec.name}": spec.version for spec in specs}
+        return replace(self, stopper=stopper, plugins={**kept, **own})
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Recipe) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def _stopper_signals(self, total_steps: int | None, registry: Registry) -> frozenset[str]:
+        if self.stopper is None:
+            return frozenset()
+        required = stopper_requires(self.stopper, registry)
+        if "horizon" in required and total_steps is None:
+            raise InputError(f"The stopper {self.stopper.name!r} needs the planned number of steps; pass total_steps=.")
+        return required
+
+
+def recipe_specs(
+    configuration: Configuration, stopper: StopperConfiguration | None, registry: Registry
+) -> tuple[PluginSpec, ...]:
+    """The specs of all plugins of a recipe, each checked against its hyperparameters; errors as in `Recipe.create`."""
+    assembly = assemble(configuration, registry)
+    if stopper is None:
+        return (assembly.optimizer, *assembly.wrappers, assembly.controller)
+    build_stopper(stopper, mode="min", registry=registry)
+    return (assembly.optimizer, *assembly.wrappers, assembly.controller, *stopper_specs(stopper, registry))
+
+
+def _rule_signals(assembly: Assembly) -> frozenset[str]:
+    return assembly.optimizer.requires.union(*(spec.requires for spec in assembly.wrappers))
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _libraries() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for distribution in _LIBRARIES:
+        try:
+            found[distribution] = version(distribution)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,210 @@
+"""Recipes on disk: written so that nothing is ever half there, read so that every fault has a sentence."""
+
+import contextlib
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from torch import Tensor
+
+from metaopt import registry as registries
+from metaopt.configuration import Configuration
+from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.errors import InputError, RecipeError
+from metaopt.recipe.made_on import MadeOn
+from metaopt.recipe.recipe import SCHEMA, Recipe, recipe_specs
+from metaopt.registry import Registry
+
+DOCUMENT = "recipe.json"
+WEIGHTS = "theta.safetensors"
+
+_FIELDS = frozenset(
+    {"schema", "configuration", "stopper", "plugins", "made_on", "num_validations", "provenance", "theta_sha256"}
+)
+_CONFIGURATION = frozenset({"optimizer", "controller", "wrappers", "hparams", "no_decay"})
+_MADE_ON = frozenset({"parameters", "batch_size", "horizon", "dtypes"})
+
+
+def load_recipe(path: str | Path, *, registry: Registry | None = None) -> Recipe:
+    """Read a recipe.
+
+    Args:
+        path: its folder, its `recipe.json`, or the name of one that ships with metaopt, such as `"default"` (write
+            `"./default"` for a folder of that name).
+        registry: where to find its plugins; everything installed by default.
+
+    Raises:
+        RecipeError: it is missing, corrupt, newer than this metaopt, or names an unknown plugin.
+    """
+    folder = _folder(path)
+    document = _read_document(folder / DOCUMENT)
+    recipe = _parse(document, folder)
+    _check_plugins(recipe, folder, registry or registries.current())
+    return recipe
+
+
+def shipped_recipes() -> list[str]:
+    """Names of the recipes that ship with metaopt."""
+    shelf = files("metaopt") / "recipes"
+    return sorted(entry.name for entry in shelf.iterdir() if entry.is_dir()) if shelf.is_dir() else []
+
+
+def save_recipe(recipe: Recipe, folder: Path) -> None:
+    """Write a recipe's files beside, flush them to the disk, then move them into place, the document last.
+
+    Raises:
+        RecipeError: it cannot be written; what was there is as it was.
+    """
+    contents = {WEIGHTS: recipe.theta_bytes, DOCUMENT: recipe.text.encode()}
+    written: dict[str, Path] = {}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            if content:
+                written[name] = _write_beside(folder, name, content)
+        for name, temporary in written.items():
+            os.replace(temporary, folder / name)
+        if WEIGHTS not in written:
+            (folder / WEIGHTS).unlink(missing_ok=True)
+        _flush(folder)
+    except OSError as error:
+        for temporary in written.values():
+            temporary.unlink(missing_ok=True)
+        before = "; the recipe that was there is unchanged" if (folder / DOCUMENT).exists() else ""
+        raise RecipeError(
+            f"The recipe could not be written to {str(folder)!r}: {error.strerror or error}{before}. "
+            "Make room there or choose another folder."
+        ) from error
+
+
+def _write_beside(folder: Path, name: str, content: bytes) -> Path:
+    temporary = folder / f".{name}.{os.getpid()}.tmp"
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+def _flush(folder: Path) -> None:
+    """Make the new names last through a power cut, where the system lets one open a folder."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _folder(path: str | Path) -> Path:
+    shipped = shipped_recipes()
+    if isinstance(path, str) and path in shipped:
+        return Path(str(files("metaopt") / "recipes" / path))
+    folder = Path(path)
+    if folder.name == DOCUMENT and not folder.is_dir():
+        folder = folder.parent
+    if not (folder / DOCUMENT).is_file():
+        what = "There is no such folder" if not folder.exists() else f"It holds no {DOCUMENT}"
+        names = f"; by name there are: {', '.join(shipped)}" if shipped else ""
+        raise RecipeError(f"No recipe at {str(path)!r}. {what}{names}.")
+    return folder
+
+
+def _read_document(file: Path) -> Mapping[str, Any]:
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise RecipeError(f"The recipe {str(file)!r} is corrupt: {error}. Save it again, or restore a copy.") from error
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
+        raise RecipeError(f"{str(file)!r} is not a recipe: it has no schema version, but every recipe has one.")
+    if schema > SCHEMA:
+        raise RecipeError(
+            f"The recipe {str(file)!r} was written by a newer metaopt "
+            f"(schema {schema}, this one reads up to {SCHEMA}); upgrade with pip install -U metaopt-torch."
+        )
+    assert isinstance(document, dict)
+    return document
+
+
+def _parse(document: Mapping[str, Any], folder: Path) -> Recipe:
+    where = str(folder / DOCUMENT)
+    _check_fields(document, _FIELDS, where, "")
+    try:
+        _check_fields(document["configuration"], _CONFIGURATION, where, " in configuration")
+        made_on = document.get("made_on")
+        if made_on is not None:
+            _check_fields(made_on, _MADE_ON, where, " in made_on")
+        stopper = document.get("stopper")
+        return Recipe(
+            configuration=Configuration.from_json(document["configuration"]),
+            stopper=None if stopper is None else StopperConfiguration.from_json(stopper),
+            theta=_read_theta(document.get("theta_sha256"), folder),
+            made_on=None if made_on is None else MadeOn.from_json(made_on),
+            num_validations=document.get("num_validations"),
+            plugins={str(key): str(value) for key, value in document.get("plugins", {}).items()},
+            provenance=dict(document.get("provenance", {})),
+        )
+    except RecipeError:
+        raise
+    except InputError as error:
+        raise RecipeError(f"The recipe {where!r} is not valid: {error}") from error
+    except KeyError as error:
+        raise RecipeError(f"The recipe {where!r} is corrupt: the field {error} is missing.") from error
+    except (TypeError, ValueError, AttributeError, IndexError) as error:
+        raise RecipeError(f"The recipe {where!r} is corrupt: {error}.") from error
+
+
+def _check_fields(document: Mapping[str, Any], known: frozenset[str], where: str, part: str) -> None:
+    unknown = sorted(set(document) - known)
+    if unknown:
+        raise RecipeError(
+            f"The recipe {where!r} has unknown fields{part}: {', '.join(unknown)}; known: {', '.join(sorted(known))}."
+        )
+
+
+def _read_theta(sha256: str | None, folder: Path) -> dict[str, Tensor] | None:
+    if sha256 is None:
+        return None
+    file = folder / WEIGHTS
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise RecipeError(f"The recipe's weights {str(file)!r} cannot be read: {error.strerror}.") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise RecipeError(
+            f"The weights {str(file)!r} are not those that {DOCUMENT} was saved with "
+            f"(SHA-256 {found[:16]}…, expected {sha256[:16]}…); save the recipe again, or restore both files."
+        )
+    try:
+        return load_safetensors(content)
+    except SafetensorError as error:
+        raise RecipeError(f"The weights {str(file)!r} are corrupt: {error}.") from error
+
+
+def _check_plugins(recipe: Recipe, folder: Path, registry: Registry) -> None:
+    try:
+        specs = recipe_specs(recipe.configuration, recipe.stopper, registry)
+    except InputError as error:
+        raise RecipeError(f"The recipe {str(folder / DOCUMENT)!r} cannot be used here: {error}") from error
+    for spec in specs:
+        recorded = recipe.plugins.get(f"{spec.kind} {spec.name}", spec.version)
+        if recorded != spec.version:
+            warnings.warn(
+                f"The recipe {str(folder)!r} was made with version {recorded} of the {spec.kind} {spec.name!r}, "
+                f"installed is version {spec.version}: it may train differently.",
+                UserWarning,
+                stacklevel=3,
+            )
