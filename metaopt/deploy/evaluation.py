@@ -40,7 +40,7 @@ def evaluating(optimizer: Optimizer, model: nn.Module | None = None) -> Iterator
         >>> with evaluating(optimizer, model):
         ...     assert not model.training
     """
-    with _averaged(optimizer), _eval_mode(model) if model is not None else nullcontext():
+    with _averaged(optimizer), eval_mode(model) if model is not None else nullcontext():
         yield
 
 
@@ -88,7 +88,8 @@ def _modal(optimizer: Modal) -> Iterator[None]:
 
 
 @contextmanager
-def _eval_mode(model: nn.Module) -> Iterator[None]:
+def eval_mode(model: nn.Module) -> Iterator[None]:
+    """Eval mode within, and every module's own mode after."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
