@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from metaopt.errors import InputError
+from metaopt.tasks.splitting import FRACTION
 
 FILE_NAME = "corpus.toml"
 
@@ -80,10 +81,9 @@ def _parse(base: TableSettings, table: Any, where: str) -> TableSettings:
         raise InputError(f'{where} must be a table with keys such as task = "regression", got {table!r}.')
     changes = {key: _checked(key, value, where) for key, value in table.items()}
     settings = replace(base, **changes)
-    if (settings.validation or 0.2) + (settings.test or 0.2) >= 1:
-        raise InputError(
-            f"{where}: validation and test must leave rows to train on, got {settings.validation} and {settings.test}."
-        )
+    validation, test = settings.validation or FRACTION, settings.test or FRACTION
+    if validation + test >= 1:
+        raise InputError(f"{where}: validation and test must leave rows to train on, got {validation} and {test}.")
     return settings
 
 
@@ -128,4 +128,4 @@ _CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 
 def _close(name: str, known: Collection[str]) -> str:
     close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return f" (did you mean {close[0]!r}?)" if close else ""

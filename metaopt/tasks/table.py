@@ -116,7 +116,7 @@ def _check_named(names: Sequence[str], columns: Sequence[str], key: str, where: 
     for name in names:
         if name not in columns:
             raise InputError(
-                f"{where} has no feature {name!r}, which {key} in corpus.toml lists; it has {list(columns)}."
+                f"{where} has no feature {name!r}, which {key} in corpus.toml lists; it has {', '.join(columns)}."
             )
 
 

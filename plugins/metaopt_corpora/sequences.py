@@ -89,7 +89,7 @@ def adding_splits(num_steps: int = 8, seed: int = 0) -> metaopt.Splits:
     return make_splits(torch.stack([values, marked.double()], dim=2), targets, (150, 250), seed=seed)
 
 
-def parity_splits(num_steps: int = 5, seed: int = 0) -> metaopt.Splits:
+def parity_splits(num_steps: int = 4, seed: int = 0) -> metaopt.Splits:
     """Noisy signs; whether an even number of them is negative."""
     generator = torch.Generator().manual_seed(seed)
     negative = torch.randint(2, (1000, num_steps), generator=generator)

@@ -1,0 +1,106 @@
+"""`load_corpus`: every kind of source."""
+
+import re
+import sys
+from functools import partial
+
+import pytest
+import torch
+
+import metaopt
+from metaopt import registry
+from metaopt.errors import InputError, PluginError
+from metaopt.registry import Registry
+
+MODULE = """
+import torch, metaopt
+rows = metaopt.Split(torch.zeros(8, 2), torch.zeros(8, 1))
+lines = [metaopt.Task(name="line", family="lines", model=lambda: torch.nn.Linear(2, 1),
+                      data=metaopt.Splits(rows, rows, rows), loss=torch.nn.functional.mse_loss)]
+def train(recipe, seed):
+    yield 1, 0.5
+"""
+
+
+def one_task_corpus():
+    rows = metaopt.Split(torch.zeros(8, 2), torch.zeros(8, 1))
+    model = partial(torch.nn.Linear, 2, 1)
+    data = metaopt.Splits(rows, rows, rows)
+    task = metaopt.Task(name="line", family="lines", model=model, data=data, loss=torch.nn.functional.mse_loss)
+    return metaopt.Corpus("mine", (task,))
+
+
+@pytest.fixture(autouse=True)
+def known(monkeypatch):
+    """A registry of its own."""
+    mine = Registry()
+    monkeypatch.setattr(registry, "current", lambda: mine)
+    mine.register(metaopt.CorpusSpec(name="mine", version="1", load=one_task_corpus))
+    return mine
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A current folder with a module; forgotten afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    (tmp_path / "source_module.py").write_text(MODULE)
+    yield tmp_path
+    sys.modules.pop("source_module", None)
+
+
+def test_a_registered_name():
+    assert [task.name for task in metaopt.load_corpus("mine")] == ["line"]
+
+
+def test_a_registered_name_wins_over_a_folder(here):
+    (here / "mine").mkdir()
+    assert metaopt.load_corpus("mine").name == "mine"
+    with pytest.raises(InputError, match="holds no"):
+        metaopt.load_corpus("./mine")
+
+
+def test_a_module_and_attribute(here):
+    corpus = metaopt.load_corpus("source_module:lines")
+    assert corpus.name == "lines"
+    assert [task.name for task in corpus] == ["line"]
+    assert isinstance(metaopt.load_corpus("source_module:train")["train"], metaopt.BlackBoxTask)
+
+
+def test_a_corpus_a_task_and_a_list():
+    corpus = one_task_corpus()
+    assert metaopt.load_corpus(corpus) is corpus
+    assert metaopt.load_corpus(corpus["line"]).tasks == corpus.tasks
+    assert metaopt.load_corpus(list(corpus)).tasks == corpus.tasks
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (
+            "mien",
+            "There is no corpus 'mien'; did you mean 'mine'? known: mine. It is no folder and no 'package.module:",
+        ),
+        ("data/absent", "'data/absent' does not exist; a corpus is a folder of CSV files, one a task."),
+        ("absent.csv", "'absent.csv' does not exist; a corpus is a folder of CSV files, one a task."),
+        ("no_such_module:corpus", "There is no module 'no_such_module'; run from the folder that holds it"),
+        (7, "The corpus is a int; it must be a Corpus, a Task, several Tasks, or a function train(recipe, seed)."),
+    ],
+)
+def test_what_is_no_source_is_refused_in_one_sentence(source, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        metaopt.load_corpus(source)
+
+
+def test_a_plugin_that_fails_is_named(known):
+    known.register(metaopt.CorpusSpec(name="failing", version="1", load=lambda: 1 / 0))
+    with pytest.raises(
+        PluginError, match=r"Corpus plugin 'failing' failed to load: ZeroDivisionError: division by zero\."
+    ):
+        metaopt.load_corpus("failing")
+
+
+def test_a_plugin_that_returns_no_corpus_is_named(known):
+    known.register(metaopt.CorpusSpec(name="wrong", version="1", load=list))
+    with pytest.raises(InputError, match=r"Corpus plugin 'wrong' must return a metaopt\.Corpus, got list"):
+        metaopt.load_corpus("wrong")

@@ -1,0 +1,130 @@
+"""A data frame as a task."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch.func import functional_call
+
+from metaopt.errors import InputError
+from metaopt.tasks.settings import TableSettings
+from metaopt.tasks.splitting import split_rows
+from metaopt.tasks.table import task_from_frame
+
+
+def frame(num_rows=60):
+    generator = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "x": generator.normal(5, 3, num_rows),
+            "gaps": np.where(np.arange(num_rows) % 7 == 0, np.nan, generator.normal(size=num_rows)),
+            "colour": np.array(["red", "green", "blue"])[np.arange(num_rows) % 3],
+            "target": np.array(["no", "yes"])[np.arange(num_rows) % 2],
+        }
+    )
+
+
+def make(table, **settings):
+    return task_from_frame(table, "t", TableSettings(**settings), "t.csv")
+
+
+def test_a_classification_has_codes_for_targets():
+    task = make(frame())
+    assert task.family == "tabular_classification"
+    assert task.loss is torch.nn.functional.cross_entropy
+    assert task.splits.train.inputs.shape == (36, 2 + 3)
+    assert task.splits.train.inputs.dtype == torch.float32
+    assert task.splits.train.targets.dtype == torch.int64
+    assert task.build(0)(task.splits.test.inputs).shape == (12, 2)
+
+
+def test_a_regression_has_standardised_targets():
+    task = make(frame().assign(target=np.random.default_rng(1).normal(100, 20, 60)))
+    targets = task.splits.train.targets
+    assert task.family == "tabular_regression"
+    assert targets.shape == (36, 1)
+    assert targets.mean().item() == pytest.approx(0, abs=1e-6)
+    assert targets.std(correction=0).item() == pytest.approx(1, abs=1e-6)
+    assert task.build(0)(task.splits.test.inputs).shape == (12, 1)
+
+
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+def test_preprocessing_is_fitted_on_training_rows_alone(kind):
+    table = frame()
+    if kind == "regression":
+        table["target"] = np.random.default_rng(1).normal(size=60)
+    changed = table.copy()
+    classes = np.unique(table["target"], return_inverse=True)[1] if kind == "classification" else np.zeros(60)
+    _, validation, test = split_rows(classes, "t")
+    rows = np.concatenate([validation, test])
+    changed.loc[rows, "x"] = 1e6
+    changed.loc[rows, "gaps"] = -1e6
+    changed.loc[rows, "colour"] = "violet"
+    if kind == "regression":
+        changed.loc[rows, "target"] = 1e6
+    before, after = make(table).splits, make(changed).splits
+    torch.testing.assert_close(after.train.inputs, before.train.inputs, rtol=0, atol=0)
+    torch.testing.assert_close(after.train.targets, before.train.targets, rtol=0, atol=0)
+    assert not torch.equal(after.test.inputs, before.test.inputs)
+
+
+def test_the_same_table_makes_the_same_task():
+    assert make(frame()).fingerprint == make(frame()).fingerprint
+    assert make(frame()).fingerprint != make(frame(), num_steps=7).fingerprint
+
+
+def test_settings_reach_the_task():
+    task = make(frame(), family="mine", batch_size=500, num_steps=30, num_validations=3, drop=("gaps",))
+    assert (task.family, task.batch_size, task.num_steps, task.num_validations) == ("mine", 36, 30, 3)
+    assert task.splits.train.inputs.shape[1] == 1 + 3
+
+
+def test_loss_and_model_can_be_vmapped():
+    for table in (frame(), frame().assign(target=np.arange(60) / 7)):
+        task = make(table)
+        module = task.build(0)
+        params = {name: torch.stack([value.detach()] * 2) for name, value in module.named_parameters()}
+        loss = torch.vmap(
+            torch.func.grad_and_value(
+                lambda p, t=task, m=module: t.loss(
+                    functional_call(m, p, (t.splits.train.inputs,)), t.splits.train.targets
+                )
+            )
+        )
+        assert loss(params)[1].shape == (2,)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"drop": ("colours",)},
+            "t.csv has no feature 'colours', which drop in corpus.toml lists; it has x, gaps, colour.",
+        ),
+        (
+            {"categories": ("target",)},
+            "t.csv has no feature 'target', which categories in corpus.toml lists; it has x,",
+        ),
+        ({"drop": ("x", "gaps", "colour")}, "t.csv has no feature left; drop fewer columns."),
+        (
+            {"task": "regression"},
+            "t.csv, column 'target': row 1 after the header holds 'no', which is no finite number",
+        ),
+        ({"model": "torch.nn:Linear2"}, "Module 'torch.nn' has no attribute 'Linear2'"),
+        (
+            {"model": "torch.nn:Identity"},
+            "t.csv: model 'torch.nn:Identity' must turn two rows into a tensor of shape (2, 2)",
+        ),
+        ({"model": "torch.nn:Conv2d"}, "t.csv: model 'torch.nn:Conv2d' raised TypeError"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused_in_one_sentence(settings, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        make(frame(), **settings)
+
+
+def test_a_model_of_the_users_own():
+    task = make(frame(), model="torch.nn:Linear")
+    assert isinstance(task.build(0), torch.nn.Linear)
