@@ -73,11 +73,14 @@ def check_group(assembly: Assembly, group: Mapping[str, Any]) -> None:
         spaces[name].check(f"{assembly.optimizer.name}.{name}", value)
 
 
+_CPU = torch.device("cpu")
+
+
 @dataclass(slots=True)
 class _Numbers:
     raw: tuple[Any, ...]
-    vector: Tensor
     hparams: dict[str, Tensor]
+    vectors: dict[torch.device, Tensor]
 
 
 @final
@@ -98,16 +101,19 @@ class GroupNumbers:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Hyperparameters in the order of `vector`."""
+        """Hyperparameters in the order of the vector."""
         return tuple(self._spaces)
 
     def hparams(self, index: int, group: Group) -> dict[str, Tensor]:
         """0-d tensors by name for the param group at `index`."""
         return self._refreshed(index, group).hparams
 
-    def vector(self, index: int, group: Group) -> Tensor:
-        """The same numbers, shape `(len(names),)`."""
-        return self._refreshed(index, group).vector
+    def vector(self, index: int, group: Group, device: torch.device) -> Tensor:
+        """The same numbers on a device, shape `(len(names),)`."""
+        vectors = self._refreshed(index, group).vectors
+        if device not in vectors:
+            vectors[device] = vectors[_CPU].to(device)
+        return vectors[device]
 
     def _refreshed(self, index: int, group: Group) -> _Numbers:
         raw = tuple([_plain(group[key]) for key in self._keys])
@@ -116,7 +122,7 @@ class GroupNumbers:
             values = group_values(self._assembly, group)
             numbers = [distribution.encode(values[name]) for name, distribution in self._spaces.items()]
             vector = torch.tensor(numbers, dtype=torch.float64)
-            known = _Numbers(raw, vector, dict(zip(self._spaces, vector.unbind(), strict=True)))
+            known = _Numbers(raw, dict(zip(self._spaces, vector.unbind(), strict=True)), {_CPU: vector})
             self._known[index] = known
         return known
 

@@ -1,5 +1,6 @@
 """Any rule as a true `torch.optim.Optimizer`."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -10,17 +11,24 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from metaopt import registry
+from metaopt.compiled import CompiledUpdate, compiled_update
 from metaopt.configuration import Assembly, Configuration, NoDecay, assemble
 from metaopt.contracts import Rule, State, StepInfo
+from metaopt.deploy.flat_views import flat_views
 from metaopt.deploy.hparams import GroupNumbers, assemble_named, check_group, packed
 from metaopt.deploy.parameters import Group, Params, as_groups, spare, tensors_of
-from metaopt.errors import InputError, PluginError
+from metaopt.deploy.requirements import (
+    check_grad,
+    check_loss,
+    check_param,
+    check_requirements,
+    rule_requires,
+    why_not_compiled,
+)
+from metaopt.errors import InputError
 
 #: Param-group keys that hold what is the optimizer's and no hyperparameter; `SHARED` and `STEPS` in the first group.
 SHARED, STEPS, RULE, MAXIMIZE = "shared", "steps", "rule", "maximize"
-
-#: Signals that an ordinary loop can supply.
-_SUPPLIED = frozenset({"loss", "gradient_norm", "horizon"})
 
 
 @dataclass(slots=True)
@@ -31,6 +39,12 @@ class _Member:
     param: Tensor
     index: int
     group: Group
+
+    def gradient(self) -> Tensor:
+        """What to go down along."""
+        assert self.param.grad is not None
+        grad = check_grad(self.name, self.param.grad)
+        return -grad if self.group[MAXIMIZE] else grad
 
 
 @final
@@ -82,11 +96,13 @@ class RuleOptimizer(Optimizer):
             raise InputError(f"An Assembly has its hyperparameters and wrappers; leave out {[*hparams, *wrappers]}.")
         else:
             assembly = rule
-        _check_requirements(assembly, theta, horizon)
+        check_requirements(assembly, theta, horizon)
+        reason = why_not_compiled(assembly) if compile else None
+        if reason:
+            warnings.warn(reason, RuntimeWarning, stacklevel=2)
         groups = spare(as_groups(params), assembly)
         device = tensors_of(groups)[0].device
-        self._adopt(assembly)
-        self.compile = compile
+        self._adopt(assembly, compile)
         self.horizon = horizon
         self.theta = {name: tensor.detach().to(device) for name, tensor in (theta or {}).items()}
         super().__init__(groups, {**packed(assembly), MAXIMIZE: maximize})
@@ -122,7 +138,7 @@ class RuleOptimizer(Optimizer):
         (group,) = as_groups([param_group])
         check_group(self.assembly, group)
         for tensor in tensors_of([group]):
-            _check_dtype(self.assembly, tensor)
+            check_param(self.assembly, tensor)
         if self.param_groups and "param_names" in self.param_groups[0] and not isinstance(group["params"][0], tuple):
             first = sum(len(other["params"]) for other in self.param_groups)
             group["params"] = [(str(number), tensor) for number, tensor in enumerate(group["params"], first)]
@@ -192,21 +208,24 @@ class RuleOptimizer(Optimizer):
         state = dict(state)
         configuration = state.pop("configuration", None)
         if "assembly" not in self.__dict__:
-            self._adopt(assemble(Configuration.from_json(configuration), registry.current()))
+            self._adopt(assemble(Configuration.from_json(configuration), registry.current()), state["compile"])
         super().__setstate__(state)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "RuleOptimizer":
         copy = RuleOptimizer.__new__(RuleOptimizer)
         memo[id(self)] = copy
-        copy._adopt(self.assembly)
+        copy._adopt(self.assembly, self.compile)
         copy.__setstate__(deepcopy(self.__getstate__(), memo))
         return copy
 
-    def _adopt(self, assembly: Assembly) -> None:
+    def _adopt(self, assembly: Assembly, compile: bool) -> None:
         self.assembly = assembly
-        self._numbers = GroupNumbers(assembly)
-        self._requires = _rule_requires(assembly)
+        self.compile = compile
         self.evaluating = False
+        self._numbers = GroupNumbers(assembly)
+        self._requires = rule_requires(assembly)
+        compilable = compile and why_not_compiled(assembly) is None
+        self._graph = compiled_update(assembly.rule, self._numbers.names) if compilable else None
 
     def _members(self) -> Iterator[_Member]:
         """All parameters under names that are unique: their own, or their position."""
@@ -224,17 +243,35 @@ class RuleOptimizer(Optimizer):
 
     def _step(self, loss: Tensor | float | None) -> None:
         members = [member for member in self._members() if member.param.grad is not None or member.param.requires_grad]
-        grads = {member.name: _gradient(member) for member in members if member.param.grad is not None}
+        grads = {member.name: member.gradient() for member in members if member.param.grad is not None}
         if not grads:
             return
         info = self._info(grads, loss)
         self._initialise([member for member in members if member.param not in self.state])
-        self._run_rule(members, grads, info)
+        if self._graph is not None:
+            members = self._run_graph(self._graph, members, grads, info)
+        if members:
+            self._run_rule(members, grads, info)
         self.param_groups[0][STEPS] += 1
+
+    def _run_graph(
+        self, graph: CompiledUpdate, members: list[_Member], grads: dict[str, Tensor], info: StepInfo
+    ) -> list[_Member]:
+        """Step what the rule's graph can serve, largest first, since it is tuned to the first; return the others."""
+        served = set()
+        for member in sorted(members, key=lambda member: -member.param.numel()):
+            flat = flat_views(member.param, grads.get(member.name), self.state[member.param])
+            if flat is not None:
+                numbers = self._numbers.vector(member.index, member.group, member.param.device)
+                graph(*flat, numbers, self.theta, info)
+                served.add(member.name)
+        return [member for member in members if member.name not in served]
 
     def _run_rule(self, members: list[_Member], grads: dict[str, Tensor], info: StepInfo) -> None:
         params = {member.name: _widened(member.param) for member in members}
-        updates, new = self.rule.update(grads, self._state(members), params, self._hparams(members), self.theta, info)
+        wide_grads = {name: _widened(grads[name]) for name in params if name in grads}
+        state, hparams = self._state(members), self._hparams(members)
+        updates, new = self.rule.update(wide_grads, state, params, hparams, self.theta, info)
         for member in members:
             if member.name in updates:
                 _add(member.param, params[member.name], updates[member.name])
@@ -264,20 +301,13 @@ class RuleOptimizer(Optimizer):
     def _info(self, grads: Mapping[str, Tensor], loss: Tensor | float | None) -> StepInfo:
         signals: dict[str, Tensor] = {}
         if "gradient_norm" in self._requires:
-            signals["gradient_norm"] = torch.nn.utils.get_total_norm(grads.values())
+            signals["gradient_norm"] = torch.nn.utils.get_total_norm([_widened(grad) for grad in grads.values()])
         return StepInfo(
-            step=torch.tensor(float(self.steps)), horizon=self._horizon(), loss=self._loss(loss), signals=signals
+            step=torch.tensor(float(self.steps)),
+            horizon=self._horizon(),
+            loss=check_loss(self.assembly, loss) if "loss" in self._requires else None,
+            signals=signals,
         )
-
-    def _loss(self, loss: Tensor | float | None) -> Tensor | None:
-        if "loss" not in self._requires:
-            return None
-        if loss is None:
-            raise PluginError(
-                f"The rule {self.assembly.optimizer.name!r} requires the training loss at every step: "
-                "call run.step(loss) or optimizer.step(loss=loss), or pass a closure that returns it."
-            )
-        return torch.as_tensor(loss).detach().float().reshape(())
 
     def _check_saved(self, document: Mapping[str, Any]) -> None:
         groups = document.get("param_groups") or [{}]
@@ -300,50 +330,6 @@ class RuleOptimizer(Optimizer):
         self.param_groups[0][SHARED] = _placed(self.param_groups[0][SHARED], params[0].device)
         if "theta" in saved:
             self.theta = _placed(saved["theta"], params[0].device)
-
-
-def _rule_requires(assembly: Assembly) -> frozenset[str]:
-    """Signals that the rule and its wrappers need with their hyperparameters; the controller's are another's."""
-    values = assembly.rule_values
-    required = assembly.optimizer.required(values)
-    for spec in assembly.wrappers:
-        required |= spec.required({name: values[f"{spec.name}.{name}"] for name in spec.space})
-    return required
-
-
-def _check_requirements(assembly: Assembly, theta: Mapping[str, Tensor] | None, horizon: int | None) -> None:
-    name, required = assembly.optimizer.name, _rule_requires(assembly)
-    if required - _SUPPLIED:
-        raise PluginError(
-            f"The rule {name!r} requires {sorted(required - _SUPPLIED)}, which a training loop does not supply; "
-            f"it supplies {sorted(_SUPPLIED)}."
-        )
-    if "horizon" in required and horizon is None:
-        raise PluginError(f"The rule {name!r} requires the planned number of steps: pass total_steps=.")
-    if assembly.optimizer.init_theta is not None and theta is None:
-        raise InputError(
-            f"{name!r} is a learned rule and has no weights here: pass theta=, or bind a recipe with them."
-        )
-
-
-def _check_dtype(assembly: Assembly, tensor: Tensor) -> None:
-    if not tensor.is_floating_point():
-        raise InputError(
-            f"The rule {assembly.optimizer.name!r} takes real floating-point parameters, got {tensor.dtype}; "
-            "view a complex one as real (torch.view_as_real), or leave it to an optimizer of its own."
-        )
-
-
-def _gradient(member: _Member) -> Tensor:
-    grad = member.param.grad
-    assert grad is not None
-    if grad.layout is not torch.strided:
-        raise InputError(
-            f"Parameter {member.name!r} has a sparse gradient, which rules do not take: "
-            "use sparse=False in its embedding, or give it torch.optim.SparseAdam."
-        )
-    grad = _widened(grad)
-    return -grad if member.group[MAXIMIZE] else grad
 
 
 def _widened(tensor: Tensor) -> Tensor:

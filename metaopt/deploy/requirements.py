@@ -1,0 +1,84 @@
+"""What a rule needs from a training loop, and what it takes from it."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from metaopt.configuration import Assembly
+from metaopt.errors import InputError, PluginError
+
+#: Signals that an ordinary loop supplies to an optimizer.
+SUPPLIED = frozenset({"loss", "gradient_norm", "horizon"})
+
+
+def rule_requires(assembly: Assembly) -> frozenset[str]:
+    """Signals that the rule and its wrappers need with their hyperparameters; the controller's are another's."""
+    values = assembly.rule_values
+    required = assembly.optimizer.required(values)
+    for spec in assembly.wrappers:
+        required |= spec.required({name: values[f"{spec.name}.{name}"] for name in spec.space})
+    return required
+
+
+def check_requirements(assembly: Assembly, theta: Mapping[str, Tensor] | None, horizon: int | None) -> None:
+    """Check that a training loop supplies what the rule requires.
+
+    Raises:
+        PluginError: a signal is missing.
+        InputError: the weights of a learned rule are.
+    """
+    name, required = assembly.optimizer.name, rule_requires(assembly)
+    if required - SUPPLIED:
+        raise PluginError(
+            f"The rule {name!r} requires {sorted(required - SUPPLIED)}, which a training loop does not supply; "
+            f"it supplies {sorted(SUPPLIED)}."
+        )
+    if "horizon" in required and horizon is None:
+        raise PluginError(f"The rule {name!r} requires the planned number of steps: pass total_steps=.")
+    if assembly.optimizer.init_theta is not None and theta is None:
+        raise InputError(
+            f"{name!r} is a learned rule and has no weights here: pass theta=, or bind a recipe with them."
+        )
+
+
+def check_loss(assembly: Assembly, loss: Tensor | float | None) -> Tensor:
+    """The loss as a 0-d float32 tensor.
+
+    Raises:
+        PluginError: it was not given.
+    """
+    if loss is None:
+        raise PluginError(
+            f"The rule {assembly.optimizer.name!r} requires the training loss at every step: "
+            "call run.step(loss) or optimizer.step(loss=loss), or pass a closure that returns it."
+        )
+    return torch.as_tensor(loss).detach().float().reshape(())
+
+
+def check_param(assembly: Assembly, param: Tensor) -> None:
+    """Refuse complex and integer parameters."""
+    if not param.is_floating_point():
+        raise InputError(
+            f"The rule {assembly.optimizer.name!r} takes real floating-point parameters, got {param.dtype}; "
+            "view a complex one as real (torch.view_as_real), or leave it to an optimizer of its own."
+        )
+
+
+def check_grad(name: str, grad: Tensor) -> Tensor:
+    """Refuse sparse gradients."""
+    if grad.layout is not torch.strided:
+        raise InputError(
+            f"Parameter {name!r} has a sparse gradient, which rules do not take: "
+            "use sparse=False in its embedding, or give it torch.optim.SparseAdam."
+        )
+    return grad.detach()
+
+
+def why_not_compiled(assembly: Assembly) -> str | None:
+    """Why one graph cannot serve all tensors of this rule, or None where it can."""
+    granularity = assembly.rule.granularity
+    if granularity == "coordinate":
+        return None
+    acts = "whole tensors, and every shape would need a graph" if granularity == "tensor" else "all tensors at once"
+    return f"The rule {assembly.optimizer.name!r} acts on {acts}: compile=True has no effect, it runs eagerly."
