@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from metaopt.testing.errors import require
+from metaopt.testing.errors import ConformanceError, require
 
 
 def require_close(actual: Any, expected: Any, claim: str, *, rtol: float, atol: float, at: Any = None) -> None:
@@ -49,17 +49,15 @@ def flat(values: Any, prefix: str = "") -> dict[str, Tensor]:
 
 
 def _require_tensors_close(actual: Tensor, expected: Tensor, claim: str, rtol: float, atol: float, at: Any) -> None:
-    require(
-        actual.shape == expected.shape, f"{claim} has shape {tuple(actual.shape)}, not {tuple(expected.shape)}.", at
-    )
+    shapes = tuple(actual.shape), tuple(expected.shape)
+    require(shapes[0] == shapes[1], f"{claim} has shape {shapes[0]}, expected {shapes[1]}.", at)
     mine, theirs = actual.detach().double(), expected.detach().double()
     apart = ~torch.isclose(mine, theirs, rtol=rtol, atol=atol, equal_nan=True)
     if bool(apart.any()):
         first = int(apart.reshape(-1).nonzero()[0])
         got, wanted = mine.reshape(-1)[first].item(), theirs.reshape(-1)[first].item()
-        require(
-            False, f"{claim} is {got:.9g}, expected {wanted:.9g} ({int(apart.sum())} of {apart.numel()} differ).", at
-        )
+        count = f"{int(apart.sum())} of {apart.numel()} differ"
+        raise ConformanceError(f"{claim} is {got:.9g}, expected {wanted:.9g} ({count}).", at)
 
 
 def _some(value: Tensor) -> str:

@@ -1,6 +1,144 @@
 """What every corpus must hold."""
 
 from collections.abc import Callable
-from typing import Any
+from functools import lru_cache
 
-CHECKS: tuple[Callable[[Any], None], ...] = ()
+import torch
+from torch import Tensor
+
+from metaopt.contracts import Corpus, Split, Task
+from metaopt.inner import loop_reason
+from metaopt.specs import CorpusSpec
+from metaopt.testing.comparison import require_same
+from metaopt.testing.errors import ConformanceError, NotApplicable, require
+
+
+def loads_the_same_twice(spec: CorpusSpec) -> None:
+    """Two loads give a corpus with the same tasks and the same fingerprint."""
+    first, second = _corpus(spec), spec.load()
+    require(isinstance(second, Corpus), f"load() must return a metaopt.Corpus, got {second!r}.", spec.load)
+    for task in first:
+        found = second[task.name].fingerprint
+        require(
+            found == task.fingerprint,
+            f"The fingerprint of task {task.name!r} is {task.fingerprint} at first and {found} later; "
+            "make data and models from seeds of their own.",
+            spec.load,
+        )
+    require(first.fingerprint == second.fingerprint, "The fingerprint changes from load to load.", spec.load)
+
+
+def splits_are_sound(spec: CorpusSpec) -> None:
+    """Train, validation and test splits are finite, alike in shape and type, and share no examples."""
+    for task in _tasks(spec):
+        splits = task.splits
+        parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+        for name, part in parts.items():
+            for tensor in (part.inputs, part.targets):
+                require(
+                    not tensor.is_floating_point() or bool(torch.isfinite(tensor).all()),
+                    f"Task {task.name!r}: the {name} split holds NaN or infinite numbers.",
+                )
+            kinds = {_kind(part), _kind(splits.train)}
+            require(len(kinds) == 1, f"Task {task.name!r}: train and {name} examples differ: {sorted(kinds)}.")
+        for name in ("validation", "test"):
+            require(parts[name] is not splits.train, f"Task {task.name!r}: {name} and train are the same object.")
+            share = _share_known(parts[name], splits.train)
+            require(share < 0.5, f"Task {task.name!r}: {share:.0%} of the {name} examples are in the train split.")
+
+
+def models_follow_the_seed(spec: CorpusSpec) -> None:
+    """A task's model factory gives the same weights for the same seed."""
+    for task in _tasks(spec):
+        first, second = (dict(task.build(3).state_dict()) for _ in range(2))
+        require_same(second, first, f"Task {task.name!r}: weights of a second model", task.model)
+        require(
+            any(param.requires_grad for param in task.build(3).parameters()),
+            f"Task {task.name!r}: its model has nothing to train.",
+            task.model,
+        )
+
+
+def losses_are_differentiable(spec: CorpusSpec) -> None:
+    """At fresh weights a task's loss is one finite number with finite gradients, and so is its metric on each split."""
+    for task in _tasks(spec):
+        model = task.build(0)
+        train = task.splits.train
+        count = min(task.batch_size, len(train))
+        loss = task.loss(model(train.inputs[:count]), train.targets[:count])
+        _require_number(loss, f"Task {task.name!r}: the loss", task)
+        gradients = torch.autograd.grad(loss, [p for p in model.parameters() if p.requires_grad], allow_unused=True)
+        known = [gradient for gradient in gradients if gradient is not None]
+        require(bool(known), f"Task {task.name!r}: the loss depends on no parameter.", task.loss)
+        require(
+            all(bool(torch.isfinite(gradient).all()) for gradient in known),
+            f"Task {task.name!r}: gradients at fresh weights are not finite.",
+            task.loss,
+        )
+        model.eval()
+        for part in (task.splits.validation, task.splits.test):
+            with torch.no_grad():
+                metric = task.measure(model(part.inputs), part.targets)
+            _require_number(metric, f"Task {task.name!r}: the metric", task)
+
+
+def runs_as_a_population(spec: CorpusSpec) -> None:
+    """Every task trains as a vmapped population; one that cannot trains in a loop, for the reason given."""
+    reasons = {task.name: loop_reason(task) for task in _tasks(spec)}
+    found = [f"{name}: {reason}" for name, reason in reasons.items() if reason is not None]
+    if found:
+        raise NotApplicable(f"{len(found)} of {len(reasons)} tasks train in a loop. " + "; ".join(found) + ".")
+
+
+CHECKS: tuple[Callable[[CorpusSpec], None], ...] = (
+    loads_the_same_twice,
+    splits_are_sound,
+    models_follow_the_seed,
+    losses_are_differentiable,
+    runs_as_a_population,
+)
+
+
+@lru_cache(maxsize=1)
+def _loaded(load: Callable[[], Corpus]) -> Corpus:
+    return load()
+
+
+def _corpus(spec: CorpusSpec) -> Corpus:
+    corpus = _loaded(spec.load)
+    require(isinstance(corpus, Corpus), f"load() must return a metaopt.Corpus, got {corpus!r}.", spec.load)
+    return corpus
+
+
+def _tasks(spec: CorpusSpec) -> list[Task]:
+    """The tasks that can be looked into; black-box ones cannot."""
+    tasks = [task for task in _corpus(spec) if isinstance(task, Task)]
+    if not tasks:
+        raise NotApplicable("All of its tasks are training jobs seen from outside.")
+    return tasks
+
+
+def _require_number(value: Tensor, claim: str, task: Task) -> None:
+    at = task.metric or task.loss
+    if not isinstance(value, Tensor) or value.ndim:
+        raise ConformanceError(f"{claim} must be a 0-d tensor, got {getattr(value, 'shape', value)!r}.", at)
+    require(bool(torch.isfinite(value)), f"{claim} at fresh weights is {value.item()}.", at)
+
+
+def _kind(split: Split) -> str:
+    return " → ".join(f"{tensor.dtype}{list(tensor.shape[1:])}" for tensor in (split.inputs, split.targets))
+
+
+def _share_known(part: Split, train: Split) -> float:
+    """Share of a split's examples that the train split has too; 0 where examples are alike by nature."""
+    known = set(_rows(train))
+    if len(known) < len(train) / 2:
+        return 0.0
+    rows = _rows(part)
+    return sum(row in known for row in rows) / len(rows)
+
+
+def _rows(split: Split) -> list[bytes]:
+    inputs = split.inputs.detach().reshape(len(split), -1).numpy()
+    targets = split.targets.detach().reshape(len(split), -1).numpy()
+    return [one.tobytes() + other.tobytes() for one, other in zip(inputs, targets, strict=True)]

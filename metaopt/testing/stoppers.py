@@ -1,6 +1,307 @@
 """What every early-stopping policy must do."""
 
-from collections.abc import Callable
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-CHECKS: tuple[Callable[[Any], None], ...] = ()
+import numpy as np
+
+from metaopt.contracts import Curve, CurveBatch, Decision, Mode, Observation, Stopper, ThresholdStopper, first_stop
+from metaopt.contracts.curve import Array
+from metaopt.deploy import create_stopper
+from metaopt.errors import InputError
+from metaopt.registry import Registry
+from metaopt.space import Float, Space, Value, encode
+from metaopt.specs import StopperSpec
+from metaopt.testing.errors import ConformanceError, NotApplicable, require
+from metaopt.testing.samples import draws, edges
+
+HORIZON = 240
+NUM_VALIDATIONS = 24
+MODES: tuple[Mode, ...] = ("min", "max")
+_STRANGE: tuple[Any, ...] = (None, "bad", math.nan, math.inf, -math.inf, "nan", True, [], object())
+
+
+def follows_its_pure_form(spec: StopperSpec) -> None:
+    """Observing one by one stops where the pure form over whole curves says, alone or beside other curves."""
+    for values in _settings(spec):
+        for mode in MODES:
+            curves = _curves(spec)
+            found = first_stop(_fires(spec, CurveBatch.from_curves(curves, _sign(mode)), values))
+            for curve, expected in zip(curves, found.tolist(), strict=True):
+                said = [decision.stop for decision in _watched(_stopper(spec, values, mode), curve, mode)]
+                actual = said.index(True) if True in said else len(said)
+                require(
+                    actual == min(expected, len(said)),
+                    f"With {values} and mode={mode!r}, observing {_shown(curve)} stops at validation {actual}, "
+                    f"the pure form at {expected}.",
+                    spec.fires,
+                )
+
+
+def takes_many_policies(spec: StopperSpec) -> None:
+    """The pure form takes hyperparameters of shape (policies, 1, 1) and gives each policy its own answer."""
+    batch, settings = CurveBatch.from_curves(_curves(spec)), _settings(spec)
+    numbers = [encode(spec.space, values) for values in settings]
+    stacked = {name: np.asarray([one[name] for one in numbers]).reshape(-1, 1, 1) for name in spec.space}
+    together = _pure(spec)(batch, stacked)
+    shape = (len(settings), *batch.values.shape)
+    require(not spec.space or together.shape == shape, f"Its shape is {together.shape}, expected {shape}.", spec.fires)
+    for values, answer in zip(settings, np.broadcast_to(together, shape), strict=True):
+        alone = _fires(spec, batch, values)
+        require(bool((alone == answer).all()), f"{values} answers differently beside other policies.", spec.fires)
+
+
+def is_causal(spec: StopperSpec) -> None:
+    """What comes later never changes an earlier decision."""
+    batch = CurveBatch.from_curves(_curves(spec))
+    for values in _settings(spec):
+        whole = _fires(spec, batch, values)
+        for length in range(1, NUM_VALIDATIONS):
+            early = CurveBatch(
+                values=batch.values[:, :length],
+                steps=batch.steps[:, :length],
+                horizon=batch.horizon,
+                signals={name: series[:, :length] for name, series in batch.signals.items()},
+            )
+            changed = _fires(spec, early, values) != whole[:, :length]
+            require(
+                not changed.any(),
+                f"With {values}, decisions at validations {np.unique(np.nonzero(changed)[1]).tolist()} change once "
+                f"later values than {length} are known.",
+                spec.fires,
+            )
+
+
+def resumes(spec: StopperSpec) -> None:
+    """A state in plain JSON, taken at any moment, continues with the same decisions."""
+    for values in _settings(spec)[:3]:
+        for mode in MODES:
+            for curve in _curves(spec)[::3]:
+                stopper = _stopper(spec, values, mode)
+                expected = _watched(_stopper(spec, values, mode), curve, mode)
+                for index, observation in enumerate(_observations(curve, mode)):
+                    other = _stopper(spec, values, mode)
+                    other.load_state_dict(_through_json(stopper.state_dict()))
+                    rest = [other.observe(later) for later in _observations(curve, mode)[index:]]
+                    require(
+                        rest == expected[index:],
+                        f"With {values}, resumed at validation {index}, it decides otherwise: "
+                        f"{_first_difference(rest, expected[index:])}",
+                        spec.fires or spec.factory,
+                    )
+                    stopper.observe(observation)
+
+
+def never_raises(spec: StopperSpec) -> None:
+    """Whatever the value (None, text, NaN, infinite), the horizon and the signals, it decides and does not raise."""
+    for values in _settings(spec):
+        for mode in MODES:
+            stopper = _stopper(spec, values, mode)
+            for index, strange in enumerate((1.0, *_STRANGE, 0.5, *_STRANGE[::-1])):
+                for horizon in (None, HORIZON, 1):
+                    signals: Any = dict.fromkeys(_signals(spec), strange) if index % 2 else {}
+                    decision = stopper.observe(Observation(index + 1, strange, horizon, signals))
+                    require(isinstance(decision, Decision), f"observe returned {decision!r}, not a metaopt.Decision.")
+            json.dumps(stopper.state_dict(), allow_nan=False)
+
+
+def keeps_its_word(spec: StopperSpec) -> None:
+    """Once it has said stop it keeps saying so for the same reason; before, it gives none."""
+    for _, _, _, decisions in _runs(spec):
+        stops = [decision.stop for decision in decisions]
+        first = stops.index(True) if True in stops else len(stops)
+        require(all(stops[first:]), f"It said stop at validation {first} and took it back.")
+        reasons = {decision.reason for decision in decisions[first:]}
+        require(len(reasons) <= 1, f"It changed its reason: {sorted(reasons)}.")
+        require(all(reasons), f"It said stop at validation {first} without a reason.")
+        early = {decision.reason for decision in decisions[:first]} - {""}
+        require(not early, f"It gave a reason before it said stop: {sorted(early)}.")
+
+
+def knows_the_best(spec: StopperSpec) -> None:
+    """Step and value of the best finite observation so far come with every decision."""
+    for values, mode, curve, decisions in _runs(spec):
+        seen: dict[int, float] = {}
+        for observation, decision in zip(_observations(curve, mode), decisions, strict=True):
+            if math.isfinite(observation.value):
+                seen[observation.step] = observation.value
+            best = (min if mode == "min" else max)(seen.values(), default=None)
+            require(
+                decision.best_value == best and (seen.get(decision.best_step) if seen else None) == best,  # type: ignore[arg-type]
+                f"With {values} and mode={mode!r} after step {observation.step} of {_shown(curve)}: "
+                f"best_step={decision.best_step}, best_value={decision.best_value}, expected {best}.",
+                spec.factory,
+            )
+            if decision.stop:
+                break
+
+
+def refuses_foreign_states(spec: StopperSpec) -> None:
+    """The state of another policy, of the other mode, or of nothing is refused with an InputError."""
+    values = draws(spec.space, 1)[0]
+    own = _stopper(spec, values, "max").state_dict()
+    other = ThresholdStopper("kit_other", lambda batch, hparams: batch.values > 0, {}).state_dict()
+    for label, state in {"another policy": other, "the other mode": own, "nothing": {}}.items():
+        try:
+            _stopper(spec, values, "min").load_state_dict(state)
+        except InputError:
+            continue
+        raise ConformanceError(f"It loaded the state of {label}; raise metaopt.InputError.", spec.factory)
+
+
+def modes_mirror(spec: StopperSpec) -> None:
+    """Turned upside down, a curve stops at the same validation under the other mode."""
+    for values in _settings(spec):
+        for curve in _curves(spec):
+            expected = [decision.stop for decision in _watched(_stopper(spec, values, "min"), curve, "min")]
+            # A hyperparameter in the metric's own units, such as a target, turns upside down with it.
+            found = [
+                [decision.stop for decision in _watched(_stopper(spec, mirrored, "max"), curve, "max")]
+                for mirrored in _mirrored(spec.space, values)
+            ]
+            require(
+                expected in found,
+                f"With {values}, {_shown(curve)} stops at {_index(expected)} under 'min', and upside down under 'max' "
+                f"at {_index(found[0])}.",
+                spec.fires or spec.factory,
+            )
+
+
+CHECKS: tuple[Callable[[StopperSpec], None], ...] = (
+    follows_its_pure_form,
+    takes_many_policies,
+    is_causal,
+    resumes,
+    never_raises,
+    keeps_its_word,
+    knows_the_best,
+    refuses_foreign_states,
+    modes_mirror,
+)
+
+
+def _settings(spec: StopperSpec) -> list[dict[str, Value]]:
+    return [*draws(spec.space, 5), *edges(spec.space).values()]
+
+
+def _runs(spec: StopperSpec) -> list[tuple[dict[str, Value], Mode, Curve, list[Decision]]]:
+    return [
+        (values, mode, curve, _watched(_stopper(spec, values, mode), curve, mode))
+        for values in _settings(spec)
+        for mode in MODES
+        for curve in _curves(spec)
+    ]
+
+
+def _stopper(spec: StopperSpec, values: Mapping[str, Value], mode: Mode) -> Stopper:
+    registry = Registry()
+    registry.register(spec)
+    children: list[Stopper] = []
+    if spec.combines:
+        children = [ThresholdStopper(f"kit_{name}", fires, {}, mode) for name, fires in _CHILDREN.items()]
+    return create_stopper(spec.name, mode=mode, stoppers=children, registry=registry, **values)
+
+
+_CHILDREN: Mapping[str, Callable[[CurveBatch, Any], Any]] = {
+    "half": lambda batch, hparams: batch.steps >= HORIZON / 2,
+    "rise": lambda batch, hparams: batch.values > np.fmin.accumulate(batch.values, axis=-1) + 0.2,
+}
+
+
+def _pure(spec: StopperSpec) -> Callable[[CurveBatch, Any], Any]:
+    if spec.fires is None:
+        raise NotApplicable(f"{spec.name} has no pure form.")
+    return spec.fires
+
+
+def _fires(spec: StopperSpec, batch: CurveBatch, values: Mapping[str, Value]) -> Any:
+    found = _pure(spec)(batch, encode(spec.space, values))
+    require(
+        isinstance(found, np.ndarray) and found.dtype == np.bool_ and found.shape == batch.values.shape,
+        f"The pure form must return booleans of shape {batch.values.shape}, got {getattr(found, 'shape', found)!r}.",
+        spec.fires,
+    )
+    return found
+
+
+def _curves(spec: StopperSpec) -> list[Curve]:
+    """Runs that improve, level off, overfit, jump, fail and diverge; lower is better in all of them."""
+    source = np.random.default_rng(0)
+    time = np.arange(NUM_VALIDATIONS, dtype=np.float64)
+    noise = 0.05 * source.standard_normal((4, NUM_VALIDATIONS))
+    decay = np.exp(-time / 6)
+    series: list[Array] = [
+        decay,
+        decay + noise[0],
+        np.maximum(decay, 0.2),
+        decay + 0.1 * np.maximum(time - 8, 0) + noise[1],
+        1.5 ** np.maximum(time, 5),
+        -10 + 5 * decay + noise[2],
+        np.zeros_like(time),
+        np.where(time % 5 == 3, np.nan, decay + noise[3]),
+        np.where(time > 9, np.nan, decay),
+        np.where(time == 4, np.inf, 1 - decay),
+        np.full_like(time, np.nan),
+        np.where(time == 12, 1e20, decay),
+        decay[:3],
+    ]
+    return [_curve(values, source, _signals(spec)) for values in series]
+
+
+def _curve(values: Array, source: np.random.Generator, signals: Sequence[str]) -> Curve:
+    steps = np.arange(1, len(values) + 1, dtype=np.float64) * (HORIZON // NUM_VALIDATIONS)
+    recorded = {name: np.exp(-steps / 60) + 0.1 * source.random(len(values)) for name in signals}
+    return Curve(steps=steps, values=values, horizon=HORIZON, signals=recorded)
+
+
+def _signals(spec: StopperSpec) -> list[str]:
+    return sorted({*spec.requires, *spec.requires_when})
+
+
+def _observations(curve: Curve, mode: Mode) -> list[Observation]:
+    return [
+        Observation(
+            step=int(step),
+            value=_sign(mode) * float(value),
+            horizon=curve.horizon,
+            signals={name: float(series[index]) for name, series in curve.signals.items()},
+        )
+        for index, (step, value) in enumerate(zip(curve.steps, curve.values, strict=True))
+    ]
+
+
+def _watched(stopper: Stopper, curve: Curve, mode: Mode) -> list[Decision]:
+    return [stopper.observe(observation) for observation in _observations(curve, mode)]
+
+
+def _mirrored(space: Space, values: Mapping[str, Value]) -> list[dict[str, Value]]:
+    found = [dict(values)]
+    for name, distribution in space.items():
+        value = values[name]
+        if isinstance(distribution, Float) and -float(value) in distribution.domain:
+            found.append({**values, name: -float(value)})
+    return found
+
+
+def _through_json(state: dict[str, Any]) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(json.dumps(state, allow_nan=False))
+    return loaded
+
+
+def _first_difference(found: Sequence[Decision], expected: Sequence[Decision]) -> str:
+    pairs = zip(found, expected, strict=True)
+    return next((f"{mine} instead of {theirs}." for mine, theirs in pairs if mine != theirs), "")
+
+
+def _sign(mode: Mode) -> float:
+    return 1.0 if mode == "min" else -1.0
+
+
+def _index(stops: Sequence[bool]) -> str:
+    return f"validation {list(stops).index(True)}" if True in stops else "no validation"
+
+
+def _shown(curve: Curve) -> str:
+    return "the curve [" + ", ".join(f"{value:.3g}" for value in curve.values[:6]) + ", ...]"

@@ -12,7 +12,7 @@ from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import ControllerState, Rate, State, StepInfo, Tensors
 from metaopt.contracts.rule import Hparams
 from metaopt.registry import Registry
-from metaopt.space import Space, Value
+from metaopt.space import Space, Value, When
 from metaopt.specs import ControllerSpec, OptimizerSpec, WrapperSpec
 from metaopt.testing.samples import generator
 
@@ -48,9 +48,7 @@ class Subject:
     def space(self) -> Space:
         """The hyperparameters of all parts, prefixed by the part's name."""
         return {
-            f"{spec.name}.{name}": replace(
-                each, when=each.when and replace(each.when, name=f"{spec.name}.{each.when.name}")
-            )
+            f"{spec.name}.{name}": replace(each, when=_prefixed(each.when, spec.name))
             for spec in (self.optimizer, *self.wrappers)
             for name, each in spec.space.items()
         }
@@ -134,6 +132,10 @@ def loss_at(step: Tensor) -> Tensor:
 def added(params: Mapping[str, Tensor], updates: Mapping[str, Tensor]) -> Tensors:
     """The parameters after a step."""
     return {name: param + updates[name] if name in updates else param for name, param in params.items()}
+
+
+def _prefixed(condition: When | None, owner: str) -> When | None:
+    return condition and replace(condition, name=f"{owner}.{condition.name}")
 
 
 class _Constant:
