@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from metaopt.contracts import Decision, Observation, Stopper
 from metaopt.contracts.stopper import Mode
 from metaopt.deploy.best_weights import BestWeights
-from metaopt.deploy.evaluation import evaluating
+from metaopt.deploy.evaluation import eval_mode, evaluating
 from metaopt.deploy.recent_losses import RecentLosses
 from metaopt.deploy.scheduler import ControllerScheduler
 from metaopt.errors import InputError
@@ -106,7 +106,7 @@ class Run:
         """
         detached = None if loss is None else loss.detach()
         if detached is not None:
-            self._losses.add(detached, total="train_loss" in self._stopper_signals)
+            self.record_loss(detached)
         if self.scheduler.needs_gradients:
             self.scheduler.prepare(loss=detached, gradient_norm=self._gradient_norm())
         if "loss" in self._optimizer_signals and detached is not None:
@@ -115,21 +115,28 @@ class Run:
             self.optimizer.step()
         self.scheduler.step()
 
+    def record_loss(self, loss: Tensor) -> None:
+        """Note a training loss; `step` does it, and only loops that step by themselves need to.
+
+        Args:
+            loss: training loss of a batch, 0-d.
+        """
+        self._losses.add(loss.detach(), total="train_loss" in self._stopper_signals)
+
     @contextlib.contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Evaluate inside: the model holds averaged weights where the rule has them, and its training weights after.
+        """Evaluate inside: averaged weights where the rule has them, and eval mode; afterwards all is as it was.
 
-        After `restore_best` it leaves the restored weights in place.
+        After `restore_best` the restored weights stay in place. Buffers are those of training: recompute BatchNorm's
+        statistics inside (`torch.optim.swa_utils.update_bn`) if averaged weights need their own.
         """
-        if self._evaluating or self._restored_step == self.num_steps:
-            yield
-            return
-        self._evaluating = True
+        restored = self._restored_step == self.num_steps
+        outer, self._evaluating = self._evaluating, True
         try:
-            with evaluating(self.optimizer, self.model if isinstance(self.model, nn.Module) else None):
+            with self._eval_mode(), contextlib.nullcontext() if restored else evaluating(self.optimizer):
                 yield
         finally:
-            self._evaluating = False
+            self._evaluating = outer
 
     def observe(self, value: float | Tensor, **signals: float) -> Decision:
         """Take in one validation: feeds the stopper and metric-driven controllers, keeps the best weights.
@@ -183,10 +190,24 @@ class Run:
 
         Loadable with `torch.load(weights_only=True)`.
         """
+        own = {"optimizer": self.optimizer.state_dict(), "scheduler": self.scheduler.state_dict()}
+        return {**own, **self.observations()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state_dict()`, on a run bound from the same recipe to the same model.
+
+        Raises:
+            InputError: the state belongs to a run of another mode, controller or stopper.
+        """
+        self._check_same(state)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        self.load_observations(state)
+
+    def observations(self) -> dict[str, Any]:
+        """The part of `state_dict` that frameworks do not save: stopper, best weights, counters."""
         return {
             "mode": self.mode,
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": self.scheduler.state_dict(),
             "stopper": None if self.stopper is None else self.stopper.state_dict(),
             "best_weights": None if self._best is None else self._best.weights,
             "decision": asdict(self._decision),
@@ -197,18 +218,9 @@ class Run:
             "seconds": self._seconds(),
         }
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from `state_dict()`, on a run bound from the same recipe to the same model.
-
-        Raises:
-            InputError: the state belongs to a run of another mode, controller or stopper.
-        """
-        if state.get("mode") != self.mode:
-            raise InputError(f"This run's mode is {self.mode!r}, the state's is {state.get('mode')!r}; bind the same.")
-        if (state["stopper"] is None) != (self.stopper is None):
-            raise InputError("The state was saved by a run with another stopper; bind the same recipe.")
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scheduler.load_state_dict(state["scheduler"])
+    def load_observations(self, state: Mapping[str, Any]) -> None:
+        """Continue from `observations()`; errors as for `load_state_dict`."""
+        self._check_same(state)
         if self.stopper is not None:
             self.stopper.load_state_dict(state["stopper"])
         if self._best is not None:
@@ -221,6 +233,15 @@ class Run:
         self._seconds_before = float(state["seconds"])
         self._started = time.monotonic()
         self._restored_step = None
+
+    def _check_same(self, state: Mapping[str, Any]) -> None:
+        if state.get("mode") != self.mode:
+            raise InputError(f"This run's mode is {self.mode!r}, the state's is {state.get('mode')!r}; bind the same.")
+        if (state["stopper"] is None) != (self.stopper is None):
+            raise InputError("The state was saved by a run with another stopper; bind the same recipe.")
+
+    def _eval_mode(self) -> contextlib.AbstractContextManager[None]:
+        return eval_mode(self.model) if isinstance(self.model, nn.Module) else contextlib.nullcontext()
 
     def _observation(self, value: float | Tensor, signals: Mapping[str, float]) -> Observation:
         try:

@@ -2,7 +2,6 @@
 
 import copy
 import warnings
-from array import array
 from collections.abc import Mapping
 from typing import Any, final
 
@@ -14,8 +13,8 @@ from torch.optim.lr_scheduler import LRScheduler
 from metaopt import registry as registries
 from metaopt.contracts import Rate, StepInfo
 from metaopt.contracts.stopper import Mode
+from metaopt.deploy.rate_lookup import RateLookup
 from metaopt.errors import InputError, PluginError
-from metaopt.rates import rate_table
 from metaopt.registry import Registry
 from metaopt.space import Value, encode, resolve
 from metaopt.specs import ControllerSpec
@@ -25,9 +24,6 @@ PLAIN_SIGNALS = frozenset({"horizon", "metric"})
 
 #: Signals known only between the backward pass and the optimizer's step; see `ControllerScheduler.prepare`.
 GRADIENT_SIGNALS = frozenset({"loss", "gradient_norm"})
-
-#: Rows of the first table where no horizon is known; further ones double it.
-_FIRST_ROWS = 1024
 
 
 def create_scheduler(
@@ -107,8 +103,9 @@ class ControllerScheduler(LRScheduler):
         self._state = spec.controller.init(self._hparams)
         self._metric = float("nan")
         self._rate = 1.0
+        self._prepared = False
         self._absolute = self._probe().absolute and spec.cadence == "table"
-        self._table = array("d")
+        self._table = RateLookup(spec, self._hparams, total_steps)
         _float_initial_rates(optimizer, spec)
         super().__init__(optimizer)
 
@@ -138,7 +135,23 @@ class ControllerScheduler(LRScheduler):
                 raise InputError(f"The controller {self.spec.name!r} requires {key} at each step; pass {key}=.")
         known = {key: value.detach().to("cpu", torch.float64) for key, value in given.items() if value is not None}
         self._ask(known)
+        self._prepared = True
         self._write()
+
+    def step(self, epoch: int | None = None) -> None:
+        """Move on to the next training step; call it after the optimizer's.
+
+        Raises:
+            InputError: the controller looks at losses or gradients and `prepare` was not called for this step.
+        """
+        if self.needs_gradients and not (self._is_initial or self._prepared):
+            signals = ", ".join(sorted(self._required & GRADIENT_SIGNALS))
+            raise InputError(
+                f"The controller {self.spec.name!r} requires {signals} before each optimizer step: "
+                "call run.step(loss), or scheduler.prepare(...) before optimizer.step()."
+            )
+        self._prepared = False
+        super().step(epoch)
 
     def observe(self, metric: float) -> None:
         """Take in a validation metric; controllers that do not listen to validations ignore it.
@@ -154,7 +167,7 @@ class ControllerScheduler(LRScheduler):
     def get_lr(self) -> list[float | Tensor]:
         """The rate of each group for the step after `last_epoch` completed ones."""
         if self.spec.cadence == "table":
-            self._rate = self._look_up(self.last_epoch)
+            self._rate = self._table.at(self.last_epoch)
         elif self.spec.cadence == "step" and not self.needs_gradients:
             self._ask({})
         return self._scaled()
@@ -221,23 +234,6 @@ class ControllerScheduler(LRScheduler):
         signals["metric"] = _number(self._metric)
         step = _number(max(getattr(self, "last_epoch", 0), 0))
         return StepInfo(step=step, horizon=self._horizon, loss=known.get("loss"), signals=signals)
-
-    def _look_up(self, step: int) -> float:
-        if step >= len(self._table):
-            self._tabulate(step)
-        return self._table[min(step, len(self._table) - 1)]
-
-    def _tabulate(self, step: int) -> None:
-        if self.total_steps is not None:
-            if self._table:
-                return  # past the horizon the last rate holds
-            num_rows = self.total_steps + 1
-        else:
-            num_rows = _FIRST_ROWS
-            while num_rows <= step:
-                num_rows *= 2
-        table, self._absolute = rate_table(self.spec, self._hparams, self.total_steps, num_rows)
-        self._table = array("d", table.to(torch.float64).contiguous().numpy().tobytes())
 
     def _scaled(self) -> list[float | Tensor]:
         groups = self.optimizer.param_groups

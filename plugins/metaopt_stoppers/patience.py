@@ -77,16 +77,17 @@ def _shared(column: NDArray[Any]) -> NDArray[Any]:
 
 def _plain(hparams: Mapping[str, Any]) -> str:
     margin = repr(hparams["min_delta"]) + (" * abs(best)" if hparams["min_delta_mode"] == "rel" else "")
-    counts = hparams["patience"] >= 1
-    clock = "len(history) - best_count" if counts else "(history[-1][0] - best_step) / total_steps"
+    if hparams["patience"] >= 1:
+        latest, waited = "count", "len(history) - latest"
+    else:
+        latest, waited = "step", "(history[-1][0] - latest) / total_steps"
     early = f"history[-1][0] / total_steps >= {hparams['warmup']!r} and " if hparams["warmup"] else ""
     return f"""
-        best, best_count, best_step = None, 0, 0
+        best, latest = None, 0
         for count, (step, value) in enumerate(history, 1):
             if math.isfinite(value) and (best is None or value < best - {margin}):
-                best, best_count, best_step = value, count, step
-        waited = {clock}
-        return {early}waited >= {hparams["patience"]!r} * (1 - 1e-9)
+                best, latest = value, {latest}
+        return {early}{waited} >= {hparams["patience"]!r} * (1 - 1e-9)
     """
 
 
