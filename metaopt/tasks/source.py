@@ -30,7 +30,7 @@ def load_corpus(source: Source) -> Corpus:
         InputError: there is no such source, or it does not hold tasks.
 
     Example:
-        >>> import torch
+        >>> import metaopt, torch
         >>> rows = metaopt.Split(torch.randn(32, 2), torch.randn(32, 1))
         >>> task = metaopt.Task(
         ...     name="line",
