@@ -9,10 +9,19 @@
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_optimizers.moments import add_scaled, bias_correction, counter, decayed, root, state_dtype, zeros
+from metaopt_optimizers.moments import (
+    bias_correction,
+    counter,
+    decayed,
+    root,
+    shrunk,
+    state_dtype,
+    zeros,
+)
 
 
 def _init(
@@ -30,15 +39,15 @@ def _update(
     info: metaopt.StepInfo,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     dtype = state_dtype(param)
-    grad = grad.to(dtype)
+    grad, param = grad.to(dtype), param.to(dtype)
     step = state["step"] + 1
     mean = decayed(state["exp_avg"], grad, hparams["beta1"])
     square = decayed(state["exp_avg_sq"], grad * grad, hparams["beta2"])
     # Both corrections are 0-d factors: √(v/c) + ε = (√v + ε·√c)/√c.
     root_correction = bias_correction(hparams["beta2"], step).sqrt()
-    scale = root_correction / bias_correction(hparams["beta1"], step)
-    direction = scale * (mean / (root(square) + hparams["eps"] * root_correction))
-    update = -hparams["lr"] * add_scaled(direction, hparams["weight_decay"], param.to(dtype))
+    rate = hparams["lr"] * root_correction / bias_correction(hparams["beta1"], step)
+    decay = shrunk(param, hparams["lr"], hparams["weight_decay"]) - param
+    update = torch.addcdiv(decay, -rate * mean, root(square) + hparams["eps"] * root_correction)
     return update, {"step": step, "exp_avg": mean, "exp_avg_sq": square}
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 import metaopt
-from metaopt_optimizers.moments import add_scaled, decayed, state_dtype, zeros
+from metaopt_optimizers.moments import add_scaled, decayed, shrunk, state_dtype, zeros
 
 
 def _init(
@@ -29,10 +29,10 @@ def _update(
     info: metaopt.StepInfo,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     dtype = state_dtype(param)
-    grad = grad.to(dtype)
+    grad, param = grad.to(dtype), param.to(dtype)
     direction = decayed(state["exp_avg"], grad, hparams["beta1"]).sign()
-    update = -hparams["lr"] * add_scaled(direction, hparams["weight_decay"], param.to(dtype))
-    return update, {"exp_avg": decayed(state["exp_avg"], grad, hparams["beta2"])}
+    decay = shrunk(param, hparams["lr"], hparams["weight_decay"]) - param
+    return add_scaled(decay, -hparams["lr"], direction), {"exp_avg": decayed(state["exp_avg"], grad, hparams["beta2"])}
 
 
 #: Lion as a pure rule. State: `exp_avg`, of the parameter's shape.

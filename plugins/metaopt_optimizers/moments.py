@@ -38,6 +38,15 @@ def decayed(average: Tensor, value: Tensor, beta: Tensor) -> Tensor:
     return torch.lerp(average, value, (1 - beta).to(average.device, average.dtype))
 
 
+def shrunk(param: Tensor, lr: Tensor, weight_decay: Tensor) -> Tensor:
+    """`param·(1 - lr·weight_decay)`: decoupled weight decay.
+
+    In float32 this product, which the references take, errs the same way for many steps in a row: a rule that shares
+    its rounding stays ten times closer to its reference than one that adds `-lr·weight_decay·param`.
+    """
+    return param * (1 - lr * weight_decay).to(param.device, param.dtype)
+
+
 def bias_correction(beta: Tensor, step: Tensor) -> Tensor:
     """`1 - beta^step` for `beta` in [0, 1) and `step` ≥ 1, 0-d, without cancellation.
 

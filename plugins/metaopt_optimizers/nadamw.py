@@ -19,7 +19,15 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_optimizers.moments import add_scaled, bias_correction, counter, decayed, root, state_dtype, zeros
+from metaopt_optimizers.moments import (
+    bias_correction,
+    counter,
+    decayed,
+    root,
+    shrunk,
+    state_dtype,
+    zeros,
+)
 
 
 def _init(
@@ -43,19 +51,20 @@ def _update(
     info: metaopt.StepInfo,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     dtype = state_dtype(param)
-    grad = grad.to(dtype)
+    grad, param = grad.to(dtype), param.to(dtype)
     step = state["step"] + 1
     now, ahead = _momentum(hparams, step), _momentum(hparams, step + 1)
     product = state["mu_product"] * now
     mean = decayed(state["exp_avg"], grad, hparams["beta1"])
     square = decayed(state["exp_avg_sq"], grad * grad, hparams["beta2"])
     root_correction = bias_correction(hparams["beta2"], step).sqrt()
-    grad_scale = root_correction * (1 - now) / (1 - product)
-    mean_scale = root_correction * ahead / (1 - product * ahead)
-    looked_ahead = add_scaled(grad_scale * grad, mean_scale, mean)
-    direction = looked_ahead / (root(square) + hparams["eps"] * root_correction)
-    update = -hparams["lr"] * add_scaled(direction, hparams["weight_decay"], param.to(dtype))
-    return update, {"step": step, "mu_product": product, "exp_avg": mean, "exp_avg_sq": square}
+    rate = -hparams["lr"] * root_correction
+    grad_rate, mean_rate = rate * (1 - now) / (1 - product), rate * ahead / (1 - product * ahead)
+    denominator = root(square) + hparams["eps"] * root_correction
+    moved = shrunk(param, hparams["lr"], hparams["weight_decay"])
+    moved = torch.addcdiv(moved, grad_rate * grad, denominator)
+    moved = torch.addcdiv(moved, mean_rate * mean, denominator)
+    return moved - param, {"step": step, "mu_product": product, "exp_avg": mean, "exp_avg_sq": square}
 
 
 #: NAdamW as a pure rule. State: `exp_avg` and `exp_avg_sq`, of the parameter's shape; `step` and `mu_product`, 0-d.

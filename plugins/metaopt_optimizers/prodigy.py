@@ -16,10 +16,11 @@ differ in `weight_decay`, `eps` and `safeguard_warmup`; the numbers that d depen
 have rates of their own too, which the reference refuses; a rate of 0 freezes a group, its decay included (the
 reference goes on decaying it).
 
-**Bounds on d.** Clipped or noisy gradients can cancel in s but not in r, and then d̂ runs away. d never exceeds
-`d_limit`, the largest Adam step size one would accept (the reference has no such limit), and grows by at most
-`growth_rate` a step (default unbounded, as in the reference; 1.02 works as a warm-up). A step whose estimate is not
-finite leaves d as it is.
+**Bounds on d.** Where the loss looks linear, as behind gradient clipping, the distance to the solution looks infinite
+and d̂ triples at every step. d never exceeds `d_limit` (the reference has no limit; the default, 1000, is one
+that only diverging runs meet). With clipping, set it to the largest Adam step size you would accept. d grows by at most
+`growth_rate` a step (default unbounded, as in the reference; 1.02 works as a warm-up). A step whose estimate is
+not finite leaves d as it is.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,7 +30,16 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_optimizers.moments import TINY, add_scaled, bias_correction, counter, root, state_dtype, zeros
+from metaopt_optimizers.moments import (
+    TINY,
+    add_scaled,
+    bias_correction,
+    counter,
+    root,
+    shrunk,
+    state_dtype,
+    zeros,
+)
 
 #: Stands in for an infinite growth rate, whose product with a zero derivative would be NaN.
 _UNBOUNDED = 1e30
@@ -174,8 +184,11 @@ def _estimate(
 
 def _step(state: Mapping[str, Tensor], param: Tensor, hparams: Mapping[str, Tensor], rate: Tensor, d: Tensor) -> Tensor:
     mean = state["exp_avg"]
-    direction = mean / (root(state["exp_avg_sq"]) + d * hparams["eps"])
-    return -(rate * hparams["lr"]) * add_scaled(direction, hparams["weight_decay"], param.to(mean.dtype))
+    own_rate = rate * hparams["lr"]
+    param = param.to(mean.dtype)
+    decay = shrunk(param, own_rate, hparams["weight_decay"]) - param
+    scaled = (-own_rate).to(mean.dtype) * mean
+    return torch.addcdiv(decay, scaled, root(state["exp_avg_sq"]) + d * hparams["eps"])
 
 
 spec = metaopt.OptimizerSpec(
@@ -193,7 +206,7 @@ spec = metaopt.OptimizerSpec(
         "weight_decay": metaopt.Float(1e-5, 1.0, log=True, default=0.0, valid="[0, inf)"),
         "d0": metaopt.Float(1e-7, 1e-4, log=True, default=1e-6, valid="[1e-12, inf)"),
         "d_coef": metaopt.Float(0.1, 10.0, log=True, default=1.0, valid="(0, inf)"),
-        "d_limit": metaopt.Float(10.0, 10.0, default=10.0, valid="(0, inf)"),
+        "d_limit": metaopt.Float(1e3, 1e3, default=1e3, valid="(0, inf]"),
         "growth_rate": metaopt.Float(1.02, 10.0, log=True, default=float("inf"), valid="[1, inf]"),
         "use_bias_correction": metaopt.Categorical((False, True)),
         "safeguard_warmup": metaopt.Categorical((False, True)),

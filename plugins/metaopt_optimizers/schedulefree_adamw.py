@@ -76,7 +76,8 @@ def _update(
     normalised = grad / (root(square / correction) + hparams["eps"])
     direction = add_scaled(normalised, hparams["weight_decay"], y)
     lr = hparams["lr"]
-    update = add_scaled(weight * (z - y), lr * (hparams["beta1"] * (1 - weight) - 1), direction)
+    drawn = torch.lerp(y, z, weight.to(dtype)) - y
+    update = add_scaled(drawn, lr * (hparams["beta1"] * (1 - weight) - 1), direction)
     return update, {**advanced, "z": add_scaled(z, -lr, direction), "exp_avg_sq": square}
 
 

@@ -1,0 +1,198 @@
+"""Every rule walks the path of the optimizer it is named after, for 100 steps."""
+
+import contextlib
+import io
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import prodigyopt
+import pytest
+import pytorch_optimizer
+import schedulefree
+import torch
+from torch import Tensor
+
+import metaopt_optimizers
+
+OptimizerFactory = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
+
+
+@dataclass(frozen=True)
+class Parity:
+    """A rule, its reference and what the two groups of parameters give both of them."""
+
+    name: str
+    reference: OptimizerFactory
+    groups: tuple[Mapping[str, Any], Mapping[str, Any]]
+    ill_conditioned: bool = False  # in float32 the reference itself is off by more than 1e-6
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.groups[0]}"
+
+
+def _nadamw(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    return torch.optim.NAdam(groups, decoupled_weight_decay=True)
+
+
+def _adagrad(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    # torch reads the initial value from its constructor's argument alone, whatever a group says.
+    return torch.optim.Adagrad(groups, initial_accumulator_value=groups[0].get("initial_accumulator_value", 0.0))
+
+
+def _prodigy(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    # The first d comes from the constructor's argument too.
+    with contextlib.redirect_stdout(io.StringIO()):
+        return prodigyopt.Prodigy(groups, d0=groups[0].get("d0", 1e-6))
+
+
+def _schedulefree_loop(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    return schedulefree.AdamWScheduleFree(groups, foreach=False)
+
+
+SGD, RMSPROP, ADAMW = torch.optim.SGD, torch.optim.RMSprop, torch.optim.AdamW
+SCHEDULEFREE, LION = schedulefree.AdamWScheduleFree, pytorch_optimizer.Lion
+PRODIGY_DEFAULT = {"lr": 1.0, "weight_decay": 0.0}
+
+PARITIES = [
+    Parity("sgd", SGD, ({"lr": 1e-3}, {"lr": 1e-3, "weight_decay": 0.1})),
+    Parity("sgd", SGD, ({"lr": 1e-3, "momentum": 0.9}, {"lr": 3e-4, "momentum": 0.5, "weight_decay": 0.1})),
+    Parity(
+        "sgd",
+        SGD,
+        (
+            {"lr": 1e-3, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
+            {"lr": 1e-3, "momentum": 0.9, "nesterov": False},
+        ),
+    ),
+    Parity("adagrad", _adagrad, ({"lr": 1e-2}, {"lr": 3e-2, "weight_decay": 0.1})),
+    Parity(
+        "adagrad",
+        _adagrad,
+        (
+            {"lr": 1e-2, "lr_decay": 0.1, "eps": 1e-3, "initial_accumulator_value": 0.5},
+            {"lr": 1e-2, "weight_decay": 0.1, "initial_accumulator_value": 0.5},
+        ),
+    ),
+    Parity("rmsprop", RMSPROP, ({"lr": 1e-3}, {"lr": 3e-3, "alpha": 0.9, "weight_decay": 0.1})),
+    Parity(
+        "rmsprop",
+        RMSPROP,
+        ({"lr": 1e-3, "momentum": 0.9, "eps": 1e-3}, {"lr": 1e-3, "weight_decay": 0.1, "momentum": 0.5}),
+    ),
+    Parity(
+        "rmsprop",
+        RMSPROP,
+        ({"lr": 1e-3, "centered": True, "momentum": 0.5}, {"lr": 1e-3, "weight_decay": 0.1}),
+    ),
+    Parity("adamw", ADAMW, ({"lr": 1e-3}, {"lr": 3e-3, "weight_decay": 0.1})),
+    Parity(
+        "adamw",
+        ADAMW,
+        ({"lr": 1e-2, "betas": (0.0, 0.0)}, {"lr": 1e-3, "betas": (0.5, 0.99), "eps": 1e-2, "weight_decay": 0.0}),
+    ),
+    Parity("nadamw", _nadamw, ({"lr": 1e-3}, {"lr": 3e-3, "weight_decay": 0.1})),
+    Parity(
+        "nadamw",
+        _nadamw,
+        ({"lr": 1e-3, "momentum_decay": 0.5}, {"lr": 1e-3, "betas": (0.7, 0.99), "weight_decay": 0.1}),
+    ),
+    Parity("lion", LION, ({"lr": 1e-3}, {"lr": 3e-3, "weight_decay": 0.1})),
+    Parity("lion", LION, ({"lr": 1e-3, "betas": (0.5, 0.8)}, {"lr": 1e-4, "weight_decay": 10.0})),
+    Parity("schedulefree_adamw", SCHEDULEFREE, ({"lr": 2.5e-3}, {"lr": 1e-3, "weight_decay": 0.1})),
+    Parity(
+        "schedulefree_adamw",
+        _schedulefree_loop,
+        (
+            {"lr": 1e-3, "betas": (0.8, 0.99), "r": 1.0},
+            {"lr": 1e-3, "weight_decay": 0.1, "weight_lr_power": 0.0, "eps": 1e-3},
+        ),
+    ),
+    Parity("prodigy", _prodigy, (PRODIGY_DEFAULT, {**PRODIGY_DEFAULT, "weight_decay": 0.1, "eps": 1e-3}), True),
+    Parity(
+        "prodigy",
+        _prodigy,
+        (
+            {**PRODIGY_DEFAULT, "use_bias_correction": True, "d_coef": 2.0, "d0": 1e-5, "beta3": 0.9},
+            {**PRODIGY_DEFAULT, "d0": 1e-5},
+        ),
+        True,
+    ),
+    Parity(
+        "prodigy",
+        _prodigy,
+        (
+            {"lr": 0.5, "safeguard_warmup": True, "growth_rate": 2.0, "betas": (0.8, 0.99)},
+            {"lr": 0.5, "weight_decay": 0.1},
+        ),
+        True,
+    ),
+    Parity("prodigy", _prodigy, ({"lr": 1.0}, {"lr": 0.0}), True),
+]
+WELL_CONDITIONED = [parity for parity in PARITIES if not parity.ill_conditioned]
+
+
+@pytest.fixture
+def _double_counters() -> Iterator[None]:
+    """torch keeps NAdam's running product in the default dtype."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def test_every_optimizer_is_held_to_a_reference(optimizer_spec):
+    assert optimizer_spec.name in {parity.name for parity in PARITIES}
+
+
+@pytest.mark.parametrize("hparams_dtype", [torch.float32, torch.float64], ids=["engine", "deployed"])
+@pytest.mark.parametrize("parity", WELL_CONDITIONED, ids=str)
+def test_float32_rule_equals_its_reference(parity, hparams_dtype, problem, drive, drive_reference):
+    _assert_parity(parity, problem(torch.float32), hparams_dtype, 1e-6, drive, drive_reference)
+
+
+@pytest.mark.usefixtures("_double_counters")
+@pytest.mark.parametrize("parity", PARITIES, ids=str)
+def test_float64_rule_equals_its_reference(parity, problem, drive, drive_reference):
+    tolerance = 1e-9 if parity.ill_conditioned else 1e-12
+    _assert_parity(parity, problem(torch.float64), torch.float64, tolerance, drive, drive_reference)
+
+
+@pytest.mark.parametrize("parity", WELL_CONDITIONED, ids=str)
+def test_rule_follows_a_changing_rate_as_its_reference_does(parity, problem, drive, drive_reference):
+    lrs = [1e-3 * min(step / 10, 2 - step / 50) for step in range(100)]
+    _assert_parity(parity, problem(torch.float32), torch.float64, 1e-6, drive, drive_reference, lrs=lrs)
+
+
+def test_prodigy_waits_while_its_rate_is_zero(problem, drive, drive_reference):
+    parity = next(parity for parity in PARITIES if parity.name == "prodigy")
+    lrs = [0.0] * 5 + [1.0] * 95
+    _assert_parity(parity, problem(torch.float64), torch.float64, 1e-9, drive, drive_reference, lrs=lrs)
+
+
+def _assert_parity(parity, problem, hparams_dtype, tolerance, drive, drive_reference, lrs=None):
+    spec = _spec(parity.name)
+    expected = drive_reference(parity.reference, problem, parity.groups, lrs=lrs)
+    numbers = [_numbers(spec, parity.name, group) for group in parity.groups]
+    actual = drive(spec.rule, problem, numbers, hparams_dtype, lrs=lrs)
+    for kind in ("params", "evaluated"):
+        for step, (got, want) in enumerate(zip(getattr(actual, kind), getattr(expected, kind), strict=True)):
+            for name in want:
+                assert _distance(got[name], want[name]) < tolerance, (kind, step, name)
+
+
+def _spec(name):
+    return next(spec for spec in metaopt_optimizers.metaopt_plugins() if spec.name == name)
+
+
+def _numbers(spec, name: str, group: Mapping[str, Any]) -> dict[str, float]:
+    """What a rule sees: the reference's arguments, over the defaults, as numbers."""
+    given = spec.unpack(group)
+    values = {key: given.get(key, distribution.default) for key, distribution in spec.space.items()}
+    return {key: spec.space[key].encode(value) for key, value in values.items()}
+
+
+def _distance(got: Tensor, want: Tensor) -> float:
+    """Largest deviation, relative where |want| > 1."""
+    assert got.shape == want.shape
+    assert got.dtype == want.dtype
+    return ((got - want).abs() / want.abs().clamp(min=1)).max().item()
