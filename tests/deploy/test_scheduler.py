@@ -1,0 +1,277 @@
+import copy
+import io
+import math
+
+import pytest
+import torch
+from torch.optim.lr_scheduler import LRScheduler
+
+import metaopt
+from metaopt.deploy.scheduler import GRADIENT_SIGNALS, PLAIN_SIGNALS, ControllerScheduler
+from metaopt.rates import rate_table
+from metaopt.registry import Registry, current
+from metaopt.specs import ControllerSpec
+
+
+def optimizer_of(*rates, **keywords):
+    groups = [{"params": [torch.zeros(2, requires_grad=True)], "lr": rate} for rate in rates]
+    return torch.optim.SGD(groups, **keywords)
+
+
+def take(optimizer, scheduler, num_steps):
+    """Train; returns the rates of the first group that each step used."""
+    used = []
+    for _ in range(num_steps):
+        used.append(float(optimizer.param_groups[0]["lr"]))
+        optimizer.step()
+        scheduler.step()
+    return used
+
+
+def saved_and_loaded(state):
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    return torch.load(file, weights_only=True)
+
+
+class LossRatio:
+    """The rate follows the training loss, and counts its steps."""
+
+    def init(self, hparams):
+        return {"count": torch.zeros((), dtype=torch.float64)}
+
+    def update(self, state, info, hparams):
+        return metaopt.Rate(1 / (1 + info.loss)), {"count": state["count"] + 1}
+
+
+class MetricRatio:
+    def init(self, hparams):
+        return {"seen": torch.zeros((), dtype=torch.float64)}
+
+    def update(self, state, info, hparams):
+        rate = torch.nan_to_num(info.signals["metric"], nan=1.0)
+        return metaopt.Rate(rate), {"seen": state["seen"] + 1}
+
+
+class AbsoluteRamp:
+    def init(self, hparams):
+        return {}
+
+    def update(self, state, info, hparams):
+        return metaopt.Rate(0.1 * (info.step + 1), absolute=True), state
+
+
+class PerName:
+    def init(self, hparams):
+        return {}
+
+    def update(self, state, info, hparams):
+        return metaopt.Rate({"weight": torch.ones(())}), state
+
+
+def test_it_is_a_true_torch_scheduler_and_sets_the_first_rate_when_it_is_made():
+    optimizer = optimizer_of(0.1)
+    scheduler = metaopt.create_scheduler("linear", optimizer, total_steps=10, warmup=0.5)
+    assert isinstance(scheduler, LRScheduler)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.1 / 5)
+    assert scheduler.get_last_lr() == [pytest.approx(0.1 / 5)]
+
+
+@pytest.mark.parametrize("name", ["constant", "cosine", "exponential", "linear", "one_cycle", "wsd"])
+def test_each_step_uses_the_rate_that_the_engine_would_use(name):
+    optimizer = optimizer_of(0.1)
+    scheduler = metaopt.create_scheduler(name, optimizer, total_steps=40)
+    spec = current().get(ControllerSpec, name)
+    hparams = {key: torch.tensor(value, dtype=torch.float64) for key, value in encoded_defaults(spec).items()}
+    table, _ = rate_table(spec, hparams, 40, 40)
+    assert take(optimizer, scheduler, 40) == pytest.approx((0.1 * table).tolist(), rel=1e-12)
+
+
+def encoded_defaults(spec):
+    from metaopt.space import defaults, encode
+
+    return encode(spec.space, defaults(spec.space))
+
+
+def test_past_the_horizon_the_last_rate_holds():
+    optimizer = optimizer_of(0.1)
+    scheduler = metaopt.create_scheduler("linear", optimizer, total_steps=5, warmup=0.0, final_ratio=0.3)
+    take(optimizer, scheduler, 5)
+    assert take(optimizer, scheduler, 3) == pytest.approx([0.03] * 3)
+
+
+def test_groups_keep_their_relative_rates():
+    optimizer = optimizer_of(0.1, 0.001)
+    scheduler = metaopt.create_scheduler("cosine", optimizer, total_steps=10)
+    for _ in range(10):
+        first, second = scheduler.get_last_lr()
+        assert second == pytest.approx(first / 100)
+        optimizer.step()
+        scheduler.step()
+
+
+def test_a_group_added_later_takes_part_with_the_rate_it_came_with():
+    optimizer = optimizer_of(0.1)
+    scheduler = metaopt.create_scheduler("linear", optimizer, total_steps=10, warmup=0.0)
+    take(optimizer, scheduler, 4)
+    optimizer.add_param_group({"params": [torch.zeros(3)], "lr": 1.0})
+    take(optimizer, scheduler, 1)
+    assert scheduler.get_last_lr() == pytest.approx([0.05, 0.5])
+    assert scheduler.base_lrs == [0.1, 1.0]
+
+
+def test_a_tensor_rate_is_written_in_place():
+    rate = torch.tensor(0.1)
+    optimizer = torch.optim.Adam([torch.zeros(2)], lr=rate)
+    held = optimizer.param_groups[0]["lr"]
+    scheduler = metaopt.create_scheduler("linear", optimizer, total_steps=10, warmup=0.0)
+    take(optimizer, scheduler, 5)
+    assert optimizer.param_groups[0]["lr"] is held
+    assert float(held) == pytest.approx(0.05)
+    scheduler.get_last_lr()[0].fill_(7.0)
+    assert float(held) == pytest.approx(0.05)
+
+
+def test_an_absolute_rate_replaces_the_first_groups_and_the_others_follow():
+    optimizer = optimizer_of(0.5, 0.25)
+    ControllerScheduler(optimizer, spec_of(AbsoluteRamp()), {}, total_steps=10)
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.1, 0.05])
+
+
+def test_without_a_horizon_the_table_grows_and_resuming_sees_the_same_bits():
+    class Decay:
+        def init(self, hparams):
+            return {}
+
+        def update(self, state, info, hparams):
+            return metaopt.Rate((1 + info.step).rsqrt()), state
+
+    def made():
+        optimizer = optimizer_of(1.0)
+        return optimizer, ControllerScheduler(optimizer, spec_of(Decay()), {})
+
+    optimizer, scheduler = made()
+    used = take(optimizer, scheduler, 2500)
+    assert used[2000] == pytest.approx(2001**-0.5, rel=1e-12)
+    optimizer, scheduler = made()
+    scheduler.load_state_dict({**scheduler.state_dict(), "last_epoch": 2000})
+    take(optimizer, scheduler, 1)
+    assert take(optimizer, scheduler, 499) == used[2001:2500]
+
+
+@pytest.mark.parametrize("name", ["wsd", "plateau"])
+def test_a_resumed_scheduler_equals_an_unbroken_one(name):
+    metrics = [3.0, 3.0, 3.0, 2.0, 2.0, 2.0, 2.0, math.nan, 2.0, 2.0]
+    settings = {"patience": 1, "cooldown": 1} if name == "plateau" else {}
+
+    def made():
+        optimizer = optimizer_of(0.1, 0.3, momentum=0.9)
+        return optimizer, metaopt.create_scheduler(name, optimizer, total_steps=50, **settings)
+
+    def train(optimizer, scheduler, some):
+        used = []
+        for metric in some:
+            used += take(optimizer, scheduler, 5)
+            scheduler.observe(metric)
+        return used
+
+    unbroken = train(*made(), metrics)
+    first_optimizer, first = made()
+    before = train(first_optimizer, first, metrics[:4])
+    second_optimizer, second = made()
+    second_optimizer.load_state_dict(saved_and_loaded(first_optimizer.state_dict()))
+    second.load_state_dict(saved_and_loaded(first.state_dict()))
+    assert second.get_last_lr() == first.get_last_lr()
+    assert before + train(second_optimizer, second, metrics[4:]) == unbroken
+
+
+def test_a_state_of_another_controller_or_setting_is_refused_and_a_new_plan_is_announced():
+    state = metaopt.create_scheduler("linear", optimizer_of(0.1), total_steps=10).state_dict()
+    with pytest.raises(metaopt.InputError, match=r"controller is 'cosine', the state's is 'linear'"):
+        metaopt.create_scheduler("cosine", optimizer_of(0.1), total_steps=10).load_state_dict(state)
+    with pytest.raises(metaopt.InputError, match="hparams"):
+        metaopt.create_scheduler("linear", optimizer_of(0.1), total_steps=10, warmup=0.1).load_state_dict(state)
+    longer = metaopt.create_scheduler("linear", optimizer_of(0.1), total_steps=20)
+    with pytest.warns(UserWarning, match=r"total_steps=10, this scheduler has 20"):
+        longer.load_state_dict(state)
+
+
+def test_plateau_lowers_the_rate_through_observe_and_plain_steps_leave_it():
+    optimizer = optimizer_of(0.1)
+    scheduler = metaopt.create_scheduler("plateau", optimizer, mode="max", patience=1, factor=0.5)
+    for accuracy in (0.5, 0.6, 0.7):
+        take(optimizer, scheduler, 3)
+        scheduler.observe(accuracy)
+    assert take(optimizer, scheduler, 3) == [0.1] * 3
+    scheduler.observe(0.7)
+    scheduler.observe(0.6)
+    assert scheduler.get_last_lr() == [0.05]
+    assert take(optimizer, scheduler, 3) == [0.05] * 3
+
+
+def test_a_controller_of_cadence_step_is_asked_before_every_step_with_the_latest_metric():
+    optimizer = optimizer_of(1.0)
+    spec = spec_of(MetricRatio(), cadence="step", requires=frozenset({"metric"}))
+    scheduler = ControllerScheduler(optimizer, spec, {})
+    assert take(optimizer, scheduler, 2) == [1.0, 1.0]
+    scheduler.observe(0.25)
+    take(optimizer, scheduler, 1)
+    assert take(optimizer, scheduler, 1) == [0.25]
+    assert scheduler.state_dict()["state"]["seen"] == 5
+
+
+def test_a_controller_that_needs_the_loss_is_refused_by_a_plain_scheduler_by_name():
+    registry = Registry()
+    registry.register(spec_of(LossRatio(), name="loss_ratio", cadence="step", requires=frozenset({"loss"})))
+    with pytest.raises(metaopt.PluginError, match=r"'loss_ratio' requires loss"):
+        metaopt.create_scheduler("loss_ratio", optimizer_of(0.1), registry=registry)
+
+
+def test_a_controller_that_needs_the_loss_gets_it_before_the_optimizers_step():
+    optimizer = optimizer_of(1.0)
+    spec = spec_of(LossRatio(), name="loss_ratio", cadence="step", requires=frozenset({"loss"}))
+    scheduler = ControllerScheduler(optimizer, spec, {}, supplies=PLAIN_SIGNALS | GRADIENT_SIGNALS)
+    scheduler.prepare(loss=torch.tensor(3.0))
+    assert take(optimizer, scheduler, 1) == [0.25]
+    with pytest.raises(metaopt.InputError, match=r"'loss_ratio' requires loss at each step; pass loss="):
+        scheduler.prepare()
+    optimizer.step()
+    with pytest.raises(metaopt.InputError, match=r"'loss_ratio' requires loss before each optimizer step"):
+        scheduler.step()
+
+
+def test_what_cannot_work_is_refused_with_what_to_do():
+    with pytest.raises(metaopt.InputError, match=r"'wsd' needs to know how long training will be; pass total_steps="):
+        metaopt.create_scheduler("wsd", optimizer_of(0.1))
+    with pytest.raises(metaopt.InputError, match=r"total_steps must be a positive whole number, got 0"):
+        metaopt.create_scheduler("wsd", optimizer_of(0.1), total_steps=0)
+    with pytest.raises(metaopt.InputError, match=r"wsd has no hyperparameter 'decy'; did you mean 'decay'"):
+        metaopt.create_scheduler("wsd", optimizer_of(0.1), total_steps=10, decy=0.1)
+    with pytest.raises(metaopt.PluginError, match=r"There is no controller 'wsdd'; did you mean 'wsd'"):
+        metaopt.create_scheduler("wsdd", optimizer_of(0.1), total_steps=10)
+    with pytest.raises(metaopt.InputError, match=r"mode must be 'min' or 'max', got 'auto'"):
+        metaopt.create_scheduler("wsd", optimizer_of(0.1), total_steps=10, mode="auto")
+    with pytest.raises(metaopt.PluginError, match="gives a rate for each parameter's name"):
+        ControllerScheduler(optimizer_of(0.1), spec_of(PerName()), {}, total_steps=10)
+    with pytest.raises(TypeError, match="not an Optimizer"):
+        metaopt.create_scheduler("wsd", "adam", total_steps=10)
+
+
+def test_a_constant_rate_needs_no_horizon():
+    optimizer = optimizer_of(0.1)
+    assert take(optimizer, metaopt.create_scheduler("constant", optimizer), 2000) == [0.1] * 2000
+
+
+def test_a_copy_goes_its_own_way():
+    optimizer = optimizer_of(0.1)
+    scheduler = metaopt.create_scheduler("exponential", optimizer, total_steps=2, final_ratio=0.01)
+    take(optimizer, scheduler, 1)
+    twin = copy.deepcopy(scheduler)
+    take(optimizer, scheduler, 5)
+    assert twin.last_epoch == 1
+    assert take(twin.optimizer, twin, 2) == pytest.approx([0.01, 0.001])
+
+
+def spec_of(controller, *, name="probe", **keywords):
+    return metaopt.ControllerSpec(name=name, version="1", controller=controller, **keywords)
