@@ -59,6 +59,8 @@ Fires: TypeAlias = Callable[[CurveBatch, StopperHparams], NDArray[np.bool_]]
 
 def first_stop(fires: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Index of the first True along the last axis, or its length where there is none."""
+    if fires.shape[-1] == 0:
+        return np.zeros(fires.shape[:-1], dtype=np.int64)
     index = np.argmax(fires, axis=-1)
     stops: NDArray[np.int64] = np.where(fires.any(axis=-1), index, fires.shape[-1]).astype(np.int64)
     return stops
