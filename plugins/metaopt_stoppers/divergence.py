@@ -40,15 +40,16 @@ def _height(values: NDArray[np.float64], patience: float) -> NDArray[np.float64]
         height = (known - best) / np.fmax(np.abs(first), np.abs(best))
     height = np.where(np.isfinite(height), height, -np.inf)
     width = min(int(patience), values.shape[-1] + 1)
-    padded = np.pad(height, ((0, 0), (width - 1, 0)), constant_values=-np.inf)
-    return np.where(finite, sliding_window_view(padded, width, axis=-1).min(axis=-1), np.inf)
+    padded = np.pad(height, ((0, 0), (width, 0)), constant_values=-np.inf)
+    lowest = sliding_window_view(padded, width, axis=-1).min(axis=-1)[:, 1:]
+    return np.where(finite, lowest, np.inf)
 
 
 def _first_known(known: NDArray[np.float64]) -> NDArray[np.float64]:
     """At each validation the first value so far that is not NaN, or NaN."""
-    index = np.argmax(~np.isnan(known), axis=-1, keepdims=True)
-    first = np.take_along_axis(known, index, axis=-1)
-    return np.where(np.arange(known.shape[-1]) >= index, first, np.nan)
+    seen = ~np.isnan(known)
+    alone = np.where(seen & (np.cumsum(seen, axis=-1) == 1), known, np.nan)
+    return np.fmax.accumulate(alone, axis=-1)
 
 
 def _before(series: NDArray[np.float64]) -> NDArray[np.float64]:

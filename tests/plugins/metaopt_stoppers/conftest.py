@@ -1,0 +1,43 @@
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+import metaopt
+from metaopt.space import resolve
+
+
+def _create(spec: metaopt.StopperSpec, mode: str = "min", **hparams: Any) -> metaopt.ThresholdStopper:
+    assert spec.fires is not None
+    values = resolve(spec.space, hparams, spec.name)
+    return metaopt.ThresholdStopper(spec.name, spec.fires, values, mode, spec.required(values), spec.space)
+
+
+def _stop_at(
+    spec: metaopt.StopperSpec,
+    values: Sequence[Any],
+    *,
+    horizon: int | None = None,
+    every: int = 10,
+    signals: Sequence[dict[str, float]] | None = None,
+    mode: str = "min",
+    **hparams: Any,
+) -> int | None:
+    stopper = _create(spec, mode, **hparams)
+    for number, value in enumerate(values, start=1):
+        own = signals[number - 1] if signals else {}
+        if stopper.observe(metaopt.Observation(number * every, value, horizon, own)).stop:
+            return number
+    return None
+
+
+@pytest.fixture(scope="session")
+def create() -> Callable[..., metaopt.ThresholdStopper]:
+    """A stopper of a spec with a pure form: `create(spec, mode="min", **hparams)`."""
+    return _create
+
+
+@pytest.fixture(scope="session")
+def stop_at() -> Callable[..., int | None]:
+    """Number of the validation at which a stopper says stop, the first being 1, or None: `stop_at(spec, values, …)`."""
+    return _stop_at
