@@ -23,8 +23,8 @@ def test_a_run_cut_short_has_seen_the_same_rates(spec, rates):
 
 
 def test_the_same_fractions_mean_the_same_on_a_longer_run(spec, rates):
-    short, long = rates(spec, 1_000, 1_000), rates(spec, 10_000, 10_000)[::10]
-    torch.testing.assert_close(short, long, atol=0.03, rtol=0)
+    short, long = rates(spec, 500, 500), rates(spec, 1_500, 1_500)[::3]
+    torch.testing.assert_close(short, long, atol=0.05, rtol=0)
 
 
 def test_the_first_step_moves(spec, rates):
