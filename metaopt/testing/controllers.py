@@ -130,9 +130,10 @@ def takes_bad_metrics(spec: ControllerSpec) -> None:
 
 def horizon_is_declared(spec: ControllerSpec) -> None:
     """Unless it requires the signal `horizon`, it works where nobody knows the number of steps."""
-    if "horizon" in spec.requires:
+    values = draws(spec.space, 1)[0]
+    if "horizon" in spec.required(values):
         raise NotApplicable("It requires the horizon.")
-    hparams = _numbers(spec, draws(spec.space, 1)[0])
+    hparams = _numbers(spec, values)
     known = _info(spec, torch.tensor(0.0), torch.tensor(1.0), torch.tensor(1.0))
     info = StepInfo(known.step, None, known.loss, known.signals)
     rate, _ = spec.controller.update(spec.controller.init(hparams), info, hparams)

@@ -1,0 +1,70 @@
+"""The `metaopt` command: a thin shell over the public names, one file a command."""
+
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from metaopt.cli import check, plugins
+from metaopt.errors import MetaOptError
+
+#: Set to 1 to see where an unexpected error comes from.
+TRACEBACK = "METAOPT_TRACEBACK"
+
+INTERRUPTED = 130
+
+# Each module's function of the same name is the command; what is heavy is imported inside it.
+app = typer.Typer(
+    name="metaopt",
+    help="Tune optimizer, learning-rate controller and early stopping once per family of tasks.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("plugins")(plugins.plugins)
+app.command("check")(check.check)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0, 1 for our mistakes, 2 for the user's, 130 when interrupted."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; errors become one sentence on stderr."""
+    with warnings.catch_warnings():
+        warnings.showwarning = _warn
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        app(None if arguments is None else list(arguments))
+    except SystemExit as exit_:
+        return exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except MetaOptError as error:
+        return _fail(f"error: {error}", error.exit_code)
+    except Exception as error:  # ours, or a plugin's: people get a sentence, and the traceback if they ask
+        kind = f"{type(error).__name__}: {error}".rstrip(": ")
+        return _fail(f"error: {kind} (unexpected; set {TRACEBACK}=1 to see where)", 1)
+    return 0
+
+
+def _warn(message: Warning | str, *context: Any) -> None:
+    # People who type commands have no use for the line of ours that warned.
+    print(f"warning: {message}", file=sys.stderr)
+
+
+def _fail(message: str, code: int) -> int:
+    if os.environ.get(TRACEBACK, "") not in ("", "0"):
+        traceback.print_exc()
+    print(message, file=sys.stderr)
+    return code
