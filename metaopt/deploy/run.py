@@ -245,8 +245,8 @@ class Run:
 
     def _observation(self, value: float | Tensor, signals: Mapping[str, float]) -> Observation:
         try:
-            number = float(value)
-        except (TypeError, ValueError):
+            number = float(value.detach() if isinstance(value, Tensor) else value)
+        except (TypeError, ValueError, RuntimeError):  # RuntimeError: a tensor of several numbers
             raise InputError(f"run.observe() takes the metric as one number, got {value!r}.") from None
         known: dict[str, float | None] = {"seconds": self._seconds(), "train_loss": self._losses.mean(), **signals}
         found = {

@@ -1,0 +1,43 @@
+import pytest
+
+import metaopt
+from metaopt.deploy.stopping import StopperConfiguration, build_stopper
+
+
+def test_stoppers_by_name():
+    stopper = metaopt.create_stopper("patience", patience=2, mode="max")
+    values = [0.5, 0.6, 0.6, 0.6]
+    decisions = [stopper.observe(metaopt.Observation(step, value)) for step, value in enumerate(values, 1)]
+    assert [decision.stop for decision in decisions] == [False, False, False, True]
+    assert decisions[-1].best_step == 2
+
+
+def test_stoppers_combine_stoppers_and_names():
+    either = metaopt.create_stopper("any", stoppers=[metaopt.create_stopper("target", target=0.1), "divergence"])
+    assert not either.observe(metaopt.Observation(1, 0.5)).stop
+    assert either.observe(metaopt.Observation(2, 0.05)).stop
+
+
+def test_what_cannot_work_is_refused_with_what_to_do():
+    with pytest.raises(metaopt.InputError, match=r"'patience' combines no others"):
+        metaopt.create_stopper("patience", stoppers=["target"])
+    with pytest.raises(metaopt.InputError, match=r"must hold stoppers or their names, got 3"):
+        metaopt.create_stopper("any", stoppers=[3])
+    with pytest.raises(metaopt.PluginError, match="There is no stopper 'patienc'; did you mean 'patience'"):
+        metaopt.create_stopper("patienc")
+    with pytest.raises(metaopt.InputError, match=r"got also \['patience'\]"):
+        StopperConfiguration.from_json({"name": "patience", "patience": 3})
+    with pytest.raises(metaopt.InputError, match="mode must be 'min' or 'max', got 'auto'"):
+        metaopt.create_stopper("patience", mode="auto")
+
+
+def test_a_description_in_json_builds_the_same_stopper():
+    described = StopperConfiguration("all", stoppers=(StopperConfiguration("target", {"target": 0.1}), STEPS))
+    assert StopperConfiguration.from_json(described.to_json()) == described
+    assert hash(StopperConfiguration.from_json(described.to_json())) == hash(described)
+    stopper = build_stopper(described, mode="min")
+    seen = [(1, 0.05), (5, 0.05)]
+    assert [stopper.observe(metaopt.Observation(*one, horizon=10)).stop for one in seen] == [False, True]
+
+
+STEPS = StopperConfiguration("budget", {"max_steps": 3})

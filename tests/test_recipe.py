@@ -1,0 +1,275 @@
+import json
+import math
+import os
+import resource
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+import metaopt
+from metaopt.configuration import Configuration
+from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.recipe import MadeOn, Recipe
+from metaopt.recipe.storage import shipped_recipes
+from metaopt.registry import Registry, current
+
+STOPPER = StopperConfiguration(
+    "any", stoppers=(StopperConfiguration("patience", {"patience": 0.2}), StopperConfiguration("divergence"))
+)
+
+
+@pytest.fixture
+def recipe():
+    return Recipe.create(
+        Configuration("adamw", "wsd", wrappers=("averaged",), hparams={"adamw.lr": 3e-4, "wsd.decay": 0.3}),
+        STOPPER,
+        theta={"layer.weight": torch.randn(3, 2), "half": torch.randn(4).bfloat16(), "scalar": torch.tensor(2.0)},
+        made_on=MadeOn(parameters=(100, 10_000), batch_size=(16, 64), horizon=(100, 1000), dtypes=("float32",)),
+        num_validations=20,
+        provenance={
+            "corpus": {"name": "starter", "fingerprint": "00ff"},
+            "seeds": [0, 1],
+            "scores": {"digits": {"value": 0.7, "interval": [0.6, 0.8]}},
+        },
+    )
+
+
+def document_of(folder):
+    return json.loads((folder / "recipe.json").read_text())
+
+
+def rewrite(folder, **changes):
+    (folder / "recipe.json").write_text(json.dumps({**document_of(folder), **changes}))
+
+
+def test_a_recipe_comes_back_as_it_was_saved(recipe, tmp_path):
+    recipe.save(tmp_path / "mine")
+    loaded = metaopt.load_recipe(tmp_path / "mine")
+    assert loaded == recipe
+    assert hash(loaded) == hash(recipe)
+    assert loaded.configuration == recipe.configuration
+    assert loaded.stopper == STOPPER
+    assert all(torch.equal(loaded.theta[name], tensor) for name, tensor in recipe.theta.items())
+    assert loaded.theta["half"].dtype == torch.bfloat16
+    assert loaded.made_on == recipe.made_on
+    assert metaopt.load_recipe(tmp_path / "mine" / "recipe.json") == recipe
+
+
+def test_the_document_is_readable_and_records_where_it_comes_from(recipe, tmp_path):
+    recipe.save(tmp_path)
+    text = (tmp_path / "recipe.json").read_text()
+    document = json.loads(text)
+    assert text == json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    assert document["schema"] == 1
+    assert document["plugins"]["optimizer adamw"] == "1"
+    assert {"stopper any", "stopper patience", "wrapper averaged", "controller wsd"} <= set(document["plugins"])
+    assert document["provenance"]["libraries"]["torch"] == torch.__version__
+    assert document["provenance"]["corpus"]["fingerprint"] == "00ff"
+    assert len(document["theta_sha256"]) == 64
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["recipe.json", "theta.safetensors"]
+
+
+def test_saving_again_replaces_it_and_drops_weights_that_are_gone(recipe, tmp_path):
+    recipe.save(tmp_path)
+    other = replace(recipe, theta=None)
+    other.save(tmp_path)
+    assert metaopt.load_recipe(tmp_path) == other != recipe
+    assert [path.name for path in tmp_path.iterdir()] == ["recipe.json"]
+
+
+def test_recipes_with_other_weights_are_other_recipes(recipe):
+    assert recipe != replace(recipe, theta={**recipe.theta, "scalar": torch.tensor(3.0)})
+
+
+def test_what_is_wrong_with_a_recipe_is_said_in_one_sentence(recipe, tmp_path):
+    def refused(message):
+        with pytest.raises(metaopt.RecipeError, match=message) as caught:
+            metaopt.load_recipe(tmp_path)
+        assert caught.value.exit_code == 2
+
+    with pytest.raises(metaopt.RecipeError, match=r"No recipe at .*nowhere.*no such folder"):
+        metaopt.load_recipe(tmp_path / "nowhere")
+    refused(r"It holds no recipe.json")
+    recipe.save(tmp_path)
+    whole = (tmp_path / "recipe.json").read_bytes()
+
+    (tmp_path / "recipe.json").write_bytes(whole[:100])
+    refused(r"recipe.json' is corrupt: .*line")
+    (tmp_path / "recipe.json").write_bytes(b"\xff\xfe\x00")
+    refused(r"is corrupt")
+    for text in ("[]", "{}", '{"schema": "one"}'):
+        (tmp_path / "recipe.json").write_text(text)
+        refused(r"is not a recipe: it has no schema version")
+    (tmp_path / "recipe.json").write_text('{"schema": 1}')
+    refused(r"is corrupt: the field 'configuration' is missing")
+
+    def changed(**changes):
+        (tmp_path / "recipe.json").write_bytes(whole)
+        rewrite(tmp_path, **changes)
+
+    changed(schema=2)
+    refused(r"was written by a newer metaopt \(schema 2, this one reads up to 1\)")
+    changed(colour="blue")
+    refused(r"unknown fields: colour; known: configuration")
+    changed(configuration={"optimizer": "adamw", "speed": 3})
+    refused(r"unknown fields in configuration: speed")
+    changed(configuration={"optimizer": "adamv"})
+    refused(r"cannot be used here: There is no optimizer 'adamv'; did you mean 'adamw'")
+    changed(stopper={"name": "patients"})
+    refused(r"There is no stopper 'patients'; did you mean 'patience'")
+    changed(configuration={"optimizer": "adamw", "hparams": {"adamw.lr": -1}})
+    refused(r"adamw.lr must be in .* got -1")
+    changed(configuration={"optimizer": "adamw", "hparams": [1]})
+    refused(r"is corrupt")
+    changed(configuration="adamw")
+    refused(r"is corrupt|unknown fields")
+    changed(made_on={"parameters": [10, 1]})
+    refused(r"made_on.parameters must be two positive whole numbers")
+
+
+def test_weights_that_do_not_belong_to_the_document_are_refused(recipe, tmp_path):
+    recipe.save(tmp_path)
+    weights = (tmp_path / "theta.safetensors").read_bytes()
+    (tmp_path / "theta.safetensors").write_bytes(weights[:-1] + b"\x00")
+    with pytest.raises(metaopt.RecipeError, match=r"are not those that recipe.json was saved with"):
+        metaopt.load_recipe(tmp_path)
+    (tmp_path / "theta.safetensors").unlink()
+    with pytest.raises(metaopt.RecipeError, match=r"theta.safetensors' cannot be read: No such file"):
+        metaopt.load_recipe(tmp_path)
+
+
+def test_another_version_of_a_plugin_is_announced(recipe, tmp_path):
+    recipe.save(tmp_path)
+    rewrite(tmp_path, plugins={**recipe.plugins, "controller wsd": "0"})
+    with pytest.warns(UserWarning, match=r"version 0 of the controller 'wsd', installed is version 1"):
+        metaopt.load_recipe(tmp_path)
+
+
+def test_provenance_must_be_plain_json(recipe, tmp_path):
+    for wrong in (math.nan, torch.ones(2), {1, 2}):
+        with pytest.raises(metaopt.RecipeError, match="plain JSON"):
+            replace(recipe, provenance={"score": wrong}).save(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_recipes_that_ship_are_found_by_name(recipe, tmp_path, monkeypatch):
+    shelf = tmp_path / "package"
+    recipe.save(shelf / "recipes" / "shipped")
+    monkeypatch.setattr("metaopt.recipe.storage.files", lambda package: shelf)
+    assert shipped_recipes() == ["shipped"]
+    monkeypatch.chdir(tmp_path)
+    replace(recipe, theta=None).save("shipped")
+    assert metaopt.load_recipe("shipped") == recipe
+    assert metaopt.load_recipe("./shipped").theta is None
+    with pytest.raises(metaopt.RecipeError, match=r"by name there are: shipped"):
+        metaopt.load_recipe("unshipped")
+
+
+FULL_DISK = textwrap.dedent(
+    """
+    import sys, torch
+    from dataclasses import replace
+    import metaopt
+    folder = sys.argv[1]
+    recipe = metaopt.load_recipe(folder)
+    if sys.argv[2] == "limit":
+        import resource, signal
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+    try:
+        replace(recipe, theta={"big": torch.randn(100_000)}).save(folder)
+    except metaopt.RecipeError as error:
+        print(error)
+    """
+)
+
+
+def run_python(*arguments):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, env=environment, check=True, timeout=120
+    )
+
+
+def test_a_full_disk_while_saving_leaves_the_old_recipe(recipe, tmp_path):
+    """On a really full file system where we may mount one, else under a limit on file sizes."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = os.geteuid() == 0 and not subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], capture_output=True, check=False
+    ).returncode  # fmt: skip
+    try:
+        recipe.save(disk / "mine")
+        done = run_python("-c", FULL_DISK, str(disk / "mine"), "full" if mounted else "limit")
+        cause = "No space left on device" if mounted else "File too large"
+        assert f"could not be written to {str(disk / 'mine')!r}: {cause}; the recipe that was there is unchanged" in (
+            done.stdout
+        )
+        assert len(done.stdout.splitlines()) == 1
+        assert metaopt.load_recipe(disk / "mine") == recipe
+        assert len(list((disk / "mine").iterdir())) == 2
+    finally:
+        if mounted:
+            subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_file_size_limit_while_saving_leaves_the_old_recipe(recipe, tmp_path):
+    assert resource.RLIMIT_FSIZE
+    recipe.save(tmp_path / "mine")
+    done = run_python("-c", FULL_DISK, str(tmp_path / "mine"), "limit")
+    assert "File too large; the recipe that was there is unchanged" in done.stdout
+    assert metaopt.load_recipe(tmp_path / "mine") == recipe
+
+
+def test_a_folder_that_cannot_be_made_says_so(recipe, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(metaopt.RecipeError, match=r"could not be written to .*file/mine'"):
+        recipe.save(tmp_path / "file" / "mine")
+
+
+def test_use_far_outside_the_range_is_announced_once_with_how_far():
+    recipe = Recipe.create(
+        Configuration("adamw", "cosine"),
+        made_on=MadeOn(parameters=(1_000, 100_000), batch_size=(16, 64), horizon=(100, 1000)),
+    )
+    small = nn.Linear(2, 1)
+    with pytest.warns(UserWarning) as caught:
+        recipe.bind(small, total_steps=50_000, batch_size=1)
+    assert len(caught) == 1
+    message = str(caught[0].message)
+    assert caught[0].filename == __file__
+    assert "3 parameters, 333 times fewer than the smallest, 1,000" in message
+    assert "1 examples a batch, 16 times fewer than the smallest, 16" in message
+    assert "50,000 training steps, 50 times more than the largest, 1,000" in message
+    assert "settings are used as they are" in message
+    recipe.bind(nn.Linear(150, 1), total_steps=9_000, batch_size=128)
+
+
+def test_creating_a_recipe_checks_its_plugins_and_hyperparameters():
+    with pytest.raises(metaopt.PluginError, match="There is no controller 'wds'"):
+        Recipe.create(Configuration("adamw", "wds"))
+    with pytest.raises(metaopt.InputError, match="patience has no hyperparameter 'patince'"):
+        Recipe.create(Configuration("adamw"), StopperConfiguration("patience", {"patince": 3}))
+    with pytest.raises(metaopt.InputError, match=r"The stopper 'any' needs stoppers="):
+        Recipe.create(Configuration("adamw"), StopperConfiguration("any"))
+
+
+def test_another_stopper_can_be_put_in(recipe):
+    changed = recipe.with_stopper(StopperConfiguration("target", {"target": 0.1}))
+    assert changed.name == "adamw+averaged+wsd+target"
+    assert [key for key in changed.plugins if key.startswith("stopper")] == ["stopper target"]
+    assert changed.with_stopper(None).stopper is None
+
+
+def test_a_registry_of_ones_own_serves_all_of_it(tmp_path):
+    registry = Registry()
+    for kind, name in ((metaopt.OptimizerSpec, "sgd"), (metaopt.ControllerSpec, "constant")):
+        registry.register(current().get(kind, name))
+    recipe = Recipe.create(Configuration("sgd"), registry=registry)
+    recipe.save(tmp_path)
+    assert metaopt.load_recipe(tmp_path, registry=registry).bind(nn.Linear(1, 1), registry=registry).num_steps == 0
