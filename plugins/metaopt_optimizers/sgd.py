@@ -55,7 +55,9 @@ spec = metaopt.OptimizerSpec(
     version="1",
     summary="Gradient descent with (Nesterov) momentum and coupled weight decay.",
     rule=rule,
-    native=metaopt.Native(module="torch.optim", qualname="SGD", arguments=_arguments, fused=True),
+    # Not fused: torch's fused SGD raises when a parameter gets its first gradient after others have momentum,
+    # and on CUDA advances the momentum in steps that a GradScaler skips.
+    native=metaopt.Native(module="torch.optim", qualname="SGD", arguments=_arguments),
     space={
         "lr": metaopt.Float(1e-4, 1.0, log=True, default=1e-3, valid="[0, inf)"),
         "momentum": metaopt.Float(0.0, 0.99, default=0.0, valid="[0, 1)"),

@@ -1,6 +1,7 @@
 """Every rule walks the path of the optimizer it is named after, for 100 steps."""
 
 import contextlib
+import importlib
 import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -163,10 +164,27 @@ def test_rule_follows_a_changing_rate_as_its_reference_does(parity, problem, dri
     _assert_parity(parity, problem(torch.float32), torch.float64, 1e-6, drive, drive_reference, lrs=lrs)
 
 
-def test_prodigy_waits_while_its_rate_is_zero(problem, drive, drive_reference):
-    parity = next(parity for parity in PARITIES if parity.name == "prodigy")
+@pytest.mark.parametrize("parity", [parity for parity in PARITIES if parity.name == "prodigy"], ids=str)
+def test_prodigy_waits_while_its_rate_is_zero(parity, problem, drive, drive_reference):
     lrs = [0.0] * 5 + [1.0] * 95
     _assert_parity(parity, problem(torch.float64), torch.float64, 1e-9, drive, drive_reference, lrs=lrs)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_the_native_class_walks_the_rules_path(optimizer_spec, fused, problem, drive, drive_reference):
+    native = optimizer_spec.native
+    if native is None or (fused and not native.fused):
+        pytest.skip(f"{optimizer_spec.name} has no such native class")
+    cls = getattr(importlib.import_module(native.module), native.qualname)
+    given = {"weight_decay": 0.1, "momentum": 0.9, "nesterov": True, "initial_accumulator_value": 0.1}
+    values = {name: given.get(name, distribution.default) for name, distribution in optimizer_spec.space.items()}
+    arguments = native.arguments(values) if native.arguments else optimizer_spec.pack(values)
+    options = {**native.fixed, **({"fused": True} if fused else {})}
+    numbers = {name: optimizer_spec.space[name].encode(value) for name, value in values.items()}
+    expected = drive_reference(lambda groups: cls(groups, **arguments, **options), problem(torch.float32), [{}, {}])
+    actual = drive(optimizer_spec.rule, problem(torch.float32), [numbers, numbers])
+    torch.testing.assert_close(actual.params, expected.params, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(actual.evaluated, expected.evaluated, rtol=1e-6, atol=1e-6)
 
 
 def _assert_parity(parity, problem, hparams_dtype, tolerance, drive, drive_reference, lrs=None):
