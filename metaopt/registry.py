@@ -2,8 +2,10 @@
 
 import difflib
 import importlib.metadata
+import importlib.util
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from typing import Any, TypeVar
 import pluggy
 
 from metaopt import hookspecs
-from metaopt.errors import PluginError
+from metaopt.errors import MetaOptError, PluginError
 from metaopt.specs import PluginSpec
 
 GROUP = "metaopt"
@@ -71,8 +73,6 @@ class Registry:
         self.restriction = restriction
         self.faults: list[Fault] = []
         self._entries: dict[tuple[str, str], list[Entry]] = {}
-        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
-        self._manager.add_hookspecs(hookspecs)
 
     @classmethod
     def discover(cls, *, strict: bool = False, restriction: Sequence[str] | None = None) -> "Registry":
@@ -90,12 +90,13 @@ class Registry:
         Raises:
             PluginError: an installed plugin of this kind has the name already.
         """
+        _checked(spec)
         source = Source("(session)")
         key = (spec.kind, spec.name)
         kept = [entry for entry in self._entries.get(key, []) if entry.source != source]
         if kept:
             raise PluginError(_duplicate(spec, kept[0].source, source))
-        self._entries[key] = [Entry(_checked(spec), source)]
+        self._entries[key] = [Entry(spec, source)]
 
     def load_file(self, path: str | Path) -> list[PluginSpec]:
         """Load a plugin file (`--plugin file.py`): a module with a `metaopt_plugins` hook.
@@ -104,8 +105,13 @@ class Registry:
             PluginError: the file cannot be imported, has no hook, or one of its specs is not valid.
         """
         source = Source("(file)", entry_point=str(path))
-        module = _import_file(Path(path))
-        specs = self._collect(module, source)
+        if not Path(path).is_file() or Path(path).suffix != ".py":
+            raise PluginError(f"Plugin file {str(path)!r} does not exist or is not a Python file (.py).")
+        try:
+            specs = self._collect(_import_file(Path(path)), source)
+        except (Exception, SystemExit) as error:
+            line = _line_in(Path(path), error)
+            raise PluginError(f"Plugin file {str(path)!r}{line} cannot be loaded: {_cause(error)}") from error
         for spec in specs:
             self._add(Entry(spec, source), strict=True)
         return specs
@@ -167,7 +173,7 @@ class Registry:
             return
         try:
             specs = self._collect(point.load(), source)
-        except Exception as error:  # whatever a stranger's import raises must not stop the others
+        except (Exception, SystemExit) as error:  # whatever a stranger's import raises must not stop the others
             self._fault(source, error)
             return
         for spec in specs:
@@ -175,23 +181,24 @@ class Registry:
 
     def _collect(self, plugin: ModuleType | object, source: Source) -> list[PluginSpec]:
         """Call the plugin's own hook implementation, apart from everyone else's."""
-        name = str(source)
-        if self._manager.has_plugin(name):
-            self._manager.unregister(name=name)
-        self._manager.register(plugin, name=name)
-        self._manager.check_pending()
-        implementations = [
-            implementation
-            for implementation in self._manager.hook.metaopt_plugins.get_hookimpls()
-            if implementation.plugin_name == name
-        ]
+        # A manager for each: what pluggy refuses in one plugin must not stay behind for the next.
+        manager = pluggy.PluginManager(hookspecs.PROJECT)
+        manager.add_hookspecs(hookspecs)
+        try:
+            manager.register(plugin, name=str(source))
+            manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            raise PluginError(f"it does not fit the hooks of metaopt: {_in_one_line(error)}.") from error
+        implementations = manager.hook.metaopt_plugins.get_hookimpls()
         if not implementations:
             raise PluginError(
-                f"{source} has no metaopt_plugins function marked with @metaopt.hookimpl; "
+                "it has no metaopt_plugins function marked with @metaopt.hookimpl; "
                 "add one that returns a list of specs."
             )
-        hooks: list[Any] = [implementation.function for implementation in implementations]
-        return [_checked(spec) for hook in hooks for spec in hook()]
+        found = implementations[0].function()
+        if not isinstance(found, Sequence) or isinstance(found, str):
+            raise PluginError(f"metaopt_plugins must return a list of specs, got {found!r}.")
+        return _distinct([_checked(spec) for spec in found], source)
 
     def _add(self, entry: Entry, *, strict: bool) -> None:
         found = self._entries.setdefault((entry.spec.kind, entry.spec.name), [])
@@ -206,8 +213,8 @@ class Registry:
                 raise error
             self.faults.append(Fault(entry.source, str(error)))
 
-    def _fault(self, source: Source, error: Exception) -> None:
-        cause = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+    def _fault(self, source: Source, error: BaseException) -> None:
+        cause = _cause(error)
         if self.strict:
             raise PluginError(f"Plugin {source} cannot be loaded: {cause}") from error
         self.faults.append(Fault(source, cause))
@@ -217,7 +224,8 @@ class Registry:
         known = self.names(spec_type)
         close = difflib.get_close_matches(name, known, n=1)
         hint = f" did you mean {close[0]!r}?" if close else ""
-        broken = f" {len(self.faults)} plugins could not be loaded; see `metaopt plugins`." if self.faults else ""
+        count = f"{len(self.faults)} plugin{'s' if len(self.faults) > 1 else ''}"
+        broken = f" {count} could not be loaded; see `metaopt plugins`." if self.faults else ""
         return f"There is no {spec_type.kind} {name!r};{hint} known: {', '.join(known) or 'none'}.{broken}"
 
 
@@ -243,6 +251,32 @@ def _checked(spec: Any) -> PluginSpec:
     return spec
 
 
+def _cause(error: BaseException) -> str:
+    return str(error) if isinstance(error, MetaOptError) else f"{type(error).__name__}: {error}"
+
+
+def _line_in(path: Path, error: BaseException) -> str:
+    lines = [
+        line
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if Path(frame.f_code.co_filename) == path.resolve()
+    ]
+    return f", line {lines[-1]}," if lines else ""
+
+
+def _distinct(specs: list[PluginSpec], source: Source) -> list[PluginSpec]:
+    seen: set[tuple[str, str]] = set()
+    for spec in specs:
+        if (spec.kind, spec.name) in seen:
+            raise PluginError(_duplicate(spec, source, source))
+        seen.add((spec.kind, spec.name))
+    return specs
+
+
+def _in_one_line(error: Exception) -> str:
+    return "; ".join(line.strip() for line in str(error).splitlines() if line.strip()).rstrip(".")
+
+
 def _duplicate(spec: PluginSpec, first: Source, second: Source) -> str:
     return (
         f"The {spec.kind} {spec.name!r} is defined twice, by {first} and by {second}; "
@@ -264,19 +298,15 @@ def _fault_row(fault: Fault) -> dict[str, Any]:
 
 
 def _import_file(path: Path) -> ModuleType:
-    import importlib.util
-
-    if not path.is_file():
-        raise PluginError(f"Plugin file {str(path)!r} does not exist.")
     name = f"metaopt_plugin_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise PluginError(f"Plugin file {str(path)!r} is not a Python file.")
+    spec = importlib.util.spec_from_file_location(name, path.resolve())
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except BaseException:
         del sys.modules[name]
-        raise PluginError(f"Plugin file {str(path)!r} cannot be imported: {type(error).__name__}: {error}") from error
+        raise
     return module

@@ -27,8 +27,12 @@ def check(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also say why checks do not apply.")] = False,
 ) -> None:
     """Check plugins against their contract: each check, and for failures what is wrong and on which line."""
+    import torch
+
     from metaopt import testing
 
+    # The samples are tiny: more threads would only wait for each other.
+    torch.set_num_threads(1)
     load_plugin_files(plugin)
     reports = [testing.check(spec) for spec in _chosen(name, kind)]
     for report in reports:
@@ -75,7 +79,7 @@ def _lines(report: "Report", verbose: bool) -> list[str]:
     seconds = sum(outcome.seconds for outcome in report.outcomes)
     return [
         *lines,
-        f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} do not apply ({seconds:.1f} s)",
+        f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} not applicable ({seconds:.1f} s)",
     ]
 
 

@@ -9,10 +9,16 @@ from typing import Any, Literal, TypeAlias, final
 
 from metaopt.errors import InputError
 from metaopt.specs import OptimizerSpec, PluginSpec
-from metaopt.testing import controllers, corpora, declarations, rules, shells, stoppers, wrappers
+from metaopt.testing.controllers import CHECKS as CONTROLLER_CHECKS
+from metaopt.testing.corpora import CHECKS as CORPUS_CHECKS
+from metaopt.testing.declarations import CHECKS as COMMON_CHECKS
 from metaopt.testing.errors import ConformanceError, NotApplicable
 from metaopt.testing.location import Location, definition, functions_of, locate
+from metaopt.testing.rules import CHECKS as RULE_CHECKS
+from metaopt.testing.shells import CHECKS as SHELL_CHECKS
+from metaopt.testing.stoppers import CHECKS as STOPPER_CHECKS
 from metaopt.testing.subject import Subject
+from metaopt.testing.wrappers import CHECKS as WRAPPER_CHECKS
 
 Status: TypeAlias = Literal["passed", "failed", "skipped"]
 
@@ -26,11 +32,11 @@ def _of_optimizer(check: Callable[[Subject], None]) -> Callable[[Any], None]:
 
 
 _CHECKS: Mapping[str, tuple[Callable[[Any], None], ...]] = {
-    "optimizer": (*declarations.CHECKS, *map(_of_optimizer, (*rules.CHECKS, *shells.CHECKS))),
-    "wrapper": (*declarations.CHECKS, *wrappers.CHECKS),
-    "controller": (*declarations.CHECKS, *controllers.CHECKS),
-    "stopper": (*declarations.CHECKS, *stoppers.CHECKS),
-    "corpus": (*declarations.CHECKS, *corpora.CHECKS),
+    "optimizer": (*COMMON_CHECKS, *map(_of_optimizer, (*RULE_CHECKS, *SHELL_CHECKS))),
+    "wrapper": (*COMMON_CHECKS, *WRAPPER_CHECKS),
+    "controller": (*COMMON_CHECKS, *CONTROLLER_CHECKS),
+    "stopper": (*COMMON_CHECKS, *STOPPER_CHECKS),
+    "corpus": (*COMMON_CHECKS, *CORPUS_CHECKS),
 }
 
 

@@ -7,8 +7,11 @@ from typing import Any
 import metaopt
 from metaopt.registry import current
 from metaopt.specs import OptimizerSpec, WrapperSpec
-from metaopt.testing import rules, shells
 from metaopt.testing.errors import ConformanceError
+from metaopt.testing.rules import CHECKS as RULE_CHECKS
+from metaopt.testing.rules import theta_is_reproducible
+from metaopt.testing.shells import CHECKS as SHELL_CHECKS
+from metaopt.testing.shells import native_equals_rule
 from metaopt.testing.subject import Subject
 
 
@@ -45,8 +48,8 @@ def inner_rules() -> tuple[OptimizerSpec, ...]:
 
 
 # A wrapped rule has neither a library's class nor theta of its own.
-_ABOUT_OPTIMIZERS = (rules.theta_is_reproducible, shells.native_equals_rule)
+_ABOUT_OPTIMIZERS = (theta_is_reproducible, native_equals_rule)
 
 CHECKS: tuple[Callable[[Any], None], ...] = tuple(
-    _around(check) for check in (*rules.CHECKS, *shells.CHECKS) if check not in _ABOUT_OPTIMIZERS
+    _around(check) for check in (*RULE_CHECKS, *SHELL_CHECKS) if check not in _ABOUT_OPTIMIZERS
 )
