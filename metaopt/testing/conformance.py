@@ -14,6 +14,7 @@ from metaopt.testing.corpora import CHECKS as CORPUS_CHECKS
 from metaopt.testing.declarations import CHECKS as COMMON_CHECKS
 from metaopt.testing.errors import ConformanceError, NotApplicable
 from metaopt.testing.location import Location, definition, functions_of, locate
+from metaopt.testing.recipes import controller_survives_a_recipe, stopper_survives_a_recipe
 from metaopt.testing.rules import CHECKS as RULE_CHECKS
 from metaopt.testing.shells import CHECKS as SHELL_CHECKS
 from metaopt.testing.stoppers import CHECKS as STOPPER_CHECKS
@@ -34,8 +35,8 @@ def _of_optimizer(check: Callable[[Subject], None]) -> Callable[[Any], None]:
 _CHECKS: Mapping[str, tuple[Callable[[Any], None], ...]] = {
     "optimizer": (*COMMON_CHECKS, *map(_of_optimizer, (*RULE_CHECKS, *SHELL_CHECKS))),
     "wrapper": (*COMMON_CHECKS, *WRAPPER_CHECKS),
-    "controller": (*COMMON_CHECKS, *CONTROLLER_CHECKS),
-    "stopper": (*COMMON_CHECKS, *STOPPER_CHECKS),
+    "controller": (*COMMON_CHECKS, *CONTROLLER_CHECKS, controller_survives_a_recipe),
+    "stopper": (*COMMON_CHECKS, *STOPPER_CHECKS, stopper_survives_a_recipe),
     "corpus": (*COMMON_CHECKS, *CORPUS_CHECKS),
 }
 

@@ -15,6 +15,7 @@ from metaopt.errors import PluginError
 from metaopt.space import Value
 from metaopt.testing.comparison import require_close
 from metaopt.testing.errors import NotApplicable, require
+from metaopt.testing.recipes import require_survives
 from metaopt.testing.rules import update_of
 from metaopt.testing.samples import draws, edges, gradients, parameters
 from metaopt.testing.subject import HORIZON, Subject, Trajectory, hparams_for, loss_at, run
@@ -71,11 +72,19 @@ def configuration_survives_json(subject: Subject) -> None:
         require(back == configuration and back.key == configuration.key, f"{configuration} came back as {back}.")
 
 
+def rule_survives_a_recipe(subject: Subject) -> None:
+    """A recipe with it comes back from disk as it was, learned weights included."""
+    theta = subject.theta(parameters()) or None
+    for values in draws(subject.space, 2):
+        require_survives(subject.assemble(values).configuration, subject.registry, theta=theta)
+
+
 CHECKS: tuple[Callable[[Subject], None], ...] = (
     shell_equals_unroll,
     native_equals_rule,
     packs_into_groups,
     configuration_survives_json,
+    rule_survives_a_recipe,
 )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from metaopt.contracts import Curve, CurveBatch, Decision, Mode, Observation, Stopper, ThresholdStopper, first_stop
 from metaopt.contracts.curve import Array
-from metaopt.deploy import create_stopper
+from metaopt.deploy.stopping import StopperConfiguration, build_stopper
 from metaopt.errors import InputError
 from metaopt.registry import Registry
 from metaopt.space import Float, Space, Value, encode
@@ -182,6 +182,30 @@ CHECKS: tuple[Callable[[StopperSpec], None], ...] = (
 )
 
 
+def configuration(spec: StopperSpec, values: Mapping[str, Value]) -> StopperConfiguration:
+    """The policy with these hyperparameters; one that combines others combines two of the kit's."""
+    children = tuple(StopperConfiguration(child.name) for child in _CHILDREN) if spec.combines else ()
+    return StopperConfiguration(spec.name, values, children)
+
+
+def registry_with(spec: StopperSpec) -> Registry:
+    """A registry that holds nothing but the policy and what it may combine."""
+    registry = Registry()
+    for one in (spec, *_CHILDREN):
+        registry.register(one)
+    return registry
+
+
+_CHILDREN = (
+    StopperSpec(name="kit_half", version="1", fires=lambda batch, hparams: batch.steps >= HORIZON / 2),
+    StopperSpec(
+        name="kit_rise",
+        version="1",
+        fires=lambda batch, hparams: batch.values > np.fmin.accumulate(batch.values, axis=-1) + 0.2,
+    ),
+)
+
+
 def _settings(spec: StopperSpec) -> list[dict[str, Value]]:
     return [*draws(spec.space, 5), *edges(spec.space).values()]
 
@@ -196,18 +220,7 @@ def _runs(spec: StopperSpec) -> list[tuple[dict[str, Value], Mode, Curve, list[D
 
 
 def _stopper(spec: StopperSpec, values: Mapping[str, Value], mode: Mode) -> Stopper:
-    registry = Registry()
-    registry.register(spec)
-    children: list[Stopper] = []
-    if spec.combines:
-        children = [ThresholdStopper(f"kit_{name}", fires, {}, mode) for name, fires in _CHILDREN.items()]
-    return create_stopper(spec.name, mode=mode, stoppers=children, registry=registry, **values)
-
-
-_CHILDREN: Mapping[str, Callable[[CurveBatch, Any], Any]] = {
-    "half": lambda batch, hparams: batch.steps >= HORIZON / 2,
-    "rise": lambda batch, hparams: batch.values > np.fmin.accumulate(batch.values, axis=-1) + 0.2,
-}
+    return build_stopper(configuration(spec, values), mode=mode, registry=registry_with(spec))
 
 
 def _pure(spec: StopperSpec) -> Callable[[CurveBatch, Any], Any]:

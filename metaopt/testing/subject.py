@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly, Configuration, assemble
-from metaopt.contracts import ControllerState, Rate, State, StepInfo, Tensors
+from metaopt.contracts import ControllerState, Rate, State, StepInfo, Tensors, per_tensor
 from metaopt.contracts.rule import Hparams
 from metaopt.registry import Registry
-from metaopt.space import Space, Value, When
+from metaopt.space import Float, Space, Value, When
 from metaopt.specs import ControllerSpec, OptimizerSpec, WrapperSpec
 from metaopt.testing.samples import generator
 
@@ -148,4 +148,16 @@ class _Constant:
         return Rate(torch.ones(())), state
 
 
+#: A controller that changes nothing.
 CONSTANT = ControllerSpec(name="constant", version="1", controller=_Constant())
+
+#: Plain gradient descent.
+DESCENT = OptimizerSpec(
+    name="plain_descent",
+    version="1",
+    rule=per_tensor(
+        init=lambda param, hparams, theta, horizon: {},
+        update=lambda grad, state, param, hparams, theta, info: (-hparams["lr"] * grad, state),
+    ),
+    space={"lr": Float(1e-3, 1.0, log=True, default=0.1)},
+)

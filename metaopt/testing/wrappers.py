@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import cache, wraps
 from typing import Any
 
-import metaopt
 from metaopt.registry import current
 from metaopt.specs import OptimizerSpec, WrapperSpec
 from metaopt.testing.errors import ConformanceError
@@ -12,7 +11,7 @@ from metaopt.testing.rules import CHECKS as RULE_CHECKS
 from metaopt.testing.rules import theta_is_reproducible
 from metaopt.testing.shells import CHECKS as SHELL_CHECKS
 from metaopt.testing.shells import native_equals_rule
-from metaopt.testing.subject import Subject
+from metaopt.testing.subject import DESCENT, Subject
 
 
 def _around(check: Callable[[Subject], None]) -> Callable[[Any], None]:
@@ -33,18 +32,9 @@ def _around(check: Callable[[Subject], None]) -> Callable[[Any], None]:
 @cache
 def inner_rules() -> tuple[OptimizerSpec, ...]:
     """A plain gradient descent, and `adamw` where it is installed."""
-    descent = OptimizerSpec(
-        name="plain_descent",
-        version="1",
-        rule=metaopt.per_tensor(
-            init=lambda param, hparams, theta, horizon: {},
-            update=lambda grad, state, param, hparams, theta, info: (-hparams["lr"] * grad, state),
-        ),
-        space={"lr": metaopt.Float(1e-3, 1.0, log=True, default=0.1)},
-    )
     installed = current()
     adamw = [installed.get(OptimizerSpec, "adamw")] if "adamw" in installed.names(OptimizerSpec) else []
-    return (descent, *adamw)
+    return (DESCENT, *adamw)
 
 
 # A wrapped rule has neither a library's class nor theta of its own.
