@@ -1,9 +1,9 @@
 """Any rule as a true `torch.optim.Optimizer`."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from functools import reduce
 from typing import Any, final
 
 import torch
@@ -16,9 +16,10 @@ from metaopt.configuration import Assembly, Configuration, NoDecay, assemble
 from metaopt.contracts import Rule, State, StepInfo
 from metaopt.deploy.flat_views import flat_views
 from metaopt.deploy.hparams import GroupNumbers, assemble_named, check_group, packed
-from metaopt.deploy.parameters import Group, Params, as_groups, spare, tensors_of
+from metaopt.deploy.members import MAXIMIZE, Member, members_of
+from metaopt.deploy.parameters import Params, as_groups, spare, tensors_of
+from metaopt.deploy.precision import add_update, like, placed, widened
 from metaopt.deploy.requirements import (
-    check_grad,
     check_loss,
     check_param,
     check_requirements,
@@ -27,24 +28,8 @@ from metaopt.deploy.requirements import (
 )
 from metaopt.errors import InputError
 
-#: Param-group keys that hold what is the optimizer's and no hyperparameter; `SHARED` and `STEPS` in the first group.
-SHARED, STEPS, RULE, MAXIMIZE = "shared", "steps", "rule", "maximize"
-
-
-@dataclass(slots=True)
-class _Member:
-    """A parameter, the name that the rule knows it by, and its group."""
-
-    name: str
-    param: Tensor
-    index: int
-    group: Group
-
-    def gradient(self) -> Tensor:
-        """What to go down along."""
-        assert self.param.grad is not None
-        grad = check_grad(self.name, self.param.grad)
-        return -grad if self.group[MAXIMIZE] else grad
+#: Keys of the first param group that hold what is the optimizer's own.
+SHARED, STEPS, RULE = "shared", "steps", "rule"
 
 
 @final
@@ -106,7 +91,7 @@ class RuleOptimizer(Optimizer):
         self.horizon = horizon
         self.theta = {name: tensor.detach().to(device) for name, tensor in (theta or {}).items()}
         super().__init__(groups, {**packed(assembly), MAXIMIZE: maximize})
-        self.param_groups[0].update({RULE: assembly.optimizer.name, STEPS: 0, SHARED: {}})
+        self.param_groups[0].update({RULE: _title(assembly), STEPS: 0, SHARED: {}})
 
     def step(self, closure: Callable[[], Any] | None = None, *, loss: Tensor | float | None = None) -> Any:
         """Update the parameters once.
@@ -176,8 +161,8 @@ class RuleOptimizer(Optimizer):
     def evaluation_params(self) -> dict[Tensor, Tensor]:
         """For each parameter that the rule averages, what to evaluate with, in the parameter's dtype."""
         with torch.no_grad():
-            members = [member for member in self._members() if member.param in self.state]
-            params = {member.name: _widened(member.param) for member in members}
+            members = [member for member in members_of(self.param_groups) if member.param in self.state]
+            params = {member.name: widened(member.param) for member in members}
             found = self.rule.evaluation_params(params, self._state(members), self._hparams(members))
         return {
             member.param: found[member.name].to(member.param.dtype)
@@ -227,22 +212,12 @@ class RuleOptimizer(Optimizer):
         compilable = compile and why_not_compiled(assembly) is None
         self._graph = compiled_update(assembly.rule, self._numbers.names) if compilable else None
 
-    def _members(self) -> Iterator[_Member]:
-        """All parameters under names that are unique: their own, or their position."""
-        taken: set[str] = set()
-        position = 0
-        for index, group in enumerate(self.param_groups):
-            names = group.get("param_names")
-            for place, param in enumerate(group["params"]):
-                name = str(position) if names is None else names[place]
-                if name in taken:
-                    name = f"{name}#{position}"
-                taken.add(name)
-                position += 1
-                yield _Member(name, param, index, group)
-
     def _step(self, loss: Tensor | float | None) -> None:
-        members = [member for member in self._members() if member.param.grad is not None or member.param.requires_grad]
+        members = [
+            member
+            for member in members_of(self.param_groups)
+            if member.param.grad is not None or member.param.requires_grad
+        ]
         grads = {member.name: member.gradient() for member in members if member.param.grad is not None}
         if not grads:
             return
@@ -255,43 +230,47 @@ class RuleOptimizer(Optimizer):
         self.param_groups[0][STEPS] += 1
 
     def _run_graph(
-        self, graph: CompiledUpdate, members: list[_Member], grads: dict[str, Tensor], info: StepInfo
-    ) -> list[_Member]:
+        self, graph: CompiledUpdate, members: list[Member], grads: dict[str, Tensor], info: StepInfo
+    ) -> list[Member]:
         """Step what the rule's graph can serve, largest first, since it is tuned to the first; return the others."""
         served = set()
+        infos: dict[torch.device, StepInfo] = {}
         for member in sorted(members, key=lambda member: -member.param.numel()):
             flat = flat_views(member.param, grads.get(member.name), self.state[member.param])
             if flat is not None:
-                numbers = self._numbers.vector(member.index, member.group, member.param.device)
-                graph(*flat, numbers, self.theta, info)
+                device = member.param.device
+                if device not in infos:
+                    infos[device] = _on(info, device)
+                numbers = self._numbers.vector(member.index, member.group, device)
+                graph(*flat, numbers, self.theta, infos[device])
                 served.add(member.name)
         return [member for member in members if member.name not in served]
 
-    def _run_rule(self, members: list[_Member], grads: dict[str, Tensor], info: StepInfo) -> None:
-        params = {member.name: _widened(member.param) for member in members}
-        wide_grads = {name: _widened(grads[name]) for name in params if name in grads}
+    def _run_rule(self, members: list[Member], grads: dict[str, Tensor], info: StepInfo) -> None:
+        params = {member.name: widened(member.param) for member in members}
+        wide_grads = {name: widened(grads[name]) for name in params if name in grads}
         state, hparams = self._state(members), self._hparams(members)
         updates, new = self.rule.update(wide_grads, state, params, hparams, self.theta, info)
         for member in members:
             if member.name in updates:
-                _add(member.param, params[member.name], updates[member.name])
-            self.state[member.param] = _like(self.state[member.param], new["tensors"][member.name])
-        self.param_groups[0][SHARED] = _like(self.param_groups[0][SHARED], new["shared"])
+                add_update(member.param, params[member.name], updates[member.name])
+            self.state[member.param] = like(self.state[member.param], new["tensors"][member.name])
+        self.param_groups[0][SHARED] = like(self.param_groups[0][SHARED], new["shared"])
 
-    def _initialise(self, members: list[_Member]) -> None:
+    def _initialise(self, members: list[Member]) -> None:
         if not members:
             return
-        params = {member.name: _widened(member.param) for member in members}
+        params = {member.name: widened(member.param) for member in members}
         state = self.rule.init(params, self._hparams(members), self.theta, self._horizon())
         for member in members:
             self.state[member.param] = state["tensors"].get(member.name, {})
         self.param_groups[0][SHARED] = {**state["shared"], **self.param_groups[0][SHARED]}
 
-    def _state(self, members: list[_Member]) -> State:
+    def _state(self, members: list[Member]) -> State:
         tensors = {member.name: self.state[member.param] for member in members}
         return {"tensors": tensors, "shared": self.param_groups[0][SHARED]}
 
-    def _hparams(self, members: list[_Member]) -> dict[str, dict[str, Tensor]]:
+    def _hparams(self, members: list[Member]) -> dict[str, dict[str, Tensor]]:
         groups = [self._numbers.hparams(index, group) for index, group in enumerate(self.param_groups)]
         return {member.name: groups[member.index] for member in members}
 
@@ -301,7 +280,7 @@ class RuleOptimizer(Optimizer):
     def _info(self, grads: Mapping[str, Tensor], loss: Tensor | float | None) -> StepInfo:
         signals: dict[str, Tensor] = {}
         if "gradient_norm" in self._requires:
-            signals["gradient_norm"] = torch.nn.utils.get_total_norm([_widened(grad) for grad in grads.values()])
+            signals["gradient_norm"] = torch.nn.utils.get_total_norm([widened(grad) for grad in grads.values()])
         return StepInfo(
             step=torch.tensor(float(self.steps)),
             horizon=self._horizon(),
@@ -312,10 +291,10 @@ class RuleOptimizer(Optimizer):
     def _check_saved(self, document: Mapping[str, Any]) -> None:
         groups = document.get("param_groups") or [{}]
         saved = groups[0].get(RULE)
-        if saved != self.assembly.optimizer.name:
+        if saved != _title(self.assembly):
             source = f"the rule {saved!r}" if saved else "another optimizer class"
             raise InputError(
-                f"This state_dict was saved by {source} and cannot continue as {self.assembly.optimizer.name!r}; "
+                f"This state_dict was saved by {source} and cannot continue as {_title(self.assembly)!r}; "
                 "create the optimizer with the same name and implementation as when it was saved."
             )
 
@@ -323,32 +302,27 @@ class RuleOptimizer(Optimizer):
         """Put the saved state at the loaded groups' parameters, moved to their device, nothing cast."""
         numbers = [number for group in saved["param_groups"] for number in group["params"]]
         params = [param for group in self.param_groups for param in group["params"]]
+        for group in self.param_groups:
+            for key, value in self.defaults.items():
+                group.setdefault(key, value)
         self.state.clear()
         for number, param in zip(numbers, params, strict=True):
             if number in saved["state"]:
-                self.state[param] = _placed(saved["state"][number], param.device)
-        self.param_groups[0][SHARED] = _placed(self.param_groups[0][SHARED], params[0].device)
+                self.state[param] = placed(saved["state"][number], param.device)
+        self.param_groups[0][SHARED] = placed(self.param_groups[0][SHARED], params[0].device)
         if "theta" in saved:
-            self.theta = _placed(saved["theta"], params[0].device)
+            self.theta = placed(saved["theta"], params[0].device)
 
 
-def _widened(tensor: Tensor) -> Tensor:
-    """In float32 if the dtype has less, detached."""
-    detached = tensor.detach()
-    return detached if detached.dtype in (torch.float32, torch.float64) else detached.float()
+def _title(assembly: Assembly) -> str:
+    """`adamw`, or `averaged(adamw)` where it is wrapped."""
+    return reduce(lambda inner, name: f"{name}({inner})", assembly.wrappers_names, assembly.optimizer.name)
 
 
-def _add(param: Tensor, widened: Tensor, update: Tensor) -> None:
-    if widened.dtype == param.dtype:
-        param.add_(update.to(param.dtype))
-    else:
-        param.copy_(widened + update)
-
-
-def _like(old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The new state in the old one's dtypes."""
-    return {key: value if value.dtype == old[key].dtype else value.to(old[key].dtype) for key, value in new.items()}
-
-
-def _placed(tensors: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-    return {key: tensor.detach().to(device, copy=True) for key, tensor in tensors.items()}
+def _on(info: StepInfo, device: torch.device) -> StepInfo:
+    return StepInfo(
+        step=info.step.to(device),
+        horizon=None if info.horizon is None else info.horizon.to(device),
+        loss=None if info.loss is None else info.loss.to(device),
+        signals=placed(info.signals, device),
+    )

@@ -1,0 +1,54 @@
+"""An optimizer's parameters under the names that a rule knows them by."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from metaopt.deploy.parameters import Group
+from metaopt.deploy.requirements import check_grad
+
+#: Param-group key: whether to go up the gradient.
+MAXIMIZE = "maximize"
+
+
+@dataclass(slots=True)
+class Member:
+    """A parameter.
+
+    Attributes:
+        name: unique in the optimizer.
+        param: the tensor.
+        index: its group's place among the optimizer's.
+        group: its group.
+    """
+
+    name: str
+    param: Tensor
+    index: int
+    group: Group
+
+    def gradient(self) -> Tensor:
+        """What to go down along, detached.
+
+        Raises:
+            InputError: the gradient is sparse.
+        """
+        assert self.param.grad is not None
+        grad = check_grad(self.name, self.param.grad)
+        return -grad if self.group[MAXIMIZE] else grad
+
+
+def members_of(groups: Sequence[Group]) -> Iterator[Member]:
+    """All parameters, named as their groups name them (made unique), or by position."""
+    taken: set[str] = set()
+    position = 0
+    for index, group in enumerate(groups):
+        names = group.get("param_names")
+        for place, param in enumerate(group["params"]):
+            name = str(position) if names is None else names[place]
+            if name in taken:
+                name = f"{name}#{position}"
+            taken.add(name)
+            position += 1
+            yield Member(name, param, index, group)

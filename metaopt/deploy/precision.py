@@ -1,0 +1,30 @@
+"""Rules compute in float32 or better, whatever the parameters' precision; these are the ways there and back."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+
+def widened(tensor: Tensor) -> Tensor:
+    """Detached, and in float32 if the dtype has less."""
+    detached = tensor.detach()
+    return detached if detached.dtype in (torch.float32, torch.float64) else detached.float()
+
+
+def add_update(param: Tensor, wide: Tensor, update: Tensor) -> None:
+    """Write `wide + update` into `param`, rounded once; `wide` is `param` in the rule's precision."""
+    if wide.dtype == param.dtype:
+        param.add_(update.to(param.dtype))
+    else:
+        param.copy_(wide + update)
+
+
+def like(old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The new state in the old one's dtypes."""
+    return {key: value if value.dtype == old[key].dtype else value.to(old[key].dtype) for key, value in new.items()}
+
+
+def placed(tensors: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """Copies on a device, in their own dtypes."""
+    return {key: tensor.detach().to(device, copy=True) for key, tensor in tensors.items()}

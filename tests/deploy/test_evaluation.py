@@ -1,0 +1,135 @@
+"""`evaluating` holds the averages for as long as one evaluates, and gives the training weights back bit for bit."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import metaopt
+from metaopt.deploy import evaluating
+
+
+def network(dtype: torch.dtype = torch.float32) -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5), nn.Linear(4, 1)).to(dtype)
+
+
+def train(model: nn.Module, optimizer: torch.optim.Optimizer, num_steps: int) -> None:
+    for step in range(num_steps):
+        inputs = torch.randn(16, 3, generator=torch.Generator().manual_seed(step)).to(next(model.parameters()).dtype)
+        optimizer.zero_grad()
+        (model(inputs) - inputs.sum(1, keepdim=True)).pow(2).mean().backward()
+        optimizer.step()
+
+
+def values(model: nn.Module) -> list[Tensor]:
+    return [param.detach().clone() for param in model.parameters()]
+
+
+def same(first: list[Tensor], second: list[Tensor]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+AVERAGING = {
+    "Schedule-Free's own class": lambda model: metaopt.create_optimizer("schedulefree_adamw", model, lr=0.1),
+    "Schedule-Free as a rule": lambda model: metaopt.RuleOptimizer(model, "schedulefree_adamw", lr=0.1),
+    "an averaged rule": lambda model: metaopt.create_optimizer("sgd", model, lr=0.1, wrappers=["averaged"]),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("kind", AVERAGING)
+def test_averages_are_in_the_parameters_within_and_the_training_weights_after(kind, dtype):
+    model = network(dtype)
+    optimizer = AVERAGING[kind](model)
+    train(model, optimizer, 5)
+    before = values(model)
+    with evaluating(optimizer):
+        within = values(model)
+        with evaluating(optimizer):
+            assert same(within, values(model))
+        assert same(within, values(model))
+    assert not same(before, within)
+    assert same(before, values(model))
+    train(model, optimizer, 1)
+
+
+@pytest.mark.parametrize("kind", AVERAGING)
+def test_an_exception_within_still_gives_the_training_weights_back(kind):
+    model = network()
+    optimizer = AVERAGING[kind](model)
+    train(model, optimizer, 3)
+    before = values(model)
+    with pytest.raises(ZeroDivisionError), evaluating(optimizer, model):
+        _ = 1 / 0
+    assert same(before, values(model))
+    assert model.training
+    train(model, optimizer, 1)
+
+
+def test_evaluating_disturbs_no_training():
+    trained = []
+    for disturbed in (False, True):
+        model = network()
+        optimizer = metaopt.RuleOptimizer(model.eval(), "schedulefree_adamw", lr=0.1)
+        for _ in range(3):
+            train(model, optimizer, 2)
+            if disturbed:
+                with evaluating(optimizer):
+                    pass
+        trained.append(values(model))
+    assert same(*trained)
+
+
+def test_the_schedule_free_rule_evaluates_where_its_reference_does():
+    found = []
+    for implementation in ("native", "rule"):
+        model = network().eval()
+        optimizer = metaopt.create_optimizer("schedulefree_adamw", model, lr=0.1, implementation=implementation)
+        train(model, optimizer, 20)
+        with evaluating(optimizer):
+            found.append(values(model))
+    torch.testing.assert_close(*found, rtol=1e-5, atol=1e-5)
+
+
+def test_an_optimizer_that_its_user_put_in_eval_mode_stays_there():
+    model = network()
+    optimizer = metaopt.create_optimizer("schedulefree_adamw", model, lr=0.1)
+    train(model, optimizer, 3)
+    optimizer.eval()
+    averaged = values(model)
+    with evaluating(optimizer):
+        assert same(averaged, values(model))
+    assert same(averaged, values(model))
+
+
+@pytest.mark.parametrize("implementation", ["native", "rule"])
+def test_nothing_happens_to_rules_that_do_not_average(implementation):
+    model = network()
+    optimizer = metaopt.create_optimizer("adamw", model, implementation=implementation)
+    train(model, optimizer, 2)
+    before = values(model)
+    with evaluating(optimizer):
+        assert same(before, values(model))
+
+
+@pytest.mark.parametrize("kind", AVERAGING)
+def test_before_the_first_step_it_evaluates_the_parameters_themselves(kind):
+    model = network()
+    before = values(model)
+    with evaluating(AVERAGING[kind](model)):
+        assert same(before, values(model))
+
+
+def test_a_given_model_is_in_eval_mode_within_and_each_module_as_it_was_after():
+    model = network()
+    model[1].eval()
+    with evaluating(metaopt.create_optimizer("adamw", model), model):
+        assert not any(module.training for module in model.modules())
+    assert [module.training for module in model] == [True, False, True]
+
+
+def test_a_step_within_is_refused():
+    model = network()
+    optimizer = metaopt.RuleOptimizer(model, "adamw")
+    with evaluating(optimizer), pytest.raises(RuntimeError, match=r"optimizer\.step\(\) inside `evaluating`"):
+        optimizer.step()
