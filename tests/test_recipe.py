@@ -238,7 +238,7 @@ def test_use_far_outside_the_range_is_announced_once_with_how_far():
         made_on=MadeOn(parameters=(1_000, 100_000), batch_size=(16, 64), horizon=(100, 1000)),
     )
     small = nn.Linear(2, 1)
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match="far outside the range") as caught:
         recipe.bind(small, total_steps=50_000, batch_size=1)
     assert len(caught) == 1
     message = str(caught[0].message)

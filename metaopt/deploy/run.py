@@ -89,6 +89,11 @@ class Run:
         return int(self.scheduler.last_epoch)
 
     @property
+    def is_evaluating(self) -> bool:
+        """Whether `evaluating` is in force."""
+        return self._evaluating
+
+    @property
     def best_step(self) -> int | None:
         """Step of the best value so far, or None."""
         return self._decision.best_step

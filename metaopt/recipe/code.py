@@ -5,7 +5,7 @@ from typing import Any
 
 from metaopt.configuration import Assembly
 from metaopt.deploy.stopping import StopperConfiguration
-from metaopt.errors import RecipeError
+from metaopt.errors import PluginError, RecipeError
 from metaopt.registry import Registry
 from metaopt.space import resolve
 from metaopt.specs import ControllerSpec, Native, StopperSpec
@@ -55,8 +55,12 @@ def _check(assembly: Assembly, *, has_theta: bool) -> Native:
     elif assembly.controller.plain is None:
         obstacle = f"the controller {assembly.controller.name!r} declares none"
     if native is None or obstacle:
-        raise RecipeError(f"This recipe has no plain PyTorch form: {obstacle}; use recipe.bind(model, ...).")
+        raise _no_plain_form(obstacle)
     return native
+
+
+def _no_plain_form(reason: str) -> RecipeError:
+    return RecipeError(f"This recipe has no plain PyTorch form: {reason.rstrip('.')}; use recipe.bind(model, ...).")
 
 
 def _optimizer_code(assembly: Assembly, native: Native) -> str:
@@ -78,7 +82,10 @@ def _optimizer_code(assembly: Assembly, native: Native) -> str:
 def _arguments(assembly: Assembly, native: Native) -> dict[str, Any]:
     if native.arguments is None:
         return assembly.optimizer.pack(assembly.rule_values)
-    return native.arguments(assembly.rule_values)
+    try:
+        return native.arguments(assembly.rule_values)
+    except PluginError as error:
+        raise _no_plain_form(str(error)) from error
 
 
 def _scheduler_code(assembly: Assembly) -> str:

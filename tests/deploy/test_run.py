@@ -248,7 +248,7 @@ def test_restoring_without_anything_to_restore_says_why():
     with pytest.raises(metaopt.InputError, match="none of 1 observed values was finite"):
         run.restore_best()
     run.observe(1.0)
-    with run.evaluating(), pytest.raises(metaopt.InputError, match="Leave `with run.evaluating"):
+    with run.evaluating(), pytest.raises(metaopt.InputError, match=r"Leave `with run\.evaluating"):
         run.restore_best()
     bare = recipe_of().bind(model_of(), total_steps=STEPS, keep_best=None)
     bare.observe(1.0)

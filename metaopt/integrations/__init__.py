@@ -1,0 +1,1 @@
+"""Thin adapters for frameworks that own the training loop; import the one you need."""

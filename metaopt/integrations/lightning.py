@@ -1,0 +1,112 @@
+"""A recipe in a Lightning `Trainer`."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Any, final
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+
+from metaopt.contracts.stopper import Mode
+from metaopt.deploy.run import Run
+from metaopt.errors import InputError
+from metaopt.recipe import Recipe
+
+
+@final
+class RecipeCallback(Callback):
+    """Trains a module with a recipe: give it to the `Trainer`, and return `optimizers(self)` from the module.
+
+    Every training step steps the scheduler. Validations see averaged weights where the rule has them, feed the stopper
+    and metric-driven controllers, and end the fit when the stopper says so; the best weights are in the module
+    afterwards. Checkpoints carry all of it.
+
+    Args:
+        recipe: what to train with.
+        monitor: the logged validation metric to observe, such as `"val_loss"`.
+        mode: `"min"` if it is better when lower, `"max"` if when higher.
+        restore_best: whether the module ends with its best weights.
+        bind: further arguments of `recipe.bind`.
+
+    Attributes:
+        run: the run, from the start of the fit.
+
+    Example:
+        >>> class Classifier(LightningModule):  # doctest: +SKIP
+        ...     def configure_optimizers(self):
+        ...         return metaopt_callback.optimizers(self)
+        >>> metaopt_callback = RecipeCallback(recipe, monitor="val_loss")  # doctest: +SKIP
+        >>> Trainer(max_epochs=10, callbacks=[metaopt_callback]).fit(Classifier(), loader, val_loader)  # doctest: +SKIP
+    """
+
+    run: Run
+
+    def __init__(
+        self, recipe: Recipe, *, monitor: str, mode: Mode = "min", restore_best: bool = True, **bind: Any
+    ) -> None:
+        self.recipe = recipe
+        self.monitor = monitor
+        self.mode: Mode = mode
+        self.restore_best = restore_best
+        self._bind = bind
+        self._loaded: Mapping[str, Any] | None = None
+        self._evaluation = ExitStack()
+
+    def optimizers(self, module: LightningModule) -> Any:
+        """Bind the recipe to the module; what its `configure_optimizers` shall return."""
+        total_steps = int(module.trainer.estimated_stepping_batches)
+        self.run = self.recipe.bind(module, total_steps=total_steps, mode=self.mode, **self._bind)
+        return {
+            "optimizer": self.run.optimizer,
+            "lr_scheduler": {"scheduler": self.run.scheduler, "interval": "step"},
+        }
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Continue from a checkpoint, once Lightning has restored optimizer and scheduler."""
+        if self._loaded is not None:
+            self.run.load_observations(self._loaded)
+            self._loaded = None
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Note the training loss, for stoppers that compare with it."""
+        loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
+        if isinstance(loss, torch.Tensor):
+            self.run.record_loss(loss)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put averaged weights in."""
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self._evaluation.enter_context(self.run.evaluating())
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the training weights back and observe.
+
+        Raises:
+            InputError: the module did not log the metric.
+        """
+        if trainer.state.fn != "fit" or trainer.sanity_checking:
+            return
+        self._evaluation.close()
+        if self.monitor not in trainer.callback_metrics:
+            raise InputError(
+                f"The module logged no {self.monitor!r} in this validation; call self.log({self.monitor!r}, value) in "
+                f"validation_step, or monitor one of {sorted(trainer.callback_metrics)}."
+            )
+        decision = self.run.observe(trainer.callback_metrics[self.monitor])
+        trainer.should_stop = trainer.should_stop or decision.stop
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leave the best weights in the module, where a finite metric was observed."""
+        if self.restore_best and self.run.best_step is not None:
+            self.run.restore_best()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What Lightning does not save by itself."""
+        return self.run.observations()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Kept until the run is bound."""
+        self._loaded = state_dict

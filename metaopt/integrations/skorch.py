@@ -1,0 +1,90 @@
+"""A recipe in a skorch net."""
+
+from contextlib import ExitStack
+from typing import Any, final
+
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+
+from metaopt.contracts.stopper import Mode
+from metaopt.deploy.run import Run
+from metaopt.errors import InputError
+from metaopt.recipe import Recipe
+
+
+@final
+class RecipeCallback(Callback):  # type: ignore[misc]  # skorch has no annotations
+    """Trains a net with a recipe, in place of the net's own optimizer.
+
+    Every training batch steps the scheduler. Each epoch's validation sees averaged weights where the rule has them and
+    feeds the stopper and metric-driven controllers; the best weights are in the module afterwards.
+
+    Args:
+        recipe: what to train with.
+        total_steps: planned number of training batches: `max_epochs` times batches an epoch.
+        monitor: entry of the net's history to observe.
+        mode: `"min"` if it is better when lower, `"max"` if when higher.
+        restore_best: whether the module ends with its best weights.
+
+    Attributes:
+        run: the run, from the start of the fit.
+
+    Example:
+        >>> net = NeuralNetClassifier(  # doctest: +SKIP
+        ...     Module, max_epochs=10, callbacks=[RecipeCallback(recipe, total_steps=10 * 23)]
+        ... )
+    """
+
+    run: Run
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        total_steps: int | None = None,
+        monitor: str = "valid_loss",
+        mode: Mode = "min",
+        restore_best: bool = True,
+    ) -> None:
+        self.recipe = recipe
+        self.total_steps = total_steps
+        self.monitor = monitor
+        self.mode: Mode = mode
+        self.restore_best = restore_best
+
+    def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Bind the recipe to the net's module."""
+        self.run = self.recipe.bind(net.module_, total_steps=self.total_steps, mode=self.mode)
+        self.evaluation_ = ExitStack()
+        net.optimizer_ = self.run.optimizer
+
+    def on_batch_begin(self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
+        """Put averaged weights in before the first validation batch."""
+        if not training and not self.run.is_evaluating:
+            self.evaluation_.enter_context(self.run.evaluating())
+
+    def on_batch_end(self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
+        """Step the controller."""
+        if training:
+            self.run.record_loss(kwargs["loss"])
+            self.run.scheduler.step()
+
+    def on_epoch_end(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
+        """Put the training weights back, observe, and end the fit when the stopper says so.
+
+        Raises:
+            InputError: the net's history has no such entry.
+        """
+        self.evaluation_.close()
+        if self.monitor not in net.history[-1]:
+            raise InputError(f"The net's history has no {self.monitor!r}; it has {sorted(net.history[-1])}.")
+        decision = self.run.observe(net.history[-1, self.monitor])
+        if decision.stop:
+            if net.verbose:
+                print(decision.reason)
+            raise KeyboardInterrupt  # how skorch's own EarlyStopping ends a fit
+
+    def on_train_end(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Leave the best weights in the module, where a finite metric was observed."""
+        self.evaluation_.close()
+        if self.restore_best and self.run.best_step is not None:
+            self.run.restore_best()
