@@ -103,9 +103,11 @@ class Assembly:
 
     @property
     def requires(self) -> frozenset[str]:
-        """Signals that any of the plugins requires."""
-        specs: tuple[PluginSpec, ...] = (self.optimizer, *self.wrappers, self.controller)
-        return frozenset().union(*(spec.requires for spec in specs))
+        """Signals that any of the plugins requires with these hyperparameters."""
+        needed = self.optimizer.required({name: self.rule_values[name] for name in self.optimizer.space})
+        for spec in self.wrappers:
+            needed |= spec.required({name: self.rule_values[f"{spec.name}.{name}"] for name in spec.space})
+        return needed | self.controller.required(self.controller_values)
 
     @property
     def structure(self) -> tuple[str, ...]:

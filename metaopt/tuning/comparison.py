@@ -1,0 +1,304 @@
+"""A recipe beside baselines: same tasks, seeds and budgets, judged on test splits alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from metaopt.configuration import Configuration
+from metaopt.contracts import AnyTask, Curve, Task
+from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.recipe import Recipe
+from metaopt.tuning.evaluator import Evaluator
+from metaopt.tuning.references import Reference
+from metaopt.tuning.scores import Scale, best_so_far
+from metaopt.tuning.statistics import (
+    Interval,
+    TrialsWorth,
+    bootstrap,
+    expected_best,
+    interquartile_mean,
+    trials_worth,
+)
+from metaopt.tuning.stopping import stop_index
+
+#: Seeds on which everything that is reported runs; no race and no reference pool uses them.
+REPORT_SEEDS = (101, 102, 103)
+RECIPE = "recipe"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Something that is compared.
+
+    Attributes:
+        name: in tables.
+        configuration: what it trains with.
+        stopper: when it stops, or None for the whole budget.
+    """
+
+    name: str
+    configuration: Configuration
+    stopper: StopperConfiguration | None = None
+
+    @classmethod
+    def of(cls, recipe: Recipe, name: str = RECIPE) -> "Contender":
+        """The recipe as a contender."""
+        return cls(name, recipe.configuration, recipe.stopper)
+
+
+def contender_named(text: str) -> Contender:
+    """`"adamw"` or `"adamw+cosine"`: an optimizer at its defaults, with a constant rate unless a controller is named."""
+    optimizer, _, controller = text.partition("+")
+    return Contender(text, Configuration(optimizer, controller or "constant"))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The result of a comparison.
+
+    Attributes:
+        runs: one row a contender, task and seed: `contender, task, family, seed, test, test_score, validation,
+            steps, horizon, diverged`; `test` in the task's own orientation, times its sign where it is maximised.
+        curves: recorded curves by (contender, task), the mean over seeds of the relative best-so-far value.
+        expected: expected test score of the best of n random trials on the task itself, by task, shape (pool,).
+        targets: steps at which each contender first reached the baseline's final value, by (contender, task, seed),
+            as a fraction of the horizon; infinite where it never did.
+    """
+
+    runs: pd.DataFrame
+    curves: Mapping[tuple[str, str], np.ndarray]
+    expected: Mapping[str, np.ndarray]
+    targets: Mapping[tuple[str, str, int], float]
+
+    @property
+    def contenders(self) -> list[str]:
+        """Names in the order in which they were given."""
+        return list(dict.fromkeys(self.runs["contender"]))
+
+    @property
+    def tasks(self) -> list[str]:
+        """Names of the tasks."""
+        return list(dict.fromkeys(self.runs["task"]))
+
+    def task_scores(self, contender: str) -> pd.Series:
+        """Mean test score over seeds, by task."""
+        mine = self.runs[self.runs["contender"] == contender]
+        return mine.groupby("task", sort=False)["test_score"].mean()
+
+    def families(self) -> list[str]:
+        """Family of each task, in the order of `tasks`."""
+        by_task = dict(zip(self.runs["task"], self.runs["family"], strict=True))
+        return [by_task[task] for task in self.tasks]
+
+    def interval(self, contender: str) -> Interval:
+        """Mean test score over tasks with its stratified bootstrap interval."""
+        scores = self.task_scores(contender).to_numpy()
+        return bootstrap(scores, self.families(), lambda values: float(values.mean()))
+
+    def difference(self, contender: str, to: str = RECIPE) -> Interval:
+        """Mean over tasks of (score of `to` − score of `contender`), paired by task."""
+        pairs = (self.task_scores(to) - self.task_scores(contender)).to_numpy()
+        return bootstrap(pairs, self.families(), lambda values: float(values.mean()))
+
+    def trials_worth(self, contender: str = RECIPE) -> TrialsWorth | None:
+        """How many random tuning trials of a task's own one run is worth; None without pools."""
+        tasks = [task for task in self.tasks if task in self.expected]
+        if not tasks:
+            return None
+        scores = self.task_scores(contender)
+        by_task = dict(zip(self.tasks, self.families(), strict=True))
+        return trials_worth(
+            np.asarray([scores[task] for task in tasks]),
+            np.stack([self.expected[task] for task in tasks]),
+            [by_task[task] for task in tasks],
+        )
+
+    def table(self) -> pd.DataFrame:
+        """One row a contender: mean and interquartile mean of the test score, intervals, wins, steps used."""
+        mine = self.task_scores(self.contenders[0])
+        rows = []
+        for name in self.contenders:
+            scores = self.task_scores(name)
+            runs = self.runs[self.runs["contender"] == name]
+            interval, gain = self.interval(name), self.difference(name, self.contenders[0])
+            rows.append(
+                {
+                    "contender": name,
+                    "mean_score": interval.value,
+                    "low": interval.low,
+                    "high": interval.high,
+                    "iqm_score": interquartile_mean(scores.to_numpy()),
+                    "recipe_gain": gain.value,
+                    "gain_low": gain.low,
+                    "gain_high": gain.high,
+                    "tasks_lost_to_it": int((scores > mine).sum()),
+                    "steps_used": float((runs["steps"] / runs["horizon"]).mean()),
+                    "diverged": int(runs["diverged"].sum()),
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def profile(self, contender: str, taus: Sequence[float]) -> list[float]:
+        """Share of runs that reach the baseline's final value within τ times the fastest contender's steps."""
+        names = self.contenders
+        ratios = []
+        for task, seed in dict.fromkeys(zip(self.runs["task"], self.runs["seed"], strict=True)):
+            fastest = min(self.targets[name, task, seed] for name in names)
+            mine = self.targets[contender, task, seed]
+            ratios.append(mine / fastest if np.isfinite(mine) else np.inf)
+        return [float(np.mean([ratio <= tau for ratio in ratios])) for tau in taus]
+
+    def worst_tasks(self, count: int = 3) -> pd.DataFrame:
+        """Tasks on which the first contender falls furthest behind the best other one."""
+        first, *others = self.contenders
+        if not others:
+            return pd.DataFrame(columns=["task", "score", "best_other", "by", "behind"])
+        scores = pd.DataFrame({name: self.task_scores(name) for name in self.contenders})
+        behind = pd.DataFrame(
+            {
+                "score": scores[first],
+                "best_other": scores[others].max(axis=1),
+                "by": scores[others].idxmax(axis=1),
+            }
+        )
+        behind["behind"] = behind["best_other"] - behind["score"]
+        return behind.sort_values("behind", ascending=False).head(count).reset_index(names="task")
+
+    def summary(self) -> str:
+        """One plain sentence, and one for each contender whose interval overlaps."""
+        first, *others = self.contenders
+        mine = self.interval(first)
+        sentences = [f"{first.capitalize()} scores {mine} on {len(self.tasks)} tasks (0 the baseline, 1 long-tuned)."]
+        beaten = [name for name in others if mine.low > self.interval(name).high]
+        beaten_paired = [name for name in others if name not in beaten and self.difference(name, first).low > 0]
+        behind = [name for name in others if self.interval(name).low > mine.high]
+        level = [name for name in others if name not in (*beaten, *beaten_paired, *behind)]
+        if beaten:
+            sentences.append(f"It is better than {_listed(beaten)}, intervals apart.")
+        if beaten_paired:
+            sentences.append(
+                f"Task by task it is better than {_listed(beaten_paired)}, though the two intervals overlap."
+            )
+        if level:
+            sentences.append(f"Against {_listed(level)} the intervals overlap: nothing is claimed.")
+        if behind:
+            sentences.append(f"It is worse than {_listed(behind)}, intervals apart.")
+        worth = self.trials_worth(first)
+        if worth is not None:
+            sentences.append(f"Its first run on a task is worth {worth} random tuning trials of the task's own.")
+        return " ".join(sentences)
+
+    @classmethod
+    def merged(cls, parts: Sequence["Comparison"]) -> "Comparison":
+        """Comparisons on disjoint tasks as one."""
+        return cls(
+            runs=pd.concat([part.runs for part in parts], ignore_index=True),
+            curves={key: value for part in parts for key, value in part.curves.items()},
+            expected={key: value for part in parts for key, value in part.expected.items()},
+            targets={key: value for part in parts for key, value in part.targets.items()},
+        )
+
+
+def compare(
+    evaluator: Evaluator,
+    tasks: Sequence[AnyTask],
+    references: Mapping[str, Reference],
+    contenders: Sequence[Contender],
+    *,
+    tuned: int = 0,
+    seeds: Sequence[int] = REPORT_SEEDS,
+) -> Comparison:
+    """Run every contender on every task with fresh seeds and judge it on the test split.
+
+    Args:
+        evaluator: runs what the ledger lacks.
+        tasks: to compare on.
+        references: of these tasks.
+        contenders: the first is the one that the others are compared with.
+        tuned: also show the best of this many random trials on each task itself, chosen by validation.
+        seeds: of weights and batches.
+    """
+    rows: list[dict[str, object]] = []
+    curves: dict[tuple[str, str], np.ndarray] = {}
+    targets: dict[tuple[str, str, int], float] = {}
+    expected: dict[str, np.ndarray] = {}
+    configurations = list({one.configuration.key: one.configuration for one in contenders}.values())
+    for task in tasks:
+        reference = references[task.name]
+        found = evaluator.curves(configurations, [task], seeds)
+        for contender in contenders:
+            recorded = [found[contender.configuration.key, task.name, seed] for seed in seeds]
+            curves[contender.name, task.name] = _relative(recorded, reference)
+            for seed, curve in zip(seeds, recorded, strict=True):
+                rows.append(_row(contender, task, seed, curve, reference, evaluator))
+                targets[contender.name, task.name, seed] = _time_to_target(curve, reference)
+        if reference.pool and isinstance(reference.scale, Scale):
+            expected[task.name] = expected_best(reference.pool, reference.scale)
+            if tuned:
+                rows += _tuned_rows(task, seeds, reference, tuned)
+                for seed in seeds:
+                    targets[_tuned_name(tuned), task.name, seed] = np.inf
+    return Comparison(pd.DataFrame(rows), curves, expected, targets)
+
+
+def _row(
+    contender: Contender, task: AnyTask, seed: int, curve: Curve, reference: Reference, evaluator: Evaluator
+) -> dict[str, object]:
+    until = stop_index(curve, contender.stopper, evaluator.registry, task.sign) + 1
+    index = curve.best_index(until)
+    return {
+        "contender": contender.name,
+        "task": task.name,
+        "family": task.family,
+        "seed": seed,
+        "test": task.sign * curve.test_at_best(until),
+        "test_score": reference.scale.test_score(curve, until),
+        "validation": float("nan") if index is None else task.sign * float(curve.values[index]),
+        "steps": int(curve.steps[until - 1]),
+        "horizon": curve.horizon,
+        "diverged": curve.diverged,
+    }
+
+
+def _tuned_rows(
+    task: Task | AnyTask, seeds: Sequence[int], reference: Reference, tuned: int
+) -> list[dict[str, object]]:
+    assert isinstance(reference.scale, Scale)
+    score = float(expected_best(reference.pool, reference.scale)[min(tuned, len(reference.pool)) - 1])
+    horizon = reference.pool[0].horizon
+    return [
+        {
+            "contender": _tuned_name(tuned),
+            "task": task.name,
+            "family": task.family,
+            "seed": seed,
+            "test": float("nan"),
+            "test_score": score,
+            "validation": float("nan"),
+            "steps": horizon * min(tuned, len(reference.pool)),
+            "horizon": horizon,
+            "diverged": False,
+        }
+        for seed in seeds
+    ]
+
+
+def _tuned_name(tuned: int) -> str:
+    return f"best of {tuned} trials"
+
+
+def _relative(curves: Sequence[Curve], reference: Reference) -> np.ndarray:
+    if not isinstance(reference.scale, Scale):
+        return np.asarray([])
+    return np.mean([reference.scale.relative(best_so_far(curve)) for curve in curves], axis=0)
+
+
+def _time_to_target(curve: Curve, reference: Reference) -> float:
+    reached = np.flatnonzero(best_so_far(curve) <= reference.scale.baseline)
+    return float(curve.steps[reached[0]] / curve.horizon) if len(reached) else float("inf")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,109 @@
+"""What a study is about to cost, predicted from counts and a short probe of each task."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from metaopt.configuration import assemble
+from metaopt.contracts import AnyTask, Corpus, Task
+from metaopt.inner import Member, train
+from metaopt.tuning.comparison import REPORT_SEEDS
+from metaopt.tuning.evaluator import Evaluator, probe_task
+from metaopt.tuning.held_out import Fold
+from metaopt.tuning.racing import REDUCTION, rungs
+from metaopt.tuning.references import DEFAULT_BASELINE, POOL_SIZE, REFERENCE_SEEDS
+from metaopt.tuning.search import FINAL_SEEDS, FINALISTS
+from metaopt.tuning.study import BATCH
+
+_PROBE_STEPS = 4
+#: A race's update of many small groups of members costs more than the probe's one group.
+_OVERHEAD = 1.6
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Training runs ahead, at most, and how long they may take.
+
+    Attributes:
+        searches: runs of the main study and of those of the folds.
+        reference_runs: runs of the references and their pools.
+        comparison_runs: runs of the comparisons.
+        stored: evaluations of these tasks that the ledger holds already, of this or another study.
+        seconds: predicted wall-clock time if none of them could be reused.
+    """
+
+    searches: int
+    reference_runs: int
+    comparison_runs: int
+    stored: int
+    seconds: float
+
+    def lines(self) -> list[str]:
+        """What to tell the user before the start."""
+        total = self.searches + self.reference_runs + self.comparison_runs
+        stored = (
+            f" The ledger holds {self.stored:,} evaluations of these tasks, which are reused." if self.stored else ""
+        )
+        return [
+            f"About to run at most {total:,} trainings: {self.searches:,} of candidates, {self.reference_runs:,} of "
+            f"references, {self.comparison_runs:,} of comparisons; about {_duration(self.seconds)}.{stored}"
+        ]
+
+
+def forecast(
+    evaluator: Evaluator,
+    corpus: Corpus,
+    main: Sequence[AnyTask],
+    folds: Sequence[Fold],
+    n_trials: int,
+    contenders: int,
+) -> Forecast:
+    """Predict the cost of a study, its folds and its comparisons."""
+    per_task = {task.name: _population_seconds(task, evaluator) for task in corpus}
+    studies = [main, *(fold.tuning for fold in folds)]
+    populations = sum(_race_seconds(tasks, n_trials, per_task) for tasks in studies)
+    compared = len(main) + sum(len(fold.held_out) for fold in folds)
+    extra = sum(per_task.values()) * (len(REFERENCE_SEEDS) + 2 * len(REPORT_SEEDS))
+    supervised = sum(isinstance(task, Task) for task in corpus)
+    return Forecast(
+        searches=sum(_race_runs(len(tasks), n_trials) for tasks in studies),
+        reference_runs=supervised * (POOL_SIZE + 2 * len(REFERENCE_SEEDS)) + len(corpus) - supervised,
+        comparison_runs=compared * contenders * len(REPORT_SEEDS),
+        stored=len(evaluator.evaluations(corpus.tasks)),
+        seconds=populations + extra,
+    )
+
+
+def _race_runs(num_tasks: int, n_trials: int) -> int:
+    runs, left = 0, n_trials
+    while left > 0:
+        running, done = min(BATCH, left), 0
+        left -= running
+        for size in rungs(num_tasks):
+            runs += running * (size - done)
+            running, done = max(1, -(-running // REDUCTION)), size
+    return runs + FINALISTS * len(FINAL_SEEDS) * num_tasks
+
+
+def _race_seconds(tasks: Sequence[AnyTask], n_trials: int, per_task: dict[str, float]) -> float:
+    batches = -(-n_trials // BATCH)
+    return (batches + len(FINAL_SEEDS)) * sum(per_task[task.name] for task in tasks) * _OVERHEAD
+
+
+def _population_seconds(task: AnyTask, evaluator: Evaluator) -> float:
+    """Wall-clock time of one batch of candidates on a task, from a few steps of it; 0 for black boxes."""
+    if not isinstance(task, Task):
+        return 0.0
+    engine = "population" if evaluator.loop_reason(task) is None else "loop"
+    count = BATCH if engine == "population" else 2
+    members = [Member(assemble(DEFAULT_BASELINE, evaluator.registry), 0)] * count
+    short = probe_task(task, min(_PROBE_STEPS, task.num_steps))
+    train(short, members[:1], engine=engine)  # warms up what is built once
+    started = time.perf_counter()
+    train(short, members, engine=engine)
+    per_step = (time.perf_counter() - started) / short.num_steps * BATCH / count
+    return per_step * task.num_steps
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

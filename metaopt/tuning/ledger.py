@@ -1,0 +1,342 @@
+"""The ledger: every finished evaluation with its curve, every proposal and its objective, in one database.
+
+It is the truth; the Optuna study beside it is written from it. A row once written is never changed.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from metaopt.configuration import Configuration
+from metaopt.contracts import Curve
+from metaopt.errors import StorageError
+
+SCHEMA = 1
+
+_metadata = sa.MetaData()
+_info = sa.Table(
+    "metaopt_info",
+    _metadata,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+_evaluations = sa.Table(
+    "metaopt_evaluations",
+    _metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("configuration_key", sa.String(16), nullable=False),
+    sa.Column("plugins", sa.String(256), nullable=False),
+    sa.Column("task_fingerprint", sa.String(16), nullable=False, index=True),
+    sa.Column("seed", sa.Integer, nullable=False),
+    sa.Column("task", sa.String(256), nullable=False),
+    sa.Column("family", sa.String(256), nullable=False),
+    sa.Column("configuration", sa.Text, nullable=False),
+    sa.Column("curve", sa.Text, nullable=False),
+    sa.Column("seconds", sa.Float, nullable=False),
+    sa.Column("finished_at", sa.String(32), nullable=False),
+    sa.UniqueConstraint("configuration_key", "plugins", "task_fingerprint", "seed"),
+)
+_studies = sa.Table(
+    "metaopt_studies",
+    _metadata,
+    sa.Column("name", sa.String(256), primary_key=True),
+    sa.Column("identity", sa.Text, nullable=False),
+)
+_proposals = sa.Table(
+    "metaopt_proposals",
+    _metadata,
+    sa.Column("study", sa.String(256), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("batch", sa.Integer, nullable=False),
+    sa.Column("configuration", sa.Text, nullable=False),
+    sa.Column("params", sa.Text, nullable=False),
+)
+_outcomes = sa.Table(
+    "metaopt_outcomes",
+    _metadata,
+    sa.Column("study", sa.String(256), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("rungs", sa.Text, nullable=False),
+    sa.Column("complete", sa.Boolean, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationKey:
+    """What identifies an evaluation.
+
+    Attributes:
+        configuration_key: `Configuration.key`.
+        plugins: names and versions of the plugins it uses.
+        task_fingerprint: `Task.fingerprint`.
+        seed: of weights and batches.
+    """
+
+    configuration_key: str
+    plugins: str
+    task_fingerprint: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One finished evaluation.
+
+    Attributes:
+        key: what identifies it.
+        task: the task's name.
+        family: the task's family.
+        configuration: what was trained.
+        curve: its validations, lower is better.
+        seconds: wall-clock time it took.
+    """
+
+    key: EvaluationKey
+    task: str
+    family: str
+    configuration: Configuration
+    curve: Curve
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A candidate that the sampler proposed.
+
+    Attributes:
+        number: its place in the study, from 0.
+        batch: the batch it was proposed in, from 0.
+        configuration: the candidate.
+        params: the sampler's own parameters.
+    """
+
+    number: int
+    batch: int
+    configuration: Configuration
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a proposal.
+
+    Attributes:
+        number: the proposal's.
+        rungs: objective by number of tasks done, in the order of the race.
+        complete: whether it ran on all tasks.
+    """
+
+    number: int
+    rungs: Mapping[int, float]
+    complete: bool
+
+    @property
+    def tasks_done(self) -> int:
+        """Tasks of the last rung it reached."""
+        return max(self.rungs)
+
+    @property
+    def objective(self) -> float:
+        """Objective at the last rung it reached."""
+        return self.rungs[self.tasks_done]
+
+
+class Ledger:
+    """A ledger at a database URL.
+
+    Args:
+        url: an SQLAlchemy URL, such as `sqlite:///study.db`.
+
+    Raises:
+        StorageError: the URL is malformed, cannot be reached, or holds a ledger of another schema.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        try:
+            self._engine = sa.create_engine(url)
+            _metadata.create_all(self._engine)
+        except (SQLAlchemyError, ImportError, ValueError) as error:
+            raise StorageError(f"The storage {_shown(url)} cannot be opened: {_cause(error)}.") from error
+        self._check_schema()
+
+    def find(self, task_fingerprint: str, seed: int) -> dict[tuple[str, str], Evaluation]:
+        """Evaluations of a task with a seed, by (configuration key, plugins)."""
+        query = sa.select(_evaluations).where(
+            _evaluations.c.task_fingerprint == task_fingerprint, _evaluations.c.seed == seed
+        )
+        found = (_evaluation(row) for row in self._read(query))
+        return {(one.key.configuration_key, one.key.plugins): one for one in found}
+
+    def evaluations(self, task_fingerprints: Iterable[str]) -> list[Evaluation]:
+        """All evaluations of some tasks, in the order in which they finished."""
+        wanted = sorted(set(task_fingerprints))
+        query = sa.select(_evaluations).where(_evaluations.c.task_fingerprint.in_(wanted)).order_by(_evaluations.c.id)
+        return [_evaluation(row) for row in self._read(query)]
+
+    def add(self, evaluations: Sequence[Evaluation]) -> None:
+        """Store finished evaluations, all or none; those that are there already stay as they are."""
+        if not evaluations:
+            return
+        rows = [_row(evaluation) for evaluation in evaluations]
+        known = {
+            (key, plugins)
+            for one in evaluations[:1]
+            for key, plugins in self.find(one.key.task_fingerprint, one.key.seed)
+        }
+        fresh = [row for row in rows if (row["configuration_key"], row["plugins"]) not in known]
+        if fresh:
+            self._write(sa.insert(_evaluations), fresh)
+
+    def claim(self, study: str, identity: Mapping[str, Any]) -> None:
+        """Begin a study, or continue it if its identity is the same.
+
+        Raises:
+            StorageError: the stored study differs; the message says in what.
+        """
+        rows = self._read(sa.select(_studies.c.identity).where(_studies.c.name == study))
+        if not rows:
+            self._write(sa.insert(_studies), [{"name": study, "identity": json.dumps(identity, sort_keys=True)}])
+            return
+        changes = _differences(json.loads(rows[0].identity), json.loads(json.dumps(identity)))
+        if changes:
+            raise StorageError(
+                f"The study {study!r} in {_shown(self.url)} was begun with other settings: {'; '.join(changes)}; "
+                "use another --study-name, or the settings it was begun with."
+            )
+
+    def proposals(self, study: str) -> list[Proposal]:
+        """Proposals of a study by number."""
+        query = sa.select(_proposals).where(_proposals.c.study == study).order_by(_proposals.c.number)
+        return [
+            Proposal(
+                row.number, row.batch, Configuration.from_json(json.loads(row.configuration)), json.loads(row.params)
+            )
+            for row in self._read(query)
+        ]
+
+    def propose(self, study: str, proposals: Sequence[Proposal]) -> None:
+        """Store a batch of proposals, all or none."""
+        rows = [
+            {
+                "study": study,
+                "number": proposal.number,
+                "batch": proposal.batch,
+                "configuration": json.dumps(proposal.configuration.to_json(), sort_keys=True),
+                "params": json.dumps(dict(proposal.params), sort_keys=True),
+            }
+            for proposal in proposals
+        ]
+        self._write(sa.insert(_proposals), rows)
+
+    def outcomes(self, study: str) -> list[Outcome]:
+        """Outcomes of a study by number."""
+        query = sa.select(_outcomes).where(_outcomes.c.study == study).order_by(_outcomes.c.number)
+        return [
+            Outcome(row.number, {int(key): value for key, value in json.loads(row.rungs).items()}, bool(row.complete))
+            for row in self._read(query)
+        ]
+
+    def conclude(self, study: str, outcomes: Sequence[Outcome]) -> None:
+        """Store the outcomes of a batch, all or none."""
+        rows = [
+            {
+                "study": study,
+                "number": outcome.number,
+                "rungs": json.dumps({str(key): value for key, value in outcome.rungs.items()}),
+                "complete": outcome.complete,
+            }
+            for outcome in outcomes
+        ]
+        self._write(sa.insert(_outcomes), rows)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+    def _check_schema(self) -> None:
+        rows = self._read(sa.select(_info.c.value).where(_info.c.key == "schema"))
+        if not rows:
+            self._write(sa.insert(_info), [{"key": "schema", "value": str(SCHEMA)}])
+        elif rows[0].value != str(SCHEMA):
+            raise StorageError(
+                f"The ledger in {_shown(self.url)} has schema {rows[0].value}, this metaopt writes schema {SCHEMA}; "
+                "use the metaopt that made it, or another storage."
+            )
+
+    def _read(self, query: sa.Select[Any]) -> list[Any]:
+        try:
+            with self._engine.connect() as connection:
+                return list(connection.execute(query).all())
+        except SQLAlchemyError as error:
+            raise StorageError(f"The storage {_shown(self.url)} cannot be read: {_cause(error)}.") from error
+
+    def _write(self, statement: sa.Insert, rows: Sequence[Mapping[str, Any]]) -> None:
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(statement, [dict(row) for row in rows])
+        except SQLAlchemyError as error:
+            raise StorageError(
+                f"The storage {_shown(self.url)} cannot be written: {_cause(error)}; what it held before is intact."
+            ) from error
+
+
+def _row(evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "configuration_key": evaluation.key.configuration_key,
+        "plugins": evaluation.key.plugins,
+        "task_fingerprint": evaluation.key.task_fingerprint,
+        "seed": evaluation.key.seed,
+        "task": evaluation.task,
+        "family": evaluation.family,
+        "configuration": json.dumps(evaluation.configuration.to_json(), sort_keys=True),
+        "curve": json.dumps(evaluation.curve.to_json()),
+        "seconds": evaluation.seconds,
+        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _evaluation(row: Any) -> Evaluation:
+    return Evaluation(
+        key=EvaluationKey(row.configuration_key, row.plugins, row.task_fingerprint, row.seed),
+        task=row.task,
+        family=row.family,
+        configuration=Configuration.from_json(json.loads(row.configuration)),
+        curve=Curve.from_json(json.loads(row.curve)),
+        seconds=row.seconds,
+    )
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[str]:
+    """What changed between two nested mappings, a phrase each."""
+    changes: list[str] = []
+    for key in sorted({*old, *new}):
+        label = f"{path}{key}"
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            changes += _differences(before, after, f"{label} → ")
+        elif key not in new:
+            changes.append(f"{label} is gone")
+        elif key not in old:
+            changes.append(f"{label} is new")
+        elif before != after:
+            changes.append(f"{label} was {before!r}, is {after!r}")
+    return changes
+
+
+def _shown(url: str) -> str:
+    """The URL without its password."""
+    try:
+        return repr(sa.make_url(url).render_as_string(hide_password=True))
+    except (SQLAlchemyError, ValueError):
+        return repr(url)
+
+
+def _cause(error: Exception) -> str:
+    original = getattr(error, "orig", None) or error
+    return str(original).strip().splitlines()[0].rstrip(".") or type(original).__name__

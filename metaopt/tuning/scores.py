@@ -1,0 +1,177 @@
+"""From curves to numbers that may be averaged across tasks.
+
+Raw losses never are. Each task has two frozen references: a baseline (score 0) and a long-tuned run (score 1).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from metaopt.contracts import Curve
+from metaopt.contracts.curve import Array
+
+#: A run may be at most this much worse than the baseline, in units of the distance between the references: one
+#: diverged run must not outweigh everything else, and divergence gets exactly this.
+WORST = -1.0
+#: A run cannot score more than this, for the same reason.
+BEST = 2.0
+#: Share of the worst tasks that the tail term of the objective looks at, and its weight.
+TAIL_SHARE = 0.2
+TAIL_WEIGHT = 0.25
+
+
+def best_so_far(curve: Curve) -> Array:
+    """Lowest finite value up to each validation, shape (T,); infinite before the first finite one."""
+    return np.minimum.accumulate(np.where(np.isfinite(curve.values), curve.values, np.inf))
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How a task's runs are scored: what its two references reached.
+
+    Attributes:
+        baseline: final best validation value of the baseline, mean over seeds.
+        tuned: that of the long-tuned reference.
+        baseline_area: area of the baseline under `relative`, mean over seeds.
+        tuned_area: that of the long-tuned reference.
+        noise: standard deviation of the baseline's final value over seeds.
+        test_baseline: test value of the baseline at its best validation, mean over seeds; NaN without test values.
+        test_tuned: that of the long-tuned reference.
+        test_noise: standard deviation of `test_baseline` over seeds.
+    """
+
+    baseline: float
+    tuned: float
+    baseline_area: float
+    tuned_area: float
+    noise: float
+    test_baseline: float
+    test_tuned: float
+    test_noise: float
+
+    @classmethod
+    def of(cls, baseline: Sequence[Curve], tuned: Sequence[Curve]) -> "Scale":
+        """The scale that these runs of the two references define, one curve a seed each."""
+        base_finals, tuned_finals = _finals(baseline), _finals(tuned)
+        base_final, tuned_final = _mean(base_finals), _mean(tuned_finals)
+        noise = _deviation(base_finals)
+        base_tests = [curve.test_at_best() for curve in baseline]
+        draft = cls(base_final, tuned_final, 0.0, 1.0, noise, 0.0, 0.0, 0.0)
+        return cls(
+            baseline=base_final,
+            tuned=tuned_final,
+            baseline_area=_mean([draft.area(curve) for curve in baseline]),
+            tuned_area=_mean([draft.area(curve) for curve in tuned]),
+            noise=noise,
+            test_baseline=_mean(base_tests),
+            test_tuned=_mean([curve.test_at_best() for curve in tuned]),
+            test_noise=_deviation(base_tests),
+        )
+
+    def relative(self, values: Array) -> Array:
+        """Values with the baseline's final value at 0 and the tuned one's at 1, clipped to [WORST, BEST]."""
+        gap = _gap(self.baseline, self.tuned, self.noise)
+        with np.errstate(invalid="ignore"):
+            scaled = (self.baseline - values) / gap
+        clipped: Array = np.clip(np.where(np.isfinite(values), scaled, WORST), WORST, BEST)
+        return clipped
+
+    def area(self, curve: Curve) -> float:
+        """Mean over the validations of the relative best-so-far value; WORST for a run that diverged."""
+        if curve.diverged:
+            return WORST
+        return float(self.relative(best_so_far(curve)).mean())
+
+    def score(self, curve: Curve) -> float:
+        """Area rescaled so that the baseline scores 0 and the long-tuned run 1, clipped to [WORST, BEST]."""
+        if curve.diverged:
+            return WORST
+        gap = max(self.tuned_area - self.baseline_area, 0.05)
+        return float(np.clip((self.area(curve) - self.baseline_area) / gap, WORST, BEST))
+
+    def test_score(self, curve: Curve, until: int | None = None) -> float:
+        """Test value at the best of the first `until` validations, with the references' test values at 0 and 1."""
+        value = curve.test_at_best(until)
+        if not np.isfinite(value):
+            return WORST
+        gap = _gap(self.test_baseline, self.test_tuned, self.test_noise)
+        return float(np.clip((self.test_baseline - value) / gap, WORST, BEST))
+
+    @property
+    def weight(self) -> float:
+        """How well the task tells settings apart: d² / (d² + 1), d the references' distance in seed noise."""
+        distance = abs(self.baseline - self.tuned) / max(self.noise, 1e-12)
+        return float(distance**2 / (distance**2 + 1)) if np.isfinite(distance) else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class RatioScale:
+    """How a black-box task's runs are scored: by the log-ratio to the baseline's final value alone.
+
+    Attributes:
+        baseline: final best value of the baseline.
+        test_baseline: its test value, NaN where the task yields none.
+    """
+
+    baseline: float
+    test_baseline: float
+    weight: float = 1.0
+
+    def score(self, curve: Curve) -> float:
+        """log(baseline / value), or (baseline − value) / |baseline| where one is not positive; clipped."""
+        return WORST if curve.diverged else _ratio(self.baseline, float(best_so_far(curve)[-1]))
+
+    def test_score(self, curve: Curve, until: int | None = None) -> float:
+        """The same for test values; for the validation value where there is no test value."""
+        value = curve.test_at_best(until)
+        if np.isfinite(value) and np.isfinite(self.test_baseline):
+            return _ratio(self.test_baseline, value)
+        index = curve.best_index(until)
+        return WORST if index is None else _ratio(self.baseline, float(curve.values[index]))
+
+
+AnyScale = Scale | RatioScale
+
+
+def objective(scores: Mapping[str, float], weights: Mapping[str, float]) -> float:
+    """What tuning maximises: the weighted mean of the tasks' scores plus a share of the mean of the worst fifth.
+
+    Args:
+        scores: by task.
+        weights: by task, positive.
+    """
+    names = sorted(scores)
+    values = np.asarray([scores[name] for name in names])
+    shares = np.asarray([max(weights[name], 1e-3) for name in names])
+    mean = float(np.average(values, weights=shares))
+    worst = np.sort(values)[: max(1, int(np.ceil(TAIL_SHARE * len(values))))]
+    return mean + TAIL_WEIGHT * float(worst.mean())
+
+
+def _gap(baseline: float, tuned: float, noise: float) -> float:
+    """Distance between the references, at least the seed noise: closer than that they say nothing."""
+    floor = max(noise, 1e-6 * max(abs(baseline), abs(tuned)), 1e-12)
+    return max(baseline - tuned, floor)
+
+
+def _finals(curves: Sequence[Curve]) -> list[float]:
+    finals = [float(best_so_far(curve)[-1]) for curve in curves if len(curve.values)]
+    return [value for value in finals if np.isfinite(value)]
+
+
+def _mean(values: Sequence[float]) -> float:
+    finite = [value for value in values if np.isfinite(value)]
+    return float(np.mean(finite)) if finite else float("nan")
+
+
+def _deviation(values: Sequence[float]) -> float:
+    finite = [value for value in values if np.isfinite(value)]
+    return float(np.std(finite, ddof=1)) if len(finite) > 1 else 0.0
+
+
+def _ratio(baseline: float, value: float) -> float:
+    if not np.isfinite(baseline):
+        return 0.0
+    raw = np.log(baseline / value) if baseline > 0 and value > 0 else (baseline - value) / max(abs(baseline), 1e-12)
+    return float(np.clip(raw, WORST, BEST))

@@ -1,0 +1,128 @@
+"""Statistics over tasks: interquartile means, stratified bootstrap intervals, and what a number of trials is worth."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln
+
+from metaopt.contracts import Curve
+from metaopt.tuning.scores import Scale, best_so_far
+
+Floats = NDArray[np.float64]
+RESAMPLES = 2_000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An estimate with its bootstrap interval at level 95 %."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+    def apart(self, other: "Interval") -> bool:
+        """Whether the two intervals do not overlap."""
+        return self.low > other.high or other.low > self.high
+
+
+def interquartile_mean(values: Floats) -> float:
+    """Mean of the middle half; quartile boundaries that fall inside a value count it in part."""
+    ordered = np.sort(values)
+    edges = np.arange(len(ordered) + 1) / len(ordered)
+    shares = np.clip(np.minimum(edges[1:], 0.75) - np.maximum(edges[:-1], 0.25), 0, None)
+    return float(np.average(ordered, weights=shares))
+
+
+def resample_within(strata: Sequence[str], seed: int = 0, resamples: int = RESAMPLES) -> NDArray[np.int64]:
+    """Bootstrap rows, drawn with replacement inside each stratum, shape (resamples, n)."""
+    generator = np.random.default_rng(seed)
+    labels = np.asarray(strata)
+    drawn = np.empty((resamples, len(labels)), dtype=np.int64)
+    for stratum in sorted(set(strata)):
+        members = np.flatnonzero(labels == stratum)
+        drawn[:, members] = generator.choice(members, size=(resamples, len(members)))
+    return drawn
+
+
+def bootstrap(values: Floats, strata: Sequence[str], statistic: Callable[[Floats], float]) -> Interval:
+    """A statistic of one value a task, with its stratified bootstrap interval."""
+    drawn = [statistic(values[rows]) for rows in resample_within(strata)]
+    return Interval(statistic(values), *_bounds(np.asarray(drawn)))
+
+
+def expected_best(pool: Sequence[Curve], scale: Scale) -> Floats:
+    """Expected test score after n random trials, the best by validation being kept, for n = 1 … len(pool).
+
+    E[n] = Σ_i s_(i) · C(R − i, n − 1) / C(R, n), i = 1 … R in order of the validation value.
+    """
+    finals = [float(best_so_far(curve)[-1]) if not curve.diverged else np.inf for curve in pool]
+    scores = np.asarray([scale.test_score(pool[index]) for index in np.argsort(finals, kind="stable")])
+    count = len(pool)
+    worse = count - np.arange(1, count + 1)
+    chances = [np.exp(_log_choose(worse, n - 1) - _log_choose(np.asarray(count), n)) for n in range(1, count + 1)]
+    return np.stack(chances) @ scores
+
+
+@dataclass(frozen=True, slots=True)
+class TrialsWorth:
+    """How many random tuning trials on the task itself reach what one run of a recipe reaches.
+
+    Attributes:
+        number: that many, on average over tasks; `pool` + 1 where even the whole pool does not reach it.
+        low: lower end of its interval.
+        high: upper end.
+        pool: trials that were tried.
+    """
+
+    number: float
+    low: float
+    high: float
+    pool: int
+
+    def __str__(self) -> str:
+        return f"{self._shown(self.number)} [{self._shown(self.low)}, {self._shown(self.high)}]"
+
+    def _shown(self, number: float) -> str:
+        return f"> {self.pool}" if number > self.pool else f"{number:.1f}"
+
+
+def trials_worth(scores: Floats, expected: Floats, strata: Sequence[str]) -> TrialsWorth:
+    """What one run a task is worth.
+
+    Args:
+        scores: the recipe's test score on each task, shape (tasks,).
+        expected: `expected_best` of each task, shape (tasks, pool).
+        strata: the tasks' families.
+    """
+    drawn = [_crossing(scores[rows].mean(), expected[rows].mean(axis=0)) for rows in resample_within(strata)]
+    low, high = _bounds(np.asarray(drawn))
+    return TrialsWorth(_crossing(scores.mean(), expected.mean(axis=0)), low, high, expected.shape[1])
+
+
+def _crossing(score: float, expected: Floats) -> float:
+    """Smallest n, interpolated, at which the expected best reaches the score; 0 if below what one trial gives."""
+    reached = np.flatnonzero(expected >= score)
+    if len(reached) == 0:
+        return float(len(expected) + 1)
+    n = int(reached[0])
+    if n == 0:
+        return 1.0 if expected[0] <= score else 0.0
+    return float(n + (score - expected[n - 1]) / (expected[n] - expected[n - 1]))
+
+
+def _bounds(drawn: Floats) -> tuple[float, float]:
+    tail = (1 - LEVEL) / 2
+    return float(np.quantile(drawn, tail)), float(np.quantile(drawn, 1 - tail))
+
+
+def _log_choose(n: NDArray[np.int64], k: int) -> Floats:
+    top = np.asarray(n, dtype=np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = gammaln(top + 1) - gammaln(k + 1) - gammaln(top - k + 1)
+    return np.where(top < k, -np.inf, value)

@@ -1,0 +1,147 @@
+"""Chooses a stopper by replay: thousands of policies played over recorded curves, for quality against steps saved."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaopt.contracts import Curve, CurveBatch, Observation, first_stop
+from metaopt.deploy.stopping import StopperConfiguration, build_stopper
+from metaopt.registry import Registry
+from metaopt.space import Value, defaults, encode, is_active, ordered
+from metaopt.specs import StopperSpec
+from metaopt.tuning.choosers import RandomChooser
+from metaopt.tuning.scores import AnyScale, RatioScale, best_so_far
+from metaopt.tuning.search_space import ask
+
+#: Random settings tried for each stopper plugin, besides its defaults.
+POLICIES_PER_PLUGIN = 100
+#: The default policy is the one that saves most steps among those that give up at most this much, in units of the
+#: distance between a task's references.
+TOLERATED_REGRET = 0.005
+
+
+@dataclass(frozen=True)
+class PolicyResult:
+    """What a policy would have done to the recorded runs.
+
+    Attributes:
+        stopper: the policy.
+        regret: mean loss of quality, in units of the distance between each task's references.
+        steps_saved: mean fraction of the planned steps that were not taken.
+    """
+
+    stopper: StopperConfiguration
+    regret: float
+    steps_saved: float
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A curve and how its task is scored."""
+
+    curve: Curve
+    scale: AnyScale
+
+
+def replay_policies(runs: Sequence[RecordedRun], registry: Registry, seed: int) -> list[PolicyResult]:
+    """Play every stopper plugin that has a pure form over the runs, at its defaults and many random settings."""
+    useful = [run for run in runs if not run.curve.diverged and len(run.curve.values) > 1]
+    if not useful:
+        return []
+    batch = CurveBatch.from_curves([run.curve for run in useful])
+    quality = np.stack([_quality(run, batch.values.shape[1]) for run in useful])
+    results: list[PolicyResult] = []
+    for name in registry.names(StopperSpec):
+        spec = registry.get(StopperSpec, name)
+        if spec.fires is not None:
+            results += _replay_plugin(spec, batch, quality, seed)
+    return results
+
+
+def pareto_front(results: Sequence[PolicyResult]) -> list[PolicyResult]:
+    """Policies that no other one beats in both respects, from the most careful to the most thrifty."""
+    front: list[PolicyResult] = []
+    for result in sorted(results, key=lambda one: (one.regret, -one.steps_saved)):
+        if not front or result.steps_saved > front[-1].steps_saved:
+            front.append(result)
+    return front
+
+
+def default_policy(results: Sequence[PolicyResult]) -> PolicyResult | None:
+    """The policy of a recipe: most steps saved at a tolerated regret; None if none saves anything there."""
+    fair = [result for result in results if result.regret <= TOLERATED_REGRET and result.steps_saved > 0]
+    return max(fair, key=lambda one: (one.steps_saved, -one.regret), default=None)
+
+
+def with_guard(policy: PolicyResult | None, registry: Registry) -> StopperConfiguration | None:
+    """The policy, or a stop on divergence, whichever comes first; just one of them where the other is missing."""
+    known = registry.names(StopperSpec)
+    guard = StopperConfiguration("divergence") if "divergence" in known else None
+    if policy is None or guard is None or "any" not in known:
+        return policy.stopper if policy is not None else guard
+    return StopperConfiguration("any", stoppers=(policy.stopper, guard))
+
+
+def _replay_plugin(spec: StopperSpec, batch: CurveBatch, quality: NDArray[np.float64], seed: int) -> list[PolicyResult]:
+    assert spec.fires is not None
+    settings = [one for one in _settings(spec, seed) if spec.required(one) - {"horizon"} <= set(batch.signals)]
+    if not settings:
+        return []
+    numbers = [encode(spec.space, one) for one in settings]
+    hparams: Mapping[str, Any] = {
+        name: np.asarray([one[name] for one in numbers]).reshape(-1, 1, 1) for name in spec.space
+    }
+    fires = np.broadcast_to(spec.fires(batch, hparams), (len(settings), *batch.values.shape))
+    stops = np.minimum(first_stop(fires), batch.values.shape[1] - 1)
+    rows = np.arange(len(quality))
+    regret = (quality[:, -1] - quality[rows, stops]).mean(axis=1)
+    saved = (1 - batch.steps[rows, stops] / batch.horizon[:, 0]).mean(axis=1)
+    return [
+        PolicyResult(StopperConfiguration(spec.name, one), float(regret[row]), float(saved[row]))
+        for row, one in enumerate(settings)
+    ]
+
+
+def _settings(spec: StopperSpec, seed: int) -> Iterator[dict[str, Value]]:
+    yield defaults(spec.space)
+    chooser = RandomChooser(np.random.default_rng(seed))
+    for _ in range(POLICIES_PER_PLUGIN):
+        values = defaults(spec.space)
+        for name in ordered(spec.space):
+            if is_active(spec.space, name, values):
+                values[name] = ask(chooser, name, spec.space[name])
+        yield values
+
+
+def _quality(run: RecordedRun, length: int) -> NDArray[np.float64]:
+    """Best quality so far at each validation, in units of the references' distance, padded with its last value."""
+    best = best_so_far(run.curve)
+    if isinstance(run.scale, RatioScale):
+        relative = -best / max(abs(run.scale.baseline), 1e-12)
+    else:
+        relative = run.scale.relative(best)
+    return np.concatenate([relative, np.full(length - len(relative), relative[-1])])
+
+
+def stop_index(curve: Curve, stopper: StopperConfiguration | None, registry: Registry, sign: float) -> int:
+    """Index of the validation at which the stopper ends this run; the last one where it never says stop.
+
+    The deployed stopper observes the curve one validation after the other, as it would in a loop.
+    """
+    last = len(curve.steps) - 1
+    if stopper is None:
+        return last
+    live = build_stopper(stopper, mode="min" if sign > 0 else "max", registry=registry)
+    for index in range(last + 1):
+        observation = Observation(
+            step=int(curve.steps[index]),
+            value=sign * float(curve.values[index]),
+            horizon=curve.horizon,
+            signals={name: float(series[index]) for name, series in curve.signals.items()},
+        )
+        if live.observe(observation).stop:
+            return index
+    return last

@@ -1,0 +1,184 @@
+"""One resumable study: batches asked from Optuna's sampler, raced over the tasks, told in a fixed order."""
+
+import hashlib
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+
+from metaopt.configuration import Configuration
+from metaopt.contracts import AnyTask
+from metaopt.tuning.choosers import DefaultChooser, ReplayChooser
+from metaopt.tuning.evaluator import Evaluator
+from metaopt.tuning.ledger import Outcome, Proposal
+from metaopt.tuning.racing import race_order, rungs, survivors
+from metaopt.tuning.references import Reference
+from metaopt.tuning.scores import objective
+from metaopt.tuning.search_space import JointSpace
+
+#: Candidates that are asked, trained and told together.
+BATCH = 40
+#: Seed of weights and batches in a race; the same for all candidates.
+RACE_SEED = 0
+
+
+class TimeUpError(Exception):
+    """The time is up; what is finished is in the ledger."""
+
+
+@dataclass
+class Study:
+    """A search for the best configuration over some tasks.
+
+    Attributes:
+        name: in the ledger.
+        space: what may be proposed.
+        tasks: what candidates are judged on.
+        references: of at least these tasks.
+        evaluator: runs what is missing.
+        seed: of the sampler.
+        check: called between tasks; raises TimeUpError when the time is up.
+        report: told after each batch: candidates done, best objective so far.
+    """
+
+    name: str
+    space: JointSpace
+    tasks: Sequence[AnyTask]
+    references: Mapping[str, Reference]
+    evaluator: Evaluator
+    seed: int
+    check: Callable[[], None] = lambda: None
+    report: Callable[[int, float], None] = lambda done, best: None
+
+    def run(self, num_candidates: int) -> None:
+        """Continue until this many candidates have been judged; what is in the ledger is not done again."""
+        while True:
+            proposals = self.evaluator.ledger.proposals(self.name)
+            outcomes = {outcome.number: outcome for outcome in self.evaluator.ledger.outcomes(self.name)}
+            pending = [proposal for proposal in proposals if proposal.number not in outcomes]
+            if pending:
+                self._race(pending)
+                continue
+            if outcomes:
+                self.report(len(outcomes), max(one.objective for one in outcomes.values() if one.complete))
+                self._publish(proposals, outcomes)
+            missing = num_candidates - len(proposals)
+            if missing <= 0:
+                return
+            self.evaluator.ledger.propose(self.name, self._ask(proposals, outcomes, min(BATCH, missing)))
+
+    def judged(self) -> list[tuple[Proposal, Outcome]]:
+        """Every candidate with its outcome, best complete ones first."""
+        outcomes = {outcome.number: outcome for outcome in self.evaluator.ledger.outcomes(self.name)}
+        pairs = [
+            (proposal, outcomes[proposal.number])
+            for proposal in self.evaluator.ledger.proposals(self.name)
+            if proposal.number in outcomes
+        ]
+        return sorted(pairs, key=lambda pair: (not pair[1].complete, -pair[1].tasks_done, -pair[1].objective))
+
+    def scores(self, configuration: Configuration, seeds: Sequence[int]) -> dict[str, float]:
+        """Mean score over seeds of a configuration on each task."""
+        curves = self.evaluator.curves([configuration], self.tasks, seeds)
+        return {
+            task.name: sum(
+                self.references[task.name].scale.score(curves[configuration.key, task.name, seed]) for seed in seeds
+            )
+            / len(seeds)
+            for task in self.tasks
+        }
+
+    def objective(self, scores: Mapping[str, float]) -> float:
+        """The objective over the tasks that `scores` covers."""
+        return objective(scores, {name: self.references[name].scale.weight for name in scores})
+
+    def _ask(self, proposals: Sequence[Proposal], outcomes: Mapping[int, Outcome], count: int) -> list[Proposal]:
+        """Ask for a batch. The sampler is new and seeded from seed and batch number: a resumed study asks the same."""
+        batch = proposals[-1].batch + 1 if proposals else 0
+        study = optuna.create_study(direction="maximize", sampler=_sampler(self.seed, batch))
+        for proposal in proposals:
+            study.add_trial(self._trial(proposal, outcomes[proposal.number]))
+        if not proposals:
+            for params in self._first_guesses():
+                study.enqueue_trial(params)
+        asked = []
+        for offset in range(count):
+            trial = study.ask()
+            configuration = self.space.suggest(trial)
+            asked.append(Proposal(len(proposals) + offset, batch, configuration, dict(trial.params)))
+        return asked
+
+    def _first_guesses(self) -> list[dict[str, Any]]:
+        """Every optimizer at its defaults, with the first two controllers: the study never does worse than these."""
+        guesses = []
+        preferred = [name for name in ("constant", "cosine") if name in {one.name for one in self.space.controllers}]
+        for optimizer in self.space.optimizers:
+            for controller in preferred if optimizer.has_lr else ("constant",):
+                guess = DefaultChooser({"optimizer": optimizer.name, "controller": controller}, self.space)
+                self.space.suggest(guess)
+                guesses.append(guess.params)
+        return guesses
+
+    def _race(self, pending: Sequence[Proposal]) -> None:
+        """Judge one batch on growing blocks of tasks; the top third goes on."""
+        batch = [proposal for proposal in pending if proposal.batch == pending[0].batch]
+        order = race_order(self.tasks)
+        scores: dict[int, dict[str, float]] = {proposal.number: {} for proposal in batch}
+        judged: dict[int, dict[int, float]] = {proposal.number: {} for proposal in batch}
+        running = list(batch)
+        done = 0
+        for size in rungs(len(order)):
+            for task in order[done:size]:
+                self.check()
+                self._score(running, task, scores)
+            done = size
+            for proposal in running:
+                judged[proposal.number][size] = self.objective(scores[proposal.number])
+            if size < len(order):
+                kept = survivors([judged[proposal.number][size] for proposal in running])
+                running = [running[position] for position in kept]
+        finished = {proposal.number for proposal in running}
+        self.evaluator.ledger.conclude(
+            self.name, [Outcome(one.number, judged[one.number], one.number in finished) for one in batch]
+        )
+
+    def _score(self, running: Sequence[Proposal], task: AnyTask, scores: dict[int, dict[str, float]]) -> None:
+        curves = self.evaluator.curves([proposal.configuration for proposal in running], [task], [RACE_SEED])
+        for proposal in running:
+            curve = curves[proposal.configuration.key, task.name, RACE_SEED]
+            scores[proposal.number][task.name] = self.references[task.name].scale.score(curve)
+
+    def _trial(self, proposal: Proposal, outcome: Outcome) -> optuna.trial.FrozenTrial:
+        """The candidate as Optuna knows it: pruned ones report their objective and the number of tasks done."""
+        recorder = ReplayChooser(proposal.params)
+        self.space.suggest(recorder)
+        state = optuna.trial.TrialState.COMPLETE if outcome.complete else optuna.trial.TrialState.PRUNED
+        return optuna.trial.create_trial(
+            params=dict(proposal.params),
+            distributions=recorder.distributions,
+            value=outcome.objective,
+            intermediate_values=dict(outcome.rungs),
+            state=state,
+            user_attrs={"configuration": proposal.configuration.key, "batch": proposal.batch},
+        )
+
+    def _publish(self, proposals: Sequence[Proposal], outcomes: Mapping[int, Outcome]) -> None:
+        """Write the trials that Optuna's own tables lack, so that its dashboard can open the study."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study = optuna.create_study(
+                storage=self.evaluator.ledger.url, study_name=self.name, direction="maximize", load_if_exists=True
+            )
+        written = len(study.get_trials(deepcopy=False))
+        study.add_trials([self._trial(one, outcomes[one.number]) for one in proposals[written:]])
+
+
+def _sampler(seed: int, batch: int) -> optuna.samplers.BaseSampler:
+    digest = hashlib.sha256(f"{seed}:{batch}".encode()).digest()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.TPESampler(
+            seed=int.from_bytes(digest[:4], "little"), multivariate=True, group=True, constant_liar=True
+        )

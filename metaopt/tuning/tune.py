@@ -1,0 +1,242 @@
+"""Tune once on a family of tasks; the result is a recipe, and an honest account of what it bought."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from metaopt import registry as registries
+from metaopt.configuration import Configuration, assemble
+from metaopt.contracts import AnyTask, Corpus
+from metaopt.errors import InputError
+from metaopt.recipe import Recipe, load_recipe
+from metaopt.registry import Registry
+from metaopt.tasks import load_corpus
+from metaopt.tuning.comparison import REPORT_SEEDS, Comparison, Contender, compare, contender_named
+from metaopt.tuning.cost import Forecast, forecast
+from metaopt.tuning.evaluator import Evaluator
+from metaopt.tuning.held_out import Fold, without_families
+from metaopt.tuning.held_out import folds as divide
+from metaopt.tuning.ledger import Ledger
+from metaopt.tuning.racing import BLOCKS, REDUCTION, race_order
+from metaopt.tuning.references import DEFAULT_BASELINE, Reference, references
+from metaopt.tuning.result import Cost, TuneResult
+from metaopt.tuning.search import Found, search
+from metaopt.tuning.search_space import JointSpace, joint_space
+from metaopt.tuning.study import BATCH, RACE_SEED, TimeUpError, Study
+
+#: What a recipe is compared with unless someone says otherwise; each must be a plugin's name, with "+controller".
+AGAINST = ("adamw", "adamw+cosine", "schedulefree_adamw", "prodigy")
+
+
+def tune(
+    corpus: Any,
+    *,
+    n_trials: int = 100,
+    timeout: float | None = None,
+    storage: str | None = None,
+    study_name: str = "metaopt",
+    seed: int = 0,
+    portfolio: int = 5,
+    optimizers: Sequence[str] | None = None,
+    controllers: Sequence[str] | None = None,
+    wrappers: Sequence[str] | None = None,
+    settings: Sequence[str] = (),
+    baseline: Recipe | str | Path | None = None,
+    held_out: Sequence[str] = (),
+    folds: int | None = None,
+    against: Sequence[str] = AGAINST,
+    registry: Registry | None = None,
+    announce: Callable[[str], None] = lambda line: None,
+) -> TuneResult:
+    """Tune optimizer, controller and stopper together over a corpus.
+
+    Args:
+        corpus: whatever `metaopt.load_corpus` takes.
+        n_trials: candidates to judge; more than were judged before continues the study.
+        timeout: seconds after which the best recipe so far is returned; nothing that finished is lost.
+        storage: database URL of ledger and study; in memory if left out.
+        study_name: several studies may share a storage and reuse each other's evaluations.
+        seed: of the sampler.
+        portfolio: how many complementary recipes to name.
+        optimizers: names of plugins to choose from; all by default.
+        controllers: names of plugins to choose from; all by default.
+        wrappers: names of plugins to choose from; all by default.
+        settings: `"plugin.hyperparameter=low..high"` or `"=value"`.
+        baseline: recipe whose runs score 0; AdamW at 1e-3 by default.
+        held_out: families that only the comparison sees.
+        folds: cross-validate over tasks in this many parts, each with a study of its own.
+        against: `"optimizer"` or `"optimizer+controller"`, at their defaults, to compare the recipe with.
+        registry: where plugins are; everything installed by default.
+        announce: called with one line whenever there is something to say.
+
+    Returns:
+        The recipe, the portfolio, and what they are worth.
+
+    Raises:
+        InputError: an argument is not valid.
+        StorageError: the storage cannot be used, or holds another study of this name.
+    """
+    found = registry or registries.current()
+    if n_trials < 1:
+        raise InputError(f"n_trials must be at least 1, got {n_trials}.")
+    if held_out and folds:
+        raise InputError("--held-out and --folds exclude each other; choose one.")
+    session = _Session(
+        corpus=load_corpus(corpus),
+        space=joint_space(found, optimizers=optimizers, controllers=controllers, wrappers=wrappers, settings=settings),
+        evaluator=Evaluator(Ledger(storage or "sqlite://"), found, announce),
+        baseline=_baseline(baseline, found),
+        seed=seed,
+        study_name=study_name,
+        portfolio=portfolio,
+        against=[contender_named(name) for name in against],
+        deadline=None if timeout is None else time.monotonic() + timeout,
+        announce=announce,
+    )
+    try:
+        return session.tune(n_trials, held_out, folds)
+    finally:
+        session.evaluator.ledger.close()
+
+
+class _Session:
+    """One call of `tune`: what its steps share."""
+
+    def __init__(
+        self,
+        *,
+        corpus: Corpus,
+        space: JointSpace,
+        evaluator: Evaluator,
+        baseline: Configuration,
+        seed: int,
+        study_name: str,
+        portfolio: int,
+        against: Sequence[Contender],
+        deadline: float | None,
+        announce: Callable[[str], None],
+    ) -> None:
+        self.corpus = corpus
+        self.space = space
+        self.evaluator = evaluator
+        self.baseline = baseline
+        self.seed = seed
+        self.study_name = study_name
+        self.portfolio = portfolio
+        self.against = against
+        self.deadline = deadline
+        self.announce = announce
+        self.references: dict[str, Reference] = {}
+
+    def tune(self, n_trials: int, held_out: Sequence[str], num_folds: int | None) -> TuneResult:
+        """References, the main study, cross-validation, comparisons."""
+        for contender in self.against:
+            assemble(contender.configuration, self.evaluator.registry)
+        divided = divide(self.corpus, num_folds) if num_folds else []
+        split = without_families(self.corpus, held_out) if held_out else None
+        main = split.tuning if split is not None else self.corpus.tasks
+        for fold in (Fold("", main, ()), *divided):
+            self._claim(fold)
+        expected = forecast(self.evaluator, self.corpus, main, divided, n_trials, contenders=len(self.against) + 1)
+        self._announce_cost(expected)
+        self.references = self._references()
+        found = self._search(Fold("", main, ()), n_trials)
+        comparison = self._held_out(found, split, divided, n_trials)
+        tuning_comparison = self._compare(found, main) if not self._late() else None
+        return self._result(found, comparison, tuning_comparison, split, divided)
+
+    def _search(self, fold: Fold, n_trials: int) -> Found:
+        label = f"{fold.name}: " if fold.name else ""
+        study = Study(
+            name=self._name(fold),
+            space=self.space,
+            tasks=fold.tuning,
+            references=self.references,
+            evaluator=self.evaluator,
+            seed=self.seed,
+            check=self._check,
+            report=lambda done, best: self.announce(
+                f"{label}{done} of {n_trials} candidates, best objective {best:.3f}{self._remaining()}."
+            ),
+        )
+        return search(study, n_trials, baseline=self.baseline, portfolio=self.portfolio, corpus=self.corpus.name)
+
+    def _held_out(self, found: Found, split: Fold | None, divided: Sequence[Fold], n_trials: int) -> Comparison | None:
+        if split is not None and not self._late():
+            return self._compare(found, split.held_out)
+        parts = []
+        for fold in divided:
+            if self._late():
+                break
+            parts.append(self._compare(self._search(fold, n_trials), fold.held_out))
+        return Comparison.merged(parts) if parts else None
+
+    def _compare(self, found: Found, tasks: Sequence[AnyTask]) -> Comparison:
+        contenders = [Contender.of(found.recipe), *self.against]
+        return compare(self.evaluator, tasks, self.references, contenders)
+
+    def _references(self) -> dict[str, Reference]:
+        self.announce("References of each task: the baseline, and a long-tuned run.")
+        return references(self.evaluator, race_order(self.corpus.tasks), self.baseline)
+
+    def _claim(self, fold: Fold) -> None:
+        self.evaluator.ledger.claim(
+            self._name(fold),
+            {
+                "tasks": {task.name: task.fingerprint for task in fold.tuning},
+                "space": self.space.to_json(),
+                "seed": self.seed,
+                "baseline": self.baseline.to_json(),
+                "race": {"blocks": list(BLOCKS), "reduction": REDUCTION, "batch": BATCH, "seed": RACE_SEED},
+            },
+        )
+
+    def _result(
+        self,
+        found: Found,
+        comparison: Comparison | None,
+        tuning_comparison: Comparison | None,
+        split: Fold | None,
+        divided: Sequence[Fold],
+    ) -> TuneResult:
+        evaluations = self.evaluator.evaluations(self.corpus.tasks)
+        return TuneResult(
+            recipe=found.recipe,
+            portfolio=found.portfolio,
+            corpus=self.corpus,
+            comparison=comparison,
+            tuning_comparison=tuning_comparison,
+            judged=found.judged,
+            front=found.front,
+            scales={name: reference.scale for name, reference in self.references.items()},
+            evaluations=evaluations,
+            cost=Cost.of(evaluations, self.evaluator.registry, found.judged, self.baseline, REPORT_SEEDS),
+            interrupted=found.interrupted,
+            held_out_by="families" if split is not None else "folds" if divided else None,
+        )
+
+    def _announce_cost(self, expected: Forecast) -> None:
+        for line in expected.lines():
+            self.announce(line)
+
+    def _name(self, fold: Fold) -> str:
+        return f"{self.study_name}/{fold.name}" if fold.name else self.study_name
+
+    def _late(self) -> bool:
+        return self.deadline is not None and time.monotonic() > self.deadline
+
+    def _check(self) -> None:
+        if self._late():
+            raise TimeUpError
+
+    def _remaining(self) -> str:
+        return "" if self.deadline is None else f", {max(self.deadline - time.monotonic(), 0):.0f} s left"
+
+
+def _baseline(given: Recipe | str | Path | None, registry: Registry) -> Configuration:
+    if given is None:
+        return DEFAULT_BASELINE
+    recipe = given if isinstance(given, Recipe) else load_recipe(given)
+    assemble(recipe.configuration, registry)
+    return recipe.configuration
