@@ -1,0 +1,182 @@
+"""`metaopt check` holds anyone's plugin against its contract and names the offending line."""
+
+import textwrap
+
+import pytest
+
+from metaopt import registry
+from metaopt.cli import run
+
+PLUGIN = """
+import torch
+import metaopt
+
+
+def init(param, hparams, theta, horizon):
+    return {"m": torch.zeros_like(param)}
+
+
+def update(grad, state, param, hparams, theta, info):
+    BODY
+
+
+@metaopt.hookimpl
+def metaopt_plugins():
+    return [metaopt.OptimizerSpec(
+        name="mine", version="1", rule=metaopt.per_tensor(init, update),
+        space={"lr": metaopt.Float(1e-4, 1e-1, log=True)},
+    )]
+"""
+
+GOOD = """
+m = 0.9 * state["m"] + grad
+return -hparams["lr"] * m, {"m": m}
+"""
+
+#: A mistake, the check that must catch it, what it must say, and the line it must name.
+MISTAKES = {
+    "an in-place write": (
+        'state["m"].mul_(0.9).add_(grad)\nreturn -hparams["lr"] * state["m"], {"m": state["m"].clone()}',
+        "leaves_inputs_alone",
+        "writes in place (mul_) to a tensor that it was given",
+        'state["m"].mul_(0.9).add_(grad)',
+    ),
+    "a changed dict": (
+        'state["m"] = 0.9 * state["m"] + grad\nreturn -hparams["lr"] * state["m"], state',
+        "leaves_inputs_alone",
+        "changes a dict that it was given",
+        'state["m"] = 0.9 * state["m"] + grad',
+    ),
+    "item": (
+        'lr = hparams["lr"].item()\nreturn -lr * grad, dict(state)',
+        "is_pure",
+        "reads a tensor's value (.item(), float(), int())",
+        'lr = hparams["lr"].item()',
+    ),
+    "float": (
+        'lr = float(hparams["lr"])\nreturn -lr * grad, dict(state)',
+        "is_pure",
+        "reads a tensor's value (.item(), float(), int())",
+        'lr = float(hparams["lr"])',
+    ),
+    "an if": (
+        'if info.step > 3:\n    grad = 2 * grad\nreturn -hparams["lr"] * grad, dict(state)',
+        "is_pure",
+        "decides by Python (if, while",
+        "if info.step > 3:",
+    ),
+    "a norm in a coordinate rule": (
+        'return -hparams["lr"] * grad / (grad.norm() + 1), dict(state)',
+        "granularity_is_true",
+        "granularity is 'coordinate', but laid end to end",
+        "def update(grad, state, param, hparams, theta, info):",
+    ),
+    "a root without an epsilon": (
+        'm = state["m"] + grad * grad\nreturn -hparams["lr"] * grad / (m.sqrt() + 1e-8), {"m": m}',
+        "has_finite_meta_gradients",
+        "keep an epsilon inside a root",
+        "def update(grad, state, param, hparams, theta, info):",
+    ),
+    "randomness": (
+        'return -hparams["lr"] * grad * torch.rand(()), dict(state)',
+        "is_deterministic",
+        "draws from the global random generator",
+        "def update(grad, state, param, hparams, theta, info):",
+    ),
+    "a lost key": (
+        'return -hparams["lr"] * grad, {}',
+        "keeps_dtypes_and_shapes",
+        "State of torch.float32 parameters after a step: keys",
+        "def update(grad, state, param, hparams, theta, info):",
+    ),
+    "a borrowed tensor": (
+        'return -hparams["lr"] * grad, {"m": grad}',
+        "state_is_its_own",
+        "copy it: param.clone()",
+        "def update(grad, state, param, hparams, theta, info):",
+    ),
+    "a NaN at the edge": (
+        'return -hparams["lr"] * grad / (hparams["lr"] - 1e-4), dict(state)',
+        "holds_at_the_edges",
+        "With mine.lr=0.0001, parameters after step 1: scalar is not finite",
+        "def update(grad, state, param, hparams, theta, info):",
+    ),
+    "an exception": (
+        'return -hparams["learning_rate"] * grad, dict(state)',
+        "is_pure",
+        "It raised KeyError: 'learning_rate'",
+        'return -hparams["learning_rate"] * grad, dict(state)',
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def _own_registry(monkeypatch):
+    monkeypatch.setattr(registry, "_current", None)
+
+
+@pytest.fixture
+def plugin_file(tmp_path):
+    def write(body):
+        path = tmp_path / "mine.py"
+        path.write_text(PLUGIN.replace("    BODY", textwrap.indent(body.strip(), "    ")))
+        return path
+
+    return write
+
+
+def test_a_sound_plugin_passes_with_exit_code_0(plugin_file, capsys):
+    assert run(["check", str(plugin_file(GOOD))]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("optimizer mine\n")
+    assert " 0 failed" in text
+
+
+@pytest.mark.parametrize(("body", "check", "message", "line"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_named_with_its_line(plugin_file, capsys, body, check, message, line):
+    path = plugin_file(body)
+    assert run(["check", str(path)]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    (index,) = [index for index, text in enumerate(lines) if text.split()[:2] == ["FAILED", check]]
+    number = path.read_text().splitlines().index(next(t for t in path.read_text().splitlines() if line in t)) + 1
+    assert message in lines[index + 1]
+    assert lines[index + 2].strip() == f"{path}:{number}: {line}"
+
+
+def test_an_installed_plugin_is_checked_by_name(capsys):
+    assert run(["check", "cosine"]) == 0
+    assert "controller cosine" in capsys.readouterr().out
+
+
+def test_verbose_says_why_a_check_does_not_apply(capsys):
+    assert run(["check", "cosine", "-v"]) == 0
+    assert "It sees no metric." in capsys.readouterr().out
+
+
+def test_an_unknown_plugin_is_exit_code_2_with_a_suggestion(capsys):
+    assert run(["check", "cosin"]) == 2
+    assert "error: There is no plugin 'cosin'; did you mean 'cosine'?" in capsys.readouterr().err
+
+
+def test_a_kind_that_does_not_exist_lists_the_kinds(capsys):
+    assert run(["check", "cosine", "--kind", "schedule"]) == 2
+    assert "kinds: optimizer, wrapper, controller, stopper, corpus" in capsys.readouterr().err
+
+
+def test_a_plugin_of_another_kind_is_not_found(capsys, plugin_file):
+    assert run(["check", "cosine", "--kind", "optimizer"]) == 2
+    assert "There is no optimizer 'cosine'" in capsys.readouterr().err
+    assert run(["check", str(plugin_file(GOOD)), "--kind", "stopper"]) == 2
+    assert "has no plugin of kind 'stopper'; it offers optimizer 'mine'" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_imported_is_named_with_its_line(tmp_path, capsys):
+    path = tmp_path / "mine.py"
+    path.write_text("import metaopt\n\nmetaopt.Adam\n")
+    assert run(["check", str(path)]) == 2
+    assert f"error: Plugin file {str(path)!r}, line 3, cannot be loaded: AttributeError" in capsys.readouterr().err
+
+
+def test_a_plugin_of_another_file_is_checked_by_name(plugin_file, capsys):
+    assert run(["check", "mine", "--plugin", str(plugin_file(GOOD))]) == 0
+    assert "optimizer mine" in capsys.readouterr().out

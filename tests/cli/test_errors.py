@@ -1,0 +1,55 @@
+"""Whatever goes wrong, the command line says one sentence and returns the right exit code."""
+
+import pytest
+
+from metaopt import cli
+from metaopt.errors import InputError, MetaOptError
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    def failing(error):
+        def fail(arguments):
+            raise error
+
+        monkeypatch.setattr(cli, "app", fail)
+        return cli.run(["plugins"])
+
+    return failing
+
+
+def test_the_users_mistake_is_one_sentence_and_exit_code_2(failing, capsys):
+    assert failing(InputError("lr must be in [0, inf), got -1.")) == 2
+    assert capsys.readouterr().err == "error: lr must be in [0, inf), got -1.\n"
+
+
+def test_our_mistake_is_exit_code_1(failing, capsys):
+    assert failing(MetaOptError("This should not happen.")) == 1
+    assert failing(ZeroDivisionError("division by zero")) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "error: This should not happen.",
+        "error: ZeroDivisionError: division by zero (unexpected; set METAOPT_TRACEBACK=1 to see where)",
+    ]
+
+
+def test_the_traceback_is_there_for_those_who_ask(failing, capsys, monkeypatch):
+    monkeypatch.setenv("METAOPT_TRACEBACK", "1")
+    assert failing(ZeroDivisionError("division by zero")) == 1
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_exit_code_130(failing):
+    assert failing(KeyboardInterrupt()) == 130
+
+
+def test_an_unknown_command_or_option_is_exit_code_2(capsys):
+    assert cli.run(["plugin"]) == 2
+    assert "plugins" in capsys.readouterr().err
+    assert cli.run(["plugins", "--yaml"]) == 2
+
+
+def test_help_lists_the_commands(capsys):
+    assert cli.run(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert "plugins" in text
+    assert "check" in text
