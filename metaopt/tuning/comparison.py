@@ -8,6 +8,7 @@ import pandas as pd
 
 from metaopt.configuration import Configuration
 from metaopt.contracts import AnyTask, Curve, Task
+from metaopt.contracts.curve import Array
 from metaopt.deploy.stopping import StopperConfiguration
 from metaopt.recipe import Recipe
 from metaopt.tuning.evaluator import Evaluator
@@ -49,7 +50,7 @@ class Contender:
 
 
 def contender_named(text: str) -> Contender:
-    """`"adamw"` or `"adamw+cosine"`: an optimizer at its defaults, with a constant rate unless a controller is named."""
+    """`"adamw"` or `"adamw+cosine"`: an optimizer at its defaults, at a constant rate unless a controller is named."""
     optimizer, _, controller = text.partition("+")
     return Contender(text, Configuration(optimizer, controller or "constant"))
 
@@ -68,8 +69,8 @@ class Comparison:
     """
 
     runs: pd.DataFrame
-    curves: Mapping[tuple[str, str], np.ndarray]
-    expected: Mapping[str, np.ndarray]
+    curves: Mapping[tuple[str, str], Array]
+    expected: Mapping[str, Array]
     targets: Mapping[tuple[str, str, int], float]
 
     @property
@@ -221,9 +222,9 @@ def compare(
         seeds: of weights and batches.
     """
     rows: list[dict[str, object]] = []
-    curves: dict[tuple[str, str], np.ndarray] = {}
+    curves: dict[tuple[str, str], Array] = {}
     targets: dict[tuple[str, str, int], float] = {}
-    expected: dict[str, np.ndarray] = {}
+    expected: dict[str, Array] = {}
     configurations = list({one.configuration.key: one.configuration for one in contenders}.values())
     for task in tasks:
         reference = references[task.name]
@@ -289,10 +290,11 @@ def _tuned_name(tuned: int) -> str:
     return f"best of {tuned} trials"
 
 
-def _relative(curves: Sequence[Curve], reference: Reference) -> np.ndarray:
+def _relative(curves: Sequence[Curve], reference: Reference) -> Array:
     if not isinstance(reference.scale, Scale):
         return np.asarray([])
-    return np.mean([reference.scale.relative(best_so_far(curve)) for curve in curves], axis=0)
+    mean: Array = np.mean([reference.scale.relative(best_so_far(curve)) for curve in curves], axis=0)
+    return mean
 
 
 def _time_to_target(curve: Curve, reference: Reference) -> float:

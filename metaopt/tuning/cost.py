@@ -15,7 +15,8 @@ from metaopt.tuning.references import DEFAULT_BASELINE, POOL_SIZE, REFERENCE_SEE
 from metaopt.tuning.search import FINAL_SEEDS, FINALISTS
 from metaopt.tuning.study import BATCH
 
-_PROBE_STEPS = 4
+#: Two lengths of a probe: their difference is the cost of steps, what is left that of a validation.
+_PROBE_STEPS = (2, 8)
 #: A race's update of many small groups of members costs more than the probe's one group.
 _OVERHEAD = 1.6
 
@@ -97,12 +98,17 @@ def _population_seconds(task: AnyTask, evaluator: Evaluator) -> float:
     engine = "population" if evaluator.loop_reason(task) is None else "loop"
     count = BATCH if engine == "population" else 2
     members = [Member(assemble(DEFAULT_BASELINE, evaluator.registry), 0)] * count
-    short = probe_task(task, min(_PROBE_STEPS, task.num_steps))
-    train(short, members[:1], engine=engine)  # warms up what is built once
+    few, many = (_timed(probe_task(task, steps), members, engine) for steps in _PROBE_STEPS)
+    per_step = max(many - few, 0.0) / (_PROBE_STEPS[1] - _PROBE_STEPS[0])
+    per_validation = max(few - _PROBE_STEPS[0] * per_step, 0.0)
+    whole = task.num_steps * per_step + len(task.validation_steps) * per_validation
+    return whole * BATCH / count
+
+
+def _timed(task: Task, members: Sequence[Member], engine: str) -> float:
     started = time.perf_counter()
-    train(short, members, engine=engine)
-    per_step = (time.perf_counter() - started) / short.num_steps * BATCH / count
-    return per_step * task.num_steps
+    train(task, members, engine=engine)
+    return time.perf_counter() - started
 
 
 def _duration(seconds: float) -> str:

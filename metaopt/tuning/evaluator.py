@@ -47,13 +47,16 @@ class Evaluator:
         return {}
 
     def curves(self, configurations: Sequence[Configuration], tasks: Sequence[AnyTask], seeds: Sequence[int]) -> Curves:
-        """Curves of all combinations, run where the ledger has none."""
+        """Curves of all combinations; what the ledger lacks is run, all missing runs of a task side by side."""
         assemblies = {one.key: assemble(one, self.registry) for one in configurations}
+        wanted = [(key, seed) for seed in seeds for key in assemblies]
         found: Curves = {}
         for task in tasks:
-            for seed in seeds:
-                for key, curve in self._on_task(task, seed, assemblies).items():
-                    found[key, task.name, seed] = curve
+            known = self._known(task, assemblies, wanted)
+            missing = [pair for pair in wanted if pair not in known]
+            if missing:
+                known.update(self._run(task, [(assemblies[key], seed) for key, seed in missing]))
+            found.update({(key, task.name, seed): known[key, seed] for key, seed in wanted})
         return found
 
     def evaluations(self, tasks: Sequence[AnyTask]) -> list[Evaluation]:
@@ -69,44 +72,48 @@ class Evaluator:
                 self.announce(f"{task.name} runs in the plain loop: {reason}.")
         return self._reasons[task.name]
 
-    def _on_task(self, task: AnyTask, seed: int, assemblies: dict[str, Assembly]) -> dict[str, Curve]:
-        stored = self.ledger.find(task.fingerprint, seed)
-        plugins = {key: plugin_versions(assembly) for key, assembly in assemblies.items()}
-        known = {key: stored[key, plugins[key]].curve for key in assemblies if (key, plugins[key]) in stored}
-        missing = [key for key in assemblies if key not in known]
+    def _known(
+        self, task: AnyTask, assemblies: dict[str, Assembly], wanted: Sequence[tuple[str, int]]
+    ) -> dict[tuple[str, int], Curve]:
+        stored = self.ledger.find(task.fingerprint, {seed for _, seed in wanted})
+        keys = {pair: evaluation_key(assemblies[pair[0]], task, pair[1]) for pair in wanted}
+        known = {pair: stored[key].curve for pair, key in keys.items() if key in stored}
         self.spent.reused += len(known)
-        if missing:
-            fresh = self._run(task, seed, [assemblies[key] for key in missing])
-            self.ledger.add(fresh)
-            self.spent.evaluations += len(fresh)
-            self.spent.seconds += sum(one.seconds for one in fresh)
-            known.update({one.key.configuration_key: one.curve for one in fresh})
         return known
 
-    def _run(self, task: AnyTask, seed: int, assemblies: list[Assembly]) -> list[Evaluation]:
+    def _run(self, task: AnyTask, runs: Sequence[tuple[Assembly, int]]) -> dict[tuple[str, int], Curve]:
         if isinstance(task, BlackBoxTask):
-            results = [self._run_black_box(task, seed, assembly) for assembly in assemblies]
+            results = [self._run_black_box(task, seed, assembly) for assembly, seed in runs]
         else:
             engine = "population" if self.loop_reason(task) is None else "loop"
-            members = [Member(assembly, seed) for assembly in assemblies]
+            members = [Member(assembly, seed) for assembly, seed in runs]
             results = [(one.curve, one.seconds) for one in train(task, members, engine=engine)]
-        return [
+        finished = [
             Evaluation(
-                key=EvaluationKey(assembly.configuration.key, plugin_versions(assembly), task.fingerprint, seed),
+                key=evaluation_key(assembly, task, seed),
                 task=task.name,
                 family=task.family,
                 configuration=assembly.configuration,
                 curve=curve,
                 seconds=seconds,
             )
-            for assembly, (curve, seconds) in zip(assemblies, results, strict=True)
+            for (assembly, seed), (curve, seconds) in zip(runs, results, strict=True)
         ]
+        self.ledger.add(finished)
+        self.spent.evaluations += len(finished)
+        self.spent.seconds += sum(one.seconds for one in finished)
+        return {(one.key.configuration_key, one.key.seed): one.curve for one in finished}
 
     def _run_black_box(self, task: BlackBoxTask, seed: int, assembly: Assembly) -> tuple[Curve, float]:
         self.loop_reason(task)
         started = time.perf_counter()
         curve = run_black_box(task, assembly.configuration, seed)
         return curve, time.perf_counter() - started
+
+
+def evaluation_key(assembly: Assembly, task: AnyTask, seed: int) -> EvaluationKey:
+    """What identifies the run of a configuration on a task."""
+    return EvaluationKey(assembly.configuration.key, plugin_versions(assembly), task.fingerprint, seed)
 
 
 def plugin_versions(assembly: Assembly) -> str:

@@ -165,13 +165,13 @@ class Ledger:
             raise StorageError(f"The storage {_shown(url)} cannot be opened: {_cause(error)}.") from error
         self._check_schema()
 
-    def find(self, task_fingerprint: str, seed: int) -> dict[tuple[str, str], Evaluation]:
-        """Evaluations of a task with a seed, by (configuration key, plugins)."""
+    def find(self, task_fingerprint: str, seeds: Iterable[int]) -> dict[EvaluationKey, Evaluation]:
+        """Evaluations of a task with some seeds."""
         query = sa.select(_evaluations).where(
-            _evaluations.c.task_fingerprint == task_fingerprint, _evaluations.c.seed == seed
+            _evaluations.c.task_fingerprint == task_fingerprint, _evaluations.c.seed.in_(sorted(set(seeds)))
         )
         found = (_evaluation(row) for row in self._read(query))
-        return {(one.key.configuration_key, one.key.plugins): one for one in found}
+        return {one.key: one for one in found}
 
     def evaluations(self, task_fingerprints: Iterable[str]) -> list[Evaluation]:
         """All evaluations of some tasks, in the order in which they finished."""
@@ -180,16 +180,12 @@ class Ledger:
         return [_evaluation(row) for row in self._read(query)]
 
     def add(self, evaluations: Sequence[Evaluation]) -> None:
-        """Store finished evaluations, all or none; those that are there already stay as they are."""
+        """Store finished evaluations of one task, all or none; those that are there already stay as they are."""
         if not evaluations:
             return
-        rows = [_row(evaluation) for evaluation in evaluations]
-        known = {
-            (key, plugins)
-            for one in evaluations[:1]
-            for key, plugins in self.find(one.key.task_fingerprint, one.key.seed)
-        }
-        fresh = [row for row in rows if (row["configuration_key"], row["plugins"]) not in known]
+        fingerprint = evaluations[0].key.task_fingerprint
+        known = self.find(fingerprint, {evaluation.key.seed for evaluation in evaluations})
+        fresh = [_row(evaluation) for evaluation in evaluations if evaluation.key not in known]
         if fresh:
             self._write(sa.insert(_evaluations), fresh)
 

@@ -63,8 +63,9 @@ def _reference(evaluator: Evaluator, task: AnyTask, baseline: Configuration) -> 
         curve = evaluator.curves([baseline], [task], [0])[baseline.key, task.name, 0]
         return Reference(RatioScale(float(best_so_far(curve)[-1]), curve.test_at_best()), ())
     trials = pool_configurations(evaluator.registry)
-    first = evaluator.curves([baseline, *trials], [task], [REFERENCE_SEEDS[0]])
-    pool = [first[trial.key, task.name, REFERENCE_SEEDS[0]] for trial in trials]
+    seed = REFERENCE_SEEDS[0]
+    first = evaluator.curves([baseline, *trials], [task], [seed])
+    pool = [first[trial.key, task.name, seed] for trial in trials]
     finals = [float(best_so_far(curve)[-1]) if not curve.diverged else np.inf for curve in pool]
     winner = trials[int(np.argmin(finals))]
     runs = evaluator.curves([baseline, winner], [task], REFERENCE_SEEDS)

@@ -18,7 +18,7 @@ from metaopt.tuning.stopping import (
     replay_policies,
     with_guard,
 )
-from metaopt.tuning.study import RACE_SEED, TimeUpError, Study
+from metaopt.tuning.study import RACE_SEED, Study, TimeUpError
 
 #: Candidates that run again on fresh seeds before one is chosen, and those seeds.
 FINALISTS = 5

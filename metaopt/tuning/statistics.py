@@ -66,7 +66,8 @@ def expected_best(pool: Sequence[Curve], scale: Scale) -> Floats:
     count = len(pool)
     worse = count - np.arange(1, count + 1)
     chances = [np.exp(_log_choose(worse, n - 1) - _log_choose(np.asarray(count), n)) for n in range(1, count + 1)]
-    return np.stack(chances) @ scores
+    expected: Floats = np.stack(chances) @ scores
+    return expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,5 +125,6 @@ def _bounds(drawn: Floats) -> tuple[float, float]:
 def _log_choose(n: NDArray[np.int64], k: int) -> Floats:
     top = np.asarray(n, dtype=np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
-        value = gammaln(top + 1) - gammaln(k + 1) - gammaln(top - k + 1)
-    return np.where(top < k, -np.inf, value)
+        value: Floats = gammaln(top + 1) - gammaln(k + 1) - gammaln(top - k + 1)
+    logs: Floats = np.where(top < k, -np.inf, value)
+    return logs

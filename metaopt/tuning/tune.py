@@ -23,7 +23,7 @@ from metaopt.tuning.references import DEFAULT_BASELINE, Reference, references
 from metaopt.tuning.result import Cost, TuneResult
 from metaopt.tuning.search import Found, search
 from metaopt.tuning.search_space import JointSpace, joint_space
-from metaopt.tuning.study import BATCH, RACE_SEED, TimeUpError, Study
+from metaopt.tuning.study import BATCH, RACE_SEED, Study, TimeUpError
 
 #: What a recipe is compared with unless someone says otherwise; each must be a plugin's name, with "+controller".
 AGAINST = ("adamw", "adamw+cosine", "schedulefree_adamw", "prodigy")
