@@ -14,10 +14,8 @@ from typing import Any
 
 import torch
 
-import metaopt
-
 #: Files here are nobody's plugin.
-_FOREIGN = (Path(metaopt.__file__).resolve().parent, Path(torch.__file__).resolve().parent)
+_FOREIGN = (Path(__file__).resolve().parents[1], Path(torch.__file__).resolve().parent)
 _STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib")).resolve()
 
 
