@@ -19,9 +19,6 @@ from metaopt.deploy.recent_losses import RecentLosses
 from metaopt.deploy.scheduler import ControllerScheduler
 from metaopt.errors import InputError
 
-#: Signals of observations that a run supplies by itself, given the loss in `step`.
-RUN_SIGNALS = frozenset({"horizon", "seconds", "train_loss"})
-
 
 @final
 class Run:
@@ -264,7 +261,7 @@ class Run:
             raise InputError(
                 f"The recipe's stopper requires {', '.join(missing)}: call run.observe(value, {hint}){passed}."
             )
-        return Observation(self.num_steps, number, self.scheduler.total_steps, found)
+        return Observation(self.num_steps, number, self.scheduler.horizon, found)
 
     def _wants(self, key: str, given: Mapping[str, float]) -> bool:
         return key in given or key in self._stopper_signals

@@ -3,6 +3,7 @@
 import copy
 import warnings
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any, final
 
 import torch
@@ -80,6 +81,11 @@ class ControllerScheduler(LRScheduler):
         total_steps: planned number of steps, or None.
         mode: orientation of the metric given to `observe`.
         supplies: signals that the host of this scheduler has.
+
+    Attributes:
+        spec: the controller.
+        horizon: planned number of steps, or None.
+        mode: orientation of the metric given to `observe`.
     """
 
     def __init__(
@@ -95,11 +101,11 @@ class ControllerScheduler(LRScheduler):
         self._required = spec.required(values)
         _check(spec, self._required, total_steps, mode, supplies)
         self.spec = spec
-        self.total_steps = total_steps
+        self.horizon = None if total_steps is None else int(total_steps)
         self.mode: Mode = mode
         self._values = dict(values)
         self._hparams = {key: _number(value) for key, value in encode(spec.space, values).items()}
-        self._horizon = None if total_steps is None else _number(total_steps)
+        self._horizon_tensor = None if total_steps is None else _number(total_steps)
         self._state = spec.controller.init(self._hparams)
         self._metric = float("nan")
         self._rate = 1.0
@@ -177,7 +183,7 @@ class ControllerScheduler(LRScheduler):
         return {
             "controller": self.spec.name,
             "hparams": dict(self._values),
-            "total_steps": self.total_steps,
+            "total_steps": self.horizon,
             "mode": self.mode,
             "last_epoch": self.last_epoch,
             "step_count": self._step_count,
@@ -202,10 +208,10 @@ class ControllerScheduler(LRScheduler):
                     f"This scheduler's {key} is {value!r}, the state's is {state_dict.get(key)!r}; "
                     "create the same scheduler."
                 )
-        if state_dict["total_steps"] != self.total_steps:
+        if state_dict["total_steps"] != self.horizon:
             warnings.warn(
                 f"The state was saved with total_steps={state_dict['total_steps']}, this scheduler has "
-                f"{self.total_steps}: from step {state_dict['last_epoch']} on the rate follows the new plan.",
+                f"{self.horizon}: from step {state_dict['last_epoch']} on the rate follows the new plan.",
                 UserWarning,
                 stacklevel=2,
             )
@@ -233,7 +239,7 @@ class ControllerScheduler(LRScheduler):
         signals = {key: value for key, value in known.items() if key != "loss"}
         signals["metric"] = _number(self._metric)
         step = _number(max(getattr(self, "last_epoch", 0), 0))
-        return StepInfo(step=step, horizon=self._horizon, loss=known.get("loss"), signals=signals)
+        return StepInfo(step=step, horizon=self._horizon_tensor, loss=known.get("loss"), signals=signals)
 
     def _scaled(self) -> list[float | Tensor]:
         groups = self.optimizer.param_groups
@@ -261,9 +267,8 @@ def _check(
 ) -> None:
     if mode not in ("min", "max"):
         raise InputError(f"mode must be 'min' or 'max', got {mode!r}.")
-    if total_steps is not None and (
-        not isinstance(total_steps, int) or isinstance(total_steps, bool) or total_steps < 1
-    ):
+    whole = isinstance(total_steps, Integral) and not isinstance(total_steps, bool)
+    if total_steps is not None and (not whole or total_steps < 1):
         raise InputError(f"total_steps must be a positive whole number, got {total_steps!r}.")
     if "horizon" in required and total_steps is None:
         raise InputError(

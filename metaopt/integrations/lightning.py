@@ -1,5 +1,7 @@
 """A recipe in a Lightning `Trainer`."""
 
+import math
+import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any, final
@@ -55,7 +57,8 @@ class RecipeCallback(Callback):
 
     def optimizers(self, module: LightningModule) -> Any:
         """Bind the recipe to the module; what its `configure_optimizers` shall return."""
-        total_steps = int(module.trainer.estimated_stepping_batches)
+        planned = module.trainer.estimated_stepping_batches  # infinite where neither epochs nor steps have an end
+        total_steps = int(planned) if math.isfinite(planned) else None
         self.run = self.recipe.bind(module, total_steps=total_steps, mode=self.mode, **self._bind)
         return {
             "optimizer": self.run.optimizer,
@@ -99,8 +102,14 @@ class RecipeCallback(Callback):
         trainer.should_stop = trainer.should_stop or decision.stop
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leave the best weights in the module, where a finite metric was observed."""
-        if self.restore_best and self.run.best_step is not None:
+        """Leave the best weights in the module; warn where no finite metric was ever observed."""
+        if self.restore_best and self.run.best_step is None:
+            warnings.warn(
+                f"No finite {self.monitor!r} was ever observed, so the module keeps its last weights.",
+                UserWarning,
+                stacklevel=2,
+            )
+        elif self.restore_best:
             self.run.restore_best()
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A recipe in a skorch net."""
 
+import warnings
 from contextlib import ExitStack
 from typing import Any, final
 
@@ -84,7 +85,13 @@ class RecipeCallback(Callback):  # type: ignore[misc]  # skorch has no annotatio
             raise KeyboardInterrupt  # how skorch's own EarlyStopping ends a fit
 
     def on_train_end(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Leave the best weights in the module, where a finite metric was observed."""
+        """Leave the best weights in the module; warn where no finite metric was ever observed."""
         self.evaluation_.close()
-        if self.restore_best and self.run.best_step is not None:
+        if self.restore_best and self.run.best_step is None:
+            warnings.warn(
+                f"No finite {self.monitor!r} was ever observed, so the module keeps its last weights.",
+                UserWarning,
+                stacklevel=2,
+            )
+        elif self.restore_best:
             self.run.restore_best()

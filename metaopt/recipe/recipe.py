@@ -16,10 +16,11 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 
 from metaopt import registry as registries
-from metaopt.configuration import Assembly, Configuration, assemble
+from metaopt.configuration import Configuration, assemble
 from metaopt.contracts.stopper import Mode
 from metaopt.deploy.build import Implementation, build_optimizer
 from metaopt.deploy.parameters import Params
+from metaopt.deploy.requirements import rule_requires
 from metaopt.deploy.run import Run
 from metaopt.deploy.scheduler import GRADIENT_SIGNALS, PLAIN_SIGNALS, ControllerScheduler
 from metaopt.deploy.stopping import StopperConfiguration, build_stopper, stopper_requires, stopper_specs
@@ -152,7 +153,7 @@ class Recipe:
             scheduler,
             None if self.stopper is None else build_stopper(self.stopper, mode=mode, registry=found),
             mode=mode,
-            optimizer_signals=_rule_signals(assembly),
+            optimizer_signals=rule_requires(assembly),
             stopper_signals=self._stopper_signals(total_steps, found),
             keep_best=keep_best,
             guard=guard,
@@ -256,10 +257,6 @@ def recipe_specs(
         return (assembly.optimizer, *assembly.wrappers, assembly.controller)
     build_stopper(stopper, mode="min", registry=registry)
     return (assembly.optimizer, *assembly.wrappers, assembly.controller, *stopper_specs(stopper, registry))
-
-
-def _rule_signals(assembly: Assembly) -> frozenset[str]:
-    return assembly.optimizer.requires.union(*(spec.requires for spec in assembly.wrappers))
 
 
 def _now() -> str:

@@ -7,6 +7,8 @@ import torch
 from torch.optim.lr_scheduler import LRScheduler
 
 import metaopt
+from metaopt.configuration import Configuration, assemble
+from metaopt.deploy import build_optimizer
 from metaopt.deploy.scheduler import GRADIENT_SIGNALS, PLAIN_SIGNALS, ControllerScheduler
 from metaopt.rates import rate_table
 from metaopt.registry import Registry, current
@@ -256,6 +258,31 @@ def test_what_cannot_work_is_refused_with_what_to_do():
         ControllerScheduler(optimizer_of(0.1), spec_of(PerName()), {}, total_steps=10)
     with pytest.raises(TypeError, match="not an Optimizer"):
         metaopt.create_scheduler("wsd", "adam", total_steps=10)
+
+
+def test_it_can_follow_a_torch_scheduler_in_a_sequence():
+    optimizer = optimizer_of(1.0)
+    up = torch.optim.lr_scheduler.LinearLR(optimizer, 0.5, 1.0, total_iters=2)
+    down = metaopt.create_scheduler("linear", optimizer, total_steps=4, warmup=0.0)
+    both = torch.optim.lr_scheduler.SequentialLR(optimizer, [up, down], milestones=[2])
+    assert take(optimizer, both, 7) == pytest.approx([0.5, 0.75, 1.0, 0.75, 0.5, 0.25, 0.0])
+
+
+def test_a_rule_without_a_rate_pairs_with_a_constant_one_alone():
+    def optimizer():
+        registry = Registry()
+        spec = metaopt.OptimizerSpec(
+            name="sign", version="1", rule=metaopt.per_tensor(lambda *_: {}, lambda grad, *_: (-grad.sign(), {}))
+        )
+        registry.register(spec)
+        registry.register(current().get(ControllerSpec, "constant"))
+        assembly = assemble(Configuration("sign"), registry)
+        return build_optimizer(assembly, [torch.zeros(2, requires_grad=True)])
+
+    rateless = optimizer()
+    take(rateless, metaopt.create_scheduler("constant", rateless), 3)
+    with pytest.raises(metaopt.PluginError, match=r"has no lr for the controller 'wsd' to act on; use .* 'constant'"):
+        metaopt.create_scheduler("wsd", optimizer(), total_steps=10)
 
 
 def test_a_constant_rate_needs_no_horizon():

@@ -1,5 +1,4 @@
 import logging
-import warnings
 
 import pytest
 import torch
@@ -12,16 +11,11 @@ from metaopt.configuration import Configuration
 from metaopt.deploy.stopping import StopperConfiguration
 from metaopt.recipe import Recipe
 
-pytest.importorskip("lightning")
-
 torch_compile = torch.compile
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # Lightning's own imports warn
-    import lightning.pytorch as lightning
-
-    from metaopt.integrations.lightning import RecipeCallback
-
+lightning = pytest.importorskip("lightning.pytorch")
 torch.compile = torch_compile  # Lightning puts a wrapper in its place, for every test after
+
+from metaopt.integrations.lightning import RecipeCallback  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
 
@@ -137,3 +131,9 @@ def test_a_metric_that_was_not_logged_is_named(loaders, tmp_path):
     callback = RecipeCallback(Recipe.create(Configuration("adamw")), monitor="val_acc")
     with pytest.raises(metaopt.InputError, match=r"logged no 'val_acc' in this validation.*monitor one of"):
         trainer_of(tmp_path, callbacks=[callback]).fit(Digits(callback.optimizers), *loaders)
+
+
+def test_a_fit_that_never_validated_says_that_its_last_weights_stay(loaders, tmp_path):
+    callback = RecipeCallback(Recipe.create(Configuration("adamw")), monitor="val_loss")
+    with pytest.warns(UserWarning, match="No finite 'val_loss' was ever observed"):
+        trainer_of(tmp_path, callbacks=[callback], limit_val_batches=0).fit(Digits(callback.optimizers), loaders[0])
