@@ -35,8 +35,8 @@ BUDGET = StopperSpec(
     version="1",
     fires=budget,
     space={
-        "fraction": Float(0.1, 1.0, default=1.0, valid="(0, inf)"),
-        # Steps mean something else on each task, so tuning leaves them alone.
+        # How much may be spent is for people to say; steps mean something else on each task. Tuning leaves both alone.
+        "fraction": Float(1.0, 1.0, default=1.0, valid="(0, inf)"),
         "max_steps": Int(0, 0, default=0, valid="[0, inf)"),
     },
     summary="stop after a share of the horizon or a number of steps",
