@@ -136,4 +136,4 @@ def test_a_metric_that_was_not_logged_is_named(loaders, tmp_path):
 def test_a_fit_that_never_validated_says_that_its_last_weights_stay(loaders, tmp_path):
     callback = RecipeCallback(Recipe.create(Configuration("adamw")), monitor="val_loss")
     with pytest.warns(UserWarning, match="No finite 'val_loss' was ever observed"):
-        trainer_of(tmp_path, callbacks=[callback], limit_val_batches=0).fit(Digits(callback.optimizers), loaders[0])
+        trainer_of(tmp_path, callbacks=[callback], limit_val_batches=0).fit(Digits(callback.optimizers), *loaders)
