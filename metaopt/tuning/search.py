@@ -44,7 +44,15 @@ class Found:
     interrupted: bool
 
 
-def search(study: Study, num_candidates: int, *, baseline: Configuration, portfolio: int, corpus: str) -> Found:
+def search(
+    study: Study,
+    num_candidates: int,
+    *,
+    baseline: Configuration,
+    portfolio: int,
+    corpus: str,
+    stoppers: Sequence[str] | None = None,
+) -> Found:
     """Run the study and choose.
 
     Args:
@@ -53,6 +61,7 @@ def search(study: Study, num_candidates: int, *, baseline: Configuration, portfo
         baseline: taken where the time is up before any candidate has finished.
         portfolio: how many complementary recipes to name.
         corpus: name of the corpus, for the record.
+        stoppers: names of the plugins to choose from; all by default.
     """
     interrupted = False
     try:
@@ -67,7 +76,7 @@ def search(study: Study, num_candidates: int, *, baseline: Configuration, portfo
     except TimeUpError:
         interrupted, scores = True, {one.key: study.scores(one, (RACE_SEED,)) for one in finalists}
     winner = max(finalists, key=lambda one: study.objective(scores[one.key]))
-    front, stopper = _stoppers(study, finalists)
+    front, stopper = _stoppers(study, finalists, stoppers)
     record = _provenance(study, scores[winner.key], corpus, len(judged))
     recipe = Recipe.create(winner, stopper, registry=study.evaluator.registry, **record)
     others = _complementary(study, winner, _distinct(complete), portfolio)
@@ -91,14 +100,16 @@ def _distinct(configurations: Sequence[Configuration]) -> list[Configuration]:
     return list({one.key: one for one in configurations}.values())
 
 
-def _stoppers(study: Study, finalists: Sequence[Configuration]) -> tuple[list[PolicyResult], Any]:
+def _stoppers(
+    study: Study, finalists: Sequence[Configuration], names: Sequence[str] | None
+) -> tuple[list[PolicyResult], Any]:
     curves = study.evaluator.curves(finalists, study.tasks, (RACE_SEED,))
     runs = [
         RecordedRun(curves[one.key, task.name, RACE_SEED], study.references[task.name].scale)
         for one in finalists
         for task in study.tasks
     ]
-    results = replay_policies(runs, study.evaluator.registry, study.seed)
+    results = replay_policies(runs, study.evaluator.registry, study.seed, names)
     return pareto_front(results), with_guard(default_policy(results), study.evaluator.registry)
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from metaopt.contracts import Curve, CurveBatch, Observation, first_stop
 from metaopt.deploy.stopping import StopperConfiguration, build_stopper
+from metaopt.errors import PluginError
 from metaopt.registry import Registry
 from metaopt.space import Value, defaults, encode, is_active, ordered
 from metaopt.specs import StopperSpec
@@ -46,18 +47,37 @@ class RecordedRun:
     scale: AnyScale
 
 
-def replay_policies(runs: Sequence[RecordedRun], registry: Registry, seed: int) -> list[PolicyResult]:
-    """Play every stopper plugin that has a pure form over the runs, at its defaults and many random settings."""
+def replayable(registry: Registry, names: Sequence[str] | None = None) -> list[StopperSpec]:
+    """The stopper plugins that can be tuned by replay: those with a pure form.
+
+    Args:
+        registry: where plugins are.
+        names: of the plugins to choose from; None for all.
+
+    Raises:
+        PluginError: a name is unknown, or its stopper has no pure form.
+    """
+    found = [registry.get(StopperSpec, name) for name in (registry.names(StopperSpec) if names is None else names)]
+    able = [spec for spec in found if spec.fires is not None]
+    unable = [spec.name for spec in found if spec.fires is None]
+    if names is not None and unable:
+        known = [spec.name for spec in replayable(registry)]
+        raise PluginError(f"Stopper {unable[0]!r} has no pure form to tune by replay; choose from {known}.")
+    return able
+
+
+def replay_policies(
+    runs: Sequence[RecordedRun], registry: Registry, seed: int, names: Sequence[str] | None = None
+) -> list[PolicyResult]:
+    """Play every replayable stopper over the runs, at its defaults and many random settings; errors as there."""
     useful = [run for run in runs if not run.curve.diverged and len(run.curve.values) > 1]
     if not useful:
         return []
     batch = CurveBatch.from_curves([run.curve for run in useful])
     quality = np.stack([_quality(run, batch.values.shape[1]) for run in useful])
     results: list[PolicyResult] = []
-    for name in registry.names(StopperSpec):
-        spec = registry.get(StopperSpec, name)
-        if spec.fires is not None:
-            results += _replay_plugin(spec, batch, quality, seed)
+    for spec in replayable(registry, names):
+        results += _replay_plugin(spec, batch, quality, seed)
     return results
 
 
