@@ -14,6 +14,7 @@ from metaopt.testing.corpora import CHECKS as CORPUS_CHECKS
 from metaopt.testing.declarations import CHECKS as COMMON_CHECKS
 from metaopt.testing.errors import ConformanceError, NotApplicable
 from metaopt.testing.location import Location, definition, functions_of, locate
+from metaopt.testing.purity import CHECKS as PURITY_CHECKS
 from metaopt.testing.recipes import controller_survives_a_recipe, stopper_survives_a_recipe
 from metaopt.testing.rules import CHECKS as RULE_CHECKS
 from metaopt.testing.shells import CHECKS as SHELL_CHECKS
@@ -33,7 +34,7 @@ def _of_optimizer(check: Callable[[Subject], None]) -> Callable[[Any], None]:
 
 
 _CHECKS: Mapping[str, tuple[Callable[[Any], None], ...]] = {
-    "optimizer": (*COMMON_CHECKS, *map(_of_optimizer, (*RULE_CHECKS, *SHELL_CHECKS))),
+    "optimizer": (*COMMON_CHECKS, *map(_of_optimizer, (*PURITY_CHECKS, *RULE_CHECKS, *SHELL_CHECKS))),
     "wrapper": (*COMMON_CHECKS, *WRAPPER_CHECKS),
     "controller": (*COMMON_CHECKS, *CONTROLLER_CHECKS, controller_survives_a_recipe),
     "stopper": (*COMMON_CHECKS, *STOPPER_CHECKS, stopper_survives_a_recipe),
@@ -161,4 +162,4 @@ def check(spec: PluginSpec) -> Report:
 
 def _describe(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else ''}".rstrip(": ") + "."
+    return f"{type(error).__name__}: {lines[0] if lines else chr(39)}".rstrip(": .") + "."

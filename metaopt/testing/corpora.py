@@ -67,9 +67,9 @@ def losses_are_differentiable(spec: CorpusSpec) -> None:
         count = min(task.batch_size, len(train))
         loss = task.loss(model(train.inputs[:count]), train.targets[:count])
         _require_number(loss, f"Task {task.name!r}: the loss", task)
+        require(loss.requires_grad, f"Task {task.name!r}: the loss depends on no parameter.", task.loss)
         gradients = torch.autograd.grad(loss, [p for p in model.parameters() if p.requires_grad], allow_unused=True)
         known = [gradient for gradient in gradients if gradient is not None]
-        require(bool(known), f"Task {task.name!r}: the loss depends on no parameter.", task.loss)
         require(
             all(bool(torch.isfinite(gradient).all()) for gradient in known),
             f"Task {task.name!r}: gradients at fresh weights are not finite.",

@@ -16,9 +16,8 @@ from metaopt.space import Value
 from metaopt.testing.comparison import require_close
 from metaopt.testing.errors import NotApplicable, require
 from metaopt.testing.recipes import require_survives
-from metaopt.testing.rules import update_of
 from metaopt.testing.samples import draws, edges, gradients, parameters
-from metaopt.testing.subject import HORIZON, Subject, Trajectory, hparams_for, loss_at, run
+from metaopt.testing.subject import HORIZON, Subject, Trajectory, hparams_for, loss_at, run, update_of
 
 NUM_STEPS = 20
 

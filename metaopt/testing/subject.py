@@ -1,15 +1,15 @@
 """A rule under test: an optimizer, with or without wrappers, run the plain way."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly, Configuration, assemble
-from metaopt.contracts import ControllerState, Rate, State, StepInfo, Tensors, per_tensor
+from metaopt.contracts import ControllerState, PerTensorRule, Rate, State, StepInfo, Tensors, per_tensor
 from metaopt.contracts.rule import Hparams
 from metaopt.registry import Registry
 from metaopt.space import Float, Space, Value, When
@@ -136,6 +136,23 @@ def added(params: Mapping[str, Tensor], updates: Mapping[str, Tensor]) -> Tensor
 
 def _prefixed(condition: When | None, owner: str) -> When | None:
     return condition and replace(condition, name=f"{owner}.{condition.name}")
+
+
+def update_of(assembly: Assembly) -> Callable[..., Any]:
+    """The plugin's own function behind a rule's update, to point to."""
+    rule = assembly.rule
+    return rule.update_one if isinstance(rule, PerTensorRule) else type(rule).update
+
+
+def init_of(assembly: Assembly) -> Callable[..., Any]:
+    """The plugin's own function behind a rule's init."""
+    rule = assembly.rule
+    return rule.init_one if isinstance(rule, PerTensorRule) else type(rule).init
+
+
+def result_of(found: Trajectory) -> dict[str, Any]:
+    """Parameters and state at the end, to compare."""
+    return {"params": found.params, "state": found.state}
 
 
 class _Constant:

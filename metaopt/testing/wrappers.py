@@ -7,6 +7,7 @@ from typing import Any
 from metaopt.registry import current
 from metaopt.specs import OptimizerSpec, WrapperSpec
 from metaopt.testing.errors import ConformanceError
+from metaopt.testing.purity import CHECKS as PURITY_CHECKS
 from metaopt.testing.rules import CHECKS as RULE_CHECKS
 from metaopt.testing.rules import theta_is_reproducible
 from metaopt.testing.shells import CHECKS as SHELL_CHECKS
@@ -41,5 +42,5 @@ def inner_rules() -> tuple[OptimizerSpec, ...]:
 _ABOUT_OPTIMIZERS = (theta_is_reproducible, native_equals_rule)
 
 CHECKS: tuple[Callable[[Any], None], ...] = tuple(
-    _around(check) for check in (*RULE_CHECKS, *SHELL_CHECKS) if check not in _ABOUT_OPTIMIZERS
+    _around(check) for check in (*PURITY_CHECKS, *RULE_CHECKS, *SHELL_CHECKS) if check not in _ABOUT_OPTIMIZERS
 )

@@ -1,0 +1,158 @@
+"""What makes a rule pure: it computes from what it is given, and touches nothing else."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metaopt.configuration import Assembly
+from metaopt.contracts import Tensors
+from metaopt.testing.comparison import flat, require_close, require_same
+from metaopt.testing.errors import ConformanceError, NotApplicable, require
+from metaopt.testing.samples import draws, gradients, parameters
+from metaopt.testing.stacking import explain, stacked, unstacked
+from metaopt.testing.subject import (
+    HORIZON,
+    Subject,
+    Trajectory,
+    added,
+    hparams_for,
+    init_of,
+    result_of,
+    run,
+    step_info,
+    update_of,
+)
+from metaopt.testing.watch import Guard, read_only, tensors_in
+
+
+def is_pure(subject: Subject) -> None:
+    """A population under torch.vmap computes what a Python loop over its members computes."""
+    members = [
+        (params := parameters(seed), gradients(params, 3, seed + 10), _hparams(subject, values, params), theta, first)
+        for seed, values in enumerate(draws(subject.space, 4))
+        for theta, first in [(subject.theta(parameters(seed), seed), torch.tensor(0.0))]
+    ]
+    assembly = subject.assemble()
+
+    def one(params: Tensors, grads: list[Tensors], hparams: Any, theta: Tensors, first: Tensor) -> dict[str, Any]:
+        return _steps(assembly, params, grads, hparams, theta, first)
+
+    try:
+        together = torch.vmap(one)(*(stacked(parts) for parts in zip(*members, strict=True)))
+    except RuntimeError as error:
+        raise ConformanceError(explain(error), update_of(assembly)) from error
+    for index, member in enumerate(members):
+        _require_close(unstacked(together, index), one(*member), "vmap against a loop", assembly)
+
+
+def leaves_inputs_alone(subject: Subject) -> None:
+    """Parameters, gradients, state, hyperparameters and theta are never written to."""
+    assembly, params = subject.assemble(), parameters()
+    rule, theta, horizon = assembly.rule, subject.theta(params), torch.tensor(float(HORIZON))
+    hparams = hparams_for(assembly, params)
+    given = read_only(params), read_only(hparams), read_only(theta)
+    with Guard(tensors_in(*given, horizon)):
+        current = rule.start(given[0], given[2])
+        state = rule.init(read_only(current), given[1], given[2], horizon)
+    for step, grads in enumerate(gradients(params, 2)):
+        info = step_info(assembly, torch.tensor(float(step)), horizon, grads)
+        inputs = read_only(grads), read_only(state), read_only(current)
+        with Guard(tensors_in(*inputs, *given, info.step, horizon, info.loss, info.signals)):
+            updates, state = rule.update(*inputs, given[1], given[2], info)
+            rule.evaluation_params(inputs[2], read_only(state), given[1])
+        current = added(current, updates)
+
+
+def state_is_its_own(subject: Subject) -> None:
+    """A state shares no memory with parameters or gradients, which their owners overwrite."""
+    assembly, params = subject.assemble(), parameters()
+    grads = gradients(params, 1)
+    for steps in ([], grads):
+        state = run(assembly, params, steps, subject.theta(params)).state
+        lent = {tensor.untyped_storage().data_ptr() for tensor in tensors_in(params, grads[0]) if tensor.numel()}
+        for path, tensor in flat({"tensors": state["tensors"], "shared": state["shared"]}).items():
+            require(
+                not tensor.numel() or tensor.untyped_storage().data_ptr() not in lent,
+                f"State {path} after {len(steps)} steps is a parameter's or a gradient's own memory; "
+                "copy it: param.clone(), or param.to(dtype, copy=True).",
+                update_of(assembly) if steps else init_of(assembly),
+            )
+
+
+def is_deterministic(subject: Subject) -> None:
+    """The same inputs give the same bits, and the global random generator is not touched."""
+    found = []
+    for seed in (0, 1):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            before = torch.get_rng_state()
+            found.append(_run(subject, 3))
+            untouched = torch.equal(before, torch.get_rng_state())
+        at = update_of(subject.assemble())
+        require(untouched, "It draws from the global random generator; a rule has no randomness of its own.", at)
+    require_same(result_of(found[1]), result_of(found[0]), "The second run", update_of(subject.assemble()))
+
+
+def granularity_is_true(subject: Subject) -> None:
+    """Laying tensors end to end ("coordinate"), or leaving others out ("tensor"), changes no number."""
+    assembly = subject.assemble(no_decay="none")
+    granularity, at = assembly.rule.granularity, update_of(assembly)
+    require(granularity in ("coordinate", "tensor", "tree"), f"granularity is {granularity!r}.", at)
+    if granularity == "tree":
+        raise NotApplicable("A rule of granularity 'tree' may mix all parameters.")
+    params = parameters()
+    theta, steps = subject.theta(params), gradients(params, 8)
+    whole = run(assembly, params, steps, theta).params
+    if granularity == "coordinate":
+        flat_run = run(assembly, {"all": _laid(params)}, [{"all": _laid(grads)} for grads in steps], theta)
+        require_close(
+            flat_run.params, {"all": _laid(whole)}, "granularity is 'coordinate', but laid end to end",
+            rtol=1e-5, atol=1e-6, at=at,
+        )  # fmt: skip
+    for name, param in params.items():
+        alone = run(assembly, {name: param}, [{name: grads[name]} for grads in steps], theta).params
+        require_close(
+            alone, {name: whole[name]}, f"granularity is {granularity!r}, but alone", rtol=1e-5, atol=1e-6, at=at
+        )
+
+
+CHECKS: tuple[Callable[[Subject], None], ...] = (
+    is_pure,
+    leaves_inputs_alone,
+    state_is_its_own,
+    is_deterministic,
+    granularity_is_true,
+)
+
+
+def _hparams(subject: Subject, values: Mapping[str, Any], params: Mapping[str, Tensor]) -> Any:
+    return hparams_for(subject.assemble(values), params)
+
+
+def _steps(
+    assembly: Assembly, params: Tensors, steps: Sequence[Tensors], hparams: Any, theta: Tensors, first: Tensor
+) -> dict[str, Any]:
+    rule, horizon = assembly.rule, first + HORIZON
+    current = rule.start(params, theta)
+    state = rule.init(current, hparams, theta, horizon)
+    for number, grads in enumerate(steps):
+        updates, state = rule.update(
+            grads, state, current, hparams, theta, step_info(assembly, first + number, horizon, grads)
+        )
+        current = added(current, updates)
+    return {"params": current, "state": state, "evaluation": rule.evaluation_params(current, state, hparams)}
+
+
+def _run(subject: Subject, num_steps: int) -> Trajectory:
+    params = parameters()
+    return run(subject.assemble(), params, gradients(params, num_steps), subject.theta(params))
+
+
+def _require_close(actual: Any, expected: Any, claim: str, assembly: Assembly) -> None:
+    require_close(actual, expected, claim, rtol=1e-4, atol=1e-6, at=update_of(assembly))
+
+
+def _laid(tensors: Mapping[str, Tensor]) -> Tensor:
+    return torch.cat([tensor.reshape(-1) for tensor in tensors.values()])

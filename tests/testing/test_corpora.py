@@ -1,0 +1,93 @@
+"""The kit passes sound corpora and says what is wrong with the others."""
+
+import itertools
+
+import pytest
+import torch
+
+import metaopt
+from metaopt import testing
+
+
+def split(count, seed=0):
+    inputs = torch.randn(count, 3, generator=torch.Generator().manual_seed(seed))
+    return metaopt.Split(inputs, inputs.sum(1, keepdim=True))
+
+
+def examples(value, width=3):
+    return metaopt.Split(torch.full((2, width), value), torch.ones(2, 1))
+
+
+def task(**arguments):
+    given = {
+        "name": "sum",
+        "family": "sums",
+        "model": lambda: torch.nn.Linear(3, 1),
+        "data": metaopt.Splits(split(40, 0), split(20, 1), split(20, 2)),
+        "loss": torch.nn.functional.mse_loss,
+    }
+    return metaopt.Task(**{**given, **arguments})
+
+
+def corpus(**arguments):
+    return metaopt.CorpusSpec(name="mine", version="1", load=lambda: metaopt.Corpus("mine", (task(**arguments),)))
+
+
+def test_a_sound_corpus_passes():
+    report = testing.check(corpus())
+    assert [outcome for outcome in report.outcomes if outcome.status != "passed"] == []
+
+
+COUNTER = itertools.count()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "check", "message"),
+    [
+        (
+            {"data": lambda: metaopt.Splits(split(40, next(COUNTER)), split(20, 100), split(20, 200))},
+            "loads_the_same_twice",
+            "make data and models from seeds of their own",
+        ),
+        (
+            {"data": metaopt.Splits(split(40), split(20), split(20, 1))},
+            "splits_are_sound",
+            "of the validation examples are in the train split",
+        ),
+        (
+            {"data": metaopt.Splits(split(40), split(20, 1), examples(torch.nan))},
+            "splits_are_sound",
+            "the test split holds NaN",
+        ),
+        (
+            {"data": metaopt.Splits(split(40), split(20, 1), examples(1.0, width=4))},
+            "splits_are_sound",
+            "train and test examples differ",
+        ),
+        ({"loss": lambda output, targets: output - targets}, "losses_are_differentiable", "must be a 0-d tensor"),
+        ({"loss": lambda output, targets: output.mean() / 0}, "losses_are_differentiable", "at fresh weights is"),
+        ({"loss": lambda output, targets: targets.mean()}, "losses_are_differentiable", "depends on no parameter"),
+        ({"model": lambda: Drifting()}, "models_follow_the_seed", "weights of a second model"),
+    ],
+)
+def test_an_unsound_corpus_is_caught(failures, arguments, check, message):
+    found = failures(corpus(**arguments))
+    assert message in found[check]
+
+
+class Drifting(torch.nn.Linear):
+    """Each one made has other weights, whatever the seed."""
+
+    def __init__(self):
+        super().__init__(3, 1)
+        torch.nn.init.constant_(self.weight, next(COUNTER))
+
+
+def test_a_task_that_must_train_in_a_loop_is_told_why_and_not_failed():
+    spec = corpus(
+        model=lambda: torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 1))
+    )
+    report = testing.check(spec)
+    assert report.passed
+    (outcome,) = [outcome for outcome in report.outcomes if outcome.status == "skipped"]
+    assert "1 of 1 tasks train in a loop. sum: BatchNorm1d '1' writes running statistics in place" in outcome.message

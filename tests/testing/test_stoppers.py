@@ -1,0 +1,99 @@
+"""The kit passes sound stoppers and says what is wrong with the others."""
+
+import numpy as np
+import pytest
+
+import metaopt
+
+
+def stopper(fires, **arguments):
+    given = {"name": "mine", "version": "1", "fires": fires, "space": {"limit": metaopt.Float(0.1, 2.0)}}
+    return metaopt.StopperSpec(**{**given, **arguments})
+
+
+def test_a_sound_stopper_passes(failures):
+    assert failures(stopper(lambda batch, hparams: batch.values > hparams["limit"])) == {}
+
+
+@pytest.mark.parametrize(
+    ("fires", "check", "message"),
+    [
+        (
+            lambda batch, hparams: batch.values > np.nanmean(batch.values, axis=-1, keepdims=True) + hparams["limit"],
+            "is_causal",
+            "change once later values than",
+        ),
+        (
+            lambda batch, hparams: batch.values > batch.values[0] + hparams["limit"],
+            "follows_its_pure_form",
+            "stops at validation",
+        ),
+        (lambda batch, hparams: batch.sign * batch.values > hparams["limit"] + 1.5, "modes_mirror", "upside down"),
+        (lambda batch, hparams: batch.values, "follows_its_pure_form", "must return booleans"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Mean of empty slice:RuntimeWarning")
+def test_an_unsound_policy_is_caught(failures, fires, check, message):
+    found = failures(stopper(fires))
+    assert message in found[check]
+    assert "test_stoppers.py:" in found[check]
+
+
+class Forgetful:
+    """Says stop at the third observation; each flag breaks one promise."""
+
+    def __init__(self, mode="min", limit=1.0, flaw=""):
+        self.mode, self.flaw, self.seen, self.best = mode, flaw, 0, None
+
+    def observe(self, observation):
+        self.seen += 1
+        if self.flaw == "raises" and observation.value is None:
+            raise ValueError("no value")
+        if self.flaw == "exits" and self.seen == 3:
+            raise SystemExit(3)
+        stop = self.seen == 3 if self.flaw == "recants" else self.seen >= 3
+        self._remember(observation)
+        reason = "" if self.flaw == "silent" or not stop else "enough seen"
+        step, value = self.best or (None, None)
+        return metaopt.Decision(stop, reason, step, value)
+
+    def _remember(self, observation):
+        sign = 1 if self.mode == "min" or self.flaw == "blind to the mode" else -1
+        value = observation.value
+        known = isinstance(value, float) and np.isfinite(value)
+        if known and (self.best is None or sign * value < sign * self.best[1]):
+            self.best = (observation.step, value)
+
+    def state_dict(self):
+        seen = 0 if self.flaw == "forgets" else self.seen
+        return {"name": "forgetful", "mode": self.mode, "seen": seen, "best": self.best and list(self.best)}
+
+    def load_state_dict(self, state):
+        if self.flaw != "gullible" and (state.get("name"), state.get("mode")) != ("forgetful", self.mode):
+            raise metaopt.InputError("not mine")
+        self.seen, self.best = state.get("seen", 0), state.get("best") and tuple(state["best"])
+
+
+@pytest.mark.parametrize(
+    ("flaw", "check", "message"),
+    [
+        ("raises", "never_raises", "It raised ValueError: no value."),
+        ("exits", "keeps_its_word", "It raised SystemExit: 3."),
+        ("recants", "keeps_its_word", "It said stop at validation 2 and took it back."),
+        ("silent", "keeps_its_word", "without a reason"),
+        ("blind to the mode", "knows_the_best", "mode='max'"),
+        ("forgets", "resumes", "it decides otherwise: Decision(stop=False"),
+        ("gullible", "refuses_foreign_states", "It loaded the state of another policy"),
+    ],
+)
+def test_a_stopper_that_breaks_a_promise_is_caught(failures, flaw, check, message):
+    def factory(**arguments):
+        return Forgetful(**arguments, flaw=flaw)
+
+    found = failures(stopper(None, factory=factory))
+    assert message in found[check]
+    assert "test_stoppers.py:" in found[check]
+
+
+def test_a_stopper_that_keeps_its_promises_passes(failures):
+    assert failures(stopper(None, factory=Forgetful)) == {}
