@@ -162,4 +162,4 @@ def check(spec: PluginSpec) -> Report:
 
 def _describe(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else chr(39)}".rstrip(": .") + "."
+    return f"{type(error).__name__}: {lines[0] if lines else ''}".rstrip(": .") + "."

@@ -1,6 +1,7 @@
 """What holds for every plugin: what it declares about itself is sound."""
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,18 @@ def space_is_sound(spec: PluginSpec) -> None:
         found = resolve(spec.space, values, spec.name)
         numbers = encode(spec.space, found)
         require(all(isinstance(number, float) for number in numbers.values()), f"{label} is not a number: {numbers}.")
+
+
+def space_is_finite(spec: PluginSpec) -> None:
+    """Nobody may give an infinite hyperparameter: no recipe could hold it."""
+    for name, distribution in spec.space.items():
+        if not isinstance(distribution, Categorical):
+            infinite = [end for end in (-math.inf, math.inf) if end in distribution.domain]
+            require(
+                not infinite,
+                f"{name} may be {infinite} by valid={distribution.valid!r}; write a round bracket beside inf, "
+                "and a large number for no limit.",
+            )
 
 
 def space_survives_json(spec: PluginSpec) -> None:
@@ -54,6 +67,7 @@ def references_are_given(spec: PluginSpec) -> None:
 
 CHECKS: tuple[Callable[[Any], None], ...] = (
     space_is_sound,
+    space_is_finite,
     space_survives_json,
     conditions_can_hold,
     references_are_given,

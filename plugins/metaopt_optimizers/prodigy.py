@@ -206,8 +206,9 @@ spec = metaopt.OptimizerSpec(
         "weight_decay": metaopt.Float(1e-5, 1.0, log=True, default=0.0, valid="[0, inf)"),
         "d0": metaopt.Float(1e-7, 1e-4, log=True, default=1e-6, valid="[1e-12, inf)"),
         "d_coef": metaopt.Float(0.1, 10.0, log=True, default=1.0, valid="(0, inf)"),
-        "d_limit": metaopt.Float(1e3, 1e3, default=1e3, valid="(0, inf]"),
-        "growth_rate": metaopt.Float(1.02, 10.0, log=True, default=float("inf"), valid="[1, inf]"),
+        "d_limit": metaopt.Float(1e3, 1e3, default=1e3, valid="(0, inf)"),
+        # Infinity could not be written to a recipe's JSON.
+        "growth_rate": metaopt.Float(1.02, 10.0, log=True, default=_UNBOUNDED, valid="[1, inf)"),
         "use_bias_correction": metaopt.Categorical((False, True)),
         "safeguard_warmup": metaopt.Categorical((False, True)),
     },

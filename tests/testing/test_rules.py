@@ -92,7 +92,9 @@ def test_a_native_class_that_is_not_installed_is_skipped_with_what_to_install():
     assert "pip install absent-library" in outcome.message
 
 
-def test_a_default_that_is_not_plain_json_is_caught(failures):
+def test_an_infinite_hyperparameter_is_caught(failures):
+    space = {**SPACE, "cap": metaopt.Float(1.0, 2.0, valid="[1, inf]")}
+    assert "cap may be [inf] by valid='[1, inf]'" in failures(optimizer(space=space))["space_is_finite"]
     space = {**SPACE, "cap": metaopt.Float(1.0, 2.0, default=float("inf"), valid="[1, inf]")}
     assert "not JSON compliant" in failures(optimizer(space=space))["space_survives_json"]
 
