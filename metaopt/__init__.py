@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from metaopt.deploy import RuleOptimizer, create_optimizer, create_scheduler, create_stopper
     from metaopt.recipe import Recipe, load_recipe
     from metaopt.tasks import load_corpus
-    from metaopt.tuning import evaluate, tune
+    from metaopt.tuning.evaluate import evaluate
+    from metaopt.tuning.tune import tune
 
 __version__ = "0.1.0"
 

@@ -226,9 +226,9 @@ def compare(
     targets: dict[tuple[str, str, int], float] = {}
     expected: dict[str, Array] = {}
     configurations = list({one.configuration.key: one.configuration for one in contenders}.values())
+    found = evaluator.curves(configurations, tasks, seeds)
     for task in tasks:
         reference = references[task.name]
-        found = evaluator.curves(configurations, [task], seeds)
         for contender in contenders:
             recorded = [found[contender.configuration.key, task.name, seed] for seed in seeds]
             curves[contender.name, task.name] = _relative(recorded, reference)

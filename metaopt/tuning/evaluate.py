@@ -46,7 +46,7 @@ def evaluate(
     tasks = load_corpus(corpus).tasks
     ledger = Ledger(storage or "sqlite://")
     try:
-        evaluator = Evaluator(ledger, found, announce)
+        evaluator = Evaluator(ledger, found, announce=announce)
         scales = references(evaluator, tasks, DEFAULT_BASELINE)
         contenders = [Contender.of(loaded), *(contender_named(name) for name in against)]
         return compare(evaluator, tasks, scales, contenders, tuned=tuned)

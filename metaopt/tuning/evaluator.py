@@ -1,10 +1,10 @@
-"""Runs what the ledger does not hold yet, one task at a time, and stores it."""
+"""Runs what the ledger does not hold yet and stores it as soon as it is finished."""
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from typing import TypeAlias
 
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import AnyTask, BlackBoxTask, Curve, Task
@@ -12,18 +12,35 @@ from metaopt.inner import Member, loop_reason, train
 from metaopt.registry import Registry
 from metaopt.tuning.black_box import run_black_box
 from metaopt.tuning.ledger import Evaluation, EvaluationKey, Ledger
+from metaopt.tuning.workers import Job, Workers
 
 #: `(configuration key, task name, seed) → curve`.
-Curves = dict[tuple[str, str, int], Curve]
+Curves: TypeAlias = dict[tuple[str, str, int], Curve]
+#: A configuration, ready to run, and a seed.
+Run: TypeAlias = tuple[Assembly, int]
 
 
 @dataclass
 class Spent:
-    """Compute spent, in evaluations and seconds."""
+    """What a process has computed, in evaluations and seconds, and what it found in the ledger."""
 
     evaluations: int = 0
     seconds: float = 0.0
     reused: int = 0
+
+
+@dataclass(frozen=True)
+class Request:
+    """Curves that are wanted of one task: every configuration with every seed."""
+
+    task: AnyTask
+    configurations: tuple[Configuration, ...]
+    seeds: tuple[int, ...]
+
+    def runs(self, registry: Registry) -> list[Run]:
+        """The runs that it asks for, each once."""
+        assemblies = {one.key: assemble(one, registry) for one in self.configurations}
+        return [(assembly, seed) for seed in dict.fromkeys(self.seeds) for assembly in assemblies.values()]
 
 
 @dataclass
@@ -31,32 +48,41 @@ class Evaluator:
     """Evaluates configurations on tasks, through the ledger.
 
     Attributes:
-        ledger: where finished evaluations are.
+        ledger: where finished evaluations are; only this process writes to it.
         registry: where plugins are.
-        announce: told in one line which task is being trained, and why a task goes to the loop.
-        spent: what this process has computed and what it found in the ledger.
+        workers: processes that train, or None to train here.
+        announce: told in one line why a task goes to the loop, and when a worker is replaced.
+        check: called before each task; may raise to end early.
+        spent: what was computed and what was reused.
     """
 
     ledger: Ledger
     registry: Registry
+    workers: Workers | None = None
     announce: Callable[[str], None] = lambda line: None
+    check: Callable[[], None] = lambda: None
     spent: Spent = field(default_factory=Spent)
-
-    @cached_property
-    def _reasons(self) -> dict[str, str | None]:
-        return {}
+    _reasons: dict[str, str | None] = field(default_factory=dict, init=False)
 
     def curves(self, configurations: Sequence[Configuration], tasks: Sequence[AnyTask], seeds: Sequence[int]) -> Curves:
-        """Curves of all combinations; what the ledger lacks is run, all missing runs of a task side by side."""
-        assemblies = {one.key: assemble(one, self.registry) for one in configurations}
-        wanted = [(key, seed) for seed in seeds for key in assemblies]
+        """Curves of all combinations; see `answer`."""
+        return self.answer([Request(task, tuple(configurations), tuple(seeds)) for task in tasks])
+
+    def answer(self, requests: Sequence[Request]) -> Curves:
+        """Curves of all requests; what the ledger lacks is run, all missing runs of a task side by side."""
         found: Curves = {}
-        for task in tasks:
-            known = self._known(task, assemblies, wanted)
-            missing = [pair for pair in wanted if pair not in known]
-            if missing:
-                known.update(self._run(task, [(assemblies[key], seed) for key, seed in missing]))
-            found.update({(key, task.name, seed): known[key, seed] for key, seed in wanted})
+        missing: list[tuple[AnyTask, list[Run]]] = []
+        for request in requests:
+            task, wanted = request.task, request.runs(self.registry)
+            known = self._known(task, wanted)
+            self.spent.reused += len(known)
+            found.update({(key, task.name, seed): curve for (key, seed), curve in known.items()})
+            lacking = [run for run in wanted if (run[0].configuration.key, run[1]) not in known]
+            missing += [(task, part) for part in _parts(task, lacking)]
+        for position, results in self._results(missing):
+            task, runs = missing[position]
+            for evaluation in self._store(task, runs, results):
+                found[evaluation.key.configuration_key, task.name, evaluation.key.seed] = evaluation.curve
         return found
 
     def evaluations(self, tasks: Sequence[AnyTask]) -> list[Evaluation]:
@@ -72,22 +98,36 @@ class Evaluator:
                 self.announce(f"{task.name} runs in the plain loop: {reason}.")
         return self._reasons[task.name]
 
-    def _known(
-        self, task: AnyTask, assemblies: dict[str, Assembly], wanted: Sequence[tuple[str, int]]
-    ) -> dict[tuple[str, int], Curve]:
-        stored = self.ledger.find(task.fingerprint, {seed for _, seed in wanted})
-        keys = {pair: evaluation_key(assemblies[pair[0]], task, pair[1]) for pair in wanted}
-        known = {pair: stored[key].curve for pair, key in keys.items() if key in stored}
-        self.spent.reused += len(known)
-        return known
+    def close(self) -> None:
+        """End the workers and give the ledger's connections back."""
+        if self.workers is not None:
+            self.workers.close()
+        self.ledger.close()
 
-    def _run(self, task: AnyTask, runs: Sequence[tuple[Assembly, int]]) -> dict[tuple[str, int], Curve]:
-        if isinstance(task, BlackBoxTask):
-            results = [self._run_black_box(task, seed, assembly) for assembly, seed in runs]
-        else:
-            engine = "population" if self.loop_reason(task) is None else "loop"
-            members = [Member(assembly, seed) for assembly, seed in runs]
-            results = [(one.curve, one.seconds) for one in train(task, members, engine=engine)]
+    def _known(self, task: AnyTask, wanted: Sequence[Run]) -> dict[tuple[str, int], Curve]:
+        stored = self.ledger.find(task.fingerprint, {seed for _, seed in wanted})
+        keys = [evaluation_key(assembly, task, seed) for assembly, seed in wanted]
+        return {(key.configuration_key, key.seed): stored[key].curve for key in keys if key in stored}
+
+    def _results(self, parts: Sequence[tuple[AnyTask, list[Run]]]) -> Iterator[tuple[int, list[tuple[Curve, float]]]]:
+        """Results of each part, as they finish."""
+        if self.workers is None or len(parts) < 2:
+            for position, (task, runs) in enumerate(parts):
+                self.check()
+                yield position, run_task(task, runs, self._engine(task))
+            return
+        self.check()
+        jobs = [Job(f"Task {task.name!r}", run_task, (task, runs, self._engine(task))) for task, runs in parts]
+        for position, results in self.workers.results(jobs):
+            yield position, results
+            self.check()
+
+    def _engine(self, task: AnyTask) -> str:
+        return "population" if self.loop_reason(task) is None else "loop"
+
+    def _store(
+        self, task: AnyTask, runs: Sequence[Run], results: Sequence[tuple[Curve, float]]
+    ) -> Iterator[Evaluation]:
         finished = [
             Evaluation(
                 key=evaluation_key(assembly, task, seed),
@@ -102,13 +142,15 @@ class Evaluator:
         self.ledger.add(finished)
         self.spent.evaluations += len(finished)
         self.spent.seconds += sum(one.seconds for one in finished)
-        return {(one.key.configuration_key, one.key.seed): one.curve for one in finished}
+        yield from finished
 
-    def _run_black_box(self, task: BlackBoxTask, seed: int, assembly: Assembly) -> tuple[Curve, float]:
-        self.loop_reason(task)
-        started = time.perf_counter()
-        curve = run_black_box(task, assembly.configuration, seed)
-        return curve, time.perf_counter() - started
+
+def run_task(task: AnyTask, runs: Sequence[Run], engine: str) -> list[tuple[Curve, float]]:
+    """Curve and seconds of each run of a task."""
+    if isinstance(task, BlackBoxTask):
+        return [_run_black_box(task, assembly, seed) for assembly, seed in runs]
+    members = [Member(assembly, seed) for assembly, seed in runs]
+    return [(one.curve, one.seconds) for one in train(task, members, engine=engine)]
 
 
 def evaluation_key(assembly: Assembly, task: AnyTask, seed: int) -> EvaluationKey:
@@ -125,3 +167,16 @@ def plugin_versions(assembly: Assembly) -> str:
 def probe_task(task: Task, num_steps: int) -> Task:
     """The same task cut to a few steps, for measuring what a step costs."""
     return dataclasses.replace(task, num_steps=num_steps, num_validations=1)
+
+
+def _parts(task: AnyTask, runs: list[Run]) -> list[list[Run]]:
+    """What is stored together: a population at once, since it trains at once; black-box runs one by one."""
+    if isinstance(task, BlackBoxTask):
+        return [[run] for run in runs]
+    return [runs] if runs else []
+
+
+def _run_black_box(task: BlackBoxTask, assembly: Assembly, seed: int) -> tuple[Curve, float]:
+    started = time.perf_counter()
+    curve = run_black_box(task, assembly.configuration, seed)
+    return curve, time.perf_counter() - started

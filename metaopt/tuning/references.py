@@ -9,7 +9,7 @@ from metaopt.configuration import Configuration
 from metaopt.contracts import AnyTask, Curve, Task
 from metaopt.registry import Registry
 from metaopt.tuning.choosers import RandomChooser
-from metaopt.tuning.evaluator import Evaluator
+from metaopt.tuning.evaluator import Evaluator, Request
 from metaopt.tuning.scores import AnyScale, RatioScale, Scale, best_so_far
 from metaopt.tuning.search_space import JointSpace, joint_space
 
@@ -49,7 +49,26 @@ def pool_configurations(registry: Registry, size: int = POOL_SIZE) -> list[Confi
 
 def references(evaluator: Evaluator, tasks: Sequence[AnyTask], baseline: Configuration) -> dict[str, Reference]:
     """Each task's references by its name, computed where the ledger does not hold them."""
-    return {task.name: _reference(evaluator, task, baseline) for task in tasks}
+    supervised = [task for task in tasks if isinstance(task, Task)]
+    trials = pool_configurations(evaluator.registry)
+    first = evaluator.curves([baseline, *trials], supervised, REFERENCE_SEEDS[:1])
+    pools = {task.name: [first[trial.key, task.name, REFERENCE_SEEDS[0]] for trial in trials] for task in supervised}
+    winners = {name: trials[int(np.argmin(_finals(pool)))] for name, pool in pools.items()}
+    runs = evaluator.answer(
+        [Request(task, (baseline, winners[task.name]), REFERENCE_SEEDS) for task in supervised]
+        + [Request(task, (baseline,), REFERENCE_SEEDS[:1]) for task in tasks if not isinstance(task, Task)]
+    )
+    found: dict[str, Reference] = {}
+    for task in tasks:
+        if task.name in pools:
+            base, tuned = (
+                [runs[one.key, task.name, seed] for seed in REFERENCE_SEEDS] for one in (baseline, winners[task.name])
+            )
+            found[task.name] = Reference(Scale.of(base, tuned), tuple(pools[task.name]))
+        else:
+            curve = runs[baseline.key, task.name, REFERENCE_SEEDS[0]]
+            found[task.name] = Reference(RatioScale(float(best_so_far(curve)[-1]), curve.test_at_best()), ())
+    return found
 
 
 def reference_evaluations(tasks: Sequence[AnyTask]) -> int:
@@ -58,21 +77,5 @@ def reference_evaluations(tasks: Sequence[AnyTask]) -> int:
     return supervised * (POOL_SIZE + 2 * len(REFERENCE_SEEDS) - 1) + (len(tasks) - supervised)
 
 
-def _reference(evaluator: Evaluator, task: AnyTask, baseline: Configuration) -> Reference:
-    if not isinstance(task, Task):
-        curve = evaluator.curves([baseline], [task], [0])[baseline.key, task.name, 0]
-        return Reference(RatioScale(float(best_so_far(curve)[-1]), curve.test_at_best()), ())
-    trials = pool_configurations(evaluator.registry)
-    seed = REFERENCE_SEEDS[0]
-    first = evaluator.curves([baseline, *trials], [task], [seed])
-    pool = [first[trial.key, task.name, seed] for trial in trials]
-    finals = [float(best_so_far(curve)[-1]) if not curve.diverged else np.inf for curve in pool]
-    winner = trials[int(np.argmin(finals))]
-    runs = evaluator.curves([baseline, winner], [task], REFERENCE_SEEDS)
-    return Reference(
-        scale=Scale.of(
-            [runs[baseline.key, task.name, seed] for seed in REFERENCE_SEEDS],
-            [runs[winner.key, task.name, seed] for seed in REFERENCE_SEEDS],
-        ),
-        pool=tuple(pool),
-    )
+def _finals(pool: Sequence[Curve]) -> list[float]:
+    return [float("inf") if curve.diverged else float(best_so_far(curve)[-1]) for curve in pool]

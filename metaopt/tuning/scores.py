@@ -3,6 +3,7 @@
 Raw losses never are. Each task has two frozen references: a baseline (score 0) and a long-tuned run (score 1).
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from metaopt.contracts.curve import Array
 WORST = -1.0
 #: A run cannot score more than this, for the same reason.
 BEST = 2.0
+#: No task weighs less than this in the objective, unless neither of its references says anything.
+LEAST_WEIGHT = 1e-3
 #: Share of the worst tasks that the tail term of the objective looks at, and its weight.
 TAIL_SHARE = 0.2
 TAIL_WEIGHT = 0.25
@@ -28,11 +31,12 @@ def best_so_far(curve: Curve) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How a task's runs are scored: what its two references reached.
+    """How a task's runs are scored: what its two references reached in the runs that did not diverge.
 
     Attributes:
-        baseline: final best validation value of the baseline, mean over seeds.
-        tuned: that of the long-tuned reference.
+        baseline: final best validation value of the baseline, mean over seeds; where it always diverged, the first
+            value of the long-tuned runs; NaN where both always did.
+        tuned: that of the long-tuned reference; the baseline's where it always diverged.
         baseline_area: area of the baseline under `relative`, mean over seeds.
         tuned_area: that of the long-tuned reference.
         noise: standard deviation of the baseline's final value over seeds.
@@ -53,27 +57,39 @@ class Scale:
     @classmethod
     def of(cls, baseline: Sequence[Curve], tuned: Sequence[Curve]) -> "Scale":
         """The scale that these runs of the two references define, one curve a seed each."""
-        base_finals, tuned_finals = _finals(baseline), _finals(tuned)
-        base_final, tuned_final = _mean(base_finals), _mean(tuned_finals)
-        noise = _deviation(base_finals)
-        base_tests = [curve.test_at_best() for curve in baseline]
-        draft = cls(base_final, tuned_final, 0.0, 1.0, noise, 0.0, 0.0, 0.0)
-        return cls(
-            baseline=base_final,
-            tuned=tuned_final,
-            baseline_area=_mean([draft.area(curve) for curve in baseline]),
-            tuned_area=_mean([draft.area(curve) for curve in tuned]),
-            noise=noise,
+        tuned_fine = [curve for curve in tuned if not curve.diverged]
+        base_fine = [curve for curve in baseline if not curve.diverged] or [_start(curve) for curve in tuned_fine]
+        tuned_fine = tuned_fine or base_fine
+        base_finals = [float(best_so_far(curve)[-1]) for curve in base_fine]
+        base_tests = [curve.test_at_best() for curve in base_fine]
+        draft = cls(
+            baseline=_mean(base_finals),
+            tuned=_mean([float(best_so_far(curve)[-1]) for curve in tuned_fine]),
+            baseline_area=WORST,
+            tuned_area=WORST,
+            noise=_deviation(base_finals),
             test_baseline=_mean(base_tests),
-            test_tuned=_mean([curve.test_at_best() for curve in tuned]),
+            test_tuned=_mean([curve.test_at_best() for curve in tuned_fine]),
             test_noise=_deviation(base_tests),
         )
+        if not draft.usable:
+            return draft
+        return dataclasses.replace(
+            draft,
+            baseline_area=_mean([draft.area(curve) for curve in base_fine]),
+            tuned_area=_mean([draft.area(curve) for curve in tuned_fine]),
+        )
+
+    @property
+    def usable(self) -> bool:
+        """Whether any run of a reference ended well; if not, nobody knows what a good value is."""
+        return bool(np.isfinite(self.baseline))
 
     def relative(self, values: Array) -> Array:
         """Values with the baseline's final value at 0 and the tuned one's at 1, clipped to [WORST, BEST]."""
         gap = _gap(self.baseline, self.tuned, self.noise)
         with np.errstate(invalid="ignore"):
-            scaled = (self.baseline - values) / gap
+            scaled = (self.baseline - values) / gap if self.usable else np.zeros_like(values)
         clipped: Array = np.clip(np.where(np.isfinite(values), scaled, WORST), WORST, BEST)
         return clipped
 
@@ -95,14 +111,21 @@ class Scale:
         value = curve.test_at_best(until)
         if not np.isfinite(value):
             return WORST
+        if not np.isfinite(self.test_baseline):
+            return 0.0
         gap = _gap(self.test_baseline, self.test_tuned, self.test_noise)
         return float(np.clip((self.test_baseline - value) / gap, WORST, BEST))
 
     @property
     def weight(self) -> float:
-        """How well the task tells settings apart: d² / (d² + 1), d the references' distance in seed noise."""
+        """How well the task tells settings apart: d² / (d² + 1), d the references' distance in seed noise.
+
+        0 where neither reference says anything.
+        """
+        if not self.usable:
+            return 0.0
         distance = abs(self.baseline - self.tuned) / max(self.noise, 1e-12)
-        return float(distance**2 / (distance**2 + 1)) if np.isfinite(distance) else 1.0
+        return max(float(distance**2 / (distance**2 + 1)), LEAST_WEIGHT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +142,7 @@ class RatioScale:
     weight: float = 1.0
 
     def score(self, curve: Curve) -> float:
-        """log(baseline / value), or (baseline − value) / |baseline| where one is not positive; clipped."""
+        """log(baseline / value), or (baseline − value) / |baseline| where the baseline is not positive; clipped."""
         return WORST if curve.diverged else _ratio(self.baseline, float(best_so_far(curve)[-1]))
 
     def test_score(self, curve: Curve, until: int | None = None) -> float:
@@ -137,13 +160,15 @@ AnyScale = Scale | RatioScale
 def objective(scores: Mapping[str, float], weights: Mapping[str, float]) -> float:
     """What tuning maximises: the weighted mean of the tasks' scores plus a share of the mean of the worst fifth.
 
+    Tasks of weight 0 take no part, unless there are no others.
+
     Args:
         scores: by task.
-        weights: by task, positive.
+        weights: by task, at least 0.
     """
-    names = sorted(scores)
+    names = [name for name in sorted(scores) if weights[name] > 0] or sorted(scores)
     values = np.asarray([scores[name] for name in names])
-    shares = np.asarray([max(weights[name], 1e-3) for name in names])
+    shares = np.asarray([max(weights[name], LEAST_WEIGHT) for name in names])
     mean = float(np.average(values, weights=shares))
     worst = np.sort(values)[: max(1, int(np.ceil(TAIL_SHARE * len(values))))]
     return mean + TAIL_WEIGHT * float(worst.mean())
@@ -155,9 +180,11 @@ def _gap(baseline: float, tuned: float, noise: float) -> float:
     return max(baseline - tuned, floor)
 
 
-def _finals(curves: Sequence[Curve]) -> list[float]:
-    finals = [float(best_so_far(curve)[-1]) for curve in curves if len(curve.values)]
-    return [value for value in finals if np.isfinite(value)]
+def _start(curve: Curve) -> Curve:
+    """The curve of a run that never gets better than at its first validation."""
+    stays = np.zeros(len(curve.values), dtype=np.int64)
+    test = None if curve.test is None else curve.test[stays]
+    return Curve(curve.steps, curve.values[stays], curve.horizon, test)
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -173,5 +200,8 @@ def _deviation(values: Sequence[float]) -> float:
 def _ratio(baseline: float, value: float) -> float:
     if not np.isfinite(baseline):
         return 0.0
-    raw = np.log(baseline / value) if baseline > 0 and value > 0 else (baseline - value) / max(abs(baseline), 1e-12)
+    if baseline > 0:
+        raw = float(np.log(baseline / value)) if value > 0 else BEST
+    else:
+        raw = (baseline - value) / max(abs(baseline), 1e-12)
     return float(np.clip(raw, WORST, BEST))

@@ -1,11 +1,12 @@
 """Statistics over tasks: interquartile means, stratified bootstrap intervals, and what a number of trials is worth."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
+from scipy.special import gammaln, ndtr, stdtrit
 
 from metaopt.contracts import Curve
 from metaopt.tuning.scores import Scale, best_so_far
@@ -17,13 +18,15 @@ LEVEL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An estimate with its bootstrap interval at level 95 %."""
+    """An estimate with its bootstrap interval at level 95 %; NaN where there is just one task, which tells nothing."""
 
     value: float
     low: float
     high: float
 
     def __str__(self) -> str:
+        if np.isnan(self.low):
+            return f"{self.value:.3f} (one task: no interval)"
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
     def apart(self, other: "Interval") -> bool:
@@ -39,6 +42,19 @@ def interquartile_mean(values: Floats) -> float:
     return float(np.average(ordered, weights=shares))
 
 
+def strata_of(families: Sequence[str]) -> list[str]:
+    """Stratum of each task: its family, where that has several tasks.
+
+    A family of one task would look as if it never varied: such families share a stratum, and a single one joins the
+    smallest other one.
+    """
+    sizes = Counter(families)
+    lone = sum(size == 1 for size in sizes.values())
+    larger = [family for family in sizes if sizes[family] > 1]
+    shared = min(larger, key=lambda family: (sizes[family], family)) if lone == 1 and larger else ""
+    return [family if sizes[family] > 1 else shared for family in families]
+
+
 def resample_within(strata: Sequence[str], seed: int = 0, resamples: int = RESAMPLES) -> NDArray[np.int64]:
     """Bootstrap rows, drawn with replacement inside each stratum, shape (resamples, n)."""
     generator = np.random.default_rng(seed)
@@ -50,10 +66,11 @@ def resample_within(strata: Sequence[str], seed: int = 0, resamples: int = RESAM
     return drawn
 
 
-def bootstrap(values: Floats, strata: Sequence[str], statistic: Callable[[Floats], float]) -> Interval:
-    """A statistic of one value a task, with its stratified bootstrap interval."""
+def bootstrap(values: Floats, families: Sequence[str], statistic: Callable[[Floats], float]) -> Interval:
+    """A statistic of one value a task, with its bootstrap interval, stratified by family."""
+    strata = strata_of(families)
     drawn = [statistic(values[rows]) for rows in resample_within(strata)]
-    return Interval(statistic(values), *_bounds(np.asarray(drawn)))
+    return Interval(statistic(values), *_bounds(np.asarray(drawn), strata))
 
 
 def expected_best(pool: Sequence[Curve], scale: Scale) -> Floats:
@@ -87,22 +104,25 @@ class TrialsWorth:
     pool: int
 
     def __str__(self) -> str:
+        if np.isnan(self.low):
+            return f"{self._shown(self.number)} (one task: no interval)"
         return f"{self._shown(self.number)} [{self._shown(self.low)}, {self._shown(self.high)}]"
 
     def _shown(self, number: float) -> str:
         return f"> {self.pool}" if number > self.pool else f"{number:.1f}"
 
 
-def trials_worth(scores: Floats, expected: Floats, strata: Sequence[str]) -> TrialsWorth:
+def trials_worth(scores: Floats, expected: Floats, families: Sequence[str]) -> TrialsWorth:
     """What one run a task is worth.
 
     Args:
         scores: the recipe's test score on each task, shape (tasks,).
         expected: `expected_best` of each task, shape (tasks, pool).
-        strata: the tasks' families.
+        families: the tasks' families.
     """
+    strata = strata_of(families)
     drawn = [_crossing(scores[rows].mean(), expected[rows].mean(axis=0)) for rows in resample_within(strata)]
-    low, high = _bounds(np.asarray(drawn))
+    low, high = _bounds(np.asarray(drawn), strata)
     return TrialsWorth(_crossing(scores.mean(), expected.mean(axis=0)), low, high, expected.shape[1])
 
 
@@ -117,8 +137,16 @@ def _crossing(score: float, expected: Floats) -> float:
     return float(n + (score - expected[n - 1]) / (expected[n] - expected[n - 1]))
 
 
-def _bounds(drawn: Floats) -> tuple[float, float]:
-    tail = (1 - LEVEL) / 2
+def _bounds(drawn: Floats, strata: Sequence[str]) -> tuple[float, float]:
+    """Percentiles of a bootstrap, expanded for few tasks: a tail holds Φ(−√(n/ν) · t_ν), ν = n − strata.
+
+    Plain percentiles are too narrow by √((n−1)/n) within each stratum and know no t distribution (Hesterberg 2015,
+    What Teachers Should Know About the Bootstrap, section 4.5).
+    """
+    freedom = len(strata) - len(set(strata))
+    if freedom < 1:
+        return float("nan"), float("nan")
+    tail = float(ndtr(np.sqrt(len(strata) / freedom) * stdtrit(freedom, (1 - LEVEL) / 2)))
     return float(np.quantile(drawn, tail)), float(np.quantile(drawn, 1 - tail))
 
 

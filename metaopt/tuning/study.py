@@ -1,8 +1,10 @@
 """One resumable study: batches asked from Optuna's sampler, raced over the tasks, told in a fixed order."""
 
+import contextlib
 import hashlib
+import logging
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +41,6 @@ class Study:
         references: of at least these tasks.
         evaluator: runs what is missing.
         seed: of the sampler.
-        check: called between tasks; raises TimeUpError when the time is up.
         report: told after each batch: candidates done, best objective so far.
     """
 
@@ -49,7 +50,6 @@ class Study:
     references: Mapping[str, Reference]
     evaluator: Evaluator
     seed: int
-    check: Callable[[], None] = lambda: None
     report: Callable[[int, float], None] = lambda done, best: None
 
     def run(self, num_candidates: int) -> None:
@@ -97,7 +97,8 @@ class Study:
     def _ask(self, proposals: Sequence[Proposal], outcomes: Mapping[int, Outcome], count: int) -> list[Proposal]:
         """Ask for a batch. The sampler is new and seeded from seed and batch number: a resumed study asks the same."""
         batch = proposals[-1].batch + 1 if proposals else 0
-        study = optuna.create_study(direction="maximize", sampler=_sampler(self.seed, batch))
+        with _quietly():
+            study = optuna.create_study(direction="maximize", sampler=_sampler(self.seed, batch))
         for proposal in proposals:
             study.add_trial(self._trial(proposal, outcomes[proposal.number]))
         if not proposals:
@@ -130,9 +131,7 @@ class Study:
         running = list(batch)
         done = 0
         for size in rungs(len(order)):
-            for task in order[done:size]:
-                self.check()
-                self._score(running, task, scores)
+            self._score(running, order[done:size], scores)
             done = size
             for proposal in running:
                 judged[proposal.number][size] = self.objective(scores[proposal.number])
@@ -144,11 +143,14 @@ class Study:
             self.name, [Outcome(one.number, judged[one.number], one.number in finished) for one in batch]
         )
 
-    def _score(self, running: Sequence[Proposal], task: AnyTask, scores: dict[int, dict[str, float]]) -> None:
-        curves = self.evaluator.curves([proposal.configuration for proposal in running], [task], [RACE_SEED])
+    def _score(
+        self, running: Sequence[Proposal], tasks: Sequence[AnyTask], scores: dict[int, dict[str, float]]
+    ) -> None:
+        curves = self.evaluator.curves([proposal.configuration for proposal in running], tasks, [RACE_SEED])
         for proposal in running:
-            curve = curves[proposal.configuration.key, task.name, RACE_SEED]
-            scores[proposal.number][task.name] = self.references[task.name].scale.score(curve)
+            for task in tasks:
+                curve = curves[proposal.configuration.key, task.name, RACE_SEED]
+                scores[proposal.number][task.name] = self.references[task.name].scale.score(curve)
 
     def _trial(self, proposal: Proposal, outcome: Outcome) -> optuna.trial.FrozenTrial:
         """The candidate as Optuna knows it: pruned ones report their objective and the number of tasks done."""
@@ -166,8 +168,7 @@ class Study:
 
     def _publish(self, proposals: Sequence[Proposal], outcomes: Mapping[int, Outcome]) -> None:
         """Write the trials that Optuna's own tables lack, so that its dashboard can open the study."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        with _quietly():
             study = optuna.create_study(
                 storage=self.evaluator.ledger.url, study_name=self.name, direction="maximize", load_if_exists=True
             )
@@ -177,8 +178,24 @@ class Study:
 
 def _sampler(seed: int, batch: int) -> optuna.samplers.BaseSampler:
     digest = hashlib.sha256(f"{seed}:{batch}".encode()).digest()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    with _quietly():
         return optuna.samplers.TPESampler(
             seed=int.from_bytes(digest[:4], "little"), multivariate=True, group=True, constant_liar=True
         )
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep Optuna's notes on each new study out of the log, and leave its verbosity as the user set it."""
+    logger = logging.getLogger("optuna.study.study")
+    logger.addFilter(_is_warning)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        logger.removeFilter(_is_warning)
+
+
+def _is_warning(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING

@@ -1,7 +1,8 @@
 """Tune once on a family of tasks; the result is a recipe, and an honest account of what it bought."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from metaopt.tuning.references import DEFAULT_BASELINE, Reference, references
 from metaopt.tuning.result import Cost, TuneResult
 from metaopt.tuning.search import Found, search
 from metaopt.tuning.search_space import JointSpace, joint_space
+from metaopt.tuning.stopping import replayable
 from metaopt.tuning.study import BATCH, RACE_SEED, Study, TimeUpError
+from metaopt.tuning.workers import Workers
 
 #: What a recipe is compared with unless someone says otherwise; each must be a plugin's name, with "+controller".
 AGAINST = ("adamw", "adamw+cosine", "schedulefree_adamw", "prodigy")
@@ -41,11 +44,13 @@ def tune(
     optimizers: Sequence[str] | None = None,
     controllers: Sequence[str] | None = None,
     wrappers: Sequence[str] | None = None,
+    stoppers: Sequence[str] | None = None,
     settings: Sequence[str] = (),
     baseline: Recipe | str | Path | None = None,
     held_out: Sequence[str] = (),
     folds: int | None = None,
     against: Sequence[str] = AGAINST,
+    workers: int = 1,
     registry: Registry | None = None,
     announce: Callable[[str], None] = lambda line: None,
 ) -> TuneResult:
@@ -62,11 +67,13 @@ def tune(
         optimizers: names of plugins to choose from; all by default.
         controllers: names of plugins to choose from; all by default.
         wrappers: names of plugins to choose from; all by default.
+        stoppers: names of plugins to choose from; all that can be replayed by default.
         settings: `"plugin.hyperparameter=low..high"` or `"=value"`.
         baseline: recipe whose runs score 0; AdamW at 1e-3 by default.
         held_out: families that only the comparison sees.
         folds: cross-validate over tasks in this many parts, each with a study of its own.
         against: `"optimizer"` or `"optimizer+controller"`, at their defaults, to compare the recipe with.
+        workers: processes that train, under this one, which alone writes.
         registry: where plugins are; everything installed by default.
         announce: called with one line whenever there is something to say.
 
@@ -80,16 +87,25 @@ def tune(
     found = registry or registries.current()
     if n_trials < 1:
         raise InputError(f"n_trials must be at least 1, got {n_trials}.")
+    if workers < 1:
+        raise InputError(f"workers must be at least 1, got {workers}.")
     if held_out and folds:
         raise InputError("--held-out and --folds exclude each other; choose one.")
+    replayable(found, stoppers)
     session = _Session(
         corpus=load_corpus(corpus),
         space=joint_space(found, optimizers=optimizers, controllers=controllers, wrappers=wrappers, settings=settings),
-        evaluator=Evaluator(Ledger(storage or "sqlite://"), found, announce),
+        evaluator=Evaluator(
+            Ledger(storage or "sqlite://"),
+            found,
+            workers=Workers(workers, announce=announce) if workers > 1 else None,
+            announce=announce,
+        ),
         baseline=_baseline(baseline, found),
         seed=seed,
         study_name=study_name,
         portfolio=portfolio,
+        stoppers=stoppers,
         against=[contender_named(name) for name in against],
         deadline=None if timeout is None else time.monotonic() + timeout,
         announce=announce,
@@ -97,7 +113,7 @@ def tune(
     try:
         return session.tune(n_trials, held_out, folds)
     finally:
-        session.evaluator.ledger.close()
+        session.evaluator.close()
 
 
 class _Session:
@@ -113,6 +129,7 @@ class _Session:
         seed: int,
         study_name: str,
         portfolio: int,
+        stoppers: Sequence[str] | None,
         against: Sequence[Contender],
         deadline: float | None,
         announce: Callable[[str], None],
@@ -124,6 +141,7 @@ class _Session:
         self.seed = seed
         self.study_name = study_name
         self.portfolio = portfolio
+        self.stoppers = stoppers
         self.against = against
         self.deadline = deadline
         self.announce = announce
@@ -155,12 +173,19 @@ class _Session:
             references=self.references,
             evaluator=self.evaluator,
             seed=self.seed,
-            check=self._check,
             report=lambda done, best: self.announce(
                 f"{label}{done} of {n_trials} candidates, best objective {best:.3f}{self._remaining()}."
             ),
         )
-        return search(study, n_trials, baseline=self.baseline, portfolio=self.portfolio, corpus=self.corpus.name)
+        with self._timed():
+            return search(
+                study,
+                n_trials,
+                baseline=self.baseline,
+                portfolio=self.portfolio,
+                corpus=self.corpus.name,
+                stoppers=self.stoppers,
+            )
 
     def _held_out(self, found: Found, split: Fold | None, divided: Sequence[Fold], n_trials: int) -> Comparison | None:
         if split is not None and not self._late():
@@ -178,7 +203,14 @@ class _Session:
 
     def _references(self) -> dict[str, Reference]:
         self.announce("References of each task: the baseline, and a long-tuned run.")
-        return references(self.evaluator, race_order(self.corpus.tasks), self.baseline)
+        try:
+            with self._timed():
+                return references(self.evaluator, race_order(self.corpus.tasks), self.baseline)
+        except TimeUpError:
+            raise InputError(
+                "The time was up before the references of all tasks were done; what is finished is in the ledger: "
+                "run it again, or with a longer --timeout."
+            ) from None
 
     def _claim(self, fold: Fold) -> None:
         self.evaluator.ledger.claim(
@@ -222,6 +254,15 @@ class _Session:
 
     def _name(self, fold: Fold) -> str:
         return f"{self.study_name}/{fold.name}" if fold.name else self.study_name
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        """Inside, trainings end early when the time is up."""
+        self.evaluator.check = self._check
+        try:
+            yield
+        finally:
+            self.evaluator.check = lambda: None
 
     def _late(self) -> bool:
         return self.deadline is not None and time.monotonic() > self.deadline
