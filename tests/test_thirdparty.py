@@ -1,4 +1,4 @@
-"""A distribution that somebody else wrote is installed, found, checked and bound, through the public door alone."""
+"""A distribution that somebody else wrote is installed, found, checked, tuned and bound, through the public door."""
 
 import json
 import os
@@ -71,6 +71,17 @@ def test_its_own_tests_pass_under_pytest(run, source):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_it_is_tuned_and_the_recipe_is_bound(run, tmp_path):
+    (tmp_path / "tune.py").write_text(TUNE)
+    done = run("tune.py")
+    assert done.returncode == 0, done.stderr
+    configuration, first, last = json.loads(done.stdout.splitlines()[-1])
+    assert configuration["optimizer"] == "signum"
+    assert configuration["controller"] == "inverse_sqrt"
+    assert 1e-5 <= configuration["hparams"]["signum.lr"] <= 1e-1
+    assert last < first
+
+
 def test_it_is_bound_to_a_model_and_trains_it(run, tmp_path):
     (tmp_path / "train.py").write_text(TRAIN)
     done = run("train.py")
@@ -78,6 +89,43 @@ def test_it_is_bound_to_a_model_and_trains_it(run, tmp_path):
     first, last = json.loads(done.stdout)
     assert last < 0.2 * first
 
+
+TUNE = """
+import json
+import torch
+import metaopt
+
+def split(count, seed):
+    inputs = torch.randn(count, 3, generator=torch.Generator().manual_seed(seed))
+    return metaopt.Split(inputs, inputs.sum(1, keepdim=True))
+
+def task(name, width):
+    return metaopt.Task(
+        name=name, family="sums", data=metaopt.Splits(split(64, 0), split(32, 1), split(32, 2)),
+        model=lambda: torch.nn.Sequential(torch.nn.Linear(3, width), torch.nn.Tanh(), torch.nn.Linear(width, 1)),
+        loss=torch.nn.functional.mse_loss, batch_size=16, num_steps=20, num_validations=5,
+    )
+
+result = metaopt.tune(
+    [task("narrow", 4), task("wide", 16)], n_trials=6, seed=0,
+    optimizers=["signum"], controllers=["inverse_sqrt"], against=["adamw"],
+)
+result.recipe.save("recipe")
+recipe = metaopt.load_recipe("recipe")
+
+data = split(64, 3)
+torch.manual_seed(0)
+model = torch.nn.Linear(3, 1)
+run = recipe.bind(model, total_steps=100)
+losses = []
+for _ in range(100):
+    run.optimizer.zero_grad()
+    loss = torch.nn.functional.mse_loss(model(data.inputs), data.targets)
+    loss.backward()
+    run.step(loss)
+    losses.append(loss.item())
+print(json.dumps([recipe.configuration.to_json(), losses[0], losses[-1]]))
+"""
 
 TRAIN = """
 import json
