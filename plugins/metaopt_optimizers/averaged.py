@@ -11,7 +11,8 @@ horizon Polyak's average starts at once.
 """
 
 from collections.abc import Mapping
-from typing import final
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, final
 
 import torch
 from torch import Tensor
@@ -19,11 +20,14 @@ from torch import Tensor
 import metaopt
 from metaopt_optimizers.moments import counter, state_dtype
 
+Granularity: TypeAlias = Literal["coordinate", "tensor", "tree"]
+
 _PREFIX = "averaged."
 _KINDS = ("ema", "polyak")
 
 
 @final
+@dataclass(frozen=True)
 class Averaged(metaopt.Rule):
     """A rule that trains as `inner` does and evaluates with the average of its iterates.
 
@@ -34,9 +38,12 @@ class Averaged(metaopt.Rule):
         inner: the rule to wrap.
     """
 
-    def __init__(self, inner: metaopt.Rule) -> None:
-        self.inner = inner
-        self.granularity = inner.granularity
+    inner: metaopt.Rule
+
+    @property
+    def granularity(self) -> Granularity:  # type: ignore[override]
+        """That of the inner rule: an average of coordinates is coordinate by coordinate."""
+        return self.inner.granularity
 
     def init(
         self,
