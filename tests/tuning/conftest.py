@@ -1,0 +1,70 @@
+"""Small tasks that train in milliseconds, and a ledger to run them through."""
+
+from functools import partial
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import metaopt
+from metaopt.registry import Registry, current
+from metaopt.tuning.evaluator import Evaluator
+from metaopt.tuning.ledger import Ledger
+
+
+def rows_of(seed, count, slope, noise=0.1):
+    generator = torch.Generator().manual_seed(seed)
+    inputs = torch.randn(count, 3, generator=generator)
+    return metaopt.Split(inputs, inputs @ slope + noise * torch.randn(count, 1, generator=generator))
+
+
+def _make_task(name="line", family="lines", *, seed=0, num_steps=20, **fields):
+    """Linear regression on 64 rows; every task has slopes of its own."""
+    slope = torch.randn(3, 1, generator=torch.Generator().manual_seed(1000 + seed))
+    splits = metaopt.Splits(*(rows_of(3 * seed + part, count, slope) for part, count in enumerate((64, 32, 32))))
+    settings = {
+        "model": partial(nn.Linear, 3, 1),
+        "data": splits,
+        "loss": F.mse_loss,
+        "batch_size": 16,
+        "num_validations": 5,
+        **fields,
+    }
+    return metaopt.Task(name=name, family=family, num_steps=num_steps, **settings)
+
+
+def _make_tasks(count, *, families=1, **fields):
+    return [
+        _make_task(f"line{index}", f"lines{index % families}" if families > 1 else "lines", seed=index, **fields)
+        for index in range(count)
+    ]
+
+
+@pytest.fixture
+def registry() -> Registry:
+    return current()
+
+
+@pytest.fixture
+def evaluator(registry):
+    made = Evaluator(Ledger("sqlite://"), registry)
+    yield made
+    made.ledger.close()
+
+
+@pytest.fixture
+def url(tmp_path) -> str:
+    return f"sqlite:///{tmp_path / 'study.db'}"
+
+
+@pytest.fixture
+def make_task():
+    """`make_task(name, family, seed=, num_steps=, **fields)`: linear regression that trains in milliseconds."""
+    return _make_task
+
+
+@pytest.fixture
+def make_tasks():
+    """`make_tasks(count, families=, **fields)`: so many of them, spread over so many families."""
+    return _make_tasks
