@@ -14,10 +14,11 @@ from metaopt.recipe import Recipe
 def run_black_box(task: BlackBoxTask, configuration: Configuration, seed: int) -> Curve:
     """The curve that `task.train` yields with a recipe of this configuration.
 
-    A run that ends without a value counts as diverged, and so does one whose values end in NaN.
+    A run without a value counts as diverged, and so does one with a value that is not finite.
 
     Raises:
-        InputError: `train` raised, or yields something else than (step, value[, test value]) with increasing steps.
+        InputError: `train` raised, or yields something else than (step, value[, test value]) with whole, increasing
+            steps.
     """
     rows = list(_rows(task, Recipe(configuration=configuration), seed)) or [(0, math.nan, math.nan)]
     steps, values, tests = (np.asarray(column, dtype=np.float64) for column in zip(*rows, strict=True))
@@ -50,6 +51,10 @@ def _parsed(task: BlackBoxTask, row: object) -> tuple[float, float, float]:
         numbers = []
     if len(numbers) not in (2, 3):
         raise InputError(f"Task {task.name!r} must yield (step, value) or (step, value, test value), got {row!r}.")
+    if not numbers[0].is_integer():
+        raise InputError(
+            f"Task {task.name!r} must yield whole numbers of steps, got {numbers[0]!r}; count steps, not epochs."
+        )
     return numbers[0], numbers[1], numbers[2] if len(numbers) == 3 else math.nan
 
 

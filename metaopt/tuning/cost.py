@@ -30,13 +30,15 @@ class Forecast:
         reference_runs: runs of the references and their pools.
         comparison_runs: runs of the comparisons.
         stored: evaluations of these tasks that the ledger holds already, of this or another study.
-        seconds: predicted wall-clock time if none of them could be reused.
+        black_boxes: how many of all these runs are of black-box tasks.
+        seconds: predicted wall-clock time of the others if none of them could be reused.
     """
 
     searches: int
     reference_runs: int
     comparison_runs: int
     stored: int
+    black_boxes: int
     seconds: float
 
     def lines(self) -> list[str]:
@@ -45,10 +47,18 @@ class Forecast:
         stored = (
             f" The ledger holds {self.stored:,} evaluations of these tasks, which are reused." if self.stored else ""
         )
-        return [
-            f"About to run at most {total:,} trainings: {self.searches:,} of candidates, {self.reference_runs:,} of "
-            f"references, {self.comparison_runs:,} of comparisons; about {_duration(self.seconds)}.{stored}"
-        ]
+        counts = (
+            f"{self.searches:,} of candidates, {self.reference_runs:,} of references, {self.comparison_runs:,} of "
+            "comparisons"
+        )
+        return [f"About to run at most {total:,} trainings: {counts}; {self._duration()}.{stored}"]
+
+    def _duration(self) -> str:
+        known = f"about {_duration(self.seconds)}"
+        if not self.black_boxes:
+            return known
+        unknown = f"how long the {self.black_boxes:,} of black boxes take is not known"
+        return f"{known} besides black boxes, and {unknown}" if self.seconds else unknown
 
 
 def forecast(

@@ -105,8 +105,8 @@ class Evaluator:
         self.ledger.close()
 
     def _known(self, task: AnyTask, wanted: Sequence[Run]) -> dict[tuple[str, int], Curve]:
-        stored = self.ledger.find(task.fingerprint, {seed for _, seed in wanted})
         keys = [evaluation_key(assembly, task, seed) for assembly, seed in wanted]
+        stored = self.ledger.find(keys)
         return {(key.configuration_key, key.seed): stored[key].curve for key in keys if key in stored}
 
     def _results(self, parts: Sequence[tuple[AnyTask, list[Run]]]) -> Iterator[tuple[int, list[tuple[Curve, float]]]]:

@@ -17,6 +17,8 @@ from metaopt.contracts import Curve
 from metaopt.errors import StorageError
 
 SCHEMA = 1
+#: Values in one IN clause; every database takes that many.
+_MOST_KEYS = 400
 
 _metadata = sa.MetaData()
 _info = sa.Table(
@@ -165,13 +167,21 @@ class Ledger:
             raise StorageError(f"The storage {_shown(url)} cannot be opened: {_cause(error)}.") from error
         self._check_schema()
 
-    def find(self, task_fingerprint: str, seeds: Iterable[int]) -> dict[EvaluationKey, Evaluation]:
-        """Evaluations of a task with some seeds."""
-        query = sa.select(_evaluations).where(
-            _evaluations.c.task_fingerprint == task_fingerprint, _evaluations.c.seed.in_(sorted(set(seeds)))
-        )
-        found = (_evaluation(row) for row in self._read(query))
-        return {one.key: one for one in found}
+    def find(self, keys: Iterable[EvaluationKey]) -> dict[EvaluationKey, Evaluation]:
+        """Those of the evaluations that are stored; the cost depends on how many are asked for, not on the ledger."""
+        wanted = set(keys)
+        found: dict[EvaluationKey, Evaluation] = {}
+        for fingerprint in sorted({key.task_fingerprint for key in wanted}):
+            names = sorted({key.configuration_key for key in wanted if key.task_fingerprint == fingerprint})
+            for begin in range(0, len(names), _MOST_KEYS):
+                some = names[begin : begin + _MOST_KEYS]
+                query = sa.select(_evaluations).where(
+                    _evaluations.c.configuration_key.in_(some), _evaluations.c.task_fingerprint == fingerprint
+                )
+                for one in (_evaluation(row) for row in self._read(query)):
+                    if one.key in wanted:
+                        found[one.key] = one
+        return found
 
     def evaluations(self, task_fingerprints: Iterable[str]) -> list[Evaluation]:
         """All evaluations of some tasks, in the order in which they finished."""
@@ -180,11 +190,10 @@ class Ledger:
         return [_evaluation(row) for row in self._read(query)]
 
     def add(self, evaluations: Sequence[Evaluation]) -> None:
-        """Store finished evaluations of one task, all or none; those that are there already stay as they are."""
+        """Store finished evaluations, all or none; those that are there already stay as they are."""
         if not evaluations:
             return
-        fingerprint = evaluations[0].key.task_fingerprint
-        known = self.find(fingerprint, {evaluation.key.seed for evaluation in evaluations})
+        known = self.find(evaluation.key for evaluation in evaluations)
         fresh = [_row(evaluation) for evaluation in evaluations if evaluation.key not in known]
         if fresh:
             self._write(sa.insert(_evaluations), fresh)

@@ -94,11 +94,11 @@ class JointSpace:
         return next((spec for spec in self.wrappers if spec.name == chosen), None)
 
     def _suggest_hparams(self, chooser: Chooser, spec: PluginSpec) -> dict[str, Value]:
-        space = self._space(spec)
-        values: dict[str, Value] = self._fixed(spec)
+        space, fixed = self._space(spec), self._fixed(spec)
+        values: dict[str, Value] = {}
         for name in ordered(space):
-            if name not in values and is_active(space, name, values):
-                values[name] = ask(chooser, f"{spec.name}.{name}", space[name])
+            if is_active(space, name, values):
+                values[name] = fixed[name] if name in fixed else ask(chooser, f"{spec.name}.{name}", space[name])
         return {f"{spec.name}.{name}": value for name, value in values.items()}
 
     def _space(self, spec: PluginSpec) -> dict[str, Distribution]:
@@ -153,7 +153,7 @@ def joint_space(
 
 def _specs(registry: Registry, spec_type: Any, names: Sequence[str] | None) -> tuple[Any, ...]:
     if names is not None:
-        return tuple(registry.get(spec_type, name) for name in names)
+        return tuple(registry.get(spec_type, name) for name in dict.fromkeys(names))
     found = (registry.get(spec_type, name) for name in registry.names(spec_type))
     # Learned plugins without shipped weights cannot be proposed; signals that no ordinary loop has, neither.
     return tuple(spec for spec in found if spec.requires <= ORDINARY_SIGNALS and not _needs_theta(spec))
@@ -197,11 +197,13 @@ def _narrowed(distribution: Distribution, label: str, text: str) -> Distribution
         return distribution.check(label, _literal(text))
     if isinstance(distribution, Categorical):
         raise InputError(f"--set {label}: choose one of {list(distribution.choices)}, got the range {text!r}.")
-    if isinstance(distribution, Int):
-        first, last = (distribution.check(label, _literal(bound)) for bound in (low, high))
-        return Int(first, last, distribution.log, when=distribution.when)
     begin, end = (distribution.check(label, _literal(bound)) for bound in (low, high))
-    return Float(begin, end, distribution.log, when=distribution.when)
+    try:
+        if isinstance(distribution, Int):
+            return Int(int(begin), int(end), distribution.log, when=distribution.when)
+        return Float(begin, end, distribution.log, when=distribution.when)
+    except InputError as error:
+        raise InputError(f"--set {label}={text}: {error}") from None
 
 
 def _literal(text: str) -> Value:
