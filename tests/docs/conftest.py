@@ -16,6 +16,7 @@ import contextlib
 import io
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,10 +25,12 @@ from pathlib import Path
 
 import pytest
 
-from metaopt import registry
+from metaopt import cli, registry
 
 FENCE = re.compile(r"^```(?P<info>.*)$")
 NOT_RUN = "*Not run"
+#: A console's way to show an exit code.
+TELL = "; echo $?"
 READ_ONLY = {"text", "diff", "json", "sql"}
 
 
@@ -95,6 +98,8 @@ class PageRunner:
         return printed.getvalue()
 
     def _command(self, line: int, command: str) -> str:
+        if command.startswith("metaopt "):
+            return self._metaopt(line, command)
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         environment = {**os.environ, "PATH": path, "COLUMNS": "120"}
         done = subprocess.run(
@@ -108,6 +113,18 @@ class PageRunner:
         if done.returncode:
             pytest.fail(f"{self._where(line)}: exit code {done.returncode} from {command}\n{done.stdout}")
         return done.stdout
+
+    def _metaopt(self, line: int, command: str) -> str:
+        """As the command would, but in this process: importing torch anew takes longer than most pages."""
+        plain = command.replace("\\\n", " ").removesuffix(TELL)
+        registry._current = None
+        with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.redirect_stderr(printed):
+            code = cli.run(shlex.split(plain)[1:])
+        if command.endswith(TELL):
+            return f"{printed.getvalue()}{code}\n"
+        if code:
+            pytest.fail(f"{self._where(line)}: exit code {code} from {command}\n{printed.getvalue()}")
+        return printed.getvalue()
 
     def _compare(self, expected: str, printed: str, line: int) -> None:
         if expected.strip() and not matches(expected, printed):
