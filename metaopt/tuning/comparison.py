@@ -98,6 +98,10 @@ class Comparison:
         scores = self.task_scores(contender).to_numpy()
         return bootstrap(scores, self.families(), lambda values: float(values.mean()))
 
+    def middle(self, contender: str) -> Interval:
+        """Interquartile mean of the test score over tasks with its stratified bootstrap interval."""
+        return bootstrap(self.task_scores(contender).to_numpy(), self.families(), interquartile_mean)
+
     def difference(self, contender: str, to: str = RECIPE) -> Interval:
         """Mean over tasks of (score of `to` − score of `contender`), paired by task."""
         pairs = (self.task_scores(to) - self.task_scores(contender)).to_numpy()
@@ -122,6 +126,7 @@ class Comparison:
         rows = []
         for name in self.contenders:
             scores = self.task_scores(name)
+            middle = self.middle(name)
             runs = self.runs[self.runs["contender"] == name]
             interval, gain = self.interval(name), self.difference(name, self.contenders[0])
             rows.append(
@@ -130,7 +135,9 @@ class Comparison:
                     "mean_score": interval.value,
                     "low": interval.low,
                     "high": interval.high,
-                    "iqm_score": interquartile_mean(scores.to_numpy()),
+                    "iqm_score": middle.value,
+                    "iqm_low": middle.low,
+                    "iqm_high": middle.high,
                     "recipe_gain": gain.value,
                     "gain_low": gain.low,
                     "gain_high": gain.high,

@@ -219,4 +219,12 @@ def _is_distribution(value: Any) -> bool:
 
 
 def _plain_space(space: Space) -> dict[str, Any]:
-    return {name: repr(distribution) for name, distribution in sorted(space.items())}
+    """What decides the proposals: everything but `valid`, which bounds what people type."""
+    return {
+        name: repr(
+            distribution
+            if isinstance(distribution, Categorical)
+            else dataclasses.replace(distribution, valid="(-inf, inf)")
+        )
+        for name, distribution in sorted(space.items())
+    }
