@@ -11,7 +11,7 @@ from metaopt.tuning.comparison import REPORT_SEEDS
 from metaopt.tuning.evaluator import Evaluator, probe_task
 from metaopt.tuning.held_out import Fold
 from metaopt.tuning.racing import REDUCTION, rungs
-from metaopt.tuning.references import DEFAULT_BASELINE, POOL_SIZE, REFERENCE_SEEDS
+from metaopt.tuning.references import DEFAULT_BASELINE, REFERENCE_SEEDS, reference_evaluations
 from metaopt.tuning.search import FINAL_SEEDS, FINALISTS
 from metaopt.tuning.study import BATCH
 
@@ -30,8 +30,8 @@ class Forecast:
         reference_runs: runs of the references and their pools.
         comparison_runs: runs of the comparisons.
         stored: evaluations of these tasks that the ledger holds already, of this or another study.
-        black_boxes: how many of all these runs are of black-box tasks.
-        seconds: predicted wall-clock time of the others if none of them could be reused.
+        black_boxes: black-box tasks, of which nobody knows beforehand how long they take.
+        seconds: predicted wall-clock time of the other tasks if nothing could be reused.
     """
 
     searches: int
@@ -51,14 +51,13 @@ class Forecast:
             f"{self.searches:,} of candidates, {self.reference_runs:,} of references, {self.comparison_runs:,} of "
             "comparisons"
         )
-        return [f"About to run at most {total:,} trainings: {counts}; {self._duration()}.{stored}"]
+        return [f"About to run at most {total:,} trainings: {counts}; {self._time()}.{stored}"]
 
-    def _duration(self) -> str:
-        known = f"about {_duration(self.seconds)}"
+    def _time(self) -> str:
         if not self.black_boxes:
-            return known
-        unknown = f"how long the {self.black_boxes:,} of black boxes take is not known"
-        return f"{known} besides black boxes, and {unknown}" if self.seconds else unknown
+            return f"about {_duration(self.seconds)}"
+        unknown = "however long the black boxes take"
+        return f"about {_duration(self.seconds)} and {unknown}" if self.seconds else unknown
 
 
 def forecast(
@@ -73,27 +72,32 @@ def forecast(
     per_task = {task.name: _population_seconds(task, evaluator) for task in corpus}
     studies = [main, *(fold.tuning for fold in folds)]
     populations = sum(_race_seconds(tasks, n_trials, per_task) for tasks in studies)
-    compared = len(main) + sum(len(fold.held_out) for fold in folds)
+    # Held out are the tasks outside the main study, or each fold's own.
+    compared = len(corpus) + sum(len(fold.held_out) for fold in folds)
     extra = sum(per_task.values()) * (len(REFERENCE_SEEDS) + 2 * len(REPORT_SEEDS))
-    supervised = sum(isinstance(task, Task) for task in corpus)
     return Forecast(
         searches=sum(_race_runs(len(tasks), n_trials) for tasks in studies),
-        reference_runs=supervised * (POOL_SIZE + 2 * len(REFERENCE_SEEDS)) + len(corpus) - supervised,
+        reference_runs=reference_evaluations(corpus.tasks),
         comparison_runs=compared * contenders * len(REPORT_SEEDS),
         stored=len(evaluator.evaluations(corpus.tasks)),
+        black_boxes=sum(not isinstance(task, Task) for task in corpus),
         seconds=populations + extra,
     )
 
 
 def _race_runs(num_tasks: int, n_trials: int) -> int:
-    runs, left = 0, n_trials
+    """Runs of all batches and of the finalists."""
+    runs, left, complete = 0, n_trials, 0
     while left > 0:
         running, done = min(BATCH, left), 0
         left -= running
         for size in rungs(num_tasks):
+            if done:
+                running = max(1, -(-running // REDUCTION))
             runs += running * (size - done)
-            running, done = max(1, -(-running // REDUCTION)), size
-    return runs + FINALISTS * len(FINAL_SEEDS) * num_tasks
+            done = size
+        complete += running
+    return runs + min(FINALISTS, complete) * len(FINAL_SEEDS) * num_tasks
 
 
 def _race_seconds(tasks: Sequence[AnyTask], n_trials: int, per_task: dict[str, float]) -> float:
