@@ -1,7 +1,8 @@
 """A recipe beside baselines: same tasks, seeds and budgets, judged on test splits alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from metaopt.deploy.stopping import StopperConfiguration
 from metaopt.recipe import Recipe
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.references import Reference
-from metaopt.tuning.scores import Scale, best_so_far
+from metaopt.tuning.scores import Scale
 from metaopt.tuning.statistics import (
     Interval,
     TrialsWorth,
@@ -62,10 +63,11 @@ class Comparison:
     Attributes:
         runs: one row a contender, task and seed: `contender, task, family, seed, test, test_score, validation,
             steps, horizon, diverged`; `test` in the task's own orientation, times its sign where it is maximised.
-        curves: recorded curves by (contender, task), the mean over seeds of the relative best-so-far value.
+        curves: by (contender, task), the test score of the checkpoint kept so far at each validation, mean over seeds,
+            as if nothing had stopped it; empty for black-box tasks.
         expected: expected test score of the best of n random trials on the task itself, by task, shape (pool,).
-        targets: steps at which each contender first reached the baseline's final value, by (contender, task, seed),
-            as a fraction of the horizon; infinite where it never did.
+        targets: steps at which the checkpoint kept so far first was as good on the test split as the baseline's, by
+            (contender, task, seed), as a fraction of the horizon; infinite where it never was before the stop.
     """
 
     runs: pd.DataFrame
@@ -90,22 +92,19 @@ class Comparison:
 
     def families(self) -> list[str]:
         """Family of each task, in the order of `tasks`."""
-        by_task = dict(zip(self.runs["task"], self.runs["family"], strict=True))
-        return [by_task[task] for task in self.tasks]
+        return self._families_of(self.tasks)
 
     def interval(self, contender: str) -> Interval:
         """Mean test score over tasks with its stratified bootstrap interval."""
-        scores = self.task_scores(contender).to_numpy()
-        return bootstrap(scores, self.families(), lambda values: float(values.mean()))
+        return self._over_tasks(self.task_scores(contender), np.mean)
 
     def middle(self, contender: str) -> Interval:
         """Interquartile mean of the test score over tasks with its stratified bootstrap interval."""
-        return bootstrap(self.task_scores(contender).to_numpy(), self.families(), interquartile_mean)
+        return self._over_tasks(self.task_scores(contender), interquartile_mean)
 
     def difference(self, contender: str, to: str = RECIPE) -> Interval:
-        """Mean over tasks of (score of `to` − score of `contender`), paired by task."""
-        pairs = (self.task_scores(to) - self.task_scores(contender)).to_numpy()
-        return bootstrap(pairs, self.families(), lambda values: float(values.mean()))
+        """Mean over tasks that both ran on of (score of `to` − score of `contender`), paired by task."""
+        return self._over_tasks((self.task_scores(to) - self.task_scores(contender)).dropna(), np.mean)
 
     def trials_worth(self, contender: str = RECIPE) -> TrialsWorth | None:
         """How many random tuning trials of a task's own one run is worth; None without pools."""
@@ -113,11 +112,10 @@ class Comparison:
         if not tasks:
             return None
         scores = self.task_scores(contender)
-        by_task = dict(zip(self.tasks, self.families(), strict=True))
         return trials_worth(
             np.asarray([scores[task] for task in tasks]),
             np.stack([self.expected[task] for task in tasks]),
-            [by_task[task] for task in tasks],
+            self._families_of(tasks),
         )
 
     def table(self) -> pd.DataFrame:
@@ -141,7 +139,7 @@ class Comparison:
                     "recipe_gain": gain.value,
                     "gain_low": gain.low,
                     "gain_high": gain.high,
-                    "tasks_lost_to_it": int((scores > mine).sum()),
+                    "tasks_lost_to_it": int((scores - mine > 0).sum()),
                     "steps_used": float((runs["steps"] / runs["horizon"]).mean()),
                     "diverged": int(runs["diverged"].sum()),
                 }
@@ -149,14 +147,15 @@ class Comparison:
         return pd.DataFrame(rows)
 
     def profile(self, contender: str, taus: Sequence[float]) -> list[float]:
-        """Share of runs that reach the baseline's final value within τ times the fastest contender's steps."""
-        names = self.contenders
-        ratios = []
-        for task, seed in dict.fromkeys(zip(self.runs["task"], self.runs["seed"], strict=True)):
-            fastest = min(self.targets[name, task, seed] for name in names)
-            mine = self.targets[contender, task, seed]
-            ratios.append(mine / fastest if np.isfinite(mine) else np.inf)
-        return [float(np.mean([ratio <= tau for ratio in ratios])) for tau in taus]
+        """Share of runs that are as good as the baseline within τ times the fastest contender's steps."""
+        steps = pd.DataFrame(
+            {
+                name: [self.targets.get((name, task, seed), np.inf) for task, seed in self._pairs()]
+                for name in self.contenders
+            }
+        )
+        fastest = steps.min(axis=1)
+        return [float((np.isfinite(steps[contender]) & (steps[contender] <= tau * fastest)).mean()) for tau in taus]
 
     def worst_tasks(self, count: int = 3) -> pd.DataFrame:
         """Tasks on which the first contender falls furthest behind the best other one."""
@@ -189,7 +188,9 @@ class Comparison:
             sentences.append(
                 f"Task by task it is better than {_listed(beaten_paired)}, though the two intervals overlap."
             )
-        if level:
+        if level and np.isnan(mine.low):
+            sentences.append(f"Too few tasks for intervals: nothing is claimed against {_listed(level)}.")
+        elif level:
             sentences.append(f"Against {_listed(level)} the intervals overlap: nothing is claimed.")
         if behind:
             sentences.append(f"It is worse than {_listed(behind)}, intervals apart.")
@@ -197,6 +198,17 @@ class Comparison:
         if worth is not None:
             sentences.append(f"Its first run on a task is worth {worth} random tuning trials of the task's own.")
         return " ".join(sentences)
+
+    def _pairs(self) -> list[tuple[str, int]]:
+        """Every task with every seed."""
+        return list(dict.fromkeys(zip(self.runs["task"], self.runs["seed"], strict=True)))
+
+    def _families_of(self, tasks: Sequence[str]) -> list[str]:
+        by_task = dict(zip(self.runs["task"], self.runs["family"], strict=True))
+        return [by_task[task] for task in tasks]
+
+    def _over_tasks(self, values: pd.Series, statistic: Callable[[Array], Any]) -> Interval:
+        return bootstrap(values.to_numpy(), self._families_of(list(values.index)), lambda one: float(statistic(one)))
 
     @classmethod
     def merged(cls, parts: Sequence["Comparison"]) -> "Comparison":
@@ -238,23 +250,21 @@ def compare(
         reference = references[task.name]
         for contender in contenders:
             recorded = [found[contender.configuration.key, task.name, seed] for seed in seeds]
-            curves[contender.name, task.name] = _relative(recorded, reference)
+            curves[contender.name, task.name] = _test_curve(recorded, reference)
             for seed, curve in zip(seeds, recorded, strict=True):
-                rows.append(_row(contender, task, seed, curve, reference, evaluator))
-                targets[contender.name, task.name, seed] = _time_to_target(curve, reference)
+                until = stop_index(curve, contender.stopper, evaluator.registry, task.sign) + 1
+                rows.append(_row(contender, task, seed, curve, reference, until))
+                targets[contender.name, task.name, seed] = _time_to_target(curve, reference, until)
         if reference.pool and isinstance(reference.scale, Scale):
             expected[task.name] = expected_best(reference.pool, reference.scale)
             if tuned:
                 rows += _tuned_rows(task, seeds, reference, tuned)
-                for seed in seeds:
-                    targets[_tuned_name(tuned), task.name, seed] = np.inf
     return Comparison(pd.DataFrame(rows), curves, expected, targets)
 
 
 def _row(
-    contender: Contender, task: AnyTask, seed: int, curve: Curve, reference: Reference, evaluator: Evaluator
+    contender: Contender, task: AnyTask, seed: int, curve: Curve, reference: Reference, until: int
 ) -> dict[str, object]:
-    until = stop_index(curve, contender.stopper, evaluator.registry, task.sign) + 1
     index = curve.best_index(until)
     return {
         "contender": contender.name,
@@ -297,16 +307,21 @@ def _tuned_name(tuned: int) -> str:
     return f"best of {tuned} trials"
 
 
-def _relative(curves: Sequence[Curve], reference: Reference) -> Array:
-    if not isinstance(reference.scale, Scale):
+def _test_curve(curves: Sequence[Curve], reference: Reference) -> Array:
+    if not isinstance(reference.scale, Scale):  # a black box may validate at other moments each time
         return np.asarray([])
-    mean: Array = np.mean([reference.scale.relative(best_so_far(curve)) for curve in curves], axis=0)
+    mean: Array = np.mean([_kept_scores(curve, reference, len(curve.steps)) for curve in curves], axis=0)
     return mean
 
 
-def _time_to_target(curve: Curve, reference: Reference) -> float:
-    reached = np.flatnonzero(best_so_far(curve) <= reference.scale.baseline)
+def _time_to_target(curve: Curve, reference: Reference, until: int) -> float:
+    reached = np.flatnonzero(_kept_scores(curve, reference, until) >= 0)
     return float(curve.steps[reached[0]] / curve.horizon) if len(reached) else float("inf")
+
+
+def _kept_scores(curve: Curve, reference: Reference, until: int) -> Array:
+    """Test score of the checkpoint kept at each of the first `until` validations, shape (until,)."""
+    return np.asarray([reference.scale.test_score(curve, count) for count in range(1, until + 1)])
 
 
 def _listed(names: Sequence[str]) -> str:

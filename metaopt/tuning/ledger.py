@@ -167,6 +167,11 @@ class Ledger:
             raise StorageError(f"The storage {_shown(url)} cannot be opened: {_cause(error)}.") from error
         self._check_schema()
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether it is gone when the process ends."""
+        return self._engine.dialect.name == "sqlite" and self._engine.url.database in (None, "", ":memory:")
+
     def find(self, keys: Iterable[EvaluationKey]) -> dict[EvaluationKey, Evaluation]:
         """Those of the evaluations that are stored; the cost depends on how many are asked for, not on the ledger."""
         wanted = set(keys)

@@ -72,6 +72,7 @@ def search(
     complete = [proposal.configuration for proposal, outcome in judged if outcome.complete]
     finalists = _distinct(complete)[:FINALISTS] or [baseline]
     try:
+        study.evaluator.curves(finalists, study.tasks, _final_seeds(interrupted))  # side by side
         scores = {one.key: study.scores(one, _final_seeds(interrupted)) for one in finalists}
     except TimeUpError:
         interrupted, scores = True, {one.key: study.scores(one, (RACE_SEED,)) for one in finalists}
@@ -105,7 +106,7 @@ def _stoppers(
 ) -> tuple[list[PolicyResult], Any]:
     curves = study.evaluator.curves(finalists, study.tasks, (RACE_SEED,))
     runs = [
-        RecordedRun(curves[one.key, task.name, RACE_SEED], study.references[task.name].scale)
+        RecordedRun(curves[one.key, task.name, RACE_SEED], study.references[task.name].scale, task.sign)
         for one in finalists
         for task in study.tasks
     ]

@@ -14,11 +14,14 @@ from metaopt.tuning.scores import Scale, best_so_far
 Floats = NDArray[np.float64]
 RESAMPLES = 2_000
 LEVEL = 0.95
+#: Tasks beyond the number of strata that an interval needs: the range of 5 tasks holds their mean in 94 % of cases,
+#: that of 4 in 88 %, and a bootstrap never leaves it.
+LEAST_FREEDOM = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An estimate with its bootstrap interval at level 95 %; NaN where there is just one task, which tells nothing."""
+    """An estimate with its bootstrap interval at level 95 %; NaN where there are too few tasks for one."""
 
     value: float
     low: float
@@ -26,7 +29,7 @@ class Interval:
 
     def __str__(self) -> str:
         if np.isnan(self.low):
-            return f"{self.value:.3f} (one task: no interval)"
+            return f"{self.value:.3f} (too few tasks for an interval)"
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
     def apart(self, other: "Interval") -> bool:
@@ -105,7 +108,7 @@ class TrialsWorth:
 
     def __str__(self) -> str:
         if np.isnan(self.low):
-            return f"{self._shown(self.number)} (one task: no interval)"
+            return f"{self._shown(self.number)} (too few tasks for an interval)"
         return f"{self._shown(self.number)} [{self._shown(self.low)}, {self._shown(self.high)}]"
 
     def _shown(self, number: float) -> str:
@@ -144,7 +147,7 @@ def _bounds(drawn: Floats, strata: Sequence[str]) -> tuple[float, float]:
     What Teachers Should Know About the Bootstrap, section 4.5).
     """
     freedom = len(strata) - len(set(strata))
-    if freedom < 1:
+    if freedom < LEAST_FREEDOM:
         return float("nan"), float("nan")
     tail = float(ndtr(np.sqrt(len(strata) / freedom) * stdtrit(freedom, (1 - LEVEL) / 2)))
     return float(np.quantile(drawn, tail)), float(np.quantile(drawn, 1 - tail))

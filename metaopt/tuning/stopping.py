@@ -41,10 +41,11 @@ class PolicyResult:
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """A curve and how its task is scored."""
+    """A curve, how its task is scored, and the task's sign: -1 where the metric is better when higher."""
 
     curve: Curve
     scale: AnyScale
+    sign: float = 1.0
 
 
 def replayable(registry: Registry, names: Sequence[str] | None = None) -> list[StopperSpec]:
@@ -73,12 +74,10 @@ def replay_policies(
     useful = [run for run in runs if not run.curve.diverged and len(run.curve.values) > 1]
     if not useful:
         return []
-    batch = CurveBatch.from_curves([run.curve for run in useful])
-    quality = np.stack([_quality(run, batch.values.shape[1]) for run in useful])
-    results: list[PolicyResult] = []
-    for spec in replayable(registry, names):
-        results += _replay_plugin(spec, batch, quality, seed)
-    return results
+    recordings = [
+        _Recording.of([run for run in useful if run.sign == sign]) for sign in sorted({run.sign for run in useful})
+    ]
+    return [result for spec in replayable(registry, names) for result in _replay_plugin(spec, recordings, seed)]
 
 
 def pareto_front(results: Sequence[PolicyResult]) -> list[PolicyResult]:
@@ -105,20 +104,37 @@ def with_guard(policy: PolicyResult | None, registry: Registry) -> StopperConfig
     return StopperConfiguration("any", stoppers=(policy.stopper, guard))
 
 
-def _replay_plugin(spec: StopperSpec, batch: CurveBatch, quality: NDArray[np.float64], seed: int) -> list[PolicyResult]:
-    assert spec.fires is not None
-    settings = [one for one in _settings(spec, seed) if spec.required(one) - {"horizon"} <= set(batch.signals)]
+@dataclass(frozen=True)
+class _Recording:
+    """Runs of one sign side by side, and their quality at each validation, shape (n, T)."""
+
+    batch: CurveBatch
+    quality: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, runs: Sequence[RecordedRun]) -> "_Recording":
+        batch = CurveBatch.from_curves([run.curve for run in runs], runs[0].sign)
+        return cls(batch, np.stack([_quality(run, batch.values.shape[1]) for run in runs]))
+
+    def play(self, spec: StopperSpec, hparams: Mapping[str, Any], count: int) -> tuple[NDArray[np.float64], ...]:
+        """Regret and share of steps saved of `count` policies on each run, shape (count, n)."""
+        assert spec.fires is not None
+        fires = np.broadcast_to(spec.fires(self.batch, hparams), (count, *self.quality.shape))
+        stops = np.minimum(first_stop(fires), self.quality.shape[1] - 1)
+        rows = np.arange(len(self.quality))
+        regret = self.quality[:, -1] - self.quality[rows, stops]
+        return regret, 1 - self.batch.steps[rows, stops] / self.batch.horizon[:, 0]
+
+
+def _replay_plugin(spec: StopperSpec, recordings: Sequence[_Recording], seed: int) -> list[PolicyResult]:
+    known = set.intersection(*(set(recording.batch.signals) for recording in recordings)) | {"horizon"}
+    settings = [one for one in _settings(spec, seed) if spec.required(one) <= known]
     if not settings:
         return []
     numbers = [encode(spec.space, one) for one in settings]
-    hparams: Mapping[str, Any] = {
-        name: np.asarray([one[name] for one in numbers]).reshape(-1, 1, 1) for name in spec.space
-    }
-    fires = np.broadcast_to(spec.fires(batch, hparams), (len(settings), *batch.values.shape))
-    stops = np.minimum(first_stop(fires), batch.values.shape[1] - 1)
-    rows = np.arange(len(quality))
-    regret = (quality[:, -1] - quality[rows, stops]).mean(axis=1)
-    saved = (1 - batch.steps[rows, stops] / batch.horizon[:, 0]).mean(axis=1)
+    hparams = {name: np.asarray([one[name] for one in numbers]).reshape(-1, 1, 1) for name in spec.space}
+    played = [recording.play(spec, hparams, len(settings)) for recording in recordings]
+    regret, saved = (np.concatenate(parts, axis=1).mean(axis=1) for parts in zip(*played, strict=True))
     return [
         PolicyResult(StopperConfiguration(spec.name, one), float(regret[row]), float(saved[row]))
         for row, one in enumerate(settings)

@@ -2,16 +2,17 @@
 
 import contextlib
 import hashlib
-import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import optuna
+from sqlalchemy.exc import SQLAlchemyError
 
 from metaopt.configuration import Configuration
 from metaopt.contracts import AnyTask
+from metaopt.errors import StorageError
 from metaopt.tuning.choosers import DefaultChooser, ReplayChooser
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.ledger import Outcome, Proposal
@@ -53,7 +54,15 @@ class Study:
     report: Callable[[int, float], None] = lambda done, best: None
 
     def run(self, num_candidates: int) -> None:
-        """Continue until this many candidates have been judged; what is in the ledger is not done again."""
+        """Continue until this many candidates have been judged; what is in the ledger is not done again.
+
+        Raises:
+            StorageError: the storage cannot be written, or holds an Optuna study of this name that is someone else's.
+        """
+        with self._dashboard() as dashboard:
+            self._run(num_candidates, dashboard)
+
+    def _run(self, num_candidates: int, dashboard: optuna.Study | None) -> None:
         while True:
             proposals = self.evaluator.ledger.proposals(self.name)
             outcomes = {outcome.number: outcome for outcome in self.evaluator.ledger.outcomes(self.name)}
@@ -63,7 +72,7 @@ class Study:
                 continue
             if outcomes:
                 self.report(len(outcomes), max(one.objective for one in outcomes.values() if one.complete))
-                self._publish(proposals, outcomes)
+                self._publish(proposals, outcomes, dashboard)
             missing = num_candidates - len(proposals)
             if missing <= 0:
                 return
@@ -101,9 +110,8 @@ class Study:
             study = optuna.create_study(direction="maximize", sampler=_sampler(self.seed, batch))
         for proposal in proposals:
             study.add_trial(self._trial(proposal, outcomes[proposal.number]))
-        if not proposals:
-            for params in self._first_guesses():
-                study.enqueue_trial(params)
+        for params in self._first_guesses()[len(proposals) :]:
+            study.enqueue_trial(params)
         asked = []
         for offset in range(count):
             trial = study.ask()
@@ -166,14 +174,48 @@ class Study:
             user_attrs={"configuration": proposal.configuration.key, "batch": proposal.batch},
         )
 
-    def _publish(self, proposals: Sequence[Proposal], outcomes: Mapping[int, Outcome]) -> None:
-        """Write the trials that Optuna's own tables lack, so that its dashboard can open the study."""
-        with _quietly():
-            study = optuna.create_study(
-                storage=self.evaluator.ledger.url, study_name=self.name, direction="maximize", load_if_exists=True
-            )
-        written = len(study.get_trials(deepcopy=False))
-        study.add_trials([self._trial(one, outcomes[one.number]) for one in proposals[written:]])
+    @contextlib.contextmanager
+    def _dashboard(self) -> Iterator[optuna.Study | None]:
+        """The study in Optuna's own tables, where its dashboard finds it; None where the ledger is in memory."""
+        if self.evaluator.ledger.in_memory:
+            yield None
+            return
+        with _quietly(), self._writing():
+            storage = optuna.storages.RDBStorage(self.evaluator.ledger.url)
+        try:
+            with _quietly(), self._writing():
+                study = optuna.create_study(
+                    storage=storage, study_name=self.name, direction="maximize", load_if_exists=True
+                )
+                trials = study.get_trials(deepcopy=False)
+            if any("configuration" not in trial.user_attrs for trial in trials):
+                raise StorageError(
+                    f"The storage holds an Optuna study {self.name!r} that metaopt did not make; "
+                    "use another --study-name."
+                )
+            yield study
+        finally:
+            storage.engine.dispose()
+
+    def _publish(
+        self, proposals: Sequence[Proposal], outcomes: Mapping[int, Outcome], dashboard: optuna.Study | None
+    ) -> None:
+        """Write the trials that Optuna's own tables lack."""
+        if dashboard is None:
+            return
+        with self._writing():
+            written = len(dashboard.get_trials(deepcopy=False))
+            dashboard.add_trials([self._trial(one, outcomes[one.number]) for one in proposals[written:]])
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except (SQLAlchemyError, optuna.exceptions.OptunaError) as error:
+            raise StorageError(
+                f"The Optuna study {self.name!r} cannot be written: {str(error).strip().splitlines()[0]}; "
+                "the ledger beside it is intact."
+            ) from error
 
 
 def _sampler(seed: int, batch: int) -> optuna.samplers.BaseSampler:
@@ -187,15 +229,11 @@ def _sampler(seed: int, batch: int) -> optuna.samplers.BaseSampler:
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
     """Keep Optuna's notes on each new study out of the log, and leave its verbosity as the user set it."""
-    logger = logging.getLogger("optuna.study.study")
-    logger.addFilter(_is_warning)
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(max(verbosity, optuna.logging.WARNING))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             yield
     finally:
-        logger.removeFilter(_is_warning)
-
-
-def _is_warning(record: logging.LogRecord) -> bool:
-    return record.levelno >= logging.WARNING
+        optuna.logging.set_verbosity(verbosity)

@@ -65,17 +65,18 @@ def test_families_of_one_task_share_a_stratum():
 
 
 def test_tasks_of_different_families_never_look_as_if_nothing_varied():
-    interval = bootstrap(np.array([0.1, 0.5, 0.9]), ["a", "b", "c"], mean)
+    interval = bootstrap(np.array([0.1, 0.3, 0.5, 0.7, 0.9]), list("abcde"), mean)
     assert interval.low < 0.3 < 0.7 < interval.high
 
 
-def test_one_task_gives_no_interval_and_nothing_can_be_claimed_from_it():
-    alone = bootstrap(np.array([0.7]), ["a"], mean)
-    assert alone.value == 0.7
-    assert np.isnan(alone.low)
-    assert np.isnan(alone.high)
-    assert str(alone) == "0.700 (one task: no interval)"
-    assert not alone.apart(Interval(-1.0, -1.1, -0.9))
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_a_few_tasks_give_no_interval_and_nothing_can_be_claimed_from_them(count):
+    few = bootstrap(np.linspace(0.7, 0.7001, count), ["a"] * count, mean)
+    assert few.value == pytest.approx(0.7, abs=1e-3)
+    assert np.isnan(few.low)
+    assert np.isnan(few.high)
+    assert str(few) == "0.700 (too few tasks for an interval)"
+    assert not few.apart(Interval(-1.0, -1.1, -0.9))
 
 
 def test_intervals_are_apart_only_where_they_do_not_overlap():
@@ -137,8 +138,8 @@ def test_what_a_run_is_worth_on_constructed_cases(score, trials):
 
 
 def test_what_a_run_is_worth_is_read_from_means_over_tasks_with_an_interval():
-    scores = np.array([0.0, 1.0, 0.5, 0.9])
-    worth = trials_worth(scores, np.tile(LADDER, (4, 1)), ["a", "a", "b", "b"])
+    scores = np.array([0.0, 1.0, 0.5, 0.9, 0.2, 1.0])
+    worth = trials_worth(scores, np.tile(LADDER, (6, 1)), ["a", "a", "a", "b", "b", "b"])
     assert worth.number == pytest.approx(2.4)
     assert worth.low < 2.4 < worth.high
     assert worth.pool == 4
@@ -146,4 +147,4 @@ def test_what_a_run_is_worth_is_read_from_means_over_tasks_with_an_interval():
 
 def test_the_number_of_trials_reads_well():
     assert str(TrialsWorth(9.26, 4.0, 33.0, pool=32)) == "9.3 [4.0, > 32]"
-    assert str(trials_worth(np.array([0.5]), LADDER[None], ["a"])) == "2.0 (one task: no interval)"
+    assert str(trials_worth(np.array([0.5]), LADDER[None], ["a"])) == "2.0 (too few tasks for an interval)"
