@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from metaopt.configuration import assemble
 from metaopt.contracts import AnyTask, Corpus, Task
-from metaopt.inner import Member, train
 from metaopt.tuning.comparison import REPORT_SEEDS
-from metaopt.tuning.evaluator import Evaluator, probe_task
+from metaopt.tuning.evaluator import Evaluator, Run, probe_task, run_task
 from metaopt.tuning.held_out import Fold
 from metaopt.tuning.racing import REDUCTION, rungs
 from metaopt.tuning.references import DEFAULT_BASELINE, REFERENCE_SEEDS, reference_evaluations
@@ -111,17 +110,17 @@ def _population_seconds(task: AnyTask, evaluator: Evaluator) -> float:
         return 0.0
     engine = "population" if evaluator.loop_reason(task) is None else "loop"
     count = BATCH if engine == "population" else 2
-    members = [Member(assemble(DEFAULT_BASELINE, evaluator.registry), 0)] * count
-    few, many = (_timed(probe_task(task, steps), members, engine) for steps in _PROBE_STEPS)
+    runs = [(assemble(DEFAULT_BASELINE, evaluator.registry), 0)] * count
+    few, many = (_timed(probe_task(task, steps), runs, engine) for steps in _PROBE_STEPS)
     per_step = max(many - few, 0.0) / (_PROBE_STEPS[1] - _PROBE_STEPS[0])
     per_validation = max(few - _PROBE_STEPS[0] * per_step, 0.0)
     whole = task.num_steps * per_step + len(task.validation_steps) * per_validation
     return whole * BATCH / count
 
 
-def _timed(task: Task, members: Sequence[Member], engine: str) -> float:
+def _timed(task: Task, runs: Sequence[Run], engine: str) -> float:
     started = time.perf_counter()
-    train(task, members, engine=engine)
+    run_task(task, runs, engine)
     return time.perf_counter() - started
 
 

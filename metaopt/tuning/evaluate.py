@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from metaopt import registry as registries
+from metaopt.configuration import assemble
 from metaopt.errors import InputError
 from metaopt.recipe import Recipe, load_recipe
 from metaopt.registry import Registry
@@ -38,17 +39,20 @@ def evaluate(
 
     Raises:
         InputError: an argument is not valid.
+        PluginError: a plugin of the recipe or of the others is unknown.
     """
     if not 0 <= tuned <= POOL_SIZE:
         raise InputError(f"tuned must be between 0 and {POOL_SIZE}, the size of a task's pool of trials, got {tuned}.")
     found = registry or registries.current()
     loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    contenders = [Contender.of(loaded), *(contender_named(name) for name in against)]
+    for contender in contenders:
+        assemble(contender.configuration, found)
     tasks = load_corpus(corpus).tasks
     ledger = Ledger(storage or "sqlite://")
     try:
         evaluator = Evaluator(ledger, found, announce=announce)
         scales = references(evaluator, tasks, DEFAULT_BASELINE)
-        contenders = [Contender.of(loaded), *(contender_named(name) for name in against)]
         return compare(evaluator, tasks, scales, contenders, tuned=tuned)
     finally:
         ledger.close()

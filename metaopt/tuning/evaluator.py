@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import AnyTask, BlackBoxTask, Curve, Task
+from metaopt.errors import InputError, MetaOptError
 from metaopt.inner import Member, loop_reason, train
 from metaopt.registry import Registry
 from metaopt.tuning.black_box import run_black_box
@@ -146,11 +147,21 @@ class Evaluator:
 
 
 def run_task(task: AnyTask, runs: Sequence[Run], engine: str) -> list[tuple[Curve, float]]:
-    """Curve and seconds of each run of a task."""
+    """Curve and seconds of each run of a task.
+
+    Raises:
+        InputError: the task's own code failed.
+    """
     if isinstance(task, BlackBoxTask):
         return [_run_black_box(task, assembly, seed) for assembly, seed in runs]
     members = [Member(assembly, seed) for assembly, seed in runs]
-    return [(one.curve, one.seconds) for one in train(task, members, engine=engine)]
+    try:
+        return [(one.curve, one.seconds) for one in train(task, members, engine=engine)]
+    except MetaOptError:
+        raise
+    except Exception as error:  # a stranger's model, data, loss or plugin
+        cause = str(error).strip().splitlines() or [""]
+        raise InputError(f"Task {task.name!r} failed in training: {type(error).__name__}: {cause[0]}.") from error
 
 
 def evaluation_key(assembly: Assembly, task: AnyTask, seed: int) -> EvaluationKey:

@@ -1,6 +1,6 @@
 """What tuning returns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +9,8 @@ import pandas as pd
 from metaopt.configuration import Configuration
 from metaopt.contracts import Corpus
 from metaopt.recipe import Recipe
-from metaopt.registry import Registry
 from metaopt.tuning.comparison import Comparison
 from metaopt.tuning.ledger import Evaluation, Outcome, Proposal
-from metaopt.tuning.references import pool_configurations
 from metaopt.tuning.scores import AnyScale
 from metaopt.tuning.stopping import PolicyResult
 
@@ -37,23 +35,27 @@ class Cost:
     def of(
         cls,
         evaluations: Sequence[Evaluation],
-        registry: Registry,
-        judged: Sequence[tuple[Proposal, Outcome]],
-        baseline: Configuration,
-        report_seeds: Sequence[int],
+        *,
+        proposed: Collection[Configuration],
+        references: Collection[Configuration],
+        report_seeds: Collection[int],
     ) -> "Cost":
-        """Count evaluations by what they were for."""
-        proposed = {proposal.configuration.key for proposal, _ in judged}
-        pool = {configuration.key for configuration in (*pool_configurations(registry), baseline)}
-        compared = [one for one in evaluations if one.key.seed in report_seeds]
-        own = [one for one in evaluations if one.key.seed not in report_seeds]
-        of_references = [
-            one for one in own if one.key.configuration_key in pool and one.key.configuration_key not in proposed
-        ]
+        """Count evaluations by what they were for.
+
+        Args:
+            evaluations: of this result.
+            proposed: candidates of the main study.
+            references: the baseline and the pool of trials.
+            report_seeds: seeds of comparisons.
+        """
+        candidates, known = {one.key for one in proposed}, {one.key for one in references}
+        own = [one.key.configuration_key for one in evaluations if one.key.seed not in report_seeds]
+        searched = sum(key in candidates for key in own)
+        of_references = sum(key in known and key not in candidates for key in own)
         return cls(
-            evaluations=len(own) - len(of_references),
-            reference_evaluations=len(of_references),
-            comparison_evaluations=len(compared),
+            evaluations=searched,
+            reference_evaluations=of_references,
+            comparison_evaluations=len(evaluations) - searched - of_references,
             seconds=sum(one.seconds for one in evaluations),
         )
 
@@ -71,6 +73,7 @@ class TuneResult:
         judged: every candidate with its outcome, the best first.
         front: stopping policies that no other one beats, from the most careful to the most thrifty.
         scales: how each task is scored.
+        evaluations: training runs that it rests on, those of other studies in the same ledger left out.
         cost: compute that it took.
         interrupted: whether `timeout` ended it.
         held_out_by: `"folds"`, `"families"` or None: what the comparison held out.
@@ -90,8 +93,11 @@ class TuneResult:
     held_out_by: str | None
 
     def evaluations_dataframe(self) -> pd.DataFrame:
-        """One row an evaluation: configuration, task, family, seed, final values, score, seconds."""
-        return pd.DataFrame([_row(evaluation, self.scales) for evaluation in self.evaluations])
+        """One row an evaluation: task, family, seed, validation and test value at the best validation, score, seconds.
+
+        Values are in the task's own orientation. The configuration follows: plugins, and each hyperparameter by name.
+        """
+        return pd.DataFrame([_row(one, self.scales[one.task], self.corpus[one.task].sign) for one in self.evaluations])
 
     def trials_dataframe(self) -> pd.DataFrame:
         """One row a candidate: number, batch, objective, tasks done, whether it finished the race, configuration."""
@@ -110,16 +116,16 @@ class TuneResult:
         )
 
 
-def _row(evaluation: Evaluation, scales: Mapping[str, AnyScale]) -> dict[str, Any]:
+def _row(evaluation: Evaluation, scale: AnyScale, sign: float) -> dict[str, Any]:
     curve = evaluation.curve
     best = curve.best_index()
     return {
         "task": evaluation.task,
         "family": evaluation.family,
         "seed": evaluation.key.seed,
-        "validation": float("nan") if best is None else float(curve.values[best]),
-        "test": curve.test_at_best(),
-        "score": scales[evaluation.task].score(curve) if evaluation.task in scales else float("nan"),
+        "validation": float("nan") if best is None else sign * float(curve.values[best]),
+        "test": sign * curve.test_at_best(),
+        "score": scale.score(curve),
         "diverged": curve.diverged,
         "seconds": evaluation.seconds,
         "configuration_key": evaluation.key.configuration_key,

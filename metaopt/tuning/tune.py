@@ -20,7 +20,7 @@ from metaopt.tuning.held_out import Fold, without_families
 from metaopt.tuning.held_out import folds as divide
 from metaopt.tuning.ledger import Ledger
 from metaopt.tuning.racing import BLOCKS, REDUCTION, race_order
-from metaopt.tuning.references import DEFAULT_BASELINE, Reference, references
+from metaopt.tuning.references import DEFAULT_BASELINE, Reference, pool_configurations, references
 from metaopt.tuning.result import Cost, TuneResult
 from metaopt.tuning.search import Found, search
 from metaopt.tuning.search_space import JointSpace, joint_space
@@ -89,7 +89,7 @@ def tune(
         raise InputError(f"n_trials must be at least 1, got {n_trials}.")
     if workers < 1:
         raise InputError(f"workers must be at least 1, got {workers}.")
-    if held_out and folds:
+    if held_out and folds is not None:
         raise InputError("--held-out and --folds exclude each other; choose one.")
     replayable(found, stoppers)
     session = _Session(
@@ -151,7 +151,7 @@ class _Session:
         """References, the main study, cross-validation, comparisons."""
         for contender in self.against:
             assemble(contender.configuration, self.evaluator.registry)
-        divided = divide(self.corpus, num_folds) if num_folds else []
+        divided = [] if num_folds is None else divide(self.corpus, num_folds)
         split = without_families(self.corpus, held_out) if held_out else None
         main = split.tuning if split is not None else self.corpus.tasks
         for fold in (Fold("", main, ()), *divided):
@@ -159,6 +159,9 @@ class _Session:
         expected = forecast(self.evaluator, self.corpus, main, divided, n_trials, contenders=len(self.against) + 1)
         self._announce_cost(expected)
         self.references = self._references()
+        for name, reference in self.references.items():
+            if reference.scale.weight == 0:
+                self.announce(f"{name}: no reference run stayed finite, so the task takes no part in the objective.")
         found = self._search(Fold("", main, ()), n_trials)
         comparison = self._held_out(found, split, divided, n_trials)
         tuning_comparison = self._compare(found, main) if not self._late() else None
@@ -232,7 +235,15 @@ class _Session:
         split: Fold | None,
         divided: Sequence[Fold],
     ) -> TuneResult:
-        evaluations = self.evaluator.evaluations(self.corpus.tasks)
+        ledger, registry = self.evaluator.ledger, self.evaluator.registry
+        candidates = [
+            [proposal.configuration for proposal in ledger.proposals(self._name(fold))]
+            for fold in (Fold("", (), ()), *divided)
+        ]
+        base = [self.baseline, *pool_configurations(registry)]
+        own = {one.key for one in (*base, *(contender.configuration for contender in self.against))}
+        own.update(one.key for part in candidates for one in part)
+        evaluations = [one for one in self.evaluator.evaluations(self.corpus.tasks) if one.key.configuration_key in own]
         return TuneResult(
             recipe=found.recipe,
             portfolio=found.portfolio,
@@ -243,7 +254,7 @@ class _Session:
             front=found.front,
             scales={name: reference.scale for name, reference in self.references.items()},
             evaluations=evaluations,
-            cost=Cost.of(evaluations, self.evaluator.registry, found.judged, self.baseline, REPORT_SEEDS),
+            cost=Cost.of(evaluations, proposed=candidates[0], references=base, report_seeds=REPORT_SEEDS),
             interrupted=found.interrupted,
             held_out_by="families" if split is not None else "folds" if divided else None,
         )
