@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from metaopt.cli import check, plugins
+from metaopt.cli import check, evaluate, plugins, show, tune
 from metaopt.errors import MetaOptError
 
 #: Set to 1 to see where an unexpected error comes from.
@@ -26,6 +26,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.command("tune")(tune.tune)
+app.command("evaluate")(evaluate.evaluate)
+app.command("show")(show.show)
 app.command("plugins")(plugins.plugins)
 app.command("check")(check.check)
 

@@ -12,6 +12,7 @@ from metaopt.recipe import Recipe
 from metaopt.tuning.comparison import Comparison
 from metaopt.tuning.ledger import Evaluation, Outcome, Proposal
 from metaopt.tuning.scores import AnyScale
+from metaopt.tuning.search_space import JointSpace
 from metaopt.tuning.stopping import PolicyResult
 
 
@@ -76,6 +77,7 @@ class TuneResult:
         evaluations: training runs that it rests on, those of other studies in the same ledger left out.
         cost: compute that it took.
         interrupted: whether `timeout` ended it.
+        space: what candidates were proposed from.
         held_out_by: `"folds"`, `"families"` or None: what the comparison held out.
     """
 
@@ -91,6 +93,7 @@ class TuneResult:
     cost: Cost
     interrupted: bool
     held_out_by: str | None
+    space: JointSpace
 
     def evaluations_dataframe(self) -> pd.DataFrame:
         """One row an evaluation: task, family, seed, validation and test value at the best validation, score, seconds.

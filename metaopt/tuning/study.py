@@ -106,7 +106,7 @@ class Study:
     def _ask(self, proposals: Sequence[Proposal], outcomes: Mapping[int, Outcome], count: int) -> list[Proposal]:
         """Ask for a batch. The sampler is new and seeded from seed and batch number: a resumed study asks the same."""
         batch = proposals[-1].batch + 1 if proposals else 0
-        with _quietly():
+        with quietly():
             study = optuna.create_study(direction="maximize", sampler=_sampler(self.seed, batch))
         for proposal in proposals:
             study.add_trial(self._trial(proposal, outcomes[proposal.number]))
@@ -180,10 +180,10 @@ class Study:
         if self.evaluator.ledger.in_memory:
             yield None
             return
-        with _quietly(), self._writing():
+        with quietly(), self._writing():
             storage = optuna.storages.RDBStorage(self.evaluator.ledger.url)
         try:
-            with _quietly(), self._writing():
+            with quietly(), self._writing():
                 study = optuna.create_study(
                     storage=storage, study_name=self.name, direction="maximize", load_if_exists=True
                 )
@@ -220,14 +220,14 @@ class Study:
 
 def _sampler(seed: int, batch: int) -> optuna.samplers.BaseSampler:
     digest = hashlib.sha256(f"{seed}:{batch}".encode()).digest()
-    with _quietly():
+    with quietly():
         return optuna.samplers.TPESampler(
             seed=int.from_bytes(digest[:4], "little"), multivariate=True, group=True, constant_liar=True
         )
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Keep Optuna's notes on each new study out of the log, and leave its verbosity as the user set it."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(max(verbosity, optuna.logging.WARNING))

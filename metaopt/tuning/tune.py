@@ -257,6 +257,7 @@ class _Session:
             cost=Cost.of(evaluations, proposed=candidates[0], references=base, report_seeds=REPORT_SEEDS),
             interrupted=found.interrupted,
             held_out_by="families" if split is not None else "folds" if divided else None,
+            space=self.space,
         )
 
     def _announce_cost(self, expected: Forecast) -> None:

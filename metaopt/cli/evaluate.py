@@ -1,0 +1,74 @@
+"""`metaopt evaluate`: a recipe beside others on a corpus."""
+
+import json
+import math
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from metaopt.cli.options import names
+from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
+
+if TYPE_CHECKING:
+    from metaopt.tuning import Comparison
+
+
+def evaluate(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe's folder, or the name of a shipped one.")],
+    corpus: Annotated[str, typer.Argument(help="A registered name, a folder of CSVs, or package.module:attribute.")],
+    against: Annotated[
+        str, typer.Option(metavar="A,B", help="Optimizers at their defaults, each with +CONTROLLER if wanted.")
+    ] = "adamw,schedulefree_adamw",
+    tuned: Annotated[
+        int, typer.Option(metavar="N", help="Also show the best of N random trials on each task itself, at most 32.")
+    ] = 0,
+    storage: Annotated[
+        str | None, typer.Option(metavar="URL", help="Database of a ledger to reuse and to write.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    plugin: PluginFiles = None,
+) -> None:
+    """Compare a recipe with others: same tasks, seeds and budgets, judged on test splits."""
+    load_plugin_files(plugin)
+    import metaopt
+
+    comparison = metaopt.evaluate(
+        recipe,
+        corpus,
+        against=names(against) or (),
+        tuned=tuned,
+        storage=storage,
+        announce=lambda line: print(line, file=sys.stderr),
+    )
+    if as_json:
+        print(json.dumps(_document(comparison), indent=2))
+        return
+    from metaopt.cli.terminal import print_paragraph, print_table
+    from metaopt.report import tables
+
+    print_table(tables.comparison_table(comparison, None))
+    print_table(tables.worst_table(comparison))
+    print_paragraph(comparison.summary())
+
+
+def _document(comparison: "Comparison") -> dict[str, Any]:
+    worth = comparison.trials_worth()
+    return {
+        "summary": comparison.summary(),
+        "trials_worth": None
+        if worth is None
+        else {"number": worth.number, "low": worth.low, "high": worth.high, "pool": worth.pool},
+        "table": [_plain(row) for row in comparison.table().to_dict("records")],
+        "worst_tasks": [_plain(row) for row in comparison.worst_tasks().to_dict("records")],
+        "runs": [_plain(row) for row in comparison.runs.to_dict("records")],
+    }
+
+
+def _plain(row: dict[Any, Any]) -> dict[str, Any]:
+    """JSON knows no NaN and no infinity."""
+    return {str(key): None if _is_hollow(value) else value for key, value in row.items()}
+
+
+def _is_hollow(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)

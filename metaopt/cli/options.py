@@ -1,0 +1,13 @@
+"""Options that several commands share, and what they turn into."""
+
+from collections.abc import Sequence
+from typing import Annotated, TypeAlias
+
+import typer
+
+StudyName: TypeAlias = Annotated[str, typer.Option(help="Name of the study; a storage may hold several.")]
+
+
+def names(text: str | None) -> Sequence[str] | None:
+    """The parts of `"a,b"`; None where nothing was given."""
+    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())

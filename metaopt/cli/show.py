@@ -1,0 +1,71 @@
+"""`metaopt show`: a recipe for people, or as plain PyTorch."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
+
+if TYPE_CHECKING:
+    from metaopt.recipe import Recipe
+
+
+def show(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe's folder, or the name of a shipped one.")],
+    code: Annotated[bool, typer.Option("--code", help="Print plain PyTorch lines that need no metaopt.")] = False,
+    plugin: PluginFiles = None,
+) -> None:
+    """Show a recipe: plugins, hyperparameters, where it comes from."""
+    from metaopt.recipe import load_recipe
+
+    load_plugin_files(plugin)
+    loaded = load_recipe(recipe)
+    if code:
+        print(loaded.code(), end="")
+        return
+    from metaopt.cli.terminal import print_paragraph, print_table
+    from metaopt.report.tables import recipe_table
+
+    print_table(recipe_table(loaded))
+    for line in _origin(loaded):
+        print_paragraph(line)
+
+
+def _origin(recipe: "Recipe") -> list[str]:
+    """Where the recipe comes from, a line each for what is known."""
+    record = recipe.provenance
+    lines = []
+    if "corpus" in record:
+        corpus = record["corpus"]
+        tasks = len(corpus.get("tasks", ()))
+        lines.append(f"Tuned on {corpus.get('name')!r} ({tasks} tasks, fingerprint {corpus.get('fingerprint')}).")
+    if "study" in record:
+        lines.append(f"Study {record['study'].get('name')!r}, {record['study'].get('candidates')} candidates.")
+    if recipe.made_on is not None:
+        ranges = [
+            f"{_range(found)} {label}"
+            for label, found in (
+                ("parameters", recipe.made_on.parameters),
+                ("examples a batch", recipe.made_on.batch_size),
+                ("steps", recipe.made_on.horizon),
+            )
+            if found is not None
+        ]
+        lines.append(f"Made on models and budgets of {', '.join(ranges)}.")
+    if recipe.num_validations is not None:
+        lines.append(f"Its stopper expects {recipe.num_validations} validations, evenly spread over a run.")
+    lines.append(f"Weight decay: {_decay(recipe)}.")
+    versions = ", ".join(f"{name} {version}" for name, version in record.get("libraries", {}).items())
+    lines.append(f"Created {record.get('created', 'nobody knows when')}{f' with {versions}' if versions else ''}.")
+    return lines
+
+
+def _range(found: tuple[int, int]) -> str:
+    low, high = found
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _decay(recipe: "Recipe") -> str:
+    if recipe.configuration.no_decay == "1d":
+        return "not for parameters of at most one dimension, such as biases and norms"
+    return "for all parameters"

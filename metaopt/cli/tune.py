@@ -1,0 +1,125 @@
+"""`metaopt tune`: one recipe for a family of tasks, with an account of what it bought."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from metaopt.cli.options import StudyName, names
+from metaopt.cli.output_folder import writable, write_text
+from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
+from metaopt.errors import InputError, MetaOptError
+
+if TYPE_CHECKING:
+    from metaopt.tuning import TuneResult
+
+
+def tune(
+    corpus: Annotated[str, typer.Argument(help="A registered name, a folder of CSVs, or package.module:attribute.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for recipe, portfolio, report and evaluations.")],
+    n_trials: Annotated[int, typer.Option(metavar="N", help="Candidates to judge; more continues the study.")] = 100,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Stop after this long, with the best so far.")
+    ] = None,
+    storage: Annotated[
+        str | None, typer.Option(metavar="URL", help="Database of ledger and study.  [default: sqlite:///DIR/study.db]")
+    ] = None,
+    study_name: StudyName = "metaopt",
+    portfolio: Annotated[int, typer.Option(metavar="K", help="Complementary recipes to name.")] = 5,
+    optimizers: Annotated[str | None, typer.Option(metavar="A,B", help="Choose from these.")] = None,
+    controllers: Annotated[str | None, typer.Option(metavar="A,B", help="Choose from these.")] = None,
+    stoppers: Annotated[str | None, typer.Option(metavar="A,B", help="Choose from these.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PLUGIN.HPARAM=LOW..HIGH", help="Narrow or fix (=VALUE). May be repeated."),
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(metavar="RECIPE", help="Whose runs score 0.  [default: AdamW at 1e-3]")
+    ] = None,
+    held_out: Annotated[
+        str | None, typer.Option(metavar="FAMILY,…", help="Families that only the comparison sees.")
+    ] = None,
+    folds: Annotated[int | None, typer.Option(metavar="K", help="Cross-validate over tasks in K parts.")] = None,
+    workers: Annotated[int, typer.Option(metavar="N", help="Processes that train.")] = 1,
+    device: Annotated[str, typer.Option(metavar="D", help="Where to train.")] = "cpu",
+    plugin: PluginFiles = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the sampler.")] = 0,
+) -> None:
+    """Tune optimizer, learning-rate controller and early stopping together over a family of tasks."""
+    if device != "cpu":
+        raise InputError(f"--device must be cpu in this version, got {device!r}.")
+    folder = writable(out)
+    load_plugin_files(plugin)
+    import metaopt
+
+    try:
+        result = metaopt.tune(
+            corpus,
+            n_trials=n_trials,
+            timeout=timeout,
+            storage=storage or f"sqlite:///{folder / 'study.db'}",
+            study_name=study_name,
+            portfolio=portfolio,
+            optimizers=names(optimizers),
+            controllers=names(controllers),
+            stoppers=names(stoppers),
+            settings=settings or (),
+            baseline=baseline,
+            held_out=names(held_out) or (),
+            folds=folds,
+            workers=workers,
+            seed=seed,
+            announce=lambda line: print(line, file=sys.stderr),
+        )
+    except KeyboardInterrupt:
+        print("What has finished is stored; the same command continues where this one stopped.", file=sys.stderr)
+        raise
+    _save(result, folder)
+    _print(result)
+    _write_report(result, folder)
+    print(f"Written to {folder}: recipe/, portfolio/, evaluations.csv, report.html.")
+
+
+def _save(result: "TuneResult", folder: Path) -> None:
+    """The recipe first: whatever fails later, it is there."""
+    result.recipe.save(folder / "recipe")
+    for position, recipe in enumerate(result.portfolio, start=1):
+        recipe.save(folder / "portfolio" / str(position))
+    _remove_numbered(folder / "portfolio", above=len(result.portfolio))
+    write_text(folder / "evaluations.csv", result.evaluations_dataframe().to_csv(index=False))
+
+
+def _remove_numbered(portfolio: Path, above: int) -> None:
+    """Remove what an earlier, larger portfolio left behind."""
+    for entry in portfolio.iterdir():
+        if entry.name.isdecimal() and int(entry.name) > above and (entry / "recipe.json").is_file():
+            shutil.rmtree(entry)
+
+
+def _print(result: "TuneResult") -> None:
+    from metaopt.cli.terminal import print_paragraph, print_table
+    from metaopt.report import headline, tables
+
+    print()
+    print_table(tables.recipe_table(result.recipe))
+    print_table(tables.comparison_table(result.comparison, result.tuning_comparison))
+    comparison = headline.measured(result)
+    if comparison is not None:
+        print_table(tables.worst_table(comparison))
+        print_paragraph(comparison.summary())
+    print_table(tables.cost_table(result))
+    for sentence in (headline.headline(result), headline.price(result), *headline.caveats(result)):
+        print_paragraph(sentence)
+
+
+def _write_report(result: "TuneResult", folder: Path) -> None:
+    from metaopt.report import write_report
+
+    try:
+        write_report(result, folder)
+    except Exception as error:  # nothing that went before may be lost to a plot
+        raise MetaOptError(
+            f"The report could not be written: {type(error).__name__}: {error}; the recipe is in {folder / 'recipe'}."
+        ) from error

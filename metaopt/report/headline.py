@@ -1,0 +1,127 @@
+"""The sentences that come first: what the recipe is worth, what it cost, and when it has paid for itself."""
+
+import math
+from dataclasses import dataclass
+
+from metaopt.tuning import Comparison, TuneResult
+from metaopt.tuning.statistics import TrialsWorth
+
+
+@dataclass(frozen=True)
+class Payback:
+    """After how many later models a study has paid for itself.
+
+    Each later model's first run is worth N random tuning trials of its own, so its owner is spared N − 1 trainings; a
+    study that took T trainings, all of them counted, has therefore paid after T / (N − 1) models. That takes a training
+    of the corpus to cost as much as one of the later model: where the later ones are larger, it pays sooner.
+
+    Attributes:
+        models: with N as measured; infinite where N is at most 1.
+        fewest: with the upper end of N's interval.
+        most: with the lower end of N's interval.
+        pooled: models if N were as large as the pool of trials; N beyond it is not measured, so `models` and the
+            ends are at most what is said here.
+    """
+
+    models: float
+    fewest: float
+    most: float
+    pooled: float
+
+    @classmethod
+    def of(cls, worth: TrialsWorth, trainings: int) -> "Payback":
+        """After how many models `trainings` are repaid by runs of this worth."""
+        numbers = (worth.number, worth.high, worth.low, worth.pool)
+        return cls(*(_models(min(number, worth.pool), trainings) for number in numbers))
+
+    def __str__(self) -> str:
+        if math.isinf(self.models):
+            return "never"
+        return f"{self._shown(self.models)} [{self._shown(self.fewest)}, {self._shown(self.most)}]"
+
+    def _shown(self, models: float) -> str:
+        if math.isinf(models):
+            return "never"
+        return f"{'≤ ' if models <= self.pooled else ''}{models:,.0f}"
+
+
+def _models(worth: float, trainings: int) -> float:
+    return math.ceil(trainings / (worth - 1)) if worth > 1 else math.inf
+
+
+def measured(result: TuneResult) -> Comparison | None:
+    """The comparison that the headline is about: held out where there is one, else on the tuning tasks."""
+    return result.comparison if result.comparison is not None else result.tuning_comparison
+
+
+def trainings(result: TuneResult) -> int:
+    """Training runs of the study, its references and its comparisons together."""
+    cost = result.cost
+    return cost.evaluations + cost.reference_evaluations + cost.comparison_evaluations
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def headline(result: TuneResult) -> str:
+    """What the first run of a later model is worth, with its interval."""
+    comparison = measured(result)
+    worth = None if comparison is None else comparison.trials_worth()
+    if comparison is None:
+        return "The time was up before the recipe could be compared with anything: what it is worth is not known."
+    if worth is None:
+        return (
+            f"{comparison.summary()} The tasks are black boxes, so what a run is worth in tuning trials is not known."
+        )
+    if worth.number < 1:
+        return (
+            f"The first run of a new model is worth less than one random tuning trial of its own {_where(result)}: "
+            "tuning this family has not paid so far."
+        )
+    sentence = f"The first run of a new model is worth {worth} random tuning trials of its own {_where(result)}."
+    return sentence if worth.low > 1 else f"{sentence} The interval reaches down to one trial: nothing is claimed."
+
+
+def price(result: TuneResult) -> str:
+    """What the study cost, and after how many later models it has paid."""
+    total = trainings(result)
+    sentence = f"It cost {total:,} trainings, {duration(result.cost.seconds)} of computing."
+    comparison = measured(result)
+    worth = None if comparison is None else comparison.trials_worth()
+    if worth is None:
+        return sentence
+    payback = Payback.of(worth, total)
+    if math.isinf(payback.models):
+        return f"{sentence} Worth no more than one trial a model, it never pays for itself."
+    return f"{sentence} After {payback} later models it has paid for itself."
+
+
+def caveats(result: TuneResult) -> list[str]:
+    """What a reader must know before believing the rest."""
+    said = []
+    if result.interrupted:
+        said.append("The time was up before all candidates had run; the same command continues where it stopped.")
+    if result.comparison is None:
+        said.append(
+            "No task was held out, so these numbers are of the tasks that the recipe was tuned on and flatter it; "
+            "use --folds or --held-out to measure what it is worth elsewhere."
+        )
+    comparison = measured(result)
+    if comparison is not None and len(comparison.tasks) < 5:
+        said.append(f"{len(comparison.tasks)} tasks are few: intervals over so few tasks are themselves uncertain.")
+    return said
+
+
+def _where(result: TuneResult) -> str:
+    comparison = measured(result)
+    count = 0 if comparison is None else len(comparison.tasks)
+    tasks = f"{count} task{'' if count == 1 else 's'}"
+    if result.comparison is None:
+        return f"on the {tasks} that it was tuned on"
+    if result.held_out_by == "families":
+        return f"on {tasks} of families that tuning never saw"
+    return f"on {tasks} that tuning never saw"

@@ -1,0 +1,187 @@
+"""The tables of a report, as text that a terminal and a page show alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from metaopt import registry as registries
+from metaopt.configuration import Configuration, assemble
+from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.recipe import Recipe
+from metaopt.registry import Registry
+from metaopt.report.headline import Payback, duration, measured, trainings
+from metaopt.space import Space, Value, defaults, resolve
+from metaopt.specs import StopperSpec
+from metaopt.tuning import Comparison, TuneResult
+from metaopt.tuning.stopping import PolicyResult
+
+#: Candidates and tasks that the tables of the best and of the worst show.
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Table:
+    """Text in rows.
+
+    Attributes:
+        title: what the rows are.
+        columns: names.
+        rows: a cell a column each.
+        num_labels: leading columns that hold text; the others hold numbers.
+        note: how to read it.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    num_labels: int = 1
+    note: str = ""
+
+
+def comparison_table(held_out: Comparison | None, tuning: Comparison | None) -> Table:
+    """Contenders with their test scores and intervals, held-out tasks beside tuning tasks where both are known."""
+    parts = [(label, part) for label, part in (("held out", held_out), ("tuning tasks", tuning)) if part is not None]
+    if not parts:
+        return Table("Test scores", ("contender",), (), note="Nothing was compared.")
+    columns, cells = ["contender"], [[name] for name in parts[0][1].contenders]
+    for label, part in parts:
+        found = part.table().to_dict("records")
+        columns.append(label)
+        for row, record in zip(cells, found, strict=True):
+            row.append(interval(record["mean_score"], record["low"], record["high"]))
+    main = parts[0][1].table().to_dict("records")
+    columns += ["middle half", "recipe is ahead by", "tasks lost to it", "steps used", "diverged"]
+    for position, (row, record) in enumerate(zip(cells, main, strict=True)):
+        first = position == 0
+        row += [
+            f"{record['iqm_score']:.2f}",
+            "" if first else interval(record["recipe_gain"], record["gain_low"], record["gain_high"], sign="+"),
+            "" if first else f"{record['tasks_lost_to_it']} of {len(parts[0][1].tasks)}",
+            f"{record['steps_used']:.0%}",
+            f"{record['diverged']}",
+        ]
+    note = (
+        "Mean over tasks of the test score with its 95 % interval: 0 is the baseline, 1 a long-tuned run. The columns "
+        f"from 'middle half' (interquartile mean) on are of the {parts[0][0]} column's tasks."
+    )
+    return Table("Test scores", tuple(columns), tuple(map(tuple, cells)), note=note)
+
+
+def worst_table(comparison: Comparison, count: int = 3) -> Table:
+    """Tasks on which the recipe falls furthest behind the best other contender."""
+    records = comparison.worst_tasks(count).to_dict("records")
+    rows = [
+        (str(one["task"]), str(one["by"]), f"{one['score']:.2f}", f"{one['best_other']:.2f}", f"{one['behind']:+.2f}")
+        for one in records
+    ]
+    note = "Sorted by how far the best other contender is ahead; a negative number means that the recipe is."
+    return Table("Worst tasks", ("task", "best other", "recipe", "other", "behind by"), tuple(rows), 2, note)
+
+
+def recipe_table(recipe: Recipe, registry: Registry | None = None) -> Table:
+    """Every plugin of a recipe with all its hyperparameters, beside their defaults."""
+    found = registry or registries.current()
+    assembly = assemble(recipe.configuration, found)
+    specs = (assembly.optimizer, *assembly.wrappers, assembly.controller)
+    rows: list[tuple[str, ...]] = []
+    for spec in specs:
+        given = _own(recipe.configuration, spec.name)
+        rows += _rows(f"{spec.kind} {spec.name}", spec.space, resolve(spec.space, given, spec.name))
+    if recipe.stopper is not None:
+        rows += _stopper_rows(recipe.stopper, found)
+    return Table(recipe.name, ("plugin", "hyperparameter", "value", "default"), tuple(rows), 2)
+
+
+def cost_table(result: TuneResult) -> Table:
+    """What was spent on what."""
+    cost = result.cost
+    rows = [
+        ("candidates, finalists and cross-validation", f"{cost.evaluations:,}"),
+        ("references: baselines, and each task's own tuning trials", f"{cost.reference_evaluations:,}"),
+        ("comparisons on fresh seeds", f"{cost.comparison_evaluations:,}"),
+        ("trainings in all", f"{trainings(result):,}"),
+        ("computing time", duration(cost.seconds)),
+    ]
+    comparison = measured(result)
+    worth = None if comparison is None else comparison.trials_worth()
+    if worth is not None:
+        rows.append(("later models after which it has paid", str(Payback.of(worth, trainings(result)))))
+    note = (
+        "Each later model is spared N − 1 trainings, N being what its first run is worth. A study of T trainings, all "
+        "of them counted, has paid after T / (N − 1) models, if one of their trainings costs as much as one here did."
+    )
+    return Table("Cost", ("what", "how much"), tuple(rows), note=note)
+
+
+def candidates_table(result: TuneResult, count: int = SHOWN) -> Table:
+    """The best candidates of the race."""
+    rows = [
+        (
+            f"{proposal.number}",
+            _name(proposal.configuration),
+            _hparams(proposal.configuration),
+            f"{outcome.objective:.3f}",
+            f"{outcome.tasks_done}{'' if outcome.complete else ' (dropped)'}",
+        )
+        for proposal, outcome in list(result.judged)[:count]
+    ]
+    return Table("Best candidates", ("no.", "plugins", "hyperparameters", "objective", "tasks"), tuple(rows), 3)
+
+
+def front_table(front: Sequence[PolicyResult], chosen: StopperConfiguration | None) -> Table:
+    """Stopping policies that no other one beats."""
+    rows = [
+        (
+            f"{describe(policy.stopper)}{' (chosen)' if is_chosen(policy, chosen) else ''}",
+            f"{policy.steps_saved:.0%}",
+            f"{policy.regret:.4f}",
+        )
+        for policy in front
+    ]
+    note = "Quality given up is in units of the distance between a task's references."
+    return Table("Stopping policies", ("policy", "steps saved", "quality given up"), tuple(rows), note=note)
+
+
+def describe(stopper: StopperConfiguration) -> str:
+    """A stopper in one line, such as `patience(patience=0.2)`."""
+    inner = [f"{name}={number(value)}" for name, value in stopper.hparams.items()]
+    return f"{stopper.name}({', '.join([*map(describe, stopper.stoppers), *inner])})"
+
+
+def is_chosen(policy: PolicyResult, chosen: StopperConfiguration | None) -> bool:
+    """Whether the recipe stops by this policy, with or without the guard against divergence beside it."""
+    return chosen is not None and policy.stopper in (chosen, *chosen.stoppers)
+
+
+def interval(value: float, low: float, high: float, sign: str = "") -> str:
+    """An estimate with its interval."""
+    return f"{value:{sign}.2f} [{low:{sign}.2f}, {high:{sign}.2f}]"
+
+
+def number(value: Value | None) -> str:
+    """A hyperparameter with four significant digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _own(configuration: Configuration, owner: str) -> dict[str, Value]:
+    prefix = f"{owner}."
+    return {key.removeprefix(prefix): value for key, value in configuration.hparams.items() if key.startswith(prefix)}
+
+
+def _rows(label: str, space: Space, values: dict[str, Value]) -> list[tuple[str, ...]]:
+    usual = defaults(space)
+    rows = [(name, number(value), number(usual.get(name))) for name, value in values.items()]
+    return [(label if position == 0 else "", *row) for position, row in enumerate(rows or [("", "", "")])]
+
+
+def _stopper_rows(stopper: StopperConfiguration, registry: Registry) -> list[tuple[str, ...]]:
+    spec = registry.get(StopperSpec, stopper.name)
+    rows = _rows(f"stopper {stopper.name}", spec.space, resolve(spec.space, stopper.hparams, spec.name))
+    return rows + [row for child in stopper.stoppers for row in _stopper_rows(child, registry)]
+
+
+def _name(configuration: Configuration) -> str:
+    return " + ".join([configuration.optimizer, *configuration.wrappers, configuration.controller])
+
+
+def _hparams(configuration: Configuration) -> str:
+    return ", ".join(f"{name.partition('.')[2]}={number(value)}" for name, value in configuration.hparams.items())
