@@ -1,7 +1,11 @@
 """Which examples each training step sees: a function of task and seed alone."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
+
+from metaopt.contracts import Task
 
 
 def batch_indices(num_examples: int, batch_size: int, num_steps: int, seed: int) -> Tensor:
@@ -14,3 +18,30 @@ def batch_indices(num_examples: int, batch_size: int, num_steps: int, seed: int)
     epochs = -(-num_steps * size // num_examples)
     order = torch.cat([torch.randperm(num_examples, generator=generator) for _ in range(epochs)])
     return order[: num_steps * size].reshape(num_steps, size)
+
+
+class Batches:
+    """Each step's batch: one for all members where they share a seed, else one for each.
+
+    Args:
+        task: whose training split to draw from.
+        seeds: of the members.
+
+    Attributes:
+        shared: whether all members see the same batches.
+    """
+
+    def __init__(self, task: Task, seeds: Sequence[int]) -> None:
+        self._train = task.splits.train
+        indices = {seed: batch_indices(len(self._train), task.batch_size, task.num_steps, seed) for seed in set(seeds)}
+        self.shared = len(indices) == 1
+        self._indices = indices[seeds[0]] if self.shared else torch.stack([indices[seed] for seed in seeds], dim=1)
+
+    def at(self, step: int) -> tuple[Tensor, Tensor]:
+        """Inputs and targets, of shape (batch, …), or (members, batch, …) unless shared."""
+        rows = self._indices[step]
+        return self._rows(self._train.inputs, rows), self._rows(self._train.targets, rows)
+
+    def _rows(self, data: Tensor, rows: Tensor) -> Tensor:
+        found: Tensor = data.index_select(0, rows.reshape(-1)).unflatten(0, rows.shape)
+        return found

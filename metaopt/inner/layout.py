@@ -1,55 +1,88 @@
-"""Parameters of a population laid out in flat buffers, one for each treatment of weight decay."""
+"""Parameters of a population laid out in flat buffers of shape (members, coordinates)."""
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+#: One buffer of shape (members, coordinates) for each dtype of a model, usually one.
+Flats: TypeAlias = dict[str, Tensor]
 
 
 class Layout:
-    """Flat (members, coordinates) buffers and the named views into them.
+    """Which columns of the flat buffers hold which parameter: those that get weight decay first, then the others.
 
-    Rules that act on coordinates update a whole buffer at once, others the named views; both are the same memory.
+    Rules that act on coordinates update whole buffers at once, others the named views; both are the same memory.
+    Parameters that do not require gradients take no part.
 
     Args:
-        members: for each member its parameters by name, equal names and shapes.
-        spared: names that get no weight decay.
+        module: any model of the task.
     """
 
-    def __init__(self, members: Sequence[Mapping[str, Tensor]], spared: frozenset[str]) -> None:
-        names = list(members[0])
-        kinds = {"decayed": [n for n in names if n not in spared], "spared": [n for n in names if n in spared]}
-        self.shapes = {name: members[0][name].shape for name in names}
-        self.names_by_buffer: dict[str, list[str]] = {kind: found for kind, found in kinds.items() if found}
-        self.buffer_of = {name: kind for kind, found in self.names_by_buffer.items() for name in found}
-        self.buffers = {
-            kind: torch.stack([_flat(member, found) for member in members])
-            for kind, found in self.names_by_buffer.items()
-        }
-        self.views = self.split(self.buffers)
+    def __init__(self, module: nn.Module) -> None:
+        params = {name: param for name, param in module.named_parameters() if param.requires_grad}
+        self.shapes = {name: param.shape for name, param in params.items()}
+        self.names: dict[str, list[str]] = {}
+        for name, param in sorted(params.items(), key=lambda item: item[1].ndim <= 1):
+            self.names.setdefault(str(param.dtype).removeprefix("torch."), []).append(name)
+        self._spared = frozenset(name for name, param in params.items() if param.ndim <= 1)
 
     @property
     def num_coordinates(self) -> int:
         """Numbers in one member's parameters."""
-        return sum(buffer.shape[1] for buffer in self.buffers.values())
+        return sum(self._sizes().values())
 
-    def split(self, buffers: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Named views, of shape (members, *shape), into buffers of shape (members, coordinates)."""
+    def num_decayed(self, key: str) -> int:
+        """Leading columns of a buffer that get weight decay."""
+        sizes = self._sizes()
+        return sum(sizes[name] for name in self.names[key] if name not in self._spared)
+
+    def spares(self, name: str) -> bool:
+        """Whether a parameter, or a part that `treatments` gives, gets no weight decay."""
+        return name in self._spared or (name not in self.shapes and name.endswith(" spared"))
+
+    def stack(self, members: Sequence[Mapping[str, Tensor]]) -> Flats:
+        """Buffers that hold copies of each member's parameters by name."""
+        return {key: torch.stack([_row(member, names) for member in members]) for key, names in self.names.items()}
+
+    def split(self, flats: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Named views, of shape (members, *shape), in the model's order."""
         views: dict[str, Tensor] = {}
-        for kind, names in self.names_by_buffer.items():
-            parts = buffers[kind].split([math.prod(self.shapes[name]) for name in names], dim=1)
+        sizes = self._sizes()
+        for key, names in self.names.items():
+            parts = flats[key].split([sizes[name] for name in names], dim=1)
             for name, part in zip(names, parts, strict=True):
-                views[name] = part.view(part.shape[0], *self.shapes[name])
+                views[name] = part.unflatten(1, self.shapes[name]) if self.shapes[name] else part.squeeze(1)
         return {name: views[name] for name in self.shapes}
 
-    def join(self, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def join(self, named: Mapping[str, Tensor]) -> Flats:
         """Inverse of `split`, by copy."""
         return {
-            kind: torch.cat([named[name].flatten(1) for name in names], dim=1)
-            for kind, names in self.names_by_buffer.items()
+            key: torch.cat([named[name].reshape(len(named[name]), -1) for name in names], dim=1)
+            for key, names in self.names.items()
         }
 
+    def treatments(self, flats: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The buffers cut where weight decay ends: `"<key> decayed"` and `"<key> spared"`, views."""
+        parts = {}
+        for key, flat in flats.items():
+            end = self.num_decayed(key)
+            parts.update({f"{key} decayed": flat[:, :end], f"{key} spared": flat[:, end:]})
+        return {name: part for name, part in parts.items() if part.shape[1]}
 
-def _flat(member: Mapping[str, Tensor], names: Sequence[str]) -> Tensor:
+    def whole(self, parts: Mapping[str, Tensor]) -> Flats:
+        """Inverse of `treatments`, by copy."""
+        kinds = ("decayed", "spared")
+        return {
+            key: torch.cat([parts[f"{key} {kind}"] for kind in kinds if f"{key} {kind}" in parts], dim=1)
+            for key in self.names
+        }
+
+    def _sizes(self) -> dict[str, int]:
+        return {name: math.prod(shape) for name, shape in self.shapes.items()}
+
+
+def _row(member: Mapping[str, Tensor], names: Sequence[str]) -> Tensor:
     return torch.cat([member[name].detach().reshape(-1) for name in names])

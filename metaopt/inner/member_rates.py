@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from metaopt.contracts import ControllerState, Rate, StepInfo
+from metaopt.contracts import ControllerState, Rate, StepInfo, Tensors
 from metaopt.errors import PluginError
 from metaopt.inner.member import Member
 from metaopt.rates import rate_table
@@ -21,8 +21,8 @@ class MemberRates:
     """
 
     def __init__(self, members: Sequence[Member], horizon: int) -> None:
-        self._horizon = torch.tensor(float(horizon))
-        self._table = torch.ones(len(members), horizon)
+        self._horizon = torch.tensor(float(horizon), dtype=torch.float64)
+        self._table = torch.ones(len(members), horizon, dtype=torch.float64)
         self._absolute = torch.zeros(len(members), dtype=torch.bool)
         self._closed: list[_ClosedLoop] = []
         for name in sorted({member.assembly.controller.name for member in members}):
@@ -31,7 +31,7 @@ class MemberRates:
             hparams = _stacked([members[row] for row in rows])
             if spec.cadence == "table":
                 rates, absolute = rate_table(spec, hparams, horizon, horizon)
-                self._table[rows] = rates.to(self._table.dtype)
+                self._table[rows] = rates
                 self._absolute[rows] = absolute
             else:
                 self._closed.append(_ClosedLoop(spec, torch.tensor(rows), hparams))
@@ -49,9 +49,9 @@ class MemberRates:
         for loop in self._closed:
             if loop.spec.cadence == "step":
                 loop.ask(step, self._horizon, losses, signals)
-            rates = rates.index_copy(0, loop.rows, loop.rates)
+            rates = rates.index_copy(0, loop.rows, loop.rates.to(rates.dtype))
             self._absolute[loop.rows] = loop.absolute
-        return torch.where(self._absolute, rates, rates * base)
+        return torch.where(self._absolute, rates, rates * base).to(base.dtype)
 
     def validated(self, step: int, metric: Tensor) -> None:
         """Tell the controllers that listen to validations.
@@ -62,7 +62,7 @@ class MemberRates:
         """
         for loop in self._closed:
             if loop.spec.cadence == "validation":
-                loop.ask(step, self._horizon, metric, {"metric": metric})
+                loop.ask(step, self._horizon, None, {"metric": metric})
 
 
 class _ClosedLoop:
@@ -71,25 +71,31 @@ class _ClosedLoop:
     def __init__(self, spec: ControllerSpec, rows: Tensor, hparams: Mapping[str, Tensor]) -> None:
         self.spec = spec
         self.rows = rows
-        self.rates = torch.ones(len(rows))
+        self.rates = torch.ones(len(rows), dtype=torch.float64)
         self.absolute = False
         self._hparams = dict(hparams)
         # Controllers without hyperparameters still need something to hang the member axis on.
         start = torch.vmap(lambda values, _: spec.controller.init(values))
         self._state: ControllerState = start(self._hparams, self.rates)
 
-    def ask(self, step: int, horizon: Tensor, losses: Tensor, signals: Mapping[str, Tensor]) -> None:
+    def ask(self, step: int, horizon: Tensor, losses: Tensor | None, signals: Mapping[str, Tensor]) -> None:
         mine = {name: value[self.rows] for name, value in signals.items()}
+        loss = {} if losses is None else {"loss": losses[self.rows]}
 
         def one(
-            state: ControllerState, hparams: dict[str, Tensor], loss: Tensor, known: dict[str, Tensor]
+            state: ControllerState, hparams: Tensors, loss: Tensors, known: Tensors
         ) -> tuple[Tensor, ControllerState]:
-            info = StepInfo(step=torch.tensor(float(step)), horizon=horizon, loss=loss, signals=known)
+            info = StepInfo(
+                step=torch.tensor(float(step), dtype=torch.float64),
+                horizon=horizon,
+                loss=loss.get("loss"),
+                signals=known,
+            )
             rate, new = self.spec.controller.update(state, info, hparams)
             self.absolute = rate.absolute
             return _single(self.spec, rate), new
 
-        self.rates, self._state = torch.vmap(one)(self._state, self._hparams, losses[self.rows], mine)
+        self.rates, self._state = torch.vmap(one)(self._state, self._hparams, loss, mine)
 
 
 def _single(spec: ControllerSpec, rate: Rate) -> Tensor:
@@ -100,4 +106,5 @@ def _single(spec: ControllerSpec, rate: Rate) -> Tensor:
 
 def _stacked(members: Sequence[Member]) -> dict[str, Tensor]:
     numbers = [member.assembly.controller_numbers() for member in members]
-    return {name: torch.tensor([one[name] for one in numbers]) for name in numbers[0]}
+    # float64, as in a deployed scheduler: a decay's first steps are differences of nearly equal numbers.
+    return {name: torch.tensor([one[name] for one in numbers], dtype=torch.float64) for name in numbers[0]}

@@ -5,21 +5,29 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from metaopt.contracts import Curve, Split, Task, Tensors
-from metaopt.inner.batches import batch_indices
-from metaopt.inner.gradients import GradientSource, LoopedGradients, MemberBatch, VmappedGradients
-from metaopt.inner.layout import Layout
+from metaopt.contracts import Curve, Task, Tensors
+from metaopt.inner.batches import Batches
+from metaopt.inner.gradients import GradientSource
+from metaopt.inner.layout import Flats, Layout
+from metaopt.inner.looped import LoopedGradients
 from metaopt.inner.member import Member
 from metaopt.inner.member_rates import MemberRates
+from metaopt.inner.record import Record
 from metaopt.inner.updates import RuleGroup
 from metaopt.inner.vmappable import loop_reason
+from metaopt.inner.vmapped import Constants, Mode, VmappedGradients, padded, vmapped_task
 
-#: Members that run side by side; more are run in further chunks.
-CHUNK = 128
+#: Members that run side by side, more are run in further chunks; fewer where models are large (see `_chunk`).
+CHUNK = 256
+#: Numbers in one flat buffer of a population.
+COORDINATES = 16_777_216
+#: Members that the loop engine updates together.
+LOOP_CHUNK = 16
+#: From this many steps on, tracing a task's gradient repays itself in one run.
+REPLAY_STEPS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,7 @@ def train(
     looped = loop_reason(task) is not None if engine == "auto" else engine == "loop"
     order = sorted(range(len(members)), key=lambda index: (members[index].assembly.structure, index))
     results: dict[int, Trained] = {}
-    chunk = 1 if looped else CHUNK
+    chunk = LOOP_CHUNK if looped else _chunk(vmapped_task(task).layout)
     for begin in range(0, len(order), chunk):
         rows = order[begin : begin + chunk]
         chosen = [members[row] for row in rows]
@@ -75,66 +83,79 @@ class _Run:
     def __init__(self, task: Task, members: list[Member], theta: Mapping[str, Tensor], looped: bool) -> None:
         self._task = task
         self._members = members
-        modules = {seed: task.build(seed) for seed in sorted({member.seed for member in members})}
-        own = [modules[member.seed] for member in members]
-        self._layout = Layout([dict(module.named_parameters()) for module in own], _spared(members, own[0]))
+        mode: Mode = "replayed" if task.num_steps >= REPLAY_STEPS else "eager"
+        idle = 0 if looped else padded(len(members), mode) - len(members)
+        seeds = [member.seed for member in [*members, *members[-1:] * idle]]
+        modules = _modules(task, seeds, separate=looped)
+        self._layout = Layout(modules[0])
+        self._flats = self._layout.stack([dict(module.named_parameters()) for module in modules])
+        self._horizon = torch.tensor(float(task.num_steps))
         self._groups = self._rule_groups(theta)
         self._rates = MemberRates(members, task.num_steps)
         self._base = self._base_rates()
         self._requires = frozenset().union(*(member.assembly.requires for member in members))
-        self._batches = _Batches(task, [member.seed for member in members])
-        self._source = self._gradient_source(own, looped)
+        self._batches = Batches(task, seeds)
+        self._metric = torch.full((len(members),), torch.nan)
+        self._source: GradientSource
+        if looped:
+            self._source = LoopedGradients(task, self._layout, modules, seeds, shared=self._batches.shared)
+        else:
+            constants = Constants.of(modules)
+            self._source = VmappedGradients(vmapped_task(task), constants, shared=self._batches.shared, mode=mode)
 
     def curves(self, progress: Callable[[int], None] | None) -> list[Curve]:
         """Train to the end and return each member's curve."""
         moments = set(self._task.validation_steps)
-        record = _Record()
+        record = Record()
         losses: list[Tensor] = []
         for step in range(self._task.num_steps):
             losses.append(self._step(step))
             if step + 1 in moments:
-                self._validate(step + 1, torch.stack(losses).mean(0), record)
-                losses.clear()
                 if progress is not None:
                     progress(len(self._members) * (step + 1 - record.last_step))
-                record.last_step = step + 1
+                self._validate(step + 1, torch.stack(losses).mean(0), record)
+                losses.clear()
         return record.curves(self._task.num_steps)
 
     def _step(self, step: int) -> Tensor:
-        grads, losses = self._source.gradients(self._layout.views, self._batches.at(step))
-        joined = self._layout.join(grads) if any(group.wants_buffers for group in self._groups) else {}
+        grads, losses = self._source.gradients(self._flats, *self._batches.at(step))
+        losses = losses[: len(self._members)]
         signals = self._signals(grads)
         rates = self._rates.at(step, self._base, losses, signals)
+        number = torch.tensor(float(step))
         for group in self._groups:
-            found = joined if group.wants_buffers else grads
-            with_lr = rates[group.rows] if group.base_rates is not None else None
-            group.step(step, found, with_lr, losses, signals)
+            group.step(grads, rates, losses, signals, number, self._horizon)
         return losses
 
-    def _validate(self, step: int, train_loss: Tensor, record: "_Record") -> None:
-        views = self._evaluation_views()
-        splits = self._task.splits
-        validation = self._source.evaluate(views, splits.validation)
-        test = self._source.evaluate(views, splits.test)
+    def _validate(self, step: int, train_loss: Tensor, record: Record) -> None:
+        flats = {key: flat.clone() for key, flat in self._flats.items()}
+        for group in self._groups:
+            group.write_evaluation_params(flats)
+        # Some metrics, such as accuracy, are finite numbers even for weights that are lost.
+        kept = torch.stack([flat.isfinite().all(1) for flat in flats.values()]).all(0)
+        validation, test = (
+            torch.where(kept, value, torch.nan)[: len(self._members)]
+            for value in self._source.evaluate(flats, self._task.splits)
+        )
+        self._metric = validation
         self._rates.validated(step, validation)
         record.add(step, validation, test, train_loss)
 
-    def _signals(self, grads: Tensors) -> Tensors:
-        if "gradient_norm" not in self._requires:
-            return {}
-        squares = [grad.flatten(1).square().sum(1) for grad in grads.values()]
-        return {"gradient_norm": torch.stack(squares).sum(0).sqrt()}
-
-    def _evaluation_views(self) -> Tensors:
-        parts = [group.evaluation_views() for group in self._groups]
-        return {name: torch.cat([part[name] for part in parts]) for name in self._layout.shapes}
+    def _signals(self, grads: Flats) -> Tensors:
+        signals: Tensors = {}
+        if "metric" in self._requires:
+            signals["metric"] = self._metric
+        if "gradient_norm" in self._requires:
+            squares = [grad[: len(self._members)].square().sum(1) for grad in grads.values()]
+            signals["gradient_norm"] = torch.stack(squares).sum(0).sqrt()
+        return signals
 
     def _rule_groups(self, theta: Mapping[str, Tensor]) -> list[RuleGroup]:
         groups: list[RuleGroup] = []
         begin = 0
         for _, found in groupby(self._members, key=lambda member: member.assembly.structure):
             same = list(found)
-            groups.append(RuleGroup(same, self._layout, begin, self._task.num_steps, theta))
+            groups.append(RuleGroup(same, self._layout, self._flats, begin, self._horizon, theta))
             begin += len(same)
         return groups
 
@@ -145,58 +166,14 @@ class _Run:
             parts.append(torch.ones(group.rows.stop - group.rows.start) if base is None else base)
         return torch.cat(parts)
 
-    def _gradient_source(self, own: list[nn.Module], looped: bool) -> GradientSource:
-        if looped:
-            return LoopedGradients(self._task, own, [member.seed for member in self._members])
-        return VmappedGradients(self._task, own[0], shared=self._batches.shared)
+
+def _modules(task: Task, seeds: Sequence[int], *, separate: bool) -> list[nn.Module]:
+    """A module for each seed; members of one seed share it unless they are to be separate."""
+    if separate:
+        return [task.build(seed) for seed in seeds]
+    built = {seed: task.build(seed) for seed in sorted(set(seeds))}
+    return [built[seed] for seed in seeds]
 
 
-class _Batches:
-    """Each step's batch: one for all members where they share a seed, else one for each."""
-
-    def __init__(self, task: Task, seeds: Sequence[int]) -> None:
-        self._train = task.splits.train
-        indices = {seed: batch_indices(len(self._train), task.batch_size, task.num_steps, seed) for seed in set(seeds)}
-        self.shared = len(indices) == 1
-        self._indices = indices[seeds[0]] if self.shared else torch.stack([indices[seed] for seed in seeds], dim=1)
-
-    def at(self, step: int) -> Split:
-        rows = self._indices[step]
-        kind = Split if self.shared else MemberBatch
-        return kind(self._train.inputs[rows], self._train.targets[rows])
-
-
-class _Record:
-    """Series that grow at each validation."""
-
-    def __init__(self) -> None:
-        self.last_step = 0
-        self._steps: list[int] = []
-        self._series: dict[str, list[Tensor]] = {"validation": [], "test": [], "train_loss": []}
-
-    def add(self, step: int, validation: Tensor, test: Tensor, train_loss: Tensor) -> None:
-        self._steps.append(step)
-        for name, value in (("validation", validation), ("test", test), ("train_loss", train_loss)):
-            self._series[name].append(value.detach().to("cpu", torch.float64))
-
-    def curves(self, horizon: int) -> list[Curve]:
-        arrays = {name: torch.stack(series, dim=1).numpy() for name, series in self._series.items()}
-        return [
-            Curve(
-                steps=np.asarray(self._steps, dtype=np.float64),
-                values=arrays["validation"][row],
-                horizon=horizon,
-                test=arrays["test"][row],
-                signals={"train_loss": arrays["train_loss"][row]},
-            )
-            for row in range(len(arrays["validation"]))
-        ]
-
-
-def _spared(members: Sequence[Member], module: nn.Module) -> frozenset[str]:
-    """Names that any member spares from weight decay; the buffers are split there for all of them."""
-    return frozenset(
-        name
-        for name, param in module.named_parameters()
-        if any(not member.assembly.decays(param) for member in members)
-    )
+def _chunk(layout: Layout) -> int:
+    return max(1, min(CHUNK, COORDINATES // max(1, layout.num_coordinates)))

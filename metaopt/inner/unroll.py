@@ -38,6 +38,7 @@ def unroll(
     first_step: int = 0,
     horizon: int | None = None,
     first_order: bool = False,
+    requires: frozenset[str] = frozenset(),
 ) -> Unrolled:
     """Take one step of the rule for each batch: p ← p + update(∇loss(p, batch)).
 
@@ -55,6 +56,7 @@ def unroll(
         first_step: steps completed before.
         horizon: planned number of steps; `first_step + len(batches)` if left out.
         first_order: treat the inner gradients as constants.
+        requires: signals that the rule requires; `"gradient_norm"` can be had, and `"loss"` always is.
     """
     plan = torch.tensor(float(first_step + len(batches) if horizon is None else horizon))
     current = dict(params)
@@ -66,8 +68,15 @@ def unroll(
         grads, value = grad_and_value(loss)(current, *batch)
         if first_order:
             grads = {name: grad.detach() for name, grad in grads.items()}
-        info = StepInfo(step=torch.tensor(float(first_step + offset)), horizon=plan, loss=value)
+        step = torch.tensor(float(first_step + offset))
+        info = StepInfo(step=step, horizon=plan, loss=value, signals=_signals(grads, requires))
         updates, state = rule.update(grads, state, current, hparams, theta, info)
         current = {name: value + updates[name] if name in updates else value for name, value in current.items()}
         losses.append(value)
     return Unrolled(current, state, torch.stack(losses))
+
+
+def _signals(grads: Tensors, requires: frozenset[str]) -> Tensors:
+    if "gradient_norm" not in requires:
+        return {}
+    return {"gradient_norm": torch.stack([grad.square().sum() for grad in grads.values()]).sum().sqrt()}

@@ -1,13 +1,21 @@
-"""The update of all members that share a rule, vmapped over one slice of the population."""
+"""The update of all members that share a rule: one slice of the population."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import lru_cache, reduce
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
-from metaopt.contracts import State, StepInfo, Tensors
-from metaopt.inner.layout import Layout
+from metaopt.configuration import Assembly
+from metaopt.contracts import Rule, Tensors
+from metaopt.contracts.rule import Theta
+from metaopt.inner.layout import Flats, Layout
 from metaopt.inner.member import Member
+from metaopt.inner.vmapped_update import Now, Update, VmappedUpdate
+from metaopt.inner.wide_update import WideUpdate, broadcasts
+
+_Arrange: TypeAlias = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 
 
 class RuleGroup:
@@ -15,96 +23,103 @@ class RuleGroup:
 
     Args:
         members: they share `assembly.structure`.
-        layout: the whole population's parameters.
-        begin: position of the first of them; they follow each other.
-        horizon: planned number of steps.
+        layout: of the parameters.
+        flats: the whole population's parameters, written to.
+        begin: position of the first of the members; they follow each other.
+        horizon: planned number of steps, 0-d.
         theta: learned weights of the rule.
+
+    Attributes:
+        rows: the members' positions.
+        base_rates: the members' `lr`, shape (members of the group,), or None where the rule has none.
     """
 
     def __init__(
-        self, members: Sequence[Member], layout: Layout, begin: int, horizon: int, theta: Mapping[str, Tensor]
+        self, members: Sequence[Member], layout: Layout, flats: Flats, begin: int, horizon: Tensor, theta: Theta
     ) -> None:
         assembly = members[0].assembly
-        self.requires = assembly.requires
-        self.rule = assembly.rule
         self.rows = slice(begin, begin + len(members))
-        self._layout = layout
-        self._theta = theta
-        self._horizon = torch.tensor(float(horizon))
-        self._flat = self.rule.granularity == "coordinate"
-        self._hparams = _stacked_hparams(members, layout, flat=self._flat)
-        self._params = self._of(layout.buffers if self._flat else layout.views)
-        start = torch.vmap(lambda params: self.rule.start(params, theta))(self._params)
-        for name, param in self._params.items():
-            param.copy_(start[name])
-        self._state: State = torch.vmap(self._init)(self._params, self._hparams)
+        hparams = _numbers(members)
+        self.base_rates = hparams.get("lr")
+        self._needs_loss = "loss" in assembly.requires
+        mine = {key: flat[self.rows] for key, flat in flats.items()}
+        _start(assembly.rule, layout, mine, theta)
+        spares = assembly.configuration.no_decay != "none"
+        self._cut: _Arrange = _as_it_is
+        self._whole: _Arrange = _as_it_is
+        self._update: Update
+        if _is_wide(assembly, tuple(hparams), theta):
+            decayed = {key: layout.num_decayed(key) if spares else flat.shape[1] for key, flat in mine.items()}
+            self._update = WideUpdate(assembly.rule, mine, hparams, decayed, theta, horizon)
+        else:
+            by_coordinate = assembly.rule.granularity == "coordinate"
+            self._cut, self._whole = (layout.treatments, layout.whole) if by_coordinate else (layout.split, layout.join)
+            params = self._cut(mine)
+            named = {name: _spared(hparams) if spares and layout.spares(name) else hparams for name in params}
+            self._update = VmappedUpdate(assembly.rule, params, named, theta, horizon)
 
     def step(
-        self, step: int, grads: Tensors, rates: Tensor | None, losses: Tensor, signals: Mapping[str, Tensor]
+        self, grads: Flats, rates: Tensor, losses: Tensor, signals: Tensors, step: Tensor, horizon: Tensor
     ) -> None:
         """Update these members' parameters in place.
 
         Args:
-            step: steps completed before.
-            grads: of the whole population: by buffer's name where the rule acts on coordinates, else by parameter's.
-            rates: learning rates of these members, shape (members of the group,), or None where the rule has no lr.
+            grads: of the whole population.
+            rates: learning rates of the whole population, shape (members,).
             losses: training losses of the whole population, shape (members,).
             signals: required signals of the whole population, shape (members,) each.
+            step: steps completed before, 0-d.
+            horizon: planned number of steps, 0-d.
         """
-        mine = {name: value[self.rows] for name, value in signals.items()}
-        hparams = self._hparams
-        if rates is not None:
-            hparams = {name: {**values, "lr": rates} for name, values in hparams.items()}
-        number = torch.tensor(float(step))
-        updates, self._state = torch.vmap(self._update, in_dims=(0, 0, 0, 0, None, 0, 0))(
-            self._of(grads), self._state, self._params, hparams, number, losses[self.rows], mine
+        now = Now(
+            step=step,
+            horizon=horizon,
+            loss=losses[self.rows] if self._needs_loss else None,
+            signals={name: value[self.rows] for name, value in signals.items()},
         )
-        for name, update in updates.items():
-            self._params[name].add_(update)
+        mine = self._cut({key: grad[self.rows] for key, grad in grads.items()})
+        self._update.step(mine, None if self.base_rates is None else rates[self.rows], now)
 
-    @property
-    def base_rates(self) -> Tensor | None:
-        """The members' `lr`, shape (members of the group,)."""
-        return next(iter(self._hparams.values())).get("lr")
-
-    @property
-    def wants_buffers(self) -> bool:
-        """Whether gradients are wanted by buffer rather than by parameter."""
-        return self._flat
-
-    def evaluation_views(self) -> dict[str, Tensor]:
-        """Named parameters to evaluate these members with, shape (members of the group, *shape)."""
-        found = torch.vmap(self.rule.evaluation_params)(self._params, self._state, self._hparams)
-        return self._layout.split(found) if self._flat else found
-
-    def _of(self, named: Mapping[str, Tensor]) -> Tensors:
-        return {name: value[self.rows] for name, value in named.items()}
-
-    def _init(self, params: Tensors, hparams: dict[str, Tensors]) -> State:
-        return self.rule.init(params, hparams, self._theta, self._horizon)
-
-    def _update(
-        self,
-        grads: Tensors,
-        state: State,
-        params: Tensors,
-        hparams: dict[str, Tensors],
-        step: Tensor,
-        loss: Tensor,
-        signals: Tensors,
-    ) -> tuple[Tensors, State]:
-        info = StepInfo(
-            step=step, horizon=self._horizon, loss=loss if "loss" in self.requires else None, signals=signals
-        )
-        return self.rule.update(grads, state, params, hparams, self._theta, info)
+    def write_evaluation_params(self, flats: Flats) -> None:
+        """Put the parameters to evaluate these members with into their rows of a copy of the population."""
+        found = self._whole(self._update.evaluation_params())
+        for key, flat in flats.items():
+            flat[self.rows] = found[key]
 
 
-def _stacked_hparams(members: Sequence[Member], layout: Layout, *, flat: bool) -> dict[str, Tensors]:
+def _start(rule: Rule, layout: Layout, flats: Flats, theta: Theta) -> None:
+    """Replace the members' parameters by the rule's learned initialisation."""
+    started = torch.vmap(lambda params: rule.start(params, theta))(layout.split(flats))
+    for key, flat in layout.join(started).items():
+        flats[key].copy_(flat)
+
+
+def _is_wide(assembly: Assembly, names: tuple[str, ...], theta: Theta) -> bool:
+    if assembly.rule.granularity != "coordinate":
+        return False
+    plain, wraps = assembly.optimizer.rule, tuple(spec.wrap for spec in assembly.wrappers)
+    if theta or not isinstance(plain, Hashable):
+        return broadcasts(assembly.rule, names, theta, assembly.requires)
+    return _known_to_broadcast(plain, wraps, names, assembly.requires)
+
+
+@lru_cache(maxsize=256)
+def _known_to_broadcast(
+    rule: Rule, wraps: tuple[Callable[[Rule], Rule], ...], names: tuple[str, ...], requires: frozenset[str]
+) -> bool:
+    return broadcasts(reduce(lambda inner, wrap: wrap(inner), wraps, rule), names, {}, requires)
+
+
+def _numbers(members: Sequence[Member]) -> Tensors:
     numbers = [member.assembly.rule_numbers() for member in members]
-    decayed = {name: torch.tensor([one[name] for one in numbers]) for name in numbers[0]}
-    spares = members[0].assembly.configuration.no_decay != "none" and "weight_decay" in decayed
-    spared = {**decayed, "weight_decay": torch.zeros(len(members))} if spares else decayed
-    by_buffer = {"decayed": decayed, "spared": spared}
-    if flat:
-        return {kind: by_buffer[kind] for kind in layout.buffers}
-    return {name: by_buffer[kind] for name, kind in layout.buffer_of.items()}
+    return {name: torch.tensor([one[name] for one in numbers]) for name in numbers[0]}
+
+
+def _spared(hparams: Tensors) -> Tensors:
+    if "weight_decay" not in hparams:
+        return hparams
+    return {**hparams, "weight_decay": torch.zeros_like(hparams["weight_decay"])}
+
+
+def _as_it_is(flats: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return dict(flats)

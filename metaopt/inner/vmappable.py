@@ -1,16 +1,26 @@
 """Whether a task can be trained as a vmapped population, and if not, why."""
 
+from typing import Any
+from weakref import WeakKeyDictionary
+
 import torch
 from torch import nn
 
-from metaopt.contracts import Split, Task
-from metaopt.inner.gradients import VmappedGradients
+from metaopt.contracts import Task
+from metaopt.inner.vmapped import Constants, VmappedTask
+
+_TRIAL_MEMBERS = 2
 
 
 def loop_reason(task: Task) -> str | None:
     """Why `task` must go through the plain loop, in one line, or None if it can be vmapped."""
-    module = task.build(0)
-    return _known_obstacle(module) or _failed_trial(task, module)
+    if task not in _FOUND:
+        module = task.build(0)
+        _FOUND[task] = _known_obstacle(module) or _failed_trial(task, module)
+    return _FOUND[task]
+
+
+_FOUND: WeakKeyDictionary[Task, str | None] = WeakKeyDictionary()
 
 
 def _known_obstacle(module: nn.Module) -> str | None:
@@ -26,13 +36,33 @@ def _known_obstacle(module: nn.Module) -> str | None:
 
 
 def _failed_trial(task: Task, module: nn.Module) -> str | None:
-    count = min(2, len(task.splits.train))
-    batch = Split(task.splits.train.inputs[:count], task.splits.train.targets[:count])
-    params = {name: torch.stack([value.detach()] * 2) for name, value in module.named_parameters()}
+    trial, before = VmappedTask(task, module), _remembered(module)
+    constants = Constants.of([module])
+    flats = trial.layout.stack([dict(module.named_parameters())] * _TRIAL_MEMBERS)
+    train = task.splits.train
+    data = [train.inputs[:_TRIAL_MEMBERS], train.targets[:_TRIAL_MEMBERS]]
+    own = [torch.stack([tensor] * _TRIAL_MEMBERS) for tensor in data]
     try:
-        source = VmappedGradients(task, module, shared=True)
-        source.gradients(params, batch)
-        source.evaluate(params, batch)
+        trial.gradients(flats, constants.values, data[0], data[1], constants.own, True)
+        trial.gradients(flats, constants.values, own[0], own[1], constants.own, False)
+        trial.metrics(flats, constants.values, data, constants.own)
     except Exception as error:  # any failure of a stranger's model under vmap sends it to the loop
         return f"vmap fails with {type(error).__name__}: {str(error).strip().splitlines()[0]}"
-    return None
+    changed = sorted(name for name, value in _remembered(module).items() if not _equal(before.get(name), value))
+    return f"{changed[0]!r} changes in the forward pass, and would be shared by all members" if changed else None
+
+
+def _remembered(module: nn.Module) -> dict[str, Any]:
+    """Everything a forward pass could leave behind: buffers, and attributes that are plain numbers."""
+    found: dict[str, Any] = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    for prefix, layer in module.named_modules():
+        for name, value in vars(layer).items():
+            if name != "training" and isinstance(value, int | float):
+                found[f"{prefix}.{name}".lstrip(".")] = value
+    return found
+
+
+def _equal(first: Any, second: Any) -> bool:
+    if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
+        return torch.equal(first, second)
+    return bool(first == second)

@@ -1,0 +1,79 @@
+"""Gradients of one member after the other: BatchNorm, dropout and RNNs work as usual."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from metaopt.contracts import Split, Splits, Task
+from metaopt.inner.layout import Flats, Layout
+
+
+class LoopedGradients:
+    """See `GradientSource`; each member has a real module of its own.
+
+    Args:
+        task: whose loss and metric to take.
+        layout: of the parameters.
+        modules: one for each member; they keep their own buffers.
+        seeds: one for each member; dropout masks depend on these alone, whoever else is in the population.
+        shared: whether all members see the same batches.
+    """
+
+    def __init__(
+        self, task: Task, layout: Layout, modules: Sequence[nn.Module], seeds: Sequence[int], *, shared: bool
+    ) -> None:
+        self._task = task
+        self._layout = layout
+        self._modules = modules
+        self._states = [torch.Generator().manual_seed(seed).get_state() for seed in seeds]
+        self._shared = shared
+
+    def gradients(self, flats: Mapping[str, Tensor], inputs: Tensor, targets: Tensor) -> tuple[Flats, Tensor]:
+        """See `GradientSource`."""
+        self._write(flats)
+        rows, losses = [], []
+        for index, module in enumerate(self._modules):
+            own = (inputs, targets) if self._shared else (inputs[index], targets[index])
+            with self._generator(index):
+                loss = self._task.loss(module.train()(own[0]), own[1])
+            rows.append(_gradients(loss, module))
+            losses.append(loss.detach())
+        return self._layout.stack(rows), torch.stack(losses)
+
+    @torch.no_grad()
+    def evaluate(self, flats: Mapping[str, Tensor], splits: Splits) -> tuple[Tensor, Tensor]:
+        """See `GradientSource`."""
+        self._write(flats)
+        validation, test = (
+            torch.stack([self._measure(index, split) for index in range(len(self._modules))])
+            for split in (splits.validation, splits.test)
+        )
+        return validation, test
+
+    def _measure(self, index: int, split: Split) -> Tensor:
+        with self._generator(index):
+            return self._task.measure(self._modules[index].eval()(split.inputs), split.targets)
+
+    def _write(self, flats: Mapping[str, Tensor]) -> None:
+        views = self._layout.split(flats)
+        with torch.no_grad():
+            for index, module in enumerate(self._modules):
+                for name, parameter in module.named_parameters():
+                    if name in views:
+                        parameter.copy_(views[name][index])
+
+    @contextmanager
+    def _generator(self, index: int) -> Iterator[None]:
+        """Random numbers inside come from the member's own stream."""
+        with torch.random.fork_rng(devices=[]):
+            torch.set_rng_state(self._states[index])
+            yield
+            self._states[index] = torch.get_rng_state()
+
+
+def _gradients(loss: Tensor, module: nn.Module) -> dict[str, Tensor]:
+    params = {name: param for name, param in module.named_parameters() if param.requires_grad}
+    grads = torch.autograd.grad(loss, list(params.values()), allow_unused=True, materialize_grads=True)
+    return dict(zip(params, grads, strict=True))

@@ -1,0 +1,213 @@
+"""Gradients of all members at once, by vmap over a pure function of the parameters."""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value
+
+from metaopt.contracts import Splits, Task, Tensors
+from metaopt.inner.graphs import Graph, compiled, replayed
+from metaopt.inner.layout import Flats, Layout
+
+#: How a graph is run: `eager` builds it anew at each step, `replayed` traces it once, `compiled` compiles it.
+Mode: TypeAlias = Literal["eager", "replayed", "compiled"]
+
+#: Members whose gradients are taken together; more are taken in further blocks.
+BLOCK = 64
+#: Numbers of members are rounded up to a multiple of this, so that few of them are ever traced or compiled.
+MULTIPLE: Mapping[Mode, int] = {"eager": 1, "replayed": 8, "compiled": BLOCK}
+#: (member, example) pairs that one evaluation without a graph takes together: small enough for the cache.
+EVALUATION_PAIRS = 8_192
+
+
+def padded(count: int, mode: Mode) -> int:
+    """Rows that a population of `count` members takes; the last ones are idle copies."""
+    multiple = MULTIPLE[mode]
+    return -(-count // multiple) * multiple
+
+
+@dataclass(frozen=True)
+class Constants:
+    """What a model needs beside its trained parameters: buffers, and parameters that do not require gradients.
+
+    Attributes:
+        values: by name; of shape (rows, *shape) where they depend on the seed.
+        own: names of those that do.
+    """
+
+    values: Tensors
+    own: frozenset[str]
+
+    @classmethod
+    def of(cls, modules: Sequence[nn.Module]) -> "Constants":
+        """Those of one module for each row; what is the same in all of them is kept once."""
+        each = [_constants(module) for module in modules]
+        own = frozenset(name for name, value in each[0].items() if not all(torch.equal(value, c[name]) for c in each))
+        values = {
+            name: torch.stack([constants[name] for constants in each]) if name in own else value
+            for name, value in each[0].items()
+        }
+        return cls(values, own)
+
+    def block(self, rows: slice) -> Tensors:
+        """Those of some rows."""
+        return {name: value[rows] if name in self.own else value for name, value in self.values.items()}
+
+
+class VmappedTask:
+    """A task's loss and metric as functions of the flat parameters of many members, with the graphs made so far.
+
+    Args:
+        task: whose loss and metric to take. It is not kept: what is kept with a task must not keep it alive.
+        module: any model of the task; only its structure is used.
+    """
+
+    def __init__(self, task: Task, module: nn.Module) -> None:
+        self.layout = Layout(module)
+        self._module = module
+        self._loss, self._metric, self._sign = task.loss, task.metric or task.loss, task.sign
+        self._graphs: dict[Hashable, Graph] = {}
+
+    def gradients(
+        self, flats: Flats, constants: Tensors, inputs: Tensor, targets: Tensor, own: frozenset[str], shared: bool
+    ) -> tuple[Flats, Tensor]:
+        """Gradients and losses of a block of members.
+
+        Args:
+            flats: parameters, of shape (block, coordinates).
+            constants: by name.
+            inputs: of shape (batch, …) if shared, else (block, batch, …).
+            targets: likewise.
+            own: names of constants with a leading block axis.
+            shared: whether all members see the same batch.
+        """
+        self._module.train()
+        data = None if shared else 0
+        axes = (0, {name: 0 if name in own else None for name in constants}, data, data)
+        grads, losses = torch.vmap(grad_and_value(self._loss_of), in_dims=axes)(
+            self.layout.split(flats), constants, inputs, targets
+        )
+        return self.layout.join(grads), losses.detach()
+
+    def metrics(
+        self, flats: Flats, constants: Tensors, data: Sequence[Tensor], own: frozenset[str]
+    ) -> tuple[Tensor, ...]:
+        """The metric of a block of members, lower is better, on each split.
+
+        Args:
+            flats: parameters, of shape (block, coordinates).
+            constants: by name.
+            data: inputs and targets of the splits in turn.
+            own: names of constants with a leading block axis.
+        """
+        self._module.eval()
+        axes = (0, {name: 0 if name in own else None for name in constants}, None, None)
+        measure = torch.vmap(self._metric_of, in_dims=axes)
+        views = self.layout.split(flats)
+        pairs = zip(data[::2], data[1::2], strict=True)
+        return tuple(measure(views, constants, inputs, targets) for inputs, targets in pairs)
+
+    def run(self, function: Callable[..., Any], mode: Mode, tensors: tuple[Any, ...], settings: tuple[Any, ...]) -> Any:
+        """`function(*tensors, *settings)`, one of the above, through a graph that is made at the first call."""
+        if mode == "eager":
+            return function(*tensors, *settings)
+        key = (function.__name__, mode, settings, tuple(_shape(tensor) for tensor in _leaves(tensors)))
+        graph = self._graphs.get(key)
+        if graph is None:
+            make = compiled if mode == "compiled" else replayed
+            graph = self._graphs[key] = make(lambda *given: function(*given, *settings), tensors)
+        return graph(*tensors)
+
+    def _loss_of(self, params: Tensors, constants: Tensors, inputs: Tensor, targets: Tensor) -> Tensor:
+        return self._loss(functional_call(self._module, {**constants, **params}, (inputs,)), targets)
+
+    def _metric_of(self, params: Tensors, constants: Tensors, inputs: Tensor, targets: Tensor) -> Tensor:
+        return self._sign * self._metric(functional_call(self._module, {**constants, **params}, (inputs,)), targets)
+
+
+class VmappedGradients:
+    """See `GradientSource`; the rows of a population go through in blocks.
+
+    Args:
+        task: the task's functions.
+        constants: of all rows.
+        shared: whether all members see the same batches, which folds them into fewer, larger products.
+        mode: how gradients are computed; evaluations take a graph only where it is compiled.
+    """
+
+    def __init__(self, task: VmappedTask, constants: Constants, *, shared: bool, mode: Mode) -> None:
+        self._task = task
+        self._constants = constants
+        self._shared = shared
+        self._mode = mode
+
+    def gradients(self, flats: Mapping[str, Tensor], inputs: Tensor, targets: Tensor) -> tuple[Flats, Tensor]:
+        """See `GradientSource`."""
+        found: list[tuple[Flats, Tensor]] = []
+        for rows in _blocks(flats, BLOCK):
+            data = (inputs, targets) if self._shared else (inputs[rows], targets[rows])
+            tensors = (_rows(flats, rows), self._constants.block(rows), *data)
+            found.append(self._task.run(self._task.gradients, self._mode, tensors, (self._constants.own, self._shared)))
+        if len(found) == 1:
+            return found[0]
+        return {key: torch.cat([grads[key] for grads, _ in found]) for key in flats}, torch.cat(
+            [one for _, one in found]
+        )
+
+    @torch.no_grad()
+    def evaluate(self, flats: Mapping[str, Tensor], splits: Splits) -> tuple[Tensor, Tensor]:
+        """See `GradientSource`."""
+        data = [splits.validation.inputs, splits.validation.targets, splits.test.inputs, splits.test.targets]
+        mode: Mode = "compiled" if self._mode == "compiled" else "eager"
+        size = BLOCK if mode == "compiled" else max(1, EVALUATION_PAIRS // max(len(data[0]), len(data[2])))
+        found = [
+            self._task.run(
+                self._task.metrics,
+                mode,
+                (_rows(flats, rows), self._constants.block(rows), data),
+                (self._constants.own,),
+            )
+            for rows in _blocks(flats, size)
+        ]
+        validation, test = (torch.cat(parts) for parts in zip(*found, strict=True))
+        return validation, test
+
+
+def vmapped_task(task: Task) -> VmappedTask:
+    """The task's functions, made once for as long as the task lives."""
+    found = _KEPT.get(task)
+    if found is None:
+        found = _KEPT[task] = VmappedTask(task, task.build(0))
+    return found
+
+
+_KEPT: WeakKeyDictionary[Task, VmappedTask] = WeakKeyDictionary()
+
+
+def _constants(module: nn.Module) -> Tensors:
+    frozen = {name: param.detach() for name, param in module.named_parameters() if not param.requires_grad}
+    return {**frozen, **dict(module.named_buffers())}
+
+
+def _blocks(flats: Mapping[str, Tensor], size: int) -> list[slice]:
+    count = len(next(iter(flats.values())))
+    return [slice(begin, min(begin + size, count)) for begin in range(0, count, size)]
+
+
+def _rows(flats: Mapping[str, Tensor], rows: slice) -> Flats:
+    return {key: flat[rows] for key, flat in flats.items()}
+
+
+def _leaves(tensors: Any) -> list[Tensor]:
+    if isinstance(tensors, Tensor):
+        return [tensors]
+    parts = tensors.values() if isinstance(tensors, dict) else tensors
+    return [leaf for part in parts for leaf in _leaves(part)]
+
+
+def _shape(tensor: Tensor) -> Hashable:
+    return tensor.shape, tensor.dtype, tensor.device

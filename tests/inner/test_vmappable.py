@@ -1,0 +1,143 @@
+import copy
+import gc
+import weakref
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from metaopt.inner import loop_reason, train
+
+
+def network(*layers):
+    return nn.Sequential(nn.Linear(64, 16), *layers, nn.Linear(16, 10)).double()
+
+
+class Reader(nn.Module):
+    """Reads an image row by row."""
+
+    def __init__(self):
+        super().__init__()
+        self.memory = nn.LSTM(8, 12, batch_first=True)
+        self.output = nn.Linear(12, 10)
+        self.double()
+
+    def forward(self, images):
+        states, _ = self.memory(images.reshape(-1, 8, 8))
+        return self.output(states[:, -1])
+
+
+class Counting(nn.Module):
+    """Counts its forward passes, in a buffer or in an attribute, and fades."""
+
+    def __init__(self, *, buffer):
+        super().__init__()
+        self.layer = nn.Linear(64, 10).double()
+        if buffer:
+            self.register_buffer("calls", torch.zeros(()))
+        else:
+            self.calls = 0
+
+    def forward(self, inputs):
+        self.calls += 1
+        return self.layer(inputs) / (1 + 0.1 * self.calls)
+
+
+class Branching(nn.Module):
+    """Looks at a value to decide what to do."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(64, 10).double()
+
+    def forward(self, inputs):
+        output = self.layer(inputs)
+        return output if output.sum() > 0 else -output
+
+
+class Noisy(nn.Module):
+    """Adds noise by a function rather than a layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(64, 10).double()
+
+    def forward(self, inputs):
+        return self.layer(torch.nn.functional.dropout(inputs, 0.3, self.training))
+
+
+OBSTACLES = {
+    "batch norm": (lambda: network(nn.BatchNorm1d(16)), "BatchNorm1d '1' writes running statistics"),
+    "dropout": (lambda: network(nn.Dropout(0.2)), "Dropout '1' draws masks"),
+    "lstm": (Reader, "LSTM 'memory' has no rule for vmap"),
+    "buffer": (lambda: Counting(buffer=True), "'calls' changes in the forward pass"),
+    "attribute": (lambda: Counting(buffer=False), "'calls' changes in the forward pass"),
+    "branch": (Branching, "vmap fails with RuntimeError: "),
+    "functional dropout": (Noisy, "vmap fails with RuntimeError: vmap: called random operation"),
+}
+
+
+@pytest.mark.parametrize("obstacle", OBSTACLES)
+def test_a_model_that_cannot_be_vmapped_trains_in_the_loop_and_says_which_layer(task, member, obstacle):
+    model, reason = OBSTACLES[obstacle]
+    digits = task(model)
+    assert reason in loop_reason(digits)
+    curve = train(digits, [member("adamw", adamw__lr=1e-2)])[0].curve
+    assert curve.values[-1] < 0.98 * curve.values[0]
+
+
+@pytest.mark.parametrize("obstacle", OBSTACLES)
+def test_in_the_loop_a_member_depends_on_nobody_else(task, member, obstacle):
+    digits = task(OBSTACLES[obstacle][0], num_steps=12, num_validations=3)
+    members = [member("sgd", sgd__lr=0.1, seed=1), member("adamw", seed=0), member("lion", seed=0)]
+    together = train(digits, members)
+    for one, result in zip(members, together, strict=True):
+        alone = train(digits, [one])[0]
+        np.testing.assert_allclose(result.curve.values, alone.curve.values, rtol=1e-9)
+
+
+def test_batch_norm_trains_and_validates_as_in_plain_torch(task, member, plain_loop):
+    digits = task(OBSTACLES["batch norm"][0])
+    others = [member("sgd", sgd__lr=1.0), member("sgd", seed=2)]
+    found = train(digits, [*others, member("sgd", sgd__lr=0.1)])[-1].curve
+    expected, expected_test = plain_loop(digits, 0, lambda model: torch.optim.SGD(model.parameters(), lr=0.1))
+    np.testing.assert_allclose(found.values, expected, rtol=1e-6)
+    np.testing.assert_allclose(found.test, expected_test, rtol=1e-6)
+
+
+def test_dropout_masks_follow_the_seed(task, member):
+    digits = task(OBSTACLES["dropout"][0], num_steps=12, num_validations=3)
+    first, again, other = train(digits, [member("sgd", seed=seed) for seed in (3, 3, 4)])
+    assert np.array_equal(first.curve.values, again.curve.values)
+    assert not np.allclose(first.curve.values, other.curve.values)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.LayerNorm(16), nn.BatchNorm1d(16, track_running_stats=False), nn.Dropout(0.0), nn.GELU(), nn.Softmax(1)],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_what_vmap_can_follow_goes_to_the_population(task, member, layer):
+    digits = task(lambda: network(copy.deepcopy(layer)), num_steps=12, num_validations=3)
+    assert loop_reason(digits) is None
+    members = [member("adamw"), member("sgd", sgd__lr=0.1)]
+    for one, other in zip(train(digits, members), train(digits, members, engine="loop"), strict=True):
+        np.testing.assert_allclose(one.curve.values, other.curve.values, rtol=1e-6)
+
+
+def test_the_trial_is_made_once_and_keeps_no_task_alive(task, member):
+    built = []
+
+    def model():
+        built.append(1)
+        return network(nn.Tanh())
+
+    digits = task(model)
+    assert loop_reason(digits) is loop_reason(digits) is None
+    assert len(built) == 1
+    train(digits, [member("sgd")])
+    ghost = weakref.ref(digits)
+    del digits
+    gc.collect()
+    assert ghost() is None

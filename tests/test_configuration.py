@@ -1,0 +1,104 @@
+import json
+
+import pytest
+import torch
+from torch import nn
+
+import metaopt
+from metaopt.configuration import Configuration, assemble
+from metaopt.registry import Registry
+
+REGISTRY = Registry.discover()
+
+
+def assembled(*args, **fields):
+    return assemble(Configuration(*args, **fields), REGISTRY)
+
+
+def test_a_configuration_is_what_it_says_in_any_order():
+    first = Configuration("adamw", "cosine", hparams={"adamw.lr": 1e-3, "cosine.warmup": 0.1})
+    second = Configuration("adamw", "cosine", hparams={"cosine.warmup": 0.1, "adamw.lr": 1e-3})
+    assert first == second
+    assert first.key == second.key
+    assert {first: "found"}[second] == "found"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Configuration("nadamw", "cosine", hparams={}),
+        Configuration("adamw", "linear"),
+        Configuration("adamw", "cosine", hparams={"adamw.lr": 2e-3}),
+        Configuration("adamw", "cosine", wrappers=("averaged",)),
+        Configuration("adamw", "cosine", no_decay="none"),
+    ],
+)
+def test_whatever_differs_gives_another_key(other):
+    assert Configuration("adamw", "cosine").key != other.key
+
+
+def test_a_key_is_the_same_in_every_process_and_release():
+    assert Configuration("adamw", "cosine", hparams={"adamw.lr": 1e-3}).key == "96bb46f3959b1553"
+
+
+def test_json_brings_back_the_same_configuration():
+    whole = Configuration("sgd", "wsd", ("averaged",), {"sgd.nesterov": True, "averaged.kind": "ema"}, "none")
+    assert Configuration.from_json(json.loads(json.dumps(whole.to_json()))) == whole
+    assert Configuration.from_json({"optimizer": "sgd"}) == Configuration("sgd")
+
+
+def test_assembling_fills_in_defaults_and_prefixes_those_of_wrappers():
+    found = assembled("adamw", "cosine", ("averaged",), {"adamw.lr": 0.5, "averaged.decay": 0.95, "cosine.warmup": 0.1})
+    assert found.rule_values["lr"] == 0.5
+    assert found.rule_values["beta1"] == 0.9
+    assert found.rule_values["averaged.decay"] == 0.95
+    assert found.controller_values["warmup"] == 0.1
+    assert found.wrappers_names == ("averaged",)
+    assert found.structure == ("adamw", "averaged", "1d")
+
+
+def test_numbers_are_what_rules_compute_with():
+    numbers = assembled("sgd", hparams={"sgd.momentum": 0.9, "sgd.nesterov": True}).rule_numbers()
+    assert numbers["nesterov"] == 1.0
+    assert all(isinstance(value, float) for value in numbers.values())
+
+
+def test_weight_decay_spares_vectors_unless_told_otherwise():
+    params = dict(nn.Linear(3, 2).named_parameters())
+    for no_decay, on_bias in (("1d", 0.0), ("none", 0.25)):
+        hparams = assembled("adamw", hparams={"adamw.weight_decay": 0.25}, no_decay=no_decay).tensor_hparams(params)
+        assert hparams["weight"]["weight_decay"] == 0.25
+        assert hparams["bias"]["weight_decay"] == on_bias
+        assert hparams["bias"]["lr"] == hparams["weight"]["lr"] == torch.tensor(1e-3)
+
+
+def test_signals_are_collected_from_all_plugins():
+    assert assembled("adamw", "cosine").requires == {"horizon"}
+    assert assembled("adamw", "plateau").requires == {"metric"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "message"),
+    [
+        ({"optimizer": "adamv"}, metaopt.PluginError, "adamv"),
+        ({"optimizer": "adamw", "controller": "cosin"}, metaopt.PluginError, "cosin"),
+        ({"optimizer": "adamw", "wrappers": ("avg",)}, metaopt.PluginError, "avg"),
+        ({"optimizer": "adamw", "hparams": {"lr": 1e-3}}, metaopt.InputError, "'plugin.hyperparameter'"),
+        ({"optimizer": "adamw", "hparams": {"lion.lr": 1e-3}}, metaopt.InputError, "belongs to none of"),
+        ({"optimizer": "adamw", "hparams": {"adamw.rate": 1e-3}}, metaopt.InputError, "beta1"),
+        ({"optimizer": "adamw", "hparams": {"adamw.lr": -1.0}}, metaopt.InputError, "lr"),
+        ({"optimizer": "adamw", "no_decay": "2d"}, metaopt.InputError, "no_decay must be '1d' or 'none', got '2d'"),
+    ],
+)
+def test_mistakes_are_named(fields, error, message):
+    with pytest.raises(error, match=message):
+        assembled(**fields)
+
+
+def test_an_optimizer_without_a_rate_takes_no_controller():
+    registry = Registry.discover()
+    rule = metaopt.per_tensor(lambda *_: {}, lambda grad, state, *_: (-grad, state))
+    registry.register(metaopt.OptimizerSpec(name="plain", version="1", rule=rule))
+    assert assemble(Configuration("plain"), registry).rule is rule
+    with pytest.raises(metaopt.PluginError, match="plain has no lr for the controller 'cosine'"):
+        assemble(Configuration("plain", "cosine"), registry)
