@@ -85,8 +85,7 @@ def tune(
 def _save(result: "TuneResult", folder: Path) -> None:
     """The recipe first: whatever fails later, it is there."""
     result.recipe.save(folder / "recipe")
-    for position, recipe in enumerate(result.portfolio, start=1):
-        recipe.save(folder / "portfolio" / str(position))
+    result.portfolio.save(folder / "portfolio")
     _remove_numbered(folder / "portfolio", above=len(result.portfolio))
     write_text(folder / "evaluations.csv", result.evaluations_dataframe().to_csv(index=False))
 

@@ -11,6 +11,7 @@ from metaopt.contracts import Corpus
 from metaopt.recipe import Recipe
 from metaopt.tuning.comparison import Comparison
 from metaopt.tuning.ledger import Evaluation, Outcome, Proposal
+from metaopt.tuning.portfolio import Portfolio
 from metaopt.tuning.scores import AnyScale
 from metaopt.tuning.search_space import JointSpace
 from metaopt.tuning.stopping import PolicyResult
@@ -67,7 +68,7 @@ class TuneResult:
 
     Attributes:
         recipe: the best recipe found.
-        portfolio: a few complementary recipes in the order to try them; the first is `recipe`.
+        portfolio: complementary recipes in the order to try them, the first being `recipe`; `select(task)` picks one.
         corpus: what it was tuned on.
         comparison: on tasks that tuning never saw (`held_out`, `folds`), or None.
         tuning_comparison: the same contenders on the tuning tasks, on fresh seeds.
@@ -82,7 +83,7 @@ class TuneResult:
     """
 
     recipe: Recipe
-    portfolio: tuple[Recipe, ...]
+    portfolio: Portfolio
     corpus: Corpus
     comparison: Comparison | None
     tuning_comparison: Comparison | None

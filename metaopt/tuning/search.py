@@ -5,10 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from metaopt.configuration import Configuration
 from metaopt.contracts import Corpus, Task
+from metaopt.contracts.curve import Array
 from metaopt.recipe import MadeOn, Recipe
 from metaopt.tuning.ledger import Outcome, Proposal
+from metaopt.tuning.portfolio import greedy_order
+from metaopt.tuning.references import pool_configurations
 from metaopt.tuning.scores import objective
 from metaopt.tuning.stopping import (
     PolicyResult,
@@ -32,6 +37,7 @@ class Found:
     Attributes:
         recipe: the best one.
         portfolio: complementary ones in the order to try them, the first being `recipe`.
+        portfolio_scores: of each of these on each task, shape (recipes, tasks).
         judged: every candidate with its outcome.
         front: stopping policies that no other one beats.
         interrupted: whether the time was up before the end.
@@ -39,6 +45,7 @@ class Found:
 
     recipe: Recipe
     portfolio: tuple[Recipe, ...]
+    portfolio_scores: Array
     judged: Sequence[tuple[Proposal, Outcome]]
     front: Sequence[PolicyResult]
     interrupted: bool
@@ -78,15 +85,15 @@ def search(
         interrupted, scores = True, {one.key: study.scores(one, (RACE_SEED,)) for one in finalists}
     winner = max(finalists, key=lambda one: study.objective(scores[one.key]))
     front, stopper = _stoppers(study, finalists, stoppers)
-    record = _provenance(study, scores[winner.key], corpus, len(judged))
-    recipe = Recipe.create(winner, stopper, registry=study.evaluator.registry, **record)
-    others = _complementary(study, winner, _distinct(complete), portfolio)
+    table = _table(study, [winner, *complete])
+    recipes = []
+    for key in greedy_order(table, winner.key, portfolio):
+        record = _provenance(study, scores.get(key) or table[key][1], corpus, len(judged))
+        recipes.append(Recipe.create(table[key][0], stopper, registry=study.evaluator.registry, **record))
     return Found(
-        recipe=recipe,
-        portfolio=(
-            recipe,
-            *(Recipe.create(one, stopper, registry=study.evaluator.registry, **record) for one in others),
-        ),
+        recipe=recipes[0],
+        portfolio=tuple(recipes),
+        portfolio_scores=np.asarray([list(table[one.configuration.key][1].values()) for one in recipes]),
         judged=judged,
         front=front,
         interrupted=interrupted,
@@ -114,22 +121,18 @@ def _stoppers(
     return pareto_front(results), with_guard(default_policy(results), study.evaluator.registry)
 
 
-def _complementary(
-    study: Study, winner: Configuration, complete: Sequence[Configuration], size: int
-) -> list[Configuration]:
-    """Greedy: each next one raises the mean over tasks of the best score so far the most."""
-    table = {one.key: study.scores(one, (RACE_SEED,)) for one in complete}
-    best = dict(table.get(winner.key) or study.scores(winner, (RACE_SEED,)))
-    chosen: list[Configuration] = []
-    left = [one for one in complete if one.key != winner.key]
-    while left and len(chosen) + 1 < size:
-        following = max(left, key=lambda one: sum(max(best[task], table[one.key][task]) for task in best))
-        if all(table[following.key][task] <= best[task] for task in best):
-            break
-        chosen.append(following)
-        left.remove(following)
-        best = {task: max(best[task], table[following.key][task]) for task in best}
-    return chosen
+def _table(study: Study, complete: Sequence[Configuration]) -> dict[str, tuple[Configuration, dict[str, float]]]:
+    """Scores by task of everything that ran on all tasks: the race's finishers, and the references' pools."""
+    pooled = all(isinstance(task, Task) for task in study.tasks)
+    everything = _distinct([*complete, *(pool_configurations(study.evaluator.registry) if pooled else [])])
+    curves = study.evaluator.curves(everything, study.tasks, (RACE_SEED,))
+    return {
+        one.key: (
+            one,
+            {t.name: study.references[t.name].scale.score(curves[one.key, t.name, RACE_SEED]) for t in study.tasks},
+        )
+        for one in everything
+    }
 
 
 def _provenance(study: Study, scores: Mapping[str, float], corpus: str, candidates: int) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from metaopt import registry as registries
 from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import AnyTask, Corpus
@@ -19,6 +21,7 @@ from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.held_out import Fold, without_families
 from metaopt.tuning.held_out import folds as divide
 from metaopt.tuning.ledger import Ledger
+from metaopt.tuning.portfolio import Portfolio, task_features
 from metaopt.tuning.racing import BLOCKS, REDUCTION, race_order
 from metaopt.tuning.references import DEFAULT_BASELINE, Reference, pool_configurations, references
 from metaopt.tuning.result import Cost, TuneResult
@@ -165,7 +168,7 @@ class _Session:
         found = self._search(Fold("", main, ()), n_trials)
         comparison = self._held_out(found, split, divided, n_trials)
         tuning_comparison = self._compare(found, main) if not self._late() else None
-        return self._result(found, comparison, tuning_comparison, split, divided)
+        return self._result(found, main, comparison, tuning_comparison, split, divided)
 
     def _search(self, fold: Fold, n_trials: int) -> Found:
         label = f"{fold.name}: " if fold.name else ""
@@ -230,6 +233,7 @@ class _Session:
     def _result(
         self,
         found: Found,
+        main: Sequence[AnyTask],
         comparison: Comparison | None,
         tuning_comparison: Comparison | None,
         split: Fold | None,
@@ -246,7 +250,7 @@ class _Session:
         evaluations = [one for one in self.evaluator.evaluations(self.corpus.tasks) if one.key.configuration_key in own]
         return TuneResult(
             recipe=found.recipe,
-            portfolio=found.portfolio,
+            portfolio=self._portfolio(found, main),
             corpus=self.corpus,
             comparison=comparison,
             tuning_comparison=tuning_comparison,
@@ -259,6 +263,10 @@ class _Session:
             held_out_by="families" if split is not None else "folds" if divided else None,
             space=self.space,
         )
+
+    def _portfolio(self, found: Found, main: Sequence[AnyTask]) -> Portfolio:
+        features = [task_features(task, found.recipe, self.evaluator.registry) for task in main]
+        return Portfolio(found.portfolio, np.stack(features), found.portfolio_scores)
 
     def _announce_cost(self, expected: Forecast) -> None:
         for line in expected.lines():

@@ -1,0 +1,82 @@
+"""Portfolios: which recipes, in which order, and which one for a new task."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import metaopt
+from metaopt.configuration import Configuration
+from metaopt.registry import current
+from metaopt.tuning.portfolio import FEATURES, Portfolio, greedy_order, load_portfolio, task_features
+
+
+def table(**scores: list[float]) -> dict[str, tuple[Configuration, dict[str, float]]]:
+    return {
+        key: (Configuration("adamw"), {str(task): score for task, score in enumerate(row)})
+        for key, row in scores.items()
+    }
+
+
+def test_each_next_recipe_is_the_one_that_helps_most_where_the_earlier_ones_fail() -> None:
+    scores = table(
+        good=[0.9, 0.9, 0.0, 0.0], twin=[0.8, 0.8, 0.1, 0.0], third=[0.0, 0.0, 0.9, 0.0], last=[0, 0, 0, 0.3]
+    )
+    assert greedy_order(scores, "good", 3) == ["good", "third", "last"]
+
+
+def test_a_portfolio_ends_where_no_recipe_adds_anything() -> None:
+    assert greedy_order(table(good=[0.9, 0.9], worse=[0.8, 0.9]), "good", 5) == ["good"]
+
+
+def recipes() -> tuple[metaopt.Recipe, ...]:
+    return tuple(metaopt.Recipe.create(Configuration("adamw", hparams={"adamw.lr": lr})) for lr in (1e-3, 1e-2))
+
+
+def features(size: float) -> list[float]:
+    return [size] + [1.0] * (len(FEATURES) - 1)
+
+
+def two_kinds(first_on_large: float) -> Portfolio:
+    """Small tasks, where the first recipe is better, and large ones."""
+    sizes = [2.0, 2.1, 2.2, 2.3, 2.4, 5.0, 5.1, 5.2, 5.3, 5.4]
+    first = [1.0] * 5 + [first_on_large] * 5
+    return Portfolio(recipes(), np.asarray([features(size) for size in sizes]), np.asarray([first, [0.5] * 10]))
+
+
+def test_choosing_by_features_is_used_where_it_beats_the_fixed_order_on_left_out_tasks() -> None:
+    assert two_kinds(first_on_large=0.0).selection_gain == pytest.approx(0.25)
+    assert two_kinds(first_on_large=1.0).selection_gain == 0
+
+
+def test_a_large_task_gets_the_recipe_of_large_tasks(make_task) -> None:
+    tiny_task = make_task()
+    mine = task_features(tiny_task, recipes()[0], current())
+    known = np.stack(
+        [mine + offset * np.eye(len(FEATURES))[0] for offset in (0, 0.1, 0.2, 0.3, 0.4, 4, 4.1, 4.2, 4.3, 4.4)]
+    )
+    near = Portfolio(recipes(), known, np.asarray([[0.0] * 5 + [1.0] * 5, [0.5] * 10]))
+    assert near.select(tiny_task) == near[1]
+    never = Portfolio(recipes(), known, np.asarray([[1.0] * 10, [0.5] * 10]))
+    assert never.select(tiny_task) == never[0]
+
+
+def test_features_are_sizes_and_what_a_probe_does(make_task) -> None:
+    tiny_task = make_task()
+    found = dict(zip(FEATURES, task_features(tiny_task, recipes()[1], current()), strict=True))
+    assert found["examples"] == pytest.approx(np.log10(len(tiny_task.splits.train)))
+    assert found["steps"] == pytest.approx(np.log10(tiny_task.num_steps))
+    assert found["probe_loss_ratio"] < 0
+
+
+def test_a_saved_portfolio_comes_back(tmp_path: Path) -> None:
+    portfolio = two_kinds(first_on_large=0.0)
+    portfolio.save(tmp_path / "portfolio")
+    again = load_portfolio(tmp_path / "portfolio")
+    assert again == portfolio
+    np.testing.assert_array_equal(again.scores, portfolio.scores)
+
+
+def test_a_folder_without_a_portfolio_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(metaopt.RecipeError, match="There is no portfolio in"):
+        load_portfolio(tmp_path)
