@@ -1,0 +1,76 @@
+"""Tunes in a child process for each line `URL FOLDER` it reads, so that a test can kill the child.
+
+Prints the child's process id, and its exit status once it has ended. Forking saves importing torch again each time.
+"""
+
+import os
+import sys
+from functools import partial
+
+import torch
+import torch._dynamo  # what is imported here is not imported again in each child
+import torch.nn.functional as F
+from torch import nn
+
+import metaopt
+import metaopt.tuning
+
+N_TRIALS = 43
+
+
+def rows(seed: int) -> metaopt.Split:
+    inputs = torch.randn(32, 3, generator=torch.Generator().manual_seed(seed))
+    return metaopt.Split(inputs, inputs.sum(1, keepdim=True) * (1 + seed % 5))
+
+
+def line(index: int) -> metaopt.Task:
+    return metaopt.Task(
+        name=f"line{index}",
+        family="lines",
+        model=partial(nn.Linear, 3, 1),
+        data=metaopt.Splits(*(rows(3 * index + part) for part in range(3))),
+        loss=F.mse_loss,
+        batch_size=8,
+        num_steps=6,
+        num_validations=3,
+    )
+
+
+def job(recipe, seed):
+    rate = recipe.configuration.hparams.get(f"{recipe.configuration.optimizer}.lr", 1e-3)
+    for step in range(1, 4):
+        yield step, 1.0 / (1 + rate) ** step + 0.01 * seed
+
+
+def tune(url: str, folder: str) -> None:
+    torch.set_num_threads(1)
+    result = metaopt.tune(
+        [line(0), line(1), job],
+        n_trials=N_TRIALS,
+        storage=url,
+        optimizers=["adamw", "sgd"],
+        wrappers=[],
+        against=["sgd"],
+        seed=3,
+    )
+    result.recipe.save(folder)
+
+
+def main() -> None:
+    for command in sys.stdin:
+        child = os.fork()
+        if not child:
+            try:
+                tune(*command.split())
+            except BaseException:
+                import traceback
+
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        print(child, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""Kill it at any moment, run the same command again: the result is that of an uninterrupted run."""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from metaopt.tuning.ledger import Ledger
+
+KILLS = int(os.environ.get("METAOPT_TEST_KILLS", "6"))
+
+
+@pytest.fixture
+def children():
+    """A process that tunes in children of its own."""
+    script = Path(__file__).with_name("killable.py")
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def run(children, url, folder, kill_after=None):
+    """Exit status of one child, killed after so many seconds if it lives that long."""
+    children.stdin.write(f"{url} {folder}\n")
+    children.stdin.flush()
+    child = int(children.stdout.readline())
+    if kill_after is not None:
+        time.sleep(kill_after)
+        with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
+            os.kill(child, signal.SIGKILL)
+    return int(children.stdout.readline())
+
+
+def finished(path):
+    """Every evaluation with the moment at which it was stored."""
+    if not path.exists():
+        return {}
+    connection = sqlite3.connect(path)
+    try:
+        query = "SELECT configuration_key, task_fingerprint, seed, id, seconds, finished_at FROM metaopt_evaluations"
+        return {row[:3]: row[3:] for row in connection.execute(query)}
+    except sqlite3.OperationalError:  # killed before there were tables
+        return {}
+    finally:
+        connection.close()
+
+
+def decided(url):
+    ledger = Ledger(url)
+    try:
+        return ledger.proposals("metaopt"), ledger.outcomes("metaopt")
+    finally:
+        ledger.close()
+
+
+def recipe_in(folder):
+    document = json.loads((folder / "recipe.json").read_text())
+    del document["provenance"]["created"]
+    return document
+
+
+@pytest.mark.slow
+def test_a_tuning_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(children, tmp_path):
+    whole, killed = tmp_path / "whole.db", tmp_path / "killed.db"
+    began = time.perf_counter()
+    assert run(children, f"sqlite:///{whole}", tmp_path / "whole") == 0
+    seconds = time.perf_counter() - began
+
+    moments = random.Random(7)
+    kills = 0
+    before = finished(killed)
+    while kills < KILLS:
+        status = run(children, f"sqlite:///{killed}", tmp_path / "killed", kill_after=moments.uniform(0, seconds / 3))
+        after = finished(killed)
+        assert {key: after.get(key) for key in before} == before  # nothing lost, nothing done again
+        before = after
+        if status == 0:
+            break
+        assert status == -signal.SIGKILL
+        kills += 1
+    assert kills >= min(KILLS, 4)
+    assert len(before) > 0
+    assert run(children, f"sqlite:///{killed}", tmp_path / "killed") == 0
+
+    after = finished(killed)
+    assert {key: after[key] for key in before} == before
+    assert set(after) == set(finished(whole))
+    assert decided(f"sqlite:///{killed}") == decided(f"sqlite:///{whole}")
+    assert recipe_in(tmp_path / "killed") == recipe_in(tmp_path / "whole")
