@@ -17,7 +17,7 @@ from metaopt.contracts import Rule
 from metaopt.contracts.rule import Hparams
 from metaopt.errors import InputError, PluginError
 from metaopt.registry import Registry
-from metaopt.space import Value, encode, resolve
+from metaopt.space import Value, encode, plain, resolve
 from metaopt.specs import ControllerSpec, OptimizerSpec, PluginSpec, WrapperSpec
 
 #: Which parameters weight decay leaves alone: those with at most one dimension, or none.
@@ -43,8 +43,10 @@ class Configuration:
     no_decay: NoDecay = "1d"
 
     def __post_init__(self) -> None:
+        if isinstance(self.wrappers, str):
+            raise InputError(f"wrappers must be a list of names, got {self.wrappers!r}; write [{self.wrappers!r}].")
         object.__setattr__(self, "wrappers", tuple(self.wrappers))
-        object.__setattr__(self, "hparams", dict(sorted(self.hparams.items())))
+        object.__setattr__(self, "hparams", {name: plain(self.hparams[name]) for name in sorted(self.hparams)})
         if self.no_decay not in ("1d", "none"):
             raise InputError(f"no_decay must be '1d' or 'none', got {self.no_decay!r}.")
 
@@ -104,10 +106,18 @@ class Assembly:
     @property
     def requires(self) -> frozenset[str]:
         """Signals that any of the plugins requires with these hyperparameters."""
-        needed = self.optimizer.required({name: self.rule_values[name] for name in self.optimizer.space})
-        for spec in self.wrappers:
-            needed |= spec.required({name: self.rule_values[f"{spec.name}.{name}"] for name in spec.space})
-        return needed | self.controller.required(self.controller_values)
+        return self.rule_requires | self.controller.required(self.controller_values)
+
+    @property
+    def rule_requires(self) -> frozenset[str]:
+        """Signals that the optimizer or a wrapper requires with these hyperparameters; the controller's left out."""
+        needed = self.optimizer.required(self._own_values)
+        return needed.union(*(spec.required(self._wrapper_values(spec)) for spec in self.wrappers))
+
+    @property
+    def title(self) -> str:
+        """`adamw`, or `averaged(adamw)` where it is wrapped."""
+        return reduce(lambda inner, name: f"{name}({inner})", self.wrappers_names, self.optimizer.name)
 
     @property
     def structure(self) -> tuple[str, ...]:
@@ -121,10 +131,10 @@ class Assembly:
 
     def rule_numbers(self) -> dict[str, float]:
         """The rule's hyperparameters as numbers."""
-        numbers = encode(self.optimizer.space, {name: self.rule_values[name] for name in self.optimizer.space})
+        numbers = encode(self.optimizer.space, self._own_values)
         for spec in self.wrappers:
-            own = {name: self.rule_values[f"{spec.name}.{name}"] for name in spec.space}
-            numbers.update({f"{spec.name}.{name}": number for name, number in encode(spec.space, own).items()})
+            own = encode(spec.space, self._wrapper_values(spec))
+            numbers.update({f"{spec.name}.{name}": number for name, number in own.items()})
         return numbers
 
     def controller_numbers(self) -> dict[str, float]:
@@ -141,13 +151,21 @@ class Assembly:
         spared = {**decayed, "weight_decay": torch.zeros((), dtype=dtype)} if "weight_decay" in decayed else decayed
         return {name: decayed if self.decays(param) else spared for name, param in params.items()}
 
+    @property
+    def _own_values(self) -> dict[str, Value]:
+        return {name: self.rule_values[name] for name in self.optimizer.space}
+
+    def _wrapper_values(self, spec: WrapperSpec) -> dict[str, Value]:
+        return {name: self.rule_values[f"{spec.name}.{name}"] for name in spec.space}
+
 
 def assemble(configuration: Configuration, registry: Registry) -> Assembly:
     """Find the plugins and check the hyperparameters.
 
     Raises:
         PluginError: a plugin is unknown, or the optimizer has no `lr` and the controller is not `constant`.
-        InputError: a hyperparameter is unknown or not valid; the message lists the valid ones.
+        InputError: a hyperparameter is unknown or not valid (the message lists the valid ones), or two of the plugins
+            have one name.
     """
     optimizer = registry.get(OptimizerSpec, configuration.optimizer)
     wrappers = tuple(registry.get(WrapperSpec, name) for name in configuration.wrappers)
@@ -174,7 +192,14 @@ def assemble(configuration: Configuration, registry: Registry) -> Assembly:
 
 
 def _by_owner(hparams: Mapping[str, Value], owners: tuple[PluginSpec, ...]) -> dict[str, dict[str, Value]]:
-    given: dict[str, dict[str, Value]] = {spec.name: {} for spec in owners}
+    names = [spec.name for spec in owners]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise InputError(
+            f"Hyperparameters are told apart by their plugin's name, but {', '.join(repeated)} comes more than once in "
+            f"{names}; leave one out or rename it."
+        )
+    given: dict[str, dict[str, Value]] = {name: {} for name in names}
     for full, value in hparams.items():
         owner, dot, name = full.partition(".")
         if not dot or owner not in given:

@@ -122,6 +122,8 @@ class Registry:
         Raises:
             PluginError: unknown (the message lists the known ones and mentions faults) or defined twice.
         """
+        if not isinstance(name, str):
+            raise PluginError(f"A plugin ({spec_type.kind}) is looked up by its name, a string, got {name!r:.80}.")
         entries = self._entries.get((spec_type.kind, name), [])
         if not entries:
             raise PluginError(self._unknown(spec_type, name))
@@ -226,7 +228,8 @@ class Registry:
         hint = f" did you mean {close[0]!r}?" if close else ""
         count = f"{len(self.faults)} plugin{'s' if len(self.faults) > 1 else ''}"
         broken = f" {count} could not be loaded; see `metaopt plugins`." if self.faults else ""
-        return f"There is no {spec_type.kind} {name!r};{hint} known: {', '.join(known) or 'none'}.{broken}"
+        restricted = "" if self.restriction is None else f" {RESTRICTION} leaves only {', '.join(self.restriction)}."
+        return f"There is no {spec_type.kind} {name!r};{hint} known: {', '.join(known) or 'none'}.{broken}{restricted}"
 
 
 _current: Registry | None = None

@@ -9,6 +9,7 @@ import difflib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any, TypeAlias
 
 from metaopt.errors import InputError
@@ -112,7 +113,7 @@ class Float:
 
     def check(self, name: str, value: Any) -> float:
         """Return `value` as a float, or raise InputError with the rule and the value."""
-        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        if isinstance(value, bool) or not isinstance(value, Real) or math.isnan(value):
             raise InputError(f"{name} must be a number in {self.domain}, got {value!r}.")
         if float(value) not in self.domain:
             raise InputError(f"{name} must be in {self.domain}, got {value!r}.")
@@ -162,7 +163,7 @@ class Int:
 
     def check(self, name: str, value: Any) -> int:
         """Return `value` as an int, or raise InputError with the rule and the value."""
-        whole = isinstance(value, int | float) and not isinstance(value, bool)
+        whole = isinstance(value, Real) and not isinstance(value, bool)
         if not whole or not float(value).is_integer() or float(value) not in self.domain:
             raise InputError(f"{name} must be a whole number in {self.domain}, got {value!r}.")
         return int(value)
@@ -224,6 +225,13 @@ class Categorical:
 
 Distribution: TypeAlias = Float | Int | Categorical
 Space: TypeAlias = Mapping[str, Distribution]
+
+
+def plain(value: Any) -> Any:
+    """A number of another library (NumPy's) as Python's own, which JSON knows; anything else as it is."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return value
+    return int(value) if isinstance(value, Integral) else float(value)
 
 
 def defaults(space: Space) -> dict[str, Value]:

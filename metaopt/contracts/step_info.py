@@ -40,3 +40,12 @@ class StepInfo:
         if self.horizon is None:
             return torch.zeros_like(self.step, dtype=torch.float32)
         return self.step / self.horizon
+
+    def to(self, device: torch.device) -> "StepInfo":
+        """The same, its tensors on a device."""
+        return StepInfo(
+            step=self.step.to(device),
+            horizon=None if self.horizon is None else self.horizon.to(device),
+            loss=None if self.loss is None else self.loss.to(device),
+            signals={name: signal.to(device) for name, signal in self.signals.items()},
+        )

@@ -30,9 +30,12 @@ def assemble_named(
     spec = known.get(OptimizerSpec, name)
     full: dict[str, Value] = {}
     for key, value in hparams.items():
+        _check_stated_once(spec, key, hparams)
         for own, number in _unpacked(spec, key, value).items():
             full[own if "." in own else f"{name}.{own}"] = number
-    return assemble(Configuration(name, wrappers=tuple(wrappers), hparams=full, no_decay=no_decay), known)
+    # A configuration makes the tuple of wrappers itself, for it refuses a string first.
+    wrapped: Any = wrappers
+    return assemble(Configuration(name, wrappers=wrapped, hparams=full, no_decay=no_decay), known)
 
 
 def packed(assembly: Assembly) -> Group:
@@ -59,18 +62,24 @@ def group_values(assembly: Assembly, group: Mapping[str, Any]) -> dict[str, Valu
     return {name: _plain(value) for name, value in values.items()}
 
 
-def check_group(assembly: Assembly, group: Mapping[str, Any]) -> None:
-    """Check the hyperparameters that a user's param group states.
+def checked_group(assembly: Assembly, group: Group) -> Group:
+    """A user's param group, its hyperparameters checked and packed as torch does: `beta1` alone becomes `betas`.
 
     Raises:
-        InputError: one of them is not valid.
+        InputError: one of them is not valid, or stated twice.
     """
-    spaces = distributions(assembly)
-    for key, names in assembly.optimizer.packs.items():
+    spec, spaces = assembly.optimizer, distributions(assembly)
+    for key, names in spec.packs.items():
+        _check_stated_once(spec, key, group)
         if key in group:
-            _check_length(assembly.optimizer, key, names, group[key])
+            _check_length(spec, key, names, group[key])
     for name, value in group_values(assembly, group).items():
-        spaces[name].check(f"{assembly.optimizer.name}.{name}", value)
+        spaces[name].check(f"{spec.name}.{name}", value)
+    found = dict(group)
+    for key, names in spec.packs.items():
+        if any(name in group for name in names):
+            found[key] = tuple(found.pop(name, assembly.rule_values[name]) for name in names)
+    return found
 
 
 _CPU = torch.device("cpu")
@@ -128,7 +137,11 @@ class GroupNumbers:
 
 
 def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, Tensor) else value
+    if not isinstance(value, Tensor):
+        return value
+    if value.numel() != 1:
+        raise InputError(f"A hyperparameter is one number, got a tensor of shape {tuple(value.shape)}.")
+    return value.item()
 
 
 def _unpacked(spec: OptimizerSpec, key: str, value: Any) -> dict[str, Any]:
@@ -136,6 +149,12 @@ def _unpacked(spec: OptimizerSpec, key: str, value: Any) -> dict[str, Any]:
         return {key: _plain(value)}
     _check_length(spec, key, spec.packs[key], value)
     return {name: _plain(part) for name, part in zip(spec.packs[key], value, strict=True)}
+
+
+def _check_stated_once(spec: OptimizerSpec, key: str, stated: Mapping[str, Any]) -> None:
+    twice = [name for name in spec.packs.get(key, ()) if key in stated and name in stated]
+    if twice:
+        raise InputError(f"{spec.name} got {key} and {', '.join(twice)}, which it holds; give one of them.")
 
 
 def _check_length(spec: OptimizerSpec, key: str, names: tuple[str, ...], value: Any) -> None:

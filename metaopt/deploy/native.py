@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly
-from metaopt.deploy.hparams import check_group, group_values
+from metaopt.deploy.hparams import checked_group, group_values
 from metaopt.deploy.parameters import Group, tensors_of, without_names
+from metaopt.deploy.saved_state import refuse_rules_state
 from metaopt.errors import InputError, PluginError
 from metaopt.specs import Native
 
@@ -72,8 +73,7 @@ def build_native(assembly: Assembly, groups: list[Group], *, maximize: bool = Fa
     """
     native = assembly.optimizer.native
     assert native is not None
-    for group in groups:
-        check_group(assembly, group)
+    groups = [checked_group(assembly, group) for group in groups]
     keywords: dict[str, Any] = {**_arguments(assembly, {}), **native.fixed}
     if native.fused:
         keywords["fused"] = True
@@ -81,6 +81,7 @@ def build_native(assembly: Assembly, groups: list[Group], *, maximize: bool = Fa
         keywords["maximize"] = True
     own = [{**group, **_arguments(assembly, group)} for group in groups]
     optimizer = native_class(native)(own, **keywords)
+    optimizer.register_load_state_dict_pre_hook(refuse_rules_state)
     if native.modes:
         optimizer.train()  # type: ignore[attr-defined]
     return optimizer

@@ -21,7 +21,7 @@ def as_groups(params: Params) -> list[Group]:
     Raises:
         InputError: there are none, or something is not a tensor.
     """
-    if isinstance(params, Tensor | Mapping | set | str):
+    if isinstance(params, Tensor | Mapping | set | str) or not isinstance(params, Iterable | nn.Module):
         raise InputError(
             "params must be a model, or a list of tensors, of (name, tensor) pairs or of param groups, "
             f"got a {type(params).__name__}."
@@ -76,7 +76,9 @@ def _group(item: Mapping[str, Any]) -> Group:
         members = list(given)
     for member in members:
         if not isinstance(tensor_of(member), Tensor):
-            raise InputError(f"Parameters must be tensors, got {member!r:.80}.")
+            module = isinstance(member, nn.Module)
+            got = f"a {type(member).__name__}; give its parameters()" if module else f"{member!r:.80}"
+            raise InputError(f"Parameters must be tensors, got {got}.")
     unique = {id(tensor_of(member)): member for member in reversed(members)}
     return {**item, "params": list(reversed(unique.values()))}
 

@@ -1,6 +1,6 @@
 """Rules compute in float32 or better, whatever the parameters' precision; these are the ways there and back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -10,6 +10,11 @@ def widened(tensor: Tensor) -> Tensor:
     """Detached, and in float32 if the dtype has less."""
     detached = tensor.detach()
     return detached if detached.dtype in (torch.float32, torch.float64) else detached.float()
+
+
+def gradient_norm(grads: Iterable[Tensor]) -> Tensor:
+    """Euclidean norm of all gradients together, 0-d; 0 where there are none."""
+    return torch.nn.utils.get_total_norm([widened(grad) for grad in grads])
 
 
 def add_update(param: Tensor, wide: Tensor, update: Tensor) -> None:

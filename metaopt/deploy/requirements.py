@@ -1,24 +1,23 @@
-"""What a rule needs from a training loop, and what it takes from it."""
+"""What rules and controllers need from a training loop, and what they take from it."""
 
 from collections.abc import Mapping
+from numbers import Integral
 
 import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly
 from metaopt.errors import InputError, PluginError
+from metaopt.specs import ControllerSpec
 
 #: Signals that an ordinary loop supplies to an optimizer.
 SUPPLIED = frozenset({"loss", "gradient_norm", "horizon"})
 
+#: Signals that a scheduler has by itself: the horizon if it was told one, the metric if `observe` is called.
+PLAIN_SIGNALS = frozenset({"horizon", "metric"})
 
-def rule_requires(assembly: Assembly) -> frozenset[str]:
-    """Signals that the rule and its wrappers need with their hyperparameters; the controller's are another's."""
-    values = assembly.rule_values
-    required = assembly.optimizer.required(values)
-    for spec in assembly.wrappers:
-        required |= spec.required({name: values[f"{spec.name}.{name}"] for name in spec.space})
-    return required
+#: Signals known only between the backward pass and the optimizer's step; see `ControllerScheduler.prepare`.
+GRADIENT_SIGNALS = frozenset({"loss", "gradient_norm"})
 
 
 def check_requirements(assembly: Assembly, theta: Mapping[str, Tensor] | None, horizon: int | None) -> None:
@@ -28,7 +27,7 @@ def check_requirements(assembly: Assembly, theta: Mapping[str, Tensor] | None, h
         PluginError: a signal is missing.
         InputError: the weights of a learned rule are.
     """
-    name, required = assembly.optimizer.name, rule_requires(assembly)
+    name, required = assembly.optimizer.name, assembly.rule_requires
     if required - SUPPLIED:
         raise PluginError(
             f"The rule {name!r} requires {sorted(required - SUPPLIED)}, which a training loop does not supply; "
@@ -39,6 +38,40 @@ def check_requirements(assembly: Assembly, theta: Mapping[str, Tensor] | None, h
     if assembly.optimizer.init_theta is not None and theta is None:
         raise InputError(
             f"{name!r} is a learned rule and has no weights here: pass theta=, or bind a recipe with them."
+        )
+
+
+def check_controller(
+    spec: ControllerSpec, required: frozenset[str], total_steps: int | None, mode: str, supplies: frozenset[str]
+) -> None:
+    """Check a scheduler's settings, and that its host supplies what the controller requires.
+
+    Args:
+        spec: the controller.
+        required: signals that it needs with its hyperparameters.
+        total_steps: planned number of steps, or None.
+        mode: orientation of the metric.
+        supplies: signals that the host has.
+
+    Raises:
+        InputError: a setting is not valid, or `total_steps` is missing.
+        PluginError: another signal is missing.
+    """
+    if mode not in ("min", "max"):
+        raise InputError(f"mode must be 'min' or 'max', got {mode!r}.")
+    whole = isinstance(total_steps, Integral) and not isinstance(total_steps, bool)
+    if total_steps is not None and (not whole or total_steps < 1):
+        raise InputError(f"total_steps must be a positive whole number, got {total_steps!r}.")
+    if "horizon" in required and total_steps is None:
+        raise InputError(
+            f"The controller {spec.name!r} needs to know how long training will be; pass total_steps=, "
+            "the number of optimizer steps (epochs * len(loader))."
+        )
+    missing = sorted(required - supplies)
+    if missing:
+        raise PluginError(
+            f"The controller {spec.name!r} requires {', '.join(missing)}, which a scheduler by itself does not know; "
+            "bind a recipe and call run.step(loss), or choose another controller."
         )
 
 

@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from functools import reduce
 from typing import Any, final
 
 import torch
@@ -15,21 +14,16 @@ from metaopt.compiled import CompiledUpdate, compiled_update
 from metaopt.configuration import Assembly, Configuration, NoDecay, assemble
 from metaopt.contracts import Rule, State, StepInfo
 from metaopt.deploy.flat_views import flat_views
-from metaopt.deploy.hparams import GroupNumbers, assemble_named, check_group, packed
+from metaopt.deploy.hparams import GroupNumbers, assemble_named, checked_group, packed
 from metaopt.deploy.members import MAXIMIZE, Member, members_of
 from metaopt.deploy.parameters import Params, as_groups, spare, tensors_of
-from metaopt.deploy.precision import add_update, like, placed, widened
-from metaopt.deploy.requirements import (
-    check_loss,
-    check_param,
-    check_requirements,
-    rule_requires,
-    why_not_compiled,
-)
+from metaopt.deploy.precision import add_update, gradient_norm, like, placed, widened
+from metaopt.deploy.requirements import check_loss, check_param, check_requirements, why_not_compiled
+from metaopt.deploy.saved_state import RULE, check_saved
 from metaopt.errors import InputError
 
-#: Keys of the first param group that hold what is the optimizer's own.
-SHARED, STEPS, RULE = "shared", "steps", "rule"
+#: Keys of the first param group, beside the rule's name: state that all parameters share, and steps taken.
+SHARED, STEPS = "shared", "steps"
 
 
 @final
@@ -91,7 +85,7 @@ class RuleOptimizer(Optimizer):
         self.horizon = horizon
         self.theta = {name: tensor.detach().to(device) for name, tensor in (theta or {}).items()}
         super().__init__(groups, {**packed(assembly), MAXIMIZE: maximize})
-        self.param_groups[0].update({RULE: _title(assembly), STEPS: 0, SHARED: {}})
+        self.param_groups[0].update({RULE: assembly.title, STEPS: 0, SHARED: {}})
 
     def step(self, closure: Callable[[], Any] | None = None, *, loss: Tensor | float | None = None) -> Any:
         """Update the parameters once.
@@ -102,11 +96,17 @@ class RuleOptimizer(Optimizer):
 
         Returns:
             What the closure returned, or None.
+
+        Raises:
+            PluginError: the rule requires the loss and did not get it.
+            RuntimeError: averaged weights are in the parameters; see `evaluating`.
         """
         if self.evaluating:
             raise RuntimeError("optimizer.step() inside `evaluating`: leave the `with` block before training on.")
         returned = None
         if closure is not None:
+            if not callable(closure):
+                raise InputError("optimizer.step(closure) takes a function; pass a loss by name, step(loss=loss).")
             with torch.enable_grad():
                 returned = closure()
             loss = returned if loss is None else loss
@@ -120,8 +120,7 @@ class RuleOptimizer(Optimizer):
         Raises:
             InputError: a stated hyperparameter is not valid, or a parameter is not a real floating-point tensor.
         """
-        (group,) = as_groups([param_group])
-        check_group(self.assembly, group)
+        group = checked_group(self.assembly, *as_groups([param_group]))
         for tensor in tensors_of([group]):
             check_param(self.assembly, tensor)
         if self.param_groups and "param_names" in self.param_groups[0] and not isinstance(group["params"][0], tuple):
@@ -143,7 +142,7 @@ class RuleOptimizer(Optimizer):
         saved: dict[Any, Any] = {}
 
         def set_aside(_: Optimizer, document: dict[str, Any]) -> dict[str, Any]:
-            self._check_saved(document)
+            check_saved(self.assembly, document)
             saved.update(document)
             return {**document, "state": {}}
 
@@ -208,7 +207,7 @@ class RuleOptimizer(Optimizer):
         self.compile = compile
         self.evaluating = False
         self._numbers = GroupNumbers(assembly)
-        self._requires = rule_requires(assembly)
+        self._requires = assembly.rule_requires
         compilable = compile and why_not_compiled(assembly) is None
         self._graph = compiled_update(assembly.rule, self._numbers.names) if compilable else None
 
@@ -240,7 +239,7 @@ class RuleOptimizer(Optimizer):
             if flat is not None:
                 device = member.param.device
                 if device not in infos:
-                    infos[device] = _on(info, device)
+                    infos[device] = info.to(device)
                 numbers = self._numbers.vector(member.index, member.group, device)
                 graph(*flat, numbers, self.theta, infos[device])
                 served.add(member.name)
@@ -280,23 +279,13 @@ class RuleOptimizer(Optimizer):
     def _info(self, grads: Mapping[str, Tensor], loss: Tensor | float | None) -> StepInfo:
         signals: dict[str, Tensor] = {}
         if "gradient_norm" in self._requires:
-            signals["gradient_norm"] = torch.nn.utils.get_total_norm([widened(grad) for grad in grads.values()])
+            signals["gradient_norm"] = gradient_norm(grads.values())
         return StepInfo(
             step=torch.tensor(float(self.steps)),
             horizon=self._horizon(),
             loss=check_loss(self.assembly, loss) if "loss" in self._requires else None,
             signals=signals,
         )
-
-    def _check_saved(self, document: Mapping[str, Any]) -> None:
-        groups = document.get("param_groups") or [{}]
-        saved = groups[0].get(RULE)
-        if saved != _title(self.assembly):
-            source = f"the rule {saved!r}" if saved else "another optimizer class"
-            raise InputError(
-                f"This state_dict was saved by {source} and cannot continue as {_title(self.assembly)!r}; "
-                "create the optimizer with the same name and implementation as when it was saved."
-            )
 
     def _restore(self, saved: Mapping[str, Any]) -> None:
         """Put the saved state at the loaded groups' parameters, moved to their device, nothing cast."""
@@ -312,17 +301,3 @@ class RuleOptimizer(Optimizer):
         self.param_groups[0][SHARED] = placed(self.param_groups[0][SHARED], params[0].device)
         if "theta" in saved:
             self.theta = placed(saved["theta"], params[0].device)
-
-
-def _title(assembly: Assembly) -> str:
-    """`adamw`, or `averaged(adamw)` where it is wrapped."""
-    return reduce(lambda inner, name: f"{name}({inner})", assembly.wrappers_names, assembly.optimizer.name)
-
-
-def _on(info: StepInfo, device: torch.device) -> StepInfo:
-    return StepInfo(
-        step=info.step.to(device),
-        horizon=None if info.horizon is None else info.horizon.to(device),
-        loss=None if info.loss is None else info.loss.to(device),
-        signals=placed(info.signals, device),
-    )

@@ -15,6 +15,9 @@ from metaopt.contracts import Decision, Observation, Stopper
 from metaopt.contracts.stopper import Mode
 from metaopt.deploy.best_weights import BestWeights
 from metaopt.deploy.evaluation import eval_mode, evaluating
+from metaopt.deploy.guard import Guard
+from metaopt.deploy.observation import observation_of
+from metaopt.deploy.precision import gradient_norm
 from metaopt.deploy.recent_losses import RecentLosses
 from metaopt.deploy.scheduler import ControllerScheduler
 from metaopt.errors import InputError
@@ -68,12 +71,11 @@ class Run:
         self._optimizer_signals = optimizer_signals
         self._stopper_signals = stopper_signals
         self._best = None if keep_best is None else BestWeights(model, torch.device(keep_best))
-        self._guard = guard
+        self._guard = Guard(active=guard)
         self._decision = Decision(stop=False)
         self._num_observations = 0
         self._last_observed: int | None = None
         self._observed_before: int | None = None  # the last observation of a loaded state
-        self._lost_reason = ""
         self._losses = RecentLosses()
         self._seconds_before = 0.0
         self._started = time.monotonic()
@@ -100,15 +102,20 @@ class Run:
         """The best finite value so far, or None."""
         return self._decision.best_value
 
-    def step(self, loss: Tensor | None = None) -> None:
+    def step(self, loss: Tensor | float | None = None) -> None:
         """One training step, after the backward pass: the optimizer, then the controller.
 
         Args:
-            loss: training loss of this batch, 0-d. Pass it always: some optimizers, controllers and stoppers need it.
+            loss: training loss of this batch, one number. Pass it always: some optimizers, controllers and stoppers
+                need it.
+
+        Raises:
+            InputError: the loss is not one number, or `evaluating` is in force.
+            PluginError: the optimizer requires the loss and did not get it.
         """
-        detached = None if loss is None else loss.detach()
-        if detached is not None:
-            self.record_loss(detached)
+        if self._evaluating:
+            raise InputError("Leave `with run.evaluating()` before calling run.step().")
+        detached = None if loss is None else self.record_loss(loss)
         if self.scheduler.needs_gradients:
             self.scheduler.prepare(loss=detached, gradient_norm=self._gradient_norm())
         if "loss" in self._optimizer_signals and detached is not None:
@@ -117,13 +124,26 @@ class Run:
             self.optimizer.step()
         self.scheduler.step()
 
-    def record_loss(self, loss: Tensor) -> None:
+    def record_loss(self, loss: Tensor | float) -> Tensor:
         """Note a training loss; `step` does it, and only loops that step by themselves need to.
 
         Args:
-            loss: training loss of a batch, 0-d.
+            loss: training loss of a batch, one number.
+
+        Returns:
+            It, detached and 0-d.
+
+        Raises:
+            InputError: it is not one number.
         """
-        self._losses.add(loss.detach(), total="train_loss" in self._stopper_signals)
+        detached = torch.as_tensor(loss).detach()
+        if detached.numel() != 1:
+            raise InputError(
+                f"The loss of a step is one number, got a tensor of shape {tuple(detached.shape)}; take its mean()."
+            )
+        detached = detached.reshape(())
+        self._losses.add(detached, total="train_loss" in self._stopper_signals)
+        return detached
 
     @contextlib.contextmanager
     def evaluating(self) -> Iterator[None]:
@@ -154,11 +174,18 @@ class Run:
             Whether to stop, why, and the best step and value so far.
 
         Raises:
-            InputError: a signal that the stopper requires is missing.
+            InputError: the metric or a signal is not one number, or a signal that the stopper requires is missing.
         """
         if self._observed_before == self.num_steps:
             return self._decision
-        observation = self._observation(value, signals)
+        observation = observation_of(
+            value,
+            signals,
+            step=self.num_steps,
+            horizon=self.scheduler.horizon,
+            known={"seconds": self._seconds(), "train_loss": self._losses.mean()},
+            required=self._stopper_signals,
+        )
         best_step, best_value = self._update_best(observation)
         self.scheduler.observe(observation.value)
         reason = self._stop_reason(observation)
@@ -191,7 +218,12 @@ class Run:
         """Everything but the model's present weights: save `model.state_dict()` next to it.
 
         Loadable with `torch.load(weights_only=True)`.
+
+        Raises:
+            InputError: `evaluating` is in force: the model may hold averages, from which training would not go on.
         """
+        if self._evaluating:
+            raise InputError("Leave `with run.evaluating()` before saving run.state_dict() and the model's.")
         own = {"optimizer": self.optimizer.state_dict(), "scheduler": self.scheduler.state_dict()}
         return {**own, **self.observations()}
 
@@ -199,7 +231,7 @@ class Run:
         """Continue from `state_dict()`, on a run bound from the same recipe to the same model.
 
         Raises:
-            InputError: the state belongs to a run of another mode, controller or stopper.
+            InputError: it is not a run's state, or that of a run of another mode, optimizer, controller or stopper.
         """
         self._check_same(state)
         self.optimizer.load_state_dict(state["optimizer"])
@@ -215,7 +247,7 @@ class Run:
             "decision": asdict(self._decision),
             "num_observations": self._num_observations,
             "last_observed": self._last_observed,
-            "lost_reason": self._lost_reason,
+            "lost_reason": self._guard.reason,
             "losses": self._losses.state_dict(),
             "seconds": self._seconds(),
         }
@@ -230,41 +262,23 @@ class Run:
         self._decision = Decision(**state["decision"])
         self._num_observations = int(state["num_observations"])
         self._last_observed = self._observed_before = state["last_observed"]
-        self._lost_reason = str(state["lost_reason"])
+        self._guard.reason = str(state["lost_reason"])
         self._losses.load_state_dict(state["losses"])
         self._seconds_before = float(state["seconds"])
         self._started = time.monotonic()
         self._restored_step = None
 
     def _check_same(self, state: Mapping[str, Any]) -> None:
-        if state.get("mode") != self.mode:
-            raise InputError(f"This run's mode is {self.mode!r}, the state's is {state.get('mode')!r}; bind the same.")
+        missing = sorted(set(self.observations()) - set(state))
+        if missing:
+            raise InputError(f"This is not what run.state_dict() returned: it lacks {', '.join(missing)}.")
+        if state["mode"] != self.mode:
+            raise InputError(f"This run's mode is {self.mode!r}, the state's is {state['mode']!r}; bind the same.")
         if (state["stopper"] is None) != (self.stopper is None):
             raise InputError("The state was saved by a run with another stopper; bind the same recipe.")
 
     def _eval_mode(self) -> contextlib.AbstractContextManager[None]:
         return eval_mode(self.model) if isinstance(self.model, nn.Module) else contextlib.nullcontext()
-
-    def _observation(self, value: float | Tensor, signals: Mapping[str, float]) -> Observation:
-        try:
-            number = float(value.detach() if isinstance(value, Tensor) else value)
-        except (TypeError, ValueError, RuntimeError):  # RuntimeError: a tensor of several numbers
-            raise InputError(f"run.observe() takes the metric as one number, got {value!r}.") from None
-        known: dict[str, float | None] = {"seconds": self._seconds(), "train_loss": self._losses.mean(), **signals}
-        found = {
-            key: float(signal) for key, signal in known.items() if signal is not None and self._wants(key, signals)
-        }
-        missing = sorted(self._stopper_signals - set(found) - {"horizon"})
-        if missing:
-            hint = ", ".join(f"{key}=..." for key in missing)
-            passed = "; for train_loss, run.step(loss) is enough" if "train_loss" in missing else ""
-            raise InputError(
-                f"The recipe's stopper requires {', '.join(missing)}: call run.observe(value, {hint}){passed}."
-            )
-        return Observation(self.num_steps, number, self.scheduler.horizon, found)
-
-    def _wants(self, key: str, given: Mapping[str, float]) -> bool:
-        return key in given or key in self._stopper_signals
 
     def _update_best(self, observation: Observation) -> tuple[int | None, float | None]:
         step, best, value = self.best_step, self.best_value, observation.value
@@ -277,27 +291,17 @@ class Run:
 
     def _stop_reason(self, observation: Observation) -> str:
         decision = Decision(stop=False) if self.stopper is None else self.stopper.observe(observation)
-        if self._guard and not self._lost_reason and not math.isfinite(observation.value):
-            self._lost_reason = self._why_lost(observation)
-        return decision.reason if decision.stop else self._lost_reason
-
-    def _why_lost(self, observation: Observation) -> str:
-        where = f"At step {observation.step} the metric is {observation.value} and"
-        if not all(bool(torch.isfinite(tensor).all()) for tensor in self._parameters()):
-            return f"{where} the weights are no longer finite: training diverged."
-        if not self._losses.finite():
-            return f"{where} the training loss is not finite: training diverged."
-        return ""
+        self._guard.look(observation, self._parameters(), self._losses)
+        return decision.reason if decision.stop else self._guard.reason
 
     def _parameters(self) -> Iterator[Tensor]:
         for group in self.optimizer.param_groups:
-            yield from (param.detach() for param in group["params"])
+            yield from group["params"]
 
     def _gradient_norm(self) -> Tensor | None:
         if "gradient_norm" not in self.scheduler.required:
             return None
-        grads = [param.grad for group in self.optimizer.param_groups for param in group["params"]]
-        return torch.nn.utils.get_total_norm([grad for grad in grads if grad is not None])
+        return gradient_norm(param.grad for param in self._parameters() if param.grad is not None)
 
     def _seconds(self) -> float:
         return self._seconds_before + time.monotonic() - self._started

@@ -15,16 +15,11 @@ from metaopt import registry as registries
 from metaopt.contracts import Rate, StepInfo
 from metaopt.contracts.stopper import Mode
 from metaopt.deploy.rate_lookup import RateLookup
+from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS, check_controller
 from metaopt.errors import InputError, PluginError
 from metaopt.registry import Registry
 from metaopt.space import Value, encode, resolve
 from metaopt.specs import ControllerSpec
-
-#: Signals that a scheduler has by itself: the horizon if it was told one, the metric if `observe` is called.
-PLAIN_SIGNALS = frozenset({"horizon", "metric"})
-
-#: Signals known only between the backward pass and the optimizer's step; see `ControllerScheduler.prepare`.
-GRADIENT_SIGNALS = frozenset({"loss", "gradient_norm"})
 
 
 def create_scheduler(
@@ -99,7 +94,7 @@ class ControllerScheduler(LRScheduler):
         supplies: frozenset[str] = PLAIN_SIGNALS,
     ) -> None:
         self._required = spec.required(values)
-        _check(spec, self._required, total_steps, mode, supplies)
+        check_controller(spec, self._required, total_steps, mode, supplies)
         self.spec = spec
         self.horizon = None if total_steps is None else int(total_steps)
         self.mode: Mode = mode
@@ -148,8 +143,14 @@ class ControllerScheduler(LRScheduler):
         """Move on to the next training step; call it after the optimizer's.
 
         Raises:
-            InputError: the controller looks at losses or gradients and `prepare` was not called for this step.
+            InputError: the controller looks at losses or gradients and `prepare` was not called for this step, or
+                a metric was given, as torch's `ReduceLROnPlateau` takes it.
         """
+        if epoch is not None and not isinstance(epoch, Integral):
+            raise InputError(
+                f"scheduler.step() takes no metric, got {epoch!r}: call step() after every training step and "
+                "scheduler.observe(metric) after every validation."
+            )
         if self.needs_gradients and not (self._is_initial or self._prepared):
             signals = ", ".join(sorted(self._required & GRADIENT_SIGNALS))
             raise InputError(
@@ -260,27 +261,6 @@ class ControllerScheduler(LRScheduler):
             group["lr"].clone() if isinstance(group["lr"], Tensor) else group["lr"]
             for group in self.optimizer.param_groups
         ]
-
-
-def _check(
-    spec: ControllerSpec, required: frozenset[str], total_steps: int | None, mode: str, supplies: frozenset[str]
-) -> None:
-    if mode not in ("min", "max"):
-        raise InputError(f"mode must be 'min' or 'max', got {mode!r}.")
-    whole = isinstance(total_steps, Integral) and not isinstance(total_steps, bool)
-    if total_steps is not None and (not whole or total_steps < 1):
-        raise InputError(f"total_steps must be a positive whole number, got {total_steps!r}.")
-    if "horizon" in required and total_steps is None:
-        raise InputError(
-            f"The controller {spec.name!r} needs to know how long training will be; pass total_steps=, "
-            "the number of optimizer steps (epochs * len(loader))."
-        )
-    missing = sorted(required - supplies)
-    if missing:
-        raise PluginError(
-            f"The controller {spec.name!r} requires {', '.join(missing)}, which a scheduler by itself does not know; "
-            "bind a recipe and call run.step(loss), or choose another controller."
-        )
 
 
 def _float_initial_rates(optimizer: Optimizer, spec: ControllerSpec) -> None:

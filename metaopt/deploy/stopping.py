@@ -9,7 +9,7 @@ from metaopt.contracts import Stopper, ThresholdStopper
 from metaopt.contracts.stopper import Mode
 from metaopt.errors import InputError
 from metaopt.registry import Registry
-from metaopt.space import Space, Value, resolve
+from metaopt.space import Value, plain, resolve
 from metaopt.specs import StopperSpec
 
 
@@ -28,7 +28,7 @@ class StopperConfiguration:
     stoppers: tuple["StopperConfiguration", ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hparams", dict(sorted(self.hparams.items())))
+        object.__setattr__(self, "hparams", {name: plain(self.hparams[name]) for name in sorted(self.hparams)})
         object.__setattr__(self, "stoppers", tuple(self.stoppers))
 
     def __hash__(self) -> int:
@@ -125,11 +125,6 @@ def _build(spec: StopperSpec, hparams: Mapping[str, Any], children: Sequence[Sto
         raise InputError(f"The stopper {spec.name!r} {problem}.")
     values = resolve(spec.space, hparams, spec.name)
     if spec.fires is not None:
-        return ThresholdStopper(spec.name, spec.fires, _numbers(spec.space, values), mode, spec.required(values))
+        return ThresholdStopper(spec.name, spec.fires, values, mode, spec.required(values), space=spec.space)
     assert spec.factory is not None
     return spec.factory(mode=mode, **values, **({"stoppers": list(children)} if spec.combines else {}))
-
-
-def _numbers(space: Space, values: Mapping[str, Value]) -> dict[str, Any]:
-    """What a pure policy sees: numbers as people write them, strings as their index, as in a replay."""
-    return {name: space[name].encode(value) if isinstance(value, str) else value for name, value in values.items()}

@@ -20,9 +20,9 @@ from metaopt.configuration import Configuration, assemble
 from metaopt.contracts.stopper import Mode
 from metaopt.deploy.build import Implementation, build_optimizer
 from metaopt.deploy.parameters import Params
-from metaopt.deploy.requirements import rule_requires
+from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS
 from metaopt.deploy.run import Run
-from metaopt.deploy.scheduler import GRADIENT_SIGNALS, PLAIN_SIGNALS, ControllerScheduler
+from metaopt.deploy.scheduler import ControllerScheduler
 from metaopt.deploy.stopping import StopperConfiguration, build_stopper, stopper_requires, stopper_specs
 from metaopt.errors import InputError, RecipeError
 from metaopt.recipe.code import plain_code
@@ -153,7 +153,7 @@ class Recipe:
             scheduler,
             None if self.stopper is None else build_stopper(self.stopper, mode=mode, registry=found),
             mode=mode,
-            optimizer_signals=rule_requires(assembly),
+            optimizer_signals=assembly.rule_requires,
             stopper_signals=self._stopper_signals(total_steps, found),
             keep_best=keep_best,
             guard=guard,

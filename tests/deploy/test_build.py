@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 
+import numpy as np
 import pytest
 import schedulefree
 import torch
@@ -164,3 +165,56 @@ def test_mistakes_get_a_sentence():
         metaopt.create_optimizer("adamw", network(), implementation="fast")
     with pytest.raises(metaopt.InputError, match=r"The model Sequential has no parameters to train"):
         metaopt.create_optimizer("adamw", nn.Sequential())
+
+
+@pytest.mark.parametrize("implementation", ["native", "rule"])
+def test_a_group_may_state_a_hyperparameter_by_its_own_name_and_keeps_the_others_of_the_pack(implementation):
+    groups = [{"params": network().parameters(), "beta1": 0.5, "name": "body"}]
+    (group,) = metaopt.create_optimizer("adamw", groups, beta2=0.99, implementation=implementation).param_groups
+    assert group["betas"] == (0.5, 0.99)
+    assert group["name"] == "body"
+    assert "beta1" not in group
+
+
+@pytest.mark.parametrize("implementation", ["native", "rule"])
+def test_a_hyperparameter_stated_twice_is_refused(implementation):
+    twice = {"beta1": 0.5, "betas": (0.9, 0.99)}
+    with pytest.raises(metaopt.InputError, match="adamw got betas and beta1, which it holds; give one of them"):
+        metaopt.create_optimizer("adamw", network(), implementation=implementation, **twice)
+    groups = [{"params": network().parameters(), **twice}]
+    with pytest.raises(metaopt.InputError, match="adamw got betas and beta1, which it holds; give one of them"):
+        metaopt.create_optimizer("adamw", groups, implementation=implementation)
+
+
+@pytest.mark.parametrize("lr", [np.float32(0.5), np.float64(0.5), np.int64(2), torch.tensor(0.5)])
+def test_numbers_of_other_libraries_are_numbers(lr):
+    assert metaopt.create_optimizer("adamw", network(), lr=lr).param_groups[0]["lr"] == float(lr)
+
+
+def test_several_numbers_for_one_hyperparameter_are_refused():
+    with pytest.raises(metaopt.InputError, match=r"A hyperparameter is one number, got a tensor of shape \(2,\)"):
+        metaopt.create_optimizer("adamw", network(), lr=torch.tensor([0.1, 0.2]))
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw", "schedulefree_adamw"])
+def test_a_native_class_refuses_the_state_of_a_rule(name):
+    rule = metaopt.create_optimizer(name, network(), implementation="rule")
+    native = metaopt.create_optimizer(name, network(), implementation="native")
+    with pytest.raises(
+        metaopt.InputError, match=f"saved by the rule '{name}' and cannot continue as {type(native).__name__}"
+    ):
+        native.load_state_dict(rule.state_dict())
+    native.load_state_dict(native.state_dict())
+
+
+def test_names_and_wrappers_that_cannot_be_get_a_sentence():
+    with pytest.raises(
+        metaopt.PluginError, match=r"A plugin \(optimizer\) is looked up by its name, a string, got None"
+    ):
+        metaopt.create_optimizer(None, network())
+    with pytest.raises(
+        metaopt.InputError, match=r"wrappers must be a list of names, got 'averaged'; write \['averaged'\]"
+    ):
+        metaopt.create_optimizer("adamw", network(), wrappers="averaged")
+    with pytest.raises(metaopt.InputError, match="but averaged comes more than once"):
+        metaopt.create_optimizer("adamw", network(), wrappers=["averaged", "averaged"])

@@ -51,7 +51,9 @@ def test_a_group_may_hold_a_single_tensor_or_a_module_and_the_users_dict_is_not_
         (WEIGHT, r"params must be a model, or a list of tensors.*got a Parameter\."),
         ({WEIGHT}, "got a set"),
         ({"w": WEIGHT}, "got a dict"),
+        (None, "got a NoneType"),
         ([WEIGHT, 3.0], r"Parameters must be tensors, got 3\.0"),
+        ([nn.Linear(2, 1)], r"Parameters must be tensors, got a Linear; give its parameters\(\)"),
         ([{"lr": 0.1}], "A param group is a dict with the key 'params', got {'lr': 0.1}"),
     ],
 )

@@ -369,3 +369,10 @@ def test_a_whole_tree_rule_takes_hyperparameters_of_each_group_and_keeps_shared_
     assert set(optimizer.param_groups[0]["shared"]) == {"step", "d", "d_max", "d_numerator"}
     assert "shared" not in optimizer.param_groups[1]
     assert optimizer.param_groups[0]["shared"]["step"].item() == 3
+
+
+@pytest.mark.parametrize("loss", [torch.tensor(1.0), 0.5])
+def test_a_loss_in_the_closures_place_says_where_it_goes(loss):
+    optimizer = metaopt.RuleOptimizer(nn.Linear(2, 1), "lion")
+    with pytest.raises(metaopt.InputError, match=r"takes a function; pass a loss by name, step\(loss=loss\)"):
+        optimizer.step(loss)

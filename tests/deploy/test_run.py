@@ -7,6 +7,7 @@ from torch import nn
 
 import metaopt
 from metaopt.configuration import Configuration
+from metaopt.deploy.precision import gradient_norm
 from metaopt.deploy.stopping import StopperConfiguration
 from metaopt.recipe import Recipe
 from metaopt.registry import Registry, current
@@ -366,3 +367,45 @@ def test_a_horizon_is_asked_for_only_where_something_needs_it():
         recipe_of().bind(model_of())
     run = recipe_of(controller="constant", stopper=StopperConfiguration("patience", {"patience": 2})).bind(model_of())
     assert [run.observe(value).stop for value in (1.0, 2.0, 2.0)] == [False, False, True]
+
+
+@pytest.mark.parametrize("loss", [0.5, torch.tensor(0.5), torch.tensor([0.5])])
+def test_a_loss_may_be_any_one_number(loss):
+    run = recipe_of(stopper=StopperConfiguration("prechelt", {"criterion": "pq"})).bind(model_of(), total_steps=STEPS)
+    run.step(loss)
+    assert not run.observe(1.0).stop
+
+
+def test_a_loss_of_several_numbers_is_refused():
+    run = recipe_of().bind(model_of(), total_steps=STEPS)
+    with pytest.raises(metaopt.InputError, match=r"one number, got a tensor of shape \(16, 1\); take its mean"):
+        run.step(torch.zeros(16, 1))
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "lion", "schedulefree_adamw"])
+def test_training_and_saving_wait_until_evaluation_is_over(optimizer):
+    run = recipe_of(optimizer).bind(model_of(), total_steps=STEPS)
+    with run.evaluating():
+        with pytest.raises(metaopt.InputError, match=r"Leave `with run.evaluating\(\)` before calling run.step\(\)"):
+            run.step(torch.tensor(1.0))
+        with pytest.raises(metaopt.InputError, match=r"Leave `with run.evaluating\(\)` before saving"):
+            run.state_dict()
+
+
+@pytest.mark.parametrize("signals", [{"train_loss": "a"}, {"train_loss": torch.zeros(2)}])
+def test_a_signal_that_is_no_number_is_named(signals):
+    run = recipe_of().bind(model_of(), total_steps=STEPS)
+    with pytest.raises(metaopt.InputError, match=r"takes train_loss as one number"):
+        run.observe(1.0, **signals)
+
+
+def test_what_is_no_state_of_a_run_says_what_it_lacks():
+    run = recipe_of().bind(model_of(), total_steps=STEPS)
+    with pytest.raises(metaopt.InputError, match=r"not what run.state_dict\(\) returned: it lacks best_weights"):
+        run.load_state_dict({"mode": "min"})
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_gradient_norm_is_computed_in_float32(dtype):
+    grads = [torch.full((1000,), 1.0, dtype=dtype), torch.full((7,), 3.0, dtype=dtype)]
+    assert gradient_norm(grads) == pytest.approx(math.sqrt(1063))

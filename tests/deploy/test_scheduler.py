@@ -9,7 +9,8 @@ from torch.optim.lr_scheduler import LRScheduler
 import metaopt
 from metaopt.configuration import Configuration, assemble
 from metaopt.deploy import build_optimizer
-from metaopt.deploy.scheduler import GRADIENT_SIGNALS, PLAIN_SIGNALS, ControllerScheduler
+from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS
+from metaopt.deploy.scheduler import ControllerScheduler
 from metaopt.rates import rate_table
 from metaopt.registry import Registry, current
 from metaopt.specs import ControllerSpec
@@ -302,3 +303,9 @@ def test_a_copy_goes_its_own_way():
 
 def spec_of(controller, *, name="probe", **keywords):
     return metaopt.ControllerSpec(name=name, version="1", controller=controller, **keywords)
+
+
+def test_a_metric_given_to_step_says_where_it_goes():
+    scheduler = metaopt.create_scheduler("plateau", optimizer_of(0.1))
+    with pytest.raises(metaopt.InputError, match=r"takes no metric, got 0\.3: .* scheduler\.observe\(metric\)"):
+        scheduler.step(0.3)

@@ -41,3 +41,10 @@ def test_a_description_in_json_builds_the_same_stopper():
 
 
 STEPS = StopperConfiguration("budget", {"max_steps": 3})
+
+
+def test_reasons_give_hyperparameters_as_they_were_written():
+    stopper = metaopt.create_stopper("patience", patience=1, min_delta_mode="rel")
+    for step in range(3):
+        decision = stopper.observe(metaopt.Observation(step, 1.0))
+    assert "min_delta_mode=rel" in decision.reason
