@@ -2,7 +2,9 @@
 
 from metaopt.tuning.comparison import Comparison
 from metaopt.tuning.evaluate import evaluate
+from metaopt.tuning.progress import Progress
+from metaopt.tuning.rebuild import rebuild
 from metaopt.tuning.result import TuneResult
 from metaopt.tuning.tune import tune
 
-__all__ = ["Comparison", "TuneResult", "evaluate", "tune"]
+__all__ = ["Comparison", "Progress", "TuneResult", "evaluate", "rebuild", "tune"]

@@ -40,9 +40,13 @@ class Forecast:
     black_boxes: int
     seconds: float
 
+    @property
+    def total(self) -> int:
+        """Training runs in all."""
+        return self.searches + self.reference_runs + self.comparison_runs
+
     def lines(self) -> list[str]:
         """What to tell the user before the start."""
-        total = self.searches + self.reference_runs + self.comparison_runs
         stored = (
             f" The ledger holds {self.stored:,} evaluations of these tasks, which are reused." if self.stored else ""
         )
@@ -50,7 +54,7 @@ class Forecast:
             f"{self.searches:,} of candidates, {self.reference_runs:,} of references, {self.comparison_runs:,} of "
             "comparisons"
         )
-        return [f"About to run at most {total:,} trainings: {counts}; {self._time()}.{stored}"]
+        return [f"About to run at most {self.total:,} trainings: {counts}; {self._time()}.{stored}"]
 
     def _time(self) -> str:
         if not self.black_boxes:

@@ -13,6 +13,7 @@ from metaopt.inner import Member, loop_reason, train
 from metaopt.registry import Registry
 from metaopt.tuning.black_box import run_black_box
 from metaopt.tuning.ledger import Evaluation, EvaluationKey, Ledger
+from metaopt.tuning.progress import Tracker
 from metaopt.tuning.workers import Job, Workers
 
 #: `(configuration key, task name, seed) → curve`.
@@ -55,6 +56,7 @@ class Evaluator:
         announce: told in one line why a task goes to the loop, and when a worker is replaced.
         check: called before each task; may raise to end early.
         spent: what was computed and what was reused.
+        tracker: told what is trained and what is there.
     """
 
     ledger: Ledger
@@ -63,6 +65,7 @@ class Evaluator:
     announce: Callable[[str], None] = lambda line: None
     check: Callable[[], None] = lambda: None
     spent: Spent = field(default_factory=Spent)
+    tracker: Tracker = field(default_factory=Tracker)
     _reasons: dict[str, str | None] = field(default_factory=dict, init=False)
 
     def curves(self, configurations: Sequence[Configuration], tasks: Sequence[AnyTask], seeds: Sequence[int]) -> Curves:
@@ -108,6 +111,7 @@ class Evaluator:
     def _known(self, task: AnyTask, wanted: Sequence[Run]) -> dict[tuple[str, int], Curve]:
         keys = [evaluation_key(assembly, task, seed) for assembly, seed in wanted]
         stored = self.ledger.find(keys)
+        self.tracker.add(stored, trained=False)
         return {(key.configuration_key, key.seed): stored[key].curve for key in keys if key in stored}
 
     def _results(self, parts: Sequence[tuple[AnyTask, list[Run]]]) -> Iterator[tuple[int, list[tuple[Curve, float]]]]:
@@ -115,9 +119,11 @@ class Evaluator:
         if self.workers is None or len(parts) < 2:
             for position, (task, runs) in enumerate(parts):
                 self.check()
+                self.tracker.train(task.name)
                 yield position, run_task(task, runs, self._engine(task))
             return
         self.check()
+        self.tracker.train(f"{len({task.name for task, _ in parts})} tasks")
         jobs = [Job(f"Task {task.name!r}", run_task, (task, runs, self._engine(task))) for task, runs in parts]
         for position, results in self.workers.results(jobs):
             yield position, results
@@ -143,6 +149,7 @@ class Evaluator:
         self.ledger.add(finished)
         self.spent.evaluations += len(finished)
         self.spent.seconds += sum(one.seconds for one in finished)
+        self.tracker.add([one.key for one in finished], trained=True)
         yield from finished
 
 

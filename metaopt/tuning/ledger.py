@@ -67,6 +67,14 @@ _outcomes = sa.Table(
     sa.Column("complete", sa.Boolean, nullable=False),
 )
 
+_calls = sa.Table(
+    "metaopt_calls",
+    _metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("study", sa.String(256), nullable=False, index=True),
+    sa.Column("arguments", sa.Text, nullable=False),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class EvaluationKey:
@@ -219,6 +227,21 @@ class Ledger:
                 f"The study {study!r} in {_shown(self.url)} was begun with other settings: {'; '.join(changes)}; "
                 "use another --study-name, or the settings it was begun with."
             )
+
+    def remember(self, study: str, arguments: Mapping[str, Any]) -> None:
+        """Keep the arguments that a study was last called with, so that its result can be made again."""
+        if self.arguments(study) != json.loads(json.dumps(arguments)):
+            self._write(sa.insert(_calls), [{"study": study, "arguments": json.dumps(arguments, sort_keys=True)}])
+
+    def arguments(self, study: str) -> dict[str, Any] | None:
+        """What `remember` kept last, or None."""
+        query = sa.select(_calls.c.arguments).where(_calls.c.study == study).order_by(_calls.c.id.desc()).limit(1)
+        rows = self._read(query)
+        return dict(json.loads(rows[0].arguments)) if rows else None
+
+    def studies(self) -> list[str]:
+        """Names of the studies whose arguments are kept."""
+        return [row.study for row in self._read(sa.select(_calls.c.study).distinct().order_by(_calls.c.study))]
 
     def proposals(self, study: str) -> list[Proposal]:
         """Proposals of a study by number."""

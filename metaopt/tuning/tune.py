@@ -1,8 +1,9 @@
 """Tune once on a family of tasks; the result is a recipe, and an honest account of what it bought."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,19 @@ import numpy as np
 from metaopt import registry as registries
 from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import AnyTask, Corpus
-from metaopt.errors import InputError
+from metaopt.errors import InputError, StorageError
 from metaopt.recipe import Recipe, load_recipe
 from metaopt.registry import Registry
 from metaopt.tasks import load_corpus
+from metaopt.tuning.arguments import describe_corpus, plugin_files
 from metaopt.tuning.comparison import REPORT_SEEDS, Comparison, Contender, compare, contender_named
 from metaopt.tuning.cost import Forecast, forecast
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.held_out import Fold, without_families
 from metaopt.tuning.held_out import folds as divide
-from metaopt.tuning.ledger import Ledger
+from metaopt.tuning.ledger import Ledger, Outcome
 from metaopt.tuning.portfolio import Portfolio, task_features
+from metaopt.tuning.progress import Progress, Tracker
 from metaopt.tuning.racing import BLOCKS, REDUCTION, race_order
 from metaopt.tuning.references import DEFAULT_BASELINE, Reference, pool_configurations, references
 from metaopt.tuning.result import Cost, TuneResult
@@ -56,6 +59,8 @@ def tune(
     workers: int = 1,
     registry: Registry | None = None,
     announce: Callable[[str], None] = lambda line: None,
+    progress: Callable[[Progress], None] = lambda progress: None,
+    train: bool = True,
 ) -> TuneResult:
     """Tune optimizer, controller and stopper together over a corpus.
 
@@ -79,6 +84,8 @@ def tune(
         workers: processes that train, under this one, which alone writes.
         registry: where plugins are; everything installed by default.
         announce: called with one line whenever there is something to say.
+        progress: called whenever a training begins or ends.
+        train: False to make the result of what the ledger holds, without training anything.
 
     Returns:
         The recipe, the portfolio, and what they are worth.
@@ -95,6 +102,7 @@ def tune(
     if held_out and folds is not None:
         raise InputError("--held-out and --folds exclude each other; choose one.")
     replayable(found, stoppers)
+    start = _baseline(baseline, found)
     session = _Session(
         corpus=load_corpus(corpus),
         space=joint_space(found, optimizers=optimizers, controllers=controllers, wrappers=wrappers, settings=settings),
@@ -103,8 +111,9 @@ def tune(
             found,
             workers=Workers(workers, announce=announce) if workers > 1 else None,
             announce=announce,
+            tracker=Tracker(progress),
         ),
-        baseline=_baseline(baseline, found),
+        baseline=start,
         seed=seed,
         study_name=study_name,
         portfolio=portfolio,
@@ -112,6 +121,23 @@ def tune(
         against=[contender_named(name) for name in against],
         deadline=None if timeout is None else time.monotonic() + timeout,
         announce=announce,
+        train=train,
+        arguments={
+            "corpus": describe_corpus(corpus, found),
+            "n_trials": n_trials,
+            "seed": seed,
+            "portfolio": portfolio,
+            "optimizers": optimizers,
+            "controllers": controllers,
+            "wrappers": wrappers,
+            "stoppers": stoppers,
+            "settings": settings,
+            "baseline": start.to_json(),
+            "held_out": held_out,
+            "folds": folds,
+            "against": against,
+            "plugin_files": plugin_files(found),
+        },
     )
     try:
         return session.tune(n_trials, held_out, folds)
@@ -136,6 +162,8 @@ class _Session:
         against: Sequence[Contender],
         deadline: float | None,
         announce: Callable[[str], None],
+        train: bool,
+        arguments: Mapping[str, Any],
     ) -> None:
         self.corpus = corpus
         self.space = space
@@ -148,6 +176,9 @@ class _Session:
         self.against = against
         self.deadline = deadline
         self.announce = announce
+        self.train = train
+        self.arguments = arguments
+        self.evaluator.check = self._check_train
         self.references: dict[str, Reference] = {}
 
     def tune(self, n_trials: int, held_out: Sequence[str], num_folds: int | None) -> TuneResult:
@@ -159,19 +190,22 @@ class _Session:
         main = split.tuning if split is not None else self.corpus.tasks
         for fold in (Fold("", main, ()), *divided):
             self._claim(fold)
-        expected = forecast(self.evaluator, self.corpus, main, divided, n_trials, contenders=len(self.against) + 1)
-        self._announce_cost(expected)
+        if self.train:
+            self.evaluator.ledger.remember(self.study_name, self.arguments)
+            self._announce_cost(forecast(self.evaluator, self.corpus, main, divided, n_trials, len(self.against) + 1))
+        elif not self._judged(Fold("", main, ())):
+            raise StorageError(f"The study {self.study_name!r} has judged no candidate yet; run its tune command.")
         self.references = self._references()
         for name, reference in self.references.items():
             if reference.scale.weight == 0:
                 self.announce(f"{name}: no reference run stayed finite, so the task takes no part in the objective.")
         found = self._search(Fold("", main, ()), n_trials)
         comparison = self._held_out(found, split, divided, n_trials)
-        tuning_comparison = self._compare(found, main) if not self._late() else None
+        tuning_comparison = None if self._late() else self._compare(found, main, "tuning tasks compared")
         return self._result(found, main, comparison, tuning_comparison, split, divided)
 
     def _search(self, fold: Fold, n_trials: int) -> Found:
-        label = f"{fold.name}: " if fold.name else ""
+        self.evaluator.tracker.begin(fold.name)
         study = Study(
             name=self._name(fold),
             space=self.space,
@@ -179,40 +213,62 @@ class _Session:
             references=self.references,
             evaluator=self.evaluator,
             seed=self.seed,
-            report=lambda done, best: self.announce(
-                f"{label}{done} of {n_trials} candidates, best objective {best:.3f}{self._remaining()}."
-            ),
+            report=partial(self._report, fold.name, n_trials),
         )
+        wanted = n_trials if self.train else min(n_trials, len(self._judged(fold)))
         with self._timed():
             return search(
                 study,
-                n_trials,
+                wanted,
                 baseline=self.baseline,
                 portfolio=self.portfolio,
                 corpus=self.corpus.name,
                 stoppers=self.stoppers,
             )
 
+    def _report(self, fold: str, n_trials: int, done: int, best: float) -> None:
+        label = f"{fold}: " if fold else ""
+        self.announce(f"{label}{done} of {n_trials} candidates, best objective {best:.3f}{self._remaining()}.")
+        self.evaluator.tracker.improve(best)
+
     def _held_out(self, found: Found, split: Fold | None, divided: Sequence[Fold], n_trials: int) -> Comparison | None:
         if split is not None and not self._late():
-            return self._compare(found, split.held_out)
+            return self._compare(found, split.held_out, "held-out tasks compared")
         parts = []
         for fold in divided:
             if self._late():
                 break
-            parts.append(self._compare(self._search(fold, n_trials), fold.held_out))
-        return Comparison.merged(parts) if parts else None
+            if self.train or self._judged(fold):
+                parts.append(self._compare(self._search(fold, n_trials), fold.held_out, f"{fold.name} compared"))
+        known = [part for part in parts if part is not None]
+        return Comparison.merged(known) if known else None
 
-    def _compare(self, found: Found, tasks: Sequence[AnyTask]) -> Comparison:
+    def _compare(self, found: Found, tasks: Sequence[AnyTask], phase: str) -> Comparison | None:
+        """The comparison; None where nothing may be trained and the ledger lacks a part of it."""
+        self.evaluator.tracker.begin(phase)
         contenders = [Contender.of(found.recipe), *self.against]
-        return compare(self.evaluator, tasks, self.references, contenders)
+        try:
+            return compare(self.evaluator, tasks, self.references, contenders)
+        except TimeUpError:
+            self.announce(f"Not in the ledger, and left out: {phase}.")
+            return None
+
+    def _judged(self, fold: Fold) -> list[Outcome]:
+        return self.evaluator.ledger.outcomes(self._name(fold))
 
     def _references(self) -> dict[str, Reference]:
-        self.announce("References of each task: the baseline, and a long-tuned run.")
+        if self.train:
+            self.announce("References of each task: the baseline, and a long-tuned run.")
+        self.evaluator.tracker.begin("references")
         try:
             with self._timed():
                 return references(self.evaluator, race_order(self.corpus.tasks), self.baseline)
         except TimeUpError:
+            if not self.train:
+                raise StorageError(
+                    f"The study {self.study_name!r} lacks references of some tasks, so nothing can be said yet; "
+                    "run its tune command to the end."
+                ) from None
             raise InputError(
                 "The time was up before the references of all tasks were done; what is finished is in the ledger: "
                 "run it again, or with a longer --timeout."
@@ -269,6 +325,7 @@ class _Session:
         return Portfolio(found.portfolio, np.stack(features), found.portfolio_scores)
 
     def _announce_cost(self, expected: Forecast) -> None:
+        self.evaluator.tracker.plan(expected.total, expected.seconds)
         for line in expected.lines():
             self.announce(line)
 
@@ -282,13 +339,18 @@ class _Session:
         try:
             yield
         finally:
-            self.evaluator.check = lambda: None
+            self.evaluator.check = self._check_train
 
     def _late(self) -> bool:
         return self.deadline is not None and time.monotonic() > self.deadline
 
     def _check(self) -> None:
+        self._check_train()
         if self._late():
+            raise TimeUpError
+
+    def _check_train(self) -> None:
+        if not self.train:
             raise TimeUpError
 
     def _remaining(self) -> str:

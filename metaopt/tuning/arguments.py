@@ -1,0 +1,27 @@
+"""The arguments of a study in plain JSON, so that its result can be made again from its ledger."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from metaopt.registry import Registry
+from metaopt.specs import CorpusSpec
+
+#: How the registry calls the distribution of plugins that came in a file.
+_FILE = "(file)"
+
+
+def describe_corpus(corpus: Any, registry: Registry) -> str | None:
+    """How to find the corpus again from anywhere, or None if it was made in Python."""
+    if isinstance(corpus, os.PathLike):
+        return str(Path(corpus).resolve())
+    if not isinstance(corpus, str):
+        return None
+    is_folder = corpus not in registry.names(CorpusSpec) and Path(corpus).is_dir()
+    return str(Path(corpus).resolve()) if is_folder else corpus
+
+
+def plugin_files(registry: Registry) -> list[str]:
+    """Files that plugins were loaded from one by one."""
+    sources = [entry.source for entry in registry]
+    return sorted({str(Path(one.entry_point).resolve()) for one in sources if one.distribution == _FILE})
