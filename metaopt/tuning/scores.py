@@ -86,7 +86,10 @@ class Scale:
         return bool(np.isfinite(self.baseline))
 
     def relative(self, values: Array) -> Array:
-        """Values with the baseline's final value at 0 and the tuned one's at 1, clipped to [WORST, BEST]."""
+        """Values with the baseline's final value at 0 and the tuned one's at 1, clipped to [WORST, BEST].
+
+        Where the baseline is the better one, the tuned one's is at -1.
+        """
         gap = _gap(self.baseline, self.tuned, self.noise)
         with np.errstate(invalid="ignore"):
             scaled = (self.baseline - values) / gap if self.usable else np.zeros_like(values)
@@ -103,7 +106,7 @@ class Scale:
         """Area rescaled so that the baseline scores 0 and the long-tuned run 1, clipped to [WORST, BEST]."""
         if curve.diverged:
             return WORST
-        gap = max(self.tuned_area - self.baseline_area, 0.05)
+        gap = max(abs(self.tuned_area - self.baseline_area), 0.05)
         return float(np.clip((self.area(curve) - self.baseline_area) / gap, WORST, BEST))
 
     def test_score(self, curve: Curve, until: int | None = None) -> float:
@@ -175,9 +178,9 @@ def objective(scores: Mapping[str, float], weights: Mapping[str, float]) -> floa
 
 
 def _gap(baseline: float, tuned: float, noise: float) -> float:
-    """Distance between the references, at least the seed noise: closer than that they say nothing."""
+    """Distance between the references, whichever is better, at least the seed noise: closer they say nothing."""
     floor = max(noise, 1e-6 * max(abs(baseline), abs(tuned)), 1e-12)
-    return max(baseline - tuned, floor)
+    return max(abs(baseline - tuned), floor)
 
 
 def _start(curve: Curve) -> Curve:

@@ -72,29 +72,24 @@ def recipe_in(folder):
 
 @pytest.mark.slow
 def test_a_tuning_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(children, tmp_path):
-    whole, killed = tmp_path / "whole.db", tmp_path / "killed.db"
+    whole = tmp_path / "whole.db"
     began = time.perf_counter()
     assert run(children, f"sqlite:///{whole}", tmp_path / "whole") == 0
     seconds = time.perf_counter() - began
 
     moments = random.Random(7)
     kills = 0
-    before = finished(killed)
     while kills < KILLS:
-        status = run(children, f"sqlite:///{killed}", tmp_path / "killed", kill_after=moments.uniform(0, seconds / 3))
-        after = finished(killed)
-        assert {key: after.get(key) for key in before} == before  # nothing lost, nothing done again
-        before = after
-        if status == 0:
-            break
-        assert status == -signal.SIGKILL
-        kills += 1
-    assert kills >= min(KILLS, 4)
-    assert len(before) > 0
-    assert run(children, f"sqlite:///{killed}", tmp_path / "killed") == 0
-
-    after = finished(killed)
-    assert {key: after[key] for key in before} == before
-    assert set(after) == set(finished(whole))
-    assert decided(f"sqlite:///{killed}") == decided(f"sqlite:///{whole}")
-    assert recipe_in(tmp_path / "killed") == recipe_in(tmp_path / "whole")
+        killed, folder = tmp_path / f"killed{kills}.db", tmp_path / f"killed{kills}"
+        status, before = None, {}
+        while status != 0:
+            limit = moments.uniform(0, seconds / 3) if kills < KILLS else None
+            status = run(children, f"sqlite:///{killed}", folder, limit)
+            after = finished(killed)
+            assert {key: after.get(key) for key in before} == before  # nothing lost, nothing done again
+            before = after
+            assert status in (0, -signal.SIGKILL)
+            kills += status != 0
+        assert set(before) == set(finished(whole))
+        assert decided(f"sqlite:///{killed}") == decided(f"sqlite:///{whole}")
+        assert recipe_in(folder) == recipe_in(tmp_path / "whole")

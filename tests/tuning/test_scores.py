@@ -112,6 +112,14 @@ def test_references_that_are_equal_give_finite_scores_and_hardly_any_weight():
         assert equal.weight == pytest.approx(0.001)
 
 
+def test_a_baseline_better_than_the_long_tuned_run_still_scores_0():
+    reversed_scale = Scale.of(TUNED, BASELINE)
+    assert mean_score(reversed_scale, TUNED) == pytest.approx(0.0, abs=1e-12)
+    assert mean_score(reversed_scale, BASELINE) == pytest.approx(-1.0, abs=0.01)
+    assert 0 < reversed_scale.score(decay(0.3)) < 1
+    assert -1 < reversed_scale.score(decay(0.8)) < 0
+
+
 def test_differences_within_the_seed_noise_are_not_blown_up():
     noisy = Scale.of([decay(1.0, noise) for noise in (-0.3, 0.0, 0.3)], [decay(0.99)] * 3)
     scores = [noisy.test_score(decay(final)) for final in (1.0, 0.99, 0.9)]
