@@ -1,6 +1,9 @@
 """Worker processes under one driver: they train, the driver alone writes."""
 
+import os
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
@@ -99,7 +102,7 @@ class Workers:
 
     def _submit(self, job: Job) -> "Future[Any]":
         if self._executor is None:
-            self._executor = ProcessPoolExecutor(max_workers=self.count, initializer=_single_thread)
+            self._executor = ProcessPoolExecutor(max_workers=self.count, initializer=_prepare, initargs=(os.getpid(),))
         for name, module in list(sys.modules.items()):
             if name.startswith("metaopt_plugin_"):  # a plugin file: workers cannot import it by name
                 cloudpickle.register_pickle_by_value(module)
@@ -107,7 +110,15 @@ class Workers:
         return future
 
 
-def _single_thread() -> None:
+def _prepare(driver: int) -> None:
+    """One thread each, and no life after the driver's: a killed driver must not leave its workers running."""
     import torch
 
     torch.set_num_threads(1)
+    threading.Thread(target=_follow, args=(driver,), daemon=True).start()
+
+
+def _follow(driver: int) -> None:
+    while os.getppid() == driver:
+        time.sleep(1.0)
+    os._exit(1)
