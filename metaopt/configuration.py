@@ -45,6 +45,8 @@ class Configuration:
     def __post_init__(self) -> None:
         if isinstance(self.wrappers, str):
             raise InputError(f"wrappers must be a list of names, got {self.wrappers!r}; write [{self.wrappers!r}].")
+        if not isinstance(self.hparams, Mapping):
+            raise InputError(f"hparams must map 'plugin.hyperparameter' to values, got {self.hparams!r:.80}.")
         object.__setattr__(self, "wrappers", tuple(self.wrappers))
         object.__setattr__(self, "hparams", {name: plain(self.hparams[name]) for name in sorted(self.hparams)})
         if self.no_decay not in ("1d", "none"):
@@ -73,10 +75,10 @@ class Configuration:
     def from_json(cls, document: Mapping[str, Any]) -> "Configuration":
         """Inverse of `to_json`."""
         return cls(
-            optimizer=str(document["optimizer"]),
-            controller=str(document.get("controller", "constant")),
-            wrappers=tuple(document.get("wrappers", ())),
-            hparams=dict(document.get("hparams", {})),
+            optimizer=document["optimizer"],
+            controller=document.get("controller", "constant"),
+            wrappers=document.get("wrappers", ()),
+            hparams=document.get("hparams", {}),
             no_decay=document.get("no_decay", "1d"),
         )
 

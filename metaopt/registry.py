@@ -2,10 +2,7 @@
 
 import difflib
 import importlib.metadata
-import importlib.util
 import os
-import sys
-import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +14,7 @@ import pluggy
 
 from metaopt import hookspecs
 from metaopt.errors import MetaOptError, PluginError
+from metaopt.plugin_file import import_file, line_in
 from metaopt.specs import PluginSpec
 
 GROUP = "metaopt"
@@ -108,9 +106,9 @@ class Registry:
         if not Path(path).is_file() or Path(path).suffix != ".py":
             raise PluginError(f"Plugin file {str(path)!r} does not exist or is not a Python file (.py).")
         try:
-            specs = self._collect(_import_file(Path(path)), source)
+            specs = self._collect(import_file(Path(path)), source)
         except (Exception, SystemExit) as error:
-            line = _line_in(Path(path), error)
+            line = line_in(Path(path), error)
             raise PluginError(f"Plugin file {str(path)!r}{line} cannot be loaded: {_cause(error)}") from error
         for spec in specs:
             self._add(Entry(spec, source), strict=True)
@@ -258,15 +256,6 @@ def _cause(error: BaseException) -> str:
     return str(error) if isinstance(error, MetaOptError) else f"{type(error).__name__}: {error}"
 
 
-def _line_in(path: Path, error: BaseException) -> str:
-    lines = [
-        line
-        for frame, line in traceback.walk_tb(error.__traceback__)
-        if Path(frame.f_code.co_filename) == path.resolve()
-    ]
-    return f", line {lines[-1]}," if lines else ""
-
-
 def _distinct(specs: list[PluginSpec], source: Source) -> list[PluginSpec]:
     seen: set[tuple[str, str]] = set()
     for spec in specs:
@@ -298,18 +287,3 @@ def _fault_row(fault: Fault) -> dict[str, Any]:
         "status": f"broken: {fault.cause}",
         "summary": "",
     }
-
-
-def _import_file(path: Path) -> ModuleType:
-    name = f"metaopt_plugin_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path.resolve())
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module

@@ -1,6 +1,8 @@
+import importlib.metadata
 import json
 import math
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -125,7 +127,7 @@ def test_what_is_wrong_with_a_recipe_is_said_in_one_sentence(recipe, tmp_path):
     changed(configuration={"optimizer": "adamw", "hparams": {"adamw.lr": -1}})
     refused(r"adamw.lr must be in .* got -1")
     changed(configuration={"optimizer": "adamw", "hparams": [1]})
-    refused(r"is corrupt")
+    refused(r"hparams must map")
     changed(configuration="adamw")
     refused(r"is corrupt|unknown fields")
     changed(made_on={"parameters": [10, 1]})
@@ -273,3 +275,42 @@ def test_a_registry_of_ones_own_serves_all_of_it(tmp_path):
     recipe = Recipe.create(Configuration("sgd"), registry=registry)
     recipe.save(tmp_path)
     assert metaopt.load_recipe(tmp_path, registry=registry).bind(nn.Linear(1, 1), registry=registry).num_steps == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("configuration", None, "is corrupt: configuration must be an object {...}, got None"),
+        ("configuration", {"optimizer": "adamw", "hparams": [1]}, "is not valid: hparams must map"),
+        ("configuration", {"optimizer": "adamw", "wrappers": "averaged"}, "wrappers must be a list of names"),
+        ("configuration", {"optimizer": None}, "looked up by its name, a string, got None"),
+        ("stopper", "patience", "is corrupt: stopper must be an object"),
+        ("stopper", {"name": "any", "stoppers": ["patience"]}, "described by an object with its name, got 'patience'"),
+        ("plugins", [], "is corrupt: plugins must be an object"),
+        ("made_on", {"horizon": "10"}, "is not valid: made_on.horizon must be two positive whole numbers"),
+        ("num_validations", "five", "is not valid: num_validations must be a positive whole number, got 'five'"),
+        ("num_validations", -5, "is not valid: num_validations must be a positive whole number, got -5"),
+    ],
+)
+def test_a_field_of_the_wrong_kind_is_named(recipe, tmp_path, field, value, sentence):
+    recipe.save(tmp_path)
+    file = tmp_path / "recipe.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), field: value}))
+    with pytest.raises(metaopt.RecipeError, match=re.escape(sentence)) as caught:
+        metaopt.load_recipe(tmp_path)
+    assert str(file) in str(caught.value)
+
+
+def test_a_recipe_whose_plugin_is_not_installed_says_where_it_came_from(tmp_path):
+    Recipe.create(Configuration("adamw", "cosine"), StopperConfiguration("patience")).save(tmp_path)
+    without = Registry.discover(restriction=["optimizers"])
+    version = importlib.metadata.version("metaopt-torch")
+    sentence = f"When the recipe was made, controller cosine came from metaopt-torch {version}, stopper patience came"
+    with pytest.raises(metaopt.RecipeError, match=re.escape(sentence)):
+        metaopt.load_recipe(tmp_path, registry=without)
+
+
+def test_another_stopper_brings_its_origin_along():
+    recipe = Recipe.create(Configuration("adamw"), StopperConfiguration("patience"))
+    changed = recipe.with_stopper(StopperConfiguration("target", {"target": 0.1}))
+    assert set(changed.provenance["distributions"]) == {"optimizer adamw", "controller constant", "stopper target"}

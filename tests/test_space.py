@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metaopt import Categorical, Float, InputError, Int, When
-from metaopt.space import Interval, defaults, encode, is_active, listing, ordered, resolve
+from metaopt.interval import Interval
+from metaopt.space import defaults, encode, is_active, listing, ordered, resolve
 
 LR = Float(1e-5, 1e-1, log=True, default=1e-3, valid="(0, inf)")
 SPACE = {

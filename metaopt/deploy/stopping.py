@@ -28,6 +28,8 @@ class StopperConfiguration:
     stoppers: tuple["StopperConfiguration", ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.hparams, Mapping):
+            raise InputError(f"hparams must map hyperparameters to values, got {self.hparams!r:.80}.")
         object.__setattr__(self, "hparams", {name: plain(self.hparams[name]) for name in sorted(self.hparams)})
         object.__setattr__(self, "stoppers", tuple(self.stoppers))
 
@@ -45,12 +47,14 @@ class StopperConfiguration:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "StopperConfiguration":
         """Inverse of `to_json`."""
+        if not isinstance(document, Mapping):
+            raise InputError(f"A stopper is described by an object with its name, got {document!r:.80}.")
         unknown = sorted(set(document) - {"name", "hparams", "stoppers"})
         if unknown:
             raise InputError(f"A stopper consists of name, hparams and stoppers, got also {unknown}.")
         return cls(
-            name=str(document["name"]),
-            hparams=dict(document.get("hparams", {})),
+            name=document["name"],
+            hparams=document.get("hparams", {}),
             stoppers=tuple(cls.from_json(child) for child in document.get("stoppers", ())),
         )
 

@@ -1,11 +1,12 @@
 """The range of models and budgets that a recipe was made on."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, TypeAlias
 
-from metaopt.errors import RecipeError
+from metaopt.errors import InputError
 
 Range: TypeAlias = tuple[int, int]
 
@@ -35,10 +36,7 @@ class MadeOn:
         for name in _RANGES:
             found = getattr(self, name)
             if found is not None:
-                low, high = (int(end) for end in found)
-                if not 0 < low <= high:
-                    raise RecipeError(f"made_on.{name} must be two positive whole numbers, low first, got {found!r}.")
-                object.__setattr__(self, name, (low, high))
+                object.__setattr__(self, name, _checked(name, found))
         object.__setattr__(self, "dtypes", tuple(self.dtypes))
 
     def to_json(self) -> dict[str, Any]:
@@ -50,11 +48,7 @@ class MadeOn:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "MadeOn":
         """Inverse of `to_json`."""
-        ranges = {name: document.get(name) for name in _RANGES}
-        return cls(
-            **{name: None if found is None else (found[0], found[1]) for name, found in ranges.items()},
-            dtypes=tuple(document.get("dtypes", ())),
-        )
+        return cls(**{name: document.get(name) for name in _RANGES}, dtypes=tuple(document.get("dtypes", ())))
 
     def warn_if_far(self, *, parameters: int, batch_size: int | None, horizon: int | None, stacklevel: int) -> None:
         """Warn once, with all that lies more than ten times outside the range."""
@@ -68,6 +62,13 @@ class MadeOn:
                 UserWarning,
                 stacklevel=stacklevel + 1,
             )
+
+
+def _checked(name: str, found: Any) -> Range:
+    whole = isinstance(found, Sequence) and all(isinstance(end, Integral) for end in found)
+    if not whole or len(found) != 2 or not 0 < found[0] <= found[1]:
+        raise InputError(f"made_on.{name} must be two positive whole numbers, low first, got {found!r:.80}.")
+    return int(found[0]), int(found[1])
 
 
 def _remark(name: str, value: int, made_on: Range | None) -> str:

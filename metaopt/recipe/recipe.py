@@ -4,7 +4,7 @@ import datetime
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -50,7 +50,8 @@ class Recipe:
         made_on: the range of tasks it was made on, or None.
         num_validations: validations of a run, evenly spread, in which its stopper was tuned; None if nobody knows.
         plugins: version of each plugin's spec, by `"<kind> <name>"`.
-        provenance: plain JSON: `created`, `libraries`, `corpus`, `seeds`, `scores` with intervals, and whatever else.
+        provenance: plain JSON: `created`, `libraries`, `distributions` of the plugins, `corpus`, `seeds`, `scores` with
+            intervals, and whatever else.
     """
 
     configuration: Configuration
@@ -84,9 +85,14 @@ class Recipe:
         """
         found = registry or registries.current()
         specs = recipe_specs(configuration, stopper, found)
-        record = {"created": _now(), "libraries": _libraries(), **fields.pop("provenance", {})}
-        plugins = {f"{spec.kind} {spec.name}": spec.version for spec in specs}
-        return cls(configuration, stopper, plugins=plugins, provenance=record, **fields)
+        record = {"created": _now(), "libraries": _libraries(), "distributions": _distributions(specs, found)}
+        record.update(fields.pop("provenance", {}))
+        return cls(configuration, stopper, plugins=_versions(specs), provenance=record, **fields)
+
+    def __post_init__(self) -> None:
+        count = self.num_validations
+        if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
+            raise InputError(f"num_validations must be a positive whole number, got {count!r:.80}.")
 
     def bind(
         self,
@@ -230,8 +236,10 @@ class Recipe:
         found = registry or registries.current()
         kept = {key: version for key, version in self.plugins.items() if not key.startswith("stopper ")}
         specs = () if stopper is None else stopper_specs(stopper, found)
-        own = {f"{spec.kind} {spec.name}": spec.version for spec in specs}
-        return replace(self, stopper=stopper, plugins={**kept, **own})
+        origins = {**self.provenance.get("distributions", {}), **_distributions(specs, found)}
+        plugins = {**kept, **_versions(specs)}
+        record = {**self.provenance, "distributions": {key: origins[key] for key in plugins if key in origins}}
+        return replace(self, stopper=stopper, plugins=plugins, provenance=record)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Recipe) and self.text == other.text
@@ -257,6 +265,16 @@ def recipe_specs(
         return (assembly.optimizer, *assembly.wrappers, assembly.controller)
     build_stopper(stopper, mode="min", registry=registry)
     return (assembly.optimizer, *assembly.wrappers, assembly.controller, *stopper_specs(stopper, registry))
+
+
+def _versions(specs: Sequence[PluginSpec]) -> dict[str, str]:
+    return {f"{spec.kind} {spec.name}": spec.version for spec in specs}
+
+
+def _distributions(specs: Sequence[PluginSpec], registry: Registry) -> dict[str, str]:
+    """Where each plugin came from, such as `"metaopt-torch 0.1.0"`, without the paths of this machine."""
+    sources = {f"{spec.kind} {spec.name}": registry.source(spec) for spec in specs}
+    return {key: f"{source.distribution} {source.version}".strip() for key, source in sources.items()}
 
 
 def _now() -> str:

@@ -124,7 +124,7 @@ def _folder(path: str | Path) -> Path:
 def _read_document(file: Path) -> Mapping[str, Any]:
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise RecipeError(f"The recipe {str(file)!r} is corrupt: {error}. Save it again, or restore a copy.") from error
     schema = document.get("schema") if isinstance(document, dict) else None
     if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
@@ -141,6 +141,7 @@ def _read_document(file: Path) -> Mapping[str, Any]:
 def _parse(document: Mapping[str, Any], folder: Path) -> Recipe:
     where = str(folder / DOCUMENT)
     _check_fields(document, _FIELDS, where, "")
+    _check_objects(document, where)
     try:
         _check_fields(document["configuration"], _CONFIGURATION, where, " in configuration")
         made_on = document.get("made_on")
@@ -153,7 +154,7 @@ def _parse(document: Mapping[str, Any], folder: Path) -> Recipe:
             theta=_read_theta(document.get("theta_sha256"), folder),
             made_on=None if made_on is None else MadeOn.from_json(made_on),
             num_validations=document.get("num_validations"),
-            plugins={str(key): str(value) for key, value in document.get("plugins", {}).items()},
+            plugins={key: str(value) for key, value in document.get("plugins", {}).items()},
             provenance=dict(document.get("provenance", {})),
         )
     except RecipeError:
@@ -172,6 +173,13 @@ def _check_fields(document: Mapping[str, Any], known: frozenset[str], where: str
         raise RecipeError(
             f"The recipe {where!r} has unknown fields{part}: {', '.join(unknown)}; known: {', '.join(sorted(known))}."
         )
+
+
+def _check_objects(document: Mapping[str, Any], where: str) -> None:
+    for name in ("configuration", "plugins", "provenance", "made_on", "stopper"):
+        found = document.get(name, {})
+        if not isinstance(found, dict) and not (found is None and name in ("made_on", "stopper")):
+            raise RecipeError(f"The recipe {where!r} is corrupt: {name} must be an object {{...}}, got {found!r:.80}.")
 
 
 def _read_theta(sha256: str | None, folder: Path) -> dict[str, Tensor] | None:
@@ -198,7 +206,9 @@ def _check_plugins(recipe: Recipe, folder: Path, registry: Registry) -> None:
     try:
         specs = recipe_specs(recipe.configuration, recipe.stopper, registry)
     except InputError as error:
-        raise RecipeError(f"The recipe {str(folder / DOCUMENT)!r} cannot be used here: {error}") from error
+        raise RecipeError(
+            f"The recipe {str(folder / DOCUMENT)!r} cannot be used here: {error}{_origins(recipe, registry)}"
+        ) from error
     for spec in specs:
         recorded = recipe.plugins.get(f"{spec.kind} {spec.name}", spec.version)
         if recorded != spec.version:
@@ -208,3 +218,11 @@ def _check_plugins(recipe: Recipe, folder: Path, registry: Registry) -> None:
                 UserWarning,
                 stacklevel=3,
             )
+
+
+def _origins(recipe: Recipe, registry: Registry) -> str:
+    """Where the plugins that are missing here came from when the recipe was made, as a further sentence."""
+    known = {f"{entry.spec.kind} {entry.spec.name}" for entry in registry}
+    origins = recipe.provenance.get("distributions", {})
+    missing = [f"{key} came from {origins[key]}" for key in recipe.plugins if key not in known and key in origins]
+    return f" When the recipe was made, {', '.join(missing)}." if missing else ""
