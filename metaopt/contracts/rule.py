@@ -7,7 +7,7 @@ from torch import Tensor
 
 from metaopt.contracts.step_info import StepInfo
 
-Granularity: TypeAlias = Literal["coordinate", "tensor", "tree"]
+Granularity: TypeAlias = Literal["coordinate", "tensor", "sums", "tree"]
 Tensors: TypeAlias = dict[str, Tensor]
 Theta: TypeAlias = Mapping[str, Tensor]
 Hparams: TypeAlias = Mapping[str, Mapping[str, Tensor]]
@@ -34,7 +34,8 @@ class Rule(Protocol):
 
     Attributes:
         granularity: `"coordinate"` if each number's update depends on that number's own history alone (the
-            engine may then lay tensors end to end), `"tensor"` if on its tensor's, `"tree"` if on all.
+            engine may then lay tensors end to end), `"tensor"` if on its tensor's, `"sums"` if on sums over the numbers
+            of all tensors beside its own history (they may be laid end to end too), `"tree"` if on all.
     """
 
     granularity: Granularity

@@ -1,11 +1,11 @@
 """A function of tensors of fixed shapes as one flat list of operations: traced once, then replayed or compiled.
 
 vmap and autograd decide anew at each call which operations a population's gradient consists of, which costs more than
-small models' arithmetic. The list holds exactly those operations, so that replaying it gives the same bits.
+small models' arithmetic. The list holds exactly those operations. Only softmaxes over few classes are done another way.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch import Tensor
@@ -14,26 +14,73 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 Graph: TypeAlias = Callable[..., Any]
 
+#: torch's softmax over a last dimension that is shorter than this takes ten times as long as over any other dimension.
+SHORT = 16
 
-def replayed(function: Graph, examples: Sequence[Tensor]) -> Graph:
-    """`function` as a list of operations for tensors shaped like `examples`.
+_aten = torch.ops.aten
 
-    Its result must not need gradients, and Python values must not depend on tensors' values (as under vmap).
+
+def replayed(function: Graph, *examples: Any) -> Graph:
+    """`function` as a list of operations for arguments shaped like `examples`.
+
+    What Python decides by tensors' values would be frozen; under vmap there is no such thing.
     """
-    return torch.no_grad()(_traced(function, examples))
-
-
-def compiled(function: Graph, examples: Sequence[Tensor]) -> Graph:
-    """`function` compiled for tensors shaped like `examples`: same numbers up to rounding, seconds to make."""
-    return torch.no_grad()(torch.compile(_traced(function, examples), dynamic=False, fullgraph=True))
-
-
-def _traced(function: Graph, examples: Sequence[Tensor]) -> GraphModule:
-    graph: GraphModule = make_fx(function)(*examples)
-    for node in list(graph.graph.nodes):
-        if node.target is torch.ops.aten.detach.default:
-            node.replace_all_uses_with(node.args[0])
-            graph.graph.erase_node(node)
-    graph.graph.eliminate_dead_code()
+    graph = _traced(function, *examples)
+    for node in graph.graph.nodes:
+        node.target = _REPLACEMENTS.get(node.target, node.target)
     graph.recompile()
-    return graph
+    return torch.no_grad()(graph)
+
+
+def compiled(function: Graph, *examples: Any) -> Graph:
+    """`function` compiled for arguments shaped like `examples`: the same up to rounding, but seconds to make."""
+    return torch.no_grad()(torch.compile(_traced(function, *examples), dynamic=False, fullgraph=True))
+
+
+def _traced(function: Graph, *examples: Any) -> GraphModule:
+    traced: GraphModule = make_fx(function)(*examples)
+    for node in list(traced.graph.nodes):
+        if node.target is _aten.detach.default:
+            node.replace_all_uses_with(node.args[0])
+            traced.graph.erase_node(node)
+    traced.graph.eliminate_dead_code()
+    traced.recompile()
+    return traced
+
+
+def _turning(operation: Graph) -> Graph:
+    """A softmax, `(input, dim, …)`, done across rows instead of along them where rows are short."""
+
+    def forward(input: Tensor, dim: int, *rest: Any) -> Tensor:
+        if not _is_short(input, dim):
+            return cast(Tensor, operation(input, dim, *rest))
+        return cast(Tensor, operation(_turned(input), input.ndim - 2, *rest)).transpose(-1, -2)
+
+    return forward
+
+
+def _turning_backward(operation: Graph) -> Graph:
+    """The same for a softmax's gradient, `(grad, output, dim, …)`."""
+
+    def backward(grad: Tensor, output: Tensor, dim: int, *rest: Any) -> Tensor:
+        if not _is_short(output, dim):
+            return cast(Tensor, operation(grad, output, dim, *rest))
+        return cast(Tensor, operation(_turned(grad), _turned(output), output.ndim - 2, *rest)).transpose(-1, -2)
+
+    return backward
+
+
+_REPLACEMENTS: dict[Any, Graph] = {
+    _aten._log_softmax.default: _turning(_aten._log_softmax.default),
+    _aten._softmax.default: _turning(_aten._softmax.default),
+    _aten._log_softmax_backward_data.default: _turning_backward(_aten._log_softmax_backward_data.default),
+    _aten._softmax_backward_data.default: _turning_backward(_aten._softmax_backward_data.default),
+}
+
+
+def _is_short(tensor: Tensor, dim: int) -> bool:
+    return tensor.ndim >= 2 and dim % tensor.ndim == tensor.ndim - 1 and tensor.shape[-1] < SHORT
+
+
+def _turned(tensor: Tensor) -> Tensor:
+    return tensor.transpose(-1, -2).contiguous()

@@ -1,7 +1,7 @@
 """The update of all members that share a rule: one slice of the population."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from functools import lru_cache, reduce
+from functools import lru_cache
 from typing import TypeAlias
 
 import torch
@@ -52,8 +52,8 @@ class RuleGroup:
             decayed = {key: layout.num_decayed(key) if spares else flat.shape[1] for key, flat in mine.items()}
             self._update = WideUpdate(assembly.rule, mine, hparams, decayed, theta, horizon)
         else:
-            by_coordinate = assembly.rule.granularity == "coordinate"
-            self._cut, self._whole = (layout.treatments, layout.whole) if by_coordinate else (layout.split, layout.join)
+            end_to_end = assembly.rule.granularity in ("coordinate", "sums")
+            self._cut, self._whole = (layout.treatments, layout.whole) if end_to_end else (layout.split, layout.join)
             params = self._cut(mine)
             named = {name: _spared(hparams) if spares and layout.spares(name) else hparams for name in params}
             self._update = VmappedUpdate(assembly.rule, params, named, theta, horizon)
@@ -97,17 +97,14 @@ def _start(rule: Rule, layout: Layout, flats: Flats, theta: Theta) -> None:
 def _is_wide(assembly: Assembly, names: tuple[str, ...], theta: Theta) -> bool:
     if assembly.rule.granularity != "coordinate":
         return False
-    plain, wraps = assembly.optimizer.rule, tuple(spec.wrap for spec in assembly.wrappers)
-    if theta or not isinstance(plain, Hashable):
+    if theta or not isinstance(assembly.rule, Hashable):
         return broadcasts(assembly.rule, names, theta, assembly.requires)
-    return _known_to_broadcast(plain, wraps, names, assembly.requires)
+    return _broadcasts_without_theta(assembly.rule, names, assembly.requires)
 
 
 @lru_cache(maxsize=256)
-def _known_to_broadcast(
-    rule: Rule, wraps: tuple[Callable[[Rule], Rule], ...], names: tuple[str, ...], requires: frozenset[str]
-) -> bool:
-    return broadcasts(reduce(lambda inner, wrap: wrap(inner), wraps, rule), names, {}, requires)
+def _broadcasts_without_theta(rule: Rule, names: tuple[str, ...], requires: frozenset[str]) -> bool:
+    return broadcasts(rule, names, {}, requires)
 
 
 def _numbers(members: Sequence[Member]) -> Tensors:

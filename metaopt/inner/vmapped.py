@@ -20,8 +20,8 @@ Mode: TypeAlias = Literal["eager", "replayed", "compiled"]
 BLOCK = 64
 #: Numbers of members are rounded up to a multiple of this, so that few of them are ever traced or compiled.
 MULTIPLE: Mapping[Mode, int] = {"eager": 1, "replayed": 8, "compiled": BLOCK}
-#: (member, example) pairs that one evaluation without a graph takes together: small enough for the cache.
-EVALUATION_PAIRS = 8_192
+#: Members that are evaluated together, on more examples than a batch has.
+EVALUATION_BLOCK: Mapping[Mode, int] = {"eager": 16, "replayed": 16, "compiled": BLOCK}
 
 
 def padded(count: int, mode: Mode) -> int:
@@ -119,7 +119,7 @@ class VmappedTask:
         graph = self._graphs.get(key)
         if graph is None:
             make = compiled if mode == "compiled" else replayed
-            graph = self._graphs[key] = make(lambda *given: function(*given, *settings), tensors)
+            graph = self._graphs[key] = make(lambda *given: function(*given, *settings), *tensors)
         return graph(*tensors)
 
     def _loss_of(self, params: Tensors, constants: Tensors, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -136,7 +136,7 @@ class VmappedGradients:
         task: the task's functions.
         constants: of all rows.
         shared: whether all members see the same batches, which folds them into fewer, larger products.
-        mode: how gradients are computed; evaluations take a graph only where it is compiled.
+        mode: how graphs are run.
     """
 
     def __init__(self, task: VmappedTask, constants: Constants, *, shared: bool, mode: Mode) -> None:
@@ -162,17 +162,10 @@ class VmappedGradients:
     def evaluate(self, flats: Mapping[str, Tensor], splits: Splits) -> tuple[Tensor, Tensor]:
         """See `GradientSource`."""
         data = [splits.validation.inputs, splits.validation.targets, splits.test.inputs, splits.test.targets]
-        mode: Mode = "compiled" if self._mode == "compiled" else "eager"
-        size = BLOCK if mode == "compiled" else max(1, EVALUATION_PAIRS // max(len(data[0]), len(data[2])))
-        found = [
-            self._task.run(
-                self._task.metrics,
-                mode,
-                (_rows(flats, rows), self._constants.block(rows), data),
-                (self._constants.own,),
-            )
-            for rows in _blocks(flats, size)
-        ]
+        found = []
+        for rows in _blocks(flats, EVALUATION_BLOCK[self._mode]):
+            tensors = (_rows(flats, rows), self._constants.block(rows), data)
+            found.append(self._task.run(self._task.metrics, self._mode, tensors, (self._constants.own,)))
         validation, test = (torch.cat(parts) for parts in zip(*found, strict=True))
         return validation, test
 

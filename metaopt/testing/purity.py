@@ -1,13 +1,14 @@
 """What makes a rule pure: it computes from what it is given, and touches nothing else."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly
 from metaopt.contracts import Tensors
+from metaopt.contracts.rule import Granularity
 from metaopt.testing.comparison import flat, require_close, require_same
 from metaopt.testing.errors import ConformanceError, NotApplicable, require
 from metaopt.testing.samples import draws, gradients, parameters
@@ -96,21 +97,23 @@ def is_deterministic(subject: Subject) -> None:
 
 
 def granularity_is_true(subject: Subject) -> None:
-    """Laying tensors end to end ("coordinate"), or leaving others out ("tensor"), changes no number."""
+    """Laying tensors end to end ("coordinate", "sums"), or leaving others out ("tensor"), changes no number."""
     assembly = subject.assemble(no_decay="none")
     granularity, at = assembly.rule.granularity, update_of(assembly)
-    require(granularity in ("coordinate", "tensor", "tree"), f"granularity is {granularity!r}.", at)
+    require(granularity in get_args(Granularity), f"granularity is {granularity!r}.", at)
     if granularity == "tree":
         raise NotApplicable("A rule of granularity 'tree' may mix all parameters.")
     params = parameters()
     theta, steps = subject.theta(params), gradients(params, 8)
     whole = run(assembly, params, steps, theta).params
-    if granularity == "coordinate":
+    if granularity in ("coordinate", "sums"):
         flat_run = run(assembly, {"all": _laid(params)}, [{"all": _laid(grads)} for grads in steps], theta)
         require_close(
-            flat_run.params, {"all": _laid(whole)}, "granularity is 'coordinate', but laid end to end",
+            flat_run.params, {"all": _laid(whole)}, f"granularity is {granularity!r}, but laid end to end",
             rtol=1e-5, atol=1e-6, at=at,
         )  # fmt: skip
+    if granularity == "sums":
+        return
     for name, param in params.items():
         alone = run(assembly, {name: param}, [{name: grads[name]} for grads in steps], theta).params
         require_close(

@@ -67,7 +67,7 @@ def serves_a_subset(subject: Subject) -> None:
     whole, one, other = (assembly.rule.init(each, hparams, theta, horizon) for each in (params, first, rest))
     merged: State = {"tensors": {**one["tensors"], **other["tensors"]}, "shared": one["shared"]}
     require_same_layout(merged, whole, "init of two subsets, merged, against init of all")
-    if assembly.rule.granularity != "tree":
+    if assembly.rule.granularity not in ("sums", "tree"):
         require_same(merged["tensors"], whole["tensors"], "init of two subsets, merged, against init of all")
     grads = gradients(params, 1)[0]
     info = step_info(assembly, torch.tensor(0.0), horizon, grads)

@@ -20,7 +20,7 @@ from torch import Tensor
 import metaopt
 from metaopt_optimizers.moments import counter, state_dtype
 
-Granularity: TypeAlias = Literal["coordinate", "tensor", "tree"]
+Granularity: TypeAlias = Literal["coordinate", "tensor", "sums", "tree"]
 
 _PREFIX = "averaged."
 _KINDS = ("ema", "polyak")

@@ -47,13 +47,13 @@ _UNBOUNDED = 1e30
 
 @final
 class Prodigy(metaopt.Rule):
-    """Prodigy as a pure rule over all parameters.
+    """Prodigy as a pure rule over all parameters, which share sums over their numbers and nothing else.
 
     State of a tensor: `exp_avg`, `exp_avg_sq`, `s` and `initial`, of the parameter's shape. Shared, all 0-d: `step`,
     `d`, `d_max` (D above) and `d_numerator` (r above).
     """
 
-    granularity = "tree"
+    granularity = "sums"
 
     def init(
         self,
