@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from metaopt.cli import check, evaluate, plugins, show, tune
+from metaopt.cli import check, evaluate, plugins, report, show, tune
 from metaopt.errors import MetaOptError
 
 #: Set to 1 to see where an unexpected error comes from.
@@ -29,6 +29,7 @@ app = typer.Typer(
 app.command("tune")(tune.tune)
 app.command("evaluate")(evaluate.evaluate)
 app.command("show")(show.show)
+app.command("report")(report.report)
 app.command("plugins")(plugins.plugins)
 app.command("check")(check.check)
 

@@ -47,7 +47,7 @@ def evaluate(
     from metaopt.cli.terminal import print_paragraph, print_table
     from metaopt.report import tables
 
-    print_table(tables.comparison_table(comparison, None))
+    print_table(tables.comparison_table(comparison, None, "test score"))
     print_table(tables.worst_table(comparison))
     print_paragraph(comparison.summary())
 

@@ -5,7 +5,12 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-StudyName: TypeAlias = Annotated[str, typer.Option(help="Name of the study; a storage may hold several.")]
+StudyName: TypeAlias = Annotated[
+    str, typer.Option(metavar="NAME", help="Name of the study; a storage may hold several.")
+]
+Corpus: TypeAlias = Annotated[
+    str | None, typer.Option(help="What it was tuned on, where the ledger does not say: package.module:attribute.")
+]
 
 
 def names(text: str | None) -> Sequence[str] | None:

@@ -18,14 +18,17 @@ def print_table(table: "Table") -> None:
     from rich import box
     from rich.table import Table as RichTable
 
-    grid = RichTable(box=box.SIMPLE_HEAD, title=table.title, title_justify="left", title_style="bold", pad_edge=False)
+    grid = RichTable(
+        box=box.SIMPLE_HEAD, title=table.title, title_justify="left", title_style="bold", padding=(0, 1, 0, 0)
+    )
     for position, column in enumerate(table.columns):
-        label = position < table.num_labels
-        grid.add_column(column, justify="left" if label else "right", overflow="fold" if label else "ellipsis")
+        grid.add_column(column, justify="left" if position < table.num_labels else "right", overflow="fold")
     for row in table.rows:
         grid.add_row(*row)
     shown = console()
-    shown.print(grid)
+    with shown.capture() as capture:
+        shown.print(grid)
+    print("\n".join(line.rstrip() for line in capture.get().splitlines()))
     if table.note:
         print_paragraph(table.note)
 

@@ -1,19 +1,17 @@
 """`metaopt tune`: one recipe for a family of tasks, with an account of what it bought."""
 
-import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from metaopt.cli.options import StudyName, names
-from metaopt.cli.output_folder import writable, write_text
+from metaopt.cli.output_folder import writable
 from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
-from metaopt.errors import InputError, MetaOptError
-
-if TYPE_CHECKING:
-    from metaopt.tuning import TuneResult
+from metaopt.cli.results import print_result, save, storage_in, write_page
+from metaopt.cli.watching import watching
+from metaopt.errors import InputError
 
 
 def tune(
@@ -55,70 +53,30 @@ def tune(
     import metaopt
 
     try:
-        result = metaopt.tune(
-            corpus,
-            n_trials=n_trials,
-            timeout=timeout,
-            storage=storage or f"sqlite:///{folder / 'study.db'}",
-            study_name=study_name,
-            portfolio=portfolio,
-            optimizers=names(optimizers),
-            controllers=names(controllers),
-            stoppers=names(stoppers),
-            settings=settings or (),
-            baseline=baseline,
-            held_out=names(held_out) or (),
-            folds=folds,
-            workers=workers,
-            seed=seed,
-            announce=lambda line: print(line, file=sys.stderr),
-        )
+        with watching() as watch:
+            result = metaopt.tune(
+                corpus,
+                n_trials=n_trials,
+                timeout=timeout,
+                storage=storage or storage_in(folder),
+                study_name=study_name,
+                portfolio=portfolio,
+                optimizers=names(optimizers),
+                controllers=names(controllers),
+                stoppers=names(stoppers),
+                settings=settings or (),
+                baseline=baseline,
+                held_out=names(held_out) or (),
+                folds=folds,
+                workers=workers,
+                seed=seed,
+                announce=watch.say,
+                progress=watch.show,
+            )
     except KeyboardInterrupt:
         print("What has finished is stored; the same command continues where this one stopped.", file=sys.stderr)
         raise
-    _save(result, folder)
-    _print(result)
-    _write_report(result, folder)
+    save(result, folder)
+    print_result(result)
+    write_page(result, folder)
     print(f"Written to {folder}: recipe/, portfolio/, evaluations.csv, report.html.")
-
-
-def _save(result: "TuneResult", folder: Path) -> None:
-    """The recipe first: whatever fails later, it is there."""
-    result.recipe.save(folder / "recipe")
-    result.portfolio.save(folder / "portfolio")
-    _remove_numbered(folder / "portfolio", above=len(result.portfolio))
-    write_text(folder / "evaluations.csv", result.evaluations_dataframe().to_csv(index=False))
-
-
-def _remove_numbered(portfolio: Path, above: int) -> None:
-    """Remove what an earlier, larger portfolio left behind."""
-    for entry in portfolio.iterdir():
-        if entry.name.isdecimal() and int(entry.name) > above and (entry / "recipe.json").is_file():
-            shutil.rmtree(entry)
-
-
-def _print(result: "TuneResult") -> None:
-    from metaopt.cli.terminal import print_paragraph, print_table
-    from metaopt.report import headline, tables
-
-    print()
-    print_table(tables.recipe_table(result.recipe))
-    print_table(tables.comparison_table(result.comparison, result.tuning_comparison))
-    comparison = headline.measured(result)
-    if comparison is not None:
-        print_table(tables.worst_table(comparison))
-        print_paragraph(comparison.summary())
-    print_table(tables.cost_table(result))
-    for sentence in (headline.headline(result), headline.price(result), *headline.caveats(result)):
-        print_paragraph(sentence)
-
-
-def _write_report(result: "TuneResult", folder: Path) -> None:
-    from metaopt.report import write_report
-
-    try:
-        write_report(result, folder)
-    except Exception as error:  # nothing that went before may be lost to a plot
-        raise MetaOptError(
-            f"The report could not be written: {type(error).__name__}: {error}; the recipe is in {folder / 'recipe'}."
-        ) from error

@@ -142,10 +142,9 @@ def _named(result: TuneResult) -> Iterator[tuple[str, Drawing]]:
         ("curves_tuning", "Tuning tasks, mean", result.tuning_comparison),
     ):
         if comparison is not None and _with_curves(comparison):
-            caption = (
-                "Validation, best so far: 0 is where the baseline ends, 1 where a long-tuned run does. Shaded: 95 %."
-            )
-            yield name, Drawing(title, caption, partial(plots.draw_curves, comparison=comparison))
+            caption = "Test score of the checkpoint kept so far, as if nothing had stopped the run. Shaded: 95 %."
+            draw = partial(plots.draw_curves, comparison=comparison, band=plots.recipe_band(comparison))
+            yield name, Drawing(title, caption, draw)
     if len(result.front) > 1:
         caption = "Each dot a policy that no other one beats, replayed over recorded curves of the finalists."
         yield "stopping", Drawing("Steps saved, quality given up", caption, partial(plots.draw_stopping, result=result))
@@ -163,7 +162,7 @@ def _of_comparison(result: TuneResult) -> Iterator[tuple[str, Drawing]]:
     if comparison.expected:
         caption = "Where the curve crosses the level is what one run of the recipe is worth. Shaded: its 95 % interval."
         yield "worth", Drawing("Worth in trials", caption, partial(plots.draw_worth, comparison=comparison))
-    caption = "Share of runs that have reached the baseline's final value; higher and further left is better."
+    caption = "Share of runs that are as good as the baseline's end; higher and further left is better."
     yield "profile", Drawing("Time to target", caption, partial(plots.draw_profile, comparison=comparison))
 
 

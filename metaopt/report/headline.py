@@ -4,7 +4,11 @@ import math
 from dataclasses import dataclass
 
 from metaopt.tuning import Comparison, TuneResult
+from metaopt.tuning.comparison import RECIPE
 from metaopt.tuning.statistics import TrialsWorth
+
+#: How many models it takes where it never pays.
+NEVER = "never"
 
 
 @dataclass(frozen=True)
@@ -32,20 +36,27 @@ class Payback:
     def of(cls, worth: TrialsWorth, trainings: int) -> "Payback":
         """After how many models `trainings` are repaid by runs of this worth."""
         numbers = (worth.number, worth.high, worth.low, worth.pool)
-        return cls(*(_models(min(number, worth.pool), trainings) for number in numbers))
+        return cls(
+            *(_models(number if math.isnan(number) else min(number, worth.pool), trainings) for number in numbers)
+        )
 
     def __str__(self) -> str:
         if math.isinf(self.models):
-            return "never"
-        return f"{self._shown(self.models)} [{self._shown(self.fewest)}, {self._shown(self.most)}]"
+            return NEVER
+        if math.isnan(self.most):
+            return f"{self.show(self.models)} (no interval)"
+        return f"{self.show(self.models)} [{self.show(self.fewest)}, {self.show(self.most)}]"
 
-    def _shown(self, models: float) -> str:
-        if math.isinf(models):
-            return "never"
+    def show(self, models: float) -> str:
+        """A number of models, as far as the pool of trials can tell."""
+        if not math.isfinite(models):
+            return NEVER if math.isinf(models) else "nan"
         return f"{'≤ ' if models <= self.pooled else ''}{models:,.0f}"
 
 
 def _models(worth: float, trainings: int) -> float:
+    if math.isnan(worth):
+        return math.nan
     return math.ceil(trainings / (worth - 1)) if worth > 1 else math.inf
 
 
@@ -83,6 +94,8 @@ def headline(result: TuneResult) -> str:
             "tuning this family has not paid so far."
         )
     sentence = f"The first run of a new model is worth {worth} random tuning trials of its own {_where(result)}."
+    if math.isnan(worth.low):
+        return f"{sentence} Nothing is claimed."
     return sentence if worth.low > 1 else f"{sentence} The interval reaches down to one trial: nothing is claimed."
 
 
@@ -111,8 +124,8 @@ def caveats(result: TuneResult) -> list[str]:
             "use --folds or --held-out to measure what it is worth elsewhere."
         )
     comparison = measured(result)
-    if comparison is not None and len(comparison.tasks) < 5:
-        said.append(f"{len(comparison.tasks)} tasks are few: intervals over so few tasks are themselves uncertain.")
+    if comparison is not None and math.isnan(comparison.interval(RECIPE).low):
+        said.append(f"{len(comparison.tasks)} tasks are too few for intervals, so nothing is claimed; add tasks.")
     return said
 
 

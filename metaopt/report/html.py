@@ -29,9 +29,9 @@ def table(content: Table, emphasised: str = "") -> str:
     )
 
 
-def facts(values: Mapping[str, str]) -> str:
-    """Key numbers side by side."""
-    cells = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in values.items())
+def facts(values: Mapping[str, tuple[str, str]]) -> str:
+    """Key numbers side by side, each with a detail below it."""
+    cells = "".join(_fact(name, value, detail) for name, (value, detail) in values.items())
     return f'<dl class="facts">{cells}</dl>'
 
 
@@ -46,10 +46,22 @@ def bullets(texts: Iterable[str], css: str) -> str:
     return f'<ul class="{css}">{items}</ul>' if items else ""
 
 
+def _fact(name: str, value: str, detail: str) -> str:
+    small = f"<small>{escape(detail)}</small>" if detail else ""
+    return f"<div><dt>{escape(name)}</dt><dd>{escape(value)}{small}</dd></div>"
+
+
 def _row(row: tuple[str, ...], content: Table, emphasised: str) -> str:
     css = " class='recipe'" if emphasised and row[0] == emphasised else ""
-    cells = "".join(f"<td{_label(position, content, cell)}>{escape(cell)}</td>" for position, cell in enumerate(row))
+    cells = "".join(
+        f"<td{_label(position, content, cell)}>{_breakable(cell)}</td>" for position, cell in enumerate(row)
+    )
     return f"<tr{css}>{cells}</tr>"
+
+
+def _breakable(cell: str) -> str:
+    """Escaped text that may wrap within long names."""
+    return escape(cell).replace("_", "_<wbr>").replace("+", "+<wbr>")
 
 
 def _label(position: int, content: Table, cell: str = "") -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metaopt.report import html, tables
-from metaopt.report.headline import Payback, caveats, duration, headline, measured, price, trainings
+from metaopt.report.headline import NEVER, Payback, caveats, duration, headline, measured, price, trainings
 from metaopt.tuning import TuneResult
 from metaopt.tuning.comparison import RECIPE
 
@@ -84,18 +84,32 @@ def _opening(result: TuneResult, drawings: "Drawings | None") -> str:
     )
 
 
-def _facts(result: TuneResult) -> dict[str, str]:
+def _facts(result: TuneResult) -> dict[str, tuple[str, str]]:
+    cost = result.cost
+    found = {
+        "Tasks": (f"{len(result.corpus)}", f"of {len(result.corpus.families)} families"),
+        "Candidates": (
+            f"{len(result.judged):,}",
+            f"{sum(outcome.complete for _, outcome in result.judged)} on all tasks",
+        ),
+        "Cost": (f"{trainings(result):,} trainings", f"{duration(cost.seconds)} of computing"),
+    }
     comparison = measured(result)
-    found = {"Tasks, families": f"{len(result.corpus)}, {len(result.corpus.families)}"}
-    found["Candidates"] = f"{len(result.judged):,}"
-    found["Trainings, computing"] = f"{trainings(result):,}, {duration(result.cost.seconds)}"
+    worth = None if comparison is None else comparison.trials_worth()
     if comparison is not None:
-        worth, score = comparison.trials_worth(), comparison.interval(RECIPE)
-        found["Test score of the recipe"] = tables.interval(score.value, score.low, score.high)
-        if worth is not None:
-            found["A first run is worth"] = f"{worth} trials"
-            found["Paid for after"] = f"{Payback.of(worth, trainings(result))} models"
+        score = comparison.interval(RECIPE)
+        found["Test score of the recipe"] = (f"{score.value:.2f}", _range(f"{score.low:.2f}", f"{score.high:.2f}"))
+    if worth is not None:
+        number, low, high = (worth.show(one) for one in (worth.number, worth.low, worth.high))
+        found["A first run is worth"] = (f"{number} trials", _range(low, high))
+        payback = Payback.of(worth, trainings(result))
+        number, low, high = (payback.show(one) for one in (payback.models, payback.fewest, payback.most))
+        found["Paid for after"] = (f"{number}{'' if number == NEVER else ' models'}", _range(low, high))
     return found
+
+
+def _range(low: str, high: str) -> str:
+    return "too few tasks for an interval" if "nan" in (low, high) else f"95 %: {low} to {high}"
 
 
 def _recipe(result: TuneResult) -> str:
@@ -105,7 +119,7 @@ def _recipe(result: TuneResult) -> str:
         "run = recipe.bind(model, total_steps=epochs * len(loader))"
     )
     return (
-        f"<h2>The recipe: {escape(result.recipe.name)}</h2>\n"
+        f"<h2>The recipe: {escape(result.recipe.name.replace('+', ' + '))}</h2>\n"
         f"{html.table(tables.recipe_table(result.recipe))}\n<pre>{escape(use)}</pre>"
     )
 
@@ -115,7 +129,7 @@ def _comparison(result: TuneResult, drawings: "Drawings | None") -> str:
     if comparison is None:
         return ""
     shown = tables.comparison_table(result.comparison, result.tuning_comparison)
-    figures = "" if drawings is None else drawings.figures("scores", "profile", "worth")
+    figures = "" if drawings is None else drawings.key() + drawings.figures("worth", "scores", "profile")
     return (
         f"<h2>Beside what others use</h2>\n{html.paragraphs([comparison.summary()])}\n"
         f"{html.table(shown, emphasised=RECIPE)}\n{figures}"
@@ -128,7 +142,8 @@ def _curves(result: TuneResult, drawings: "Drawings | None") -> str:
     parts = ["<h2>Training curves</h2>", drawings.key(), drawings.figures("curves_held_out", "curves_tuning")]
     for label, name in (("Held-out tasks, one by one", "tasks_held_out"), ("Tuning tasks, one by one", "tasks_tuning")):
         drawn = drawings.task_figures(name)
-        parts += [f"<h3>{label}</h3>", drawn] if drawn else []
+        shown = " open" if name == next(iter(drawings.tasks)) else ""
+        parts += [f"<details{shown}><summary>{label}</summary>{drawn}</details>"] if drawn else []
     return "\n".join(parts)
 
 

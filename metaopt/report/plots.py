@@ -67,7 +67,7 @@ def draw_worth(axes: Any, comparison: Comparison) -> None:
     trials = np.arange(1, pools.shape[1] + 1)
     scores = comparison.task_scores(RECIPE)[tasks].to_numpy()
     by_task = dict(zip(comparison.tasks, comparison.families(), strict=True))
-    level = bootstrap(scores, [by_task[task] for task in tasks], lambda values: float(values.mean()))
+    level = bootstrap(scores, [by_task[task] for task in tasks], _mean)
     axes.plot(trials, pools.mean(axis=0), color=PALETTE.series[0])
     axes.axhline(level.value, color=PALETTE.recipe)
     axes.axhspan(level.low, level.high, color=PALETTE.recipe, alpha=0.12, linewidth=0)
@@ -82,7 +82,7 @@ def draw_worth(axes: Any, comparison: Comparison) -> None:
 
 
 def draw_profile(axes: Any, comparison: Comparison) -> None:
-    """Share of runs that reach the baseline's final value within τ times the fastest contender's steps."""
+    """Share of runs that are as good as the baseline's end within τ times the fastest contender's steps."""
     for name in _recipe_last(comparison.contenders):
         shares = comparison.profile(name, TAUS.tolist())
         axes.plot(TAUS, shares, drawstyle="steps-post", **_line(name, comparison.contenders))
@@ -92,34 +92,32 @@ def draw_profile(axes: Any, comparison: Comparison) -> None:
     axes.set_ylabel("share of runs at the target")
 
 
-def draw_curves(axes: Any, comparison: Comparison) -> None:
-    """Best validation value so far, mean over tasks, with the recipe's interval over tasks."""
+def recipe_band(comparison: Comparison) -> list[Interval]:
+    """Interval over tasks of the recipe's test score so far, at each point of `GRID`."""
     families = dict(zip(comparison.tasks, comparison.families(), strict=True))
+    tasks = [task for task in comparison.tasks if _curve(comparison, RECIPE, task).size]
+    grid = np.stack([_on_grid(_curve(comparison, RECIPE, task)) for task in tasks])
+    return [bootstrap(column, [families[task] for task in tasks], _mean) for column in grid.T]
+
+
+def draw_curves(axes: Any, comparison: Comparison, band: Sequence[Interval]) -> None:
+    """Test score of the checkpoint kept so far, mean over tasks, with the recipe's interval over tasks."""
     for name in _recipe_last(comparison.contenders):
         tasks = [task for task in comparison.tasks if _curve(comparison, name, task).size]
         if not tasks:
             continue
         grid = np.stack([_on_grid(_curve(comparison, name, task)) for task in tasks])
         axes.plot(GRID, grid.mean(axis=0), **_line(name, comparison.contenders))
-        if name == RECIPE:
-            strata = [families[task] for task in tasks]
-            bands = [bootstrap(column, strata, lambda values: float(values.mean())) for column in grid.T]
-            axes.fill_between(
-                GRID,
-                [band.low for band in bands],
-                [band.high for band in bands],
-                color=PALETTE.recipe,
-                alpha=0.12,
-                linewidth=0,
-            )
+    lows, highs = [one.low for one in band], [one.high for one in band]
+    axes.fill_between(GRID, lows, highs, color=PALETTE.recipe, alpha=0.12, linewidth=0)
     _references(axes, axes.axhline)
     axes.set_xlim(GRID[0], 1)
     axes.set_xlabel("fraction of the run")
-    axes.set_ylabel("validation, best so far")
+    axes.set_ylabel("test score so far")
 
 
 def draw_task(axes: Any, comparison: Comparison, task: str) -> None:
-    """Best validation value so far on one task, mean over seeds."""
+    """Test score of the checkpoint kept so far on one task, mean over seeds."""
     for name in _recipe_last(comparison.contenders):
         curve = _curve(comparison, name, task)
         axes.plot(np.arange(1, len(curve) + 1) / max(len(curve), 1), curve, **_line(name, comparison.contenders))
@@ -138,12 +136,9 @@ def draw_stopping(axes: Any, result: TuneResult) -> None:
     axes.plot(saved, regret, color=PALETTE.series[0], marker="o", markersize=3.5, drawstyle="steps-post")
     for policy in result.front:
         if is_chosen(policy, result.recipe.stopper):
-            axes.plot(100 * policy.steps_saved, policy.regret, color=PALETTE.recipe, marker="o", markersize=8)
-            where = (100 * policy.steps_saved, policy.regret)
-            right = policy.steps_saved > 0.5
-            axes.annotate(
-                "the recipe's", where, **_beside(PALETTE.recipe, -9 if right else 9, 6, "right" if right else "left")
-            )
+            point = {"color": PALETTE.recipe, "marker": "o", "markersize": 8, "linestyle": "none"}
+            axes.plot(100 * policy.steps_saved, policy.regret, label="the recipe's", **point)
+            axes.legend(loc="upper left", frameon=False)
     axes.set_xlabel("steps saved (%)")
     axes.set_ylabel("quality given up")
     axes.set_ylim(bottom=min(0.0, *regret))
@@ -155,15 +150,15 @@ def draw_race(axes: Any, result: TuneResult) -> None:
     dropped = [(one.number, outcome.objective) for one, outcome in judged if not outcome.complete]
     finished = [(one.number, outcome.objective) for one, outcome in judged if outcome.complete]
     if dropped:
-        axes.scatter(*zip(*dropped, strict=True), s=10, color=PALETTE.muted, alpha=0.55, linewidth=0, label="dropped")
+        axes.scatter(*zip(*dropped, strict=True), s=14, color=PALETTE.muted, alpha=0.55, linewidth=0, label="dropped")
     if finished:
         numbers, objectives = zip(*finished, strict=True)
-        axes.scatter(numbers, objectives, s=16, color=PALETTE.series[0], linewidth=0, label="ran on all tasks")
+        axes.scatter(numbers, objectives, s=20, color=PALETTE.series[0], linewidth=0, label="ran on all tasks")
         best = np.maximum.accumulate(objectives)
         axes.plot(numbers, best, color=PALETTE.recipe, drawstyle="steps-post", label="best so far")
     axes.set_xlabel("candidate")
     axes.set_ylabel("objective")
-    axes.legend(loc="lower right", frameon=False)
+    axes.figure.legend(loc="outside upper left", ncols=3, frameon=False, handletextpad=0.3, columnspacing=1.0)
 
 
 def draw_rungs(axes: Any, result: TuneResult) -> None:
@@ -228,6 +223,10 @@ def _beside(colour: str, x: float, y: float, side: str) -> dict[str, Any]:
 
 def _curve(comparison: Comparison, name: str, task: str) -> np.ndarray:
     return np.asarray(comparison.curves.get((name, task), ()))
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean())
 
 
 def _on_grid(curve: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The tables of a report, as text that a terminal and a page show alike."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -37,9 +38,13 @@ class Table:
     note: str = ""
 
 
-def comparison_table(held_out: Comparison | None, tuning: Comparison | None) -> Table:
+def comparison_table(
+    held_out: Comparison | None, tuning: Comparison | None, held_out_label: str = "held-out tasks"
+) -> Table:
     """Contenders with their test scores and intervals, held-out tasks beside tuning tasks where both are known."""
-    parts = [(label, part) for label, part in (("held out", held_out), ("tuning tasks", tuning)) if part is not None]
+    parts = [
+        (label, part) for label, part in ((held_out_label, held_out), ("tuning tasks", tuning)) if part is not None
+    ]
     if not parts:
         return Table("Test scores", ("contender",), (), note="Nothing was compared.")
     columns, cells = ["contender"], [[name] for name in parts[0][1].contenders]
@@ -48,20 +53,22 @@ def comparison_table(held_out: Comparison | None, tuning: Comparison | None) -> 
         columns.append(label)
         for row, record in zip(cells, found, strict=True):
             row.append(interval(record["mean_score"], record["low"], record["high"]))
-    main = parts[0][1].table().to_dict("records")
-    columns += ["middle half", "recipe is ahead by", "tasks lost to it", "steps used", "diverged"]
-    for position, (row, record) in enumerate(zip(cells, main, strict=True)):
+    shown = parts[0][1].table().to_dict("records")
+    diverged = any(record["diverged"] for record in shown)
+    columns += ["middle half", "recipe ahead", "lost to", "steps", *(["diverged"] if diverged else [])]
+    for position, (row, record) in enumerate(zip(cells, shown, strict=True)):
         first = position == 0
         row += [
             f"{record['iqm_score']:.2f}",
             "" if first else interval(record["recipe_gain"], record["gain_low"], record["gain_high"], sign="+"),
             "" if first else f"{record['tasks_lost_to_it']} of {len(parts[0][1].tasks)}",
             f"{record['steps_used']:.0%}",
-            f"{record['diverged']}",
+            *([f"{record['diverged']}"] if diverged else []),
         ]
     note = (
-        "Mean over tasks of the test score with its 95 % interval: 0 is the baseline, 1 a long-tuned run. The columns "
-        f"from 'middle half' (interquartile mean) on are of the {parts[0][0]} column's tasks."
+        "Mean test score over tasks with its 95 % interval: 0 is the baseline, 1 a long-tuned run. The further columns "
+        f"are about the {parts[0][0]}: the interquartile mean; by how much the recipe is ahead, paired by task; on how "
+        "many tasks it loses; the share of its steps that a run takes before it stops."
     )
     return Table("Test scores", tuple(columns), tuple(map(tuple, cells)), note=note)
 
@@ -95,9 +102,9 @@ def cost_table(result: TuneResult) -> Table:
     """What was spent on what."""
     cost = result.cost
     rows = [
-        ("candidates, finalists and cross-validation", f"{cost.evaluations:,}"),
+        ("candidates and finalists", f"{cost.evaluations:,}"),
         ("references: baselines, and each task's own tuning trials", f"{cost.reference_evaluations:,}"),
-        ("comparisons on fresh seeds", f"{cost.comparison_evaluations:,}"),
+        ("comparisons on fresh seeds, and cross-validation", f"{cost.comparison_evaluations:,}"),
         ("trainings in all", f"{trainings(result):,}"),
         ("computing time", duration(cost.seconds)),
     ]
@@ -127,17 +134,22 @@ def candidates_table(result: TuneResult, count: int = SHOWN) -> Table:
     return Table("Best candidates", ("no.", "plugins", "hyperparameters", "objective", "tasks"), tuple(rows), 3)
 
 
-def front_table(front: Sequence[PolicyResult], chosen: StopperConfiguration | None) -> Table:
-    """Stopping policies that no other one beats."""
+def front_table(front: Sequence[PolicyResult], chosen: StopperConfiguration | None, count: int = 6) -> Table:
+    """Stopping policies that no other one beats: the recipe's, and others spread evenly over the front."""
+    spread = {round(position * (len(front) - 1) / max(count - 1, 1)) for position in range(count)}
+    shown = [policy for position, policy in enumerate(front) if position in spread or is_chosen(policy, chosen)]
     rows = [
         (
             f"{describe(policy.stopper)}{' (chosen)' if is_chosen(policy, chosen) else ''}",
             f"{policy.steps_saved:.0%}",
             f"{policy.regret:.4f}",
         )
-        for policy in front
+        for policy in shown
     ]
-    note = "Quality given up is in units of the distance between a task's references."
+    note = (
+        f"{len(shown)} of the {len(front)} policies that no other one beats, replayed over curves of the finalists. "
+        "Quality given up is in units of the distance between a task's references."
+    )
     return Table("Stopping policies", ("policy", "steps saved", "quality given up"), tuple(rows), note=note)
 
 
@@ -153,8 +165,8 @@ def is_chosen(policy: PolicyResult, chosen: StopperConfiguration | None) -> bool
 
 
 def interval(value: float, low: float, high: float, sign: str = "") -> str:
-    """An estimate with its interval."""
-    return f"{value:{sign}.2f} [{low:{sign}.2f}, {high:{sign}.2f}]"
+    """An estimate with its interval, if it has one."""
+    return f"{value:{sign}.2f}" if math.isnan(low) else f"{value:{sign}.2f} [{low:{sign}.2f}, {high:{sign}.2f}]"
 
 
 def number(value: Value | None) -> str:

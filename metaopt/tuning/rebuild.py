@@ -1,6 +1,6 @@
 """A finished study's result once more, from its ledger alone."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,12 @@ from metaopt.tuning.tune import tune
 
 
 def rebuild(
-    storage: str, study_name: str = "metaopt", *, corpus: Any = None, registry: Registry | None = None
+    storage: str,
+    study_name: str = "metaopt",
+    *,
+    corpus: Any = None,
+    registry: Registry | None = None,
+    announce: Callable[[str], None] = lambda line: None,
 ) -> TuneResult:
     """What `tune` returned for a study, without training anything; what the ledger lacks is left out.
 
@@ -27,6 +32,7 @@ def rebuild(
         study_name: of the study.
         corpus: what it was tuned on; needed only where that was no name, folder or `"package.module:attribute"`.
         registry: where plugins are; everything installed by default. Plugin files of the study are added.
+        announce: called with one line for each part that is left out.
 
     Raises:
         StorageError: there is no such storage, or no such study in it.
@@ -45,6 +51,7 @@ def rebuild(
         study_name=study_name,
         baseline=Recipe(configuration=Configuration.from_json(arguments.pop("baseline"))),
         registry=found,
+        announce=announce,
         train=False,
         **arguments,
     )

@@ -108,10 +108,11 @@ class TrialsWorth:
 
     def __str__(self) -> str:
         if np.isnan(self.low):
-            return f"{self._shown(self.number)} (too few tasks for an interval)"
-        return f"{self._shown(self.number)} [{self._shown(self.low)}, {self._shown(self.high)}]"
+            return f"{self.show(self.number)} (too few tasks for an interval)"
+        return f"{self.show(self.number)} [{self.show(self.low)}, {self.show(self.high)}]"
 
-    def _shown(self, number: float) -> str:
+    def show(self, number: float) -> str:
+        """A number of trials, as far as the pool can tell."""
         return f"> {self.pool}" if number > self.pool else f"{number:.1f}"
 
 

@@ -1,0 +1,71 @@
+"""What a long run shows while it works, on stderr: a live line in a terminal, a line now and then elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from metaopt.tuning import Progress
+
+#: Outside a terminal a line is printed after this share of the run, or this many seconds.
+SHARE = 0.1
+SECONDS = 30.0
+
+
+class Watch(Protocol):
+    """Where a run says something and shows how far it is."""
+
+    def say(self, line: str) -> None:
+        """One line that stays."""
+        ...
+
+    def show(self, progress: "Progress") -> None:
+        """How far the run is."""
+        ...
+
+
+@contextmanager
+def watching() -> Iterator[Watch]:
+    """A watch for as long as the run lasts."""
+    if not sys.stderr.isatty():
+        yield PlainWatch()
+        return
+    from metaopt.cli.live_watch import LiveWatch
+
+    with LiveWatch() as watch:
+        yield watch
+
+
+class PlainWatch:
+    """Prints lines."""
+
+    def __init__(self) -> None:
+        self._share = 0.0
+        self._said_at = time.monotonic()
+
+    def say(self, line: str) -> None:
+        """Print it."""
+        print(line, file=sys.stderr, flush=True)
+
+    def show(self, progress: "Progress") -> None:
+        """Print how far the run is, if it is long ago or long since."""
+        if not progress.total:
+            return
+        share = progress.done / progress.total
+        if share < self._share + SHARE and time.monotonic() < self._said_at + SECONDS:
+            return
+        self._share, self._said_at = share, time.monotonic()
+        parts = [progress.what, *details(progress)]
+        self.say(f"{share:4.0%}  {', '.join(part for part in parts if part)}")
+
+
+def details(progress: "Progress") -> list[str]:
+    """The best objective and the time left, as far as they are known."""
+    said = [] if progress.best is None else [f"best objective {progress.best:.3f}"]
+    return said if progress.seconds_left is None else [*said, f"about {_duration(progress.seconds_left)} left"]
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
