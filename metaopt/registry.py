@@ -78,7 +78,9 @@ class Registry:
         if restriction is None and RESTRICTION in os.environ:
             restriction = [part.strip() for part in os.environ[RESTRICTION].split(",") if part.strip()]
         registry = cls(strict=strict, restriction=restriction)
-        for point in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
+        points = sorted(importlib.metadata.entry_points(group=GROUP), key=lambda point: (point.name, point.value))
+        registry._check_restriction(points)
+        for point in points:
             registry._load_entry_point(point)
         return registry
 
@@ -161,6 +163,16 @@ class Registry:
             for entry in self
         ]
         return rows + [_fault_row(fault) for fault in self.faults]
+
+    def _check_restriction(self, points: Sequence[importlib.metadata.EntryPoint]) -> None:
+        known = {name for point in points for name in (point.name, point.dist.name if point.dist else "") if name}
+        for name in self.restriction or ():
+            if name not in known:
+                error = PluginError(
+                    f"{RESTRICTION} names {name!r}, but no entry point or distribution is called so; "
+                    f"there are: {', '.join(sorted(known))}."
+                )
+                self._fault(Source(f"({RESTRICTION})"), error)
 
     def _load_entry_point(self, point: importlib.metadata.EntryPoint) -> None:
         distribution = point.dist

@@ -8,7 +8,7 @@ import pytest
 import metaopt
 from metaopt.errors import InputError, PluginError
 from metaopt.registry import Registry
-from metaopt.specs import ControllerSpec, OptimizerSpec
+from metaopt.specs import ControllerSpec, OptimizerSpec, StopperSpec
 
 GOOD = """
 import metaopt
@@ -185,6 +185,16 @@ def test_the_environment_restricts_what_is_loaded(install, monkeypatch, restrict
     assert "good" in registry.names(OptimizerSpec)
     assert registry.names(ControllerSpec) == []
     assert ("adamw" in registry.names(OptimizerSpec)) == ("optimizers" in restriction)
+
+
+def test_a_restriction_to_what_is_not_installed_is_a_fault(monkeypatch):
+    monkeypatch.setenv("METAOPT_PLUGINS", "optimisers, stoppers")
+    with pytest.warns(RuntimeWarning, match="METAOPT_PLUGINS names 'optimisers', but no entry point"):
+        registry = Registry.discover()
+    assert len(registry.faults) == 1
+    assert registry.names(StopperSpec)
+    with pytest.raises(PluginError, match=r"known: none\..*METAOPT_PLUGINS leaves only optimisers, stoppers\."):
+        registry.get(OptimizerSpec, "adamw")
 
 
 def test_an_unknown_name_lists_the_known_ones_and_mentions_what_is_broken(install):

@@ -32,7 +32,7 @@ def is_pure(spec: ControllerSpec) -> None:
         rates = {}
         for number, metric in enumerate(metrics.unbind()):
             info = _info(spec, horizon * number / 4, horizon, metric)
-            rate, state = spec.controller.update(state, info, hparams)
+            rate, state = _asked(spec, state, info, hparams)
             rates[str(number)] = rate.value
         return {"rates": rates, "state": state}
 
@@ -56,7 +56,7 @@ def leaves_inputs_alone(spec: ControllerSpec) -> None:
         info = _info(spec, torch.tensor(float(step)), horizon, torch.tensor(1.0 + step))
         given = read_only(state)
         with Guard(tensors_in(given, hparams, info.step, horizon, info.loss, info.signals)):
-            _, state = spec.controller.update(given, info, hparams)
+            _, state = _asked(spec, given, info, hparams)
 
 
 def keeps_its_layout(spec: ControllerSpec) -> None:
@@ -67,8 +67,7 @@ def keeps_its_layout(spec: ControllerSpec) -> None:
     absolute = set()
     for step in range(4):
         info = _info(spec, torch.tensor(float(step)), torch.tensor(10.0), torch.tensor(1.0))
-        rate, new = spec.controller.update(state, info, hparams)
-        require(isinstance(rate, Rate), f"update must return (Rate, state), got {rate!r}.", at)
+        rate, new = _asked(spec, state, info, hparams)
         for path, value in flat(rate.value).items():
             require(value.ndim == 0, f"Rate {path} must be 0-d, got shape {tuple(value.shape)}.", at)
             require(value.is_floating_point(), f"Rate {path} must be a floating number, got {value.dtype}.", at)
@@ -112,7 +111,7 @@ def cadence_is_true(spec: ControllerSpec) -> None:
     for step in range(25):
         bare = StepInfo(torch.tensor(float(step)), horizon)
         told = StepInfo(bare.step, horizon, torch.tensor(torch.nan), {"metric": torch.tensor(torch.nan)})
-        rates = [spec.controller.update({}, info, hparams)[0].value for info in (told, bare)]
+        rates = [_asked(spec, {}, info, hparams)[0].value for info in (told, bare)]
         require_close(rates[0], rates[1], f"Rate at step {step} told a loss", rtol=0, atol=0, at=spec.controller.update)
 
 
@@ -136,7 +135,7 @@ def horizon_is_declared(spec: ControllerSpec) -> None:
     hparams = _numbers(spec, values)
     known = _info(spec, torch.tensor(0.0), torch.tensor(1.0), torch.tensor(1.0))
     info = StepInfo(known.step, None, known.loss, known.signals)
-    rate, _ = spec.controller.update(spec.controller.init(hparams), info, hparams)
+    rate, _ = _asked(spec, spec.controller.init(hparams), info, hparams)
     require_finite(rate.value, "The rate without a horizon", spec.controller.update)
 
 
@@ -173,6 +172,18 @@ def _info(spec: ControllerSpec, step: Tensor, horizon: Tensor, metric: Tensor) -
     )
 
 
+def _asked(
+    spec: ControllerSpec, state: ControllerState, info: StepInfo, hparams: Mapping[str, Tensor]
+) -> tuple[Rate, ControllerState]:
+    """What the controller answers, once it is known to be a rate and a state."""
+    answer: Any = spec.controller.update(state, info, hparams)
+    pair = isinstance(answer, tuple) and len(answer) == 2
+    first = answer[0] if pair else answer
+    sound = pair and isinstance(first, Rate)
+    require(sound, f"update must return (Rate, state), got a {type(first).__name__} first.", spec.controller.update)
+    return answer[0], answer[1]
+
+
 def _rates(
     spec: ControllerSpec, values: Mapping[str, Value], horizon: int, count: int, metrics: list[float] | None = None
 ) -> Tensor:
@@ -182,6 +193,6 @@ def _rates(
     rates = []
     for step in range(count):
         metric = torch.tensor(1.0 if metrics is None else metrics[step])
-        rate, state = spec.controller.update(state, _info(spec, torch.tensor(float(step)), planned, metric), hparams)
+        rate, state = _asked(spec, state, _info(spec, torch.tensor(float(step)), planned, metric), hparams)
         rates.append(torch.stack(list(flat(rate.value).values())))
     return torch.stack(rates).squeeze(-1) if len(rates[0]) == 1 else torch.stack(rates)

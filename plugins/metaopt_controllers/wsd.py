@@ -28,8 +28,8 @@ def wsd(step: Tensor, horizon: Tensor, hparams: Mapping[str, Tensor]) -> Tensor:
         Multiplier of the peak rate.
     """
     length = hparams["decay"] * horizon
-    # The smallest q is not 0, because the root's slope there is infinite; in the sum below it vanishes.
-    q = (1 - (horizon - step) / length).clamp(1e-24, 1.0)
+    # The smallest q is not 0, because the root's slope there is infinite; in the sum below its root vanishes.
+    q = (1 - (horizon - step) / length).clamp(1e-36, 1.0)
     fall = torch.where(hparams["shape"] == _SHAPES.index("linear"), q, q.sqrt())
     return rise(step, horizon, hparams["warmup"]) * (1 - (1 - hparams["final_ratio"]) * fall)
 

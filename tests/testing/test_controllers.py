@@ -74,3 +74,21 @@ def test_a_metric_that_is_nan_must_not_spoil_the_rate(failures):
     assert list(failures(spec)) == ["takes_bad_metrics"]
     table = dataclasses.replace(spec, cadence="table")
     assert "cadence is 'table', but it requires ['metric']" in failures(table)["cadence_is_true"]
+
+
+class Bare:
+    """A controller that forgets to say `Rate`."""
+
+    def init(self, hparams):
+        return {}
+
+    def update(self, state, info, hparams):
+        return 1 - info.fraction, state
+
+
+def test_an_answer_that_is_no_rate_is_named_by_every_check(failures):
+    found = failures(controller(None, controller=Bare()))
+    assert {"is_pure", "keeps_its_layout", "rates_are_sound"} <= set(found)
+    for text in found.values():
+        assert "update must return (Rate, state), got a Tensor first" in text
+        assert "def update" in text

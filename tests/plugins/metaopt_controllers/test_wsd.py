@@ -1,5 +1,6 @@
 import torch
 
+import metaopt
 from metaopt_controllers.wsd import WSD
 
 
@@ -18,3 +19,10 @@ def test_its_other_shape_falls_by_the_root_of_the_passed_share(rates):
 def test_where_warm_up_and_decay_overlap_their_multipliers_multiply(rates):
     shares = rates(WSD, 4, 4, warmup=1.0, decay=1.0, shape="linear", final_ratio=0.0)
     torch.testing.assert_close(shares, torch.tensor([0.25, 0.5 * 0.75, 0.75 * 0.5, 0.25], dtype=torch.float64))
+
+
+def test_before_the_decay_the_rate_is_the_peak_to_the_last_bit():
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=1e-3)
+    metaopt.create_scheduler("wsd", optimizer, total_steps=100, warmup=0.0)
+    assert optimizer.param_groups[0]["lr"] == 1e-3
