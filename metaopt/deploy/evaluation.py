@@ -1,7 +1,7 @@
 """Averaged weights for as long as one evaluates."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -40,7 +40,7 @@ def evaluating(optimizer: Optimizer, model: nn.Module | None = None) -> Iterator
         >>> with evaluating(optimizer, model):
         ...     assert not model.training
     """
-    with _averaged(optimizer), eval_mode(model) if model is not None else nullcontext():
+    with _averaged(optimizer), eval_mode(model):
         yield
 
 
@@ -88,10 +88,11 @@ def _modal(optimizer: Modal) -> Iterator[None]:
 
 
 @contextmanager
-def eval_mode(model: nn.Module) -> Iterator[None]:
-    """Eval mode within, and every module's own mode after."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
+def eval_mode(model: nn.Module | None) -> Iterator[None]:
+    """Eval mode within, and every module's own mode after; nothing where there is no module."""
+    modes = [] if model is None else [(module, module.training) for module in model.modules()]
+    if model is not None:
+        model.eval()
     try:
         yield
     finally:

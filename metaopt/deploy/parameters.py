@@ -64,6 +64,15 @@ def without_names(groups: list[Group]) -> list[Group]:
     return [{**group, "params": [tensor_of(member) for member in group["params"]]} for group in groups]
 
 
+def numbered(group: Group, first: int) -> Group:
+    """The group with names, the parameters' numbers from `first` on, unless it has names already."""
+    members = [
+        member if isinstance(member, tuple) else (str(number), member)
+        for number, member in enumerate(group["params"], first)
+    ]
+    return {**group, "params": members}
+
+
 def _group(item: Mapping[str, Any]) -> Group:
     if not isinstance(item, Mapping) or "params" not in item:
         raise InputError(f"A param group is a dict with the key 'params', got {item!r:.80}.")

@@ -16,7 +16,7 @@ from metaopt.contracts import Rule, State, StepInfo
 from metaopt.deploy.flat_views import flat_views
 from metaopt.deploy.hparams import GroupNumbers, assemble_named, checked_group, packed
 from metaopt.deploy.members import MAXIMIZE, Member, members_of
-from metaopt.deploy.parameters import Params, as_groups, spare, tensors_of
+from metaopt.deploy.parameters import Params, as_groups, numbered, spare, tensors_of
 from metaopt.deploy.precision import add_update, gradient_norm, like, placed, widened
 from metaopt.deploy.requirements import check_loss, check_param, check_requirements, why_not_compiled
 from metaopt.deploy.saved_state import RULE, check_saved
@@ -123,9 +123,8 @@ class RuleOptimizer(Optimizer):
         group = checked_group(self.assembly, *as_groups([param_group]))
         for tensor in tensors_of([group]):
             check_param(self.assembly, tensor)
-        if self.param_groups and "param_names" in self.param_groups[0] and not isinstance(group["params"][0], tuple):
-            first = sum(len(other["params"]) for other in self.param_groups)
-            group["params"] = [(str(number), tensor) for number, tensor in enumerate(group["params"], first)]
+        if self.param_groups and "param_names" in self.param_groups[0]:
+            group = numbered(group, first=sum(len(other["params"]) for other in self.param_groups))
         super().add_param_group(group)
 
     def state_dict(self) -> dict[str, Any]:

@@ -67,7 +67,6 @@ class Run:
         self.scheduler = scheduler
         self.stopper = stopper
         self.mode: Mode = mode
-        self._sign = 1.0 if mode == "min" else -1.0
         self._optimizer_signals = optimizer_signals
         self._stopper_signals = stopper_signals
         self._best = None if keep_best is None else BestWeights(model, torch.device(keep_best))
@@ -153,9 +152,10 @@ class Run:
         statistics inside (`torch.optim.swa_utils.update_bn`) if averaged weights need their own.
         """
         restored = self._restored_step == self.num_steps
+        module = self.model if isinstance(self.model, nn.Module) else None
         outer, self._evaluating = self._evaluating, True
         try:
-            with self._eval_mode(), contextlib.nullcontext() if restored else evaluating(self.optimizer):
+            with eval_mode(module), contextlib.nullcontext() if restored else evaluating(self.optimizer):
                 yield
         finally:
             self._evaluating = outer
@@ -277,12 +277,10 @@ class Run:
         if (state["stopper"] is None) != (self.stopper is None):
             raise InputError("The state was saved by a run with another stopper; bind the same recipe.")
 
-    def _eval_mode(self) -> contextlib.AbstractContextManager[None]:
-        return eval_mode(self.model) if isinstance(self.model, nn.Module) else contextlib.nullcontext()
-
     def _update_best(self, observation: Observation) -> tuple[int | None, float | None]:
         step, best, value = self.best_step, self.best_value, observation.value
-        if not math.isfinite(value) or (best is not None and self._sign * value >= self._sign * best):
+        better = best is None or (value < best if self.mode == "min" else value > best)
+        if not better or not math.isfinite(value):
             return step, best
         if self._best is not None:
             with self.evaluating():
