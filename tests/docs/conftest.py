@@ -117,9 +117,10 @@ class PageRunner:
     def _metaopt(self, line: int, command: str) -> str:
         """As the command would, but in this process: importing torch anew takes longer than most pages."""
         plain = command.replace("\\\n", " ").removesuffix(TELL)
-        registry._current = None
+        known, registry._current = registry._current, None  # a process of its own knows nothing of the page's plugins
         with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.redirect_stderr(printed):
             code = cli.run(shlex.split(plain)[1:])
+        registry._current = known
         if command.endswith(TELL):
             return f"{printed.getvalue()}{code}\n"
         if code:
