@@ -10,6 +10,7 @@ from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import AnyTask, BlackBoxTask, Curve, Task
 from metaopt.errors import InputError, MetaOptError
 from metaopt.inner import Member, loop_reason, train
+from metaopt.inner.population import LOOP_CHUNK
 from metaopt.registry import Registry
 from metaopt.tuning.black_box import run_black_box
 from metaopt.tuning.ledger import Evaluation, EvaluationKey, Ledger
@@ -82,7 +83,7 @@ class Evaluator:
             self.spent.reused += len(known)
             found.update({(key, task.name, seed): curve for (key, seed), curve in known.items()})
             lacking = [run for run in wanted if (run[0].configuration.key, run[1]) not in known]
-            missing += [(task, part) for part in _parts(task, lacking)]
+            missing += [(task, part) for part in self._parts(task, lacking)]
         for position, results in self._results(missing):
             task, runs = missing[position]
             for evaluation in self._store(task, runs, results):
@@ -131,6 +132,17 @@ class Evaluator:
 
     def _engine(self, task: AnyTask) -> str:
         return "population" if self.loop_reason(task) is None else "loop"
+
+    def _parts(self, task: AnyTask, runs: list[Run]) -> list[list[Run]]:
+        """What is stored together: what trains at once."""
+        if not runs:
+            return []
+        if isinstance(task, BlackBoxTask):
+            return [[run] for run in runs]
+        if self._engine(task) == "population":
+            return [runs]
+        order = sorted(runs, key=lambda run: run[0].structure)
+        return [order[begin : begin + LOOP_CHUNK] for begin in range(0, len(order), LOOP_CHUNK)]
 
     def _store(
         self, task: AnyTask, runs: Sequence[Run], results: Sequence[tuple[Curve, float]]
@@ -185,13 +197,6 @@ def plugin_versions(assembly: Assembly) -> str:
 def probe_task(task: Task, num_steps: int) -> Task:
     """The same task cut to a few steps, for measuring what a step costs."""
     return dataclasses.replace(task, num_steps=num_steps, num_validations=1)
-
-
-def _parts(task: AnyTask, runs: list[Run]) -> list[list[Run]]:
-    """What is stored together: a population at once, since it trains at once; black-box runs one by one."""
-    if isinstance(task, BlackBoxTask):
-        return [[run] for run in runs]
-    return [runs] if runs else []
 
 
 def _run_black_box(task: BlackBoxTask, assembly: Assembly, seed: int) -> tuple[Curve, float]:

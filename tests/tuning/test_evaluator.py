@@ -135,6 +135,24 @@ def test_what_finished_before_an_interruption_is_kept(evaluator, make_tasks):
     assert {one.task for one in evaluator.evaluations(tasks)} == {"line0", "line1"}
 
 
+def test_runs_in_the_plain_loop_are_stored_a_few_at_a_time(evaluator, make_task):
+    task = make_task("normed", model=Stateful, num_steps=3)
+    many = [Configuration("sgd", hparams={"sgd.lr": 0.01 * (number + 1)}) for number in range(20)]
+    checks = iter([None, StoppedError()])
+
+    def check():
+        if (stop := next(checks)) is not None:
+            raise stop
+
+    evaluator.check = check
+    with pytest.raises(StoppedError):
+        evaluator.curves(many, [task], [0])
+    assert 0 < len(evaluator.evaluations([task])) < 20
+    evaluator.check = lambda: None
+    evaluator.curves(many, [task], [0])
+    assert evaluator.spent.evaluations == 20
+
+
 def test_black_box_runs_are_stored_one_by_one(evaluator):
     seeds = []
 
