@@ -25,6 +25,9 @@ from metaopt.tuning.search_space import JointSpace
 BATCH = 40
 #: Seed of weights and batches in a race; the same for all candidates.
 RACE_SEED = 0
+#: Earlier candidates that the sampler is told about: as many of the best, and as many spread evenly over the others.
+#: 250 are what Optuna's TPE needs to have all the good ones (25) that it ever looks at; asking costs the same for ever.
+TOLD = 125
 
 
 class TimeUpError(Exception):
@@ -63,12 +66,15 @@ class Study:
             self._run(num_candidates, dashboard)
 
     def _run(self, num_candidates: int, dashboard: optuna.Study | None) -> None:
+        ledger = self.evaluator.ledger
+        proposals = ledger.proposals(self.name)  # only this process writes: what it adds is known
+        outcomes = {outcome.number: outcome for outcome in ledger.outcomes(self.name)}
         while True:
-            proposals = self.evaluator.ledger.proposals(self.name)
-            outcomes = {outcome.number: outcome for outcome in self.evaluator.ledger.outcomes(self.name)}
             pending = [proposal for proposal in proposals if proposal.number not in outcomes]
             if pending:
-                self._race(pending)
+                judged = self._race(pending)
+                ledger.conclude(self.name, judged)
+                outcomes.update({outcome.number: outcome for outcome in judged})
                 continue
             if outcomes:
                 self.report(len(outcomes), max(one.objective for one in outcomes.values() if one.complete))
@@ -76,7 +82,9 @@ class Study:
             missing = num_candidates - len(proposals)
             if missing <= 0:
                 return
-            self.evaluator.ledger.propose(self.name, self._ask(proposals, outcomes, min(BATCH, missing)))
+            asked = self._ask(proposals, outcomes, min(BATCH, missing))
+            ledger.propose(self.name, asked)
+            proposals += asked
 
     def judged(self) -> list[tuple[Proposal, Outcome]]:
         """Every candidate with its outcome, best complete ones first."""
@@ -86,7 +94,7 @@ class Study:
             for proposal in self.evaluator.ledger.proposals(self.name)
             if proposal.number in outcomes
         ]
-        return sorted(pairs, key=lambda pair: (not pair[1].complete, -pair[1].tasks_done, -pair[1].objective))
+        return sorted(pairs, key=lambda pair: _rank(pair[1]))
 
     def scores(self, configuration: Configuration, seeds: Sequence[int]) -> dict[str, float]:
         """Mean score over seeds of a configuration on each task."""
@@ -108,7 +116,7 @@ class Study:
         batch = proposals[-1].batch + 1 if proposals else 0
         with quietly():
             study = optuna.create_study(direction="maximize", sampler=_sampler(self.seed, batch))
-        for proposal in proposals:
+        for proposal in told(proposals, outcomes):
             study.add_trial(self._trial(proposal, outcomes[proposal.number]))
         for params in self._first_guesses()[len(proposals) :]:
             study.enqueue_trial(params)
@@ -130,7 +138,7 @@ class Study:
                 guesses.append(guess.params)
         return guesses
 
-    def _race(self, pending: Sequence[Proposal]) -> None:
+    def _race(self, pending: Sequence[Proposal]) -> list[Outcome]:
         """Judge one batch on growing blocks of tasks; the top third goes on."""
         batch = [proposal for proposal in pending if proposal.batch == pending[0].batch]
         order = race_order(self.tasks)
@@ -147,9 +155,7 @@ class Study:
                 kept = survivors([judged[proposal.number][size] for proposal in running])
                 running = [running[position] for position in kept]
         finished = {proposal.number for proposal in running}
-        self.evaluator.ledger.conclude(
-            self.name, [Outcome(one.number, judged[one.number], one.number in finished) for one in batch]
-        )
+        return [Outcome(one.number, judged[one.number], one.number in finished) for one in batch]
 
     def _score(
         self, running: Sequence[Proposal], tasks: Sequence[AnyTask], scores: dict[int, dict[str, float]]
@@ -216,6 +222,21 @@ class Study:
                 f"The Optuna study {self.name!r} cannot be written: {str(error).strip().splitlines()[0]}; "
                 "the ledger beside it is intact."
             ) from error
+
+
+def told(proposals: Sequence[Proposal], outcomes: Mapping[int, Outcome]) -> list[Proposal]:
+    """The candidates that the sampler is told about, by number: all, or TOLD of the best and TOLD of the others."""
+    if len(proposals) <= 2 * TOLD:
+        return list(proposals)
+    ranked = sorted(proposals, key=lambda one: (_rank(outcomes[one.number]), one.number))
+    others = sorted(ranked[TOLD:], key=lambda one: one.number)
+    spread = [others[index * len(others) // TOLD] for index in range(TOLD)]
+    return sorted((*ranked[:TOLD], *spread), key=lambda one: one.number)
+
+
+def _rank(outcome: Outcome) -> tuple[bool, int, float]:
+    """Orders outcomes, the best first: those that finished the race, then those that got furthest."""
+    return not outcome.complete, -outcome.tasks_done, -outcome.objective
 
 
 def _sampler(seed: int, batch: int) -> optuna.samplers.BaseSampler:
