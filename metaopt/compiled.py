@@ -107,7 +107,7 @@ class CompiledUpdate:
             for key, tensor in state.items():
                 tensor.copy_(new[key])
 
-        return torch.compile(_own_code(write), dynamic=True, fullgraph=True)
+        return torch.compile(own_code(write), dynamic=True, fullgraph=True)
 
 
 def compiled_update(rule: Rule, names: tuple[str, ...]) -> CompiledUpdate:
@@ -127,7 +127,7 @@ def _signature(param: Tensor, grad: Tensor, state: Mapping[str, Tensor], info: S
     return param.dtype, grad.dtype, param.device, kept, given
 
 
-def _own_code(function: _Write) -> _Write:
+def own_code(function: _Write) -> _Write:
     """The same function with a code object of its own: torch counts recompilations, and gives up, by code object."""
     assert isinstance(function, FunctionType)
     return FunctionType(

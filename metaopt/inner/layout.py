@@ -40,8 +40,8 @@ class Layout:
         return sum(sizes[name] for name in self.names[key] if name not in self._spared)
 
     def spares(self, name: str) -> bool:
-        """Whether a parameter, or a part that `treatments` gives, gets no weight decay."""
-        return name in self._spared or (name not in self.shapes and name.endswith(" spared"))
+        """Whether a parameter gets no weight decay."""
+        return name in self._spared
 
     def stack(self, members: Sequence[Mapping[str, Tensor]]) -> Flats:
         """Buffers that hold copies of each member's parameters by name."""
@@ -64,24 +64,41 @@ class Layout:
             for key, names in self.names.items()
         }
 
-    def treatments(self, flats: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The buffers cut where weight decay ends: `"<key> decayed"` and `"<key> spared"`, views."""
-        parts = {}
-        for key, flat in flats.items():
-            end = self.num_decayed(key)
-            parts.update({f"{key} decayed": flat[:, :end], f"{key} spared": flat[:, end:]})
-        return {name: part for name, part in parts.items() if part.shape[1]}
-
-    def whole(self, parts: Mapping[str, Tensor]) -> Flats:
-        """Inverse of `treatments`, by copy."""
-        kinds = ("decayed", "spared")
-        return {
-            key: torch.cat([parts[f"{key} {kind}"] for kind in kinds if f"{key} {kind}" in parts], dim=1)
-            for key in self.names
-        }
+    def cut(self, flats: Mapping[str, Tensor], ends: Mapping[str, int]) -> dict[str, Tensor]:
+        """`split`, for who might cut where weight decay ends."""
+        return self.split(flats)
 
     def _sizes(self) -> dict[str, int]:
         return {name: math.prod(shape) for name, shape in self.shapes.items()}
+
+
+def cut_where_decay_ends(flats: Mapping[str, Tensor], ends: Mapping[str, int]) -> dict[str, Tensor]:
+    """Buffers in at most two parts each, `"<key> decayed"` and `"<key> spared"`, views; empty parts are left out.
+
+    Args:
+        flats: of shape (members, coordinates).
+        ends: for each buffer, the number of leading columns that get weight decay.
+    """
+    parts = {}
+    for key, flat in flats.items():
+        if ends[key] > 0:
+            parts[f"{key} decayed"] = flat[:, : ends[key]]
+        if ends[key] < flat.shape[1]:
+            parts[f"{key} spared"] = flat[:, ends[key] :]
+    return parts
+
+
+def joined_where_decay_ends(parts: Mapping[str, Tensor]) -> Flats:
+    """Inverse of `cut_where_decay_ends`, by copy."""
+    rows: dict[str, list[Tensor]] = {}
+    for name, part in sorted(parts.items()):
+        rows.setdefault(name.rpartition(" ")[0], []).append(part)
+    return {key: torch.cat(found, dim=1) for key, found in rows.items()}
+
+
+def is_spared_part(name: str) -> bool:
+    """Whether a part that `cut_where_decay_ends` gives gets no weight decay."""
+    return name.endswith(" spared")
 
 
 def _row(member: Mapping[str, Tensor], names: Sequence[str]) -> Tensor:

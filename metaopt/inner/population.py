@@ -10,15 +10,18 @@ from torch import Tensor, nn
 
 from metaopt.contracts import Curve, Task, Tensors
 from metaopt.inner.batches import Batches
+from metaopt.inner.forms import Form
 from metaopt.inner.gradients import GradientSource
 from metaopt.inner.layout import Flats, Layout
 from metaopt.inner.looped import LoopedGradients
 from metaopt.inner.member import Member
 from metaopt.inner.member_rates import MemberRates
 from metaopt.inner.record import Record
-from metaopt.inner.updates import RuleGroup
+from metaopt.inner.update import Mode
+from metaopt.inner.updates import RuleGroup, form_of
 from metaopt.inner.vmappable import loop_reason
-from metaopt.inner.vmapped import Constants, Mode, VmappedGradients, padded, vmapped_task
+from metaopt.inner.vmapped import Constants, VmappedGradients, padded, vmapped_task
+from metaopt.inner.workload import Compile, Workload
 
 #: Members that run side by side, more are run in further chunks; fewer where models are large (see `_chunk`).
 CHUNK = 256
@@ -49,6 +52,8 @@ def train(
     *,
     theta: Mapping[str, Tensor] | None = None,
     engine: str = "auto",
+    compile: Compile = "auto",
+    ahead: Workload | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[Trained]:
     """Train every member on the task.
@@ -58,6 +63,8 @@ def train(
         members: any mix of configurations and seeds.
         theta: learned weights, for members whose rule has them.
         engine: `"population"` (vmap), `"loop"`, or `"auto"`: vmap unless `loop_reason` names an obstacle.
+        compile: `"on"` and `"off"` decide for all graphs, `"auto"` compiles those that repay themselves by `ahead`.
+        ahead: what is still to come, this call included; this call alone if left out.
         progress: called with the number of member-steps done since the last call.
 
     Returns:
@@ -67,27 +74,52 @@ def train(
     order = sorted(range(len(members)), key=lambda index: (members[index].assembly.structure, index))
     results: dict[int, Trained] = {}
     chunk = LOOP_CHUNK if looped else _chunk(vmapped_task(task).layout)
+    chunks = -(-len(members) // chunk)
+    plan = _Plan(looped, compile, ahead or Workload(len(members) * task.num_steps, chunks * task.num_steps))
     for begin in range(0, len(order), chunk):
         rows = order[begin : begin + chunk]
         chosen = [members[row] for row in rows]
         started = time.perf_counter()
-        curves = _Run(task, chosen, theta or {}, looped).curves(progress)
+        curves = _Run(task, chosen, theta or {}, plan).curves(progress)
         seconds = (time.perf_counter() - started) / len(rows)
         results.update({row: Trained(curve, seconds) for row, curve in zip(rows, curves, strict=True)})
     return [results[row] for row in range(len(members))]
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How a call of `train` is run."""
+
+    looped: bool
+    compile: Compile
+    ahead: Workload
+
+    def gradient_mode(self, task: Task) -> Mode:
+        if self.ahead.compiles_gradient(self.compile):
+            return "compiled"
+        return self._plain_mode(task)
+
+    def rule_mode(self, task: Task, form: Form) -> Mode:
+        if self.ahead.compiles_rule(self.compile, form):
+            return "compiled"
+        return self._plain_mode(task)
+
+    def _plain_mode(self, task: Task) -> Mode:
+        return "replayed" if task.num_steps >= REPLAY_STEPS else "eager"
+
+
 class _Run:
     """One chunk of members on one task, sorted by structure."""
 
-    def __init__(self, task: Task, members: list[Member], theta: Mapping[str, Tensor], looped: bool) -> None:
+    def __init__(self, task: Task, members: list[Member], theta: Mapping[str, Tensor], plan: _Plan) -> None:
         self._task = task
         self._members = members
-        mode: Mode = "replayed" if task.num_steps >= REPLAY_STEPS else "eager"
-        idle = 0 if looped else padded(len(members), mode) - len(members)
+        self._plan = plan
+        mode = plan.gradient_mode(task)
+        idle = 0 if plan.looped else padded(len(members), mode) - len(members)
         seeds = [member.seed for member in [*members, *members[-1:] * idle]]
-        modules = _modules(task, seeds, separate=looped)
-        self._layout = Layout(modules[0])
+        modules = _modules(task, seeds, separate=plan.looped)
+        self._layout = Layout(modules[0]) if plan.looped else vmapped_task(task).layout
         self._flats = self._layout.stack([dict(module.named_parameters()) for module in modules])
         self._horizon = torch.tensor(float(task.num_steps))
         self._groups = self._rule_groups(theta)
@@ -97,7 +129,7 @@ class _Run:
         self._batches = Batches(task, seeds)
         self._metric = torch.full((len(members),), torch.nan)
         self._source: GradientSource
-        if looped:
+        if plan.looped:
             self._source = LoopedGradients(task, self._layout, modules, seeds, shared=self._batches.shared)
         else:
             constants = Constants.of(modules)
@@ -155,7 +187,9 @@ class _Run:
         begin = 0
         for _, found in groupby(self._members, key=lambda member: member.assembly.structure):
             same = list(found)
-            groups.append(RuleGroup(same, self._layout, self._flats, begin, self._horizon, theta))
+            form = form_of(same[0].assembly, self._layout, theta)
+            mode = self._plan.rule_mode(self._task, form)
+            groups.append(RuleGroup(same, self._layout, self._flats, begin, self._horizon, theta, form, mode))
             begin += len(same)
         return groups
 

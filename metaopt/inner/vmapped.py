@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -12,9 +12,7 @@ from torch.func import functional_call, grad_and_value
 from metaopt.contracts import Splits, Task, Tensors
 from metaopt.inner.graphs import Graph, compiled, replayed
 from metaopt.inner.layout import Flats, Layout
-
-#: How a graph is run: `eager` builds it anew at each step, `replayed` traces it once, `compiled` compiles it.
-Mode: TypeAlias = Literal["eager", "replayed", "compiled"]
+from metaopt.inner.update import Mode
 
 #: Members whose gradients are taken together; more are taken in further blocks.
 BLOCK = 64

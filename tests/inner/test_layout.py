@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from metaopt.inner.layout import Layout
+from metaopt.inner.layout import Layout, cut_where_decay_ends, is_spared_part, joined_where_decay_ends
 
 
 class Odd(nn.Module):
@@ -38,12 +38,12 @@ def test_views_are_the_members_parameters_and_the_buffers_memory():
 def test_weight_decay_ends_where_vectors_begin():
     layout = Layout(Odd())
     flats = layout.stack([dict(Odd().named_parameters()) for _ in range(2)])
-    parts = layout.treatments(flats)
+    parts = cut_where_decay_ends(flats, {key: layout.num_decayed(key) for key in flats})
     assert {name: part.shape for name, part in parts.items()} == {
         "float32 decayed": (2, 24),
         "float32 spared": (2, 6),
         "float64 decayed": (2, 6),
     }
-    assert all(torch.equal(flat, layout.whole(parts)[key]) for key, flat in flats.items())
+    assert all(torch.equal(flat, joined_where_decay_ends(parts)[key]) for key, flat in flats.items())
     assert [layout.spares(name) for name in ("kernel", "bias", "scale")] == [False, True, True]
-    assert [layout.spares(name) for name in parts] == [False, True, False]
+    assert [is_spared_part(name) for name in parts] == [False, True, False]

@@ -7,10 +7,11 @@ import torch
 import metaopt
 from metaopt.configuration import Configuration, assemble
 from metaopt.inner import Member, train
-from metaopt.inner.layout import Layout
-from metaopt.inner.updates import RuleGroup
-from metaopt.inner.vmapped_update import Now, VmappedUpdate
-from metaopt.inner.wide_update import WideUpdate, broadcasts
+from metaopt.inner.broadcasting import broadcasts
+from metaopt.inner.forms import Now, Vmapped, Wide
+from metaopt.inner.layout import Layout, cut_where_decay_ends, is_spared_part, joined_where_decay_ends
+from metaopt.inner.update import Update
+from metaopt.inner.updates import RuleGroup, form_of
 from metaopt.registry import Registry, current
 from metaopt.space import encode, resolve
 
@@ -34,19 +35,19 @@ def test_every_built_in_coordinate_rule_gives_the_same_bits_without_vmap(name, a
     rule, numbers = rule_of(name, averaged)
     assert broadcasts(rule, tuple(numbers), {}, frozenset())
     hparams = {key: value * torch.tensor([1.0, 0.5, 0.9]) for key, value in numbers.items()}
-    start = torch.randn(3, 37)
-    wide, narrow = start.clone(), start.clone()
-    updates = (
-        WideUpdate(rule, {"w": wide}, hparams, {"w": 37}, {}, HORIZON),
-        VmappedUpdate(rule, {"w": narrow}, {"w": hparams}, {}, HORIZON),
-    )
+    start, rates = torch.randn(3, 37), torch.tensor([0.1, 0.01, 0.0])
+    forms = (Wide(rule), Vmapped(rule, cut_where_decay_ends, joined_where_decay_ends, is_spared_part))
+    params = [{"w": start.clone()} for _ in forms]
+    updates = [
+        Update(form, own, hparams, {"w": 20}, {}, HORIZON, "eager") for form, own in zip(forms, params, strict=True)
+    ]
     for step in range(6):
-        grad, now = torch.randn(3, 37), Now(torch.tensor(float(step)), HORIZON, None, {})
+        grad, now = torch.randn(3, 37), Now(torch.tensor(float(step)), HORIZON, rates, None, {})
         for update in updates:
-            update.step({"w": grad}, torch.tensor([0.1, 0.01, 0.0]), now)
-    assert torch.equal(wide, narrow)
+            update.step({"w": grad}, now)
+    assert torch.equal(params[0]["w"], params[1]["w"])
     assert torch.equal(updates[0].evaluation_params()["w"], updates[1].evaluation_params()["w"])
-    assert not torch.equal(wide, start)
+    assert not torch.equal(params[0]["w"], start)
 
 
 def normalised(grad, state, param, hparams, theta, info):
@@ -107,7 +108,8 @@ def test_weight_decay_reaches_matrices_alone_in_both_forms(member, task):
         flats = layout.stack([dict(module.named_parameters())] * 2)
         before = {key: value.clone() for key, value in layout.split(flats).items()}
         members = [member(name, **{f"{name}__weight_decay": value, f"{name}__lr": 0.5}) for value in (0.0, 0.1)]
-        group = RuleGroup(members, layout, flats, 0, HORIZON, {})
+        form = form_of(members[0].assembly, layout, {})
+        group = RuleGroup(members, layout, flats, 0, HORIZON, {}, form, "eager")
         still = {key: torch.full_like(value, 1e-3) for key, value in flats.items()}
         group.step(still, torch.full((2,), 0.5), torch.zeros(2), {}, torch.tensor(0.0), HORIZON)
         after = layout.split(flats)
