@@ -3,7 +3,7 @@ from metaopt.configuration import Configuration
 from metaopt.tuning.ledger import Evaluation, EvaluationKey
 from metaopt.tuning.result import Cost
 
-CANDIDATE, TRIAL, BASELINE, FOLDS_OWN = (
+CANDIDATE, TRIAL, BASELINE, OF_A_FOLD = (
     Configuration("sgd", hparams={"sgd.lr": rate}) for rate in (0.1, 0.2, 0.3, 0.4)
 )
 
