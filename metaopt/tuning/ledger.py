@@ -5,16 +5,18 @@ It is the truth; the Optuna study beside it is written from it. A row once writt
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
 
 from metaopt.configuration import Configuration
 from metaopt.contracts import Curve
 from metaopt.errors import StorageError
+from metaopt.tuning import drivers
+from metaopt.tuning.database import Database
 
 SCHEMA = 1
 #: Values in one IN clause; every database takes that many.
@@ -168,17 +170,17 @@ class Ledger:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        try:
-            self._engine = sa.create_engine(url)
-            _metadata.create_all(self._engine)
-        except (SQLAlchemyError, ImportError, ValueError) as error:
-            raise StorageError(f"The storage {_shown(url)} cannot be opened: {_cause(error)}.") from error
+        self._database = Database(url, _metadata, drivers.TABLES)
         self._check_schema()
 
     @property
     def in_memory(self) -> bool:
         """Whether it is gone when the process ends."""
-        return self._engine.dialect.name == "sqlite" and self._engine.url.database in (None, "", ":memory:")
+        return self._database.in_memory
+
+    def driving(self, study: str) -> AbstractContextManager[None]:
+        """Inside, this process alone drives the study; see `metaopt.tuning.drivers.driving`."""
+        return drivers.driving(self._database, study)
 
     def find(self, keys: Iterable[EvaluationKey]) -> dict[EvaluationKey, Evaluation]:
         """Those of the evaluations that are stored; the cost depends on how many are asked for, not on the ledger."""
@@ -191,7 +193,7 @@ class Ledger:
                 query = sa.select(_evaluations).where(
                     _evaluations.c.configuration_key.in_(some), _evaluations.c.task_fingerprint == fingerprint
                 )
-                for one in (_evaluation(row) for row in self._read(query)):
+                for one in (_evaluation(row) for row in self._database.read(query)):
                     if one.key in wanted:
                         found[one.key] = one
         return found
@@ -200,7 +202,7 @@ class Ledger:
         """All evaluations of some tasks, in the order in which they finished."""
         wanted = sorted(set(task_fingerprints))
         query = sa.select(_evaluations).where(_evaluations.c.task_fingerprint.in_(wanted)).order_by(_evaluations.c.id)
-        return [_evaluation(row) for row in self._read(query)]
+        return [_evaluation(row) for row in self._database.read(query)]
 
     def add(self, evaluations: Sequence[Evaluation]) -> None:
         """Store finished evaluations, all or none; those that are there already stay as they are."""
@@ -209,7 +211,7 @@ class Ledger:
         known = self.find(evaluation.key for evaluation in evaluations)
         fresh = [_row(evaluation) for evaluation in evaluations if evaluation.key not in known]
         if fresh:
-            self._write(sa.insert(_evaluations), fresh)
+            self._database.write(sa.insert(_evaluations), fresh)
 
     def claim(self, study: str, identity: Mapping[str, Any]) -> None:
         """Begin a study, or continue it if its identity is the same.
@@ -217,31 +219,35 @@ class Ledger:
         Raises:
             StorageError: the stored study differs; the message says in what.
         """
-        rows = self._read(sa.select(_studies.c.identity).where(_studies.c.name == study))
+        rows = self._database.read(sa.select(_studies.c.identity).where(_studies.c.name == study))
         if not rows:
-            self._write(sa.insert(_studies), [{"name": study, "identity": json.dumps(identity, sort_keys=True)}])
+            self._database.write(
+                sa.insert(_studies), [{"name": study, "identity": json.dumps(identity, sort_keys=True)}]
+            )
             return
         changes = _differences(json.loads(rows[0].identity), json.loads(json.dumps(identity)))
         if changes:
             raise StorageError(
-                f"The study {study!r} in {_shown(self.url)} was begun with other settings: {'; '.join(changes)}; "
+                f"The study {study!r} in {self._database.shown} was begun with other settings: {'; '.join(changes)}; "
                 "use another --study-name, or the settings it was begun with."
             )
 
     def remember(self, study: str, arguments: Mapping[str, Any]) -> None:
         """Keep the arguments that a study was last called with, so that its result can be made again."""
         if self.arguments(study) != json.loads(json.dumps(arguments)):
-            self._write(sa.insert(_calls), [{"study": study, "arguments": json.dumps(arguments, sort_keys=True)}])
+            self._database.write(
+                sa.insert(_calls), [{"study": study, "arguments": json.dumps(arguments, sort_keys=True)}]
+            )
 
     def arguments(self, study: str) -> dict[str, Any] | None:
         """What `remember` kept last, or None."""
         query = sa.select(_calls.c.arguments).where(_calls.c.study == study).order_by(_calls.c.id.desc()).limit(1)
-        rows = self._read(query)
+        rows = self._database.read(query)
         return dict(json.loads(rows[0].arguments)) if rows else None
 
     def studies(self) -> list[str]:
         """Names of the studies whose arguments are kept."""
-        return [row.study for row in self._read(sa.select(_calls.c.study).distinct().order_by(_calls.c.study))]
+        return [row.study for row in self._database.read(sa.select(_calls.c.study).distinct().order_by(_calls.c.study))]
 
     def proposals(self, study: str) -> list[Proposal]:
         """Proposals of a study by number."""
@@ -250,7 +256,7 @@ class Ledger:
             Proposal(
                 row.number, row.batch, Configuration.from_json(json.loads(row.configuration)), json.loads(row.params)
             )
-            for row in self._read(query)
+            for row in self._database.read(query)
         ]
 
     def propose(self, study: str, proposals: Sequence[Proposal]) -> None:
@@ -265,14 +271,14 @@ class Ledger:
             }
             for proposal in proposals
         ]
-        self._write(sa.insert(_proposals), rows)
+        self._database.write(sa.insert(_proposals), rows)
 
     def outcomes(self, study: str) -> list[Outcome]:
         """Outcomes of a study by number."""
         query = sa.select(_outcomes).where(_outcomes.c.study == study).order_by(_outcomes.c.number)
         return [
             Outcome(row.number, {int(key): value for key, value in json.loads(row.rungs).items()}, bool(row.complete))
-            for row in self._read(query)
+            for row in self._database.read(query)
         ]
 
     def conclude(self, study: str, outcomes: Sequence[Outcome]) -> None:
@@ -286,37 +292,21 @@ class Ledger:
             }
             for outcome in outcomes
         ]
-        self._write(sa.insert(_outcomes), rows)
+        self._database.write(sa.insert(_outcomes), rows)
 
     def close(self) -> None:
         """Give the connections back."""
-        self._engine.dispose()
+        self._database.close()
 
     def _check_schema(self) -> None:
-        rows = self._read(sa.select(_info.c.value).where(_info.c.key == "schema"))
+        rows = self._database.read(sa.select(_info.c.value).where(_info.c.key == "schema"))
         if not rows:
-            self._write(sa.insert(_info), [{"key": "schema", "value": str(SCHEMA)}])
+            self._database.write(sa.insert(_info), [{"key": "schema", "value": str(SCHEMA)}])
         elif rows[0].value != str(SCHEMA):
             raise StorageError(
-                f"The ledger in {_shown(self.url)} has schema {rows[0].value}, this metaopt writes schema {SCHEMA}; "
-                "use the metaopt that made it, or another storage."
+                f"The ledger in {self._database.shown} has schema {rows[0].value}, this metaopt writes "
+                f"schema {SCHEMA}; use the metaopt that made it, or another storage."
             )
-
-    def _read(self, query: sa.Select[Any]) -> list[Any]:
-        try:
-            with self._engine.connect() as connection:
-                return list(connection.execute(query).all())
-        except SQLAlchemyError as error:
-            raise StorageError(f"The storage {_shown(self.url)} cannot be read: {_cause(error)}.") from error
-
-    def _write(self, statement: sa.Insert, rows: Sequence[Mapping[str, Any]]) -> None:
-        try:
-            with self._engine.begin() as connection:
-                connection.execute(statement, [dict(row) for row in rows])
-        except SQLAlchemyError as error:
-            raise StorageError(
-                f"The storage {_shown(self.url)} cannot be written: {_cause(error)}; what it held before is intact."
-            ) from error
 
 
 def _row(evaluation: Evaluation) -> dict[str, Any]:
@@ -360,16 +350,3 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "")
         elif before != after:
             changes.append(f"{label} was {before!r}, is {after!r}")
     return changes
-
-
-def _shown(url: str) -> str:
-    """The URL without its password."""
-    try:
-        return repr(sa.make_url(url).render_as_string(hide_password=True))
-    except (SQLAlchemyError, ValueError):
-        return repr(url)
-
-
-def _cause(error: Exception) -> str:
-    original = getattr(error, "orig", None) or error
-    return str(original).strip().splitlines()[0].rstrip(".") or type(original).__name__

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -140,7 +140,9 @@ def tune(
         },
     )
     try:
-        return session.tune(n_trials, held_out, folds)
+        # Making a result again from the ledger writes nothing, so it may be done beside a running study.
+        with session.evaluator.ledger.driving(study_name) if train else nullcontext():
+            return session.tune(n_trials, held_out, folds)
     finally:
         session.evaluator.close()
 

@@ -1,10 +1,12 @@
 """One driver a study."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
@@ -21,41 +23,57 @@ with Ledger(sys.argv[1]).driving("mine"):
     time.sleep(120)
 """
 
+LOCK = """
+import sqlite3, sys, time
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("begin exclusive")
+print("locked", flush=True)
+time.sleep(8)
+connection.rollback()
+connection.close()
+"""
 
-def start_driver(url: str) -> "subprocess.Popen[str]":
-    process = subprocess.Popen([sys.executable, "-c", DRIVE, url], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "driving\n"
-    return process
+
+@contextlib.contextmanager
+def other_process(code: str, argument: str) -> "Iterator[subprocess.Popen[str]]":
+    """A process that has printed its first line, and is ended after."""
+    with subprocess.Popen([sys.executable, "-c", code, argument], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
-def test_a_second_driver_is_refused_by_name_while_the_first_is_alive(url: str) -> None:
-    first = start_driver(url)
-    try:
+@pytest.fixture
+def ledger(url: str) -> Iterator[Ledger]:
+    opened = Ledger(url)
+    yield opened
+    opened.close()
+
+
+def test_a_second_driver_is_refused_by_name_while_the_first_is_alive(url: str, ledger: Ledger) -> None:
+    with other_process(DRIVE, url) as first:
         with (
             pytest.raises(metaopt.StorageError, match=f"'mine' .* is being driven by process {first.pid} on"),
-            Ledger(url).driving("mine"),
+            ledger.driving("mine"),
         ):
             pass
-        with Ledger(url).driving("another"):
+        with ledger.driving("another"):
             pass
-    finally:
-        first.kill()
-        first.wait()
 
 
-def test_after_a_kill_the_same_command_goes_on_at_once(url: str) -> None:
-    first = start_driver(url)
-    os.kill(first.pid, signal.SIGKILL)
-    first.wait()
+def test_after_a_kill_the_same_command_goes_on_at_once(url: str, ledger: Ledger) -> None:
+    with other_process(DRIVE, url) as first:
+        os.kill(first.pid, signal.SIGKILL)
     begun = time.monotonic()
-    with Ledger(url).driving("mine"):
+    with ledger.driving("mine"):
         pass
     assert time.monotonic() - begun < drivers.SILENCE_SECONDS / 2
 
 
-def test_a_driver_that_is_done_leaves_nothing_behind(url: str) -> None:
-    ledger = Ledger(url)
+def test_a_driver_that_is_done_leaves_nothing_behind(ledger: Ledger) -> None:
     with ledger.driving("mine"):
         pass
     with ledger.driving("mine"):
@@ -63,44 +81,32 @@ def test_a_driver_that_is_done_leaves_nothing_behind(url: str) -> None:
 
 
 def test_a_driver_on_another_machine_counts_as_alive_while_its_count_moves(
-    url: str, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drivers, "BEAT_SECONDS", 0.2)
-    monkeypatch.setattr(drivers, "SILENCE_SECONDS", 2.0)
+    monkeypatch.setattr(drivers, "SILENCE_SECONDS", 5.0)
     monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
-    with Ledger(url).driving("mine"):
+    with ledger.driving("mine"):
         monkeypatch.setattr("socket.gethostname", lambda: "here")
-        with pytest.raises(metaopt.StorageError, match="on elsewhere"), Ledger(url).driving("mine"):
+        with pytest.raises(metaopt.StorageError, match="on elsewhere"), ledger.driving("mine"):
             pass
 
 
-def test_a_silent_driver_on_another_machine_is_replaced(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_driver_on_another_machine_is_replaced(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drivers, "BEAT_SECONDS", 0.1)
     monkeypatch.setattr(drivers, "SILENCE_SECONDS", 0.5)
-    ledger = Ledger(url)
     gone = {"token": "t", "host": "elsewhere", "pid": 1, "process_start": "1", "beats": 7, "study": "mine"}
-    with sa.create_engine(url).begin() as connection:
+    engine = sa.create_engine(ledger.url)
+    with engine.begin() as connection:
         connection.execute(sa.insert(drivers.TABLES.tables["metaopt_drivers"]), [gone])
+    engine.dispose()
     with ledger.driving("mine"):
         pass
 
 
-def test_a_locked_database_is_waited_for(url: str) -> None:
-    ledger = Ledger(url)
-    lock = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import sqlite3, sys, time; c = sqlite3.connect(sys.argv[1]); c.execute('begin exclusive'); "
-            "print('locked', flush=True); time.sleep(8); c.rollback()",
-            url.removeprefix("sqlite:///"),
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert lock.stdout is not None
-    assert lock.stdout.readline() == "locked\n"
-    ledger.claim("mine", {"seed": 0})
-    lock.wait()
+def test_a_locked_database_is_waited_for(url: str, ledger: Ledger) -> None:
+    with other_process(LOCK, url.removeprefix("sqlite:///")) as lock:
+        ledger.claim("mine", {"seed": 0})
+        assert lock.wait() == 0
     with pytest.raises(metaopt.StorageError, match="seed was 0, is 1"):
         ledger.claim("mine", {"seed": 1})

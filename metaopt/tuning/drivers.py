@@ -1,0 +1,126 @@
+"""One driver a study: a second one is refused by name while the first is alive."""
+
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from metaopt.errors import StorageError
+from metaopt.tuning.database import Database
+
+#: A driver counts up this often. Whether it is alive is told by its count, not by anybody's clock.
+BEAT_SECONDS = 5.0
+#: A driver on another machine that has not counted for this long is taken to be gone.
+SILENCE_SECONDS = 20.0
+
+TABLES = sa.MetaData()
+_drivers = sa.Table(
+    "metaopt_drivers",
+    TABLES,
+    sa.Column("study", sa.String(256), primary_key=True),
+    sa.Column("token", sa.String(32), nullable=False),
+    sa.Column("host", sa.String(256), nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("process_start", sa.String(32), nullable=False),
+    sa.Column("beats", sa.Integer, nullable=False),
+)
+
+
+@dataclass(frozen=True)
+class _Driver:
+    """Who drives a study."""
+
+    token: str
+    host: str
+    pid: int
+    process_start: str
+
+
+@contextmanager
+def driving(database: Database, study: str) -> Iterator[None]:
+    """Inside, this process alone drives the study.
+
+    Raises:
+        StorageError: another process drives it; the message names process and machine.
+    """
+    if database.in_memory:
+        yield
+        return
+    mine = _Driver(uuid.uuid4().hex, socket.gethostname(), os.getpid(), _process_start(os.getpid()))
+    _take(database, study, mine)
+    done = threading.Event()
+    heart = threading.Thread(target=_beat, args=(database, study, mine, done), daemon=True)
+    heart.start()
+    try:
+        yield
+    finally:
+        done.set()
+        heart.join()
+        database.write(sa.delete(_drivers).where(_drivers.c.study == study, _drivers.c.token == mine.token))
+
+
+def _take(database: Database, study: str, mine: _Driver) -> None:
+    row = _row(database, study)
+    if row is not None:
+        if _alive(database, study, row):
+            raise StorageError(
+                f"The study {study!r} in {database.shown} is being driven by process {row.pid} on {row.host}; "
+                "wait until it is done, end it, or use another --study-name."
+            )
+        database.write(sa.delete(_drivers).where(_drivers.c.study == study, _drivers.c.token == row.token))
+    values = {"token": mine.token, "host": mine.host, "pid": mine.pid, "process_start": mine.process_start, "beats": 0}
+    database.write(sa.insert(_drivers), [{"study": study, **values}])
+
+
+def _alive(database: Database, study: str, row: Any) -> bool:
+    """On this machine the process itself tells; on another one its count does, which takes a while to watch."""
+    if row.host == socket.gethostname():
+        return bool(row.process_start) and _process_start(row.pid) == row.process_start
+    begun = time.monotonic()
+    while time.monotonic() - begun < SILENCE_SECONDS:
+        time.sleep(BEAT_SECONDS / 2)
+        now = _row(database, study)
+        if now is None:
+            return False
+        if (now.token, now.beats) != (row.token, row.beats):
+            return True
+    return False
+
+
+def _beat(database: Database, study: str, mine: _Driver, done: threading.Event) -> None:
+    statement = (
+        sa.update(_drivers)
+        .where(_drivers.c.study == study, _drivers.c.token == mine.token)
+        .values(beats=_drivers.c.beats + 1)
+    )
+    while not done.wait(BEAT_SECONDS):
+        try:
+            database.write(statement)
+        except StorageError:
+            continue  # the driver itself will say so, if it lasts
+
+
+def _row(database: Database, study: str) -> Any | None:
+    rows = database.read(sa.select(_drivers).where(_drivers.c.study == study))
+    return rows[0] if rows else None
+
+
+def _process_start(pid: int) -> str:
+    """What tells a process from a later one with the same number; empty if there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        pass
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return ""
+    return "unknown"
