@@ -17,8 +17,8 @@ not (.1): noise is N(0, noise²), drawn from candidate, task and seed: all strat
 Strategies ask in batches of 40 and choose, as a study does, among the five best that ran on all tasks, by two more
 seeds each, which count. `thirds` is metaopt's: its own rungs, survivors, order of tasks and objective. `Wilcoxon`
 prunes what is worse than the batch's best with p < .05, by a one-sided signed-rank test over the tasks done, with
-Holm's correction over all tests of a batch. The held-out score is the chosen candidate's objective on the held-out tasks,
-without noise. Intervals are 95 % bootstraps over corpora; differences are paired.
+Holm's correction over all tests of a batch. The held-out score is the chosen candidate's objective on the held-out
+tasks, without noise. Intervals are 95 % bootstraps over corpora; differences are paired.
 """
 
 import argparse
