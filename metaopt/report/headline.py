@@ -78,22 +78,33 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def payback(result: TuneResult) -> Payback | None:
+    """After how many later models it has paid; None where nothing was held out that could stand for later models."""
+    worth = None if result.comparison is None else result.comparison.trials_worth()
+    return None if worth is None else Payback.of(worth, trainings(result))
+
+
 def headline(result: TuneResult) -> str:
     """What the first run of a later model is worth, with its interval."""
     comparison = measured(result)
-    worth = None if comparison is None else comparison.trials_worth()
     if comparison is None:
         return "The time was up before the recipe could be compared with anything: what it is worth is not known."
+    worth = comparison.trials_worth()
     if worth is None:
+        return f"{comparison.summary()} For black boxes, what a run is worth in tuning trials is not measured."
+    if result.comparison is None:
         return (
-            f"{comparison.summary()} The tasks are black boxes, so what a run is worth in tuning trials is not known."
+            f"On the {_tasks(comparison)} that it was tuned on, one run is worth {worth} random tuning trials of a "
+            "task's own; what it is worth for a new model was not measured."
         )
+    seen = "of families that tuning never saw" if result.held_out_by == "families" else "that tuning never saw"
+    where = f"on {_tasks(comparison)} {seen}"
     if worth.number < 1:
         return (
-            f"The first run of a new model is worth less than one random tuning trial of its own {_where(result)}: "
+            f"The first run of a new model is worth less than one random tuning trial of its own {where}: "
             "tuning this family has not paid so far."
         )
-    sentence = f"The first run of a new model is worth {worth} random tuning trials of its own {_where(result)}."
+    sentence = f"The first run of a new model is worth {worth} random tuning trials of its own {where}."
     if math.isnan(worth.low):
         return f"{sentence} Nothing is claimed."
     return sentence if worth.low > 1 else f"{sentence} The interval reaches down to one trial: nothing is claimed."
@@ -101,16 +112,13 @@ def headline(result: TuneResult) -> str:
 
 def price(result: TuneResult) -> str:
     """What the study cost, and after how many later models it has paid."""
-    total = trainings(result)
-    sentence = f"It cost {total:,} trainings, {duration(result.cost.seconds)} of computing."
-    comparison = measured(result)
-    worth = None if comparison is None else comparison.trials_worth()
-    if worth is None:
+    sentence = f"It cost {trainings(result):,} trainings, {duration(result.cost.seconds)} of computing."
+    paid = payback(result)
+    if paid is None:
         return sentence
-    payback = Payback.of(worth, total)
-    if math.isinf(payback.models):
+    if math.isinf(paid.models):
         return f"{sentence} Worth no more than one trial a model, it never pays for itself."
-    return f"{sentence} After {payback} later models it has paid for itself."
+    return f"{sentence} After {paid} later models it has paid for itself."
 
 
 def caveats(result: TuneResult) -> list[str]:
@@ -119,22 +127,17 @@ def caveats(result: TuneResult) -> list[str]:
     if result.interrupted:
         said.append("The time was up before all candidates had run; the same command continues where it stopped.")
     if result.comparison is None:
-        said.append(
-            "No task was held out, so these numbers are of the tasks that the recipe was tuned on and flatter it; "
-            "use --folds or --held-out to measure what it is worth elsewhere."
-        )
+        flattered = "these numbers are of the tasks that the recipe was tuned on, and flatter it"
+        if result.held_out_by is None:
+            said.append(f"No task was held out: {flattered}; use --folds or --held-out to measure its worth elsewhere.")
+        else:
+            said.append(f"The held-out tasks are not compared yet: {flattered}.")
     comparison = measured(result)
     if comparison is not None and math.isnan(comparison.interval(RECIPE).low):
         said.append(f"{len(comparison.tasks)} tasks are too few for intervals, so nothing is claimed; add tasks.")
     return said
 
 
-def _where(result: TuneResult) -> str:
-    comparison = measured(result)
-    count = 0 if comparison is None else len(comparison.tasks)
-    tasks = f"{count} task{'' if count == 1 else 's'}"
-    if result.comparison is None:
-        return f"on the {tasks} that it was tuned on"
-    if result.held_out_by == "families":
-        return f"on {tasks} of families that tuning never saw"
-    return f"on {tasks} that tuning never saw"
+def _tasks(comparison: Comparison) -> str:
+    count = len(comparison.tasks)
+    return f"{count} task{'' if count == 1 else 's'}"

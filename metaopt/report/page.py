@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metaopt.report import html, tables
-from metaopt.report.headline import NEVER, Payback, caveats, duration, headline, measured, price, trainings
+from metaopt.report.headline import NEVER, caveats, duration, headline, measured, payback, price, trainings
 from metaopt.tuning import TuneResult
 from metaopt.tuning.comparison import RECIPE
 
@@ -102,8 +102,9 @@ def _facts(result: TuneResult) -> dict[str, tuple[str, str]]:
     if worth is not None:
         number, low, high = (worth.show(one) for one in (worth.number, worth.low, worth.high))
         found["A first run is worth"] = (f"{number} trials", _range(low, high))
-        payback = Payback.of(worth, trainings(result))
-        number, low, high = (payback.show(one) for one in (payback.models, payback.fewest, payback.most))
+    paid = payback(result)
+    if paid is not None:
+        number, low, high = (paid.show(one) for one in (paid.models, paid.fewest, paid.most))
         found["Paid for after"] = (f"{number}{'' if number == NEVER else ' models'}", _range(low, high))
     return found
 

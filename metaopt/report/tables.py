@@ -9,7 +9,7 @@ from metaopt.configuration import Configuration, assemble
 from metaopt.deploy.stopping import StopperConfiguration
 from metaopt.recipe import Recipe
 from metaopt.registry import Registry
-from metaopt.report.headline import Payback, duration, measured, trainings
+from metaopt.report.headline import duration, payback, trainings
 from metaopt.space import Space, Value, defaults, resolve
 from metaopt.specs import StopperSpec
 from metaopt.tuning import Comparison, TuneResult
@@ -47,13 +47,13 @@ def comparison_table(
     ]
     if not parts:
         return Table("Test scores", ("contender",), (), note="Nothing was compared.")
+    found = [part.table().to_dict("records") for _, part in parts]
     columns, cells = ["contender"], [[name] for name in parts[0][1].contenders]
-    for label, part in parts:
-        found = part.table().to_dict("records")
+    for (label, _), records in zip(parts, found, strict=True):
         columns.append(label)
-        for row, record in zip(cells, found, strict=True):
+        for row, record in zip(cells, records, strict=True):
             row.append(interval(record["mean_score"], record["low"], record["high"]))
-    shown = parts[0][1].table().to_dict("records")
+    shown = found[0]
     diverged = any(record["diverged"] for record in shown)
     columns += ["middle half", "recipe ahead", "lost to", "steps", *(["diverged"] if diverged else [])]
     for position, (row, record) in enumerate(zip(cells, shown, strict=True)):
@@ -108,15 +108,14 @@ def cost_table(result: TuneResult) -> Table:
         ("trainings in all", f"{trainings(result):,}"),
         ("computing time", duration(cost.seconds)),
     ]
-    comparison = measured(result)
-    worth = None if comparison is None else comparison.trials_worth()
-    if worth is not None:
-        rows.append(("later models after which it has paid", str(Payback.of(worth, trainings(result)))))
+    paid = payback(result)
+    if paid is not None:
+        rows.append(("later models after which it has paid", str(paid)))
     note = (
         "Each later model is spared N − 1 trainings, N being what its first run is worth. A study of T trainings, all "
         "of them counted, has paid after T / (N − 1) models, if one of their trainings costs as much as one here did."
     )
-    return Table("Cost", ("what", "how much"), tuple(rows), note=note)
+    return Table("Cost", ("what", "how much"), tuple(rows), note=note if paid is not None else "")
 
 
 def candidates_table(result: TuneResult, count: int = SHOWN) -> Table:

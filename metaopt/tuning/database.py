@@ -35,7 +35,9 @@ class Database:
             for one in tables:
                 one.create_all(self._engine)
         except (SQLAlchemyError, ImportError, ValueError) as error:
-            raise StorageError(f"The storage {self.shown} cannot be opened: {_cause(error)}.") from error
+            raise StorageError(
+                f"The storage {self.shown} cannot be opened: {_cause(error)}; {_remedy(error)}."
+            ) from error
 
     @property
     def in_memory(self) -> bool:
@@ -91,6 +93,14 @@ def _shown(url: str) -> str:
         return repr(sa.make_url(url).render_as_string(hide_password=True))
     except (SQLAlchemyError, ValueError):
         return repr(url)
+
+
+def _remedy(error: Exception) -> str:
+    if isinstance(error, ImportError):
+        return "install the driver, for PostgreSQL with pip install 'metaopt-torch[postgres]'"
+    if isinstance(error, sa.exc.ArgumentError):
+        return "write a URL such as 'sqlite:///study.db'"
+    return "check that it is there and can be written"
 
 
 def _cause(error: Exception) -> str:

@@ -97,6 +97,10 @@ def tune(
     found = registry or registries.current()
     if n_trials < 1:
         raise InputError(f"n_trials must be at least 1, got {n_trials}.")
+    if portfolio < 1:
+        raise InputError(f"portfolio must be at least 1, got {portfolio}.")
+    if timeout is not None and timeout <= 0:
+        raise InputError(f"timeout must be a positive number of seconds, got {timeout:g}.")
     if workers < 1:
         raise InputError(f"workers must be at least 1, got {workers}.")
     if held_out and folds is not None:

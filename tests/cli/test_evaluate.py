@@ -1,0 +1,59 @@
+"""A recipe is compared with others on a corpus: as a table, or as JSON for programs."""
+
+import json
+
+import pytest
+
+COLUMNS = "contender test score middle half recipe ahead lost to steps"
+
+
+@pytest.fixture(scope="module")
+def storage(tuned, tmp_path_factory):
+    """A ledger that holds what several comparisons need."""
+    return f"sqlite:///{tuned.folder / 'study.db'}"
+
+
+def test_it_prints_a_table_and_a_sentence(tuned, run, storage):
+    done = run(
+        "evaluate", tuned.folder / "recipe", tuned.corpus, "--against", "adamw,adamw+cosine", "--storage", storage
+    )
+    assert done.code == 0, done.err
+    printed = " ".join(done.out.split())
+    assert COLUMNS in printed
+    assert "adamw+cosine" in printed
+    assert "Recipe scores " in printed
+
+
+def test_json_is_one_object(tuned, run, storage):
+    done = run("evaluate", tuned.folder / "recipe", tuned.corpus, "--tuned", "5", "--json", "--storage", storage)
+    assert done.code == 0, done.err
+    document = json.loads(done.out)
+    assert [row["contender"] for row in document["table"]] == [
+        "recipe",
+        "adamw",
+        "schedulefree_adamw",
+        "best of 5 trials",
+    ]
+    assert {row["task"] for row in document["runs"]} == {f"line{index}" for index in range(6)}
+    assert document["trials_worth"]["pool"] == 32
+    assert document["summary"].startswith("Recipe scores ")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--against", "adamx"], "There is no optimizer 'adamx'; did you mean 'adamw'?"),
+        (["--against", "adamw+cosin"], "There is no controller 'cosin'"),
+        (["--tuned", "33"], "tuned must be between 0 and 32"),
+    ],
+)
+def test_a_mistake_is_one_sentence(tuned, run, options, message):
+    failed = run("evaluate", tuned.folder / "recipe", tuned.corpus, *options)
+    assert failed.code == 2
+    assert message in failed.err
+
+
+def test_a_recipe_that_is_not_there_is_named(tuned, run, tmp_path):
+    failed = run("evaluate", tmp_path, tuned.corpus)
+    assert failed.code == 2
+    assert "It holds no recipe.json." in failed.err

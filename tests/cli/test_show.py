@@ -1,0 +1,72 @@
+"""A recipe is shown to people, or as plain PyTorch."""
+
+import json
+
+import pytest
+
+import metaopt
+from metaopt.configuration import Configuration
+from metaopt.deploy.stopping import StopperConfiguration
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    configuration = Configuration("adamw", "cosine", hparams={"adamw.lr": 0.003, "cosine.warmup": 0.1})
+    made = metaopt.Recipe.create(
+        configuration,
+        StopperConfiguration("patience", {"patience": 0.25}),
+        num_validations=20,
+        provenance={"corpus": {"name": "mine", "fingerprint": "0" * 16, "tasks": ["a", "b"]}},
+    )
+    made.save(tmp_path / "mine")
+    return tmp_path / "mine"
+
+
+def test_it_shows_every_hyperparameter_beside_its_default(run, recipe):
+    done = run("show", recipe)
+    assert done.code == 0, done.err
+    printed = " ".join(done.out.split())
+    assert "adamw+cosine+patience" in printed
+    assert "optimizer adamw lr 0.003 0.001" in printed
+    assert "controller cosine warmup 0.1" in printed
+    assert "stopper patience patience 0.25 0.1" in printed
+    assert "weight_decay" in printed
+
+
+def test_it_says_where_the_recipe_comes_from(run, recipe):
+    printed = " ".join(run("show", recipe).out.split())
+    assert "Tuned on 'mine' (2 tasks, fingerprint 0000000000000000)." in printed
+    assert "expects 20 validations" in printed
+    assert "Weight decay: not for parameters of at most one dimension" in printed
+    assert f"torch {metaopt.load_recipe(recipe).provenance['libraries']['torch']}" in printed
+
+
+def test_code_is_plain_torch_that_runs(run, recipe):
+    done = run("show", recipe, "--code")
+    assert done.code == 0, done.err
+    assert "metaopt" not in done.out
+    names = {}
+    exec(done.out, names)
+    assert callable(names["make_optimizer"])
+
+
+def test_a_recipe_without_plain_form_says_why(run, tmp_path):
+    metaopt.Recipe.create(Configuration("lion")).save(tmp_path)
+    failed = run("show", tmp_path, "--code")
+    assert failed.code == 2
+    assert "This recipe has no plain PyTorch form: no library's class computes what the optimizer 'lion'" in failed.err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "recipe.json"),
+        (json.dumps({"schema": 99}), "99"),
+    ],
+)
+def test_a_corrupt_or_newer_recipe_is_named(run, recipe, text, message):
+    (recipe / "recipe.json").write_text(text)
+    failed = run("show", recipe)
+    assert failed.code == 2
+    assert message in failed.err
+    assert len(failed.err.splitlines()) == 1

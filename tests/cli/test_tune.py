@@ -1,0 +1,175 @@
+"""One command makes a recipe, says what it bought, continues where it stopped, and names what is wrong."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from metaopt import report
+from metaopt.recipe import load_recipe
+from metaopt.tuning.portfolio import load_portfolio
+
+
+def evaluations_in(folder):
+    with sqlite3.connect(folder / "study.db") as connection:
+        return connection.execute("select count(*) from metaopt_evaluations").fetchone()[0]
+
+
+def decisions(folder):
+    recipe = load_recipe(folder / "recipe")
+    return recipe.configuration, recipe.stopper
+
+
+def test_it_leaves_recipe_portfolio_evaluations_and_report(tuned):
+    assert tuned.ran.code == 0, tuned.ran.err
+    recipe = load_recipe(tuned.folder / "recipe")
+    assert load_portfolio(tuned.folder / "portfolio")[0] == recipe
+    evaluations = pd.read_csv(tuned.folder / "evaluations.csv")
+    assert len(evaluations) == evaluations_in(tuned.folder)
+    assert (tuned.folder / "report.html").read_text().startswith("<!doctype html>")
+    assert (tuned.folder / "scores.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_it_says_what_it_will_cost_before_it_starts_and_how_far_it_is(tuned):
+    lines = tuned.ran.err.splitlines()
+    assert lines[0].startswith("About to run at most ")
+    assert any(line.lstrip()[:1].isdigit() and "% " in line and "left" in line for line in lines)
+    assert "A new study created" not in tuned.ran.err
+
+
+def test_it_ends_with_what_was_found_what_it_is_worth_and_what_it_cost(tuned):
+    printed = " ".join(tuned.ran.out.split())
+    assert load_recipe(tuned.folder / "recipe").name in printed
+    assert "contender held-out tasks tuning tasks middle half" in printed
+    assert "Worst tasks" in printed
+    assert "Recipe scores " in printed
+    assert "random tuning trial" in printed
+    assert "that tuning never saw" in printed
+    assert f"It cost {evaluations_in(tuned.folder):,} trainings" in printed
+
+
+def test_the_same_command_again_trains_nothing(tuned, run, tmp_path, tables_only):
+    folder = shutil.copytree(tuned.folder, tmp_path / "out")
+    again = run(*tuned.command, "--out", folder)
+    assert again.code == 0, again.err
+    assert evaluations_in(folder) == evaluations_in(tuned.folder)
+    assert decisions(folder) == decisions(tuned.folder)
+    assert again.out.replace(str(folder), "") == tuned.ran.out.replace(str(tuned.folder), "")
+
+
+def test_after_a_timeout_the_same_command_continues(tuned, run, tmp_path, tables_only):
+    folder = tmp_path / "out"
+    late = run(*tuned.command, "--out", folder, "--timeout", "0.01")
+    assert late.code == 2
+    assert "The time was up before the references of all tasks were done" in late.err
+    assert run(*tuned.command, "--out", folder).code == 0
+    assert decisions(folder) == decisions(tuned.folder)
+
+
+def test_a_smaller_portfolio_leaves_nothing_of_a_larger_one(tuned, run, tmp_path, tables_only):
+    folder = shutil.copytree(tuned.folder, tmp_path / "out")
+    shutil.copytree(folder / "portfolio" / "1", folder / "portfolio" / "7")
+    assert run(*tuned.command, "--out", folder, "--portfolio", "1").code == 0
+    assert sorted(entry.name for entry in (folder / "portfolio").iterdir()) == ["1", "portfolio.json"]
+
+
+def test_a_report_that_fails_costs_nothing_else(tuned, run, tmp_path, monkeypatch):
+    def fail(result, folder):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(report, "write_report", fail)
+    folder = shutil.copytree(tuned.folder, tmp_path / "out")
+    shutil.rmtree(folder / "recipe")
+    failed = run(*tuned.command, "--out", folder)
+    assert failed.code == 1
+    assert "The report could not be written: OSError: No space left on device; recipe and ledger" in failed.err
+    assert decisions(folder) == decisions(tuned.folder)
+
+
+def test_a_changed_corpus_is_refused_by_name(tuned, run, tmp_path, write_tables):
+    corpus = write_tables(tmp_path / "tables")
+    with (corpus / "line2.csv").open("a") as table:
+        table.write("1.0,2.0,3.0\n")
+    folder = shutil.copytree(tuned.folder, tmp_path / "out")
+    refused = run("tune", corpus, *tuned.command[2:], "--out", folder)
+    assert refused.code == 2
+    assert "was begun with other settings: tasks → line2 was " in refused.err
+    assert evaluations_in(folder) == evaluations_in(tuned.folder)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--optimizers", "adamx"], "There is no optimizer 'adamx'; did you mean 'adamw'? known: adagrad, adamw"),
+        (["--controllers", "cosin"], "There is no controller 'cosin'; did you mean 'cosine'?"),
+        (["--stoppers", "patients"], "There is no stopper 'patients'; did you mean 'patience'?"),
+        (["--stoppers", "any"], "Stopper 'any' has no pure form to tune by replay; choose from ["),
+        (["--set", "adamw.lrr=1"], "adamw has no hyperparameter 'lrr'; it has ['beta1', 'beta2', 'eps', 'lr'"),
+        (["--set", "adamw.beta1=0.5..1.5"], "adamw.beta1"),
+        (["--set", "adamw.lr"], "--set takes plugin.hyperparameter=low..high or =value, got 'adamw.lr'."),
+        (["--set", "lion.lr=1e-3", "--optimizers", "adamw"], "'lion' is not among the tuned plugins"),
+        (["--held-out", "images"], "--held-out names unknown families ['images']"),
+        (["--held-out", "tabular_regression", "--folds", "2"], "exclude each other"),
+        (["--folds", "7"], "--folds must be between 2 and the number of tasks, 6"),
+        (["--n-trials", "0"], "n_trials must be at least 1, got 0."),
+        (["--portfolio", "0"], "portfolio must be at least 1, got 0."),
+        (["--timeout", "-1"], "timeout must be a positive number of seconds, got -1."),
+        (["--workers", "0"], "workers must be at least 1, got 0."),
+        (["--device", "cuda"], "--device must be cpu in this version, got 'cuda'."),
+        (["--plugin", "nowhere.py"], "Plugin file 'nowhere.py' does not exist"),
+        (["--baseline", "nowhere"], "No recipe at 'nowhere'."),
+        (["--storage", "study.db"], "cannot be opened: Could not parse SQLAlchemy URL"),
+        (["--storage", "study.db"], "write a URL such as 'sqlite:///study.db'."),
+        (["--storage", "postgresql://localhost:1/x"], "The storage 'postgresql://localhost:1/x' cannot be opened: "),
+        (["--storage", "sqlite:///."], "cannot be opened: unable to open database file; check that it is there"),
+    ],
+)
+def test_a_mistake_is_one_sentence_before_anything_is_computed(tuned, run, tmp_path, own_registry, options, message):
+    failed = run("tune", tuned.corpus, "--out", tmp_path / "out", *options)
+    assert failed.code == 2
+    assert message in failed.err
+    assert len(failed.err.splitlines()) == 1
+    assert not (tmp_path / "out" / "recipe").exists()
+
+
+def test_a_corrupt_baseline_is_named(tuned, run, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "recipe.json").write_text('{"schema": 1,')
+    failed = run("tune", tuned.corpus, "--out", tmp_path / "out", "--baseline", tmp_path / "mine")
+    assert failed.code == 2
+    assert "recipe.json" in failed.err
+
+
+def test_a_folder_that_cannot_be_written_is_named_first(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    failed = run("tune", "nowhere", "--out", tmp_path / "file")
+    assert failed.code == 2
+    assert failed.err.startswith(f"error: --out {str(tmp_path / 'file')!r} cannot be written: File exists;")
+
+
+def test_a_corpus_module_that_raises_is_named_with_its_line(tmp_path):
+    (tmp_path / "my_tasks.py").write_text("import torch\nraise RuntimeError('the disk is elsewhere')\n")
+    command = "from metaopt.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", command, "tune", "my_tasks:corpus", "--out", "out"],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: Module 'my_tasks' raised RuntimeError: the disk is elsewhere (my_tasks.py, line 2); "
+        "fix it and run again.\n"
+    )
+
+
+def test_a_corpus_that_is_nowhere_is_named(run, tmp_path):
+    failed = run("tune", "nowhere", "--out", tmp_path)
+    assert failed.code == 2
+    assert "There is no corpus 'nowhere'; known: starter" in failed.err
