@@ -4,13 +4,15 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from metaopt.contracts.stopper import Mode
 from metaopt.errors import InputError
+
+_Made = TypeVar("_Made")
 
 LossFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
@@ -86,8 +88,8 @@ class Task:
 
     @cached_property
     def splits(self) -> Splits:
-        """The data, made once."""
-        return self.data if isinstance(self.data, Splits) else self.data()
+        """The data, made once; InputError if the task's own code fails at it."""
+        return self.data if isinstance(self.data, Splits) else _called(self.name, "data", self.data)
 
     @property
     def sign(self) -> float:
@@ -105,10 +107,14 @@ class Task:
         return tuple(sorted({round(self.num_steps * (index + 1) / count) for index in range(count)}))
 
     def build(self, seed: int) -> nn.Module:
-        """A fresh model whose weights depend on `seed` alone; the global generator is left as it was."""
+        """A fresh model whose weights depend on `seed` alone; the global generator is left as it was.
+
+        Raises:
+            InputError: the task's own code fails at it.
+        """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return self.model()
+            return _called(self.name, "model", self.model)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -167,6 +173,19 @@ def _check_identity(name: str, family: str, mode: str) -> None:
         raise InputError(f"A task needs a name and a family, got name={name!r}, family={family!r}.")
     if mode not in ("min", "max"):
         raise InputError(f"Task {name!r}: mode must be 'min' or 'max', got {mode!r}.")
+
+
+def _called(name: str, part: str, function: Callable[[], _Made]) -> _Made:
+    """What a stranger's function makes; whatever it raises becomes one sentence."""
+    try:
+        return function()
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"Task {name!r}: its {part} function raised {type(error).__name__}: {error}; "
+            "call it by itself to see where."
+        ) from error
 
 
 def _tensors(splits: Splits) -> list[Tensor]:

@@ -101,7 +101,8 @@ def search(
 
 
 def _final_seeds(interrupted: bool) -> tuple[int, ...]:
-    return (RACE_SEED,) if interrupted else (RACE_SEED, *FINAL_SEEDS)
+    """Fresh seeds: on the race's own, whoever was lucky there would be favoured."""
+    return (RACE_SEED,) if interrupted else FINAL_SEEDS
 
 
 def _distinct(configurations: Sequence[Configuration]) -> list[Configuration]:

@@ -156,7 +156,9 @@ def _specs(registry: Registry, spec_type: Any, names: Sequence[str] | None) -> t
         return tuple(registry.get(spec_type, name) for name in dict.fromkeys(names))
     found = (registry.get(spec_type, name) for name in registry.names(spec_type))
     # Learned plugins without shipped weights cannot be proposed; signals that no ordinary loop has, neither.
-    return tuple(spec for spec in found if spec.requires <= ORDINARY_SIGNALS and not _needs_theta(spec))
+    return tuple(
+        spec for spec in found if spec.requires | set(spec.requires_when) <= ORDINARY_SIGNALS and not _needs_theta(spec)
+    )
 
 
 def _needs_theta(spec: PluginSpec) -> bool:
