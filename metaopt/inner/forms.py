@@ -140,26 +140,38 @@ class Vmapped:
         self, params: Flats, grads: Flats, state: State, hparams: MemberHparams, ends: Ends, theta: Theta, now: Now
     ) -> tuple[Flats, State]:
         """See `Form`."""
-
-        def one(
-            params: Tensors, grads: Tensors, state: State, hparams: MemberHparams, loss: Tensors, signals: Tensors
-        ) -> tuple[Tensors, State]:
-            info = StepInfo(step=now.step, horizon=now.horizon, loss=loss.get("loss"), signals=signals)
-            return self.rule.update(grads, state, params, hparams, theta, info)
-
-        updates, new = torch.vmap(one)(
+        in_dims = (0, 0, 0, 0, 0, 0, None, None, None)
+        updates, new = torch.vmap(self._one, in_dims=in_dims)(
             self.cut(params, ends),
             self.cut(grads, ends),
             state,
             _with_rates(hparams, now.rates),
             {} if now.loss is None else {"loss": now.loss},
             now.signals,
+            dict(theta),
+            now.step,
+            now.horizon,
         )
         return self.whole(updates), new
 
     def evaluation_params(self, params: Flats, state: State, hparams: MemberHparams, ends: Ends) -> Flats:
         """See `Form`."""
         return self.whole(torch.vmap(self.rule.evaluation_params)(self.cut(params, ends), state, hparams))
+
+    def _one(
+        self,
+        params: Tensors,
+        grads: Tensors,
+        state: State,
+        hparams: MemberHparams,
+        loss: Tensors,
+        signals: Tensors,
+        theta: Tensors,
+        step: Tensor,
+        horizon: Tensor,
+    ) -> tuple[Tensors, State]:
+        info = StepInfo(step=step, horizon=horizon, loss=loss.get("loss"), signals=signals)
+        return self.rule.update(grads, state, params, hparams, theta, info)
 
 
 def _vmapped_init(rule: Rule, params: Tensors, hparams: MemberHparams, theta: Theta, horizon: Tensor) -> State:

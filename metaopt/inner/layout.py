@@ -91,8 +91,8 @@ def cut_where_decay_ends(flats: Mapping[str, Tensor], ends: Mapping[str, int]) -
 def joined_where_decay_ends(parts: Mapping[str, Tensor]) -> Flats:
     """Inverse of `cut_where_decay_ends`, by copy."""
     rows: dict[str, list[Tensor]] = {}
-    for name, part in sorted(parts.items()):
-        rows.setdefault(name.rpartition(" ")[0], []).append(part)
+    for name in sorted(parts):
+        rows.setdefault(name.rpartition(" ")[0], []).append(parts[name])
     return {key: torch.cat(found, dim=1) for key, found in rows.items()}
 
 
