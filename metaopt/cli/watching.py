@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from metaopt.tuning import Progress
 
-#: Outside a terminal a line is printed after this share of the run, or this many seconds.
-SHARE = 0.1
+#: Outside a terminal a line is printed at each of so many parts of the run, and after so many seconds.
+PARTS = 10
 SECONDS = 30.0
 
 
@@ -42,7 +42,7 @@ class PlainWatch:
     """Prints lines."""
 
     def __init__(self) -> None:
-        self._share = 0.0
+        self._part = 0
         self._said_at = time.monotonic()
 
     def say(self, line: str) -> None:
@@ -50,15 +50,15 @@ class PlainWatch:
         print(line, file=sys.stderr, flush=True)
 
     def show(self, progress: "Progress") -> None:
-        """Print how far the run is, if it is long ago or long since."""
+        """Print how far the run is, now and then."""
         if not progress.total:
             return
-        share = progress.done / progress.total
-        if share < self._share + SHARE and time.monotonic() < self._said_at + SECONDS:
+        part = PARTS * progress.done // progress.total
+        if part == self._part and time.monotonic() < self._said_at + SECONDS:
             return
-        self._share, self._said_at = share, time.monotonic()
+        self._part, self._said_at = part, time.monotonic()
         parts = [progress.what, *details(progress)]
-        self.say(f"{share:4.0%}  {', '.join(part for part in parts if part)}")
+        self.say(f"{progress.done / progress.total:4.0%}  {', '.join(part for part in parts if part)}")
 
 
 def details(progress: "Progress") -> list[str]:

@@ -114,7 +114,7 @@ def price(result: TuneResult) -> str:
     """What the study cost, and after how many later models it has paid."""
     sentence = f"It cost {trainings(result):,} trainings, {duration(result.cost.seconds)} of computing."
     paid = payback(result)
-    if paid is None:
+    if paid is None or math.isnan(paid.most):
         return sentence
     if math.isinf(paid.models):
         return f"{sentence} Worth no more than one trial a model, it never pays for itself."

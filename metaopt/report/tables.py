@@ -77,7 +77,13 @@ def worst_table(comparison: Comparison, count: int = 3) -> Table:
     """Tasks on which the recipe falls furthest behind the best other contender."""
     records = comparison.worst_tasks(count).to_dict("records")
     rows = [
-        (str(one["task"]), str(one["by"]), f"{one['score']:.2f}", f"{one['best_other']:.2f}", f"{one['behind']:+.2f}")
+        (
+            str(one["task"]),
+            str(one["by"]),
+            f"{one['score']:.2f}",
+            f"{one['best_other']:.2f}",
+            f"{round(one['behind'], 2) + 0.0:+.2f}",
+        )
         for one in records
     ]
     note = "Sorted by how far the best other contender is ahead; a negative number means that the recipe is."

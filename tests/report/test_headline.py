@@ -57,6 +57,11 @@ def test_the_price_counts_everything(result):
     assert "later models it has paid for itself" in price(result) or "never pays" in price(result)
 
 
+def test_without_an_interval_no_payback_is_claimed(result, monkeypatch):
+    monkeypatch.setattr(type(result.comparison), "trials_worth", lambda self: TrialsWorth(9.0, math.nan, math.nan, 32))
+    assert "paid" not in price(result)
+
+
 def test_a_study_that_held_nothing_out_claims_nothing_for_later_models(tuning_only):
     assert "what it is worth for a new model was not measured" in headline(tuning_only)
     assert payback(tuning_only) is None
