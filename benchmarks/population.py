@@ -89,10 +89,11 @@ def main() -> None:
         mode: abs(train(task, members, compile=mode)[-1].curve.values[-1] - reference) for mode in ("off", "on")
     }
 
-    print(f"{options.members} members, MLP 64-32-10 on digits, batch {task.batch_size}, {options.steps} steps, AdamW,")
     print(
-        f"{options.validations} validations, seeds 0-{max(seeds)}, {options.batches} batches, torch {torch.__version__},"
+        f"{options.members} members, MLP 64-32-10 on digits, batch {task.batch_size}, {options.steps} steps, AdamW,"
+        f" torch {torch.__version__},"
     )
+    print(f"{options.validations} validations, seeds 0-{max(seeds)}, {options.batches} batches,")
     print(f"one thread each, medians of {options.rounds} rounds, microseconds of processor time a member-step")
     for name, value in micros.items():
         made = first[name] - value * 1e-6 * contenders[name][0] * options.steps

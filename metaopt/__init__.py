@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from metaopt.configuration import Configuration
 from metaopt.contracts import (
     BlackBoxTask,
     Controller,
@@ -38,9 +39,12 @@ from metaopt.specs import (
 
 if TYPE_CHECKING:
     from metaopt.deploy import RuleOptimizer, create_optimizer, create_scheduler, create_stopper
+    from metaopt.deploy.stopping import StopperConfiguration
     from metaopt.recipe import Recipe, load_recipe
     from metaopt.tasks import load_corpus
+    from metaopt.tuning import Comparison, TuneResult
     from metaopt.tuning.evaluate import evaluate
+    from metaopt.tuning.portfolio import Portfolio, load_portfolio
     from metaopt.tuning.tune import tune
 
 __version__ = "0.1.0"
@@ -51,16 +55,23 @@ _LAZY = {
     "create_optimizer": "metaopt.deploy",
     "create_scheduler": "metaopt.deploy",
     "create_stopper": "metaopt.deploy",
+    "StopperConfiguration": "metaopt.deploy.stopping",
     "Recipe": "metaopt.recipe",
     "load_recipe": "metaopt.recipe",
     "load_corpus": "metaopt.tasks",
     "tune": "metaopt.tuning",
     "evaluate": "metaopt.tuning",
+    "Comparison": "metaopt.tuning",
+    "Portfolio": "metaopt.tuning.portfolio",
+    "TuneResult": "metaopt.tuning",
+    "load_portfolio": "metaopt.tuning.portfolio",
 }
 
 __all__ = [
     "BlackBoxTask",
     "Categorical",
+    "Comparison",
+    "Configuration",
     "Controller",
     "ControllerSpec",
     "Corpus",
@@ -77,6 +88,7 @@ __all__ = [
     "OptimizerSpec",
     "PluginError",
     "PluginSpec",
+    "Portfolio",
     "Rate",
     "Recipe",
     "RecipeError",
@@ -87,10 +99,12 @@ __all__ = [
     "State",
     "StepInfo",
     "Stopper",
+    "StopperConfiguration",
     "StopperSpec",
     "StorageError",
     "Task",
     "ThresholdStopper",
+    "TuneResult",
     "When",
     "WrapperSpec",
     "create_optimizer",
@@ -99,6 +113,7 @@ __all__ = [
     "evaluate",
     "hookimpl",
     "load_corpus",
+    "load_portfolio",
     "load_recipe",
     "per_tensor",
     "register",

@@ -28,6 +28,7 @@ def tune(
     portfolio: Annotated[int, typer.Option(metavar="K", help="Complementary recipes to name.")] = 5,
     optimizers: Annotated[str | None, typer.Option(metavar="A,B", help="Choose from these.")] = None,
     controllers: Annotated[str | None, typer.Option(metavar="A,B", help="Choose from these.")] = None,
+    wrappers: Annotated[str | None, typer.Option(metavar="A,B", help="Choose from these; '' for none.")] = None,
     stoppers: Annotated[str | None, typer.Option(metavar="A,B", help="Choose from these.")] = None,
     settings: Annotated[
         list[str] | None,
@@ -63,6 +64,7 @@ def tune(
                 portfolio=portfolio,
                 optimizers=names(optimizers),
                 controllers=names(controllers),
+                wrappers=names(wrappers),
                 stoppers=names(stoppers),
                 settings=settings or (),
                 baseline=baseline,

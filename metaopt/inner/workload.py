@@ -1,8 +1,8 @@
 """What is worth compiling, decided from predicted counts and never from the clock, so that a study resumes as it began.
 
-Over a replayed list of operations, a graph of a task's gradient saves 5 to 30 µs a member-step, one of a rule's update
-50 µs a step of its group, or 300 µs where the rule needs vmap. Each takes 2 to 5 s to compile, .5 s from Inductor's disk
-cache.
+Over a replayed list of operations, a graph of a task's gradient saves 5 to 30 µs a member-step, one of a rule's
+update 50 µs a step of its group, or 700 µs where the rule needs vmap. Each takes 2 to 5 s to compile, .5 s from
+Inductor's disk cache.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Compile: TypeAlias = Literal["auto", "on", "off"]
 #: Member-steps on one task after which a graph of its gradient has repaid itself.
 GRADIENT_REPAYS = 200_000
 #: Steps of a group of members after which a graph of their rule has repaid itself: broadcasting, and under vmap.
-WIDE_REPAYS, VMAPPED_REPAYS = 50_000, 12_000
+WIDE_REPAYS, VMAPPED_REPAYS = 50_000, 6_000
 
 
 @dataclass(frozen=True, slots=True)

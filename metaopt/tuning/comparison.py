@@ -181,7 +181,8 @@ class Comparison:
         beaten = [name for name in others if mine.low > self.interval(name).high]
         beaten_paired = [name for name in others if name not in beaten and self.difference(name, first).low > 0]
         behind = [name for name in others if self.interval(name).low > mine.high]
-        level = [name for name in others if name not in (*beaten, *beaten_paired, *behind)]
+        behind_paired = [name for name in others if name not in behind and self.difference(name, first).high < 0]
+        level = [name for name in others if name not in (*beaten, *beaten_paired, *behind, *behind_paired)]
         if beaten:
             sentences.append(f"It is better than {_listed(beaten)}, intervals apart.")
         if beaten_paired:
@@ -194,6 +195,10 @@ class Comparison:
             sentences.append(f"Against {_listed(level)} the intervals overlap: nothing is claimed.")
         if behind:
             sentences.append(f"It is worse than {_listed(behind)}, intervals apart.")
+        if behind_paired:
+            sentences.append(
+                f"Task by task it is worse than {_listed(behind_paired)}, though the two intervals overlap."
+            )
         worth = self.trials_worth(first)
         if worth is not None:
             sentences.append(f"Its first run on a task is worth {worth} random tuning trials of the task's own.")

@@ -13,6 +13,7 @@ from metaopt.tasks import load_corpus
 from metaopt.tuning.comparison import Comparison, Contender, compare, contender_named
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.ledger import Ledger
+from metaopt.tuning.progress import to_stderr
 from metaopt.tuning.references import DEFAULT_BASELINE, POOL_SIZE, references
 
 
@@ -24,7 +25,7 @@ def evaluate(
     tuned: int = 0,
     storage: str | None = None,
     registry: Registry | None = None,
-    announce: Callable[[str], None] = lambda line: None,
+    announce: Callable[[str], None] = to_stderr,
 ) -> Comparison:
     """Run a recipe and others on every task of a corpus: same tasks, seeds and budgets, judged on test splits.
 

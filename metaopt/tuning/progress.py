@@ -1,5 +1,6 @@
-"""How far a run is, for whoever wants to show it."""
+"""How far a run is, for whoever wants to show it, and where lines go that nobody asked for elsewhere."""
 
+import sys
 import time
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
@@ -96,3 +97,8 @@ class Tracker:
         if predicted:
             return missing * (self._training_seconds + _PRIOR) / (self._paced + _PRIOR / predicted)
         return missing * self._training_seconds / self._paced if self._paced else None
+
+
+def to_stderr(line: str) -> None:
+    """Say a line where it does not mix with results."""
+    print(line, file=sys.stderr)

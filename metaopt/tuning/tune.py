@@ -24,7 +24,7 @@ from metaopt.tuning.held_out import Fold, without_families
 from metaopt.tuning.held_out import folds as divide
 from metaopt.tuning.ledger import Ledger, Outcome
 from metaopt.tuning.portfolio import Portfolio, task_features
-from metaopt.tuning.progress import Progress, Tracker
+from metaopt.tuning.progress import Progress, Tracker, to_stderr
 from metaopt.tuning.racing import BLOCKS, REDUCTION, race_order
 from metaopt.tuning.references import DEFAULT_BASELINE, Reference, pool_configurations, references
 from metaopt.tuning.result import Cost, TuneResult
@@ -58,7 +58,7 @@ def tune(
     against: Sequence[str] = AGAINST,
     workers: int = 1,
     registry: Registry | None = None,
-    announce: Callable[[str], None] = lambda line: None,
+    announce: Callable[[str], None] = to_stderr,
     progress: Callable[[Progress], None] = lambda progress: None,
     train: bool = True,
 ) -> TuneResult:
@@ -83,7 +83,7 @@ def tune(
         against: `"optimizer"` or `"optimizer+controller"`, at their defaults, to compare the recipe with.
         workers: processes that train, under this one, which alone writes.
         registry: where plugins are; everything installed by default.
-        announce: called with one line whenever there is something to say.
+        announce: told in one line whenever there is something to say, the cost before the start among it.
         progress: called whenever a training begins or ends.
         train: False to make the result of what the ledger holds, without training anything.
 
