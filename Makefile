@@ -33,7 +33,7 @@ format: $(INSTALLED) ## fix what ruff can fix, then format
 	$(BIN)/ruff format
 
 tune: $(INSTALLED) ## tune on the starter corpus; the report is out/starter/report.html
-	$(BIN)/metaopt tune starter --n-trials 100 --folds 5 --out out/starter --seed 0
+	$(BIN)/metaopt tune starter --n-trials 100 --folds 5 --workers 2 --out out/starter --seed 0
 
 wheel: $(INSTALLED) ## build the source distribution and the wheel into dist/
 	$(BIN)/python -m build

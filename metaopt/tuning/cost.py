@@ -1,7 +1,7 @@
 """What a study is about to cost, predicted from counts and a short probe of each task."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from metaopt.configuration import assemble
@@ -9,15 +9,25 @@ from metaopt.contracts import AnyTask, Corpus, Task
 from metaopt.tuning.comparison import REPORT_SEEDS
 from metaopt.tuning.evaluator import Evaluator, Run, probe_task, run_task
 from metaopt.tuning.held_out import Fold
-from metaopt.tuning.racing import REDUCTION, rungs
-from metaopt.tuning.references import DEFAULT_BASELINE, REFERENCE_SEEDS, reference_evaluations
+from metaopt.tuning.progress import Phase
+from metaopt.tuning.racing import REDUCTION, race_order, rungs
+from metaopt.tuning.references import DEFAULT_BASELINE, reference_evaluations
 from metaopt.tuning.search import FINAL_SEEDS, FINALISTS
 from metaopt.tuning.study import BATCH
 
 #: Two lengths of a probe: their difference is the cost of steps, what is left that of a validation.
 _PROBE_STEPS = (2, 8)
-#: A race's update of many small groups of members costs more than the probe's one group.
-_OVERHEAD = 1.6
+#: What one member alone takes of the time of a full batch of members.
+_ALONE = 0.3
+
+
+#: Names of a study's phases; searches are named after their fold, the main one is "".
+REFERENCES, TUNING_COMPARED, HELD_OUT_COMPARED = "references", "tuning tasks compared", "held-out tasks compared"
+
+
+def fold_compared(fold: Fold) -> str:
+    """Name of the phase in which a fold's recipe is compared."""
+    return f"{fold.name} compared"
 
 
 @dataclass(frozen=True)
@@ -25,42 +35,44 @@ class Forecast:
     """Training runs ahead, at most, and how long they may take.
 
     Attributes:
-        searches: runs of the main study and of those of the folds.
-        reference_runs: runs of the references and their pools.
-        comparison_runs: runs of the comparisons.
+        references: runs of the references and their pools.
+        searches: runs of the main study and of those of the folds, by phase.
+        comparisons: runs of the comparisons, by phase.
         stored: evaluations of these tasks that the ledger holds already, of this or another study.
-        black_boxes: black-box tasks, of which nobody knows beforehand how long they take.
-        seconds: predicted wall-clock time of the other tasks if nothing could be reused.
+        black_boxes: black-box tasks, of which nobody knows beforehand how long they take; they count no seconds.
     """
 
-    searches: int
-    reference_runs: int
-    comparison_runs: int
+    references: Phase
+    searches: Mapping[str, Phase]
+    comparisons: Mapping[str, Phase]
     stored: int
     black_boxes: int
-    seconds: float
 
     @property
-    def total(self) -> int:
-        """Training runs in all."""
-        return self.searches + self.reference_runs + self.comparison_runs
+    def phases(self) -> dict[str, Phase]:
+        """Every part of the run by its name."""
+        return {REFERENCES: self.references, **self.searches, **self.comparisons}
 
     def lines(self) -> list[str]:
         """What to tell the user before the start."""
+        searches, compared = (_runs(part.values()) for part in (self.searches, self.comparisons))
         stored = (
             f" The ledger holds {self.stored:,} evaluations of these tasks, which are reused." if self.stored else ""
         )
-        counts = (
-            f"{self.searches:,} of candidates, {self.reference_runs:,} of references, {self.comparison_runs:,} of "
-            "comparisons"
-        )
-        return [f"About to run at most {self.total:,} trainings: {counts}; {self._time()}.{stored}"]
+        counts = f"{searches:,} of candidates, {self.references.runs:,} of references, {compared:,} of comparisons"
+        total = _runs(self.phases.values())
+        return [f"About to run at most {total:,} trainings: {counts}; {self._time()}.{stored}"]
 
     def _time(self) -> str:
+        seconds = sum(phase.seconds for phase in self.phases.values())
         if not self.black_boxes:
-            return f"about {_duration(self.seconds)}"
+            return f"about {_duration(seconds)}"
         unknown = "however long the black boxes take"
-        return f"about {_duration(self.seconds)} and {unknown}" if self.seconds else unknown
+        return f"about {_duration(seconds)} and {unknown}" if seconds else unknown
+
+
+def _runs(phases: Iterable[Phase]) -> int:
+    return sum(phase.runs for phase in phases)
 
 
 def forecast(
@@ -73,39 +85,53 @@ def forecast(
 ) -> Forecast:
     """Predict the cost of a study, its folds and its comparisons."""
     per_task = {task.name: _population_seconds(task, evaluator) for task in corpus}
-    studies = [main, *(fold.tuning for fold in folds)]
-    populations = sum(_race_seconds(tasks, n_trials, per_task) for tasks in studies)
-    # Held out are the tasks outside the main study, or each fold's own.
-    compared = len(corpus) + sum(len(fold.held_out) for fold in folds)
-    extra = sum(per_task.values()) * (len(REFERENCE_SEEDS) + 2 * len(REPORT_SEEDS))
+
+    def seconds(task: AnyTask, members: float) -> float:
+        return per_task[task.name] * (_ALONE + (1 - _ALONE) * members / BATCH)
+
+    # The first batch of every study proposes the same candidates, which the ledger then holds.
+    shared: set[str] = set()
+
+    def search(tasks: Sequence[AnyTask]) -> Phase:
+        runs, time_taken = 0, 0.0
+        for batch, task, members in _race(race_order(tasks), n_trials):
+            runs += members
+            if batch != 0 or task.name not in shared:
+                time_taken += seconds(task, members)
+            if batch == 0:
+                shared.add(task.name)
+        return Phase(runs, time_taken)
+
+    def comparison(tasks: Sequence[AnyTask]) -> Phase:
+        members = contenders * len(REPORT_SEEDS)
+        return Phase(members * len(tasks), sum(seconds(task, members) for task in tasks))
+
+    tuned = {task.name for task in main}
+    held_out = [task for task in corpus if task.name not in tuned]
+    compared = {TUNING_COMPARED: main, HELD_OUT_COMPARED: held_out}
+    compared.update({fold_compared(fold): fold.held_out for fold in folds})
+    references = reference_evaluations(corpus.tasks)
     return Forecast(
-        searches=sum(_race_runs(len(tasks), n_trials) for tasks in studies),
-        reference_runs=reference_evaluations(corpus.tasks),
-        comparison_runs=compared * contenders * len(REPORT_SEEDS),
+        references=Phase(references, sum(seconds(task, references / len(corpus)) for task in corpus)),
+        searches={"": search(main), **{fold.name: search(fold.tuning) for fold in folds}},
+        comparisons={name: comparison(tasks) for name, tasks in compared.items()},
         stored=len(evaluator.evaluations(corpus.tasks)),
         black_boxes=sum(not isinstance(task, Task) for task in corpus),
-        seconds=populations + extra,
     )
 
 
-def _race_runs(num_tasks: int, n_trials: int) -> int:
-    """Runs of all batches and of the finalists."""
-    runs, left, complete = 0, n_trials, 0
-    while left > 0:
-        running, done = min(BATCH, left), 0
-        left -= running
-        for size in rungs(num_tasks):
+def _race(tasks: Sequence[AnyTask], n_trials: int) -> Iterator[tuple[int | None, AnyTask, int]]:
+    """Batch, task and members of every population of a study at most; those of the finalists belong to no batch."""
+    complete = 0
+    for batch in range(-(-n_trials // BATCH)):
+        running, done = min(BATCH, n_trials - batch * BATCH), 0
+        for size in rungs(len(tasks)):
             if done:
                 running = max(1, -(-running // REDUCTION))
-            runs += running * (size - done)
+            yield from ((batch, task, running) for task in tasks[done:size])
             done = size
         complete += running
-    return runs + min(FINALISTS, complete) * len(FINAL_SEEDS) * num_tasks
-
-
-def _race_seconds(tasks: Sequence[AnyTask], n_trials: int, per_task: dict[str, float]) -> float:
-    batches = -(-n_trials // BATCH)
-    return (batches + len(FINAL_SEEDS)) * sum(per_task[task.name] for task in tasks) * _OVERHEAD
+    yield from ((None, task, min(FINALISTS, complete) * len(FINAL_SEEDS)) for task in tasks)
 
 
 def _population_seconds(task: AnyTask, evaluator: Evaluator) -> float:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 #: The predicted pace counts as much as a measured one over this many seconds.
@@ -28,6 +28,19 @@ class Progress:
     seconds_left: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A part of a run, as predicted.
+
+    Attributes:
+        runs: trainings, at most.
+        seconds: they take if none of them is in the ledger; 0 where nothing is known.
+    """
+
+    runs: int
+    seconds: float = 0.0
+
+
 @dataclass
 class Tracker:
     """Counts trainings and tells a listener; within a phase each counts once, however often it is asked for.
@@ -37,25 +50,30 @@ class Tracker:
     """
 
     tell: Callable[[Progress], None] = lambda progress: None
+    _ahead: dict[str, Phase] = field(default_factory=dict)
     _total: int = 0
-    _seconds: float = 0.0
-    _done: int = 0
+    _behind: int = 0
+    _now: Phase = field(default_factory=lambda: Phase(0))
+    _seen: set[Hashable] = field(default_factory=set)
     _trained: set[Hashable] = field(default_factory=set)
-    _paced: int = 0
+    _trained_runs: int = 0
+    _trained_prediction: float = 0.0
     _training_since: float | None = None
     _training_seconds: float = 0.0
-    _phase: str = ""
+    _name: str = ""
     _task: str = ""
     _best: float | None = None
-    _seen: set[Hashable] = field(default_factory=set)
 
-    def plan(self, total: int, seconds: float = 0.0) -> None:
-        """Expect this many trainings at most, and this many seconds if none of them is in the ledger."""
-        self._total, self._seconds = total, seconds
+    def plan(self, phases: Mapping[str, Phase]) -> None:
+        """Expect these phases."""
+        self._ahead = dict(phases)
+        self._total = sum(phase.runs for phase in phases.values())
 
-    def begin(self, phase: str) -> None:
-        """What follows belongs to another phase."""
-        self._phase, self._task, self._best = phase, "", None
+    def begin(self, name: str) -> None:
+        """What follows belongs to another phase; what the last one did not need after all counts as done."""
+        self._behind += self._now.runs
+        self._now = self._ahead.pop(name, Phase(0))
+        self._name, self._task, self._best = name, "", None
         self._seen.clear()
         self._tell()
 
@@ -70,14 +88,16 @@ class Tracker:
         """These trainings are there: trained just now, or found in the ledger."""
         fresh = set(keys) - self._seen
         self._seen |= fresh
-        self._done += len(fresh)
         if trained:
             self._trained |= fresh
             now = time.monotonic()
             self._training_seconds += now - (now if self._training_since is None else self._training_since)
             self._training_since = None
         # What an earlier call trained says nothing about how fast this one is.
-        self._paced += len(fresh & self._trained)
+        paced = len(fresh & self._trained)
+        self._trained_runs += paced
+        if self._now.runs:
+            self._trained_prediction += self._now.seconds * paced / self._now.runs
         if fresh:
             self._tell()
 
@@ -87,16 +107,18 @@ class Tracker:
         self._tell()
 
     def _tell(self) -> None:
-        what = ": ".join(part for part in (self._phase, self._task) if part)
-        done = min(self._done, self._total)
+        what = ": ".join(part for part in (self._name, self._task) if part)
+        done = min(self._behind + min(len(self._seen), self._now.runs), self._total)
         self.tell(Progress(done, self._total, what, self._best, self._seconds_left(self._total - done)))
 
     def _seconds_left(self, missing: int) -> float | None:
-        """At the mean pace so far, which begins as predicted."""
-        predicted = self._seconds / self._total if self._total else 0.0
-        if predicted:
-            return missing * (self._training_seconds + _PRIOR) / (self._paced + _PRIOR / predicted)
-        return missing * self._training_seconds / self._paced if self._paced else None
+        """What was predicted of the rest, at the pace so far, which begins as predicted."""
+        left = sum(phase.seconds for phase in self._ahead.values())
+        if self._now.runs:
+            left += self._now.seconds * max(1 - len(self._seen) / self._now.runs, 0.0)
+        if left:
+            return left * (self._training_seconds + _PRIOR) / (self._trained_prediction + _PRIOR)
+        return missing * self._training_seconds / self._trained_runs if self._trained_runs else None
 
 
 def to_stderr(line: str) -> None:

@@ -18,7 +18,14 @@ from metaopt.registry import Registry
 from metaopt.tasks import load_corpus
 from metaopt.tuning.arguments import describe_corpus, plugin_files
 from metaopt.tuning.comparison import REPORT_SEEDS, Comparison, Contender, compare, contender_named
-from metaopt.tuning.cost import Forecast, forecast
+from metaopt.tuning.cost import (
+    HELD_OUT_COMPARED,
+    REFERENCES,
+    TUNING_COMPARED,
+    Forecast,
+    fold_compared,
+    forecast,
+)
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.held_out import Fold, without_families
 from metaopt.tuning.held_out import folds as divide
@@ -207,7 +214,7 @@ class _Session:
                 self.announce(f"{name}: no reference run stayed finite, so the task takes no part in the objective.")
         found = self._search(Fold("", main, ()), n_trials)
         comparison = self._held_out(found, split, divided, n_trials)
-        tuning_comparison = None if self._late() else self._compare(found, main, "tuning tasks compared")
+        tuning_comparison = None if self._late() else self._compare(found, main, TUNING_COMPARED)
         return self._result(found, main, comparison, tuning_comparison, split, divided)
 
     def _search(self, fold: Fold, n_trials: int) -> Found:
@@ -239,13 +246,13 @@ class _Session:
 
     def _held_out(self, found: Found, split: Fold | None, divided: Sequence[Fold], n_trials: int) -> Comparison | None:
         if split is not None and not self._late():
-            return self._compare(found, split.held_out, "held-out tasks compared")
+            return self._compare(found, split.held_out, HELD_OUT_COMPARED)
         parts = []
         for fold in divided:
             if self._late():
                 break
             if self.train or self._judged(fold):
-                parts.append(self._compare(self._search(fold, n_trials), fold.held_out, f"{fold.name} compared"))
+                parts.append(self._compare(self._search(fold, n_trials), fold.held_out, fold_compared(fold)))
         known = [part for part in parts if part is not None]
         return Comparison.merged(known) if known else None
 
@@ -265,7 +272,7 @@ class _Session:
     def _references(self) -> dict[str, Reference]:
         if self.train:
             self.announce("References of each task: the baseline, and a long-tuned run.")
-        self.evaluator.tracker.begin("references")
+        self.evaluator.tracker.begin(REFERENCES)
         try:
             with self._timed():
                 return references(self.evaluator, race_order(self.corpus.tasks), self.baseline)
@@ -331,7 +338,7 @@ class _Session:
         return Portfolio(found.portfolio, np.stack(features), found.portfolio_scores)
 
     def _announce_cost(self, expected: Forecast) -> None:
-        self.evaluator.tracker.plan(expected.total, expected.seconds)
+        self.evaluator.tracker.plan(expected.phases)
         for line in expected.lines():
             self.announce(line)
 

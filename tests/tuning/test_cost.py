@@ -5,11 +5,16 @@ from metaopt.tuning.cost import Forecast, forecast
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.held_out import folds
 from metaopt.tuning.ledger import Ledger
+from metaopt.tuning.progress import Phase
 
 
 def expect(evaluator, tasks, n_trials, *, main=None, divided=(), contenders=2):
     corpus = metaopt.load_corpus(tasks)
     return forecast(evaluator, corpus, main or corpus.tasks, divided, n_trials, contenders)
+
+
+def runs(phases):
+    return sum(phase.runs for phase in phases.values())
 
 
 CHOICE = {"optimizers": ["adamw"], "controllers": ["constant"], "wrappers": [], "against": ["sgd"]}
@@ -21,9 +26,9 @@ def test_the_counts_are_those_that_really_run(registry, make_tasks, count, n_tri
     evaluator = Evaluator(Ledger("sqlite://"), registry)
     expected = expect(evaluator, tasks, n_trials)
     result = metaopt.tune(tasks, n_trials=n_trials, **CHOICE)
-    assert result.cost.evaluations == expected.searches
-    assert result.cost.reference_evaluations == expected.reference_runs
-    assert result.cost.comparison_evaluations == expected.comparison_runs
+    assert result.cost.evaluations == runs(expected.searches)
+    assert result.cost.reference_evaluations == expected.references.runs
+    assert result.cost.comparison_evaluations == runs(expected.comparisons)
     evaluator.close()
 
 
@@ -31,16 +36,19 @@ def test_folds_and_families_held_out_are_counted(evaluator, make_tasks):
     tasks = make_tasks(6, families=3)
     plain = expect(evaluator, tasks, 4)
     divided = expect(evaluator, tasks, 4, divided=folds(metaopt.load_corpus(tasks), 3))
-    assert divided.comparison_runs == 2 * plain.comparison_runs
-    assert divided.searches == plain.searches + 3 * (4 * 4 + 4 * 2 * 4)
+    assert runs(divided.comparisons) == 2 * runs(plain.comparisons)
+    assert runs(divided.searches) == runs(plain.searches) + 3 * (4 * 4 + 4 * 2 * 4)
     family = expect(evaluator, tasks, 4, main=[task for task in tasks if task.family != "lines0"])
-    assert family.comparison_runs == plain.comparison_runs
-    assert family.searches == 4 * 4 + 4 * 2 * 4  # four candidates on four tasks, each a finalist with two more seeds
-    assert plain.searches == 4 * 5 + 2 * 1 + 2 * 2 * 6  # two of them go on to the sixth task
+    assert runs(family.comparisons) == runs(plain.comparisons)
+    assert runs(family.searches) == 4 * 4 + 4 * 2 * 4  # each a finalist with two more seeds
+    assert runs(plain.searches) == 4 * 5 + 2 * 1 + 2 * 2 * 6  # two of them go on to the sixth task
 
 
 def test_the_forecast_is_a_sentence_and_says_what_can_be_reused():
-    line = Forecast(2400, 370, 30, stored=1200, black_boxes=0, seconds=600).lines()[0]
+    expected = Forecast(
+        Phase(370, 60.0), {"": Phase(2400, 530.0)}, {"compared": Phase(30, 10.0)}, stored=1200, black_boxes=0
+    )
+    line = expected.lines()[0]
     assert line == (
         "About to run at most 2,800 trainings: 2,400 of candidates, 370 of references, 30 of comparisons; about 10 min."
         " The ledger holds 1,200 evaluations of these tasks, which are reused."
@@ -58,7 +66,7 @@ def test_what_is_stored_already_is_counted(url, registry, make_tasks):
     metaopt.tune(tasks, n_trials=2, storage=url, **CHOICE)
     evaluator = Evaluator(Ledger(url), registry)
     expected = expect(evaluator, tasks, 2)
-    assert expected.stored == expected.searches + expected.reference_runs + expected.comparison_runs
+    assert expected.stored == runs(expected.phases)
     evaluator.close()
 
 
@@ -67,3 +75,11 @@ def test_a_forecast_runs_nothing_that_counts(evaluator, make_tasks):
     expect(evaluator, tasks, 4)
     assert evaluator.spent.evaluations == 0
     assert evaluator.evaluations(tasks) == []
+
+
+def test_what_the_first_batch_of_every_fold_shares_is_paid_once(evaluator, make_tasks):
+    tasks = make_tasks(6, families=3)
+    one, many = (expect(evaluator, tasks, n, divided=folds(metaopt.load_corpus(tasks), 3)) for n in (40, 80))
+    shares = [expected.searches["fold1of3"].seconds / expected.searches[""].seconds for expected in (one, many)]
+    assert 0 < shares[0] < shares[1]
+    assert set(one.phases) >= {"references", "", "fold1of3", "fold3of3 compared", "tuning tasks compared"}

@@ -3,7 +3,7 @@
 import pytest
 
 from metaopt.tuning import progress
-from metaopt.tuning.progress import Tracker
+from metaopt.tuning.progress import Phase, Tracker
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def told():
 @pytest.fixture
 def tracker(told):
     tracker = Tracker(told.append)
-    tracker.plan(total=40, seconds=40.0)
+    tracker.plan({"references": Phase(10, 10.0), "": Phase(30, 30.0)})
     return tracker
 
 
@@ -29,10 +29,21 @@ def test_what_is_asked_for_twice_counts_once_in_a_phase(tracker, told):
     tracker.begin("references")
     tracker.add(["a", "b"], trained=False)
     tracker.add(["b"], trained=False)
-    assert told[-1].done == 2
-    tracker.begin("fold1of2")
+    assert (told[-1].done, told[-1].total) == (2, 40)
+    tracker.begin("")
     tracker.add(["b", "c"], trained=False)
-    assert (told[-1].done, told[-1].total) == (4, 40)
+    assert told[-1].done == 10 + 2
+
+
+def test_a_phase_that_takes_more_or_fewer_than_planned_moves_no_other(tracker, told):
+    tracker.begin("references")
+    tracker.add(range(50), trained=False)
+    assert told[-1].done == 10
+    tracker.begin("")
+    assert told[-1].done == 10
+    tracker.begin("unforeseen")
+    tracker.add(range(5), trained=False)
+    assert (told[-1].done, told[-1].seconds_left) == (40, None)
 
 
 def test_it_says_what_is_trained_and_the_best_of_the_phase(tracker, told):
@@ -45,7 +56,7 @@ def test_it_says_what_is_trained_and_the_best_of_the_phase(tracker, told):
 
 
 def test_time_left_begins_as_predicted_and_follows_the_pace(tracker, told, clock):
-    tracker.begin("")
+    tracker.begin("references")
     assert told[-1].seconds_left == pytest.approx(40.0)
     tracker.train("digits")
     clock[0] = 30.0
@@ -54,14 +65,14 @@ def test_time_left_begins_as_predicted_and_follows_the_pace(tracker, told, clock
 
 
 def test_what_an_earlier_call_trained_does_not_make_the_pace_faster(tracker, told):
-    tracker.begin("")
-    tracker.add(range(20), trained=False)
-    assert told[-1].seconds_left == pytest.approx(20.0)
+    tracker.begin("references")
+    tracker.add(range(10), trained=False)
+    assert told[-1].seconds_left == pytest.approx(30.0)
 
 
 def test_without_a_prediction_nothing_is_known_until_something_was_trained(told, clock):
     tracker = Tracker(told.append)
-    tracker.plan(total=4)
+    tracker.plan({"": Phase(4)})
     tracker.begin("")
     assert told[-1].seconds_left is None
     tracker.train("a job")
