@@ -1,7 +1,8 @@
 """A tuned recipe dropped into training loops that tuning never saw, beside what others would have used.
 
-    python benchmarks/drop_in.py [--recipe out/starter/recipe] [--task transformer|resnet] [--seeds 3] [--json]
+    python benchmarks/drop_in.py [--recipe out/starter/recipe …] [--task transformer|resnet] [--seeds 3] [--json]
 
+Several recipes may be given; each is one more contender.
 `transformer`: a character-level GPT on Tiny Shakespeare (--data FILE). `resnet`: a small ResNet with BatchNorm on the
 10,000 MNIST test digits (--data FOLDER with the two gzipped IDX files). All contenders have the same weights,
 batches, budget and validations for a seed; a checkpoint is chosen on validation data and judged on test data.
@@ -29,12 +30,12 @@ from metaopt.configuration import Configuration
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 DATA = {"transformer": SHARED / "tinyshakespeare" / "input.txt", "resnet": SHARED / "mnist_t10k"}
-RECIPE = "recipe"
 #: What others would have used, at the defaults of the plugins.
 PEERS = {
     "AdamW 1e-3": Configuration("adamw", "constant", hparams={"adamw.lr": 1e-3}),
     "AdamW, cosine": Configuration("adamw", "cosine"),
     "Schedule-Free": Configuration("schedulefree_adamw", "constant"),
+    "Prodigy": Configuration("prodigy", "constant"),
 }
 
 Batch = tuple[Tensor, Tensor]
@@ -256,15 +257,21 @@ def loss_on(model: nn.Module, batches: list[Batch]) -> float:
     return statistics.mean(F.cross_entropy(model(inputs), targets).item() for inputs, targets in batches)
 
 
-def contenders(recipe: metaopt.Recipe) -> dict[str, metaopt.Recipe]:
-    peers = {name: metaopt.Recipe.create(configuration) for name, configuration in PEERS.items()}
-    return {RECIPE: recipe, **peers}
+def label(folder: str) -> str:
+    """What tells a recipe from others: the folder of its study, or its own."""
+    path = Path(folder).resolve()
+    return f"recipe ({path.parent.name if path.name == 'recipe' else path.name})"
+
+
+def contenders(recipes: dict[str, metaopt.Recipe]) -> dict[str, metaopt.Recipe]:
+    return {**recipes, **{name: metaopt.Recipe.create(configuration) for name, configuration in PEERS.items()}}
 
 
 def table(outcomes: list[Outcome]) -> list[str]:
     names = list(dict.fromkeys(one.contender for one in outcomes))
     seeds = sorted({one.seed for one in outcomes})
-    header = f"{'':15}{'median':>8} " + "".join(f"{f'seed {seed}':>9}" for seed in seeds)
+    width = max(map(len, names)) + 1
+    header = f"{'':{width}}{'median':>8} " + "".join(f"{f'seed {seed}':>9}" for seed in seeds)
     lines = [header + f"{'validation':>12}{'steps':>7}{'ms a step':>11}"]
     for name in names:
         mine = sorted((one for one in outcomes if one.contender == name), key=lambda one: one.seed)
@@ -273,29 +280,27 @@ def table(outcomes: list[Outcome]) -> list[str]:
             for field in ("test", "validation", "steps", "milliseconds")
         }
         lines.append(
-            f"{name:15}{median['test']:8.4f} "
+            f"{name:{width}}{median['test']:8.4f} "
             + "".join(f"{one.test:9.4f}" for one in mine)
             + f"{median['validation']:12.4f}{median['steps']:7.0f}{median['milliseconds']:11.1f}"
         )
     return lines
 
 
-def verdict(outcomes: list[Outcome]) -> str:
-    """How many seeds the recipe wins against each peer; nothing is claimed that the seeds do not show."""
+def verdict(outcomes: list[Outcome], recipe: str) -> str:
+    """How many seeds a recipe wins against each peer; nothing is claimed that the seeds do not show."""
     test = {(one.contender, one.seed): one.test for one in outcomes}
     seeds = sorted({one.seed for one in outcomes})
-    parts = []
-    for name in dict.fromkeys(one.contender for one in outcomes):
-        if name != RECIPE:
-            wins = sum(test[RECIPE, seed] < test[name, seed] for seed in seeds)
-            parts.append(f"{name} on {wins} of {len(seeds)} seeds")
-    return f"The recipe has the lower test loss than {', '.join(parts)}."
+    wins = {name: sum(test[recipe, seed] < test[name, seed] for seed in seeds) for name in PEERS}
+    parts = ", ".join(f"{name} on {count}" for name, count in wins.items())
+    return f"Of {len(seeds)} seeds, the {recipe} has the lower test loss than {parts}."
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", choices=sorted(JOBS), default="transformer")
-    parser.add_argument("--recipe", default=str(ROOT / "out" / "starter" / "recipe"), help="what `make tune` leaves")
+    starter = str(ROOT / "out" / "starter" / "recipe")
+    parser.add_argument("--recipe", nargs="+", default=[starter], help="folders; by default what `make tune` leaves")
     parser.add_argument("--data", type=Path, help="file or folder of the data")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, help="training steps (transformer 500, resnet 300)")
@@ -307,28 +312,30 @@ def main() -> None:
     if not data.exists():
         sys.exit(f"There is no data for {options.task} at {data}; name it with --data.")
     try:
-        recipe = metaopt.load_recipe(options.recipe)
+        recipes = {label(folder): metaopt.load_recipe(folder) for folder in options.recipe}
     except metaopt.MetaOptError as error:
         sys.exit(f"{error} `make tune` makes one in out/starter/recipe; or name another with --recipe.")
 
     job = JOBS[options.task](data, options.steps)
     numbers = sum(param.numel() for param in job.model().parameters())
     print(f"{job.what}; {numbers:,} parameters, {job.num_steps} steps of {job.batch_size}, {options.threads} threads")
-    print(f"recipe: {recipe.name}; it has never seen this model or these data")
+    for name, recipe in recipes.items():
+        print(f"{name}: {recipe.name}; it has never seen this model")
+    cadence = next(iter(recipes.values())).num_validations or 15
     outcomes = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("once", UserWarning)
         for seed in range(options.seeds):
-            for name, one in contenders(recipe).items():
-                outcomes.append(train(job, one, name, seed, recipe.num_validations or 15))
+            for name, one in contenders(recipes).items():
+                outcomes.append(train(job, one, name, seed, cadence))
     for message in dict.fromkeys(str(each.message) for each in caught if each.category is UserWarning):
         print(f"warning: {message}")
     print("test loss at the best validation\n" + "\n".join(table(outcomes)))
-    print(verdict(outcomes))
+    print("\n".join(verdict(outcomes, name) for name in recipes))
     if options.json:
         report = {
             "task": options.task,
-            "recipe": recipe.to_json()["configuration"],
+            "recipes": {name: one.to_json()["configuration"] for name, one in recipes.items()},
             "parameters": numbers,
             "steps": job.num_steps,
             "batch_size": job.batch_size,
