@@ -1,44 +1,27 @@
 """Tune once on a family of tasks; the result is a recipe, and an honest account of what it bought."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from functools import partial
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from metaopt import registry as registries
 from metaopt.configuration import Configuration, assemble
-from metaopt.contracts import AnyTask, Corpus
-from metaopt.errors import InputError, StorageError
+from metaopt.errors import InputError
 from metaopt.recipe import Recipe, load_recipe
 from metaopt.registry import Registry
 from metaopt.tasks import load_corpus
 from metaopt.tuning.arguments import describe_corpus, plugin_files
-from metaopt.tuning.comparison import REPORT_SEEDS, Comparison, Contender, compare, contender_named
-from metaopt.tuning.cost import (
-    HELD_OUT_COMPARED,
-    REFERENCES,
-    TUNING_COMPARED,
-    Forecast,
-    fold_compared,
-    forecast,
-)
+from metaopt.tuning.comparison import contender_named
 from metaopt.tuning.evaluator import Evaluator
-from metaopt.tuning.held_out import Fold, without_families
-from metaopt.tuning.held_out import folds as divide
-from metaopt.tuning.ledger import Ledger, Outcome
-from metaopt.tuning.portfolio import Portfolio, task_features
+from metaopt.tuning.ledger import Ledger
 from metaopt.tuning.progress import Progress, Tracker, to_stderr
-from metaopt.tuning.racing import BLOCKS, REDUCTION, race_order
-from metaopt.tuning.references import DEFAULT_BASELINE, Reference, pool_configurations, references
-from metaopt.tuning.result import Cost, TuneResult
-from metaopt.tuning.search import Found, search
-from metaopt.tuning.search_space import JointSpace, joint_space
+from metaopt.tuning.references import DEFAULT_BASELINE
+from metaopt.tuning.result import TuneResult
+from metaopt.tuning.search_space import joint_space
+from metaopt.tuning.session import Session
 from metaopt.tuning.stopping import replayable
-from metaopt.tuning.study import BATCH, RACE_SEED, Study, TimeUpError
 from metaopt.tuning.workers import Workers
 
 #: What a recipe is compared with unless someone says otherwise; each must be a plugin's name, with "+controller".
@@ -114,7 +97,7 @@ def tune(
         raise InputError("--held-out and --folds exclude each other; choose one.")
     replayable(found, stoppers)
     start = _baseline(baseline, found)
-    session = _Session(
+    session = Session(
         corpus=load_corpus(corpus),
         space=joint_space(found, optimizers=optimizers, controllers=controllers, wrappers=wrappers, settings=settings),
         evaluator=Evaluator(
@@ -156,218 +139,6 @@ def tune(
             return session.tune(n_trials, held_out, folds)
     finally:
         session.evaluator.close()
-
-
-class _Session:
-    """One call of `tune`: what its steps share."""
-
-    def __init__(
-        self,
-        *,
-        corpus: Corpus,
-        space: JointSpace,
-        evaluator: Evaluator,
-        baseline: Configuration,
-        seed: int,
-        study_name: str,
-        portfolio: int,
-        stoppers: Sequence[str] | None,
-        against: Sequence[Contender],
-        deadline: float | None,
-        announce: Callable[[str], None],
-        train: bool,
-        arguments: Mapping[str, Any],
-    ) -> None:
-        self.corpus = corpus
-        self.space = space
-        self.evaluator = evaluator
-        self.baseline = baseline
-        self.seed = seed
-        self.study_name = study_name
-        self.portfolio = portfolio
-        self.stoppers = stoppers
-        self.against = against
-        self.deadline = deadline
-        self.announce = announce
-        self.train = train
-        self.arguments = arguments
-        self.evaluator.check = self._check_train
-        self.references: dict[str, Reference] = {}
-
-    def tune(self, n_trials: int, held_out: Sequence[str], num_folds: int | None) -> TuneResult:
-        """References, the main study, cross-validation, comparisons."""
-        for contender in self.against:
-            assemble(contender.configuration, self.evaluator.registry)
-        divided = [] if num_folds is None else divide(self.corpus, num_folds)
-        split = without_families(self.corpus, held_out) if held_out else None
-        main = split.tuning if split is not None else self.corpus.tasks
-        for fold in (Fold("", main, ()), *divided):
-            self._claim(fold)
-        if self.train:
-            self.evaluator.ledger.remember(self.study_name, self.arguments)
-            self._announce_cost(forecast(self.evaluator, self.corpus, main, divided, n_trials, len(self.against) + 1))
-        elif not self._judged(Fold("", main, ())):
-            raise StorageError(f"The study {self.study_name!r} has judged no candidate yet; run its tune command.")
-        self.references = self._references()
-        for name, reference in self.references.items():
-            if reference.scale.weight == 0:
-                self.announce(f"{name}: no reference run stayed finite, so the task takes no part in the objective.")
-        found = self._search(Fold("", main, ()), n_trials)
-        comparison = self._held_out(found, split, divided, n_trials)
-        tuning_comparison = None if self._late() else self._compare(found, main, TUNING_COMPARED)
-        return self._result(found, main, comparison, tuning_comparison, split, divided)
-
-    def _search(self, fold: Fold, n_trials: int) -> Found:
-        self.evaluator.tracker.begin(fold.name)
-        study = Study(
-            name=self._name(fold),
-            space=self.space,
-            tasks=fold.tuning,
-            references=self.references,
-            evaluator=self.evaluator,
-            seed=self.seed,
-            report=partial(self._report, fold.name, n_trials),
-        )
-        wanted = n_trials if self.train else min(n_trials, len(self._judged(fold)))
-        with self._timed():
-            return search(
-                study,
-                wanted,
-                baseline=self.baseline,
-                portfolio=self.portfolio,
-                corpus=self.corpus.name,
-                stoppers=self.stoppers,
-            )
-
-    def _report(self, fold: str, n_trials: int, done: int, best: float) -> None:
-        label = f"{fold}: " if fold else ""
-        self.announce(f"{label}{done} of {n_trials} candidates, best objective {best:.3f}{self._remaining()}.")
-        self.evaluator.tracker.improve(best)
-
-    def _held_out(self, found: Found, split: Fold | None, divided: Sequence[Fold], n_trials: int) -> Comparison | None:
-        if split is not None and not self._late():
-            return self._compare(found, split.held_out, HELD_OUT_COMPARED)
-        parts = []
-        for fold in divided:
-            if self._late():
-                break
-            if self.train or self._judged(fold):
-                parts.append(self._compare(self._search(fold, n_trials), fold.held_out, fold_compared(fold)))
-        known = [part for part in parts if part is not None]
-        return Comparison.merged(known) if known else None
-
-    def _compare(self, found: Found, tasks: Sequence[AnyTask], phase: str) -> Comparison | None:
-        """The comparison; None where nothing may be trained and the ledger lacks a part of it."""
-        self.evaluator.tracker.begin(phase)
-        contenders = [Contender.of(found.recipe), *self.against]
-        try:
-            return compare(self.evaluator, tasks, self.references, contenders)
-        except TimeUpError:
-            self.announce(f"Not in the ledger, and left out: {phase}.")
-            return None
-
-    def _judged(self, fold: Fold) -> list[Outcome]:
-        return self.evaluator.ledger.outcomes(self._name(fold))
-
-    def _references(self) -> dict[str, Reference]:
-        if self.train:
-            self.announce("References of each task: the baseline, and a long-tuned run.")
-        self.evaluator.tracker.begin(REFERENCES)
-        try:
-            with self._timed():
-                return references(self.evaluator, race_order(self.corpus.tasks), self.baseline)
-        except TimeUpError:
-            if not self.train:
-                raise StorageError(
-                    f"The study {self.study_name!r} lacks references of some tasks, so nothing can be said yet; "
-                    "run its tune command to the end."
-                ) from None
-            raise InputError(
-                "The time was up before the references of all tasks were done; what is finished is in the ledger: "
-                "run it again, or with a longer --timeout."
-            ) from None
-
-    def _claim(self, fold: Fold) -> None:
-        self.evaluator.ledger.claim(
-            self._name(fold),
-            {
-                "tasks": {task.name: task.fingerprint for task in fold.tuning},
-                "space": self.space.to_json(),
-                "seed": self.seed,
-                "baseline": self.baseline.to_json(),
-                "race": {"blocks": list(BLOCKS), "reduction": REDUCTION, "batch": BATCH, "seed": RACE_SEED},
-            },
-        )
-
-    def _result(
-        self,
-        found: Found,
-        main: Sequence[AnyTask],
-        comparison: Comparison | None,
-        tuning_comparison: Comparison | None,
-        split: Fold | None,
-        divided: Sequence[Fold],
-    ) -> TuneResult:
-        ledger, registry = self.evaluator.ledger, self.evaluator.registry
-        candidates = [
-            [proposal.configuration for proposal in ledger.proposals(self._name(fold))]
-            for fold in (Fold("", (), ()), *divided)
-        ]
-        base = [self.baseline, *pool_configurations(registry)]
-        own = {one.key for one in (*base, *(contender.configuration for contender in self.against))}
-        own.update(one.key for part in candidates for one in part)
-        evaluations = [one for one in self.evaluator.evaluations(self.corpus.tasks) if one.key.configuration_key in own]
-        return TuneResult(
-            recipe=found.recipe,
-            portfolio=self._portfolio(found, main),
-            corpus=self.corpus,
-            comparison=comparison,
-            tuning_comparison=tuning_comparison,
-            judged=found.judged,
-            front=found.front,
-            scales={name: reference.scale for name, reference in self.references.items()},
-            evaluations=evaluations,
-            cost=Cost.of(evaluations, proposed=candidates[0], references=base, report_seeds=REPORT_SEEDS),
-            interrupted=found.interrupted,
-            held_out_by="families" if split is not None else "folds" if divided else None,
-            space=self.space,
-        )
-
-    def _portfolio(self, found: Found, main: Sequence[AnyTask]) -> Portfolio:
-        features = [task_features(task, found.recipe, self.evaluator.registry) for task in main]
-        return Portfolio(found.portfolio, np.stack(features), found.portfolio_scores)
-
-    def _announce_cost(self, expected: Forecast) -> None:
-        self.evaluator.tracker.plan(expected.phases)
-        for line in expected.lines():
-            self.announce(line)
-
-    def _name(self, fold: Fold) -> str:
-        return f"{self.study_name}/{fold.name}" if fold.name else self.study_name
-
-    @contextmanager
-    def _timed(self) -> Iterator[None]:
-        """Inside, trainings end early when the time is up."""
-        self.evaluator.check = self._check
-        try:
-            yield
-        finally:
-            self.evaluator.check = self._check_train
-
-    def _late(self) -> bool:
-        return self.deadline is not None and time.monotonic() > self.deadline
-
-    def _check(self) -> None:
-        self._check_train()
-        if self._late():
-            raise TimeUpError
-
-    def _check_train(self) -> None:
-        if not self.train:
-            raise TimeUpError
-
-    def _remaining(self) -> str:
-        return "" if self.deadline is None else f", {max(self.deadline - time.monotonic(), 0):.0f} s left"
 
 
 def _baseline(given: Recipe | str | Path | None, registry: Registry) -> Configuration:
