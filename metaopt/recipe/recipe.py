@@ -27,6 +27,7 @@ from metaopt.deploy.stopping import StopperConfiguration, build_stopper, stopper
 from metaopt.errors import InputError, RecipeError
 from metaopt.recipe.code import plain_code
 from metaopt.recipe.made_on import MadeOn
+from metaopt.recipe.saving import save_files
 from metaopt.registry import Registry
 from metaopt.specs import PluginSpec
 
@@ -173,9 +174,7 @@ class Recipe:
         Raises:
             RecipeError: it cannot be written.
         """
-        from metaopt.recipe.storage import save_recipe
-
-        save_recipe(self, Path(directory))
+        save_files(self.text, self.theta_bytes, Path(directory))
 
     def code(self, registry: Registry | None = None) -> str:
         """Plain PyTorch lines that train as this recipe does and need no metaopt.

@@ -1,9 +1,7 @@
-"""Recipes on disk: written so that nothing is ever half there, read so that every fault has a sentence."""
+"""Recipes read from the disk, so that every fault has a sentence."""
 
-import contextlib
 import hashlib
 import json
-import os
 import warnings
 from collections.abc import Mapping
 from importlib.resources import files
@@ -20,10 +18,8 @@ from metaopt.deploy.stopping import StopperConfiguration
 from metaopt.errors import InputError, RecipeError
 from metaopt.recipe.made_on import MadeOn
 from metaopt.recipe.recipe import SCHEMA, Recipe, recipe_specs
+from metaopt.recipe.saving import DOCUMENT, WEIGHTS
 from metaopt.registry import Registry
-
-DOCUMENT = "recipe.json"
-WEIGHTS = "theta.safetensors"
 
 _FIELDS = frozenset(
     {"schema", "configuration", "stopper", "plugins", "made_on", "num_validations", "provenance", "theta_sha256"}
@@ -54,57 +50,6 @@ def shipped_recipes() -> list[str]:
     """Names of the recipes that ship with metaopt."""
     shelf = files("metaopt") / "recipes"
     return sorted(entry.name for entry in shelf.iterdir() if entry.is_dir()) if shelf.is_dir() else []
-
-
-def save_recipe(recipe: Recipe, folder: Path) -> None:
-    """Write a recipe's files beside, flush them to the disk, then move them into place, the document last.
-
-    Raises:
-        RecipeError: it cannot be written; what was there is as it was.
-    """
-    contents = {WEIGHTS: recipe.theta_bytes, DOCUMENT: recipe.text.encode()}
-    written: dict[str, Path] = {}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in contents.items():
-            if content:
-                written[name] = _write_beside(folder, name, content)
-        for name, temporary in written.items():
-            os.replace(temporary, folder / name)
-        if WEIGHTS not in written:
-            (folder / WEIGHTS).unlink(missing_ok=True)
-        _flush(folder)
-    except OSError as error:
-        for temporary in written.values():
-            temporary.unlink(missing_ok=True)
-        before = "; the recipe that was there is unchanged" if (folder / DOCUMENT).exists() else ""
-        raise RecipeError(
-            f"The recipe could not be written to {str(folder)!r}: {error.strerror or error}{before}. "
-            "Make room there or choose another folder."
-        ) from error
-
-
-def _write_beside(folder: Path, name: str, content: bytes) -> Path:
-    temporary = folder / f".{name}.{os.getpid()}.tmp"
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    return temporary
-
-
-def _flush(folder: Path) -> None:
-    """Make the new names last through a power cut, where the system lets one open a folder."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _folder(path: str | Path) -> Path:
