@@ -2,8 +2,8 @@
 
     python benchmarks/tune_cost.py [--n-trials 100] [--corpus starter] [--workers 1] [--folds K] [--json]
 
-The ledger is new: nothing is reused, and the references of all tasks are included. Peak memory is that of the process
-and its workers together, pages that they share counted for each.
+The ledger is new: nothing is reused but the references that ship with the corpus, if any. Peak memory is that of the
+process and its workers together, pages that they share counted for each.
 """
 
 import argparse

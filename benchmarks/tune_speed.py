@@ -38,6 +38,7 @@ import optuna
 import torch
 from memory import PeakMemory
 from torch import nn
+from unshipped import registry_without_shipped_runs
 
 import metaopt
 from metaopt.configuration import Assembly, Configuration, assemble
@@ -131,7 +132,14 @@ def tune(names: Sequence[str] | None, candidates: int, seed: int, restricted: bo
     space = {"optimizers": OPTIMIZERS, "controllers": CONTROLLERS, "wrappers": ()} if restricted else {}
     started, spent = time.perf_counter(), _processor_seconds()
     with tempfile.TemporaryDirectory() as folder, PeakMemory() as memory:
-        result = metaopt.tune(corpus, n_trials=candidates, seed=seed, storage=f"sqlite:///{folder}/study.db", **space)
+        result = metaopt.tune(
+            corpus,
+            n_trials=candidates,
+            seed=seed,
+            storage=f"sqlite:///{folder}/study.db",
+            registry=registry_without_shipped_runs(),
+            **space,
+        )
     wall, processor = time.perf_counter() - started, _processor_seconds() - spent
     took = sum(outcome.tasks_done for _, outcome in result.judged)
     made = [

@@ -1,5 +1,6 @@
 """What a plugin declares: one frozen, final spec for each kind."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias, final
@@ -229,11 +230,14 @@ class CorpusSpec(PluginSpec):
 
     Attributes:
         load: makes the corpus; heavy imports belong inside.
+        reference_runs: file with the runs of its tasks' references (`metaopt.tuning.shipped.write`), or None: whoever
+            tunes on them need not train these. They are found by task fingerprint; a changed task's are never used.
     """
 
     kind: ClassVar[str] = "corpus"
 
     load: Callable[[], Corpus]
+    reference_runs: str | os.PathLike[str] | None = None
 
 
 KINDS: Mapping[str, type[PluginSpec]] = {

@@ -50,6 +50,7 @@ def test_the_wheel_holds_the_packages_the_licence_and_the_type_marker(wheel: Pat
     packages = {name.split("/")[0] for name in names if name.endswith("/__init__.py")}
     assert {"metaopt", "metaopt_optimizers", "metaopt_controllers", "metaopt_stoppers", "metaopt_corpora"} <= packages
     assert "metaopt/py.typed" in names
+    assert "metaopt_corpora/starter_references.npz" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not any(name.startswith(("tests/", "benchmarks/")) for name in names)
 

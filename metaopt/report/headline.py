@@ -66,7 +66,7 @@ def measured(result: TuneResult) -> Comparison | None:
 
 
 def trainings(result: TuneResult) -> int:
-    """Training runs of the study, its references and its comparisons together."""
+    """Training runs of the study, its references and its comparisons together; also those that came with a corpus."""
     cost = result.cost
     return cost.evaluations + cost.reference_evaluations + cost.comparison_evaluations
 
@@ -112,7 +112,11 @@ def headline(result: TuneResult) -> str:
 
 def price(result: TuneResult) -> str:
     """What the study cost, and after how many later models it has paid."""
-    sentence = f"It cost {trainings(result):,} trainings, {duration(result.cost.seconds)} of computing."
+    cost = result.cost
+    sentence = f"It cost {trainings(result):,} trainings, {duration(cost.seconds)} of computing."
+    if cost.shipped_evaluations:
+        when_made = duration(cost.shipped_seconds)
+        sentence += f" {cost.shipped_evaluations:,} of them, {when_made} when made, came with the corpus."
     paid = payback(result)
     if paid is None or math.isnan(paid.most):
         return sentence

@@ -114,6 +114,9 @@ def cost_table(result: TuneResult) -> Table:
         ("trainings in all", f"{trainings(result):,}"),
         ("computing time", duration(cost.seconds)),
     ]
+    if cost.shipped_evaluations:
+        made = f"{cost.shipped_evaluations:,} trainings, {duration(cost.shipped_seconds)} when made"
+        rows.append(("of which came with the corpus", made))
     paid = payback(result)
     if paid is not None:
         rows.append(("later models after which it has paid", str(paid)))

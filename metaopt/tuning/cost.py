@@ -1,6 +1,7 @@
 """What a study is about to cost, predicted from counts and a short probe of each task."""
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -83,7 +84,7 @@ def forecast(
     n_trials: int,
     contenders: int,
 ) -> Forecast:
-    """Predict the cost of a study, its folds and its comparisons."""
+    """Predict the cost of a study, its folds and its comparisons; references that came with a corpus cost nothing."""
     per_task = {task.name: _population_seconds(task, evaluator) for task in corpus}
 
     def seconds(task: AnyTask, members: float) -> float:
@@ -110,9 +111,12 @@ def forecast(
     held_out = [task for task in corpus if task.name not in tuned]
     compared = {TUNING_COMPARED: main, HELD_OUT_COMPARED: held_out}
     compared.update({fold_compared(fold): fold.held_out for fold in folds})
-    references = reference_evaluations(corpus.tasks)
+    shipped = Counter(key.task_fingerprint for key in evaluator.ledger.shipped(task.fingerprint for task in corpus))
+    references = {task: max(reference_evaluations([task]) - shipped[task.fingerprint], 0) for task in corpus}
     return Forecast(
-        references=Phase(references, sum(seconds(task, references / len(corpus)) for task in corpus)),
+        references=Phase(
+            sum(references.values()), sum(seconds(task, runs) for task, runs in references.items() if runs)
+        ),
         searches={"": search(main), **{fold.name: search(fold.tuning) for fold in folds}},
         comparisons={name: comparison(tasks) for name, tasks in compared.items()},
         stored=len(evaluator.evaluations(corpus.tasks)),

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from metaopt.configuration import Configuration
 from metaopt.contracts import Curve
 from metaopt.errors import StorageError
-from metaopt.tuning import drivers
+from metaopt.tuning import drivers, shipments
 from metaopt.tuning.database import Database
 
 SCHEMA = 1
@@ -170,7 +170,7 @@ class Ledger:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._database = Database(url, _metadata, drivers.TABLES)
+        self._database = Database(url, _metadata, drivers.TABLES, shipments.TABLES)
         self._check_schema()
 
     @property
@@ -204,14 +204,26 @@ class Ledger:
         query = sa.select(_evaluations).where(_evaluations.c.task_fingerprint.in_(wanted)).order_by(_evaluations.c.id)
         return [_evaluation(row) for row in self._database.read(query)]
 
-    def add(self, evaluations: Sequence[Evaluation]) -> None:
-        """Store finished evaluations, all or none; those that are there already stay as they are."""
+    def add(self, evaluations: Sequence[Evaluation], *, shipped_by: str | None = None) -> None:
+        """Store finished evaluations, all or none; those that are there already stay as they are.
+
+        Args:
+            evaluations: what to store.
+            shipped_by: the corpus that they came with, if they were not trained here.
+        """
         if not evaluations:
             return
         known = self.find(evaluation.key for evaluation in evaluations)
         fresh = [_row(evaluation) for evaluation in evaluations if evaluation.key not in known]
+        if fresh and shipped_by is not None:
+            keys = [_identity(one.key) for one in evaluations if one.key not in known]
+            shipments.mark(self._database, keys, shipped_by)
         if fresh:
             self._database.write(sa.insert(_evaluations), fresh)
+
+    def shipped(self, task_fingerprints: Iterable[str]) -> set[EvaluationKey]:
+        """Those evaluations of some tasks that came with a corpus."""
+        return {EvaluationKey(*key) for key in shipments.marked(self._database, task_fingerprints)}
 
     def claim(self, study: str, identity: Mapping[str, Any]) -> None:
         """Begin a study, or continue it if its identity is the same.
@@ -307,6 +319,10 @@ class Ledger:
                 f"The ledger in {self._database.shown} has schema {rows[0].value}, this metaopt writes "
                 f"schema {SCHEMA}; use the metaopt that made it, or another storage."
             )
+
+
+def _identity(key: EvaluationKey) -> tuple[str, str, str, int]:
+    return key.configuration_key, key.plugins, key.task_fingerprint, key.seed
 
 
 def _row(evaluation: Evaluation) -> dict[str, Any]:

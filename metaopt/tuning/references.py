@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metaopt.configuration import Configuration
+from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import AnyTask, Curve, Task
 from metaopt.registry import Registry
 from metaopt.tuning.choosers import RandomChooser
-from metaopt.tuning.evaluator import Evaluator, Request
+from metaopt.tuning.evaluator import Evaluator, Request, evaluation_key
 from metaopt.tuning.scores import AnyScale, RatioScale, Scale, best_so_far
 from metaopt.tuning.search_space import JointSpace, joint_space
+from metaopt.tuning.shipped import adopt
 
 #: What everyone uses who has not tuned: AdamW, learning rate 1e-3, constant.
 DEFAULT_BASELINE = Configuration("adamw", hparams={"adamw.lr": 1e-3})
@@ -48,7 +49,8 @@ def pool_configurations(registry: Registry, size: int = POOL_SIZE) -> list[Confi
 
 
 def references(evaluator: Evaluator, tasks: Sequence[AnyTask], baseline: Configuration) -> dict[str, Reference]:
-    """Each task's references by its name, computed where the ledger does not hold them."""
+    """Each task's references by its name, computed where the ledger does not hold them and no corpus ships them."""
+    adopt_shipped(evaluator, tasks, baseline)
     supervised = [task for task in tasks if isinstance(task, Task)]
     trials = pool_configurations(evaluator.registry)
     first = evaluator.curves([baseline, *trials], supervised, REFERENCE_SEEDS[:1])
@@ -69,6 +71,21 @@ def references(evaluator: Evaluator, tasks: Sequence[AnyTask], baseline: Configu
             curve = runs[baseline.key, task.name, REFERENCE_SEEDS[0]]
             found[task.name] = Reference(RatioScale(float(best_so_far(curve)[-1]), curve.test_at_best()), ())
     return found
+
+
+def adopt_shipped(evaluator: Evaluator, tasks: Sequence[AnyTask], baseline: Configuration) -> None:
+    """Write to the ledger what registered corpora ship for tasks of which it lacks a reference."""
+    configurations = [baseline, *pool_configurations(evaluator.registry)]
+    first = {
+        task.fingerprint: [
+            evaluation_key(assemble(one, evaluator.registry), task, REFERENCE_SEEDS[0]) for one in configurations
+        ]
+        for task in tasks
+        if isinstance(task, Task)
+    }
+    known = evaluator.ledger.find(key for keys in first.values() for key in keys)
+    lacking = {fingerprint for fingerprint, keys in first.items() if not all(key in known for key in keys)}
+    adopt(evaluator, lacking, configurations)
 
 
 def reference_evaluations(tasks: Sequence[AnyTask]) -> int:

@@ -10,7 +10,7 @@ from metaopt.configuration import Configuration
 from metaopt.contracts import Corpus
 from metaopt.recipe import Recipe
 from metaopt.tuning.comparison import Comparison
-from metaopt.tuning.ledger import Evaluation, Outcome, Proposal
+from metaopt.tuning.ledger import Evaluation, EvaluationKey, Outcome, Proposal
 from metaopt.tuning.portfolio import Portfolio
 from metaopt.tuning.scores import AnyScale
 from metaopt.tuning.search_space import JointSpace
@@ -26,12 +26,16 @@ class Cost:
         reference_evaluations: training runs of the references and their pools.
         comparison_evaluations: training runs of the comparison and of cross-validation.
         seconds: wall-clock seconds of all of them together, as recorded when they ran.
+        shipped_evaluations: how many of all these training runs came with a corpus; whoever made it ran them.
+        shipped_seconds: wall-clock seconds of these, as recorded when they ran.
     """
 
     evaluations: int
     reference_evaluations: int
     comparison_evaluations: int
     seconds: float
+    shipped_evaluations: int = 0
+    shipped_seconds: float = 0.0
 
     @classmethod
     def of(
@@ -41,6 +45,7 @@ class Cost:
         proposed: Collection[Configuration],
         references: Collection[Configuration],
         report_seeds: Collection[int],
+        shipped: Collection[EvaluationKey] = frozenset(),
     ) -> "Cost":
         """Count evaluations by what they were for.
 
@@ -49,8 +54,10 @@ class Cost:
             proposed: candidates of the main study.
             references: the baseline and the pool of trials.
             report_seeds: seeds of comparisons.
+            shipped: evaluations that came with a corpus.
         """
         candidates, known = {one.key for one in proposed}, {one.key for one in references}
+        given = [one for one in evaluations if one.key in shipped]
         own = [one.key.configuration_key for one in evaluations if one.key.seed not in report_seeds]
         searched = sum(key in candidates for key in own)
         of_references = sum(key in known and key not in candidates for key in own)
@@ -59,6 +66,8 @@ class Cost:
             reference_evaluations=of_references,
             comparison_evaluations=len(evaluations) - searched - of_references,
             seconds=sum(one.seconds for one in evaluations),
+            shipped_evaluations=len(given),
+            shipped_seconds=sum(one.seconds for one in given),
         )
 
 

@@ -26,7 +26,12 @@ from metaopt.tuning.held_out import folds as divide
 from metaopt.tuning.ledger import Outcome
 from metaopt.tuning.portfolio import Portfolio, task_features
 from metaopt.tuning.racing import BLOCKS, REDUCTION, race_order
-from metaopt.tuning.references import Reference, pool_configurations, references
+from metaopt.tuning.references import (
+    Reference,
+    adopt_shipped,
+    pool_configurations,
+    references,
+)
 from metaopt.tuning.result import Cost, TuneResult
 from metaopt.tuning.search import Found, search
 from metaopt.tuning.search_space import JointSpace
@@ -80,6 +85,7 @@ class Session:
             self._claim(fold)
         if self.train:
             self.evaluator.ledger.remember(self.study_name, self.arguments)
+            adopt_shipped(self.evaluator, self.corpus.tasks, self.baseline)
             self._announce_cost(forecast(self.evaluator, self.corpus, main, divided, n_trials, len(self.against) + 1))
         elif not self._judged(Fold("", main, ())):
             raise StorageError(f"The study {self.study_name!r} has judged no candidate yet; run its tune command.")
@@ -202,7 +208,13 @@ class Session:
             front=found.front,
             scales={name: reference.scale for name, reference in self.references.items()},
             evaluations=evaluations,
-            cost=Cost.of(evaluations, proposed=candidates[0], references=base, report_seeds=REPORT_SEEDS),
+            cost=Cost.of(
+                evaluations,
+                proposed=candidates[0],
+                references=base,
+                report_seeds=REPORT_SEEDS,
+                shipped=ledger.shipped(task.fingerprint for task in self.corpus),
+            ),
             interrupted=found.interrupted,
             held_out_by="families" if split is not None else "folds" if divided else None,
             space=self.space,

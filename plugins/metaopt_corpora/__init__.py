@@ -1,5 +1,7 @@
 """The built-in corpora of metaopt."""
 
+from pathlib import Path
+
 import metaopt
 from metaopt_corpora.starter import load_starter
 
@@ -12,6 +14,7 @@ def metaopt_plugins() -> list[metaopt.PluginSpec]:
             name="starter",
             version="1",
             load=load_starter,
+            reference_runs=Path(__file__).parent / "starter_references.npz",
             summary="small tasks of 8 families that a laptop trains in seconds; needs no download",
         )
     ]

@@ -1,0 +1,15 @@
+"""Plugins without the reference runs that corpora ship, for measuring or making what they spare."""
+
+import dataclasses
+
+from metaopt.registry import Registry, current
+from metaopt.specs import CorpusSpec
+
+
+def registry_without_shipped_runs() -> Registry:
+    """Everything installed, with corpora that ship nothing: all references are trained."""
+    registry = Registry()
+    for entry in current():
+        spec = entry.spec
+        registry.register(dataclasses.replace(spec, reference_runs=None) if isinstance(spec, CorpusSpec) else spec)
+    return registry
