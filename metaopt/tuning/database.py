@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from metaopt.errors import StorageError
@@ -20,7 +21,8 @@ class Database:
     """Reads and writes in transactions.
 
     Args:
-        url: an SQLAlchemy URL, such as `sqlite:///study.db`.
+        url: an SQLAlchemy URL, such as `sqlite:///study.db`; the driver of `postgresql://` is psycopg, which
+            `metaopt-torch[postgres]` installs.
         tables: created where they are missing.
 
     Raises:
@@ -28,10 +30,10 @@ class Database:
     """
 
     def __init__(self, url: str, *tables: sa.MetaData) -> None:
-        self.url = url
         self.shown = _shown(url)
         try:
-            self._engine = sa.create_engine(url, pool_pre_ping=True)
+            self.url = _with_driver(url)
+            self._engine = sa.create_engine(self.url, pool_pre_ping=True)
             for one in tables:
                 one.create_all(self._engine)
         except (SQLAlchemyError, ImportError, ValueError) as error:
@@ -53,6 +55,13 @@ class Database:
 
         return self._patiently(attempt, "cannot be read: {cause}.")
 
+    def add(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows, all or none; those whose key is there already stay as they are.
+
+        So it may be tried again when a connection was lost in the middle, and others may add the same rows.
+        """
+        self.write(_insert_missing(self._engine.dialect.name, table), rows)
+
     def write(self, statement: Any, rows: Sequence[Mapping[str, Any]] = ()) -> int:
         """Run a statement, once for each row, in one transaction; returns the number of rows that it touched."""
 
@@ -68,23 +77,50 @@ class Database:
         self._engine.dispose()
 
     def _patiently(self, attempt: Callable[[], _Result], problem: str) -> _Result:
-        begun = time.monotonic()
-        while True:
-            try:
-                return attempt()
-            except SQLAlchemyError as error:
-                if not _may_pass(error) or time.monotonic() - begun > PATIENCE_SECONDS:
-                    raise StorageError(f"The storage {self.shown} {problem.format(cause=_cause(error))}") from error
-                time.sleep(RETRY_SECONDS)
+        try:
+            return patiently(attempt)
+        except SQLAlchemyError as error:
+            raise StorageError(f"The storage {self.shown} {problem.format(cause=_cause(error))}") from error
 
 
-def _may_pass(error: SQLAlchemyError) -> bool:
+def patiently(attempt: Callable[[], _Result]) -> _Result:
+    """What `attempt` returns, tried again for `PATIENCE_SECONDS` while it fails for a reason that may pass."""
+    begun = time.monotonic()
+    while True:
+        try:
+            return attempt()
+        except Exception as error:
+            if not _may_pass(error) or time.monotonic() - begun > PATIENCE_SECONDS:
+                raise
+            time.sleep(RETRY_SECONDS)
+
+
+def _may_pass(error: BaseException) -> bool:
     """Whether waiting may help: a server that is away or restarting, a file that somebody else has locked."""
+    if not isinstance(error, SQLAlchemyError):
+        return error.__cause__ is not None and _may_pass(error.__cause__)  # Optuna's own errors come from SQLAlchemy's
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     text = str(getattr(error, "orig", error)).lower()
     passing = ("locked", "connection", "server closed", "starting up", "shutting down", "timeout")
     return isinstance(error, OperationalError) and any(word in text for word in passing)
+
+
+def _insert_missing(dialect: str, table: sa.Table) -> sa.Insert:
+    """INSERT … ON CONFLICT DO NOTHING where the database knows it."""
+    if dialect == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    if dialect == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sa.insert(table)
+
+
+def _with_driver(url: str) -> str:
+    """The URL, naming psycopg where it names PostgreSQL and no driver."""
+    made = sa.make_url(url)
+    if made.drivername not in ("postgres", "postgresql"):
+        return url
+    return made.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
 
 
 def _shown(url: str) -> str:

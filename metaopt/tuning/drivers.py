@@ -71,19 +71,26 @@ def _take(database: Database, study: str, mine: _Driver) -> None:
     row = _row(database, study)
     if row is not None:
         if _alive(database, study, row):
-            raise StorageError(
-                f"The study {study!r} in {database.shown} is being driven by process {row.pid} on {row.host}; "
-                "wait until it is done, end it, or use another --study-name."
-            )
+            raise _refusal(database, study, row)
         database.write(sa.delete(_drivers).where(_drivers.c.study == study, _drivers.c.token == row.token))
     values = {"token": mine.token, "host": mine.host, "pid": mine.pid, "process_start": mine.process_start, "beats": 0}
-    database.write(sa.insert(_drivers), [{"study": study, **values}])
+    database.add(_drivers, [{"study": study, **values}])
+    row = _row(database, study)
+    if row is not None and row.token != mine.token:  # somebody else was quicker
+        raise _refusal(database, study, row)
+
+
+def _refusal(database: Database, study: str, row: Any) -> StorageError:
+    return StorageError(
+        f"The study {study!r} in {database.shown} is being driven by process {row.pid} on {row.host}; "
+        "wait until it is done, end it, or use another --study-name."
+    )
 
 
 def _alive(database: Database, study: str, row: Any) -> bool:
-    """On this machine the process itself tells; on another one its count does, which takes a while to watch."""
-    if row.host == socket.gethostname():
-        return bool(row.process_start) and _process_start(row.pid) == row.process_start
+    """Where its processes can be seen the process itself tells; elsewhere its count does, which takes a while."""
+    if row.host == socket.gethostname() and row.process_start.startswith(_processes()):
+        return bool(_process_start(row.pid) == row.process_start)
     begun = time.monotonic()
     while time.monotonic() - begun < SILENCE_SECONDS:
         time.sleep(BEAT_SECONDS / 2)
@@ -114,13 +121,25 @@ def _row(database: Database, study: str) -> Any | None:
 
 
 def _process_start(pid: int) -> str:
-    """What tells a process from a later one with the same number; empty if there is none."""
+    """What tells a process from all others: where it can be seen, and its start in ticks since the machine's own.
+
+    Empty if there is none. No wall clock is asked, for those jump.
+    """
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        return _processes() + Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         pass
     try:
         os.kill(pid, 0)
     except OSError:
         return ""
-    return "unknown"
+    return f"{_processes()}unknown"
+
+
+def _processes() -> str:
+    """What tells this machine's processes since its start, or this container's, from those of others."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+        return f"{boot}.{os.stat('/proc/self/ns/pid').st_ino}."
+    except OSError:
+        return ""

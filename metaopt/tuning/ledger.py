@@ -169,9 +169,13 @@ class Ledger:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url
         self._database = Database(url, _metadata, drivers.TABLES, shipments.TABLES)
-        self._check_schema()
+        self.url = self._database.url
+        try:
+            self._check_schema()
+        except StorageError:
+            self._database.close()
+            raise
 
     @property
     def in_memory(self) -> bool:
@@ -219,7 +223,7 @@ class Ledger:
             keys = [_identity(one.key) for one in evaluations if one.key not in known]
             shipments.mark(self._database, keys, shipped_by)
         if fresh:
-            self._database.write(sa.insert(_evaluations), fresh)
+            self._database.add(_evaluations, fresh)
 
     def shipped(self, task_fingerprints: Iterable[str]) -> set[EvaluationKey]:
         """Those evaluations of some tasks that came with a corpus."""
@@ -231,12 +235,11 @@ class Ledger:
         Raises:
             StorageError: the stored study differs; the message says in what.
         """
-        rows = self._database.read(sa.select(_studies.c.identity).where(_studies.c.name == study))
+        query = sa.select(_studies.c.identity).where(_studies.c.name == study)
+        rows = self._database.read(query)
         if not rows:
-            self._database.write(
-                sa.insert(_studies), [{"name": study, "identity": json.dumps(identity, sort_keys=True)}]
-            )
-            return
+            self._database.add(_studies, [{"name": study, "identity": json.dumps(identity, sort_keys=True)}])
+            rows = self._database.read(query)  # somebody else's, if they were quicker
         changes = _differences(json.loads(rows[0].identity), json.loads(json.dumps(identity)))
         if changes:
             raise StorageError(
@@ -247,9 +250,7 @@ class Ledger:
     def remember(self, study: str, arguments: Mapping[str, Any]) -> None:
         """Keep the arguments that a study was last called with, so that its result can be made again."""
         if self.arguments(study) != json.loads(json.dumps(arguments)):
-            self._database.write(
-                sa.insert(_calls), [{"study": study, "arguments": json.dumps(arguments, sort_keys=True)}]
-            )
+            self._database.add(_calls, [{"study": study, "arguments": json.dumps(arguments, sort_keys=True)}])
 
     def arguments(self, study: str) -> dict[str, Any] | None:
         """What `remember` kept last, or None."""
@@ -283,7 +284,7 @@ class Ledger:
             }
             for proposal in proposals
         ]
-        self._database.write(sa.insert(_proposals), rows)
+        self._database.add(_proposals, rows)
 
     def outcomes(self, study: str) -> list[Outcome]:
         """Outcomes of a study by number."""
@@ -304,7 +305,7 @@ class Ledger:
             }
             for outcome in outcomes
         ]
-        self._database.write(sa.insert(_outcomes), rows)
+        self._database.add(_outcomes, rows)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -313,7 +314,7 @@ class Ledger:
     def _check_schema(self) -> None:
         rows = self._database.read(sa.select(_info.c.value).where(_info.c.key == "schema"))
         if not rows:
-            self._database.write(sa.insert(_info), [{"key": "schema", "value": str(SCHEMA)}])
+            self._database.add(_info, [{"key": "schema", "value": str(SCHEMA)}])
         elif rows[0].value != str(SCHEMA):
             raise StorageError(
                 f"The ledger in {self._database.shown} has schema {rows[0].value}, this metaopt writes "

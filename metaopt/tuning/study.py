@@ -14,6 +14,7 @@ from metaopt.configuration import Configuration
 from metaopt.contracts import AnyTask
 from metaopt.errors import StorageError
 from metaopt.tuning.choosers import DefaultChooser, ReplayChooser
+from metaopt.tuning.database import patiently
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.ledger import Outcome, Proposal
 from metaopt.tuning.racing import race_order, rungs, survivors
@@ -187,13 +188,16 @@ class Study:
             yield None
             return
         with quietly(), self._writing():
-            storage = optuna.storages.RDBStorage(self.evaluator.ledger.url)
+            url = self.evaluator.ledger.url
+            storage = patiently(lambda: optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True}))
         try:
             with quietly(), self._writing():
-                study = optuna.create_study(
-                    storage=storage, study_name=self.name, direction="maximize", load_if_exists=True
+                study = patiently(
+                    lambda: optuna.create_study(
+                        storage=storage, study_name=self.name, direction="maximize", load_if_exists=True
+                    )
                 )
-                trials = study.get_trials(deepcopy=False)
+                trials = patiently(lambda: study.get_trials(deepcopy=False))
             if any("configuration" not in trial.user_attrs for trial in trials):
                 raise StorageError(
                     f"The storage holds an Optuna study {self.name!r} that metaopt did not make; "
@@ -209,9 +213,13 @@ class Study:
         """Write the trials that Optuna's own tables lack."""
         if dashboard is None:
             return
-        with self._writing():
+
+        def attempt() -> None:
             written = len(dashboard.get_trials(deepcopy=False))
             dashboard.add_trials([self._trial(one, outcomes[one.number]) for one in proposals[written:]])
+
+        with self._writing():
+            patiently(attempt)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:

@@ -1,3 +1,4 @@
+import dataclasses
 import sqlite3
 import subprocess
 import sys
@@ -75,8 +76,9 @@ def test_an_evaluation_is_stored_once_and_never_changed(ledger, url):
 
 
 def test_a_batch_is_stored_as_a_whole_or_not_at_all(ledger):
-    with pytest.raises(metaopt.StorageError, match=r"cannot be written: UNIQUE .*what it held before is intact"):
-        ledger.add([evaluation(1), evaluation(2), evaluation(2)])
+    broken = dataclasses.replace(evaluation(3), task=None)
+    with pytest.raises(metaopt.StorageError, match=r"cannot be written: NOT NULL .*what it held before is intact"):
+        ledger.add([evaluation(1), evaluation(2), broken])
     assert ledger.evaluations(["print-task"]) == []
 
 

@@ -1,0 +1,283 @@
+"""A study in PostgreSQL: a real server of Debian's package, stopped and started again while it is used."""
+
+import contextlib
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+import metaopt
+from metaopt.configuration import Configuration
+from metaopt.tuning.ledger import Evaluation, EvaluationKey, Ledger
+
+
+def programs() -> Path | None:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
+    return found[-1].parent if found else None
+
+
+def has_user() -> bool:
+    try:
+        pwd.getpwnam("postgres")
+    except KeyError:
+        return False
+    return True
+
+
+def missing() -> str:
+    """What is not there to run a server with, or ""."""
+    if programs() is None:
+        return "no initdb under /usr/lib/postgresql (Debian's package postgresql)"
+    if os.geteuid() == 0 and (not has_user() or shutil.which("runuser") is None):
+        return "no user postgres, or no runuser: root must not run a server"
+    return ""
+
+
+pytest.importorskip("psycopg", reason="needs psycopg: pip install 'metaopt-torch[postgres]'")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=f"needs PostgreSQL: {missing()}")]
+
+
+class Server:
+    """A server that can be stopped and started again; its databases outlive that."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="metaopt-postgres-"))
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, "postgres")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self._call("initdb", "-D", self._data, "-U", "tuner", "--auth=trust", "--no-sync", "-E", "UTF8")
+        self.start()
+
+    def url(self, database: str, driver: str = "postgresql+psycopg") -> str:
+        """URL of a new database."""
+        self._call("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "tuner", database)
+        return f"{driver}://tuner@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Returns when connections are accepted."""
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder} -c fsync=off"
+        self._call("pg_ctl", "-D", self._data, "-w", "-l", f"{self.folder}/log", "-o", options, "start")
+
+    def stop(self) -> None:
+        """Ends every connection in the middle of whatever it does."""
+        self._call("pg_ctl", "-D", self._data, "-w", "-m", "immediate", "stop")
+
+    def remove(self) -> None:
+        """Stops it for good."""
+        self.stop()
+        shutil.rmtree(self.folder)
+
+    @property
+    def _data(self) -> str:
+        return f"{self.folder}/data"
+
+    def _call(self, program: str, *arguments: str) -> None:
+        user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+        command = [*user, f"{programs()}/{program}", *arguments]
+        # No pipes: the server would keep them open.
+        with (self.folder.parent / f"{self.folder.name}.out").open("w+") as output:
+            done = subprocess.run(command, cwd="/", stdout=output, stderr=output, check=False)
+            output.seek(0)
+            assert done.returncode == 0, output.read()
+        Path(output.name).unlink()
+
+
+@pytest.fixture(scope="module")
+def server():
+    made = Server()
+    yield made
+    made.remove()
+
+
+@pytest.fixture(scope="module")
+def children():
+    """A process that tunes in children of its own."""
+    script = Path(__file__).with_name("killable.py")
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+        process.stdin.close()
+
+
+def begin(children, url, folder):
+    """Process id of a child that tunes."""
+    children.stdin.write(f"{url} {folder}\n")
+    children.stdin.flush()
+    return int(children.stdout.readline())
+
+
+def status(children):
+    """Exit status of the child, once it has ended."""
+    return int(children.stdout.readline())
+
+
+def evaluations(url):
+    """Rows of the evaluations by key."""
+    engine = sa.create_engine(url)
+    try:
+        with engine.connect() as connection:
+            query = "SELECT configuration_key, task_fingerprint, seed, id, finished_at FROM metaopt_evaluations"
+            return {row[:3]: row[3:] for row in map(tuple, connection.execute(sa.text(query)))}
+    except sa.exc.ProgrammingError:  # there are no tables yet
+        return {}
+    finally:
+        engine.dispose()
+
+
+def wait_for_evaluations(url, count):
+    limit = time.monotonic() + 120
+    while len(evaluations(url)) < count:
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
+def recipe_in(folder):
+    document = json.loads((folder / "recipe.json").read_text())
+    del document["provenance"]["created"]
+    return document
+
+
+def decided(url):
+    ledger = Ledger(url)
+    try:
+        return ledger.proposals("metaopt"), ledger.outcomes("metaopt")
+    finally:
+        ledger.close()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(children, tmp_path_factory):
+    """URL and recipe of a tuning with SQLite that nothing happened to."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    url = f"sqlite:///{folder / 'study.db'}"
+    begin(children, url, folder / "recipe")
+    assert status(children) == 0
+    return url, recipe_in(folder / "recipe")
+
+
+def test_a_tuning_stopped_and_resumed_in_postgresql_ends_as_with_sqlite(server, children, undisturbed, tmp_path):
+    url = server.url("resumed")
+    child = begin(children, url, tmp_path)
+    wait_for_evaluations(url, 90)
+    os.kill(child, signal.SIGKILL)
+    assert status(children) == -signal.SIGKILL
+    before = evaluations(url)
+    assert 0 < len(before) < len(evaluations(undisturbed[0]))
+    begin(children, url, tmp_path)
+    assert status(children) == 0
+    after = evaluations(url)
+    assert {key: after.get(key) for key in before} == before
+    assert set(after) == set(evaluations(undisturbed[0]))
+    assert decided(url) == decided(undisturbed[0])
+    assert recipe_in(tmp_path) == undisturbed[1]
+
+
+def test_a_server_that_goes_away_for_a_while_is_waited_for(server, children, undisturbed, tmp_path):
+    url = server.url("away")
+    begin(children, url, tmp_path)
+    for count in (1, 90):
+        wait_for_evaluations(url, count)
+        server.stop()
+        time.sleep(3)
+        server.start()
+    assert status(children) == 0
+    assert set(evaluations(url)) == set(evaluations(undisturbed[0]))
+    assert decided(url) == decided(undisturbed[0])
+    assert recipe_in(tmp_path) == undisturbed[1]
+
+
+def test_a_second_driver_is_refused_by_name(server):
+    first = Ledger(server.url("driven"))
+    second = Ledger(first.url)
+    with (
+        first.driving("mine"),
+        pytest.raises(metaopt.StorageError, match=rf"'mine' .* is being driven by process {os.getpid()} on"),
+        second.driving("mine"),
+    ):
+        pass
+    with second.driving("mine"):
+        pass
+    first.close()
+    second.close()
+
+
+def test_of_drivers_that_begin_at_once_one_drives(server):
+    url = server.url("race")
+    ledgers = [Ledger(url) for _ in range(8)]
+    start, done, driven, refused = threading.Barrier(8), threading.Event(), [], []
+
+    def drive(ledger):
+        start.wait()
+        try:
+            with ledger.driving("mine"):
+                driven.append(ledger)
+                done.wait(60)
+        except metaopt.StorageError as error:
+            refused.append(str(error))
+            if len(refused) == 7:
+                done.set()
+
+    threads = [threading.Thread(target=drive, args=(ledger,)) for ledger in ledgers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for ledger in ledgers:
+        ledger.close()
+    assert len(driven) == 1
+    assert all("is being driven by process" in line for line in refused)
+
+
+def test_the_usual_name_of_the_scheme_finds_the_driver(server):
+    url = server.url("plain", driver="postgresql")
+    with contextlib.closing(Ledger(url)) as ledger:
+        assert ledger.url.startswith("postgresql+psycopg://")
+
+
+def test_a_ledger_of_another_schema_is_refused(server):
+    with contextlib.closing(Ledger(server.url("schema"))) as ledger:
+        engine = sa.create_engine(ledger.url)
+        with engine.begin() as connection:
+            connection.execute(sa.text("UPDATE metaopt_info SET value = '99' WHERE key = 'schema'"))
+        engine.dispose()
+        with pytest.raises(metaopt.StorageError, match="has schema 99, this metaopt writes schema 1; use the metaopt"):
+            Ledger(ledger.url)
+
+
+def test_what_two_add_at_once_is_stored_once(server):
+    url = server.url("added")
+    ledgers = [Ledger(url) for _ in range(4)]
+    start = threading.Barrier(4)
+    configurations = [Configuration("adamw", hparams={"adamw.lr": 1e-3 * number}) for number in range(1, 21)]
+    curve = metaopt.Curve([1], [0.5], 1)
+    rows = [
+        Evaluation(EvaluationKey(one.key, "adamw@1", "print", 0), "task", "family", one, curve, 1.0)
+        for one in configurations
+    ]
+
+    def add(ledger):
+        start.wait()
+        ledger.add(rows)
+
+    threads = [threading.Thread(target=add, args=(ledger,)) for ledger in ledgers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [one.key for one in ledgers[0].evaluations(["print"])] == [row.key for row in rows]
+    for ledger in ledgers:
+        ledger.close()
