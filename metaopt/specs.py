@@ -30,6 +30,7 @@ class PluginSpec:
         space: its hyperparameters.
         requires: signals it needs at each step (keys of `metaopt.contracts.SIGNALS`) or observation.
         requires_when: further signals, each needed only where a condition on the hyperparameters holds.
+        proposed: whether tuning proposes it without being asked by name.
         references: where the algorithm comes from.
         summary: one line for `metaopt plugins`.
     """
@@ -42,6 +43,7 @@ class PluginSpec:
     space: Space = field(default_factory=dict)
     requires: frozenset[str] = frozenset()
     requires_when: Mapping[str, When] = field(default_factory=dict)
+    proposed: bool = True
     references: tuple[str, ...] = ()
     summary: str = ""
 

@@ -37,6 +37,9 @@ def tune(
     baseline: Annotated[
         str | None, typer.Option(metavar="RECIPE", help="Whose runs score 0.  [default: AdamW at 1e-3]")
     ] = None,
+    start_from: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Judge these first: JSON, or a recipe's or portfolio's folder.")
+    ] = None,
     held_out: Annotated[
         str | None, typer.Option(metavar="FAMILY,…", help="Families that only the comparison sees.")
     ] = None,
@@ -68,6 +71,7 @@ def tune(
                 stoppers=names(stoppers),
                 settings=settings or (),
                 baseline=baseline,
+                start_from=start_from,
                 held_out=names(held_out) or (),
                 folds=folds,
                 workers=workers,

@@ -1,4 +1,4 @@
-"""What answers a space's questions besides Optuna's trials: random numbers, defaults, or earlier answers."""
+"""What answers a space's questions besides Optuna's trials: random numbers, defaults, known settings, earlier ones."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -66,6 +66,40 @@ class DefaultChooser:
     def _choose(self, name: str, value: Any) -> Any:
         self.params[name] = value
         return value
+
+
+class OutsideError(Exception):
+    """What was told is not among what the space allows."""
+
+
+class FollowChooser:
+    """Chooses what it was told; OutsideError where that is out of range, no choice, or missing.
+
+    Args:
+        told: values by name.
+    """
+
+    def __init__(self, told: Mapping[str, Any]) -> None:
+        self.params: dict[str, Any] = {}
+        self._told = told
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """What was told, if it lies in [low, high]."""
+        return float(self._choose(name, low <= float(self._told.get(name, math.nan)) <= high))
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
+        """What was told, if it lies in [low, high]."""
+        return int(self._choose(name, low <= float(self._told.get(name, math.nan)) <= high))
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """What was told, if it is one of the choices."""
+        return self._choose(name, name in self._told and self._told[name] in choices)
+
+    def _choose(self, name: str, allowed: bool) -> Any:
+        if not allowed:
+            raise OutsideError(name)
+        self.params[name] = self._told[name]
+        return self._told[name]
 
 
 class ReplayChooser:

@@ -28,7 +28,7 @@ def importances(result: TuneResult) -> dict[str, tuple[str, dict[str, float]]]:
     """
     chosen = result.recipe.configuration.optimizer
     controlled = [pair for pair in result.judged if "controller" in pair[0].params]
-    own = [pair for pair in result.judged if pair[0].configuration.optimizer == chosen]
+    own = [pair for pair in result.judged if pair[0].params and pair[0].configuration.optimizer == chosen]
     found = {
         "importance": ("Which choice mattered", _importance(controlled, result.space)),
         "importance_optimizer": (f"What mattered with {chosen}", _importance(own, result.space)),

@@ -155,10 +155,12 @@ def _specs(registry: Registry, spec_type: Any, names: Sequence[str] | None) -> t
     if names is not None:
         return tuple(registry.get(spec_type, name) for name in dict.fromkeys(names))
     found = (registry.get(spec_type, name) for name in registry.names(spec_type))
-    # Learned plugins without shipped weights cannot be proposed; signals that no ordinary loop has, neither.
-    return tuple(
-        spec for spec in found if spec.requires | set(spec.requires_when) <= ORDINARY_SIGNALS and not _needs_theta(spec)
-    )
+    return tuple(spec for spec in found if spec.proposed and _can_be_proposed(spec))
+
+
+def _can_be_proposed(spec: PluginSpec) -> bool:
+    """Learned plugins without shipped weights cannot; those that want signals that no ordinary loop has, neither."""
+    return spec.requires | set(spec.requires_when) <= ORDINARY_SIGNALS and not _needs_theta(spec)
 
 
 def _needs_theta(spec: PluginSpec) -> bool:

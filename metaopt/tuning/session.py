@@ -35,6 +35,7 @@ from metaopt.tuning.references import (
 from metaopt.tuning.result import Cost, TuneResult
 from metaopt.tuning.search import Found, search
 from metaopt.tuning.search_space import JointSpace
+from metaopt.tuning.start_from import account, identity
 from metaopt.tuning.study import BATCH, RACE_SEED, Study, TimeUpError
 
 
@@ -48,6 +49,7 @@ class Session:
         space: JointSpace,
         evaluator: Evaluator,
         baseline: Configuration,
+        start_from: Sequence[Configuration],
         seed: int,
         study_name: str,
         portfolio: int,
@@ -62,6 +64,7 @@ class Session:
         self.space = space
         self.evaluator = evaluator
         self.baseline = baseline
+        self.start_from = start_from
         self.seed = seed
         self.study_name = study_name
         self.portfolio = portfolio
@@ -86,6 +89,8 @@ class Session:
         if self.train:
             self.evaluator.ledger.remember(self.study_name, self.arguments)
             adopt_shipped(self.evaluator, self.corpus.tasks, self.baseline)
+            if self.start_from:
+                self.announce(account(self.start_from, n_trials, self.space, self.evaluator.registry))
             self._announce_cost(forecast(self.evaluator, self.corpus, main, divided, n_trials, len(self.against) + 1))
         elif not self._judged(Fold("", main, ())):
             raise StorageError(f"The study {self.study_name!r} has judged no candidate yet; run its tune command.")
@@ -107,6 +112,7 @@ class Session:
             references=self.references,
             evaluator=self.evaluator,
             seed=self.seed,
+            start_from=self.start_from,
             report=partial(self._report, fold.name, n_trials),
         )
         wanted = n_trials if self.train else min(n_trials, len(self._judged(fold)))
@@ -177,6 +183,7 @@ class Session:
                 "seed": self.seed,
                 "baseline": self.baseline.to_json(),
                 "race": {"blocks": list(BLOCKS), "reduction": REDUCTION, "batch": BATCH, "seed": RACE_SEED},
+                **({"start_from": identity(self.start_from)} if self.start_from else {}),
             },
         )
 

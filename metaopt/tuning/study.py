@@ -21,6 +21,7 @@ from metaopt.tuning.racing import race_order, rungs, survivors
 from metaopt.tuning.references import Reference
 from metaopt.tuning.scores import objective
 from metaopt.tuning.search_space import JointSpace
+from metaopt.tuning.start_from import sampler_params
 
 #: Candidates that are asked, trained and told together.
 BATCH = 40
@@ -46,6 +47,7 @@ class Study:
         references: of at least these tasks.
         evaluator: runs what is missing.
         seed: of the sampler.
+        start_from: what is judged first, as it is.
         report: told after each batch: candidates done, best objective so far.
     """
 
@@ -55,6 +57,7 @@ class Study:
     references: Mapping[str, Reference]
     evaluator: Evaluator
     seed: int
+    start_from: Sequence[Configuration] = ()
     report: Callable[[int, float], None] = lambda done, best: None
 
     def run(self, num_candidates: int) -> None:
@@ -115,18 +118,28 @@ class Study:
     def _ask(self, proposals: Sequence[Proposal], outcomes: Mapping[int, Outcome], count: int) -> list[Proposal]:
         """Ask for a batch. The sampler is new and seeded from seed and batch number: a resumed study asks the same."""
         batch = proposals[-1].batch + 1 if proposals else 0
+        asked = self._known(len(proposals), batch, count)
+        if len(asked) == count:
+            return asked
         with quietly():
             study = optuna.create_study(direction="maximize", sampler=_sampler(self.seed, batch))
-        for proposal in told(proposals, outcomes):
+        # Optuna's trials cannot hold what lies outside the space.
+        for proposal in told([one for one in proposals if one.params], outcomes):
             study.add_trial(self._trial(proposal, outcomes[proposal.number]))
-        for params in self._first_guesses()[len(proposals) :]:
+        for params in self._first_guesses()[max(len(proposals) - len(self.start_from), 0) :]:
             study.enqueue_trial(params)
-        asked = []
-        for offset in range(count):
+        while len(asked) < count:
             trial = study.ask()
             configuration = self.space.suggest(trial)
-            asked.append(Proposal(len(proposals) + offset, batch, configuration, dict(trial.params)))
+            asked.append(Proposal(len(proposals) + len(asked), batch, configuration, dict(trial.params)))
         return asked
+
+    def _known(self, begin: int, batch: int, count: int) -> list[Proposal]:
+        """The next of the known settings, at most `count`."""
+        return [
+            Proposal(number, batch, one, sampler_params(self.space, one, self.evaluator.registry))
+            for number, one in enumerate(self.start_from[begin : begin + count], start=begin)
+        ]
 
     def _first_guesses(self) -> list[dict[str, Any]]:
         """Every optimizer at its defaults, with the first two controllers: the study never does worse than these."""
@@ -170,7 +183,8 @@ class Study:
     def _trial(self, proposal: Proposal, outcome: Outcome) -> optuna.trial.FrozenTrial:
         """The candidate as Optuna knows it: pruned ones report their objective and the number of tasks done."""
         recorder = ReplayChooser(proposal.params)
-        self.space.suggest(recorder)
+        if proposal.params:
+            self.space.suggest(recorder)
         state = optuna.trial.TrialState.COMPLETE if outcome.complete else optuna.trial.TrialState.PRUNED
         return optuna.trial.create_trial(
             params=dict(proposal.params),

@@ -21,6 +21,7 @@ from metaopt.tuning.references import DEFAULT_BASELINE
 from metaopt.tuning.result import TuneResult
 from metaopt.tuning.search_space import joint_space
 from metaopt.tuning.session import Session
+from metaopt.tuning.start_from import StartFrom, known_settings
 from metaopt.tuning.stopping import replayable
 from metaopt.tuning.workers import Workers
 
@@ -43,6 +44,7 @@ def tune(
     stoppers: Sequence[str] | None = None,
     settings: Sequence[str] = (),
     baseline: Recipe | str | Path | None = None,
+    start_from: StartFrom = None,
     held_out: Sequence[str] = (),
     folds: int | None = None,
     against: Sequence[str] = AGAINST,
@@ -68,6 +70,8 @@ def tune(
         stoppers: names of plugins to choose from; all that can be replayed by default.
         settings: `"plugin.hyperparameter=low..high"` or `"=value"`.
         baseline: recipe whose runs score 0; AdamW at 1e-3 by default.
+        start_from: settings that every study judges before its own proposals, as many as `n_trials` allows: a JSON
+            file, recipes, portfolios, configurations; see `metaopt.tuning.start_from.known_settings`.
         held_out: families that only the comparison sees.
         folds: cross-validate over tasks in this many parts, each with a study of its own.
         against: `"optimizer"` or `"optimizer+controller"`, at their defaults, to compare the recipe with.
@@ -97,6 +101,7 @@ def tune(
         raise InputError("--held-out and --folds exclude each other; choose one.")
     replayable(found, stoppers)
     start = _baseline(baseline, found)
+    known = known_settings(start_from, found)
     session = Session(
         corpus=load_corpus(corpus),
         space=joint_space(found, optimizers=optimizers, controllers=controllers, wrappers=wrappers, settings=settings),
@@ -108,6 +113,7 @@ def tune(
             tracker=Tracker(progress),
         ),
         baseline=start,
+        start_from=known,
         seed=seed,
         study_name=study_name,
         portfolio=portfolio,
@@ -127,6 +133,7 @@ def tune(
             "stoppers": stoppers,
             "settings": settings,
             "baseline": start.to_json(),
+            "start_from": [one.to_json() for one in known] or None,
             "held_out": held_out,
             "folds": folds,
             "against": against,

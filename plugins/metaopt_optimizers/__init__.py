@@ -8,6 +8,7 @@ from metaopt_optimizers import (
     adamw,
     averaged,
     lion,
+    metz_nadamw,
     nadamw,
     prodigy,
     rmsprop,
@@ -19,5 +20,5 @@ from metaopt_optimizers import (
 @metaopt.hookimpl
 def metaopt_plugins() -> Sequence[metaopt.PluginSpec]:
     """The specs of this package, in alphabetical order."""
-    modules = (adagrad, adamw, averaged, lion, nadamw, prodigy, rmsprop, schedulefree_adamw, sgd)
+    modules = (adagrad, adamw, averaged, lion, metz_nadamw, nadamw, prodigy, rmsprop, schedulefree_adamw, sgd)
     return [module.spec for module in modules]

@@ -51,6 +51,30 @@ def _schedulefree_loop(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
     return schedulefree.AdamWScheduleFree(groups, foreach=False)
 
 
+class OptListNAdamW(torch.optim.Optimizer):
+    """The update of opt_list's TensorFlow code, with its sign of the L2 term and its uncorrected epsilon."""
+
+    def __init__(self, groups: list[dict[str, Any]]) -> None:
+        plain = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "nesterov": True, "weight_decay": 0.0, "l2": 0.0}
+        super().__init__(groups, plain)
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:
+        for group in self.param_groups:
+            beta1, beta2 = group["betas"]
+            for param in group["params"]:
+                if param.grad is None:
+                    continue
+                grad = param.grad - param * group["l2"]
+                state = self.state[param]
+                t = state["t"] = state.get("t", 0) + 1
+                m = state["m"] = beta1 * state.get("m", 0.0) + (1 - beta1) * grad
+                v = state["v"] = beta2 * state.get("v", 0.0) + (1 - beta2) * grad * grad
+                lr = group["lr"] * (1 - beta2**t) ** 0.5 / (1 - beta1**t)
+                numerator = beta1 * m + (1 - beta1) * grad if group["nesterov"] else m
+                param -= lr * numerator / (v.sqrt() + group["eps"]) + lr * group["weight_decay"] * param
+
+
 SGD, RMSPROP, ADAMW = torch.optim.SGD, torch.optim.RMSprop, torch.optim.AdamW
 SCHEDULEFREE, LION = schedulefree.AdamWScheduleFree, pytorch_optimizer.Lion
 PRODIGY_DEFAULT = {"lr": 1.0, "weight_decay": 0.0}
@@ -91,6 +115,12 @@ PARITIES = [
         "adamw",
         ADAMW,
         ({"lr": 1e-2, "betas": (0.0, 0.0)}, {"lr": 1e-3, "betas": (0.5, 0.99), "eps": 1e-2, "weight_decay": 0.0}),
+    ),
+    Parity("metz_nadamw", OptListNAdamW, ({"lr": 1e-3}, {"lr": 3e-3, "weight_decay": 0.1, "nesterov": False})),
+    Parity(
+        "metz_nadamw",
+        OptListNAdamW,
+        ({"lr": 0.4, "betas": (0.6, 0.97), "eps": 50.0, "l2": 0.05}, {"lr": 1e-3, "l2": 0.1, "nesterov": False}),
     ),
     Parity("nadamw", _nadamw, ({"lr": 1e-3}, {"lr": 3e-3, "weight_decay": 0.1})),
     Parity(

@@ -1,0 +1,148 @@
+"""Known settings that a study judges before it proposes any of its own."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from metaopt.configuration import Configuration, assemble
+from metaopt.errors import InputError
+from metaopt.recipe import Recipe, load_recipe
+from metaopt.recipe.storage import shipped_recipes
+from metaopt.registry import Registry
+from metaopt.tuning import opt_list
+from metaopt.tuning.choosers import FollowChooser, OutsideError
+from metaopt.tuning.portfolio import load_portfolio
+from metaopt.tuning.search_space import NO_WRAPPER, JointSpace
+
+_FIELDS = frozenset({"optimizer", "controller", "wrappers", "hparams", "no_decay"})
+
+One: TypeAlias = Configuration | Recipe | Mapping[str, Any] | str | os.PathLike[str]
+StartFrom: TypeAlias = One | Sequence[One] | None
+
+
+def known_settings(source: StartFrom, registry: Registry) -> list[Configuration]:
+    """The configurations to begin with, in their order, each once.
+
+    Args:
+        source: a JSON file, the folder of a recipe or of a portfolio, or the name of a recipe that ships with
+            metaopt; a configuration or a recipe; or several of these. A JSON file holds one entry or a list:
+            configurations, recipes, paths of recipes and portfolios from where the file is, or entries of
+            `opt_list.json` (see `metaopt.tuning.opt_list`).
+        registry: where plugins are.
+
+    Raises:
+        InputError: it is not there, or an entry is not valid; the message names the entry.
+    """
+    found = [] if source is None else list(_read(source, "start_from", Path(), registry))
+    return list({one.key: one for one in found}.values())
+
+
+def account(settings: Sequence[Configuration], n_trials: int, space: JointSpace, registry: Registry) -> str:
+    """A line that says how many settings a study begins with, and how many the sampler cannot learn from."""
+    used = settings[:n_trials]
+    outside = sum(not sampler_params(space, one, registry) for one in used)
+    line = f"Starting from {len(used):,} of {len(settings):,} known settings"
+    return f"{line}; {outside:,} lie outside the search space: judged as they are, they teach the sampler nothing."
+
+
+def identity(settings: Sequence[Configuration]) -> str:
+    """What tells one list of settings from another, in a few words."""
+    digest = hashlib.sha256(",".join(one.key for one in settings).encode()).hexdigest()[:16]
+    return f"{len(settings)} settings, {digest}"
+
+
+def sampler_params(space: JointSpace, configuration: Configuration, registry: Registry) -> dict[str, Any]:
+    """The configuration as the sampler knows it; empty where it lies outside the space."""
+    assembly = assemble(configuration, registry)
+    told: dict[str, Any] = {
+        "optimizer": configuration.optimizer,
+        "controller": configuration.controller,
+        "wrapper": configuration.wrappers[0] if configuration.wrappers else NO_WRAPPER,
+        **{f"{configuration.optimizer}.{name}": value for name, value in assembly.rule_values.items()},
+        **dict(assembly.rule_values),  # a wrapper's are prefixed already
+        **{f"{configuration.controller}.{name}": value for name, value in assembly.controller_values.items()},
+    }
+    chooser = FollowChooser(told)
+    try:
+        same = assemble(space.suggest(chooser), registry)
+    except OutsideError:
+        return {}
+    is_same = (same.structure, same.rule_values, same.controller.name, same.controller_values) == (
+        assembly.structure,
+        assembly.rule_values,
+        assembly.controller.name,
+        assembly.controller_values,
+    )
+    return chooser.params if is_same else {}
+
+
+def _read(source: Any, where: str, home: Path, registry: Registry) -> Iterator[Configuration]:
+    if isinstance(source, Recipe):
+        if source.theta:
+            raise InputError(f"{where}: the recipe {source.name!r} has learned weights, which no study can tune.")
+        yield _checked(source.configuration, where, registry)
+    elif isinstance(source, Configuration):
+        yield _checked(source, where, registry)
+    elif isinstance(source, Mapping):
+        yield _checked(_parsed(source, where), where, registry)
+    elif isinstance(source, str | os.PathLike):
+        yield from _open(source, home, registry)
+    elif isinstance(source, Sequence) and not isinstance(source, bytes):
+        if not source:
+            raise InputError(f"{where} holds no settings; give at least one, or leave --start-from out.")
+        for number, one in enumerate(source, start=1):
+            yield from _read(one, f"{where}, entry {number}", home, registry)
+    else:
+        raise InputError(f"{where} must be a configuration, a recipe or a path, got {source!r:.80}.")
+
+
+def _open(source: str | os.PathLike[str], home: Path, registry: Registry) -> Iterator[Configuration]:
+    path = home / source
+    if isinstance(source, str) and source in shipped_recipes():
+        yield from _read(load_recipe(source, registry=registry), source, home, registry)
+    elif path.is_dir() and (path / "portfolio.json").is_file():
+        yield from _read(list(load_portfolio(path)), str(path), home, registry)
+    elif path.is_dir() or path.name == "recipe.json":
+        yield from _read(load_recipe(path, registry=registry), str(path), home, registry)
+    elif path.name == "portfolio.json":
+        yield from _open(path.parent, Path(), registry)
+    else:
+        yield from _read(_json(path), str(path), path.parent, registry)
+
+
+def _json(path: Path) -> Any:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(
+            f"--start-from {str(path)!r} does not exist; give a JSON file, or the folder of a recipe or a portfolio."
+        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"--start-from {str(path)!r} is not readable as JSON: {error}; write it again.") from error
+    if not isinstance(document, Mapping | list):
+        raise InputError(f"--start-from {str(path)!r} must hold a list of settings, got {document!r:.80}.")
+    return document
+
+
+def _parsed(document: Mapping[str, Any], where: str) -> Configuration:
+    inner = document.get("configuration", document)  # a recipe's document, or a configuration itself
+    try:
+        if opt_list.is_entry(inner):
+            return opt_list.configuration_of(inner)
+        unknown = sorted({*inner} - _FIELDS)
+        if "optimizer" not in inner or unknown:
+            raise InputError(f"a configuration has the fields {sorted(_FIELDS)}, got {sorted(inner)}")
+        return Configuration.from_json(inner)
+    except (InputError, TypeError, AttributeError) as error:
+        raise InputError(f"{where} is no setting: {str(error).rstrip('.')}.") from error
+
+
+def _checked(configuration: Configuration, where: str, registry: Registry) -> Configuration:
+    try:
+        assemble(configuration, registry)
+    except InputError as error:
+        raise InputError(f"{where} cannot be judged: {error}") from error
+    return configuration
