@@ -1,4 +1,4 @@
-"""A function of tensors of fixed shapes as one flat list of operations: traced once, then replayed or compiled.
+"""A function of tensors of fixed shapes as one flat list of operations: written down once, then replayed or compiled.
 
 vmap and autograd decide anew at each call which operations a population's gradient consists of, which costs more than
 small models' arithmetic. The list holds exactly those operations. Only softmaxes over few classes are done another way.
@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from metaopt.inner.recording import NotRecordableError, Recorder, needed, straight_line
+
 Graph: TypeAlias = Callable[..., Any]
 
 #: torch's softmax over a last dimension that is shorter than this takes ten times as long as over any other dimension.
@@ -20,16 +22,21 @@ SHORT = 16
 _aten = torch.ops.aten
 
 
-def replayed(function: Graph, *examples: Any) -> Graph:
-    """`function` as a list of operations for arguments shaped like `examples`.
+def replayed(function: Graph, *examples: Tensor) -> Graph:
+    """`function`, of tensors to a list of tensors, as a list of operations for arguments shaped like `examples`.
 
-    What Python decides by tensors' values would be frozen; under vmap there is no such thing.
+    Where Python decides by tensors' values there is no such list, and the function is returned as it is.
     """
-    graph = _traced(function, *examples)
-    for node in graph.graph.nodes:
-        node.target = _REPLACEMENTS.get(node.target, node.target)
-    graph.recompile()
-    return torch.no_grad()(graph)
+    inputs = [tensor.detach() for tensor in examples]  # one that is there twice need not be so next time
+    recorder = Recorder(inputs, _REPLACEMENTS)
+    try:
+        with recorder:
+            results = function(*inputs)
+    except NotRecordableError:
+        return function
+    outputs = [recorder.slot(tensor) for tensor in results]
+    calls = needed(recorder.calls, outputs)
+    return torch.no_grad()(straight_line(calls, recorder.inputs, outputs, recorder.constants))
 
 
 def compiled(function: Graph, *examples: Any) -> Graph:

@@ -29,8 +29,8 @@ CHUNK = 256
 COORDINATES = 16_777_216
 #: Members that the loop engine updates together.
 LOOP_CHUNK = 16
-#: From this many steps on, tracing a task's gradient repays itself in one run.
-REPLAY_STEPS = 64
+#: From this many steps on, writing a step's operations down repays itself in one run.
+REPLAY_STEPS = 16
 
 
 @dataclass(frozen=True, slots=True)

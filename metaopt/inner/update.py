@@ -1,23 +1,24 @@
-"""Steps of several members that share a rule, in place: operation by operation, from a traced list, or compiled.
+"""Steps of several members that share a rule, in place: decided anew, repeated from a recording, or compiled.
 
 params, state ← params + updates, new state
 """
 
 from collections.abc import Callable, Hashable, Mapping
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from metaopt.compiled import MIN_NUMEL, own_code
 from metaopt.contracts import State, Tensors
 from metaopt.contracts.rule import Theta
-from metaopt.inner.forms import Ends, Form, MemberHparams, Now, Wide
+from metaopt.inner.forms import Ends, Form, MemberHparams, Now
 from metaopt.inner.graphs import Graph, replayed
 from metaopt.inner.layout import Flats
 
-#: How a function is run: `eager` decides anew at each step what to do, `replayed` traces it once and then repeats it,
+#: How a function is run: `eager` decides anew at each step what to do, `replayed` writes that down once and repeats it,
 #: `compiled` compiles it.
 Mode: TypeAlias = Literal["eager", "replayed", "compiled"]
 
@@ -49,7 +50,9 @@ class Update:
         self._hparams = form.hparams(numbers, params, ends)
         state = form.init(params, self._hparams, ends, theta, horizon)
         # vmap expands what is the same for all members; every member's own must be there to be written.
-        self._state: State = tree_map(lambda tensor: tensor.contiguous().clone(), state)
+        leaves, self._structure = tree_flatten(state)
+        self._state = [tensor.contiguous().clone() for tensor in leaves]
+        self._settings = tree_leaves((self._hparams, self._theta))
         self._mode = _possible(mode, form, params, self._ends)
         self._graph: Graph | None = None
 
@@ -60,36 +63,46 @@ class Update:
             grads: in the layout of the parameters.
             now: the step.
         """
+        if self._graph is None:
+            self._graph = self._made(grads, now)
         if self._mode == "compiled":
-            arguments = self._arguments(grads, now)
-            self._ready(_compiled, arguments)(self._params, self._state, self._ends, *arguments)
+            self._graph(*self._arguments(grads, now))
             return
-        if self._mode == "replayed":
-            arguments = self._arguments(grads, now)
-            updates, self._state = self._ready(_replayed, arguments)(self._params, self._state, *arguments)
-        else:
-            updates, self._state = self._form.advance(
-                self._params, grads, self._state, self._hparams, self._ends, self._theta, now
-            )
-        for key, update in updates.items():
-            self._params[key].add_(update)
+        optional = [value for value in (now.rates, now.loss) if value is not None]
+        found = self._graph(
+            *self._params.values(),
+            *self._state,
+            *grads.values(),
+            *self._settings,
+            now.step,
+            now.horizon,
+            *optional,
+            *now.signals.values(),
+        )
+        self._state = found[len(self._params) :]
+        for param, update in zip(self._params.values(), found, strict=False):
+            param.add_(update)
 
     def evaluation_params(self) -> Flats:
         """Parameters to evaluate the members with."""
-        return self._form.evaluation_params(self._params, self._state, self._hparams, self._ends)
+        return self._form.evaluation_params(self._params, self._nested_state(), self._hparams, self._ends)
+
+    def _nested_state(self) -> State:
+        state: State = tree_unflatten(self._state, self._structure)
+        return state
 
     def _arguments(self, grads: Flats, now: Now) -> tuple[Any, ...]:
         optional = {"rates": now.rates, "loss": now.loss}
         given = {name: value for name, value in optional.items() if value is not None}
         return grads, self._hparams, self._theta, now.step, now.horizon, given, now.signals
 
-    def _ready(self, make: "_Make", arguments: tuple[Any, ...]) -> Graph:
-        if self._graph is None:
-            self._graph = make(self._form, self._params, self._state, self._ends, arguments)
-        return self._graph
-
-
-_Make: TypeAlias = Callable[[Form, Flats, State, dict[str, int], tuple[Any, ...]], Graph]
+    def _made(self, grads: Flats, now: Now) -> Graph:
+        """The step as one function: of `_arguments`, in place, if compiled, else of all its tensors in a row."""
+        state, arguments = self._nested_state(), self._arguments(grads, now)
+        if self._mode == "compiled":
+            graph = _compiled(self._form, self._params, state, self._ends, arguments)
+            return partial(graph, self._params, state, self._ends)
+        return _in_a_row(self._form, self._params, state, self._ends, arguments, self._mode)
 
 
 def _possible(mode: Mode, form: Form, params: Flats, ends: Ends) -> Mode:
@@ -101,17 +114,32 @@ def _possible(mode: Mode, form: Form, params: Flats, ends: Ends) -> Mode:
         sizes = [(len(flat), ends[key], flat.shape[1] - ends[key]) for key, flat in params.items()]
         if all(members >= MIN_NUMEL and 1 not in (before, after) for members, before, after in sizes):
             return "compiled"
-    return "eager" if isinstance(form, Wide) else "replayed"
+    return "replayed"
 
 
-def _replayed(form: Form, params: Flats, state: State, ends: dict[str, int], arguments: tuple[Any, ...]) -> Graph:
-    shapes = [(tensor.shape, tensor.dtype) for tensor in tree_leaves((params, state, arguments))]
-    key = ("replayed", form, tuple(ends.items()), tuple(shapes))
+def _in_a_row(
+    form: Form, params: Flats, state: State, ends: dict[str, int], arguments: tuple[Any, ...], mode: Mode
+) -> Graph:
+    """The step from tensors in a row to updates and new state in a row."""
+    leaves, structure = tree_flatten((params, state, *arguments))
+    keys = tuple(params)
 
-    def advance(params: Flats, state: State, *rest: Any) -> tuple[Flats, State]:
-        return _advance(form, params, state, ends, *rest)
+    def advance(*tensors: Tensor) -> list[Tensor]:
+        params, state, *rest = tree_unflatten(tensors, structure)
+        updates, new = _advance(form, params, state, ends, *rest)
+        return [*(updates[key] for key in keys), *_like(state, new)]
 
-    return _kept(key, lambda: replayed(advance, params, state, *arguments))
+    if mode == "eager":
+        return advance
+    shapes = tuple((tensor.shape, tensor.dtype) for tensor in leaves)
+    return _kept(("replayed", form, tuple(ends.items()), structure, shapes), lambda: replayed(advance, *leaves))
+
+
+def _like(state: Any, new: Any) -> list[Tensor]:
+    """The new state's tensors in the order of the old one's."""
+    if isinstance(state, Tensor):
+        return [new]
+    return [tensor for key, part in state.items() for tensor in _like(part, new[key])]
 
 
 def _compiled(form: Form, params: Flats, state: State, ends: dict[str, int], arguments: tuple[Any, ...]) -> Graph:

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from metaopt.contracts import Splits, Task, Tensors
 from metaopt.inner.graphs import Graph, compiled, replayed
@@ -68,7 +69,7 @@ class VmappedTask:
         self.layout = Layout(module)
         self._module = module
         self._loss, self._metric, self._sign = task.loss, task.metric or task.loss, task.sign
-        self._graphs: dict[Hashable, Graph] = {}
+        self._graphs: dict[Hashable, tuple[Graph, TreeSpec]] = {}
 
     def gradients(
         self, flats: Flats, constants: Tensors, inputs: Tensor, targets: Tensor, own: frozenset[str], shared: bool
@@ -113,12 +114,13 @@ class VmappedTask:
         """`function(*tensors, *settings)`, one of the above, through a graph that is made at the first call."""
         if mode == "eager":
             return function(*tensors, *settings)
-        key = (function.__name__, mode, settings, tuple(_shape(tensor) for tensor in _leaves(tensors)))
-        graph = self._graphs.get(key)
-        if graph is None:
-            make = compiled if mode == "compiled" else replayed
-            graph = self._graphs[key] = make(lambda *given: function(*given, *settings), *tensors)
-        return graph(*tensors)
+        leaves = _leaves(tensors)
+        key = (function.__name__, mode, settings, tuple(map(_shape, leaves)))
+        made = self._graphs.get(key)
+        if made is None:
+            made = self._graphs[key] = _graph(function, mode, tensors, settings)
+        graph, results = made
+        return tree_unflatten(graph(*leaves), results)
 
     def _loss_of(self, params: Tensors, constants: Tensors, inputs: Tensor, targets: Tensor) -> Tensor:
         return self._loss(functional_call(self._module, {**constants, **params}, (inputs,)), targets)
@@ -174,6 +176,22 @@ def vmapped_task(task: Task) -> VmappedTask:
     if found is None:
         found = _KEPT[task] = VmappedTask(task, task.build(0))
     return found
+
+
+def _graph(
+    function: Callable[..., Any], mode: Mode, tensors: tuple[Any, ...], settings: tuple[Any, ...]
+) -> tuple[Graph, TreeSpec]:
+    """The function from its tensors in a row to those of its result in a row, and how to put these together."""
+    leaves, given = tree_flatten(tensors)
+    found: list[TreeSpec] = []
+
+    def in_a_row(*leaves: Tensor) -> list[Tensor]:
+        results, structure = tree_flatten(function(*tree_unflatten(leaves, given), *settings))
+        found.append(structure)
+        return cast(list[Tensor], results)
+
+    graph = (compiled if mode == "compiled" else replayed)(in_a_row, *leaves)
+    return graph, found[0]
 
 
 _KEPT: WeakKeyDictionary[Task, VmappedTask] = WeakKeyDictionary()

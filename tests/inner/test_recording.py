@@ -1,0 +1,60 @@
+"""A function written down while it runs once does the same ever after."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.func import grad_and_value
+
+from metaopt.inner.graphs import replayed
+
+
+def loss(weights, inputs, targets):
+    return F.cross_entropy(torch.tanh(inputs @ weights), targets)
+
+
+def gradients(weights, inputs, targets):
+    grads, losses = torch.vmap(grad_and_value(loss), in_dims=(0, None, None))(weights, inputs, targets)
+    return [grads, losses]
+
+
+def test_a_vmapped_gradient_is_repeated_on_other_numbers():
+    generator = torch.Generator().manual_seed(0)
+    first, other = (
+        (torch.randn(3, 5, 20, generator=generator), torch.randn(7, 5, generator=generator), torch.arange(7) + shift)
+        for shift in (0, 9)
+    )
+    repeated = replayed(gradients, *first)
+    assert repeated is not gradients
+    for expected, found in zip(gradients(*other), repeated(*other), strict=True):
+        assert torch.equal(expected, found)
+
+
+def test_constants_writes_in_place_and_operations_with_several_results_are_repeated():
+    scale = torch.tensor([2.0, 3.0])
+
+    def function(tensor):
+        sums = torch.zeros_like(tensor)
+        sums[0] += tensor[0] * scale
+        values, places = tensor.max(dim=0)
+        torch.exp(tensor)  # leads nowhere
+        return [sums, values * float("inf"), places, tensor]
+
+    repeated = replayed(function, torch.zeros(2, 2))
+    given = torch.tensor([[1.0, -2.0], [4.0, -1.0]])
+    for expected, found in zip(function(given), repeated(given), strict=True):
+        assert torch.equal(expected, found)
+    assert torch.equal(given, torch.tensor([[1.0, -2.0], [4.0, -1.0]]))
+
+
+def test_one_tensor_in_two_places_may_be_two_the_next_time():
+    same, other = torch.ones(2), torch.full((2,), 5.0)
+    repeated = replayed(lambda first, second: [first - second], same, same)
+    assert torch.equal(repeated(other, same)[0], torch.full((2,), 4.0))
+
+
+@pytest.mark.parametrize("read", [lambda tensor: tensor.sum().item() > 0, lambda tensor: bool(tensor.nonzero().any())])
+def test_what_depends_on_values_is_not_repeated(read):
+    def function(tensor):
+        return [tensor if read(tensor) else -tensor]
+
+    assert replayed(function, torch.ones(2)) is function
