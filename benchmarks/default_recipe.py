@@ -12,7 +12,6 @@ table, the worst tasks and the cost are printed.
 import argparse
 import dataclasses
 import json
-import math
 import sys
 import time
 from pathlib import Path
@@ -22,9 +21,7 @@ from development_corpus import DATA, development_corpus
 from memory import PeakMemory
 
 import metaopt
-from metaopt.tuning.comparison import Comparison
 from metaopt.tuning.result import TuneResult
-from metaopt.tuning.statistics import Interval
 
 STUDY = "default"
 PEERS = ("adamw", "adamw+cosine", "nadamw+cosine", "schedulefree_adamw", "prodigy")
@@ -37,36 +34,9 @@ def both(data: Path) -> metaopt.Corpus:
 
 
 def with_record(result: TuneResult, command: dict[str, Any]) -> metaopt.Recipe:
-    """The recipe with what it was made by, what it scores held out, and what it cost."""
-    recipe = result.recipe
-    scores = {**recipe.provenance.get("scores", {}), "tuning": record(result.tuning_comparison)}
-    if result.comparison is not None:
-        scores["held_out"] = {"by": result.held_out_by, **record(result.comparison)}
+    """The recipe with what it was made by and what it cost."""
     known = {"made_by": {"script": "benchmarks/default_recipe.py", **command}, "cost": dataclasses.asdict(result.cost)}
-    return dataclasses.replace(recipe, provenance={**recipe.provenance, **known, "scores": scores})
-
-
-def record(comparison: Comparison | None) -> dict[str, Any]:
-    """Test scores of all contenders with their intervals, and what the first run is worth; plain JSON."""
-    if comparison is None:
-        return {}
-    worth = comparison.trials_worth()
-    return {
-        "tasks": len(comparison.tasks),
-        "mean": {name: _ends(comparison.interval(name)) for name in comparison.contenders},
-        "interquartile_mean": {name: _ends(comparison.middle(name)) for name in comparison.contenders},
-        "random_trials_worth": None
-        if worth is None
-        else [_finite(end) for end in (worth.number, worth.low, worth.high)],
-    }
-
-
-def _ends(interval: Interval) -> list[float | None]:
-    return [_finite(number) for number in (interval.value, interval.low, interval.high)]
-
-
-def _finite(number: float) -> float | None:
-    return round(number, 4) if math.isfinite(number) else None
+    return dataclasses.replace(result.recipe, provenance={**result.recipe.provenance, **known})
 
 
 def show(result: TuneResult) -> None:

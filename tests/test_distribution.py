@@ -16,6 +16,7 @@ USE = """
 import json, torch, metaopt
 model = torch.nn.Linear(3, 1)
 optimizer = metaopt.create_optimizer("lion", model, lr=1e-3)
+metaopt.load_recipe("default").bind(torch.nn.Linear(3, 4), total_steps=200)
 scheduler = metaopt.create_scheduler("cosine", optimizer, total_steps=10)
 model(torch.ones(2, 3)).sum().backward()
 optimizer.step()
@@ -51,6 +52,7 @@ def test_the_wheel_holds_the_packages_the_licence_and_the_type_marker(wheel: Pat
     assert {"metaopt", "metaopt_optimizers", "metaopt_controllers", "metaopt_stoppers", "metaopt_corpora"} <= packages
     assert "metaopt/py.typed" in names
     assert "metaopt_corpora/starter_references.npz" in names
+    assert "metaopt/recipes/default/recipe.json" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not any(name.startswith(("tests/", "benchmarks/")) for name in names)
 

@@ -1,5 +1,6 @@
 """`metaopt show`: a recipe for people, or as plain PyTorch."""
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -7,6 +8,9 @@ import typer
 from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
     from metaopt.recipe import Recipe
 
 
@@ -41,6 +45,7 @@ def _origin(recipe: "Recipe") -> list[str]:
         lines.append(f"Tuned on {corpus.get('name')!r} ({tasks} tasks, fingerprint {corpus.get('fingerprint')}).")
     if "study" in record:
         lines.append(f"Study {record['study'].get('name')!r}, {record['study'].get('candidates')} candidates.")
+    lines.extend(_scores(record.get("scores", {}).get("held_out", {})))
     if recipe.made_on is not None:
         ranges = [
             f"{_range(found)} {label}"
@@ -58,6 +63,28 @@ def _origin(recipe: "Recipe") -> list[str]:
     versions = ", ".join(f"{name} {version}" for name, version in record.get("libraries", {}).items())
     lines.append(f"Created {record.get('created', 'nobody knows when')}{f' with {versions}' if versions else ''}.")
     return lines
+
+
+def _scores(held_out: "Mapping[str, Any]") -> list[str]:
+    """What it scored on tasks that its search did not see, beside others, and what that is worth."""
+    from metaopt.tuning.references import POOL_SIZE
+    from metaopt.tuning.statistics import Interval, TrialsWorth
+
+    means, worth = held_out.get("mean", {}), held_out.get("random_trials_worth")
+    if not means:
+        return []
+    best_first = sorted(means.items(), key=lambda item: -item[1][0])
+    shown = ", ".join(f"{name} {Interval(*_numbers(ends))}" for name, ends in best_first)
+    lines = [f"Test scores on {held_out['tasks']} held-out tasks (0 the baseline, 1 long-tuned): {shown}."]
+    if worth is not None:
+        first_run = TrialsWorth(*_numbers(worth), POOL_SIZE)
+        lines.append(f"Its first run on a new task is worth {first_run} random tuning trials of the task's own.")
+    return lines
+
+
+def _numbers(ends: "Sequence[float | None]") -> tuple[float, float, float]:
+    value, low, high = (math.nan if end is None else end for end in ends)
+    return value, low, high
 
 
 def _range(found: tuple[int, int]) -> str:

@@ -26,6 +26,7 @@ from metaopt.tuning.held_out import folds as divide
 from metaopt.tuning.ledger import Outcome
 from metaopt.tuning.portfolio import Portfolio, task_features
 from metaopt.tuning.racing import BLOCKS, REDUCTION, race_order
+from metaopt.tuning.record import with_scores
 from metaopt.tuning.references import (
     Reference,
     adopt_shipped,
@@ -205,8 +206,12 @@ class Session:
         own = {one.key for one in (*base, *(contender.configuration for contender in self.against))}
         own.update(one.key for part in candidates for one in part)
         evaluations = [one for one in self.evaluator.evaluations(self.corpus.tasks) if one.key.configuration_key in own]
+        held_out_by = "families" if split is not None else "folds" if divided else None
+        recipe = found.recipe
+        if tuning_comparison is not None:
+            recipe = with_scores(recipe, comparison, held_out_by, tuning_comparison)
         return TuneResult(
-            recipe=found.recipe,
+            recipe=recipe,
             portfolio=self._portfolio(found, main),
             corpus=self.corpus,
             comparison=comparison,
@@ -223,7 +228,7 @@ class Session:
                 shipped=ledger.shipped(task.fingerprint for task in self.corpus),
             ),
             interrupted=found.interrupted,
-            held_out_by="families" if split is not None else "folds" if divided else None,
+            held_out_by=held_out_by,
             space=self.space,
         )
 

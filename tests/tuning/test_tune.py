@@ -47,7 +47,11 @@ def test_a_few_lines_give_a_recipe_that_trains_a_model_that_tuning_never_saw(sma
     assert recipe == result.recipe
     assert recipe.provenance["corpus"]["fingerprint"] == corpus.fingerprint
     assert recipe.provenance["study"] == {"name": "mine", "candidates": 6}
-    assert set(recipe.provenance["scores"]["by_task"]) == {"line0", "line1"}
+    scores = recipe.provenance["scores"]
+    assert set(scores["by_task"]) == {"line0", "line1"}
+    value = result.tuning_comparison.interval("recipe").value
+    assert scores["tuning"]["mean"]["recipe"] == [round(value, 4), None, None]  # two tasks are too few for an interval
+    assert "held_out" not in scores
 
     model = torch.nn.Linear(5, 1)
     inputs = torch.randn(64, 5)
