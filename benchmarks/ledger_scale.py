@@ -129,7 +129,7 @@ def curve(task: metaopt.Task, configuration: Configuration, seed: int = RACE_SEE
 
 
 def instead_of_training(
-    task: metaopt.Task, runs: Sequence[tuple[Assembly, int]], engine: str
+    task: metaopt.Task, runs: Sequence[tuple[Assembly, int]], *how: object
 ) -> list[tuple[metaopt.Curve, float]]:
     return [(curve(task, assembly.configuration, seed), 1.0) for assembly, seed in runs]
 

@@ -4,6 +4,6 @@ from metaopt.inner.member import Member
 from metaopt.inner.population import Trained, train
 from metaopt.inner.unroll import Unrolled, unroll
 from metaopt.inner.vmappable import loop_reason
-from metaopt.inner.workload import Compile, Workload
+from metaopt.inner.workload import Compile, Workload, filling
 
-__all__ = ["Compile", "Member", "Trained", "Unrolled", "Workload", "loop_reason", "train", "unroll"]
+__all__ = ["Compile", "Member", "Trained", "Unrolled", "Workload", "filling", "loop_reason", "train", "unroll"]

@@ -21,7 +21,7 @@ from metaopt.inner.update import Mode
 from metaopt.inner.updates import RuleGroup, form_of
 from metaopt.inner.vmappable import loop_reason
 from metaopt.inner.vmapped import Constants, VmappedGradients, padded, vmapped_task
-from metaopt.inner.workload import Compile, Workload
+from metaopt.inner.workload import Compile, Workload, filling
 
 #: Members that run side by side, more are run in further chunks; fewer where models are large (see `_chunk`).
 CHUNK = 256
@@ -75,7 +75,7 @@ def train(
     results: dict[int, Trained] = {}
     chunk = LOOP_CHUNK if looped else _chunk(vmapped_task(task).layout)
     chunks = -(-len(members) // chunk)
-    plan = _Plan(looped, compile, ahead or Workload(len(members) * task.num_steps, chunks * task.num_steps))
+    plan = _Plan(looped, compile, ahead or Workload(filling(len(members)) * task.num_steps, chunks * task.num_steps))
     for begin in range(0, len(order), chunk):
         rows = order[begin : begin + chunk]
         chosen = [members[row] for row in rows]

@@ -1,21 +1,24 @@
 """What is worth compiling, decided from predicted counts and never from the clock, so that a study resumes as it began.
 
-Over a replayed list of operations, a graph of a task's gradient saves 5 to 30 µs a member-step, one of a rule's
-update 50 µs a step of its group, or 700 µs where the rule needs vmap. Each takes 2 to 5 s to compile, .5 s from
-Inductor's disk cache.
+Over a replayed list of operations, a graph of a task's gradient saves 5 to 30 µs a member-step where members fill its
+blocks, and nothing where they do not; one of a rule's update saves 90 µs a step of its group, or 300 µs where the rule
+needs vmap. Each takes 2 to 5 s to compile, .5 s from Inductor's disk cache.
 """
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from metaopt.inner.forms import Form, Wide
+from metaopt.inner.vmapped import padded
 
 Compile: TypeAlias = Literal["auto", "on", "off"]
 
 #: Member-steps on one task after which a graph of its gradient has repaid itself.
 GRADIENT_REPAYS = 200_000
 #: Steps of a group of members after which a graph of their rule has repaid itself: broadcasting, and under vmap.
-WIDE_REPAYS, VMAPPED_REPAYS = 50_000, 6_000
+WIDE_REPAYS, VMAPPED_REPAYS = 30_000, 10_000
+#: A compiled gradient is taken of whole blocks: with more idle rows than this share of them it gains nothing.
+MOST_IDLE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,7 @@ class Workload:
     """What is still to come, the present call included.
 
     Attributes:
-        member_steps: training steps of all members on the present task.
+        member_steps: training steps on the present task of members that fill blocks; see `filling`.
         group_steps: steps that a group of members with one rule will take, over all tasks.
     """
 
@@ -38,3 +41,8 @@ class Workload:
         """Whether the update of a rule in this form shall be compiled."""
         repays = WIDE_REPAYS if isinstance(form, Wide) else VMAPPED_REPAYS
         return compile == "on" or (compile == "auto" and self.group_steps >= repays)
+
+
+def filling(members: int) -> int:
+    """Members of a population, or none where its compiled gradient would be of too many idle rows."""
+    return members if members >= (1 - MOST_IDLE) * padded(members, "compiled") else 0

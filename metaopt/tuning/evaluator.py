@@ -2,14 +2,14 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import AnyTask, BlackBoxTask, Curve, Task
 from metaopt.errors import InputError, MetaOptError
-from metaopt.inner import Member, loop_reason, train
+from metaopt.inner import Compile, Member, Workload, loop_reason, train
 from metaopt.inner.population import LOOP_CHUNK
 from metaopt.registry import Registry
 from metaopt.tuning.black_box import run_black_box
@@ -58,6 +58,9 @@ class Evaluator:
         check: called before each task; may raise to end early.
         spent: what was computed and what was reused.
         tracker: told what is trained and what is there.
+        compile: which graphs are compiled; see `metaopt.inner.train`.
+        ahead: what a whole study will train of each task, by fingerprint, so that `"auto"` decides alike whatever is
+            missing at the moment; a task that is not there counts as too little.
     """
 
     ledger: Ledger
@@ -67,6 +70,8 @@ class Evaluator:
     check: Callable[[], None] = lambda: None
     spent: Spent = field(default_factory=Spent)
     tracker: Tracker = field(default_factory=Tracker)
+    compile: Compile = "auto"
+    ahead: Mapping[str, Workload] = field(default_factory=dict)
     _reasons: dict[str, str | None] = field(default_factory=dict, init=False)
 
     def curves(self, configurations: Sequence[Configuration], tasks: Sequence[AnyTask], seeds: Sequence[int]) -> Curves:
@@ -121,14 +126,17 @@ class Evaluator:
             for position, (task, runs) in enumerate(parts):
                 self.check()
                 self.tracker.train(task.name)
-                yield position, run_task(task, runs, self._engine(task))
+                yield position, run_task(task, runs, *self._how(task))
             return
         self.check()
         self.tracker.train(f"{len({task.name for task, _ in parts})} tasks")
-        jobs = [Job(f"Task {task.name!r}", run_task, (task, runs, self._engine(task))) for task, runs in parts]
+        jobs = [Job(f"Task {task.name!r}", run_task, (task, runs, *self._how(task))) for task, runs in parts]
         for position, results in self.workers.results(jobs):
             yield position, results
             self.check()
+
+    def _how(self, task: AnyTask) -> tuple[str, Compile, Workload]:
+        return self._engine(task), self.compile, self.ahead.get(task.fingerprint, Workload(0, 0))
 
     def _engine(self, task: AnyTask) -> str:
         return "population" if self.loop_reason(task) is None else "loop"
@@ -165,8 +173,10 @@ class Evaluator:
         yield from finished
 
 
-def run_task(task: AnyTask, runs: Sequence[Run], engine: str) -> list[tuple[Curve, float]]:
-    """Curve and seconds of each run of a task.
+def run_task(
+    task: AnyTask, runs: Sequence[Run], engine: str, compile: Compile = "off", ahead: Workload | None = None
+) -> list[tuple[Curve, float]]:
+    """Curve and seconds of each run of a task; `compile` and `ahead` as in `metaopt.inner.train`.
 
     Raises:
         InputError: the task's own code failed.
@@ -175,7 +185,7 @@ def run_task(task: AnyTask, runs: Sequence[Run], engine: str) -> list[tuple[Curv
         return [_run_black_box(task, assembly, seed) for assembly, seed in runs]
     members = [Member(assembly, seed) for assembly, seed in runs]
     try:
-        return [(one.curve, one.seconds) for one in train(task, members, engine=engine)]
+        return [(one.curve, one.seconds) for one in train(task, members, engine=engine, compile=compile, ahead=ahead)]
     except MetaOptError:
         raise
     except Exception as error:  # a stranger's model, data, loss or plugin

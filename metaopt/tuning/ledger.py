@@ -252,9 +252,10 @@ class Ledger:
         if self.arguments(study) != json.loads(json.dumps(arguments)):
             self._database.add(_calls, [{"study": study, "arguments": json.dumps(arguments, sort_keys=True)}])
 
-    def arguments(self, study: str) -> dict[str, Any] | None:
-        """What `remember` kept last, or None."""
-        query = sa.select(_calls.c.arguments).where(_calls.c.study == study).order_by(_calls.c.id.desc()).limit(1)
+    def arguments(self, study: str, *, first: bool = False) -> dict[str, Any] | None:
+        """What `remember` kept last, or first, or None."""
+        order = _calls.c.id if first else _calls.c.id.desc()
+        query = sa.select(_calls.c.arguments).where(_calls.c.study == study).order_by(order).limit(1)
         rows = self._database.read(query)
         return dict(json.loads(rows[0].arguments)) if rows else None
 

@@ -38,6 +38,7 @@ from metaopt.tuning.search import Found, search
 from metaopt.tuning.search_space import JointSpace
 from metaopt.tuning.start_from import account, identity
 from metaopt.tuning.study import BATCH, RACE_SEED, Study, TimeUpError
+from metaopt.tuning.workloads import begun_with, workloads
 
 
 class Session:
@@ -89,6 +90,7 @@ class Session:
             self._claim(fold)
         if self.train:
             self.evaluator.ledger.remember(self.study_name, self.arguments)
+            self._plan_graphs([Fold("", main, ()), *divided], n_trials)
             adopt_shipped(self.evaluator, self.corpus.tasks, self.baseline)
             if self.start_from:
                 self.announce(account(self.start_from, n_trials, self.space, self.evaluator.registry))
@@ -103,6 +105,13 @@ class Session:
         comparison = self._held_out(found, split, divided, n_trials)
         tuning_comparison = None if self._late() else self._compare(found, main, TUNING_COMPARED)
         return self._result(found, main, comparison, tuning_comparison, split, divided)
+
+    def _plan_graphs(self, folds: Sequence[Fold], n_trials: int) -> None:
+        """Which graphs repay themselves, by the counts of the study's first call: continued, it trains as before."""
+        first = self.evaluator.ledger.arguments(self.study_name, first=True)
+        self.evaluator.ahead = workloads(
+            self.corpus.tasks, folds, begun_with(first, n_trials), len(self.against) + 1, self.space
+        )
 
     def _search(self, fold: Fold, n_trials: int) -> Found:
         self.evaluator.tracker.begin(fold.name)

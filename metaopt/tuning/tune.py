@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from metaopt import registry as registries
 from metaopt.configuration import Configuration, assemble
 from metaopt.errors import InputError
+from metaopt.inner import Compile
 from metaopt.recipe import Recipe, load_recipe
 from metaopt.registry import Registry
 from metaopt.tasks import load_corpus
@@ -49,6 +50,7 @@ def tune(
     folds: int | None = None,
     against: Sequence[str] = AGAINST,
     workers: int = 1,
+    compile: Compile = "auto",
     registry: Registry | None = None,
     announce: Callable[[str], None] = to_stderr,
     progress: Callable[[Progress], None] = lambda progress: None,
@@ -76,6 +78,8 @@ def tune(
         folds: cross-validate over tasks in this many parts, each with a study of its own.
         against: `"optimizer"` or `"optimizer+controller"`, at their defaults, to compare the recipe with.
         workers: processes that train, under this one, which alone writes.
+        compile: `"on"` and `"off"` decide for all graphs of the population engine; `"auto"` compiles those that repay
+            themselves by the study's predicted counts.
         registry: where plugins are; everything installed by default.
         announce: told in one line whenever there is something to say, the cost before the start among it.
         progress: called whenever a training begins or ends.
@@ -97,6 +101,8 @@ def tune(
         raise InputError(f"timeout must be a positive number of seconds, got {timeout:g}.")
     if workers < 1:
         raise InputError(f"workers must be at least 1, got {workers}.")
+    if compile not in get_args(Compile):
+        raise InputError(f"compile must be auto, on or off, got {compile!r}.")
     if held_out and folds is not None:
         raise InputError("--held-out and --folds exclude each other; choose one.")
     replayable(found, stoppers)
@@ -111,6 +117,7 @@ def tune(
             workers=Workers(workers, announce=announce) if workers > 1 else None,
             announce=announce,
             tracker=Tracker(progress),
+            compile=compile,
         ),
         baseline=start,
         start_from=known,
@@ -137,6 +144,7 @@ def tune(
             "held_out": held_out,
             "folds": folds,
             "against": against,
+            "compile": compile,
             "plugin_files": plugin_files(found),
         },
     )

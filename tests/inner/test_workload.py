@@ -2,7 +2,7 @@ import pytest
 
 from metaopt.inner.forms import Vmapped, Wide
 from metaopt.inner.layout import cut_where_decay_ends, is_spared_part, joined_where_decay_ends
-from metaopt.inner.workload import GRADIENT_REPAYS, VMAPPED_REPAYS, WIDE_REPAYS, Workload
+from metaopt.inner.workload import GRADIENT_REPAYS, VMAPPED_REPAYS, WIDE_REPAYS, Workload, filling
 
 RULE = object()
 WIDE = Wide(RULE)
@@ -23,3 +23,7 @@ def test_on_and_off_are_not_asked_for_counts(compile, decision):
     for load in (Workload(0, 0), Workload(10**9, 10**9)):
         assert load.compiles_gradient(compile) is decision
         assert load.compiles_rule(compile, WIDE) is decision
+
+
+def test_members_count_towards_a_gradient_where_they_fill_its_blocks():
+    assert [filling(members) for members in (40, 48, 64, 70, 100, 128)] == [0, 48, 64, 0, 100, 128]

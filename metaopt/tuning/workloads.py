@@ -1,0 +1,71 @@
+"""How much a study will train, predicted from its arguments alone: what decides which graphs are compiled.
+
+The arguments are those of the study's first call, which the ledger keeps: whoever continues it, with however many
+candidates and workers, trains as it was begun, and so gets the same numbers. What the ledger holds already, such as
+references, is not counted on.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from metaopt.contracts import AnyTask, Task
+from metaopt.inner import Workload, filling
+from metaopt.tuning.comparison import REPORT_SEEDS
+from metaopt.tuning.held_out import Fold
+from metaopt.tuning.racing import REDUCTION, race_order, rungs
+from metaopt.tuning.search import FINAL_SEEDS, FINALISTS
+from metaopt.tuning.search_space import JointSpace
+from metaopt.tuning.study import BATCH
+
+
+def race(tasks: Sequence[AnyTask], n_trials: int) -> Iterator[tuple[int | None, AnyTask, int]]:
+    """Batch, task and members of every population of a study at most; those of the finalists belong to no batch."""
+    complete = 0
+    for batch in range(-(-n_trials // BATCH)):
+        running, done = min(BATCH, n_trials - batch * BATCH), 0
+        for size in rungs(len(tasks)):
+            if done:
+                running = max(1, -(-running // REDUCTION))
+            yield from ((batch, task, running) for task in tasks[done:size])
+            done = size
+        complete += running
+    yield from ((None, task, min(FINALISTS, complete) * len(FINAL_SEEDS)) for task in tasks)
+
+
+def workloads(
+    tasks: Sequence[AnyTask], folds: Sequence[Fold], n_trials: int, contenders: int, space: JointSpace
+) -> dict[str, Workload]:
+    """What is to come for each task, by fingerprint.
+
+    Args:
+        tasks: of the whole corpus.
+        folds: the main study's tasks and those of the folds.
+        n_trials: candidates of each.
+        contenders: recipes that are compared at the end.
+        space: what may be proposed; candidates are taken to be spread evenly over its rules.
+    """
+    rules = len(space.optimizers) * (1 + len(space.wrappers))
+    populations = [
+        *((task, members) for fold in folds for _, task, members in race(race_order(fold.tuning), n_trials)),
+        *((task, contenders * len(REPORT_SEEDS)) for task in tasks),
+    ]
+    group_steps = sum(
+        task.num_steps * _grouped(members, rules) for task, members in populations if isinstance(task, Task)
+    )
+    member_steps = dict.fromkeys((task.fingerprint for task in tasks), 0)
+    for task, members in populations:
+        if isinstance(task, Task):
+            member_steps[task.fingerprint] += filling(members) * task.num_steps
+    return {fingerprint: Workload(steps, round(group_steps)) for fingerprint, steps in member_steps.items()}
+
+
+def begun_with(arguments: Mapping[str, object] | None, n_trials: int) -> int:
+    """Candidates that a study was begun with."""
+    found = (arguments or {}).get("n_trials")
+    return found if isinstance(found, int) else n_trials
+
+
+def _grouped(members: int, rules: int) -> float:
+    """Probability that a rule has a group, two members at least, among members spread evenly: 1 - P(0) - P(1)."""
+    none = (1 - 1 / rules) ** members
+    one = members / rules * (1 - 1 / rules) ** max(members - 1, 0)
+    return max(1 - none - one, 0.0)
