@@ -10,7 +10,9 @@ import numpy as np
 
 from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import AnyTask, Corpus
+from metaopt.contracts.curve import Array
 from metaopt.errors import InputError, StorageError
+from metaopt.recipe import Recipe
 from metaopt.tuning.comparison import REPORT_SEEDS, Comparison, Contender, compare
 from metaopt.tuning.cost import (
     HELD_OUT_COMPARED,
@@ -216,12 +218,12 @@ class Session:
         own.update(one.key for part in candidates for one in part)
         evaluations = [one for one in self.evaluator.evaluations(self.corpus.tasks) if one.key.configuration_key in own]
         held_out_by = "families" if split is not None else "folds" if divided else None
-        recipe = found.recipe
+        recipe, *others = found.portfolio
         if tuning_comparison is not None:
             recipe = with_scores(recipe, comparison, held_out_by, tuning_comparison)
         return TuneResult(
             recipe=recipe,
-            portfolio=self._portfolio(found, main),
+            portfolio=self._portfolio((recipe, *others), found.portfolio_scores, main),
             corpus=self.corpus,
             comparison=comparison,
             tuning_comparison=tuning_comparison,
@@ -241,9 +243,9 @@ class Session:
             space=self.space,
         )
 
-    def _portfolio(self, found: Found, main: Sequence[AnyTask]) -> Portfolio:
-        features = [task_features(task, found.recipe, self.evaluator.registry) for task in main]
-        return Portfolio(found.portfolio, np.stack(features), found.portfolio_scores)
+    def _portfolio(self, recipes: tuple[Recipe, ...], scores: Array, main: Sequence[AnyTask]) -> Portfolio:
+        features = [task_features(task, recipes[0], self.evaluator.registry) for task in main]
+        return Portfolio(recipes, np.stack(features), scores)
 
     def _announce_cost(self, expected: Forecast) -> None:
         self.evaluator.tracker.plan(expected.phases)
