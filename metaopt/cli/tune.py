@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -10,12 +10,22 @@ from metaopt.cli.options import StudyName, names
 from metaopt.cli.output_folder import writable
 from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
 from metaopt.cli.results import print_result, save, storage_in, write_page
+from metaopt.cli.tune_runs import is_runs_file, refuse, tune_runs
 from metaopt.cli.watching import watching
 from metaopt.errors import InputError
 
+if TYPE_CHECKING:
+    from metaopt.inner import Compile
+
 
 def tune(
-    corpus: Annotated[str, typer.Argument(help="A registered name, a folder of CSVs, or package.module:attribute.")],
+    context: typer.Context,
+    corpus: Annotated[
+        str,
+        typer.Argument(
+            help="A registered name, a folder of CSVs, or package.module:attribute; or a file of runs to choose from."
+        ),
+    ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for recipe, portfolio, report and evaluations.")],
     n_trials: Annotated[int, typer.Option(metavar="N", help="Candidates to judge; more continues the study.")] = 100,
     timeout: Annotated[
@@ -40,11 +50,17 @@ def tune(
     start_from: Annotated[
         str | None, typer.Option(metavar="FILE", help="Judge these first: JSON, or a recipe's or portfolio's folder.")
     ] = None,
+    mode: Annotated[
+        str | None, typer.Option(metavar="min|max", help="Which values of a file of runs are better.  [default: min]")
+    ] = None,
     held_out: Annotated[
         str | None, typer.Option(metavar="FAMILY,…", help="Families that only the comparison sees.")
     ] = None,
     folds: Annotated[int | None, typer.Option(metavar="K", help="Cross-validate over tasks in K parts.")] = None,
     workers: Annotated[int, typer.Option(metavar="N", help="Processes that train.")] = 1,
+    compile: Annotated[
+        str, typer.Option(metavar="auto|on|off", help="Compile what trains; auto: where counts say it repays itself.")
+    ] = "auto",
     device: Annotated[str, typer.Option(metavar="D", help="Where to train.")] = "cpu",
     plugin: PluginFiles = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the sampler.")] = 0,
@@ -52,6 +68,9 @@ def tune(
     """Tune optimizer, learning-rate controller and early stopping together over a family of tasks."""
     if device != "cpu":
         raise InputError(f"--device must be cpu in this version, got {device!r}.")
+    if is_runs_file(corpus):
+        return tune_runs(context, corpus, out, portfolio, baseline, mode)
+    refuse(context, {"mode"}, "is for files of runs alone; a task says it itself")
     folder = writable(out)
     load_plugin_files(plugin)
     import metaopt
@@ -75,6 +94,7 @@ def tune(
                 held_out=names(held_out) or (),
                 folds=folds,
                 workers=workers,
+                compile=cast("Compile", compile),
                 seed=seed,
                 announce=watch.say,
                 progress=watch.show,

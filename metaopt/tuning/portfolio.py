@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from metaopt import registry as registries
-from metaopt.configuration import Configuration, assemble
+from metaopt.configuration import assemble
 from metaopt.contracts import AnyTask, Task
 from metaopt.contracts.curve import Array
 from metaopt.errors import InputError, RecipeError
@@ -121,11 +121,11 @@ class Portfolio(Sequence[Recipe]):
         return int(np.argmax(scores[:, nearest] @ votes))
 
 
-def greedy_order(table: Mapping[str, tuple[Configuration, Mapping[str, float]]], first: str, size: int) -> list[str]:
+def greedy_order(table: Mapping[str, tuple[object, Mapping[str, float]]], first: str, size: int) -> list[str]:
     """Keys of at most `size` configurations: after `first`, each raises the mean over tasks of the best score the most.
 
     Args:
-        table: configuration and score by task, by key.
+        table: by key, whatever it stands for, and its score by task.
         first: key of the configuration to begin with.
         size: how many to name; fewer where no other raises the mean.
     """

@@ -30,7 +30,7 @@ def mark(database: Database, keys: Iterable[tuple[Any, ...]], corpus: str) -> No
     fresh = sorted(wanted - marked(database, {key[2] for key in wanted}))
     if fresh:
         rows = [{**dict(zip(_KEY, key, strict=True)), "corpus": corpus} for key in fresh]
-        database.write(sa.insert(_shipments), rows)
+        database.add(_shipments, rows)
 
 
 def marked(database: Database, task_fingerprints: Iterable[str]) -> set[tuple[Any, ...]]:

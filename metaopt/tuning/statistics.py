@@ -125,12 +125,12 @@ def trials_worth(scores: Floats, expected: Floats, families: Sequence[str]) -> T
         families: the tasks' families.
     """
     strata = strata_of(families)
-    drawn = [_crossing(scores[rows].mean(), expected[rows].mean(axis=0)) for rows in resample_within(strata)]
+    drawn = [crossing(scores[rows].mean(), expected[rows].mean(axis=0)) for rows in resample_within(strata)]
     low, high = _bounds(np.asarray(drawn), strata)
-    return TrialsWorth(_crossing(scores.mean(), expected.mean(axis=0)), low, high, expected.shape[1])
+    return TrialsWorth(crossing(scores.mean(), expected.mean(axis=0)), low, high, expected.shape[1])
 
 
-def _crossing(score: float, expected: Floats) -> float:
+def crossing(score: float, expected: Floats) -> float:
     """Smallest n, interpolated, at which the expected best reaches the score; 0 if below what one trial gives."""
     reached = np.flatnonzero(expected >= score)
     if len(reached) == 0:
