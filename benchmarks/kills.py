@@ -193,8 +193,8 @@ def tune_and_log() -> None:
 
     train = evaluator.run_task
 
-    def logged(task: Any, runs: Any, engine: str) -> Any:
-        results = train(task, runs, engine)
+    def logged(task: Any, runs: Any, *how: Any) -> Any:
+        results = train(task, runs, *how)
         lines = [json.dumps([assembly.configuration.key, task.name, seed]) for assembly, seed in runs]
         with open(os.environ[LOG], "a") as log:
             log.write("".join(f"{line}\n" for line in lines))

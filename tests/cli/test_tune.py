@@ -119,6 +119,7 @@ def test_a_changed_corpus_is_refused_by_name(tuned, run, tmp_path, write_tables)
         (["--portfolio", "0"], "portfolio must be at least 1, got 0."),
         (["--timeout", "-1"], "timeout must be a positive number of seconds, got -1."),
         (["--workers", "0"], "workers must be at least 1, got 0."),
+        (["--compile", "maybe"], "compile must be auto, on or off, got 'maybe'."),
         (["--device", "cuda"], "--device must be cpu in this version, got 'cuda'."),
         (["--plugin", "nowhere.py"], "Plugin file 'nowhere.py' does not exist"),
         (["--baseline", "nowhere"], "No recipe at 'nowhere'."),
