@@ -8,7 +8,7 @@ that the ledger held already is seen.
 
 | printed | meaning |
 |---|---|
-| evaluations | trainings that the undisturbed ledger holds |
+| evaluations | what the undisturbed ledger holds, with references that came with the corpus |
 | lost | rows of a ledger that were gone or had changed after a kill; evaluations that the last ledger lacks |
 | done twice | trainings of what was in the ledger when the process began |
 | in flight | trainings that had ended but were not stored yet when the kill came: these are made again |
@@ -86,12 +86,12 @@ class Command:
     launches: int = 0
     before: Rows = field(default_factory=dict)
 
-    def run_to_first_row(self) -> float:
-        """Run it undisturbed; seconds until its ledger held the first evaluation."""
+    def run_to_first_training(self) -> float:
+        """Run it undisturbed; seconds until its first training had ended."""
         begun, first = time.perf_counter(), []
 
         def watch() -> None:
-            while not self.rows():
+            while not self.trained():
                 time.sleep(0.2)
             first.append(time.perf_counter() - begun)
 
@@ -155,10 +155,11 @@ def experiment(options: argparse.Namespace, folder: Path) -> Figures:
     """The undisturbed run, and the ones that are killed."""
     whole = Command(options, folder / "whole")
     begun = time.perf_counter()
-    start = whole.run_to_first_row()
-    found = Figures(evaluations=len(whole.rows()), seconds_undisturbed=time.perf_counter() - begun)
+    start = whole.run_to_first_training()
+    found = Figures(evaluations=len(whole.rows()), seconds_undisturbed=round(time.perf_counter() - begun, 1))
+    print(f"undisturbed: {found.seconds_undisturbed} s, the first training after {start:.1f} s", flush=True)
     begun = time.perf_counter()
-    # Moments are even over [0, reach]; a launch that lives longer than `start` gets on, on average by 1 / kills.
+    # Moments are even over [0, reach]; a launch that outlives `start` gets on, and all do by 1 / kills on average.
     share = found.seconds_undisturbed / options.kills
     reach = start + share + math.sqrt(share**2 + 2 * share * start)
     moments = random.Random(options.seed)
@@ -170,11 +171,11 @@ def experiment(options: argparse.Namespace, folder: Path) -> Figures:
             found.kills += not ended
             _count(killed, found)
             if killed.launches > 1 and killed.rows().keys() == killed.before.keys():
-                reach *= 1.05  # a unit of work must fit between two kills
+                reach *= 1.05  # what is stored at once must fit between two kills
             print(f"{found.kills} kills, {len(killed.rows())} of {found.evaluations} evaluations", flush=True)
         found.lost += len(whole.rows().keys() ^ killed.rows().keys())
         found.recipe_equal &= killed.recipe() == whole.recipe()
-    found.seconds_killed = time.perf_counter() - begun
+    found.seconds_killed = round(time.perf_counter() - begun, 1)
     return found
 
 

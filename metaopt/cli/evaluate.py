@@ -12,6 +12,7 @@ from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
 
 if TYPE_CHECKING:
     from metaopt.tuning import Comparison
+    from metaopt.tuning.statistics import TrialsWorth
 
 
 def evaluate(
@@ -21,8 +22,13 @@ def evaluate(
         str, typer.Option(metavar="A,B", help="Optimizers at their defaults, each with +CONTROLLER if wanted.")
     ] = "adamw,schedulefree_adamw",
     tuned: Annotated[
-        int, typer.Option(metavar="N", help="Also show the best of N random trials on each task itself, at most 32.")
+        int,
+        typer.Option(metavar="N", help="Also tune each task itself: N random and N TPE trials, at most 32 of each."),
     ] = 0,
+    scaled: Annotated[
+        bool,
+        typer.Option("--scaled", help="Also at ¼ and 4 × the batch size, 10 × the steps, 10 × the parameters."),
+    ] = False,
     storage: Annotated[
         str | None, typer.Option(metavar="URL", help="Database of a ledger to reuse and to write.")
     ] = None,
@@ -38,6 +44,7 @@ def evaluate(
         corpus,
         against=names(against) or (),
         tuned=tuned,
+        scaled=scaled,
         storage=storage,
         announce=lambda line: print(line, file=sys.stderr),
     )
@@ -49,20 +56,33 @@ def evaluate(
 
     print_table(tables.comparison_table(comparison, None, "test score"))
     print_table(tables.worst_table(comparison))
+    if comparison.scaled:
+        print_table(tables.scaled_table(comparison))
     print_paragraph(comparison.summary())
 
 
 def _document(comparison: "Comparison") -> dict[str, Any]:
-    worth = comparison.trials_worth()
     return {
         "summary": comparison.summary(),
-        "trials_worth": None
-        if worth is None
-        else {"number": worth.number, "low": worth.low, "high": worth.high, "pool": worth.pool},
+        "trials_worth": _worth(comparison.trials_worth()),
+        "tpe_trials_worth": _worth(comparison.trials_worth(sampler="tpe")),
         "table": [_plain(row) for row in comparison.table().to_dict("records")],
         "worst_tasks": [_plain(row) for row in comparison.worst_tasks().to_dict("records")],
         "runs": [_plain(row) for row in comparison.runs.to_dict("records")],
+        "scaled": {
+            name: {
+                "table": [_plain(row) for row in part.table().to_dict("records")],
+                "runs": [_plain(row) for row in part.runs.to_dict("records")],
+            }
+            for name, part in comparison.scaled.items()
+        },
     }
+
+
+def _worth(worth: "TrialsWorth | None") -> dict[str, Any] | None:
+    if worth is None:
+        return None
+    return _plain({"number": worth.number, "low": worth.low, "high": worth.high, "pool": worth.pool})
 
 
 def _plain(row: dict[Any, Any]) -> dict[str, Any]:

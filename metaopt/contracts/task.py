@@ -66,6 +66,8 @@ class Task:
         batch_size: examples a training step.
         num_steps: training steps of a run (its horizon).
         num_validations: validations of a run, spread evenly; the last one follows the last step.
+        widened: makes the model with hidden layers so many times as wide, where the task can; comparisons at ten times
+            the parameters ask for it.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Task:
     batch_size: int = 64
     num_steps: int = 300
     num_validations: int = 20
+    widened: Callable[[float], nn.Module] | None = None
 
     def __post_init__(self) -> None:
         _check_identity(self.name, self.family, self.mode)

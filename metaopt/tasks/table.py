@@ -69,6 +69,7 @@ def task_from_frame(frame: "pd.DataFrame", name: str, settings: TableSettings, w
         batch_size=min(settings.batch_size, len(splits.train)),
         num_steps=settings.num_steps,
         num_validations=settings.num_validations,
+        widened=partial(mlp, num_inputs, table.target.num_outputs) if settings.model is None else None,
     )
 
 

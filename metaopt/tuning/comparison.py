@@ -1,8 +1,8 @@
 """A recipe beside baselines: same tasks, seeds and budgets, judged on test splits alone."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from metaopt.tuning.scores import Scale
 from metaopt.tuning.statistics import (
     Interval,
     TrialsWorth,
+    best_of_first,
     bootstrap,
     expected_best,
     interquartile_mean,
@@ -28,6 +29,9 @@ from metaopt.tuning.stopping import stop_index
 #: Seeds on which everything that is reported runs; no race and no reference pool uses them.
 REPORT_SEEDS = (101, 102, 103)
 RECIPE = "recipe"
+#: Who proposes the tuning trials of a task's own: nobody, or Optuna's TPE.
+Sampler: TypeAlias = Literal["random", "tpe"]
+_SAMPLERS: dict[Sampler, str] = {"random": "random", "tpe": "TPE"}
 
 
 @dataclass(frozen=True)
@@ -68,12 +72,17 @@ class Comparison:
         expected: expected test score of the best of n random trials on the task itself, by task, shape (pool,).
         targets: steps at which the checkpoint kept so far first was as good on the test split as the baseline's, by
             (contender, task, seed), as a fraction of the horizon; infinite where it never was before the stop.
+        guided: test score of the best of the first n trials of a TPE search on the task itself, by task, shape (n,).
+        scaled: the recipe beside the baseline on scaled tasks, by what was scaled; scores are log-ratios to the
+            baseline's test value.
     """
 
     runs: pd.DataFrame
     curves: Mapping[tuple[str, str], Array]
     expected: Mapping[str, Array]
     targets: Mapping[tuple[str, str, int], float]
+    guided: Mapping[str, Array] = field(default_factory=dict)
+    scaled: Mapping[str, "Comparison"] = field(default_factory=dict)
 
     @property
     def contenders(self) -> list[str]:
@@ -106,15 +115,16 @@ class Comparison:
         """Mean over tasks that both ran on of (score of `to` − score of `contender`), paired by task."""
         return self._over_tasks((self.task_scores(to) - self.task_scores(contender)).dropna(), np.mean)
 
-    def trials_worth(self, contender: str = RECIPE) -> TrialsWorth | None:
-        """How many random tuning trials of a task's own one run is worth; None without pools."""
-        tasks = [task for task in self.tasks if task in self.expected]
+    def trials_worth(self, contender: str = RECIPE, sampler: Sampler = "random") -> TrialsWorth | None:
+        """How many tuning trials of a task's own one run is worth; None where there are no such trials."""
+        found = self._trials(sampler)
+        tasks = [task for task in self.tasks if task in found]
         if not tasks:
             return None
         scores = self.task_scores(contender)
         return trials_worth(
             np.asarray([scores[task] for task in tasks]),
-            np.stack([self.expected[task] for task in tasks]),
+            np.stack([found[task] for task in tasks]),
             self._families_of(tasks),
         )
 
@@ -199,10 +209,13 @@ class Comparison:
             sentences.append(
                 f"Task by task it is worse than {_listed(behind_paired)}, though the two intervals overlap."
             )
-        worth = self.trials_worth(first)
-        if worth is not None:
-            sentences.append(f"Its first run on a task is worth {worth} random tuning trials of the task's own.")
+        worth = [f"{self.trials_worth(first, one)} {label}" for one, label in _SAMPLERS.items() if self._trials(one)]
+        if worth:
+            sentences.append(f"Its first run on a task is worth {_listed(worth)} tuning trials of the task's own.")
         return " ".join(sentences)
+
+    def _trials(self, sampler: Sampler) -> Mapping[str, Array]:
+        return {"random": self.expected, "tpe": self.guided}[sampler]
 
     def _pairs(self) -> list[tuple[str, int]]:
         """Every task with every seed."""
@@ -223,6 +236,7 @@ class Comparison:
             curves={key: value for part in parts for key, value in part.curves.items()},
             expected={key: value for part in parts for key, value in part.expected.items()},
             targets={key: value for part in parts for key, value in part.targets.items()},
+            guided={key: value for part in parts for key, value in part.guided.items()},
         )
 
 
@@ -233,6 +247,7 @@ def compare(
     contenders: Sequence[Contender],
     *,
     tuned: int = 0,
+    tpe: Mapping[str, Sequence[Curve]] | None = None,
     seeds: Sequence[int] = REPORT_SEEDS,
 ) -> Comparison:
     """Run every contender on every task with fresh seeds and judge it on the test split.
@@ -243,12 +258,14 @@ def compare(
         references: of these tasks.
         contenders: the first is the one that the others are compared with.
         tuned: also show the best of this many random trials on each task itself, chosen by validation.
+        tpe: also show the best of these TPE trials on each task itself; see `own_trials.tpe_trials`.
         seeds: of weights and batches.
     """
     rows: list[dict[str, object]] = []
     curves: dict[tuple[str, str], Array] = {}
     targets: dict[tuple[str, str, int], float] = {}
     expected: dict[str, Array] = {}
+    guided: dict[str, Array] = {}
     configurations = list({one.configuration.key: one.configuration for one in contenders}.values())
     found = evaluator.curves(configurations, tasks, seeds)
     for task in tasks:
@@ -260,11 +277,22 @@ def compare(
                 until = stop_index(curve, contender.stopper, evaluator.registry, task.sign) + 1
                 rows.append(_row(contender, task, seed, curve, reference, until))
                 targets[contender.name, task.name, seed] = _time_to_target(curve, reference, until)
-        if reference.pool and isinstance(reference.scale, Scale):
-            expected[task.name] = expected_best(reference.pool, reference.scale)
-            if tuned:
-                rows += _tuned_rows(task, seeds, reference, tuned)
-    return Comparison(pd.DataFrame(rows), curves, expected, targets)
+        if isinstance(reference.scale, Scale):
+            if reference.pool:
+                expected[task.name] = expected_best(reference.pool, reference.scale)
+            if tpe and task.name in tpe:
+                guided[task.name] = best_of_first(tpe[task.name], reference.scale)
+    if tuned:
+        own: Mapping[Sampler, Mapping[str, Array]] = {"random": expected, "tpe": guided}
+        horizons = {task.name: task.num_steps for task in tasks if isinstance(task, Task)}
+        rows += [
+            row
+            for sampler, found_scores in own.items()
+            for task in tasks
+            if task.name in found_scores
+            for row in _tuned_rows(task, horizons[task.name], seeds, found_scores[task.name], tuned, sampler)
+        ]
+    return Comparison(pd.DataFrame(rows), curves, expected, targets, guided)
 
 
 def _row(
@@ -286,30 +314,24 @@ def _row(
 
 
 def _tuned_rows(
-    task: Task | AnyTask, seeds: Sequence[int], reference: Reference, tuned: int
+    task: AnyTask, horizon: int, seeds: Sequence[int], scores: Array, tuned: int, sampler: Sampler
 ) -> list[dict[str, object]]:
-    assert isinstance(reference.scale, Scale)
-    score = float(expected_best(reference.pool, reference.scale)[min(tuned, len(reference.pool)) - 1])
-    horizon = reference.pool[0].horizon
+    trials = min(tuned, len(scores))
     return [
         {
-            "contender": _tuned_name(tuned),
+            "contender": f"best of {tuned} {_SAMPLERS[sampler]} trials",
             "task": task.name,
             "family": task.family,
             "seed": seed,
             "test": float("nan"),
-            "test_score": score,
+            "test_score": float(scores[trials - 1]),
             "validation": float("nan"),
-            "steps": horizon * min(tuned, len(reference.pool)),
+            "steps": horizon * trials,
             "horizon": horizon,
             "diverged": False,
         }
         for seed in seeds
     ]
-
-
-def _tuned_name(tuned: int) -> str:
-    return f"best of {tuned} trials"
 
 
 def _test_curve(curves: Sequence[Curve], reference: Reference) -> Array:

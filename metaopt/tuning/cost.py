@@ -67,9 +67,9 @@ class Forecast:
     def _time(self) -> str:
         seconds = sum(phase.seconds for phase in self.phases.values())
         if not self.black_boxes:
-            return f"about {_duration(seconds)}"
+            return f"about {duration(seconds)}"
         unknown = "however long the black boxes take"
-        return f"about {_duration(seconds)} and {unknown}" if seconds else unknown
+        return f"about {duration(seconds)} and {unknown}" if seconds else unknown
 
 
 def _runs(phases: Iterable[Phase]) -> int:
@@ -85,10 +85,7 @@ def forecast(
     contenders: int,
 ) -> Forecast:
     """Predict the cost of a study, its folds and its comparisons; references that came with a corpus cost nothing."""
-    per_task = {task.name: _population_seconds(task, evaluator) for task in corpus}
-
-    def seconds(task: AnyTask, members: float) -> float:
-        return per_task[task.name] * (_ALONE + (1 - _ALONE) * members / BATCH)
+    seconds = Pace(evaluator).seconds
 
     # The first batch of every study proposes the same candidates, which the ledger then holds.
     shared: set[str] = set()
@@ -122,6 +119,24 @@ def forecast(
         stored=len(evaluator.evaluations(corpus.tasks)),
         black_boxes=sum(not isinstance(task, Task) for task in corpus),
     )
+
+
+class Pace:
+    """How long trainings take, from a short probe of each task the first time that it is asked for.
+
+    Args:
+        evaluator: knows which engine trains a task.
+    """
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
+        self._whole: dict[str, float] = {}
+
+    def seconds(self, task: AnyTask, members: float) -> float:
+        """Wall-clock time of so many members side by side; 0 for black boxes, of which nobody knows."""
+        if task.name not in self._whole:
+            self._whole[task.name] = _population_seconds(task, self._evaluator)
+        return self._whole[task.name] * (_ALONE + (1 - _ALONE) * members / BATCH)
 
 
 def _race(tasks: Sequence[AnyTask], n_trials: int) -> Iterator[tuple[int | None, AnyTask, int]]:
@@ -158,5 +173,6 @@ def _timed(task: Task, runs: Sequence[Run], engine: str) -> float:
     return time.perf_counter() - started
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds or minutes, rounded."""
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

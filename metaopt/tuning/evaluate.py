@@ -1,6 +1,7 @@
 """A recipe on another corpus, beside what others would have used."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ from metaopt.recipe import Recipe, load_recipe
 from metaopt.registry import Registry
 from metaopt.tasks import load_corpus
 from metaopt.tuning.comparison import Comparison, Contender, compare, contender_named
+from metaopt.tuning.evaluation_cost import evaluation_cost
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.ledger import Ledger
+from metaopt.tuning.own_trials import tpe_trials
 from metaopt.tuning.progress import to_stderr
 from metaopt.tuning.references import DEFAULT_BASELINE, POOL_SIZE, references
+from metaopt.tuning.scaled import compare_scaled, scaled_tasks
 
 
 def evaluate(
@@ -23,6 +27,7 @@ def evaluate(
     *,
     against: Sequence[str] = ("adamw", "schedulefree_adamw"),
     tuned: int = 0,
+    scaled: bool = False,
     storage: str | None = None,
     registry: Registry | None = None,
     announce: Callable[[str], None] = to_stderr,
@@ -33,7 +38,10 @@ def evaluate(
         recipe: a recipe, or where one is stored.
         corpus: whatever `metaopt.load_corpus` takes.
         against: `"optimizer"` or `"optimizer+controller"`, at their defaults.
-        tuned: also show the best of this many random trials on each task itself, at most 32.
+        tuned: also show the best of this many random trials and of a TPE search of this many on each task itself, at
+            most 32.
+        scaled: also compare with the baseline at ¼ and 4 times the batch size, 10 times the steps, 10 times the
+            parameters, on at most `scaled.MOST_TASKS` tasks each.
         storage: database URL of a ledger to reuse and to write; in memory if left out.
         registry: where plugins are; everything installed by default.
         announce: called with one line whenever there is something to say.
@@ -50,10 +58,15 @@ def evaluate(
     for contender in contenders:
         assemble(contender.configuration, found)
     tasks = load_corpus(corpus).tasks
+    grown = scaled_tasks(tasks) if scaled else {}
     ledger = Ledger(storage or "sqlite://")
     try:
         evaluator = Evaluator(ledger, found, announce=announce)
+        configurations = [one.configuration for one in contenders]
+        announce(evaluation_cost(evaluator, tasks, configurations, DEFAULT_BASELINE, tuned=tuned, scaled=grown))
         scales = references(evaluator, tasks, DEFAULT_BASELINE)
-        return compare(evaluator, tasks, scales, contenders, tuned=tuned)
+        tpe = tpe_trials(evaluator, tasks, tuned) if tuned else {}
+        comparison = compare(evaluator, tasks, scales, contenders, tuned=tuned, tpe=tpe)
+        return replace(comparison, scaled=compare_scaled(evaluator, grown, contenders[0], DEFAULT_BASELINE))
     finally:
         ledger.close()

@@ -41,11 +41,16 @@ def pool_configurations(registry: Registry, size: int = POOL_SIZE) -> list[Confi
 
     The same for every task and every study, so that the ledger needs them once.
     """
-    space: JointSpace = joint_space(
-        registry, optimizers=("adamw", "nadamw"), controllers=("constant", "linear", "cosine"), wrappers=()
-    )
+    space = pool_space(registry)
     generator = np.random.default_rng(_POOL_SEED)
     return [space.suggest(RandomChooser(generator)) for _ in range(size)]
+
+
+def pool_space(registry: Registry) -> JointSpace:
+    """What tuning trials of a task's own choose from."""
+    return joint_space(
+        registry, optimizers=("adamw", "nadamw"), controllers=("constant", "linear", "cosine"), wrappers=()
+    )
 
 
 def references(evaluator: Evaluator, tasks: Sequence[AnyTask], baseline: Configuration) -> dict[str, Reference]:
@@ -55,7 +60,7 @@ def references(evaluator: Evaluator, tasks: Sequence[AnyTask], baseline: Configu
     trials = pool_configurations(evaluator.registry)
     first = evaluator.curves([baseline, *trials], supervised, REFERENCE_SEEDS[:1])
     pools = {task.name: [first[trial.key, task.name, REFERENCE_SEEDS[0]] for trial in trials] for task in supervised}
-    winners = {name: trials[int(np.argmin(_finals(pool)))] for name, pool in pools.items()}
+    winners = {name: trials[int(np.argmin([final_value(curve) for curve in pool]))] for name, pool in pools.items()}
     runs = evaluator.answer(
         [Request(task, (baseline, winners[task.name]), REFERENCE_SEEDS) for task in supervised]
         + [Request(task, (baseline,), REFERENCE_SEEDS[:1]) for task in tasks if not isinstance(task, Task)]
@@ -94,5 +99,6 @@ def reference_evaluations(tasks: Sequence[AnyTask]) -> int:
     return supervised * (POOL_SIZE + 2 * len(REFERENCE_SEEDS) - 1) + (len(tasks) - supervised)
 
 
-def _finals(pool: Sequence[Curve]) -> list[float]:
-    return [float("inf") if curve.diverged else float(best_so_far(curve)[-1]) for curve in pool]
+def final_value(curve: Curve) -> float:
+    """What a tuning trial is chosen by: the best validation value, infinite for a run that diverged."""
+    return float("inf") if curve.diverged else float(best_so_far(curve)[-1])

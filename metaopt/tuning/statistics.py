@@ -90,9 +90,19 @@ def expected_best(pool: Sequence[Curve], scale: Scale) -> Floats:
     return expected
 
 
+def best_of_first(trials: Sequence[Curve], scale: Scale) -> Floats:
+    """Test score after the first n trials in their own order, the best by validation being kept, n = 1 … len(trials).
+
+    For trials that learn from earlier ones: their order counts, so no expectation over it is taken.
+    """
+    finals = np.asarray([float(best_so_far(curve)[-1]) if not curve.diverged else np.inf for curve in trials])
+    kept = [int(np.argmin(finals[: count + 1])) for count in range(len(trials))]
+    return np.asarray([scale.test_score(trials[index]) for index in kept])
+
+
 @dataclass(frozen=True, slots=True)
 class TrialsWorth:
-    """How many random tuning trials on the task itself reach what one run of a recipe reaches.
+    """How many tuning trials on the task itself reach what one run of a recipe reaches.
 
     Attributes:
         number: that many, on average over tasks; `pool` + 1 where even the whole pool does not reach it.
@@ -121,7 +131,7 @@ def trials_worth(scores: Floats, expected: Floats, families: Sequence[str]) -> T
 
     Args:
         scores: the recipe's test score on each task, shape (tasks,).
-        expected: `expected_best` of each task, shape (tasks, pool).
+        expected: `expected_best` or `best_of_first` of each task, shape (tasks, pool).
         families: the tasks' families.
     """
     strata = strata_of(families)

@@ -6,6 +6,7 @@ import metaopt
 def load_starter() -> metaopt.Corpus:
     """Every family's tasks; their data are made when first needed, the same on every machine."""
     from metaopt_corpora import clustering, digits, quadratics, regression, sequences, sinusoids, small_tables, spirals
+    from metaopt_corpora.networks import with_width
 
     families = (
         digits.tasks(),
@@ -17,4 +18,4 @@ def load_starter() -> metaopt.Corpus:
         sequences.tasks(),
         clustering.tasks(),
     )
-    return metaopt.Corpus("starter", tuple(task for family in families for task in family))
+    return metaopt.Corpus("starter", tuple(with_width(task) for family in families for task in family))

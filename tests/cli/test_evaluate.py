@@ -32,10 +32,12 @@ def test_json_is_one_object(tuned, run, storage):
         "recipe",
         "adamw",
         "schedulefree_adamw",
-        "best of 5 trials",
+        "best of 5 random trials",
+        "best of 5 TPE trials",
     ]
     assert {row["task"] for row in document["runs"]} == {f"line{index}" for index in range(6)}
     assert document["trials_worth"]["pool"] == 32
+    assert document["tpe_trials_worth"]["pool"] == 5
     assert document["summary"].startswith("Recipe scores ")
 
 
@@ -56,4 +58,4 @@ def test_a_mistake_is_one_sentence(tuned, run, options, message):
 def test_a_recipe_that_is_not_there_is_named(tuned, run, tmp_path):
     failed = run("evaluate", tmp_path, tuned.corpus)
     assert failed.code == 2
-    assert "It holds no recipe.json." in failed.err
+    assert "It holds no recipe.json" in failed.err

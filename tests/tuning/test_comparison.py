@@ -163,13 +163,13 @@ def test_the_profile_rises_and_ends_with_those_that_are_ever_as_good(comparison)
 def test_the_best_of_a_task_s_own_trials_can_be_shown_beside(module_evaluator, known):
     tasks, scales = known
     found = compare(module_evaluator, tasks, scales, CONTENDERS, tuned=20)
-    assert found.contenders[-1] == "best of 20 trials"
-    assert found.task_scores("best of 20 trials").to_dict() == pytest.approx(
+    assert found.contenders[-1] == "best of 20 random trials"
+    assert found.task_scores("best of 20 random trials").to_dict() == pytest.approx(
         {task.name: found.expected[task.name][19] for task in tasks}
     )
     table = found.table().set_index("contender")
-    assert table.loc["best of 20 trials", "steps_used"] == 20
-    assert found.profile("best of 20 trials", [1.0, 4.0]) == [0.0, 0.0]
+    assert table.loc["best of 20 random trials", "steps_used"] == 20
+    assert found.profile("best of 20 random trials", [1.0, 4.0]) == [0.0, 0.0]
     worth = found.trials_worth()
     assert worth is not None
     assert worth.pool == 32
