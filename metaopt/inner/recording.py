@@ -135,12 +135,15 @@ def straight_line(
 ) -> Callable[..., tuple[Tensor, ...]]:
     """A Python function, from input tensors to output tensors, that makes the calls."""
     source = _Source(constants)
-    last = {slot: index for index, call in enumerate(calls) for slot in slots_in((call.args, *call.kwargs.values()))}
-    keep = {*outputs, *constants}
+    last: dict[Slot, int] = {}
+    for index, call in enumerate(calls):
+        last.update(dict.fromkeys(slots_in((call.slots, call.args, *call.kwargs.values())), index))
+    done: dict[int, list[Slot]] = {}
+    for slot in last.keys() - {*outputs, *constants}:
+        done.setdefault(last[slot], []).append(slot)
     for index, call in enumerate(calls):
         source.call(index, call)
-        done = [slot for slot, use in last.items() if use == index and slot not in keep]
-        source.forget([*done, *(slot for slot in slots_in(call.slots) if slot not in last and slot not in keep)])
+        source.forget(done.get(index, []))
     return source.function(inputs, outputs)
 
 

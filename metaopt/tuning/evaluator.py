@@ -206,7 +206,7 @@ def plugin_versions(assembly: Assembly) -> str:
 
 def probe_task(task: Task, num_steps: int) -> Task:
     """The same task cut to a few steps, for measuring what a step costs."""
-    return dataclasses.replace(task, num_steps=num_steps, num_validations=1)
+    return dataclasses.replace(task, data=task.splits, num_steps=num_steps, num_validations=1)
 
 
 def _run_black_box(task: BlackBoxTask, assembly: Assembly, seed: int) -> tuple[Curve, float]:
