@@ -5,6 +5,8 @@
 Both sides train scikit-learn's digits with a perceptron 64-32-10 in batches of 64, and evaluate the validation and the
 test split as often. Every round runs each contender once, in turn, so that whatever else the machine does falls on all
 of them; times are those of the thread's processor clock. Graphs are made in a round that does not count, and timed.
+The last line is the share of the time that goes to evaluations, by a population that is evaluated as often as the
+corpus asks for against one that is evaluated once.
 """
 
 import argparse
@@ -77,6 +79,9 @@ def main() -> None:
         "population": (options.members, lambda: train(task, members, compile="off")),
         "population, compiled": (options.members, lambda: train(task, members, compile="on")),
     }
+    seldom, often = (dataclasses.replace(task, num_validations=count) for count in (1, digits.num_validations))
+    contenders["evaluated once"] = (options.members, lambda: train(seldom, members, compile="off"))
+    contenders["evaluated as asked"] = (options.members, lambda: train(often, members, compile="off"))
     first = {name: seconds(run) for name, (_, run) in contenders.items()}
     taken: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(options.rounds):
@@ -84,6 +89,7 @@ def main() -> None:
             taken[name].append(seconds(run) / (count * options.steps) * 1e6)
     micros = {name: statistics.median(values) for name, values in taken.items()}
     ratios = {name: micros["plain torch"] / value for name, value in micros.items()}
+    evaluation = 1 - micros["evaluated once"] / micros["evaluated as asked"]
     reference = plain(task, seeds[-1])[-1]
     differences = {
         mode: abs(train(task, members, compile=mode)[-1].curve.values[-1] - reference) for mode in ("off", "on")
@@ -95,12 +101,16 @@ def main() -> None:
     )
     print(f"{options.validations} validations, seeds 0-{max(seeds)}, {options.batches} batches,")
     print(f"one thread each, medians of {options.rounds} rounds, microseconds of processor time a member-step")
-    for name, value in micros.items():
+    for name in ("plain torch", "population", "population, compiled"):
+        value = micros[name]
         made = first[name] - value * 1e-6 * contenders[name][0] * options.steps
         print(f"  {name:22s} {value:7.1f}   {ratios[name]:5.1f} ×   (first round: {max(made, 0.0):.1f} s more)")
     print(f"  validation loss differs from plain torch's by {differences['off']:.1e}, compiled {differences['on']:.1e}")
+    share = f"{max(evaluation, 0.0):.0%} of the time"
+    print(f"  evaluating {digits.num_validations} times in {options.steps} steps takes {share}")
     if options.json:
         report = {**vars(options), "microseconds": micros, "ratios": ratios, "differences": differences, "first": first}
+        report["evaluation"] = evaluation
         print(json.dumps({**report, "torch": torch.__version__}))
 
 
