@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from metaopt.configuration import assemble
@@ -11,10 +11,10 @@ from metaopt.tuning.comparison import REPORT_SEEDS
 from metaopt.tuning.evaluator import Evaluator, Run, probe_task, run_task
 from metaopt.tuning.held_out import Fold
 from metaopt.tuning.progress import Phase
-from metaopt.tuning.racing import REDUCTION, race_order, rungs
+from metaopt.tuning.racing import race_order
 from metaopt.tuning.references import DEFAULT_BASELINE, reference_evaluations
-from metaopt.tuning.search import FINAL_SEEDS, FINALISTS
 from metaopt.tuning.study import BATCH
+from metaopt.tuning.workloads import race
 
 #: Two lengths of a probe: their difference is the cost of steps, what is left that of a validation.
 _PROBE_STEPS = (2, 8)
@@ -77,7 +77,7 @@ def _runs(phases: Iterable[Phase]) -> int:
 
 
 def forecast(
-    evaluator: Evaluator,
+    pace: "Pace",
     corpus: Corpus,
     main: Sequence[AnyTask],
     folds: Sequence[Fold],
@@ -85,14 +85,14 @@ def forecast(
     contenders: int,
 ) -> Forecast:
     """Predict the cost of a study, its folds and its comparisons; references that came with a corpus cost nothing."""
-    seconds = Pace(evaluator).seconds
+    evaluator, seconds = pace.evaluator, pace.seconds
 
     # The first batch of every study proposes the same candidates, which the ledger then holds.
     shared: set[str] = set()
 
     def search(tasks: Sequence[AnyTask]) -> Phase:
         runs, time_taken = 0, 0.0
-        for batch, task, members in _race(race_order(tasks), n_trials):
+        for batch, task, members in race(race_order(tasks), n_trials):
             runs += members
             if batch != 0 or task.name not in shared:
                 time_taken += seconds(task, members)
@@ -129,28 +129,14 @@ class Pace:
     """
 
     def __init__(self, evaluator: Evaluator) -> None:
-        self._evaluator = evaluator
+        self.evaluator = evaluator
         self._whole: dict[str, float] = {}
 
     def seconds(self, task: AnyTask, members: float) -> float:
         """Wall-clock time of so many members side by side; 0 for black boxes, of which nobody knows."""
         if task.name not in self._whole:
-            self._whole[task.name] = _population_seconds(task, self._evaluator)
+            self._whole[task.name] = _population_seconds(task, self.evaluator)
         return self._whole[task.name] * (_ALONE + (1 - _ALONE) * members / BATCH)
-
-
-def _race(tasks: Sequence[AnyTask], n_trials: int) -> Iterator[tuple[int | None, AnyTask, int]]:
-    """Batch, task and members of every population of a study at most; those of the finalists belong to no batch."""
-    complete = 0
-    for batch in range(-(-n_trials // BATCH)):
-        running, done = min(BATCH, n_trials - batch * BATCH), 0
-        for size in rungs(len(tasks)):
-            if done:
-                running = max(1, -(-running // REDUCTION))
-            yield from ((batch, task, running) for task in tasks[done:size])
-            done = size
-        complete += running
-    yield from ((None, task, min(FINALISTS, complete) * len(FINAL_SEEDS)) for task in tasks)
 
 
 def _population_seconds(task: AnyTask, evaluator: Evaluator) -> float:

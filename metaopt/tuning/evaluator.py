@@ -61,6 +61,7 @@ class Evaluator:
         compile: which graphs are compiled; see `metaopt.inner.train`.
         ahead: what a whole study will train of each task, by fingerprint, so that `"auto"` decides alike whatever is
             missing at the moment; a task that is not there counts as too little.
+        predict: seconds that so many runs of a task take side by side; 0 where nobody knows.
     """
 
     ledger: Ledger
@@ -72,7 +73,9 @@ class Evaluator:
     tracker: Tracker = field(default_factory=Tracker)
     compile: Compile = "auto"
     ahead: Mapping[str, Workload] = field(default_factory=dict)
+    predict: Callable[[AnyTask, int], float] = lambda task, members: 0.0
     _reasons: dict[str, str | None] = field(default_factory=dict, init=False)
+    _slowest: dict[str, float] = field(default_factory=dict, init=False)
 
     def curves(self, configurations: Sequence[Configuration], tasks: Sequence[AnyTask], seeds: Sequence[int]) -> Curves:
         """Curves of all combinations; see `answer`."""
@@ -130,10 +133,17 @@ class Evaluator:
             return
         self.check()
         self.tracker.train(f"{len({task.name for task, _ in parts})} tasks")
-        jobs = [Job(f"Task {task.name!r}", run_task, (task, runs, *self._how(task))) for task, runs in parts]
+        jobs = [
+            Job(f"Task {task.name!r}", run_task, (task, runs, *self._how(task)), self._seconds(task, len(runs)))
+            for task, runs in parts
+        ]
         for position, results in self.workers.results(jobs):
             yield position, results
             self.check()
+
+    def _seconds(self, task: AnyTask, members: int) -> float | None:
+        """How long so many runs take: as predicted, else a run each of the slowest so far, else nobody knows."""
+        return self.predict(task, members) or members * self._slowest.get(task.name, 0.0) or None
 
     def _how(self, task: AnyTask) -> tuple[str, Compile, Workload]:
         return self._engine(task), self.compile, self.ahead.get(task.fingerprint, Workload(0, 0))
@@ -167,6 +177,7 @@ class Evaluator:
             for (assembly, seed), (curve, seconds) in zip(runs, results, strict=True)
         ]
         self.ledger.add(finished)
+        self._slowest[task.name] = max([one.seconds for one in finished] + [self._slowest.get(task.name, 0.0)])
         self.spent.evaluations += len(finished)
         self.spent.seconds += sum(one.seconds for one in finished)
         self.tracker.add([one.key for one in finished], trained=True)

@@ -19,6 +19,7 @@ from metaopt.tuning.cost import (
     REFERENCES,
     TUNING_COMPARED,
     Forecast,
+    Pace,
     fold_compared,
     forecast,
 )
@@ -96,7 +97,9 @@ class Session:
             adopt_shipped(self.evaluator, self.corpus.tasks, self.baseline)
             if self.start_from:
                 self.announce(account(self.start_from, n_trials, self.space, self.evaluator.registry))
-            self._announce_cost(forecast(self.evaluator, self.corpus, main, divided, n_trials, len(self.against) + 1))
+            pace = Pace(self.evaluator)
+            self.evaluator.predict = pace.seconds
+            self._announce_cost(forecast(pace, self.corpus, main, divided, n_trials, len(self.against) + 1))
         elif not self._judged(Fold("", main, ())):
             raise StorageError(f"The study {self.study_name!r} has judged no candidate yet; run its tune command.")
         self.references = self._references()

@@ -1,5 +1,7 @@
 """Worker processes under one driver: they train, the driver alone writes."""
 
+import itertools
+import math
 import os
 import sys
 import threading
@@ -17,6 +19,10 @@ from metaopt.errors import MetaOptError
 
 #: How often a job is repeated whose worker died or hung, before its task is blamed.
 REPEATS = 2
+#: A job counts as hung when it takes so many times longer than predicted: machines get busy, predictions are short.
+SLACK = 20.0
+#: What a pool that has just begun may take in addition, for its imports.
+START_SECONDS = 60.0
 
 
 class WorkerError(MetaOptError):
@@ -31,11 +37,13 @@ class Job:
         label: for messages.
         function: called there; sent by value, lambdas and notebook functions included.
         arguments: its arguments.
+        seconds: how long it will take, as far as anybody knows; without that it is never taken to be hung.
     """
 
     label: str
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
+    seconds: float | None = None
 
 
 @dataclass
@@ -44,12 +52,12 @@ class Workers:
 
     Attributes:
         count: how many work at once.
-        timeout_seconds: a job that takes longer counts as hung.
+        least_seconds: a job never counts as hung before that; from then on after `SLACK` times its predicted time.
         announce: told when a worker is replaced.
     """
 
     count: int
-    timeout_seconds: float = 3600.0
+    least_seconds: float = 60.0
     announce: Callable[[str], None] = lambda line: None
     _executor: ProcessPoolExecutor | None = field(default=None, init=False)
 
@@ -69,9 +77,11 @@ class Workers:
                 yield position, result
             worst = max(waiting, key=lambda position: failures[position], default=None)
             if worst is not None and failures[worst] > REPEATS:
+                limit = self._timeout(waiting[worst])
+                hung = f", or more than {limit:.0f} s" if math.isfinite(limit) else ""
                 raise WorkerError(
                     f"{waiting[worst].label} took its worker process down {failures[worst]} times "
-                    f"(out of memory, a crash, or more than {self.timeout_seconds:g} s); run it alone to see why."
+                    f"(out of memory, a crash{hung}); run it alone to see why."
                 )
 
     def close(self) -> None:
@@ -81,24 +91,40 @@ class Workers:
             self._executor = None
 
     def _round(self, jobs: dict[int, Job], failures: dict[int, int]) -> Iterator[tuple[int, Any]]:
-        """Run jobs until all are done or a worker goes down; then those that did not finish count as failed."""
-        futures = {self._submit(job): position for position, job in jobs.items()}
-        while futures:
-            done, _ = wait(futures, timeout=self.timeout_seconds, return_when=FIRST_COMPLETED)
-            broken = not done
-            for future in done:
-                position = futures.pop(future)
-                try:
-                    yield position, future.result()
-                except BrokenProcessPool:
-                    broken = True
-                    failures[position] += 1
-            if broken:
-                for position in futures.values():
-                    failures[position] += 1
+        """Run jobs until all are done or a worker goes down; then those that are to blame count as failed."""
+        queue = iter(list(jobs.items()))  # the caller takes them out as they finish
+        running: dict[Future[Any], tuple[int, float]] = {}
+        self._fill(running, queue)
+        while running:
+            soonest = min(deadline for _, deadline in running.values())
+            patience = max(soonest - time.monotonic(), 0.0) if math.isfinite(soonest) else None
+            done, _ = wait(running, timeout=patience, return_when=FIRST_COMPLETED)
+            finished, failed, error = _collect(done, running)
+            late = [position for position, deadline in running.values() if deadline <= time.monotonic()]
+            if failed:
+                # A worker that dies takes the pool along: any of the jobs that were running may have been the one.
+                late = [*failed, *(position for position, _ in running.values())]
+            for position in late:
+                failures[position] += 1
+            if late:
                 self.announce("A worker process died or hung; it is replaced and its work is repeated.")
                 self.close()
+                yield from finished
                 return
+            if error is None:
+                self._fill(running, queue)
+            yield from finished
+            if error is not None:
+                raise error
+
+    def _fill(self, running: "dict[Future[Any], tuple[int, float]]", queue: Iterator[tuple[int, Job]]) -> None:
+        """No more jobs at once than there are workers, so that it is known when each of them began."""
+        start = START_SECONDS if self._executor is None else 0.0
+        for position, job in itertools.islice(queue, self.count - len(running)):
+            running[self._submit(job)] = position, time.monotonic() + start + self._timeout(job)
+
+    def _timeout(self, job: Job) -> float:
+        return math.inf if job.seconds is None else max(self.least_seconds, SLACK * job.seconds)
 
     def _submit(self, job: Job) -> "Future[Any]":
         if self._executor is None:
@@ -108,6 +134,23 @@ class Workers:
                 cloudpickle.register_pickle_by_value(module)
         future: Future[Any] = self._executor.submit(job.function, *job.arguments)
         return future
+
+
+def _collect(
+    done: "set[Future[Any]]", running: "dict[Future[Any], tuple[int, float]]"
+) -> tuple[list[tuple[int, Any]], list[int], BaseException | None]:
+    """Results of the jobs that are done, those whose worker went down, and what one of them raised."""
+    finished, failed, error = [], [], None
+    for future in done:
+        position, _ = running.pop(future)
+        raised = future.exception()
+        if raised is None:
+            finished.append((position, future.result()))
+        elif isinstance(raised, BrokenProcessPool):
+            failed.append(position)
+        else:
+            error = raised
+    return finished, failed, error
 
 
 def _prepare(driver: int) -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 import metaopt
-from metaopt.tuning.cost import Forecast, forecast
+from metaopt.tuning.cost import Forecast, Pace, forecast
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.held_out import folds
 from metaopt.tuning.ledger import Ledger
@@ -10,7 +10,7 @@ from metaopt.tuning.progress import Phase
 
 def expect(evaluator, tasks, n_trials, *, main=None, divided=(), contenders=2):
     corpus = metaopt.load_corpus(tasks)
-    return forecast(evaluator, corpus, main or corpus.tasks, divided, n_trials, contenders)
+    return forecast(Pace(evaluator), corpus, main or corpus.tasks, divided, n_trials, contenders)
 
 
 def runs(phases):

@@ -1,10 +1,17 @@
+import dataclasses
+import math
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
 import metaopt
+from metaopt.configuration import Configuration
+from metaopt.tuning.cost import Pace
+from metaopt.tuning.evaluator import Evaluator
+from metaopt.tuning.ledger import Ledger
 from metaopt.tuning.workers import Job, WorkerError, Workers
 
 CHOICE = {"optimizers": ["adamw", "sgd"], "controllers": ["constant"], "wrappers": [], "against": ["sgd"]}
@@ -18,6 +25,15 @@ def lines():
 @pytest.fixture
 def workers(lines):
     made = Workers(2, announce=lines.append)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def impatient(lines):
+    """Workers that have begun, since those that have not get more time."""
+    made = Workers(2, least_seconds=2.0, announce=lines.append)
+    list(made.results(jobs_of(abs, [1, 2])))
     yield made
     made.close()
 
@@ -59,6 +75,64 @@ def test_a_job_that_always_takes_its_worker_down_is_named(workers):
         WorkerError, match=r"Task 'bad' took its worker process down 3 times .* run it alone to see why"
     ):
         list(workers.results(jobs_of(fatal, ["bad", "good"])))
+
+
+@pytest.mark.slow
+def test_a_job_that_hangs_is_replaced_long_after_it_should_have_ended(impatient, lines, tmp_path):
+    marker = tmp_path / "was here"
+
+    def nap(number):
+        if number == 3 and not marker.exists():
+            marker.touch()
+            time.sleep(600)
+        time.sleep(0.4 if number == 4 else 0.0)
+        return number, os.getpid()
+
+    begun = time.monotonic()
+    jobs = [Job(f"Task {number}", nap, (number,), seconds=0.01) for number in range(6)]
+    assert sorted(number for _, (number, _) in impatient.results(jobs)) == list(range(6))
+    assert time.monotonic() - begun < 60
+    assert lines == ["A worker process died or hung; it is replaced and its work is repeated."]
+
+
+@pytest.mark.slow
+def test_tasks_that_hang_or_die_once_are_evaluated_again(registry, impatient, lines, tmp_path):
+    def task(name, misfortune):
+        def train(recipe, seed):
+            marker = tmp_path / f"{name}{seed}"
+            if seed == 1 and not marker.exists():
+                marker.touch()
+                misfortune()
+            yield 1, 1.0 + seed
+
+        return metaopt.BlackBoxTask(name=name, family="jobs", train=train)
+
+    tasks = [
+        task("hangs", lambda: time.sleep(600)),
+        task("dies", lambda: os.kill(os.getpid(), signal.SIGKILL)),
+        task("works", lambda: None),
+    ]
+    evaluator = Evaluator(Ledger("sqlite://"), registry, workers=impatient, predict=lambda task, members: 0.01)
+    found = evaluator.curves([Configuration("sgd")], tasks, [0, 1, 2])
+    assert {(name, seed): curve.values.tolist() for (_, name, seed), curve in found.items()} == {
+        (one.name, seed): [1.0 + seed] for one in tasks for seed in range(3)
+    }
+    assert len(evaluator.evaluations(tasks)) == 9
+    assert 1 <= len(lines) <= 3
+    evaluator.close()
+
+
+def test_how_long_a_job_may_take_follows_from_its_prediction(registry, make_task):
+    evaluator = Evaluator(Ledger("sqlite://"), registry, workers=Workers(2))
+    pace = Pace(evaluator)
+    task = make_task(num_steps=200)
+    assert 0 < pace.seconds(task, 40) < 60
+    assert pace.seconds(make_task("long", num_steps=200_000), 40) > 20 * pace.seconds(task, 40)
+    job = Job("Task", abs, (1,))
+    assert Workers(2)._timeout(job) == math.inf
+    assert Workers(2)._timeout(dataclasses.replace(job, seconds=0.5)) == 60
+    assert Workers(2)._timeout(dataclasses.replace(job, seconds=30.0)) == 600
+    evaluator.close()
 
 
 @pytest.mark.slow
