@@ -51,7 +51,7 @@ def main() -> None:
         found = experiment(options, Path(folder))
     print(f"{options.corpus}, {options.n_trials} candidates, {options.workers} workers, seed {options.seed}")
     for name, value in asdict(found).items():
-        print(f"{name.replace('_', ' '):16}{value}")
+        print(f"{name.replace('_', ' '):21}{value}")
     if options.json:
         print(json.dumps({**vars(options), **asdict(found)}))
     sys.exit(not found.holds)

@@ -5,7 +5,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +17,15 @@ TRACEBACK = "METAOPT_TRACEBACK"
 
 INTERRUPTED = 130
 
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        import metaopt
+
+        print(f"metaopt {metaopt.__version__}")
+        raise typer.Exit
+
+
 # Each module's function of the same name is the command; what is heavy is imported inside it.
 app = typer.Typer(
     name="metaopt",
@@ -26,6 +35,17 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Tune optimizer, learning-rate controller and early stopping once per family of tasks."""
+
+
 app.command("tune")(tune.tune)
 app.command("evaluate")(evaluate.evaluate)
 app.command("show")(show.show)

@@ -1,14 +1,23 @@
-"""The arguments of a study in plain JSON, so that its result can be made again from its ledger."""
+"""The arguments of a study: checked, and in plain JSON, so that its result can be made again from its ledger."""
 
 import os
 from pathlib import Path
 from typing import Any
 
+from metaopt.errors import InputError
 from metaopt.registry import Registry
 from metaopt.specs import CorpusSpec
 
 #: How the registry calls the distribution of plugins that came in a file.
 _FILE = "(file)"
+
+
+def check_count(name: str, value: Any, least: int | None = 1) -> None:
+    """Raise InputError unless the argument is a whole number, of at least `least`."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InputError(f"{name} must be a whole number, got {value!r}.")
+    if least is not None and value < least:
+        raise InputError(f"{name} must be at least {least}, got {value}.")
 
 
 def describe_corpus(corpus: Any, registry: Registry) -> str | None:

@@ -11,6 +11,7 @@ from metaopt.errors import InputError
 from metaopt.recipe import Recipe, load_recipe
 from metaopt.registry import Registry
 from metaopt.tasks import load_corpus
+from metaopt.tuning.arguments import check_count
 from metaopt.tuning.comparison import Comparison, Contender, compare, contender_named
 from metaopt.tuning.evaluation_cost import evaluation_cost
 from metaopt.tuning.evaluator import Evaluator
@@ -50,6 +51,7 @@ def evaluate(
         InputError: an argument is not valid.
         PluginError: a plugin of the recipe or of the others is unknown.
     """
+    check_count("tuned", tuned, least=None)
     if not 0 <= tuned <= POOL_SIZE:
         raise InputError(f"tuned must be between 0 and {POOL_SIZE}, the size of a task's pool of trials, got {tuned}.")
     found = registry or registries.current()

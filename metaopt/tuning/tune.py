@@ -13,7 +13,7 @@ from metaopt.inner import Compile
 from metaopt.recipe import Recipe, load_recipe
 from metaopt.registry import Registry
 from metaopt.tasks import load_corpus
-from metaopt.tuning.arguments import describe_corpus, plugin_files
+from metaopt.tuning.arguments import check_count, describe_corpus, plugin_files
 from metaopt.tuning.comparison import contender_named
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.ledger import Ledger
@@ -93,14 +93,14 @@ def tune(
         StorageError: the storage cannot be used, or holds another study of this name.
     """
     found = registry or registries.current()
-    if n_trials < 1:
-        raise InputError(f"n_trials must be at least 1, got {n_trials}.")
-    if portfolio < 1:
-        raise InputError(f"portfolio must be at least 1, got {portfolio}.")
-    if timeout is not None and timeout <= 0:
-        raise InputError(f"timeout must be a positive number of seconds, got {timeout:g}.")
-    if workers < 1:
-        raise InputError(f"workers must be at least 1, got {workers}.")
+    check_count("n_trials", n_trials)
+    check_count("portfolio", portfolio)
+    check_count("workers", workers)
+    check_count("seed", seed, least=0)
+    if folds is not None:
+        check_count("folds", folds, least=None)
+    if timeout is not None and (not isinstance(timeout, int | float) or not timeout > 0):
+        raise InputError(f"timeout must be a positive number of seconds, got {timeout!r}.")
     if compile not in get_args(Compile):
         raise InputError(f"compile must be auto, on or off, got {compile!r}.")
     if held_out and folds is not None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+import metaopt
 from metaopt import cli
 from metaopt.errors import InputError, MetaOptError
 
@@ -53,3 +54,8 @@ def test_help_lists_the_commands(capsys):
     text = capsys.readouterr().out
     assert "plugins" in text
     assert "check" in text
+
+
+def test_the_version_is_told(capsys):
+    assert cli.run(["--version"]) == 0
+    assert capsys.readouterr().out == f"metaopt {metaopt.__version__}\n"

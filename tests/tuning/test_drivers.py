@@ -1,6 +1,7 @@
 """One driver a study."""
 
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
@@ -100,6 +101,35 @@ def test_a_silent_driver_on_another_machine_is_replaced(ledger: Ledger, monkeypa
     with engine.begin() as connection:
         connection.execute(sa.insert(drivers.TABLES.tables["metaopt_drivers"]), [gone])
     engine.dispose()
+    with ledger.driving("mine"):
+        pass
+
+
+def test_processes_of_another_container_of_the_same_name_are_told_by_their_count(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drivers, "BEAT_SECONDS", 0.2)
+    monkeypatch.setattr(drivers, "SILENCE_SECONDS", 5.0)
+    monkeypatch.setattr(drivers, "_processes", lambda: "container1.")
+    with ledger.driving("mine"):
+        monkeypatch.setattr(drivers, "_processes", lambda: "container2.")
+        with pytest.raises(metaopt.StorageError, match="is being driven by process"), ledger.driving("mine"):
+            pass
+
+
+@pytest.mark.parametrize("jump_seconds", [-86_400.0, 86_400.0])
+def test_no_jump_of_the_wall_clock_makes_a_driver_look_dead_or_alive(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, jump_seconds: float
+) -> None:
+    monkeypatch.setattr(drivers, "BEAT_SECONDS", 0.2)
+    monkeypatch.setattr(drivers, "SILENCE_SECONDS", 2.0)
+    jumps, clock = itertools.count(), time.time
+    monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
+    with ledger.driving("mine"):
+        monkeypatch.setattr(time, "time", lambda: clock() + jump_seconds * next(jumps))
+        monkeypatch.setattr("socket.gethostname", lambda: "here")
+        with pytest.raises(metaopt.StorageError, match="on elsewhere"), ledger.driving("mine"):
+            pass
     with ledger.driving("mine"):
         pass
 
