@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 import metaopt
 from metaopt.registry import current
-from metaopt.tuning.comparison import Comparison, Contender, compare, contender_named
+from metaopt.tuning.compare import compare
+from metaopt.tuning.comparison import Comparison, Contender, contender_named
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.held_out import Fold, folds
 from metaopt.tuning.ledger import Ledger

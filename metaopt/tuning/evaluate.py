@@ -12,7 +12,8 @@ from metaopt.recipe import Recipe, load_recipe
 from metaopt.registry import Registry
 from metaopt.tasks import load_corpus
 from metaopt.tuning.arguments import check_count
-from metaopt.tuning.comparison import Comparison, Contender, compare, contender_named
+from metaopt.tuning.compare import compare
+from metaopt.tuning.comparison import Comparison, Contender, contender_named
 from metaopt.tuning.evaluation_cost import evaluation_cost
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.ledger import Ledger

@@ -8,7 +8,8 @@ import numpy as np
 
 from metaopt.configuration import Configuration
 from metaopt.contracts import AnyTask, Task
-from metaopt.tuning.comparison import REPORT_SEEDS, Comparison, Contender, compare
+from metaopt.tuning.compare import compare
+from metaopt.tuning.comparison import REPORT_SEEDS, Comparison, Contender
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.racing import race_order
 from metaopt.tuning.references import REFERENCE_SEEDS, Reference, final_value

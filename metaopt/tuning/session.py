@@ -13,7 +13,8 @@ from metaopt.contracts import AnyTask, Corpus
 from metaopt.contracts.curve import Array
 from metaopt.errors import InputError, StorageError
 from metaopt.recipe import Recipe
-from metaopt.tuning.comparison import REPORT_SEEDS, Comparison, Contender, compare
+from metaopt.tuning.compare import compare
+from metaopt.tuning.comparison import REPORT_SEEDS, Comparison, Contender
 from metaopt.tuning.cost import (
     HELD_OUT_COMPARED,
     REFERENCES,

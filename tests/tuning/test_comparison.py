@@ -8,7 +8,8 @@ import pytest
 import metaopt
 from metaopt.configuration import Configuration
 from metaopt.deploy.stopping import StopperConfiguration
-from metaopt.tuning.comparison import REPORT_SEEDS, Comparison, Contender, compare, contender_named
+from metaopt.tuning.compare import compare
+from metaopt.tuning.comparison import REPORT_SEEDS, Comparison, Contender, contender_named
 from metaopt.tuning.references import DEFAULT_BASELINE, Reference, references
 from metaopt.tuning.scores import Scale
 
