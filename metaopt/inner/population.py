@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from metaopt.contracts import Curve, Task, Tensors
 from metaopt.inner.batches import Batches
-from metaopt.inner.forms import Form
 from metaopt.inner.gradients import GradientSource
 from metaopt.inner.layout import Flats, Layout
 from metaopt.inner.looped import LoopedGradients
@@ -99,8 +98,8 @@ class _Plan:
             return "compiled"
         return self._plain_mode(task)
 
-    def rule_mode(self, task: Task, form: Form) -> Mode:
-        if self.ahead.compiles_rule(self.compile, form):
+    def rule_mode(self, task: Task, optimizer: str) -> Mode:
+        if self.ahead.compiles_rule(self.compile, optimizer):
             return "compiled"
         return self._plain_mode(task)
 
@@ -188,7 +187,7 @@ class _Run:
         for _, found in groupby(self._members, key=lambda member: member.assembly.structure):
             same = list(found)
             form = form_of(same[0].assembly, self._layout, theta)
-            mode = self._plan.rule_mode(self._task, form)
+            mode = self._plan.rule_mode(self._task, same[0].assembly.optimizer.name)
             groups.append(RuleGroup(same, self._layout, self._flats, begin, self._horizon, theta, form, mode))
             begin += len(same)
         return groups

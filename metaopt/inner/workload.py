@@ -1,22 +1,21 @@
 """What is worth compiling, decided from predicted counts and never from the clock, so that a study resumes as it began.
 
 Over a replayed list of operations, a graph of a task's gradient saves 5 to 30 µs a member-step where members fill its
-blocks, and nothing where they do not; one of a rule's update saves 90 µs a step of its group, or 300 µs where the rule
-needs vmap. Each takes 2 to 5 s to compile, .5 s from Inductor's disk cache.
+blocks, and nothing where they do not; it takes 2 to 5 s to compile, .5 s from Inductor's disk cache. One of a rule's
+update saves 90 µs a step of its group and takes 2 s; where the rule needs vmap, 300 µs and 8 s.
 """
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from metaopt.inner.forms import Form, Wide
 from metaopt.inner.vmapped import padded
 
 Compile: TypeAlias = Literal["auto", "on", "off"]
 
 #: Member-steps on one task after which a graph of its gradient has repaid itself.
 GRADIENT_REPAYS = 200_000
-#: Steps of a group of members after which a graph of their rule has repaid itself: broadcasting, and under vmap.
-WIDE_REPAYS, VMAPPED_REPAYS = 30_000, 10_000
+#: Steps of a group of members after which a graph of their rule has repaid itself.
+RULE_REPAYS = 30_000
 #: A compiled gradient is taken of whole blocks: with more idle rows than this share of them it gains nothing.
 MOST_IDLE = 0.25
 
@@ -28,19 +27,21 @@ class Workload:
     Attributes:
         member_steps: training steps on the present task of members that fill blocks; see `filling`.
         group_steps: steps that a group of members with one rule will take, over all tasks.
+        rules: names of the optimizers of which that is so; None for all. The others will take next to none.
     """
 
     member_steps: int
     group_steps: int
+    rules: frozenset[str] | None = None
 
     def compiles_gradient(self, compile: Compile) -> bool:
         """Whether a task's gradient and metric shall be compiled."""
         return compile == "on" or (compile == "auto" and self.member_steps >= GRADIENT_REPAYS)
 
-    def compiles_rule(self, compile: Compile, form: Form) -> bool:
-        """Whether the update of a rule in this form shall be compiled."""
-        repays = WIDE_REPAYS if isinstance(form, Wide) else VMAPPED_REPAYS
-        return compile == "on" or (compile == "auto" and self.group_steps >= repays)
+    def compiles_rule(self, compile: Compile, optimizer: str) -> bool:
+        """Whether the update of a rule made from this optimizer shall be compiled."""
+        repays = self.group_steps >= RULE_REPAYS and (self.rules is None or optimizer in self.rules)
+        return compile == "on" or (compile == "auto" and repays)
 
 
 def filling(members: int) -> int:

@@ -44,18 +44,14 @@ def workloads(
         space: what may be proposed; candidates are taken to be spread evenly over its rules.
     """
     rules = len(space.optimizers) * (1 + len(space.wrappers))
-    populations = [
-        *((task, members) for fold in folds for _, task, members in race(race_order(fold.tuning), n_trials)),
-        *((task, contenders * len(REPORT_SEEDS)) for task in tasks),
-    ]
-    group_steps = sum(
-        task.num_steps * _grouped(members, rules) for task, members in populations if isinstance(task, Task)
-    )
+    raced = [(task, members) for fold in folds for _, task, members in race(race_order(fold.tuning), n_trials)]
+    names = frozenset(one.name for one in space.optimizers)
+    group_steps = sum(task.num_steps * _grouped(members, rules) for task, members in raced if isinstance(task, Task))
     member_steps = dict.fromkeys((task.fingerprint for task in tasks), 0)
-    for task, members in populations:
+    for task, members in [*raced, *((task, contenders * len(REPORT_SEEDS)) for task in tasks)]:
         if isinstance(task, Task):
             member_steps[task.fingerprint] += filling(members) * task.num_steps
-    return {fingerprint: Workload(steps, round(group_steps)) for fingerprint, steps in member_steps.items()}
+    return {fingerprint: Workload(steps, round(group_steps), names) for fingerprint, steps in member_steps.items()}
 
 
 def begun_with(arguments: Mapping[str, object] | None, n_trials: int) -> int:

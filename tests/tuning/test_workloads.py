@@ -18,7 +18,8 @@ def test_counts_are_those_of_the_race_the_finalists_and_the_comparison(make_task
     space = joint_space(registry, optimizers=["sgd"], wrappers=[])
     found = workloads(tasks, [Fold("", tuple(tasks), ())], n_trials=40, contenders=5, space=space)
     assert {load.member_steps for load in found.values()} == {0}, "batches of 40 leave a third of a block idle"
-    assert {load.group_steps for load in found.values()} == {6 * 3 * 20}, "one rule has a group in every population"
+    assert {load.group_steps for load in found.values()} == {6 * 2 * 20}, "one rule has a group in every population"
+    assert {load.rules for load in found.values()} == {frozenset({"sgd"})}, "the comparison's rules are others"
     # One block of five tasks sees all 40, the last task a third; then 5 finalists run on 2 seeds.
     assert sum(members for _, _, members in race(tasks, 40)) == 5 * 40 + 14 + 6 * 10
 
