@@ -29,7 +29,7 @@ COORDINATES = 16_777_216
 #: Members that the loop engine updates together.
 LOOP_CHUNK = 16
 #: From this many steps on, writing a step's operations down repays itself in one run.
-REPLAY_STEPS = 16
+REPLAY_STEPS = 2
 
 
 @dataclass(frozen=True, slots=True)

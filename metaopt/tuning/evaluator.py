@@ -215,9 +215,9 @@ def plugin_versions(assembly: Assembly) -> str:
     return ",".join(f"{spec.name}@{spec.version}" for spec in specs)
 
 
-def probe_task(task: Task, num_steps: int) -> Task:
+def probe_task(task: Task, num_steps: int, num_validations: int = 1) -> Task:
     """The same task cut to a few steps, for measuring what a step costs."""
-    return dataclasses.replace(task, data=task.splits, num_steps=num_steps, num_validations=1)
+    return dataclasses.replace(task, data=task.splits, num_steps=num_steps, num_validations=num_validations)
 
 
 def _run_black_box(task: BlackBoxTask, assembly: Assembly, seed: int) -> tuple[Curve, float]:
