@@ -34,9 +34,10 @@ from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.registry import Registry, current
 from metaopt.tuning import evaluator as evaluators
 from metaopt.tuning.choosers import RandomChooser
+from metaopt.tuning.entries import Evaluation, Outcome, Proposal
 from metaopt.tuning.evaluator import Evaluator, evaluation_key
-from metaopt.tuning.ledger import Evaluation, Ledger, Outcome, Proposal
-from metaopt.tuning.racing import race_order, rungs, survivors
+from metaopt.tuning.ledger import Ledger
+from metaopt.tuning.racing import Standing, ends_heat, race, race_order
 from metaopt.tuning.references import Reference
 from metaopt.tuning.scores import Scale
 from metaopt.tuning.search_space import joint_space
@@ -143,40 +144,39 @@ def references(corpus: Sequence[metaopt.Task]) -> dict[str, Reference]:
 def fill(study: Study, size: int, registry: Registry) -> int:
     """Propose, evaluate and conclude so many candidates as a study does; the number of evaluations."""
     generator = np.random.default_rng(size)
-    ledger, stored = study.evaluator.ledger, 0
+    ledger, order = study.evaluator.ledger, race_order(study.tasks)
+    evaluations: list[Evaluation] = []
+    proposals: list[Proposal] = []
+    standings: list[Standing] = []
+    heat: list[Standing] = []
+
+    def judge(running: Sequence[Standing], tasks: Sequence[metaopt.Task]) -> None:
+        for one in running:
+            configuration = proposals[one.number].configuration
+            assembly = assemble(configuration, registry)
+            for task in tasks:
+                found = curve(task, configuration)
+                key = evaluation_key(assembly, task, RACE_SEED)
+                evaluations.append(Evaluation(key, task.name, task.family, configuration, found, 1.0))
+                one.scores[task.name] = study.references[task.name].scale.score(found)
+            one.rungs[len(one.scores)] = study.objective(one.scores)
+
+    stored = 0
     for batch, begin in enumerate(range(0, size, BATCH)):
-        proposals = []
         for number in range(begin, min(begin + BATCH, size)):
             recorder = Recorder(generator)
             proposals.append(Proposal(number, batch, study.space.suggest(recorder), recorder.params))
-        ledger.propose(STUDY, proposals)
-        evaluations, outcomes = raced(study, proposals, registry)
-        ledger.add(evaluations)
-        ledger.conclude(STUDY, outcomes)
-        stored += len(evaluations)
+            heat.append(Standing(number))
+        ledger.propose(STUDY, proposals[begin:])
+        if ends_heat(batch) or len(proposals) == size:
+            race(heat, standings, order, judge)
+            ledger.add(evaluations)
+            ledger.conclude(STUDY, [Outcome(one.number, one.rungs, one.complete, one.scores) for one in heat])
+            stored += len(evaluations)
+            evaluations.clear()
+            standings += heat
+            heat = []
     return stored
-
-
-def raced(study: Study, batch: Sequence[Proposal], registry: Registry) -> tuple[list[Evaluation], list[Outcome]]:
-    """Evaluations and outcomes of a batch that raced."""
-    order = race_order(study.tasks)
-    scores: dict[int, dict[str, float]] = {one.number: {} for one in batch}
-    judged: dict[int, dict[int, float]] = {one.number: {} for one in batch}
-    evaluations, running, done = [], list(batch), 0
-    for size in rungs(len(order)):
-        for one in running:
-            assembly = assemble(one.configuration, registry)
-            for task in order[done:size]:
-                found = curve(task, one.configuration)
-                key = evaluation_key(assembly, task, RACE_SEED)
-                evaluations.append(Evaluation(key, task.name, task.family, one.configuration, found, 1.0))
-                scores[one.number][task.name] = study.references[task.name].scale.score(found)
-            judged[one.number][size] = study.objective(scores[one.number])
-        done = size
-        if size < len(order):
-            running = [running[kept] for kept in survivors([judged[one.number][size] for one in running])]
-    finished = {one.number for one in running}
-    return evaluations, [Outcome(one.number, judged[one.number], one.number in finished) for one in batch]
 
 
 def study_at(url: str, corpus: Sequence[metaopt.Task], registry: Registry) -> Study:

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-INTERVAL_SECONDS = 0.1
+INTERVAL_SECONDS = 0.5
 GIB = 2**30
 
 

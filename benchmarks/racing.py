@@ -1,6 +1,6 @@
 """Racing against full evaluation, on synthetic corpora where a candidate's true quality is known.
 
-    python benchmarks/racing.py [--corpora 40] [--candidates 200] [--tasks 20] [--seed 0] [--workers 2] [--json]
+    python benchmarks/racing.py [--corpora 80] [--candidates 200] [--tasks 20] [--seed 0] [--workers 2] [--json]
 
 A corpus has 4 families of tasks; as many tasks again, of the same families, are held out. A candidate is a kind (of 3)
 and 4 numbers in [0, 1]. Its score on a task, as tuning sees it (0 the baseline, 1 the long-tuned run, in [-1, 2]), is
@@ -15,9 +15,11 @@ between kinds and as much between families, shifts by N(0, .1²). A quarter of t
 not (.1): noise is N(0, noise²), drawn from candidate, task and seed: all strategies see the same runs. No training.
 
 Strategies ask in batches of 40 and choose, as a study does, among the five best that ran on all tasks, by two more
-seeds each, which count. `thirds` is metaopt's: its own rungs, survivors, order of tasks and objective. `Wilcoxon`
-prunes what is worse than the batch's best with p < .05, by a one-sided signed-rank test over the tasks done, with
-Holm's correction over all tests of a batch. The held-out score is the chosen candidate's objective on the held-out
+seeds each, which count. `racing` is metaopt's: its own heats, rungs, order of tasks and objective, and what it tells
+TPE of candidates that it dropped: an estimate of what they would score on all tasks. `told PRUNED` and `told FAIL` are
+the same race, told as Optuna's pruners do. `Wilcoxon` races a batch at a time, told PRUNED, and prunes what is worse
+than the batch's best with p < .05, by a one-sided signed-rank test over the tasks done, with Holm's correction over all
+tests of a batch. The held-out score is the chosen candidate's objective on the held-out
 tasks, without noise. Intervals are 95 % bootstraps over corpora; differences are paired.
 """
 
@@ -36,11 +38,13 @@ from typing import Any
 import numpy as np
 import optuna
 from numpy.typing import NDArray
-from optuna.trial import TrialState
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.trial import TrialState, create_trial
 from scipy.stats import wilcoxon
 
 import metaopt
-from metaopt.tuning.racing import race_order, rungs, survivors
+from metaopt.tuning.estimates import filled
+from metaopt.tuning.racing import Kept, Standing, best_share, ends_heat, race, race_order, rungs
 from metaopt.tuning.scores import BEST, WORST, objective
 from metaopt.tuning.search import FINAL_SEEDS, FINALISTS
 from metaopt.tuning.statistics import Interval, bootstrap
@@ -50,7 +54,11 @@ KINDS, NUM_NUMBERS, NUM_FAMILIES = ("a", "b", "c"), 4, 4
 WEIGHTS = (6.0, 3.0, 1.0, 0.3)
 CLIFF = 0.3
 LEVEL = 0.05
-OURS, FULL = "thirds", "full TPE"
+DISTRIBUTIONS: Mapping[str, BaseDistribution] = {
+    "kind": CategoricalDistribution(KINDS),
+    **{f"{kind}.{index}": FloatDistribution(0.0, 1.0) for kind in KINDS for index in range(NUM_NUMBERS)},
+}
+OURS, FULL = "racing", "full TPE"
 
 
 @dataclass(frozen=True)
@@ -111,14 +119,12 @@ class SyntheticCorpus:
 
 
 @dataclass
-class Judged:
-    """A candidate's scores on the tasks it has run on, and whether those are all."""
+class Candidates:
+    """All that were asked so far, by number."""
 
-    trial: optuna.Trial | None
-    candidate: Candidate
-    scores: dict[str, float]
-    rungs: dict[int, float]
-    complete: bool = False
+    candidates: list[Candidate]
+    params: list[dict[str, Any]]
+    standings: list[Standing]
 
 
 @dataclass(frozen=True)
@@ -127,15 +133,17 @@ class Strategy:
 
     Attributes:
         sampler: makes Optuna's sampler from a seed.
-        blocks: numbers of tasks after which candidates are judged, the last being all.
-        kept: positions that go on, given the scores of those that run, tasks in order: shape (running, tasks done).
-        told: what Optuna is told of those that do not go on.
+        sizes: numbers of tasks after which candidates are judged, the last being all.
+        kept: who goes on, see `metaopt.tuning.racing.race`.
+        ends_heat: whether those who ran so far go on after this batch.
+        told: the state in which Optuna is told those that did not finish; None for an estimate of their objective.
     """
 
     sampler: Callable[[int], optuna.samplers.BaseSampler]
-    blocks: Callable[[int], list[int]]
-    kept: Callable[[Sequence[Judged], NDArray[np.float64], int], list[int]]
-    told: TrialState = TrialState.PRUNED
+    sizes: Callable[[int], list[int]]
+    kept: Kept
+    ends_heat: Callable[[int], bool]
+    told: TrialState | None = None
 
 
 def synthetic_corpus(seed: int, num_tasks: int) -> SyntheticCorpus:
@@ -185,59 +193,70 @@ def weighed(scores: Mapping[str, float]) -> float:
 
 def run(strategy: Strategy, corpus: SyntheticCorpus, num_candidates: int, seed: int) -> tuple[float, int]:
     """Held-out objective of what a strategy chooses, and the evaluations that it took."""
-    study = optuna.create_study(direction="maximize", sampler=strategy.sampler(seed))
-    finished: list[Judged] = []
-    used = 0
-    for begin in range(0, num_candidates, BATCH):
-        trials = [study.ask() for _ in range(min(BATCH, num_candidates - begin))]
-        batch = [Judged(trial, suggest(trial), {}, {}) for trial in trials]
-        used += race(strategy, corpus, batch)
-        for one in batch:
-            study.tell(one.trial, *_told(strategy, one))
-        finished += [one for one in batch if one.complete]
-    winner, more = final(corpus, finished)
+    known, heat, used = Candidates([], [], []), [], 0
+    sizes, batches = strategy.sizes(len(corpus.tuning)), -(-num_candidates // BATCH)
+
+    def judge(running: Sequence[Standing], tasks: Sequence[SyntheticTask]) -> None:
+        nonlocal used
+        for one in running:
+            one.scores |= {task.task.name: task.score(known.candidates[one.number], RACE_SEED) for task in tasks}
+            one.rungs[len(one.scores)] = weighed(one.scores)
+        used += len(running) * len(tasks)
+
+    for batch in range(batches):
+        study = optuna.create_study(direction="maximize", sampler=strategy.sampler(seed * batches + batch))
+        study.add_trials(told(strategy, corpus, known))
+        for _ in range(min(BATCH, num_candidates - len(known.candidates))):
+            trial = study.ask()
+            heat.append(Standing(len(known.candidates)))
+            known.candidates.append(suggest(trial))
+            known.params.append(dict(trial.params))
+            known.standings.append(heat[-1])
+        judge([one for one in heat if not one.scores], corpus.tuning[: sizes[0]])
+        if strategy.ends_heat(batch) or batch == batches - 1:
+            earlier = known.standings[: -len(heat)]
+            race(heat, earlier, corpus.tuning, judge, sizes=sizes, kept=strategy.kept)
+            heat = []
+    winner, more = final(corpus, known)
     return weighed({task.task.name: task.quality(winner) for task in corpus.held_out}), used + more
 
 
-def race(strategy: Strategy, corpus: SyntheticCorpus, batch: Sequence[Judged]) -> int:
-    """Judge a batch block by block; the number of evaluations."""
-    running, done, used = list(batch), 0, 0
-    for number, size in enumerate(strategy.blocks(len(corpus.tuning))):
-        for one in running:
-            for task in corpus.tuning[done:size]:
-                one.scores[task.task.name] = task.score(one.candidate, RACE_SEED)
-            one.rungs[size] = weighed(one.scores)
-            assert one.trial is not None
-            one.trial.report(one.rungs[size], size)
-        used += len(running) * (size - done)
-        done = size
-        if size < len(corpus.tuning):
-            table = np.asarray([list(one.scores.values()) for one in running])
-            running = [running[position] for position in strategy.kept(running, table, number)]
-    for one in running:
-        one.complete = True
-    return used
+def told(strategy: Strategy, corpus: SyntheticCorpus, known: Candidates) -> list[optuna.trial.FrozenTrial]:
+    """What the sampler is told of the candidates so far."""
+    names = [task.task.name for task in corpus.tuning]
+    table = np.asarray([[one.scores.get(name, np.nan) for name in names] for one in known.standings])
+    estimates = np.clip(filled(table), WORST, BEST) if len(table) else table
+    trials = []
+    for params, one, scores in zip(known.params, known.standings, estimates, strict=True):
+        last, state = one.rungs[max(one.rungs)], TrialState.COMPLETE
+        if strategy.told is None:
+            last = weighed(dict(zip(names, scores.tolist(), strict=True)))
+        elif not one.complete:
+            state = strategy.told
+        trials.append(
+            create_trial(
+                params=params,
+                distributions={name: DISTRIBUTIONS[name] for name in params},
+                value=None if state == TrialState.FAIL else last,
+                intermediate_values=dict(one.rungs),
+                state=state,
+            )
+        )
+    return trials
 
 
-def _told(strategy: Strategy, one: Judged) -> tuple[float | None, TrialState]:
-    last = one.rungs[max(one.rungs)]
-    if one.complete:
-        return last, TrialState.COMPLETE
-    return None, strategy.told  # a pruned trial's value is its last report
-
-
-def final(corpus: SyntheticCorpus, finished: Sequence[Judged]) -> tuple[Candidate, int]:
+def final(corpus: SyntheticCorpus, known: Candidates) -> tuple[Candidate, int]:
     """The best of the finalists by more seeds, and the evaluations that took."""
+    finished = [one for one in known.standings if one.complete]
     best = sorted(finished, key=lambda one: -one.rungs[len(corpus.tuning)])[:FINALISTS]
     means = []
     for one in best:
-        seeds = (RACE_SEED, *FINAL_SEEDS)
         scores = {
-            task.task.name: statistics.fmean(task.score(one.candidate, seed) for seed in seeds)
+            task.task.name: statistics.fmean(task.score(known.candidates[one.number], seed) for seed in FINAL_SEEDS)
             for task in corpus.tuning
         }
         means.append(weighed(scores))
-    return best[int(np.argmax(means))].candidate, len(best) * len(FINAL_SEEDS) * len(corpus.tuning)
+    return known.candidates[best[int(np.argmax(means))].number], len(best) * len(FINAL_SEEDS) * len(corpus.tuning)
 
 
 # Strategies
@@ -256,19 +275,16 @@ def whole(num_tasks: int) -> list[int]:
     return [num_tasks]
 
 
-def all_of(running: Sequence[Judged], table: NDArray[np.float64], number: int) -> list[int]:
-    return list(range(len(running)))
-
-
-def thirds(running: Sequence[Judged], table: NDArray[np.float64], number: int) -> list[int]:
-    return survivors([one.rungs[max(one.rungs)] for one in running])
+def every_batch(batch: int) -> bool:
+    return True
 
 
 def not_proven_worse(
-    running: Sequence[Judged], table: NDArray[np.float64], number: int, num_judgements: int = 3
-) -> list[int]:
+    running: Sequence[Standing], size: int, earlier: Sequence[float], num_judgements: int = 3
+) -> list[Standing]:
     """Those that the signed-rank test does not prove worse than the best; Holm's correction over a batch's tests."""
-    best = int(np.argmax([one.rungs[max(one.rungs)] for one in running]))
+    table = np.asarray([list(one.scores.values()) for one in running])
+    best = int(np.argmax([one.rungs[size] for one in running]))
     chances = {
         position: float(wilcoxon(table[best] - table[position], alternative="greater", zero_method="zsplit").pvalue)
         for position in range(len(running))
@@ -280,15 +296,16 @@ def not_proven_worse(
         if chances[position] > LEVEL / (tests - rank):
             break
         dropped.add(position)
-    return [position for position in range(len(running)) if position not in dropped]
+    return [one for position, one in enumerate(running) if position not in dropped]
 
 
 STRATEGIES: Mapping[str, Strategy] = {
-    "random": Strategy(at_random, whole, all_of),
-    FULL: Strategy(tpe, whole, all_of),
-    "Wilcoxon": Strategy(tpe, rungs, not_proven_worse),
-    OURS: Strategy(tpe, rungs, thirds),
-    "thirds, told FAIL": Strategy(tpe, rungs, thirds, told=TrialState.FAIL),
+    "random": Strategy(at_random, whole, best_share, every_batch),
+    FULL: Strategy(tpe, whole, best_share, every_batch),
+    "Wilcoxon": Strategy(tpe, rungs, not_proven_worse, every_batch, TrialState.PRUNED),
+    OURS: Strategy(tpe, rungs, best_share, ends_heat),
+    "told PRUNED": Strategy(tpe, rungs, best_share, ends_heat, TrialState.PRUNED),
+    "told FAIL": Strategy(tpe, rungs, best_share, ends_heat, TrialState.FAIL),
 }
 
 
@@ -334,14 +351,14 @@ def verdict(found: Sequence[Mapping[str, tuple[float, int]]], full: int) -> str:
         "not shown to differ from" if gain.low <= 0 <= gain.high else "better than" if gain.low > 0 else "worse than"
     )
     return (
-        f"Held out, what thirds finds with {share:.0%} of the evaluations is {found_by_it} what full evaluation finds: "
+        f"Held out, what racing finds with {share:.0%} of the evaluations is {found_by_it} what full evaluation finds: "
         f"{_shown(gain, '+.3f')}."
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--corpora", type=int, default=40, help="repetitions, each with a corpus of its own")
+    parser.add_argument("--corpora", type=int, default=80, help="repetitions, each with a corpus of its own")
     parser.add_argument("--candidates", type=int, default=200)
     parser.add_argument("--tasks", type=int, default=20, help="to tune on; as many are held out")
     parser.add_argument("--seed", type=int, default=0)

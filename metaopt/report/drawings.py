@@ -172,7 +172,7 @@ def _of_race(result: TuneResult) -> Iterator[tuple[str, Drawing]]:
     caption = "Objective on the tuning tasks at the last block of tasks that a candidate reached."
     yield "race", Drawing("Candidates", caption, partial(plots.draw_race, result=result))
     if max(len(outcome.rungs) for _, outcome in result.judged) > 1:
-        caption = "After each block of tasks the best third goes on. The recipe stands out."
+        caption = "After each block of tasks the best of all so far go on. The recipe stands out."
         yield "rungs", Drawing("The race", caption, partial(plots.draw_rungs, result=result))
     for name, (title, shares) in importances(result).items():
         caption = "Share of the variance that each explains (functional ANOVA), on the first block of tasks."

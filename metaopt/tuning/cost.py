@@ -14,7 +14,7 @@ from metaopt.tuning.progress import Phase
 from metaopt.tuning.racing import race_order
 from metaopt.tuning.references import DEFAULT_BASELINE, reference_evaluations
 from metaopt.tuning.study import BATCH
-from metaopt.tuning.workloads import race
+from metaopt.tuning.workloads import populations
 
 #: Steps and validations of three probes: between the first two lies the cost of steps, then that of validations.
 _PROBES = ((4, 1), (12, 1), (12, 5))
@@ -92,7 +92,7 @@ def forecast(
 
     def search(tasks: Sequence[AnyTask]) -> Phase:
         runs, time_taken = 0, 0.0
-        for batch, task, members in race(race_order(tasks), n_trials):
+        for batch, task, members in populations(race_order(tasks), n_trials):
             runs += members
             if batch != 0 or task.name not in shared:
                 time_taken += seconds(task, members)

@@ -13,7 +13,8 @@ from metaopt.inner import Compile, Member, Workload, loop_reason, train
 from metaopt.inner.population import LOOP_CHUNK
 from metaopt.registry import Registry
 from metaopt.tuning.black_box import run_black_box
-from metaopt.tuning.ledger import Evaluation, EvaluationKey, Ledger
+from metaopt.tuning.entries import Evaluation, EvaluationKey
+from metaopt.tuning.ledger import Ledger
 from metaopt.tuning.progress import Tracker
 from metaopt.tuning.workers import Job, Workers
 

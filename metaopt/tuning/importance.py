@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import optuna
 
 from metaopt.tuning.choosers import ReplayChooser
-from metaopt.tuning.ledger import Outcome, Proposal
+from metaopt.tuning.entries import Outcome, Proposal
+from metaopt.tuning.quiet import quietly
 from metaopt.tuning.result import TuneResult
 from metaopt.tuning.search_space import JointSpace
-from metaopt.tuning.study import quietly
 
 Judged = Sequence[tuple[Proposal, Outcome]]
 

@@ -6,7 +6,6 @@ It is the truth; the Optuna study beside it is written from it. A row once writt
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,8 +16,9 @@ from metaopt.contracts import Curve
 from metaopt.errors import StorageError
 from metaopt.tuning import drivers, shipments
 from metaopt.tuning.database import Database
+from metaopt.tuning.entries import Evaluation, EvaluationKey, Outcome, Proposal
 
-SCHEMA = 1
+SCHEMA = 2
 #: Values in one IN clause; every database takes that many.
 _MOST_KEYS = 400
 
@@ -67,6 +67,7 @@ _outcomes = sa.Table(
     sa.Column("number", sa.Integer, primary_key=True),
     sa.Column("rungs", sa.Text, nullable=False),
     sa.Column("complete", sa.Boolean, nullable=False),
+    sa.Column("scores", sa.Text, nullable=False),
 )
 
 _calls = sa.Table(
@@ -76,86 +77,6 @@ _calls = sa.Table(
     sa.Column("study", sa.String(256), nullable=False, index=True),
     sa.Column("arguments", sa.Text, nullable=False),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluationKey:
-    """What identifies an evaluation.
-
-    Attributes:
-        configuration_key: `Configuration.key`.
-        plugins: names and versions of the plugins it uses.
-        task_fingerprint: `Task.fingerprint`.
-        seed: of weights and batches.
-    """
-
-    configuration_key: str
-    plugins: str
-    task_fingerprint: str
-    seed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """One finished evaluation.
-
-    Attributes:
-        key: what identifies it.
-        task: the task's name.
-        family: the task's family.
-        configuration: what was trained.
-        curve: its validations, lower is better.
-        seconds: wall-clock time it took.
-    """
-
-    key: EvaluationKey
-    task: str
-    family: str
-    configuration: Configuration
-    curve: Curve
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """A candidate that the sampler proposed.
-
-    Attributes:
-        number: its place in the study, from 0.
-        batch: the batch it was proposed in, from 0.
-        configuration: the candidate.
-        params: the sampler's own parameters.
-    """
-
-    number: int
-    batch: int
-    configuration: Configuration
-    params: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a proposal.
-
-    Attributes:
-        number: the proposal's.
-        rungs: objective by number of tasks done, in the order of the race.
-        complete: whether it ran on all tasks.
-    """
-
-    number: int
-    rungs: Mapping[int, float]
-    complete: bool
-
-    @property
-    def tasks_done(self) -> int:
-        """Tasks of the last rung it reached."""
-        return max(self.rungs)
-
-    @property
-    def objective(self) -> float:
-        """Objective at the last rung it reached."""
-        return self.rungs[self.tasks_done]
 
 
 class Ledger:
@@ -291,18 +212,24 @@ class Ledger:
         """Outcomes of a study by number."""
         query = sa.select(_outcomes).where(_outcomes.c.study == study).order_by(_outcomes.c.number)
         return [
-            Outcome(row.number, {int(key): value for key, value in json.loads(row.rungs).items()}, bool(row.complete))
+            Outcome(
+                row.number,
+                {int(key): value for key, value in json.loads(row.rungs).items()},
+                bool(row.complete),
+                json.loads(row.scores),
+            )
             for row in self._database.read(query)
         ]
 
     def conclude(self, study: str, outcomes: Sequence[Outcome]) -> None:
-        """Store the outcomes of a batch, all or none."""
+        """Store the outcomes of a heat, all or none."""
         rows = [
             {
                 "study": study,
                 "number": outcome.number,
                 "rungs": json.dumps({str(key): value for key, value in outcome.rungs.items()}),
                 "complete": outcome.complete,
+                "scores": json.dumps(dict(outcome.scores)),
             }
             for outcome in outcomes
         ]

@@ -11,9 +11,9 @@ from metaopt.configuration import Configuration
 from metaopt.contracts import AnyTask, Curve, Task
 from metaopt.tuning.choosers import ReplayChooser
 from metaopt.tuning.evaluator import Evaluator, Request
+from metaopt.tuning.quiet import quietly
 from metaopt.tuning.references import REFERENCE_SEEDS, final_value, pool_configurations, pool_space
 from metaopt.tuning.search_space import JointSpace
-from metaopt.tuning.study import quietly
 
 #: Random trials before TPE proposes: of the task's pool, which the ledger holds already, so they cost nothing.
 STARTUP = 8

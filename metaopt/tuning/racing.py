@@ -1,14 +1,42 @@
-"""Racing over growing blocks of tasks: the top third of a batch goes on, the others stop there."""
+"""Racing over growing blocks of tasks: of a heat, those go on that are among the best of all that came so far."""
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from metaopt.contracts import AnyTask, Task
 
 #: Tasks that a candidate has run on when it is judged; then all tasks.
 BLOCKS = (5, 10, 16)
-#: Of each batch, one in this many goes on.
-REDUCTION = 3
+#: Of all candidates that were judged on as many tasks, this share goes on.
+SHARE = 0.3
+#: Batches that go on together; the first batch alone, so that there is a recipe early.
+HEAT = 2
+
+_Task = TypeVar("_Task")
+
+
+@dataclass
+class Standing:
+    """How far a candidate is.
+
+    Attributes:
+        number: of its proposal.
+        scores: by task.
+        rungs: objective by number of tasks done.
+        complete: whether it ran on all tasks.
+    """
+
+    number: int
+    scores: dict[str, float] = field(default_factory=dict)
+    rungs: dict[int, float] = field(default_factory=dict)
+    complete: bool = False
+
+
+#: Which of those that run go on, given them and the objectives at this rung of all that ran before them.
+Kept = Callable[[Sequence[Standing], int, Sequence[float]], list[Standing]]
 
 
 def rungs(num_tasks: int) -> list[int]:
@@ -16,10 +44,60 @@ def rungs(num_tasks: int) -> list[int]:
     return [size for size in BLOCKS if size < num_tasks] + [num_tasks]
 
 
-def survivors(objectives: Sequence[float]) -> list[int]:
-    """Positions of the top third, best first; ties go to the earlier position, and at least one goes on."""
-    count = max(1, math.ceil(len(objectives) / REDUCTION))
-    return sorted(range(len(objectives)), key=lambda position: (-objectives[position], position))[:count]
+def ends_heat(batch: int) -> bool:
+    """Whether this batch, counted from 0, is the last one of its heat."""
+    return batch % HEAT == 0
+
+
+def best_share(running: Sequence[Standing], size: int, earlier: Sequence[float]) -> list[Standing]:
+    """Those among the best share of all that were judged on `size` tasks; ties go to whoever came earlier.
+
+    The very best goes on if nobody ran before: a race has a winner.
+
+    Args:
+        running: the heat.
+        size: tasks done.
+        earlier: objectives at this rung of everyone who ran in earlier heats.
+    """
+    before = sorted(earlier)
+    places = math.ceil(SHARE * (len(before) + len(running)))
+    ranked = sorted(running, key=lambda one: (-one.rungs[size], one.number))
+    return [
+        one
+        for position, one in enumerate(ranked)
+        if position + len(before) - bisect_left(before, one.rungs[size]) < places
+    ]
+
+
+def race(
+    heat: Sequence[Standing],
+    earlier: Sequence[Standing],
+    tasks: Sequence[_Task],
+    judge: Callable[[Sequence[Standing], Sequence[_Task]], None],
+    *,
+    sizes: Sequence[int] | None = None,
+    kept: Kept = best_share,
+) -> None:
+    """Take a heat from rung to rung until it is dropped or has run on all tasks.
+
+    Args:
+        heat: candidates; what they have run on already is not run again.
+        earlier: candidates of earlier heats.
+        tasks: in the order of the race.
+        judge: runs candidates on some more tasks and notes their scores and their objective.
+        sizes: numbers of tasks at the rungs; those of `rungs` by default.
+        kept: who goes on.
+    """
+    running, done = list(heat), 0
+    for size in sizes or rungs(len(tasks)):
+        late = [one for one in running if size not in one.rungs]
+        if late:
+            judge(late, tasks[done:size])
+        done = size
+        if size < len(tasks):
+            running = kept(running, size, [one.rungs[size] for one in earlier if size in one.rungs])
+    for one in running:
+        one.complete = True
 
 
 def race_order(tasks: Sequence[AnyTask]) -> list[AnyTask]:

@@ -10,7 +10,7 @@ from metaopt.configuration import Configuration
 from metaopt.contracts import Corpus
 from metaopt.recipe import Recipe
 from metaopt.tuning.comparison import Comparison
-from metaopt.tuning.ledger import Evaluation, EvaluationKey, Outcome, Proposal
+from metaopt.tuning.entries import Evaluation, EvaluationKey, Outcome, Proposal
 from metaopt.tuning.portfolio import Portfolio
 from metaopt.tuning.scores import AnyScale
 from metaopt.tuning.search_space import JointSpace

@@ -11,7 +11,7 @@ from metaopt.configuration import Configuration
 from metaopt.contracts import Corpus, Task
 from metaopt.contracts.curve import Array
 from metaopt.recipe import MadeOn, Recipe
-from metaopt.tuning.ledger import Outcome, Proposal
+from metaopt.tuning.entries import Outcome, Proposal
 from metaopt.tuning.portfolio import greedy_order
 from metaopt.tuning.references import pool_configurations
 from metaopt.tuning.scores import objective

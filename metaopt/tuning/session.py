@@ -24,12 +24,12 @@ from metaopt.tuning.cost import (
     fold_compared,
     forecast,
 )
+from metaopt.tuning.entries import Outcome
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.held_out import Fold, without_families
 from metaopt.tuning.held_out import folds as divide
-from metaopt.tuning.ledger import Outcome
 from metaopt.tuning.portfolio import Portfolio, task_features
-from metaopt.tuning.racing import BLOCKS, REDUCTION, race_order
+from metaopt.tuning.racing import BLOCKS, HEAT, SHARE, race_order
 from metaopt.tuning.record import with_scores
 from metaopt.tuning.references import (
     Reference,
@@ -198,7 +198,7 @@ class Session:
                 "space": self.space.to_json(),
                 "seed": self.seed,
                 "baseline": self.baseline.to_json(),
-                "race": {"blocks": list(BLOCKS), "reduction": REDUCTION, "batch": BATCH, "seed": RACE_SEED},
+                "race": {"blocks": list(BLOCKS), "share": SHARE, "batch": BATCH, "heat": HEAT, "seed": RACE_SEED},
                 **({"start_from": identity(self.start_from)} if self.start_from else {}),
             },
         )

@@ -19,8 +19,8 @@ from metaopt.contracts.curve import Array
 from metaopt.errors import InputError, PluginError
 from metaopt.registry import Registry
 from metaopt.specs import CorpusSpec
+from metaopt.tuning.entries import Evaluation, EvaluationKey
 from metaopt.tuning.evaluator import Evaluator
-from metaopt.tuning.ledger import Evaluation, EvaluationKey
 
 _SCHEMA = 1
 _SIGNAL = "signal:"

@@ -1,25 +1,27 @@
 """One resumable study: batches asked from Optuna's sampler, raced over the tasks, told in a fixed order."""
 
-import contextlib
 import hashlib
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from typing import Any
 
+import numpy as np
 import optuna
-from sqlalchemy.exc import SQLAlchemyError
 
 from metaopt.configuration import Configuration
 from metaopt.contracts import AnyTask
-from metaopt.errors import StorageError
+from metaopt.contracts.curve import Array
 from metaopt.tuning.choosers import DefaultChooser, ReplayChooser
-from metaopt.tuning.database import patiently
+from metaopt.tuning.dashboard import Dashboard, opened
+from metaopt.tuning.entries import Outcome, Proposal
+from metaopt.tuning.estimates import filled
 from metaopt.tuning.evaluator import Evaluator
-from metaopt.tuning.ledger import Outcome, Proposal
-from metaopt.tuning.racing import race_order, rungs, survivors
+from metaopt.tuning.quiet import quietly
+from metaopt.tuning.racing import Standing, ends_heat, race, race_order, rungs
 from metaopt.tuning.references import Reference
-from metaopt.tuning.scores import objective
+from metaopt.tuning.scores import BEST, WORST, objective
 from metaopt.tuning.search_space import JointSpace
 from metaopt.tuning.start_from import sampler_params
 
@@ -66,29 +68,36 @@ class Study:
         Raises:
             StorageError: the storage cannot be written, or holds an Optuna study of this name that is someone else's.
         """
-        with self._dashboard() as dashboard:
+        ledger = self.evaluator.ledger
+        if ledger.in_memory:
+            self._run(num_candidates, None)
+            return
+        with opened(ledger.url, self.name) as dashboard:
             self._run(num_candidates, dashboard)
 
-    def _run(self, num_candidates: int, dashboard: optuna.Study | None) -> None:
+    def _run(self, num_candidates: int, dashboard: Dashboard | None) -> None:
         ledger = self.evaluator.ledger
         proposals = ledger.proposals(self.name)  # only this process writes: what it adds is known
         outcomes = {outcome.number: outcome for outcome in ledger.outcomes(self.name)}
+        standings = [_standing(number, outcomes.get(number)) for number in range(len(proposals))]
         while True:
             pending = [proposal for proposal in proposals if proposal.number not in outcomes]
-            if pending:
-                judged = self._race(pending)
-                ledger.conclude(self.name, judged)
-                outcomes.update({outcome.number: outcome for outcome in judged})
-                continue
-            if outcomes:
-                self.report(len(outcomes), max(one.objective for one in outcomes.values() if one.complete))
-                self._publish(proposals, outcomes, dashboard)
+            self._begin(pending, standings)
             missing = num_candidates - len(proposals)
+            if pending and (missing <= 0 or ends_heat(pending[-1].batch)):
+                for outcome in self._race(pending, proposals, standings):
+                    outcomes[outcome.number] = outcome
+                ledger.conclude(self.name, [outcomes[one.number] for one in pending])
+            if outcomes:
+                self.report(len(proposals), max(one.objective for one in outcomes.values() if one.complete))
+                if dashboard is not None:
+                    dashboard.publish(partial(self._trial, proposals, outcomes), len(outcomes))
             if missing <= 0:
                 return
-            asked = self._ask(proposals, outcomes, min(BATCH, missing))
+            asked = self._ask(proposals, standings, min(BATCH, missing))
             ledger.propose(self.name, asked)
             proposals += asked
+            standings += [Standing(one.number) for one in asked]
 
     def judged(self) -> list[tuple[Proposal, Outcome]]:
         """Every candidate with its outcome, best complete ones first."""
@@ -115,7 +124,7 @@ class Study:
         """The objective over the tasks that `scores` covers."""
         return objective(scores, {name: self.references[name].scale.weight for name in scores})
 
-    def _ask(self, proposals: Sequence[Proposal], outcomes: Mapping[int, Outcome], count: int) -> list[Proposal]:
+    def _ask(self, proposals: Sequence[Proposal], standings: Sequence[Standing], count: int) -> list[Proposal]:
         """Ask for a batch. The sampler is new and seeded from seed and batch number: a resumed study asks the same."""
         batch = proposals[-1].batch + 1 if proposals else 0
         asked = self._known(len(proposals), batch, count)
@@ -123,9 +132,8 @@ class Study:
             return asked
         with quietly():
             study = optuna.create_study(direction="maximize", sampler=_sampler(self.seed, batch))
-        # Optuna's trials cannot hold what lies outside the space.
-        for proposal in told([one for one in proposals if one.params], outcomes):
-            study.add_trial(self._trial(proposal, outcomes[proposal.number]))
+        for params, distributions, value in self._told(proposals, standings):
+            study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=value))
         for params in self._first_guesses()[max(len(proposals) - len(self.start_from), 0) :]:
             study.enqueue_trial(params)
         while len(asked) < count:
@@ -152,39 +160,56 @@ class Study:
                 guesses.append(guess.params)
         return guesses
 
-    def _race(self, pending: Sequence[Proposal]) -> list[Outcome]:
-        """Judge one batch on growing blocks of tasks; the top third goes on."""
-        batch = [proposal for proposal in pending if proposal.batch == pending[0].batch]
+    def _told(
+        self, proposals: Sequence[Proposal], standings: Sequence[Standing]
+    ) -> Iterator[tuple[dict[str, Any], dict[str, Any], float]]:
+        """What the sampler is told: parameters, their distributions, and the objective as if all had run on all tasks.
+
+        Optuna would rank whoever ran on all tasks before whoever did not, however late and good: see `filled`.
+        """
+        known = [one for one in proposals if one.params]  # Optuna's trials cannot hold what lies outside the space
+        names = [task.name for task in self.tasks]
+        rows = [[standings[one.number].scores.get(name, np.nan) for name in names] for one in known]
+        table = np.clip(filled(np.asarray(rows, dtype=np.float64).reshape(len(rows), len(names))), WORST, BEST)
+        for position in told(table @ np.asarray([self.references[name].scale.weight for name in names])):
+            recorder = self._recorded(known[position])
+            value = self.objective(dict(zip(names, table[position].tolist(), strict=True)))
+            yield dict(known[position].params), recorder.distributions, value
+
+    def _begin(self, pending: Sequence[Proposal], standings: Sequence[Standing]) -> None:
+        """Run whoever has not run yet on the first block of tasks, batch by batch."""
         order = race_order(self.tasks)
-        scores: dict[int, dict[str, float]] = {proposal.number: {} for proposal in batch}
-        judged: dict[int, dict[int, float]] = {proposal.number: {} for proposal in batch}
-        running = list(batch)
-        done = 0
-        for size in rungs(len(order)):
-            self._score(running, order[done:size], scores)
-            done = size
-            for proposal in running:
-                judged[proposal.number][size] = self.objective(scores[proposal.number])
-            if size < len(order):
-                kept = survivors([judged[proposal.number][size] for proposal in running])
-                running = [running[position] for position in kept]
-        finished = {proposal.number for proposal in running}
-        return [Outcome(one.number, judged[one.number], one.number in finished) for one in batch]
+        size = rungs(len(order))[0]
+        for _, batch in groupby(pending, key=lambda one: one.batch):
+            late = [one for one in batch if size not in standings[one.number].rungs]
+            if late:
+                self._judge({one.number: one for one in late}, [standings[one.number] for one in late], order[:size])
 
-    def _score(
-        self, running: Sequence[Proposal], tasks: Sequence[AnyTask], scores: dict[int, dict[str, float]]
-    ) -> None:
-        curves = self.evaluator.curves([proposal.configuration for proposal in running], tasks, [RACE_SEED])
-        for proposal in running:
+    def _race(
+        self, heat: Sequence[Proposal], proposals: Sequence[Proposal], standings: Sequence[Standing]
+    ) -> list[Outcome]:
+        """Judge a heat on growing blocks of tasks, against all that came before it."""
+        known = {proposal.number: proposal for proposal in heat}
+        mine = [standings[number] for number in known]
+        earlier = [standings[one.number] for one in proposals if one.number not in known]
+        race(mine, earlier, race_order(self.tasks), partial(self._judge, known))
+        return [Outcome(one.number, one.rungs, one.complete, one.scores) for one in mine]
+
+    def _judge(self, proposals: Mapping[int, Proposal], running: Sequence[Standing], tasks: Sequence[AnyTask]) -> None:
+        configurations = {one.number: proposals[one.number].configuration for one in running}
+        curves = self.evaluator.curves(list(configurations.values()), tasks, [RACE_SEED])
+        for one in running:
             for task in tasks:
-                curve = curves[proposal.configuration.key, task.name, RACE_SEED]
-                scores[proposal.number][task.name] = self.references[task.name].scale.score(curve)
+                curve = curves[configurations[one.number].key, task.name, RACE_SEED]
+                one.scores[task.name] = self.references[task.name].scale.score(curve)
+            one.rungs[len(one.scores)] = self.objective(one.scores)
 
-    def _trial(self, proposal: Proposal, outcome: Outcome) -> optuna.trial.FrozenTrial:
+    def _trial(
+        self, proposals: Sequence[Proposal], outcomes: Mapping[int, Outcome], number: int
+    ) -> optuna.trial.FrozenTrial:
         """The candidate as Optuna knows it: pruned ones report their objective and the number of tasks done."""
-        recorder = ReplayChooser(proposal.params)
-        if proposal.params:
-            self.space.suggest(recorder)
+        proposal, outcome = proposals[number], outcomes[number]
+        recorder = self._recorded(proposal)
         state = optuna.trial.TrialState.COMPLETE if outcome.complete else optuna.trial.TrialState.PRUNED
         return optuna.trial.create_trial(
             params=dict(proposal.params),
@@ -195,65 +220,28 @@ class Study:
             user_attrs={"configuration": proposal.configuration.key, "batch": proposal.batch},
         )
 
-    @contextlib.contextmanager
-    def _dashboard(self) -> Iterator[optuna.Study | None]:
-        """The study in Optuna's own tables, where its dashboard finds it; None where the ledger is in memory."""
-        if self.evaluator.ledger.in_memory:
-            yield None
-            return
-        with quietly(), self._writing():
-            url = self.evaluator.ledger.url
-            storage = patiently(lambda: optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True}))
-        try:
-            with quietly(), self._writing():
-                study = patiently(
-                    lambda: optuna.create_study(
-                        storage=storage, study_name=self.name, direction="maximize", load_if_exists=True
-                    )
-                )
-                trials = patiently(lambda: study.get_trials(deepcopy=False))
-            if any("configuration" not in trial.user_attrs for trial in trials):
-                raise StorageError(
-                    f"The storage holds an Optuna study {self.name!r} that metaopt did not make; "
-                    "use another --study-name."
-                )
-            yield study
-        finally:
-            storage.engine.dispose()
-
-    def _publish(
-        self, proposals: Sequence[Proposal], outcomes: Mapping[int, Outcome], dashboard: optuna.Study | None
-    ) -> None:
-        """Write the trials that Optuna's own tables lack."""
-        if dashboard is None:
-            return
-
-        def attempt() -> None:
-            written = len(dashboard.get_trials(deepcopy=False))
-            dashboard.add_trials([self._trial(one, outcomes[one.number]) for one in proposals[written:]])
-
-        with self._writing():
-            patiently(attempt)
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except (SQLAlchemyError, optuna.exceptions.OptunaError) as error:
-            raise StorageError(
-                f"The Optuna study {self.name!r} cannot be written: {str(error).strip().splitlines()[0]}; "
-                "the ledger beside it is intact."
-            ) from error
+    def _recorded(self, proposal: Proposal) -> ReplayChooser:
+        """The distributions that a proposal's parameters were drawn from."""
+        recorder = ReplayChooser(proposal.params)
+        if proposal.params:
+            self.space.suggest(recorder)
+        return recorder
 
 
-def told(proposals: Sequence[Proposal], outcomes: Mapping[int, Outcome]) -> list[Proposal]:
-    """The candidates that the sampler is told about, by number: all, or TOLD of the best and TOLD of the others."""
-    if len(proposals) <= 2 * TOLD:
-        return list(proposals)
-    ranked = sorted(proposals, key=lambda one: (_rank(outcomes[one.number]), one.number))
-    others = sorted(ranked[TOLD:], key=lambda one: one.number)
-    spread = [others[index * len(others) // TOLD] for index in range(TOLD)]
-    return sorted((*ranked[:TOLD], *spread), key=lambda one: one.number)
+def told(values: Array) -> list[int]:
+    """Positions of the candidates that the sampler is told about: all, or TOLD of the best and TOLD of the others."""
+    if len(values) <= 2 * TOLD:
+        return list(range(len(values)))
+    ranked = np.argsort(-values, kind="stable")
+    others = np.sort(ranked[TOLD:])
+    spread = others[np.arange(TOLD) * len(others) // TOLD]
+    return sorted([*ranked[:TOLD].tolist(), *spread.tolist()])
+
+
+def _standing(number: int, outcome: Outcome | None) -> Standing:
+    if outcome is None:
+        return Standing(number)
+    return Standing(number, dict(outcome.scores), dict(outcome.rungs), outcome.complete)
 
 
 def _rank(outcome: Outcome) -> tuple[bool, int, float]:
@@ -267,16 +255,3 @@ def _sampler(seed: int, batch: int) -> optuna.samplers.BaseSampler:
         return optuna.samplers.TPESampler(
             seed=int.from_bytes(digest[:4], "little"), multivariate=True, group=True, constant_liar=True
         )
-
-
-@contextlib.contextmanager
-def quietly() -> Iterator[None]:
-    """Keep Optuna's notes on each new study out of the log, and leave its verbosity as the user set it."""
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(max(verbosity, optuna.logging.WARNING))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            yield
-    finally:
-        optuna.logging.set_verbosity(verbosity)

@@ -5,30 +5,38 @@ candidates and workers, trains as it was begun, and so gets the same numbers. Wh
 references, is not counted on.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from metaopt.contracts import AnyTask, Task
 from metaopt.inner import Workload, filling
 from metaopt.tuning.comparison import REPORT_SEEDS
 from metaopt.tuning.held_out import Fold
-from metaopt.tuning.racing import REDUCTION, race_order, rungs
+from metaopt.tuning.racing import SHARE, ends_heat, race_order, rungs
 from metaopt.tuning.search import FINAL_SEEDS, FINALISTS
 from metaopt.tuning.search_space import JointSpace
 from metaopt.tuning.study import BATCH
 
 
-def race(tasks: Sequence[AnyTask], n_trials: int) -> Iterator[tuple[int | None, AnyTask, int]]:
-    """Batch, task and members of every population of a study at most; those of the finalists belong to no batch."""
-    complete = 0
-    for batch in range(-(-n_trials // BATCH)):
-        running, done = min(BATCH, n_trials - batch * BATCH), 0
-        for size in rungs(len(tasks)):
-            if done:
-                running = max(1, -(-running // REDUCTION))
-            yield from ((batch, task, running) for task in tasks[done:size])
-            done = size
-        complete += running
-    yield from ((None, task, min(FINALISTS, complete) * len(FINAL_SEEDS)) for task in tasks)
+def populations(tasks: Sequence[AnyTask], n_trials: int) -> Iterator[tuple[int | None, AnyTask, int]]:
+    """Batch, task and members of every population of a study at most; later rungs and finalists belong to no batch."""
+    sizes = rungs(len(tasks))
+    ran = dict.fromkeys(sizes, 0)
+    heat, last = 0, -(-n_trials // BATCH) - 1
+    for batch in range(last + 1):
+        members = min(BATCH, n_trials - batch * BATCH)
+        heat += members
+        yield from ((batch, task, members) for task in tasks[: sizes[0]])
+        if not ends_heat(batch) and batch < last:
+            continue
+        running, heat = heat, 0
+        for done, size in pairwise(sizes):
+            ran[done] += running
+            running = min(running, math.ceil(SHARE * ran[done]))
+            yield from ((None, task, running) for task in tasks[done:size])
+        ran[sizes[-1]] += running
+    yield from ((None, task, min(FINALISTS, ran[sizes[-1]]) * len(FINAL_SEEDS)) for task in tasks)
 
 
 def workloads(
@@ -44,7 +52,7 @@ def workloads(
         space: what may be proposed; candidates are taken to be spread evenly over its rules.
     """
     rules = len(space.optimizers) * (1 + len(space.wrappers))
-    raced = [(task, members) for fold in folds for _, task, members in race(race_order(fold.tuning), n_trials)]
+    raced = [(task, members) for fold in folds for _, task, members in populations(race_order(fold.tuning), n_trials)]
     names = frozenset(one.name for one in space.optimizers)
     group_steps = sum(task.num_steps * _grouped(members, rules) for task, members in raced if isinstance(task, Task))
     member_steps = dict.fromkeys((task.fingerprint for task in tasks), 0)

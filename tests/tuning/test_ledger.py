@@ -10,7 +10,8 @@ import pytest
 
 import metaopt
 from metaopt.configuration import Configuration
-from metaopt.tuning.ledger import Evaluation, EvaluationKey, Ledger, Outcome, Proposal
+from metaopt.tuning.entries import Evaluation, EvaluationKey, Outcome, Proposal
+from metaopt.tuning.ledger import Ledger
 
 
 def evaluation(number=0, *, seed=0, task="task", plugins="adamw@1,constant@1", length=3):
@@ -86,7 +87,7 @@ def test_proposals_and_outcomes_come_back_in_order(ledger):
     configuration = Configuration("sgd", "cosine", hparams={"sgd.lr": 0.1, "sgd.nesterov": True})
     ledger.propose("s", [Proposal(number, 0, configuration, {"optimizer": "sgd", "x": 0.1}) for number in (0, 1)])
     ledger.propose("s", [Proposal(2, 1, configuration, {})])
-    ledger.conclude("s", [Outcome(1, {5: 0.25, 10: 0.5}, True), Outcome(0, {5: -0.1}, False)])
+    ledger.conclude("s", [Outcome(1, {5: 0.25, 10: 0.5}, True, {"a": 0.5}), Outcome(0, {5: -0.1}, False, {"a": -0.1})])
     assert [(one.number, one.batch) for one in ledger.proposals("s")] == [(0, 0), (1, 0), (2, 1)]
     assert ledger.proposals("s")[0].params == {"optimizer": "sgd", "x": 0.1}
     first, second = ledger.outcomes("s")
@@ -120,7 +121,7 @@ def test_a_ledger_of_another_schema_is_refused_and_left_alone(url):
         connection.execute("UPDATE metaopt_info SET value = '99'")
     connection.close()
     before = Path(path_of(url)).read_bytes()
-    with pytest.raises(metaopt.StorageError, match="schema 99, this metaopt writes schema 1; use the metaopt that"):
+    with pytest.raises(metaopt.StorageError, match="schema 99, this metaopt writes schema 2; use the metaopt that"):
         Ledger(url)
     assert Path(path_of(url)).read_bytes() == before
 

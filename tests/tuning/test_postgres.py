@@ -19,7 +19,8 @@ import sqlalchemy as sa
 
 import metaopt
 from metaopt.configuration import Configuration
-from metaopt.tuning.ledger import Evaluation, EvaluationKey, Ledger
+from metaopt.tuning.entries import Evaluation, EvaluationKey
+from metaopt.tuning.ledger import Ledger
 
 
 def programs() -> Path | None:
@@ -254,7 +255,7 @@ def test_a_ledger_of_another_schema_is_refused(server):
         with engine.begin() as connection:
             connection.execute(sa.text("UPDATE metaopt_info SET value = '99' WHERE key = 'schema'"))
         engine.dispose()
-        with pytest.raises(metaopt.StorageError, match="has schema 99, this metaopt writes schema 1; use the metaopt"):
+        with pytest.raises(metaopt.StorageError, match="has schema 99, this metaopt writes schema 2; use the metaopt"):
             Ledger(ledger.url)
 
 

@@ -55,7 +55,7 @@ def test_a_study_begun_with_few_trials_tries_the_other_defaults_when_it_continue
     assert [one.configuration for one in told(short)[0]] == [one.configuration for one in told(whole)[0]]
 
 
-def test_all_candidates_of_a_batch_see_the_same_tasks_and_seeds_and_a_third_goes_on(begin):
+def test_all_candidates_of_a_heat_see_the_same_tasks_and_seeds_and_the_best_share_goes_on(begin):
     study = begin(num_tasks=6)
     study.run(9)
     outcomes = told(study)[1]
@@ -89,20 +89,21 @@ class KilledError(Exception):
     pass
 
 
-def test_an_interrupted_study_goes_on_to_what_an_uninterrupted_one_decides(begin, url):
-    whole = begin(num_tasks=2)
-    whole.run(BATCH + 3)
+@pytest.mark.parametrize(("num_tasks", "count"), [(2, BATCH + 3), (6, 2 * BATCH + 5)])
+def test_an_interrupted_study_goes_on_to_what_an_uninterrupted_one_decides(begin, url, num_tasks, count):
+    whole = begin(num_tasks=num_tasks)
+    whole.run(count)
     total = len(whole.evaluator.evaluations(whole.tasks))
 
     spent, interruptions = 0, 0
-    for survived in range(10):
-        study = begin(url, num_tasks=2, check=killed_after(survived % 3))
+    for survived in range(40):
+        study = begin(url, num_tasks=num_tasks, check=killed_after(survived % 3))
         try:
-            study.run(BATCH + 3)
+            study.run(count)
         except KilledError:
             interruptions += 1
         spent += study.evaluator.spent.evaluations
-        if len(told(study)[1]) == BATCH + 3:
+        if len(told(study)[1]) == count:
             break
     assert interruptions >= 3
     assert told(study) == told(whole)

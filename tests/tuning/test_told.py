@@ -1,30 +1,53 @@
-"""Which earlier candidates the sampler is told about."""
+"""Which earlier candidates the sampler is told about, and what."""
 
-from metaopt.configuration import Configuration
-from metaopt.tuning.ledger import Outcome, Proposal
+import numpy as np
+import pytest
+
+from metaopt.tuning.estimates import filled
 from metaopt.tuning.study import TOLD, told
 
 
-def history(count: int) -> tuple[list[Proposal], dict[int, Outcome]]:
-    proposals = [Proposal(number, number // 40, Configuration("adamw"), {}) for number in range(count)]
-    outcomes = {
-        number: Outcome(number, {5: number * 7919 % count / count}, number % 10 == 0) for number in range(count)
-    }
-    return proposals, outcomes
-
-
 def test_a_short_history_is_told_whole() -> None:
-    proposals, outcomes = history(2 * TOLD)
-    assert told(proposals, outcomes) == proposals
+    assert told(np.zeros(2 * TOLD)) == list(range(2 * TOLD))
 
 
 def test_of_a_long_history_the_best_are_told_and_others_from_its_whole_length() -> None:
-    proposals, outcomes = history(10_000)
-    found = told(proposals, outcomes)
-    numbers = [one.number for one in found]
+    values = np.asarray([number * 7919 % 10_000 for number in range(10_000)], dtype=np.float64)
+    found = told(values)
     assert len(found) == 2 * TOLD
-    assert numbers == sorted(set(numbers))
-    complete = sorted((-outcome.objective, number) for number, outcome in outcomes.items() if outcome.complete)
-    assert {number for _, number in complete[:TOLD]} <= set(numbers)
-    assert all(any(begin <= number < begin + 1_000 for number in numbers) for begin in range(0, 10_000, 1_000))
-    assert told(proposals, outcomes) == found
+    assert found == sorted(set(found))
+    assert set(np.argsort(-values)[:TOLD].tolist()) <= set(found)
+    assert all(any(begin <= number < begin + 1_000 for number in found) for begin in range(0, 10_000, 1_000))
+
+
+def test_what_is_known_stays_and_what_is_not_is_as_good_as_the_candidate_and_as_hard_as_the_task() -> None:
+    quality, ease = np.asarray([0.2, 0.5, -0.4, 0.0]), np.asarray([0.3, -0.2, 0.1, 0.0, 0.6, -0.5])
+    whole = quality[:, None] + ease
+    table = whole.copy()
+    table[2:, 3:] = np.nan
+    found = filled(table)
+    assert np.array_equal(found[np.isfinite(table)], table[np.isfinite(table)])
+    assert found[2, 3:] == pytest.approx(whole[2, 3:], abs=0.25)
+    order = np.argsort(found.mean(axis=1))
+    assert order.tolist() == [2, 3, 0, 1]
+
+
+def test_a_late_good_candidate_that_was_dropped_ranks_before_an_early_poor_one_that_was_not() -> None:
+    early, late = [0.0, 0.1, 0.0, 0.1], [0.9, 0.8, np.nan, np.nan]
+    found = filled(np.asarray([early, late]))
+    assert found[1].mean() > found[0].mean()
+
+
+def test_whoever_ran_on_little_is_estimated_nearer_to_the_average() -> None:
+    rng = np.random.default_rng(0)
+    rest = rng.normal(0.0, 0.01, (20, 10))
+    once, often = np.full(10, np.nan), np.ones(10)
+    once[0] = 1.0
+    often[-1] = np.nan
+    found = filled(np.vstack([rest, once, often]))
+    assert 0.3 < found[20, -1] < 0.7 < found[21, -1]
+
+
+def test_nothing_known_is_no_error() -> None:
+    assert filled(np.empty((0, 3))).shape == (0, 3)
+    assert np.isfinite(filled(np.asarray([[0.5, np.nan]]))).all()

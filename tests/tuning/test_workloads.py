@@ -10,7 +10,7 @@ from metaopt.inner import Workload
 from metaopt.tuning import evaluator as evaluators
 from metaopt.tuning.held_out import Fold
 from metaopt.tuning.search_space import joint_space
-from metaopt.tuning.workloads import race, workloads
+from metaopt.tuning.workloads import populations, workloads
 
 
 def test_counts_are_those_of_the_race_the_finalists_and_the_comparison(make_tasks, registry):
@@ -20,8 +20,14 @@ def test_counts_are_those_of_the_race_the_finalists_and_the_comparison(make_task
     assert {load.member_steps for load in found.values()} == {0}, "batches of 40 leave a third of a block idle"
     assert {load.group_steps for load in found.values()} == {6 * 2 * 20}, "one rule has a group in every population"
     assert {load.rules for load in found.values()} == {frozenset({"sgd"})}, "the comparison's rules are others"
-    # One block of five tasks sees all 40, the last task a third; then 5 finalists run on 2 seeds.
-    assert sum(members for _, _, members in race(tasks, 40)) == 5 * 40 + 14 + 6 * 10
+    # One block of five tasks sees all 40, the last task three tenths; then 5 finalists run on 2 seeds.
+    assert sum(members for _, _, members in populations(tasks, 40)) == 5 * 40 + 12 + 6 * 10
+
+
+def test_batches_of_a_heat_go_on_side_by_side_as_a_share_of_all_before(make_tasks):
+    found = [members for _, _, members in populations(make_tasks(6), 200)]
+    first, last = [40] * 5, [10] * 6
+    assert found == [*first, 12, *first, *first, 36, *first, *first, 60, *last]
 
 
 def test_more_rules_leave_each_fewer_groups(make_tasks, registry):

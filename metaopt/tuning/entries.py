@@ -1,0 +1,90 @@
+"""What a ledger holds: evaluations, the proposals of a study, and what became of these."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from metaopt.configuration import Configuration
+from metaopt.contracts import Curve
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationKey:
+    """What identifies an evaluation.
+
+    Attributes:
+        configuration_key: `Configuration.key`.
+        plugins: names and versions of the plugins it uses.
+        task_fingerprint: `Task.fingerprint`.
+        seed: of weights and batches.
+    """
+
+    configuration_key: str
+    plugins: str
+    task_fingerprint: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One finished evaluation.
+
+    Attributes:
+        key: what identifies it.
+        task: the task's name.
+        family: the task's family.
+        configuration: what was trained.
+        curve: its validations, lower is better.
+        seconds: wall-clock time it took.
+    """
+
+    key: EvaluationKey
+    task: str
+    family: str
+    configuration: Configuration
+    curve: Curve
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A candidate that the sampler proposed.
+
+    Attributes:
+        number: its place in the study, from 0.
+        batch: the batch it was proposed in, from 0.
+        configuration: the candidate.
+        params: the sampler's own parameters.
+    """
+
+    number: int
+    batch: int
+    configuration: Configuration
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a proposal.
+
+    Attributes:
+        number: the proposal's.
+        rungs: objective by number of tasks done, in the order of the race.
+        complete: whether it ran on all tasks.
+        scores: by task, of those that it ran on.
+    """
+
+    number: int
+    rungs: Mapping[int, float]
+    complete: bool
+    scores: Mapping[str, float]
+
+    @property
+    def tasks_done(self) -> int:
+        """Tasks of the last rung it reached."""
+        return max(self.rungs)
+
+    @property
+    def objective(self) -> float:
+        """Objective at the last rung it reached."""
+        return self.rungs[self.tasks_done]
