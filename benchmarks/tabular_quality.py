@@ -4,10 +4,11 @@
         [--data ../shared/data/tabular] [--tasks a,b,…] [--json]
 
 19 classifications and regressions; whole tasks are held out: each fold has a search of its own on the other tasks. On a
-held-out task the recipe gets one run. A portfolio's worth k is k runs, of its first k recipes, the one with the best
-validation value being kept. A random trial is one run of AdamW or NAdamW with everything drawn at random; n trials keep
-the best by validation. All numbers are test scores at the best validation: 0 is AdamW at 1e-3, 1 the best of 32 random
-trials, each with three seeds; of the runs, the mean over three other seeds. Intervals are 95 % bootstraps over tasks.
+held-out task the recipe gets one run. A portfolio of k is k runs, of its first k recipes, the one with the best
+validation value being kept; `selected` is one run of the recipe that `portfolio.select` picks for the task. A random
+trial is one run of AdamW or NAdamW with everything drawn at random; n trials keep the best by validation. All numbers
+are test scores at the best validation: 0 is AdamW at 1e-3, 1 the best of 32 random trials, each with three seeds; of
+the runs, the mean over three other seeds. Intervals are 95 % bootstraps over tasks.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from metaopt.tuning.comparison import Comparison, Contender, contender_named
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.held_out import Fold, folds
 from metaopt.tuning.ledger import Ledger
+from metaopt.tuning.portfolio import Portfolio
 from metaopt.tuning.references import DEFAULT_BASELINE, POOL_SIZE, Reference, references
 from metaopt.tuning.statistics import Interval, TrialsWorth, bootstrap, trials_worth
 
@@ -107,7 +109,7 @@ def row(name: str, scores: pd.Series, comparison: Comparison) -> Row:
     )
 
 
-def tune_fold(corpus: metaopt.Corpus, fold: Fold, options: argparse.Namespace) -> Sequence[metaopt.Recipe]:
+def tune_fold(corpus: metaopt.Corpus, fold: Fold, options: argparse.Namespace) -> Portfolio:
     """The portfolio of the fold's own search."""
     result = metaopt.tune(
         corpus.subset(fold.tuning, f"{corpus.name}, {fold.name}"),
@@ -122,7 +124,9 @@ def tune_fold(corpus: metaopt.Corpus, fold: Fold, options: argparse.Namespace) -
     )
     for place, recipe in enumerate(result.portfolio, start=1):
         print(f"{fold.name}: {place}. {recipe.name} {dict(recipe.configuration.hparams)}", flush=True)
-    return tuple(result.portfolio)
+    gain = result.portfolio.selection_gain
+    print(f"{fold.name}: choosing by features would gain {gain:+.3f} on its own tasks, each left out", flush=True)
+    return result.portfolio
 
 
 def main() -> None:
@@ -140,11 +144,11 @@ def main() -> None:
     started = time.perf_counter()
     try:
         with PeakMemory() as memory:
-            merged, corpus = measured(options)
+            merged, corpus, chosen = measured(options)
     except metaopt.MetaOptError as error:
         sys.exit(str(error))
-    rows = summarised(merged, corpus, options.portfolio)
-    tasks = by_task(merged, corpus, options.portfolio)
+    rows = summarised(merged, corpus, options.portfolio, chosen)
+    tasks = by_task(merged, corpus, options.portfolio, chosen)
     trials = {n: float(np.mean([one[n - 1] for one in merged.expected.values()])) for n in (1, 2, 4, 8, 16, POOL_SIZE)}
     print(f"\n{len(corpus)} tables, each held out once in {options.folds} folds; {options.n_trials} candidates a fold")
     show(rows, tasks, trials)
@@ -156,8 +160,8 @@ def main() -> None:
         print(json.dumps({**command, **report, "random_trials": trials, "reach": REACH, "minutes": minutes}))
 
 
-def measured(options: argparse.Namespace) -> tuple[Comparison, metaopt.Corpus]:
-    """All folds' comparisons as one."""
+def measured(options: argparse.Namespace) -> tuple[Comparison, metaopt.Corpus, dict[str, int]]:
+    """All folds' comparisons as one, and the place in its fold's portfolio of the recipe selected for each task."""
     corpus = metaopt.load_corpus(options.data)
     if options.tasks:
         corpus = corpus.subset([corpus[name] for name in options.tasks.split(",")])
@@ -174,20 +178,38 @@ def measured(options: argparse.Namespace) -> tuple[Comparison, metaopt.Corpus]:
         ]
     finally:
         evaluator.close()
-    return Comparison.merged(parts), corpus
+    chosen = {
+        task.name: 1 + portfolio.recipes.index(portfolio.select(task))
+        for fold, portfolio in zip(divided, portfolios, strict=True)
+        for task in fold.held_out
+        if isinstance(task, metaopt.Task)
+    }
+    return Comparison.merged(parts), corpus, chosen
 
 
-def summarised(merged: Comparison, corpus: metaopt.Corpus, size: int) -> list[Row]:
-    """The default, the recipe, and the first k recipes."""
+def selected(comparison: Comparison, chosen: Mapping[str, int]) -> pd.Series:
+    """Test score by task, mean over seeds, of the recipe at the chosen place."""
+    scores = {place: comparison.task_scores(str(place)) for place in set(chosen.values())}
+    return pd.Series({task: scores[place][task] for task, place in chosen.items()})
+
+
+def summarised(merged: Comparison, corpus: metaopt.Corpus, size: int, chosen: Mapping[str, int]) -> list[Row]:
+    """The default, the recipe, the selected recipes, and the first k recipes."""
     names = {count: "recipe" if count == 1 else f"portfolio of {count}" for count in range(1, size + 1)}
     first = [row(name, best_of_first(merged, count, corpus), merged) for count, name in names.items()]
-    return [row("AdamW 1e-3", merged.task_scores(DEFAULT), merged), *first]
+    one = row("selected", selected(merged, chosen), merged)
+    return [row("AdamW 1e-3", merged.task_scores(DEFAULT), merged), first[0], one, *first[1:]]
 
 
-def by_task(merged: Comparison, corpus: metaopt.Corpus, size: int) -> pd.DataFrame:
+def by_task(merged: Comparison, corpus: metaopt.Corpus, size: int, chosen: Mapping[str, int]) -> pd.DataFrame:
     """Test scores task by task, those first on which the recipe falls furthest behind the default."""
     recipe, default = best_of_first(merged, 1, corpus), merged.task_scores(DEFAULT)
-    columns = {"recipe": recipe, "default": default, "portfolio": best_of_first(merged, size, corpus)}
+    columns = {
+        "recipe": recipe,
+        "selected": selected(merged, chosen),
+        "default": default,
+        "portfolio": best_of_first(merged, size, corpus),
+    }
     return pd.DataFrame({**columns, "behind": default - recipe}).sort_values("behind", ascending=False)
 
 

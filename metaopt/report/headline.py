@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from metaopt.tuning import Comparison, TuneResult
 from metaopt.tuning.comparison import RECIPE
+from metaopt.tuning.duration import duration
 from metaopt.tuning.statistics import TrialsWorth
 
 #: How many models it takes where it never pays.
@@ -69,13 +70,6 @@ def trainings(result: TuneResult) -> int:
     """Training runs of the study, its references and its comparisons together; also those that came with a corpus."""
     cost = result.cost
     return cost.evaluations + cost.reference_evaluations + cost.comparison_evaluations
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def payback(result: TuneResult) -> Payback | None:

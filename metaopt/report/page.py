@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metaopt.report import html, tables
-from metaopt.report.headline import NEVER, caveats, duration, headline, measured, payback, price, trainings
+from metaopt.report.headline import NEVER, caveats, headline, measured, payback, price, trainings
 from metaopt.tuning import TuneResult
 from metaopt.tuning.comparison import RECIPE
+from metaopt.tuning.duration import duration
 
 if TYPE_CHECKING:
     from metaopt.report.drawings import Drawings

@@ -9,10 +9,11 @@ from metaopt.configuration import Configuration, assemble
 from metaopt.deploy.stopping import StopperConfiguration
 from metaopt.recipe import Recipe
 from metaopt.registry import Registry
-from metaopt.report.headline import duration, payback, trainings
+from metaopt.report.headline import payback, trainings
 from metaopt.space import Space, Value, defaults, resolve
 from metaopt.specs import StopperSpec
 from metaopt.tuning import Comparison, TuneResult
+from metaopt.tuning.duration import duration
 from metaopt.tuning.scores import BEST, WORST
 from metaopt.tuning.stopping import PolicyResult
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from metaopt.configuration import assemble
 from metaopt.contracts import AnyTask, Corpus, Task
 from metaopt.tuning.comparison import REPORT_SEEDS
+from metaopt.tuning.duration import duration
 from metaopt.tuning.evaluator import Evaluator, Run, probe_task, run_task
 from metaopt.tuning.held_out import Fold
 from metaopt.tuning.progress import Phase
@@ -157,8 +158,3 @@ def _timed(task: Task, runs: Sequence[Run], engine: str) -> float:
     started = time.perf_counter()
     run_task(task, runs, engine)
     return time.perf_counter() - started
-
-
-def duration(seconds: float) -> str:
-    """Seconds or minutes, rounded."""
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

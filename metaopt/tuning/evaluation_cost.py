@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from metaopt.configuration import Configuration
 from metaopt.contracts import AnyTask, Task
 from metaopt.tuning.comparison import REPORT_SEEDS
-from metaopt.tuning.cost import Pace, duration
+from metaopt.tuning.cost import Pace
+from metaopt.tuning.duration import duration
 from metaopt.tuning.evaluator import Evaluator, Request, evaluation_key
 from metaopt.tuning.own_trials import BATCH, tpe_evaluations
 from metaopt.tuning.references import REFERENCE_SEEDS, adopt_shipped, pool_configurations, reference_evaluations

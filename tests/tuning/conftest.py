@@ -1,6 +1,10 @@
 """Small tasks that train in milliseconds, and a ledger to run them through."""
 
+import json
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -68,3 +72,38 @@ def make_task():
 def make_tasks():
     """`make_tasks(count, families=, **fields)`: so many of them, spread over so many families."""
     return _make_tasks
+
+
+class Children:
+    """Children of one process, which has imported all they need; each tunes with `killable.py`'s arguments."""
+
+    def __init__(self, process):
+        self._process = process
+
+    def begin(self, url, folder):
+        """Process id of a child that tunes."""
+        self._process.stdin.write(f"{url} {folder}\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def status(self):
+        """Exit status of the child, once it has ended."""
+        return int(self._process.stdout.readline())
+
+    @staticmethod
+    def recipe_in(folder):
+        """What a child saved, without the time at which it did."""
+        document = json.loads((folder / "recipe.json").read_text())
+        del document["provenance"]["created"]
+        return document
+
+
+@pytest.fixture(scope="module")
+def children():
+    """See `Children`."""
+    script = Path(__file__).with_name("killable.py")
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield Children(process)
+        process.stdin.close()

@@ -1,14 +1,12 @@
 """A study in PostgreSQL: a real server of Debian's package, stopped and started again while it is used."""
 
 import contextlib
-import json
 import os
 import pwd
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -103,29 +101,6 @@ def server():
     made.remove()
 
 
-@pytest.fixture(scope="module")
-def children():
-    """A process that tunes in children of its own."""
-    script = Path(__file__).with_name("killable.py")
-    with subprocess.Popen(
-        [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        yield process
-        process.stdin.close()
-
-
-def begin(children, url, folder):
-    """Process id of a child that tunes."""
-    children.stdin.write(f"{url} {folder}\n")
-    children.stdin.flush()
-    return int(children.stdout.readline())
-
-
-def status(children):
-    """Exit status of the child, once it has ended."""
-    return int(children.stdout.readline())
-
-
 def evaluations(url):
     """Rows of the evaluations by key."""
     engine = sa.create_engine(url)
@@ -146,12 +121,6 @@ def wait_for_evaluations(url, count):
         time.sleep(0.05)
 
 
-def recipe_in(folder):
-    document = json.loads((folder / "recipe.json").read_text())
-    del document["provenance"]["created"]
-    return document
-
-
 def decided(url):
     ledger = Ledger(url)
     try:
@@ -165,40 +134,40 @@ def undisturbed(children, tmp_path_factory):
     """URL and recipe of a tuning with SQLite that nothing happened to."""
     folder = tmp_path_factory.mktemp("undisturbed")
     url = f"sqlite:///{folder / 'study.db'}"
-    begin(children, url, folder / "recipe")
-    assert status(children) == 0
-    return url, recipe_in(folder / "recipe")
+    children.begin(url, folder / "recipe")
+    assert children.status() == 0
+    return url, children.recipe_in(folder / "recipe")
 
 
 def test_a_tuning_stopped_and_resumed_in_postgresql_ends_as_with_sqlite(server, children, undisturbed, tmp_path):
     url = server.url("resumed")
-    child = begin(children, url, tmp_path)
+    child = children.begin(url, tmp_path)
     wait_for_evaluations(url, 90)
     os.kill(child, signal.SIGKILL)
-    assert status(children) == -signal.SIGKILL
+    assert children.status() == -signal.SIGKILL
     before = evaluations(url)
     assert 0 < len(before) < len(evaluations(undisturbed[0]))
-    begin(children, url, tmp_path)
-    assert status(children) == 0
+    children.begin(url, tmp_path)
+    assert children.status() == 0
     after = evaluations(url)
     assert {key: after.get(key) for key in before} == before
     assert set(after) == set(evaluations(undisturbed[0]))
     assert decided(url) == decided(undisturbed[0])
-    assert recipe_in(tmp_path) == undisturbed[1]
+    assert children.recipe_in(tmp_path) == undisturbed[1]
 
 
 def test_a_server_that_goes_away_for_a_while_is_waited_for(server, children, undisturbed, tmp_path):
     url = server.url("away")
-    begin(children, url, tmp_path)
+    children.begin(url, tmp_path)
     for count in (1, 90):
         wait_for_evaluations(url, count)
         server.stop()
         time.sleep(3)
         server.start()
-    assert status(children) == 0
+    assert children.status() == 0
     assert set(evaluations(url)) == set(evaluations(undisturbed[0]))
     assert decided(url) == decided(undisturbed[0])
-    assert recipe_in(tmp_path) == undisturbed[1]
+    assert children.recipe_in(tmp_path) == undisturbed[1]
 
 
 def test_a_second_driver_is_refused_by_name(server):

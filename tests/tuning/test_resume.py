@@ -1,15 +1,11 @@
 """Kill it at any moment, run the same command again: the result is that of an uninterrupted run."""
 
 import contextlib
-import json
 import os
 import random
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -18,28 +14,14 @@ from metaopt.tuning.ledger import Ledger
 KILLS = int(os.environ.get("METAOPT_TEST_KILLS", "6"))
 
 
-@pytest.fixture
-def children():
-    """A process that tunes in children of its own."""
-    script = Path(__file__).with_name("killable.py")
-    with subprocess.Popen(
-        [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        yield process
-        assert process.stdin is not None
-        process.stdin.close()
-
-
 def run(children, url, folder, kill_after=None):
     """Exit status of one child, killed after so many seconds if it lives that long."""
-    children.stdin.write(f"{url} {folder}\n")
-    children.stdin.flush()
-    child = int(children.stdout.readline())
+    child = children.begin(url, folder)
     if kill_after is not None:
         time.sleep(kill_after)
         with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
             os.kill(child, signal.SIGKILL)
-    return int(children.stdout.readline())
+    return children.status()
 
 
 def finished(path):
@@ -64,12 +46,6 @@ def decided(url):
         ledger.close()
 
 
-def recipe_in(folder):
-    document = json.loads((folder / "recipe.json").read_text())
-    del document["provenance"]["created"]
-    return document
-
-
 @pytest.mark.slow
 def test_a_tuning_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(children, tmp_path):
     whole = tmp_path / "whole.db"
@@ -92,4 +68,4 @@ def test_a_tuning_that_is_killed_again_and_again_ends_as_if_nothing_had_happened
             kills += status != 0
         assert set(before) == set(finished(whole))
         assert decided(f"sqlite:///{killed}") == decided(f"sqlite:///{whole}")
-        assert recipe_in(folder) == recipe_in(tmp_path / "whole")
+        assert children.recipe_in(folder) == children.recipe_in(tmp_path / "whole")
