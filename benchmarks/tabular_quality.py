@@ -218,6 +218,10 @@ def show(rows: Sequence[Row], tasks: pd.DataFrame, trials: dict[int, float]) -> 
     print("\n".join(str(one) for one in rows))
     print(f"\nbest of n random trials, mean: {', '.join(f'{n}: {score:.3f}' for n, score in trials.items())}")
     print(f"\n{tasks.to_string(float_format=lambda value: f'{value:.3f}')}")
+    gain = tasks["selected"] - tasks["recipe"]
+    others = int((gain != 0).sum())
+    interval = bootstrap(gain.to_numpy(), ["tables"] * len(gain), lambda one: float(np.mean(one)))
+    print(f"\nselected minus recipe: {interval}; another recipe was selected for {others} of {len(tasks)} tasks")
     below = int((tasks["behind"] > REACH["below_default"]).sum())
     print(
         f"\nMore than {REACH['below_default']} below the default: {below} of {len(tasks)} tasks (reach: none). "

@@ -178,6 +178,11 @@ def vmapped_task(task: Task) -> VmappedTask:
     return found
 
 
+def share_graphs(task: Task, other: Task) -> None:
+    """Let a task that differs from another one only in how long it is trained use its graphs."""
+    _KEPT[task] = vmapped_task(other)
+
+
 def _graph(
     function: Callable[..., Any], mode: Mode, tensors: tuple[Any, ...], settings: tuple[Any, ...]
 ) -> tuple[Graph, TreeSpec]:

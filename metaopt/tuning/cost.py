@@ -17,8 +17,9 @@ from metaopt.tuning.references import DEFAULT_BASELINE, reference_evaluations
 from metaopt.tuning.study import BATCH
 from metaopt.tuning.workloads import populations
 
-#: Steps and validations of three probes: between the first two lies the cost of steps, then that of validations.
-_PROBES = ((4, 1), (12, 1), (12, 5))
+#: Steps and validations of four probes. What the first takes longer than the second is the making of graphs; between
+#: the second and the third lies the cost of steps, then that of validations.
+_PROBES = ((4, 1), (4, 1), (12, 1), (12, 5))
 #: What one member alone takes of the time of a full batch of members.
 _ALONE = 0.3
 
@@ -147,10 +148,10 @@ def _population_seconds(task: AnyTask, evaluator: Evaluator) -> float:
     engine = "population" if evaluator.loop_reason(task) is None else "loop"
     count = BATCH if engine == "population" else 2
     runs = [(assemble(DEFAULT_BASELINE, evaluator.registry), 0)] * count
-    short, longer, often = (_timed(probe_task(task, *probe), runs, engine) for probe in _PROBES)
-    per_step = max(longer - short, 0.0) / (_PROBES[1][0] - _PROBES[0][0])
-    per_validation = max(often - longer, 0.0) / (_PROBES[2][1] - _PROBES[1][1])
-    whole = short + task.num_steps * per_step + len(task.validation_steps) * per_validation
+    first, short, longer, often = (_timed(probe_task(task, *probe), runs, engine) for probe in _PROBES)
+    per_step = max(longer - short, 0.0) / (_PROBES[2][0] - _PROBES[1][0])
+    per_validation = max(often - longer, 0.0) / (_PROBES[3][1] - _PROBES[2][1])
+    whole = first + task.num_steps * per_step + len(task.validation_steps) * per_validation
     return whole * BATCH / count
 
 

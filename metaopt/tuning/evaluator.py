@@ -11,6 +11,7 @@ from metaopt.contracts import AnyTask, BlackBoxTask, Curve, Task
 from metaopt.errors import InputError, MetaOptError
 from metaopt.inner import Compile, Member, Workload, loop_reason, train
 from metaopt.inner.population import LOOP_CHUNK
+from metaopt.inner.vmapped import share_graphs
 from metaopt.registry import Registry
 from metaopt.tuning.black_box import run_black_box
 from metaopt.tuning.entries import Evaluation, EvaluationKey
@@ -217,8 +218,10 @@ def plugin_versions(assembly: Assembly) -> str:
 
 
 def probe_task(task: Task, num_steps: int, num_validations: int = 1) -> Task:
-    """The same task cut to a few steps, for measuring what a step costs."""
-    return dataclasses.replace(task, data=task.splits, num_steps=num_steps, num_validations=num_validations)
+    """The same task cut to a few steps, for measuring what a step costs; the graphs that it makes serve the task."""
+    probe = dataclasses.replace(task, data=task.splits, num_steps=num_steps, num_validations=num_validations)
+    share_graphs(probe, task)
+    return probe
 
 
 def _run_black_box(task: BlackBoxTask, assembly: Assembly, seed: int) -> tuple[Curve, float]:
