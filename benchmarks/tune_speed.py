@@ -1,6 +1,7 @@
-"""`metaopt.tune` against a plain script that makes the same evaluations, one thread each, in one run.
+"""`metaopt.tune` against a plain script that makes the same evaluations, on as many cores, in one run.
 
-    python benchmarks/tune_speed.py [--candidates 200] [--only mlp|starter] [--repeats 3] [--quick] [--json]
+    python benchmarks/tune_speed.py [--candidates 200] [--only mlp|starter] [--repeats 3] [--cores 1] [--quick]
+        [--json]
 
 Ours: `metaopt.tune` as users call it, references and comparison included, with an empty ledger, in a process of its
 own; cold with an empty cache of compiled graphs, then warm with the cache that the first call left. Peak memory is that
@@ -10,6 +11,9 @@ Plain: Optuna's TPE at its defaults proposes; torch.optim and LambdaLR train in 
 on the same batches, validating as often. All of tune's evaluations would take it hours: of each task it repeats a few
 that tune made (AdamW, NAdamW and SGD; constant, linear and cosine rates), and the mean counts for every evaluation that
 tune made on that task. The best validation values of both sides are compared.
+
+With `--cores 2`, tune has two workers of one thread each, and the plain script's process torch's two threads, as either
+is run by whoever has two cores and thinks no further.
 
 `mlp` are the starter corpus's perceptrons, `starter` all its tasks. Candidates a minute are candidates over the time of
 all evaluations. Both clocks are shown: processor time changes least with what else the machine does.
@@ -123,7 +127,7 @@ def in_a_process(function: Callable[[], Any]) -> Any:
         return pool.submit(function).result()
 
 
-def tune(names: Sequence[str] | None, candidates: int, seed: int, restricted: bool) -> Ours:
+def tune(names: Sequence[str] | None, candidates: int, seed: int, restricted: bool, cores: int) -> Ours:
     """Tune on those tasks of the starter corpus and say what it took."""
     torch.set_num_threads(1)
     corpus = metaopt.load_corpus("starter")
@@ -136,6 +140,7 @@ def tune(names: Sequence[str] | None, candidates: int, seed: int, restricted: bo
             corpus,
             n_trials=candidates,
             seed=seed,
+            workers=cores,
             storage=f"sqlite:///{folder}/study.db",
             registry=registry_without_shipped_runs(),
             **space,
@@ -157,9 +162,9 @@ def _processor_seconds() -> float:
 # Plain
 
 
-def plain(made: Sequence[Made], candidates: int, repeats: int, seed: int) -> Plain:
+def plain(made: Sequence[Made], candidates: int, repeats: int, seed: int, cores: int) -> Plain:
     """Repeat some evaluations of each task; the others count as much."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(cores)
     corpus, generator = metaopt.load_corpus("starter"), np.random.default_rng(seed)
     wall, processor = _proposals(candidates, seed)
     trained, differences = 0, []
@@ -258,13 +263,15 @@ def multiplier(assembly: Assembly, num_steps: int) -> Callable[[int], float]:
 # Both
 
 
-def measure(name: str, names: Sequence[str] | None, candidates: int, repeats: int, seed: int) -> dict[str, Any]:
+def measure(
+    name: str, names: Sequence[str] | None, candidates: int, repeats: int, seed: int, cores: int
+) -> dict[str, Any]:
     """Cold, warm, plain; plain JSON."""
-    job = partial(tune, names, candidates, seed, name == "mlp")
+    job = partial(tune, names, candidates, seed, name == "mlp", cores)
     with tempfile.TemporaryDirectory() as cache:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
         ours = {kind: in_a_process(job) for kind in ("cold", "warm")}
-    other = plain(ours["warm"].made, candidates, repeats, seed)
+    other = plain(ours["warm"].made, candidates, repeats, seed, cores)
     report: dict[str, Any] = {
         "corpus": name,
         "tasks": len({one.task for one in ours["warm"].made}),
@@ -316,19 +323,21 @@ def main() -> None:
     parser.add_argument("--only", choices=("mlp", "starter"), help="one corpus instead of both")
     parser.add_argument("--repeats", type=int, default=3, help="evaluations a task that the plain script repeats")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--cores", type=int, default=1, help="workers of tune, threads of the plain script")
     parser.add_argument("--quick", action="store_true", help="40 candidates on four perceptrons, one repeat")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     options = parser.parse_args()
-    print(f"one thread each; torch {torch.__version__}; {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
+    machine = f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}"
+    print(f"cores: {options.cores} each; torch {torch.__version__}; {machine}")
     candidates, repeats = (40, 1) if options.quick else (options.candidates, options.repeats)
     jobs = {"mlp": QUICK_TASKS} if options.quick else {"mlp": mlp_names(), "starter": None}
     reports = []
     for name, names in jobs.items():
         if options.only in (None, name):
-            reports.append(measure(name, names, candidates, repeats, options.seed))
+            reports.append(measure(name, names, candidates, repeats, options.seed, options.cores))
             print("\n".join(lines(reports[-1])), flush=True)
     if options.json:
-        print(json.dumps({"threads": 1, "seed": options.seed, "reports": reports}))
+        print(json.dumps({"cores": options.cores, "seed": options.seed, "reports": reports}))
 
 
 if __name__ == "__main__":
