@@ -1,14 +1,14 @@
 """What one recipe, and a portfolio of five, are worth on tables that tuning did not see, in random trials of their own.
 
     python benchmarks/tabular_quality.py [--n-trials 200] [--folds 4] [--portfolio 5] [--storage URL] [--workers 1]
-        [--data ../shared/data/tabular] [--tasks a,b,…] [--json]
+        [--seeds 3] [--data ../shared/data/tabular] [--tasks a,b,…] [--json]
 
 19 classifications and regressions; whole tasks are held out: each fold has a search of its own on the other tasks. On a
 held-out task the recipe gets one run. A portfolio of k is k runs, of its first k recipes, the one with the best
 validation value being kept; `selected` is one run of the recipe that `portfolio.select` picks for the task. A random
 trial is one run of AdamW or NAdamW with everything drawn at random; n trials keep the best by validation. All numbers
 are test scores at the best validation: 0 is AdamW at 1e-3, 1 the best of 32 random trials, each with three seeds; of
-the runs, the mean over three other seeds. Intervals are 95 % bootstraps over tasks.
+the runs, the mean over `--seeds` other seeds. Intervals are 95 % bootstraps over tasks.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 import metaopt
 from metaopt.registry import current
 from metaopt.tuning.compare import compare
-from metaopt.tuning.comparison import Comparison, Contender, contender_named
+from metaopt.tuning.comparison import REPORT_SEEDS, Comparison, Contender, contender_named
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.held_out import Fold, folds
 from metaopt.tuning.ledger import Ledger
@@ -66,11 +66,12 @@ class Row:
 
 
 def held_out_comparison(
-    evaluator: Evaluator, fold: Fold, known: dict[str, Reference], recipes: Sequence[metaopt.Recipe]
+    evaluator: Evaluator, fold: Fold, known: dict[str, Reference], recipes: Sequence[metaopt.Recipe], num_seeds: int
 ) -> Comparison:
     """The portfolio's recipes, each by its place from 1, and the default, on the fold's held-out tasks."""
     contenders = [Contender.of(recipe, str(place)) for place, recipe in enumerate(recipes, start=1)]
-    return compare(evaluator, fold.held_out, known, [*contenders, contender_named(DEFAULT)])
+    seeds = [REPORT_SEEDS[0] + index for index in range(num_seeds)]
+    return compare(evaluator, fold.held_out, known, [*contenders, contender_named(DEFAULT)], seeds=seeds)
 
 
 def best_of_first(comparison: Comparison, count: int, corpus: metaopt.Corpus) -> pd.Series:
@@ -137,6 +138,7 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--portfolio", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=3, help="runs of each held-out task and recipe")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--storage", default="sqlite:///out/tabular.db", help="database URL; the same one resumes")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
@@ -173,7 +175,7 @@ def measured(options: argparse.Namespace) -> tuple[Comparison, metaopt.Corpus, d
     try:
         known = references(evaluator, corpus.tasks, DEFAULT_BASELINE)
         parts = [
-            held_out_comparison(evaluator, fold, known, recipes)
+            held_out_comparison(evaluator, fold, known, recipes, options.seeds)
             for fold, recipes in zip(divided, portfolios, strict=True)
         ]
     finally:
@@ -210,7 +212,14 @@ def by_task(merged: Comparison, corpus: metaopt.Corpus, size: int, chosen: Mappi
         "default": default,
         "portfolio": best_of_first(merged, size, corpus),
     }
+    columns["error"] = np.hypot(*(seed_error(merged, name) for name in ("1", DEFAULT)))
     return pd.DataFrame({**columns, "behind": default - recipe}).sort_values("behind", ascending=False)
+
+
+def seed_error(comparison: Comparison, contender: str) -> pd.Series:
+    """Standard error over seeds of the contender's mean test score, by task."""
+    runs = comparison.runs[comparison.runs["contender"] == contender].groupby("task", sort=False)["test_score"]
+    return runs.std() / np.sqrt(runs.count())
 
 
 def show(rows: Sequence[Row], tasks: pd.DataFrame, trials: dict[int, float]) -> None:
@@ -222,9 +231,11 @@ def show(rows: Sequence[Row], tasks: pd.DataFrame, trials: dict[int, float]) -> 
     others = int((gain != 0).sum())
     interval = bootstrap(gain.to_numpy(), ["tables"] * len(gain), lambda one: float(np.mean(one)))
     print(f"\nselected minus recipe: {interval}; another recipe was selected for {others} of {len(tasks)} tasks")
-    below = int((tasks["behind"] > REACH["below_default"]).sum())
+    below = tasks["behind"] > REACH["below_default"]
+    sure = below & (tasks["behind"] > 2 * tasks["error"])
     print(
-        f"\nMore than {REACH['below_default']} below the default: {below} of {len(tasks)} tasks (reach: none). "
+        f"\nMore than {REACH['below_default']} below the default: {below.sum()} of {len(tasks)} tasks (reach: none), "
+        f"{sure.sum()} of them by more than two standard errors over seeds. "
         f"Reach of the worth: recipe {REACH['single']:.0f}, portfolio of 5 {REACH['portfolio']:.0f} random trials."
     )
 
