@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from metaopt.inner.recording import NotRecordableError, Recorder, needed, straight_line
+from metaopt.inner.recording import NotRecordableError, Recorder
+from metaopt.inner.straight_line import merged, needed, straight_line
 
 Graph: TypeAlias = Callable[..., Any]
 
@@ -35,7 +36,8 @@ def replayed(function: Graph, *examples: Tensor) -> Graph:
     except NotRecordableError:
         return function
     outputs = [recorder.slot(tensor) for tensor in results]
-    calls = needed(recorder.calls, outputs)
+    calls, outputs = merged(recorder.calls, outputs)
+    calls = needed(calls, outputs)
     return torch.no_grad()(straight_line(calls, recorder.inputs, outputs, recorder.constants))
 
 

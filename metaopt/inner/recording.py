@@ -1,10 +1,10 @@
-"""A function of tensors as straight-line code: the operations that it did when it ran once, in their order.
+"""What a function of tensors does when it runs once: its operations, in their order.
 
 Below vmap and autograd only plain operations on plain tensors are left, and these are few. Recording them takes little
 longer than doing them; tracing with torch's own tools takes a hundred times as long, and calls cost more afterwards.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ class Call:
         kwargs: likewise.
         slots: where its tensors go; None for what is no tensor.
         mutates: whether it writes into an argument.
+        random: whether it may give something else the next time.
     """
 
     function: Callable[..., Any]
@@ -38,6 +39,7 @@ class Call:
     kwargs: Mapping[str, Any]
     slots: "Slot | tuple[Slot | None, ...]"
     mutates: bool
+    random: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Recorder(TorchDispatchMode):
         self.constants: dict[Slot, Tensor] = {}
         self._replacements = replacements
         self._slots: dict[int, Slot] = {}
+        self._views: dict[Hashable, Slot] = {}
+        self._owners: dict[Slot, Slot] = {}
         self._alive: list[Tensor] = []  # an id is a name only while its tensor lives
         self.inputs = [self._new(tensor) for tensor in inputs]
 
@@ -75,6 +79,8 @@ class Recorder(TorchDispatchMode):
             self._name(result, self.slot(args[0]))
             return result
         if isinstance(result, Tensor):
+            if self._is_known(result, args):
+                return result
             slots: Slot | tuple[Slot | None, ...] = self._new(result)
         elif isinstance(result, list | tuple):
             slots = tuple(self._new(one) if isinstance(one, Tensor) else None for one in result)
@@ -84,7 +90,8 @@ class Recorder(TorchDispatchMode):
             return result  # a dtype, a size
         function = self._replacements.get(func, func._op)
         noted = self._noted(args), {key: self._noted(value) for key, value in (kwargs or {}).items()}
-        self.calls.append(Call(function, *noted, slots, func._schema.is_mutable))
+        random = torch.Tag.nondeterministic_seeded in func.tags
+        self.calls.append(Call(function, *noted, slots, func._schema.is_mutable, random))
         return result
 
     def slot(self, tensor: Tensor) -> Slot:
@@ -100,6 +107,25 @@ class Recorder(TorchDispatchMode):
         known = self._slots.get(id(tensor))
         return self._name(tensor, Slot(len(self._alive))) if known is None else known
 
+    def _is_known(self, result: Tensor, args: tuple[Any, ...]) -> bool:
+        """Whether an operation gave a view that is there already, as vmap's often do: it takes that one's name."""
+        if id(result) in self._slots or not args or not isinstance(args[0], Tensor):
+            return False
+        if result.untyped_storage().data_ptr() != args[0].untyped_storage().data_ptr():
+            return False
+        viewed = self.slot(args[0])
+        # Two inputs may be one tensor now and two the next time: what is viewed counts, not where it lies.
+        owner = self._owners.setdefault(viewed, viewed)
+        self._views.setdefault((owner, *_geometry(args[0])), viewed)
+        known = self._views.get((owner, *_geometry(result)))
+        if known is not None:
+            self._name(result, known)
+            return True
+        slot = self._new(result)
+        self._owners[slot] = owner
+        self._views[owner, *_geometry(result)] = slot
+        return False
+
     def _name(self, tensor: Tensor, slot: Slot) -> Slot:
         self._slots[id(tensor)] = slot
         self._alive.append(tensor)
@@ -113,81 +139,5 @@ class Recorder(TorchDispatchMode):
         return value
 
 
-def needed(calls: Sequence[Call], outputs: Sequence[Slot]) -> list[Call]:
-    """The calls without those that no output depends on."""
-    wanted, kept = set(outputs), []
-    for call in reversed(calls):
-        if call.mutates or not wanted.isdisjoint(slots_in(call.slots)):
-            wanted.update(slots_in((call.args, tuple(call.kwargs.values()))))
-            kept.append(call)
-    return kept[::-1]
-
-
-def slots_in(value: Any) -> list[Slot]:
-    """All slots in nested lists and tuples."""
-    if isinstance(value, Slot):
-        return [value]
-    return [slot for one in value for slot in slots_in(one)] if isinstance(value, list | tuple) else []
-
-
-def straight_line(
-    calls: Sequence[Call], inputs: Sequence[Slot], outputs: Sequence[Slot], constants: Mapping[Slot, Tensor]
-) -> Callable[..., tuple[Tensor, ...]]:
-    """A Python function, from input tensors to output tensors, that makes the calls."""
-    source = _Source(constants)
-    last: dict[Slot, int] = {}
-    for index, call in enumerate(calls):
-        last.update(dict.fromkeys(slots_in((call.slots, call.args, *call.kwargs.values())), index))
-    done: dict[int, list[Slot]] = {}
-    for slot in last.keys() - {*outputs, *constants}:
-        done.setdefault(last[slot], []).append(slot)
-    for index, call in enumerate(calls):
-        source.call(index, call)
-        source.forget(done.get(index, []))
-    return source.function(inputs, outputs)
-
-
-class _Source:
-    """Python code as it grows."""
-
-    def __init__(self, constants: Mapping[Slot, Tensor]) -> None:
-        self._lines: list[str] = []
-        self._names: dict[str, Any] = {_local(slot): tensor for slot, tensor in constants.items()}
-
-    def call(self, index: int, call: Call) -> None:
-        self._names[f"f{index}"] = call.function
-        given = [self._shown(value) for value in call.args]
-        given += [f"{name}={self._shown(value)}" for name, value in call.kwargs.items()]
-        if isinstance(call.slots, Slot):
-            target = f"{_local(call.slots)} = "
-        else:
-            target = "".join(f"{'_' if slot is None else _local(slot)}, " for slot in call.slots)
-            target = f"{target}= " if target else ""
-        self._lines.append(f"{target}f{index}({', '.join(given)})")
-
-    def forget(self, slots: Sequence[Slot]) -> None:
-        """Memory is given back where it is last used."""
-        if slots:
-            self._lines.append(" = ".join(_local(slot) for slot in slots) + " = None")
-
-    def function(self, inputs: Sequence[Slot], outputs: Sequence[Slot]) -> Callable[..., tuple[Tensor, ...]]:
-        returned = "".join(f"{_local(slot)}, " for slot in outputs)
-        body = "\n    ".join([*self._lines, f"return ({returned})"])
-        exec(f"def replay({', '.join(map(_local, inputs))}):\n    {body}\n", self._names)
-        made: Callable[..., tuple[Tensor, ...]] = self._names["replay"]
-        return made
-
-    def _shown(self, value: Any) -> str:
-        if isinstance(value, Slot):
-            return _local(value)
-        if isinstance(value, list | tuple):
-            return f"[{', '.join(map(self._shown, value))}]"
-        if value is None or type(value) in (bool, int):
-            return repr(value)
-        name = f"k{len(self._names)}"
-        self._names[name] = value
-        return name
-
-
-def _local(slot: Slot) -> str:
-    return f"t{slot.number}"
+def _geometry(tensor: Tensor) -> tuple[Hashable, ...]:
+    return tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype

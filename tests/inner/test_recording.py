@@ -6,6 +6,8 @@ import torch.nn.functional as F
 from torch.func import grad_and_value
 
 from metaopt.inner.graphs import replayed
+from metaopt.inner.recording import Recorder
+from metaopt.inner.straight_line import merged, needed
 
 
 def loss(weights, inputs, targets):
@@ -50,6 +52,52 @@ def test_one_tensor_in_two_places_may_be_two_the_next_time():
     same, other = torch.ones(2), torch.full((2,), 5.0)
     repeated = replayed(lambda first, second: [first - second], same, same)
     assert torch.equal(repeated(other, same)[0], torch.full((2,), 4.0))
+
+
+def test_views_of_one_tensor_in_two_places_may_be_two_the_next_time():
+    same, other = torch.ones(2, 3), torch.full((2, 3), 5.0)
+    repeated = replayed(lambda first, second: [first.t().t() - second.t().t(), second.t()], same, same)
+    difference, turned = repeated(other, same)
+    assert torch.equal(difference, torch.full((2, 3), 4.0))
+    assert torch.equal(turned, same.t())
+
+
+def count_calls(function, *examples):
+    """How many operations are left of a function."""
+    recorder = Recorder(list(examples), {})
+    with recorder:
+        results = function(*examples)
+    calls, outputs = merged(recorder.calls, [recorder.slot(one) for one in results])
+    return len(needed(calls, outputs))
+
+
+def test_what_is_there_already_is_not_made_again():
+    def function(tensor):
+        views = tensor.expand(2, 3).reshape(2, 3).t().t()
+        return [views.exp() + tensor.exp(), tensor.exp() * 2, tensor.exp() * 2.0]
+
+    assert count_calls(function, torch.ones(2, 3)) == 4, "one exp, one sum, and two products by numbers of two types"
+    for expected, found in zip(
+        function(torch.full((2, 3), 0.5)), replayed(function, torch.ones(2, 3))(torch.full((2, 3), 0.5)), strict=True
+    ):
+        assert torch.equal(expected, found)
+
+
+def test_what_is_drawn_or_written_in_between_is_made_again():
+    def drawn(tensor):
+        return [torch.rand_like(tensor) - torch.rand_like(tensor)]
+
+    assert replayed(drawn, torch.ones(50))(torch.ones(50))[0].abs().max() > 0
+
+    def written(tensor):
+        copy = tensor.clone()
+        before = copy.exp()
+        copy.mul_(2)
+        return [before, copy.exp()]
+
+    before, after = replayed(written, torch.ones(2))(torch.ones(2))
+    assert torch.equal(before, torch.ones(2).exp())
+    assert torch.equal(after, torch.full((2,), 2.0).exp())
 
 
 @pytest.mark.parametrize("read", [lambda tensor: tensor.sum().item() > 0, lambda tensor: bool(tensor.nonzero().any())])
