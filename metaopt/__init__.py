@@ -11,7 +11,12 @@ from metaopt.contracts import (
     Curve,
     CurveBatch,
     Decision,
+    Episodes,
+    EpisodeSource,
+    FewShotTask,
+    MetaTraining,
     Observation,
+    Partition,
     Rate,
     Rule,
     Split,
@@ -23,10 +28,10 @@ from metaopt.contracts import (
     ThresholdStopper,
     per_tensor,
 )
-from metaopt.errors import InputError, MetaOptError, PluginError, RecipeError, StorageError
+from metaopt.errors import InputError, MetaOptError, MissingDataError, PluginError, RecipeError, StorageError
 from metaopt.hookspecs import hookimpl
 from metaopt.registry import register
-from metaopt.space import Categorical, Float, Int, When
+from metaopt.space import Categorical, Float, Int, Value, When
 from metaopt.specs import (
     ControllerSpec,
     CorpusSpec,
@@ -40,10 +45,16 @@ from metaopt.specs import (
 if TYPE_CHECKING:
     from metaopt.deploy import RuleOptimizer, create_optimizer, create_scheduler, create_stopper
     from metaopt.deploy.stopping import StopperConfiguration
+    from metaopt.meta import MetaProgress
     from metaopt.recipe import Recipe, load_recipe
+    from metaopt.recipe.adapting import Predictor, adapt
     from metaopt.tasks import load_corpus
+    from metaopt.tasks.class_episodes import ClassEpisodes, Classes
+    from metaopt.tasks.conv4 import Conv4
+    from metaopt.tasks.image_folder import read_image_folder
     from metaopt.tuning import Comparison, TuneResult
     from metaopt.tuning.evaluate import evaluate
+    from metaopt.tuning.meta_train import meta_train
     from metaopt.tuning.portfolio import Portfolio, load_portfolio
     from metaopt.tuning.tune import tune
 
@@ -56,39 +67,58 @@ _LAZY = {
     "create_scheduler": "metaopt.deploy",
     "create_stopper": "metaopt.deploy",
     "StopperConfiguration": "metaopt.deploy.stopping",
+    "MetaProgress": "metaopt.meta",
     "Recipe": "metaopt.recipe",
     "load_recipe": "metaopt.recipe",
+    "Predictor": "metaopt.recipe.adapting",
+    "adapt": "metaopt.recipe.adapting",
     "load_corpus": "metaopt.tasks",
+    "ClassEpisodes": "metaopt.tasks.class_episodes",
+    "Classes": "metaopt.tasks.class_episodes",
+    "Conv4": "metaopt.tasks.conv4",
+    "read_image_folder": "metaopt.tasks.image_folder",
     "tune": "metaopt.tuning",
     "evaluate": "metaopt.tuning",
     "Comparison": "metaopt.tuning",
     "Portfolio": "metaopt.tuning.portfolio",
     "TuneResult": "metaopt.tuning",
     "load_portfolio": "metaopt.tuning.portfolio",
+    "meta_train": "metaopt.tuning.meta_train",
 }
 
 __all__ = [
     "BlackBoxTask",
     "Categorical",
+    "ClassEpisodes",
+    "Classes",
     "Comparison",
     "Configuration",
     "Controller",
     "ControllerSpec",
+    "Conv4",
     "Corpus",
     "CorpusSpec",
     "Curve",
     "CurveBatch",
     "Decision",
+    "EpisodeSource",
+    "Episodes",
+    "FewShotTask",
     "Float",
     "InputError",
     "Int",
     "MetaOptError",
+    "MetaProgress",
+    "MetaTraining",
+    "MissingDataError",
     "Native",
     "Observation",
     "OptimizerSpec",
+    "Partition",
     "PluginError",
     "PluginSpec",
     "Portfolio",
+    "Predictor",
     "Rate",
     "Recipe",
     "RecipeError",
@@ -105,8 +135,10 @@ __all__ = [
     "Task",
     "ThresholdStopper",
     "TuneResult",
+    "Value",
     "When",
     "WrapperSpec",
+    "adapt",
     "create_optimizer",
     "create_scheduler",
     "create_stopper",
@@ -115,7 +147,9 @@ __all__ = [
     "load_corpus",
     "load_portfolio",
     "load_recipe",
+    "meta_train",
     "per_tensor",
+    "read_image_folder",
     "register",
     "tune",
 ]

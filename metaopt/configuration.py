@@ -95,6 +95,7 @@ class Assembly:
         rule: the optimizer's rule inside its wrappers.
         rule_values: every hyperparameter of the rule, as people write it; a wrapper's are prefixed by its name.
         controller_values: every hyperparameter of the controller.
+        meta_values: every hyperparameter of a learned optimizer's meta-training; empty for hand-designed ones.
     """
 
     configuration: Configuration
@@ -104,6 +105,7 @@ class Assembly:
     rule: Rule
     rule_values: Mapping[str, Value]
     controller_values: Mapping[str, Value]
+    meta_values: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def requires(self) -> frozenset[str]:
@@ -178,7 +180,8 @@ def assemble(configuration: Configuration, registry: Registry) -> Assembly:
         )
     owners: tuple[PluginSpec, ...] = (optimizer, *wrappers, controller)
     given = _by_owner(configuration.hparams, owners)
-    rule_values = resolve(optimizer.space, given[optimizer.name], optimizer.name)
+    own_values = resolve(optimizer.tuned_space, given[optimizer.name], optimizer.name)
+    rule_values = {name: own_values[name] for name in optimizer.space}
     for spec in wrappers:
         values = resolve(spec.space, given[spec.name], spec.name)
         rule_values.update({f"{spec.name}.{name}": value for name, value in values.items()})
@@ -190,6 +193,7 @@ def assemble(configuration: Configuration, registry: Registry) -> Assembly:
         rule=reduce(lambda rule, spec: spec.wrap(rule), wrappers, optimizer.rule),
         rule_values=rule_values,
         controller_values=resolve(controller.space, given[controller.name], controller.name),
+        meta_values={name: value for name, value in own_values.items() if name not in optimizer.space},
     )
 
 

@@ -13,6 +13,10 @@ class InputError(MetaOptError, ValueError):
     exit_code = 2
 
 
+class MissingDataError(InputError):
+    """Data that does not come with a plugin is not where it should be."""
+
+
 class PluginError(InputError):
     """A plugin is unknown, broken, duplicated, or used where it cannot work."""
 

@@ -5,16 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias, final
 
-import torch
-from torch import Tensor
-
-from metaopt.contracts import SIGNALS, Cadence, Controller, Corpus, Fires, Rule, Stopper, Tensors
+from metaopt.contracts import SIGNALS, Cadence, Controller, Corpus, Fires, MetaTraining, Rule, Stopper
 from metaopt.errors import PluginError
 from metaopt.space import Categorical, Float, Int, Space, Value, When, ordered
 
 API = 1
 
-InitTheta: TypeAlias = Callable[[Mapping[str, Tensor], torch.Generator], Tensors]
 #: From hyperparameters, as people write them, to lines of plain Python that compute the same.
 Plain: TypeAlias = Callable[[Mapping[str, Value]], str]
 
@@ -66,6 +62,11 @@ class PluginSpec:
                 )
         object.__setattr__(self, "requires", frozenset(self.requires))
 
+    @property
+    def tuned_space(self) -> Space:
+        """What tuning searches: `space`, and for learned plugins the hyperparameters of their meta-training."""
+        return self.space
+
     def required(self, hparams: Mapping[str, Value]) -> frozenset[str]:
         """Signals it needs with these hyperparameters, given as people write them."""
         return self.requires | {signal for signal, when in self.requires_when.items() if when.holds(hparams)}
@@ -105,7 +106,7 @@ class OptimizerSpec(PluginSpec):
         rule: the pure rule.
         native: a class that computes the same, or None.
         packs: param-group keys that hold several hyperparameters, such as `{"betas": ("beta1", "beta2")}`.
-        init_theta: for learned rules: `(params, generator) -> theta`, the weights before meta-training.
+        meta: for learned rules: how they get their weights.
     """
 
     kind: ClassVar[str] = "optimizer"
@@ -113,7 +114,7 @@ class OptimizerSpec(PluginSpec):
     rule: Rule
     native: Native | None = None
     packs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    init_theta: InitTheta | None = None
+    meta: MetaTraining | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -123,6 +124,14 @@ class OptimizerSpec(PluginSpec):
             missing = [name for name in names if name not in self.space]
             if missing:
                 raise PluginError(f"OptimizerSpec(name={self.name!r}): packs[{key!r}] names unknown {missing}.")
+        twice = sorted(set(self.space) & set(self.meta.full_space)) if self.meta is not None else []
+        if twice:
+            raise PluginError(f"OptimizerSpec(name={self.name!r}): both space and meta declare {twice}.")
+
+    @property
+    def tuned_space(self) -> Space:
+        """See `PluginSpec`."""
+        return self.space if self.meta is None else {**self.meta.full_space, **self.space}
 
     @property
     def has_lr(self) -> bool:
@@ -173,7 +182,7 @@ class ControllerSpec(PluginSpec):
     Attributes:
         controller: the pure policy.
         cadence: `"table"` (open loop), `"step"` or `"validation"`; see `metaopt.contracts.Cadence`.
-        init_theta: for learned ones.
+        meta: for learned ones.
         plain: for `metaopt show --code`, or None: of cadence `"table"` the body of `def multiplier(step)`, where
             `total_steps` and `math` are known and `step` counts the steps before; of cadence `"validation"` lines that
             define `scheduler`, a torch scheduler on `optimizer` that is stepped with each validation metric.
@@ -183,7 +192,7 @@ class ControllerSpec(PluginSpec):
 
     controller: Controller
     cadence: Cadence = "table"
-    init_theta: InitTheta | None = None
+    meta: MetaTraining | None = None
     plain: Plain | None = None
 
     def __post_init__(self) -> None:

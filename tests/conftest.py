@@ -4,8 +4,14 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported, and for processes that tests start
 
+from pathlib import Path
+
 import pytest
 import torch
+
+OMNIGLOT = Path(__file__).parents[2] / "shared" / "data" / "omniglot"
+if OMNIGLOT.is_dir():
+    os.environ.setdefault("METAOPT_OMNIGLOT", str(OMNIGLOT))
 
 
 @pytest.fixture(scope="session", autouse=True)

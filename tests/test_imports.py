@@ -23,6 +23,8 @@ BASE = [
     "configuration",
     "rates",
     "compiled",
+    "batch_norm",
+    "prototypes",
 ]
 SHELLS = [*BASE, "deploy", "recipe"]
 ENGINE = [*BASE, "inner", "tasks", "meta"]
@@ -30,7 +32,7 @@ ALLOWED = {
     **{part: set(chain[: chain.index(part)]) for chain in (BASE, SHELLS, ENGINE) for part in chain},
     "integrations": {*SHELLS},
     "tuning": {*SHELLS, *ENGINE},
-    "testing": {*SHELLS, "inner"},
+    "testing": {*SHELLS, *ENGINE},
     "report": {*SHELLS, *ENGINE, "tuning"},
     "cli": {"(the public names)", *SHELLS, *ENGINE, "tuning", "report", "testing"},
 }

@@ -1,13 +1,15 @@
 """What plugins implement and exchange."""
 
 from metaopt.contracts.controller import Cadence, Controller, ControllerState, Rate
-from metaopt.contracts.corpus import Corpus
+from metaopt.contracts.corpus import AnyTask, Corpus
 from metaopt.contracts.curve import Curve
+from metaopt.contracts.few_shot import BatchNormPolicy, Episodes, EpisodeSource, FewShotTask, Partition
+from metaopt.contracts.meta_training import InitTheta, MetaTraining
 from metaopt.contracts.per_tensor import PerTensorRule, per_tensor
 from metaopt.contracts.rule import Granularity, Hparams, Rule, State, Tensors, Theta, empty_state
 from metaopt.contracts.step_info import SIGNALS, StepInfo
 from metaopt.contracts.stopper import Decision, Mode, Observation, Stopper
-from metaopt.contracts.task import AnyTask, BlackBoxTask, Split, Splits, Task
+from metaopt.contracts.task import BlackBoxTask, Split, Splits, Task
 from metaopt.contracts.threshold import (
     CurveBatch,
     Fires,
@@ -20,6 +22,7 @@ from metaopt.contracts.threshold import (
 __all__ = [
     "SIGNALS",
     "AnyTask",
+    "BatchNormPolicy",
     "BlackBoxTask",
     "Cadence",
     "Controller",
@@ -28,11 +31,17 @@ __all__ = [
     "Curve",
     "CurveBatch",
     "Decision",
+    "EpisodeSource",
+    "Episodes",
+    "FewShotTask",
     "Fires",
     "Granularity",
     "Hparams",
+    "InitTheta",
+    "MetaTraining",
     "Mode",
     "Observation",
+    "Partition",
     "PerTensorRule",
     "Rate",
     "Rule",

@@ -4,9 +4,13 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
-from metaopt.contracts.task import AnyTask
+from metaopt.contracts.few_shot import FewShotTask
+from metaopt.contracts.task import BlackBoxTask, Task
 from metaopt.errors import InputError
+
+AnyTask: TypeAlias = Task | BlackBoxTask | FewShotTask
 
 
 @dataclass(frozen=True, eq=False)

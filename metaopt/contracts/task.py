@@ -83,7 +83,7 @@ class Task:
     widened: Callable[[float], nn.Module] | None = None
 
     def __post_init__(self) -> None:
-        _check_identity(self.name, self.family, self.mode)
+        check_identity(self.name, self.family, self.mode)
         for field in ("batch_size", "num_steps", "num_validations"):
             value = getattr(self, field)
             if not isinstance(value, int) or value < 1:
@@ -92,7 +92,7 @@ class Task:
     @cached_property
     def splits(self) -> Splits:
         """The data, made once; InputError if the task's own code fails at it."""
-        return self.data if isinstance(self.data, Splits) else _called(self.name, "data", self.data)
+        return self.data if isinstance(self.data, Splits) else called(self.name, "data", self.data)
 
     @property
     def sign(self) -> float:
@@ -117,7 +117,7 @@ class Task:
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return _called(self.name, "model", self.model)
+            return called(self.name, "model", self.model)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -125,7 +125,7 @@ class Task:
         digest = hashlib.sha256()
         shapes = [(name, tuple(value.shape)) for name, value in self.build(0).state_dict().items()]
         budget = (self.name, self.family, self.mode, self.batch_size, self.num_steps, self.num_validations)
-        digest.update(repr((budget, shapes, _name_of(self.loss), _name_of(self.metric))).encode())
+        digest.update(repr((budget, shapes, name_of(self.loss), name_of(self.metric))).encode())
         for tensor in _tensors(self.splits):
             digest.update(repr((tuple(tensor.shape), str(tensor.dtype))).encode())
             digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
@@ -154,7 +154,7 @@ class BlackBoxTask:
     version: str = "1"
 
     def __post_init__(self) -> None:
-        _check_identity(self.name, self.family, self.mode)
+        check_identity(self.name, self.family, self.mode)
 
     @property
     def sign(self) -> float:
@@ -164,21 +164,19 @@ class BlackBoxTask:
     @property
     def fingerprint(self) -> str:
         """SHA-256 (16 hex digits) of the names, the budget and the version."""
-        identity = (self.name, self.family, self.mode, self.num_steps, self.version, _name_of(self.train))
+        identity = (self.name, self.family, self.mode, self.num_steps, self.version, name_of(self.train))
         return hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
 
 
-AnyTask: TypeAlias = Task | BlackBoxTask
-
-
-def _check_identity(name: str, family: str, mode: str) -> None:
+def check_identity(name: str, family: str, mode: str) -> None:
+    """Refuse a task without a name or family, or with an unknown mode."""
     if not name or not family:
         raise InputError(f"A task needs a name and a family, got name={name!r}, family={family!r}.")
     if mode not in ("min", "max"):
         raise InputError(f"Task {name!r}: mode must be 'min' or 'max', got {mode!r}.")
 
 
-def _called(name: str, part: str, function: Callable[[], _Made]) -> _Made:
+def called(name: str, part: str, function: Callable[[], _Made]) -> _Made:
     """What a stranger's function makes; whatever it raises becomes one sentence."""
     try:
         return function()
@@ -196,5 +194,6 @@ def _tensors(splits: Splits) -> list[Tensor]:
     return [tensor for part in parts for tensor in (part.inputs, part.targets)]
 
 
-def _name_of(function: Any) -> str:
+def name_of(function: Any) -> str:
+    """What tells a function from others in a fingerprint; empty for None."""
     return str(getattr(function, "__qualname__", type(function).__qualname__)) if function is not None else ""

@@ -60,7 +60,7 @@ def train(
     Args:
         task: what to train.
         members: any mix of configurations and seeds.
-        theta: learned weights, for members whose rule has them.
+        theta: learned weights, for members that all have the rule that they belong to.
         engine: `"population"` (vmap), `"loop"`, or `"auto"`: vmap unless `loop_reason` names an obstacle.
         compile: `"on"` and `"off"` decide for all graphs, `"auto"` compiles those that repay themselves by `ahead`.
         ahead: what is still to come, this call included; this call alone if left out.
@@ -119,7 +119,9 @@ class _Run:
         seeds = [member.seed for member in [*members, *members[-1:] * idle]]
         modules = _modules(task, seeds, separate=plan.looped)
         self._layout = Layout(modules[0]) if plan.looped else vmapped_task(task).layout
-        self._flats = self._layout.stack([dict(module.named_parameters()) for module in modules])
+        rule = members[0].assembly.rule
+        params = [dict(module.named_parameters()) for module in modules]
+        self._flats = self._layout.stack([dict(rule.start(one, theta)) for one in params] if theta else params)
         self._horizon = torch.tensor(float(task.num_steps))
         self._groups = self._rule_groups(theta)
         self._rates = MemberRates(members, task.num_steps)

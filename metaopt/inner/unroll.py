@@ -35,8 +35,8 @@ def unroll(
     theta: Theta,
     *,
     state: State | None = None,
-    first_step: int = 0,
-    horizon: int | None = None,
+    first_step: int | Tensor = 0,
+    horizon: int | Tensor | None = None,
     first_order: bool = False,
     requires: frozenset[str] = frozenset(),
 ) -> Unrolled:
@@ -53,12 +53,12 @@ def unroll(
         hparams: for each parameter's name, 0-d tensors.
         theta: learned weights.
         state: continue from this state (truncated unrolls) instead of `rule.init`.
-        first_step: steps completed before.
-        horizon: planned number of steps; `first_step + len(batches)` if left out.
-        first_order: treat the inner gradients as constants.
+        first_step: steps completed before, a number or 0-d.
+        horizon: planned number of steps, a number or 0-d; `first_step + len(batches)` if left out.
+        first_order: treat the inner gradients, and the losses that the rule sees, as constants.
         requires: signals that the rule requires; `"gradient_norm"` can be had, and `"loss"` always is.
     """
-    plan = torch.tensor(float(first_step + len(batches) if horizon is None else horizon))
+    plan = torch.as_tensor(first_step + len(batches) if horizon is None else horizon, dtype=torch.float32)
     current = dict(params)
     if state is None:
         current = rule.start(current, theta)
@@ -66,10 +66,11 @@ def unroll(
     losses = []
     for offset, batch in enumerate(batches):
         grads, value = grad_and_value(loss)(current, *batch)
+        seen = value.detach() if first_order else value
         if first_order:
             grads = {name: grad.detach() for name, grad in grads.items()}
-        step = torch.tensor(float(first_step + offset))
-        info = StepInfo(step=step, horizon=plan, loss=value, signals=_signals(grads, requires))
+        step = torch.as_tensor(first_step + offset, dtype=torch.float32)
+        info = StepInfo(step=step, horizon=plan, loss=seen, signals=_signals(grads, requires))
         updates, state = rule.update(grads, state, current, hparams, theta, info)
         current = {name: value + updates[name] if name in updates else value for name, value in current.items()}
         losses.append(value)

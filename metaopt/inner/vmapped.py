@@ -1,17 +1,16 @@
 """Gradients of all members at once, by vmap over a pure function of the parameters."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
-from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from metaopt.contracts import Splits, Task, Tensors
-from metaopt.inner.graphs import Graph, compiled, replayed
+from metaopt.inner.graph_cache import GraphCache
 from metaopt.inner.layout import Flats, Layout
 from metaopt.inner.update import Mode
 
@@ -69,7 +68,7 @@ class VmappedTask:
         self.layout = Layout(module)
         self._module = module
         self._loss, self._metric, self._sign = task.loss, task.metric or task.loss, task.sign
-        self._graphs: dict[Hashable, tuple[Graph, TreeSpec]] = {}
+        self._graphs = GraphCache()
 
     def gradients(
         self, flats: Flats, constants: Tensors, inputs: Tensor, targets: Tensor, own: frozenset[str], shared: bool
@@ -111,16 +110,8 @@ class VmappedTask:
         return tuple(measure(views, constants, inputs, targets) for inputs, targets in pairs)
 
     def run(self, function: Callable[..., Any], mode: Mode, tensors: tuple[Any, ...], settings: tuple[Any, ...]) -> Any:
-        """`function(*tensors, *settings)`, one of the above, through a graph that is made at the first call."""
-        if mode == "eager":
-            return function(*tensors, *settings)
-        leaves = _leaves(tensors)
-        key = (function.__name__, mode, settings, tuple(map(_shape, leaves)))
-        made = self._graphs.get(key)
-        if made is None:
-            made = self._graphs[key] = _graph(function, mode, tensors, settings)
-        graph, results = made
-        return tree_unflatten(graph(*leaves), results)
+        """`function(*tensors, *settings)`, one of the above; see `GraphCache`."""
+        return self._graphs.run(function, mode, tensors, settings)
 
     def _loss_of(self, params: Tensors, constants: Tensors, inputs: Tensor, targets: Tensor) -> Tensor:
         return self._loss(functional_call(self._module, {**constants, **params}, (inputs,)), targets)
@@ -183,22 +174,6 @@ def share_graphs(task: Task, other: Task) -> None:
     _KEPT[task] = vmapped_task(other)
 
 
-def _graph(
-    function: Callable[..., Any], mode: Mode, tensors: tuple[Any, ...], settings: tuple[Any, ...]
-) -> tuple[Graph, TreeSpec]:
-    """The function from its tensors in a row to those of its result in a row, and how to put these together."""
-    leaves, given = tree_flatten(tensors)
-    found: list[TreeSpec] = []
-
-    def in_a_row(*leaves: Tensor) -> list[Tensor]:
-        results, structure = tree_flatten(function(*tree_unflatten(leaves, given), *settings))
-        found.append(structure)
-        return cast(list[Tensor], results)
-
-    graph = (compiled if mode == "compiled" else replayed)(in_a_row, *leaves)
-    return graph, found[0]
-
-
 _KEPT: WeakKeyDictionary[Task, VmappedTask] = WeakKeyDictionary()
 
 
@@ -214,14 +189,3 @@ def _blocks(flats: Mapping[str, Tensor], size: int) -> list[slice]:
 
 def _rows(flats: Mapping[str, Tensor], rows: slice) -> Flats:
     return {key: flat[rows] for key, flat in flats.items()}
-
-
-def _leaves(tensors: Any) -> list[Tensor]:
-    if isinstance(tensors, Tensor):
-        return [tensors]
-    parts = tensors.values() if isinstance(tensors, dict) else tensors
-    return [leaf for part in parts for leaf in _leaves(part)]
-
-
-def _shape(tensor: Tensor) -> Hashable:
-    return tensor.shape, tensor.dtype, tensor.device

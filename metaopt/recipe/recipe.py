@@ -26,6 +26,7 @@ from metaopt.deploy.scheduler import ControllerScheduler
 from metaopt.deploy.stopping import StopperConfiguration, build_stopper, stopper_requires, stopper_specs
 from metaopt.errors import InputError, RecipeError
 from metaopt.recipe.code import plain_code
+from metaopt.recipe.initialization import Support, load_start
 from metaopt.recipe.made_on import MadeOn
 from metaopt.recipe.saving import save_files
 from metaopt.registry import Registry
@@ -165,6 +166,21 @@ class Recipe:
             keep_best=keep_best,
             guard=guard,
         )
+
+    def load_initialization(
+        self, model: nn.Module, support: Support | None = None, *, registry: Registry | None = None
+    ) -> None:
+        """Put the learned start into a model; `bind` then adapts it in an ordinary loop.
+
+        Args:
+            model: whose trained parameters have the names and shapes of meta-training.
+            support: inputs and targets, for recipes that make their last layer from them (Proto-MAML).
+            registry: where to find the plugins; everything installed by default.
+
+        Raises:
+            InputError: the recipe learned none, or a parameter's name or shape differs: nothing is written then.
+        """
+        load_start(assemble(self.configuration, registry or registries.current()), self.theta, model, support)
 
     def save(self, directory: str | Path) -> None:
         """Write `recipe.json` and, where there is theta, `theta.safetensors`.

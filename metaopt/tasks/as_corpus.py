@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from metaopt.contracts import AnyTask, BlackBoxTask, Corpus, Task
+from metaopt.contracts import AnyTask, BlackBoxTask, Corpus, FewShotTask, Task
 from metaopt.errors import InputError, MetaOptError
 from metaopt.tasks.module_attribute import one_line
 
@@ -32,7 +32,7 @@ def as_corpus(value: Any, name: str, where: str) -> Corpus:
         value = _call(value, where)
     if isinstance(value, Corpus):
         return value
-    if isinstance(value, Task | BlackBoxTask) or callable(value):
+    if isinstance(value, Task | BlackBoxTask | FewShotTask) or callable(value):
         return Corpus(name, (_as_task(value, where),))
     if isinstance(value, Iterable) and not isinstance(value, str | bytes):
         return Corpus(name, tuple(_as_task(item, f"{where}, item {index}") for index, item in enumerate(value)))
@@ -40,7 +40,7 @@ def as_corpus(value: Any, name: str, where: str) -> Corpus:
 
 
 def _as_task(item: Any, where: str) -> AnyTask:
-    if isinstance(item, Task | BlackBoxTask):
+    if isinstance(item, Task | BlackBoxTask | FewShotTask):
         return item
     if callable(item) and _is_train_function(item, where):
         name = getattr(item, "__name__", type(item).__name__)

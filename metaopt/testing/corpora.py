@@ -6,11 +6,16 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from metaopt.contracts import Corpus, Split, Task
+from metaopt.contracts import Corpus, Episodes, FewShotTask, Split, Task
+from metaopt.errors import MissingDataError
 from metaopt.inner import loop_reason
+from metaopt.meta.learner import Learner
+from metaopt.meta.unrolls import Unrolls, Window
 from metaopt.specs import CorpusSpec
+from metaopt.tasks.class_episodes import PARTITIONS
 from metaopt.testing.comparison import require_same
 from metaopt.testing.errors import ConformanceError, NotApplicable, require
+from metaopt.testing.subject import DESCENT, Subject
 
 
 def loads_the_same_twice(spec: CorpusSpec) -> None:
@@ -90,18 +95,54 @@ def runs_as_a_population(spec: CorpusSpec) -> None:
         raise NotApplicable(f"{len(found)} of {len(reasons)} tasks train in a loop. " + "; ".join(found) + ".")
 
 
+def episodes_follow_the_generator(spec: CorpusSpec) -> None:
+    """Equal generators draw equal episodes from every partition; episodes of one draw differ."""
+    for task in _few_shot(spec):
+        for partition in PARTITIONS:
+            first, second = (task.source.sample(partition, 3, torch.Generator().manual_seed(4)) for _ in range(2))
+            require(len(first) == 3, f"Task {task.name!r}: 3 {partition} episodes were asked for, {len(first)} came.")
+            same = all(torch.equal(one, other) for one, other in zip(first.tensors, second.tensors, strict=True))
+            require(same, f"Task {task.name!r}: equal generators draw different {partition} episodes.")
+            alike = all(torch.equal(one[0], one[1]) for one in first.tensors)
+            require(not alike, f"Task {task.name!r}: the {partition} episodes of one draw are all the same.")
+
+
+def episodes_are_adapted_to_side_by_side(spec: CorpusSpec) -> None:
+    """Gradient descent on several episodes at once gives finite losses and metrics."""
+    for task in _few_shot(spec):
+        learner = Learner(task, Subject(DESCENT).assemble())
+        episodes = task.source.sample("train", 2, torch.Generator().manual_seed(4))
+        unrolls = Unrolls(learner, {}, "eager")
+        window = Window(episodes, None if task.batch_size is None else _batches(episodes), 0, 1, 1)
+        try:
+            _, losses, metrics = unrolls.adapted({}, window, learner.starts([0, 1]))
+        except RuntimeError as error:
+            raise ConformanceError(
+                f"Task {task.name!r}: its model cannot be vmapped: {error!s:.200}", task.model
+            ) from error
+        fine = bool(torch.isfinite(losses).all()) and bool(torch.isfinite(metrics).all())
+        require(
+            fine, f"Task {task.name!r}: losses {losses.tolist()}, metrics {metrics.tolist()} are not finite.", task.loss
+        )
+
+
 CHECKS: tuple[Callable[[CorpusSpec], None], ...] = (
     loads_the_same_twice,
     splits_are_sound,
     models_follow_the_seed,
     losses_are_differentiable,
     runs_as_a_population,
+    episodes_follow_the_generator,
+    episodes_are_adapted_to_side_by_side,
 )
 
 
 @lru_cache(maxsize=1)
 def _loaded(load: Callable[[], Corpus]) -> Corpus:
-    return load()
+    try:
+        return load()
+    except MissingDataError as error:
+        raise NotApplicable(str(error)) from error
 
 
 def _corpus(spec: CorpusSpec) -> Corpus:
@@ -114,8 +155,20 @@ def _tasks(spec: CorpusSpec) -> list[Task]:
     """The tasks that can be looked into; black-box ones cannot."""
     tasks = [task for task in _corpus(spec) if isinstance(task, Task)]
     if not tasks:
-        raise NotApplicable("All of its tasks are training jobs seen from outside.")
+        raise NotApplicable("None of its tasks is an ordinary one.")
     return tasks
+
+
+def _few_shot(spec: CorpusSpec) -> list[FewShotTask]:
+    tasks = [task for task in _corpus(spec) if isinstance(task, FewShotTask)]
+    if not tasks:
+        raise NotApplicable("None of its tasks comes in episodes.")
+    return tasks
+
+
+def _batches(episodes: Episodes) -> tuple[Tensor, Tensor]:
+    """One batch of the first two examples."""
+    return episodes.support_inputs[:, None, :2], episodes.support_targets[:, None, :2]
 
 
 def _require_number(value: Tensor, claim: str, task: Task) -> None:

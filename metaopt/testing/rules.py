@@ -163,8 +163,9 @@ def evaluates_soundly(subject: Subject) -> None:
 
 
 def theta_is_reproducible(subject: Subject) -> None:
-    """`init_theta` depends on the parameters and the generator alone."""
-    if subject.optimizer.init_theta is None:
+    """`init_theta` depends on its arguments alone."""
+    meta = subject.optimizer.meta
+    if meta is None:
         raise NotApplicable(f"{subject.optimizer.name} is not learned.")
     found = []
     for seed in (0, 1):
@@ -172,8 +173,8 @@ def theta_is_reproducible(subject: Subject) -> None:
             torch.manual_seed(seed)
             found.append(subject.theta(parameters(), seed=5))
     require(type(found[0]) is dict, f"init_theta returns a dict of tensors by name, got {type(found[0]).__name__}.")
-    require_same(found[1], found[0], "theta from an equal generator", subject.optimizer.init_theta)
-    require_finite(found[0], "theta", subject.optimizer.init_theta)
+    require_same(found[1], found[0], "theta from an equal generator", meta.init_theta)
+    require_finite(found[0], "theta", meta.init_theta)
 
 
 CHECKS: tuple[Callable[[Subject], None], ...] = (

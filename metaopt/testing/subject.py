@@ -61,9 +61,8 @@ class Subject:
 
     def theta(self, params: Mapping[str, Tensor], seed: int = 0) -> Tensors:
         """Weights of a learned rule before meta-training; empty for a hand-designed one."""
-        if self.optimizer.init_theta is None:
-            return {}
-        return self.optimizer.init_theta(params, generator(seed))
+        meta = self.optimizer.meta
+        return {} if meta is None else meta.init_theta(params, generator(seed), self.assemble().meta_values)
 
 
 def run(

@@ -11,6 +11,7 @@ from metaopt.tuning.comparison import REPORT_SEEDS
 from metaopt.tuning.duration import duration
 from metaopt.tuning.evaluator import Evaluator, Run, probe_task, run_task
 from metaopt.tuning.held_out import Fold
+from metaopt.tuning.learned import with_budgets
 from metaopt.tuning.progress import Phase
 from metaopt.tuning.racing import race_order
 from metaopt.tuning.references import DEFAULT_BASELINE, reference_evaluations
@@ -94,7 +95,7 @@ def forecast(
 
     def search(tasks: Sequence[AnyTask]) -> Phase:
         runs, time_taken = 0, 0.0
-        for batch, task, members in populations(race_order(tasks), n_trials):
+        for batch, task, members in populations(race_order(with_budgets(tasks)), n_trials):
             runs += members
             if batch != 0 or task.name not in shared:
                 time_taken += seconds(task, members)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -45,6 +46,13 @@ class Database:
     def in_memory(self) -> bool:
         """Whether it is gone when the process ends."""
         return self._engine.dialect.name == "sqlite" and self._engine.url.database in (None, "", ":memory:")
+
+    @property
+    def folder(self) -> Path | None:
+        """A folder beside the database's file; None where it has none."""
+        if self._engine.dialect.name != "sqlite" or self.in_memory:
+            return None
+        return Path(f"{self._engine.url.database}.weights")
 
     def read(self, query: sa.Select[Any]) -> list[Any]:
         """All rows of a query."""

@@ -16,6 +16,7 @@ from metaopt.tuning.compare import compare
 from metaopt.tuning.comparison import Comparison, Contender, contender_named
 from metaopt.tuning.evaluation_cost import evaluation_cost
 from metaopt.tuning.evaluator import Evaluator
+from metaopt.tuning.learned import Weights
 from metaopt.tuning.ledger import Ledger
 from metaopt.tuning.own_trials import tpe_trials
 from metaopt.tuning.progress import to_stderr
@@ -61,10 +62,11 @@ def evaluate(
     for contender in contenders:
         assemble(contender.configuration, found)
     tasks = load_corpus(corpus).tasks
+    learned = {loaded.configuration.key: Weights(loaded.theta)} if loaded.theta else {}
     grown = scaled_tasks(tasks) if scaled else {}
     ledger = Ledger(storage or "sqlite://")
     try:
-        evaluator = Evaluator(ledger, found, announce=announce)
+        evaluator = Evaluator(ledger, found, announce=announce, learned=learned)
         configurations = [one.configuration for one in contenders]
         announce(evaluation_cost(evaluator, tasks, configurations, DEFAULT_BASELINE, tuned=tuned, scaled=grown))
         scales = references(evaluator, tasks, DEFAULT_BASELINE)

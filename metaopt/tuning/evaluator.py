@@ -4,10 +4,11 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TypeAlias
 
 from metaopt.configuration import Assembly, Configuration, assemble
-from metaopt.contracts import AnyTask, BlackBoxTask, Curve, Task
+from metaopt.contracts import AnyTask, BlackBoxTask, Curve, FewShotTask, Task
 from metaopt.errors import InputError, MetaOptError
 from metaopt.inner import Compile, Member, Workload, loop_reason, train
 from metaopt.inner.population import LOOP_CHUNK
@@ -15,6 +16,7 @@ from metaopt.inner.vmapped import share_graphs
 from metaopt.registry import Registry
 from metaopt.tuning.black_box import run_black_box
 from metaopt.tuning.entries import Evaluation, EvaluationKey
+from metaopt.tuning.learned import Weights, check_weights, run_few_shot
 from metaopt.tuning.ledger import Ledger
 from metaopt.tuning.progress import Tracker
 from metaopt.tuning.workers import Job, Workers
@@ -63,6 +65,7 @@ class Evaluator:
         compile: which graphs are compiled; see `metaopt.inner.train`.
         ahead: what a whole study will train of each task, by fingerprint, so that `"auto"` decides alike whatever is
             missing at the moment; a task that is not there counts as too little.
+        learned: weights that configurations come with, by configuration key.
         predict: seconds that so many runs of a task take side by side; 0 where nobody knows.
     """
 
@@ -75,6 +78,7 @@ class Evaluator:
     tracker: Tracker = field(default_factory=Tracker)
     compile: Compile = "auto"
     ahead: Mapping[str, Workload] = field(default_factory=dict)
+    learned: Mapping[str, Weights] = field(default_factory=dict)
     predict: Callable[[AnyTask, int], float] = lambda task, members: 0.0
     _reasons: dict[str, str | None] = field(default_factory=dict, init=False)
     _slowest: dict[str, float] = field(default_factory=dict, init=False)
@@ -109,7 +113,7 @@ class Evaluator:
         if task.name not in self._reasons:
             reason = loop_reason(task) if isinstance(task, Task) else "it is a black box"
             self._reasons[task.name] = reason
-            if reason is not None:
+            if reason is not None and not isinstance(task, FewShotTask):
                 self.announce(f"{task.name} runs in the plain loop: {reason}.")
         return self._reasons[task.name]
 
@@ -120,7 +124,7 @@ class Evaluator:
         self.ledger.close()
 
     def _known(self, task: AnyTask, wanted: Sequence[Run]) -> dict[tuple[str, int], Curve]:
-        keys = [evaluation_key(assembly, task, seed) for assembly, seed in wanted]
+        keys = [self._key(assembly, task, seed) for assembly, seed in wanted]
         stored = self.ledger.find(keys)
         self.tracker.add(stored, trained=False)
         return {(key.configuration_key, key.seed): stored[key].curve for key in keys if key in stored}
@@ -131,12 +135,12 @@ class Evaluator:
             for position, (task, runs) in enumerate(parts):
                 self.check()
                 self.tracker.train(task.name)
-                yield position, run_task(task, runs, *self._how(task))
+                yield position, run_task(task, runs, *self._how(task, runs))
             return
         self.check()
         self.tracker.train(f"{len({task.name for task, _ in parts})} tasks")
         jobs = [
-            Job(f"Task {task.name!r}", run_task, (task, runs, *self._how(task)), self._seconds(task, len(runs)))
+            Job(f"Task {task.name!r}", run_task, (task, runs, *self._how(task, runs)), self._seconds(task, len(runs)))
             for task, runs in parts
         ]
         for position, results in self.workers.results(jobs):
@@ -147,8 +151,9 @@ class Evaluator:
         """How long so many runs take: as predicted, else a run each of the slowest so far, else nobody knows."""
         return self.predict(task, members) or members * self._slowest.get(task.name, 0.0) or None
 
-    def _how(self, task: AnyTask) -> tuple[str, Compile, Workload]:
-        return self._engine(task), self.compile, self.ahead.get(task.fingerprint, Workload(0, 0))
+    def _how(self, task: AnyTask, runs: Sequence[Run]) -> tuple[str, Compile, Workload, Weights | None]:
+        ahead = self.ahead.get(task.fingerprint, Workload(0, 0))
+        return self._engine(task), self.compile, ahead, self.learned.get(runs[0][0].configuration.key)
 
     def _engine(self, task: AnyTask) -> str:
         return "population" if self.loop_reason(task) is None else "loop"
@@ -157,19 +162,28 @@ class Evaluator:
         """What is stored together: what trains at once."""
         if not runs:
             return []
-        if isinstance(task, BlackBoxTask):
+        if isinstance(task, BlackBoxTask | FewShotTask):
             return [[run] for run in runs]
+        if any(run[0].configuration.key in self.learned for run in runs):
+            return [list(same) for _, same in groupby(runs, key=lambda run: run[0].configuration.key)]
         if self._engine(task) == "population":
             return [runs]
         order = sorted(runs, key=lambda run: run[0].structure)
         return [order[begin : begin + LOOP_CHUNK] for begin in range(0, len(order), LOOP_CHUNK)]
+
+    def _key(self, assembly: Assembly, task: AnyTask, seed: int) -> EvaluationKey:
+        key = evaluation_key(assembly, task, seed)
+        weights = self.learned.get(key.configuration_key)
+        if weights is None:
+            return key
+        return dataclasses.replace(key, plugins=f"{key.plugins},theta@{weights.fingerprint}")
 
     def _store(
         self, task: AnyTask, runs: Sequence[Run], results: Sequence[tuple[Curve, float]]
     ) -> Iterator[Evaluation]:
         finished = [
             Evaluation(
-                key=evaluation_key(assembly, task, seed),
+                key=self._key(assembly, task, seed),
                 task=task.name,
                 family=task.family,
                 configuration=assembly.configuration,
@@ -187,18 +201,37 @@ class Evaluator:
 
 
 def run_task(
-    task: AnyTask, runs: Sequence[Run], engine: str, compile: Compile = "off", ahead: Workload | None = None
+    task: AnyTask,
+    runs: Sequence[Run],
+    engine: str,
+    compile: Compile = "off",
+    ahead: Workload | None = None,
+    weights: Weights | None = None,
 ) -> list[tuple[Curve, float]]:
     """Curve and seconds of each run of a task; `compile` and `ahead` as in `metaopt.inner.train`.
+
+    Args:
+        task: what to train.
+        runs: of one configuration if there are weights.
+        engine: see `metaopt.inner.train`.
+        compile: likewise.
+        ahead: likewise.
+        weights: that the configuration comes with.
 
     Raises:
         InputError: the task's own code failed.
     """
     if isinstance(task, BlackBoxTask):
         return [_run_black_box(task, assembly, seed) for assembly, seed in runs]
-    members = [Member(assembly, seed) for assembly, seed in runs]
     try:
-        return [(one.curve, one.seconds) for one in train(task, members, engine=engine, compile=compile, ahead=ahead)]
+        if isinstance(task, FewShotTask):
+            return [run_few_shot(task, assembly, seed, weights) for assembly, seed in runs]
+        members = [Member(assembly, seed) for assembly, seed in runs]
+        for assembly, _ in runs:
+            check_weights(assembly, task, weights)
+        theta = None if weights is None else weights.theta
+        trained = train(task, members, theta=theta, engine=engine, compile=compile, ahead=ahead)
+        return [(one.curve, one.seconds) for one in trained]
     except MetaOptError:
         raise
     except Exception as error:  # a stranger's model, data, loss or plugin

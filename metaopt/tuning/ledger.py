@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -102,6 +103,11 @@ class Ledger:
     def in_memory(self) -> bool:
         """Whether it is gone when the process ends."""
         return self._database.in_memory
+
+    @property
+    def folder(self) -> Path | None:
+        """Where what belongs to the ledger but is too large for it lies: beside an SQLite file, else nowhere."""
+        return self._database.folder
 
     def driving(self, study: str) -> AbstractContextManager[None]:
         """Inside, this process alone drives the study; see `metaopt.tuning.drivers.driving`."""

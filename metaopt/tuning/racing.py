@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from metaopt.contracts import AnyTask, Task
+from metaopt.contracts import AnyTask, FewShotTask, Task
 
 #: Tasks that a candidate has run on when it is judged; then all tasks.
 BLOCKS = (5, 10, 16)
@@ -42,6 +42,13 @@ Kept = Callable[[Sequence[Standing], int, Sequence[float]], list[Standing]]
 def rungs(num_tasks: int) -> list[int]:
     """Numbers of tasks at which a race judges its candidates; the last one is all of them."""
     return [size for size in BLOCKS if size < num_tasks] + [num_tasks]
+
+
+def rungs_of(tasks: Sequence[AnyTask]) -> list[int]:
+    """The same for these tasks: few-shot ones come in thirds by their budgets, see `learned.with_budgets`."""
+    if not all(isinstance(task, FewShotTask) for task in tasks):
+        return rungs(len(tasks))
+    return sorted({math.ceil(len(tasks) * part / 3) for part in (1, 2, 3)})
 
 
 def ends_heat(batch: int) -> bool:
@@ -101,7 +108,12 @@ def race(
 
 
 def race_order(tasks: Sequence[AnyTask]) -> list[AnyTask]:
-    """Tasks in the order of the race: the cheapest of each family first, then the second of each, and so on."""
+    """Tasks in the order of the race: the cheapest of each family first, then the second of each, and so on.
+
+    Few-shot tasks go by their budgets alone.
+    """
+    if all(isinstance(task, FewShotTask) for task in tasks):
+        return sorted(tasks, key=lambda task: (predicted_cost(task), task.name))
     families: dict[str, list[AnyTask]] = {}
     for task in sorted(tasks, key=lambda task: (predicted_cost(task), task.name)):
         families.setdefault(task.family, []).append(task)
@@ -110,7 +122,12 @@ def race_order(tasks: Sequence[AnyTask]) -> list[AnyTask]:
 
 
 def predicted_cost(task: AnyTask) -> float:
-    """Relative cost of a run: examples × parameters × steps; black-box tasks count as dearer than any other."""
+    """Relative cost of a run: examples × parameters × steps; black-box tasks count as dearer than any other.
+
+    That of few-shot tasks is their iterations alone: a race takes all of them at one budget before the next.
+    """
+    if isinstance(task, FewShotTask):
+        return float(task.num_iterations)
     if not isinstance(task, Task):
         return math.inf
     parameters = sum(parameter.numel() for parameter in task.build(0).parameters())

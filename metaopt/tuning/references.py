@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from metaopt.configuration import Configuration, assemble
-from metaopt.contracts import AnyTask, Curve, Task
+from metaopt.contracts import AnyTask, Curve, FewShotTask, Task
 from metaopt.registry import Registry
 from metaopt.tuning.choosers import RandomChooser
 from metaopt.tuning.evaluator import Evaluator, Request, evaluation_key
-from metaopt.tuning.scores import AnyScale, RatioScale, Scale, best_so_far
+from metaopt.tuning.scores import BEST, AnyScale, RatioScale, Scale, best_so_far
 from metaopt.tuning.search_space import JointSpace, joint_space
 from metaopt.tuning.shipped import adopt
 
@@ -74,7 +74,9 @@ def references(evaluator: Evaluator, tasks: Sequence[AnyTask], baseline: Configu
             found[task.name] = Reference(Scale.of(base, tuned), tuple(pools[task.name]))
         else:
             curve = runs[baseline.key, task.name, REFERENCE_SEEDS[0]]
-            found[task.name] = Reference(RatioScale(float(best_so_far(curve)[-1]), curve.test_at_best()), ())
+            best = np.inf if isinstance(task, FewShotTask) else BEST
+            values = float(best_so_far(curve)[-1]), curve.test_at_best()
+            found[task.name] = Reference(RatioScale(*values, best=best), ())
     return found
 
 

@@ -138,23 +138,29 @@ class RatioScale:
     Attributes:
         baseline: final best value of the baseline.
         test_baseline: its test value, NaN where the task yields none.
+        best: what no score exceeds; infinite for few-shot tasks, on which a baseline that learned nothing is far behind
+            whatever did.
     """
 
     baseline: float
     test_baseline: float
     weight: float = 1.0
+    best: float = BEST
 
     def score(self, curve: Curve) -> float:
         """log(baseline / value), or (baseline − value) / |baseline| where the baseline is not positive; clipped."""
-        return WORST if curve.diverged else _ratio(self.baseline, float(best_so_far(curve)[-1]))
+        return WORST if curve.diverged else self._ratio(self.baseline, float(best_so_far(curve)[-1]))
 
     def test_score(self, curve: Curve, until: int | None = None) -> float:
         """The same for test values; for the validation value where there is no test value."""
         value = curve.test_at_best(until)
         if np.isfinite(value) and np.isfinite(self.test_baseline):
-            return _ratio(self.test_baseline, value)
+            return self._ratio(self.test_baseline, value)
         index = curve.best_index(until)
-        return WORST if index is None else _ratio(self.baseline, float(curve.values[index]))
+        return WORST if index is None else self._ratio(self.baseline, float(curve.values[index]))
+
+    def _ratio(self, baseline: float, value: float) -> float:
+        return float(np.clip(_ratio(baseline, value), WORST, self.best))
 
 
 AnyScale = Scale | RatioScale
@@ -204,7 +210,7 @@ def _ratio(baseline: float, value: float) -> float:
     if not np.isfinite(baseline):
         return 0.0
     if baseline > 0:
-        raw = float(np.log(baseline / value)) if value > 0 else BEST
+        raw = float(np.log(baseline / value)) if value > 0 else np.inf
     else:
         raw = (baseline - value) / max(abs(baseline), 1e-12)
-    return float(np.clip(raw, WORST, BEST))
+    return raw

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from metaopt.configuration import Configuration
-from metaopt.contracts import Corpus, Task
+from metaopt.contracts import Corpus, FewShotTask, Task
 from metaopt.contracts.curve import Array
 from metaopt.recipe import MadeOn, Recipe
 from metaopt.tuning.entries import Outcome, Proposal
@@ -87,7 +87,9 @@ def search(
     front, stopper = _stoppers(study, finalists, stoppers)
     table = _table(study, [winner, *complete])
     recipes = []
-    for key in greedy_order(table, winner.key, portfolio):
+    # Each member of a portfolio of learned rules would need weights of its own.
+    count = 1 if any(isinstance(task, FewShotTask) for task in study.tasks) else portfolio
+    for key in greedy_order(table, winner.key, count):
         record = _provenance(study, scores.get(key) or table[key][1], corpus, len(judged))
         recipes.append(Recipe.create(table[key][0], stopper, registry=study.evaluator.registry, **record))
     return Found(
@@ -112,6 +114,8 @@ def _distinct(configurations: Sequence[Configuration]) -> list[Configuration]:
 def _stoppers(
     study: Study, finalists: Sequence[Configuration], names: Sequence[str] | None
 ) -> tuple[list[PolicyResult], Any]:
+    if any(isinstance(task, FewShotTask) for task in study.tasks):
+        return [], None  # a support set has nothing to validate on
     curves = study.evaluator.curves(finalists, study.tasks, (RACE_SEED,))
     runs = [
         RecordedRun(curves[one.key, task.name, RACE_SEED], study.references[task.name].scale, task.sign)

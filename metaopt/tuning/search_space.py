@@ -68,7 +68,7 @@ class JointSpace:
     def defaults(self) -> dict[str, Value]:
         """Every hyperparameter's default by its prefixed name."""
         specs: tuple[PluginSpec, ...] = (*self.optimizers, *self.wrappers, *self.controllers)
-        return {f"{spec.name}.{name}": value for spec in specs for name, value in defaults(spec.space).items()}
+        return {f"{spec.name}.{name}": value for spec in specs for name, value in defaults(spec.tuned_space).items()}
 
     def to_json(self) -> dict[str, Any]:
         """Everything that decides what is proposed, in plain JSON."""
@@ -102,7 +102,7 @@ class JointSpace:
         return {f"{spec.name}.{name}": value for name, value in values.items()}
 
     def _space(self, spec: PluginSpec) -> dict[str, Distribution]:
-        space = dict(spec.space)
+        space = dict(spec.tuned_space)
         for name in space:
             override = self.overrides.get(f"{spec.name}.{name}")
             if isinstance(override, Float | Int | Categorical):
@@ -111,7 +111,7 @@ class JointSpace:
 
     def _fixed(self, spec: PluginSpec) -> dict[str, Value]:
         fixed: dict[str, Value] = {}
-        for name in spec.space:
+        for name in spec.tuned_space:
             override = self.overrides.get(f"{spec.name}.{name}")
             if override is not None and not isinstance(override, Float | Int | Categorical):
                 fixed[name] = override
@@ -164,7 +164,7 @@ def _can_be_proposed(spec: PluginSpec) -> bool:
 
 
 def _needs_theta(spec: PluginSpec) -> bool:
-    return isinstance(spec, OptimizerSpec | ControllerSpec) and spec.init_theta is not None
+    return isinstance(spec, OptimizerSpec | ControllerSpec) and spec.meta is not None
 
 
 def _pick(chooser: Chooser, name: str, specs: Sequence[Any]) -> Any:
@@ -189,7 +189,7 @@ def _parse_setting(setting: str, specs: Mapping[str, PluginSpec]) -> tuple[str, 
         raise InputError(f"--set takes plugin.hyperparameter=low..high or =value, got {setting!r}.")
     if owner not in specs:
         raise InputError(f"--set {setting!r}: {owner!r} is not among the tuned plugins {sorted(specs)}.")
-    space: Space = specs[owner].space
+    space: Space = specs[owner].tuned_space
     if name not in space:
         raise InputError(f"--set {setting!r}: {owner} has no hyperparameter {name!r}; it has {sorted(space)}.")
     return full.strip(), _narrowed(space[name], f"{owner}.{name}", text.strip())

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -28,6 +29,7 @@ from metaopt.tuning.entries import Outcome
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.held_out import Fold, without_families
 from metaopt.tuning.held_out import folds as divide
+from metaopt.tuning.learned import with_budgets, with_weights
 from metaopt.tuning.portfolio import Portfolio, task_features
 from metaopt.tuning.racing import BLOCKS, HEAT, SHARE, race_order
 from metaopt.tuning.record import with_scores
@@ -107,7 +109,7 @@ class Session:
         for name, reference in self.references.items():
             if reference.scale.weight == 0:
                 self.announce(f"{name}: no reference run stayed finite, so the task takes no part in the objective.")
-        found = self._search(Fold("", main, ()), n_trials)
+        found = self._learned(self._search(Fold("", main, ()), n_trials))
         comparison = self._held_out(found, split, divided, n_trials)
         tuning_comparison = None if self._late() else self._compare(found, main, TUNING_COMPARED)
         return self._result(found, main, comparison, tuning_comparison, split, divided)
@@ -124,7 +126,7 @@ class Session:
         study = Study(
             name=self._name(fold),
             space=self.space,
-            tasks=fold.tuning,
+            tasks=with_budgets(fold.tuning),
             references=self.references,
             evaluator=self.evaluator,
             seed=self.seed,
@@ -141,6 +143,22 @@ class Session:
                 corpus=self.corpus.name,
                 stoppers=self.stoppers,
             )
+
+    def _learned(self, found: Found) -> Found:
+        """What was found, with weights if its rule is learned."""
+        recipe = found.portfolio[0]
+        folder = self.evaluator.ledger.folder
+        learned = with_weights(
+            recipe,
+            self.corpus.tasks,
+            self.evaluator.registry,
+            seed=self.seed,
+            folder=None if folder is None else folder / self.study_name,
+            train=self.train,
+        )
+        if learned is recipe:
+            return found
+        return replace(found, recipe=learned, portfolio=(learned, *found.portfolio[1:]))
 
     def _report(self, fold: str, n_trials: int, done: int, best: float) -> None:
         label = f"{fold}: " if fold else ""
@@ -178,7 +196,7 @@ class Session:
         self.evaluator.tracker.begin(REFERENCES)
         try:
             with self._timed():
-                return references(self.evaluator, race_order(self.corpus.tasks), self.baseline)
+                return references(self.evaluator, race_order(with_budgets(self.corpus.tasks)), self.baseline)
         except TimeUpError:
             if not self.train:
                 raise StorageError(
@@ -220,7 +238,8 @@ class Session:
         base = [self.baseline, *pool_configurations(registry)]
         own = {one.key for one in (*base, *(contender.configuration for contender in self.against))}
         own.update(one.key for part in candidates for one in part)
-        evaluations = [one for one in self.evaluator.evaluations(self.corpus.tasks) if one.key.configuration_key in own]
+        stored = self.evaluator.evaluations(with_budgets(self.corpus.tasks))
+        evaluations = [one for one in stored if one.key.configuration_key in own]
         held_out_by = "families" if split is not None else "folds" if divided else None
         recipe, *others = found.portfolio
         if tuning_comparison is not None:
@@ -228,7 +247,7 @@ class Session:
         return TuneResult(
             recipe=recipe,
             portfolio=self._portfolio((recipe, *others), found.portfolio_scores, main),
-            corpus=self.corpus,
+            corpus=self.corpus.subset(with_budgets(self.corpus.tasks)),
             comparison=comparison,
             tuning_comparison=tuning_comparison,
             judged=found.judged,
@@ -248,7 +267,7 @@ class Session:
         )
 
     def _portfolio(self, recipes: tuple[Recipe, ...], scores: Array, main: Sequence[AnyTask]) -> Portfolio:
-        features = [task_features(task, recipes[0], self.evaluator.registry) for task in main]
+        features = [task_features(task, recipes[0], self.evaluator.registry) for task in with_budgets(main)]
         return Portfolio(recipes, np.stack(features), scores)
 
     def _announce_cost(self, expected: Forecast) -> None:

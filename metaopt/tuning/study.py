@@ -19,7 +19,7 @@ from metaopt.tuning.entries import Outcome, Proposal
 from metaopt.tuning.estimates import filled
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.quiet import quietly
-from metaopt.tuning.racing import Standing, ends_heat, race, race_order, rungs
+from metaopt.tuning.racing import Standing, ends_heat, race, race_order, rungs_of
 from metaopt.tuning.references import Reference
 from metaopt.tuning.scores import BEST, WORST, objective
 from metaopt.tuning.search_space import JointSpace
@@ -170,7 +170,9 @@ class Study:
         known = [one for one in proposals if one.params]  # Optuna's trials cannot hold what lies outside the space
         names = [task.name for task in self.tasks]
         rows = [[standings[one.number].scores.get(name, np.nan) for name in names] for one in known]
-        table = np.clip(filled(np.asarray(rows, dtype=np.float64).reshape(len(rows), len(names))), WORST, BEST)
+        scores = np.asarray(rows, dtype=np.float64).reshape(len(rows), len(names))
+        best = max(BEST, float(np.nanmax(scores, initial=BEST)))
+        table = np.clip(filled(scores), WORST, best)
         for position in told(table @ np.asarray([self.references[name].scale.weight for name in names])):
             recorder = self._recorded(known[position])
             value = self.objective(dict(zip(names, table[position].tolist(), strict=True)))
@@ -179,7 +181,7 @@ class Study:
     def _begin(self, pending: Sequence[Proposal], standings: Sequence[Standing]) -> None:
         """Run whoever has not run yet on the first block of tasks, batch by batch."""
         order = race_order(self.tasks)
-        size = rungs(len(order))[0]
+        size = rungs_of(order)[0]
         for _, batch in groupby(pending, key=lambda one: one.batch):
             late = [one for one in batch if size not in standings[one.number].rungs]
             if late:
@@ -192,7 +194,8 @@ class Study:
         known = {proposal.number: proposal for proposal in heat}
         mine = [standings[number] for number in known]
         earlier = [standings[one.number] for one in proposals if one.number not in known]
-        race(mine, earlier, race_order(self.tasks), partial(self._judge, known))
+        order = race_order(self.tasks)
+        race(mine, earlier, order, partial(self._judge, known), sizes=rungs_of(order))
         return [Outcome(one.number, one.rungs, one.complete, one.scores) for one in mine]
 
     def _judge(self, proposals: Mapping[int, Proposal], running: Sequence[Standing], tasks: Sequence[AnyTask]) -> None:

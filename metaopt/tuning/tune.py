@@ -16,6 +16,7 @@ from metaopt.tasks import load_corpus
 from metaopt.tuning.arguments import check_count, describe_corpus, plugin_files
 from metaopt.tuning.comparison import contender_named
 from metaopt.tuning.evaluator import Evaluator
+from metaopt.tuning.learned import few_shot_only, proposed_for_few_shots
 from metaopt.tuning.ledger import Ledger
 from metaopt.tuning.progress import Progress, Tracker, to_stderr
 from metaopt.tuning.references import DEFAULT_BASELINE
@@ -66,9 +67,10 @@ def tune(
         study_name: several studies may share a storage and reuse each other's evaluations.
         seed: of the sampler.
         portfolio: how many complementary recipes to name.
-        optimizers: names of plugins to choose from; all by default.
-        controllers: names of plugins to choose from; all by default.
-        wrappers: names of plugins to choose from; all by default.
+        optimizers: names of plugins to choose from; all that are not learned by default, for few-shot tasks those that
+            are: their candidates are meta-trained, judged after a ninth, a third and all of a task's iterations.
+        controllers: names of plugins to choose from; all by default, a constant rate for few-shot tasks.
+        wrappers: names of plugins to choose from; all by default, none for few-shot tasks.
         stoppers: names of plugins to choose from; all that can be replayed by default.
         settings: `"plugin.hyperparameter=low..high"` or `"=value"`.
         baseline: recipe whose runs score 0; AdamW at 1e-3 by default.
@@ -106,10 +108,15 @@ def tune(
     if held_out and folds is not None:
         raise InputError("--held-out and --folds exclude each other; choose one.")
     replayable(found, stoppers)
+    loaded = load_corpus(corpus)
+    if few_shot_only(loaded.tasks, folds, held_out):
+        optimizers = proposed_for_few_shots(found) if optimizers is None else optimizers
+        controllers = ("constant",) if controllers is None else controllers
+        wrappers = () if wrappers is None else wrappers
     start = _baseline(baseline, found)
     known = known_settings(start_from, found)
     session = Session(
-        corpus=load_corpus(corpus),
+        corpus=loaded,
         space=joint_space(found, optimizers=optimizers, controllers=controllers, wrappers=wrappers, settings=settings),
         evaluator=Evaluator(
             Ledger(storage or "sqlite://"),

@@ -13,7 +13,7 @@ from metaopt.contracts import AnyTask, Task
 from metaopt.inner import Workload, filling
 from metaopt.tuning.comparison import REPORT_SEEDS
 from metaopt.tuning.held_out import Fold
-from metaopt.tuning.racing import SHARE, ends_heat, race_order, rungs
+from metaopt.tuning.racing import SHARE, ends_heat, race_order, rungs_of
 from metaopt.tuning.search import FINAL_SEEDS, FINALISTS
 from metaopt.tuning.search_space import JointSpace
 from metaopt.tuning.study import BATCH
@@ -21,7 +21,7 @@ from metaopt.tuning.study import BATCH
 
 def populations(tasks: Sequence[AnyTask], n_trials: int) -> Iterator[tuple[int | None, AnyTask, int]]:
     """Batch, task and members of every population of a study at most; later rungs and finalists belong to no batch."""
-    sizes = rungs(len(tasks))
+    sizes = rungs_of(tasks)
     ran = dict.fromkeys(sizes, 0)
     heat, last = 0, -(-n_trials // BATCH) - 1
     for batch in range(last + 1):

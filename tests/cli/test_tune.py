@@ -173,4 +173,4 @@ def test_a_corpus_module_that_raises_is_named_with_its_line(tmp_path):
 def test_a_corpus_that_is_nowhere_is_named(run, tmp_path):
     failed = run("tune", "nowhere", "--out", tmp_path)
     assert failed.code == 2
-    assert "There is no corpus 'nowhere'; known: starter" in failed.err
+    assert "There is no corpus 'nowhere'; known: omniglot, sinusoids, starter" in failed.err

@@ -228,7 +228,7 @@ def test_a_learned_rule_gets_its_weights_and_refuses_to_start_without():
         init=lambda param, hparams, theta, horizon: {},
         update=lambda grad, state, param, hparams, theta, info: (-theta["rate"] * grad, state),
     )
-    assembly = made(rule, init_theta=lambda params, generator: {"rate": torch.ones(())})
+    assembly = made(rule, meta=metaopt.MetaTraining(init_theta=lambda *_: {"rate": torch.ones(())}))
     with pytest.raises(metaopt.InputError, match="'mine' is a learned rule and has no weights here: pass theta="):
         metaopt.RuleOptimizer(network(), assembly)
     weight = nn.Parameter(torch.zeros(1))

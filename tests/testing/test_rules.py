@@ -46,12 +46,16 @@ class Learned(metaopt.Rule):
         return updates, {"tensors": tensors, "shared": state["shared"]}
 
 
-def init_theta(params, generator):
+def init_theta(params, generator, hparams):
     return {"first": torch.randn(2, 4, generator=generator), "second": torch.randn(4, generator=generator)}
 
 
 def test_a_learned_rule_passes_with_its_weights(failures):
-    spec = optimizer(rule=Learned(), space={"lr": metaopt.Float(1e-4, 0.1, log=True)}, init_theta=init_theta)
+    spec = optimizer(
+        rule=Learned(),
+        space={"lr": metaopt.Float(1e-4, 0.1, log=True)},
+        meta=metaopt.MetaTraining(init_theta=init_theta),
+    )
     report = testing.check(spec)
     assert failures(spec) == {}
     assert {outcome.check for outcome in report.outcomes if outcome.status == "skipped"} == {"native_equals_rule"}
@@ -61,7 +65,7 @@ def test_weights_from_the_global_generator_are_caught(failures):
     spec = optimizer(
         rule=Learned(),
         space={"lr": metaopt.Float(1e-4, 0.1, log=True)},
-        init_theta=lambda params, generator: {"first": torch.randn(2, 4), "second": torch.randn(4)},
+        meta=metaopt.MetaTraining(init_theta=lambda *_: {"first": torch.randn(2, 4), "second": torch.randn(4)}),
     )
     assert "theta from an equal generator" in failures(spec)["theta_is_reproducible"]
 

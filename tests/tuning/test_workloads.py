@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 import metaopt
+from metaopt.configuration import assemble
 from metaopt.errors import InputError
 from metaopt.inner import Workload
 from metaopt.tuning import evaluator as evaluators
@@ -64,4 +65,9 @@ def test_what_is_no_choice_is_refused(make_tasks):
 
 def test_a_task_that_nobody_counted_compiles_nothing(evaluator, make_task):
     task = dataclasses.replace(make_task(), name="other")
-    assert evaluator._how(task) == ("population", "auto", Workload(0, 0))
+    assert evaluator._how(task, [(assemble(metaopt.Configuration("adamw"), evaluator.registry), 0)]) == (
+        "population",
+        "auto",
+        Workload(0, 0),
+        None,
+    )

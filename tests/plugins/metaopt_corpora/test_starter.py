@@ -17,9 +17,9 @@ NUM_MEMBERS = 3
 
 
 def test_it_is_offered_by_name():
-    (spec,) = metaopt_corpora.metaopt_plugins()
-    assert isinstance(spec, metaopt.CorpusSpec)
-    assert spec.name == "starter"
+    specs = metaopt_corpora.metaopt_plugins()
+    assert all(isinstance(spec, metaopt.CorpusSpec) for spec in specs)
+    assert [spec.name for spec in specs] == ["omniglot", "sinusoids", "starter"]
 
 
 def test_it_has_many_tasks_of_many_kinds():

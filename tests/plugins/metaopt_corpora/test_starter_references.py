@@ -15,7 +15,7 @@ from metaopt.tuning.shipped import read
 from metaopt_corpora.starter import load_starter
 
 STARTER = load_starter()
-(SPEC,) = metaopt_corpora.metaopt_plugins()
+*_, SPEC = metaopt_corpora.metaopt_plugins()
 SHIPPED = read(Path(SPEC.reference_runs))
 
 

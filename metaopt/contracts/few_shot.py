@@ -1,0 +1,175 @@
+"""A distribution of few-shot tasks: what learned starts and rules are meta-trained on, episode by episode."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from metaopt.contracts.stopper import Mode
+from metaopt.contracts.task import LossFunction, called, check_identity, name_of
+from metaopt.errors import InputError
+
+#: Episodes of `train` meta-train, those of `validation` choose, those of `test` are reported.
+Partition: TypeAlias = Literal["train", "validation", "test"]
+
+#: Whose statistics a batch norm layer normalises by; see `metaopt.batch_norm`.
+BatchNormPolicy: TypeAlias = Literal["batch", "support", "frozen"]
+
+_BUDGETS = ("num_steps", "num_iterations", "episodes_per_iteration", "num_validations", "num_evaluated")
+
+
+@dataclass(frozen=True, eq=False)
+class Episodes:
+    """Few-shot tasks side by side: a model adapts to the support set and is judged on the query set.
+
+    Attributes:
+        support_inputs: shape (episodes, n, …).
+        support_targets: shape (episodes, n, …).
+        query_inputs: shape (episodes, m, …).
+        query_targets: shape (episodes, m, …).
+    """
+
+    support_inputs: Tensor
+    support_targets: Tensor
+    query_inputs: Tensor
+    query_targets: Tensor
+
+    def __post_init__(self) -> None:
+        shapes = [tuple(tensor.shape[:2]) for tensor in self.tensors]
+        if shapes[0] != shapes[1] or shapes[2] != shapes[3] or shapes[0][0] != shapes[2][0]:
+            raise InputError(
+                "Episodes need support inputs and targets of shape (episodes, n, …) and query ones of shape "
+                f"(episodes, m, …), got leading shapes {shapes}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.support_inputs)
+
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Support inputs and targets, query inputs and targets."""
+        return self.support_inputs, self.support_targets, self.query_inputs, self.query_targets
+
+    def to(self, device: torch.device) -> "Episodes":
+        """The same, on a device."""
+        return Episodes(*(tensor.to(device) for tensor in self.tensors))
+
+
+@runtime_checkable
+class EpisodeSource(Protocol):
+    """Where episodes come from."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Two sources of equal fingerprint draw the same episodes from equal generators."""
+        ...
+
+    def sample(self, partition: Partition, count: int, generator: torch.Generator) -> Episodes:
+        """Draw `count` episodes that depend on the generator alone."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class FewShotTask:
+    """Few-shot tasks of one kind.
+
+    Attributes:
+        name: unique within a corpus.
+        family: tasks of one family resemble each other.
+        model: makes a fresh `nn.Module` from torch's random generator.
+        episodes: a source of episodes, or a function that makes it when it is first needed.
+        loss: `(output, targets) -> 0-d tensor`, the mean over a set; differentiable.
+        metric: the same signature; what is validated and reported. The loss if left out.
+        mode: `"min"` if the metric is better when lower, `"max"` if when higher.
+        num_steps: training steps on a support set (the inner loop's horizon).
+        batch_size: examples a training step, drawn from the support set; None for all of it, each time.
+        num_iterations: updates of the learned weights in meta-training.
+        episodes_per_iteration: episodes that one of them averages over (the meta-batch).
+        num_validations: validations of a meta-training, spread evenly; the last one follows the last iteration.
+        num_evaluated: episodes that a validation, and a test, averages over; the same ones each time.
+        batch_norm: whose statistics batch norm layers normalise by: `"batch"` those of the examples at hand, queries
+            among themselves too (transductive, as MAML's); `"support"` those of the support set; `"frozen"` the
+            layer's own running ones, as they are.
+    """
+
+    name: str
+    family: str
+    model: Callable[[], nn.Module]
+    episodes: EpisodeSource | Callable[[], EpisodeSource]
+    loss: LossFunction
+    metric: LossFunction | None = None
+    mode: Mode = "min"
+    num_steps: int = 5
+    batch_size: int | None = None
+    num_iterations: int = 1000
+    episodes_per_iteration: int = 4
+    num_validations: int = 10
+    num_evaluated: int = 200
+    batch_norm: BatchNormPolicy = "batch"
+
+    def __post_init__(self) -> None:
+        check_identity(self.name, self.family, self.mode)
+        wanted = (*_BUDGETS, *(() if self.batch_size is None else ("batch_size",)))
+        for field in wanted:
+            value = getattr(self, field)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise InputError(f"Task {self.name!r}: {field} must be a positive whole number, got {value!r}.")
+        if self.batch_norm not in ("batch", "support", "frozen"):
+            raise InputError(
+                f"Task {self.name!r}: batch_norm must be 'batch', 'support' or 'frozen', got {self.batch_norm!r}."
+            )
+
+    @cached_property
+    def source(self) -> EpisodeSource:
+        """Where episodes come from; InputError if the task's own code fails at it."""
+        if isinstance(self.episodes, EpisodeSource):
+            return self.episodes
+        return called(self.name, "episodes", self.episodes)
+
+    @property
+    def sign(self) -> float:
+        """+1 if the metric is better when lower, else -1."""
+        return 1.0 if self.mode == "min" else -1.0
+
+    def measure(self, output: Tensor, targets: Tensor) -> Tensor:
+        """The metric times its sign, so that lower is better."""
+        return self.sign * (self.metric or self.loss)(output, targets)
+
+    @property
+    def validation_iterations(self) -> tuple[int, ...]:
+        """Iterations completed at each validation: evenly spread, ending at `num_iterations`."""
+        count = min(self.num_validations, self.num_iterations)
+        return tuple(sorted({round(self.num_iterations * (index + 1) / count) for index in range(count)}))
+
+    def build(self, seed: int) -> nn.Module:
+        """A fresh model whose weights depend on `seed` alone; the global generator is left as it was.
+
+        Raises:
+            InputError: the task's own code fails at it.
+        """
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return called(self.name, "model", self.model)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (16 hex digits) of episodes, model and budget: two equal fingerprints mean the same task."""
+        shapes = [(name, tuple(value.shape)) for name, value in self.build(0).state_dict().items()]
+        budget = [getattr(self, field) for field in _BUDGETS]
+        identity = (
+            self.name,
+            self.family,
+            self.mode,
+            self.batch_size,
+            self.batch_norm,
+            budget,
+            shapes,
+            name_of(self.loss),
+            name_of(self.metric),
+            self.source.fingerprint,
+        )
+        return hashlib.sha256(repr(identity).encode()).hexdigest()[:16]

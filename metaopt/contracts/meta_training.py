@@ -1,0 +1,80 @@
+"""How a learned rule is meta-trained, as its plugin declares it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, final
+
+import torch
+from torch import Tensor
+
+from metaopt.contracts.rule import Tensors
+from metaopt.errors import PluginError
+from metaopt.space import Categorical, Float, Int, Space, Value
+
+#: From parameters, a generator and the hyperparameters of meta-training to theta.
+InitTheta: TypeAlias = Callable[[Mapping[str, Tensor], torch.Generator, Mapping[str, Value]], Tensors]
+
+#: `backprop`: the gradient through the unrolled inner loop; `reptile`: from the start towards where it ended.
+EstimatorName: TypeAlias = Literal["backprop", "reptile"]
+#: `final`: the query loss after the last step; `trajectory`: the mean of the training losses after each step.
+Objective: TypeAlias = Literal["final", "trajectory"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class MetaTraining:
+    """How a learned rule gets its weights.
+
+    Attributes:
+        init_theta: the weights before meta-training, from parameters by name, a generator, and the hyperparameters of
+            `space` as people write them.
+        estimator: where the gradient of the meta-objective comes from.
+        objective: what is minimised.
+        orders: whether the derivative of the inner gradient is taken: `("second",)`, `("first",)`, or both, to be
+            tuned.
+        space: hyperparameters that matter to meta-training alone, such as the rates it starts from; those that every
+            meta-training has (`outer_lr`, `inner_steps`, `order`, `clip`) are added.
+        outer_lr: default of the outer Adam's learning rate.
+        clip: default norm that meta-gradients are clipped to; 0 for none.
+        prototypes: whether the last linear layer starts from the means of the support set's features, class by class.
+        truncation: inner steps that a gradient passes back through, or None for all of them.
+        drawn: entries of the rule's state that tell what it does, by their name in pictures; see `metaopt show
+            --explain`. They are drawn through a sigmoid where the name ends in "gate".
+    """
+
+    init_theta: InitTheta
+    estimator: EstimatorName = "backprop"
+    objective: Objective = "final"
+    orders: tuple[Literal["first", "second"], ...] = ("second",)
+    space: Space = field(default_factory=dict)
+    outer_lr: float = 1e-3
+    clip: float = 0.0
+    prototypes: bool = False
+    truncation: int | None = None
+    drawn: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.estimator not in ("backprop", "reptile"):
+            raise PluginError(f"MetaTraining: estimator must be 'backprop' or 'reptile', got {self.estimator!r}.")
+        if self.objective not in ("final", "trajectory"):
+            raise PluginError(f"MetaTraining: objective must be 'final' or 'trajectory', got {self.objective!r}.")
+        if not self.orders or set(self.orders) - {"first", "second"}:
+            raise PluginError(f"MetaTraining: orders must name 'first', 'second' or both, got {self.orders!r}.")
+        if self.truncation is not None and self.truncation < 1:
+            raise PluginError(f"MetaTraining: truncation must be a positive number of steps, got {self.truncation!r}.")
+
+    @property
+    def full_space(self) -> Space:
+        """All hyperparameters of meta-training.
+
+        `outer_lr` is the outer Adam's rate; `inner_steps` how many steps are taken on a support set, 0 for as many as
+        the task says; `order` whether the derivative of the inner gradient is taken (`"second"`); `clip` the norm that
+        meta-gradients are clipped to, 0 for none.
+        """
+        return {
+            "outer_lr": Float(1e-4, 1e-2, log=True, default=self.outer_lr, valid="(0, inf)"),
+            "inner_steps": Int(1, 10, default=0, valid="[0, inf)"),
+            "order": Categorical(self.orders),
+            "clip": Float(0.1, 10.0, log=True, default=self.clip, valid="[0, inf)"),
+            **self.space,
+        }

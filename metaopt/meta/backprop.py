@@ -1,0 +1,61 @@
+"""The meta-gradient by backpropagation through the unrolled inner loop, whole or truncated."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from metaopt.contracts import Episodes
+from metaopt.meta.draws import draw_batches, draw_episodes, draw_starts
+from metaopt.meta.estimator import Estimate, EstimatorState
+from metaopt.meta.unrolls import Unrolls, Window
+
+
+@dataclass(frozen=True)
+class Backprop:
+    """∇_θ of the query loss after the inner loop, or of the mean training loss along it.
+
+    Truncated, each call takes the next steps of the same inner loops: a gradient passes back through these alone, while
+    parameters and state come from the steps before. This is biased where it is shorter than the loop.
+
+    Attributes:
+        unrolls: the inner loops.
+        num_steps: of an inner loop.
+        truncation: steps a call; None for all.
+        trajectory: whether the training losses after each step count, instead of the query loss at the end.
+    """
+
+    unrolls: Unrolls
+    num_steps: int
+    truncation: int | None = None
+    trajectory: bool = False
+
+    def estimate(
+        self, theta: Mapping[str, Tensor], state: EstimatorState, generator: torch.Generator
+    ) -> tuple[Estimate, EstimatorState]:
+        """See `Estimator`."""
+        task, learner = self.unrolls.learner.task, self.unrolls.learner
+        carry, first, starts = None, 0, None
+        if state:
+            episodes, carry, first = Episodes(*state["episodes"]), (state["params"], state["rule"]), state["step"]
+        else:
+            episodes = draw_episodes(task, task.episodes_per_iteration, generator, learner.device)
+            starts = draw_starts(self.unrolls, len(episodes), generator)
+        count = min(self.truncation or self.num_steps, self.num_steps - first)
+        found = self.unrolls.gradient(dict(theta), self._window(episodes, first, count, generator), carry, starts)
+        estimate = Estimate(found.theta, found.objective)
+        if first + count >= self.num_steps:
+            return estimate, {}
+        params, rule = found.carry
+        return estimate, {"episodes": list(episodes.tensors), "params": params, "rule": rule, "step": first + count}
+
+    def _window(self, episodes: Episodes, first: int, count: int, generator: torch.Generator) -> Window:
+        task = self.unrolls.learner.task
+        # Along a trajectory the last step of a window is judged by a batch more.
+        batches = draw_batches(task, episodes, count + self.trajectory, generator)
+        if not self.trajectory:
+            return Window(episodes, batches, first, count, self.num_steps)
+        share, support = 1.0 / count, episodes.tensors[:2]
+        judged = support if batches is None else (batches[0][:, -1], batches[1][:, -1])
+        return Window(Episodes(*support, *judged), batches, first, count, self.num_steps, share, share)

@@ -1,0 +1,42 @@
+"""The contract of what estimates a meta-gradient: backprop through the unroll, Reptile, evolution strategies."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import torch
+from torch import Tensor
+
+from metaopt.contracts import Tensors
+
+#: What an estimator carries from one call to the next: plain dicts of tensors and numbers, kept in checkpoints.
+EstimatorState: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What one call found.
+
+    Attributes:
+        gradient: of the meta-objective, by theta's names; what the outer optimizer goes down along.
+        objective: of the episodes it saw, 0-d.
+    """
+
+    gradient: Tensors
+    objective: Tensor
+
+
+class Estimator(Protocol):
+    """Estimates the gradient of a meta-objective with respect to theta."""
+
+    def estimate(
+        self, theta: Mapping[str, Tensor], state: EstimatorState, generator: torch.Generator
+    ) -> tuple[Estimate, EstimatorState]:
+        """One estimate, on episodes drawn from the generator.
+
+        Args:
+            theta: learned weights.
+            state: what the last call returned; empty at the first, and whenever the inner loops shall begin anew.
+            generator: of everything random.
+        """
+        ...

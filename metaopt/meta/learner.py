@@ -1,0 +1,131 @@
+"""One episode's inner loop as pure functions of theta: start, steps on the support set, loss on the queries.
+
+Everything here is about a single episode; `metaopt.meta.graphs` puts many side by side.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from metaopt.batch_norm import FirstRows, needs_support, with_policy
+from metaopt.configuration import Assembly
+from metaopt.contracts import FewShotTask, MetaTraining, State, Tensors
+from metaopt.contracts.rule import Hparams
+from metaopt.inner import unroll
+from metaopt.prototypes import prototype_head
+
+
+@dataclass(frozen=True, eq=False)
+class Learner:
+    """A rule that adapts a task's model.
+
+    Attributes:
+        task: whose loss, metric and model to take.
+        assembly: the rule with its hyperparameters.
+        first_order: treat inner gradients as constants.
+        device: of parameters and hyperparameters.
+    """
+
+    task: FewShotTask
+    assembly: Assembly
+    first_order: bool = False
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    @cached_property
+    def module(self) -> nn.Module:
+        """The model's structure, its batch norm layers pure."""
+        return with_policy(self.task.build(0), self.task.batch_norm).to(self.device)
+
+    @cached_property
+    def buffers(self) -> Tensors:
+        """What the model needs beside its trained parameters, the same for all episodes."""
+        frozen = {name: param.detach() for name, param in self.module.named_parameters() if not param.requires_grad}
+        return {**frozen, **dict(self.module.named_buffers())}
+
+    @cached_property
+    def hparams(self) -> Hparams:
+        """The rule's hyperparameters as 0-d tensors, by parameter."""
+        found = self.assembly.tensor_hparams(self.parameters)
+        return {name: {key: one.to(self.device) for key, one in own.items()} for name, own in found.items()}
+
+    @cached_property
+    def parameters(self) -> Tensors:
+        """The parameters of a model, for their names and shapes; where the rule learned a start they do not matter."""
+        return {name: param.detach() for name, param in self.module.named_parameters() if param.requires_grad}
+
+    @property
+    def meta(self) -> MetaTraining | None:
+        """How the rule is meta-trained; None for a hand-designed one."""
+        return self.assembly.optimizer.meta
+
+    def learns_start(self, theta: Mapping[str, Tensor]) -> bool:
+        """Whether the rule has a start of its own for every parameter, so that fresh ones do not matter."""
+        start = self.assembly.rule.start(self.parameters, theta)
+        return all(start[name] is not param for name, param in self.parameters.items())
+
+    def starts(self, seeds: list[int]) -> Tensors:
+        """Fresh parameters for each seed, shape (seeds, *shape)."""
+        built = [dict(self.task.build(seed).named_parameters()) for seed in seeds]
+        return {name: torch.stack([one[name].detach() for one in built]).to(self.device) for name in self.parameters}
+
+    def begin(
+        self, theta: Mapping[str, Tensor], params: Mapping[str, Tensor], support: tuple[Tensor, Tensor], horizon: Tensor
+    ) -> tuple[Tensors, State]:
+        """Parameters and the rule's state before the first step."""
+        current = self.assembly.rule.start(params, theta)
+        if self.meta is not None and self.meta.prototypes:
+            self.module.train()
+            current = prototype_head(self.module, {**self.buffers, **current}, *support)
+            current = {name: current[name] for name in params}
+        return current, self.assembly.rule.init(current, self.hparams, theta, horizon)
+
+    def advance(
+        self,
+        theta: Mapping[str, Tensor],
+        params: Mapping[str, Tensor],
+        state: State,
+        batches: list[tuple[Tensor, Tensor]],
+        first_step: Tensor,
+        horizon: Tensor,
+    ) -> tuple[Tensors, State, Tensor]:
+        """A step for each batch: parameters, state, and the losses before each step, shape (steps,)."""
+        end = unroll(
+            self.assembly.rule,
+            self.loss,
+            params,
+            batches,
+            self.hparams,
+            theta,
+            state=state,
+            first_step=first_step,
+            horizon=horizon,
+            first_order=self.first_order,
+            requires=self.assembly.requires,
+        )
+        return end.params, end.state, end.losses
+
+    def loss(self, params: Mapping[str, Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
+        """Training loss."""
+        self.module.train()
+        return self.task.loss(self._output(params, inputs), targets)
+
+    def query(
+        self, params: Mapping[str, Tensor], state: State, support: Tensor, inputs: Tensor, targets: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Loss and metric on queries, with the weights that the rule evaluates with; lower is better."""
+        current = self.assembly.rule.evaluation_params(params, state, self.hparams)
+        self.module.eval()
+        if needs_support(self.module):
+            with FirstRows(self.module, len(support)):
+                output = self._output(current, torch.cat([support, inputs]))[len(support) :]
+        else:
+            output = self._output(current, inputs)
+        return self.task.loss(output, targets), self.task.measure(output, targets)
+
+    def _output(self, params: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+        output: Tensor = functional_call(self.module, {**self.buffers, **params}, (inputs,))
+        return output

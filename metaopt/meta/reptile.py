@@ -1,0 +1,40 @@
+"""Reptile's meta-gradient: from where inner loops end to where they began (Nichol et al. 2018)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.func import vjp
+
+from metaopt.meta.draws import draw_batches, draw_episodes, draw_starts
+from metaopt.meta.estimator import Estimate, EstimatorState
+from metaopt.meta.unrolls import Unrolls, Window
+
+
+@dataclass(frozen=True)
+class Reptile:
+    """θ − mean of the adapted parameters, for the learned start; 0 for everything else in theta.
+
+    Attributes:
+        unrolls: the inner loops of a rule that learns its start.
+        num_steps: of an inner loop.
+    """
+
+    unrolls: Unrolls
+    num_steps: int
+
+    def estimate(
+        self, theta: Mapping[str, Tensor], state: EstimatorState, generator: torch.Generator
+    ) -> tuple[Estimate, EstimatorState]:
+        """See `Estimator`."""
+        task, learner = self.unrolls.learner.task, self.unrolls.learner
+        episodes = draw_episodes(task, task.episodes_per_iteration, generator, learner.device)
+        batches = draw_batches(task, episodes, self.num_steps, generator)
+        window = Window(episodes, batches, 0, self.num_steps, self.num_steps)
+        starts = draw_starts(self.unrolls, len(episodes), generator)
+        (params, _), losses, _ = self.unrolls.adapted(dict(theta), window, starts)
+        rule = learner.assembly.rule
+        began, pull, *_ = vjp(lambda theta: rule.start(learner.parameters, theta), dict(theta))
+        gradient = pull({name: begin - params[name].mean(0) for name, begin in began.items()})[0]
+        return Estimate(gradient, losses.mean()), {}

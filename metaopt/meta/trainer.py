@@ -1,0 +1,379 @@
+"""The outer loop: estimates of the meta-gradient, Adam, validations, checkpoints."""
+
+import hashlib
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metaopt.configuration import Assembly
+from metaopt.contracts import Curve, Episodes, FewShotTask, MetaTraining, Partition, Tensors
+from metaopt.errors import InputError
+from metaopt.inner.update import Mode
+from metaopt.meta import checkpoint
+from metaopt.meta.backprop import Backprop
+from metaopt.meta.draws import draw_batches, draw_starts
+from metaopt.meta.estimator import Estimator, EstimatorState
+from metaopt.meta.learner import Learner
+from metaopt.meta.reptile import Reptile
+from metaopt.meta.unrolls import Unrolls, Window
+
+Compile: TypeAlias = Literal["auto", "on", "off"]
+
+#: Seconds between checkpoints.
+PERIOD = 60.0
+#: Episodes that are evaluated side by side.
+SIDE_BY_SIDE = 100
+#: Of the episodes that validations and tests see; the same for all.
+EVALUATION_SEED = {"validation": 1_000_003, "test": 1_000_033}
+#: Inner steps of single episodes from which on compiling repays itself, for models without convolutions.
+COMPILE_STEPS = 200_000
+#: Steps in one graph up to which it is compiled: longer ones take minutes.
+MOST_STEPS = 5
+
+
+class NeverFiniteError(InputError):
+    """No meta-gradient was finite: nothing was learned."""
+
+
+@dataclass(frozen=True)
+class MetaProgress:
+    """How far a meta-training is.
+
+    Attributes:
+        iteration: iterations completed.
+        num_iterations: planned.
+        objective: mean meta-objective since the last report.
+        gradient_norm: of the last estimate.
+        skipped: iterations left out because their gradient was not finite.
+        validation: the last validation, as the user's metric; NaN before the first.
+        rate: iterations a second since the last report.
+    """
+
+    iteration: int
+    num_iterations: int
+    objective: float
+    gradient_norm: float
+    skipped: int
+    validation: float
+    rate: float
+
+
+@dataclass(frozen=True)
+class MetaTrained:
+    """What a meta-training gave.
+
+    Attributes:
+        theta: learned weights, those of the best validation.
+        curves: of each task, by name: validation and test values over iterations, lower is better.
+        objectives: mean meta-objective between validations.
+        skipped: iterations left out because their gradient was not finite.
+        seconds: of all processes that worked on it.
+    """
+
+    theta: Tensors
+    curves: Mapping[str, Curve]
+    objectives: Sequence[float]
+    skipped: int
+    seconds: float
+
+
+@dataclass
+class _Progressing:
+    """Everything that changes; what a checkpoint holds."""
+
+    theta: Tensors
+    best: Tensors
+    best_value: float = float("inf")
+    iteration: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    steps: list[int] = field(default_factory=list)
+    validation: list[list[float]] = field(default_factory=list)
+    test: list[list[float]] = field(default_factory=list)
+    objectives: list[float] = field(default_factory=list)
+    running: list[float] = field(default_factory=list)
+    states: list[EstimatorState] = field(default_factory=list)
+
+
+class Trainer:
+    """Meta-trains one rule on one or more tasks, taking these in turn.
+
+    Args:
+        assembly: the rule with its hyperparameters, those of its meta-training among them.
+        tasks: few-shot tasks; their models must have the same parameters if the rule learns a start.
+        seed: of theta's start and of everything drawn.
+        device: where to train.
+        compile: whether graphs are compiled; `"auto"` decides by counts.
+
+    Raises:
+        InputError: the rule is not learned, or the tasks' models differ where they must not.
+    """
+
+    def __init__(
+        self,
+        assembly: Assembly,
+        tasks: Sequence[FewShotTask],
+        *,
+        seed: int = 0,
+        device: str | torch.device = "cpu",
+        compile: Compile = "auto",
+    ) -> None:
+        self.assembly, self.tasks, self.seed = assembly, tuple(tasks), seed
+        self.device = torch.device(device)
+        self.meta = _meta(assembly)
+        self.num_iterations = max(task.num_iterations for task in tasks)
+        self._values = assembly.meta_values
+        learners = [Learner(task, assembly, self._values["order"] == "first", self.device) for task in tasks]
+        generator = torch.Generator().manual_seed(seed)
+        built = {name: one.detach() for name, one in tasks[0].build(seed).named_parameters() if one.requires_grad}
+        self._first_theta = {
+            name: one.to(self.device) for name, one in self.meta.init_theta(built, generator, self._values).items()
+        }
+        self._check_shapes(learners)
+        self._unrolls = [Unrolls(one, self._first_theta, self._mode(one.task, compile)) for one in learners]
+        self._estimators = [self._estimator(one) for one in self._unrolls]
+        self._evaluated: dict[tuple[int, str], Episodes] = {}
+
+    @property
+    def identity(self) -> str:
+        """16 hex digits of all that decides the result."""
+        parts = (
+            self.assembly.configuration.key,
+            self.assembly.optimizer.version,
+            [task.fingerprint for task in self.tasks],
+            self.seed,
+        )
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+    def train(
+        self,
+        folder: Path | None = None,
+        progress: Callable[[MetaProgress], None] = lambda progress: None,
+        check: Callable[[], None] = lambda: None,
+    ) -> MetaTrained:
+        """Meta-train to the end, from the folder's checkpoint where there is one.
+
+        Args:
+            folder: of checkpoints; None for none.
+            progress: told at each validation, and about once a second.
+            check: called at each iteration; may raise to end early.
+
+        Raises:
+            InputError: the folder holds another meta-training, or no gradient was ever finite.
+        """
+        run, generator, optimizer = self._begin(folder)
+        moments = self._moments()
+        last_saved = last_told = time.monotonic()
+        told = run.iteration
+        norm = float("nan")
+        while run.iteration < self.num_iterations:
+            check()
+            began = time.perf_counter()
+            norm = self._iterate(run, generator, optimizer)
+            if run.iteration in moments:
+                self._validate(run)
+            run.seconds += time.perf_counter() - began
+            now = time.monotonic()
+            if run.iteration in moments or now - last_told > 1:
+                progress(self._told(run, norm, (run.iteration - told) / max(now - last_told, 1e-9)))
+                last_told, told = now, run.iteration
+            if folder is not None and (now - last_saved > PERIOD or run.iteration == self.num_iterations):
+                self._save(folder, run, generator, optimizer)
+                last_saved = now
+        return self._result(run)
+
+    def evaluate(
+        self, theta: Mapping[str, Tensor], partition: Partition, num_steps: int | None = None, position: int = 0
+    ) -> Tensor:
+        """The metric of each evaluated episode of a task after adapting, lower is better, shape (episodes,)."""
+        unrolls, episodes = self._unrolls[position], self._episodes(position, partition)
+        steps = num_steps or self._num_steps(unrolls.learner.task)
+        return metrics(unrolls, {name: one.detach() for name, one in theta.items()}, episodes, steps)
+
+    def _iterate(self, run: _Progressing, generator: torch.Generator, optimizer: torch.optim.Optimizer) -> float:
+        position = run.iteration % len(self.tasks)
+        theta = {name: one.detach() for name, one in run.theta.items()}
+        estimate, run.states[position] = self._estimators[position].estimate(theta, run.states[position], generator)
+        run.iteration += 1
+        norm = torch.linalg.vector_norm(
+            torch.stack([torch.linalg.vector_norm(one) for one in estimate.gradient.values()])
+        )
+        if not bool(torch.isfinite(norm)):
+            # The inner loops of a truncated unroll are lost too: they begin anew.
+            run.skipped, run.states[position] = run.skipped + 1, {}
+            return float(norm)
+        clip = float(self._values["clip"])
+        scale = clip / float(norm) if 0 < clip < float(norm) else 1.0
+        for name, one in run.theta.items():
+            one.grad = estimate.gradient[name] * scale if scale != 1.0 else estimate.gradient[name]
+        optimizer.step()
+        run.running.append(float(estimate.objective))
+        return float(norm)
+
+    def _validate(self, run: _Progressing) -> None:
+        values = [
+            [
+                float(self.evaluate(run.theta, partition, position=position).mean())
+                for position in range(len(self.tasks))
+            ]
+            for partition in ("validation", "test")
+        ]
+        run.steps.append(run.iteration)
+        run.validation.append(values[0])
+        run.test.append(values[1])
+        run.objectives.append(float(np.mean(run.running)) if run.running else float("nan"))
+        run.running = []
+        mean = float(np.mean(values[0]))
+        if mean < run.best_value:
+            run.best_value, run.best = mean, {name: one.detach().clone() for name, one in run.theta.items()}
+
+    def _result(self, run: _Progressing) -> MetaTrained:
+        if run.skipped == run.iteration:
+            raise NeverFiniteError(
+                f"No meta-gradient of {self.assembly.optimizer.name!r} on {self.tasks[0].name!r} was ever finite; "
+                "lower the inner rate, or take fewer inner steps."
+            )
+        if run.skipped:
+            warnings.warn(
+                f"{run.skipped:,} of {run.iteration:,} iterations were left out, for their meta-gradient was not "
+                "finite; a lower inner rate, fewer inner steps or clip=1 help.",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+        curves = {
+            task.name: Curve(
+                steps=np.asarray(run.steps, dtype=np.float64),
+                values=np.asarray([row[position] for row in run.validation]),
+                horizon=self.num_iterations,
+                test=np.asarray([row[position] for row in run.test]),
+                signals={"train_loss": np.asarray(run.objectives)},
+            )
+            for position, task in enumerate(self.tasks)
+        }
+        return MetaTrained(run.best, curves, run.objectives, run.skipped, run.seconds)
+
+    def _told(self, run: _Progressing, norm: float, rate: float) -> MetaProgress:
+        validation = float("nan")
+        if run.validation:
+            validation = float(np.mean([t.sign * v for t, v in zip(self.tasks, run.validation[-1], strict=True)]))
+        recent = run.running[-100:] or run.objectives[-1:]
+        objective = float(np.mean(recent)) if recent else float("nan")
+        return MetaProgress(run.iteration, self.num_iterations, objective, norm, run.skipped, validation, rate)
+
+    # Beginning, and beginning again.
+
+    def _begin(self, folder: Path | None) -> tuple[_Progressing, torch.Generator, torch.optim.Optimizer]:
+        theta = {name: one.detach().clone() for name, one in self._first_theta.items()}
+        run = _Progressing(theta, {name: one.clone() for name, one in theta.items()})
+        run.states = [{} for _ in self.tasks]
+        generator = torch.Generator().manual_seed(self.seed + 1)
+        for one in theta.values():
+            one.requires_grad_(True)
+        optimizer = torch.optim.Adam(list(theta.values()), lr=float(self._values["outer_lr"]), fused=True)
+        saved = None if folder is None else checkpoint.read(folder, self.identity)
+        if saved is not None:
+            for name, one in theta.items():
+                one.data.copy_(saved["run"]["theta"][name])
+            for key, value in saved["run"].items():
+                if key != "theta":
+                    setattr(run, key, _placed(value, self.device))
+            generator.set_state(saved["generator"])
+            optimizer.load_state_dict(saved["optimizer"])
+        return run, generator, optimizer
+
+    def _save(
+        self, folder: Path, run: _Progressing, generator: torch.Generator, optimizer: torch.optim.Optimizer
+    ) -> None:
+        document = {**vars(run), "theta": {name: one.detach() for name, one in run.theta.items()}}
+        checkpoint.write(
+            folder,
+            {
+                "identity": self.identity,
+                "run": document,
+                "generator": generator.get_state(),
+                "optimizer": optimizer.state_dict(),
+            },
+        )
+
+    # What is fixed.
+
+    def _moments(self) -> frozenset[int]:
+        longest = max(self.tasks, key=lambda task: task.num_iterations)
+        return frozenset(longest.validation_iterations)
+
+    def _num_steps(self, task: FewShotTask) -> int:
+        return int(self._values["inner_steps"]) or task.num_steps
+
+    def _estimator(self, unrolls: Unrolls) -> Estimator:
+        steps = self._num_steps(unrolls.learner.task)
+        if self.meta.estimator == "reptile":
+            return Reptile(unrolls, steps)
+        return Backprop(unrolls, steps, self.meta.truncation, self.meta.objective == "trajectory")
+
+    def _episodes(self, position: int, partition: Partition) -> Episodes:
+        key = (position, partition)
+        if key not in self._evaluated:
+            self._evaluated[key] = evaluated_episodes(self.tasks[position], partition).to(self.device)
+        return self._evaluated[key]
+
+    def _mode(self, task: FewShotTask, compile: Compile) -> Mode:
+        if compile == "auto":
+            steps = task.num_iterations * task.episodes_per_iteration * self._num_steps(task)
+            convolves = any(isinstance(layer, torch.nn.modules.conv._ConvNd) for layer in task.build(0).modules())
+            short = min(self._num_steps(task), self.meta.truncation or MOST_STEPS + 1) <= MOST_STEPS
+            compile = "on" if steps >= COMPILE_STEPS and short and not convolves else "off"
+        return "compiled" if compile == "on" else "replayed"
+
+    def _check_shapes(self, learners: Sequence[Learner]) -> None:
+        shapes = [{name: tuple(one.shape) for name, one in learner.parameters.items()} for learner in learners]
+        if not learners[0].learns_start(self._first_theta):
+            return
+        for learner, found in zip(learners, shapes, strict=True):
+            wrong = sorted(name for name in {*found, *shapes[0]} if found.get(name) != shapes[0].get(name))
+            if wrong:
+                raise InputError(
+                    f"{self.assembly.optimizer.name!r} learns one start for all tasks, but {wrong[0]!r} has shape "
+                    f"{shapes[0].get(wrong[0])} in {self.tasks[0].name!r} and {found.get(wrong[0])} in "
+                    f"{learner.task.name!r}; meta-train on them apart."
+                )
+
+
+def evaluated_episodes(task: FewShotTask, partition: Partition, count: int | None = None) -> Episodes:
+    """The episodes that validations and tests see, always the same; `num_evaluated` unless told otherwise."""
+    generator = torch.Generator().manual_seed(EVALUATION_SEED[partition])
+    return task.source.sample(partition, count or task.num_evaluated, generator)
+
+
+@torch.no_grad()
+def metrics(unrolls: Unrolls, theta: Tensors, episodes: Episodes, num_steps: int, seed: int = 0) -> Tensor:
+    """The metric of each episode after so many steps, lower is better, shape (episodes,)."""
+    task = unrolls.learner.task
+    generator = torch.Generator().manual_seed(seed)
+    found = []
+    for begin in range(0, len(episodes), SIDE_BY_SIDE):
+        part = Episodes(*(tensor[begin : begin + SIDE_BY_SIDE] for tensor in episodes.tensors))
+        batches = draw_batches(task, part, num_steps, generator)
+        starts = draw_starts(unrolls, len(part), generator)
+        found.append(unrolls.adapted(theta, Window(part, batches, 0, num_steps, num_steps), starts)[2])
+    return torch.cat(found)
+
+
+def _meta(assembly: Assembly) -> MetaTraining:
+    if assembly.optimizer.meta is None:
+        raise InputError(f"{assembly.optimizer.name!r} is not learned: there is nothing to meta-train.")
+    return assembly.optimizer.meta
+
+
+def _placed(value: Any, device: torch.device) -> Any:
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, dict):
+        return {key: _placed(one, device) for key, one in value.items()}
+    return [_placed(one, device) for one in value] if isinstance(value, list) else value

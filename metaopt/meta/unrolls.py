@@ -1,0 +1,286 @@
+"""Inner loops of many episodes at once, forwards and backwards: what every estimator of a meta-gradient is made of.
+
+An inner loop is three pieces: `begin` (start and state), `advance` (steps on the support set), `judge` (the queries).
+Where an unroll is small, a gradient goes through all three in one graph. Where it is large, each piece has a graph for
+a few steps, the states between them are kept, and the gradient walks back through these, each segment computed again:
+memory is that of one segment, and no graph grows with the number of steps.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+
+import torch
+from torch import Tensor
+from torch.func import grad, vjp
+from torch.utils._pytree import tree_leaves, tree_map
+
+from metaopt.contracts import Episodes, State, Tensors
+from metaopt.inner.graph_cache import GraphCache
+from metaopt.inner.update import Mode
+from metaopt.meta.learner import Learner
+
+#: Bytes that the states and intermediate values of the steps in one graph may take, by a rough count.
+LIMIT = 512 * 2**20
+#: Numbers that a step keeps for its way back, for each number of parameters and state.
+KEPT = 12
+
+#: Parameters and the rule's state of many episodes.
+Carry: TypeAlias = tuple[Tensors, State]
+
+
+@dataclass(frozen=True)
+class Window:
+    """Consecutive inner steps of many episodes, and how the meta-objective weighs them.
+
+    Attributes:
+        episodes: support and query sets.
+        batches: inputs and targets of each step, shape (episodes, steps, batch, …); None where every step sees the
+            whole support set.
+        first_step: steps completed before.
+        num_steps: of the window.
+        horizon: planned number of steps.
+        step_weight: of the training loss after each step but the last.
+        judge_weight: of the loss on the queries after the last step.
+    """
+
+    episodes: Episodes
+    batches: tuple[Tensor, Tensor] | None
+    first_step: int
+    num_steps: int
+    horizon: int
+    step_weight: float = 0.0
+    judge_weight: float = 1.0
+
+    def rows(self, rows: slice) -> "Window":
+        """That of some episodes."""
+        episodes = Episodes(*(tensor[rows] for tensor in self.episodes.tensors))
+        batches = None if self.batches is None else (self.batches[0][rows], self.batches[1][rows])
+        return Window(
+            episodes, batches, self.first_step, self.num_steps, self.horizon, self.step_weight, self.judge_weight
+        )
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """What a window says about theta.
+
+    Attributes:
+        theta: gradient of the objective, mean over episodes.
+        objective: mean over episodes, 0-d.
+        carry: parameters and state after the window.
+    """
+
+    theta: Tensors
+    objective: Tensor
+    carry: Carry
+
+
+class Unrolls:
+    """The inner loops of one learner, with the graphs made so far.
+
+    Args:
+        learner: what one episode does.
+        theta: any weights of its rule.
+        mode: how graphs are run.
+        limit: bytes, see LIMIT.
+
+    Attributes:
+        learns_start: whether the rule has a start of its own for every parameter, so that fresh ones do not matter.
+    """
+
+    def __init__(
+        self, learner: Learner, theta: Mapping[str, Tensor], mode: Mode = "replayed", limit: int = LIMIT
+    ) -> None:
+        self.learner = learner
+        self.learns_start = learner.learns_start(theta)
+        self._mode: Mode = mode
+        self._limit = limit
+        self._graphs = GraphCache()
+        state = learner.assembly.rule.init(learner.parameters, learner.hparams, theta, _number(1))
+        self._carried = sum(leaf.numel() for leaf in tree_leaves((learner.parameters, state)))
+
+    def gradient(self, theta: Tensors, window: Window, carry: Carry | None, starts: Tensors | None) -> Gradient:
+        """The gradient of a window's objective.
+
+        Args:
+            theta: learned weights.
+            window: the steps.
+            carry: where they begin; None for the start.
+            starts: fresh parameters, shape (episodes, *shape), if `carry` is None and the rule learned no start.
+        """
+        size, segment = self._plan(window)
+        count = len(window.episodes)
+        found = []
+        for begin in range(0, count, size):
+            rows = slice(begin, min(begin + size, count))
+            part = _of(carry, rows) if carry is not None else None
+            fresh = None if starts is None else {name: one[rows] for name, one in starts.items()}
+            if segment >= window.num_steps:
+                found.append(self._whole(theta, window.rows(rows), part, fresh))
+            else:
+                found.append(self._segmented(theta, window.rows(rows), part, fresh, segment))
+        return found[0] if len(found) == 1 else _mean(found, [min(size, count - row) for row in range(0, count, size)])
+
+    @torch.no_grad()
+    def adapted(self, theta: Tensors, window: Window, starts: Tensors | None) -> tuple[Carry, Tensor, Tensor]:
+        """Run a window from the start without a gradient: where it ends, and each episode's loss and metric there."""
+        carry = self._run(self._begin, (theta, *self._beginning(window, starts)))
+        for first, count in _segments(window.num_steps, self._plan(window)[1]):
+            carry, _ = self._run(self._advance, (theta, carry, self._steps(window, first, count)), (count,))
+        loss, metric = self._run(self._judge, (carry, *window.episodes.tensors))
+        return carry, loss, metric
+
+    # A window in one graph.
+
+    def _whole(self, theta: Tensors, window: Window, carry: Carry | None, starts: Tensors | None) -> Gradient:
+        steps = self._steps(window, 0, window.num_steps)
+        weights = _number(window.step_weight), _number(window.judge_weight)
+        given = (theta, window.episodes.tensors, steps, weights)
+        if carry is None:
+            tensors: tuple[Any, ...] = (*given, self._params(starts))
+            found = self._run(self._fresh_gradient, tensors, (window.num_steps,))
+        else:
+            found = self._run(self._carried_gradient, (*given, carry), (window.num_steps,))
+        gradient, (objective, after) = found
+        return Gradient(gradient, objective, after)
+
+    def _fresh_gradient(self, theta: Tensors, data: Any, steps: Any, weights: Any, params: Tensors, count: int) -> Any:
+        def objective(theta: Tensors) -> tuple[Tensor, Any]:
+            carry = self._begin(theta, params, data[0], data[1], steps[-1])
+            return self._objective(theta, carry, data, steps, weights, count)
+
+        return grad(objective, has_aux=True)(theta)
+
+    def _carried_gradient(self, theta: Tensors, data: Any, steps: Any, weights: Any, carry: Carry, count: int) -> Any:
+        return grad(lambda theta: self._objective(theta, carry, data, steps, weights, count), has_aux=True)(theta)
+
+    def _objective(
+        self, theta: Tensors, carry: Carry, data: Any, steps: Any, weights: Any, count: int
+    ) -> tuple[Tensor, Any]:
+        after, losses = self._advance(theta, carry, steps, count)
+        judged, _ = self._judge(after, *data)
+        total = (weights[0] * losses[:, 1:].sum(1) + weights[1] * judged).mean()
+        return total, (total.detach(), tree_map(torch.Tensor.detach, after))
+
+    # A window in segments: the chain rule by hand, so that only the states between segments are kept.
+
+    @torch.no_grad()
+    def _segmented(
+        self, theta: Tensors, window: Window, carry: Carry | None, starts: Tensors | None, segment: int
+    ) -> Gradient:
+        beginning = self._beginning(window, starts)
+        at = carry if carry is not None else self._run(self._begin, (theta, *beginning))
+        parts = _segments(window.num_steps, segment)
+        before, total = [], torch.zeros((), device=self.learner.device)
+        for first, count in parts:
+            before.append(at)
+            at, losses = self._run(self._advance, (theta, at, self._steps(window, first, count)), (count,))
+            total = total + window.step_weight * losses[:, 1 if first == 0 else 0 :].sum(1).mean()
+        judged, back = self._run(self._judge_back, (at, *window.episodes.tensors))
+        total = total + window.judge_weight * judged
+        back = tree_map(lambda one: window.judge_weight * one, back)
+        found = {name: torch.zeros_like(one) for name, one in theta.items()}
+        for state, (first, count) in zip(reversed(before), reversed(parts), strict=True):
+            weights = torch.full((count,), window.step_weight / len(window.episodes), device=self.learner.device)
+            if first == 0:
+                weights[0] = 0.0
+            steps = self._steps(window, first, count)
+            more, back = self._run(self._advance_back, (theta, state, steps, back, weights), (count,))
+            found = {name: found[name] + more[name] for name in found}
+        if carry is None:
+            more = self._run(self._begin_back, (theta, beginning, back))
+            found = {name: found[name] + more[name] for name in found}
+        return Gradient(found, total, at)
+
+    def _judge_back(self, carry: Carry, *data: Tensor) -> tuple[Tensor, Carry]:
+        back, judged = grad(lambda at: (self._judge(at, *data)[0].mean(),) * 2, has_aux=True)(carry)
+        return judged, back
+
+    def _advance_back(self, theta: Tensors, carry: Carry, steps: Any, back: Carry, weights: Tensor, count: int) -> Any:
+        outputs, pull, *_ = vjp(lambda theta, carry: self._advance(theta, carry, steps, count), theta, carry)
+        losses = outputs[1]
+        return pull((back, weights.expand_as(losses)))
+
+    def _begin_back(self, theta: Tensors, beginning: Any, back: Carry) -> Tensors:
+        pull = vjp(lambda theta: self._begin(theta, *beginning), theta)[1]
+        return cast(Tensors, pull(back)[0])
+
+    # The pieces, episodes side by side.
+
+    def _begin(self, theta: Tensors, params: Tensors, inputs: Tensor, targets: Tensor, horizon: Tensor) -> Carry:
+        axes = (None, None if self.learns_start else 0, 0, None)
+        begin = torch.vmap(
+            lambda theta, params, support, horizon: self.learner.begin(theta, params, support, horizon),
+            in_dims=axes,
+            randomness="different",
+        )
+        return begin(theta, params, (inputs, targets), horizon)
+
+    def _advance(self, theta: Tensors, carry: Carry, steps: Any, count: int) -> tuple[Carry, Tensor]:
+        whole = self.learner.task.batch_size is None
+
+        def one(
+            theta: Tensors, carry: Carry, inputs: Tensor, targets: Tensor, first: Tensor, horizon: Tensor
+        ) -> tuple[Carry, Tensor]:
+            batches = [(inputs, targets)] * count if whole else list(zip(inputs, targets, strict=True))
+            params, state, losses = self.learner.advance(theta, *carry, batches, first, horizon)
+            return (params, state), losses
+
+        return torch.vmap(one, in_dims=(None, 0, 0, 0, None, None), randomness="different")(theta, carry, *steps)
+
+    def _judge(self, carry: Carry, *data: Tensor) -> tuple[Tensor, Tensor]:
+        def one(carry: Carry, support: Tensor, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+            return self.learner.query(*carry, support, inputs, targets)
+
+        return torch.vmap(one, randomness="different")(carry, data[0], data[2], data[3])
+
+    # What they are given.
+
+    def _run(self, function: Any, tensors: tuple[Any, ...], settings: tuple[Any, ...] = ()) -> Any:
+        return self._graphs.run(function, self._mode, tensors, settings)
+
+    def _params(self, starts: Tensors | None) -> Tensors:
+        return self.learner.parameters if self.learns_start or starts is None else starts
+
+    def _beginning(self, window: Window, starts: Tensors | None) -> tuple[Tensors, Tensor, Tensor, Tensor]:
+        support = window.episodes.tensors[:2]
+        return self._params(starts), *support, _number(window.horizon)
+
+    def _steps(self, window: Window, first: int, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        data = window.episodes.tensors[:2]
+        if window.batches is not None:
+            data = window.batches[0][:, first : first + count], window.batches[1][:, first : first + count]
+        return *data, _number(window.first_step + first), _number(window.horizon)
+
+    def _plan(self, window: Window) -> tuple[int, int]:
+        """Episodes side by side, and steps in a graph, that stay within the limit."""
+        per_step = KEPT * self._carried * 4
+        episodes = max(1, min(len(window.episodes), int(self._limit // per_step)))
+        steps = max(1, int(self._limit // (per_step * episodes)))
+        return episodes, min(steps, window.num_steps)
+
+
+def _segments(num_steps: int, segment: int) -> list[tuple[int, int]]:
+    """First step and length of each part."""
+    return [(first, min(segment, num_steps - first)) for first in range(0, num_steps, segment)]
+
+
+def _number(value: float) -> Tensor:
+    return torch.tensor(float(value))
+
+
+def _of(carry: Carry, rows: slice) -> Carry:
+    return cast(Carry, tree_map(lambda one: one[rows], carry))
+
+
+def _mean(found: Sequence[Gradient], sizes: Sequence[int]) -> Gradient:
+    """Several parts of a meta-batch as one."""
+    shares = [size / sum(sizes) for size in sizes]
+    theta = {
+        name: torch.stack([share * one.theta[name] for share, one in zip(shares, found, strict=True)]).sum(0)
+        for name in found[0].theta
+    }
+    objective = torch.stack([share * one.objective for share, one in zip(shares, found, strict=True)]).sum()
+    carry = tree_map(lambda *parts: torch.cat(parts), *(one.carry for one in found))
+    return Gradient(theta, objective, carry)

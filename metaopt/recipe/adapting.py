@@ -1,0 +1,131 @@
+"""`metaopt.adapt`: a model, a recipe and a few examples; a predictor."""
+
+import copy
+from collections.abc import Callable
+from typing import Any, final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from metaopt import registry as registries
+from metaopt.batch_norm import FirstRows, needs_support, with_policy
+from metaopt.configuration import assemble
+from metaopt.contracts import BatchNormPolicy
+from metaopt.errors import InputError
+from metaopt.recipe.initialization import Support, learned_start
+from metaopt.recipe.recipe import Recipe
+from metaopt.registry import Registry
+
+
+@final
+class Predictor:
+    """An adapted model; call it with inputs of shape (n, …).
+
+    Attributes:
+        model: the adapted copy, in evaluation mode.
+        losses: training loss before each step.
+    """
+
+    def __init__(self, model: nn.Module, support: Tensor, losses: list[float]) -> None:
+        self.model = model.eval()
+        self.losses = losses
+        self._support = support if needs_support(model) else None
+
+    @torch.no_grad()
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """The model's output."""
+        if self._support is None:
+            output: Tensor = self.model(inputs)
+            return output
+        count = len(self._support)
+        with FirstRows(self.model, count):
+            both: Tensor = self.model(torch.cat([self._support, inputs]))
+        return both[count:]
+
+
+def adapt(
+    model: nn.Module,
+    recipe: Recipe,
+    support: Support,
+    *,
+    num_steps: int | None = None,
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+    batch_norm: BatchNormPolicy | None = None,
+    registry: Registry | None = None,
+) -> Predictor:
+    """Train a copy of the model on a few examples, as the recipe learned to; the model stays as it is.
+
+    The copy starts from the recipe's learned initialisation where it has one, else from the model's weights.
+
+    Args:
+        model: of the shapes that the recipe was meta-trained with.
+        recipe: with learned weights, or any other.
+        support: inputs and targets, shape (n, …) each.
+        num_steps: steps on them, all at once; as many as in meta-training if left out.
+        loss: `(output, targets) -> 0-d tensor`; cross-entropy for class numbers, squared error otherwise.
+        batch_norm: whose statistics batch norm layers use (see `metaopt.FewShotTask`); those of meta-training, or
+            `"batch"`, if left out.
+        registry: where plugins are; everything installed by default.
+
+    Raises:
+        InputError: a parameter has another name or shape than the recipe learned, the support set is not valid, or the
+            number of steps is not known.
+
+    Example:
+        >>> import torch, metaopt
+        >>> from metaopt.configuration import Configuration
+        >>> recipe = metaopt.Recipe.create(Configuration("sgd", hparams={"sgd.lr": 0.1}))
+        >>> predictor = metaopt.adapt(torch.nn.Linear(1, 1), recipe, (torch.ones(4, 1), torch.ones(4, 1)), num_steps=5)
+        >>> predictor(torch.ones(2, 1)).shape
+        torch.Size([2, 1])
+    """
+    inputs, targets = _checked(support)
+    steps = _steps(recipe, num_steps)
+    criterion = loss or (F.mse_loss if targets.is_floating_point() else F.cross_entropy)
+    trained = recipe.provenance.get("meta_training", {})
+    policy: BatchNormPolicy = batch_norm if batch_norm is not None else (trained.get("batch_norm") or ["batch"])[0]
+    adapted = with_policy(model, policy)
+    found = registry or registries.current()
+    params = {name: param.detach() for name, param in adapted.named_parameters() if param.requires_grad}
+    if learned_start(assemble(recipe.configuration, found), recipe.theta, params) is not None:
+        recipe.load_initialization(adapted, (inputs, targets), registry=found)
+    run = recipe.bind(adapted, total_steps=steps, keep_best=None, registry=found)
+    adapted.train()
+    losses = []
+    with torch.enable_grad():
+        for _ in range(steps):
+            run.optimizer.zero_grad()
+            value = criterion(adapted(inputs), targets)
+            value.backward()
+            run.step(value)
+            losses.append(float(value.detach()))
+    with run.evaluating():
+        return Predictor(copy.deepcopy(adapted), inputs, losses)
+
+
+def _checked(support: Any) -> Support:
+    if (
+        not isinstance(support, tuple | list)
+        or len(support) != 2
+        or not all(isinstance(one, Tensor) for one in support)
+    ):
+        raise InputError(f"support is a pair of tensors, (inputs, targets), got {type(support).__name__}.")
+    inputs, targets = support
+    if len(inputs) != len(targets) or len(inputs) == 0:
+        raise InputError(
+            f"The support set has {len(inputs)} inputs and {len(targets)} targets; it needs as many of each."
+        )
+    return inputs, targets
+
+
+def _steps(recipe: Recipe, given: int | None) -> int:
+    learned = recipe.provenance.get("meta_training", {}).get("inner_steps") or [None]
+    steps = given if given is not None else learned[0]
+    if steps is None:
+        raise InputError(
+            "This recipe was not meta-trained, so it does not know how many steps to take: pass num_steps=."
+        )
+    if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
+        raise InputError(f"num_steps must be a positive whole number, got {steps!r}.")
+    return steps

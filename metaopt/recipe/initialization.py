@@ -1,0 +1,80 @@
+"""A learned start, put into a user's model."""
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from metaopt.batch_norm import with_policy
+from metaopt.configuration import Assembly
+from metaopt.contracts import Tensors
+from metaopt.errors import InputError
+from metaopt.prototypes import prototype_head
+
+#: Inputs and targets, shape (n, …) each.
+Support: TypeAlias = tuple[Tensor, Tensor]
+
+
+def load_start(
+    assembly: Assembly, theta: Mapping[str, Tensor] | None, model: nn.Module, support: Support | None
+) -> None:
+    """Write the start that a rule learned into a model, or nothing at all.
+
+    Raises:
+        InputError: the rule learned none, a parameter has another name or shape than it was learned for, or the start
+            is made from a support set and there is none.
+    """
+    params = {name: param.detach() for name, param in model.named_parameters() if param.requires_grad}
+    start = learned_start(assembly, theta, params)
+    if start is None:
+        raise InputError(
+            f"{assembly.title!r} learned no initialisation: the model starts from its own weights, and recipe.bind is "
+            "all that it needs."
+        )
+    if assembly.optimizer.meta is not None and assembly.optimizer.meta.prototypes:
+        if support is None:
+            raise InputError(
+                f"{assembly.title!r} makes its last layer from the support set: load_initialization(model, "
+                "support=(inputs, targets))."
+            )
+        module, fixed = with_policy(model, "batch"), dict(model.named_buffers())
+        with torch.no_grad():
+            made = prototype_head(module.train(), {**fixed, **start}, *support)
+        start = {name: made[name] for name in start}
+    with torch.no_grad():
+        for name, param in model.named_parameters():
+            if name in start:
+                param.copy_(start[name])
+
+
+def learned_start(
+    assembly: Assembly, theta: Mapping[str, Tensor] | None, params: Mapping[str, Tensor]
+) -> Tensors | None:
+    """The start that a rule learned for these parameters, or None if it learned none.
+
+    Raises:
+        InputError: a parameter has another name or shape than it was learned for.
+    """
+    if not theta:
+        return None
+    start = assembly.rule.start(params, theta)
+    if all(start[name] is param for name, param in params.items()):
+        return None
+    for name, param in params.items():
+        if start[name].shape != param.shape:
+            raise InputError(
+                f"The initialisation was learned for {name!r} of shape {tuple(start[name].shape)}, the model's has "
+                f"{tuple(param.shape)}: build the model that the recipe was meta-trained with."
+            )
+    unused = sorted(name for name in _learned_names(theta) if name not in params)
+    if unused:
+        raise InputError(
+            f"The initialisation was learned for a model with the parameter {unused[0]!r}, which this one lacks: build "
+            "the model that the recipe was meta-trained with."
+        )
+    return {name: value.to(params[name].device) for name, value in start.items()}
+
+
+def _learned_names(theta: Mapping[str, Tensor]) -> list[str]:
+    return [name.removeprefix("start.") for name in theta if name.startswith("start.")]

@@ -1,0 +1,92 @@
+"""What a recipe does on few-shot tasks: adapts fresh copies of the task's model, without learning anything itself."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from metaopt.configuration import Assembly, Configuration, assemble
+from metaopt.contracts import Episodes, FewShotTask, Partition
+from metaopt.meta import MetaTrained
+from metaopt.meta.learner import Learner
+from metaopt.meta.trainer import evaluated_episodes, metrics
+from metaopt.meta.unrolls import Unrolls
+from metaopt.recipe import MadeOn, Recipe
+from metaopt.registry import Registry
+
+
+def inner_steps(assembly: Assembly, task: FewShotTask) -> int:
+    """Steps on a support set: those that a learned rule was meta-trained for, else the task's."""
+    return int(assembly.meta_values.get("inner_steps", 0)) or task.num_steps
+
+
+def few_shot_metrics(
+    recipe: Recipe,
+    task: FewShotTask,
+    registry: Registry,
+    *,
+    partition: Partition = "test",
+    num_steps: int | None = None,
+    count: int | None = None,
+    seed: int = 0,
+) -> Tensor:
+    """The metric of each of a task's evaluated episodes after adapting, as the user's metric, shape (episodes,).
+
+    Args:
+        recipe: a rule, with its weights if it is learned.
+        task: whose episodes.
+        registry: where plugins are.
+        partition: whose classes or tasks.
+        num_steps: on a support set; see `inner_steps` if left out.
+        count: episodes; the task's `num_evaluated` if left out.
+        seed: of fresh models and batches; the episodes are always the same.
+    """
+    assembly = assemble(recipe.configuration, registry)
+    episodes = evaluated_episodes(task, partition, count)
+    return task.sign * adapted_metrics(assembly, recipe.theta or {}, task, episodes, num_steps, seed)
+
+
+def adapted_metrics(
+    assembly: Assembly,
+    theta: Mapping[str, Tensor],
+    task: FewShotTask,
+    episodes: Episodes,
+    num_steps: int | None = None,
+    seed: int = 0,
+) -> Tensor:
+    """The metric of each episode, lower is better, shape (episodes,)."""
+    unrolls = Unrolls(Learner(task, assembly), theta)
+    return metrics(unrolls, dict(theta), episodes, num_steps or inner_steps(assembly, task), seed)
+
+
+def learned_recipe(
+    configuration: Configuration,
+    trained: MetaTrained,
+    tasks: Sequence[FewShotTask],
+    registry: Registry,
+    seed: int,
+    provenance: Mapping[str, Any] | None = None,
+) -> Recipe:
+    """A recipe with learned weights, and where they come from."""
+    assembly = assemble(configuration, registry)
+    sizes = [sum(param.numel() for param in task.build(0).parameters()) for task in tasks]
+    steps = [inner_steps(assembly, task) for task in tasks]
+    record = {
+        "meta_training": {
+            "tasks": {task.name: task.fingerprint for task in tasks},
+            "iterations": max(task.num_iterations for task in tasks),
+            "batch_norm": sorted({task.batch_norm for task in tasks}),
+            "inner_steps": sorted(set(steps)),
+            "skipped": trained.skipped,
+            "seconds": round(trained.seconds, 1),
+            "seed": seed,
+        },
+        **(provenance or {}),
+    }
+    return Recipe.create(
+        configuration,
+        registry=registry,
+        theta={name: one.detach().cpu() for name, one in trained.theta.items()},
+        made_on=MadeOn(parameters=(min(sizes), max(sizes)), horizon=(min(steps), max(steps)), dtypes=("float32",)),
+        provenance=record,
+    )

@@ -1,0 +1,107 @@
+"""`metaopt.meta_train`: one meta-training of a learned rule, from tasks to a recipe with weights."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from metaopt import registry as registries
+from metaopt.configuration import Configuration, assemble
+from metaopt.contracts import Curve, FewShotTask, Task
+from metaopt.errors import InputError
+from metaopt.meta import MetaProgress, Trainer
+from metaopt.meta.task_episodes import few_shot
+from metaopt.meta.trainer import Compile
+from metaopt.recipe import Recipe
+from metaopt.registry import Registry
+from metaopt.space import Value
+from metaopt.specs import OptimizerSpec
+from metaopt.tasks import load_corpus
+from metaopt.tuning.few_shot import learned_recipe
+
+
+@dataclass(frozen=True)
+class MetaTrainResult:
+    """What `meta_train` returns.
+
+    Attributes:
+        recipe: the rule with its learned weights.
+        curves: of each task, by name: validation and test values over iterations, lower is better.
+        skipped: iterations left out because their gradient was not finite.
+        seconds: of meta-training.
+    """
+
+    recipe: Recipe
+    curves: Mapping[str, Curve]
+    skipped: int
+    seconds: float
+
+
+def meta_train(
+    spec: str | OptimizerSpec,
+    corpus: Any,
+    hparams: Mapping[str, Value] | None = None,
+    *,
+    num_iterations: int | None = None,
+    seed: int = 0,
+    folder: str | Path | None = None,
+    device: str = "cpu",
+    compile: Compile = "auto",
+    registry: Registry | None = None,
+    progress: Callable[[MetaProgress], None] = lambda progress: None,
+) -> MetaTrainResult:
+    """Learn a rule's weights from tasks.
+
+    Args:
+        spec: a learned optimizer, by name or as its spec, which is then registered for this session.
+        corpus: whatever `metaopt.load_corpus` takes. Few-shot tasks are taken as they are, episode by episode;
+            ordinary tasks as whole trainings, a fresh model and fresh batches each time. Several are taken in turn.
+        hparams: of the rule and of its meta-training, by name (`outer_lr=…`, not `meta_sgd.outer_lr`).
+        num_iterations: updates of the weights; the tasks' own `num_iterations` if left out.
+        seed: of everything random.
+        folder: of checkpoints: whoever is killed goes on from there when the same call is made again.
+        device: such as `"cuda"`.
+        compile: `"on"` and `"off"` decide whether graphs are compiled; `"auto"` does if counts say that it pays.
+        registry: where plugins are; everything installed by default.
+        progress: told about once a second.
+
+    Returns:
+        A recipe with the weights of the best validation, and the curves.
+
+    Raises:
+        InputError: the rule is not learned, a hyperparameter is not valid, the tasks' models differ in shape though
+            the rule learns a start, the folder holds another meta-training, or no gradient was finite.
+
+    Example:
+        >>> import metaopt
+        >>> corpus = metaopt.load_corpus("sinusoids")
+        >>> result = metaopt.meta_train("meta_sgd", corpus["sinusoids_5_shot"], num_iterations=20)
+        >>> sorted(result.recipe.theta)[0]
+        'rate.0.bias'
+    """
+    found = registry or registries.current()
+    name = spec if isinstance(spec, str) else spec.name
+    if isinstance(spec, OptimizerSpec) and (
+        name not in found.names(OptimizerSpec) or found.get(OptimizerSpec, name) != spec
+    ):
+        found.register(spec)
+    assembly = assemble(
+        Configuration(name, hparams={f"{name}.{key}": one for key, one in (hparams or {}).items()}), found
+    )
+    tasks = [_few_shot(task) for task in load_corpus(corpus)]
+    if num_iterations is not None:
+        tasks = [replace(task, num_iterations=num_iterations) for task in tasks]
+    trainer = Trainer(assembly, tasks, seed=seed, device=device, compile=compile)
+    trained = trainer.train(None if folder is None else Path(folder), progress)
+    recipe = learned_recipe(assembly.configuration, trained, tasks, found, seed)
+    return MetaTrainResult(recipe, trained.curves, trained.skipped, trained.seconds)
+
+
+def _few_shot(task: Any) -> FewShotTask:
+    if isinstance(task, FewShotTask):
+        return task
+    if isinstance(task, Task):
+        return few_shot(task)
+    raise InputError(
+        f"Task {task.name!r} is a black box: no gradient passes through it, so nothing can be learned from it."
+    )

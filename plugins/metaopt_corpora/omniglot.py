@@ -1,0 +1,69 @@
+"""Omniglot episodes: handwritten characters of 50 alphabets, 20 drawers each (Lake et al. 2015).
+
+The data is not part of metaopt. It is read from the folder that the environment variable `METAOPT_OMNIGLOT` names: the
+official `images_background` and `images_evaluation`, unpacked, or packed as `.npz` (see `metaopt tune FOLDER`).
+"""
+
+import os
+from functools import cache, partial
+from pathlib import Path
+
+import torch.nn.functional as F
+from torch import Tensor
+
+import metaopt
+
+FAMILY = "omniglot"
+FOLDER = "METAOPT_OMNIGLOT"
+
+
+def omniglot_task(folder: str | Path, n_way: int = 5, k_shot: int = 1, queries: int = 5) -> metaopt.FewShotTask:
+    """N-way K-shot: 28×28, four blocks of 64, 1,200 characters of which 100 validate, 423 test; rotations are classes.
+
+    Args:
+        folder: of the images.
+        n_way: classes an episode.
+        k_shot: support images of each class.
+        queries: query images of each class, in meta-training and in tests.
+    """
+    return metaopt.FewShotTask(
+        name=f"omniglot_{n_way}_way_{k_shot}_shot",
+        family=FAMILY,
+        model=partial(metaopt.Conv4, n_way),
+        episodes=lambda: metaopt.ClassEpisodes(
+            _classes(str(folder)), n_way, k_shot, queries, evaluated_queries=queries, rotations=True
+        ),
+        loss=F.cross_entropy,
+        metric=accuracy,
+        mode="max",
+        num_steps=1,
+        num_iterations=4000,
+        episodes_per_iteration=16,
+        num_validations=20,
+        num_evaluated=200,
+    )
+
+
+def accuracy(output: Tensor, targets: Tensor) -> Tensor:
+    """Share of right answers."""
+    return (output.argmax(dim=1) == targets).float().mean()
+
+
+def load_omniglot() -> metaopt.Corpus:
+    """5-way 1-shot episodes.
+
+    Raises:
+        MissingDataError: the environment variable names no folder.
+    """
+    folder = os.environ.get(FOLDER)
+    if not folder:
+        raise metaopt.MissingDataError(
+            f"The corpus 'omniglot' is read from the folder that {FOLDER} names, which is not set: point it at the "
+            "folder that holds images_background and images_evaluation, or give that folder instead of the name."
+        )
+    return metaopt.Corpus("omniglot", (omniglot_task(folder),))
+
+
+@cache
+def _classes(folder: str) -> dict[metaopt.Partition, metaopt.Classes]:
+    return metaopt.read_image_folder(folder)

@@ -1,0 +1,10 @@
+"""Learned starts, rates and rules for metaopt."""
+
+import metaopt
+from metaopt_learned import anil, fomaml, l2l_lstm, maml, meta_lstm, meta_sgd, proto_maml, reptile
+
+
+@metaopt.hookimpl
+def metaopt_plugins() -> list[metaopt.PluginSpec]:
+    """All learned rules of this package."""
+    return [one.spec for one in (maml, fomaml, anil, reptile, proto_maml, meta_sgd, meta_lstm, l2l_lstm)]

@@ -1,0 +1,75 @@
+"""ANIL, almost no inner loop: MAML that adapts the last layer alone (Raghu et al. 2020).
+
+    head: θₜ₊₁ = θₜ − lr · g,   all others: as they were learned
+
+The head is the last module that has parameters. Theta keeps which parameters it is, as `adapts.<name>`: 1 or 0.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+import metaopt
+from metaopt_learned.descent import LR
+from metaopt_learned.learned_start import of, start_of, start_theta
+
+
+class HeadDescent(metaopt.Rule):
+    """Gradient descent of the head from a learned start. No state."""
+
+    granularity = "tensor"
+
+    def init(
+        self,
+        params: Mapping[str, Tensor],
+        hparams: Mapping[str, Mapping[str, Tensor]],
+        theta: Mapping[str, Tensor],
+        horizon: Tensor | None,
+    ) -> metaopt.State:
+        """Nothing is remembered."""
+        return {"tensors": {name: {} for name in params}, "shared": {}}
+
+    def update(
+        self,
+        grads: Mapping[str, Tensor],
+        state: metaopt.State,
+        params: Mapping[str, Tensor],
+        hparams: Mapping[str, Mapping[str, Tensor]],
+        theta: Mapping[str, Tensor],
+        info: metaopt.StepInfo,
+    ) -> tuple[dict[str, Tensor], metaopt.State]:
+        """−lr · g for the head, 0 for all others."""
+        return {
+            name: self._update(name, grad, params[name], hparams[name], theta) for name, grad in grads.items()
+        }, state
+
+    def start(self, params: Mapping[str, Tensor], theta: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The learned start."""
+        return start_of(params, theta)
+
+    def _update(
+        self, name: str, grad: Tensor, param: Tensor, hparams: Mapping[str, Tensor], theta: Mapping[str, Tensor]
+    ) -> Tensor:
+        # It is part of theta so that it travels with a recipe; nothing shall learn it.
+        return (-hparams["lr"] * of(theta, "adapts", name).detach() * grad).to(param.dtype)
+
+
+def init_theta(
+    params: Mapping[str, Tensor], generator: torch.Generator, hparams: Mapping[str, metaopt.Value]
+) -> dict[str, Tensor]:
+    """The start, and which parameters are the head's."""
+    head = list(params)[-1].rpartition(".")[0]
+    adapts = {f"adapts.{name}": torch.tensor(float(name.rpartition(".")[0] == head)) for name in params}
+    return {**start_theta(params), **adapts}
+
+
+spec = metaopt.OptimizerSpec(
+    name="anil",
+    version="1",
+    summary="A learned start of which only the last layer adapts.",
+    rule=HeadDescent(),
+    space={"lr": LR},
+    meta=metaopt.MetaTraining(init_theta=init_theta, orders=("second", "first")),
+    references=("https://arxiv.org/abs/1909.09157",),
+)

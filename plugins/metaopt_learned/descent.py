@@ -1,0 +1,57 @@
+"""Gradient descent from a learned start: the inner loop of MAML and its relatives.
+
+    θ₀ = start,   θₜ₊₁ = θₜ − lr · g
+
+What tells MAML, first-order MAML, Reptile and Proto-MAML apart is how the start is meta-trained, not this rule.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+import metaopt
+from metaopt_learned.learned_start import start_of, start_theta
+
+
+class Descent(metaopt.Rule):
+    """Gradient descent from a learned start. No state."""
+
+    granularity = "tensor"
+
+    def init(
+        self,
+        params: Mapping[str, Tensor],
+        hparams: Mapping[str, Mapping[str, Tensor]],
+        theta: Mapping[str, Tensor],
+        horizon: Tensor | None,
+    ) -> metaopt.State:
+        """Nothing is remembered."""
+        return {"tensors": {name: {} for name in params}, "shared": {}}
+
+    def update(
+        self,
+        grads: Mapping[str, Tensor],
+        state: metaopt.State,
+        params: Mapping[str, Tensor],
+        hparams: Mapping[str, Mapping[str, Tensor]],
+        theta: Mapping[str, Tensor],
+        info: metaopt.StepInfo,
+    ) -> tuple[dict[str, Tensor], metaopt.State]:
+        """−lr · g."""
+        return {name: (-hparams[name]["lr"] * grad).to(params[name].dtype) for name, grad in grads.items()}, state
+
+    def start(self, params: Mapping[str, Tensor], theta: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The learned start."""
+        return start_of(params, theta)
+
+
+def init_theta(
+    params: Mapping[str, Tensor], generator: torch.Generator, hparams: Mapping[str, metaopt.Value]
+) -> dict[str, Tensor]:
+    """The start is where the model is before meta-training."""
+    return start_theta(params)
+
+
+#: Step size on a support set.
+LR = metaopt.Float(1e-3, 1.0, log=True, default=0.01, valid="[0, inf)")

@@ -1,0 +1,17 @@
+"""First-order MAML: the meta-gradient of `maml` with the inner gradients taken for constants (Finn et al. 2017, 5.2).
+
+θ ← θ − outer_lr · E_episode ∇L_query(θ_K),   θ_K from θ by K gradient steps on the support set
+"""
+
+import metaopt
+from metaopt_learned.descent import LR, Descent, init_theta
+
+spec = metaopt.OptimizerSpec(
+    name="fomaml",
+    version="1",
+    summary="A learned start for few gradient steps; its meta-training takes inner gradients for constants.",
+    rule=Descent(),
+    space={"lr": LR},
+    meta=metaopt.MetaTraining(init_theta=init_theta, orders=("first",)),
+    references=("https://arxiv.org/abs/1703.03400",),
+)

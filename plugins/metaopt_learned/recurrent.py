@@ -1,0 +1,44 @@
+"""Recurrent cells and inputs of learned rules, as plain arithmetic that vmap, autograd and compilers take."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+
+def log_and_sign(x: Tensor, p: float = 10.0) -> Tensor:
+    """Numbers of any magnitude as two of ordinary size (Andrychowicz et al. 2016, appendix A), shape (*x.shape, 2).
+
+    (log|x| / p, sign x) where |x| ≥ e⁻ᵖ, else (−1, eᵖ·x).
+    """
+    threshold = math.exp(-p)
+    magnitude = x.abs()
+    large = magnitude >= threshold
+    # The logarithm of what is small is not taken, for its derivative there would be infinite.
+    first = torch.where(large, torch.where(large, magnitude, 1.0).log() / p, -1.0)
+    second = torch.where(large, x.sign(), x * math.exp(p))
+    return torch.stack([first, second], dim=-1)
+
+
+def lstm_cell(x: Tensor, h: Tensor, c: Tensor, weights: Mapping[str, Tensor], name: str) -> tuple[Tensor, Tensor]:
+    """One step of an LSTM over the last dimension.
+
+        (i, f, o, g) = x·W_x + h·W_h + b,   c' = σ(f)∘c + σ(i)∘tanh(g),   h' = σ(o)∘tanh(c')
+
+    Args:
+        x: inputs, shape (…, inputs).
+        h: shape (…, hidden).
+        c: shape (…, hidden).
+        weights: `<name>.input` (inputs, 4·hidden), `<name>.hidden` (hidden, 4·hidden), `<name>.bias` (4·hidden,).
+        name: of the cell.
+    """
+    gates = x @ weights[f"{name}.input"] + h @ weights[f"{name}.hidden"] + weights[f"{name}.bias"]
+    i, f, o, g = gates.chunk(4, dim=-1)
+    new_c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+    return o.sigmoid() * new_c.tanh(), new_c
+
+
+def uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.Generator) -> Tensor:
+    """Weights between two numbers."""
+    return low + (high - low) * torch.rand(shape, generator=generator)

@@ -1,0 +1,161 @@
+"""Meta-gradients of many episodes at once: against a loop written out, in segments, through graphs."""
+
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call
+from torch.utils._pytree import tree_leaves
+
+from metaopt.contracts import Episodes
+from metaopt.meta.learner import Learner
+from metaopt.meta.unrolls import Unrolls, Window
+from tests.meta.conftest import blob_task, learned, small_waves
+
+STEPS = 3
+
+
+def episodes_of(task, count=4):
+    return task.source.sample("train", count, torch.Generator().manual_seed(3))
+
+
+def theta_of(learner, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return learner.meta.init_theta(learner.parameters, generator, learner.assembly.meta_values)
+
+
+def found(task, assembly, mode="eager", limit=2**40, first_order=False, window=None):
+    learner = Learner(task, assembly, first_order)
+    theta = theta_of(learner)
+    episodes = episodes_of(task)
+    starts = None if learner.learns_start(theta) else learner.starts(list(range(len(episodes))))
+    return Unrolls(learner, theta, mode, limit).gradient(
+        theta, window or Window(episodes, None, 0, STEPS, STEPS), None, starts
+    )
+
+
+def by_hand(task, theta, rate, first_order):
+    """MAML, episode by episode, in plain autograd."""
+    module, episodes = task.build(0), episodes_of(task)
+    start = {name: theta[f"start.{name}"].clone().requires_grad_(True) for name, _ in module.named_parameters()}
+    total = torch.zeros(())
+    for row in range(len(episodes)):
+        current = dict(start)
+        for _ in range(STEPS):
+            output = functional_call(module, current, (episodes.support_inputs[row],))
+            loss = task.loss(output, episodes.support_targets[row])
+            grads = torch.autograd.grad(loss, list(current.values()), create_graph=not first_order)
+            current = {name: value - rate * grad for (name, value), grad in zip(current.items(), grads, strict=True)}
+        output = functional_call(module, current, (episodes.query_inputs[row],))
+        total = total + task.loss(output, episodes.query_targets[row]) / len(episodes)
+    grads = torch.autograd.grad(total, list(start.values()))
+    return total.detach(), dict(zip(start, grads, strict=True))
+
+
+@pytest.mark.parametrize("first_order", [False, True])
+@pytest.mark.parametrize("task", [small_waves(), blob_task()], ids=["waves", "blobs"])
+def test_maml_is_the_gradient_through_the_steps(task, first_order):
+    assembly = learned("maml", lr=0.05)
+    gradient = found(task, assembly, first_order=first_order)
+    objective, expected = by_hand(task, theta_of(Learner(task, assembly)), 0.05, first_order)
+    torch.testing.assert_close(gradient.objective, objective)
+    for name, value in expected.items():
+        torch.testing.assert_close(gradient.theta[f"start.{name}"], value, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["maml", "anil", "meta_sgd", "meta_lstm", "l2l_lstm"])
+def test_segments_give_the_gradient_of_the_whole(name):
+    """A limit of one byte leaves one episode and one step a graph."""
+    task, assembly = small_waves(), learned(name)
+    whole, parts = found(task, assembly), found(task, assembly, limit=1)
+    torch.testing.assert_close(parts.objective, whole.objective)
+    for key, value in whole.theta.items():
+        torch.testing.assert_close(parts.theta[key], value, rtol=1e-4, atol=1e-6, msg=key)
+    for part, value in zip(tree_leaves(parts.carry), tree_leaves(whole.carry), strict=True):
+        torch.testing.assert_close(part, value, rtol=1e-4, atol=1e-6)
+
+
+def test_segments_count_the_losses_along_the_way_once():
+    task, assembly = small_waves(), learned("l2l_lstm")
+    episodes = episodes_of(task)
+    window = Window(episodes, None, 0, STEPS, STEPS, 1 / STEPS, 1 / STEPS)
+    whole, parts = found(task, assembly, window=window), found(task, assembly, limit=1, window=window)
+    torch.testing.assert_close(parts.objective, whole.objective)
+    for key, value in whole.theta.items():
+        torch.testing.assert_close(parts.theta[key], value, rtol=1e-4, atol=1e-6, msg=key)
+
+
+@pytest.mark.parametrize("name", ["maml", "meta_sgd", "meta_lstm", "proto_maml"])
+def test_replayed_graphs_give_what_running_gives(name):
+    task, assembly = blob_task(), learned(name)
+    eager, replayed = found(task, assembly), found(task, assembly, mode="replayed")
+    for key, value in eager.theta.items():
+        torch.testing.assert_close(replayed.theta[key], value, rtol=1e-4, atol=1e-6, msg=key)
+
+
+def test_a_compiled_graph_gives_what_running_gives():
+    task, assembly = small_waves(), learned("meta_sgd")
+    eager, compiled = found(task, assembly), found(task, assembly, mode="compiled")
+    for key, value in eager.theta.items():
+        torch.testing.assert_close(compiled.theta[key], value, rtol=1e-4, atol=1e-5, msg=key)
+
+
+def test_no_episode_sees_another():
+    """The gradient of four episodes is the mean of their own."""
+    task, assembly = blob_task(), learned("meta_sgd")
+    learner = Learner(task, assembly)
+    theta, episodes = theta_of(learner), episodes_of(task)
+    unrolls = Unrolls(learner, theta, "eager")
+    several = unrolls.gradient(theta, Window(episodes, None, 0, STEPS, STEPS), None, None)
+    alone = [
+        unrolls.gradient(
+            theta,
+            Window(Episodes(*(one[row : row + 1] for one in episodes.tensors)), None, 0, STEPS, STEPS),
+            None,
+            None,
+        )
+        for row in range(len(episodes))
+    ]
+    for key, value in several.theta.items():
+        mean = torch.stack([one.theta[key] for one in alone]).mean(0)
+        torch.testing.assert_close(mean, value, rtol=1e-4, atol=1e-6, msg=key)
+
+
+def normed():
+    return nn.Sequential(nn.Linear(4, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 5))
+
+
+@pytest.mark.parametrize("policy", ["batch", "support", "frozen"])
+def test_batch_norm_is_never_written_to(policy):
+    task = blob_task(normed, batch_norm=policy)
+    learner = Learner(task, learned("maml"))
+    before = {name: one.clone() for name, one in learner.module.named_buffers()}
+    theta = theta_of(learner)
+    Unrolls(learner, theta, "eager").gradient(theta, Window(episodes_of(task), None, 0, STEPS, STEPS), None, None)
+    after = dict(learner.module.named_buffers())
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_batch_norm_policies_differ_in_whose_statistics_queries_see():
+    """With `support` and `frozen`, a query's output does not depend on the other queries; with `batch` it does."""
+    for policy, depends in (("batch", True), ("support", False), ("frozen", False)):
+        task = blob_task(normed, batch_norm=policy)
+        learner = Learner(task, learned("maml"))
+        theta, episodes = theta_of(learner), episodes_of(task, 1)
+        support, targets = episodes.support_inputs[0], episodes.support_targets[0]
+        params, state = learner.begin(theta, learner.parameters, (support, targets), torch.tensor(1.0))
+        few, many = (
+            learner.query(params, state, support, episodes.query_inputs[0][:count], episodes.query_targets[0][:count])
+            for count in (2, 20)
+        )
+        first, all_of_it = float(few[0]), float(many[0])
+        one_by_one = [
+            float(
+                learner.query(
+                    params, state, support, episodes.query_inputs[0][row:][:2], episodes.query_targets[0][row:][:2]
+                )[0]
+            )
+            for row in range(0, 20, 2)
+        ]
+        assert (abs(sum(one_by_one) / 10 - all_of_it) > 1e-5) is depends, policy
+        assert first == pytest.approx(one_by_one[0])
