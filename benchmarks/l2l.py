@@ -26,7 +26,7 @@ from metaopt.registry import current
 from metaopt.tuning.few_shot import few_shot_metrics
 
 STEPS = 100
-RATES = [10 ** (-4 + 0.25 * step) for step in range(17)]
+RATES = [10 ** (-4 + 0.25 * step) for step in range(21)]
 PEERS = {
     "Adam": [("adamw", {"adamw.lr": lr, "adamw.weight_decay": 0.0}) for lr in RATES],
     "RMSprop": [("rmsprop", {"rmsprop.lr": lr}) for lr in RATES],

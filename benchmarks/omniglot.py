@@ -2,18 +2,22 @@
 
 Four blocks of 64 with strides, 28×28, classes divided 1,200 / 423 at random, 100 of the 1,200 to choose the weights by,
 rotations as further classes in meta-training. Accuracies are on episodes of the 423, with their 95 % intervals over
-episodes, for 1 and 5 queries a class; batch norm takes the statistics of the examples at hand, as MAML does.
+episodes, for 1 and 5 queries a class; batch norm takes the statistics of the examples at hand, as MAML does. With
+`--against`, also what SGD and Adam reach from fresh models, and SGD from the rule's own start, each at its best of many
+rates on validation episodes and at the same number of steps.
 """
 
 import argparse
 import json
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
 
 import metaopt
+from metaopt.configuration import Configuration
 from metaopt.registry import current
 from metaopt.tuning.few_shot import few_shot_metrics
 from metaopt_corpora.omniglot import omniglot_task
@@ -26,6 +30,8 @@ PAPER = {
     ("maml", 20, 1): 95.8,
     ("meta_sgd", 20, 1): 95.93,
 }
+#: Of the peers with `--against`.
+RATES = [10 ** (-3 + 0.25 * step) for step in range(13)]
 HPARAMS: dict[str, dict[str, float]] = {"maml": {"lr": 0.4}, "meta_sgd": {"initial_lr": 0.4}, "proto_maml": {"lr": 0.1}}
 
 
@@ -38,6 +44,12 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=6000)
     parser.add_argument("--episodes", type=int, default=16, help="episodes an iteration")
     parser.add_argument("--steps", type=int, nargs="*", default=[1, 3], help="inner steps in the test")
+    parser.add_argument("--inner-steps", type=int, default=0, help="in meta-training; 0 for one")
+    parser.add_argument("--outer-lr", type=float, help="of the outer Adam; the rule's default if left out")
+    parser.add_argument("--width", type=int, default=64, help="of the convolutions")
+    parser.add_argument("--validations", type=int, default=20)
+    parser.add_argument("--validated", type=int, default=200, help="episodes of a validation")
+    parser.add_argument("--against", action="store_true", help="compare with SGD and Adam, tuned")
     parser.add_argument("--tested", type=int, default=1000, help="test episodes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
@@ -48,8 +60,17 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     task = omniglot_task(given.data, given.ways, given.shots)
-    task = replace(task, episodes_per_iteration=given.episodes, num_iterations=given.iterations)
-    print(f"{given.ways}-way {given.shots}-shot, {given.rule} {HPARAMS.get(given.rule, {})}, seed {given.seed}")
+    task = replace(
+        task,
+        model=partial(metaopt.Conv4, given.ways, width=given.width),
+        num_steps=given.inner_steps or 1,
+        episodes_per_iteration=given.episodes,
+        num_iterations=given.iterations,
+        num_validations=given.validations,
+        num_evaluated=given.validated,
+    )
+    hparams = {**HPARAMS.get(given.rule, {}), **({} if given.outer_lr is None else {"outer_lr": given.outer_lr})}
+    print(f"{given.ways}-way {given.shots}-shot, {given.rule} {hparams}, width {given.width}, seed {given.seed}")
     print(
         f"{given.iterations:,} iterations of {given.episodes} episodes, 5 queries a class, {given.threads} threads, "
         f"{given.device}"
@@ -58,7 +79,7 @@ def main() -> None:
     result = metaopt.meta_train(
         given.rule,
         task,
-        HPARAMS.get(given.rule),
+        hparams,
         seed=given.seed,
         folder=given.checkpoints,
         device=given.device,
@@ -72,13 +93,48 @@ def main() -> None:
     rows = []
     for steps in given.steps:
         for queries in (1, 5):
-            judged = omniglot_task(given.data, given.ways, given.shots, queries)
+            judged = replace(omniglot_task(given.data, given.ways, given.shots, queries), model=task.model)
             found = 100 * few_shot_metrics(result.recipe, judged, current(), num_steps=steps, count=given.tested)
             half = 1.96 * float(found.std()) / len(found) ** 0.5
             print(f"{steps} steps, {queries} queries a class: {float(found.mean()):.2f} ±{half:.2f}", flush=True)
             rows.append({"steps": steps, "queries": queries, "accuracy": float(found.mean()), "half": half})
+    if given.against:
+        compare(result.recipe, task, given)
     if given.json:
         print(json.dumps({"rule": given.rule, "paper": paper, "minutes": result.seconds / 60, "rows": rows}))
+
+
+def compare(recipe: metaopt.Recipe, task: metaopt.FewShotTask, given: argparse.Namespace) -> None:
+    """The same number of steps, the same episodes, rates chosen on validation episodes."""
+    start = {name: one for name, one in recipe.theta.items() if name.startswith("start.")}
+    settings = {
+        "SGD, fresh model": [("sgd", {"sgd.lr": lr}, None) for lr in RATES],
+        "Adam, fresh model": [("adamw", {"adamw.lr": lr, "adamw.weight_decay": 0.0}, None) for lr in RATES],
+        "SGD, the rule's start": [("maml", {"maml.lr": lr}, start) for lr in RATES],
+    }
+    steps = task.num_steps
+    print(f"{given.tested} test episodes, {steps} steps, 5 queries a class")
+    own = shown_accuracy(given.rule, recipe, task, steps, given.tested)
+    for name, grid in settings.items():
+        recipes = [metaopt.Recipe.create(Configuration(rule, hparams=hp), theta=theta) for rule, hp, theta in grid]
+        few = replace(task, num_evaluated=100)
+        found = [
+            float(few_shot_metrics(one, few, current(), partition="validation", num_steps=steps).mean().nan_to_num(0.0))
+            for one in recipes
+        ]
+        best = max(range(len(found)), key=found.__getitem__)
+        theirs = shown_accuracy(f"{name}, lr {RATES[best]:.3g}", recipes[best], task, steps, given.tested)
+        ahead = own - theirs
+        half = 1.96 * float(ahead.std()) / len(ahead) ** 0.5
+        print(f"  {given.rule} is ahead by {float(ahead.mean()):+.2f} ±{half:.2f}, paired by episode", flush=True)
+
+
+def shown_accuracy(
+    name: str, recipe: metaopt.Recipe, task: metaopt.FewShotTask, steps: int, count: int
+) -> torch.Tensor:
+    found = 100 * few_shot_metrics(recipe, task, current(), num_steps=steps, count=count)
+    print(f"  {name:40}{float(found.mean()):>8.2f} ±{1.96 * float(found.std()) / len(found) ** 0.5:.2f}", flush=True)
+    return found
 
 
 _shown = [0]

@@ -1,6 +1,7 @@
 """`metaopt show`: a recipe for people, or as plain PyTorch."""
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 def show(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe's folder, or the name of a shipped one.")],
     code: Annotated[bool, typer.Option("--code", help="Print plain PyTorch lines that need no metaopt.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Follow its rule over the steps of a task: rates, directions, gates.")
+    ] = False,
+    corpus: Annotated[
+        str | None, typer.Option(help="For --explain: a corpus, if not the one that the recipe was made on.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="For --explain: a PNG file to draw.")] = None,
     plugin: PluginFiles = None,
 ) -> None:
     """Show a recipe: plugins, hyperparameters, where it comes from."""
@@ -27,12 +35,37 @@ def show(
     if code:
         print(loaded.code(), end="")
         return
+    if explain:
+        _explain(loaded, corpus, out)
+        return
     from metaopt.cli.terminal import print_paragraph, print_table
     from metaopt.report.tables import recipe_table
 
     print_table(recipe_table(loaded))
     for line in _origin(loaded):
         print_paragraph(line)
+
+
+def _explain(recipe: "Recipe", source: str | None, out: Path | None) -> None:
+    from metaopt import registry
+    from metaopt.cli.terminal import print_paragraph, print_table
+    from metaopt.contracts import FewShotTask, Task
+    from metaopt.errors import InputError
+    from metaopt.report.explain import draw_explained, explain, explained_table
+    from metaopt.tasks import load_corpus
+
+    made_on = recipe.provenance.get("corpus", {}).get("source") or recipe.provenance.get("corpus", {}).get("name")
+    if source is None and made_on is None:
+        raise InputError("This recipe does not say what it was made on; give --corpus, a task of which is looked at.")
+    tasks = [task for task in load_corpus(source or made_on) if isinstance(task, Task | FewShotTask)]
+    if not tasks:
+        raise InputError(f"The corpus {source or made_on!r} has black boxes alone, whose gradients nobody sees.")
+    rows = explain(recipe, tasks[0], registry.current())
+    steps_of = "test episodes" if isinstance(tasks[0], FewShotTask) else "trainings"
+    print_table(explained_table(rows, f"{steps_of} of {tasks[0].name!r}"))
+    if out is not None:
+        draw_explained(rows, out)
+        print_paragraph(f"Drawn to {out}.")
 
 
 def _origin(recipe: "Recipe") -> list[str]:

@@ -17,6 +17,7 @@ from metaopt.registry import Registry
 from metaopt.space import Value
 from metaopt.specs import OptimizerSpec
 from metaopt.tasks import load_corpus
+from metaopt.tuning.arguments import describe_corpus
 from metaopt.tuning.few_shot import learned_recipe
 
 
@@ -88,12 +89,20 @@ def meta_train(
     assembly = assemble(
         Configuration(name, hparams={f"{name}.{key}": one for key, one in (hparams or {}).items()}), found
     )
-    tasks = [_few_shot(task) for task in load_corpus(corpus)]
+    loaded = load_corpus(corpus)
+    tasks = [_few_shot(task) for task in loaded]
     if num_iterations is not None:
         tasks = [replace(task, num_iterations=num_iterations) for task in tasks]
     trainer = Trainer(assembly, tasks, seed=seed, device=device, compile=compile)
     trained = trainer.train(None if folder is None else Path(folder), progress)
-    recipe = learned_recipe(assembly.configuration, trained, tasks, found, seed)
+    source = describe_corpus(corpus, found)
+    record = {
+        "name": loaded.name,
+        "fingerprint": loaded.fingerprint,
+        "tasks": [task.name for task in loaded],
+        **({} if source is None else {"source": source}),
+    }
+    recipe = learned_recipe(assembly.configuration, trained, tasks, found, seed, {"corpus": record})
     return MetaTrainResult(recipe, trained.curves, trained.skipped, trained.seconds)
 
 
