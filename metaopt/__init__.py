@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from metaopt.tasks import load_corpus
     from metaopt.tasks.class_episodes import ClassEpisodes, Classes
     from metaopt.tasks.conv4 import Conv4
+    from metaopt.tasks.image_corpus import accuracy
     from metaopt.tasks.image_folder import read_image_folder
     from metaopt.tuning import Comparison, TuneResult
     from metaopt.tuning.evaluate import evaluate
@@ -77,6 +78,7 @@ _LAZY = {
     "Classes": "metaopt.tasks.class_episodes",
     "Conv4": "metaopt.tasks.conv4",
     "read_image_folder": "metaopt.tasks.image_folder",
+    "accuracy": "metaopt.tasks.image_corpus",
     "tune": "metaopt.tuning",
     "evaluate": "metaopt.tuning",
     "Comparison": "metaopt.tuning",
@@ -138,6 +140,7 @@ __all__ = [
     "Value",
     "When",
     "WrapperSpec",
+    "accuracy",
     "adapt",
     "create_optimizer",
     "create_scheduler",

@@ -2,7 +2,6 @@
 
 import hashlib
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -239,13 +238,6 @@ class Trainer:
             raise NeverFiniteError(
                 f"No meta-gradient of {self.assembly.optimizer.name!r} on {self.tasks[0].name!r} was ever finite; "
                 "lower the inner rate, or take fewer inner steps."
-            )
-        if run.skipped:
-            warnings.warn(
-                f"{run.skipped:,} of {run.iteration:,} iterations were left out, for their meta-gradient was not "
-                "finite; a lower inner rate, fewer inner steps or clip=1 help.",
-                RuntimeWarning,
-                stacklevel=3,
             )
         curves = {
             task.name: Curve(

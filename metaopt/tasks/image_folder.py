@@ -31,9 +31,21 @@ _PARTS = {"train": ("train",), "validation": ("val", "validation", "valid"), "te
 
 def is_image_folder(folder: Path) -> bool:
     """Whether a folder looks like one of the layouts above."""
-    if _omniglot(folder) or _parted(folder) is not None or (folder / "images").is_dir():
+    if not folder.is_dir():
+        return False
+    if is_omniglot(folder) or _parted(folder) is not None:
         return True
-    return any(any(_is_image(one) for one in child.iterdir()) for child in folder.iterdir() if child.is_dir())
+    if (folder / "images").is_dir() and (folder / "train.csv").is_file():
+        return True
+    tables = any(child.name.endswith((".csv", ".csv.gz")) for child in folder.iterdir())
+    return not tables and any(
+        any(_is_image(one) for one in child.iterdir()) for child in folder.iterdir() if child.is_dir()
+    )
+
+
+def is_omniglot(folder: Path) -> bool:
+    """Whether a folder holds Omniglot, packed or not."""
+    return _omniglot(folder) is not None
 
 
 def read_image_folder(

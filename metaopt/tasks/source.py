@@ -11,6 +11,8 @@ from metaopt.errors import InputError, MetaOptError, PluginError
 from metaopt.specs import CorpusSpec
 from metaopt.tasks.as_corpus import as_corpus
 from metaopt.tasks.csv_folder import load_csv_folder
+from metaopt.tasks.image_corpus import load_image_folder
+from metaopt.tasks.image_folder import is_image_folder
 from metaopt.tasks.module_attribute import load_attribute, one_line
 
 Source: TypeAlias = str | os.PathLike[str] | Corpus | AnyTask | Iterable[Any]
@@ -22,9 +24,9 @@ def load_corpus(source: Source) -> Corpus:
     A registered name wins over a folder of the same name; write `./name` for the folder.
 
     Args:
-        source: a registered name (`"starter"`), a folder of CSVs (see `metaopt.tasks.csv_folder`), or
-            `"package.module:attribute"` (see `metaopt.tasks.module_attribute`); a Corpus, a Task, or several Tasks and
-            functions `train(recipe, seed)`.
+        source: a registered name (`"starter"`), a folder of CSVs (see `metaopt.tasks.csv_folder`) or of images by class
+            (see `metaopt.tasks.image_corpus`), or `"package.module:attribute"` (see `metaopt.tasks.module_attribute`);
+            a Corpus, a Task, or several Tasks and functions `train(recipe, seed)`.
 
     Raises:
         InputError: there is no such source, or it does not hold tasks.
@@ -45,7 +47,7 @@ def load_corpus(source: Source) -> Corpus:
     if isinstance(source, str):
         return _load_text(source)
     if isinstance(source, os.PathLike):
-        return load_csv_folder(Path(source))
+        return _load_folder(Path(source))
     return as_corpus(source, name="tasks", where="The corpus")
 
 
@@ -53,12 +55,16 @@ def _load_text(source: str) -> Corpus:
     if source in registry.current().names(CorpusSpec):
         return _load_registered(source)
     if Path(source).is_dir():
-        return load_csv_folder(Path(source))
+        return _load_folder(Path(source))
     if ":" in source:
         return as_corpus(load_attribute(source), name=source.partition(":")[2], where=repr(source))
     if source.endswith((".csv", ".csv.gz")) or any(mark in source for mark in ("/", "\\")):
         return load_csv_folder(Path(source))
     return _load_registered(source)
+
+
+def _load_folder(folder: Path) -> Corpus:
+    return load_image_folder(folder) if is_image_folder(folder) else load_csv_folder(folder)
 
 
 def _load_registered(name: str) -> Corpus:

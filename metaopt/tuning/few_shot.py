@@ -1,5 +1,6 @@
 """What a recipe does on few-shot tasks: adapts fresh copies of the task's model, without learning anything itself."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -68,13 +69,21 @@ def learned_recipe(
     provenance: Mapping[str, Any] | None = None,
 ) -> Recipe:
     """A recipe with learned weights, and where they come from."""
+    iterations = max(task.num_iterations for task in tasks)
+    if trained.skipped:
+        warnings.warn(
+            f"{trained.skipped:,} of {iterations:,} iterations were left out, for their meta-gradient was not finite; "
+            "a lower inner rate, fewer inner steps or clip=1 help.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
     assembly = assemble(configuration, registry)
     sizes = [sum(param.numel() for param in task.build(0).parameters()) for task in tasks]
     steps = [inner_steps(assembly, task) for task in tasks]
     record = {
         "meta_training": {
             "tasks": {task.name: task.fingerprint for task in tasks},
-            "iterations": max(task.num_iterations for task in tasks),
+            "iterations": iterations,
             "batch_norm": sorted({task.batch_norm for task in tasks}),
             "inner_steps": sorted(set(steps)),
             "skipped": trained.skipped,

@@ -9,7 +9,6 @@ from functools import cache, partial
 from pathlib import Path
 
 import torch.nn.functional as F
-from torch import Tensor
 
 import metaopt
 
@@ -34,7 +33,7 @@ def omniglot_task(folder: str | Path, n_way: int = 5, k_shot: int = 1, queries: 
             _classes(str(folder)), n_way, k_shot, queries, evaluated_queries=queries, rotations=True
         ),
         loss=F.cross_entropy,
-        metric=accuracy,
+        metric=metaopt.accuracy,
         mode="max",
         num_steps=1,
         num_iterations=4000,
@@ -42,11 +41,6 @@ def omniglot_task(folder: str | Path, n_way: int = 5, k_shot: int = 1, queries: 
         num_validations=20,
         num_evaluated=200,
     )
-
-
-def accuracy(output: Tensor, targets: Tensor) -> Tensor:
-    """Share of right answers."""
-    return (output.argmax(dim=1) == targets).float().mean()
 
 
 def load_omniglot() -> metaopt.Corpus:

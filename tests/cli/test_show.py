@@ -79,3 +79,33 @@ def test_a_shipped_recipe_shows_what_it_scored_held_out(run):
     assert f"Test scores on {scores['tasks']} held-out tasks" in printed
     assert f"recipe {value:.3f} [{low:.3f}, {high:.3f}], prodigy" in printed
     assert f"is worth {scores['random_trials_worth'][0]:.1f} [" in printed
+
+
+@pytest.fixture
+def learned(tmp_path):
+    corpus = metaopt.load_corpus("sinusoids")
+    result = metaopt.meta_train("meta_sgd", corpus["sinusoids_5_shot"], num_iterations=1, compile="off")
+    result.recipe.save(tmp_path / "learned")
+    return tmp_path / "learned"
+
+
+def test_what_a_learned_rule_does_is_told_and_drawn(run, learned, tmp_path):
+    done = run("show", learned, "--explain", "--corpus", "sinusoids", "--out", tmp_path / "drawn.png")
+    assert done.code == 0, done.err
+    printed = " ".join(done.out.split())
+    assert "2.weight" in printed
+    assert "cosine" in printed
+    assert "test episodes of 'sinusoids_5_shot'" in printed
+    assert (tmp_path / "drawn.png").stat().st_size > 5000
+
+
+def test_a_hand_designed_rule_is_told_on_the_corpus_it_was_made_on(run):
+    done = run("show", "default", "--explain", "--corpus", "starter")
+    assert done.code == 0, done.err
+    assert "trainings of 'digits_mlp'" in " ".join(done.out.split())
+
+
+def test_without_a_corpus_it_asks_for_one(run, tmp_path):
+    metaopt.Recipe.create(Configuration("adamw")).save(tmp_path / "bare")
+    done = run("show", tmp_path / "bare", "--explain")
+    assert (done.code, "give --corpus" in done.err) == (2, True)

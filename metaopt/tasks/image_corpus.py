@@ -1,0 +1,118 @@
+"""A folder of images by class as a corpus of one few-shot task; see `metaopt.tasks.image_folder` for the layouts.
+
+An optional `corpus.toml` says more, in a table `[episodes]` whose keys are the fields of `EpisodeSettings`:
+
+    [episodes]
+    n_way = 5
+    k_shot = 1
+    size = 84
+    channels = 3
+    num_iterations = 20000
+"""
+
+import tomllib
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from metaopt.contracts import Corpus, FewShotTask
+from metaopt.errors import InputError
+from metaopt.tasks.class_episodes import ClassEpisodes
+from metaopt.tasks.conv4 import Conv4
+from metaopt.tasks.image_folder import is_omniglot, read_image_folder
+
+FILE_NAME = "corpus.toml"
+
+
+@dataclass(frozen=True)
+class EpisodeSettings:
+    """The table `[episodes]` of `corpus.toml`, or what holds without it.
+
+    Attributes:
+        n_way: classes an episode.
+        k_shot: support images of each.
+        queries: query images of each.
+        size: pixels each way that images are resized to; 28 for Omniglot, else 84, if left out.
+        channels: 1 for grey, 3 for colour; 1 for Omniglot, else 3, if left out.
+        rotations: whether quarter turns are further classes in meta-training; so for Omniglot if left out.
+        width: of the four convolutions; 64 up to 32 pixels, else 32, if left out.
+        num_steps: on a support set.
+        num_iterations: of a meta-training.
+        episodes_per_iteration: that each averages over.
+    """
+
+    n_way: int = 5
+    k_shot: int = 1
+    queries: int = 5
+    size: int | None = None
+    channels: int | None = None
+    rotations: bool | None = None
+    width: int | None = None
+    num_steps: int = 1
+    num_iterations: int = 4000
+    episodes_per_iteration: int = 16
+
+
+def load_image_folder(folder: Path) -> Corpus:
+    """The corpus in a folder of images.
+
+    Raises:
+        InputError: the folder, an image or a setting cannot be used.
+    """
+    settings = _settings(folder)
+    omniglot = is_omniglot(folder)
+    size = settings.size or (28 if omniglot else 84)
+    channels = settings.channels or (1 if omniglot else 3)
+    classes = read_image_folder(folder, size=size, channels=channels)
+    source = ClassEpisodes(
+        classes,
+        settings.n_way,
+        settings.k_shot,
+        settings.queries,
+        evaluated_queries=settings.queries,
+        rotations=omniglot if settings.rotations is None else settings.rotations,
+    )
+    width = settings.width or (64 if size <= 32 else 32)
+    name = folder.resolve().name
+    task = FewShotTask(
+        name=f"{name}_{settings.n_way}_way_{settings.k_shot}_shot",
+        family=name,
+        model=partial(Conv4, settings.n_way, channels, width, strided=size <= 32),
+        episodes=source,
+        loss=F.cross_entropy,
+        metric=accuracy,
+        mode="max",
+        num_steps=settings.num_steps,
+        num_iterations=settings.num_iterations,
+        episodes_per_iteration=settings.episodes_per_iteration,
+    )
+    return Corpus(name, (task,))
+
+
+def accuracy(output: Tensor, targets: Tensor) -> Tensor:
+    """Share of right answers."""
+    return (output.argmax(dim=1) == targets).float().mean()
+
+
+def _settings(folder: Path) -> EpisodeSettings:
+    path = folder / FILE_NAME
+    if not path.is_file():
+        return EpisodeSettings()
+    try:
+        table: Any = tomllib.loads(path.read_text(encoding="utf-8")).get("episodes", {})
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}; correct it or remove it.") from error
+    known = {field.name: field.type for field in fields(EpisodeSettings)}
+    for key, value in table.items():
+        if key not in known:
+            raise InputError(f"{path}, [episodes]: unknown key {key!r}; known: {sorted(known)}.")
+        if key == "rotations":
+            if not isinstance(value, bool):
+                raise InputError(f"{path}, [episodes]: rotations must be true or false, got {value!r}.")
+        elif not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise InputError(f"{path}, [episodes]: {key} must be a positive whole number, got {value!r}.")
+    return EpisodeSettings(**table)
