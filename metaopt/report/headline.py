@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from metaopt.contracts import FewShotTask
 from metaopt.tuning import Comparison, TuneResult
 from metaopt.tuning.comparison import RECIPE
 from metaopt.tuning.duration import duration
@@ -83,6 +84,8 @@ def headline(result: TuneResult) -> str:
     comparison = measured(result)
     if comparison is None:
         return "The time was up before the recipe could be compared with anything: what it is worth is not known."
+    if few_shot(result):
+        return " ".join(_episodes(comparison, task) for task in comparison.tasks)
     worth = comparison.trials_worth()
     if worth is None:
         return f"{comparison.summary()} For black boxes, what a run is worth in tuning trials is not measured."
@@ -102,6 +105,23 @@ def headline(result: TuneResult) -> str:
     if math.isnan(worth.low):
         return f"{sentence} Nothing is claimed."
     return sentence if worth.low > 1 else f"{sentence} The interval reaches down to one trial: nothing is claimed."
+
+
+def few_shot(result: TuneResult) -> bool:
+    """Whether the study was of few-shot tasks, which hold out classes of their own."""
+    return all(isinstance(task, FewShotTask) for task in result.corpus)
+
+
+def _episodes(comparison: Comparison, task: str) -> str:
+    """What the recipe reaches on unseen episodes of a task, beside the best of the others."""
+    rows = comparison.runs[comparison.runs["task"] == task]
+    scores, values = (rows.groupby("contender")[column].mean() for column in ("test_score", "test"))
+    sentence = f"On unseen episodes of {task!r} the recipe reaches {values[RECIPE]:.4g}"
+    others = scores.drop(RECIPE)
+    if others.empty:
+        return f"{sentence}."
+    best = others.idxmax()
+    return f"{sentence}; the best of the others, {best}, which learned nothing beforehand, {values[best]:.4g}."
 
 
 def price(result: TuneResult) -> str:
@@ -124,14 +144,16 @@ def caveats(result: TuneResult) -> list[str]:
     said = []
     if result.interrupted:
         said.append("The time was up before all candidates had run; the same command continues where it stopped.")
-    if result.comparison is None:
+    if few_shot(result):
+        said.append("Episodes that are reported have classes, or functions, that no meta-training saw.")
+    elif result.comparison is None:
         flattered = "these numbers are of the tasks that the recipe was tuned on, and flatter it"
         if result.held_out_by is None:
             said.append(f"No task was held out: {flattered}; use --folds or --held-out to measure its worth elsewhere.")
         else:
             said.append(f"The held-out tasks are not compared yet: {flattered}.")
     comparison = measured(result)
-    if comparison is not None and math.isnan(comparison.interval(RECIPE).low):
+    if comparison is not None and math.isnan(comparison.interval(RECIPE).low) and not few_shot(result):
         said.append(f"{len(comparison.tasks)} tasks are too few for intervals, so nothing is claimed; add tasks.")
     return said
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from metaopt.configuration import assemble
-from metaopt.contracts import AnyTask, Corpus, Task
+from metaopt.contracts import AnyTask, BlackBoxTask, Corpus, FewShotTask, Task
 from metaopt.tuning.comparison import REPORT_SEEDS
 from metaopt.tuning.duration import duration
 from metaopt.tuning.evaluator import Evaluator, Run, probe_task, run_task
@@ -44,6 +44,7 @@ class Forecast:
         comparisons: runs of the comparisons, by phase.
         stored: evaluations of these tasks that the ledger holds already, of this or another study.
         black_boxes: black-box tasks, of which nobody knows beforehand how long they take; they count no seconds.
+        few_shots: few-shot tasks, of which the same is true.
     """
 
     references: Phase
@@ -51,6 +52,7 @@ class Forecast:
     comparisons: Mapping[str, Phase]
     stored: int
     black_boxes: int
+    few_shots: int = 0
 
     @property
     def phases(self) -> dict[str, Phase]:
@@ -69,9 +71,9 @@ class Forecast:
 
     def _time(self) -> str:
         seconds = sum(phase.seconds for phase in self.phases.values())
-        if not self.black_boxes:
+        if not self.black_boxes and not self.few_shots:
             return f"about {duration(seconds)}"
-        unknown = "however long the black boxes take"
+        unknown = f"however long the {'black boxes' if self.black_boxes else 'meta-trainings'} take"
         return f"about {duration(seconds)} and {unknown}" if seconds else unknown
 
 
@@ -120,7 +122,8 @@ def forecast(
         searches={"": search(main), **{fold.name: search(fold.tuning) for fold in folds}},
         comparisons={name: comparison(tasks) for name, tasks in compared.items()},
         stored=len(evaluator.evaluations(corpus.tasks)),
-        black_boxes=sum(not isinstance(task, Task) for task in corpus),
+        black_boxes=sum(isinstance(task, BlackBoxTask) for task in corpus),
+        few_shots=sum(isinstance(task, FewShotTask) for task in corpus),
     )
 
 

@@ -124,3 +124,13 @@ def test_black_boxes_cannot_be_learned_from():
 
     with pytest.raises(metaopt.InputError, match="'train' is a black box: no gradient passes through it"):
         metaopt.meta_train("maml", [train])
+
+
+def test_what_is_said_of_it_is_about_unseen_episodes(tuned):
+    from metaopt.report.headline import caveats, headline
+
+    _, result = tuned
+    said = headline(result)
+    assert said.startswith("On unseen episodes of 'sinusoids_10_shot' the recipe reaches ")
+    assert "the best of the others, sgd, which learned nothing beforehand, " in said
+    assert caveats(result) == ["Episodes that are reported have classes, or functions, that no meta-training saw."]
