@@ -22,6 +22,7 @@ from metaopt.meta.estimator import Estimator, EstimatorState
 from metaopt.meta.learner import Learner
 from metaopt.meta.reptile import Reptile
 from metaopt.meta.unrolls import Unrolls, Window
+from metaopt.meta.vmappable import check_vmappable
 
 Compile: TypeAlias = Literal["auto", "on", "off"]
 
@@ -165,8 +166,12 @@ class Trainer:
             check: called at each iteration; may raise to end early.
 
         Raises:
-            InputError: the folder holds another meta-training, or no gradient was ever finite.
+            InputError: the folder holds another meta-training, a layer cannot be vmapped (it is named), or no gradient
+                was ever finite.
         """
+        for unrolls in self._unrolls:
+            drawn = unrolls.learner.task.source.sample("train", 1, torch.Generator().manual_seed(self.seed))
+            check_vmappable(unrolls.learner, *(one[0, :2].to(self.device) for one in drawn.tensors[:2]))
         run, generator, optimizer = self._begin(folder)
         moments = self._moments()
         last_saved = last_told = time.monotonic()

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from metaopt.contracts import Corpus, Episodes, FewShotTask, Split, Task
-from metaopt.errors import MissingDataError
+from metaopt.errors import InputError, MissingDataError
 from metaopt.inner import loop_reason
 from metaopt.meta.learner import Learner
 from metaopt.meta.unrolls import Unrolls, Window
+from metaopt.meta.vmappable import check_vmappable
 from metaopt.specs import CorpusSpec
 from metaopt.tasks.class_episodes import PARTITIONS
 from metaopt.testing.comparison import require_same
@@ -112,14 +113,12 @@ def episodes_are_adapted_to_side_by_side(spec: CorpusSpec) -> None:
     for task in _few_shot(spec):
         learner = Learner(task, Subject(DESCENT).assemble())
         episodes = task.source.sample("train", 2, torch.Generator().manual_seed(4))
-        unrolls = Unrolls(learner, {}, "eager")
-        window = Window(episodes, None if task.batch_size is None else _batches(episodes), 0, 1, 1)
         try:
-            _, losses, metrics = unrolls.adapted({}, window, learner.starts([0, 1]))
-        except RuntimeError as error:
-            raise ConformanceError(
-                f"Task {task.name!r}: its model cannot be vmapped: {error!s:.200}", task.model
-            ) from error
+            check_vmappable(learner, episodes.support_inputs[0], episodes.support_targets[0])
+        except InputError as error:
+            raise ConformanceError(str(error), task.model) from error
+        window = Window(episodes, None if task.batch_size is None else _batches(episodes), 0, 1, 1)
+        _, losses, metrics = Unrolls(learner, {}, "eager").adapted({}, window, learner.starts([0, 1]))
         fine = bool(torch.isfinite(losses).all()) and bool(torch.isfinite(metrics).all())
         require(
             fine, f"Task {task.name!r}: losses {losses.tolist()}, metrics {metrics.tolist()} are not finite.", task.loss

@@ -12,6 +12,7 @@ from metaopt.meta import MetaTrained
 from metaopt.meta.learner import Learner
 from metaopt.meta.trainer import evaluated_episodes, metrics
 from metaopt.meta.unrolls import Unrolls
+from metaopt.meta.vmappable import check_vmappable
 from metaopt.recipe import MadeOn, Recipe
 from metaopt.registry import Registry
 
@@ -56,7 +57,9 @@ def adapted_metrics(
     seed: int = 0,
 ) -> Tensor:
     """The metric of each episode, lower is better, shape (episodes,)."""
-    unrolls = Unrolls(Learner(task, assembly), theta)
+    learner = Learner(task, assembly)
+    check_vmappable(learner, episodes.support_inputs[0, :2], episodes.support_targets[0, :2])
+    unrolls = Unrolls(learner, theta)
     return metrics(unrolls, dict(theta), episodes, num_steps or inner_steps(assembly, task), seed)
 
 
