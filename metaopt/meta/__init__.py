@@ -1,5 +1,6 @@
 """Meta-training: what learned rules get their weights by."""
 
-from metaopt.meta.trainer import MetaProgress, MetaTrained, Trainer
+from metaopt.meta.state import MetaProgress, MetaTrained
+from metaopt.meta.trainer import Trainer
 
 __all__ = ["MetaProgress", "MetaTrained", "Trainer"]

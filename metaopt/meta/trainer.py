@@ -3,35 +3,31 @@
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly
-from metaopt.contracts import Curve, Episodes, FewShotTask, MetaTraining, Partition, Tensors
+from metaopt.contracts import Curve, Episodes, FewShotTask, MetaTraining, Partition
 from metaopt.errors import InputError
 from metaopt.inner.update import Mode
 from metaopt.meta import checkpoint
 from metaopt.meta.backprop import Backprop
-from metaopt.meta.draws import draw_batches, draw_starts
-from metaopt.meta.estimator import Estimator, EstimatorState
+from metaopt.meta.estimator import Estimator
+from metaopt.meta.evaluation import evaluated_episodes, metrics
 from metaopt.meta.learner import Learner
 from metaopt.meta.reptile import Reptile
-from metaopt.meta.unrolls import Unrolls, Window
+from metaopt.meta.state import MetaProgress, MetaState, MetaTrained
+from metaopt.meta.unrolls import Unrolls
 from metaopt.meta.vmappable import check_vmappable
 
 Compile: TypeAlias = Literal["auto", "on", "off"]
 
 #: Seconds between checkpoints.
 PERIOD = 60.0
-#: Episodes that are evaluated side by side.
-SIDE_BY_SIDE = 100
-#: Of the episodes that validations and tests see; the same for all.
-EVALUATION_SEED = {"validation": 1_000_003, "test": 1_000_033}
 #: Inner steps of single episodes from which on compiling repays itself, for models without convolutions.
 COMPILE_STEPS = 200_000
 #: Steps in one graph up to which it is compiled: longer ones take minutes.
@@ -40,66 +36,6 @@ MOST_STEPS = 5
 
 class NeverFiniteError(InputError):
     """No meta-gradient was finite: nothing was learned."""
-
-
-@dataclass(frozen=True)
-class MetaProgress:
-    """How far a meta-training is.
-
-    Attributes:
-        iteration: iterations completed.
-        num_iterations: planned.
-        objective: mean meta-objective since the last report.
-        gradient_norm: of the last estimate.
-        skipped: iterations left out because their gradient was not finite.
-        validation: the last validation, as the user's metric; NaN before the first.
-        rate: iterations a second since the last report.
-    """
-
-    iteration: int
-    num_iterations: int
-    objective: float
-    gradient_norm: float
-    skipped: int
-    validation: float
-    rate: float
-
-
-@dataclass(frozen=True)
-class MetaTrained:
-    """What a meta-training gave.
-
-    Attributes:
-        theta: learned weights, those of the best validation.
-        curves: of each task, by name: validation and test values over iterations, lower is better.
-        objectives: mean meta-objective between validations.
-        skipped: iterations left out because their gradient was not finite.
-        seconds: of all processes that worked on it.
-    """
-
-    theta: Tensors
-    curves: Mapping[str, Curve]
-    objectives: Sequence[float]
-    skipped: int
-    seconds: float
-
-
-@dataclass
-class _Progressing:
-    """Everything that changes; what a checkpoint holds."""
-
-    theta: Tensors
-    best: Tensors
-    best_value: float = float("inf")
-    iteration: int = 0
-    skipped: int = 0
-    seconds: float = 0.0
-    steps: list[int] = field(default_factory=list)
-    validation: list[list[float]] = field(default_factory=list)
-    test: list[list[float]] = field(default_factory=list)
-    objectives: list[float] = field(default_factory=list)
-    running: list[float] = field(default_factory=list)
-    states: list[EstimatorState] = field(default_factory=list)
 
 
 class Trainer:
@@ -201,7 +137,7 @@ class Trainer:
         steps = num_steps or self._num_steps(unrolls.learner.task)
         return metrics(unrolls, {name: one.detach() for name, one in theta.items()}, episodes, steps)
 
-    def _iterate(self, run: _Progressing, generator: torch.Generator, optimizer: torch.optim.Optimizer) -> float:
+    def _iterate(self, run: MetaState, generator: torch.Generator, optimizer: torch.optim.Optimizer) -> float:
         position = run.iteration % len(self.tasks)
         theta = {name: one.detach() for name, one in run.theta.items()}
         estimate, run.states[position] = self._estimators[position].estimate(theta, run.states[position], generator)
@@ -221,7 +157,7 @@ class Trainer:
         run.running.append(float(estimate.objective))
         return float(norm)
 
-    def _validate(self, run: _Progressing) -> None:
+    def _validate(self, run: MetaState) -> None:
         values = [
             [
                 float(self.evaluate(run.theta, partition, position=position).mean())
@@ -238,7 +174,7 @@ class Trainer:
         if mean < run.best_value:
             run.best_value, run.best = mean, {name: one.detach().clone() for name, one in run.theta.items()}
 
-    def _result(self, run: _Progressing) -> MetaTrained:
+    def _result(self, run: MetaState) -> MetaTrained:
         if run.skipped == run.iteration:
             raise NeverFiniteError(
                 f"No meta-gradient of {self.assembly.optimizer.name!r} on {self.tasks[0].name!r} was ever finite; "
@@ -256,7 +192,7 @@ class Trainer:
         }
         return MetaTrained(run.best, curves, run.objectives, run.skipped, run.seconds)
 
-    def _told(self, run: _Progressing, norm: float, rate: float) -> MetaProgress:
+    def _told(self, run: MetaState, norm: float, rate: float) -> MetaProgress:
         validation = float("nan")
         if run.validation:
             validation = float(np.mean([t.sign * v for t, v in zip(self.tasks, run.validation[-1], strict=True)]))
@@ -266,9 +202,9 @@ class Trainer:
 
     # Beginning, and beginning again.
 
-    def _begin(self, folder: Path | None) -> tuple[_Progressing, torch.Generator, torch.optim.Optimizer]:
+    def _begin(self, folder: Path | None) -> tuple[MetaState, torch.Generator, torch.optim.Optimizer]:
         theta = {name: one.detach().clone() for name, one in self._first_theta.items()}
-        run = _Progressing(theta, {name: one.clone() for name, one in theta.items()})
+        run = MetaState(theta, {name: one.clone() for name, one in theta.items()})
         run.states = [{} for _ in self.tasks]
         generator = torch.Generator().manual_seed(self.seed + 1)
         for one in theta.values():
@@ -276,24 +212,17 @@ class Trainer:
         optimizer = torch.optim.Adam(list(theta.values()), lr=float(self._values["outer_lr"]), fused=True)
         saved = None if folder is None else checkpoint.read(folder, self.identity)
         if saved is not None:
-            for name, one in theta.items():
-                one.data.copy_(saved["run"]["theta"][name])
-            for key, value in saved["run"].items():
-                if key != "theta":
-                    setattr(run, key, _placed(value, self.device))
+            run.restore(saved["run"], self.device)
             generator.set_state(saved["generator"])
             optimizer.load_state_dict(saved["optimizer"])
         return run, generator, optimizer
 
-    def _save(
-        self, folder: Path, run: _Progressing, generator: torch.Generator, optimizer: torch.optim.Optimizer
-    ) -> None:
-        document = {**vars(run), "theta": {name: one.detach() for name, one in run.theta.items()}}
+    def _save(self, folder: Path, run: MetaState, generator: torch.Generator, optimizer: torch.optim.Optimizer) -> None:
         checkpoint.write(
             folder,
             {
                 "identity": self.identity,
-                "run": document,
+                "run": run.to_document(),
                 "generator": generator.get_state(),
                 "optimizer": optimizer.state_dict(),
             },
@@ -342,35 +271,7 @@ class Trainer:
                 )
 
 
-def evaluated_episodes(task: FewShotTask, partition: Partition, count: int | None = None) -> Episodes:
-    """The episodes that validations and tests see, always the same; `num_evaluated` unless told otherwise."""
-    generator = torch.Generator().manual_seed(EVALUATION_SEED[partition])
-    return task.source.sample(partition, count or task.num_evaluated, generator)
-
-
-@torch.no_grad()
-def metrics(unrolls: Unrolls, theta: Tensors, episodes: Episodes, num_steps: int, seed: int = 0) -> Tensor:
-    """The metric of each episode after so many steps, lower is better, shape (episodes,)."""
-    task = unrolls.learner.task
-    generator = torch.Generator().manual_seed(seed)
-    found = []
-    for begin in range(0, len(episodes), SIDE_BY_SIDE):
-        part = Episodes(*(tensor[begin : begin + SIDE_BY_SIDE] for tensor in episodes.tensors))
-        batches = draw_batches(task, part, num_steps, generator)
-        starts = draw_starts(unrolls, len(part), generator)
-        found.append(unrolls.adapted(theta, Window(part, batches, 0, num_steps, num_steps), starts)[2])
-    return torch.cat(found)
-
-
 def _meta(assembly: Assembly) -> MetaTraining:
     if assembly.optimizer.meta is None:
         raise InputError(f"{assembly.optimizer.name!r} is not learned: there is nothing to meta-train.")
     return assembly.optimizer.meta
-
-
-def _placed(value: Any, device: torch.device) -> Any:
-    if isinstance(value, Tensor):
-        return value.to(device)
-    if isinstance(value, dict):
-        return {key: _placed(one, device) for key, one in value.items()}
-    return [_placed(one, device) for one in value] if isinstance(value, list) else value

@@ -12,9 +12,9 @@ from metaopt.configuration import assemble
 from metaopt.contracts import AnyTask, FewShotTask, StepInfo, Task
 from metaopt.errors import InputError
 from metaopt.meta.draws import draw_batches
+from metaopt.meta.evaluation import evaluated_episodes
 from metaopt.meta.learner import Learner
 from metaopt.meta.task_episodes import few_shot
-from metaopt.meta.trainer import evaluated_episodes
 from metaopt.recipe import Recipe
 from metaopt.registry import Registry
 from metaopt.report.tables import Table

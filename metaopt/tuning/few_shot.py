@@ -9,8 +9,8 @@ from torch import Tensor
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import Episodes, FewShotTask, Partition
 from metaopt.meta import MetaTrained
+from metaopt.meta.evaluation import evaluated_episodes, metrics
 from metaopt.meta.learner import Learner
-from metaopt.meta.trainer import evaluated_episodes, metrics
 from metaopt.meta.unrolls import Unrolls
 from metaopt.meta.vmappable import check_vmappable
 from metaopt.recipe import MadeOn, Recipe

@@ -15,7 +15,8 @@ from metaopt.configuration import Assembly, assemble
 from metaopt.contracts import AnyTask, Curve, FewShotTask, Partition, Task
 from metaopt.errors import InputError
 from metaopt.meta.checkpoint import has_checkpoint
-from metaopt.meta.trainer import NeverFiniteError, Trainer, evaluated_episodes
+from metaopt.meta.evaluation import evaluated_episodes
+from metaopt.meta.trainer import NeverFiniteError, Trainer
 from metaopt.recipe import Recipe
 from metaopt.recipe.initialization import learned_start
 from metaopt.registry import Registry

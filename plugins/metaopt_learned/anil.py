@@ -12,23 +12,11 @@ from torch import Tensor
 
 import metaopt
 from metaopt_learned.descent import LR
-from metaopt_learned.learned_start import of, start_of, start_theta
+from metaopt_learned.learned_start import FromLearnedStart, of, start_theta
 
 
-class HeadDescent(metaopt.Rule):
+class HeadDescent(FromLearnedStart):
     """Gradient descent of the head from a learned start. No state."""
-
-    granularity = "tensor"
-
-    def init(
-        self,
-        params: Mapping[str, Tensor],
-        hparams: Mapping[str, Mapping[str, Tensor]],
-        theta: Mapping[str, Tensor],
-        horizon: Tensor | None,
-    ) -> metaopt.State:
-        """Nothing is remembered."""
-        return {"tensors": {name: {} for name in params}, "shared": {}}
 
     def update(
         self,
@@ -43,10 +31,6 @@ class HeadDescent(metaopt.Rule):
         return {
             name: self._update(name, grad, params[name], hparams[name], theta) for name, grad in grads.items()
         }, state
-
-    def start(self, params: Mapping[str, Tensor], theta: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The learned start."""
-        return start_of(params, theta)
 
     def _update(
         self, name: str, grad: Tensor, param: Tensor, hparams: Mapping[str, Tensor], theta: Mapping[str, Tensor]

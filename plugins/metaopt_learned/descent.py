@@ -11,23 +11,11 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_learned.learned_start import start_of, start_theta
+from metaopt_learned.learned_start import FromLearnedStart, start_theta
 
 
-class Descent(metaopt.Rule):
+class Descent(FromLearnedStart):
     """Gradient descent from a learned start. No state."""
-
-    granularity = "tensor"
-
-    def init(
-        self,
-        params: Mapping[str, Tensor],
-        hparams: Mapping[str, Mapping[str, Tensor]],
-        theta: Mapping[str, Tensor],
-        horizon: Tensor | None,
-    ) -> metaopt.State:
-        """Nothing is remembered."""
-        return {"tensors": {name: {} for name in params}, "shared": {}}
 
     def update(
         self,
@@ -40,10 +28,6 @@ class Descent(metaopt.Rule):
     ) -> tuple[dict[str, Tensor], metaopt.State]:
         """−lr · g."""
         return {name: (-hparams[name]["lr"] * grad).to(params[name].dtype) for name, grad in grads.items()}, state
-
-    def start(self, params: Mapping[str, Tensor], theta: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The learned start."""
-        return start_of(params, theta)
 
 
 def init_theta(

@@ -7,14 +7,29 @@ from torch import Tensor
 import metaopt
 
 
+class FromLearnedStart(metaopt.Rule):
+    """A rule that begins where it learned to; abstract: `update` is to be written, and `init` if it remembers."""
+
+    granularity = "tensor"
+
+    def init(
+        self,
+        params: Mapping[str, Tensor],
+        hparams: Mapping[str, Mapping[str, Tensor]],
+        theta: Mapping[str, Tensor],
+        horizon: Tensor | None,
+    ) -> metaopt.State:
+        """Nothing is remembered."""
+        return {"tensors": {name: {} for name in params}, "shared": {}}
+
+    def start(self, params: Mapping[str, Tensor], theta: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The learned start of each parameter, in its dtype."""
+        return {name: of(theta, "start", name).to(param.dtype) for name, param in params.items()}
+
+
 def start_theta(params: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A start that is where the model is."""
     return {f"start.{name}": param.detach().float().clone() for name, param in params.items()}
-
-
-def start_of(params: Mapping[str, Tensor], theta: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The learned start of each parameter, in its dtype."""
-    return {name: of(theta, "start", name).to(param.dtype) for name, param in params.items()}
 
 
 def of(theta: Mapping[str, Tensor], what: str, name: str) -> Tensor:

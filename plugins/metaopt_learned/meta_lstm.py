@@ -20,17 +20,15 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_learned.learned_start import start_of, start_theta
+from metaopt_learned.learned_start import FromLearnedStart, start_theta
 from metaopt_learned.recurrent import log_and_sign, lstm_cell, uniform
 
 
-class GatedDescent(metaopt.Rule):
+class GatedDescent(FromLearnedStart):
     """The rule of the Meta-LSTM.
 
     State, for each parameter: `h`, `c` of shape (*shape, hidden); `forget`, `input` (before σ) of its shape.
     """
-
-    granularity = "tensor"
 
     def init(
         self,
@@ -60,10 +58,6 @@ class GatedDescent(metaopt.Rule):
             update, tensors[name] = _step(grad.float(), params[name].float(), tensors[name], loss, theta)
             updates[name] = update.to(params[name].dtype)
         return updates, {"tensors": tensors, "shared": state["shared"]}
-
-    def start(self, params: Mapping[str, Tensor], theta: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The learned start."""
-        return start_of(params, theta)
 
 
 def _step(

@@ -12,13 +12,11 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_learned.learned_start import of, start_of, start_theta
+from metaopt_learned.learned_start import FromLearnedStart, of, start_theta
 
 
-class RatedDescent(metaopt.Rule):
+class RatedDescent(FromLearnedStart):
     """Gradient descent with learned rates from a learned start. No state."""
-
-    granularity = "tensor"
 
     def init(
         self,
@@ -35,7 +33,7 @@ class RatedDescent(metaopt.Rule):
                     f"The learned rates of {name!r} have shape {tuple(rate.shape)}, the parameter has "
                     f"{tuple(param.shape)}: meta-train with rates='tensor' to serve other shapes."
                 )
-        return {"tensors": {name: {} for name in params}, "shared": {}}
+        return super().init(params, hparams, theta, horizon)
 
     def update(
         self,
@@ -48,10 +46,6 @@ class RatedDescent(metaopt.Rule):
     ) -> tuple[dict[str, Tensor], metaopt.State]:
         """−α ∘ g."""
         return {name: (-of(theta, "rate", name) * grad).to(params[name].dtype) for name, grad in grads.items()}, state
-
-    def start(self, params: Mapping[str, Tensor], theta: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The learned start."""
-        return start_of(params, theta)
 
 
 def init_theta(
