@@ -7,7 +7,7 @@ from metaopt.contracts import Episodes, FewShotTask, Partition, Tensors
 from metaopt.meta.draws import draw_batches, draw_starts
 from metaopt.meta.unrolls import Unrolls, Window
 
-#: Episodes that are evaluated side by side.
+#: Episodes that are evaluated side by side at most; fewer where their states are large.
 SIDE_BY_SIDE = 100
 #: Of the episodes that validations and tests see; the same for all.
 EVALUATION_SEED = {"validation": 1_000_003, "test": 1_000_033}
@@ -25,8 +25,9 @@ def metrics(unrolls: Unrolls, theta: Tensors, episodes: Episodes, num_steps: int
     task = unrolls.learner.task
     generator = torch.Generator().manual_seed(seed)
     found = []
-    for begin in range(0, len(episodes), SIDE_BY_SIDE):
-        part = Episodes(*(tensor[begin : begin + SIDE_BY_SIDE] for tensor in episodes.tensors))
+    size = min(SIDE_BY_SIDE, unrolls.most_episodes)
+    for begin in range(0, len(episodes), size):
+        part = Episodes(*(tensor[begin : begin + size] for tensor in episodes.tensors))
         batches = draw_batches(task, part, num_steps, generator)
         starts = draw_starts(unrolls, len(part), generator)
         found.append(unrolls.adapted(theta, Window(part, batches, 0, num_steps, num_steps), starts)[2])

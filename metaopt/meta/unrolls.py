@@ -131,6 +131,11 @@ class Unrolls:
         loss, metric = self._run(self._judge, (carry, *window.episodes.tensors))
         return carry, loss, metric
 
+    @property
+    def most_episodes(self) -> int:
+        """Episodes side by side that stay within the limit."""
+        return max(1, int(self._limit // (KEPT * self._carried * 4)))
+
     # A window in one graph.
 
     def _whole(self, theta: Tensors, window: Window, carry: Carry | None, starts: Tensors | None) -> Gradient:
@@ -255,9 +260,8 @@ class Unrolls:
 
     def _plan(self, window: Window) -> tuple[int, int]:
         """Episodes side by side, and steps in a graph, that stay within the limit."""
-        per_step = KEPT * self._carried * 4
-        episodes = max(1, min(len(window.episodes), int(self._limit // per_step)))
-        steps = max(1, int(self._limit // (per_step * episodes)))
+        episodes = min(len(window.episodes), self.most_episodes)
+        steps = max(1, int(self._limit // (KEPT * self._carried * 4 * episodes)))
         return episodes, min(steps, window.num_steps)
 
 
