@@ -7,12 +7,12 @@ behind in the model it was made from. So batch norm layers are replaced by pure 
 import copy
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metaopt.contracts import BatchNormPolicy
 from metaopt.errors import InputError
+from metaopt.inner.layers import by_channel, normalized
 
 
 class EpisodeNorm(nn.Module):
@@ -49,12 +49,8 @@ class EpisodeNorm(nn.Module):
         if self.rows is None or self.policy == "batch":
             return F.batch_norm(inputs, None, None, self.weight, self.bias, training=True, eps=self.eps)
         dims = [dim for dim in range(inputs.ndim) if dim != 1]
-        variance, mean = torch.var_mean(inputs[: self.rows], dims, correction=0, keepdim=True)
-        normal = (inputs - mean) * (variance + self.eps).rsqrt()
-        if self.weight is None:
-            return normal
-        shape = [1, -1] + [1] * (inputs.ndim - 2)
-        return normal * self.weight.reshape(shape) + self.bias.reshape(shape)
+        affine = by_channel(inputs, self.weight, self.bias)
+        return normalized(inputs, inputs[: self.rows], dims, *affine, self.eps)
 
 
 def with_policy(module: nn.Module, policy: BatchNormPolicy) -> nn.Module:

@@ -63,7 +63,7 @@ def _turning(operation: Graph) -> Graph:
     def forward(input: Tensor, dim: int, *rest: Any) -> Tensor:
         if not _is_short(input, dim):
             return cast(Tensor, operation(input, dim, *rest))
-        return cast(Tensor, operation(_turned(input), input.ndim - 2, *rest)).transpose(-1, -2)
+        return _turned(cast(Tensor, operation(_turned(input), input.ndim - 2, *rest)))
 
     return forward
 
@@ -74,7 +74,7 @@ def _turning_backward(operation: Graph) -> Graph:
     def backward(grad: Tensor, output: Tensor, dim: int, *rest: Any) -> Tensor:
         if not _is_short(output, dim):
             return cast(Tensor, operation(grad, output, dim, *rest))
-        return cast(Tensor, operation(_turned(grad), _turned(output), output.ndim - 2, *rest)).transpose(-1, -2)
+        return _turned(cast(Tensor, operation(_turned(grad), _turned(output), output.ndim - 2, *rest)))
 
     return backward
 
@@ -92,4 +92,5 @@ def _is_short(tensor: Tensor, dim: int) -> bool:
 
 
 def _turned(tensor: Tensor) -> Tensor:
+    # Contiguous, as torch's own result is: what follows was recorded as views of that.
     return tensor.transpose(-1, -2).contiguous()

@@ -1,6 +1,7 @@
 """A differentiable inner loop: the rule applied to a loss for some steps, with gradients through it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,7 @@ from torch.func import grad_and_value
 
 from metaopt.contracts import Rule, State, StepInfo, Tensors
 from metaopt.contracts.rule import Hparams, Theta
+from metaopt.inner.layers import twice_differentiable
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ def unroll(
         state = rule.init(current, hparams, theta, plan)
     losses = []
     for offset, batch in enumerate(batches):
-        grads, value = grad_and_value(loss)(current, *batch)
+        with nullcontext() if first_order else twice_differentiable():
+            grads, value = grad_and_value(loss)(current, *batch)
         seen = value.detach() if first_order else value
         if first_order:
             grads = {name: grad.detach() for name, grad in grads.items()}

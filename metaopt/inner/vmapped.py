@@ -11,6 +11,7 @@ from torch.func import functional_call, grad_and_value
 
 from metaopt.contracts import Splits, Task, Tensors
 from metaopt.inner.graph_cache import GraphCache
+from metaopt.inner.layers import batched
 from metaopt.inner.layout import Flats, Layout
 from metaopt.inner.update import Mode
 
@@ -114,10 +115,14 @@ class VmappedTask:
         return self._graphs.run(function, mode, tensors, settings)
 
     def _loss_of(self, params: Tensors, constants: Tensors, inputs: Tensor, targets: Tensor) -> Tensor:
-        return self._loss(functional_call(self._module, {**constants, **params}, (inputs,)), targets)
+        return self._loss(self._output(constants, params, inputs), targets)
 
     def _metric_of(self, params: Tensors, constants: Tensors, inputs: Tensor, targets: Tensor) -> Tensor:
-        return self._sign * self._metric(functional_call(self._module, {**constants, **params}, (inputs,)), targets)
+        return self._sign * self._metric(self._output(constants, params, inputs), targets)
+
+    def _output(self, constants: Tensors, params: Tensors, inputs: Tensor) -> Any:
+        with batched():
+            return functional_call(self._module, {**constants, **params}, (inputs,))
 
 
 class VmappedGradients:

@@ -1,6 +1,6 @@
 """One episode's inner loop as pure functions of theta: start, steps on the support set, loss on the queries.
 
-Everything here is about a single episode; `metaopt.meta.graphs` puts many side by side.
+Everything here is about a single episode; `metaopt.meta.unrolls` puts many side by side.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from metaopt.configuration import Assembly
 from metaopt.contracts import FewShotTask, MetaTraining, State, Tensors
 from metaopt.contracts.rule import Hparams
 from metaopt.inner import unroll
+from metaopt.inner.layers import batched
 from metaopt.prototypes import prototype_head
 
 
@@ -127,5 +128,6 @@ class Learner:
         return self.task.loss(output, targets), self.task.measure(output, targets)
 
     def _output(self, params: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
-        output: Tensor = functional_call(self.module, {**self.buffers, **params}, (inputs,))
+        with batched():
+            output: Tensor = functional_call(self.module, {**self.buffers, **params}, (inputs,))
         return output

@@ -67,6 +67,18 @@ class Noisy(nn.Module):
         return self.layer(torch.nn.functional.dropout(inputs, 0.3, self.training))
 
 
+class Attending(nn.Module):
+    """Attention of two heads, of which torch has a fused kernel."""
+
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, inputs):
+        rows = inputs.reshape(-1, 2, 8)
+        return self.attention(rows, rows, rows, need_weights=False)[0].flatten(1)
+
+
 OBSTACLES = {
     "batch norm": (lambda: network(nn.BatchNorm1d(16)), "BatchNorm1d '1' writes running statistics"),
     "dropout": (lambda: network(nn.Dropout(0.2)), "Dropout '1' draws masks"),
@@ -115,7 +127,14 @@ def test_dropout_masks_follow_the_seed(task, member):
 
 @pytest.mark.parametrize(
     "layer",
-    [nn.LayerNorm(16), nn.BatchNorm1d(16, track_running_stats=False), nn.Dropout(0.0), nn.GELU(), nn.Softmax(1)],
+    [
+        nn.LayerNorm(16),
+        nn.BatchNorm1d(16, track_running_stats=False),
+        nn.Dropout(0.0),
+        nn.GELU(),
+        nn.Softmax(1),
+        Attending(),
+    ],
     ids=lambda layer: type(layer).__name__,
 )
 def test_what_vmap_can_follow_goes_to_the_population(task, member, layer):
