@@ -80,9 +80,9 @@ class Children:
     def __init__(self, process):
         self._process = process
 
-    def begin(self, url, folder):
+    def begin(self, url, folder, corpus="lines"):
         """Process id of a child that tunes."""
-        self._process.stdin.write(f"{url} {folder}\n")
+        self._process.stdin.write(f"{url} {folder} {corpus}\n")
         self._process.stdin.flush()
         return int(self._process.stdout.readline())
 

@@ -1,8 +1,9 @@
-"""Tunes in a child process for each line `URL FOLDER` it reads, so that a test can kill the child.
+"""Tunes in a child process for each line `URL FOLDER CORPUS` it reads, so that a test can kill the child.
 
 Prints the child's process id, and its exit status once it has ended. Forking saves importing torch again each time.
 """
 
+import dataclasses
 import os
 import sys
 from functools import partial
@@ -14,6 +15,7 @@ from torch import nn
 
 import metaopt
 import metaopt.tuning
+from metaopt_corpora.sinusoid_episodes import sinusoid_task
 
 N_TRIALS = 43
 
@@ -42,17 +44,21 @@ def job(recipe, seed):
         yield step, 1.0 / (1 + rate) ** step + 0.01 * seed
 
 
-def tune(url: str, folder: str) -> None:
+def waves() -> metaopt.FewShotTask:
+    task = sinusoid_task(10)
+    return dataclasses.replace(task, num_iterations=180, num_validations=2, num_evaluated=40)
+
+
+#: What to tune, on what.
+CORPORA = {
+    "lines": lambda: {"corpus": [line(0), line(1), job], "n_trials": N_TRIALS, "optimizers": ["adamw", "sgd"]},
+    "waves": lambda: {"corpus": [waves()], "n_trials": 6, "optimizers": ["meta_sgd", "maml"]},
+}
+
+
+def tune(url: str, folder: str, corpus: str) -> None:
     torch.set_num_threads(1)
-    result = metaopt.tune(
-        [line(0), line(1), job],
-        n_trials=N_TRIALS,
-        storage=url,
-        optimizers=["adamw", "sgd"],
-        wrappers=[],
-        against=["sgd"],
-        seed=3,
-    )
+    result = metaopt.tune(**CORPORA[corpus](), storage=url, wrappers=[], against=["sgd"], seed=3)
     result.recipe.save(folder)
 
 

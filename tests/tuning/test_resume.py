@@ -8,15 +8,17 @@ import sqlite3
 import time
 
 import pytest
+import torch
 
+import metaopt
 from metaopt.tuning.ledger import Ledger
 
 KILLS = int(os.environ.get("METAOPT_TEST_KILLS", "6"))
 
 
-def run(children, url, folder, kill_after=None):
+def run(children, url, folder, kill_after=None, corpus="lines"):
     """Exit status of one child, killed after so many seconds if it lives that long."""
-    child = children.begin(url, folder)
+    child = children.begin(url, folder, corpus)
     if kill_after is not None:
         time.sleep(kill_after)
         with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
@@ -47,20 +49,22 @@ def decided(url):
 
 
 @pytest.mark.slow
-def test_a_tuning_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(children, tmp_path):
+@pytest.mark.parametrize("corpus", ["lines", "waves"])
+def test_a_tuning_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(children, tmp_path, corpus):
+    """Lines are trained; on waves learned rules are meta-trained, and the recipe has weights."""
     whole = tmp_path / "whole.db"
     began = time.perf_counter()
-    assert run(children, f"sqlite:///{whole}", tmp_path / "whole") == 0
+    assert run(children, f"sqlite:///{whole}", tmp_path / "whole", corpus=corpus) == 0
     seconds = time.perf_counter() - began
 
     moments = random.Random(7)
-    kills = 0
-    while kills < KILLS:
+    kills, wanted = 0, KILLS if corpus == "lines" else KILLS // 2
+    while kills < wanted:
         killed, folder = tmp_path / f"killed{kills}.db", tmp_path / f"killed{kills}"
         status, before = None, {}
         while status != 0:
-            limit = moments.uniform(0, seconds / 3) if kills < KILLS else None
-            status = run(children, f"sqlite:///{killed}", folder, limit)
+            limit = moments.uniform(0, seconds / 3) if kills < wanted else None
+            status = run(children, f"sqlite:///{killed}", folder, limit, corpus)
             after = finished(killed)
             assert {key: after.get(key) for key in before} == before  # nothing lost, nothing done again
             before = after
@@ -69,3 +73,7 @@ def test_a_tuning_that_is_killed_again_and_again_ends_as_if_nothing_had_happened
         assert set(before) == set(finished(whole))
         assert decided(f"sqlite:///{killed}") == decided(f"sqlite:///{whole}")
         assert children.recipe_in(folder) == children.recipe_in(tmp_path / "whole")
+        weights = [metaopt.load_recipe(one).theta for one in (folder, tmp_path / "whole")]
+        assert weights[0].keys() == weights[1].keys()
+        assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+        assert bool(weights[0]) == (corpus == "waves")
