@@ -34,6 +34,7 @@ Side = Callable[[], Mapping[str, Tensor]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, nargs="*", default=[1, 5], help="inner steps on the waves")
+    parser.add_argument("--queries", type=int, nargs="*", default=[1, 5], help="a class, for the convolutions")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", choices=("waves", "convolutions"))
@@ -46,7 +47,9 @@ def main() -> None:
         for steps in given.steps:
             found[f"waves {steps}"] = timed(f"Meta-SGD on waves, {steps} inner steps", waves(steps), given.rounds)
     if given.only != "waves":
-        found["convolutions"] = timed("MAML with four conv blocks, 1 inner step", convolutions(), given.rounds)
+        for queries in given.queries:
+            title = f"MAML with four conv blocks, 1 inner step, {queries} queries a class"
+            found[f"convolutions {queries}"] = timed(title, convolutions(queries), given.rounds)
     if given.json:
         print(json.dumps(found))
 
@@ -68,15 +71,15 @@ def waves(steps: int) -> dict[str, Side]:
     return sides
 
 
-def convolutions() -> dict[str, Side]:
+def convolutions(queries: int) -> dict[str, Side]:
     assembly = assemble(Configuration("maml", hparams={"maml.lr": 0.4}), current())
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(5).expand(TASKS, 5).clone()
     episodes = Episodes(
         torch.rand(TASKS, 5, 1, 28, 28, generator=generator),
         labels,
-        torch.rand(TASKS, 25, 1, 28, 28, generator=generator),
-        torch.arange(5).repeat_interleave(5).expand(TASKS, 25).clone(),
+        torch.rand(TASKS, 5 * queries, 1, 28, 28, generator=generator),
+        torch.arange(5).repeat_interleave(queries).expand(TASKS, 5 * queries).clone(),
     )
     task = replace(sinusoid_task(10), name="conv", model=lambda: metaopt.Conv4(5), loss=F.cross_entropy)
     theta = theta_of(Learner(task, assembly))
@@ -85,6 +88,7 @@ def convolutions() -> dict[str, Side]:
         "loop in plain torch": lambda: plain_loop(task, {**theta, **rates}, episodes, 1),
         "metaopt, eager": ours(task, assembly, theta, episodes, 1, "eager"),
         "metaopt, replayed": ours(task, assembly, theta, episodes, 1, "replayed"),
+        "metaopt, compiled": ours(task, assembly, theta, episodes, 1, "compiled"),
     }
 
 
@@ -96,7 +100,11 @@ def ours(task, assembly, theta, episodes, steps, mode) -> Side:
 
 def plain_loop(task, theta, episodes, steps) -> Mapping[str, Tensor]:
     """Task by task with `torch.autograd`, create_graph, and functional calls."""
-    module = Learner(task, assemble(Configuration("sgd"), current())).module.train()
+    module = task.build(0).train()
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm2d):  # a batch's own statistics, by torch's fused kernel
+            layer.running_mean = layer.running_var = None
+            layer.track_running_stats = False
     leaves = {name: value.clone().requires_grad_(True) for name, value in theta.items()}
     for row in range(TASKS):
         params = {name.removeprefix("start."): one for name, one in leaves.items() if name.startswith("start.")}

@@ -46,11 +46,10 @@ class EpisodeNorm(nn.Module):
         if self.policy == "frozen":
             running = self.running_mean, self.running_var
             return F.batch_norm(inputs, *running, self.weight, self.bias, training=False, eps=self.eps)
-        if self.rows is None or self.policy == "batch":
-            return F.batch_norm(inputs, None, None, self.weight, self.bias, training=True, eps=self.eps)
         dims = [dim for dim in range(inputs.ndim) if dim != 1]
+        rows = self.rows if self.policy == "support" else None
         affine = by_channel(inputs, self.weight, self.bias)
-        return normalized(inputs, inputs[: self.rows], dims, *affine, self.eps)
+        return normalized(inputs, inputs[:rows], dims, *affine, self.eps)
 
 
 def with_policy(module: nn.Module, policy: BatchNormPolicy) -> nn.Module:

@@ -43,7 +43,9 @@ def replayed(function: Graph, *examples: Tensor) -> Graph:
 
 def compiled(function: Graph, *examples: Any) -> Graph:
     """`function` compiled for arguments shaped like `examples`: the same up to rounding, but seconds to make."""
-    return torch.no_grad()(torch.compile(_traced(function, *examples), dynamic=False, fullgraph=True))
+    # Channels last suits convolutions in groups, which is what vmap makes of them, badly.
+    options: dict[str, str | int | bool | Callable[..., Any]] = {"layout_optimization": False}
+    return torch.no_grad()(torch.compile(_traced(function, *examples), dynamic=False, fullgraph=True, options=options))
 
 
 def _traced(function: Graph, *examples: Any) -> GraphModule:

@@ -7,7 +7,7 @@ from metaopt.contracts import Episodes, FewShotTask, Partition, Tensors
 from metaopt.meta.draws import draw_batches, draw_starts
 from metaopt.meta.unrolls import Unrolls, Window
 
-#: Episodes that are evaluated side by side at most; fewer where their states are large.
+#: Episodes that are evaluated side by side at most; fewer where they need much memory.
 SIDE_BY_SIDE = 100
 #: Of the episodes that validations and tests see; the same for all.
 EVALUATION_SEED = {"validation": 1_000_003, "test": 1_000_033}
@@ -25,7 +25,7 @@ def metrics(unrolls: Unrolls, theta: Tensors, episodes: Episodes, num_steps: int
     task = unrolls.learner.task
     generator = torch.Generator().manual_seed(seed)
     found = []
-    size = min(SIDE_BY_SIDE, unrolls.most_episodes)
+    size = min(SIDE_BY_SIDE, unrolls.side_by_side(episodes))
     for begin in range(0, len(episodes), size):
         part = Episodes(*(tensor[begin : begin + size] for tensor in episodes.tensors))
         batches = draw_batches(task, part, num_steps, generator)

@@ -6,14 +6,17 @@ Everything here is about a single episode; `metaopt.meta.unrolls` puts many side
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from metaopt.batch_norm import FirstRows, needs_support, with_policy
 from metaopt.configuration import Assembly
-from metaopt.contracts import FewShotTask, MetaTraining, State, Tensors
+from metaopt.contracts import Episodes, FewShotTask, MetaTraining, State, Tensors
 from metaopt.contracts.rule import Hparams
 from metaopt.inner import unroll
 from metaopt.inner.layers import batched
@@ -127,7 +130,30 @@ class Learner:
             output = self._output(current, inputs)
         return self.task.loss(output, targets), self.task.measure(output, targets)
 
+    @torch.no_grad()
+    def widest_output(self, episode: Episodes) -> int:
+        """Bytes of the largest tensor that a forward pass makes of one episode's support set or queries."""
+        sizes = _Sizes()
+        with sizes:
+            for inputs in (episode.support_inputs[0], episode.query_inputs[0]):
+                self._output(self.parameters, inputs.to(self.device))
+        return sizes.largest
+
     def _output(self, params: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
         with batched():
             output: Tensor = functional_call(self.module, {**self.buffers, **params}, (inputs,))
         return output
+
+
+class _Sizes(TorchDispatchMode):
+    """Inside, the largest result of an operation is remembered, in bytes."""
+
+    largest = 1
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        found = [one.nbytes for one in tree_leaves(result) if isinstance(one, Tensor)]
+        self.largest = max(self.largest, *found, 1)
+        return result

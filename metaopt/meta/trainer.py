@@ -28,7 +28,7 @@ Compile: TypeAlias = Literal["auto", "on", "off"]
 
 #: Seconds between checkpoints.
 PERIOD = 60.0
-#: Inner steps of single episodes from which on compiling repays itself, for models without convolutions.
+#: Inner steps of single episodes from which on compiling repays itself.
 COMPILE_STEPS = 200_000
 #: Steps in one graph up to which it is compiled: longer ones take minutes.
 MOST_STEPS = 5
@@ -252,9 +252,8 @@ class Trainer:
     def _mode(self, task: FewShotTask, compile: Compile) -> Mode:
         if compile == "auto":
             steps = task.num_iterations * task.episodes_per_iteration * self._num_steps(task)
-            convolves = any(isinstance(layer, torch.nn.modules.conv._ConvNd) for layer in task.build(0).modules())
             short = min(self._num_steps(task), self.meta.truncation or MOST_STEPS + 1) <= MOST_STEPS
-            compile = "on" if steps >= COMPILE_STEPS and short and not convolves else "off"
+            compile = "on" if steps >= COMPILE_STEPS and short else "off"
         return "compiled" if compile == "on" else "replayed"
 
     def _check_shapes(self, learners: Sequence[Learner]) -> None:

@@ -8,25 +8,25 @@ memory is that of one segment, and no graph grows with the number of steps.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.func import grad, vjp
 from torch.utils._pytree import tree_leaves, tree_map
 
-from metaopt.contracts import Episodes, State, Tensors
+from metaopt.contracts import Episodes, Tensors
 from metaopt.inner.graph_cache import GraphCache
 from metaopt.inner.update import Mode
 from metaopt.meta.learner import Learner
+from metaopt.meta.pieces import Carry, Pieces
 
 #: Bytes that the states and intermediate values of the steps in one graph may take, by a rough count.
 LIMIT = 512 * 2**20
 #: Numbers that a step keeps for its way back, for each number of parameters and state.
 KEPT = 12
-
-#: Parameters and the rule's state of many episodes.
-Carry: TypeAlias = tuple[Tensors, State]
+#: Bytes of a layer's output, over all episodes side by side, with which a processor's cache is still of use.
+CACHED = 12 * 2**20
 
 
 @dataclass(frozen=True)
@@ -94,11 +94,13 @@ class Unrolls:
     ) -> None:
         self.learner = learner
         self.learns_start = learner.learns_start(theta)
+        self._pieces = Pieces(learner, self.learns_start)
         self._mode: Mode = mode
         self._limit = limit
         self._graphs = GraphCache()
         state = learner.assembly.rule.init(learner.parameters, learner.hparams, theta, _number(1))
         self._carried = sum(leaf.numel() for leaf in tree_leaves((learner.parameters, state)))
+        self._widest: dict[Any, int] = {}
 
     def gradient(self, theta: Tensors, window: Window, carry: Carry | None, starts: Tensors | None) -> Gradient:
         """The gradient of a window's objective.
@@ -125,16 +127,33 @@ class Unrolls:
     @torch.no_grad()
     def adapted(self, theta: Tensors, window: Window, starts: Tensors | None) -> tuple[Carry, Tensor, Tensor]:
         """Run a window from the start without a gradient: where it ends, and each episode's loss and metric there."""
-        carry = self._run(self._begin, (theta, *self._beginning(window, starts)))
-        for first, count in _segments(window.num_steps, self._plan(window)[1]):
-            carry, _ = self._run(self._advance, (theta, carry, self._steps(window, first, count)), (count,))
-        loss, metric = self._run(self._judge, (carry, *window.episodes.tensors))
+        segment = self._plan(window)[1]
+        if segment >= window.num_steps:
+            steps, params = self._steps(window, 0, window.num_steps), self._params(starts)
+            carry, _, loss, metric = self._run(
+                self._pieces.fresh, (theta, params, window.episodes.tensors, steps), (window.num_steps,)
+            )
+            return carry, loss, metric
+        carry = self._run(self._pieces.begin, (theta, *self._beginning(window, starts)))
+        for first, count in _segments(window.num_steps, segment):
+            carry, _ = self._run(self._pieces.advance, (theta, carry, self._steps(window, first, count)), (count,))
+        loss, metric = self._run(self._pieces.judge, (carry, *window.episodes.tensors))
         return carry, loss, metric
 
-    @property
-    def most_episodes(self) -> int:
-        """Episodes side by side that stay within the limit."""
-        return max(1, int(self._limit // (KEPT * self._carried * 4)))
+    def side_by_side(self, episodes: Episodes) -> int:
+        """How many of the episodes are computed together: as many as memory and a processor's cache have room for."""
+        count, most = len(episodes), self._limit // (KEPT * self._carried * 4)
+        if self.learner.device.type == "cpu":
+            most = min(most, CACHED // self._widest_output(episodes))
+        most = max(1, min(count, int(most)))
+        even = max(size for size in range(1, most + 1) if count % size == 0)  # parts of one size share their graphs
+        return even if 2 * even >= most else most
+
+    def _widest_output(self, episodes: Episodes) -> int:
+        shapes = tuple(tensor.shape[1:] for tensor in episodes.tensors)
+        if shapes not in self._widest:
+            self._widest[shapes] = self.learner.widest_output(Episodes(*(tensor[:1] for tensor in episodes.tensors)))
+        return self._widest[shapes]
 
     # A window in one graph.
 
@@ -152,21 +171,17 @@ class Unrolls:
 
     def _fresh_gradient(self, theta: Tensors, data: Any, steps: Any, weights: Any, params: Tensors, count: int) -> Any:
         def objective(theta: Tensors) -> tuple[Tensor, Any]:
-            carry = self._begin(theta, params, data[0], data[1], steps[-1])
-            return self._objective(theta, carry, data, steps, weights, count)
+            after, losses, judged, _ = self._pieces.fresh(theta, params, data, steps, count)
+            return _weighed(losses, judged, weights, after)
 
         return grad(objective, has_aux=True)(theta)
 
     def _carried_gradient(self, theta: Tensors, data: Any, steps: Any, weights: Any, carry: Carry, count: int) -> Any:
-        return grad(lambda theta: self._objective(theta, carry, data, steps, weights, count), has_aux=True)(theta)
+        def objective(theta: Tensors) -> tuple[Tensor, Any]:
+            after, losses = self._pieces.advance(theta, carry, steps, count)
+            return _weighed(losses, self._pieces.judge(after, *data)[0], weights, after)
 
-    def _objective(
-        self, theta: Tensors, carry: Carry, data: Any, steps: Any, weights: Any, count: int
-    ) -> tuple[Tensor, Any]:
-        after, losses = self._advance(theta, carry, steps, count)
-        judged, _ = self._judge(after, *data)
-        total = (weights[0] * losses[:, 1:].sum(1) + weights[1] * judged).mean()
-        return total, (total.detach(), tree_map(torch.Tensor.detach, after))
+        return grad(objective, has_aux=True)(theta)
 
     # A window in segments: the chain rule by hand, so that only the states between segments are kept.
 
@@ -175,12 +190,12 @@ class Unrolls:
         self, theta: Tensors, window: Window, carry: Carry | None, starts: Tensors | None, segment: int
     ) -> Gradient:
         beginning = self._beginning(window, starts)
-        at = carry if carry is not None else self._run(self._begin, (theta, *beginning))
+        at = carry if carry is not None else self._run(self._pieces.begin, (theta, *beginning))
         parts = _segments(window.num_steps, segment)
         before, total = [], torch.zeros((), device=self.learner.device)
         for first, count in parts:
             before.append(at)
-            at, losses = self._run(self._advance, (theta, at, self._steps(window, first, count)), (count,))
+            at, losses = self._run(self._pieces.advance, (theta, at, self._steps(window, first, count)), (count,))
             total = total + window.step_weight * losses[:, 1 if first == 0 else 0 :].sum(1).mean()
         judged, back = self._run(self._judge_back, (at, *window.episodes.tensors))
         total = total + window.judge_weight * judged
@@ -199,46 +214,17 @@ class Unrolls:
         return Gradient(found, total, at)
 
     def _judge_back(self, carry: Carry, *data: Tensor) -> tuple[Tensor, Carry]:
-        back, judged = grad(lambda at: (self._judge(at, *data)[0].mean(),) * 2, has_aux=True)(carry)
+        back, judged = grad(lambda at: (self._pieces.judge(at, *data)[0].mean(),) * 2, has_aux=True)(carry)
         return judged, back
 
     def _advance_back(self, theta: Tensors, carry: Carry, steps: Any, back: Carry, weights: Tensor, count: int) -> Any:
-        outputs, pull, *_ = vjp(lambda theta, carry: self._advance(theta, carry, steps, count), theta, carry)
+        outputs, pull, *_ = vjp(lambda theta, carry: self._pieces.advance(theta, carry, steps, count), theta, carry)
         losses = outputs[1]
         return pull((back, weights.expand_as(losses)))
 
     def _begin_back(self, theta: Tensors, beginning: Any, back: Carry) -> Tensors:
-        pull = vjp(lambda theta: self._begin(theta, *beginning), theta)[1]
+        pull = vjp(lambda theta: self._pieces.begin(theta, *beginning), theta)[1]
         return cast(Tensors, pull(back)[0])
-
-    # The pieces, episodes side by side.
-
-    def _begin(self, theta: Tensors, params: Tensors, inputs: Tensor, targets: Tensor, horizon: Tensor) -> Carry:
-        axes = (None, None if self.learns_start else 0, 0, None)
-        begin = torch.vmap(
-            lambda theta, params, support, horizon: self.learner.begin(theta, params, support, horizon),
-            in_dims=axes,
-            randomness="different",
-        )
-        return begin(theta, params, (inputs, targets), horizon)
-
-    def _advance(self, theta: Tensors, carry: Carry, steps: Any, count: int) -> tuple[Carry, Tensor]:
-        whole = self.learner.task.batch_size is None
-
-        def one(
-            theta: Tensors, carry: Carry, inputs: Tensor, targets: Tensor, first: Tensor, horizon: Tensor
-        ) -> tuple[Carry, Tensor]:
-            batches = [(inputs, targets)] * count if whole else list(zip(inputs, targets, strict=True))
-            params, state, losses = self.learner.advance(theta, *carry, batches, first, horizon)
-            return (params, state), losses
-
-        return torch.vmap(one, in_dims=(None, 0, 0, 0, None, None), randomness="different")(theta, carry, *steps)
-
-    def _judge(self, carry: Carry, *data: Tensor) -> tuple[Tensor, Tensor]:
-        def one(carry: Carry, support: Tensor, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-            return self.learner.query(*carry, support, inputs, targets)
-
-        return torch.vmap(one, randomness="different")(carry, data[0], data[2], data[3])
 
     # What they are given.
 
@@ -260,9 +246,15 @@ class Unrolls:
 
     def _plan(self, window: Window) -> tuple[int, int]:
         """Episodes side by side, and steps in a graph, that stay within the limit."""
-        episodes = min(len(window.episodes), self.most_episodes)
+        episodes = self.side_by_side(window.episodes)
         steps = max(1, int(self._limit // (KEPT * self._carried * 4 * episodes)))
         return episodes, min(steps, window.num_steps)
+
+
+def _weighed(losses: Tensor, judged: Tensor, weights: Any, after: Carry) -> tuple[Tensor, Any]:
+    """The objective, and what is returned beside its gradient."""
+    total = (weights[0] * losses[:, 1:].sum(1) + weights[1] * judged).mean()
+    return total, (total.detach(), tree_map(torch.Tensor.detach, after))
 
 
 def _segments(num_steps: int, segment: int) -> list[tuple[int, int]]:
