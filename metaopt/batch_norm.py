@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from metaopt.contracts import BatchNormPolicy
 from metaopt.errors import InputError
-from metaopt.inner.layers import by_channel, normalized
+from metaopt.layers import by_channel, normalized
 
 
 class EpisodeNorm(nn.Module):

@@ -23,6 +23,7 @@ BASE = [
     "configuration",
     "rates",
     "compiled",
+    "layers",
     "batch_norm",
     "prototypes",
 ]

@@ -10,7 +10,7 @@ from torch.func import grad_and_value
 
 from metaopt.contracts import Rule, State, StepInfo, Tensors
 from metaopt.contracts.rule import Hparams, Theta
-from metaopt.inner.layers import twice_differentiable
+from metaopt.layers import twice_differentiable
 
 
 @dataclass(frozen=True, slots=True)

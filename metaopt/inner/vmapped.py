@@ -11,9 +11,9 @@ from torch.func import functional_call, grad_and_value
 
 from metaopt.contracts import Splits, Task, Tensors
 from metaopt.inner.graph_cache import GraphCache
-from metaopt.inner.layers import batched
 from metaopt.inner.layout import Flats, Layout
 from metaopt.inner.update import Mode
+from metaopt.layers import batched
 
 #: Members whose gradients are taken together; more are taken in further blocks.
 BLOCK = 64

@@ -19,7 +19,7 @@ from metaopt.configuration import Assembly
 from metaopt.contracts import Episodes, FewShotTask, MetaTraining, State, Tensors
 from metaopt.contracts.rule import Hparams
 from metaopt.inner import unroll
-from metaopt.inner.layers import batched
+from metaopt.layers import batched
 from metaopt.prototypes import prototype_head
 
 

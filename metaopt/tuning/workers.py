@@ -121,7 +121,14 @@ class Workers:
         """No more jobs at once than there are workers, so that it is known when each of them began."""
         start = START_SECONDS if self._executor is None else 0.0
         for position, job in itertools.islice(queue, self.count - len(running)):
-            running[self._submit(job)] = position, time.monotonic() + start + self._timeout(job)
+            try:
+                future = self._submit(job)
+            except BrokenProcessPool:  # a worker died since the pool was last looked at
+                if running:
+                    return  # those jobs tell of it, and this one is still waiting in the next round
+                self.close()
+                future = self._submit(job)
+            running[future] = position, time.monotonic() + start + self._timeout(job)
 
     def _timeout(self, job: Job) -> float:
         return math.inf if job.seconds is None else max(self.least_seconds, SLACK * job.seconds)

@@ -92,9 +92,10 @@ class Children:
 
     @staticmethod
     def recipe_in(folder):
-        """What a child saved, without the time at which it did."""
+        """What a child saved, without the time at which it did, and that which it took."""
         document = json.loads((folder / "recipe.json").read_text())
         del document["provenance"]["created"]
+        document["provenance"].get("meta_training", {}).pop("seconds", None)
         return document
 
 

@@ -65,6 +65,14 @@ def test_jobs_run_elsewhere_and_a_worker_that_dies_is_replaced(workers, lines, t
 
 
 @pytest.mark.slow
+def test_a_worker_that_dies_while_idle_is_replaced(workers):
+    processes = {process for _, process in workers.results(jobs_of(lambda number: os.getpid(), range(4)))}
+    os.kill(processes.pop(), signal.SIGKILL)
+    time.sleep(2.0)  # until the pool has noticed
+    assert dict(workers.results(jobs_of(lambda number: number, range(4)))) == {n: n for n in range(4)}
+
+
+@pytest.mark.slow
 def test_a_job_that_always_takes_its_worker_down_is_named(workers):
     def fatal(name):
         if name == "bad":

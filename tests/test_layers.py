@@ -9,7 +9,7 @@ from torch.func import functional_call, grad
 import metaopt
 from metaopt.batch_norm import with_policy
 from metaopt.inner import unroll
-from metaopt.inner.layers import batched, twice_differentiable
+from metaopt.layers import batched, twice_differentiable
 from metaopt.registry import current
 
 
