@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from metaopt.meta import MetaProgress
     from metaopt.recipe import Recipe, load_recipe
     from metaopt.recipe.adapting import Predictor, adapt
+    from metaopt.recipe.importing import import_recipe
     from metaopt.tasks import load_corpus
     from metaopt.tasks.class_episodes import ClassEpisodes, Classes
     from metaopt.tasks.conv4 import Conv4
@@ -71,6 +72,7 @@ _LAZY = {
     "MetaProgress": "metaopt.meta",
     "Recipe": "metaopt.recipe",
     "load_recipe": "metaopt.recipe",
+    "import_recipe": "metaopt.recipe.importing",
     "Predictor": "metaopt.recipe.adapting",
     "adapt": "metaopt.recipe.adapting",
     "load_corpus": "metaopt.tasks",
@@ -147,6 +149,7 @@ __all__ = [
     "create_stopper",
     "evaluate",
     "hookimpl",
+    "import_recipe",
     "load_corpus",
     "load_portfolio",
     "load_recipe",

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from metaopt.cli import check, evaluate, plugins, report, show, tune
+from metaopt.cli import check, evaluate, import_weights, plugins, report, show, tune
 from metaopt.errors import MetaOptError
 
 #: Set to 1 to see where an unexpected error comes from.
@@ -52,6 +52,7 @@ app.command("show")(show.show)
 app.command("report")(report.report)
 app.command("plugins")(plugins.plugins)
 app.command("check")(check.check)
+app.command("import")(import_weights.import_weights)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -14,6 +14,9 @@ from metaopt.space import Categorical, Float, Int, Space, Value
 #: From parameters, a generator and the hyperparameters of meta-training to theta.
 InitTheta: TypeAlias = Callable[[Mapping[str, Tensor], torch.Generator, Mapping[str, Value]], Tensors]
 
+#: From named arrays, as a rule's authors store its weights, to the plugin that these are for and its theta.
+Imported: TypeAlias = Callable[[Mapping[str, Tensor]], tuple[str, Tensors]]
+
 #: `backprop`: the gradient through the unrolled inner loop; `reptile`: from the start towards where it ended.
 EstimatorName: TypeAlias = Literal["backprop", "reptile"]
 #: `final`: the query loss after the last step; `trajectory`: the mean of the training losses after each step.
@@ -38,6 +41,7 @@ class MetaTraining:
         clip: default norm that meta-gradients are clipped to; 0 for none.
         prototypes: whether the last linear layer starts from the means of the support set's features, class by class.
         truncation: inner steps that a gradient passes back through, or None for all of them.
+        imported: reads weights that others trained; see `metaopt import`.
         drawn: entries of the rule's state that tell what it does, by their name in pictures; see `metaopt show
             --explain`. They are drawn through a sigmoid where the name ends in "gate".
     """
@@ -51,6 +55,7 @@ class MetaTraining:
     clip: float = 0.0
     prototypes: bool = False
     truncation: int | None = None
+    imported: Imported | None = None
     drawn: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
 """Turns functions of one tensor into a rule over all of them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias, final
 
 from torch import Tensor
@@ -16,6 +16,9 @@ UpdateOne: TypeAlias = Callable[
     [Tensor, TensorState, Tensor, TensorHparams, Theta, StepInfo], tuple[Tensor, TensorState]
 ]
 IdleOne: TypeAlias = Callable[[TensorState, Tensor, TensorHparams, StepInfo], TensorState]
+#: State that all tensors share, from theta and the horizon; with each step, signals for all of them and the new state.
+InitShared: TypeAlias = Callable[[Theta, Tensor | None], TensorState]
+UpdateShared: TypeAlias = Callable[[TensorState, Theta, StepInfo], tuple[Tensors, TensorState]]
 EvaluateOne: TypeAlias = Callable[[Tensor, TensorState, TensorHparams], Tensor]
 
 
@@ -25,6 +28,7 @@ def per_tensor(
     *,
     idle: IdleOne | None = None,
     evaluation: EvaluateOne | None = None,
+    shared: tuple[InitShared, UpdateShared] | None = None,
     granularity: Granularity = "coordinate",
 ) -> Rule:
     """Make a rule from functions that see one tensor at a time.
@@ -35,6 +39,8 @@ def per_tensor(
         idle: `(state, param, hparams, info) -> new_state`, for a step in which the tensor has no gradient;
             by default its state stays as it is.
         evaluation: `(param, state, hparams) -> param`, for rules that average their iterates.
+        shared: `(theta, horizon) -> state` and `(state, theta, info) -> (signals, new_state)`, for what is computed
+            once a step from loss and progress, such as a rate: `update` finds it in `info.signals`.
         granularity: `"coordinate"` (each number by itself) or `"tensor"` (norms or shapes matter).
 
     Returns:
@@ -52,7 +58,7 @@ def per_tensor(
         >>> rule.update(w, state, w, {"w": {"lr": torch.tensor(0.5)}}, {}, info)[0]
         {'w': tensor([-0.5000, -0.5000])}
     """
-    return PerTensorRule(init, update, idle, evaluation, granularity)
+    return PerTensorRule(init, update, idle, evaluation, shared, granularity)
 
 
 @final
@@ -64,12 +70,13 @@ class PerTensorRule(Rule):
     update_one: UpdateOne
     idle_one: IdleOne | None
     evaluate_one: EvaluateOne | None
+    shared: tuple[InitShared, UpdateShared] | None
     granularity: Granularity
 
     def init(self, params: Mapping[str, Tensor], hparams: Hparams, theta: Theta, horizon: Tensor | None) -> State:
         """Apply the tensor's `init` to each."""
         tensors = {name: self.init_one(param, hparams[name], theta, horizon) for name, param in params.items()}
-        return {"tensors": tensors, "shared": {}}
+        return {"tensors": tensors, "shared": {} if self.shared is None else self.shared[0](theta, horizon)}
 
     def update(
         self,
@@ -81,6 +88,7 @@ class PerTensorRule(Rule):
         info: StepInfo,
     ) -> tuple[Tensors, State]:
         """Apply the tensor's `update` to each that has a gradient, `idle` to the others."""
+        info, shared = self.prepare(state["shared"], theta, info)
         updates: Tensors = {}
         tensors: dict[str, TensorState] = {}
         for name, old in state["tensors"].items():
@@ -90,7 +98,14 @@ class PerTensorRule(Rule):
             else:
                 new = old if self.idle_one is None else self.idle_one(old, params[name], hparams[name], info)
             tensors[name] = {key: value.to(old[key].dtype) for key, value in new.items()}
-        return updates, {"tensors": tensors, "shared": state["shared"]}
+        return updates, {"tensors": tensors, "shared": shared}
+
+    def prepare(self, shared: TensorState, theta: Theta, info: StepInfo) -> tuple[StepInfo, TensorState]:
+        """What is computed once a step: the step with its signals, and the new shared state."""
+        if self.shared is None:
+            return info, shared
+        signals, new = self.shared[1](shared, theta, info)
+        return replace(info, signals={**info.signals, **signals}), new
 
     def evaluation_params(self, params: Mapping[str, Tensor], state: State, hparams: Hparams) -> Tensors:
         """Apply the tensor's `evaluation` to each, where the rule has one."""

@@ -1,4 +1,4 @@
-"""Recurrent cells and inputs of learned rules, as plain arithmetic that vmap, autograd and compilers take."""
+"""Recurrent cells, inputs and first weights of learned rules, as plain arithmetic that vmap and autograd take."""
 
 import math
 from collections.abc import Mapping
@@ -37,6 +37,13 @@ def lstm_cell(x: Tensor, h: Tensor, c: Tensor, weights: Mapping[str, Tensor], na
     i, f, o, g = gates.chunk(4, dim=-1)
     new_c = f.sigmoid() * c + i.sigmoid() * g.tanh()
     return o.sigmoid() * new_c.tanh(), new_c
+
+
+def truncated_normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Weights from a normal distribution of deviation 1/√(first size), cut off at two deviations."""
+    weights = torch.empty(shape)
+    torch.nn.init.trunc_normal_(weights, 0.0, 1.0, -2.0, 2.0, generator=generator)
+    return weights.mul_(shape[0] ** -0.5)
 
 
 def uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.Generator) -> Tensor:

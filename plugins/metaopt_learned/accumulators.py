@@ -1,0 +1,92 @@
+"""Rolling statistics of gradients that learned rules of the small_fc_lopt and VeLO family read (Metz et al. 2022).
+
+All decays stand in front: momenta of a tensor of shape S have shape (decays, *S). Second moments are kept whole, and
+factored over a tensor's two largest dimensions as Adafactor does (Shazeer & Stern 2018).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+#: Decays before anything is learned.
+MOMENTUM, SECOND, FACTORED = (0.9, 0.99, 0.999), (0.999,), (0.9, 0.99, 0.999)
+
+
+@dataclass(frozen=True)
+class Decays:
+    """Shares of the old value that averages keep, each shape (decays,).
+
+    Attributes:
+        momentum: of gradients.
+        second: of their squares.
+        factored: of means of their squares.
+    """
+
+    momentum: Tensor
+    second: Tensor
+    factored: Tensor
+
+
+def fixed_decays(device: torch.device) -> Decays:
+    """Those before anything is learned."""
+    return Decays(*(torch.tensor(one, device=device) for one in (MOMENTUM, SECOND, FACTORED)))
+
+
+def learned_decays(theta: Mapping[str, Tensor]) -> Decays:
+    """Decay = 1 − (1 − decay₀) · e^{10·θ}: zeros are the decays before anything is learned."""
+    momentum, second, factored = (
+        1 - (1 - torch.tensor(first, device=theta[name].device)) * torch.exp(10 * theta[name])
+        for name, first in (("momentum_decays", MOMENTUM), ("rms_decays", SECOND), ("adafactor_decays", FACTORED))
+    )
+    return Decays(momentum, second.clamp(0, 1), factored.clamp(0, 1))
+
+
+def factored_dims(shape: tuple[int, ...]) -> tuple[int, int] | None:
+    """The second largest and the largest dimension, later ones first among equals; None for vectors and scalars."""
+    if len(shape) < 2:
+        return None
+    order = np.argsort(shape, kind="stable")
+    return int(order[-2]), int(order[-1])
+
+
+def fresh(param: Tensor, num_momenta: int = 3) -> dict[str, Tensor]:
+    """Zeros: `momentum`, `second`, and `row` and `column`, or `whole` where nothing is factored."""
+
+    def zeros(count: int, shape: Sequence[int]) -> Tensor:
+        return torch.zeros((count, *shape), dtype=torch.float32, device=param.device)
+
+    shape = tuple(param.shape)
+    state = {"momentum": zeros(num_momenta, shape), "second": zeros(len(SECOND), shape)}
+    dims = factored_dims(shape)
+    if dims is None:
+        return {**state, "whole": zeros(len(FACTORED), shape)}
+    small, large = dims
+    row, column = ([size for dim, size in enumerate(shape) if dim != gone] for gone in (large, small))
+    return {**state, "row": zeros(len(FACTORED), row), "column": zeros(len(FACTORED), column)}
+
+
+def rolled(grad: Tensor, state: Mapping[str, Tensor], decays: Decays) -> dict[str, Tensor]:
+    """The statistics with one gradient more."""
+    square = grad * grad
+    new = {
+        "momentum": _mixed(state["momentum"], grad, decays.momentum),
+        "second": _mixed(state["second"], square, decays.second),
+    }
+    positive = square + 1e-30
+    dims = factored_dims(tuple(grad.shape))
+    if dims is None:
+        return {**new, "whole": _mixed(state["whole"], positive, decays.factored)}
+    small, large = dims
+    return {
+        **new,
+        "row": _mixed(state["row"], positive.mean(large), decays.factored),
+        "column": _mixed(state["column"], positive.mean(small), decays.factored),
+    }
+
+
+def _mixed(old: Tensor, new: Tensor, decays: Tensor) -> Tensor:
+    decay = decays.reshape(-1, *[1] * new.ndim)
+    return decay * old + (1 - decay) * new

@@ -1,0 +1,78 @@
+"""Celo's scheduler around Adam (Moudgil et al. 2025): the learned LSTM says the rate at each step.
+
+    Δ = −0.001 · rate_t · m̂ / (√(v̂ + 1e-10) + 1e-8),
+
+m and v are Adam's moments with decays .9 and .999, of gradients within ±1000.
+
+It has no learning rate of its own, and needs the training loss and the planned number of steps.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+import metaopt
+from metaopt_learned import celo_checkpoint, celo_scheduler
+
+BETA1, BETA2 = 0.9, 0.999
+
+
+def _init(
+    param: Tensor, hparams: Mapping[str, Tensor], theta: Mapping[str, Tensor], horizon: Tensor | None
+) -> dict[str, Tensor]:
+    zeros = torch.zeros_like(param, dtype=torch.float32)
+    return {"step": torch.zeros((), device=param.device), "exp_avg": zeros, "exp_avg_sq": zeros.clone()}
+
+
+def _update(
+    grad: Tensor,
+    state: dict[str, Tensor],
+    param: Tensor,
+    hparams: Mapping[str, Tensor],
+    theta: Mapping[str, Tensor],
+    info: metaopt.StepInfo,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    step, clipped = state["step"] + 1, grad.clamp(-1000.0, 1000.0)
+    # 1 − .999 in float32, as the authors have it, is not the float32 that is nearest to .001.
+    beta1, beta2 = (torch.full_like(step, beta) for beta in (BETA1, BETA2))
+    first = beta1 * state["exp_avg"] + (1 - beta1) * clipped
+    second = beta2 * state["exp_avg_sq"] + (1 - beta2) * (clipped * clipped)
+    root = (second / (1 - beta2**step) + 1e-10).sqrt() + 1e-8
+    rate = hparams["step_mult"] * info.signals["celo_rate"]
+    update = -(first / (1 - beta1**step)) * (rate / root) - rate * hparams["weight_decay"] * param
+    return update, {"step": step, "exp_avg": first, "exp_avg_sq": second}
+
+
+#: State, for each parameter: `step`, `exp_avg`, `exp_avg_sq`; shared: that of the scheduler.
+rule = metaopt.per_tensor(_init, _update, shared=(celo_scheduler.init, celo_scheduler.update))
+
+
+def init_theta(
+    params: Mapping[str, Tensor], generator: torch.Generator, hparams: Mapping[str, metaopt.Value]
+) -> dict[str, Tensor]:
+    """See `celo_scheduler.init_theta`."""
+    return celo_scheduler.init_theta(int(hparams["hidden_size"]), generator)
+
+
+spec = metaopt.OptimizerSpec(
+    name="celo_adam",
+    version="1",
+    summary="Adam whose step size a learned LSTM says.",
+    rule=rule,
+    space={
+        "step_mult": metaopt.Float(1e-4, 1e-2, log=True, default=1e-3, valid="(0, inf)"),
+        "weight_decay": metaopt.Float(1e-3, 10.0, log=True, default=0.0, valid="[0, inf)"),
+    },
+    requires=frozenset({"loss", "horizon"}),
+    proposed=False,
+    meta=metaopt.MetaTraining(
+        init_theta=init_theta,
+        objective="trajectory",
+        orders=("first",),
+        space={"hidden_size": metaopt.Int(8, 128, log=True, default=64, valid="[1, inf)")},
+        truncation=20,
+        imported=celo_checkpoint.imported,
+    ),
+    references=("https://arxiv.org/abs/2501.12670", "https://github.com/amoudgl/celo"),
+)

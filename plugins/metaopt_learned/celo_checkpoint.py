@@ -1,0 +1,89 @@
+"""The authors' checkpoints of Celo and of Celo with Adam, as weights of the rules here."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+import metaopt
+from metaopt_learned import celo_scheduler
+
+#: Where the authors keep the scheduler's weights; the LSTM's first state has names or numbers.
+SCHEDULER = {
+    "scheduler.hidden": ("lstm_init_state/hidden", "lstm_init_state/0"),
+    "scheduler.cell": ("lstm_init_state/cell", "lstm_init_state/1"),
+    "scheduler.mix.weight": ("rnn_params/linear_1/w",),
+    "scheduler.mix.bias": ("rnn_params/linear_1/b",),
+    "scheduler.input.weight": ("rnn_params/linear_2/w",),
+    "scheduler.input.bias": ("rnn_params/linear_2/b",),
+    "scheduler.lstm.weight": ("rnn_params/rnn/linear/w",),
+    "scheduler.lstm.bias": ("rnn_params/rnn/linear/b",),
+    "scheduler.rate.weight": ("rnn_params/step_size/w",),
+    "scheduler.rate.bias": ("rnn_params/step_size/b",),
+}
+#: In theirs, but without effect: a mixing layer that is overwritten, and controls of a stack of one network.
+UNUSED = frozenset({f"rnn_params/linear/{one}" for one in "wb"} | {f"rnn_params/rnn_to_controls/{one}" for one in "wb"})
+STACK = "ff_mod_stack/~/"
+#: Sizes of the groups of features whose first-layer weights they keep apart.
+GROUPS = (1, 1, 1, 3, 1, 3, 1, 3, 1, 3, 3, 3, 3, 3)
+
+
+def imported(arrays: Mapping[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
+    """The rule that a checkpoint is for, `celo` or `celo_adam`, and its weights.
+
+    Raises:
+        InputError: it is a checkpoint of something else.
+    """
+    arrays = {name.removeprefix("theta/"): one.float() for name, one in arrays.items()}
+    has_network = any(name.startswith(STACK) for name in arrays)
+    used: set[str] = set()
+    theta = {ours: _taken(arrays, theirs, used) for ours, theirs in SCHEDULER.items()}
+    for name in ("scheduler.hidden", "scheduler.cell", "scheduler.rate.weight", "scheduler.rate.bias"):
+        theta[name] = theta[name].reshape(-1)
+    theta["scheduler.rate.bias"] = theta["scheduler.rate.bias"].reshape(-1)[0]
+    if has_network:
+        theta.update(_network(arrays, used))
+    unknown = sorted(arrays.keys() - used - UNUSED)
+    if unknown:
+        raise metaopt.InputError(
+            f"The checkpoint holds {unknown[0]!r}, which Celo does not have: it is of another architecture."
+        )
+    _check(theta, has_network)
+    return ("celo" if has_network else "celo_adam"), theta
+
+
+def _network(arrays: Mapping[str, Tensor], used: set[str]) -> dict[str, Tensor]:
+    names = [f"w0__{group}" for group in range(len(GROUPS))] + ["b0", "w1", "b1", "w2", "b2"]
+    found = {name: _taken(arrays, (STACK + name,), used) for name in names}
+    copies = {one.shape[0] for one in found.values() if one.ndim}
+    if copies != {1}:
+        raise metaopt.InputError(
+            f"The checkpoint mixes {max(copies, default=0)} networks for each tensor, as VeLO does; Celo has one."
+        )
+    single = {name: one[0] for name, one in found.items()}
+    first = torch.cat([single.pop(f"w0__{group}") for group in range(len(GROUPS))])
+    return {"w0": first, **single}
+
+
+def _taken(arrays: Mapping[str, Tensor], names: tuple[str, ...], used: set[str]) -> Tensor:
+    for name in names:
+        if name in arrays:
+            used.add(name)
+            return arrays[name]
+    raise metaopt.InputError(f"The checkpoint has no {names[0]!r}: it is not one of Celo.")
+
+
+def _check(theta: Mapping[str, Tensor], has_network: bool) -> None:
+    hidden = theta["scheduler.hidden"].shape[0]
+    expected = {name: tuple(one.shape) for name, one in celo_scheduler.init_theta(hidden, torch.Generator()).items()}
+    if has_network:
+        units = theta["b0"].shape[-1] if theta["b0"].ndim else 0
+        sizes = (sum(GROUPS), units, units, 3)
+        for layer in range(3):
+            expected[f"w{layer}"], expected[f"b{layer}"] = (sizes[layer], sizes[layer + 1]), (sizes[layer + 1],)
+    for name, shape in expected.items():
+        if tuple(theta[name].shape) != shape:
+            raise metaopt.InputError(
+                f"The checkpoint's {name!r} has shape {tuple(theta[name].shape)}, Celo's {shape}: it is of another "
+                "architecture."
+            )

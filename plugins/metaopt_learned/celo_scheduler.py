@@ -1,0 +1,109 @@
+"""The learned scheduler of Celo: an LSTM that turns progress and losses into a step size (Moudgil et al. 2025).
+
+    h_t, c_t = LSTM₆₄(W₂x_t + b₂ + max over tensors of ReLU(W₁x_t + b₁)),        rate_t = 0.1 · exp(w · h_t + b)
+
+x_t has 18 numbers: tanh(10·(fraction trained − q)) for nine q, and where the loss's running means of ten half-lives,
+from 10 steps to the whole horizon, lie between their lowest and the next longer one. The authors' code runs the LSTM
+for every tensor; inputs and first states are the same for all of them, so that one row stands for all, and for their
+maximum. Its first mixing layer has no effect on the result and is left out.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+import metaopt
+from metaopt_learned.recurrent import truncated_normal
+
+#: Fractions of the horizon around which progress is told finely.
+FRACTIONS = (0.03, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0, 1.1)
+#: Running means of the loss.
+MEANS = 10
+#: Numbers that the scheduler sees.
+INPUTS = len(FRACTIONS) + MEANS - 1
+#: Where running minima begin.
+HIGH = 999999999999.0
+
+
+def init(theta: Mapping[str, Tensor], horizon: Tensor | None) -> dict[str, Tensor]:
+    """State before the first step."""
+    hidden, cell = theta["scheduler.hidden"], theta["scheduler.cell"]
+    return {
+        "step": torch.zeros((), device=hidden.device),
+        "means": torch.zeros(MEANS, device=hidden.device),
+        "lowest": torch.full((MEANS,), HIGH, device=hidden.device),
+        "hidden": hidden.clone(),
+        "cell": cell.clone(),
+    }
+
+
+def update(
+    state: Mapping[str, Tensor], theta: Mapping[str, Tensor], info: metaopt.StepInfo
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The rate of this step, 0-d, as `celo_rate`, and the state after it."""
+    assert info.loss is not None  # declared as required
+    assert info.horizon is not None
+    step = state["step"]
+    decays = _decays(info.horizon.to(step.device))
+    means, lowest = _with_loss(state, info.loss.to(step.device), decays)
+    centred = _features(means, lowest, step + 1, decays)
+    progress = torch.tanh(10 * (step / info.horizon.to(step.device) - torch.tensor(FRACTIONS, device=step.device)))
+    inputs = torch.cat([progress, centred])
+    mixed = torch.relu(inputs @ theta["scheduler.mix.weight"] + theta["scheduler.mix.bias"])
+    inputs = inputs @ theta["scheduler.input.weight"] + theta["scheduler.input.bias"] + mixed
+    hidden, cell = _lstm(inputs, state["hidden"], state["cell"], theta)
+    rate = 0.1 * torch.exp(hidden @ theta["scheduler.rate.weight"] + theta["scheduler.rate.bias"])
+    new = {"step": step + 1, "means": means, "lowest": lowest, "hidden": hidden, "cell": cell}
+    return {"celo_rate": rate}, new
+
+
+def init_theta(hidden: int, generator: torch.Generator) -> dict[str, Tensor]:
+    """Weights from a normal distribution of deviation 1/√inputs cut off at two deviations, biases and states 0."""
+
+    def weights(*shape: int) -> Tensor:
+        return truncated_normal(shape, generator)
+
+    return {
+        "scheduler.hidden": torch.zeros(hidden),
+        "scheduler.cell": torch.zeros(hidden),
+        "scheduler.mix.weight": weights(INPUTS, hidden),
+        "scheduler.mix.bias": torch.zeros(hidden),
+        "scheduler.input.weight": weights(INPUTS, hidden),
+        "scheduler.input.bias": torch.zeros(hidden),
+        "scheduler.lstm.weight": weights(2 * hidden, 4 * hidden),
+        "scheduler.lstm.bias": torch.zeros(4 * hidden),
+        "scheduler.rate.weight": weights(hidden),
+        "scheduler.rate.bias": torch.zeros(()),
+    }
+
+
+def _decays(horizon: Tensor) -> Tensor:
+    """Of half-lives in even ratios from 10 steps to the horizon."""
+    place = torch.linspace(0.0, 1.0, MEANS, device=horizon.device)
+    return torch.exp(-1.0 / torch.full_like(place, 10.0).pow(1 + place * (horizon.log10() - 1)))
+
+
+def _with_loss(state: Mapping[str, Tensor], loss: Tensor, decays: Tensor) -> tuple[Tensor, Tensor]:
+    """Running means and their lowest values with one loss more, which counts as twice the largest mean at most."""
+    share = 1 - decays ** (state["step"] + 1)
+    most = torch.where(state["step"] == 0, loss, (state["means"] / share).max())
+    loss = torch.minimum(2 * most.abs(), loss)
+    means = state["means"] * decays + loss * (1 - decays)
+    return means, torch.minimum(state["lowest"], means / share)
+
+
+def _features(means: Tensor, lowest: Tensor, count: Tensor, decays: Tensor) -> Tensor:
+    """(mean − lowest) / (next longer mean − lowest) − 1 within ±1; 0 for the first two losses."""
+    unbiased = means / (1 - decays**count)
+    room = (unbiased[1:] - lowest[:-1]).clamp_min(1e-8)
+    found = ((unbiased[:-1] - lowest[:-1]) / room - 1).clamp(-1, 1)
+    return torch.where(count <= 2, torch.zeros_like(found), found)
+
+
+def _lstm(inputs: Tensor, hidden: Tensor, cell: Tensor, theta: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """(i, g, f, o) = [x, h]·W + b,   c' = σ(f + 1)∘c + σ(i)∘tanh(g),   h' = σ(o)∘tanh(c')."""
+    gates = torch.cat([inputs, hidden]) @ theta["scheduler.lstm.weight"] + theta["scheduler.lstm.bias"]
+    i, g, f, o = gates.chunk(4)
+    cell = torch.sigmoid(f + 1) * cell + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(cell), cell
