@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias, final
+from typing import Any, TypeAlias, final
 
 from torch import Tensor
 
@@ -12,8 +12,10 @@ from metaopt.contracts.step_info import StepInfo
 TensorState: TypeAlias = dict[str, Tensor]
 TensorHparams: TypeAlias = Mapping[str, Tensor]
 InitOne: TypeAlias = Callable[[Tensor, TensorHparams, Theta, Tensor | None], TensorState]
-UpdateOne: TypeAlias = Callable[
-    [Tensor, TensorState, Tensor, TensorHparams, Theta, StepInfo], tuple[Tensor, TensorState]
+UpdateOne: TypeAlias = Callable[..., Any]
+#: A first pass over a tensor: what `update` must know of the whole of it, and the new state.
+MeasureOne: TypeAlias = Callable[
+    [Tensor, TensorState, Tensor, TensorHparams, Theta, StepInfo], tuple[TensorState, TensorState]
 ]
 IdleOne: TypeAlias = Callable[[TensorState, Tensor, TensorHparams, StepInfo], TensorState]
 #: State that all tensors share, from theta and the horizon; with each step, signals for all of them and the new state.
@@ -28,6 +30,7 @@ def per_tensor(
     *,
     idle: IdleOne | None = None,
     evaluation: EvaluateOne | None = None,
+    measure: MeasureOne | None = None,
     shared: tuple[InitShared, UpdateShared] | None = None,
     granularity: Granularity = "coordinate",
 ) -> Rule:
@@ -39,6 +42,10 @@ def per_tensor(
         idle: `(state, param, hparams, info) -> new_state`, for a step in which the tensor has no gradient;
             by default its state stays as it is.
         evaluation: `(param, state, hparams) -> param`, for rules that average their iterates.
+        measure: `(grad, state, param, hparams, theta, info) -> (measured, new_state)`, for rules that need to know
+            something of the whole tensor first, such as norms. Then `update` is `(grad, new_state, param, hparams,
+            theta, info, measured) -> update`, a function of each number and what is measured. Compiled, both are one
+            pass over memory, and the state is written in place.
         shared: `(theta, horizon) -> state` and `(state, theta, info) -> (signals, new_state)`, for what is computed
             once a step from loss and progress, such as a rate: `update` finds it in `info.signals`.
         granularity: `"coordinate"` (each number by itself) or `"tensor"` (norms or shapes matter).
@@ -58,7 +65,7 @@ def per_tensor(
         >>> rule.update(w, state, w, {"w": {"lr": torch.tensor(0.5)}}, {}, info)[0]
         {'w': tensor([-0.5000, -0.5000])}
     """
-    return PerTensorRule(init, update, idle, evaluation, shared, granularity)
+    return PerTensorRule(init, update, idle, evaluation, measure, shared, granularity)
 
 
 @final
@@ -70,6 +77,7 @@ class PerTensorRule(Rule):
     update_one: UpdateOne
     idle_one: IdleOne | None
     evaluate_one: EvaluateOne | None
+    measure_one: MeasureOne | None
     shared: tuple[InitShared, UpdateShared] | None
     granularity: Granularity
 
@@ -89,16 +97,47 @@ class PerTensorRule(Rule):
     ) -> tuple[Tensors, State]:
         """Apply the tensor's `update` to each that has a gradient, `idle` to the others."""
         info, shared = self.prepare(state["shared"], theta, info)
+        updates, tensors = self.each(grads, state["tensors"], params, hparams, theta, info)
+        return updates, {"tensors": tensors, "shared": shared}
+
+    def each(
+        self,
+        grads: Mapping[str, Tensor],
+        states: Mapping[str, TensorState],
+        params: Mapping[str, Tensor],
+        hparams: Hparams,
+        theta: Theta,
+        info: StepInfo,
+    ) -> tuple[Tensors, dict[str, TensorState]]:
+        """Updates and new states by name; `info` has the signals of `prepare`."""
         updates: Tensors = {}
         tensors: dict[str, TensorState] = {}
-        for name, old in state["tensors"].items():
+        for name, old in states.items():
             if name in grads:
-                update, new = self.update_one(grads[name], old, params[name], hparams[name], theta, info)
+                update, new = self.one(grads[name], old, params[name], hparams[name], theta, info)
                 updates[name] = update.to(params[name].dtype)
             else:
                 new = old if self.idle_one is None else self.idle_one(old, params[name], hparams[name], info)
             tensors[name] = {key: value.to(old[key].dtype) for key, value in new.items()}
-        return updates, {"tensors": tensors, "shared": shared}
+        return updates, tensors
+
+    def one(
+        self,
+        grad: Tensor,
+        state: TensorState,
+        param: Tensor,
+        hparams: TensorHparams,
+        theta: Theta,
+        info: StepInfo,
+    ) -> tuple[Tensor, TensorState]:
+        """One tensor's update and new state; `info` has the signals of `prepare`."""
+        if self.measure_one is None:
+            found: tuple[Tensor, TensorState] = self.update_one(grad, state, param, hparams, theta, info)
+            return found
+        if not grad.numel():
+            return grad, state  # nothing can be measured
+        measured, new = self.measure_one(grad, state, param, hparams, theta, info)
+        return self.update_one(grad, new, param, hparams, theta, info, measured), new
 
     def prepare(self, shared: TensorState, theta: Theta, info: StepInfo) -> tuple[StepInfo, TensorState]:
         """What is computed once a step: the step with its signals, and the new shared state."""
@@ -116,3 +155,24 @@ class PerTensorRule(Rule):
             name: self.evaluate_one(param, tensors[name], hparams[name]).to(param.dtype) if name in tensors else param
             for name, param in params.items()
         }
+
+
+def prepared(rule: Rule, shared: TensorState, theta: Theta, info: StepInfo) -> tuple[StepInfo, TensorState]:
+    """What a rule computes once a step, whichever tensors then follow: the step with its signals, new shared state."""
+    return rule.prepare(shared, theta, info) if isinstance(rule, PerTensorRule) else (info, shared)
+
+
+def prepared_update(
+    rule: Rule,
+    grads: Mapping[str, Tensor],
+    state: State,
+    params: Mapping[str, Tensor],
+    hparams: Hparams,
+    theta: Theta,
+    info: StepInfo,
+) -> tuple[Tensors, State]:
+    """`rule.update` after `prepared`."""
+    if not isinstance(rule, PerTensorRule):
+        return rule.update(grads, state, params, hparams, theta, info)
+    updates, tensors = rule.each(grads, state["tensors"], params, hparams, theta, info)
+    return updates, {"tensors": tensors, "shared": state["shared"]}

@@ -34,6 +34,15 @@ def flat_views(param: Tensor, grad: Tensor | None, state: Mapping[str, Tensor]) 
     return flat_param, flat_grad, {key: tensor for key, tensor in flat_state.items() if tensor is not None}
 
 
+def whole_views(param: Tensor, grad: Tensor | None, state: Mapping[str, Tensor]) -> Flat | None:
+    """Parameter, gradient and state as they are, detached; None where one has gaps, or there are too few numbers."""
+    if grad is None or param.numel() < MIN_NUMEL or not param.is_contiguous():
+        return None
+    if not all(tensor.is_contiguous() for tensor in state.values()):
+        return None
+    return param.detach(), grad.detach().contiguous(), {key: tensor.detach() for key, tensor in state.items()}
+
+
 def _memory_order(tensor: Tensor) -> list[int]:
     strides = tensor.stride()
     return sorted(range(tensor.ndim), key=lambda dim: -strides[dim])

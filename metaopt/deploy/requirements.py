@@ -6,6 +6,7 @@ from numbers import Integral
 import torch
 from torch import Tensor
 
+from metaopt.compiled import can_compile
 from metaopt.configuration import Assembly
 from metaopt.errors import InputError, PluginError
 from metaopt.specs import ControllerSpec
@@ -110,8 +111,9 @@ def check_grad(name: str, grad: Tensor) -> Tensor:
 
 def why_not_compiled(assembly: Assembly) -> str | None:
     """Why one graph cannot serve all tensors of this rule, or None where it can."""
-    granularity = assembly.rule.granularity
-    if granularity == "coordinate":
+    rule = assembly.rule
+    if can_compile(rule):
         return None
-    acts = "whole tensors, and every shape would need a graph" if granularity == "tensor" else "all tensors at once"
+    whole = rule.granularity == "tensor"
+    acts = "whole tensors, and every shape would need a graph" if whole else "all tensors at once"
     return f"The rule {assembly.optimizer.name!r} acts on {acts}: compile=True has no effect, it runs eagerly."

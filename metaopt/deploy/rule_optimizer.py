@@ -13,7 +13,8 @@ from metaopt import registry
 from metaopt.compiled import CompiledUpdate, compiled_update
 from metaopt.configuration import Assembly, Configuration, NoDecay, assemble
 from metaopt.contracts import Rule, State, StepInfo
-from metaopt.deploy.flat_views import flat_views
+from metaopt.contracts.per_tensor import prepared, prepared_update
+from metaopt.deploy.flat_views import flat_views, whole_views
 from metaopt.deploy.hparams import GroupNumbers, assemble_named, checked_group, packed
 from metaopt.deploy.members import MAXIMIZE, Member, members_of
 from metaopt.deploy.parameters import Params, as_groups, numbered, spare, tensors_of
@@ -221,11 +222,14 @@ class RuleOptimizer(Optimizer):
             return
         info = self._info(grads, loss)
         self._initialise([member for member in members if member.param not in self.state])
+        first = self.param_groups[0]
+        info, shared = prepared(self.rule, first[SHARED], self.theta, info)
+        first[SHARED] = like(first[SHARED], shared)
         if self._graph is not None:
             members = self._run_graph(self._graph, members, grads, info)
         if members:
             self._run_rule(members, grads, info)
-        self.param_groups[0][STEPS] += 1
+        first[STEPS] += 1
 
     def _run_graph(
         self, graph: CompiledUpdate, members: list[Member], grads: dict[str, Tensor], info: StepInfo
@@ -234,7 +238,8 @@ class RuleOptimizer(Optimizer):
         served = set()
         infos: dict[torch.device, StepInfo] = {}
         for member in sorted(members, key=lambda member: -member.param.numel()):
-            flat = flat_views(member.param, grads.get(member.name), self.state[member.param])
+            views = whole_views if graph.keeps_shapes else flat_views
+            flat = views(member.param, grads.get(member.name), self.state[member.param])
             if flat is not None:
                 device = member.param.device
                 if device not in infos:
@@ -248,7 +253,7 @@ class RuleOptimizer(Optimizer):
         params = {member.name: widened(member.param) for member in members}
         wide_grads = {name: widened(grads[name]) for name in params if name in grads}
         state, hparams = self._state(members), self._hparams(members)
-        updates, new = self.rule.update(wide_grads, state, params, hparams, self.theta, info)
+        updates, new = prepared_update(self.rule, wide_grads, state, params, hparams, self.theta, info)
         for member in members:
             if member.name in updates:
                 add_update(member.param, params[member.name], updates[member.name])

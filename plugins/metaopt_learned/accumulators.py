@@ -7,7 +7,6 @@ factored over a tensor's two largest dimensions as Adafactor does (Shazeer & Ste
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -45,15 +44,26 @@ def learned_decays(theta: Mapping[str, Tensor]) -> Decays:
 
 
 def factored_dims(shape: tuple[int, ...]) -> tuple[int, int] | None:
-    """The second largest and the largest dimension, later ones first among equals; None for vectors and scalars."""
+    """A tensor's two largest dimensions in their order, later ones first among equals; None for vectors and scalars."""
     if len(shape) < 2:
         return None
-    order = np.argsort(shape, kind="stable")
-    return int(order[-2]), int(order[-1])
+    if len(shape) == 2:
+        return 0, 1
+    large = _largest(shape, range(len(shape)))
+    other = _largest(shape, [dim for dim in range(len(shape)) if dim != large])
+    return min(large, other), max(large, other)
+
+
+def is_first_larger(like: Tensor, dims: tuple[int, int]) -> Tensor:
+    """Whether the first of two dimensions is the larger one, 0-d: a tensor, so that one graph serves either."""
+    return torch.full((), like.shape[dims[0]] - like.shape[dims[1]], device=like.device) > 0
 
 
 def fresh(param: Tensor, num_momenta: int = 3) -> dict[str, Tensor]:
-    """Zeros: `momentum`, `second`, and `row` and `column`, or `whole` where nothing is factored."""
+    """Zeros: `momentum`, `second`, and `first` and `last`, or `whole` where nothing is factored.
+
+    `first` are means over the last of the two factored dimensions, `last` those over the first.
+    """
 
     def zeros(count: int, shape: Sequence[int]) -> Tensor:
         return torch.zeros((count, *shape), dtype=torch.float32, device=param.device)
@@ -63,9 +73,16 @@ def fresh(param: Tensor, num_momenta: int = 3) -> dict[str, Tensor]:
     dims = factored_dims(shape)
     if dims is None:
         return {**state, "whole": zeros(len(FACTORED), shape)}
-    small, large = dims
-    row, column = ([size for dim, size in enumerate(shape) if dim != gone] for gone in (large, small))
-    return {**state, "row": zeros(len(FACTORED), row), "column": zeros(len(FACTORED), column)}
+    last, first = ([size for dim, size in enumerate(shape) if dim != gone] for gone in dims)
+    return {**state, "first": zeros(len(FACTORED), first), "last": zeros(len(FACTORED), last)}
+
+
+def _largest(shape: tuple[int, ...], dims: Sequence[int]) -> int:
+    found = dims[0]
+    for dim in dims[1:]:  # comparisons, and no sort, so that compilers can follow where sizes are dynamic
+        if shape[dim] >= shape[found]:
+            found = dim
+    return found
 
 
 def rolled(grad: Tensor, state: Mapping[str, Tensor], decays: Decays) -> dict[str, Tensor]:
@@ -79,11 +96,10 @@ def rolled(grad: Tensor, state: Mapping[str, Tensor], decays: Decays) -> dict[st
     dims = factored_dims(tuple(grad.shape))
     if dims is None:
         return {**new, "whole": _mixed(state["whole"], positive, decays.factored)}
-    small, large = dims
     return {
         **new,
-        "row": _mixed(state["row"], positive.mean(large), decays.factored),
-        "column": _mixed(state["column"], positive.mean(small), decays.factored),
+        "first": _mixed(state["first"], positive.mean(dims[1]), decays.factored),
+        "last": _mixed(state["last"], positive.mean(dims[0]), decays.factored),
     }
 
 

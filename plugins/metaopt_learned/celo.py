@@ -15,17 +15,34 @@ from torch import Tensor
 import metaopt
 from metaopt_learned import celo_checkpoint, celo_scheduler, mlp_lopt
 from metaopt_learned.accumulators import fixed_decays, fresh, rolled
+from metaopt_learned.features import COUNT, Features
 
 #: The authors have 0, whose inverse root has no finite derivative; this changes gradients below 1e-10 alone.
 FLOOR = 1e-24
+#: Gradients are kept within it.
+CLIP = 1000.0
 #: Features of a coordinate.
-FEATURES = 30
+FEATURES = COUNT + 2
 
 
 def _init(
     param: Tensor, hparams: Mapping[str, Tensor], theta: Mapping[str, Tensor], horizon: Tensor | None
 ) -> dict[str, Tensor]:
     return fresh(param)
+
+
+def _measure(
+    grad: Tensor,
+    state: dict[str, Tensor],
+    param: Tensor,
+    hparams: Mapping[str, Tensor],
+    theta: Mapping[str, Tensor],
+    info: metaopt.StepInfo,
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    grad = grad.clamp(-CLIP, CLIP)
+    new = rolled(grad, state, fixed_decays(grad.device))
+    scale = (param.square().mean() + 1e-9).sqrt()
+    return {"scale": scale, **mlp_lopt.first_layer(_Features(grad, param, new), None, theta)}, new
 
 
 def _update(
@@ -35,28 +52,38 @@ def _update(
     hparams: Mapping[str, Tensor],
     theta: Mapping[str, Tensor],
     info: metaopt.StepInfo,
-) -> tuple[Tensor, dict[str, Tensor]]:
-    if not grad.numel():  # nothing has a mean
-        return grad, state
-    grad = grad.clamp(-1000.0, 1000.0)
-    new = rolled(grad, state, fixed_decays(grad.device))
-    direction, magnitude = mlp_lopt.network(_features(grad, param, new), None, theta)[:2]
+    measured: Mapping[str, Tensor],
+) -> Tensor:
+    inputs = _Features(grad.clamp(-CLIP, CLIP), param, state)
+    direction, magnitude = mlp_lopt.outputs(inputs, measured, theta)[:2]
     rate = hparams["step_mult"] * info.signals["celo_rate"]
-    scale = (param.square().mean() + 1e-9).sqrt()
-    update = -rate * scale * direction * torch.exp(hparams["exp_mult"] * magnitude)
-    return update - rate * hparams["weight_decay"] * param, new
+    step = measured["scale"] * direction * torch.exp(hparams["exp_mult"] * magnitude)
+    return -rate * (step + hparams["weight_decay"] * param)
 
 
-def _features(grad: Tensor, param: Tensor, state: Mapping[str, Tensor]) -> list[Tensor]:
-    """In the order of the authors' code."""
-    shared = mlp_lopt.features(grad, param, state, floor=FLOOR)
-    gradient, own, rest = shared[0], shared[1:2], shared[2:13]
-    normal = grad * (state["second"][0] + 1e-6).rsqrt()
-    return [gradient, grad.clamp(-0.1, 0.1), *own, *rest, normal, *shared[13:]]
+class _Features(Features):
+    """Those of `mlp_lopt`, and two more of the gradient; places are those of the authors' code."""
+
+    def __init__(self, grad: Tensor, param: Tensor, state: Mapping[str, Tensor]) -> None:
+        super().__init__(grad, param, state, FLOOR)
+        own = len(self.places) - len(self.first) - len(self.last)
+        self.places, self.swapped = _moved(self.places, own), _moved(self.swapped, own)
+
+    def own(self, part: slice) -> list[Tensor]:
+        grad = self.gradient(part)
+        return [*super().own(part), grad.clamp(-0.1, 0.1), grad * (self.second(part) + 1e-6).rsqrt()]
+
+
+def _moved(places: list[int], own: int) -> list[int]:
+    """With the clipped gradient as the second and the divided one as the fifteenth feature."""
+    moved = [place + (place > 0) + (place > 12) for place in places]
+    return [*moved[:own], 1, 14, *moved[own:]]
 
 
 #: State, for each parameter: what `accumulators.fresh` makes; shared: that of the scheduler.
-rule = metaopt.per_tensor(_init, _update, granularity="tensor", shared=(celo_scheduler.init, celo_scheduler.update))
+rule = metaopt.per_tensor(
+    _init, _update, measure=_measure, granularity="tensor", shared=(celo_scheduler.init, celo_scheduler.update)
+)
 
 
 def init_theta(

@@ -15,19 +15,31 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_learned.accumulators import factored_dims, fresh, learned_decays, rolled
+from metaopt_learned.accumulators import fresh, learned_decays, rolled
+from metaopt_learned.features import COUNT, Features
 from metaopt_learned.recurrent import truncated_normal
 
 #: Steps over which time features saturate.
 TIMESCALES = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000, 30000, 100000)
-#: Features of a coordinate beside those of time.
-FEATURES = 28
 
 
 def _init(
     param: Tensor, hparams: Mapping[str, Tensor], theta: Mapping[str, Tensor], horizon: Tensor | None
 ) -> dict[str, Tensor]:
     return {"step": torch.zeros((), device=param.device), **fresh(param)}
+
+
+def _measure(
+    grad: Tensor,
+    state: dict[str, Tensor],
+    param: Tensor,
+    hparams: Mapping[str, Tensor],
+    theta: Mapping[str, Tensor],
+    info: metaopt.StepInfo,
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    new = {"step": state["step"] + 1, **rolled(grad, state, learned_decays(theta))}
+    time = torch.tanh(state["step"] / _timescales(param.device) - 1)
+    return first_layer(Features(grad, param, new), time, theta), new
 
 
 def _update(
@@ -37,77 +49,67 @@ def _update(
     hparams: Mapping[str, Tensor],
     theta: Mapping[str, Tensor],
     info: metaopt.StepInfo,
-) -> tuple[Tensor, dict[str, Tensor]]:
-    if not grad.numel():  # nothing has a mean
-        return grad, state
-    new = rolled(grad, state, learned_decays(theta))
-    time = torch.tanh(state["step"] / _timescales(param.device) - 1)
-    direction, magnitude = network(features(grad, param, new), time, theta)
-    update = -hparams["step_mult"] * direction * torch.exp(hparams["exp_mult"] * magnitude)
-    return update, {"step": state["step"] + 1, **new}
+    measured: Mapping[str, Tensor],
+) -> Tensor:
+    direction, magnitude = outputs(Features(grad, param, state), measured, theta)
+    return -hparams["step_mult"] * direction * torch.exp(hparams["exp_mult"] * magnitude)
 
 
-def features(grad: Tensor, param: Tensor, state: Mapping[str, Tensor], floor: float = 1e-6) -> list[Tensor]:
-    """The features in the reference's order, each of a shape that broadcasts to the tensor's.
+def first_layer(inputs: Features, time: Tensor | None, theta: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What the first layer needs to know of a whole tensor.
 
-    `floor` is added to the second moments of vectors and scalars before momenta are divided by their roots.
+    Dividing a feature by its root mean square is a matter of its weights; what is the same along a dimension or
+    everywhere is added up before it is spread. `weights` has shape (own features, units), `first` and `last` (units,
+    *shape) with sizes of 1, and `bias` (units,).
     """
-    momentum, second = state["momentum"], state["second"]
-    inverse = (second + 1e-6).rsqrt()
-    found = [grad, param, *momentum, *second, *(momentum * inverse), *inverse]
-    dims = factored_dims(tuple(grad.shape))
-    if dims is None:
-        whole = state["whole"]
-        roots = (whole + 1e-8).rsqrt()
-        found += [*(grad * _safe_rsqrt(whole + 1e-9)), *whole, *whole, *roots, *roots]
-        return [*found, *(momentum * (whole + floor).rsqrt())]
-    small, large = dims
-    row, column = state["row"].unsqueeze(1 + large), state["column"].unsqueeze(1 + small)
-    factor = _safe_rsqrt(row / (row.mean(1 + small, keepdim=True) + 1e-9)), _safe_rsqrt(column)
-    found += [*(grad * factor[0] * factor[1]), *row, *column, *(row + 1e-8).rsqrt(), *(column + 1e-8).rsqrt()]
-    return [*found, *(momentum * factor[0] * factor[1])]
+    squares = [torch.stack([one.square().sum() for one in inputs.own(part)]) for part in inputs.parts()]
+    squares = [torch.stack(squares).sum(0) / inputs.numel if len(squares) > 1 else squares[0] / inputs.numel]
+    squares += [one.square().mean().reshape(1) for one in (*inputs.first, *inputs.last)]
+    scales = (torch.cat(squares) + 1e-5).rsqrt()
+    weights = theta["w0"][inputs.places]
+    if inputs.is_swapped is not None:
+        weights = torch.where(inputs.is_swapped, theta["w0"][inputs.swapped], weights)
+    scaled = weights * scales.unsqueeze(1)
+    bias = theta["b0"] if time is None else theta["b0"] + time @ theta["w0"][len(inputs.places) :]
+    first, last = len(inputs.first), len(inputs.last)
+    own = len(inputs.places) - first - last
+    found = {"weights": scaled[:own], "bias": bias}
+    if first:
+        units = range(scaled.shape[1])
+        found["first"] = torch.stack([_weighed(inputs.first, scaled[own : own + first, unit]) for unit in units])
+        found["last"] = torch.stack([_weighed(inputs.last, scaled[own + first :, unit]) for unit in units])
+    return found
 
 
-def network(inputs: Sequence[Tensor], time: Tensor | None, theta: Mapping[str, Tensor]) -> list[Tensor]:
-    """The outputs, in the shape that the inputs broadcast to.
+def outputs(inputs: Features, measured: Mapping[str, Tensor], theta: Mapping[str, Tensor]) -> list[Tensor]:
+    """The network's outputs for each coordinate.
 
-    Arithmetic on whole tensors rather than a product with a matrix of 39 columns: compilers fuse it, nothing of that
-    size is stored, and what broadcasts (rows, columns, time) is added up before it does. Dividing a feature by its
-    root mean square is a matter of its weights.
+    Arithmetic on whole tensors rather than products with a matrix of all features: compilers fuse it, and nothing of
+    that size is stored.
     """
-    weights = theta["w0"]
-    scales = [(one.square().mean() + 1e-5).rsqrt() for one in inputs]
-    bias = theta["b0"] if time is None else theta["b0"] + time @ weights[len(inputs) :]
+    found = [_network(inputs.own(part), inputs.measured(measured, part), theta) for part in inputs.parts()]
+    return found[0] if len(found) == 1 else [torch.cat(one) for one in zip(*found, strict=True)]
+
+
+def _network(own: Sequence[Tensor], measured: Mapping[str, Tensor], theta: Mapping[str, Tensor]) -> list[Tensor]:
     hidden = []
-    for unit in range(weights.shape[1]):
-        terms = [
-            one * (scale * weights[row, unit]) for row, (one, scale) in enumerate(zip(inputs, scales, strict=True))
-        ]
-        hidden.append(torch.relu(_summed(terms) + bias[unit]))
+    for unit in range(measured["bias"].shape[0]):
+        total = _weighed(own, measured["weights"][:, unit]) + measured["bias"][unit]
+        if "first" in measured:
+            total = total + measured["first"][unit] + measured["last"][unit]
+        hidden.append(torch.relu(total))
     for layer in (1, 2):
         matrix, bias = theta[f"w{layer}"], theta[f"b{layer}"]
-        outputs = [
-            _summed([one * matrix[row, unit] for row, one in enumerate(hidden)]) + bias[unit]
-            for unit in range(matrix.shape[1])
-        ]
-        hidden = [torch.relu(one) for one in outputs] if layer == 1 else outputs
+        sums = [_weighed(hidden, matrix[:, unit]) + bias[unit] for unit in range(matrix.shape[1])]
+        hidden = [torch.relu(one) for one in sums] if layer == 1 else sums
     return hidden
 
 
-def _summed(terms: Sequence[Tensor]) -> Tensor:
-    """The sum, of small shapes first."""
-    by_size: dict[torch.Size, Tensor] = {}
-    for term in terms:
-        by_size[term.shape] = by_size[term.shape] + term if term.shape in by_size else term
-    total: Tensor | None = None
-    for one in sorted(by_size.values(), key=lambda one: one.numel()):
-        total = one if total is None else total + one
-    assert total is not None
+def _weighed(terms: Sequence[Tensor], weights: Tensor) -> Tensor:
+    total = terms[0] * weights[0]
+    for position in range(1, len(terms)):
+        total = total + terms[position] * weights[position]
     return total
-
-
-def _safe_rsqrt(x: Tensor) -> Tensor:
-    return x.clamp_min(1e-9).rsqrt()
 
 
 def _timescales(device: torch.device) -> Tensor:
@@ -115,7 +117,7 @@ def _timescales(device: torch.device) -> Tensor:
 
 
 #: State, for each parameter: `step`, 0-d, and what `accumulators.fresh` makes.
-rule = metaopt.per_tensor(_init, _update, granularity="tensor")
+rule = metaopt.per_tensor(_init, _update, measure=_measure, granularity="tensor")
 
 
 def init_theta(
@@ -124,7 +126,7 @@ def init_theta(
     """Weights from a normal distribution of deviation 1/√inputs, cut off at two deviations; biases and decays 0."""
     hidden = int(hparams["hidden_size"])
     decays = {"momentum_decays": torch.zeros(3), "rms_decays": torch.zeros(1), "adafactor_decays": torch.zeros(3)}
-    return {**decays, **init_network((FEATURES + len(TIMESCALES), hidden, hidden, 2), generator)}
+    return {**decays, **init_network((COUNT + len(TIMESCALES), hidden, hidden, 2), generator)}
 
 
 def init_network(sizes: Sequence[int], generator: torch.Generator) -> dict[str, Tensor]:

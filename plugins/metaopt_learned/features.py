@@ -1,0 +1,109 @@
+"""What small networks read of a tensor: thirty-odd numbers for each of its coordinates (Metz et al. 2022)."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from metaopt_learned.accumulators import factored_dims, is_first_larger
+
+#: Features of a coordinate beside those of time.
+COUNT = 28
+PLACES = list(range(COUNT))
+#: Places of a matrix's features that every coordinate, each row and each column has.
+OWN, ROWS, COLUMNS = [*range(13), *range(25, 28)], [13, 14, 15, 19, 20, 21], [16, 17, 18, 22, 23, 24]
+#: Coordinates whose features are computed at once where nothing compiles: as many as a processor's cache has room for.
+CHUNK = 65_536
+
+
+class Features:
+    """A tensor's features.
+
+    Args:
+        grad: gradient.
+        param: current value.
+        state: statistics with this gradient.
+        floor: added to the second moments of vectors and scalars before momenta are divided by their roots.
+
+    Attributes:
+        first: features of each place along the first factored dimension, with sizes of 1 in the last one; none for
+            vectors.
+        last: likewise along the last.
+        places: of the coordinates' own, `first` and `last` features in the reference's order.
+        swapped: the same where the first dimension is the larger one.
+        is_swapped: 0-d; None for vectors.
+    """
+
+    def __init__(self, grad: Tensor, param: Tensor, state: Mapping[str, Tensor], floor: float = 1e-6) -> None:
+        self._grad, self._param, self._floor = grad, param, floor
+        self._momentum, self._second = state["momentum"], state["second"]
+        self.first: list[Tensor] = []
+        self.last: list[Tensor] = []
+        self.places, self.swapped, self.is_swapped = PLACES, PLACES, None
+        dims = factored_dims(tuple(grad.shape))
+        if dims is None:
+            self._whole = state["whole"]
+            return
+        first, last = state["first"].unsqueeze(1 + dims[1]), state["last"].unsqueeze(1 + dims[0])
+        # Adafactor divides the means along the smaller dimension, its rows, by their own mean.
+        self.is_swapped = is_first_larger(grad, dims)
+        rows = (
+            first / (first.mean(1 + dims[0], keepdim=True) + 1e-9),
+            last / (last.mean(1 + dims[1], keepdim=True) + 1e-9),
+        )
+        self._by_first = _safe_rsqrt(torch.where(self.is_swapped, first, rows[0]))
+        self._by_last = _safe_rsqrt(torch.where(self.is_swapped, rows[1], last))
+        self.first, self.last = [*first, *(first + 1e-8).rsqrt()], [*last, *(last + 1e-8).rsqrt()]
+        self.places, self.swapped = [*OWN, *ROWS, *COLUMNS], [*OWN, *COLUMNS, *ROWS]
+
+    def parts(self) -> list[slice]:
+        """Rows of the tensor that are computed together; all of them where a compiler fuses what follows."""
+        grad = self._grad
+        if grad.ndim == 0 or grad.numel() <= CHUNK or torch.compiler.is_compiling():
+            return [slice(None)]
+        rows = max(1, CHUNK * grad.shape[0] // grad.numel())
+        return [slice(begin, begin + rows) for begin in range(0, grad.shape[0], rows)]
+
+    def own(self, part: slice) -> list[Tensor]:
+        """Features of the coordinates in a part."""
+        grad, param = self.gradient(part), _rows(self._param, part)
+        momentum, second = _rows_below(self._momentum, part), _rows_below(self._second, part)
+        inverse = (second + 1e-6).rsqrt()
+        found = [grad, param, *momentum, *second, *(momentum * inverse), *inverse]
+        if self.is_swapped is not None:
+            by_both = _rows_below(self._by_first, part) * _rows_below(self._by_last, part)
+            return [*found, *(grad * by_both), *(momentum * by_both)]
+        whole = _rows_below(self._whole, part)
+        roots = (whole + 1e-8).rsqrt()
+        found += [*(grad * _safe_rsqrt(whole + 1e-9)), *whole, *whole, *roots, *roots]
+        return [*found, *(momentum * (whole + self._floor).rsqrt())]
+
+    @property
+    def numel(self) -> int:
+        """Coordinates."""
+        return self._grad.numel()
+
+    def measured(self, measured: Mapping[str, Tensor], part: slice) -> dict[str, Tensor]:
+        """What was measured of the whole tensor, for a part of it."""
+        return {key: _rows_below(one, part) if key in ("first", "last") else one for key, one in measured.items()}
+
+    def gradient(self, part: slice) -> Tensor:
+        """The gradient in a part."""
+        return _rows(self._grad, part)
+
+    def second(self, part: slice) -> Tensor:
+        """The second moment in a part."""
+        return _rows_below(self._second, part)[0]
+
+
+def _rows(tensor: Tensor, part: slice) -> Tensor:
+    return tensor if part == slice(None) else tensor[part]
+
+
+def _rows_below(tensor: Tensor, part: slice) -> Tensor:
+    """Of tensors with decays in front, whose rows may be the same for all."""
+    return tensor if part == slice(None) or tensor.shape[1] == 1 else tensor[:, part]
+
+
+def _safe_rsqrt(x: Tensor) -> Tensor:
+    return x.clamp_min(1e-9).rsqrt()
