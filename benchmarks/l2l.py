@@ -106,7 +106,7 @@ def problems(data: Path) -> dict[str, metaopt.FewShotTask]:
             loss=F.cross_entropy,
             num_steps=STEPS,
             batch_size=128,
-            num_iterations=1500,
+            num_iterations=3000,
             episodes_per_iteration=1,
             num_evaluated=4,
         ),
@@ -117,8 +117,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/mnist_t10k"))
     parser.add_argument("--problem", choices=("quadratics", "digits"), help="one of the two")
-    parser.add_argument("--iterations", type=int, help="updates of the weights; 5,000 and 1,500 by default")
+    parser.add_argument("--iterations", type=int, help="updates of the weights; 5,000 and 3,000 by default")
     parser.add_argument("--outer-lr", type=float, default=3e-3)
+    parser.add_argument("--outer-final", type=float, default=0.02, help="share of the outer rate at the end")
     parser.add_argument("--starts", type=int, default=100, help="unseen starts")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
@@ -139,9 +140,10 @@ def compared(task: metaopt.FewShotTask, given: argparse.Namespace) -> dict[str, 
     result = metaopt.meta_train(
         "l2l_lstm",
         task,
-        {"outer_lr": given.outer_lr, "clip": 1.0},
+        {"outer_lr": given.outer_lr, "outer_final": given.outer_final, "clip": 1.0},
         num_iterations=iterations,
         seed=given.seed,
+        memory=4 * 2**30,
         folder=None if given.checkpoints is None else given.checkpoints / task.name,
         progress=lambda told: shown(task, told, began),
     )

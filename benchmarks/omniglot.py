@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, nargs="*", default=[1, 3], help="inner steps in the test")
     parser.add_argument("--inner-steps", type=int, default=0, help="in meta-training; 0 for one")
     parser.add_argument("--outer-lr", type=float, help="of the outer Adam; the rule's default if left out")
+    parser.add_argument("--outer-final", type=float, default=1.0, help="share of the outer rate at the end")
     parser.add_argument("--width", type=int, default=64, help="of the convolutions")
     parser.add_argument("--validations", type=int, default=20)
     parser.add_argument("--validated", type=int, default=200, help="episodes of a validation")
@@ -69,7 +70,8 @@ def main() -> None:
         num_validations=given.validations,
         num_evaluated=given.validated,
     )
-    hparams = {**HPARAMS.get(given.rule, {}), **({} if given.outer_lr is None else {"outer_lr": given.outer_lr})}
+    chosen = {"outer_lr": given.outer_lr} if given.outer_lr is not None else {}
+    hparams = {**HPARAMS.get(given.rule, {}), **chosen, "outer_final": given.outer_final}
     print(f"{given.ways}-way {given.shots}-shot, {given.rule} {hparams}, width {given.width}, seed {given.seed}")
     print(
         f"{given.iterations:,} iterations of {given.episodes} episodes, 5 queries a class, {given.threads} threads, "

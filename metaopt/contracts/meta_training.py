@@ -72,12 +72,13 @@ class MetaTraining:
     def full_space(self) -> Space:
         """All hyperparameters of meta-training.
 
-        `outer_lr` is the outer Adam's rate; `inner_steps` how many steps are taken on a support set, 0 for as many as
-        the task says; `order` whether the derivative of the inner gradient is taken (`"second"`); `clip` the norm that
-        meta-gradients are clipped to, 0 for none.
+        `outer_lr` is the outer Adam's rate, which falls in a straight line to `outer_final` times that; `inner_steps`
+        how many steps are taken on a support set, 0 for as many as the task says; `order` whether the derivative of the
+        inner gradient is taken (`"second"`); `clip` the norm that meta-gradients are clipped to, 0 for none.
         """
         return {
             "outer_lr": Float(1e-4, 1e-2, log=True, default=self.outer_lr, valid="(0, inf)"),
+            "outer_final": Float(0.01, 1.0, log=True, default=1.0, valid="[0, 1]"),
             "inner_steps": Int(1, 10, default=0, valid="[0, inf)"),
             "order": Categorical(self.orders),
             "clip": Float(0.1, 10.0, log=True, default=self.clip, valid="[0, inf)"),

@@ -21,7 +21,7 @@ from metaopt.meta.evaluation import evaluated_episodes, metrics
 from metaopt.meta.learner import Learner
 from metaopt.meta.reptile import Reptile
 from metaopt.meta.state import MetaProgress, MetaState, MetaTrained
-from metaopt.meta.unrolls import Unrolls
+from metaopt.meta.unrolls import LIMIT, Unrolls
 from metaopt.meta.vmappable import check_vmappable
 
 Compile: TypeAlias = Literal["auto", "on", "off"]
@@ -47,6 +47,7 @@ class Trainer:
         seed: of theta's start and of everything drawn.
         device: where to train.
         compile: whether graphs are compiled; `"auto"` decides by counts.
+        memory: bytes that inner loops may take, roughly; what does not fit is computed again on the way back.
 
     Raises:
         InputError: the rule is not learned, or the tasks' models differ where they must not.
@@ -60,6 +61,7 @@ class Trainer:
         seed: int = 0,
         device: str | torch.device = "cpu",
         compile: Compile = "auto",
+        memory: int = LIMIT,
     ) -> None:
         self.assembly, self.tasks, self.seed = assembly, tuple(tasks), seed
         self.device = torch.device(device)
@@ -73,7 +75,7 @@ class Trainer:
             name: one.to(self.device) for name, one in self.meta.init_theta(built, generator, self._values).items()
         }
         self._check_shapes(learners)
-        self._unrolls = [Unrolls(one, self._first_theta, self._mode(one.task, compile)) for one in learners]
+        self._unrolls = [Unrolls(one, self._first_theta, self._mode(one.task, compile), memory) for one in learners]
         self._estimators = [self._estimator(one) for one in self._unrolls]
         self._evaluated: dict[tuple[int, str], Episodes] = {}
 
@@ -149,6 +151,7 @@ class Trainer:
             # The inner loops of a truncated unroll are lost too: they begin anew.
             run.skipped, run.states[position] = run.skipped + 1, {}
             return float(norm)
+        optimizer.param_groups[0]["lr"] = self._outer_lr(run.iteration - 1)
         clip = float(self._values["clip"])
         scale = clip / float(norm) if 0 < clip < float(norm) else 1.0
         for name, one in run.theta.items():
@@ -156,6 +159,10 @@ class Trainer:
         optimizer.step()
         run.running.append(float(estimate.objective))
         return float(norm)
+
+    def _outer_lr(self, completed: int) -> float:
+        final = float(self._values["outer_final"])
+        return float(self._values["outer_lr"]) * (1 - (1 - final) * completed / self.num_iterations)
 
     def _validate(self, run: MetaState) -> None:
         values = [

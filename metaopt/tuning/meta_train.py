@@ -12,6 +12,7 @@ from metaopt.errors import InputError
 from metaopt.meta import MetaProgress, Trainer
 from metaopt.meta.task_episodes import few_shot
 from metaopt.meta.trainer import Compile
+from metaopt.meta.unrolls import LIMIT
 from metaopt.recipe import Recipe
 from metaopt.registry import Registry
 from metaopt.space import Value
@@ -48,6 +49,7 @@ def meta_train(
     folder: str | Path | None = None,
     device: str = "cpu",
     compile: Compile = "auto",
+    memory: int = LIMIT,
     registry: Registry | None = None,
     progress: Callable[[MetaProgress], None] = lambda progress: None,
 ) -> MetaTrainResult:
@@ -63,6 +65,8 @@ def meta_train(
         folder: of checkpoints: whoever is killed goes on from there when the same call is made again.
         device: such as `"cuda"`.
         compile: `"on"` and `"off"` decide whether graphs are compiled; `"auto"` does if counts say that it pays.
+        memory: bytes that inner loops may take, roughly; what does not fit is computed again on the way back, which
+            takes up to half as long again.
         registry: where plugins are; everything installed by default.
         progress: told about once a second.
 
@@ -93,7 +97,7 @@ def meta_train(
     tasks = [_few_shot(task) for task in loaded]
     if num_iterations is not None:
         tasks = [replace(task, num_iterations=num_iterations) for task in tasks]
-    trainer = Trainer(assembly, tasks, seed=seed, device=device, compile=compile)
+    trainer = Trainer(assembly, tasks, seed=seed, device=device, compile=compile, memory=memory)
     trained = trainer.train(None if folder is None else Path(folder), progress)
     source = describe_corpus(corpus, found)
     record = {
