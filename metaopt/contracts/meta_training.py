@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, final
+from typing import Literal, TypeAlias, final, get_args
 
 import torch
 from torch import Tensor
@@ -17,10 +17,18 @@ InitTheta: TypeAlias = Callable[[Mapping[str, Tensor], torch.Generator, Mapping[
 #: From named arrays, as a rule's authors store its weights, to the plugin that these are for and its theta.
 Imported: TypeAlias = Callable[[Mapping[str, Tensor]], tuple[str, Tensors]]
 
-#: `backprop`: the gradient through the unrolled inner loop; `reptile`: from the start towards where it ended.
-EstimatorName: TypeAlias = Literal["backprop", "reptile"]
+#: `backprop`: the gradient through the unrolled inner loop; `reptile`: from the start towards where it ended; `es` and
+#: `pes`: antithetic evolution strategies over truncated trainings, without and with persistent noise.
+EstimatorName: TypeAlias = Literal["backprop", "reptile", "es", "pes"]
+ESTIMATORS = get_args(EstimatorName)
 #: `final`: the query loss after the last step; `trajectory`: the mean of the training losses after each step.
 Objective: TypeAlias = Literal["final", "trajectory"]
+
+
+_EVOLUTION: Space = {
+    "deviation": Float(1e-3, 1e-1, log=True, default=1e-2, valid="(0, inf)"),
+    "rescaled": Float(1.0, 1000.0, log=True, default=1.0, valid="[1, inf)"),
+}
 
 
 @final
@@ -59,8 +67,8 @@ class MetaTraining:
     drawn: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.estimator not in ("backprop", "reptile"):
-            raise PluginError(f"MetaTraining: estimator must be 'backprop' or 'reptile', got {self.estimator!r}.")
+        if self.estimator not in ESTIMATORS:
+            raise PluginError(f"MetaTraining: estimator must be one of {ESTIMATORS}, got {self.estimator!r}.")
         if self.objective not in ("final", "trajectory"):
             raise PluginError(f"MetaTraining: objective must be 'final' or 'trajectory', got {self.objective!r}.")
         if not self.orders or set(self.orders) - {"first", "second"}:
@@ -74,7 +82,9 @@ class MetaTraining:
 
         `outer_lr` is the outer Adam's rate, which falls in a straight line to `outer_final` times that; `inner_steps`
         how many steps are taken on a support set, 0 for as many as the task says; `order` whether the derivative of the
-        inner gradient is taken (`"second"`); `clip` the norm that meta-gradients are clipped to, 0 for none.
+        inner gradient is taken (`"second"`); `clip` the norm that meta-gradients are clipped to, 0 for none. Evolution
+        strategies have `deviation`, of the noise that weights are perturbed with, and `rescaled`, 1 for none: the
+        largest number that a training's parameters are multiplied by, in effect, or divided by.
         """
         return {
             "outer_lr": Float(1e-4, 1e-2, log=True, default=self.outer_lr, valid="(0, inf)"),
@@ -82,5 +92,6 @@ class MetaTraining:
             "inner_steps": Int(1, 10, default=0, valid="[0, inf)"),
             "order": Categorical(self.orders),
             "clip": Float(0.1, 10.0, log=True, default=self.clip, valid="[0, inf)"),
+            **(_EVOLUTION if self.estimator in ("es", "pes") else {}),
             **self.space,
         }

@@ -14,7 +14,7 @@ class GraphCache:
     """The graphs made so far."""
 
     def __init__(self) -> None:
-        self._graphs: dict[Hashable, tuple[Graph, TreeSpec]] = {}
+        self._graphs: dict[Hashable, tuple[Graph, TreeSpec | None]] = {}
 
     def run(self, function: Callable[..., Any], mode: Mode, tensors: tuple[Any, ...], settings: tuple[Any, ...]) -> Any:
         """`function(*tensors, *settings)`.
@@ -33,13 +33,18 @@ class GraphCache:
         if made is None:
             made = self._graphs[key] = _graph(function, mode, tensors, settings)
         graph, results = made
+        if results is None:  # what it does depends on values: there is no graph
+            return function(*tensors, *settings)
         return tree_unflatten(graph(*leaves), results)
 
 
 def _graph(
     function: Callable[..., Any], mode: Mode, tensors: tuple[Any, ...], settings: tuple[Any, ...]
-) -> tuple[Graph, TreeSpec]:
-    """The function from its tensors in a row to those of its result in a row, and how to put these together."""
+) -> tuple[Graph, TreeSpec | None]:
+    """The function from its tensors in a row to those of its result in a row, and how to put these together.
+
+    None for the latter where it could not be followed.
+    """
     leaves, given = tree_flatten(tensors)
     found: list[TreeSpec] = []
 
@@ -49,7 +54,7 @@ def _graph(
         return cast(list[Tensor], results)
 
     graph = (compiled if mode == "compiled" else replayed)(in_a_row, *leaves)
-    return graph, found[0]
+    return graph, found[0] if found else None
 
 
 def _leaves(tensors: Any) -> list[Tensor]:

@@ -18,7 +18,13 @@ def draw_starts(unrolls: Unrolls, count: int, generator: torch.Generator) -> Ten
     """Fresh parameters of so many models; None where the rule learned its start."""
     if unrolls.learns_start:
         return None
-    return unrolls.learner.starts(torch.randint(_SEEDS, (count,), generator=generator).tolist())
+    return unrolls.learner.starts(draw_seeds(count, generator))
+
+
+def draw_seeds(count: int, generator: torch.Generator) -> list[int]:
+    """Seeds of fresh models."""
+    found: list[int] = torch.randint(_SEEDS, (count,), generator=generator).tolist()
+    return found
 
 
 def draw_batches(

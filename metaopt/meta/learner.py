@@ -3,7 +3,7 @@
 Everything here is about a single episode; `metaopt.meta.unrolls` puts many side by side.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -92,7 +92,7 @@ class Learner:
         theta: Mapping[str, Tensor],
         params: Mapping[str, Tensor],
         state: State,
-        batches: list[tuple[Tensor, Tensor]],
+        batches: Sequence[tuple[Tensor, ...]],
         first_step: Tensor,
         horizon: Tensor,
     ) -> tuple[Tensors, State, Tensor]:
@@ -112,9 +112,13 @@ class Learner:
         )
         return end.params, end.state, end.losses
 
-    def loss(self, params: Mapping[str, Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
-        """Training loss."""
+    def loss(
+        self, params: Mapping[str, Tensor], inputs: Tensor, targets: Tensor, scale: Tensor | None = None
+    ) -> Tensor:
+        """Training loss, of the parameters times `scale` if there is one."""
         self.module.train()
+        if scale is not None:
+            params = {name: scale * one for name, one in params.items()}
         return self.task.loss(self._output(params, inputs), targets)
 
     def query(

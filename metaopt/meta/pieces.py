@@ -21,10 +21,12 @@ class Pieces:
     Attributes:
         learner: what one episode does.
         learns_start: whether fresh parameters do not matter, and are not given by episode.
+        perturbed: whether every episode has weights, a step count and a horizon of its own.
     """
 
     learner: Learner
     learns_start: bool
+    perturbed: bool = False
 
     def fresh(
         self, theta: Tensors, params: Tensors, data: Any, steps: Any, count: int
@@ -38,13 +40,13 @@ class Pieces:
             after, losses = self._one_advanced(theta, carry, inputs, targets, *rest, count=count)
             return after, losses, *self._one_judged(after, *episode)
 
-        axes = (None, None if self.learns_start else 0, 0, 0, 0, None, None)
+        axes = (self._own, None if self.learns_start else 0, 0, 0, 0, self._own, self._own)
         run = torch.vmap(one, in_dims=axes, randomness="different")
         return run(theta, params, tuple(data), *steps)
 
     def begin(self, theta: Tensors, params: Tensors, inputs: Tensor, targets: Tensor, horizon: Tensor) -> Carry:
         """Parameters and state before the first step."""
-        axes = (None, None if self.learns_start else 0, 0, None)
+        axes = (self._own, None if self.learns_start else 0, 0, self._own)
         begin = torch.vmap(
             lambda theta, params, support, horizon: self.learner.begin(theta, params, support, horizon),
             in_dims=axes,
@@ -54,13 +56,17 @@ class Pieces:
 
     def advance(self, theta: Tensors, carry: Carry, steps: Any, count: int) -> tuple[Carry, Tensor]:
         """So many steps: where they end, and the losses before each, shape (episodes, steps)."""
-        axes = (None, 0, 0, 0, None, None)
+        axes = (self._own, 0, 0, 0, self._own, self._own, *[0] * (len(steps) - 4))
         run = torch.vmap(partial(self._one_advanced, count=count), in_dims=axes, randomness="different")
         return run(theta, carry, *steps)
 
     def judge(self, carry: Carry, *data: Tensor) -> tuple[Tensor, Tensor]:
         """Loss and metric on the queries, shape (episodes,)."""
         return torch.vmap(self._one_judged, randomness="different")(carry, *data)
+
+    @property
+    def _own(self) -> int | None:
+        return 0 if self.perturbed else None
 
     def _one_advanced(
         self,
@@ -70,11 +76,12 @@ class Pieces:
         targets: Tensor,
         first: Tensor,
         horizon: Tensor,
-        *,
+        *scale: Tensor,
         count: int,
     ) -> tuple[Carry, Tensor]:
         whole = self.learner.task.batch_size is None
-        batches = [(inputs, targets)] * count if whole else list(zip(inputs, targets, strict=True))
+        pairs = [(inputs, targets)] * count if whole else list(zip(inputs, targets, strict=True))
+        batches = [(*pair, *scale) for pair in pairs]
         params, state, losses = self.learner.advance(theta, *carry, batches, first, horizon)
         return (params, state), losses
 

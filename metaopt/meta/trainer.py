@@ -18,6 +18,7 @@ from metaopt.meta import checkpoint
 from metaopt.meta.backprop import Backprop
 from metaopt.meta.estimator import Estimator
 from metaopt.meta.evaluation import evaluated_episodes, metrics
+from metaopt.meta.evolution import Evolution
 from metaopt.meta.learner import Learner
 from metaopt.meta.reptile import Reptile
 from metaopt.meta.state import MetaProgress, MetaState, MetaTrained
@@ -248,6 +249,17 @@ class Trainer:
         steps = self._num_steps(unrolls.learner.task)
         if self.meta.estimator == "reptile":
             return Reptile(unrolls, steps)
+        if self.meta.estimator in ("es", "pes"):
+            return Evolution(
+                unrolls.learner,
+                self._first_theta,
+                longest=steps,
+                truncation=self.meta.truncation or steps,
+                deviation=float(self._values["deviation"]),
+                rescaled=float(self._values["rescaled"]),
+                persistent=self.meta.estimator == "pes",
+                mode=unrolls.mode,
+            )
         return Backprop(unrolls, steps, self.meta.truncation, self.meta.objective == "trajectory")
 
     def _episodes(self, position: int, partition: Partition) -> Episodes:

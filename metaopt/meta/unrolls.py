@@ -87,6 +87,7 @@ class Unrolls:
 
     Attributes:
         learns_start: whether the rule has a start of its own for every parameter, so that fresh ones do not matter.
+        mode: how graphs are run.
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class Unrolls:
         self.learner = learner
         self.learns_start = learner.learns_start(theta)
         self._pieces = Pieces(learner, self.learns_start)
-        self._mode: Mode = mode
+        self.mode: Mode = mode
         self._limit = limit
         self._graphs = GraphCache()
         state = learner.assembly.rule.init(learner.parameters, learner.hparams, theta, _number(1))
@@ -229,7 +230,7 @@ class Unrolls:
     # What they are given.
 
     def _run(self, function: Any, tensors: tuple[Any, ...], settings: tuple[Any, ...] = ()) -> Any:
-        return self._graphs.run(function, self._mode, tensors, settings)
+        return self._graphs.run(function, self.mode, tensors, settings)
 
     def _params(self, starts: Tensors | None) -> Tensors:
         return self.learner.parameters if self.learns_start or starts is None else starts

@@ -68,10 +68,12 @@ spec = metaopt.OptimizerSpec(
     proposed=False,
     meta=metaopt.MetaTraining(
         init_theta=init_theta,
+        estimator="pes",
         objective="trajectory",
         orders=("first",),
+        clip=1.0,
         space={"hidden_size": metaopt.Int(8, 128, log=True, default=64, valid="[1, inf)")},
-        truncation=20,
+        truncation=50,
         imported=celo_checkpoint.imported,
     ),
     references=("https://arxiv.org/abs/2501.12670", "https://github.com/amoudgl/celo"),

@@ -66,9 +66,9 @@ def first_layer(inputs: Features, time: Tensor | None, theta: Mapping[str, Tenso
     squares = [torch.stack(squares).sum(0) / inputs.numel if len(squares) > 1 else squares[0] / inputs.numel]
     squares += [one.square().mean().reshape(1) for one in (*inputs.first, *inputs.last)]
     scales = (torch.cat(squares) + 1e-5).rsqrt()
-    weights = theta["w0"][inputs.places]
+    weights = _taken(theta["w0"], inputs.places)
     if inputs.is_swapped is not None:
-        weights = torch.where(inputs.is_swapped, theta["w0"][inputs.swapped], weights)
+        weights = torch.where(inputs.is_swapped, _taken(theta["w0"], inputs.swapped), weights)
     scaled = weights * scales.unsqueeze(1)
     bias = theta["b0"] if time is None else theta["b0"] + time @ theta["w0"][len(inputs.places) :]
     first, last = len(inputs.first), len(inputs.last)
@@ -112,6 +112,10 @@ def _weighed(terms: Sequence[Tensor], weights: Tensor) -> Tensor:
     return total
 
 
+def _taken(weights: Tensor, rows: list[int]) -> Tensor:
+    return weights.index_select(0, torch.tensor(rows, device=weights.device))
+
+
 def _timescales(device: torch.device) -> Tensor:
     return torch.tensor(TIMESCALES, dtype=torch.float32, device=device)
 
@@ -150,10 +154,12 @@ spec = metaopt.OptimizerSpec(
     proposed=False,
     meta=metaopt.MetaTraining(
         init_theta=init_theta,
+        estimator="pes",
         objective="trajectory",
         orders=("first",),
+        clip=1.0,
         space={"hidden_size": metaopt.Int(2, 32, log=True, default=4, valid="[1, inf)")},
-        truncation=20,
+        truncation=50,
     ),
     references=("https://arxiv.org/abs/2203.11860", "https://github.com/google/learned_optimization"),
 )

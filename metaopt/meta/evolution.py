@@ -1,0 +1,171 @@
+"""Antithetic evolution strategies over truncated trainings, with persistent noise or without (PES: Vicol et al. 2021).
+
+Trainings run in pairs with weights θ + ε and θ − ε, ε drawn anew for each truncation:
+
+    gradient = mean over pairs of ξ · (L⁺ − L⁻) / (2σ²),     ξ: the sum of ε since the training began (PES), or ε
+
+L is the mean loss over the truncation, divided by the training's first loss. PES is unbiased for the mean over whole
+trainings; ES sees no further than a truncation. Nothing is differentiated but the inner loss, so that horizons may be
+long and losses rough. Trainings begin at different times, and their horizons are drawn log-uniformly.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from metaopt.contracts import Episodes, Tensors
+from metaopt.inner.graph_cache import GraphCache
+from metaopt.inner.update import Mode
+from metaopt.meta.draws import draw_batches, draw_episodes, draw_seeds
+from metaopt.meta.estimator import Estimate, EstimatorState
+from metaopt.meta.learner import Learner
+from metaopt.meta.pieces import Carry, Pieces
+from metaopt.meta.task_episodes import TaskEpisodes
+
+#: Losses count as so many times the first one at most; those that are not finite count as that.
+MOST = 5.0
+#: Steps in one graph: more take longer to make, and run no faster.
+GRAPH_STEPS = 5
+
+
+@dataclass(frozen=True)
+class Evolution:
+    """See the module.
+
+    Attributes:
+        learner: what one training does.
+        theta: any weights of its rule.
+        longest: steps of the longest training.
+        truncation: steps a call.
+        deviation: σ.
+        rescaled: parameters are multiplied by a log-uniform number between 1 / rescaled and this before the model sees
+            them, and begin divided by it, which changes how large they and their gradients look to the rule.
+        shortest: steps of the shortest training; a truncation's if left out.
+        persistent: whether noise is summed up (PES).
+        mode: how graphs are run.
+    """
+
+    learner: Learner
+    theta: Mapping[str, Tensor]
+    longest: int
+    truncation: int
+    deviation: float
+    rescaled: float = 1.0
+    shortest: int | None = None
+    persistent: bool = True
+    mode: Mode = "replayed"
+
+    @cached_property
+    def _pieces(self) -> Pieces:
+        return Pieces(self.learner, self.learner.learns_start(self.theta), perturbed=True)
+
+    @cached_property
+    def _graphs(self) -> GraphCache:
+        return GraphCache()
+
+    @torch.no_grad()
+    def estimate(
+        self, theta: Mapping[str, Tensor], state: EstimatorState, generator: torch.Generator
+    ) -> tuple[Estimate, EstimatorState]:
+        """See `Estimator`; as many pairs as the task has episodes an iteration."""
+        device, count = self.learner.device, self.learner.task.episodes_per_iteration
+        noise = {
+            name: self.deviation * torch.randn((count, *one.shape), generator=generator).to(device)
+            for name, one in theta.items()
+        }
+        both = {name: torch.cat([one + noise[name], one - noise[name]]) for name, one in theta.items()}
+        now = self._trainings(both, state, generator)
+        summed = {name: now["noise"][name] + one for name, one in noise.items()} if self.persistent else noise
+        losses, (params, rule) = self._advanced(both, now, generator)
+        level = torch.where(now["step"] == 0, losses[:, 0].reshape(2, count).mean(0), now["level"])
+        values = (losses / level.abs().clamp_min(1e-8).repeat(2).unsqueeze(1)).nan_to_num(MOST, MOST, -MOST)
+        values = values.clamp(-MOST, MOST).mean(1)
+        ahead = (values[:count] - values[count:]) / (2 * self.deviation**2 * count)
+        gradient = {name: torch.tensordot(ahead, one, dims=1) for name, one in summed.items()}
+        step = now["step"] + self.truncation
+        lost = ~losses.isfinite().all(1).reshape(2, count).all(0)
+        new = {
+            **now,
+            "params": params,
+            "rule": rule,
+            "noise": summed,
+            "level": level,
+            "step": step,
+            "end": torch.where(lost, step, now["end"]),
+        }
+        return Estimate(gradient, values.mean()), new
+
+    def _advanced(self, both: Tensors, now: EstimatorState, generator: torch.Generator) -> tuple[Tensor, Carry]:
+        """Losses before each step of a truncation, shape (2 · pairs, steps), and where they end."""
+        episodes = Episodes(*now["episodes"]) if now["episodes"] else self._drawn(len(now["step"]), generator)
+        batches = draw_batches(self.learner.task, episodes, self.truncation, generator)
+        carry, found = (now["params"], now["rule"]), []
+        horizon, scale = now["horizon"].repeat(2), now["scale"].repeat(2)
+        for first in range(0, self.truncation, GRAPH_STEPS):
+            count = min(GRAPH_STEPS, self.truncation - first)
+            part = episodes.tensors[:2] if batches is None else [one[:, first : first + count] for one in batches]
+            data = [torch.cat([one, one]) for one in part]
+            steps = (*data, (now["step"] + first).repeat(2), horizon, scale)
+            carry, losses = self._graphs.run(self._pieces.advance, self.mode, (both, carry, steps), (count,))
+            found.append(losses)
+        return torch.cat(found, dim=1), carry
+
+    def _trainings(self, both: Tensors, state: EstimatorState, generator: torch.Generator) -> EstimatorState:
+        """The pairs' trainings, those that are over begun anew."""
+        count = self.learner.task.episodes_per_iteration
+        if not state:
+            begun = self._begun(both, torch.arange(count), generator)
+            # The first ones are cut short at random, so that later ones begin at different times.
+            share = torch.rand(count, generator=generator).to(begun["end"].device)
+            begun["end"] = (share * begun["end"] / self.truncation).ceil().clamp_min(1) * self.truncation
+            return begun
+        over = (state["step"] >= state["end"]).nonzero().flatten()
+        if not len(over):
+            return state
+        begun = self._begun(both, over, generator)
+
+        def placed(old: Tensor, new: Tensor) -> Tensor:
+            rows = over if len(old) == count else torch.cat([over, over + count])
+            return old.index_copy(0, rows, new)
+
+        return tree_map(placed, dict(state), begun)  # type: ignore[no-any-return]
+
+    def _begun(self, both: Tensors, rows: Tensor, generator: torch.Generator) -> EstimatorState:
+        """New trainings for some of the pairs: of each pair from the same start."""
+        count, device = len(rows), self.learner.device
+        twice = torch.cat([rows, rows + self.learner.task.episodes_per_iteration]).to(device)
+        thetas = {name: one[twice] for name, one in both.items()}
+        spread = math.log(self.rescaled) * (2 * torch.rand(count, generator=generator) - 1)
+        scale = spread.exp().to(device)
+        horizon = self.truncation * self._truncations(torch.rand(count, generator=generator)).to(device)
+        episodes = self._drawn(count, generator)
+        starts = self.learner.starts(draw_seeds(count, generator))
+        params = {name: torch.cat([one, one]) for name, one in starts.items()}
+        params = {name: one / scale.repeat(2).reshape(-1, *[1] * (one.ndim - 1)) for name, one in params.items()}
+        support = [torch.cat([one, one]) for one in episodes.tensors[:2]]
+        begin = self.learner.parameters if self._pieces.learns_start else params
+        params, rule = self._pieces.begin(thetas, begin, support[0], support[1], horizon.repeat(2))
+        return {
+            "params": params,
+            "rule": rule,
+            "noise": {name: torch.zeros_like(one[:count]) for name, one in thetas.items()},
+            "step": torch.zeros(count, device=device),
+            "end": horizon.clone(),
+            "horizon": horizon,
+            "scale": scale,
+            "level": torch.ones(count, device=device),
+            "episodes": [] if isinstance(self.learner.task.source, TaskEpisodes) else list(episodes.tensors),
+        }
+
+    def _truncations(self, share: Tensor) -> Tensor:
+        """Log-uniform whole numbers from those of the shortest to those of the longest training."""
+        least, most = ((one or self.truncation) // self.truncation for one in (self.shortest, self.longest))
+        return (least * ((most + 1) / least) ** share).floor().clamp(least, most)
+
+    def _drawn(self, count: int, generator: torch.Generator) -> Episodes:
+        return draw_episodes(self.learner.task, count, generator, self.learner.device)
