@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--shots", type=int, default=1)
     parser.add_argument("--iterations", type=int, default=6000)
     parser.add_argument("--episodes", type=int, default=16, help="episodes an iteration")
+    parser.add_argument("--queries", type=int, default=5, help="a class in meta-training and validation")
     parser.add_argument("--steps", type=int, nargs="*", default=[1, 3], help="inner steps in the test")
     parser.add_argument("--inner-steps", type=int, default=0, help="in meta-training; 0 for one")
     parser.add_argument("--outer-lr", type=float, help="of the outer Adam; the rule's default if left out")
@@ -60,7 +61,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    task = omniglot_task(given.data, given.ways, given.shots)
+    task = omniglot_task(given.data, given.ways, given.shots, given.queries)
     task = replace(
         task,
         model=partial(metaopt.Conv4, given.ways, width=given.width),
@@ -74,7 +75,7 @@ def main() -> None:
     hparams = {**HPARAMS.get(given.rule, {}), **chosen, "outer_final": given.outer_final}
     print(f"{given.ways}-way {given.shots}-shot, {given.rule} {hparams}, width {given.width}, seed {given.seed}")
     print(
-        f"{given.iterations:,} iterations of {given.episodes} episodes, 5 queries a class, {given.threads} threads, "
+        f"{given.iterations:,} iterations of {given.episodes} episodes, {given.queries} queries a class, {given.threads} threads, "
         f"{given.device}"
     )
     began = time.perf_counter()
@@ -115,7 +116,7 @@ def compare(recipe: metaopt.Recipe, task: metaopt.FewShotTask, given: argparse.N
         "SGD, the rule's start": [("maml", {"maml.lr": lr}, start) for lr in RATES],
     }
     steps = task.num_steps
-    print(f"{given.tested} test episodes, {steps} steps, 5 queries a class")
+    print(f"{given.tested} test episodes, {steps} steps, {given.queries} queries a class")
     own = shown_accuracy(given.rule, recipe, task, steps, given.tested)
     for name, grid in settings.items():
         recipes = [metaopt.Recipe.create(Configuration(rule, hparams=hp), theta=theta) for rule, hp, theta in grid]
