@@ -101,3 +101,30 @@ def test_the_update_of_one_tensor_is_pure_and_vmaps():
     expected = [one(grads[i], {"momentum_buffer": state["momentum_buffer"][i]}, params[i]) for i in range(3)]
     torch.testing.assert_close(updates, torch.stack([update for update, _ in expected]))
     torch.testing.assert_close(new["momentum_buffer"], torch.stack([own["momentum_buffer"] for _, own in expected]))
+
+
+@needs_compiler
+@pytest.mark.slow
+def test_a_rule_that_measures_tensors_compiles_into_two_passes_for_all_matrices():
+    spec = registry.current().get(metaopt.OptimizerSpec, "mlp_lopt")
+    theta = spec.meta.init_theta({}, torch.Generator().manual_seed(0), {"hidden_size": 2})
+    theta = {name: one + 0.01 for name, one in theta.items()}
+
+    def matrices() -> list[nn.Parameter]:
+        generator = torch.Generator().manual_seed(0)
+        shapes = ((8, 8), (6, 4), (3, 9))  # square first: that is no promise for the others
+        return [nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
+
+    pair = [metaopt.RuleOptimizer(matrices(), "mlp_lopt", theta=theta, compile=compile) for compile in (False, True)]
+    counters.clear()
+    for optimizer in pair:
+        generator = torch.Generator().manual_seed(1)
+        for _ in range(5):
+            for param in optimizer.param_groups[0]["params"]:
+                param.grad = torch.randn(param.shape, generator=generator)
+            optimizer.step()
+    assert counters["stats"]["unique_graphs"] == 2
+    torch.testing.assert_close(values(pair[1]), values(pair[0]), rtol=1e-5, atol=1e-6)
+    for eager, compiled in zip(pair[0].state.values(), pair[1].state.values(), strict=True):
+        for key, value in eager.items():
+            torch.testing.assert_close(compiled[key], value, rtol=1e-4, atol=1e-6)
