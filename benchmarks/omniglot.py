@@ -75,8 +75,8 @@ def main() -> None:
     hparams = {**HPARAMS.get(given.rule, {}), **chosen, "outer_final": given.outer_final}
     print(f"{given.ways}-way {given.shots}-shot, {given.rule} {hparams}, width {given.width}, seed {given.seed}")
     print(
-        f"{given.iterations:,} iterations of {given.episodes} episodes, {given.queries} queries a class, {given.threads} threads, "
-        f"{given.device}"
+        f"{given.iterations:,} iterations of {given.episodes} episodes, {given.queries} queries a class, "
+        f"{given.threads} threads, {given.device}"
     )
     began = time.perf_counter()
     result = metaopt.meta_train(
