@@ -25,5 +25,9 @@ class RecipeError(InputError):
     """A recipe is corrupt, newer than this metaopt, or does not fit the model."""
 
 
+class OutOfDepthError(MetaOptError):
+    """A learned rule is used where it cannot be trusted, and nothing was to take over."""
+
+
 class StorageError(InputError):
     """A ledger cannot be reached, belongs to something else, or cannot be written."""

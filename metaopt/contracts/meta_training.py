@@ -50,6 +50,9 @@ class MetaTraining:
         prototypes: whether the last linear layer starts from the means of the support set's features, class by class.
         truncation: inner steps that a gradient passes back through, or None for all of them.
         imported: reads weights that others trained; see `metaopt import`.
+        handover: from one tensor's state to what a rule of Adam's kind would have in its own (`exp_avg`, `exp_avg_sq`,
+            `step`), for the rule that takes over when a learned one is out of its depth. Its presence says that whole
+            trainings are watched for that.
         drawn: entries of the rule's state that tell what it does, by their name in pictures; see `metaopt show
             --explain`. They are drawn through a sigmoid where the name ends in "gate".
     """
@@ -64,6 +67,7 @@ class MetaTraining:
     prototypes: bool = False
     truncation: int | None = None
     imported: Imported | None = None
+    handover: Callable[[Mapping[str, Tensor]], Tensors] | None = None
     drawn: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

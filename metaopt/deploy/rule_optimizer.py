@@ -25,6 +25,8 @@ from metaopt.errors import InputError
 
 #: Keys of the first param group, beside the rule's name: state that all parameters share, and steps taken.
 SHARED, STEPS = "shared", "steps"
+#: Key of the first param group: steps taken when another rule took over; absent while none has.
+HANDED = "handed_over"
 
 
 @final
@@ -56,6 +58,9 @@ class RuleOptimizer(Optimizer):
         >>> model(torch.ones(1, 2)).sum().backward()
         >>> optimizer.step()
     """
+
+    #: What `hand_over` hands over to.
+    fallback: Assembly | None = None
 
     def __init__(
         self,
@@ -142,6 +147,9 @@ class RuleOptimizer(Optimizer):
         saved: dict[Any, Any] = {}
 
         def set_aside(_: Optimizer, document: dict[str, Any]) -> dict[str, Any]:
+            if document["param_groups"][0].get(HANDED) is not None and self.fallback is not None:
+                self._adopt(self.fallback, self.compile)
+                self.theta = {}
             check_saved(self.assembly, document)
             saved.update(document)
             return {**document, "state": {}}
@@ -173,6 +181,34 @@ class RuleOptimizer(Optimizer):
     def rule(self) -> Rule:
         """The rule inside its wrappers."""
         return self.assembly.rule
+
+    @property
+    def handed_over(self) -> int | None:
+        """Steps taken when `fallback` took over, or None."""
+        found = self.param_groups[0].get(HANDED)
+        return None if found is None else int(found)
+
+    def hand_over(self) -> None:
+        """Go on with `fallback`, from the moments that the rule kept, at the fallback's own hyperparameters."""
+        assert self.fallback is not None
+        meta, first = self.assembly.optimizer.meta, self.param_groups[0]
+        kept = {} if meta is None or meta.handover is None else {p: meta.handover(s) for p, s in self.state.items()}
+        steps = torch.tensor(float(self.steps))
+        self._adopt(self.fallback, self.compile)
+        for group in self.param_groups:
+            group.update(packed(self.assembly))
+        first.update({RULE: self.assembly.title, SHARED: {}, HANDED: self.steps})
+        self.theta = {}
+        known = [member for member in members_of(self.param_groups) if member.param in self.state]
+        self._initialise(known)
+        for member in known:
+            own = self.state[member.param]
+            # Products of decays have long vanished, and a step count that the rule did not keep is the optimizer's.
+            given = {"step": steps, "mu_product": torch.zeros(()), **kept.get(member.param, {})}
+            self.state[member.param] = {
+                key: given[key].to(value).clone().nan_to_num(0.0, 0.0, 0.0) if key in given else value
+                for key, value in own.items()
+            }
 
     @property
     def steps(self) -> int:

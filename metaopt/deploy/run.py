@@ -16,6 +16,7 @@ from metaopt.contracts.stopper import Mode
 from metaopt.deploy.best_weights import BestWeights
 from metaopt.deploy.evaluation import eval_mode, evaluating
 from metaopt.deploy.guard import Guard
+from metaopt.deploy.handover import Handover
 from metaopt.deploy.observation import observation_of
 from metaopt.deploy.precision import gradient_norm
 from metaopt.deploy.recent_losses import RecentLosses
@@ -42,6 +43,7 @@ class Run:
         keep_best: device of the copy of the best weights, or None to keep none.
         guard: whether to say stop once nothing can be saved: the metric is not finite, and neither are the weights
             or the last training loss.
+        handover: watches a learned rule, or None.
 
     Attributes:
         optimizer: a `torch.optim.Optimizer`.
@@ -61,6 +63,7 @@ class Run:
         stopper_signals: frozenset[str] = frozenset(),
         keep_best: str | torch.device | None = "cpu",
         guard: bool = True,
+        handover: Handover | None = None,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
@@ -71,6 +74,7 @@ class Run:
         self._stopper_signals = stopper_signals
         self._best = None if keep_best is None else BestWeights(model, torch.device(keep_best))
         self._guard = Guard(active=guard)
+        self._handover = handover
         self._decision = Decision(stop=False)
         self._num_observations = 0
         self._last_observed: int | None = None
@@ -111,13 +115,16 @@ class Run:
         Raises:
             InputError: the loss is not one number, or `evaluating` is in force.
             PluginError: the optimizer requires the loss and did not get it.
+            OutOfDepthError: a learned rule is, and `guard="raise"` was asked for.
         """
         if self._evaluating:
             raise InputError("Leave `with run.evaluating()` before calling run.step().")
         detached = None if loss is None else self.record_loss(loss)
         if self.scheduler.needs_gradients:
             self.scheduler.prepare(loss=detached, gradient_norm=self._gradient_norm())
-        if "loss" in self._optimizer_signals and detached is not None:
+        if self._handover is not None and not self._handover.ready(detached):
+            pass
+        elif "loss" in self._optimizer_signals and detached is not None:
             self.optimizer.step(loss=detached)  # type: ignore[call-overload]
         else:
             self.optimizer.step()
@@ -249,6 +256,7 @@ class Run:
             "last_observed": self._last_observed,
             "lost_reason": self._guard.reason,
             "losses": self._losses.state_dict(),
+            "handover": None if self._handover is None else self._handover.state_dict(),
             "seconds": self._seconds(),
         }
 
@@ -264,6 +272,8 @@ class Run:
         self._last_observed = self._observed_before = state["last_observed"]
         self._guard.reason = str(state["lost_reason"])
         self._losses.load_state_dict(state["losses"])
+        if self._handover is not None and state["handover"] is not None:
+            self._handover.load_state_dict(state["handover"])
         self._seconds_before = float(state["seconds"])
         self._started = time.monotonic()
         self._restored_step = None

@@ -14,13 +14,16 @@ from typing import Any, Self, final
 import torch
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from metaopt import registry as registries
 from metaopt.configuration import Configuration, assemble
 from metaopt.contracts.stopper import Mode
 from metaopt.deploy.build import Implementation, build_optimizer
+from metaopt.deploy.handover import GuardPolicy, Handover, check_policy
 from metaopt.deploy.parameters import Params
 from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS
+from metaopt.deploy.rule_optimizer import RuleOptimizer
 from metaopt.deploy.run import Run
 from metaopt.deploy.scheduler import ControllerScheduler
 from metaopt.deploy.stopping import StopperConfiguration, build_stopper, stopper_requires, stopper_specs
@@ -30,7 +33,7 @@ from metaopt.recipe.initialization import Support, load_start
 from metaopt.recipe.made_on import MadeOn
 from metaopt.recipe.saving import save_files
 from metaopt.registry import Registry
-from metaopt.specs import PluginSpec
+from metaopt.specs import OptimizerSpec, PluginSpec
 
 #: Version of the JSON document; raise it when an older metaopt could not read what is written.
 SCHEMA = 1
@@ -104,7 +107,8 @@ class Recipe:
         mode: Mode = "min",
         batch_size: int | None = None,
         keep_best: str | torch.device | None = "cpu",
-        guard: bool = True,
+        guard: GuardPolicy | bool = "fallback",
+        fallback: str = "nadamw",
         implementation: Implementation = "auto",
         compile: bool = False,
         registry: Registry | None = None,
@@ -117,7 +121,10 @@ class Recipe:
             mode: `"min"` if the metric given to `run.observe` is better when lower, `"max"` if when higher.
             batch_size: examples a step, only to warn where it is far from what the recipe was made on.
             keep_best: device of the copy of the best weights, or None to keep none.
-            guard: whether to say stop once neither metric nor weights are finite.
+            guard: what to do where training goes wrong. `"fallback"`: `run.observe` says stop once neither metric nor
+                weights are finite, and a learned rule that is out of its depth hands over to `fallback`, with a
+                warning; see `metaopt.deploy.handover`. `"raise"`: the latter is an error. `"off"`: neither.
+            fallback: the optimizer that takes over, at its defaults.
             implementation: see `metaopt.create_optimizer`.
             compile: see `metaopt.create_optimizer`.
             registry: where to find the plugins; everything installed by default.
@@ -138,6 +145,7 @@ class Recipe:
             >>> run.observe(loss).stop
             False
         """
+        policy = check_policy(guard)
         found = registry or registries.current()
         assembly = assemble(self.configuration, found)
         optimizer = build_optimizer(
@@ -164,8 +172,18 @@ class Recipe:
             optimizer_signals=assembly.rule_requires,
             stopper_signals=self._stopper_signals(total_steps, found),
             keep_best=keep_best,
-            guard=guard,
+            guard=policy != "off",
+            handover=self._handover(optimizer, policy, fallback, found),
         )
+
+    def _handover(self, optimizer: Optimizer, policy: GuardPolicy, fallback: str, found: Registry) -> Handover | None:
+        meta = found.get(OptimizerSpec, self.configuration.optimizer).meta
+        if policy == "off" or meta is None or meta.handover is None or not isinstance(optimizer, RuleOptimizer):
+            return None
+        configuration = Configuration(fallback, no_decay=self.configuration.no_decay)
+        taking = None if policy == "raise" else assemble(configuration, found)
+        horizon = None if self.made_on is None else self.made_on.horizon
+        return Handover(optimizer, taking, None if horizon is None else horizon[1])
 
     def load_initialization(
         self, model: nn.Module, support: Support | None = None, *, registry: Registry | None = None

@@ -103,6 +103,11 @@ def rolled(grad: Tensor, state: Mapping[str, Tensor], decays: Decays) -> dict[st
     }
 
 
+def moments(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What Adam would have kept, but for what was learned about decays."""
+    return {"exp_avg": state["momentum"][0], "exp_avg_sq": state["second"][0]}
+
+
 def _mixed(old: Tensor, new: Tensor, decays: Tensor) -> Tensor:
     decay = decays.reshape(-1, *[1] * new.ndim)
     return decay * old + (1 - decay) * new

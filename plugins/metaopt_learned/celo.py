@@ -14,7 +14,7 @@ from torch import Tensor
 
 import metaopt
 from metaopt_learned import celo_checkpoint, celo_scheduler, mlp_lopt
-from metaopt_learned.accumulators import fixed_decays, fresh, rolled
+from metaopt_learned.accumulators import fixed_decays, fresh, moments, rolled
 from metaopt_learned.features import COUNT, Features
 
 #: The authors have 0, whose inverse root has no finite derivative; this changes gradients below 1e-10 alone.
@@ -114,6 +114,7 @@ spec = metaopt.OptimizerSpec(
         clip=1.0,
         space={"hidden_size": metaopt.Int(8, 128, log=True, default=64, valid="[1, inf)")},
         truncation=50,
+        handover=moments,
         imported=celo_checkpoint.imported,
     ),
     references=("https://arxiv.org/abs/2501.12670", "https://github.com/amoudgl/celo"),

@@ -74,6 +74,7 @@ spec = metaopt.OptimizerSpec(
         clip=1.0,
         space={"hidden_size": metaopt.Int(8, 128, log=True, default=64, valid="[1, inf)")},
         truncation=50,
+        handover=dict,
         imported=celo_checkpoint.imported,
     ),
     references=("https://arxiv.org/abs/2501.12670", "https://github.com/amoudgl/celo"),

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_learned.accumulators import fresh, learned_decays, rolled
+from metaopt_learned.accumulators import fresh, learned_decays, moments, rolled
 from metaopt_learned.features import COUNT, Features
 from metaopt_learned.recurrent import truncated_normal
 
@@ -160,6 +160,7 @@ spec = metaopt.OptimizerSpec(
         clip=1.0,
         space={"hidden_size": metaopt.Int(2, 32, log=True, default=4, valid="[1, inf)")},
         truncation=50,
+        handover=moments,
     ),
     references=("https://arxiv.org/abs/2203.11860", "https://github.com/google/learned_optimization"),
 )

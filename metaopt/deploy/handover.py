@@ -1,0 +1,122 @@
+"""Learned optimizers out of their depth: when that is, and what takes over."""
+
+import math
+import warnings
+from collections.abc import Iterable
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+from metaopt.configuration import Assembly
+from metaopt.deploy.rule_optimizer import RuleOptimizer
+from metaopt.errors import InputError, OutOfDepthError
+
+#: What to do then: hand over to a hand-designed rule, raise, or nothing.
+GuardPolicy: TypeAlias = Literal["fallback", "raise", "off"]
+
+#: Times its longest training that a learned rule may go on.
+TOO_LONG = 2
+#: The mean of so many training losses may rise above the first by so many times its size, one alone by so many.
+RECENT, FAR, VERY_FAR = 10, 2.0, 20.0
+
+
+class Handover:
+    """Watches a learned rule before each step.
+
+    It is out of its depth past twice the longest training that it was made for, where a gradient is not finite, and
+    once the mean of the last ten losses lies above the first by more than twice its size, or one loss by twenty times.
+
+    Args:
+        optimizer: runs the rule.
+        fallback: what takes over, with the moments that the rule kept; None to raise instead.
+        longest: steps of the longest training that the rule was made for; None where unknown.
+    """
+
+    def __init__(self, optimizer: RuleOptimizer, fallback: Assembly | None, longest: int | None) -> None:
+        self._optimizer, self._longest = optimizer, longest
+        self._fallback = fallback
+        self._first: float | None = None
+        self._recent: list[float] = []
+        optimizer.fallback = fallback
+
+    def ready(self, loss: Tensor | None) -> bool:
+        """Look at the step about to be taken; whether to take it.
+
+        Raises:
+            OutOfDepthError: the rule is out of its depth, and nothing shall take over.
+        """
+        if self._optimizer.handed_over is not None:
+            return True
+        gradients = [param.grad for group in self._optimizer.param_groups for param in group["params"]]
+        finite = _are_finite(one for one in gradients if one is not None)
+        reason = "the gradient is not finite" if not finite else self._too_long() or self._too_high(loss)
+        if not reason:
+            return True
+        step, name = self._optimizer.steps, self._optimizer.assembly.optimizer.name
+        if self._fallback is None:
+            raise OutOfDepthError(
+                f"The learned rule {name!r} is out of its depth at step {step}: {reason}; bind with guard='fallback' "
+                "to go on with another, or 'off' to go on with this one."
+            )
+        taking = self._fallback.optimizer.name
+        warnings.warn(
+            f"The learned rule {name!r} is out of its depth at step {step}: {reason}. {taking!r} takes over with the "
+            "moments that it kept.",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+        self._optimizer.hand_over()
+        return finite  # what is not finite is no step for anyone
+
+    def state_dict(self) -> dict[str, object]:
+        """Plain numbers."""
+        return {"first": self._first, "recent": list(self._recent)}
+
+    def load_state_dict(self, state: dict[str, object]) -> None:
+        """Inverse of `state_dict`."""
+        first, recent = state["first"], state["recent"]
+        self._first = None if first is None else float(first)  # type: ignore[arg-type]
+        self._recent = [float(one) for one in recent]  # type: ignore[attr-defined]
+
+    def _too_long(self) -> str:
+        steps = self._optimizer.steps
+        if self._longest is None or steps < TOO_LONG * self._longest:
+            return ""
+        return f"its longest training had {self._longest:,} steps"
+
+    def _too_high(self, loss: Tensor | None) -> str:
+        if loss is None:
+            return ""
+        value = float(loss)
+        if self._first is None:
+            self._first = value
+        self._recent = [*self._recent, value][-RECENT:]
+        mean = sum(self._recent) / len(self._recent)
+        if not math.isfinite(mean):
+            return f"the training loss is {value}"
+        size = max(abs(self._first), 1e-8)
+        if value > self._first + VERY_FAR * size or (len(self._recent) == RECENT and mean > self._first + FAR * size):
+            return f"the training loss rose from {self._first:.3g} to {value:.3g}"
+        return ""
+
+
+def check_policy(guard: object) -> GuardPolicy:
+    """A guard as users give it; True is `"fallback"`, False `"off"`.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if guard is True or guard == "fallback":
+        return "fallback"
+    if guard is False or guard == "off":
+        return "off"
+    if guard == "raise":
+        return "raise"
+    raise InputError(f"guard must be 'fallback', 'raise' or 'off', got {guard!r:.80}.")
+
+
+def _are_finite(tensors: Iterable[Tensor]) -> bool:
+    found = list(tensors)
+    # A sum is not finite where an entry is not; that it overflows while they all are is no ordinary gradient either.
+    return not found or bool(torch.isfinite(torch.stack([one.detach().float().sum() for one in found]).sum()))

@@ -1,0 +1,143 @@
+"""A learned rule out of its depth hands over, raises, or is left alone."""
+
+import copy
+import io
+import warnings
+
+import pytest
+import torch
+from torch import nn
+
+import metaopt
+from metaopt.configuration import Configuration
+from metaopt.errors import OutOfDepthError
+from metaopt.recipe import MadeOn
+from metaopt.registry import current
+
+LONGEST = 20
+
+
+def recipe_of(rule="mlp_lopt", scale=1.0, longest=LONGEST):
+    spec = current().get(metaopt.OptimizerSpec, rule)
+    values = {name: one.default for name, one in spec.meta.full_space.items()}
+    theta = spec.meta.init_theta({}, torch.Generator().manual_seed(0), values)
+    hparams = {f"{rule}.step_mult": scale}
+    made_on = MadeOn(horizon=(10, longest))
+    return metaopt.Recipe.create(Configuration(rule, hparams=hparams), theta=theta, made_on=made_on)
+
+
+def model_of():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1))
+
+
+INPUTS = torch.randn(32, 3, generator=torch.Generator().manual_seed(1))
+TARGETS = INPUTS.sum(1, keepdim=True)
+
+
+def train(run, model, steps, spoil=lambda step, model: None):
+    losses = []
+    for step in range(steps):
+        run.optimizer.zero_grad()
+        loss = (model(INPUTS) - TARGETS).square().mean()
+        loss.backward()
+        spoil(step, model)
+        run.step(loss)
+        losses.append(float(loss.detach()))
+    return losses
+
+
+def test_a_rule_that_diverges_hands_over_once_and_training_recovers():
+    model, unguarded = model_of(), model_of()
+    run = recipe_of(scale=10.0).bind(model, total_steps=LONGEST)
+    with pytest.warns(
+        RuntimeWarning, match=r"'mlp_lopt' is out of its depth at step 9: the training loss rose"
+    ) as seen:
+        losses = train(run, model, 1500)
+    assert len(seen) == 1
+    assert run.optimizer.handed_over == 9
+    assert run.optimizer.assembly.optimizer.name == "nadamw"
+    assert losses[-1] < losses[0] < losses[9]
+
+    left_alone = recipe_of(scale=10.0).bind(unguarded, total_steps=LONGEST, guard="off")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        without = train(left_alone, unguarded, 1500)
+    assert not without[-1] < 10 * losses[0]
+
+
+def test_past_twice_its_longest_training_it_hands_over_with_its_moments():
+    model = model_of()
+    run = recipe_of(scale=1e-3).bind(model, total_steps=LONGEST)
+    train(run, model, 2 * LONGEST)
+    assert run.optimizer.handed_over is None
+    weight = model[0].weight
+    kept = {key: value.clone() for key, value in run.optimizer.state[weight].items()}
+    with pytest.warns(RuntimeWarning, match=f"at step {2 * LONGEST}: its longest training had {LONGEST} steps"):
+        train(run, model, 1)
+    state = run.optimizer.state[weight]
+    assert state["exp_avg"].shape == weight.shape
+    torch.testing.assert_close(state["exp_avg"], 0.9 * kept["momentum"][0] + 0.1 * weight.grad)
+    assert float(state["step"]) == 2 * LONGEST + 1
+
+
+def test_a_gradient_that_is_not_finite_is_no_step_for_anyone():
+    def spoil(step, model):
+        if step == 3:
+            model[0].weight.grad[0, 0] = float("nan")
+
+    model = model_of()
+    run = recipe_of(scale=1e-3).bind(model, total_steps=LONGEST)
+    train(run, model, 3)
+    before = copy.deepcopy(model.state_dict())
+    with pytest.warns(RuntimeWarning, match="at step 3: the gradient is not finite"):
+        train(run, model, 1, lambda step, model: spoil(3, model))
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    losses = train(run, model, 50)
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("rule", ["mlp_lopt", "celo", "celo_adam"])
+def test_raising_says_what_is_wrong(rule):
+    model = model_of()
+    run = recipe_of(rule, scale=1e-3).bind(model, total_steps=LONGEST, guard="raise")
+    train(run, model, 2 * LONGEST)
+    with pytest.raises(OutOfDepthError, match=f"The learned rule '{rule}' is out of its depth at step {2 * LONGEST}"):
+        train(run, model, 1)
+
+
+@pytest.mark.parametrize("rule", ["celo", "celo_adam"])
+def test_every_learned_rule_for_whole_trainings_has_moments_to_hand_over(rule):
+    model = model_of()
+    run = recipe_of(rule, scale=1e-3).bind(model, total_steps=LONGEST)
+    with pytest.warns(RuntimeWarning, match="'nadamw' takes over with the moments"):
+        losses = train(run, model, 2 * LONGEST + 60)
+    assert losses[-1] < losses[2 * LONGEST]
+
+
+def test_it_is_kept_in_the_state_and_resumed_bit_for_bit():
+    model = model_of()
+    run = recipe_of(scale=10.0).bind(model, total_steps=LONGEST)
+    with pytest.warns(RuntimeWarning, match="out of its depth"):
+        train(run, model, 30)
+    buffer = io.BytesIO()
+    torch.save({"run": run.state_dict(), "model": model.state_dict()}, buffer)
+    buffer.seek(0)
+    saved = torch.load(buffer, weights_only=True)
+    expected = train(run, model, 20)
+
+    again = model_of()
+    again.load_state_dict(saved["model"])
+    resumed = recipe_of(scale=10.0).bind(again, total_steps=LONGEST)
+    resumed.load_state_dict(saved["run"])
+    assert resumed.optimizer.handed_over == run.optimizer.handed_over
+    assert train(resumed, again, 20) == expected
+
+
+def test_other_rules_are_not_watched_and_other_words_are_refused():
+    adamw = metaopt.Recipe.create(Configuration("adamw"))
+    model = model_of()
+    run = adamw.bind(model, total_steps=LONGEST)
+    train(run, model, 3 * LONGEST)
+    with pytest.raises(metaopt.InputError, match=r"guard must be 'fallback', 'raise' or 'off', got 'maybe'\."):
+        adamw.bind(model, total_steps=LONGEST, guard="maybe")
