@@ -50,20 +50,18 @@ def train(run, model, steps, spoil=lambda step, model: None):
 def test_a_rule_that_diverges_hands_over_once_and_training_recovers():
     model, unguarded = model_of(), model_of()
     run = recipe_of(scale=10.0).bind(model, total_steps=LONGEST)
-    with pytest.warns(
-        RuntimeWarning, match=r"'mlp_lopt' is out of its depth at step 9: the training loss rose"
-    ) as seen:
-        losses = train(run, model, 1500)
+    with pytest.warns(RuntimeWarning, match="'mlp_lopt' is out of its depth at step 1: the training loss rose") as seen:
+        losses = train(run, model, 800)
     assert len(seen) == 1
-    assert run.optimizer.handed_over == 9
+    assert run.optimizer.handed_over == 1
     assert run.optimizer.assembly.optimizer.name == "nadamw"
-    assert losses[-1] < losses[0] < losses[9]
+    assert losses[-1] < losses[0] < losses[1]
 
     left_alone = recipe_of(scale=10.0).bind(unguarded, total_steps=LONGEST, guard="off")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        without = train(left_alone, unguarded, 1500)
-    assert not without[-1] < 10 * losses[0]
+        without = train(left_alone, unguarded, 800)
+    assert not without[-1] < 1000 * losses[0]
 
 
 def test_past_twice_its_longest_training_it_hands_over_with_its_moments():
