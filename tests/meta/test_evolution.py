@@ -114,8 +114,8 @@ def test_persistent_evolution_is_unbiased_over_whole_trainings():
 
 
 def test_without_persistence_it_sees_no_further_than_a_truncation():
-    whole = estimates(strategy(truncation=TRAINING, persistent=False), 100)
-    short = estimates(strategy(persistent=False), 100)
+    whole = estimates(strategy(truncation=TRAINING, persistent=False), 40)
+    short = estimates(strategy(persistent=False), 60)
     for name, expected in known(TRAINING).items():
         assert abs(whole[name][0] - expected) < 4 * whole[name][1], name
     mean, error = short["decay"]
