@@ -25,6 +25,7 @@ from metaopt.meta.draws import draw_batches, draw_episodes, draw_seeds
 from metaopt.meta.estimator import Estimate, EstimatorState
 from metaopt.meta.learner import Learner
 from metaopt.meta.pieces import Carry, Pieces
+from metaopt.meta.ranks import Ranks
 from metaopt.meta.task_episodes import TaskEpisodes
 
 #: Losses count as so many times the first one at most; those that are not finite count as that.
@@ -101,19 +102,27 @@ class Evolution:
         return Estimate(gradient, values.mean()), new
 
     def _advanced(self, both: Tensors, now: EstimatorState, generator: torch.Generator) -> tuple[Tensor, Carry]:
-        """Losses before each step of a truncation, shape (2 · pairs, steps), and where they end."""
-        episodes = Episodes(*now["episodes"]) if now["episodes"] else self._drawn(len(now["step"]), generator)
+        """Losses before each step of a truncation, shape (2 · pairs, steps), and where they end.
+
+        Of several processes each computes its share of the pairs; then all know all.
+        """
+        ranks, count = Ranks.current(), len(now["step"])
+        mine = ranks.share(count)
+        rows = torch.arange(count, device=self.learner.device)[mine]
+        twice = torch.cat([rows, rows + count])
+        episodes = Episodes(*now["episodes"]) if now["episodes"] else self._drawn(count, generator)
         batches = draw_batches(self.learner.task, episodes, self.truncation, generator)
-        carry, found = (now["params"], now["rule"]), []
-        horizon, scale = now["horizon"].repeat(2), now["scale"].repeat(2)
+        whole = (both, now["params"], now["rule"], now["step"].repeat(2), now["horizon"].repeat(2))
+        thetas, params, rule, step, horizon = tree_map(lambda one: one[twice], whole) if ranks.world > 1 else whole
+        carry, scale, found = (params, rule), now["scale"].repeat(2)[twice], []
         for first in range(0, self.truncation, GRAPH_STEPS):
-            count = min(GRAPH_STEPS, self.truncation - first)
-            part = episodes.tensors[:2] if batches is None else [one[:, first : first + count] for one in batches]
-            data = [torch.cat([one, one]) for one in part]
-            steps = (*data, (now["step"] + first).repeat(2), horizon, scale)
-            carry, losses = self._graphs.run(self._pieces.advance, self.mode, (both, carry, steps), (count,))
+            steps = min(GRAPH_STEPS, self.truncation - first)
+            part = episodes.tensors[:2] if batches is None else [one[:, first : first + steps] for one in batches]
+            data = [torch.cat([one[mine], one[mine]]) for one in part]
+            given = (thetas, carry, (*data, step + first, horizon, scale))
+            carry, losses = self._graphs.run(self._pieces.advance, self.mode, given, (steps,))
             found.append(losses)
-        return torch.cat(found, dim=1), carry
+        return ranks.gathered(torch.cat(found, dim=1)), tree_map(ranks.gathered, carry)
 
     def _trainings(self, both: Tensors, state: EstimatorState, generator: torch.Generator) -> EstimatorState:
         """The pairs' trainings, those that are over begun anew."""

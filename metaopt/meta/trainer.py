@@ -20,6 +20,7 @@ from metaopt.meta.estimator import Estimator
 from metaopt.meta.evaluation import evaluated_episodes, metrics
 from metaopt.meta.evolution import Evolution
 from metaopt.meta.learner import Learner
+from metaopt.meta.ranks import Ranks
 from metaopt.meta.reptile import Reptile
 from metaopt.meta.state import MetaProgress, MetaState, MetaTrained
 from metaopt.meta.unrolls import LIMIT, Unrolls
@@ -127,7 +128,11 @@ class Trainer:
             if run.iteration in moments or now - last_told > 1:
                 progress(self._told(run, norm, (run.iteration - told) / max(now - last_told, 1e-9)))
                 last_told, told = now, run.iteration
-            if folder is not None and (now - last_saved > PERIOD or run.iteration == self.num_iterations):
+            if (
+                folder is not None
+                and Ranks.current().rank == 0
+                and (now - last_saved > PERIOD or run.iteration == self.num_iterations)
+            ):
                 self._save(folder, run, generator, optimizer)
                 last_saved = now
         return self._result(run)

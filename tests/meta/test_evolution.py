@@ -1,5 +1,9 @@
 """Evolution strategies where the gradient is known: a quadratic, a learned rate and momentum."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -10,8 +14,10 @@ from metaopt.contracts import Episodes
 from metaopt.meta import Trainer
 from metaopt.meta.evolution import MOST, Evolution
 from metaopt.meta.learner import Learner
+from metaopt.meta.ranks import Ranks
 from metaopt.registry import Registry
 
+ROOT = Path(__file__).parents[2]
 TRUNCATION, TRAINING = 4, 12
 CURVATURE = torch.tensor([1.0, 0.3, 0.1])
 
@@ -175,3 +181,40 @@ def test_meta_training_by_evolution_improves_and_resumes(tmp_path, monkeypatch):
         Trainer(assembly, [task], compile="off").train(tmp_path, check=stop)
     resumed = Trainer(assembly, [task], compile="off").train(tmp_path)
     assert all(torch.equal(one, resumed.theta[name]) for name, one in whole.theta.items())
+
+
+def work(rank, world, folder):
+    """One of several processes, which meets the others by a file."""
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=world
+    )
+    registry = Registry.discover()
+    registry.register(spec())
+    assembly = assemble(Configuration("momentum_by_heart", hparams={"momentum_by_heart.outer_lr": 0.02}), registry)
+    trainer = Trainer(assembly, [bowl(episodes_per_iteration=8, num_iterations=30)], compile="off")
+    torch.save(trainer.train(folder / "ck").theta, folder / f"theta{world}_{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_several_processes_find_what_one_finds(tmp_path):
+    for world in (1, 2):
+        folder = tmp_path / str(world)
+        folder.mkdir()
+        call = "import sys, pathlib, tests.meta.test_evolution as m; "
+        call += "m.work(int(sys.argv[1]), int(sys.argv[2]), pathlib.Path(sys.argv[3]))"
+        commands = [[sys.executable, "-c", call, str(rank), str(world), str(folder)] for rank in range(world)]
+        processes = [subprocess.Popen(command, cwd=ROOT) for command in commands]
+        assert [process.wait(timeout=120) for process in processes] == [0] * world
+    alone = torch.load(tmp_path / "1" / "theta1_0.pt")
+    for rank in range(2):
+        together = torch.load(tmp_path / "2" / f"theta2_{rank}.pt")
+        for name, one in alone.items():
+            torch.testing.assert_close(together[name], one, rtol=1e-5, atol=1e-7)
+    assert (tmp_path / "2" / "ck" / "checkpoint.pt").exists()
+
+
+def test_pairs_that_cannot_be_shared_are_refused():
+    with pytest.raises(metaopt.InputError, match="7 pairs of trainings cannot be shared by 2 processes"):
+        Ranks(0, 2).share(7)
