@@ -16,6 +16,7 @@ from metaopt.contracts import Rule, State, StepInfo
 from metaopt.contracts.per_tensor import prepared, prepared_update
 from metaopt.deploy.flat_views import flat_views, whole_views
 from metaopt.deploy.hparams import GroupNumbers, assemble_named, checked_group, packed
+from metaopt.deploy.inheritance import inherited
 from metaopt.deploy.members import MAXIMIZE, Member, members_of
 from metaopt.deploy.parameters import Params, as_groups, numbered, spare, tensors_of
 from metaopt.deploy.precision import add_update, gradient_norm, like, placed, widened
@@ -193,7 +194,6 @@ class RuleOptimizer(Optimizer):
         assert self.fallback is not None
         meta, first = self.assembly.optimizer.meta, self.param_groups[0]
         kept = {} if meta is None or meta.handover is None else {p: meta.handover(s) for p, s in self.state.items()}
-        steps = torch.tensor(float(self.steps))
         self._adopt(self.fallback, self.compile)
         for group in self.param_groups:
             group.update(packed(self.assembly))
@@ -202,13 +202,7 @@ class RuleOptimizer(Optimizer):
         known = [member for member in members_of(self.param_groups) if member.param in self.state]
         self._initialise(known)
         for member in known:
-            own = self.state[member.param]
-            # Products of decays have long vanished, and a step count that the rule did not keep is the optimizer's.
-            given = {"step": steps, "mu_product": torch.zeros(()), **kept.get(member.param, {})}
-            self.state[member.param] = {
-                key: given[key].to(value).clone().nan_to_num(0.0, 0.0, 0.0) if key in given else value
-                for key, value in own.items()
-            }
+            self.state[member.param] = inherited(self.state[member.param], kept.get(member.param, {}), self.steps)
 
     @property
     def steps(self) -> int:

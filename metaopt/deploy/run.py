@@ -122,12 +122,10 @@ class Run:
         detached = None if loss is None else self.record_loss(loss)
         if self.scheduler.needs_gradients:
             self.scheduler.prepare(loss=detached, gradient_norm=self._gradient_norm())
-        if self._handover is not None and not self._handover.ready(detached):
-            pass
-        elif "loss" in self._optimizer_signals and detached is not None:
-            self.optimizer.step(loss=detached)  # type: ignore[call-overload]
-        else:
-            self.optimizer.step()
+        if self._handover is None or self._handover.ready(detached):
+            takes_loss = "loss" in self._optimizer_signals and detached is not None
+            given: dict[str, Any] = {"loss": detached} if takes_loss else {}
+            self.optimizer.step(**given)
         self.scheduler.step()
 
     def record_loss(self, loss: Tensor | float) -> Tensor:

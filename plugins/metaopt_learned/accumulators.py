@@ -59,7 +59,7 @@ def is_first_larger(like: Tensor, dims: tuple[int, int]) -> Tensor:
     return torch.full((), like.shape[dims[0]] - like.shape[dims[1]], device=like.device) > 0
 
 
-def fresh(param: Tensor, num_momenta: int = 3) -> dict[str, Tensor]:
+def fresh(param: Tensor) -> dict[str, Tensor]:
     """Zeros: `momentum`, `second`, and `first` and `last`, or `whole` where nothing is factored.
 
     `first` are means over the last of the two factored dimensions, `last` those over the first.
@@ -69,7 +69,7 @@ def fresh(param: Tensor, num_momenta: int = 3) -> dict[str, Tensor]:
         return torch.zeros((count, *shape), dtype=torch.float32, device=param.device)
 
     shape = tuple(param.shape)
-    state = {"momentum": zeros(num_momenta, shape), "second": zeros(len(SECOND), shape)}
+    state = {"momentum": zeros(len(MOMENTUM), shape), "second": zeros(len(SECOND), shape)}
     dims = factored_dims(shape)
     if dims is None:
         return {**state, "whole": zeros(len(FACTORED), shape)}

@@ -13,14 +13,15 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_learned import celo_checkpoint, celo_scheduler, mlp_lopt
+from metaopt_learned import celo_checkpoint, celo_scheduler
 from metaopt_learned.accumulators import fixed_decays, fresh, moments, rolled
+from metaopt_learned.celo_scheduler import CLIP
 from metaopt_learned.features import COUNT, Features
+from metaopt_learned.small_network import first_layer, init_network, outputs
+from metaopt_learned.whole_training import EXP_MULT, HIDDEN_SIZE, STEP_MULT, WEIGHT_DECAY, by_evolution
 
 #: The authors have 0, whose inverse root has no finite derivative; this changes gradients below 1e-10 alone.
 FLOOR = 1e-24
-#: Gradients are kept within it.
-CLIP = 1000.0
 #: Features of a coordinate.
 FEATURES = COUNT + 2
 
@@ -42,7 +43,7 @@ def _measure(
     grad = grad.clamp(-CLIP, CLIP)
     new = rolled(grad, state, fixed_decays(grad.device))
     scale = (param.square().mean() + 1e-9).sqrt()
-    return {"scale": scale, **mlp_lopt.first_layer(_Features(grad, param, new), None, theta)}, new
+    return {"scale": scale, **first_layer(_Features(grad, param, new), None, theta)}, new
 
 
 def _update(
@@ -55,7 +56,7 @@ def _update(
     measured: Mapping[str, Tensor],
 ) -> Tensor:
     inputs = _Features(grad.clamp(-CLIP, CLIP), param, state)
-    direction, magnitude = mlp_lopt.outputs(inputs, measured, theta)[:2]
+    direction, magnitude = outputs(inputs, measured, theta)[:2]
     rate = hparams["step_mult"] * info.signals["celo_rate"]
     step = measured["scale"] * direction * torch.exp(hparams["exp_mult"] * magnitude)
     return -rate * (step + hparams["weight_decay"] * param)
@@ -89,9 +90,9 @@ rule = metaopt.per_tensor(
 def init_theta(
     params: Mapping[str, Tensor], generator: torch.Generator, hparams: Mapping[str, metaopt.Value]
 ) -> dict[str, Tensor]:
-    """See `celo_scheduler.init_theta` and `mlp_lopt.init_network`."""
+    """See `celo_scheduler.init_theta` and `small_network.init_network`."""
     scheduler = celo_scheduler.init_theta(int(hparams["hidden_size"]), generator)
-    return {**scheduler, **mlp_lopt.init_network((FEATURES, 4, 4, 3), generator)}
+    return {**scheduler, **init_network((FEATURES, 4, 4, 3), generator)}
 
 
 spec = metaopt.OptimizerSpec(
@@ -99,23 +100,9 @@ spec = metaopt.OptimizerSpec(
     version="1",
     summary="A small network says updates, a learned LSTM their size.",
     rule=rule,
-    space={
-        "step_mult": metaopt.Float(1e-4, 1e-2, log=True, default=1e-3, valid="(0, inf)"),
-        "exp_mult": metaopt.Float(1e-4, 1e-2, log=True, default=1e-3, valid="[0, inf)"),
-        "weight_decay": metaopt.Float(1e-3, 10.0, log=True, default=0.0, valid="[0, inf)"),
-    },
+    space={"step_mult": STEP_MULT, "exp_mult": EXP_MULT, "weight_decay": WEIGHT_DECAY},
     requires=frozenset({"loss", "horizon"}),
     proposed=False,
-    meta=metaopt.MetaTraining(
-        init_theta=init_theta,
-        estimator="pes",
-        objective="trajectory",
-        orders=("first",),
-        clip=1.0,
-        space={"hidden_size": metaopt.Int(8, 128, log=True, default=64, valid="[1, inf)")},
-        truncation=50,
-        handover=moments,
-        imported=celo_checkpoint.imported,
-    ),
+    meta=by_evolution(init_theta, {"hidden_size": HIDDEN_SIZE}, handover=moments, imported=celo_checkpoint.imported),
     references=("https://arxiv.org/abs/2501.12670", "https://github.com/amoudgl/celo"),
 )

@@ -1,10 +1,9 @@
 """Celo's scheduler around Adam (Moudgil et al. 2025): the learned LSTM says the rate at each step.
 
-    Δ = −0.001 · rate_t · m̂ / (√(v̂ + 1e-10) + 1e-8),
+    Δ = −0.001 · rate_t · m̂ / (√(v̂ + 1e-10) + 1e-8)
 
-m and v are Adam's moments with decays .9 and .999, of gradients within ±1000.
-
-It has no learning rate of its own, and needs the training loss and the planned number of steps.
+m and v are Adam's moments with decays .9 and .999, of gradients within ±1000. It has no learning rate of its own, and
+needs the training loss and the planned number of steps.
 """
 
 from collections.abc import Mapping
@@ -14,6 +13,8 @@ from torch import Tensor
 
 import metaopt
 from metaopt_learned import celo_checkpoint, celo_scheduler
+from metaopt_learned.celo_scheduler import CLIP
+from metaopt_learned.whole_training import HIDDEN_SIZE, STEP_MULT, WEIGHT_DECAY, by_evolution
 
 BETA1, BETA2 = 0.9, 0.999
 
@@ -33,7 +34,7 @@ def _update(
     theta: Mapping[str, Tensor],
     info: metaopt.StepInfo,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    step, clipped = state["step"] + 1, grad.clamp(-1000.0, 1000.0)
+    step, clipped = state["step"] + 1, grad.clamp(-CLIP, CLIP)
     # 1 − .999 in float32, as the authors have it, is not the float32 that is nearest to .001.
     beta1, beta2 = (torch.full_like(step, beta) for beta in (BETA1, BETA2))
     first = beta1 * state["exp_avg"] + (1 - beta1) * clipped
@@ -60,22 +61,9 @@ spec = metaopt.OptimizerSpec(
     version="1",
     summary="Adam whose step size a learned LSTM says.",
     rule=rule,
-    space={
-        "step_mult": metaopt.Float(1e-4, 1e-2, log=True, default=1e-3, valid="(0, inf)"),
-        "weight_decay": metaopt.Float(1e-3, 10.0, log=True, default=0.0, valid="[0, inf)"),
-    },
+    space={"step_mult": STEP_MULT, "weight_decay": WEIGHT_DECAY},
     requires=frozenset({"loss", "horizon"}),
     proposed=False,
-    meta=metaopt.MetaTraining(
-        init_theta=init_theta,
-        estimator="pes",
-        objective="trajectory",
-        orders=("first",),
-        clip=1.0,
-        space={"hidden_size": metaopt.Int(8, 128, log=True, default=64, valid="[1, inf)")},
-        truncation=50,
-        handover=dict,
-        imported=celo_checkpoint.imported,
-    ),
+    meta=by_evolution(init_theta, {"hidden_size": HIDDEN_SIZE}, handover=dict, imported=celo_checkpoint.imported),
     references=("https://arxiv.org/abs/2501.12670", "https://github.com/amoudgl/celo"),
 )

@@ -16,8 +16,6 @@ SCHEDULER = {
     "scheduler.mix.bias": ("rnn_params/linear_1/b",),
     "scheduler.input.weight": ("rnn_params/linear_2/w",),
     "scheduler.input.bias": ("rnn_params/linear_2/b",),
-    "scheduler.lstm.weight": ("rnn_params/rnn/linear/w",),
-    "scheduler.lstm.bias": ("rnn_params/rnn/linear/b",),
     "scheduler.rate.weight": ("rnn_params/step_size/w",),
     "scheduler.rate.bias": ("rnn_params/step_size/b",),
 }
@@ -41,6 +39,7 @@ def imported(arrays: Mapping[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
     for name in ("scheduler.hidden", "scheduler.cell", "scheduler.rate.weight", "scheduler.rate.bias"):
         theta[name] = theta[name].reshape(-1)
     theta["scheduler.rate.bias"] = theta["scheduler.rate.bias"].reshape(-1)[0]
+    theta.update(_lstm(arrays, used, len(theta["scheduler.hidden"])))
     if has_network:
         theta.update(_network(arrays, used))
     unknown = sorted(arrays.keys() - used - UNUSED)
@@ -50,6 +49,24 @@ def imported(arrays: Mapping[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
         )
     _check(theta, has_network)
     return ("celo" if has_network else "celo_adam"), theta
+
+
+def _lstm(arrays: Mapping[str, Tensor], used: set[str], hidden: int) -> dict[str, Tensor]:
+    """Theirs has one matrix for inputs and state, the gates in another order, and 1 beside the forget gate's bias."""
+    weight, bias = (_taken(arrays, (f"rnn_params/rnn/linear/{one}",), used) for one in "wb")
+    for one, shape in ((weight, (2 * hidden, 4 * hidden)), (bias, (4 * hidden,))):
+        if tuple(one.shape) != shape:
+            raise metaopt.InputError(
+                f"The checkpoint's LSTM has weights of shape {tuple(one.shape)}, Celo's {shape}: it is of another "
+                "architecture."
+            )
+    (i, g, f, o), (bi, bg, bf, bo) = weight.chunk(4, dim=1), bias.chunk(4)
+    both = torch.cat([i, f, o, g], dim=1)
+    return {
+        "scheduler.lstm.input": both[:hidden].clone(),
+        "scheduler.lstm.hidden": both[hidden:].clone(),
+        "scheduler.lstm.bias": torch.cat([bi, bf + 1, bo, bg]),
+    }
 
 
 def _network(arrays: Mapping[str, Tensor], used: set[str]) -> dict[str, Tensor]:

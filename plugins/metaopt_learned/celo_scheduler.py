@@ -14,8 +14,10 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_learned.recurrent import truncated_normal
+from metaopt_learned.recurrent import lstm_cell, truncated_normal
 
+#: Gradients are kept within it by the rules that it schedules.
+CLIP = 1000.0
 #: Fractions of the horizon around which progress is told finely.
 FRACTIONS = (0.03, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0, 1.1)
 #: Running means of the loss.
@@ -52,18 +54,22 @@ def update(
     inputs = torch.cat([progress, centred])
     mixed = torch.relu(inputs @ theta["scheduler.mix.weight"] + theta["scheduler.mix.bias"])
     inputs = inputs @ theta["scheduler.input.weight"] + theta["scheduler.input.bias"] + mixed
-    hidden, cell = _lstm(inputs, state["hidden"], state["cell"], theta)
+    hidden, cell = lstm_cell(inputs, state["hidden"], state["cell"], theta, "scheduler.lstm")
     rate = 0.1 * torch.exp(hidden @ theta["scheduler.rate.weight"] + theta["scheduler.rate.bias"])
     new = {"step": step + 1, "means": means, "lowest": lowest, "hidden": hidden, "cell": cell}
     return {"celo_rate": rate}, new
 
 
 def init_theta(hidden: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """Weights from a normal distribution of deviation 1/√inputs cut off at two deviations, biases and states 0."""
+    """Weights from a normal distribution of deviation 1/√inputs cut off at two deviations.
+
+    Biases and states are 0, but for the forget gate's bias, which is 1.
+    """
 
     def weights(*shape: int) -> Tensor:
         return truncated_normal(shape, generator)
 
+    lstm = weights(2 * hidden, 4 * hidden)
     return {
         "scheduler.hidden": torch.zeros(hidden),
         "scheduler.cell": torch.zeros(hidden),
@@ -71,8 +77,9 @@ def init_theta(hidden: int, generator: torch.Generator) -> dict[str, Tensor]:
         "scheduler.mix.bias": torch.zeros(hidden),
         "scheduler.input.weight": weights(INPUTS, hidden),
         "scheduler.input.bias": torch.zeros(hidden),
-        "scheduler.lstm.weight": weights(2 * hidden, 4 * hidden),
-        "scheduler.lstm.bias": torch.zeros(4 * hidden),
+        "scheduler.lstm.input": lstm[:hidden],
+        "scheduler.lstm.hidden": lstm[hidden:],
+        "scheduler.lstm.bias": torch.tensor([0.0, 1.0, 0.0, 0.0]).repeat_interleave(hidden),
         "scheduler.rate.weight": weights(hidden),
         "scheduler.rate.bias": torch.zeros(()),
     }
@@ -99,11 +106,3 @@ def _features(means: Tensor, lowest: Tensor, count: Tensor, decays: Tensor) -> T
     room = (unbiased[1:] - lowest[:-1]).clamp_min(1e-8)
     found = ((unbiased[:-1] - lowest[:-1]) / room - 1).clamp(-1, 1)
     return torch.where(count <= 2, torch.zeros_like(found), found)
-
-
-def _lstm(inputs: Tensor, hidden: Tensor, cell: Tensor, theta: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """(i, g, f, o) = [x, h]·W + b,   c' = σ(f + 1)∘c + σ(i)∘tanh(g),   h' = σ(o)∘tanh(c')."""
-    gates = torch.cat([inputs, hidden]) @ theta["scheduler.lstm.weight"] + theta["scheduler.lstm.bias"]
-    i, g, f, o = gates.chunk(4)
-    cell = torch.sigmoid(f + 1) * cell + torch.sigmoid(i) * torch.tanh(g)
-    return torch.sigmoid(o) * torch.tanh(cell), cell

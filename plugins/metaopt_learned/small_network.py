@@ -1,0 +1,85 @@
+"""A network of two hidden layers that computes an update from a coordinate's features, as arithmetic on whole tensors.
+
+    (o_1, o_2, …) = W₂ᵀ·relu(W₁ᵀ·relu(W₀ᵀ·x + b₀) + b₁) + b₂,       each feature in x divided by its root mean square
+
+Theta has `w0`, `b0`, …, `b2`; `w0` has shape (features, units).
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from metaopt_learned.features import Features
+from metaopt_learned.recurrent import truncated_normal
+
+
+def first_layer(inputs: Features, time: Tensor | None, theta: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What the first layer needs to know of a whole tensor.
+
+    Dividing a feature by its root mean square is a matter of its weights; what is the same along a dimension or
+    everywhere is added up before it is spread. `weights` has shape (own features, units), `first` and `last` (units,
+    *shape) with sizes of 1, and `bias` (units,).
+    """
+    squares = [torch.stack([one.square().sum() for one in inputs.own(part)]) for part in inputs.parts()]
+    squares = [torch.stack(squares).sum(0) / inputs.numel if len(squares) > 1 else squares[0] / inputs.numel]
+    squares += [one.square().mean().reshape(1) for one in (*inputs.first, *inputs.last)]
+    scales = (torch.cat(squares) + 1e-5).rsqrt()
+    weights = _taken(theta["w0"], inputs.places)
+    if inputs.is_swapped is not None:
+        weights = torch.where(inputs.is_swapped, _taken(theta["w0"], inputs.swapped), weights)
+    scaled = weights * scales.unsqueeze(1)
+    bias = theta["b0"] if time is None else theta["b0"] + time @ theta["w0"][len(inputs.places) :]
+    first, last = len(inputs.first), len(inputs.last)
+    own = len(inputs.places) - first - last
+    found = {"weights": scaled[:own], "bias": bias}
+    if first:
+        units = range(scaled.shape[1])
+        found["first"] = torch.stack([_weighed(inputs.first, scaled[own : own + first, unit]) for unit in units])
+        found["last"] = torch.stack([_weighed(inputs.last, scaled[own + first :, unit]) for unit in units])
+    return found
+
+
+def outputs(inputs: Features, measured: Mapping[str, Tensor], theta: Mapping[str, Tensor]) -> list[Tensor]:
+    """The network's outputs for each coordinate.
+
+    Arithmetic on whole tensors rather than products with a matrix of all features: compilers fuse it, and nothing of
+    that size is stored.
+    """
+    found = [_network(inputs.own(part), inputs.measured(measured, part), theta) for part in inputs.parts()]
+    return found[0] if len(found) == 1 else [torch.cat(one) for one in zip(*found, strict=True)]
+
+
+def _network(own: Sequence[Tensor], measured: Mapping[str, Tensor], theta: Mapping[str, Tensor]) -> list[Tensor]:
+    hidden = []
+    for unit in range(measured["bias"].shape[0]):
+        total = _weighed(own, measured["weights"][:, unit]) + measured["bias"][unit]
+        if "first" in measured:
+            total = total + measured["first"][unit] + measured["last"][unit]
+        hidden.append(torch.relu(total))
+    for layer in (1, 2):
+        matrix, bias = theta[f"w{layer}"], theta[f"b{layer}"]
+        sums = [_weighed(hidden, matrix[:, unit]) + bias[unit] for unit in range(matrix.shape[1])]
+        hidden = [torch.relu(one) for one in sums] if layer == 1 else sums
+    return hidden
+
+
+def _weighed(terms: Sequence[Tensor], weights: Tensor) -> Tensor:
+    total = terms[0] * weights[0]
+    for position in range(1, len(terms)):
+        total = total + terms[position] * weights[position]
+    return total
+
+
+def _taken(weights: Tensor, rows: list[int]) -> Tensor:
+    return weights.index_select(0, torch.tensor(rows, device=weights.device))
+
+
+def init_network(sizes: Sequence[int], generator: torch.Generator) -> dict[str, Tensor]:
+    """`w0`, `b0`, … of a network of so many inputs, hidden units and outputs."""
+    theta = {}
+    for layer, (inputs, outputs) in enumerate(pairwise(sizes)):
+        theta[f"w{layer}"] = truncated_normal((inputs, outputs), generator)
+        theta[f"b{layer}"] = torch.zeros(outputs)
+    return theta

@@ -1,0 +1,36 @@
+"""What rules for whole trainings declare alike: their hyperparameters, and how they are meta-trained."""
+
+from collections.abc import Callable, Mapping
+
+from torch import Tensor
+
+import metaopt
+
+#: Of an update: the factor in front of it, and that in the exponent of its magnitude.
+STEP_MULT = metaopt.Float(1e-4, 1e-2, log=True, default=1e-3, valid="(0, inf)")
+EXP_MULT = metaopt.Float(1e-4, 1e-2, log=True, default=1e-3, valid="[0, inf)")
+#: Decoupled, times the rule's own rate.
+WEIGHT_DECAY = metaopt.Float(1e-3, 10.0, log=True, default=0.0, valid="[0, inf)")
+#: Units of a learned scheduler.
+HIDDEN_SIZE = metaopt.Int(8, 128, log=True, default=64, valid="[1, inf)")
+
+
+def by_evolution(
+    init_theta: Callable[..., dict[str, Tensor]],
+    space: Mapping[str, metaopt.Int],
+    *,
+    handover: Callable[[Mapping[str, Tensor]], dict[str, Tensor]],
+    imported: Callable[[Mapping[str, Tensor]], tuple[str, dict[str, Tensor]]] | None = None,
+) -> metaopt.MetaTraining:
+    """Meta-training by PES in truncations of 50 steps, gradients clipped to norm 1; arguments as of `MetaTraining`."""
+    return metaopt.MetaTraining(
+        init_theta=init_theta,
+        estimator="pes",
+        objective="trajectory",
+        orders=("first",),
+        clip=1.0,
+        space=dict(space),
+        truncation=50,
+        handover=handover,
+        imported=imported,
+    )
