@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 BASE = [
     "errors",
     "interval",
+    "seeding",
     "space",
     "contracts",
     "specs",

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from metaopt.contracts.stopper import Mode
 from metaopt.contracts.task import LossFunction, called, check_identity, name_of
 from metaopt.errors import InputError
+from metaopt.seeding import seeded
 
 #: Episodes of `train` meta-train, those of `validation` choose, those of `test` are reported.
 Partition: TypeAlias = Literal["train", "validation", "test"]
@@ -151,8 +152,7 @@ class FewShotTask:
         Raises:
             InputError: the task's own code fails at it.
         """
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             return called(self.name, "model", self.model)
 
     @cached_property

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from metaopt.contracts.stopper import Mode
 from metaopt.errors import InputError
+from metaopt.seeding import seeded
 
 _Made = TypeVar("_Made")
 
@@ -115,8 +116,7 @@ class Task:
         Raises:
             InputError: the task's own code fails at it.
         """
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             return called(self.name, "model", self.model)
 
     @cached_property

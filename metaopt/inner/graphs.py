@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias, cast
 
 import torch
+import torch._inductor
 from torch import Tensor
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -21,6 +22,12 @@ Graph: TypeAlias = Callable[..., Any]
 SHORT = 16
 
 _aten = torch.ops.aten
+_OPTIONS: dict[str, Any] = {
+    # Channels last suits convolutions in groups, which is what vmap makes of them, badly.
+    "layout_optimization": False,
+    "cpp.enable_floating_point_contract_flag": "fast",
+    "size_asserts": False,
+}
 
 
 def replayed(function: Graph, *examples: Tensor) -> Graph:
@@ -41,11 +48,19 @@ def replayed(function: Graph, *examples: Tensor) -> Graph:
     return torch.no_grad()(straight_line(calls, recorder.inputs, outputs, recorder.constants))
 
 
-def compiled(function: Graph, *examples: Any) -> Graph:
+def compiled(function: Graph, *examples: Tensor) -> Graph:
     """`function` compiled for arguments shaped like `examples`: the same up to rounding, but seconds to make."""
-    # Channels last suits convolutions in groups, which is what vmap makes of them, badly.
-    options: dict[str, str | int | bool | Callable[..., Any]] = {"layout_optimization": False}
-    return torch.no_grad()(torch.compile(_traced(function, *examples), dynamic=False, fullgraph=True, options=options))
+    # The examples' strides are taken for granted: torch.compile's guards, which would look at them again, take longer
+    # than small graphs. So whatever comes is made contiguous.
+    whole = [tensor.contiguous() for tensor in examples]
+    with torch.no_grad():
+        graph = torch._inductor.compile(_traced(function, *whole), [*whole], options=_OPTIONS)
+
+    @torch.no_grad()
+    def run(*tensors: Tensor) -> Any:
+        return graph(*[tensor.contiguous() for tensor in tensors])
+
+    return run
 
 
 def _traced(function: Graph, *examples: Any) -> GraphModule:

@@ -30,7 +30,7 @@ from metaopt.meta.task_episodes import TaskEpisodes
 
 #: Losses count as so many times the first one at most; those that are not finite count as that.
 MOST = 5.0
-#: Steps in one graph: more take longer to make, and run no faster.
+#: Steps in one replayed graph. Compiled, each step more takes as long to make as the first, and saves little.
 GRAPH_STEPS = 5
 
 
@@ -115,8 +115,9 @@ class Evolution:
         whole = (both, now["params"], now["rule"], now["step"].repeat(2), now["horizon"].repeat(2))
         thetas, params, rule, step, horizon = tree_map(lambda one: one[twice], whole) if ranks.world > 1 else whole
         carry, scale, found = (params, rule), now["scale"].repeat(2)[twice], []
-        for first in range(0, self.truncation, GRAPH_STEPS):
-            steps = min(GRAPH_STEPS, self.truncation - first)
+        together = 1 if self.mode == "compiled" else GRAPH_STEPS
+        for first in range(0, self.truncation, together):
+            steps = min(together, self.truncation - first)
             part = episodes.tensors[:2] if batches is None else [one[:, first : first + steps] for one in batches]
             data = [torch.cat([one[mine], one[mine]]) for one in part]
             given = (thetas, carry, (*data, step + first, horizon, scale))

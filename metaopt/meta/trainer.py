@@ -32,8 +32,9 @@ Compile: TypeAlias = Literal["auto", "on", "off"]
 PERIOD = 60.0
 #: Inner steps of single episodes from which on compiling repays itself.
 COMPILE_STEPS = 200_000
-#: Steps in one graph up to which it is compiled: longer ones take minutes.
-MOST_STEPS = 5
+#: Steps in one graph, and a model's tensors where a graph is one step of a rule for whole trainings, up to which it is
+#: compiled: more take minutes.
+MOST_STEPS, MOST_TENSORS = 5, 8
 
 
 class NeverFiniteError(InputError):
@@ -276,7 +277,10 @@ class Trainer:
     def _mode(self, task: FewShotTask, compile: Compile) -> Mode:
         if compile == "auto":
             steps = task.num_iterations * task.episodes_per_iteration * self._num_steps(task)
-            short = min(self._num_steps(task), self.meta.truncation or MOST_STEPS + 1) <= MOST_STEPS
+            if self.meta.estimator in ("es", "pes"):
+                short = len(list(task.build(0).parameters())) <= MOST_TENSORS
+            else:
+                short = min(self._num_steps(task), self.meta.truncation or MOST_STEPS + 1) <= MOST_STEPS
             compile = "on" if steps >= COMPILE_STEPS and short else "off"
         return "compiled" if compile == "on" else "replayed"
 

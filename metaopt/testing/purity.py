@@ -9,6 +9,7 @@ from torch import Tensor
 from metaopt.configuration import Assembly
 from metaopt.contracts import Tensors
 from metaopt.contracts.rule import Granularity
+from metaopt.seeding import seeded
 from metaopt.testing.comparison import flat, require_close, require_same
 from metaopt.testing.errors import ConformanceError, NotApplicable, require
 from metaopt.testing.samples import draws, gradients, parameters
@@ -86,8 +87,7 @@ def is_deterministic(subject: Subject) -> None:
     """The same inputs give the same bits, and the global random generator is not touched."""
     found = []
     for seed in (0, 1):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             before = torch.get_rng_state()
             found.append(_run(subject, 3))
             untouched = torch.equal(before, torch.get_rng_state())

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from metaopt.contracts import State, StepInfo, Tensors
+from metaopt.seeding import seeded
 from metaopt.testing.comparison import flat, require_finite, require_same, require_same_layout
 from metaopt.testing.errors import NotApplicable, require
 from metaopt.testing.samples import draws, edges, gradients, parameters
@@ -169,8 +170,7 @@ def theta_is_reproducible(subject: Subject) -> None:
         raise NotApplicable(f"{subject.optimizer.name} is not learned.")
     found = []
     for seed in (0, 1):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             found.append(subject.theta(parameters(), seed=5))
     require(type(found[0]) is dict, f"init_theta returns a dict of tensors by name, got {type(found[0]).__name__}.")
     require_same(found[1], found[0], "theta from an equal generator", meta.init_theta)

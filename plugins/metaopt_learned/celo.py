@@ -67,7 +67,7 @@ class _Features(Features):
 
     def __init__(self, grad: Tensor, param: Tensor, state: Mapping[str, Tensor]) -> None:
         super().__init__(grad, param, state, FLOOR)
-        own = len(self.places) - len(self.first) - len(self.last)
+        own = len(self.places) - self.along
         self.places, self.swapped = _moved(self.places, own), _moved(self.swapped, own)
 
     def own(self, part: slice) -> list[Tensor]:

@@ -26,9 +26,10 @@ class Features:
         floor: added to the second moments of vectors and scalars before momenta are divided by their roots.
 
     Attributes:
-        first: features of each place along the first factored dimension, with sizes of 1 in the last one; none for
-            vectors.
+        first: features of each place along the first factored dimension, shape (6, *grad.shape) with a size of 1 in the
+            last one; None for vectors.
         last: likewise along the last.
+        along: features in `first` and `last` together.
         places: of the coordinates' own, `first` and `last` features in the reference's order.
         swapped: the same where the first dimension is the larger one.
         is_swapped: 0-d; None for vectors.
@@ -37,8 +38,9 @@ class Features:
     def __init__(self, grad: Tensor, param: Tensor, state: Mapping[str, Tensor], floor: float = 1e-6) -> None:
         self._grad, self._param, self._floor = grad, param, floor
         self._momentum, self._second = state["momentum"], state["second"]
-        self.first: list[Tensor] = []
-        self.last: list[Tensor] = []
+        self.first: Tensor | None = None
+        self.last: Tensor | None = None
+        self.along = 0
         self.places, self.swapped, self.is_swapped = PLACES, PLACES, None
         dims = factored_dims(tuple(grad.shape))
         if dims is None:
@@ -51,9 +53,13 @@ class Features:
             first / (first.mean(1 + dims[0], keepdim=True) + 1e-9),
             last / (last.mean(1 + dims[1], keepdim=True) + 1e-9),
         )
-        self._by_first = _safe_rsqrt(torch.where(self.is_swapped, first, rows[0]))
-        self._by_last = _safe_rsqrt(torch.where(self.is_swapped, rows[1], last))
-        self.first, self.last = [*first, *(first + 1e-8).rsqrt()], [*last, *(last + 1e-8).rsqrt()]
+        by_first = _safe_rsqrt(torch.where(self.is_swapped, first, rows[0]))
+        by_last = _safe_rsqrt(torch.where(self.is_swapped, rows[1], last))
+        # Put together, so that compilers store roots by row and column instead of taking them for each coordinate.
+        first = torch.cat([first, (first + 1e-8).rsqrt(), by_first])
+        last = torch.cat([last, (last + 1e-8).rsqrt(), by_last])
+        self.first, self._by_first, self.last, self._by_last = first[:6], first[6:], last[:6], last[6:]
+        self.along = len(self.first) + len(self.last)
         self.places, self.swapped = [*OWN, *ROWS, *COLUMNS], [*OWN, *COLUMNS, *ROWS]
 
     def parts(self) -> list[slice]:

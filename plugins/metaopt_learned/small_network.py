@@ -24,20 +24,19 @@ def first_layer(inputs: Features, time: Tensor | None, theta: Mapping[str, Tenso
     """
     squares = [torch.stack([one.square().sum() for one in inputs.own(part)]) for part in inputs.parts()]
     squares = [torch.stack(squares).sum(0) / inputs.numel if len(squares) > 1 else squares[0] / inputs.numel]
-    squares += [one.square().mean().reshape(1) for one in (*inputs.first, *inputs.last)]
+    if inputs.first is not None and inputs.last is not None:
+        squares += [one.square().flatten(1).mean(1) for one in (inputs.first, inputs.last)]
     scales = (torch.cat(squares) + 1e-5).rsqrt()
     weights = _taken(theta["w0"], inputs.places)
     if inputs.is_swapped is not None:
         weights = torch.where(inputs.is_swapped, _taken(theta["w0"], inputs.swapped), weights)
     scaled = weights * scales.unsqueeze(1)
     bias = theta["b0"] if time is None else theta["b0"] + time @ theta["w0"][len(inputs.places) :]
-    first, last = len(inputs.first), len(inputs.last)
-    own = len(inputs.places) - first - last
+    own = len(inputs.places) - inputs.along
     found = {"weights": scaled[:own], "bias": bias}
-    if first:
-        units = range(scaled.shape[1])
-        found["first"] = torch.stack([_weighed(inputs.first, scaled[own : own + first, unit]) for unit in units])
-        found["last"] = torch.stack([_weighed(inputs.last, scaled[own + first :, unit]) for unit in units])
+    if inputs.first is not None and inputs.last is not None:
+        middle = own + len(inputs.first)
+        found["first"], found["last"] = _mixed(inputs.first, scaled[own:middle]), _mixed(inputs.last, scaled[middle:])
     return found
 
 
@@ -63,6 +62,11 @@ def _network(own: Sequence[Tensor], measured: Mapping[str, Tensor], theta: Mappi
         sums = [_weighed(hidden, matrix[:, unit]) + bias[unit] for unit in range(matrix.shape[1])]
         hidden = [torch.relu(one) for one in sums] if layer == 1 else sums
     return hidden
+
+
+def _mixed(features: Tensor, weights: Tensor) -> Tensor:
+    """Sums of features by weights of shape (features, units), shape (units, *shape)."""
+    return (weights.reshape(*weights.shape, *[1] * (features.ndim - 1)) * features.unsqueeze(1)).sum(0)
 
 
 def _weighed(terms: Sequence[Tensor], weights: Tensor) -> Tensor:
