@@ -16,7 +16,7 @@ from metaopt.contracts import Rule, State, StepInfo
 from metaopt.contracts.per_tensor import prepared, prepared_update
 from metaopt.deploy.flat_views import flat_views, whole_views
 from metaopt.deploy.hparams import GroupNumbers, assemble_named, checked_group, packed
-from metaopt.deploy.inheritance import inherited
+from metaopt.deploy.inheritance import inherited, take_over
 from metaopt.deploy.members import MAXIMIZE, Member, members_of
 from metaopt.deploy.parameters import Params, as_groups, numbered, spare, tensors_of
 from metaopt.deploy.precision import add_update, gradient_norm, like, placed, widened
@@ -196,7 +196,7 @@ class RuleOptimizer(Optimizer):
         kept = {} if meta is None or meta.handover is None else {p: meta.handover(s) for p, s in self.state.items()}
         self._adopt(self.fallback, self.compile)
         for group in self.param_groups:
-            group.update(packed(self.assembly))
+            take_over(group, packed(self.assembly))
         first.update({RULE: self.assembly.title, SHARED: {}, HANDED: self.steps})
         self.theta = {}
         known = [member for member in members_of(self.param_groups) if member.param in self.state]

@@ -10,7 +10,7 @@ long and losses rough. Trainings begin at different times, and their horizons ar
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -101,6 +101,34 @@ class Evolution:
         }
         return Estimate(gradient, values.mean()), new
 
+    @torch.no_grad()
+    def metrics(self, theta: Mapping[str, Tensor], episodes: Episodes, num_steps: int, seed: int = 0) -> Tensor:
+        """The metric of each episode after so many steps, lower is better, shape (episodes,).
+
+        As many trainings are run side by side as in `estimate`, by the same graphs.
+        """
+        task, device, size = self.learner.task, self.learner.device, 2 * self.learner.task.episodes_per_iteration
+        generator, found = torch.Generator().manual_seed(seed), []
+        for begin in range(0, len(episodes), size):
+            rows = torch.arange(begin, begin + size) % len(episodes)
+            part = Episodes(*(one[rows.to(one.device)] for one in episodes.tensors))
+            thetas = {name: one.expand(size, *one.shape).contiguous() for name, one in theta.items()}
+            starts = self.learner.starts(draw_seeds(size, generator))
+            horizon, ones = torch.full((size,), float(num_steps), device=device), torch.ones(size, device=device)
+            carry = self._pieces.begin(
+                thetas,
+                self.learner.parameters if self._pieces.learns_start else starts,
+                *part.tensors[:2],
+                horizon,
+            )
+            for first in range(0, num_steps, self.truncation):
+                count = min(self.truncation, num_steps - first)
+                data = draw_batches(task, part, count, generator) or part.tensors[:2]
+                carry, _ = self._run(thetas, carry, data, (ones * first, horizon, ones), count)
+            judged = self._graphs.run(self._pieces.judge, "replayed", (carry, *part.tensors), ())[1]
+            found.append(judged[: len(episodes) - begin])
+        return torch.cat(found)
+
     def _advanced(self, both: Tensors, now: EstimatorState, generator: torch.Generator) -> tuple[Tensor, Carry]:
         """Losses before each step of a truncation, shape (2 · pairs, steps), and where they end.
 
@@ -114,16 +142,30 @@ class Evolution:
         batches = draw_batches(self.learner.task, episodes, self.truncation, generator)
         whole = (both, now["params"], now["rule"], now["step"].repeat(2), now["horizon"].repeat(2))
         thetas, params, rule, step, horizon = tree_map(lambda one: one[twice], whole) if ranks.world > 1 else whole
-        carry, scale, found = (params, rule), now["scale"].repeat(2)[twice], []
-        together = 1 if self.mode == "compiled" else GRAPH_STEPS
-        for first in range(0, self.truncation, together):
-            steps = min(together, self.truncation - first)
-            part = episodes.tensors[:2] if batches is None else [one[:, first : first + steps] for one in batches]
-            data = [torch.cat([one[mine], one[mine]]) for one in part]
-            given = (thetas, carry, (*data, step + first, horizon, scale))
-            carry, losses = self._graphs.run(self._pieces.advance, self.mode, given, (steps,))
+        part = episodes.tensors[:2] if batches is None else batches
+        data = [torch.cat([one[mine], one[mine]]) for one in part]
+        scale = now["scale"].repeat(2)[twice]
+        carry, losses = self._run(thetas, (params, rule), data, (step, horizon, scale), self.truncation)
+        return ranks.gathered(losses), tree_map(ranks.gathered, carry)
+
+    def _run(
+        self, thetas: Tensors, carry: Carry, data: Sequence[Tensor], given: tuple[Tensor, Tensor, Tensor], count: int
+    ) -> tuple[Carry, Tensor]:
+        """So many steps of trainings side by side: where they end, and the losses before each, (trainings, steps).
+
+        `data` are inputs and targets of each step, or the whole support set where every step sees that; `given` steps
+        completed, horizons and scales.
+        """
+        step, horizon, scale = given
+        together, found = 1 if self.mode == "compiled" else GRAPH_STEPS, []
+        whole = self.learner.task.batch_size is None
+        for first in range(0, count, together):
+            steps = min(together, count - first)
+            part = data if whole else [one[:, first : first + steps] for one in data]
+            tensors = (thetas, carry, (*part, step + first, horizon, scale))
+            carry, losses = self._graphs.run(self._pieces.advance, self.mode, tensors, (steps,))
             found.append(losses)
-        return ranks.gathered(torch.cat(found, dim=1)), tree_map(ranks.gathered, carry)
+        return carry, torch.cat(found, dim=1)
 
     def _trainings(self, both: Tensors, state: EstimatorState, generator: torch.Generator) -> EstimatorState:
         """The pairs' trainings, those that are over begun anew."""

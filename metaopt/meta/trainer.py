@@ -143,7 +143,9 @@ class Trainer:
     ) -> Tensor:
         """The metric of each evaluated episode of a task after adapting, lower is better, shape (episodes,)."""
         unrolls, episodes = self._unrolls[position], self._episodes(position, partition)
-        steps = num_steps or self._num_steps(unrolls.learner.task)
+        steps, estimator = num_steps or self._num_steps(unrolls.learner.task), self._estimators[position]
+        if isinstance(estimator, Evolution):
+            return estimator.metrics(theta, episodes, steps)
         return metrics(unrolls, {name: one.detach() for name, one in theta.items()}, episodes, steps)
 
     def _iterate(self, run: MetaState, generator: torch.Generator, optimizer: torch.optim.Optimizer) -> float:

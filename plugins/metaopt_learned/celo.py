@@ -1,10 +1,10 @@
 """Celo: a small network says each coordinate's update, a learned LSTM its size (Moudgil et al. 2025).
 
-    Δ = −0.001 · rate_t · RMS(parameter) · direction · exp(0.001 · magnitude)
+    Δ = −η · rate_t · (RMS(parameter) · direction · exp(0.001 · magnitude) + λ · parameter)
 
 Thirty features of a coordinate: those of `mlp_lopt` without time, and the gradient within ±.1 and over its root mean
-square; MLP 30-4-4-3, whose third output is not used. Gradients within ±1000, decays fixed. It has no learning rate, and
-needs the training loss and the planned number of steps.
+square; MLP 30-4-4-3, whose third output is not used. Gradients within ±1000, decays fixed; η = 0.001 and λ = 0 are the
+authors'. It needs the training loss and the planned number of steps.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from metaopt_learned.accumulators import fixed_decays, fresh, moments, rolled
 from metaopt_learned.celo_scheduler import CLIP
 from metaopt_learned.features import COUNT, Features
 from metaopt_learned.small_network import first_layer, init_network, outputs
-from metaopt_learned.whole_training import EXP_MULT, HIDDEN_SIZE, STEP_MULT, WEIGHT_DECAY, by_evolution
+from metaopt_learned.whole_training import EXP_MULT, HIDDEN_SIZE, LR, WEIGHT_DECAY, by_evolution
 
 #: The authors have 0, whose inverse root has no finite derivative; this changes gradients below 1e-10 alone.
 FLOOR = 1e-24
@@ -57,7 +57,7 @@ def _update(
 ) -> Tensor:
     inputs = _Features(grad.clamp(-CLIP, CLIP), param, state)
     direction, magnitude = outputs(inputs, measured, theta)[:2]
-    rate = hparams["step_mult"] * info.signals["celo_rate"]
+    rate = hparams["lr"] * info.signals["celo_rate"]
     step = measured["scale"] * direction * torch.exp(hparams["exp_mult"] * magnitude)
     return -rate * (step + hparams["weight_decay"] * param)
 
@@ -100,7 +100,7 @@ spec = metaopt.OptimizerSpec(
     version="1",
     summary="A small network says updates, a learned LSTM their size.",
     rule=rule,
-    space={"step_mult": STEP_MULT, "exp_mult": EXP_MULT, "weight_decay": WEIGHT_DECAY},
+    space={"lr": LR, "exp_mult": EXP_MULT, "weight_decay": WEIGHT_DECAY},
     requires=frozenset({"loss", "horizon"}),
     proposed=False,
     meta=by_evolution(init_theta, {"hidden_size": HIDDEN_SIZE}, handover=moments, imported=celo_checkpoint.imported),

@@ -1,8 +1,8 @@
 """Celo's scheduler around Adam (Moudgil et al. 2025): the learned LSTM says the rate at each step.
 
-    Δ = −0.001 · rate_t · m̂ / (√(v̂ + 1e-10) + 1e-8)
+    Δ = −η · rate_t · (m̂ / (√(v̂ + 1e-10) + 1e-8) + λ · parameter)
 
-m and v are Adam's moments with decays .9 and .999, of gradients within ±1000. It has no learning rate of its own, and
+m and v are Adam's moments with decays .9 and .999, of gradients within ±1000; η = 0.001 and λ = 0 are the authors'. It
 needs the training loss and the planned number of steps.
 """
 
@@ -14,7 +14,7 @@ from torch import Tensor
 import metaopt
 from metaopt_learned import celo_checkpoint, celo_scheduler
 from metaopt_learned.celo_scheduler import CLIP
-from metaopt_learned.whole_training import HIDDEN_SIZE, STEP_MULT, WEIGHT_DECAY, by_evolution
+from metaopt_learned.whole_training import HIDDEN_SIZE, LR, WEIGHT_DECAY, by_evolution
 
 BETA1, BETA2 = 0.9, 0.999
 
@@ -40,7 +40,7 @@ def _update(
     first = beta1 * state["exp_avg"] + (1 - beta1) * clipped
     second = beta2 * state["exp_avg_sq"] + (1 - beta2) * (clipped * clipped)
     root = (second / (1 - beta2**step) + 1e-10).sqrt() + 1e-8
-    rate = hparams["step_mult"] * info.signals["celo_rate"]
+    rate = hparams["lr"] * info.signals["celo_rate"]
     update = -(first / (1 - beta1**step)) * (rate / root) - rate * hparams["weight_decay"] * param
     return update, {"step": step, "exp_avg": first, "exp_avg_sq": second}
 
@@ -61,7 +61,7 @@ spec = metaopt.OptimizerSpec(
     version="1",
     summary="Adam whose step size a learned LSTM says.",
     rule=rule,
-    space={"step_mult": STEP_MULT, "weight_decay": WEIGHT_DECAY},
+    space={"lr": LR, "weight_decay": WEIGHT_DECAY},
     requires=frozenset({"loss", "horizon"}),
     proposed=False,
     meta=by_evolution(init_theta, {"hidden_size": HIDDEN_SIZE}, handover=dict, imported=celo_checkpoint.imported),

@@ -1,6 +1,8 @@
 """small_fc_lopt: a small network that says each coordinate's update from 39 features (Metz et al. 2022).
 
-    Δ = −0.001 · direction · exp(0.001 · magnitude),        (direction, magnitude) = MLP(features), 39-4-4-2, ReLU
+    Δ = −η · (direction · exp(0.001 · magnitude) + λ · parameter),      (direction, magnitude) = MLP(features)
+
+The network is 39-4-4-2 with ReLU; η = 0.001 and λ = 0 are the authors'.
 
 Features of a coordinate: gradient, parameter, momenta at three decays, second moment and its inverse root, momenta
 times that, factored (Adafactor) gradient, row and column means and their inverse roots, momenta times factored inverse
@@ -17,7 +19,7 @@ import metaopt
 from metaopt_learned.accumulators import fresh, learned_decays, moments, rolled
 from metaopt_learned.features import COUNT, Features
 from metaopt_learned.small_network import first_layer, init_network, outputs
-from metaopt_learned.whole_training import EXP_MULT, STEP_MULT, by_evolution
+from metaopt_learned.whole_training import EXP_MULT, LR, WEIGHT_DECAY, by_evolution
 
 #: Steps over which time features saturate.
 TIMESCALES = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000, 30000, 100000)
@@ -52,7 +54,8 @@ def _update(
     measured: Mapping[str, Tensor],
 ) -> Tensor:
     direction, magnitude = outputs(Features(grad, param, state), measured, theta)
-    return -hparams["step_mult"] * direction * torch.exp(hparams["exp_mult"] * magnitude)
+    step = direction * torch.exp(hparams["exp_mult"] * magnitude)
+    return -hparams["lr"] * (step + hparams["weight_decay"] * param)
 
 
 def _timescales(device: torch.device) -> Tensor:
@@ -77,7 +80,7 @@ spec = metaopt.OptimizerSpec(
     version="1",
     summary="A small network of 39 features that says each coordinate's update.",
     rule=rule,
-    space={"step_mult": STEP_MULT, "exp_mult": EXP_MULT},
+    space={"lr": LR, "exp_mult": EXP_MULT, "weight_decay": WEIGHT_DECAY},
     proposed=False,
     meta=by_evolution(
         init_theta, {"hidden_size": metaopt.Int(2, 32, log=True, default=4, valid="[1, inf)")}, handover=moments

@@ -6,10 +6,11 @@ from torch import Tensor
 
 import metaopt
 
-#: Of an update: the factor in front of it, and that in the exponent of its magnitude.
-STEP_MULT = metaopt.Float(1e-4, 1e-2, log=True, default=1e-3, valid="(0, inf)")
+#: The factor in front of an update, where the authors have .001; controllers change it. That in the exponent of its
+#: magnitude.
+LR = metaopt.Float(1e-4, 1e-2, log=True, default=1e-3, valid="(0, inf)")
 EXP_MULT = metaopt.Float(1e-4, 1e-2, log=True, default=1e-3, valid="[0, inf)")
-#: Decoupled, times the rule's own rate.
+#: Decoupled, times the same factor.
 WEIGHT_DECAY = metaopt.Float(1e-3, 10.0, log=True, default=0.0, valid="[0, inf)")
 #: Units of a learned scheduler.
 HIDDEN_SIZE = metaopt.Int(8, 128, log=True, default=64, valid="[1, inf)")

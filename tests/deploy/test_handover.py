@@ -21,7 +21,7 @@ def recipe_of(rule="mlp_lopt", scale=1.0, longest=LONGEST):
     spec = current().get(metaopt.OptimizerSpec, rule)
     values = {name: one.default for name, one in spec.meta.full_space.items()}
     theta = spec.meta.init_theta({}, torch.Generator().manual_seed(0), values)
-    hparams = {f"{rule}.step_mult": scale}
+    hparams = {f"{rule}.lr": scale}
     made_on = MadeOn(horizon=(10, longest))
     return metaopt.Recipe.create(Configuration(rule, hparams=hparams), theta=theta, made_on=made_on)
 
@@ -51,10 +51,12 @@ def test_a_rule_that_diverges_hands_over_once_and_training_recovers():
     model, unguarded = model_of(), model_of()
     run = recipe_of(scale=10.0).bind(model, total_steps=LONGEST)
     with pytest.warns(RuntimeWarning, match="'mlp_lopt' is out of its depth at step 1: the training loss rose") as seen:
-        losses = train(run, model, 800)
+        losses = train(run, model, 1500)
     assert len(seen) == 1
     assert run.optimizer.handed_over == 1
     assert run.optimizer.assembly.optimizer.name == "nadamw"
+    default = current().get(metaopt.OptimizerSpec, "nadamw").space["lr"].default
+    assert run.optimizer.param_groups[0]["lr"] == default, "the controller multiplies the fallback's rate, not the rule's"
     assert losses[-1] < losses[0] < losses[1]
 
     left_alone = recipe_of(scale=10.0).bind(unguarded, total_steps=LONGEST, guard="off")

@@ -1,0 +1,111 @@
+"""Meta-trains the weights that a rule for whole trainings ships with, by PES on small tasks of six families.
+
+    python benchmarks/learned_weights.py mlp_lopt --out out/mlp_lopt --checkpoints out/mlp_lopt_checkpoints
+        [--iterations 30000] [--seed 0] [--outer-lr 3e-3]
+
+Tasks are the starter corpus's, with horizons from 50 to 1,000 steps. What is minimised, and what the best weights are
+chosen by, is the loss on the examples that are trained on: stopping and weight decay belong to the recipe around the
+rule. Kill it at any moment and run the same command again. The recipe holds the weights, the curves and this command.
+"""
+
+import argparse
+import dataclasses
+import time
+from functools import partial
+from pathlib import Path
+
+import torch
+
+import metaopt
+from metaopt.meta.task_episodes import few_shot
+
+#: Tasks of the same families that are not here are left to be judged on.
+TRAINED_ON = (
+    "digits_mlp",
+    "cancer_mlp",
+    "diabetes_mlp",
+    "friedman_gelu",
+    "two_spirals_relu",
+    "sinusoid_sum_relu",
+    "quadratic_300",
+)
+LONGEST, PAIRS = 1000, 8
+
+
+def tasks(iterations: int) -> metaopt.Corpus:
+    """Few-shot tasks whose episodes are whole trainings, judged on what they are trained on."""
+    starter = metaopt.load_corpus("starter")
+    found = []
+    for name in TRAINED_ON:
+        task = dataclasses.replace(starter[name], data=partial(on_train, starter[name]), num_steps=LONGEST, metric=None)
+        kind = few_shot(dataclasses.replace(task, mode="min"), iterations)
+        found.append(dataclasses.replace(kind, episodes_per_iteration=PAIRS, num_evaluated=2 * PAIRS))
+    return metaopt.Corpus("starter, trained on", tuple(found))
+
+
+def on_train(task: metaopt.Task) -> metaopt.Splits:
+    """Validation on the first examples that are trained on, tests on what was for validation."""
+    train, validation, _ = (getattr(task.splits, part) for part in ("train", "validation", "test"))
+    return metaopt.Splits(train, metaopt.Split(train.inputs[:512], train.targets[:512]), validation)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rule", help="a learned optimizer that is meta-trained by PES")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the recipe")
+    parser.add_argument("--checkpoints", type=Path, help="folder; the same one resumes")
+    parser.add_argument("--iterations", type=int, default=30_000)
+    parser.add_argument("--outer-lr", type=float, default=3e-3)
+    parser.add_argument("--outer-final", type=float, default=0.03)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    corpus, began = tasks(given.iterations), time.perf_counter()
+    hparams = {"outer_lr": given.outer_lr, "outer_final": given.outer_final}
+    result = metaopt.meta_train(
+        given.rule,
+        corpus,
+        hparams,
+        seed=given.seed,
+        folder=given.checkpoints,
+        progress=partial(show, began),
+    )
+    command = {
+        "script": "benchmarks/learned_weights.py",
+        "iterations": given.iterations,
+        "seed": given.seed,
+        **hparams,
+        "longest": LONGEST,
+        "pairs": PAIRS,
+        "minutes": round(result.seconds / 60, 1),
+    }
+    made_by = {"made_by": command, "curves": curves(result)}
+    dataclasses.replace(result.recipe, provenance={**result.recipe.provenance, **made_by}).save(given.out)
+    print(f"{result.seconds / 60:.1f} min, {result.skipped} skipped; written to {given.out}")
+
+
+def curves(result: metaopt.MetaTrainResult) -> dict[str, dict[str, list[float]]]:
+    """Of each task: iterations, and the loss on examples that are trained on and on others after the longest one."""
+    return {
+        name: {
+            "iterations": [int(one) for one in curve.steps],
+            "train": [round(float(one), 5) for one in curve.values],
+            "other": [round(float(one), 5) for one in curve.test],
+        }
+        for name, curve in result.curves.items()
+    }
+
+
+def show(began: float, told: metaopt.MetaProgress) -> None:
+    if told.iteration % 100 < 12:
+        minutes = (time.perf_counter() - began) / 60
+        print(
+            f"{told.iteration:,}: mean loss over its first {told.objective:.3f}, validation {told.validation:.4f}, gradient "
+            f"{told.gradient_norm:.2f}, {told.rate:.1f} a second, {minutes:.1f} min",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
