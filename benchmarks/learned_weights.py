@@ -18,6 +18,7 @@ import torch
 
 import metaopt
 from metaopt.meta.task_episodes import few_shot
+from metaopt.tuning.meta_train import MetaTrainResult
 
 #: Tasks of the same families that are not here are left to be judged on.
 TRAINED_ON = (
@@ -85,7 +86,7 @@ def main() -> None:
     print(f"{result.seconds / 60:.1f} min, {result.skipped} skipped; written to {given.out}")
 
 
-def curves(result: metaopt.MetaTrainResult) -> dict[str, dict[str, list[float]]]:
+def curves(result: MetaTrainResult) -> dict[str, dict[str, list[float]]]:
     """Of each task: iterations, and the loss on examples that are trained on and on others after the longest one."""
     return {
         name: {
