@@ -102,8 +102,8 @@ def show(began: float, told: metaopt.MetaProgress) -> None:
     if told.iteration % 100 < 12:
         minutes = (time.perf_counter() - began) / 60
         print(
-            f"{told.iteration:,}: mean loss over its first {told.objective:.3f}, validation {told.validation:.4f}, gradient "
-            f"{told.gradient_norm:.2f}, {told.rate:.1f} a second, {minutes:.1f} min",
+            f"{told.iteration:,}: mean loss over its first {told.objective:.3f}, validation {told.validation:.4f}, "
+            f"gradient {told.gradient_norm:.2f}, {told.rate:.1f} a second, {minutes:.1f} min",
             flush=True,
         )
 

@@ -28,6 +28,7 @@ Objective: TypeAlias = Literal["final", "trajectory"]
 _EVOLUTION: Space = {
     "deviation": Float(1e-3, 1e-1, log=True, default=1e-2, valid="(0, inf)"),
     "rescaled": Float(1.0, 1000.0, log=True, default=1.0, valid="[1, inf)"),
+    "outer_decay": Float(1e-4, 1e-1, log=True, default=0.0, valid="[0, inf)"),
 }
 
 
@@ -50,6 +51,8 @@ class MetaTraining:
         prototypes: whether the last linear layer starts from the means of the support set's features, class by class.
         truncation: inner steps that a gradient passes back through, or None for all of them.
         imported: reads weights that others trained; see `metaopt import`.
+        shipped: weights that come with the plugin, for whoever has none; called when they are needed.
+        check: raises InputError where weights are not the rule's, or not valid; called before they are used.
         handover: from one tensor's state to what a rule of Adam's kind would have in its own (`exp_avg`, `exp_avg_sq`,
             `step`), for the rule that takes over when a learned one is out of its depth. Its presence says that whole
             trainings are watched for that.
@@ -67,6 +70,8 @@ class MetaTraining:
     prototypes: bool = False
     truncation: int | None = None
     imported: Imported | None = None
+    shipped: Callable[[], Tensors] | None = None
+    check: Callable[[Mapping[str, Tensor]], None] | None = None
     handover: Callable[[Mapping[str, Tensor]], Tensors] | None = None
     drawn: Mapping[str, str] = field(default_factory=dict)
 
@@ -87,8 +92,9 @@ class MetaTraining:
         `outer_lr` is the outer Adam's rate, which falls in a straight line to `outer_final` times that; `inner_steps`
         how many steps are taken on a support set, 0 for as many as the task says; `order` whether the derivative of the
         inner gradient is taken (`"second"`); `clip` the norm that meta-gradients are clipped to, 0 for none. Evolution
-        strategies have `deviation`, of the noise that weights are perturbed with, and `rescaled`, 1 for none: the
-        largest number that a training's parameters are multiplied by, in effect, or divided by.
+        strategies have `deviation`, of the noise that weights are perturbed with, `rescaled`, 1 for none: the largest
+        number that a training's parameters are multiplied by, in effect, or divided by, and `outer_decay`, AdamW's
+        weight decay.
         """
         return {
             "outer_lr": Float(1e-4, 1e-2, log=True, default=self.outer_lr, valid="(0, inf)"),

@@ -39,7 +39,7 @@ def create_optimizer(
         implementation: `"native"` is the library's class that computes the same, `"rule"` the rule itself, `"auto"`
             the first where it can serve.
         compile: run the rule, where it is the rule that runs, as a compiled graph.
-        theta: weights of a learned rule.
+        theta: weights of a learned rule; those that ship with it if left out.
         total_steps: planned number of steps, for rules that require it.
         maximize: go up the gradient.
         hparams: hyperparameters, by the plugin's names (`beta1=0.9`) or packed as torch does (`betas=(0.9, 0.999)`); a

@@ -20,7 +20,14 @@ from metaopt.deploy.inheritance import inherited, take_over
 from metaopt.deploy.members import MAXIMIZE, Member, members_of
 from metaopt.deploy.parameters import Params, as_groups, numbered, spare, tensors_of
 from metaopt.deploy.precision import add_update, gradient_norm, like, placed, widened
-from metaopt.deploy.requirements import check_loss, check_param, check_requirements, why_not_compiled
+from metaopt.deploy.requirements import (
+    check_learned,
+    check_loss,
+    check_param,
+    check_requirements,
+    weights_of,
+    why_not_compiled,
+)
 from metaopt.deploy.saved_state import RULE, check_saved
 from metaopt.errors import InputError
 
@@ -41,7 +48,7 @@ class RuleOptimizer(Optimizer):
         params: a model, or what torch's optimizers take.
         rule: an `Assembly`, or the name of an optimizer plugin.
         compile: run a coordinate-wise rule as one compiled graph, for all tensors of a dtype.
-        theta: learned weights of the rule.
+        theta: learned weights of the rule; those that ship with it if left out.
         horizon: planned number of steps, for rules that require it.
         maximize: go up the gradient.
         wrappers: with a name, wrapper plugins, innermost first.
@@ -82,11 +89,13 @@ class RuleOptimizer(Optimizer):
             raise InputError(f"An Assembly has its hyperparameters and wrappers; leave out {[*hparams, *wrappers]}.")
         else:
             assembly = rule
+        theta = weights_of(assembly, theta)
         check_requirements(assembly, theta, horizon)
         reason = why_not_compiled(assembly) if compile else None
         if reason:
             warnings.warn(reason, RuntimeWarning, stacklevel=2)
         groups = spare(as_groups(params), assembly)
+        check_learned(assembly, theta, groups)
         device = tensors_of(groups)[0].device
         self._adopt(assembly, compile)
         self.horizon = horizon

@@ -225,7 +225,8 @@ class Trainer:
         generator = torch.Generator().manual_seed(self.seed + 1)
         for one in theta.values():
             one.requires_grad_(True)
-        optimizer = torch.optim.Adam(list(theta.values()), lr=float(self._values["outer_lr"]), fused=True)
+        rate, decay = float(self._values["outer_lr"]), float(self._values.get("outer_decay", 0.0))
+        optimizer = torch.optim.AdamW(list(theta.values()), lr=rate, weight_decay=decay, fused=True)
         saved = None if folder is None else checkpoint.read(folder, self.identity)
         if saved is not None:
             run.restore(saved["run"], self.device)

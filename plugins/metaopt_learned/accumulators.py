@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+import metaopt
+
 #: Decays before anything is learned.
 MOMENTUM, SECOND, FACTORED = (0.9, 0.99, 0.999), (0.999,), (0.9, 0.99, 0.999)
 
@@ -41,6 +43,21 @@ def learned_decays(theta: Mapping[str, Tensor]) -> Decays:
         for name, first in (("momentum_decays", MOMENTUM), ("rms_decays", SECOND), ("adafactor_decays", FACTORED))
     )
     return Decays(momentum, second.clamp(0, 1), factored.clamp(0, 1))
+
+
+def check_decays(theta: Mapping[str, Tensor]) -> None:
+    """Check that learned decays are between 0 and 1.
+
+    Raises:
+        InputError: one is not; its name and value are in the message.
+    """
+    for name, first in (("momentum_decays", MOMENTUM), ("rms_decays", SECOND), ("adafactor_decays", FACTORED)):
+        found = 1 - (1 - torch.tensor(first)) * torch.exp(10 * theta[name].detach().cpu())
+        outside = [float(one) for one in found if not 0 <= one < 1]
+        if outside:
+            raise metaopt.InputError(
+                f"The weights {name!r} say a decay of {outside[0]:.4g}; decays are from 0 to below 1."
+            )
 
 
 def factored_dims(shape: tuple[int, ...]) -> tuple[int, int] | None:

@@ -17,7 +17,7 @@ from metaopt_learned import celo_checkpoint, celo_scheduler
 from metaopt_learned.accumulators import fixed_decays, fresh, moments, rolled
 from metaopt_learned.celo_scheduler import CLIP
 from metaopt_learned.features import COUNT, Features
-from metaopt_learned.small_network import first_layer, init_network, outputs
+from metaopt_learned.small_network import check_shapes, first_layer, init_network, network_shapes, outputs
 from metaopt_learned.whole_training import EXP_MULT, HIDDEN_SIZE, LR, WEIGHT_DECAY, by_evolution
 
 #: The authors have 0, whose inverse root has no finite derivative; this changes gradients below 1e-10 alone.
@@ -95,6 +95,11 @@ def init_theta(
     return {**scheduler, **init_network((FEATURES, 4, 4, 3), generator)}
 
 
+def check(theta: Mapping[str, Tensor]) -> None:
+    """Check that weights are those of a scheduler and of a small network; InputError otherwise."""
+    check_shapes("celo", theta, {**celo_scheduler.shapes(theta), **network_shapes(FEATURES, theta, 3)})
+
+
 spec = metaopt.OptimizerSpec(
     name="celo",
     version="1",
@@ -103,6 +108,12 @@ spec = metaopt.OptimizerSpec(
     space={"lr": LR, "exp_mult": EXP_MULT, "weight_decay": WEIGHT_DECAY},
     requires=frozenset({"loss", "horizon"}),
     proposed=False,
-    meta=by_evolution(init_theta, {"hidden_size": HIDDEN_SIZE}, handover=moments, imported=celo_checkpoint.imported),
+    meta=by_evolution(
+        init_theta,
+        {"hidden_size": HIDDEN_SIZE},
+        check=check,
+        handover=moments,
+        imported=celo_checkpoint.imported,
+    ),
     references=("https://arxiv.org/abs/2501.12670", "https://github.com/amoudgl/celo"),
 )

@@ -14,6 +14,7 @@ from torch import Tensor
 import metaopt
 from metaopt_learned import celo_checkpoint, celo_scheduler
 from metaopt_learned.celo_scheduler import CLIP
+from metaopt_learned.small_network import check_shapes
 from metaopt_learned.whole_training import HIDDEN_SIZE, LR, WEIGHT_DECAY, by_evolution
 
 BETA1, BETA2 = 0.9, 0.999
@@ -56,6 +57,11 @@ def init_theta(
     return celo_scheduler.init_theta(int(hparams["hidden_size"]), generator)
 
 
+def check(theta: Mapping[str, Tensor]) -> None:
+    """Check that weights are those of a scheduler; InputError otherwise."""
+    check_shapes("celo_adam", theta, celo_scheduler.shapes(theta))
+
+
 spec = metaopt.OptimizerSpec(
     name="celo_adam",
     version="1",
@@ -64,6 +70,12 @@ spec = metaopt.OptimizerSpec(
     space={"lr": LR, "weight_decay": WEIGHT_DECAY},
     requires=frozenset({"loss", "horizon"}),
     proposed=False,
-    meta=by_evolution(init_theta, {"hidden_size": HIDDEN_SIZE}, handover=dict, imported=celo_checkpoint.imported),
+    meta=by_evolution(
+        init_theta,
+        {"hidden_size": HIDDEN_SIZE},
+        check=check,
+        handover=dict,
+        imported=celo_checkpoint.imported,
+    ),
     references=("https://arxiv.org/abs/2501.12670", "https://github.com/amoudgl/celo"),
 )

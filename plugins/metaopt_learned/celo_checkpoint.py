@@ -7,6 +7,7 @@ from torch import Tensor
 
 import metaopt
 from metaopt_learned import celo_scheduler
+from metaopt_learned.small_network import check_shapes, network_shapes
 
 #: Where the authors keep the scheduler's weights; the LSTM's first state has names or numbers.
 SCHEDULER = {
@@ -47,7 +48,8 @@ def imported(arrays: Mapping[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
         raise metaopt.InputError(
             f"The checkpoint holds {unknown[0]!r}, which Celo does not have: it is of another architecture."
         )
-    _check(theta, has_network)
+    network = network_shapes(sum(GROUPS), theta, 3) if has_network else {}
+    check_shapes("Celo", theta, {**celo_scheduler.shapes(theta), **network})
     return ("celo" if has_network else "celo_adam"), theta
 
 
@@ -88,19 +90,3 @@ def _taken(arrays: Mapping[str, Tensor], names: tuple[str, ...], used: set[str])
             used.add(name)
             return arrays[name]
     raise metaopt.InputError(f"The checkpoint has no {names[0]!r}: it is not one of Celo.")
-
-
-def _check(theta: Mapping[str, Tensor], has_network: bool) -> None:
-    hidden = theta["scheduler.hidden"].shape[0]
-    expected = {name: tuple(one.shape) for name, one in celo_scheduler.init_theta(hidden, torch.Generator()).items()}
-    if has_network:
-        units = theta["b0"].shape[-1] if theta["b0"].ndim else 0
-        sizes = (sum(GROUPS), units, units, 3)
-        for layer in range(3):
-            expected[f"w{layer}"], expected[f"b{layer}"] = (sizes[layer], sizes[layer + 1]), (sizes[layer + 1],)
-    for name, shape in expected.items():
-        if tuple(theta[name].shape) != shape:
-            raise metaopt.InputError(
-                f"The checkpoint's {name!r} has shape {tuple(theta[name].shape)}, Celo's {shape}: it is of another "
-                "architecture."
-            )

@@ -85,6 +85,13 @@ def init_theta(hidden: int, generator: torch.Generator) -> dict[str, Tensor]:
     }
 
 
+def shapes(theta: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """Shapes of the scheduler's weights, with as many hidden units as theta's own."""
+    state = theta.get("scheduler.hidden")
+    hidden = 0 if state is None else int(state.numel())
+    return {name: tuple(one.shape) for name, one in init_theta(max(hidden, 1), torch.Generator()).items()}
+
+
 def _decays(horizon: Tensor) -> Tensor:
     """Of half-lives in even ratios from 10 steps to the horizon."""
     place = torch.linspace(0.0, 1.0, MEANS, device=horizon.device)

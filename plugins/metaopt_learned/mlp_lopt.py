@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_learned.accumulators import fresh, learned_decays, moments, rolled
+from metaopt_learned.accumulators import check_decays, fresh, learned_decays, moments, rolled
 from metaopt_learned.features import COUNT, Features
-from metaopt_learned.small_network import first_layer, init_network, outputs
+from metaopt_learned.small_network import check_shapes, first_layer, init_network, network_shapes, outputs
 from metaopt_learned.whole_training import EXP_MULT, LR, WEIGHT_DECAY, by_evolution
 
 #: Steps over which time features saturate.
@@ -75,6 +75,13 @@ def init_theta(
     return {**decays, **init_network((COUNT + len(TIMESCALES), hidden, hidden, 2), generator)}
 
 
+def check(theta: Mapping[str, Tensor]) -> None:
+    """Check that weights are those of a small network and of decays; InputError otherwise."""
+    decays = {"momentum_decays": (3,), "rms_decays": (1,), "adafactor_decays": (3,)}
+    check_shapes("mlp_lopt", theta, {**network_shapes(COUNT + len(TIMESCALES), theta, 2), **decays})
+    check_decays(theta)
+
+
 spec = metaopt.OptimizerSpec(
     name="mlp_lopt",
     version="1",
@@ -83,7 +90,10 @@ spec = metaopt.OptimizerSpec(
     space={"lr": LR, "exp_mult": EXP_MULT, "weight_decay": WEIGHT_DECAY},
     proposed=False,
     meta=by_evolution(
-        init_theta, {"hidden_size": metaopt.Int(2, 32, log=True, default=4, valid="[1, inf)")}, handover=moments
+        init_theta,
+        {"hidden_size": metaopt.Int(2, 32, log=True, default=4, valid="[1, inf)")},
+        check=check,
+        handover=moments,
     ),
     references=("https://arxiv.org/abs/2203.11860", "https://github.com/google/learned_optimization"),
 )

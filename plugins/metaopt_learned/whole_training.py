@@ -1,6 +1,7 @@
 """What rules for whole trainings declare alike: their hyperparameters, and how they are meta-trained."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from torch import Tensor
 
@@ -22,8 +23,13 @@ def by_evolution(
     *,
     handover: Callable[[Mapping[str, Tensor]], dict[str, Tensor]],
     imported: Callable[[Mapping[str, Tensor]], tuple[str, dict[str, Tensor]]] | None = None,
+    check: Callable[[Mapping[str, Tensor]], None],
+    shipped: str | None = None,
 ) -> metaopt.MetaTraining:
-    """Meta-training by PES in truncations of 50 steps, gradients clipped to norm 1; arguments as of `MetaTraining`."""
+    """Meta-training by PES in truncations of 50 steps, gradients clipped to norm 1; arguments as of `MetaTraining`.
+
+    `shipped` is the name of the recipe, among those that come with metaopt, whose weights the rule has.
+    """
     return metaopt.MetaTraining(
         init_theta=init_theta,
         estimator="pes",
@@ -33,5 +39,11 @@ def by_evolution(
         space=dict(space),
         truncation=50,
         handover=handover,
+        check=check,
+        shipped=None if shipped is None else partial(_shipped, shipped),
         imported=imported,
     )
+
+
+def _shipped(name: str) -> dict[str, Tensor]:
+    return dict(metaopt.load_recipe(name).theta or {})

@@ -86,7 +86,7 @@ def broken_documents():
     infinite["rnn_params"]["step_size"]["b"][:] = np.inf
     return {
         "holds 'rnn_params/linear_3/w', which Celo does not have": flax(other),
-        r"'scheduler.mix.weight' has shape \(17, 4\), Celo's \(18, 4\)": flax(wide),
+        r"'scheduler.mix.weight' have shape \(17, 4\), those of 'Celo' \(18, 4\)": flax(wide),
         "has no 'rnn_params/step_size/w': it is not one of Celo": flax(empty),
         "'scheduler.rate.bias' hold numbers that are not finite": flax(infinite),
         "holds no weights that can be read .* download it again": flax(scheduler())[:-100],

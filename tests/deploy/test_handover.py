@@ -56,7 +56,7 @@ def test_a_rule_that_diverges_hands_over_once_and_training_recovers():
     assert run.optimizer.handed_over == 1
     assert run.optimizer.assembly.optimizer.name == "nadamw"
     default = current().get(metaopt.OptimizerSpec, "nadamw").space["lr"].default
-    assert run.optimizer.param_groups[0]["lr"] == default, "the controller multiplies the fallback's rate, not the rule's"
+    assert run.optimizer.param_groups[0]["lr"] == default, "controllers multiply the fallback's own rate"
     assert losses[-1] < losses[0] < losses[1]
 
     left_alone = recipe_of(scale=10.0).bind(unguarded, total_steps=LONGEST, guard="off")
