@@ -19,6 +19,8 @@ GuardPolicy: TypeAlias = Literal["fallback", "raise", "off"]
 TOO_LONG = 2
 #: The mean of so many training losses may rise above the first by so many times its size, one alone by so many.
 RECENT, FAR, VERY_FAR = 10, 2.0, 20.0
+#: A first loss so many times outside those that the rule knows is remarked upon.
+OUTSIDE = 10.0
 
 
 class Handover:
@@ -31,10 +33,17 @@ class Handover:
         optimizer: runs the rule.
         fallback: what takes over, with the moments that the rule kept; None to raise instead.
         longest: steps of the longest training that the rule was made for; None where unknown.
+        known_losses: smallest and largest loss that these began with. Who begins ten times outside is told so.
     """
 
-    def __init__(self, optimizer: RuleOptimizer, fallback: Assembly | None, longest: int | None) -> None:
-        self._optimizer, self._longest = optimizer, longest
+    def __init__(
+        self,
+        optimizer: RuleOptimizer,
+        fallback: Assembly | None,
+        longest: int | None,
+        known_losses: tuple[float, float] | None = None,
+    ) -> None:
+        self._optimizer, self._longest, self._known_losses = optimizer, longest, known_losses
         self._fallback = fallback
         self._first: float | None = None
         self._recent: list[float] = []
@@ -85,12 +94,23 @@ class Handover:
             return ""
         return f"its longest training had {self._longest:,} steps"
 
+    def _warn_if_unknown(self, value: float) -> None:
+        if self._known_losses is not None and _outside(value, self._known_losses):
+            low, high = self._known_losses
+            warnings.warn(
+                f"Training begins at a loss of {value:.3g}; {self._optimizer.assembly.optimizer.name!r} was made on "
+                f"trainings that begin between {low:.3g} and {high:.3g}: compare it with a baseline.",
+                UserWarning,
+                stacklevel=5,
+            )
+
     def _too_high(self, loss: Tensor | None) -> str:
         if loss is None:
             return ""
         value = float(loss)
         if self._first is None:
             self._first = value
+            self._warn_if_unknown(value)
         self._recent = [*self._recent, value][-RECENT:]
         mean = sum(self._recent) / len(self._recent)
         if not math.isfinite(mean):
@@ -99,6 +119,11 @@ class Handover:
         if value > self._first + VERY_FAR * size or (len(self._recent) == RECENT and mean > self._first + FAR * size):
             return f"the training loss rose from {self._first:.3g} to {value:.3g}"
         return ""
+
+
+def _outside(value: float, known: tuple[float, float]) -> bool:
+    low, high = known
+    return value > OUTSIDE * max(high, -high) or (low > 0 and value < low / OUTSIDE)
 
 
 def check_policy(guard: object) -> GuardPolicy:

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, TypeAlias
 
 from metaopt.errors import InputError
@@ -25,12 +25,14 @@ class MadeOn:
         batch_size: examples a training step.
         horizon: training steps of a run.
         dtypes: of the parameters, such as `"float32"`.
+        loss: training loss before the first step.
     """
 
     parameters: Range | None = None
     batch_size: Range | None = None
     horizon: Range | None = None
     dtypes: tuple[str, ...] = ()
+    loss: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         for name in _RANGES:
@@ -38,17 +40,21 @@ class MadeOn:
             if found is not None:
                 object.__setattr__(self, name, _checked(name, found))
         object.__setattr__(self, "dtypes", tuple(self.dtypes))
+        if self.loss is not None:
+            object.__setattr__(self, "loss", _checked_losses(self.loss))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
         ranges = {name: getattr(self, name) for name in _RANGES}
         document: dict[str, Any] = {name: None if found is None else list(found) for name, found in ranges.items()}
-        return {**document, "dtypes": list(self.dtypes)}
+        losses = {} if self.loss is None else {"loss": list(self.loss)}
+        return {**document, "dtypes": list(self.dtypes), **losses}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "MadeOn":
         """Inverse of `to_json`."""
-        return cls(**{name: document.get(name) for name in _RANGES}, dtypes=tuple(document.get("dtypes", ())))
+        ranges = {name: document.get(name) for name in _RANGES}
+        return cls(**ranges, dtypes=tuple(document.get("dtypes", ())), loss=document.get("loss"))
 
     def warn_if_far(self, *, parameters: int, batch_size: int | None, horizon: int | None, stacklevel: int) -> None:
         """Warn once, with all that lies more than ten times outside the range."""
@@ -69,6 +75,13 @@ def _checked(name: str, found: Any) -> Range:
     if not whole or len(found) != 2 or not 0 < found[0] <= found[1]:
         raise InputError(f"made_on.{name} must be two positive whole numbers, low first, got {found!r:.80}.")
     return int(found[0]), int(found[1])
+
+
+def _checked_losses(found: Any) -> tuple[float, float]:
+    numbers = isinstance(found, Sequence) and all(isinstance(end, Real) for end in found)
+    if not numbers or len(found) != 2 or not found[0] <= found[1]:
+        raise InputError(f"made_on.loss must be two numbers, low first, got {found!r:.80}.")
+    return float(found[0]), float(found[1])
 
 
 def _remark(name: str, value: int, made_on: Range | None) -> str:

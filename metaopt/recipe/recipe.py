@@ -182,8 +182,10 @@ class Recipe:
             return None
         configuration = Configuration(fallback, no_decay=self.configuration.no_decay)
         taking = None if policy == "raise" else assemble(configuration, found)
-        horizon = None if self.made_on is None else self.made_on.horizon
-        return Handover(optimizer, taking, None if horizon is None else horizon[1])
+        made_on = self.made_on or MadeOn()
+        return Handover(
+            optimizer, taking, None if made_on.horizon is None else made_on.horizon[1], known_losses=made_on.loss
+        )
 
     def load_initialization(
         self, model: nn.Module, support: Support | None = None, *, registry: Registry | None = None

@@ -25,7 +25,7 @@ _FIELDS = frozenset(
     {"schema", "configuration", "stopper", "plugins", "made_on", "num_validations", "provenance", "theta_sha256"}
 )
 _CONFIGURATION = frozenset({"optimizer", "controller", "wrappers", "hparams", "no_decay"})
-_MADE_ON = frozenset({"parameters", "batch_size", "horizon", "dtypes"})
+_MADE_ON = frozenset({"parameters", "batch_size", "horizon", "dtypes", "loss"})
 
 
 def load_recipe(path: str | Path, *, registry: Registry | None = None) -> Recipe:

@@ -1,9 +1,11 @@
 """What a recipe does on few-shot tasks: adapts fresh copies of the task's model, without learning anything itself."""
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly, Configuration, assemble
@@ -83,6 +85,8 @@ def learned_recipe(
     assembly = assemble(configuration, registry)
     sizes = [sum(param.numel() for param in task.build(0).parameters()) for task in tasks]
     steps = [inner_steps(assembly, task) for task in tasks]
+    batches = [task.batch_size for task in tasks if task.batch_size is not None]
+    losses = [_first_loss(task) for task in tasks]
     record = {
         "meta_training": {
             "tasks": {task.name: task.fingerprint for task in tasks},
@@ -99,6 +103,21 @@ def learned_recipe(
         configuration,
         registry=registry,
         theta={name: one.detach().cpu() for name, one in trained.theta.items()},
-        made_on=MadeOn(parameters=(min(sizes), max(sizes)), horizon=(min(steps), max(steps)), dtypes=("float32",)),
+        made_on=MadeOn(
+            parameters=(min(sizes), max(sizes)),
+            batch_size=(min(batches), max(batches)) if len(batches) == len(tasks) else None,
+            horizon=(min(steps), max(steps)),
+            dtypes=("float32",),
+            loss=(min(losses), max(losses)) if all(map(math.isfinite, losses)) else None,
+        ),
         provenance=record,
     )
+
+
+@torch.no_grad()
+def _first_loss(task: FewShotTask) -> float:
+    """Of a fresh model on examples that are trained on."""
+    episode = task.source.sample("train", 1, torch.Generator().manual_seed(0))
+    count = task.batch_size or len(episode.support_inputs[0])
+    inputs, targets = (one[0, :count] for one in (episode.support_inputs, episode.support_targets))
+    return float(task.loss(task.build(0)(inputs), targets))

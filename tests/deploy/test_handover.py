@@ -1,6 +1,7 @@
 """A learned rule out of its depth hands over, raises, or is left alone."""
 
 import copy
+import dataclasses
 import io
 import warnings
 
@@ -132,6 +133,29 @@ def test_it_is_kept_in_the_state_and_resumed_bit_for_bit():
     resumed.load_state_dict(saved["run"])
     assert resumed.optimizer.handed_over == run.optimizer.handed_over
     assert train(resumed, again, 20) == expected
+
+
+def test_training_that_begins_far_outside_the_losses_it_knows_says_so():
+    recipe = recipe_of(scale=1e-3)
+    known = dataclasses.replace(recipe, made_on=MadeOn(horizon=(10, LONGEST), loss=(0.01, 0.02)))
+    model = model_of()
+    with pytest.warns(UserWarning, match=r"at a loss of 2\.06; 'mlp_lopt' was made on .* between 0\.01 and 0\.02"):
+        train(known.bind(model, total_steps=LONGEST), model, 2)
+    near = dataclasses.replace(recipe, made_on=MadeOn(horizon=(10, LONGEST), loss=(0.5, 3.0)))
+    model = model_of()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train(near.bind(model, total_steps=LONGEST), model, 2)
+
+
+def test_meta_training_notes_where_losses_begin(tmp_path):
+    task = dataclasses.replace(metaopt.load_corpus("starter")["digits_mlp"], num_steps=50)
+    recipe = metaopt.meta_train("mlp_lopt", [task], num_iterations=1, compile="off").recipe
+    low, high = recipe.made_on.loss
+    assert low == high == pytest.approx(2.3, abs=0.1), "the logarithm of ten classes"
+    assert recipe.made_on.batch_size == (64, 64)
+    recipe.save(tmp_path / "one")
+    assert metaopt.load_recipe(tmp_path / "one").made_on == recipe.made_on
 
 
 def test_other_rules_are_not_watched_and_other_words_are_refused():
