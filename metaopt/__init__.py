@@ -26,6 +26,7 @@ from metaopt.contracts import (
     Stopper,
     Task,
     ThresholdStopper,
+    WrappedRule,
     per_tensor,
 )
 from metaopt.errors import InputError, MetaOptError, MissingDataError, PluginError, RecipeError, StorageError
@@ -141,6 +142,7 @@ __all__ = [
     "TuneResult",
     "Value",
     "When",
+    "WrappedRule",
     "WrapperSpec",
     "accuracy",
     "adapt",

@@ -18,6 +18,7 @@ from metaopt.contracts.threshold import (
     first_stop_of_all,
     first_stop_of_any,
 )
+from metaopt.contracts.wrapped_rule import WrappedRule
 
 __all__ = [
     "SIGNALS",
@@ -54,6 +55,7 @@ __all__ = [
     "Tensors",
     "Theta",
     "ThresholdStopper",
+    "WrappedRule",
     "empty_state",
     "first_stop",
     "first_stop_of_all",

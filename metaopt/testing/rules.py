@@ -41,7 +41,8 @@ def keeps_dtypes_and_shapes(subject: Subject) -> None:
 
 def takes_missing_gradients(subject: Subject) -> None:
     """A parameter without a gradient gets no update, and may get one later."""
-    assembly, params = subject.assemble(), parameters()
+    # float64, for the first steps of rules that learn their rate may be too small to show in float32.
+    assembly, params = subject.assemble(), parameters(dtype=torch.float64)
     at = update_of(assembly)
     late = gradients(params, 6)
     steps: list[Tensors] = [{name: late[0][name] for name in ("vector", "scalar")}, {}, *late[2:]]

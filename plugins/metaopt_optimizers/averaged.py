@@ -1,8 +1,9 @@
-"""Averages the iterates of any rule: an exponential moving average, or Polyak's uniform one.
+"""Averages the iterates of any rule: an exponential moving average, Polyak's uniform one, or a polynomial one.
 
     a_n = a_{n-1} + c_n·(w_n - a_{n-1}),        c_1 = 1
     ema:     c_n = 1 - decay
     polyak:  c_n = 1/n,  where n counts the iterates since the fraction `start` of the horizon
+    polynomial:  c_n = (power + 1)/(power + n)      (Shamir & Zhang 2013; what DoG asks for, with power 8)
 
 Training runs at w; `evaluation_params` returns a, and w itself as long as nothing has been averaged. An inner rule
 that evaluates elsewhere than it trains (Schedule-Free) is averaged there. `ema` is
@@ -12,7 +13,7 @@ horizon Polyak's average starts at once.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -20,15 +21,12 @@ from torch import Tensor
 import metaopt
 from metaopt_optimizers.moments import counter, state_dtype
 
-Granularity: TypeAlias = Literal["coordinate", "tensor", "sums", "tree"]
-
-_PREFIX = "averaged."
-_KINDS = ("ema", "polyak")
+_KINDS = ("ema", "polyak", "polynomial")
 
 
 @final
 @dataclass(frozen=True)
-class Averaged(metaopt.Rule):
+class Averaged(metaopt.WrappedRule):
     """A rule that trains as `inner` does and evaluates with the average of its iterates.
 
     State of a tensor, beside the inner rule's: `averaged.average`, of the parameter's shape, and `averaged.count`
@@ -38,30 +36,15 @@ class Averaged(metaopt.Rule):
         inner: the rule to wrap.
     """
 
-    inner: metaopt.Rule
+    prefix = "averaged."
 
-    @property
-    def granularity(self) -> Granularity:  # type: ignore[override]
-        """That of the inner rule: an average of coordinates is coordinate by coordinate."""
-        return self.inner.granularity
-
-    def init(
-        self,
-        params: Mapping[str, Tensor],
-        hparams: Mapping[str, Mapping[str, Tensor]],
-        theta: Mapping[str, Tensor],
-        horizon: Tensor | None,
-    ) -> metaopt.State:
-        """The inner rule's state, and an average of nothing."""
-        state = self.inner.init(params, hparams, theta, horizon)
-        own = {
-            name: {
-                f"{_PREFIX}average": param.to(state_dtype(param), copy=True),
-                f"{_PREFIX}count": counter(param),
-            }
+    def own_state(self, params: Mapping[str, Tensor], hparams: Mapping[str, Mapping[str, Tensor]]) -> metaopt.State:
+        """An average of nothing."""
+        tensors = {
+            name: {"average": param.to(state_dtype(param), copy=True), "count": counter(param)}
             for name, param in params.items()
         }
-        return _joined(state, own)
+        return {"tensors": tensors, "shared": {}}
 
     def update(
         self,
@@ -73,72 +56,58 @@ class Averaged(metaopt.Rule):
         info: metaopt.StepInfo,
     ) -> tuple[dict[str, Tensor], metaopt.State]:
         """The inner rule's step; then every tensor's new value joins its average, moved or not."""
-        updates, new_state = self.inner.update(grads, _inner(state), params, hparams, theta, info)
-        names = state["tensors"]
-        moved = {name: params[name] + updates[name] if name in updates else params[name] for name in names}
-        iterates = self.inner.evaluation_params(moved, new_state, hparams)
-        own = {name: _average(state["tensors"][name], iterates[name], hparams[name], info) for name in names}
-        return updates, _joined(new_state, own)
-
-    def start(self, params: Mapping[str, Tensor], theta: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The inner rule's learned initialisation."""
-        return self.inner.start(params, theta)
+        inner, own = self.split(state)
+        updates, new = self.inner.update(grads, inner, params, hparams, theta, info)
+        moved = {name: params[name] + updates[name] if name in updates else params[name] for name in own["tensors"]}
+        iterates = self.inner.evaluation_params(moved, new, hparams)
+        averages = {name: _average(one, iterates[name], hparams[name], info) for name, one in own["tensors"].items()}
+        return updates, self.joined(new, {"tensors": averages, "shared": {}})
 
     def evaluation_params(
         self, params: Mapping[str, Tensor], state: metaopt.State, hparams: Mapping[str, Mapping[str, Tensor]]
     ) -> dict[str, Tensor]:
         """The averages; what the inner rule evaluates with where there is none yet."""
-        current = self.inner.evaluation_params(params, _inner(state), hparams)
-        return {name: _evaluated(param, state["tensors"].get(name)) for name, param in current.items()}
+        inner, own = self.split(state)
+        current = self.inner.evaluation_params(params, inner, hparams)
+        return {name: _evaluated(param, own["tensors"].get(name)) for name, param in current.items()}
 
 
 def _average(
     state: Mapping[str, Tensor], iterate: Tensor, hparams: Mapping[str, Tensor], info: metaopt.StepInfo
 ) -> dict[str, Tensor]:
-    average, count = state[f"{_PREFIX}average"], state[f"{_PREFIX}count"]
-    polyak = hparams["averaged.kind"] > 0
+    average, count, kind = state["average"], state["count"], hparams["averaged.kind"]
+    waits = kind == _KINDS.index("polyak")
     open_ended = info.horizon is None
-    started = torch.ones_like(polyak) if open_ended else ~polyak | (info.fraction >= hparams["averaged.start"])
-    weight = torch.where(polyak, 1 / (count + 1), 1 - hparams["averaged.decay"])
+    started = torch.ones_like(waits) if open_ended else ~waits | (info.fraction >= hparams["averaged.start"])
+    power = torch.where(waits, 0.0, hparams["averaged.power"])
+    weight = torch.where(kind > 0, (power + 1) / (count + 1 + power), 1 - hparams["averaged.decay"])
     weight = torch.where(count > 0, weight, 1.0).to(average.device, average.dtype)
-    return {
-        f"{_PREFIX}average": torch.lerp(average, iterate.to(average.dtype), weight),
-        f"{_PREFIX}count": count + started,
-    }
+    return {"average": torch.lerp(average, iterate.to(average.dtype), weight), "count": count + started}
 
 
 def _evaluated(param: Tensor, state: Mapping[str, Tensor] | None) -> Tensor:
     if state is None:
         return param
-    return torch.where(state[f"{_PREFIX}count"] > 0, state[f"{_PREFIX}average"].to(param.dtype), param)
-
-
-def _inner(state: metaopt.State) -> metaopt.State:
-    tensors = {
-        name: {key: value for key, value in own.items() if not key.startswith(_PREFIX)}
-        for name, own in state["tensors"].items()
-    }
-    return {"tensors": tensors, "shared": state["shared"]}
-
-
-def _joined(state: metaopt.State, own: Mapping[str, dict[str, Tensor]]) -> metaopt.State:
-    tensors = {name: {**state["tensors"].get(name, {}), **own[name]} for name in own}
-    return {"tensors": tensors, "shared": state["shared"]}
+    return torch.where(state["count"] > 0, state["average"].to(param.dtype), param)
 
 
 spec = metaopt.WrapperSpec(
     name="averaged",
     version="1",
-    summary="Evaluates with an exponential or a uniform average of the iterates.",
+    summary="Evaluates with an exponential, uniform or polynomial average of the iterates.",
     wrap=Averaged,
     space={
-        "kind": metaopt.Categorical(_KINDS),
+        "kind": metaopt.Categorical(_KINDS, default="ema"),
         "decay": metaopt.Float(0.9, 0.999, default=0.999, valid="[0, 1]", when=metaopt.When("kind", among=("ema",))),
+        "power": metaopt.Float(
+            1.0, 16.0, default=8.0, valid="[0, inf)", when=metaopt.When("kind", among=("polynomial",))
+        ),
         "start": metaopt.Float(0.0, 0.9, default=0.5, valid="[0, 1]", when=metaopt.When("kind", among=("polyak",))),
     },
     references=(
         "https://epubs.siam.org/doi/10.1137/0330046",
         "https://arxiv.org/abs/1803.05407",
+        "https://arxiv.org/abs/1212.1824",
         "https://pytorch.org/docs/stable/optim.html#weight-averaging-swa-and-ema",
     ),
 )

@@ -5,7 +5,8 @@ import metaopt
 import metaopt_controllers
 from metaopt.space import encode, resolve
 
-SPECS = {spec.name: spec for spec in metaopt_controllers.metaopt_plugins() if spec.cadence == "table"}
+CONTROLLERS = [one for one in metaopt_controllers.metaopt_plugins() if isinstance(one, metaopt.ControllerSpec)]
+SPECS = {spec.name: spec for spec in CONTROLLERS if spec.cadence == "table"}
 
 
 @pytest.fixture(params=SPECS)

@@ -8,7 +8,7 @@ import metaopt
 from metaopt_optimizers import adamw, averaged, prodigy, schedulefree_adamw
 
 ADAMW = {"lr": 1e-2, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "weight_decay": 0.1}
-EMA = {"averaged.kind": 0.0, "averaged.decay": 0.9, "averaged.start": 0.5}
+EMA = {"averaged.kind": 0.0, "averaged.decay": 0.9, "averaged.start": 0.5, "averaged.power": 8.0}
 POLYAK = {**EMA, "averaged.kind": 1.0}
 
 

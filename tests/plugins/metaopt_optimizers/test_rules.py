@@ -10,7 +10,7 @@ import metaopt
 from metaopt_optimizers.averaged import Averaged
 
 INFO = metaopt.StepInfo(step=torch.tensor(0.0), horizon=torch.tensor(10.0))
-WRAPPED = {"averaged.kind": 0.0, "averaged.decay": 0.9, "averaged.start": 0.0}
+WRAPPED = {"averaged.kind": 0.0, "averaged.decay": 0.9, "averaged.start": 0.0, "averaged.power": 8.0}
 
 
 @pytest.fixture(params=[False, True], ids=["bare", "averaged"])

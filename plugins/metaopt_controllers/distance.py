@@ -1,0 +1,153 @@
+"""Distance over gradients: what DoG, its layer-wise form and DoWG share (Ivgi et al. 2023; Khaled et al. 2023).
+
+With r_t = max(r_{t−1}, ‖w_t − w_0‖), r_{−1} = initial·(1 + ‖w_0‖), and the gradient g_t at w_t,
+
+    DoG:   G_t = G_{t−1} + ‖g_t‖²,           rate = r_t / √G_t
+    DoWG:  G_t = G_{t−1} + r_t²·‖g_t‖²,      rate = r_t² / √G_t,          G_{−1} = eps
+
+The inner rule steps with that times its `lr`, which is left at 1. A step whose gradient is not finite leaves r and G as
+they are.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, final
+
+import torch
+from torch import Tensor
+
+import metaopt
+
+#: The first distance as a share of 1 + ‖w_0‖; networks with batch norm want 1e-4.
+INITIAL = metaopt.Float(1e-7, 1e-3, log=True, default=1e-6, valid="(0, inf)")
+EPS = metaopt.Float(1e-10, 1e-6, log=True, default=1e-8, valid="(0, inf)")
+
+#: Smallest square that roots are taken of.
+TINY = 1e-30
+
+_Tensors: TypeAlias = Mapping[str, Tensor]
+_Granularity: TypeAlias = Literal["coordinate", "tensor", "sums", "tree"]
+
+
+@final
+@dataclass(frozen=True)
+class Distance(metaopt.WrappedRule):
+    """State: `initial`, w_0; `reached`, r, and `squares`, G, 0-d: of each tensor, or shared by all.
+
+    Args:
+        inner: the rule whose `lr` is multiplied.
+        name: of the wrapper.
+        weighted: DoWG instead of DoG.
+        layerwise: each tensor has a rate of its own.
+    """
+
+    name: str = "dog"
+    weighted: bool = False
+    layerwise: bool = False
+
+    @property
+    def prefix(self) -> str:  # type: ignore[override]
+        """The wrapper's name and a dot."""
+        return f"{self.name}."
+
+    @property
+    def granularity(self) -> _Granularity:  # type: ignore[override]
+        """Norms are of tensors, or sums over all of them."""
+        narrow, wide = ("coordinate", "tensor"), ("coordinate", "sums")
+        if self.layerwise:
+            return "tensor" if self.inner.granularity in narrow else "tree"
+        return "sums" if self.inner.granularity in wide else "tree"
+
+    def own_state(self, params: _Tensors, hparams: Mapping[str, _Tensors]) -> metaopt.State:
+        """Where every tensor begins, and nothing seen."""
+        tensors = {name: {"initial": _wide(param).clone()} for name, param in params.items()}
+        shared: dict[str, Tensor] = {}
+        if self.layerwise:
+            for name, own in tensors.items():
+                own.update(self._begun([own["initial"]], hparams[name]))
+        elif params:
+            first = next(iter(params))
+            shared = self._begun([own["initial"] for own in tensors.values()], hparams[first])
+        return {"tensors": tensors, "shared": shared}
+
+    def update(
+        self,
+        grads: _Tensors,
+        state: metaopt.State,
+        params: _Tensors,
+        hparams: Mapping[str, _Tensors],
+        theta: _Tensors,
+        info: metaopt.StepInfo,
+    ) -> tuple[dict[str, Tensor], metaopt.State]:
+        """Distances and gradients so far, then the inner rule's step at that rate."""
+        inner, own = self.split(state)
+        tensors, shared = dict(own["tensors"]), own["shared"]
+        if self.layerwise:
+            rates = {}
+            for name in grads:
+                found = self._advanced(tensors[name], _distance(tensors, params, [name]), _square(grads, [name]))
+                tensors[name] = {**tensors[name], **found}
+                rates[name] = self._rate(found)
+        elif grads:
+            shared = self._advanced(shared, _distance(tensors, params, list(tensors)), _square(grads, list(grads)))
+            rates = dict.fromkeys(grads, self._rate(shared))
+        changed = {
+            name: _scaled(own, rates[name], self.name) if name in grads else own for name, own in hparams.items()
+        }
+        updates, new = self.inner.update(grads, inner, params, changed, theta, info)
+        return updates, self.joined(new, {"tensors": tensors, "shared": shared})
+
+    def _begun(self, initial: list[Tensor], hparams: _Tensors) -> dict[str, Tensor]:
+        norm = _root(torch.stack([one.square().sum() for one in initial]).sum())
+        reached = hparams[f"{self.prefix}initial"].to(norm.device, norm.dtype) * (1 + norm)
+        eps = hparams[f"{self.prefix}eps"].to(norm.device, norm.dtype)
+        return {"reached": reached, "squares": eps + torch.zeros_like(norm)}
+
+    def _advanced(self, old: _Tensors, distance: Tensor, square: Tensor) -> dict[str, Tensor]:
+        reached = torch.maximum(old["reached"], distance.to(old["reached"].dtype))
+        weight = reached.square() if self.weighted else torch.ones_like(reached)
+        squares = old["squares"] + weight * square.to(reached.dtype)
+        known = squares.isfinite() & reached.isfinite()
+        return {
+            "reached": torch.where(known, reached, old["reached"]),
+            "squares": torch.where(known, squares, old["squares"]),
+        }
+
+    def _rate(self, found: _Tensors) -> Tensor:
+        reached = found["reached"].square() if self.weighted else found["reached"]
+        return reached / found["squares"].sqrt()
+
+
+def distance_wrapper(
+    name: str, *, weighted: bool = False, layerwise: bool = False
+) -> Callable[[metaopt.Rule], Distance]:
+    """`rule -> rule` for a spec."""
+
+    def wrap(inner: metaopt.Rule) -> Distance:
+        return Distance(inner, name=name, weighted=weighted, layerwise=layerwise)
+
+    return wrap
+
+
+def _root(square: Tensor) -> Tensor:
+    """√, with a derivative of 0 at 0."""
+    return square.clamp_min(TINY).sqrt()
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+def _distance(tensors: Mapping[str, _Tensors], params: _Tensors, names: list[str]) -> Tensor:
+    squares = [(_wide(params[name]) - tensors[name]["initial"]).square().sum() for name in names]
+    return _root(torch.stack(squares).sum())
+
+
+def _square(grads: _Tensors, names: list[str]) -> Tensor:
+    return torch.stack([_wide(grads[name]).square().sum() for name in names]).sum()
+
+
+def _scaled(hparams: _Tensors, rate: Tensor, name: str) -> dict[str, Tensor]:
+    if "lr" not in hparams:
+        raise metaopt.InputError(f"The wrapper {name!r} sets the learning rate, but the rule inside has none.")
+    return {**hparams, "lr": hparams["lr"] * rate.to(hparams["lr"].dtype)}

@@ -1,0 +1,18 @@
+"""DoG: the rate is the distance from the start over the root of all squared gradients so far (Ivgi et al. 2023).
+
+The formula is in `metaopt_controllers.distance`. The authors ask for averaged iterates beside it: the wrapper
+`averaged` of kind `polynomial`.
+"""
+
+import metaopt
+from metaopt_controllers.distance import EPS, INITIAL, distance_wrapper
+
+DOG = metaopt.WrapperSpec(
+    name="dog",
+    version="1",
+    summary="Sets lr by the distance from the start over gradients; leave lr at 1.",
+    wrap=distance_wrapper("dog"),
+    space={"initial": INITIAL, "eps": EPS},
+    proposed=False,
+    references=("https://arxiv.org/abs/2302.12022",),
+)

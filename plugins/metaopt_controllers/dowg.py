@@ -1,0 +1,14 @@
+"""DoWG: distance over gradients weighted by distances (Khaled et al. 2023); see `metaopt_controllers.distance`."""
+
+import metaopt
+from metaopt_controllers.distance import EPS, INITIAL, distance_wrapper
+
+DOWG = metaopt.WrapperSpec(
+    name="dowg",
+    version="1",
+    summary="DoG with gradients weighted by distances; leave lr at 1.",
+    wrap=distance_wrapper("dowg", weighted=True),
+    space={"initial": INITIAL, "eps": EPS},
+    proposed=False,
+    references=("https://arxiv.org/abs/2305.16284",),
+)

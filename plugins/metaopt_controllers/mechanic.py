@@ -1,0 +1,133 @@
+"""Mechanic: learns a scale for any rule's updates, by six betting algorithms at once (Cutkosky et al. 2023).
+
+With the inner rule's update u_t at gradient g_t, Δ_t the sum of updates so far, w_0 the start, s = Σ s_i and
+w' = w_t + u_t,
+
+    h = ⟨Δ_t, g_t + decay·s·‖g_t‖·w'/‖w'‖⟩
+    m_i = max(β_i·m_i, |h|),     v_i = β_i²·v_i + h²,     r_i = max(0, β_i·r_i − s_i·h)
+    s_i = (initial·m_i/6 + r_i) / (√v_i + eps)
+    w_{t+1} = w_0 + s·(Δ_t + u_t)
+
+β = 1 − 10^−i for i from 1 to 6; norms and products are over all parameters, as `mechanic_pytorch` with
+`store_delta=True`. All of it is state, so that a resumed run equals an unbroken one. A step whose product is not
+finite leaves the scale as it is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, final
+
+import torch
+from torch import Tensor
+
+import metaopt
+
+BETAS = tuple(1 - 10.0**-power for power in range(1, 7))
+#: m before the first step.
+LEAST = 1e-6
+#: Smallest square that roots are taken of, so that they have derivatives.
+TINY = 1e-30
+
+_Granularity: TypeAlias = Literal["coordinate", "tensor", "sums", "tree"]
+_Tensors: TypeAlias = Mapping[str, Tensor]
+
+
+@final
+@dataclass(frozen=True)
+class Mechanic(metaopt.WrappedRule):
+    """State of a tensor: `initial`, w_0, and `offset`, Δ. Shared: `most`, `squares`, `reward`, `scales`: m, v, r, s."""
+
+    prefix = "mechanic."
+
+    @property
+    def granularity(self) -> _Granularity:  # type: ignore[override]
+        """It looks at sums over all tensors."""
+        return "sums" if self.inner.granularity in ("coordinate", "sums") else "tree"
+
+    def own_state(self, params: _Tensors, hparams: Mapping[str, _Tensors]) -> metaopt.State:
+        """No offset, no reward."""
+        wide = {name: _wide(param) for name, param in params.items()}
+        tensors = {name: {"initial": one.clone(), "offset": torch.zeros_like(one)} for name, one in wide.items()}
+        if not params:
+            return {"tensors": tensors, "shared": {}}
+        first = next(iter(wide.values()))
+        zeros = torch.zeros(len(BETAS), dtype=first.dtype, device=first.device)
+        shared = {
+            "most": zeros + LEAST,
+            "squares": zeros,
+            "reward": zeros.clone(),
+            "scales": zeros.clone(),
+        }
+        return {"tensors": tensors, "shared": shared}
+
+    def update(
+        self,
+        grads: _Tensors,
+        state: metaopt.State,
+        params: _Tensors,
+        hparams: Mapping[str, _Tensors],
+        theta: _Tensors,
+        info: metaopt.StepInfo,
+    ) -> tuple[dict[str, Tensor], metaopt.State]:
+        """The inner rule's step joins the offset; then all parameters are placed anew."""
+        inner, own = self.split(state)
+        if not grads:
+            return {}, state
+        updates, new = self.inner.update(grads, inner, params, hparams, theta, info)
+        common, shared, tensors = hparams[next(iter(own["tensors"]))], own["shared"], dict(own["tensors"])
+        like = shared["scales"]
+        wide = {name: (_wide(grads[name]), _wide(params[name]) + _wide(update)) for name, update in updates.items()}
+        norms = [
+            torch.stack([pair[side].square().sum().to(like.dtype) for pair in wide.values()])
+            .sum()
+            .clamp_min(TINY)
+            .sqrt()
+            for side in (0, 1)
+        ]
+        eps, decay = (common[f"mechanic.{key}"].to(like.device, like.dtype) for key in ("eps", "decay"))
+        pull = decay * like.sum() * norms[0] / (norms[1] + eps)
+        product = torch.stack(
+            [
+                (tensors[name]["offset"] * (grad + pull.to(grad.dtype) * moved)).sum().to(like.dtype)
+                for name, (grad, moved) in wide.items()
+            ]
+        ).sum()
+        shared = _bet(shared, product, common["mechanic.initial"].to(like.device, like.dtype), eps)
+        scale = shared["scales"].sum().clamp_min(0)
+        placed = {}
+        for name, update in updates.items():
+            offset = tensors[name]["offset"] + _wide(update)
+            tensors[name] = {**tensors[name], "offset": offset}
+            target = tensors[name]["initial"] + scale.to(offset.dtype) * offset
+            placed[name] = (target - _wide(params[name])).to(params[name].dtype)
+        return placed, self.joined(new, {"tensors": tensors, "shared": shared})
+
+
+def _bet(shared: _Tensors, product: Tensor, initial: Tensor, eps: Tensor) -> dict[str, Tensor]:
+    betas = torch.tensor(BETAS, dtype=product.dtype, device=product.device)
+    most = torch.maximum(betas * shared["most"], product.abs())
+    squares = betas.square() * shared["squares"] + product.square()
+    reward = (betas * shared["reward"] - shared["scales"] * product).clamp_min(0)
+    scales = (most * initial / len(BETAS) + reward) / (squares.clamp_min(TINY).sqrt() + eps)
+    known = product.isfinite()
+    found = {"most": most, "squares": squares, "reward": reward, "scales": scales}
+    return {key: torch.where(known, one, shared[key]) for key, one in found.items()}
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+MECHANIC = metaopt.WrapperSpec(
+    name="mechanic",
+    version="1",
+    summary="Learns a scale for any rule's updates; leave lr at 1 or where it is.",
+    wrap=Mechanic,
+    space={
+        "decay": metaopt.Float(1e-3, 0.1, log=True, default=0.01, valid="[0, inf)"),
+        "initial": metaopt.Float(1e-9, 1e-5, log=True, default=1e-8, valid="(0, inf)"),
+        "eps": metaopt.Float(1e-10, 1e-6, log=True, default=1e-8, valid="(0, inf)"),
+    },
+    proposed=False,
+    references=("https://arxiv.org/abs/2306.00144", "https://github.com/optimizedlearning/mechanic"),
+)
