@@ -1,7 +1,7 @@
 """Meta-trains the weights that a rule for whole trainings ships with, by PES on small tasks of six families.
 
     python benchmarks/learned_weights.py mlp_lopt --out out/mlp_lopt --checkpoints out/mlp_lopt_checkpoints
-        [--iterations 30000] [--seed 0] [--outer-lr 3e-3]
+        [--iterations 16000] [--controller cosine] [--seed 0] [--outer-lr 1e-3]
 
 Tasks are the starter corpus's, with horizons from 50 to 1,000 steps. What is minimised, and what the best weights are
 chosen by, is the loss on the examples that are trained on: stopping and weight decay belong to the recipe around the
@@ -55,8 +55,9 @@ def main() -> None:
     parser.add_argument("rule", help="a learned optimizer that is meta-trained by PES")
     parser.add_argument("--out", type=Path, required=True, help="folder for the recipe")
     parser.add_argument("--checkpoints", type=Path, help="folder; the same one resumes")
-    parser.add_argument("--iterations", type=int, default=30_000)
-    parser.add_argument("--outer-lr", type=float, default=3e-3)
+    parser.add_argument("--iterations", type=int, default=16_000)
+    parser.add_argument("--outer-lr", type=float, default=1e-3)
+    parser.add_argument("--controller", default="cosine", help="the schedule that the rule is trained under")
     parser.add_argument("--outer-final", type=float, default=0.03)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
@@ -68,6 +69,7 @@ def main() -> None:
         given.rule,
         corpus,
         hparams,
+        controller=given.controller,
         seed=given.seed,
         folder=given.checkpoints,
         progress=partial(show, began),
@@ -76,6 +78,7 @@ def main() -> None:
         "script": "benchmarks/learned_weights.py",
         "iterations": given.iterations,
         "seed": given.seed,
+        "controller": given.controller,
         **hparams,
         "longest": LONGEST,
         "pairs": PAIRS,

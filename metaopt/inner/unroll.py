@@ -41,6 +41,7 @@ def unroll(
     horizon: int | Tensor | None = None,
     first_order: bool = False,
     requires: frozenset[str] = frozenset(),
+    rate: Callable[[StepInfo], Tensor] | None = None,
 ) -> Unrolled:
     """Take one step of the rule for each batch: p ← p + update(∇loss(p, batch)).
 
@@ -59,6 +60,7 @@ def unroll(
         horizon: planned number of steps, a number or 0-d; `first_step + len(batches)` if left out.
         first_order: treat the inner gradients, and the losses that the rule sees, as constants.
         requires: signals that the rule requires; `"gradient_norm"` can be had, and `"loss"` always is.
+        rate: a schedule: what the rule's `lr` is multiplied by at a step.
     """
     plan = torch.as_tensor(first_step + len(batches) if horizon is None else horizon, dtype=torch.float32)
     current = dict(params)
@@ -74,10 +76,15 @@ def unroll(
             grads = {name: grad.detach() for name, grad in grads.items()}
         step = torch.as_tensor(first_step + offset, dtype=torch.float32)
         info = StepInfo(step=step, horizon=plan, loss=seen, signals=_signals(grads, requires))
-        updates, state = rule.update(grads, state, current, hparams, theta, info)
+        now = hparams if rate is None else _scaled(hparams, rate(info))
+        updates, state = rule.update(grads, state, current, now, theta, info)
         current = {name: value + updates[name] if name in updates else value for name, value in current.items()}
         losses.append(value)
     return Unrolled(current, state, torch.stack(losses))
+
+
+def _scaled(hparams: Hparams, rate: Tensor) -> dict[str, dict[str, Tensor]]:
+    return {name: {**own, "lr": own["lr"] * rate.to(own["lr"].dtype)} for name, own in hparams.items()}
 
 
 def _signals(grads: Tensors, requires: frozenset[str]) -> Tensors:

@@ -3,7 +3,7 @@
 Everything here is about a single episode; `metaopt.meta.unrolls` puts many side by side.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -16,8 +16,9 @@ from torch.utils._pytree import tree_leaves
 
 from metaopt.batch_norm import FirstRows, needs_support, with_policy
 from metaopt.configuration import Assembly
-from metaopt.contracts import Episodes, FewShotTask, MetaTraining, State, Tensors
+from metaopt.contracts import Episodes, FewShotTask, MetaTraining, State, StepInfo, Tensors
 from metaopt.contracts.rule import Hparams
+from metaopt.errors import InputError
 from metaopt.inner import unroll
 from metaopt.layers import batched
 from metaopt.prototypes import prototype_head
@@ -60,6 +61,31 @@ class Learner:
     def parameters(self) -> Tensors:
         """The parameters of a model, for their names and shapes; where the rule learned a start they do not matter."""
         return {name: param.detach() for name, param in self.module.named_parameters() if param.requires_grad}
+
+    @cached_property
+    def rate(self) -> Callable[[StepInfo], Tensor] | None:
+        """The controller as a schedule; None where it is the constant 1.
+
+        Raises:
+            InputError: it looks at more than step and horizon.
+        """
+        spec, numbers = self.assembly.controller, self.assembly.controller_numbers()
+        if spec.name == "constant" and not any(numbers.values()):
+            return None
+        if spec.cadence != "table":
+            raise InputError(
+                f"Meta-training takes controllers that are a schedule, and {spec.name!r} looks at the training; "
+                "tune it around the learned rule afterwards."
+            )
+        hparams = {name: torch.tensor(number, device=self.device) for name, number in numbers.items()}
+
+        def rate(info: StepInfo) -> Tensor:
+            found = spec.controller.update(spec.controller.init(hparams), info, hparams)[0]
+            assert isinstance(found.value, Tensor), "a schedule has one rate for all parameters"
+            assert not found.absolute, "a schedule multiplies"
+            return found.value
+
+        return rate
 
     @property
     def meta(self) -> MetaTraining | None:
@@ -109,6 +135,7 @@ class Learner:
             horizon=horizon,
             first_order=self.first_order,
             requires=self.assembly.requires,
+            rate=self.rate,
         )
         return end.params, end.state, end.losses
 

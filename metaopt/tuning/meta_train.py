@@ -44,6 +44,7 @@ def meta_train(
     corpus: Any,
     hparams: Mapping[str, Value] | None = None,
     *,
+    controller: str = "constant",
     num_iterations: int | None = None,
     seed: int = 0,
     folder: str | Path | None = None,
@@ -59,7 +60,9 @@ def meta_train(
         spec: a learned optimizer, by name or as its spec, which is then registered for this session.
         corpus: whatever `metaopt.load_corpus` takes. Few-shot tasks are taken as they are, episode by episode;
             ordinary tasks as whole trainings, a fresh model and fresh batches each time. Several are taken in turn.
-        hparams: of the rule and of its meta-training, by name (`outer_lr=…`, not `meta_sgd.outer_lr`).
+        hparams: of the rule and of its meta-training, by name (`outer_lr=…`, not `meta_sgd.outer_lr`); the
+            controller's with its name (`cosine.warmup=…`).
+        controller: a schedule that the rule is trained under, and that its recipe has.
         num_iterations: updates of the weights; the tasks' own `num_iterations` if left out.
         seed: of everything random.
         folder: of checkpoints: whoever is killed goes on from there when the same call is made again.
@@ -91,7 +94,12 @@ def meta_train(
     ):
         found.register(spec)
     assembly = assemble(
-        Configuration(name, hparams={f"{name}.{key}": one for key, one in (hparams or {}).items()}), found
+        Configuration(
+            name,
+            controller=controller,
+            hparams={key if "." in key else f"{name}.{key}": one for key, one in (hparams or {}).items()},
+        ),
+        found,
     )
     loaded = load_corpus(corpus)
     tasks = [_few_shot(task) for task in loaded]

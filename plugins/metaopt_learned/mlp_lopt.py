@@ -21,6 +21,9 @@ from metaopt_learned.features import COUNT, Features
 from metaopt_learned.small_network import check_shapes, first_layer, init_network, network_shapes, outputs
 from metaopt_learned.whole_training import EXP_MULT, LR, WEIGHT_DECAY, by_evolution
 
+#: Place of the first momentum over the root of the second moment among the features, and what it is multiplied by
+#: before anything is learned.
+ADAM, GAIN = 6, 3.0
 #: Steps over which time features saturate.
 TIMESCALES = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000, 30000, 100000)
 
@@ -69,10 +72,21 @@ rule = metaopt.per_tensor(_init, _update, measure=_measure, granularity="tensor"
 def init_theta(
     params: Mapping[str, Tensor], generator: torch.Generator, hparams: Mapping[str, metaopt.Value]
 ) -> dict[str, Tensor]:
-    """Weights from a normal distribution of deviation 1/√inputs, cut off at two deviations; biases and decays 0."""
+    """A network that begins as Adam does, and decays of 0.
+
+    Weights are from a normal distribution of deviation 1/√inputs, cut off at two deviations, and biases 0. But two
+    units of each layer pass momentum over its root mean square on, one where it is positive and one where it is
+    negative, and the direction is GAIN times that alone. Where `hidden_size` is 1 there is no room for it.
+    """
     hidden = int(hparams["hidden_size"])
+    network = init_network((COUNT + len(TIMESCALES), hidden, hidden, 2), generator)
+    if hidden > 1:
+        both = torch.tensor([1.0, -1.0])
+        network["w0"][:, :2], network["w0"][ADAM, :2] = 0.0, both
+        network["w1"][:, :2] = torch.eye(hidden)[:, :2]
+        network["w2"][:, 0] = torch.cat([GAIN * both, torch.zeros(hidden - 2)])
     decays = {"momentum_decays": torch.zeros(3), "rms_decays": torch.zeros(1), "adafactor_decays": torch.zeros(3)}
-    return {**decays, **init_network((COUNT + len(TIMESCALES), hidden, hidden, 2), generator)}
+    return {**decays, **network}
 
 
 def check(theta: Mapping[str, Tensor]) -> None:
