@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from metaopt.cli import check, evaluate, import_weights, plugins, report, show, tune
+from metaopt.cli import check, evaluate, import_weights, plugins, replay, report, show, tune
 from metaopt.errors import MetaOptError
 
 #: Set to 1 to see where an unexpected error comes from.
@@ -49,6 +49,7 @@ def _options(
 app.command("tune")(tune.tune)
 app.command("evaluate")(evaluate.evaluate)
 app.command("show")(show.show)
+app.command("replay")(replay.replay)
 app.command("report")(report.report)
 app.command("plugins")(plugins.plugins)
 app.command("check")(check.check)

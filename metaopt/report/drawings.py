@@ -19,6 +19,7 @@ from metaopt.report import html, plots
 from metaopt.report.headline import measured
 from metaopt.tuning import Comparison, TuneResult
 from metaopt.tuning.importance import importances
+from metaopt.tuning.replay import Replay
 
 Draw = Callable[[Any], None]
 
@@ -177,6 +178,13 @@ def _of_race(result: TuneResult) -> Iterator[tuple[str, Drawing]]:
     for name, (title, shares) in importances(result).items():
         caption = "Share of the variance that each explains (functional ANOVA), on the first block of tasks."
         yield name, Drawing(title, caption, partial(plots.draw_importance, shares=shares))
+
+
+def write_replay(replay: Replay, path: Path) -> None:
+    """The plot of a replay, in the format of the file's name."""
+    with _figure((6.4, 4.4)) as (figure, axes):
+        plots.draw_replay(axes, replay)
+        _write_png(figure, path)
 
 
 def _with_curves(comparison: Comparison) -> list[str]:

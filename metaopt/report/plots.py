@@ -9,6 +9,7 @@ import numpy as np
 from metaopt.report.tables import is_chosen
 from metaopt.tuning import Comparison, TuneResult
 from metaopt.tuning.comparison import RECIPE
+from metaopt.tuning.replay import Replay
 from metaopt.tuning.statistics import Interval, bootstrap
 
 TAUS = np.linspace(1.0, 4.0, 61)
@@ -142,6 +143,17 @@ def draw_stopping(axes: Any, result: TuneResult) -> None:
     axes.set_xlabel("steps saved (%)")
     axes.set_ylabel("quality given up")
     axes.set_ylim(bottom=min(0.0, *regret))
+
+
+def draw_replay(axes: Any, replay: Replay) -> None:
+    """Every policy's regret against the steps that it saves, and what a clairvoyant saves."""
+    for name in sorted({one.stopper.name for one in replay.results}):
+        mine = [one for one in replay.results if one.stopper.name == name]
+        # A logarithm has no place for policies that give nothing up.
+        axes.scatter([one.saved for one in mine], [max(one.regret, 1e-5) for one in mine], s=8, label=name)
+    axes.axvline(replay.clairvoyant, linestyle="--", linewidth=1, label="clairvoyant")
+    axes.set(xlabel="share of steps saved", ylabel="share of the gain given up", yscale="log")
+    axes.legend(frameon=False)
 
 
 def draw_race(axes: Any, result: TuneResult) -> None:

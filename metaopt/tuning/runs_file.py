@@ -51,7 +51,7 @@ def read_runs(path: str | Path, mode: str | None = None) -> Runs:
     Raises:
         InputError: the file cannot be read, or something in it is wrong; the message names the line.
     """
-    frame = _table(Path(path), mode)
+    frame = read_table(Path(path), mode)
     signs = {task: _same(part, "mode", path) for task, part in frame.groupby("task", sort=False)}
     families = {task: _same(part, "family", path) for task, part in frame.groupby("task", sort=False)}
     frame["value"] *= frame["task"].map({task: 1.0 if sign == "min" else -1.0 for task, sign in signs.items()})
@@ -68,7 +68,7 @@ def read_runs(path: str | Path, mode: str | None = None) -> Runs:
     )
 
 
-def _table(path: Path, mode: str | None) -> pd.DataFrame:
+def read_table(path: Path, mode: str | None) -> pd.DataFrame:
     """The columns, checked row by row, in the file's own orientation."""
     if mode not in (None, "min", "max"):
         raise InputError(f"--mode must be min or max, got {mode!r}.")

@@ -128,7 +128,7 @@ class _Recording:
 
 def _replay_plugin(spec: StopperSpec, recordings: Sequence[_Recording], seed: int) -> list[PolicyResult]:
     known = set.intersection(*(set(recording.batch.signals) for recording in recordings)) | {"horizon"}
-    settings = [one for one in _settings(spec, seed) if spec.required(one) <= known]
+    settings = [one for one in settings_of(spec, seed) if spec.required(one) <= known]
     if not settings:
         return []
     numbers = [encode(spec.space, one) for one in settings]
@@ -141,10 +141,11 @@ def _replay_plugin(spec: StopperSpec, recordings: Sequence[_Recording], seed: in
     ]
 
 
-def _settings(spec: StopperSpec, seed: int) -> Iterator[dict[str, Value]]:
+def settings_of(spec: StopperSpec, seed: int, count: int = POLICIES_PER_PLUGIN) -> Iterator[dict[str, Value]]:
+    """A stopper's defaults, and so many random settings."""
     yield defaults(spec.space)
     chooser = RandomChooser(np.random.default_rng(seed))
-    for _ in range(POLICIES_PER_PLUGIN):
+    for _ in range(count):
         values = defaults(spec.space)
         for name in ordered(spec.space):
             if is_active(spec.space, name, values):

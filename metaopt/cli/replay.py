@@ -1,0 +1,125 @@
+"""`metaopt replay`: early-stopping policies over curves that somebody recorded."""
+
+import importlib.util
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from metaopt.cli.options import names
+from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
+from metaopt.errors import InputError
+
+if TYPE_CHECKING:
+    from metaopt.report import Table
+    from metaopt.tuning.replay import Replay, Replayed
+
+
+def replay(
+    curves: Annotated[
+        Path,
+        typer.Argument(metavar="CURVES.csv", help="A row a validation: candidate, task, step, value; maybe horizon."),
+    ],
+    stoppers: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Stopper plugins; all that can be replayed if left out.")
+    ] = None,
+    mode: Annotated[str | None, typer.Option(help="min or max, for all tasks.")] = None,
+    chance: Annotated[
+        float | None, typer.Option(help="Value of who knows nothing; the runs' median first value if left out.")
+    ] = None,
+    policies: Annotated[int, typer.Option(help="Random settings of each stopper, beside its defaults.")] = 100,
+    better: Annotated[float, typer.Option(help="Share of the runs to look at, the best first.")] = 1.0,
+    regret: Annotated[float, typer.Option(help="Share of a run's gain that the chosen policy may give up.")] = 0.002,
+    seed: Annotated[int, typer.Option(help="Of settings, and of which run is in which half.")] = 0,
+    out: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write a row a policy.")] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw regret against steps saved.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    plugin: PluginFiles = None,
+) -> None:
+    """Play early-stopping policies over recorded curves: what each gives up, and what it saves."""
+    load_plugin_files(plugin)
+    from metaopt.registry import current
+    from metaopt.tuning.replay import read_curves
+    from metaopt.tuning.replay import replay as play
+
+    found = play(
+        read_curves(curves, mode, chance),
+        current(),
+        stoppers=names(stoppers),
+        policies=policies,
+        better=better,
+        seed=seed,
+    )
+    if out is not None:
+        found.dataframe().to_csv(out, index=False)
+    if plot is not None:
+        _draw(found, plot)
+    best = found.best(regret)
+    if as_json:
+        print(json.dumps({**_counts(found), "front": list(map(_row, found.front())), "best": best and _row(best)}))
+        return
+    from metaopt.cli.terminal import print_paragraph, print_table
+
+    print_table(_table(found))
+    print_paragraph(_summary(found, best, regret))
+
+
+def _counts(found: "Replay") -> dict[str, float | int]:
+    return {"learned": found.num_learned, "failed": found.num_failed, "clairvoyant": found.clairvoyant}
+
+
+def _row(one: "Replayed") -> dict[str, object]:
+    return {
+        "stopper": one.stopper.name,
+        "hparams": dict(one.stopper.hparams),
+        "regret": one.regret,
+        "saved": one.saved,
+        "given_up": None if math.isnan(one.given_up) else one.given_up,
+    }
+
+
+def _table(found: "Replay") -> "Table":
+    from metaopt.report.tables import Table
+
+    rows = tuple((_named(one), f"{one.regret:.2%}", f"{one.saved:.1%}", _share(one.given_up)) for one in found.front())
+    return Table(
+        "policies that no other one beats",
+        ("policy", "given up", "steps saved", "failed runs stopped at"),
+        rows,
+        note="Chosen on one half of the runs, measured on the other.",
+    )
+
+
+def _share(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.0%}"
+
+
+def _named(one: "Replayed") -> str:
+    settings = ", ".join(
+        f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in one.stopper.hparams.items()
+    )
+    return f"{one.stopper.name}({settings})"
+
+
+def _summary(found: "Replay", best: "Replayed | None", regret: float) -> str:
+    text = (
+        f"{found.num_learned:,} runs that learned something and {found.num_failed:,} that did not; a clairvoyant who "
+        f"stops each at its best value saves {found.clairvoyant:.1%} of the steps."
+    )
+    if best is None:
+        return f"{text} No policy gave up at most {regret:.2%} on the runs it was chosen by."
+    return (
+        f"{text} At up to {regret:.2%} on the runs it was chosen by, {_named(best)} saves most: on the others "
+        f"{best.saved:.1%}, giving up {best.regret:.2%}."
+    )
+
+
+def _draw(found: "Replay", path: Path) -> None:
+    if importlib.util.find_spec("matplotlib") is None:
+        raise InputError("Plots need matplotlib: pip install 'metaopt-torch[report]', or leave out --plot.")
+    from metaopt.report.drawings import write_replay
+
+    write_replay(found, path)

@@ -1,0 +1,296 @@
+"""Early-stopping policies played over curves that somebody recorded: what each gives up, and what it saves.
+
+A run's regret is (best of the whole run − best until the stop) / (best of the whole run − chance), its saving the share
+of its steps that were not taken. Runs that learned nothing are told apart: there the question is how soon a policy
+gives up. A clairvoyant stops each run at its best value: nobody saves more without regret.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from metaopt.contracts import Curve, CurveBatch, first_stop
+from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.errors import InputError
+from metaopt.registry import Registry
+from metaopt.space import encode
+from metaopt.tuning.runs_file import read_table
+from metaopt.tuning.scores import best_so_far
+from metaopt.tuning.stopping import replayable, settings_of
+
+#: A run whose best is no further from chance than this share of the task's best run learned nothing.
+LEARNED = 0.1
+#: Numbers that a policy's answers may have at once: policies × runs × validations.
+AT_ONCE = 20_000_000
+
+
+@dataclass(frozen=True)
+class RecordedTask:
+    """Runs of one task.
+
+    Attributes:
+        name: of the task.
+        curves: lower is better.
+        chance: value of who knows nothing, in the curves' orientation.
+        sign: −1 where the user's metric is better when higher.
+    """
+
+    name: str
+    curves: tuple[Curve, ...]
+    chance: float
+    sign: float = 1.0
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What a policy would have done.
+
+    Attributes:
+        stopper: the policy.
+        regret: mean over runs that learned something.
+        saved: mean share of their steps that it saves.
+        given_up: mean share of its steps after which a run that learned nothing is stopped; NaN where all learned.
+    """
+
+    stopper: StopperConfiguration
+    regret: float
+    saved: float
+    given_up: float
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Policies over recorded runs.
+
+    Attributes:
+        results: of each policy, on the runs that are reported.
+        chosen_by: of the same policies, in the same order, on the other runs.
+        clairvoyant: share of steps that a stop at the best value saves.
+        num_learned: runs that learned something, among those reported.
+        num_failed: the others.
+    """
+
+    results: tuple[Replayed, ...]
+    chosen_by: tuple[Replayed, ...]
+    clairvoyant: float
+    num_learned: int
+    num_failed: int
+
+    def front(self) -> list[Replayed]:
+        """Policies that no other one beats on the runs they are chosen by, as they did on the reported ones.
+
+        The most careful first.
+        """
+        by = self.chosen_by
+        order = sorted(range(len(by)), key=lambda row: (by[row].regret, -by[row].saved))
+        found, most = [], -math.inf
+        for row in order:
+            if self.chosen_by[row].saved > most:
+                most = self.chosen_by[row].saved
+                found.append(self.results[row])
+        return found
+
+    def best(self, regret: float) -> Replayed | None:
+        """The policy that saves most at up to so much regret on the runs it is chosen by; None if there is none."""
+        fair = [row for row, one in enumerate(self.chosen_by) if one.regret <= regret]
+        return self.results[max(fair, key=lambda row: self.chosen_by[row].saved)] if fair else None
+
+    def dataframe(self) -> pd.DataFrame:
+        """A row a policy: stopper, hyperparameters, and what it did on either half."""
+        return pd.DataFrame(
+            {
+                "stopper": one.stopper.name,
+                "hparams": dict(one.stopper.hparams),
+                "regret": one.regret,
+                "saved": one.saved,
+                "given_up": one.given_up,
+                "regret_chosen_by": other.regret,
+                "saved_chosen_by": other.saved,
+            }
+            for one, other in zip(self.results, self.chosen_by, strict=True)
+        )
+
+
+def read_curves(path: str | Path, mode: str | None = None, chance: float | None = None) -> list[RecordedTask]:
+    """Recorded runs from a CSV file; see `metaopt.tuning.runs_file` for its columns.
+
+    Args:
+        path: of a `.csv` or `.csv.gz` file. A column `horizon` says how many steps were planned; the last one if left
+            out. Further numeric columns whose names begin with `signal:` are signals, such as `signal:train_loss`.
+        mode: `"min"` (the default) or `"max"` for all tasks; not where there is a column `mode`.
+        chance: value of who knows nothing; the median of the runs' first values if left out.
+
+    Raises:
+        InputError: the file cannot be read, or something in it is wrong.
+    """
+    frame = read_table(Path(path), mode)
+    found = []
+    for name, part in frame.groupby("task", sort=False):
+        sign = 1.0 if part["mode"].iloc[0] == "min" else -1.0
+        curves = tuple(_curve(rows.sort_values("step"), sign) for _, rows in part.groupby("candidate", sort=False))
+        firsts = [float(one.values[0]) for one in curves if np.isfinite(one.values[0])]
+        value = sign * chance if chance is not None else float(np.median(firsts)) if firsts else math.nan
+        found.append(RecordedTask(str(name), curves, value, sign))
+    return found
+
+
+def replay(
+    tasks: Sequence[RecordedTask],
+    registry: Registry,
+    *,
+    stoppers: Sequence[str] | None = None,
+    policies: int = 100,
+    better: float = 1.0,
+    seed: int = 0,
+) -> Replay:
+    """Play policies over one half of the runs to choose by, and over the other to report.
+
+    Args:
+        tasks: recorded runs.
+        registry: where stoppers are.
+        stoppers: plugins with a pure form; all of them if left out.
+        policies: random settings of each plugin beside its defaults.
+        better: share of each task's runs to look at, the best first; those that learned nothing are told apart anyway.
+        seed: of settings, and of which run is in which half.
+
+    Raises:
+        InputError: too few runs, or a share outside (0, 1].
+        PluginError: a plugin is unknown or has no pure form.
+    """
+    if not 0 < better <= 1:
+        raise InputError(f"The share of runs to look at must be above 0 and at most 1, got {better!r}.")
+    halves: tuple[list[_Runs], list[_Runs]] = ([], [])
+    for task in tasks:
+        runs = _Runs.of(task, better)
+        order = np.random.default_rng(seed).permutation(len(runs.learned))
+        for half, rows in zip(halves, (order[::2], order[1::2]), strict=True):
+            half.append(runs.rows(np.sort(rows)))
+    counts = [sum(int(runs.learned.sum()) for runs in half) for half in halves]
+    if min(counts) == 0:
+        raise InputError(
+            f"{sum(counts)} of the runs learned something, and a half to choose by and one to report need one each; "
+            "give more runs, or the value of chance by --chance."
+        )
+    chosen, reported = (_results(half, registry, stoppers, policies, seed) for half in halves)
+    told = halves[1]
+    saved = np.concatenate([runs.clairvoyant[runs.learned] for runs in told])
+    failed = sum(int((~runs.learned).sum()) for runs in told)
+    return Replay(tuple(reported), tuple(chosen), float(saved.mean()), counts[1], failed)
+
+
+@dataclass(frozen=True, eq=False)
+class _Runs:
+    """Runs of one task side by side; `best` and `steps` have shape (n, T)."""
+
+    batch: CurveBatch
+    best: NDArray[np.float64]
+    chance: float
+    ends: NDArray[np.int64]
+    learned: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, task: RecordedTask, better: float) -> "_Runs":
+        batch = CurveBatch.from_curves(task.curves, task.sign)
+        length = batch.values.shape[1]
+        ends = np.asarray([len(one.steps) - 1 for one in task.curves])
+        best = np.stack([_held(best_so_far(one), length) for one in task.curves])
+        gain = task.chance - best[:, -1]
+        with np.errstate(invalid="ignore"):
+            learned = np.isfinite(gain) & (gain > LEARNED * np.nanmax(np.where(np.isfinite(gain), gain, np.nan)))
+        found = cls(batch, best, task.chance, ends, learned)
+        if better == 1.0 or not learned.any():
+            return found
+        limit = np.quantile(np.nan_to_num(gain, nan=-np.inf), 1 - better, method="lower")
+        return found.rows(np.flatnonzero(~learned | (gain >= limit)))
+
+    def rows(self, rows: NDArray[np.int64]) -> "_Runs":
+        batch = CurveBatch(
+            self.batch.values[rows],
+            self.batch.steps[rows],
+            self.batch.horizon[rows],
+            self.batch.sign,
+            {name: series[rows] for name, series in self.batch.signals.items()},
+        )
+        return _Runs(batch, self.best[rows], self.chance, self.ends[rows], self.learned[rows])
+
+    @property
+    def clairvoyant(self) -> NDArray[np.float64]:
+        """Share of steps saved by a stop at each run's best value, shape (n,)."""
+        at = np.argmax(self.best == self.best[:, -1:], axis=1)
+        return 1 - self._spent(at)
+
+    def play(self, fires: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Regret, and share of steps taken, of policies by their answers (policies, n, T), shape (policies, n)."""
+        stops = np.minimum(first_stop(fires), self.ends)
+        rows = np.arange(len(self.ends))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            regret = (self.best[rows, stops] - self.best[:, -1]) / (self.chance - self.best[:, -1])
+        # A run that is stopped before it has any value has given up all that it could have gained.
+        return np.minimum(np.nan_to_num(regret, nan=1.0, posinf=1.0), 1.0), self._spent(stops)
+
+    def _spent(self, stops: NDArray[np.int64]) -> NDArray[np.float64]:
+        rows = np.arange(len(self.ends))
+        last: NDArray[np.float64] = self.batch.steps[rows, self.ends]
+        spent: NDArray[np.float64] = self.batch.steps[rows, stops] / last
+        return spent
+
+
+def _results(
+    half: Sequence[_Runs], registry: Registry, stoppers: Sequence[str] | None, policies: int, seed: int
+) -> list[Replayed]:
+    known = set.intersection(*(set(runs.batch.signals) for runs in half)) | {"horizon"}
+    found = []
+    for spec in replayable(registry, stoppers):
+        settings = [one for one in settings_of(spec, seed, policies) if spec.required(one) <= known]
+        if not settings:
+            continue
+        assert spec.fires is not None
+        numbers = [encode(spec.space, one) for one in settings]
+        regrets, spent = [], []
+        for runs in half:
+            size = max(1, AT_ONCE // max(runs.batch.values.size, 1))
+            parts = []
+            for begin in range(0, len(settings), size):
+                part = numbers[begin : begin + size]
+                hparams = {name: np.asarray([one[name] for one in part]).reshape(-1, 1, 1) for name in spec.space}
+                answers = np.broadcast_to(spec.fires(runs.batch, hparams), (len(part), *runs.batch.values.shape))
+                parts.append(runs.play(answers))
+            regrets.append(np.concatenate([one for one, _ in parts]))
+            spent.append(np.concatenate([one for _, one in parts]))
+        learned = np.concatenate([runs.learned for runs in half])
+        regret, share = np.concatenate(regrets, axis=1), np.concatenate(spent, axis=1)
+        given_up = share[:, ~learned].mean(1) if (~learned).any() else np.full(len(settings), math.nan)
+        found += [
+            Replayed(
+                StopperConfiguration(spec.name, one),
+                float(regret[row, learned].mean()),
+                float(1 - share[row, learned].mean()),
+                float(given_up[row]),
+            )
+            for row, one in enumerate(settings)
+        ]
+    return found
+
+
+def _held(series: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+    return np.concatenate([series, np.full(length - len(series), series[-1])])
+
+
+def _curve(rows: pd.DataFrame, sign: float) -> Curve:
+    signals: Mapping[str, NDArray[np.float64]] = {
+        str(name).removeprefix("signal:"): pd.to_numeric(rows[name], errors="coerce").to_numpy(np.float64)
+        for name in rows.columns
+        if str(name).startswith("signal:")
+    }
+    planned = float(pd.to_numeric(rows["horizon"]).iloc[0]) if "horizon" in rows else float(rows["step"].max())
+    return Curve(
+        steps=rows["step"].to_numpy(),
+        values=sign * rows["value"].to_numpy(),
+        horizon=math.ceil(planned),
+        signals=signals,
+    )

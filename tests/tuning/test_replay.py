@@ -1,0 +1,97 @@
+"""Replayed policies on curves whose answers are worked out here."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import metaopt
+from metaopt.contracts import Curve
+from metaopt.registry import current
+from metaopt.tuning.replay import RecordedTask, read_curves, replay
+
+
+def curve(values, horizon=None):
+    steps = np.arange(1.0, len(values) + 1)
+    return Curve(steps=steps, values=np.asarray(values, dtype=float), horizon=horizon or len(values))
+
+
+def falling(best_at, length=20):
+    """Falls from 1 to 0 until its best, then rises a little."""
+    rise = [0.05 * (step - best_at) for step in range(best_at + 1, length + 1)]
+    return curve([1 - step / best_at for step in range(1, best_at + 1)] + rise)
+
+
+def task_of(*curves, chance=1.0):
+    return RecordedTask("one", tuple(curves), chance)
+
+
+def test_patience_of_two_stops_two_after_the_best():
+    found = replay([task_of(*(falling(10) for _ in range(8)))], current(), stoppers=["patience"], policies=300)
+    assert found.num_learned == 4
+    assert found.num_failed == 0
+    assert found.clairvoyant == pytest.approx(0.5)
+    best = found.best(0.0)
+    assert best.regret == 0.0
+    assert 0.4 <= best.saved < 0.5, "the validation that shows it costs a step at least"
+    careless = [one for one in found.results if one.saved > 0.5]
+    assert all(one.regret > 0 for one in careless)
+
+
+def test_regret_is_a_share_of_what_was_to_be_gained():
+    found = replay([task_of(*(falling(10) for _ in range(4)), chance=2.0)], current(), stoppers=["budget"], policies=0)
+    assert [one.stopper.name for one in found.results] == ["budget"]
+    assert found.results[0].saved == 0.0
+    with_fraction = metaopt.StopperSpec(
+        name="quarter", version="1", space={}, fires=lambda batch, hparams: batch.steps >= 0.25 * batch.horizon
+    )
+    metaopt.register(with_fraction)
+    found = replay([task_of(*(falling(10) for _ in range(4)), chance=2.0)], current(), stoppers=["quarter"], policies=0)
+    # After 5 of 20 steps the value is .5 of a fall from 2 to 0.
+    assert found.results[0].regret == pytest.approx(0.25)
+    assert found.results[0].saved == pytest.approx(0.75)
+
+
+def test_runs_that_learned_nothing_are_told_apart():
+    flat, broken = curve([1.0] * 20), curve([1.0, 0.95, *[math.nan] * 18])
+    found = replay([task_of(*(falling(15) for _ in range(4)), flat, flat, broken, broken)], current(), seed=1)
+    assert found.num_learned + found.num_failed == 4
+    assert found.num_failed > 0
+    thrifty = max(found.results, key=lambda one: -one.given_up)
+    assert thrifty.given_up < 0.5
+    assert found.front()[0].regret <= found.front()[-1].regret
+
+
+def test_runs_of_other_lengths_are_measured_by_their_own():
+    found = replay([task_of(*(falling(5, 10) for _ in range(2)), *(falling(20, 40) for _ in range(2)))], current())
+    assert found.clairvoyant == pytest.approx(0.5)
+    assert all(0 <= one.saved <= 1 for one in found.results)
+
+
+@pytest.mark.parametrize("better", [0.0, 1.5, -1])
+def test_a_share_that_is_none(better):
+    with pytest.raises(metaopt.InputError, match="share of runs to look at must be above 0"):
+        replay([task_of(falling(3), falling(3))], current(), better=better)
+
+
+def test_too_few_runs_that_learned():
+    with pytest.raises(metaopt.InputError, match="0 of the runs learned something"):
+        replay([task_of(curve([1.0] * 5), curve([1.0] * 5))], current())
+
+
+def rows(path, sign=1, **columns):
+    frame = pd.DataFrame(
+        {"candidate": name, "task": "one", "step": step, "value": sign * value}
+        for name in "abcd"
+        for step, value in enumerate(falling(10).values, start=1)
+    ).assign(**columns)
+    frame.to_csv(path, index=False)
+    return path
+
+
+def test_a_file_of_accuracies_is_the_mirror_of_one_of_losses(tmp_path):
+    low = replay(read_curves(rows(tmp_path / "low.csv")), current())
+    high = replay(read_curves(rows(tmp_path / "high.csv", sign=-1), "max"), current())
+    assert [one.saved for one in low.results] == [one.saved for one in high.results]
+    assert [one.regret for one in low.results] == pytest.approx([one.regret for one in high.results])
