@@ -12,6 +12,8 @@ SIGNALS: Mapping[str, str] = MappingProxyType(
     {
         "loss": "training loss of this step's batch, 0-d",
         "gradient_norm": "Euclidean norm of all gradients of this step together, 0-d",
+        "agreement": "cosine of the angle between this step's gradient and the last update, 0-d: negative while going "
+        "on is downhill, 0 at the first step; for controllers",
         "metric": "latest validation value, oriented so that lower is better, 0-d; NaN before the first",
         "horizon": "planned number of steps, 0-d",
     }

@@ -19,7 +19,7 @@ SUPPLIED = frozenset({"loss", "gradient_norm", "horizon"})
 PLAIN_SIGNALS = frozenset({"horizon", "metric"})
 
 #: Signals known only between the backward pass and the optimizer's step; see `ControllerScheduler.prepare`.
-GRADIENT_SIGNALS = frozenset({"loss", "gradient_norm"})
+GRADIENT_SIGNALS = frozenset({"loss", "gradient_norm", "agreement"})
 
 
 def check_requirements(assembly: Assembly, theta: Mapping[str, Tensor] | None, horizon: int | None) -> None:

@@ -17,6 +17,7 @@ from metaopt.deploy.best_weights import BestWeights
 from metaopt.deploy.evaluation import eval_mode, evaluating
 from metaopt.deploy.guard import Guard
 from metaopt.deploy.handover import Handover
+from metaopt.deploy.last_update import LastUpdate
 from metaopt.deploy.observation import observation_of
 from metaopt.deploy.precision import gradient_norm
 from metaopt.deploy.recent_losses import RecentLosses
@@ -75,6 +76,7 @@ class Run:
         self._best = None if keep_best is None else BestWeights(model, torch.device(keep_best))
         self._guard = Guard(active=guard)
         self._handover = handover
+        self._last_update = LastUpdate() if "agreement" in scheduler.required else None
         self._decision = Decision(stop=False)
         self._num_observations = 0
         self._last_observed: int | None = None
@@ -121,11 +123,17 @@ class Run:
             raise InputError("Leave `with run.evaluating()` before calling run.step().")
         detached = None if loss is None else self.record_loss(loss)
         if self.scheduler.needs_gradients:
-            self.scheduler.prepare(loss=detached, gradient_norm=self._gradient_norm())
+            self.scheduler.prepare(
+                loss=detached, gradient_norm=self._gradient_norm(), agreement=self._last_update_agreement()
+            )
+        if self._last_update is not None:
+            self._last_update.begin(self._parameters())
         if self._handover is None or self._handover.ready(detached):
             takes_loss = "loss" in self._optimizer_signals and detached is not None
             given: dict[str, Any] = {"loss": detached} if takes_loss else {}
             self.optimizer.step(**given)
+        if self._last_update is not None:
+            self._last_update.end(self._parameters())
         self.scheduler.step()
 
     def record_loss(self, loss: Tensor | float) -> Tensor:
@@ -254,6 +262,7 @@ class Run:
             "last_observed": self._last_observed,
             "lost_reason": self._guard.reason,
             "losses": self._losses.state_dict(),
+            "last_update": None if self._last_update is None else self._last_update.state_dict(),
             "handover": None if self._handover is None else self._handover.state_dict(),
             "seconds": self._seconds(),
         }
@@ -270,6 +279,8 @@ class Run:
         self._last_observed = self._observed_before = state["last_observed"]
         self._guard.reason = str(state["lost_reason"])
         self._losses.load_state_dict(state["losses"])
+        if self._last_update is not None and state["last_update"] is not None:
+            self._last_update.load_state_dict(state["last_update"])
         if self._handover is not None and state["handover"] is not None:
             self._handover.load_state_dict(state["handover"])
         self._seconds_before = float(state["seconds"])
@@ -308,6 +319,9 @@ class Run:
         if "gradient_norm" not in self.scheduler.required:
             return None
         return gradient_norm(param.grad for param in self._parameters() if param.grad is not None)
+
+    def _last_update_agreement(self) -> Tensor | None:
+        return None if self._last_update is None else self._last_update.agreement(self._parameters())
 
     def _seconds(self) -> float:
         return self._seconds_before + time.monotonic() - self._started

@@ -120,17 +120,20 @@ class ControllerScheduler(LRScheduler):
         """Whether `prepare` must be called between the backward pass and the optimizer's step."""
         return self.spec.cadence == "step" and bool(self._required & GRADIENT_SIGNALS)
 
-    def prepare(self, *, loss: Tensor | None = None, gradient_norm: Tensor | None = None) -> None:
+    def prepare(
+        self, *, loss: Tensor | None = None, gradient_norm: Tensor | None = None, agreement: Tensor | None = None
+    ) -> None:
         """Set the rate of the step about to be taken, for controllers that look at its loss or gradients.
 
         Args:
             loss: training loss of this step's batch, 0-d.
             gradient_norm: Euclidean norm of all gradients together, 0-d.
+            agreement: cosine of the angle between the gradients and the last update, 0-d.
 
         Raises:
             InputError: a signal that the controller requires is missing.
         """
-        given = {"loss": loss, "gradient_norm": gradient_norm}
+        given = {"loss": loss, "gradient_norm": gradient_norm, "agreement": agreement}
         for key in sorted(self._required & GRADIENT_SIGNALS):
             if given[key] is None:
                 raise InputError(f"The controller {self.spec.name!r} requires {key} at each step; pass {key}=.")

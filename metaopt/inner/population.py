@@ -129,6 +129,7 @@ class _Run:
         self._requires = frozenset().union(*(member.assembly.requires for member in members))
         self._batches = Batches(task, seeds)
         self._metric = torch.full((len(members),), torch.nan)
+        self._updates: Flats = {}
         self._source: GradientSource
         if plan.looped:
             self._source = LoopedGradients(task, self._layout, modules, seeds, shared=self._batches.shared)
@@ -154,10 +155,12 @@ class _Run:
         grads, losses = self._source.gradients(self._flats, *self._batches.at(step))
         losses = losses[: len(self._members)]
         signals = self._signals(grads)
+        before = {key: flat.clone() for key, flat in self._flats.items()} if "agreement" in self._requires else {}
         rates = self._rates.at(step, self._base, losses, signals)
         number = torch.tensor(float(step))
         for group in self._groups:
             group.step(grads, rates, losses, signals, number, self._horizon)
+        self._updates = {key: self._flats[key] - flat for key, flat in before.items()}
         return losses
 
     def _validate(self, step: int, train_loss: Tensor, record: Record) -> None:
@@ -181,7 +184,21 @@ class _Run:
         if "gradient_norm" in self._requires:
             squares = [grad[: len(self._members)].square().sum(1) for grad in grads.values()]
             signals["gradient_norm"] = torch.stack(squares).sum(0).sqrt()
+        if "agreement" in self._requires:
+            signals["agreement"] = self._agreement(grads)
         return signals
+
+    def _agreement(self, grads: Flats) -> Tensor:
+        count = len(self._members)
+        if not self._updates:
+            return torch.zeros(count)
+        pairs = [(grads[key][:count], update[:count]) for key, update in self._updates.items()]
+        inner, squares, others = (
+            torch.stack([(one[left] * one[right]).sum(1) for one in pairs]).sum(0)
+            for left, right in ((0, 1), (0, 0), (1, 1))
+        )
+        size = (squares * others).sqrt()
+        return torch.where(size > 0, inner / size.clamp_min(1e-30), 0.0)
 
     def _rule_groups(self, theta: Mapping[str, Tensor]) -> list[RuleGroup]:
         groups: list[RuleGroup] = []

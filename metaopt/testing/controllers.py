@@ -163,7 +163,7 @@ def _numbers(spec: ControllerSpec, values: Mapping[str, Value]) -> dict[str, Ten
 def _info(spec: ControllerSpec, step: Tensor, horizon: Tensor, metric: Tensor) -> StepInfo:
     """What the controller requires to know, and nothing else."""
     required = {*spec.requires, *spec.requires_when}
-    known = {"metric": metric, "gradient_norm": metric.abs(), "horizon": horizon}
+    known = {"metric": metric, "gradient_norm": metric.abs(), "agreement": metric.cos(), "horizon": horizon}
     return StepInfo(
         step=step,
         horizon=horizon,

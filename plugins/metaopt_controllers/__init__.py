@@ -9,6 +9,7 @@ from metaopt_controllers.dog import DOG
 from metaopt_controllers.dowg import DOWG
 from metaopt_controllers.exponential import EXPONENTIAL
 from metaopt_controllers.greedy import GREEDY
+from metaopt_controllers.hypergradient import HYPERGRADIENT
 from metaopt_controllers.ldog import LDOG
 from metaopt_controllers.linear import LINEAR
 from metaopt_controllers.lookahead import LOOKAHEAD
@@ -24,5 +25,5 @@ from metaopt_controllers.wsd import WSD
 def metaopt_plugins() -> list[metaopt.PluginSpec]:
     """The plugins of this package."""
     schedules = [CONSTANT, LINEAR, COSINE, COSINE_RESTARTS, WSD, ONE_CYCLE, EXPONENTIAL, WARMUP_HOLD_COSINE]
-    closed_loops = [PLATEAU, GREEDY, ADAGRAD_NORM, POLYAK]
+    closed_loops = [PLATEAU, GREEDY, ADAGRAD_NORM, HYPERGRADIENT, POLYAK]
     return [*schedules, *closed_loops, DOG, LDOG, DOWG, MECHANIC, LOOKAHEAD]

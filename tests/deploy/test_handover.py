@@ -27,6 +27,14 @@ def recipe_of(rule="mlp_lopt", scale=1.0, longest=LONGEST):
     return metaopt.Recipe.create(Configuration(rule, hparams=hparams), theta=theta, made_on=made_on)
 
 
+def uphill(scale=0.01):
+    """A rule that begins as Adam does, turned around."""
+    recipe = recipe_of(scale=scale)
+    theta = dict(recipe.theta)
+    theta["w2"] = torch.cat([-theta["w2"][:, :1], theta["w2"][:, 1:]], dim=1)
+    return dataclasses.replace(recipe, theta=theta)
+
+
 def model_of():
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1))
@@ -50,17 +58,19 @@ def train(run, model, steps, spoil=lambda step, model: None):
 
 def test_a_rule_that_diverges_hands_over_once_and_training_recovers():
     model, unguarded = model_of(), model_of()
-    run = recipe_of(scale=10.0).bind(model, total_steps=LONGEST)
-    with pytest.warns(RuntimeWarning, match="'mlp_lopt' is out of its depth at step 1: the training loss rose") as seen:
+    run = uphill().bind(model, total_steps=LONGEST)
+    with pytest.warns(
+        RuntimeWarning, match=r"'mlp_lopt' is out of its depth at step \d+: the training loss rose"
+    ) as seen:
         losses = train(run, model, 1500)
     assert len(seen) == 1
-    assert run.optimizer.handed_over == 1
+    assert 1 <= run.optimizer.handed_over < 40
     assert run.optimizer.assembly.optimizer.name == "nadamw"
     default = current().get(metaopt.OptimizerSpec, "nadamw").space["lr"].default
     assert run.optimizer.param_groups[0]["lr"] == default, "controllers multiply the fallback's own rate"
     assert losses[-1] < losses[0] < losses[1]
 
-    left_alone = recipe_of(scale=10.0).bind(unguarded, total_steps=LONGEST, guard="off")
+    left_alone = uphill().bind(unguarded, total_steps=LONGEST, guard="off")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         without = train(left_alone, unguarded, 800)

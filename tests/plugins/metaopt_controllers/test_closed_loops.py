@@ -1,5 +1,6 @@
 """Controllers that look at losses and gradients: their formulas on numbers worked out here, and a deployed run."""
 
+import dataclasses
 import math
 
 import pytest
@@ -8,10 +9,14 @@ from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 
 import metaopt
+from metaopt.configuration import assemble
+from metaopt.inner import Member, train
+from metaopt.registry import current
 from metaopt.space import encode, resolve
 from metaopt_controllers.adagrad_norm import ADAGRAD_NORM
 from metaopt_controllers.cosine_restarts import COSINE_RESTARTS
 from metaopt_controllers.greedy import GREEDY
+from metaopt_controllers.hypergradient import HYPERGRADIENT
 from metaopt_controllers.polyak import POLYAK
 
 
@@ -90,7 +95,7 @@ def test_cosine_restarts_are_torchs(rates, torch_rates, growth):
     assert late[-5:].abs().max() < 1e-7, "past the plan it stays at the end"
 
 
-@pytest.mark.parametrize("controller", ["greedy", "adagrad_norm", "polyak"])
+@pytest.mark.parametrize("controller", ["greedy", "adagrad_norm", "polyak", "hypergradient"])
 def test_a_resumed_run_equals_an_unbroken_one(controller):
     inputs = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
     recipe = metaopt.Recipe.create(metaopt.Configuration("sgd", controller=controller, hparams={"sgd.lr": 0.05}))
@@ -115,3 +120,50 @@ def test_a_resumed_run_equals_an_unbroken_one(controller):
     again.load_state_dict(model.state_dict())
     second.load_state_dict(run.state_dict())
     assert all(torch.equal(one, two) for one, two in zip(go(again, second, 18), unbroken, strict=True))
+
+
+def test_hypergradient_rises_while_going_on_is_downhill():
+    numbers = {"kappa": 0.1, "min_ratio": 0.5, "max_ratio": 1.2}
+    tensors = {name: torch.tensor(number, dtype=torch.float64) for name, number in numbers.items()}
+    state, found = HYPERGRADIENT.controller.init(tensors), []
+    for step, agreement in enumerate([0.0, -1.0, -0.5, -1.0, 1.0, math.nan, *[1.0] * 9]):
+        info = metaopt.StepInfo(torch.tensor(float(step)), signals={"agreement": torch.tensor(agreement)})
+        rate, state = HYPERGRADIENT.controller.update(state, info, tensors)
+        found.append(float(rate.value))
+    assert found[:6] == pytest.approx([1.0, 1.1, 1.155, 1.2, 1.08, 1.08])
+    assert found[-1] == 0.5
+
+
+def hypergradient_run(model, **hparams):
+    configuration = metaopt.Configuration("sgd", controller="hypergradient", hparams={"sgd.lr": 0.05, **hparams})
+    return metaopt.Recipe.create(configuration).bind(model, total_steps=20)
+
+
+def test_agreement_is_the_cosine_of_gradient_and_last_update():
+    w = torch.tensor([3.0, 4.0], requires_grad=True)
+    run = hypergradient_run([w], **{"hypergradient.kappa": 0.5})
+    rates = []
+    for gradient in ([1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [1.0, 1.0], [0.0, 0.0], [1.0, 0.0]):
+        w.grad = torch.tensor(gradient)
+        run.step(torch.tensor(1.0))
+        rates.append(run.optimizer.param_groups[0]["lr"] / 0.05)
+    # Updates are −rate·gradient: cosines 0, −1, 1, 1/√2, then 0 (no gradient) and 0 (no update).
+    last = 0.75 * (1 - 0.5 / math.sqrt(2))
+    assert rates == pytest.approx([1.0, 1.5, 0.75, last, last, last], rel=1e-5)
+
+
+def test_a_population_trains_as_a_deployed_run_does():
+    task = dataclasses.replace(metaopt.load_corpus("starter")["wine_tanh"], num_steps=30, num_validations=3)
+    configuration = metaopt.Configuration("sgd", controller="hypergradient", hparams={"hypergradient.kappa": 0.2})
+    member = Member(assemble(configuration, current()), 0)
+    other = Member(assemble(metaopt.Configuration("sgd"), current()), 0)
+    together, constant = (one.curve for one in train(task, [member, other]))
+    alone = train(task, [member], engine="loop")[0].curve
+    assert not (together.values == constant.values).all()
+    torch.testing.assert_close(torch.tensor(together.values), torch.tensor(alone.values), rtol=1e-4, atol=1e-6)
+
+
+def test_a_loop_that_does_not_supply_it_is_refused_by_name():
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    with pytest.raises(metaopt.PluginError, match="agreement"):
+        metaopt.create_scheduler("hypergradient", optimizer, total_steps=5)

@@ -1,0 +1,51 @@
+"""The last update of a model's parameters, for controllers that ask whether steps go on agreeing."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metaopt.deploy.precision import widened
+
+
+class LastUpdate:
+    """Measures updates where parameters were before and after a step, whatever took it; keeps one copy of them."""
+
+    def __init__(self) -> None:
+        self._before: list[Tensor] = []
+        self._update: list[Tensor] = []
+
+    def agreement(self, params: Iterable[Tensor]) -> Tensor:
+        """Cosine of the angle between the gradients at hand and the last update, 0-d; 0 where either is 0."""
+        params = list(params)
+        if len(self._update) != len(params):  # the first step, or parameters were added
+            return torch.zeros((), device=params[0].device if params else None)
+        inner, squares, others = [], [], []
+        for param, update in zip(params, self._update, strict=True):
+            others.append((update * update).sum())
+            if param.grad is not None:
+                grad = widened(param.grad).to(update.device)
+                inner.append((grad * update).sum())
+                squares.append((grad * grad).sum())
+        if not inner:
+            return torch.zeros((), device=params[0].device)
+        size = (torch.stack(squares).sum() * torch.stack(others).sum()).sqrt()
+        return torch.where(size > 0, torch.stack(inner).sum() / size.clamp_min(1e-30), 0.0)
+
+    def begin(self, params: Iterable[Tensor]) -> None:
+        """Before a step."""
+        self._before = [widened(param).clone() for param in params]
+
+    def end(self, params: Sequence[Tensor] | Iterable[Tensor]) -> None:
+        """After it."""
+        self._update = [widened(param) - before for param, before in zip(params, self._before, strict=True)]
+        self._before = []
+
+    def state_dict(self) -> list[Tensor]:
+        """The last update."""
+        return [one.clone() for one in self._update]
+
+    def load_state_dict(self, state: Sequence[Any]) -> None:
+        """Inverse of `state_dict`."""
+        self._update = [one.clone() for one in state]
