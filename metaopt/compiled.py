@@ -23,11 +23,14 @@ from metaopt.contracts.per_tensor import MeasureOne, PerTensorRule, TensorHparam
 #: Fewer numbers than this run eagerly: sizes 0 and 1 cannot be dynamic.
 MIN_NUMEL = 2
 
-#: Everything between inputs and results is computed where it is used: what is used often is not stored either.
+#: What lies between inputs and results is computed where it is used, and not stored, however often it is read. Only
+#: what takes very many operations gets a name inside its loop, which halves the time to compile; were it fewer, the
+#: compiler would split the loop and store all of it.
 INLINED: dict[str, str | int | bool | Callable[..., Any]] = {
     "realize_reads_threshold": 100_000,
     "realize_acc_reads_threshold": 100_000,
-    "realize_opcount_threshold": 100_000,
+    "realize_opcount_threshold": 120,
+    "cpp.enable_floating_point_contract_flag": "fast",
 }
 
 _Write: TypeAlias = Callable[..., None]
