@@ -106,12 +106,20 @@ def learned_recipe(
         made_on=MadeOn(
             parameters=(min(sizes), max(sizes)),
             batch_size=(min(batches), max(batches)) if len(batches) == len(tasks) else None,
-            horizon=(min(steps), max(steps)),
+            horizon=(_shortest(assembly, min(steps)), max(steps)),
             dtypes=("float32",),
             loss=(min(losses), max(losses)) if all(map(math.isfinite, losses)) else None,
         ),
         provenance=record,
     )
+
+
+def _shortest(assembly: Assembly, steps: int) -> int:
+    """Steps of the shortest training: evolution strategies begin at one truncation."""
+    meta = assembly.optimizer.meta
+    if meta is None or meta.truncation is None or meta.estimator not in ("es", "pes"):
+        return steps
+    return min(meta.truncation, steps)
 
 
 @torch.no_grad()
