@@ -5,8 +5,9 @@
 
 NadamW with a schedule, and Schedule-Free AdamW, get `--trials` random settings on every task; the best of them is
 chosen by training loss for the one table and by validation loss for the other, and run with other seeds. Learned rules
-get one setting for all tasks: as they are, and inside a recipe (rate, weight decay, schedule) that was chosen among
-`--candidates` on the tasks that `learned_weights.py` trains on. Training loss is the mean over the last part of a run,
+get one setting for all tasks: as they come (ours under the schedule that it was trained under), and with the rate,
+weight decay and schedule that were best in validation, among `--candidates`, on the tasks that `learned_weights.py`
+trains on. Training loss is the mean over the last part of a run,
 test loss that of the step with the best validation. Both are printed as multiples of tuned NadamW's: geometric means
 over tasks with 95 % bootstrap intervals, and on how many tasks they are lower.
 """
@@ -111,7 +112,7 @@ def chosen(
     recipe: metaopt.Recipe, tasks: Sequence[metaopt.Task], given: argparse.Namespace, generator: np.random.Generator
 ) -> list[Contender]:
     """A learned rule as it is, and with the setting that has the lowest validation loss on other tasks, relatively."""
-    plain = Configuration(recipe.configuration.optimizer)
+    plain = Configuration(recipe.configuration.optimizer, controller=recipe.configuration.controller)
     theta = dict(recipe.theta or {})
     candidates = [plain, *settings(plain.optimizer, given.candidates, generator)[1:]]
     logs = []

@@ -1,6 +1,7 @@
 """Learned optimizers out of their depth: when that is, and what takes over."""
 
 import math
+import statistics
 import warnings
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
@@ -17,7 +18,8 @@ GuardPolicy: TypeAlias = Literal["fallback", "raise", "off"]
 
 #: Times its longest training that a learned rule may go on.
 TOO_LONG = 2
-#: The mean of so many training losses may rise above the first by so many times its size, one alone by so many.
+#: The median of so many training losses may rise above the highest of the first ones by so many times its size, one
+#: alone by so many.
 RECENT, FAR, VERY_FAR = 10, 2.0, 20.0
 #: A first loss so many times outside those that the rule knows is remarked upon.
 OUTSIDE = 10.0
@@ -27,7 +29,8 @@ class Handover:
     """Watches a learned rule before each step.
 
     It is out of its depth past twice the longest training that it was made for, where a gradient is not finite, and
-    once the mean of the last ten losses lies above the first by more than twice its size, or one loss by twenty times.
+    once the median of the last ten losses lies above the highest of the first ten by more than twice its size, or one
+    loss above those by twenty times.
 
     Args:
         optimizer: runs the rule.
@@ -45,7 +48,7 @@ class Handover:
     ) -> None:
         self._optimizer, self._longest, self._known_losses = optimizer, longest, known_losses
         self._fallback = fallback
-        self._first: float | None = None
+        self._first: list[float] = []
         self._recent: list[float] = []
         optimizer.fallback = fallback
 
@@ -80,19 +83,38 @@ class Handover:
 
     def state_dict(self) -> dict[str, object]:
         """Plain numbers."""
-        return {"first": self._first, "recent": list(self._recent)}
+        return {"first": list(self._first), "recent": list(self._recent)}
 
     def load_state_dict(self, state: dict[str, object]) -> None:
         """Inverse of `state_dict`."""
-        first, recent = state["first"], state["recent"]
-        self._first = None if first is None else float(first)  # type: ignore[arg-type]
-        self._recent = [float(one) for one in recent]  # type: ignore[attr-defined]
+        self._first, self._recent = ([float(one) for one in state[key]] for key in ("first", "recent"))  # type: ignore[attr-defined]
 
     def _too_long(self) -> str:
         steps = self._optimizer.steps
         if self._longest is None or steps < TOO_LONG * self._longest:
             return ""
         return f"its longest training had {self._longest:,} steps"
+
+    def _too_high(self, loss: Tensor | None) -> str:
+        if loss is None:
+            return ""
+        value = float(loss)
+        if not math.isfinite(value):
+            return f"the training loss is {value}"
+        if not self._first:
+            self._warn_if_unknown(value)
+        # Batches' losses have heavy tails: neither an easy first batch nor a single hard one is a rise.
+        highest = max(self._first, default=value)
+        size = max(abs(highest), 1e-8)
+        self._recent = [*self._recent, value][-RECENT:]
+        if len(self._first) < RECENT:
+            self._first.append(value)
+            risen = False
+        else:
+            risen = statistics.median(self._recent) > highest + FAR * size
+        if risen or value > highest + VERY_FAR * size:
+            return f"the training loss rose from {self._first[0]:.3g} to {value:.3g}"
+        return ""
 
     def _warn_if_unknown(self, value: float) -> None:
         if self._known_losses is not None and _outside(value, self._known_losses):
@@ -103,22 +125,6 @@ class Handover:
                 UserWarning,
                 stacklevel=5,
             )
-
-    def _too_high(self, loss: Tensor | None) -> str:
-        if loss is None:
-            return ""
-        value = float(loss)
-        if self._first is None:
-            self._first = value
-            self._warn_if_unknown(value)
-        self._recent = [*self._recent, value][-RECENT:]
-        mean = sum(self._recent) / len(self._recent)
-        if not math.isfinite(mean):
-            return f"the training loss is {value}"
-        size = max(abs(self._first), 1e-8)
-        if value > self._first + VERY_FAR * size or (len(self._recent) == RECENT and mean > self._first + FAR * size):
-            return f"the training loss rose from {self._first:.3g} to {value:.3g}"
-        return ""
 
 
 def _outside(value: float, known: tuple[float, float]) -> bool:
