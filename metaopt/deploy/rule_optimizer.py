@@ -17,17 +17,11 @@ from metaopt.contracts.per_tensor import prepared, prepared_update
 from metaopt.deploy.flat_views import flat_views, whole_views
 from metaopt.deploy.hparams import GroupNumbers, assemble_named, checked_group, packed
 from metaopt.deploy.inheritance import inherited, take_over
+from metaopt.deploy.learned import check_learned, weights_of
 from metaopt.deploy.members import MAXIMIZE, Member, members_of
 from metaopt.deploy.parameters import Params, as_groups, numbered, spare, tensors_of
 from metaopt.deploy.precision import add_update, gradient_norm, like, placed, widened
-from metaopt.deploy.requirements import (
-    check_learned,
-    check_loss,
-    check_param,
-    check_requirements,
-    weights_of,
-    why_not_compiled,
-)
+from metaopt.deploy.requirements import check_loss, check_param, check_requirements, why_not_compiled
 from metaopt.deploy.saved_state import RULE, check_saved
 from metaopt.errors import InputError
 
