@@ -1,0 +1,48 @@
+"""Learned rules before their first step: which weights they have, and what they cannot work with."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from metaopt.configuration import Assembly
+from metaopt.deploy.parameters import Group, tensors_of
+from metaopt.errors import InputError
+
+
+def check_learned(assembly: Assembly, theta: Mapping[str, Tensor] | None, groups: list[Group]) -> None:
+    """Check a learned rule's weights and what it shall train; hand-designed rules are not looked at.
+
+    Raises:
+        InputError: the weights are not the rule's or not finite, or a parameter is not finite, or parameters lie on
+            several devices.
+    """
+    meta, name = assembly.optimizer.meta, assembly.optimizer.name
+    if meta is None or theta is None:
+        return
+    broken = sorted(key for key, one in theta.items() if not bool(torch.isfinite(one).all()))
+    if broken:
+        raise InputError(f"The weights {broken[0]!r} of {name!r} hold numbers that are not finite; load other weights.")
+    if meta.check is not None:
+        meta.check(theta)
+    params = tensors_of(groups)
+    devices = sorted({str(param.device) for param in params})
+    if len(devices) > 1:
+        raise InputError(
+            f"The parameters lie on {', '.join(devices)}, but {name!r} looks at all of them together; move the model "
+            "to one device, or make an optimizer for each."
+        )
+    for param in params:
+        if not param.is_meta and not bool(torch.isfinite(param.detach()).all()):
+            raise InputError(
+                f"A parameter of shape {tuple(param.shape)} holds numbers that are not finite before the first step; "
+                "initialise it again."
+            )
+
+
+def weights_of(assembly: Assembly, theta: Mapping[str, Tensor] | None) -> Mapping[str, Tensor] | None:
+    """`theta`, or the weights that ship with the rule if there are none."""
+    meta = assembly.optimizer.meta
+    if theta is None and meta is not None and meta.shipped is not None:
+        return meta.shipped()
+    return theta
