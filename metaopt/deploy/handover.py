@@ -26,7 +26,7 @@ OUTSIDE = 10.0
 
 
 class Handover:
-    """Watches a learned rule before each step.
+    """Watches a learned rule before each step, whoever takes it; losses it learns of by `saw`.
 
     It is out of its depth past twice the longest training that it was made for, where a gradient is not finite, and
     once the median of the last ten losses lies above the highest of the first ten by more than twice its size, or one
@@ -50,14 +50,20 @@ class Handover:
         self._fallback = fallback
         self._first: list[float] = []
         self._recent: list[float] = []
-        optimizer.fallback = fallback
+        self._loss: Tensor | None = None
+        optimizer.fallback, optimizer.watch = fallback, self.ready
 
-    def ready(self, loss: Tensor | None) -> bool:
+    def saw(self, loss: Tensor) -> None:
+        """A training loss, 0-d; looked at before the next step."""
+        self._loss = loss
+
+    def ready(self) -> bool:
         """Look at the step about to be taken; whether to take it.
 
         Raises:
             OutOfDepthError: the rule is out of its depth, and nothing shall take over.
         """
+        loss, self._loss = self._loss, None
         if self._optimizer.handed_over is not None:
             return True
         gradients = [param.grad for group in self._optimizer.param_groups for param in group["params"]]
@@ -76,7 +82,7 @@ class Handover:
             f"The learned rule {name!r} is out of its depth at step {step}: {reason}. {taking!r} takes over with the "
             "moments that it kept.",
             RuntimeWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
         self._optimizer.hand_over()
         return finite  # what is not finite is no step for anyone
@@ -123,7 +129,7 @@ class Handover:
                 f"Training begins at a loss of {value:.3g}; {self._optimizer.assembly.optimizer.name!r} was made on "
                 f"trainings that begin between {low:.3g} and {high:.3g}: compare it with a baseline.",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
 
 

@@ -63,6 +63,8 @@ class RuleOptimizer(Optimizer):
 
     #: What `hand_over` hands over to.
     fallback: Assembly | None = None
+    #: Asked before each step; where it says no, none is taken.
+    watch: Callable[[], bool] | None = None
 
     def __init__(
         self,
@@ -120,8 +122,9 @@ class RuleOptimizer(Optimizer):
             with torch.enable_grad():
                 returned = closure()
             loss = returned if loss is None else loss
-        with torch.no_grad():
-            self._step(loss)
+        if self.watch is None or self.watch():
+            with torch.no_grad():
+                self._step(loss)
         return returned
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:

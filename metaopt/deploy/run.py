@@ -128,10 +128,9 @@ class Run:
             )
         if self._last_update is not None:
             self._last_update.begin(self._parameters())
-        if self._handover is None or self._handover.ready(detached):
-            takes_loss = "loss" in self._optimizer_signals and detached is not None
-            given: dict[str, Any] = {"loss": detached} if takes_loss else {}
-            self.optimizer.step(**given)
+        takes_loss = "loss" in self._optimizer_signals and detached is not None
+        given: dict[str, Any] = {"loss": detached} if takes_loss else {}
+        self.optimizer.step(**given)
         if self._last_update is not None:
             self._last_update.end(self._parameters())
         self.scheduler.step()
@@ -155,6 +154,8 @@ class Run:
             )
         detached = detached.reshape(())
         self._losses.add(detached, total="train_loss" in self._stopper_signals)
+        if self._handover is not None:
+            self._handover.saw(detached)
         return detached
 
     @contextlib.contextmanager

@@ -145,6 +145,36 @@ def test_it_is_kept_in_the_state_and_resumed_bit_for_bit():
     assert train(resumed, again, 20) == expected
 
 
+def test_a_loop_that_steps_the_optimizer_itself_is_watched_too():
+    model = model_of()
+    run = uphill().bind(model, total_steps=LONGEST)
+
+    def go():
+        for _ in range(60):
+            run.optimizer.zero_grad()
+            loss = (model(INPUTS) - TARGETS).square().mean()
+            loss.backward()
+            run.optimizer.step()
+            run.record_loss(loss)
+            run.scheduler.step()
+
+    with pytest.warns(RuntimeWarning, match="out of its depth at step .* the training loss rose"):
+        go()
+    assert run.optimizer.assembly.optimizer.name == "nadamw"
+
+
+def test_skorch_is_watched_too():
+    skorch = pytest.importorskip("skorch", reason="needs skorch")
+    from metaopt.integrations.skorch import RecipeCallback
+
+    net = skorch.NeuralNetRegressor(
+        model_of(), max_epochs=40, batch_size=-1, train_split=None, verbose=0,
+        callbacks=[RecipeCallback(uphill(), total_steps=LONGEST, monitor="train_loss")],
+    )  # fmt: skip
+    with pytest.warns(RuntimeWarning, match="out of its depth at step .* the training loss rose"):
+        net.fit(INPUTS, TARGETS)
+
+
 def test_training_that_begins_far_outside_the_losses_it_knows_says_so():
     recipe = recipe_of(scale=1e-3)
     known = dataclasses.replace(recipe, made_on=MadeOn(horizon=(10, LONGEST), loss=(0.01, 0.02)))
