@@ -22,6 +22,7 @@ BASE = [
     "plugin_file",
     "registry",
     "configuration",
+    "agreement",
     "rates",
     "compiled",
     "layers",

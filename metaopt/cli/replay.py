@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from metaopt.cli.options import names
+from metaopt.cli.output_folder import writable, write_text
 from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
 from metaopt.errors import InputError
 
@@ -40,6 +41,11 @@ def replay(
 ) -> None:
     """Play early-stopping policies over recorded curves: what each gives up, and what it saves."""
     load_plugin_files(plugin)
+    for path in (out, plot):
+        if path is not None:
+            writable(path.parent)
+    if plot is not None and importlib.util.find_spec("matplotlib") is None:
+        raise InputError("Plots need matplotlib: pip install 'metaopt-torch[report]', or leave out --plot.")
     from metaopt.registry import current
     from metaopt.tuning.replay import read_curves
     from metaopt.tuning.replay import replay as play
@@ -53,9 +59,11 @@ def replay(
         seed=seed,
     )
     if out is not None:
-        found.dataframe().to_csv(out, index=False)
+        write_text(out, found.dataframe().to_csv(index=False))
     if plot is not None:
-        _draw(found, plot)
+        from metaopt.report.drawings import write_replay
+
+        write_replay(found, plot)
     best = found.best(regret)
     if as_json:
         print(json.dumps({**_counts(found), "front": list(map(_row, found.front())), "best": best and _row(best)}))
@@ -97,10 +105,9 @@ def _share(value: float) -> str:
 
 
 def _named(one: "Replayed") -> str:
-    settings = ", ".join(
-        f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
-        for name, value in one.stopper.hparams.items()
-    )
+    from metaopt.report.tables import number
+
+    settings = ", ".join(f"{name}={number(value)}" for name, value in one.stopper.hparams.items())
     return f"{one.stopper.name}({settings})"
 
 
@@ -115,11 +122,3 @@ def _summary(found: "Replay", best: "Replayed | None", regret: float) -> str:
         f"{text} At up to {regret:.2%} on the runs it was chosen by, {_named(best)} saves most: on the others "
         f"{best.saved:.1%}, giving up {best.regret:.2%}."
     )
-
-
-def _draw(found: "Replay", path: Path) -> None:
-    if importlib.util.find_spec("matplotlib") is None:
-        raise InputError("Plots need matplotlib: pip install 'metaopt-torch[report]', or leave out --plot.")
-    from metaopt.report.drawings import write_replay
-
-    write_replay(found, path)

@@ -86,6 +86,11 @@ class MetaTraining:
             raise PluginError(f"MetaTraining: truncation must be a positive number of steps, got {self.truncation!r}.")
 
     @property
+    def evolves(self) -> bool:
+        """Whether its estimator is an evolution strategy."""
+        return self.estimator in ("es", "pes")
+
+    @property
     def full_space(self) -> Space:
         """All hyperparameters of meta-training.
 
@@ -102,6 +107,6 @@ class MetaTraining:
             "inner_steps": Int(1, 10, default=0, valid="[0, inf)"),
             "order": Categorical(self.orders),
             "clip": Float(0.1, 10.0, log=True, default=self.clip, valid="[0, inf)"),
-            **(_EVOLUTION if self.estimator in ("es", "pes") else {}),
+            **(_EVOLUTION if self.evolves else {}),
             **self.space,
         }

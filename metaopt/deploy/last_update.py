@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from metaopt.agreement import agreement
 from metaopt.deploy.precision import widened
 
 
@@ -18,26 +19,19 @@ class LastUpdate:
 
     def agreement(self, params: Iterable[Tensor]) -> Tensor:
         """Cosine of the angle between the gradients at hand and the last update, 0-d; 0 where either is 0."""
-        params = list(params)
-        if len(self._update) != len(params):  # the first step, or parameters were added
-            return torch.zeros((), device=params[0].device if params else None)
-        inner, squares, others = [], [], []
-        for param, update in zip(params, self._update, strict=True):
-            others.append((update * update).sum())
-            if param.grad is not None:
-                grad = widened(param.grad).to(update.device)
-                inner.append((grad * update).sum())
-                squares.append((grad * grad).sum())
-        if not inner:
-            return torch.zeros((), device=params[0].device)
-        size = (torch.stack(squares).sum() * torch.stack(others).sum()).sqrt()
-        return torch.where(size > 0, torch.stack(inner).sum() / size.clamp_min(1e-30), 0.0)
+        pairs = [
+            (widened(param.grad).reshape(1, -1).to(update.device), update.reshape(1, -1))
+            if param.grad is not None
+            else (torch.zeros_like(update).reshape(1, -1), update.reshape(1, -1))
+            for param, update in zip(params, self._update, strict=False)
+        ]
+        return agreement(pairs)[0] if pairs else torch.zeros(())
 
     def begin(self, params: Iterable[Tensor]) -> None:
         """Before a step."""
         self._before = [widened(param).clone() for param in params]
 
-    def end(self, params: Sequence[Tensor] | Iterable[Tensor]) -> None:
+    def end(self, params: Iterable[Tensor]) -> None:
         """After it."""
         self._update = [widened(param) - before for param, before in zip(params, self._before, strict=True)]
         self._before = []

@@ -36,8 +36,7 @@ def check_requirements(assembly: Assembly, theta: Mapping[str, Tensor] | None, h
         )
     if "horizon" in required and horizon is None:
         raise PluginError(f"The rule {name!r} requires the planned number of steps: pass total_steps=.")
-    if horizon is not None and (isinstance(horizon, bool) or not isinstance(horizon, Integral) or horizon < 1):
-        raise InputError(f"total_steps must be a positive whole number, got {horizon!r}.")
+    _check_total_steps(horizon)
     if assembly.optimizer.meta is not None and theta is None:
         raise InputError(
             f"{name!r} is a learned rule and has no weights here: pass theta=, or bind a recipe with them."
@@ -62,9 +61,7 @@ def check_controller(
     """
     if mode not in ("min", "max"):
         raise InputError(f"mode must be 'min' or 'max', got {mode!r}.")
-    whole = isinstance(total_steps, Integral) and not isinstance(total_steps, bool)
-    if total_steps is not None and (not whole or total_steps < 1):
-        raise InputError(f"total_steps must be a positive whole number, got {total_steps!r}.")
+    _check_total_steps(total_steps)
     if "horizon" in required and total_steps is None:
         raise InputError(
             f"The controller {spec.name!r} needs to know how long training will be; pass total_steps=, "
@@ -76,6 +73,12 @@ def check_controller(
             f"The controller {spec.name!r} requires {', '.join(missing)}, which a scheduler by itself does not know; "
             "bind a recipe and call run.step(loss), or choose another controller."
         )
+
+
+def _check_total_steps(total_steps: int | None) -> None:
+    whole = isinstance(total_steps, Integral) and not isinstance(total_steps, bool)
+    if total_steps is not None and (not whole or total_steps < 1):
+        raise InputError(f"total_steps must be a positive whole number, got {total_steps!r}.")
 
 
 def check_loss(assembly: Assembly, loss: Tensor | float | None) -> Tensor:

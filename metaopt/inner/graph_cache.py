@@ -27,23 +27,15 @@ class GraphCache:
         """
         if mode == "eager":
             return function(*tensors, *settings)
-        graph, results = self.made(function, mode, tensors, settings)
+        leaves = _leaves(tensors)
+        key = (function.__name__, mode, settings, tuple(map(_shape, leaves)))
+        made = self._graphs.get(key)
+        if made is None:
+            made = self._graphs[key] = _graph(function, mode, tensors, settings)
+        graph, results = made
         if results is None:  # what it does depends on values: there is no graph
             return function(*tensors, *settings)
-        return tree_unflatten(graph(*_leaves(tensors)), results)
-
-    def made(
-        self, function: Callable[..., Any], mode: Mode, tensors: tuple[Any, ...], settings: tuple[Any, ...]
-    ) -> tuple[Graph, TreeSpec | None]:
-        """The graph for arguments of these shapes, from their tensors in a row to those of the result in a row.
-
-        Beside it how the result is put together, or None where there is no graph.
-        """
-        key = (function.__name__, mode, settings, tuple(map(_shape, _leaves(tensors))))
-        found = self._graphs.get(key)
-        if found is None:
-            found = self._graphs[key] = _graph(function, mode, tensors, settings)
-        return found
+        return tree_unflatten(graph(*leaves), results)
 
 
 def _graph(

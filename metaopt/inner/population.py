@@ -8,6 +8,7 @@ from itertools import groupby
 import torch
 from torch import Tensor, nn
 
+from metaopt.agreement import agreement
 from metaopt.contracts import Curve, Task, Tensors
 from metaopt.inner.batches import Batches
 from metaopt.inner.gradients import GradientSource
@@ -192,13 +193,7 @@ class _Run:
         count = len(self._members)
         if not self._updates:
             return torch.zeros(count)
-        pairs = [(grads[key][:count], update[:count]) for key, update in self._updates.items()]
-        inner, squares, others = (
-            torch.stack([(one[left] * one[right]).sum(1) for one in pairs]).sum(0)
-            for left, right in ((0, 1), (0, 0), (1, 1))
-        )
-        size = (squares * others).sqrt()
-        return torch.where(size > 0, inner / size.clamp_min(1e-30), 0.0)
+        return agreement((grads[key][:count], update[:count]) for key, update in self._updates.items())
 
     def _rule_groups(self, theta: Mapping[str, Tensor]) -> list[RuleGroup]:
         groups: list[RuleGroup] = []

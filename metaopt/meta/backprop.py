@@ -9,6 +9,7 @@ from torch import Tensor
 from metaopt.contracts import Episodes
 from metaopt.meta.draws import draw_batches, draw_episodes, draw_starts
 from metaopt.meta.estimator import Estimate, EstimatorState
+from metaopt.meta.evaluation import metrics
 from metaopt.meta.unrolls import Unrolls, Window
 
 
@@ -49,6 +50,10 @@ class Backprop:
             return estimate, {}
         params, rule = found.carry
         return estimate, {"episodes": list(episodes.tensors), "params": params, "rule": rule, "step": first + count}
+
+    def metrics(self, theta: Mapping[str, Tensor], episodes: Episodes, num_steps: int) -> Tensor:
+        """See `Estimator`."""
+        return metrics(self.unrolls, dict(theta), episodes, num_steps)
 
     def _window(self, episodes: Episodes, first: int, count: int, generator: torch.Generator) -> Window:
         task = self.unrolls.learner.task

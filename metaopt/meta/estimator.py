@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeAlias
 import torch
 from torch import Tensor
 
-from metaopt.contracts import Tensors
+from metaopt.contracts import Episodes, Tensors
 
 #: What an estimator carries from one call to the next: plain dicts of tensors and numbers, kept in checkpoints.
 EstimatorState: TypeAlias = dict[str, Any]
@@ -39,4 +39,8 @@ class Estimator(Protocol):
             state: what the last call returned; empty at the first, and whenever the inner loops shall begin anew.
             generator: of everything random.
         """
+        ...
+
+    def metrics(self, theta: Mapping[str, Tensor], episodes: Episodes, num_steps: int) -> Tensor:
+        """The metric of each episode after so many steps, lower is better, shape (episodes,)."""
         ...

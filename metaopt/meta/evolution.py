@@ -10,14 +10,13 @@ long and losses rough. Trainings begin at different times, and their horizons ar
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_map, tree_structure, tree_unflatten
+from torch.utils._pytree import tree_map
 
 from metaopt.contracts import Episodes, Tensors
 from metaopt.inner.graph_cache import GraphCache
@@ -33,15 +32,6 @@ from metaopt.meta.task_episodes import TaskEpisodes
 MOST = 5.0
 #: Steps in one replayed graph. Compiled, each step more takes as long to make as the first, and saves little.
 GRAPH_STEPS = 5
-
-
-def _ordered(tree: Any, like: Any) -> Any:
-    """The same, the keys of its dicts in another one's order."""
-    if isinstance(like, dict):
-        return {key: _ordered(tree[key], one) for key, one in like.items()}
-    if isinstance(like, tuple | list):
-        return [_ordered(one, other) for one, other in zip(tree, like, strict=True)]
-    return tree
 
 
 @dataclass(frozen=True)
@@ -169,33 +159,13 @@ class Evolution:
         step, horizon, scale = given
         together, found = 1 if self.mode == "compiled" else GRAPH_STEPS, []
         whole = self.learner.task.batch_size is None
-        moving, structure = tree_flatten(carry)
-        fixed, graphs = tree_leaves(thetas), {}
         for first in range(0, count, together):
             steps = min(together, count - first)
             part = data if whole else [one[:, first : first + steps] for one in data]
-            rest = (*part, step + first, horizon, scale)
-            if steps not in graphs:
-                tensors = (thetas, tree_unflatten(moving, structure), rest)
-                graphs[steps] = self._graph(tensors, steps, structure)
-            # Trees are taken apart once and not at each step, which would take as long as a small model's arithmetic.
-            *moving, losses = graphs[steps](*fixed, *moving, *rest)
+            tensors = (thetas, carry, (*part, step + first, horizon, scale))
+            carry, losses = self._graphs.run(self._pieces.advance, self.mode, tensors, (steps,))
             found.append(losses)
-        return tree_unflatten(moving, structure), torch.cat(found, dim=1)
-
-    def _graph(self, tensors: tuple[Any, ...], steps: int, structure: TreeSpec) -> Callable[..., Any]:
-        """So many steps, from tensors in a row to those of the carry, and the losses, in a row."""
-        if self.mode != "eager":
-            graph, results = self._graphs.made(self._pieces.advance, self.mode, tensors, (steps,))
-            if results is not None and results.children()[0] == structure:
-                return graph
-        given = tree_structure(tensors)
-
-        def plainly(*leaves: Tensor) -> list[Tensor]:
-            carry, losses = self._graphs.run(self._pieces.advance, self.mode, tree_unflatten(leaves, given), (steps,))
-            return [*tree_leaves(_ordered(carry, tree_unflatten(range(structure.num_leaves), structure))), losses]
-
-        return plainly
+        return carry, torch.cat(found, dim=1)
 
     def _trainings(self, both: Tensors, state: EstimatorState, generator: torch.Generator) -> EstimatorState:
         """The pairs' trainings, those that are over begun anew."""

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 from torch.func import vjp
 
+from metaopt.contracts import Episodes
 from metaopt.meta.draws import draw_batches, draw_episodes, draw_starts
 from metaopt.meta.estimator import Estimate, EstimatorState
+from metaopt.meta.evaluation import metrics
 from metaopt.meta.unrolls import Unrolls, Window
 
 
@@ -38,3 +40,7 @@ class Reptile:
         began, pull, *_ = vjp(lambda theta: rule.start(learner.parameters, theta), dict(theta))
         gradient = pull({name: begin - params[name].mean(0) for name, begin in began.items()})[0]
         return Estimate(gradient, losses.mean()), {}
+
+    def metrics(self, theta: Mapping[str, Tensor], episodes: Episodes, num_steps: int) -> Tensor:
+        """See `Estimator`."""
+        return metrics(self.unrolls, dict(theta), episodes, num_steps)

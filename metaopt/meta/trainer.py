@@ -4,7 +4,6 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -13,11 +12,11 @@ from torch import Tensor
 from metaopt.configuration import Assembly
 from metaopt.contracts import Curve, Episodes, FewShotTask, MetaTraining, Partition
 from metaopt.errors import InputError
-from metaopt.inner.update import Mode
 from metaopt.meta import checkpoint
 from metaopt.meta.backprop import Backprop
+from metaopt.meta.compiling import Compile, graph_mode
 from metaopt.meta.estimator import Estimator
-from metaopt.meta.evaluation import evaluated_episodes, metrics
+from metaopt.meta.evaluation import evaluated_episodes
 from metaopt.meta.evolution import Evolution
 from metaopt.meta.learner import Learner
 from metaopt.meta.ranks import Ranks
@@ -26,15 +25,8 @@ from metaopt.meta.state import MetaProgress, MetaState, MetaTrained
 from metaopt.meta.unrolls import LIMIT, Unrolls
 from metaopt.meta.vmappable import check_vmappable
 
-Compile: TypeAlias = Literal["auto", "on", "off"]
-
 #: Seconds between checkpoints.
 PERIOD = 60.0
-#: Inner steps of single episodes from which on compiling repays itself.
-COMPILE_STEPS = 200_000
-#: Steps in one graph, and a model's tensors where a graph is one step of a rule for whole trainings, up to which it is
-#: compiled: more take minutes.
-MOST_STEPS, MOST_TENSORS = 5, 8
 
 
 class NeverFiniteError(InputError):
@@ -78,7 +70,10 @@ class Trainer:
             name: one.to(self.device) for name, one in self.meta.init_theta(built, generator, self._values).items()
         }
         self._check_shapes(learners)
-        self._unrolls = [Unrolls(one, self._first_theta, self._mode(one.task, compile), memory) for one in learners]
+        modes = [graph_mode(task, self.meta, self._num_steps(task), compile) for task in tasks]
+        self._unrolls = [
+            Unrolls(one, self._first_theta, mode, memory) for one, mode in zip(learners, modes, strict=True)
+        ]
         self._estimators = [self._estimator(one) for one in self._unrolls]
         self._evaluated: dict[tuple[int, str], Episodes] = {}
 
@@ -142,11 +137,9 @@ class Trainer:
         self, theta: Mapping[str, Tensor], partition: Partition, num_steps: int | None = None, position: int = 0
     ) -> Tensor:
         """The metric of each evaluated episode of a task after adapting, lower is better, shape (episodes,)."""
-        unrolls, episodes = self._unrolls[position], self._episodes(position, partition)
-        steps, estimator = num_steps or self._num_steps(unrolls.learner.task), self._estimators[position]
-        if isinstance(estimator, Evolution):
-            return estimator.metrics(theta, episodes, steps)
-        return metrics(unrolls, {name: one.detach() for name, one in theta.items()}, episodes, steps)
+        steps = num_steps or self._num_steps(self.tasks[position])
+        given = {name: one.detach() for name, one in theta.items()}
+        return self._estimators[position].metrics(given, self._episodes(position, partition), steps)
 
     def _iterate(self, run: MetaState, generator: torch.Generator, optimizer: torch.optim.Optimizer) -> float:
         position = run.iteration % len(self.tasks)
@@ -258,7 +251,7 @@ class Trainer:
         steps = self._num_steps(unrolls.learner.task)
         if self.meta.estimator == "reptile":
             return Reptile(unrolls, steps)
-        if self.meta.estimator in ("es", "pes"):
+        if self.meta.evolves:
             return Evolution(
                 unrolls.learner,
                 self._first_theta,
@@ -276,16 +269,6 @@ class Trainer:
         if key not in self._evaluated:
             self._evaluated[key] = evaluated_episodes(self.tasks[position], partition).to(self.device)
         return self._evaluated[key]
-
-    def _mode(self, task: FewShotTask, compile: Compile) -> Mode:
-        if compile == "auto":
-            steps = task.num_iterations * task.episodes_per_iteration * self._num_steps(task)
-            if self.meta.estimator in ("es", "pes"):
-                short = len(list(task.build(0).parameters())) <= MOST_TENSORS
-            else:
-                short = min(self._num_steps(task), self.meta.truncation or MOST_STEPS + 1) <= MOST_STEPS
-            compile = "on" if steps >= COMPILE_STEPS and short else "off"
-        return "compiled" if compile == "on" else "replayed"
 
     def _check_shapes(self, learners: Sequence[Learner]) -> None:
         shapes = [{name: tuple(one.shape) for name, one in learner.parameters.items()} for learner in learners]

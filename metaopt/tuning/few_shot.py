@@ -117,7 +117,7 @@ def learned_recipe(
 def _shortest(assembly: Assembly, steps: int) -> int:
     """Steps of the shortest training: evolution strategies begin at one truncation."""
     meta = assembly.optimizer.meta
-    if meta is None or meta.truncation is None or meta.estimator not in ("es", "pes"):
+    if meta is None or meta.truncation is None or not meta.evolves:
         return steps
     return min(meta.truncation, steps)
 

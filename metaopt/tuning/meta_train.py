@@ -10,8 +10,8 @@ from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import Curve, FewShotTask, Task
 from metaopt.errors import InputError
 from metaopt.meta import MetaProgress, Trainer
+from metaopt.meta.compiling import Compile
 from metaopt.meta.task_episodes import few_shot
-from metaopt.meta.trainer import Compile
 from metaopt.meta.unrolls import LIMIT
 from metaopt.recipe import Recipe
 from metaopt.registry import Registry

@@ -14,19 +14,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metaopt.contracts import Curve, CurveBatch, first_stop
+from metaopt.contracts import Curve, CurveBatch
 from metaopt.deploy.stopping import StopperConfiguration
 from metaopt.errors import InputError
 from metaopt.registry import Registry
-from metaopt.space import encode
+from metaopt.space import Value
+from metaopt.specs import StopperSpec
 from metaopt.tuning.runs_file import read_table
 from metaopt.tuning.scores import best_so_far
-from metaopt.tuning.stopping import replayable, settings_of
+from metaopt.tuning.stopping import playable, replayable, stops_of
 
 #: A run whose best is no further from chance than this share of the task's best run learned nothing.
 LEARNED = 0.1
-#: Numbers that a policy's answers may have at once: policies × runs × validations.
-AT_ONCE = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -224,9 +223,11 @@ class _Runs:
         at = np.argmax(self.best == self.best[:, -1:], axis=1)
         return 1 - self._spent(at)
 
-    def play(self, fires: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Regret, and share of steps taken, of policies by their answers (policies, n, T), shape (policies, n)."""
-        stops = np.minimum(first_stop(fires), self.ends)
+    def play(
+        self, spec: StopperSpec, settings: Sequence[Mapping[str, Value]]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Regret and share of steps taken of each policy on each run, shape (settings, n)."""
+        stops = np.minimum(stops_of(spec, settings, self.batch), self.ends)
         rows = np.arange(len(self.ends))
         with np.errstate(invalid="ignore", divide="ignore"):
             regret = (self.best[rows, stops] - self.best[:, -1]) / (self.chance - self.best[:, -1])
@@ -243,27 +244,13 @@ class _Runs:
 def _results(
     half: Sequence[_Runs], registry: Registry, stoppers: Sequence[str] | None, policies: int, seed: int
 ) -> list[Replayed]:
-    known = set.intersection(*(set(runs.batch.signals) for runs in half)) | {"horizon"}
-    found = []
+    learned, found = np.concatenate([runs.learned for runs in half]), []
     for spec in replayable(registry, stoppers):
-        settings = [one for one in settings_of(spec, seed, policies) if spec.required(one) <= known]
+        settings = playable(spec, [runs.batch for runs in half], seed, policies)
         if not settings:
             continue
-        assert spec.fires is not None
-        numbers = [encode(spec.space, one) for one in settings]
-        regrets, spent = [], []
-        for runs in half:
-            size = max(1, AT_ONCE // max(runs.batch.values.size, 1))
-            parts = []
-            for begin in range(0, len(settings), size):
-                part = numbers[begin : begin + size]
-                hparams = {name: np.asarray([one[name] for one in part]).reshape(-1, 1, 1) for name in spec.space}
-                answers = np.broadcast_to(spec.fires(runs.batch, hparams), (len(part), *runs.batch.values.shape))
-                parts.append(runs.play(answers))
-            regrets.append(np.concatenate([one for one, _ in parts]))
-            spent.append(np.concatenate([one for _, one in parts]))
-        learned = np.concatenate([runs.learned for runs in half])
-        regret, share = np.concatenate(regrets, axis=1), np.concatenate(spent, axis=1)
+        played = [runs.play(spec, settings) for runs in half]
+        regret, share = (np.concatenate(parts, axis=1) for parts in zip(*played, strict=True))
         given_up = share[:, ~learned].mean(1) if (~learned).any() else np.full(len(settings), math.nan)
         found += [
             Replayed(

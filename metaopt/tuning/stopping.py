@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,8 @@ from metaopt.tuning.search_space import ask
 
 #: Random settings tried for each stopper plugin, besides its defaults.
 POLICIES_PER_PLUGIN = 100
+#: Answers that are asked for at once: policies × runs × validations.
+AT_ONCE = 20_000_000
 #: The default policy is the one that saves most steps among those that give up at most this much, in units of the
 #: distance between a task's references.
 TOLERATED_REGRET = 0.005
@@ -116,24 +117,19 @@ class _Recording:
         batch = CurveBatch.from_curves([run.curve for run in runs], runs[0].sign)
         return cls(batch, np.stack([_quality(run, batch.values.shape[1]) for run in runs]))
 
-    def play(self, spec: StopperSpec, hparams: Mapping[str, Any], count: int) -> tuple[NDArray[np.float64], ...]:
-        """Regret and share of steps saved of `count` policies on each run, shape (count, n)."""
-        assert spec.fires is not None
-        fires = np.broadcast_to(spec.fires(self.batch, hparams), (count, *self.quality.shape))
-        stops = np.minimum(first_stop(fires), self.quality.shape[1] - 1)
+    def play(self, spec: StopperSpec, settings: Sequence[Mapping[str, Value]]) -> tuple[NDArray[np.float64], ...]:
+        """Regret and share of steps saved of each policy on each run, shape (settings, n)."""
+        stops = np.minimum(stops_of(spec, settings, self.batch), self.quality.shape[1] - 1)
         rows = np.arange(len(self.quality))
         regret = self.quality[:, -1] - self.quality[rows, stops]
         return regret, 1 - self.batch.steps[rows, stops] / self.batch.horizon[:, 0]
 
 
 def _replay_plugin(spec: StopperSpec, recordings: Sequence[_Recording], seed: int) -> list[PolicyResult]:
-    known = set.intersection(*(set(recording.batch.signals) for recording in recordings)) | {"horizon"}
-    settings = [one for one in settings_of(spec, seed) if spec.required(one) <= known]
+    settings = playable(spec, [recording.batch for recording in recordings], seed)
     if not settings:
         return []
-    numbers = [encode(spec.space, one) for one in settings]
-    hparams = {name: np.asarray([one[name] for one in numbers]).reshape(-1, 1, 1) for name in spec.space}
-    played = [recording.play(spec, hparams, len(settings)) for recording in recordings]
+    played = [recording.play(spec, settings) for recording in recordings]
     regret, saved = (np.concatenate(parts, axis=1).mean(axis=1) for parts in zip(*played, strict=True))
     return [
         PolicyResult(StopperConfiguration(spec.name, one), float(regret[row]), float(saved[row]))
@@ -141,8 +137,32 @@ def _replay_plugin(spec: StopperSpec, recordings: Sequence[_Recording], seed: in
     ]
 
 
-def settings_of(spec: StopperSpec, seed: int, count: int = POLICIES_PER_PLUGIN) -> Iterator[dict[str, Value]]:
-    """A stopper's defaults, and so many random settings."""
+def playable(
+    spec: StopperSpec, batches: Sequence[CurveBatch], seed: int, count: int = POLICIES_PER_PLUGIN
+) -> list[dict[str, Value]]:
+    """A stopper's defaults and so many random settings, without those that require signals which curves lack."""
+    known = set.intersection(*(set(batch.signals) for batch in batches)) | {"horizon"}
+    return [one for one in _settings(spec, seed, count) if spec.required(one) <= known]
+
+
+def stops_of(spec: StopperSpec, settings: Sequence[Mapping[str, Value]], batch: CurveBatch) -> NDArray[np.int64]:
+    """Index of the validation at which each policy stops each run, shape (settings, n); T where it never does.
+
+    Args:
+        spec: a stopper with a pure form.
+        settings: one or more, as people write them.
+        batch: n curves of T validations.
+    """
+    assert spec.fires is not None
+    size, found = max(1, AT_ONCE // max(batch.values.size, 1)), []
+    for begin in range(0, len(settings), size):
+        numbers = [encode(spec.space, one) for one in settings[begin : begin + size]]
+        hparams = {name: np.asarray([one[name] for one in numbers]).reshape(-1, 1, 1) for name in spec.space}
+        found.append(first_stop(np.broadcast_to(spec.fires(batch, hparams), (len(numbers), *batch.values.shape))))
+    return np.concatenate(found)
+
+
+def _settings(spec: StopperSpec, seed: int, count: int) -> Iterator[dict[str, Value]]:
     yield defaults(spec.space)
     chooser = RandomChooser(np.random.default_rng(seed))
     for _ in range(count):

@@ -9,24 +9,21 @@ The inner rule steps with that times its `lr`, which is left at 1. A step whose 
 they are.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, final
+from typing import TypeAlias, final
 
 import torch
 from torch import Tensor
 
 import metaopt
+from metaopt_controllers.sums import Granularity, over_all, root, square, wide
 
 #: The first distance as a share of 1 + ‖w_0‖; networks with batch norm want 1e-4.
 INITIAL = metaopt.Float(1e-7, 1e-3, log=True, default=1e-6, valid="(0, inf)")
 EPS = metaopt.Float(1e-10, 1e-6, log=True, default=1e-8, valid="(0, inf)")
 
-#: Smallest square that roots are taken of.
-TINY = 1e-30
-
 _Tensors: TypeAlias = Mapping[str, Tensor]
-_Granularity: TypeAlias = Literal["coordinate", "tensor", "sums", "tree"]
 
 
 @final
@@ -51,16 +48,15 @@ class Distance(metaopt.WrappedRule):
         return f"{self.name}."
 
     @property
-    def granularity(self) -> _Granularity:  # type: ignore[override]
+    def granularity(self) -> Granularity:  # type: ignore[override]
         """Norms are of tensors, or sums over all of them."""
-        narrow, wide = ("coordinate", "tensor"), ("coordinate", "sums")
         if self.layerwise:
-            return "tensor" if self.inner.granularity in narrow else "tree"
-        return "sums" if self.inner.granularity in wide else "tree"
+            return "tensor" if self.inner.granularity in ("coordinate", "tensor") else "tree"
+        return over_all(self.inner)
 
     def own_state(self, params: _Tensors, hparams: Mapping[str, _Tensors]) -> metaopt.State:
         """Where every tensor begins, and nothing seen."""
-        tensors = {name: {"initial": _wide(param).clone()} for name, param in params.items()}
+        tensors = {name: {"initial": wide(param).clone()} for name, param in params.items()}
         shared: dict[str, Tensor] = {}
         if self.layerwise:
             for name, own in tensors.items():
@@ -85,11 +81,11 @@ class Distance(metaopt.WrappedRule):
         if self.layerwise:
             rates = {}
             for name in grads:
-                found = self._advanced(tensors[name], _distance(tensors, params, [name]), _square(grads, [name]))
+                found = self._advanced(tensors[name], _distance(tensors, params, [name]), square([grads[name]]))
                 tensors[name] = {**tensors[name], **found}
                 rates[name] = self._rate(found)
         elif grads:
-            shared = self._advanced(shared, _distance(tensors, params, list(tensors)), _square(grads, list(grads)))
+            shared = self._advanced(shared, _distance(tensors, params, tensors), square(grads.values()))
             rates = dict.fromkeys(grads, self._rate(shared))
         changed = {
             name: _scaled(own, rates[name], self.name) if name in grads else own for name, own in hparams.items()
@@ -98,15 +94,15 @@ class Distance(metaopt.WrappedRule):
         return updates, self.joined(new, {"tensors": tensors, "shared": shared})
 
     def _begun(self, initial: list[Tensor], hparams: _Tensors) -> dict[str, Tensor]:
-        norm = _root(torch.stack([one.square().sum() for one in initial]).sum())
+        norm = root(square(initial))
         reached = hparams[f"{self.prefix}initial"].to(norm.device, norm.dtype) * (1 + norm)
         eps = hparams[f"{self.prefix}eps"].to(norm.device, norm.dtype)
         return {"reached": reached, "squares": eps + torch.zeros_like(norm)}
 
-    def _advanced(self, old: _Tensors, distance: Tensor, square: Tensor) -> dict[str, Tensor]:
+    def _advanced(self, old: _Tensors, distance: Tensor, gradient: Tensor) -> dict[str, Tensor]:
         reached = torch.maximum(old["reached"], distance.to(old["reached"].dtype))
         weight = reached.square() if self.weighted else torch.ones_like(reached)
-        squares = old["squares"] + weight * square.to(reached.dtype)
+        squares = old["squares"] + weight * gradient.to(reached.dtype)
         known = squares.isfinite() & reached.isfinite()
         return {
             "reached": torch.where(known, reached, old["reached"]),
@@ -129,22 +125,8 @@ def distance_wrapper(
     return wrap
 
 
-def _root(square: Tensor) -> Tensor:
-    """√, with a derivative of 0 at 0."""
-    return square.clamp_min(TINY).sqrt()
-
-
-def _wide(tensor: Tensor) -> Tensor:
-    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
-
-
-def _distance(tensors: Mapping[str, _Tensors], params: _Tensors, names: list[str]) -> Tensor:
-    squares = [(_wide(params[name]) - tensors[name]["initial"]).square().sum() for name in names]
-    return _root(torch.stack(squares).sum())
-
-
-def _square(grads: _Tensors, names: list[str]) -> Tensor:
-    return torch.stack([_wide(grads[name]).square().sum() for name in names]).sum()
+def _distance(tensors: Mapping[str, _Tensors], params: _Tensors, names: Iterable[str]) -> Tensor:
+    return root(square(wide(params[name]) - tensors[name]["initial"] for name in names))
 
 
 def _scaled(hparams: _Tensors, rate: Tensor, name: str) -> dict[str, Tensor]:

@@ -15,20 +15,18 @@ finite leaves the scale as it is.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, final
+from typing import TypeAlias, final
 
 import torch
 from torch import Tensor
 
 import metaopt
+from metaopt_controllers.sums import Granularity, over_all, root, square, wide
 
 BETAS = tuple(1 - 10.0**-power for power in range(1, 7))
 #: m before the first step.
 LEAST = 1e-6
-#: Smallest square that roots are taken of, so that they have derivatives.
-TINY = 1e-30
 
-_Granularity: TypeAlias = Literal["coordinate", "tensor", "sums", "tree"]
 _Tensors: TypeAlias = Mapping[str, Tensor]
 
 
@@ -40,17 +38,17 @@ class Mechanic(metaopt.WrappedRule):
     prefix = "mechanic."
 
     @property
-    def granularity(self) -> _Granularity:  # type: ignore[override]
+    def granularity(self) -> Granularity:  # type: ignore[override]
         """It looks at sums over all tensors."""
-        return "sums" if self.inner.granularity in ("coordinate", "sums") else "tree"
+        return over_all(self.inner)
 
     def own_state(self, params: _Tensors, hparams: Mapping[str, _Tensors]) -> metaopt.State:
         """No offset, no reward."""
-        wide = {name: _wide(param) for name, param in params.items()}
-        tensors = {name: {"initial": one.clone(), "offset": torch.zeros_like(one)} for name, one in wide.items()}
+        starts = {name: wide(param) for name, param in params.items()}
+        tensors = {name: {"initial": one.clone(), "offset": torch.zeros_like(one)} for name, one in starts.items()}
         if not params:
             return {"tensors": tensors, "shared": {}}
-        first = next(iter(wide.values()))
+        first = next(iter(starts.values()))
         zeros = torch.zeros(len(BETAS), dtype=first.dtype, device=first.device)
         shared = {
             "most": zeros + LEAST,
@@ -76,30 +74,24 @@ class Mechanic(metaopt.WrappedRule):
         updates, new = self.inner.update(grads, inner, params, hparams, theta, info)
         common, shared, tensors = hparams[next(iter(own["tensors"]))], own["shared"], dict(own["tensors"])
         like = shared["scales"]
-        wide = {name: (_wide(grads[name]), _wide(params[name]) + _wide(update)) for name, update in updates.items()}
-        norms = [
-            torch.stack([pair[side].square().sum().to(like.dtype) for pair in wide.values()])
-            .sum()
-            .clamp_min(TINY)
-            .sqrt()
-            for side in (0, 1)
-        ]
+        moved = {name: wide(params[name]) + wide(update) for name, update in updates.items()}
+        gradient, size = (root(square(one.values())).to(like.dtype) for one in (grads, moved))
         eps, decay = (common[f"mechanic.{key}"].to(like.device, like.dtype) for key in ("eps", "decay"))
-        pull = decay * like.sum() * norms[0] / (norms[1] + eps)
+        pull = decay * like.sum() * gradient / (size + eps)
         product = torch.stack(
             [
-                (tensors[name]["offset"] * (grad + pull.to(grad.dtype) * moved)).sum().to(like.dtype)
-                for name, (grad, moved) in wide.items()
+                (tensors[name]["offset"] * (wide(grads[name]) + pull.to(one.dtype) * one)).sum().to(like.dtype)
+                for name, one in moved.items()
             ]
         ).sum()
         shared = _bet(shared, product, common["mechanic.initial"].to(like.device, like.dtype), eps)
         scale = shared["scales"].sum().clamp_min(0)
         placed = {}
         for name, update in updates.items():
-            offset = tensors[name]["offset"] + _wide(update)
+            offset = tensors[name]["offset"] + wide(update)
             tensors[name] = {**tensors[name], "offset": offset}
             target = tensors[name]["initial"] + scale.to(offset.dtype) * offset
-            placed[name] = (target - _wide(params[name])).to(params[name].dtype)
+            placed[name] = (target - wide(params[name])).to(params[name].dtype)
         return placed, self.joined(new, {"tensors": tensors, "shared": shared})
 
 
@@ -108,14 +100,10 @@ def _bet(shared: _Tensors, product: Tensor, initial: Tensor, eps: Tensor) -> dic
     most = torch.maximum(betas * shared["most"], product.abs())
     squares = betas.square() * shared["squares"] + product.square()
     reward = (betas * shared["reward"] - shared["scales"] * product).clamp_min(0)
-    scales = (most * initial / len(BETAS) + reward) / (squares.clamp_min(TINY).sqrt() + eps)
+    scales = (most * initial / len(BETAS) + reward) / (root(squares) + eps)
     known = product.isfinite()
     found = {"most": most, "squares": squares, "reward": reward, "scales": scales}
     return {key: torch.where(known, one, shared[key]) for key, one in found.items()}
-
-
-def _wide(tensor: Tensor) -> Tensor:
-    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 MECHANIC = metaopt.WrapperSpec(

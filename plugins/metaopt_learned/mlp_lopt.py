@@ -18,8 +18,8 @@ from torch import Tensor
 import metaopt
 from metaopt_learned.accumulators import check_decays, fresh, learned_decays, moments, rolled
 from metaopt_learned.features import COUNT, Features
-from metaopt_learned.small_network import check_shapes, first_layer, init_network, network_shapes, outputs
-from metaopt_learned.whole_training import EXP_MULT, LR, WEIGHT_DECAY, by_evolution
+from metaopt_learned.small_network import first_layer, init_network, network_shapes, outputs
+from metaopt_learned.whole_training import EXP_MULT, LR, WEIGHT_DECAY, by_evolution, check_shapes
 
 #: Place of the first momentum over the root of the second moment among the features, and what it is multiplied by
 #: before anything is learned.

@@ -11,7 +11,6 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-import metaopt
 from metaopt_learned.features import Features
 from metaopt_learned.recurrent import truncated_normal
 
@@ -21,26 +20,6 @@ def network_shapes(inputs: int, theta: Mapping[str, Tensor], outputs: int) -> di
     first, second = (int(theta[name].numel()) if name in theta else 0 for name in ("b0", "b1"))
     sizes = list(pairwise((inputs, first, second, outputs)))
     return {f"w{layer}": size for layer, size in enumerate(sizes)} | {f"b{n}": size[1:] for n, size in enumerate(sizes)}
-
-
-def check_shapes(rule: str, theta: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]]) -> None:
-    """Check that weights are a rule's.
-
-    Raises:
-        InputError: a name is missing or unknown, or a shape is another one.
-    """
-    wrong = sorted(theta.keys() ^ expected.keys())
-    if wrong:
-        what = "lack" if wrong[0] in expected else "hold"
-        raise metaopt.InputError(
-            f"The weights {what} {wrong[0]!r}: they are not those of {rule!r}, which are {', '.join(sorted(expected))}."
-        )
-    for name, shape in expected.items():
-        if tuple(theta[name].shape) != shape:
-            raise metaopt.InputError(
-                f"The weights {name!r} have shape {tuple(theta[name].shape)}, those of {rule!r} {shape}: they are of "
-                "another architecture."
-            )
 
 
 def first_layer(inputs: Features, time: Tensor | None, theta: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -47,3 +47,23 @@ def by_evolution(
 
 def _shipped(name: str) -> dict[str, Tensor]:
     return dict(metaopt.load_recipe(name).theta or {})
+
+
+def check_shapes(rule: str, theta: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]]) -> None:
+    """Check that weights are a rule's.
+
+    Raises:
+        InputError: a name is missing or unknown, or a shape is another one.
+    """
+    wrong = sorted(theta.keys() ^ expected.keys())
+    if wrong:
+        what = "lack" if wrong[0] in expected else "hold"
+        raise metaopt.InputError(
+            f"The weights {what} {wrong[0]!r}: they are not those of {rule!r}, which are {', '.join(sorted(expected))}."
+        )
+    for name, shape in expected.items():
+        if tuple(theta[name].shape) != shape:
+            raise metaopt.InputError(
+                f"The weights {name!r} have shape {tuple(theta[name].shape)}, those of {rule!r} {shape}: they are of "
+                "another architecture."
+            )
