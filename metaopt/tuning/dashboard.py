@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 import optuna
+import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from metaopt.errors import StorageError
@@ -41,6 +42,7 @@ def opened(url: str, name: str) -> Iterator[Dashboard]:
     """
     with quietly(), _writing(name):
         storage = patiently(lambda: optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True}))
+        patiently(lambda: _keep_names_apart(storage.engine))
     try:
         with quietly(), _writing(name):
             study = patiently(
@@ -54,6 +56,16 @@ def opened(url: str, name: str) -> Iterator[Dashboard]:
         yield Dashboard(study)
     finally:
         storage.engine.dispose()
+
+
+def _keep_names_apart(engine: sa.Engine) -> None:
+    """Make the index by which a name is of one study, where a process was killed before Optuna came to it.
+
+    Optuna makes it right after the table, and never where it finds the table.
+    """
+    studies = sa.Table("studies", sa.MetaData(), autoload_with=engine)
+    if not any(index.unique for index in studies.indexes):
+        sa.Index("ix_studies_study_name", studies.c.study_name, unique=True).create(engine, checkfirst=True)
 
 
 @contextlib.contextmanager

@@ -36,7 +36,7 @@ class Database:
             self.url = _with_driver(url)
             self._engine = sa.create_engine(self.url, pool_pre_ping=True)
             for one in tables:
-                one.create_all(self._engine)
+                _create_missing(self._engine, one)
         except (SQLAlchemyError, ImportError, ValueError) as error:
             raise StorageError(
                 f"The storage {self.shown} cannot be opened: {_cause(error)}; {_remedy(error)}."
@@ -101,6 +101,18 @@ def patiently(attempt: Callable[[], _Result]) -> _Result:
             if not _may_pass(error) or time.monotonic() - begun > PATIENCE_SECONDS:
                 raise
             time.sleep(RETRY_SECONDS)
+
+
+def _create_missing(engine: sa.Engine, tables: sa.MetaData) -> None:
+    """Make the tables and the indexes that are not there.
+
+    An index is made after its table, and on SQLite each by itself: a process killed between the two leaves a table
+    that `create_all` takes for finished.
+    """
+    tables.create_all(engine)
+    for table in tables.sorted_tables:
+        for index in table.indexes:
+            index.create(engine, checkfirst=True)
 
 
 def _may_pass(error: BaseException) -> bool:

@@ -1,5 +1,10 @@
+import signal
+import subprocess
+import sys
+
 import optuna
 import pytest
+import sqlalchemy as sa
 
 import metaopt
 from metaopt.tuning.evaluator import Evaluator
@@ -162,6 +167,35 @@ def test_an_optuna_study_of_someone_else_is_left_alone(begin, url):
         study.run(3)
     assert len(optuna.load_study(study_name="mine", storage=url).trials) == 2
     assert told(study) == ([], [])
+
+
+KILLED_AT_AN_INDEX = """
+import os, signal, sys
+import sqlalchemy as sa
+from metaopt.tuning import dashboard, ledger
+
+def killed(connection, cursor, statement, *more):
+    if statement.startswith("CREATE") and sys.argv[2] in statement:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sa.event.listen(sa.Engine, "before_cursor_execute", killed)
+ledger.Ledger(sys.argv[1]).close()
+with dashboard.opened(sys.argv[1], "mine"):
+    pass
+"""
+
+
+@pytest.mark.parametrize("index", ["ix_studies_study_name", "ix_metaopt_evaluations_task_fingerprint"])
+def test_a_process_killed_between_a_table_and_its_index_leaves_nothing_undone(begin, url, index):
+    ended = subprocess.run([sys.executable, "-c", KILLED_AT_AN_INDEX, url, index], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    for count in (3, 5):  # without the index Optuna makes a second study of the name, and then finds two
+        begin(url).run(count)
+    assert len(optuna.load_study(study_name="mine", storage=url).trials) == 5
+    engine = sa.create_engine(url)
+    tables = sa.inspect(engine)
+    assert index in {one["name"] for table in tables.get_table_names() for one in tables.get_indexes(table)}
+    engine.dispose()
 
 
 def test_optunas_own_messages_stay_out_and_its_verbosity_stays(begin, url, capfd):
