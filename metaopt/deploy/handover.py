@@ -3,13 +3,12 @@
 import math
 import statistics
 import warnings
-from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
-import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly
+from metaopt.deploy.precision import gradient_norm
 from metaopt.deploy.rule_optimizer import RuleOptimizer
 from metaopt.errors import InputError, OutOfDepthError
 
@@ -28,9 +27,9 @@ OUTSIDE = 10.0
 class Handover:
     """Watches a learned rule before each step, whoever takes it; losses it learns of by `saw`.
 
-    It is out of its depth past twice the longest training that it was made for, where a gradient is not finite, and
-    once the median of the last ten losses lies above the highest of the first ten by more than twice its size, or one
-    loss above those by twenty times.
+    It is out of its depth past twice the longest training that it was made for, where a gradient or its square is not
+    finite, and once the median of the last ten losses lies above the highest of the first ten by more than twice its
+    size, or one loss above those by twenty times.
 
     Args:
         optimizer: runs the rule.
@@ -67,8 +66,10 @@ class Handover:
         if self._optimizer.handed_over is not None:
             return True
         gradients = [param.grad for group in self._optimizer.param_groups for param in group["params"]]
-        finite = _are_finite(one for one in gradients if one is not None)
-        reason = "the gradient is not finite" if not finite else self._too_long() or self._too_high(loss)
+        # The norm is not finite where an entry or its square is not, and a rule squares them all.
+        finite = bool(gradient_norm(one for one in gradients if one is not None).isfinite())
+        spoilt = "" if finite else "the gradient, or its square, is not finite"
+        reason = spoilt or self._too_long() or self._too_high(loss)
         if not reason:
             return True
         step, name = self._optimizer.steps, self._optimizer.assembly.optimizer.name
@@ -151,9 +152,3 @@ def check_policy(guard: object) -> GuardPolicy:
     if guard == "raise":
         return "raise"
     raise InputError(f"guard must be 'fallback', 'raise' or 'off', got {guard!r:.80}.")
-
-
-def _are_finite(tensors: Iterable[Tensor]) -> bool:
-    found = list(tensors)
-    # A sum is not finite where an entry is not; that it overflows while they all are is no ordinary gradient either.
-    return not found or bool(torch.isfinite(torch.stack([one.detach().float().sum() for one in found]).sum()))

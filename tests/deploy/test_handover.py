@@ -92,16 +92,19 @@ def test_past_twice_its_longest_training_it_hands_over_with_its_moments():
     assert float(state["step"]) == 2 * LONGEST + 1
 
 
-def test_a_gradient_that_is_not_finite_is_no_step_for_anyone():
+@pytest.mark.parametrize("entry", [float("nan"), -1e25])
+def test_a_gradient_that_cannot_be_squared_is_no_step_for_anyone(entry):
+    """An update from it would not be finite, though the gradient may be."""
+
     def spoil(step, model):
         if step == 3:
-            model[0].weight.grad[0, 0] = float("nan")
+            model[0].weight.grad[0, 0] = entry
 
     model = model_of()
     run = recipe_of(scale=1e-3).bind(model, total_steps=LONGEST)
     train(run, model, 3)
     before = copy.deepcopy(model.state_dict())
-    with pytest.warns(RuntimeWarning, match="at step 3: the gradient is not finite"):
+    with pytest.warns(RuntimeWarning, match="at step 3: the gradient, or its square, is not finite"):
         train(run, model, 1, lambda step, model: spoil(3, model))
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     losses = train(run, model, 50)
