@@ -124,6 +124,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--checkpoints", type=Path, help="folder; the same one resumes")
+    parser.add_argument("--start", type=Path, help="recipe whose weights to go on from")
+    parser.add_argument("--out", type=Path, help="folder for the recipe")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
@@ -141,6 +143,7 @@ def compared(task: metaopt.FewShotTask, given: argparse.Namespace) -> dict[str, 
         "l2l_lstm",
         task,
         {"outer_lr": given.outer_lr, "outer_final": given.outer_final, "clip": 1.0},
+        start=None if given.start is None else metaopt.load_recipe(given.start),
         num_iterations=iterations,
         seed=given.seed,
         memory=4 * 2**30,
@@ -148,6 +151,8 @@ def compared(task: metaopt.FewShotTask, given: argparse.Namespace) -> dict[str, 
         progress=lambda told: shown(task, told, began),
     )
     print(f"{task.name}: {iterations:,} updates in {result.seconds / 60:.1f} min, {result.skipped} skipped", flush=True)
+    if given.out is not None:
+        result.recipe.save(given.out)
     recipes = {"LSTM": result.recipe, **{name: tuned(task, grid) for name, grid in PEERS.items()}}
     print(f"{'':14}{'after 100 steps':>24}{'after 200 steps':>24}   chosen")
     rows = {}

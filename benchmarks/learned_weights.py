@@ -1,7 +1,9 @@
-"""Meta-trains the weights that a rule for whole trainings ships with, by PES on small tasks of six families.
+"""Meta-trains the weights that a learned rule or wrapper ships with, on whole trainings of small tasks of six families.
 
     python benchmarks/learned_weights.py mlp_lopt --out out/mlp_lopt --checkpoints out/mlp_lopt_checkpoints
         [--iterations 16000] [--controller cosine] [--seed 0] [--outer-lr 1e-3]
+    python benchmarks/learned_weights.py nadamw --wrapper learned_schedule --out out/learned_schedule
+        --checkpoints out/learned_schedule_checkpoints --iterations 4000 --outer-lr 3e-3 --deviation 0.05
 
 Tasks are the starter corpus's, with horizons from 50 to 1,000 steps. What is minimised, and what the best weights are
 chosen by, is the loss on the examples that are trained on: stopping and weight decay belong to the recipe around the
@@ -33,14 +35,18 @@ TRAINED_ON = (
 LONGEST, PAIRS = 1000, 8
 
 
-def tasks(iterations: int) -> metaopt.Corpus:
+def tasks(iterations: int, validations: int = 10) -> metaopt.Corpus:
     """Few-shot tasks whose episodes are whole trainings, judged on what they are trained on."""
     starter = metaopt.load_corpus("starter")
     found = []
     for name in TRAINED_ON:
         task = dataclasses.replace(starter[name], data=partial(on_train, starter[name]), num_steps=LONGEST, metric=None)
         kind = few_shot(dataclasses.replace(task, mode="min"), iterations)
-        found.append(dataclasses.replace(kind, episodes_per_iteration=PAIRS, num_evaluated=2 * PAIRS))
+        found.append(
+            dataclasses.replace(
+                kind, episodes_per_iteration=PAIRS, num_evaluated=2 * PAIRS, num_validations=validations
+            )
+        )
     return metaopt.Corpus("starter, trained on", tuple(found))
 
 
@@ -52,7 +58,10 @@ def on_train(task: metaopt.Task) -> metaopt.Splits:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rule", help="a learned optimizer that is meta-trained by PES")
+    parser.add_argument("rule", help="a learned optimizer, or one that a learned wrapper is put around")
+    parser.add_argument("--wrapper", help="the learned wrapper")
+    parser.add_argument("--deviation", type=float, help="of the noise on weights, or on what is done")
+    parser.add_argument("--validations", type=int, default=10)
     parser.add_argument("--out", type=Path, required=True, help="folder for the recipe")
     parser.add_argument("--checkpoints", type=Path, help="folder; the same one resumes")
     parser.add_argument("--iterations", type=int, default=16_000)
@@ -63,12 +72,16 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    corpus, began = tasks(given.iterations), time.perf_counter()
+    corpus, began = tasks(given.iterations, given.validations), time.perf_counter()
     hparams = {"outer_lr": given.outer_lr, "outer_final": given.outer_final}
+    if given.deviation is not None:
+        hparams["deviation"] = given.deviation
+    owner = "" if given.wrapper is None else f"{given.wrapper}."
     result = metaopt.meta_train(
         given.rule,
         corpus,
-        hparams,
+        {f"{owner}{name}": value for name, value in hparams.items()},
+        wrappers=() if given.wrapper is None else (given.wrapper,),
         controller=given.controller,
         seed=given.seed,
         folder=given.checkpoints,
@@ -76,6 +89,8 @@ def main() -> None:
     )
     command = {
         "script": "benchmarks/learned_weights.py",
+        "rule": given.rule,
+        **({} if given.wrapper is None else {"wrapper": given.wrapper}),
         "iterations": given.iterations,
         "seed": given.seed,
         "controller": given.controller,

@@ -23,6 +23,7 @@ from metaopt.inner.update import Mode
 from metaopt.meta.evolution import Evolution
 from metaopt.meta.learner import Learner
 from metaopt.meta.task_episodes import few_shot
+from metaopt.meta.trainings import Trainings
 from metaopt.registry import current
 
 TRUNCATION, LONGEST, CALLS = 20, 200, 30
@@ -32,7 +33,7 @@ UNIT = "µs per inner step and pair"
 def estimator(pairs: int, mode: Mode) -> Evolution:
     task = few_shot(replace(metaopt.load_corpus("starter")["digits_mlp"], metric=None, mode="min"))
     learner = Learner(replace(task, batch_size=64, episodes_per_iteration=pairs), assembly(), first_order=True)
-    return Evolution(learner, theta(), longest=LONGEST, truncation=TRUNCATION, deviation=0.01, mode=mode)
+    return Evolution(Trainings(learner, theta(), longest=LONGEST, truncation=TRUNCATION, mode=mode), deviation=0.01)
 
 
 def assembly():

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from metaopt.contracts import Rule
+from metaopt.contracts import MetaTraining, Rule
 from metaopt.contracts.rule import Hparams
 from metaopt.errors import InputError, PluginError
 from metaopt.registry import Registry
@@ -95,7 +95,7 @@ class Assembly:
         rule: the optimizer's rule inside its wrappers.
         rule_values: every hyperparameter of the rule, as people write it; a wrapper's are prefixed by its name.
         controller_values: every hyperparameter of the controller.
-        meta_values: every hyperparameter of a learned optimizer's meta-training; empty for hand-designed ones.
+        meta_values: every hyperparameter of the learned part's meta-training; empty where there is none.
     """
 
     configuration: Configuration
@@ -117,6 +117,17 @@ class Assembly:
         """Signals that the optimizer or a wrapper requires with these hyperparameters; the controller's left out."""
         needed = self.optimizer.required(self._own_values)
         return needed.union(*(spec.required(self._wrapper_values(spec)) for spec in self.wrappers))
+
+    @property
+    def learned(self) -> OptimizerSpec | WrapperSpec | None:
+        """The part whose weights are the rule's theta: the optimizer or a wrapper; None where nothing is learned."""
+        parts: tuple[OptimizerSpec | WrapperSpec, ...] = (self.optimizer, *self.wrappers)
+        return next((spec for spec in parts if spec.meta is not None), None)
+
+    @property
+    def meta(self) -> MetaTraining | None:
+        """How the learned part gets its weights."""
+        return None if self.learned is None else self.learned.meta
 
     @property
     def title(self) -> str:
@@ -167,7 +178,8 @@ def assemble(configuration: Configuration, registry: Registry) -> Assembly:
     """Find the plugins and check the hyperparameters.
 
     Raises:
-        PluginError: a plugin is unknown, or the optimizer has no `lr` and the controller is not `constant`.
+        PluginError: a plugin is unknown, the optimizer has no `lr` and the controller is not `constant`, or two parts
+            are learned.
         InputError: a hyperparameter is unknown or not valid (the message lists the valid ones), or two of the plugins
             have one name.
     """
@@ -180,11 +192,19 @@ def assemble(configuration: Configuration, registry: Registry) -> Assembly:
         )
     owners: tuple[PluginSpec, ...] = (optimizer, *wrappers, controller)
     given = _by_owner(configuration.hparams, owners)
-    own_values = resolve(optimizer.tuned_space, given[optimizer.name], optimizer.name)
-    rule_values = {name: own_values[name] for name in optimizer.space}
-    for spec in wrappers:
-        values = resolve(spec.space, given[spec.name], spec.name)
-        rule_values.update({f"{spec.name}.{name}": value for name, value in values.items()})
+    parts: tuple[OptimizerSpec | WrapperSpec, ...] = (optimizer, *wrappers)
+    learned = [spec.name for spec in parts if spec.meta is not None]
+    if len(learned) > 1:
+        raise PluginError(f"A recipe has one learned part, and {' and '.join(learned)} are; leave one out.")
+    rule_values: dict[str, Value] = {}
+    meta_values: dict[str, Value] = {}
+    for spec in parts:
+        prefix = "" if spec is optimizer else f"{spec.name}."
+        for name, value in resolve(spec.full_space, given[spec.name], spec.name).items():
+            if name in spec.space:
+                rule_values[f"{prefix}{name}"] = value
+            else:
+                meta_values[name] = value
     return Assembly(
         configuration=configuration,
         optimizer=optimizer,
@@ -193,7 +213,7 @@ def assemble(configuration: Configuration, registry: Registry) -> Assembly:
         rule=reduce(lambda rule, spec: spec.wrap(rule), wrappers, optimizer.rule),
         rule_values=rule_values,
         controller_values=resolve(controller.space, given[controller.name], controller.name),
-        meta_values={name: value for name, value in own_values.items() if name not in optimizer.space},
+        meta_values=meta_values,
     )
 
 

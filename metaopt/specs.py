@@ -63,8 +63,13 @@ class PluginSpec:
         object.__setattr__(self, "requires", frozenset(self.requires))
 
     @property
+    def full_space(self) -> Space:
+        """`space`, and for learned plugins the hyperparameters of their meta-training."""
+        return self.space
+
+    @property
     def tuned_space(self) -> Space:
-        """What tuning searches: `space`, and for learned plugins the hyperparameters of their meta-training."""
+        """What tuning searches."""
         return self.space
 
     def required(self, hparams: Mapping[str, Value]) -> frozenset[str]:
@@ -124,14 +129,17 @@ class OptimizerSpec(PluginSpec):
             missing = [name for name in names if name not in self.space]
             if missing:
                 raise PluginError(f"OptimizerSpec(name={self.name!r}): packs[{key!r}] names unknown {missing}.")
-        twice = sorted(set(self.space) & set(self.meta.full_space)) if self.meta is not None else []
-        if twice:
-            raise PluginError(f"OptimizerSpec(name={self.name!r}): both space and meta declare {twice}.")
+        _check_meta(self, self.meta)
+
+    @property
+    def full_space(self) -> Space:
+        """See `PluginSpec`."""
+        return _with_meta(self.space, self.meta)
 
     @property
     def tuned_space(self) -> Space:
-        """See `PluginSpec`."""
-        return self.space if self.meta is None else {**self.meta.full_space, **self.space}
+        """`full_space`: a study of few-shot tasks meta-trains."""
+        return self.full_space
 
     @property
     def has_lr(self) -> bool:
@@ -163,15 +171,23 @@ class WrapperSpec(PluginSpec):
     Attributes:
         wrap: `rule -> rule`. The new rule finds its own hyperparameters in `hparams[name]` under
             `"<wrapper's name>.<hyperparameter>"` and keeps its own state under keys that start the same way.
+        meta: for learned ones: how they get their weights, which are theta of the rule that `wrap` returns.
     """
 
     kind: ClassVar[str] = "wrapper"
 
     wrap: Callable[[Rule], Rule]
+    meta: MetaTraining | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_signals(self)
+        _check_meta(self, self.meta)
+
+    @property
+    def full_space(self) -> Space:
+        """See `PluginSpec`; tuning takes the weights that ship, so that `space` is all that it searches."""
+        return _with_meta(self.space, self.meta)
 
 
 @final
@@ -182,7 +198,6 @@ class ControllerSpec(PluginSpec):
     Attributes:
         controller: the pure policy.
         cadence: `"table"` (open loop), `"step"` or `"validation"`; see `metaopt.contracts.Cadence`.
-        meta: for learned ones.
         plain: for `metaopt show --code`, or None: of cadence `"table"` the body of `def multiplier(step)`, where
             `total_steps` and `math` are known and `step` counts the steps before; of cadence `"validation"` lines that
             define `scheduler`, a torch scheduler on `optimizer` that is stepped with each validation metric.
@@ -192,7 +207,6 @@ class ControllerSpec(PluginSpec):
 
     controller: Controller
     cadence: Cadence = "table"
-    meta: MetaTraining | None = None
     plain: Plain | None = None
 
     def __post_init__(self) -> None:
@@ -264,6 +278,16 @@ def _check_rule(name: str, rule: Any) -> None:
             f"OptimizerSpec(name={name!r}): rule lacks {missing}; "
             "make it with metaopt.per_tensor or subclass metaopt.Rule."
         )
+
+
+def _with_meta(space: Space, meta: MetaTraining | None) -> Space:
+    return space if meta is None else {**meta.full_space, **space}
+
+
+def _check_meta(spec: PluginSpec, meta: MetaTraining | None) -> None:
+    twice = sorted(set(spec.space) & set(meta.full_space)) if meta is not None else []
+    if twice:
+        raise PluginError(f"{type(spec).__name__}(name={spec.name!r}): both space and meta declare {twice}.")
 
 
 def _check_signals(spec: PluginSpec) -> None:

@@ -4,7 +4,7 @@ from metaopt.contracts.controller import Cadence, Controller, ControllerState, R
 from metaopt.contracts.corpus import AnyTask, Corpus
 from metaopt.contracts.curve import Curve
 from metaopt.contracts.few_shot import BatchNormPolicy, Episodes, EpisodeSource, FewShotTask, Partition
-from metaopt.contracts.meta_training import InitTheta, MetaTraining
+from metaopt.contracts.meta_training import InitTheta, MetaTraining, Policy
 from metaopt.contracts.per_tensor import PerTensorRule, per_tensor
 from metaopt.contracts.rule import Granularity, Hparams, Rule, State, Tensors, Theta, empty_state
 from metaopt.contracts.step_info import SIGNALS, StepInfo
@@ -44,6 +44,7 @@ __all__ = [
     "Observation",
     "Partition",
     "PerTensorRule",
+    "Policy",
     "Rate",
     "Rule",
     "Split",

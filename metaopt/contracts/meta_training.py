@@ -18,11 +18,14 @@ InitTheta: TypeAlias = Callable[[Mapping[str, Tensor], torch.Generator, Mapping[
 Imported: TypeAlias = Callable[[Mapping[str, Tensor]], tuple[str, Tensors]]
 
 #: `backprop`: the gradient through the unrolled inner loop; `reptile`: from the start towards where it ended; `es` and
-#: `pes`: antithetic evolution strategies over truncated trainings, without and with persistent noise.
-EstimatorName: TypeAlias = Literal["backprop", "reptile", "es", "pes"]
+#: `pes`: antithetic evolution strategies over truncated trainings, without and with persistent noise; `reinforce`: the
+#: policy gradient over truncated trainings.
+EstimatorName: TypeAlias = Literal["backprop", "reptile", "es", "pes", "reinforce"]
 ESTIMATORS = get_args(EstimatorName)
-#: `final`: the query loss after the last step; `trajectory`: the mean of the training losses after each step.
-Objective: TypeAlias = Literal["final", "trajectory"]
+#: `final`: the query loss after the last step; `trajectory`: the mean of the training losses after each step;
+#: `log_trajectory`: of their logarithms, so that a share less counts the same at the end as in the beginning.
+Objective: TypeAlias = Literal["final", "trajectory", "log_trajectory"]
+OBJECTIVES = get_args(Objective)
 
 
 _EVOLUTION: Space = {
@@ -30,6 +33,32 @@ _EVOLUTION: Space = {
     "rescaled": Float(1.0, 1000.0, log=True, default=1.0, valid="[1, inf)"),
     "outer_decay": Float(1e-4, 1e-1, log=True, default=0.0, valid="[0, inf)"),
 }
+
+
+#: Name among theta's under which a rule that is trained by a policy gradient finds what to add to its decisions.
+NOISE = "policy.noise"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """What a rule decides at random while it is trained by a policy gradient.
+
+    Where theta has `"policy.noise"`, of shape (steps, *shape), the rule adds the entry of its step, counted modulo the
+    number of steps, to its decision, and writes what it saw into the same row of entries of its shared state.
+
+    Attributes:
+        shape: of a decision.
+        begins: entries of the shared state that a decision depends on beside what is seen: its recurrent state.
+        trace: entries of the shared state with a row for each step.
+        decisions: from theta, `begins` before the first step and `trace` after the last one to decisions without noise,
+            shape (steps, *shape).
+    """
+
+    shape: tuple[int, ...]
+    begins: tuple[str, ...]
+    trace: tuple[str, ...]
+    decisions: Callable[[Mapping[str, Tensor], Mapping[str, Tensor], Mapping[str, Tensor]], Tensor]
 
 
 @final
@@ -50,6 +79,7 @@ class MetaTraining:
         clip: default norm that meta-gradients are clipped to; 0 for none.
         prototypes: whether the last linear layer starts from the means of the support set's features, class by class.
         truncation: inner steps that a gradient passes back through, or None for all of them.
+        policy: what is decided at random under `reinforce`.
         imported: reads weights that others trained; see `metaopt import`.
         shipped: weights that come with the plugin, for whoever has none; called when they are needed.
         check: raises InputError where weights are not the rule's, or not valid; called before they are used.
@@ -69,6 +99,7 @@ class MetaTraining:
     clip: float = 0.0
     prototypes: bool = False
     truncation: int | None = None
+    policy: Policy | None = None
     imported: Imported | None = None
     shipped: Callable[[], Tensors] | None = None
     check: Callable[[Mapping[str, Tensor]], None] | None = None
@@ -78,17 +109,21 @@ class MetaTraining:
     def __post_init__(self) -> None:
         if self.estimator not in ESTIMATORS:
             raise PluginError(f"MetaTraining: estimator must be one of {ESTIMATORS}, got {self.estimator!r}.")
-        if self.objective not in ("final", "trajectory"):
-            raise PluginError(f"MetaTraining: objective must be 'final' or 'trajectory', got {self.objective!r}.")
+        if self.objective not in OBJECTIVES:
+            raise PluginError(f"MetaTraining: objective must be one of {OBJECTIVES}, got {self.objective!r}.")
+        if self.objective == "log_trajectory" and not self.over_trainings:
+            raise PluginError("MetaTraining: objective 'log_trajectory' is for estimators 'es', 'pes' and 'reinforce'.")
+        if (self.policy is None) == (self.estimator == "reinforce"):
+            raise PluginError("MetaTraining: estimator 'reinforce', and no other, needs policy=Policy(…).")
         if not self.orders or set(self.orders) - {"first", "second"}:
             raise PluginError(f"MetaTraining: orders must name 'first', 'second' or both, got {self.orders!r}.")
         if self.truncation is not None and self.truncation < 1:
             raise PluginError(f"MetaTraining: truncation must be a positive number of steps, got {self.truncation!r}.")
 
     @property
-    def evolves(self) -> bool:
-        """Whether its estimator is an evolution strategy."""
-        return self.estimator in ("es", "pes")
+    def over_trainings(self) -> bool:
+        """Whether its estimator runs whole trainings in pairs, with noise and without derivatives of them."""
+        return self.estimator in ("es", "pes", "reinforce")
 
     @property
     def full_space(self) -> Space:
@@ -96,8 +131,8 @@ class MetaTraining:
 
         `outer_lr` is the outer Adam's rate, which falls in a straight line to `outer_final` times that; `inner_steps`
         how many steps are taken on a support set, 0 for as many as the task says; `order` whether the derivative of the
-        inner gradient is taken (`"second"`); `clip` the norm that meta-gradients are clipped to, 0 for none. Evolution
-        strategies have `deviation`, of the noise that weights are perturbed with, `rescaled`, 1 for none: the largest
+        inner gradient is taken (`"second"`); `clip` the norm that meta-gradients are clipped to, 0 for none. Estimators
+        over whole trainings have `deviation`, of the noise on weights or decisions, `rescaled`, 1 for none: the largest
         number that a training's parameters are multiplied by, in effect, or divided by, and `outer_decay`, AdamW's
         weight decay.
         """
@@ -107,6 +142,6 @@ class MetaTraining:
             "inner_steps": Int(1, 10, default=0, valid="[0, inf)"),
             "order": Categorical(self.orders),
             "clip": Float(0.1, 10.0, log=True, default=self.clip, valid="[0, inf)"),
-            **(_EVOLUTION if self.evolves else {}),
+            **(_EVOLUTION if self.over_trainings else {}),
             **self.space,
         }

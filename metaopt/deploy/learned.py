@@ -17,9 +17,9 @@ def check_learned(assembly: Assembly, theta: Mapping[str, Tensor] | None, groups
         InputError: the weights are not the rule's or not finite, or a parameter is not finite, or parameters lie on
             several devices.
     """
-    meta, name = assembly.optimizer.meta, assembly.optimizer.name
-    if meta is None or theta is None:
+    if assembly.learned is None or assembly.meta is None or theta is None:
         return
+    meta, name = assembly.meta, assembly.learned.name
     broken = sorted(key for key, one in theta.items() if not bool(torch.isfinite(one).all()))
     if broken:
         raise InputError(f"The weights {broken[0]!r} of {name!r} hold numbers that are not finite; load other weights.")
@@ -42,7 +42,7 @@ def check_learned(assembly: Assembly, theta: Mapping[str, Tensor] | None, groups
 
 def weights_of(assembly: Assembly, theta: Mapping[str, Tensor] | None) -> Mapping[str, Tensor] | None:
     """`theta`, or the weights that ship with the rule if there are none."""
-    meta = assembly.optimizer.meta
+    meta = assembly.meta
     if theta is None and meta is not None and meta.shipped is not None:
         return meta.shipped()
     return theta

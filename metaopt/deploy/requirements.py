@@ -37,9 +37,10 @@ def check_requirements(assembly: Assembly, theta: Mapping[str, Tensor] | None, h
     if "horizon" in required and horizon is None:
         raise PluginError(f"The rule {name!r} requires the planned number of steps: pass total_steps=.")
     _check_total_steps(horizon)
-    if assembly.optimizer.meta is not None and theta is None:
+    if assembly.learned is not None and theta is None:
         raise InputError(
-            f"{name!r} is a learned rule and has no weights here: pass theta=, or bind a recipe with them."
+            f"{assembly.learned.name!r} is a learned rule and has no weights here: pass theta=, or bind a recipe "
+            "with them."
         )
 
 

@@ -198,7 +198,7 @@ class RuleOptimizer(Optimizer):
     def hand_over(self) -> None:
         """Go on with `fallback`, from the moments that the rule kept, at the fallback's own hyperparameters."""
         assert self.fallback is not None
-        meta, first = self.assembly.optimizer.meta, self.param_groups[0]
+        meta, first = self.assembly.meta, self.param_groups[0]
         kept = {} if meta is None or meta.handover is None else {p: meta.handover(s) for p, s in self.state.items()}
         self._adopt(self.fallback, self.compile)
         for group in self.param_groups:

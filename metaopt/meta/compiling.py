@@ -25,7 +25,7 @@ def graph_mode(task: FewShotTask, meta: MetaTraining, num_steps: int, compile: C
         compile: `"on"` and `"off"` decide; `"auto"` compiles where counts say that it repays itself.
     """
     if compile == "auto":
-        if meta.evolves:
+        if meta.over_trainings:
             small = len(list(task.build(0).parameters())) <= MOST_TENSORS
         else:
             small = min(num_steps, meta.truncation or num_steps) <= MOST_STEPS

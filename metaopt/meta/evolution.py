@@ -4,34 +4,20 @@ Trainings run in pairs with weights θ + ε and θ − ε, ε drawn anew for eac
 
     gradient = mean over pairs of ξ · (L⁺ − L⁻) / (2σ²),     ξ: the sum of ε since the training began (PES), or ε
 
-L is the mean loss over the truncation, divided by the training's first loss. PES is unbiased for the mean over whole
-trainings; ES sees no further than a truncation. Nothing is differentiated but the inner loss, so that horizons may be
-long and losses rough. Trainings begin at different times, and their horizons are drawn log-uniformly.
+L is the mean loss over the truncation, divided by the training's first loss, or the mean of the logarithm of that. PES
+is unbiased for the mean over whole trainings; ES sees no further than a truncation. Nothing is differentiated but the
+inner loss, so that horizons may be long and losses rough. See `metaopt.meta.trainings` for these.
 """
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
-from metaopt.contracts import Episodes, Tensors
-from metaopt.inner.graph_cache import GraphCache
-from metaopt.inner.update import Mode
-from metaopt.meta.draws import draw_batches, draw_episodes, draw_seeds
+from metaopt.contracts import Episodes
 from metaopt.meta.estimator import Estimate, EstimatorState
-from metaopt.meta.learner import Learner
-from metaopt.meta.pieces import Carry, Pieces
-from metaopt.meta.ranks import Ranks
-from metaopt.meta.task_episodes import TaskEpisodes
-
-#: Losses count as so many times the first one at most; those that are not finite count as that.
-MOST = 5.0
-#: Steps in one replayed graph. Compiled, each step more takes as long to make as the first, and saves little.
-GRAPH_STEPS = 5
+from metaopt.meta.trainings import Trainings
 
 
 @dataclass(frozen=True)
@@ -39,185 +25,47 @@ class Evolution:
     """See the module.
 
     Attributes:
-        learner: what one training does.
-        theta: any weights of its rule.
-        longest: steps of the longest training.
-        truncation: steps a call.
+        trainings: what runs.
         deviation: σ.
-        rescaled: parameters are multiplied by a log-uniform number between 1 / rescaled and this before the model sees
-            them, and begin divided by it, which changes how large they and their gradients look to the rule.
-        shortest: steps of the shortest training; a truncation's if left out.
         persistent: whether noise is summed up (PES).
-        mode: how graphs are run.
+        logarithmic: whether logarithms of losses count.
     """
 
-    learner: Learner
-    theta: Mapping[str, Tensor]
-    longest: int
-    truncation: int
+    trainings: Trainings
     deviation: float
-    rescaled: float = 1.0
-    shortest: int | None = None
     persistent: bool = True
-    mode: Mode = "replayed"
-
-    @cached_property
-    def _pieces(self) -> Pieces:
-        return Pieces(self.learner, self.learner.learns_start(self.theta), perturbed=True)
-
-    @cached_property
-    def _graphs(self) -> GraphCache:
-        return GraphCache()
+    logarithmic: bool = False
 
     @torch.no_grad()
     def estimate(
         self, theta: Mapping[str, Tensor], state: EstimatorState, generator: torch.Generator
     ) -> tuple[Estimate, EstimatorState]:
         """See `Estimator`; as many pairs as the task has episodes an iteration."""
-        device, count = self.learner.device, self.learner.task.episodes_per_iteration
+        device, count = self.trainings.learner.device, self.trainings.count
         noise = {
             name: self.deviation * torch.randn((count, *one.shape), generator=generator).to(device)
             for name, one in theta.items()
         }
         both = {name: torch.cat([one + noise[name], one - noise[name]]) for name, one in theta.items()}
-        now = self._trainings(both, state, generator)
-        summed = {name: now["noise"][name] + one for name, one in noise.items()} if self.persistent else noise
-        losses, (params, rule) = self._advanced(both, now, generator)
-        level = torch.where(now["step"] == 0, losses[:, 0].reshape(2, count).mean(0), now["level"])
-        values = (losses / level.abs().clamp_min(1e-8).repeat(2).unsqueeze(1)).nan_to_num(MOST, MOST, -MOST)
-        values = values.clamp(-MOST, MOST).mean(1)
+        trainings = {key: one for key, one in state.items() if key != "noise"}
+        now, begun = self.trainings.current(both, trainings, generator)
+        summed = _summed(state.get("noise", {}), noise, begun) if self.persistent else noise
+        losses, carry = self.trainings.advanced(both, now, generator)
+        after = self.trainings.after(now, losses, carry)
+        values = self.trainings.values(losses, after, logarithmic=self.logarithmic).mean(1)
         ahead = (values[:count] - values[count:]) / (2 * self.deviation**2 * count)
         gradient = {name: torch.tensordot(ahead, one, dims=1) for name, one in summed.items()}
-        step = now["step"] + self.truncation
-        lost = ~losses.isfinite().all(1).reshape(2, count).all(0)
-        new = {
-            **now,
-            "params": params,
-            "rule": rule,
-            "noise": summed,
-            "level": level,
-            "step": step,
-            "end": torch.where(lost, step, now["end"]),
-        }
-        return Estimate(gradient, values.mean()), new
+        return Estimate(gradient, values.mean()), {**after, "noise": summed}
 
-    @torch.no_grad()
-    def metrics(self, theta: Mapping[str, Tensor], episodes: Episodes, num_steps: int, seed: int = 0) -> Tensor:
-        """The metric of each episode after so many steps, lower is better, shape (episodes,).
+    def metrics(self, theta: Mapping[str, Tensor], episodes: Episodes, num_steps: int) -> Tensor:
+        """See `Estimator`."""
+        return self.trainings.metrics(theta, episodes, num_steps)
 
-        As many trainings are run side by side as in `estimate`, by the same graphs.
-        """
-        task, device, size = self.learner.task, self.learner.device, 2 * self.learner.task.episodes_per_iteration
-        generator, found = torch.Generator().manual_seed(seed), []
-        for begin in range(0, len(episodes), size):
-            rows = torch.arange(begin, begin + size) % len(episodes)
-            part = Episodes(*(one[rows.to(one.device)] for one in episodes.tensors))
-            thetas = {name: one.expand(size, *one.shape).contiguous() for name, one in theta.items()}
-            starts = self.learner.starts(draw_seeds(size, generator))
-            horizon, ones = torch.full((size,), float(num_steps), device=device), torch.ones(size, device=device)
-            carry = self._pieces.begin(
-                thetas,
-                self.learner.parameters if self._pieces.learns_start else starts,
-                *part.tensors[:2],
-                horizon,
-            )
-            for first in range(0, num_steps, self.truncation):
-                count = min(self.truncation, num_steps - first)
-                data = draw_batches(task, part, count, generator) or part.tensors[:2]
-                carry, _ = self._run(thetas, carry, data, (ones * first, horizon, ones), count)
-            judged = self._graphs.run(self._pieces.judge, "replayed", (carry, *part.tensors), ())[1]
-            found.append(judged[: len(episodes) - begin])
-        return torch.cat(found)
 
-    def _advanced(self, both: Tensors, now: EstimatorState, generator: torch.Generator) -> tuple[Tensor, Carry]:
-        """Losses before each step of a truncation, shape (2 · pairs, steps), and where they end.
-
-        Of several processes each computes its share of the pairs; then all know all.
-        """
-        ranks, count = Ranks.current(), len(now["step"])
-        mine = ranks.share(count)
-        rows = torch.arange(count, device=self.learner.device)[mine]
-        twice = torch.cat([rows, rows + count])
-        episodes = Episodes(*now["episodes"]) if now["episodes"] else self._drawn(count, generator)
-        batches = draw_batches(self.learner.task, episodes, self.truncation, generator)
-        whole = (both, now["params"], now["rule"], now["step"].repeat(2), now["horizon"].repeat(2))
-        thetas, params, rule, step, horizon = tree_map(lambda one: one[twice], whole) if ranks.world > 1 else whole
-        part = episodes.tensors[:2] if batches is None else batches
-        data = [torch.cat([one[mine], one[mine]]) for one in part]
-        scale = now["scale"].repeat(2)[twice]
-        carry, losses = self._run(thetas, (params, rule), data, (step, horizon, scale), self.truncation)
-        return ranks.gathered(losses), tree_map(ranks.gathered, carry)
-
-    def _run(
-        self, thetas: Tensors, carry: Carry, data: Sequence[Tensor], given: tuple[Tensor, Tensor, Tensor], count: int
-    ) -> tuple[Carry, Tensor]:
-        """So many steps of trainings side by side: where they end, and the losses before each, (trainings, steps).
-
-        `data` are inputs and targets of each step, or the whole support set where every step sees that; `given` steps
-        completed, horizons and scales.
-        """
-        step, horizon, scale = given
-        together, found = 1 if self.mode == "compiled" else GRAPH_STEPS, []
-        whole = self.learner.task.batch_size is None
-        for first in range(0, count, together):
-            steps = min(together, count - first)
-            part = data if whole else [one[:, first : first + steps] for one in data]
-            tensors = (thetas, carry, (*part, step + first, horizon, scale))
-            carry, losses = self._graphs.run(self._pieces.advance, self.mode, tensors, (steps,))
-            found.append(losses)
-        return carry, torch.cat(found, dim=1)
-
-    def _trainings(self, both: Tensors, state: EstimatorState, generator: torch.Generator) -> EstimatorState:
-        """The pairs' trainings, those that are over begun anew."""
-        count = self.learner.task.episodes_per_iteration
-        if not state:
-            begun = self._begun(both, torch.arange(count), generator)
-            # The first ones are cut short at random, so that later ones begin at different times.
-            share = torch.rand(count, generator=generator).to(begun["end"].device)
-            begun["end"] = (share * begun["end"] / self.truncation).ceil().clamp_min(1) * self.truncation
-            return begun
-        over = (state["step"] >= state["end"]).nonzero().flatten()
-        if not len(over):
-            return state
-        begun = self._begun(both, over, generator)
-
-        def placed(old: Tensor, new: Tensor) -> Tensor:
-            rows = over if len(old) == count else torch.cat([over, over + count])
-            return old.index_copy(0, rows, new)
-
-        return tree_map(placed, dict(state), begun)  # type: ignore[no-any-return]
-
-    def _begun(self, both: Tensors, rows: Tensor, generator: torch.Generator) -> EstimatorState:
-        """New trainings for some of the pairs: of each pair from the same start."""
-        count, device = len(rows), self.learner.device
-        twice = torch.cat([rows, rows + self.learner.task.episodes_per_iteration]).to(device)
-        thetas = {name: one[twice] for name, one in both.items()}
-        spread = math.log(self.rescaled) * (2 * torch.rand(count, generator=generator) - 1)
-        scale = spread.exp().to(device)
-        horizon = self.truncation * self._truncations(torch.rand(count, generator=generator)).to(device)
-        episodes = self._drawn(count, generator)
-        starts = self.learner.starts(draw_seeds(count, generator))
-        params = {name: torch.cat([one, one]) for name, one in starts.items()}
-        params = {name: one / scale.repeat(2).reshape(-1, *[1] * (one.ndim - 1)) for name, one in params.items()}
-        support = [torch.cat([one, one]) for one in episodes.tensors[:2]]
-        begin = self.learner.parameters if self._pieces.learns_start else params
-        params, rule = self._pieces.begin(thetas, begin, support[0], support[1], horizon.repeat(2))
-        return {
-            "params": params,
-            "rule": rule,
-            "noise": {name: torch.zeros_like(one[:count]) for name, one in thetas.items()},
-            "step": torch.zeros(count, device=device),
-            "end": horizon.clone(),
-            "horizon": horizon,
-            "scale": scale,
-            "level": torch.ones(count, device=device),
-            "episodes": [] if isinstance(self.learner.task.source, TaskEpisodes) else list(episodes.tensors),
-        }
-
-    def _truncations(self, share: Tensor) -> Tensor:
-        """Log-uniform whole numbers from those of the shortest to those of the longest training."""
-        least, most = ((one or self.truncation) // self.truncation for one in (self.shortest, self.longest))
-        return (least * ((most + 1) / least) ** share).floor().clamp(least, most)
-
-    def _drawn(self, count: int, generator: torch.Generator) -> Episodes:
-        return draw_episodes(self.learner.task, count, generator, self.learner.device)
+def _summed(before: Mapping[str, Tensor], noise: Mapping[str, Tensor], begun: Tensor) -> dict[str, Tensor]:
+    """The noise of each pair since its training began."""
+    kept = (~begun).to(torch.float32)
+    return {
+        name: one if not before else before[name] * kept.reshape(-1, *[1] * (one.ndim - 1)) + one
+        for name, one in noise.items()
+    }

@@ -90,7 +90,7 @@ class Learner:
     @property
     def meta(self) -> MetaTraining | None:
         """How the rule is meta-trained; None for a hand-designed one."""
-        return self.assembly.optimizer.meta
+        return self.assembly.meta
 
     def learns_start(self, theta: Mapping[str, Tensor]) -> bool:
         """Whether the rule has a start of its own for every parameter, so that fresh ones do not matter."""

@@ -19,11 +19,15 @@ from metaopt.meta.estimator import Estimator
 from metaopt.meta.evaluation import evaluated_episodes
 from metaopt.meta.evolution import Evolution
 from metaopt.meta.learner import Learner
+from metaopt.meta.policy_gradient import PolicyGradient
 from metaopt.meta.ranks import Ranks
 from metaopt.meta.reptile import Reptile
+from metaopt.meta.start import check_start, fingerprint
 from metaopt.meta.state import MetaProgress, MetaState, MetaTrained
+from metaopt.meta.trainings import Trainings
 from metaopt.meta.unrolls import LIMIT, Unrolls
 from metaopt.meta.vmappable import check_vmappable
+from metaopt.specs import OptimizerSpec, WrapperSpec
 
 #: Seconds between checkpoints.
 PERIOD = 60.0
@@ -43,9 +47,10 @@ class Trainer:
         device: where to train.
         compile: whether graphs are compiled; `"auto"` decides by counts.
         memory: bytes that inner loops may take, roughly; what does not fit is computed again on the way back.
+        start: weights to begin with, in place of the rule's first ones.
 
     Raises:
-        InputError: the rule is not learned, or the tasks' models differ where they must not.
+        InputError: nothing is learned, `start` has not its weights, or the tasks' models differ where they must not.
     """
 
     def __init__(
@@ -57,18 +62,22 @@ class Trainer:
         device: str | torch.device = "cpu",
         compile: Compile = "auto",
         memory: int = LIMIT,
+        start: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.assembly, self.tasks, self.seed = assembly, tuple(tasks), seed
         self.device = torch.device(device)
-        self.meta = _meta(assembly)
+        self._learned, self.meta = _learned(assembly)
         self.num_iterations = max(task.num_iterations for task in tasks)
         self._values = assembly.meta_values
         learners = [Learner(task, assembly, self._values["order"] == "first", self.device) for task in tasks]
         generator = torch.Generator().manual_seed(seed)
         built = {name: one.detach() for name, one in tasks[0].build(seed).named_parameters() if one.requires_grad}
-        self._first_theta = {
-            name: one.to(self.device) for name, one in self.meta.init_theta(built, generator, self._values).items()
-        }
+        first = self.meta.init_theta(built, generator, self._values)
+        self._continues = "" if start is None else fingerprint(start)
+        if start is not None:
+            check_start(self._learned.name, start, first)
+            first = {name: start[name].detach().clone() for name in first}
+        self._first_theta = {name: one.to(self.device) for name, one in first.items()}
         self._check_shapes(learners)
         modes = [graph_mode(task, self.meta, self._num_steps(task), compile) for task in tasks]
         self._unrolls = [
@@ -82,9 +91,10 @@ class Trainer:
         """16 hex digits of all that decides the result."""
         parts = (
             self.assembly.configuration.key,
-            self.assembly.optimizer.version,
+            self._learned.version,
             [task.fingerprint for task in self.tasks],
             self.seed,
+            *([self._continues] if self._continues else []),
         )
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
@@ -186,7 +196,7 @@ class Trainer:
     def _result(self, run: MetaState) -> MetaTrained:
         if run.skipped == run.iteration:
             raise NeverFiniteError(
-                f"No meta-gradient of {self.assembly.optimizer.name!r} on {self.tasks[0].name!r} was ever finite; "
+                f"No meta-gradient of {self._learned.name!r} on {self.tasks[0].name!r} was ever finite; "
                 "lower the inner rate, or take fewer inner steps."
             )
         curves = {
@@ -251,17 +261,20 @@ class Trainer:
         steps = self._num_steps(unrolls.learner.task)
         if self.meta.estimator == "reptile":
             return Reptile(unrolls, steps)
-        if self.meta.evolves:
-            return Evolution(
+        if self.meta.over_trainings:
+            trainings = Trainings(
                 unrolls.learner,
                 self._first_theta,
                 longest=steps,
                 truncation=self.meta.truncation or steps,
-                deviation=float(self._values["deviation"]),
                 rescaled=float(self._values["rescaled"]),
-                persistent=self.meta.estimator == "pes",
                 mode=unrolls.mode,
             )
+            deviation = float(self._values["deviation"])
+            if self.meta.policy is not None:
+                return PolicyGradient(trainings, self.meta.policy, deviation)
+            logarithmic = self.meta.objective == "log_trajectory"
+            return Evolution(trainings, deviation, self.meta.estimator == "pes", logarithmic)
         return Backprop(unrolls, steps, self.meta.truncation, self.meta.objective == "trajectory")
 
     def _episodes(self, position: int, partition: Partition) -> Episodes:
@@ -278,13 +291,13 @@ class Trainer:
             wrong = sorted(name for name in {*found, *shapes[0]} if found.get(name) != shapes[0].get(name))
             if wrong:
                 raise InputError(
-                    f"{self.assembly.optimizer.name!r} learns one start for all tasks, but {wrong[0]!r} has shape "
+                    f"{self._learned.name!r} learns one start for all tasks, but {wrong[0]!r} has shape "
                     f"{shapes[0].get(wrong[0])} in {self.tasks[0].name!r} and {found.get(wrong[0])} in "
                     f"{learner.task.name!r}; meta-train on them apart."
                 )
 
 
-def _meta(assembly: Assembly) -> MetaTraining:
-    if assembly.optimizer.meta is None:
-        raise InputError(f"{assembly.optimizer.name!r} is not learned: there is nothing to meta-train.")
-    return assembly.optimizer.meta
+def _learned(assembly: Assembly) -> tuple[OptimizerSpec | WrapperSpec, MetaTraining]:
+    if assembly.learned is None or assembly.meta is None:
+        raise InputError(f"{assembly.title!r} is not learned: there is nothing to meta-train.")
+    return assembly.learned, assembly.meta

@@ -32,7 +32,7 @@ def load_start(
             f"{assembly.title!r} learned no initialisation: the model starts from its own weights, and recipe.bind is "
             "all that it needs."
         )
-    if assembly.optimizer.meta is not None and assembly.optimizer.meta.prototypes:
+    if assembly.meta is not None and assembly.meta.prototypes:
         if support is None:
             raise InputError(
                 f"{assembly.title!r} makes its last layer from the support set: load_initialization(model, "

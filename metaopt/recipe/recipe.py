@@ -33,7 +33,7 @@ from metaopt.recipe.initialization import Support, load_start
 from metaopt.recipe.made_on import MadeOn
 from metaopt.recipe.saving import save_files
 from metaopt.registry import Registry
-from metaopt.specs import OptimizerSpec, PluginSpec
+from metaopt.specs import PluginSpec
 
 #: Version of the JSON document; raise it when an older metaopt could not read what is written.
 SCHEMA = 1
@@ -177,7 +177,7 @@ class Recipe:
         )
 
     def _handover(self, optimizer: Optimizer, policy: GuardPolicy, fallback: str, found: Registry) -> Handover | None:
-        meta = found.get(OptimizerSpec, self.configuration.optimizer).meta
+        meta = assemble(self.configuration, found).meta
         if policy == "off" or meta is None or meta.handover is None or not isinstance(optimizer, RuleOptimizer):
             return None
         configuration = Configuration(fallback, no_decay=self.configuration.no_decay)

@@ -127,7 +127,7 @@ def recipe_table(recipe: Recipe, registry: Registry | None = None) -> Table:
     rows: list[tuple[str, ...]] = []
     for spec in specs:
         given = _own(recipe.configuration, spec.name)
-        rows += _rows(f"{spec.kind} {spec.name}", spec.tuned_space, resolve(spec.tuned_space, given, spec.name))
+        rows += _rows(f"{spec.kind} {spec.name}", spec.full_space, resolve(spec.full_space, given, spec.name))
     if recipe.stopper is not None:
         rows += _stopper_rows(recipe.stopper, found)
     return Table(recipe.name, ("plugin", "hyperparameter", "value", "default"), tuple(rows), 2)

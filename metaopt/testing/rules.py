@@ -166,9 +166,9 @@ def evaluates_soundly(subject: Subject) -> None:
 
 def theta_is_reproducible(subject: Subject) -> None:
     """`init_theta` depends on its arguments alone."""
-    meta = subject.optimizer.meta
+    meta = subject.assemble().meta
     if meta is None:
-        raise NotApplicable(f"{subject.optimizer.name} is not learned.")
+        raise NotApplicable(f"{subject.assemble().title} is not learned.")
     found = []
     for seed in (0, 1):
         with seeded(seed):

@@ -61,7 +61,7 @@ class Subject:
 
     def theta(self, params: Mapping[str, Tensor], seed: int = 0) -> Tensors:
         """Weights of a learned rule before meta-training; empty for a hand-designed one."""
-        meta = self.optimizer.meta
+        meta = self.assemble().meta
         return {} if meta is None else meta.init_theta(params, generator(seed), self.assemble().meta_values)
 
 

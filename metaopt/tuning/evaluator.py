@@ -16,7 +16,7 @@ from metaopt.inner.vmapped import share_graphs
 from metaopt.registry import Registry
 from metaopt.tuning.black_box import run_black_box
 from metaopt.tuning.entries import Evaluation, EvaluationKey
-from metaopt.tuning.learned import Weights, check_weights, run_few_shot
+from metaopt.tuning.learned import Weights, check_weights, run_few_shot, shipped_weights
 from metaopt.tuning.ledger import Ledger
 from metaopt.tuning.progress import Tracker
 from metaopt.tuning.workers import Job, Workers
@@ -166,10 +166,15 @@ class Evaluator:
             return [[run] for run in runs]
         if any(run[0].configuration.key in self.learned for run in runs):
             return [list(same) for _, same in groupby(runs, key=lambda run: run[0].configuration.key)]
+        # What trains at once has one theta, that of its learned part.
+        parts = [list(same) for _, same in groupby(sorted(runs, key=_learned_part), key=_learned_part)]
         if self._engine(task) == "population":
-            return [runs]
-        order = sorted(runs, key=lambda run: run[0].structure)
-        return [order[begin : begin + LOOP_CHUNK] for begin in range(0, len(order), LOOP_CHUNK)]
+            return parts
+        return [
+            order[begin : begin + LOOP_CHUNK]
+            for order in (sorted(part, key=lambda run: run[0].structure) for part in parts)
+            for begin in range(0, len(order), LOOP_CHUNK)
+        ]
 
     def _key(self, assembly: Assembly, task: AnyTask, seed: int) -> EvaluationKey:
         key = evaluation_key(assembly, task, seed)
@@ -200,6 +205,10 @@ class Evaluator:
         yield from finished
 
 
+def _learned_part(run: Run) -> str:
+    return "" if run[0].learned is None else run[0].learned.name
+
+
 def run_task(
     task: AnyTask,
     runs: Sequence[Run],
@@ -227,6 +236,7 @@ def run_task(
         if isinstance(task, FewShotTask):
             return [run_few_shot(task, assembly, seed, weights) for assembly, seed in runs]
         members = [Member(assembly, seed) for assembly, seed in runs]
+        weights = weights or shipped_weights(runs[0][0])
         for assembly, _ in runs:
             check_weights(assembly, task, weights)
         theta = None if weights is None else weights.theta

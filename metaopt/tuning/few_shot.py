@@ -115,9 +115,9 @@ def learned_recipe(
 
 
 def _shortest(assembly: Assembly, steps: int) -> int:
-    """Steps of the shortest training: evolution strategies begin at one truncation."""
-    meta = assembly.optimizer.meta
-    if meta is None or meta.truncation is None or not meta.evolves:
+    """Steps of the shortest training: estimators over whole trainings begin at one truncation."""
+    meta = assembly.meta
+    if meta is None or meta.truncation is None or not meta.over_trainings:
         return steps
     return min(meta.truncation, steps)
 

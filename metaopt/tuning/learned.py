@@ -1,6 +1,5 @@
 """Learned rules in a study: few-shot tasks with growing budgets, runs that meta-train, weights of the winner."""
 
-import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,14 +7,15 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
 from metaopt.configuration import Assembly, assemble
 from metaopt.contracts import AnyTask, Curve, FewShotTask, Partition, Task
+from metaopt.deploy.learned import weights_of
 from metaopt.errors import InputError
 from metaopt.meta.checkpoint import has_checkpoint
 from metaopt.meta.evaluation import evaluated_episodes
+from metaopt.meta.start import fingerprint
 from metaopt.meta.trainer import NeverFiniteError, Trainer
 from metaopt.recipe import Recipe
 from metaopt.recipe.initialization import learned_start
@@ -44,8 +44,7 @@ class Weights:
     @cached_property
     def fingerprint(self) -> str:
         """8 hex digits."""
-        plain = {name: one.detach().cpu().contiguous() for name, one in self.theta.items()}
-        return hashlib.sha256(safetensors_bytes(plain)).hexdigest()[:8]
+        return fingerprint(self.theta)
 
 
 def few_shot_only(tasks: Sequence[AnyTask], folds: int | None, held_out: Sequence[str]) -> bool:
@@ -91,7 +90,7 @@ def run_few_shot(
 ) -> tuple[Curve, float]:
     """A run's curve and seconds: a meta-training for learned rules without weights, else one adaptation."""
     started = time.perf_counter()
-    if assembly.optimizer.meta is not None and weights is None:
+    if assembly.meta is not None and weights is None:
         try:
             curve = Trainer(assembly, [task], seed=seed).train().curves[task.name]
         except NeverFiniteError:
@@ -102,6 +101,12 @@ def run_few_shot(
     return curve, time.perf_counter() - started
 
 
+def shipped_weights(assembly: Assembly) -> Weights | None:
+    """Those that a learned part comes with; whoever ships others gives the plugin another version."""
+    theta = weights_of(assembly, None)
+    return None if theta is None else Weights(theta)
+
+
 def check_weights(assembly: Assembly, task: Task, weights: Weights | None) -> None:
     """Refuse to train an ordinary task with a learned rule that has no weights, or weights for another model.
 
@@ -110,8 +115,8 @@ def check_weights(assembly: Assembly, task: Task, weights: Weights | None) -> No
     """
     if weights is not None:
         learned_start(assembly, weights.theta, {name: one.detach() for name, one in task.build(0).named_parameters()})
-    elif assembly.optimizer.meta is not None:
-        name = assembly.optimizer.name
+    elif assembly.learned is not None:
+        name = assembly.learned.name
         raise InputError(
             f"The learned rule {name!r} has no weights to train {task.name!r} with: metaopt.meta_train({name!r}, …) "
             "makes a recipe that has, which `metaopt evaluate` takes."
@@ -156,7 +161,7 @@ def with_weights(
     """
     assembly = assemble(recipe.configuration, registry)
     few = [task for task in tasks if isinstance(task, FewShotTask)]
-    if assembly.optimizer.meta is None or not few or not (train or has_checkpoint(folder)):
+    if assembly.meta is None or not few or not (train or has_checkpoint(folder)):
         return recipe
     trained = Trainer(assembly, few, seed=seed).train(folder)
     learned = learned_recipe(recipe.configuration, trained, few, registry, seed, recipe.provenance)

@@ -1,9 +1,11 @@
 """`metaopt.meta_train`: one meta-training of a learned rule, from tasks to a recipe with weights."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from metaopt import registry as registries
 from metaopt.configuration import Configuration, assemble
@@ -44,7 +46,9 @@ def meta_train(
     corpus: Any,
     hparams: Mapping[str, Value] | None = None,
     *,
+    wrappers: Sequence[str] = (),
     controller: str = "constant",
+    start: Recipe | Mapping[str, Tensor] | None = None,
     num_iterations: int | None = None,
     seed: int = 0,
     folder: str | Path | None = None,
@@ -57,12 +61,15 @@ def meta_train(
     """Learn a rule's weights from tasks.
 
     Args:
-        spec: a learned optimizer, by name or as its spec, which is then registered for this session.
+        spec: a learned optimizer, or one that a learned wrapper is put around; by name or as its spec, which is then
+            registered for this session.
         corpus: whatever `metaopt.load_corpus` takes. Few-shot tasks are taken as they are, episode by episode;
             ordinary tasks as whole trainings, a fresh model and fresh batches each time. Several are taken in turn.
         hparams: of the rule and of its meta-training, by name (`outer_lr=…`, not `meta_sgd.outer_lr`); the
-            controller's with its name (`cosine.warmup=…`).
+            controller's and wrappers' with their name (`cosine.warmup=…`).
+        wrappers: wrapper plugins around the optimizer, innermost first.
         controller: a schedule that the rule is trained under, and that its recipe has.
+        start: a recipe, or weights by name, to go on from; the rule's own first weights if left out.
         num_iterations: updates of the weights; the tasks' own `num_iterations` if left out.
         seed: of everything random.
         folder: of checkpoints: whoever is killed goes on from there when the same call is made again.
@@ -97,6 +104,7 @@ def meta_train(
         Configuration(
             name,
             controller=controller,
+            wrappers=tuple(wrappers),
             hparams={key if "." in key else f"{name}.{key}": one for key, one in (hparams or {}).items()},
         ),
         found,
@@ -105,7 +113,8 @@ def meta_train(
     tasks = [_few_shot(task) for task in loaded]
     if num_iterations is not None:
         tasks = [replace(task, num_iterations=num_iterations) for task in tasks]
-    trainer = Trainer(assembly, tasks, seed=seed, device=device, compile=compile, memory=memory)
+    theta = start.theta or {} if isinstance(start, Recipe) else start
+    trainer = Trainer(assembly, tasks, seed=seed, device=device, compile=compile, memory=memory, start=theta)
     trained = trainer.train(None if folder is None else Path(folder), progress)
     source = describe_corpus(corpus, found)
     record = {

@@ -159,12 +159,12 @@ def _specs(registry: Registry, spec_type: Any, names: Sequence[str] | None) -> t
 
 
 def _can_be_proposed(spec: PluginSpec) -> bool:
-    """Learned plugins without shipped weights cannot; those that want signals that no ordinary loop has, neither."""
+    """Learned plugins without weights of their own cannot; nor those that want signals that no ordinary loop has."""
     return spec.requires | set(spec.requires_when) <= ORDINARY_SIGNALS and not _needs_theta(spec)
 
 
 def _needs_theta(spec: PluginSpec) -> bool:
-    return isinstance(spec, OptimizerSpec | ControllerSpec) and spec.meta is not None
+    return isinstance(spec, OptimizerSpec | WrapperSpec) and spec.meta is not None and spec.meta.shipped is None
 
 
 def _pick(chooser: Chooser, name: str, specs: Sequence[Any]) -> Any:

@@ -6,7 +6,9 @@ from metaopt_learned import (
     celo,
     celo_adam,
     fomaml,
+    hyper_controller,
     l2l_lstm,
+    learned_schedule,
     maml,
     meta_lstm,
     meta_sgd,
@@ -15,10 +17,11 @@ from metaopt_learned import (
     reptile,
 )
 
-PLUGINS = (maml, fomaml, anil, reptile, proto_maml, meta_sgd, meta_lstm, l2l_lstm, mlp_lopt, celo, celo_adam)
+STARTS = (maml, fomaml, anil, reptile, proto_maml, meta_sgd)
+RULES = (meta_lstm, l2l_lstm, mlp_lopt, celo, celo_adam, learned_schedule, hyper_controller)
 
 
 @metaopt.hookimpl
 def metaopt_plugins() -> list[metaopt.PluginSpec]:
     """All learned rules of this package."""
-    return [one.spec for one in PLUGINS]
+    return [one.spec for one in (*STARTS, *RULES)]

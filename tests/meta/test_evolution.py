@@ -12,9 +12,10 @@ import metaopt
 from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import Episodes
 from metaopt.meta import Trainer
-from metaopt.meta.evolution import MOST, Evolution
+from metaopt.meta.evolution import Evolution
 from metaopt.meta.learner import Learner
 from metaopt.meta.ranks import Ranks
+from metaopt.meta.trainings import MOST, Trainings
 from metaopt.registry import Registry
 
 ROOT = Path(__file__).parents[2]
@@ -98,7 +99,9 @@ def strategy(pairs=200, task=None, **changes):
     registry.register(spec())
     assembly = assemble(Configuration("momentum_by_heart"), registry)
     settings = {"longest": TRAINING, "truncation": TRUNCATION, "deviation": 0.02, "shortest": TRAINING, **changes}
-    return Evolution(Learner(task or bowl(episodes_per_iteration=pairs), assembly), THETA, **settings)
+    learner = Learner(task or bowl(episodes_per_iteration=pairs), assembly)
+    own = {key: settings.pop(key) for key in ("deviation", "persistent", "logarithmic") if key in settings}
+    return Evolution(Trainings(learner, THETA, **settings), **own)
 
 
 def estimates(evolution, calls, skipped=TRAINING // TRUNCATION):

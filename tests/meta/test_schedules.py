@@ -11,6 +11,7 @@ from metaopt.configuration import Configuration, assemble
 from metaopt.meta.evolution import Evolution
 from metaopt.meta.learner import Learner
 from metaopt.meta.task_episodes import few_shot
+from metaopt.meta.trainings import Trainings
 from metaopt.registry import current
 
 STEPS = 12
@@ -58,7 +59,7 @@ def test_trainings_side_by_side_have_schedules_of_their_own_length():
     task = dataclasses.replace(digits(), episodes_per_iteration=3, batch_size=16)
     learner = Learner(task, assemble(configuration, current()), first_order=True)
     theta = weights()
-    evolution = Evolution(learner, theta, longest=STEPS, truncation=4, deviation=0.01)
+    evolution = Evolution(Trainings(learner, theta, longest=STEPS, truncation=4), deviation=0.01)
     _, state = evolution.estimate(theta, {}, torch.Generator().manual_seed(0))
     assert len(set(state["horizon"].tolist())) > 1
     assert torch.isfinite(torch.cat([one.flatten() for one in state["params"].values()])).all()

@@ -1,0 +1,72 @@
+"""The likelihood-ratio policy gradient over truncated trainings (REINFORCE: Williams 1992), with a baseline from pairs.
+
+A rule decides at random: at step t it takes its decision plus σε_t. Pairs of trainings have one start, the same batches
+and opposite noise, so that each is the other's baseline:
+
+    gradient = −mean over pairs of Σ_t ½(R_t⁺ − R_t⁻) · (ε_t / σ) · ∇_θ(d_t⁺ + d_t⁻)/2,      R_t = ℓ_t − ℓ_end
+
+d_t is the decision without noise, differentiated through the rule's recurrent state but not through the training, which
+needs no derivative; ℓ are the losses' logarithms over the first one's, so that a reward is the decrease of the log-loss
+of a step, and R_t all that is still to come in the truncation, whose last tenth counts as its end. What comes after the
+truncation is not seen.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.func import grad
+
+from metaopt.contracts import Episodes, Policy, Tensors
+from metaopt.contracts.meta_training import NOISE
+from metaopt.meta.estimator import Estimate, EstimatorState
+from metaopt.meta.trainings import Trainings
+
+
+@dataclass(frozen=True)
+class PolicyGradient:
+    """See the module.
+
+    Attributes:
+        trainings: what runs.
+        policy: what the rule decides.
+        deviation: σ.
+    """
+
+    trainings: Trainings
+    policy: Policy
+    deviation: float
+
+    def estimate(
+        self, theta: Mapping[str, Tensor], state: EstimatorState, generator: torch.Generator
+    ) -> tuple[Estimate, EstimatorState]:
+        """See `Estimator`; as many pairs as the task has episodes an iteration."""
+        count, steps, device = self.trainings.count, self.trainings.truncation, self.trainings.learner.device
+        drawn = torch.randn((count, steps, *self.policy.shape), generator=generator).to(device)
+        noise = torch.cat([drawn, -drawn])
+        with torch.no_grad():
+            rows = {name: one.expand(2 * count, *one.shape).contiguous() for name, one in theta.items()}
+            both = {**rows, NOISE: self.deviation * noise}
+            now, _ = self.trainings.current(both, state, generator)
+            begins = {key: now["rule"]["shared"][key] for key in self.policy.begins}
+            losses, carry = self.trainings.advanced(both, now, generator)
+            after = self.trainings.after(now, losses, carry)
+            values = self.trainings.values(losses, after, logarithmic=True)
+            to_come = values - values[:, -max(1, steps // 10) :].mean(1, keepdim=True)
+            ahead = (to_come[:count] - to_come[count:]) / 2
+            weights = torch.cat([ahead, -ahead])
+            seen = {key: carry[1]["shared"][key] for key in self.policy.trace}
+
+        def surrogate(theta: Tensors) -> Tensor:
+            decided = torch.vmap(self.policy.decisions, in_dims=(None, 0, 0))(theta, begins, seen)
+            along = (decided * noise).reshape(2 * count, steps, -1).sum(2)
+            return -(along * weights).sum(1).mean() / self.deviation
+
+        found = grad(surrogate)({name: one.detach() for name, one in theta.items()})
+        return Estimate(found, values.mean()), after
+
+    @torch.no_grad()
+    def metrics(self, theta: Mapping[str, Tensor], episodes: Episodes, num_steps: int) -> Tensor:
+        """See `Estimator`; without noise."""
+        return self.trainings.metrics(theta, episodes, num_steps)

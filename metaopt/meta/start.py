@@ -1,0 +1,31 @@
+"""Weights that a meta-training goes on from."""
+
+import hashlib
+from collections.abc import Mapping
+
+from safetensors.torch import save as safetensors_bytes
+from torch import Tensor
+
+from metaopt.errors import InputError
+
+
+def fingerprint(theta: Mapping[str, Tensor]) -> str:
+    """8 hex digits of weights."""
+    plain = {name: one.detach().cpu().contiguous() for name, one in theta.items()}
+    return hashlib.sha256(safetensors_bytes(plain)).hexdigest()[:8]
+
+
+def check_start(name: str, start: Mapping[str, Tensor], first: Mapping[str, Tensor]) -> None:
+    """Check that weights have the names and shapes of a rule's first ones.
+
+    Raises:
+        InputError: they have not.
+    """
+    wrong = sorted(key for key in {*start, *first} if key not in start or key not in first)
+    wrong += sorted(key for key in {*start} & {*first} if start[key].shape != first[key].shape)
+    if wrong:
+        shapes = [tuple(one[wrong[0]].shape) if wrong[0] in one else "absent" for one in (start, first)]
+        raise InputError(
+            f"Meta-training of {name!r} cannot begin from these weights: {wrong[0]!r} is {shapes[0]} there and "
+            f"{shapes[1]} with these hyperparameters and tasks."
+        )

@@ -1,0 +1,152 @@
+"""The recurrent network of learned schedules: what it sees of a training, and what it says about the next step.
+
+For each kind of tensor (of at most one dimension, matrices, those of more) and with weights shared by the kinds:
+
+    h_t, c_t = LSTM₆(x_t),        (rate, momentum, stop) = W·h_t + b
+
+x_t are 14 numbers of ordinary size that know no scale: the fraction of the horizon; the logarithm of steps taken; how
+far the loss has come, where it is heading and how noisy it is; the kind's gradient norm against its own mean and its
+first; the cosine between the gradient and the last update, now and on average; the last update's size against the
+parameters'; and the kind.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+import metaopt
+from metaopt_learned.recurrent import lstm_cell, uniform
+
+#: Kinds of tensors, by number of dimensions: at most one, two, more.
+KINDS = 3
+#: What is said of each kind: logarithms of multipliers of rate and of 1 − momentum, before bounds, and a stop logit.
+OUTPUTS = 3
+#: Numbers that a kind's cell sees.
+INPUTS = 11 + KINDS
+#: Shares of the old value that running means keep: of recent and of longer ones.
+FAST, SLOW = 0.9, 0.99
+TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one step shows.
+
+    Attributes:
+        loss: 0-d.
+        fraction: of the horizon, 0-d.
+        gradient: norms by kind, shape (KINDS,); 0 where there is none.
+        agreement: cosines between gradient and last update, shape (KINDS,).
+        moved: norms of the last update, shape (KINDS,).
+        size: norms of the parameters, shape (KINDS,).
+    """
+
+    loss: Tensor
+    fraction: Tensor
+    gradient: Tensor
+    agreement: Tensor
+    moved: Tensor
+    size: Tensor
+
+
+def kind_of(tensor: Tensor) -> int:
+    """Which of the kinds a tensor is."""
+    return min(max(tensor.ndim, 1), KINDS) - 1
+
+
+def fresh(hidden: int, like: Tensor) -> dict[str, Tensor]:
+    """State before the first step: `hidden` and `cell`, shape (KINDS, hidden); running means of loss and gradients."""
+
+    def zeros(*shape: int) -> Tensor:
+        return torch.zeros(shape, dtype=torch.float32, device=like.device)
+
+    return {
+        "count": zeros(),
+        "losses": zeros(4),
+        "norms": zeros(2, KINDS),
+        "agreement": zeros(KINDS),
+        "hidden": zeros(KINDS, hidden),
+        "cell": zeros(KINDS, hidden),
+    }
+
+
+def features(state: Mapping[str, Tensor], seen: Seen) -> tuple[Tensor, dict[str, Tensor]]:
+    """The cells' inputs, shape (KINDS, INPUTS), each within ±3, and the running means with one step more."""
+    count = state["count"]
+    begins = count == 0
+    losses = _with_loss(state["losses"], seen.loss, begins)
+    first, fast, slow, spread = losses
+    norm = torch.where(seen.gradient.isfinite(), seen.gradient.clamp_min(TINY).log(), state["norms"][1])
+    norms = torch.stack(
+        [torch.where(begins, norm, state["norms"][0]), torch.where(begins, norm, state["norms"][1].lerp(norm, 0.1))]
+    )
+    turn = seen.agreement.nan_to_num(0.0)
+    agreement = state["agreement"].lerp(turn, 1 - FAST)
+    come = fast / torch.where(first.abs() > TINY, first, TINY)
+    shared = torch.stack(
+        [
+            2 * seen.fraction - 1,
+            torch.log1p(count) / 3 - 1,
+            torch.where(come > 0, come.clamp(1e-4, 1e4).log(), torch.zeros_like(come)),
+            (fast - slow) / (spread + TINY),
+            (spread / (slow.abs() + TINY)).clamp(1e-4, 1e4).log() / 2 + 1,
+        ]
+    )
+    own = torch.stack(
+        [
+            norm - norms[1],
+            (norm - norms[0]) / 2,
+            3 * turn,
+            3 * agreement,
+            (seen.moved.clamp_min(TINY) / seen.size.clamp_min(TINY)).clamp(1e-8, 1e4).log() / 2 + 3,
+            torch.where(seen.size > 0, 1.0, 0.0),
+        ],
+        dim=1,
+    )
+    inputs = torch.cat([shared.expand(KINDS, -1), own, torch.eye(KINDS, device=own.device)], dim=1)
+    new = {"count": count + 1, "losses": losses, "norms": norms, "agreement": agreement}
+    return inputs.nan_to_num(0.0, 3.0, -3.0).clamp(-3.0, 3.0), new
+
+
+def respond(theta: Mapping[str, Tensor], inputs: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What the cells say, shape (…, KINDS, OUTPUTS), and their new states."""
+    hidden, cell = lstm_cell(inputs, hidden, cell, theta, "cell")
+    return hidden @ theta["output.weight"] + theta["output.bias"], hidden, cell
+
+
+def init_theta(
+    params: Mapping[str, Tensor], generator: torch.Generator, hparams: Mapping[str, metaopt.Value]
+) -> dict[str, Tensor]:
+    """Cells with weights in U(−1/√hidden, 1/√hidden) that remember (forget bias 1), and outputs of 0: no change."""
+    hidden = int(hparams["hidden_size"])
+    bound = hidden**-0.5
+    return {
+        "cell.input": uniform((INPUTS, 4 * hidden), -bound, bound, generator),
+        "cell.hidden": uniform((hidden, 4 * hidden), -bound, bound, generator),
+        "cell.bias": torch.tensor([0.0, 1.0, 0.0, 0.0]).repeat_interleave(hidden),
+        "output.weight": torch.zeros(hidden, OUTPUTS),
+        "output.bias": torch.zeros(OUTPUTS),
+    }
+
+
+def shapes(theta: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """Shapes of a network with as many hidden units as theta's own."""
+    found = theta.get("cell.hidden")
+    hidden = max(1, 0 if found is None else found.shape[0])
+    made = init_theta({}, torch.Generator(), {"hidden_size": hidden})
+    return {name: tuple(one.shape) for name, one in made.items()}
+
+
+def _with_loss(losses: Tensor, loss: Tensor, begins: Tensor) -> Tensor:
+    """First loss, recent and longer means, mean distance from the latter; what is not finite changes nothing."""
+    first, fast, slow, spread = losses
+    known = loss.isfinite()
+    new = torch.where(known, loss, fast)
+    first = torch.where(begins, new, first)
+    fast = torch.where(begins, new, fast * FAST + new * (1 - FAST))
+    distance = (new - slow).abs()
+    spread = torch.where(begins, 0.0 * new, spread * FAST + distance * (1 - FAST))
+    slow = torch.where(begins, new, slow * SLOW + new * (1 - SLOW))
+    return torch.stack([first, fast, slow, spread])

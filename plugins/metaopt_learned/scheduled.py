@@ -1,0 +1,183 @@
+"""A small recurrent network that steers a hand-designed rule: its rate, its momentum, and when it is enough.
+
+At each step, for each kind of tensor, with (r, m, s) from the network (see `schedule_network`),
+
+    lr' = lr · R^tanh(r) · (1 − σ(s − 6)),        1 − β' = (1 − β) · M^tanh(m)
+
+and the inner rule steps with these. R bounds what the rate is multiplied or divided by; M = 3, and β is the rule's
+`beta1` or `momentum`, if it has one. A network of zeros changes nothing (but .25 % of the rate). What σ says for
+matrices, or the kind that there is, is the stop signal: at 1 the weights no longer move. What it can do is bounded, so
+that no guard watches it as one does rules that say the whole update.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal, final
+
+import torch
+from torch import Tensor
+
+import metaopt
+from metaopt_learned.schedule_network import INPUTS, KINDS, OUTPUTS, Seen, features, fresh, kind_of, respond, shapes
+from metaopt_learned.whole_training import check_shapes
+
+#: Where a policy gradient puts its noise; see `metaopt.Policy`.
+NOISE = "policy.noise"
+#: Within a factor of 10 either way unless told otherwise.
+MAX_RATIO = metaopt.Float(2.0, 30.0, log=True, default=10.0, valid="[1, inf)")
+#: The most that 1 − momentum is multiplied or divided by, and the highest momentum.
+MOST_MOMENTUM_RATIO, HIGHEST = 3.0, 0.9999
+#: What the stop logit begins at, below 0.
+UNSTOPPED = 6.0
+
+
+@final
+@dataclass(frozen=True)
+class Scheduled(metaopt.WrappedRule):
+    """State: of a tensor its last update, `last`; shared `stop`, 0-d, and the network's (`schedule_network.fresh`).
+
+    Args:
+        inner: the rule to steer.
+        name: of the wrapper.
+    """
+
+    name: str = "learned_schedule"
+
+    @property
+    def prefix(self) -> str:  # type: ignore[override]
+        """The wrapper's name and a dot."""
+        return f"{self.name}."
+
+    @property
+    def granularity(self) -> Literal["tree"]:  # type: ignore[override]
+        """All tensors are seen together."""
+        return "tree"
+
+    def init(
+        self,
+        params: Mapping[str, Tensor],
+        hparams: Mapping[str, Mapping[str, Tensor]],
+        theta: Mapping[str, Tensor],
+        horizon: Tensor | None,
+    ) -> metaopt.State:
+        """The inner rule's state, nothing moved and nothing seen."""
+        own: metaopt.State = {
+            "tensors": {name: {"last": torch.zeros_like(param)} for name, param in params.items()},
+            "shared": {},
+        }
+        if params:
+            like = next(iter(params.values()))
+            stop = torch.zeros((), dtype=torch.float32, device=like.device)
+            own["shared"] = {**fresh(theta["cell.hidden"].shape[0], like), "stop": stop}
+            if NOISE in theta:
+                own["shared"]["trace"] = torch.zeros((theta[NOISE].shape[0], KINDS, INPUTS), device=like.device)
+        return self.joined(self.inner.init(params, hparams, theta, horizon), own)
+
+    def update(
+        self,
+        grads: Mapping[str, Tensor],
+        state: metaopt.State,
+        params: Mapping[str, Tensor],
+        hparams: Mapping[str, Mapping[str, Tensor]],
+        theta: Mapping[str, Tensor],
+        info: metaopt.StepInfo,
+    ) -> tuple[dict[str, Tensor], metaopt.State]:
+        """Look, ask the network, step with what it says."""
+        inner, own = self.split(state)
+        shared = own["shared"]
+        seen = _seen(grads, own["tensors"], params, info)
+        inputs, means = features(shared, seen)
+        said, hidden, cell = respond(theta, inputs, shared["hidden"], shared["cell"])
+        if NOISE in theta:
+            now = torch.arange(len(theta[NOISE]), device=inputs.device) == shared["count"] % len(theta[NOISE])
+            means["trace"] = torch.where(now[:, None, None], inputs, shared["trace"])
+            said = said + (theta[NOISE] * now[:, None, None]).sum(0)
+        stops = torch.sigmoid(said[:, 2] - UNSTOPPED)
+        steered = {name: self._steered(hparams[name], said, stops, kind_of(params[name])) for name in params}
+        updates, new = self.inner.update(grads, inner, params, steered, theta, info)
+        tensors = {
+            name: {"last": updates[name].to(old["last"].dtype) if name in updates else old["last"]}
+            for name, old in own["tensors"].items()
+        }
+        kinds = {kind_of(param) for param in params.values()}
+        stop = stops[1 if 1 in kinds else min(kinds)]
+        moved = {**means, "hidden": hidden, "cell": cell, "stop": stop}
+        return updates, self.joined(new, {"tensors": tensors, "shared": moved})
+
+    def _steered(self, hparams: Mapping[str, Tensor], said: Tensor, stops: Tensor, kind: int) -> dict[str, Tensor]:
+        rate, momentum = said[kind, 0].tanh(), said[kind, 1].tanh()
+        found = dict(hparams)
+        bound = hparams[f"{self.prefix}max_ratio"].to(rate.device)
+        found["lr"] = hparams["lr"] * (bound**rate * (1 - stops[kind])).to(hparams["lr"].dtype)
+        for key in ("beta1", "momentum"):
+            if key in hparams:
+                rest = (1 - hparams[key]) * (MOST_MOMENTUM_RATIO**momentum).to(hparams[key].dtype)
+                found[key] = torch.where(hparams[key] > 0, (1 - rest).clamp(0.0, HIGHEST), hparams[key])
+        return found
+
+
+def policy(name: str) -> metaopt.Policy:
+    """What the network says is decided at random; it depends on its recurrent state and on what it sees."""
+    return metaopt.Policy(
+        shape=(KINDS, OUTPUTS),
+        begins=(f"{name}.hidden", f"{name}.cell"),
+        trace=(f"{name}.trace",),
+        decisions=partial(_decisions, name),
+    )
+
+
+def _decisions(
+    name: str, theta: Mapping[str, Tensor], begins: Mapping[str, Tensor], trace: Mapping[str, Tensor]
+) -> Tensor:
+    hidden, cell, found = begins[f"{name}.hidden"], begins[f"{name}.cell"], []
+    for inputs in trace[f"{name}.trace"]:
+        said, hidden, cell = respond(theta, inputs, hidden, cell)
+        found.append(said)
+    return torch.stack(found)
+
+
+def check(name: str, theta: Mapping[str, Tensor]) -> None:
+    """Check that weights are those of a schedule's network; InputError otherwise."""
+    check_shapes(name, theta, shapes(theta))
+
+
+def _seen(
+    grads: Mapping[str, Tensor],
+    tensors: Mapping[str, Mapping[str, Tensor]],
+    params: Mapping[str, Tensor],
+    info: metaopt.StepInfo,
+) -> Seen:
+    """Norms and cosines of each kind, in one pass over its tensors."""
+    assert info.loss is not None  # declared as required
+    device = next(iter(params.values())).device
+    rows = []
+    for kind in range(KINDS):
+        of_kind = [name for name, param in params.items() if kind_of(param) == kind]
+        pairs = [(_flat(grads[name]), _flat(tensors[name]["last"])) for name in of_kind if name in grads]
+        sums = [_sums([(g, g) for g, _ in pairs], device), _sums([(g, u) for g, u in pairs], device)]
+        sums.append(_sums([(one, one) for one in (_flat(tensors[name]["last"]) for name in of_kind)], device))
+        sums.append(_sums([(one, one) for one in (_flat(params[name]) for name in of_kind)], device))
+        rows.append(torch.stack(sums))
+    gradient, inner, moved, size = torch.stack(rows, dim=1)
+    both = (gradient * moved).clamp_min(1e-36).sqrt()
+    agreement = torch.where(gradient * moved > 0, inner / both, 0.0).clamp(-1.0, 1.0)
+    fraction = info.fraction.to(device, torch.float32)
+    loss = info.loss.to(device, torch.float32)
+    return Seen(loss, fraction, _root(gradient), agreement, _root(moved), _root(size))
+
+
+def _sums(pairs: list[tuple[Tensor, Tensor]], device: torch.device) -> Tensor:
+    """Σ⟨a, b⟩, 0-d."""
+    if not pairs:
+        return torch.zeros((), dtype=torch.float32, device=device)
+    return torch.stack([torch.dot(a, b) for a, b in pairs]).sum()
+
+
+def _root(square: Tensor) -> Tensor:
+    """√ with a derivative of 0 at 0."""
+    return torch.where(square > 0, square.clamp_min(1e-36).sqrt(), 0.0)
+
+
+def _flat(tensor: Tensor) -> Tensor:
+    return tensor.reshape(-1).to(torch.float32)
