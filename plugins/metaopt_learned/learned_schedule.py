@@ -5,6 +5,7 @@ from functools import partial
 import metaopt
 from metaopt_learned.schedule_network import init_theta
 from metaopt_learned.scheduled import MAX_RATIO, Scheduled, check
+from metaopt_learned.whole_training import shipped
 
 spec = metaopt.WrapperSpec(
     name="learned_schedule",
@@ -23,6 +24,7 @@ spec = metaopt.WrapperSpec(
         space={"hidden_size": metaopt.Int(2, 16, log=True, default=6, valid="[1, inf)")},
         truncation=50,
         check=partial(check, "learned_schedule"),
+        shipped=partial(shipped, "learned_schedule"),
     ),
     references=("https://arxiv.org/abs/2112.13835", "https://arxiv.org/abs/1703.04813"),
 )

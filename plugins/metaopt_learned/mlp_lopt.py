@@ -107,7 +107,7 @@ spec = metaopt.OptimizerSpec(
         init_theta,
         {"hidden_size": metaopt.Int(2, 32, log=True, default=4, valid="[1, inf)")},
         check=check,
-        shipped="mlp_lopt",
+        ships="mlp_lopt",
         handover=moments,
     ),
     references=("https://arxiv.org/abs/2203.11860", "https://github.com/google/learned_optimization"),

@@ -24,11 +24,11 @@ def by_evolution(
     handover: Callable[[Mapping[str, Tensor]], dict[str, Tensor]],
     imported: Callable[[Mapping[str, Tensor]], tuple[str, dict[str, Tensor]]] | None = None,
     check: Callable[[Mapping[str, Tensor]], None],
-    shipped: str | None = None,
+    ships: str | None = None,
 ) -> metaopt.MetaTraining:
     """Meta-training by PES in truncations of 50 steps, gradients clipped to norm 1; arguments as of `MetaTraining`.
 
-    `shipped` is the name of the recipe, among those that come with metaopt, whose weights the rule has.
+    `ships` is the name of the recipe, among those that come with metaopt, whose weights the rule has.
     """
     return metaopt.MetaTraining(
         init_theta=init_theta,
@@ -40,12 +40,13 @@ def by_evolution(
         truncation=50,
         handover=handover,
         check=check,
-        shipped=None if shipped is None else partial(_shipped, shipped),
+        shipped=None if ships is None else partial(shipped, ships),
         imported=imported,
     )
 
 
-def _shipped(name: str) -> dict[str, Tensor]:
+def shipped(name: str) -> dict[str, Tensor]:
+    """The weights of a recipe that comes with metaopt."""
     return dict(metaopt.load_recipe(name).theta or {})
 
 

@@ -1,0 +1,166 @@
+"""Learned schedules: what the network says is what the inner rule does, and nothing else changes."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from torch import nn
+
+import metaopt
+from metaopt.meta.task_episodes import few_shot
+from metaopt_learned import schedule_network
+
+WRAPPERS = ["learned_schedule", "hyper_controller"]
+
+
+def weights(rate=0.0, momentum=0.0, stop=0.0, hidden=3):
+    """Weights whose answer does not depend on what is seen: the rate's share of its bound, and so on."""
+    theta = schedule_network.init_theta({}, torch.Generator().manual_seed(0), {"hidden_size": hidden})
+    theta["output.bias"] = torch.tensor([math.atanh(rate), math.atanh(momentum), stop])
+    return theta
+
+
+def model_of():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+
+
+def train(model, optimizer, steps, loss_scale=1.0):
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(steps):
+        inputs = torch.randn(16, 3, generator=generator)
+        loss = loss_scale * (model(inputs) - inputs.sum(1, keepdim=True)).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step(loss=loss) if isinstance(optimizer, metaopt.RuleOptimizer) else optimizer.step()
+    return float(loss.detach())
+
+
+def steered(inner, theta, steps=12, **hparams):
+    model = model_of()
+    optimizer = metaopt.create_optimizer(
+        inner, model, wrappers=["learned_schedule"], theta=theta, total_steps=steps, **hparams
+    )
+    train(model, optimizer, steps)
+    return model, optimizer
+
+
+def plain(inner, steps=12, **hparams):
+    model = model_of()
+    train(model, metaopt.create_optimizer(inner, model, implementation="rule", **hparams), steps)
+    return model
+
+
+def same(one, other, **tolerance):
+    for (name, value), expected in zip(one.named_parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(value, expected, msg=name, **tolerance)
+
+
+def test_the_rate_is_multiplied_by_a_power_of_its_bound():
+    """10^.5 = 3.162, times 1 − σ(−6) = .99753."""
+    found, _ = steered("adamw", weights(rate=0.5), lr=1e-2)
+    same(found, plain("adamw", lr=1e-2 * 10**0.5 * (1 - 1 / (1 + math.exp(6)))), rtol=1e-4, atol=1e-6)
+
+
+def test_its_bound_is_a_hyperparameter():
+    found, _ = steered("sgd", weights(rate=-0.999), lr=0.1, **{"learned_schedule.max_ratio": 2.0})
+    same(found, plain("sgd", lr=0.1 * 2**-0.999 * (1 - 1 / (1 + math.exp(6)))), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("inner", "key"), [("sgd", "momentum"), ("adamw", "beta1")])
+def test_what_momentum_forgets_is_multiplied(inner, key):
+    """1 − .9 times √3 leaves .8268."""
+    found, _ = steered(inner, weights(momentum=0.5), **{key: 0.9})
+    lr = metaopt.create_optimizer(inner, model_of()).param_groups[0]["lr"]
+    expected = plain(inner, lr=lr * (1 - 1 / (1 + math.exp(6))), **{key: 1 - 0.1 * 3**0.5})
+    same(found, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_a_rule_without_momentum_gets_none():
+    found, _ = steered("sgd", weights(momentum=-0.9), lr=0.1)
+    same(found, plain("sgd", lr=0.1 * (1 - 1 / (1 + math.exp(6)))), rtol=1e-4, atol=1e-6)
+
+
+def test_a_stop_stops():
+    found, optimizer = steered("sgd", weights(stop=60.0), lr=0.1)
+    same(found, model_of())
+    assert float(optimizer.param_groups[0]["shared"]["learned_schedule.stop"]) == pytest.approx(1.0)
+
+
+def test_what_is_seen_knows_no_scale_and_stays_bounded():
+    """A loss a thousand times as large is the same training to a rule that knows no scale."""
+    state, fresh = schedule_network.fresh(3, torch.zeros(())), torch.Generator().manual_seed(2)
+    other = {name: one.clone() for name, one in state.items()}
+    for step in range(30):
+        loss, norms = torch.rand((), generator=fresh), torch.rand(3, generator=fresh)
+        seen = schedule_network.Seen(loss, torch.tensor(step / 30), norms, norms - 0.5, norms, norms)
+        scaled = schedule_network.Seen(1e3 * loss, seen.fraction, 1e3 * norms, seen.agreement, norms, norms)
+        inputs, state = step_of(state, seen)
+        same_inputs, other = step_of(other, scaled)
+        torch.testing.assert_close(same_inputs, inputs, rtol=1e-3, atol=1e-3)
+        assert inputs.abs().max() <= 3
+
+
+def step_of(state, seen):
+    inputs, new = schedule_network.features(state, seen)
+    return inputs, {**state, **new}
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_one_bad_loss_spoils_nothing(value):
+    state = schedule_network.fresh(3, torch.zeros(()))
+    for loss in (1.0, value, 0.9):
+        ones = torch.full((3,), value if loss is value else 1.0)
+        seen = schedule_network.Seen(torch.tensor(loss), torch.tensor(0.1), ones, ones, ones, ones)
+        inputs, state = step_of(state, seen)
+        assert inputs.isfinite().all()
+    assert all(one.isfinite().all() for one in state.values())
+
+
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_another_architectures_weights_are_refused(name):
+    theta = {**weights(), "output.bias": torch.zeros(5)}
+    with pytest.raises(metaopt.InputError, match=f"'output.bias' have shape \\(5,\\), those of '{name}' \\(3,\\)"):
+        metaopt.create_optimizer("adamw", model_of(), wrappers=[name], theta=theta, total_steps=5)
+
+
+def test_a_recipe_has_one_learned_part():
+    with pytest.raises(metaopt.PluginError, match="one learned part, and mlp_lopt and learned_schedule are"):
+        metaopt.create_optimizer("mlp_lopt", model_of(), wrappers=["learned_schedule"], total_steps=5)
+
+
+def test_it_needs_the_loss_and_the_number_of_steps():
+    with pytest.raises(metaopt.PluginError, match="planned number of steps"):
+        metaopt.create_optimizer("adamw", model_of(), wrappers=["learned_schedule"], theta=weights())
+    theta = weights()
+    optimizer = metaopt.create_optimizer("adamw", model_of(), wrappers=["learned_schedule"], theta=theta, total_steps=5)
+    optimizer.param_groups[0]["params"][0].grad = torch.ones(4, 3)
+    with pytest.raises(metaopt.PluginError, match="requires the training loss"):
+        optimizer.step()
+
+
+def line():
+    inputs = torch.randn(64, 3, generator=torch.Generator().manual_seed(3))
+    rows = metaopt.Split(inputs, inputs.sum(1, keepdim=True))
+    task = metaopt.Task(
+        name="line",
+        family="lines",
+        model=lambda: nn.Linear(3, 1),
+        data=metaopt.Splits(rows, rows, rows),
+        loss=nn.functional.mse_loss,
+        batch_size=16,
+        num_steps=50,
+    )
+    return dataclasses.replace(few_shot(task, 24), episodes_per_iteration=4, num_evaluated=4, num_validations=3)
+
+
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_it_learns_to_raise_a_rate_that_is_too_low(name):
+    hparams = {f"{name}.outer_lr": 0.05, f"{name}.deviation": 0.1, "lr": 2e-3}
+    result = metaopt.meta_train("adamw", [line()], hparams, wrappers=[name], compile="off")
+    curve = result.curves["line"]
+    assert curve.values[-1] < 0.7 * curve.values[0]
+    assert result.recipe.configuration.wrappers == (name,)
+    run = result.recipe.bind(model_of(), total_steps=50)
+    assert run.optimizer.theta.keys() == result.recipe.theta.keys()
