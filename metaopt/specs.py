@@ -3,13 +3,21 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar, TypeAlias, final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from metaopt.contracts import SIGNALS, Cadence, Controller, Corpus, Fires, MetaTraining, Rule, Stopper
-from metaopt.errors import PluginError
+from metaopt.contracts.fitted import Fit, StopperTheta, ThetaShapes, checked_theta
+from metaopt.errors import InputError, PluginError
 from metaopt.space import Categorical, Float, Int, Space, Value, When, ordered
 
 API = 1
+
+#: `(batch, hparams, theta) -> bool`, the last by keyword: a fitted policy, otherwise as `metaopt.contracts.Fires`.
+FittedFires: TypeAlias = Callable[..., NDArray[np.bool_]]
 
 #: From hyperparameters, as people write them, to lines of plain Python that compute the same.
 Plain: TypeAlias = Callable[[Mapping[str, Value]], str]
@@ -231,21 +239,62 @@ class StopperSpec(PluginSpec):
         factory: `factory(mode=..., **hparams) -> Stopper`, for policies that have no pure form. Combining policies
             get `stoppers=[...]` too.
         combines: whether it is made of other stoppers.
+        fit: for policies that learn from a population of recorded curves, or None; see `metaopt.contracts.fitted.Fit`.
+            `fires` then takes the keyword `theta` too. `tune` and `replay` fit, and put theta into the recipe.
+        theta_shapes: shape of each array of theta; given with `fit`.
+        shipped: for fitted policies: makes the theta that comes with the plugin, or None where none does.
         plain: for `metaopt show --code`, or None: the body of `def should_stop(history, total_steps)`, where `history`
             is a list of (step, value), lower is better, and `math` is known.
     """
 
     kind: ClassVar[str] = "stopper"
 
-    fires: Fires | None = None
+    fires: Fires | FittedFires | None = None
     factory: Callable[..., Stopper] | None = None
     combines: bool = False
+    fit: Fit | None = None
+    theta_shapes: ThetaShapes = field(default_factory=dict)
+    shipped: Callable[[], StopperTheta] | None = None
     plain: Plain | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if (self.fires is None) == (self.factory is None):
             raise PluginError(f"StopperSpec(name={self.name!r}) needs exactly one of fires= and factory=.")
+        if self.fit is not None and (self.fires is None or not self.theta_shapes):
+            raise PluginError(f"StopperSpec(name={self.name!r}): fit= needs fires= and theta_shapes= beside it.")
+        if self.fit is None and (self.theta_shapes or self.shipped is not None):
+            raise PluginError(f"StopperSpec(name={self.name!r}): theta_shapes= and shipped= need fit= beside them.")
+
+    def learned(self, theta: Mapping[str, object] | None = None) -> StopperTheta:
+        """What the policy plays with: theta, checked, or where none is given the one that ships with the plugin.
+
+        Empty for a policy that learns nothing.
+
+        Raises:
+            InputError: theta is given and does not fit the policy, or is missing and none ships.
+        """
+        if self.fit is None:
+            if theta:
+                raise InputError(f"The stopper {self.name!r} learns nothing from curves; leave out theta.")
+            return {}
+        if not theta and self.shipped is None:
+            raise InputError(
+                f"The stopper {self.name!r} is fitted to recorded curves, and nothing ships with it; take it from a "
+                "recipe that `metaopt tune --stoppers` wrote, or pass theta=, such as that of `metaopt replay --json`."
+            )
+        return checked_theta(self.name, theta or (self.shipped() if self.shipped else {}), self.theta_shapes)
+
+    def pure(self, theta: StopperTheta) -> Fires:
+        """`fires` of batch and hyperparameters alone, holding theta (see `learned`) where it takes one.
+
+        Raises:
+            PluginError: the policy has no pure form.
+        """
+        if self.fires is None:
+            raise PluginError(f"Stopper {self.name!r} has no pure form.")
+        fires: FittedFires = self.fires
+        return fires if self.fit is None else partial(fires, theta=theta)
 
 
 @final

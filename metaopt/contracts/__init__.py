@@ -4,6 +4,7 @@ from metaopt.contracts.controller import Cadence, Controller, ControllerState, R
 from metaopt.contracts.corpus import AnyTask, Corpus
 from metaopt.contracts.curve import Curve
 from metaopt.contracts.few_shot import BatchNormPolicy, Episodes, EpisodeSource, FewShotTask, Partition
+from metaopt.contracts.fitted import Fit, StopperTheta
 from metaopt.contracts.meta_training import InitTheta, MetaTraining, Policy
 from metaopt.contracts.per_tensor import PerTensorRule, per_tensor
 from metaopt.contracts.rule import Granularity, Hparams, Rule, State, Tensors, Theta, empty_state
@@ -36,6 +37,7 @@ __all__ = [
     "Episodes",
     "FewShotTask",
     "Fires",
+    "Fit",
     "Granularity",
     "Hparams",
     "InitTheta",
@@ -52,6 +54,7 @@ __all__ = [
     "State",
     "StepInfo",
     "Stopper",
+    "StopperTheta",
     "Task",
     "Tensors",
     "Theta",

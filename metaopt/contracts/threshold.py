@@ -1,5 +1,6 @@
 """Threshold stoppers: a policy written once over arrays of curves, from which `observe` follows."""
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -51,6 +52,11 @@ class CurveBatch:
             },
         )
 
+    def rows(self, rows: NDArray[np.int64]) -> "CurveBatch":
+        """The curves at these indices."""
+        signals = {name: series[rows] for name, series in self.signals.items()}
+        return CurveBatch(self.values[rows], self.steps[rows], self.horizon[rows], self.sign, signals)
+
 
 #: `(batch, hparams) -> bool`, shape (..., n, T): whether the policy would say stop at each validation, knowing only
 #: that one and those before it. Hyperparameters may be numbers or arrays of shape (policies, 1, 1).
@@ -87,6 +93,8 @@ class ThresholdStopper:
         mode: `"min"` if the metric is better when lower, `"max"` if when higher.
         requires: signals that every observation must carry; a missing one counts as NaN.
         space: the hyperparameters' distributions, by which `fires` gets them as numbers; unchanged if left out.
+        theta: what a fitted policy learned from recorded curves, which `fires` already holds: a state says whose it is,
+            and that of another theta is refused. None for policies that learn nothing.
     """
 
     def __init__(
@@ -97,6 +105,7 @@ class ThresholdStopper:
         mode: Mode = "min",
         requires: frozenset[str] = frozenset(),
         space: Space | None = None,
+        theta: Mapping[str, Array] | None = None,
     ) -> None:
         if mode not in ("min", "max"):
             raise InputError(f"mode must be 'min' or 'max', got {mode!r}.")
@@ -105,11 +114,12 @@ class ThresholdStopper:
         self.mode = mode
         self.requires = requires
         self._fires = fires
+        self._theta = _fingerprint(theta) if theta else ""
         self._numbers = encode(space, self.hparams) if space is not None else self.hparams
         self._sign = 1.0 if mode == "min" else -1.0
         self._steps: list[int] = []
         self._values: list[float] = []
-        self._signals: dict[str, list[float]] = {key: [] for key in sorted(requires)}
+        self._signals: dict[str, list[float]] = {key: [] for key in sorted(requires - {"horizon"})}
         self._reason = ""
 
     def observe(self, observation: Observation) -> Decision:
@@ -134,19 +144,25 @@ class ThresholdStopper:
             "values": [_plain(value) for value in self._values],
             "signals": {key: [_plain(value) for value in series] for key, series in self._signals.items()},
             "reason": self._reason,
+            **({"theta": self._theta} if self._theta else {}),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from `state_dict()`.
 
         Raises:
-            InputError: the state belongs to another policy or mode, or is not a stopper's state.
+            InputError: the state belongs to another policy, mode or theta, or is not a stopper's state.
         """
         for key, mine in (("name", self.name), ("mode", self.mode)):
             if state.get(key) != mine:
                 raise InputError(
                     f"This stopper's {key} is {mine!r}, the state's is {state.get(key)!r}; create the same stopper."
                 )
+        if state.get("theta", "") != self._theta:
+            raise InputError(
+                f"The state is of a stopper {self.name!r} that was fitted to other curves; "
+                "create the same stopper, with the theta of its recipe."
+            )
         try:
             steps = [int(step) for step in state["steps"]]
             values = [_number(value) for value in state["values"]]
@@ -192,6 +208,11 @@ class ThresholdStopper:
 
 def _pad(series: Array, length: int, fill: float) -> Array:
     return np.concatenate([series, np.full(length - len(series), fill)])
+
+
+def _fingerprint(theta: Mapping[str, Array]) -> str:
+    parts = [key.encode() + np.asarray(theta[key], dtype="<f8").tobytes() for key in sorted(theta)]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
 def _number(value: Any) -> float:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from metaopt import registry as registries
 from metaopt.contracts import Stopper, ThresholdStopper
 from metaopt.contracts.stopper import Mode
@@ -21,20 +23,26 @@ class StopperConfiguration:
         name: of a stopper plugin.
         hparams: values by hyperparameter; what is absent has its default.
         stoppers: what a combining stopper (`any`, `all`) is made of.
+        theta: what a fitted stopper learned from recorded curves, arrays by name (kept as nested tuples); empty for
+            what ships with the plugin, and for stoppers that learn nothing.
     """
 
     name: str
     hparams: Mapping[str, Value] = field(default_factory=dict)
     stoppers: tuple["StopperConfiguration", ...] = ()
+    theta: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.hparams, Mapping):
             raise InputError(f"hparams must map hyperparameters to values, got {self.hparams!r:.80}.")
         object.__setattr__(self, "hparams", {name: plain(self.hparams[name]) for name in sorted(self.hparams)})
         object.__setattr__(self, "stoppers", tuple(self.stoppers))
+        if not isinstance(self.theta, Mapping):
+            raise InputError(f"theta must map names to arrays, got {self.theta!r:.80}.")
+        object.__setattr__(self, "theta", {str(name): _nested(self.theta[name]) for name in sorted(self.theta)})
 
     def __hash__(self) -> int:
-        return hash((self.name, tuple(self.hparams.items()), self.stoppers))
+        return hash((self.name, tuple(self.hparams.items()), self.stoppers, tuple(self.theta.items())))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -42,6 +50,7 @@ class StopperConfiguration:
             "name": self.name,
             "hparams": dict(self.hparams),
             "stoppers": [stopper.to_json() for stopper in self.stoppers],
+            **({"theta": {name: _lists(array) for name, array in self.theta.items()}} if self.theta else {}),
         }
 
     @classmethod
@@ -49,13 +58,14 @@ class StopperConfiguration:
         """Inverse of `to_json`."""
         if not isinstance(document, Mapping):
             raise InputError(f"A stopper is described by an object with its name, got {document!r:.80}.")
-        unknown = sorted(set(document) - {"name", "hparams", "stoppers"})
+        unknown = sorted(set(document) - {"name", "hparams", "stoppers", "theta"})
         if unknown:
-            raise InputError(f"A stopper consists of name, hparams and stoppers, got also {unknown}.")
+            raise InputError(f"A stopper consists of name, hparams, stoppers and theta, got also {unknown}.")
         return cls(
             name=document["name"],
             hparams=document.get("hparams", {}),
             stoppers=tuple(cls.from_json(child) for child in document.get("stoppers", ())),
+            theta=document.get("theta", {}),
         )
 
 
@@ -64,6 +74,7 @@ def create_stopper(
     *,
     mode: Mode = "min",
     stoppers: Sequence[Stopper | StopperConfiguration | str] = (),
+    theta: Mapping[str, Any] | None = None,
     registry: Registry | None = None,
     **hparams: Any,
 ) -> Stopper:
@@ -73,12 +84,15 @@ def create_stopper(
         name: a stopper plugin, such as `"patience"`.
         mode: `"min"` if the metric is better when lower, `"max"` if when higher.
         stoppers: for combining ones (`any`, `all`): what they combine; stoppers, configurations or names.
+        theta: for those fitted to recorded curves: what they learned, arrays or lists by name; what ships with the
+            plugin if left out.
         registry: where to look the name up; everything installed by default.
         **hparams: its hyperparameters; those left out have their defaults.
 
     Raises:
         PluginError: the stopper is unknown.
-        InputError: a hyperparameter is not valid (the message lists the valid ones), or `stoppers` is missing.
+        InputError: a hyperparameter is not valid (the message lists the valid ones), `stoppers` is missing, or theta
+            does not fit, or is missing where none ships.
 
     Example:
         >>> import metaopt
@@ -88,14 +102,15 @@ def create_stopper(
     """
     found = registry or registries.current()
     children = [_child(stopper, mode, found) for stopper in stoppers]
-    return _build(found.get(StopperSpec, name), hparams, children, mode)
+    return _build(found.get(StopperSpec, name), hparams, children, mode, theta)
 
 
 def build_stopper(configuration: StopperConfiguration, *, mode: Mode, registry: Registry | None = None) -> Stopper:
     """The stopper that a configuration describes; errors as in `create_stopper`."""
     found = registry or registries.current()
     children = [build_stopper(child, mode=mode, registry=found) for child in configuration.stoppers]
-    return _build(found.get(StopperSpec, configuration.name), configuration.hparams, children, mode)
+    spec = found.get(StopperSpec, configuration.name)
+    return _build(spec, configuration.hparams, children, mode, configuration.theta)
 
 
 def stopper_requires(configuration: StopperConfiguration, registry: Registry) -> frozenset[str]:
@@ -121,14 +136,38 @@ def _child(stopper: Stopper | StopperConfiguration | str, mode: Mode, registry: 
     raise InputError(f"stoppers must hold stoppers or their names, got {stopper!r}.")
 
 
-def _build(spec: StopperSpec, hparams: Mapping[str, Any], children: Sequence[Stopper], mode: Mode) -> Stopper:
+def _build(
+    spec: StopperSpec,
+    hparams: Mapping[str, Any],
+    children: Sequence[Stopper],
+    mode: Mode,
+    theta: Mapping[str, Any] | None,
+) -> Stopper:
     if mode not in ("min", "max"):
         raise InputError(f"mode must be 'min' or 'max', got {mode!r}.")
     if bool(children) != spec.combines:
         problem = "needs stoppers=[...]" if spec.combines else "combines no others; leave out stoppers="
         raise InputError(f"The stopper {spec.name!r} {problem}.")
     values = resolve(spec.space, hparams, spec.name)
+    learned = spec.learned(theta)
     if spec.fires is not None:
-        return ThresholdStopper(spec.name, spec.fires, values, mode, spec.required(values), space=spec.space)
+        required = spec.required(values)
+        return ThresholdStopper(spec.name, spec.pure(learned), values, mode, required, spec.space, learned)
     assert spec.factory is not None
     return spec.factory(mode=mode, **values, **({"stoppers": list(children)} if spec.combines else {}))
+
+
+def _nested(array: Any) -> Any:
+    """An array, or nested sequences, as nested tuples of floats, which can be hashed."""
+    try:
+        return _tuples(np.asarray(array, dtype=np.float64).tolist())
+    except (TypeError, ValueError) as error:
+        raise InputError(f"A stopper's theta must consist of arrays of numbers, got {array!r:.80}.") from error
+
+
+def _tuples(nested: Any) -> Any:
+    return tuple(map(_tuples, nested)) if isinstance(nested, list) else nested
+
+
+def _lists(nested: Any) -> Any:
+    return list(map(_lists, nested)) if isinstance(nested, tuple) else nested

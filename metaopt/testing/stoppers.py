@@ -3,11 +3,23 @@
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from metaopt.contracts import Curve, CurveBatch, Decision, Mode, Observation, Stopper, ThresholdStopper, first_stop
+from metaopt.contracts import (
+    Curve,
+    CurveBatch,
+    Decision,
+    Fit,
+    Mode,
+    Observation,
+    Stopper,
+    StopperTheta,
+    ThresholdStopper,
+    first_stop,
+)
 from metaopt.deploy.stopping import StopperConfiguration, build_stopper
 from metaopt.errors import InputError
 from metaopt.registry import Registry
@@ -168,6 +180,26 @@ def modes_mirror(spec: StopperSpec) -> None:
             )
 
 
+def fits_curves(spec: StopperSpec) -> None:
+    """Fitting is pure, gives a few hundred finite numbers, and takes any population: one curve, failures, two kinds."""
+    if spec.fit is None:
+        raise NotApplicable(f"{spec.name} is not fitted to curves.")
+    whole = CurveBatch.from_curves(curves(_signals(spec)))
+    num_curves = len(whole.values)
+    populations = {
+        "all of the kit's curves": [whole],
+        "one curve": [whole.rows(np.asarray([0]))],
+        "one whose values are all NaN": [whole.rows(np.asarray([num_curves - 3]))],
+        "curves of both directions": [whole, CurveBatch(whole.values, whole.steps, whole.horizon, sign=-1.0)],
+    }
+    for label, batches in populations.items():
+        first, again = (spec.learned(spec.fit(batches, np.random.default_rng(7))) for _ in range(2))
+        same = all(np.array_equal(first[name], again[name]) for name in first)
+        require(same, f"Fitted to {label} twice, theta differs: draw from the generator alone.", spec.fit)
+        count = sum(array.size for array in first.values())
+        require(count <= 1000, f"Fitted to {label}, theta has {count} numbers; recipes hold at most 1000.", spec.fit)
+
+
 CHECKS: tuple[Callable[[StopperSpec], None], ...] = (
     follows_its_pure_form,
     takes_many_policies,
@@ -178,13 +210,14 @@ CHECKS: tuple[Callable[[StopperSpec], None], ...] = (
     knows_the_best,
     refuses_foreign_states,
     modes_mirror,
+    fits_curves,
 )
 
 
 def configuration(spec: StopperSpec, values: Mapping[str, Value]) -> StopperConfiguration:
     """The policy with these hyperparameters; one that combines others combines two of the kit's."""
     children = tuple(StopperConfiguration(child.name) for child in _CHILDREN) if spec.combines else ()
-    return StopperConfiguration(spec.name, values, children)
+    return StopperConfiguration(spec.name, values, children, theta_of(spec))
 
 
 def registry_with(spec: StopperSpec) -> Registry:
@@ -203,6 +236,16 @@ _CHILDREN = (
         fires=lambda batch, hparams: batch.values > np.fmin.accumulate(batch.values, axis=-1) + 0.2,
     ),
 )
+
+
+def theta_of(spec: StopperSpec) -> StopperTheta:
+    """What the policy learns from the kit's curves; empty where it learns nothing."""
+    return {} if spec.fit is None else _fitted(spec.fit, tuple(_signals(spec)))
+
+
+@cache
+def _fitted(fit: Fit, signals: tuple[str, ...]) -> StopperTheta:
+    return fit([CurveBatch.from_curves(curves(signals))], np.random.default_rng(0))
 
 
 def _settings(spec: StopperSpec) -> list[dict[str, Value]]:
@@ -225,7 +268,7 @@ def _stopper(spec: StopperSpec, values: Mapping[str, Value], mode: Mode) -> Stop
 def _pure(spec: StopperSpec) -> Callable[[CurveBatch, Any], Any]:
     if spec.fires is None:
         raise NotApplicable(f"{spec.name} has no pure form.")
-    return spec.fires
+    return spec.pure(theta_of(spec))
 
 
 def _fires(spec: StopperSpec, batch: CurveBatch, values: Mapping[str, Value]) -> Any:

@@ -8,18 +8,20 @@ gives up. A clairvoyant stops each run at its best value: nobody saves more with
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metaopt.contracts import Curve, CurveBatch
+from metaopt.contracts import Curve, CurveBatch, StopperTheta
 from metaopt.deploy.stopping import StopperConfiguration
 from metaopt.errors import InputError
 from metaopt.registry import Registry
 from metaopt.space import Value
 from metaopt.specs import StopperSpec
+from metaopt.tuning.cross_fit import cross_fit
 from metaopt.tuning.runs_file import read_table
 from metaopt.tuning.scores import best_so_far
 from metaopt.tuning.stopping import playable, replayable, stops_of
@@ -149,6 +151,9 @@ def replay(
 ) -> Replay:
     """Play policies over one half of the runs to choose by, and over the other to report.
 
+    Stoppers that are fitted to curves are fitted to the half to choose by. There each part of the runs is played with
+    what the other parts taught, the other half with what all of them did; `Replayed.stopper` holds the latter.
+
     Args:
         tasks: recorded runs.
         registry: where stoppers are.
@@ -175,7 +180,7 @@ def replay(
             f"{sum(counts)} of the runs learned something, and a half to choose by and one to report need one each; "
             "give more runs, or the value of chance by --chance."
         )
-    chosen, reported = (_results(half, registry, stoppers, policies, seed) for half in halves)
+    chosen, reported = _results(*halves, registry, stoppers, policies, seed)
     told = halves[1]
     saved = np.concatenate([runs.clairvoyant[runs.learned] for runs in told])
     failed = sum(int((~runs.learned).sum()) for runs in told)
@@ -208,14 +213,7 @@ class _Runs:
         return found.rows(np.flatnonzero(~learned | (gain >= limit)))
 
     def rows(self, rows: NDArray[np.int64]) -> "_Runs":
-        batch = CurveBatch(
-            self.batch.values[rows],
-            self.batch.steps[rows],
-            self.batch.horizon[rows],
-            self.batch.sign,
-            {name: series[rows] for name, series in self.batch.signals.items()},
-        )
-        return _Runs(batch, self.best[rows], self.chance, self.ends[rows], self.learned[rows])
+        return _Runs(self.batch.rows(rows), self.best[rows], self.chance, self.ends[rows], self.learned[rows])
 
     @property
     def clairvoyant(self) -> NDArray[np.float64]:
@@ -224,10 +222,10 @@ class _Runs:
         return 1 - self._spent(at)
 
     def play(
-        self, spec: StopperSpec, settings: Sequence[Mapping[str, Value]]
+        self, spec: StopperSpec, settings: Sequence[Mapping[str, Value]], theta: StopperTheta
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Regret and share of steps taken of each policy on each run, shape (settings, n)."""
-        stops = np.minimum(stops_of(spec, settings, self.batch), self.ends)
+        stops = np.minimum(stops_of(spec, settings, self.batch, theta), self.ends)
         rows = np.arange(len(self.ends))
         with np.errstate(invalid="ignore", divide="ignore"):
             regret = (self.best[rows, stops] - self.best[:, -1]) / (self.chance - self.best[:, -1])
@@ -242,26 +240,57 @@ class _Runs:
 
 
 def _results(
-    half: Sequence[_Runs], registry: Registry, stoppers: Sequence[str] | None, policies: int, seed: int
-) -> list[Replayed]:
-    learned, found = np.concatenate([runs.learned for runs in half]), []
+    half: Sequence[_Runs],
+    other: Sequence[_Runs],
+    registry: Registry,
+    stoppers: Sequence[str] | None,
+    policies: int,
+    seed: int,
+) -> tuple[list[Replayed], list[Replayed]]:
+    """What every policy does on one half of the runs, and, with what that half taught it, on the other."""
+    batches, ends = [runs.batch for runs in half], np.cumsum([len(runs.ends) for runs in half])
+    each_run = np.split(np.arange(ends[-1]), ends[:-1])
+    chosen: list[Replayed] = []
+    reported: list[Replayed] = []
     for spec in replayable(registry, stoppers):
-        settings = playable(spec, [runs.batch for runs in half], seed, policies)
+        settings = playable(spec, batches, seed, policies)
         if not settings:
             continue
-        played = [runs.play(spec, settings) for runs in half]
-        regret, share = (np.concatenate(parts, axis=1) for parts in zip(*played, strict=True))
-        given_up = share[:, ~learned].mean(1) if (~learned).any() else np.full(len(settings), math.nan)
-        found += [
-            Replayed(
-                StopperConfiguration(spec.name, one),
-                float(regret[row, learned].mean()),
-                float(1 - share[row, learned].mean()),
-                float(given_up[row]),
-            )
-            for row, one in enumerate(settings)
-        ]
-    return found
+        play = partial(_played, half, spec, settings)
+        found = cross_fit(spec, batches, each_run, play, seed)
+        if found is None:
+            continue
+        rest = [runs.play(spec, settings, found.theta) for runs in other]
+        policies_of = [StopperConfiguration(spec.name, one, theta=found.theta) for one in settings]
+        chosen += _means(policies_of, half, *found.played)
+        reported += _means(policies_of, other, *(np.concatenate(parts, axis=1) for parts in zip(*rest, strict=True)))
+    return chosen, reported
+
+
+def _played(
+    half: Sequence[_Runs],
+    spec: StopperSpec,
+    settings: Sequence[Mapping[str, Value]],
+    at: int,
+    rows: NDArray[np.int64],
+    theta: StopperTheta,
+) -> tuple[NDArray[np.float64], ...]:
+    return half[at].rows(rows).play(spec, settings, theta)
+
+
+def _means(
+    stoppers: Sequence[StopperConfiguration],
+    half: Sequence[_Runs],
+    regret: NDArray[np.float64],
+    share: NDArray[np.float64],
+) -> list[Replayed]:
+    """Means over runs of quantities of shape (policies, runs)."""
+    learned = np.concatenate([runs.learned for runs in half])
+    given_up = share[:, ~learned].mean(1) if (~learned).any() else np.full(len(stoppers), math.nan)
+    return [
+        Replayed(one, float(regret[row, learned].mean()), float(1 - share[row, learned].mean()), float(given_up[row]))
+        for row, one in enumerate(stoppers)
+    ]
 
 
 def _held(series: NDArray[np.float64], length: int) -> NDArray[np.float64]:

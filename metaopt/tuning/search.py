@@ -118,7 +118,7 @@ def _stoppers(
         return [], None  # a support set has nothing to validate on
     curves = study.evaluator.curves(finalists, study.tasks, (RACE_SEED,))
     runs = [
-        RecordedRun(curves[one.key, task.name, RACE_SEED], study.references[task.name].scale, task.sign)
+        RecordedRun(curves[one.key, task.name, RACE_SEED], study.references[task.name].scale, task.sign, task.name)
         for one in finalists
         for task in study.tasks
     ]

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from metaopt.contracts import Curve, CurveBatch, Observation, first_stop
+from metaopt.contracts import Curve, CurveBatch, Observation, StopperTheta, first_stop
 from metaopt.deploy.stopping import StopperConfiguration, build_stopper
 from metaopt.errors import PluginError
 from metaopt.registry import Registry
 from metaopt.space import Value, defaults, encode, is_active, ordered
 from metaopt.specs import StopperSpec
 from metaopt.tuning.choosers import RandomChooser
+from metaopt.tuning.cross_fit import cross_fit
 from metaopt.tuning.scores import AnyScale, RatioScale, best_so_far
 from metaopt.tuning.search_space import ask
 
@@ -42,11 +43,12 @@ class PolicyResult:
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """A curve, how its task is scored, and the task's sign: -1 where the metric is better when higher."""
+    """A curve, how its task is scored, the task's sign (-1 where the metric is better when higher), and its name."""
 
     curve: Curve
     scale: AnyScale
     sign: float = 1.0
+    task: str = ""
 
 
 def replayable(registry: Registry, names: Sequence[str] | None = None) -> list[StopperSpec]:
@@ -71,14 +73,20 @@ def replayable(registry: Registry, names: Sequence[str] | None = None) -> list[S
 def replay_policies(
     runs: Sequence[RecordedRun], registry: Registry, seed: int, names: Sequence[str] | None = None
 ) -> list[PolicyResult]:
-    """Play every replayable stopper over the runs, at its defaults and many random settings; errors as there."""
+    """Play every replayable stopper over the runs, at its defaults and many random settings; errors as there.
+
+    Where no names are given, only stoppers that plugins propose. A fitted one is measured on tasks that it was not
+    fitted to (on runs, where there is one task), and holds what all of them taught; it is left out where a population
+    is too small to be cut in two.
+    """
     useful = [run for run in runs if not run.curve.diverged and len(run.curve.values) > 1]
     if not useful:
         return []
     recordings = [
         _Recording.of([run for run in useful if run.sign == sign]) for sign in sorted({run.sign for run in useful})
     ]
-    return [result for spec in replayable(registry, names) for result in _replay_plugin(spec, recordings, seed)]
+    specs = [spec for spec in replayable(registry, names) if spec.proposed or names is not None]
+    return [result for spec in specs for result in _replay_plugin(spec, recordings, seed)]
 
 
 def pareto_front(results: Sequence[PolicyResult]) -> list[PolicyResult]:
@@ -107,34 +115,52 @@ def with_guard(policy: PolicyResult | None, registry: Registry) -> StopperConfig
 
 @dataclass(frozen=True)
 class _Recording:
-    """Runs of one sign side by side, and their quality at each validation, shape (n, T)."""
+    """Runs of one sign side by side, their quality at each validation, shape (n, T), and their tasks."""
 
     batch: CurveBatch
     quality: NDArray[np.float64]
+    tasks: tuple[str, ...]
 
     @classmethod
     def of(cls, runs: Sequence[RecordedRun]) -> "_Recording":
         batch = CurveBatch.from_curves([run.curve for run in runs], runs[0].sign)
-        return cls(batch, np.stack([_quality(run, batch.values.shape[1]) for run in runs]))
+        quality = np.stack([_quality(run, batch.values.shape[1]) for run in runs])
+        return cls(batch, quality, tuple(run.task for run in runs))
 
-    def play(self, spec: StopperSpec, settings: Sequence[Mapping[str, Value]]) -> tuple[NDArray[np.float64], ...]:
-        """Regret and share of steps saved of each policy on each run, shape (settings, n)."""
-        stops = np.minimum(stops_of(spec, settings, self.batch), self.quality.shape[1] - 1)
-        rows = np.arange(len(self.quality))
-        regret = self.quality[:, -1] - self.quality[rows, stops]
-        return regret, 1 - self.batch.steps[rows, stops] / self.batch.horizon[:, 0]
+    def play(
+        self, spec: StopperSpec, settings: Sequence[Mapping[str, Value]], rows: NDArray[np.int64], theta: StopperTheta
+    ) -> tuple[NDArray[np.float64], ...]:
+        """Regret and share of steps saved of each policy on the runs at these rows, shape (settings, rows)."""
+        batch = self.batch.rows(rows)
+        stops = np.minimum(stops_of(spec, settings, batch, theta), self.quality.shape[1] - 1)
+        regret = self.quality[rows, -1] - self.quality[rows, stops]
+        return regret, 1 - batch.steps[np.arange(len(rows)), stops] / batch.horizon[:, 0]
 
 
 def _replay_plugin(spec: StopperSpec, recordings: Sequence[_Recording], seed: int) -> list[PolicyResult]:
-    settings = playable(spec, [recording.batch for recording in recordings], seed)
+    batches = [recording.batch for recording in recordings]
+    settings = playable(spec, batches, seed)
     if not settings:
         return []
-    played = [recording.play(spec, settings) for recording in recordings]
-    regret, saved = (np.concatenate(parts, axis=1).mean(axis=1) for parts in zip(*played, strict=True))
+    found = cross_fit(
+        spec, batches, _groups(recordings), lambda at, *given: recordings[at].play(spec, settings, *given), seed
+    )
+    if found is None:
+        return []
+    regret, saved = (quantity.mean(axis=1) for quantity in found.played)
     return [
-        PolicyResult(StopperConfiguration(spec.name, one), float(regret[row]), float(saved[row]))
+        PolicyResult(StopperConfiguration(spec.name, one, theta=found.theta), float(regret[row]), float(saved[row]))
         for row, one in enumerate(settings)
     ]
+
+
+def _groups(recordings: Sequence[_Recording]) -> list[NDArray[np.int64]]:
+    """What a fitted stopper must not see parts of: a task, or where there is one task alone, a run."""
+    tasks = [np.asarray(recording.tasks) for recording in recordings]
+    _, groups = np.unique(np.concatenate(tasks), return_inverse=True)
+    if groups.max() == 0:
+        groups = np.arange(len(groups))
+    return np.split(groups, np.cumsum([len(one) for one in tasks])[:-1])
 
 
 def playable(
@@ -145,20 +171,23 @@ def playable(
     return [one for one in _settings(spec, seed, count) if spec.required(one) <= known]
 
 
-def stops_of(spec: StopperSpec, settings: Sequence[Mapping[str, Value]], batch: CurveBatch) -> NDArray[np.int64]:
+def stops_of(
+    spec: StopperSpec, settings: Sequence[Mapping[str, Value]], batch: CurveBatch, theta: StopperTheta | None = None
+) -> NDArray[np.int64]:
     """Index of the validation at which each policy stops each run, shape (settings, n); T where it never does.
 
     Args:
         spec: a stopper with a pure form.
         settings: one or more, as people write them.
         batch: n curves of T validations.
+        theta: of a fitted one.
     """
-    assert spec.fires is not None
+    fires = spec.pure(theta or {})
     size, found = max(1, AT_ONCE // max(batch.values.size, 1)), []
     for begin in range(0, len(settings), size):
         numbers = [encode(spec.space, one) for one in settings[begin : begin + size]]
         hparams = {name: np.asarray([one[name] for one in numbers]).reshape(-1, 1, 1) for name in spec.space}
-        found.append(first_stop(np.broadcast_to(spec.fires(batch, hparams), (len(numbers), *batch.values.shape))))
+        found.append(first_stop(np.broadcast_to(fires(batch, hparams), (len(numbers), *batch.values.shape))))
     return np.concatenate(found)
 
 

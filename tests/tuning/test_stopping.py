@@ -78,7 +78,7 @@ def test_every_replayable_plugin_is_played_at_its_defaults_and_at_random_setting
     results = replay_policies(noisy_runs(), registry, seed=0)
     for spec in replayable(registry):
         mine = [result.stopper for result in results if result.stopper.name == spec.name]
-        assert len(mine) > 30
+        assert len(mine) > 30 if spec.proposed else not mine
     again = replay_policies(noisy_runs(), registry, seed=0)
     assert [result.stopper for result in again] == [result.stopper for result in results]
 

@@ -5,12 +5,13 @@ import pytest
 
 import metaopt
 from metaopt.space import resolve
+from metaopt.testing.stoppers import theta_of
 
 
 def _create(spec: metaopt.StopperSpec, mode: str = "min", **hparams: Any) -> metaopt.ThresholdStopper:
-    assert spec.fires is not None
+    theta = theta_of(spec)
     values = resolve(spec.space, hparams, spec.name)
-    return metaopt.ThresholdStopper(spec.name, spec.fires, values, mode, spec.required(values), spec.space)
+    return metaopt.ThresholdStopper(spec.name, spec.pure(theta), values, mode, spec.required(values), spec.space, theta)
 
 
 def _stop_at(

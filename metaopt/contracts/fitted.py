@@ -1,0 +1,52 @@
+"""What a stopper that is fitted to recorded curves learns from them: a few named arrays."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaopt.contracts.threshold import CurveBatch
+from metaopt.errors import InputError
+
+#: What a stopper learned, float64 arrays by name: a few hundred finite numbers in all.
+StopperTheta: TypeAlias = Mapping[str, NDArray[np.float64]]
+
+#: `(batches, generator) -> theta`, pure: the same curves and seed give the same theta. Batches hold one or more curves
+#: in all, each batch of one direction; units may differ from curve to curve, so theta must be free of scale.
+Fit: TypeAlias = Callable[[Sequence[CurveBatch], np.random.Generator], StopperTheta]
+
+#: Shape of each array of a theta.
+ThetaShapes: TypeAlias = Mapping[str, tuple[int, ...]]
+
+
+def checked_theta(name: str, theta: Mapping[str, object], shapes: ThetaShapes) -> StopperTheta:
+    """`theta` as float64 arrays.
+
+    Args:
+        name: of the stopper, for messages.
+        theta: arrays, or what numpy makes arrays of, by name.
+        shapes: what the stopper declares.
+
+    Raises:
+        InputError: a name or a shape differs from what is declared, or something is no finite number.
+    """
+    if not isinstance(theta, Mapping) or set(theta) != set(shapes):
+        given = sorted(map(str, theta)) if isinstance(theta, Mapping) else repr(theta)[:80]
+        raise InputError(f"The theta of the stopper {name!r} consists of {sorted(shapes)}, got {given}; fit it again.")
+    found = {}
+    for key in sorted(shapes):
+        try:
+            found[key] = np.asarray(theta[key], dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"theta[{key!r}] of the stopper {name!r} must hold numbers, got {theta[key]!r:.80}; fit it again."
+            ) from error
+        if found[key].shape != tuple(shapes[key]):
+            raise InputError(
+                f"theta[{key!r}] of the stopper {name!r} must have the shape {tuple(shapes[key])}, "
+                f"got {found[key].shape}; fit it again."
+            )
+        if not np.isfinite(found[key]).all():
+            raise InputError(f"theta[{key!r}] of the stopper {name!r} must be finite throughout; fit it again.")
+    return found

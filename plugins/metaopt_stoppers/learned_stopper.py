@@ -1,0 +1,147 @@
+"""A small model of the curve so far that says how likely its best is to improve in what remains."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from metaopt import CurveBatch, Float, StopperSpec
+from metaopt_stoppers.curve_features import NUM_FEATURES, features
+from metaopt_stoppers.curve_units import first_finite, fractions, recorded
+
+_Array = NDArray[np.float64]
+_Theta = Mapping[str, _Array]
+
+_HIDDEN = 6
+#: An improvement by less than this share of what the run gained since its first value does not count.
+_EPSILON = 0.002
+_NEEDED = 3
+_DECAY = 1e-4
+_STARTS = 2
+_ITERATIONS = 300
+_SHIPPED = Path(__file__).with_suffix(".json")
+
+
+def learned_stopper(batch: CurveBatch, hparams: Mapping[str, Any], theta: _Theta) -> NDArray[np.bool_]:
+    """Fire where P(the best improves in what remains | the curve so far) < p.
+
+    P = σ(b + w·x + a·tanh(Wx + c)), x the standardised features of the curve so far (see `curve_features`): fractions
+    of the horizon and ratios, so that theta knows no unit and what one task's curves taught may serve another. An
+    improvement counts where it is more than .002 of (first value − best of the whole run). Training losses play no
+    part. Before the third finite value, and where the horizon is unknown, it never fires.
+
+    Args:
+        batch: n curves of T validations.
+        hparams: `p`, in [0, 1]; a number, or an array of shape (policies, 1, 1).
+        theta: `shift` and `scale` of the features, `linear` (w, b), `inner` (W, c), `outer` (a).
+
+    Returns:
+        Shape (n, T), or (policies, n, T).
+    """
+    enough = np.cumsum(np.isfinite(batch.values), axis=-1) >= _NEEDED
+    known = enough & np.isfinite(fractions(batch))
+    fired: NDArray[np.bool_] = known & (probability(batch, theta) < np.asarray(hparams["p"], dtype=np.float64))
+    return fired
+
+
+def probability(batch: CurveBatch, theta: _Theta) -> _Array:
+    """P(the best improves in what remains) at each validation, shape (n, T)."""
+    inputs = _standardised(features(batch), theta)
+    logits, _ = _logits(inputs, theta["linear"], theta["inner"], theta["outer"])
+    found: _Array = expit(logits)
+    return found
+
+
+def fit(batches: Sequence[CurveBatch], generator: np.random.Generator) -> dict[str, _Array]:
+    """Maximum likelihood over all validations of all curves, each with weight 1, and a normal prior on weights."""
+    inputs, improves, weight = (np.concatenate(parts) for parts in zip(*map(_examples, batches), strict=True))
+    if not len(inputs):
+        inputs, improves, weight = np.zeros((1, NUM_FEATURES)), np.ones(1), np.ones(1)
+    shift, spread = inputs.mean(axis=0), inputs.std(axis=0)
+    scale = np.where(spread > 1e-9, spread, 1.0)
+    known = {"shift": shift, "scale": scale}
+    data = (_standardised(inputs, known), improves, weight / weight.sum())
+    starts = [0.3 * generator.standard_normal(_SIZES.sum()) for _ in range(_STARTS)]
+    ends = [
+        minimize(_loss, start, args=data, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS})
+        for start in starts
+    ]
+    linear, inner, outer = _unpacked(min(ends, key=lambda end: float(end.fun)).x)
+    return {**known, "linear": linear, "inner": inner, "outer": outer}
+
+
+def shipped() -> dict[str, _Array]:
+    """Theta that `benchmarks/stopper_weights.py` fitted; the file beside this one says to what."""
+    document = json.loads(_SHIPPED.read_text(encoding="utf-8"))
+    return {name: np.asarray(array, dtype=np.float64) for name, array in document["theta"].items()}
+
+
+def _examples(batch: CurveBatch) -> tuple[_Array, _Array, _Array]:
+    """Features, whether the best improved later, and weights, of each validation from a curve's first value on."""
+    values = np.where(np.isfinite(batch.values), batch.values, np.inf)
+    best = np.minimum.accumulate(values, axis=-1)
+    final = best[:, -1:]
+    used = recorded(batch) & np.isfinite(best) & np.isfinite(fractions(batch))
+    with np.errstate(invalid="ignore"):
+        gained = first_finite(batch.values) - final
+        improves = best - final > _EPSILON * gained
+    weight = used / np.maximum(used.sum(axis=-1, keepdims=True), 1)
+    return features(batch)[used], improves[used].astype(np.float64), weight[used]
+
+
+_SHAPES: dict[str, tuple[int, ...]] = {
+    "shift": (NUM_FEATURES,),
+    "scale": (NUM_FEATURES,),
+    "linear": (NUM_FEATURES + 1,),
+    "inner": (NUM_FEATURES + 1, _HIDDEN),
+    "outer": (_HIDDEN,),
+}
+_FITTED = ("linear", "inner", "outer")
+_SIZES = np.asarray([int(np.prod(_SHAPES[name])) for name in _FITTED])
+
+
+def _standardised(inputs: _Array, theta: _Theta) -> _Array:
+    """Features in units of their spread, with a 1 at the end for the biases."""
+    scaled = (inputs - theta["shift"]) / theta["scale"]
+    return np.concatenate([scaled, np.ones((*scaled.shape[:-1], 1))], axis=-1)
+
+
+def _logits(inputs: _Array, linear: _Array, inner: _Array, outer: _Array) -> tuple[_Array, _Array]:
+    hidden: _Array = np.tanh(inputs @ inner)
+    found: _Array = inputs @ linear + hidden @ outer
+    return found, hidden
+
+
+def _unpacked(point: _Array) -> tuple[_Array, _Array, _Array]:
+    linear, inner, outer = np.split(point, np.cumsum(_SIZES)[:-1])
+    return linear, inner.reshape(_SHAPES["inner"]), outer
+
+
+def _loss(point: _Array, inputs: _Array, improves: _Array, weight: _Array) -> tuple[float, _Array]:
+    """Mean negative log-likelihood with the prior, and its gradient."""
+    linear, inner, outer = _unpacked(point)
+    logits, hidden = _logits(inputs, linear, inner, outer)
+    loss = weight @ (np.logaddexp(0, logits) - improves * logits) + _DECAY * point @ point
+    slope = weight * (expit(logits) - improves)
+    back = slope[:, None] * outer * (1 - hidden**2)
+    gradient = np.concatenate([inputs.T @ slope, (inputs.T @ back).reshape(-1), hidden.T @ slope])
+    return float(loss), gradient + 2 * _DECAY * point
+
+
+LEARNED_STOPPER = StopperSpec(
+    name="learned_stopper",
+    version="1",
+    fires=learned_stopper,
+    fit=fit,
+    theta_shapes=_SHAPES,
+    space={"p": Float(1e-5, 0.5, log=True, default=0.05, valid="[0, 1]")},
+    requires=frozenset({"horizon"}),
+    # It takes a population of whole curves; an ordinary search has those of a few finalists.
+    proposed=False,
+    summary="stop where a model of recorded curves no longer expects a better value",
+)
