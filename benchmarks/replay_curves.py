@@ -1,10 +1,16 @@
 """Writes recorded tuning runs as the CSV that `metaopt replay` reads, and plays policies over their better half.
 
     python benchmarks/replay_curves.py [--data ../shared/data/curves] [--policies 400] [--seeds 5]
+        > benchmarks/results/replay_curves.txt
 
 AlexNet on ImageNet (top-1 accuracy; chance .001) and DeBERTa on MNLI (matched accuracy; chance .333), the tuning runs
 of Lourie et al. (https://arxiv.org/abs/2311.09480). Policies are chosen on half of the runs at .2 % regret at most and
-measured on the other half, with several draws of the halves; means over draws. Speed: policies × runs a second.
+measured on the other half, with several draws of the halves; means over draws. Stoppers that learn from curves are
+fitted to the half that policies are chosen on. Speed: policies × runs a second, fitting included.
+
+Patience against `learned_stopper` at equal regret: for each patience, the p that saves most at no more regret on the
+half to choose on, both measured on the other. `any` stops with the chosen `learned_stopper` or `divergence` at its
+defaults, whatever comes first; `learned on X` holds theta and p that runs of the other task taught.
 """
 
 import argparse
@@ -12,19 +18,32 @@ import gzip
 import json
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from metaopt.registry import current
-from metaopt.tuning.replay import RecordedTask, read_curves, replay
+from metaopt.contracts import CurveBatch, Fires
+from metaopt.registry import Registry, current
+from metaopt.space import Value, encode, resolve
+from metaopt.specs import StopperSpec
+from metaopt.tuning.replay import RecordedTask, Replay, Replayed, read_curves, replay
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "curves"
 COLUMNS = ["candidate", "task", "step", "value", "horizon"]
 TOLERATED = 0.002
+KINDS = {
+    "all stoppers": None,
+    "patience alone": ["patience"],
+    "prechelt alone": ["prechelt"],
+    "median alone": ["median"],
+    "asha alone": ["asha"],
+    "learned_stopper alone": ["learned_stopper"],
+}
+PATIENCES = (0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
 
 
 def main() -> None:
@@ -33,34 +52,123 @@ def main() -> None:
     parser.add_argument("--policies", type=int, default=400, help="random settings of each stopper")
     parser.add_argument("--seeds", type=int, default=5, help="draws of the halves")
     given = parser.parse_args()
-    for name, reader, chance in (("alexnet", alexnet, 0.001), ("deberta-base", deberta, 1 / 3)):
-        path = given.data / f"{name}_tuning.results.jsonl.gz"
-        if not path.exists():
-            print(f"{name} is left out: {path.name} is not in {given.data.name}")
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            csv = Path(folder) / f"{name}.csv"
-            pd.DataFrame(reader(path), columns=COLUMNS).to_csv(csv, index=False)
-            report(name, read_curves(csv, "max", chance), given)
+    found = {name: read(name, given.data) for name in TASKS if present(name, given.data)}
+    for name, tasks in found.items():
+        report(name, tasks, given)
+        for other in sorted(set(found) - {name}):
+            print_row(f"learned on {other}", carried_rows(found[other], tasks, given), given.seeds)
+        against_patience(tasks, given)
+
+
+def present(name: str, data: Path) -> bool:
+    path = recorded_in(name, data)
+    if not path.exists():
+        print(f"{name} is left out: {path.name} is not in {data.name}")
+    return path.exists()
+
+
+def read(name: str, data: Path) -> list[RecordedTask]:
+    """A task's runs, by way of the CSV that users would write."""
+    reader, chance = TASKS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        csv = Path(folder) / f"{name}.csv"
+        pd.DataFrame(reader(recorded_in(name, data)), columns=COLUMNS).to_csv(csv, index=False)
+        return read_curves(csv, "max", chance)
+
+
+def recorded_in(name: str, data: Path) -> Path:
+    return data / f"{name}_tuning.results.jsonl.gz"
 
 
 def report(name: str, tasks: list[RecordedTask], given: argparse.Namespace) -> None:
-    kinds = {"all stoppers": None, "patience alone": ["patience"], "prechelt alone": ["prechelt"]}
     print(f"\n{name}: {len(tasks[0].curves)} runs; the better half, and apart those that learned nothing")
-    print(f"{'':18}{'saved':>9}{'regret':>9}{'of clairvoyant':>16}{'failed stopped at':>19}")
-    for kind, stoppers in kinds.items():
+    print(f"{'':23}{'saved':>9}{'regret':>9}{'of clairvoyant':>16}{'failed stopped at':>19}{'draws':>7}")
+    for kind, stoppers in KINDS.items():
         began, rows, played = time.perf_counter(), [], 0
         for seed in range(given.seeds):
             found = replay(tasks, current(), stoppers=stoppers, policies=given.policies, better=0.5, seed=seed)
             best = found.best(TOLERATED)
             played += 2 * len(found.results) * (found.num_learned + found.num_failed)
             if best is not None:
-                rows.append((best.saved, best.regret, best.saved / found.clairvoyant, best.given_up))
+                rows.append(row_of(best, found))
         seconds = time.perf_counter() - began
-        saved, regret, share, given_up = np.mean(rows, axis=0) if rows else [np.nan] * 4
         speed = f"{played / seconds / 1e6:.2f} M policies × runs a second"
-        print(f"{kind:18}{saved:>9.1%}{regret:>9.2%}{share:>16.0%}{given_up:>19.0%}   {speed}", flush=True)
-    print(f"{'clairvoyant':18}{found.clairvoyant:>9.1%}")
+        print_row(kind, rows, given.seeds, speed)
+    print_row("any(learned, divergence)", guarded_rows(tasks, given), given.seeds)
+    print_row("clairvoyant", [(found.clairvoyant, 0.0, 1.0, np.nan)], given.seeds)
+
+
+def row_of(best: Replayed, found: Replay) -> tuple[float, ...]:
+    return best.saved, best.regret, best.saved / found.clairvoyant, best.given_up
+
+
+def print_row(kind: str, rows: list[tuple[float, ...]], draws: int, further: str = "") -> None:
+    saved, regret, share, given_up = np.mean(rows, axis=0) if rows else [np.nan] * 4
+    count = f"{len(rows)}/{draws}"
+    print(f"{kind:24}{saved:>8.1%}{regret:>9.2%}{share:>16.0%}{given_up:>19.0%}{count:>7}   {further}", flush=True)
+
+
+def learned_replay(tasks: list[RecordedTask], given: argparse.Namespace, seed: int) -> Replay:
+    return replay(tasks, current(), stoppers=["learned_stopper"], policies=given.policies, better=0.5, seed=seed)
+
+
+def guarded_rows(tasks: list[RecordedTask], given: argparse.Namespace) -> list[tuple[float, ...]]:
+    """The chosen learned stopper beside a stop on divergence, as `tune` puts them into recipes."""
+    rows, guard = [], fires_of("divergence", {})
+    for seed in range(given.seeds):
+        found = learned_replay(tasks, given, seed)
+        best = found.best(TOLERATED)
+        if best is not None:
+            learned = fires_of("learned_stopper", best.stopper.hparams, best.stopper.theta)
+            either = replay_one(tasks, lambda batch, _, learned=learned: learned(batch) | guard(batch), seed)
+            rows.append(row_of(either.results[0], found))
+    return rows
+
+
+def carried_rows(
+    taught_by: list[RecordedTask], tasks: list[RecordedTask], given: argparse.Namespace
+) -> list[tuple[float, ...]]:
+    """Theta and p from runs of another task."""
+    rows = []
+    for seed in range(given.seeds):
+        best = learned_replay(taught_by, given, seed).best(TOLERATED)
+        if best is not None:
+            learned = fires_of("learned_stopper", best.stopper.hparams, best.stopper.theta)
+            one = replay_one(tasks, lambda batch, _, learned=learned: learned(batch), seed)
+            rows.append(row_of(one.results[0], one))
+    return rows
+
+
+def against_patience(tasks: list[RecordedTask], given: argparse.Namespace) -> None:
+    table: dict[float, list[tuple[float, ...]]] = {patience: [] for patience in PATIENCES}
+    for seed in range(given.seeds):
+        learned = learned_replay(tasks, given, seed)
+        for patience, rows in table.items():
+            fires = fires_of("patience", {"patience": patience})
+            plain = replay_one(tasks, lambda batch, _, fires=fires: fires(batch), seed)
+            mine, rival = plain.results[0], learned.best(plain.chosen_by[0].regret)
+            saved, regret = (0.0, 0.0) if rival is None else (rival.saved, rival.regret)
+            rows.append((mine.saved, mine.regret, saved, regret, saved > mine.saved))
+    print(f"{'patience':>10}{'saved':>9}{'regret':>9}{'learned_stopper saved':>25}{'regret':>9}{'saves more in':>16}")
+    for patience, rows in table.items():
+        saved, regret, theirs, given_up, ahead = np.mean(rows, axis=0)
+        print(f"{patience:>10.0%}{saved:>9.1%}{regret:>9.2%}{theirs:>25.1%}{given_up:>9.2%}{ahead:>16.0%}")
+
+
+def fires_of(
+    name: str, hparams: Mapping[str, Value], theta: Mapping[str, Any] | None = None
+) -> Callable[[CurveBatch], NDArray[np.bool_]]:
+    """One policy as a function of curves alone."""
+    spec = current().get(StopperSpec, name)
+    numbers, fires = encode(spec.space, resolve(spec.space, hparams, name)), spec.pure(spec.learned(theta))
+    return lambda batch: fires(batch, numbers)
+
+
+def replay_one(tasks: list[RecordedTask], fires: Fires, seed: int) -> Replay:
+    """One policy over the same halves as all others."""
+    registry = Registry()
+    registry.register(StopperSpec(name="one", version="1", fires=fires))
+    return replay(tasks, registry, policies=0, better=0.5, seed=seed)
 
 
 def alexnet(path: Path) -> Iterator[tuple[Any, ...]]:
@@ -80,6 +188,11 @@ def recorded(path: Path) -> Iterator[dict[str, Any]]:
     with gzip.open(path, "rt") as lines:
         yield from map(json.loads, lines)
 
+
+TASKS: dict[str, tuple[Callable[[Path], Iterator[tuple[Any, ...]]], float]] = {
+    "alexnet": (alexnet, 0.001),
+    "deberta-base": (deberta, 1 / 3),
+}
 
 if __name__ == "__main__":
     main()

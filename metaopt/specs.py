@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaopt.contracts import SIGNALS, Cadence, Controller, Corpus, Fires, MetaTraining, Rule, Stopper
-from metaopt.contracts.fitted import Fit, StopperTheta, ThetaShapes, checked_theta
-from metaopt.errors import InputError, PluginError
+from metaopt.contracts.fitted import Fit, StopperTheta, ThetaShapes, learned_theta
+from metaopt.errors import PluginError
 from metaopt.space import Categorical, Float, Int, Space, Value, When, ordered
 
 API = 1
@@ -261,36 +261,16 @@ class StopperSpec(PluginSpec):
         super().__post_init__()
         if (self.fires is None) == (self.factory is None):
             raise PluginError(f"StopperSpec(name={self.name!r}) needs exactly one of fires= and factory=.")
-        if self.fit is not None and (self.fires is None or not self.theta_shapes):
-            raise PluginError(f"StopperSpec(name={self.name!r}): fit= needs fires= and theta_shapes= beside it.")
-        if self.fit is None and (self.theta_shapes or self.shipped is not None):
-            raise PluginError(f"StopperSpec(name={self.name!r}): theta_shapes= and shipped= need fit= beside them.")
+        given = {self.fit is not None, bool(self.theta_shapes), self.shipped is not None or self.fit is not None}
+        if len(given) > 1 or (self.fit is not None and self.fires is None):
+            raise PluginError(f"StopperSpec(name={self.name!r}): fit=, fires= and theta_shapes= come together.")
 
     def learned(self, theta: Mapping[str, object] | None = None) -> StopperTheta:
-        """What the policy plays with: theta, checked, or where none is given the one that ships with the plugin.
-
-        Empty for a policy that learns nothing.
-
-        Raises:
-            InputError: theta is given and does not fit the policy, or is missing and none ships.
-        """
-        if self.fit is None:
-            if theta:
-                raise InputError(f"The stopper {self.name!r} learns nothing from curves; leave out theta.")
-            return {}
-        if not theta and self.shipped is None:
-            raise InputError(
-                f"The stopper {self.name!r} is fitted to recorded curves, and nothing ships with it; take it from a "
-                "recipe that `metaopt tune --stoppers` wrote, or pass theta=, such as that of `metaopt replay --json`."
-            )
-        return checked_theta(self.name, theta or (self.shipped() if self.shipped else {}), self.theta_shapes)
+        """What the policy plays with: theta or what ships; errors as in `metaopt.contracts.fitted.learned_theta`."""
+        return learned_theta(self.name, theta, self.theta_shapes, self.shipped)
 
     def pure(self, theta: StopperTheta) -> Fires:
-        """`fires` of batch and hyperparameters alone, holding theta (see `learned`) where it takes one.
-
-        Raises:
-            PluginError: the policy has no pure form.
-        """
+        """`fires` of batch and hyperparameters alone, holding theta (see `learned`) where it takes one."""
         if self.fires is None:
             raise PluginError(f"Stopper {self.name!r} has no pure form.")
         fires: FittedFires = self.fires

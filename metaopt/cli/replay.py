@@ -66,7 +66,7 @@ def replay(
         write_replay(found, plot)
     best = found.best(regret)
     if as_json:
-        print(json.dumps({**_counts(found), "front": list(map(_row, found.front())), "best": best and _row(best)}))
+        print(json.dumps({**_counts(found), "front": list(map(_row, found.front())), "best": best and _whole(best)}))
         return
     from metaopt.cli.terminal import print_paragraph, print_table
 
@@ -86,6 +86,12 @@ def _row(one: "Replayed") -> dict[str, object]:
         "saved": one.saved,
         "given_up": None if math.isnan(one.given_up) else one.given_up,
     }
+
+
+def _whole(best: "Replayed") -> dict[str, object]:
+    """A row with what the stopper learned, from which `metaopt.create_stopper(..., theta=...)` makes it."""
+    theta = best.stopper.to_json().get("theta")
+    return _row(best) if theta is None else {**_row(best), "theta": theta}
 
 
 def _table(found: "Replay") -> "Table":

@@ -20,17 +20,37 @@ Fit: TypeAlias = Callable[[Sequence[CurveBatch], np.random.Generator], StopperTh
 ThetaShapes: TypeAlias = Mapping[str, tuple[int, ...]]
 
 
-def checked_theta(name: str, theta: Mapping[str, object], shapes: ThetaShapes) -> StopperTheta:
-    """`theta` as float64 arrays.
+def learned_theta(
+    name: str,
+    theta: Mapping[str, object] | None,
+    shapes: ThetaShapes,
+    shipped: Callable[[], StopperTheta] | None,
+) -> StopperTheta:
+    """What a stopper plays with, as float64 arrays; empty for one that learns nothing.
 
     Args:
         name: of the stopper, for messages.
-        theta: arrays, or what numpy makes arrays of, by name.
-        shapes: what the stopper declares.
+        theta: arrays, or what numpy makes arrays of, by name; None or empty for what ships with the plugin.
+        shapes: what the stopper declares; empty if it learns nothing.
+        shipped: makes what ships with the plugin.
 
     Raises:
-        InputError: a name or a shape differs from what is declared, or something is no finite number.
+        InputError: a name or a shape differs from what is declared, something is no finite number, or theta is missing
+            and none ships.
     """
+    if not shapes:
+        if theta:
+            raise InputError(f"The stopper {name!r} learns nothing from curves; leave out theta.")
+        return {}
+    if not theta and shipped is None:
+        raise InputError(
+            f"The stopper {name!r} is fitted to recorded curves, and nothing ships with it; take it from a recipe that "
+            "`metaopt tune --stoppers` wrote, or pass theta=, such as that of `metaopt replay --json`."
+        )
+    return _checked(name, theta or (shipped() if shipped is not None else {}), shapes)
+
+
+def _checked(name: str, theta: Mapping[str, object], shapes: ThetaShapes) -> StopperTheta:
     if not isinstance(theta, Mapping) or set(theta) != set(shapes):
         given = sorted(map(str, theta)) if isinstance(theta, Mapping) else repr(theta)[:80]
         raise InputError(f"The theta of the stopper {name!r} consists of {sorted(shapes)}, got {given}; fit it again.")

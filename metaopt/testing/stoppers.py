@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,9 @@ from metaopt.contracts import (
     Curve,
     CurveBatch,
     Decision,
-    Fit,
     Mode,
     Observation,
     Stopper,
-    StopperTheta,
     ThresholdStopper,
     first_stop,
 )
@@ -27,6 +24,7 @@ from metaopt.space import Float, Space, Value, encode
 from metaopt.specs import StopperSpec
 from metaopt.testing.curves import HORIZON, NUM_VALIDATIONS, curves, observations, shown, sign
 from metaopt.testing.errors import ConformanceError, NotApplicable, require
+from metaopt.testing.fitted_stoppers import fits_curves, signals_of, theta_of
 from metaopt.testing.samples import draws, edges
 
 MODES: tuple[Mode, ...] = ("min", "max")
@@ -37,7 +35,7 @@ def follows_its_pure_form(spec: StopperSpec) -> None:
     """Observing one by one stops where the pure form over whole curves says, alone or beside other curves."""
     for values in _settings(spec):
         for mode in MODES:
-            recorded = curves(_signals(spec))
+            recorded = curves(signals_of(spec))
             found = first_stop(_fires(spec, CurveBatch.from_curves(recorded, sign(mode)), values))
             for curve, expected in zip(recorded, found.tolist(), strict=True):
                 said = [decision.stop for decision in _watched(_stopper(spec, values, mode), curve, mode)]
@@ -52,7 +50,7 @@ def follows_its_pure_form(spec: StopperSpec) -> None:
 
 def takes_many_policies(spec: StopperSpec) -> None:
     """The pure form takes hyperparameters of shape (policies, 1, 1) and gives each policy its own answer."""
-    batch, settings = CurveBatch.from_curves(curves(_signals(spec))), _settings(spec)
+    batch, settings = CurveBatch.from_curves(curves(signals_of(spec))), _settings(spec)
     numbers = [encode(spec.space, values) for values in settings]
     stacked = {name: np.asarray([one[name] for one in numbers]).reshape(-1, 1, 1) for name in spec.space}
     together = _pure(spec)(batch, stacked)
@@ -65,7 +63,7 @@ def takes_many_policies(spec: StopperSpec) -> None:
 
 def is_causal(spec: StopperSpec) -> None:
     """What comes later never changes an earlier decision."""
-    batch = CurveBatch.from_curves(curves(_signals(spec)))
+    batch = CurveBatch.from_curves(curves(signals_of(spec)))
     for values in _settings(spec):
         whole = _fires(spec, batch, values)
         for length in range(1, NUM_VALIDATIONS):
@@ -88,7 +86,7 @@ def resumes(spec: StopperSpec) -> None:
     """A state in plain JSON, taken at any moment, continues with the same decisions."""
     for values in _settings(spec)[:3]:
         for mode in MODES:
-            for curve in curves(_signals(spec))[::3]:
+            for curve in curves(signals_of(spec))[::3]:
                 stopper = _stopper(spec, values, mode)
                 expected = _watched(_stopper(spec, values, mode), curve, mode)
                 for index, observation in enumerate(observations(curve, mode)):
@@ -111,7 +109,7 @@ def never_raises(spec: StopperSpec) -> None:
             stopper = _stopper(spec, values, mode)
             for index, strange in enumerate((1.0, *_STRANGE, 0.5, *_STRANGE[::-1])):
                 for horizon in (None, HORIZON, 1):
-                    signals: Any = dict.fromkeys(_signals(spec), strange) if index % 2 else {}
+                    signals: Any = dict.fromkeys(signals_of(spec), strange) if index % 2 else {}
                     decision = stopper.observe(Observation(index + 1, strange, horizon, signals))
                     require(isinstance(decision, Decision), f"observe returned {decision!r}, not a metaopt.Decision.")
             json.dumps(stopper.state_dict(), allow_nan=False)
@@ -165,7 +163,7 @@ def refuses_foreign_states(spec: StopperSpec) -> None:
 def modes_mirror(spec: StopperSpec) -> None:
     """Turned upside down, a curve stops at the same validation under the other mode."""
     for values in _settings(spec):
-        for curve in curves(_signals(spec)):
+        for curve in curves(signals_of(spec)):
             expected = [decision.stop for decision in _watched(_stopper(spec, values, "min"), curve, "min")]
             # A hyperparameter in the metric's own units, such as a target, turns upside down with it.
             found = [
@@ -178,26 +176,6 @@ def modes_mirror(spec: StopperSpec) -> None:
                 f"at {_index(found[0])}.",
                 spec.fires or spec.factory,
             )
-
-
-def fits_curves(spec: StopperSpec) -> None:
-    """Fitting is pure, gives a few hundred finite numbers, and takes any population: one curve, failures, two kinds."""
-    if spec.fit is None:
-        raise NotApplicable(f"{spec.name} is not fitted to curves.")
-    whole = CurveBatch.from_curves(curves(_signals(spec)))
-    num_curves = len(whole.values)
-    populations = {
-        "all of the kit's curves": [whole],
-        "one curve": [whole.rows(np.asarray([0]))],
-        "one whose values are all NaN": [whole.rows(np.asarray([num_curves - 3]))],
-        "curves of both directions": [whole, CurveBatch(whole.values, whole.steps, whole.horizon, sign=-1.0)],
-    }
-    for label, batches in populations.items():
-        first, again = (spec.learned(spec.fit(batches, np.random.default_rng(7))) for _ in range(2))
-        same = all(np.array_equal(first[name], again[name]) for name in first)
-        require(same, f"Fitted to {label} twice, theta differs: draw from the generator alone.", spec.fit)
-        count = sum(array.size for array in first.values())
-        require(count <= 1000, f"Fitted to {label}, theta has {count} numbers; recipes hold at most 1000.", spec.fit)
 
 
 CHECKS: tuple[Callable[[StopperSpec], None], ...] = (
@@ -238,16 +216,6 @@ _CHILDREN = (
 )
 
 
-def theta_of(spec: StopperSpec) -> StopperTheta:
-    """What the policy learns from the kit's curves; empty where it learns nothing."""
-    return {} if spec.fit is None else _fitted(spec.fit, tuple(_signals(spec)))
-
-
-@cache
-def _fitted(fit: Fit, signals: tuple[str, ...]) -> StopperTheta:
-    return fit([CurveBatch.from_curves(curves(signals))], np.random.default_rng(0))
-
-
 def _settings(spec: StopperSpec) -> list[dict[str, Value]]:
     return [*draws(spec.space, 4)[1:], *edges(spec.space).values()]
 
@@ -257,7 +225,7 @@ def _runs(spec: StopperSpec) -> list[tuple[dict[str, Value], Mode, Curve, list[D
         (values, mode, curve, _watched(_stopper(spec, values, mode), curve, mode))
         for values in _settings(spec)
         for mode in MODES
-        for curve in curves(_signals(spec))
+        for curve in curves(signals_of(spec))
     ]
 
 
@@ -279,10 +247,6 @@ def _fires(spec: StopperSpec, batch: CurveBatch, values: Mapping[str, Value]) ->
         spec.fires,
     )
     return found
-
-
-def _signals(spec: StopperSpec) -> list[str]:
-    return sorted({*spec.requires, *spec.requires_when})
 
 
 def _watched(stopper: Stopper, curve: Curve, mode: Mode) -> list[Decision]:

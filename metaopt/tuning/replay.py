@@ -8,7 +8,6 @@ gives up. A clairvoyant stops each run at its best value: nobody saves more with
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ from metaopt.errors import InputError
 from metaopt.registry import Registry
 from metaopt.space import Value
 from metaopt.specs import StopperSpec
-from metaopt.tuning.cross_fit import cross_fit
+from metaopt.tuning.cross_fit import CrossFit, cross_fit
 from metaopt.tuning.runs_file import read_table
 from metaopt.tuning.scores import best_so_far
 from metaopt.tuning.stopping import playable, replayable, stops_of
@@ -181,9 +180,8 @@ def replay(
             "give more runs, or the value of chance by --chance."
         )
     chosen, reported = _results(*halves, registry, stoppers, policies, seed)
-    told = halves[1]
-    saved = np.concatenate([runs.clairvoyant[runs.learned] for runs in told])
-    failed = sum(int((~runs.learned).sum()) for runs in told)
+    saved = np.concatenate([runs.clairvoyant[runs.learned] for runs in halves[1]])
+    failed = sum(int((~runs.learned).sum()) for runs in halves[1])
     return Replay(tuple(reported), tuple(chosen), float(saved.mean()), counts[1], failed)
 
 
@@ -248,34 +246,29 @@ def _results(
     seed: int,
 ) -> tuple[list[Replayed], list[Replayed]]:
     """What every policy does on one half of the runs, and, with what that half taught it, on the other."""
-    batches, ends = [runs.batch for runs in half], np.cumsum([len(runs.ends) for runs in half])
-    each_run = np.split(np.arange(ends[-1]), ends[:-1])
     chosen: list[Replayed] = []
     reported: list[Replayed] = []
     for spec in replayable(registry, stoppers):
-        settings = playable(spec, batches, seed, policies)
-        if not settings:
-            continue
-        play = partial(_played, half, spec, settings)
-        found = cross_fit(spec, batches, each_run, play, seed)
+        settings = playable(spec, [runs.batch for runs in half], seed, policies)
+        found = _cross_fitted(spec, settings, half, seed) if settings else None
         if found is None:
             continue
         rest = [runs.play(spec, settings, found.theta) for runs in other]
-        policies_of = [StopperConfiguration(spec.name, one, theta=found.theta) for one in settings]
-        chosen += _means(policies_of, half, *found.played)
-        reported += _means(policies_of, other, *(np.concatenate(parts, axis=1) for parts in zip(*rest, strict=True)))
+        named = [StopperConfiguration(spec.name, one, theta=found.theta) for one in settings]
+        chosen += _means(named, half, *found.played)
+        reported += _means(named, other, *(np.concatenate(parts, axis=1) for parts in zip(*rest, strict=True)))
     return chosen, reported
 
 
-def _played(
-    half: Sequence[_Runs],
-    spec: StopperSpec,
-    settings: Sequence[Mapping[str, Value]],
-    at: int,
-    rows: NDArray[np.int64],
-    theta: StopperTheta,
-) -> tuple[NDArray[np.float64], ...]:
-    return half[at].rows(rows).play(spec, settings, theta)
+def _cross_fitted(
+    spec: StopperSpec, settings: Sequence[Mapping[str, Value]], half: Sequence[_Runs], seed: int
+) -> CrossFit | None:
+    ends = np.cumsum([len(runs.ends) for runs in half])
+    each_run = np.split(np.arange(ends[-1]), ends[:-1])
+    batches = [runs.batch for runs in half]
+    return cross_fit(
+        spec, batches, each_run, lambda at, rows, theta: half[at].rows(rows).play(spec, settings, theta), seed
+    )
 
 
 def _means(

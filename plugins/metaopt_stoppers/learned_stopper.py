@@ -21,9 +21,8 @@ _HIDDEN = 6
 #: An improvement by less than this share of what the run gained since its first value does not count.
 _EPSILON = 0.002
 _NEEDED = 3
-_DECAY = 1e-4
-_STARTS = 2
-_ITERATIONS = 300
+_DECAY = 3e-4
+_ITERATIONS = 150
 _SHIPPED = Path(__file__).with_suffix(".json")
 
 
@@ -66,12 +65,9 @@ def fit(batches: Sequence[CurveBatch], generator: np.random.Generator) -> dict[s
     scale = np.where(spread > 1e-9, spread, 1.0)
     known = {"shift": shift, "scale": scale}
     data = (_standardised(inputs, known), improves, weight / weight.sum())
-    starts = [0.3 * generator.standard_normal(_SIZES.sum()) for _ in range(_STARTS)]
-    ends = [
-        minimize(_loss, start, args=data, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS})
-        for start in starts
-    ]
-    linear, inner, outer = _unpacked(min(ends, key=lambda end: float(end.fun)).x)
+    start = 0.3 * generator.standard_normal(_SIZES.sum())
+    end = minimize(_loss, start, args=data, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS})
+    linear, inner, outer = _unpacked(end.x)
     return {**known, "linear": linear, "inner": inner, "outer": outer}
 
 
@@ -139,7 +135,8 @@ LEARNED_STOPPER = StopperSpec(
     fires=learned_stopper,
     fit=fit,
     theta_shapes=_SHAPES,
-    space={"p": Float(1e-5, 0.5, log=True, default=0.05, valid="[0, 1]")},
+    shipped=shipped,
+    space={"p": Float(1e-5, 0.99, log=True, default=0.05, valid="[0, 1]")},
     requires=frozenset({"horizon"}),
     # It takes a population of whole curves; an ordinary search has those of a few finalists.
     proposed=False,

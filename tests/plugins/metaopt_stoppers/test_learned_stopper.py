@@ -1,0 +1,122 @@
+"""The learned stopper: its likelihood, what it learns from curves whose rule is known, and what it ships with."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from scipy.optimize import approx_fprime
+
+import metaopt
+from metaopt import Curve, CurveBatch, Observation
+from metaopt.deploy.stopping import StopperConfiguration, build_stopper
+from metaopt_stoppers import learned_stopper as module
+from metaopt_stoppers.curve_features import NUM_FEATURES, features
+from metaopt_stoppers.learned_stopper import LEARNED_STOPPER, fit, probability
+
+
+def runs(count, seed=0, scale=1.0, offset=0.0):
+    """Runs that fall until a moment of their own and rise by a tenth of what they fell thereafter."""
+    generator = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        length, turn = int(generator.integers(15, 40)), generator.uniform(0.2, 0.9)
+        time = np.arange(1, length + 1) / length
+        values = np.where(time < turn, 1 - time / turn, 0.1 * (time - turn) / (1 - turn))
+        found.append(Curve(np.arange(1.0, length + 1), scale * (0.2 + 0.8 * values) + offset, length))
+    return CurveBatch.from_curves(found)
+
+
+@pytest.fixture(scope="module")
+def theta():
+    return fit([runs(60)], np.random.default_rng(0))
+
+
+def test_the_gradient_of_the_likelihood_is_that_of_differences():
+    generator = np.random.default_rng(1)
+    inputs = np.concatenate([generator.standard_normal((30, NUM_FEATURES)), np.ones((30, 1))], axis=1)
+    data = (inputs, (generator.random(30) > 0.5).astype(float), np.full(30, 1 / 30))
+    point = 0.3 * generator.standard_normal(module._SIZES.sum())
+    _, gradient = module._loss(point, *data)
+    numeric = approx_fprime(point, lambda one: module._loss(one, *data)[0], 1e-7)
+    np.testing.assert_allclose(gradient, numeric, atol=1e-5)
+
+
+def test_it_tells_falling_runs_from_rising_ones_on_runs_it_never_saw(theta):
+    unseen = runs(60, seed=1)
+    found = probability(unseen, theta)
+    best = np.fmin.accumulate(unseen.values, axis=1)
+    alive = np.isfinite(unseen.values)
+    improves = (best - np.nanmin(unseen.values, axis=1, keepdims=True) > 1e-6) & alive
+    later = alive & (np.cumsum(alive, axis=1) >= 5)
+    right = (found > 0.5) == improves
+    assert right[later].mean() > 0.95
+    # Both sides matter: neither kind is rare, and both are told.
+    assert right[later & improves].mean() > 0.9
+    assert right[later & ~improves].mean() > 0.9
+
+
+def test_it_knows_no_unit(theta):
+    np.testing.assert_allclose(probability(runs(5, scale=1e5), theta), probability(runs(5), theta), atol=1e-9)
+
+
+def test_p_is_what_it_is_held_against(theta):
+    batch = runs(5, seed=2)
+    p = np.array([0.0, 0.3, 1.0]).reshape(-1, 1, 1)
+    never, some, always = LEARNED_STOPPER.fires(batch, {"p": p}, theta)
+    assert not never.any()
+    assert (some == ((probability(batch, theta) < 0.3) & always)).all()
+    # From the third value on; the model is asked no earlier.
+    assert always[:, :2].sum() == 0
+    assert always[:, 2:].all()
+
+
+def test_an_unknown_horizon_and_fewer_than_three_values_never_fire(theta):
+    values = np.array([[1.0, math.nan, 0.5, math.inf]])
+    few = CurveBatch(values, np.arange(1.0, 5)[None], np.array([[4.0]]))
+    assert not LEARNED_STOPPER.fires(few, {"p": 1.0}, theta).any()
+    unknown = CurveBatch(np.ones((1, 9)), np.arange(1.0, 10)[None], np.array([[math.inf]]))
+    assert not LEARNED_STOPPER.fires(unknown, {"p": 1.0}, theta).any()
+
+
+def test_features_of_a_curve_worked_out_by_hand():
+    batch = CurveBatch(np.array([[4.0, 2.0, 3.0, math.nan]]), np.array([[1.0, 2.0, 3.0, 4.0]]), np.array([[10.0]]))
+    found = features(batch)[0]
+    assert found.shape == (4, NUM_FEATURES)
+    third = dict(enumerate(found[2]))
+    assert [third[0], third[3]] == pytest.approx([0.3, 0.1]), "the time, and that since the best"
+    assert third[4] == pytest.approx(math.log(2)), "one validation since the best"
+    assert [third[5], third[6]] == pytest.approx([0.5, 0.5]), "(3 − 2) / (4 − 2)"
+    assert [third[7], third[8], third[9]] == pytest.approx([-1 / 7, -1 / 3, -1 / 7]), "relative to 4: of 3, 2 and 3"
+    assert found[2, -3] == pytest.approx((0 + 2 + 1) / 3 / 2), "mean change in ranges"
+    assert found[:, -1].tolist() == [0, 0, 0, 1]
+    assert (found[3, 5:10] == found[2, 5:10]).all(), "what failed is held at the value before"
+
+
+def test_it_ships_with_weights():
+    shipped = module.shipped()
+    assert {name: array.shape for name, array in shipped.items()} == dict(LEARNED_STOPPER.theta_shapes)
+    stopper = metaopt.create_stopper("learned_stopper", p=0.3)
+    stuck = [
+        stopper.observe(Observation(step, max(1 / step, 0.2) + (step > 5) * 0.01 * step, 40)) for step in range(1, 40)
+    ]
+    assert stuck[-1].stop
+    assert stuck[-1].best_step == 5
+
+
+def test_the_state_of_another_theta_is_refused_and_that_of_the_same_goes_on(theta):
+    own = StopperConfiguration("learned_stopper", {"p": 0.4}, theta=theta)
+    other = StopperConfiguration("learned_stopper", {"p": 0.4})
+    values = runs(1, seed=3).values[0]
+    horizon = len(values)
+    unbroken, first = build_stopper(own, mode="min"), build_stopper(own, mode="min")
+    seen = [Observation(step, float(value), horizon) for step, value in enumerate(values, 1)]
+    expected = [unbroken.observe(one) for one in seen]
+    assert 3 < [one.stop for one in expected].index(True) < horizon - 1
+    before = [first.observe(one) for one in seen[:8]]
+    state = json.loads(json.dumps(first.state_dict(), allow_nan=False))
+    again = build_stopper(StopperConfiguration.from_json(json.loads(json.dumps(own.to_json()))), mode="min")
+    again.load_state_dict(state)
+    assert before + [again.observe(one) for one in seen[8:]] == expected
+    with pytest.raises(metaopt.InputError, match="fitted to other curves; create the same stopper"):
+        build_stopper(other, mode="min").load_state_dict(state)
