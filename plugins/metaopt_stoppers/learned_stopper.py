@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from metaopt import CurveBatch, Float, StopperSpec
+from metaopt import Categorical, CurveBatch, Float, StopperSpec
 from metaopt_stoppers.curve_features import NUM_FEATURES, features
 from metaopt_stoppers.curve_units import first_finite, fractions, recorded
 
@@ -18,8 +18,8 @@ _Array = NDArray[np.float64]
 _Theta = Mapping[str, _Array]
 
 _HIDDEN = 6
-#: An improvement by less than this share of what the run gained since its first value does not count.
-_EPSILON = 0.002
+#: What counts as an improvement, as shares of what the run gains since its first value.
+_GAINS = (0.002, 0.01, 0.05)
 _NEEDED = 3
 _DECAY = 3e-4
 _ITERATIONS = 150
@@ -27,16 +27,17 @@ _SHIPPED = Path(__file__).with_suffix(".json")
 
 
 def learned_stopper(batch: CurveBatch, hparams: Mapping[str, Any], theta: _Theta) -> NDArray[np.bool_]:
-    """Fire where P(the best improves in what remains | the curve so far) < p.
+    """Fire where P(the best improves by `gain` in what remains | the curve so far) < p.
 
     P = σ(b + w·x + a·tanh(Wx + c)), x the standardised features of the curve so far (see `curve_features`): fractions
     of the horizon and ratios, so that theta knows no unit and what one task's curves taught may serve another. An
-    improvement counts where it is more than .002 of (first value − best of the whole run). Training losses play no
-    part. Before the third finite value, and where the horizon is unknown, it never fires.
+    improvement counts where it is more than `gain` times (first value − best of the whole run); each gain has a, b and
+    w of its own. Training losses play no part. Before the third finite value, and where the horizon is unknown, it
+    never fires.
 
     Args:
         batch: n curves of T validations.
-        hparams: `p`, in [0, 1]; a number, or an array of shape (policies, 1, 1).
+        hparams: `p`, in [0, 1]; `gain`, .002, .01 or .05. Numbers, or arrays of shape (policies, 1, 1).
         theta: `shift` and `scale` of the features, `linear` (w, b), `inner` (W, c), `outer` (a).
 
     Returns:
@@ -44,12 +45,16 @@ def learned_stopper(batch: CurveBatch, hparams: Mapping[str, Any], theta: _Theta
     """
     enough = np.cumsum(np.isfinite(batch.values), axis=-1) >= _NEEDED
     known = enough & np.isfinite(fractions(batch))
-    fired: NDArray[np.bool_] = known & (probability(batch, theta) < np.asarray(hparams["p"], dtype=np.float64))
+    p, gain = np.asarray(hparams["p"], dtype=np.float64), np.asarray(hparams["gain"])
+    fired = np.zeros((*np.broadcast_shapes(p.shape, gain.shape)[:-2], *known.shape), dtype=np.bool_)
+    for asked, likely in zip(_GAINS, np.moveaxis(probability(batch, theta), -1, 0), strict=True):
+        if (gain == asked).any():
+            fired |= known & (gain == asked) & (likely < p)
     return fired
 
 
 def probability(batch: CurveBatch, theta: _Theta) -> _Array:
-    """P(the best improves in what remains) at each validation, shape (n, T)."""
+    """P(the best improves by each gain in what remains) at each validation, shape (n, T, gains)."""
     inputs = _standardised(features(batch), theta)
     logits, _ = _logits(inputs, theta["linear"], theta["inner"], theta["outer"])
     found: _Array = expit(logits)
@@ -60,7 +65,7 @@ def fit(batches: Sequence[CurveBatch], generator: np.random.Generator) -> dict[s
     """Maximum likelihood over all validations of all curves, each with weight 1, and a normal prior on weights."""
     inputs, improves, weight = (np.concatenate(parts) for parts in zip(*map(_examples, batches), strict=True))
     if not len(inputs):
-        inputs, improves, weight = np.zeros((1, NUM_FEATURES)), np.ones(1), np.ones(1)
+        inputs, improves, weight = np.zeros((1, NUM_FEATURES)), np.ones((1, len(_GAINS))), np.ones(1)
     shift, spread = inputs.mean(axis=0), inputs.std(axis=0)
     scale = np.where(spread > 1e-9, spread, 1.0)
     known = {"shift": shift, "scale": scale}
@@ -78,14 +83,14 @@ def shipped() -> dict[str, _Array]:
 
 
 def _examples(batch: CurveBatch) -> tuple[_Array, _Array, _Array]:
-    """Features, whether the best improved later, and weights, of each validation from a curve's first value on."""
+    """Features, whether the best improved by each gain, and weights, of each validation from a curve's first value."""
     values = np.where(np.isfinite(batch.values), batch.values, np.inf)
     best = np.minimum.accumulate(values, axis=-1)
     final = best[:, -1:]
     used = recorded(batch) & np.isfinite(best) & np.isfinite(fractions(batch))
     with np.errstate(invalid="ignore"):
         gained = first_finite(batch.values) - final
-        improves = best - final > _EPSILON * gained
+        improves = (best - final)[..., None] > np.asarray(_GAINS) * gained[..., None]
     weight = used / np.maximum(used.sum(axis=-1, keepdims=True), 1)
     return features(batch)[used], improves[used].astype(np.float64), weight[used]
 
@@ -93,9 +98,9 @@ def _examples(batch: CurveBatch) -> tuple[_Array, _Array, _Array]:
 _SHAPES: dict[str, tuple[int, ...]] = {
     "shift": (NUM_FEATURES,),
     "scale": (NUM_FEATURES,),
-    "linear": (NUM_FEATURES + 1,),
+    "linear": (NUM_FEATURES + 1, len(_GAINS)),
     "inner": (NUM_FEATURES + 1, _HIDDEN),
-    "outer": (_HIDDEN,),
+    "outer": (_HIDDEN, len(_GAINS)),
 }
 _FITTED = ("linear", "inner", "outer")
 _SIZES = np.asarray([int(np.prod(_SHAPES[name])) for name in _FITTED])
@@ -115,17 +120,17 @@ def _logits(inputs: _Array, linear: _Array, inner: _Array, outer: _Array) -> tup
 
 def _unpacked(point: _Array) -> tuple[_Array, _Array, _Array]:
     linear, inner, outer = np.split(point, np.cumsum(_SIZES)[:-1])
-    return linear, inner.reshape(_SHAPES["inner"]), outer
+    return linear.reshape(_SHAPES["linear"]), inner.reshape(_SHAPES["inner"]), outer.reshape(_SHAPES["outer"])
 
 
 def _loss(point: _Array, inputs: _Array, improves: _Array, weight: _Array) -> tuple[float, _Array]:
-    """Mean negative log-likelihood with the prior, and its gradient."""
+    """Mean negative log-likelihood with the prior, summed over gains, and its gradient."""
     linear, inner, outer = _unpacked(point)
     logits, hidden = _logits(inputs, linear, inner, outer)
-    loss = weight @ (np.logaddexp(0, logits) - improves * logits) + _DECAY * point @ point
-    slope = weight * (expit(logits) - improves)
-    back = slope[:, None] * outer * (1 - hidden**2)
-    gradient = np.concatenate([inputs.T @ slope, (inputs.T @ back).reshape(-1), hidden.T @ slope])
+    loss = (weight @ (np.logaddexp(0, logits) - improves * logits)).sum() + _DECAY * point @ point
+    slope = weight[:, None] * (expit(logits) - improves)
+    back = slope @ outer.T * (1 - hidden**2)
+    gradient = np.concatenate([part.reshape(-1) for part in (inputs.T @ slope, inputs.T @ back, hidden.T @ slope)])
     return float(loss), gradient + 2 * _DECAY * point
 
 
@@ -136,7 +141,10 @@ LEARNED_STOPPER = StopperSpec(
     fit=fit,
     theta_shapes=_SHAPES,
     shipped=shipped,
-    space={"p": Float(1e-5, 0.99, log=True, default=0.05, valid="[0, 1]")},
+    space={
+        "p": Float(1e-5, 0.99, log=True, default=0.05, valid="[0, 1]"),
+        "gain": Categorical(_GAINS, default=_GAINS[0]),
+    },
     requires=frozenset({"horizon"}),
     # It takes a population of whole curves; an ordinary search has those of a few finalists.
     proposed=False,

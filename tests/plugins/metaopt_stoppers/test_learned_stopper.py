@@ -35,7 +35,7 @@ def theta():
 def test_the_gradient_of_the_likelihood_is_that_of_differences():
     generator = np.random.default_rng(1)
     inputs = np.concatenate([generator.standard_normal((30, NUM_FEATURES)), np.ones((30, 1))], axis=1)
-    data = (inputs, (generator.random(30) > 0.5).astype(float), np.full(30, 1 / 30))
+    data = (inputs, (generator.random((30, 3)) > 0.5).astype(float), np.full(30, 1 / 30))
     point = 0.3 * generator.standard_normal(module._SIZES.sum())
     _, gradient = module._loss(point, *data)
     numeric = approx_fprime(point, lambda one: module._loss(one, *data)[0], 1e-7)
@@ -44,7 +44,7 @@ def test_the_gradient_of_the_likelihood_is_that_of_differences():
 
 def test_it_tells_falling_runs_from_rising_ones_on_runs_it_never_saw(theta):
     unseen = runs(60, seed=1)
-    found = probability(unseen, theta)
+    found = probability(unseen, theta)[..., 0]
     best = np.fmin.accumulate(unseen.values, axis=1)
     alive = np.isfinite(unseen.values)
     improves = (best - np.nanmin(unseen.values, axis=1, keepdims=True) > 1e-6) & alive
@@ -63,20 +63,30 @@ def test_it_knows_no_unit(theta):
 def test_p_is_what_it_is_held_against(theta):
     batch = runs(5, seed=2)
     p = np.array([0.0, 0.3, 1.0]).reshape(-1, 1, 1)
-    never, some, always = LEARNED_STOPPER.fires(batch, {"p": p}, theta)
+    never, some, always = LEARNED_STOPPER.fires(batch, {"p": p, "gain": 0.002}, theta)
     assert not never.any()
-    assert (some == ((probability(batch, theta) < 0.3) & always)).all()
+    assert (some == ((probability(batch, theta)[..., 0] < 0.3) & always)).all()
     # From the third value on; the model is asked no earlier.
     assert always[:, :2].sum() == 0
     assert always[:, 2:].all()
 
 
+def test_a_larger_gain_is_less_likely_and_stops_sooner(theta):
+    batch = runs(20, seed=4)
+    alive = np.isfinite(batch.values) & (np.arange(batch.values.shape[1]) >= 4)
+    small, _, large = (float(one[alive].mean()) for one in np.moveaxis(probability(batch, theta), -1, 0))
+    assert small > large
+    gains = np.array([0.002, 0.05]).reshape(-1, 1, 1)
+    careful, thrifty = LEARNED_STOPPER.fires(batch, {"p": 0.5, "gain": gains}, theta)
+    assert thrifty[alive].sum() > careful[alive].sum()
+
+
 def test_an_unknown_horizon_and_fewer_than_three_values_never_fire(theta):
     values = np.array([[1.0, math.nan, 0.5, math.inf]])
     few = CurveBatch(values, np.arange(1.0, 5)[None], np.array([[4.0]]))
-    assert not LEARNED_STOPPER.fires(few, {"p": 1.0}, theta).any()
+    assert not LEARNED_STOPPER.fires(few, {"p": 1.0, "gain": 0.002}, theta).any()
     unknown = CurveBatch(np.ones((1, 9)), np.arange(1.0, 10)[None], np.array([[math.inf]]))
-    assert not LEARNED_STOPPER.fires(unknown, {"p": 1.0}, theta).any()
+    assert not LEARNED_STOPPER.fires(unknown, {"p": 1.0, "gain": 0.002}, theta).any()
 
 
 def test_features_of_a_curve_worked_out_by_hand():
