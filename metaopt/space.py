@@ -159,11 +159,13 @@ class Categorical:
         choices: the values, without repeats.
         default: one of them; the first if left out.
         when: condition under which it is tuned at all.
+        proposed: those of them that tuning proposes; all if left out.
     """
 
     choices: tuple[Value, ...]
     default: Value | None = None
     when: When | None = None
+    proposed: tuple[Value, ...] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "choices", tuple(self.choices))
@@ -172,6 +174,15 @@ class Categorical:
         if self.default is None:
             object.__setattr__(self, "default", self.choices[0])
         self.check("default", self.default)
+        if self.proposed is not None:
+            if not self.proposed:
+                raise InputError("Categorical needs at least one choice that tuning proposes, got proposed=().")
+            object.__setattr__(self, "proposed", tuple(self.check("proposed", value) for value in self.proposed))
+
+    @property
+    def tuned(self) -> tuple[Value, ...]:
+        """The choices that tuning proposes."""
+        return self.choices if self.proposed is None else self.proposed
 
     def check(self, name: str, value: Any) -> Value:
         """Return `value`, or raise InputError that lists the choices."""
@@ -181,12 +192,12 @@ class Categorical:
         raise InputError(f"{name} must be one of {list(self.choices)}, got {value!r}.")
 
     def from_unit(self, unit: float) -> Value:
-        """Cut [0, 1] into equal parts, one a choice."""
-        return self.choices[min(int(unit * len(self.choices)), len(self.choices) - 1)]
+        """Cut [0, 1] into equal parts, one a choice that tuning proposes."""
+        return self.tuned[min(int(unit * len(self.tuned)), len(self.tuned) - 1)]
 
     def to_unit(self, value: Value) -> float:
-        """Middle of the part that belongs to `value`."""
-        return (self.choices.index(value) + 0.5) / len(self.choices)
+        """Middle of the part that belongs to `value`; of the first one where tuning does not propose it."""
+        return ((self.tuned.index(value) if value in self.tuned else 0) + 0.5) / len(self.tuned)
 
     def encode(self, value: Value) -> float:
         """The number that a rule sees."""

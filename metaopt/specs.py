@@ -19,7 +19,8 @@ API = 1
 #: `(batch, hparams, theta) -> bool`, the last by keyword: a fitted policy, otherwise as `metaopt.contracts.Fires`.
 FittedFires: TypeAlias = Callable[..., NDArray[np.bool_]]
 
-#: From hyperparameters, as people write them, to lines of plain Python that compute the same.
+#: From hyperparameters, as people write them, to lines of plain Python that compute the same; of a stopper empty where
+#: there are none for these values.
 Plain: TypeAlias = Callable[[Mapping[str, Value]], str]
 
 
@@ -244,7 +245,7 @@ class StopperSpec(PluginSpec):
         theta_shapes: shape of each array of theta; given with `fit`.
         shipped: for fitted policies: makes the theta that comes with the plugin, or None where none does.
         plain: for `metaopt show --code`, or None: the body of `def should_stop(history, total_steps)`, where `history`
-            is a list of (step, value), lower is better, and `math` is known.
+            is a list of (step, value), one an epoch, lower is better, and `math` is known.
     """
 
     kind: ClassVar[str] = "stopper"

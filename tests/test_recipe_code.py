@@ -165,6 +165,8 @@ def test_the_plain_form_of_patience_equals_the_stopper_anywhere_in_its_space():
         values = {key: one.from_unit(chance.random()) for key, one in spec.space.items()}
         values["patience"] = chance.choice([1, 2, 3.5, 0.1, 0.25, values["patience"]])
         values["min_delta"] *= 10
+        values["unit"] = chance.choice(["auto", "auto", "steps", "epochs"])
+        values["warmup"] *= chance.choice([0, 1, 20])
         body = textwrap.indent(textwrap.dedent(spec.plain(values)), "    ")
         space = {"math": math}
         exec(f"def should_stop(history, total_steps):\n{body}", space)
@@ -173,7 +175,8 @@ def test_the_plain_form_of_patience_equals_the_stopper_anywhere_in_its_space():
         for step in range(4, 101, 4):
             history.append((step, chance.choice([math.nan, math.inf, chance.gauss(0, 1)])))
             said.append(space["should_stop"](history, 100))
-            stopped.append(stopper.observe(metaopt.Observation(step, history[-1][1], horizon=100)).stop)
+            clock = {"epoch": len(history)}
+            stopped.append(stopper.observe(metaopt.Observation(step, history[-1][1], 100, clock)).stop)
         first = said.index(True) if True in said else None
         assert (stopped.index(True) if True in stopped else None) == first, (values, history)
 
@@ -193,9 +196,12 @@ def test_weight_decay_spares_what_the_recipe_spares():
     ]
 
 
-def test_a_stopper_without_a_plain_form_leaves_a_line_that_says_so():
-    code = Recipe.create(Configuration("adamw"), StopperConfiguration("prechelt")).code()
-    assert "# The recipe's stopper, prechelt, has no plain form: this loop trains to the end." in code
+@pytest.mark.parametrize(
+    "stopper", [StopperConfiguration("prechelt"), StopperConfiguration("patience", {"unit": "seconds", "patience": 60})]
+)
+def test_a_stopper_without_a_plain_form_leaves_a_line_that_says_so(stopper):
+    code = Recipe.create(Configuration("adamw"), stopper).code()
+    assert f"# The recipe's stopper, {stopper.name}, has no plain form: this loop trains to the end." in code
     compile(code, "recipe", "exec")
 
 

@@ -186,3 +186,15 @@ def test_the_listing_names_everything_a_person_may_give():
         "bias [True, False], dampening [0, 1], kind ['sgd', 'nag', 'sign'], layers [1, inf), lr (0, inf), "
         "momentum [0, 0.99]"
     )
+
+
+def test_a_choice_may_be_open_to_people_and_closed_to_tuning():
+    unit = Categorical(("auto", "steps"), proposed=("auto",))
+    assert {unit.from_unit(u) for u in (0.0, 0.5, 1.0)} == {"auto"}
+    assert unit.check("unit", "steps") == "steps"
+    assert unit.encode("steps") == 1.0
+    assert unit.to_unit("steps") == unit.to_unit("auto") == 0.5
+    with pytest.raises(InputError, match="proposed must be one of"):
+        Categorical(("auto",), proposed=("steps",))
+    with pytest.raises(InputError, match=r"at least one choice that tuning proposes, got proposed=\(\)"):
+        Categorical(("auto",), proposed=())

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
@@ -91,7 +92,7 @@ class ThresholdStopper:
         fires: the policy (see `Fires`).
         hparams: its hyperparameters, as people write them.
         mode: `"min"` if the metric is better when lower, `"max"` if when higher.
-        requires: signals that every observation must carry; a missing one counts as NaN.
+        requires: signals that every observation must carry; a missing one counts as NaN, with a warning the first time.
         space: the hyperparameters' distributions, by which `fires` gets them as numbers; unchanged if left out.
         theta: what a fitted policy learned from recorded curves, which `fires` already holds: a state says whose it is,
             and that of another theta is refused. None for policies that learn nothing.
@@ -121,10 +122,12 @@ class ThresholdStopper:
         self._values: list[float] = []
         self._signals: dict[str, list[float]] = {key: [] for key in sorted(requires - {"horizon"})}
         self._reason = ""
+        self._warned = False
 
     def observe(self, observation: Observation) -> Decision:
         """Append to the history and ask the pure policy about its last entry."""
         self._append(observation)
+        self._warn_of_missing(observation)
         if not self._reason and self._fires_now(observation.horizon):
             self._reason = self._explain(observation.step)
         best = self._best()
@@ -182,6 +185,18 @@ class ThresholdStopper:
         self._values.append(_number(observation.value))
         for key, series in self._signals.items():
             series.append(_number(observation.signals.get(key)))
+
+    def _warn_of_missing(self, observation: Observation) -> None:
+        missing = sorted(self.requires - set(observation.signals) - {"horizon"})
+        if missing and not self._warned:
+            self._warned = True
+            given = ", ".join(f"{key!r}: ..." for key in missing)
+            warnings.warn(
+                f"The stopper {self.name!r} requires {', '.join(missing)} and the observation at step "
+                f"{observation.step} has none, which counts as NaN: pass Observation(..., signals={{{given}}}).",
+                UserWarning,
+                stacklevel=3,
+            )
 
     def _fires_now(self, horizon: int | None) -> bool:
         batch = CurveBatch(

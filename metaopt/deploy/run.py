@@ -18,7 +18,7 @@ from metaopt.deploy.evaluation import eval_mode, evaluating
 from metaopt.deploy.guard import Guard
 from metaopt.deploy.handover import Handover
 from metaopt.deploy.last_update import LastUpdate
-from metaopt.deploy.observation import observation_of
+from metaopt.deploy.observation import observation_of, warn_of_no_validation
 from metaopt.deploy.precision import gradient_norm
 from metaopt.deploy.recent_losses import RecentLosses
 from metaopt.deploy.scheduler import ControllerScheduler
@@ -118,6 +118,10 @@ class Run:
             InputError: the loss is not one number, or `evaluating` is in force.
             PluginError: the optimizer requires the loss and did not get it.
             OutOfDepthError: a learned rule is, and `guard="raise"` was asked for.
+
+        Warns:
+            UserWarning: this was the last planned step, and a stopper or a controller that listens to validations never
+                heard of one.
         """
         if self._evaluating:
             raise InputError("Leave `with run.evaluating()` before calling run.step().")
@@ -134,6 +138,8 @@ class Run:
         if self._last_update is not None:
             self._last_update.end(self._parameters())
         self.scheduler.step()
+        if self.stopper is not None and not self._num_observations and self.num_steps == self.scheduler.horizon:
+            warn_of_no_validation("The recipe's stopper", self.num_steps, "run.observe(value)")
 
     def record_loss(self, loss: Tensor | float) -> Tensor:
         """Note a training loss; `step` does it, and only loops that step by themselves need to.
@@ -180,9 +186,11 @@ class Run:
         Right after `load_state_dict`, the validation of the checkpoint's own step is not counted a second time.
 
         Args:
-            value: the metric, in its own orientation; NaN if it could not be computed.
-            **signals: further numbers that the stopper requires. `train_loss` (mean since the last observation, if
-                `step` got the loss) and `seconds` are supplied unless given.
+            value: the metric, in its own orientation; NaN if it could not be computed, or where there is no validation
+                set: such a run keeps no best weights.
+            **signals: further numbers that the stopper requires, such as `epoch` (epochs done) or `evidence` (see
+                `metaopt.gradient_evidence`). `train_loss` (mean since the last observation, if `step` got the loss) and
+                `seconds` (since `bind`, of all parts of a resumed run) are supplied unless given.
 
         Returns:
             Whether to stop, why, and the best step and value so far.

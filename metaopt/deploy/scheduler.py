@@ -1,6 +1,7 @@
 """Learning-rate controllers as true torch schedulers, on any torch optimizer."""
 
 import copy
+import math
 import warnings
 from collections.abc import Mapping
 from numbers import Integral
@@ -14,6 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from metaopt import registry as registries
 from metaopt.contracts import Rate, StepInfo
 from metaopt.contracts.stopper import Mode
+from metaopt.deploy.observation import warn_of_no_validation
 from metaopt.deploy.rate_lookup import RateLookup
 from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS, check_controller
 from metaopt.errors import InputError, PluginError
@@ -148,6 +150,10 @@ class ControllerScheduler(LRScheduler):
         Raises:
             InputError: the controller looks at losses or gradients and `prepare` was not called for this step, or
                 a metric was given, as torch's `ReduceLROnPlateau` takes it.
+
+        Warns:
+            UserWarning: this was the last planned step, and a controller that listens to validations never got a
+                number.
         """
         if epoch is not None and not isinstance(epoch, Integral):
             raise InputError(
@@ -162,6 +168,9 @@ class ControllerScheduler(LRScheduler):
             )
         self._prepared = False
         super().step(epoch)
+        if self.spec.cadence == "validation" and math.isnan(self._metric) and self.last_epoch == self.horizon:
+            who = f"The controller {self.spec.name!r}"
+            warn_of_no_validation(who, self.last_epoch, "scheduler.observe(metric), or run.observe(value),")
 
     def observe(self, metric: float) -> None:
         """Take in a validation metric; controllers that do not listen to validations ignore it.

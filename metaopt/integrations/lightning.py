@@ -54,6 +54,7 @@ class RecipeCallback(Callback):
         self._bind = bind
         self._loaded: Mapping[str, Any] | None = None
         self._evaluation = ExitStack()
+        self._epoch = 0.0
 
     def optimizers(self, module: LightningModule) -> Any:
         """Bind the recipe to the module; what its `configure_optimizers` shall return."""
@@ -74,7 +75,8 @@ class RecipeCallback(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Note the training loss, for stoppers that compare with it."""
+        """Note the training loss and how many epochs are done, for stoppers that ask for them."""
+        self._epoch = trainer.current_epoch + (batch_idx + 1) / trainer.num_training_batches
         loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
         if isinstance(loss, torch.Tensor):
             self.run.record_loss(loss)
@@ -98,7 +100,7 @@ class RecipeCallback(Callback):
                 f"The module logged no {self.monitor!r} in this validation; call self.log({self.monitor!r}, value) in "
                 f"validation_step, or monitor one of {sorted(trainer.callback_metrics)}."
             )
-        decision = self.run.observe(trainer.callback_metrics[self.monitor])
+        decision = self.run.observe(trainer.callback_metrics[self.monitor], epoch=self._epoch)
         trainer.should_stop = trainer.should_stop or decision.stop
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

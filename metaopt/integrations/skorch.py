@@ -78,7 +78,7 @@ class RecipeCallback(Callback):  # type: ignore[misc]  # skorch has no annotatio
         self.evaluation_.close()
         if self.monitor not in net.history[-1]:
             raise InputError(f"The net's history has no {self.monitor!r}; it has {sorted(net.history[-1])}.")
-        decision = self.run.observe(net.history[-1, self.monitor])
+        decision = self.run.observe(net.history[-1, self.monitor], epoch=len(net.history))
         if decision.stop:
             if net.verbose:
                 print(decision.reason)

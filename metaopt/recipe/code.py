@@ -106,9 +106,9 @@ def _plain(spec: ControllerSpec | StopperSpec, values: dict[str, Any]) -> str:
 def _stopper_code(stopper: StopperConfiguration, registry: Registry) -> str:
     """`def should_stop`, or a comment that says why there is none."""
     spec = registry.get(StopperSpec, stopper.name)
-    if spec.plain is None:
+    body = "" if spec.plain is None else _plain(spec, resolve(spec.space, stopper.hparams, spec.name))
+    if not body:
         return f"# The recipe's stopper, {stopper.name}, has no plain form: this loop trains to the end."
-    body = _plain(spec, dict(resolve(spec.space, stopper.hparams, spec.name)))
     return f"def should_stop(history, total_steps):\n{_indented(body)}"
 
 

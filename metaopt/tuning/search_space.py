@@ -178,7 +178,7 @@ def ask(chooser: Chooser, name: str, distribution: Distribution) -> Value:
         return float(chooser.suggest_float(name, distribution.low, distribution.high, log=distribution.log))
     if isinstance(distribution, Int):
         return int(chooser.suggest_int(name, distribution.low, distribution.high, log=distribution.log))
-    chosen: Value = chooser.suggest_categorical(name, list(distribution.choices))
+    chosen: Value = chooser.suggest_categorical(name, list(distribution.tuned))
     return chosen
 
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaopt.contracts import Curve, CurveBatch, Observation, StopperTheta, first_stop
-from metaopt.deploy.stopping import StopperConfiguration, build_stopper
-from metaopt.errors import PluginError
+from metaopt.deploy.stopping import StopperConfiguration, build_stopper, stopper_requires
+from metaopt.errors import InputError, PluginError
 from metaopt.registry import Registry
 from metaopt.space import Value, defaults, encode, is_active, ordered
 from metaopt.specs import StopperSpec
@@ -216,10 +216,19 @@ def stop_index(curve: Curve, stopper: StopperConfiguration | None, registry: Reg
     """Index of the validation at which the stopper ends this run; the last one where it never says stop.
 
     The deployed stopper observes the curve one validation after the other, as it would in a loop.
+
+    Raises:
+        InputError: the stopper requires a signal that the curve lacks.
     """
     last = len(curve.steps) - 1
     if stopper is None:
         return last
+    missing = sorted(stopper_requires(stopper, registry) - set(curve.signals) - {"horizon"})
+    if missing:
+        raise InputError(
+            f"The stopper {stopper.name!r} requires {', '.join(missing)}, which recorded runs do not have "
+            f"(they have {sorted(curve.signals)}); compare the recipe with another stopper or with none."
+        )
     live = build_stopper(stopper, mode="min" if sign > 0 else "max", registry=registry)
     for index in range(last + 1):
         observation = Observation(

@@ -113,8 +113,10 @@ def test_a_required_signal_reaches_the_policy_and_a_missing_one_is_nan():
 
     policy = stopper(requires=frozenset({"train_loss"}), fires=spy)
     policy.observe(Observation(1, 1.0, signals={"train_loss": 0.5, "unused": 1.0}))
-    policy.observe(Observation(2, 1.0))
-    np.testing.assert_equal(seen, [[[0.5]], [[0.5, math.nan]]])
+    with pytest.warns(UserWarning, match="requires train_loss and the observation at step 2 has none"):
+        policy.observe(Observation(2, 1.0))
+    policy.observe(Observation(3, 1.0))
+    np.testing.assert_equal(seen, [[[0.5]], [[0.5, math.nan]], [[0.5, math.nan, math.nan]]])
     assert list(policy.state_dict()["signals"]) == ["train_loss"]
 
 

@@ -1,5 +1,6 @@
 import io
 import math
+import time
 
 import pytest
 import torch
@@ -205,6 +206,85 @@ def test_patience_in_fractions_of_the_horizon_ignores_how_often_one_validates():
                 stopped.append(step + 1)
                 break
     assert stopped == [9 + 10, 8 + 10, 5 + 10]
+
+
+def test_patience_in_seconds_counts_those_of_the_run_and_none_while_it_was_not_running():
+    recipe = recipe_of(stopper=StopperConfiguration("patience", {"patience": 0.4, "unit": "seconds"}))
+    model = model_of()
+    run = recipe.bind(model, total_steps=STEPS)
+    train(run, model, 0, 5, values=[1.0])
+    state = saved_and_loaded(run.state_dict())
+    time.sleep(0.5)  # while it is not running
+    again = recipe.bind(model, total_steps=STEPS)
+    again.load_state_dict(state)
+    _, decisions = train(again, model, 5, 10, values=[None, 2.0])
+    assert not decisions[-1].stop
+    time.sleep(0.4)
+    _, decisions = train(again, model, 10, 15, values=[None, None, 2.0])
+    assert decisions[-1].stop
+    seconds = again.stopper.state_dict()["signals"]["seconds"]
+    assert seconds == sorted(seconds)
+    assert 0.4 <= seconds[2] - seconds[0] < 0.9
+
+
+def test_patience_in_epochs_asks_for_them_by_name():
+    recipe = recipe_of(stopper=StopperConfiguration("patience", {"patience": 1, "unit": "epochs"}))
+    run = recipe.bind(model_of(), total_steps=STEPS)
+    with pytest.raises(metaopt.InputError, match=r"requires epoch: call run.observe\(value, epoch=...\)"):
+        run.observe(1.0)
+    assert [run.observe(value, epoch=epoch).stop for epoch, value in ((0.5, 1.0), (1, 2.0), (1.5, 2.0))] == [0, 0, 1]
+
+
+@pytest.mark.parametrize("patience", [2, 20])
+def test_the_best_weights_come_back_whether_or_not_it_stopped_and_after_a_resume(patience):
+    recipe = recipe_of(stopper=StopperConfiguration("patience", {"patience": patience}))
+    model = model_of()
+    run = recipe.bind(model, total_steps=STEPS)
+    train(run, model, 0, 5, values=[1.0])
+    best = weights(model)
+    _, decisions = train(run, model, 5, 15, values=[None, 2.0, 3.0])
+    assert decisions[-1].stop == (patience == 2)
+    resumed_model = model_of(seed=1)
+    resumed = recipe.bind(resumed_model, total_steps=STEPS)
+    resumed.load_state_dict(saved_and_loaded(run.state_dict()))
+    for one, its_model in ((run, model), (resumed, resumed_model)):
+        one.restore_best()
+        assert same(best, its_model.state_dict())
+
+
+@pytest.mark.parametrize("value", [None, "good", torch.zeros(2), [1.0, 2.0]])
+def test_a_metric_that_is_no_number_is_refused(value):
+    run = recipe_of(stopper=StopperConfiguration("patience")).bind(model_of(), total_steps=STEPS)
+    with pytest.raises(metaopt.InputError, match=r"run.observe\(\) takes the metric as one number, got"):
+        run.observe(value)
+    assert run.stopper.state_dict()["steps"] == []
+
+
+def test_a_patience_of_nothing_is_refused():
+    with pytest.raises(metaopt.InputError, match=r"patience\.patience must be in \(0, inf\), got 0"):
+        recipe_of(stopper=StopperConfiguration("patience", {"patience": 0})).bind(model_of(), total_steps=STEPS)
+
+
+@pytest.mark.parametrize(
+    ("settings", "who"),
+    [
+        ({"stopper": StopperConfiguration("patience")}, "The recipe's stopper"),
+        ({"controller": "plateau"}, "The controller 'plateau'"),
+    ],
+)
+def test_a_validation_that_never_ran_is_told_with_the_last_planned_step(settings, who):
+    run = recipe_of(**settings).bind(model_of(), total_steps=3)
+    run.step(1.0)
+    run.step(1.0)
+    with pytest.warns(UserWarning, match=f"{who} had no effect: all 3 planned steps are done and it never heard"):
+        run.step(1.0)
+    observed = recipe_of(**settings).bind(model_of(), total_steps=3)
+    observed.step(1.0)
+    observed.observe(1.0)
+    observed.step(1.0)
+    resumed = recipe_of(**settings).bind(model_of(), total_steps=3)
+    resumed.load_state_dict(observed.state_dict())
+    resumed.step(1.0)
 
 
 def test_without_a_stopper_nothing_says_stop():

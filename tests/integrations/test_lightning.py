@@ -102,6 +102,16 @@ def test_the_callback_ends_the_fit_when_the_stopper_says_so(loaders, tmp_path):
     assert trainer.current_epoch == EPOCHS / 2
 
 
+def test_patience_in_epochs_counts_the_trainers(loaders, tmp_path):
+    # Only an improvement by more than the loss can ever be worth would count: the first validation's stays the best.
+    stopper = StopperConfiguration("patience", {"unit": "epochs", "patience": 2, "min_delta": 100.0})
+    callback = RecipeCallback(Recipe.create(Configuration("adamw"), stopper), monitor="val_loss")
+    trainer = trainer_of(tmp_path, callbacks=[callback], val_check_interval=0.5)
+    trainer.fit(Digits(callback.optimizers), *loaders)
+    epochs = callback.run.stopper.state_dict()["signals"]["epoch"]
+    assert epochs == [0.5, 1.0, 1.5, 2.0, 2.5]
+
+
 def test_a_fit_resumed_from_a_checkpoint_equals_an_unbroken_one(loaders, tmp_path):
     stopper = StopperConfiguration("prechelt", {"criterion": "pq"})
     recipe = Recipe.create(Configuration("adamw", "plateau", hparams={"plateau.patience": 1}), stopper)

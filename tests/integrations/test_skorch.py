@@ -78,6 +78,14 @@ def test_the_callback_ends_the_fit_when_the_stopper_says_so(digits):
     assert len(net.history) == EPOCHS / 2
 
 
+def test_patience_in_epochs_counts_the_nets(digits):
+    # Only an improvement by more than the loss can ever be worth would count: the first validation's stays the best.
+    stopper = StopperConfiguration("patience", {"unit": "epochs", "patience": 2, "min_delta": 100.0})
+    recipe = Recipe.create(Configuration("adamw"), stopper)
+    net = net_of(callbacks=[RecipeCallback(recipe, total_steps=EPOCHS * BATCHES)]).fit(*digits)
+    assert len(net.history) == 3
+
+
 def test_an_entry_that_is_not_in_the_history_is_named(digits):
     callback = RecipeCallback(Recipe.create(Configuration("adamw")), monitor="valid_lss")
     with pytest.raises(metaopt.InputError, match=r"history has no 'valid_lss'; it has .*'valid_loss'"):

@@ -91,6 +91,7 @@ def test_only_pq_needs_the_training_loss():
     assert PRECHELT.required({"criterion": "pq"}) == {"train_loss"}
 
 
+@pytest.mark.filterwarnings("ignore:The stopper 'prechelt' requires train_loss")
 @pytest.mark.parametrize("signals", [None, [{"train_loss": math.nan}] * 10, [{"other": 1.0}] * 10])
 def test_pq_without_a_training_loss_is_gl_at_the_ends_of_strips(stop_at, signals):
     values = [1.0, 1.0, 1.1, 1.1, 1.1]
