@@ -29,6 +29,8 @@ class CurveBatch:
         horizon: planned number of steps, shape (n, 1); infinite where unknown.
         sign: +1 if the user's metric is better when lower, -1 if when higher: `user = sign * values`.
         signals: further series by name, shape (n, T).
+        since: index of the first validation whose answer is asked for; what a policy says of those before is not read,
+            so that it need not work it out.
     """
 
     values: Array
@@ -36,6 +38,7 @@ class CurveBatch:
     horizon: Array
     sign: float = 1.0
     signals: Mapping[str, Array] = field(default_factory=dict)
+    since: int = 0
 
     @classmethod
     def from_curves(cls, curves: Sequence[Curve], sign: float = 1.0) -> "CurveBatch":
@@ -205,6 +208,7 @@ class ThresholdStopper:
             horizon=np.asarray([[math.inf if horizon is None else float(horizon)]]),
             sign=self._sign,
             signals={key: np.asarray([series], dtype=np.float64) for key, series in self._signals.items()},
+            since=len(self._steps) - 1,
         )
         return bool(self._fires(batch, self._numbers)[..., -1].reshape(-1)[0])
 
