@@ -46,6 +46,7 @@ from metaopt.specs import (
 
 if TYPE_CHECKING:
     from metaopt.deploy import RuleOptimizer, create_optimizer, create_scheduler, create_stopper
+    from metaopt.deploy.gradient_evidence import MicroBatches, gradient_evidence
     from metaopt.deploy.stopping import StopperConfiguration
     from metaopt.meta import MetaProgress
     from metaopt.recipe import Recipe, load_recipe
@@ -70,6 +71,8 @@ _LAZY = {
     "create_optimizer": "metaopt.deploy",
     "create_scheduler": "metaopt.deploy",
     "create_stopper": "metaopt.deploy",
+    "MicroBatches": "metaopt.deploy.gradient_evidence",
+    "gradient_evidence": "metaopt.deploy.gradient_evidence",
     "StopperConfiguration": "metaopt.deploy.stopping",
     "MetaProgress": "metaopt.meta",
     "Recipe": "metaopt.recipe",
@@ -116,6 +119,7 @@ __all__ = [
     "MetaOptError",
     "MetaProgress",
     "MetaTraining",
+    "MicroBatches",
     "MissingDataError",
     "Native",
     "Observation",
@@ -152,6 +156,7 @@ __all__ = [
     "create_scheduler",
     "create_stopper",
     "evaluate",
+    "gradient_evidence",
     "hookimpl",
     "import_recipe",
     "load_corpus",

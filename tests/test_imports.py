@@ -23,6 +23,7 @@ BASE = [
     "registry",
     "configuration",
     "agreement",
+    "evidence",
     "rates",
     "compiled",
     "layers",

@@ -9,6 +9,14 @@ from torch import Tensor
 from metaopt.contracts import Observation
 from metaopt.errors import InputError
 
+#: Where a signal comes from, for who does not give it.
+_HOW = {
+    "train_loss": "for train_loss, run.step(loss) is enough",
+    "epoch": "epoch is how many passes over the training data are done",
+    "evidence": "metaopt.gradient_evidence(model, loss_fn, inputs, targets) computes it from a training batch, and "
+    "metaopt.MicroBatches(model) under gradient accumulation",
+}
+
 
 def observation_of(
     value: float | Tensor,
@@ -37,7 +45,7 @@ def observation_of(
     missing = sorted(required - set(found) - {"horizon"})
     if missing:
         hint = ", ".join(f"{key}=..." for key in missing)
-        passed = "; for train_loss, run.step(loss) is enough" if "train_loss" in missing else ""
+        passed = "".join(f"; {_HOW[key]}" for key in missing if key in _HOW)
         raise InputError(
             f"The recipe's stopper requires {', '.join(missing)}: call run.observe(value, {hint}){passed}."
         )

@@ -38,13 +38,13 @@ def batch_of(pairs, horizon):
     steps = 10.0 * np.arange(1, len(pairs) + 1)
     return CurveBatch(
         values[None], steps[None], np.array([[math.inf if horizon is None else horizon]]),
-        signals={"train_loss": train[None]},
+        signals={"train_loss": train[None], "evidence": train[None]},
     )  # fmt: skip
 
 
 def follow(stopper, pairs, horizon, start=0):
     return [
-        stopper.observe(Observation(10 * (start + number), value, horizon, {"train_loss": train}))
+        stopper.observe(Observation(10 * (start + number), value, horizon, {"train_loss": train, "evidence": train}))
         for number, (value, train) in enumerate(pairs, 1)
     ]
 
@@ -91,7 +91,7 @@ def test_many_policies_over_many_curves_are_each_policy_over_each_curve(name):
         values,
         np.broadcast_to(10.0 * np.arange(1, length + 1), values.shape),
         rng.choice([300.0, 400.0, math.inf], (num_curves, 1)),
-        signals={"train_loss": np.abs(values)},
+        signals={"train_loss": np.abs(values), "evidence": values},
     )
     policies = [numbers(spec, rng.random(4)) for _ in range(num_policies)]
     stacked = {name: np.array([policy[name] for policy in policies]).reshape(-1, 1, 1) for name in spec.space}
@@ -103,7 +103,7 @@ def test_many_policies_over_many_curves_are_each_policy_over_each_curve(name):
     for row in range(num_curves):
         alone = CurveBatch(
             values[row : row + 1], batch.steps[row : row + 1], batch.horizon[row : row + 1],
-            signals={"train_loss": batch.signals["train_loss"][row : row + 1]},
+            signals={name: series[row : row + 1] for name, series in batch.signals.items()},
         )  # fmt: skip
         assert (pure(spec)(alone, stacked) == together[:, row : row + 1]).all()
 
