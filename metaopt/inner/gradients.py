@@ -5,7 +5,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from metaopt.contracts import Splits
+from metaopt.contracts import Split, Splits
 from metaopt.inner.layout import Flats
 
 
@@ -24,4 +24,11 @@ class GradientSource(Protocol):
 
     def evaluate(self, flats: Mapping[str, Tensor], splits: Splits) -> tuple[Tensor, Tensor]:
         """Validation and test metrics of each member, lower is better, of shape (members,)."""
+        ...
+
+    def evidence(self, flats: Mapping[str, Tensor], examples: Split) -> Tensor:
+        """The signal `evidence` (see `metaopt.evidence`) from training examples, of shape (members,).
+
+        NaN where single examples' gradients cannot be had, as where a task is not vmapped.
+        """
         ...

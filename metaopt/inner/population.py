@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from metaopt.agreement import agreement
-from metaopt.contracts import Curve, Task, Tensors
+from metaopt.contracts import Curve, Split, Task, Tensors
 from metaopt.inner.batches import Batches
 from metaopt.inner.gradients import GradientSource
 from metaopt.inner.layout import Flats, Layout
@@ -29,6 +29,10 @@ CHUNK = 256
 COORDINATES = 16_777_216
 #: Members that the loop engine updates together.
 LOOP_CHUNK = 16
+#: Signals that curves may have beside `train_loss`, when somebody asks for them.
+RECORDABLE = frozenset({"evidence"})
+#: Training examples that evidence is taken from.
+EVIDENCE_EXAMPLES = 512
 #: From this many steps on, writing a step's operations down repays itself in one run.
 REPLAY_STEPS = 2
 
@@ -54,6 +58,7 @@ def train(
     engine: str = "auto",
     compile: Compile = "auto",
     ahead: Workload | None = None,
+    signals: frozenset[str] = frozenset(),
     progress: Callable[[int], None] | None = None,
 ) -> list[Trained]:
     """Train every member on the task.
@@ -65,6 +70,7 @@ def train(
         engine: `"population"` (vmap), `"loop"`, or `"auto"`: vmap unless `loop_reason` names an obstacle.
         compile: `"on"` and `"off"` decide for all graphs, `"auto"` compiles those that repay themselves by `ahead`.
         ahead: what is still to come, this call included; this call alone if left out.
+        signals: those of `RECORDABLE` that curves shall have beside `train_loss`, for stoppers that require them.
         progress: called with the number of member-steps done since the last call.
 
     Returns:
@@ -80,7 +86,7 @@ def train(
         rows = order[begin : begin + chunk]
         chosen = [members[row] for row in rows]
         started = time.perf_counter()
-        curves = _Run(task, chosen, theta or {}, plan).curves(progress)
+        curves = _Run(task, chosen, theta or {}, plan, signals).curves(progress)
         seconds = (time.perf_counter() - started) / len(rows)
         results.update({row: Trained(curve, seconds) for row, curve in zip(rows, curves, strict=True)})
     return [results[row] for row in range(len(members))]
@@ -111,8 +117,11 @@ class _Plan:
 class _Run:
     """One chunk of members on one task, sorted by structure."""
 
-    def __init__(self, task: Task, members: list[Member], theta: Mapping[str, Tensor], plan: _Plan) -> None:
+    def __init__(
+        self, task: Task, members: list[Member], theta: Mapping[str, Tensor], plan: _Plan, signals: frozenset[str]
+    ) -> None:
         self._task = task
+        self._examples = _examples(task) if "evidence" in signals else None
         self._members = members
         self._plan = plan
         mode = plan.gradient_mode(task)
@@ -141,7 +150,7 @@ class _Run:
     def curves(self, progress: Callable[[int], None] | None) -> list[Curve]:
         """Train to the end and return each member's curve."""
         moments = set(self._task.validation_steps)
-        record = Record()
+        record = Record(("train_loss",) if self._examples is None else ("train_loss", "evidence"))
         losses: list[Tensor] = []
         for step in range(self._task.num_steps):
             losses.append(self._step(step))
@@ -176,7 +185,10 @@ class _Run:
         )
         self._metric = validation
         self._rates.validated(step, validation)
-        record.add(step, validation, test, train_loss)
+        signals = {"train_loss": train_loss}
+        if self._examples is not None:
+            signals["evidence"] = self._source.evidence(self._flats, self._examples)[: len(self._members)]
+        record.add(step, validation, test, **signals)
 
     def _signals(self, grads: Flats) -> Tensors:
         signals: Tensors = {}
@@ -212,6 +224,13 @@ class _Run:
             base = group.base_rates
             parts.append(torch.ones(group.rows.stop - group.rows.start) if base is None else base)
         return torch.cat(parts)
+
+
+def _examples(task: Task) -> Split:
+    """The training examples from which evidence is taken, the same ones for all members and validations."""
+    train = task.splits.train
+    chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[:EVIDENCE_EXAMPLES]
+    return Split(train.inputs[chosen], train.targets[chosen])
 
 
 def _modules(task: Task, seeds: Sequence[int], *, separate: bool) -> list[nn.Module]:

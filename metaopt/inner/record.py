@@ -1,5 +1,7 @@
 """Curves of a population as they grow."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -8,28 +10,33 @@ from metaopt.contracts import Curve
 
 
 class Record:
-    """Series of all members that grow at each validation."""
+    """Series of all members that grow at each validation.
 
-    def __init__(self) -> None:
+    Args:
+        signals: names of the signals that each validation comes with.
+    """
+
+    def __init__(self, signals: Iterable[str] = ("train_loss",)) -> None:
         self._steps: list[int] = []
-        self._series: dict[str, list[Tensor]] = {"validation": [], "test": [], "train_loss": []}
+        self._signals = tuple(signals)
+        self._series: dict[str, list[Tensor]] = {name: [] for name in ("validation", "test", *self._signals)}
 
     @property
     def last_step(self) -> int:
         """Steps completed at the last validation; 0 before the first."""
         return self._steps[-1] if self._steps else 0
 
-    def add(self, step: int, validation: Tensor, test: Tensor, train_loss: Tensor) -> None:
+    def add(self, step: int, validation: Tensor, test: Tensor, **signals: Tensor) -> None:
         """Note a validation.
 
         Args:
             step: steps completed.
             validation: values of shape (members,), lower is better.
             test: likewise.
-            train_loss: mean since the last validation, shape (members,).
+            **signals: such as `train_loss`, the mean since the last validation; shape (members,).
         """
         self._steps.append(step)
-        for name, value in (("validation", validation), ("test", test), ("train_loss", train_loss)):
+        for name, value in {"validation": validation, "test": test, **signals}.items():
             self._series[name].append(value.detach().to("cpu", torch.float64))
 
     def curves(self, horizon: int) -> list[Curve]:
@@ -41,7 +48,7 @@ class Record:
                 values=arrays["validation"][row],
                 horizon=horizon,
                 test=arrays["test"][row],
-                signals={"train_loss": arrays["train_loss"][row]},
+                signals={name: arrays[name][row] for name in self._signals},
             )
             for row in range(len(arrays["validation"]))
         ]

@@ -7,9 +7,10 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value
+from torch.func import functional_call, grad, grad_and_value
 
-from metaopt.contracts import Splits, Task, Tensors
+from metaopt.contracts import Split, Splits, Task, Tensors
+from metaopt.evidence import GradientMoments, evidence
 from metaopt.inner.graph_cache import GraphCache
 from metaopt.inner.layout import Flats, Layout
 from metaopt.inner.update import Mode
@@ -19,6 +20,8 @@ from metaopt.layers import batched
 BLOCK = 64
 #: Numbers of members are rounded up to a multiple of this, so that few of them are ever traced or compiled.
 MULTIPLE: Mapping[Mode, int] = {"eager": 1, "replayed": 8, "compiled": BLOCK}
+#: Numbers of single examples' gradients that are held at once.
+SINGLE_GRADIENTS = 16_777_216
 #: Members that are evaluated together, on more examples than a batch has.
 EVALUATION_BLOCK: Mapping[Mode, int] = {"eager": 16, "replayed": 16, "compiled": BLOCK}
 
@@ -110,12 +113,40 @@ class VmappedTask:
         pairs = zip(data[::2], data[1::2], strict=True)
         return tuple(measure(views, constants, inputs, targets) for inputs, targets in pairs)
 
+    def evidence(
+        self, flats: Flats, constants: Tensors, own: frozenset[str], inputs: Tensor, targets: Tensor
+    ) -> Tensor:
+        """The signal `evidence` of a block of members (see `metaopt.evidence`), shape (block,).
+
+        Args:
+            flats: parameters, of shape (block, coordinates).
+            constants: by name.
+            own: names of constants with a leading block axis.
+            inputs: training examples, the same for all members, of shape (examples, …).
+            targets: likewise.
+        """
+        self._module.train()
+        views = self.layout.split(flats)
+        each = torch.vmap(grad(self._loss_of_one), in_dims=(None, None, 0, 0))
+        axes = (0, {name: 0 if name in own else None for name in constants}, None, None)
+        numbers = sum(view.numel() for view in views.values())
+        moments: dict[str, GradientMoments] = {}
+        size = max(1, SINGLE_GRADIENTS // max(numbers, 1))
+        for rows, answers in zip(inputs.split(size), targets.split(size), strict=True):
+            for name, gradient in torch.vmap(each, in_dims=axes)(views, constants, rows, answers).items():
+                found = GradientMoments.of(gradient.flatten(2) if gradient.ndim > 2 else gradient.unsqueeze(2), dim=1)
+                moments[name] = moments[name].joined(found) if name in moments else found
+        return evidence(moments.values())
+
     def run(self, function: Callable[..., Any], mode: Mode, tensors: tuple[Any, ...], settings: tuple[Any, ...]) -> Any:
         """`function(*tensors, *settings)`, one of the above; see `GraphCache`."""
         return self._graphs.run(function, mode, tensors, settings)
 
     def _loss_of(self, params: Tensors, constants: Tensors, inputs: Tensor, targets: Tensor) -> Tensor:
         return self._loss(self._output(constants, params, inputs), targets)
+
+    def _loss_of_one(self, params: Tensors, constants: Tensors, example: Tensor, target: Tensor) -> Tensor:
+        return self._loss_of(params, constants, example.unsqueeze(0), target.unsqueeze(0))
 
     def _metric_of(self, params: Tensors, constants: Tensors, inputs: Tensor, targets: Tensor) -> Tensor:
         return self._sign * self._metric(self._output(constants, params, inputs), targets)
@@ -164,6 +195,14 @@ class VmappedGradients:
             found.append(self._task.run(self._task.metrics, self._mode, tensors, (self._constants.own,)))
         validation, test = (torch.cat(parts) for parts in zip(*found, strict=True))
         return validation, test
+
+    def evidence(self, flats: Mapping[str, Tensor], examples: Split) -> Tensor:
+        """See `GradientSource`."""
+        found = []
+        for rows in _blocks(flats, BLOCK):
+            block = _rows(flats, rows), self._constants.block(rows), self._constants.own
+            found.append(self._task.evidence(*block, examples.inputs, examples.targets))
+        return torch.cat(found)
 
 
 def vmapped_task(task: Task) -> VmappedTask:

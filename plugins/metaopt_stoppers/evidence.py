@@ -20,8 +20,8 @@ def evidence(batch: CurveBatch, hparams: Mapping[str, Any]) -> NDArray[np.bool_]
     noise alone makes it on average. `metaopt.gradient_evidence` and `metaopt.MicroBatches` compute it, and the metric
     plays no part: without a validation set, call `run.observe(math.nan, evidence=...)`, and the last weights are the
     ones to keep. Values from a few dozen examples have a long tail below 0 and want a window of 1; from hundreds, 3 or
-    more say it more surely. A signal that is NaN or missing is left out of the mean; with fewer than `window` validations, or
-    none of them known, it does not fire.
+    more say it more surely. A signal that is NaN or missing is left out of the mean; with fewer than `window`
+    validations, or none of them known, it does not fire.
 
     Args:
         batch: n curves of T validations, with the signal `evidence`.
