@@ -7,6 +7,7 @@ import pandas as pd
 
 from metaopt.contracts import AnyTask, Curve, Task
 from metaopt.contracts.curve import Array
+from metaopt.deploy.stopping import stopper_requires
 from metaopt.tuning.comparison import REPORT_SEEDS, SAMPLERS, Comparison, Contender, Sampler
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.references import Reference
@@ -42,7 +43,9 @@ def compare(
     expected: dict[str, Array] = {}
     guided: dict[str, Array] = {}
     configurations = list({one.configuration.key: one.configuration for one in contenders}.values())
-    found = evaluator.curves(configurations, tasks, seeds)
+    stoppers = [one.stopper for one in contenders if one.stopper is not None]
+    required = frozenset[str]().union(*(stopper_requires(one, evaluator.registry) for one in stoppers))
+    found = evaluator.recording(required).curves(configurations, tasks, seeds)
     for task in tasks:
         reference = references[task.name]
         for contender in contenders:

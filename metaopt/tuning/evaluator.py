@@ -10,7 +10,7 @@ from typing import TypeAlias
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import AnyTask, BlackBoxTask, Curve, FewShotTask, Task
 from metaopt.errors import InputError, MetaOptError
-from metaopt.inner import Compile, Member, Workload, loop_reason, train
+from metaopt.inner import RECORDABLE, Compile, Member, Workload, loop_reason, train
 from metaopt.inner.population import LOOP_CHUNK
 from metaopt.inner.vmapped import share_graphs
 from metaopt.registry import Registry
@@ -67,6 +67,7 @@ class Evaluator:
             missing at the moment; a task that is not there counts as too little.
         learned: weights that configurations come with, by configuration key.
         predict: seconds that so many runs of a task take side by side; 0 where nobody knows.
+        signals: those of `metaopt.inner.RECORDABLE` that curves of tasks in the engine have beside `train_loss`.
     """
 
     ledger: Ledger
@@ -80,12 +81,21 @@ class Evaluator:
     ahead: Mapping[str, Workload] = field(default_factory=dict)
     learned: Mapping[str, Weights] = field(default_factory=dict)
     predict: Callable[[AnyTask, int], float] = lambda task, members: 0.0
+    signals: frozenset[str] = frozenset()
     _reasons: dict[str, str | None] = field(default_factory=dict, init=False)
     _slowest: dict[str, float] = field(default_factory=dict, init=False)
 
     def curves(self, configurations: Sequence[Configuration], tasks: Sequence[AnyTask], seeds: Sequence[int]) -> Curves:
         """Curves of all combinations; see `answer`."""
         return self.answer([Request(task, tuple(configurations), tuple(seeds)) for task in tasks])
+
+    def recording(self, required: frozenset[str]) -> "Evaluator":
+        """The same, for curves with those of the required signals that the engine records only for who asks.
+
+        They are evaluations of their own: what the ledger holds without the signal is run again.
+        """
+        signals = required & RECORDABLE
+        return dataclasses.replace(self, signals=signals) if signals else self
 
     def answer(self, requests: Sequence[Request]) -> Curves:
         """Curves of all requests; what the ledger lacks is run, all missing runs of a task side by side."""
@@ -151,9 +161,9 @@ class Evaluator:
         """How long so many runs take: as predicted, else a run each of the slowest so far, else nobody knows."""
         return self.predict(task, members) or members * self._slowest.get(task.name, 0.0) or None
 
-    def _how(self, task: AnyTask, runs: Sequence[Run]) -> tuple[str, Compile, Workload, Weights | None]:
+    def _how(self, task: AnyTask, runs: Sequence[Run]) -> tuple[str, Compile, Workload, Weights | None, frozenset[str]]:
         ahead = self.ahead.get(task.fingerprint, Workload(0, 0))
-        return self._engine(task), self.compile, ahead, self.learned.get(runs[0][0].configuration.key)
+        return self._engine(task), self.compile, ahead, self.learned.get(runs[0][0].configuration.key), self.signals
 
     def _engine(self, task: AnyTask) -> str:
         return "population" if self.loop_reason(task) is None else "loop"
@@ -178,6 +188,8 @@ class Evaluator:
 
     def _key(self, assembly: Assembly, task: AnyTask, seed: int) -> EvaluationKey:
         key = evaluation_key(assembly, task, seed)
+        if self.signals and isinstance(task, Task):
+            key = dataclasses.replace(key, plugins=f"{key.plugins},recording {' '.join(sorted(self.signals))}")
         weights = self.learned.get(key.configuration_key)
         if weights is None:
             return key
@@ -216,6 +228,7 @@ def run_task(
     compile: Compile = "off",
     ahead: Workload | None = None,
     weights: Weights | None = None,
+    signals: frozenset[str] = frozenset(),
 ) -> list[tuple[Curve, float]]:
     """Curve and seconds of each run of a task; `compile` and `ahead` as in `metaopt.inner.train`.
 
@@ -226,6 +239,7 @@ def run_task(
         compile: likewise.
         ahead: likewise.
         weights: that the configuration comes with.
+        signals: see `metaopt.inner.train`.
 
     Raises:
         InputError: the task's own code failed.
@@ -240,7 +254,7 @@ def run_task(
         for assembly, _ in runs:
             check_weights(assembly, task, weights)
         theta = None if weights is None else weights.theta
-        trained = train(task, members, theta=theta, engine=engine, compile=compile, ahead=ahead)
+        trained = train(task, members, theta=theta, engine=engine, compile=compile, ahead=ahead, signals=signals)
         return [(one.curve, one.seconds) for one in trained]
     except MetaOptError:
         raise

@@ -11,7 +11,9 @@ from metaopt.configuration import Configuration
 from metaopt.contracts import Corpus, FewShotTask, Task
 from metaopt.contracts.curve import Array
 from metaopt.recipe import MadeOn, Recipe
+from metaopt.specs import StopperSpec
 from metaopt.tuning.entries import Outcome, Proposal
+from metaopt.tuning.evaluator import Curves
 from metaopt.tuning.portfolio import greedy_order
 from metaopt.tuning.references import pool_configurations
 from metaopt.tuning.scores import objective
@@ -116,7 +118,7 @@ def _stoppers(
 ) -> tuple[list[PolicyResult], Any]:
     if any(isinstance(task, FewShotTask) for task in study.tasks):
         return [], None  # a support set has nothing to validate on
-    curves = study.evaluator.curves(finalists, study.tasks, (RACE_SEED,))
+    curves = _curves_for(study, finalists, names)
     runs = [
         RecordedRun(curves[one.key, task.name, RACE_SEED], study.references[task.name].scale, task.sign, task.name)
         for one in finalists
@@ -124,6 +126,16 @@ def _stoppers(
     ]
     results = replay_policies(runs, study.evaluator.registry, study.seed, names)
     return pareto_front(results), with_guard(default_policy(results), study.evaluator.registry)
+
+
+def _curves_for(study: Study, finalists: Sequence[Configuration], names: Sequence[str] | None) -> Curves:
+    """Curves with the signals that stoppers require which were asked for by name; without them once the time is up."""
+    specs = [study.evaluator.registry.get(StopperSpec, name) for name in names or ()]
+    required = frozenset[str]().union(*({*spec.requires, *spec.requires_when} for spec in specs))
+    try:
+        return study.evaluator.recording(required).curves(finalists, study.tasks, (RACE_SEED,))
+    except TimeUpError:
+        return study.evaluator.curves(finalists, study.tasks, (RACE_SEED,))
 
 
 def _table(study: Study, complete: Sequence[Configuration]) -> dict[str, tuple[Configuration, dict[str, float]]]:

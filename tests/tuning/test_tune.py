@@ -64,6 +64,7 @@ def test_a_few_lines_give_a_recipe_that_trains_a_model_that_tuning_never_saw(sma
         loss = F.mse_loss(model(inputs), targets)
         loss.backward()
         run.step(loss)
+        run.observe(loss)
     assert loss.item() < start
 
     assert result.portfolio[0] == result.recipe
@@ -326,3 +327,35 @@ def test_what_cannot_be_meant_is_refused_before_anything_runs(small, arguments, 
         metaopt.tune(small(), **{"n_trials": 2, **CHOICE, **arguments}, announce=lines.append)
     assert caught.value.exit_code == 2
     assert lines == []
+
+
+def test_a_stopper_that_needs_evidence_is_replayed_once_it_is_asked_for_by_name(make_tasks, url):
+    tasks = make_tasks(2, num_steps=20, num_validations=10)
+    asked = {"n_trials": 3, "storage": url, "seed": 0, **CHOICE}
+    result = metaopt.tune(tasks, study_name="asked", stoppers=["evidence"], **asked)
+    assert {one.stopper.name for one in result.front} == {"evidence"}
+    kept = Ledger(url).evaluations(task.fingerprint for task in tasks)
+    recorded = [one.key.plugins.endswith("recording evidence") for one in kept]
+    assert 0 < sum(recorded) < len(kept) / 2
+    assert recorded == ["evidence" in one.curve.signals for one in kept]
+    # What it trained serves whoever asks again, and nobody else pays.
+    again = metaopt.tune(tasks, study_name="asked", stoppers=["evidence"], train=False, **asked)
+    assert [one.stopper for one in again.front] == [one.stopper for one in result.front]
+    plain = metaopt.tune(tasks, study_name="plain", stoppers=["patience"], **{**asked, "storage": None})
+    assert {one.stopper.name for one in plain.front} == {"patience"}
+
+
+def test_a_recipe_that_stops_by_evidence_can_be_compared(make_tasks):
+    stopper = metaopt.StopperConfiguration("evidence", {"window": 1})
+    recipe = metaopt.Recipe.create(Configuration("sgd", hparams={"sgd.lr": 0.1}), stopper)
+    tasks = make_tasks(2, num_steps=60, num_validations=20)
+    runs = metaopt.evaluate(recipe, tasks, against=["sgd"]).runs
+    used = runs[runs["contender"] == "recipe"]
+    assert (used["steps"] < used["horizon"]).any()
+
+
+def test_a_recipe_whose_stopper_asks_for_what_runs_do_not_record_cannot_be_compared(make_tasks):
+    stopper = metaopt.StopperConfiguration("patience", {"unit": "seconds", "patience": 60})
+    recipe = metaopt.Recipe.create(Configuration("sgd"), stopper)
+    with pytest.raises(metaopt.InputError, match=r"'patience' requires seconds, which recorded runs do not have"):
+        metaopt.evaluate(recipe, make_tasks(1, num_steps=6, num_validations=3), against=["adamw"])
