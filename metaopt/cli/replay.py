@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 def replay(
     curves: Annotated[
-        Path,
-        typer.Argument(metavar="CURVES.csv", help="A row a validation: candidate, task, step, value; maybe horizon."),
+        str,
+        typer.Argument(
+            help="CSV with a row a validation (candidate, task, step, value; maybe horizon), a folder or pattern of "
+            "such files, or a ledger's URL, such as sqlite:///study.db."
+        ),
     ],
     stoppers: Annotated[
         str | None, typer.Option(metavar="A,B", help="Stopper plugins; all that can be replayed if left out.")
@@ -47,11 +50,11 @@ def replay(
     if plot is not None and importlib.util.find_spec("matplotlib") is None:
         raise InputError("Plots need matplotlib: pip install 'metaopt-torch[report]', or leave out --plot.")
     from metaopt.registry import current
-    from metaopt.tuning.replay import read_curves
+    from metaopt.tuning.recorded import read_recorded
     from metaopt.tuning.replay import replay as play
 
     found = play(
-        read_curves(curves, mode, chance),
+        read_recorded(curves, mode, chance),
         current(),
         stoppers=names(stoppers),
         policies=policies,

@@ -31,7 +31,7 @@ class Database:
     """
 
     def __init__(self, url: str, *tables: sa.MetaData) -> None:
-        self.shown = _shown(url)
+        self.shown = shown(url)
         try:
             self.url = _with_driver(url)
             self._engine = sa.create_engine(self.url, pool_pre_ping=True)
@@ -91,6 +91,20 @@ class Database:
             raise StorageError(f"The storage {self.shown} {problem.format(cause=_cause(error))}") from error
 
 
+def check_exists(url: str) -> None:
+    """Opening a SQLite file that is not there would make an empty one.
+
+    Raises:
+        StorageError: the URL names such a file.
+    """
+    try:
+        made = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        return  # whoever opens it says what is wrong
+    if made.get_backend_name() == "sqlite" and not Path(made.database or "").is_file():
+        raise StorageError(f"There is no study at {url!r}: the file {made.database!r} does not exist.")
+
+
 def patiently(attempt: Callable[[], _Result]) -> _Result:
     """What `attempt` returns, tried again for `PATIENCE_SECONDS` while it fails for a reason that may pass."""
     begun = time.monotonic()
@@ -143,7 +157,7 @@ def _with_driver(url: str) -> str:
     return made.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
 
 
-def _shown(url: str) -> str:
+def shown(url: str) -> str:
     """The URL without its password."""
     try:
         return repr(sa.make_url(url).render_as_string(hide_password=True))

@@ -129,10 +129,11 @@ class Ledger:
                         found[one.key] = one
         return found
 
-    def evaluations(self, task_fingerprints: Iterable[str]) -> list[Evaluation]:
-        """All evaluations of some tasks, in the order in which they finished."""
-        wanted = sorted(set(task_fingerprints))
-        query = sa.select(_evaluations).where(_evaluations.c.task_fingerprint.in_(wanted)).order_by(_evaluations.c.id)
+    def evaluations(self, task_fingerprints: Iterable[str] | None = None) -> list[Evaluation]:
+        """All evaluations of some tasks, or of all, in the order in which they finished."""
+        query = sa.select(_evaluations).order_by(_evaluations.c.id)
+        if task_fingerprints is not None:
+            query = query.where(_evaluations.c.task_fingerprint.in_(sorted(set(task_fingerprints))))
         return [_evaluation(row) for row in self._database.read(query)]
 
     def add(self, evaluations: Sequence[Evaluation], *, shipped_by: str | None = None) -> None:

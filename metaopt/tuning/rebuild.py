@@ -1,10 +1,7 @@
 """A finished study's result once more, from its ledger alone."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
-
-import sqlalchemy as sa
 
 from metaopt import registry as registries
 from metaopt.configuration import Configuration
@@ -12,6 +9,7 @@ from metaopt.errors import InputError, StorageError
 from metaopt.recipe import Recipe
 from metaopt.registry import Registry
 from metaopt.tuning.arguments import plugin_files
+from metaopt.tuning.database import check_exists
 from metaopt.tuning.ledger import Ledger
 from metaopt.tuning.result import TuneResult
 from metaopt.tuning.tune import tune
@@ -58,7 +56,7 @@ def rebuild(
 
 
 def _stored(storage: str, study_name: str) -> Mapping[str, Any]:
-    _check_exists(storage)
+    check_exists(storage)
     ledger = Ledger(storage)
     try:
         arguments = ledger.arguments(study_name)
@@ -69,13 +67,3 @@ def _stored(storage: str, study_name: str) -> Mapping[str, Any]:
         there = f"it holds {', '.join(map(repr, names))}" if names else "it holds none"
         raise StorageError(f"There is no study {study_name!r} in this storage; {there}.")
     return arguments
-
-
-def _check_exists(storage: str) -> None:
-    """Opening a SQLite file that is not there would make an empty one."""
-    try:
-        url = sa.make_url(storage)
-    except sa.exc.ArgumentError:
-        return  # the ledger says what is wrong
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
-        raise StorageError(f"There is no study at {storage!r}: the file {url.database!r} does not exist.")

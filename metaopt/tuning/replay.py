@@ -133,10 +133,15 @@ def read_curves(path: str | Path, mode: str | None = None, chance: float | None 
     for name, part in frame.groupby("task", sort=False):
         sign = 1.0 if part["mode"].iloc[0] == "min" else -1.0
         curves = tuple(_curve(rows.sort_values("step"), sign) for _, rows in part.groupby("candidate", sort=False))
-        firsts = [float(one.values[0]) for one in curves if np.isfinite(one.values[0])]
-        value = sign * chance if chance is not None else float(np.median(firsts)) if firsts else math.nan
+        value = median_first(curves) if chance is None else sign * chance
         found.append(RecordedTask(str(name), curves, value, sign))
     return found
+
+
+def median_first(curves: Sequence[Curve]) -> float:
+    """What stands for the value of who knows nothing: the median of the runs' first values; NaN if none is finite."""
+    firsts = [float(one.values[0]) for one in curves if np.isfinite(one.values[0])]
+    return float(np.median(firsts)) if firsts else math.nan
 
 
 def replay(
@@ -203,7 +208,7 @@ class _Runs:
         best = np.stack([_held(best_so_far(one), length) for one in task.curves])
         gain = task.chance - best[:, -1]
         with np.errstate(invalid="ignore"):
-            learned = np.isfinite(gain) & (gain > LEARNED * np.nanmax(np.where(np.isfinite(gain), gain, np.nan)))
+            learned = np.isfinite(gain) & (gain > LEARNED * np.max(gain, where=np.isfinite(gain), initial=0.0))
         found = cls(batch, best, task.chance, ends, learned)
         if better == 1.0 or not learned.any():
             return found

@@ -1,5 +1,7 @@
 """`metaopt replay` on a file of runs."""
 
+import json
+
 import pandas as pd
 
 
@@ -29,3 +31,14 @@ def test_the_command_prints_draws_and_writes(run, tmp_path):
     wrong = run("replay", path, "--stoppers", "nothing")
     assert wrong.code == 2
     assert "nothing" in wrong.err
+
+
+def test_a_ledger_is_replayed_by_its_url(run, tuned):
+    done = run("replay", f"sqlite:///{tuned.folder / 'study.db'}", "--policies", "10", "--json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert found["learned"] > 0
+    assert found["front"]
+    missing = run("replay", "sqlite:///nowhere.db")
+    assert missing.code == 2
+    assert "the file 'nowhere.db' does not exist" in missing.err
