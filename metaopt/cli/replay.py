@@ -34,6 +34,9 @@ def replay(
         float | None, typer.Option(help="Value of who knows nothing; the runs' median first value if left out.")
     ] = None,
     policies: Annotated[int, typer.Option(help="Random settings of each stopper, beside its defaults.")] = 100,
+    trials: Annotated[
+        int, typer.Option(min=0, help="Further settings of each stopper that Optuna tunes by the replay.")
+    ] = 0,
     better: Annotated[float, typer.Option(help="Share of the runs to look at, the best first.")] = 1.0,
     regret: Annotated[float, typer.Option(help="Share of a run's gain that the chosen policy may give up.")] = 0.002,
     seed: Annotated[int, typer.Option(help="Of settings, and of which run is in which half.")] = 0,
@@ -58,6 +61,7 @@ def replay(
         current(),
         stoppers=names(stoppers),
         policies=policies,
+        trials=trials,
         better=better,
         seed=seed,
     )

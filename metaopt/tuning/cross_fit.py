@@ -18,50 +18,59 @@ Play = Callable[[int, NDArray[np.int64], StopperTheta], tuple[NDArray[np.float64
 
 @dataclass(frozen=True)
 class CrossFit:
-    """What a stopper did on curves, and what it learned from all of them.
+    """What a stopper learned from curves, and from all but each part of them.
 
     Attributes:
-        played: the quantities that `play` gives, over all batches' rows in order, shape (policies, rows).
         theta: fitted to all curves; empty for stoppers that learn nothing.
+        parts: rows of each batch that belong to a part, and theta from the other parts.
+        order: of the parts' rows one after the other, that of all batches' rows.
     """
 
-    played: tuple[NDArray[np.float64], ...]
     theta: StopperTheta
+    parts: tuple[tuple[tuple[NDArray[np.int64], ...], StopperTheta], ...]
+    order: NDArray[np.int64]
+
+    def play(self, play: Play) -> tuple[NDArray[np.float64], ...]:
+        """The quantities that `play` gives, over all batches' rows in order, shape (policies, rows).
+
+        A setting chosen on the very curves that theta was fitted to looks better than it is: each part is played with
+        what the others taught.
+        """
+        found = [
+            _joined([play(at, rows, theta) for at, rows in enumerate(inside) if len(rows)])
+            for inside, theta in self.parts
+        ]
+        return tuple(np.concatenate(columns, axis=1)[:, self.order] for columns in zip(*found, strict=True))
 
 
 def cross_fit(
-    spec: StopperSpec, batches: Sequence[CurveBatch], groups: Sequence[NDArray[np.int64]], play: Play, seed: int
+    spec: StopperSpec, batches: Sequence[CurveBatch], groups: Sequence[NDArray[np.int64]], seed: int
 ) -> CrossFit | None:
-    """Play a stopper over curves; a fitted one over each part of them with theta from the other parts alone.
-
-    A setting chosen on the very curves that theta was fitted to looks better than it is. Up to `FOLDS` parts are made
-    of whole groups.
+    """Fit a stopper to all curves, and to all but each of up to `FOLDS` parts of them.
 
     Args:
         spec: a stopper with a pure form.
         batches: the curves.
         groups: of each curve of each batch; curves of a group stay together.
-        play: what to do with a theta.
         seed: of the parts, and of fitting.
 
     Returns:
         None where a fitted stopper has fewer than two groups to learn from.
     """
     if spec.fit is None:
-        return CrossFit(_joined([play(at, np.arange(len(one.values)), {}) for at, one in enumerate(batches)]), {})
+        whole = tuple(np.arange(len(one.values)) for one in batches)
+        return CrossFit({}, ((whole, {}),), np.arange(sum(map(len, whole))))
     parts = _parts(np.concatenate(groups), seed)
     if len(parts) < 2:
         return None
     bounds = np.cumsum([len(one.values) for one in batches])[:-1]
-    found: list[tuple[NDArray[np.float64], ...]] = []
+    found: list[tuple[tuple[NDArray[np.int64], ...], StopperTheta]] = []
     for part in parts:
         outside = np.split(~part, bounds)
         theta = fitted(spec, [one.rows(np.flatnonzero(rows)) for one, rows in zip(batches, outside, strict=True)], seed)
-        inside = [np.flatnonzero(~rows) for rows in outside]
-        found.append(_joined([play(at, rows, theta) for at, rows in enumerate(inside) if len(rows)]))
+        found.append((tuple(np.flatnonzero(~rows) for rows in outside), theta))
     order = np.argsort(np.concatenate([np.flatnonzero(part) for part in parts]))
-    played = tuple(np.concatenate(columns, axis=1)[:, order] for columns in zip(*found, strict=True))
-    return CrossFit(played, fitted(spec, batches, seed))
+    return CrossFit(fitted(spec, batches, seed), tuple(found), order)
 
 
 def fitted(spec: StopperSpec, batches: Sequence[CurveBatch], seed: int) -> StopperTheta:

@@ -8,6 +8,7 @@ gives up. A clairvoyant stops each run at its best value: nobody saves more with
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,10 @@ from metaopt.registry import Registry
 from metaopt.space import Value
 from metaopt.specs import StopperSpec
 from metaopt.tuning.cross_fit import CrossFit, cross_fit
+from metaopt.tuning.policy_search import NewSampler, new_sampler, search_policies
 from metaopt.tuning.runs_file import read_table
 from metaopt.tuning.scores import best_so_far
-from metaopt.tuning.stopping import playable, replayable, stops_of
+from metaopt.tuning.stopping import playable, replayable, signals_of, stops_of
 
 #: A run whose best is no further from chance than this share of the task's best run learned nothing.
 LEARNED = 0.1
@@ -150,8 +152,10 @@ def replay(
     *,
     stoppers: Sequence[str] | None = None,
     policies: int = 100,
+    trials: int = 0,
     better: float = 1.0,
     seed: int = 0,
+    sampler: NewSampler = new_sampler,
 ) -> Replay:
     """Play policies over one half of the runs to choose by, and over the other to report.
 
@@ -163,8 +167,10 @@ def replay(
         registry: where stoppers are.
         stoppers: plugins with a pure form; all of them if left out.
         policies: random settings of each plugin beside its defaults.
+        trials: further settings of each plugin that Optuna proposes, by what earlier ones did to the runs to choose by.
         better: share of each task's runs to look at, the best first; those that learned nothing are told apart anyway.
         seed: of settings, and of which run is in which half.
+        sampler: from the seed to Optuna's sampler.
 
     Raises:
         InputError: too few runs, or a share outside (0, 1].
@@ -184,9 +190,24 @@ def replay(
             f"{sum(counts)} of the runs learned something, and a half to choose by and one to report need one each; "
             "give more runs, or the value of chance by --chance."
         )
-    chosen, reported = _results(*halves, registry, stoppers, policies, seed)
-    saved = np.concatenate([runs.clairvoyant[runs.learned] for runs in halves[1]])
-    failed = sum(int((~runs.learned).sum()) for runs in halves[1])
+    chosen: list[Replayed] = []
+    reported: list[Replayed] = []
+    batches = [runs.batch for half in halves for runs in half]
+    for spec in replayable(registry, stoppers):
+        settings = playable(spec, batches, seed, policies)
+        found = cross_fit(spec, [runs.batch for runs in halves[0]], _each_run(halves[0]), seed) if settings else None
+        if found is None:
+            continue
+        if trials:
+            play = partial(_told, spec, halves[0], found)
+            settings += search_policies(spec, play, signals_of(batches), trials, sampler(seed))
+        named = [StopperConfiguration(spec.name, one, theta=found.theta) for one in settings]
+        chosen += _means(named, halves[0], *_cross_played(spec, halves[0], found, settings))
+        rest = [runs.play(spec, settings, found.theta) for runs in halves[1]]
+        reported += _means(named, halves[1], *(np.concatenate(parts, axis=1) for parts in zip(*rest, strict=True)))
+    told = halves[1]
+    saved = np.concatenate([runs.clairvoyant[runs.learned] for runs in told])
+    failed = sum(int((~runs.learned).sum()) for runs in told)
     return Replay(tuple(reported), tuple(chosen), float(saved.mean()), counts[1], failed)
 
 
@@ -242,38 +263,23 @@ class _Runs:
         return spent
 
 
-def _results(
-    half: Sequence[_Runs],
-    other: Sequence[_Runs],
-    registry: Registry,
-    stoppers: Sequence[str] | None,
-    policies: int,
-    seed: int,
-) -> tuple[list[Replayed], list[Replayed]]:
-    """What every policy does on one half of the runs, and, with what that half taught it, on the other."""
-    chosen: list[Replayed] = []
-    reported: list[Replayed] = []
-    for spec in replayable(registry, stoppers):
-        settings = playable(spec, [runs.batch for runs in half], seed, policies)
-        found = _cross_fitted(spec, settings, half, seed) if settings else None
-        if found is None:
-            continue
-        rest = [runs.play(spec, settings, found.theta) for runs in other]
-        named = [StopperConfiguration(spec.name, one, theta=found.theta) for one in settings]
-        chosen += _means(named, half, *found.played)
-        reported += _means(named, other, *(np.concatenate(parts, axis=1) for parts in zip(*rest, strict=True)))
-    return chosen, reported
-
-
-def _cross_fitted(
-    spec: StopperSpec, settings: Sequence[Mapping[str, Value]], half: Sequence[_Runs], seed: int
-) -> CrossFit | None:
+def _each_run(half: Sequence[_Runs]) -> list[NDArray[np.int64]]:
     ends = np.cumsum([len(runs.ends) for runs in half])
-    each_run = np.split(np.arange(ends[-1]), ends[:-1])
-    batches = [runs.batch for runs in half]
-    return cross_fit(
-        spec, batches, each_run, lambda at, rows, theta: half[at].rows(rows).play(spec, settings, theta), seed
-    )
+    return np.split(np.arange(ends[-1]), ends[:-1])
+
+
+def _cross_played(
+    spec: StopperSpec, half: Sequence[_Runs], found: CrossFit, settings: Sequence[Mapping[str, Value]]
+) -> tuple[NDArray[np.float64], ...]:
+    """Regret and share of steps taken, shape (policies, runs), on the half that theta comes from."""
+    return found.play(lambda at, rows, theta: half[at].rows(rows).play(spec, settings, theta))
+
+
+def _told(
+    spec: StopperSpec, half: Sequence[_Runs], found: CrossFit, settings: Sequence[Mapping[str, Value]]
+) -> list[tuple[float, float]]:
+    named = [StopperConfiguration(spec.name, one) for one in settings]
+    return [(one.regret, one.saved) for one in _means(named, half, *_cross_played(spec, half, found, settings))]
 
 
 def _means(

@@ -15,7 +15,7 @@ from metaopt.specs import StopperSpec
 from metaopt.tuning.choosers import RandomChooser
 from metaopt.tuning.cross_fit import cross_fit
 from metaopt.tuning.scores import AnyScale, RatioScale, best_so_far
-from metaopt.tuning.search_space import ask
+from metaopt.tuning.search_space import Chooser, ask
 
 #: Random settings tried for each stopper plugin, besides its defaults.
 POLICIES_PER_PLUGIN = 100
@@ -142,12 +142,11 @@ def _replay_plugin(spec: StopperSpec, recordings: Sequence[_Recording], seed: in
     settings = playable(spec, batches, seed)
     if not settings:
         return []
-    found = cross_fit(
-        spec, batches, _groups(recordings), lambda at, *given: recordings[at].play(spec, settings, *given), seed
-    )
+    found = cross_fit(spec, batches, _groups(recordings), seed)
     if found is None:
         return []
-    regret, saved = (quantity.mean(axis=1) for quantity in found.played)
+    played = found.play(lambda at, *given: recordings[at].play(spec, settings, *given))
+    regret, saved = (quantity.mean(axis=1) for quantity in played)
     return [
         PolicyResult(StopperConfiguration(spec.name, one, theta=found.theta), float(regret[row]), float(saved[row]))
         for row, one in enumerate(settings)
@@ -167,8 +166,13 @@ def playable(
     spec: StopperSpec, batches: Sequence[CurveBatch], seed: int, count: int = POLICIES_PER_PLUGIN
 ) -> list[dict[str, Value]]:
     """A stopper's defaults and so many random settings, without those that require signals which curves lack."""
-    known = set.intersection(*(set(batch.signals) for batch in batches)) | {"horizon"}
+    known = signals_of(batches)
     return [one for one in _settings(spec, seed, count) if spec.required(one) <= known]
+
+
+def signals_of(batches: Sequence[CurveBatch]) -> frozenset[str]:
+    """What a stopper may require of curves: the signals that all of them have, and their horizon."""
+    return frozenset.intersection(*(frozenset(batch.signals) for batch in batches)) | {"horizon"}
 
 
 def stops_of(
@@ -195,11 +199,16 @@ def _settings(spec: StopperSpec, seed: int, count: int) -> Iterator[dict[str, Va
     yield defaults(spec.space)
     chooser = RandomChooser(np.random.default_rng(seed))
     for _ in range(count):
-        values = defaults(spec.space)
-        for name in ordered(spec.space):
-            if is_active(spec.space, name, values):
-                values[name] = ask(chooser, name, spec.space[name])
-        yield values
+        yield suggest(spec, chooser)
+
+
+def suggest(spec: StopperSpec, chooser: Chooser) -> dict[str, Value]:
+    """Ask for one setting; hyperparameters whose condition does not hold keep their defaults."""
+    values = defaults(spec.space)
+    for name in ordered(spec.space):
+        if is_active(spec.space, name, values):
+            values[name] = ask(chooser, name, spec.space[name])
+    return values
 
 
 def _quality(run: RecordedRun, length: int) -> NDArray[np.float64]:

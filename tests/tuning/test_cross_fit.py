@@ -60,8 +60,8 @@ def test_no_curve_is_played_with_what_it_taught():
         return (np.stack([finals, np.full(len(rows), float(theta["lowest"]))]),)
 
     groups = np.split(np.arange(5), [3])
-    found = cross_fit(LOWEST, batches, groups, play, seed=0)
-    (played,) = found.played
+    found = cross_fit(LOWEST, batches, groups, seed=0)
+    (played,) = found.play(play)
     assert played[0].tolist() == [0.1, 0.2, 0.3, 0.4, 0.5], "each curve once, in order"
     # Whoever holds the lowest value is played with what the others of other parts reached.
     assert played[1][0] > 0.1
@@ -79,7 +79,7 @@ def test_groups_stay_together():
         thetas.update({int(row): float(theta["lowest"]) for row in rows})
         return (np.zeros((1, len(rows))),)
 
-    cross_fit(LOWEST, batches, groups, play, seed=3)
+    cross_fit(LOWEST, batches, groups, seed=3).play(play)
     assert [thetas[row] for row in range(6)] == [0.3, 0.3, 0.1, 0.1, 0.1, 0.1]
 
 
@@ -95,13 +95,10 @@ def test_at_most_so_many_fits_and_none_with_a_single_group():
     )
     batch = batch_of(np.linspace(0.1, 0.9, 9))
 
-    def nothing(at, rows, theta):
-        return (np.zeros((1, len(rows))),)
-
-    cross_fit(spec, [batch], [np.arange(9)], nothing, seed=0)
+    cross_fit(spec, [batch], [np.arange(9)], seed=0)
     assert len(fits) == FOLDS + 1
     assert fits[-1] == 9
-    assert cross_fit(spec, [batch], [np.zeros(9, dtype=int)], nothing, seed=0) is None
+    assert cross_fit(spec, [batch], [np.zeros(9, dtype=int)], seed=0) is None
 
 
 def test_tuning_measures_a_fitted_stopper_on_tasks_it_was_not_fitted_to():

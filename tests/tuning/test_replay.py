@@ -1,6 +1,7 @@
 """Replayed policies on curves whose answers are worked out here."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -95,3 +96,28 @@ def test_a_file_of_accuracies_is_the_mirror_of_one_of_losses(tmp_path):
     high = replay(read_curves(rows(tmp_path / "high.csv", sign=-1), "max"), current())
     assert [one.saved for one in low.results] == [one.saved for one in high.results]
     assert [one.regret for one in low.results] == pytest.approx([one.regret for one in high.results])
+
+
+def test_optuna_finds_what_random_settings_miss_and_does_so_again():
+    generator = np.random.default_rng(0)
+    runs = [falling(int(generator.integers(5, 15))) for _ in range(12)]
+    play = partial(replay, [task_of(*runs)], current(), stoppers=["patience", "prechelt"], policies=0)
+    searched, again, random = play(trials=60), play(trials=60), play(policies=60)
+    assert searched.dataframe().equals(again.dataframe())
+    counts = searched.dataframe()["stopper"].value_counts()
+    assert counts["patience"] == 61, "the defaults and the trials"
+    assert 1 <= counts["prechelt"] <= 61, "those that ask for training losses are left out"
+    assert searched.best(0.0).saved >= random.best(0.0).saved
+
+
+def test_what_optuna_proposes_comes_from_the_choosing_half_alone():
+    """Runs of the other half may be anything."""
+    choosing = set(np.random.default_rng(0).permutation(8)[::2].tolist())
+    results = []
+    for best_at in (4, 17):
+        runs = [falling(10 if row in choosing else best_at) for row in range(8)]
+        results.append(replay([task_of(*runs)], current(), stoppers=["patience"], policies=0, trials=40))
+    first, second = results
+    assert [one.stopper for one in first.results] == [one.stopper for one in second.results]
+    assert [(one.regret, one.saved) for one in first.chosen_by] == [(one.regret, one.saved) for one in second.chosen_by]
+    assert [one.saved for one in first.results] != [one.saved for one in second.results]
