@@ -24,6 +24,8 @@ BASE = [
     "configuration",
     "agreement",
     "evidence",
+    "recording",
+    "straight_line",
     "rates",
     "compiled",
     "layers",

@@ -5,16 +5,22 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
+_WIDE = (torch.float32, torch.float64)
+
 
 def widened(tensor: Tensor) -> Tensor:
     """Detached, and in float32 if the dtype has less."""
     detached = tensor.detach()
-    return detached if detached.dtype in (torch.float32, torch.float64) else detached.float()
+    return detached if detached.dtype in _WIDE else detached.float()
 
 
 def gradient_norm(grads: Iterable[Tensor]) -> Tensor:
-    """Euclidean norm of all gradients together, 0-d; 0 where there are none."""
-    return torch.nn.utils.get_total_norm([widened(grad) for grad in grads])
+    """Euclidean norm of all gradients together, 0-d, in one call over all of them; 0 where there are none."""
+    with torch.no_grad():
+        wide = [grad if grad.dtype in _WIDE else grad.float() for grad in grads]
+        if any(grad.device != wide[0].device or grad.dtype != wide[0].dtype for grad in wide):
+            return torch.nn.utils.get_total_norm(wide)
+        return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(wide))) if wide else torch.zeros(())
 
 
 def add_update(param: Tensor, wide: Tensor, update: Tensor) -> None:

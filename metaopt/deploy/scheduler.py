@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, final
 
-import torch
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from metaopt import registry as registries
-from metaopt.contracts import Rate, StepInfo
 from metaopt.contracts.stopper import Mode
+from metaopt.deploy.closed_loop import ClosedLoop, number
 from metaopt.deploy.observation import warn_of_no_validation
 from metaopt.deploy.rate_lookup import RateLookup
 from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS, check_controller
@@ -101,14 +100,14 @@ class ControllerScheduler(LRScheduler):
         self.horizon = None if total_steps is None else int(total_steps)
         self.mode: Mode = mode
         self._values = dict(values)
-        self._hparams = {key: _number(value) for key, value in encode(spec.space, values).items()}
-        self._horizon_tensor = None if total_steps is None else _number(total_steps)
-        self._state = spec.controller.init(self._hparams)
+        hparams = {key: number(value) for key, value in encode(spec.space, values).items()}
+        self._loop = ClosedLoop(spec, hparams, total_steps, self._required & GRADIENT_SIGNALS)
         self._metric = float("nan")
         self._rate = 1.0
         self._prepared = False
-        self._absolute = self._probe().absolute and spec.cadence == "table"
-        self._table = RateLookup(spec, self._hparams, total_steps)
+        self._absolute = self._loop.first().absolute and spec.cadence == "table"
+        self._table = RateLookup(spec, hparams, total_steps)
+        self._is_table, self._needs_gradients = spec.cadence == "table", self.needs_gradients
         _float_initial_rates(optimizer, spec)
         super().__init__(optimizer)
 
@@ -139,8 +138,7 @@ class ControllerScheduler(LRScheduler):
         for key in sorted(self._required & GRADIENT_SIGNALS):
             if given[key] is None:
                 raise InputError(f"The controller {self.spec.name!r} requires {key} at each step; pass {key}=.")
-        known = {key: value.detach().to("cpu", torch.float64) for key, value in given.items() if value is not None}
-        self._ask(known)
+        self._ask({key: float(value.detach()) for key, value in given.items() if value is not None})
         self._prepared = True
         self._write()
 
@@ -160,14 +158,20 @@ class ControllerScheduler(LRScheduler):
                 f"scheduler.step() takes no metric, got {epoch!r}: call step() after every training step and "
                 "scheduler.observe(metric) after every validation."
             )
-        if self.needs_gradients and not (self._is_initial or self._prepared):
+        if self._needs_gradients and not (self._is_initial or self._prepared):
             signals = ", ".join(sorted(self._required & GRADIENT_SIGNALS))
             raise InputError(
                 f"The controller {self.spec.name!r} requires {signals} before each optimizer step: "
                 "call run.step(loss), or scheduler.prepare(...) before optimizer.step()."
             )
         self._prepared = False
-        super().step(epoch)
+        if epoch is not None or self._step_count < 2:
+            super().step(epoch)  # with torch's word on the order of the first steps
+        else:
+            self._step_count += 1
+            self.last_epoch += 1
+            self._find_rate()
+            self._write()
         if self.spec.cadence == "validation" and math.isnan(self._metric) and self.last_epoch == self.horizon:
             who = f"The controller {self.spec.name!r}"
             warn_of_no_validation(who, self.last_epoch, "scheduler.observe(metric), or run.observe(value),")
@@ -185,10 +189,7 @@ class ControllerScheduler(LRScheduler):
 
     def get_lr(self) -> list[float | Tensor]:
         """The rate of each group for the step after `last_epoch` completed ones."""
-        if self.spec.cadence == "table":
-            self._rate = self._table.at(self.last_epoch)
-        elif self.spec.cadence == "step" and not self.needs_gradients:
-            self._ask({})
+        self._find_rate()
         return self._scaled()
 
     def state_dict(self) -> dict[str, Any]:
@@ -203,7 +204,7 @@ class ControllerScheduler(LRScheduler):
             "rate": self._rate,
             "absolute": self._absolute,
             "metric": self._metric,
-            "state": {key: value.clone() for key, value in self._state.items()},
+            "state": self._loop.state,
             "base_lrs": copy.deepcopy(self.base_lrs),
             "last_lr": copy.deepcopy(self._last_lr),
         }
@@ -233,46 +234,45 @@ class ControllerScheduler(LRScheduler):
         self._rate = float(state_dict["rate"])
         self._absolute = bool(state_dict["absolute"])
         self._metric = float(state_dict["metric"])
-        self._state = {key: state_dict["state"][key].clone() for key in self._state}
+        self._loop.load(state_dict["state"])
         self.base_lrs = copy.deepcopy(state_dict["base_lrs"])
         self._last_lr = copy.deepcopy(state_dict["last_lr"])
 
-    def _probe(self) -> Rate:
-        """What the controller says first, without letting it remember."""
-        known = {key: _number(0.0) for key in self._required & GRADIENT_SIGNALS}
-        rate, _ = self.spec.controller.update(self._state, self._info(known), self._hparams)
-        _single(self.spec, rate)
-        return rate
+    def _find_rate(self) -> None:
+        if self._is_table:
+            self._rate = self._table.at(self.last_epoch)
+        elif self.spec.cadence == "step" and not self._needs_gradients:
+            self._ask({})
 
-    def _ask(self, known: Mapping[str, Tensor]) -> None:
-        rate, self._state = self.spec.controller.update(self._state, self._info(known), self._hparams)
-        self._rate, self._absolute = float(_single(self.spec, rate)), rate.absolute
-
-    def _info(self, known: Mapping[str, Tensor]) -> StepInfo:
-        signals = {key: value for key, value in known.items() if key != "loss"}
-        signals["metric"] = _number(self._metric)
-        step = _number(max(getattr(self, "last_epoch", 0), 0))
-        return StepInfo(step=step, horizon=self._horizon_tensor, loss=known.get("loss"), signals=signals)
+    def _ask(self, known: Mapping[str, float]) -> None:
+        self._rate, self._absolute = self._loop.ask(max(self.last_epoch, 0), self._metric, known)
 
     def _scaled(self) -> list[float | Tensor]:
-        groups = self.optimizer.param_groups
-        for group in groups:
+        # Few operations: an open loop's step takes no longer than this.
+        bases: list[float | Tensor] = []
+        rates: list[float | Tensor] = []
+        unit = 1.0
+        for group in self.optimizer.param_groups:
             if "initial_lr" not in group:
                 group["initial_lr"] = float(group["lr"])
-        self.base_lrs = [float(group["initial_lr"]) for group in groups]
-        unit = (self.base_lrs[0] or 1.0) if self._absolute else 1.0
-        return [self._rate * (base / unit) for base in self.base_lrs]
+            base = float(group["initial_lr"])
+            if self._absolute and not bases:
+                unit = base or 1.0
+            bases.append(base)
+            rates.append(self._rate * (base / unit))
+        self.base_lrs = bases
+        return rates
 
     def _write(self) -> None:
-        for group, rate in zip(self.optimizer.param_groups, self._scaled(), strict=True):
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate)
+        last = self._scaled()
+        for index, group in enumerate(self.optimizer.param_groups):
+            lr = group["lr"]
+            if isinstance(lr, Tensor):
+                lr.fill_(last[index])
+                last[index] = lr.clone()
             else:
-                group["lr"] = rate
-        self._last_lr = [
-            group["lr"].clone() if isinstance(group["lr"], Tensor) else group["lr"]
-            for group in self.optimizer.param_groups
-        ]
+                group["lr"] = last[index]
+        self._last_lr = last
 
 
 def _float_initial_rates(optimizer: Optimizer, spec: ControllerSpec) -> None:
@@ -286,15 +286,3 @@ def _float_initial_rates(optimizer: Optimizer, spec: ControllerSpec) -> None:
                 )
             group["lr"] = 1.0  # nobody reads it, but every torch scheduler expects one
         group["initial_lr"] = float(group.get("initial_lr", group["lr"]))
-
-
-def _single(spec: ControllerSpec, rate: Rate) -> Tensor:
-    if isinstance(rate.value, Tensor):
-        return rate.value
-    raise PluginError(
-        f"The controller {spec.name!r} gives a rate for each parameter's name; a scheduler needs one for all."
-    )
-
-
-def _number(value: float) -> Tensor:
-    return torch.tensor(float(value), dtype=torch.float64)

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from metaopt.inner.recording import NotRecordableError, Recorder
-from metaopt.inner.straight_line import merged, needed, straight_line
+from metaopt.recording import NotRecordableError, Recorder
+from metaopt.straight_line import merged, needed, straight_line
 
 Graph: TypeAlias = Callable[..., Any]
 

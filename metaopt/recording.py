@@ -94,6 +94,11 @@ class Recorder(TorchDispatchMode):
         self.calls.append(Call(function, *noted, slots, func._schema.is_mutable, random))
         return result
 
+    @property
+    def tensors(self) -> Sequence[Tensor]:
+        """Every tensor that was seen."""
+        return self._alive
+
     def slot(self, tensor: Tensor) -> Slot:
         """The tensor's slot; a tensor never seen before is a constant."""
         found = self._slots.get(id(tensor))

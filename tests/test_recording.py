@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch.func import grad_and_value
 
 from metaopt.inner.graphs import replayed
-from metaopt.inner.recording import Recorder
-from metaopt.inner.straight_line import merged, needed
+from metaopt.recording import Recorder
+from metaopt.straight_line import merged, needed
 
 
 def loss(weights, inputs, targets):

@@ -1,0 +1,119 @@
+"""A controller that is asked as training goes on, and what it remembers."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from metaopt.contracts import Rate, StepInfo
+from metaopt.contracts.controller import ControllerState
+from metaopt.deploy.scalars import Scalars, over_scalars
+from metaopt.errors import PluginError
+from metaopt.specs import ControllerSpec
+
+
+class ClosedLoop:
+    """Asks for rates, over plain numbers where the controller has such a form (see `scalars`), else over tensors.
+
+    Args:
+        spec: the controller.
+        hparams: its hyperparameters, 0-d, float64.
+        total_steps: planned number of steps, or None.
+        signals: further signals that each question carries, beside step, horizon and metric.
+    """
+
+    def __init__(
+        self, spec: ControllerSpec, hparams: Mapping[str, Tensor], total_steps: int | None, signals: frozenset[str]
+    ) -> None:
+        self._spec = spec
+        self._hparams = hparams
+        self._horizon = None if total_steps is None else number(total_steps)
+        self._names = ("step", "metric", *sorted(signals))
+        self._state = spec.controller.init(hparams)
+        self._numbers: tuple[float, ...] = ()
+        self._scalars: Scalars | None = None
+        self._absolute = False
+        self._is_known = False
+
+    @property
+    def state(self) -> ControllerState:
+        """What the controller remembers; copies."""
+        if self._scalars is None:
+            return {key: value.clone() for key, value in self._state.items()}
+        return {key: number(value) for key, value in zip(self._state, self._numbers, strict=True)}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from a state."""
+        self._state = {key: state[key].clone() for key in self._state}
+        self._numbers = tuple(value.item() for value in self._state.values()) if self._scalars is not None else ()
+
+    def first(self) -> Rate:
+        """What the controller says first, without letting it remember.
+
+        Raises:
+            PluginError: it gives a rate for each parameter's name.
+        """
+        return self._asked([0.0, float("nan"), *[0.0] * (len(self._names) - 2)])[0]
+
+    def ask(self, step: int, metric: float, signals: Mapping[str, float]) -> tuple[float, bool]:
+        """The rate for the step after `step` completed ones, and whether it is absolute.
+
+        Args:
+            step: number of completed steps.
+            metric: the latest, lower is better; NaN before the first.
+            signals: by name; those that were not announced are left out.
+        """
+        given = [float(step), metric, *[signals[name] for name in self._names[2:]]]
+        if not self._is_known:
+            self._write_down(given)
+        if self._scalars is not None:
+            rate, *numbers = self._scalars(*given, *self._numbers)
+            self._numbers = tuple(numbers)
+            return rate, self._absolute
+        answer, self._state = self._asked(given)
+        return float(_single(self._spec, answer)), answer.absolute
+
+    def _asked(self, given: list[float]) -> tuple[Rate, ControllerState]:
+        return self._update([number(value) for value in given], self._state)
+
+    def _update(self, given: list[Tensor], state: ControllerState) -> tuple[Rate, ControllerState]:
+        known = dict(zip(self._names, given, strict=True))
+        info = StepInfo(
+            step=known["step"],
+            horizon=self._horizon,
+            loss=known.get("loss"),
+            signals={name: value for name, value in known.items() if name not in ("step", "loss")},
+        )
+        rate, new = self._spec.controller.update(state, info, self._hparams)
+        _single(self._spec, rate)
+        return rate, new
+
+    def _write_down(self, given: list[float]) -> None:
+        """Find the form over numbers, if there is one."""
+        self._is_known = True
+        if any(value.ndim or value.dtype != torch.float64 for value in self._state.values()):
+            return
+        inputs = [number(value) for value in given]
+        state = {key: value.clone() for key, value in self._state.items()}
+
+        def update() -> list[Tensor]:
+            rate, new = self._update(inputs, state)
+            self._absolute = rate.absolute
+            return [_single(self._spec, rate), *(new[key] for key in self._state)]
+
+        self._scalars = over_scalars(update, [*inputs, *state.values()])
+        if self._scalars is not None:
+            self._numbers = tuple(value.item() for value in self._state.values())
+
+
+def number(value: float) -> Tensor:
+    """0-d, float64."""
+    return torch.tensor(float(value), dtype=torch.float64)
+
+
+def _single(spec: ControllerSpec, rate: Rate) -> Tensor:
+    if isinstance(rate.value, Tensor):
+        return rate.value
+    raise PluginError(
+        f"The controller {spec.name!r} gives a rate for each parameter's name; a scheduler needs one for all."
+    )

@@ -1,0 +1,159 @@
+"""Controllers asked over plain numbers say what they say over tensors."""
+
+import math
+
+import pytest
+import torch
+
+import metaopt
+from metaopt.contracts import Rate
+from metaopt.deploy.closed_loop import ClosedLoop, number
+from metaopt.deploy.requirements import GRADIENT_SIGNALS
+from metaopt.deploy.scalars import over_scalars
+from metaopt.registry import current
+from metaopt.space import defaults, encode
+from metaopt.specs import ControllerSpec
+
+ODD = [0.0, -0.0, 1.0, -2.5, 3e200, 1e-320, math.inf, -math.inf, math.nan]
+
+
+def f64(value):
+    return torch.tensor(value, dtype=torch.float64)
+
+
+def told(generator, count=120):
+    """Losses, norms, agreements and metrics that fall, jump, and now and then are no numbers."""
+    for step in range(count):
+        noise = torch.randn(3, generator=generator).tolist()
+        loss = 2 * 0.97**step + 0.05 * noise[0]
+        odd = {17: math.nan, 18: math.inf, 40: 0.0}.get(step)
+        yield (
+            step,
+            {
+                "loss": loss if odd is None else odd,
+                "gradient_norm": abs(1 + 0.3 * noise[1]) if odd is None else odd,
+                "agreement": math.tanh(noise[2]) if odd is None else odd,
+            },
+            loss if step % 5 else math.nan,
+        )
+
+
+@pytest.mark.parametrize("name", current().names(ControllerSpec))
+def test_numbers_and_tensors_give_the_same_rates_and_states(name):
+    spec = current().get(ControllerSpec, name)
+    if spec.meta is not None:
+        pytest.skip("learned ones act on more than numbers")
+    hparams = {key: number(value) for key, value in encode(spec.space, defaults(spec.space)).items()}
+    signals = spec.required(defaults(spec.space)) & GRADIENT_SIGNALS
+    loop = ClosedLoop(spec, hparams, 100, signals)
+    state = spec.controller.init(hparams)
+    for step, given, metric in told(torch.Generator().manual_seed(0)):
+        rate, _ = loop.ask(step, metric, given)
+        info = metaopt.StepInfo(
+            f64(float(step)),
+            f64(100.0),
+            f64(given["loss"]) if "loss" in signals else None,
+            {"metric": f64(metric), **{key: f64(given[key]) for key in signals - {"loss"}}},
+        )
+        expected, state = spec.controller.update(state, info, hparams)
+        assert rate == pytest.approx(float(expected.value), rel=1e-14, abs=0.0)
+        for key, value in loop.state.items():
+            assert value.dtype == state[key].dtype
+            assert float(value) == pytest.approx(float(state[key]), rel=1e-14, abs=0.0, nan_ok=True)
+
+
+def test_the_shipped_closed_loops_have_a_form_over_numbers():
+    for name in ("plateau", "greedy", "adagrad_norm", "hypergradient", "polyak"):
+        spec = current().get(ControllerSpec, name)
+        hparams = {key: number(value) for key, value in encode(spec.space, defaults(spec.space)).items()}
+        inputs = {key: number(0.5) for key in ("step", "loss", "gradient_norm", "agreement", "metric")}
+        state = spec.controller.init(hparams)
+
+        def update(spec=spec, state=state, hparams=hparams, known=inputs):
+            info = metaopt.StepInfo(known["step"], None, known["loss"], known)
+            rate, new = spec.controller.update(state, info, hparams)
+            return [rate.value, *new.values()]
+
+        assert over_scalars(update, [*inputs.values(), *state.values()]) is not None, name
+
+
+OPERATIONS = {
+    "arithmetic": lambda a, b: [a + b, a - b, a * b, a / b, 1 - a, 2 / b, -a, a.abs(), torch.add(a, b, alpha=3)],
+    "powers": lambda a, b: [a**2, a.square(), a.sqrt(), a.abs() ** 0.3, a.rsqrt(), a.reciprocal(), 0.5**a],
+    "functions": lambda a, b: [a.exp(), a.log(), a.cos(), a.tanh()],
+    "comparisons": lambda a, b: [
+        torch.where((a < b) & ~(a == 0) | (b >= 1), a, b),
+        torch.where(a.isfinite() & torch.logical_not(b.isnan()), a, 0.0),
+        (a > b).to(a.dtype) * 2.0,
+    ],
+    "bounds": lambda a, b: [a.maximum(b), a.minimum(b), a.clamp(-1.0, 1.0), a.clamp(min=0.0), a.clamp_max(2.0)],
+    "constants": lambda a, b: [a + torch.ones_like(a), a * torch.full_like(a, 3.0), b + f64(0.1), torch.zeros_like(a)],
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operations_are_torchs_for_numbers_that_are_odd_too(name):
+    function = OPERATIONS[name]
+    first, second = f64(0.3), f64(0.7)
+    scalars = over_scalars(lambda: function(first, second), [first, second])
+    assert scalars is not None
+    for a in ODD:
+        for b in ODD:
+            expected = [float(one) for one in function(f64(a), f64(b))]
+            assert list(scalars(a, b)) == pytest.approx(expected, rel=1e-15, abs=0.0, nan_ok=True), (a, b)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda a: [a * 2 if float(a) > 0 else a],
+        lambda a: [a.float() * 2],
+        lambda a: [torch.stack([a, a]).sum()],
+        lambda a: [a + torch.rand_like(a)],
+        lambda a: [torch.erf(a)],
+        lambda a: [a.clone().add_(1.0)],
+    ],
+    ids=["reads a value", "float32", "vectors", "random", "unknown", "in place"],
+)
+def test_what_has_no_form_over_numbers_stays_with_tensors(function):
+    given = f64(0.5)
+    assert over_scalars(lambda: function(given), [given]) is None
+
+
+class Branching:
+    """Halves the rate after each loss above 1, by an `if` over a number, and keeps its state in float32."""
+
+    def init(self, hparams):
+        return {"ratio": torch.ones(())}
+
+    def update(self, state, info, hparams):
+        ratio = state["ratio"] * 0.5 if float(info.loss) > 1 else state["ratio"]
+        return Rate(ratio), {"ratio": ratio}
+
+
+def test_a_controller_without_such_a_form_is_asked_over_tensors():
+    spec = metaopt.ControllerSpec(
+        name="branching", version="1", controller=Branching(), cadence="step", space={}, requires=frozenset({"loss"})
+    )
+    loop = ClosedLoop(spec, {}, None, frozenset({"loss"}))
+    rates = [loop.ask(step, math.nan, {"loss": loss})[0] for step, loss in enumerate([2.0, 0.5, 2.0])]
+    assert rates == [0.5, 0.5, 0.25]
+    assert loop.state["ratio"].dtype == torch.float32
+    other = ClosedLoop(spec, {}, None, frozenset({"loss"}))
+    other.load(loop.state)
+    assert other.ask(3, math.nan, {"loss": 2.0})[0] == 0.125
+
+
+def test_a_state_loaded_in_the_middle_goes_on_bit_for_bit():
+    spec = current().get(ControllerSpec, "greedy")
+    hparams = {key: number(value) for key, value in encode(spec.space, defaults(spec.space)).items()}
+    losses = [2 * 0.9**step for step in range(40)]
+    loop = ClosedLoop(spec, hparams, None, frozenset({"loss"}))
+    rates = [loop.ask(step, math.nan, {"loss": loss})[0] for step, loss in enumerate(losses)]
+    first, second = (ClosedLoop(spec, hparams, None, frozenset({"loss"})) for _ in range(2))
+    for step in range(20):
+        first.ask(step, math.nan, {"loss": losses[step]})
+    second.load(first.state)
+    assert [second.ask(step, math.nan, {"loss": losses[step]})[0] for step in range(20, 40)] == rates[20:]
+    first.load(second.state)
+    assert first.state == second.state
