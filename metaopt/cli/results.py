@@ -52,6 +52,7 @@ def print_result(result: "TuneResult") -> None:
     """The recipe, how it compares, what it cost, what it is worth."""
     from metaopt.cli.terminal import print_paragraph, print_table
     from metaopt.report import headline, tables
+    from metaopt.report.stopping import stopping
 
     print()
     print_table(tables.recipe_table(result.recipe))
@@ -61,7 +62,8 @@ def print_result(result: "TuneResult") -> None:
         print_table(tables.worst_table(comparison))
         print_paragraph(comparison.summary())
     print_table(tables.cost_table(result))
-    for sentence in (headline.headline(result), headline.price(result), *headline.caveats(result)):
+    said = [headline.headline(result), headline.price(result), stopping(result), *headline.caveats(result)]
+    for sentence in filter(None, said):
         print_paragraph(sentence)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from metaopt.report import html, tables
 from metaopt.report.headline import NEVER, caveats, headline, measured, payback, price, trainings
+from metaopt.report.stopping import stopping
 from metaopt.tuning import TuneResult
 from metaopt.tuning.comparison import RECIPE
 from metaopt.tuning.duration import duration
@@ -168,7 +169,7 @@ def _stopping(result: TuneResult, drawings: "Drawings | None") -> str:
         return ""
     figures = "" if drawings is None else drawings.figures("stopping")
     shown = tables.front_table(result.front, result.recipe.stopper)
-    return f"<h2>When to stop</h2>\n{figures}\n{html.table(shown)}"
+    return f"<h2>When to stop</h2>\n{html.paragraphs([stopping(result)])}\n{figures}\n{html.table(shown)}"
 
 
 def _race(result: TuneResult, drawings: "Drawings | None") -> str:

@@ -15,7 +15,7 @@ from metaopt.specs import StopperSpec
 from metaopt.tuning import Comparison, TuneResult
 from metaopt.tuning.duration import duration
 from metaopt.tuning.scores import BEST, WORST
-from metaopt.tuning.stopping import PolicyResult
+from metaopt.tuning.stopping import PolicyResult, is_chosen
 
 #: Candidates and tasks that the tables of the best and of the worst show.
 SHOWN = 10
@@ -194,11 +194,6 @@ def describe(stopper: StopperConfiguration) -> str:
     """A stopper in one line, such as `patience(patience=0.2)`."""
     inner = [f"{name}={number(value)}" for name, value in stopper.hparams.items()]
     return f"{stopper.name}({', '.join([*map(describe, stopper.stoppers), *inner])})"
-
-
-def is_chosen(policy: PolicyResult, chosen: StopperConfiguration | None) -> bool:
-    """Whether the recipe stops by this policy, with or without the guard against divergence beside it."""
-    return chosen is not None and policy.stopper in (chosen, *chosen.stoppers)
 
 
 def interval(value: float, low: float, high: float, sign: str = "") -> str:

@@ -14,7 +14,7 @@ from metaopt.tuning.entries import Evaluation, EvaluationKey, Outcome, Proposal
 from metaopt.tuning.portfolio import Portfolio
 from metaopt.tuning.scores import AnyScale
 from metaopt.tuning.search_space import JointSpace
-from metaopt.tuning.stopping import PolicyResult
+from metaopt.tuning.stopping import PolicyResult, is_chosen
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,12 @@ class TuneResult:
     interrupted: bool
     held_out_by: str | None
     space: JointSpace
+
+    @property
+    def stopping(self) -> PolicyResult | None:
+        """What the recipe's stopping policy gave up and saved in the replay; None if it saved nothing, as guards do."""
+        mine = [one for one in self.front if is_chosen(one, self.recipe.stopper) and one.steps_saved > 0]
+        return max(mine, key=lambda one: one.steps_saved, default=None)
 
     def evaluations_dataframe(self) -> pd.DataFrame:
         """One row an evaluation: task, family, seed, validation and test value at the best validation, score, seconds.

@@ -113,6 +113,11 @@ def with_guard(policy: PolicyResult | None, registry: Registry) -> StopperConfig
     return StopperConfiguration("any", stoppers=(policy.stopper, guard))
 
 
+def is_chosen(policy: PolicyResult, chosen: StopperConfiguration | None) -> bool:
+    """Whether the recipe stops by this policy, with or without the guard against divergence beside it."""
+    return chosen is not None and policy.stopper in (chosen, *chosen.stoppers)
+
+
 @dataclass(frozen=True)
 class _Recording:
     """Runs of one sign side by side, their quality at each validation, shape (n, T), and their tasks."""
