@@ -58,14 +58,14 @@ class Plateau:
 
 
 def _plain(hparams: Mapping[str, Any]) -> str:
-    # The same for positive metrics; torch's relative threshold points the wrong way for negative ones.
+    note = "  # for metrics above 0: below, torch's relative threshold takes worse values for better ones"
     return f"""
         scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
             optimizer,
             factor={hparams["factor"]!r},
             patience={hparams["patience"]!r},
             threshold={hparams["threshold"]!r},
-            threshold_mode={hparams["threshold_mode"]!r},
+            threshold_mode={hparams["threshold_mode"]!r},{note if hparams["threshold_mode"] == "rel" else ""}
             cooldown={hparams["cooldown"]!r},
             min_lr=[{hparams["min_ratio"]!r} * group["lr"] for group in optimizer.param_groups],
             eps=0.0,

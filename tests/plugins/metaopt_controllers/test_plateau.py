@@ -82,3 +82,67 @@ def test_a_metric_that_is_no_finite_number_is_no_improvement_and_spoils_nothing(
     setting = {"factor": 0.5, "patience": 1}
     assert rates([1.0, bad, bad, 0.5, 0.4], **setting) == [1.0, 1.0, 0.5, 0.5, 0.5]
     assert rates([bad, bad, 0.5, 0.4], **setting) == [1.0, 0.5, 0.5, 0.5]
+
+
+def scheduled(metrics, mode, **hparams):
+    """Rates of two groups after each validation, by metaopt's scheduler."""
+    optimizer = two_groups()
+    scheduler = metaopt.create_scheduler("plateau", optimizer, mode=mode, **hparams)
+    return [follow_groups(optimizer, scheduler.observe, metric) for metric in metrics]
+
+
+def torch_scheduled(metrics, mode, *, min_ratio=1e-6, **hparams):
+    """The same by torch's own."""
+    optimizer = two_groups()
+    floors = [min_ratio * group["lr"] for group in optimizer.param_groups]
+    scheduler = ReduceLROnPlateau(optimizer, mode=mode, min_lr=floors, eps=0.0, **hparams)
+    return [follow_groups(optimizer, scheduler.step, metric) for metric in metrics]
+
+
+def two_groups():
+    params = [{"params": [torch.zeros(1)], "lr": rate} for rate in (1.0, 0.2)]
+    return torch.optim.SGD(params, lr=1.0)
+
+
+def follow_groups(optimizer, observe, metric):
+    observe(metric)
+    return [group["lr"] for group in optimizer.param_groups]
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_in_either_mode_and_on_several_groups_it_is_torchs_for_positive_metrics(mode):
+    for metrics, setting in random_settings(10):
+        mine, theirs = scheduled(metrics, mode, **setting), torch_scheduled(metrics, mode, **setting)
+        assert mine == [pytest.approx(row, rel=1e-12) for row in theirs], setting
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_torchs_relative_threshold_takes_worse_negative_values_for_better_ones_and_this_does_not(mode):
+    worse = [-40.0, -41.0, -42.0, -43.0] if mode == "max" else [-40.0, -39.0, -38.0, -37.0]
+    setting = {"factor": 0.5, "patience": 0, "threshold": 0.1, "threshold_mode": "rel"}
+    assert [row[0] for row in torch_scheduled(worse, mode, **setting)] == [1.0] * 4, "torch takes them for better"
+    assert [row[0] for row in scheduled(worse, mode, **setting)] == [1.0, 0.5, 0.25, 0.125]
+    better = [-40.0, -35.0, -31.0, -27.0] if mode == "max" else [-40.0, -45.0, -50.0, -56.0]
+    assert scheduled(better, mode, **setting)[-1][0] == 1.0
+
+
+def test_a_cooldown_forgives_and_then_patience_counts_anew():
+    setting = {"factor": 0.5, "patience": 1, "cooldown": 2}
+    # The second bad one in a row lowers it, two are forgiven, the second after these lowers it again.
+    assert rates([1.0] * 8, **setting) == [1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25]
+
+
+def test_the_rate_stops_at_the_floor():
+    assert rates([1.0] * 6, factor=0.5, patience=0, min_ratio=0.2) == [1.0, 0.5, 0.25, 0.2, 0.2, 0.2]
+
+
+def test_a_run_that_goes_on_from_its_state_lowers_the_rate_when_an_unbroken_one_does():
+    metrics = [1.0, 0.9, 0.95, 0.95, 0.95, 0.8, 0.85, 0.85, 0.85]
+    setting = {"factor": 0.5, "patience": 1, "cooldown": 1}
+    unbroken = scheduled(metrics, "min", **setting)
+    first = metaopt.create_scheduler("plateau", two_groups(), **setting)
+    for metric in metrics[:4]:
+        first.observe(metric)
+    second = metaopt.create_scheduler("plateau", two_groups(), **setting)
+    second.load_state_dict(first.state_dict())
+    assert [follow_groups(second.optimizer, second.observe, metric) for metric in metrics[4:]] == unbroken[4:]
