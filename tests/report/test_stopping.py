@@ -12,11 +12,8 @@ GUARD = StopperConfiguration("divergence")
 
 def with_front(result, chosen):
     policies = [StopperConfiguration("patience", {"patience": share}) for share in (0.1, 0.2)]
-    front = [
-        PolicyResult(GUARD, 0.0, 0.0),
-        PolicyResult(policies[0], 0.0012, 0.23),
-        PolicyResult(policies[1], 0.3, 0.5),
-    ]
+    front = [PolicyResult(GUARD, 0.0, 0.0)]
+    front += [PolicyResult(policies[0], 0.0012, 0.23), PolicyResult(policies[1], 0.3, 0.5)]
     stopper = GUARD if chosen is None else StopperConfiguration("any", stoppers=(policies[chosen], GUARD))
     return dataclasses.replace(result, front=front, recipe=result.recipe.with_stopper(stopper))
 
