@@ -1,6 +1,7 @@
 """A controller that is asked as training goes on, and what it remembers."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,6 +47,10 @@ class ClosedLoop:
         """Go on from a state."""
         self._state = {key: state[key].clone() for key in self._state}
         self._numbers = tuple(value.item() for value in self._state.values()) if self._scalars is not None else ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles: generated code is neither copied nor pickled, and found again when it is needed."""
+        return {**self.__dict__, "_state": self.state, "_numbers": (), "_scalars": None, "_is_known": False}
 
     def first(self) -> Rate:
         """What the controller says first, without letting it remember.

@@ -1,6 +1,8 @@
 """Controllers asked over plain numbers say what they say over tensors."""
 
+import copy
 import math
+import pickle
 
 import pytest
 import torch
@@ -8,8 +10,9 @@ import torch
 import metaopt
 from metaopt.contracts import Rate
 from metaopt.deploy.closed_loop import ClosedLoop, number
-from metaopt.deploy.requirements import GRADIENT_SIGNALS
+from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS
 from metaopt.deploy.scalars import over_scalars
+from metaopt.deploy.scheduler import ControllerScheduler
 from metaopt.registry import current
 from metaopt.space import defaults, encode
 from metaopt.specs import ControllerSpec
@@ -157,3 +160,24 @@ def test_a_state_loaded_in_the_middle_goes_on_bit_for_bit():
     assert [second.ask(step, math.nan, {"loss": losses[step]})[0] for step in range(20, 40)] == rates[20:]
     first.load(second.state)
     assert first.state == second.state
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))], ids=["copy", "pickle"])
+def test_a_copy_goes_its_own_way(copied):
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    spec = current().get(ControllerSpec, "greedy")
+    supplies = PLAIN_SIGNALS | GRADIENT_SIGNALS
+    scheduler = ControllerScheduler(optimizer, spec, defaults(spec.space), total_steps=100, supplies=supplies)
+    losses = [2 * 0.9**step for step in range(30)]
+
+    def follow(one, some):
+        for loss in some:
+            one.prepare(loss=f64(loss))
+            one.optimizer.step()
+            one.step()
+        return one.get_last_lr()
+
+    follow(scheduler, losses[:15])
+    other = copied(scheduler)
+    assert follow(other, losses[15:]) != scheduler.get_last_lr()
+    assert follow(scheduler, losses[15:]) == other.get_last_lr()
