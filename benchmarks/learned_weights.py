@@ -3,7 +3,8 @@
     python benchmarks/learned_weights.py mlp_lopt --out out/mlp_lopt --checkpoints out/mlp_lopt_checkpoints
         [--iterations 16000] [--controller cosine] [--seed 0] [--outer-lr 1e-3]
     python benchmarks/learned_weights.py nadamw --wrapper learned_schedule --out out/learned_schedule
-        --checkpoints out/learned_schedule_checkpoints --iterations 4000 --outer-lr 3e-3 --deviation 0.05
+        --checkpoints out/learned_schedule_checkpoints --iterations 2800 --outer-lr 3e-3 --deviation 0.05
+        --lr 3e-3 --rescaled 10 --validations 7
 
 Tasks are the starter corpus's, with horizons from 50 to 1,000 steps. What is minimised, and what the best weights are
 chosen by, is the loss on the examples that are trained on: stopping and weight decay belong to the recipe around the
@@ -61,6 +62,8 @@ def main() -> None:
     parser.add_argument("rule", help="a learned optimizer, or one that a learned wrapper is put around")
     parser.add_argument("--wrapper", help="the learned wrapper")
     parser.add_argument("--deviation", type=float, help="of the noise on weights, or on what is done")
+    parser.add_argument("--rescaled", type=float, help="how far parameters are scaled either way, in effect")
+    parser.add_argument("--lr", type=float, help="of the optimizer that a learned wrapper is put around")
     parser.add_argument("--validations", type=int, default=10)
     parser.add_argument("--out", type=Path, required=True, help="folder for the recipe")
     parser.add_argument("--checkpoints", type=Path, help="folder; the same one resumes")
@@ -74,13 +77,15 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     corpus, began = tasks(given.iterations, given.validations), time.perf_counter()
     hparams = {"outer_lr": given.outer_lr, "outer_final": given.outer_final}
-    if given.deviation is not None:
-        hparams["deviation"] = given.deviation
+    hparams.update({name: one for name in ("deviation", "rescaled") if (one := getattr(given, name)) is not None})
     owner = "" if given.wrapper is None else f"{given.wrapper}."
     result = metaopt.meta_train(
         given.rule,
         corpus,
-        {f"{owner}{name}": value for name, value in hparams.items()},
+        {
+            **{f"{owner}{name}": value for name, value in hparams.items()},
+            **({} if given.lr is None else {"lr": given.lr}),
+        },
         wrappers=() if given.wrapper is None else (given.wrapper,),
         controller=given.controller,
         seed=given.seed,
@@ -95,6 +100,7 @@ def main() -> None:
         "seed": given.seed,
         "controller": given.controller,
         **hparams,
+        **({} if given.lr is None else {"lr": given.lr}),
         "longest": LONGEST,
         "pairs": PAIRS,
         "minutes": round(result.seconds / 60, 1),

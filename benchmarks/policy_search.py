@@ -22,7 +22,8 @@ from replay_curves import COLUMNS, DATA, TOLERATED, alexnet, deberta
 
 from metaopt.registry import current
 from metaopt.tuning.policy_search import NewSampler, new_sampler
-from metaopt.tuning.replay import RecordedTask, Replay, read_curves, replay
+from metaopt.tuning.recorded import RecordedTask, read_curves
+from metaopt.tuning.replay import Replay, replay
 
 LARGEST = 0.05
 STOPPERS = ("patience", "prechelt")

@@ -30,7 +30,8 @@ from metaopt.contracts import CurveBatch, Fires
 from metaopt.registry import Registry, current
 from metaopt.space import Value, encode, resolve
 from metaopt.specs import StopperSpec
-from metaopt.tuning.replay import RecordedTask, Replay, Replayed, read_curves, replay
+from metaopt.tuning.recorded import RecordedTask, read_curves
+from metaopt.tuning.replay import Replay, Replayed, replay
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "curves"
 COLUMNS = ["candidate", "task", "step", "value", "horizon"]

@@ -32,17 +32,10 @@ from metaopt.contracts import (
 )
 from metaopt.errors import InputError, MetaOptError, MissingDataError, PluginError, RecipeError, StorageError
 from metaopt.hookspecs import hookimpl
+from metaopt.plugin_spec import PluginSpec
 from metaopt.registry import register
 from metaopt.space import Categorical, Float, Int, Value, When
-from metaopt.specs import (
-    ControllerSpec,
-    CorpusSpec,
-    Native,
-    OptimizerSpec,
-    PluginSpec,
-    StopperSpec,
-    WrapperSpec,
-)
+from metaopt.specs import ControllerSpec, CorpusSpec, Native, OptimizerSpec, StopperSpec, WrapperSpec
 
 if TYPE_CHECKING:
     from metaopt.deploy import RuleOptimizer, create_optimizer, create_scheduler, create_stopper

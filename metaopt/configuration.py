@@ -16,9 +16,10 @@ from torch import Tensor
 from metaopt.contracts import MetaTraining, Rule
 from metaopt.contracts.rule import Hparams
 from metaopt.errors import InputError, PluginError
+from metaopt.plugin_spec import PluginSpec
 from metaopt.registry import Registry
 from metaopt.space import Value, encode, plain, resolve
-from metaopt.specs import ControllerSpec, OptimizerSpec, PluginSpec, WrapperSpec
+from metaopt.specs import ControllerSpec, OptimizerSpec, WrapperSpec
 
 #: Which parameters weight decay leaves alone: those with at most one dimension, or none.
 NoDecay: TypeAlias = Literal["1d", "none"]

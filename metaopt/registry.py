@@ -15,7 +15,7 @@ import pluggy
 from metaopt import hookspecs
 from metaopt.errors import MetaOptError, PluginError
 from metaopt.plugin_file import import_file, line_in
-from metaopt.specs import PluginSpec
+from metaopt.plugin_spec import PluginSpec
 
 GROUP = "metaopt"
 RESTRICTION = "METAOPT_PLUGINS"

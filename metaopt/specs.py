@@ -9,81 +9,14 @@ from typing import Any, ClassVar, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
-from metaopt.contracts import SIGNALS, Cadence, Controller, Corpus, Fires, MetaTraining, Rule, Stopper
+from metaopt.contracts import Cadence, Controller, Corpus, Fires, MetaTraining, Rule, Stopper
 from metaopt.contracts.fitted import Fit, StopperTheta, ThetaShapes, learned_theta
 from metaopt.errors import PluginError
-from metaopt.space import Categorical, Float, Int, Space, Value, When, ordered
-
-API = 1
+from metaopt.plugin_spec import Plain, PluginSpec, check_signals
+from metaopt.space import Space, Value
 
 #: `(batch, hparams, theta) -> bool`, the last by keyword: a fitted policy, otherwise as `metaopt.contracts.Fires`.
 FittedFires: TypeAlias = Callable[..., NDArray[np.bool_]]
-
-#: From hyperparameters, as people write them, to lines of plain Python that compute the same; of a stopper empty where
-#: there are none for these values.
-Plain: TypeAlias = Callable[[Mapping[str, Value]], str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class PluginSpec:
-    """What every plugin declares. Abstract: use one of the specs below.
-
-    Attributes:
-        name: how users call it; lower case letters, digits, `_`.
-        version: of the algorithm, a string; recipes record it.
-        api: the contract it was written for; 1.
-        space: its hyperparameters.
-        requires: signals it needs at each step (keys of `metaopt.contracts.SIGNALS`) or observation.
-        requires_when: further signals, each needed only where a condition on the hyperparameters holds.
-        proposed: whether tuning proposes it without being asked by name.
-        references: where the algorithm comes from.
-        summary: one line for `metaopt plugins`.
-    """
-
-    kind: ClassVar[str] = ""
-
-    name: str
-    version: str
-    api: int = API
-    space: Space = field(default_factory=dict)
-    requires: frozenset[str] = frozenset()
-    requires_when: Mapping[str, When] = field(default_factory=dict)
-    proposed: bool = True
-    references: tuple[str, ...] = ()
-    summary: str = ""
-
-    def __post_init__(self) -> None:
-        where = f"{type(self).__name__}(name={self.name!r})"
-        if not isinstance(self.name, str) or not self.name.replace("_", "").isalnum() or self.name != self.name.lower():
-            raise PluginError(f"{where}: a name consists of lower case letters, digits and '_'.")
-        if not isinstance(self.version, str) or not self.version:
-            raise PluginError(f"{where}: version must be a string such as '1', got {self.version!r}.")
-        if self.api != API:
-            raise PluginError(f"{where} was written for api {self.api!r}; this metaopt has api {API}.")
-        for key, distribution in self.space.items():
-            if not isinstance(distribution, Float | Int | Categorical):
-                raise PluginError(f"{where}: space[{key!r}] must be a Float, Int or Categorical, got {distribution!r}.")
-        ordered(self.space)
-        for signal, condition in self.requires_when.items():
-            if condition.name not in self.space:
-                raise PluginError(
-                    f"{where}: requires_when[{signal!r}] names the unknown hyperparameter {condition.name!r}."
-                )
-        object.__setattr__(self, "requires", frozenset(self.requires))
-
-    @property
-    def full_space(self) -> Space:
-        """`space`, and for learned plugins the hyperparameters of their meta-training."""
-        return self.space
-
-    @property
-    def tuned_space(self) -> Space:
-        """What tuning searches."""
-        return self.space
-
-    def required(self, hparams: Mapping[str, Value]) -> frozenset[str]:
-        """Signals it needs with these hyperparameters, given as people write them."""
-        return self.requires | {signal for signal, when in self.requires_when.items() if when.holds(hparams)}
 
 
 @final
@@ -133,7 +66,7 @@ class OptimizerSpec(PluginSpec):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_rule(self.name, self.rule)
-        _check_signals(self)
+        check_signals(self)
         for key, names in self.packs.items():
             missing = [name for name in names if name not in self.space]
             if missing:
@@ -190,7 +123,7 @@ class WrapperSpec(PluginSpec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_signals(self)
+        check_signals(self)
         _check_meta(self, self.meta)
 
     @property
@@ -227,7 +160,7 @@ class ControllerSpec(PluginSpec):
                 f"ControllerSpec(name={self.name!r}): cadence must be 'table', 'step' or 'validation', "
                 f"got {self.cadence!r}."
             )
-        _check_signals(self)
+        check_signals(self)
 
 
 @final
@@ -318,11 +251,3 @@ def _check_meta(spec: PluginSpec, meta: MetaTraining | None) -> None:
     twice = sorted(set(spec.space) & set(meta.full_space)) if meta is not None else []
     if twice:
         raise PluginError(f"{type(spec).__name__}(name={spec.name!r}): both space and meta declare {twice}.")
-
-
-def _check_signals(spec: PluginSpec) -> None:
-    unknown = sorted({*spec.requires, *spec.requires_when} - set(SIGNALS))
-    if unknown:
-        raise PluginError(
-            f"{type(spec).__name__}(name={spec.name!r}) requires unknown signals {unknown}; known: {sorted(SIGNALS)}."
-        )

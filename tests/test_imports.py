@@ -17,6 +17,7 @@ BASE = [
     "seeding",
     "space",
     "contracts",
+    "plugin_spec",
     "specs",
     "hookspecs",
     "plugin_file",

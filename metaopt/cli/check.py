@@ -10,7 +10,8 @@ import typer
 from metaopt import registry
 from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
 from metaopt.errors import PluginError
-from metaopt.specs import KINDS, PluginSpec
+from metaopt.plugin_spec import PluginSpec
+from metaopt.specs import KINDS
 
 if TYPE_CHECKING:
     from metaopt.testing import Outcome, Report

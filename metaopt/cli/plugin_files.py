@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from metaopt import registry
-from metaopt.specs import PluginSpec
+from metaopt.plugin_spec import PluginSpec
 
 PluginFiles: TypeAlias = Annotated[
     list[Path] | None,

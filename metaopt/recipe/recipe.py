@@ -28,12 +28,12 @@ from metaopt.deploy.run import Run
 from metaopt.deploy.scheduler import ControllerScheduler
 from metaopt.deploy.stopping import StopperConfiguration, build_stopper, stopper_requires, stopper_specs
 from metaopt.errors import InputError, RecipeError
+from metaopt.plugin_spec import PluginSpec
 from metaopt.recipe.code import plain_code
 from metaopt.recipe.initialization import Support, load_start
 from metaopt.recipe.made_on import MadeOn
 from metaopt.recipe.saving import save_files
 from metaopt.registry import Registry
-from metaopt.specs import PluginSpec
 
 #: Version of the JSON document; raise it when an older metaopt could not read what is written.
 SCHEMA = 1

@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Any, Literal, TypeAlias, final
 
 from metaopt.errors import InputError
-from metaopt.specs import OptimizerSpec, PluginSpec
+from metaopt.plugin_spec import PluginSpec
+from metaopt.specs import OptimizerSpec
 from metaopt.testing.controllers import CHECKS as CONTROLLER_CHECKS
 from metaopt.testing.corpora import CHECKS as CORPUS_CHECKS
 from metaopt.testing.declarations import CHECKS as COMMON_CHECKS

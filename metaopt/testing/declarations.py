@@ -5,8 +5,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from metaopt.plugin_spec import PluginSpec
 from metaopt.space import Categorical, encode, resolve
-from metaopt.specs import PluginSpec
 from metaopt.testing.errors import require
 from metaopt.testing.samples import draws, edges
 

@@ -9,13 +9,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metaopt.contracts import Curve, CurveBatch, StopperTheta
+from metaopt.contracts import CurveBatch, StopperTheta
 from metaopt.deploy.stopping import StopperConfiguration
 from metaopt.errors import InputError
 from metaopt.registry import Registry
@@ -23,29 +22,12 @@ from metaopt.space import Value
 from metaopt.specs import StopperSpec
 from metaopt.tuning.cross_fit import CrossFit, cross_fit
 from metaopt.tuning.policy_search import NewSampler, new_sampler, search_policies
-from metaopt.tuning.runs_file import read_table
+from metaopt.tuning.recorded import RecordedTask
 from metaopt.tuning.scores import best_so_far
 from metaopt.tuning.stopping import playable, replayable, signals_of, stops_of
 
 #: A run whose best is no further from chance than this share of the task's best run learned nothing.
 LEARNED = 0.1
-
-
-@dataclass(frozen=True)
-class RecordedTask:
-    """Runs of one task.
-
-    Attributes:
-        name: of the task.
-        curves: lower is better.
-        chance: value of who knows nothing, in the curves' orientation.
-        sign: −1 where the user's metric is better when higher.
-    """
-
-    name: str
-    curves: tuple[Curve, ...]
-    chance: float
-    sign: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -116,34 +98,6 @@ class Replay:
             }
             for one, other in zip(self.results, self.chosen_by, strict=True)
         )
-
-
-def read_curves(path: str | Path, mode: str | None = None, chance: float | None = None) -> list[RecordedTask]:
-    """Recorded runs from a CSV file; see `metaopt.tuning.runs_file` for its columns.
-
-    Args:
-        path: of a `.csv` or `.csv.gz` file. A column `horizon` says how many steps were planned; the last one if left
-            out. Further numeric columns whose names begin with `signal:` are signals, such as `signal:train_loss`.
-        mode: `"min"` (the default) or `"max"` for all tasks; not where there is a column `mode`.
-        chance: value of who knows nothing; the median of the runs' first values if left out.
-
-    Raises:
-        InputError: the file cannot be read, or something in it is wrong.
-    """
-    frame = read_table(Path(path), mode)
-    found = []
-    for name, part in frame.groupby("task", sort=False):
-        sign = 1.0 if part["mode"].iloc[0] == "min" else -1.0
-        curves = tuple(_curve(rows.sort_values("step"), sign) for _, rows in part.groupby("candidate", sort=False))
-        value = median_first(curves) if chance is None else sign * chance
-        found.append(RecordedTask(str(name), curves, value, sign))
-    return found
-
-
-def median_first(curves: Sequence[Curve]) -> float:
-    """What stands for the value of who knows nothing: the median of the runs' first values; NaN if none is finite."""
-    firsts = [float(one.values[0]) for one in curves if np.isfinite(one.values[0])]
-    return float(np.median(firsts)) if firsts else math.nan
 
 
 def replay(
@@ -299,18 +253,3 @@ def _means(
 
 def _held(series: NDArray[np.float64], length: int) -> NDArray[np.float64]:
     return np.concatenate([series, np.full(length - len(series), series[-1])])
-
-
-def _curve(rows: pd.DataFrame, sign: float) -> Curve:
-    signals: Mapping[str, NDArray[np.float64]] = {
-        str(name).removeprefix("signal:"): pd.to_numeric(rows[name], errors="coerce").to_numpy(np.float64)
-        for name in rows.columns
-        if str(name).startswith("signal:")
-    }
-    planned = float(pd.to_numeric(rows["horizon"]).iloc[0]) if "horizon" in rows else float(rows["step"].max())
-    return Curve(
-        steps=rows["step"].to_numpy(),
-        values=sign * rows["value"].to_numpy(),
-        horizon=math.ceil(planned),
-        signals=signals,
-    )

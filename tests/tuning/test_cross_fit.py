@@ -16,7 +16,8 @@ from metaopt.deploy.stopping import StopperConfiguration, build_stopper
 from metaopt.recipe import Recipe, load_recipe
 from metaopt.registry import Registry, current
 from metaopt.tuning.cross_fit import FOLDS, cross_fit, fitted
-from metaopt.tuning.replay import RecordedTask, read_curves, replay
+from metaopt.tuning.recorded import RecordedTask, read_curves
+from metaopt.tuning.replay import replay
 from metaopt.tuning.scores import Scale
 from metaopt.tuning.stopping import RecordedRun, replay_policies
 

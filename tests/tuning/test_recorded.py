@@ -8,8 +8,8 @@ import torch
 import metaopt
 from metaopt.registry import current
 from metaopt.tuning.ledger import Ledger
-from metaopt.tuning.recorded import read_recorded
-from metaopt.tuning.replay import read_curves, replay
+from metaopt.tuning.recorded import read_curves, read_recorded
+from metaopt.tuning.replay import replay
 
 
 def negative_error(output, targets):

@@ -10,7 +10,8 @@ import pytest
 import metaopt
 from metaopt.contracts import Curve
 from metaopt.registry import current
-from metaopt.tuning.replay import RecordedTask, read_curves, replay
+from metaopt.tuning.recorded import RecordedTask, read_curves
+from metaopt.tuning.replay import replay
 
 
 def curve(values, horizon=None):
