@@ -70,9 +70,9 @@ def main() -> None:
             *(other[name] for name in TABLES),
         ],
     }
-    recipes = [metaopt.load_recipe(name) for name in given.recipe]
+    recipes = {Path(name).name: metaopt.load_recipe(name) for name in given.recipe}
     plain = {
-        **{recipe.configuration.wrappers[0]: (recipe.configuration, dict(recipe.theta or {})) for recipe in recipes},
+        **{name: (recipe.configuration, dict(recipe.theta or {})) for name, recipe in recipes.items()},
         "NadamW, cosine": (Configuration("nadamw", controller="cosine"), None),
         **{f"NadamW, constant {rate:g}": (constant(rate), None) for rate in RATES},
     }

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import metaopt
+from metaopt.configuration import Configuration
 from metaopt.registry import current
 
 STEPS = 150
@@ -15,7 +16,7 @@ def task_of(name):
     return dataclasses.replace(metaopt.load_corpus("starter")[name], metric=None, mode="min")
 
 
-def trained(optimizer, task, model, schedule=lambda: None):
+def trained(optimizer, task, model, schedule=lambda: None, wants_loss=False):
     """Mean training loss over the last third of a run."""
     generator, losses = torch.Generator().manual_seed(0), []
     for _ in range(STEPS):
@@ -23,7 +24,7 @@ def trained(optimizer, task, model, schedule=lambda: None):
         optimizer.zero_grad()
         loss = task.loss(model(task.splits.train.inputs[rows]), task.splits.train.targets[rows])
         loss.backward()
-        optimizer.step()
+        optimizer.step(**({"loss": loss} if wants_loss else {}))
         schedule()
         losses.append(float(loss.detach()))
     return sum(losses[-STEPS // 3 :]) / (STEPS // 3)
@@ -65,3 +66,24 @@ def test_weights_of_ones_own_come_first():
 def test_rules_that_ship_no_weights_still_ask_for_them():
     with pytest.raises(metaopt.InputError, match="'celo' is a learned rule and has no weights here"):
         metaopt.create_optimizer("celo", torch.nn.Linear(2, 1), total_steps=5)
+
+
+@pytest.mark.parametrize("name", ["learned_schedule", "hyper_controller"])
+@pytest.mark.parametrize("task_name", ["digits_deep_tanh", "two_spirals_tanh", "sinusoid_plane_gelu"])
+def test_a_learned_schedule_trains_faster_than_what_it_is_around(name, task_name):
+    """NadamW at its defaults under cosine, from one start and with one sequence of batches."""
+    task, recipe = task_of(task_name), metaopt.load_recipe(name)
+    found = []
+    for one in (recipe, dataclasses.replace(recipe, configuration=Configuration("nadamw", "cosine"), theta=None)):
+        model = task.build(0)
+        run = one.bind(model, total_steps=STEPS)
+        found.append(trained(run.optimizer, task, model, run.scheduler.step, wants_loss=one is recipe))
+    assert found[0] < 0.8 * found[1]
+
+
+@pytest.mark.parametrize("name", ["learned_schedule", "hyper_controller"])
+def test_a_learned_schedule_goes_around_any_rule_with_the_weights_of_its_recipe(name):
+    recipe = metaopt.load_recipe(name)
+    optimizer = metaopt.create_optimizer("lion", torch.nn.Linear(2, 1), wrappers=[name], total_steps=10)
+    assert all(torch.equal(value, optimizer.theta[key]) for key, value in recipe.theta.items())
+    assert recipe.provenance["made_by"]["wrapper"] == name

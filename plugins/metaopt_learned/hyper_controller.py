@@ -8,14 +8,15 @@ from functools import partial
 
 import metaopt
 from metaopt_learned.schedule_network import init_theta
-from metaopt_learned.scheduled import MAX_RATIO, Scheduled, check, policy
+from metaopt_learned.scheduled import Scheduled, check, max_ratio, policy
+from metaopt_learned.whole_training import shipped
 
 spec = metaopt.WrapperSpec(
     name="hyper_controller",
     version="1",
     summary="A small recurrent network steers rate and momentum, trained by a policy gradient.",
     wrap=partial(Scheduled, name="hyper_controller"),
-    space={"max_ratio": MAX_RATIO},
+    space={"max_ratio": max_ratio(10.0)},
     requires=frozenset({"loss", "horizon"}),
     proposed=False,
     meta=metaopt.MetaTraining(
@@ -28,6 +29,7 @@ spec = metaopt.WrapperSpec(
         truncation=50,
         policy=policy("hyper_controller"),
         check=partial(check, "hyper_controller"),
+        shipped=partial(shipped, "hyper_controller"),
     ),
     references=("https://arxiv.org/abs/1705.11159", "https://arxiv.org/abs/1909.09712"),
 )

@@ -4,7 +4,7 @@ from functools import partial
 
 import metaopt
 from metaopt_learned.schedule_network import init_theta
-from metaopt_learned.scheduled import MAX_RATIO, Scheduled, check
+from metaopt_learned.scheduled import Scheduled, check, max_ratio
 from metaopt_learned.whole_training import shipped
 
 spec = metaopt.WrapperSpec(
@@ -12,7 +12,7 @@ spec = metaopt.WrapperSpec(
     version="1",
     summary="A small recurrent network steers rate and momentum, and says when it is enough.",
     wrap=partial(Scheduled, name="learned_schedule"),
-    space={"max_ratio": MAX_RATIO},
+    space={"max_ratio": max_ratio(30.0)},
     requires=frozenset({"loss", "horizon"}),
     proposed=False,
     meta=metaopt.MetaTraining(

@@ -24,12 +24,15 @@ from metaopt_learned.whole_training import check_shapes
 
 #: Where a policy gradient puts its noise; see `metaopt.Policy`.
 NOISE = "policy.noise"
-#: Within a factor of 10 either way unless told otherwise.
-MAX_RATIO = metaopt.Float(2.0, 30.0, log=True, default=10.0, valid="[1, inf)")
 #: The most that 1 − momentum is multiplied or divided by, and the highest momentum.
 MOST_MOMENTUM_RATIO, HIGHEST = 3.0, 0.9999
 #: What the stop logit begins at, below 0.
 UNSTOPPED = 6.0
+
+
+def max_ratio(default: float) -> metaopt.Float:
+    """R; weights belong to the one that they were trained with."""
+    return metaopt.Float(3.0, 100.0, log=True, default=default, valid="[1, inf)")
 
 
 @final

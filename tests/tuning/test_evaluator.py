@@ -1,4 +1,5 @@
 import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
@@ -48,6 +49,30 @@ def test_seeds_differ_and_the_test_split_is_recorded_beside_validation(evaluator
     assert one.steps.tolist() == [4, 8, 12, 16, 20]
     assert not np.array_equal(one.values, other.values)
     assert not np.array_equal(one.values, one.test)
+
+
+@pytest.mark.parametrize("kind", ["population", "loop"])
+def test_a_learned_wrapper_runs_with_the_weights_that_it_ships_with(evaluator, make_task, kind):
+    """Beside others, which do not notice, and in both engines alike."""
+    model = partial(nn.Linear, 3, 1) if kind == "population" else LineWithState
+    task = make_task(model=model)
+    learned = dataclasses.replace(ADAMW, wrappers=("learned_schedule",))
+    found = evaluator.curves([learned, ADAMW, SGD], [task], [0])
+    alone = evaluator.curves([learned], [make_task("other", model=model)], [0])
+    np.testing.assert_allclose(found[learned.key, "line", 0].values, alone[learned.key, "other", 0].values, rtol=1e-4)
+    assert not np.allclose(found[learned.key, "line", 0].values, found[ADAMW.key, "line", 0].values, rtol=1e-2)
+
+
+class LineWithState(nn.Linear):
+    """Counts its calls in Python, which nothing vmapped may."""
+
+    def __init__(self):
+        super().__init__(3, 1)
+        self.calls = []
+
+    def forward(self, inputs):
+        self.calls.append(float(inputs.detach().sum()))
+        return super().forward(inputs)
 
 
 def test_a_member_that_diverges_does_not_disturb_the_others(registry, make_task):

@@ -58,9 +58,9 @@ def same(one, other, **tolerance):
 
 
 def test_the_rate_is_multiplied_by_a_power_of_its_bound():
-    """10^.5 = 3.162, times 1 − σ(−6) = .99753."""
+    """30^.5 = 5.477, times 1 − σ(−6) = .99753."""
     found, _ = steered("adamw", weights(rate=0.5), lr=1e-2)
-    same(found, plain("adamw", lr=1e-2 * 10**0.5 * (1 - 1 / (1 + math.exp(6)))), rtol=1e-4, atol=1e-6)
+    same(found, plain("adamw", lr=1e-2 * 30**0.5 * (1 - 1 / (1 + math.exp(6)))), rtol=1e-4, atol=1e-6)
 
 
 def test_its_bound_is_a_hyperparameter():
