@@ -2,13 +2,13 @@
 
     python benchmarks/base_rate.py [--data ../shared/data/tabular] [--steps 200] [--seeds 2] [--storage URL] [--json]
 
-Each controller and each wrapper acts on AdamW at its own defaults, and what was derived for SGD on that too. On every
-other table its base rate is tuned: the one of nine, half a decade apart, with the best mean score. On the remaining
-tables it then runs at a tenth of that rate, at the rate, and at ten times it. Scores are of the test split at the best
-validation: 0 is AdamW at 1e-3, constant, 1 the best of 32 random trials of the task's own, each with three seeds.
-`keeps` says whether the mean stays within .05 of the tuned one's on both sides, that one being better than AdamW
-untuned; intervals of what is lost are 95 % bootstraps over tasks, paired. With `--storage` what has been trained is
-not trained again.
+Each controller and each wrapper acts on AdamW at its own defaults, learned wrappers under cosine, and what was derived
+for SGD on that too. On every other table its base rate is tuned: the one of nine, half a decade apart, with the best
+mean score. On the remaining tables it then runs at a tenth of that rate, at the rate, and at ten times it. Scores are
+of the test split at the best validation: 0 is AdamW at 1e-3, constant, 1 the best of 32 random trials of the task's
+own, each with three seeds. `keeps` says whether the mean stays within .05 of the tuned one's on both sides, that one
+being better than AdamW untuned; intervals of what is lost are 95 % bootstraps over tasks, paired. With `--storage` what
+has been trained is not trained again.
 """
 
 import argparse
@@ -43,10 +43,13 @@ FIRST_SEED = REFERENCE_SEEDS[-1] + 1
 
 
 def contenders(registry: Registry) -> dict[str, Configuration]:
-    """Every controller, and every wrapper under a constant rate, by a name; learned ones left out."""
-    controllers = [one for one in registry.names(ControllerSpec) if registry.get(ControllerSpec, one).meta is None]
+    """Every controller, and every wrapper, by a name: learned ones under cosine, as they were meta-trained."""
+    controllers = registry.names(ControllerSpec)
     found = {f"{name} on adamw": Configuration("adamw", name) for name in controllers}
-    found |= {f"{name}(adamw)": Configuration("adamw", wrappers=(name,)) for name in registry.names(WrapperSpec)}
+    for name in registry.names(WrapperSpec):
+        learned = registry.get(WrapperSpec, name).meta is not None
+        controller = "cosine" if learned else "constant"
+        found[f"{name}(adamw)"] = Configuration("adamw", controller, wrappers=(name,))
     for name in FOR_SGD:
         if name in controllers:
             found[f"{name} on sgd"] = Configuration("sgd", name)

@@ -74,9 +74,8 @@ def contenders(width: int) -> dict[str, tuple[str, int, Callable[[], object]]]:
     registry, found = current(), {}
     for name in registry.names(ControllerSpec):
         spec = registry.get(ControllerSpec, name)
-        if spec.meta is None:
-            kind = "table" if spec.cadence == "table" else "closed"
-            found[name] = (kind, MANY, scheduled(spec, 16))
+        kind = "table" if spec.cadence == "table" else "closed"
+        found[name] = (kind, MANY, scheduled(spec, 16))
     lambda_lr = torch.optim.lr_scheduler.LambdaLR(torch.optim.AdamW(tensors(16)), lambda step: 1.0)
     found["torch LambdaLR"] = ("peer", MANY, lambda_lr.step)
     for name, make in ADAMW.items():

@@ -34,14 +34,20 @@ TRAINED_ON = (
     "quadratic_300",
 )
 LONGEST, PAIRS = 1000, 8
+#: Some of them again, so many times as wide and with batches of so many.
+VARIANTS = {"digits_mlp": (4, 16), "two_spirals_relu": (3, 16), "sinusoid_sum_relu": (3, 64), "diabetes_mlp": (4, 64)}
 
 
-def tasks(iterations: int, validations: int = 10) -> metaopt.Corpus:
+def tasks(iterations: int, validations: int = 10, variants: bool = False) -> metaopt.Corpus:
     """Few-shot tasks whose episodes are whole trainings, judged on what they are trained on."""
     starter = metaopt.load_corpus("starter")
     found = []
-    for name in TRAINED_ON:
-        task = dataclasses.replace(starter[name], data=partial(on_train, starter[name]), num_steps=LONGEST, metric=None)
+    chosen = [starter[name] for name in TRAINED_ON]
+    for name, (width, batch_size) in VARIANTS.items() if variants else ():
+        model = partial(starter[name].widened, width)
+        chosen.append(dataclasses.replace(starter[name], name=f"{name}_wide", model=model, batch_size=batch_size))
+    for one in chosen:
+        task = dataclasses.replace(one, data=partial(on_train, one), num_steps=LONGEST, metric=None)
         kind = few_shot(dataclasses.replace(task, mode="min"), iterations)
         found.append(
             dataclasses.replace(
@@ -64,6 +70,8 @@ def main() -> None:
     parser.add_argument("--deviation", type=float, help="of the noise on weights, or on what is done")
     parser.add_argument("--rescaled", type=float, help="how far parameters are scaled either way, in effect")
     parser.add_argument("--lr", type=float, help="of the optimizer that a learned wrapper is put around")
+    parser.add_argument("--variants", action="store_true", help="wider models and other batches too")
+    parser.add_argument("--start", type=Path, help="recipe whose weights to go on from")
     parser.add_argument("--validations", type=int, default=10)
     parser.add_argument("--out", type=Path, required=True, help="folder for the recipe")
     parser.add_argument("--checkpoints", type=Path, help="folder; the same one resumes")
@@ -75,20 +83,19 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    corpus, began = tasks(given.iterations, given.validations), time.perf_counter()
+    corpus, began = tasks(given.iterations, given.validations, given.variants), time.perf_counter()
     hparams = {"outer_lr": given.outer_lr, "outer_final": given.outer_final}
     hparams.update({name: one for name in ("deviation", "rescaled") if (one := getattr(given, name)) is not None})
+    base = {} if given.lr is None else {"lr": given.lr}
     owner = "" if given.wrapper is None else f"{given.wrapper}."
     result = metaopt.meta_train(
         given.rule,
         corpus,
-        {
-            **{f"{owner}{name}": value for name, value in hparams.items()},
-            **({} if given.lr is None else {"lr": given.lr}),
-        },
+        {**{f"{owner}{name}": value for name, value in hparams.items()}, **base},
         wrappers=() if given.wrapper is None else (given.wrapper,),
         controller=given.controller,
         seed=given.seed,
+        start=None if given.start is None else metaopt.load_recipe(given.start),
         folder=given.checkpoints,
         progress=partial(show, began),
     )
@@ -100,7 +107,9 @@ def main() -> None:
         "seed": given.seed,
         "controller": given.controller,
         **hparams,
-        **({} if given.lr is None else {"lr": given.lr}),
+        **base,
+        **({"variants": VARIANTS} if given.variants else {}),
+        **({} if given.start is None else {"start": metaopt.load_recipe(given.start).provenance.get("made_by", {})}),
         "longest": LONGEST,
         "pairs": PAIRS,
         "minutes": round(result.seconds / 60, 1),
