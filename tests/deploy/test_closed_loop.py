@@ -44,8 +44,6 @@ def told(generator, count=120):
 @pytest.mark.parametrize("name", current().names(ControllerSpec))
 def test_numbers_and_tensors_give_the_same_rates_and_states(name):
     spec = current().get(ControllerSpec, name)
-    if spec.meta is not None:
-        pytest.skip("learned ones act on more than numbers")
     hparams = {key: number(value) for key, value in encode(spec.space, defaults(spec.space)).items()}
     signals = spec.required(defaults(spec.space)) & GRADIENT_SIGNALS
     loop = ClosedLoop(spec, hparams, 100, signals)
