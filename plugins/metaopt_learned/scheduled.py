@@ -97,7 +97,7 @@ class Scheduled(metaopt.WrappedRule):
             means["trace"] = torch.where(now[:, None, None], inputs, shared["trace"])
             said = said + (theta[NOISE] * now[:, None, None]).sum(0)
         stops = torch.sigmoid(said[:, 2] - UNSTOPPED)
-        steered = {name: self._steered(hparams[name], said, stops, kind_of(params[name])) for name in params}
+        steered = self._all_steered(hparams, said, stops, params)
         updates, new = self.inner.update(grads, inner, params, steered, theta, info)
         tensors = {
             name: {"last": updates[name].to(old["last"].dtype) if name in updates else old["last"]}
@@ -107,6 +107,17 @@ class Scheduled(metaopt.WrappedRule):
         stop = stops[1 if 1 in kinds else min(kinds)]
         moved = {**means, "hidden": hidden, "cell": cell, "stop": stop}
         return updates, self.joined(new, {"tensors": tensors, "shared": moved})
+
+    def _all_steered(
+        self, hparams: Mapping[str, Mapping[str, Tensor]], said: Tensor, stops: Tensor, params: Mapping[str, Tensor]
+    ) -> dict[str, dict[str, Tensor]]:
+        """Once for each kind and each set of hyperparameters, which tensors of a group share."""
+        known: dict[tuple[int, int], dict[str, Tensor]] = {}
+        keys = {name: (id(hparams[name]), kind_of(param)) for name, param in params.items()}
+        for name, key in keys.items():
+            if key not in known:
+                known[key] = self._steered(hparams[name], said, stops, key[1])
+        return {name: known[key] for name, key in keys.items()}
 
     def _steered(self, hparams: Mapping[str, Tensor], said: Tensor, stops: Tensor, kind: int) -> dict[str, Tensor]:
         rate, momentum = said[kind, 0].tanh(), said[kind, 1].tanh()
