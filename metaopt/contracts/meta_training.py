@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, final, get_args
+from typing import ClassVar, Literal, TypeAlias, final, get_args
 
 import torch
 from torch import Tensor
@@ -35,16 +35,12 @@ _EVOLUTION: Space = {
 }
 
 
-#: Name among theta's under which a rule that is trained by a policy gradient finds what to add to its decisions.
-NOISE = "policy.noise"
-
-
 @final
 @dataclass(frozen=True, kw_only=True)
 class Policy:
     """What a rule decides at random while it is trained by a policy gradient.
 
-    Where theta has `"policy.noise"`, of shape (steps, *shape), the rule adds the entry of its step, counted modulo the
+    Where theta has `Policy.NOISE`, of shape (steps, *shape), the rule adds the entry of its step, counted modulo the
     number of steps, to its decision, and writes what it saw into the same row of entries of its shared state.
 
     Attributes:
@@ -54,6 +50,8 @@ class Policy:
         decisions: from theta, `begins` before the first step and `trace` after the last one to decisions without noise,
             shape (steps, *shape).
     """
+
+    NOISE: ClassVar[str] = "policy.noise"
 
     shape: tuple[int, ...]
     begins: tuple[str, ...]

@@ -19,7 +19,6 @@ from torch import Tensor
 from torch.func import grad
 
 from metaopt.contracts import Episodes, Policy, Tensors
-from metaopt.contracts.meta_training import NOISE
 from metaopt.meta.estimator import Estimate, EstimatorState
 from metaopt.meta.trainings import Trainings
 
@@ -47,7 +46,7 @@ class PolicyGradient:
         noise = torch.cat([drawn, -drawn])
         with torch.no_grad():
             rows = {name: one.expand(2 * count, *one.shape).contiguous() for name, one in theta.items()}
-            both = {**rows, NOISE: self.deviation * noise}
+            both = {**rows, Policy.NOISE: self.deviation * noise}
             now, _ = self.trainings.current(both, state, generator)
             begins = {key: now["rule"]["shared"][key] for key in self.policy.begins}
             losses, carry = self.trainings.advanced(both, now, generator)

@@ -13,18 +13,13 @@ from metaopt.configuration import Assembly
 from metaopt.contracts import Curve, Episodes, FewShotTask, MetaTraining, Partition
 from metaopt.errors import InputError
 from metaopt.meta import checkpoint
-from metaopt.meta.backprop import Backprop
 from metaopt.meta.compiling import Compile, graph_mode
-from metaopt.meta.estimator import Estimator
+from metaopt.meta.estimators import new_estimator
 from metaopt.meta.evaluation import evaluated_episodes
-from metaopt.meta.evolution import Evolution
 from metaopt.meta.learner import Learner
-from metaopt.meta.policy_gradient import PolicyGradient
 from metaopt.meta.ranks import Ranks
-from metaopt.meta.reptile import Reptile
 from metaopt.meta.start import check_start, fingerprint
 from metaopt.meta.state import MetaProgress, MetaState, MetaTrained
-from metaopt.meta.trainings import Trainings
 from metaopt.meta.unrolls import LIMIT, Unrolls
 from metaopt.meta.vmappable import check_vmappable
 from metaopt.specs import OptimizerSpec, WrapperSpec
@@ -83,7 +78,10 @@ class Trainer:
         self._unrolls = [
             Unrolls(one, self._first_theta, mode, memory) for one, mode in zip(learners, modes, strict=True)
         ]
-        self._estimators = [self._estimator(one) for one in self._unrolls]
+        self._estimators = [
+            new_estimator(self.meta, self._values, one, self._first_theta, self._num_steps(one.learner.task))
+            for one in self._unrolls
+        ]
         self._evaluated: dict[tuple[int, str], Episodes] = {}
 
     @property
@@ -256,26 +254,6 @@ class Trainer:
 
     def _num_steps(self, task: FewShotTask) -> int:
         return int(self._values["inner_steps"]) or task.num_steps
-
-    def _estimator(self, unrolls: Unrolls) -> Estimator:
-        steps = self._num_steps(unrolls.learner.task)
-        if self.meta.estimator == "reptile":
-            return Reptile(unrolls, steps)
-        if self.meta.over_trainings:
-            trainings = Trainings(
-                unrolls.learner,
-                self._first_theta,
-                longest=steps,
-                truncation=self.meta.truncation or steps,
-                rescaled=float(self._values["rescaled"]),
-                mode=unrolls.mode,
-            )
-            deviation = float(self._values["deviation"])
-            if self.meta.policy is not None:
-                return PolicyGradient(trainings, self.meta.policy, deviation)
-            logarithmic = self.meta.objective == "log_trajectory"
-            return Evolution(trainings, deviation, self.meta.estimator == "pes", logarithmic)
-        return Backprop(unrolls, steps, self.meta.truncation, self.meta.objective == "trajectory")
 
     def _episodes(self, position: int, partition: Partition) -> Episodes:
         key = (position, partition)

@@ -19,20 +19,25 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_learned.schedule_network import INPUTS, KINDS, OUTPUTS, Seen, features, fresh, kind_of, respond, shapes
-from metaopt_learned.whole_training import check_shapes
+from metaopt_learned.schedule_network import (
+    INPUTS,
+    KINDS,
+    OUTPUTS,
+    Seen,
+    features,
+    fresh,
+    init_theta,
+    kind_of,
+    respond,
+    shapes,
+)
+from metaopt_learned.whole_training import check_shapes, shipped
 
-#: Where a policy gradient puts its noise; see `metaopt.Policy`.
-NOISE = "policy.noise"
+NOISE = metaopt.Policy.NOISE
 #: The most that 1 − momentum is multiplied or divided by, and the highest momentum.
 MOST_MOMENTUM_RATIO, HIGHEST = 3.0, 0.9999
 #: What the stop logit begins at, below 0.
 UNSTOPPED = 6.0
-
-
-def max_ratio(default: float) -> metaopt.Float:
-    """R; weights belong to the one that they were trained with."""
-    return metaopt.Float(3.0, 100.0, log=True, default=default, valid="[1, inf)")
 
 
 @final
@@ -131,7 +136,47 @@ class Scheduled(metaopt.WrappedRule):
         return found
 
 
-def policy(name: str) -> metaopt.Policy:
+def learned_wrapper(
+    name: str,
+    summary: str,
+    max_ratio: float,
+    estimator: Literal["pes", "reinforce"],
+    references: tuple[str, ...],
+) -> metaopt.WrapperSpec:
+    """A wrapper with this network, and the weights of the recipe of its name.
+
+    Args:
+        name: of the wrapper.
+        summary: one line.
+        max_ratio: R by default: weights belong to the one that they were trained with.
+        estimator: what they are trained by, over whole trainings in truncations of 50 steps.
+        references: where that comes from.
+    """
+    return metaopt.WrapperSpec(
+        name=name,
+        version="1",
+        summary=summary,
+        wrap=partial(Scheduled, name=name),
+        space={"max_ratio": metaopt.Float(3.0, 100.0, log=True, default=max_ratio, valid="[1, inf)")},
+        requires=frozenset({"loss", "horizon"}),
+        proposed=False,
+        meta=metaopt.MetaTraining(
+            init_theta=init_theta,
+            estimator=estimator,
+            objective="log_trajectory",
+            orders=("first",),
+            clip=1.0,
+            space={"hidden_size": metaopt.Int(2, 16, log=True, default=6, valid="[1, inf)")},
+            truncation=50,
+            policy=_policy(name) if estimator == "reinforce" else None,
+            check=partial(_check, name),
+            shipped=partial(shipped, name),
+        ),
+        references=references,
+    )
+
+
+def _policy(name: str) -> metaopt.Policy:
     """What the network says is decided at random; it depends on its recurrent state and on what it sees."""
     return metaopt.Policy(
         shape=(KINDS, OUTPUTS),
@@ -151,7 +196,7 @@ def _decisions(
     return torch.stack(found)
 
 
-def check(name: str, theta: Mapping[str, Tensor]) -> None:
+def _check(name: str, theta: Mapping[str, Tensor]) -> None:
     """Check that weights are those of a schedule's network; InputError otherwise."""
     check_shapes(name, theta, shapes(theta))
 

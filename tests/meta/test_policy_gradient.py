@@ -7,7 +7,6 @@ from torch import nn
 import metaopt
 from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import Episodes
-from metaopt.contracts.meta_training import NOISE
 from metaopt.meta import Trainer
 from metaopt.meta.learner import Learner
 from metaopt.meta.policy_gradient import PolicyGradient
@@ -24,17 +23,17 @@ class Walker(metaopt.Rule):
 
     def init(self, params, hparams, theta, horizon):
         shared = {"count": torch.zeros(()), "before": torch.zeros(())}
-        if NOISE in theta:
-            shared["seen"] = torch.zeros(theta[NOISE].shape[0])
+        if metaopt.Policy.NOISE in theta:
+            shared["seen"] = torch.zeros(theta[metaopt.Policy.NOISE].shape[0])
         return {"tensors": {name: {} for name in params}, "shared": shared}
 
     def update(self, grads, state, params, hparams, theta, info):
         shared = dict(state["shared"])
         decision = decided(theta, shared["before"], shared["count"])
-        if NOISE in theta:
-            now = torch.arange(len(theta[NOISE])) == shared["count"] % len(theta[NOISE])
+        if metaopt.Policy.NOISE in theta:
+            now = torch.arange(len(theta[metaopt.Policy.NOISE])) == shared["count"] % len(theta[metaopt.Policy.NOISE])
             shared["seen"] = torch.where(now, shared["count"], shared["seen"])
-            decision = decision + (theta[NOISE] * now).sum()
+            decision = decision + (theta[metaopt.Policy.NOISE] * now).sum()
         shared["before"], shared["count"] = shared["before"] + 1, shared["count"] + 1
         updates = {name: -0.1 * decision.exp() * torch.ones_like(one) for name, one in grads.items()}
         return updates, {"tensors": state["tensors"], "shared": shared}
