@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from synthetic_tasks import synthetic
 
 import metaopt
 from metaopt.meta.task_episodes import few_shot
@@ -38,11 +39,11 @@ LONGEST, PAIRS = 1000, 8
 VARIANTS = {"digits_mlp": (4, 16), "two_spirals_relu": (3, 16), "sinusoid_sum_relu": (3, 64), "diabetes_mlp": (4, 64)}
 
 
-def tasks(iterations: int, validations: int = 10, variants: bool = False) -> metaopt.Corpus:
+def tasks(iterations: int, validations: int = 10, variants: bool = False, generated: bool = False) -> metaopt.Corpus:
     """Few-shot tasks whose episodes are whole trainings, judged on what they are trained on."""
     starter = metaopt.load_corpus("starter")
     found = []
-    chosen = [starter[name] for name in TRAINED_ON]
+    chosen = [*(starter[name] for name in TRAINED_ON), *(synthetic() if generated else ())]
     for name, (width, batch_size) in VARIANTS.items() if variants else ():
         model = partial(starter[name].widened, width)
         chosen.append(dataclasses.replace(starter[name], name=f"{name}_wide", model=model, batch_size=batch_size))
@@ -71,6 +72,7 @@ def main() -> None:
     parser.add_argument("--rescaled", type=float, help="how far parameters are scaled either way, in effect")
     parser.add_argument("--lr", type=float, help="of the optimizer that a learned wrapper is put around")
     parser.add_argument("--variants", action="store_true", help="wider models and other batches too")
+    parser.add_argument("--synthetic", action="store_true", help="those of `synthetic_tasks` too")
     parser.add_argument("--start", type=Path, help="recipe whose weights to go on from")
     parser.add_argument("--validations", type=int, default=10)
     parser.add_argument("--out", type=Path, required=True, help="folder for the recipe")
@@ -83,7 +85,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    corpus, began = tasks(given.iterations, given.validations, given.variants), time.perf_counter()
+    corpus, began = tasks(given.iterations, given.validations, given.variants, given.synthetic), time.perf_counter()
     hparams = {"outer_lr": given.outer_lr, "outer_final": given.outer_final}
     hparams.update({name: one for name in ("deviation", "rescaled") if (one := getattr(given, name)) is not None})
     base = {} if given.lr is None else {"lr": given.lr}
@@ -109,6 +111,7 @@ def main() -> None:
         **hparams,
         **base,
         **({"variants": VARIANTS} if given.variants else {}),
+        **({"synthetic": True} if given.synthetic else {}),
         **({} if given.start is None else {"start": metaopt.load_recipe(given.start).provenance.get("made_by", {})}),
         "longest": LONGEST,
         "pairs": PAIRS,

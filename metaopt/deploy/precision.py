@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
-_WIDE = (torch.float32, torch.float64)
+_WIDE = frozenset({torch.float32, torch.float64})
 
 
 def widened(tensor: Tensor) -> Tensor:
@@ -17,10 +17,12 @@ def widened(tensor: Tensor) -> Tensor:
 def gradient_norm(grads: Iterable[Tensor]) -> Tensor:
     """Euclidean norm of all gradients together, 0-d, in one call over all of them; 0 where there are none."""
     with torch.no_grad():
-        wide = [grad if grad.dtype in _WIDE else grad.float() for grad in grads]
-        if any(grad.device != wide[0].device or grad.dtype != wide[0].dtype for grad in wide):
-            return torch.nn.utils.get_total_norm(wide)
-        return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(wide))) if wide else torch.zeros(())
+        found = list(grads)
+        dtypes = {grad.dtype for grad in found}
+        if len(dtypes) == 1 and dtypes <= _WIDE and len({grad.device for grad in found}) == 1:
+            norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(found)))
+            return norm
+        return torch.nn.utils.get_total_norm([grad if grad.dtype in _WIDE else grad.float() for grad in found])
 
 
 def add_update(param: Tensor, wide: Tensor, update: Tensor) -> None:

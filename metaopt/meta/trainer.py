@@ -187,9 +187,15 @@ class Trainer:
         run.test.append(values[1])
         run.objectives.append(float(np.mean(run.running)) if run.running else float("nan"))
         run.running = []
-        mean = float(np.mean(values[0]))
+        mean = self._mean(values[0])
         if mean < run.best_value:
             run.best_value, run.best = mean, {name: one.detach().clone() for name, one in run.theta.items()}
+
+    def _mean(self, values: Sequence[float]) -> float:
+        """Over tasks; geometric where logarithms are what is minimised, so that no task's scale decides."""
+        if self.meta.objective == "log_trajectory" and min(values) > 0:
+            return float(np.exp(np.mean(np.log(values))))
+        return float(np.mean(values))
 
     def _result(self, run: MetaState) -> MetaTrained:
         if run.skipped == run.iteration:
@@ -212,7 +218,8 @@ class Trainer:
     def _told(self, run: MetaState, norm: float, rate: float) -> MetaProgress:
         validation = float("nan")
         if run.validation:
-            validation = float(np.mean([t.sign * v for t, v in zip(self.tasks, run.validation[-1], strict=True)]))
+            signs = {task.sign for task in self.tasks}
+            validation = self._mean(run.validation[-1]) * (signs.pop() if len(signs) == 1 else 1.0)
         recent = run.running[-100:] or run.objectives[-1:]
         objective = float(np.mean(recent)) if recent else float("nan")
         return MetaProgress(run.iteration, self.num_iterations, objective, norm, run.skipped, validation, rate)

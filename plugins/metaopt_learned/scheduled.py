@@ -2,12 +2,12 @@
 
 At each step, for each kind of tensor, with (r, m, s) from the network (see `schedule_network`),
 
-    lr' = lr · R^tanh(r) · (1 − σ(s − 6)),        1 − β' = (1 − β) · M^tanh(m)
+    lr' = lr · R^tanh(r),        1 − β' = (1 − β) · M^tanh(m),        stop = σ(s − 6)
 
 and the inner rule steps with these. R bounds what the rate is multiplied or divided by; M = 3, and β is the rule's
-`beta1` or `momentum`, if it has one. A network of zeros changes nothing (but .25 % of the rate). What σ says for
-matrices, or the kind that there is, is the stop signal: at 1 the weights no longer move. What it can do is bounded, so
-that no guard watches it as one does rules that say the whole update.
+`beta1` or `momentum`, if it has one. A network of zeros changes nothing. The stop signal, of matrices or the kind that
+there is, moves no weight: the stopper `stop_signal` reads it. What the network can do is bounded, so that no guard
+watches it as one does rules that say the whole update.
 """
 
 from collections.abc import Mapping
@@ -101,34 +101,33 @@ class Scheduled(metaopt.WrappedRule):
             now = torch.arange(len(theta[NOISE]), device=inputs.device) == shared["count"] % len(theta[NOISE])
             means["trace"] = torch.where(now[:, None, None], inputs, shared["trace"])
             said = said + (theta[NOISE] * now[:, None, None]).sum(0)
-        stops = torch.sigmoid(said[:, 2] - UNSTOPPED)
-        steered = self._all_steered(hparams, said, stops, params)
+        steered = self._all_steered(hparams, said, params)
         updates, new = self.inner.update(grads, inner, params, steered, theta, info)
         tensors = {
             name: {"last": updates[name].to(old["last"].dtype) if name in updates else old["last"]}
             for name, old in own["tensors"].items()
         }
         kinds = {kind_of(param) for param in params.values()}
-        stop = stops[1 if 1 in kinds else min(kinds)]
+        stop = torch.sigmoid(said[1 if 1 in kinds else min(kinds), 2] - UNSTOPPED)
         moved = {**means, "hidden": hidden, "cell": cell, "stop": stop}
         return updates, self.joined(new, {"tensors": tensors, "shared": moved})
 
     def _all_steered(
-        self, hparams: Mapping[str, Mapping[str, Tensor]], said: Tensor, stops: Tensor, params: Mapping[str, Tensor]
+        self, hparams: Mapping[str, Mapping[str, Tensor]], said: Tensor, params: Mapping[str, Tensor]
     ) -> dict[str, dict[str, Tensor]]:
         """Once for each kind and each set of hyperparameters, which tensors of a group share."""
         known: dict[tuple[int, int], dict[str, Tensor]] = {}
         keys = {name: (id(hparams[name]), kind_of(param)) for name, param in params.items()}
         for name, key in keys.items():
             if key not in known:
-                known[key] = self._steered(hparams[name], said, stops, key[1])
+                known[key] = self._steered(hparams[name], said[key[1]])
         return {name: known[key] for name, key in keys.items()}
 
-    def _steered(self, hparams: Mapping[str, Tensor], said: Tensor, stops: Tensor, kind: int) -> dict[str, Tensor]:
-        rate, momentum = said[kind, 0].tanh(), said[kind, 1].tanh()
+    def _steered(self, hparams: Mapping[str, Tensor], said: Tensor) -> dict[str, Tensor]:
+        rate, momentum = said[0].tanh(), said[1].tanh()
         found = dict(hparams)
         bound = hparams[f"{self.prefix}max_ratio"].to(rate.device)
-        found["lr"] = hparams["lr"] * (bound**rate * (1 - stops[kind])).to(hparams["lr"].dtype)
+        found["lr"] = hparams["lr"] * (bound**rate).to(hparams["lr"].dtype)
         for key in ("beta1", "momentum"):
             if key in hparams:
                 rest = (1 - hparams[key]) * (MOST_MOMENTUM_RATIO**momentum).to(hparams[key].dtype)
