@@ -70,6 +70,7 @@ def main() -> None:
     parser.add_argument("--wrapper", help="the learned wrapper")
     parser.add_argument("--deviation", type=float, help="of the noise on weights, or on what is done")
     parser.add_argument("--rescaled", type=float, help="how far parameters are scaled either way, in effect")
+    parser.add_argument("--late", type=float, help="how much more late losses count: a power of what is done")
     parser.add_argument("--lr", type=float, help="of the optimizer that a learned wrapper is put around")
     parser.add_argument("--variants", action="store_true", help="wider models and other batches too")
     parser.add_argument("--synthetic", action="store_true", help="those of `synthetic_tasks` too")
@@ -87,7 +88,9 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     corpus, began = tasks(given.iterations, given.validations, given.variants, given.synthetic), time.perf_counter()
     hparams = {"outer_lr": given.outer_lr, "outer_final": given.outer_final}
-    hparams.update({name: one for name in ("deviation", "rescaled") if (one := getattr(given, name)) is not None})
+    hparams.update(
+        {name: one for name in ("deviation", "rescaled", "late") if (one := getattr(given, name)) is not None}
+    )
     base = {} if given.lr is None else {"lr": given.lr}
     owner = "" if given.wrapper is None else f"{given.wrapper}."
     result = metaopt.meta_train(

@@ -131,6 +131,11 @@ class Assembly:
         return None if self.learned is None else self.learned.meta
 
     @property
+    def tells(self) -> dict[str, str]:
+        """Signals that wrappers have for stoppers, and the entries of the rule's shared state that hold them."""
+        return {signal: f"{spec.name}.{entry}" for spec in self.wrappers for signal, entry in spec.tells.items()}
+
+    @property
     def title(self) -> str:
         """`adamw`, or `averaged(adamw)` where it is wrapped."""
         return reduce(lambda inner, name: f"{name}({inner})", self.wrappers_names, self.optimizer.name)

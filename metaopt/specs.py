@@ -114,12 +114,15 @@ class WrapperSpec(PluginSpec):
         wrap: `rule -> rule`. The new rule finds its own hyperparameters in `hparams[name]` under
             `"<wrapper's name>.<hyperparameter>"` and keeps its own state under keys that start the same way.
         meta: for learned ones: how they get their weights, which are theta of the rule that `wrap` returns.
+        tells: what it has to say to stoppers: signals, by name, and the entries of its own shared state that hold them,
+            0-d. A run supplies them with each observation.
     """
 
     kind: ClassVar[str] = "wrapper"
 
     wrap: Callable[[Rule], Rule]
     meta: MetaTraining | None = None
+    tells: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()

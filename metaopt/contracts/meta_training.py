@@ -33,6 +33,7 @@ _EVOLUTION: Space = {
     "rescaled": Float(1.0, 1000.0, log=True, default=1.0, valid="[1, inf)"),
     "outer_decay": Float(1e-4, 1e-1, log=True, default=0.0, valid="[0, inf)"),
 }
+_STRATEGY: Space = {"late": Float(0.5, 4.0, default=0.0, valid="[0, inf)")}
 
 
 @final
@@ -132,7 +133,8 @@ class MetaTraining:
         inner gradient is taken (`"second"`); `clip` the norm that meta-gradients are clipped to, 0 for none. Estimators
         over whole trainings have `deviation`, of the noise on weights or decisions, `rescaled`, 1 for none: the largest
         number that a training's parameters are multiplied by, in effect, or divided by, and `outer_decay`, AdamW's
-        weight decay.
+        weight decay. Evolution strategies have `late`: a loss counts in proportion to the fraction of the training that
+        is done, to this power; 0 for the same throughout.
         """
         return {
             "outer_lr": Float(1e-4, 1e-2, log=True, default=self.outer_lr, valid="(0, inf)"),
@@ -141,5 +143,6 @@ class MetaTraining:
             "order": Categorical(self.orders),
             "clip": Float(0.1, 10.0, log=True, default=self.clip, valid="[0, inf)"),
             **(_EVOLUTION if self.over_trainings else {}),
+            **(_STRATEGY if self.estimator in ("es", "pes") else {}),
             **self.space,
         }

@@ -12,6 +12,7 @@ from metaopt.errors import InputError
 #: Where a signal comes from, for who does not give it.
 _HOW = {
     "train_loss": "for train_loss, run.step(loss) is enough",
+    "stop": "for stop, bind a recipe with the wrapper learned_schedule or hyper_controller, and take a step",
     "epoch": "epoch is how many passes over the training data are done",
     "evidence": "metaopt.gradient_evidence(model, loss_fn, inputs, targets) computes it from a training batch, and "
     "metaopt.MicroBatches(model) under gradient accumulation",

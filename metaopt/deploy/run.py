@@ -22,6 +22,7 @@ from metaopt.deploy.observation import observation_of, warn_of_no_validation
 from metaopt.deploy.precision import gradient_norm
 from metaopt.deploy.recent_losses import RecentLosses
 from metaopt.deploy.scheduler import ControllerScheduler
+from metaopt.deploy.told import Told
 from metaopt.errors import InputError
 
 
@@ -41,6 +42,7 @@ class Run:
         mode: `"min"` if the metric is better when lower, `"max"` if when higher.
         optimizer_signals: signals that the optimizer requires; `"loss"` is passed on to it.
         stopper_signals: signals that the stopper requires with each observation.
+        told: signals that the optimizer has for the stopper.
         keep_best: device of the copy of the best weights, or None to keep none.
         guard: whether to say stop once nothing can be saved: the metric is not finite, and neither are the weights
             or the last training loss.
@@ -62,6 +64,7 @@ class Run:
         mode: Mode = "min",
         optimizer_signals: frozenset[str] = frozenset(),
         stopper_signals: frozenset[str] = frozenset(),
+        told: Told | None = None,
         keep_best: str | torch.device | None = "cpu",
         guard: bool = True,
         handover: Handover | None = None,
@@ -73,6 +76,7 @@ class Run:
         self.mode: Mode = mode
         self._optimizer_signals = optimizer_signals
         self._stopper_signals = stopper_signals
+        self._told = told or Told(optimizer, {})
         self._best = None if keep_best is None else BestWeights(model, torch.device(keep_best))
         self._guard = Guard(active=guard)
         self._handover = handover
@@ -200,12 +204,13 @@ class Run:
         """
         if self._observed_before == self.num_steps:
             return self._decision
+        known = {"seconds": self._seconds(), "train_loss": self._losses.mean()}
         observation = observation_of(
             value,
             signals,
             step=self.num_steps,
             horizon=self.scheduler.horizon,
-            known={"seconds": self._seconds(), "train_loss": self._losses.mean()},
+            known={**self._told.signals(self._stopper_signals), **known},
             required=self._stopper_signals,
         )
         best_step, best_value = self._update_best(observation)

@@ -30,7 +30,7 @@ COORDINATES = 16_777_216
 #: Members that the loop engine updates together.
 LOOP_CHUNK = 16
 #: Signals that curves may have beside `train_loss`, when somebody asks for them.
-RECORDABLE = frozenset({"evidence"})
+RECORDABLE = frozenset({"evidence", "stop"})
 #: Training examples that evidence is taken from.
 EVIDENCE_EXAMPLES = 512
 #: From this many steps on, writing a step's operations down repays itself in one run.
@@ -122,6 +122,7 @@ class _Run:
     ) -> None:
         self._task = task
         self._examples = _examples(task) if "evidence" in signals else None
+        self._recorded = sorted(signals)
         self._members = members
         self._plan = plan
         mode = plan.gradient_mode(task)
@@ -150,7 +151,7 @@ class _Run:
     def curves(self, progress: Callable[[int], None] | None) -> list[Curve]:
         """Train to the end and return each member's curve."""
         moments = set(self._task.validation_steps)
-        record = Record(("train_loss",) if self._examples is None else ("train_loss", "evidence"))
+        record = Record(("train_loss", *self._recorded))
         losses: list[Tensor] = []
         for step in range(self._task.num_steps):
             losses.append(self._step(step))
@@ -185,10 +186,14 @@ class _Run:
         )
         self._metric = validation
         self._rates.validated(step, validation)
-        signals = {"train_loss": train_loss}
-        if self._examples is not None:
-            signals["evidence"] = self._source.evidence(self._flats, self._examples)[: len(self._members)]
-        record.add(step, validation, test, **signals)
+        record.add(step, validation, test, train_loss=train_loss, **{name: self._told(name) for name in self._recorded})
+
+    def _told(self, signal: str) -> Tensor:
+        """A signal of all members for their stoppers; NaN where a rule has none."""
+        if signal == "evidence":
+            assert self._examples is not None
+            return self._source.evidence(self._flats, self._examples)[: len(self._members)]
+        return torch.cat([group.told(signal) for group in self._groups])
 
     def _signals(self, grads: Flats) -> Tensors:
         signals: Tensors = {}

@@ -87,6 +87,11 @@ class Update:
         """Parameters to evaluate the members with."""
         return self._form.evaluation_params(self._params, self._nested_state(), self._hparams, self._ends)
 
+    @property
+    def shared(self) -> Tensors:
+        """The members' shared state."""
+        return self._nested_state()["shared"]
+
     def _nested_state(self) -> State:
         state: State = tree_unflatten(self._state, self._structure)
         return state

@@ -49,6 +49,7 @@ class RuleGroup:
         numbers = _numbers(members)
         self.base_rates = numbers.get("lr")
         self._needs_loss = "loss" in assembly.requires
+        self._tells = assembly.tells
         mine = {key: flat[self.rows] for key, flat in flats.items()}
         _start(assembly.rule, layout, mine, theta)
         spares = assembly.configuration.no_decay != "none"
@@ -81,6 +82,12 @@ class RuleGroup:
         """Put the parameters to evaluate these members with into their rows of a copy of the population."""
         for key, found in self._update.evaluation_params().items():
             flats[key][self.rows] = found
+
+    def told(self, signal: str) -> Tensor:
+        """What the rule has to say to stoppers, shape (members of the group,); NaN where it has nothing."""
+        if signal not in self._tells:
+            return torch.full((self.rows.stop - self.rows.start,), torch.nan)
+        return self._update.shared[self._tells[signal]].reshape(-1)
 
 
 def form_of(assembly: Assembly, layout: Layout, theta: Theta) -> Form:

@@ -42,4 +42,5 @@ def new_estimator(
     deviation = float(values["deviation"])
     if meta.policy is not None:
         return PolicyGradient(trainings, meta.policy, deviation)
-    return Evolution(trainings, deviation, meta.estimator == "pes", meta.objective == "log_trajectory")
+    logarithmic = meta.objective == "log_trajectory"
+    return Evolution(trainings, deviation, meta.estimator == "pes", logarithmic, float(values["late"]))

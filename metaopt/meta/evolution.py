@@ -4,9 +4,9 @@ Trainings run in pairs with weights θ + ε and θ − ε, ε drawn anew for eac
 
     gradient = mean over pairs of ξ · (L⁺ − L⁻) / (2σ²),     ξ: the sum of ε since the training began (PES), or ε
 
-L is the mean loss over the truncation, divided by the training's first loss, or the mean of the logarithm of that. PES
-is unbiased for the mean over whole trainings; ES sees no further than a truncation. Nothing is differentiated but the
-inner loss, so that horizons may be long and losses rough. See `metaopt.meta.trainings` for these.
+L is the mean loss over the truncation, divided by the training's first loss, or the mean of the logarithm of that; late
+steps may weigh more. PES is unbiased for the mean over whole trainings; ES sees no further than a truncation. Only the
+inner loss is differentiated, so that horizons may be long and losses rough. See `metaopt.meta.trainings` for these.
 """
 
 from collections.abc import Mapping
@@ -29,12 +29,14 @@ class Evolution:
         deviation: σ.
         persistent: whether noise is summed up (PES).
         logarithmic: whether logarithms of losses count.
+        late: a loss after a fraction f of its training counts (1 + late) · f^late times.
     """
 
     trainings: Trainings
     deviation: float
     persistent: bool = True
     logarithmic: bool = False
+    late: float = 0.0
 
     @torch.no_grad()
     def estimate(
@@ -52,10 +54,18 @@ class Evolution:
         summed = _summed(state.get("noise", {}), noise, begun) if self.persistent else noise
         losses, carry = self.trainings.advanced(both, now, generator)
         after = self.trainings.after(now, losses, carry)
-        values = self.trainings.values(losses, after, logarithmic=self.logarithmic).mean(1)
+        each = self.trainings.values(losses, after, logarithmic=self.logarithmic)
+        values = (each * self._weights(now)).mean(1)
         ahead = (values[:count] - values[count:]) / (2 * self.deviation**2 * count)
         gradient = {name: torch.tensordot(ahead, one, dims=1) for name, one in summed.items()}
         return Estimate(gradient, values.mean()), {**after, "noise": summed}
+
+    def _weights(self, now: EstimatorState) -> Tensor:
+        """Of each step of a truncation, shape (2 · pairs, steps); 1 on average over a training."""
+        steps = torch.arange(self.trainings.truncation, device=now["step"].device) + 0.5
+        done = (now["step"][:, None] + steps) / now["horizon"][:, None]
+        weights: Tensor = (1 + self.late) * done**self.late
+        return weights.repeat(2, 1)
 
     def metrics(self, theta: Mapping[str, Tensor], episodes: Episodes, num_steps: int) -> Tensor:
         """See `Estimator`."""

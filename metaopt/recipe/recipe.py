@@ -27,6 +27,7 @@ from metaopt.deploy.rule_optimizer import RuleOptimizer
 from metaopt.deploy.run import Run
 from metaopt.deploy.scheduler import ControllerScheduler
 from metaopt.deploy.stopping import StopperConfiguration, build_stopper, stopper_requires, stopper_specs
+from metaopt.deploy.told import Told
 from metaopt.errors import InputError, RecipeError
 from metaopt.plugin_spec import PluginSpec
 from metaopt.recipe.code import plain_code
@@ -171,6 +172,7 @@ class Recipe:
             mode=mode,
             optimizer_signals=assembly.rule_requires,
             stopper_signals=self._stopper_signals(total_steps, found),
+            told=Told(optimizer, assembly.tells),
             keep_best=keep_best,
             guard=policy != "off",
             handover=self._handover(optimizer, policy, fallback, found),

@@ -159,6 +159,7 @@ def learned_wrapper(
         space={"max_ratio": metaopt.Float(3.0, 100.0, log=True, default=max_ratio, valid="[1, inf)")},
         requires=frozenset({"loss", "horizon"}),
         proposed=False,
+        tells={"stop": "stop"},
         meta=metaopt.MetaTraining(
             init_theta=init_theta,
             estimator=estimator,

@@ -11,6 +11,7 @@ from metaopt_stoppers.learned_stopper import LEARNED_STOPPER
 from metaopt_stoppers.median import MEDIAN
 from metaopt_stoppers.patience import PATIENCE
 from metaopt_stoppers.prechelt import PRECHELT
+from metaopt_stoppers.stop_signal import STOP_SIGNAL
 from metaopt_stoppers.target import TARGET
 
 
@@ -30,4 +31,5 @@ def metaopt_plugins() -> list[metaopt.PluginSpec]:
         LEARNED_STOPPER,
         EXTRAPOLATE,
         EVIDENCE,
+        STOP_SIGNAL,
     ]

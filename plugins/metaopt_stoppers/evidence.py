@@ -5,11 +5,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from metaopt import CurveBatch, Int, StopperSpec
 from metaopt_stoppers.distinct import exceeds
+from metaopt_stoppers.recent import recent_mean
 
 
 def evidence(batch: CurveBatch, hparams: Mapping[str, Any]) -> NDArray[np.bool_]:
@@ -31,19 +31,7 @@ def evidence(batch: CurveBatch, hparams: Mapping[str, Any]) -> NDArray[np.bool_]
         Shape (n, T), or (policies, n, T).
     """
     series = batch.signals.get("evidence", np.full(batch.values.shape, np.nan))
-    return exceeds(0.0, partial(_recent_mean, series), hparams["window"])
-
-
-def _recent_mean(series: NDArray[np.float64], window: float) -> NDArray[np.float64]:
-    """Mean of what is known among the last `window` entries, shape (n, T); NaN, above nothing, where there is none."""
-    width = min(int(window), series.shape[1] + 1)
-    found = np.full(series.shape, np.nan)
-    if width <= series.shape[1]:
-        recent = sliding_window_view(series, width, axis=1)
-        known = ~np.isnan(recent)
-        with np.errstate(invalid="ignore"):
-            found[:, width - 1 :] = np.where(known, recent, 0.0).sum(-1) / known.sum(-1)
-    return found
+    return exceeds(0.0, partial(recent_mean, series), hparams["window"])
 
 
 EVIDENCE = StopperSpec(

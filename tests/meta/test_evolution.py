@@ -82,15 +82,16 @@ def bowl(**changes):
 THETA = {"rate": torch.tensor(-1.5), "decay": torch.tensor(0.3)}
 
 
-def known(steps):
-    """Gradient of the mean relative loss over a training."""
+def known(steps, late=0.0):
+    """Gradient of the mean relative loss over a training, late steps weighing more."""
     theta = {name: one.clone().requires_grad_(True) for name, one in THETA.items()}
     place, average, losses = torch.ones(3), torch.zeros(3), []
     for _ in range(steps):
         losses.append((CURVATURE * place.square()).sum())
         average = torch.sigmoid(theta["decay"]) * average + 2 * CURVATURE * place
         place = place - torch.exp(theta["rate"]) * average
-    value = torch.stack(losses).mean() / losses[0].detach()
+    weights = (1 + late) * ((torch.arange(steps) + 0.5) / steps) ** late
+    value = (weights * torch.stack(losses)).mean() / losses[0].detach()
     return dict(zip(theta, torch.autograd.grad(value, list(theta.values())), strict=True))
 
 
@@ -100,7 +101,7 @@ def strategy(pairs=200, task=None, **changes):
     assembly = assemble(Configuration("momentum_by_heart"), registry)
     settings = {"longest": TRAINING, "truncation": TRUNCATION, "deviation": 0.02, "shortest": TRAINING, **changes}
     learner = Learner(task or bowl(episodes_per_iteration=pairs), assembly)
-    own = {key: settings.pop(key) for key in ("deviation", "persistent", "logarithmic") if key in settings}
+    own = {key: settings.pop(key) for key in ("deviation", "persistent", "logarithmic", "late") if key in settings}
     return Evolution(Trainings(learner, THETA, **settings), **own)
 
 
@@ -120,6 +121,13 @@ def test_persistent_evolution_is_unbiased_over_whole_trainings():
     for name, (mean, error) in estimates(strategy(), 150).items():
         assert abs(mean - expected[name]) < 4 * error, name
         assert error < 0.2 * abs(expected[name]), name  # or the line above would say nothing
+
+
+def test_late_losses_may_count_more():
+    expected = known(TRAINING, late=2.0)
+    for name, (mean, error) in estimates(strategy(late=2.0), 150).items():
+        assert abs(mean - expected[name]) < 4 * error, name
+        assert abs(mean - known(TRAINING)[name]) > 6 * error, name
 
 
 def test_without_persistence_it_sees_no_further_than_a_truncation():
