@@ -34,40 +34,64 @@ def synthetic() -> list[metaopt.Task]:
             data=partial(few, as_images=True),
             batch_size=16,
         ),
+        task(
+            name="shapes_large",
+            family="shapes",
+            model=partial(mlp, (16**2, 32, 24)),
+            data=partial(shapes, 24, side=16),
+            batch_size=32,
+        ),
         task(name="taught_labels", family="taught", model=partial(mlp, (20, 24, 24, 24, 12)), data=partial(taught, 12)),
+        task(
+            name="taught_far_off",
+            family="taught",
+            model=partial(mlp, (20, 32, 32, 12)),
+            data=partial(taught, 12, mean=3.0),
+            batch_size=32,
+        ),
         regress(name="taught_numbers", family="taught", model=partial(mlp, (20, 48, 48, 1)), data=partial(taught, 1)),
         task(name="chain_mlp", family="chain", model=NextToken, data=chain, batch_size=32),
     ]
 
 
-def shapes(classes: int, *, dark: bool = False, as_images: bool = False, seed: int = 0) -> metaopt.Splits:
+def shapes(
+    classes: int, *, side: int = SIDE, dark: bool = False, as_images: bool = False, seed: int = 0
+) -> metaopt.Splits:
     """Lines of one drawing a class, moved by up to a pixel and bent; ink 1, paper -1, or between 0 and 1 if `dark`.
 
     Args:
         classes: how many; 16 examples of each to train on, 4 to validate, 4 to test.
+        side: height and width.
         dark: whether ink is 1 and paper 0.
-        as_images: whether inputs have shape (n, 1, SIDE, SIDE), not (n, SIDE²).
+        as_images: whether inputs have shape (n, 1, side, side), not (n, side²).
         seed: of everything random.
     """
     generator = torch.Generator().manual_seed(seed)
     normal = partial(torch.randn, generator=generator, dtype=torch.float64)
-    grown = partial(F.interpolate, size=(SIDE + 2, SIDE + 2), mode="bicubic", align_corners=True)
+    grown = partial(F.interpolate, size=(side + 2, side + 2), mode="bicubic", align_corners=True)
     labels = torch.arange(classes).repeat(24)
     fields = grown(normal(classes, 1, 5, 5))[labels] + 0.4 * grown(normal(len(labels), 1, 5, 5))
     moves = torch.randint(3, (len(labels), 2), generator=generator).tolist()
-    images = torch.stack([one[:, y : y + SIDE, x : x + SIDE] for one, (y, x) in zip(fields, moves, strict=True)])
+    images = torch.stack([one[:, y : y + side, x : x + side] for one, (y, x) in zip(fields, moves, strict=True)])
     ink = torch.sigmoid(20 * (0.15 - images.abs()))
     inputs = ink if dark else 2 * ink - 1
     return make_splits(inputs if as_images else inputs.flatten(1), labels, (4 * classes, 4 * classes), seed=seed)
 
 
-def taught(outputs: int, seed: int = 0) -> metaopt.Splits:
-    """What a deep random network says of random inputs: the largest of its outputs, or its one output and noise."""
+def taught(outputs: int, *, mean: float = 0.0, seed: int = 0) -> metaopt.Splits:
+    """What a deep random network says of random inputs: the largest of its outputs, or its one output and noise.
+
+    Args:
+        outputs: 1 for a number, or the number of labels.
+        mean: of the inputs that a model gets, whose deviation is 1.
+        seed: of everything random.
+    """
     generator = torch.Generator().manual_seed(seed)
     normal = partial(torch.randn, generator=generator, dtype=torch.float64)
     inputs = normal(1400, 20)
     first, second, last = (normal(*shape) * (2 / shape[0]) ** 0.5 for shape in ((20, 40), (40, 40), (40, outputs)))
     said = torch.relu(torch.relu(inputs @ first) @ second) @ last
+    inputs = inputs + mean
     if outputs == 1:
         return make_splits(inputs, said + 0.2 * said.std() * normal(*said.shape), (200, 200), seed=seed, scale=True)
     return make_splits(inputs, (said - said.mean(0)).argmax(1), (200, 200), seed=seed)
