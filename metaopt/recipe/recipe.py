@@ -1,13 +1,10 @@
 """A recipe: optimizer, controller and stopper with their hyperparameters, learned weights, and where they come from."""
 
-import datetime
 import hashlib
 import json
-import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self, final
 
@@ -29,17 +26,15 @@ from metaopt.deploy.scheduler import ControllerScheduler
 from metaopt.deploy.stopping import StopperConfiguration, build_stopper, stopper_requires, stopper_specs
 from metaopt.deploy.told import Told
 from metaopt.errors import InputError, RecipeError
-from metaopt.plugin_spec import PluginSpec
 from metaopt.recipe.code import plain_code
 from metaopt.recipe.initialization import Support, load_start
 from metaopt.recipe.made_on import MadeOn
+from metaopt.recipe.provenance import distributions, provenance_of, recipe_specs, versions
 from metaopt.recipe.saving import save_files
 from metaopt.registry import Registry
 
 #: Version of the JSON document; raise it when an older metaopt could not read what is written.
 SCHEMA = 1
-
-_LIBRARIES = ("metaopt-torch", "torch", "optuna", "schedulefree")
 
 
 @final
@@ -91,9 +86,8 @@ class Recipe:
         """
         found = registry or registries.current()
         specs = recipe_specs(configuration, stopper, found)
-        record = {"created": _now(), "libraries": _libraries(), "distributions": _distributions(specs, found)}
-        record.update(fields.pop("provenance", {}))
-        return cls(configuration, stopper, plugins=_versions(specs), provenance=record, **fields)
+        record = {**provenance_of(specs, found), **fields.pop("provenance", {})}
+        return cls(configuration, stopper, plugins=versions(specs), provenance=record, **fields)
 
     def __post_init__(self) -> None:
         count = self.num_validations
@@ -273,8 +267,8 @@ class Recipe:
         found = registry or registries.current()
         kept = {key: version for key, version in self.plugins.items() if not key.startswith("stopper ")}
         specs = () if stopper is None else stopper_specs(stopper, found)
-        origins = {**self.provenance.get("distributions", {}), **_distributions(specs, found)}
-        plugins = {**kept, **_versions(specs)}
+        origins = {**self.provenance.get("distributions", {}), **distributions(specs, found)}
+        plugins = {**kept, **versions(specs)}
         record = {**self.provenance, "distributions": {key: origins[key] for key in plugins if key in origins}}
         return replace(self, stopper=stopper, plugins=plugins, provenance=record)
 
@@ -291,38 +285,3 @@ class Recipe:
         if "horizon" in required and total_steps is None:
             raise InputError(f"The stopper {self.stopper.name!r} needs the planned number of steps; pass total_steps=.")
         return required
-
-
-def recipe_specs(
-    configuration: Configuration, stopper: StopperConfiguration | None, registry: Registry
-) -> tuple[PluginSpec, ...]:
-    """The specs of all plugins of a recipe, each checked against its hyperparameters; errors as in `Recipe.create`."""
-    assembly = assemble(configuration, registry)
-    if stopper is None:
-        return (assembly.optimizer, *assembly.wrappers, assembly.controller)
-    build_stopper(stopper, mode="min", registry=registry)
-    return (assembly.optimizer, *assembly.wrappers, assembly.controller, *stopper_specs(stopper, registry))
-
-
-def _versions(specs: Sequence[PluginSpec]) -> dict[str, str]:
-    return {f"{spec.kind} {spec.name}": spec.version for spec in specs}
-
-
-def _distributions(specs: Sequence[PluginSpec], registry: Registry) -> dict[str, str]:
-    """Where each plugin came from, such as `"metaopt-torch 0.1.0"`, without the paths of this machine."""
-    sources = {f"{spec.kind} {spec.name}": registry.source(spec) for spec in specs}
-    return {key: f"{source.distribution} {source.version}".strip() for key, source in sources.items()}
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-def _libraries() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for distribution in _LIBRARIES:
-        try:
-            found[distribution] = version(distribution)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -17,7 +17,8 @@ from metaopt.configuration import Configuration
 from metaopt.deploy.stopping import StopperConfiguration
 from metaopt.errors import InputError, RecipeError
 from metaopt.recipe.made_on import MadeOn
-from metaopt.recipe.recipe import SCHEMA, Recipe, recipe_specs
+from metaopt.recipe.provenance import recipe_specs
+from metaopt.recipe.recipe import SCHEMA, Recipe
 from metaopt.recipe.saving import DOCUMENT, WEIGHTS
 from metaopt.registry import Registry
 

@@ -1,0 +1,52 @@
+"""What a recipe stands on: its plugins, found and checked, their versions and distributions, and the libraries."""
+
+import datetime
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from metaopt.configuration import Configuration, assemble
+from metaopt.deploy.stopping import StopperConfiguration, build_stopper, stopper_specs
+from metaopt.plugin_spec import PluginSpec
+from metaopt.registry import Registry
+
+_LIBRARIES = ("metaopt-torch", "torch", "optuna", "schedulefree")
+
+
+def recipe_specs(
+    configuration: Configuration, stopper: StopperConfiguration | None, registry: Registry
+) -> tuple[PluginSpec, ...]:
+    """The specs of all plugins of a recipe, each checked against its hyperparameters; errors as in `Recipe.create`."""
+    assembly = assemble(configuration, registry)
+    if stopper is None:
+        return (assembly.optimizer, *assembly.wrappers, assembly.controller)
+    build_stopper(stopper, mode="min", registry=registry)
+    return (assembly.optimizer, *assembly.wrappers, assembly.controller, *stopper_specs(stopper, registry))
+
+
+def provenance_of(specs: Sequence[PluginSpec], registry: Registry) -> dict[str, Any]:
+    """What is put on record of a recipe made now: `created`, `libraries`, `distributions` of its plugins."""
+    created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {"created": created, "libraries": _libraries(), "distributions": distributions(specs, registry)}
+
+
+def versions(specs: Sequence[PluginSpec]) -> dict[str, str]:
+    """The version of each plugin's spec, by `"<kind> <name>"`."""
+    return {f"{spec.kind} {spec.name}": spec.version for spec in specs}
+
+
+def distributions(specs: Sequence[PluginSpec], registry: Registry) -> dict[str, str]:
+    """Where each plugin came from, such as `"metaopt-torch 0.1.0"`, without the paths of this machine."""
+    sources = {f"{spec.kind} {spec.name}": registry.source(spec) for spec in specs}
+    return {key: f"{source.distribution} {source.version}".strip() for key, source in sources.items()}
+
+
+def _libraries() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for distribution in _LIBRARIES:
+        try:
+            found[distribution] = version(distribution)
+        except PackageNotFoundError:
+            continue
+    return found
