@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from metaopt.configuration import Configuration
 from metaopt.contracts import Curve
 from metaopt.errors import StorageError
-from metaopt.tuning import drivers, shipments
+from metaopt.tuning import drivers, shipments, studies
 from metaopt.tuning.database import Database
 from metaopt.tuning.entries import Evaluation, EvaluationKey, Outcome, Proposal
 
@@ -46,12 +46,6 @@ _evaluations = sa.Table(
     sa.Column("finished_at", sa.String(32), nullable=False),
     sa.UniqueConstraint("configuration_key", "plugins", "task_fingerprint", "seed"),
 )
-_studies = sa.Table(
-    "metaopt_studies",
-    _metadata,
-    sa.Column("name", sa.String(256), primary_key=True),
-    sa.Column("identity", sa.Text, nullable=False),
-)
 _proposals = sa.Table(
     "metaopt_proposals",
     _metadata,
@@ -71,14 +65,6 @@ _outcomes = sa.Table(
     sa.Column("scores", sa.Text, nullable=False),
 )
 
-_calls = sa.Table(
-    "metaopt_calls",
-    _metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("study", sa.String(256), nullable=False, index=True),
-    sa.Column("arguments", sa.Text, nullable=False),
-)
-
 
 class Ledger:
     """A ledger at a database URL.
@@ -91,7 +77,7 @@ class Ledger:
     """
 
     def __init__(self, url: str) -> None:
-        self._database = Database(url, _metadata, drivers.TABLES, shipments.TABLES)
+        self._database = Database(url, _metadata, drivers.TABLES, shipments.TABLES, studies.TABLES)
         self.url = self._database.url
         try:
             self._check_schema()
@@ -158,38 +144,20 @@ class Ledger:
         return {EvaluationKey(*key) for key in shipments.marked(self._database, task_fingerprints)}
 
     def claim(self, study: str, identity: Mapping[str, Any]) -> None:
-        """Begin a study, or continue it if its identity is the same.
-
-        Raises:
-            StorageError: the stored study differs; the message says in what.
-        """
-        query = sa.select(_studies.c.identity).where(_studies.c.name == study)
-        rows = self._database.read(query)
-        if not rows:
-            self._database.add(_studies, [{"name": study, "identity": json.dumps(identity, sort_keys=True)}])
-            rows = self._database.read(query)  # somebody else's, if they were quicker
-        changes = _differences(json.loads(rows[0].identity), json.loads(json.dumps(identity)))
-        if changes:
-            raise StorageError(
-                f"The study {study!r} in {self._database.shown} was begun with other settings: {'; '.join(changes)}; "
-                "use another --study-name, or the settings it was begun with."
-            )
+        """Begin a study, or continue it if its identity is the same; see `metaopt.tuning.studies.claim`."""
+        studies.claim(self._database, study, identity)
 
     def remember(self, study: str, arguments: Mapping[str, Any]) -> None:
         """Keep the arguments that a study was last called with, so that its result can be made again."""
-        if self.arguments(study) != json.loads(json.dumps(arguments)):
-            self._database.add(_calls, [{"study": study, "arguments": json.dumps(arguments, sort_keys=True)}])
+        studies.remember(self._database, study, arguments)
 
     def arguments(self, study: str, *, first: bool = False) -> dict[str, Any] | None:
         """What `remember` kept last, or first, or None."""
-        order = _calls.c.id if first else _calls.c.id.desc()
-        query = sa.select(_calls.c.arguments).where(_calls.c.study == study).order_by(order).limit(1)
-        rows = self._database.read(query)
-        return dict(json.loads(rows[0].arguments)) if rows else None
+        return studies.arguments_of(self._database, study, first=first)
 
     def studies(self) -> list[str]:
         """Names of the studies whose arguments are kept."""
-        return [row.study for row in self._database.read(sa.select(_calls.c.study).distinct().order_by(_calls.c.study))]
+        return studies.names(self._database)
 
     def proposals(self, study: str) -> list[Proposal]:
         """Proposals of a study by number."""
@@ -285,20 +253,3 @@ def _evaluation(row: Any) -> Evaluation:
         curve=Curve.from_json(json.loads(row.curve)),
         seconds=row.seconds,
     )
-
-
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[str]:
-    """What changed between two nested mappings, a phrase each."""
-    changes: list[str] = []
-    for key in sorted({*old, *new}):
-        label = f"{path}{key}"
-        before, after = old.get(key), new.get(key)
-        if isinstance(before, Mapping) and isinstance(after, Mapping):
-            changes += _differences(before, after, f"{label} → ")
-        elif key not in new:
-            changes.append(f"{label} is gone")
-        elif key not in old:
-            changes.append(f"{label} is new")
-        elif before != after:
-            changes.append(f"{label} was {before!r}, is {after!r}")
-    return changes
