@@ -25,7 +25,8 @@ from metaopt.tuning.stopping import (
     replay_policies,
     with_guard,
 )
-from metaopt.tuning.study import RACE_SEED, Study, TimeUpError
+from metaopt.tuning.study import RACE_SEED, Study
+from metaopt.tuning.time_limit import TimeUpError
 
 #: Candidates that run again on fresh seeds before one is chosen, and those seeds.
 FINALISTS = 5

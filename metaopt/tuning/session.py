@@ -1,8 +1,6 @@
 """One run of `tune`: references, the main study, cross-validation, comparisons."""
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -43,7 +41,8 @@ from metaopt.tuning.result import Cost, TuneResult
 from metaopt.tuning.search import Found, search
 from metaopt.tuning.search_space import JointSpace
 from metaopt.tuning.start_from import account, identity
-from metaopt.tuning.study import BATCH, RACE_SEED, Study, TimeUpError
+from metaopt.tuning.study import BATCH, RACE_SEED, Study
+from metaopt.tuning.time_limit import TimeLimit, TimeUpError
 from metaopt.tuning.workloads import begun_with, workloads
 
 
@@ -63,9 +62,8 @@ class Session:
         portfolio: int,
         stoppers: Sequence[str] | None,
         against: Sequence[Contender],
-        deadline: float | None,
+        limit: TimeLimit,
         announce: Callable[[str], None],
-        train: bool,
         arguments: Mapping[str, Any],
     ) -> None:
         self.corpus = corpus
@@ -78,11 +76,10 @@ class Session:
         self.portfolio = portfolio
         self.stoppers = stoppers
         self.against = against
-        self.deadline = deadline
+        self.limit = limit
         self.announce = announce
-        self.train = train
         self.arguments = arguments
-        self.evaluator.check = self._check_train
+        self.evaluator.check = limit.check
         self.references: dict[str, Reference] = {}
 
     def tune(self, n_trials: int, held_out: Sequence[str], num_folds: int | None) -> TuneResult:
@@ -94,7 +91,7 @@ class Session:
         main = split.tuning if split is not None else self.corpus.tasks
         for fold in (Fold("", main, ()), *divided):
             self._claim(fold)
-        if self.train:
+        if self.limit.train:
             self.evaluator.ledger.remember(self.study_name, self.arguments)
             self._plan_graphs([Fold("", main, ()), *divided], n_trials)
             adopt_shipped(self.evaluator, self.corpus.tasks, self.baseline)
@@ -111,7 +108,7 @@ class Session:
                 self.announce(f"{name}: no reference run stayed finite, so the task takes no part in the objective.")
         found = self._learned(self._search(Fold("", main, ()), n_trials))
         comparison = self._held_out(found, split, divided, n_trials)
-        tuning_comparison = None if self._late() else self._compare(found, main, TUNING_COMPARED)
+        tuning_comparison = None if self.limit.late else self._compare(found, main, TUNING_COMPARED)
         return self._result(found, main, comparison, tuning_comparison, split, divided)
 
     def _plan_graphs(self, folds: Sequence[Fold], n_trials: int) -> None:
@@ -133,8 +130,8 @@ class Session:
             start_from=self.start_from,
             report=partial(self._report, fold.name, n_trials),
         )
-        wanted = n_trials if self.train else min(n_trials, len(self._judged(fold)))
-        with self._timed():
+        wanted = n_trials if self.limit.train else min(n_trials, len(self._judged(fold)))
+        with self.limit.enforced():
             return search(
                 study,
                 wanted,
@@ -154,7 +151,7 @@ class Session:
             self.evaluator.registry,
             seed=self.seed,
             folder=None if folder is None else folder / self.study_name,
-            train=self.train,
+            train=self.limit.train,
         )
         if learned is recipe:
             return found
@@ -162,17 +159,17 @@ class Session:
 
     def _report(self, fold: str, n_trials: int, done: int, best: float) -> None:
         label = f"{fold}: " if fold else ""
-        self.announce(f"{label}{done} of {n_trials} candidates, best objective {best:.3f}{self._remaining()}.")
+        self.announce(f"{label}{done} of {n_trials} candidates, best objective {best:.3f}{self.limit.remaining}.")
         self.evaluator.tracker.improve(best)
 
     def _held_out(self, found: Found, split: Fold | None, divided: Sequence[Fold], n_trials: int) -> Comparison | None:
-        if split is not None and not self._late():
+        if split is not None and not self.limit.late:
             return self._compare(found, split.held_out, HELD_OUT_COMPARED)
         parts = []
         for fold in divided:
-            if self._late():
+            if self.limit.late:
                 break
-            if self.train or self._judged(fold):
+            if self.limit.train or self._judged(fold):
                 parts.append(self._compare(self._search(fold, n_trials), fold.held_out, fold_compared(fold)))
         known = [part for part in parts if part is not None]
         return Comparison.merged(known) if known else None
@@ -191,14 +188,14 @@ class Session:
         return self.evaluator.ledger.outcomes(self._name(fold))
 
     def _references(self) -> dict[str, Reference]:
-        if self.train:
+        if self.limit.train:
             self.announce("References of each task: the baseline, and a long-tuned run.")
         self.evaluator.tracker.begin(REFERENCES)
         try:
-            with self._timed():
+            with self.limit.enforced():
                 return references(self.evaluator, race_order(with_budgets(self.corpus.tasks)), self.baseline)
         except TimeUpError:
-            if not self.train:
+            if not self.limit.train:
                 raise StorageError(
                     f"The study {self.study_name!r} lacks references of some tasks, so nothing can be said yet; "
                     "run its tune command to the end."
@@ -277,27 +274,3 @@ class Session:
 
     def _name(self, fold: Fold) -> str:
         return f"{self.study_name}/{fold.name}" if fold.name else self.study_name
-
-    @contextmanager
-    def _timed(self) -> Iterator[None]:
-        """Inside, trainings end early when the time is up."""
-        self.evaluator.check = self._check
-        try:
-            yield
-        finally:
-            self.evaluator.check = self._check_train
-
-    def _late(self) -> bool:
-        return self.deadline is not None and time.monotonic() > self.deadline
-
-    def _check(self) -> None:
-        self._check_train()
-        if self._late():
-            raise TimeUpError
-
-    def _check_train(self) -> None:
-        if not self.train:
-            raise TimeUpError
-
-    def _remaining(self) -> str:
-        return "" if self.deadline is None else f", {max(self.deadline - time.monotonic(), 0):.0f} s left"

@@ -34,10 +34,6 @@ RACE_SEED = 0
 TOLD = 125
 
 
-class TimeUpError(Exception):
-    """The time is up; what is finished is in the ledger."""
-
-
 @dataclass
 class Study:
     """A search for the best configuration over some tasks.

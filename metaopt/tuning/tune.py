@@ -25,6 +25,7 @@ from metaopt.tuning.search_space import joint_space
 from metaopt.tuning.session import Session
 from metaopt.tuning.start_from import StartFrom, known_settings
 from metaopt.tuning.stopping import replayable
+from metaopt.tuning.time_limit import TimeLimit
 from metaopt.tuning.workers import Workers
 
 #: What a recipe is compared with unless someone says otherwise; each must be a plugin's name, with "+controller".
@@ -133,9 +134,8 @@ def tune(
         portfolio=portfolio,
         stoppers=stoppers,
         against=[contender_named(name) for name in against],
-        deadline=None if timeout is None else time.monotonic() + timeout,
+        limit=TimeLimit(None if timeout is None else time.monotonic() + timeout, train=train),
         announce=announce,
-        train=train,
         arguments={
             "corpus": describe_corpus(corpus, found),
             "n_trials": n_trials,

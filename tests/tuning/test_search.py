@@ -7,7 +7,8 @@ from metaopt.tuning.ledger import Ledger
 from metaopt.tuning.references import DEFAULT_BASELINE, references
 from metaopt.tuning.search import FINAL_SEEDS, FINALISTS, search
 from metaopt.tuning.search_space import joint_space
-from metaopt.tuning.study import RACE_SEED, Study, TimeUpError
+from metaopt.tuning.study import RACE_SEED, Study
+from metaopt.tuning.time_limit import TimeUpError
 
 
 @pytest.fixture
