@@ -1,5 +1,8 @@
 """Errors that metaopt raises: one sentence each, saying what is wrong, the value, and what to do."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class MetaOptError(Exception):
     """Base of every error raised on purpose; `exit_code` is what the command line returns for it."""
@@ -31,3 +34,15 @@ class OutOfDepthError(MetaOptError):
 
 class StorageError(InputError):
     """A ledger cannot be reached, belongs to something else, or cannot be written."""
+
+
+def did_you_mean(name: str, known: Iterable[str], layout: str) -> str:
+    """The part of a sentence that asks after the known name closest to an unknown one; empty where none is close.
+
+    Args:
+        name: what the user gave.
+        known: what there is.
+        layout: the part with `{}` for the question, such as `" ({})"`.
+    """
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return layout.format(f"did you mean {close[0]!r}?") if close else ""

@@ -1,6 +1,5 @@
 """Discovery of plugins: each loaded in its own `try`, each with its provenance, faults kept apart."""
 
-import difflib
 import importlib.metadata
 import os
 import warnings
@@ -13,7 +12,7 @@ from typing import Any, TypeVar
 import pluggy
 
 from metaopt import hookspecs
-from metaopt.errors import MetaOptError, PluginError
+from metaopt.errors import MetaOptError, PluginError, did_you_mean
 from metaopt.plugin_file import import_file, line_in
 from metaopt.plugin_spec import PluginSpec
 
@@ -234,8 +233,7 @@ class Registry:
 
     def _unknown(self, spec_type: type[PluginSpec], name: str) -> str:
         known = self.names(spec_type)
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f" did you mean {close[0]!r}?" if close else ""
+        hint = did_you_mean(name, known, " {}")
         count = f"{len(self.faults)} plugin{'s' if len(self.faults) > 1 else ''}"
         broken = f" {count} could not be loaded; see `metaopt plugins`." if self.faults else ""
         restricted = "" if self.restriction is None else f" {RESTRICTION} leaves only {', '.join(self.restriction)}."

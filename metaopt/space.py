@@ -5,14 +5,13 @@ A space is a plain mapping from a hyperparameter's name to a `Float`, `Int` or `
 type, and defaults to the tuning range.
 """
 
-import difflib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, TypeAlias
 
-from metaopt.errors import InputError
+from metaopt.errors import InputError, did_you_mean
 from metaopt.interval import Interval
 
 Value: TypeAlias = float | int | bool | str
@@ -233,7 +232,8 @@ def resolve(space: Space, given: Mapping[str, Any], owner: str) -> dict[str, Val
     """
     for name in given:
         if name not in space:
-            raise InputError(f"{owner} has no hyperparameter {name!r}; {_suggest(name, space)}valid: {listing(space)}.")
+            hint = did_you_mean(name, space, "{} ")
+            raise InputError(f"{owner} has no hyperparameter {name!r}; {hint}valid: {listing(space)}.")
     values = defaults(space)
     for name, value in given.items():
         values[name] = space[name].check(f"{owner}.{name}", value)
@@ -288,11 +288,6 @@ def _range(distribution: Distribution) -> str:
 
 def _ready(condition: When | None, done: Iterable[str]) -> bool:
     return condition is None or condition.name in done
-
-
-def _suggest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean {close[0]!r}? " if close else ""
 
 
 def _check_bounds(low: float, high: float, log: bool) -> None:

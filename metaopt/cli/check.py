@@ -1,6 +1,5 @@
 """`metaopt check`: the conformance kit for anyone's plugin."""
 
-import difflib
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +8,7 @@ import typer
 
 from metaopt import registry
 from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
-from metaopt.errors import PluginError
+from metaopt.errors import PluginError, did_you_mean
 from metaopt.plugin_spec import PluginSpec
 from metaopt.specs import KINDS
 
@@ -63,8 +62,7 @@ def _chosen(name: str, kind: str) -> list[PluginSpec]:
     kinds = [one for one in KINDS if any((entry.spec.kind, entry.spec.name) == (one, name) for entry in known)]
     if not kinds:
         names = sorted({entry.spec.name for entry in known})
-        close = difflib.get_close_matches(name, names, n=1)
-        hint = f" did you mean {close[0]!r}?" if close else ""
+        hint = did_you_mean(name, names, " {}")
         raise PluginError(f"There is no plugin {name!r};{hint} known: {', '.join(names)}; a file ends in .py.")
     return [known.get(KINDS[one], name) for one in kinds]
 

@@ -1,13 +1,12 @@
 """`corpus.toml`: what a folder of CSVs says about its tables."""
 
-import difflib
 import tomllib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from metaopt.errors import InputError
+from metaopt.errors import InputError, did_you_mean
 from metaopt.tasks.splitting import FRACTION
 
 FILE_NAME = "corpus.toml"
@@ -65,7 +64,8 @@ def read_settings(folder: Path, stems: Collection[str]) -> dict[str, TableSettin
     common = _parse(TableSettings(), tables.get("defaults", {}), f"{path}, [defaults]")
     for name in tables:
         if name != "defaults" and name not in stems:
-            raise InputError(f"{path}: there is no {name}.csv for the table [{name}]{_close(name, stems)}.")
+            hint = did_you_mean(name, stems, " ({})")
+            raise InputError(f"{path}: there is no {name}.csv for the table [{name}]{hint}.")
     return {stem: _parse(common, tables.get(stem, {}), f"{path}, [{stem}]") for stem in stems}
 
 
@@ -89,7 +89,8 @@ def _parse(base: TableSettings, table: Any, where: str) -> TableSettings:
 
 def _checked(key: str, value: Any, where: str) -> Any:
     if key not in _CHECKS:
-        raise InputError(f"{where}: unknown key {key!r}{_close(key, KEYS)}; known: {', '.join(KEYS)}.")
+        hint = did_you_mean(key, KEYS, " ({})")
+        raise InputError(f"{where}: unknown key {key!r}{hint}; known: {', '.join(KEYS)}.")
     is_valid, wanted = _CHECKS[key]
     if not is_valid(value):
         raise InputError(f"{where}: {key} must be {wanted}, got {value!r}.")
@@ -124,8 +125,3 @@ _CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "categories": (_is_names, "a list of column names"),
     "drop": (_is_names, "a list of column names"),
 }
-
-
-def _close(name: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
