@@ -6,14 +6,11 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any, TypeVar
 
-import pluggy
-
-from metaopt import hookspecs
 from metaopt.errors import MetaOptError, PluginError, did_you_mean
 from metaopt.plugin_file import import_file, line_in
+from metaopt.plugin_hook import check_spec, offered
 from metaopt.plugin_spec import PluginSpec
 
 GROUP = "metaopt"
@@ -89,7 +86,7 @@ class Registry:
         Raises:
             PluginError: an installed plugin of this kind has the name already.
         """
-        _checked(spec)
+        check_spec(spec)
         source = Source("(session)")
         key = (spec.kind, spec.name)
         kept = [entry for entry in self._entries.get(key, []) if entry.source != source]
@@ -107,7 +104,7 @@ class Registry:
         if not Path(path).is_file() or Path(path).suffix != ".py":
             raise PluginError(f"Plugin file {str(path)!r} does not exist or is not a Python file (.py).")
         try:
-            specs = self._collect(import_file(Path(path)), source)
+            specs = _distinct(offered(import_file(Path(path)), str(source)), source)
         except (Exception, SystemExit) as error:
             line = line_in(Path(path), error)
             raise PluginError(f"Plugin file {str(path)!r}{line} cannot be loaded: {_cause(error)}") from error
@@ -183,33 +180,12 @@ class Registry:
         if self.restriction is not None and not {point.name, source.distribution} & set(self.restriction):
             return
         try:
-            specs = self._collect(point.load(), source)
+            specs = _distinct(offered(point.load(), str(source)), source)
         except (Exception, SystemExit) as error:  # whatever a stranger's import raises must not stop the others
             self._fault(source, error)
             return
         for spec in specs:
             self._add(Entry(spec, source), strict=self.strict)
-
-    def _collect(self, plugin: ModuleType | object, source: Source) -> list[PluginSpec]:
-        """Call the plugin's own hook implementation, apart from everyone else's."""
-        # A manager for each: what pluggy refuses in one plugin must not stay behind for the next.
-        manager = pluggy.PluginManager(hookspecs.PROJECT)
-        manager.add_hookspecs(hookspecs)
-        try:
-            manager.register(plugin, name=str(source))
-            manager.check_pending()
-        except pluggy.PluginValidationError as error:
-            raise PluginError(f"it does not fit the hooks of metaopt: {_in_one_line(error)}.") from error
-        implementations = manager.hook.metaopt_plugins.get_hookimpls()
-        if not implementations:
-            raise PluginError(
-                "it has no metaopt_plugins function marked with @metaopt.hookimpl; "
-                "add one that returns a list of specs."
-            )
-        found = implementations[0].function()
-        if not isinstance(found, Sequence) or isinstance(found, str):
-            raise PluginError(f"metaopt_plugins must return a list of specs, got {found!r}.")
-        return _distinct([_checked(spec) for spec in found], source)
 
     def _add(self, entry: Entry, *, strict: bool) -> None:
         found = self._entries.setdefault((entry.spec.kind, entry.spec.name), [])
@@ -256,12 +232,6 @@ def register(spec: PluginSpec) -> None:
     current().register(spec)
 
 
-def _checked(spec: Any) -> PluginSpec:
-    if not isinstance(spec, PluginSpec) or not spec.kind:
-        raise PluginError(f"metaopt_plugins must return specs such as metaopt.OptimizerSpec(...), got {spec!r}.")
-    return spec
-
-
 def _cause(error: BaseException) -> str:
     return str(error) if isinstance(error, MetaOptError) else f"{type(error).__name__}: {error}"
 
@@ -273,10 +243,6 @@ def _distinct(specs: list[PluginSpec], source: Source) -> list[PluginSpec]:
             raise PluginError(_duplicate(spec, source, source))
         seen.add((spec.kind, spec.name))
     return specs
-
-
-def _in_one_line(error: Exception) -> str:
-    return "; ".join(line.strip() for line in str(error).splitlines() if line.strip()).rstrip(".")
 
 
 def _duplicate(spec: PluginSpec, first: Source, second: Source) -> str:

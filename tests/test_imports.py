@@ -21,6 +21,7 @@ BASE = [
     "specs",
     "hookspecs",
     "plugin_file",
+    "plugin_hook",
     "registry",
     "configuration",
     "agreement",
