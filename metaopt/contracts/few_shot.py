@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from metaopt.contracts.stopper import Mode
-from metaopt.contracts.task import LossFunction, called, check_identity, name_of
+from metaopt.contracts.task import LossFunction, called, check_identity, evenly_spread, name_of
 from metaopt.errors import InputError
 from metaopt.seeding import seeded
 
@@ -143,8 +143,7 @@ class FewShotTask:
     @property
     def validation_iterations(self) -> tuple[int, ...]:
         """Iterations completed at each validation: evenly spread, ending at `num_iterations`."""
-        count = min(self.num_validations, self.num_iterations)
-        return tuple(sorted({round(self.num_iterations * (index + 1) / count) for index in range(count)}))
+        return evenly_spread(self.num_validations, self.num_iterations)
 
     def build(self, seed: int) -> nn.Module:
         """A fresh model whose weights depend on `seed` alone; the global generator is left as it was.

@@ -107,8 +107,7 @@ class Task:
     @property
     def validation_steps(self) -> tuple[int, ...]:
         """Steps completed at each validation: evenly spread, ending at `num_steps`."""
-        count = min(self.num_validations, self.num_steps)
-        return tuple(sorted({round(self.num_steps * (index + 1) / count) for index in range(count)}))
+        return evenly_spread(self.num_validations, self.num_steps)
 
     def build(self, seed: int) -> nn.Module:
         """A fresh model whose weights depend on `seed` alone; the global generator is left as it was.
@@ -174,6 +173,12 @@ def check_identity(name: str, family: str, mode: str) -> None:
         raise InputError(f"A task needs a name and a family, got name={name!r}, family={family!r}.")
     if mode not in ("min", "max"):
         raise InputError(f"Task {name!r}: mode must be 'min' or 'max', got {mode!r}.")
+
+
+def evenly_spread(count: int, total: int) -> tuple[int, ...]:
+    """At most `count` of the whole numbers 1 … `total`, evenly spread, ending at `total`."""
+    count = min(count, total)
+    return tuple(sorted({round(total * (index + 1) / count) for index in range(count)}))
 
 
 def called(name: str, part: str, function: Callable[[], _Made]) -> _Made:
