@@ -1,4 +1,4 @@
-"""The contract of what estimates a meta-gradient: backprop through the unroll, Reptile, evolution strategies."""
+"""The contract of what estimates a meta-gradient: backpropagation, Reptile, evolution strategies, policy gradients."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

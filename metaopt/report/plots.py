@@ -54,7 +54,7 @@ def draw_scores(axes: Any, held_out: Comparison | None, tuning: Comparison | Non
             _dot(axes, held_out.interval(name), position - (0.13 if tuning is not None else 0), colour, filled=True)
         if tuning is not None:
             _dot(axes, tuning.interval(name), position + (0.13 if held_out is not None else 0), colour, filled=False)
-    _references(axes, axes.axvline)
+    _references(axes.axvline)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlabel("test score (0 baseline, 1 long-tuned)")
@@ -111,7 +111,7 @@ def draw_curves(axes: Any, comparison: Comparison, band: Sequence[Interval]) -> 
         axes.plot(GRID, grid.mean(axis=0), **_line(name, comparison.contenders))
     lows, highs = [one.low for one in band], [one.high for one in band]
     axes.fill_between(GRID, lows, highs, color=PALETTE.recipe, alpha=0.12, linewidth=0)
-    _references(axes, axes.axhline)
+    _references(axes.axhline)
     axes.set_xlim(GRID[0], 1)
     axes.set_xlabel("fraction of the run")
     axes.set_ylabel("test score so far")
@@ -122,7 +122,7 @@ def draw_task(axes: Any, comparison: Comparison, task: str) -> None:
     for name in _recipe_last(comparison.contenders):
         curve = _curve(comparison, name, task)
         axes.plot(np.arange(1, len(curve) + 1) / max(len(curve), 1), curve, **_line(name, comparison.contenders))
-    _references(axes, axes.axhline)
+    _references(axes.axhline)
     axes.set_xlim(0, 1)
     axes.set_ylim(-1.1, 2.1)
     axes.set_xticks([0, 1])
@@ -216,7 +216,7 @@ def _dot(axes: Any, interval: Interval, position: float, colour: str, *, filled:
     )
 
 
-def _references(axes: Any, line: Any) -> None:
+def _references(line: Any) -> None:
     for level in (0, 1):
         line(level, color=PALETTE.rule, linewidth=0.8, zorder=0)
 

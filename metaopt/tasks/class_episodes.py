@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -132,10 +132,6 @@ class ClassEpisodes:
         if not images:
             raise InputError(f"The dataset {type(dataset).__name__} holds no (image, label) pairs, or has no length.")
         return cls.from_arrays(torch.stack(images), labels, split, seed=seed, **settings)
-
-    def with_shots(self, n_way: int | None = None, k_shot: int | None = None) -> "ClassEpisodes":
-        """The same classes in other episodes."""
-        return replace(self, n_way=n_way or self.n_way, k_shot=k_shot or self.k_shot)
 
     @cached_property
     def fingerprint(self) -> str:

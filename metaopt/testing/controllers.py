@@ -17,7 +17,6 @@ from metaopt.testing.watch import Guard, read_only, tensors_in
 
 #: Planned numbers of steps to try; even the shortest run must train.
 HORIZONS = (1, 2, 10, 100)
-_NAMES = ("matrix", "vector")
 
 
 def is_pure(spec: ControllerSpec) -> None:
