@@ -1,7 +1,7 @@
 """One run of `tune`: references, the main study, cross-validation, comparisons."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -46,41 +46,27 @@ from metaopt.tuning.time_limit import TimeLimit, TimeUpError
 from metaopt.tuning.workloads import begun_with, workloads
 
 
+@dataclass(kw_only=True)
 class Session:
     """One call of `tune`: what its steps share."""
 
-    def __init__(
-        self,
-        *,
-        corpus: Corpus,
-        space: JointSpace,
-        evaluator: Evaluator,
-        baseline: Configuration,
-        start_from: Sequence[Configuration],
-        seed: int,
-        study_name: str,
-        portfolio: int,
-        stoppers: Sequence[str] | None,
-        against: Sequence[Contender],
-        limit: TimeLimit,
-        announce: Callable[[str], None],
-        arguments: Mapping[str, Any],
-    ) -> None:
-        self.corpus = corpus
-        self.space = space
-        self.evaluator = evaluator
-        self.baseline = baseline
-        self.start_from = start_from
-        self.seed = seed
-        self.study_name = study_name
-        self.portfolio = portfolio
-        self.stoppers = stoppers
-        self.against = against
-        self.limit = limit
-        self.announce = announce
-        self.arguments = arguments
-        self.evaluator.check = limit.check
-        self.references: dict[str, Reference] = {}
+    corpus: Corpus
+    space: JointSpace
+    evaluator: Evaluator
+    baseline: Configuration
+    start_from: Sequence[Configuration]
+    seed: int
+    study_name: str
+    portfolio: int
+    stoppers: Sequence[str] | None
+    against: Sequence[Contender]
+    limit: TimeLimit
+    announce: Callable[[str], None]
+    arguments: Mapping[str, Any]
+    references: dict[str, Reference] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.evaluator.check = self.limit.check
 
     def tune(self, n_trials: int, held_out: Sequence[str], num_folds: int | None) -> TuneResult:
         """References, the main study, cross-validation, comparisons."""
