@@ -1,17 +1,16 @@
 """Fits the stop signal of a learned schedule to whole trainings, and tells what it saves on tasks it has not seen.
 
-    python benchmarks/stop_signal.py learned_schedule --out out/learned_schedule [--price 0.1] [--seeds 2] [--seed 0]
+    python benchmarks/stop_signal.py learned_schedule --out out/learned_schedule [--seeds 2] [--seed 0]
         [--data ../shared/data]
 
-The schedule trains the tasks that it was meta-trained on, and its recurrent states and the held-out loss are noted. The
-signal is then chosen as a policy: stopping after a fraction t of the training costs ln(best held-out loss so far) + price
-· t, and σ(w·h + b − 6) is the probability to stop at a validation that is reached. w and b minimise the expected cost,
-whose gradient is exact. A price of .1 says that a whole training is worth a tenth of the loss. Nothing else of the
-weights is touched, and the signal moves no update.
+The schedule trains the tasks that its weights were made on; what it sees at each validation is noted, and the training
+loss, as a running mean. The signal is a logistic regression of whether the lowest loss so far falls by no more than 2 %
+in what remains. Nothing else of the weights is touched, and the signal moves no update.
 
-Told for several prices, on the tasks fitted to and on those of other families: how often `stop_signal` fires at its
-defaults, the steps saved, how much higher the best held-out loss is than at the end, and the same for who always stops
-at the one fraction that saves as much.
+Told of several thresholds: how often the stopper `stop_signal` fires, the steps that it saves, how much higher the
+lowest training loss and the best loss on other examples are than at the end (geometric means), and the former for who
+always stops at the one fraction of the training that saves as much. First on the tasks fitted to, each by a signal
+fitted to four fifths of the tasks without it; then on tasks of other families.
 """
 
 import argparse
@@ -23,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from development_corpus import DATA, development_corpus
 from learned_quality import SKIPPED, TABLES, by_loss
 from learned_weights import TRAINED_ON
@@ -31,31 +31,40 @@ from torch import Tensor
 
 import metaopt
 from metaopt.inner.batches import batch_indices
+from metaopt_learned.schedule_network import FAST, INPUTS, KINDS, OUTPUTS
 
 HORIZONS, MOMENTS = (100, 300, 1000), 40
-PRICES = (0.02, 0.05, 0.1, 0.2)
-UNSTOPPED = 6.0
-LEAST = 1e-3
-RESTARTS, DECAY = 6, 1e-4
+THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95)
+#: By how much the loss must yet fall, what counts as nothing, and a penalty on standardised weights.
+FALL, LEAST, DECAY = 0.02, 1e-3, 1e-3
+FOLDS = 5
 
 
 @dataclass(frozen=True)
 class Training:
-    """Of one training: recurrent states at each validation, shape (moments, hidden), and ln of the best loss so far."""
+    """Of one training, at each validation.
 
-    states: Tensor
-    best: Tensor
+    Attributes:
+        task: its name.
+        seen: what the network sees, shape (moments, INPUTS).
+        train: ln of the lowest running mean of the training loss so far, shape (moments,).
+        other: ln of the best loss on other examples so far, shape (moments,).
+    """
+
+    task: str
+    seen: Tensor
+    train: Tensor
+    other: Tensor
 
     @property
-    def fractions(self) -> Tensor:
-        return torch.arange(1, len(self.best) + 1) / len(self.best)
+    def enough(self) -> Tensor:
+        return (self.train - self.train[-1] <= FALL).float()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe", help="name or folder of a recipe with a learned schedule")
     parser.add_argument("--out", type=Path, help="folder for the recipe with the new signal")
-    parser.add_argument("--price", type=float, default=0.1)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the development data")
@@ -64,15 +73,13 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     recipe = metaopt.load_recipe(given.recipe)
     seeds = range(given.seed + 1, given.seed + 1 + given.seeds)
-    fitted_to = [one for task in seen() for one in trainings(recipe, task, HORIZONS, seeds)]
+    known = [one for task in seen() for one in trainings(recipe, task, HORIZONS, seeds)]
     others = [one for task in unseen(given.data) for one in trainings(recipe, task, (task.num_steps,), seeds)]
-    print(f"{len(fitted_to)} trainings to fit to, {len(others)} of other families; {MOMENTS} validations each")
-    print(f"{'price':>6}  {'fitted to:':12}{HEAD}{'others:':>11}{HEAD}")
-    for price in sorted({*PRICES, given.price}):
-        signal = fitted(fitted_to, price, given.seed)
-        print(f"{price:6.2f}  {'':12}{told(fitted_to, signal)}{'':11}{told(others, signal)}", flush=True)
+    report("tasks fitted to, by signals fitted without them", known, crossed(known))
+    signal = fitted(known)
+    report("tasks of other families", others, [logits(one, signal) for one in others])
     if given.out is not None:
-        save(recipe, fitted(fitted_to, given.price, given.seed), given)
+        save(recipe, signal, given)
 
 
 def seen() -> list[metaopt.Task]:
@@ -92,98 +99,115 @@ def trainings(
     recipe: metaopt.Recipe, task: metaopt.Task, horizons: Sequence[int], seeds: Sequence[int]
 ) -> Iterator[Training]:
     """Trainings of the task under the schedule."""
+    # With noise on decisions, here of 0, the rule notes what it sees.
+    noise = {metaopt.Policy.NOISE: torch.zeros(1, KINDS, OUTPUTS)}
+    noting = dataclasses.replace(recipe, theta={**(recipe.theta or {}), **noise})
     for horizon in horizons:
         shortened = dataclasses.replace(task, num_steps=horizon, num_validations=min(MOMENTS, horizon))
         for seed in seeds:
-            yield training(recipe, shortened, seed)
+            yield training(noting, shortened, seed)
 
 
 def training(recipe: metaopt.Recipe, task: metaopt.Task, seed: int) -> Training:
     name = recipe.configuration.wrappers[-1]
     torch.manual_seed(seed)
     model, splits, moments = task.build(seed), task.splits, set(task.validation_steps)
-    run, states, losses = recipe.bind(model, total_steps=task.num_steps, keep_best=None), [], []
+    run, rows_seen, train, other = recipe.bind(model, total_steps=task.num_steps, keep_best=None), [], [], []
     kind = min(1, max(param.ndim for param in model.parameters()) - 1)
+    recent = None
     for step, rows in enumerate(batch_indices(len(splits.train), task.batch_size, task.num_steps, seed), start=1):
         run.optimizer.zero_grad()
         loss = task.loss(model(splits.train.inputs[rows]), splits.train.targets[rows])
         loss.backward()
         run.step(loss)
+        recent = float(loss) if recent is None else FAST * recent + (1 - FAST) * float(loss)
         if step in moments:
             with torch.no_grad():
-                losses.append(float(task.loss(model(splits.validation.inputs), splits.validation.targets)))
-            states.append(run.optimizer.param_groups[0]["shared"][f"{name}.hidden"][kind].clone())
+                other.append(float(task.loss(model(splits.validation.inputs), splits.validation.targets)))
+            train.append(recent)
+            rows_seen.append(run.optimizer.param_groups[0]["shared"][f"{name}.trace"][0, kind].clone())
+    return Training(task.name, torch.stack(rows_seen), lowest(train), lowest(other))
+
+
+def lowest(losses: list[float]) -> Tensor:
+    """ln of the lowest so far, in units of the first."""
     known = np.nan_to_num(np.asarray(losses), nan=np.inf, posinf=np.inf)
     first = max(abs(known[0]), 1e-8) if np.isfinite(known[0]) else 1.0
-    relative = np.clip(np.minimum.accumulate(known) / first, LEAST, 1e3)
-    return Training(torch.stack(states), torch.from_numpy(np.log(relative)).float())
+    return torch.from_numpy(np.log(np.clip(np.minimum.accumulate(known) / first, LEAST, 1e3))).float()
 
 
-def fitted(found: list[Training], price: float, seed: int) -> Tensor:
-    """w and b, shape (hidden + 1,), of the lowest expected cost among several starts."""
-    generator, results = torch.Generator().manual_seed(seed), []
-    for _ in range(RESTARTS):
-        signal = torch.randn(found[0].states.shape[1] + 1, generator=generator)
-        signal[-1] = 2.0
-        results.append(descended(signal, found, price))
-    return min(results, key=lambda pair: pair[0])[1]
-
-
-def descended(signal: Tensor, found: list[Training], price: float) -> tuple[float, Tensor]:
-    signal = signal.clone().requires_grad_(True)
-    optimizer = torch.optim.LBFGS([signal], max_iter=200, line_search_fn="strong_wolfe")
+def fitted(found: list[Training]) -> Tensor:
+    """w and a, shape (INPUTS + 1,): logistic regression, each training with the same weight."""
+    inputs, answers = torch.cat([one.seen for one in found]), torch.cat([one.enough for one in found])
+    weight = torch.cat([torch.full((len(one.train),), 1 / len(one.train) / len(found)) for one in found])
+    shift, scale = inputs.mean(0), inputs.std(0).clamp_min(1e-3)
+    standard = (inputs - shift) / scale
+    signal = torch.zeros(INPUTS + 1, requires_grad=True)
+    optimizer = torch.optim.LBFGS([signal], max_iter=300, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        total = torch.stack([expected(one, signal, price) for one in found]).mean() + DECAY * signal[:-1].square().sum()
+        each = F.binary_cross_entropy_with_logits(standard @ signal[:-1] + signal[-1], answers, reduction="none")
+        total = weight @ each + DECAY * signal[:-1].square().sum()
         total.backward()
         return total
 
     optimizer.step(loss)
-    return float(loss()), signal.detach()
+    slopes = signal.detach()[:-1] / scale
+    return torch.cat([slopes, (signal.detach()[-1] - slopes @ shift).reshape(1)])
+
+
+def crossed(found: list[Training]) -> list[Tensor]:
+    """Logits of each training by a signal that was fitted without its task."""
+    names = sorted({one.task for one in found})
+    fold = {name: number % FOLDS for number, name in enumerate(names)}
+    signals = [fitted([one for one in found if fold[one.task] != number]) for number in range(FOLDS)]
+    return [logits(one, signals[fold[one.task]]) for one in found]
 
 
 def logits(one: Training, signal: Tensor) -> Tensor:
-    return one.states @ signal[:-1] + signal[-1] - UNSTOPPED
+    return one.seen @ signal[:-1] + signal[-1]
 
 
-def expected(one: Training, signal: Tensor, price: float) -> Tensor:
-    """The cost of a training in expectation over when it stops; at the last validation it ends anyway."""
-    stops = logits(one, signal)
-    going = torch.nn.functional.logsigmoid(-stops).cumsum(0)
-    reached = torch.cat([torch.zeros(1), going[:-1]])
-    share = (reached + torch.nn.functional.logsigmoid(stops)).exp()
-    share = torch.cat([share[:-1], reached[-1:].exp()])
-    return (share * (one.best + price * one.fractions)).sum()
+def report(what: str, found: list[Training], said: list[Tensor]) -> None:
+    right, chance = (
+        torch.cat([one.enough for one in found]),
+        area(torch.cat(said), torch.cat([o.enough for o in found])),
+    )
+    print(f"{what}: {len(found)} trainings, enough at {right.mean():.0%} of validations, area under ROC {chance:.3f}")
+    print(f"{'p':>6}{'fires':>9}{'saved':>9}{'training loss':>16}{'at one fraction':>18}{'other examples':>17}")
+    for threshold in THRESHOLDS:
+        level = math.log(threshold / (1 - threshold))
+        at = [stop_of(one, level) for one in said]
+        fires = np.mean([row < len(one) - 1 for one, row in zip(said, at, strict=True)])
+        used = float(np.mean([(row + 1) / len(one) for one, row in zip(said, at, strict=True)]))
+        flat = [max(0, round(used * len(one)) - 1) for one in said]
+        train = higher([one.train for one in found], at)
+        cells = f"{fires:9.0%}{1 - used:9.1%}{train:16.1%}{higher([one.train for one in found], flat):18.1%}"
+        print(f"{threshold:6.2f}{cells}{higher([one.other for one in found], at):17.1%}", flush=True)
 
 
-HEAD = f"{'fires':>8}{'saved':>8}{'loss':>9}{'at one fraction':>17}"
+def area(said: Tensor, right: Tensor) -> float:
+    """The probability that a validation at which it was enough is given the higher logit of two."""
+    rank = said.argsort().argsort().double()
+    yes = right > 0.5
+    return float((rank[yes].mean() - (yes.sum() - 1) / 2) / (~yes).sum())
 
 
-def told(found: list[Training], signal: Tensor) -> str:
-    at = [stop_of(one, signal) for one in found]
-    saved = 1 - float(np.mean([one.fractions[row] for one, row in zip(found, at, strict=True)]))
-    fires = np.mean([row < len(one.best) - 1 for one, row in zip(found, at, strict=True)])
-    rows = [max(0, round((1 - saved) * len(one.best)) - 1) for one in found]
-    return f"{fires:8.0%}{saved:8.1%}{higher(found, at):9.1%}{higher(found, rows):17.1%}"
+def stop_of(said: Tensor, level: float) -> int:
+    """The row of the first validation above the threshold; the last one if none is."""
+    fired = (said > level).nonzero()
+    return int(fired[0]) if len(fired) else len(said) - 1
 
 
-def stop_of(one: Training, signal: Tensor) -> int:
-    """The row of the first validation at which the signal is above one half; the last one if none is."""
-    fired = (logits(one, signal) > 0).nonzero()
-    return int(fired[0]) if len(fired) else len(one.best) - 1
-
-
-def higher(found: list[Training], at: list[int]) -> float:
-    """By how much the best loss is higher where one stops than at the end, geometric mean."""
-    return math.expm1(float(np.mean([one.best[row] - one.best[-1] for one, row in zip(found, at, strict=True)])))
+def higher(series: list[Tensor], at: list[int]) -> float:
+    """By how much the best is higher where one stops than at the end, geometric mean."""
+    return math.expm1(float(np.mean([float(one[row] - one[-1]) for one, row in zip(series, at, strict=True)])))
 
 
 def save(recipe: metaopt.Recipe, signal: Tensor, given: argparse.Namespace) -> None:
-    assert recipe.theta is not None
-    theta = {name: one.clone() for name, one in recipe.theta.items()}
-    theta["output.weight"][:, 2], theta["output.bias"][2] = signal[:-1], signal[-1]
-    made_by = {"script": "benchmarks/stop_signal.py", "price": given.price, "seeds": given.seeds, "seed": given.seed}
+    theta = {**(recipe.theta or {}), "stop.weight": signal[:-1].clone(), "stop.bias": signal[-1].clone()}
+    made_by = {"script": "benchmarks/stop_signal.py", "seeds": given.seeds, "seed": given.seed}
     provenance = {**recipe.provenance, "stop_signal": made_by}
     dataclasses.replace(recipe, theta=theta, provenance=provenance).save(given.out)
     print(f"written to {given.out}")

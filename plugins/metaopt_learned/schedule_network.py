@@ -2,12 +2,13 @@
 
 For each kind of tensor (of at most one dimension, matrices, those of more) and with weights shared by the kinds:
 
-    h_t, c_t = LSTM₆(x_t),        (rate, momentum, stop) = W·h_t + b
+    h_t, c_t = LSTM₆(x_t),        (rate, momentum) = W·h_t + b,        stop = σ(w·x_t + a)
 
 x_t are 14 numbers of ordinary size that know no scale: the fraction of the horizon; the logarithm of steps taken; how
 far the loss has come, where it is heading and how noisy it is; the kind's gradient norm against its own mean and its
 first; the cosine between the gradient and the last update, now and on average; the last update's size against the
-parameters'; and the kind.
+parameters'; and the kind. The recurrent states are shaped by what makes a good rate and say little about when to stop,
+which is why the stop signal looks at x_t itself.
 """
 
 from collections.abc import Mapping
@@ -21,10 +22,12 @@ from metaopt_learned.recurrent import lstm_cell, uniform
 
 #: Kinds of tensors, by number of dimensions: at most one, two, more.
 KINDS = 3
-#: What is said of each kind: logarithms of multipliers of rate and of 1 − momentum, before bounds, and a stop logit.
-OUTPUTS = 3
+#: What is said of each kind: logarithms of multipliers of rate and of 1 − momentum, before bounds.
+OUTPUTS = 2
 #: Numbers that a kind's cell sees.
 INPUTS = 11 + KINDS
+#: What the stop logit begins at: next to never.
+UNSTOPPED = -6.0
 #: Shares of the old value that running means keep: of recent and of longer ones.
 FAST, SLOW = 0.9, 0.99
 TINY = 1e-12
@@ -116,10 +119,15 @@ def respond(theta: Mapping[str, Tensor], inputs: Tensor, hidden: Tensor, cell: T
     return hidden @ theta["output.weight"] + theta["output.bias"], hidden, cell
 
 
+def enough(theta: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+    """The stop signal, from 0 to 1, of each kind, shape (KINDS,)."""
+    return torch.sigmoid(inputs @ theta["stop.weight"] + theta["stop.bias"])
+
+
 def init_theta(
     params: Mapping[str, Tensor], generator: torch.Generator, hparams: Mapping[str, metaopt.Value]
 ) -> dict[str, Tensor]:
-    """Cells with weights in U(−1/√hidden, 1/√hidden) that remember (forget bias 1), and outputs of 0: no change."""
+    """Cells with weights in U(−1/√hidden, 1/√hidden) that remember (forget bias 1); no change, and never enough."""
     hidden = int(hparams["hidden_size"])
     bound = hidden**-0.5
     return {
@@ -128,6 +136,8 @@ def init_theta(
         "cell.bias": torch.tensor([0.0, 1.0, 0.0, 0.0]).repeat_interleave(hidden),
         "output.weight": torch.zeros(hidden, OUTPUTS),
         "output.bias": torch.zeros(OUTPUTS),
+        "stop.weight": torch.zeros(INPUTS),
+        "stop.bias": torch.tensor(UNSTOPPED),
     }
 
 

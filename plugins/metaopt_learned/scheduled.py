@@ -1,8 +1,8 @@
 """A small recurrent network that steers a hand-designed rule: its rate, its momentum, and when it is enough.
 
-At each step, for each kind of tensor, with (r, m, s) from the network (see `schedule_network`),
+At each step, for each kind of tensor, with (r, m) from the network (see `schedule_network`),
 
-    lr' = lr · R^tanh(r),        1 − β' = (1 − β) · M^tanh(m),        stop = σ(s − 6)
+    lr' = lr · R^tanh(r),        1 − β' = (1 − β) · M^tanh(m)
 
 and the inner rule steps with these. R bounds what the rate is multiplied or divided by; M = 3, and β is the rule's
 `beta1` or `momentum`, if it has one. A network of zeros changes nothing. The stop signal, of matrices or the kind that
@@ -24,6 +24,7 @@ from metaopt_learned.schedule_network import (
     KINDS,
     OUTPUTS,
     Seen,
+    enough,
     features,
     fresh,
     init_theta,
@@ -36,8 +37,6 @@ from metaopt_learned.whole_training import check_shapes, shipped
 NOISE = metaopt.Policy.NOISE
 #: The most that 1 − momentum is multiplied or divided by, and the highest momentum.
 MOST_MOMENTUM_RATIO, HIGHEST = 3.0, 0.9999
-#: What the stop logit begins at, below 0.
-UNSTOPPED = 6.0
 
 
 @final
@@ -108,7 +107,7 @@ class Scheduled(metaopt.WrappedRule):
             for name, old in own["tensors"].items()
         }
         kinds = {kind_of(param) for param in params.values()}
-        stop = torch.sigmoid(said[1 if 1 in kinds else min(kinds), 2] - UNSTOPPED)
+        stop = enough(theta, inputs)[1 if 1 in kinds else min(kinds)]
         moved = {**means, "hidden": hidden, "cell": cell, "stop": stop}
         return updates, self.joined(new, {"tensors": tensors, "shared": moved})
 
@@ -197,8 +196,8 @@ def _decisions(
 
 
 def _check(name: str, theta: Mapping[str, Tensor]) -> None:
-    """Check that weights are those of a schedule's network; InputError otherwise."""
-    check_shapes(name, theta, shapes(theta))
+    """Check that weights are those of a schedule's network, beside what a policy adds; InputError otherwise."""
+    check_shapes(name, {key: one for key, one in theta.items() if key != NOISE}, shapes(theta))
 
 
 def _seen(
