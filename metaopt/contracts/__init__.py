@@ -8,6 +8,7 @@ from metaopt.contracts.fitted import Fit, StopperTheta
 from metaopt.contracts.meta_training import InitTheta, MetaTraining, Policy
 from metaopt.contracts.per_tensor import PerTensorRule, per_tensor
 from metaopt.contracts.rule import Granularity, Hparams, Rule, State, Tensors, Theta, empty_state
+from metaopt.contracts.steering_rule import SteeringRule
 from metaopt.contracts.step_info import SIGNALS, StepInfo
 from metaopt.contracts.stopper import Decision, Mode, Observation, Stopper
 from metaopt.contracts.task import BlackBoxTask, Split, Splits, Task
@@ -52,6 +53,7 @@ __all__ = [
     "Split",
     "Splits",
     "State",
+    "SteeringRule",
     "StepInfo",
     "Stopper",
     "StopperTheta",

@@ -11,6 +11,7 @@ from metaopt.deploy.hparams import assemble_named
 from metaopt.deploy.native import bare, build_native, obstacle
 from metaopt.deploy.parameters import Params, as_groups, spare
 from metaopt.deploy.rule_optimizer import RuleOptimizer
+from metaopt.deploy.steered import SteeredOptimizer, steering_obstacle, steers
 from metaopt.errors import InputError, PluginError
 
 Implementation: TypeAlias = Literal["auto", "native", "rule"]
@@ -82,11 +83,13 @@ def build_optimizer(
     if implementation not in ("auto", "native", "rule"):
         raise InputError(f"implementation must be 'auto', 'native' or 'rule', got {implementation!r}.")
     groups = as_groups(params)
-    reason = (
-        "the rule was asked for"
-        if implementation == "rule"
-        else obstacle(assembly, groups, theta=theta, maximize=maximize)
-    )
+    rule = implementation == "rule"
+    if not rule and steers(assembly):
+        reason = steering_obstacle(assembly, groups, maximize=maximize)
+        if reason is None:
+            return SteeredOptimizer(groups, assembly, theta=theta, horizon=horizon, maximize=maximize)
+    else:
+        reason = "the rule was asked for" if rule else obstacle(assembly, groups, theta=theta, maximize=maximize)
     if reason is None:
         groups = bare(groups, keep_names=not isinstance(params, nn.Module))
         return build_native(assembly, spare(groups, assembly), maximize=maximize)

@@ -15,6 +15,7 @@ from metaopt.deploy.hparams import checked_group, group_values
 from metaopt.deploy.parameters import Group, tensors_of, without_names
 from metaopt.deploy.saved_state import refuse_rules_state
 from metaopt.errors import InputError, PluginError
+from metaopt.space import Value
 from metaopt.specs import Native
 
 _DTYPES = (torch.float32, torch.float64)
@@ -60,7 +61,7 @@ def obstacle(
         if tensor.device.type not in _DEVICES:
             return f"a parameter is on {tensor.device.type}"
     try:
-        _arguments(assembly, {})
+        native_arguments(assembly, assembly.rule_values)
     except PluginError as error:
         return str(error)
     return None
@@ -74,12 +75,13 @@ def build_native(assembly: Assembly, groups: list[Group], *, maximize: bool = Fa
     native = assembly.optimizer.native
     assert native is not None
     groups = [checked_group(assembly, group) for group in groups]
-    keywords: dict[str, Any] = {**_arguments(assembly, {}), **native.fixed}
+    keywords: dict[str, Any] = {**native_arguments(assembly, assembly.rule_values), **native.fixed}
     if native.fused:
         keywords["fused"] = True
     if maximize:
         keywords["maximize"] = True
-    own = [{**group, **_arguments(assembly, group)} for group in groups]
+    values = [{**assembly.rule_values, **group_values(assembly, group)} for group in groups]
+    own = [{**group, **native_arguments(assembly, one)} for group, one in zip(groups, values, strict=True)]
     optimizer = native_class(native)(own, **keywords)
     optimizer.register_load_state_dict_pre_hook(refuse_rules_state)
     if native.modes:
@@ -92,11 +94,14 @@ def bare(groups: list[Group], *, keep_names: bool) -> list[Group]:
     return groups if keep_names else without_names(groups)
 
 
-def _arguments(assembly: Assembly, group: Group) -> dict[str, Any]:
-    """The class's keyword arguments for the rule's values with a group's own."""
+def native_arguments(assembly: Assembly, values: Mapping[str, Value]) -> dict[str, Any]:
+    """The class's keyword arguments for the rule's values, which are those of its param groups too.
+
+    Raises:
+        PluginError: the class cannot serve these values.
+    """
     native = assembly.optimizer.native
     assert native is not None
-    values = {**assembly.rule_values, **group_values(assembly, group)}
     if native.arguments is None:
         return assembly.optimizer.pack(values)
     try:

@@ -5,32 +5,31 @@ from typing import Any
 
 from torch.optim import Optimizer
 
-from metaopt.configuration import Assembly
 from metaopt.errors import InputError
 
-#: Key of the first param group that names the rule, as `Assembly.title` does.
+#: Key of the first param group that names the rule, as `AssemblyOptimizer.title` does.
 RULE = "rule"
 
 _ADVICE = "create the optimizer with the same name and implementation as when it was saved."
 
 
-def check_saved(assembly: Assembly, document: Mapping[str, Any]) -> None:
-    """Check that a `RuleOptimizer` with the same rule saved `document`.
+def check_saved(title: str, document: Mapping[str, Any]) -> None:
+    """Check that an `AssemblyOptimizer` of this title saved `document`.
 
     Raises:
         InputError: something else did.
     """
     saved = _rule_of(document)
-    if saved != assembly.title:
+    if saved != title:
         source = f"the rule {saved!r}" if saved else "another optimizer class"
-        raise InputError(f"This state_dict was saved by {source} and cannot continue as {assembly.title!r}; {_ADVICE}")
+        raise InputError(f"This state_dict was saved by {source} and cannot continue as {title!r}; {_ADVICE}")
 
 
 def refuse_rules_state(optimizer: Optimizer, document: Mapping[str, Any]) -> None:
     """A pre-hook for `load_state_dict` of a library's class, which would take a rule's state and trip on it later.
 
     Raises:
-        InputError: a `RuleOptimizer` saved `document`.
+        InputError: an `AssemblyOptimizer` saved `document`.
     """
     saved = _rule_of(document)
     if saved:

@@ -10,7 +10,8 @@ from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, Configuration
 from metaopt.contracts import Tensors
-from metaopt.deploy import RuleOptimizer, build_optimizer, evaluating
+from metaopt.deploy import build_optimizer, evaluating
+from metaopt.deploy.assembly_optimizer import AssemblyOptimizer
 from metaopt.errors import PluginError
 from metaopt.space import Value
 from metaopt.testing.comparison import require_close
@@ -36,17 +37,18 @@ def shell_equals_unroll(subject: Subject) -> None:
 
 
 def native_equals_rule(subject: Subject) -> None:
-    """The library's class that the spec names computes what the rule computes, step by step."""
+    """The library's class that the optimizer names computes what the rule computes, step by step."""
     params = parameters(dtype=torch.float64)
+    theta = subject.theta(params)
     steps, reasons, num_compared = _steps(params), set(), 0
     for values in (*_without_decay(subject), *draws(subject.space, 6)):
         assembly = subject.assemble(values)
         try:
-            optimizer, tensors = _deployed(assembly, params, "native", {})
+            optimizer, tensors = _deployed(assembly, params, "native", theta)
         except PluginError as reason:
             reasons.add(str(reason))
             continue
-        found = run(assembly, params, steps, {})
+        found = run(assembly, params, steps, theta)
         _require_same_steps(optimizer, tensors, assembly, steps, found, f"the native class with {values}", 1e-5)
         num_compared += 1
     if not num_compared:
@@ -125,7 +127,7 @@ def _require_same_steps(
     for number, grads in enumerate(steps):
         for name, tensor in tensors.items():
             tensor.grad = grads[name].clone() if name in grads else None
-        if isinstance(optimizer, RuleOptimizer):
+        if isinstance(optimizer, AssemblyOptimizer):
             optimizer.step(loss=loss_at(torch.tensor(float(number))))
         else:
             optimizer.step()

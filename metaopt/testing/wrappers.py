@@ -4,9 +4,10 @@ from collections.abc import Callable
 from functools import cache, wraps
 from typing import Any
 
+from metaopt.contracts import SteeringRule
 from metaopt.registry import current
 from metaopt.specs import OptimizerSpec, WrapperSpec
-from metaopt.testing.errors import ConformanceError
+from metaopt.testing.errors import ConformanceError, NotApplicable
 from metaopt.testing.purity import CHECKS as PURITY_CHECKS
 from metaopt.testing.rules import CHECKS as RULE_CHECKS
 from metaopt.testing.rules import theta_is_reproducible
@@ -38,9 +39,18 @@ def inner_rules() -> tuple[OptimizerSpec, ...]:
     return (DESCENT, *adamw)
 
 
-# A wrapped rule has neither a library's class nor theta of its own.
+@wraps(native_equals_rule)
+def _steered_class_equals_rule(spec: WrapperSpec) -> None:
+    inner = inner_rules()[-1]
+    if inner.native is None or not isinstance(spec.wrap(inner.rule), SteeringRule):
+        raise NotApplicable("Only a metaopt.SteeringRule goes around a library's class.")
+    native_equals_rule(Subject(inner, (spec,)))
+
+
+# A wrapped rule has no theta of its own, and a library's class only where it is steered.
 _ABOUT_OPTIMIZERS = (theta_is_reproducible, native_equals_rule)
 
-CHECKS: tuple[Callable[[Any], None], ...] = tuple(
-    _around(check) for check in (*PURITY_CHECKS, *RULE_CHECKS, *SHELL_CHECKS) if check not in _ABOUT_OPTIMIZERS
+CHECKS: tuple[Callable[[Any], None], ...] = (
+    *(_around(check) for check in (*PURITY_CHECKS, *RULE_CHECKS, *SHELL_CHECKS) if check not in _ABOUT_OPTIMIZERS),
+    _steered_class_equals_rule,
 )

@@ -41,7 +41,7 @@ MOST_MOMENTUM_RATIO, HIGHEST = 3.0, 0.9999
 
 @final
 @dataclass(frozen=True)
-class Scheduled(metaopt.WrappedRule):
+class Scheduled(metaopt.SteeringRule):
     """State: of a tensor its last update, `last`; shared `stop`, 0-d, and the network's (`schedule_network.fresh`).
 
     Args:
@@ -61,14 +61,14 @@ class Scheduled(metaopt.WrappedRule):
         """All tensors are seen together."""
         return "tree"
 
-    def init(
+    def begin(
         self,
         params: Mapping[str, Tensor],
         hparams: Mapping[str, Mapping[str, Tensor]],
         theta: Mapping[str, Tensor],
         horizon: Tensor | None,
     ) -> metaopt.State:
-        """The inner rule's state, nothing moved and nothing seen."""
+        """Nothing moved and nothing seen."""
         own: metaopt.State = {
             "tensors": {name: {"last": torch.zeros_like(param)} for name, param in params.items()},
             "shared": {},
@@ -79,19 +79,18 @@ class Scheduled(metaopt.WrappedRule):
             own["shared"] = {**fresh(theta["cell.hidden"].shape[0], like), "stop": stop}
             if NOISE in theta:
                 own["shared"]["trace"] = torch.zeros((theta[NOISE].shape[0], KINDS, INPUTS), device=like.device)
-        return self.joined(self.inner.init(params, hparams, theta, horizon), own)
+        return own
 
-    def update(
+    def steer(
         self,
         grads: Mapping[str, Tensor],
-        state: metaopt.State,
+        own: metaopt.State,
         params: Mapping[str, Tensor],
         hparams: Mapping[str, Mapping[str, Tensor]],
         theta: Mapping[str, Tensor],
         info: metaopt.StepInfo,
-    ) -> tuple[dict[str, Tensor], metaopt.State]:
-        """Look, ask the network, step with what it says."""
-        inner, own = self.split(state)
+    ) -> tuple[Mapping[str, Mapping[str, Tensor]], metaopt.State]:
+        """Look, and ask the network."""
         shared = own["shared"]
         seen = _seen(grads, own["tensors"], params, info)
         inputs, means = features(shared, seen)
@@ -100,16 +99,21 @@ class Scheduled(metaopt.WrappedRule):
             now = torch.arange(len(theta[NOISE]), device=inputs.device) == shared["count"] % len(theta[NOISE])
             means["trace"] = torch.where(now[:, None, None], inputs, shared["trace"])
             said = said + (theta[NOISE] * now[:, None, None]).sum(0)
-        steered = self._all_steered(hparams, said, params)
-        updates, new = self.inner.update(grads, inner, params, steered, theta, info)
+        kinds = {kind_of(param) for param in params.values()}
+        stop = enough(theta, inputs)[1 if 1 in kinds else min(kinds)]
+        new: metaopt.State = {
+            "tensors": own["tensors"],
+            "shared": {**means, "hidden": hidden, "cell": cell, "stop": stop},
+        }
+        return self._all_steered(hparams, said, params), new
+
+    def moved(self, own: metaopt.State, updates: Mapping[str, Tensor]) -> metaopt.State:
+        """Keep the updates."""
         tensors = {
             name: {"last": updates[name].to(old["last"].dtype) if name in updates else old["last"]}
             for name, old in own["tensors"].items()
         }
-        kinds = {kind_of(param) for param in params.values()}
-        stop = enough(theta, inputs)[1 if 1 in kinds else min(kinds)]
-        moved = {**means, "hidden": hidden, "cell": cell, "stop": stop}
-        return updates, self.joined(new, {"tensors": tensors, "shared": moved})
+        return {"tensors": tensors, "shared": own["shared"]}
 
     def _all_steered(
         self, hparams: Mapping[str, Mapping[str, Tensor]], said: Tensor, params: Mapping[str, Tensor]

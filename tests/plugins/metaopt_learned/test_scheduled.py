@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import metaopt
+from metaopt.deploy.assembly_optimizer import AssemblyOptimizer
 from metaopt.meta.task_episodes import few_shot
 from metaopt_learned import schedule_network
 
@@ -34,14 +35,20 @@ def train(model, optimizer, steps, loss_scale=1.0):
         loss = loss_scale * (model(inputs) - inputs.sum(1, keepdim=True)).square().mean()
         optimizer.zero_grad()
         loss.backward()
-        optimizer.step(loss=loss) if isinstance(optimizer, metaopt.RuleOptimizer) else optimizer.step()
+        optimizer.step(loss=loss) if isinstance(optimizer, AssemblyOptimizer) else optimizer.step()
     return float(loss.detach())
 
 
-def steered(inner, theta, steps=12, **hparams):
+def steered(inner, theta, steps=12, implementation="auto", **hparams):
     model = model_of()
     optimizer = metaopt.create_optimizer(
-        inner, model, wrappers=["learned_schedule"], theta=theta, total_steps=steps, **hparams
+        inner,
+        model,
+        wrappers=["learned_schedule"],
+        theta=theta,
+        total_steps=steps,
+        implementation=implementation,
+        **hparams,
     )
     train(model, optimizer, steps)
     return model, optimizer
@@ -58,9 +65,10 @@ def same(one, other, **tolerance):
         torch.testing.assert_close(value, expected, msg=name, **tolerance)
 
 
-def test_the_rate_is_multiplied_by_a_power_of_its_bound():
+@pytest.mark.parametrize("implementation", ["native", "rule"])
+def test_the_rate_is_multiplied_by_a_power_of_its_bound(implementation):
     """30^.5 = 5.477."""
-    found, _ = steered("adamw", weights(rate=0.5), lr=1e-2)
+    found, _ = steered("adamw", weights(rate=0.5), implementation=implementation, lr=1e-2)
     same(found, plain("adamw", lr=1e-2 * 30**0.5), rtol=1e-4, atol=1e-6)
 
 
@@ -69,10 +77,11 @@ def test_its_bound_is_a_hyperparameter():
     same(found, plain("sgd", lr=0.1 * 2**-0.999), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("implementation", ["native", "rule"])
 @pytest.mark.parametrize(("inner", "key"), [("sgd", "momentum"), ("adamw", "beta1")])
-def test_what_momentum_forgets_is_multiplied(inner, key):
+def test_what_momentum_forgets_is_multiplied(inner, key, implementation):
     """1 − .9 times √3 leaves .8268."""
-    found, _ = steered(inner, weights(momentum=0.5), **{key: 0.9})
+    found, _ = steered(inner, weights(momentum=0.5), implementation=implementation, **{key: 0.9})
     lr = metaopt.create_optimizer(inner, model_of()).param_groups[0]["lr"]
     expected = plain(inner, lr=lr, **{key: 1 - 0.1 * 3**0.5})
     same(found, expected, rtol=1e-3, atol=1e-5)

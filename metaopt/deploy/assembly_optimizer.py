@@ -1,0 +1,251 @@
+"""What torch optimizers share that run an assembly: hyperparameters and signals in, a state that continues out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from metaopt import registry
+from metaopt.configuration import Assembly, Configuration, assemble
+from metaopt.contracts import State, StepInfo
+from metaopt.deploy.hparams import GroupNumbers, checked_group, packed
+from metaopt.deploy.learned import check_learned, weights_of
+from metaopt.deploy.members import MAXIMIZE, Member, members_of
+from metaopt.deploy.parameters import Params, as_groups, numbered, spare, tensors_of
+from metaopt.deploy.precision import gradient_norm, like, placed, widened
+from metaopt.deploy.requirements import check_loss, check_param, check_requirements
+from metaopt.deploy.saved_state import RULE, check_saved
+from metaopt.errors import InputError
+
+#: Keys of the first param group, beside the rule's name: state that all parameters share, and steps taken.
+SHARED, STEPS = "shared", "steps"
+
+
+class AssemblyOptimizer(Optimizer, ABC):
+    """Param groups hold hyperparameters as torch does (`betas`), and edits count from the next step.
+
+    Args:
+        params: a model, or what torch's optimizers take.
+        assembly: what to run.
+        theta: learned weights; those that ship with the learned part if left out.
+        horizon: planned number of steps, for rules that require it.
+        maximize: go up the gradient.
+
+    Raises:
+        InputError: a hyperparameter or parameter is not valid.
+        PluginError: the rule requires a signal that a training loop cannot supply.
+    """
+
+    #: Asked before each step; where it says no, none is taken.
+    watch: Callable[[], bool] | None = None
+    #: Whether averaged weights are in the parameters; see `metaopt.deploy.evaluating`.
+    evaluating = False
+
+    def __init__(
+        self,
+        params: Params,
+        assembly: Assembly,
+        *,
+        theta: Mapping[str, Tensor] | None = None,
+        horizon: int | None = None,
+        maximize: bool = False,
+    ) -> None:
+        theta = weights_of(assembly, theta)
+        check_requirements(assembly, theta, horizon)
+        groups = spare(as_groups(params), assembly)
+        check_learned(assembly, theta, groups)
+        device = tensors_of(groups)[0].device
+        self._adopt(assembly)
+        self.horizon = horizon
+        self.theta = {name: tensor.detach().to(device) for name, tensor in (theta or {}).items()}
+        super().__init__(groups, {**packed(assembly), MAXIMIZE: maximize})
+        self.param_groups[0].update({RULE: self.title, STEPS: 0, SHARED: {}})
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """Whose state this is: what was saved under another title cannot continue here."""
+
+    def step(self, closure: Callable[[], Any] | None = None, *, loss: Tensor | float | None = None) -> Any:
+        """Update the parameters once.
+
+        Args:
+            closure: computes gradients and returns the loss; called once, with gradients enabled.
+            loss: the training loss of this step's batch, for rules that require it.
+
+        Returns:
+            What the closure returned, or None.
+
+        Raises:
+            PluginError: the rule requires the loss and did not get it.
+            RuntimeError: averaged weights are in the parameters; see `evaluating`.
+        """
+        if self.evaluating:
+            raise RuntimeError("optimizer.step() inside `evaluating`: leave the `with` block before training on.")
+        returned = None
+        if closure is not None:
+            if not callable(closure):
+                raise InputError("optimizer.step(closure) takes a function; pass a loss by name, step(loss=loss).")
+            with torch.enable_grad():
+                returned = closure()
+            loss = returned if loss is None else loss
+        if self.watch is None or self.watch():
+            with torch.no_grad():
+                self._step(loss)
+        return returned
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add parameters, before or after steps; hyperparameters that the group does not state are the defaults.
+
+        Raises:
+            InputError: a stated hyperparameter is not valid, or a parameter is not a real floating-point tensor.
+        """
+        group = checked_group(self.assembly, *as_groups([param_group]))
+        for tensor in tensors_of([group]):
+            check_param(self.assembly, tensor)
+        if self.param_groups and "param_names" in self.param_groups[0]:
+            group = numbered(group, first=sum(len(other["params"]) for other in self.param_groups))
+        super().add_param_group(group)
+
+    def state_dict(self) -> dict[str, Any]:
+        """As torch's, and `"theta"` where there is one."""
+        document = super().state_dict()
+        return {**document, "theta": dict(self.theta)} if self.theta else document
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from `state_dict`, bit for bit: unlike torch's, nothing is cast to the parameters' dtype.
+
+        Raises:
+            InputError: it was saved by something else.
+        """
+        saved: dict[Any, Any] = {}
+
+        def set_aside(_: Optimizer, document: dict[str, Any]) -> dict[str, Any]:
+            self._expect(document)
+            check_saved(self.title, document)
+            saved.update(document)
+            return {**document, "state": {}}
+
+        def put_back(_: Optimizer) -> None:
+            self._restore(saved)
+
+        first = self.register_load_state_dict_pre_hook(set_aside)
+        last = self.register_load_state_dict_post_hook(put_back, prepend=True)
+        try:
+            super().load_state_dict(state_dict)
+        finally:
+            first.remove()
+            last.remove()
+
+    @property
+    def steps(self) -> int:
+        """Steps taken; those that a `GradScaler` skipped do not count."""
+        return int(self.param_groups[0][STEPS])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            **super().__getstate__(),
+            "configuration": self.assembly.configuration.to_json(),
+            "theta": self.theta,
+            "horizon": self.horizon,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        configuration = state.pop("configuration", None)
+        super().__setstate__(state)
+        if configuration is not None:
+            copied: Assembly | None = self.__dict__.get("assembly")
+            self._adopt(copied or assemble(Configuration.from_json(configuration), registry.current()))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        copy = type(self).__new__(type(self))
+        memo[id(self)] = copy
+        copy.assembly = self.assembly
+        copy.__setstate__(deepcopy(self.__getstate__(), memo))
+        return copy
+
+    def _adopt(self, assembly: Assembly) -> None:
+        """Make what follows from the assembly alone."""
+        self.assembly = assembly
+        self._numbers = GroupNumbers(assembly)
+        self._requires = assembly.rule_requires
+
+    @abstractmethod
+    def _begun(self, params: Mapping[str, Tensor], hparams: Mapping[str, Mapping[str, Tensor]]) -> State:
+        """State of parameters before their first step."""
+
+    @abstractmethod
+    def _take(self, members: list[Member], grads: dict[str, Tensor], info: StepInfo) -> None:
+        """Step the members that have gradients."""
+
+    def _expect(self, document: Mapping[str, Any]) -> None:
+        """Prepare for the state about to be checked and loaded."""
+
+    def _step(self, loss: Tensor | float | None) -> None:
+        members = [
+            member
+            for member in members_of(self.param_groups)
+            if member.param.grad is not None or member.param.requires_grad
+        ]
+        grads = {member.name: member.gradient() for member in members if member.param.grad is not None}
+        if not grads:
+            return
+        info = self._info(grads, loss)
+        self._initialise([member for member in members if member.param not in self.state])
+        self._take(members, grads, info)
+        self.param_groups[0][STEPS] += 1
+
+    def _initialise(self, members: list[Member]) -> None:
+        if not members:
+            return
+        state = self._begun({member.name: widened(member.param) for member in members}, self._hparams(members))
+        for member in members:
+            self.state[member.param] = state["tensors"].get(member.name, {})
+        self.param_groups[0][SHARED] = {**state["shared"], **self.param_groups[0][SHARED]}
+
+    def _state(self, members: list[Member]) -> State:
+        tensors = {member.name: self.state[member.param] for member in members}
+        return {"tensors": tensors, "shared": self.param_groups[0][SHARED]}
+
+    def _keep(self, members: list[Member], new: State) -> None:
+        for member in members:
+            self.state[member.param] = like(self.state[member.param], new["tensors"][member.name])
+        self.param_groups[0][SHARED] = like(self.param_groups[0][SHARED], new["shared"])
+
+    def _hparams(self, members: list[Member]) -> dict[str, dict[str, Tensor]]:
+        groups = [self._numbers.hparams(index, group) for index, group in enumerate(self.param_groups)]
+        return {member.name: groups[member.index] for member in members}
+
+    def _horizon(self) -> Tensor | None:
+        return None if self.horizon is None else torch.tensor(float(self.horizon))
+
+    def _info(self, grads: Mapping[str, Tensor], loss: Tensor | float | None) -> StepInfo:
+        signals: dict[str, Tensor] = {}
+        if "gradient_norm" in self._requires:
+            signals["gradient_norm"] = gradient_norm(grads.values())
+        return StepInfo(
+            step=torch.tensor(float(self.steps)),
+            horizon=self._horizon(),
+            loss=check_loss(self.assembly, loss) if "loss" in self._requires else None,
+            signals=signals,
+        )
+
+    def _restore(self, saved: Mapping[str, Any]) -> None:
+        """Put the saved state at the loaded groups' parameters, moved to their device, nothing cast."""
+        numbers = [number for group in saved["param_groups"] for number in group["params"]]
+        params = [param for group in self.param_groups for param in group["params"]]
+        for group in self.param_groups:
+            for key, value in self.defaults.items():
+                group.setdefault(key, value)
+        self.state.clear()
+        for number, param in zip(numbers, params, strict=True):
+            if number in saved["state"]:
+                self.state[param] = placed(saved["state"][number], param.device)
+        self.param_groups[0][SHARED] = placed(self.param_groups[0][SHARED], params[0].device)
+        if "theta" in saved:
+            self.theta = placed(saved["theta"], params[0].device)

@@ -1,0 +1,194 @@
+"""A library's class that steps with the hyperparameters that a steering rule says."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any, cast, final
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from metaopt.configuration import Assembly
+from metaopt.contracts import State, SteeringRule, StepInfo, empty_state
+from metaopt.deploy.assembly_optimizer import AssemblyOptimizer
+from metaopt.deploy.hparams import group_values
+from metaopt.deploy.members import MAXIMIZE, Member
+from metaopt.deploy.native import build_native, native_arguments, obstacle
+from metaopt.deploy.parameters import Group, Params
+from metaopt.space import Value
+
+
+def steers(assembly: Assembly) -> bool:
+    """Whether the one wrapper around the optimizer does nothing but steer it."""
+    rule = assembly.rule
+    return len(assembly.wrappers) == 1 and isinstance(rule, SteeringRule) and rule.inner is assembly.optimizer.rule
+
+
+def steering_obstacle(assembly: Assembly, groups: list[Group], *, maximize: bool = False) -> str | None:
+    """Why the inner optimizer's native class cannot be steered, as the end of a sentence, or None where it can."""
+    native = assembly.optimizer.native
+    if native is not None and native.modes:
+        return f"{native.qualname} holds other weights while it trains, and would be steered by those"
+    if assembly.meta is not None and assembly.meta.handover is not None:
+        return f"another rule may take over from {assembly.title!r}, and only from a rule's state"
+    return obstacle(_bare(assembly), groups, maximize=maximize)
+
+
+@final
+class SteeredOptimizer(AssemblyOptimizer):
+    """Asks a steering rule before each step, and has the library's class take it.
+
+    Users' param groups hold the hyperparameters that are steered. The class has groups of its own, of those parameters
+    of a group that step with the same. Its state joins the wrapper's in `state_dict`.
+
+    Args:
+        params: a model, or what torch's optimizers take.
+        assembly: one for which `steers` is true and `steering_obstacle` None.
+        theta: learned weights of the wrapper; those that ship with it if left out.
+        horizon: planned number of steps, for wrappers that require it.
+        maximize: go up the gradient.
+
+    Raises:
+        InputError: a hyperparameter or parameter is not valid.
+        PluginError: the wrapper requires a signal that a training loop cannot supply.
+    """
+
+    _native: Optimizer | None = None
+
+    def __init__(
+        self,
+        params: Params,
+        assembly: Assembly,
+        *,
+        theta: Mapping[str, Tensor] | None = None,
+        horizon: int | None = None,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(params, assembly, theta=theta, horizon=horizon, maximize=maximize)
+        groups = [{"params": group["params"], **self._arguments(group)} for group in self.param_groups]
+        self._native = build_native(_bare(assembly), groups, maximize=maximize)
+        self._keywords = [{**group} for group in self._native.param_groups]
+
+    @property
+    def title(self) -> str:
+        """The wrapper's name and the class's."""
+        native = self.assembly.optimizer.native
+        assert native is not None
+        return f"{self.assembly.wrappers_names[0]}({native.module}.{native.qualname})"
+
+    @property
+    def rule(self) -> SteeringRule:
+        """What steers."""
+        return cast(SteeringRule, self.assembly.rule)
+
+    @property
+    def native(self) -> Optimizer:
+        """The library's optimizer."""
+        assert self._native is not None
+        return self._native
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """As the base's."""
+        super().add_param_group(param_group)
+        if self._native is not None:
+            group = self.param_groups[-1]
+            self._native.add_param_group({"params": group["params"], **self._arguments(group)})
+            self._keywords.append({**self._native.param_groups[-1]})
+
+    def state_dict(self) -> dict[str, Any]:
+        """As torch's, with the class's state beside the wrapper's, and `"theta"`."""
+        document = super().state_dict()
+        state = dict(document["state"])
+        for number, param in zip(_numbers(document), _params(self), strict=True):
+            if param in self.native.state:
+                state[number] = {**self.native.state[param], **state.get(number, {})}
+        return {**document, "state": state}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_native": self._native, "_keywords": self._keywords}
+
+    def _begun(self, params: Mapping[str, Tensor], hparams: Mapping[str, Mapping[str, Tensor]]) -> State:
+        return self.rule.joined(empty_state(), self.rule.begin(params, hparams, self.theta, self._horizon()))
+
+    def _take(self, members: list[Member], grads: dict[str, Tensor], info: StepInfo) -> None:
+        params = {member.name: member.param.detach() for member in members}
+        hparams, own = self._hparams(members), self.rule.split(self._state(members))[1]
+        steered, own = self.rule.steer(grads, own, params, hparams, self.theta, info)
+        self._regroup(members, hparams, steered)
+        moving = [params[name] for name in grads]
+        before = [param.clone() for param in moving]
+        self.native.step()
+        updates = dict(zip(grads, torch._foreach_sub(moving, before), strict=True))
+        self._keep(members, self.rule.joined(empty_state(), self.rule.moved(own, updates)))
+
+    def _regroup(
+        self,
+        members: list[Member],
+        hparams: Mapping[str, Mapping[str, Tensor]],
+        steered: Mapping[str, Mapping[str, Tensor]],
+    ) -> None:
+        """Give the class a group for each dict of steered hyperparameters that tensors of a user's group share."""
+        parts: dict[tuple[int, int], list[Member]] = {}
+        for member in members:
+            parts.setdefault((member.index, id(steered[member.name])), []).append(member)
+        changed = {
+            (part, key): number
+            for part, (first, *_) in parts.items()
+            for key, number in steered[first.name].items()
+            if number is not hparams[first.name][key]
+        }
+        said = dict(zip(changed, _read(list(changed.values())), strict=True))
+        self.native.param_groups = [
+            {
+                **self._keywords[part[0]],
+                **self._arguments(found[0].group, {key: number for (of, key), number in said.items() if of == part}),
+                MAXIMIZE: found[0].group[MAXIMIZE],
+                "params": [member.param for member in found],
+            }
+            for part, found in parts.items()
+        ]
+
+    def _arguments(self, group: Group, steered: Mapping[str, Value] | None = None) -> dict[str, Any]:
+        bare = _bare(self.assembly)
+        return native_arguments(bare, {**bare.rule_values, **group_values(bare, group), **(steered or {})})
+
+    def _restore(self, saved: Mapping[str, Any]) -> None:
+        """Part what `state_dict` joined."""
+        inner, own = self.rule.split({"tensors": saved["state"], "shared": {}})
+        joined = self.rule.joined(empty_state(), own)["tensors"]
+        super()._restore({**saved, "state": {number: found for number, found in joined.items() if found}})
+        native = self.native
+        native.param_groups = [
+            {**keywords, "params": group["params"]}
+            for keywords, group in zip(self._keywords, self.param_groups, strict=True)
+        ]
+        state: Mapping[Any, Any] = inner["tensors"]
+        of_native = {
+            place: deepcopy(state[number]) for place, number in enumerate(_numbers(saved)) if state.get(number)
+        }
+        native.load_state_dict({**native.state_dict(), "state": of_native})
+
+
+def _bare(assembly: Assembly) -> Assembly:
+    """The optimizer without its wrapper."""
+    space = assembly.optimizer.space
+    values = {name: value for name, value in assembly.rule_values.items() if name in space}
+    return replace(assembly, wrappers=(), rule=assembly.optimizer.rule, rule_values=values)
+
+
+def _read(numbers: list[Tensor]) -> list[float]:
+    """Values of 0-d tensors, waiting for a device but once."""
+    if not numbers:
+        return []
+    device = numbers[0].device
+    found: list[float] = torch.stack([number.to(device, torch.float64) for number in numbers]).tolist()
+    return found
+
+
+def _numbers(document: Mapping[str, Any]) -> list[int]:
+    return [number for group in document["param_groups"] for number in group["params"]]
+
+
+def _params(optimizer: Optimizer) -> list[Tensor]:
+    return [param for group in optimizer.param_groups for param in group["params"]]
