@@ -33,6 +33,7 @@ from metaopt.contracts import (
 )
 from metaopt.errors import InputError, MetaOptError, MissingDataError, PluginError, RecipeError, StorageError
 from metaopt.hookspecs import hookimpl
+from metaopt.inner_products import cosine, inner_product
 from metaopt.plugin_spec import PluginSpec
 from metaopt.registry import register
 from metaopt.space import Categorical, Float, Int, Value, When
@@ -147,6 +148,7 @@ __all__ = [
     "WrapperSpec",
     "accuracy",
     "adapt",
+    "cosine",
     "create_optimizer",
     "create_scheduler",
     "create_stopper",
@@ -154,6 +156,7 @@ __all__ = [
     "gradient_evidence",
     "hookimpl",
     "import_recipe",
+    "inner_product",
     "load_corpus",
     "load_portfolio",
     "load_recipe",

@@ -1,21 +1,22 @@
 """The signal `agreement`: whether a step's gradient and the last update point the same way."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
+from metaopt.inner_products import cosine, inner_product
 
-def agreement(pairs: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
-    """⟨g, u⟩ / (‖g‖·‖u‖) of each member, over all its tensors; 0 where g or u is 0.
+
+def agreement(gradients: Sequence[Tensor], updates: Sequence[Tensor], *, start: int = 0) -> Tensor:
+    """⟨g, u⟩ / (‖g‖·‖u‖) over all tensors, in [−1, 1]; 0 where g or u is 0.
 
     Args:
-        pairs: gradients and updates of the same coordinates, shape (members, coordinates) each; at least one pair.
+        gradients: at least one.
+        updates: of the same shapes.
+        start: dimensions before it are members, each with its own.
 
     Returns:
-        Shape (members,), in [−1, 1] up to rounding.
+        Shape of those dimensions, 0-d if there are none.
     """
-    sums = [torch.stack([(g * u).sum(1), (g * g).sum(1), (u * u).sum(1)]) for g, u in pairs]
-    inner, gradient, update = torch.stack(sums).sum(0)
-    size = (gradient * update).sqrt()
-    return torch.where(size > 0, inner / size.clamp_min(1e-30), 0.0)
+    pairs = (gradients, updates), (gradients, gradients), (updates, updates)
+    return cosine(*(inner_product(first, second, start=start) for first, second in pairs))

@@ -24,6 +24,7 @@ BASE = [
     "plugin_hook",
     "registry",
     "configuration",
+    "inner_products",
     "agreement",
     "evidence",
     "recording",

@@ -19,13 +19,11 @@ class LastUpdate:
 
     def agreement(self, params: Iterable[Tensor]) -> Tensor:
         """Cosine of the angle between the gradients at hand and the last update, 0-d; 0 where either is 0."""
-        pairs = [
-            (widened(param.grad).reshape(1, -1).to(update.device), update.reshape(1, -1))
-            if param.grad is not None
-            else (torch.zeros_like(update).reshape(1, -1), update.reshape(1, -1))
+        gradients = [
+            torch.zeros_like(update) if param.grad is None else widened(param.grad).to(update.device)
             for param, update in zip(params, self._update, strict=False)
         ]
-        return agreement(pairs)[0] if pairs else torch.zeros(())
+        return agreement(gradients, self._update) if gradients else torch.zeros(())
 
     def begin(self, params: Iterable[Tensor]) -> None:
         """Before a step."""

@@ -210,7 +210,8 @@ class _Run:
         count = len(self._members)
         if not self._updates:
             return torch.zeros(count)
-        return agreement((grads[key][:count], update[:count]) for key, update in self._updates.items())
+        gradients = [grads[key][:count] for key in self._updates]
+        return agreement(gradients, [update[:count] for update in self._updates.values()], start=1)
 
     def _rule_groups(self, theta: Mapping[str, Tensor]) -> list[RuleGroup]:
         groups: list[RuleGroup] = []

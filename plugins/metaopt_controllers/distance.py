@@ -28,7 +28,7 @@ _Tensors: TypeAlias = Mapping[str, Tensor]
 
 @final
 @dataclass(frozen=True)
-class Distance(metaopt.WrappedRule):
+class Distance(metaopt.SteeringRule):
     """State: `initial`, w_0; `reached`, r, and `squares`, G, 0-d: of each tensor, or shared by all.
 
     Args:
@@ -66,32 +66,29 @@ class Distance(metaopt.WrappedRule):
             shared = self._begun([own["initial"] for own in tensors.values()], hparams[first])
         return {"tensors": tensors, "shared": shared}
 
-    def update(
+    def steer(
         self,
         grads: _Tensors,
-        state: metaopt.State,
+        own: metaopt.State,
         params: _Tensors,
         hparams: Mapping[str, _Tensors],
         theta: _Tensors,
         info: metaopt.StepInfo,
-    ) -> tuple[dict[str, Tensor], metaopt.State]:
-        """Distances and gradients so far, then the inner rule's step at that rate."""
-        inner, own = self.split(state)
-        tensors, shared = dict(own["tensors"]), own["shared"]
+    ) -> tuple[Mapping[str, _Tensors], metaopt.State]:
+        """Distances and gradients so far, and the rate that follows."""
+        tensors, shared, changed = dict(own["tensors"]), own["shared"], dict(hparams)
         if self.layerwise:
-            rates = {}
             for name in grads:
                 found = self._advanced(tensors[name], _distance(tensors, params, [name]), square([grads[name]]))
                 tensors[name] = {**tensors[name], **found}
-                rates[name] = self._rate(found)
+                changed[name] = _scaled(hparams[name], self._rate(found), self.name)
         elif grads:
             shared = self._advanced(shared, _distance(tensors, params, tensors), square(grads.values()))
-            rates = dict.fromkeys(grads, self._rate(shared))
-        changed = {
-            name: _scaled(own, rates[name], self.name) if name in grads else own for name, own in hparams.items()
-        }
-        updates, new = self.inner.update(grads, inner, params, changed, theta, info)
-        return updates, self.joined(new, {"tensors": tensors, "shared": shared})
+            rate = self._rate(shared)
+            groups = {id(hparams[name]): hparams[name] for name in grads}
+            scaled = {key: _scaled(group, rate, self.name) for key, group in groups.items()}
+            changed.update({name: scaled[id(hparams[name])] for name in grads})
+        return changed, {"tensors": tensors, "shared": shared}
 
     def _begun(self, initial: list[Tensor], hparams: _Tensors) -> dict[str, Tensor]:
         norm = root(square(initial))

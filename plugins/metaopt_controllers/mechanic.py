@@ -78,12 +78,9 @@ class Mechanic(metaopt.WrappedRule):
         gradient, size = (root(square(one.values())).to(like.dtype) for one in (grads, moved))
         eps, decay = (common[f"mechanic.{key}"].to(like.device, like.dtype) for key in ("eps", "decay"))
         pull = decay * like.sum() * gradient / (size + eps)
-        product = torch.stack(
-            [
-                (tensors[name]["offset"] * (wide(grads[name]) + pull.to(one.dtype) * one)).sum().to(like.dtype)
-                for name, one in moved.items()
-            ]
-        ).sum()
+        offsets = [tensors[name]["offset"] for name in moved]
+        pulled = [wide(grads[name]) + pull.to(one.dtype) * one for name, one in moved.items()]
+        product = metaopt.inner_product(offsets, pulled).to(like.dtype)
         shared = _bet(shared, product, common["mechanic.initial"].to(like.device, like.dtype), eps)
         scale = shared["scales"].sum().clamp_min(0)
         placed = {}

@@ -26,7 +26,8 @@ def wide(tensor: Tensor) -> Tensor:
 
 def square(tensors: Iterable[Tensor]) -> Tensor:
     """Sum of all squares, 0-d; there must be a tensor."""
-    return torch.stack([wide(one).square().sum() for one in tensors]).sum()
+    found = list(tensors)
+    return metaopt.inner_product(found, found)
 
 
 def root(square: Tensor) -> Tensor:

@@ -213,33 +213,29 @@ def _seen(
     """Norms and cosines of each kind, in one pass over its tensors."""
     assert info.loss is not None  # declared as required
     device = next(iter(params.values())).device
+    kinds: list[list[str]] = [[] for _ in range(KINDS)]
+    for name, param in params.items():
+        kinds[kind_of(param)].append(name)
     rows = []
-    for kind in range(KINDS):
-        of_kind = [name for name, param in params.items() if kind_of(param) == kind]
-        pairs = [(_flat(grads[name]), _flat(tensors[name]["last"])) for name in of_kind if name in grads]
-        sums = [_sums([(g, g) for g, _ in pairs], device), _sums([(g, u) for g, u in pairs], device)]
-        sums.append(_sums([(one, one) for one in (_flat(tensors[name]["last"]) for name in of_kind)], device))
-        sums.append(_sums([(one, one) for one in (_flat(params[name]) for name in of_kind)], device))
-        rows.append(torch.stack(sums))
+    for names in kinds:
+        found = [name for name in names if name in grads]
+        gradients, updates = [grads[name] for name in found], [tensors[name]["last"] for name in found]
+        last, sizes = [tensors[name]["last"] for name in names], [params[name] for name in names]
+        pairs = (gradients, gradients), (gradients, updates), (last, last), (sizes, sizes)
+        rows.append(torch.stack([_sum(first, second, device) for first, second in pairs]))
     gradient, inner, moved, size = torch.stack(rows, dim=1)
-    both = (gradient * moved).clamp_min(1e-36).sqrt()
-    agreement = torch.where(gradient * moved > 0, inner / both, 0.0).clamp(-1.0, 1.0)
+    agreement = metaopt.cosine(inner, gradient, moved)
     fraction = info.fraction.to(device, torch.float32)
     loss = info.loss.to(device, torch.float32)
     return Seen(loss, fraction, _root(gradient), agreement, _root(moved), _root(size))
 
 
-def _sums(pairs: list[tuple[Tensor, Tensor]], device: torch.device) -> Tensor:
-    """Σ⟨a, b⟩, 0-d."""
-    if not pairs:
+def _sum(first: list[Tensor], second: list[Tensor], device: torch.device) -> Tensor:
+    if not first:
         return torch.zeros((), dtype=torch.float32, device=device)
-    return torch.stack([torch.dot(a, b) for a, b in pairs]).sum()
+    return metaopt.inner_product(first, second).to(torch.float32)
 
 
 def _root(square: Tensor) -> Tensor:
     """√ with a derivative of 0 at 0."""
     return torch.where(square > 0, square.clamp_min(1e-36).sqrt(), 0.0)
-
-
-def _flat(tensor: Tensor) -> Tensor:
-    return tensor.reshape(-1).to(torch.float32)
