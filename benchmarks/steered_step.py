@@ -1,10 +1,10 @@
 """What a wrapper that steers adds to a step of the library's class, on a model of 60 tensors.
 
-    python benchmarks/steered_step.py [--width 64] [--threads 1] [--rounds 100] [--json]
+    python benchmarks/steered_step.py [--width 64] [--rounds 100] [--json]
 
 The optimizer by itself, as `create_optimizer` makes it; `learned_schedule` around its rule; the same around its class.
-Rounds go through all of them in turn, so that whatever else the machine does falls on all; medians, and the least.
-Limit: twice the class's own step and 1.5 ms.
+Rounds go through all of them in turn, so that whatever else the machine does falls on all. Processor time, which leaves
+out what other jobs take of the core; medians, and the least. Limit: twice the class's own step and 1.5 ms.
 """
 
 import argparse
@@ -36,15 +36,14 @@ def contenders(name: str, width: int) -> dict[str, partial[object]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--width", type=int, default=64, help="of the model")
-    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     given = parser.parse_args()
-    torch.set_num_threads(given.threads)
+    torch.set_num_threads(1)
     params = tensors(given.width)
     numbers = sum(param.numel() for param in params) / 1e6
     print(
-        f"{len(params)} tensors, {numbers:.1f} M numbers; {given.threads} threads, "
+        f"{len(params)} tensors, {numbers:.1f} M numbers; 1 thread, "
         f"torch {torch.__version__}, {given.rounds} rounds in turn: median, least"
     )
     report = {}
@@ -54,10 +53,10 @@ def main() -> None:
         for _ in range(given.rounds):
             for label, step in found.items():
                 step()  # caches belong to whoever ran last
-                start = time.perf_counter()
+                start = time.process_time()
                 for _ in range(CALLS):
                     step()
-                taken[label].append((time.perf_counter() - start) / CALLS * 1e3)
+                taken[label].append((time.process_time() - start) / CALLS * 1e3)
         medians = {label: statistics.median(times) for label, times in taken.items()}
         report.update(medians)
         for label, median in medians.items():

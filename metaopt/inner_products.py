@@ -1,16 +1,17 @@
 """Inner products and angles of what lies in many tensors, as one long vector."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 #: Smallest number that is divided by.
 TINY = 1e-18
-_WIDE = frozenset({torch.float32, torch.float64})
+#: Tensors of at most so many numbers are laid end to end first: copying them takes less than a call for each.
+SMALL = 2**12
 
 
-def inner_product(first: Iterable[Tensor], second: Iterable[Tensor], *, start: int = 0) -> Tensor:
+def inner_product(first: Sequence[Tensor], second: Sequence[Tensor], *, start: int = 0) -> Tensor:
     """Σ_i ⟨a_i, b_i⟩ over pairs of tensors; it can be vmapped and differentiated.
 
     Args:
@@ -21,7 +22,9 @@ def inner_product(first: Iterable[Tensor], second: Iterable[Tensor], *, start: i
     Returns:
         Shape of those dimensions, 0-d if there are none; in float32, or float64 where a tensor is.
     """
-    products = [_product(a, b, start) for a, b in zip(first, second, strict=True)]
+    laid = _laid(first, start)
+    others = laid if second is first else _laid(second, start)
+    products = [_product(a, b) for a, b in zip(laid, others, strict=True)]
     return products[0] if len(products) == 1 else torch.stack(products).sum(0)
 
 
@@ -32,13 +35,19 @@ def cosine(inner: Tensor, first: Tensor, second: Tensor) -> Tensor:
     return torch.where(known, inner / size.clamp_min(TINY), 0.0).clamp(-1.0, 1.0)
 
 
-def _product(a: Tensor, b: Tensor, start: int) -> Tensor:
-    if a.dtype != b.dtype or a.dtype not in _WIDE:
-        dtype = torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.float32)
-        a, b = a.to(dtype), b.to(dtype)
-    found: Tensor = torch.linalg.vecdot(_laid(a, start), _laid(b, start))
+def _laid(tensors: Sequence[Tensor], start: int) -> list[Tensor]:
+    """The large ones, and the small ones end to end, of shape (…, numbers) each, in float32 or float64."""
+    large: list[Tensor] = []
+    small: list[Tensor] = []
+    for tensor in tensors:
+        ndim = tensor.ndim - start
+        flat = tensor if ndim == 1 else tensor.flatten(start) if ndim else tensor.unsqueeze(-1)
+        (small if tensor.numel() <= SMALL else large).append(flat)
+    found = [*large, torch.cat(small, dim=-1)] if small else large
+    return [one.to(torch.promote_types(one.dtype, torch.float32)) for one in found]
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    dtype = torch.promote_types(a.dtype, b.dtype)
+    found: Tensor = torch.linalg.vecdot(a.to(dtype), b.to(dtype))
     return found
-
-
-def _laid(tensor: Tensor, start: int) -> Tensor:
-    return tensor.flatten(start) if tensor.ndim > start else tensor.unsqueeze(-1)

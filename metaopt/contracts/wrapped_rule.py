@@ -63,9 +63,15 @@ class WrappedRule(Rule):
         return {"tensors": tensors, "shared": {**inner["shared"], **self._prefixed(own["shared"])}}
 
     def _parted(self, found: Mapping[str, Tensor]) -> tuple[Tensors, Tensors]:
-        inner = {key: value for key, value in found.items() if not key.startswith(self.prefix)}
-        length = len(self.prefix)
-        return inner, {key[length:]: value for key, value in found.items() if key.startswith(self.prefix)}
+        inner: Tensors = {}
+        own: Tensors = {}
+        prefix = self.prefix
+        for key, value in found.items():
+            if key.startswith(prefix):
+                own[key.removeprefix(prefix)] = value
+            else:
+                inner[key] = value
+        return inner, own
 
     def _prefixed(self, found: Mapping[str, Tensor]) -> Tensors:
         return {f"{self.prefix}{key}": value for key, value in found.items()}

@@ -117,9 +117,10 @@ class SteeredOptimizer(AssemblyOptimizer):
         steered, own = self.rule.steer(grads, own, params, hparams, self.theta, info)
         self._regroup(members, hparams, steered)
         moving = [params[name] for name in grads]
-        before = [param.clone() for param in moving]
+        differences = torch._foreach_neg(moving)  # one copy, and no loop over tensors in Python
         self.native.step()
-        updates = dict(zip(grads, torch._foreach_sub(moving, before), strict=True))
+        torch._foreach_add_(differences, moving)
+        updates = dict(zip(grads, differences, strict=True))
         self._keep(members, self.rule.joined(empty_state(), self.rule.moved(own, updates)))
 
     def _regroup(

@@ -92,20 +92,21 @@ class Scheduled(metaopt.SteeringRule):
     ) -> tuple[Mapping[str, Mapping[str, Tensor]], metaopt.State]:
         """Look, and ask the network."""
         shared = own["shared"]
-        seen = _seen(grads, own["tensors"], params, info)
+        kinds = {name: kind_of(param) for name, param in params.items()}
+        seen = _seen(grads, own["tensors"], params, kinds, info)
         inputs, means = features(shared, seen)
         said, hidden, cell = respond(theta, inputs, shared["hidden"], shared["cell"])
         if NOISE in theta:
             now = torch.arange(len(theta[NOISE]), device=inputs.device) == shared["count"] % len(theta[NOISE])
             means["trace"] = torch.where(now[:, None, None], inputs, shared["trace"])
             said = said + (theta[NOISE] * now[:, None, None]).sum(0)
-        kinds = {kind_of(param) for param in params.values()}
-        stop = enough(theta, inputs)[1 if 1 in kinds else min(kinds)]
+        found = set(kinds.values())
+        stop = enough(theta, inputs)[1 if 1 in found else min(found)]
         new: metaopt.State = {
             "tensors": own["tensors"],
             "shared": {**means, "hidden": hidden, "cell": cell, "stop": stop},
         }
-        return self._all_steered(hparams, said, params), new
+        return self._all_steered(hparams, said, kinds), new
 
     def moved(self, own: metaopt.State, updates: Mapping[str, Tensor]) -> metaopt.State:
         """Keep the updates."""
@@ -116,11 +117,11 @@ class Scheduled(metaopt.SteeringRule):
         return {"tensors": tensors, "shared": own["shared"]}
 
     def _all_steered(
-        self, hparams: Mapping[str, Mapping[str, Tensor]], said: Tensor, params: Mapping[str, Tensor]
+        self, hparams: Mapping[str, Mapping[str, Tensor]], said: Tensor, kinds: Mapping[str, int]
     ) -> dict[str, dict[str, Tensor]]:
         """Once for each kind and each set of hyperparameters, which tensors of a group share."""
         known: dict[tuple[int, int], dict[str, Tensor]] = {}
-        keys = {name: (id(hparams[name]), kind_of(param)) for name, param in params.items()}
+        keys = {name: (id(hparams[name]), kind) for name, kind in kinds.items()}
         for name, key in keys.items():
             if key not in known:
                 known[key] = self._steered(hparams[name], said[key[1]])
@@ -208,16 +209,15 @@ def _seen(
     grads: Mapping[str, Tensor],
     tensors: Mapping[str, Mapping[str, Tensor]],
     params: Mapping[str, Tensor],
+    kinds: Mapping[str, int],
     info: metaopt.StepInfo,
 ) -> Seen:
     """Norms and cosines of each kind, in one pass over its tensors."""
     assert info.loss is not None  # declared as required
     device = next(iter(params.values())).device
-    kinds: list[list[str]] = [[] for _ in range(KINDS)]
-    for name, param in params.items():
-        kinds[kind_of(param)].append(name)
     rows = []
-    for names in kinds:
+    for kind in range(KINDS):
+        names = [name for name, one in kinds.items() if one == kind]
         found = [name for name in names if name in grads]
         gradients, updates = [grads[name] for name in found], [tensors[name]["last"] for name in found]
         last, sizes = [tensors[name]["last"] for name in names], [params[name] for name in names]
