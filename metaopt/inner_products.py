@@ -5,8 +5,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-#: Smallest number that is divided by.
-TINY = 1e-18
 #: Tensors of at most so many numbers are laid end to end first: copying them takes less than a call for each.
 SMALL = 2**12
 
@@ -31,8 +29,9 @@ def inner_product(first: Sequence[Tensor], second: Sequence[Tensor], *, start: i
 def cosine(inner: Tensor, first: Tensor, second: Tensor) -> Tensor:
     """⟨a, b⟩ / (‖a‖·‖b‖) of inner products and squares of norms, elementwise, in [−1, 1]; 0 where a or b is 0."""
     known = (first > 0) & (second > 0)
-    size = torch.where(known, first, 1.0).sqrt() * torch.where(known, second, 1.0).sqrt()
-    return torch.where(known, inner / size.clamp_min(TINY), 0.0).clamp(-1.0, 1.0)
+    # One after the other: the product of two small norms may be 0.
+    quotient = inner / torch.where(known, first, 1.0).sqrt() / torch.where(known, second, 1.0).sqrt()
+    return torch.where(known, quotient, 0.0).clamp(-1.0, 1.0)
 
 
 def _laid(tensors: Sequence[Tensor], start: int) -> list[Tensor]:

@@ -37,7 +37,7 @@ def shell_equals_unroll(subject: Subject) -> None:
 
 
 def native_equals_rule(subject: Subject) -> None:
-    """The library's class that the optimizer names computes what the rule computes, step by step."""
+    """The library's class that the spec names computes what the rule computes, step by step."""
     params = parameters(dtype=torch.float64)
     theta = subject.theta(params)
     steps, reasons, num_compared = _steps(params), set(), 0
