@@ -37,8 +37,8 @@ def create_optimizer(
         params: a model, or what torch's optimizers take.
         wrappers: wrapper plugins, innermost first.
         no_decay: `"1d"` spares parameters of at most one dimension from weight decay; `"none"` spares none, as torch.
-        implementation: `"native"` is the library's class that computes the same, `"rule"` the rule itself, `"auto"`
-            the first where it can serve.
+        implementation: `"native"` is the library's class that computes the same, steered where a wrapper does nothing
+            else, `"rule"` the rule itself, `"auto"` the first where it can serve.
         compile: run the rule, where it is the rule that runs, as a compiled graph.
         theta: weights of a learned rule; those that ship with it if left out.
         total_steps: planned number of steps, for rules that require it.
@@ -83,13 +83,15 @@ def build_optimizer(
     if implementation not in ("auto", "native", "rule"):
         raise InputError(f"implementation must be 'auto', 'native' or 'rule', got {implementation!r}.")
     groups = as_groups(params)
-    rule = implementation == "rule"
-    if not rule and steers(assembly):
+    steered = steers(assembly)
+    if implementation == "rule":
+        reason: str | None = "the rule was asked for"
+    elif steered:
         reason = steering_obstacle(assembly, groups, maximize=maximize)
-        if reason is None:
-            return SteeredOptimizer(groups, assembly, theta=theta, horizon=horizon, maximize=maximize)
     else:
-        reason = "the rule was asked for" if rule else obstacle(assembly, groups, theta=theta, maximize=maximize)
+        reason = obstacle(assembly, groups, theta=theta, maximize=maximize)
+    if reason is None and steered:
+        return SteeredOptimizer(groups, assembly, theta=theta, horizon=horizon, maximize=maximize)
     if reason is None:
         groups = bare(groups, keep_names=not isinstance(params, nn.Module))
         return build_native(assembly, spare(groups, assembly), maximize=maximize)
