@@ -34,7 +34,7 @@ from metaopt.tuning.recorded import RecordedTask, read_curves
 from metaopt.tuning.replay import Replay, Replayed, replay
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "curves"
-COLUMNS = ["candidate", "task", "step", "value", "horizon"]
+COLUMNS = ["candidate", "task", "step", "value", "horizon", "signal:train_loss", "signal:lr"]
 TOLERATED = 0.002
 KINDS = {
     "all stoppers": None,
@@ -73,7 +73,8 @@ def read(name: str, data: Path) -> list[RecordedTask]:
     reader, chance = TASKS[name]
     with tempfile.TemporaryDirectory() as folder:
         csv = Path(folder) / f"{name}.csv"
-        pd.DataFrame(reader(recorded_in(name, data)), columns=COLUMNS).to_csv(csv, index=False)
+        rows = [*reader(recorded_in(name, data))]
+        pd.DataFrame(rows, columns=COLUMNS[: len(rows[0])]).to_csv(csv, index=False)
         return read_curves(csv, "max", chance)
 
 
@@ -174,9 +175,13 @@ def replay_one(tasks: list[RecordedTask], fires: Fires, seed: int) -> Replay:
 
 def alexnet(path: Path) -> Iterator[tuple[Any, ...]]:
     for one in recorded(path):
+        peak, epochs = one["lr_peak_epoch"], one["epochs"]
         for point in one["learning_curve"]:
             value = point["top_1"] if point["top_1"] is not None else float("-inf")
-            yield one["iteration"], "imagenet", point["epoch"] + 1, value, one["epochs"]
+            done = point["epoch"] + 1
+            # The file gives the peak and its epoch; on either side of it the rate is taken to be linear.
+            rate = done / peak if done < peak else (epochs - done) / max(epochs - peak, 1)
+            yield one["iteration"], "imagenet", done, value, epochs, point["train_loss"], rate
 
 
 def deberta(path: Path) -> Iterator[tuple[Any, ...]]:

@@ -180,6 +180,8 @@ class StopperSpec(PluginSpec):
             `fires` then takes the keyword `theta` too. `tune` and `replay` fit, and put theta into the recipe.
         theta_shapes: shape of each array of theta; given with `fit`.
         shipped: for fitted policies: makes the theta that comes with the plugin, or None where none does.
+        uses: signals that a policy with a pure form reads where curves have them, beside those it requires. What is
+            missing in a loop counts as NaN, without a word; over arrays `batch.signals` may lack them.
         plain: for `metaopt show --code`, or None: the body of `def should_stop(history, total_steps)`, where `history`
             is a list of (step, value), one an epoch, lower is better, and `math` is known.
     """
@@ -192,6 +194,7 @@ class StopperSpec(PluginSpec):
     fit: Fit | None = None
     theta_shapes: ThetaShapes = field(default_factory=dict)
     shipped: Callable[[], StopperTheta] | None = None
+    uses: frozenset[str] = frozenset()
     plain: Plain | None = None
 
     def __post_init__(self) -> None:
@@ -201,6 +204,9 @@ class StopperSpec(PluginSpec):
         given = {self.fit is not None, bool(self.theta_shapes), self.shipped is not None or self.fit is not None}
         if len(given) > 1 or (self.fit is not None and self.fires is None):
             raise PluginError(f"StopperSpec(name={self.name!r}): fit=, fires= and theta_shapes= come together.")
+        if self.uses and self.fires is None:
+            raise PluginError(f"StopperSpec(name={self.name!r}): uses= is for policies with fires=.")
+        object.__setattr__(self, "uses", frozenset(self.uses))
 
     def learned(self, theta: Mapping[str, object] | None = None) -> StopperTheta:
         """What the policy plays with: theta or what ships; errors as in `metaopt.contracts.fitted.learned_theta`."""

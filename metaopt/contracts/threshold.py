@@ -96,6 +96,7 @@ class ThresholdStopper:
         hparams: its hyperparameters, as people write them.
         mode: `"min"` if the metric is better when lower, `"max"` if when higher.
         requires: signals that every observation must carry; a missing one counts as NaN, with a warning the first time.
+        uses: further signals, recorded where an observation carries them; a missing one counts as NaN.
         space: the hyperparameters' distributions, by which `fires` gets them as numbers; unchanged if left out.
         theta: what a fitted policy learned from recorded curves, which `fires` already holds: a state says whose it is,
             and that of another theta is refused. None for policies that learn nothing.
@@ -110,6 +111,7 @@ class ThresholdStopper:
         requires: frozenset[str] = frozenset(),
         space: Space | None = None,
         theta: Mapping[str, Array] | None = None,
+        uses: frozenset[str] = frozenset(),
     ) -> None:
         if mode not in ("min", "max"):
             raise InputError(f"mode must be 'min' or 'max', got {mode!r}.")
@@ -123,7 +125,7 @@ class ThresholdStopper:
         self._sign = 1.0 if mode == "min" else -1.0
         self._steps: list[int] = []
         self._values: list[float] = []
-        self._signals: dict[str, list[float]] = {key: [] for key in sorted(requires - {"horizon"})}
+        self._signals: dict[str, list[float]] = {key: [] for key in sorted((requires | uses) - {"horizon"})}
         self._reason = ""
         self._warned = False
 

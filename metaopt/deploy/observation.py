@@ -27,8 +27,9 @@ def observation_of(
     horizon: int | None,
     known: Mapping[str, float | None],
     required: frozenset[str],
+    used: frozenset[str] = frozenset(),
 ) -> Observation:
-    """One validation with the signals that the user gave, and those known anyway that the stopper requires.
+    """One validation with the signals that the user gave, and those known anyway that the stopper reads.
 
     Args:
         value: the metric, one number.
@@ -37,11 +38,12 @@ def observation_of(
         horizon: planned number of steps, or None.
         known: signals that the loop has by itself; None where it has none yet.
         required: signals that the stopper requires.
+        used: signals that it reads where it gets them.
 
     Raises:
         InputError: the metric or a signal is not one number, or a required signal is missing.
     """
-    signals = {**{key: signal for key, signal in known.items() if key in required}, **given}
+    signals = {**{key: signal for key, signal in known.items() if key in required | used}, **given}
     found = {key: _number(key, signal) for key, signal in signals.items() if signal is not None}
     missing = sorted(required - set(found) - {"horizon"})
     if missing:

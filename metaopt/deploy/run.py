@@ -65,6 +65,7 @@ class Run:
         optimizer_signals: frozenset[str] = frozenset(),
         stopper_signals: frozenset[str] = frozenset(),
         told: Told | None = None,
+        stopper_uses: frozenset[str] = frozenset(),
         keep_best: str | torch.device | None = "cpu",
         guard: bool = True,
         handover: Handover | None = None,
@@ -75,7 +76,7 @@ class Run:
         self.stopper = stopper
         self.mode: Mode = mode
         self._optimizer_signals = optimizer_signals
-        self._stopper_signals = stopper_signals
+        self._stopper_signals, self._stopper_uses = stopper_signals, stopper_uses
         self._told = told or Told(optimizer, {})
         self._best = None if keep_best is None else BestWeights(model, torch.device(keep_best))
         self._guard = Guard(active=guard)
@@ -163,7 +164,7 @@ class Run:
                 f"The loss of a step is one number, got a tensor of shape {tuple(detached.shape)}; take its mean()."
             )
         detached = detached.reshape(())
-        self._losses.add(detached, total="train_loss" in self._stopper_signals)
+        self._losses.add(detached, total="train_loss" in self._stopper_signals | self._stopper_uses)
         if self._handover is not None:
             self._handover.saw(detached)
         return detached
@@ -193,8 +194,9 @@ class Run:
             value: the metric, in its own orientation; NaN if it could not be computed, or where there is no validation
                 set: such a run keeps no best weights.
             **signals: further numbers that the stopper requires, such as `epoch` (epochs done) or `evidence` (see
-                `metaopt.gradient_evidence`). `train_loss` (mean since the last observation, if `step` got the loss) and
-                `seconds` (since `bind`, of all parts of a resumed run) are supplied unless given.
+                `metaopt.gradient_evidence`). `train_loss` (mean since the last observation, if `step` got the loss),
+                `lr` (the coming step's rate as a share of the recipe's) and `seconds` (since `bind`, of all parts of a
+                resumed run) are supplied unless given.
 
         Returns:
             Whether to stop, why, and the best step and value so far.
@@ -204,14 +206,15 @@ class Run:
         """
         if self._observed_before == self.num_steps:
             return self._decision
-        known = {"seconds": self._seconds(), "train_loss": self._losses.mean()}
+        known = {"seconds": self._seconds(), "train_loss": self._losses.mean(), "lr": self.scheduler.share}
         observation = observation_of(
             value,
             signals,
             step=self.num_steps,
             horizon=self.scheduler.horizon,
-            known={**self._told.signals(self._stopper_signals), **known},
+            known={**self._told.signals(self._stopper_signals | self._stopper_uses), **known},
             required=self._stopper_signals,
+            used=self._stopper_uses,
         )
         best_step, best_value = self._update_best(observation)
         self.scheduler.observe(observation.value)

@@ -192,6 +192,12 @@ class ControllerScheduler(LRScheduler):
         self._find_rate()
         return self._scaled()
 
+    @property
+    def share(self) -> float:
+        """The coming step's rate of the first group as a share of the rate it began with."""
+        base = float(self.optimizer.param_groups[0]["initial_lr"]) if self._absolute else 1.0
+        return self._rate / (base or 1.0)
+
     def state_dict(self) -> dict[str, Any]:
         """Counters, rates and the controller's state: numbers, strings and tensors only."""
         return {

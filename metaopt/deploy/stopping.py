@@ -120,6 +120,11 @@ def stopper_requires(configuration: StopperConfiguration, registry: Registry) ->
     return own.union(*(stopper_requires(child, registry) for child in configuration.stoppers))
 
 
+def stopper_uses(configuration: StopperConfiguration, registry: Registry) -> frozenset[str]:
+    """Further signals that the stopper or any of its children reads where an observation carries them."""
+    return frozenset[str]().union(*(spec.uses for spec in stopper_specs(configuration, registry)))
+
+
 def stopper_specs(configuration: StopperConfiguration, registry: Registry) -> tuple[StopperSpec, ...]:
     """The specs of the stopper and all of its children."""
     children = [spec for child in configuration.stoppers for spec in stopper_specs(child, registry)]
@@ -152,7 +157,7 @@ def _build(
     learned = spec.learned(theta)
     if spec.fires is not None:
         required = spec.required(values)
-        return ThresholdStopper(spec.name, spec.pure(learned), values, mode, required, spec.space, learned)
+        return ThresholdStopper(spec.name, spec.pure(learned), values, mode, required, spec.space, learned, spec.uses)
     assert spec.factory is not None
     return spec.factory(mode=mode, **values, **({"stoppers": list(children)} if spec.combines else {}))
 

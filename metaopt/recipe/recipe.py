@@ -23,7 +23,7 @@ from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS
 from metaopt.deploy.rule_optimizer import RuleOptimizer
 from metaopt.deploy.run import Run
 from metaopt.deploy.scheduler import ControllerScheduler
-from metaopt.deploy.stopping import StopperConfiguration, build_stopper, stopper_requires, stopper_specs
+from metaopt.deploy.stopping import StopperConfiguration, build_stopper, stopper_requires, stopper_specs, stopper_uses
 from metaopt.deploy.told import Told
 from metaopt.errors import InputError, RecipeError
 from metaopt.recipe.code import plain_code
@@ -167,6 +167,7 @@ class Recipe:
             optimizer_signals=assembly.rule_requires,
             stopper_signals=self._stopper_signals(total_steps, found),
             told=Told(optimizer, assembly.tells),
+            stopper_uses=frozenset() if self.stopper is None else stopper_uses(self.stopper, found),
             keep_best=keep_best,
             guard=policy != "off",
             handover=self._handover(optimizer, policy, fallback, found),

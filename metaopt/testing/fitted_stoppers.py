@@ -44,5 +44,5 @@ def _fitted(fit: Fit, signals: tuple[str, ...]) -> StopperTheta:
 
 
 def signals_of(spec: StopperSpec) -> list[str]:
-    """Signals that the policy may require, but for the horizon, which every observation has a place for."""
-    return sorted({*spec.requires, *spec.requires_when} - {"horizon"})
+    """Signals that the policy may require or use, but for the horizon, which every observation has a place for."""
+    return sorted({*spec.requires, *spec.requires_when, *spec.uses} - {"horizon"})

@@ -13,14 +13,17 @@ _WINDOWS = (0.02, 0.06, 0.2)
 _TINY = 1e-300
 _BOUND = 10.0
 #: How many features there are.
-NUM_FEATURES = 22
+NUM_FEATURES = 27
+#: Signals that the last features come from.
+SIGNALS = frozenset({"train_loss", "lr"})
 
 
 def features(batch: CurveBatch) -> _Array:
-    """Shape (n, T, F): of each curve at each validation, from it and those before alone; 0 where there is no value yet.
+    """Shape (n, T, F): of each curve at each validation, from it and those before alone.
 
-    Values that are not finite are held at the latest finite one. With the best, the worst and the first value so far,
-    a range (worst − best), relative values as in `curve_units`, and validations counted from 1:
+    0 where there is no value yet, NaN where a signal is not recorded. Values that are not finite are held at the latest
+    finite one. With the best, the worst and the first value so far, a range (worst − best), relative values as in
+    `curve_units`, and validations counted from 1:
 
     - the fraction t of the horizon, ln(t + .01), ln(1 + count), the time since the best as a fraction of the horizon
       and as ln(1 + validations);
@@ -29,7 +32,10 @@ def features(batch: CurveBatch) -> _Array:
     - for three windows, how far the value and the best lie from their exponential averages over the window, in ranges,
       and the relative value from its own;
     - the mean absolute change from one validation to the next, in ranges, over the run and lately;
-    - whether the value is not finite.
+    - whether the value is not finite;
+    - of the signal `train_loss`, the latest and the least so far relative to the first, the latest relative to the
+      least, and its height above the least in ranges (most − least so far);
+    - the signal `lr`: the learning rate as a share of its planned peak.
     """
     finite = np.isfinite(batch.values)
     values, first = np.nan_to_num(latest(batch.values)), np.nan_to_num(first_finite(batch.values))
@@ -56,8 +62,20 @@ def features(batch: CurveBatch) -> _Array:
             found.append(unit - _average(unit, weight))
         found += [np.cumsum(change, axis=-1) / count * scale, _average(change, np.full_like(change, 0.2)) * scale]
     table = np.stack([*found, 1.0 - finite], axis=-1)
+    signals = np.stack(_signal_features(batch), axis=-1)
     # A curve that explodes has features beyond all bounds, which would drown what else is known of it.
-    return np.where(started[..., None], np.clip(np.nan_to_num(table), -_BOUND, _BOUND), 0.0)
+    told = np.where(started[..., None], np.clip(np.nan_to_num(table), -_BOUND, _BOUND), 0.0)
+    return np.concatenate([told, np.clip(signals, -_BOUND, _BOUND)], axis=-1)
+
+
+def _signal_features(batch: CurveBatch) -> list[_Array]:
+    missing = np.full_like(batch.values, np.nan)
+    rate, loss = (latest(batch.signals.get(name, missing)) for name in ("lr", "train_loss"))
+    first = first_finite(loss)
+    least, most = np.fmin.accumulate(loss, axis=-1), np.fmax.accumulate(loss, axis=-1)
+    with np.errstate(invalid="ignore"):
+        height = (loss - least) / np.maximum(most - least, _TINY)
+    return [relative(loss, first), relative(least, first), relative(loss, least), height, rate]
 
 
 def _worst_since(values: _Array, improved: NDArray[np.bool_]) -> _Array:

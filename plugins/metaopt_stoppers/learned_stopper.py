@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from metaopt import Categorical, CurveBatch, Float, StopperSpec
-from metaopt_stoppers.curve_features import NUM_FEATURES, features
+from metaopt import Categorical, CurveBatch, Float, StopperSpec, When
+from metaopt_stoppers.curve_features import NUM_FEATURES, SIGNALS, features
 from metaopt_stoppers.curve_units import first_finite, fractions, recorded
 
 _Array = NDArray[np.float64]
@@ -21,6 +21,10 @@ _HIDDEN = 6
 #: What counts as an improvement, as shares of what the run gains since its first value.
 _GAINS = (0.002, 0.01, 0.05)
 _NEEDED = 3
+_CRITERIA = ("improves", "expected")
+_EXPECTED = _CRITERIA.index("expected")
+_HEADS = len(_GAINS) + 1
+_NEVER = 1e12
 _DECAY = 3e-4
 _ITERATIONS = 150
 _SHIPPED = Path(__file__).with_suffix(".json")
@@ -32,12 +36,15 @@ def learned_stopper(batch: CurveBatch, hparams: Mapping[str, Any], theta: _Theta
     P = σ(b + w·x + a·tanh(Wx + c)), x the standardised features of the curve so far (see `curve_features`): fractions
     of the horizon and ratios, so that theta knows no unit and what one task's curves taught may serve another. An
     improvement counts where it is more than `gain` times (first value − best of the whole run); each gain has a, b and
-    w of its own. Training losses play no part. Before the third finite value, and where the horizon is unknown, it
-    never fires.
+    w of its own. With the criterion `expected` it fires where E[improvement / (first value − best of the whole run)],
+    modelled likewise, is below p times the share of the horizon that is left: what is to be had no longer repays the
+    work. The signals `train_loss` and `lr`, the learning rate as a share of its planned peak, count where theta has
+    seen them and the curve has them. Before the third finite value, and where the horizon is unknown, it never fires.
 
     Args:
         batch: n curves of T validations.
-        hparams: `p`, in [0, 1]; `gain`, .002, .01 or .05. Numbers, or arrays of shape (policies, 1, 1).
+        hparams: `p`, in [0, 1]; `criterion`, 0 for `improves`, 1 for `expected`; `gain`, .002, .01 or .05, for
+            `improves`. Numbers, or arrays of shape (policies, 1, 1).
         theta: `shift` and `scale` of the features, `linear` (w, b), `inner` (W, c), `outer` (a).
 
     Returns:
@@ -45,16 +52,19 @@ def learned_stopper(batch: CurveBatch, hparams: Mapping[str, Any], theta: _Theta
     """
     enough = np.cumsum(np.isfinite(batch.values), axis=-1) >= _NEEDED
     known = enough & np.isfinite(fractions(batch))
-    p, gain = np.asarray(hparams["p"], dtype=np.float64), np.asarray(hparams["gain"])
-    fired = np.zeros((*np.broadcast_shapes(p.shape, gain.shape)[:-2], *known.shape), dtype=np.bool_)
-    for asked, likely in zip(_GAINS, np.moveaxis(probability(batch, theta), -1, 0), strict=True):
-        if (gain == asked).any():
-            fired |= known & (gain == asked) & (likely < p)
+    p, gain, criterion = (np.asarray(hparams[name], dtype=np.float64) for name in ("p", "gain", "criterion"))
+    asked = np.where(criterion == _EXPECTED, 0.0, gain)
+    fired = np.zeros((*np.broadcast_shapes(p.shape, asked.shape)[:-2], *known.shape), dtype=np.bool_)
+    found = probability(batch, theta)
+    left = np.maximum(1 - np.nan_to_num(fractions(batch)), 0.0)
+    for index, each in enumerate((*_GAINS, 0.0)):
+        if (asked == each).any():
+            fired |= known & (asked == each) & (found[..., index] < p * (left if each == 0.0 else 1.0))
     return fired
 
 
 def probability(batch: CurveBatch, theta: _Theta) -> _Array:
-    """P(the best improves by each gain in what remains) at each validation, shape (n, T, gains)."""
+    """P(the best improves by each gain in what remains), and the expected improvement; shape (n, T, gains + 1)."""
     inputs = _standardised(features(batch), theta)
     logits, _ = _logits(inputs, theta["linear"], theta["inner"], theta["outer"])
     found: _Array = expit(logits)
@@ -65,10 +75,8 @@ def fit(batches: Sequence[CurveBatch], generator: np.random.Generator) -> dict[s
     """Maximum likelihood over all validations of all curves, each with weight 1, and a normal prior on weights."""
     inputs, improves, weight = (np.concatenate(parts) for parts in zip(*map(_examples, batches), strict=True))
     if not len(inputs):
-        inputs, improves, weight = np.zeros((1, NUM_FEATURES)), np.ones((1, len(_GAINS))), np.ones(1)
-    shift, spread = inputs.mean(axis=0), inputs.std(axis=0)
-    scale = np.where(spread > 1e-9, spread, 1.0)
-    known = {"shift": shift, "scale": scale}
+        inputs, improves, weight = np.zeros((1, NUM_FEATURES)), np.ones((1, _HEADS)), np.ones(1)
+    known = _units(inputs)
     data = (_standardised(inputs, known), improves, weight / weight.sum())
     start = 0.3 * generator.standard_normal(_SIZES.sum())
     end = minimize(_loss, start, args=data, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS})
@@ -83,7 +91,7 @@ def shipped() -> dict[str, _Array]:
 
 
 def _examples(batch: CurveBatch) -> tuple[_Array, _Array, _Array]:
-    """Features, whether the best improved by each gain, and weights, of each validation from a curve's first value."""
+    """Features, what became of the best, and weights, of each validation from a curve's first value."""
     values = np.where(np.isfinite(batch.values), batch.values, np.inf)
     best = np.minimum.accumulate(values, axis=-1)
     final = best[:, -1:]
@@ -91,24 +99,35 @@ def _examples(batch: CurveBatch) -> tuple[_Array, _Array, _Array]:
     with np.errstate(invalid="ignore"):
         gained = first_finite(batch.values) - final
         improves = (best - final)[..., None] > np.asarray(_GAINS) * gained[..., None]
+        share = np.clip(np.nan_to_num((best - final) / gained), 0.0, 1.0)
+    targets = np.concatenate([improves, share[..., None]], axis=-1)
     weight = used / np.maximum(used.sum(axis=-1, keepdims=True), 1)
-    return features(batch)[used], improves[used].astype(np.float64), weight[used]
+    return features(batch)[used], targets[used], weight[used]
 
 
 _SHAPES: dict[str, tuple[int, ...]] = {
     "shift": (NUM_FEATURES,),
     "scale": (NUM_FEATURES,),
-    "linear": (NUM_FEATURES + 1, len(_GAINS)),
+    "linear": (NUM_FEATURES + 1, _HEADS),
     "inner": (NUM_FEATURES + 1, _HIDDEN),
-    "outer": (_HIDDEN, len(_GAINS)),
+    "outer": (_HIDDEN, _HEADS),
 }
 _FITTED = ("linear", "inner", "outer")
 _SIZES = np.asarray([int(np.prod(_SHAPES[name])) for name in _FITTED])
 
 
+def _units(inputs: _Array) -> dict[str, _Array]:
+    """Mean and spread of each feature over where it is recorded; one that never is shall count for nothing later."""
+    told = np.isfinite(inputs)
+    count = told.sum(axis=0)
+    shift = np.where(told, inputs, 0.0).sum(axis=0) / np.maximum(count, 1)
+    spread = np.sqrt((np.where(told, inputs - shift, 0.0) ** 2).sum(axis=0) / np.maximum(count, 1))
+    return {"shift": shift, "scale": np.where(count == 0, _NEVER, np.where(spread > 1e-9, spread, 1.0))}
+
+
 def _standardised(inputs: _Array, theta: _Theta) -> _Array:
-    """Features in units of their spread, with a 1 at the end for the biases."""
-    scaled = (inputs - theta["shift"]) / theta["scale"]
+    """Features in units of their spread, a missing one as its mean, with a 1 at the end for the biases."""
+    scaled = np.nan_to_num((inputs - theta["shift"]) / theta["scale"])
     return np.concatenate([scaled, np.ones((*scaled.shape[:-1], 1))], axis=-1)
 
 
@@ -141,9 +160,11 @@ LEARNED_STOPPER = StopperSpec(
     fit=fit,
     theta_shapes=_SHAPES,
     shipped=shipped,
+    uses=SIGNALS,
     space={
         "p": Float(1e-5, 0.99, log=True, default=0.05, valid="[0, 1]"),
-        "gain": Categorical(_GAINS, default=_GAINS[0]),
+        "criterion": Categorical(_CRITERIA, default="improves"),
+        "gain": Categorical(_GAINS, default=_GAINS[0], when=When("criterion", among=("improves",))),
     },
     requires=frozenset({"horizon"}),
     # It takes a population of whole curves; an ordinary search has those of a few finalists.

@@ -35,7 +35,7 @@ def theta():
 def test_the_gradient_of_the_likelihood_is_that_of_differences():
     generator = np.random.default_rng(1)
     inputs = np.concatenate([generator.standard_normal((30, NUM_FEATURES)), np.ones((30, 1))], axis=1)
-    data = (inputs, (generator.random((30, 3)) > 0.5).astype(float), np.full(30, 1 / 30))
+    data = (inputs, (generator.random((30, module._HEADS)) > 0.5).astype(float), np.full(30, 1 / 30))
     point = 0.3 * generator.standard_normal(module._SIZES.sum())
     _, gradient = module._loss(point, *data)
     numeric = approx_fprime(point, lambda one: module._loss(one, *data)[0], 1e-7)
@@ -63,7 +63,7 @@ def test_it_knows_no_unit(theta):
 def test_p_is_what_it_is_held_against(theta):
     batch = runs(5, seed=2)
     p = np.array([0.0, 0.3, 1.0]).reshape(-1, 1, 1)
-    never, some, always = LEARNED_STOPPER.fires(batch, {"p": p, "gain": 0.002}, theta)
+    never, some, always = LEARNED_STOPPER.fires(batch, {"p": p, "gain": 0.002, "criterion": 0}, theta)
     assert not never.any()
     assert (some == ((probability(batch, theta)[..., 0] < 0.3) & always)).all()
     # From the third value on; the model is asked no earlier.
@@ -74,19 +74,19 @@ def test_p_is_what_it_is_held_against(theta):
 def test_a_larger_gain_is_less_likely_and_stops_sooner(theta):
     batch = runs(20, seed=4)
     alive = np.isfinite(batch.values) & (np.arange(batch.values.shape[1]) >= 4)
-    small, _, large = (float(one[alive].mean()) for one in np.moveaxis(probability(batch, theta), -1, 0))
+    small, _, large, _ = (float(one[alive].mean()) for one in np.moveaxis(probability(batch, theta), -1, 0))
     assert small > large
     gains = np.array([0.002, 0.05]).reshape(-1, 1, 1)
-    careful, thrifty = LEARNED_STOPPER.fires(batch, {"p": 0.5, "gain": gains}, theta)
+    careful, thrifty = LEARNED_STOPPER.fires(batch, {"p": 0.5, "gain": gains, "criterion": 0}, theta)
     assert thrifty[alive].sum() > careful[alive].sum()
 
 
 def test_an_unknown_horizon_and_fewer_than_three_values_never_fire(theta):
     values = np.array([[1.0, math.nan, 0.5, math.inf]])
     few = CurveBatch(values, np.arange(1.0, 5)[None], np.array([[4.0]]))
-    assert not LEARNED_STOPPER.fires(few, {"p": 1.0, "gain": 0.002}, theta).any()
+    assert not LEARNED_STOPPER.fires(few, {"p": 1.0, "gain": 0.002, "criterion": 0}, theta).any()
     unknown = CurveBatch(np.ones((1, 9)), np.arange(1.0, 10)[None], np.array([[math.inf]]))
-    assert not LEARNED_STOPPER.fires(unknown, {"p": 1.0, "gain": 0.002}, theta).any()
+    assert not LEARNED_STOPPER.fires(unknown, {"p": 1.0, "gain": 0.002, "criterion": 0}, theta).any()
 
 
 def test_features_of_a_curve_worked_out_by_hand():
@@ -98,9 +98,68 @@ def test_features_of_a_curve_worked_out_by_hand():
     assert third[4] == pytest.approx(math.log(2)), "one validation since the best"
     assert [third[5], third[6]] == pytest.approx([0.5, 0.5]), "(3 − 2) / (4 − 2)"
     assert [third[7], third[8], third[9]] == pytest.approx([-1 / 7, -1 / 3, -1 / 7]), "relative to 4: of 3, 2 and 3"
-    assert found[2, -3] == pytest.approx((0 + 2 + 1) / 3 / 2), "mean change in ranges"
-    assert found[:, -1].tolist() == [0, 0, 0, 1]
+    assert found[2, 19] == pytest.approx((0 + 2 + 1) / 3 / 2), "mean change in ranges"
+    assert found[:, 21].tolist() == [0, 0, 0, 1]
+    assert np.isnan(found[:, 22:]).all(), "no signal is recorded"
     assert (found[3, 5:10] == found[2, 5:10]).all(), "what failed is held at the value before"
+
+
+def test_features_of_signals_worked_out_by_hand():
+    signals = {"train_loss": np.array([[6.0, 2.0, 3.0, math.nan]]), "lr": np.array([[0.5, 1.0, 0.25, math.nan]])}
+    steps = np.array([[1.0, 2.0, 3.0, 4.0]])
+    batch = CurveBatch(np.array([[4.0, 2.0, 3.0, math.nan]]), steps, np.array([[10.0]]), signals=signals)
+    found = features(batch)[0, :, 22:]
+    # Of 6, 2 and 3: relative to the first, least relative to the first, relative to the least, (3 − 2) / (6 − 2), rate.
+    np.testing.assert_allclose(found[2], [-3 / 9, -4 / 8, 1 / 5, 1 / 4, 0.25])
+    np.testing.assert_array_equal(found[3], found[2], err_msg="what is missing is held at the value before")
+
+
+def recovering(count, seed, told):
+    """Runs that collapse; those whose rate has not come down yet recover, and only the signal says which."""
+    generator = np.random.default_rng(seed)
+    found = []
+    for index in range(count):
+        recovers = index % 2 == 0
+        time = np.arange(1, 31) / 30
+        values = np.where(time < 0.3, 1 - time, 1.0) + 0.001 * generator.random(30)
+        values = np.where(recovers & (time > 0.8), 0.2, values)
+        rate = np.where(time < 0.8, 1.0 if recovers else 0.3, 0.1)
+        signals = {"lr": rate} if told else {}
+        found.append(Curve(np.arange(1.0, 31), values, 30, signals=signals))
+    return CurveBatch.from_curves(found)
+
+
+def test_a_signal_tells_what_the_curve_does_not():
+    found = {}
+    for told in (True, False):
+        learned = fit([recovering(40, 0, told)], np.random.default_rng(0))
+        found[told] = probability(recovering(40, 1, told), learned)[:, 15, 0]
+    assert (found[True][::2] > 0.9).all()
+    assert (found[True][1::2] < 0.1).all()
+    assert ((found[False] > 0.3) & (found[False] < 0.7)).all()
+
+
+def test_a_signal_that_theta_never_saw_counts_for_nothing():
+    learned = fit([recovering(20, 0, told=False)], np.random.default_rng(0))
+    both = [probability(recovering(5, 1, told), learned) for told in (True, False)]
+    np.testing.assert_allclose(*both, atol=1e-6)
+
+
+def test_expected_gains_are_held_against_the_work_that_is_left(theta):
+    batch = runs(5, seed=2)
+    fired = LEARNED_STOPPER.fires(batch, {"p": 0.3, "gain": 0.002, "criterion": 1}, theta)
+    expected = probability(batch, theta)[..., -1] < 0.3 * (1 - batch.steps / batch.horizon)
+    assert (fired[:, 2:] == expected[:, 2:]).all()
+    assert fired.any()
+    assert not fired.all()
+
+
+def test_a_loop_without_the_signals_is_one_without_words(recwarn):
+    stopper = metaopt.create_stopper("learned_stopper", p=0.3)
+    stopper.observe(Observation(1, 1.0, 40))
+    stopper.observe(Observation(2, 0.9, 40, {"lr": 0.5}))
+    assert not recwarn.list
+    assert stopper.state_dict()["signals"] == {"lr": ["nan", 0.5], "train_loss": ["nan", "nan"]}
 
 
 def test_it_ships_with_weights():
