@@ -19,6 +19,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,10 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "curves"
 COLUMNS = ["candidate", "task", "step", "value", "horizon", "signal:train_loss", "signal:lr"]
 TOLERATED = 0.002
 KINDS = {
-    "all stoppers": None,
     "patience alone": ["patience"],
     "prechelt alone": ["prechelt"],
     "median alone": ["median"],
     "asha alone": ["asha"],
-    "learned_stopper alone": ["learned_stopper"],
 }
 PATIENCES = (0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
 
@@ -54,11 +53,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, help="draws of the halves")
     given = parser.parse_args()
     found = {name: read(name, given.data) for name in TASKS if present(name, given.data)}
+    learned: dict[str, list[Replay]] = {}
     for name, tasks in found.items():
-        report(name, tasks, given)
+        began = time.perf_counter()
+        learned[name] = [played(tasks, ["learned_stopper"], given, seed) for seed in range(given.seeds)]
+        report(name, tasks, learned[name], time.perf_counter() - began, given)
+    for name, tasks in found.items():
+        print(f"\n{name}: what other runs teach, and patience")
         for other in sorted(set(found) - {name}):
-            print_row(f"learned on {other}", carried_rows(found[other], tasks, given), given.seeds)
-        against_patience(tasks, given)
+            print_row(f"learned on {other}", carried_rows(learned[other], tasks), given.seeds)
+        against_patience(tasks, learned[name])
 
 
 def present(name: str, data: Path) -> bool:
@@ -82,22 +86,41 @@ def recorded_in(name: str, data: Path) -> Path:
     return data / f"{name}_tuning.results.jsonl.gz"
 
 
-def report(name: str, tasks: list[RecordedTask], given: argparse.Namespace) -> None:
+def report(
+    name: str, tasks: list[RecordedTask], learned: list[Replay], seconds: float, given: argparse.Namespace
+) -> None:
     print(f"\n{name}: {len(tasks[0].curves)} runs; the better half, and apart those that learned nothing")
     print(f"{'':23}{'saved':>9}{'regret':>9}{'of clairvoyant':>16}{'failed stopped at':>19}{'draws':>7}")
+    others = sorted(set(current().names(StopperSpec)) - {"learned_stopper"})
+    able = [one for one in others if current().get(StopperSpec, one).fires is not None]
+    rest = [played(tasks, able, given, seed) for seed in range(given.seeds)]
+    print_kind("all stoppers", list(map(joined, rest, learned)), "")
     for kind, stoppers in KINDS.items():
-        began, rows, played = time.perf_counter(), [], 0
-        for seed in range(given.seeds):
-            found = replay(tasks, current(), stoppers=stoppers, policies=given.policies, better=0.5, seed=seed)
-            best = found.best(TOLERATED)
-            played += 2 * len(found.results) * (found.num_learned + found.num_failed)
-            if best is not None:
-                rows.append(row_of(best, found))
-        seconds = time.perf_counter() - began
-        speed = f"{played / seconds / 1e6:.2f} M policies × runs a second"
-        print_row(kind, rows, given.seeds, speed)
-    print_row("any(learned, divergence)", guarded_rows(tasks, given), given.seeds)
-    print_row("clairvoyant", [(found.clairvoyant, 0.0, 1.0, np.nan)], given.seeds)
+        began = time.perf_counter()
+        found = [played(tasks, stoppers, given, seed) for seed in range(given.seeds)]
+        print_kind(kind, found, speed_of(found, time.perf_counter() - began))
+    print_kind("learned_stopper alone", learned, speed_of(learned, seconds))
+    print_row("any(learned, divergence)", guarded_rows(tasks, learned), given.seeds)
+    print_row("clairvoyant", [(one.clairvoyant, 0.0, 1.0, np.nan) for one in learned], given.seeds)
+
+
+def played(tasks: list[RecordedTask], stoppers: list[str], given: argparse.Namespace, seed: int) -> Replay:
+    return replay(tasks, current(), stoppers=stoppers, policies=given.policies, better=0.5, seed=seed)
+
+
+def joined(one: Replay, other: Replay) -> Replay:
+    """The policies of both, over the same halves."""
+    return replace(one, results=one.results + other.results, chosen_by=one.chosen_by + other.chosen_by)
+
+
+def print_kind(kind: str, found: list[Replay], further: str) -> None:
+    best = [(one.best(TOLERATED), one) for one in found]
+    print_row(kind, [row_of(chosen, one) for chosen, one in best if chosen is not None], len(found), further)
+
+
+def speed_of(found: list[Replay], seconds: float) -> str:
+    count = sum(2 * len(one.results) * (one.num_learned + one.num_failed) for one in found)
+    return f"{count / seconds / 1e6:.2f} M policies × runs a second"
 
 
 def row_of(best: Replayed, found: Replay) -> tuple[float, ...]:
@@ -110,15 +133,10 @@ def print_row(kind: str, rows: list[tuple[float, ...]], draws: int, further: str
     print(f"{kind:24}{saved:>8.1%}{regret:>9.2%}{share:>16.0%}{given_up:>19.0%}{count:>7}   {further}", flush=True)
 
 
-def learned_replay(tasks: list[RecordedTask], given: argparse.Namespace, seed: int) -> Replay:
-    return replay(tasks, current(), stoppers=["learned_stopper"], policies=given.policies, better=0.5, seed=seed)
-
-
-def guarded_rows(tasks: list[RecordedTask], given: argparse.Namespace) -> list[tuple[float, ...]]:
+def guarded_rows(tasks: list[RecordedTask], taught: list[Replay]) -> list[tuple[float, ...]]:
     """The chosen learned stopper beside a stop on divergence, as `tune` puts them into recipes."""
     rows, guard = [], fires_of("divergence", {})
-    for seed in range(given.seeds):
-        found = learned_replay(tasks, given, seed)
+    for seed, found in enumerate(taught):
         best = found.best(TOLERATED)
         if best is not None:
             learned = fires_of("learned_stopper", best.stopper.hparams, best.stopper.theta)
@@ -127,13 +145,11 @@ def guarded_rows(tasks: list[RecordedTask], given: argparse.Namespace) -> list[t
     return rows
 
 
-def carried_rows(
-    taught_by: list[RecordedTask], tasks: list[RecordedTask], given: argparse.Namespace
-) -> list[tuple[float, ...]]:
+def carried_rows(taught_by: list[Replay], tasks: list[RecordedTask]) -> list[tuple[float, ...]]:
     """Theta and p from runs of another task."""
     rows = []
-    for seed in range(given.seeds):
-        best = learned_replay(taught_by, given, seed).best(TOLERATED)
+    for seed, found in enumerate(taught_by):
+        best = found.best(TOLERATED)
         if best is not None:
             learned = fires_of("learned_stopper", best.stopper.hparams, best.stopper.theta)
             one = replay_one(tasks, lambda batch, _, learned=learned: learned(batch), seed)
@@ -141,20 +157,25 @@ def carried_rows(
     return rows
 
 
-def against_patience(tasks: list[RecordedTask], given: argparse.Namespace) -> None:
+def against_patience(tasks: list[RecordedTask], taught: list[Replay]) -> None:
     table: dict[float, list[tuple[float, ...]]] = {patience: [] for patience in PATIENCES}
-    for seed in range(given.seeds):
-        learned = learned_replay(tasks, given, seed)
+    for seed, learned in enumerate(taught):
         for patience, rows in table.items():
             fires = fires_of("patience", {"patience": patience})
             plain = replay_one(tasks, lambda batch, _, fires=fires: fires(batch), seed)
-            mine, rival = plain.results[0], learned.best(plain.chosen_by[0].regret)
+            mine, rival = plain.results[0], thriftiest(learned, plain.chosen_by[0].regret)
             saved, regret = (0.0, 0.0) if rival is None else (rival.saved, rival.regret)
             rows.append((mine.saved, mine.regret, saved, regret, saved > mine.saved))
     print(f"{'patience':>10}{'saved':>9}{'regret':>9}{'learned_stopper saved':>25}{'regret':>9}{'saves more in':>16}")
     for patience, rows in table.items():
         saved, regret, theirs, given_up, ahead = np.mean(rows, axis=0)
         print(f"{patience:>10.0%}{saved:>9.1%}{regret:>9.2%}{theirs:>25.1%}{given_up:>9.2%}{ahead:>16.0%}")
+
+
+def thriftiest(found: Replay, regret: float) -> Replayed | None:
+    """At up to so much regret on the half to choose on, without the margin of `Replay.best`: patience has none."""
+    fair = [row for row, one in enumerate(found.chosen_by) if one.regret <= regret]
+    return found.results[max(fair, key=lambda row: found.chosen_by[row].saved)] if fair else None
 
 
 def fires_of(

@@ -11,6 +11,8 @@ from metaopt.specs import StopperSpec
 
 #: Parts into which a population is cut: each is played with what the others taught.
 FOLDS = 4
+#: How often a population is cut anew: a single cut takes to settings that were lucky in it.
+CUTS = 2
 
 #: `(batch's index, rows of it, theta) -> quantities`, each of shape (policies, rows).
 Play = Callable[[int, NDArray[np.int64], StopperTheta], tuple[NDArray[np.float64], ...]]
@@ -22,16 +24,18 @@ class CrossFit:
 
     Attributes:
         theta: fitted to all curves; empty for stoppers that learn nothing.
-        parts: rows of each batch that belong to a part, and theta from the other parts.
-        order: of the parts' rows one after the other, that of all batches' rows.
+        parts: rows of each batch that belong to a part, and theta from the other parts; of each cut.
+        order: of the parts' rows one after the other, that of all batches' rows, those of the cuts side by side.
+        cuts: how many times the curves were cut into parts.
     """
 
     theta: StopperTheta
     parts: tuple[tuple[tuple[NDArray[np.int64], ...], StopperTheta], ...]
     order: NDArray[np.int64]
+    cuts: int = 1
 
     def play(self, play: Play) -> tuple[NDArray[np.float64], ...]:
-        """The quantities that `play` gives, over all batches' rows in order, shape (policies, rows).
+        """The quantities that `play` gives, over all batches' rows in order, shape (policies, rows), means over cuts.
 
         A setting chosen on the very curves that theta was fitted to looks better than it is: each part is played with
         what the others taught.
@@ -40,13 +44,14 @@ class CrossFit:
             _joined([play(at, rows, theta) for at, rows in enumerate(inside) if len(rows)])
             for inside, theta in self.parts
         ]
-        return tuple(np.concatenate(columns, axis=1)[:, self.order] for columns in zip(*found, strict=True))
+        joined = [np.concatenate(columns, axis=1)[:, self.order] for columns in zip(*found, strict=True)]
+        return tuple(one.reshape(len(one), -1, self.cuts).mean(axis=2) for one in joined)
 
 
 def cross_fit(
     spec: StopperSpec, batches: Sequence[CurveBatch], groups: Sequence[NDArray[np.int64]], seed: int
 ) -> CrossFit | None:
-    """Fit a stopper to all curves, and to all but each of up to `FOLDS` parts of them.
+    """Fit a stopper to all curves, and to all but each of up to `FOLDS` parts of them, in each of `CUTS` cuts.
 
     Args:
         spec: a stopper with a pure form.
@@ -60,8 +65,9 @@ def cross_fit(
     if spec.fit is None:
         whole = tuple(np.arange(len(one.values)) for one in batches)
         return CrossFit({}, ((whole, {}),), np.arange(sum(map(len, whole))))
-    parts = _parts(np.concatenate(groups), seed)
-    if len(parts) < 2:
+    named, generator = np.concatenate(groups), np.random.default_rng(seed)
+    parts = [part for _ in range(CUTS) for part in _parts(named, generator)]
+    if len(parts) < 2 * CUTS:
         return None
     bounds = np.cumsum([len(one.values) for one in batches])[:-1]
     found: list[tuple[tuple[NDArray[np.int64], ...], StopperTheta]] = []
@@ -69,8 +75,8 @@ def cross_fit(
         outside = np.split(~part, bounds)
         theta = fitted(spec, [one.rows(np.flatnonzero(rows)) for one, rows in zip(batches, outside, strict=True)], seed)
         found.append((tuple(np.flatnonzero(~rows) for rows in outside), theta))
-    order = np.argsort(np.concatenate([np.flatnonzero(part) for part in parts]))
-    return CrossFit(fitted(spec, batches, seed), tuple(found), order)
+    order = np.argsort(np.concatenate([np.flatnonzero(part) for part in parts]), kind="stable")
+    return CrossFit(fitted(spec, batches, seed), tuple(found), order, CUTS)
 
 
 def fitted(spec: StopperSpec, batches: Sequence[CurveBatch], seed: int) -> StopperTheta:
@@ -81,9 +87,9 @@ def fitted(spec: StopperSpec, batches: Sequence[CurveBatch], seed: int) -> Stopp
     return spec.learned(spec.fit(some, np.random.default_rng(seed)))
 
 
-def _parts(groups: NDArray[np.int64], seed: int) -> list[NDArray[np.bool_]]:
+def _parts(groups: NDArray[np.int64], generator: np.random.Generator) -> list[NDArray[np.bool_]]:
     """Which curves are in each part."""
-    names = np.random.default_rng(seed).permutation(np.unique(groups))
+    names = generator.permutation(np.unique(groups))
     count = min(FOLDS, len(names))
     return [np.isin(groups, names[part::count]) for part in range(count)]
 

@@ -39,12 +39,14 @@ class Replayed:
         regret: mean over runs that learned something.
         saved: mean share of their steps that it saves.
         given_up: mean share of its steps after which a run that learned nothing is stopped; NaN where all learned.
+        error: standard error of `regret`, over runs; NaN for a single run.
     """
 
     stopper: StopperConfiguration
     regret: float
     saved: float
     given_up: float
+    error: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,19 @@ class Replay:
         return found
 
     def best(self, regret: float) -> Replayed | None:
-        """The policy that saves most at up to so much regret on the runs it is chosen by; None if there is none."""
-        fair = [row for row, one in enumerate(self.chosen_by) if one.regret <= regret]
-        return self.results[max(fair, key=lambda row: self.chosen_by[row].saved)] if fair else None
+        """The policy that saves most at up to so much regret on the runs it is chosen by; None if there is none.
+
+        Whoever chooses the best of many takes lucky ones too: their regret elsewhere is larger. So the bound holds for
+        the regret and one standard error (Breiman et al., Classification and Regression Trees, 1984). Steps are those
+        of all runs, so that a policy which gives up early on those that learned nothing is preferred.
+        """
+        likely = [one.regret + np.nan_to_num(one.error) for one in self.chosen_by]
+        fair = [row for row, most in enumerate(likely) if most <= regret]
+        return self.results[max(fair, key=lambda row: self._saved_of_all(self.chosen_by[row]))] if fair else None
+
+    def _saved_of_all(self, one: Replayed) -> float:
+        failed = self.num_failed * (1 - one.given_up) if self.num_failed and not math.isnan(one.given_up) else 0.0
+        return self.num_learned * one.saved + failed
 
     def dataframe(self) -> pd.DataFrame:
         """A row a policy: stopper, hyperparameters, and what it did on either half."""
@@ -245,8 +257,12 @@ def _means(
     """Means over runs of quantities of shape (policies, runs)."""
     learned = np.concatenate([runs.learned for runs in half])
     given_up = share[:, ~learned].mean(1) if (~learned).any() else np.full(len(stoppers), math.nan)
+    regret, saved = regret[:, learned], 1 - share[:, learned]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        count = regret.shape[1]
+        error = regret.std(axis=1) / np.sqrt(count - 1)
     return [
-        Replayed(one, float(regret[row, learned].mean()), float(1 - share[row, learned].mean()), float(given_up[row]))
+        Replayed(one, float(regret[row].mean()), float(saved[row].mean()), float(given_up[row]), float(error[row]))
         for row, one in enumerate(stoppers)
     ]
 

@@ -10,20 +10,19 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from metaopt import Categorical, CurveBatch, Float, StopperSpec, When
+from metaopt import Categorical, CurveBatch, Float, StopperSpec
 from metaopt_stoppers.curve_features import NUM_FEATURES, SIGNALS, features
 from metaopt_stoppers.curve_units import first_finite, fractions, recorded
 
 _Array = NDArray[np.float64]
 _Theta = Mapping[str, _Array]
 
-_HIDDEN = 6
+#: Networks, each fitted to curves drawn anew, and the hidden units of each.
+_MEMBERS = 4
+_HIDDEN = 4
 #: What counts as an improvement, as shares of what the run gains since its first value.
 _GAINS = (0.002, 0.01, 0.05)
 _NEEDED = 3
-_CRITERIA = ("improves", "expected")
-_EXPECTED = _CRITERIA.index("expected")
-_HEADS = len(_GAINS) + 1
 _NEVER = 1e12
 _DECAY = 3e-4
 _ITERATIONS = 150
@@ -33,55 +32,61 @@ _SHIPPED = Path(__file__).with_suffix(".json")
 def learned_stopper(batch: CurveBatch, hparams: Mapping[str, Any], theta: _Theta) -> NDArray[np.bool_]:
     """Fire where P(the best improves by `gain` in what remains | the curve so far) < p.
 
-    P = σ(b + w·x + a·tanh(Wx + c)), x the standardised features of the curve so far (see `curve_features`): fractions
-    of the horizon and ratios, so that theta knows no unit and what one task's curves taught may serve another. An
-    improvement counts where it is more than `gain` times (first value − best of the whole run); each gain has a, b and
-    w of its own. With the criterion `expected` it fires where E[improvement / (first value − best of the whole run)],
-    modelled likewise, is below p times the share of the horizon that is left: what is to be had no longer repays the
-    work. The signals `train_loss` and `lr`, the learning rate as a share of its planned peak, count where theta has
-    seen them and the curve has them. Before the third finite value, and where the horizon is unknown, it never fires.
+    P is the mean of σ(b + w·x + a·tanh(Wx + c)) over a few networks, each fitted to a bootstrap sample of the curves, x
+    the standardised features of the curve so far (see `curve_features`): fractions of the horizon and ratios, so that
+    theta knows no unit and what one task's curves taught may serve another. An improvement counts where it is more than
+    `gain` times (first value − best of the whole run); each gain has a, b and w of its own. A mean of probabilities is
+    small only where all networks agree, which matters where few curves tell of a rare recovery.
+
+    The signals `train_loss` and `lr`, the learning rate as a share of its planned peak, count where theta has seen them
+    and the curve has them. Before the third finite value, and where the horizon is unknown, it never fires.
 
     Args:
         batch: n curves of T validations.
-        hparams: `p`, in [0, 1]; `criterion`, 0 for `improves`, 1 for `expected`; `gain`, .002, .01 or .05, for
-            `improves`. Numbers, or arrays of shape (policies, 1, 1).
-        theta: `shift` and `scale` of the features, `linear` (w, b), `inner` (W, c), `outer` (a).
+        hparams: `p`, in [0, 1]; `gain`, .002, .01 or .05. Numbers, or arrays of shape (policies, 1, 1).
+        theta: `shift` and `scale` of the features, `linear` (w, b), `inner` (W, c) and `outer` (a) of
+            each network.
 
     Returns:
         Shape (n, T), or (policies, n, T).
     """
     enough = np.cumsum(np.isfinite(batch.values), axis=-1) >= _NEEDED
     known = enough & np.isfinite(fractions(batch))
-    p, gain, criterion = (np.asarray(hparams[name], dtype=np.float64) for name in ("p", "gain", "criterion"))
-    asked = np.where(criterion == _EXPECTED, 0.0, gain)
-    fired = np.zeros((*np.broadcast_shapes(p.shape, asked.shape)[:-2], *known.shape), dtype=np.bool_)
-    found = probability(batch, theta)
-    left = np.maximum(1 - np.nan_to_num(fractions(batch)), 0.0)
-    for index, each in enumerate((*_GAINS, 0.0)):
-        if (asked == each).any():
-            fired |= known & (asked == each) & (found[..., index] < p * (left if each == 0.0 else 1.0))
+    p, gain = np.asarray(hparams["p"], dtype=np.float64), np.asarray(hparams["gain"])
+    fired = np.zeros((*np.broadcast_shapes(p.shape, gain.shape)[:-2], *known.shape), dtype=np.bool_)
+    for asked, likely in zip(_GAINS, np.moveaxis(probability(batch, theta), -1, 0), strict=True):
+        if (gain == asked).any():
+            fired |= known & (gain == asked) & (likely < p)
     return fired
 
 
 def probability(batch: CurveBatch, theta: _Theta) -> _Array:
-    """P(the best improves by each gain in what remains), and the expected improvement; shape (n, T, gains + 1)."""
+    """P(the best improves by each gain in what remains) at each validation, shape (n, T, gains)."""
     inputs = _standardised(features(batch), theta)
-    logits, _ = _logits(inputs, theta["linear"], theta["inner"], theta["outer"])
-    found: _Array = expit(logits)
+    each = zip(*(theta[name] for name in _FITTED), strict=True)
+    found: _Array = np.mean([expit(_logits(inputs, *one)[0]) for one in each], axis=0)
     return found
 
 
 def fit(batches: Sequence[CurveBatch], generator: np.random.Generator) -> dict[str, _Array]:
-    """Maximum likelihood over all validations of all curves, each with weight 1, and a normal prior on weights."""
-    inputs, improves, weight = (np.concatenate(parts) for parts in zip(*map(_examples, batches), strict=True))
+    """Maximum likelihood over all validations, each curve with weight 1, and a normal prior on weights.
+
+    Each network has its own bootstrap sample of the curves (Breiman, Bagging predictors,
+    https://doi.org/10.1007/BF00058655).
+    """
+    inputs, improves, weight, sizes = (np.concatenate(parts) for parts in zip(*map(_examples, batches), strict=True))
     if not len(inputs):
-        inputs, improves, weight = np.zeros((1, NUM_FEATURES)), np.ones((1, _HEADS)), np.ones(1)
+        inputs, improves = np.zeros((1, NUM_FEATURES)), np.ones((1, len(_GAINS)))
+        weight, sizes = np.ones(1), np.ones(1, dtype=np.int64)
     known = _units(inputs)
-    data = (_standardised(inputs, known), improves, weight / weight.sum())
-    start = 0.3 * generator.standard_normal(_SIZES.sum())
-    end = minimize(_loss, start, args=data, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS})
-    linear, inner, outer = _unpacked(end.x)
-    return {**known, "linear": linear, "inner": inner, "outer": outer}
+    scaled, found = _standardised(inputs, known), []
+    for _ in range(_MEMBERS):
+        drawn = np.repeat(generator.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes))), sizes)
+        data = (scaled[drawn > 0], improves[drawn > 0], (weight * drawn)[drawn > 0] / len(sizes))
+        start = 0.3 * generator.standard_normal(_SIZES.sum())
+        end = minimize(_loss, start, args=data, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS})
+        found.append(_unpacked(end.x))
+    return {**known, **{name: np.stack(parts) for name, parts in zip(_FITTED, zip(*found, strict=True), strict=True)}}
 
 
 def shipped() -> dict[str, _Array]:
@@ -90,8 +95,11 @@ def shipped() -> dict[str, _Array]:
     return {name: np.asarray(array, dtype=np.float64) for name, array in document["theta"].items()}
 
 
-def _examples(batch: CurveBatch) -> tuple[_Array, _Array, _Array]:
-    """Features, what became of the best, and weights, of each validation from a curve's first value."""
+def _examples(batch: CurveBatch) -> tuple[_Array, _Array, _Array, NDArray[np.int64]]:
+    """Features, whether the best improved by each gain, and weights, of each validation from a curve's first value.
+
+    Also the number of those of each curve that has any.
+    """
     values = np.where(np.isfinite(batch.values), batch.values, np.inf)
     best = np.minimum.accumulate(values, axis=-1)
     final = best[:, -1:]
@@ -99,21 +107,23 @@ def _examples(batch: CurveBatch) -> tuple[_Array, _Array, _Array]:
     with np.errstate(invalid="ignore"):
         gained = first_finite(batch.values) - final
         improves = (best - final)[..., None] > np.asarray(_GAINS) * gained[..., None]
-        share = np.clip(np.nan_to_num((best - final) / gained), 0.0, 1.0)
-    targets = np.concatenate([improves, share[..., None]], axis=-1)
-    weight = used / np.maximum(used.sum(axis=-1, keepdims=True), 1)
-    return features(batch)[used], targets[used], weight[used]
+    count = used.sum(axis=-1)
+    weight = used / np.maximum(count[:, None], 1)
+    return features(batch)[used], improves[used].astype(np.float64), weight[used], count[count > 0]
 
 
+_FITTED = ("linear", "inner", "outer")
+_OWN: dict[str, tuple[int, ...]] = {
+    "linear": (NUM_FEATURES + 1, len(_GAINS)),
+    "inner": (NUM_FEATURES + 1, _HIDDEN),
+    "outer": (_HIDDEN, len(_GAINS)),
+}
+_SIZES = np.asarray([int(np.prod(_OWN[name])) for name in _FITTED])
 _SHAPES: dict[str, tuple[int, ...]] = {
     "shift": (NUM_FEATURES,),
     "scale": (NUM_FEATURES,),
-    "linear": (NUM_FEATURES + 1, _HEADS),
-    "inner": (NUM_FEATURES + 1, _HIDDEN),
-    "outer": (_HIDDEN, _HEADS),
+    **{name: (_MEMBERS, *shape) for name, shape in _OWN.items()},
 }
-_FITTED = ("linear", "inner", "outer")
-_SIZES = np.asarray([int(np.prod(_SHAPES[name])) for name in _FITTED])
 
 
 def _units(inputs: _Array) -> dict[str, _Array]:
@@ -139,7 +149,7 @@ def _logits(inputs: _Array, linear: _Array, inner: _Array, outer: _Array) -> tup
 
 def _unpacked(point: _Array) -> tuple[_Array, _Array, _Array]:
     linear, inner, outer = np.split(point, np.cumsum(_SIZES)[:-1])
-    return linear.reshape(_SHAPES["linear"]), inner.reshape(_SHAPES["inner"]), outer.reshape(_SHAPES["outer"])
+    return linear.reshape(_OWN["linear"]), inner.reshape(_OWN["inner"]), outer.reshape(_OWN["outer"])
 
 
 def _loss(point: _Array, inputs: _Array, improves: _Array, weight: _Array) -> tuple[float, _Array]:
@@ -163,8 +173,7 @@ LEARNED_STOPPER = StopperSpec(
     uses=SIGNALS,
     space={
         "p": Float(1e-5, 0.99, log=True, default=0.05, valid="[0, 1]"),
-        "criterion": Categorical(_CRITERIA, default="improves"),
-        "gain": Categorical(_GAINS, default=_GAINS[0], when=When("criterion", among=("improves",))),
+        "gain": Categorical(_GAINS, default=_GAINS[0]),
     },
     requires=frozenset({"horizon"}),
     # It takes a population of whole curves; an ordinary search has those of a few finalists.

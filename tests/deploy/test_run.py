@@ -337,6 +337,23 @@ def test_restoring_without_anything_to_restore_says_why():
         bare.restore_best()
 
 
+def test_a_stopper_that_uses_signals_gets_those_that_the_run_knows():
+    model = model_of()
+    run = recipe_of("sgd", "linear", StopperConfiguration("learned_stopper", {"p": 0.0})).bind(model, total_steps=STEPS)
+    losses, _ = train(run, model, 0, 5)
+    known = run.stopper.state_dict()["signals"]
+    assert known["train_loss"] == [pytest.approx(sum(losses) / 5)]
+    assert known["lr"] == [pytest.approx(run.optimizer.param_groups[0]["lr"] / run.scheduler.base_lrs[0])]
+    assert known["lr"] == [pytest.approx(1 - 3 / 38)], "after a warm-up of 2 of the 40 steps"
+    # Who steps without a loss, and who knows the rate better.
+    run.optimizer.step()
+    run.scheduler.step()
+    run.observe(1.0, lr=0.25)
+    known = run.stopper.state_dict()["signals"]
+    assert known["lr"][1] == 0.25
+    assert known["train_loss"][1] == "nan"
+
+
 def test_a_stopper_that_needs_the_training_loss_gets_its_mean_from_step():
     stopper = StopperConfiguration("prechelt", {"criterion": "pq"})
     model = model_of()

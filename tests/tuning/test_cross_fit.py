@@ -15,7 +15,7 @@ from metaopt.contracts import Curve, CurveBatch
 from metaopt.deploy.stopping import StopperConfiguration, build_stopper
 from metaopt.recipe import Recipe, load_recipe
 from metaopt.registry import Registry, current
-from metaopt.tuning.cross_fit import FOLDS, cross_fit, fitted
+from metaopt.tuning.cross_fit import CUTS, FOLDS, cross_fit, fitted
 from metaopt.tuning.recorded import RecordedTask, read_curves
 from metaopt.tuning.replay import replay
 from metaopt.tuning.scores import Scale
@@ -68,7 +68,7 @@ def test_no_curve_is_played_with_what_it_taught():
     assert played[1][0] > 0.1
     assert (played[1][1:] <= played[1][0]).all()
     assert found.theta["lowest"] == 0.1, "what is deployed learned from all"
-    assert sum(len(rows) for _, rows in seen) == 5
+    assert sum(len(rows) for _, rows in seen) == 5 * CUTS
 
 
 def test_groups_stay_together():
@@ -84,6 +84,21 @@ def test_groups_stay_together():
     assert [thetas[row] for row in range(6)] == [0.3, 0.3, 0.1, 0.1, 0.1, 0.1]
 
 
+def test_what_a_curve_gets_is_the_mean_over_cuts():
+    batch = batch_of([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
+    each = {}
+
+    def play(at, rows, theta):
+        for row in rows:
+            each.setdefault(int(row), []).append(float(theta["lowest"]))
+        return (np.full((1, len(rows)), float(theta["lowest"])),)
+
+    (played,) = cross_fit(LOWEST, [batch], [np.arange(8)], seed=0).play(play)
+    assert all(len(found) == CUTS for found in each.values())
+    assert len({tuple(found) for found in each.values()}) > 1
+    np.testing.assert_allclose(played[0], [np.mean(each[row]) for row in range(8)])
+
+
 def test_at_most_so_many_fits_and_none_with_a_single_group():
     fits = []
 
@@ -97,7 +112,7 @@ def test_at_most_so_many_fits_and_none_with_a_single_group():
     batch = batch_of(np.linspace(0.1, 0.9, 9))
 
     cross_fit(spec, [batch], [np.arange(9)], seed=0)
-    assert len(fits) == FOLDS + 1
+    assert len(fits) == FOLDS * CUTS + 1
     assert fits[-1] == 9
     assert cross_fit(spec, [batch], [np.zeros(9, dtype=int)], seed=0) is None
 
@@ -215,6 +230,11 @@ def test_a_configuration_that_holds_no_arrays_is_refused():
 def test_a_spec_declares_all_of_what_is_fitted_or_nothing(fields):
     with pytest.raises(metaopt.PluginError, match="fit=, fires= and theta_shapes= come together"):
         metaopt.StopperSpec(name="half", version="1", fires=lowest_seen, **fields)
+
+
+def test_signals_to_use_are_for_stoppers_over_arrays():
+    with pytest.raises(metaopt.PluginError, match="uses= is for policies with fires="):
+        metaopt.StopperSpec(name="lone", version="1", factory=lambda mode: None, uses={"lr"})
 
 
 def test_a_fitted_stopper_needs_the_planned_number_of_steps():

@@ -1,5 +1,6 @@
 """Replayed policies on curves whose answers are worked out here."""
 
+import itertools
 import math
 from functools import partial
 
@@ -9,9 +10,10 @@ import pytest
 
 import metaopt
 from metaopt.contracts import Curve
-from metaopt.registry import current
+from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.registry import Registry, current
 from metaopt.tuning.recorded import RecordedTask, read_curves
-from metaopt.tuning.replay import replay
+from metaopt.tuning.replay import Replay, Replayed, replay
 
 
 def curve(values, horizon=None):
@@ -122,3 +124,38 @@ def test_what_optuna_proposes_comes_from_the_choosing_half_alone():
     assert [one.stopper for one in first.results] == [one.stopper for one in second.results]
     assert [(one.regret, one.saved) for one in first.chosen_by] == [(one.regret, one.saved) for one in second.chosen_by]
     assert [one.saved for one in first.results] != [one.saved for one in second.results]
+
+
+def replay_of(*policies, num_failed=0):
+    chosen = tuple(Replayed(StopperConfiguration("patience"), *policy) for policy in policies)
+    return Replay(chosen, chosen, clairvoyant=0.5, num_learned=10, num_failed=num_failed)
+
+
+def test_the_bound_leaves_room_for_a_standard_error():
+    found = replay_of((0.004, 0.5, math.nan, 0.007), (0.006, 0.4, math.nan, 0.003), (0.0, 0.1, math.nan, 0.0))
+    assert found.best(0.012).saved == 0.5
+    assert found.best(0.01).saved == 0.4, "the first one's .4 % may well be luck"
+    assert found.best(0.008).saved == 0.1
+    assert replay_of((0.004, 0.5, math.nan, 0.001)).best(0.004) is None
+
+
+def test_the_standard_error_is_that_of_the_mean_over_runs():
+    half_way = metaopt.StopperSpec(
+        name="half", version="1", fires=lambda batch, hparams: batch.steps >= 0.5 * batch.horizon
+    )
+    registry = Registry()
+    registry.register(half_way)
+    runs = [falling(best_at) for best_at in (10, 12, 14, 16, 18, 20)]
+    found = replay([task_of(*runs)], registry, policies=0)
+    lost = sorted(1 - 10 / best_at for best_at in (10, 12, 14, 16, 18, 20))
+    for half in (found.results[0], found.chosen_by[0]):
+        # Three of the six runs; their mean and its error fit those three alone.
+        three = [part for part in itertools.combinations(lost, 3) if np.isclose(np.mean(part), half.regret)]
+        assert any(np.isclose(np.std(part, ddof=1) / np.sqrt(3), half.error) for part in three)
+
+
+def test_steps_of_runs_that_learned_nothing_count_too():
+    found = replay_of((0.0, 0.30, 0.9, 0.0), (0.0, 0.28, 0.2, 0.0), num_failed=5)
+    assert found.best(0.01).given_up == 0.2
+    alone = replay_of((0.0, 0.30, math.nan, 0.0), (0.0, 0.28, math.nan, 0.0))
+    assert alone.best(0.01).saved == 0.30

@@ -35,7 +35,7 @@ def theta():
 def test_the_gradient_of_the_likelihood_is_that_of_differences():
     generator = np.random.default_rng(1)
     inputs = np.concatenate([generator.standard_normal((30, NUM_FEATURES)), np.ones((30, 1))], axis=1)
-    data = (inputs, (generator.random((30, module._HEADS)) > 0.5).astype(float), np.full(30, 1 / 30))
+    data = (inputs, (generator.random((30, 3)) > 0.5).astype(float), np.full(30, 1 / 30))
     point = 0.3 * generator.standard_normal(module._SIZES.sum())
     _, gradient = module._loss(point, *data)
     numeric = approx_fprime(point, lambda one: module._loss(one, *data)[0], 1e-7)
@@ -63,7 +63,7 @@ def test_it_knows_no_unit(theta):
 def test_p_is_what_it_is_held_against(theta):
     batch = runs(5, seed=2)
     p = np.array([0.0, 0.3, 1.0]).reshape(-1, 1, 1)
-    never, some, always = LEARNED_STOPPER.fires(batch, {"p": p, "gain": 0.002, "criterion": 0}, theta)
+    never, some, always = LEARNED_STOPPER.fires(batch, {"p": p, "gain": 0.002}, theta)
     assert not never.any()
     assert (some == ((probability(batch, theta)[..., 0] < 0.3) & always)).all()
     # From the third value on; the model is asked no earlier.
@@ -74,19 +74,19 @@ def test_p_is_what_it_is_held_against(theta):
 def test_a_larger_gain_is_less_likely_and_stops_sooner(theta):
     batch = runs(20, seed=4)
     alive = np.isfinite(batch.values) & (np.arange(batch.values.shape[1]) >= 4)
-    small, _, large, _ = (float(one[alive].mean()) for one in np.moveaxis(probability(batch, theta), -1, 0))
+    small, _, large = (float(one[alive].mean()) for one in np.moveaxis(probability(batch, theta), -1, 0))
     assert small > large
     gains = np.array([0.002, 0.05]).reshape(-1, 1, 1)
-    careful, thrifty = LEARNED_STOPPER.fires(batch, {"p": 0.5, "gain": gains, "criterion": 0}, theta)
+    careful, thrifty = LEARNED_STOPPER.fires(batch, {"p": 0.5, "gain": gains}, theta)
     assert thrifty[alive].sum() > careful[alive].sum()
 
 
 def test_an_unknown_horizon_and_fewer_than_three_values_never_fire(theta):
     values = np.array([[1.0, math.nan, 0.5, math.inf]])
     few = CurveBatch(values, np.arange(1.0, 5)[None], np.array([[4.0]]))
-    assert not LEARNED_STOPPER.fires(few, {"p": 1.0, "gain": 0.002, "criterion": 0}, theta).any()
+    assert not LEARNED_STOPPER.fires(few, {"p": 1.0, "gain": 0.002}, theta).any()
     unknown = CurveBatch(np.ones((1, 9)), np.arange(1.0, 10)[None], np.array([[math.inf]]))
-    assert not LEARNED_STOPPER.fires(unknown, {"p": 1.0, "gain": 0.002, "criterion": 0}, theta).any()
+    assert not LEARNED_STOPPER.fires(unknown, {"p": 1.0, "gain": 0.002}, theta).any()
 
 
 def test_features_of_a_curve_worked_out_by_hand():
@@ -143,15 +143,6 @@ def test_a_signal_that_theta_never_saw_counts_for_nothing():
     learned = fit([recovering(20, 0, told=False)], np.random.default_rng(0))
     both = [probability(recovering(5, 1, told), learned) for told in (True, False)]
     np.testing.assert_allclose(*both, atol=1e-6)
-
-
-def test_expected_gains_are_held_against_the_work_that_is_left(theta):
-    batch = runs(5, seed=2)
-    fired = LEARNED_STOPPER.fires(batch, {"p": 0.3, "gain": 0.002, "criterion": 1}, theta)
-    expected = probability(batch, theta)[..., -1] < 0.3 * (1 - batch.steps / batch.horizon)
-    assert (fired[:, 2:] == expected[:, 2:]).all()
-    assert fired.any()
-    assert not fired.all()
 
 
 def test_a_loop_without_the_signals_is_one_without_words(recwarn):
