@@ -6,10 +6,11 @@
 AlexNet on ImageNet (top-1 accuracy; chance .001) and DeBERTa on MNLI (matched accuracy; chance .333), the tuning runs
 of Lourie et al. (https://arxiv.org/abs/2311.09480). Policies are chosen on half of the runs at .2 % regret at most and
 measured on the other half, with several draws of the halves; means over draws. Stoppers that learn from curves are
-fitted to the half that policies are chosen on. Speed: policies × runs a second, fitting included.
+fitted to the half that policies are chosen on, with the signals `train_loss` and `lr` (as a share of the run's peak) on
+AlexNet. Speed: policies × runs a second, fitting included.
 
-Patience against `learned_stopper` at equal regret: for each patience, the p that saves most at no more regret on the
-half to choose on, both measured on the other. `any` stops with the chosen `learned_stopper` or `divergence` at its
+Patience against `learned_stopper` at equal regret: for each patience, the p that saves most at no more mean regret on
+the half to choose on, both measured on the other. `any` stops with the chosen `learned_stopper` or `divergence` at its
 defaults, whatever comes first; `learned on X` holds theta and p that runs of the other task taught.
 """
 
