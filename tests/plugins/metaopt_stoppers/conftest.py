@@ -11,7 +11,8 @@ from metaopt.testing.stoppers import theta_of
 def _create(spec: metaopt.StopperSpec, mode: str = "min", **hparams: Any) -> metaopt.ThresholdStopper:
     theta = theta_of(spec)
     values = resolve(spec.space, hparams, spec.name)
-    return metaopt.ThresholdStopper(spec.name, spec.pure(theta), values, mode, spec.required(values), spec.space, theta)
+    pure, required = spec.pure(theta), spec.required(values)
+    return metaopt.ThresholdStopper(spec.name, pure, values, mode, required, spec.space, theta, spec.uses)
 
 
 def _stop_at(

@@ -25,6 +25,9 @@ def pure(spec):
     return spec.pure(theta_of(spec))
 
 
+SIGNALS = ("train_loss", "evidence", "stop", "lr")
+
+
 def setting(spec, units):
     return {name: domain.from_unit(unit) for (name, domain), unit in zip(spec.space.items(), units, strict=False)}
 
@@ -38,13 +41,13 @@ def batch_of(pairs, horizon):
     steps = 10.0 * np.arange(1, len(pairs) + 1)
     return CurveBatch(
         values[None], steps[None], np.array([[math.inf if horizon is None else horizon]]),
-        signals={"train_loss": train[None], "evidence": train[None]},
+        signals={name: train[None] for name in SIGNALS},
     )  # fmt: skip
 
 
 def follow(stopper, pairs, horizon, start=0):
     return [
-        stopper.observe(Observation(10 * (start + number), value, horizon, {"train_loss": train, "evidence": train}))
+        stopper.observe(Observation(10 * (start + number), value, horizon, dict.fromkeys(SIGNALS, train)))
         for number, (value, train) in enumerate(pairs, 1)
     ]
 
@@ -91,7 +94,7 @@ def test_many_policies_over_many_curves_are_each_policy_over_each_curve(name):
         values,
         np.broadcast_to(10.0 * np.arange(1, length + 1), values.shape),
         rng.choice([300.0, 400.0, math.inf], (num_curves, 1)),
-        signals={"train_loss": np.abs(values), "evidence": values},
+        signals={name: np.abs(values) if name == "train_loss" else values for name in SIGNALS},
     )
     policies = [numbers(spec, rng.random(4)) for _ in range(num_policies)]
     stacked = {name: np.array([policy[name] for policy in policies]).reshape(-1, 1, 1) for name in spec.space}
