@@ -4,10 +4,11 @@
         [--storage sqlite:///out/shelf.db] [--steps N] [--tasks N] [--workers 1] [--json]
 
 Both searches judge the same number of candidates with the same optimizers, stoppers, seeds and race; they differ in
-what they may choose from. The shelf is every installed controller and wrapper that is not learned, those that searches
-do not propose unasked among them. Whole tasks are held out: each fold has searches of its own on the other tasks. A
-held-out task gets one run of each recipe on each of three seeds. Scores are of the test split: 0 is AdamW at 1e-3, 1
-the best of 32 random trials of the task's own. The interval of the difference is a 95 % bootstrap over tasks, paired.
+what they may choose from. The shelf is every installed controller and wrapper, learned ones with the weights that ship,
+those that searches do not propose unasked among them. Whole tasks are held out: each fold has searches of its own on
+the other tasks. A held-out task gets one run of each recipe on each of three seeds. Scores are of the test split: 0 is
+AdamW at 1e-3, 1 the best of 32 random trials of the task's own. The interval of the difference is a 95 % bootstrap
+over tasks, paired.
 What has been trained is in the storage's ledger: a call that was ended goes on with the same command.
 """
 
@@ -39,9 +40,8 @@ FEW = {"controllers": ["constant", "linear", "cosine", "wsd"], "wrappers": []}
 
 
 def whole_shelf(registry: Registry) -> dict[str, list[str]]:
-    """Names of all controllers and wrappers, learned ones left out."""
-    controllers = [name for name in registry.names(ControllerSpec) if registry.get(ControllerSpec, name).meta is None]
-    return {"controllers": controllers, "wrappers": registry.names(WrapperSpec)}
+    """Names of all controllers and wrappers; learned ones have the weights that they ship with."""
+    return {"controllers": registry.names(ControllerSpec), "wrappers": registry.names(WrapperSpec)}
 
 
 def corpus_of(given: argparse.Namespace) -> metaopt.Corpus:

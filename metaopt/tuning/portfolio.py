@@ -13,6 +13,7 @@ from metaopt import registry as registries
 from metaopt.configuration import assemble
 from metaopt.contracts import AnyTask, Task
 from metaopt.contracts.curve import Array
+from metaopt.deploy.learned import weights_of
 from metaopt.errors import InputError, RecipeError
 from metaopt.inner import Member, train
 from metaopt.recipe import Recipe, load_recipe
@@ -194,8 +195,9 @@ def task_features(task: AnyTask, recipe: Recipe, registry: Registry) -> Array:
 def _probe(task: Task, recipe: Recipe, registry: Registry) -> float:
     """log10 of the training loss after the probe over the loss of the first step; 0 where it diverges."""
     member = Member(assemble(recipe.configuration, registry), PROBE_SEED)
+    theta = weights_of(member.assembly, recipe.theta)
     first, last = (
-        float(train(probe_task(task, steps), [member])[0].curve.signals["train_loss"][-1])
+        float(train(probe_task(task, steps), [member], theta=theta)[0].curve.signals["train_loss"][-1])
         for steps in (1, min(PROBE_STEPS, task.num_steps))
     )
     ratio = last / first if first > 0 and last > 0 else 1.0

@@ -69,6 +69,13 @@ def test_features_are_sizes_and_what_a_probe_does(make_task) -> None:
     assert found["probe_loss_ratio"] < 0
 
 
+def test_a_learned_wrapper_probes_with_the_weights_that_ship(make_task) -> None:
+    recipe = metaopt.Recipe.create(Configuration("adamw", wrappers=("learned_schedule",)))
+    assert recipe.theta is None
+    found = dict(zip(FEATURES, task_features(make_task("line"), recipe, current()), strict=True))
+    assert found[FEATURES[-1]] < 0
+
+
 def test_a_saved_portfolio_comes_back(tmp_path: Path) -> None:
     portfolio = two_kinds(first_on_large=0.0)
     portfolio.save(tmp_path / "portfolio")

@@ -41,7 +41,7 @@ def batch_of(pairs, horizon):
     steps = 10.0 * np.arange(1, len(pairs) + 1)
     return CurveBatch(
         values[None], steps[None], np.array([[math.inf if horizon is None else horizon]]),
-        signals={name: train[None] for name in SIGNALS},
+        signals=dict.fromkeys(SIGNALS, train[None]),
     )  # fmt: skip
 
 
