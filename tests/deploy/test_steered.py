@@ -14,6 +14,7 @@ from metaopt import registry
 from metaopt.configuration import Configuration, assemble
 from metaopt.deploy import build_optimizer
 from metaopt.deploy.steered import SteeredOptimizer
+from metaopt_learned import schedule_network
 
 STEPS = 30
 CLASSES = {
@@ -27,12 +28,9 @@ CLASSES = {
 
 def theta():
     """Weights whose answers depend on what is seen, and differ by kind of tensor."""
-    weights = dict(metaopt.load_recipe("learned_schedule").theta)
     fresh = torch.Generator().manual_seed(5)
-    return {
-        **weights,
-        "output.weight": weights["output.weight"] + 0.3 * torch.randn(weights["output.weight"].shape, generator=fresh),
-    }
+    weights = schedule_network.init_theta({}, fresh, {"hidden_size": 6})
+    return {**weights, "output.weight": 0.3 * torch.randn(weights["output.weight"].shape, generator=fresh)}
 
 
 def network(dtype=torch.float32):
