@@ -1,28 +1,23 @@
 """A recipe at work on one model: optimizer, scheduler, stopper, and the best weights so far."""
 
 import contextlib
-import math
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from metaopt.contracts import Decision, Observation, Stopper
+from metaopt.contracts import Decision, Stopper
 from metaopt.contracts.stopper import Mode
 from metaopt.deploy.best_weights import BestWeights
 from metaopt.deploy.evaluation import eval_mode, evaluating
-from metaopt.deploy.guard import Guard
 from metaopt.deploy.handover import Handover
+from metaopt.deploy.judgement import Judgement
 from metaopt.deploy.last_update import LastUpdate
-from metaopt.deploy.observation import observation_of, warn_of_no_validation
+from metaopt.deploy.observation import warn_of_no_validation
 from metaopt.deploy.precision import gradient_norm
-from metaopt.deploy.recent_losses import RecentLosses
 from metaopt.deploy.scheduler import ControllerScheduler
-from metaopt.deploy.told import Told
 from metaopt.errors import InputError
 
 
@@ -38,20 +33,14 @@ class Run:
         model: the module in training, or its parameters.
         optimizer: built for it.
         scheduler: acts on the optimizer.
-        stopper: the early-stopping policy, or None: then only the guard ever says stop.
-        mode: `"min"` if the metric is better when lower, `"max"` if when higher.
+        judgement: the stopper and the guard.
         optimizer_signals: signals that the optimizer requires; `"loss"` is passed on to it.
-        stopper_signals: signals that the stopper requires with each observation.
-        told: signals that the optimizer has for the stopper.
         keep_best: device of the copy of the best weights, or None to keep none.
-        guard: whether to say stop once nothing can be saved: the metric is not finite, and neither are the weights
-            or the last training loss.
         handover: watches a learned rule, or None.
 
     Attributes:
         optimizer: a `torch.optim.Optimizer`.
         scheduler: a `torch.optim.lr_scheduler.LRScheduler`.
-        stopper: a `Stopper`, or None.
     """
 
     def __init__(
@@ -59,38 +48,32 @@ class Run:
         model: nn.Module | Sequence[Tensor],
         optimizer: Optimizer,
         scheduler: ControllerScheduler,
-        stopper: Stopper | None,
+        judgement: Judgement,
         *,
-        mode: Mode = "min",
         optimizer_signals: frozenset[str] = frozenset(),
-        stopper_signals: frozenset[str] = frozenset(),
-        told: Told | None = None,
-        stopper_uses: frozenset[str] = frozenset(),
         keep_best: str | torch.device | None = "cpu",
-        guard: bool = True,
         handover: Handover | None = None,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
         self.scheduler = scheduler
-        self.stopper = stopper
-        self.mode: Mode = mode
+        self._judgement = judgement
         self._optimizer_signals = optimizer_signals
-        self._stopper_signals, self._stopper_uses = stopper_signals, stopper_uses
-        self._told = told or Told(optimizer, {})
         self._best = None if keep_best is None else BestWeights(model, torch.device(keep_best))
-        self._guard = Guard(active=guard)
         self._handover = handover
         self._last_update = LastUpdate() if "agreement" in scheduler.required else None
-        self._decision = Decision(stop=False)
-        self._num_observations = 0
-        self._last_observed: int | None = None
-        self._observed_before: int | None = None  # the last observation of a loaded state
-        self._losses = RecentLosses()
-        self._seconds_before = 0.0
-        self._started = time.monotonic()
         self._evaluating = False
         self._restored_step: int | None = None
+
+    @property
+    def stopper(self) -> Stopper | None:
+        """The early-stopping policy, or None: then only the guard ever says stop."""
+        return self._judgement.stopper
+
+    @property
+    def mode(self) -> Mode:
+        """`"min"` if the metric is better when lower, `"max"` if when higher."""
+        return self._judgement.mode
 
     @property
     def num_steps(self) -> int:
@@ -105,12 +88,12 @@ class Run:
     @property
     def best_step(self) -> int | None:
         """Step of the best value so far, or None."""
-        return self._decision.best_step
+        return self._judgement.decision.best_step
 
     @property
     def best_value(self) -> float | None:
         """The best finite value so far, or None."""
-        return self._decision.best_value
+        return self._judgement.decision.best_value
 
     def step(self, loss: Tensor | float | None = None) -> None:
         """One training step, after the backward pass: the optimizer, then the controller.
@@ -143,7 +126,11 @@ class Run:
         if self._last_update is not None:
             self._last_update.end(self._parameters())
         self.scheduler.step()
-        if self.stopper is not None and not self._num_observations and self.num_steps == self.scheduler.horizon:
+        if (
+            self.stopper is not None
+            and not self._judgement.num_observations
+            and self.num_steps == self.scheduler.horizon
+        ):
             warn_of_no_validation("The recipe's stopper", self.num_steps, "run.observe(value)")
 
     def record_loss(self, loss: Tensor | float) -> Tensor:
@@ -164,7 +151,7 @@ class Run:
                 f"The loss of a step is one number, got a tensor of shape {tuple(detached.shape)}; take its mean()."
             )
         detached = detached.reshape(())
-        self._losses.add(detached, total="train_loss" in self._stopper_signals | self._stopper_uses)
+        self._judgement.saw(detached)
         if self._handover is not None:
             self._handover.saw(detached)
         return detached
@@ -204,26 +191,15 @@ class Run:
         Raises:
             InputError: the metric or a signal is not one number, or a signal that the stopper requires is missing.
         """
-        if self._observed_before == self.num_steps:
-            return self._decision
-        known = {"seconds": self._seconds(), "train_loss": self._losses.mean(), "lr": self.scheduler.share}
-        observation = observation_of(
-            value,
-            signals,
-            step=self.num_steps,
-            horizon=self.scheduler.horizon,
-            known={**self._told.signals(self._stopper_signals | self._stopper_uses), **known},
-            required=self._stopper_signals,
-            used=self._stopper_uses,
-        )
-        best_step, best_value = self._update_best(observation)
-        self.scheduler.observe(observation.value)
-        reason = self._stop_reason(observation)
-        self._losses.clear()
-        self._num_observations += 1
-        self._last_observed, self._observed_before = self.num_steps, None
-        self._decision = Decision(bool(reason), reason, best_step, best_value)
-        return self._decision
+        judgement, step, scheduler = self._judgement, self.num_steps, self.scheduler
+        if judgement.knows(step):
+            return judgement.decision
+        observation = judgement.observation(value, signals, step=step, horizon=scheduler.horizon, lr=scheduler.share)
+        if self._best is not None and judgement.improves(observation):
+            with self.evaluating():
+                self._best.keep()
+        scheduler.observe(observation.value)
+        return judgement.take(observation, self._parameters())
 
     def restore_best(self) -> None:
         """Write the best weights seen by `observe` into the model, with buffers such as BatchNorm's statistics.
@@ -238,9 +214,10 @@ class Run:
         if self._evaluating:
             raise InputError("Leave `with run.evaluating()` before calling run.restore_best().")
         if self._best.weights is None:
-            seen = f"none of {self._num_observations} observed values was finite"
+            count = self._judgement.num_observations
+            seen = f"none of {count} observed values was finite"
             never = "run.observe(value) was never called"
-            raise InputError(f"There are no best weights to restore: {seen if self._num_observations else never}.")
+            raise InputError(f"There are no best weights to restore: {seen if count else never}.")
         self._best.restore()
         self._restored_step = self.num_steps
 
@@ -271,62 +248,29 @@ class Run:
     def observations(self) -> dict[str, Any]:
         """The part of `state_dict` that frameworks do not save: stopper, best weights, counters."""
         return {
-            "mode": self.mode,
-            "stopper": None if self.stopper is None else self.stopper.state_dict(),
+            **self._judgement.state_dict(),
             "best_weights": None if self._best is None else self._best.weights,
-            "decision": asdict(self._decision),
-            "num_observations": self._num_observations,
-            "last_observed": self._last_observed,
-            "lost_reason": self._guard.reason,
-            "losses": self._losses.state_dict(),
             "last_update": None if self._last_update is None else self._last_update.state_dict(),
             "handover": None if self._handover is None else self._handover.state_dict(),
-            "seconds": self._seconds(),
         }
 
     def load_observations(self, state: Mapping[str, Any]) -> None:
         """Continue from `observations()`; errors as for `load_state_dict`."""
         self._check_same(state)
-        if self.stopper is not None:
-            self.stopper.load_state_dict(state["stopper"])
+        self._judgement.load_state_dict(state)
         if self._best is not None:
             self._best.load(state["best_weights"])
-        self._decision = Decision(**state["decision"])
-        self._num_observations = int(state["num_observations"])
-        self._last_observed = self._observed_before = state["last_observed"]
-        self._guard.reason = str(state["lost_reason"])
-        self._losses.load_state_dict(state["losses"])
         if self._last_update is not None and state["last_update"] is not None:
             self._last_update.load_state_dict(state["last_update"])
         if self._handover is not None and state["handover"] is not None:
             self._handover.load_state_dict(state["handover"])
-        self._seconds_before = float(state["seconds"])
-        self._started = time.monotonic()
         self._restored_step = None
 
     def _check_same(self, state: Mapping[str, Any]) -> None:
         missing = sorted(set(self.observations()) - set(state))
         if missing:
             raise InputError(f"This is not what run.state_dict() returned: it lacks {', '.join(missing)}.")
-        if state["mode"] != self.mode:
-            raise InputError(f"This run's mode is {self.mode!r}, the state's is {state['mode']!r}; bind the same.")
-        if (state["stopper"] is None) != (self.stopper is None):
-            raise InputError("The state was saved by a run with another stopper; bind the same recipe.")
-
-    def _update_best(self, observation: Observation) -> tuple[int | None, float | None]:
-        step, best, value = self.best_step, self.best_value, observation.value
-        better = best is None or (value < best if self.mode == "min" else value > best)
-        if not better or not math.isfinite(value):
-            return step, best
-        if self._best is not None:
-            with self.evaluating():
-                self._best.keep()
-        return observation.step, value
-
-    def _stop_reason(self, observation: Observation) -> str:
-        decision = Decision(stop=False) if self.stopper is None else self.stopper.observe(observation)
-        self._guard.look(observation, self._parameters(), self._losses)
-        return decision.reason if decision.stop else self._guard.reason
+        self._judgement.check(state)
 
     def _parameters(self) -> Iterator[Tensor]:
         for group in self.optimizer.param_groups:
@@ -339,6 +283,3 @@ class Run:
 
     def _last_update_agreement(self) -> Tensor | None:
         return None if self._last_update is None else self._last_update.agreement(self._parameters())
-
-    def _seconds(self) -> float:
-        return self._seconds_before + time.monotonic() - self._started

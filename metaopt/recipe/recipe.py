@@ -18,6 +18,7 @@ from metaopt.configuration import Configuration, assemble
 from metaopt.contracts.stopper import Mode
 from metaopt.deploy.build import Implementation, build_optimizer
 from metaopt.deploy.handover import GuardPolicy, Handover, check_policy
+from metaopt.deploy.judgement import Judgement
 from metaopt.deploy.parameters import Params
 from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS
 from metaopt.deploy.rule_optimizer import RuleOptimizer
@@ -158,18 +159,21 @@ class Recipe:
         if self.made_on is not None:
             count = sum(tensor.numel() for tensor in tensors)
             self.made_on.warn_if_far(parameters=count, batch_size=batch_size, horizon=total_steps, stacklevel=2)
+        judgement = Judgement(
+            None if self.stopper is None else build_stopper(self.stopper, mode=mode, registry=found),
+            Told(optimizer, assembly.tells),
+            mode=mode,
+            requires=self._stopper_signals(total_steps, found),
+            uses=frozenset() if self.stopper is None else stopper_uses(self.stopper, found),
+            guard=policy != "off",
+        )
         return Run(
             model if isinstance(model, nn.Module) else tensors,
             optimizer,
             scheduler,
-            None if self.stopper is None else build_stopper(self.stopper, mode=mode, registry=found),
-            mode=mode,
+            judgement,
             optimizer_signals=assembly.rule_requires,
-            stopper_signals=self._stopper_signals(total_steps, found),
-            told=Told(optimizer, assembly.tells),
-            stopper_uses=frozenset() if self.stopper is None else stopper_uses(self.stopper, found),
             keep_best=keep_best,
-            guard=policy != "off",
             handover=self._handover(optimizer, policy, fallback, found),
         )
 
