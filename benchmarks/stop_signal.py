@@ -3,12 +3,13 @@
     python benchmarks/stop_signal.py learned_schedule --out out/learned_schedule [--seeds 2] [--seed 0]
         [--data ../shared/data]
 
-The schedule trains the tasks that its weights were made on; what it sees at each validation is noted, and the training
-loss, as a running mean. The signal is a logistic regression of whether the lowest loss so far falls by no more than 2 %
-in what remains. Nothing else of the weights is touched, and the signal moves no update.
+The schedule trains the tasks that its weights were made on, and some that plateau; what it sees at each validation is
+noted, and the training loss, as the mean over the tenth of the training that came before. The signal is a logistic
+regression of whether that loss will be at most 2 % lower at the end. Nothing else of the weights is touched, and the
+signal moves no update.
 
 Told of several thresholds: how often the stopper `stop_signal` fires, the steps that it saves, how much higher the
-lowest training loss and the best loss on other examples are than at the end (geometric means), and the former for who
+training loss and the best loss on other examples are than at the end (geometric means), and the former for who
 always stops at the one fraction of the training that saves as much. First on the tasks fitted to, each by a signal
 fitted to four fifths of the tasks without it; then on tasks of other families.
 """
@@ -26,12 +27,13 @@ import torch.nn.functional as F
 from development_corpus import DATA, development_corpus
 from learned_quality import SKIPPED, TABLES, by_loss
 from learned_weights import TRAINED_ON
-from synthetic_tasks import synthetic
+from numpy.typing import NDArray
+from synthetic_tasks import plateaus, synthetic
 from torch import Tensor
 
 import metaopt
 from metaopt.inner.batches import batch_indices
-from metaopt_learned.schedule_network import FAST, INPUTS, KINDS, OUTPUTS
+from metaopt_learned.schedule_network import INPUTS, KINDS, OUTPUTS
 
 HORIZONS, MOMENTS = (100, 300, 1000), 40
 THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95)
@@ -47,7 +49,7 @@ class Training:
     Attributes:
         task: its name.
         seen: what the network sees, shape (moments, INPUTS).
-        train: ln of the lowest running mean of the training loss so far, shape (moments,).
+        train: ln of the training loss, mean over the tenth of the training before, shape (moments,).
         other: ln of the best loss on other examples so far, shape (moments,).
     """
 
@@ -84,7 +86,7 @@ def main() -> None:
 
 def seen() -> list[metaopt.Task]:
     starter = metaopt.load_corpus("starter")
-    return [by_loss(task) for task in (*(starter[name] for name in TRAINED_ON), *synthetic())]
+    return [by_loss(task) for task in (*(starter[name] for name in TRAINED_ON), *synthetic(), *plateaus())]
 
 
 def unseen(data: Path) -> list[metaopt.Task]:
@@ -114,26 +116,27 @@ def training(recipe: metaopt.Recipe, task: metaopt.Task, seed: int) -> Training:
     model, splits, moments = task.build(seed), task.splits, set(task.validation_steps)
     run, rows_seen, train, other = recipe.bind(model, total_steps=task.num_steps, keep_best=None), [], [], []
     kind = min(1, max(param.ndim for param in model.parameters()) - 1)
-    recent = None
+    losses = []
     for step, rows in enumerate(batch_indices(len(splits.train), task.batch_size, task.num_steps, seed), start=1):
         run.optimizer.zero_grad()
         loss = task.loss(model(splits.train.inputs[rows]), splits.train.targets[rows])
         loss.backward()
         run.step(loss)
-        recent = float(loss) if recent is None else FAST * recent + (1 - FAST) * float(loss)
+        losses.append(float(loss.detach()))
         if step in moments:
             with torch.no_grad():
                 other.append(float(task.loss(model(splits.validation.inputs), splits.validation.targets)))
-            train.append(recent)
+            train.append(float(np.mean(losses[-max(1, task.num_steps // 10) :])))
             rows_seen.append(run.optimizer.param_groups[0]["shared"][f"{name}.trace"][0, kind].clone())
-    return Training(task.name, torch.stack(rows_seen), lowest(train), lowest(other))
+    best = np.minimum.accumulate(np.nan_to_num(np.asarray(other), nan=np.inf, posinf=np.inf))
+    return Training(task.name, torch.stack(rows_seen), logs(train), logs(best))
 
 
-def lowest(losses: list[float]) -> Tensor:
-    """ln of the lowest so far, in units of the first."""
+def logs(losses: Sequence[float] | NDArray[np.float64]) -> Tensor:
+    """ln of losses in units of the first."""
     known = np.nan_to_num(np.asarray(losses), nan=np.inf, posinf=np.inf)
     first = max(abs(known[0]), 1e-8) if np.isfinite(known[0]) else 1.0
-    return torch.from_numpy(np.log(np.clip(np.minimum.accumulate(known) / first, LEAST, 1e3))).float()
+    return torch.from_numpy(np.log(np.clip(known / first, LEAST, 1e3))).float()
 
 
 def fitted(found: list[Training]) -> Tensor:

@@ -157,7 +157,7 @@ def learned_wrapper(
     """
     return metaopt.WrapperSpec(
         name=name,
-        version="1",
+        version="2",
         summary=summary,
         wrap=partial(Scheduled, name=name),
         space={"max_ratio": metaopt.Float(3.0, 100.0, log=True, default=max_ratio, valid="[1, inf)")},

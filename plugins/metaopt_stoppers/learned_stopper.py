@@ -165,7 +165,7 @@ def _loss(point: _Array, inputs: _Array, improves: _Array, weight: _Array) -> tu
 
 LEARNED_STOPPER = StopperSpec(
     name="learned_stopper",
-    version="1",
+    version="2",
     fires=learned_stopper,
     fit=fit,
     theta_shapes=_SHAPES,

@@ -15,10 +15,10 @@ from metaopt_stoppers.recent import recent_mean
 def stop_signal(batch: CurveBatch, hparams: Mapping[str, Any]) -> NDArray[np.bool_]:
     """Fire when the mean of the signal `stop` at the last `window` validations is above `p`.
 
-    The wrappers `learned_schedule` and `hyper_controller` say it: how probable it is that in what remains the training
-    loss falls by no more than 2 % (see `benchmarks/stop_signal.py`). They know nothing of other examples, and the
-    metric plays no part: validations only say when to ask. A signal that is NaN or missing is left out of the mean;
-    with fewer than `window` validations, or none of them known, it does not fire.
+    The wrappers `learned_schedule` and `hyper_controller` say it: how probable it is that the training loss, which is
+    noisy, will be at most 2 % lower at the end (see `benchmarks/stop_signal.py`). They know nothing of other examples,
+    and the metric plays no part: validations only say when to ask. A signal that is NaN or missing is left out of the
+    mean; with fewer than `window` validations, or none of them known, it does not fire.
 
     Args:
         batch: n curves of T validations, with the signal `stop`.
@@ -35,7 +35,7 @@ STOP_SIGNAL = StopperSpec(
     name="stop_signal",
     version="1",
     fires=stop_signal,
-    space={"p": Float(0.5, 0.99, default=0.9, valid="[0, 1)"), "window": Int(1, 10, default=1, valid="[1, inf)")},
+    space={"p": Float(0.5, 0.99, default=0.8, valid="[0, 1)"), "window": Int(1, 10, default=1, valid="[1, inf)")},
     requires=frozenset({"stop"}),
     summary="stop when the learned schedule that steers the training says so",
 )
