@@ -54,6 +54,29 @@ def synthetic() -> list[metaopt.Task]:
     ]
 
 
+def plateaus() -> list[metaopt.Task]:
+    """Tasks whose loss is soon as low as it gets, and noisy: for signals that say so."""
+    regress = partial(metaopt.Task, family="plateau", loss=F.mse_loss, num_steps=300, num_validations=15)
+    flipped = partial(metaopt.Task, family="plateau", loss=F.cross_entropy, num_steps=300, num_validations=15)
+    return [
+        regress(name="plateau_product", model=partial(mlp, (6, 1)), data=partial(noisy, "product"), batch_size=64),
+        regress(name="plateau_sum", model=partial(mlp, (6, 8, 1)), data=partial(noisy, "sum"), batch_size=16),
+        flipped(name="plateau_flipped", model=partial(mlp, (6, 2)), data=partial(noisy, "flipped"), batch_size=32),
+    ]
+
+
+def noisy(kind: str, seed: int = 0) -> metaopt.Splits:
+    """A product that a line cannot follow, a sum under noise twice as large, or a sign that is often wrong."""
+    generator = torch.Generator().manual_seed(seed)
+    inputs, noise = (torch.randn(3000, width, generator=generator, dtype=torch.float64) for width in (6, 1))
+    targets = {
+        "product": inputs[:, :1] * inputs[:, 1:2],
+        "sum": inputs.sum(1, keepdim=True) / 6**0.5 + 2 * noise,
+        "flipped": (inputs[:, 0] + 2 * noise[:, 0] > 0).long(),
+    }
+    return make_splits(inputs, targets[kind], (400, 400), seed=seed)
+
+
 def shapes(
     classes: int, *, side: int = SIDE, dark: bool = False, as_images: bool = False, seed: int = 0
 ) -> metaopt.Splits:
