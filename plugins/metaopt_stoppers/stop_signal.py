@@ -35,7 +35,7 @@ STOP_SIGNAL = StopperSpec(
     name="stop_signal",
     version="1",
     fires=stop_signal,
-    space={"p": Float(0.5, 0.99, default=0.8, valid="[0, 1)"), "window": Int(1, 10, default=1, valid="[1, inf)")},
+    space={"p": Float(0.5, 0.99, default=0.9, valid="[0, 1)"), "window": Int(1, 10, default=1, valid="[1, inf)")},
     requires=frozenset({"stop"}),
     summary="stop when the learned schedule that steers the training says so",
 )

@@ -14,8 +14,8 @@ def stop(stop_at, *values, **settings):
 
 
 def test_it_stops_once_the_schedule_is_sure(stop_at):
-    assert stop(stop_at, 0.1, 0.8, 0.81) == 3
-    assert stop(stop_at, 0.1, 0.8, 0.81, p=0.05) == 1
+    assert stop(stop_at, 0.1, 0.9, 0.91) == 3
+    assert stop(stop_at, 0.1, 0.9, 0.91, p=0.05) == 1
     assert stop(stop_at, 0.9, 0.2, 0.5, 0.9, window=2, p=0.6) == 4
     assert stop(stop_at, math.nan, None, 0.95, window=3) == 3
     assert stop(stop_at, math.nan, None) is None
@@ -40,7 +40,7 @@ def one_step(run, model):
 
 
 @pytest.mark.parametrize("wrapper", ["learned_schedule", "hyper_controller"])
-@pytest.mark.parametrize(("logit", "stops"), [(3.0, True), (1.0, False)])
+@pytest.mark.parametrize(("logit", "stops"), [(3.0, True), (2.0, False)])
 def test_a_run_asks_the_schedule(wrapper, logit, stops):
     model = nn.Linear(3, 1)
     run = recipe((wrapper,), logit).bind(model, total_steps=10)
