@@ -22,7 +22,7 @@ SCALE = Scale(1.0, 0.2, -0.5, 0.5, 0.01, test_baseline=1.0, test_tuned=0.0, test
 
 
 def noisy_runs(count=12, *, sign=1.0, seed=0):
-    """Runs that come down and rise again, of different lengths, with training losses and evidence."""
+    """Runs that come down and rise again, of different lengths, with training losses, evidence and a stop signal."""
     generator = np.random.default_rng(seed)
     runs = []
     for index in range(count):
@@ -32,7 +32,7 @@ def noisy_runs(count=12, *, sign=1.0, seed=0):
         if sign < 0:
             values -= 3.0
         train = 2 - 1.9 * time + 0.02 * generator.normal(size=length)
-        signals = {"train_loss": train, "evidence": 1 - 3 * (1 - time) ** 2}
+        signals = {"train_loss": train, "evidence": 1 - 3 * (1 - time) ** 2, "stop": time**2}
         curve = metaopt.Curve(10 * np.arange(1, length + 1), values, 10 * length + 10 * (index % 2), signals=signals)
         runs.append(RecordedRun(curve, SCALE, sign))
     return runs
@@ -88,7 +88,7 @@ def test_policies_that_need_a_signal_nobody_recorded_are_left_out(registry):
     ]
     for result in replay_policies([*noisy_runs(3), *bare], registry, seed=0):
         assert result.stopper.hparams.get("criterion") != "pq"
-        assert result.stopper.name != "evidence"
+        assert result.stopper.name not in ("evidence", "stop_signal")
 
 
 def test_stoppers_can_be_named(registry):
