@@ -19,8 +19,8 @@ from metaopt.tuning.search_space import Chooser, ask
 
 #: Random settings tried for each stopper plugin, besides its defaults.
 POLICIES_PER_PLUGIN = 100
-#: Answers that are asked for at once: policies × runs × validations.
-AT_ONCE = 20_000_000
+#: Answers that are asked for at once: policies × runs × validations; what belongs to one validation stays in cache.
+AT_ONCE = 4_000_000
 #: The default policy is the one that saves most steps among those that give up at most this much, in units of the
 #: distance between a task's references.
 TOLERATED_REGRET = 0.005
