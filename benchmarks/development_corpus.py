@@ -18,6 +18,7 @@ pages of text and years of a series are never on both sides of a split.
 import argparse
 import csv
 import gzip
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -147,17 +148,18 @@ def omniglot_splits(folder: Path, alphabet: str, count: int, *, as_images: bool 
 
 
 class SmallCNN(nn.Module):
-    """Two strided convolutions, then a linear layer: (n, 1, 14, 14) to (n, num_classes)."""
+    """Two strided convolutions, then a linear layer: (n, 1, side, side) to (n, num_classes)."""
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int, channels: tuple[int, int] = (8, 12), side: int = PIXELS) -> None:
         super().__init__()
+        first, second = channels
         self.layers = nn.Sequential(
-            nn.Conv2d(1, 8, 3, stride=2, padding=1),
+            nn.Conv2d(1, first, 3, stride=2, padding=1),
             nn.ReLU(),
-            nn.Conv2d(8, 12, 3, stride=2, padding=1),
+            nn.Conv2d(first, second, 3, stride=2, padding=1),
             nn.ReLU(),
             nn.Flatten(),
-            nn.Linear(12 * 4 * 4, num_classes),
+            nn.Linear(second * math.ceil(side / 4) ** 2, num_classes),
         )
 
     def forward(self, images: Tensor) -> Tensor:

@@ -66,15 +66,7 @@ def main() -> None:
         learned = [metaopt.load_recipe(given.recipe), *(import_recipe("celo", one) for one in given.celo)]
     except metaopt.MetaOptError as error:
         sys.exit(str(error))
-    known = {starter[name].family for name in TRAINED_ON}
-    kinds = {
-        "unseen tasks of families trained on": [t for t in starter if t.family in known and t.name not in TRAINED_ON],
-        "unseen families": [
-            *(task for task in starter if task.family not in known),
-            *(task for task in other if not task.family.startswith("tabular") and task.name not in SKIPPED),
-            *(other[name] for name in TABLES),
-        ],
-    }
+    kinds = judged_on(starter, other)
     generator = np.random.default_rng(given.seed)
     contenders = [
         Contender("NadamW + schedule, tuned", settings("nadamw", given.trials, generator)),
@@ -84,6 +76,19 @@ def main() -> None:
         contenders += chosen(recipe, [by_loss(starter[name]) for name in TRAINED_ON], given, generator)
     for kind, tasks in kinds.items():
         report(kind, [by_loss(task) for task in (tasks[:2] if given.quick else tasks)], contenders, given)
+
+
+def judged_on(starter: metaopt.Corpus, other: metaopt.Corpus) -> dict[str, list[metaopt.Task]]:
+    """Tasks that nothing here is meta-trained on, by how far they are from those that it is."""
+    known = {starter[name].family for name in TRAINED_ON}
+    return {
+        "unseen tasks of families trained on": [t for t in starter if t.family in known and t.name not in TRAINED_ON],
+        "unseen families": [
+            *(task for task in starter if task.family not in known),
+            *(task for task in other if not task.family.startswith("tabular") and task.name not in SKIPPED),
+            *(other[name] for name in TABLES),
+        ],
+    }
 
 
 def by_loss(task: metaopt.Task) -> metaopt.Task:

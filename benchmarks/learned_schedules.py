@@ -20,17 +20,15 @@ import torch
 from development_corpus import DATA, development_corpus
 from learned_quality import (
     FLOOR,
-    SKIPPED,
-    TABLES,
     best_validation,
     by_loss,
+    judged_on,
     last_training,
     mean,
     run_all,
     settings,
     told,
 )
-from learned_weights import TRAINED_ON
 from numpy.typing import NDArray
 
 import metaopt
@@ -61,15 +59,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     starter, other = metaopt.load_corpus("starter"), development_corpus(given.data)
-    known = {starter[name].family for name in TRAINED_ON}
-    kinds = {
-        "unseen tasks of families trained on": [t for t in starter if t.family in known and t.name not in TRAINED_ON],
-        "unseen families": [
-            *(task for task in starter if task.family not in known),
-            *(task for task in other if not task.family.startswith("tabular") and task.name not in SKIPPED),
-            *(other[name] for name in TABLES),
-        ],
-    }
+    kinds = judged_on(starter, other)
     recipes = {Path(name).name: metaopt.load_recipe(name) for name in given.recipe}
     plain = {
         **{name: (recipe.configuration, dict(recipe.theta or {})) for name, recipe in recipes.items()},

@@ -23,17 +23,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from development_corpus import DATA, development_corpus
-from learned_quality import SKIPPED, TABLES, by_loss
+from learned_quality import by_loss, judged_on
 from learned_weights import TRAINED_ON
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 from synthetic_tasks import plateaus, synthetic
 from torch import Tensor
 
 import metaopt
 from metaopt.inner.batches import batch_indices
-from metaopt_learned.schedule_network import INPUTS, KINDS, OUTPUTS
+from metaopt_learned.schedule_network import KINDS, OUTPUTS
 
 HORIZONS, MOMENTS = (100, 300, 1000), 40
 THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95)
@@ -90,11 +91,8 @@ def seen() -> list[metaopt.Task]:
 
 
 def unseen(data: Path) -> list[metaopt.Task]:
-    starter, other = metaopt.load_corpus("starter"), development_corpus(data)
-    known = {starter[name].family for name in TRAINED_ON}
-    plain = [task for task in other if not task.family.startswith("tabular") and task.name not in SKIPPED]
-    tables = [other[name] for name in TABLES]
-    return [by_loss(task) for task in (*(task for task in starter if task.family not in known), *plain, *tables)]
+    kinds = judged_on(metaopt.load_corpus("starter"), development_corpus(data))
+    return [by_loss(task) for task in kinds["unseen families"]]
 
 
 def trainings(
@@ -144,20 +142,10 @@ def fitted(found: list[Training]) -> Tensor:
     inputs, answers = torch.cat([one.seen for one in found]), torch.cat([one.enough for one in found])
     weight = torch.cat([torch.full((len(one.train),), 1 / len(one.train) / len(found)) for one in found])
     shift, scale = inputs.mean(0), inputs.std(0).clamp_min(1e-3)
-    standard = (inputs - shift) / scale
-    signal = torch.zeros(INPUTS + 1, requires_grad=True)
-    optimizer = torch.optim.LBFGS([signal], max_iter=300, line_search_fn="strong_wolfe")
-
-    def loss() -> Tensor:
-        optimizer.zero_grad()
-        each = F.binary_cross_entropy_with_logits(standard @ signal[:-1] + signal[-1], answers, reduction="none")
-        total = weight @ each + DECAY * signal[:-1].square().sum()
-        total.backward()
-        return total
-
-    optimizer.step(loss)
-    slopes = signal.detach()[:-1] / scale
-    return torch.cat([slopes, (signal.detach()[-1] - slopes @ shift).reshape(1)])
+    model = LogisticRegression(C=1 / (2 * DECAY), max_iter=1000)
+    model.fit(((inputs - shift) / scale).numpy(), answers.numpy(), sample_weight=weight.numpy())
+    slopes = torch.from_numpy(model.coef_[0]).float() / scale
+    return torch.cat([slopes, torch.from_numpy(model.intercept_).float() - slopes @ shift])
 
 
 def crossed(found: list[Training]) -> list[Tensor]:
@@ -173,11 +161,9 @@ def logits(one: Training, signal: Tensor) -> Tensor:
 
 
 def report(what: str, found: list[Training], said: list[Tensor]) -> None:
-    right, chance = (
-        torch.cat([one.enough for one in found]),
-        area(torch.cat(said), torch.cat([o.enough for o in found])),
-    )
-    print(f"{what}: {len(found)} trainings, enough at {right.mean():.0%} of validations, area under ROC {chance:.3f}")
+    right = torch.cat([one.enough for one in found])
+    area = roc_auc_score(right.numpy(), torch.cat(said).numpy())
+    print(f"{what}: {len(found)} trainings, enough at {right.mean():.0%} of validations, area under ROC {area:.3f}")
     print(f"{'p':>6}{'fires':>9}{'saved':>9}{'training loss':>16}{'at one fraction':>18}{'other examples':>17}")
     for threshold in THRESHOLDS:
         level = math.log(threshold / (1 - threshold))
@@ -188,13 +174,6 @@ def report(what: str, found: list[Training], said: list[Tensor]) -> None:
         train = higher([one.train for one in found], at)
         cells = f"{fires:9.0%}{1 - used:9.1%}{train:16.1%}{higher([one.train for one in found], flat):18.1%}"
         print(f"{threshold:6.2f}{cells}{higher([one.other for one in found], at):17.1%}", flush=True)
-
-
-def area(said: Tensor, right: Tensor) -> float:
-    """The probability that a validation at which it was enough is given the higher logit of two."""
-    rank = said.argsort().argsort().double()
-    yes = right > 0.5
-    return float((rank[yes].mean() - (yes.sum() - 1) / 2) / (~yes).sum())
 
 
 def stop_of(said: Tensor, level: float) -> int:

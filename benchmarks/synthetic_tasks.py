@@ -8,6 +8,7 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
+from development_corpus import SmallCNN
 from torch import Tensor, nn
 
 import metaopt
@@ -30,7 +31,7 @@ def synthetic() -> list[metaopt.Task]:
         task(
             name="shapes_cnn",
             family="shapes",
-            model=partial(Strided, 10),
+            model=partial(SmallCNN, 10, channels=(6, 10), side=SIDE),
             data=partial(few, as_images=True),
             batch_size=16,
         ),
@@ -131,25 +132,6 @@ def chain(tokens: int = 30, seed: int = 0) -> metaopt.Splits:
         text.append(min(int((share < draw).sum()), tokens - 1))
     windows = torch.tensor(text).unfold(0, 5, 1)
     return make_splits(windows[:, :4], windows[:, 4], (400, 400), seed=seed)
-
-
-class Strided(nn.Module):
-    """Two strided convolutions, then a linear layer: (n, 1, SIDE, SIDE) to (n, classes)."""
-
-    def __init__(self, classes: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(1, 6, 3, stride=2, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(6, 10, 3, stride=2, padding=1),
-            nn.ReLU(),
-            nn.Flatten(),
-            nn.Linear(10 * 3 * 3, classes),
-        )
-
-    def forward(self, images: Tensor) -> Tensor:
-        output: Tensor = self.layers(images)
-        return output
 
 
 class NextToken(nn.Module):
