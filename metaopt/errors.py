@@ -36,6 +36,28 @@ class StorageError(InputError):
     """A ledger cannot be reached, belongs to something else, or cannot be written."""
 
 
+def first_line(error: BaseException, limit: int = 200) -> str:
+    """What somebody's exception says, fit for the middle of a sentence: never empty, one line, no full stop.
+
+    It is the first line of the message that is not blank. An exception without a message, such as that of a bare
+    `assert`, is called by its type, and so is one whose message is only a key.
+
+    Args:
+        error: whatever was raised.
+        limit: characters after which a message that is not metaopt's own is cut; 80 where it quotes what a user gave.
+    """
+    message = _message(error)
+    if isinstance(error, MetaOptError) and message:
+        return message
+    return named_line(error, limit) if isinstance(error, KeyError) else _cut(message or type(error).__name__, limit)
+
+
+def named_line(error: BaseException, limit: int = 200) -> str:
+    """The exception's type before its `first_line`: `ValueError: what it says`, or `ValueError` if it says nothing."""
+    message, name = _message(error), type(error).__name__
+    return _cut(f"{name}: {message}" if message else name, limit)
+
+
 def did_you_mean(name: str, known: Iterable[str], layout: str) -> str:
     """The part of a sentence that asks after the known name closest to an unknown one; empty where none is close.
 
@@ -46,3 +68,17 @@ def did_you_mean(name: str, known: Iterable[str], layout: str) -> str:
     """
     close = difflib.get_close_matches(name, list(known), n=1)
     return layout.format(f"did you mean {close[0]!r}?") if close else ""
+
+
+def _message(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # a stranger's __str__
+        return ""
+    lines = (line.strip().rstrip(".: ") for line in text.splitlines())
+    printable = "".join(char if char.isprintable() else " " for char in next(filter(None, lines), ""))
+    return printable.strip()
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from metaopt.errors import MetaOptError, PluginError, did_you_mean
+from metaopt.errors import MetaOptError, PluginError, did_you_mean, named_line
 from metaopt.plugin_file import import_file, line_in
 from metaopt.plugin_hook import check_spec, offered
 from metaopt.plugin_spec import PluginSpec
@@ -233,7 +233,7 @@ def register(spec: PluginSpec) -> None:
 
 
 def _cause(error: BaseException) -> str:
-    return str(error) if isinstance(error, MetaOptError) else f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, MetaOptError) else named_line(error)
 
 
 def _distinct(specs: list[PluginSpec], source: Source) -> list[PluginSpec]:

@@ -1,7 +1,7 @@
 import pytest
 
 import metaopt
-from metaopt.errors import MetaOptError
+from metaopt.errors import MetaOptError, first_line, named_line
 
 
 @pytest.mark.parametrize("error", [metaopt.InputError, metaopt.PluginError, metaopt.RecipeError, metaopt.StorageError])
@@ -26,3 +26,35 @@ def test_whatever_metaopt_raises_on_purpose_can_be_caught_at_once():
     ):
         with pytest.raises(metaopt.MetaOptError):
             provoke()
+
+
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("not even this")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (AssertionError(), "AssertionError"),
+        (ValueError(), "ValueError"),
+        (ValueError("   \n\t\n"), "ValueError"),
+        (ValueError("\n\n  what it says:\nand more"), "what it says"),
+        (ValueError("ends with a stop."), "ends with a stop"),
+        (KeyError("loss"), "KeyError: 'loss'"),
+        (KeyError(), "KeyError"),
+        (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
+        (RuntimeError("a\x1b[31mred\udc80"), "a [31mred"),
+        (MuteError(), "MuteError"),
+        (metaopt.InputError("A sentence of ours. " * 30), ("A sentence of ours. " * 30).strip().rstrip(".")),
+    ],
+)
+def test_a_message_can_be_quoted_whatever_it_is(error, line):
+    assert first_line(error) == line
+    assert named_line(error).startswith(type(error).__name__)
+
+
+def test_what_a_user_gave_is_cut_where_an_error_quotes_it():
+    error = ValueError("x" * 1000)
+    assert len(first_line(error)) == 200
+    assert len(named_line(error, limit=80)) == 80

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from metaopt.cli import check, evaluate, import_weights, plugins, replay, report, show, tune
-from metaopt.errors import MetaOptError
+from metaopt.errors import MetaOptError, named_line
 
 #: Set to 1 to see where an unexpected error comes from.
 TRACEBACK = "METAOPT_TRACEBACK"
@@ -79,8 +79,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except MetaOptError as error:
         return _fail(f"error: {error}", error.exit_code)
     except Exception as error:  # ours, or a plugin's: people get a sentence, and the traceback if they ask
-        kind = f"{type(error).__name__}: {error}".rstrip(": ")
-        return _fail(f"error: {kind} (unexpected; set {TRACEBACK}=1 to see where)", 1)
+        return _fail(f"error: {named_line(error)} (unexpected; set {TRACEBACK}=1 to see where)", 1)
     return 0
 
 

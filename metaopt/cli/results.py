@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metaopt.cli.output_folder import write_text
-from metaopt.errors import MetaOptError
+from metaopt.errors import MetaOptError, named_line
 
 if TYPE_CHECKING:
     from metaopt.tuning import TuneResult
@@ -44,8 +44,9 @@ def write_page(result: "TuneResult", folder: Path) -> None:
     try:
         write_report(result, folder)
     except Exception as error:  # a recipe must not be lost to a plot
-        cause = f"{type(error).__name__}: {error}".rstrip(".: ")
-        raise MetaOptError(f"The report could not be written: {cause}; recipe and ledger are not affected.") from error
+        raise MetaOptError(
+            f"The report could not be written: {named_line(error)}; recipe and ledger are not affected."
+        ) from error
 
 
 def print_result(result: "TuneResult") -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from metaopt.contracts.stopper import Mode
-from metaopt.errors import InputError
+from metaopt.errors import InputError, named_line
 from metaopt.seeding import seeded
 
 _Made = TypeVar("_Made")
@@ -189,8 +189,7 @@ def called(name: str, part: str, function: Callable[[], _Made]) -> _Made:
         raise
     except Exception as error:
         raise InputError(
-            f"Task {name!r}: its {part} function raised {type(error).__name__}: {error}; "
-            "call it by itself to see where."
+            f"Task {name!r}: its {part} function raised {named_line(error)}; call it by itself to see where."
         ) from error
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from metaopt.contracts.curve import Array, Curve
 from metaopt.contracts.stopper import Decision, Mode, Observation
-from metaopt.errors import InputError
+from metaopt.errors import InputError, named_line
 from metaopt.space import Space, encode
 
 StopperHparams: TypeAlias = Mapping[str, Any]
@@ -178,7 +178,7 @@ class ThresholdStopper:
             signals = {key: [_number(value) for value in state["signals"].get(key, ())] for key in self._signals}
             reason = str(state["reason"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f"This is no state of the stopper {self.name!r}: {error!r}.") from error
+            raise InputError(f"This is no state of the stopper {self.name!r}: {named_line(error)}.") from error
         for series in signals.values():
             series += [math.nan] * (len(steps) - len(series))
         if any(len(series) != len(steps) for series in (values, *signals.values())):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from metaopt.deploy.precision import widened
-from metaopt.errors import InputError
+from metaopt.errors import InputError, named_line
 from metaopt.evidence import GradientMoments, evidence
 
 #: Numbers of single gradients that are held at once.
@@ -69,9 +69,8 @@ def gradient_evidence(
         try:
             gradients = single(params, rows, answers)
         except Exception as error:  # whatever a stranger's model does under vmap
-            cause = str(error).strip().splitlines() or [""]
             raise InputError(
-                f"Gradients of single examples fail with {type(error).__name__}: {cause[0]}; take micro-batches "
+                f"Gradients of single examples fail with {named_line(error)}; take micro-batches "
                 "instead, with metaopt.MicroBatches(model)."
             ) from error
         for name, gradient in gradients.items():

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from metaopt.contracts import Task
+from metaopt.errors import named_line
 from metaopt.inner.vmapped import Constants, VmappedTask
 
 _TRIAL_MEMBERS = 2
@@ -47,7 +48,7 @@ def _failed_trial(task: Task, module: nn.Module) -> str | None:
         trial.gradients(flats, constants.values, own[0], own[1], constants.own, False)
         trial.metrics(flats, constants.values, data, constants.own)
     except Exception as error:  # any failure of a stranger's model under vmap sends it to the loop
-        return f"vmap fails with {type(error).__name__}: {str(error).strip().splitlines()[0]}"
+        return f"vmap fails with {named_line(error)}"
     changed = sorted(name for name, value in _remembered(module).items() if not _equal(before.get(name), value))
     return f"{changed[0]!r} changes in the forward pass, and would be shared by all members" if changed else None
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from metaopt.errors import InputError, StorageError
+from metaopt.errors import InputError, StorageError, named_line
 
 FILE = "checkpoint.pt"
 
@@ -47,7 +47,7 @@ def read(folder: Path, identity: str) -> dict[str, Any] | None:
         found = document["identity"]
     except Exception as error:  # torch and pickle raise whatever they like at corrupt files
         raise StorageError(
-            f"{path} is no checkpoint of a meta-training: {error!s:.120}; delete it to begin anew."
+            f"{path} is no checkpoint of a meta-training: {named_line(error)}; delete it to begin anew."
         ) from error
     if found != identity:
         raise InputError(

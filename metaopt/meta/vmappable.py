@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import grad
 
-from metaopt.errors import InputError
+from metaopt.errors import InputError, named_line
 from metaopt.meta.learner import Learner
 
 
@@ -30,11 +30,11 @@ def check_vmappable(learner: Learner, inputs: Tensor, targets: Tensor) -> None:
     try:
         torch.vmap(grad(learner.loss), randomness="different")(doubled, *data)
     except Exception as error:  # whatever a stranger's model raises
-        cause = str(error).strip().splitlines() or [type(error).__name__]
         at = entered[-1] if entered else "the model"
         raise InputError(
             f"Task {learner.task.name!r}: episodes are adapted to side by side, and after {at} torch.vmap fails: "
-            f"{cause[0]:.200} Write the layer with operations that vmap takes (cells instead of nn.LSTM or nn.GRU)."
+            f"{named_line(error)}. "
+            "Write the layer with operations that vmap takes (cells instead of nn.LSTM or nn.GRU)."
         ) from error
     finally:
         for handle in handles:

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
-from metaopt.errors import InputError
+from metaopt.errors import InputError, first_line
 
 #: Code under which flax stores arrays in msgpack, as (shape, dtype, bytes).
 _FLAX_ARRAY = 1
@@ -39,7 +39,9 @@ def read_arrays(path: str | Path) -> dict[str, Tensor]:
             return dict(load_safetensors(found.read_bytes()))
         return dict(_levels(_unpacked(found.read_bytes())))
     except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, SafetensorError) as error:
-        raise InputError(f"{name} holds no weights that can be read ({error}); download it again.") from error
+        raise InputError(
+            f"{name} holds no weights that can be read ({first_line(error)}); download it again."
+        ) from error
 
 
 def _unpacked(content: bytes) -> Mapping[str, Any]:
@@ -50,7 +52,7 @@ def _unpacked(content: bytes) -> Mapping[str, Any]:
     try:
         document = msgpack.unpackb(content, ext_hook=_array, raw=False, strict_map_key=False)
     except (msgpack.UnpackException, ValueError) as error:
-        raise ValueError(str(error) or type(error).__name__) from error
+        raise ValueError(first_line(error)) from error
     if not isinstance(document, Mapping):
         raise ValueError(f"a {type(document).__name__} instead of named arrays")
     return document
@@ -96,5 +98,6 @@ def _downloaded(name: str) -> Path:
             file = held[0]
         return Path(hf_hub_download(where, file))
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"There is no file {name}, and no Hugging Face repository was reached: {reason}") from error
+        raise InputError(
+            f"There is no file {name}, and no Hugging Face repository was reached: {first_line(error)}."
+        ) from error

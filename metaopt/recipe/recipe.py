@@ -26,7 +26,7 @@ from metaopt.deploy.run import Run
 from metaopt.deploy.scheduler import ControllerScheduler
 from metaopt.deploy.stopping import StopperConfiguration, build_stopper, stopper_requires, stopper_specs, stopper_uses
 from metaopt.deploy.told import Told
-from metaopt.errors import InputError, RecipeError
+from metaopt.errors import InputError, RecipeError, first_line
 from metaopt.recipe.code import plain_code
 from metaopt.recipe.initialization import Support, load_start
 from metaopt.recipe.made_on import MadeOn
@@ -258,7 +258,7 @@ class Recipe:
             return json.dumps(self.to_json(), indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
         except (TypeError, ValueError) as error:
             raise RecipeError(
-                f"The recipe's provenance must be plain JSON without NaN or infinity: {error}."
+                f"The recipe's provenance must be plain JSON without NaN or infinity: {first_line(error)}."
             ) from error
 
     @property

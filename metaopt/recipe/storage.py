@@ -15,7 +15,7 @@ from torch import Tensor
 from metaopt import registry as registries
 from metaopt.configuration import Configuration
 from metaopt.deploy.stopping import StopperConfiguration
-from metaopt.errors import InputError, RecipeError
+from metaopt.errors import InputError, RecipeError, first_line
 from metaopt.recipe.made_on import MadeOn
 from metaopt.recipe.provenance import recipe_specs
 from metaopt.recipe.recipe import SCHEMA, Recipe
@@ -71,7 +71,9 @@ def _read_document(file: Path) -> Mapping[str, Any]:
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, OSError, RecursionError) as error:
-        raise RecipeError(f"The recipe {str(file)!r} is corrupt: {error}. Save it again, or restore a copy.") from error
+        raise RecipeError(
+            f"The recipe {str(file)!r} is corrupt: {first_line(error)}. Save it again, or restore a copy."
+        ) from error
     schema = document.get("schema") if isinstance(document, dict) else None
     if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
         raise RecipeError(f"{str(file)!r} is not a recipe: it has no schema version, but every recipe has one.")
@@ -110,7 +112,7 @@ def _parse(document: Mapping[str, Any], folder: Path) -> Recipe:
     except KeyError as error:
         raise RecipeError(f"The recipe {where!r} is corrupt: the field {error} is missing.") from error
     except (TypeError, ValueError, AttributeError, IndexError) as error:
-        raise RecipeError(f"The recipe {where!r} is corrupt: {error}.") from error
+        raise RecipeError(f"The recipe {where!r} is corrupt: {first_line(error)}.") from error
 
 
 def _check_fields(document: Mapping[str, Any], known: frozenset[str], where: str, part: str) -> None:
@@ -145,7 +147,7 @@ def _read_theta(sha256: str | None, folder: Path) -> dict[str, Tensor] | None:
     try:
         return load_safetensors(content)
     except SafetensorError as error:
-        raise RecipeError(f"The weights {str(file)!r} are corrupt: {error}.") from error
+        raise RecipeError(f"The weights {str(file)!r} are corrupt: {first_line(error)}.") from error
 
 
 def _check_plugins(recipe: Recipe, folder: Path, registry: Registry) -> None:

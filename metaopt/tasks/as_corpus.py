@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from metaopt.contracts import AnyTask, BlackBoxTask, Corpus, FewShotTask, Task
-from metaopt.errors import InputError, MetaOptError
-from metaopt.tasks.module_attribute import one_line
+from metaopt.errors import InputError, MetaOptError, named_line
 
 BLACK_BOX_FAMILY = "black_box"
 
@@ -73,4 +72,4 @@ def _call(factory: Callable[[], Any], where: str) -> Any:
     except MetaOptError:
         raise
     except Exception as error:  # a stranger's function: its fault, by name
-        raise InputError(f"{where} raised {one_line(error)}; fix it and run again.") from error
+        raise InputError(f"{where} raised {named_line(error)}; fix it and run again.") from error

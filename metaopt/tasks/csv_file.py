@@ -5,7 +5,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metaopt.errors import InputError
+from metaopt.errors import InputError, first_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +60,7 @@ def _read(path: Path) -> "pd.DataFrame":
             f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8."
         ) from error
     except (OSError, EOFError, zlib.error, pd.errors.ParserError) as error:
-        reason = str(error).strip().removeprefix("Error tokenizing data. C error: ").rstrip(".")
+        reason = first_line(error).removeprefix("Error tokenizing data. C error: ")
         raise InputError(f"{path} cannot be read as CSV: {reason}; correct the file.") from error
 
 

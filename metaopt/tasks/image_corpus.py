@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metaopt.contracts import Corpus, FewShotTask
-from metaopt.errors import InputError
+from metaopt.errors import InputError, first_line
 from metaopt.tasks.class_episodes import ClassEpisodes
 from metaopt.tasks.conv4 import Conv4
 from metaopt.tasks.image_folder import is_omniglot, read_image_folder
@@ -105,7 +105,7 @@ def _settings(folder: Path) -> EpisodeSettings:
     try:
         table: Any = tomllib.loads(path.read_text(encoding="utf-8")).get("episodes", {})
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}; correct it or remove it.") from error
+        raise InputError(f"{path} cannot be read: {first_line(error)}; correct it or remove it.") from error
     known = {field.name: field.type for field in fields(EpisodeSettings)}
     for key, value in table.items():
         if key not in known:

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metaopt.contracts import Partition
-from metaopt.errors import InputError
+from metaopt.errors import InputError, first_line
 from metaopt.tasks.class_episodes import FRACTIONS, Classes, ClassSplit, divided
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp"})
@@ -159,7 +159,7 @@ def _read(files: Sequence[Path], size: int, channels: int) -> Tensor:
             with Image.open(file) as image:
                 pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"), dtype=np.uint8)
         except OSError as error:
-            raise InputError(f"The image {file} cannot be read: {error!s:.120}") from error
+            raise InputError(f"The image {file} cannot be read: {first_line(error)}.") from error
         planes = torch.from_numpy(pixels.copy())
         images.append(_resized((planes.unsqueeze(0) if channels == 1 else planes.permute(2, 0, 1)).unsqueeze(0), size))
     return torch.cat(images)

@@ -7,7 +7,7 @@ import traceback
 from types import ModuleType
 from typing import Any
 
-from metaopt.errors import InputError, MetaOptError
+from metaopt.errors import InputError, MetaOptError, named_line
 
 
 def load_attribute(reference: str) -> Any:
@@ -33,12 +33,6 @@ def load_attribute(reference: str) -> Any:
     return found
 
 
-def one_line(error: BaseException) -> str:
-    """The error's type and the first line of its message, without the full stop."""
-    first = next(iter(str(error).strip().splitlines()), "")
-    return f"{type(error).__name__}: {first}".rstrip(". :")
-
-
 def _import(name: str) -> ModuleType:
     here = os.getcwd()
     if here not in sys.path:
@@ -47,7 +41,7 @@ def _import(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except MetaOptError as error:
-        raise InputError(f"Module {name!r} cannot be imported: {one_line(error)}.") from error
+        raise InputError(f"Module {name!r} cannot be imported: {named_line(error)}.") from error
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise InputError(
@@ -55,7 +49,9 @@ def _import(name: str) -> ModuleType:
             ) from error
         raise InputError(f"Module {name!r} needs {error.name!r}, which is not installed; install it.") from error
     except (Exception, SystemExit) as error:  # a stranger's code: whatever it raises is named, not shown as ours
-        raise InputError(f"Module {name!r} raised {one_line(error)}{_line_of(error)}; fix it and run again.") from error
+        raise InputError(
+            f"Module {name!r} raised {named_line(error)}{_line_of(error)}; fix it and run again."
+        ) from error
 
 
 def _line_of(error: BaseException) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from metaopt.errors import InputError, did_you_mean
+from metaopt.errors import InputError, did_you_mean, first_line
 from metaopt.tasks.splitting import FRACTION
 
 FILE_NAME = "corpus.toml"
@@ -73,7 +73,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}; correct it or remove it.") from error
+        raise InputError(f"{path} cannot be read: {first_line(error)}; correct it or remove it.") from error
 
 
 def _parse(base: TableSettings, table: Any, where: str) -> TableSettings:

@@ -7,13 +7,13 @@ from typing import Any, TypeAlias
 
 from metaopt import registry
 from metaopt.contracts import AnyTask, Corpus
-from metaopt.errors import InputError, MetaOptError, PluginError
+from metaopt.errors import InputError, MetaOptError, PluginError, named_line
 from metaopt.specs import CorpusSpec
 from metaopt.tasks.as_corpus import as_corpus
 from metaopt.tasks.csv_folder import load_csv_folder
 from metaopt.tasks.image_corpus import load_image_folder
 from metaopt.tasks.image_folder import is_image_folder
-from metaopt.tasks.module_attribute import load_attribute, one_line
+from metaopt.tasks.module_attribute import load_attribute
 
 Source: TypeAlias = str | os.PathLike[str] | Corpus | AnyTask | Iterable[Any]
 
@@ -77,7 +77,7 @@ def _load_registered(name: str) -> Corpus:
     except MetaOptError:
         raise
     except Exception as error:  # whatever a stranger's plugin raises is the plugin's fault, by name
-        raise PluginError(f"Corpus plugin {name!r} failed to load: {one_line(error)}.") from error
+        raise PluginError(f"Corpus plugin {name!r} failed to load: {named_line(error)}.") from error
     if not isinstance(corpus, Corpus):
         raise InputError(
             f"Corpus plugin {name!r} must return a metaopt.Corpus, got {type(corpus).__name__}; tell its author."

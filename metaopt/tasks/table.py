@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from metaopt.contracts import Split, Splits, Task
-from metaopt.errors import InputError
+from metaopt.errors import InputError, named_line
 from metaopt.tasks.features import Features, preprocessor, read_features
 from metaopt.tasks.mlp import mlp
-from metaopt.tasks.module_attribute import load_attribute, one_line
+from metaopt.tasks.module_attribute import load_attribute
 from metaopt.tasks.settings import TableSettings
 from metaopt.tasks.splitting import split_rows
 from metaopt.tasks.target import Target, read_target
@@ -130,7 +130,7 @@ def _load_model(reference: str, train: Split, target: Target, where: str) -> Mod
             output = factory(train.inputs.shape[1], target.num_outputs)(train.inputs[:2])
     except Exception as error:  # a stranger's model: its fault, by name
         raise InputError(
-            f"{where}: model {reference!r} raised {one_line(error)}; it is called with (num_inputs, num_outputs) = "
+            f"{where}: model {reference!r} raised {named_line(error)}; it is called with (num_inputs, num_outputs) = "
             f"({train.inputs.shape[1]}, {target.num_outputs})."
         ) from error
     if not isinstance(output, Tensor) or tuple(output.shape) != shape:

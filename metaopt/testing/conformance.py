@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, TypeAlias, final
 
-from metaopt.errors import InputError
+from metaopt.errors import InputError, named_line
 from metaopt.plugin_spec import PluginSpec
 from metaopt.specs import OptimizerSpec
 from metaopt.testing.controllers import CHECKS as CONTROLLER_CHECKS
@@ -162,5 +162,4 @@ def check(spec: PluginSpec) -> Report:
 
 
 def _describe(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else ''}".rstrip(": .") + "."
+    return f"{named_line(error)}."

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from metaopt.errors import first_line
+
 _EXPLANATIONS = {
     "data-dependent control flow": (
         "It decides by Python (if, while, and, bool, min, max) on a tensor's value; use torch.where and the like."
@@ -39,4 +41,4 @@ def explain(error: RuntimeError) -> str:
     for sign, explanation in _EXPLANATIONS.items():
         if sign in text:
             return explanation
-    return f"It cannot run under torch.vmap: {text.strip().splitlines()[0] if text.strip() else type(error).__name__}"
+    return f"It cannot run under torch.vmap: {first_line(error)}"

@@ -7,7 +7,7 @@ import numpy as np
 
 from metaopt.configuration import Configuration
 from metaopt.contracts import BlackBoxTask, Curve
-from metaopt.errors import InputError
+from metaopt.errors import InputError, named_line
 from metaopt.recipe import Recipe
 
 
@@ -64,6 +64,4 @@ def _guarded(task: BlackBoxTask, call):  # type: ignore[no-untyped-def]
     except InputError:
         raise
     except Exception as error:  # a stranger's training code
-        raise InputError(
-            f"Task {task.name!r} failed in its train function: {type(error).__name__}: {error}."
-        ) from error
+        raise InputError(f"Task {task.name!r} failed in its train function: {named_line(error)}.") from error

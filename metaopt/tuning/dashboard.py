@@ -7,7 +7,7 @@ import optuna
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from metaopt.errors import StorageError
+from metaopt.errors import StorageError, first_line
 from metaopt.tuning.database import patiently
 from metaopt.tuning.quiet import quietly
 
@@ -74,6 +74,5 @@ def _writing(name: str) -> Iterator[None]:
         yield
     except (SQLAlchemyError, optuna.exceptions.OptunaError) as error:
         raise StorageError(
-            f"The Optuna study {name!r} cannot be written: {str(error).strip().splitlines()[0]}; "
-            "the ledger beside it is intact."
+            f"The Optuna study {name!r} cannot be written: {first_line(error)}; the ledger beside it is intact."
         ) from error

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
-from metaopt.errors import StorageError
+from metaopt.errors import StorageError, first_line
 
 #: How long a database that has answered before may be away, and how long to wait between attempts.
 PATIENCE_SECONDS = 120.0
@@ -175,4 +175,4 @@ def _remedy(error: Exception) -> str:
 
 def _cause(error: Exception) -> str:
     original = getattr(error, "orig", None) or error
-    return str(original).strip().splitlines()[0].rstrip(".") or type(original).__name__
+    return first_line(original)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import AnyTask, BlackBoxTask, Curve, FewShotTask, Task
-from metaopt.errors import InputError, MetaOptError
+from metaopt.errors import InputError, MetaOptError, named_line
 from metaopt.inner import RECORDABLE, Compile, Member, Workload, loop_reason, train
 from metaopt.inner.population import LOOP_CHUNK
 from metaopt.inner.vmapped import share_graphs
@@ -259,8 +259,7 @@ def run_task(
     except MetaOptError:
         raise
     except Exception as error:  # a stranger's model, data, loss or plugin
-        cause = str(error).strip().splitlines() or [""]
-        raise InputError(f"Task {task.name!r} failed in training: {type(error).__name__}: {cause[0]}.") from error
+        raise InputError(f"Task {task.name!r} failed in training: {named_line(error)}.") from error
 
 
 def evaluation_key(assembly: Assembly, task: AnyTask, seed: int) -> EvaluationKey:

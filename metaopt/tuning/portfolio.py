@@ -8,13 +8,14 @@ from typing import Any, overload
 
 import numpy as np
 import torch
+from torch import nn
 
 from metaopt import registry as registries
 from metaopt.configuration import assemble
 from metaopt.contracts import AnyTask, Task
 from metaopt.contracts.curve import Array
 from metaopt.deploy.learned import weights_of
-from metaopt.errors import InputError, RecipeError
+from metaopt.errors import InputError, RecipeError, named_line
 from metaopt.inner import Member, train
 from metaopt.recipe import Recipe, load_recipe
 from metaopt.registry import Registry
@@ -159,7 +160,7 @@ def load_portfolio(directory: str | Path) -> Portfolio:
         features = np.asarray(document["features"], dtype=np.float64)
         scores = np.asarray(document["scores"], dtype=np.float64)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RecipeError(f"There is no portfolio in {str(home)!r}: {type(error).__name__}: {error}.") from error
+        raise RecipeError(f"There is no portfolio in {str(home)!r}: {named_line(error)}.") from error
     return Portfolio(tuple(load_recipe(home / name) for name in names), features, scores)
 
 
@@ -167,7 +168,7 @@ def task_features(task: AnyTask, recipe: Recipe, registry: Registry) -> Array:
     """What a task looks like: logarithms of its sizes, and of the loss after a few probe steps over the first loss.
 
     Args:
-        task: black boxes have zeros everywhere.
+        task: black boxes have zeros everywhere; what a model or a probe fails at is zero.
         recipe: what the probe trains with.
         registry: where plugins are.
 
@@ -178,12 +179,10 @@ def task_features(task: AnyTask, recipe: Recipe, registry: Registry) -> Array:
         return np.zeros(len(FEATURES))
     train_split = task.splits.train
     model = task.build(PROBE_SEED)
-    with torch.no_grad():
-        outputs = model(train_split.inputs[:2])
     sizes = (
         len(train_split),
         train_split.inputs[0].numel(),
-        outputs[0].numel(),
+        _output_size(task, model),
         sum(parameter.numel() for parameter in model.parameters()),
         task.num_steps,
         task.batch_size,
@@ -192,13 +191,25 @@ def task_features(task: AnyTask, recipe: Recipe, registry: Registry) -> Array:
     return np.asarray([*logs, _probe(task, recipe, registry)])
 
 
+def _output_size(task: Task, model: nn.Module) -> int:
+    """Numbers that the model gives for an example; 0 where it gives something else than tensors of examples."""
+    try:
+        with torch.no_grad():
+            return int(model(task.splits.train.inputs[: task.batch_size])[0].numel())
+    except Exception:  # a stranger's model; what is already computed must not be lost to a description
+        return 0
+
+
 def _probe(task: Task, recipe: Recipe, registry: Registry) -> float:
-    """log10 of the training loss after the probe over the loss of the first step; 0 where it diverges."""
+    """log10 of the training loss after the probe over the loss of the first step; 0 where it diverges or fails."""
     member = Member(assemble(recipe.configuration, registry), PROBE_SEED)
     theta = weights_of(member.assembly, recipe.theta)
-    first, last = (
-        float(train(probe_task(task, steps), [member], theta=theta)[0].curve.signals["train_loss"][-1])
-        for steps in (1, min(PROBE_STEPS, task.num_steps))
-    )
+    try:
+        first, last = (
+            float(train(probe_task(task, steps), [member], theta=theta)[0].curve.signals["train_loss"][-1])
+            for steps in (1, min(PROBE_STEPS, task.num_steps))
+        )
+    except Exception:  # likewise
+        return 0.0
     ratio = last / first if first > 0 and last > 0 else 1.0
     return float(np.log10(ratio)) if np.isfinite(ratio) else 0.0

@@ -14,7 +14,7 @@ import pandas as pd
 
 from metaopt.contracts import Curve
 from metaopt.contracts.curve import Array
-from metaopt.errors import InputError
+from metaopt.errors import InputError, first_line
 
 _NEEDED = ("candidate", "task", "step", "value")
 #: Moments at which runs are compared that were not validated at the same steps.
@@ -76,7 +76,7 @@ def read_table(path: Path, mode: str | None) -> pd.DataFrame:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False)
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise InputError(
-            f"{str(path)!r} cannot be read as a CSV file: {str(error).strip()}; export it again."
+            f"{str(path)!r} cannot be read as a CSV file: {first_line(error)}; export it again."
         ) from error
     missing = [name for name in _NEEDED if name not in frame]
     if missing:

@@ -16,7 +16,7 @@ import numpy as np
 from metaopt.configuration import Configuration
 from metaopt.contracts import Curve
 from metaopt.contracts.curve import Array
-from metaopt.errors import InputError, PluginError
+from metaopt.errors import InputError, PluginError, named_line
 from metaopt.registry import Registry
 from metaopt.specs import CorpusSpec
 from metaopt.tuning.entries import Evaluation, EvaluationKey
@@ -112,7 +112,7 @@ def read(path: Path) -> list[Evaluation]:
         return _evaluations(index, arrays)
     except (OSError, ValueError, KeyError, IndexError, TypeError, zipfile.BadZipFile) as error:
         raise PluginError(
-            f"Shipped references {str(path)!r} cannot be read: {type(error).__name__}: {error}; "
+            f"Shipped references {str(path)!r} cannot be read: {named_line(error)}; "
             "install the corpus again or tell its author."
         ) from error
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from metaopt.configuration import Configuration, assemble
-from metaopt.errors import InputError
+from metaopt.errors import InputError, first_line
 from metaopt.recipe import Recipe, load_recipe
 from metaopt.recipe.storage import shipped_recipes
 from metaopt.registry import Registry
@@ -121,7 +121,9 @@ def _json(path: Path) -> Any:
             f"--start-from {str(path)!r} does not exist; give a JSON file, or the folder of a recipe or a portfolio."
         ) from error
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"--start-from {str(path)!r} is not readable as JSON: {error}; write it again.") from error
+        raise InputError(
+            f"--start-from {str(path)!r} is not readable as JSON: {first_line(error)}; write it again."
+        ) from error
     if not isinstance(document, Mapping | list):
         raise InputError(f"--start-from {str(path)!r} must hold a list of settings, got {document!r:.80}.")
     return document
@@ -137,7 +139,7 @@ def _parsed(document: Mapping[str, Any], where: str) -> Configuration:
             raise InputError(f"a configuration has the fields {sorted(_FIELDS)}, got {sorted(inner)}")
         return Configuration.from_json(inner)
     except (InputError, TypeError, AttributeError) as error:
-        raise InputError(f"{where} is no setting: {str(error).rstrip('.')}.") from error
+        raise InputError(f"{where} is no setting: {first_line(error)}.") from error
 
 
 def _checked(configuration: Configuration, where: str, registry: Registry) -> Configuration:

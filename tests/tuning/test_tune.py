@@ -25,6 +25,20 @@ def small(make_tasks):
     return tasks
 
 
+class Picky(torch.nn.Module):
+    """Takes batches whose size divides by four, and says about others whatever it is told to."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.layer = torch.nn.Linear(3, 1)
+        self.error = error
+
+    def forward(self, inputs):
+        if inputs.shape[0] % 4:
+            raise self.error
+        return self.layer(inputs)
+
+
 def decisions(result):
     """What a result has decided, its date left out."""
     return (
@@ -74,6 +88,31 @@ def test_a_few_lines_give_a_recipe_that_trains_a_model_that_tuning_never_saw(sma
     assert result.held_out_by is None
     assert result.tuning_comparison is not None
     assert result.tuning_comparison.contenders == ["recipe", "sgd"]
+
+
+@pytest.mark.parametrize("error", [AssertionError(), ValueError("\n \n"), KeyError("x"), RuntimeError("\nlater")])
+def test_a_model_that_takes_only_whole_batches_is_tuned_whatever_it_raises_at_two_rows(small, error):
+    result = metaopt.tune(small(1, model=lambda: Picky(error)), n_trials=2, **CHOICE)
+    assert result.recipe is not None
+    assert len(result.portfolio.features) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (AssertionError(), "Task 'line0' failed in training: AssertionError."),
+        (ValueError("\n\ncannot.\nmore"), "Task 'line0' failed in training: ValueError: cannot."),
+    ],
+)
+def test_a_model_that_takes_nothing_is_named_with_what_it_raised(small, error, sentence):
+    def model():
+        net = Picky(error)
+        net.register_forward_pre_hook(lambda module, inputs: (inputs[0][:3],))
+        return net
+
+    with pytest.raises(metaopt.InputError) as caught:
+        metaopt.tune(small(1, model=model), n_trials=2, **CHOICE)
+    assert str(caught.value) == sentence
 
 
 def test_the_evaluations_are_a_table_with_a_row_for_each(small, url):
