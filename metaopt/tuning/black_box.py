@@ -1,14 +1,20 @@
 """Runs a black-box task: the user's own training function, handed a recipe."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from metaopt.configuration import Configuration
 from metaopt.contracts import BlackBoxTask, Curve
 from metaopt.errors import InputError, named_line
 from metaopt.recipe import Recipe
+
+#: What `float` takes and is no measurement.
+_NO_NUMBERS = (str, bytes, bool, np.bool_)
+_END = object()
 
 
 def run_black_box(task: BlackBoxTask, configuration: Configuration, seed: int) -> Curve:
@@ -18,7 +24,7 @@ def run_black_box(task: BlackBoxTask, configuration: Configuration, seed: int) -
 
     Raises:
         InputError: `train` raised, or yields something else than (step, value[, test value]) with whole, increasing
-            steps.
+            steps from 0 on.
     """
     rows = list(_rows(task, Recipe(configuration=configuration), seed)) or [(0, math.nan, math.nan)]
     steps, values, tests = (np.asarray(column, dtype=np.float64) for column in zip(*rows, strict=True))
@@ -31,26 +37,36 @@ def run_black_box(task: BlackBoxTask, configuration: Configuration, seed: int) -
 
 
 def _rows(task: BlackBoxTask, recipe: Recipe, seed: int) -> Iterator[tuple[float, float, float]]:
-    last = -math.inf
-    iterator = _guarded(task, lambda: iter(task.train(recipe, seed)))
+    last = -1.0
+    iterator = _guarded(task, lambda: _iterator(task, task.train(recipe, seed)))
     while True:
-        row = _guarded(task, lambda: next(iterator, None))
-        if row is None:
+        row = _guarded(task, lambda: next(iterator, _END))
+        if row is _END:
             return
         step, value, test = _parsed(task, row)
         if step <= last:
-            raise InputError(f"Task {task.name!r} must yield increasing steps, got {step:g} after {last:g}.")
+            fault = f"got {step:g} after {last:g}" if last >= 0 else f"got {step:g}; the first is 0 or later"
+            raise InputError(f"Task {task.name!r} must yield increasing steps, {fault}.")
         last = step
         yield step, value, test
 
 
-def _parsed(task: BlackBoxTask, row: object) -> tuple[float, float, float]:
-    try:
-        numbers = [float(number) for number in row]  # type: ignore[attr-defined]
-    except (TypeError, ValueError):
-        numbers = []
+def _iterator(task: BlackBoxTask, yielded: Any) -> Iterator[Any]:
+    if not isinstance(yielded, Iterable) or isinstance(yielded, str | bytes | Mapping):
+        raise InputError(
+            f"Task {task.name!r} must yield (step, value), and its train function returned {_shown(yielded)}; "
+            "use yield, or return a list of them."
+        )
+    return iter(yielded)
+
+
+def _parsed(task: BlackBoxTask, row: Any) -> tuple[float, float, float]:
+    numbers = _numbers(row)
     if len(numbers) not in (2, 3):
-        raise InputError(f"Task {task.name!r} must yield (step, value) or (step, value, test value), got {row!r}.")
+        raise InputError(
+            f"Task {task.name!r} must yield (step, value) or (step, value, test value), got {_shown(row)}; all of them "
+            "are numbers."
+        )
     if not numbers[0].is_integer():
         raise InputError(
             f"Task {task.name!r} must yield whole numbers of steps, got {numbers[0]!r}; count steps, not epochs."
@@ -58,10 +74,28 @@ def _parsed(task: BlackBoxTask, row: object) -> tuple[float, float, float]:
     return numbers[0], numbers[1], numbers[2] if len(numbers) == 3 else math.nan
 
 
-def _guarded(task: BlackBoxTask, call):  # type: ignore[no-untyped-def]
+def _numbers(row: Any) -> list[float]:
+    """The row's numbers; none where it is something else: a text or a truth value is no measurement."""
+    if isinstance(row, str | bytes | Mapping | Set) or not isinstance(row, Iterable):
+        return []
+    try:
+        cells = [cell.item() if isinstance(cell, Tensor) else cell for cell in row]
+        return [] if any(isinstance(cell, _NO_NUMBERS) for cell in cells) else [float(cell) for cell in cells]
+    except Exception:  # whatever a stranger's __iter__ and __float__ raise
+        return []
+
+
+def _shown(value: Any) -> str:
+    try:
+        return f"{value!r:.80}"
+    except Exception:  # a stranger's __repr__
+        return f"a {type(value).__name__}"
+
+
+def _guarded(task: BlackBoxTask, call: Callable[[], Any]) -> Any:
     try:
         return call()
     except InputError:
         raise
-    except Exception as error:  # a stranger's training code
+    except (Exception, SystemExit) as error:  # a stranger's training code
         raise InputError(f"Task {task.name!r} failed in its train function: {named_line(error)}.") from error

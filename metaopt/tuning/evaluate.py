@@ -20,7 +20,7 @@ from metaopt.tuning.learned import Weights
 from metaopt.tuning.ledger import Ledger
 from metaopt.tuning.own_trials import tpe_trials
 from metaopt.tuning.progress import to_stderr
-from metaopt.tuning.references import DEFAULT_BASELINE, POOL_SIZE, references
+from metaopt.tuning.references import DEFAULT_BASELINE, POOL_SIZE, check_scored, references
 from metaopt.tuning.scaled import compare_scaled, scaled_tasks
 
 
@@ -50,7 +50,7 @@ def evaluate(
         announce: called with one line whenever there is something to say.
 
     Raises:
-        InputError: an argument is not valid.
+        InputError: an argument is not valid, or no reference run of any task stayed finite.
         PluginError: a plugin of the recipe or of the others is unknown.
     """
     check_count("tuned", tuned, least=None)
@@ -70,6 +70,7 @@ def evaluate(
         configurations = [one.configuration for one in contenders]
         announce(evaluation_cost(evaluator, tasks, configurations, DEFAULT_BASELINE, tuned=tuned, scaled=grown))
         scales = references(evaluator, tasks, DEFAULT_BASELINE)
+        check_scored(tasks, scales)
         tpe = tpe_trials(evaluator, tasks, tuned) if tuned else {}
         comparison = compare(evaluator, tasks, scales, contenders, tuned=tuned, tpe=tpe)
         return replace(comparison, scaled=compare_scaled(evaluator, grown, contenders[0], DEFAULT_BASELINE))

@@ -258,7 +258,7 @@ def run_task(
         return [(one.curve, one.seconds) for one in trained]
     except MetaOptError:
         raise
-    except Exception as error:  # a stranger's model, data, loss or plugin
+    except (Exception, SystemExit) as error:  # a stranger's model, data, loss or plugin
         raise InputError(f"Task {task.name!r} failed in training: {named_line(error)}.") from error
 
 

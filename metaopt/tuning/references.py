@@ -1,12 +1,13 @@
 """The two frozen references of each task, and the pool of tuning trials that the long-tuned one was chosen from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from metaopt.configuration import Configuration, assemble
-from metaopt.contracts import AnyTask, Curve, FewShotTask, Task
+from metaopt.contracts import AnyTask, BlackBoxTask, Curve, FewShotTask, Task
+from metaopt.errors import InputError
 from metaopt.registry import Registry
 from metaopt.tuning.choosers import RandomChooser
 from metaopt.tuning.evaluator import Evaluator, Request, evaluation_key
@@ -54,7 +55,11 @@ def pool_space(registry: Registry) -> JointSpace:
 
 
 def references(evaluator: Evaluator, tasks: Sequence[AnyTask], baseline: Configuration) -> dict[str, Reference]:
-    """Each task's references by its name, computed where the ledger does not hold them and no corpus ships them."""
+    """Each task's references by its name, computed where the ledger does not hold them and no corpus ships them.
+
+    Raises:
+        InputError: the baseline never had a finite value on a task that it alone is the reference of.
+    """
     adopt_shipped(evaluator, tasks, baseline)
     supervised = [task for task in tasks if isinstance(task, Task)]
     trials = pool_configurations(evaluator.registry)
@@ -74,10 +79,24 @@ def references(evaluator: Evaluator, tasks: Sequence[AnyTask], baseline: Configu
             found[task.name] = Reference(Scale.of(base, tuned), tuple(pools[task.name]))
         else:
             curve = runs[baseline.key, task.name, REFERENCE_SEEDS[0]]
+            _check_finite(task, curve, baseline)
             best = np.inf if isinstance(task, FewShotTask) else BEST
             values = float(best_so_far(curve)[-1]), curve.test_at_best()
             found[task.name] = Reference(RatioScale(*values, best=best), ())
     return found
+
+
+def check_scored(tasks: Sequence[AnyTask], references: Mapping[str, Reference]) -> None:
+    """Refuse to judge anything on tasks none of which has a reference that says what a good value is.
+
+    Raises:
+        InputError: there are none others.
+    """
+    if tasks and all(references[task.name].scale.weight == 0 for task in tasks):
+        raise InputError(
+            f"No reference run stayed finite on {tasks[0].name!r}{_and_others(len(tasks) - 1)}, so nothing can be "
+            "judged there; check their losses, metrics and data."
+        )
 
 
 def adopt_shipped(evaluator: Evaluator, tasks: Sequence[AnyTask], baseline: Configuration) -> None:
@@ -104,3 +123,16 @@ def reference_evaluations(tasks: Sequence[AnyTask]) -> int:
 def final_value(curve: Curve) -> float:
     """What a tuning trial is chosen by: the best validation value, infinite for a run that diverged."""
     return float("inf") if curve.diverged else float(best_so_far(curve)[-1])
+
+
+def _check_finite(task: AnyTask, curve: Curve, baseline: Configuration) -> None:
+    if curve.best_index() is None:
+        fault = "yields" if isinstance(task, BlackBoxTask) else "reaches"
+        raise InputError(
+            f"Task {task.name!r} {fault} no finite value with the baseline ({baseline.optimizer}), so nothing can be "
+            "compared with it; mend the task, or name another baseline."
+        )
+
+
+def _and_others(count: int) -> str:
+    return f" or on {count} other task{'s' if count > 1 else ''}" if count else ""

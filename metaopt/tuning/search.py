@@ -10,13 +10,14 @@ import numpy as np
 from metaopt.configuration import Configuration
 from metaopt.contracts import Corpus, FewShotTask, Task
 from metaopt.contracts.curve import Array
+from metaopt.errors import InputError
 from metaopt.recipe import MadeOn, Recipe
 from metaopt.specs import StopperSpec
 from metaopt.tuning.entries import Outcome, Proposal
 from metaopt.tuning.evaluator import Curves
 from metaopt.tuning.portfolio import greedy_order
 from metaopt.tuning.references import pool_configurations
-from metaopt.tuning.scores import objective
+from metaopt.tuning.scores import WORST, objective
 from metaopt.tuning.stopping import (
     PolicyResult,
     RecordedRun,
@@ -72,6 +73,9 @@ def search(
         portfolio: how many complementary recipes to name.
         corpus: name of the corpus, for the record.
         stoppers: names of the plugins to choose from; all by default.
+
+    Raises:
+        InputError: nothing that was tried stayed finite anywhere.
     """
     interrupted = False
     try:
@@ -86,6 +90,7 @@ def search(
         scores = {one.key: study.scores(one, _final_seeds(interrupted)) for one in finalists}
     except TimeUpError:
         interrupted, scores = True, {one.key: study.scores(one, (RACE_SEED,)) for one in finalists}
+    _check_finite(study, finalists, scores)
     winner = max(finalists, key=lambda one: study.objective(scores[one.key]))
     front, stopper = _stoppers(study, finalists, stoppers)
     table = _table(study, [winner, *complete])
@@ -103,6 +108,18 @@ def search(
         front=front,
         interrupted=interrupted,
     )
+
+
+def _check_finite(study: Study, finalists: Sequence[Configuration], scores: Mapping[str, Mapping[str, float]]) -> None:
+    """Refuse to make a recipe of what diverged on every task: the best of such candidates is none."""
+    if any(score > WORST for of_task in scores.values() for score in of_task.values()):
+        return
+    curves = study.evaluator.curves(finalists, study.tasks, (RACE_SEED,))
+    if all(curve.diverged for curve in curves.values()):
+        raise InputError(
+            f"No candidate of the study {study.name!r} stayed finite on any of its tasks, so there is no recipe to "
+            "make; look at what the tasks yield, or search elsewhere (optimizers, --set, n_trials)."
+        )
 
 
 def _final_seeds(interrupted: bool) -> tuple[int, ...]:

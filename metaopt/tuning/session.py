@@ -34,6 +34,7 @@ from metaopt.tuning.record import with_scores
 from metaopt.tuning.references import (
     Reference,
     adopt_shipped,
+    check_scored,
     pool_configurations,
     references,
 )
@@ -92,6 +93,8 @@ class Session:
         for name, reference in self.references.items():
             if reference.scale.weight == 0:
                 self.announce(f"{name}: no reference run stayed finite, so the task takes no part in the objective.")
+        for fold in (Fold("", main, ()), *divided):
+            check_scored(with_budgets(fold.tuning), self.references)
         found = self._learned(self._search(Fold("", main, ()), n_trials))
         comparison = self._held_out(found, split, divided, n_trials)
         tuning_comparison = None if self.limit.late else self._compare(found, main, TUNING_COMPARED)

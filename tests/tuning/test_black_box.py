@@ -1,6 +1,9 @@
 import math
+import sys
 
+import numpy as np
 import pytest
+import torch
 
 import metaopt
 from metaopt.configuration import Configuration
@@ -59,11 +62,88 @@ def test_a_run_without_finite_values_counts_as_diverged(rows):
         ([(1, 0.5), (1, 0.4)], r"'job' must yield increasing steps, got 1 after 1"),
         ([(0.5, 0.4)], r"'job' must yield whole numbers of steps, got 0.5; count steps, not epochs"),
         ([(math.nan, 0.4)], r"'job' must yield whole numbers of steps, got nan"),
+        ([(-1, 0.4)], r"'job' must yield increasing steps, got -1; the first is 0 or later"),
+        ([(1, 0.4), None, (2, 0.3)], r"must yield \(step, value\) .* got None"),
+        ([metaopt.Decision(stop=True)], r"must yield \(step, value\) .* got Decision\(stop=True"),
+        ([(1, metaopt.Decision(stop=False))], r"must yield \(step, value\) .* got \(1, Decision"),
+        (["12"], r"must yield \(step, value\) .* got '12'"),
+        ([b"12"], r"must yield \(step, value\) .* got b'12'"),
+        ([{1: 0.5, 2: 0.4}], r"must yield \(step, value\) .* got \{1: 0.5"),
+        ([(1, "0.5")], r"must yield \(step, value\) .* got \(1, '0.5'\)"),
+        ([(1, True)], r"must yield \(step, value\) .* got \(1, True\)"),
+        ([(1, torch.tensor(True))], r"must yield \(step, value\) .* got \(1, tensor\(True\)\)"),
+        ([(1, torch.zeros(2))], r"must yield \(step, value\) .* got \(1, tensor"),
+        ([(1, 10**400)], r"must yield \(step, value\) .* got \(1, 1000"),
+        ([(1, 1 + 2j)], r"must yield \(step, value\) .* got \(1, \(1\+2j\)\)"),
+        (None, r"'job' must yield \(step, value\), and its train function returned None; use yield"),
+        (0.5, r"'job' must yield \(step, value\), and its train function returned 0.5; use yield"),
     ],
 )
 def test_what_cannot_be_a_validation_is_refused_by_the_task_s_name(row, message):
     with pytest.raises(metaopt.InputError, match=message):
         run(lambda recipe, seed: row)
+
+
+def test_a_message_quotes_little_of_what_was_yielded():
+    with pytest.raises(metaopt.InputError) as caught:
+        run(lambda recipe, seed: [("x" * 10_000, 0.5)])
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("kind", [torch.tensor, np.float32, lambda value: torch.tensor(value, dtype=torch.bfloat16)])
+def test_tensors_and_numpy_s_numbers_are_numbers(kind):
+    curve = run(lambda recipe, seed: [(np.int64(1), kind(0.5)), (torch.tensor(2), kind(0.25))])
+    assert curve.steps.tolist() == [1, 2]
+    assert curve.values.tolist() == [0.5, 0.25]
+
+
+def nothing(recipe, seed):
+    yield from ()
+
+
+def never_finite(recipe, seed):
+    yield from ((step, (math.nan, math.inf, -math.inf)[step % 3]) for step in range(1, 4))
+
+
+CHOICE = {"n_trials": 2, "optimizers": ["sgd"], "controllers": ["constant"], "wrappers": [], "against": []}
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.parametrize("train", [nothing, never_finite])
+@pytest.mark.parametrize("company", [False, True], ids=["alone", "beside another"])
+def test_a_job_that_never_yields_a_finite_value_is_an_error(train, mode, company, make_task):
+    job = metaopt.BlackBoxTask("job", "jobs", train=train, mode=mode, num_steps=4)
+    tasks = [*([make_task()] if company else []), job]
+    for attempt in (
+        lambda: metaopt.tune(tasks, **CHOICE),
+        lambda: metaopt.evaluate(metaopt.Recipe.create(CONFIGURATION), tasks, against=[]),
+    ):
+        with pytest.raises(metaopt.InputError, match=r"'job' yields no finite value with the baseline \(adamw\)"):
+            attempt()
+
+
+def test_candidates_none_of_which_stays_finite_make_no_recipe():
+    def train(recipe, seed):
+        yield 1, 0.5 if recipe.configuration.optimizer == "adamw" else math.nan
+
+    with pytest.raises(metaopt.InputError, match=r"No candidate of the study 'metaopt' stayed finite"):
+        metaopt.tune([metaopt.BlackBoxTask("job", "jobs", train=train)], **CHOICE)
+
+
+def test_a_job_that_yields_nothing_on_some_seeds_is_tuned_and_those_runs_count_as_diverged():
+    def train(recipe, seed):
+        if seed % 2 == 0:
+            yield from ((step, 1.0 / step) for step in (1, 2, 3))
+
+    result = metaopt.tune([metaopt.BlackBoxTask("job", "jobs", train=train, num_steps=3)], **CHOICE)
+    runs = result.tuning_comparison.runs
+    assert runs.loc[runs["seed"] % 2 == 1, "diverged"].all()
+    assert not runs.loc[runs["seed"] % 2 == 0, "diverged"].any()
+
+
+def test_a_function_that_exits_ends_no_study_in_silence():
+    with pytest.raises(metaopt.InputError, match=r"failed in its train function: SystemExit: 0"):
+        run(lambda recipe, seed: sys.exit(0))
 
 
 def test_a_function_that_raises_is_named_with_its_error():

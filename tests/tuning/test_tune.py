@@ -266,6 +266,16 @@ def test_a_task_whose_loss_is_nan_from_the_start_is_named_and_poisons_nothing(sm
     assert '"broken": -1.0' in result.recipe.text
 
 
+def test_tasks_none_of_which_ever_has_a_finite_loss_make_no_recipe(make_task):
+    broken = make_task("broken", loss=nan_loss, num_steps=6, num_validations=3)
+    with pytest.raises(
+        metaopt.InputError, match=r"No reference run stayed finite on 'broken', so nothing can be judged"
+    ):
+        metaopt.tune([broken], n_trials=4, **CHOICE)
+    with pytest.raises(metaopt.InputError, match=r"No reference run stayed finite on 'broken'"):
+        metaopt.evaluate(metaopt.Recipe.create(Configuration("sgd")), [broken], against=[])
+
+
 def test_a_time_limit_gives_the_best_recipe_so_far_and_loses_nothing(url):
     runs = []
     pause = 0.5
