@@ -11,7 +11,7 @@ size.
 from collections.abc import Callable, Hashable, Mapping
 from functools import lru_cache
 from types import FunctionType
-from typing import Any, TypeAlias, TypeVar, final
+from typing import Any, TypeAlias, TypeGuard, TypeVar, final
 
 import torch
 import torch.fx.experimental._config as shapes
@@ -164,7 +164,16 @@ def can_compile(rule: Rule) -> bool:
 
 def compiled_update(rule: Rule, names: tuple[str, ...]) -> CompiledUpdate:
     """The `CompiledUpdate` of a rule, the same for equal rules, so that a second optimizer need not compile again."""
-    return _remembered(rule, names) if isinstance(rule, Hashable) else CompiledUpdate(rule, names)
+    return _remembered(rule, names) if is_hashable(rule) else CompiledUpdate(rule, names)
+
+
+def is_hashable(value: object) -> TypeGuard[Hashable]:
+    """Whether graphs can be found by a value; a frozen dataclass that holds a list looks as if, and is not."""
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=64)

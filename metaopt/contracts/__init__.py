@@ -7,7 +7,17 @@ from metaopt.contracts.few_shot import BatchNormPolicy, Episodes, EpisodeSource,
 from metaopt.contracts.fitted import Fit, StopperTheta
 from metaopt.contracts.meta_training import InitTheta, MetaTraining, Policy
 from metaopt.contracts.per_tensor import PerTensorRule, per_tensor
-from metaopt.contracts.rule import Granularity, Hparams, Rule, State, Tensors, Theta, empty_state
+from metaopt.contracts.rule import (
+    Granularity,
+    Hparams,
+    Rule,
+    State,
+    Tensors,
+    Theta,
+    empty_state,
+    in_order,
+    keys_in_order,
+)
 from metaopt.contracts.steering_rule import SteeringRule
 from metaopt.contracts.step_info import SIGNALS, StepInfo
 from metaopt.contracts.stopper import Decision, Mode, Observation, Stopper
@@ -66,5 +76,7 @@ __all__ = [
     "first_stop",
     "first_stop_of_all",
     "first_stop_of_any",
+    "in_order",
+    "keys_in_order",
     "per_tensor",
 ]

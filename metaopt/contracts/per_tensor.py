@@ -6,7 +6,7 @@ from typing import Any, TypeAlias, final
 
 from torch import Tensor
 
-from metaopt.contracts.rule import Granularity, Hparams, Rule, State, Tensors, Theta
+from metaopt.contracts.rule import Granularity, Hparams, Rule, State, Tensors, Theta, keys_in_order
 from metaopt.contracts.step_info import StepInfo
 
 TensorState: TypeAlias = dict[str, Tensor]
@@ -118,7 +118,7 @@ class PerTensorRule(Rule):
                 updates[name] = update.to(params[name].dtype)
             else:
                 new = old if self.idle_one is None else self.idle_one(old, params[name], hparams[name], info)
-            tensors[name] = {key: value.to(old[key].dtype) for key, value in new.items()}
+            tensors[name] = {key: value.to(old[key].dtype) for key, value in keys_in_order(new, old).items()}
         return updates, tensors
 
     def one(

@@ -6,6 +6,7 @@ from typing import Literal, Protocol, TypeAlias, TypedDict, runtime_checkable
 from torch import Tensor
 
 from metaopt.contracts.step_info import StepInfo
+from metaopt.errors import PluginError
 
 Granularity: TypeAlias = Literal["coordinate", "tensor", "sums", "tree"]
 Tensors: TypeAlias = dict[str, Tensor]
@@ -88,3 +89,35 @@ class Rule(Protocol):
 def empty_state() -> State:
     """A state that holds nothing."""
     return {"tensors": {}, "shared": {}}
+
+
+def in_order(new: State, old: State) -> State:
+    """The new state with all keys in the old one's order: the order in which a rule fills its dicts means nothing.
+
+    Raises:
+        PluginError: the states have not the same keys.
+    """
+    unknown = sorted(new["tensors"].keys() - old["tensors"].keys())
+    if unknown:
+        raise PluginError(f"update returned state for {unknown[0]!r:.80}, which init made no state for.")
+    tensors = {name: keys_in_order(new["tensors"].get(name, {}), own) for name, own in old["tensors"].items()}
+    return {"tensors": tensors, "shared": keys_in_order(new["shared"], old["shared"])}
+
+
+def keys_in_order(new: Mapping[str, Tensor], old: Mapping[str, Tensor]) -> Tensors:
+    """One tensor's new state, or the shared one, with its keys in the old one's order.
+
+    Raises:
+        PluginError: it has other keys.
+    """
+    if new.keys() != old.keys():
+        raise PluginError(
+            f"update returned the state keys {_braced(new)}, init made {_braced(old)}; return each key of init's, and "
+            "no others."
+        )
+    return {key: new[key] for key in old}
+
+
+def _braced(keys: Mapping[str, Tensor]) -> str:
+    shown = ", ".join(sorted(keys))
+    return "{" + (shown if len(shown) <= 80 else f"{shown[:79]}…") + "}"

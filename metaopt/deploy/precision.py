@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
+from metaopt.contracts import keys_in_order
+
 _WIDE = frozenset({torch.float32, torch.float64})
 
 
@@ -34,8 +36,8 @@ def add_update(param: Tensor, wide: Tensor, update: Tensor) -> None:
 
 
 def like(old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The new state in the old one's dtypes."""
-    return {key: value if value.dtype == old[key].dtype else value.to(old[key].dtype) for key, value in new.items()}
+    """The new state in the old one's dtypes, its keys in the old one's order."""
+    return {key: value.to(old[key].dtype) for key, value in keys_in_order(new, old).items()}
 
 
 def placed(tensors: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:

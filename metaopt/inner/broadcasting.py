@@ -1,11 +1,11 @@
 """Which coordinate rules are written so that whole buffers broadcast: found out by a trial."""
 
-from collections.abc import Hashable
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from metaopt.compiled import is_hashable
 from metaopt.contracts import Rule
 from metaopt.contracts.rule import Theta
 from metaopt.inner.forms import Form, Now, Vmapped, Wide
@@ -23,7 +23,7 @@ def broadcasts(rule: Rule, names: tuple[str, ...], theta: Theta, requires: froze
         theta: learned weights of the rule.
         requires: signals that it wants.
     """
-    if theta or not isinstance(rule, Hashable):
+    if theta or not is_hashable(rule):
         return _trial(rule, names, theta, requires)
     return _remembered_trial(rule, names, requires)
 

@@ -14,7 +14,7 @@ from typing import Protocol, TypeAlias
 import torch
 from torch import Tensor
 
-from metaopt.contracts import Rule, State, StepInfo, Tensors
+from metaopt.contracts import Rule, State, StepInfo, Tensors, in_order
 from metaopt.contracts.rule import Theta
 from metaopt.inner.layout import Flats
 
@@ -101,7 +101,8 @@ class Wide:
             signals={name: value.unsqueeze(1) for name, value in now.signals.items()},
         )
         rates = None if now.rates is None else now.rates.unsqueeze(1)
-        return self.rule.update(grads, state, params, _with_rates(hparams, rates), theta, info)
+        updates, new = self.rule.update(grads, state, params, _with_rates(hparams, rates), theta, info)
+        return updates, in_order(new, state)
 
     def evaluation_params(self, params: Flats, state: State, hparams: MemberHparams, ends: Ends) -> Flats:
         """See `Form`."""
@@ -171,7 +172,8 @@ class Vmapped:
         horizon: Tensor,
     ) -> tuple[Tensors, State]:
         info = StepInfo(step=step, horizon=horizon, loss=loss.get("loss"), signals=signals)
-        return self.rule.update(grads, state, params, hparams, theta, info)
+        updates, new = self.rule.update(grads, state, params, hparams, theta, info)
+        return updates, in_order(new, state)
 
 
 def _vmapped_init(rule: Rule, params: Tensors, hparams: MemberHparams, theta: Theta, horizon: Tensor) -> State:

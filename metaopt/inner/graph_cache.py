@@ -1,12 +1,14 @@
-"""Functions of trees of tensors, run through graphs that are made at the first call for their shapes."""
+"""Functions of trees of tensors, run through graphs that are made at the first call for trees of their kind."""
 
 from collections.abc import Callable, Hashable
 from typing import Any, cast
 
+import torch
 from torch import Tensor
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from metaopt.inner.graphs import Graph, compiled, replayed
+from metaopt.inner.trees import layout_of, structure_of, tensors_of
 from metaopt.inner.update import Mode
 
 
@@ -20,15 +22,15 @@ class GraphCache:
         """`function(*tensors, *settings)`.
 
         Args:
-            function: of trees of tensors and of settings; graphs are found by its name.
+            function: of trees of tensors and of settings; hashable, and kept with its graphs.
             mode: how it is run.
             tensors: trees of tensors: dicts, lists and tuples.
-            settings: hashable; whatever decides what the function does besides the tensors' shapes.
+            settings: hashable; whatever decides what the function does besides what the trees are like.
         """
         if mode == "eager":
             return function(*tensors, *settings)
-        leaves = _leaves(tensors)
-        key = (function.__name__, mode, settings, tuple(map(_shape, leaves)))
+        leaves = tensors_of(tensors)
+        key = _key(function, mode, tensors, settings, leaves)
         made = self._graphs.get(key)
         if made is None:
             made = self._graphs[key] = _graph(function, mode, tensors, settings)
@@ -36,6 +38,21 @@ class GraphCache:
         if results is None:  # what it does depends on values: there is no graph
             return function(*tensors, *settings)
         return tree_unflatten(graph(*leaves), results)
+
+
+def _key(
+    function: Callable[..., Any],
+    mode: Mode,
+    tensors: tuple[Any, ...],
+    settings: tuple[Any, ...],
+    leaves: list[Tensor],
+) -> Hashable:
+    """What a graph is made for."""
+    # True and 1 are equal settings, and may mean different things.
+    kinds = tuple(map(type, settings))
+    # Compiled graphs take contiguous tensors; recorded ones were recorded with strides of some kind.
+    layouts = tuple([layout_of(leaf, strided=mode == "replayed") for leaf in leaves])
+    return function, mode, settings, kinds, structure_of(tensors), layouts, torch.get_default_dtype()
 
 
 def _graph(
@@ -55,14 +72,3 @@ def _graph(
 
     graph = (compiled if mode == "compiled" else replayed)(in_a_row, *leaves)
     return graph, found[0] if found else None
-
-
-def _leaves(tensors: Any) -> list[Tensor]:
-    if isinstance(tensors, Tensor):
-        return [tensors]
-    parts = tensors.values() if isinstance(tensors, dict) else tensors
-    return [leaf for part in parts for leaf in _leaves(part)]
-
-
-def _shape(tensor: Tensor) -> Hashable:
-    return tensor.shape, tensor.dtype, tensor.device

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.func import grad_and_value
 
-from metaopt.contracts import Rule, State, StepInfo, Tensors
+from metaopt.contracts import Rule, State, StepInfo, Tensors, in_order
 from metaopt.contracts.rule import Hparams, Theta
 from metaopt.layers import twice_differentiable
 
@@ -65,7 +65,8 @@ def unroll(
     plan = torch.as_tensor(first_step + len(batches) if horizon is None else horizon, dtype=torch.float32)
     current = dict(params)
     if state is None:
-        current = rule.start(current, theta)
+        started = rule.start(current, theta)
+        current = {name: started[name] for name in current}
         state = rule.init(current, hparams, theta, plan)
     losses = []
     for offset, batch in enumerate(batches):
@@ -77,7 +78,8 @@ def unroll(
         step = torch.as_tensor(first_step + offset, dtype=torch.float32)
         info = StepInfo(step=step, horizon=plan, loss=seen, signals=_signals(grads, requires))
         now = hparams if rate is None else _scaled(hparams, rate(info))
-        updates, state = rule.update(grads, state, current, now, theta, info)
+        updates, new = rule.update(grads, state, current, now, theta, info)
+        state = in_order(new, state)
         current = {name: value + updates[name] if name in updates else value for name, value in current.items()}
         losses.append(value)
     return Unrolled(current, state, torch.stack(losses))

@@ -9,14 +9,15 @@ from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from metaopt.compiled import MIN_NUMEL, own_code
+from metaopt.compiled import MIN_NUMEL, is_hashable, own_code
 from metaopt.contracts import State, Tensors
 from metaopt.contracts.rule import Theta
 from metaopt.inner.forms import Ends, Form, MemberHparams, Now
 from metaopt.inner.graphs import Graph, replayed
 from metaopt.inner.layout import Flats
+from metaopt.inner.trees import layout_of, structure_of, tensors_of
 
 #: How a function is run: `eager` decides anew at each step what to do, `replayed` writes that down once and repeats it,
 #: `compiled` compiles it.
@@ -52,7 +53,8 @@ class Update:
         # vmap expands what is the same for all members; every member's own must be there to be written.
         leaves, self._structure = tree_flatten(state)
         self._state = [tensor.contiguous().clone() for tensor in leaves]
-        self._settings = tree_leaves((self._hparams, self._theta))
+        self._settings = tensors_of((self._hparams, self._theta))
+        self._signals: tuple[str, ...] = ()
         self._mode = _possible(mode, form, params, self._ends)
         self._graph: Graph | None = None
 
@@ -64,6 +66,7 @@ class Update:
             now: the step.
         """
         if self._graph is None:
+            self._signals = tuple(sorted(now.signals))
             self._graph = self._made(grads, now)
         if self._mode == "compiled":
             self._graph(*self._arguments(grads, now))
@@ -72,12 +75,12 @@ class Update:
         found = self._graph(
             *self._params.values(),
             *self._state,
-            *grads.values(),
+            *[grads[key] for key in self._params],
             *self._settings,
             now.step,
             now.horizon,
             *optional,
-            *now.signals.values(),
+            *[now.signals[name] for name in self._signals],
         )
         self._state = found[len(self._params) :]
         for param, update in zip(self._params.values(), found, strict=False):
@@ -99,7 +102,9 @@ class Update:
     def _arguments(self, grads: Flats, now: Now) -> tuple[Any, ...]:
         optional = {"rates": now.rates, "loss": now.loss}
         given = {name: value for name, value in optional.items() if value is not None}
-        return grads, self._hparams, self._theta, now.step, now.horizon, given, now.signals
+        grads = {key: grads[key] for key in self._params}
+        signals = {name: now.signals[name] for name in self._signals}
+        return grads, self._hparams, self._theta, now.step, now.horizon, given, signals
 
     def _made(self, grads: Flats, now: Now) -> Graph:
         """The step as one function: of `_arguments`, in place, if compiled, else of all its tensors in a row."""
@@ -112,9 +117,9 @@ class Update:
 
 def _possible(mode: Mode, form: Form, params: Flats, ends: Ends) -> Mode:
     """`mode`, or what comes closest to it for this form and these sizes."""
-    if mode == "eager" or not isinstance(form, Hashable):
+    if mode == "eager":
         return "eager"
-    if mode == "compiled" and form.dynamic:
+    if mode == "compiled" and form.dynamic and is_hashable(form):
         # Sizes 0 and 1 cannot be dynamic: each would be a graph of its own.
         sizes = [(len(flat), ends[key], flat.shape[1] - ends[key]) for key, flat in params.items()]
         if all(members >= MIN_NUMEL and 1 not in (before, after) for members, before, after in sizes):
@@ -132,25 +137,21 @@ def _in_a_row(
     def advance(*tensors: Tensor) -> list[Tensor]:
         params, state, *rest = tree_unflatten(tensors, structure)
         updates, new = _advance(form, params, state, ends, *rest)
-        return [*(updates[key] for key in keys), *_like(state, new)]
+        # What comes out goes in at the next step, where recorded operations expect the first one's strides.
+        return [*(updates[key] for key in keys), *[tensor.contiguous() for tensor in tensors_of(new)]]
 
     if mode == "eager":
         return advance
-    shapes = tuple((tensor.shape, tensor.dtype) for tensor in leaves)
-    return _kept(("replayed", form, tuple(ends.items()), structure, shapes), lambda: replayed(advance, *leaves))
-
-
-def _like(state: Any, new: Any) -> list[Tensor]:
-    """The new state's tensors in the order of the old one's."""
-    if isinstance(state, Tensor):
-        return [new]
-    return [tensor for key, part in state.items() for tensor in _like(part, new[key])]
+    given = (params, state, *arguments)
+    layouts = tuple([layout_of(tensor, strided=True) for tensor in leaves])
+    key = ("replayed", form, tuple(ends.items()), structure_of(given), layouts)
+    return _kept(key, lambda: replayed(advance, *leaves))
 
 
 def _compiled(form: Form, params: Flats, state: State, ends: dict[str, int], arguments: tuple[Any, ...]) -> Graph:
-    kinds = [(tensor.ndim, tensor.dtype, 1 in tensor.shape) for tensor in tree_leaves((params, state, arguments))]
+    given = (params, state, *arguments)
+    kinds = tuple([(tensor.ndim, tensor.dtype, tensor.device, 1 in tensor.shape) for tensor in tensors_of(given)])
     parts = tuple((key, end == 0, end == params[key].shape[1]) for key, end in ends.items())
-    names = tuple(sorted([*arguments[2], *arguments[5], *arguments[6]]))
 
     def write(params: Flats, state: State, ends: dict[str, int], *rest: Any) -> None:
         updates, new = _advance(form, params, state, ends, *rest)
@@ -162,7 +163,7 @@ def _compiled(form: Form, params: Flats, state: State, ends: dict[str, int], arg
         for key, value in state["shared"].items():
             value.copy_(new["shared"][key])
 
-    key = ("compiled", form, parts, tuple(kinds), names)
+    key = ("compiled", form, parts, structure_of(given), kinds)
     return _kept(key, lambda: torch.no_grad()(torch.compile(own_code(write), dynamic=True, fullgraph=True)))
 
 
@@ -184,6 +185,8 @@ def _advance(
 
 
 def _kept(key: Hashable, make: Callable[[], Graph]) -> Graph:
+    if not is_hashable(key):  # a rule that no other population can have
+        return make()
     graph = _KEPT.pop(key, None) or make()
     _KEPT[key] = graph
     if len(_KEPT) > MAX_KEPT:

@@ -110,7 +110,7 @@ class Learner:
         if self.meta is not None and self.meta.prototypes:
             self.module.train()
             current = prototype_head(self.module, {**self.buffers, **current}, *support)
-            current = {name: current[name] for name in params}
+        current = {name: current[name] for name in params}
         return current, self.assembly.rule.init(current, self.hparams, theta, horizon)
 
     def advance(

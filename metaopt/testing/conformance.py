@@ -14,6 +14,7 @@ from metaopt.testing.controllers import CHECKS as CONTROLLER_CHECKS
 from metaopt.testing.corpora import CHECKS as CORPUS_CHECKS
 from metaopt.testing.declarations import CHECKS as COMMON_CHECKS
 from metaopt.testing.errors import ConformanceError, NotApplicable
+from metaopt.testing.key_order import CHECKS as KEY_ORDER_CHECKS
 from metaopt.testing.location import Location, definition, functions_of, locate
 from metaopt.testing.purity import CHECKS as PURITY_CHECKS
 from metaopt.testing.recipes import controller_survives_a_recipe, stopper_survives_a_recipe
@@ -35,7 +36,10 @@ def _of_optimizer(check: Callable[[Subject], None]) -> Callable[[Any], None]:
 
 
 _CHECKS: Mapping[str, tuple[Callable[[Any], None], ...]] = {
-    "optimizer": (*COMMON_CHECKS, *map(_of_optimizer, (*PURITY_CHECKS, *RULE_CHECKS, *SHELL_CHECKS))),
+    "optimizer": (
+        *COMMON_CHECKS,
+        *map(_of_optimizer, (*PURITY_CHECKS, *KEY_ORDER_CHECKS, *RULE_CHECKS, *SHELL_CHECKS)),
+    ),
     "wrapper": (*COMMON_CHECKS, *WRAPPER_CHECKS),
     "controller": (*COMMON_CHECKS, *CONTROLLER_CHECKS, controller_survives_a_recipe),
     "stopper": (*COMMON_CHECKS, *STOPPER_CHECKS, stopper_survives_a_recipe),

@@ -58,6 +58,21 @@ def leaves_inputs_alone(spec: ControllerSpec) -> None:
             _, state = _asked(spec, given, info, hparams)
 
 
+def ignores_the_order_of_keys(spec: ControllerSpec) -> None:
+    """State and hyperparameters may come with their keys in any order."""
+    hparams = _numbers(spec, draws(spec.space, 1)[0])
+    turned = dict(reversed(hparams.items()))
+    states = [spec.controller.init(hparams), spec.controller.init(turned)]
+    for step in range(4):
+        info = _info(spec, torch.tensor(float(step)), torch.tensor(10.0), torch.tensor(1.0 + step))
+        given = (states[0], hparams), (dict(reversed(states[1].items())), turned)
+        answers = [_asked(spec, state, info, values) for state, values in given]
+        states = [state for _, state in answers]
+        plain, other = ({"rate": rate.value, "state": state} for rate, state in answers)
+        claim = f"With its dicts in another order, at step {step}"
+        require_close(other, plain, claim, rtol=0, atol=0, at=spec.controller.update)
+
+
 def keeps_its_layout(spec: ControllerSpec) -> None:
     """It returns a Rate of 0-d tensors, and a state that keeps its keys, shapes and dtypes."""
     hparams = _numbers(spec, draws(spec.space, 1)[0])
@@ -141,6 +156,7 @@ def horizon_is_declared(spec: ControllerSpec) -> None:
 CHECKS: tuple[Callable[[ControllerSpec], None], ...] = (
     is_pure,
     leaves_inputs_alone,
+    ignores_the_order_of_keys,
     keeps_its_layout,
     rates_are_sound,
     some_step_moves,

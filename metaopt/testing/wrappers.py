@@ -8,6 +8,7 @@ from metaopt.contracts import SteeringRule
 from metaopt.registry import current
 from metaopt.specs import OptimizerSpec, WrapperSpec
 from metaopt.testing.errors import ConformanceError, NotApplicable
+from metaopt.testing.key_order import CHECKS as KEY_ORDER_CHECKS
 from metaopt.testing.purity import CHECKS as PURITY_CHECKS
 from metaopt.testing.rules import CHECKS as RULE_CHECKS
 from metaopt.testing.rules import theta_is_reproducible
@@ -47,10 +48,11 @@ def _steered_class_equals_rule(spec: WrapperSpec) -> None:
     native_equals_rule(Subject(inner, (spec,)))
 
 
+_ABOUT_RULES = (*PURITY_CHECKS, *KEY_ORDER_CHECKS, *RULE_CHECKS, *SHELL_CHECKS)
 # A wrapped rule has no theta of its own, and a library's class only where it is steered.
 _ABOUT_OPTIMIZERS = (theta_is_reproducible, native_equals_rule)
 
 CHECKS: tuple[Callable[[Any], None], ...] = (
-    *(_around(check) for check in (*PURITY_CHECKS, *RULE_CHECKS, *SHELL_CHECKS) if check not in _ABOUT_OPTIMIZERS),
+    *(_around(check) for check in _ABOUT_RULES if check not in _ABOUT_OPTIMIZERS),
     _steered_class_equals_rule,
 )

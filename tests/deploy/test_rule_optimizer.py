@@ -376,3 +376,21 @@ def test_a_loss_in_the_closures_place_says_where_it_goes(loss):
     optimizer = metaopt.RuleOptimizer(nn.Linear(2, 1), "lion")
     with pytest.raises(metaopt.InputError, match=r"takes a function; pass a loss by name, step\(loss=loss\)"):
         optimizer.step(loss)
+
+
+@pytest.mark.parametrize("compile", [False, True])
+def test_a_checkpoint_may_hold_a_states_keys_in_any_order(compile):
+    def turned(tree):
+        return {key: turned(part) for key, part in reversed(tree.items())} if isinstance(tree, dict) else tree
+
+    def trained(document=None):
+        param = torch.nn.Parameter(torch.linspace(-1, 1, 6))
+        optimizer = metaopt.RuleOptimizer([param], "adamw", lr=0.1, compile=compile)
+        if document is not None:
+            optimizer.load_state_dict({**document, "state": turned(document["state"])})
+        param.grad = torch.linspace(1, 2, 6)
+        optimizer.step()
+        return param.detach(), optimizer.state_dict()
+
+    _, document = trained()
+    assert torch.equal(trained(document)[0], trained({**document, "state": turned(document["state"])})[0])
