@@ -108,7 +108,7 @@ class Judgement:
             best = observation.step, observation.value
         said = Decision(stop=False) if self.stopper is None else self.stopper.observe(observation)
         self._guard.look(observation, params, self.losses)
-        reason = said.reason if said.stop else self._guard.reason
+        reason = _reason(said, self.stopper, observation.step) or self._guard.reason
         self.losses.clear()
         self.num_observations += 1
         self._last_observed, self._observed_before = observation.step, None
@@ -149,3 +149,10 @@ class Judgement:
 
     def _seconds(self) -> float:
         return self._seconds_before + time.monotonic() - self._started
+
+
+def _reason(decision: Decision, stopper: Stopper | None, step: int) -> str:
+    """Why the stopper says stop, which it need not say to be heard; empty while it does not say stop."""
+    if not decision.stop:
+        return ""
+    return str(decision.reason or f"The stopper {type(stopper).__name__} said stop at step {step} without a reason.")

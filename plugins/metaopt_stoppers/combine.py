@@ -35,7 +35,11 @@ class Combined:
     def observe(self, observation: Observation) -> Decision:
         """Pass the observation on and count who has stopped."""
         decisions = [stopper.observe(observation) for stopper in self.stoppers]
-        reasons = [decision.reason for decision in decisions if decision.stop]
+        reasons = [
+            str(decision.reason or f"{type(stopper).__name__} said stop without a reason.")
+            for stopper, decision in zip(self.stoppers, decisions, strict=True)
+            if decision.stop
+        ]
         if not self._reason and len(reasons) >= self._needed:
             self._reason = f"{self.name}: {' '.join(reasons)}"
         return Decision(
