@@ -5,7 +5,7 @@ This is what a search proposes, what the engine trains, what a recipe stores and
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from typing import Any, Literal, TypeAlias
@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from metaopt.contracts import MetaTraining, Rule
+from metaopt.contracts import MetaTraining, Rule, SteeringRule
 from metaopt.contracts.rule import Hparams
 from metaopt.errors import InputError, PluginError
 from metaopt.plugin_spec import PluginSpec
@@ -94,7 +94,8 @@ class Assembly:
         wrappers: the wrappers' specs, innermost first.
         controller: the controller's spec.
         rule: the optimizer's rule inside its wrappers.
-        rule_values: every hyperparameter of the rule, as people write it; a wrapper's are prefixed by its name.
+        rule_values: every hyperparameter of the rule, as people write it; a wrapper's are prefixed by its name. An `lr`
+            that nobody stated is that of the innermost wrapper that declares one (`inner_lr`), else the default.
         controller_values: every hyperparameter of the controller.
         meta_values: every hyperparameter of the learned part's meta-training; empty where there is none.
     """
@@ -172,6 +173,14 @@ class Assembly:
         spared = {**decayed, "weight_decay": torch.zeros((), dtype=dtype)} if "weight_decay" in decayed else decayed
         return {name: decayed if self.decays(param) else spared for name, param in params.items()}
 
+    def values_of(self, spec: PluginSpec) -> dict[str, Value]:
+        """Every hyperparameter of one of the plugins, by its own names, those of its meta-training included."""
+        if spec is self.controller:
+            return dict(self.controller_values)
+        prefix = "" if spec is self.optimizer else f"{spec.name}."
+        own = {name: self.rule_values[f"{prefix}{name}"] for name in spec.space}
+        return {**own, **(self.meta_values if spec is self.learned else {})}
+
     @property
     def _own_values(self) -> dict[str, Value]:
         return {name: self.rule_values[name] for name in self.optimizer.space}
@@ -184,8 +193,8 @@ def assemble(configuration: Configuration, registry: Registry) -> Assembly:
     """Find the plugins and check the hyperparameters.
 
     Raises:
-        PluginError: a plugin is unknown, the optimizer has no `lr` and the controller is not `constant`, or two parts
-            are learned.
+        PluginError: a plugin is unknown, the optimizer has no `lr` and the controller is not `constant`, or a wrapper
+            cannot go around the optimizer (see `misfit`).
         InputError: a hyperparameter is unknown or not valid (the message lists the valid ones), or two of the plugins
             have one name.
     """
@@ -199,9 +208,9 @@ def assemble(configuration: Configuration, registry: Registry) -> Assembly:
     owners: tuple[PluginSpec, ...] = (optimizer, *wrappers, controller)
     given = _by_owner(configuration.hparams, owners)
     parts: tuple[OptimizerSpec | WrapperSpec, ...] = (optimizer, *wrappers)
-    learned = [spec.name for spec in parts if spec.meta is not None]
-    if len(learned) > 1:
-        raise PluginError(f"A recipe has one learned part, and {' and '.join(learned)} are; leave one out.")
+    reason = misfit(optimizer, wrappers)
+    if reason is not None:
+        raise PluginError(reason)
     rule_values: dict[str, Value] = {}
     meta_values: dict[str, Value] = {}
     for spec in parts:
@@ -211,6 +220,9 @@ def assemble(configuration: Configuration, registry: Registry) -> Assembly:
                 rule_values[f"{prefix}{name}"] = value
             else:
                 meta_values[name] = value
+    inner_lr = next((spec.inner_lr for spec in wrappers if spec.inner_lr is not None), None)
+    if inner_lr is not None and optimizer.has_lr and "lr" not in given[optimizer.name]:
+        rule_values["lr"] = float(inner_lr)  # a factor, and no rate that the bounds of `lr` are meant for
     return Assembly(
         configuration=configuration,
         optimizer=optimizer,
@@ -221,6 +233,21 @@ def assemble(configuration: Configuration, registry: Registry) -> Assembly:
         controller_values=resolve(controller.space, given[controller.name], controller.name),
         meta_values=meta_values,
     )
+
+
+def misfit(optimizer: OptimizerSpec, wrappers: Sequence[WrapperSpec]) -> str | None:
+    """Why these wrappers cannot go around the optimizer, one sentence, or None where they can."""
+    parts: tuple[OptimizerSpec | WrapperSpec, ...] = (optimizer, *wrappers)
+    learned = [spec.name for spec in parts if spec.meta is not None]
+    if len(learned) > 1:
+        return f"A recipe has one learned part, and {' and '.join(learned)} are; leave one out."
+    # What rescales displacement, as Mechanic, goes around any rule; what steers `lr` needs one that follows it.
+    steers = [spec for spec in wrappers if spec.sets_rate and isinstance(spec.wrap(optimizer.rule), SteeringRule)]
+    if steers and not optimizer.has_lr:
+        return f"The wrapper {steers[0].name!r} sets the learning rate, but the rule inside has none; leave it out."
+    if steers and optimizer.sets_rate:
+        return f"The wrapper {steers[0].name!r} sets the learning rate, and {optimizer.name!r} its own; leave one out."
+    return None
 
 
 def _by_owner(hparams: Mapping[str, Value], owners: tuple[PluginSpec, ...]) -> dict[str, dict[str, Value]]:

@@ -1,5 +1,6 @@
 """What a plugin declares: one frozen, final spec for each kind."""
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -54,6 +55,8 @@ class OptimizerSpec(PluginSpec):
         native: a class that computes the same, or None.
         packs: param-group keys that hold several hyperparameters, such as `{"betas": ("beta1", "beta2")}`.
         meta: for learned rules: how they get their weights.
+        sets_rate: whether it says by itself how far a step goes, as Prodigy does, so that `lr` is a factor: wrappers
+            that set the rate by way of `lr` are refused around it.
     """
 
     kind: ClassVar[str] = "optimizer"
@@ -62,6 +65,7 @@ class OptimizerSpec(PluginSpec):
     native: Native | None = None
     packs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     meta: MetaTraining | None = None
+    sets_rate: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -113,6 +117,8 @@ class WrapperSpec(PluginSpec):
     Attributes:
         wrap: `rule -> rule`. The new rule finds its own hyperparameters in `hparams[name]` under
             `"<wrapper's name>.<hyperparameter>"` and keeps its own state under keys that start the same way.
+        inner_lr: what the inner rule's `lr` is where nobody states it: 1 where the wrapper sets the rate by itself, so
+            that `lr` only multiplies what it sets. None leaves the optimizer its own default.
         meta: for learned ones: how they get their weights, which are theta of the rule that `wrap` returns.
         tells: what it has to say to stoppers: signals, by name, and the entries of its own shared state that hold them,
             0-d. A run supplies them with each observation.
@@ -121,6 +127,7 @@ class WrapperSpec(PluginSpec):
     kind: ClassVar[str] = "wrapper"
 
     wrap: Callable[[Rule], Rule]
+    inner_lr: float | None = None
     meta: MetaTraining | None = None
     tells: Mapping[str, str] = field(default_factory=dict)
 
@@ -128,6 +135,12 @@ class WrapperSpec(PluginSpec):
         super().__post_init__()
         check_signals(self)
         _check_meta(self, self.meta)
+        _check_inner_lr(self.name, self.inner_lr)
+
+    @property
+    def sets_rate(self) -> bool:
+        """Whether it sets the rate by itself, so that the inner rule's `lr` is a factor that need not be tuned."""
+        return self.inner_lr is not None
 
     @property
     def full_space(self) -> Space:
@@ -250,6 +263,12 @@ def _check_rule(name: str, rule: Any) -> None:
             f"OptimizerSpec(name={name!r}): rule lacks {missing}; "
             "make it with metaopt.per_tensor or subclass metaopt.Rule."
         )
+
+
+def _check_inner_lr(name: str, rate: Any) -> None:
+    known = isinstance(rate, int | float) and not isinstance(rate, bool) and 0 < rate < math.inf
+    if rate is not None and not known:
+        raise PluginError(f"WrapperSpec(name={name!r}): inner_lr must be a positive number or None, got {rate!r:.80}.")
 
 
 def _with_meta(space: Space, meta: MetaTraining | None) -> Space:

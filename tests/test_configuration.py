@@ -63,6 +63,32 @@ def test_numbers_are_what_rules_compute_with():
     assert all(isinstance(value, float) for value in numbers.values())
 
 
+@pytest.mark.parametrize("wrapper", ["dog", "ldog", "dowg", "mechanic"])
+def test_under_a_wrapper_that_sets_the_rate_lr_is_a_factor_of_1_unless_stated(wrapper):
+    assert assembled("adamw", wrappers=(wrapper,)).rule_numbers()["lr"] == 1.0
+    assert assembled("adamw", wrappers=(wrapper,), hparams={"adamw.lr": 0.5}).rule_numbers()["lr"] == 0.5
+    assert assembled("adamw", wrappers=(wrapper, "averaged")).rule_numbers()["lr"] == 1.0
+    assert assembled("adamw", wrappers=("averaged",)).rule_numbers()["lr"] == 1e-3
+
+
+def test_the_innermost_wrapper_says_what_an_lr_of_any_range_is():
+    registry = Registry()
+    rule = metaopt.per_tensor(lambda *_: {}, lambda grad, state, param, hparams, *_: (-hparams["lr"] * grad, state))
+    space = {"lr": metaopt.Float(1e-4, 1e-1, log=True)}
+    registry.register(metaopt.OptimizerSpec(name="narrow", version="1", rule=rule, space=space))
+    for name, rate in (("inner", 2.0), ("outer", 3.0)):
+        spec = metaopt.WrapperSpec(name=name, version="1", wrap=lambda rule: rule, inner_lr=rate)
+        registry.register(spec)
+    registry.register(REGISTRY.get(metaopt.ControllerSpec, "constant"))
+    assert assemble(Configuration("narrow", wrappers=("inner", "outer")), registry).rule_values["lr"] == 2.0
+
+
+@pytest.mark.parametrize("rate", [0, -1.0, float("inf"), float("nan"), "1", True])
+def test_an_inner_rate_that_is_none_is_refused(rate):
+    with pytest.raises(metaopt.PluginError, match="inner_lr must be a positive number or None"):
+        metaopt.WrapperSpec(name="mine", version="1", wrap=lambda rule: rule, inner_lr=rate)
+
+
 def test_weight_decay_spares_vectors_unless_told_otherwise():
     params = dict(nn.Linear(3, 2).named_parameters())
     for no_decay, on_bias in (("1d", 0.0), ("none", 0.25)):

@@ -1,8 +1,8 @@
 """The tables of a report, as text that a terminal and a page show alike."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from metaopt import registry as registries
 from metaopt.configuration import Configuration, assemble
@@ -10,7 +10,7 @@ from metaopt.deploy.stopping import StopperConfiguration
 from metaopt.recipe import Recipe
 from metaopt.registry import Registry
 from metaopt.report.headline import payback, trainings
-from metaopt.space import Space, Value, defaults, resolve
+from metaopt.space import Value, defaults, resolve
 from metaopt.specs import StopperSpec
 from metaopt.tuning import Comparison, TuneResult
 from metaopt.tuning.duration import duration
@@ -124,10 +124,10 @@ def recipe_table(recipe: Recipe, registry: Registry | None = None) -> Table:
     found = registry or registries.current()
     assembly = assemble(recipe.configuration, found)
     specs = (assembly.optimizer, *assembly.wrappers, assembly.controller)
+    usual = assemble(replace(recipe.configuration, hparams={}), found)
     rows: list[tuple[str, ...]] = []
     for spec in specs:
-        given = _own(recipe.configuration, spec.name)
-        rows += _rows(f"{spec.kind} {spec.name}", spec.full_space, resolve(spec.full_space, given, spec.name))
+        rows += _rows(f"{spec.kind} {spec.name}", assembly.values_of(spec), usual.values_of(spec))
     if recipe.stopper is not None:
         rows += _stopper_rows(recipe.stopper, found)
     return Table(recipe.name, ("plugin", "hyperparameter", "value", "default"), tuple(rows), 2)
@@ -206,20 +206,16 @@ def number(value: Value | None) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _own(configuration: Configuration, owner: str) -> dict[str, Value]:
-    prefix = f"{owner}."
-    return {key.removeprefix(prefix): value for key, value in configuration.hparams.items() if key.startswith(prefix)}
-
-
-def _rows(label: str, space: Space, values: dict[str, Value]) -> list[tuple[str, ...]]:
-    usual = defaults(space)
+def _rows(label: str, values: Mapping[str, Value], usual: Mapping[str, Value]) -> list[tuple[str, ...]]:
     rows = [(name, number(value), number(usual.get(name))) for name, value in values.items()]
     return [(label if position == 0 else "", *row) for position, row in enumerate(rows or [("", "", "")])]
 
 
 def _stopper_rows(stopper: StopperConfiguration, registry: Registry) -> list[tuple[str, ...]]:
     spec = registry.get(StopperSpec, stopper.name)
-    rows = _rows(f"stopper {stopper.name}", spec.space, resolve(spec.space, stopper.hparams, spec.name))
+    rows = _rows(
+        f"stopper {stopper.name}", resolve(spec.space, stopper.hparams, spec.name), defaults(spec.space)
+    )
     return rows + [row for child in stopper.stoppers for row in _stopper_rows(child, registry)]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from metaopt.configuration import Configuration
+from metaopt.configuration import Configuration, misfit
 from metaopt.errors import InputError, PluginError
 from metaopt.plugin_spec import PluginSpec
 from metaopt.registry import Registry
@@ -54,8 +54,8 @@ class JointSpace:
     def suggest(self, chooser: Chooser) -> Configuration:
         """Ask for one configuration, hyperparameters of inactive plugins and conditions left out."""
         optimizer = _pick(chooser, "optimizer", self.optimizers)
-        hparams = self._suggest_hparams(chooser, optimizer)
-        wrapper = self._suggest_wrapper(chooser)
+        wrapper = self._suggest_wrapper(chooser, optimizer)
+        hparams = self._suggest_hparams(chooser, optimizer, sets_rate=wrapper is not None and wrapper.sets_rate)
         if wrapper is not None:
             hparams.update(self._suggest_hparams(chooser, wrapper))
         controller = "constant"
@@ -87,18 +87,22 @@ class JointSpace:
         """16 hex digits of `to_json`."""
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]
 
-    def _suggest_wrapper(self, chooser: Chooser) -> WrapperSpec | None:
+    def _suggest_wrapper(self, chooser: Chooser, optimizer: OptimizerSpec) -> WrapperSpec | None:
+        """One that fits; none where the choice falls on another, for choices are the same for all optimizers."""
         if not self.wrappers:
             return None
         names = [NO_WRAPPER, *(spec.name for spec in self.wrappers)]
         chosen = chooser.suggest_categorical("wrapper", names)
-        return next((spec for spec in self.wrappers if spec.name == chosen), None)
+        fitting = (spec for spec in self.wrappers if spec.name == chosen and misfit(optimizer, [spec]) is None)
+        return next(fitting, None)
 
-    def _suggest_hparams(self, chooser: Chooser, spec: PluginSpec) -> dict[str, Value]:
+    def _suggest_hparams(self, chooser: Chooser, spec: PluginSpec, *, sets_rate: bool = False) -> dict[str, Value]:
+        """Values by prefixed name; no `lr` where a wrapper sets the rate, unless the user asked for one."""
         space, fixed = self._space(spec), self._fixed(spec)
+        left_out = {"lr"} if sets_rate and f"{spec.name}.lr" not in self.overrides else set()
         values: dict[str, Value] = {}
         for name in ordered(space):
-            if is_active(space, name, values):
+            if name not in left_out and is_active(space, name, values):
                 values[name] = fixed[name] if name in fixed else ask(chooser, f"{spec.name}.{name}", space[name])
         return {f"{spec.name}.{name}": value for name, value in values.items()}
 

@@ -2,11 +2,12 @@
 
 With r_t = max(r_{t−1}, ‖w_t − w_0‖), r_{−1} = initial·(1 + ‖w_0‖), and the gradient g_t at w_t,
 
-    DoG:   G_t = G_{t−1} + ‖g_t‖²,           rate = r_t / √G_t
-    DoWG:  G_t = G_{t−1} + r_t²·‖g_t‖²,      rate = r_t² / √G_t,          G_{−1} = eps
+    DoG:   G_t = G_{t−1} + ‖g_t‖²,           rate = r_t / √G_t,           G_{−1} = eps
+    DoWG:  G_t = G_{t−1} + r_t²·‖g_t‖²,      rate = r_t² / √G_t,          G_{−1} = r_{−1}²·eps
 
-The inner rule steps with that times its `lr`, which is left at 1. A step whose gradient is not finite leaves r and G as
-they are.
+so that both begin with the same rate: an eps that is not weighted outweighs all gradients while r is small. The inner
+rule steps with that times its `lr`, which is 1 where nobody states it. A step whose gradient is not finite leaves r
+and G as they are.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -81,12 +82,12 @@ class Distance(metaopt.SteeringRule):
             for name in grads:
                 found = self._advanced(tensors[name], _distance(tensors, params, [name]), square([grads[name]]))
                 tensors[name] = {**tensors[name], **found}
-                changed[name] = _scaled(hparams[name], self._rate(found), self.name)
+                changed[name] = _scaled(hparams[name], self._rate(found))
         elif grads:
             shared = self._advanced(shared, _distance(tensors, params, tensors), square(grads.values()))
             rate = self._rate(shared)
             groups = {id(hparams[name]): hparams[name] for name in grads}
-            scaled = {key: _scaled(group, rate, self.name) for key, group in groups.items()}
+            scaled = {key: _scaled(group, rate) for key, group in groups.items()}
             changed.update({name: scaled[id(hparams[name])] for name in grads})
         return changed, {"tensors": tensors, "shared": shared}
 
@@ -94,17 +95,19 @@ class Distance(metaopt.SteeringRule):
         norm = root(square(initial))
         reached = hparams[f"{self.prefix}initial"].to(norm.device, norm.dtype) * (1 + norm)
         eps = hparams[f"{self.prefix}eps"].to(norm.device, norm.dtype)
-        return {"reached": reached, "squares": eps + torch.zeros_like(norm)}
+        return {"reached": reached, "squares": self._weight(reached) * eps}
 
     def _advanced(self, old: _Tensors, distance: Tensor, gradient: Tensor) -> dict[str, Tensor]:
         reached = torch.maximum(old["reached"], distance.to(old["reached"].dtype))
-        weight = reached.square() if self.weighted else torch.ones_like(reached)
-        squares = old["squares"] + weight * gradient.to(reached.dtype)
+        squares = old["squares"] + self._weight(reached) * gradient.to(reached.dtype)
         known = squares.isfinite() & reached.isfinite()
         return {
             "reached": torch.where(known, reached, old["reached"]),
             "squares": torch.where(known, squares, old["squares"]),
         }
+
+    def _weight(self, reached: Tensor) -> Tensor:
+        return reached.square() if self.weighted else torch.ones_like(reached)
 
     def _rate(self, found: _Tensors) -> Tensor:
         reached = found["reached"].square() if self.weighted else found["reached"]
@@ -126,7 +129,5 @@ def _distance(tensors: Mapping[str, _Tensors], params: _Tensors, names: Iterable
     return root(square(wide(params[name]) - tensors[name]["initial"] for name in names))
 
 
-def _scaled(hparams: _Tensors, rate: Tensor, name: str) -> dict[str, Tensor]:
-    if "lr" not in hparams:
-        raise metaopt.InputError(f"The wrapper {name!r} sets the learning rate, but the rule inside has none.")
+def _scaled(hparams: _Tensors, rate: Tensor) -> dict[str, Tensor]:
     return {**hparams, "lr": hparams["lr"] * rate.to(hparams["lr"].dtype)}

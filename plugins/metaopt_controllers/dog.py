@@ -9,10 +9,11 @@ from metaopt_controllers.distance import EPS, INITIAL, distance_wrapper
 
 DOG = metaopt.WrapperSpec(
     name="dog",
-    version="1",
-    summary="Sets lr by the distance from the start over gradients; leave lr at 1.",
+    version="2",
+    summary="Sets lr by the distance from the start over gradients.",
     wrap=distance_wrapper("dog"),
     space={"initial": INITIAL, "eps": EPS},
+    inner_lr=1.0,
     proposed=False,
     references=("https://arxiv.org/abs/2302.12022",),
 )

@@ -5,10 +5,11 @@ from metaopt_controllers.distance import EPS, INITIAL, distance_wrapper
 
 DOWG = metaopt.WrapperSpec(
     name="dowg",
-    version="1",
-    summary="DoG with gradients weighted by distances; leave lr at 1.",
+    version="2",
+    summary="DoG with gradients weighted by distances.",
     wrap=distance_wrapper("dowg", weighted=True),
     space={"initial": INITIAL, "eps": EPS},
+    inner_lr=1.0,
     proposed=False,
     references=("https://arxiv.org/abs/2305.16284",),
 )

@@ -5,10 +5,11 @@ from metaopt_controllers.distance import EPS, INITIAL, distance_wrapper
 
 LDOG = metaopt.WrapperSpec(
     name="ldog",
-    version="1",
-    summary="DoG for each tensor by itself; leave lr at 1.",
+    version="2",
+    summary="DoG for each tensor by itself.",
     wrap=distance_wrapper("ldog", layerwise=True),
     space={"initial": INITIAL, "eps": EPS},
+    inner_lr=1.0,
     proposed=False,
     references=("https://arxiv.org/abs/2302.12022",),
 )

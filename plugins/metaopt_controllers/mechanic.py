@@ -10,7 +10,8 @@ w' = w_t + u_t,
 
 β = 1 − 10^−i for i from 1 to 6; norms and products are over all parameters, as `mechanic_pytorch` with
 `store_delta=True`. All of it is state, so that a resumed run equals an unbroken one. A step whose product is not
-finite leaves the scale as it is.
+finite leaves the scale as it is. Averages that an inner rule keeps are of iterates without the scale, so that
+evaluation sees w, as in the package; averaging goes around Mechanic, not inside.
 """
 
 from collections.abc import Mapping
@@ -91,6 +92,12 @@ class Mechanic(metaopt.WrappedRule):
             placed[name] = (target - wide(params[name])).to(params[name].dtype)
         return placed, self.joined(new, {"tensors": tensors, "shared": shared})
 
+    def evaluation_params(
+        self, params: _Tensors, state: metaopt.State, hparams: Mapping[str, _Tensors]
+    ) -> dict[str, Tensor]:
+        """The parameters themselves."""
+        return dict(params)
+
 
 def _bet(shared: _Tensors, product: Tensor, initial: Tensor, eps: Tensor) -> dict[str, Tensor]:
     betas = torch.tensor(BETAS, dtype=product.dtype, device=product.device)
@@ -105,14 +112,15 @@ def _bet(shared: _Tensors, product: Tensor, initial: Tensor, eps: Tensor) -> dic
 
 MECHANIC = metaopt.WrapperSpec(
     name="mechanic",
-    version="1",
-    summary="Learns a scale for any rule's updates; leave lr at 1 or where it is.",
+    version="2",
+    summary="Learns a scale for any rule's updates.",
     wrap=Mechanic,
     space={
         "decay": metaopt.Float(1e-3, 0.1, log=True, default=0.01, valid="[0, inf)"),
         "initial": metaopt.Float(1e-9, 1e-5, log=True, default=1e-8, valid="(0, inf)"),
         "eps": metaopt.Float(1e-10, 1e-6, log=True, default=1e-8, valid="(0, inf)"),
     },
+    inner_lr=1.0,  # the authors': any will do, but a small one loses digits
     proposed=False,
     references=("https://arxiv.org/abs/2306.00144", "https://github.com/optimizedlearning/mechanic"),
 )

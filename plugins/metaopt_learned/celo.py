@@ -108,6 +108,7 @@ spec = metaopt.OptimizerSpec(
     space={"lr": LR, "exp_mult": EXP_MULT, "weight_decay": WEIGHT_DECAY},
     requires=frozenset({"loss", "horizon"}),
     proposed=False,
+    sets_rate=True,
     meta=by_evolution(
         init_theta,
         {"hidden_size": HIDDEN_SIZE},

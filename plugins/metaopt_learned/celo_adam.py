@@ -69,6 +69,7 @@ spec = metaopt.OptimizerSpec(
     space={"lr": LR, "weight_decay": WEIGHT_DECAY},
     requires=frozenset({"loss", "horizon"}),
     proposed=False,
+    sets_rate=True,
     meta=by_evolution(
         init_theta,
         {"hidden_size": HIDDEN_SIZE},

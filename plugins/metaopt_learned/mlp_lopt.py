@@ -103,6 +103,7 @@ spec = metaopt.OptimizerSpec(
     rule=rule,
     space={"lr": LR, "exp_mult": EXP_MULT, "weight_decay": WEIGHT_DECAY},
     proposed=False,
+    sets_rate=True,
     meta=by_evolution(
         init_theta,
         {"hidden_size": metaopt.Int(2, 32, log=True, default=4, valid="[1, inf)")},

@@ -197,6 +197,7 @@ spec = metaopt.OptimizerSpec(
     summary="AdamW that estimates its own step size; leave lr at 1.",
     rule=Prodigy(),
     packs={"betas": ("beta1", "beta2")},
+    sets_rate=True,
     space={
         "lr": metaopt.Float(1.0, 1.0, default=1.0, valid="[0, inf)"),
         "beta1": metaopt.Float(0.8, 0.99, default=0.9, valid="[0, 1)"),

@@ -33,6 +33,12 @@ def test_it_shows_every_hyperparameter_beside_its_default(run, recipe):
     assert "weight_decay" in printed
 
 
+@pytest.mark.parametrize(("stated", "rate"), [({}, "1 1"), ({"sgd.lr": 0.5}, "0.5 1")])
+def test_it_shows_the_rate_that_a_wrapper_leaves_the_optimizer(run, tmp_path, stated, rate):
+    metaopt.Recipe.create(Configuration("sgd", wrappers=("dog",), hparams=stated)).save(tmp_path / "mine")
+    assert f"optimizer sgd lr {rate}" in " ".join(run("show", tmp_path / "mine").out.split())
+
+
 def test_it_says_where_the_recipe_comes_from(run, recipe):
     printed = " ".join(run("show", recipe).out.split())
     assert "Tuned on 'mine' (2 tasks, fingerprint 0000000000000000)." in printed

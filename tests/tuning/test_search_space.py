@@ -64,6 +64,25 @@ def test_an_optimizer_without_a_learning_rate_pairs_with_constant_only(registry)
         assert configuration.controller in wanted
 
 
+def test_lr_is_not_tuned_where_a_wrapper_sets_the_rate_unless_asked_for(registry):
+    wrappers = ["dog", "averaged"]
+    for configuration in drawn(joint_space(registry, optimizers=["sgd"], wrappers=wrappers)):
+        assert ("sgd.lr" in configuration.hparams) == (configuration.wrappers != ("dog",))
+    asked = joint_space(registry, optimizers=["sgd"], wrappers=wrappers, settings=["sgd.lr=0.5..2"])
+    assert all(0.5 <= configuration.hparams["sgd.lr"] <= 2 for configuration in drawn(asked))
+
+
+def test_wrappers_that_cannot_go_around_an_optimizer_are_not_proposed_for_it(registry):
+    optimizers, wrappers = ["prodigy", "sgd", "mlp_lopt"], ["dog", "mechanic", "learned_schedule"]
+    found = drawn(joint_space(registry, optimizers=optimizers, wrappers=wrappers))
+    pairs = {(one.optimizer, wrapper) for one in found for wrapper in one.wrappers}
+    fitting = {(one, wrapper) for one in optimizers for wrapper in wrappers}
+    refused = {("prodigy", "dog"), ("mlp_lopt", "dog"), ("mlp_lopt", "learned_schedule")}
+    assert pairs == fitting - refused
+    for configuration in found:
+        assemble(configuration, registry)
+
+
 def test_only_plugins_whose_signals_an_ordinary_loop_supplies_are_proposed_unless_asked(registry):
     for spec in joint_space(registry).optimizers:
         assert spec.requires <= {"loss", "horizon", "metric"}

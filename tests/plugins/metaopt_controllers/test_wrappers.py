@@ -65,7 +65,7 @@ def test_dowg_is_its_formula():
     model = model_of()
     params, start = list(model.parameters()), [one.detach().clone() for one in model_of().parameters()]
     reached = 1e-3 * (1 + torch.cat([one.flatten() for one in start]).norm())
-    squares, expected = torch.tensor(1e-8, dtype=torch.float64), []
+    squares, expected = 1e-8 * reached**2, []
     for step in range(STEPS):
         rows = slice(8 * (step % 8), 8 * (step % 8) + 8)
         grads = torch.autograd.grad((model(INPUTS[rows]) - TARGETS[rows]).square().mean(), params)
@@ -137,6 +137,62 @@ def test_a_rule_without_a_rate_is_refused():
     )
     model = model_of()
     metaopt.register(spec)
-    optimizer = metaopt.create_optimizer("rateless", model, wrappers=["dog"])
-    with pytest.raises(metaopt.InputError, match="'dog' sets the learning rate, but the rule inside has none"):
-        trained(optimizer, model, steps=1)
+    with pytest.raises(metaopt.PluginError, match="'dog' sets the learning rate, but the rule inside has none"):
+        metaopt.create_optimizer("rateless", model, wrappers=["dog"])
+
+
+@pytest.mark.parametrize("wrapper", ["dog", "ldog", "dowg"])
+def test_a_rule_that_sets_its_own_rate_is_refused(wrapper):
+    with pytest.raises(metaopt.PluginError, match=f"'{wrapper}' sets the learning rate, and 'prodigy' its own; leave"):
+        metaopt.create_optimizer("prodigy", model_of(), wrappers=[wrapper])
+
+
+@pytest.mark.parametrize("wrapper", ["dog", "ldog", "dowg", "mechanic"])
+@pytest.mark.parametrize("implementation", ["auto", "rule"])
+def test_defaults_train(wrapper, implementation):
+    """Nobody has to know that lr multiplies the rate that the wrapper sets."""
+    torch.manual_seed(0)
+    model = nn.Linear(4, 1)
+    inputs = torch.randn(64, 4, generator=torch.Generator().manual_seed(1))
+    optimizer = metaopt.create_optimizer("sgd", model, wrappers=[wrapper], implementation=implementation)
+    assert optimizer.param_groups[0]["lr"] == 1.0
+    losses = []
+    for _ in range(300):
+        optimizer.zero_grad()
+        loss = (model(inputs) - inputs.sum(1, keepdim=True)).square().mean()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.1 * losses[0]
+
+
+@pytest.mark.parametrize("wrapper", ["dog", "ldog", "dowg", "mechanic"])
+def test_a_rate_that_is_stated_is_kept(wrapper):
+    bare, head = nn.Linear(2, 2), nn.Linear(2, 1)
+    optimizer = metaopt.create_optimizer("sgd", bare, wrappers=[wrapper], lr=0.5)
+    assert optimizer.param_groups[0]["lr"] == 0.5
+    groups = [{"params": list(bare.parameters())}, {"params": list(head.parameters()), "lr": 0.25}]
+    optimizer = metaopt.create_optimizer("sgd", groups, wrappers=[wrapper])
+    assert [group["lr"] for group in optimizer.param_groups] == [1.0, 0.25]
+
+
+def test_dowg_moves_where_gradients_are_small():
+    model = model_of()
+    start = torch.cat([one.detach().flatten() for one in model.parameters()])
+    optimizer = metaopt.create_optimizer("sgd", model, wrappers=["dowg"])
+    for _ in range(100):
+        optimizer.zero_grad()
+        (1e-2 * (model(INPUTS) - TARGETS).square().mean()).backward()
+        optimizer.step()
+    assert (torch.cat([one.detach().flatten() for one in model.parameters()]) - start).norm() > 0.1
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw", "schedulefree_adamw"])
+def test_mechanic_evaluates_with_the_iterates_that_it_places(name):
+    model = model_of()
+    optimizer = metaopt.create_optimizer(name, model, wrappers=["mechanic"], implementation="rule")
+    trained(optimizer, model)
+    placed = [one.detach().clone() for one in model.parameters()]
+    with evaluating(optimizer):
+        for one, two in zip(model.parameters(), placed, strict=True):
+            assert torch.equal(one, two)
