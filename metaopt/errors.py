@@ -1,13 +1,32 @@
 """Errors that metaopt raises: one sentence each, saying what is wrong, the value, and what to do."""
 
 import difflib
+import dis
+import os
+import re
 from collections.abc import Iterable
+from typing import Any
+
+#: Most characters of what somebody gave that a message repeats.
+MAX_QUOTED = 80
+
+#: Longest path that a message repeats; what is longer loses its first folders.
+_MAX_PATH = 240
+
+_LONG_WORD = re.compile(rf"[^\s/\\]{{{MAX_QUOTED + 1},}}")
 
 
 class MetaOptError(Exception):
-    """Base of every error raised on purpose; `exit_code` is what the command line returns for it."""
+    """Base of every error raised on purpose; `exit_code` is what the command line returns for it.
+
+    Words of more than `MAX_QUOTED` characters in its message are cut: no sentence of ours has them, so they are part of
+    what somebody gave.
+    """
 
     exit_code = 1
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(_without_long_words(one) if isinstance(one, str) else one for one in args))
 
 
 class InputError(MetaOptError, ValueError):
@@ -58,6 +77,43 @@ def named_line(error: BaseException, limit: int = 200) -> str:
     return _cut(f"{name}: {message}" if message else name, limit)
 
 
+def quoted(value: Any) -> str:
+    """What somebody gave, as messages repeat it: `repr`, cut at MAX_QUOTED characters; a path whole, if it can be.
+
+    Never raises, whatever `value` is: numbers of thousands of digits, lists that hold themselves, objects whose `repr`
+    fails.
+    """
+    if isinstance(value, os.PathLike):
+        return _quoted_path(os.fspath(value))
+    try:
+        text = repr(value)
+    except Exception:  # deep nesting, too many digits, a stranger's __repr__
+        return f"<{type(value).__name__}>"
+    if len(text) <= MAX_QUOTED:
+        return text
+    end = text[-1] if isinstance(value, str) else ""
+    return f"{text[: MAX_QUOTED - 1 - len(end)]}…{end}"
+
+
+def listed(values: Iterable[Any], most: int = 8) -> str:
+    """Several things somebody gave, or may give, in a row; beyond `most`, how many more there are."""
+    found = list(values)
+    shown = ", ".join(quoted(value) if not isinstance(value, str) else quoted(value)[1:-1] for value in found[:most])
+    return shown if len(found) <= most else f"{shown} and {len(found) - most} more"
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether the user pressed Ctrl-C: code that says `raise KeyboardInterrupt` by itself is code that fails."""
+    if not isinstance(error, KeyboardInterrupt):
+        return False
+    frames = error.__traceback__
+    if frames is None:
+        return True
+    while frames.tb_next is not None:
+        frames = frames.tb_next
+    return dis.opname[frames.tb_frame.f_code.co_code[frames.tb_lasti]] != "RAISE_VARARGS"
+
+
 def did_you_mean(name: str, known: Iterable[str], layout: str) -> str:
     """The part of a sentence that asks after the known name closest to an unknown one; empty where none is close.
 
@@ -82,3 +138,13 @@ def _message(error: BaseException) -> str:
 
 def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _quoted_path(path: str | bytes) -> str:
+    text = repr(os.fsdecode(path))
+    text = _without_long_words(text)
+    return text if len(text) <= _MAX_PATH else f"{text[0]}…{text[2 - _MAX_PATH :]}"
+
+
+def _without_long_words(message: str) -> str:
+    return _LONG_WORD.sub(lambda word: f"{word[0][: MAX_QUOTED - 20]}…{word[0][-19:]}", message)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, TypeAlias
 
-from metaopt.errors import InputError, did_you_mean
+from metaopt.errors import InputError, did_you_mean, quoted
 from metaopt.interval import Interval
 
 Value: TypeAlias = float | int | bool | str
@@ -82,11 +82,12 @@ class Float:
 
     def check(self, name: str, value: Any) -> float:
         """Return `value` as a float, or raise InputError with the rule and the value."""
-        if isinstance(value, bool) or not isinstance(value, Real) or math.isnan(value):
-            raise InputError(f"{name} must be a number in {self.domain}, got {value!r}.")
-        if float(value) not in self.domain:
-            raise InputError(f"{name} must be in {self.domain}, got {value!r}.")
-        return float(value)
+        number = as_float(value)
+        if math.isnan(number):
+            raise InputError(f"{name} must be a number in {self.domain}, got {quoted(value)}.")
+        if number not in self.domain:
+            raise InputError(f"{name} must be in {self.domain}, got {quoted(value)}.")
+        return number
 
     def from_unit(self, unit: float) -> float:
         """Map [0, 1] onto [low, high], on the log scale if `log`."""
@@ -132,9 +133,9 @@ class Int:
 
     def check(self, name: str, value: Any) -> int:
         """Return `value` as an int, or raise InputError with the rule and the value."""
-        whole = isinstance(value, Real) and not isinstance(value, bool)
-        if not whole or not float(value).is_integer() or float(value) not in self.domain:
-            raise InputError(f"{name} must be a whole number in {self.domain}, got {value!r}.")
+        number = as_float(value)
+        if not number.is_integer() or number not in self.domain:
+            raise InputError(f"{name} must be a whole number in {self.domain}, got {quoted(value)}.")
         return int(value)
 
     def from_unit(self, unit: float) -> int:
@@ -169,7 +170,7 @@ class Categorical:
     def __post_init__(self) -> None:
         object.__setattr__(self, "choices", tuple(self.choices))
         if not self.choices or len(set(map(repr, self.choices))) != len(self.choices):
-            raise InputError(f"Categorical needs at least one choice and no repeats, got {self.choices!r}.")
+            raise InputError(f"Categorical needs at least one choice and no repeats, got {quoted(self.choices)}.")
         if self.default is None:
             object.__setattr__(self, "default", self.choices[0])
         self.check("default", self.default)
@@ -188,7 +189,7 @@ class Categorical:
         for choice in self.choices:
             if value == choice and isinstance(value, bool) == isinstance(choice, bool):
                 return choice
-        raise InputError(f"{name} must be one of {list(self.choices)}, got {value!r}.")
+        raise InputError(f"{name} must be one of {list(self.choices)}, got {quoted(value)}.")
 
     def from_unit(self, unit: float) -> Value:
         """Cut [0, 1] into equal parts, one a choice that tuning proposes."""
@@ -205,6 +206,16 @@ class Categorical:
 
 Distribution: TypeAlias = Float | Int | Categorical
 Space: TypeAlias = Mapping[str, Distribution]
+
+
+def as_float(value: Any) -> float:
+    """A number as a float: NaN for what is no number (booleans too), infinite beyond the range of floats."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        return math.inf if value > 0 else -math.inf
 
 
 def plain(value: Any) -> Any:
@@ -233,7 +244,7 @@ def resolve(space: Space, given: Mapping[str, Any], owner: str) -> dict[str, Val
     for name in given:
         if name not in space:
             hint = did_you_mean(name, space, "{} ")
-            raise InputError(f"{owner} has no hyperparameter {name!r}; {hint}valid: {listing(space)}.")
+            raise InputError(f"{owner} has no hyperparameter {quoted(name)}; {hint}valid: {listing(space)}.")
     values = defaults(space)
     for name, value in given.items():
         values[name] = space[name].check(f"{owner}.{name}", value)
@@ -291,7 +302,7 @@ def _ready(condition: When | None, done: Iterable[str]) -> bool:
 
 
 def _check_bounds(low: float, high: float, log: bool) -> None:
-    if not (math.isfinite(low) and math.isfinite(high)) or low > high:
-        raise InputError(f"Bounds must be finite with low <= high, got low={low}, high={high}.")
+    if not (math.isfinite(as_float(low)) and math.isfinite(as_float(high))) or low > high:
+        raise InputError(f"Bounds must be finite with low <= high, got low={quoted(low)}, high={quoted(high)}.")
     if log and low <= 0:
-        raise InputError(f"A log scale needs low > 0, got low={low}.")
+        raise InputError(f"A log scale needs low > 0, got low={quoted(low)}.")

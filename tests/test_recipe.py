@@ -7,6 +7,8 @@ import resource
 import subprocess
 import sys
 import textwrap
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -314,3 +316,157 @@ def test_another_stopper_brings_its_origin_along():
     recipe = Recipe.create(Configuration("adamw"), StopperConfiguration("patience"))
     changed = recipe.with_stopper(StopperConfiguration("target", {"target": 0.1}))
     assert set(changed.provenance["distributions"]) == {"optimizer adamw", "controller constant", "stopper target"}
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+KILLED = """
+import os, sys, metaopt
+from pathlib import Path
+
+def counted(real):
+    def call(*arguments, **options):
+        global calls
+        calls += 1
+        if calls == fatal:
+            os.kill(os.getpid(), 9)
+        return real(*arguments, **options)
+    return call
+
+before, after = (metaopt.load_recipe(path) for path in sys.argv[1:3])
+for fatal in range(1, 30):
+    home, calls = Path(sys.argv[3], str(fatal)), 0
+    before.save(home)
+    if not (child := os.fork()):
+        for owner, name in ((os, "replace"), (os, "fsync"), (os, "unlink"), (Path, "unlink")):
+            setattr(owner, name, counted(getattr(owner, name)))
+        after.save(home)
+        os._exit(0)
+    survived = os.waitpid(child, 0)[1] == 0
+    assert metaopt.load_recipe(home) in (before, after)
+    if survived:
+        break
+    before.save(home)  # tidies up
+    names = {path.name for path in home.iterdir()}
+    assert names == {"recipe.json", *(["theta.safetensors"] if before.theta else [])}, names
+assert metaopt.load_recipe(home) == after
+print(fatal - 1, "kills")
+"""
+
+
+@pytest.mark.parametrize(("old", "new"), [(True, True), (True, False), (False, True)])
+def test_a_kill_at_any_moment_of_a_save_leaves_the_old_recipe_or_the_new_one(recipe, tmp_path, old, new):
+    before = recipe if old else replace(recipe, theta=None)
+    before.save(tmp_path / "before")
+    replace(recipe, theta={"w": torch.ones(3)} if new else None, provenance={"name": "new"}).save(tmp_path / "after")
+    done = run_python("-c", KILLED, str(tmp_path / "before"), str(tmp_path / "after"), str(tmp_path / "homes"))
+    assert int(done.stdout.split()[0]) >= 4
+
+
+def test_savers_of_one_folder_leave_the_recipe_of_one_of_them(recipe, tmp_path):
+    several = [replace(recipe, theta={"w": torch.full((1000,), float(number))}) for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        saved = pool.map(lambda one: one.save(tmp_path), several * 4)
+        read = []
+        while len(read) < 30:
+            if (tmp_path / "recipe.json").exists():
+                read.append(metaopt.load_recipe(tmp_path))
+        list(saved)
+    assert all(one in several for one in [*read, metaopt.load_recipe(tmp_path)])
+    assert names_in(tmp_path) == ["recipe.json", "theta.safetensors"]
+
+
+def test_links_are_replaced_and_not_followed(recipe, tmp_path):
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "mine").mkdir()
+    for name in ("recipe.json", "theta.safetensors"):
+        (tmp_path / "mine" / name).symlink_to(tmp_path / "precious")
+    recipe.save(tmp_path / "mine")
+    assert (tmp_path / "precious").read_text() == "precious"
+    assert metaopt.load_recipe(tmp_path / "mine") == recipe
+
+
+def test_a_folder_may_be_a_link_to_a_folder(recipe, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "mine").symlink_to(tmp_path / "real")
+    recipe.save(tmp_path / "mine")
+    assert metaopt.load_recipe(tmp_path / "real") == recipe
+    (tmp_path / "lost").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(metaopt.RecipeError, match=r"could not be written to .*lost"):
+        recipe.save(tmp_path / "lost")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)])
+@pytest.mark.parametrize("name", ["theta.safetensors", "recipe.json"])
+def test_what_is_no_file_is_refused_and_replaced(recipe, tmp_path, make, name):
+    recipe.save(tmp_path)
+    (tmp_path / name).unlink()
+    make(tmp_path / name)
+    with pytest.raises(metaopt.RecipeError, match=rf"{name}' cannot be read|It holds no {name}"):
+        metaopt.load_recipe(tmp_path)
+    if make is not os.mkdir:
+        recipe.save(tmp_path)
+        assert metaopt.load_recipe(tmp_path) == recipe
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.int64, torch.bool, torch.float8_e4m3fn])
+def test_weights_of_another_dtype_are_refused_by_name(tmp_path, dtype):
+    shipped = metaopt.load_recipe("mlp_lopt")
+    replace(shipped, theta={name: tensor.to(dtype) for name, tensor in shipped.theta.items()}).save(tmp_path)
+    with pytest.raises(metaopt.InputError, match=f"are {str(dtype)[6:]}, and a learned rule takes float32"):
+        metaopt.load_recipe(tmp_path).bind(nn.Linear(2, 1), total_steps=10)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_weights_that_are_not_finite_are_refused(recipe, tmp_path, value):
+    replace(recipe, theta={**recipe.theta, "half": torch.tensor([1.0, value]).bfloat16()}).save(tmp_path)
+    with pytest.raises(metaopt.RecipeError, match=r"The weights 'half' in .* hold numbers that are not finite"):
+        metaopt.load_recipe(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"configuration": {"optimizer": "adamw", "hparams": {"adamw.lr": 10**400}}},
+        {"configuration": {"optimizer": "adamw", "hparams": {"adamw.lr": -(10**400)}}},
+        {"configuration": {"optimizer": "averaged" * 1000}},
+        {"configuration": {"optimizer": "adamw", "hparams": {"x" * 5000: 1}}},
+        {"configuration": {"optimizer": "adamw", "hparams": {"adamw.lr": ["deep " * 1000]}}},
+        {"configuration": {"optimizer": "adamw", "wrappers": ["x" * 5000]}},
+        {"configuration": {"optimizer": "adamw", "wrappers": 3}},
+        {"configuration": {"optimizer": "adamw", "no_decay": "1" * 5000}},
+        {"configuration": {"optimizer": ["adamw"]}},
+        {"stopper": {"name": "patience", "hparams": {"patience": 10**400}}},
+        {"stopper": {"name": "any", "stoppers": [{"x" * 5000: 1}]}},
+        {"stopper": {"name": "any", "stoppers": 3}},
+        {"num_validations": 10**400},
+        {"num_validations": "n" * 5000},
+        {"made_on": {"parameters": [1, 10**400]}},
+        {"made_on": {"loss": [0, 10**400]}},
+        {"made_on": {"dtypes": 3}},
+        {"made_on": {"dtypes": ["\ud800"]}},
+        {"theta_sha256": 3},
+        {"theta_sha256": "../" * 30},
+        {"theta_sha256": "0" * 5000},
+        {"schema": 10**400},
+        {"plugins": {"optimizer adamw": "v" * 5000}},
+        {"x" * 5000: 1},
+    ],
+)
+def test_hostile_fields_end_in_one_short_sentence_or_do_no_harm(recipe, tmp_path, changes):
+    replace(recipe, theta=None).save(tmp_path)
+    rewrite(tmp_path, **changes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        problem = fault_of(lambda: metaopt.load_recipe(tmp_path).bind(nn.Linear(2, 1), total_steps=10))
+    assert problem is None or (problem.exit_code == 2 and len(str(problem)) < 500 and "\n" not in str(problem))
+
+
+def fault_of(act):
+    try:
+        act()
+    except metaopt.MetaOptError as error:
+        return error
+    return None

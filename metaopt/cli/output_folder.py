@@ -1,10 +1,11 @@
 """The folder that a command writes to: found writable before anything is computed, never left half written."""
 
-import os
 import tempfile
 from pathlib import Path
 
-from metaopt.errors import InputError, MetaOptError
+from metaopt.errors import InputError, MetaOptError, quoted
+from metaopt.file_reading import reason
+from metaopt.file_writing import replace_file
 
 
 def writable(folder: Path) -> Path:
@@ -17,22 +18,19 @@ def writable(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a name that no folder can have
         raise InputError(
-            f"--out {str(folder)!r} cannot be written: {error.strerror or error}; choose another folder."
+            f"--out {quoted(folder)} cannot be written: {reason(error)}; choose another folder."
         ) from error
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file beside, then move it into place.
+    """Replace a file by this text.
 
     Raises:
         MetaOptError: it cannot be written; what was there is as it was.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_text(text, encoding="utf-8")
-        os.replace(beside, path)
+        replace_file(path, text.encode(errors="backslashreplace"))
     except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise MetaOptError(f"{path} cannot be written: {error.strerror or error}.") from error
+        raise MetaOptError(f"{path} cannot be written: {reason(error)}.") from error

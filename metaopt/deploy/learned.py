@@ -1,31 +1,34 @@
 """Learned rules before their first step: which weights they have, and what they cannot work with."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly
 from metaopt.deploy.parameters import Group, tensors_of
-from metaopt.errors import InputError
+from metaopt.errors import InputError, quoted
 
 
 def check_learned(assembly: Assembly, theta: Mapping[str, Tensor] | None, groups: list[Group]) -> None:
     """Check a learned rule's weights and what it shall train; hand-designed rules are not looked at.
 
     Raises:
-        InputError: the weights are not the rule's or not finite, or a parameter is not finite, or parameters lie on
-            several devices.
+        InputError: the weights are not the rule's, of another dtype or not finite, or a parameter is not finite, or
+            parameters lie on several devices.
     """
     if assembly.learned is None or assembly.meta is None or theta is None:
         return
     meta, name = assembly.meta, assembly.learned.name
+    params = tensors_of(groups)
+    _check_dtypes(name, theta, params)
     broken = sorted(key for key, one in theta.items() if not bool(torch.isfinite(one).all()))
     if broken:
-        raise InputError(f"The weights {broken[0]!r} of {name!r} hold numbers that are not finite; load other weights.")
+        raise InputError(
+            f"The weights {quoted(broken[0])} of {name!r} hold numbers that are not finite; load other weights."
+        )
     if meta.check is not None:
         meta.check(theta)
-    params = tensors_of(groups)
     devices = sorted({str(param.device) for param in params})
     if len(devices) > 1:
         raise InputError(
@@ -37,6 +40,17 @@ def check_learned(assembly: Assembly, theta: Mapping[str, Tensor] | None, groups
             raise InputError(
                 f"A parameter of shape {tuple(param.shape)} holds numbers that are not finite before the first step; "
                 "initialise it again."
+            )
+
+
+def _check_dtypes(name: str, theta: Mapping[str, Tensor], params: Sequence[Tensor]) -> None:
+    """Rules compute in float32, or in float64 on parameters of float64."""
+    allowed = {torch.float32} | {param.dtype for param in params if param.dtype == torch.float64}
+    for key in sorted(theta):
+        if theta[key].dtype not in allowed:
+            raise InputError(
+                f"The weights {quoted(key)} of {name!r} are {str(theta[key].dtype).removeprefix('torch.')}, and a "
+                "learned rule takes float32: convert them, or load other weights."
             )
 
 

@@ -1,13 +1,15 @@
 """Meta-training on disk: written beside and moved into place, so that a kill at any moment leaves a whole file."""
 
-import os
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from metaopt.errors import InputError, StorageError, named_line
+from metaopt.errors import InputError, StorageError
+from metaopt.file_reading import read_bytes, reason
+from metaopt.file_writing import replace_file
 
 FILE = "checkpoint.pt"
 
@@ -18,14 +20,13 @@ def write(folder: Path, document: Mapping[str, Any]) -> None:
     Raises:
         StorageError: it cannot be written.
     """
-    partial = folder / f".{FILE}.{os.getpid()}"
+    content = io.BytesIO()
+    torch.save(dict(document), content)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        torch.save(dict(document), partial)
-        os.replace(partial, folder / FILE)
+        replace_file(folder / FILE, content.getvalue())
     except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise StorageError(f"The checkpoint {folder / FILE} cannot be written: {error.strerror or error}.") from error
+        raise StorageError(f"The checkpoint {folder / FILE} cannot be written: {reason(error)}.") from error
 
 
 def read(folder: Path, identity: str) -> dict[str, Any] | None:
@@ -43,11 +44,11 @@ def read(folder: Path, identity: str) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        document: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+        document: dict[str, Any] = torch.load(io.BytesIO(read_bytes(path)), weights_only=True, map_location="cpu")
         found = document["identity"]
     except Exception as error:  # torch and pickle raise whatever they like at corrupt files
         raise StorageError(
-            f"{path} is no checkpoint of a meta-training: {named_line(error)}; delete it to begin anew."
+            f"{path} is no checkpoint of a meta-training: {reason(error):.120}; delete it to begin anew."
         ) from error
     if found != identity:
         raise InputError(

@@ -1,17 +1,22 @@
 """The range of models and budgets that a recipe was made on."""
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, TypeAlias
 
-from metaopt.errors import InputError
+from metaopt.errors import InputError, quoted
+from metaopt.space import as_float
 
 Range: TypeAlias = tuple[int, int]
 
 #: How many times outside its range a recipe may be used without a word.
 TOLERANCE = 10.0
+
+#: Above all sizes and budgets there are; larger numbers are nobody's.
+MOST = 2**63
 
 _RANGES = {"parameters": "parameters", "batch_size": "examples a batch", "horizon": "training steps"}
 
@@ -72,15 +77,15 @@ class MadeOn:
 
 def _checked(name: str, found: Any) -> Range:
     whole = isinstance(found, Sequence) and all(isinstance(end, Integral) for end in found)
-    if not whole or len(found) != 2 or not 0 < found[0] <= found[1]:
-        raise InputError(f"made_on.{name} must be two positive whole numbers, low first, got {found!r:.80}.")
+    if not whole or len(found) != 2 or not 0 < found[0] <= found[1] < MOST:
+        raise InputError(f"made_on.{name} must be two positive whole numbers, low first, got {quoted(found)}.")
     return int(found[0]), int(found[1])
 
 
 def _checked_losses(found: Any) -> tuple[float, float]:
     numbers = isinstance(found, Sequence) and all(isinstance(end, Real) for end in found)
-    if not numbers or len(found) != 2 or not found[0] <= found[1]:
-        raise InputError(f"made_on.loss must be two numbers, low first, got {found!r:.80}.")
+    if not numbers or len(found) != 2 or not -math.inf < as_float(found[0]) <= as_float(found[1]) < math.inf:
+        raise InputError(f"made_on.loss must be two numbers, low first, got {quoted(found)}.")
     return float(found[0]), float(found[1])
 
 

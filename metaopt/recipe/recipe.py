@@ -26,10 +26,10 @@ from metaopt.deploy.run import Run
 from metaopt.deploy.scheduler import ControllerScheduler
 from metaopt.deploy.stopping import StopperConfiguration, build_stopper, stopper_requires, stopper_specs, stopper_uses
 from metaopt.deploy.told import Told
-from metaopt.errors import InputError, RecipeError, first_line
+from metaopt.errors import InputError, RecipeError, first_line, quoted
 from metaopt.recipe.code import plain_code
 from metaopt.recipe.initialization import Support, load_start
-from metaopt.recipe.made_on import MadeOn
+from metaopt.recipe.made_on import MOST, MadeOn
 from metaopt.recipe.provenance import distributions, provenance_of, recipe_specs, versions
 from metaopt.recipe.saving import save_files
 from metaopt.registry import Registry
@@ -92,8 +92,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         count = self.num_validations
-        if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
-            raise InputError(f"num_validations must be a positive whole number, got {count!r:.80}.")
+        if count is not None and (not isinstance(count, int) or isinstance(count, bool) or not 1 <= count < MOST):
+            raise InputError(f"num_validations must be a positive whole number, got {quoted(count)}.")
 
     def bind(
         self,

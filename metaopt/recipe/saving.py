@@ -1,66 +1,92 @@
-"""Recipes written to the disk, so that nothing is ever half there."""
+"""Recipes written to the disk, so that nothing is ever half there.
+
+A recipe changes with one rename, that of its document. The weights that the document names by their hash lie beside the
+old ones until then, and take their place afterwards; whoever reads in between finds them under either name.
+"""
 
 import contextlib
+import hashlib
 import os
 from pathlib import Path
 
-from metaopt.errors import RecipeError
+from metaopt.errors import RecipeError, quoted
+from metaopt.file_reading import is_file, read_bytes, reason
+from metaopt.file_writing import turn_in, write_in_turn
 
 DOCUMENT = "recipe.json"
 WEIGHTS = "theta.safetensors"
 
 
 def save_files(text: str, theta_bytes: bytes, folder: Path) -> None:
-    """Write a recipe's files beside, flush them to the disk, then move them into place, the document last.
+    """Write a recipe's files, so that a kill at any moment leaves the old recipe or the new one.
 
     Args:
-        text: the document.
+        text: the document, which holds the SHA-256 of the weights.
         theta_bytes: the weights; empty where there are none.
         folder: made where it is missing.
 
     Raises:
         RecipeError: it cannot be written; what was there is as it was.
     """
-    contents = {WEIGHTS: theta_bytes, DOCUMENT: text.encode()}
-    written: dict[str, Path] = {}
     try:
+        content = text.encode()
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in contents.items():
-            if content:
-                written[name] = _write_beside(folder, name, content)
-        for name, temporary in written.items():
-            os.replace(temporary, folder / name)
-        if WEIGHTS not in written:
-            (folder / WEIGHTS).unlink(missing_ok=True)
-        _flush(folder)
-    except OSError as error:
-        for temporary in written.values():
-            temporary.unlink(missing_ok=True)
-        before = "; the recipe that was there is unchanged" if (folder / DOCUMENT).exists() else ""
+        with turn_in(folder):
+            _write(folder, content, theta_bytes)
+    except (OSError, UnicodeEncodeError) as error:
+        before = "; the recipe that was there is unchanged" if is_file(folder / DOCUMENT) else ""
         raise RecipeError(
-            f"The recipe could not be written to {str(folder)!r}: {error.strerror or error}{before}. "
+            f"The recipe could not be written to {quoted(folder)}: {reason(error)}{before}. "
             "Make room there or choose another folder."
         ) from error
 
 
-def _write_beside(folder: Path, name: str, content: bytes) -> Path:
-    temporary = folder / f".{name}.{os.getpid()}.tmp"
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    return temporary
+def read_weights(folder: Path, sha256: str) -> tuple[bytes, str]:
+    """The content of a recipe's weights, and its SHA-256: other than the wanted one where there is no such file.
 
-
-def _flush(folder: Path) -> None:
-    """Make the new names last through a power cut, where the system lets one open a folder."""
+    Raises:
+        OSError: there are no weights, or they cannot be read.
+    """
     with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        content = read_bytes(folder / _beside(sha256))
+        if hashlib.sha256(content).hexdigest() == sha256:
+            return content, sha256
+    content = read_bytes(folder / WEIGHTS)
+    return content, hashlib.sha256(content).hexdigest()
+
+
+def _beside(sha256: str) -> str:
+    """What weights are called while others have their name."""
+    return f"theta.{sha256[:16]}.safetensors"
+
+
+def _write(folder: Path, content: bytes, theta_bytes: bytes) -> None:
+    sha256 = hashlib.sha256(theta_bytes).hexdigest()
+    beside = folder / _beside(sha256)
+    try:
+        if theta_bytes:
+            write_in_turn(beside, theta_bytes)
+        write_in_turn(folder / DOCUMENT, content)
+    except BaseException:
+        if not _names(folder / DOCUMENT, sha256):
+            beside.unlink(missing_ok=True)
+        raise
+    _tidy(folder, beside if theta_bytes else None)
+
+
+def _names(document: Path, sha256: str) -> bool:
+    try:
+        return sha256.encode() in read_bytes(document)
+    except OSError:
+        return False
+
+
+def _tidy(folder: Path, weights: Path | None) -> None:
+    """Give the new weights their name; remove what belongs to no recipe any more. What fails here changes no recipe."""
+    with contextlib.suppress(OSError):
+        if weights is None:
+            (folder / WEIGHTS).unlink(missing_ok=True)
+        else:
+            os.replace(weights, folder / WEIGHTS)
+        for former in folder.glob(f"theta.{'[0-9a-f]' * 16}.safetensors"):
+            former.unlink()

@@ -1,13 +1,13 @@
 """Recipes read from the disk, so that every fault has a sentence."""
 
-import hashlib
-import json
+import re
 import warnings
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
@@ -15,16 +15,18 @@ from torch import Tensor
 from metaopt import registry as registries
 from metaopt.configuration import Configuration
 from metaopt.deploy.stopping import StopperConfiguration
-from metaopt.errors import InputError, RecipeError, first_line
+from metaopt.errors import InputError, RecipeError, listed, quoted
+from metaopt.file_reading import is_file, is_folder, read_json, reason
 from metaopt.recipe.made_on import MadeOn
 from metaopt.recipe.provenance import recipe_specs
 from metaopt.recipe.recipe import SCHEMA, Recipe
-from metaopt.recipe.saving import DOCUMENT, WEIGHTS
+from metaopt.recipe.saving import DOCUMENT, WEIGHTS, read_weights
 from metaopt.registry import Registry
 
 _FIELDS = frozenset(
     {"schema", "configuration", "stopper", "plugins", "made_on", "num_validations", "provenance", "theta_sha256"}
 )
+_SHA256 = re.compile("[0-9a-f]{64}")
 _CONFIGURATION = frozenset({"optimizer", "controller", "wrappers", "hparams", "no_decay"})
 _MADE_ON = frozenset({"parameters", "batch_size", "horizon", "dtypes", "loss"})
 
@@ -42,7 +44,11 @@ def load_recipe(path: str | Path, *, registry: Registry | None = None) -> Recipe
     """
     folder = _folder(path)
     document = _read_document(folder / DOCUMENT)
-    recipe = _parse(document, folder)
+    weights = _read_weights(document, folder)
+    while weights is None:  # somebody saves another recipe there: its weights are in place, and so is its document
+        document, former = _read_document(folder / DOCUMENT), document
+        weights = _read_weights(document, folder, final=document == former)
+    recipe = _parse(document, weights, folder)
     _check_plugins(recipe, folder, registry or registries.current())
     return recipe
 
@@ -58,36 +64,36 @@ def _folder(path: str | Path) -> Path:
     if isinstance(path, str) and path in shipped:
         return Path(str(files("metaopt") / "recipes" / path))
     folder = Path(path)
-    if folder.name == DOCUMENT and not folder.is_dir():
+    if folder.name == DOCUMENT and not is_folder(folder):
         folder = folder.parent
-    if not (folder / DOCUMENT).is_file():
-        what = "There is no such folder" if not folder.exists() else f"It holds no {DOCUMENT}"
+    if not is_file(folder / DOCUMENT):
+        what = f"It holds no {DOCUMENT}" if is_folder(folder) else "There is no such folder"
         names = f"; by name there are: {', '.join(shipped)}" if shipped else ""
-        raise RecipeError(f"No recipe at {str(path)!r}. {what}{names}.")
+        raise RecipeError(f"No recipe at {quoted(Path(path))}. {what}{names}.")
     return folder
 
 
 def _read_document(file: Path) -> Mapping[str, Any]:
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, OSError, RecursionError) as error:
+        document = read_json(file)
+    except (ValueError, OSError) as error:
         raise RecipeError(
-            f"The recipe {str(file)!r} is corrupt: {first_line(error)}. Save it again, or restore a copy."
+            f"The recipe {quoted(file)} is corrupt: {reason(error)}. Save it again, or restore a copy."
         ) from error
     schema = document.get("schema") if isinstance(document, dict) else None
     if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
-        raise RecipeError(f"{str(file)!r} is not a recipe: it has no schema version, but every recipe has one.")
+        raise RecipeError(f"{quoted(file)} is not a recipe: it has no schema version, but every recipe has one.")
     if schema > SCHEMA:
         raise RecipeError(
-            f"The recipe {str(file)!r} was written by a newer metaopt "
-            f"(schema {schema}, this one reads up to {SCHEMA}); upgrade with pip install -U metaopt-torch."
+            f"The recipe {quoted(file)} was written by a newer metaopt "
+            f"(schema {quoted(schema)}, this one reads up to {SCHEMA}); upgrade with pip install -U metaopt-torch."
         )
     assert isinstance(document, dict)
     return document
 
 
-def _parse(document: Mapping[str, Any], folder: Path) -> Recipe:
-    where = str(folder / DOCUMENT)
+def _parse(document: Mapping[str, Any], weights: bytes, folder: Path) -> Recipe:
+    where = quoted(folder / DOCUMENT)
     _check_fields(document, _FIELDS, where, "")
     _check_objects(document, where)
     try:
@@ -99,7 +105,7 @@ def _parse(document: Mapping[str, Any], folder: Path) -> Recipe:
         return Recipe(
             configuration=Configuration.from_json(document["configuration"]),
             stopper=None if stopper is None else StopperConfiguration.from_json(stopper),
-            theta=_read_theta(document.get("theta_sha256"), folder),
+            theta=_theta(weights, folder / WEIGHTS),
             made_on=None if made_on is None else MadeOn.from_json(made_on),
             num_validations=document.get("num_validations"),
             plugins={key: str(value) for key, value in document.get("plugins", {}).items()},
@@ -108,18 +114,18 @@ def _parse(document: Mapping[str, Any], folder: Path) -> Recipe:
     except RecipeError:
         raise
     except InputError as error:
-        raise RecipeError(f"The recipe {where!r} is not valid: {error}") from error
+        raise RecipeError(f"The recipe {where} is not valid: {error}") from error
     except KeyError as error:
-        raise RecipeError(f"The recipe {where!r} is corrupt: the field {error} is missing.") from error
-    except (TypeError, ValueError, AttributeError, IndexError) as error:
-        raise RecipeError(f"The recipe {where!r} is corrupt: {first_line(error)}.") from error
+        raise RecipeError(f"The recipe {where} is corrupt: the field {error} is missing.") from error
+    except (TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+        raise RecipeError(f"The recipe {where} is corrupt: {reason(error)}.") from error
 
 
 def _check_fields(document: Mapping[str, Any], known: frozenset[str], where: str, part: str) -> None:
     unknown = sorted(set(document) - known)
     if unknown:
         raise RecipeError(
-            f"The recipe {where!r} has unknown fields{part}: {', '.join(unknown)}; known: {', '.join(sorted(known))}."
+            f"The recipe {where} has unknown fields{part}: {listed(unknown)}; known: {', '.join(sorted(known))}."
         )
 
 
@@ -127,27 +133,53 @@ def _check_objects(document: Mapping[str, Any], where: str) -> None:
     for name in ("configuration", "plugins", "provenance", "made_on", "stopper"):
         found = document.get(name, {})
         if not isinstance(found, dict) and not (found is None and name in ("made_on", "stopper")):
-            raise RecipeError(f"The recipe {where!r} is corrupt: {name} must be an object {{...}}, got {found!r:.80}.")
+            raise RecipeError(f"The recipe {where} is corrupt: {name} must be an object {{...}}, got {quoted(found)}.")
 
 
-def _read_theta(sha256: str | None, folder: Path) -> dict[str, Tensor] | None:
+def _read_weights(document: Mapping[str, Any], folder: Path, final: bool = False) -> bytes | None:
+    """The bytes of the weights that a document names; empty where it names none, None where others are there.
+
+    Raises:
+        RecipeError: they cannot be read; or, if `final`, others are there.
+    """
+    sha256, file = document.get("theta_sha256"), folder / WEIGHTS
     if sha256 is None:
-        return None
-    file = folder / WEIGHTS
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise RecipeError(f"The recipe's weights {str(file)!r} cannot be read: {error.strerror}.") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
+        return b""
+    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
         raise RecipeError(
-            f"The weights {str(file)!r} are not those that {DOCUMENT} was saved with "
-            f"(SHA-256 {found[:16]}…, expected {sha256[:16]}…); save the recipe again, or restore both files."
+            f"The recipe {quoted(folder / DOCUMENT)} is corrupt: theta_sha256 must be 64 hex digits, "
+            f"got {quoted(sha256)}."
         )
     try:
-        return load_safetensors(content)
-    except SafetensorError as error:
-        raise RecipeError(f"The weights {str(file)!r} are corrupt: {first_line(error)}.") from error
+        content, found = read_weights(folder, sha256)
+    except OSError as error:
+        raise RecipeError(
+            f"The recipe's weights {quoted(file)} cannot be read: {reason(error)}; restore a copy."
+        ) from error
+    if found == sha256:
+        return content
+    if final:
+        raise RecipeError(
+            f"The weights {quoted(file)} are not those that {DOCUMENT} was saved with "
+            f"(SHA-256 {found[:16]}…, expected {sha256[:16]}…); save the recipe again, or restore both files."
+        )
+    return None
+
+
+def _theta(content: bytes, file: Path) -> dict[str, Tensor] | None:
+    if not content:
+        return None
+    try:
+        theta = load_safetensors(content)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise RecipeError(f"The weights {quoted(file)} are corrupt: {reason(error)}.") from error
+    numbers = {name: tensor.double() for name, tensor in theta.items() if tensor.is_floating_point()}
+    broken = sorted(name for name, tensor in numbers.items() if not bool(torch.isfinite(tensor).all()))
+    if broken:
+        raise RecipeError(
+            f"The weights {quoted(broken[0])} in {quoted(file)} hold numbers that are not finite; restore a copy."
+        )
+    return theta
 
 
 def _check_plugins(recipe: Recipe, folder: Path, registry: Registry) -> None:
@@ -155,13 +187,13 @@ def _check_plugins(recipe: Recipe, folder: Path, registry: Registry) -> None:
         specs = recipe_specs(recipe.configuration, recipe.stopper, registry)
     except InputError as error:
         raise RecipeError(
-            f"The recipe {str(folder / DOCUMENT)!r} cannot be used here: {error}{_origins(recipe, registry)}"
+            f"The recipe {quoted(folder / DOCUMENT)} cannot be used here: {error}{_origins(recipe, registry)}"
         ) from error
     for spec in specs:
         recorded = recipe.plugins.get(f"{spec.kind} {spec.name}", spec.version)
         if recorded != spec.version:
             warnings.warn(
-                f"The recipe {str(folder)!r} was made with version {recorded} of the {spec.kind} {spec.name!r}, "
+                f"The recipe {quoted(folder)} was made with version {recorded} of the {spec.kind} {spec.name!r}, "
                 f"installed is version {spec.version}: it may train differently.",
                 UserWarning,
                 stacklevel=3,

@@ -15,6 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from metaopt.errors import MetaOptError
+from metaopt.file_writing import replace_file
 from metaopt.report import html, plots
 from metaopt.report.headline import measured
 from metaopt.tuning import Comparison, TuneResult
@@ -236,4 +237,6 @@ def _all_tasks(comparison: Comparison, contenders: list[str]) -> Figure:
 
 
 def _write_png(figure: Figure, path: Path) -> None:
-    figure.savefig(path, dpi=DPI, facecolor="#fcfcfa")
+    content = io.BytesIO()
+    figure.savefig(content, format=path.suffix.removeprefix(".") or "png", dpi=DPI, facecolor="#fcfcfa")
+    replace_file(path, content.getvalue())

@@ -1,5 +1,6 @@
 """What a recipe's rule does while a model trains: effective rates, directions, gates."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from torch.func import grad
 from metaopt.configuration import assemble
 from metaopt.contracts import AnyTask, FewShotTask, StepInfo, Task
 from metaopt.errors import InputError
+from metaopt.file_writing import replace_file
 from metaopt.meta.draws import draw_batches
 from metaopt.meta.evaluation import evaluated_episodes
 from metaopt.meta.learner import Learner
@@ -115,7 +117,9 @@ def draw_explained(rows: Sequence[Explained], path: Path) -> None:
             axes.set_yscale("log")
     axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
     FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=160)
+    content = io.BytesIO()
+    figure.savefig(content, format=path.suffix.removeprefix(".") or "png", dpi=160)
+    replace_file(path, content.getvalue())
 
 
 def sparkline(values: Sequence[float], low: float | None = None, high: float | None = None) -> str:

@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from metaopt.file_writing import replace_file
 from metaopt.report import html, tables
 from metaopt.report.headline import NEVER, caveats, headline, measured, payback, price, trainings
 from metaopt.report.stopping import stopping
@@ -38,7 +39,7 @@ def write_report(result: TuneResult, directory: str | Path) -> Path:
     if drawings is not None:
         drawings.save(folder)
     path = folder / PAGE
-    path.write_text(render(result, drawings), encoding="utf-8")
+    replace_file(path, render(result, drawings).encode(errors="backslashreplace"))
     return path
 
 

@@ -213,9 +213,7 @@ def _rows(label: str, values: Mapping[str, Value], usual: Mapping[str, Value]) -
 
 def _stopper_rows(stopper: StopperConfiguration, registry: Registry) -> list[tuple[str, ...]]:
     spec = registry.get(StopperSpec, stopper.name)
-    rows = _rows(
-        f"stopper {stopper.name}", resolve(spec.space, stopper.hparams, spec.name), defaults(spec.space)
-    )
+    rows = _rows(f"stopper {stopper.name}", resolve(spec.space, stopper.hparams, spec.name), defaults(spec.space))
     return rows + [row for child in stopper.stoppers for row in _stopper_rows(child, registry)]
 
 

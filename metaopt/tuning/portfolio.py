@@ -1,10 +1,9 @@
 """A few complementary recipes in the order to try them, and a choice among them by what a task looks like."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 import torch
@@ -15,11 +14,13 @@ from metaopt.configuration import assemble
 from metaopt.contracts import AnyTask, Task
 from metaopt.contracts.curve import Array
 from metaopt.deploy.learned import weights_of
-from metaopt.errors import InputError, RecipeError, named_line
+from metaopt.errors import InputError, RecipeError, quoted
+from metaopt.file_reading import reason
 from metaopt.inner import Member, train
-from metaopt.recipe import Recipe, load_recipe
+from metaopt.recipe import Recipe
 from metaopt.registry import Registry
 from metaopt.tuning.evaluator import probe_task
+from metaopt.tuning.portfolio_folder import read_recipes, save_recipes
 
 #: Steps of the probe whose loss is part of a task's fingerprint, and its seed.
 PROBE_STEPS = 20
@@ -27,8 +28,6 @@ PROBE_SEED = 0
 #: Tasks of the study that vote on a new one.
 NEIGHBOURS = 5
 FEATURES = ("examples", "inputs", "outputs", "parameters", "steps", "batch_size", "probe_loss_ratio")
-
-_FILE = "portfolio.json"
 
 
 @dataclass(frozen=True)
@@ -101,17 +100,19 @@ class Portfolio(Sequence[Recipe]):
         return float(np.mean(gains)) if gains else 0.0
 
     def save(self, directory: str | Path) -> None:
-        """Write `1/`, `2/`, … with a recipe each, and `portfolio.json`."""
-        home = Path(directory)
-        for position, recipe in enumerate(self.recipes, start=1):
-            recipe.save(home / str(position))
-        document = {
-            "recipes": [str(position) for position in range(1, len(self.recipes) + 1)],
+        """Write `1/`, `2/`, … with a recipe each, and `portfolio.json`.
+
+        Whatever goes wrong, a portfolio that was there before survives.
+
+        Raises:
+            RecipeError: it cannot be written.
+        """
+        fields = {
             "feature_names": list(FEATURES),
             "features": self.features.tolist(),
             "scores": self.scores.tolist(),
         }
-        (home / _FILE).write_text(json.dumps(document, indent=2) + "\n")
+        save_recipes(self.recipes, fields, Path(directory))
 
     @staticmethod
     def _nearest(features: Array, known: Array, scores: Array) -> int:
@@ -154,14 +155,12 @@ def load_portfolio(directory: str | Path) -> Portfolio:
         RecipeError: there is no portfolio, or it is damaged.
     """
     home = Path(directory)
+    recipes, document = read_recipes(home)
     try:
-        document: Mapping[str, Any] = json.loads((home / _FILE).read_text())
-        names = [str(name) for name in document["recipes"]]
-        features = np.asarray(document["features"], dtype=np.float64)
-        scores = np.asarray(document["scores"], dtype=np.float64)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RecipeError(f"There is no portfolio in {str(home)!r}: {named_line(error)}.") from error
-    return Portfolio(tuple(load_recipe(home / name) for name in names), features, scores)
+        arrays = [np.asarray(document[key], dtype=np.float64) for key in ("features", "scores")]
+        return Portfolio(recipes, *arrays)
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
+        raise RecipeError(f"The portfolio in {quoted(home)} is damaged: {reason(error)}.") from error
 
 
 def task_features(task: AnyTask, recipe: Recipe, registry: Registry) -> Array:

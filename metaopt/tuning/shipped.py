@@ -5,6 +5,7 @@ run of `task`, `configuration`, `seed`, `horizon`, `length`, `tested` and `secon
 float32: `steps`, `values`, `test`, and one `signal:<name>` for each signal that all runs have.
 """
 
+import io
 import json
 import zipfile
 from collections.abc import Collection, Mapping, Sequence
@@ -17,6 +18,7 @@ from metaopt.configuration import Configuration
 from metaopt.contracts import Curve
 from metaopt.contracts.curve import Array
 from metaopt.errors import InputError, PluginError, named_line
+from metaopt.file_writing import replace_file
 from metaopt.registry import Registry
 from metaopt.specs import CorpusSpec
 from metaopt.tuning.entries import Evaluation, EvaluationKey
@@ -93,8 +95,9 @@ def write(path: Path, evaluations: Sequence[Evaluation]) -> None:
         "seconds": np.asarray([one.seconds for one in evaluations], dtype=np.float32),
         **{name: np.concatenate(parts).astype(np.float32) for name, parts in series.items()},
     }
-    with path.open("wb") as file:
-        np.savez_compressed(file, **columns)
+    content = io.BytesIO()
+    np.savez_compressed(content, **columns)
+    replace_file(path, content.getvalue())
 
 
 def read(path: Path) -> list[Evaluation]:

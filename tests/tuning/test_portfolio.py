@@ -1,5 +1,8 @@
 """Portfolios: which recipes, in which order, and which one for a new task."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -87,3 +90,81 @@ def test_a_saved_portfolio_comes_back(tmp_path: Path) -> None:
 def test_a_folder_without_a_portfolio_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(metaopt.RecipeError, match="There is no portfolio in"):
         load_portfolio(tmp_path)
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from metaopt.tuning.portfolio import load_portfolio
+
+def counted(real):
+    def call(*arguments, **options):
+        global calls
+        calls += 1
+        if calls == fatal:
+            os.kill(os.getpid(), 9)
+        return real(*arguments, **options)
+    return call
+
+before, after = (load_portfolio(path) for path in sys.argv[1:3])
+for fatal in range(1, 100):
+    home, calls = Path(sys.argv[3], str(fatal)), 0
+    before.save(home)
+    if not (child := os.fork()):
+        for owner, name in ((os, "replace"), (os, "rmdir"), (os, "unlink")):
+            setattr(owner, name, counted(getattr(owner, name)))
+        after.save(home)
+        os._exit(0)
+    survived = os.waitpid(child, 0)[1] == 0
+    found = load_portfolio(home)
+    assert found in (before, after)
+    assert (found.scores == (before if found == before else after).scores).all()
+    if survived:
+        break
+    before.save(home)  # tidies up
+    assert {path.name for path in home.iterdir()} == {"1", "2", "portfolio.json"}
+assert load_portfolio(home) == after
+print(fatal - 1, "kills")
+"""
+
+
+def test_a_kill_at_any_moment_of_a_save_leaves_the_old_portfolio_or_the_new_one(tmp_path: Path) -> None:
+    before = two_kinds(first_on_large=0.0)
+    before.save(tmp_path / "before")
+    Portfolio(before.recipes[::-1], before.features, before.scores[::-1]).save(tmp_path / "after")
+    command = [sys.executable, "-c", KILLED, *(str(tmp_path / name) for name in ("before", "after", "homes"))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout.split()[0]) > 5
+
+
+def test_a_portfolio_without_hashes_is_read_as_it_is(tmp_path: Path) -> None:
+    portfolio = two_kinds(first_on_large=0.0)
+    portfolio.save(tmp_path)
+    document = json.loads((tmp_path / "portfolio.json").read_text())
+    (tmp_path / "portfolio.json").write_text(json.dumps({key: document[key] for key in document if key != "sha256"}))
+    assert load_portfolio(tmp_path) == portfolio
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"recipes": 3},
+        {"recipes": []},
+        {"recipes": [1, 2]},
+        {"recipes": ["1"]},
+        {"recipes": ["1", "x" * 5000]},
+        {"sha256": ["0"]},
+        {"scores": [[1.0]]},
+        {"scores": "x" * 5000},
+        {"features": 10**400},
+        {"features": [[10**400]]},
+        {"features": {}},
+    ],
+)
+def test_a_damaged_portfolio_is_refused_in_one_sentence(tmp_path: Path, change: dict[str, object]) -> None:
+    two_kinds(first_on_large=0.0).save(tmp_path)
+    document = json.loads((tmp_path / "portfolio.json").read_text())
+    (tmp_path / "portfolio.json").write_text(json.dumps({**document, **change}))
+    with pytest.raises(metaopt.RecipeError) as caught:
+        load_portfolio(tmp_path)
+    assert len(str(caught.value)) < 500
