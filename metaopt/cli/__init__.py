@@ -1,5 +1,6 @@
 """The `metaopt` command: a thin shell over the public names, one file a command."""
 
+import io
 import os
 import sys
 import traceback
@@ -8,6 +9,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from metaopt.cli import check, evaluate, import_weights, plugins, replay, report, show, tune
 from metaopt.errors import MetaOptError, named_line
@@ -26,8 +28,26 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+class _Commands(typer.Typer):
+    """Commands that are called `metaopt` however they were started, `python -m metaopt` too."""
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return super().__call__(*args, **{"prog_name": "metaopt", **options})
+
+
+class _Group(TyperGroup):
+    """Errors come out as they are: without this, an EOFError is told as "Aborted!"."""
+
+    def invoke(self, context: Any) -> Any:
+        try:
+            return super().invoke(context)
+        except EOFError as error:
+            raise RuntimeError(f"EOFError: {error}".rstrip(": ")) from error
+
+
 # Each module's function of the same name is the command; what is heavy is imported inside it.
-app = typer.Typer(
+app = _Commands(
+    cls=_Group,
     name="metaopt",
     help="Tune optimizer, learning-rate controller and early stopping once per family of tasks.",
     no_args_is_help=True,
@@ -58,6 +78,9 @@ app.command("import")(import_weights.import_weights)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0, 1 for our mistakes, 2 for the user's, 130 when interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # half a character in somebody's name is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(arguments))
 
 
