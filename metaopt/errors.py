@@ -48,7 +48,7 @@ class RecipeError(InputError):
 
 
 class OutOfDepthError(MetaOptError):
-    """A learned rule is used where it cannot be trusted, and nothing was to take over."""
+    """Gradients overflow, or a learned rule is used where it cannot be trusted, and nothing was to take over."""
 
 
 class StorageError(InputError):

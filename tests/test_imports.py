@@ -31,6 +31,7 @@ BASE = [
     "evidence",
     "recording",
     "straight_line",
+    "overflow",
     "rates",
     "compiled",
     "layers",

@@ -40,8 +40,6 @@ class AssemblyOptimizer(Optimizer, ABC):
         PluginError: the rule requires a signal that a training loop cannot supply.
     """
 
-    #: Asked before each step; where it says no, none is taken.
-    watch: Callable[[], bool] | None = None
     #: Whether averaged weights are in the parameters; see `metaopt.deploy.evaluating`.
     evaluating = False
 
@@ -93,10 +91,13 @@ class AssemblyOptimizer(Optimizer, ABC):
             with torch.enable_grad():
                 returned = closure()
             loss = returned if loss is None else loss
-        if self.watch is None or self.watch():
-            with torch.no_grad():
-                self._step(loss)
+        with torch.no_grad():
+            self._step(loss)
         return returned
+
+    def pass_over(self) -> None:
+        """Count a planned step that was not taken: what follows the plan goes on, the state stays."""
+        self.param_groups[0][STEPS] += 1
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters, before or after steps; hyperparameters that the group does not state are the defaults.
@@ -143,7 +144,7 @@ class AssemblyOptimizer(Optimizer, ABC):
 
     @property
     def steps(self) -> int:
-        """Steps taken; those that a `GradScaler` skipped do not count."""
+        """Steps completed, those that the guard skipped among them; what a `GradScaler` skipped does not count."""
         return int(self.param_groups[0][STEPS])
 
     def __getstate__(self) -> dict[str, Any]:

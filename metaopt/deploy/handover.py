@@ -8,7 +8,6 @@ from typing import Literal, TypeAlias
 from torch import Tensor
 
 from metaopt.configuration import Assembly
-from metaopt.deploy.precision import gradient_norm
 from metaopt.deploy.rule_optimizer import RuleOptimizer
 from metaopt.errors import InputError, OutOfDepthError
 
@@ -25,11 +24,11 @@ OUTSIDE = 10.0
 
 
 class Handover:
-    """Watches a learned rule before each step, whoever takes it; losses it learns of by `saw`.
+    """Watches a learned rule; losses it learns of by `saw`.
 
-    It is out of its depth past twice the longest training that it was made for, where a gradient or its square is not
-    finite, and once the median of the last ten losses lies above the highest of the first ten by more than twice its
-    size, or one loss above those by twenty times.
+    It is out of its depth past twice the longest training that it was made for, and once the median of the last ten
+    losses lies above the highest of the first ten by more than twice its size, or one loss above those by twenty times.
+    Gradients are the affair of `GradientGuard`, which asks before each step whose gradients are sound.
 
     Args:
         optimizer: runs the rule.
@@ -50,28 +49,36 @@ class Handover:
         self._first: list[float] = []
         self._recent: list[float] = []
         self._loss: Tensor | None = None
-        optimizer.fallback, optimizer.watch = fallback, self.ready
+        optimizer.fallback = fallback
 
     def saw(self, loss: Tensor) -> None:
         """A training loss, 0-d; looked at before the next step."""
         self._loss = loss
 
-    def ready(self) -> bool:
-        """Look at the step about to be taken; whether to take it.
+    def forget(self) -> None:
+        """The step of the loss last seen is not taken."""
+        self._loss = None
+
+    def look(self) -> None:
+        """Look at the step about to be taken, and hand over where the rule is out of its depth.
 
         Raises:
-            OutOfDepthError: the rule is out of its depth, and nothing shall take over.
+            OutOfDepthError: it is, and nothing shall take over.
         """
         loss, self._loss = self._loss, None
+        if self._optimizer.handed_over is None:
+            reason = self._too_long() or self._too_high(loss)
+            if reason:
+                self.hand_over(reason)
+
+    def hand_over(self, reason: str) -> bool:
+        """Let the fallback take over, with a warning that holds the reason; False where it has before.
+
+        Raises:
+            OutOfDepthError: nothing shall take over.
+        """
         if self._optimizer.handed_over is not None:
-            return True
-        gradients = [param.grad for group in self._optimizer.param_groups for param in group["params"]]
-        # The norm is not finite where an entry or its square is not, and a rule squares them all.
-        finite = bool(gradient_norm(one for one in gradients if one is not None).isfinite())
-        spoilt = "" if finite else "the gradient, or its square, is not finite"
-        reason = spoilt or self._too_long() or self._too_high(loss)
-        if not reason:
-            return True
+            return False
         step, name = self._optimizer.steps, self._optimizer.assembly.optimizer.name
         if self._fallback is None:
             raise OutOfDepthError(
@@ -83,10 +90,10 @@ class Handover:
             f"The learned rule {name!r} is out of its depth at step {step}: {reason}. {taking!r} takes over with the "
             "moments that it kept.",
             RuntimeWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
         self._optimizer.hand_over()
-        return finite  # what is not finite is no step for anyone
+        return True
 
     def state_dict(self) -> dict[str, object]:
         """Plain numbers."""
@@ -130,7 +137,7 @@ class Handover:
                 f"Training begins at a loss of {value:.3g}; {self._optimizer.assembly.optimizer.name!r} was made on "
                 f"trainings that begin between {low:.3g} and {high:.3g}: compare it with a baseline.",
                 UserWarning,
-                stacklevel=6,
+                stacklevel=7,
             )
 
 

@@ -95,6 +95,10 @@ class Judgement:
             used=self._uses,
         )
 
+    def end(self, reason: str) -> None:
+        """Say stop from the next observation on, for a reason that is no validation's; an empty one is none."""
+        self._guard.reason = self._guard.reason or reason
+
     def improves(self, observation: Observation) -> bool:
         """Whether its value is finite and better than all before."""
         value, best = observation.value, self.decision.best_value

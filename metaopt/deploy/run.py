@@ -12,13 +12,15 @@ from metaopt.contracts import Decision, Stopper
 from metaopt.contracts.stopper import Mode
 from metaopt.deploy.best_weights import BestWeights
 from metaopt.deploy.evaluation import eval_mode, evaluating
-from metaopt.deploy.handover import Handover
+from metaopt.deploy.gradient_guard import GradientGuard, SkippedSteps
 from metaopt.deploy.judgement import Judgement
 from metaopt.deploy.last_update import LastUpdate
 from metaopt.deploy.observation import warn_of_no_validation
 from metaopt.deploy.precision import gradient_norm
 from metaopt.deploy.scheduler import ControllerScheduler
+from metaopt.deploy.step_hooks import observe_steps
 from metaopt.errors import InputError
+from metaopt.overflow import overflows
 
 
 @final
@@ -33,10 +35,10 @@ class Run:
         model: the module in training, or its parameters.
         optimizer: built for it.
         scheduler: acts on the optimizer.
-        judgement: the stopper and the guard.
+        judgement: the stopper and the guard of metrics.
         optimizer_signals: signals that the optimizer requires; `"loss"` is passed on to it.
         keep_best: device of the copy of the best weights, or None to keep none.
-        handover: watches a learned rule, or None.
+        guard: skips steps whose gradients overflow, or None.
 
     Attributes:
         optimizer: a `torch.optim.Optimizer`.
@@ -52,7 +54,7 @@ class Run:
         *,
         optimizer_signals: frozenset[str] = frozenset(),
         keep_best: str | torch.device | None = "cpu",
-        handover: Handover | None = None,
+        guard: GradientGuard | None = None,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
@@ -60,7 +62,9 @@ class Run:
         self._judgement = judgement
         self._optimizer_signals = optimizer_signals
         self._best = None if keep_best is None else BestWeights(model, torch.device(keep_best))
-        self._handover = handover
+        self._guard = guard
+        if guard is not None:
+            observe_steps(optimizer, guard)
         self._last_update = LastUpdate() if "agreement" in scheduler.required else None
         self._evaluating = False
         self._restored_step: int | None = None
@@ -77,8 +81,13 @@ class Run:
 
     @property
     def num_steps(self) -> int:
-        """Training steps completed."""
+        """Training steps completed, skipped ones among them."""
         return int(self.scheduler.last_epoch)
+
+    @property
+    def skipped(self) -> SkippedSteps:
+        """How many steps the guard and a `GradScaler` skipped; zeros with `guard="off"`."""
+        return SkippedSteps() if self._guard is None else self._guard.skipped
 
     @property
     def is_evaluating(self) -> bool:
@@ -105,9 +114,10 @@ class Run:
         Raises:
             InputError: the loss is not one number, or `evaluating` is in force.
             PluginError: the optimizer requires the loss and did not get it.
-            OutOfDepthError: a learned rule is, and `guard="raise"` was asked for.
+            OutOfDepthError: gradients overflow, or a learned rule is out of its depth, under `guard="raise"`.
 
         Warns:
+            RuntimeWarning: this step was the first to be skipped, since its gradients overflow.
             UserWarning: this was the last planned step, and a stopper or a controller that listens to validations never
                 heard of one.
         """
@@ -115,9 +125,7 @@ class Run:
             raise InputError("Leave `with run.evaluating()` before calling run.step().")
         detached = None if loss is None else self.record_loss(loss)
         if self.scheduler.needs_gradients:
-            self.scheduler.prepare(
-                loss=detached, gradient_norm=self._gradient_norm(), agreement=self._last_update_agreement()
-            )
+            self._prepare(detached)
         if self._last_update is not None:
             self._last_update.begin(self._parameters())
         takes_loss = "loss" in self._optimizer_signals and detached is not None
@@ -152,8 +160,8 @@ class Run:
             )
         detached = detached.reshape(())
         self._judgement.saw(detached)
-        if self._handover is not None:
-            self._handover.saw(detached)
+        if self._guard is not None:
+            self._guard.saw(detached)
         return detached
 
     @contextlib.contextmanager
@@ -199,6 +207,8 @@ class Run:
             with self.evaluating():
                 self._best.keep()
         scheduler.observe(observation.value)
+        if self._guard is not None:
+            judgement.end(self._guard.reason)
         return judgement.take(observation, self._parameters())
 
     def restore_best(self) -> None:
@@ -251,7 +261,7 @@ class Run:
             **self._judgement.state_dict(),
             "best_weights": None if self._best is None else self._best.weights,
             "last_update": None if self._last_update is None else self._last_update.state_dict(),
-            "handover": None if self._handover is None else self._handover.state_dict(),
+            **({"skipped": None, "handover": None} if self._guard is None else self._guard.state_dict()),
         }
 
     def load_observations(self, state: Mapping[str, Any]) -> None:
@@ -262,12 +272,12 @@ class Run:
             self._best.load(state["best_weights"])
         if self._last_update is not None and state["last_update"] is not None:
             self._last_update.load_state_dict(state["last_update"])
-        if self._handover is not None and state["handover"] is not None:
-            self._handover.load_state_dict(state["handover"])
+        if self._guard is not None:
+            self._guard.load_state_dict(state, num_steps=self.num_steps)
         self._restored_step = None
 
     def _check_same(self, state: Mapping[str, Any]) -> None:
-        missing = sorted(set(self.observations()) - set(state))
+        missing = sorted(set(self.observations()) - set(state) - {"skipped"})  # which runs did not save at first
         if missing:
             raise InputError(f"This is not what run.state_dict() returned: it lacks {', '.join(missing)}.")
         self._judgement.check(state)
@@ -276,10 +286,15 @@ class Run:
         for group in self.optimizer.param_groups:
             yield from group["params"]
 
-    def _gradient_norm(self) -> Tensor | None:
-        if "gradient_norm" not in self.scheduler.required:
-            return None
-        return gradient_norm(param.grad for param in self._parameters() if param.grad is not None)
+    def _prepare(self, loss: Tensor | None) -> None:
+        """Ask a controller that looks at losses or gradients, which does not see those of a step to be skipped."""
+        norm = self._gradient_norm()
+        if self._guard is not None and overflows(float(norm)):
+            return self.scheduler.pass_over()
+        agreement = None if self._last_update is None else self._last_update.agreement(self._parameters())
+        return self.scheduler.prepare(loss=loss, gradient_norm=norm, agreement=agreement)
 
-    def _last_update_agreement(self) -> Tensor | None:
-        return None if self._last_update is None else self._last_update.agreement(self._parameters())
+    def _gradient_norm(self) -> Tensor:
+        if self._guard is not None:
+            return self._guard.gradient_norm(self.optimizer)
+        return gradient_norm(param.grad for param in self._parameters() if param.grad is not None)

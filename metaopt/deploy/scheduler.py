@@ -142,6 +142,10 @@ class ControllerScheduler(LRScheduler):
         self._prepared = True
         self._write()
 
+    def pass_over(self) -> None:
+        """In place of `prepare`, for a step that will not be taken: the rate stays, and the controller sees nothing."""
+        self._prepared = True
+
     def step(self, epoch: int | None = None) -> None:
         """Move on to the next training step; call it after the optimizer's.
 

@@ -17,6 +17,7 @@ from metaopt import registry as registries
 from metaopt.configuration import Configuration, assemble
 from metaopt.contracts.stopper import Mode
 from metaopt.deploy.build import Implementation, build_optimizer
+from metaopt.deploy.gradient_guard import GradientGuard
 from metaopt.deploy.handover import GuardPolicy, Handover, check_policy
 from metaopt.deploy.judgement import Judgement
 from metaopt.deploy.parameters import Params
@@ -117,9 +118,11 @@ class Recipe:
             mode: `"min"` if the metric given to `run.observe` is better when lower, `"max"` if when higher.
             batch_size: examples a step, only to warn where it is far from what the recipe was made on.
             keep_best: device of the copy of the best weights, or None to keep none.
-            guard: what to do where training goes wrong. `"fallback"`: `run.observe` says stop once neither metric nor
-                weights are finite, and a learned rule that is out of its depth hands over to `fallback`, with a
-                warning; see `metaopt.deploy.handover`. `"raise"`: the latter is an error. `"off"`: neither.
+            guard: what to do where training goes wrong. `"fallback"`: a step whose gradients are not finite, or too
+                large to be squared in float32, is skipped and counted, with a warning for the first one; `run.observe`
+                says stop after 20 of them in a row, and once neither metric nor weights are finite; a learned rule
+                hands over to `fallback` then, and where it is out of its depth (see `metaopt.deploy.handover`).
+                `"raise"`: the first such step, and a rule out of its depth, are errors. `"off"`: none of this.
             fallback: the optimizer that takes over, at its defaults.
             implementation: see `metaopt.create_optimizer`.
             compile: see `metaopt.create_optimizer`.
@@ -174,12 +177,16 @@ class Recipe:
             judgement,
             optimizer_signals=assembly.rule_requires,
             keep_best=keep_best,
-            handover=self._handover(optimizer, policy, fallback, found),
+            guard=None if policy == "off" else self._guard(optimizer, policy, fallback, found),
         )
+
+    def _guard(self, optimizer: Optimizer, policy: GuardPolicy, fallback: str, found: Registry) -> GradientGuard:
+        handover = self._handover(optimizer, policy, fallback, found)
+        return GradientGuard(raises=policy == "raise", handover=handover)
 
     def _handover(self, optimizer: Optimizer, policy: GuardPolicy, fallback: str, found: Registry) -> Handover | None:
         meta = assemble(self.configuration, found).meta
-        if policy == "off" or meta is None or meta.handover is None or not isinstance(optimizer, RuleOptimizer):
+        if meta is None or meta.handover is None or not isinstance(optimizer, RuleOptimizer):
             return None
         configuration = Configuration(fallback, no_decay=self.configuration.no_decay)
         taking = None if policy == "raise" else assemble(configuration, found)

@@ -93,22 +93,42 @@ def test_past_twice_its_longest_training_it_hands_over_with_its_moments():
 
 
 @pytest.mark.parametrize("entry", [float("nan"), -1e25])
-def test_a_gradient_that_cannot_be_squared_is_no_step_for_anyone(entry):
+def test_one_gradient_that_cannot_be_squared_is_skipped_and_the_rule_goes_on(entry):
     """An update from it would not be finite, though the gradient may be."""
 
     def spoil(step, model):
-        if step == 3:
-            model[0].weight.grad[0, 0] = entry
+        model[0].weight.grad[0, 0] = entry
 
     model = model_of()
     run = recipe_of(scale=1e-3).bind(model, total_steps=LONGEST)
     train(run, model, 3)
     before = copy.deepcopy(model.state_dict())
-    with pytest.warns(RuntimeWarning, match="at step 3: the gradient, or its square, is not finite"):
-        train(run, model, 1, lambda step, model: spoil(3, model))
+    with pytest.warns(RuntimeWarning, match="At step 3 the gradients are not finite"):
+        train(run, model, 1, spoil)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    losses = train(run, model, 50)
-    assert losses[-1] < losses[0]
+    train(run, model, 30)
+    assert run.optimizer.handed_over is None
+    assert not torch.equal(model[0].weight, before["0.weight"])
+
+
+def test_where_such_gradients_go_on_it_hands_over_and_then_the_run_is_over():
+    def spoil(step, model):
+        model[0].weight.grad[0, 0] = float("inf")
+
+    model = model_of()
+    run = recipe_of(scale=1e-3, longest=10**6).bind(model, total_steps=LONGEST)
+    train(run, model, 3)
+    with pytest.warns(RuntimeWarning, match="At step 3 the gradients are not finite"):
+        train(run, model, 1, spoil)
+    with pytest.warns(RuntimeWarning, match="at step 22: 20 steps in a row were skipped, .* 'nadamw' takes over"):
+        train(run, model, 19, spoil)
+    assert run.optimizer.handed_over == 22
+    assert not run.observe(1.0).stop
+    with pytest.warns(RuntimeWarning, match=r"run\.observe\(value\) says stop"):
+        train(run, model, 20, spoil)
+    decision = run.observe(1.0)
+    assert decision.stop
+    assert "20 steps in a row were skipped" in decision.reason
 
 
 @pytest.mark.parametrize("rule", ["mlp_lopt", "celo", "celo_adam"])

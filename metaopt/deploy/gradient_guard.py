@@ -1,0 +1,208 @@
+"""Skips the steps whose gradients overflow, counts them, and says when that is the end of a run."""
+
+import warnings
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, final
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from metaopt.deploy.handover import Handover
+from metaopt.deploy.precision import gradient_norm
+from metaopt.deploy.withheld_step import FOUND_INF, MarkedStep, WithheldStep, takes_found_inf
+from metaopt.errors import OutOfDepthError
+from metaopt.overflow import LARGEST_NORM, MAX_SKIPS, overflows
+
+_SPOILT = "gradients are not finite, or too large to be squared in float32"
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedSteps:
+    """Training steps that moved nothing.
+
+    Attributes:
+        by_guard: those whose gradients overflow.
+        in_a_row: how many of these came last, one after the other.
+        by_scaler: those for which a `GradScaler` called a fused class and told it not to move. Other classes it does
+            not call at all, and nobody counts.
+    """
+
+    by_guard: int = 0
+    in_a_row: int = 0
+    by_scaler: int = 0
+
+
+@final
+class GradientGuard:
+    """Reads the gradients of each step, once, and keeps from the optimizer those that overflow (`metaopt.overflow`).
+
+    Such a step moves no weight, no state and no counter of the optimizer; the learning rate's plan goes on, and a
+    controller that looks at gradients does not see these. The first one warns. After `MAX_SKIPS` in a row a learned
+    rule hands over, and any other run is over: `reason` says so. It observes steps through `observe_steps`.
+
+    Args:
+        raises: raise at the first such step instead.
+        handover: watches a learned rule at every other step, and hands over; None for other rules.
+    """
+
+    def __init__(self, *, raises: bool = False, handover: Handover | None = None) -> None:
+        self._reason = ""
+        self._raises, self._handover = raises, handover
+        self._skipped = SkippedSteps()
+        self._num_steps = 0
+        self._norm: Tensor | None = None
+        self._step: MarkedStep | WithheldStep | None = None
+        self._pending = _Pending()
+
+    @property
+    def skipped(self) -> SkippedSteps:
+        """The steps skipped so far; asking waits for a GPU to finish them."""
+        self._take_pending(wait=True)
+        return self._skipped
+
+    @property
+    def reason(self) -> str:
+        """One sentence that says why the run is over, empty while it is not; asking waits for a GPU."""
+        self._take_pending(wait=True)
+        return self._reason
+
+    def saw(self, loss: Tensor) -> None:
+        """A training loss, 0-d; looked at before the next step."""
+        if self._handover is not None:
+            self._handover.saw(loss)
+
+    def gradient_norm(self, optimizer: Optimizer) -> Tensor:
+        """Euclidean norm of the coming step's gradients, 0-d, read before the optimizer is called and not again."""
+        self._norm = _norm(optimizer)
+        return self._norm
+
+    def begin_step(self, optimizer: Optimizer) -> None:
+        """See `StepObserver`."""
+        self._take_pending(wait=False)
+        if self._step is not None and not self._step.enter(optimizer):
+            self._settle(optimizer)
+
+    def gradients_ready(self, optimizer: Optimizer) -> None:
+        """See `StepObserver`.
+
+        Raises:
+            OutOfDepthError: the gradients overflow, or a learned rule is out of its depth, and `raises` was asked for.
+        """
+        if self._step is not None:
+            self._step.withhold(optimizer)
+            return
+        by_scaler: Tensor | None = getattr(optimizer, FOUND_INF, None)
+        if by_scaler is not None and by_scaler.is_cpu and bool(by_scaler):
+            self._take(overflowed=False, by_scaler=True)
+            return
+        norm = _norm(optimizer) if self._norm is None else self._norm
+        if not norm.is_cpu and not self._raises and takes_found_inf(optimizer):
+            overflowed = (~(norm <= LARGEST_NORM)).float()
+            self._step = MarkedStep(optimizer, overflowed)
+            self._pending.add(overflowed, torch.zeros_like(overflowed) if by_scaler is None else by_scaler)
+            return
+        overflowed_here = overflows(float(norm))
+        self._take(overflowed_here, by_scaler=by_scaler is not None and bool(by_scaler))
+        if overflowed_here:
+            self._step = WithheldStep(optimizer)
+        elif self._handover is not None:
+            self._handover.look()
+
+    def end_step(self, optimizer: Optimizer) -> None:
+        """See `StepObserver`."""
+        self._norm = None
+        if self._step is not None and self._step.leave():
+            self._settle(optimizer)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain numbers, under `"skipped"`, and what the handover keeps under its own name."""
+        counts = {**asdict(self.skipped), "num_steps": self._num_steps, "reason": self._reason}
+        return {"skipped": counts, "handover": None if self._handover is None else self._handover.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any], *, num_steps: int) -> None:
+        """Inverse of `state_dict`; where nothing was counted, `num_steps` were completed and none skipped."""
+        counts = state.get("skipped") or {}
+        self._skipped = SkippedSteps(**{key: int(counts.get(key, 0)) for key in asdict(SkippedSteps())})
+        self._num_steps = int(counts.get("num_steps", num_steps))
+        self._reason = str(counts.get("reason", ""))
+        if self._handover is not None and state["handover"] is not None:
+            self._handover.load_state_dict(state["handover"])
+
+    def _settle(self, optimizer: Optimizer) -> None:
+        if self._step is not None:
+            step, self._step = self._step, None
+            step.settle(optimizer)
+
+    def _take_pending(self, *, wait: bool) -> None:
+        for overflowed, by_scaler in self._pending.finished(wait=wait):
+            self._take(overflowed, by_scaler)
+
+    def _take(self, overflowed: bool, by_scaler: bool) -> None:
+        """Count a step. What a scaler finds is its own affair: with a smaller scale it may be none."""
+        step, self._num_steps = self._num_steps, self._num_steps + 1
+        skipped = self._skipped
+        if by_scaler:
+            self._skipped = replace(skipped, by_scaler=skipped.by_scaler + 1)
+        elif overflowed:
+            self._skip(step)
+        elif skipped.in_a_row:
+            self._skipped = replace(skipped, in_a_row=0)
+
+    def _skip(self, step: int) -> None:
+        if self._raises:
+            raise OutOfDepthError(
+                f"At step {step} the {_SPOILT}; bind with guard='fallback' to skip such steps, or 'off' to take them."
+            )
+        before = self._skipped
+        self._skipped = replace(before, by_guard=before.by_guard + 1, in_a_row=before.in_a_row + 1)
+        if before.by_guard == 0:
+            _warn(
+                f"At step {step} the {_SPOILT}: the step is skipped, as will be others like it (run.skipped counts "
+                "them); look for bad data, or lower the rate."
+            )
+        if self._handover is not None:
+            self._handover.forget()
+        if self._skipped.in_a_row < MAX_SKIPS or self._reason:
+            return
+        why = f"{MAX_SKIPS} steps in a row were skipped, whose {_SPOILT}"
+        if self._handover is not None and self._handover.hand_over(why):
+            self._skipped = replace(self._skipped, in_a_row=0)
+        else:
+            self._reason = f"At step {step} {why}: training diverged."
+            _warn(f"{self._reason[:-1]}, and run.observe(value) says stop.")
+
+
+class _Pending:
+    """Verdicts that a GPU has yet to reach, in their order: no step waits for one."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[Tensor, torch.cuda.Event]] = deque()
+
+    def add(self, *flags: Tensor) -> None:
+        """0-d numbers, 0 or 1, on one device."""
+        copied = torch.stack([flag.float() for flag in flags]).to("cpu", non_blocking=True)
+        self._waiting.append((copied, torch.cuda.current_stream(flags[0].device).record_event()))
+
+    def finished(self, *, wait: bool) -> Iterator[tuple[bool, ...]]:
+        """Those that have arrived, or all, each once."""
+        while self._waiting and (wait or self._waiting[0][1].query()):
+            copied, event = self._waiting.popleft()
+            event.synchronize()
+            yield tuple(bool(flag) for flag in copied)
+
+
+def _norm(optimizer: Optimizer) -> Tensor:
+    """Of all gradients; those that a `GradScaler` has scaled and left to a fused class are taken as they will be."""
+    grads = [param.grad for group in optimizer.param_groups for param in group["params"] if param.grad is not None]
+    scale: Tensor | None = getattr(optimizer, "grad_scale", None)
+    if scale is None:
+        return gradient_norm(grads)
+    norm = gradient_norm(grads, dtype=torch.float64)  # scaled ones may overflow where true ones do not
+    return norm / scale.to(norm.device)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, RuntimeWarning, stacklevel=8)
