@@ -1,11 +1,12 @@
 """Layers under vmap, where torch's fast kernels are slow or wrong.
 
-Fused attention has no batching rule, so that vmap runs it member by member, and no second derivative. The batched
+Fused attention has no batching rule, so that vmap runs it member by member, and no second derivative; recurrent layers
+have no rule at all. The batched
 backward passes of batch, instance and layer norm treat mean and variance as constants, so that second derivatives
 under vmap are wrong without a word (pytorch/functorch#534): by a fifth, in a small test.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
+
+from metaopt.recurrent_layers import PLAIN
 
 
 def normalized(
@@ -43,11 +46,11 @@ def by_channel(inputs: Tensor, weight: Tensor | None, bias: Tensor | None) -> tu
 
 @contextmanager
 def batched() -> Iterator[None]:
-    """Inside, attention is made of operations that vmap knows."""
+    """Inside, attention and recurrent layers are made of operations that vmap knows."""
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with sdpa_kernel(SDPBackend.MATH):
+        with sdpa_kernel(SDPBackend.MATH), _Instead(PLAIN):
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
@@ -56,17 +59,21 @@ def batched() -> Iterator[None]:
 @contextmanager
 def twice_differentiable() -> Iterator[None]:
     """Inside, norms and attention have second derivatives too, right ones also under vmap."""
-    with batched(), _PlainNorms():
+    with batched(), _Instead(_NORMS):
         yield
 
 
-class _PlainNorms(TorchFunctionMode):
-    """Inside, norms are plain expressions."""
+class _Instead(TorchFunctionMode):
+    """Inside, some functions are done another way."""
+
+    def __init__(self, ways: Mapping[Any, Callable[..., Any]]) -> None:
+        super().__init__()
+        self._ways = ways
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        return _INSTEAD.get(func, func)(*args, **(kwargs or {}))
+        return self._ways.get(func, func)(*args, **(kwargs or {}))
 
 
 def _batch_norm(
@@ -111,7 +118,7 @@ def _layer_norm(
     return normalized(input, input, list(range(-len(normalized_shape), 0)), weight, bias, eps)
 
 
-_INSTEAD: dict[Any, Callable[..., Any]] = {
+_NORMS: dict[Any, Callable[..., Any]] = {
     F.batch_norm: _batch_norm,
     F.instance_norm: _instance_norm,
     F.layer_norm: _layer_norm,

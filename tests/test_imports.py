@@ -17,6 +17,7 @@ BASE = [
     "file_writing",
     "interval",
     "seeding",
+    "default_dtype",
     "space",
     "contracts",
     "plugin_spec",
@@ -34,8 +35,10 @@ BASE = [
     "overflow",
     "rates",
     "compiled",
+    "recurrent_layers",
     "layers",
     "batch_norm",
+    "output_layer",
     "prototypes",
 ]
 SHELLS = [*BASE, "deploy", "recipe"]

@@ -9,10 +9,11 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from metaopt.contracts.building import built
 from metaopt.contracts.stopper import Mode
 from metaopt.contracts.task import LossFunction, called, check_identity, evenly_spread, name_of
+from metaopt.default_dtype import default_for
 from metaopt.errors import InputError
-from metaopt.seeding import seeded
 
 #: Episodes of `train` meta-train, those of `validation` choose, those of `test` are reported.
 Partition: TypeAlias = Literal["train", "validation", "test"]
@@ -131,6 +132,11 @@ class FewShotTask:
             return self.episodes
         return called(self.name, "episodes", self.episodes)
 
+    def sample(self, partition: Partition, count: int, generator: torch.Generator) -> Episodes:
+        """Draw `count` episodes that depend on the generator alone."""
+        with default_for(tuple):
+            return self.source.sample(partition, count, generator)
+
     @property
     def sign(self) -> float:
         """+1 if the metric is better when lower, else -1."""
@@ -151,8 +157,13 @@ class FewShotTask:
         Raises:
             InputError: the task's own code fails at it.
         """
-        with seeded(seed):
-            return called(self.name, "model", self.model)
+        return called(self.name, "model", lambda: built(self.name, self.model, seed, lambda: self.examples))
+
+    @cached_property
+    def examples(self) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of one support set to meta-train on, always the same."""
+        episode = self.sample("train", 1, torch.Generator().manual_seed(0))
+        return episode.support_inputs[0], episode.support_targets[0]
 
     @cached_property
     def fingerprint(self) -> str:

@@ -66,8 +66,8 @@ class MetaTraining:
     """How a learned rule gets its weights.
 
     Attributes:
-        init_theta: the weights before meta-training, from parameters by name, a generator, and the hyperparameters of
-            `space` as people write them.
+        init_theta: the weights before meta-training, from parameters by name, those of the layer that gives the output
+            last, a generator, and the hyperparameters of `space` as people write them.
         estimator: where the gradient of the meta-objective comes from.
         objective: what is minimised.
         orders: whether the derivative of the inner gradient is taken: `("second",)`, `("first",)`, or both, to be

@@ -9,9 +9,10 @@ from typing import Any, TypeAlias, TypeVar
 import torch
 from torch import Tensor, nn
 
+from metaopt.contracts.building import built
 from metaopt.contracts.stopper import Mode
+from metaopt.default_dtype import default_for
 from metaopt.errors import InputError, named_line
-from metaopt.seeding import seeded
 
 _Made = TypeVar("_Made")
 
@@ -93,7 +94,10 @@ class Task:
     @cached_property
     def splits(self) -> Splits:
         """The data, made once; InputError if the task's own code fails at it."""
-        return self.data if isinstance(self.data, Splits) else called(self.name, "data", self.data)
+        if isinstance(self.data, Splits):
+            return self.data
+        with default_for(tuple):
+            return called(self.name, "data", self.data)
 
     @property
     def sign(self) -> float:
@@ -115,8 +119,11 @@ class Task:
         Raises:
             InputError: the task's own code fails at it.
         """
-        with seeded(seed):
-            return called(self.name, "model", self.model)
+        return called(self.name, "model", lambda: built(self.name, self.model, seed, self._examples))
+
+    def _examples(self) -> tuple[Tensor, Tensor]:
+        train = self.splits.train
+        return train.inputs[:2], train.targets[:2]
 
     @cached_property
     def fingerprint(self) -> str:

@@ -11,7 +11,7 @@ _SEEDS = 2**31 - 1
 
 def draw_episodes(task: FewShotTask, count: int, generator: torch.Generator, device: torch.device) -> Episodes:
     """Episodes to meta-train on."""
-    return task.source.sample("train", count, generator).to(device)
+    return task.sample("train", count, generator).to(device)
 
 
 def draw_starts(unrolls: Unrolls, count: int, generator: torch.Generator) -> Tensors | None:

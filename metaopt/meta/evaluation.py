@@ -16,7 +16,7 @@ EVALUATION_SEED = {"validation": 1_000_003, "test": 1_000_033}
 def evaluated_episodes(task: FewShotTask, partition: Partition, count: int | None = None) -> Episodes:
     """The episodes that validations and tests see, always the same; `num_evaluated` unless told otherwise."""
     generator = torch.Generator().manual_seed(EVALUATION_SEED[partition])
-    return task.source.sample(partition, count or task.num_evaluated, generator)
+    return task.sample(partition, count or task.num_evaluated, generator)
 
 
 @torch.no_grad()

@@ -18,9 +18,11 @@ from metaopt.batch_norm import FirstRows, needs_support, with_policy
 from metaopt.configuration import Assembly
 from metaopt.contracts import Episodes, FewShotTask, MetaTraining, State, StepInfo, Tensors
 from metaopt.contracts.rule import Hparams
+from metaopt.default_dtype import default_for
 from metaopt.errors import InputError
 from metaopt.inner import unroll
 from metaopt.layers import batched
+from metaopt.output_layer import output_layer
 from metaopt.prototypes import prototype_head
 
 
@@ -61,6 +63,21 @@ class Learner:
     def parameters(self) -> Tensors:
         """The parameters of a model, for their names and shapes; where the rule learned a start they do not matter."""
         return {name: param.detach() for name, param in self.module.named_parameters() if param.requires_grad}
+
+    @cached_property
+    def names_by_depth(self) -> list[str]:
+        """Names of the trained parameters, those of the layer that gives the output last, as `init_theta` has them."""
+
+        def trained(layer: nn.Module) -> bool:
+            return any(param.requires_grad for param in layer.parameters(recurse=False))
+
+        inputs, targets = (one[:2] for one in self.task.examples)
+        self.module.eval()
+        with torch.no_grad(), default_for(lambda: (inputs, targets)):
+            everything = {**self.buffers, **self.parameters}
+            last = output_layer(self.module, everything, inputs.to(self.device), trained)
+        own = [] if last is None else [name for name in self.parameters if name.rpartition(".")[0] == last.name]
+        return [*(name for name in self.parameters if name not in own), *own]
 
     @cached_property
     def rate(self) -> Callable[[StepInfo], Tensor] | None:
@@ -109,7 +126,8 @@ class Learner:
         current = self.assembly.rule.start(params, theta)
         if self.meta is not None and self.meta.prototypes:
             self.module.train()
-            current = prototype_head(self.module, {**self.buffers, **current}, *support)
+            with default_for(lambda: support):
+                current = prototype_head(self.module, {**self.buffers, **current}, *support)
         current = {name: current[name] for name in params}
         return current, self.assembly.rule.init(current, self.hparams, theta, horizon)
 
@@ -146,26 +164,35 @@ class Learner:
         self.module.train()
         if scale is not None:
             params = {name: scale * one for name, one in params.items()}
-        return self.task.loss(self._output(params, inputs), targets)
+        with default_for(lambda: (inputs, targets)):
+            return self.task.loss(self._output(params, inputs), targets)
 
     def query(
         self, params: Mapping[str, Tensor], state: State, support: Tensor, inputs: Tensor, targets: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Loss and metric on queries, with the weights that the rule evaluates with; lower is better."""
-        current = self.assembly.rule.evaluation_params(params, state, self.hparams)
+        return self.measured(
+            self.assembly.rule.evaluation_params(params, state, self.hparams), support, inputs, targets
+        )
+
+    def measured(
+        self, params: Mapping[str, Tensor], support: Tensor, inputs: Tensor, targets: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Loss and metric of parameters on queries; lower is better."""
         self.module.eval()
-        if needs_support(self.module):
-            with FirstRows(self.module, len(support)):
-                output = self._output(current, torch.cat([support, inputs]))[len(support) :]
-        else:
-            output = self._output(current, inputs)
-        return self.task.loss(output, targets), self.task.measure(output, targets)
+        with default_for(lambda: (inputs, targets)):
+            if needs_support(self.module):
+                with FirstRows(self.module, len(support)):
+                    output = self._output(params, torch.cat([support, inputs]))[len(support) :]
+            else:
+                output = self._output(params, inputs)
+            return self.task.loss(output, targets), self.task.measure(output, targets)
 
     @torch.no_grad()
     def widest_output(self, episode: Episodes) -> int:
         """Bytes of the largest tensor that a forward pass makes of one episode's support set or queries."""
         sizes = _Sizes()
-        with sizes:
+        with sizes, default_for(lambda: (episode.support_inputs, episode.support_targets)):
             for inputs in (episode.support_inputs[0], episode.query_inputs[0]):
                 self._output(self.parameters, inputs.to(self.device))
         return sizes.largest

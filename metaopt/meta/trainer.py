@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from metaopt.configuration import Assembly
 from metaopt.contracts import Curve, Episodes, FewShotTask, MetaTraining, Partition
+from metaopt.default_dtype import Float32ByDefault
 from metaopt.errors import InputError
 from metaopt.meta import checkpoint
 from metaopt.meta.compiling import Compile, graph_mode
@@ -21,7 +23,7 @@ from metaopt.meta.ranks import Ranks
 from metaopt.meta.start import check_start, fingerprint
 from metaopt.meta.state import MetaProgress, MetaState, MetaTrained
 from metaopt.meta.unrolls import LIMIT, Unrolls
-from metaopt.meta.vmappable import check_vmappable
+from metaopt.meta.vmappable import check_adapts, check_trains, check_vmappable
 from metaopt.specs import OptimizerSpec, WrapperSpec
 
 #: Seconds between checkpoints.
@@ -48,6 +50,7 @@ class Trainer:
         InputError: nothing is learned, `start` has not its weights, or the tasks' models differ where they must not.
     """
 
+    @Float32ByDefault()
     def __init__(
         self,
         assembly: Assembly,
@@ -64,10 +67,17 @@ class Trainer:
         self._learned, self.meta = _learned(assembly)
         self.num_iterations = max(task.num_iterations for task in tasks)
         self._values = assembly.meta_values
+        for task in tasks:
+            check_trains(task)
         learners = [Learner(task, assembly, self._values["order"] == "first", self.device) for task in tasks]
+        for learner in learners:
+            for partition in get_args(Partition):
+                drawn = learner.task.sample(partition, 1, torch.Generator().manual_seed(seed))
+                check_adapts(learner, drawn.to(self.device))
         generator = torch.Generator().manual_seed(seed)
-        built = {name: one.detach() for name, one in tasks[0].build(seed).named_parameters() if one.requires_grad}
-        first = self.meta.init_theta(built, generator, self._values)
+        built = dict(tasks[0].build(seed).named_parameters())
+        named = {name: built[name].detach() for name in learners[0].names_by_depth}
+        first = self.meta.init_theta(named, generator, self._values)
         self._continues = "" if start is None else fingerprint(start)
         if start is not None:
             check_start(self._learned.name, start, first)
@@ -96,6 +106,7 @@ class Trainer:
         )
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
+    @Float32ByDefault()
     def train(
         self,
         folder: Path | None = None,
@@ -114,8 +125,7 @@ class Trainer:
                 was ever finite.
         """
         for unrolls in self._unrolls:
-            drawn = unrolls.learner.task.source.sample("train", 1, torch.Generator().manual_seed(self.seed))
-            check_vmappable(unrolls.learner, *(one[0, :2].to(self.device) for one in drawn.tensors[:2]))
+            check_vmappable(unrolls.learner, *(one[:2].to(self.device) for one in unrolls.learner.task.examples))
         run, generator, optimizer = self._begin(folder)
         moments = self._moments()
         last_saved = last_told = time.monotonic()
@@ -141,6 +151,7 @@ class Trainer:
                 last_saved = now
         return self._result(run)
 
+    @Float32ByDefault()
     def evaluate(
         self, theta: Mapping[str, Tensor], partition: Partition, num_steps: int | None = None, position: int = 0
     ) -> Tensor:

@@ -1,11 +1,68 @@
-"""Whether a few-shot task's model can adapt to many episodes at once, and if not, which layer cannot."""
+"""Whether a few-shot task's model can adapt to many episodes at once, and if not, what is in the way."""
 
 import torch
 from torch import Tensor, nn
 from torch.func import grad
 
+from metaopt.contracts import Episodes, FewShotTask
 from metaopt.errors import InputError, named_line
 from metaopt.meta.learner import Learner
+
+
+def check_trains(task: FewShotTask) -> None:
+    """Check that a task's model has something to train.
+
+    Raises:
+        InputError: no parameter requires a gradient, or one has no data or is not of real floating numbers.
+    """
+    params = {name: param for name, param in task.build(0).named_parameters() if param.requires_grad}
+    if not params:
+        raise InputError(
+            f"Task {task.name!r}: the model has nothing to train, for no parameter requires a gradient; unfreeze some."
+        )
+    for name, param in params.items():
+        if param.is_meta:
+            raise InputError(
+                f"Task {task.name!r}: parameter {name!r:.80} is on the meta device and has no data; build the model on "
+                "the CPU."
+            )
+        if not param.is_floating_point():
+            raise InputError(
+                f"Task {task.name!r}: parameter {name!r:.80} is of {param.dtype}; what is trained are real floating "
+                "numbers."
+            )
+
+
+def check_adapts(learner: Learner, episode: Episodes) -> None:
+    """Compute loss and metric of one episode as a plain loop would, without vmap or gradients.
+
+    Args:
+        learner: whose model, loss and metric.
+        episode: one, from any partition.
+
+    Raises:
+        InputError: something fails; the message tells apart what is in the model's code and what in the dtypes.
+    """
+    rows = learner.task.batch_size  # as many as a step sees, for the support set of a whole training is large
+    support_inputs, support_targets = (tensor[0, :rows] for tensor in episode.tensors[:2])
+    query_inputs, query_targets = (tensor[0] for tensor in episode.tensors[2:])
+    name, params = learner.task.name, learner.parameters
+    try:
+        with torch.no_grad():
+            values = [
+                learner.loss(params, support_inputs, support_targets),
+                *learner.measured(params, support_inputs, query_inputs, query_targets),
+            ]
+    except Exception as error:  # whatever a stranger's model raises
+        raise InputError(
+            f"Task {name!r}: the model, the loss or the metric fails on an episode, inputs of shape "
+            f"{tuple(support_inputs.shape)} with targets of shape {tuple(support_targets.shape)}: "
+            f"{named_line(error)}. {_advice(learner, support_inputs)}"
+        ) from error
+    for part, value in zip(("loss", "loss", "metric"), values, strict=True):
+        if not isinstance(value, Tensor) or value.ndim:
+            shown = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"{value!r:.80}"
+            raise InputError(f"Task {name!r}: the {part} must be a 0-d tensor, the mean over a set, got {shown}.")
 
 
 def check_vmappable(learner: Learner, inputs: Tensor, targets: Tensor) -> None:
@@ -33,12 +90,20 @@ def check_vmappable(learner: Learner, inputs: Tensor, targets: Tensor) -> None:
         at = entered[-1] if entered else "the model"
         raise InputError(
             f"Task {learner.task.name!r}: episodes are adapted to side by side, and after {at} torch.vmap fails: "
-            f"{named_line(error)}. "
-            "Write the layer with operations that vmap takes (cells instead of nn.LSTM or nn.GRU)."
+            f"{named_line(error)}. Write it with operations that vmap takes: torch.where instead of if, padding, and "
+            "no packed sequences, new tensors, and nothing written in place."
         ) from error
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _advice(learner: Learner, inputs: Tensor) -> str:
+    dtypes = {param.dtype for param in learner.parameters.values()}
+    if inputs.is_floating_point() and inputs.dtype not in dtypes and len(dtypes) == 1:
+        own, given = (str(dtype).removeprefix("torch.") for dtype in (*dtypes, inputs.dtype))
+        return f"The model is in {own} and its inputs are in {given}: give both one dtype."
+    return "Try loss(model(inputs), targets) by itself."
 
 
 def _shown(name: str, layer: nn.Module) -> str:

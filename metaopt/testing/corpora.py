@@ -11,7 +11,7 @@ from metaopt.errors import InputError, MissingDataError
 from metaopt.inner import loop_reason
 from metaopt.meta.learner import Learner
 from metaopt.meta.unrolls import Unrolls, Window
-from metaopt.meta.vmappable import check_vmappable
+from metaopt.meta.vmappable import check_adapts, check_trains, check_vmappable
 from metaopt.specs import CorpusSpec
 from metaopt.tasks.class_episodes import PARTITIONS
 from metaopt.testing.comparison import require_same
@@ -114,6 +114,8 @@ def episodes_are_adapted_to_side_by_side(spec: CorpusSpec) -> None:
         learner = Learner(task, Subject(DESCENT).assemble())
         episodes = task.source.sample("train", 2, torch.Generator().manual_seed(4))
         try:
+            check_trains(task)
+            check_adapts(learner, episodes)
             check_vmappable(learner, episodes.support_inputs[0], episodes.support_targets[0])
         except InputError as error:
             raise ConformanceError(str(error), task.model) from error

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import Episodes, FewShotTask, Partition
+from metaopt.default_dtype import Float32ByDefault
 from metaopt.meta import MetaTrained
 from metaopt.meta.evaluation import evaluated_episodes, metrics
 from metaopt.meta.learner import Learner
 from metaopt.meta.unrolls import Unrolls
-from metaopt.meta.vmappable import check_vmappable
+from metaopt.meta.vmappable import check_adapts, check_trains, check_vmappable
 from metaopt.recipe import MadeOn, Recipe
 from metaopt.registry import Registry
 
@@ -50,6 +51,7 @@ def few_shot_metrics(
     return task.sign * adapted_metrics(assembly, recipe.theta or {}, task, episodes, num_steps, seed)
 
 
+@Float32ByDefault()
 def adapted_metrics(
     assembly: Assembly,
     theta: Mapping[str, Tensor],
@@ -59,7 +61,9 @@ def adapted_metrics(
     seed: int = 0,
 ) -> Tensor:
     """The metric of each episode, lower is better, shape (episodes,)."""
+    check_trains(task)
     learner = Learner(task, assembly)
+    check_adapts(learner, episodes)
     check_vmappable(learner, episodes.support_inputs[0, :2], episodes.support_targets[0, :2])
     unrolls = Unrolls(learner, theta)
     return metrics(unrolls, dict(theta), episodes, num_steps or inner_steps(assembly, task), seed)
@@ -125,7 +129,7 @@ def _shortest(assembly: Assembly, steps: int) -> int:
 @torch.no_grad()
 def _first_loss(task: FewShotTask) -> float:
     """Of a fresh model on examples that are trained on."""
-    episode = task.source.sample("train", 1, torch.Generator().manual_seed(0))
+    episode = task.sample("train", 1, torch.Generator().manual_seed(0))
     count = task.batch_size or len(episode.support_inputs[0])
     inputs, targets = (one[0, :count] for one in (episode.support_inputs, episode.support_targets))
     return float(task.loss(task.build(0)(inputs), targets))

@@ -2,7 +2,7 @@
 
     head: θₜ₊₁ = θₜ − lr · g,   all others: as they were learned
 
-The head is the last module that has parameters. Theta keeps which parameters it is, as `adapts.<name>`: 1 or 0.
+The head is the module that gives the output. Theta keeps which parameters it is, as `adapts.<name>`: 1 or 0.
 """
 
 from collections.abc import Mapping

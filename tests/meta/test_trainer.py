@@ -174,19 +174,3 @@ def test_memory_does_not_grow():
 
     trainer.train(check=check)
     assert peaks[1100] < 1.03 * peaks[101]
-
-
-def test_a_layer_that_cannot_be_vmapped_is_named():
-    from torch import nn
-
-    class Recurrent(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.cell = nn.LSTM(4, 8, batch_first=True)
-            self.head = nn.Linear(8, 5)
-
-        def forward(self, inputs):
-            return self.head(self.cell(inputs.unsqueeze(1))[0][:, -1])
-
-    with pytest.raises(InputError, match=r"after LSTM 'cell' torch.vmap fails: .*cells instead of nn.LSTM"):
-        Trainer(learned("maml"), [blob_task(Recurrent)]).train()
