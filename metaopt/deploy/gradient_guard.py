@@ -99,7 +99,7 @@ class GradientGuard:
             self._take(overflowed=False, by_scaler=True)
             return
         norm = _norm(optimizer) if self._norm is None else self._norm
-        if not norm.is_cpu and not self._raises and takes_found_inf(optimizer):
+        if type(norm) is Tensor and not norm.is_cpu and not self._raises and takes_found_inf(optimizer):
             overflowed = (~(norm <= LARGEST_NORM)).float()
             self._step = MarkedStep(optimizer, overflowed)
             self._pending.add(overflowed, torch.zeros_like(overflowed) if by_scaler is None else by_scaler)

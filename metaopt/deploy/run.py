@@ -289,12 +289,14 @@ class Run:
     def _prepare(self, loss: Tensor | None) -> None:
         """Ask a controller that looks at losses or gradients, which does not see those of a step to be skipped."""
         norm = self._gradient_norm()
-        if self._guard is not None and overflows(float(norm)):
+        if self._guard is not None and norm is not None and overflows(float(norm)):
             return self.scheduler.pass_over()
         agreement = None if self._last_update is None else self._last_update.agreement(self._parameters())
         return self.scheduler.prepare(loss=loss, gradient_norm=norm, agreement=agreement)
 
-    def _gradient_norm(self) -> Tensor:
+    def _gradient_norm(self) -> Tensor | None:
         if self._guard is not None:
             return self._guard.gradient_norm(self.optimizer)
+        if "gradient_norm" not in self.scheduler.required:
+            return None
         return gradient_norm(param.grad for param in self._parameters() if param.grad is not None)

@@ -11,6 +11,9 @@ from metaopt.inner.member import Member
 from metaopt.rates import rate_table
 from metaopt.specs import ControllerSpec
 
+#: Signals that a step's batch makes; a controller does not see those of a skipped step.
+_SEEN = frozenset({"loss", "gradient_norm", "agreement"})
+
 
 class MemberRates:
     """Rates of a population: tables for open-loop controllers, vmapped states for the others.
@@ -34,9 +37,12 @@ class MemberRates:
                 self._table[rows] = rates
                 self._absolute[rows] = absolute
             else:
-                self._closed.append(_ClosedLoop(spec, torch.tensor(rows), hparams))
+                looking = [bool(_SEEN & spec.required(members[row].assembly.controller_values)) for row in rows]
+                self._closed.append(_ClosedLoop(spec, torch.tensor(rows), hparams, torch.tensor(looking)))
 
-    def at(self, step: int, base: Tensor, losses: Tensor, signals: Mapping[str, Tensor]) -> Tensor:
+    def at(
+        self, step: int, base: Tensor, losses: Tensor, signals: Mapping[str, Tensor], skipped: Tensor | None = None
+    ) -> Tensor:
         """Learning rates for the step after `step` completed ones, shape (members,).
 
         Args:
@@ -44,11 +50,12 @@ class MemberRates:
             base: the members' `lr`, shape (members,).
             losses: training losses of this step's batches, shape (members,).
             signals: required signals, shape (members,) each.
+            skipped: positions of members that take no step; controllers do not see what they would have seen of it.
         """
         rates = self._table[:, min(step, self._table.shape[1] - 1)]
         for loop in self._closed:
             if loop.spec.cadence == "step":
-                loop.ask(step, self._horizon, losses, signals)
+                loop.ask(step, self._horizon, losses, signals, skipped)
             rates = rates.index_copy(0, loop.rows, loop.rates.to(rates.dtype))
             self._absolute[loop.rows] = loop.absolute
         return torch.where(self._absolute, rates, rates * base).to(base.dtype)
@@ -66,19 +73,26 @@ class MemberRates:
 
 
 class _ClosedLoop:
-    """Members that share a closed-loop controller."""
+    """Members that share a closed-loop controller; `looking` says which of them it tells losses or gradients."""
 
-    def __init__(self, spec: ControllerSpec, rows: Tensor, hparams: Mapping[str, Tensor]) -> None:
+    def __init__(self, spec: ControllerSpec, rows: Tensor, hparams: Mapping[str, Tensor], looking: Tensor) -> None:
         self.spec = spec
         self.rows = rows
         self.rates = torch.ones(len(rows), dtype=torch.float64)
         self.absolute = False
-        self._hparams = dict(hparams)
+        self._hparams, self._looking = dict(hparams), looking
         # Controllers without hyperparameters still need something to hang the member axis on.
         start = torch.vmap(lambda values, _: spec.controller.init(values))
         self._state: ControllerState = start(self._hparams, self.rates)
 
-    def ask(self, step: int, horizon: Tensor, losses: Tensor | None, signals: Mapping[str, Tensor]) -> None:
+    def ask(
+        self,
+        step: int,
+        horizon: Tensor,
+        losses: Tensor | None,
+        signals: Mapping[str, Tensor],
+        skipped: Tensor | None = None,
+    ) -> None:
         mine = {name: value[self.rows] for name, value in signals.items()}
         loss = {} if losses is None else {"loss": losses[self.rows]}
 
@@ -95,7 +109,16 @@ class _ClosedLoop:
             self.absolute = rate.absolute
             return _single(self.spec, rate), new
 
-        self.rates, self._state = torch.vmap(one)(self._state, self._hparams, loss, mine)
+        rates, state = torch.vmap(one)(self._state, self._hparams, loss, mine)
+        if skipped is not None:
+            stays = self._looking & torch.isin(self.rows, skipped)
+            rates = _kept(stays, self.rates, rates)
+            state = {key: _kept(stays, self._state[key], value) for key, value in state.items()}
+        self.rates, self._state = rates, state
+
+
+def _kept(stays: Tensor, old: Tensor, new: Tensor) -> Tensor:
+    return torch.where(stays.reshape(-1, *[1] * (new.ndim - 1)), old.to(new.dtype), new)
 
 
 def _single(spec: ControllerSpec, rate: Rate) -> Tensor:

@@ -17,6 +17,7 @@ from metaopt.inner.looped import LoopedGradients
 from metaopt.inner.member import Member
 from metaopt.inner.member_rates import MemberRates
 from metaopt.inner.record import Record
+from metaopt.inner.skipping import Skipping, are_lost, norms
 from metaopt.inner.update import Mode
 from metaopt.inner.updates import RuleGroup, form_of
 from metaopt.inner.vmappable import loop_reason
@@ -141,6 +142,7 @@ class _Run:
         self._batches = Batches(task, seeds)
         self._metric = torch.full((len(members),), torch.nan)
         self._updates: Flats = {}
+        self._skipping = Skipping(len(members))
         self._source: GradientSource
         if plan.looped:
             self._source = LoopedGradients(task, self._layout, modules, seeds, shared=self._batches.shared)
@@ -165,23 +167,32 @@ class _Run:
     def _step(self, step: int) -> Tensor:
         grads, losses = self._source.gradients(self._flats, *self._batches.at(step))
         losses = losses[: len(self._members)]
-        signals = self._signals(grads)
+        gradient_norms = norms(grads, len(self._members))
+        skipped = self._skipping.rows(gradient_norms)
+        signals = self._signals(grads, gradient_norms)
         before = {key: flat.clone() for key, flat in self._flats.items()} if "agreement" in self._requires else {}
-        rates = self._rates.at(step, self._base, losses, signals)
+        rates = self._rates.at(step, self._base, losses, signals, skipped)
         number = torch.tensor(float(step))
         for group in self._groups:
-            group.step(grads, rates, losses, signals, number, self._horizon)
+            group.step(grads, rates, losses, signals, number, self._horizon, skipped)
+        if skipped is not None:
+            self._lose_ended()
         self._updates = {key: self._flats[key] - flat for key, flat in before.items()}
         return losses
+
+    def _lose_ended(self) -> None:
+        """Whoever has ended has diverged: weights of NaN, and steps from there."""
+        for flat in self._flats.values():
+            flat[: len(self._members)][self._skipping.ended] = torch.nan
 
     def _validate(self, step: int, train_loss: Tensor, record: Record) -> None:
         flats = {key: flat.clone() for key, flat in self._flats.items()}
         for group in self._groups:
             group.write_evaluation_params(flats)
         # Some metrics, such as accuracy, are finite numbers even for weights that are lost.
-        kept = torch.stack([flat.isfinite().all(1) for flat in flats.values()]).all(0)
+        lost = are_lost(flats, len(self._members)) | self._skipping.ended
         validation, test = (
-            torch.where(kept, value, torch.nan)[: len(self._members)]
+            torch.where(lost, torch.nan, value[: len(self._members)])
             for value in self._source.evaluate(flats, self._task.splits)
         )
         self._metric = validation
@@ -195,13 +206,12 @@ class _Run:
             return self._source.evidence(self._flats, self._examples)[: len(self._members)]
         return torch.cat([group.told(signal) for group in self._groups])
 
-    def _signals(self, grads: Flats) -> Tensors:
+    def _signals(self, grads: Flats, gradient_norms: Tensor) -> Tensors:
         signals: Tensors = {}
         if "metric" in self._requires:
             signals["metric"] = self._metric
         if "gradient_norm" in self._requires:
-            squares = [grad[: len(self._members)].square().sum(1) for grad in grads.values()]
-            signals["gradient_norm"] = torch.stack(squares).sum(0).sqrt()
+            signals["gradient_norm"] = gradient_norms
         if "agreement" in self._requires:
             signals["agreement"] = self._agreement(grads)
         return signals

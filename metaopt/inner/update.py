@@ -86,6 +86,26 @@ class Update:
         for param, update in zip(self._params.values(), found, strict=False):
             param.add_(update)
 
+    def members(self, rows: Tensor) -> list[Tensor]:
+        """Copies of some members' parameters and state, for `put_back`."""
+        return [tensor[rows] for tensor in (*self._params.values(), *self._state)]
+
+    def put_back(self, rows: Tensor, members: list[Tensor]) -> None:
+        """Undo the last step of some members."""
+        params, state = members[: len(self._params)], members[len(self._params) :]
+        for param, before in zip(self._params.values(), params, strict=True):
+            param.index_copy_(0, rows, before)
+        if self._mode == "compiled":  # which writes into these very tensors
+            for tensor, before in zip(self._state, state, strict=True):
+                tensor.index_copy_(0, rows, before)
+            return
+        # A rule may give all members the same tensor back.
+        count = len(next(iter(self._params.values())))
+        self._state = [
+            tensor.expand(count, *before.shape[1:]).index_copy(0, rows, before)
+            for tensor, before in zip(self._state, state, strict=True)
+        ]
+
     def evaluation_params(self) -> Flats:
         """Parameters to evaluate the members with."""
         return self._form.evaluation_params(self._params, self._nested_state(), self._hparams, self._ends)

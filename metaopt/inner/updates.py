@@ -57,7 +57,14 @@ class RuleGroup:
         self._update = Update(form, mine, numbers, ends, theta, horizon, mode)
 
     def step(
-        self, grads: Flats, rates: Tensor, losses: Tensor, signals: Mapping[str, Tensor], step: Tensor, horizon: Tensor
+        self,
+        grads: Flats,
+        rates: Tensor,
+        losses: Tensor,
+        signals: Mapping[str, Tensor],
+        step: Tensor,
+        horizon: Tensor,
+        skipped: Tensor | None = None,
     ) -> None:
         """Update these members' parameters in place.
 
@@ -68,6 +75,7 @@ class RuleGroup:
             signals: required signals of the whole population, shape (members,) each.
             step: steps completed before, 0-d.
             horizon: planned number of steps, 0-d.
+            skipped: positions in the population of the members that stay as they are, or None.
         """
         now = Now(
             step=step,
@@ -76,7 +84,18 @@ class RuleGroup:
             loss=losses[self.rows] if self._needs_loss else None,
             signals={name: value[self.rows] for name, value in signals.items()},
         )
+        staying = self._own(skipped)
+        before = None if staying is None else self._update.members(staying)
         self._update.step({key: grad[self.rows] for key, grad in grads.items()}, now)
+        if staying is not None and before is not None:
+            self._update.put_back(staying, before)
+
+    def _own(self, rows: Tensor | None) -> Tensor | None:
+        """Those positions in the population that are this group's, counted from its first; None for none."""
+        if rows is None:
+            return None
+        own = rows[(rows >= self.rows.start) & (rows < self.rows.stop)] - self.rows.start
+        return own if len(own) else None
 
     def write_evaluation_params(self, flats: Flats) -> None:
         """Put the parameters to evaluate these members with into their rows of a copy of the population."""
