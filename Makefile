@@ -6,12 +6,21 @@ WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+LOWEST := .venv-lowest
+
+RUN := OMP_NUM_THREADS=1 MPLBACKEND=agg
+PYTEST := bin/pytest -n $(WORKERS) --dist worksteal
+
+# The interpreter of a version, from the path or from pyenv; empty where there is none.
+interpreter = $(shell for python in python$(1) "$$(pyenv prefix $(1) 2>/dev/null)/bin/python"; do \
+	"$$python" -c 'import sys; assert sys.version.startswith("$(1)."); print(sys.executable)' 2>/dev/null && break; done)
+missing = Python $(1) is not installed here: no tests were run under it.
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint format tune wheel clean
+.PHONY: help test test-lowest lint format tune wheel clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z.]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9.%-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .venv: $(INSTALLED) ## create the environment, or update it after pyproject.toml or constraints.txt changed
 
@@ -21,7 +30,30 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 test: $(INSTALLED) ## run all tests (WORKERS=2, ARGS="tests/deploy -k adamw")
-	OMP_NUM_THREADS=1 MPLBACKEND=agg $(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	$(RUN) $(VENV)/$(PYTEST) $(ARGS)
+
+test-lowest: ## run the fast tests on the lowest versions that pyproject.toml allows (several GB)
+	$(if $(call interpreter,3.11),$(MAKE) $(LOWEST)/.installed,@echo "$(call missing,3.11)")
+	$(if $(call interpreter,3.11),$(RUN) $(LOWEST)/$(PYTEST) $(OLD_NEWS) -m "not slow" $(ARGS))
+
+# What versions of years ago say of each other is not ours to mend.
+OLD_NEWS := $(foreach kind,Deprecation PendingDeprecation Future,-W ignore::$(kind)Warning)
+
+$(LOWEST)/.installed: pyproject.toml constraints-lowest.txt tests/lowest_versions.py
+	$(call interpreter,3.11) -m venv $(LOWEST)
+	$(LOWEST)/bin/python tests/lowest_versions.py test > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install --disable-pip-version-check \
+		-c $(LOWEST)/constraints.txt -c constraints-lowest.txt -e ".[test]"
+	touch $@
+
+test-3.%: ## run the fast tests under another Python, where it is installed: test-3.12 (several GB)
+	$(if $(call interpreter,3.$*),$(MAKE) .venv-3.$*/.installed,@echo "$(call missing,3.$*)")
+	$(if $(call interpreter,3.$*),$(RUN) .venv-3.$*/$(PYTEST) -m "not slow" $(ARGS))
+
+.venv-3.%/.installed: pyproject.toml constraints.txt
+	$(call interpreter,3.$*) -m venv .venv-3.$*
+	.venv-3.$*/bin/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[test]"
+	touch $@
 
 lint: $(INSTALLED) ## check style, formatting and types
 	$(BIN)/ruff check
