@@ -104,7 +104,7 @@ class ControllerScheduler(LRScheduler):
         self._loop = ClosedLoop(spec, hparams, total_steps, self._required & GRADIENT_SIGNALS)
         self._metric = float("nan")
         self._rate = 1.0
-        self._prepared = False
+        self._prepared = self._is_starting = False
         self._absolute = self._loop.first().absolute and spec.cadence == "table"
         self._table = RateLookup(spec, hparams, total_steps)
         self._is_table, self._needs_gradients = spec.cadence == "table", self.needs_gradients
@@ -162,7 +162,7 @@ class ControllerScheduler(LRScheduler):
                 f"scheduler.step() takes no metric, got {epoch!r}: call step() after every training step and "
                 "scheduler.observe(metric) after every validation."
             )
-        if self._needs_gradients and not (self._is_initial or self._prepared):
+        if self._needs_gradients and not (self._is_starting or self._prepared):
             signals = ", ".join(sorted(self._required & GRADIENT_SIGNALS))
             raise InputError(
                 f"The controller {self.spec.name!r} requires {signals} before each optimizer step: "
@@ -247,6 +247,12 @@ class ControllerScheduler(LRScheduler):
         self._loop.load(state_dict["state"])
         self.base_lrs = copy.deepcopy(state_dict["base_lrs"])
         self._last_lr = copy.deepcopy(state_dict["last_lr"])
+
+    def _initial_step(self) -> None:
+        # torch steps each new scheduler once, and the first of a sequence once more: before any gradient is there.
+        self._is_starting = True
+        super()._initial_step()
+        self._is_starting = False
 
     def _find_rate(self) -> None:
         if self._is_table:
