@@ -92,8 +92,10 @@ class SteeredOptimizer(AssemblyOptimizer):
         """As the base's."""
         super().add_param_group(param_group)
         if self._native is not None:
-            group = self.param_groups[-1]
-            self._native.add_param_group({"params": group["params"], **self._arguments(group)})
+            group = {"params": self.param_groups[-1]["params"], **self._arguments(self.param_groups[-1])}
+            # Not every version of Adagrad makes state for a group that is added: what one over it alone has is taken.
+            self._native.state.update(build_native(_bare(self.assembly), [group]).state)
+            self._native.add_param_group(group)
             self._keywords.append({**self._native.param_groups[-1]})
 
     def state_dict(self) -> dict[str, Any]:
