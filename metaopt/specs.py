@@ -34,6 +34,8 @@ class Native:
         fixed: further keyword arguments, the same for all.
         fused: whether the class takes `fused=True` on the CPU and on CUDA.
         modes: whether it must be told `train()` and `eval()`, as Schedule-Free must.
+        group_state: what the rule keeps of each tensor and the class once for a whole group: the rule's keys, and the
+            group's entries.
     """
 
     module: str
@@ -43,6 +45,7 @@ class Native:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     fused: bool = False
     modes: bool = False
+    group_state: Mapping[str, str] = field(default_factory=dict)
 
 
 @final

@@ -12,17 +12,17 @@ from torch.optim import Optimizer
 from metaopt import registry
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import State, StepInfo
+from metaopt.deploy.arrangement import arranged, check_document
 from metaopt.deploy.hparams import GroupNumbers, checked_group, packed
 from metaopt.deploy.learned import check_learned, weights_of
 from metaopt.deploy.members import MAXIMIZE, Member, members_of
+from metaopt.deploy.model_names import ModelNames
 from metaopt.deploy.parameters import Params, as_groups, numbered, spare, tensors_of
 from metaopt.deploy.precision import gradient_norm, like, placed, widened
 from metaopt.deploy.requirements import check_loss, check_param, check_requirements
-from metaopt.deploy.saved_state import RULE, check_saved
+from metaopt.deploy.rule_state import fitted, fitted_shared
+from metaopt.deploy.saved_state import FIRST, RULE, SHARED, STEPS, is_rules
 from metaopt.errors import InputError
-
-#: Keys of the first param group, beside the rule's name: state that all parameters share, and steps taken.
-SHARED, STEPS = "shared", "steps"
 
 
 class AssemblyOptimizer(Optimizer, ABC):
@@ -42,6 +42,8 @@ class AssemblyOptimizer(Optimizer, ABC):
 
     #: Whether averaged weights are in the parameters; see `metaopt.deploy.evaluating`.
     evaluating = False
+    #: Of what the optimizer was made for; a copy no longer knows them.
+    names = ModelNames()
 
     def __init__(
         self,
@@ -58,6 +60,7 @@ class AssemblyOptimizer(Optimizer, ABC):
         check_learned(assembly, theta, groups)
         device = tensors_of(groups)[0].device
         self._adopt(assembly)
+        self.names = ModelNames.of(params, assembly)
         self.horizon = horizon
         self.theta = {name: tensor.detach().to(device) for name, tensor in (theta or {}).items()}
         super().__init__(groups, {**packed(assembly), MAXIMIZE: maximize})
@@ -120,16 +123,21 @@ class AssemblyOptimizer(Optimizer, ABC):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from `state_dict`, bit for bit: unlike torch's, nothing is cast to the parameters' dtype.
 
+        What the same rule's library class saved is converted. Parameters are matched by their names where both sides
+        have them, whatever wrapped the model.
+
         Raises:
-            InputError: it was saved by something else.
+            InputError: it was saved by something else, or for other parameters.
         """
         saved: dict[Any, Any] = {}
 
         def set_aside(_: Optimizer, document: dict[str, Any]) -> dict[str, Any]:
+            check_document(document)
             self._expect(document)
-            check_saved(self.title, document)
-            saved.update(document)
-            return {**document, "state": {}}
+            of_rule = is_rules(document, self.assembly, self.title)
+            document = arranged(document, self.param_groups, self.names, FIRST)
+            saved.update(self._fitted(document, of_rule))
+            return {**saved, "state": {}}
 
         def put_back(_: Optimizer) -> None:
             self._restore(saved)
@@ -177,8 +185,14 @@ class AssemblyOptimizer(Optimizer, ABC):
         self._requires = assembly.rule_requires
 
     @abstractmethod
-    def _begun(self, params: Mapping[str, Tensor], hparams: Mapping[str, Mapping[str, Tensor]]) -> State:
+    def _begun(
+        self, params: Mapping[str, Tensor], hparams: Mapping[str, Mapping[str, Tensor]], theta: Mapping[str, Tensor]
+    ) -> State:
         """State of parameters before their first step."""
+
+    @abstractmethod
+    def _converted(self, document: dict[str, Any], of_rule: bool) -> dict[str, Any]:
+        """An arranged state_dict, of the rule or of its library's class, in this optimizer's form."""
 
     @abstractmethod
     def _take(self, members: list[Member], grads: dict[str, Tensor], info: StepInfo) -> None:
@@ -204,7 +218,8 @@ class AssemblyOptimizer(Optimizer, ABC):
     def _initialise(self, members: list[Member]) -> None:
         if not members:
             return
-        state = self._begun({member.name: widened(member.param) for member in members}, self._hparams(members))
+        params = {member.name: widened(member.param) for member in members}
+        state = self._begun(params, self._hparams(members), self.theta)
         for member in members:
             self.state[member.param] = state["tensors"].get(member.name, {})
         self.param_groups[0][SHARED] = {**state["shared"], **self.param_groups[0][SHARED]}
@@ -235,6 +250,29 @@ class AssemblyOptimizer(Optimizer, ABC):
             loss=check_loss(self.assembly, loss) if "loss" in self._requires else None,
             signals=signals,
         )
+
+    def _fitted(self, document: dict[str, Any], of_rule: bool) -> dict[str, Any]:
+        """An arranged state_dict, checked, in this optimizer's form and precision."""
+        found = self._converted(document, of_rule)
+        first, *others = found["param_groups"]
+        begun, members = self._expected(), members_of(self.param_groups)
+        numbers = [number for group in found["param_groups"] for number in group["params"]]
+        names = {number: member.name for number, member in zip(numbers, members, strict=True)}
+        shared = fitted_shared(first.get(SHARED, {}), begun, self.title)
+        if "theta" in found and self.theta:
+            fitted_shared(found["theta"], {"tensors": {}, "shared": self.theta}, self.title)
+        first = {**first, RULE: self.title, SHARED: shared, STEPS: int(first.get(STEPS, 0))}
+        return {**found, "state": self._fitted_state(found, begun, names), "param_groups": [first, *others]}
+
+    def _fitted_state(self, document: dict[str, Any], begun: State, names: Mapping[Any, str]) -> dict[Any, Any]:
+        return fitted(document["state"], begun, names, self.title)
+
+    def _expected(self) -> State:
+        """Keys, shapes and dtypes of the state; its tensors hold no numbers."""
+        params = {member.name: widened(member.param) for member in members_of(self.param_groups)}
+        hparams = self.assembly.tensor_hparams(params, torch.float64)
+        shadows = {name: torch.empty_like(param, device="meta") for name, param in params.items()}
+        return self._begun(shadows, hparams, {name: tensor.to("meta") for name, tensor in self.theta.items()})
 
     def _restore(self, saved: Mapping[str, Any]) -> None:
         """Put the saved state at the loaded groups' parameters, moved to their device, nothing cast."""

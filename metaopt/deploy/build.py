@@ -7,11 +7,16 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, NoDecay
+from metaopt.deploy.assembly_optimizer import AssemblyOptimizer
+from metaopt.deploy.class_loading import ClassLoading
+from metaopt.deploy.class_steps import ClassSteps
 from metaopt.deploy.hparams import assemble_named
-from metaopt.deploy.native import bare, build_native, obstacle
-from metaopt.deploy.parameters import Params, as_groups, spare
+from metaopt.deploy.model_names import ModelNames
+from metaopt.deploy.native import bare, build_native, maximizes, obstacle
+from metaopt.deploy.parameters import Group, Params, as_groups, spare, tensors_of
 from metaopt.deploy.rule_optimizer import RuleOptimizer
 from metaopt.deploy.steered import SteeredOptimizer, steering_obstacle, steers
+from metaopt.deploy.trainable import check_trained
 from metaopt.errors import InputError, PluginError
 
 Implementation: TypeAlias = Literal["auto", "native", "rule"]
@@ -82,7 +87,9 @@ def build_optimizer(
     """The torch optimizer of an assembly; arguments as for `create_optimizer`, `horizon` being its `total_steps`."""
     if implementation not in ("auto", "native", "rule"):
         raise InputError(f"implementation must be 'auto', 'native' or 'rule', got {implementation!r}.")
+    names = ModelNames.of(params, assembly) if isinstance(params, nn.Module) else ModelNames()
     groups = as_groups(params)
+    check_trained(tensors_of(groups))
     steered = steers(assembly)
     if implementation == "rule":
         reason: str | None = "the rule was asked for"
@@ -90,11 +97,24 @@ def build_optimizer(
         reason = steering_obstacle(assembly, groups, maximize=maximize)
     else:
         reason = obstacle(assembly, groups, theta=theta, maximize=maximize)
-    if reason is None and steered:
-        return SteeredOptimizer(groups, assembly, theta=theta, horizon=horizon, maximize=maximize)
-    if reason is None:
-        groups = bare(groups, keep_names=not isinstance(params, nn.Module))
-        return build_native(assembly, spare(groups, assembly), maximize=maximize)
-    if implementation == "native":
+    if reason is None and not steered:
+        return _native(assembly, groups, names, maximize)
+    if implementation == "native" and reason is not None:
         raise PluginError(f"{assembly.optimizer.name!r} cannot run as a library's class here: {reason}.")
-    return RuleOptimizer(groups, assembly, compile=compile, theta=theta, horizon=horizon, maximize=maximize)
+    made: AssemblyOptimizer
+    if reason is None:
+        made = SteeredOptimizer(groups, assembly, theta=theta, horizon=horizon, maximize=maximize)
+    else:
+        made = RuleOptimizer(groups, assembly, compile=compile, theta=theta, horizon=horizon, maximize=maximize)
+    made.names = names
+    return made
+
+
+def _native(assembly: Assembly, groups: list[Group], names: ModelNames, maximize: bool) -> Optimizer:
+    groups = bare(groups, keep_names=not names.names)
+    optimizer = build_native(assembly, spare(groups, assembly), maximize=maximize)
+    ClassLoading(assembly, names).attach(optimizer)
+    native = assembly.optimizer.native
+    assert native is not None
+    optimizer.register_step_pre_hook(ClassSteps(optimizer, maximizes=maximizes(native)))
+    return optimizer

@@ -3,20 +3,24 @@
 import importlib
 import importlib.util
 import inspect
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly
+from metaopt.deploy.fused import can_fuse
 from metaopt.deploy.hparams import checked_group, group_values
+from metaopt.deploy.members import MAXIMIZE
 from metaopt.deploy.parameters import Group, tensors_of, without_names
-from metaopt.deploy.saved_state import refuse_rules_state
 from metaopt.errors import InputError, PluginError
 from metaopt.space import Value
 from metaopt.specs import Native
+
+#: A class, as what makes an optimizer from param groups.
+MakeOptimizer: TypeAlias = Callable[..., Optimizer]
 
 _DTYPES = (torch.float32, torch.float64)
 _DEVICES = ("cpu", "cuda")
@@ -53,7 +57,7 @@ def obstacle(
         return "it was given theta"
     if importlib.util.find_spec(native.module.partition(".")[0]) is None:
         return f"{native.distribution} is not installed (pip install {native.distribution})"
-    if maximize and "maximize" not in inspect.signature(native_class(native)).parameters:
+    if (maximize or any(group.get(MAXIMIZE) for group in groups)) and not maximizes(native):
         return f"{native.module}.{native.qualname} has no maximize"
     for tensor in tensors_of(groups):
         if tensor.dtype not in _DTYPES:
@@ -67,8 +71,13 @@ def obstacle(
     return None
 
 
+def maximizes(native: Native) -> bool:
+    """Whether the class heeds `maximize`."""
+    return MAXIMIZE in inspect.signature(native_class(native)).parameters
+
+
 def build_native(assembly: Assembly, groups: list[Group], *, maximize: bool = False) -> Optimizer:
-    """The native class over `groups`, fused where it can be, ready to train.
+    """The native class over `groups`, fused where every parameter is dense, ready to train.
 
     Each group holds its own hyperparameters; call it only where `obstacle` returns None.
     """
@@ -76,14 +85,13 @@ def build_native(assembly: Assembly, groups: list[Group], *, maximize: bool = Fa
     assert native is not None
     groups = [checked_group(assembly, group) for group in groups]
     keywords: dict[str, Any] = {**native_arguments(assembly, assembly.rule_values), **native.fixed}
-    if native.fused:
+    if native.fused and can_fuse(tensors_of(groups)):
         keywords["fused"] = True
     if maximize:
         keywords["maximize"] = True
     values = [{**assembly.rule_values, **group_values(assembly, group)} for group in groups]
     own = [{**group, **native_arguments(assembly, one)} for group, one in zip(groups, values, strict=True)]
     optimizer = native_class(native)(own, **keywords)
-    optimizer.register_load_state_dict_pre_hook(refuse_rules_state)
     if native.modes:
         optimizer.train()  # type: ignore[attr-defined]
     return optimizer

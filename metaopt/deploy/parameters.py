@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 from torch import Tensor, nn
 
 from metaopt.configuration import Assembly
+from metaopt.deploy.trainable import check_member, trainable
 from metaopt.errors import InputError
 
 Group: TypeAlias = dict[str, Any]
@@ -16,10 +17,11 @@ Params: TypeAlias = nn.Module | Iterable[Tensor] | Iterable[Named] | Iterable[Ma
 def as_groups(params: Params) -> list[Group]:
     """Param groups, each a new dict whose `"params"` is a list of tensors or of (name, tensor) pairs.
 
-    A tensor that comes twice in a group (tied weights) is kept once.
+    Of a model, those that require gradients; of a list, all. A tensor that comes twice in a group (tied weights) is
+    kept once.
 
     Raises:
-        InputError: there are none, or something is not a tensor.
+        InputError: there are none, something is not a tensor, or one has no numbers yet that could be trained.
     """
     if isinstance(params, Tensor | Mapping | set | str) or not isinstance(params, Iterable | nn.Module):
         raise InputError(
@@ -27,10 +29,7 @@ def as_groups(params: Params) -> list[Group]:
             f"got a {type(params).__name__}."
         )
     if isinstance(params, nn.Module):
-        members = list(params.named_parameters())
-        if not members:
-            raise InputError(f"The model {type(params).__name__} has no parameters to train.")
-        return [{"params": members}]
+        return [{"params": trainable(params)}]
     items: list[Any] = list(params)
     if not items:
         raise InputError("params is an empty list (or a generator that was used already); there is nothing to train.")
@@ -80,14 +79,16 @@ def _group(item: Mapping[str, Any]) -> Group:
     if isinstance(given, Tensor):
         members: list[Any] = [given]
     elif isinstance(given, nn.Module):
-        members = list(given.named_parameters())
+        members = list(trainable(given))
     else:
         members = list(given)
-    for member in members:
-        if not isinstance(tensor_of(member), Tensor):
+    for position, member in enumerate(members):
+        tensor = tensor_of(member)
+        if not isinstance(tensor, Tensor):
             module = isinstance(member, nn.Module)
             got = f"a {type(member).__name__}; give its parameters()" if module else f"{member!r:.80}"
             raise InputError(f"Parameters must be tensors, got {got}.")
+        check_member(member[0] if isinstance(member, tuple) else str(position), tensor)
     unique = {id(tensor_of(member)): member for member in reversed(members)}
     return {**item, "params": list(reversed(unique.values()))}
 

@@ -11,7 +11,8 @@ from metaopt.compiled import CompiledUpdate, compiled_update
 from metaopt.configuration import Assembly, NoDecay
 from metaopt.contracts import Rule, State, StepInfo
 from metaopt.contracts.per_tensor import prepared, prepared_update
-from metaopt.deploy.assembly_optimizer import SHARED, AssemblyOptimizer
+from metaopt.deploy.assembly_optimizer import AssemblyOptimizer
+from metaopt.deploy.class_state import as_rules
 from metaopt.deploy.flat_views import flat_views, whole_views
 from metaopt.deploy.hparams import assemble_named, packed
 from metaopt.deploy.inheritance import inherited, take_over
@@ -19,11 +20,8 @@ from metaopt.deploy.members import Member, members_of
 from metaopt.deploy.parameters import Params
 from metaopt.deploy.precision import add_update, like, widened
 from metaopt.deploy.requirements import why_not_compiled
-from metaopt.deploy.saved_state import RULE
+from metaopt.deploy.saved_state import HANDED, RULE, SHARED
 from metaopt.errors import InputError
-
-#: Key of the first param group: steps taken when another rule took over; absent while none has.
-HANDED = "handed_over"
 
 
 @final
@@ -140,8 +138,22 @@ class RuleOptimizer(AssemblyOptimizer):
             self._adopt(self.fallback)
             self.theta = {}
 
-    def _begun(self, params: Mapping[str, Tensor], hparams: Mapping[str, Mapping[str, Tensor]]) -> State:
-        return self.rule.init(params, hparams, self.theta, self._horizon())
+    def _begun(
+        self, params: Mapping[str, Tensor], hparams: Mapping[str, Mapping[str, Tensor]], theta: Mapping[str, Tensor]
+    ) -> State:
+        return self.rule.init(params, hparams, theta, self._horizon())
+
+    def _converted(self, document: dict[str, Any], of_rule: bool) -> dict[str, Any]:
+        if of_rule:
+            return document
+        fresh = {}
+        numbers = [number for group in document["param_groups"] for number in group["params"]]
+        for number, member in zip(numbers, members_of(self.param_groups), strict=True):
+            if number in document["state"]:
+                params = {member.name: widened(member.param)}
+                hparams = self.assembly.tensor_hparams(params, torch.float64)
+                fresh[number] = self._begun(params, hparams, self.theta)["tensors"].get(member.name, {})
+        return as_rules(document, self.assembly, fresh)
 
     def _take(self, members: list[Member], grads: dict[str, Tensor], info: StepInfo) -> None:
         first = self.param_groups[0]

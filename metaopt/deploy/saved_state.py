@@ -1,45 +1,100 @@
-"""Whose state a `state_dict` holds: a rule's continues as that rule alone, and never as a library's class."""
+"""Whose state a `state_dict` holds: a rule's or a library's class's, and whether it may continue in an optimizer."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, final
 
-from torch.optim import Optimizer
-
+from metaopt import registry
+from metaopt.configuration import Assembly
+from metaopt.deploy.arrangement import SIGNATURE
 from metaopt.errors import InputError
+from metaopt.specs import OptimizerSpec
 
 #: Key of the first param group that names the rule, as `AssemblyOptimizer.title` does.
 RULE = "rule"
+#: Keys of the first param group, beside the rule's name: state that all parameters share, and steps taken.
+SHARED, STEPS = "shared", "steps"
+#: Key of the first param group: steps taken when another rule took over; absent while none has.
+HANDED = "handed_over"
+#: What an `AssemblyOptimizer` keeps in its first param group.
+FIRST = (RULE, SHARED, STEPS, HANDED)
 
-_ADVICE = "create the optimizer with the same name and implementation as when it was saved."
+
+@final
+@dataclass(frozen=True)
+class Source:
+    """What saved a state.
+
+    Attributes:
+        rule: title of the `AssemblyOptimizer`, or None.
+        optimizers: names of the optimizers whose library's class it may have been; empty for a rule.
+    """
+
+    rule: str | None
+    optimizers: frozenset[str] = frozenset()
+
+    def __str__(self) -> str:
+        if self.rule is not None:
+            return f"the rule {self.rule!r}"
+        return f"the class of {' or '.join(sorted(self.optimizers))}" if self.optimizers else "another optimizer class"
 
 
-def check_saved(title: str, document: Mapping[str, Any]) -> None:
-    """Check that an `AssemblyOptimizer` of this title saved `document`.
+def source_of(document: Mapping[str, Any], own: OptimizerSpec) -> Source:
+    """What saved a state_dict: what it says itself, else what its groups' hyperparameters look like.
+
+    Args:
+        document: the state_dict.
+        own: a candidate beside the optimizers that are installed.
+    """
+    group = document["param_groups"][0]
+    if group.get(RULE) is not None:
+        return Source(str(group[RULE]))
+    signature = document.get(SIGNATURE)
+    if isinstance(signature, Mapping) and "name" in signature:
+        return Source(None, frozenset({str(signature["name"])}))
+    return Source(None, _alike(group, own))
+
+
+def class_title(assembly: Assembly) -> str | None:
+    """The title of the class that a wrapper steers; None where there is none."""
+    native = assembly.optimizer.native
+    if native is None or len(assembly.wrappers) != 1:
+        return None
+    return f"{assembly.wrappers_names[0]}({native.module}.{native.qualname})"
+
+
+def is_rules(document: Mapping[str, Any], assembly: Assembly, title: str) -> bool:
+    """Whether the rule itself saved a state_dict, rather than its library's class.
+
+    Args:
+        document: the state_dict.
+        assembly: what shall continue.
+        title: its name, for the message.
 
     Raises:
-        InputError: something else did.
+        InputError: something else saved it.
     """
-    saved = _rule_of(document)
-    if saved != title:
-        source = f"the rule {saved!r}" if saved else "another optimizer class"
-        raise InputError(f"This state_dict was saved by {source} and cannot continue as {title!r}; {_ADVICE}")
+    source = source_of(document, assembly.optimizer)
+    if source.rule is not None and source.rule in (assembly.title, class_title(assembly)):
+        return source.rule == assembly.title
+    if source.rule is None and not assembly.wrappers and assembly.optimizer.name in source.optimizers:
+        return False
+    raise InputError(
+        f"This state_dict was saved by {source} and cannot continue as {title!r}; create the optimizer with the same "
+        "name and wrappers as when it was saved."
+    )
 
 
-def refuse_rules_state(optimizer: Optimizer, document: Mapping[str, Any]) -> None:
-    """A pre-hook for `load_state_dict` of a library's class, which would take a rule's state and trip on it later.
-
-    Raises:
-        InputError: an `AssemblyOptimizer` saved `document`.
-    """
-    saved = _rule_of(document)
-    if saved:
-        raise InputError(
-            f"This state_dict was saved by the rule {saved!r} and cannot continue as {type(optimizer).__qualname__}; "
-            f"{_ADVICE}"
-        )
+def _alike(group: Mapping[str, Any], own: OptimizerSpec) -> frozenset[str]:
+    """Optimizers with a class whose hyperparameters the group holds, of those that explain most of its entries."""
+    known = registry.current()
+    specs = [*(known.get(OptimizerSpec, name) for name in known.names(OptimizerSpec)), own]
+    keys = {spec.name: _group_keys(spec) for spec in specs if spec.native is not None}
+    fitting = {name: len(found) for name, found in keys.items() if found <= set(group)}
+    most = max(fitting.values(), default=0)
+    return frozenset(name for name, count in fitting.items() if count == most)
 
 
-def _rule_of(document: Mapping[str, Any]) -> str | None:
-    groups = document.get("param_groups") or [{}]
-    name: str | None = groups[0].get(RULE)
-    return name
+def _group_keys(spec: OptimizerSpec) -> frozenset[str]:
+    packed = {name for names in spec.packs.values() for name in names}
+    return frozenset(spec.space) - packed | frozenset(spec.packs)

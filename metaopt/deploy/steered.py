@@ -12,10 +12,17 @@ from torch.optim import Optimizer
 from metaopt.configuration import Assembly
 from metaopt.contracts import State, SteeringRule, StepInfo, empty_state
 from metaopt.deploy.assembly_optimizer import AssemblyOptimizer
+from metaopt.deploy.class_loading import ClassLoading
+from metaopt.deploy.class_state import as_classes, check_entries, expected_state
+from metaopt.deploy.class_steps import unfuse
+from metaopt.deploy.fused import can_fuse, keep_order
 from metaopt.deploy.hparams import group_values
 from metaopt.deploy.members import MAXIMIZE, Member
+from metaopt.deploy.model_names import ModelNames
 from metaopt.deploy.native import build_native, native_arguments, obstacle
 from metaopt.deploy.parameters import Group, Params
+from metaopt.deploy.rule_state import fitted
+from metaopt.deploy.saved_state import class_title
 from metaopt.space import Value
 
 
@@ -69,13 +76,14 @@ class SteeredOptimizer(AssemblyOptimizer):
         groups = [{"params": group["params"], **self._arguments(group)} for group in self.param_groups]
         self._native = build_native(_bare(assembly), groups, maximize=maximize)
         self._keywords = [{**group} for group in self._native.param_groups]
+        ClassLoading(_bare(assembly), ModelNames()).attach(self._native)
 
     @property
     def title(self) -> str:
         """The wrapper's name and the class's."""
-        native = self.assembly.optimizer.native
-        assert native is not None
-        return f"{self.assembly.wrappers_names[0]}({native.module}.{native.qualname})"
+        title = class_title(self.assembly)
+        assert title is not None
+        return title
 
     @property
     def rule(self) -> SteeringRule:
@@ -97,6 +105,9 @@ class SteeredOptimizer(AssemblyOptimizer):
             self._native.state.update(build_native(_bare(self.assembly), [group]).state)
             self._native.add_param_group(group)
             self._keywords.append({**self._native.param_groups[-1]})
+            if not can_fuse(group["params"]):
+                unfuse(self._native)
+                self._keywords = [{**found, "fused": False} if "fused" in found else found for found in self._keywords]
 
     def state_dict(self) -> dict[str, Any]:
         """As torch's, with the class's state beside the wrapper's, and `"theta"`."""
@@ -110,8 +121,42 @@ class SteeredOptimizer(AssemblyOptimizer):
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_native": self._native, "_keywords": self._keywords}
 
-    def _begun(self, params: Mapping[str, Tensor], hparams: Mapping[str, Mapping[str, Tensor]]) -> State:
-        return self.rule.joined(empty_state(), self.rule.begin(params, hparams, self.theta, self._horizon()))
+    def _begun(
+        self, params: Mapping[str, Tensor], hparams: Mapping[str, Mapping[str, Tensor]], theta: Mapping[str, Tensor]
+    ) -> State:
+        return self.rule.joined(empty_state(), self.rule.begin(params, hparams, theta, self._horizon()))
+
+    def _converted(self, document: dict[str, Any], of_rule: bool) -> dict[str, Any]:
+        if not of_rule:
+            return document
+        inner, own = self.rule.split({"tensors": document["state"], "shared": {}})
+        native = as_classes({**document, "state": inner["tensors"]}, _bare(self.assembly), self._native_groups())
+        state = {
+            number: {**native["state"].get(number, {}), **entries}
+            for number, entries in self.rule.joined(empty_state(), own)["tensors"].items()
+        }
+        return {**document, "state": state}
+
+    def _fitted_state(self, document: dict[str, Any], begun: State, names: Mapping[Any, str]) -> dict[Any, Any]:
+        inner, own = self.rule.split({"tensors": document["state"], "shared": {}})
+        groups = [
+            {**group, "params": saved["params"]}
+            for group, saved in zip(self._native_groups(), document["param_groups"], strict=True)
+        ]
+        expected = expected_state(type(self.native), groups, self._native_groups())
+        for number, entries in inner["tensors"].items():
+            if entries:
+                check_entries(entries, expected.get(number, {}), self.title, names[number])
+        joined = self.rule.joined(empty_state(), own)["tensors"]
+        kept = fitted({number: found for number, found in joined.items() if found}, begun, names, self.title)
+        return {number: {**inner["tensors"][number], **kept.get(number, {})} for number in inner["tensors"]}
+
+    def _native_groups(self) -> list[Group]:
+        """The class's groups as the users' are parted."""
+        return [
+            {**keywords, "params": group["params"]}
+            for keywords, group in zip(self._keywords, self.param_groups, strict=True)
+        ]
 
     def _take(self, members: list[Member], grads: dict[str, Tensor], info: StepInfo) -> None:
         params = {member.name: member.param.detach() for member in members}
@@ -120,6 +165,8 @@ class SteeredOptimizer(AssemblyOptimizer):
         self._regroup(members, hparams, steered)
         moving = [params[name] for name in grads]
         differences = torch._foreach_neg(moving)  # one copy, and no loop over tensors in Python
+        if any(group.get("fused") for group in self.native.param_groups):
+            keep_order((member.param for member in members), self.native.state)
         self.native.step()
         torch._foreach_add_(differences, moving)
         updates = dict(zip(grads, differences, strict=True))
@@ -162,10 +209,7 @@ class SteeredOptimizer(AssemblyOptimizer):
         joined = self.rule.joined(empty_state(), own)["tensors"]
         super()._restore({**saved, "state": {number: found for number, found in joined.items() if found}})
         native = self.native
-        native.param_groups = [
-            {**keywords, "params": group["params"]}
-            for keywords, group in zip(self._keywords, self.param_groups, strict=True)
-        ]
+        native.param_groups = self._native_groups()
         state: Mapping[Any, Any] = inner["tensors"]
         of_native = {
             place: deepcopy(state[number]) for place, number in enumerate(_numbers(saved)) if state.get(number)

@@ -95,7 +95,13 @@ spec = metaopt.OptimizerSpec(
     version="1",
     summary="AdamW with averaged iterates in place of a learning-rate schedule.",
     rule=rule,
-    native=metaopt.Native(module="schedulefree", qualname="AdamWScheduleFree", distribution="schedulefree", modes=True),
+    native=metaopt.Native(
+        module="schedulefree",
+        qualname="AdamWScheduleFree",
+        distribution="schedulefree",
+        modes=True,
+        group_state={"step": "k", "lr_max": "lr_max", "weight_sum": "weight_sum"},
+    ),
     packs={"betas": ("beta1", "beta2")},
     space={
         "lr": metaopt.Float(1e-4, 1e-1, log=True, default=2.5e-3, valid="[0, inf)"),

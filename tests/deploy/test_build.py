@@ -73,7 +73,6 @@ def test_it_is_fused_where_it_can_be():
         (r"it is wrapped in averaged", {"wrappers": ["averaged"]}, lambda model: model),
         (r"it was given theta", {"theta": {"a": torch.ones(1)}}, lambda model: model),
         (r"a parameter is torch\.bfloat16, and AdamW would keep its state", {}, lambda model: model.bfloat16()),
-        (r"a parameter is on meta", {}, lambda model: model.to("meta")),
     ],
 )
 def test_where_the_native_class_cannot_serve_the_rule_does_and_forcing_it_says_why(reason, options, change):
@@ -194,17 +193,6 @@ def test_numbers_of_other_libraries_are_numbers(lr):
 def test_several_numbers_for_one_hyperparameter_are_refused():
     with pytest.raises(metaopt.InputError, match=r"A hyperparameter is one number, got a tensor of shape \(2,\)"):
         metaopt.create_optimizer("adamw", network(), lr=torch.tensor([0.1, 0.2]))
-
-
-@pytest.mark.parametrize("name", ["sgd", "adamw", "schedulefree_adamw"])
-def test_a_native_class_refuses_the_state_of_a_rule(name):
-    rule = metaopt.create_optimizer(name, network(), implementation="rule")
-    native = metaopt.create_optimizer(name, network(), implementation="native")
-    with pytest.raises(
-        metaopt.InputError, match=f"saved by the rule '{name}' and cannot continue as {type(native).__name__}"
-    ):
-        native.load_state_dict(rule.state_dict())
-    native.load_state_dict(native.state_dict())
 
 
 def test_names_and_wrappers_that_cannot_be_get_a_sentence():

@@ -63,6 +63,6 @@ def test_a_parameter_that_is_not_finite_before_the_first_step():
 
 
 def test_parameters_on_two_devices():
-    parameters = [*model_of().parameters(), nn.Parameter(torch.zeros(2, device="meta"))]
+    parameters = [*model_of().parameters(), nn.Parameter(torch.zeros(2, device="meta"), requires_grad=False)]
     with pytest.raises(metaopt.InputError, match="lie on cpu, meta, but 'mlp_lopt' looks at all of them together"):
         metaopt.create_optimizer("mlp_lopt", parameters, theta=weights())

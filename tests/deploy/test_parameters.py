@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+import metaopt
 from metaopt import InputError
 from metaopt.deploy.parameters import as_groups
 
@@ -60,3 +61,62 @@ def test_a_group_may_hold_a_single_tensor_or_a_module_and_the_users_dict_is_not_
 def test_anything_else_gets_a_sentence(params, sentence):
     with pytest.raises(InputError, match=sentence):
         as_groups(params)
+
+
+LAZY = {
+    "linear": lambda: nn.LazyLinear(3),
+    "convolution": lambda: nn.LazyConv2d(3, 2),
+    "norm": lambda: nn.LazyBatchNorm1d(),
+    "later": lambda: nn.Sequential(nn.Linear(4, 4), nn.LazyLinear(3)),
+}
+GIVEN = {
+    "model": lambda model: model,
+    "list": lambda model: list(model.parameters()),
+    "named": lambda model: list(model.named_parameters()),
+    "group": lambda model: [{"params": model.parameters()}],
+    "module in a group": lambda model: [{"params": model}],
+}
+
+
+@pytest.mark.parametrize("given", GIVEN.values(), ids=GIVEN)
+@pytest.mark.parametrize("lazy", LAZY.values(), ids=LAZY)
+@pytest.mark.parametrize("name", ["adamw", "lion"])
+def test_lazy_modules_are_asked_for_a_forward_pass_first(lazy, given, name):
+    model = lazy()
+    with pytest.raises(InputError, match=r"^The parameter '.*' is lazy and has no shape yet; run one forward pass"):
+        metaopt.create_optimizer(name, given(model))
+    recipe = metaopt.Recipe.create(metaopt.Configuration(name))
+    with pytest.raises(InputError, match="is lazy and has no shape yet"):
+        recipe.bind(given(model), total_steps=3)
+    model(torch.ones(2, 4) if not isinstance(model, nn.LazyConv2d) else torch.ones(1, 2, 4, 4))
+    recipe.bind(given(model), total_steps=3)
+
+
+@pytest.mark.parametrize("given", GIVEN.values(), ids=GIVEN)
+@pytest.mark.parametrize("name", ["adamw", "lion"])
+def test_a_model_without_numbers_or_without_anything_to_train_is_refused(given, name):
+    recipe = metaopt.Recipe.create(metaopt.Configuration(name))
+    with torch.device("meta"):
+        model = nn.Linear(2, 1)
+    for make in (lambda params: recipe.bind(params, total_steps=3), lambda p: metaopt.create_optimizer(name, p)):
+        with pytest.raises(InputError, match=r"^The parameter '.*' is on the meta device and holds no numbers"):
+            make(given(model))
+        with pytest.raises(InputError, match=r"nothing to train|no parameters to train: all 2 are frozen"):
+            make(given(nn.Linear(2, 1).requires_grad_(False)))
+
+
+def test_a_frozen_part_on_the_meta_device_is_no_hindrance():
+    model = nn.Sequential(nn.Linear(2, 2, device="meta").requires_grad_(False), nn.Linear(2, 1))
+    assert len(metaopt.create_optimizer("adamw", model).param_groups[0]["params"]) == 2
+
+
+def test_an_expanded_tensor_is_refused():
+    with pytest.raises(InputError, match=r"'0' of shape \(4, 3\) is an expanded tensor, .* give its clone\(\)"):
+        metaopt.create_optimizer("adamw", [torch.zeros(1, 3).expand(4, 3).requires_grad_()])
+
+
+def test_of_a_model_only_what_requires_gradients_is_optimised():
+    model = nn.Sequential(nn.Linear(2, 2).requires_grad_(False), nn.Linear(2, 1))
+    for implementation in ("native", "rule"):
+        optimizer = metaopt.create_optimizer("adamw", model, implementation=implementation)
+        assert [id(one) for one in optimizer.param_groups[0]["params"]] == [id(one) for one in model[1].parameters()]

@@ -127,9 +127,11 @@ def test_a_state_saved_by_something_else_is_refused_with_both_names():
     adamw = metaopt.RuleOptimizer(model, "adamw")
     with pytest.raises(metaopt.InputError, match="saved by the rule 'sgd' and cannot continue as 'adamw'"):
         adamw.load_state_dict(metaopt.RuleOptimizer(network(), "sgd").state_dict())
+    with pytest.raises(metaopt.InputError, match="saved by the class of sgd and cannot continue as 'adamw'"):
+        adamw.load_state_dict(torch.optim.SGD(model.parameters()).state_dict())
     with pytest.raises(metaopt.InputError, match="saved by another optimizer class and cannot continue as 'adamw'"):
-        adamw.load_state_dict(torch.optim.AdamW(model.parameters()).state_dict())
-    with pytest.raises(ValueError, match="doesn't match the size"):
+        adamw.load_state_dict(torch.optim.ASGD(model.parameters()).state_dict())
+    with pytest.raises(metaopt.InputError, match="is of other parameters: it holds 'weight', which is not trained"):
         adamw.load_state_dict(metaopt.RuleOptimizer(nn.Linear(1, 1), "adamw").state_dict())
 
 

@@ -1,0 +1,204 @@
+"""The state of a library's class: what it must look like, and how it becomes that of the rule and back."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from metaopt.configuration import Assembly
+from metaopt.deploy.hparams import group_values, packed
+from metaopt.deploy.native import MakeOptimizer, native_arguments, native_class
+from metaopt.deploy.parameters import Group
+from metaopt.deploy.saved_state import FIRST, STEPS
+from metaopt.errors import InputError, PluginError
+from metaopt.specs import Native
+
+#: A state_dict with its groups, arranged as the parameters at hand.
+Document: TypeAlias = Mapping[str, Any]
+TensorState: TypeAlias = dict[str, Any]
+
+#: Entries of a class's groups that say how a step is computed, not what.
+EXECUTION = ("foreach", "fused", "capturable", "differentiable")
+
+
+def as_rules(document: Document, assembly: Assembly, fresh: Mapping[Any, TensorState]) -> dict[str, Any]:
+    """A class's state as that of its rule.
+
+    Args:
+        document: saved by the class.
+        assembly: of the rule; its wrappers, if any, are left alone.
+        fresh: the rule's state before the first step, by the parameters' numbers.
+
+    Raises:
+        InputError: the parameters hold averages, or entries are missing that the rule cannot do without.
+    """
+    native = _native(assembly)
+    groups = document["param_groups"]
+    if any(group.get("train_mode") is False and group.get("k") for group in groups):
+        raise InputError(
+            "This state_dict was saved with averaged weights in the parameters; call optimizer.train() before saving "
+            "both."
+        )
+    steps = _steps_of_class(document, native)
+    state: dict[Any, TensorState] = {}
+    for group in groups:
+        counters = {key: group[own] for key, own in native.group_state.items() if own in group}
+        for number in group["params"]:
+            if number in document["state"]:
+                state[number] = _as_rules(document["state"][number], counters, fresh[number])
+    dropped = _options(assembly) - {*packed(assembly), *_USERS}
+    clean = [{key: value for key, value in group.items() if key not in dropped} for group in groups]
+    clean[0] = {STEPS: steps, **clean[0]}
+    return {**document, "state": state, "param_groups": clean}
+
+
+def as_classes(document: Document, assembly: Assembly, own_groups: Sequence[Group]) -> dict[str, Any]:
+    """A rule's state as that of its class.
+
+    Args:
+        document: saved by the rule.
+        assembly: of the rule, bare.
+        own_groups: param groups of the class, which shall continue.
+
+    Raises:
+        InputError: the class cannot hold it: its values, or counters of a group's tensors that differ.
+    """
+    native = _native(assembly)
+    name = native.qualname
+    steps = float(document["param_groups"][0].get(STEPS, 0))
+    groups: list[Group] = []
+    for saved, own in zip(document["param_groups"], own_groups, strict=True):
+        values = {**assembly.rule_values, **group_values(assembly, saved)}
+        try:
+            arguments = native_arguments(assembly, values)
+        except PluginError as error:
+            raise InputError(f"This state_dict cannot continue as {name}: {error}") from error
+        users = {key: value for key, value in saved.items() if key not in {*packed(assembly), *FIRST}}
+        counters = _counters([document["state"].get(number, {}) for number in saved["params"]], native, own)
+        groups.append({**own, **users, **arguments, **counters, "params": saved["params"]})
+    expected = expected_state(native_class(native), groups, own_groups)
+    state = {
+        number: {key: _from_rule(key, document["state"][number], steps) for key in expected[number]}
+        for number in expected
+        if document["state"].get(number)
+    }
+    return {**document, "state": state, "param_groups": groups}
+
+
+def expected_state(kind: MakeOptimizer, groups: Sequence[Group], own_groups: Sequence[Group]) -> dict[Any, TensorState]:
+    """What a class keeps of each parameter after a step, by number: tensors without numbers.
+
+    Args:
+        kind: the class.
+        groups: with settings, and numbers for parameters.
+        own_groups: the same with the parameters themselves.
+
+    Returns:
+        Nothing where the class cannot step on tensors without numbers.
+    """
+    shadows: dict[Any, Tensor] = {}
+    made = []
+    for group, own in zip(groups, own_groups, strict=True):
+        for number, param in zip(group["params"], own["params"], strict=True):
+            shadows[number] = torch.empty_like(param, device="meta").requires_grad_()
+            shadows[number].grad = torch.empty_like(param, device="meta")
+        members = [shadows[number] for number in group["params"]]
+        made.append({**_bare(group), **{key: False for key in EXECUTION if key in group}, "params": members})
+    try:
+        stand_in = kind(made)
+        for group in stand_in.param_groups:
+            group.update({"train_mode": True} if "train_mode" in group else {})
+        stand_in.step()
+    except Exception:  # whatever a library's class does with tensors of this kind
+        return {}
+    return {number: dict(stand_in.state[shadow]) for number, shadow in shadows.items()}
+
+
+def check_entries(found: Mapping[str, Any], expected: Mapping[str, Any], title: str, name: str) -> None:
+    """Compare a tensor's saved state with what it must be.
+
+    Raises:
+        InputError: an entry is missing, or a shape is another.
+    """
+    for key, wanted in expected.items():
+        if not isinstance(wanted, Tensor):
+            continue
+        if key not in found:
+            raise InputError(
+                f"This state_dict cannot continue as {title!r}: its state of the parameter {name!r:.80} lacks {key!r}; "
+                "create the optimizer with the same name and hyperparameters as when it was saved."
+            )
+        value = found[key]
+        if isinstance(value, Tensor) and value.shape != wanted.shape and not value.numel() == wanted.numel() == 1:
+            raise InputError(
+                f"This state_dict is of another model: {key!r} of the parameter {name!r:.80} has the shape "
+                f"{tuple(value.shape)}, this one needs {tuple(wanted.shape)}; load it into an optimizer of the same "
+                "model."
+            )
+
+
+def fresh_state(kind: MakeOptimizer, group: Group, param: Tensor) -> TensorState:
+    """What a class keeps of a parameter before any step; empty for most."""
+    return dict(kind([{**_bare(group), "params": [param]}]).state.get(param, {}))
+
+
+#: Entries of groups that are the users', or a scheduler's.
+_USERS = frozenset({"params", "param_names", "lr", "initial_lr", "maximize"})
+
+
+def _native(assembly: Assembly) -> Native:
+    assert assembly.optimizer.native is not None
+    return assembly.optimizer.native
+
+
+def _options(assembly: Assembly) -> set[str]:
+    """Entries of a group of the class."""
+    native = _native(assembly)
+    names = {name: assembly.rule_values[name] for name in assembly.optimizer.space}
+    keywords = {**native_arguments(assembly, names), **native.fixed}
+    return set(native_class(native)([torch.zeros((), requires_grad=True)], **keywords).defaults)
+
+
+def _bare(group: Group) -> Group:
+    return {key: value for key, value in group.items() if key != "param_names"}
+
+
+def _as_rules(found: TensorState, counters: Mapping[str, Any], fresh: TensorState) -> TensorState:
+    made = {}
+    for key, begun in fresh.items():
+        value = found.get(key, counters.get(key))
+        if value is None:
+            made[key] = begun
+        elif isinstance(value, Tensor):
+            made[key] = value.to_dense() if value.layout is not torch.strided else value
+        else:
+            made[key] = torch.full_like(begun, max(float(value), 0.0))
+    return made
+
+
+def _steps_of_class(document: Document, native: Native) -> int:
+    own = native.group_state.get("step")
+    counted = [group[own] for group in document["param_groups"] if own in group]
+    counted += [state["step"] for state in document["state"].values() if "step" in state]
+    return max((int(count) for count in counted), default=0)
+
+
+def _from_rule(key: str, state: TensorState, steps: float) -> Any:
+    value = state.get(key)
+    # What the rule does not count, its class does: RMSprop's steps.
+    return torch.tensor(steps) if value is None and key == "step" else value
+
+
+def _counters(states: Sequence[TensorState], native: Native, own: Group) -> Group:
+    made: Group = {}
+    for key, entry in native.group_state.items():
+        values = {float(state[key]) for state in states if key in state}
+        if len(values) > 1:
+            raise InputError(
+                f"This state_dict cannot continue as {native.qualname}: that has one {entry!r} for a whole group, "
+                f"and here they range from {min(values):g} to {max(values):g}; use implementation='rule'."
+            )
+        if values:
+            made[entry] = type(own[entry])(values.pop())
+    return made

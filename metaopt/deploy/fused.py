@@ -1,0 +1,61 @@
+"""Fused kernels of torch's classes: where they can serve, and what they need of gradients and state.
+
+A fused kernel walks over memory. It reads and writes beside parameters that have gaps, and takes a gradient or a state
+whose numbers lie in another order for one in the parameter's: torch checks neither on the CPU.
+"""
+
+from collections.abc import Iterable, Mapping, MutableMapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def can_fuse(params: Iterable[Tensor]) -> bool:
+    """Whether every parameter is a plain tensor without gaps or overlaps in memory (`channels_last` is one)."""
+    return all(type(param).__torch_dispatch__ is Tensor.__torch_dispatch__ and is_dense(param) for param in params)
+
+
+def is_dense(tensor: Tensor) -> bool:
+    """Whether its numbers fill a piece of memory, each at a place of its own, in whatever order."""
+    if tensor.layout is not torch.strided:
+        return False
+    filled = 1
+    for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size == 0:
+            return True
+        if size > 1 and stride != filled:
+            return False
+        filled *= size
+    return True
+
+
+def in_order_of(param: Tensor, tensor: Tensor) -> Tensor:
+    """The tensor itself where its numbers lie in the parameter's order, else a copy in which they do."""
+    if tensor.shape != param.shape or _order(tensor) == _order(param):
+        return tensor
+    return torch.empty_like(param, dtype=tensor.dtype, device=tensor.device, requires_grad=False).copy_(tensor)
+
+
+def keep_order(params: Iterable[Tensor], state: Mapping[Tensor, MutableMapping[str, Any]]) -> None:
+    """Before a fused step: bring gradients that lie otherwise than their parameters into order, and their state."""
+    for param in params:
+        grad = param.grad
+        if grad is not None and not (grad.is_contiguous() and param.is_contiguous()):
+            put_in_order(param, state.get(param, {}))
+
+
+def put_in_order(param: Tensor, state: MutableMapping[str, Any]) -> None:
+    """Bring a parameter's gradient and state into its own order."""
+    if param.grad is not None:
+        ordered = in_order_of(param, param.grad)
+        if ordered is not param.grad:
+            param.grad = ordered
+    for key, value in state.items():
+        if isinstance(value, Tensor) and value.layout is torch.strided:
+            state[key] = in_order_of(param, value)
+
+
+def _order(tensor: Tensor) -> list[int]:
+    """Strides of the dimensions that have any."""
+    return [stride for stride, size in zip(tensor.stride(), tensor.shape, strict=True) if size != 1]
