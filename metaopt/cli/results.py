@@ -15,7 +15,9 @@ DATABASE = "study.db"
 
 def storage_in(folder: Path) -> str:
     """URL of the storage that `metaopt tune` uses unless it is told another."""
-    return f"sqlite:///{folder / DATABASE}"
+    from metaopt.tuning.storage_url import sqlite_url
+
+    return sqlite_url(folder / DATABASE)
 
 
 def save(result: "TuneResult", folder: Path) -> None:

@@ -81,7 +81,7 @@ def tune(
                 corpus,
                 n_trials=n_trials,
                 timeout=timeout,
-                storage=storage or storage_in(folder),
+                storage=storage_in(folder) if storage is None else storage,
                 study_name=study_name,
                 portfolio=portfolio,
                 optimizers=names(optimizers),

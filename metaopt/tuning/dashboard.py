@@ -2,21 +2,26 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import optuna
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from metaopt.errors import StorageError, first_line
-from metaopt.tuning.database import patiently
+from metaopt.errors import StorageError
+from metaopt.tuning.database import beside_others, patiently
+from metaopt.tuning.database_faults import ChangedFileError, DatabaseFile
 from metaopt.tuning.quiet import quietly
+from metaopt.tuning.storage_url import hide_secrets
 
 
 class Dashboard:
     """An Optuna study that candidates are written to once their race is over, in their order."""
 
-    def __init__(self, study: optuna.Study) -> None:
+    def __init__(self, study: optuna.Study, file: DatabaseFile, url: str) -> None:
         self._study = study
+        self._file = file
+        self._url = url
 
     def publish(self, trial: Callable[[int], optuna.trial.FrozenTrial], count: int) -> None:
         """Write those of the first `count` candidates that are not there yet; `trial` makes one of its number.
@@ -26,25 +31,33 @@ class Dashboard:
         """
 
         def attempt() -> None:
+            self._file.check()
             written = len(self._study.get_trials(deepcopy=False))
             self._study.add_trials([trial(number) for number in range(written, count)])
 
-        with _writing(self._study.study_name):
+        with _writing(self._study.study_name, self._file, self._url):
             patiently(attempt)
 
 
 @contextlib.contextmanager
-def opened(url: str, name: str) -> Iterator[Dashboard]:
+def opened(url: str, name: str, file: DatabaseFile | None = None) -> Iterator[Dashboard]:
     """The study of this name, made if it is not there.
+
+    Args:
+        url: of the storage.
+        name: of the study.
+        file: behind the URL, as it was when the storage was opened; as it is now if left out.
 
     Raises:
         StorageError: it cannot be opened, or somebody else made it.
     """
-    with quietly(), _writing(name):
-        storage = patiently(lambda: optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True}))
-        patiently(lambda: _keep_names_apart(storage.engine))
+    file = file or DatabaseFile.of(sa.make_url(url))
+    with quietly(), _writing(name, file, url):
+        file.check()
+        patiently(lambda: beside_others(lambda: _make_tables(url)))
+        storage = patiently(lambda: _storage(url, pool_pre_ping=True))
     try:
-        with quietly(), _writing(name):
+        with quietly(), _writing(name, file, url):
             study = patiently(
                 lambda: optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
             )
@@ -53,9 +66,19 @@ def opened(url: str, name: str) -> Iterator[Dashboard]:
             raise StorageError(
                 f"The storage holds an Optuna study {name!r} that metaopt did not make; use another --study-name."
             )
-        yield Dashboard(study)
+        yield Dashboard(study, file, url)
     finally:
         storage.engine.dispose()
+
+
+def _make_tables(url: str) -> None:
+    """Make what is missing of Optuna's tables; without a pool, where a failure would leave connections open."""
+    _keep_names_apart(_storage(url, poolclass=sa.NullPool).engine)
+
+
+def _storage(url: str, **engine: Any) -> optuna.storages.RDBStorage:
+    template = url.replace("{", "{{").replace("}", "}}")  # that is what Optuna takes a URL for
+    return optuna.storages.RDBStorage(template, engine_kwargs=engine)
 
 
 def _keep_names_apart(engine: sa.Engine) -> None:
@@ -69,10 +92,9 @@ def _keep_names_apart(engine: sa.Engine) -> None:
 
 
 @contextlib.contextmanager
-def _writing(name: str) -> Iterator[None]:
+def _writing(name: str, file: DatabaseFile, url: str) -> Iterator[None]:
     try:
         yield
-    except (SQLAlchemyError, optuna.exceptions.OptunaError) as error:
-        raise StorageError(
-            f"The Optuna study {name!r} cannot be written: {first_line(error)}; the ledger beside it is intact."
-        ) from error
+    except (SQLAlchemyError, optuna.exceptions.OptunaError, ChangedFileError) as error:
+        hide_secrets(error, url)
+        raise StorageError(f"The Optuna study {name!r} cannot be written: {file.account(error)}.") from error

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,11 +10,15 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
-from metaopt.errors import StorageError, first_line
+from metaopt.errors import StorageError
+from metaopt.tuning.database_faults import ChangedFileError, DatabaseFile, cause
+from metaopt.tuning.storage_url import hide_secrets, shown, sqlite_file
 
 #: How long a database that has answered before may be away, and how long to wait between attempts.
 PATIENCE_SECONDS = 120.0
 RETRY_SECONDS = 1.0
+#: Times that another process may be quicker to make a part of the tables: each of them is made once.
+_AT_ONCE = 50
 
 _Result = TypeVar("_Result")
 
@@ -38,21 +43,22 @@ class Database:
             for one in tables:
                 _create_missing(self._engine, one)
         except (SQLAlchemyError, ImportError, ValueError) as error:
+            hide_secrets(error, url)
             raise StorageError(
-                f"The storage {self.shown} cannot be opened: {_cause(error)}; {_remedy(error)}."
+                f"The storage {self.shown} cannot be opened: {cause(error)}; {_remedy(error)}."
             ) from error
+        self.file = DatabaseFile.of(self._engine.url)
 
     @property
     def in_memory(self) -> bool:
         """Whether it is gone when the process ends."""
-        return self._engine.dialect.name == "sqlite" and self._engine.url.database in (None, "", ":memory:")
+        return self._engine.dialect.name == "sqlite" and sqlite_file(self._engine.url) is None
 
     @property
     def folder(self) -> Path | None:
         """A folder beside the database's file; None where it has none."""
-        if self._engine.dialect.name != "sqlite" or self.in_memory:
-            return None
-        return Path(f"{self._engine.url.database}.weights")
+        file = sqlite_file(self._engine.url)
+        return None if file is None else Path(f"{file}.weights")
 
     def read(self, query: sa.Select[Any]) -> list[Any]:
         """All rows of a query."""
@@ -61,7 +67,7 @@ class Database:
             with self._engine.connect() as connection:
                 return list(connection.execute(query).all())
 
-        return self._patiently(attempt, "cannot be read: {cause}.")
+        return self._patiently(attempt, "cannot be read")
 
     def add(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows, all or none; those whose key is there already stay as they are.
@@ -78,17 +84,22 @@ class Database:
                 result = connection.execute(statement, [dict(row) for row in rows] or None)
                 return int(result.rowcount)
 
-        return self._patiently(attempt, "cannot be written: {cause}; what it held before is intact.")
+        return self._patiently(attempt, "cannot be written")
 
     def close(self) -> None:
         """Give the connections back."""
         self._engine.dispose()
 
     def _patiently(self, attempt: Callable[[], _Result], problem: str) -> _Result:
+        def checked() -> _Result:
+            self.file.check()
+            return attempt()
+
         try:
-            return patiently(attempt)
-        except SQLAlchemyError as error:
-            raise StorageError(f"The storage {self.shown} {problem.format(cause=_cause(error))}") from error
+            return patiently(checked)
+        except (SQLAlchemyError, ChangedFileError) as error:
+            hide_secrets(error, self.url)
+            raise StorageError(f"The storage {self.shown} {problem}: {self.file.account(error)}.") from error
 
 
 def check_exists(url: str) -> None:
@@ -98,11 +109,11 @@ def check_exists(url: str) -> None:
         StorageError: the URL names such a file.
     """
     try:
-        made = sa.make_url(url)
-    except sa.exc.ArgumentError:
+        file = sqlite_file(sa.make_url(url))
+    except (sa.exc.ArgumentError, ValueError):
         return  # whoever opens it says what is wrong
-    if made.get_backend_name() == "sqlite" and not Path(made.database or "").is_file():
-        raise StorageError(f"There is no study at {url!r}: the file {made.database!r} does not exist.")
+    if file is not None and not file.is_file():
+        raise StorageError(f"There is no study at {shown(url)}: the file {str(file)!r} does not exist.")
 
 
 def patiently(attempt: Callable[[], _Result]) -> _Result:
@@ -123,10 +134,24 @@ def _create_missing(engine: sa.Engine, tables: sa.MetaData) -> None:
     An index is made after its table, and on SQLite each by itself: a process killed between the two leaves a table
     that `create_all` takes for finished.
     """
-    tables.create_all(engine)
+    beside_others(lambda: tables.create_all(engine))
     for table in tables.sorted_tables:
         for index in table.indexes:
-            index.create(engine, checkfirst=True)
+            beside_others(partial(index.create, engine, checkfirst=True))
+
+
+def beside_others(create: Callable[[], _Result]) -> _Result:
+    """What `create` returns, which makes what is missing: again where another process has just made the same.
+
+    Looking for a table and making it are two steps. Whoever comes second fails, and finds it the next time.
+    """
+    for _ in range(_AT_ONCE):
+        try:
+            return create()
+        except Exception as error:  # Optuna's own errors come from SQLAlchemy's
+            if not _is_there_already(error):
+                raise
+    return create()
 
 
 def _may_pass(error: BaseException) -> bool:
@@ -138,6 +163,14 @@ def _may_pass(error: BaseException) -> bool:
     text = str(getattr(error, "orig", error)).lower()
     passing = ("locked", "connection", "server closed", "starting up", "shutting down", "timeout")
     return isinstance(error, OperationalError) and any(word in text for word in passing)
+
+
+def _is_there_already(error: BaseException) -> bool:
+    """Whether a table, an index, a type or a row exists that was not there a moment ago."""
+    if not isinstance(error, SQLAlchemyError):
+        return error.__cause__ is not None and _is_there_already(error.__cause__)
+    text = str(getattr(error, "orig", error)).lower()
+    return any(words in text for words in ("already exists", "duplicate key", "unique constraint failed"))
 
 
 def _insert_missing(dialect: str, table: sa.Table) -> sa.Insert:
@@ -157,22 +190,9 @@ def _with_driver(url: str) -> str:
     return made.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
 
 
-def shown(url: str) -> str:
-    """The URL without its password."""
-    try:
-        return repr(sa.make_url(url).render_as_string(hide_password=True))
-    except (SQLAlchemyError, ValueError):
-        return repr(url)
-
-
 def _remedy(error: Exception) -> str:
     if isinstance(error, ImportError):
         return "install the driver, for PostgreSQL with pip install 'metaopt-torch[postgres]'"
     if isinstance(error, sa.exc.ArgumentError):
         return "write a URL such as 'sqlite:///study.db'"
     return "check that it is there and can be written"
-
-
-def _cause(error: Exception) -> str:
-    original = getattr(error, "orig", None) or error
-    return first_line(original)

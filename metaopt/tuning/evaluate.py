@@ -64,7 +64,7 @@ def evaluate(
     tasks = load_corpus(corpus).tasks
     learned = {loaded.configuration.key: Weights(loaded.theta)} if loaded.theta else {}
     grown = scaled_tasks(tasks) if scaled else {}
-    ledger = Ledger(storage or "sqlite://")
+    ledger = Ledger("sqlite://" if storage is None else storage)
     try:
         evaluator = Evaluator(ledger, found, announce=announce, learned=learned)
         configurations = [one.configuration for one in contenders]

@@ -17,6 +17,7 @@ from metaopt.contracts import Curve
 from metaopt.errors import StorageError
 from metaopt.tuning import drivers, shipments, studies
 from metaopt.tuning.database import Database
+from metaopt.tuning.database_faults import DatabaseFile
 from metaopt.tuning.entries import Evaluation, EvaluationKey, Outcome, Proposal
 
 SCHEMA = 2
@@ -94,6 +95,11 @@ class Ledger:
     def folder(self) -> Path | None:
         """Where what belongs to the ledger but is too large for it lies: beside an SQLite file, else nowhere."""
         return self._database.folder
+
+    @property
+    def file(self) -> DatabaseFile:
+        """The file of a SQLite database, as it was when it was opened."""
+        return self._database.file
 
     def driving(self, study: str) -> AbstractContextManager[None]:
         """Inside, this process alone drives the study; see `metaopt.tuning.drivers.driving`."""

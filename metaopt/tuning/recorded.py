@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from metaopt.contracts import Curve
 from metaopt.errors import InputError
-from metaopt.tuning.database import check_exists, shown
+from metaopt.tuning.database import check_exists
 from metaopt.tuning.entries import Evaluation
 from metaopt.tuning.ledger import Ledger
 from metaopt.tuning.runs_file import read_table
+from metaopt.tuning.storage_url import shown
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,8 @@ def _files(source: str) -> list[Path]:
     found = sorted(Path(one) for pattern in patterns for one in glob(pattern))
     if not found:
         raise InputError(
-            f"No file of curves is at {source!r}; give a CSV file, a folder or pattern of them, or a ledger's URL such "
-            "as sqlite:///study.db."
+            f"No file of curves is at {shown(source)}; give a CSV file, a folder or pattern of them, or a ledger's "
+            "URL such as sqlite:///study.db."
         )
     return found
 

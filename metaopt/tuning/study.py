@@ -68,7 +68,7 @@ class Study:
         if ledger.in_memory:
             self._run(num_candidates, None)
             return
-        with opened(ledger.url, self.name) as dashboard:
+        with opened(ledger.url, self.name, ledger.file) as dashboard:
             self._run(num_candidates, dashboard)
 
     def _run(self, num_candidates: int, dashboard: Dashboard | None) -> None:

@@ -120,7 +120,7 @@ def tune(
         corpus=loaded,
         space=joint_space(found, optimizers=optimizers, controllers=controllers, wrappers=wrappers, settings=settings),
         evaluator=Evaluator(
-            Ledger(storage or "sqlite://"),
+            Ledger("sqlite://" if storage is None else storage),
             found,
             workers=Workers(workers, announce=announce) if workers > 1 else None,
             announce=announce,

@@ -192,6 +192,7 @@ def test_a_full_disk_ends_in_a_sentence_and_keeps_the_earlier_rows(url):
     done = subprocess.run([sys.executable, "-c", FULL_DISK, url, here], capture_output=True, text=True, check=False)
     last = done.stderr.strip().splitlines()[-1]
     assert "StorageError" in last
+    assert "cannot be written: the disk is full" in last
     assert "what it held before is intact" in last
     ledger = Ledger(url)
     kept = ledger.evaluations(["print-task"])

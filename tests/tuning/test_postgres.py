@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import traceback
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ import sqlalchemy as sa
 
 import metaopt
 from metaopt.configuration import Configuration
+from metaopt.tuning.dashboard import opened
 from metaopt.tuning.entries import Evaluation, EvaluationKey
 from metaopt.tuning.ledger import Ledger
 
@@ -210,6 +212,36 @@ def test_of_drivers_that_begin_at_once_one_drives(server):
         ledger.close()
     assert len(driven) == 1
     assert all("is being driven by process" in line for line in refused)
+
+
+def test_what_several_open_at_once_for_the_first_time_is_made_once(server):
+    for number in range(2):
+        url = server.url(f"fresh{number}")
+        start, opened_by, failed = threading.Barrier(4), [], []
+
+        def begin(name, url=url, start=start, opened_by=opened_by, failed=failed):
+            start.wait()
+            try:
+                with contextlib.closing(Ledger(url)) as ledger, opened(ledger.url, name):
+                    opened_by.append(name)
+            except Exception as error:
+                failed.append(error)
+
+        threads = [threading.Thread(target=begin, args=(f"study{index % 2}",)) for index in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not failed
+        assert sorted(opened_by) == sorted(f"study{index % 2}" for index in range(4))
+
+
+def test_a_password_is_shown_by_no_error_of_a_server(server):
+    url = server.url("secret").replace("tuner@", "nobody:s3cretpw@")
+    for address in (url, f"{url}?options=s3cretpw", url.replace("/secret", "/nowhere?password=s3cretpw")):
+        with pytest.raises(metaopt.StorageError) as caught:
+            Ledger(address)
+        assert "s3cretpw" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_the_usual_name_of_the_scheme_finds_the_driver(server):

@@ -1,0 +1,132 @@
+"""URLs of storages: shown without what nobody else may read, and made of a file's path, whatever it is called."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote, unquote, unquote_plus
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+HIDDEN = "***"
+#: Of a URL's options only these are shown: under any other name, misspelt ones included, there may be a password.
+_HARMLESS = frozenset(
+    (
+        "application_name",
+        "cache",
+        "charset",
+        "check_same_thread",
+        "connect_timeout",
+        "dbname",
+        "host",
+        "mode",
+        "port",
+        "service",
+        "sslmode",
+        "timeout",
+        "uri",
+        "user",
+        "username",
+    )
+)
+#: The options of a SQLite file that may hold one; the file's own name may look like any option.
+_KEYS = re.compile("pass|pwd|secret|token|key", re.IGNORECASE)
+#: `name=value` in the options of a URL, or in a connection string with spaces between.
+_OPTION = re.compile(r"(?P<name>[\w.%-]+)\s*=\s*(?P<secret>'[^']*'|\"[^\"]*\"|[^&;\s]*)")
+#: `user:password@`, from the first colon that no `//` follows to the last `@`.
+_USERINFO = re.compile(r"^.*?:(?!//)(?P<secret>.+)(?=@)", re.DOTALL)
+#: Where no `@` follows: what stands in the place of a port and is no number.
+_NO_PORT = re.compile(r"^(?!sqlite)[^:]*:(?://[^:/?]*:)?(?!//|\d+(?:[/?]|$))(?P<secret>[^?]+)")
+
+
+def shown(url: object) -> str:
+    """The URL as an error may quote it: without passwords, also where it cannot be parsed; cut at 200 characters."""
+    text = _text(url)
+    for begin, end in reversed(_secret_places(text)):
+        text = f"{text[:begin]}{HIDDEN}{text[end:]}"
+    return repr(text) if len(text) <= 200 else f"{text[:200]!r}…"
+
+
+def without_secrets(message: str, url: object) -> str:
+    """A message about a storage without the secrets of its URL, however they are written there."""
+    text = _text(url)
+    secrets = {text[begin:end] for begin, end in _secret_places(text)}
+    # A sign that should have been escaped divides a password, and a driver then takes a part of it for something else.
+    parts = {part for secret in secrets for part in re.split("[@/?#:&]", secret) if len(part) > 2}
+    spellings = {one for secret in secrets | parts for one in (secret, unquote(secret), unquote_plus(secret))}
+    spellings |= {one for spelling in spellings for one in (quote(spelling), repr(spelling)[1:-1])}
+    for spelling in sorted(spellings, key=len, reverse=True):
+        message = re.sub(rf"(?<!\w){re.escape(spelling)}(?!\w)", HIDDEN, message)
+    return message
+
+
+def hide_secrets(error: BaseException, url: object) -> None:
+    """Take the secrets of a storage's URL out of an error and of all that it comes from: tracebacks print these too."""
+    for one in _chain(error):
+        one.args = tuple(without_secrets(part, url) if isinstance(part, str) else part for part in one.args)
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of a SQLite file, whatever characters its path has."""
+    url = sa.URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
+    if sa.make_url(url).database == str(path):
+        return url
+    return f"sqlite:///file:{quote(str(path))}?uri=true"  # SQLAlchemy before 2.1 knows no other way to write `?`
+
+
+def sqlite_file(url: sa.URL) -> Path | None:
+    """The file behind a SQLite URL; None where there is none, or another kind of database."""
+    database = url.database or ""
+    if url.get_backend_name() != "sqlite" or database in ("", ":memory:"):
+        return None
+    if not database.startswith("file:"):
+        return Path(database)
+    name = unquote(database.removeprefix("file:").partition("?")[0])
+    in_memory = name in ("", ":memory:") or url.query.get("mode") == "memory"
+    return None if in_memory else Path(re.sub("^//[^/]*", "", name))
+
+
+def _text(url: object) -> str:
+    return url.render_as_string(hide_password=False) if isinstance(url, sa.URL) else str(url)
+
+
+def _secret_places(text: str) -> list[tuple[int, int]]:
+    """Where in a URL stands what may not be shown, from left to right, none inside another."""
+    options = list(_OPTION.finditer(text, text.find("?") + 1))
+    if _is_file(text):
+        return [match.span("secret") for match in options if _KEYS.search(match["name"])]
+    address = text.partition("?")[0]
+    userinfo = _USERINFO.search(text if "@" in text[len(address) :] else address) or _NO_PORT.search(address)
+    end = 0 if userinfo is None else userinfo.end("secret")
+    hidden = [one.span("secret") for one in options if one.start() >= end and not _is_harmless(one["name"])]
+    found = hidden if userinfo is None else [userinfo.span("secret"), *hidden]
+    return [(begin, end) for begin, end in found if begin < end]
+
+
+def _is_harmless(name: str) -> bool:
+    return unquote(name).lower() in _HARMLESS
+
+
+def _is_file(text: str) -> bool:
+    """Whether it is the URL of a SQLite file, whose name may have colons and signs of any kind."""
+    try:
+        made = sa.make_url(text)
+    except (SQLAlchemyError, ValueError):
+        return False
+    return made.get_backend_name() == "sqlite" and made.host is None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that it comes from, each once."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        waiting += [
+            other
+            for other in (one.__cause__, one.__context__, getattr(one, "orig", None), *one.args)
+            if isinstance(other, BaseException)
+        ]
