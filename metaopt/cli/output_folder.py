@@ -8,12 +8,28 @@ from metaopt.file_reading import reason
 from metaopt.file_writing import replace_file
 
 
-def writable(folder: Path) -> Path:
+def named(path: str, what: str) -> Path:
+    """A path that somebody typed.
+
+    Args:
+        path: as it was typed.
+        what: names it in an error, such as `--out`.
+
+    Raises:
+        InputError: it is empty, which would mean the current folder.
+    """
+    if not path.strip():
+        raise InputError(f"{what} is empty; write . for the current folder.")
+    return Path(path)
+
+
+def writable(folder: str | Path) -> Path:
     """The folder, made where it is missing.
 
     Raises:
-        InputError: it cannot be made or written to.
+        InputError: it is empty, or cannot be made or written to.
     """
+    folder = named(folder, "--out") if isinstance(folder, str) else folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -3,14 +3,14 @@
 import importlib.util
 import json
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from metaopt.cli.options import names
-from metaopt.cli.output_folder import writable, write_text
+from metaopt.cli.output_folder import named, writable, write_text
 from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
+from metaopt.cli.spreadsheet import as_csv
 from metaopt.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,14 +40,16 @@ def replay(
     better: Annotated[float, typer.Option(help="Share of the runs to look at, the best first.")] = 1.0,
     regret: Annotated[float, typer.Option(help="Share of a run's gain that the chosen policy may give up.")] = 0.002,
     seed: Annotated[int, typer.Option(help="Of settings, and of which run is in which half.")] = 0,
-    out: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write a row a policy.")] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw regret against steps saved.")] = None,
+    out: Annotated[str | None, typer.Option(metavar="FILE.csv", help="Write a row a policy.")] = None,
+    plot: Annotated[str | None, typer.Option(metavar="FILE.png", help="Draw regret against steps saved.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     plugin: PluginFiles = None,
 ) -> None:
     """Play early-stopping policies over recorded curves: what each gives up, and what it saves."""
     load_plugin_files(plugin)
-    for path in (out, plot):
+    named(curves, "CURVES")
+    table, drawing = (None if path is None else named(path, what) for path, what in ((out, "--out"), (plot, "--plot")))
+    for path in (table, drawing):
         if path is not None:
             writable(path.parent)
     if plot is not None and importlib.util.find_spec("matplotlib") is None:
@@ -65,12 +67,12 @@ def replay(
         better=better,
         seed=seed,
     )
-    if out is not None:
-        write_text(out, found.dataframe().to_csv(index=False))
-    if plot is not None:
+    if table is not None:
+        write_text(table, as_csv(found.dataframe()))
+    if drawing is not None:
         from metaopt.report.drawings import write_replay
 
-        write_replay(found, plot)
+        write_replay(found, drawing)
     best = found.best(regret)
     if as_json:
         print(json.dumps({**_counts(found), "front": list(map(_row, found.front())), "best": best and _whole(best)}))

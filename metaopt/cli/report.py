@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from metaopt.cli.options import Corpus, StudyName
-from metaopt.cli.output_folder import writable
+from metaopt.cli.output_folder import named, writable
 from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
 from metaopt.cli.results import DATABASE, print_result, storage_in, write_page
 from metaopt.errors import InputError
@@ -16,19 +16,19 @@ from metaopt.errors import InputError
 def report(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="The folder of a tune, or its storage's URL.")],
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the page goes.  [default: the folder of the tune]")
+        str | None, typer.Option(metavar="DIR", help="Where the page goes.  [default: the folder of the tune]")
     ] = None,
     study_name: StudyName = "metaopt",
     corpus: Corpus = None,
     plugin: PluginFiles = None,
 ) -> None:
     """Write the report of a study again, without training anything."""
-    is_folder = Path(study).is_dir()
+    is_folder = named(study, "STUDY").is_dir()
     if out is None and not is_folder:
         raise InputError("Say where the page goes, with --out DIR.")
     if is_folder and not (Path(study) / DATABASE).is_file():
         raise InputError(f"There is no {DATABASE} in {study!r}; give the folder of a tune, or its storage's URL.")
-    folder = writable(Path(study) if out is None else out)
+    folder = writable(study if out is None else out)
     load_plugin_files(plugin)
     from metaopt.tuning import rebuild
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metaopt.cli.output_folder import write_text
+from metaopt.cli.spreadsheet import as_csv
 from metaopt.errors import MetaOptError, named_line
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def save(result: "TuneResult", folder: Path) -> None:
         _remove_numbered(folder / "portfolio", above=len(result.portfolio))
     except OSError as error:
         raise MetaOptError(f"{folder / 'portfolio'} cannot be written: {error.strerror or error}.") from error
-    write_text(folder / "evaluations.csv", result.evaluations_dataframe().to_csv(index=False))
+    write_text(folder / "evaluations.csv", as_csv(result.evaluations_dataframe()))
 
 
 def write_page(result: "TuneResult", folder: Path) -> None:

@@ -1,15 +1,16 @@
 """`metaopt show`: a recipe for people, or as plain PyTorch."""
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from metaopt.cli.output_folder import named
 from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
     from typing import Any
 
     from metaopt.recipe import Recipe
@@ -24,7 +25,7 @@ def show(
     corpus: Annotated[
         str | None, typer.Option(help="For --explain: a corpus, if not the one that the recipe was made on.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="For --explain: a PNG file to draw.")] = None,
+    out: Annotated[str | None, typer.Option(help="For --explain: a PNG file to draw.")] = None,
     plugin: PluginFiles = None,
 ) -> None:
     """Show a recipe: plugins, hyperparameters, where it comes from."""
@@ -36,7 +37,7 @@ def show(
         print(loaded.code(), end="")
         return
     if explain:
-        _explain(loaded, corpus, out)
+        _explain(loaded, corpus, None if out is None else named(out, "--out"))
         return
     from metaopt.cli.terminal import print_paragraph, print_table
     from metaopt.report.tables import recipe_table
@@ -46,7 +47,7 @@ def show(
         print_paragraph(line)
 
 
-def _explain(recipe: "Recipe", source: str | None, out: Path | None) -> None:
+def _explain(recipe: "Recipe", source: str | None, out: "Path | None") -> None:
     from metaopt import registry
     from metaopt.cli.terminal import print_paragraph, print_table
     from metaopt.contracts import FewShotTask, Task

@@ -1,7 +1,6 @@
 """`metaopt tune`: one recipe for a family of tasks, with an account of what it bought."""
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
@@ -26,7 +25,7 @@ def tune(
             help="A registered name, a folder of CSVs, or package.module:attribute; or a file of runs to choose from."
         ),
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for recipe, portfolio, report and evaluations.")],
+    out: Annotated[str, typer.Option(metavar="DIR", help="Folder for recipe, portfolio, report and evaluations.")],
     n_trials: Annotated[int, typer.Option(metavar="N", help="Candidates to judge; more continues the study.")] = 100,
     timeout: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Stop after this long, with the best so far.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from metaopt.cli.output_folder import writable, write_text
+from metaopt.cli.spreadsheet import as_csv
 from metaopt.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def is_runs_file(source: str) -> bool:
     return source.lower().endswith((".csv", ".csv.gz")) and Path(source).is_file()
 
 
-def tune_runs(context: typer.Context, path: str, out: Path, size: int, baseline: str | None, mode: str | None) -> None:
+def tune_runs(context: typer.Context, path: str, out: str, size: int, baseline: str | None, mode: str | None) -> None:
     """Choose, print and write."""
     from metaopt.cli.terminal import print_paragraph, print_table
     from metaopt.tuning.runs import portfolio_of_runs
@@ -38,7 +39,7 @@ def tune_runs(context: typer.Context, path: str, out: Path, size: int, baseline:
         named = ", ".join(runs.left_out[:3]) + (", …" if len(runs.left_out) > 3 else "")
         print(f"Left out, for not all tasks have runs of them: {len(runs.left_out):,} ({named}).", file=sys.stderr)
     found = portfolio_of_runs(runs, size, baseline)
-    write_text(folder / "portfolio.csv", found.dataframe().to_csv(index=False))
+    write_text(folder / "portfolio.csv", as_csv(found.dataframe()))
     write_text(folder / "portfolio.json", json.dumps(found.to_json(), indent=2, ensure_ascii=False) + "\n")
     print()
     print_table(_table(found))

@@ -52,6 +52,8 @@ def load_corpus(source: Source) -> Corpus:
 
 
 def _load_text(source: str) -> Corpus:
+    if not source.strip():
+        raise InputError("A corpus without a name is none; write . for the current folder.")
     if source in registry.current().names(CorpusSpec):
         return _load_registered(source)
     if Path(source).is_dir():

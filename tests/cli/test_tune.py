@@ -174,3 +174,25 @@ def test_a_corpus_that_is_nowhere_is_named(run, tmp_path):
     failed = run("tune", "nowhere", "--out", tmp_path)
     assert failed.code == 2
     assert "There is no corpus 'nowhere'; known: omniglot, sinusoids, starter" in failed.err
+
+
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        (["tune", "starter", "--out", ""], "--out is empty"),
+        (["tune", "starter", "--out", "  "], "--out is empty"),
+        (["tune", "", "--out", "out"], "A corpus without a name is none"),
+        (["evaluate", "default", ""], "A corpus without a name is none"),
+        (["report", ""], "STUDY is empty"),
+        (["report", "sqlite:///x.db", "--out", ""], "--out is empty"),
+        (["replay", ""], "CURVES is empty"),
+        (["replay", "curves.csv", "--out", ""], "--out is empty"),
+        (["replay", "curves.csv", "--plot", ""], "--plot is empty"),
+        (["show", "default", "--explain", "--out", ""], "--out is empty"),
+    ],
+)
+def test_an_empty_name_is_not_the_current_folder(run, tmp_path, monkeypatch, command, what):
+    monkeypatch.chdir(tmp_path)
+    failed = run(*command)
+    assert failed.code == 2
+    assert failed.err == f"error: {what}; write . for the current folder.\n"
