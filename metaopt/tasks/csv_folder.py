@@ -19,7 +19,8 @@ identifiers are refused by name (`metaopt.tasks.features`). Rows are split .6/.2
 from pathlib import Path
 
 from metaopt.contracts import Corpus
-from metaopt.errors import InputError
+from metaopt.errors import InputError, quoted
+from metaopt.file_reading import is_file, is_folder
 from metaopt.tasks.csv_file import read_csv
 from metaopt.tasks.settings import read_settings
 from metaopt.tasks.table import task_from_frame
@@ -35,24 +36,33 @@ def load_csv_folder(folder: Path) -> Corpus:
     """
     files = _csv_files(folder)
     settings = read_settings(folder, files)
-    tasks = [task_from_frame(read_csv(path), stem, settings[stem], str(path)) for stem, path in files.items()]
+    tasks = [
+        task_from_frame(read_csv(path, settings[stem].categories), stem, settings[stem], str(path))
+        for stem, path in files.items()
+    ]
     return Corpus(folder.resolve().name, tuple(tasks))
 
 
 def _csv_files(folder: Path) -> dict[str, Path]:
     """Files by name without suffix, sorted."""
-    if not folder.is_dir():
-        what = "is a file" if folder.is_file() else "does not exist"
-        raise InputError(f"{str(folder)!r} {what}; a corpus is a folder of CSV files, one a task.")
+    if not is_folder(folder):
+        what = "is a file" if is_file(folder) else "does not exist"
+        raise InputError(f"{quoted(folder)} {what}; a corpus is a folder of CSV files, one a task.")
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None)
         if suffix is None or path.name.startswith(".") or not path.is_file():
             continue
         stem = path.name[: -len(suffix)]
+        try:
+            stem.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"{quoted(path)} has a name that is not UTF-8, and gives its task its name; rename it."
+            ) from error
         if stem in found:
             raise InputError(f"{found[stem]} and {path} are two files for one task; remove one.")
         found[stem] = path
     if not found:
-        raise InputError(f"{str(folder)!r} holds no .csv or .csv.gz file; a corpus has one a task.")
+        raise InputError(f"{quoted(folder)} holds no .csv or .csv.gz file; a corpus has one a task.")
     return found

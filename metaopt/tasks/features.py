@@ -1,21 +1,28 @@
 """The feature columns: which are numbers, which categories, which are refused, and how they become inputs."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metaopt.errors import InputError
-from metaopt.tasks.target import MAX_MAGNITUDE
+from metaopt.errors import quoted
+from metaopt.tasks.cell_formats import look_at
+from metaopt.tasks.cells import clean
+from metaopt.tasks.identifiers import are_identifiers
+from metaopt.tasks.refusal import Refusal, refused
+from metaopt.tasks.target import MAX_MAGNITUDE, are_dates
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MAX_CATEGORIES = 100
 
-_IDENTIFIER = re.compile(r"(^|[\W_])(id|idx|index|row|key|unnamed)($|[\W_\d])", re.IGNORECASE)
+_REMOVE = "remove the column, or list it under drop in corpus.toml"
+_PLAIN_NUMBERS = (
+    "write plain numbers such as 1234.5, or list the column in corpus.toml under drop, or under categories where these "
+    "are labels"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +41,7 @@ class Features:
 
 
 def read_features(frame: "pd.DataFrame", categories: Sequence[str], where: str) -> Features:
-    """Tell numbers from categories and refuse what is neither.
-
-    A column is numeric if all its cells are numbers (integer codes and booleans too), unless `categories` names it;
-    otherwise it is a category.
+    """`check_features`, with what is refused as one error.
 
     Args:
         frame: the feature columns.
@@ -45,27 +49,43 @@ def read_features(frame: "pd.DataFrame", categories: Sequence[str], where: str) 
         where: the file, for messages.
 
     Raises:
-        InputError: a column that is empty, mixes numbers and text, holds infinite values, or holds free text or
-            identifiers: more than MAX_CATEGORIES different strings, or more than half of them different; whole numbers
-            that never repeat, under a name such as `id`.
+        InputError: columns are refused; it names all of them.
+    """
+    features, refusals = check_features(frame, categories)
+    if refusals:
+        raise refused(where, refusals)
+    return features
+
+
+def check_features(frame: "pd.DataFrame", categories: Sequence[str]) -> tuple[Features, list[Refusal]]:
+    """Tell numbers from categories and refuse what is neither.
+
+    A column is numeric if all its cells are numbers (integer codes and booleans too), unless `categories` names it;
+    otherwise it is a category. Refused are columns that are empty, mix numbers and text, hold numbers that are not
+    plain ones (see `metaopt.tasks.cell_formats`), infinite values, free text or identifiers: more than MAX_CATEGORIES
+    different strings, or more than half of them different; whole numbers that never repeat, under a name such as `id`.
+
+    Returns:
+        The columns that can be used, and why others cannot.
     """
     import pandas as pd
 
     columns: dict[str, Any] = {}
     numbers: list[str] = []
+    refusals: list[Refusal] = []
     for name in frame.columns:
-        place = f"{where}, column {name!r}"
-        if frame[name].isna().all():
-            raise InputError(f"{place} is empty in every row; remove the column.")
-        is_category = name in categories
-        parsed = None if is_category else _as_numbers(frame[name], place)
-        if parsed is None:
-            columns[name] = _as_categories(frame[name], place, is_category)
-        else:
-            columns[name] = parsed
+        column = frame[name]
+        found = _as_labels(column) if name in categories else _as_numbers(column)
+        if found is None:
+            found = _as_categories(column)
+        elif name not in categories and not isinstance(found, Refusal):
             numbers.append(name)
+        if isinstance(found, Refusal):
+            refusals.append(found)
+        else:
+            columns[name] = found
     rest = tuple(name for name in columns if name not in numbers)
-    return Features(pd.DataFrame(columns), tuple(numbers), rest)
+    return Features(pd.DataFrame(columns), tuple(numbers), rest), refusals
 
 
 def preprocessor(features: Features) -> Any:
@@ -89,42 +109,69 @@ def preprocessor(features: Features) -> Any:
     )
 
 
-def _as_numbers(column: "pd.Series[Any]", place: str) -> "pd.Series[Any] | None":
-    """The column as float64, or None if it is a category."""
+def _as_numbers(column: "pd.Series[Any]") -> "pd.Series[Any] | Refusal | None":
+    """The column as float64, why it cannot be used, or None if it is a category."""
     import pandas as pd
 
+    name = str(column.name)
+    if column.isna().all():
+        return _empty(name)
     numbers = pd.to_numeric(column, errors="coerce").astype(np.float64)
     text = np.flatnonzero(numbers.isna() & column.notna())
-    if len(text) > column.notna().sum() / 2:
-        return None
+    if column.dtype.kind not in "biuf":
+        texts = column.dropna().astype(str).value_counts(sort=False)
+        share = look_at([clean(text) for text in texts.index], list(texts))
+        if share.is_foreign:
+            return Refusal(name, f" holds {share.format} such as {quoted(share.example)}", _PLAIN_NUMBERS)
+        if not share.has_gap_marks and len(text) > column.notna().sum() / 2:
+            return None
     if len(text):
-        raise InputError(
-            f"{place}: row {text[0] + 1} after the header holds {column.iloc[text[0]]!r} among numbers; correct it, "
-            "leave the cell empty, or list the column under categories in corpus.toml."
+        return Refusal(
+            name,
+            f": row {text[0] + 1} after the header holds {quoted(column.iloc[text[0]])} among numbers",
+            "correct it, leave the cell empty, or list the column under categories in corpus.toml",
         )
     huge = np.flatnonzero(numbers.abs() > MAX_MAGNITUDE)
     if len(huge):
-        raise InputError(
-            f"{place}: row {huge[0] + 1} after the header holds {numbers.iloc[huge[0]]:g}; numbers must be "
-            f"finite and at most {MAX_MAGNITUDE:g}: correct it or leave the cell empty."
+        return Refusal(
+            name,
+            f": row {huge[0] + 1} after the header holds {numbers.iloc[huge[0]]:g}; numbers must be finite and at most "
+            f"{MAX_MAGNITUDE:g}",
+            "correct it or leave the cell empty",
         )
-    if _IDENTIFIER.search(str(column.name)) and numbers.is_unique and bool((numbers % 1 == 0).all()):
-        raise InputError(
-            f"{place} holds identifiers (whole numbers, all different, such as {numbers.iloc[0]:g}); remove the "
-            "column, or list it under drop in corpus.toml."
-        )
+    if are_identifiers(numbers):
+        return Refusal(name, f" holds identifiers (whole numbers, all different, such as {numbers.iloc[0]:g})", _REMOVE)
+    if are_dates(numbers):
+        return Refusal(name, f" holds dates such as {numbers.dropna().iloc[0]:.0f}", _PLAIN_NUMBERS)
     return numbers
 
 
-def _as_categories(column: "pd.Series[Any]", place: str, is_declared: bool) -> "pd.Series[Any]":
-    filled = column.dropna().map(lambda value: str(value).strip())
+def _as_categories(column: "pd.Series[Any]") -> "pd.Series[Any] | Refusal":
+    labels = _as_labels(column)
+    if isinstance(labels, Refusal):
+        return labels
+    filled = labels.dropna()
     different = filled.nunique()
-    if not is_declared and different > min(MAX_CATEGORIES, max(5, len(filled) / 2)):
-        raise InputError(
-            f"{place} holds free text or identifiers ({different} different values in {len(filled)} rows, such as "
-            f"{_shortened(filled.iloc[0])!r}); remove the column, or list it under drop in corpus.toml."
+    if different > min(MAX_CATEGORIES, max(5, len(filled) / 2)):
+        return Refusal(
+            str(column.name),
+            f" holds free text or identifiers ({different} different values in {len(filled)} rows, such as "
+            f"{_shortened(filled.iloc[0])!r})",
+            _REMOVE,
         )
+    return labels
+
+
+def _as_labels(column: "pd.Series[Any]") -> "pd.Series[Any] | Refusal":
+    """The column as text, whatever it holds."""
+    filled = column.dropna().map(lambda value: clean(str(value)))
+    if filled.empty:
+        return _empty(str(column.name))
     return filled.astype(object).reindex(column.index)
+
+
+def _empty(name: str) -> Refusal:
+    return Refusal(name, " is empty in every row", "remove the column")
 
 
 def _shortened(text: str) -> str:

@@ -6,10 +6,14 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from metaopt.errors import InputError, did_you_mean, first_line
+from metaopt.errors import InputError, did_you_mean, listed, quoted
+from metaopt.file_reading import read_text, reason
 from metaopt.tasks.splitting import FRACTION
 
 FILE_NAME = "corpus.toml"
+
+#: Above all budgets there are; larger numbers are nobody's.
+_MOST = 10**12
 
 TableKind: TypeAlias = Literal["classification", "regression"]
 
@@ -60,25 +64,27 @@ def read_settings(folder: Path, stems: Collection[str]) -> dict[str, TableSettin
         InputError: not TOML, a table without a file, an unknown key, a value that cannot be.
     """
     path = folder / FILE_NAME
-    tables = _read_toml(path) if path.is_file() else {}
+    tables = _read_toml(path) if path.exists() else {}
     common = _parse(TableSettings(), tables.get("defaults", {}), f"{path}, [defaults]")
     for name in tables:
         if name != "defaults" and name not in stems:
             hint = did_you_mean(name, stems, " ({})")
-            raise InputError(f"{path}: there is no {name}.csv for the table [{name}]{hint}.")
+            raise InputError(f"{path}: there is no {listed([name])}.csv for the table [{listed([name])}]{hint}.")
     return {stem: _parse(common, tables.get(stem, {}), f"{path}, [{stem}]") for stem in stems}
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {first_line(error)}; correct it or remove it.") from error
+        return tomllib.loads(read_text(path))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {reason(error)}; correct it or remove it.") from error
+    except RecursionError as error:
+        raise InputError(f"{path} cannot be read: it is nested too deeply; correct it or remove it.") from error
 
 
 def _parse(base: TableSettings, table: Any, where: str) -> TableSettings:
     if not isinstance(table, dict):
-        raise InputError(f'{where} must be a table with keys such as task = "regression", got {table!r}.')
+        raise InputError(f'{where} must be a table with keys such as task = "regression", got {quoted(table)}.')
     changes = {key: _checked(key, value, where) for key, value in table.items()}
     settings = replace(base, **changes)
     validation, test = settings.validation or FRACTION, settings.test or FRACTION
@@ -90,10 +96,10 @@ def _parse(base: TableSettings, table: Any, where: str) -> TableSettings:
 def _checked(key: str, value: Any, where: str) -> Any:
     if key not in _CHECKS:
         hint = did_you_mean(key, KEYS, " ({})")
-        raise InputError(f"{where}: unknown key {key!r}{hint}; known: {', '.join(KEYS)}.")
+        raise InputError(f"{where}: unknown key {quoted(key)}{hint}; known: {', '.join(KEYS)}.")
     is_valid, wanted = _CHECKS[key]
     if not is_valid(value):
-        raise InputError(f"{where}: {key} must be {wanted}, got {value!r}.")
+        raise InputError(f"{where}: {key} must be {wanted}, got {quoted(value)}.")
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -102,7 +108,7 @@ def _is_fraction(value: Any) -> bool:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST
 
 
 def _is_text(value: Any) -> bool:

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from metaopt.contracts import Split, Splits, Task
-from metaopt.errors import InputError, named_line
-from metaopt.tasks.features import Features, preprocessor, read_features
+from metaopt.errors import InputError, listed, quoted
+from metaopt.tasks.features import Features, check_features, preprocessor
 from metaopt.tasks.mlp import mlp
-from metaopt.tasks.module_attribute import load_attribute
+from metaopt.tasks.module_attribute import load_attribute, one_line
+from metaopt.tasks.refusal import Refusal, refused
 from metaopt.tasks.settings import TableSettings
 from metaopt.tasks.splitting import split_rows
-from metaopt.tasks.target import Target, read_target
+from metaopt.tasks.target import Target, check_target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,15 +75,24 @@ def task_from_frame(frame: "pd.DataFrame", name: str, settings: TableSettings, w
 
 
 def check_table(frame: "pd.DataFrame", settings: TableSettings, where: str) -> Table:
-    """Features and target of a table; see `read_features` and `read_target` for what is refused."""
+    """Features and target of a table; see `check_features` and `check_target` for what is refused.
+
+    Raises:
+        InputError: columns are refused, all of them in one message; or the settings name what is not there.
+    """
     columns = [str(name) for name in frame.columns]
     _check_named(settings.drop, columns[:-1], "drop", where)
     _check_named(settings.categories, columns[:-1], "categories", where)
     kept = [name for name in columns[:-1] if name not in settings.drop]
     if not kept:
         raise InputError(f"{where} has no feature left; drop fewer columns.")
-    target = read_target(frame[columns[-1]], settings.task, f"{where}, column {columns[-1]!r}")
-    return Table(read_features(frame[kept], settings.categories, where), target)
+    target = check_target(frame[columns[-1]], settings.task)
+    features, refusals = check_features(frame[kept], settings.categories)
+    if isinstance(target, Refusal):
+        raise refused(where, [target, *refusals])
+    if refusals:
+        raise refused(where, refusals)
+    return Table(features, target)
 
 
 def split_table(table: Table, name: str, settings: TableSettings) -> Splits:
@@ -117,7 +127,7 @@ def _check_named(names: Sequence[str], columns: Sequence[str], key: str, where: 
     for name in names:
         if name not in columns:
             raise InputError(
-                f"{where} has no feature {name!r}, which {key} in corpus.toml lists; it has {', '.join(columns)}."
+                f"{where} has no feature {quoted(name)}, which {key} in corpus.toml lists; it has {listed(columns)}."
             )
 
 
@@ -130,10 +140,12 @@ def _load_model(reference: str, train: Split, target: Target, where: str) -> Mod
             output = factory(train.inputs.shape[1], target.num_outputs)(train.inputs[:2])
     except Exception as error:  # a stranger's model: its fault, by name
         raise InputError(
-            f"{where}: model {reference!r} raised {named_line(error)}; it is called with (num_inputs, num_outputs) = "
-            f"({train.inputs.shape[1]}, {target.num_outputs})."
+            f"{where}: model {quoted(reference)} raised {one_line(error)}; it is called with "
+            f"(num_inputs, num_outputs) = ({train.inputs.shape[1]}, {target.num_outputs})."
         ) from error
     if not isinstance(output, Tensor) or tuple(output.shape) != shape:
         got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise InputError(f"{where}: model {reference!r} must turn two rows into a tensor of shape {shape}, got {got}.")
+        raise InputError(
+            f"{where}: model {quoted(reference)} must turn two rows into a tensor of shape {shape}, got {got}."
+        )
     return factory

@@ -82,3 +82,77 @@ def test_a_truncated_compressed_file_is_refused(tmp_path):
     path.write_bytes(gzip.compress(f"a,b,target\n{ROWS * 50}".encode())[:-20])
     with pytest.raises(InputError, match=r"table\.csv\.gz cannot be read as CSV: "):
         read_csv(path)
+
+
+@pytest.mark.parametrize("header", ["x,x ,t", "t ,y,t", "x,x,t", " x,\tx,t", "x,\u00a0x,t", "y,x,y"])
+def test_two_columns_of_one_name_are_refused(tmp_path, header):
+    with pytest.raises(
+        InputError, match=r"has several columns of one name, [xty] \(spaces around names do not count\)"
+    ):
+        read_csv(write(tmp_path, f"{header}\n{ROWS}"))
+
+
+@pytest.mark.parametrize("mark", ["\ufeff", "\ufeff\ufeff", " \ufeff"])
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path, mark):
+    assert list(read_csv(write(tmp_path, f"{mark}a,b,t\n{ROWS}")).columns) == ["a", "b", "t"]
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_lines_may_end_as_on_any_system(tmp_path, newline):
+    path = tmp_path / "t.csv"
+    path.write_bytes(f'a,"b",t\n{ROWS}'.replace("\n", newline).encode())
+    assert read_csv(path).equals(read_csv(write(tmp_path, f"a,b,t\n{ROWS}", "same.csv")))
+
+
+def test_quotes_are_no_part_of_a_cell(tmp_path):
+    quoted = "".join(f'"{index}", "{index % 3}" ,{index % 2}\n' for index in range(12))
+    assert read_csv(write(tmp_path, f"a,b,t\n{quoted}")).equals(read_csv(write(tmp_path, f"a,b,t\n{ROWS}", "same.csv")))
+
+
+@pytest.mark.parametrize(("separator", "name"), [(";", "semicolons"), ("\t", "tabs"), ("|", "vertical bars")])
+@pytest.mark.parametrize("names", [["a", "b", "t"], ["price, net", "b", "t"]])
+def test_another_separator_is_named(tmp_path, separator, name, names):
+    rows = "".join(separator.join(["3,5", str(index), "0"]) + "\n" for index in range(12))
+    with pytest.raises(InputError, match=f"separated by commas, and seems to have {name} instead: save it with commas"):
+        read_csv(write(tmp_path, separator.join(names) + "\n" + rows))
+
+
+@pytest.mark.parametrize("again", ["a,b,t", "a , b,t ", '"a",b,t'])
+def test_the_header_in_the_middle_is_refused(tmp_path, again):
+    with pytest.raises(InputError, match=r"row 13 after the header is the header again \(2 such rows in all\)"):
+        read_csv(write(tmp_path, f"a,b,t\n{ROWS}{again}\n{ROWS}a,b,t\n"))
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [("3,5,yes", "3,{},yes"), ("4,1,7", "{},2,1"), ("red,small,yes", "{1},small,yes"), ("5,3,no", "5,3,no")],
+)
+def test_a_table_without_a_header_is_refused(tmp_path, header, row):
+    rows = "".join(row.format(index, "red" if index % 2 else "blue") + "\n" for index in range(12))
+    with pytest.raises(InputError, match=r"must be a header|is the header again"):
+        read_csv(write(tmp_path, f"{header}\n{rows}"))
+
+
+@pytest.mark.parametrize("header", ["0,1,2", "2019,2020,2021", "30,20,10", "1,2,class"])
+def test_columns_may_be_called_by_numbers_in_order(tmp_path, header):
+    assert list(read_csv(write(tmp_path, f"{header}\n{ROWS}")).columns) == header.split(",")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_utf_16_is_named(tmp_path, encoding):
+    path = tmp_path / "table.csv"
+    path.write_bytes(f"a,b,target\n{ROWS}".encode(encoding))
+    with pytest.raises(InputError, match=r"table\.csv is not UTF-8 text .*; save it as UTF-8\."):
+        read_csv(path)
+
+
+def test_null_bytes_are_refused(tmp_path):
+    with pytest.raises(InputError, match="holds null bytes, the first in line 1202"):
+        read_csv(write(tmp_path, f"a,b,target\n{ROWS * 100}\0{ROWS}"))
+
+
+def test_labels_keep_the_zeros_in_front(tmp_path):
+    rows = "".join(f"{index},0{index % 3},{index % 2}\n" for index in range(12))
+    path = write(tmp_path, f"a,b,target\n{rows}")
+    assert read_csv(path)["b"].tolist()[:3] == [0, 1, 2]
+    assert read_csv(path, ["b"])["b"].tolist()[:3] == ["00", "01", "02"]

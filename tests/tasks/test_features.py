@@ -90,3 +90,23 @@ def test_what_is_no_feature_is_refused_in_one_sentence(column, message):
 
 def test_whole_numbers_that_never_repeat_are_fine_under_an_ordinary_name():
     assert read(width=list(range(12))).numbers == ("width",)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (["37%", "5%", "12%"] * 20, "column 'x' holds percentages such as '37%'; write plain numbers such as 1234.5"),
+        ([20210101 + day for day in range(20)], "column 'x' holds dates such as 20210101"),
+        (["1.5"] * 5 + ["-"] * 40, "column 'x': row 6 after the header holds '-' among numbers"),
+        ([f"{row} kg" for row in range(20)], "column 'x' holds numbers with units such as '0 kg'"),
+    ],
+)
+def test_numbers_that_are_not_plain_are_refused_by_name(values, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        read(x=values)
+
+
+def test_names_of_identifiers_may_be_written_together():
+    with pytest.raises(InputError, match="column 'PassengerId' holds identifiers"):
+        read(PassengerId=list(range(12)))
+    assert read(humid=list(range(12)), Paid=list(range(12)), GRID=list(range(12))).numbers == ("humid", "Paid", "GRID")

@@ -1,5 +1,6 @@
 """What `corpus.toml` may say."""
 
+import os
 import re
 
 import pytest
@@ -49,3 +50,44 @@ def test_a_table_wins_over_the_defaults(tmp_path):
 def test_what_it_cannot_say_is_refused_in_one_sentence(tmp_path, text, message):
     with pytest.raises(InputError, match=re.escape(message)):
         read(tmp_path, text)
+
+
+def test_a_byte_order_mark_is_no_part_of_it(tmp_path):
+    (tmp_path / "corpus.toml").write_bytes(b"\xef\xbb\xbf[defaults]\nnum_steps = 20\n")
+    assert read_settings(tmp_path, ["housing"])["housing"].num_steps == 20
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = " + "[" * 50_000,
+        "a = " + "{b = " * 50_000,
+        "[defaults]\nnum_steps = 1" + "0" * 400,
+        "[defaults]\nnum_steps = 1" + "0" * 5_000,
+        "[defaults]\nnum_steps = -1" + "0" * 400,
+        "[defaults]\nvalidation = 1" + "0" * 5_000 + ".5",
+        "[defaults]\n" + "x" * 5_000 + " = 1",
+        "[" + "x" * 5_000 + "]",
+        '[defaults]\ntask = "' + "x y " * 5_000 + '"',
+        '[defaults]\ndrop = ["a", ' + "1, " * 5_000 + "]",
+        "[defaults]\nnum_steps = 1979-05-27",
+        "[defaults]\nvalidation = nan",
+        "[defaults]\nnum_steps = inf",
+        "a" * 5_000,
+        "\0",
+    ],
+)
+def test_hostile_settings_are_refused_in_one_short_sentence(tmp_path, text):
+    with pytest.raises(InputError, match=r"corpus\.toml") as caught:
+        read(tmp_path, text)
+    message = str(caught.value)
+    assert len(message) < 500
+    assert "\n" not in message
+    assert "x" * 81 not in message
+    assert "0" * 81 not in message
+
+
+def test_a_pipe_for_settings_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "corpus.toml")
+    with pytest.raises(InputError, match="it is a pipe or a device, not a file"):
+        read_settings(tmp_path, ["housing"])

@@ -128,3 +128,37 @@ def test_settings_that_do_not_fit_are_refused_in_one_sentence(settings, message)
 def test_a_model_of_the_users_own():
     task = make(frame(), model="torch.nn:Linear")
     assert isinstance(task.build(0), torch.nn.Linear)
+
+
+def test_all_columns_that_cannot_be_used_are_named_at_once():
+    table = frame()
+    table.insert(0, "user_id", range(60))
+    table.insert(0, "share", [f"{row % 40}%" for row in range(60)])
+    table.insert(0, "price", [f"${row + 1000:,}.50" for row in range(60)])
+    table.insert(0, "day", [f"2021-01-{row % 28 + 1:02}" for row in range(60)])
+    table["target"] = [f"{row % 2},5" for row in range(60)]
+    with pytest.raises(InputError) as caught:
+        make(table)
+    assert str(caught.value) == (
+        "t.csv has 5 columns that cannot be used: 'target' holds numbers with commas such as '0,5'; 'day' holds dates "
+        "such as '2021-01-01'; 'price' holds amounts of money such as '$1,000.50'; 'share' holds percentages such as "
+        "'0%'; 'user_id' holds identifiers (whole numbers, all different, such as 0): correct them, or list them under "
+        "drop, or under categories where they are labels, in corpus.toml."
+    )
+
+
+def test_many_columns_that_cannot_be_used_are_counted():
+    table = pd.DataFrame({**{f"share {'x' * 200} {column}": ["5%"] * 60 for column in range(500)}, **frame()})
+    with pytest.raises(
+        InputError, match=r"has 500 columns that cannot be used: .*; and 49\d more: correct them"
+    ) as caught:
+        make(table)
+    assert len(str(caught.value)) < 500
+
+
+def test_such_columns_can_be_dropped_or_taken_for_labels():
+    table = frame().assign(gaps=[f"{row % 4}%" for row in range(60)])
+    assert make(table, drop=("gaps",)).splits.train.inputs.shape[1] == 1 + 3
+    assert make(table, categories=("gaps",)).splits.train.inputs.shape[1] == 1 + 4 + 3
+    labels = frame().assign(target=[f"{row % 4}%" for row in range(60)])
+    assert make(labels, task="classification").splits.train.targets.max() == 3

@@ -68,3 +68,42 @@ def test_numbers_stay_numbers():
 def test_what_cannot_be_learned_is_refused_in_one_sentence(values, kind, message):
     with pytest.raises(InputError, match=re.escape(message)):
         read_target(pd.Series(values), kind, "t.csv")
+
+
+@pytest.mark.parametrize("name", ["id", "ID", "user_id", "PassengerId", "Unnamed: 0", "row"])
+def test_identifiers_are_no_target(name):
+    column = pd.Series(range(100), name=name)
+    for kind in (None, "regression"):
+        with pytest.raises(
+            InputError, match="is the last one and so the target, and holds identifiers such as 0; put the"
+        ):
+            read_target(column, kind, "t.csv")
+
+
+def test_codes_of_classes_may_be_called_id():
+    assert read_target(pd.Series([0, 1, 2] * 20, name="species_id"), None, "t.csv").num_outputs == 3
+
+
+@pytest.mark.parametrize("values", [[20210101 + day for day in range(20)], ["2021-01-01", "2021-01-02"] * 10])
+def test_dates_are_no_target(values):
+    with pytest.raises(InputError, match=r"t\.csv holds dates such as"):
+        read_target(pd.Series(values), None, "t.csv")
+
+
+@pytest.mark.parametrize("values", [["5%", "6%"] * 10, ["3,14", "2,5"] * 10, ["$5", "$6"] * 10])
+@pytest.mark.parametrize("kind", [None, "regression"])
+def test_numbers_that_are_not_plain_are_no_classes_unless_somebody_says_so(values, kind):
+    with pytest.raises(InputError, match=r"write plain numbers such as 1234\.5"):
+        read_target(pd.Series(values), kind, "t.csv")
+    assert read_target(pd.Series(values), "classification", "t.csv").num_outputs == 2
+
+
+def test_a_gap_mark_among_classes_of_numbers_is_no_class():
+    with pytest.raises(InputError, match="row 3 after the header holds '-' among numbers"):
+        read_target(pd.Series(["0", "1", "-"] * 10), None, "t.csv")
+    assert read_target(pd.Series(["+", "-"] * 10), None, "t.csv").num_outputs == 2
+
+
+def test_classes_with_numbers_too_long_for_floats_are_told_apart():
+    long = [str(10**25), str(10**25 + 1)] * 10
+    assert read_target(pd.Series(long), None, "t.csv").num_outputs == 2

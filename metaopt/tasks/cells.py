@@ -1,0 +1,104 @@
+"""Cells of a text file as what they say: a column of numbers, of booleans, or of text.
+
+What only looks different is the same: spaces around and runs of spaces within (tabs and no-break spaces too), marks
+that nobody sees, composed and decomposed letters.
+"""
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+GAPS = ("", "?", "NA", "N/A", "NaN", "nan", "NULL", "null")
+
+#: Whole numbers beyond this differ although they are the same float64.
+_EXACT = 2**53
+
+_INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u2060"))
+_BOOLEANS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
+_WHOLE = re.compile(r"[+-]?\d+")
+_PADDED = re.compile(r"[+-]?0\d")
+_DOTTED = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+")
+
+
+def clean(text: str) -> str:
+    """The text without what nobody sees.
+
+    Example:
+        >>> clean("  New   York ")
+        'New York'
+    """
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text.translate(_INVISIBLE))
+    return " ".join(text.split())
+
+
+def typed(column: "pd.Series[Any]", *, as_labels: bool = False) -> "pd.Series[Any]":
+    """A column of text as whole numbers, floats or booleans where all its cells are some, else as text; gaps as NaN.
+
+    Text stays what would lose its meaning as numbers: whole numbers too long for float64 to tell them apart, numbers
+    with points between thousands, and codes such as `007` in a column of labels.
+
+    Args:
+        column: strings as they stand in the file; missing where a row is too short.
+        as_labels: whether its cells are labels whatever they look like.
+    """
+    import pandas as pd
+
+    numbers = pd.to_numeric(column, errors="coerce")
+    if not as_labels and column[numbers.isna()].isin(GAPS).all() and not _may_lose(numbers):
+        return numbers + 0  # -0 is 0
+    codes, raw = pd.factorize(column.where(column.notna(), ""))
+    texts = np.array([clean(text) for text in raw], dtype=object)
+    is_gap = np.array([text in GAPS for text in texts], dtype=bool)
+    texts[is_gap] = np.nan
+    values = _converted(texts, is_gap, as_labels)
+    return pd.Series(values[codes], index=column.index, name=column.name)
+
+
+def has_points_between_thousands(texts: "list[str]") -> bool:
+    """Whether `950`, `1.200` are meant as 950 and 1200.
+
+    All have three digits after their points, or none: one that ends in 0 was not written by what leaves zeros out, one
+    without a point not by what writes three decimals.
+    """
+    dotted = [text for text in texts if _DOTTED.fullmatch(text)]
+    whole = [text for text in texts if _WHOLE.fullmatch(text) and len(text.lstrip("+-")) <= 3]
+    return bool(whole) and len(dotted) + len(whole) == len(texts) and any(text.endswith("0") for text in dotted)
+
+
+def _converted(texts: Any, is_gap: Any, as_labels: bool) -> Any:
+    import pandas as pd
+
+    filled: list[str] = list(texts[~is_gap])
+    numbers = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce").to_numpy()
+    if not filled:
+        return np.full(len(texts), np.nan)
+    if not np.isnan(numbers[~is_gap].astype(np.float64)).any():
+        return texts if _loses_by_it(filled, numbers, as_labels) else numbers + numbers.dtype.type(0)
+    if all(text in _BOOLEANS for text in filled):
+        booleans = np.array([_BOOLEANS.get(text, np.nan) for text in texts], dtype=object)
+        return booleans if is_gap.any() else booleans.astype(bool)
+    return texts
+
+
+def _may_lose(numbers: "pd.Series[Any]") -> bool:
+    """Whether `_loses_by_it` can be true: nothing else needs the texts of a column of numbers."""
+    if numbers.dtype.kind != "f":
+        return False
+    thousandths = numbers * 1000
+    return bool(numbers.abs().max() > _EXACT) or bool(np.allclose(thousandths.dropna() % 1, 0, rtol=0, atol=1e-6))
+
+
+def _loses_by_it(texts: "list[str]", numbers: Any, as_labels: bool) -> bool:
+    if numbers.dtype.kind == "f":
+        long = [text for text in texts if len(text) > 15 and _WHOLE.fullmatch(text) and abs(int(text[:4000])) > _EXACT]
+        if long and len(set(texts)) > len(np.unique(numbers[~np.isnan(numbers)])):
+            return True
+        if has_points_between_thousands(texts):
+            return True
+    return as_labels and any(_PADDED.match(text) for text in texts)
