@@ -15,7 +15,7 @@ from torch import Tensor
 
 from metaopt.contracts import MetaTraining, Rule, SteeringRule
 from metaopt.contracts.rule import Hparams
-from metaopt.errors import InputError, PluginError
+from metaopt.errors import InputError, PluginError, listed, quoted
 from metaopt.plugin_spec import PluginSpec
 from metaopt.registry import Registry
 from metaopt.space import Value, encode, plain, resolve
@@ -45,13 +45,15 @@ class Configuration:
 
     def __post_init__(self) -> None:
         if isinstance(self.wrappers, str):
-            raise InputError(f"wrappers must be a list of names, got {self.wrappers!r}; write [{self.wrappers!r}].")
+            raise InputError(
+                f"wrappers must be a list of names, got {quoted(self.wrappers)}; write [{quoted(self.wrappers)}]."
+            )
         if not isinstance(self.hparams, Mapping):
-            raise InputError(f"hparams must map 'plugin.hyperparameter' to values, got {self.hparams!r:.80}.")
+            raise InputError(f"hparams must map 'plugin.hyperparameter' to values, got {quoted(self.hparams)}.")
         object.__setattr__(self, "wrappers", tuple(self.wrappers))
         object.__setattr__(self, "hparams", {name: plain(self.hparams[name]) for name in sorted(self.hparams)})
         if self.no_decay not in ("1d", "none"):
-            raise InputError(f"no_decay must be '1d' or 'none', got {self.no_decay!r}.")
+            raise InputError(f"no_decay must be '1d' or 'none', got {quoted(self.no_decay)}.")
 
     def __hash__(self) -> int:
         return hash(self.key)
@@ -255,15 +257,16 @@ def _by_owner(hparams: Mapping[str, Value], owners: tuple[PluginSpec, ...]) -> d
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise InputError(
-            f"Hyperparameters are told apart by their plugin's name, but {', '.join(repeated)} comes more than once in "
-            f"{names}; leave one out or rename it."
+            f"Hyperparameters are told apart by their plugin's name, but {listed(repeated)} comes more than once in "
+            f"{listed(names)}; leave one out or rename it."
         )
     given: dict[str, dict[str, Value]] = {name: {} for name in names}
     for full, value in hparams.items():
         owner, dot, name = full.partition(".")
         if not dot or owner not in given:
             raise InputError(
-                f"Hyperparameter {full!r} belongs to none of {sorted(given)}; write it as 'plugin.hyperparameter'."
+                f"Hyperparameter {quoted(full)} belongs to none of {sorted(given)}; "
+                "write it as 'plugin.hyperparameter'."
             )
         given[owner][name] = value
     return given

@@ -98,8 +98,15 @@ def quoted(value: Any) -> str:
 def listed(values: Iterable[Any], most: int = 8) -> str:
     """Several things somebody gave, or may give, in a row; beyond `most`, how many more there are."""
     found = list(values)
-    shown = ", ".join(quoted(value) if not isinstance(value, str) else quoted(value)[1:-1] for value in found[:most])
+    shown = ", ".join(quoted(value)[1:-1] if isinstance(value, str) else quoted(value) for value in found[:most])
     return shown if len(found) <= most else f"{shown} and {len(found) - most} more"
+
+
+def bracketed(values: Iterable[Any], most: int = 8) -> str:
+    """`listed` as Python writes lists."""
+    found = list(values)
+    shown = ", ".join(map(quoted, found[:most]))
+    return f"[{shown}]" if len(found) <= most else f"[{shown}, …] ({len(found)} in all)"
 
 
 def is_interrupt(error: BaseException) -> bool:

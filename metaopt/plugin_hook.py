@@ -7,7 +7,7 @@ from typing import Any
 import pluggy
 
 from metaopt import hookspecs
-from metaopt.errors import PluginError
+from metaopt.errors import PluginError, quoted
 from metaopt.plugin_spec import PluginSpec
 
 
@@ -28,7 +28,7 @@ def offered(plugin: ModuleType | object, name: str) -> list[PluginSpec]:
         manager.register(plugin, name=name)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        raise PluginError(f"it does not fit the hooks of metaopt: {_in_one_line(error)}.") from error
+        raise PluginError(f"it does not fit the hooks of metaopt: {_in_named_line(error)}.") from error
     implementations = manager.hook.metaopt_plugins.get_hookimpls()
     if not implementations:
         raise PluginError(
@@ -36,16 +36,16 @@ def offered(plugin: ModuleType | object, name: str) -> list[PluginSpec]:
         )
     found = implementations[0].function()
     if not isinstance(found, Sequence) or isinstance(found, str):
-        raise PluginError(f"metaopt_plugins must return a list of specs, got {found!r}.")
+        raise PluginError(f"metaopt_plugins must return a list of specs, got {quoted(found)}.")
     return [check_spec(spec) for spec in found]
 
 
 def check_spec(spec: Any) -> PluginSpec:
     """Return `spec` if it is a spec of some kind of plugin; PluginError otherwise."""
     if not isinstance(spec, PluginSpec) or not spec.kind:
-        raise PluginError(f"metaopt_plugins must return specs such as metaopt.OptimizerSpec(...), got {spec!r}.")
+        raise PluginError(f"metaopt_plugins must return specs such as metaopt.OptimizerSpec(...), got {quoted(spec)}.")
     return spec
 
 
-def _in_one_line(error: Exception) -> str:
+def _in_named_line(error: Exception) -> str:
     return "; ".join(line.strip() for line in str(error).splitlines() if line.strip()).rstrip(".")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, TypeAlias
 
 from metaopt.contracts import SIGNALS
-from metaopt.errors import PluginError
+from metaopt.errors import PluginError, quoted
 from metaopt.space import Categorical, Float, Int, Space, Value, When, ordered
 
 API = 1
@@ -44,16 +44,19 @@ class PluginSpec:
     summary: str = ""
 
     def __post_init__(self) -> None:
-        where = f"{type(self).__name__}(name={self.name!r})"
-        if not isinstance(self.name, str) or not self.name.replace("_", "").isalnum() or self.name != self.name.lower():
-            raise PluginError(f"{where}: a name consists of lower case letters, digits and '_'.")
+        where = f"{type(self).__name__}(name={quoted(self.name)})"
+        name = self.name
+        if not isinstance(name, str) or not name.replace("_", "").isalnum() or name != name.lower() or len(name) > 80:
+            raise PluginError(f"{where}: a name consists of lower case letters, digits and '_', 80 at most.")
         if not isinstance(self.version, str) or not self.version:
-            raise PluginError(f"{where}: version must be a string such as '1', got {self.version!r}.")
+            raise PluginError(f"{where}: version must be a string such as '1', got {quoted(self.version)}.")
         if self.api != API:
-            raise PluginError(f"{where} was written for api {self.api!r}; this metaopt has api {API}.")
+            raise PluginError(f"{where} was written for api {quoted(self.api)}; this metaopt has api {API}.")
         for key, distribution in self.space.items():
             if not isinstance(distribution, Float | Int | Categorical):
-                raise PluginError(f"{where}: space[{key!r}] must be a Float, Int or Categorical, got {distribution!r}.")
+                raise PluginError(
+                    f"{where}: space[{quoted(key)}] must be a Float, Int or Categorical, got {quoted(distribution)}."
+                )
         ordered(self.space)
         for signal, condition in self.requires_when.items():
             if condition.name not in self.space:

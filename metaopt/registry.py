@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from metaopt.errors import MetaOptError, PluginError, did_you_mean, named_line
+from metaopt.errors import MetaOptError, PluginError, did_you_mean, is_interrupt, listed, named_line, quoted
+from metaopt.file_reading import is_file
 from metaopt.plugin_file import import_file, line_in
 from metaopt.plugin_hook import check_spec, offered
 from metaopt.plugin_spec import PluginSpec
@@ -101,13 +102,15 @@ class Registry:
             PluginError: the file cannot be imported, has no hook, or one of its specs is not valid.
         """
         source = Source("(file)", entry_point=str(path))
-        if not Path(path).is_file() or Path(path).suffix != ".py":
-            raise PluginError(f"Plugin file {str(path)!r} does not exist or is not a Python file (.py).")
+        if not is_file(path) or Path(path).suffix != ".py":
+            raise PluginError(f"Plugin file {quoted(Path(path))} does not exist or is not a Python file (.py).")
         try:
             specs = _distinct(offered(import_file(Path(path)), str(source)), source)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
             line = line_in(Path(path), error)
-            raise PluginError(f"Plugin file {str(path)!r}{line} cannot be loaded: {_cause(error)}") from error
+            raise PluginError(f"Plugin file {quoted(Path(path))}{line} cannot be loaded: {_cause(error)}") from error
         for spec in specs:
             self._add(Entry(spec, source), strict=True)
         return specs
@@ -119,7 +122,7 @@ class Registry:
             PluginError: unknown (the message lists the known ones and mentions faults) or defined twice.
         """
         if not isinstance(name, str):
-            raise PluginError(f"A plugin ({spec_type.kind}) is looked up by its name, a string, got {name!r:.80}.")
+            raise PluginError(f"A plugin ({spec_type.kind}) is looked up by its name, a string, got {quoted(name)}.")
         entries = self._entries.get((spec_type.kind, name), [])
         if not entries:
             raise PluginError(self._unknown(spec_type, name))
@@ -165,7 +168,7 @@ class Registry:
         for name in self.restriction or ():
             if name not in known:
                 error = PluginError(
-                    f"{RESTRICTION} names {name!r}, but no entry point or distribution is called so; "
+                    f"{RESTRICTION} names {quoted(name)}, but no entry point or distribution is called so; "
                     f"there are: {', '.join(sorted(known))}."
                 )
                 self._fault(Source(f"({RESTRICTION})"), error)
@@ -181,7 +184,9 @@ class Registry:
             return
         try:
             specs = _distinct(offered(point.load(), str(source)), source)
-        except (Exception, SystemExit) as error:  # whatever a stranger's import raises must not stop the others
+        except BaseException as error:  # whatever a stranger's import raises must not stop the others
+            if is_interrupt(error):
+                raise
             self._fault(source, error)
             return
         for spec in specs:
@@ -212,8 +217,9 @@ class Registry:
         hint = did_you_mean(name, known, " {}")
         count = f"{len(self.faults)} plugin{'s' if len(self.faults) > 1 else ''}"
         broken = f" {count} could not be loaded; see `metaopt plugins`." if self.faults else ""
-        restricted = "" if self.restriction is None else f" {RESTRICTION} leaves only {', '.join(self.restriction)}."
-        return f"There is no {spec_type.kind} {name!r};{hint} known: {', '.join(known) or 'none'}.{broken}{restricted}"
+        restricted = "" if self.restriction is None else f" {RESTRICTION} leaves only {listed(self.restriction)}."
+        there_are = f"known: {', '.join(known) or 'none'}."
+        return f"There is no {spec_type.kind} {quoted(name)};{hint} {there_are}{broken}{restricted}"
 
 
 _current: Registry | None = None

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaopt.contracts.threshold import CurveBatch
-from metaopt.errors import InputError
+from metaopt.errors import InputError, listed, quoted
 
 #: What a stopper learned, float64 arrays by name: a few hundred finite numbers in all.
 StopperTheta: TypeAlias = Mapping[str, NDArray[np.float64]]
@@ -52,15 +52,15 @@ def learned_theta(
 
 def _checked(name: str, theta: Mapping[str, object], shapes: ThetaShapes) -> StopperTheta:
     if not isinstance(theta, Mapping) or set(theta) != set(shapes):
-        given = sorted(map(str, theta)) if isinstance(theta, Mapping) else repr(theta)[:80]
+        given = listed(sorted(map(str, theta))) if isinstance(theta, Mapping) else quoted(theta)
         raise InputError(f"The theta of the stopper {name!r} consists of {sorted(shapes)}, got {given}; fit it again.")
     found = {}
     for key in sorted(shapes):
         try:
             found[key] = np.asarray(theta[key], dtype=np.float64)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise InputError(
-                f"theta[{key!r}] of the stopper {name!r} must hold numbers, got {theta[key]!r:.80}; fit it again."
+                f"theta[{key!r}] of the stopper {name!r} must hold numbers, got {quoted(theta[key])}; fit it again."
             ) from error
         if found[key].shape != tuple(shapes[key]):
             raise InputError(

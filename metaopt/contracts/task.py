@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from metaopt.contracts.building import built
 from metaopt.contracts.stopper import Mode
 from metaopt.default_dtype import default_for
-from metaopt.errors import InputError, named_line
+from metaopt.errors import InputError, is_interrupt, named_line, quoted
 
 _Made = TypeVar("_Made")
 
@@ -89,7 +89,9 @@ class Task:
         for field in ("batch_size", "num_steps", "num_validations"):
             value = getattr(self, field)
             if not isinstance(value, int) or value < 1:
-                raise InputError(f"Task {self.name!r}: {field} must be a positive whole number, got {value!r}.")
+                raise InputError(
+                    f"Task {quoted(self.name)}: {field} must be a positive whole number, got {quoted(value)}."
+                )
 
     @cached_property
     def splits(self) -> Splits:
@@ -177,9 +179,21 @@ class BlackBoxTask:
 def check_identity(name: str, family: str, mode: str) -> None:
     """Refuse a task without a name or family, or with an unknown mode."""
     if not name or not family:
-        raise InputError(f"A task needs a name and a family, got name={name!r}, family={family!r}.")
+        raise InputError(f"A task needs a name and a family, got name={quoted(name)}, family={quoted(family)}.")
+    for text in (name, family):
+        if not isinstance(text, str) or not _is_writable(text):
+            raise InputError(f"A task's name and family are text that files can hold, got {quoted(text)}.")
     if mode not in ("min", "max"):
-        raise InputError(f"Task {name!r}: mode must be 'min' or 'max', got {mode!r}.")
+        raise InputError(f"Task {quoted(name)}: mode must be 'min' or 'max', got {quoted(mode)}.")
+
+
+def _is_writable(text: str) -> bool:
+    """Whether UTF-8 has the text: not where it holds half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def evenly_spread(count: int, total: int) -> tuple[int, ...]:
@@ -194,9 +208,11 @@ def called(name: str, part: str, function: Callable[[], _Made]) -> _Made:
         return function()
     except InputError:
         raise
-    except Exception as error:
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
         raise InputError(
-            f"Task {name!r}: its {part} function raised {named_line(error)}; call it by itself to see where."
+            f"Task {quoted(name)}: its {part} function raised {named_line(error)}; call it by itself to see where."
         ) from error
 
 

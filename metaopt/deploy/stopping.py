@@ -9,7 +9,7 @@ import numpy as np
 from metaopt import registry as registries
 from metaopt.contracts import Stopper, ThresholdStopper
 from metaopt.contracts.stopper import Mode
-from metaopt.errors import InputError
+from metaopt.errors import InputError, listed, quoted
 from metaopt.registry import Registry
 from metaopt.space import Value, plain, resolve
 from metaopt.specs import StopperSpec
@@ -34,11 +34,11 @@ class StopperConfiguration:
 
     def __post_init__(self) -> None:
         if not isinstance(self.hparams, Mapping):
-            raise InputError(f"hparams must map hyperparameters to values, got {self.hparams!r:.80}.")
+            raise InputError(f"hparams must map hyperparameters to values, got {quoted(self.hparams)}.")
         object.__setattr__(self, "hparams", {name: plain(self.hparams[name]) for name in sorted(self.hparams)})
         object.__setattr__(self, "stoppers", tuple(self.stoppers))
         if not isinstance(self.theta, Mapping):
-            raise InputError(f"theta must map names to arrays, got {self.theta!r:.80}.")
+            raise InputError(f"theta must map names to arrays, got {quoted(self.theta)}.")
         object.__setattr__(self, "theta", {str(name): _nested(self.theta[name]) for name in sorted(self.theta)})
 
     def __hash__(self) -> int:
@@ -57,10 +57,10 @@ class StopperConfiguration:
     def from_json(cls, document: Mapping[str, Any]) -> "StopperConfiguration":
         """Inverse of `to_json`."""
         if not isinstance(document, Mapping):
-            raise InputError(f"A stopper is described by an object with its name, got {document!r:.80}.")
+            raise InputError(f"A stopper is described by an object with its name, got {quoted(document)}.")
         unknown = sorted(set(document) - {"name", "hparams", "stoppers", "theta"})
         if unknown:
-            raise InputError(f"A stopper consists of name, hparams, stoppers and theta, got also {unknown}.")
+            raise InputError(f"A stopper consists of name, hparams, stoppers and theta, got also {listed(unknown)}.")
         return cls(
             name=document["name"],
             hparams=document.get("hparams", {}),
@@ -138,7 +138,7 @@ def _child(stopper: Stopper | StopperConfiguration | str, mode: Mode, registry: 
         return build_stopper(stopper, mode=mode, registry=registry)
     if isinstance(stopper, Stopper):
         return stopper
-    raise InputError(f"stoppers must hold stoppers or their names, got {stopper!r}.")
+    raise InputError(f"stoppers must hold stoppers or their names, got {quoted(stopper)}.")
 
 
 def _build(
@@ -149,7 +149,7 @@ def _build(
     theta: Mapping[str, Any] | None,
 ) -> Stopper:
     if mode not in ("min", "max"):
-        raise InputError(f"mode must be 'min' or 'max', got {mode!r}.")
+        raise InputError(f"mode must be 'min' or 'max', got {quoted(mode)}.")
     if bool(children) != spec.combines:
         problem = "needs stoppers=[...]" if spec.combines else "combines no others; leave out stoppers="
         raise InputError(f"The stopper {spec.name!r} {problem}.")
@@ -167,7 +167,7 @@ def _nested(array: Any) -> Any:
     try:
         return _tuples(np.asarray(array, dtype=np.float64).tolist())
     except (TypeError, ValueError) as error:
-        raise InputError(f"A stopper's theta must consist of arrays of numbers, got {array!r:.80}.") from error
+        raise InputError(f"A stopper's theta must consist of arrays of numbers, got {quoted(array)}.") from error
 
 
 def _tuples(nested: Any) -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from metaopt.contracts import AnyTask, BlackBoxTask, Corpus, FewShotTask, Task
-from metaopt.errors import InputError, MetaOptError, named_line
+from metaopt.errors import InputError, MetaOptError, is_interrupt, named_line
 
 BLACK_BOX_FAMILY = "black_box"
 
@@ -48,7 +48,10 @@ def _as_task(item: Any, where: str) -> AnyTask:
 
 
 def _is_train_function(function: Callable[..., Any], where: str) -> bool:
-    signature = inspect.signature(function)
+    try:
+        signature = inspect.signature(function)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{where} does not say which arguments it takes; it must be {_WANTED}.") from error
     if list(signature.parameters)[:2] == ["recipe", "seed"]:
         return True
     if _accepts(signature, 0):
@@ -71,5 +74,7 @@ def _call(factory: Callable[[], Any], where: str) -> Any:
         return factory()
     except MetaOptError:
         raise
-    except Exception as error:  # a stranger's function: its fault, by name
+    except BaseException as error:  # a stranger's function: its fault, by name; `sys:exit` is one
+        if is_interrupt(error):
+            raise
         raise InputError(f"{where} raised {named_line(error)}; fix it and run again.") from error

@@ -44,7 +44,7 @@ def typed(column: "pd.Series[Any]", *, as_labels: bool = False) -> "pd.Series[An
     with points between thousands, and codes such as `007` in a column of labels.
 
     Args:
-        column: strings as they stand in the file; missing where a row is too short.
+        column: strings as they stand in the file.
         as_labels: whether its cells are labels whatever they look like.
     """
     import pandas as pd
@@ -52,7 +52,7 @@ def typed(column: "pd.Series[Any]", *, as_labels: bool = False) -> "pd.Series[An
     numbers = pd.to_numeric(column, errors="coerce")
     if not as_labels and column[numbers.isna()].isin(GAPS).all() and not _may_lose(numbers):
         return numbers + 0  # -0 is 0
-    codes, raw = pd.factorize(column.where(column.notna(), ""))
+    codes, raw = pd.factorize(column)
     texts = np.array([clean(text) for text in raw], dtype=object)
     is_gap = np.array([text in GAPS for text in texts], dtype=bool)
     texts[is_gap] = np.nan

@@ -39,9 +39,8 @@ def read_csv(path: Path, labels: Collection[str] = ()) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    text = _text(path)
-    names = _names(text, path)
-    cells = _cells(text, len(names), path)
+    frame = read_cells(path, "it needs features and, last, a target")
+    names, cells = list(frame.columns), frame.set_axis(range(frame.shape[1]), axis="columns")
     _check_header(names, cells, path)
     if len(cells) < MIN_ROWS:
         raise InputError(
@@ -50,6 +49,25 @@ def read_csv(path: Path, labels: Collection[str] = ()) -> "pd.DataFrame":
         )
     columns = [typed(cells[place], as_labels=name in labels) for place, name in enumerate(names)]
     return pd.concat(columns, axis="columns", keys=names)
+
+
+def read_cells(path: Path, wanted: str, *, skip_blank_lines: bool = True) -> "pd.DataFrame":
+    """The cells of a CSV file as they stand there, header first; `.gz` is decompressed.
+
+    Args:
+        path: of the file.
+        wanted: what its columns should be, for messages.
+        skip_blank_lines: whether lines without a cell are left out; otherwise they are rows of empty cells.
+
+    Returns:
+        Text in all cells, columns under names without spaces around.
+
+    Raises:
+        InputError: unreadable, ragged, of one column, or with two columns of one name.
+    """
+    text = _text(path)
+    names = _names(text, path, wanted)
+    return _cells(text, len(names), path, skip_blank_lines).set_axis(names, axis="columns")
 
 
 def _text(path: Path) -> str:
@@ -72,7 +90,7 @@ def _text(path: Path) -> str:
     return text
 
 
-def _names(text: str, path: Path) -> list[str]:
+def _names(text: str, path: Path, wanted: str) -> list[str]:
     """The columns' names; what has none is `Unnamed: ` and its place from 0, as pandas calls it."""
     lines = io.StringIO(text, newline="")
     try:
@@ -84,14 +102,11 @@ def _names(text: str, path: Path) -> list[str]:
         if sum(name.count(mark) for name in header) >= len(names):
             only = f"only the column {quoted(names[0])}" if len(names) == 1 else f"the columns {listed(names, 3)}"
             raise InputError(
-                f"{path} has {only}; it needs features and, last, a target, separated by commas, and seems to have "
+                f"{path} has {only}; {wanted}, separated by commas, and seems to have "
                 f"{called} instead: save it with commas between cells and points in decimals."
             )
     if len(names) < 2:
-        raise InputError(
-            f"{path} has only the column {quoted(names[0])}; it needs features and, last, a target, separated by "
-            "commas."
-        )
+        raise InputError(f"{path} has only the column {quoted(names[0])}; {wanted}, separated by commas.")
     repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
     if repeated:
         raise InputError(
@@ -101,8 +116,8 @@ def _names(text: str, path: Path) -> list[str]:
     return names
 
 
-def _cells(text: str, num_columns: int, path: Path) -> "pd.DataFrame":
-    """The rows as they stand in the file; its columns are called 0, 1 and so on."""
+def _cells(text: str, num_columns: int, path: Path, skip_blank_lines: bool) -> "pd.DataFrame":
+    """The rows; the columns are called 0, 1 and so on."""
     import warnings
 
     import pandas as pd
@@ -119,7 +134,8 @@ def _cells(text: str, num_columns: int, path: Path) -> "pd.DataFrame":
                 dtype=object,
                 na_filter=False,
                 skipinitialspace=True,
-            )
+                skip_blank_lines=skip_blank_lines,
+            ).fillna("")  # where a row is too short
     except pd.errors.ParserWarning as error:
         raise InputError(f"{path} has rows with more cells than its header has names; make them equal.") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:

@@ -7,7 +7,7 @@ import traceback
 from types import ModuleType
 from typing import Any
 
-from metaopt.errors import InputError, MetaOptError, named_line
+from metaopt.errors import InputError, MetaOptError, is_interrupt, named_line, quoted
 
 
 def load_attribute(reference: str) -> Any:
@@ -24,11 +24,13 @@ def load_attribute(reference: str) -> Any:
     """
     module_name, _, path = reference.partition(":")
     if not all(part.isidentifier() for part in (*module_name.split("."), *path.split("."))):
-        raise InputError(f"{reference!r} must be written 'package.module:attribute', with dots and without '.py'.")
+        raise InputError(
+            f"{quoted(reference)} must be written 'package.module:attribute', with dots and without '.py'."
+        )
     found: Any = _import(module_name)
     for part in path.split("."):
         if not hasattr(found, part):
-            raise InputError(f"Module {module_name!r} has no attribute {path!r}{_hint(found)}.")
+            raise InputError(f"Module {quoted(module_name)} has no attribute {quoted(path)}{_hint(found)}.")
         found = getattr(found, part)
     return found
 
@@ -41,16 +43,18 @@ def _import(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except MetaOptError as error:
-        raise InputError(f"Module {name!r} cannot be imported: {named_line(error)}.") from error
+        raise InputError(f"Module {quoted(name)} cannot be imported: {named_line(error)}.") from error
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise InputError(
-                f"There is no module {name!r}; run from the folder that holds it, or install its package."
+                f"There is no module {quoted(name)}; run from the folder that holds it, or install its package."
             ) from error
-        raise InputError(f"Module {name!r} needs {error.name!r}, which is not installed; install it.") from error
-    except (Exception, SystemExit) as error:  # a stranger's code: whatever it raises is named, not shown as ours
+        raise InputError(f"Module {quoted(name)} needs {error.name!r}, which is not installed; install it.") from error
+    except BaseException as error:  # a stranger's code: whatever it raises is named, not shown as ours
+        if is_interrupt(error):
+            raise
         raise InputError(
-            f"Module {name!r} raised {named_line(error)}{_line_of(error)}; fix it and run again."
+            f"Module {quoted(name)} raised {named_line(error)}{_line_of(error)}; fix it and run again."
         ) from error
 
 

@@ -7,7 +7,8 @@ from typing import Any, TypeAlias
 
 from metaopt import registry
 from metaopt.contracts import AnyTask, Corpus
-from metaopt.errors import InputError, MetaOptError, PluginError, named_line
+from metaopt.errors import InputError, MetaOptError, PluginError, is_interrupt, named_line, quoted
+from metaopt.file_reading import is_folder
 from metaopt.specs import CorpusSpec
 from metaopt.tasks.as_corpus import as_corpus
 from metaopt.tasks.csv_folder import load_csv_folder
@@ -56,10 +57,10 @@ def _load_text(source: str) -> Corpus:
         raise InputError("A corpus without a name is none; write . for the current folder.")
     if source in registry.current().names(CorpusSpec):
         return _load_registered(source)
-    if Path(source).is_dir():
+    if is_folder(source):
         return _load_folder(Path(source))
     if ":" in source:
-        return as_corpus(load_attribute(source), name=source.partition(":")[2], where=repr(source))
+        return as_corpus(load_attribute(source), name=source.partition(":")[2], where=quoted(source))
     if source.endswith((".csv", ".csv.gz")) or any(mark in source for mark in ("/", "\\")):
         return load_csv_folder(Path(source))
     return _load_registered(source)
@@ -78,7 +79,9 @@ def _load_registered(name: str) -> Corpus:
         corpus = spec.load()
     except MetaOptError:
         raise
-    except Exception as error:  # whatever a stranger's plugin raises is the plugin's fault, by name
+    except BaseException as error:  # whatever a stranger's plugin raises is the plugin's fault, by name
+        if is_interrupt(error):
+            raise
         raise PluginError(f"Corpus plugin {name!r} failed to load: {named_line(error)}.") from error
     if not isinstance(corpus, Corpus):
         raise InputError(

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from metaopt.contracts import Split, Splits, Task
-from metaopt.errors import InputError, listed, quoted
+from metaopt.errors import InputError, listed, named_line, quoted
 from metaopt.tasks.features import Features, check_features, preprocessor
 from metaopt.tasks.mlp import mlp
-from metaopt.tasks.module_attribute import load_attribute, one_line
+from metaopt.tasks.module_attribute import load_attribute
 from metaopt.tasks.refusal import Refusal, refused
 from metaopt.tasks.settings import TableSettings
 from metaopt.tasks.splitting import split_rows
@@ -140,7 +140,7 @@ def _load_model(reference: str, train: Split, target: Target, where: str) -> Mod
             output = factory(train.inputs.shape[1], target.num_outputs)(train.inputs[:2])
     except Exception as error:  # a stranger's model: its fault, by name
         raise InputError(
-            f"{where}: model {quoted(reference)} raised {one_line(error)}; it is called with "
+            f"{where}: model {quoted(reference)} raised {named_line(error)}; it is called with "
             f"(num_inputs, num_outputs) = ({train.inputs.shape[1]}, {target.num_outputs})."
         ) from error
     if not isinstance(output, Tensor) or tuple(output.shape) != shape:

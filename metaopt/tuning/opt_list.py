@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from metaopt.configuration import Configuration
-from metaopt.errors import InputError
+from metaopt.errors import InputError, bracketed
 
 #: Their names and ours.
 _HPARAMS = {
@@ -43,7 +43,8 @@ def configuration_of(document: Mapping[str, Any]) -> Configuration:
     missing, further = sorted({*_HPARAMS} - {*document}), sorted({*document} - {*_HPARAMS})
     if missing or further:
         raise InputError(
-            f"an entry of opt_list has the fields {sorted(_HPARAMS)}, this one lacks {missing} and adds {further}"
+            f"an entry of opt_list has the fields {sorted(_HPARAMS)}, this one lacks {bracketed(missing, 10)} and "
+            f"adds {bracketed(further, 3)}"
         )
     hparams = {ours: document[theirs] for theirs, ours in _HPARAMS.items()}
     return Configuration("metz_nadamw", "warmup_hold_cosine", hparams=hparams, no_decay="none")

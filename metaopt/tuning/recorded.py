@@ -12,7 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metaopt.contracts import Curve
-from metaopt.errors import InputError
+from metaopt.errors import InputError, quoted
+from metaopt.file_reading import is_file, is_folder
 from metaopt.tuning.database import check_exists
 from metaopt.tuning.entries import Evaluation
 from metaopt.tuning.ledger import Ledger
@@ -88,7 +89,7 @@ def _median_first(curves: Sequence[Curve]) -> float:
 def _of_ledger(url: str, mode: str | None, chance: float | None) -> list[RecordedTask]:
     """A task a fingerprint, all its evaluations with at least one validation."""
     if mode not in (None, "min", "max"):
-        raise InputError(f"--mode must be min or max, got {mode!r}.")
+        raise InputError(f"--mode must be min or max, got {quoted(mode)}.")
     check_exists(url)
     ledger = Ledger(url)
     try:
@@ -116,10 +117,13 @@ def _fingerprint(evaluation: Evaluation) -> str:
 
 def _files(source: str) -> list[Path]:
     path = Path(source)
-    if path.is_file():
+    if is_file(path):
         return [path]
-    patterns = [str(path / ending) for ending in ("*.csv", "*.csv.gz")] if path.is_dir() else [source]
-    found = sorted(Path(one) for pattern in patterns for one in glob(pattern))
+    patterns = [str(path / ending) for ending in ("*.csv", "*.csv.gz")] if is_folder(path) else [source]
+    try:
+        found = sorted(Path(one) for pattern in patterns for one in glob(pattern))
+    except (OSError, ValueError, RecursionError):  # names that no file can have
+        found = []
     if not found:
         raise InputError(
             f"No file of curves is at {shown(source)}; give a CSV file, a folder or pattern of them, or a ledger's "

@@ -14,7 +14,9 @@ import pandas as pd
 
 from metaopt.contracts import Curve
 from metaopt.contracts.curve import Array
-from metaopt.errors import InputError, first_line
+from metaopt.errors import InputError, listed, quoted
+from metaopt.tasks.cells import clean
+from metaopt.tasks.csv_file import read_cells
 
 _NEEDED = ("candidate", "task", "step", "value")
 #: Moments at which runs are compared that were not validated at the same steps.
@@ -71,66 +73,77 @@ def read_runs(path: str | Path, mode: str | None = None) -> Runs:
 def read_table(path: Path, mode: str | None) -> pd.DataFrame:
     """The columns, checked row by row, in the file's own orientation."""
     if mode not in (None, "min", "max"):
-        raise InputError(f"--mode must be min or max, got {mode!r}.")
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False)
-    except (OSError, ValueError, pd.errors.ParserError) as error:
-        raise InputError(
-            f"{str(path)!r} cannot be read as a CSV file: {first_line(error)}; export it again."
-        ) from error
+        raise InputError(f"--mode must be min or max, got {quoted(mode)}.")
+    frame = read_cells(path, f"a file of runs has {', '.join(_NEEDED)}", skip_blank_lines=False)
     missing = [name for name in _NEEDED if name not in frame]
     if missing:
         raise InputError(
-            f"{str(path)!r} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; "
-            f"a file of runs has {', '.join(_NEEDED)}, got {list(frame.columns)}."
+            f"{quoted(Path(path))} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; "
+            f"a file of runs has {', '.join(_NEEDED)}, got {listed(frame.columns)}."
         )
     if frame.empty:
-        raise InputError(f"{str(path)!r} has no rows; write one a validation.")
+        raise InputError(f"{quoted(Path(path))} has no rows; write one a validation.")
     if mode is not None and "mode" in frame:
-        raise InputError(f"{str(path)!r} has a column 'mode', so --mode {mode} cannot be given too; leave one out.")
+        raise InputError(
+            f"{quoted(Path(path))} has a column 'mode', so --mode {mode} cannot be given too; leave one out."
+        )
+    for name in frame.columns.intersection(["candidate", "task", "family", "mode"]):
+        frame[name] = frame[name].map(clean)
     for name in ("candidate", "task"):
-        _refuse(frame[name].str.strip() == "", frame, path, f"{name} is empty", "name it")
+        _refuse(frame[name] == "", frame, path, f"{name} is empty", "name it")
     for name in ("step", "value"):
         numbers = pd.to_numeric(frame[name], errors="coerce")
         advice = "leave the row out, or write inf where the run diverged" if name == "value" else "count steps"
-        _refuse(numbers.isna(), frame, path, f"{name} must be a number, got {{{name}!r}}", advice)
+        _refuse(numbers.isna(), frame, path, f"{name} must be a number, got {{{name}}}", advice)
         frame[name] = numbers.astype(np.float64)
-    _refuse(~np.isfinite(frame["step"]), frame, path, "step must be finite, got {step!r}", "count steps")
+    _refuse(~np.isfinite(frame["step"]), frame, path, "step must be finite, got {step}", "count steps")
     again = frame.duplicated(["candidate", "task", "step"])
-    what = "candidate {candidate!r} has step {step:g} of task {task!r} a second time"
+    what = "candidate {candidate} has step {step} of task {task} a second time"
     _refuse(again, frame, path, what, "keep one row a validation")
     frame["mode"] = frame.get("mode", mode or "min")
-    _refuse(~frame["mode"].isin(("min", "max")), frame, path, "mode must be min or max, got {mode!r}", "write one")
+    _refuse(~frame["mode"].isin(("min", "max")), frame, path, "mode must be min or max, got {mode}", "write one")
     return frame if "family" in frame else frame.assign(family="runs")
 
 
 def _refuse(wrong: "pd.Series[bool]", frame: pd.DataFrame, path: str | Path, what: str, advice: str) -> None:
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
-        said = what.format(**frame.iloc[row].to_dict())
-        raise InputError(f"{str(path)!r}, line {row + 2}: {said}; {advice}.")
+        said = _filled(what, frame.iloc[row])
+        raise InputError(f"{quoted(Path(path))}, line {row + 2}: {said}; {advice}.")
 
 
 def _same(part: pd.DataFrame, column: str, path: str | Path) -> str:
     """The one value that a column has for a task."""
     first = str(part[column].iloc[0])
-    what = f"{column} of task {{task!r}} was {first!r}, is {{{column}!r}}"
     other = part[column] != first
     if other.any():
         row = part[other].iloc[0]
-        raise InputError(f"{str(path)!r}, line {row.name + 2}: {what.format(**row.to_dict())}; a task has one.")
+        said = _filled(f"{column} of task {{task}} was {{first}}, is {{{column}}}", row, first=first)
+        raise InputError(f"{quoted(Path(path))}, line {row.name + 2}: {said}; a task has one.")
     return first
+
+
+def _filled(what: str, row: "pd.Series[object]", **further: object) -> str:
+    """A sentence with cells of a row in it; numbers as they are, text in quotes."""
+    cells = {**row.to_dict(), **further}
+    return what.format(
+        **{name: f"{cell:g}" if isinstance(cell, float) else quoted(cell) for name, cell in cells.items()}
+    )
 
 
 def _check_counts(path: str | Path, counts: "pd.Series[int]", complete: list[str], tasks: list[str]) -> None:
     if len(tasks) < 2:
-        raise InputError(f"{str(path)!r} has one task, {tasks[0]!r}; what holds for other tasks needs at least two.")
+        raise InputError(
+            f"{quoted(Path(path))} has one task, {tasks[0]!r}; what holds for other tasks needs at least two."
+        )
     if len(counts) < 2:
-        raise InputError(f"{str(path)!r} has one candidate, {counts.index[0]!r}; a portfolio is chosen among several.")
+        raise InputError(
+            f"{quoted(Path(path))} has one candidate, {counts.index[0]!r}; a portfolio is chosen among several."
+        )
     if len(complete) < 2:
         raise InputError(
-            f"{str(path)!r} has {len(complete)} candidates that ran on all {len(tasks)} tasks, of {len(counts)}; "
-            "at least two are needed: add their runs or leave tasks out."
+            f"{quoted(Path(path))} has {len(complete)} candidates that ran on all {len(tasks)} tasks, of "
+            f"{len(counts)}; at least two are needed: add their runs or leave tasks out."
         )
 
 

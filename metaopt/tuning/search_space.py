@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from metaopt.configuration import Configuration, misfit
-from metaopt.errors import InputError, PluginError
+from metaopt.errors import InputError, PluginError, bracketed, quoted
 from metaopt.plugin_spec import PluginSpec
 from metaopt.registry import Registry
 from metaopt.space import Categorical, Distribution, Float, Int, Space, Value, defaults, is_active, ordered
@@ -191,12 +191,16 @@ def _parse_setting(setting: str, specs: Mapping[str, PluginSpec]) -> tuple[str, 
     full, equals, text = setting.partition("=")
     owner, dot, name = full.strip().partition(".")
     if not (equals and dot and text.strip()):
-        raise InputError(f"--set takes plugin.hyperparameter=low..high or =value, got {setting!r}.")
+        raise InputError(f"--set takes plugin.hyperparameter=low..high or =value, got {quoted(setting)}.")
     if owner not in specs:
-        raise InputError(f"--set {setting!r}: {owner!r} is not among the tuned plugins {sorted(specs)}.")
+        raise InputError(
+            f"--set {quoted(setting)}: {quoted(owner)} is not among the tuned plugins {bracketed(sorted(specs), 12)}."
+        )
     space: Space = specs[owner].tuned_space
     if name not in space:
-        raise InputError(f"--set {setting!r}: {owner} has no hyperparameter {name!r}; it has {sorted(space)}.")
+        raise InputError(
+            f"--set {quoted(setting)}: {owner} has no hyperparameter {quoted(name)}; it has {sorted(space)}."
+        )
     return full.strip(), _narrowed(space[name], f"{owner}.{name}", text.strip())
 
 
@@ -205,20 +209,20 @@ def _narrowed(distribution: Distribution, label: str, text: str) -> Distribution
     if not dots:
         return distribution.check(label, _literal(text))
     if isinstance(distribution, Categorical):
-        raise InputError(f"--set {label}: choose one of {list(distribution.choices)}, got the range {text!r}.")
+        raise InputError(f"--set {label}: choose one of {list(distribution.choices)}, got the range {quoted(text)}.")
     begin, end = (distribution.check(label, _literal(bound)) for bound in (low, high))
     try:
         if isinstance(distribution, Int):
             return Int(int(begin), int(end), distribution.log, when=distribution.when)
         return Float(begin, end, distribution.log, when=distribution.when)
     except InputError as error:
-        raise InputError(f"--set {label}={text}: {error}") from None
+        raise InputError(f"--set {label}={quoted(text)[1:-1]}: {error}") from None
 
 
 def _literal(text: str) -> Value:
     try:
         parsed = json.loads(text.lower() if text in ("True", "False") else text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON; numbers of thousands of digits; deep nesting
         return text
     return parsed if isinstance(parsed, int | float | bool) else text
 

@@ -1,21 +1,25 @@
 """Known settings that a study judges before it proposes any of its own."""
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from metaopt.configuration import Configuration, assemble
-from metaopt.errors import InputError, first_line
+from metaopt.errors import InputError, bracketed, quoted
+from metaopt.file_reading import is_file, is_folder, read_json, reason
 from metaopt.recipe import Recipe, load_recipe
 from metaopt.recipe.storage import shipped_recipes
 from metaopt.registry import Registry
 from metaopt.tuning import opt_list
 from metaopt.tuning.choosers import FollowChooser, OutsideError
 from metaopt.tuning.portfolio import load_portfolio
+from metaopt.tuning.portfolio_folder import PORTFOLIO
 from metaopt.tuning.search_space import NO_WRAPPER, JointSpace
+
+#: Lists of settings in lists of settings.
+_DEEPEST = 20
 
 _FIELDS = frozenset({"optimizer", "controller", "wrappers", "hparams", "no_decay"})
 
@@ -36,7 +40,7 @@ def known_settings(source: StartFrom, registry: Registry) -> list[Configuration]
     Raises:
         InputError: it is not there, or an entry is not valid; the message names the entry.
     """
-    found = [] if source is None else list(_read(source, "start_from", Path(), registry))
+    found = [] if source is None else list(_read(source, "start_from", Path(), registry, ()))
     return list({one.key: one for one in found}.values())
 
 
@@ -79,67 +83,79 @@ def sampler_params(space: JointSpace, configuration: Configuration, registry: Re
     return chooser.params if is_same else {}
 
 
-def _read(source: Any, where: str, home: Path, registry: Registry) -> Iterator[Configuration]:
+def _read(source: Any, where: str, home: Path, registry: Registry, inside: tuple[Any, ...]) -> Iterator[Configuration]:
+    """Settings of one source; `inside` are the files and lists that it stands in."""
+    if len(inside) >= _DEEPEST:
+        raise InputError(f"{where:.300} is nested too deeply: lists of settings hold {_DEEPEST} others at most.")
     if isinstance(source, Recipe):
         if source.theta:
-            raise InputError(f"{where}: the recipe {source.name!r} has learned weights, which no study can tune.")
+            raise InputError(f"{where}: the recipe {quoted(source.name)} has learned weights, which no study can tune.")
         yield _checked(source.configuration, where, registry)
     elif isinstance(source, Configuration):
         yield _checked(source, where, registry)
     elif isinstance(source, Mapping):
         yield _checked(_parsed(source, where), where, registry)
     elif isinstance(source, str | os.PathLike):
-        yield from _open(source, home, registry)
+        yield from _open(source, home, registry, inside)
     elif isinstance(source, Sequence) and not isinstance(source, bytes):
         if not source:
             raise InputError(f"{where} holds no settings; give at least one, or leave --start-from out.")
+        if any(source is other for other in inside):
+            raise InputError(f"{where:.300} is the list of settings that it stands in; leave it out.")
         for number, one in enumerate(source, start=1):
-            yield from _read(one, f"{where}, entry {number}", home, registry)
+            yield from _read(one, f"{where}, entry {number}", home, registry, (*inside, source))
     else:
-        raise InputError(f"{where} must be a configuration, a recipe or a path, got {source!r:.80}.")
+        raise InputError(f"{where} must be a configuration, a recipe or a path, got {quoted(source)}.")
 
 
-def _open(source: str | os.PathLike[str], home: Path, registry: Registry) -> Iterator[Configuration]:
+def _open(
+    source: str | os.PathLike[str], home: Path, registry: Registry, inside: tuple[Any, ...]
+) -> Iterator[Configuration]:
     path = home / source
     if isinstance(source, str) and source in shipped_recipes():
-        yield from _read(load_recipe(source, registry=registry), source, home, registry)
-    elif path.is_dir() and (path / "portfolio.json").is_file():
-        yield from _read(list(load_portfolio(path)), str(path), home, registry)
-    elif path.is_dir() or path.name == "recipe.json":
-        yield from _read(load_recipe(path, registry=registry), str(path), home, registry)
-    elif path.name == "portfolio.json":
-        yield from _open(path.parent, Path(), registry)
+        yield from _read(load_recipe(source, registry=registry), source, home, registry, inside)
+    elif is_folder(path) and is_file(path / PORTFOLIO):
+        yield from _read(list(load_portfolio(path)), str(path), home, registry, inside)
+    elif is_folder(path) or path.name == "recipe.json":
+        yield from _read(load_recipe(path, registry=registry), str(path), home, registry, inside)
+    elif path.name == PORTFOLIO:
+        yield from _open(path.parent, Path(), registry, inside)
     else:
-        yield from _read(_json(path), str(path), path.parent, registry)
+        document, real = _json(path), path.resolve()
+        if real in inside:
+            raise InputError(f"--start-from {quoted(path)} names itself, or a list that names it; leave that out.")
+        yield from _read(document, str(path), path.parent, registry, (*inside, real))
 
 
 def _json(path: Path) -> Any:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
     except FileNotFoundError as error:
         raise InputError(
-            f"--start-from {str(path)!r} does not exist; give a JSON file, or the folder of a recipe or a portfolio."
+            f"--start-from {quoted(path)} does not exist; give a JSON file, or the folder of a recipe or a portfolio."
         ) from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(
-            f"--start-from {str(path)!r} is not readable as JSON: {first_line(error)}; write it again."
+            f"--start-from {quoted(path)} is not readable as JSON: {reason(error)}; write it again."
         ) from error
     if not isinstance(document, Mapping | list):
-        raise InputError(f"--start-from {str(path)!r} must hold a list of settings, got {document!r:.80}.")
+        raise InputError(f"--start-from {quoted(path)} must hold a list of settings, got {quoted(document)}.")
     return document
 
 
 def _parsed(document: Mapping[str, Any], where: str) -> Configuration:
     inner = document.get("configuration", document)  # a recipe's document, or a configuration itself
+    if not isinstance(inner, Mapping):
+        raise InputError(f"{where} is no setting: its configuration must be an object, got {quoted(inner)}.")
     try:
         if opt_list.is_entry(inner):
             return opt_list.configuration_of(inner)
         unknown = sorted({*inner} - _FIELDS)
         if "optimizer" not in inner or unknown:
-            raise InputError(f"a configuration has the fields {sorted(_FIELDS)}, got {sorted(inner)}")
+            raise InputError(f"a configuration has the fields {sorted(_FIELDS)}, got {bracketed(sorted(inner), 6)}")
         return Configuration.from_json(inner)
-    except (InputError, TypeError, AttributeError) as error:
-        raise InputError(f"{where} is no setting: {first_line(error)}.") from error
+    except (InputError, TypeError, AttributeError, OverflowError) as error:
+        raise InputError(f"{where} is no setting: {str(error).rstrip('.')}.") from error
 
 
 def _checked(configuration: Configuration, where: str, registry: Registry) -> Configuration:
