@@ -215,7 +215,7 @@ def as_float(value: Any) -> float:
     try:
         return float(value)
     except OverflowError:  # a whole number of more than 308 digits
-        return math.inf if value > 0 else -math.inf
+        return math.inf if int(value) > 0 else -math.inf
 
 
 def plain(value: Any) -> Any:

@@ -21,7 +21,8 @@ def as_csv(frame: "pd.DataFrame") -> str:
         if frame[column].dtype.kind not in "biufc":
             safe.isetitem(position, frame[column].map(_neutral))
     safe.columns = [_neutral(column) for column in frame.columns]
-    return safe.to_csv(index=False)
+    text: str = safe.to_csv(index=False)
+    return text
 
 
 def _neutral(cell: Any) -> Any:
