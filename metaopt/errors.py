@@ -55,6 +55,10 @@ class StorageError(InputError):
     """A ledger cannot be reached, belongs to something else, or cannot be written."""
 
 
+class TerminatedError(BaseException):
+    """SIGTERM came, as from a scheduler or from `kill`; like Ctrl-C, it is nobody's to handle but the command's."""
+
+
 def first_line(error: BaseException, limit: int = 200) -> str:
     """What somebody's exception says, fit for the middle of a sentence: never empty, one line, no full stop.
 
@@ -110,9 +114,12 @@ def bracketed(values: Iterable[Any], most: int = 8) -> str:
 
 
 def is_interrupt(error: BaseException) -> bool:
-    """Whether the user pressed Ctrl-C: code that says `raise KeyboardInterrupt` by itself is code that fails."""
+    """Whether the user pressed Ctrl-C, or SIGTERM came.
+
+    Code that says `raise KeyboardInterrupt` by itself is code that fails.
+    """
     if not isinstance(error, KeyboardInterrupt):
-        return False
+        return isinstance(error, TerminatedError)
     frames = error.__traceback__
     if frames is None:
         return True

@@ -12,7 +12,8 @@ import typer
 from typer.core import TyperGroup
 
 from metaopt.cli import check, evaluate, import_weights, plugins, replay, report, show, tune
-from metaopt.errors import MetaOptError, named_line
+from metaopt.cli.termination import TERMINATED, terminable
+from metaopt.errors import MetaOptError, TerminatedError, named_line
 
 #: Set to 1 to see where an unexpected error comes from.
 TRACEBACK = "METAOPT_TRACEBACK"
@@ -77,7 +78,7 @@ app.command("import")(import_weights.import_weights)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0, 1 for our mistakes, 2 for the user's, 130 when interrupted."""
+    """Run the command line and exit: 0, 1 for our mistakes, 2 for the user's, 130 when interrupted, 143 by SIGTERM."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # half a character in somebody's name is no reason to fail
             stream.reconfigure(errors="backslashreplace")
@@ -86,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; errors become one sentence on stderr."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), terminable():
         warnings.showwarning = _warn  # type: ignore[assignment]
         return _run(arguments)
 
@@ -99,6 +100,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
+    except TerminatedError:
+        print("terminated", file=sys.stderr)
+        return TERMINATED
     except MetaOptError as error:
         return _fail(f"error: {error}", error.exit_code)
     except Exception as error:  # ours, or a plugin's: people get a sentence, and the traceback if they ask

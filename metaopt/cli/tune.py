@@ -11,7 +11,7 @@ from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
 from metaopt.cli.results import print_result, save, storage_in, write_page
 from metaopt.cli.tune_runs import is_runs_file, refuse, tune_runs
 from metaopt.cli.watching import watching
-from metaopt.errors import InputError
+from metaopt.errors import InputError, TerminatedError
 
 if TYPE_CHECKING:
     from metaopt.inner import Compile
@@ -98,7 +98,7 @@ def tune(
                 announce=watch.say,
                 progress=watch.show,
             )
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, TerminatedError):
         print("What has finished is stored; the same command continues where this one stopped.", file=sys.stderr)
         raise
     save(result, folder)

@@ -127,7 +127,7 @@ def draw_task(axes: Any, comparison: Comparison, task: str) -> None:
     axes.set_ylim(-1.1, 2.1)
     axes.set_xticks([0, 1])
     axes.set_yticks([-1, 0, 1, 2])
-    axes.set_title(task, loc="left")
+    axes.set_title(literal(task), loc="left")
 
 
 def draw_stopping(axes: Any, result: TuneResult) -> None:
@@ -243,3 +243,9 @@ def _mean(values: np.ndarray) -> float:
 
 def _on_grid(curve: np.ndarray) -> np.ndarray:
     return np.asarray(np.interp(GRID, np.arange(1, len(curve) + 1) / len(curve), curve))
+
+
+def literal(name: str, limit: int = 40) -> str:
+    """A name that people gave, as matplotlib draws it: on one line, cut, and no formula between dollar signs."""
+    line = "".join(char if char.isprintable() else " " for char in name)
+    return (line if len(line) <= limit else f"{line[: limit - 1]}…").replace("$", r"\$")

@@ -161,11 +161,12 @@ class Comparison:
         return [float((np.isfinite(steps[contender]) & (steps[contender] <= tau * fastest)).mean()) for tau in taus]
 
     def worst_tasks(self, count: int = 3) -> pd.DataFrame:
-        """Tasks on which the first contender falls furthest behind the best other one."""
+        """Tasks on which the first contender falls furthest behind the best other one that ran on them."""
         first, *others = self.contenders
         if not others:
             return pd.DataFrame(columns=["task", "score", "best_other", "by", "behind"])
         scores = pd.DataFrame({name: self.task_scores(name) for name in self.contenders})
+        scores = scores[scores[others].notna().any(axis=1)]  # on a black box, tuning trials of its own do not run
         behind = pd.DataFrame(
             {
                 "score": scores[first],

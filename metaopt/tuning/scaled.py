@@ -8,6 +8,7 @@ import numpy as np
 
 from metaopt.configuration import Configuration
 from metaopt.contracts import AnyTask, Task
+from metaopt.errors import InputError
 from metaopt.tuning.compare import compare
 from metaopt.tuning.comparison import REPORT_SEEDS, Comparison, Contender
 from metaopt.tuning.evaluator import Evaluator
@@ -19,6 +20,9 @@ from metaopt.tuning.scores import RatioScale
 MOST_TASKS = 10
 #: Widths that are tried for ten times the parameters, each so many times the last.
 _WIDER = 1.05
+#: A model in which only one layer grows has so many times the parameters at so many times the width, at worst a little
+#: later; one that has not at this multiple of it does not grow.
+_WIDEST = 3.0
 
 
 def scaled_tasks(tasks: Sequence[AnyTask], most: int = MOST_TASKS) -> dict[str, list[Task]]:
@@ -29,6 +33,9 @@ def scaled_tasks(tasks: Sequence[AnyTask], most: int = MOST_TASKS) -> dict[str, 
 
     Returns:
         Scaled tasks by what was scaled, at most `most` each.
+
+    Raises:
+        InputError: a task's widened model does not grow.
     """
     found: dict[str, list[Task]] = {"batch × ¼": [], "batch × 4": [], "steps × 10": [], "parameters × 10": []}
     for task in race_order(tasks):
@@ -83,13 +90,16 @@ def _widened(task: Task, times: float) -> Task:
     """The task with the narrowest model that has so many times the parameters."""
     widened = task.widened
     assert widened is not None
-    wanted = times * _size(task)
-    width = 1.0
-    while True:
+    size, width = _size(task), 1.0
+    while width <= _WIDEST * times:
         width *= _WIDER
         wide = _scaled(task, f"parameters × {times:g}", model=partial(widened, width))
-        if _size(wide) >= wanted:
+        if _size(wide) >= times * size:
             return wide
+    raise InputError(
+        f"Task {task.name!r}: widened(width) must make a model that grows with the width; at {width:.3g} times the "
+        f"width it has {_size(wide):,} parameters, and {times:g} times {size:,} are wanted: mend it, or leave it out."
+    )
 
 
 def _size(task: Task) -> int:

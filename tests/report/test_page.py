@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import pytest
 from matplotlib.figure import Figure
 
+import metaopt
 from metaopt.deploy.stopping import StopperConfiguration
 from metaopt.report import page, write_report
 from metaopt.report.drawings import Drawings
@@ -127,3 +128,11 @@ def test_the_recipes_stopper_is_marked_on_the_front(result):
 
 def test_black_boxes_have_no_curves(black_box):
     assert not Drawings.of(black_box).tasks
+
+
+@pytest.mark.parametrize("name", ["$\\frac{$", "{vision}", "[red]x[/red]", "100%s", "a\nb", "_x", "n" * 3000])
+def test_a_task_of_any_name_is_drawn(name, tmp_path, request):
+    task = dataclasses.replace(request.getfixturevalue("tuning_only").corpus.tasks[0], name=name, family=name)
+    small = {"n_trials": 2, "optimizers": ["adamw"], "wrappers": [], "controllers": ["constant"], "against": []}
+    write_report(metaopt.tune([task], **small), tmp_path)
+    assert (tmp_path / "tasks_tuning.png").stat().st_size > 1000

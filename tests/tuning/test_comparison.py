@@ -206,6 +206,17 @@ def test_the_worst_tasks_are_those_furthest_behind_the_best_other(comparison):
     assert comparison.task_scores(first["by"])[first["task"]] == first["best_other"]
 
 
+def test_tasks_on_which_nothing_else_ran_are_not_the_worst(module_evaluator, known):
+    tasks, scales = known
+    box = metaopt.BlackBoxTask("box", "boxes", train=lambda recipe, seed: iter([(1, 0.5), (2, 0.4)]))
+    both = [*tasks[:2], box]
+    scales = {**scales, **references(module_evaluator, [box], DEFAULT_BASELINE)}
+    found = compare(module_evaluator, both, scales, [FAST], tuned=3)
+    assert set(found.worst_tasks()["task"]) == {tasks[0].name, tasks[1].name}
+    alone = compare(module_evaluator, [box], scales, [FAST], tuned=3)
+    assert alone.worst_tasks().empty
+
+
 def test_parts_on_disjoint_tasks_are_merged_into_one(module_evaluator, known, comparison):
     tasks, scales = known
     parts = [compare(module_evaluator, some, scales, CONTENDERS) for some in (tasks[:2], tasks[2:])]

@@ -81,3 +81,25 @@ def test_the_model_of_a_table_widens(tmp_path):
     (wide,) = scaled_tasks([task])["parameters × 10"]
     assert size(wide) >= 10 * size(task)
     assert task.widened(1.0)[0].out_features == 64
+
+
+def slowly(width=1.0):
+    return nn.Sequential(nn.Linear(3, round(4 * width)), nn.Linear(round(4 * width), 1), nn.Linear(1, 500))
+
+
+@pytest.mark.parametrize(
+    ("model", "widened", "sizes"),
+    [
+        (narrow, lambda width: narrow(), "21 parameters, and 10 times 21 "),
+        (narrow, lambda width: narrow(max(1 / width, 0.25)), "6 parameters, and 10 times 21 "),
+        (narrow, lambda width: narrow(min(width, 3.0)), "61 parameters, and 10 times 21 "),
+        (slowly, slowly, "1,611 parameters, and 10 times 1,021 "),
+    ],
+    ids=["not at all", "shrinks", "to an end", "slowly"],
+)
+def test_a_model_that_does_not_grow_is_refused_by_name(make_task, model, widened, sizes):
+    with pytest.raises(
+        metaopt.InputError, match=r"Task 'line': widened\(width\) must make a model that grows"
+    ) as caught:
+        scaled_tasks([make_task(model=model, widened=widened)])
+    assert sizes in str(caught.value)
