@@ -10,6 +10,9 @@ from typing import Any
 #: Most characters of what somebody gave that a message repeats.
 MAX_QUOTED = 80
 
+#: With a comma or a full stop behind it, it is still no word of more than MAX_QUOTED.
+_MAX_REPR = MAX_QUOTED - 2
+
 #: Longest path that a message repeats; what is longer loses its first folders.
 _MAX_PATH = 240
 
@@ -93,10 +96,10 @@ def quoted(value: Any) -> str:
         text = repr(value)
     except Exception:  # deep nesting, too many digits, a stranger's __repr__
         return f"<{type(value).__name__}>"
-    if len(text) <= MAX_QUOTED:
+    if len(text) <= _MAX_REPR:
         return text
     end = text[-1] if isinstance(value, str) else ""
-    return f"{text[: MAX_QUOTED - 1 - len(end)]}…{end}"
+    return f"{text[: _MAX_REPR - 1 - len(end)]}…{end}"
 
 
 def listed(values: Iterable[Any], most: int = 8) -> str:

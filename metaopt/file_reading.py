@@ -88,6 +88,8 @@ def read_json(path: AnyPath) -> Any:
 def reason(error: Exception) -> str:
     """The cause of a fault without what the sentence around it says anyway."""
     text = (isinstance(error, OSError) and error.strerror) or str(error)
+    if "set_int_max_str_digits" in text:
+        return "a number has thousands of digits"
     return next(iter(str(text).strip().splitlines()), type(error).__name__).rstrip(".")
 
 

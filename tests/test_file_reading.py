@@ -56,7 +56,7 @@ def test_names_that_no_file_can_have(name):
     [
         ("[" * 100_000, "it is nested too deeply"),
         ('{"a":' * 100_000, "it is nested too deeply"),
-        ("1" * 5_000, "Exceeds the limit"),
+        ("1" * 5_000, "Exceeds the limit|thousands of digits"),
         ('"\\ud800"', "it holds half of a surrogate pair"),
         ('{"\\udfff": 1}', "it holds half of a surrogate pair"),
         ("[1", "Expecting"),

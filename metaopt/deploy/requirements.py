@@ -8,7 +8,7 @@ from torch import Tensor
 
 from metaopt.compiled import can_compile
 from metaopt.configuration import Assembly
-from metaopt.errors import InputError, PluginError
+from metaopt.errors import InputError, PluginError, quoted
 from metaopt.specs import ControllerSpec
 
 #: Signals that an ordinary loop supplies to an optimizer.
@@ -61,7 +61,7 @@ def check_controller(
         PluginError: another signal is missing.
     """
     if mode not in ("min", "max"):
-        raise InputError(f"mode must be 'min' or 'max', got {mode!r}.")
+        raise InputError(f"mode must be 'min' or 'max', got {quoted(mode)}.")
     _check_total_steps(total_steps)
     if "horizon" in required and total_steps is None:
         raise InputError(
@@ -78,8 +78,8 @@ def check_controller(
 
 def _check_total_steps(total_steps: int | None) -> None:
     whole = isinstance(total_steps, Integral) and not isinstance(total_steps, bool)
-    if total_steps is not None and (not whole or total_steps < 1):
-        raise InputError(f"total_steps must be a positive whole number, got {total_steps!r}.")
+    if total_steps is not None and not (whole and 1 <= total_steps < 2**53):  # as a float it is exact
+        raise InputError(f"total_steps must be a positive whole number, got {quoted(total_steps)}.")
 
 
 def check_loss(assembly: Assembly, loss: Tensor | float | None) -> Tensor:

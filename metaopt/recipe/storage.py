@@ -173,6 +173,8 @@ def _theta(content: bytes, file: Path) -> dict[str, Tensor] | None:
         theta = load_safetensors(content)
     except (SafetensorError, ValueError, KeyError) as error:
         raise RecipeError(f"The weights {quoted(file)} are corrupt: {reason(error)}.") from error
+    if not theta:
+        raise RecipeError(f"The weights {quoted(file)} are corrupt: the file is whole and holds none; restore a copy.")
     numbers = {name: tensor.double() for name, tensor in theta.items() if tensor.is_floating_point()}
     broken = sorted(name for name, tensor in numbers.items() if not bool(torch.isfinite(tensor).all()))
     if broken:

@@ -92,7 +92,7 @@ def read_table(path: Path, mode: str | None) -> pd.DataFrame:
     for name in ("candidate", "task"):
         _refuse(frame[name] == "", frame, path, f"{name} is empty", "name it")
     for name in ("step", "value"):
-        numbers = pd.to_numeric(frame[name], errors="coerce")
+        numbers = pd.to_numeric(frame[name].map(clean), errors="coerce")
         advice = "leave the row out, or write inf where the run diverged" if name == "value" else "count steps"
         _refuse(numbers.isna(), frame, path, f"{name} must be a number, got {{{name}}}", advice)
         frame[name] = numbers.astype(np.float64)
