@@ -10,15 +10,16 @@ from metaopt.specs import ControllerSpec
 
 
 def rate_table(
-    spec: ControllerSpec, hparams: Mapping[str, Tensor], horizon: int | None, num_steps: int
+    spec: ControllerSpec, hparams: Mapping[str, Tensor], horizon: int | None, num_steps: int, first: int = 0
 ) -> tuple[Tensor, bool]:
-    """Rates of a controller of cadence `table` at steps 0 … num_steps − 1.
+    """Rates of a controller of cadence `table` at steps first … first + num_steps − 1.
 
     Args:
         spec: the controller.
         hparams: its hyperparameters, 0-d, or all of shape (members,).
         horizon: planned number of steps, or None where nobody knows it.
         num_steps: how many steps to tabulate.
+        first: the step to begin with.
 
     Returns:
         Rates of shape (num_steps,), or (members, num_steps), in the dtype of the hyperparameters, and whether they
@@ -35,7 +36,7 @@ def rate_table(
         # A constant rate that ignores the step still needs a place to hang the step axis on.
         return rate.value + 0 * step
 
-    steps = torch.arange(num_steps, dtype=torch.float64)
+    steps = torch.arange(first, first + num_steps, dtype=torch.float64)
     over_steps = torch.vmap(one, in_dims=(0, None))
     batched = any(value.ndim for value in hparams.values())
     table = torch.vmap(over_steps, in_dims=(None, 0))(steps, dict(hparams)) if batched else over_steps(steps, hparams)

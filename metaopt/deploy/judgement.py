@@ -12,6 +12,7 @@ from metaopt.contracts import Decision, Observation, Stopper
 from metaopt.contracts.stopper import Mode
 from metaopt.deploy.guard import Guard
 from metaopt.deploy.observation import observation_of
+from metaopt.deploy.plan_warnings import Heard
 from metaopt.deploy.recent_losses import RecentLosses
 from metaopt.deploy.told import Told
 from metaopt.errors import InputError
@@ -34,7 +35,7 @@ class Judgement:
         mode: see above.
         losses: training losses since the last validation.
         decision: the last one.
-        num_observations: validations taken in.
+        heard: counts the validations taken in.
     """
 
     def __init__(
@@ -51,13 +52,18 @@ class Judgement:
         self.mode: Mode = mode
         self.losses = RecentLosses()
         self.decision = Decision(stop=False)
-        self.num_observations = 0
+        self.heard = Heard()
         self._told, self._requires, self._uses = told, requires, uses
         self._guard = Guard(active=guard)
         self._last_observed: int | None = None
         self._observed_before: int | None = None  # the last observation of a loaded state
         self._seconds_before = 0.0
         self._started = time.monotonic()
+
+    @property
+    def num_observations(self) -> int:
+        """Validations taken in."""
+        return self.heard.count
 
     def saw(self, loss: Tensor) -> None:
         """Note a training loss, 0-d."""
@@ -114,7 +120,7 @@ class Judgement:
         self._guard.look(observation, params, self.losses)
         reason = _reason(said, self.stopper, observation.step) or self._guard.reason
         self.losses.clear()
-        self.num_observations += 1
+        self.heard.count += 1
         self._last_observed, self._observed_before = observation.step, None
         self.decision = Decision(bool(reason), reason, *best)
         return self.decision
@@ -125,7 +131,7 @@ class Judgement:
             "mode": self.mode,
             "stopper": None if self.stopper is None else self.stopper.state_dict(),
             "decision": asdict(self.decision),
-            "num_observations": self.num_observations,
+            "num_observations": self.heard.count,
             "last_observed": self._last_observed,
             "lost_reason": self._guard.reason,
             "losses": self.losses.state_dict(),
@@ -144,7 +150,7 @@ class Judgement:
         if self.stopper is not None:
             self.stopper.load_state_dict(state["stopper"])
         self.decision = Decision(**state["decision"])
-        self.num_observations = int(state["num_observations"])
+        self.heard.count = int(state["num_observations"])
         self._last_observed = self._observed_before = state["last_observed"]
         self._guard.reason = str(state["lost_reason"])
         self.losses.load_state_dict(state["losses"])

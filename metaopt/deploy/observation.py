@@ -1,6 +1,5 @@
 """What a user reports of a validation, as the observation that a stopper takes."""
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,22 +52,6 @@ def observation_of(
             f"The recipe's stopper requires {', '.join(missing)}: call run.observe(value, {hint}){passed}."
         )
     return Observation(step, _number("the metric", value), horizon, found)
-
-
-def warn_of_no_validation(who: str, num_steps: int, remedy: str) -> None:
-    """Warn that a policy that lives on validations never heard of one before training ended.
-
-    Args:
-        who: the policy, as the beginning of a sentence.
-        num_steps: training steps completed.
-        remedy: the call that was missing.
-    """
-    warnings.warn(
-        f"{who} had no effect: all {num_steps} planned steps are done and it never heard of a validation; call "
-        f"{remedy} after each one.",
-        UserWarning,
-        stacklevel=3,
-    )
 
 
 def _number(what: str, value: Any) -> float:

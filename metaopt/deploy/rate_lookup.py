@@ -9,15 +9,14 @@ from torch import Tensor
 from metaopt.rates import rate_table
 from metaopt.specs import ControllerSpec
 
-#: Rows of the first table where no horizon is known; each further one has twice as many.
-FIRST_ROWS = 1024
+#: Steps whose rates are computed together.
+PIECE = 4096
 
 
 class RateLookup:
-    """A table of rates, computed when it is first needed; 8 bytes a step.
+    """A piece of a table of rates, computed when a step in it is first asked for: 32 KiB, however long the plan.
 
-    Where the horizon is unknown the table grows. A step's rate then comes from the smallest table that holds it, so
-    that a resumed run sees the same bits as an unbroken one.
+    Pieces begin at multiples of their length, so that a resumed run sees the same bits as an unbroken one.
 
     Args:
         spec: a controller of cadence `table`.
@@ -29,19 +28,21 @@ class RateLookup:
         self._spec = spec
         self._hparams = hparams
         self._total_steps = total_steps
-        self._rows = array("d")
+        self._first = 0
+        self._rates = array("d")
 
     def at(self, step: int) -> float:
         """The rate for the step after `step` completed ones."""
-        if self._total_steps is not None:
-            step = min(step, self._total_steps)
-        if step >= len(self._rows):
+        if self._total_steps is not None and step > self._total_steps:
+            step = self._total_steps
+        place = step - self._first
+        if not 0 <= place < len(self._rates):
             self._tabulate(step)
-        return self._rows[step]
+            place = step - self._first
+        return self._rates[place]
 
     def _tabulate(self, step: int) -> None:
-        num_rows = FIRST_ROWS if self._total_steps is None else self._total_steps + 1
-        while num_rows <= step:
-            num_rows *= 2
-        table, _ = rate_table(self._spec, self._hparams, self._total_steps, num_rows)
-        self._rows = array("d", table.to(torch.float64).contiguous().numpy().tobytes())
+        self._first = step - step % PIECE
+        left = PIECE if self._total_steps is None else min(PIECE, self._total_steps + 1 - self._first)
+        table, _ = rate_table(self._spec, self._hparams, self._total_steps, left, self._first)
+        self._rates = array("d", table.to(torch.float64).contiguous().numpy().tobytes())

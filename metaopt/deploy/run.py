@@ -15,7 +15,7 @@ from metaopt.deploy.evaluation import eval_mode, evaluating
 from metaopt.deploy.gradient_guard import GradientGuard, SkippedSteps
 from metaopt.deploy.judgement import Judgement
 from metaopt.deploy.last_update import LastUpdate
-from metaopt.deploy.observation import warn_of_no_validation
+from metaopt.deploy.plan_warnings import warn_at_last
 from metaopt.deploy.precision import gradient_norm
 from metaopt.deploy.scheduler import ControllerScheduler
 from metaopt.deploy.step_hooks import observe_steps
@@ -59,6 +59,7 @@ class Run:
         self.model = model
         self.optimizer = optimizer
         self.scheduler = scheduler
+        scheduler.warns_past_plan = True
         self._judgement = judgement
         self._optimizer_signals = optimizer_signals
         self._best = None if keep_best is None else BestWeights(model, torch.device(keep_best))
@@ -118,8 +119,8 @@ class Run:
 
         Warns:
             RuntimeWarning: this step was the first to be skipped, since its gradients overflow.
-            UserWarning: this was the last planned step, and a stopper or a controller that listens to validations never
-                heard of one.
+            UserWarning: this is the first step past the planned ones. Also where the run is given up after all planned
+                steps, and a stopper or a controller that listens to validations never heard of one.
         """
         if self._evaluating:
             raise InputError("Leave `with run.evaluating()` before calling run.step().")
@@ -139,7 +140,7 @@ class Run:
             and not self._judgement.num_observations
             and self.num_steps == self.scheduler.horizon
         ):
-            warn_of_no_validation("The recipe's stopper", self.num_steps, "run.observe(value)")
+            warn_at_last(self, self._judgement.heard, "The recipe's stopper", self.num_steps, "run.observe(value)")
 
     def record_loss(self, loss: Tensor | float) -> Tensor:
         """Note a training loss; `step` does it, and only loops that step by themselves need to.

@@ -2,7 +2,6 @@
 
 import copy
 import math
-import warnings
 from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, final
@@ -14,10 +13,11 @@ from torch.optim.lr_scheduler import LRScheduler
 from metaopt import registry as registries
 from metaopt.contracts.stopper import Mode
 from metaopt.deploy.closed_loop import ClosedLoop, number
-from metaopt.deploy.observation import warn_of_no_validation
+from metaopt.deploy.plan_warnings import Heard, warn_at_last, warn_past_the_plan
 from metaopt.deploy.rate_lookup import RateLookup
 from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS, check_controller
-from metaopt.errors import InputError, PluginError
+from metaopt.deploy.scheduler_state import check_state, float_initial_rates, in_force, take_bases
+from metaopt.errors import InputError
 from metaopt.registry import Registry
 from metaopt.space import Value, encode, resolve
 from metaopt.specs import ControllerSpec
@@ -84,6 +84,9 @@ class ControllerScheduler(LRScheduler):
         mode: orientation of the metric given to `observe`.
     """
 
+    #: Whether a step past the plan is remarked upon: where it is a run's, whose other parts end there.
+    warns_past_plan = False
+
     def __init__(
         self,
         optimizer: Optimizer,
@@ -105,10 +108,11 @@ class ControllerScheduler(LRScheduler):
         self._metric = float("nan")
         self._rate = 1.0
         self._prepared = self._is_starting = False
+        self._heard = Heard()
         self._absolute = self._loop.first().absolute and spec.cadence == "table"
         self._table = RateLookup(spec, hparams, total_steps)
         self._is_table, self._needs_gradients = spec.cadence == "table", self.needs_gradients
-        _float_initial_rates(optimizer, spec)
+        float_initial_rates(optimizer, spec)
         super().__init__(optimizer)
 
     @property
@@ -154,8 +158,8 @@ class ControllerScheduler(LRScheduler):
                 a metric was given, as torch's `ReduceLROnPlateau` takes it.
 
         Warns:
-            UserWarning: this was the last planned step, and a controller that listens to validations never got a
-                number.
+            UserWarning: this is the first step past the planned ones, of a run's scheduler. Also where the scheduler is
+                given up after all planned steps and its controller, which listens to validations, never got a number.
         """
         if epoch is not None and not isinstance(epoch, Integral):
             raise InputError(
@@ -176,9 +180,16 @@ class ControllerScheduler(LRScheduler):
             self.last_epoch += 1
             self._find_rate()
             self._write()
-        if self.spec.cadence == "validation" and math.isnan(self._metric) and self.last_epoch == self.horizon:
+        if self.horizon is not None and self.last_epoch >= self.horizon:
+            self._at_the_end(self.horizon)
+
+    def _at_the_end(self, horizon: int) -> None:
+        if self.last_epoch == horizon + 1 and self.warns_past_plan:
+            warn_past_the_plan(horizon)
+        elif self.last_epoch == horizon and self.spec.cadence == "validation" and not self._heard.count:
             who = f"The controller {self.spec.name!r}"
-            warn_of_no_validation(who, self.last_epoch, "scheduler.observe(metric), or run.observe(value),")
+            remedy = "scheduler.observe(metric), or run.observe(value),"
+            warn_at_last(self, self._heard, who, horizon, remedy)
 
     def observe(self, metric: float) -> None:
         """Take in a validation metric; controllers that do not listen to validations ignore it.
@@ -187,6 +198,7 @@ class ControllerScheduler(LRScheduler):
             metric: the value in the user's own orientation (see `mode`); NaN if it could not be computed.
         """
         self._metric = float(metric) if self.mode == "min" else -float(metric)
+        self._heard.count += not math.isnan(self._metric)
         if self.spec.cadence == "validation":
             self._ask({})
             self._write()
@@ -217,36 +229,35 @@ class ControllerScheduler(LRScheduler):
             "state": self._loop.state,
             "base_lrs": copy.deepcopy(self.base_lrs),
             "last_lr": copy.deepcopy(self._last_lr),
+            "in_force": in_force(self.optimizer, self._last_lr),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue from `state_dict()`. A new `total_steps` is kept, with a warning: the rate goes on by the new plan.
+        """Continue from `state_dict()`, and write the rate into the optimizer's groups.
+
+        The rate is left alone where it was not this scheduler's when the state was saved, as in a sequence of them. A
+        new `total_steps` is kept, with a warning: the rate goes on by the new plan.
 
         Raises:
-            InputError: the state belongs to another controller, or to other hyperparameters.
+            InputError: the state belongs to another controller, to other hyperparameters, or to a step that lies past
+                this scheduler's plan.
         """
         mine: dict[str, Any] = {"controller": self.spec.name, "hparams": self._values, "mode": self.mode}
-        for key, value in mine.items():
-            if state_dict.get(key) != value:
-                raise InputError(
-                    f"This scheduler's {key} is {value!r}, the state's is {state_dict.get(key)!r}; "
-                    "create the same scheduler."
-                )
-        if state_dict["total_steps"] != self.horizon:
-            warnings.warn(
-                f"The state was saved with total_steps={state_dict['total_steps']}, this scheduler has "
-                f"{self.horizon}: from step {state_dict['last_epoch']} on the rate follows the new plan.",
-                UserWarning,
-                stacklevel=2,
-            )
+        check_state(state_dict, mine, self.horizon)
         self.last_epoch = int(state_dict["last_epoch"])
         self._step_count = int(state_dict["step_count"])
         self._rate = float(state_dict["rate"])
         self._absolute = bool(state_dict["absolute"])
         self._metric = float(state_dict["metric"])
+        self._heard.count += not math.isnan(self._metric)
         self._loop.load(state_dict["state"])
         self.base_lrs = copy.deepcopy(state_dict["base_lrs"])
         self._last_lr = copy.deepcopy(state_dict["last_lr"])
+        if self._is_table:
+            self._rate = self._table.at(max(self.last_epoch, 0))
+        if state_dict.get("in_force", True):
+            take_bases(self.optimizer, self.base_lrs)
+            self._write()
 
     def _initial_step(self) -> None:
         # torch steps each new scheduler once, and the first of a sequence once more: before any gradient is there.
@@ -289,16 +300,3 @@ class ControllerScheduler(LRScheduler):
             else:
                 group["lr"] = last[index]
         self._last_lr = last
-
-
-def _float_initial_rates(optimizer: Optimizer, spec: ControllerSpec) -> None:
-    """Note each group's rate as a plain float, so that no step waits for a device to read a tensor."""
-    for group in getattr(optimizer, "param_groups", []):
-        if "lr" not in group:
-            if spec.name != "constant":
-                raise PluginError(
-                    f"{type(optimizer).__name__} has no lr for the controller {spec.name!r} to act on; "
-                    "use the controller 'constant'."
-                )
-            group["lr"] = 1.0  # nobody reads it, but every torch scheduler expects one
-        group["initial_lr"] = float(group.get("initial_lr", group["lr"]))

@@ -1,3 +1,4 @@
+import gc
 import io
 import math
 import time
@@ -272,12 +273,20 @@ def test_a_patience_of_nothing_is_refused():
         ({"controller": "plateau"}, "The controller 'plateau'"),
     ],
 )
-def test_a_validation_that_never_ran_is_told_with_the_last_planned_step(settings, who):
-    run = recipe_of(**settings).bind(model_of(), total_steps=3)
-    run.step(1.0)
-    run.step(1.0)
+def test_a_validation_that_never_ran_is_told_once_the_run_is_given_up(settings, who):
+    def trained():
+        run = recipe_of(**settings).bind(model_of(), total_steps=3)
+        for _ in range(3):
+            run.step(1.0)
+        return run
+
+    runs = [trained()]
     with pytest.warns(UserWarning, match=f"{who} had no effect: all 3 planned steps are done and it never heard"):
-        run.step(1.0)
+        runs.clear()
+    late = trained()
+    late.observe(1.0)  # the only validation may follow the last step
+    del late
+    gc.collect()
     observed = recipe_of(**settings).bind(model_of(), total_steps=3)
     observed.step(1.0)
     observed.observe(1.0)
@@ -285,6 +294,17 @@ def test_a_validation_that_never_ran_is_told_with_the_last_planned_step(settings
     resumed = recipe_of(**settings).bind(model_of(), total_steps=3)
     resumed.load_state_dict(observed.state_dict())
     resumed.step(1.0)
+    del resumed, observed
+    gc.collect()
+
+
+def test_steps_past_the_plan_are_told_once():
+    run = recipe_of().bind(model_of(), total_steps=3)
+    for _ in range(3):
+        run.step(1.0)
+    with pytest.warns(UserWarning, match="All 3 planned steps are done and training goes on"):
+        run.step(1.0)
+    run.step(1.0)
 
 
 def test_without_a_stopper_nothing_says_stop():

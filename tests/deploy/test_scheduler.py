@@ -1,18 +1,22 @@
 import copy
 import io
 import math
+import resource
 
 import pytest
 import torch
+from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
 import metaopt
 from metaopt.configuration import Configuration, assemble
 from metaopt.deploy import build_optimizer
+from metaopt.deploy.rate_lookup import RateLookup
 from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS
 from metaopt.deploy.scheduler import ControllerScheduler
 from metaopt.rates import rate_table
 from metaopt.registry import Registry, current
+from metaopt.space import defaults
 from metaopt.specs import ControllerSpec
 
 
@@ -309,3 +313,101 @@ def test_a_metric_given_to_step_says_where_it_goes():
     scheduler = metaopt.create_scheduler("plateau", optimizer_of(0.1))
     with pytest.raises(metaopt.InputError, match=r"takes no metric, got 0\.3: .* scheduler\.observe\(metric\)"):
         scheduler.step(0.3)
+
+
+TABLES = [name for name in current().names(ControllerSpec) if current().get(ControllerSpec, name).cadence == "table"]
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("total_steps", [1, 4095, 4096, 4097, 12_289])
+def test_rates_in_pieces_are_those_of_the_whole_table_bit_for_bit(name, total_steps):
+    spec = current().get(ControllerSpec, name)
+    hparams = {key: torch.tensor(float(value), dtype=torch.float64) for key, value in encoded_defaults(spec).items()}
+    table, _ = rate_table(spec, hparams, total_steps, total_steps + 1)
+    lookup = RateLookup(spec, hparams, total_steps)
+    steps = [*range(0, total_steps + 1, 7), total_steps]
+    assert [lookup.at(step) for step in steps] == table[steps].tolist()
+    assert lookup.at(0) == table[0].item()  # back in an earlier piece
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_memory_does_not_grow_with_the_plan(name):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    optimizer = optimizer_of(0.1)
+    scheduler = metaopt.create_scheduler(name, optimizer, total_steps=10**8)
+    scheduler.last_epoch = 5 * 10**7 - 1
+    take(optimizer, scheduler, 2)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50 * 1024  # KiB; a table has 781,250
+
+
+@pytest.mark.parametrize("order", ["optimizer first", "scheduler first", "scheduler alone"])
+@pytest.mark.parametrize("name", ["cosine", "plateau"])
+def test_a_loaded_scheduler_has_its_rate_in_the_groups(name, order):
+    optimizer = metaopt.create_optimizer("adamw", [{"params": [nn.Parameter(torch.ones(2))], "lr": r} for r in (1, 2)])
+    scheduler = metaopt.create_scheduler(name, optimizer, total_steps=100)
+    for _ in range(50):
+        optimizer.step()
+        scheduler.step()
+        scheduler.observe(1.0)
+    states = saved_and_loaded({"optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict()})
+    again = metaopt.create_optimizer("adamw", [{"params": [nn.Parameter(torch.ones(2))], "lr": r} for r in (1, 2)])
+    if order == "optimizer first":
+        again.load_state_dict(states["optimizer"])
+    resumed = metaopt.create_scheduler(name, again, total_steps=100)
+    resumed.load_state_dict(states["scheduler"])
+    if order == "scheduler first":
+        again.load_state_dict(states["optimizer"])
+    for _ in range(3):
+        assert [group["lr"] for group in again.param_groups] == [group["lr"] for group in optimizer.param_groups]
+        for one, other in ((optimizer, scheduler), (again, resumed)):
+            one.step()
+            other.step()
+
+
+def test_a_scheduler_that_waits_in_a_sequence_leaves_the_rate_alone_when_it_is_loaded():
+    def made():
+        optimizer = optimizer_of(1.0)
+        up = torch.optim.lr_scheduler.LinearLR(optimizer, 0.25, 1.0, total_iters=4)
+        down = metaopt.create_scheduler("linear", optimizer, total_steps=4, warmup=0.0)
+        return optimizer, torch.optim.lr_scheduler.SequentialLR(optimizer, [up, down], milestones=[4])
+
+    optimizer, whole = made()
+    take(optimizer, whole, 2)
+    states = copy.deepcopy((optimizer.state_dict(), whole.state_dict()))
+    again, resumed = made()
+    again.load_state_dict(states[0])
+    resumed.load_state_dict(states[1])
+    assert take(again, resumed, 4) == take(optimizer, whole, 4)
+
+
+@pytest.mark.parametrize("name", current().names(ControllerSpec))
+def test_the_state_of_every_other_controller_is_refused_by_name(name):
+    def made(controller):
+        spec = current().get(ControllerSpec, controller)
+        supplies = PLAIN_SIGNALS | GRADIENT_SIGNALS
+        return ControllerScheduler(optimizer_of(0.1), spec, defaults(spec.space), total_steps=9, supplies=supplies)
+
+    scheduler = made(name)
+    scheduler.load_state_dict(scheduler.state_dict())
+    for other in current().names(ControllerSpec):
+        if other != name:
+            with pytest.raises(metaopt.InputError, match=f"This scheduler's controller is '{name}', .* '{other}'"):
+                scheduler.load_state_dict(made(other).state_dict())
+
+
+@pytest.mark.parametrize("state", [None, {}, 3])
+def test_what_is_no_schedulers_state_is_refused(state):
+    with pytest.raises(metaopt.InputError):
+        metaopt.create_scheduler("cosine", optimizer_of(0.1), total_steps=9).load_state_dict(state)
+    torchs = torch.optim.lr_scheduler.ExponentialLR(optimizer_of(0.1), 0.9).state_dict()
+    with pytest.raises(metaopt.InputError, match="create the same scheduler"):
+        metaopt.create_scheduler("cosine", optimizer_of(0.1), total_steps=9).load_state_dict(torchs)
+
+
+def test_a_step_that_lies_past_a_shorter_plan_is_refused():
+    optimizer = optimizer_of(0.1)
+    scheduler = metaopt.create_scheduler("cosine", optimizer, total_steps=100)
+    take(optimizer, scheduler, 50)
+    shorter = metaopt.create_scheduler("cosine", optimizer_of(0.1), total_steps=20)
+    with pytest.raises(metaopt.InputError, match="is of step 50 of 100, and this scheduler plans 20: nothing is left"):
+        shorter.load_state_dict(scheduler.state_dict())

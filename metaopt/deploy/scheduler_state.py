@@ -1,0 +1,79 @@
+"""A scheduler's saved state, and the rates in its optimizer's groups."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+from metaopt.errors import InputError, PluginError
+from metaopt.specs import ControllerSpec
+
+_NEEDED = frozenset({"total_steps", "last_epoch", "step_count", "rate", "absolute", "metric", "state", "base_lrs"})
+
+
+def check_state(state: Mapping[str, Any], mine: Mapping[str, Any], horizon: int | None) -> None:
+    """Check that a scheduler may continue from a state.
+
+    Args:
+        state: as a scheduler's `state_dict` returned it.
+        mine: entries that must be equal.
+        horizon: this scheduler's planned number of steps, or None.
+
+    Raises:
+        InputError: it is another scheduler's, or of a step past the plan.
+
+    Warns:
+        UserWarning: the plan is another.
+    """
+    if not isinstance(state, Mapping):
+        raise InputError(f"A scheduler continues from its state_dict(), got {state!r:.80}.")
+    for key, value in mine.items():
+        if state.get(key) != value:
+            raise InputError(
+                f"This scheduler's {key} is {value!r}, the state's is {state.get(key)!r}; create the same scheduler."
+            )
+    missing = sorted(_NEEDED - set(state))
+    if missing:
+        raise InputError(f"This is not what scheduler.state_dict() returned: it lacks {', '.join(missing)}.")
+    planned, done = state["total_steps"], int(state["last_epoch"])
+    if planned == horizon:
+        return
+    if horizon is not None and done > horizon:
+        raise InputError(
+            f"The state is of step {done} of {planned}, and this scheduler plans {horizon}: nothing is left to "
+            "continue; give the planned number of all steps, those before included."
+        )
+    warnings.warn(
+        f"The state was saved with total_steps={planned}, this scheduler has {horizon}: from step {done} on the rate "
+        "follows the new plan.",
+        UserWarning,
+        stacklevel=3,
+    )
+
+
+def in_force(optimizer: Optimizer, last: Sequence[float | Tensor]) -> bool:
+    """Whether the optimizer's groups have the rates that a scheduler wrote last."""
+    rates = [float(group["lr"]) for group in optimizer.param_groups]
+    return rates == [float(rate) for rate in last]
+
+
+def take_bases(optimizer: Optimizer, bases: Sequence[float | Tensor]) -> None:
+    """Give the groups the rates that a scheduler began with, where they are as many as they were."""
+    if len(optimizer.param_groups) == len(bases):
+        for group, base in zip(optimizer.param_groups, bases, strict=True):
+            group["initial_lr"] = float(base)
+
+
+def float_initial_rates(optimizer: Optimizer, spec: ControllerSpec) -> None:
+    """Note each group's rate as a plain float, so that no step waits for a device to read a tensor."""
+    for group in getattr(optimizer, "param_groups", []):
+        if "lr" not in group:
+            if spec.name != "constant":
+                raise PluginError(
+                    f"{type(optimizer).__name__} has no lr for the controller {spec.name!r} to act on; "
+                    "use the controller 'constant'."
+                )
+            group["lr"] = 1.0  # nobody reads it, but every torch scheduler expects one
+        group["initial_lr"] = float(group.get("initial_lr", group["lr"]))
