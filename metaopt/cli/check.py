@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FAILED = 2
 
-_MARKS = {"passed": "ok", "failed": "FAILED", "skipped": "–"}
+_MARKS = {"passed": "ok", "failed": "FAILED", "skipped": "–", "blocked": "…"}
 
 
 def check(
@@ -71,10 +71,14 @@ def _lines(report: "Report", verbose: bool) -> list[str]:
     """What people read: a line a check, and for failures what is wrong and where."""
     lines = [f"{report.spec.kind} {report.spec.name}"]
     width = max(len(outcome.check) for outcome in report.outcomes)
-    for outcome in report.outcomes:
+    ran = [outcome for outcome in report.outcomes if outcome.status != "blocked"]
+    for outcome in report.outcomes if verbose else ran:
         lines.append(f"  {_MARKS[outcome.status]:6}  {outcome.check:{width}}  {outcome.claim}")
         lines += [f"  {'':6}  {detail}" for detail in _details(outcome, verbose)]
     counts = Counter(outcome.status for outcome in report.outcomes)
+    if counts["blocked"]:
+        further = "1 further check" if counts["blocked"] == 1 else f"{counts['blocked']} further checks"
+        lines.append(f"  {_MARKS['blocked']:6}  {further} could not run because of what failed")
     seconds = sum(outcome.seconds for outcome in report.outcomes)
     return [
         *lines,

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from metaopt.contracts.rule import Granularity, Hparams, Rule, State, Tensors, Theta, keys_in_order
 from metaopt.contracts.step_info import StepInfo
+from metaopt.errors import PluginError
 
 TensorState: TypeAlias = dict[str, Tensor]
 TensorHparams: TypeAlias = Mapping[str, Tensor]
@@ -48,10 +49,14 @@ def per_tensor(
             pass over memory, and the state is written in place.
         shared: `(theta, horizon) -> state` and `(state, theta, info) -> (signals, new_state)`, for what is computed
             once a step from loss and progress, such as a rate: `update` finds it in `info.signals`.
-        granularity: `"coordinate"` (each number by itself) or `"tensor"` (norms or shapes matter).
+        granularity: `"coordinate"` (each number by itself: the engine may lay tensors end to end) or `"tensor"` (norms
+            or shapes matter). Where one tensor's step depends on others, subclass `metaopt.Rule`.
 
     Returns:
         A rule. Updates come back in the parameter's dtype, state in the dtype that `init` gave it.
+
+    Raises:
+        PluginError: another granularity, or no function where one is needed.
 
     Example:
         >>> import torch, metaopt
@@ -65,6 +70,14 @@ def per_tensor(
         >>> rule.update(w, state, w, {"w": {"lr": torch.tensor(0.5)}}, {}, info)[0]
         {'w': tensor([-0.5000, -0.5000])}
     """
+    if granularity not in ("coordinate", "tensor"):
+        raise PluginError(
+            f"per_tensor: granularity must be 'coordinate' or 'tensor', got {granularity!r:.80}; where one tensor's "
+            "step depends on others, subclass metaopt.Rule."
+        )
+    for name, function in {"init": init, "update": update}.items():
+        if not callable(function):
+            raise PluginError(f"per_tensor: {name} must be a function, got {function!r:.80}.")
     return PerTensorRule(init, update, idle, evaluation, measure, shared, granularity)
 
 

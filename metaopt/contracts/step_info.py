@@ -38,7 +38,7 @@ class StepInfo:
 
     @property
     def fraction(self) -> Tensor:
-        """Step / horizon, in [0, 1) inside the plan; 0 where there is no horizon."""
+        """Step / horizon, in [0, 1) inside the plan, 1 and more past its end; 0 where there is no horizon."""
         if self.horizon is None:
             return torch.zeros_like(self.step, dtype=torch.float32)
         return self.step / self.horizon

@@ -3,17 +3,19 @@
 import functools
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias, final
 
-from metaopt.errors import InputError, named_line
+from metaopt.errors import InputError
 from metaopt.plugin_spec import PluginSpec
 from metaopt.specs import OptimizerSpec
+from metaopt.testing.answers import described
 from metaopt.testing.controllers import CHECKS as CONTROLLER_CHECKS
 from metaopt.testing.corpora import CHECKS as CORPUS_CHECKS
 from metaopt.testing.declarations import CHECKS as COMMON_CHECKS
-from metaopt.testing.errors import ConformanceError, NotApplicable
+from metaopt.testing.descent import CHECKS as DESCENT_CHECKS
+from metaopt.testing.errors import Blocked, ConformanceError, NotApplicable
 from metaopt.testing.key_order import CHECKS as KEY_ORDER_CHECKS
 from metaopt.testing.location import Location, definition, functions_of, locate
 from metaopt.testing.purity import CHECKS as PURITY_CHECKS
@@ -24,7 +26,22 @@ from metaopt.testing.stoppers import CHECKS as STOPPER_CHECKS
 from metaopt.testing.subject import Subject
 from metaopt.testing.wrappers import CHECKS as WRAPPER_CHECKS
 
-Status: TypeAlias = Literal["passed", "failed", "skipped"]
+Status: TypeAlias = Literal["passed", "failed", "skipped", "blocked"]
+
+#: Checks that the others build on, in this order: where one fails, nothing that follows could be believed.
+_FOUNDATIONS = (
+    "space_is_sound",
+    "space_is_finite",
+    "theta_is_reproducible",
+    "keeps_dtypes_and_shapes",
+    "keeps_its_layout",
+    "answers_soundly",
+    "loads_a_corpus",
+    "leaves_inputs_alone",
+    "is_deterministic",
+    "is_causal",
+    "is_pure",
+)
 
 
 def _of_optimizer(check: Callable[[Subject], None]) -> Callable[[Any], None]:
@@ -38,7 +55,7 @@ def _of_optimizer(check: Callable[[Subject], None]) -> Callable[[Any], None]:
 _CHECKS: Mapping[str, tuple[Callable[[Any], None], ...]] = {
     "optimizer": (
         *COMMON_CHECKS,
-        *map(_of_optimizer, (*PURITY_CHECKS, *KEY_ORDER_CHECKS, *RULE_CHECKS, *SHELL_CHECKS)),
+        *map(_of_optimizer, (*PURITY_CHECKS, *KEY_ORDER_CHECKS, *RULE_CHECKS, *SHELL_CHECKS, *DESCENT_CHECKS)),
     ),
     "wrapper": (*COMMON_CHECKS, *WRAPPER_CHECKS),
     "controller": (*COMMON_CHECKS, *CONTROLLER_CHECKS, controller_survives_a_recipe),
@@ -55,8 +72,9 @@ class Outcome:
     Attributes:
         check: the check's name.
         claim: what must be true, one sentence.
-        status: `"skipped"` if the check does not concern the plugin.
-        message: what is wrong, or why it was skipped; empty if it passed.
+        status: `"skipped"` if the check does not concern the plugin, `"blocked"` if it could not run because of a
+            failure that is named already.
+        message: what is wrong, or why it did not run; empty if it passed.
         location: the offending line of the plugin, where there is one.
         seconds: how long it took.
     """
@@ -96,10 +114,12 @@ class Check:
     Attributes:
         spec: the plugin.
         function: checks the claim, which its docstring states, and raises where it does not hold.
+        needs: checks that it builds on; where one of them fails, it does not run.
     """
 
     spec: PluginSpec
     function: Callable[[Any], None]
+    needs: tuple["Check", ...] = ()
 
     @property
     def name(self) -> str:
@@ -119,18 +139,23 @@ class Check:
 
         Raises:
             ConformanceError: it does not hold; says what is wrong, the value and the offending line.
-            NotApplicable: it does not concern this plugin; pytest and unittest take that for a skip.
+            NotApplicable: it does not concern this plugin, or could not run because another one failed; pytest and
+                unittest take that for a skip.
         """
+        for other in self.needs:
+            if other.fails:
+                raise Blocked(f"It could not run: {other.name} failed.")
+        self.__dict__["fails"] = False  # what builds on it need not run it again
         try:
-            self.function(self.spec)
-        except NotApplicable:
+            self._examine()
+        except ConformanceError:
+            self.__dict__["fails"] = True
             raise
-        except ConformanceError as error:
-            location = self._line_in(error) or self._line_in(error.__cause__) or self._definition(error.at)
-            raise ConformanceError(error.message, error.at, location) from error.__cause__
-        except (Exception, SystemExit) as error:
-            location = self._line_in(error) or self._definition(None)
-            raise ConformanceError(f"It raised {_describe(error)}", None, location) from error
+
+    @cached_property
+    def fails(self) -> bool:
+        """Whether it fails, from when it last ran."""
+        return self.run().status == "failed"
 
     def run(self) -> Outcome:
         """Check the claim and say what came of it."""
@@ -139,11 +164,27 @@ class Check:
         message, location = "", None
         try:
             self()
+        except Blocked as reason:
+            status, message = "blocked", str(reason)
         except NotApplicable as reason:
             status, message = "skipped", str(reason)
         except ConformanceError as error:
             status, message, location = "failed", error.message, error.location
         return Outcome(self.name, self.claim, status, message, location, time.perf_counter() - began)
+
+    def _examine(self) -> None:
+        """Check the claim; whatever is raised but NotApplicable becomes a ConformanceError that knows its line."""
+        try:
+            self.function(self.spec)
+        except NotApplicable:
+            raise
+        except ConformanceError as error:
+            traced = self._line_in(error) or self._line_in(error.__cause__)
+            location = error.location or traced or self._definition(error.at)
+            raise ConformanceError(error.message, error.at, location) from error.__cause__
+        except (Exception, SystemExit) as error:
+            location = self._line_in(error) or self._line_in(error.__cause__) or self._definition(None)
+            raise ConformanceError(f"It raised {described(error)}", None, location) from error
 
     def _line_in(self, error: BaseException | None) -> Location | None:
         return None if error is None else locate(self.spec, error.__traceback__)
@@ -154,16 +195,31 @@ class Check:
 
 
 def checks_for(spec: PluginSpec) -> list[Check]:
-    """The checks that a plugin of this kind must pass."""
+    """The checks that a plugin of this kind must pass, those first that others build on."""
     if spec.kind not in _CHECKS:
         raise InputError(f"There are no checks for {spec!r}; give a spec such as metaopt.OptimizerSpec(...).")
-    return [Check(spec, function) for function in _CHECKS[spec.kind]]
+    functions = {function.__name__: function for function in _CHECKS[spec.kind]}
+    first: list[Check] = []
+    for name in _FOUNDATIONS:
+        if name in functions:
+            first.append(Check(spec, functions.pop(name), tuple(first)))
+    return [*first, *(Check(spec, function, tuple(first)) for function in functions.values())]
 
 
 def check(spec: PluginSpec) -> Report:
-    """Run all checks of a plugin; none stops the others."""
-    return Report(spec, tuple(one.run() for one in checks_for(spec)))
+    """Run all checks of a plugin. A failure stops only those that build on what failed, or fail for the same cause."""
+    outcomes: list[Outcome] = []
+    for one in checks_for(spec):
+        outcome = one.run()
+        same = next((other for other in outcomes if _is_same_failure(outcome, other)), None)
+        outcomes.append(outcome if same is None else _blocked(outcome, same))
+    return Report(spec, tuple(outcomes))
 
 
-def _describe(error: BaseException) -> str:
-    return f"{named_line(error)}."
+def _is_same_failure(outcome: Outcome, other: Outcome) -> bool:
+    both = outcome.status == other.status == "failed"
+    return both and (outcome.message, outcome.location) == (other.message, other.location)
+
+
+def _blocked(outcome: Outcome, cause: Outcome) -> Outcome:
+    return replace(outcome, status="blocked", message=f"It fails for the same cause as {cause.check}.", location=None)

@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 from metaopt.contracts import ControllerState, Rate, StepInfo
+from metaopt.seeding import seeded
 from metaopt.space import Value, encode
 from metaopt.specs import ControllerSpec
-from metaopt.testing.comparison import flat, require_close, require_finite, require_same_layout
+from metaopt.testing.answers import answered, require_answer, require_same_state, require_tensors, shown
+from metaopt.testing.comparison import flat, require_close, require_finite, require_same, require_same_layout
 from metaopt.testing.errors import ConformanceError, NotApplicable, require
 from metaopt.testing.samples import draws, edges
 from metaopt.testing.stacking import explain, stacked, unstacked
@@ -73,18 +75,37 @@ def ignores_the_order_of_keys(spec: ControllerSpec) -> None:
         require_close(other, plain, claim, rtol=0, atol=0, at=spec.controller.update)
 
 
+def is_deterministic(spec: ControllerSpec) -> None:
+    """The same inputs give the same rates, and the global random generator is not touched."""
+    values = draws(spec.space, 1)[0]
+    with seeded(0):
+        before = torch.get_rng_state()
+        first = _rates(spec, values, 10, 5)
+        untouched = torch.equal(before, torch.get_rng_state())
+    message = "It draws from the global random generator; a controller has no randomness of its own."
+    require(untouched, message, spec.controller.update)
+    require_same(_rates(spec, values, 10, 5), first, "The second run: the rate", spec.controller.update)
+
+
 def keeps_its_layout(spec: ControllerSpec) -> None:
     """It returns a Rate of 0-d tensors, and a state that keeps its keys, shapes and dtypes."""
     hparams = _numbers(spec, draws(spec.space, 1)[0])
-    state, at = spec.controller.init(hparams), spec.controller.update
-    require(type(state) is dict, f"init must return a plain dict of tensors, got {state!r}.", spec.controller.init)
+    init, at = spec.controller.init, spec.controller.update
+    state = answered(init, "hparams", hparams)
+    require_tensors(state, "What init returns", init)
     absolute = set()
     for step in range(4):
         info = _info(spec, torch.tensor(float(step)), torch.tensor(10.0), torch.tensor(1.0))
-        rate, new = _asked(spec, state, info, hparams)
-        for path, value in flat(rate.value).items():
-            require(value.ndim == 0, f"Rate {path} must be 0-d, got shape {tuple(value.shape)}.", at)
-            require(value.is_floating_point(), f"Rate {path} must be a floating number, got {value.dtype}.", at)
+        answer = answered(at, "state, info, hparams", state, info, hparams, given=f"step {step}")
+        _require_rate(spec, answer)
+        rate, new = answer
+        values = {"": rate.value} if isinstance(rate.value, Tensor) else dict(rate.value)
+        for name, value in values.items():
+            label = f"Rate {name}".rstrip()
+            require_answer(value.ndim == 0, f"{label} must be 0-d, got shape {tuple(value.shape)}.", at)
+            floating = value.is_floating_point()
+            require_answer(floating, f"{label} must be a floating number, got {value.dtype}.", at)
+        require_same_state(new, state, at)
         require_same_layout(new, state, "State after a step", at)
         absolute.add(rate.absolute)
         state = new
@@ -97,8 +118,12 @@ def rates_are_sound(spec: ControllerSpec) -> None:
         for horizon in HORIZONS:
             rates = _rates(spec, values, horizon, horizon + horizon // 2 + 1)
             claim = f"With {label} and a horizon of {horizon}, the rate"
-            require_finite(rates, claim, spec.controller.update)
-            require(bool((rates >= 0).all()), f"{claim} falls to {float(rates.min()):g}.", spec.controller.update)
+            within = rates[:horizon]
+            fine = bool((within >= 0).all() and torch.isfinite(within).all())
+            past = " past the horizon (info.fraction is 1 and more there: clamp it)" if fine else ""
+            require_finite(rates, f"{claim}{past}", spec.controller.update)
+            lowest = float(rates.min())
+            require(lowest >= 0, f"{claim} falls to {lowest:g}{past}.", spec.controller.update)
 
 
 def some_step_moves(spec: ControllerSpec) -> None:
@@ -106,7 +131,7 @@ def some_step_moves(spec: ControllerSpec) -> None:
     for label, values in _everything(spec).items():
         for horizon in HORIZONS:
             require(
-                bool((_rates(spec, values, horizon, horizon) > 0).any()),
+                bool((_rates(spec, values, horizon, horizon) != 0).any()),
                 f"With {label} and a horizon of {horizon}, every rate is 0: nothing would be trained.",
                 spec.controller.update,
             )
@@ -157,6 +182,7 @@ CHECKS: tuple[Callable[[ControllerSpec], None], ...] = (
     is_pure,
     leaves_inputs_alone,
     ignores_the_order_of_keys,
+    is_deterministic,
     keeps_its_layout,
     rates_are_sound,
     some_step_moves,
@@ -192,11 +218,19 @@ def _asked(
 ) -> tuple[Rate, ControllerState]:
     """What the controller answers, once it is known to be a rate and a state."""
     answer: Any = spec.controller.update(state, info, hparams)
-    pair = isinstance(answer, tuple) and len(answer) == 2
-    first = answer[0] if pair else answer
-    sound = pair and isinstance(first, Rate)
-    require(sound, f"update must return (Rate, state), got a {type(first).__name__} first.", spec.controller.update)
+    _require_rate(spec, answer)
     return answer[0], answer[1]
+
+
+def _require_rate(spec: ControllerSpec, answer: Any) -> None:
+    at = spec.controller.update
+    pair = isinstance(answer, tuple) and len(answer) == 2
+    sound = pair and isinstance(answer[0], Rate)
+    require_answer(sound, f"update must return (Rate, state), got {shown(answer)}.", at)
+    value = answer[0].value
+    values = value.values() if isinstance(value, Mapping) else [value]
+    wrong = next((one for one in values if not isinstance(one, Tensor)), None)
+    require_answer(wrong is None, f"Rate takes a 0-d tensor, or one for each parameter's name, got {shown(wrong)}.", at)
 
 
 def _rates(

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from metaopt.contracts import Corpus, Episodes, FewShotTask, Split, Task
+from metaopt.contracts import Corpus, Episodes, FewShotTask, Split, Splits, Task
 from metaopt.errors import InputError, MissingDataError
 from metaopt.inner import loop_reason
 from metaopt.meta.learner import Learner
@@ -14,15 +14,33 @@ from metaopt.meta.unrolls import Unrolls, Window
 from metaopt.meta.vmappable import check_adapts, check_trains, check_vmappable
 from metaopt.specs import CorpusSpec
 from metaopt.tasks.class_episodes import PARTITIONS
+from metaopt.testing.answers import answered, require_answer, shown
 from metaopt.testing.comparison import require_same
 from metaopt.testing.errors import ConformanceError, NotApplicable, require
 from metaopt.testing.subject import DESCENT, Subject
 
 
+def loads_a_corpus(spec: CorpusSpec) -> None:
+    """It loads, and the models and losses of its tasks take its data."""
+    for task in _corpus(spec):
+        if isinstance(task, Task):
+            splits, model = task.splits, task.build(0)
+            made = (
+                f"Task {task.name!r}: data must be metaopt.Splits, or a function that makes them; got {shown(splits)}."
+            )
+            require(isinstance(splits, Splits), made, task.data if callable(task.data) else spec.load)
+            made = f"Task {task.name!r}: model must make a torch.nn.Module, got {shown(model)}."
+            require(isinstance(model, nn.Module), made, task.model)
+            trains = any(param.requires_grad for param in model.parameters())
+            require(trains, f"Task {task.name!r}: its model has nothing to train.", task.model)
+            train = splits.train
+            count = min(task.batch_size, len(train))
+            task.loss(model(train.inputs[:count]), train.targets[:count])
+
+
 def loads_the_same_twice(spec: CorpusSpec) -> None:
     """Two loads give a corpus with the same tasks and the same fingerprint."""
     first, second = _corpus(spec), spec.load()
-    require(isinstance(second, Corpus), f"load() must return a metaopt.Corpus, got {second!r}.", spec.load)
     for task in first:
         found = second[task.name].fingerprint
         require(
@@ -58,11 +76,6 @@ def models_follow_the_seed(spec: CorpusSpec) -> None:
     for task in _tasks(spec):
         first, second = (dict(task.build(3).state_dict()) for _ in range(2))
         require_same(second, first, f"Task {task.name!r}: weights of a second model", task.model)
-        require(
-            any(param.requires_grad for param in task.build(3).parameters()),
-            f"Task {task.name!r}: its model has nothing to train.",
-            task.model,
-        )
 
 
 def losses_are_differentiable(spec: CorpusSpec) -> None:
@@ -128,6 +141,7 @@ def episodes_are_adapted_to_side_by_side(spec: CorpusSpec) -> None:
 
 
 CHECKS: tuple[Callable[[CorpusSpec], None], ...] = (
+    loads_a_corpus,
     loads_the_same_twice,
     splits_are_sound,
     models_follow_the_seed,
@@ -141,14 +155,15 @@ CHECKS: tuple[Callable[[CorpusSpec], None], ...] = (
 @lru_cache(maxsize=1)
 def _loaded(load: Callable[[], Corpus]) -> Corpus:
     try:
-        return load()
+        corpus: Corpus = answered(load, "")
+        return corpus
     except MissingDataError as error:
         raise NotApplicable(str(error)) from error
 
 
 def _corpus(spec: CorpusSpec) -> Corpus:
     corpus = _loaded(spec.load)
-    require(isinstance(corpus, Corpus), f"load() must return a metaopt.Corpus, got {corpus!r}.", spec.load)
+    require_answer(isinstance(corpus, Corpus), f"load must return a metaopt.Corpus, got {shown(corpus)}.", spec.load)
     return corpus
 
 

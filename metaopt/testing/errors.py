@@ -27,6 +27,10 @@ class NotApplicable(unittest.SkipTest):
     """The check does not concern this plugin; says why."""
 
 
+class Blocked(NotApplicable):
+    """The check could not run, since another one, on which it builds, failed; says which."""
+
+
 def require(holds: bool, message: str, at: Callable[..., Any] | None = None) -> None:
     """Raise ConformanceError unless `holds`."""
     if not holds:

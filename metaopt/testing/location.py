@@ -1,10 +1,12 @@
 """Finds the line of a plugin's file that an error comes from."""
 
+import ast
 import dataclasses
 import functools
 import inspect
 import linecache
 import sysconfig
+import textwrap
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -57,6 +59,15 @@ def definition(function: Callable[..., Any]) -> Location | None:
     """Where a function, or the function behind an object, is defined."""
     for found in functions_of(function):
         return _location(found.__code__.co_filename, _first_line(found))
+    return None
+
+
+def where_it_returns(function: Callable[..., Any]) -> Location | None:
+    """The line of a function's one `return`; where it is defined if it has several or none."""
+    for found in functions_of(function):
+        returns = _returns(found)
+        first = found.__code__.co_firstlineno
+        return _location(found.__code__.co_filename, first + returns[0] - 1) if len(returns) == 1 else definition(found)
     return None
 
 
@@ -119,6 +130,22 @@ def _first_line(function: FunctionType) -> int:
         if text.lstrip().startswith(("def ", "async def ")):
             return line
     return function.__code__.co_firstlineno
+
+
+def _returns(function: FunctionType) -> list[int]:
+    """Lines of the function's own `return`s, from 1; none where the source is no statement by itself, as a lambda's."""
+    try:
+        tree = ast.parse(textwrap.dedent("".join(_lines(function))))
+    except SyntaxError:
+        return []
+    found, pending = [], list(ast.iter_child_nodes(tree.body[0])) if tree.body else []
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Return):
+            found.append(node.lineno)
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            pending += ast.iter_child_nodes(node)
+    return found
 
 
 def _lines(function: FunctionType) -> list[str]:

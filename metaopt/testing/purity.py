@@ -108,17 +108,13 @@ def granularity_is_true(subject: Subject) -> None:
     whole = run(assembly, params, steps, theta).params
     if granularity in ("coordinate", "sums"):
         flat_run = run(assembly, {"all": _laid(params)}, [{"all": _laid(grads)} for grads in steps], theta)
-        require_close(
-            flat_run.params, {"all": _laid(whole)}, f"granularity is {granularity!r}, but laid end to end",
-            rtol=1e-5, atol=1e-6, at=at,
-        )  # fmt: skip
+        claim = f"granularity is {granularity!r}, but laid end to end"
+        _require_as_declared(flat_run.params, {"all": _laid(whole)}, claim, at)
     if granularity == "sums":
         return
     for name, param in params.items():
         alone = run(assembly, {name: param}, [{name: grads[name]} for grads in steps], theta).params
-        require_close(
-            alone, {name: whole[name]}, f"granularity is {granularity!r}, but alone", rtol=1e-5, atol=1e-6, at=at
-        )
+        _require_as_declared(alone, {name: whole[name]}, f"granularity is {granularity!r}, but alone", at)
 
 
 CHECKS: tuple[Callable[[Subject], None], ...] = (
@@ -155,6 +151,17 @@ def _run(subject: Subject, num_steps: int) -> Trajectory:
 
 def _require_close(actual: Any, expected: Any, claim: str, assembly: Assembly) -> None:
     require_close(actual, expected, claim, rtol=1e-4, atol=1e-6, at=update_of(assembly))
+
+
+def _require_as_declared(actual: Any, expected: Any, claim: str, at: Callable[..., Any]) -> None:
+    try:
+        require_close(actual, expected, claim, rtol=1e-5, atol=1e-6, at=at)
+    except ConformanceError as error:
+        error.message += (
+            ' Where norms or shapes of a tensor matter, say granularity="tensor", also to metaopt.per_tensor; where '
+            'other tensors do, subclass metaopt.Rule and say "tree".'
+        )
+        raise
 
 
 def _laid(tensors: Mapping[str, Tensor]) -> Tensor:

@@ -12,8 +12,8 @@ from metaopt.recipe import Recipe, load_recipe
 from metaopt.registry import Registry
 from metaopt.specs import ControllerSpec, StopperSpec
 from metaopt.testing.errors import require
+from metaopt.testing.policies import configuration, registry_with
 from metaopt.testing.samples import draws
-from metaopt.testing.stoppers import configuration, registry_with
 from metaopt.testing.subject import CONSTANT, DESCENT
 
 

@@ -1,18 +1,37 @@
 """What every rule must do with parameters, gradients and state, be it an optimizer or a wrapper around one."""
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from metaopt.contracts import State, StepInfo, Tensors
+from metaopt.contracts import PerTensorRule, State, SteeringRule, StepInfo, Tensors
 from metaopt.seeding import seeded
+from metaopt.testing.answers import (
+    answered,
+    check_steering,
+    check_tensor_functions,
+    require_pair,
+    require_tensors,
+    require_wraps,
+    shown,
+)
 from metaopt.testing.comparison import flat, require_finite, require_same, require_same_layout
 from metaopt.testing.errors import NotApplicable, require
-from metaopt.testing.samples import draws, edges, gradients, parameters
-from metaopt.testing.subject import HORIZON, Subject, added, hparams_for, result_of, run, step_info, update_of
+from metaopt.testing.samples import draws, edges, generator, gradients, parameters
+from metaopt.testing.subject import (
+    HORIZON,
+    Subject,
+    added,
+    hparams_for,
+    init_of,
+    result_of,
+    run,
+    step_info,
+    update_of,
+)
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 #: Parameters that have grown beyond this are said to diverge.
@@ -20,23 +39,41 @@ DIVERGED = 1e6
 
 
 def keeps_dtypes_and_shapes(subject: Subject) -> None:
-    """Updates have the parameter's dtype and shape, and a state keeps its keys, dtypes and shapes."""
+    """Updates have the parameter's dtype and shape, and a state keeps its keys, dtypes and shapes; all are finite."""
+    require_wraps(subject)
     for dtype in DTYPES:
-        assembly, params = subject.assemble(), parameters(dtype=dtype)
-        hparams, theta, horizon = hparams_for(assembly, params), subject.theta(params), torch.tensor(float(HORIZON))
+        params = parameters(dtype=dtype)
+        assembly, theta = subject.assemble(), subject.theta(params)
+        rule, hparams, horizon = assembly.rule, hparams_for(assembly, params), torch.tensor(float(HORIZON))
         at = update_of(assembly)
-        state = assembly.rule.init(params, hparams, theta, horizon)
-        _require_plain(state, "init")
+        if isinstance(rule, PerTensorRule):
+            check_tensor_functions(assembly, rule, params, theta)
+        state = answered(rule.init, "params, hparams, theta, horizon", params, hparams, theta, horizon)
+        _require_plain(state, "init", init_of(assembly))
         require(state["tensors"].keys() <= params.keys(), f"init has state for {sorted(state['tensors'])}.", at)
         for step, grads in enumerate(gradients(params, 2)):
             info = step_info(assembly, torch.tensor(float(step)), horizon, grads)
-            updates, new = assembly.rule.update(grads, state, params, hparams, theta, info)
-            _require_plain(new, "update")
+            if isinstance(rule, SteeringRule):
+                check_steering(rule, grads, state, params, hparams, theta, info)
+            names, arguments = (
+                "grads, state, params, hparams, theta, info",
+                (grads, state, params, hparams, theta, info),
+            )
+            answer = answered(rule.update, names, *arguments)
+            require_pair(answer, "updates, new_state", at)
+            updates, new = answer
+            require_tensors(updates, "The updates", at)
+            _require_plain(new, "update", at)
+            _require_same_keys(new, state, at)
             require_same_layout(updates, params, f"Updates of {dtype} parameters (end with .to(param.dtype))", at)
             require_same_layout(new, state, f"State of {dtype} parameters after a step", at)
+            require_finite(updates, f"Step {step} of {dtype} parameters: the update", at)
             state = new
-        evaluated = assembly.rule.evaluation_params(params, state, hparams)
-        require_same_layout(evaluated, params, f"evaluation_params of {dtype} parameters")
+        evaluated = answered(rule.evaluation_params, "params, state, hparams", params, state, hparams)
+        evaluate = type(rule).evaluation_params
+        require_tensors(evaluated, "What evaluation_params returns", evaluate)
+        require_same_layout(evaluated, params, f"evaluation_params of {dtype} parameters", evaluate)
+        require_finite(evaluated, f"evaluation_params of {dtype} parameters after two steps", evaluate)
 
 
 def takes_missing_gradients(subject: Subject) -> None:
@@ -56,8 +93,10 @@ def takes_missing_gradients(subject: Subject) -> None:
                 at,
             )
     require_finite(found.params, "After a late first gradient", at)
-    moved = [name for name in params if params[name].numel() and not torch.equal(found.params[name], params[name])]
-    require("matrix" in moved, "Parameter 'matrix' never moved although it had gradients from step 2 on.", at)
+    prompt = run(assembly, params, late, subject.theta(params))
+    moved = ["matrix" for one in (prompt, found) if not torch.equal(one.params["matrix"], params["matrix"])]
+    never = "Parameter 'matrix' never moved although it had gradients from step 2 on; with all gradients it does."
+    require(len(moved) != 1, never, at)
 
 
 def serves_a_subset(subject: Subject) -> None:
@@ -169,11 +208,12 @@ def theta_is_reproducible(subject: Subject) -> None:
     meta = subject.assemble().meta
     if meta is None:
         raise NotApplicable(f"{subject.assemble().title} is not learned.")
-    found = []
+    found: list[Tensors] = []
     for seed in (0, 1):
         with seeded(seed):
-            found.append(subject.theta(parameters(), seed=5))
-    require(type(found[0]) is dict, f"init_theta returns a dict of tensors by name, got {type(found[0]).__name__}.")
+            arguments = parameters(), generator(5), subject.assemble().meta_values
+            found.append(answered(meta.init_theta, "params, generator, hparams", *arguments))
+    require_tensors(found[0], "What init_theta returns", meta.init_theta)
     require_same(found[1], found[0], "theta from an equal generator", meta.init_theta)
     require_finite(found[0], "theta", meta.init_theta)
 
@@ -191,19 +231,29 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
 )
 
 
-def _require_plain(state: Any, where: str) -> None:
+def _require_plain(state: Any, where: str, at: Callable[..., Any]) -> None:
     require(
         type(state) is dict and state.keys() == {"tensors", "shared"},
-        f"{where} must return the state as {{'tensors': ..., 'shared': ...}}, got {_describe(state)}.",
+        f"{where} must return the state as {{'tensors': ..., 'shared': ...}}, got {shown(state)}.",
+        at,
     )
-    for path, part in {"shared": state["shared"], "tensors": state["tensors"], **state["tensors"]}.items():
-        require(type(part) is dict, f"State must consist of plain dicts; {path} is a {type(part).__name__}.")
+    require(type(state["tensors"]) is dict, f"State must consist of plain dicts; tensors is {shown(state['tensors'])}.")
+    for path, part in {"shared": state["shared"], **state["tensors"]}.items():
+        require(type(part) is dict, f"State must consist of plain dicts; {path} is {shown(part)}.", at)
+        require_tensors(part, f"State {path}", at)
     for path, value in flat({"tensors": state["tensors"], "shared": state["shared"]}).items():
-        require(not value.requires_grad, f"State {path} requires a gradient.")
+        require(not value.requires_grad, f"State {path} requires a gradient.", at)
 
 
-def _describe(value: Any) -> str:
-    return f"a {type(value).__name__}" + (f" with keys {sorted(map(str, value))}" if isinstance(value, Mapping) else "")
+def _require_same_keys(new: State, old: State, at: Callable[..., Any]) -> None:
+    extra = sorted(map(str, new["tensors"].keys() - old["tensors"].keys()))
+    require(not extra, f"update returned a state for {extra}, init made none.", at)
+    for label, part, before in (
+        ("", new["shared"], old["shared"]),
+        *((f" for {name!r}", new["tensors"].get(name, {}), own) for name, own in old["tensors"].items()),
+    ):
+        keys = [f"{{{', '.join(sorted(each))}}}" for each in (part, before)]
+        require(keys[0] == keys[1], f"update returned the state keys {keys[0]}{label}, init made {keys[1]}.", at)
 
 
 def _through_file(document: dict[str, Any]) -> dict[str, Any]:

@@ -18,15 +18,14 @@ from metaopt.contracts import (
     ThresholdStopper,
     first_stop,
 )
-from metaopt.deploy.stopping import StopperConfiguration, build_stopper
 from metaopt.errors import InputError
-from metaopt.registry import Registry
 from metaopt.space import Float, Space, Value, encode
 from metaopt.specs import StopperSpec
 from metaopt.testing.curves import HORIZON, NUM_VALIDATIONS, curves, observations, shown, sign
-from metaopt.testing.errors import ConformanceError, NotApplicable, require
-from metaopt.testing.fitted_stoppers import fits_curves, signals_of, theta_of
-from metaopt.testing.samples import draws, edges
+from metaopt.testing.errors import ConformanceError, require
+from metaopt.testing.fitted_stoppers import fits_curves, signals_of
+from metaopt.testing.policies import answers_soundly, pure_answer, pure_form, settings_of, stopper_of, through_json
+from metaopt.testing.samples import draws
 
 MODES: tuple[Mode, ...] = ("min", "max")
 _STRANGE: tuple[Any, ...] = (None, "bad", math.nan, math.inf, -math.inf, "nan", True, [], object())
@@ -34,12 +33,12 @@ _STRANGE: tuple[Any, ...] = (None, "bad", math.nan, math.inf, -math.inf, "nan", 
 
 def follows_its_pure_form(spec: StopperSpec) -> None:
     """Observing one by one stops where the pure form over whole curves says, alone or beside other curves."""
-    for values in _settings(spec):
+    for values in settings_of(spec):
         for mode in MODES:
             recorded = curves(signals_of(spec))
-            found = first_stop(_fires(spec, CurveBatch.from_curves(recorded, sign(mode)), values))
+            found = first_stop(pure_answer(spec, CurveBatch.from_curves(recorded, sign(mode)), values))
             for curve, expected in zip(recorded, found.tolist(), strict=True):
-                said = [decision.stop for decision in _watched(_stopper(spec, values, mode), curve, mode)]
+                said = [decision.stop for decision in _watched(stopper_of(spec, values, mode), curve, mode)]
                 actual = said.index(True) if True in said else len(said)
                 require(
                     actual == min(expected, len(said)),
@@ -51,22 +50,26 @@ def follows_its_pure_form(spec: StopperSpec) -> None:
 
 def takes_many_policies(spec: StopperSpec) -> None:
     """The pure form takes hyperparameters of shape (policies, 1, 1) and gives each policy its own answer."""
-    batch, settings = CurveBatch.from_curves(curves(signals_of(spec))), _settings(spec)
+    batch, settings = CurveBatch.from_curves(curves(signals_of(spec))), settings_of(spec)
     numbers = [encode(spec.space, values) for values in settings]
     stacked = {name: np.asarray([one[name] for one in numbers]).reshape(-1, 1, 1) for name in spec.space}
-    together = _pure(spec)(batch, stacked)
+    together = pure_form(spec)(batch, stacked)
     shape = (len(settings), *batch.values.shape)
-    require(not spec.space or together.shape == shape, f"Its shape is {together.shape}, expected {shape}.", spec.fires)
+    message = (
+        "Where hyperparameters have shape (policies, 1, 1), the pure form must return the shape (policies, curves, "
+        f"validations), here {shape}; got {together.shape}."
+    )
+    require(not spec.space or together.shape == shape, message, spec.fires)
     for values, answer in zip(settings, np.broadcast_to(together, shape), strict=True):
-        alone = _fires(spec, batch, values)
+        alone = pure_answer(spec, batch, values)
         require(bool((alone == answer).all()), f"{values} answers differently beside other policies.", spec.fires)
 
 
 def is_causal(spec: StopperSpec) -> None:
     """What comes later never changes an earlier decision."""
     batch = CurveBatch.from_curves(curves(signals_of(spec)))
-    for values in _settings(spec):
-        whole = _fires(spec, batch, values)
+    for values in settings_of(spec):
+        whole = pure_answer(spec, batch, values)
         for length in range(1, NUM_VALIDATIONS):
             early = CurveBatch(
                 values=batch.values[:, :length],
@@ -74,7 +77,7 @@ def is_causal(spec: StopperSpec) -> None:
                 horizon=batch.horizon,
                 signals={name: series[:, :length] for name, series in batch.signals.items()},
             )
-            changed = _fires(spec, early, values) != whole[:, :length]
+            changed = pure_answer(spec, early, values) != whole[:, :length]
             require(
                 not changed.any(),
                 f"With {values}, decisions at validations {np.unique(np.nonzero(changed)[1]).tolist()} change once "
@@ -85,14 +88,14 @@ def is_causal(spec: StopperSpec) -> None:
 
 def resumes(spec: StopperSpec) -> None:
     """A state in plain JSON, taken at any moment, continues with the same decisions."""
-    for values in _settings(spec)[:3]:
+    for values in settings_of(spec)[:3]:
         for mode in MODES:
             for curve in curves(signals_of(spec))[::3]:
-                stopper = _stopper(spec, values, mode)
-                expected = _watched(_stopper(spec, values, mode), curve, mode)
+                stopper = stopper_of(spec, values, mode)
+                expected = _watched(stopper_of(spec, values, mode), curve, mode)
                 for index, observation in enumerate(observations(curve, mode)):
-                    other = _stopper(spec, values, mode)
-                    other.load_state_dict(_through_json(stopper.state_dict()))
+                    other = stopper_of(spec, values, mode)
+                    other.load_state_dict(through_json(stopper.state_dict()))
                     rest = [other.observe(later) for later in observations(curve, mode)[index:]]
                     require(
                         rest == expected[index:],
@@ -105,9 +108,9 @@ def resumes(spec: StopperSpec) -> None:
 
 def never_raises(spec: StopperSpec) -> None:
     """Whatever the value (None, text, NaN, infinite), the horizon and the signals, it decides and does not raise."""
-    for values in _settings(spec):
+    for values in settings_of(spec):
         for mode in MODES:
-            stopper = _stopper(spec, values, mode)
+            stopper = stopper_of(spec, values, mode)
             for index, strange in enumerate((1.0, *_STRANGE, 0.5, *_STRANGE[::-1])):
                 for horizon in (None, HORIZON, 1):
                     signals: Any = dict.fromkeys(signals_of(spec), strange) if index % 2 else {}
@@ -153,11 +156,11 @@ def knows_the_best(spec: StopperSpec) -> None:
 def refuses_foreign_states(spec: StopperSpec) -> None:
     """The state of another policy, of the other mode, or of nothing is refused with an InputError."""
     values = draws(spec.space, 1)[0]
-    own = _stopper(spec, values, "max").state_dict()
+    own = stopper_of(spec, values, "max").state_dict()
     other = ThresholdStopper("kit_other", lambda batch, hparams: batch.values > 0, {}).state_dict()
     for label, state in {"another policy": other, "the other mode": own, "nothing": {}}.items():
         try:
-            _stopper(spec, values, "min").load_state_dict(state)
+            stopper_of(spec, values, "min").load_state_dict(state)
         except InputError:
             continue
         raise ConformanceError(f"It loaded the state of {label}; raise metaopt.InputError.", spec.factory)
@@ -165,12 +168,12 @@ def refuses_foreign_states(spec: StopperSpec) -> None:
 
 def modes_mirror(spec: StopperSpec) -> None:
     """Turned upside down, a curve stops at the same validation under the other mode."""
-    for values in _settings(spec):
+    for values in settings_of(spec):
         for curve in curves(signals_of(spec)):
-            expected = [decision.stop for decision in _watched(_stopper(spec, values, "min"), curve, "min")]
+            expected = [decision.stop for decision in _watched(stopper_of(spec, values, "min"), curve, "min")]
             # A hyperparameter in the metric's own units, such as a target, turns upside down with it.
             found = [
-                [decision.stop for decision in _watched(_stopper(spec, mirrored, "max"), curve, "max")]
+                [decision.stop for decision in _watched(stopper_of(spec, mirrored, "max"), curve, "max")]
                 for mirrored in _mirrored(spec.space, values)
             ]
             require(
@@ -182,6 +185,7 @@ def modes_mirror(spec: StopperSpec) -> None:
 
 
 CHECKS: tuple[Callable[[StopperSpec], None], ...] = (
+    answers_soundly,
     follows_its_pure_form,
     takes_many_policies,
     is_causal,
@@ -195,61 +199,13 @@ CHECKS: tuple[Callable[[StopperSpec], None], ...] = (
 )
 
 
-def configuration(spec: StopperSpec, values: Mapping[str, Value]) -> StopperConfiguration:
-    """The policy with these hyperparameters; one that combines others combines two of the kit's."""
-    children = tuple(StopperConfiguration(child.name) for child in _CHILDREN) if spec.combines else ()
-    return StopperConfiguration(spec.name, values, children, theta_of(spec))
-
-
-def registry_with(spec: StopperSpec) -> Registry:
-    """A registry that holds nothing but the policy and what it may combine."""
-    registry = Registry()
-    for one in (spec, *_CHILDREN):
-        registry.register(one)
-    return registry
-
-
-_CHILDREN = (
-    StopperSpec(name="kit_half", version="1", fires=lambda batch, hparams: batch.steps >= HORIZON / 2),
-    StopperSpec(
-        name="kit_rise",
-        version="1",
-        fires=lambda batch, hparams: batch.values > np.fmin.accumulate(batch.values, axis=-1) + 0.2,
-    ),
-)
-
-
-def _settings(spec: StopperSpec) -> list[dict[str, Value]]:
-    return [*draws(spec.space, 4)[1:], *edges(spec.space).values()]
-
-
 def _runs(spec: StopperSpec) -> list[tuple[dict[str, Value], Mode, Curve, list[Decision]]]:
     return [
-        (values, mode, curve, _watched(_stopper(spec, values, mode), curve, mode))
-        for values in _settings(spec)
+        (values, mode, curve, _watched(stopper_of(spec, values, mode), curve, mode))
+        for values in settings_of(spec)
         for mode in MODES
         for curve in curves(signals_of(spec))
     ]
-
-
-def _stopper(spec: StopperSpec, values: Mapping[str, Value], mode: Mode) -> Stopper:
-    return build_stopper(configuration(spec, values), mode=mode, registry=registry_with(spec))
-
-
-def _pure(spec: StopperSpec) -> Callable[[CurveBatch, Any], Any]:
-    if spec.fires is None:
-        raise NotApplicable(f"{spec.name} has no pure form.")
-    return spec.pure(theta_of(spec))
-
-
-def _fires(spec: StopperSpec, batch: CurveBatch, values: Mapping[str, Value]) -> Any:
-    found = _pure(spec)(batch, encode(spec.space, values))
-    require(
-        isinstance(found, np.ndarray) and found.dtype == np.bool_ and found.shape == batch.values.shape,
-        f"The pure form must return booleans of shape {batch.values.shape}, got {getattr(found, 'shape', found)!r}.",
-        spec.fires,
-    )
-    return found
 
 
 def _watched(stopper: Stopper, curve: Curve, mode: Mode) -> list[Decision]:
@@ -263,11 +219,6 @@ def _mirrored(space: Space, values: Mapping[str, Value]) -> list[dict[str, Value
         if isinstance(distribution, Float) and -float(value) in distribution.domain:
             found.append({**values, name: -float(value)})
     return found
-
-
-def _through_json(state: dict[str, Any]) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(json.dumps(state, allow_nan=False))
-    return loaded
 
 
 def _first_difference(found: Sequence[Decision], expected: Sequence[Decision]) -> str:

@@ -9,7 +9,17 @@ import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly, Configuration, assemble
-from metaopt.contracts import ControllerState, PerTensorRule, Rate, State, StepInfo, Tensors, per_tensor
+from metaopt.contracts import (
+    ControllerState,
+    PerTensorRule,
+    Rate,
+    State,
+    SteeringRule,
+    StepInfo,
+    Tensors,
+    WrappedRule,
+    per_tensor,
+)
 from metaopt.contracts.rule import Hparams
 from metaopt.registry import Registry
 from metaopt.space import Float, Space, Value, When
@@ -140,12 +150,16 @@ def _prefixed(condition: When | None, owner: str) -> When | None:
 def update_of(assembly: Assembly) -> Callable[..., Any]:
     """The plugin's own function behind a rule's update, to point to."""
     rule = assembly.rule
+    if isinstance(rule, SteeringRule):
+        return type(rule).steer
     return rule.update_one if isinstance(rule, PerTensorRule) else type(rule).update
 
 
 def init_of(assembly: Assembly) -> Callable[..., Any]:
     """The plugin's own function behind a rule's init."""
     rule = assembly.rule
+    if isinstance(rule, WrappedRule):
+        return type(rule).own_state
     return rule.init_one if isinstance(rule, PerTensorRule) else type(rule).init
 
 

@@ -1,12 +1,14 @@
 """What every wrapper must do: the rule that it makes is a rule like any other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, wraps
 from typing import Any
 
+from metaopt.configuration import misfit
 from metaopt.contracts import SteeringRule
 from metaopt.registry import current
 from metaopt.specs import OptimizerSpec, WrapperSpec
+from metaopt.testing.descent import CHECKS as DESCENT_CHECKS
 from metaopt.testing.errors import ConformanceError, NotApplicable
 from metaopt.testing.key_order import CHECKS as KEY_ORDER_CHECKS
 from metaopt.testing.purity import CHECKS as PURITY_CHECKS
@@ -17,12 +19,14 @@ from metaopt.testing.shells import native_equals_rule
 from metaopt.testing.subject import DESCENT, Subject
 
 
-def _around(check: Callable[[Subject], None]) -> Callable[[Any], None]:
-    """The check of a rule, made of the wrapper around each of the inner rules."""
+def _around(
+    check: Callable[[Subject], None], rules: Callable[[WrapperSpec], Sequence[OptimizerSpec]] | None = None
+) -> Callable[[Any], None]:
+    """The check of a rule, made of the wrapper around each of some inner rules: `inner_rules` if left out."""
 
     @wraps(check)
     def on_each(spec: WrapperSpec) -> None:
-        for inner in inner_rules():
+        for inner in inner_rules() if rules is None else rules(spec):
             try:
                 check(Subject(inner, (spec,)))
             except ConformanceError as error:
@@ -40,6 +44,14 @@ def inner_rules() -> tuple[OptimizerSpec, ...]:
     return (DESCENT, *adamw)
 
 
+def installed_rules(spec: WrapperSpec) -> list[OptimizerSpec]:
+    """All installed optimizers that the wrapper can go around, but for those without weights; and a plain descent."""
+    installed = current()
+    found = [DESCENT, *(installed.get(OptimizerSpec, name) for name in installed.names(OptimizerSpec))]
+    ready = [one for one in found if one.meta is None or one.meta.shipped is not None]
+    return [one for one in ready if misfit(one, [spec]) is None]
+
+
 @wraps(native_equals_rule)
 def _steered_class_equals_rule(spec: WrapperSpec) -> None:
     inner = inner_rules()[-1]
@@ -55,4 +67,5 @@ _ABOUT_OPTIMIZERS = (theta_is_reproducible, native_equals_rule)
 CHECKS: tuple[Callable[[Any], None], ...] = (
     *(_around(check) for check in _ABOUT_RULES if check not in _ABOUT_OPTIMIZERS),
     _steered_class_equals_rule,
+    *(_around(check, installed_rules) for check in DESCENT_CHECKS),
 )

@@ -86,8 +86,8 @@ MISTAKES = {
     "a lost key": (
         'return -hparams["lr"] * grad, {}',
         "keeps_dtypes_and_shapes",
-        "State of torch.float32 parameters after a step: keys",
-        "def update(grad, state, param, hparams, theta, info):",
+        "update returned the state keys {}, init made {m}.",
+        'return -hparams["lr"] * grad, {}',
     ),
     "a borrowed tensor": (
         'return -hparams["lr"] * grad, {"m": grad}',
@@ -101,9 +101,81 @@ MISTAKES = {
         "With mine.lr=0.0001, parameters after step 1: scalar is not finite",
         "def update(grad, state, param, hparams, theta, info):",
     ),
+    "another key": (
+        'return -hparams["lr"] * grad, {"mom": state["m"]}',
+        "keeps_dtypes_and_shapes",
+        "update returned the state keys {mom}, init made {m}.",
+        'return -hparams["lr"] * grad, {"mom": state["m"]}',
+    ),
+    "None": (
+        "return None",
+        "keeps_dtypes_and_shapes",
+        "update must return (update, new_state), got None.",
+        "return None",
+    ),
+    "no return": (
+        "m = grad",
+        "keeps_dtypes_and_shapes",
+        "update must return (update, new_state), got None.",
+        "def update(grad, state, param, hparams, theta, info):",
+    ),
+    "an update alone": (
+        'return -hparams["lr"] * grad',
+        "keeps_dtypes_and_shapes",
+        "update must return (update, new_state), got a tensor of shape ().",
+        'return -hparams["lr"] * grad',
+    ),
+    "numpy": (
+        'return (-hparams["lr"] * grad).numpy(), dict(state)',
+        "keeps_dtypes_and_shapes",
+        "The update must be a tensor, got a numpy.ndarray.",
+        'return (-hparams["lr"] * grad).numpy(), dict(state)',
+    ),
+    "a float in the state": (
+        'return -hparams["lr"] * grad, {"m": 0.5}',
+        "keeps_dtypes_and_shapes",
+        "The state that update returns must be a dict of tensors by name, got a float (0.5) for 'm'.",
+        'return -hparams["lr"] * grad, {"m": 0.5}',
+    ),
+    "another shape": (
+        'return -hparams["lr"] * grad.sum(), dict(state)',
+        "keeps_dtypes_and_shapes",
+        "The update has shape (), but the parameter has (5,).",
+        'return -hparams["lr"] * grad.sum(), dict(state)',
+    ),
+    "another shape of the state": (
+        'return -hparams["lr"] * grad, {"m": state["m"].sum()}',
+        "keeps_dtypes_and_shapes",
+        "update returned the state 'm' of shape (), init made it of shape (5,).",
+        'return -hparams["lr"] * grad, {"m": state["m"].sum()}',
+    ),
+    "NaN": (
+        'return grad / (hparams["lr"] - hparams["lr"]), dict(state)',
+        "keeps_dtypes_and_shapes",
+        "The update is not finite, given a tensor of shape () and torch.float32 and a gradient that are.",
+        'return grad / (hparams["lr"] - hparams["lr"]), dict(state)',
+    ),
+    "what an empty tensor has not": (
+        'return -hparams["lr"] * grad / grad.abs().max(), dict(state)',
+        "keeps_dtypes_and_shapes",
+        "(given a tensor of shape (0, 3) and torch.float32)",
+        'return -hparams["lr"] * grad / grad.abs().max(), dict(state)',
+    ),
+    "the wrong sign": (
+        'return hparams["lr"] * grad, dict(state)',
+        "lowers_a_quadratic",
+        "Is the sign right (updates are added to parameters)",
+        "def update(grad, state, param, hparams, theta, info):",
+    ),
+    "nothing": (
+        "return 0 * grad, dict(state)",
+        "lowers_a_quadratic",
+        "it is 1 times that after 5 steps, 1 times that after 1000 steps.",
+        "def update(grad, state, param, hparams, theta, info):",
+    ),
     "an exception": (
         'return -hparams["learning_rate"] * grad, dict(state)',
-        "is_pure",
+        "keeps_dtypes_and_shapes",
         "It raised KeyError: 'learning_rate'",
         'return -hparams["learning_rate"] * grad, dict(state)',
     ),
@@ -137,10 +209,45 @@ def test_a_mistake_is_named_with_its_line(plugin_file, capsys, body, check, mess
     path = plugin_file(body)
     assert run(["check", str(path)]) == 2
     lines = capsys.readouterr().out.splitlines()
-    (index,) = [index for index, text in enumerate(lines) if text.split()[:2] == ["FAILED", check]]
+    (index,) = [index for index, text in enumerate(lines) if text.split()[:1] == ["FAILED"]]
+    assert lines[index].split()[1] == check
     number = path.read_text().splitlines().index(next(t for t in path.read_text().splitlines() if line in t)) + 1
     assert message in lines[index + 1]
     assert lines[index + 2].strip() == f"{path}:{number}: {line}"
+
+
+@pytest.mark.parametrize(
+    ("signature", "line", "message"),
+    [
+        (
+            "def update(grad, state, param, hparams, theta):",
+            "def update(grad, state, param, hparams, theta):",
+            "update is called with (grad, state, param, hparams, theta, info), which it does not take",
+        ),
+        (
+            "def update(grad, state, param, hparams, theta, info, more):",
+            "def update(grad, state, param, hparams, theta, info, more):",
+            "missing a required argument: 'more'",
+        ),
+    ],
+)
+def test_a_signature_that_does_not_fit_is_one_failure(plugin_file, capsys, signature, line, message):
+    path = plugin_file(GOOD)
+    path.write_text(path.read_text().replace("def update(grad, state, param, hparams, theta, info):", signature))
+    assert run(["check", str(path)]) == 2
+    text = capsys.readouterr().out
+    assert text.count("FAILED") == 1
+    assert message in text
+    assert line in text
+
+
+def test_what_could_not_run_is_one_line(plugin_file, capsys):
+    path = str(plugin_file("return None"))
+    assert run(["check", path]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "further checks could not run because of what failed" in line] == [lines[-2]]
+    assert run(["check", path, "--verbose"]) == 2
+    assert "It could not run: keeps_dtypes_and_shapes failed." in capsys.readouterr().out
 
 
 def test_an_installed_plugin_is_checked_by_name(capsys):

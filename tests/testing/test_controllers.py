@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
@@ -76,19 +77,79 @@ def test_a_metric_that_is_nan_must_not_spoil_the_rate(failures):
     assert "cadence is 'table', but it requires ['metric']" in failures(table)["cadence_is_true"]
 
 
-class Bare:
-    """A controller that forgets to say `Rate`."""
+class Answering:
+    """A controller that answers with whatever `answer` makes of state, info and hyperparameters."""
+
+    def __init__(self, answer, init=lambda: {}):
+        self.answer, self.init_state = answer, init
 
     def init(self, hparams):
-        return {}
+        return self.init_state()
 
     def update(self, state, info, hparams):
-        return 1 - info.fraction, state
+        return self.answer(state, info, hparams)
 
 
-def test_an_answer_that_is_no_rate_is_named_by_every_check(failures):
-    found = failures(controller(None, controller=Bare()))
-    assert {"is_pure", "keeps_its_layout", "rates_are_sound"} <= set(found)
-    for text in found.values():
-        assert "update must return (Rate, state), got a Tensor first" in text
-        assert "def update" in text
+#: What a controller answers, what it begins with, what must be said, and at which line.
+ANSWERS = {
+    "a number": (lambda state, info, hparams: (1 - info.fraction, state), dict, "got (a tensor of shape (), a dict"),
+    "None": (lambda *_: None, dict, "update must return (Rate, state), got None"),
+    "a float for a rate": (
+        lambda state, *_: (metaopt.Rate(0.5), state),
+        dict,
+        "Rate takes a 0-d tensor, or one for each",
+    ),
+    "a rate of numpy": (lambda state, *_: (metaopt.Rate(np.float64(1)), state), dict, "got a numpy.float64"),
+    "a rate of a shape": (
+        lambda s, i, h: (metaopt.Rate(h["power"].reshape(1)), s),
+        dict,
+        "must be 0-d, got shape (1,)",
+    ),
+    "another key": (
+        lambda state, info, hparams: (metaopt.Rate(hparams["power"]), {"y": state["x"]}),
+        lambda: {"x": torch.zeros(())},
+        "update returned the state keys {y}, init made {x}.",
+    ),
+    "a float in the state": (
+        lambda state, info, hparams: (metaopt.Rate(hparams["power"]), {"x": 0.0}),
+        lambda: {"x": torch.zeros(())},
+        "got a float (0.0) for 'x'",
+    ),
+    "a state of None": (lambda state, *_: (None, state), lambda: None, "What init returns must be a dict of tensors"),
+    "an exception": (lambda *_: {}["rate"], dict, "It raised KeyError: 'rate' (given step 0)."),
+    "randomness": (
+        lambda state, info, hparams: (metaopt.Rate(torch.rand(()) + hparams["power"]), state),
+        dict,
+        "draws from the global random generator",
+    ),
+    "NaN": (
+        lambda s, i, h: (metaopt.Rate(h["power"] * torch.nan), s),
+        dict,
+        "a horizon of 1, the rate: value is not finite",
+    ),
+}
+
+
+@pytest.mark.parametrize(("answer", "init", "message"), ANSWERS.values(), ids=ANSWERS)
+def test_one_mistake_is_one_failure(failures, answer, init, message):
+    ((_, found),) = failures(controller(None, controller=Answering(answer, init))).items()
+    assert message in found
+    assert "test_controllers.py:" in found
+
+
+def test_a_signature_that_does_not_fit_is_one_failure(failures):
+    class Short:
+        def init(self):
+            return {}
+
+        def update(self, state):
+            return metaopt.Rate(torch.ones(())), state
+
+    ((_, found),) = failures(controller(None, controller=Short())).items()
+    assert "init is called with (hparams), which it does not take: too many positional arguments." in found
+    assert "def init(self)" in found
+
+
+def test_past_the_horizon_is_said_where_a_rate_turns_negative(failures):
+    found = failures(controller(lambda info, hparams: (1 - info.fraction) * hparams["power"]))
+    assert "past the horizon (info.fraction is 1 and more there: clamp it)" in found["rates_are_sound"]

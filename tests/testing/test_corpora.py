@@ -91,3 +91,38 @@ def test_a_task_that_must_train_in_a_loop_is_told_why_and_not_failed():
     assert report.passed
     (outcome,) = [one for one in report.outcomes if one.status == "skipped" and "episodes" not in one.check]
     assert "1 of 1 tasks train in a loop. sum: BatchNorm1d '1' writes running statistics in place" in outcome.message
+
+
+#: A part of a task that is made otherwise, and what must be said.
+PARTS = {
+    "a model that raises": ({"model": lambda: {}["model"]}, "its model function raised KeyError: 'model'"),
+    "no model": ({"model": lambda: None}, "model must make a torch.nn.Module, got None."),
+    "a frozen model": ({"model": lambda: torch.nn.Linear(3, 1).requires_grad_(False)}, "has nothing to train"),
+    "a model of another shape": ({"model": lambda: torch.nn.Linear(4, 1)}, "mat1 and mat2 shapes cannot be multiplied"),
+    "data that raise": ({"data": lambda: {}["data"]}, "its data function raised KeyError: 'data'"),
+    "no data": ({"data": lambda: None}, "data must be metaopt.Splits or make them, got None."),
+    "a loss that raises": ({"loss": lambda output, targets: {}["loss"]}, "It raised KeyError: 'loss'."),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), PARTS.values(), ids=PARTS)
+def test_one_mistake_is_one_failure(failures, arguments, message):
+    ((check, found),) = failures(corpus(**arguments)).items()
+    assert check == "loads_a_corpus"
+    assert message in found
+
+
+@pytest.mark.parametrize(
+    ("load", "message"),
+    [
+        (lambda: None, "load must return a metaopt.Corpus, got None."),
+        (lambda: [task()], "load must return a metaopt.Corpus, got a list."),
+        (lambda: {}["corpus"], "It raised KeyError: 'corpus'."),
+        (lambda path: None, "is called without arguments, which it does not take"),
+    ],
+)
+def test_what_is_no_corpus_is_one_failure(failures, load, message):
+    ((check, found),) = failures(metaopt.CorpusSpec(name="mine", version="1", load=load)).items()
+    assert check == "loads_a_corpus"
+    assert message in found
+    assert "test_corpora.py:" in found

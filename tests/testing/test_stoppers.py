@@ -29,7 +29,6 @@ def test_a_sound_stopper_passes(failures):
             "stops at validation",
         ),
         (lambda batch, hparams: batch.sign * batch.values > hparams["limit"] + 1.5, "modes_mirror", "upside down"),
-        (lambda batch, hparams: batch.values, "follows_its_pure_form", "must return booleans"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Mean of empty slice:RuntimeWarning")
@@ -78,7 +77,7 @@ class Forgetful:
     ("flaw", "check", "message"),
     [
         ("raises", "never_raises", "It raised ValueError: no value."),
-        ("exits", "keeps_its_word", "It raised SystemExit: 3."),
+        ("exits", "answers_soundly", "It raised SystemExit: 3."),
         ("recants", "keeps_its_word", "It said stop at validation 2 and took it back."),
         ("silent", "keeps_its_word", "without a reason"),
         ("blind to the mode", "knows_the_best", "mode='max'"),
@@ -97,3 +96,61 @@ def test_a_stopper_that_breaks_a_promise_is_caught(failures, flaw, check, messag
 
 def test_a_stopper_that_keeps_its_promises_passes(failures):
     assert failures(stopper(None, factory=Forgetful)) == {}
+
+
+#: What a pure form answers, and what must be said.
+FORMS = {
+    "None": (lambda batch, hparams: None, "(curves, validations), here (13, 24); got None."),
+    "a list": (lambda batch, hparams: (batch.values > 1).tolist(), "got a list."),
+    "numbers": (lambda batch, hparams: batch.values, "must return booleans"),
+    "one a curve": (lambda batch, hparams: (batch.values > 1).any(-1), "got an array of bool and of shape (13,)."),
+    "an axis too many": (lambda batch, hparams: (batch.values > 1)[None], "of shape (1, 13, 24)."),
+    "one for all": (lambda batch, hparams: True, "got a bool (True)."),
+    "another signature": (lambda batch: batch.values > 1, "is called with (batch, hparams), which it does not take"),
+    "an exception": (lambda batch, hparams: batch.values > hparams["most"], "It raised KeyError: 'most'"),
+    "a signal that is not required": (lambda batch, hparams: batch.signals["loss"] > 1, "It raised KeyError: 'loss'"),
+}
+
+
+@pytest.mark.parametrize(("fires", "message"), FORMS.values(), ids=FORMS)
+def test_one_mistake_in_a_pure_form_is_one_failure(failures, fires, message):
+    ((check, found),) = failures(stopper(fires)).items()
+    assert check == "answers_soundly"
+    assert message in found
+    assert "test_stoppers.py:" in found
+
+
+#: A method that a stopper has otherwise, and what must be said.
+METHODS = {
+    "None": ({"observe": lambda self, observation: None}, "observe must return a metaopt.Decision, got None."),
+    "a bool": ({"observe": lambda self, observation: True}, "got a bool (True)."),
+    "no reason at all": (
+        {"observe": lambda self, observation: metaopt.Decision(False, None)},
+        "Decision.reason must be a string, got None.",
+    ),
+    "a state of None": ({"state_dict": lambda self: None}, "state_dict must return a dict, got None."),
+    "a state of arrays": ({"state_dict": lambda self: {"x": np.zeros(2)}}, "state_dict must return plain JSON"),
+    "a state that cannot be loaded": ({"load_state_dict": lambda self, state: state["x"]}, "It raised KeyError: 'x'."),
+    "another signature": ({"observe": lambda self: None}, "is called with (observation), which it does not take"),
+}
+
+
+@pytest.mark.parametrize(("methods", "message"), METHODS.values(), ids=METHODS)
+def test_one_mistake_of_a_class_is_one_failure(failures, methods, message):
+    ((_, found),) = failures(stopper(None, factory=type("Mine", (Forgetful,), methods))).items()
+    assert message in found
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        (lambda mode, limit: None, "factory must return a stopper, got None, which lacks observe, state_dict"),
+        (lambda mode: Forgetful(mode), "factory is called with (mode, limit) by keyword, which it does not take"),
+        (lambda mode, limit: mode.lower, "which lacks observe"),
+        (lambda mode, limit: limit / 0, "It raised ZeroDivisionError"),
+    ],
+)
+def test_one_mistake_of_a_factory_is_one_failure(failures, factory, message):
+    ((check, found),) = failures(stopper(None, factory=factory)).items()
+    assert check == "answers_soundly"
+    assert message in found
