@@ -16,6 +16,7 @@ from torch import Tensor
 from metaopt.contracts import MetaTraining, Rule, SteeringRule
 from metaopt.contracts.rule import Hparams
 from metaopt.errors import InputError, PluginError, listed, quoted
+from metaopt.keywords import known_keywords
 from metaopt.plugin_spec import PluginSpec
 from metaopt.registry import Registry
 from metaopt.space import Value, encode, plain, resolve
@@ -25,6 +26,7 @@ from metaopt.specs import ControllerSpec, OptimizerSpec, WrapperSpec
 NoDecay: TypeAlias = Literal["1d", "none"]
 
 
+@known_keywords()
 @dataclass(frozen=True)
 class Configuration:
     """An optimizer, wrappers around it, a controller, and their hyperparameters.

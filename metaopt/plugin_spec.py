@@ -1,6 +1,6 @@
 """What every plugin declares, whatever its kind."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, TypeAlias
 
@@ -59,11 +59,13 @@ class PluginSpec:
                 )
         ordered(self.space)
         for signal, condition in self.requires_when.items():
+            if not isinstance(condition, When):
+                raise PluginError(f"{where}: requires_when[{signal!r}] must be a metaopt.When, got {condition!r:.80}.")
             if condition.name not in self.space:
                 raise PluginError(
                     f"{where}: requires_when[{signal!r}] names the unknown hyperparameter {condition.name!r}."
                 )
-        object.__setattr__(self, "requires", frozenset(self.requires))
+        object.__setattr__(self, "requires", signals_of(where, "requires", self.requires))
 
     @property
     def full_space(self) -> Space:
@@ -78,6 +80,16 @@ class PluginSpec:
     def required(self, hparams: Mapping[str, Value]) -> frozenset[str]:
         """Signals it needs with these hyperparameters, given as people write them."""
         return self.requires | {signal for signal, when in self.requires_when.items() if when.holds(hparams)}
+
+
+def signals_of(where: str, field_name: str, names: object) -> frozenset[str]:
+    """Names of signals as a set; PluginError where they are none, such as a string for the set that holds it."""
+    listed = isinstance(names, Iterable) and not isinstance(names, str | Mapping)
+    found = frozenset(names) if isinstance(names, Iterable) and listed else frozenset()
+    if not listed or not all(isinstance(name, str) for name in found):
+        example = f'{{"{names}"}}' if isinstance(names, str) else '{"loss"}'
+        raise PluginError(f"{where}: {field_name} must be a set of names, such as {example:.80}, got {names!r:.80}.")
+    return found
 
 
 def check_signals(spec: PluginSpec) -> None:

@@ -13,10 +13,12 @@ from typing import Any, TypeAlias
 
 from metaopt.errors import InputError, did_you_mean, quoted
 from metaopt.interval import Interval
+from metaopt.keywords import known_keywords
 
 Value: TypeAlias = float | int | bool | str
 
 
+@known_keywords()
 @dataclass(frozen=True, slots=True)
 class When:
     """A condition: a hyperparameter is tuned only when another one of the same plugin has certain values.
@@ -46,6 +48,7 @@ class When:
         return float(value) > self.above
 
 
+@known_keywords()
 @dataclass(frozen=True, slots=True)
 class Float:
     """A real hyperparameter.
@@ -109,6 +112,7 @@ class Float:
         return float(value)
 
 
+@known_keywords()
 @dataclass(frozen=True, slots=True)
 class Int:
     """An integer hyperparameter; arguments as for `Float`, both ends included."""
@@ -151,6 +155,7 @@ class Int:
         return float(value)
 
 
+@known_keywords()
 @dataclass(frozen=True, slots=True)
 class Categorical:
     """A choice among a few values. Rules see numbers: booleans as 0 and 1, numbers as they are, strings by index.
@@ -292,9 +297,7 @@ def _default(distribution: Distribution) -> Value:
 
 
 def _range(distribution: Distribution) -> str:
-    if isinstance(distribution, Categorical):
-        return str(list(distribution.choices))
-    return str(distribution.domain)
+    return str(list(distribution.choices) if isinstance(distribution, Categorical) else distribution.domain)
 
 
 def _ready(condition: When | None, done: Iterable[str]) -> bool:

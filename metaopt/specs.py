@@ -1,6 +1,5 @@
 """What a plugin declares: one frozen, final spec for each kind."""
 
-import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,14 +12,17 @@ from numpy.typing import NDArray
 from metaopt.contracts import Cadence, Controller, Corpus, Fires, MetaTraining, Rule, Stopper
 from metaopt.contracts.fitted import Fit, StopperTheta, ThetaShapes, learned_theta
 from metaopt.errors import PluginError
-from metaopt.plugin_spec import Plain, PluginSpec, check_signals
+from metaopt.keywords import known_keywords
+from metaopt.plugin_spec import Plain, PluginSpec, check_signals, signals_of
 from metaopt.space import Space, Value
+from metaopt.spec_checks import check_cadence, check_functions, check_inner_lr, check_meta, check_rule, with_meta
 
 #: `(batch, hparams, theta) -> bool`, the last by keyword: a fitted policy, otherwise as `metaopt.contracts.Fires`.
 FittedFires: TypeAlias = Callable[..., NDArray[np.bool_]]
 
 
 @final
+@known_keywords(PluginError)
 @dataclass(frozen=True, kw_only=True)
 class Native:
     """A well-kept library's optimizer class that computes the same as the rule.
@@ -49,6 +51,7 @@ class Native:
 
 
 @final
+@known_keywords(PluginError)
 @dataclass(frozen=True, kw_only=True)
 class OptimizerSpec(PluginSpec):
     """An optimizer.
@@ -72,18 +75,18 @@ class OptimizerSpec(PluginSpec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_rule(self.name, self.rule)
+        check_rule(self.name, self.rule)
         check_signals(self)
         for key, names in self.packs.items():
             missing = [name for name in names if name not in self.space]
             if missing:
                 raise PluginError(f"OptimizerSpec(name={self.name!r}): packs[{key!r}] names unknown {missing}.")
-        _check_meta(self, self.meta)
+        check_meta(self, self.meta)
 
     @property
     def full_space(self) -> Space:
         """See `PluginSpec`."""
-        return _with_meta(self.space, self.meta)
+        return with_meta(self.space, self.meta)
 
     @property
     def tuned_space(self) -> Space:
@@ -113,6 +116,7 @@ class OptimizerSpec(PluginSpec):
 
 
 @final
+@known_keywords(PluginError)
 @dataclass(frozen=True, kw_only=True)
 class WrapperSpec(PluginSpec):
     """A rule made from a rule: averaging, lookahead, distance-over-gradients.
@@ -137,8 +141,9 @@ class WrapperSpec(PluginSpec):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_signals(self)
-        _check_meta(self, self.meta)
-        _check_inner_lr(self.name, self.inner_lr)
+        check_meta(self, self.meta)
+        check_inner_lr(self.name, self.inner_lr)
+        check_functions(self, wrap=self.wrap)
 
     @property
     def sets_rate(self) -> bool:
@@ -148,10 +153,11 @@ class WrapperSpec(PluginSpec):
     @property
     def full_space(self) -> Space:
         """See `PluginSpec`; tuning takes the weights that ship, so that `space` is all that it searches."""
-        return _with_meta(self.space, self.meta)
+        return with_meta(self.space, self.meta)
 
 
 @final
+@known_keywords(PluginError)
 @dataclass(frozen=True, kw_only=True)
 class ControllerSpec(PluginSpec):
     """A learning-rate controller.
@@ -180,9 +186,15 @@ class ControllerSpec(PluginSpec):
                 f"got {self.cadence!r}."
             )
         check_signals(self)
+        check_cadence(self, self.cadence)
+        if self.plain is not None and self.cadence == "step":
+            raise PluginError(
+                f"ControllerSpec(name={self.name!r}): plain= is for cadence 'table' or 'validation', not 'step'."
+            )
 
 
 @final
+@known_keywords(PluginError)
 @dataclass(frozen=True, kw_only=True)
 class StopperSpec(PluginSpec):
     """An early-stopping policy: a pure threshold form (`fires`), or a class (`factory`).
@@ -215,14 +227,18 @@ class StopperSpec(PluginSpec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        optional = {"fires": self.fires, "factory": self.factory, "fit": self.fit, "shipped": self.shipped}
+        check_functions(self, **{name: function for name, function in optional.items() if function is not None})
         if (self.fires is None) == (self.factory is None):
             raise PluginError(f"StopperSpec(name={self.name!r}) needs exactly one of fires= and factory=.")
         given = {self.fit is not None, bool(self.theta_shapes), self.shipped is not None or self.fit is not None}
         if len(given) > 1 or (self.fit is not None and self.fires is None):
             raise PluginError(f"StopperSpec(name={self.name!r}): fit=, fires= and theta_shapes= come together.")
+        if self.combines and self.factory is None:
+            raise PluginError(f"StopperSpec(name={self.name!r}): combines= is for policies with factory=.")
         if self.uses and self.fires is None:
             raise PluginError(f"StopperSpec(name={self.name!r}): uses= is for policies with fires=.")
-        object.__setattr__(self, "uses", frozenset(self.uses))
+        object.__setattr__(self, "uses", signals_of(f"StopperSpec(name={self.name!r})", "uses", self.uses))
 
     def learned(self, theta: Mapping[str, object] | None = None) -> StopperTheta:
         """What the policy plays with: theta or what ships; errors as in `metaopt.contracts.fitted.learned_theta`."""
@@ -237,6 +253,7 @@ class StopperSpec(PluginSpec):
 
 
 @final
+@known_keywords(PluginError)
 @dataclass(frozen=True, kw_only=True)
 class CorpusSpec(PluginSpec):
     """A corpus of tasks by name.
@@ -252,33 +269,11 @@ class CorpusSpec(PluginSpec):
     load: Callable[[], Corpus]
     reference_runs: str | os.PathLike[str] | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_functions(self, load=self.load)
+
 
 KINDS: Mapping[str, type[PluginSpec]] = {
     spec.kind: spec for spec in (OptimizerSpec, WrapperSpec, ControllerSpec, StopperSpec, CorpusSpec)
 }
-
-
-def _check_rule(name: str, rule: Any) -> None:
-    if not isinstance(rule, Rule):
-        needed = ("granularity", "init", "update", "start", "evaluation_params")
-        missing = [attribute for attribute in needed if not hasattr(rule, attribute)]
-        raise PluginError(
-            f"OptimizerSpec(name={name!r}): rule lacks {missing}; "
-            "make it with metaopt.per_tensor or subclass metaopt.Rule."
-        )
-
-
-def _check_inner_lr(name: str, rate: Any) -> None:
-    known = isinstance(rate, int | float) and not isinstance(rate, bool) and 0 < rate < math.inf
-    if rate is not None and not known:
-        raise PluginError(f"WrapperSpec(name={name!r}): inner_lr must be a positive number or None, got {rate!r:.80}.")
-
-
-def _with_meta(space: Space, meta: MetaTraining | None) -> Space:
-    return space if meta is None else {**meta.full_space, **space}
-
-
-def _check_meta(spec: PluginSpec, meta: MetaTraining | None) -> None:
-    twice = sorted(set(spec.space) & set(meta.full_space)) if meta is not None else []
-    if twice:
-        raise PluginError(f"{type(spec).__name__}(name={spec.name!r}): both space and meta declare {twice}.")

@@ -7,6 +7,7 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 from torch import Tensor
 
 from metaopt.contracts.step_info import StepInfo
+from metaopt.keywords import known_keywords
 
 ControllerState: TypeAlias = dict[str, Tensor]
 
@@ -15,6 +16,7 @@ ControllerState: TypeAlias = dict[str, Tensor]
 Cadence: TypeAlias = Literal["table", "step", "validation"]
 
 
+@known_keywords()
 @dataclass(frozen=True, slots=True)
 class Rate:
     """A learning rate.

@@ -9,10 +9,12 @@ from typing import TypeAlias
 from metaopt.contracts.few_shot import FewShotTask
 from metaopt.contracts.task import BlackBoxTask, Task
 from metaopt.errors import InputError
+from metaopt.keywords import known_keywords
 
 AnyTask: TypeAlias = Task | BlackBoxTask | FewShotTask
 
 
+@known_keywords()
 @dataclass(frozen=True, eq=False)
 class Corpus:
     """Tasks that one recipe shall serve.

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaopt.errors import InputError
+from metaopt.keywords import known_keywords
 
 Array: TypeAlias = NDArray[np.float64]
 
 
+@known_keywords()
 @dataclass(frozen=True, eq=False)
 class Curve:
     """Values at the validations of one run, oriented so that lower is better.

@@ -14,6 +14,7 @@ from metaopt.contracts.stopper import Mode
 from metaopt.contracts.task import LossFunction, called, check_identity, evenly_spread, name_of
 from metaopt.default_dtype import default_for
 from metaopt.errors import InputError
+from metaopt.keywords import known_keywords
 
 #: Episodes of `train` meta-train, those of `validation` choose, those of `test` are reported.
 Partition: TypeAlias = Literal["train", "validation", "test"]
@@ -24,6 +25,7 @@ BatchNormPolicy: TypeAlias = Literal["batch", "support", "frozen"]
 _BUDGETS = ("num_steps", "num_iterations", "episodes_per_iteration", "num_validations", "num_evaluated")
 
 
+@known_keywords()
 @dataclass(frozen=True, eq=False)
 class Episodes:
     """Few-shot tasks side by side: a model adapts to the support set and is judged on the query set.
@@ -75,6 +77,7 @@ class EpisodeSource(Protocol):
         ...
 
 
+@known_keywords()
 @dataclass(frozen=True, eq=False)
 class FewShotTask:
     """Few-shot tasks of one kind.

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from metaopt.contracts.rule import Tensors
 from metaopt.errors import PluginError
+from metaopt.keywords import known_keywords
 from metaopt.space import Categorical, Float, Int, Space, Value
 
 #: From parameters, a generator and the hyperparameters of meta-training to theta.
@@ -37,6 +38,7 @@ _STRATEGY: Space = {"late": Float(0.5, 4.0, default=0.0, valid="[0, inf)")}
 
 
 @final
+@known_keywords(PluginError)
 @dataclass(frozen=True, kw_only=True)
 class Policy:
     """What a rule decides at random while it is trained by a policy gradient.
@@ -61,6 +63,7 @@ class Policy:
 
 
 @final
+@known_keywords(PluginError)
 @dataclass(frozen=True, kw_only=True)
 class MetaTraining:
     """How a learned rule gets its weights.

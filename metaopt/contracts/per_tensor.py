@@ -9,6 +9,7 @@ from torch import Tensor
 from metaopt.contracts.rule import Granularity, Hparams, Rule, State, Tensors, Theta, keys_in_order
 from metaopt.contracts.step_info import StepInfo
 from metaopt.errors import PluginError
+from metaopt.keywords import checked_function
 
 TensorState: TypeAlias = dict[str, Tensor]
 TensorHparams: TypeAlias = Mapping[str, Tensor]
@@ -25,6 +26,7 @@ UpdateShared: TypeAlias = Callable[[TensorState, Theta, StepInfo], tuple[Tensors
 EvaluateOne: TypeAlias = Callable[[Tensor, TensorState, TensorHparams], Tensor]
 
 
+@checked_function(PluginError)
 def per_tensor(
     init: InitOne,
     update: UpdateOne,

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
+from metaopt.keywords import known_keywords
+
 Mode: TypeAlias = Literal["min", "max"]
 
 
+@known_keywords()
 @dataclass(frozen=True, slots=True)
 class Observation:
     """One validation.
@@ -24,6 +27,7 @@ class Observation:
     signals: Mapping[str, float] = field(default_factory=dict)
 
 
+@known_keywords()
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What a stopper says after an observation.

@@ -13,12 +13,14 @@ from metaopt.contracts.building import built
 from metaopt.contracts.stopper import Mode
 from metaopt.default_dtype import default_for
 from metaopt.errors import InputError, is_interrupt, named_line, quoted
+from metaopt.keywords import known_keywords
 
 _Made = TypeVar("_Made")
 
 LossFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 
+@known_keywords()
 @dataclass(frozen=True, eq=False)
 class Split:
     """Examples side by side.
@@ -39,6 +41,7 @@ class Split:
         return len(self.inputs)
 
 
+@known_keywords()
 @dataclass(frozen=True, eq=False)
 class Splits:
     """Data of a task. Tuning, stopping and the choice of a checkpoint see `validation`; reports see `test` alone."""
@@ -53,6 +56,7 @@ class Splits:
                 raise InputError(f"The {name} split is empty; a task needs examples in all three.")
 
 
+@known_keywords()
 @dataclass(frozen=True, eq=False)
 class Task:
     """A supervised training task.
@@ -140,6 +144,7 @@ class Task:
         return digest.hexdigest()[:16]
 
 
+@known_keywords()
 @dataclass(frozen=True, eq=False)
 class BlackBoxTask:
     """A training job seen from outside: how a Lightning or transformers job is tuned.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from metaopt.contracts.curve import Array, Curve
 from metaopt.contracts.stopper import Decision, Mode, Observation
-from metaopt.errors import InputError, named_line
+from metaopt.errors import InputError, PluginError, named_line
 from metaopt.space import Space, encode
 
 StopperHparams: TypeAlias = Mapping[str, Any]
@@ -62,8 +62,9 @@ class CurveBatch:
         return CurveBatch(self.values[rows], self.steps[rows], self.horizon[rows], self.sign, signals)
 
 
-#: `(batch, hparams) -> bool`, shape (..., n, T): whether the policy would say stop at each validation, knowing only
-#: that one and those before it. Hyperparameters may be numbers or arrays of shape (policies, 1, 1).
+#: `(batch, hparams) -> bool`: whether the policy would say stop at each validation, knowing only that one and those
+#: before it. Where hyperparameters are numbers, the answer has the shape (n, T) of `batch.values`; where they are
+#: arrays of shape (policies, 1, 1), it has shape (policies, n, T).
 Fires: TypeAlias = Callable[[CurveBatch, StopperHparams], NDArray[np.bool_]]
 
 
@@ -212,7 +213,13 @@ class ThresholdStopper:
             signals={key: np.asarray([series], dtype=np.float64) for key, series in self._signals.items()},
             since=len(self._steps) - 1,
         )
-        return bool(self._fires(batch, self._numbers)[..., -1].reshape(-1)[0])
+        answer = self._fires(batch, self._numbers)
+        if getattr(answer, "shape", ())[-1:] != (len(self._steps),):
+            raise PluginError(
+                f"The pure form of the stopper {self.name!r} must return booleans of the shape of batch.values, here "
+                f"{batch.values.shape}, got {getattr(answer, 'shape', answer)!r:.80}; `metaopt check` says where."
+            )
+        return bool(answer[..., -1].reshape(-1)[0])
 
     def _best(self) -> int | None:
         finite = [index for index, value in enumerate(self._values) if math.isfinite(value)]

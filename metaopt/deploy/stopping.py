@@ -10,11 +10,13 @@ from metaopt import registry as registries
 from metaopt.contracts import Stopper, ThresholdStopper
 from metaopt.contracts.stopper import Mode
 from metaopt.errors import InputError, listed, quoted
+from metaopt.keywords import known_keywords
 from metaopt.registry import Registry
 from metaopt.space import Value, plain, resolve
 from metaopt.specs import StopperSpec
 
 
+@known_keywords()
 @dataclass(frozen=True)
 class StopperConfiguration:
     """A stopper plugin with its hyperparameters; what a recipe stores.

@@ -4,7 +4,17 @@ import math
 import numpy as np
 import pytest
 
-from metaopt import Categorical, Curve, CurveBatch, Float, InputError, Observation, Stopper, ThresholdStopper
+from metaopt import (
+    Categorical,
+    Curve,
+    CurveBatch,
+    Float,
+    InputError,
+    Observation,
+    PluginError,
+    Stopper,
+    ThresholdStopper,
+)
 from metaopt.contracts import first_stop, first_stop_of_all, first_stop_of_any
 
 SPACE = {"limit": Float(0.0, 10.0, default=5.0), "side": Categorical(("above", "below"))}
@@ -21,6 +31,23 @@ def stopper(mode="min", requires=frozenset(), name="outside", fires=outside, **h
 
 def follow(policy, values, start=0, **kwargs):
     return [policy.observe(Observation(start + step, value, **kwargs)) for step, value in enumerate(values, 1)]
+
+
+@pytest.mark.parametrize(
+    "fires",
+    [
+        lambda batch, hparams: None,
+        lambda batch, hparams: True,
+        lambda batch, hparams: (batch.values > 1).any(-1),
+        lambda batch, hparams: [[True]],
+    ],
+)
+def test_an_answer_of_another_shape_is_named(fires):
+    policy = stopper(fires=fires)
+    with pytest.raises(
+        PluginError, match=r"The pure form of the stopper 'outside' must return .* here \(1, [12]\), got"
+    ):
+        follow(policy, [1.0, 2.0])
 
 
 def test_it_is_a_stopper():

@@ -73,8 +73,6 @@ def test_a_metric_that_is_nan_must_not_spoil_the_rate(failures):
 
     spec = controller(None, controller=Follow(), cadence="validation", requires=frozenset({"metric"}))
     assert list(failures(spec)) == ["takes_bad_metrics"]
-    table = dataclasses.replace(spec, cadence="table")
-    assert "cadence is 'table', but it requires ['metric']" in failures(table)["cadence_is_true"]
 
 
 class Answering:

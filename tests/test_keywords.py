@@ -1,0 +1,77 @@
+"""A mistyped keyword gets the name that was meant, wherever plugins and tasks are declared."""
+
+import copy
+import dataclasses
+import inspect
+import pickle
+
+import pytest
+
+import metaopt
+from metaopt import InputError, PluginError
+from metaopt.configuration import Configuration
+from metaopt.deploy.stopping import StopperConfiguration
+
+#: What is made, a keyword mistyped, and the one that was meant.
+TYPED = [
+    (metaopt.OptimizerSpec, "sumary", "summary"),
+    (metaopt.WrapperSpec, "require", "requires"),
+    (metaopt.ControllerSpec, "cadance", "cadence"),
+    (metaopt.StopperSpec, "fire", "fires"),
+    (metaopt.CorpusSpec, "reference_run", "reference_runs"),
+    (metaopt.Native, "qualified_name", "qualname"),
+    (metaopt.MetaTraining, "estimater", "estimator"),
+    (metaopt.Policy, "decision", "decisions"),
+    (metaopt.Float, "defualt", "default"),
+    (metaopt.Int, "valids", "valid"),
+    (metaopt.Categorical, "choice", "choices"),
+    (metaopt.When, "abov", "above"),
+    (metaopt.Task, "famly", "family"),
+    (metaopt.BlackBoxTask, "trian", "train"),
+    (metaopt.FewShotTask, "episode", "episodes"),
+    (metaopt.Split, "input", "inputs"),
+    (metaopt.Splits, "tests", "test"),
+    (metaopt.Episodes, "query_target", "query_targets"),
+    (metaopt.Corpus, "task", "tasks"),
+    (metaopt.Curve, "value", "values"),
+    (metaopt.Observation, "horizn", "horizon"),
+    (metaopt.Decision, "resaon", "reason"),
+    (metaopt.Rate, "absolut", "absolute"),
+    (Configuration, "hparam", "hparams"),
+    (StopperConfiguration, "stopper", "stoppers"),
+    (metaopt.per_tensor, "evaluate", "evaluation"),
+]
+
+
+@pytest.mark.parametrize(("made", "typed", "meant"), TYPED, ids=lambda value: getattr(value, "__name__", value))
+def test_a_mistyped_keyword_gets_the_one_that_was_meant(made, typed, meant):
+    with pytest.raises(InputError) as caught:
+        made(**{typed: 1})
+    assert str(caught.value).startswith(f"{made.__name__} takes no {typed!r}; did you mean {meant!r}? It takes ")
+    assert len(str(caught.value)) < 400
+
+
+def test_a_keyword_like_no_other_gets_all_that_there_are():
+    with pytest.raises(InputError, match=r"^Rate takes no 'zzz'; it takes value, absolute\.$"):
+        metaopt.Rate(1.0, zzz=2)
+
+
+def test_what_plugins_declare_is_a_plugin_error():
+    with pytest.raises(PluginError, match="did you mean 'summary'"):
+        metaopt.CorpusSpec(name="mine", version="1", load=dict, sumary="a corpus")
+    with pytest.raises(InputError, match="did you mean 'low'"):
+        dataclasses.replace(metaopt.Float(0.0, 1.0), lo=0.5)
+
+
+def test_what_is_missing_or_too_much_is_pythons_own_error():
+    with pytest.raises(TypeError, match="missing"):
+        metaopt.Float(0.0)
+    with pytest.raises(TypeError, match="positional"):
+        metaopt.Decision(True, "", None, None, None)
+
+
+def test_classes_are_what_they_were():
+    number = metaopt.Float(0.0, 1.0, default=0.5)
+    assert pickle.loads(pickle.dumps(number)) == copy.deepcopy(number) == dataclasses.replace(number) == number
+    assert list(inspect.signature(metaopt.Float).parameters) == ["low", "high", "log", "default", "when", "valid"]
+    assert metaopt.per_tensor.__doc__.startswith("Make a rule")
