@@ -1,6 +1,5 @@
 """A distribution of few-shot tasks: what learned starts and rules are meta-trained on, episode by episode."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from metaopt.contracts.building import built
+from metaopt.contracts.fingerprints import Part, digest, identity
 from metaopt.contracts.stopper import Mode
-from metaopt.contracts.task import LossFunction, called, check_identity, evenly_spread, name_of
+from metaopt.contracts.task import LossFunction, called, check_identity, evenly_spread, what_is_trained
 from metaopt.default_dtype import default_for
 from metaopt.errors import InputError
 from metaopt.keywords import known_keywords
@@ -99,6 +99,7 @@ class FewShotTask:
         batch_norm: whose statistics batch norm layers normalise by: `"batch"` those of the examples at hand, queries
             among themselves too (transductive, as MAML's); `"support"` those of the support set; `"frozen"` the
             layer's own running ones, as they are.
+        version: stands in the fingerprint for code whose source cannot be read; see `Task`.
     """
 
     name: str
@@ -115,9 +116,10 @@ class FewShotTask:
     num_validations: int = 10
     num_evaluated: int = 200
     batch_norm: BatchNormPolicy = "batch"
+    version: str | None = None
 
     def __post_init__(self) -> None:
-        check_identity(self.name, self.family, self.mode)
+        check_identity(self.name, self.family, self.mode, self.version)
         wanted = (*_BUDGETS, *(() if self.batch_size is None else ("batch_size",)))
         for field in wanted:
             value = getattr(self, field)
@@ -170,19 +172,14 @@ class FewShotTask:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (16 hex digits) of episodes, model and budget: two equal fingerprints mean the same task."""
-        shapes = [(name, tuple(value.shape)) for name, value in self.build(0).state_dict().items()]
+        """16 hex digits of episodes, model, loss, metric and budget: two equal fingerprints mean the same task.
+
+        Episodes count by their source's fingerprint and its class; the rest counts as in `Task.fingerprint`.
+
+        Raises:
+            InputError: the task's own code fails; some of it has no source that can be read, and there is no `version`.
+        """
         budget = [getattr(self, field) for field in _BUDGETS]
-        identity = (
-            self.name,
-            self.family,
-            self.mode,
-            self.batch_size,
-            self.batch_norm,
-            budget,
-            shapes,
-            name_of(self.loss),
-            name_of(self.metric),
-            self.source.fingerprint,
-        )
-        return hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
+        settings = (self.name, self.family, self.mode, self.batch_size, self.batch_norm, budget, self.version)
+        drawn = identity(type(self.source), Part("episodes", self.name, self.version))
+        return digest(ascii(settings), what_is_trained(self), str(self.source.fingerprint), drawn)

@@ -1,15 +1,14 @@
 """A task: what is trained, on what, how it is judged, and for how long."""
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
-import torch
 from torch import Tensor, nn
 
 from metaopt.contracts.building import built
+from metaopt.contracts.fingerprints import Part, digest, identity, structure, tensor_identity
 from metaopt.contracts.stopper import Mode
 from metaopt.default_dtype import default_for
 from metaopt.errors import InputError, is_interrupt, named_line, quoted
@@ -18,6 +17,9 @@ from metaopt.keywords import known_keywords
 _Made = TypeVar("_Made")
 
 LossFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+
+#: What a model's values are compared under: those that differ are drawn, and no part of a task.
+_SEEDS = (0, 1)
 
 
 @known_keywords()
@@ -74,6 +76,8 @@ class Task:
         num_validations: validations of a run, spread evenly; the last one follows the last step.
         widened: makes the model with hidden layers so many times as wide, where the task can; comparisons at ten times
             the parameters ask for it.
+        version: stands in the fingerprint for code whose source cannot be read (typed into a plain `python`, run by
+            `exec`, compiled from C); change it when that code changes. Code that can be read counts by itself.
     """
 
     name: str
@@ -87,9 +91,10 @@ class Task:
     num_steps: int = 300
     num_validations: int = 20
     widened: Callable[[float], nn.Module] | None = None
+    version: str | None = None
 
     def __post_init__(self) -> None:
-        check_identity(self.name, self.family, self.mode)
+        check_identity(self.name, self.family, self.mode, self.version)
         for field in ("batch_size", "num_steps", "num_validations"):
             value = getattr(self, field)
             if not isinstance(value, int) or value < 1:
@@ -133,15 +138,20 @@ class Task:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (16 hex digits) of data, model and budget: two equal fingerprints mean the same task."""
-        digest = hashlib.sha256()
-        shapes = [(name, tuple(value.shape)) for name, value in self.build(0).state_dict().items()]
+        """16 hex digits of data, model, loss, metric and budget: two equal fingerprints mean the same task.
+
+        The model counts by its structure (modules, constructor arguments, shapes, and the values that no seed decides,
+        such as pretrained or frozen weights) and by the code of its factory; loss and metric count by their code. Code
+        is a function's syntax tree, so comments, layout, docstrings and type hints do not count; its constants,
+        defaults and closure, and in turn the user's own functions, classes and globals that it refers to. What comes
+        from a library counts by its name, whatever its version.
+
+        Raises:
+            InputError: the task's own code fails; some of it has no source that can be read, and there is no `version`.
+        """
         budget = (self.name, self.family, self.mode, self.batch_size, self.num_steps, self.num_validations)
-        digest.update(repr((budget, shapes, name_of(self.loss), name_of(self.metric))).encode())
-        for tensor in _tensors(self.splits):
-            digest.update(repr((tuple(tensor.shape), str(tensor.dtype))).encode())
-            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()[:16]
+        data = [tensor_identity(tensor) for tensor in _tensors(self.splits)]
+        return digest(ascii((budget, self.version)), what_is_trained(self), *data)
 
 
 @known_keywords()
@@ -156,7 +166,8 @@ class BlackBoxTask:
             yield `(step, value, test_value)` to have test values reported.
         mode: `"min"` if the value is better when lower, `"max"` if when higher.
         num_steps: planned number of steps, or None to take the last step yielded.
-        version: change it when `train` changes; it is all that the fingerprint can see besides the names.
+        version: stands in the fingerprint for code whose source cannot be read; see `Task`. Raise it too when
+            something changes that `train` finds outside its code: files, servers, versions of libraries.
     """
 
     name: str
@@ -164,25 +175,59 @@ class BlackBoxTask:
     train: Callable[[Any, int], Iterator[tuple[float, ...]]]
     mode: Mode = "min"
     num_steps: int | None = None
-    version: str = "1"
+    version: str | None = None
 
     def __post_init__(self) -> None:
-        check_identity(self.name, self.family, self.mode)
+        check_identity(self.name, self.family, self.mode, self.version)
 
     @property
     def sign(self) -> float:
         """+1 if the value is better when lower, else -1."""
         return 1.0 if self.mode == "min" else -1.0
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (16 hex digits) of the names, the budget and the version."""
-        identity = (self.name, self.family, self.mode, self.num_steps, self.version, name_of(self.train))
-        return hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
+        """16 hex digits of names, budget, version and the code of `train`, which counts as a loss of a `Task` does.
+
+        Raises:
+            InputError: some of that code has no source that can be read, and there is no `version`.
+        """
+        budget = (self.name, self.family, self.mode, self.num_steps, self.version)
+        return digest(ascii(budget), identity(self.train, Part("train", self.name, self.version)))
 
 
-def check_identity(name: str, family: str, mode: str) -> None:
-    """Refuse a task without a name or family, or with an unknown mode."""
+class _Trained(Protocol):
+    """What `Task` and `FewShotTask` share."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def model(self) -> Callable[[], nn.Module]: ...
+    @property
+    def loss(self) -> LossFunction: ...
+    @property
+    def metric(self) -> LossFunction | None: ...
+    @property
+    def version(self) -> str | None: ...
+    def build(self, seed: int) -> nn.Module:
+        """A fresh model."""
+        ...
+
+
+def what_is_trained(task: _Trained) -> str:
+    """16 hex digits of a task's model, loss and metric.
+
+    Raises:
+        InputError: see `Task.fingerprint`.
+    """
+    builds = [task.build(seed) for seed in _SEEDS]
+    code = {"model": task.model, "loss": task.loss, "metric": task.metric}
+    parts = (identity(function, Part(name, task.name, task.version)) for name, function in code.items())
+    return digest(structure(builds, Part("model", task.name, task.version)), *parts)
+
+
+def check_identity(name: str, family: str, mode: str, version: str | None) -> None:
+    """Refuse a task without a name or family, with an unknown mode, or with a version that is no text."""
     if not name or not family:
         raise InputError(f"A task needs a name and a family, got name={quoted(name)}, family={quoted(family)}.")
     for text in (name, family):
@@ -190,6 +235,8 @@ def check_identity(name: str, family: str, mode: str) -> None:
             raise InputError(f"A task's name and family are text that files can hold, got {quoted(text)}.")
     if mode not in ("min", "max"):
         raise InputError(f"Task {quoted(name)}: mode must be 'min' or 'max', got {quoted(mode)}.")
+    if version is not None and not isinstance(version, str):
+        raise InputError(f"Task {quoted(name)}: version must be a text such as '1', got {quoted(version)}.")
 
 
 def _is_writable(text: str) -> bool:
@@ -224,8 +271,3 @@ def called(name: str, part: str, function: Callable[[], _Made]) -> _Made:
 def _tensors(splits: Splits) -> list[Tensor]:
     parts = (splits.train, splits.validation, splits.test)
     return [tensor for part in parts for tensor in (part.inputs, part.targets)]
-
-
-def name_of(function: Any) -> str:
-    """What tells a function from others in a fingerprint; empty for None."""
-    return str(getattr(function, "__qualname__", type(function).__qualname__)) if function is not None else ""

@@ -14,6 +14,7 @@ anything.
 
 import contextlib
 import io
+import linecache
 import os
 import re
 import shlex
@@ -91,8 +92,10 @@ class PageRunner:
             pytest.fail(f"{self._where(block.line)}: nobody knows what to do with a block of {block.language!r}.")
 
     def _python(self, block: Block) -> str:
-        # The empty lines give tracebacks the page's own line numbers.
-        code = compile("\n" * (block.line - 1) + block.text, str(self.page), "exec", dont_inherit=True)
+        # The empty lines give tracebacks the page's own line numbers; the source can be read, as a notebook's can.
+        text, name = "\n" * (block.line - 1) + block.text, f"{self.page}:{block.line}"
+        linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+        code = compile(text, name, "exec", dont_inherit=True)
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             exec(code, self.namespace)
         return printed.getvalue()

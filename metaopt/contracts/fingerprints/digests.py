@@ -1,0 +1,26 @@
+"""Short hashes of texts and tensors."""
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+
+def digest(*parts: str) -> str:
+    """16 hex digits of some texts."""
+    whole = hashlib.sha256()
+    for part in parts:
+        encoded = part.encode("utf-8", "surrogatepass")
+        whole.update(f"{len(encoded)}:".encode() + encoded)
+    return whole.hexdigest()[:16]
+
+
+def tensor_identity(tensor: Tensor) -> str:
+    """Type, shape and bytes of a tensor; only the former two where there are no bytes."""
+    kind = f"tensor {tensor.dtype} {tuple(tensor.shape)}"
+    try:
+        plain = tensor.detach().to_dense() if tensor.layout != torch.strided else tensor.detach()
+        flat = plain.cpu().resolve_conj().resolve_neg().contiguous().reshape(-1)
+        return digest(kind, hashlib.sha256(flat.view(torch.uint8).numpy().tobytes()).hexdigest())
+    except (RuntimeError, NotImplementedError, TypeError):  # on the meta device, quantised, nested
+        return digest(kind)
