@@ -217,10 +217,11 @@ def as_float(value: Any) -> float:
     """A number as a float: NaN for what is no number (booleans too), infinite beyond the range of floats."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return math.nan
+    given: Any = value
     try:
-        return float(value)
+        return float(given)
     except OverflowError:  # a whole number of more than 308 digits
-        return math.inf if int(value) > 0 else -math.inf
+        return math.inf if given > 0 else -math.inf
 
 
 def plain(value: Any) -> Any:
