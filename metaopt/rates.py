@@ -6,9 +6,11 @@ import torch
 from torch import Tensor
 
 from metaopt.contracts import StepInfo
+from metaopt.default_dtype import Float32ByDefault
 from metaopt.specs import ControllerSpec
 
 
+@Float32ByDefault()
 def rate_table(
     spec: ControllerSpec, hparams: Mapping[str, Tensor], horizon: int | None, num_steps: int, first: int = 0
 ) -> tuple[Tensor, bool]:

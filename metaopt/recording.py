@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.fx import Node
 from torch.utils._python_dispatch import TorchDispatchMode
 
 _aten = torch.ops.aten
@@ -89,7 +90,8 @@ class Recorder(TorchDispatchMode):
         else:
             return result  # a dtype, a size
         function = self._replacements.get(func, func._op)
-        noted = self._noted(args), {key: self._noted(value) for key, value in (kwargs or {}).items()}
+        given = with_dtype(func, args, kwargs or {}, result)
+        noted = self._noted(args), {key: self._noted(value) for key, value in given.items()}
         random = torch.Tag.nondeterministic_seeded in func.tags
         self.calls.append(Call(function, *noted, slots, func._schema.is_mutable, random))
         return result
@@ -142,6 +144,14 @@ class Recorder(TorchDispatchMode):
         if isinstance(value, list | tuple):
             return type(value)(self._noted(one) for one in value)
         return value
+
+
+def with_dtype(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> dict[str, Any]:
+    """Arguments that give the result's dtype whatever torch's default is: `eye(3)` becomes `eye(3, dtype=…)`."""
+    made = isinstance(result, Tensor) and not any(isinstance(value, Tensor | Node) for value in args)
+    if not made or kwargs.get("dtype") is not None or "dtype" not in {one.name for one in func._schema.arguments}:
+        return dict(kwargs)
+    return {**kwargs, "dtype": result.dtype}
 
 
 def _geometry(tensor: Tensor) -> tuple[Hashable, ...]:

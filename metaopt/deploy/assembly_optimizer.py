@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from metaopt import registry
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import State, StepInfo
+from metaopt.default_dtype import Float32ByDefault
 from metaopt.deploy.arrangement import arranged, check_document
 from metaopt.deploy.hparams import GroupNumbers, checked_group, packed
 from metaopt.deploy.learned import check_learned, weights_of
@@ -201,6 +202,7 @@ class AssemblyOptimizer(Optimizer, ABC):
     def _expect(self, document: Mapping[str, Any]) -> None:
         """Prepare for the state about to be checked and loaded."""
 
+    @Float32ByDefault()
     def _step(self, loss: Tensor | float | None) -> None:
         members = [
             member

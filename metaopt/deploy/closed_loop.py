@@ -8,6 +8,7 @@ from torch import Tensor
 
 from metaopt.contracts import Rate, StepInfo
 from metaopt.contracts.controller import ControllerState
+from metaopt.default_dtype import Float32ByDefault
 from metaopt.deploy.scalars import Scalars, over_scalars
 from metaopt.errors import PluginError
 from metaopt.specs import ControllerSpec
@@ -23,6 +24,7 @@ class ClosedLoop:
         signals: further signals that each question carries, beside step, horizon and metric.
     """
 
+    @Float32ByDefault()
     def __init__(
         self, spec: ControllerSpec, hparams: Mapping[str, Tensor], total_steps: int | None, signals: frozenset[str]
     ) -> None:
@@ -81,6 +83,7 @@ class ClosedLoop:
     def _asked(self, given: list[float]) -> tuple[Rate, ControllerState]:
         return self._update([number(value) for value in given], self._state)
 
+    @Float32ByDefault()
     def _update(self, given: list[Tensor], state: ControllerState) -> tuple[Rate, ControllerState]:
         known = dict(zip(self._names, given, strict=True))
         info = StepInfo(

@@ -6,10 +6,12 @@ import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly
+from metaopt.default_dtype import Float32ByDefault
 from metaopt.deploy.parameters import Group, tensors_of
 from metaopt.errors import InputError, quoted
 
 
+@Float32ByDefault()
 def check_learned(assembly: Assembly, theta: Mapping[str, Tensor] | None, groups: list[Group]) -> None:
     """Check a learned rule's weights and what it shall train; hand-designed rules are not looked at.
 
@@ -54,6 +56,7 @@ def _check_dtypes(name: str, theta: Mapping[str, Tensor], params: Sequence[Tenso
             )
 
 
+@Float32ByDefault()
 def weights_of(assembly: Assembly, theta: Mapping[str, Tensor] | None) -> Mapping[str, Tensor] | None:
     """`theta`, or the weights that ship with the rule if there are none."""
     meta = assembly.meta

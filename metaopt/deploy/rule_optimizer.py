@@ -11,6 +11,7 @@ from metaopt.compiled import CompiledUpdate, compiled_update
 from metaopt.configuration import Assembly, NoDecay
 from metaopt.contracts import Rule, State, StepInfo
 from metaopt.contracts.per_tensor import prepared, prepared_update
+from metaopt.default_dtype import Float32ByDefault
 from metaopt.deploy.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.class_state import as_rules
 from metaopt.deploy.flat_views import flat_views, whole_views
@@ -87,6 +88,7 @@ class RuleOptimizer(AssemblyOptimizer):
         """The rule's, with its wrappers."""
         return self.assembly.title
 
+    @Float32ByDefault()
     def evaluation_params(self) -> dict[Tensor, Tensor]:
         """For each parameter that the rule averages, what to evaluate with, in the parameter's dtype."""
         with torch.no_grad():
@@ -110,6 +112,7 @@ class RuleOptimizer(AssemblyOptimizer):
         found = self.param_groups[0].get(HANDED)
         return None if found is None else int(found)
 
+    @Float32ByDefault()
     def hand_over(self) -> None:
         """Go on with `fallback`, from the moments that the rule kept, at the fallback's own hyperparameters."""
         assert self.fallback is not None

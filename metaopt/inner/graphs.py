@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from metaopt.recording import NotRecordableError, Recorder
+from metaopt.recording import NotRecordableError, Recorder, with_dtype
 from metaopt.straight_line import merged, needed, straight_line
 
 Graph: TypeAlias = Callable[..., Any]
@@ -66,6 +66,8 @@ def compiled(function: Graph, *examples: Tensor) -> Graph:
 def _traced(function: Graph, *examples: Any) -> GraphModule:
     traced: GraphModule = make_fx(function)(*examples)
     for node in list(traced.graph.nodes):
+        if isinstance(node.target, torch._ops.OpOverload) and "val" in node.meta:
+            node.kwargs = with_dtype(node.target, node.args, node.kwargs, node.meta["val"])
         if node.target is _aten.detach.default:
             node.replace_all_uses_with(node.args[0])
             traced.graph.erase_node(node)

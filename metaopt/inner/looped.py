@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from metaopt.contracts import Split, Splits, Task
+from metaopt.default_dtype import default_for
 from metaopt.inner.layout import Flats, Layout
 
 
@@ -36,7 +38,7 @@ class LoopedGradients:
         rows, losses = [], []
         for index, module in enumerate(self._modules):
             own = (inputs, targets) if self._shared else (inputs[index], targets[index])
-            with self._generator(index):
+            with self._generator(index), default_for(partial(tuple, own)):
                 loss = self._task.loss(module.train()(own[0]), own[1])
             rows.append(_gradients(loss, module))
             losses.append(loss.detach())
@@ -57,7 +59,7 @@ class LoopedGradients:
         return torch.full((len(self._modules),), torch.nan)
 
     def _measure(self, index: int, split: Split) -> Tensor:
-        with self._generator(index):
+        with self._generator(index), default_for(lambda: (split.inputs, split.targets)):
             return self._task.measure(self._modules[index].eval()(split.inputs), split.targets)
 
     def _write(self, flats: Mapping[str, Tensor]) -> None:

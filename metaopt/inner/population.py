@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from metaopt.agreement import agreement
 from metaopt.contracts import Curve, Split, Task, Tensors
+from metaopt.default_dtype import Float32ByDefault
 from metaopt.inner.batches import Batches
 from metaopt.inner.gradients import GradientSource
 from metaopt.inner.layout import Flats, Layout
@@ -51,6 +52,7 @@ class Trained:
     seconds: float
 
 
+@Float32ByDefault()
 def train(
     task: Task,
     members: Sequence[Member],

@@ -7,16 +7,24 @@ import torch
 from torch import nn
 
 from metaopt.contracts import Task
+from metaopt.default_dtype import default_for
 from metaopt.errors import named_line
+from metaopt.inner.failures import check_trains, failure
 from metaopt.inner.vmapped import Constants, VmappedTask
+from metaopt.seeding import seeded
 
 _TRIAL_MEMBERS = 2
 
 
 def loop_reason(task: Task) -> str | None:
-    """Why `task` must go through the plain loop, in one line, or None if it can be vmapped."""
+    """Why `task` must go through the plain loop, in one line, or None if it can be vmapped.
+
+    Raises:
+        InputError: it can be trained in neither way.
+    """
     if task not in _FOUND:
         module = task.build(0)
+        check_trains(task.name, module)
         _FOUND[task] = _known_obstacle(module) or _failed_trial(task, module)
     return _FOUND[task]
 
@@ -48,9 +56,22 @@ def _failed_trial(task: Task, module: nn.Module) -> str | None:
         trial.gradients(flats, constants.values, own[0], own[1], constants.own, False)
         trial.metrics(flats, constants.values, data, constants.own)
     except Exception as error:  # any failure of a stranger's model under vmap sends it to the loop
+        _check_runs(task)
         return f"vmap fails with {named_line(error)}"
     changed = sorted(name for name, value in _remembered(module).items() if not _equal(before.get(name), value))
     return f"{changed[0]!r} changes in the forward pass, and would be shared by all members" if changed else None
+
+
+@torch.no_grad()
+def _check_runs(task: Task) -> None:
+    """Take the loss of one batch as the loop would; a model that fails at that as well is not one for the loop."""
+    module, train = task.build(0), task.splits.train
+    inputs, targets = train.inputs[: task.batch_size], train.targets[: task.batch_size]
+    try:
+        with seeded(0), default_for(lambda: (inputs, targets)):
+            task.loss(module.train()(inputs), targets)
+    except Exception as error:
+        raise failure(task.name, "a batch", error, inputs, targets, module.parameters()) from error
 
 
 def _remembered(module: nn.Module) -> dict[str, Any]:

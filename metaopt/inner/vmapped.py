@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, grad_and_value
 
 from metaopt.contracts import Split, Splits, Task, Tensors
+from metaopt.default_dtype import default_for
 from metaopt.evidence import GradientMoments, evidence
 from metaopt.inner.graph_cache import GraphCache
 from metaopt.inner.layout import Flats, Layout
@@ -143,13 +144,15 @@ class VmappedTask:
         return self._graphs.run(function, mode, tensors, settings)
 
     def _loss_of(self, params: Tensors, constants: Tensors, inputs: Tensor, targets: Tensor) -> Tensor:
-        return self._loss(self._output(constants, params, inputs), targets)
+        with default_for(lambda: (inputs, targets)):
+            return self._loss(self._output(constants, params, inputs), targets)
 
     def _loss_of_one(self, params: Tensors, constants: Tensors, example: Tensor, target: Tensor) -> Tensor:
         return self._loss_of(params, constants, example.unsqueeze(0), target.unsqueeze(0))
 
     def _metric_of(self, params: Tensors, constants: Tensors, inputs: Tensor, targets: Tensor) -> Tensor:
-        return self._sign * self._metric(self._output(constants, params, inputs), targets)
+        with default_for(lambda: (inputs, targets)):
+            return self._sign * self._metric(self._output(constants, params, inputs), targets)
 
     def _output(self, constants: Tensors, params: Tensors, inputs: Tensor) -> Any:
         with batched():

@@ -14,6 +14,7 @@ from metaopt.configuration import Assembly
 from metaopt.contracts import Curve, Episodes, FewShotTask, MetaTraining, Partition
 from metaopt.default_dtype import Float32ByDefault
 from metaopt.errors import InputError
+from metaopt.inner.failures import check_trains
 from metaopt.meta import checkpoint
 from metaopt.meta.compiling import Compile, graph_mode
 from metaopt.meta.estimators import new_estimator
@@ -23,7 +24,7 @@ from metaopt.meta.ranks import Ranks
 from metaopt.meta.start import check_start, fingerprint
 from metaopt.meta.state import MetaProgress, MetaState, MetaTrained
 from metaopt.meta.unrolls import LIMIT, Unrolls
-from metaopt.meta.vmappable import check_adapts, check_trains, check_vmappable
+from metaopt.meta.vmappable import check_adapts, check_vmappable
 from metaopt.specs import OptimizerSpec, WrapperSpec
 
 #: Seconds between checkpoints.
@@ -68,7 +69,7 @@ class Trainer:
         self.num_iterations = max(task.num_iterations for task in tasks)
         self._values = assembly.meta_values
         for task in tasks:
-            check_trains(task)
+            check_trains(task.name, task.build(0))
         learners = [Learner(task, assembly, self._values["order"] == "first", self.device) for task in tasks]
         for learner in learners:
             for partition in get_args(Partition):

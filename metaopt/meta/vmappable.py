@@ -4,33 +4,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import grad
 
-from metaopt.contracts import Episodes, FewShotTask
+from metaopt.contracts import Episodes
 from metaopt.errors import InputError, named_line
+from metaopt.inner.failures import failure
 from metaopt.meta.learner import Learner
-
-
-def check_trains(task: FewShotTask) -> None:
-    """Check that a task's model has something to train.
-
-    Raises:
-        InputError: no parameter requires a gradient, or one has no data or is not of real floating numbers.
-    """
-    params = {name: param for name, param in task.build(0).named_parameters() if param.requires_grad}
-    if not params:
-        raise InputError(
-            f"Task {task.name!r}: the model has nothing to train, for no parameter requires a gradient; unfreeze some."
-        )
-    for name, param in params.items():
-        if param.is_meta:
-            raise InputError(
-                f"Task {task.name!r}: parameter {name!r:.80} is on the meta device and has no data; build the model on "
-                "the CPU."
-            )
-        if not param.is_floating_point():
-            raise InputError(
-                f"Task {task.name!r}: parameter {name!r:.80} is of {param.dtype}; what is trained are real floating "
-                "numbers."
-            )
 
 
 def check_adapts(learner: Learner, episode: Episodes) -> None:
@@ -54,11 +31,8 @@ def check_adapts(learner: Learner, episode: Episodes) -> None:
                 *learner.measured(params, support_inputs, query_inputs, query_targets),
             ]
     except Exception as error:  # whatever a stranger's model raises
-        raise InputError(
-            f"Task {name!r}: the model, the loss or the metric fails on an episode, inputs of shape "
-            f"{tuple(support_inputs.shape)} with targets of shape {tuple(support_targets.shape)}: "
-            f"{named_line(error)}. {_advice(learner, support_inputs)}"
-        ) from error
+        everything = learner.parameters.values()
+        raise failure(name, "an episode", error, support_inputs, support_targets, everything) from error
     for part, value in zip(("loss", "loss", "metric"), values, strict=True):
         if not isinstance(value, Tensor) or value.ndim:
             shown = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"{value!r:.80}"
@@ -96,14 +70,6 @@ def check_vmappable(learner: Learner, inputs: Tensor, targets: Tensor) -> None:
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _advice(learner: Learner, inputs: Tensor) -> str:
-    dtypes = {param.dtype for param in learner.parameters.values()}
-    if inputs.is_floating_point() and inputs.dtype not in dtypes and len(dtypes) == 1:
-        own, given = (str(dtype).removeprefix("torch.") for dtype in (*dtypes, inputs.dtype))
-        return f"The model is in {own} and its inputs are in {given}: give both one dtype."
-    return "Try loss(model(inputs), targets) by itself."
 
 
 def _shown(name: str, layer: nn.Module) -> str:

@@ -11,6 +11,7 @@ from torch.func import grad
 
 from metaopt.configuration import assemble
 from metaopt.contracts import AnyTask, FewShotTask, StepInfo, Task
+from metaopt.default_dtype import Float32ByDefault
 from metaopt.errors import InputError
 from metaopt.file_writing import replace_file
 from metaopt.meta.draws import draw_batches
@@ -129,6 +130,7 @@ def sparkline(values: Sequence[float], low: float | None = None, high: float | N
     return "".join(_BARS[min(max(int((value - bottom) / span * len(_BARS)), 0), len(_BARS) - 1)] for value in values)
 
 
+@Float32ByDefault()
 def _followed(learner: Learner, theta: dict[str, Tensor], row: int, steps: int) -> list[Explained]:
     episodes = evaluated_episodes(learner.task, "test", EPISODES)
     batches = draw_batches(learner.task, episodes, steps, torch.Generator().manual_seed(row))

@@ -162,7 +162,7 @@ class ClassEpisodes:
     def _rows(self, classes: Classes, of: Tensor, each: int, generator: torch.Generator) -> Tensor:
         """Different images of each chosen class, shape (episodes, n_way, each)."""
         counts = torch.tensor(classes.counts)[of]
-        keys = torch.rand((*of.shape, max(classes.counts)), generator=generator)
+        keys = torch.rand((*of.shape, max(classes.counts)), generator=generator, dtype=torch.float32)
         keys = keys.masked_fill(torch.arange(keys.shape[-1]) >= counts.unsqueeze(-1), -1.0)
         return classes.begins[of].unsqueeze(-1) + keys.topk(each, dim=-1).indices
 
@@ -213,7 +213,7 @@ def _number(classes: Classes, name: Any) -> int:
 
 def _distinct(count: int, among: int, each: int, generator: torch.Generator) -> Tensor:
     """Different numbers below `among`, shape (count, each), every set equally likely."""
-    return torch.rand((count, among), generator=generator).topk(each, dim=1).indices
+    return torch.rand((count, among), generator=generator, dtype=torch.float32).topk(each, dim=1).indices
 
 
 def _turned(images: Tensor, turns: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias, final
 
+from metaopt.default_dtype import Float32ByDefault
 from metaopt.errors import InputError
 from metaopt.plugin_spec import PluginSpec
 from metaopt.specs import OptimizerSpec
@@ -134,6 +135,7 @@ class Check:
     def __str__(self) -> str:
         return f"{self.spec.kind}-{self.spec.name}-{self.name}"
 
+    @Float32ByDefault()
     def __call__(self) -> None:
         """Check the claim.
 

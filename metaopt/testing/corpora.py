@@ -1,17 +1,19 @@
 """What every corpus must hold."""
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor, nn
 
 from metaopt.contracts import Corpus, Episodes, FewShotTask, Split, Splits, Task
+from metaopt.default_dtype import default_for
 from metaopt.errors import InputError, MissingDataError
 from metaopt.inner import loop_reason
+from metaopt.inner.failures import check_trains
 from metaopt.meta.learner import Learner
 from metaopt.meta.unrolls import Unrolls, Window
-from metaopt.meta.vmappable import check_adapts, check_trains, check_vmappable
+from metaopt.meta.vmappable import check_adapts, check_vmappable
 from metaopt.specs import CorpusSpec
 from metaopt.tasks.class_episodes import PARTITIONS
 from metaopt.testing.answers import answered, require_answer, shown
@@ -35,7 +37,8 @@ def loads_a_corpus(spec: CorpusSpec) -> None:
             require(trains, f"Task {task.name!r}: its model has nothing to train.", task.model)
             train = splits.train
             count = min(task.batch_size, len(train))
-            task.loss(model(train.inputs[:count]), train.targets[:count])
+            with default_for(partial(tuple, (train.inputs, train.targets))):
+                task.loss(model(train.inputs[:count]), train.targets[:count])
 
 
 def loads_the_same_twice(spec: CorpusSpec) -> None:
@@ -81,24 +84,8 @@ def models_follow_the_seed(spec: CorpusSpec) -> None:
 def losses_are_differentiable(spec: CorpusSpec) -> None:
     """At fresh weights a task's loss is one finite number with finite gradients, and so is its metric on each split."""
     for task in _tasks(spec):
-        model = task.build(0)
-        train = task.splits.train
-        count = min(task.batch_size, len(train))
-        loss = task.loss(model(train.inputs[:count]), train.targets[:count])
-        _require_number(loss, f"Task {task.name!r}: the loss", task)
-        require(loss.requires_grad, f"Task {task.name!r}: the loss depends on no parameter.", task.loss)
-        gradients = torch.autograd.grad(loss, [p for p in model.parameters() if p.requires_grad], allow_unused=True)
-        known = [gradient for gradient in gradients if gradient is not None]
-        require(
-            all(bool(torch.isfinite(gradient).all()) for gradient in known),
-            f"Task {task.name!r}: gradients at fresh weights are not finite.",
-            task.loss,
-        )
-        model.eval()
-        for part in (task.splits.validation, task.splits.test):
-            with torch.no_grad():
-                metric = task.measure(model(part.inputs), part.targets)
-            _require_number(metric, f"Task {task.name!r}: the metric", task)
+        with default_for(partial(tuple, (task.splits.train.inputs, task.splits.train.targets))):
+            _require_differentiable(task)
 
 
 def runs_as_a_population(spec: CorpusSpec) -> None:
@@ -127,7 +114,7 @@ def episodes_are_adapted_to_side_by_side(spec: CorpusSpec) -> None:
         learner = Learner(task, Subject(DESCENT).assemble())
         episodes = task.source.sample("train", 2, torch.Generator().manual_seed(4))
         try:
-            check_trains(task)
+            check_trains(task.name, task.build(0))
             check_adapts(learner, episodes)
             check_vmappable(learner, episodes.support_inputs[0], episodes.support_targets[0])
         except InputError as error:
@@ -185,6 +172,27 @@ def _few_shot(spec: CorpusSpec) -> list[FewShotTask]:
 def _batches(episodes: Episodes) -> tuple[Tensor, Tensor]:
     """One batch of the first two examples."""
     return episodes.support_inputs[:, None, :2], episodes.support_targets[:, None, :2]
+
+
+def _require_differentiable(task: Task) -> None:
+    model = task.build(0)
+    train = task.splits.train
+    count = min(task.batch_size, len(train))
+    loss = task.loss(model(train.inputs[:count]), train.targets[:count])
+    _require_number(loss, f"Task {task.name!r}: the loss", task)
+    require(loss.requires_grad, f"Task {task.name!r}: the loss depends on no parameter.", task.loss)
+    gradients = torch.autograd.grad(loss, [p for p in model.parameters() if p.requires_grad], allow_unused=True)
+    known = [gradient for gradient in gradients if gradient is not None]
+    require(
+        all(bool(torch.isfinite(gradient).all()) for gradient in known),
+        f"Task {task.name!r}: gradients at fresh weights are not finite.",
+        task.loss,
+    )
+    model.eval()
+    for part in (task.splits.validation, task.splits.test):
+        with torch.no_grad():
+            metric = task.measure(model(part.inputs), part.targets)
+        _require_number(metric, f"Task {task.name!r}: the metric", task)
 
 
 def _require_number(value: Tensor, claim: str, task: Task) -> None:

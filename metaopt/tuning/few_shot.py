@@ -10,12 +10,13 @@ from torch import Tensor
 
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import Episodes, FewShotTask, Partition
-from metaopt.default_dtype import Float32ByDefault
+from metaopt.default_dtype import Float32ByDefault, default_for
+from metaopt.inner.failures import check_trains
 from metaopt.meta import MetaTrained
 from metaopt.meta.evaluation import evaluated_episodes, metrics
 from metaopt.meta.learner import Learner
 from metaopt.meta.unrolls import Unrolls
-from metaopt.meta.vmappable import check_adapts, check_trains, check_vmappable
+from metaopt.meta.vmappable import check_adapts, check_vmappable
 from metaopt.recipe import MadeOn, Recipe
 from metaopt.registry import Registry
 
@@ -61,7 +62,7 @@ def adapted_metrics(
     seed: int = 0,
 ) -> Tensor:
     """The metric of each episode, lower is better, shape (episodes,)."""
-    check_trains(task)
+    check_trains(task.name, task.build(0))
     learner = Learner(task, assembly)
     check_adapts(learner, episodes)
     check_vmappable(learner, episodes.support_inputs[0, :2], episodes.support_targets[0, :2])
@@ -132,4 +133,5 @@ def _first_loss(task: FewShotTask) -> float:
     episode = task.sample("train", 1, torch.Generator().manual_seed(0))
     count = task.batch_size or len(episode.support_inputs[0])
     inputs, targets = (one[0, :count] for one in (episode.support_inputs, episode.support_targets))
-    return float(task.loss(task.build(0)(inputs), targets))
+    with default_for(lambda: (inputs, targets)):
+        return float(task.loss(task.build(0)(inputs), targets))

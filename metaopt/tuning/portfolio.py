@@ -13,6 +13,7 @@ from metaopt import registry as registries
 from metaopt.configuration import assemble
 from metaopt.contracts import AnyTask, Task
 from metaopt.contracts.curve import Array
+from metaopt.default_dtype import default_for
 from metaopt.deploy.learned import weights_of
 from metaopt.errors import InputError, RecipeError, quoted
 from metaopt.file_reading import reason
@@ -193,8 +194,9 @@ def task_features(task: AnyTask, recipe: Recipe, registry: Registry) -> Array:
 def _output_size(task: Task, model: nn.Module) -> int:
     """Numbers that the model gives for an example; 0 where it gives something else than tensors of examples."""
     try:
-        with torch.no_grad():
-            return int(model(task.splits.train.inputs[: task.batch_size])[0].numel())
+        inputs, targets = (one[: task.batch_size] for one in (task.splits.train.inputs, task.splits.train.targets))
+        with torch.no_grad(), default_for(lambda: (inputs, targets)):
+            return int(model(inputs)[0].numel())
     except Exception:  # a stranger's model; what is already computed must not be lost to a description
         return 0
 

@@ -83,7 +83,7 @@ def adding_splits(num_steps: int = 8, seed: int = 0) -> metaopt.Splits:
     """Numbers in [-1, 1] of which two are marked; the target is their noisy sum (Hochreiter & Schmidhuber, 1997)."""
     generator = torch.Generator().manual_seed(seed)
     values = 2 * torch.rand(1000, num_steps, generator=generator, dtype=torch.float64) - 1
-    marked = torch.rand(1000, num_steps, generator=generator).argsort(dim=1) < 2
+    marked = torch.rand(1000, num_steps, generator=generator, dtype=torch.float32).argsort(dim=1) < 2
     targets = (values * marked).sum(dim=1, keepdim=True)
     targets = targets + 0.1 * torch.randn(1000, 1, generator=generator, dtype=torch.float64)
     return make_splits(torch.stack([values, marked.double()], dim=2), targets, (150, 250), seed=seed)

@@ -33,8 +33,8 @@ class SinusoidEpisodes:
     def sample(self, partition: metaopt.Partition, count: int, generator: torch.Generator) -> metaopt.Episodes:
         """See `metaopt.EpisodeSource`."""
         queries = self.queries if partition == "train" else 100
-        points = 10 * torch.rand(count, self.shots + queries, 1, generator=generator) - 5
-        draws = torch.rand(count, 3, 1, 1, generator=generator)
+        points = 10 * torch.rand(count, self.shots + queries, 1, generator=generator, dtype=torch.float32) - 5
+        draws = torch.rand(count, 3, 1, 1, generator=generator, dtype=torch.float32)
         amplitude, frequency, phase = 0.1 + 4.9 * draws[:, 0], 0.8 + 0.4 * draws[:, 1], math.pi * draws[:, 2]
         values = amplitude * torch.sin(frequency * points + phase)
         cut = [self.shots, queries]

@@ -37,7 +37,7 @@ def spiral_splits(num_arms: int, turns: float, noise: float = 0.15, seed: int = 
     generator = torch.Generator().manual_seed(seed)
     arm = torch.arange(1200) % num_arms
     along = torch.rand(1200, generator=generator, dtype=torch.float64).sqrt()
-    angle = 2 * math.pi * (turns * along + arm / num_arms)
+    angle = 2 * math.pi * (turns * along + arm.float() / num_arms)
     points = 2 * along[:, None] * torch.stack([torch.cos(angle), torch.sin(angle)], dim=1)
     points = points + noise * torch.randn(1200, 2, generator=generator, dtype=torch.float64)
     return make_splits(points, arm, (200, 400), seed=seed)

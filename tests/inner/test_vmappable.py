@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+import metaopt
 from metaopt.inner import loop_reason, train
 
 
@@ -160,3 +161,25 @@ def test_the_trial_is_made_once_and_keeps_no_task_alive(task, member):
     del digits
     gc.collect()
     assert ghost() is None
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (lambda: nn.Linear(64, 10), "The model is in float32 and its inputs are in float64: give both one dtype"),
+        (lambda: nn.Linear(64, 3, dtype=torch.float64), "IndexError: Target .* is out of bounds"),
+        (lambda: nn.Linear(63, 10, dtype=torch.float64), "cannot be multiplied"),
+        (lambda: nn.Linear(64, 10).requires_grad_(False), "the model has nothing to train"),
+        (lambda: nn.Linear(64, 10, device="meta"), "'weight' is on the meta device and has no data"),
+    ],
+)
+def test_a_model_that_cannot_be_trained_at_all_is_not_called_one_for_the_loop(model, said, task):
+    with pytest.raises(metaopt.InputError, match=said):
+        loop_reason(task(model))
+
+
+def test_lazy_layers_are_trained_like_any_other(task, member):
+    lazy = lambda: nn.Sequential(nn.LazyLinear(16), nn.Tanh(), nn.LazyLinear(10)).double()  # noqa: E731
+    (found,) = train(task(lazy), [member("adamw")])
+    (expected,) = train(task(), [member("adamw")])
+    assert found.curve.values[-1] == pytest.approx(expected.curve.values[-1], rel=0.2)
