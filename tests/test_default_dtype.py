@@ -75,7 +75,7 @@ def parameters_after_steps(configuration, implementation):
 @pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=title)
 def test_a_bound_model_in_float32_is_trained_to_the_same_bits(configuration, implementation):
     expected = parameters_after_steps(configuration, implementation)
-    for dtype in OTHERS:
+    for dtype in OTHERS if implementation == "auto" else OTHERS[:1]:
         with default(dtype):
             found = parameters_after_steps(configuration, implementation)
         torch.testing.assert_close(found, expected, rtol=0, atol=0)
@@ -89,18 +89,18 @@ def curves_of(configuration, engine):
     return [list(one.curve.values) for one in trained] + [list(one.curve.test) for one in trained]
 
 
-@pytest.mark.parametrize("engine", ["population", "loop"])
-@pytest.mark.parametrize("configuration", [one for one in CONFIGURATIONS if one.optimizer != "celo"], ids=title)
-def test_a_population_in_float32_is_trained_to_the_same_bits(configuration, engine):
-    expected = curves_of(configuration, engine)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=title)
+def test_a_population_in_float32_is_trained_to_the_same_bits(configuration):
+    engines = ("population", "loop") if configuration == Configuration("adamw") else ("population",)
+    expected = [curves_of(configuration, engine) for engine in engines]
     with default(torch.float64):
-        assert curves_of(configuration, engine) == expected
+        assert [curves_of(configuration, engine) for engine in engines] == expected
 
 
 @pytest.mark.parametrize("corpus", ["starter", "sinusoids"])
 def test_corpora_that_ship_stay_what_they_are(corpus):
     expected = {task.name: task.fingerprint for task in metaopt.load_corpus(corpus)}
-    for dtype in OTHERS:
+    for dtype in OTHERS[:1]:
         with default(dtype):
             assert {task.name: task.fingerprint for task in metaopt.load_corpus(corpus)} == expected
 
