@@ -75,6 +75,14 @@ def positions(document: Document, groups: Sequence[Document], model: ModelNames)
     return _by_place(saved, [len(group["params"]) for group in groups], groups, model)
 
 
+def reordered(
+    tensors: Sequence[Tensor], document: Document, groups: Sequence[Document], model: ModelNames
+) -> list[Tensor]:
+    """Tensors, one for each parameter that `document` holds, in the order of `groups`; errors as for `arranged`."""
+    check_document(document)
+    return [tensors[position] for position in positions(document, groups, model) if position < len(tensors)]
+
+
 def names_of(groups: Sequence[Document], model: ModelNames) -> list[Names]:
     """The names of each group's parameters, None for a group that has none."""
     return [_own_names(group, model) for group in groups]

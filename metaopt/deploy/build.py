@@ -17,6 +17,7 @@ from metaopt.deploy.parameters import Group, Params, as_groups, spare, tensors_o
 from metaopt.deploy.rule_optimizer import RuleOptimizer
 from metaopt.deploy.steered import SteeredOptimizer, steering_obstacle, steers
 from metaopt.deploy.trainable import check_trained
+from metaopt.deploy.unfrozen import warn_of_unfrozen, watch_frozen
 from metaopt.errors import InputError, PluginError
 
 Implementation: TypeAlias = Literal["auto", "native", "rule"]
@@ -97,16 +98,18 @@ def build_optimizer(
         reason = steering_obstacle(assembly, groups, maximize=maximize)
     else:
         reason = obstacle(assembly, groups, theta=theta, maximize=maximize)
-    if reason is None and not steered:
-        return _native(assembly, groups, names, maximize)
     if implementation == "native" and reason is not None:
         raise PluginError(f"{assembly.optimizer.name!r} cannot run as a library's class here: {reason}.")
-    made: AssemblyOptimizer
-    if reason is None:
+    made: Optimizer
+    if reason is None and not steered:
+        made = _native(assembly, groups, names, maximize)
+    elif reason is None:
         made = SteeredOptimizer(groups, assembly, theta=theta, horizon=horizon, maximize=maximize)
     else:
         made = RuleOptimizer(groups, assembly, compile=compile, theta=theta, horizon=horizon, maximize=maximize)
-    made.names = names
+    if isinstance(made, AssemblyOptimizer):
+        made.names = names
+    watch_frozen(made, names.frozen, warn_of_unfrozen(made, names.names))
     return made
 
 

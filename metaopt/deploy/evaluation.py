@@ -1,5 +1,7 @@
 """Averaged weights for as long as one evaluates."""
 
+import math
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
@@ -44,12 +46,32 @@ def evaluating(optimizer: Optimizer, model: nn.Module | None = None) -> Iterator
         yield
 
 
+def averages(optimizer: Optimizer) -> bool:
+    """Whether `evaluating` would put other weights into the parameters than those that are in them."""
+    if isinstance(optimizer, RuleOptimizer):
+        return not optimizer.evaluating and bool(optimizer.evaluation_params())
+    return isinstance(optimizer, Modal) and all(group.get("train_mode", True) for group in optimizer.param_groups)
+
+
+def warn_of_averages(optimizer: Optimizer, value: float) -> bool:
+    """Warn of a finite metric that was measured with other weights than the averages; whether there was reason to."""
+    wrong = math.isfinite(value) and averages(optimizer)
+    if wrong:
+        warnings.warn(
+            "run.observe(value) got a value that was measured with the training weights, where the optimizer averages "
+            "them and the averages are what is kept as best: measure inside `with run.evaluating():`.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return wrong
+
+
 @contextmanager
 def _averaged(optimizer: Optimizer) -> Iterator[None]:
     if isinstance(optimizer, RuleOptimizer):
         with _swapped(optimizer):
             yield
-    elif isinstance(optimizer, Modal) and all(group.get("train_mode", True) for group in optimizer.param_groups):
+    elif isinstance(optimizer, Modal) and averages(optimizer):
         with _modal(optimizer):
             yield
     else:

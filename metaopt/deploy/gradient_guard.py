@@ -58,6 +58,11 @@ class GradientGuard:
         self._pending = _Pending()
 
     @property
+    def watches_rule(self) -> bool:
+        """Whether a learned rule is watched besides its gradients."""
+        return self._handover is not None
+
+    @property
     def skipped(self) -> SkippedSteps:
         """The steps skipped so far; asking waits for a GPU to finish them."""
         self._take_pending(wait=True)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from metaopt.agreement import agreement
 from metaopt.deploy.precision import widened
+from metaopt.errors import InputError
 
 
 class LastUpdate:
@@ -38,6 +39,13 @@ class LastUpdate:
         """The last update."""
         return [one.clone() for one in self._update]
 
-    def load_state_dict(self, state: Sequence[Any]) -> None:
-        """Inverse of `state_dict`."""
-        self._update = [one.clone() for one in state]
+    def load_state_dict(self, state: Sequence[Any], params: Iterable[Tensor]) -> None:
+        """Inverse of `state_dict`, for parameters in the same order; in their precision and on their devices.
+
+        Raises:
+            InputError: it is of other parameters.
+        """
+        wide = [widened(param) for param in params]
+        if state and [one.shape for one in state] != [one.shape for one in wide]:
+            raise InputError("The last update of this state is of other parameters; bind the same model.")
+        self._update = [one.to(like, copy=True) for one, like in zip(state, wide, strict=False)]

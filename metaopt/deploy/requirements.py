@@ -28,14 +28,15 @@ def check_requirements(assembly: Assembly, theta: Mapping[str, Tensor] | None, h
         PluginError: a signal is missing.
         InputError: the weights of a learned rule are.
     """
-    name, required = assembly.optimizer.name, assembly.rule_requires
-    if required - SUPPLIED:
+    required = assembly.rule_requires
+    unknown = sorted(required - SUPPLIED)
+    if unknown:
         raise PluginError(
-            f"The rule {name!r} requires {sorted(required - SUPPLIED)}, which a training loop does not supply; "
+            f"{_part_with(assembly, unknown[0])} requires {unknown}, which a training loop does not supply; "
             f"it supplies {sorted(SUPPLIED)}."
         )
     if "horizon" in required and horizon is None:
-        raise PluginError(f"The rule {name!r} requires the planned number of steps: pass total_steps=.")
+        raise PluginError(f"{_part_with(assembly, 'horizon')} requires the planned number of steps: pass total_steps=.")
     _check_total_steps(horizon)
     if assembly.learned is not None and theta is None:
         raise InputError(
@@ -90,10 +91,19 @@ def check_loss(assembly: Assembly, loss: Tensor | float | None) -> Tensor:
     """
     if loss is None:
         raise PluginError(
-            f"The rule {assembly.optimizer.name!r} requires the training loss at every step: "
+            f"{_part_with(assembly, 'loss')} requires the training loss at every step: "
             "call run.step(loss) or optimizer.step(loss=loss), or pass a closure that returns it."
         )
     return torch.as_tensor(loss).detach().float().reshape(())
+
+
+def _part_with(assembly: Assembly, signal: str) -> str:
+    """The optimizer or the wrapper that requires a signal, as the beginning of a sentence."""
+    for spec in assembly.wrappers:
+        values = {name: assembly.rule_values[f"{spec.name}.{name}"] for name in spec.space}
+        if signal in spec.required(values):
+            return f"The wrapper {spec.name!r}"
+    return f"The rule {assembly.optimizer.name!r}"
 
 
 def check_param(assembly: Assembly, param: Tensor) -> None:

@@ -10,16 +10,19 @@ from torch.optim import Optimizer
 
 from metaopt.contracts import Decision, Stopper
 from metaopt.contracts.stopper import Mode
+from metaopt.deploy.arrangement import reordered
 from metaopt.deploy.best_weights import BestWeights
-from metaopt.deploy.evaluation import eval_mode, evaluating
+from metaopt.deploy.evaluation import eval_mode, evaluating, warn_of_averages
 from metaopt.deploy.gradient_guard import GradientGuard, SkippedSteps
 from metaopt.deploy.judgement import Judgement
 from metaopt.deploy.last_update import LastUpdate
+from metaopt.deploy.model_names import ModelNames
 from metaopt.deploy.plan_warnings import warn_at_last
 from metaopt.deploy.precision import gradient_norm
 from metaopt.deploy.scheduler import ControllerScheduler
 from metaopt.deploy.step_hooks import observe_steps
-from metaopt.errors import InputError
+from metaopt.deploy.unfrozen import watch_frozen
+from metaopt.errors import InputError, quoted
 from metaopt.overflow import overflows
 
 
@@ -39,6 +42,7 @@ class Run:
         optimizer_signals: signals that the optimizer requires; `"loss"` is passed on to it.
         keep_best: device of the copy of the best weights, or None to keep none.
         guard: skips steps whose gradients overflow, or None.
+        names: of the model's parameters.
 
     Attributes:
         optimizer: a `torch.optim.Optimizer`.
@@ -55,19 +59,26 @@ class Run:
         optimizer_signals: frozenset[str] = frozenset(),
         keep_best: str | torch.device | None = "cpu",
         guard: GradientGuard | None = None,
+        names: ModelNames | None = None,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
         self.scheduler = scheduler
-        scheduler.warns_past_plan = True
+        # A learned rule's guard says so itself where it matters.
+        scheduler.warns_past_plan = guard is None or not guard.watches_rule
         self._judgement = judgement
         self._optimizer_signals = optimizer_signals
         self._best = None if keep_best is None else BestWeights(model, torch.device(keep_best))
         self._guard = guard
         if guard is not None:
             observe_steps(optimizer, guard)
+        self._names = names or ModelNames()
+        if self._best is not None:
+            watch_frozen(optimizer, self._names.frozen, self._best.include)
         self._last_update = LastUpdate() if "agreement" in scheduler.required else None
         self._evaluating = False
+        self._evaluated_step: int | None = None
+        self._warned_of_averages = False
         self._restored_step: int | None = None
 
     @property
@@ -175,6 +186,7 @@ class Run:
         restored = self._restored_step == self.num_steps
         module = self.model if isinstance(self.model, nn.Module) else None
         outer, self._evaluating = self._evaluating, True
+        self._evaluated_step = self.num_steps
         try:
             with eval_mode(module), contextlib.nullcontext() if restored else evaluating(self.optimizer):
                 yield
@@ -199,11 +211,16 @@ class Run:
 
         Raises:
             InputError: the metric or a signal is not one number, or a signal that the stopper requires is missing.
+
+        Warns:
+            UserWarning: the optimizer averages its weights, and `evaluating` did not put the averages in.
         """
         judgement, step, scheduler = self._judgement, self.num_steps, self.scheduler
         if judgement.knows(step):
             return judgement.decision
         observation = judgement.observation(value, signals, step=step, horizon=scheduler.horizon, lr=scheduler.share)
+        if not self._evaluating and step not in (self._evaluated_step, self._restored_step):
+            self._warned_of_averages = self._warned_of_averages or warn_of_averages(self.optimizer, observation.value)
         if self._best is not None and judgement.improves(observation):
             with self.evaluating():
                 self._best.keep()
@@ -252,9 +269,11 @@ class Run:
             InputError: it is not a run's state, or that of a run of another mode, optimizer, controller or stopper.
         """
         self._check_same(state)
-        self.optimizer.load_state_dict(state["optimizer"])
+        optimizer, last = self.optimizer, state["last_update"]
+        last = last and reordered(last, state["optimizer"], optimizer.param_groups, self._names)
+        optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
-        self.load_observations(state)
+        self.load_observations({**state, "last_update": last})
 
     def observations(self) -> dict[str, Any]:
         """The part of `state_dict` that frameworks do not save: stopper, best weights, counters."""
@@ -272,16 +291,20 @@ class Run:
         if self._best is not None:
             self._best.load(state["best_weights"])
         if self._last_update is not None and state["last_update"] is not None:
-            self._last_update.load_state_dict(state["last_update"])
+            self._last_update.load_state_dict(state["last_update"], self._parameters())
         if self._guard is not None:
             self._guard.load_state_dict(state, num_steps=self.num_steps)
         self._restored_step = None
 
     def _check_same(self, state: Mapping[str, Any]) -> None:
+        if not isinstance(state, Mapping):
+            raise InputError(f"A run continues from its state_dict(), got {quoted(state)}.")
         missing = sorted(set(self.observations()) - set(state) - {"skipped"})  # which runs did not save at first
         if missing:
             raise InputError(f"This is not what run.state_dict() returned: it lacks {', '.join(missing)}.")
         self._judgement.check(state)
+        if self._best is not None:
+            self._best.fitted(state["best_weights"])
 
     def _parameters(self) -> Iterator[Tensor]:
         for group in self.optimizer.param_groups:

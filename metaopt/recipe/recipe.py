@@ -20,6 +20,7 @@ from metaopt.deploy.build import Implementation, build_optimizer
 from metaopt.deploy.gradient_guard import GradientGuard
 from metaopt.deploy.handover import GuardPolicy, Handover, check_policy
 from metaopt.deploy.judgement import Judgement
+from metaopt.deploy.model_names import ModelNames
 from metaopt.deploy.parameters import Params
 from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS
 from metaopt.deploy.rule_optimizer import RuleOptimizer
@@ -160,7 +161,7 @@ class Recipe:
         )
         tensors = [param for group in optimizer.param_groups for param in group["params"]]
         if self.made_on is not None:
-            count = sum(tensor.numel() for tensor in tensors)
+            count = sum(tensor.numel() for tensor in tensors if tensor.requires_grad)
             self.made_on.warn_if_far(parameters=count, batch_size=batch_size, horizon=total_steps, stacklevel=2)
         judgement = Judgement(
             None if self.stopper is None else build_stopper(self.stopper, mode=mode, registry=found),
@@ -178,6 +179,7 @@ class Recipe:
             optimizer_signals=assembly.rule_requires,
             keep_best=keep_best,
             guard=None if policy == "off" else self._guard(optimizer, policy, fallback, found),
+            names=ModelNames.of(model, assembly),
         )
 
     def _guard(self, optimizer: Optimizer, policy: GuardPolicy, fallback: str, found: Registry) -> GradientGuard:

@@ -88,7 +88,7 @@ def learned_recipe(
             stacklevel=3,
         )
     assembly = assemble(configuration, registry)
-    sizes = [sum(param.numel() for param in task.build(0).parameters()) for task in tasks]
+    sizes = [_trained(task) for task in tasks]
     steps = [inner_steps(assembly, task) for task in tasks]
     batches = [task.batch_size for task in tasks if task.batch_size is not None]
     losses = [_first_loss(task) for task in tasks]
@@ -135,3 +135,8 @@ def _first_loss(task: FewShotTask) -> float:
     inputs, targets = (one[0, :count] for one in (episode.support_inputs, episode.support_targets))
     with default_for(lambda: (inputs, targets)):
         return float(task.loss(task.build(0)(inputs), targets))
+
+
+def _trained(task: FewShotTask) -> int:
+    """How many numbers of the model are trained."""
+    return sum(param.numel() for param in task.build(0).parameters() if param.requires_grad)

@@ -183,7 +183,7 @@ def task_features(task: AnyTask, recipe: Recipe, registry: Registry) -> Array:
         len(train_split),
         train_split.inputs[0].numel(),
         _output_size(task, model),
-        sum(parameter.numel() for parameter in model.parameters()),
+        sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
         task.num_steps,
         task.batch_size,
     )

@@ -172,7 +172,7 @@ def _table(study: Study, complete: Sequence[Configuration]) -> dict[str, tuple[C
 
 def _provenance(study: Study, scores: Mapping[str, float], corpus: str, candidates: int) -> dict[str, Any]:
     supervised = [task for task in study.tasks if isinstance(task, Task)]
-    sizes = [sum(param.numel() for param in task.build(0).parameters()) for task in supervised]
+    sizes = [_trained(task) for task in supervised]
     made_on = None
     if supervised:
         made_on = MadeOn(
@@ -200,3 +200,8 @@ def _provenance(study: Study, scores: Mapping[str, float], corpus: str, candidat
 
 def _range(values: Sequence[int]) -> tuple[int, int]:
     return min(values), max(values)
+
+
+def _trained(task: Task) -> int:
+    """How many numbers of the model are trained."""
+    return sum(param.numel() for param in task.build(0).parameters() if param.requires_grad)

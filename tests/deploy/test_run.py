@@ -117,7 +117,7 @@ def test_for_a_metric_that_is_better_when_higher_the_highest_is_kept():
 def test_averaged_weights_are_evaluated_kept_and_restored(optimizer, keywords):
     model = model_of()
     run = recipe_of(optimizer, "constant", **keywords).bind(model, total_steps=STEPS)
-    train(run, model, 0, 9, values=[9.0])
+    train(run, model, 0, 9, values=[math.nan])
     training = weights(model)
     with run.evaluating():
         averaged = weights(model)
@@ -129,7 +129,8 @@ def test_averaged_weights_are_evaluated_kept_and_restored(optimizer, keywords):
     assert not torch.equal(training["0.weight"], averaged["0.weight"])
     run.observe(1.0)
     assert same(training, model.state_dict())
-    train(run, model, 9, 20, values=[None, 5.0, 5.0, 5.0])
+    with pytest.warns(UserWarning, match=r"measured with the training weights, .* `with run.evaluating\(\):`"):
+        train(run, model, 9, 20, values=[None, 5.0, 5.0, 5.0])
     run.restore_best()
     assert same(averaged, model.state_dict())
     with run.evaluating():

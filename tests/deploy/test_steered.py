@@ -146,7 +146,7 @@ def test_late_missing_and_frozen_parameters():
         thin(model, optimizer, step)
 
     assert_as_the_rule(lambda model, how: create(model, implementation=how), before_step=thin)
-    assert_as_the_rule(lambda model, how: create(model, implementation=how), frozen, thaw)
+    assert_as_the_rule(lambda model, how: create(list(model.parameters()), implementation=how), frozen, thaw)
 
 
 @pytest.mark.parametrize("name", ["adamw", "adagrad", "sgd"])
@@ -196,7 +196,7 @@ def test_a_resumed_run_with_frozen_and_late_parameters():
     def begun():
         model = network()
         model[0].requires_grad_(False)
-        return model, create(model, "adagrad")
+        return model, create(list(model.parameters()), "adagrad")
 
     whole, unbroken = begun()
     train(whole, unbroken, 0, 6)
