@@ -34,7 +34,7 @@ def built(
     with seeded(seed), default_for(undisturbed):
         module = model()
         if not isinstance(module, nn.Module):
-            raise InputError(f"Task {name!r}: its model function must make an nn.Module, got {type(module).__name__}.")
+            raise InputError(f"Task {name!r}: model must make a torch.nn.Module, got {module!r:.80}.")
         if any(map(is_lazy, module.parameters())) or any(map(is_lazy, module.buffers())):
             _see(module, undisturbed()[0])
     return module

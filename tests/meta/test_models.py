@@ -146,7 +146,7 @@ REFUSED = {
     "all frozen": (lambda: mlp().requires_grad_(False), "the model has nothing to train"),
     "the meta device": (lambda: nn.Linear(4, 5, device="meta"), "'weight' is on the meta device"),
     "complex": (lambda: nn.Linear(4, 5, dtype=torch.complex64), "'weight' is of torch.complex64"),
-    "no model": (lambda: None, "must make an nn.Module, got NoneType"),
+    "no model": (lambda: None, "model must make a torch.nn.Module, got None"),
     "a branch on a value": (Branching, r"torch.vmap fails: .* Write it with operations that vmap takes"),
 }
 

@@ -35,7 +35,8 @@ class Zipped(metaopt.Rule):
 
     def update(self, grads, state, params, hparams, theta, info):
         pairs = zip(grads.items(), params.values(), strict=False)
-        return {name: -hparams[name]["lr"] * grad * param.abs().sum() for (name, grad), param in pairs}, state
+        updates = {name: -hparams[name]["lr"] * grad * param.abs().sum() for (name, grad), param in pairs}
+        return {name: update.to(params[name].dtype) for name, update in updates.items()}, state
 
 
 def optimizer(rule):
