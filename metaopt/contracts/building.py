@@ -35,14 +35,19 @@ def built(
         module = model()
         if not isinstance(module, nn.Module):
             raise InputError(f"Task {name!r}: model must make a torch.nn.Module, got {module!r:.80}.")
-        if any(map(is_lazy, module.parameters())) or any(map(is_lazy, module.buffers())):
-            _see(module, undisturbed()[0])
+        if is_unshaped(module):
+            give_shapes(module, undisturbed()[0])
     return module
 
 
+def is_unshaped(module: nn.Module) -> bool:
+    """Whether layers are lazy: they know their shapes when they see their first inputs."""
+    return any(map(is_lazy, module.parameters())) or any(map(is_lazy, module.buffers()))
+
+
 @torch.no_grad()
-def _see(module: nn.Module, inputs: Tensor) -> None:
-    """One forward pass that leaves nothing but shapes behind."""
+def give_shapes(module: nn.Module, inputs: Tensor) -> None:
+    """One forward pass that leaves nothing behind but the shapes of lazy layers, and their weights."""
     training = {layer: layer.training for layer in module.modules()}
     module.eval()(inputs)
     for layer in module.modules():

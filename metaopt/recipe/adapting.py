@@ -12,6 +12,7 @@ from metaopt import registry as registries
 from metaopt.batch_norm import FirstRows, needs_support, with_policy
 from metaopt.configuration import assemble
 from metaopt.contracts import BatchNormPolicy
+from metaopt.contracts.building import give_shapes, is_unshaped
 from metaopt.errors import InputError
 from metaopt.recipe.initialization import Support, learned_start
 from metaopt.recipe.recipe import Recipe
@@ -86,6 +87,8 @@ def adapt(
     trained = recipe.provenance.get("meta_training", {})
     policy: BatchNormPolicy = batch_norm if batch_norm is not None else (trained.get("batch_norm") or ["batch"])[0]
     adapted = with_policy(model, policy)
+    if is_unshaped(adapted):
+        give_shapes(adapted, inputs)
     found = registry or registries.current()
     params = {name: param.detach() for name, param in adapted.named_parameters() if param.requires_grad}
     if learned_start(assemble(recipe.configuration, found), recipe.theta, params) is not None:

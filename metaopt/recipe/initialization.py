@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from metaopt.batch_norm import with_policy
 from metaopt.configuration import Assembly
 from metaopt.contracts import Tensors
+from metaopt.deploy.trainable import check_member
 from metaopt.errors import InputError
 from metaopt.prototypes import prototype_head
 
@@ -22,9 +23,11 @@ def load_start(
     """Write the start that a rule learned into a model, or nothing at all.
 
     Raises:
-        InputError: the rule learned none, a parameter has another name or shape than it was learned for, or the start
-            is made from a support set and there is none.
+        InputError: the rule learned none, a parameter has no shape yet, or another name or shape than it was learned
+            for, or the start is made from a support set and there is none.
     """
+    for name, param in model.named_parameters():
+        check_member(name, param)
     params = {name: param.detach() for name, param in model.named_parameters() if param.requires_grad}
     start = learned_start(assembly, theta, params)
     if start is None:

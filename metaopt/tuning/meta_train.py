@@ -115,7 +115,7 @@ def meta_train(
         tasks = [replace(task, num_iterations=num_iterations) for task in tasks]
     theta = start.theta or {} if isinstance(start, Recipe) else start
     trainer = Trainer(assembly, tasks, seed=seed, device=device, compile=compile, memory=memory, start=theta)
-    trained = trainer.train(None if folder is None else Path(folder), progress)
+    # What cannot be described is told before hours of training, not after them.
     source = describe_corpus(corpus, found)
     record = {
         "name": loaded.name,
@@ -123,6 +123,7 @@ def meta_train(
         "tasks": [task.name for task in loaded],
         **({} if source is None else {"source": source}),
     }
+    trained = trainer.train(None if folder is None else Path(folder), progress)
     recipe = learned_recipe(assembly.configuration, trained, tasks, found, seed, {"corpus": record})
     return MetaTrainResult(recipe, trained.curves, trained.skipped, trained.seconds)
 

@@ -188,3 +188,24 @@ def test_a_recipe_on_few_shot_tasks_says_the_same(model):
         metaopt.tune(
             [points_task(factory)], n_trials=1, optimizers=["sgd"], controllers=["constant"], wrappers=[], against=[]
         )
+
+
+@pytest.mark.parametrize("rule", ["maml", "proto_maml"])
+def test_a_copy_of_a_lazy_recurrent_model_is_adapted_and_the_model_itself_is_asked_for_shapes(rule):
+    recipe = learned(rule, Recurrent).recipe
+    inputs, targets = points_task(Recurrent).examples
+    assert metaopt.adapt(Recurrent(), recipe, (inputs, targets))(inputs).shape == (10, 5)
+    model = Recurrent()
+    with pytest.raises(metaopt.InputError, match=r"'head\.weight' is lazy and has no shape yet; run one forward pass"):
+        recipe.load_initialization(model, (inputs, targets))
+    model(inputs)
+    recipe.load_initialization(model, (inputs, targets))
+
+
+def test_what_cannot_be_described_is_told_before_the_training():
+    built, names = [], {"nn": nn}
+    exec("def model():\n    return nn.Linear(4, 5)", names)  # code whose source nobody can read
+    task = points_task(names["model"])
+    with pytest.raises(metaopt.InputError, match="has no source that can be read"):
+        metaopt.meta_train("maml", [task], compile="off", progress=built.append)
+    assert built == []
