@@ -19,7 +19,7 @@ from metaopt.errors import InputError, PluginError, listed, quoted
 from metaopt.keywords import known_keywords
 from metaopt.plugin_spec import PluginSpec
 from metaopt.registry import Registry
-from metaopt.space import Value, encode, plain, resolve
+from metaopt.space import Value, as_float, encode, plain, resolve
 from metaopt.specs import ControllerSpec, OptimizerSpec, WrapperSpec
 
 #: Which parameters weight decay leaves alone: those with at most one dimension, or none.
@@ -27,9 +27,11 @@ NoDecay: TypeAlias = Literal["1d", "none"]
 
 
 @known_keywords()
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Configuration:
     """An optimizer, wrappers around it, a controller, and their hyperparameters.
+
+    Two configurations are equal if their keys are: 1 and 1.0 are one value, 0.0 and -0.0 too, 1 and True are two.
 
     Attributes:
         optimizer: name of an optimizer plugin.
@@ -57,14 +59,18 @@ class Configuration:
         if self.no_decay not in ("1d", "none"):
             raise InputError(f"no_decay must be '1d' or 'none', got {quoted(self.no_decay)}.")
 
+    def __eq__(self, other: object) -> bool:
+        return self.key == other.key if isinstance(other, Configuration) else NotImplemented
+
     def __hash__(self) -> int:
         return hash(self.key)
 
     @cached_property
     def key(self) -> str:
-        """16 hex digits that identify the configuration."""
-        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        """16 hex digits that identify the configuration, whatever type of number its values are."""
+        document = {**self.to_json(), "hparams": {name: _as_key(value) for name, value in self.hparams.items()}}
+        text = json.dumps(document, sort_keys=True, separators=(",", ":"), default=repr)
+        return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -237,6 +243,14 @@ def assemble(configuration: Configuration, registry: Registry) -> Assembly:
         controller_values=resolve(controller.space, given[controller.name], controller.name),
         meta_values=meta_values,
     )
+
+
+def _as_key(value: Any) -> Any:
+    """What stands for a hyperparameter's value in a key: equal for equal values alone."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return list(map(_as_key, value)) if isinstance(value, list | tuple) else value
+    number = as_float(value) + 0.0  # -0.0 becomes 0.0
+    return number if number == value or value != value else hex(int(value))  # more digits than a float has
 
 
 def misfit(optimizer: OptimizerSpec, wrappers: Sequence[WrapperSpec]) -> str | None:

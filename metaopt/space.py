@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from metaopt.errors import InputError, did_you_mean, quoted
 from metaopt.interval import Interval
 from metaopt.keywords import known_keywords
@@ -76,7 +78,8 @@ class Float:
         _check_bounds(self.low, self.high, self.log)
         if self.default is None:
             object.__setattr__(self, "default", self.from_unit(0.5))
-        self.check("default", self.default)
+        for name, value in (("low", self.low), ("high", self.high), ("default", self.check("default", self.default))):
+            object.__setattr__(self, name, float(value))  # equal spaces are written down alike, 1 and 1.0
 
     @property
     def domain(self) -> Interval:
@@ -225,7 +228,9 @@ def as_float(value: Any) -> float:
 
 
 def plain(value: Any) -> Any:
-    """A number of another library (NumPy's) as Python's own, which JSON knows; anything else as it is."""
+    """A number or truth value of another library (NumPy's) as Python's own, which JSON knows; else as it is."""
+    if isinstance(value, np.bool_):
+        return bool(value)
     if isinstance(value, bool) or not isinstance(value, Real):
         return value
     return int(value) if isinstance(value, Integral) else float(value)

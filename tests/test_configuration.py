@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -39,6 +40,55 @@ def test_whatever_differs_gives_another_key(other):
 
 def test_a_key_is_the_same_in_every_process_and_release():
     assert Configuration("adamw", "cosine", hparams={"adamw.lr": 1e-3}).key == "96bb46f3959b1553"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (1, 1.0),
+        (0.0, -0.0),
+        (0, -0.0),
+        (np.float64(0.5), 0.5),
+        (np.float32(0.5), 0.5),
+        (np.int64(3), 3.0),
+        (np.bool_(True), True),
+        (10**400, 10**400),
+        (float("inf"), np.inf),
+        (float("nan"), np.nan),
+        ((1, 2), [1.0, 2.0]),
+    ],
+)
+def test_equal_values_give_equal_configurations_and_one_key(one, other):
+    first, second = (Configuration("adamw", hparams={"adamw.lr": value}) for value in (one, other))
+    assert first.key == second.key
+    assert first == second
+    assert len({first, second}) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(1, True), (0, False), (1, "1"), (1, 1 + 1e-15), (2**53, 2**53 + 1), (10**400, 10**400 + 1), (10**400, "1e400")],
+)
+def test_other_values_give_other_configurations(one, other):
+    first, second = (Configuration("adamw", hparams={"adamw.lr": value}) for value in (one, other))
+    assert first.key != second.key
+    assert first != second
+
+
+def test_wrappers_may_be_a_tuple_or_a_list():
+    first, second = (Configuration("adamw", wrappers=kind(["averaged"])) for kind in (tuple, list))
+    assert first == second
+    assert first.key == second.key
+    assert first != "adamw"
+
+
+def test_what_is_written_down_keeps_its_type():
+    written = json.dumps(Configuration("adamw", hparams={"adamw.lr": 1, "adamw.eps": 1.0}).to_json())
+    assert '"adamw.lr": 1,' in written or '"adamw.lr": 1}' in written
+    assert (
+        Configuration.from_json(json.loads(written)).key
+        == Configuration("adamw", hparams={"adamw.lr": 1.0, "adamw.eps": 1}).key
+    )
 
 
 def test_json_brings_back_the_same_configuration():
