@@ -130,10 +130,10 @@ class AssemblyOptimizer(Optimizer, ABC):
         Raises:
             InputError: it was saved by something else, or for other parameters.
         """
+        check_document(state_dict)
         saved: dict[Any, Any] = {}
 
         def set_aside(_: Optimizer, document: dict[str, Any]) -> dict[str, Any]:
-            check_document(document)
             self._expect(document)
             of_rule = is_rules(document, self.assembly, self.title)
             document = arranged(document, self.param_groups, self.names, FIRST)

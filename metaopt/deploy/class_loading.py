@@ -1,6 +1,5 @@
 """Loading and saving of a library's class: whose state it is, of which parameters, and of which shapes."""
 
-import inspect
 from typing import Any, final
 
 import torch
@@ -9,13 +8,11 @@ from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly
 from metaopt.deploy.arrangement import SIGNATURE, arranged, check_document, names_of
-from metaopt.deploy.class_state import EXECUTION, as_classes, check_entries, expected_state, fresh_state
+from metaopt.deploy.class_state import EXECUTION, as_classes, check_entries, check_settings, expected_state, fresh_state
 from metaopt.deploy.fused import in_order_of
 from metaopt.deploy.model_names import ModelNames
-from metaopt.deploy.native import native_arguments
 from metaopt.deploy.parameters import Group
 from metaopt.deploy.saved_state import FIRST, is_rules
-from metaopt.errors import InputError
 
 _NAMED = "param_names"
 
@@ -70,18 +67,11 @@ class ClassLoading:
 
     def _regrouped(self, saved: list[Group], own: list[Group], kind: type[Optimizer]) -> list[Group]:
         """Saved groups that compute their steps as the present ones do."""
-        hyperparameters = set(native_arguments(self._assembly, self._assembly.rule_values))
-        fixed = set(inspect.signature(kind).parameters) - hyperparameters - {"params", "maximize"}
         made = []
         for group, mine in zip(saved, own, strict=True):
-            for key in sorted(fixed.intersection(group, mine) - set(EXECUTION)):
-                if group[key] != mine[key]:
-                    raise InputError(
-                        f"This state_dict was saved with {key}={group[key]!r:.80} and cannot continue as "
-                        f"{kind.__qualname__!r}, which has {key}={mine[key]!r:.80}."
-                    )
+            settings = check_settings(group, mine, kind, self._assembly)
             execution = {key: mine[key] for key in EXECUTION if key in mine}
-            missing = {key: value for key, value in mine.items() if key not in group and key in fixed}
+            missing = {key: mine[key] for key in settings if key in mine and key not in group}
             made.append({**missing, **group, **execution})
         return made
 

@@ -1,10 +1,12 @@
 """The state of a library's class: what it must look like, and how it becomes that of the rule and back."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly
 from metaopt.deploy.hparams import group_values, packed
@@ -47,7 +49,10 @@ def as_rules(document: Document, assembly: Assembly, fresh: Mapping[Any, TensorS
         for number in group["params"]:
             if number in document["state"]:
                 state[number] = _as_rules(document["state"][number], counters, fresh[number])
-    dropped = _options(assembly) - {*packed(assembly), *_USERS}
+    stand_in = _stand_in(assembly)
+    for group in groups:
+        check_settings(group, stand_in.defaults, type(stand_in), assembly)
+    dropped = set(stand_in.defaults) - {*packed(assembly), *_USERS}
     clean = [{key: value for key, value in group.items() if key not in dropped} for group in groups]
     clean[0] = {STEPS: steps, **clean[0]}
     return {**document, "state": state, "param_groups": clean}
@@ -115,6 +120,36 @@ def expected_state(kind: MakeOptimizer, groups: Sequence[Group], own_groups: Seq
     return {number: dict(stand_in.state[shadow]) for number, shadow in shadows.items()}
 
 
+def check_settings(
+    group: Mapping[str, Any], own: Mapping[str, Any], kind: type[Optimizer], assembly: Assembly
+) -> frozenset[str]:
+    """Compare the settings of a class that are no hyperparameters, such as `amsgrad`.
+
+    Args:
+        group: a saved one.
+        own: what they must be.
+        kind: the class.
+        assembly: that has the hyperparameters.
+
+    Returns:
+        Their names.
+
+    Raises:
+        InputError: one is another.
+    """
+    classes = [base for base in kind.__mro__ if issubclass(base, Optimizer) and base is not Optimizer]
+    arguments = {name for base in classes for name in inspect.signature(base).parameters}
+    hyperparameters = set(native_arguments(assembly, assembly.rule_values))
+    settings = arguments - hyperparameters - {"self", "params", "maximize", *EXECUTION}
+    for key in sorted(settings.intersection(group, own)):
+        if group[key] != own[key]:
+            raise InputError(
+                f"This state_dict was saved with {key}={group[key]!r:.80} and cannot continue as {kind.__qualname__!r} "
+                f"is used here, with {key}={own[key]!r:.80}."
+            )
+    return frozenset(settings)
+
+
 def check_entries(found: Mapping[str, Any], expected: Mapping[str, Any], title: str, name: str) -> None:
     """Compare a tensor's saved state with what it must be.
 
@@ -152,12 +187,12 @@ def _native(assembly: Assembly) -> Native:
     return assembly.optimizer.native
 
 
-def _options(assembly: Assembly) -> set[str]:
-    """Entries of a group of the class."""
+def _stand_in(assembly: Assembly) -> Optimizer:
+    """The class as it would be built."""
     native = _native(assembly)
     names = {name: assembly.rule_values[name] for name in assembly.optimizer.space}
     keywords = {**native_arguments(assembly, names), **native.fixed}
-    return set(native_class(native)([torch.zeros((), requires_grad=True)], **keywords).defaults)
+    return native_class(native)([torch.zeros((), requires_grad=True)], **keywords)
 
 
 def _bare(group: Group) -> Group:

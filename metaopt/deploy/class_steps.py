@@ -13,10 +13,17 @@ from metaopt.deploy.native import MakeOptimizer
 from metaopt.deploy.parameters import Group
 from metaopt.errors import InputError
 
+#: Every so many steps all gradients of a fused class are looked at.
+EVERY = 16
+
 
 @final
 class ClassSteps:
-    """A step hook. It costs a look at each gradient where the class is fused, and nothing to speak of where it is not.
+    """A step hook: first gradients are looked at, and those that have to be.
+
+    Where the class is fused these are the gradients that did not lie as their parameters do (whoever assigns such ones
+    tends to do so at each step), one parameter of each number of dimensions (a model changes its memory format as a
+    whole), and now and then all of them: a look at each would cost 5 % of a step.
 
     Args:
         optimizer: the class's.
@@ -25,10 +32,12 @@ class ClassSteps:
 
     def __init__(self, optimizer: Optimizer, *, maximizes: bool) -> None:
         self._maximizes = maximizes
-        self._num_groups = 0
+        self._num_groups = self._num_steps = 0
+        self._fused = False
         self._unseen: list[Tensor] = []
-        self._contiguous: list[Tensor] = []
-        self._others: list[Tensor] = []
+        self._params: list[Tensor] = []
+        self._misfits: list[Tensor] = []
+        self._sentinels: list[tuple[Tensor, tuple[int, ...]]] = []
         self._take_in(optimizer)
 
     def __call__(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
@@ -46,53 +55,68 @@ class ClassSteps:
             )
         if self._unseen:
             self._see(optimizer)
-        for param in self._contiguous:
-            grad = param.grad
-            if grad is not None and not grad.is_contiguous():
-                self._reconsider(optimizer, param)
-        for param in self._others:
-            if param.grad is not None:
-                self._reconsider(optimizer, param)
+        if self._fused:
+            self._keep_order(optimizer)
+
+    def _keep_order(self, optimizer: Optimizer) -> None:
+        self._num_steps += 1
+        if any(param.stride() != stride for param, stride in self._sentinels):
+            for param in self._params:
+                self._fit(optimizer, param)
+            self._post_sentinels()
+        elif not self._num_steps % EVERY:
+            for param in self._params:
+                if param.grad is not None and not _alike(param.grad, param):
+                    self._fit(optimizer, param)
+        else:
+            for param in self._misfits:
+                self._fit(optimizer, param)
 
     def _take_in(self, optimizer: Optimizer) -> None:
         """Parameters that joined may be such that nothing is fused any longer."""
         self._num_groups = len(optimizer.param_groups)
-        params = [param for group in optimizer.param_groups for param in group["params"]]
-        self._unseen = params
-        fused = any(group.get("fused") for group in optimizer.param_groups)
-        if fused and not can_fuse(params):
-            fused = unfuse(optimizer)
-        self._contiguous = [param for param in params if fused and param.is_contiguous()]
-        self._others = [param for param in params if fused and not param.is_contiguous()]
+        self._params = [param for group in optimizer.param_groups for param in group["params"]]
+        self._unseen = list(self._params)
+        self._fused = any(group.get("fused") for group in optimizer.param_groups)
+        if self._fused and not can_fuse(self._params):
+            self._unfuse(optimizer)
+        self._post_sentinels()
+
+    def _post_sentinels(self) -> None:
+        by_rank = {param.ndim: param for param in reversed(self._params)} if self._fused else {}
+        self._sentinels = [(param, param.stride()) for ndim, param in by_rank.items() if ndim > 1]
 
     def _see(self, optimizer: Optimizer) -> None:
         """Look at first gradients: whether they are sparse shows with them."""
-        kept = []
         for param in self._unseen:
-            if param.grad is None:
-                kept.append(param)
-            elif param.grad.layout is not torch.strided:
-                self._without_fusing(optimizer)
-                check_sparse(optimizer, param)
-        self._unseen = kept
+            if param.grad is not None:
+                self._fit(optimizer, param)
+        self._unseen = [param for param in self._unseen if param.grad is None]
 
-    def _reconsider(self, optimizer: Optimizer, param: Tensor) -> None:
-        assert param.grad is not None
-        if param.grad.layout is not torch.strided:
+    def _fit(self, optimizer: Optimizer, param: Tensor) -> None:
+        grad = param.grad
+        if grad is None:
+            return
+        if grad.layout is not torch.strided:
             check_sparse(optimizer, param)
-            self._without_fusing(optimizer)
-        elif not is_dense(param):
-            self._without_fusing(optimizer)
-        else:
-            put_in_order(param, optimizer.state.get(param, {}))
+            self._unfuse(optimizer)
+        elif self._fused and not is_dense(param):
+            self._unfuse(optimizer)
+        elif self._fused and put_in_order(param, optimizer.state.get(param, {})) and param not in set(self._misfits):
+            self._misfits.append(param)
 
-    def _without_fusing(self, optimizer: Optimizer) -> None:
-        unfuse(optimizer)
-        self._contiguous, self._others = [], []
+    def _unfuse(self, optimizer: Optimizer) -> None:
+        if self._fused:
+            unfuse(optimizer)
+            self._fused = False
 
 
-def unfuse(optimizer: Optimizer) -> bool:
-    """Step by the class's other path from now on, and let a `GradScaler` unscale for it; False.
+def _alike(grad: Tensor, param: Tensor) -> bool:
+    return grad.layout is torch.strided and grad.stride() == param.stride()
+
+
+def unfuse(optimizer: Optimizer) -> None:
+    """Step by the class's other path from now on, and let a `GradScaler` unscale for it.
 
     Raises:
         InputError: a `GradScaler` has left the unscaling of this very step to the fused kernel.
@@ -107,7 +131,6 @@ def unfuse(optimizer: Optimizer) -> bool:
         if "fused" in group:
             group["fused"] = False
     optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
-    return False
 
 
 def check_sparse(optimizer: Optimizer, param: Tensor) -> None:

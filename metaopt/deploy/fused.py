@@ -45,15 +45,18 @@ def keep_order(params: Iterable[Tensor], state: Mapping[Tensor, MutableMapping[s
             put_in_order(param, state.get(param, {}))
 
 
-def put_in_order(param: Tensor, state: MutableMapping[str, Any]) -> None:
-    """Bring a parameter's gradient and state into its own order."""
-    if param.grad is not None:
-        ordered = in_order_of(param, param.grad)
-        if ordered is not param.grad:
-            param.grad = ordered
+def put_in_order(param: Tensor, state: MutableMapping[str, Any]) -> bool:
+    """Bring a parameter's gradient and state into its own order; whether the gradient was in another."""
     for key, value in state.items():
-        if isinstance(value, Tensor) and value.layout is torch.strided:
+        if isinstance(value, Tensor) and value.layout is torch.strided and value.stride() != param.stride():
             state[key] = in_order_of(param, value)
+    if param.grad is None or param.grad.stride() == param.stride():
+        return False
+    ordered = in_order_of(param, param.grad)
+    misfits = ordered is not param.grad
+    if misfits:
+        param.grad = ordered
+    return misfits
 
 
 def _order(tensor: Tensor) -> list[int]:

@@ -267,6 +267,56 @@ def test_states_that_do_not_say_whose_they_are_are_told_apart_by_what_they_hold(
             optimizer.load_state_dict(document)
 
 
+@pytest.mark.parametrize(
+    ("name", "stranger"),
+    [
+        ("adamw", lambda params: torch.optim.AdamW(params, amsgrad=True)),
+        ("adamw", lambda params: torch.optim.Adam(params)),
+        ("nadamw", lambda params: torch.optim.NAdam(params)),
+        ("sgd", lambda params: torch.optim.SGD(params, momentum=0.9, dampening=0.5)),
+        ("adamw", lambda params: torch.optim.Adamax(params)),
+        ("adagrad", lambda params: torch.optim.Rprop(params)),
+        ("sgd", lambda params: torch.optim.LBFGS(params)),
+    ],
+)
+@pytest.mark.parametrize("implementation", ["native", "rule"])
+def test_a_state_of_a_class_with_other_settings_is_refused(name, stranger, implementation):
+    model = network()
+    other = stranger(model.parameters())
+    if not isinstance(other, torch.optim.LBFGS):
+        train(model, other, 0, 2)
+    optimizer = create(Subject(name, None, implementation), network())
+    with pytest.raises(metaopt.InputError, match=r"cannot continue as|of other parameters"):
+        optimizer.load_state_dict(other.state_dict())
+
+
+@pytest.mark.parametrize("name", ["adagrad", "adamw", "rmsprop", "sgd"])
+@pytest.mark.parametrize("implementation", ["native", "rule"])
+def test_torchs_own_state_continues(name, implementation):
+    kind = {"adagrad": "Adagrad", "adamw": "AdamW", "rmsprop": "RMSprop", "sgd": "SGD"}[name]
+    made = metaopt.create_optimizer(name, network(), implementation=implementation)
+    model = network()
+    torchs = getattr(torch.optim, kind)(model.parameters(), lr=made.param_groups[0]["lr"])
+    train(model, torchs, 0, 3)
+    again = network()
+    again.load_state_dict(model.state_dict())
+    optimizer = metaopt.create_optimizer(name, again, implementation=implementation)
+    optimizer.load_state_dict(through_a_file(torchs.state_dict()))
+    train(model, torchs, 3, 6)
+    train(again, optimizer, 3, 6)
+    assert_close(list(again.parameters()), list(model.parameters()), 1e-6)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [{}, {"state": {}}, {"state": {}, "param_groups": [{}]}, {"state": {}, "param_groups": []}, {"state": 1}],
+)
+@pytest.mark.parametrize("implementation", ["native", "rule"])
+def test_what_is_no_state_dict_is_refused(document, implementation):
+    with pytest.raises(metaopt.InputError):
+        create(Subject("adamw", None, implementation), network()).load_state_dict(document)
+
+
 def test_both_ways_means_classes_and_steered_classes():
     kinds = {type(create(subject, network())) for subject in BOTH_WAYS if subject.implementation == "native"}
     assert {SteeredOptimizer, torch.optim.AdamW} <= kinds
