@@ -32,6 +32,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import fuzz_documents
+import fuzz_recipes
 import fuzz_state
 import fuzz_tables
 from fuzz_truth import WrongReadingError
@@ -46,8 +47,8 @@ KINDS: dict[str, tuple[Callable[[random.Random, Path], None], int]] = {
     "tables": (fuzz_tables.table, 25),
     "runs": (fuzz_tables.runs, 12),
     "toml": (fuzz_documents.toml, 10),
-    "recipes": (fuzz_documents.recipe, 12),
-    "weights": (fuzz_documents.weights, 8),
+    "recipes": (fuzz_recipes.recipe, 12),
+    "weights": (fuzz_recipes.weights, 8),
     "--set": (fuzz_documents.setting, 8),
     "--start-from": (fuzz_documents.start_from, 8),
     "ledgers": (fuzz_state.ledger, 4),

@@ -152,7 +152,7 @@ def command(rng: random.Random, folder: Path) -> None:
         os.chdir(here)
     said = told.getvalue()
     shown = [argument[:40] for argument in arguments]
-    if code not in (0, 2) or "Traceback" in said or "unexpected" in said:
+    if code not in (0, 2) or "Traceback" in said or "(unexpected;" in said:
         raise RuntimeError(f"{shown} exits with {code}: {said[-600:]}")
     if code == 2:
         raise metaopt.InputError(said.strip().splitlines()[-1] if said.strip() else "")

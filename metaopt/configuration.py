@@ -52,7 +52,9 @@ class Configuration:
             raise InputError(
                 f"wrappers must be a list of names, got {quoted(self.wrappers)}; write [{quoted(self.wrappers)}]."
             )
-        if not isinstance(self.hparams, Mapping):
+        if not isinstance(self.wrappers, Sequence) or not all(isinstance(name, str) for name in self.wrappers):
+            raise InputError(f"wrappers must be a list of names, got {quoted(self.wrappers)}.")
+        if not isinstance(self.hparams, Mapping) or not all(isinstance(name, str) for name in self.hparams):
             raise InputError(f"hparams must map 'plugin.hyperparameter' to values, got {quoted(self.hparams)}.")
         object.__setattr__(self, "wrappers", tuple(self.wrappers))
         object.__setattr__(self, "hparams", {name: plain(self.hparams[name]) for name in sorted(self.hparams)})

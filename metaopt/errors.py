@@ -29,7 +29,7 @@ class MetaOptError(Exception):
     exit_code = 1
 
     def __init__(self, *args: object) -> None:
-        super().__init__(*(_without_long_words(one) if isinstance(one, str) else one for one in args))
+        super().__init__(*(without_long_words(one) if isinstance(one, str) else one for one in args))
 
 
 class InputError(MetaOptError, ValueError):
@@ -159,9 +159,10 @@ def _cut(text: str, limit: int) -> str:
 
 def _quoted_path(path: str | bytes) -> str:
     text = repr(os.fsdecode(path))
-    text = _without_long_words(text)
+    text = without_long_words(text)
     return text if len(text) <= _MAX_PATH else f"{text[0]}…{text[2 - _MAX_PATH :]}"
 
 
-def _without_long_words(message: str) -> str:
+def without_long_words(message: str) -> str:
+    """The message with words of more than MAX_QUOTED characters cut; folders of a path are words each."""
     return _LONG_WORD.sub(lambda word: f"{word[0][: MAX_QUOTED - 20]}…{word[0][-19:]}", message)

@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from metaopt.errors import quoted
+from metaopt.errors import first_line, quoted
 
 AnyPath: TypeAlias = str | os.PathLike[str]
 
@@ -87,10 +87,10 @@ def read_json(path: AnyPath) -> Any:
 
 def reason(error: Exception) -> str:
     """The cause of a fault without what the sentence around it says anyway."""
-    text = (isinstance(error, OSError) and error.strerror) or str(error)
-    if "set_int_max_str_digits" in text:
-        return "a number has thousands of digits"
-    return next(iter(str(text).strip().splitlines()), type(error).__name__).rstrip(".")
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = first_line(error)
+    return "a number has thousands of digits" if "set_int_max_str_digits" in text else text
 
 
 def _decompressed(content: bytes) -> bytes:

@@ -1,11 +1,12 @@
 """The `metaopt` command: a thin shell over the public names, one file a command."""
 
+import contextlib
 import io
 import os
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +14,7 @@ from typer.core import TyperGroup
 
 from metaopt.cli import check, evaluate, import_weights, plugins, replay, report, show, tune
 from metaopt.cli.termination import TERMINATED, terminable
-from metaopt.errors import MetaOptError, TerminatedError, named_line
+from metaopt.errors import MetaOptError, TerminatedError, named_line, without_long_words
 
 #: Set to 1 to see where an unexpected error comes from.
 TRACEBACK = "METAOPT_TRACEBACK"
@@ -36,14 +37,32 @@ class _Commands(typer.Typer):
         return super().__call__(*args, **{"prog_name": "metaopt", **options})
 
 
+#: What typer raises where arguments cannot be understood; it shows them itself.
+_UsageError: type[Any] = typer.BadParameter.__mro__[1]
+
+
 class _Group(TyperGroup):
-    """Errors come out as they are: without this, an EOFError is told as "Aborted!"."""
+    """Errors come out as they are, but for what somebody typed at length: an EOFError would be told as "Aborted!"."""
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        with _short_usage_errors():
+            return super().make_context(*args, **options)
 
     def invoke(self, context: Any) -> Any:
         try:
-            return super().invoke(context)
+            with _short_usage_errors():
+                return super().invoke(context)
         except EOFError as error:
-            raise RuntimeError(f"EOFError: {error}".rstrip(": ")) from error
+            raise RuntimeError(named_line(error)) from error
+
+
+@contextlib.contextmanager
+def _short_usage_errors() -> Iterator[None]:
+    try:
+        yield
+    except _UsageError as error:
+        error.message = without_long_words(error.message)
+        raise
 
 
 # Each module's function of the same name is the command; what is heavy is imported inside it.

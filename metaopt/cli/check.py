@@ -8,7 +8,7 @@ import typer
 
 from metaopt import registry
 from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
-from metaopt.errors import PluginError, did_you_mean
+from metaopt.errors import PluginError, did_you_mean, quoted
 from metaopt.plugin_spec import PluginSpec
 from metaopt.specs import KINDS
 
@@ -48,14 +48,16 @@ def _chosen(name: str, kind: str) -> list[PluginSpec]:
         PluginError: there is none, the kind is unknown, or the name is defined twice.
     """
     if kind and kind not in KINDS:
-        raise PluginError(f"There is no kind {kind!r} of plugin; kinds: {', '.join(KINDS)}.")
+        raise PluginError(f"There is no kind {quoted(kind)} of plugin; kinds: {', '.join(KINDS)}.")
     known = registry.current()
     if name.endswith(".py"):
         specs = known.load_file(Path(name))
         found = [spec for spec in specs if kind in ("", spec.kind)]
         if not found:
             offered = ", ".join(f"{spec.kind} {spec.name!r}" for spec in specs) or "nothing"
-            raise PluginError(f"{name} has no plugin{f' of kind {kind!r}' if kind else ''}; it offers {offered}.")
+            raise PluginError(
+                f"{quoted(Path(name))} has no plugin{f' of kind {kind!r}' if kind else ''}; it offers {offered}."
+            )
         return found
     if kind:
         return [known.get(KINDS[kind], name)]
@@ -63,7 +65,9 @@ def _chosen(name: str, kind: str) -> list[PluginSpec]:
     if not kinds:
         names = sorted({entry.spec.name for entry in known})
         hint = did_you_mean(name, names, " {}")
-        raise PluginError(f"There is no plugin {name!r};{hint} known: {', '.join(names)}; a file ends in .py.")
+        raise PluginError(
+            f"There is no plugin {quoted(name)};{hint} `metaopt plugins` lists them, and a file ends in .py."
+        )
     return [known.get(KINDS[one], name) for one in kinds]
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from metaopt.contracts.curve import Array, Curve
 from metaopt.contracts.stopper import Decision, Mode, Observation
-from metaopt.errors import InputError, PluginError, named_line
+from metaopt.errors import InputError, PluginError, named_line, quoted
 from metaopt.space import Space, encode
 
 StopperHparams: TypeAlias = Mapping[str, Any]
@@ -165,7 +165,8 @@ class ThresholdStopper:
         for key, mine in (("name", self.name), ("mode", self.mode)):
             if state.get(key) != mine:
                 raise InputError(
-                    f"This stopper's {key} is {mine!r}, the state's is {state.get(key)!r}; create the same stopper."
+                    f"This stopper's {key} is {mine!r}, the state's is {quoted(state.get(key))}; "
+                    "create the same stopper."
                 )
         if state.get("theta", "") != self._theta:
             raise InputError(
@@ -173,12 +174,12 @@ class ThresholdStopper:
                 "create the same stopper, with the theta of its recipe."
             )
         try:
-            steps = [int(step) for step in state["steps"]]
+            steps = [int(float(step)) for step in state["steps"]]
             values = [_number(value) for value in state["values"]]
             # What this stopper does not require is dropped; what the saved one did not record is missing.
             signals = {key: [_number(value) for value in state["signals"].get(key, ())] for key in self._signals}
             reason = str(state["reason"])
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"This is no state of the stopper {self.name!r}: {named_line(error)}.") from error
         for series in signals.values():
             series += [math.nan] * (len(steps) - len(series))

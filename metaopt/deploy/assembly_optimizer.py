@@ -14,6 +14,7 @@ from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import State, StepInfo
 from metaopt.default_dtype import Float32ByDefault
 from metaopt.deploy.arrangement import arranged, check_document
+from metaopt.deploy.damaged_state import check_groups, refusing_damage
 from metaopt.deploy.hparams import GroupNumbers, checked_group, packed
 from metaopt.deploy.learned import check_learned, weights_of
 from metaopt.deploy.members import MAXIMIZE, Member, members_of
@@ -137,6 +138,7 @@ class AssemblyOptimizer(Optimizer, ABC):
             self._expect(document)
             of_rule = is_rules(document, self.assembly, self.title)
             document = arranged(document, self.param_groups, self.names, FIRST)
+            check_groups(document["param_groups"], self.param_groups)
             saved.update(self._fitted(document, of_rule))
             return {**saved, "state": {}}
 
@@ -146,7 +148,8 @@ class AssemblyOptimizer(Optimizer, ABC):
         first = self.register_load_state_dict_pre_hook(set_aside)
         last = self.register_load_state_dict_post_hook(put_back, prepend=True)
         try:
-            super().load_state_dict(state_dict)
+            with refusing_damage(f"the rule {self.title!r}"):
+                super().load_state_dict(state_dict)
         finally:
             first.remove()
             last.remove()

@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 from metaopt.configuration import Assembly
 from metaopt.deploy.arrangement import SIGNATURE, arranged, check_document, names_of
 from metaopt.deploy.class_state import EXECUTION, as_classes, check_entries, check_settings, expected_state, fresh_state
+from metaopt.deploy.damaged_state import check_groups, refusing_damage
 from metaopt.deploy.fused import in_order_of
 from metaopt.deploy.model_names import ModelNames
 from metaopt.deploy.parameters import Group
@@ -45,6 +46,10 @@ class ClassLoading:
         Raises:
             InputError: it is another optimizer's, or of other parameters.
         """
+        with refusing_damage(type(optimizer).__qualname__):
+            return self._fitted(optimizer, document)
+
+    def _fitted(self, optimizer: Optimizer, document: dict[str, Any]) -> dict[str, Any]:
         title, own = type(optimizer).__qualname__, optimizer.param_groups
         check_document(document)
         of_rule = is_rules(document, self._assembly, title)
@@ -53,6 +58,7 @@ class ClassLoading:
             found = as_classes(found, self._assembly, own)
         else:
             found["param_groups"] = self._regrouped(found["param_groups"], own, type(optimizer))
+        check_groups(found["param_groups"], own)
         expected = expected_state(type(optimizer), found["param_groups"], own)
         names = names_of(own, self._model)
         state = {}

@@ -13,7 +13,7 @@ from metaopt.deploy.hparams import group_values, packed
 from metaopt.deploy.native import MakeOptimizer, native_arguments, native_class
 from metaopt.deploy.parameters import Group
 from metaopt.deploy.saved_state import FIRST, STEPS
-from metaopt.errors import InputError, PluginError
+from metaopt.errors import InputError, PluginError, quoted
 from metaopt.specs import Native
 
 #: A state_dict with its groups, arranged as the parameters at hand.
@@ -165,6 +165,11 @@ def check_entries(found: Mapping[str, Any], expected: Mapping[str, Any], title: 
                 "create the optimizer with the same name and hyperparameters as when it was saved."
             )
         value = found[key]
+        if not isinstance(value, Tensor) and not (wanted.numel() == 1 and isinstance(value, int | float)):
+            raise InputError(
+                f"This state_dict is damaged: {key!r} of the parameter {name!r:.80} is {quoted(value)}, not a tensor; "
+                "load another copy."
+            )
         if isinstance(value, Tensor) and value.shape != wanted.shape and not value.numel() == wanted.numel() == 1:
             raise InputError(
                 f"This state_dict is of another model: {key!r} of the parameter {name!r:.80} has the shape "

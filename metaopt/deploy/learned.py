@@ -1,6 +1,6 @@
 """Learned rules before their first step: which weights they have, and what they cannot work with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from torch import Tensor
 from metaopt.configuration import Assembly
 from metaopt.default_dtype import Float32ByDefault
 from metaopt.deploy.parameters import Group, tensors_of
-from metaopt.errors import InputError, quoted
+from metaopt.errors import InputError, MetaOptError, named_line, quoted
 
 
 @Float32ByDefault()
@@ -30,7 +30,7 @@ def check_learned(assembly: Assembly, theta: Mapping[str, Tensor] | None, groups
             f"The weights {quoted(broken[0])} of {name!r} hold numbers that are not finite; load other weights."
         )
     if meta.check is not None:
-        meta.check(theta)
+        _check_by(meta.check, theta, name)
     devices = sorted({str(param.device) for param in params})
     if len(devices) > 1:
         raise InputError(
@@ -43,6 +43,17 @@ def check_learned(assembly: Assembly, theta: Mapping[str, Tensor] | None, groups
                 f"A parameter of shape {tuple(param.shape)} holds numbers that are not finite before the first step; "
                 "initialise it again."
             )
+
+
+def _check_by(check: Callable[[Mapping[str, Tensor]], None], theta: Mapping[str, Tensor], name: str) -> None:
+    try:
+        check(theta)
+    except MetaOptError:
+        raise
+    except Exception as error:  # a check of shapes may itself trip over shapes
+        raise InputError(
+            f"The weights are not those of {name!r}: checking them raised {named_line(error)}; load other weights."
+        ) from error
 
 
 def _check_dtypes(name: str, theta: Mapping[str, Tensor], params: Sequence[Tensor]) -> None:

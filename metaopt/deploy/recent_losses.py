@@ -41,4 +41,8 @@ class RecentLosses:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Inverse of `state_dict`."""
-        self._last, self._total, self._count = state["last"], state["total"], int(state["count"])
+        last, total = (None if state[key] is None else torch.as_tensor(state[key]) for key in ("last", "total"))
+        count = int(state["count"])
+        if (total is None) != (count < 1) or any(one is not None and one.numel() != 1 for one in (last, total)):
+            raise ValueError(f"there are {count} losses, and their sum is {total}")
+        self._last, self._total, self._count = last, total, count

@@ -12,6 +12,7 @@ from metaopt.contracts import Decision, Stopper
 from metaopt.contracts.stopper import Mode
 from metaopt.deploy.arrangement import reordered
 from metaopt.deploy.best_weights import BestWeights
+from metaopt.deploy.damaged_state import refusing_damage
 from metaopt.deploy.evaluation import eval_mode, evaluating, warn_of_averages
 from metaopt.deploy.gradient_guard import GradientGuard, SkippedSteps
 from metaopt.deploy.judgement import Judgement
@@ -262,6 +263,7 @@ class Run:
         own = {"optimizer": self.optimizer.state_dict(), "scheduler": self.scheduler.state_dict()}
         return {**own, **self.observations()}
 
+    @refusing_damage("a run")
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from `state_dict()`, on a run bound from the same recipe to the same model.
 
@@ -284,6 +286,7 @@ class Run:
             **({"skipped": None, "handover": None} if self._guard is None else self._guard.state_dict()),
         }
 
+    @refusing_damage("a run")
     def load_observations(self, state: Mapping[str, Any]) -> None:
         """Continue from `observations()`; errors as for `load_state_dict`."""
         self._check_same(state)

@@ -7,7 +7,7 @@ from typing import Any, final
 from metaopt import registry
 from metaopt.configuration import Assembly
 from metaopt.deploy.arrangement import SIGNATURE
-from metaopt.errors import InputError
+from metaopt.errors import InputError, quoted
 from metaopt.specs import OptimizerSpec
 
 #: Key of the first param group that names the rule, as `AssemblyOptimizer.title` does.
@@ -35,8 +35,12 @@ class Source:
 
     def __str__(self) -> str:
         if self.rule is not None:
-            return f"the rule {self.rule!r}"
-        return f"the class of {' or '.join(sorted(self.optimizers))}" if self.optimizers else "another optimizer class"
+            return f"the rule {quoted(self.rule)}"
+        return (
+            f"the class of {' or '.join(quoted(one)[1:-1] for one in sorted(self.optimizers))}"
+            if self.optimizers
+            else "another optimizer class"
+        )
 
 
 def source_of(document: Mapping[str, Any], own: OptimizerSpec) -> Source:

@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from metaopt import registry as registries
 from metaopt.contracts.stopper import Mode
 from metaopt.deploy.closed_loop import ClosedLoop, number
+from metaopt.deploy.damaged_state import checked_rates, refusing_damage
 from metaopt.deploy.plan_warnings import Heard, warn_at_last, warn_past_the_plan
 from metaopt.deploy.rate_lookup import RateLookup
 from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS, check_controller
@@ -232,6 +233,7 @@ class ControllerScheduler(LRScheduler):
             "in_force": in_force(self.optimizer, self._last_lr),
         }
 
+    @refusing_damage("a scheduler")
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from `state_dict()`, and write the rate into the optimizer's groups.
 
@@ -251,8 +253,8 @@ class ControllerScheduler(LRScheduler):
         self._metric = float(state_dict["metric"])
         self._heard.count += not math.isnan(self._metric)
         self._loop.load(state_dict["state"])
-        self.base_lrs = copy.deepcopy(state_dict["base_lrs"])
-        self._last_lr = copy.deepcopy(state_dict["last_lr"])
+        self.base_lrs = checked_rates(state_dict["base_lrs"])
+        self._last_lr = checked_rates(state_dict["last_lr"])
         if self._is_table:
             self._rate = self._table.at(max(self.last_epoch, 0))
         if state_dict.get("in_force", True):

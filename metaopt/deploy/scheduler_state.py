@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
-from metaopt.errors import InputError, PluginError
+from metaopt.errors import InputError, PluginError, quoted
 from metaopt.specs import ControllerSpec
 
 _NEEDED = frozenset({"total_steps", "last_epoch", "step_count", "rate", "absolute", "metric", "state", "base_lrs"})
@@ -28,11 +28,11 @@ def check_state(state: Mapping[str, Any], mine: Mapping[str, Any], horizon: int 
         UserWarning: the plan is another.
     """
     if not isinstance(state, Mapping):
-        raise InputError(f"A scheduler continues from its state_dict(), got {state!r:.80}.")
+        raise InputError(f"A scheduler continues from its state_dict(), got {quoted(state)}.")
     for key, value in mine.items():
         if state.get(key) != value:
             raise InputError(
-                f"This scheduler's {key} is {value!r}, the state's is {state.get(key)!r}; create the same scheduler."
+                f"This scheduler's {key} is {quoted(value)}, the state's is {quoted(state.get(key))}; create the same scheduler."
             )
     missing = sorted(_NEEDED - set(state))
     if missing:
@@ -42,14 +42,14 @@ def check_state(state: Mapping[str, Any], mine: Mapping[str, Any], horizon: int 
         return
     if horizon is not None and done > horizon:
         raise InputError(
-            f"The state is of step {done} of {planned}, and this scheduler plans {horizon}: nothing is left to "
+            f"The state is of step {done} of {quoted(planned)}, and this scheduler plans {horizon}: nothing is left to "
             "continue; give the planned number of all steps, those before included."
         )
     warnings.warn(
-        f"The state was saved with total_steps={planned}, this scheduler has {horizon}: from step {done} on the rate "
+        f"The state was saved with total_steps={quoted(planned)}, this scheduler has {horizon}: from step {done} on the rate "
         "follows the new plan.",
         UserWarning,
-        stacklevel=3,
+        stacklevel=4,
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from metaopt import registry as registries
 from metaopt.contracts import Stopper, ThresholdStopper
 from metaopt.contracts.stopper import Mode
-from metaopt.errors import InputError, listed, quoted
+from metaopt.errors import InputError, bracketed, quoted
 from metaopt.keywords import known_keywords
 from metaopt.registry import Registry
 from metaopt.space import Value, plain, resolve
@@ -62,7 +62,7 @@ class StopperConfiguration:
             raise InputError(f"A stopper is described by an object with its name, got {quoted(document)}.")
         unknown = sorted(set(document) - {"name", "hparams", "stoppers", "theta"})
         if unknown:
-            raise InputError(f"A stopper consists of name, hparams, stoppers and theta, got also {listed(unknown)}.")
+            raise InputError(f"A stopper consists of name, hparams, stoppers and theta, got also {bracketed(unknown)}.")
         return cls(
             name=document["name"],
             hparams=document.get("hparams", {}),

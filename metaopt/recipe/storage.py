@@ -156,6 +156,8 @@ def _read_weights(document: Mapping[str, Any], folder: Path, final: bool = False
         raise RecipeError(
             f"The recipe's weights {quoted(file)} cannot be read: {reason(error)}; restore a copy."
         ) from error
+    if found == sha256 and not content:
+        raise RecipeError(f"The weights {quoted(file)} are corrupt: the file is empty; restore a copy.")
     if found == sha256:
         return content
     if final:

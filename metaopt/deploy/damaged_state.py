@@ -1,0 +1,68 @@
+"""A saved state that is damaged, or none at all: one sentence instead of whatever its loader stumbled over."""
+
+import copy
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from numbers import Real
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metaopt.errors import InputError, MetaOptError, named_line, quoted
+from metaopt.space import as_float
+
+
+@contextmanager
+def refusing_damage(owner: str) -> Iterator[None]:
+    """While a state is loaded.
+
+    Args:
+        owner: whose state it should be, such as `"a scheduler"`.
+
+    Raises:
+        InputError: loading raised; what metaopt raises on purpose comes out as it is.
+    """
+    try:
+        yield
+    except MetaOptError:
+        raise
+    except Exception as error:  # a damaged state may be anything, and so may what it leads to
+        raise InputError(
+            f"This is no state of {owner}, or a damaged one: loading it raised {named_line(error)}; load another copy."
+        ) from error
+
+
+def check_groups(saved: Sequence[Mapping[str, Any]], own: Sequence[Mapping[str, Any]]) -> None:
+    """Compare hyperparameters of saved param groups with the present ones: values may differ, what they are may not.
+
+    Raises:
+        InputError: a number, a flag or a pair is something else in the state.
+    """
+    for group, mine in zip(saved, own, strict=True):
+        for key in sorted(set(mine) & set(group) - {"params", "param_names"}):
+            if not _is_alike(group[key], mine[key]):
+                raise InputError(
+                    f"This state_dict is damaged: its {quoted(key)} is {quoted(group[key])}, where this optimizer has "
+                    f"{quoted(mine[key])}; load another copy."
+                )
+
+
+def checked_rates(rates: Sequence[Any]) -> list[float | Tensor]:
+    """Copies of learning rates as a scheduler keeps them; ValueError for what no parameter can be moved by."""
+    if isinstance(rates, str) or not all(abs(float(rate)) <= torch.finfo(torch.float32).max for rate in rates):
+        raise ValueError(f"rates must be numbers within float32, got {quoted(rates)}")
+    return copy.deepcopy(list(rates))
+
+
+def _is_alike(value: Any, mine: Any) -> bool:
+    if value is None or mine is None:
+        return True
+    if isinstance(mine, bool) or isinstance(value, bool):
+        return isinstance(mine, bool | int) and isinstance(value, bool | int)
+    if isinstance(mine, Tensor | Real):
+        return value.numel() == 1 if isinstance(value, Tensor) else math.isfinite(as_float(value))
+    if isinstance(mine, list | tuple):
+        return isinstance(value, list | tuple) and len(value) == len(mine) and all(map(_is_alike, value, mine))
+    return isinstance(value, str) if isinstance(mine, str) else True
