@@ -121,6 +121,8 @@ def setting(rng: random.Random, folder: Path) -> None:
             "1e-999",
         ]
     )
+    if rng.random() < 0.3:
+        owner, key, number = "adamw", "lr", rng.choice(["1e-3", "0.1", "2.5E-2", "+1e-4", " 0.01 "])
     text = f"{owner}.{key}={number}"
     act = rng.random()
     if act < 0.4:

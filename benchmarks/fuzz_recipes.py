@@ -82,7 +82,7 @@ def weights(rng: random.Random, folder: Path) -> None:
     name = rng.choice([name for name, found in recipes().items() if found.theta])
     recipes()[name].save(folder)
     path, theta = folder / "theta.safetensors", dict(recipes()[name].theta or {})
-    act = rng.choice(["bytes", "bytes", "file", "theta", "theta", "theta", "gone"])
+    act = rng.choice(["none", "bytes", "bytes", "file", "theta", "theta", "theta", "gone"])
     if act == "bytes":
         whole = path.read_bytes()
         path.write_bytes(damaged(rng, whole))
@@ -93,7 +93,7 @@ def weights(rng: random.Random, folder: Path) -> None:
         replace_by_no_file(rng, path)
     elif act == "gone":
         path.unlink()
-    else:
+    elif act == "theta":
         key = rng.choice(list(theta))
         _spoil(rng, theta, key)
         path.write_bytes(save({name: tensor.contiguous() for name, tensor in theta.items()}))

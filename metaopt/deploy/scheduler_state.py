@@ -32,7 +32,8 @@ def check_state(state: Mapping[str, Any], mine: Mapping[str, Any], horizon: int 
     for key, value in mine.items():
         if state.get(key) != value:
             raise InputError(
-                f"This scheduler's {key} is {quoted(value)}, the state's is {quoted(state.get(key))}; create the same scheduler."
+                f"This scheduler's {key} is {quoted(value)}, the state's is {quoted(state.get(key))}; "
+                "create the same scheduler."
             )
     missing = sorted(_NEEDED - set(state))
     if missing:
@@ -46,8 +47,8 @@ def check_state(state: Mapping[str, Any], mine: Mapping[str, Any], horizon: int 
             "continue; give the planned number of all steps, those before included."
         )
     warnings.warn(
-        f"The state was saved with total_steps={quoted(planned)}, this scheduler has {horizon}: from step {done} on the rate "
-        "follows the new plan.",
+        f"The state was saved with total_steps={quoted(planned)}, this scheduler has {horizon}: from step {done} on "
+        "the rate follows the new plan.",
         UserWarning,
         stacklevel=4,
     )
