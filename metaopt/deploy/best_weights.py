@@ -46,9 +46,19 @@ class BestWeights:
                     self.weights.setdefault(name, self._copy(param))
 
     @torch.no_grad()
-    def restore(self) -> None:
-        """Write the copy into the model, in place."""
-        assert self.weights is not None
+    def restore(self, num_observations: int) -> None:
+        """Write the copy into the model, in place.
+
+        Args:
+            num_observations: values seen so far, for the message.
+
+        Raises:
+            InputError: there is none.
+        """
+        if self.weights is None:
+            seen = f"none of {num_observations} observed values was finite"
+            never = "run.observe(value) was never called"
+            raise InputError(f"There are no best weights to restore: {seen if num_observations else never}.")
         if isinstance(self._model, nn.Module):
             self._model.load_state_dict(self.weights, strict=False)  # frozen parameters are not in it
             return

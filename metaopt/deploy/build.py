@@ -40,7 +40,7 @@ def create_optimizer(
 
     Args:
         name: an optimizer plugin (`metaopt plugins` lists them).
-        params: a model, or what torch's optimizers take.
+        params: a model, of which those that require gradients are taken, or what torch's optimizers take.
         wrappers: wrapper plugins, innermost first.
         no_decay: `"1d"` spares parameters of at most one dimension from weight decay; `"none"` spares none, as torch.
         implementation: `"native"` is the library's class that computes the same, steered where a wrapper does nothing
@@ -57,7 +57,11 @@ def create_optimizer(
 
     Raises:
         PluginError: the plugin is unknown, or `"native"` cannot serve.
-        InputError: a hyperparameter is unknown or not valid; the message lists the valid ones.
+        InputError: a hyperparameter is unknown or not valid; the message lists the valid ones. Also where nothing can
+            be trained: no parameter requires gradients, or one is lazy, on the meta device or expanded.
+
+    Warns:
+        UserWarning: at a step, a frozen parameter of the model is no longer, and no group holds it.
 
     Example:
         >>> import torch, metaopt

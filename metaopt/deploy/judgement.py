@@ -61,6 +61,11 @@ class Judgement:
         self._started = time.monotonic()
 
     @property
+    def waits_for_validations(self) -> bool:
+        """Whether there is a stopper, and no validation yet."""
+        return self.stopper is not None and not self.heard.count
+
+    @property
     def num_observations(self) -> int:
         """Validations taken in."""
         return self.heard.count

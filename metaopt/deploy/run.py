@@ -147,11 +147,7 @@ class Run:
         if self._last_update is not None:
             self._last_update.end(self._parameters())
         self.scheduler.step()
-        if (
-            self.stopper is not None
-            and not self._judgement.num_observations
-            and self.num_steps == self.scheduler.horizon
-        ):
+        if self.num_steps == self.scheduler.horizon and self._judgement.waits_for_validations:
             warn_at_last(self, self._judgement.heard, "The recipe's stopper", self.num_steps, "run.observe(value)")
 
     def record_loss(self, loss: Tensor | float) -> Tensor:
@@ -242,12 +238,7 @@ class Run:
             raise InputError("No copy of the best weights was kept; bind with keep_best='cpu'.")
         if self._evaluating:
             raise InputError("Leave `with run.evaluating()` before calling run.restore_best().")
-        if self._best.weights is None:
-            count = self._judgement.num_observations
-            seen = f"none of {count} observed values was finite"
-            never = "run.observe(value) was never called"
-            raise InputError(f"There are no best weights to restore: {seen if count else never}.")
-        self._best.restore()
+        self._best.restore(self._judgement.num_observations)
         self._restored_step = self.num_steps
 
     def state_dict(self) -> dict[str, Any]:

@@ -114,7 +114,8 @@ class Recipe:
         """Put the recipe to work on a model, whose parameters it leaves as they are.
 
         Args:
-            model: what to train; bare parameters or groups will do, but then no buffers are kept with the best weights.
+            model: what to train: those of its parameters that require gradients. Bare parameters or groups will do, but
+                then no buffers are kept with the best weights.
             total_steps: planned number of optimizer steps, `epochs * len(loader)`.
             mode: `"min"` if the metric given to `run.observe` is better when lower, `"max"` if when higher.
             batch_size: examples a step, only to warn where it is far from what the recipe was made on.
