@@ -109,7 +109,9 @@ def _scores(held_out: "Mapping[str, Any]") -> list[str]:
         return []
     best_first = sorted(means.items(), key=lambda item: -item[1][0])
     shown = ", ".join(f"{name} {Interval(*_numbers(ends))}" for name, ends in best_first)
-    lines = [f"Test scores on {held_out['tasks']} held-out tasks (0 the baseline, 1 long-tuned): {shown}."]
+    over = held_out.get("intervals_over", "tasks")
+    tasks = f"{held_out['tasks']} held-out tasks{'' if over == 'tasks' else f', with intervals over {over}'}"
+    lines = [f"Test scores on {tasks} (0 the baseline, 1 long-tuned): {shown}."]
     if worth is not None:
         first_run = TrialsWorth(*_numbers(worth), POOL_SIZE)
         lines.append(f"Its first run on a new task is worth {first_run} random tuning trials of the task's own.")

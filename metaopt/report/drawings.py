@@ -158,7 +158,10 @@ def _of_comparison(result: TuneResult) -> Iterator[tuple[str, Drawing]]:
     if comparison is None:
         return
     both = result.comparison is not None and result.tuning_comparison is not None
-    caption = f"Mean over tasks with its 95 % interval.{' Filled: held out. Hollow: tuning tasks.' if both else ''}"
+    over = "" if comparison.over == "tasks" else f" over {comparison.over}"
+    caption = (
+        f"Mean over tasks with its 95 % interval{over}.{' Filled: held out. Hollow: tuning tasks.' if both else ''}"
+    )
     draw = partial(plots.draw_scores, held_out=result.comparison, tuning=result.tuning_comparison)
     yield "scores", Drawing("Test scores", caption, draw)
     if comparison.expected:

@@ -7,7 +7,7 @@ from metaopt.contracts import FewShotTask
 from metaopt.tuning import Comparison, TuneResult
 from metaopt.tuning.comparison import RECIPE
 from metaopt.tuning.duration import duration
-from metaopt.tuning.statistics import TrialsWorth
+from metaopt.tuning.statistics import LEAST_FREEDOM, TrialsWorth
 
 #: How many models it takes where it never pays.
 NEVER = "never"
@@ -104,6 +104,8 @@ def headline(result: TuneResult) -> str:
     sentence = f"The first run of a new model is worth {worth} random tuning trials of its own {where}."
     if math.isnan(worth.low):
         return f"{sentence} Nothing is claimed."
+    if comparison.over != "tasks":
+        sentence = f"{sentence} The interval is over {comparison.over}."
     return sentence if worth.low > 1 else f"{sentence} The interval reaches down to one trial: nothing is claimed."
 
 
@@ -153,6 +155,11 @@ def caveats(result: TuneResult) -> list[str]:
         else:
             said.append(f"The held-out tasks are not compared yet: {flattered}.")
     comparison = measured(result)
+    if comparison is not None and comparison.over == "tasks of these families":
+        said.append(
+            "Intervals are over tasks of these families and say nothing of another kind of task: "
+            f"{len(set(comparison.families()))} held out, and that takes at least {LEAST_FREEDOM + 1}."
+        )
     if comparison is not None and math.isnan(comparison.interval(RECIPE).low) and not few_shot(result):
         said.append(f"{len(comparison.tasks)} tasks are too few for intervals, so nothing is claimed; add tasks.")
     return said

@@ -68,7 +68,7 @@ def draw_worth(axes: Any, comparison: Comparison) -> None:
     trials = np.arange(1, pools.shape[1] + 1)
     scores = comparison.task_scores(RECIPE)[tasks].to_numpy()
     by_task = dict(zip(comparison.tasks, comparison.families(), strict=True))
-    level = bootstrap(scores, [by_task[task] for task in tasks], _mean)
+    level = bootstrap(scores, [by_task[task] for task in tasks], _mean, comparison.over)
     axes.plot(trials, pools.mean(axis=0), color=PALETTE.series[0])
     axes.axhline(level.value, color=PALETTE.recipe)
     axes.axhspan(level.low, level.high, color=PALETTE.recipe, alpha=0.12, linewidth=0)
@@ -98,7 +98,7 @@ def recipe_band(comparison: Comparison) -> list[Interval]:
     families = dict(zip(comparison.tasks, comparison.families(), strict=True))
     tasks = [task for task in comparison.tasks if _curve(comparison, RECIPE, task).size]
     grid = np.stack([_on_grid(_curve(comparison, RECIPE, task)) for task in tasks])
-    return [bootstrap(column, [families[task] for task in tasks], _mean) for column in grid.T]
+    return [bootstrap(column, [families[task] for task in tasks], _mean, comparison.over) for column in grid.T]
 
 
 def draw_curves(axes: Any, comparison: Comparison, band: Sequence[Interval]) -> None:

@@ -68,9 +68,11 @@ def comparison_table(
             *([f"{record['diverged']}"] if diverged else []),
         ]
     about = f" are about the {parts[0][0]}" if len(parts) > 1 else ""
+    over = parts[0][1].over
+    which = "" if over == "tasks" else f" (that of the {parts[0][0]} over {over})"
     note = (
-        "Mean test score over tasks with its 95 % interval: 0 is the baseline, 1 a long-tuned run. The further columns"
-        f"{about}: the interquartile mean; by how much the recipe is ahead, paired by task; on how "
+        f"Mean test score over tasks with its 95 % interval{which}: 0 is the baseline, 1 a long-tuned run. The further "
+        f"columns{about}: the interquartile mean; by how much the recipe is ahead, paired by task; on how "
         "many tasks it loses; the share of its steps that a run takes before it stops."
     )
     return Table("Test scores", tuple(columns), tuple(map(tuple, cells)), note=note)

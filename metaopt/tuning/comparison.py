@@ -13,6 +13,7 @@ from metaopt.deploy.stopping import StopperConfiguration
 from metaopt.recipe import Recipe
 from metaopt.tuning.statistics import (
     Interval,
+    Population,
     TrialsWorth,
     bootstrap,
     interquartile_mean,
@@ -68,6 +69,7 @@ class Comparison:
         guided: test score of the best of the first n trials of a TPE search on the task itself, by task, shape (n,).
         scaled: the recipe beside the baseline on scaled tasks, by what was scaled; scores are log-ratios to the
             baseline's test value.
+        over: what the intervals speak of. Over kinds of task, families are drawn too.
     """
 
     runs: pd.DataFrame
@@ -76,6 +78,7 @@ class Comparison:
     targets: Mapping[tuple[str, str, int], float]
     guided: Mapping[str, Array] = field(default_factory=dict)
     scaled: Mapping[str, "Comparison"] = field(default_factory=dict)
+    over: Population = "tasks"
 
     @property
     def contenders(self) -> list[str]:
@@ -97,11 +100,11 @@ class Comparison:
         return self._families_of(self.tasks)
 
     def interval(self, contender: str) -> Interval:
-        """Mean test score over tasks with its stratified bootstrap interval."""
+        """Mean test score over tasks with its bootstrap interval."""
         return self._over_tasks(self.task_scores(contender), np.mean)
 
     def middle(self, contender: str) -> Interval:
-        """Interquartile mean of the test score over tasks with its stratified bootstrap interval."""
+        """Interquartile mean of the test score over tasks with its bootstrap interval."""
         return self._over_tasks(self.task_scores(contender), interquartile_mean)
 
     def difference(self, contender: str, to: str = RECIPE) -> Interval:
@@ -119,6 +122,7 @@ class Comparison:
             np.asarray([scores[task] for task in tasks]),
             np.stack([found[task] for task in tasks]),
             self._families_of(tasks),
+            self.over,
         )
 
     def table(self) -> pd.DataFrame:
@@ -181,7 +185,8 @@ class Comparison:
         """One plain sentence, and one for each contender whose interval overlaps."""
         first, *others = self.contenders
         mine = self.interval(first)
-        sentences = [f"{first.capitalize()} scores {mine} on {len(self.tasks)} tasks (0 the baseline, 1 long-tuned)."]
+        where = f"{len(self.tasks)} tasks{self.population}"
+        sentences = [f"{first.capitalize()} scores {mine} on {where} (0 the baseline, 1 long-tuned)."]
         beaten = [name for name in others if mine.low > self.interval(name).high]
         beaten_paired = [name for name in others if name not in beaten and self.difference(name, first).low > 0]
         behind = [name for name in others if self.interval(name).low > mine.high]
@@ -208,6 +213,11 @@ class Comparison:
             sentences.append(f"Its first run on a task is worth {_listed(worth)} tuning trials of the task's own.")
         return " ".join(sentences)
 
+    @property
+    def population(self) -> str:
+        """What the intervals speak of, as an addition to a number of tasks; empty where it is those tasks' like."""
+        return "" if self.over == "tasks" else f", with intervals over {self.over}"
+
     def _trials(self, sampler: Sampler) -> Mapping[str, Array]:
         return {"random": self.expected, "tpe": self.guided}[sampler]
 
@@ -220,7 +230,8 @@ class Comparison:
         return [by_task[task] for task in tasks]
 
     def _over_tasks(self, values: pd.Series, statistic: Callable[[Array], Any]) -> Interval:
-        return bootstrap(values.to_numpy(), self._families_of(list(values.index)), lambda one: float(statistic(one)))
+        families = self._families_of(list(values.index))
+        return bootstrap(values.to_numpy(), families, lambda one: float(statistic(one)), self.over)
 
     @classmethod
     def merged(cls, parts: Sequence["Comparison"]) -> "Comparison":

@@ -20,7 +20,7 @@ def with_scores(recipe: Recipe, held_out: Comparison | None, held_out_by: str | 
     """
     scores = {**recipe.provenance.get("scores", {}), "tuning": _record(tuning)}
     if held_out is not None:
-        scores["held_out"] = {"by": held_out_by, **_record(held_out)}
+        scores["held_out"] = {"by": held_out_by, "intervals_over": held_out.over, **_record(held_out)}
     return dataclasses.replace(recipe, provenance={**recipe.provenance, "scores": scores})
 
 

@@ -42,6 +42,7 @@ from metaopt.tuning.result import Cost, TuneResult
 from metaopt.tuning.search import Found, search
 from metaopt.tuning.search_space import JointSpace
 from metaopt.tuning.start_from import account, identity
+from metaopt.tuning.statistics import population_held_out
 from metaopt.tuning.study import BATCH, RACE_SEED, Study
 from metaopt.tuning.time_limit import TimeLimit, TimeUpError
 from metaopt.tuning.workloads import begun_with, workloads
@@ -153,7 +154,9 @@ class Session:
 
     def _held_out(self, found: Found, split: Fold | None, divided: Sequence[Fold], n_trials: int) -> Comparison | None:
         if split is not None and not self.limit.late:
-            return self._compare(found, split.held_out, HELD_OUT_COMPARED)
+            comparison = self._compare(found, split.held_out, HELD_OUT_COMPARED)
+            over = population_held_out([task.family for task in split.held_out])
+            return None if comparison is None else replace(comparison, over=over)
         parts = []
         for fold in divided:
             if self.limit.late:

@@ -1,8 +1,9 @@
-"""Statistics over tasks: interquartile means, stratified bootstrap intervals, and what a number of trials is worth."""
+"""Statistics over tasks: interquartile means, bootstrap intervals over tasks or their kinds, what trials are worth."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,12 @@ from metaopt.tuning.scores import Scale, best_so_far
 Floats = NDArray[np.float64]
 RESAMPLES = 2_000
 LEVEL = 0.95
-#: Tasks beyond the number of strata that an interval needs: the range of 5 tasks holds their mean in 94 % of cases,
-#: that of 4 in 88 %, and a bootstrap never leaves it.
+#: Tasks, or families, beyond the number of strata that an interval needs: the range of 5 holds their mean in 94 % of
+#: cases, that of 4 in 88 %, and a bootstrap never leaves it.
 LEAST_FREEDOM = 4
+#: What an interval speaks of: further tasks of the same families, or tasks of families that nobody has seen. The second
+#: and third of them are of tasks held out by family; where these are few, they do not stand for other kinds of task.
+Population: TypeAlias = Literal["tasks", "tasks of these families", "kinds of task"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +73,41 @@ def resample_within(strata: Sequence[str], seed: int = 0, resamples: int = RESAM
     return drawn
 
 
-def bootstrap(values: Floats, families: Sequence[str], statistic: Callable[[Floats], float]) -> Interval:
-    """A statistic of one value a task, with its bootstrap interval, stratified by family."""
-    strata = strata_of(families)
-    drawn = [statistic(values[rows]) for rows in resample_within(strata)]
-    return Interval(statistic(values), *_bounds(np.asarray(drawn), strata))
+def resample_kinds(families: Sequence[str], seed: int = 0, resamples: int = RESAMPLES) -> list[NDArray[np.int64]]:
+    """Bootstrap rows in two stages: families are drawn with replacement, then within each as many tasks as it has.
+
+    Returns:
+        Rows of each resample; larger families make longer ones.
+    """
+    generator = np.random.default_rng(seed)
+    _, labels, sizes = np.unique(np.asarray(families), return_inverse=True, return_counts=True)
+    by_family, begins = np.argsort(labels, kind="stable"), np.cumsum(sizes) - sizes
+    rows = []
+    for drawn in generator.integers(len(sizes), size=(resamples, len(sizes))):
+        places = np.repeat(drawn, sizes[drawn])  # the family of each task of this resample
+        rows.append(by_family[begins[places] + generator.integers(sizes[places])])
+    return rows
+
+
+def population_held_out(families: Sequence[str]) -> Population:
+    """What tasks of families that tuning never saw stand for: a range of four families rarely holds their mean."""
+    return "kinds of task" if len(set(families)) > LEAST_FREEDOM else "tasks of these families"
+
+
+def bootstrap(
+    values: Floats, families: Sequence[str], statistic: Callable[[Floats], float], over: Population = "tasks"
+) -> Interval:
+    """A statistic of one value a task, with its bootstrap interval.
+
+    Args:
+        values: by task, shape (tasks,).
+        families: of the tasks.
+        statistic: of values of tasks.
+        over: over kinds of task, families are drawn too; otherwise tasks are drawn within their families.
+    """
+    rows = _Resamples.of(families, over)
+    drawn = [statistic(values[one]) for one in rows.drawn]
+    return Interval(statistic(values), *rows.bounds(np.asarray(drawn)))
 
 
 def expected_best(pool: Sequence[Curve], scale: Scale) -> Floats:
@@ -126,17 +160,18 @@ class TrialsWorth:
         return f"> {self.pool}" if number > self.pool else f"{number:.1f}"
 
 
-def trials_worth(scores: Floats, expected: Floats, families: Sequence[str]) -> TrialsWorth:
+def trials_worth(scores: Floats, expected: Floats, families: Sequence[str], over: Population = "tasks") -> TrialsWorth:
     """What one run a task is worth.
 
     Args:
         scores: the recipe's test score on each task, shape (tasks,).
         expected: `expected_best` or `best_of_first` of each task, shape (tasks, pool).
         families: the tasks' families.
+        over: see `bootstrap`.
     """
-    strata = strata_of(families)
-    drawn = [crossing(scores[rows].mean(), expected[rows].mean(axis=0)) for rows in resample_within(strata)]
-    low, high = _bounds(np.asarray(drawn), strata)
+    rows = _Resamples.of(families, over)
+    drawn = [crossing(scores[one].mean(), expected[one].mean(axis=0)) for one in rows.drawn]
+    low, high = rows.bounds(np.asarray(drawn))
     return TrialsWorth(crossing(scores.mean(), expected.mean(axis=0)), low, high, expected.shape[1])
 
 
@@ -151,17 +186,38 @@ def crossing(score: float, expected: Floats) -> float:
     return float(n + (score - expected[n - 1]) / (expected[n] - expected[n - 1]))
 
 
-def _bounds(drawn: Floats, strata: Sequence[str]) -> tuple[float, float]:
-    """Percentiles of a bootstrap, expanded for few tasks: a tail holds Φ(−√(n/ν) · t_ν), ν = n − strata.
+@dataclass(frozen=True, slots=True)
+class _Resamples:
+    """Rows of tasks that a bootstrap draws.
 
-    Plain percentiles are too narrow by √((n−1)/n) within each stratum and know no t distribution (Hesterberg 2015,
-    What Teachers Should Know About the Bootstrap, section 4.5).
+    Attributes:
+        drawn: rows of each resample.
+        units: what is drawn: tasks, or families.
+        strata: inside which they are.
     """
-    freedom = len(strata) - len(set(strata))
-    if freedom < LEAST_FREEDOM:
-        return float("nan"), float("nan")
-    tail = float(ndtr(np.sqrt(len(strata) / freedom) * stdtrit(freedom, (1 - LEVEL) / 2)))
-    return float(np.quantile(drawn, tail)), float(np.quantile(drawn, 1 - tail))
+
+    drawn: Iterable[NDArray[np.int64]]
+    units: int
+    strata: int
+
+    @classmethod
+    def of(cls, families: Sequence[str], over: Population) -> "_Resamples":
+        if over == "kinds of task":
+            return cls(resample_kinds(families), len(set(families)), 1)
+        strata = strata_of(families)
+        return cls(resample_within(strata), len(strata), len(set(strata)))
+
+    def bounds(self, drawn: Floats) -> tuple[float, float]:
+        """Percentiles of a bootstrap, expanded for few units: a tail holds Φ(−√(n/ν) · t_ν), ν = n − strata.
+
+        Plain percentiles are too narrow by √((n−1)/n) within each stratum and know no t distribution (Hesterberg 2015,
+        What Teachers Should Know About the Bootstrap, section 4.5).
+        """
+        freedom = self.units - self.strata
+        if freedom < LEAST_FREEDOM:
+            return float("nan"), float("nan")
+        tail = float(ndtr(np.sqrt(self.units / freedom) * stdtrit(freedom, (1 - LEVEL) / 2)))
+        return float(np.quantile(drawn, tail)), float(np.quantile(drawn, 1 - tail))
 
 
 def _log_choose(n: NDArray[np.int64], k: int) -> Floats:

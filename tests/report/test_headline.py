@@ -6,6 +6,7 @@ import math
 import pytest
 
 from metaopt.report.headline import Payback, caveats, headline, payback, price, trainings
+from metaopt.report.tables import comparison_table
 from metaopt.tuning.statistics import TrialsWorth
 
 
@@ -83,3 +84,22 @@ def test_a_study_without_time_says_so(result):
 def test_black_boxes_have_no_trials_of_their_own(black_box):
     assert "is not measured" in headline(black_box)
     assert payback(black_box) is None
+
+
+@pytest.mark.parametrize("over", ["kinds of task", "tasks of these families"])
+def test_families_that_are_held_out_are_said_to_stand_for_what_they_can(result, monkeypatch, over):
+    monkeypatch.setattr(type(result.comparison), "trials_worth", lambda self: TrialsWorth(9.0, 4.0, 20.0, 32))
+    held = dataclasses.replace(
+        result, held_out_by="families", comparison=dataclasses.replace(result.comparison, over=over)
+    )
+    assert headline(held).endswith(f"of families that tuning never saw. The interval is over {over}.")
+    warned = [line for line in caveats(held) if "say nothing of another kind of task" in line]
+    assert warned == (
+        []
+        if over == "kinds of task"
+        else [
+            "Intervals are over tasks of these families and say nothing of another kind of task: 1 held out, and that "
+            "takes at least 5."
+        ]
+    )
+    assert f"(that of the held-out tasks over {over})" in comparison_table(held.comparison, held.tuning_comparison).note

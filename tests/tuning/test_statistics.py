@@ -12,6 +12,8 @@ from metaopt.tuning.statistics import (
     bootstrap,
     expected_best,
     interquartile_mean,
+    population_held_out,
+    resample_kinds,
     resample_within,
     strata_of,
     trials_worth,
@@ -98,6 +100,59 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says(sizes):
         interval = bootstrap(shift + generator.normal(size=len(families)), families, mean)
         hits += interval.low <= float(np.mean(shift)) <= interval.high
     assert 0.9 <= hits / 120 <= 0.995
+
+
+@pytest.mark.parametrize(
+    ("sizes", "between", "within"), [((5,) * 5, 1.0, 0.3), ((3,) * 8, 0.3, 1.0), ((1, 2, 3, 5, 8, 13), 1.0, 0.3)]
+)
+def test_over_kinds_of_task_the_interval_holds_the_truth_where_families_differ(sizes, between, within):
+    families = [str(family) for family, size in enumerate(sizes) for _ in range(size)]
+    generator = np.random.default_rng(3)
+    hits = 0
+    for _ in range(60):
+        kinds = np.repeat(generator.normal(0, between, len(sizes)), sizes)
+        interval = bootstrap(kinds + generator.normal(0, within, len(kinds)), families, mean, over="kinds of task")
+        hits += interval.low <= 0 <= interval.high
+    assert hits >= 51
+
+
+def test_with_families_fixed_it_does_not():
+    families = [str(family) for family in range(5) for _ in range(5)]
+    generator = np.random.default_rng(3)
+    hits = 0
+    for _ in range(60):
+        values = np.repeat(generator.normal(size=5), 5) + generator.normal(0, 0.3, 25)
+        interval = bootstrap(values, families, mean)
+        hits += interval.low <= 0 <= interval.high
+    assert hits <= 30
+
+
+def test_fewer_than_five_families_speak_of_no_other_kinds():
+    values = np.linspace(0, 1, 40)
+    four, five = ([str(task % count) for task in range(40)] for count in (4, 5))
+    assert population_held_out(four) == "tasks of these families"
+    assert population_held_out(five) == "kinds of task"
+    assert np.isnan(bootstrap(values, four, mean, over="kinds of task").low)
+    wide, narrow = (bootstrap(values, five, mean, over=over) for over in ("kinds of task", "tasks of these families"))
+    assert wide.value == narrow.value == pytest.approx(0.5)
+    assert np.isfinite(wide.low)
+    worth = trials_worth(values, np.tile(LADDER, (40, 1)), four, over="kinds of task")
+    assert np.isnan(worth.low)
+    assert worth.number == trials_worth(values, np.tile(LADDER, (40, 1)), four).number
+
+
+def test_drawn_families_bring_as_many_tasks_as_they_have():
+    families = ["a", "b", "b", "c", "c", "c"]
+    sizes = {"a": 1, "b": 2, "c": 3}
+    drawn = resample_kinds(families, resamples=200)
+    for rows in drawn:
+        counts = {family: sum(families[row] == family for row in rows) for family in sizes}
+        assert sum(counts[family] / size for family, size in sizes.items()) == 3
+    assert {row for rows in drawn for row in rows} == set(range(6))
+    assert any(len(set(rows)) < len(rows) for rows in drawn)
+    assert all(
+        np.array_equal(one, other) for one, other in zip(drawn, resample_kinds(families, resamples=200), strict=True)
+    )
 
 
 def test_the_expected_best_of_n_trials_is_the_mean_over_all_subsets_of_n():

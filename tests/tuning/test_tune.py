@@ -208,6 +208,9 @@ def test_families_that_are_held_out_take_no_part_in_tuning(small, url):
     result = metaopt.tune(tasks, n_trials=3, held_out=["lines1"], storage=url, **CHOICE)
     held = {task.name for task in tasks if task.family == "lines1"}
     assert result.held_out_by == "families"
+    assert result.comparison.over == "tasks of these families"
+    assert result.recipe.provenance["scores"]["held_out"]["intervals_over"] == "tasks of these families"
+    assert result.tuning_comparison.over == "tasks"
     assert set(result.comparison.tasks) == held
     assert set(result.tuning_comparison.tasks) == {task.name for task in tasks} - held
     assert set(result.recipe.provenance["corpus"]["tasks"]) == {task.name for task in tasks} - held
@@ -220,6 +223,15 @@ def test_families_that_are_held_out_take_no_part_in_tuning(small, url):
     }
     ledger.close()
     assert seeds <= set(REPORT_SEEDS)
+
+
+def test_five_families_that_are_held_out_stand_for_other_kinds_of_task(small):
+    tasks = small(6, families=6)
+    held = [task.family for task in tasks[1:]]
+    result = metaopt.tune(tasks, n_trials=2, held_out=held, **CHOICE)
+    assert result.comparison.over == "kinds of task"
+    assert "on 5 tasks, with intervals over kinds of task" in result.comparison.summary()
+    assert np.isfinite(result.comparison.interval("recipe").low)
 
 
 def test_a_baseline_of_ones_own_scores_0(small, tmp_path):
