@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -20,6 +21,9 @@ from metaopt.errors import MetaOptError, TerminatedError, named_line, without_lo
 TRACEBACK = "METAOPT_TRACEBACK"
 
 INTERRUPTED = 130
+
+#: Of a URL that was given for something else than a storage, which `metaopt.tuning.storage_url` shows.
+_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s@]+(?=@)")
 
 
 def _print_version(wanted: bool) -> None:
@@ -136,6 +140,6 @@ def _warn(message: Warning | str, *context: Any) -> None:
 
 def _fail(message: str, code: int) -> int:
     if os.environ.get(TRACEBACK, "") not in ("", "0"):
-        traceback.print_exc()
-    print(message, file=sys.stderr)
+        message = f"{traceback.format_exc()}{message}"
+    print(_PASSWORD.sub(r"\1***", message), file=sys.stderr)
     return code

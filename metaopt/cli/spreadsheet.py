@@ -21,8 +21,7 @@ def as_csv(frame: "pd.DataFrame") -> str:
         if frame[column].dtype.kind not in "biufc":
             safe.isetitem(position, frame[column].map(_neutral))
     safe.columns = [_neutral(column) for column in frame.columns]
-    text: str = safe.to_csv(index=False)
-    return text
+    return str(safe.to_csv(index=False))
 
 
 def _neutral(cell: Any) -> Any:

@@ -106,13 +106,17 @@ def portfolio_of_runs(runs: Runs, size: int = 5, baseline: str | None = None) ->
         baseline: the candidate that scores 0; by default the median of each task, by final value.
 
     Raises:
-        InputError: the baseline is no candidate that ran on all tasks, or the size is less than 1.
+        InputError: the baseline is no candidate that ran on all tasks, all runs diverged, or the size is less than 1.
     """
     if size < 1:
         raise InputError(f"--portfolio must be at least 1, got {size}.")
     if baseline is not None and baseline not in runs.candidates:
         raise InputError(f"--baseline {baseline!r} is no candidate that ran on all tasks; there are {_some(runs)}.")
     scales = {task: _scale(curves, baseline) for task, curves in runs.curves.items()}
+    if not any(scale.weight for scale in scales.values()):
+        raise InputError(
+            "All runs of all candidates diverged, so there is nothing to choose; look at what recorded them."
+        )
     table: Table = {
         name: (name, {task: scales[task].score(curves[name]) for task, curves in runs.curves.items()})
         for name in runs.candidates

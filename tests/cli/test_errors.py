@@ -59,3 +59,14 @@ def test_help_lists_the_commands(capsys):
 def test_the_version_is_told(capsys):
     assert cli.run(["--version"]) == 0
     assert capsys.readouterr().out == f"metaopt {metaopt.__version__}\n"
+
+
+@pytest.mark.parametrize("command", [["tune"], ["evaluate", "default"]])
+@pytest.mark.parametrize("trace", ["", "1"])
+def test_a_url_given_for_a_corpus_does_not_tell_its_password(run, tmp_path, monkeypatch, command, trace):
+    monkeypatch.setenv("METAOPT_TRACEBACK", trace)
+    out = ["--out", tmp_path] if command == ["tune"] else []
+    failed = run(*command, "postgresql://meta:s3cretpw@localhost/m1", *out)
+    assert failed.code == 2
+    assert "s3cretpw" not in failed.err
+    assert "postgresql://meta:***@localhost" in failed.err

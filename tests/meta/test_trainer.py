@@ -15,7 +15,7 @@ import torch
 import metaopt
 from metaopt.contracts import Episodes
 from metaopt.errors import InputError, StorageError
-from metaopt.meta import Trainer
+from metaopt.meta import Trainer, checkpoint
 from metaopt.meta.checkpoint import FILE
 from tests.meta.conftest import Blobs, blob_task, learned, small_waves
 
@@ -104,6 +104,19 @@ def test_a_checkpoint_of_another_meta_training_is_refused(waves, tmp_path):
     Trainer(learned("maml"), [waves], compile="off").train(tmp_path)
     with pytest.raises(InputError, match="another meta-training"):
         Trainer(learned("maml"), [waves], seed=1, compile="off").train(tmp_path)
+
+
+def test_a_checkpoint_that_finds_no_room_is_one_sentence_and_leaves_nothing_behind(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(metaopt.StorageError, match=r"checkpoint\.pt cannot be written: File too large"):
+            checkpoint.write(tmp_path, {"identity": "mine", "theta": torch.zeros(10_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_corrupt_checkpoint_is_named(waves, tmp_path):

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from pathlib import Path
 
+import optuna
 import pytest
 import sqlalchemy as sa
 
@@ -47,6 +48,31 @@ def test_a_full_database_is_told_as_a_full_disk_by_the_ledger_and_by_the_study_b
                 pass
         finally:
             sa.event.remove(sa.Engine, "connect", fill)
+
+
+def test_a_disk_that_fills_up_while_the_study_is_written_is_not_called_an_invalid_value(url):
+    def fill(connection, record, proxy):
+        connection.execute("PRAGMA max_page_count = 1")
+
+    def trial(number):
+        wide = {f"setting {index}": float(index) for index in range(300)}
+        return optuna.trial.create_trial(
+            params=wide,
+            distributions={name: optuna.distributions.FloatDistribution(0, 300) for name in wide},
+            value=0.0,
+        )
+
+    with contextlib.closing(Ledger(url)) as ledger, opened(url, "mine", ledger.file) as dashboard:
+        sa.event.listen(sa.pool.Pool, "checkout", fill)
+        try:
+            with pytest.raises(metaopt.StorageError) as caught:
+                dashboard.publish(trial, 20)
+        finally:
+            sa.event.remove(sa.pool.Pool, "checkout", fill)
+    assert str(caught.value) == (
+        "The Optuna study 'mine' cannot be written: the disk is full; what it held before is intact: make room and run "
+        "the same command again."
+    )
 
 
 def delete(path):

@@ -103,6 +103,23 @@ def test_a_run_that_diverged_has_the_worst_score(tmp_path):
     assert not runs.curves["b"]["bad"].diverged
 
 
+def test_runs_all_of_which_diverged_are_refused(tmp_path):
+    rows = [(name, task, 1, np.inf) for name in ("a", "b") for task in ("t", "u")]
+    with pytest.raises(metaopt.InputError, match="All runs of all candidates diverged"):
+        portfolio_of_runs(read_runs(write(tmp_path / "runs.csv", rows)))
+
+
+@pytest.mark.parametrize("name", ["{vision}", "{", "}", "{0}", "100%s", "{task!r}"])
+def test_names_with_braces_are_only_names(tmp_path, name):
+    path = tmp_path / "runs.csv"
+    rows = [(one, f"{task}{name}", 1, 0.5, f"{task}{one}{name}") for task in ("t", "u") for one in ("a", "b")]
+    pd.DataFrame(rows, columns=["candidate", "task", "step", "value", "family"]).to_csv(path, index=False)
+    with pytest.raises(metaopt.InputError) as caught:
+        read_runs(path)
+    assert repr(f"ta{name}") in str(caught.value)
+    assert repr(f"tb{name}") in str(caught.value)
+
+
 def test_candidates_without_runs_on_all_tasks_are_left_out(tmp_path):
     runs = read_runs(write(tmp_path / "runs.csv", FLAT[:5]))
     assert (runs.candidates, runs.left_out) == (["good", "fair"], ("bad",))
