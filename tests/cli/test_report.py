@@ -1,5 +1,6 @@
 """The page of a study can be made again from its ledger, without training anything."""
 
+import contextlib
 import shutil
 import sqlite3
 
@@ -16,7 +17,7 @@ def study(tuned, tmp_path):
 
 
 def change(folder, statement):
-    with sqlite3.connect(folder / "study.db") as connection:
+    with contextlib.closing(sqlite3.connect(folder / "study.db")) as connection, connection:
         connection.execute(statement)
 
 

@@ -1,5 +1,6 @@
 """One command makes a recipe, says what it bought, continues where it stopped, and names what is wrong."""
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -15,7 +16,7 @@ from metaopt.tuning.portfolio import load_portfolio
 
 
 def evaluations_in(folder):
-    with sqlite3.connect(folder / "study.db") as connection:
+    with contextlib.closing(sqlite3.connect(folder / "study.db")) as connection:
         return connection.execute("select count(*) from metaopt_evaluations").fetchone()[0]
 
 

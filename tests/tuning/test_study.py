@@ -1,3 +1,4 @@
+import contextlib
 import signal
 import subprocess
 import sys
@@ -33,6 +34,21 @@ def begin(registry, make_tasks):
     yield study
     for evaluator in made:
         evaluator.close()
+
+
+@contextlib.contextmanager
+def in_optuna(url):
+    """The study as Optuna opens it."""
+    storage = optuna.storages.RDBStorage(url)
+    try:
+        yield optuna.load_study(study_name="mine", storage=storage)
+    finally:
+        storage.engine.dispose()
+
+
+def trials_in_optuna(url):
+    with in_optuna(url) as study:
+        return study.trials
 
 
 def told(study):
@@ -141,31 +157,34 @@ def test_more_trials_continue_and_fewer_change_nothing(begin, url):
 def test_optuna_opens_the_study_with_every_trial_and_its_state(begin, url):
     study = begin(url, num_tasks=6)
     study.run(7)
-    loaded = optuna.load_study(study_name="mine", storage=url)
+    with in_optuna(url) as loaded:
+        trials, best = loaded.trials, loaded.best_trial
     proposals, outcomes = told(study)
-    assert len(loaded.trials) == len(proposals) == 7
-    for trial, proposal, outcome in zip(loaded.trials, proposals, outcomes, strict=True):
+    assert len(trials) == len(proposals) == 7
+    for trial, proposal, outcome in zip(trials, proposals, outcomes, strict=True):
         state = optuna.trial.TrialState.COMPLETE if outcome.complete else optuna.trial.TrialState.PRUNED
         assert trial.state == state
         assert trial.params == proposal.params
         assert trial.value == pytest.approx(outcome.objective)
         assert trial.intermediate_values == pytest.approx(dict(outcome.rungs))
-    assert {trial.state for trial in loaded.trials} == {
+    assert {trial.state for trial in trials} == {
         optuna.trial.TrialState.COMPLETE,
         optuna.trial.TrialState.PRUNED,
     }
-    assert loaded.best_trial.value == max(outcome.objective for outcome in outcomes if outcome.complete)
+    assert best.value == max(outcome.objective for outcome in outcomes if outcome.complete)
     study.run(9)
-    assert len(optuna.load_study(study_name="mine", storage=url).trials) == 9
+    assert len(trials_in_optuna(url)) == 9
 
 
 def test_an_optuna_study_of_someone_else_is_left_alone(begin, url):
-    theirs = optuna.create_study(storage=url, study_name="mine")
+    storage = optuna.storages.RDBStorage(url)
+    theirs = optuna.create_study(storage=storage, study_name="mine")
     theirs.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
+    storage.engine.dispose()
     study = begin(url)
     with pytest.raises(metaopt.StorageError, match="an Optuna study 'mine' that metaopt did not make; use another"):
         study.run(3)
-    assert len(optuna.load_study(study_name="mine", storage=url).trials) == 2
+    assert len(trials_in_optuna(url)) == 2
     assert told(study) == ([], [])
 
 
@@ -191,7 +210,7 @@ def test_a_process_killed_between_a_table_and_its_index_leaves_nothing_undone(be
     assert ended.returncode == -signal.SIGKILL
     for count in (3, 5):  # without the index Optuna makes a second study of the name, and then finds two
         begin(url).run(count)
-    assert len(optuna.load_study(study_name="mine", storage=url).trials) == 5
+    assert len(trials_in_optuna(url)) == 5
     engine = sa.create_engine(url)
     tables = sa.inspect(engine)
     assert index in {one["name"] for table in tables.get_table_names() for one in tables.get_indexes(table)}
