@@ -29,19 +29,21 @@ class Database:
     Args:
         url: an SQLAlchemy URL, such as `sqlite:///study.db`; the driver of `postgresql://` is psycopg, which
             `metaopt-torch[postgres]` installs.
-        tables: created where they are missing.
+        prepare: called with the engine and the URL as errors show it, before anything else reads or writes.
 
     Raises:
-        StorageError: the URL is malformed or cannot be reached.
+        StorageError: the URL is malformed or cannot be reached, or whatever `prepare` refuses.
     """
 
-    def __init__(self, url: str, *tables: sa.MetaData) -> None:
+    def __init__(self, url: str, prepare: Callable[[sa.Engine, str], None]) -> None:
         self.shown = shown(url)
         try:
             self.url = _with_driver(url)
             self._engine = sa.create_engine(self.url, pool_pre_ping=True)
-            for one in tables:
-                _create_missing(self._engine, one)
+            prepare(self._engine, self.shown)
+        except StorageError:
+            self.close()
+            raise
         except (SQLAlchemyError, ImportError, ValueError) as error:
             hide_secrets(error, url)
             raise StorageError(
@@ -74,7 +76,7 @@ class Database:
 
         So it may be tried again when a connection was lost in the middle, and others may add the same rows.
         """
-        self.write(_insert_missing(self._engine.dialect.name, table), rows)
+        self.write(insert_missing(self._engine.dialect.name, table), rows)
 
     def write(self, statement: Any, rows: Sequence[Mapping[str, Any]] = ()) -> int:
         """Run a statement, once for each row, in one transaction; returns the number of rows that it touched."""
@@ -128,7 +130,7 @@ def patiently(attempt: Callable[[], _Result]) -> _Result:
             time.sleep(RETRY_SECONDS)
 
 
-def _create_missing(engine: sa.Engine, tables: sa.MetaData) -> None:
+def create_missing(engine: sa.Engine, tables: sa.MetaData) -> None:
     """Make the tables and the indexes that are not there.
 
     An index is made after its table, and on SQLite each by itself: a process killed between the two leaves a table
@@ -173,7 +175,7 @@ def _is_there_already(error: BaseException) -> bool:
     return any(words in text for words in ("already exists", "duplicate key", "unique constraint failed"))
 
 
-def _insert_missing(dialect: str, table: sa.Table) -> sa.Insert:
+def insert_missing(dialect: str, table: sa.Table) -> sa.Insert:
     """INSERT … ON CONFLICT DO NOTHING where the database knows it."""
     if dialect == "sqlite":
         return sqlite.insert(table).on_conflict_do_nothing()

@@ -15,23 +15,13 @@ import sqlalchemy as sa
 
 from metaopt.errors import StorageError
 from metaopt.tuning.database import Database
+from metaopt.tuning.ledger_tables import drivers
+from metaopt.tuning.rows import damaged, read_rows
 
 #: A driver counts up this often. Whether it is alive is told by its count, not by anybody's clock.
 BEAT_SECONDS = 5.0
 #: A driver on another machine that has not counted for this long is taken to be gone.
 SILENCE_SECONDS = 20.0
-
-TABLES = sa.MetaData()
-_drivers = sa.Table(
-    "metaopt_drivers",
-    TABLES,
-    sa.Column("study", sa.String(256), primary_key=True),
-    sa.Column("token", sa.String(32), nullable=False),
-    sa.Column("host", sa.String(256), nullable=False),
-    sa.Column("pid", sa.Integer, nullable=False),
-    sa.Column("process_start", sa.String(32), nullable=False),
-    sa.Column("beats", sa.Integer, nullable=False),
-)
 
 
 @dataclass(frozen=True)
@@ -64,7 +54,7 @@ def driving(database: Database, study: str) -> Iterator[None]:
     finally:
         done.set()
         heart.join()
-        database.write(sa.delete(_drivers).where(_drivers.c.study == study, _drivers.c.token == mine.token))
+        database.write(sa.delete(drivers).where(drivers.c.study == study, drivers.c.token == mine.token))
 
 
 def _take(database: Database, study: str, mine: _Driver) -> None:
@@ -72,9 +62,9 @@ def _take(database: Database, study: str, mine: _Driver) -> None:
     if row is not None:
         if _alive(database, study, row):
             raise _refusal(database, study, row)
-        database.write(sa.delete(_drivers).where(_drivers.c.study == study, _drivers.c.token == row.token))
+        database.write(sa.delete(drivers).where(drivers.c.study == study, drivers.c.token == row.token))
     values = {"token": mine.token, "host": mine.host, "pid": mine.pid, "process_start": mine.process_start, "beats": 0}
-    database.add(_drivers, [{"study": study, **values}])
+    database.add(drivers, [{"study": study, **values}])
     row = _row(database, study)
     if row is not None and row.token != mine.token:  # somebody else was quicker
         raise _refusal(database, study, row)
@@ -104,9 +94,9 @@ def _alive(database: Database, study: str, row: Any) -> bool:
 
 def _beat(database: Database, study: str, mine: _Driver, done: threading.Event) -> None:
     statement = (
-        sa.update(_drivers)
-        .where(_drivers.c.study == study, _drivers.c.token == mine.token)
-        .values(beats=_drivers.c.beats + 1)
+        sa.update(drivers)
+        .where(drivers.c.study == study, drivers.c.token == mine.token)
+        .values(beats=drivers.c.beats + 1)
     )
     while not done.wait(BEAT_SECONDS):
         try:
@@ -116,7 +106,11 @@ def _beat(database: Database, study: str, mine: _Driver, done: threading.Event) 
 
 
 def _row(database: Database, study: str) -> Any | None:
-    rows = database.read(sa.select(_drivers).where(_drivers.c.study == study))
+    rows = read_rows(database, drivers, sa.select(drivers).where(drivers.c.study == study))
+    for row in rows:  # it is counted up all the time, and so carries no checksum
+        texts, numbers = (row.token, row.host, row.process_start), (row.pid, row.beats)
+        if not all(isinstance(one, str) for one in texts) or not all(isinstance(one, int) for one in numbers):
+            raise damaged(database, drivers, row)
     return rows[0] if rows else None
 
 

@@ -1,7 +1,7 @@
 """What a ledger holds: evaluations, the proposals of a study, and what became of these."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from metaopt.configuration import Configuration
@@ -36,6 +36,7 @@ class Evaluation:
         configuration: what was trained.
         curve: its validations, lower is better.
         seconds: wall-clock time it took.
+        extras: what else is known of it, in plain JSON.
     """
 
     key: EvaluationKey
@@ -44,6 +45,7 @@ class Evaluation:
     configuration: Configuration
     curve: Curve
     seconds: float
+    extras: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

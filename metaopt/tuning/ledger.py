@@ -4,7 +4,7 @@ It is the truth; the Optuna study beside it is written from it. A row once writt
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,57 +14,16 @@ import sqlalchemy as sa
 
 from metaopt.configuration import Configuration
 from metaopt.contracts import Curve
-from metaopt.errors import StorageError
 from metaopt.tuning import drivers, shipments, studies
 from metaopt.tuning.database import Database
 from metaopt.tuning.database_faults import DatabaseFile
 from metaopt.tuning.entries import Evaluation, EvaluationKey, Outcome, Proposal
+from metaopt.tuning.ledger_tables import evaluations, outcomes, proposals
+from metaopt.tuning.rows import json_object, missing, read_sealed, sealed
+from metaopt.tuning.schema import prepare
 
-SCHEMA = 2
 #: Values in one IN clause; every database takes that many.
 _MOST_KEYS = 400
-
-_metadata = sa.MetaData()
-_info = sa.Table(
-    "metaopt_info",
-    _metadata,
-    sa.Column("key", sa.String(64), primary_key=True),
-    sa.Column("value", sa.Text, nullable=False),
-)
-_evaluations = sa.Table(
-    "metaopt_evaluations",
-    _metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("configuration_key", sa.String(16), nullable=False),
-    sa.Column("plugins", sa.String(256), nullable=False),
-    sa.Column("task_fingerprint", sa.String(16), nullable=False, index=True),
-    sa.Column("seed", sa.Integer, nullable=False),
-    sa.Column("task", sa.String(256), nullable=False),
-    sa.Column("family", sa.String(256), nullable=False),
-    sa.Column("configuration", sa.Text, nullable=False),
-    sa.Column("curve", sa.Text, nullable=False),
-    sa.Column("seconds", sa.Float, nullable=False),
-    sa.Column("finished_at", sa.String(32), nullable=False),
-    sa.UniqueConstraint("configuration_key", "plugins", "task_fingerprint", "seed"),
-)
-_proposals = sa.Table(
-    "metaopt_proposals",
-    _metadata,
-    sa.Column("study", sa.String(256), primary_key=True),
-    sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("batch", sa.Integer, nullable=False),
-    sa.Column("configuration", sa.Text, nullable=False),
-    sa.Column("params", sa.Text, nullable=False),
-)
-_outcomes = sa.Table(
-    "metaopt_outcomes",
-    _metadata,
-    sa.Column("study", sa.String(256), primary_key=True),
-    sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("rungs", sa.Text, nullable=False),
-    sa.Column("complete", sa.Boolean, nullable=False),
-    sa.Column("scores", sa.Text, nullable=False),
-)
 
 
 class Ledger:
@@ -72,19 +31,18 @@ class Ledger:
 
     Args:
         url: an SQLAlchemy URL, such as `sqlite:///study.db`.
+        folder: where what belongs to it but is too large for it lies; beside the file of an SQLite database if left
+            out.
 
     Raises:
-        StorageError: the URL is malformed, cannot be reached, or holds a ledger of another schema.
+        StorageError: the URL is malformed, cannot be reached, or holds a ledger of another schema or one that lacks a
+            table. Whatever reads it: a row is not what was written; the message names table and row.
     """
 
-    def __init__(self, url: str) -> None:
-        self._database = Database(url, _metadata, drivers.TABLES, shipments.TABLES, studies.TABLES)
+    def __init__(self, url: str, folder: Path | None = None) -> None:
+        self._database = Database(url, prepare)
+        self._folder = folder
         self.url = self._database.url
-        try:
-            self._check_schema()
-        except StorageError:
-            self._database.close()
-            raise
 
     @property
     def in_memory(self) -> bool:
@@ -94,7 +52,7 @@ class Ledger:
     @property
     def folder(self) -> Path | None:
         """Where what belongs to the ledger but is too large for it lies: beside an SQLite file, else nowhere."""
-        return self._database.folder
+        return self._folder or self._database.folder
 
     @property
     def file(self) -> DatabaseFile:
@@ -113,45 +71,45 @@ class Ledger:
             names = sorted({key.configuration_key for key in wanted if key.task_fingerprint == fingerprint})
             for begin in range(0, len(names), _MOST_KEYS):
                 some = names[begin : begin + _MOST_KEYS]
-                query = sa.select(_evaluations).where(
-                    _evaluations.c.configuration_key.in_(some), _evaluations.c.task_fingerprint == fingerprint
+                query = sa.select(evaluations).where(
+                    evaluations.c.configuration_key.in_(some), evaluations.c.task_fingerprint == fingerprint
                 )
-                for one in (_evaluation(row) for row in self._database.read(query)):
+                for one in read_sealed(self._database, evaluations, query, _evaluation):
                     if one.key in wanted:
                         found[one.key] = one
         return found
 
     def evaluations(self, task_fingerprints: Iterable[str] | None = None) -> list[Evaluation]:
         """All evaluations of some tasks, or of all, in the order in which they finished."""
-        query = sa.select(_evaluations).order_by(_evaluations.c.id)
+        query = sa.select(evaluations).order_by(evaluations.c.id)
         if task_fingerprints is not None:
-            query = query.where(_evaluations.c.task_fingerprint.in_(sorted(set(task_fingerprints))))
-        return [_evaluation(row) for row in self._database.read(query)]
+            query = query.where(evaluations.c.task_fingerprint.in_(sorted(set(task_fingerprints))))
+        return read_sealed(self._database, evaluations, query, _evaluation)
 
-    def add(self, evaluations: Sequence[Evaluation], *, shipped_by: str | None = None) -> None:
+    def add(self, finished: Sequence[Evaluation], *, shipped_by: str | None = None) -> None:
         """Store finished evaluations, all or none; those that are there already stay as they are.
 
         Args:
-            evaluations: what to store.
+            finished: what to store.
             shipped_by: the corpus that they came with, if they were not trained here.
         """
-        if not evaluations:
+        if not finished:
             return
-        known = self.find(evaluation.key for evaluation in evaluations)
-        fresh = [_row(evaluation) for evaluation in evaluations if evaluation.key not in known]
+        known = self.find(evaluation.key for evaluation in finished)
+        fresh = [_row(evaluation) for evaluation in finished if evaluation.key not in known]
         if fresh and shipped_by is not None:
-            keys = [_identity(one.key) for one in evaluations if one.key not in known]
+            keys = [_identity(one.key) for one in finished if one.key not in known]
             shipments.mark(self._database, keys, shipped_by)
         if fresh:
-            self._database.add(_evaluations, fresh)
+            self._database.add(evaluations, [sealed(evaluations, row) for row in fresh])
 
     def shipped(self, task_fingerprints: Iterable[str]) -> set[EvaluationKey]:
         """Those evaluations of some tasks that came with a corpus."""
         return {EvaluationKey(*key) for key in shipments.marked(self._database, task_fingerprints)}
 
-    def claim(self, study: str, identity: Mapping[str, Any]) -> None:
+    def claim(self, study: str, identity: Mapping[str, Any], *, unless: Collection[str] = ()) -> None:
         """Begin a study, or continue it if its identity is the same; see `metaopt.tuning.studies.claim`."""
-        studies.claim(self._database, study, identity)
+        studies.claim(self._database, study, identity, unless=unless)
 
     def remember(self, study: str, arguments: Mapping[str, Any]) -> None:
         """Keep the arguments that a study was last called with, so that its result can be made again."""
@@ -166,16 +124,15 @@ class Ledger:
         return studies.names(self._database)
 
     def proposals(self, study: str) -> list[Proposal]:
-        """Proposals of a study by number."""
-        query = sa.select(_proposals).where(_proposals.c.study == study).order_by(_proposals.c.number)
-        return [
-            Proposal(
-                row.number, row.batch, Configuration.from_json(json.loads(row.configuration)), json.loads(row.params)
-            )
-            for row in self._database.read(query)
-        ]
+        """Proposals of a study by number, from 0 on without a gap."""
+        query = sa.select(proposals).where(proposals.c.study == study).order_by(proposals.c.number)
+        found = read_sealed(self._database, proposals, query, _proposal)
+        for number, one in enumerate(found):
+            if one.number != number:
+                raise missing(self._database, proposals, f"study={study!r}, number={number}")
+        return found
 
-    def propose(self, study: str, proposals: Sequence[Proposal]) -> None:
+    def propose(self, study: str, batch: Sequence[Proposal]) -> None:
         """Store a batch of proposals, all or none."""
         rows = [
             {
@@ -185,24 +142,21 @@ class Ledger:
                 "configuration": json.dumps(proposal.configuration.to_json(), sort_keys=True),
                 "params": json.dumps(dict(proposal.params), sort_keys=True),
             }
-            for proposal in proposals
+            for proposal in batch
         ]
-        self._database.add(_proposals, rows)
+        self._database.add(proposals, [sealed(proposals, row) for row in rows])
 
     def outcomes(self, study: str) -> list[Outcome]:
         """Outcomes of a study by number."""
-        query = sa.select(_outcomes).where(_outcomes.c.study == study).order_by(_outcomes.c.number)
-        return [
-            Outcome(
-                row.number,
-                {int(key): value for key, value in json.loads(row.rungs).items()},
-                bool(row.complete),
-                json.loads(row.scores),
-            )
-            for row in self._database.read(query)
-        ]
+        query = sa.select(outcomes).where(outcomes.c.study == study).order_by(outcomes.c.number)
+        found = read_sealed(self._database, outcomes, query, _outcome)
+        last = sa.select(sa.func.max(proposals.c.number).label("number")).where(proposals.c.study == study)
+        known = self._database.read(last)[0].number
+        if found and (known is None or found[-1].number > known):
+            raise missing(self._database, proposals, f"study={study!r}, number={found[-1].number}")
+        return found
 
-    def conclude(self, study: str, outcomes: Sequence[Outcome]) -> None:
+    def conclude(self, study: str, heat: Sequence[Outcome]) -> None:
         """Store the outcomes of a heat, all or none."""
         rows = [
             {
@@ -212,23 +166,13 @@ class Ledger:
                 "complete": outcome.complete,
                 "scores": json.dumps(dict(outcome.scores)),
             }
-            for outcome in outcomes
+            for outcome in heat
         ]
-        self._database.add(_outcomes, rows)
+        self._database.add(outcomes, [sealed(outcomes, row) for row in rows])
 
     def close(self) -> None:
         """Give the connections back."""
         self._database.close()
-
-    def _check_schema(self) -> None:
-        rows = self._database.read(sa.select(_info.c.value).where(_info.c.key == "schema"))
-        if not rows:
-            self._database.add(_info, [{"key": "schema", "value": str(SCHEMA)}])
-        elif rows[0].value != str(SCHEMA):
-            raise StorageError(
-                f"The ledger in {self._database.shown} has schema {rows[0].value}, this metaopt writes "
-                f"schema {SCHEMA}; use the metaopt that made it, or another storage."
-            )
 
 
 def _identity(key: EvaluationKey) -> tuple[str, str, str, int]:
@@ -247,6 +191,7 @@ def _row(evaluation: Evaluation) -> dict[str, Any]:
         "curve": json.dumps(evaluation.curve.to_json()),
         "seconds": evaluation.seconds,
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "extras": json.dumps(dict(evaluation.extras), sort_keys=True),
     }
 
 
@@ -255,7 +200,18 @@ def _evaluation(row: Any) -> Evaluation:
         key=EvaluationKey(row.configuration_key, row.plugins, row.task_fingerprint, row.seed),
         task=row.task,
         family=row.family,
-        configuration=Configuration.from_json(json.loads(row.configuration)),
-        curve=Curve.from_json(json.loads(row.curve)),
+        configuration=Configuration.from_json(json_object(row.configuration)),
+        curve=Curve.from_json(json_object(row.curve)),
         seconds=row.seconds,
+        extras=json_object(row.extras),
     )
+
+
+def _proposal(row: Any) -> Proposal:
+    configuration = Configuration.from_json(json_object(row.configuration))
+    return Proposal(row.number, row.batch, configuration, json_object(row.params))
+
+
+def _outcome(row: Any) -> Outcome:
+    rungs = {int(key): value for key, value in json_object(row.rungs).items()}
+    return Outcome(row.number, rungs, bool(row.complete), json_object(row.scores))

@@ -10,8 +10,8 @@ from metaopt.recipe import Recipe
 from metaopt.registry import Registry
 from metaopt.tuning.arguments import plugin_files
 from metaopt.tuning.database import check_exists
-from metaopt.tuning.ledger import Ledger
 from metaopt.tuning.result import TuneResult
+from metaopt.tuning.schema_two import reading
 from metaopt.tuning.tune import tune
 
 
@@ -57,7 +57,7 @@ def rebuild(
 
 def _stored(storage: str, study_name: str) -> Mapping[str, Any]:
     check_exists(storage)
-    ledger = Ledger(storage)
+    ledger = reading(storage)
     try:
         arguments = ledger.arguments(study_name)
         names = ledger.studies()

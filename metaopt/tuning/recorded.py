@@ -16,8 +16,8 @@ from metaopt.errors import InputError, quoted
 from metaopt.file_reading import is_file, is_folder
 from metaopt.tuning.database import check_exists
 from metaopt.tuning.entries import Evaluation
-from metaopt.tuning.ledger import Ledger
 from metaopt.tuning.runs_file import read_table
+from metaopt.tuning.schema_two import reading
 from metaopt.tuning.storage_url import shown
 
 
@@ -91,7 +91,7 @@ def _of_ledger(url: str, mode: str | None, chance: float | None) -> list[Recorde
     if mode not in (None, "min", "max"):
         raise InputError(f"--mode must be min or max, got {quoted(mode)}.")
     check_exists(url)
-    ledger = Ledger(url)
+    ledger = reading(url)
     try:
         evaluations = ledger.evaluations()
     finally:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import optuna
 
 from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import AnyTask, Corpus
@@ -207,7 +208,9 @@ class Session:
                 "baseline": self.baseline.to_json(),
                 "race": {"blocks": list(BLOCKS), "share": SHARE, "batch": BATCH, "heat": HEAT, "seed": RACE_SEED},
                 **({"start_from": identity(self.start_from)} if self.start_from else {}),
+                **({"optuna": optuna.__version__} if self.limit.train else {}),
             },
+            unless=() if self.limit.train else ("optuna",),  # whose sampler nobody asks any more
         )
 
     def _result(

@@ -9,17 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from metaopt.tuning.database import Database
+from metaopt.tuning.ledger_tables import shipments
+from metaopt.tuning.rows import read_sealed, sealed
 
-TABLES = sa.MetaData()
-_shipments = sa.Table(
-    "metaopt_shipments",
-    TABLES,
-    sa.Column("configuration_key", sa.String(16), primary_key=True),
-    sa.Column("plugins", sa.String(256), primary_key=True),
-    sa.Column("task_fingerprint", sa.String(16), primary_key=True, index=True),
-    sa.Column("seed", sa.Integer, primary_key=True),
-    sa.Column("corpus", sa.String(256), nullable=False),
-)
 #: What identifies an evaluation: configuration key, plugins, task fingerprint, seed.
 _KEY = ("configuration_key", "plugins", "task_fingerprint", "seed")
 
@@ -28,13 +20,12 @@ def mark(database: Database, keys: Iterable[tuple[Any, ...]], corpus: str) -> No
     """Write down that these evaluations came with a corpus; those that are known stay as they are."""
     wanted = set(keys)
     fresh = sorted(wanted - marked(database, {key[2] for key in wanted}))
-    if fresh:
-        rows = [{**dict(zip(_KEY, key, strict=True)), "corpus": corpus} for key in fresh]
-        database.add(_shipments, rows)
+    rows: list[dict[str, Any]] = [{**dict(zip(_KEY, key, strict=True)), "corpus": corpus} for key in fresh]
+    if rows:
+        database.add(shipments, [sealed(shipments, row) for row in rows])
 
 
 def marked(database: Database, task_fingerprints: Iterable[str]) -> set[tuple[Any, ...]]:
     """Keys of the evaluations of these tasks that came with a corpus."""
-    columns = [_shipments.c[name] for name in _KEY]
-    query = sa.select(*columns).where(_shipments.c.task_fingerprint.in_(sorted(set(task_fingerprints))))
-    return {tuple(row) for row in database.read(query)}
+    query = sa.select(shipments).where(shipments.c.task_fingerprint.in_(sorted(set(task_fingerprints))))
+    return set(read_sealed(database, shipments, query, lambda row: tuple(getattr(row, name) for name in _KEY)))

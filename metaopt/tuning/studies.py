@@ -1,66 +1,89 @@
 """What a ledger knows of a study: the identity that it was begun with, and the arguments of each call of it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
 from metaopt.errors import StorageError
 from metaopt.tuning.database import Database
-
-TABLES = sa.MetaData()
-_studies = sa.Table(
-    "metaopt_studies",
-    TABLES,
-    sa.Column("name", sa.String(256), primary_key=True),
-    sa.Column("identity", sa.Text, nullable=False),
-)
-_calls = sa.Table(
-    "metaopt_calls",
-    TABLES,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("study", sa.String(256), nullable=False, index=True),
-    sa.Column("arguments", sa.Text, nullable=False),
-)
+from metaopt.tuning.ledger_tables import calls, proposals, studies
+from metaopt.tuning.rows import json_object, missing, read_sealed, sealed
 
 
-def claim(database: Database, study: str, identity: Mapping[str, Any]) -> None:
+def claim(database: Database, study: str, identity: Mapping[str, Any], *, unless: Collection[str] = ()) -> None:
     """Begin a study, or continue it if its identity is the same.
 
+    Args:
+        database: of the ledger.
+        study: its name.
+        identity: whatever decides what it proposes and how it judges.
+        unless: parts of the identity that may differ.
+
     Raises:
-        StorageError: the stored study differs; the message says in what.
+        StorageError: the stored study differs, and the message says in what; or its row was deleted or damaged.
     """
-    query = sa.select(_studies.c.identity).where(_studies.c.name == study)
-    rows = database.read(query)
+    query = sa.select(studies).where(studies.c.name == study)
+    rows = read_sealed(database, studies, query, _identity)
     if not rows:
-        database.add(_studies, [{"name": study, "identity": json.dumps(identity, sort_keys=True)}])
-        rows = database.read(query)  # somebody else's, if they were quicker
-    changes = _differences(json.loads(rows[0].identity), json.loads(json.dumps(identity)))
+        _check_fresh(database, study)
+        database.add(studies, [sealed(studies, {"name": study, "identity": json.dumps(identity, sort_keys=True)})])
+        rows = read_sealed(database, studies, query, _identity)  # somebody else's, if they were quicker
+    stored, now = ({key: part for key, part in one.items() if key not in unless} for one in (rows[0], _plain(identity)))
+    changes = _differences(stored, now)
     if changes:
         raise StorageError(
             f"The study {study!r} in {database.shown} was begun with other settings: {'; '.join(changes)}; "
-            "use another --study-name, or the settings it was begun with."
+            f"use another --study-name, or the settings it was begun with{_installed(stored, now)}."
         )
 
 
 def remember(database: Database, study: str, arguments: Mapping[str, Any]) -> None:
     """Keep the arguments of a call, unless they are those of the call before it."""
-    if arguments_of(database, study) != json.loads(json.dumps(arguments)):
-        database.add(_calls, [{"study": study, "arguments": json.dumps(arguments, sort_keys=True)}])
+    if arguments_of(database, study) != _plain(arguments):
+        text = json.dumps(arguments, sort_keys=True)
+        database.add(calls, [sealed(calls, {"study": study, "arguments": text})])
 
 
 def arguments_of(database: Database, study: str, *, first: bool = False) -> dict[str, Any] | None:
     """What `remember` kept last, or first, or None."""
-    order = _calls.c.id if first else _calls.c.id.desc()
-    query = sa.select(_calls.c.arguments).where(_calls.c.study == study).order_by(order).limit(1)
-    rows = database.read(query)
-    return dict(json.loads(rows[0].arguments)) if rows else None
+    order = calls.c.id if first else calls.c.id.desc()
+    query = sa.select(calls).where(calls.c.study == study).order_by(order).limit(1)
+    rows = read_sealed(database, calls, query, lambda row: json_object(row.arguments))
+    return rows[0] if rows else None
 
 
 def names(database: Database) -> list[str]:
     """Names of the studies whose arguments are kept."""
-    return [row.study for row in database.read(sa.select(_calls.c.study).distinct().order_by(_calls.c.study))]
+    query = sa.select(calls).order_by(calls.c.study)
+    return sorted(set(read_sealed(database, calls, query, lambda row: str(row.study))))
+
+
+def _identity(row: Any) -> dict[str, Any]:
+    return json_object(row.identity)
+
+
+def _plain(document: Mapping[str, Any]) -> dict[str, Any]:
+    """As it comes back from JSON."""
+    return dict(json.loads(json.dumps(document)))
+
+
+def _check_fresh(database: Database, study: str) -> None:
+    """Refuse to begin a study anew that has candidates: the row that says what they were made for is gone.
+
+    Raises:
+        StorageError: it has some.
+    """
+    query = sa.select(proposals.c.number).where(proposals.c.study == study).limit(1)
+    if database.read(query):
+        raise missing(database, studies, f"name={study!r}")
+
+
+def _installed(stored: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """How to have the version of Optuna back that a study was begun with; its samplers differ from another's."""
+    before = stored.get("optuna")
+    return "" if before is None or before == now.get("optuna") else f" (pip install optuna=={before})"
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[str]:

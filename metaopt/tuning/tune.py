@@ -21,6 +21,7 @@ from metaopt.tuning.ledger import Ledger
 from metaopt.tuning.progress import Progress, Tracker, to_stderr
 from metaopt.tuning.references import DEFAULT_BASELINE
 from metaopt.tuning.result import TuneResult
+from metaopt.tuning.schema_two import reading
 from metaopt.tuning.search_space import joint_space
 from metaopt.tuning.session import Session
 from metaopt.tuning.start_from import StartFrom, known_settings
@@ -116,11 +117,12 @@ def tune(
         wrappers = () if wrappers is None else wrappers
     start = _baseline(baseline, found)
     known = known_settings(start_from, found)
+    url = "sqlite://" if storage is None else storage
     session = Session(
         corpus=loaded,
         space=joint_space(found, optimizers=optimizers, controllers=controllers, wrappers=wrappers, settings=settings),
         evaluator=Evaluator(
-            Ledger("sqlite://" if storage is None else storage),
+            Ledger(url) if train else reading(url, loaded.tasks),
             found,
             workers=Workers(workers, announce=announce) if workers > 1 else None,
             announce=announce,

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 import metaopt
-from metaopt.tuning import drivers
+from metaopt.tuning import drivers, ledger_tables
 from metaopt.tuning.ledger import Ledger
 
 DRIVE = """
@@ -99,7 +99,7 @@ def test_a_silent_driver_on_another_machine_is_replaced(ledger: Ledger, monkeypa
     gone = {"token": "t", "host": "elsewhere", "pid": 1, "process_start": "1", "beats": 7, "study": "mine"}
     engine = sa.create_engine(ledger.url)
     with engine.begin() as connection:
-        connection.execute(sa.insert(drivers.TABLES.tables["metaopt_drivers"]), [gone])
+        connection.execute(sa.insert(ledger_tables.drivers), [gone])
     engine.dispose()
     with ledger.driving("mine"):
         pass

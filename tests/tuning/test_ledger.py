@@ -70,8 +70,9 @@ def test_an_evaluation_is_stored_once_and_never_changed(ledger, url):
     with sqlite3.connect(path_of(url)) as connection, pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
         connection.execute(
             "INSERT INTO metaopt_evaluations (configuration_key, plugins, task_fingerprint, seed, task, family,"
-            " configuration, curve, seconds, finished_at) SELECT configuration_key, plugins, task_fingerprint, seed,"
-            " task, family, configuration, curve, seconds, finished_at FROM metaopt_evaluations"
+            " configuration, curve, seconds, finished_at, extras, checksum) SELECT configuration_key, plugins,"
+            " task_fingerprint, seed, task, family, configuration, curve, seconds, finished_at, extras, checksum"
+            " FROM metaopt_evaluations"
         )
     connection.close()
 
@@ -121,7 +122,7 @@ def test_a_ledger_of_another_schema_is_refused_and_left_alone(url):
         connection.execute("UPDATE metaopt_info SET value = '99'")
     connection.close()
     before = Path(path_of(url)).read_bytes()
-    with pytest.raises(metaopt.StorageError, match="schema 99, this metaopt writes schema 2; use the metaopt that"):
+    with pytest.raises(metaopt.StorageError, match="schema 99, this metaopt writes schema 3; use the metaopt that"):
         Ledger(url)
     assert Path(path_of(url)).read_bytes() == before
 

@@ -256,7 +256,7 @@ def test_a_ledger_of_another_schema_is_refused(server):
         with engine.begin() as connection:
             connection.execute(sa.text("UPDATE metaopt_info SET value = '99' WHERE key = 'schema'"))
         engine.dispose()
-        with pytest.raises(metaopt.StorageError, match="has schema 99, this metaopt writes schema 2; use the metaopt"):
+        with pytest.raises(metaopt.StorageError, match="has schema 99, this metaopt writes schema 3; use the metaopt"):
             Ledger(ledger.url)
 
 

@@ -1,0 +1,22 @@
+"""A study is continued with what it was begun with, the version of Optuna included."""
+
+import optuna
+import pytest
+
+import metaopt
+from metaopt.tuning import rebuild
+
+CHOICE = {"optimizers": ["sgd"], "controllers": ["constant"], "wrappers": [], "against": []}
+
+
+def test_another_optuna_does_not_continue_a_study(make_task, url, monkeypatch):
+    task = make_task(num_steps=4, num_validations=2)
+    metaopt.tune([task], n_trials=2, storage=url, **CHOICE)
+    used = optuna.__version__
+    monkeypatch.setattr(optuna, "__version__", "99.0")
+    with pytest.raises(metaopt.StorageError, match=rf"optuna was '{used}', is '99.0'; .*pip install optuna=={used}\)"):
+        metaopt.tune([task], n_trials=3, storage=url, **CHOICE)
+    assert len(rebuild(url, corpus=[task]).judged) == 2  # which asks no sampler
+    assert len(metaopt.tune([task], n_trials=2, storage=url, study_name="other", **CHOICE).judged) == 2
+    monkeypatch.undo()
+    assert len(metaopt.tune([task], n_trials=3, storage=url, **CHOICE).judged) == 3
