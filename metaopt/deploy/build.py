@@ -16,6 +16,7 @@ from metaopt.deploy.native import bare, build_native, maximizes, obstacle
 from metaopt.deploy.parameters import Group, Params, as_groups, spare, tensors_of
 from metaopt.deploy.rule_optimizer import RuleOptimizer
 from metaopt.deploy.steered import SteeredOptimizer, steering_obstacle, steers
+from metaopt.deploy.step_hooks import look_at_gradients
 from metaopt.deploy.trainable import check_trained
 from metaopt.deploy.unfrozen import warn_of_unfrozen, watch_frozen
 from metaopt.errors import InputError, PluginError
@@ -123,5 +124,5 @@ def _native(assembly: Assembly, groups: list[Group], names: ModelNames, maximize
     ClassLoading(assembly, names).attach(optimizer)
     native = assembly.optimizer.native
     assert native is not None
-    optimizer.register_step_pre_hook(ClassSteps(optimizer, maximizes=maximizes(native)))
+    look_at_gradients(optimizer, ClassSteps(optimizer, maximizes=maximizes(native)).look)
     return optimizer

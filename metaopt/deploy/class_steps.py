@@ -1,7 +1,7 @@
 """What is looked at before each step of a library's class: gradients that it does not take, or not when it is fused."""
 
 import warnings
-from typing import Any, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ EVERY = 16
 
 @final
 class ClassSteps:
-    """A step hook: first gradients are looked at, and those that have to be.
+    """Looks at first gradients, and at those that have to be looked at again.
 
     Where the class is fused these are the gradients that did not lie as their parameters do (whoever assigns such ones
     tends to do so at each step), one parameter of each number of dimensions (a model changes its memory format as a
@@ -40,8 +40,8 @@ class ClassSteps:
         self._sentinels: list[tuple[Tensor, tuple[int, ...]]] = []
         self._take_in(optimizer)
 
-    def __call__(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        """Before a step.
+    def look(self, optimizer: Optimizer) -> None:
+        """Look at a step's gradients, before it is taken.
 
         Raises:
             InputError: a gradient is sparse, or a group maximizes, and the class does not take it.

@@ -32,8 +32,8 @@ def check_state(state: Mapping[str, Any], mine: Mapping[str, Any], horizon: int 
     for key, value in mine.items():
         if state.get(key) != value:
             raise InputError(
-                f"This scheduler's {key} is {quoted(value)}, the state's is {quoted(state.get(key))}; "
-                "create the same scheduler."
+                f"This scheduler's {key} is {quoted(value)}, the state's is {quoted(state.get(key))}; create the same "
+                "scheduler."
             )
     missing = sorted(_NEEDED - set(state))
     if missing:

@@ -30,12 +30,7 @@ def observe_steps(optimizer: Optimizer, observer: StepObserver) -> None:
 
     def before(optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         observer.begin_step(optimizer)
-        if len(args) > 1 and callable(args[1]):  # the optimizer itself comes first
-            return (args[0], _observed(args[1], optimizer, observer), *args[2:]), kwargs
-        if callable(kwargs.get("closure")):
-            return args, {**kwargs, "closure": _observed(kwargs["closure"], optimizer, observer)}
-        observer.gradients_ready(optimizer)
-        return None
+        return _looked_at(optimizer, args, kwargs, observer.gradients_ready)
 
     def after(optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         observer.end_step(optimizer)
@@ -44,11 +39,32 @@ def observe_steps(optimizer: Optimizer, observer: StepObserver) -> None:
     optimizer.register_step_post_hook(after)
 
 
-def _observed(closure: Callable[[], Any], optimizer: Optimizer, observer: StepObserver) -> Callable[[], Any]:
+def look_at_gradients(optimizer: Optimizer, look: Callable[[Optimizer], None]) -> None:
+    """Have `look` called once a step's gradients are there; again for each further call of a closure."""
+
+    def before(optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return _looked_at(optimizer, args, kwargs, look)
+
+    optimizer.register_step_pre_hook(before)
+
+
+def _looked_at(
+    optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any], look: Callable[[Optimizer], None]
+) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    """Look at the gradients now, or have the step's closure, which makes them, do so: then its new arguments."""
+    if len(args) > 1 and callable(args[1]):  # the optimizer itself comes first
+        return (args[0], _observed(args[1], optimizer, look), *args[2:]), kwargs
+    if callable(kwargs.get("closure")):
+        return args, {**kwargs, "closure": _observed(kwargs["closure"], optimizer, look)}
+    look(optimizer)
+    return None
+
+
+def _observed(closure: Callable[[], Any], optimizer: Optimizer, look: Callable[[Optimizer], None]) -> Callable[[], Any]:
     @functools.wraps(closure, updated=())
     def run() -> Any:
         loss = closure()
-        observer.gradients_ready(optimizer)
+        look(optimizer)
         return loss
 
     return run

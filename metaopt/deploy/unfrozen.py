@@ -2,10 +2,11 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from torch import Tensor
 from torch.optim import Optimizer
+
+from metaopt.deploy.step_hooks import look_at_gradients
 
 
 def watch_frozen(optimizer: Optimizer, frozen: Iterable[Tensor], meet: Callable[[list[Tensor]], None]) -> None:
@@ -20,7 +21,7 @@ def watch_frozen(optimizer: Optimizer, frozen: Iterable[Tensor], meet: Callable[
     """
     waiting = list(frozen)
 
-    def look(_: Optimizer, args: Any, kwargs: Any) -> None:
+    def look(_: Optimizer) -> None:
         met = [param for param in waiting if param.grad is not None and param.requires_grad]
         if met:
             gone = set(met)
@@ -28,7 +29,7 @@ def watch_frozen(optimizer: Optimizer, frozen: Iterable[Tensor], meet: Callable[
             meet(met)
 
     if waiting:
-        optimizer.register_step_pre_hook(look)
+        look_at_gradients(optimizer, look)
 
 
 def warn_of_unfrozen(optimizer: Optimizer, names: Mapping[Tensor, str]) -> Callable[[list[Tensor]], None]:

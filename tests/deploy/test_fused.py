@@ -254,3 +254,48 @@ def test_a_class_without_maximize_is_not_asked_to():
     late.grad = torch.ones(2)
     with pytest.raises(metaopt.InputError, match="has no maximize and would go down the gradient"):
         optimizer.step()
+
+
+@pytest.mark.parametrize("keyword", [True, False])
+def test_a_host_that_makes_gradients_in_a_closure_is_served_too(keyword):
+    generator = torch.Generator().manual_seed(0)
+    gradient = torch.randn(5, 3, generator=generator).t()
+    ends = []
+    for contiguous in (False, True):
+        param = nn.Parameter(torch.linspace(-1, 1, 15).reshape(3, 5))
+        optimizer = metaopt.create_optimizer("adamw", [param])
+
+        def closure(param=param, contiguous=contiguous):
+            param.grad = gradient.contiguous() if contiguous else gradient.clone(memory_format=torch.preserve_format)
+            return 1.0
+
+        for _ in range(3):
+            optimizer.step(closure=closure) if keyword else optimizer.step(closure)
+        ends.append(param.detach())
+    assert torch.equal(*ends)
+    model = nn.Embedding(5, 2, sparse=True)
+    optimizer = metaopt.create_optimizer("adamw", model)
+
+    def backward():
+        optimizer.zero_grad()
+        loss = embedding_loss(model)
+        loss.backward()
+        return loss
+
+    with pytest.raises(metaopt.InputError, match="has a sparse gradient, which AdamW does not take"):
+        optimizer.step(closure=backward) if keyword else optimizer.step(backward)
+
+
+def test_a_parameter_unfrozen_in_a_host_with_closures_is_told():
+    model = nn.Sequential(nn.Linear(2, 2).requires_grad_(False), nn.Linear(2, 1))
+    optimizer = metaopt.create_optimizer("adamw", model)
+    model[0].requires_grad_(True)
+
+    def backward():
+        model.zero_grad()
+        loss = model(torch.ones(1, 2)).sum()
+        loss.backward()
+        return loss
+
+    with pytest.warns(UserWarning, match=r"'0\.weight' \(and 1 more\) was frozen when the optimizer was made"):
+        optimizer.step(backward)

@@ -76,6 +76,12 @@ def equal(first, second):
     return first == second
 
 
+def validated(run, value):
+    """A validation's metric, measured with the weights that are kept as best."""
+    with run.evaluating():
+        return run.observe(value)
+
+
 @pytest.mark.parametrize("bad", [math.nan, 1e30])
 @pytest.mark.parametrize(("optimizer", "implementation"), OPTIMIZERS)
 def test_a_bad_batch_moves_nothing_whatever_the_optimizer(optimizer, implementation, bad):
@@ -93,7 +99,7 @@ def test_a_bad_batch_moves_nothing_whatever_the_optimizer(optimizer, implementat
     assert equal(everything(run, model), everything(reference, unbroken)), "as if the batch had never been"
     assert run.skipped == SkippedSteps(by_guard=3)
     assert run.num_steps == 9
-    assert not run.observe(1.0).stop
+    assert not validated(run, 1.0).stop
 
 
 @pytest.mark.parametrize(("optimizer", "implementation"), OPTIMIZERS)
@@ -434,7 +440,7 @@ def test_what_a_grad_scaler_skips_is_counted_apart_and_never_ends_a_run(optimize
     assert equal(everything(run, model), before)
     assert run.skipped.by_guard == run.skipped.in_a_row == 0
     assert run.skipped.by_scaler in (0, MAX_SKIPS + 5), "who is not called cannot count"
-    assert not run.observe(1.0).stop
+    assert not validated(run, 1.0).stop
     assert scaler.get_scale() < 1e-3, "the scaler goes its own way"
     scaled_steps(run, model, scaler, 1)
     assert not equal(everything(run, model), before)
@@ -466,17 +472,17 @@ def test_a_run_that_only_skips_ends_and_says_so_once(optimizer):
     with warnings.catch_warnings(record=True) as messages:
         warnings.simplefilter("always")
         train(run, model, MAX_SKIPS - 1, math.nan)
-        assert not run.observe(1.0).stop
+        assert not validated(run, 1.0).stop
         train(run, model, MAX_SKIPS, math.nan)
     assert [message.category for message in messages] == [RuntimeWarning] * 2
     assert "At step 2 the gradients are not finite" in str(messages[0].message)
     assert f"At step {MAX_SKIPS + 1} {MAX_SKIPS} steps in a row were skipped" in str(messages[1].message)
-    decision = run.observe(0.5)
+    decision = validated(run, 0.5)
     assert decision.stop
     assert "training diverged" in decision.reason
     assert decision.best_value == 0.5
     train(run, model, 1)
-    assert run.observe(0.4).stop, "it goes on saying so"
+    assert validated(run, 0.4).stop, "it goes on saying so"
 
 
 def test_bad_batches_now_and_then_never_end_a_run():
@@ -488,7 +494,7 @@ def test_bad_batches_now_and_then_never_end_a_run():
         train(run, model, 2, math.inf)
         train(run, model, 1)
     assert run.skipped == SkippedSteps(by_guard=61)
-    assert not run.observe(1.0).stop
+    assert not validated(run, 1.0).stop
 
 
 def test_raising_raises_at_the_first_and_leaves_the_weights():
@@ -508,7 +514,8 @@ def test_without_the_guard_the_optimizer_is_left_alone(guard):
     train(run, model, 1, math.nan)
     assert bool(model[0].weight.isnan().any())
     assert run.skipped == SkippedSteps()
-    assert not run.optimizer._optimizer_step_pre_hooks
+    alone = metaopt.create_optimizer("adamw", model_of())
+    assert len(run.optimizer._optimizer_step_pre_hooks) == len(alone._optimizer_step_pre_hooks)
     assert not run.optimizer._optimizer_step_post_hooks
 
 
@@ -528,7 +535,7 @@ def test_counts_are_part_of_a_runs_state_and_older_states_have_none():
     assert resumed.skipped == SkippedSteps(by_guard=MAX_SKIPS - 1, in_a_row=MAX_SKIPS - 1)
     with pytest.warns(RuntimeWarning, match=f"At step {MAX_SKIPS + 1} {MAX_SKIPS} steps in a row"):
         train(resumed, model, 1, math.inf)
-    assert resumed.observe(1.0).stop
+    assert validated(resumed, 1.0).stop
 
     resumed = bind(model)
     resumed.load_state_dict(older)
