@@ -21,7 +21,7 @@ class LastUpdate:
     def agreement(self, params: Iterable[Tensor]) -> Tensor:
         """Cosine of the angle between the gradients at hand and the last update, 0-d; 0 where either is 0."""
         gradients = [
-            torch.zeros_like(update) if param.grad is None else widened(param.grad).to(update.device)
+            torch.zeros_like(update) if param.grad is None else _dense(param.grad).to(update.device)
             for param, update in zip(params, self._update, strict=False)
         ]
         return agreement(gradients, self._update) if gradients else torch.zeros(())
@@ -49,3 +49,7 @@ class LastUpdate:
         if state and [one.shape for one in state] != [one.shape for one in wide]:
             raise InputError("The last update of this state is of other parameters; bind the same model.")
         self._update = [one.to(like, copy=True) for one, like in zip(state, wide, strict=False)]
+
+
+def _dense(grad: Tensor) -> Tensor:
+    return widened(grad if grad.layout is torch.strided else grad.to_dense())

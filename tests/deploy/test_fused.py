@@ -173,6 +173,23 @@ def test_a_sparse_gradient_steps_as_a_dense_one_where_the_class_has_a_path_for_i
     torch.testing.assert_close(*ends)
 
 
+@pytest.mark.parametrize("controller", ["constant", "cosine", "adagrad_norm", "hypergradient", "greedy", "polyak"])
+def test_controllers_see_a_sparse_gradient_as_a_dense_one(controller):
+    ends = []
+    for sparse in (False, True):
+        torch.manual_seed(0)
+        model = nn.Embedding(5, 2, sparse=sparse)
+        recipe = metaopt.Recipe.create(metaopt.Configuration("sgd", controller, hparams={"sgd.lr": 0.1}))
+        run = recipe.bind(model, total_steps=5)
+        for _ in range(4):
+            run.optimizer.zero_grad()
+            loss = embedding_loss(model)
+            loss.backward()
+            run.step(loss)
+        ends.append(model.weight.detach())
+    torch.testing.assert_close(*ends)
+
+
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize(
     ("name", "settings"),
