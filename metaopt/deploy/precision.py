@@ -26,26 +26,45 @@ def gradient_norm(grads: Iterable[Tensor], *, dtype: torch.dtype | None = None) 
         grads: of any dtypes, devices and layouts.
         dtype: to compute and answer in; float32 where gradients have less if left out, else their own.
     """
+    found = list(grads)
     with torch.no_grad():
-        found = [grad if grad.layout is torch.strided else _stored(grad) for grad in grads]
-        dtypes = {grad.dtype for grad in found}
-        if dtype is None and not dtypes <= _WIDE:
-            dtype = torch.float32
-        if not len(dtypes) == len({grad.get_device() for grad in found}) == len({type(grad) for grad in found}) == 1:
-            return torch.nn.utils.get_total_norm([grad if dtype is None else grad.to(dtype) for grad in found])
-        norms = torch._foreach_norm(_joined(found), 2, dtype)
-        norm: Tensor = torch.linalg.vector_norm(torch.stack(norms)) if len(norms) > 1 else norms[0]
-        return norm
+        norms = _plain_norms(found, dtype) or _norms(found, dtype)
+        return norms[0] if len(norms) == 1 else _length(norms)
 
 
-def _joined(grads: list[Tensor]) -> list[Tensor]:
-    """Short tensors on the CPU laid end to end, where a call for each would take longer than a copy."""
-    if type(grads[0]) is not Tensor or not grads[0].is_cpu:
-        return grads
-    short = [grad for grad in grads if grad.numel() <= SHORT]
-    if len(short) < 2:
-        return grads
-    return [*(grad for grad in grads if grad.numel() > SHORT), _flatten_dense_tensors(short)]
+def _plain_norms(grads: list[Tensor], dtype: torch.dtype | None) -> list[Tensor]:
+    """Norms of float32 gradients on the CPU, which are most; empty where one is something else.
+
+    Short ones are laid end to end, since a call for each would take longer than the copy.
+    """
+    short, long = [], []
+    for grad in grads:
+        if (
+            type(grad) is not Tensor
+            or grad.layout is not torch.strided
+            or grad.dtype is not torch.float32
+            or not grad.is_cpu
+        ):
+            return []
+        (short if grad.numel() <= SHORT else long).append(grad)
+    if short:
+        long.append(_flatten_dense_tensors(short) if len(short) > 1 else short[0])
+    return list(torch._foreach_norm(long, 2, dtype)) if long else []
+
+
+def _norms(grads: list[Tensor], dtype: torch.dtype | None) -> list[Tensor]:
+    found = [grad if grad.layout is torch.strided else _stored(grad) for grad in grads]
+    dtypes = {grad.dtype for grad in found}
+    if dtype is None and not dtypes <= _WIDE:
+        dtype = torch.float32
+    if len(dtypes) == len({grad.device for grad in found}) == 1:
+        return list(torch._foreach_norm(found, 2, dtype))
+    return [torch.nn.utils.get_total_norm([grad if dtype is None else grad.to(dtype) for grad in found])]
+
+
+def _length(numbers: list[Tensor]) -> Tensor:
+    length: Tensor = torch.linalg.vector_norm(torch.stack(numbers))
+    return length
 
 
 def _stored(grad: Tensor) -> Tensor:

@@ -169,9 +169,8 @@ class _Run:
     def _step(self, step: int) -> Tensor:
         grads, losses = self._source.gradients(self._flats, *self._batches.at(step))
         losses = losses[: len(self._members)]
-        gradient_norms = norms(grads, len(self._members))
-        skipped = self._skipping.rows(gradient_norms)
-        signals = self._signals(grads, gradient_norms)
+        skipped = self._skipping.rows(grads)
+        signals = self._signals(grads)
         before = {key: flat.clone() for key, flat in self._flats.items()} if "agreement" in self._requires else {}
         rates = self._rates.at(step, self._base, losses, signals, skipped)
         number = torch.tensor(float(step))
@@ -208,12 +207,12 @@ class _Run:
             return self._source.evidence(self._flats, self._examples)[: len(self._members)]
         return torch.cat([group.told(signal) for group in self._groups])
 
-    def _signals(self, grads: Flats, gradient_norms: Tensor) -> Tensors:
+    def _signals(self, grads: Flats) -> Tensors:
         signals: Tensors = {}
         if "metric" in self._requires:
             signals["metric"] = self._metric
         if "gradient_norm" in self._requires:
-            signals["gradient_norm"] = gradient_norms
+            signals["gradient_norm"] = norms(grads, len(self._members))
         if "agreement" in self._requires:
             signals["agreement"] = self._agreement(grads)
         return signals

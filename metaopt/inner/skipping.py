@@ -3,13 +3,14 @@
 The engine's side of what `metaopt.deploy.gradient_guard` does in a user's loop, and by the same numbers.
 """
 
+import math
 from collections.abc import Mapping
 from typing import final
 
 import torch
 from torch import Tensor
 
-from metaopt.overflow import LARGEST_NORM, MAX_SKIPS
+from metaopt.overflow import LARGEST_NORM, MAX_SKIPS, overflows
 
 
 @final
@@ -26,29 +27,34 @@ class Skipping:
     def __init__(self, count: int) -> None:
         self.ended = torch.zeros(count, dtype=torch.bool)
         self._in_a_row = torch.zeros(count, dtype=torch.long)
-        self._is_counting = False
+        self._all_well = True
 
-    def rows(self, norms: Tensor) -> Tensor | None:
+    def rows(self, grads: Mapping[str, Tensor]) -> Tensor | None:
         """Positions of the members that take no step, or None where all take one; those that have ended go on.
 
         Args:
-            norms: of the members' gradients, shape (members,).
+            grads: buffers whose first rows are the members'.
         """
-        overflows = ~(norms <= LARGEST_NORM) & ~self.ended
-        if bool(overflows.any()):
-            self._in_a_row = torch.where(overflows, self._in_a_row + 1, 0)
-            self.ended |= self._in_a_row >= MAX_SKIPS
-            self._is_counting = True
-            return overflows.nonzero().squeeze(1)
-        if self._is_counting:
-            self._in_a_row.zero_()
-            self._is_counting = False
-        return None
+        if self._all_well and not overflows(_norm_of_all(grads)):
+            return None
+        overflowing = ~(norms(grads, len(self.ended)) <= LARGEST_NORM) & ~self.ended
+        self._in_a_row = torch.where(overflowing, self._in_a_row + 1, 0)
+        self.ended |= self._in_a_row >= MAX_SKIPS
+        self._all_well = not bool((overflowing | self.ended).any())
+        return overflowing.nonzero().squeeze(1) if bool(overflowing.any()) else None
+
+
+def _norm_of_all(grads: Mapping[str, Tensor]) -> float:
+    """Of all members together, which is finite where each member's is, but for sums that only together overflow."""
+    return math.hypot(*[float(torch.linalg.vector_norm(grad)) for grad in grads.values()])
 
 
 def norms(flats: Mapping[str, Tensor], count: int) -> Tensor:
     """Euclidean norm of all buffers together of each of the first `count` members, shape (count,)."""
-    found = [torch.linalg.vector_norm(flat[:count], dim=1, dtype=_wide(flat.dtype)) for flat in flats.values()]
+    found: list[Tensor] = [
+        torch.linalg.vector_norm(flat[:count], dim=1, dtype=torch.promote_types(flat.dtype, torch.float32))
+        for flat in flats.values()
+    ]
     if len(found) == 1:
         return found[0]
     together: Tensor = torch.linalg.vector_norm(torch.stack([norm.double() for norm in found]), dim=0)
@@ -58,7 +64,3 @@ def norms(flats: Mapping[str, Tensor], count: int) -> Tensor:
 def are_lost(flats: Mapping[str, Tensor], count: int) -> Tensor:
     """Whose weights are not finite, or too large to be squared in float32, shape (count,)."""
     return ~(norms(flats, count) <= LARGEST_NORM)
-
-
-def _wide(dtype: torch.dtype) -> torch.dtype:
-    return torch.promote_types(dtype, torch.float32)
