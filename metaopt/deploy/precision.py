@@ -37,7 +37,8 @@ def _plain_norms(grads: list[Tensor], dtype: torch.dtype | None) -> list[Tensor]
 
     Short ones are laid end to end, since a call for each would take longer than the copy.
     """
-    short, long = [], []
+    short: list[Tensor] = []
+    long: list[Tensor] = []
     for grad in grads:
         if (
             type(grad) is not Tensor
