@@ -8,7 +8,7 @@ import numpy as np
 
 from metaopt.errors import quoted
 from metaopt.tasks.cell_formats import look_at
-from metaopt.tasks.cells import clean
+from metaopt.tasks.cells import clean, numbers_in
 from metaopt.tasks.identifiers import are_identifiers
 from metaopt.tasks.refusal import Refusal, refused
 from metaopt.tasks.target import MAX_MAGNITUDE, are_dates
@@ -111,12 +111,10 @@ def preprocessor(features: Features) -> Any:
 
 def _as_numbers(column: "pd.Series[Any]") -> "pd.Series[Any] | Refusal | None":
     """The column as float64, why it cannot be used, or None if it is a category."""
-    import pandas as pd
-
     name = str(column.name)
     if column.isna().all():
         return _empty(name)
-    numbers = pd.to_numeric(column, errors="coerce").astype(np.float64)
+    numbers = numbers_in(column).astype(np.float64)
     text = np.flatnonzero(numbers.isna() & column.notna())
     if column.dtype.kind not in "biuf":
         texts = column.dropna().astype(str).value_counts(sort=False)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from metaopt.errors import InputError, quoted
 from metaopt.tasks.cell_formats import look_at
-from metaopt.tasks.cells import clean
+from metaopt.tasks.cells import clean, numbers_in
 from metaopt.tasks.identifiers import are_identifiers, has_name_of_identifiers
 from metaopt.tasks.refusal import Refusal
 from metaopt.tasks.settings import TableKind
@@ -90,9 +90,7 @@ def check_target(column: "pd.Series[Any]", kind: TableKind | None) -> Target | R
 
 def infer_kind(column: "pd.Series[Any]") -> TableKind:
     """The kind of a target without gaps; see `read_target`."""
-    import pandas as pd
-
-    numbers = pd.to_numeric(column, errors="coerce")
+    numbers = numbers_in(column)
     if numbers.isna().any():
         return "classification"
     different = numbers.nunique()
@@ -111,14 +109,12 @@ def are_dates(numbers: "pd.Series[Any]") -> bool:
 
 def _foreign(column: "pd.Series[Any]", kind: TableKind | None) -> Refusal | None:
     """Why a column of numbers that are no plain ones, or stand for no amount, is no target."""
-    import pandas as pd
-
     if column.dtype.kind not in "biuf":
         texts = column.astype(str).value_counts(sort=False)
         share = look_at([clean(text) for text in texts.index], list(texts))
         if share.is_foreign:
             return _refusal(column, f" holds {share.format} such as {quoted(share.example)}", _PLAIN_NUMBERS)
-    numbers = pd.to_numeric(column, errors="coerce")
+    numbers = numbers_in(column)
     wrong = np.flatnonzero(numbers.isna())
     if len(wrong):
         if kind is None and share.has_gap_marks:
@@ -163,9 +159,8 @@ def _classes(column: "pd.Series[Any]") -> Target | Refusal:
 
 
 def _numbers(column: "pd.Series[Any]", kind: TableKind | None) -> Target | Refusal:
-    import pandas as pd
 
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
+    numbers = numbers_in(column).to_numpy(dtype=np.float64)
     wrong = np.flatnonzero(~(np.abs(numbers) <= MAX_MAGNITUDE))
     if len(wrong):
         return _refusal(

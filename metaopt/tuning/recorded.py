@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from metaopt.contracts import Curve
 from metaopt.errors import InputError, quoted
 from metaopt.file_reading import is_file, is_folder
+from metaopt.tasks.cells import numbers_in
 from metaopt.tuning.database import check_exists
 from metaopt.tuning.entries import Evaluation
 from metaopt.tuning.runs_file import read_table
@@ -134,7 +135,7 @@ def _files(source: str) -> list[Path]:
 
 def _curve(rows: pd.DataFrame, sign: float) -> Curve:
     signals: Mapping[str, NDArray[np.float64]] = {
-        str(name).removeprefix("signal:"): pd.to_numeric(rows[name], errors="coerce").to_numpy(np.float64)
+        str(name).removeprefix("signal:"): numbers_in(rows[name]).to_numpy(np.float64)
         for name in rows.columns
         if str(name).startswith("signal:")
     }

@@ -15,7 +15,7 @@ import pandas as pd
 from metaopt.contracts import Curve
 from metaopt.contracts.curve import Array
 from metaopt.errors import InputError, listed, quoted
-from metaopt.tasks.cells import clean
+from metaopt.tasks.cells import clean, numbers_in
 from metaopt.tasks.csv_file import read_cells
 
 _NEEDED = ("candidate", "task", "step", "value")
@@ -92,7 +92,7 @@ def read_table(path: Path, mode: str | None) -> pd.DataFrame:
     for name in ("candidate", "task"):
         _refuse(frame[name] == "", frame, path, f"{name} is empty", "name it")
     for name in ("step", "value"):
-        numbers = pd.to_numeric(frame[name].map(clean), errors="coerce")
+        numbers = numbers_in(frame[name].map(clean))
         advice = "leave the row out, or write inf where the run diverged" if name == "value" else "count steps"
         _refuse(numbers.isna(), frame, path, f"{name} must be a number, got {{{name}}}", advice)
         frame[name] = numbers.astype(np.float64)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from metaopt.tasks.cells import clean, has_points_between_thousands, typed
+from metaopt.tasks.cells import clean, has_points_between_thousands, numbers_in, typed
 
 
 def read(*cells, as_labels=False):
@@ -24,6 +24,16 @@ def test_what_only_looks_different_is_the_same(same):
     assert read(*same, "another").nunique() == 2
 
 
+@pytest.mark.parametrize("gaps", [[], ["", "?"], [" 1.5"]])
+def test_numbers_are_read_to_the_last_digit(gaps):
+    # pandas before 3.1 rounds a third of them another way, and a task would have other data and another fingerprint
+    written = np.random.default_rng(0).standard_normal(300) * 10.0 ** np.arange(-150, 150)
+    column = pd.Series([*map(repr, written.tolist()), *gaps], dtype=object)
+    for values in (typed(column), numbers_in(column)):
+        assert values.dtype == np.float64
+        assert values[: len(written)].tolist() == written.tolist()
+
+
 @pytest.mark.parametrize("gap", ["", " ", "?", " ? ", "NA ", "\tN/A", "NaN\u00a0", " null"])
 def test_gap_marks_are_gaps_whatever_spaces_are_around(gap):
     assert read("1.5", gap, "2").isna().tolist() == [False, True, False]
@@ -36,7 +46,6 @@ def test_gap_marks_are_gaps_whatever_spaces_are_around(gap):
         (["1", "2", "3"], [1, 2, 3]),
         (["1 ", " 2", "\u00a03"], [1, 2, 3]),
         (["1e5", "1E-3", "+.5", "5."], [1e5, 1e-3, 0.5, 5.0]),
-        (["inf", "-Infinity", "1e400"], [np.inf, -np.inf, np.inf]),
         (["1e-400", "4.9e-324"], [0.0, 5e-324]),
         (["True", "FALSE", "true "], [True, False, True]),
         (["007", "7"], [7, 7]),
