@@ -72,7 +72,7 @@ def test_the_document_is_readable_and_records_where_it_comes_from(recipe, tmp_pa
     assert document["schema"] == 1
     assert document["plugins"]["optimizer adamw"] == "1"
     assert {"stopper any", "stopper patience", "wrapper averaged", "controller wsd"} <= set(document["plugins"])
-    assert document["provenance"]["libraries"]["torch"] == torch.__version__
+    assert torch.__version__.startswith(document["provenance"]["libraries"]["torch"])  # without how it was built
     assert document["provenance"]["corpus"]["fingerprint"] == "00ff"
     assert len(document["theta_sha256"]) == 64
     assert sorted(path.name for path in tmp_path.iterdir()) == ["recipe.json", "theta.safetensors"]
