@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from metaopt.errors import InputError
+from metaopt.errors import InputError, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Interval:
             if stripped[0] not in "[(" or stripped[-1] not in "])" or not low <= high:
                 raise ValueError
         except (ValueError, IndexError):
-            raise InputError(f"An interval looks like '[0, 1)', got {text!r}.") from None
+            raise InputError(f"An interval looks like '[0, 1)', got {quoted(text)}.") from None
         return cls(low, high, stripped[0] == "[", stripped[-1] == "]")
 
     def __contains__(self, value: float) -> bool:

@@ -5,7 +5,7 @@ from functools import wraps
 from inspect import signature
 from typing import Any, TypeVar
 
-from metaopt.errors import InputError, did_you_mean
+from metaopt.errors import InputError, did_you_mean, quoted
 
 _Made = TypeVar("_Made")
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -46,7 +46,7 @@ def _checked(name: str, function: _Function, error: type[InputError]) -> _Functi
         if not keywords.keys() <= known:
             unknown = next(keyword for keyword in keywords if keyword not in known)
             hint = did_you_mean(unknown, names, "; {} It") or "; it"
-            raise error(f"{name} takes no {unknown!r:.80}{hint} takes {', '.join(names)}.")
+            raise error(f"{name} takes no {quoted(unknown)}{hint} takes {', '.join(names)}.")
         return function(*args, **keywords)
 
     return checked  # type: ignore[return-value]

@@ -60,7 +60,9 @@ class PluginSpec:
         ordered(self.space)
         for signal, condition in self.requires_when.items():
             if not isinstance(condition, When):
-                raise PluginError(f"{where}: requires_when[{signal!r}] must be a metaopt.When, got {condition!r:.80}.")
+                raise PluginError(
+                    f"{where}: requires_when[{signal!r}] must be a metaopt.When, got {quoted(condition)}."
+                )
             if condition.name not in self.space:
                 raise PluginError(
                     f"{where}: requires_when[{signal!r}] names the unknown hyperparameter {condition.name!r}."
@@ -88,7 +90,7 @@ def signals_of(where: str, field_name: str, names: object) -> frozenset[str]:
     found = frozenset(names) if isinstance(names, Iterable) and listed else frozenset()
     if not listed or not all(isinstance(name, str) for name in found):
         example = f'{{"{names}"}}' if isinstance(names, str) else '{"loss"}'
-        raise PluginError(f"{where}: {field_name} must be a set of names, such as {example:.80}, got {names!r:.80}.")
+        raise PluginError(f"{where}: {field_name} must be a set of names, such as {example:.80}, got {quoted(names)}.")
     return found
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from metaopt.contracts import SIGNALS, Cadence, Granularity, MetaTraining, Rule
-from metaopt.errors import PluginError
+from metaopt.errors import PluginError, quoted
 from metaopt.plugin_spec import PluginSpec
 from metaopt.space import Space
 
@@ -29,7 +29,7 @@ def check_rule(name: str, rule: Any) -> None:
     if rule.granularity not in get_args(Granularity):
         raise PluginError(
             f"OptimizerSpec(name={name!r}): the rule's granularity must be one of {list(get_args(Granularity))}, "
-            f"got {rule.granularity!r:.80}."
+            f"got {quoted(rule.granularity)}."
         )
 
 
@@ -50,7 +50,7 @@ def check_functions(spec: PluginSpec, **functions: Any) -> None:
     for name, function in functions.items():
         if not callable(function):
             raise PluginError(
-                f"{type(spec).__name__}(name={spec.name!r}): {name} must be a function, got {function!r:.80}."
+                f"{type(spec).__name__}(name={spec.name!r}): {name} must be a function, got {quoted(function)}."
             )
 
 
@@ -58,7 +58,9 @@ def check_inner_lr(name: str, rate: Any) -> None:
     """Check the rate that a wrapper leaves the rule inside; PluginError otherwise."""
     known = isinstance(rate, int | float) and not isinstance(rate, bool) and 0 < rate < math.inf
     if rate is not None and not known:
-        raise PluginError(f"WrapperSpec(name={name!r}): inner_lr must be a positive number or None, got {rate!r:.80}.")
+        raise PluginError(
+            f"WrapperSpec(name={name!r}): inner_lr must be a positive number or None, got {quoted(rate)}."
+        )
 
 
 def with_meta(space: Space, meta: MetaTraining | None) -> Space:

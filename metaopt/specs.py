@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from metaopt.contracts import Cadence, Controller, Corpus, Fires, MetaTraining, Rule, Stopper
 from metaopt.contracts.fitted import Fit, StopperTheta, ThetaShapes, learned_theta
-from metaopt.errors import PluginError
+from metaopt.errors import PluginError, quoted
 from metaopt.keywords import known_keywords
 from metaopt.plugin_spec import Plain, PluginSpec, check_signals, signals_of
 from metaopt.space import Space, Value
@@ -183,7 +183,7 @@ class ControllerSpec(PluginSpec):
         if self.cadence not in ("table", "step", "validation"):
             raise PluginError(
                 f"ControllerSpec(name={self.name!r}): cadence must be 'table', 'step' or 'validation', "
-                f"got {self.cadence!r}."
+                f"got {quoted(self.cadence)}."
             )
         check_signals(self)
         check_cadence(self, self.cadence)

@@ -11,7 +11,7 @@ from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
 from metaopt.cli.results import print_result, save, storage_in, write_page
 from metaopt.cli.tune_runs import is_runs_file, refuse, tune_runs
 from metaopt.cli.watching import watching
-from metaopt.errors import InputError, TerminatedError
+from metaopt.errors import InputError, TerminatedError, quoted
 
 if TYPE_CHECKING:
     from metaopt.inner import Compile
@@ -66,7 +66,7 @@ def tune(
 ) -> None:
     """Tune optimizer, learning-rate controller and early stopping together over a family of tasks."""
     if device != "cpu":
-        raise InputError(f"--device must be cpu in this version, got {device!r}.")
+        raise InputError(f"--device must be cpu in this version, got {quoted(device)}.")
     if is_runs_file(corpus):
         return tune_runs(context, corpus, out, portfolio, baseline, mode)
     refuse(context, {"mode"}, "is for files of runs alone; a task says it itself")

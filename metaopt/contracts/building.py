@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from metaopt.default_dtype import default_for
-from metaopt.errors import InputError
+from metaopt.errors import InputError, quoted
 from metaopt.seeding import seeded
 
 
@@ -34,7 +34,7 @@ def built(
     with seeded(seed), default_for(undisturbed):
         module = model()
         if not isinstance(module, nn.Module):
-            raise InputError(f"Task {name!r}: model must make a torch.nn.Module, got {module!r:.80}.")
+            raise InputError(f"Task {name!r}: model must make a torch.nn.Module, got {quoted(module)}.")
         if is_unshaped(module):
             give_shapes(module, undisturbed()[0])
     return module

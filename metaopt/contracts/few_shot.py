@@ -13,7 +13,7 @@ from metaopt.contracts.fingerprints import Part, digest, identity
 from metaopt.contracts.stopper import Mode
 from metaopt.contracts.task import LossFunction, called, check_identity, evenly_spread, what_is_trained
 from metaopt.default_dtype import default_for
-from metaopt.errors import InputError
+from metaopt.errors import InputError, quoted
 from metaopt.keywords import known_keywords
 
 #: Episodes of `train` meta-train, those of `validation` choose, those of `test` are reported.
@@ -124,10 +124,10 @@ class FewShotTask:
         for field in wanted:
             value = getattr(self, field)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InputError(f"Task {self.name!r}: {field} must be a positive whole number, got {value!r}.")
+                raise InputError(f"Task {self.name!r}: {field} must be a positive whole number, got {quoted(value)}.")
         if self.batch_norm not in ("batch", "support", "frozen"):
             raise InputError(
-                f"Task {self.name!r}: batch_norm must be 'batch', 'support' or 'frozen', got {self.batch_norm!r}."
+                f"Task {self.name!r}: batch_norm must be 'batch', 'support' or 'frozen', got {quoted(self.batch_norm)}."
             )
 
     @cached_property

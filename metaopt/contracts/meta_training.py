@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from metaopt.contracts.rule import Tensors
-from metaopt.errors import PluginError
+from metaopt.errors import PluginError, quoted
 from metaopt.keywords import known_keywords
 from metaopt.space import Categorical, Float, Int, Space, Value
 
@@ -110,17 +110,19 @@ class MetaTraining:
 
     def __post_init__(self) -> None:
         if self.estimator not in ESTIMATORS:
-            raise PluginError(f"MetaTraining: estimator must be one of {ESTIMATORS}, got {self.estimator!r}.")
+            raise PluginError(f"MetaTraining: estimator must be one of {ESTIMATORS}, got {quoted(self.estimator)}.")
         if self.objective not in OBJECTIVES:
-            raise PluginError(f"MetaTraining: objective must be one of {OBJECTIVES}, got {self.objective!r}.")
+            raise PluginError(f"MetaTraining: objective must be one of {OBJECTIVES}, got {quoted(self.objective)}.")
         if self.objective == "log_trajectory" and not self.over_trainings:
             raise PluginError("MetaTraining: objective 'log_trajectory' is for estimators 'es', 'pes' and 'reinforce'.")
         if (self.policy is None) == (self.estimator == "reinforce"):
             raise PluginError("MetaTraining: estimator 'reinforce', and no other, needs policy=Policy(…).")
         if not self.orders or set(self.orders) - {"first", "second"}:
-            raise PluginError(f"MetaTraining: orders must name 'first', 'second' or both, got {self.orders!r}.")
+            raise PluginError(f"MetaTraining: orders must name 'first', 'second' or both, got {quoted(self.orders)}.")
         if self.truncation is not None and self.truncation < 1:
-            raise PluginError(f"MetaTraining: truncation must be a positive number of steps, got {self.truncation!r}.")
+            raise PluginError(
+                f"MetaTraining: truncation must be a positive number of steps, got {quoted(self.truncation)}."
+            )
 
     @property
     def over_trainings(self) -> bool:

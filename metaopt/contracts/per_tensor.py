@@ -8,7 +8,7 @@ from torch import Tensor
 
 from metaopt.contracts.rule import Granularity, Hparams, Rule, State, Tensors, Theta, keys_in_order
 from metaopt.contracts.step_info import StepInfo
-from metaopt.errors import PluginError
+from metaopt.errors import PluginError, quoted
 from metaopt.keywords import checked_function
 
 TensorState: TypeAlias = dict[str, Tensor]
@@ -74,12 +74,12 @@ def per_tensor(
     """
     if granularity not in ("coordinate", "tensor"):
         raise PluginError(
-            f"per_tensor: granularity must be 'coordinate' or 'tensor', got {granularity!r:.80}; where one tensor's "
+            f"per_tensor: granularity must be 'coordinate' or 'tensor', got {quoted(granularity)}; where one tensor's "
             "step depends on others, subclass metaopt.Rule."
         )
     for name, function in {"init": init, "update": update}.items():
         if not callable(function):
-            raise PluginError(f"per_tensor: {name} must be a function, got {function!r:.80}.")
+            raise PluginError(f"per_tensor: {name} must be a function, got {quoted(function)}.")
     return PerTensorRule(init, update, idle, evaluation, measure, shared, granularity)
 
 

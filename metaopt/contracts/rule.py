@@ -6,7 +6,7 @@ from typing import Literal, Protocol, TypeAlias, TypedDict, runtime_checkable
 from torch import Tensor
 
 from metaopt.contracts.step_info import StepInfo
-from metaopt.errors import PluginError
+from metaopt.errors import PluginError, quoted
 
 Granularity: TypeAlias = Literal["coordinate", "tensor", "sums", "tree"]
 Tensors: TypeAlias = dict[str, Tensor]
@@ -99,7 +99,7 @@ def in_order(new: State, old: State) -> State:
     """
     unknown = sorted(new["tensors"].keys() - old["tensors"].keys())
     if unknown:
-        raise PluginError(f"update returned state for {unknown[0]!r:.80}, which init made no state for.")
+        raise PluginError(f"update returned state for {quoted(unknown[0])}, which init made no state for.")
     tensors = {name: keys_in_order(new["tensors"].get(name, {}), own) for name, own in old["tensors"].items()}
     return {"tensors": tensors, "shared": keys_in_order(new["shared"], old["shared"])}
 

@@ -115,7 +115,7 @@ class ThresholdStopper:
         uses: frozenset[str] = frozenset(),
     ) -> None:
         if mode not in ("min", "max"):
-            raise InputError(f"mode must be 'min' or 'max', got {mode!r}.")
+            raise InputError(f"mode must be 'min' or 'max', got {quoted(mode)}.")
         self.name = name
         self.hparams = dict(hparams)
         self.mode = mode
@@ -218,7 +218,7 @@ class ThresholdStopper:
         if getattr(answer, "shape", ())[-1:] != (len(self._steps),):
             raise PluginError(
                 f"The pure form of the stopper {self.name!r} must return booleans of the shape of batch.values, here "
-                f"{batch.values.shape}, got {getattr(answer, 'shape', answer)!r:.80}; `metaopt check` says where."
+                f"{batch.values.shape}, got {quoted(getattr(answer, 'shape', answer))}; `metaopt check` says where."
             )
         return bool(answer[..., -1].reshape(-1)[0])
 

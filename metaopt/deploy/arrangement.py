@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from torch import Tensor
 
 from metaopt.deploy.model_names import ModelNames, counterparts
-from metaopt.errors import InputError
+from metaopt.errors import InputError, quoted
 
 #: A state_dict, or its param groups.
 Document: TypeAlias = Mapping[str, Any]
@@ -120,7 +120,7 @@ def _by_name(saved: Sequence[list[str]], own: Sequence[list[str]], model: ModelN
     place = {known[name]: position for position, name in enumerate(flat) if name in known}
     missing = [name for name in mine if name not in place]
     if unknown or missing:
-        what = f"holds {unknown[0]!r:.80}, which is not trained" if unknown else f"lacks {missing[0]!r:.80}"
+        what = f"holds {quoted(unknown[0])}, which is not trained" if unknown else f"lacks {quoted(missing[0])}"
         raise InputError(
             f"This state_dict is of other parameters: it {what} here; load it into an optimizer of the same model."
         )
@@ -130,7 +130,8 @@ def _by_name(saved: Sequence[list[str]], own: Sequence[list[str]], model: ModelN
         others = [name for index in sources for name in saved[index] if known.get(name, group[0]) not in group]
         if len(sources) > 1 or others:
             raise InputError(
-                f"This state_dict has other param groups: {group[0]!r:.80} and {(others or group)[-1]!r:.80} do not "
+                f"This state_dict has other param groups: {quoted(group[0])} and "
+                f"{quoted((others or group)[-1])} do not "
                 "share theirs in both; make the optimizer with the same groups, and the same no_decay."
             )
     return [place[name] for name in mine]

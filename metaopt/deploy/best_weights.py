@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from metaopt.deploy.model_names import counterparts
-from metaopt.errors import InputError
+from metaopt.errors import InputError, quoted
 
 Weights: TypeAlias = dict[str, Any]
 
@@ -79,13 +79,13 @@ class BestWeights:
         unknown = sorted(set(weights) - set(names) - {_WRAPPERS_OWN})
         missing = sorted(set(present) - set(names.values()) - self._frozen - {_WRAPPERS_OWN})
         if unknown or missing:
-            what = f"hold {unknown[0]!r:.80}, which this model lacks" if unknown else f"lack {missing[0]!r:.80}"
+            what = f"hold {quoted(unknown[0])}, which this model lacks" if unknown else f"lack {quoted(missing[0])}"
             raise InputError(f"The best weights of this state are another model's: they {what}; bind the same model.")
         found = {own: weights[name] for name, own in names.items()}
         for name, value in found.items():
             if isinstance(value, Tensor) and value.shape != present[name].shape:
                 raise InputError(
-                    f"The best weights of this state are another model's: {name!r:.80} has the shape "
+                    f"The best weights of this state are another model's: {quoted(name)} has the shape "
                     f"{tuple(value.shape)}, this model's has {tuple(present[name].shape)}; bind the same model."
                 )
         return found

@@ -19,7 +19,7 @@ from metaopt.deploy.steered import SteeredOptimizer, steering_obstacle, steers
 from metaopt.deploy.step_hooks import look_at_gradients
 from metaopt.deploy.trainable import check_trained
 from metaopt.deploy.unfrozen import warn_of_unfrozen, watch_frozen
-from metaopt.errors import InputError, PluginError
+from metaopt.errors import InputError, PluginError, quoted
 
 Implementation: TypeAlias = Literal["auto", "native", "rule"]
 
@@ -92,7 +92,7 @@ def build_optimizer(
 ) -> Optimizer:
     """The torch optimizer of an assembly; arguments as for `create_optimizer`, `horizon` being its `total_steps`."""
     if implementation not in ("auto", "native", "rule"):
-        raise InputError(f"implementation must be 'auto', 'native' or 'rule', got {implementation!r}.")
+        raise InputError(f"implementation must be 'auto', 'native' or 'rule', got {quoted(implementation)}.")
     names = ModelNames.of(params, assembly) if isinstance(params, nn.Module) else ModelNames()
     groups = as_groups(params)
     check_trained(tensors_of(groups))

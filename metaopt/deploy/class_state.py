@@ -144,8 +144,9 @@ def check_settings(
     for key in sorted(settings.intersection(group, own)):
         if group[key] != own[key]:
             raise InputError(
-                f"This state_dict was saved with {key}={group[key]!r:.80} and cannot continue as {kind.__qualname__!r} "
-                f"is used here, with {key}={own[key]!r:.80}."
+                f"This state_dict was saved with {key}={quoted(group[key])} and cannot continue as "
+                f"{kind.__qualname__!r} "
+                f"is used here, with {key}={quoted(own[key])}."
             )
     return frozenset(settings)
 
@@ -161,18 +162,20 @@ def check_entries(found: Mapping[str, Any], expected: Mapping[str, Any], title: 
             continue
         if key not in found:
             raise InputError(
-                f"This state_dict cannot continue as {title!r}: its state of the parameter {name!r:.80} lacks {key!r}; "
+                f"This state_dict cannot continue as {title!r}: its state of the parameter "
+                f"{quoted(name)} lacks {key!r}; "
                 "create the optimizer with the same name and hyperparameters as when it was saved."
             )
         value = found[key]
         if not isinstance(value, Tensor) and not (wanted.numel() == 1 and isinstance(value, int | float)):
             raise InputError(
-                f"This state_dict is damaged: {key!r} of the parameter {name!r:.80} is {quoted(value)}, not a tensor; "
+                f"This state_dict is damaged: {key!r} of the parameter {quoted(name)} is "
+                f"{quoted(value)}, not a tensor; "
                 "load another copy."
             )
         if isinstance(value, Tensor) and value.shape != wanted.shape and not value.numel() == wanted.numel() == 1:
             raise InputError(
-                f"This state_dict is of another model: {key!r} of the parameter {name!r:.80} has the shape "
+                f"This state_dict is of another model: {key!r} of the parameter {quoted(name)} has the shape "
                 f"{tuple(value.shape)}, this one needs {tuple(wanted.shape)}; load it into an optimizer of the same "
                 "model."
             )

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from metaopt.configuration import Assembly
 from metaopt.deploy.rule_optimizer import RuleOptimizer
-from metaopt.errors import InputError, OutOfDepthError
+from metaopt.errors import InputError, OutOfDepthError, quoted
 
 #: What to do then: hand over to a hand-designed rule, raise, or nothing.
 GuardPolicy: TypeAlias = Literal["fallback", "raise", "off"]
@@ -158,4 +158,4 @@ def check_policy(guard: object) -> GuardPolicy:
         return "off"
     if guard == "raise":
         return "raise"
-    raise InputError(f"guard must be 'fallback', 'raise' or 'off', got {guard!r:.80}.")
+    raise InputError(f"guard must be 'fallback', 'raise' or 'off', got {quoted(guard)}.")

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from metaopt.contracts import Observation
-from metaopt.errors import InputError
+from metaopt.errors import InputError, quoted
 
 #: Where a signal comes from, for who does not give it.
 _HOW = {
@@ -58,4 +58,4 @@ def _number(what: str, value: Any) -> float:
     try:
         return float(value.detach() if isinstance(value, Tensor) else value)
     except (TypeError, ValueError, RuntimeError):  # RuntimeError: a tensor of several numbers
-        raise InputError(f"run.observe() takes {what} as one number, got {value!r:.80}.") from None
+        raise InputError(f"run.observe() takes {what} as one number, got {quoted(value)}.") from None

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from metaopt.configuration import Assembly
 from metaopt.deploy.trainable import check_member, trainable
-from metaopt.errors import InputError
+from metaopt.errors import InputError, quoted
 
 Group: TypeAlias = dict[str, Any]
 Named: TypeAlias = tuple[str, Tensor]
@@ -74,7 +74,7 @@ def numbered(group: Group, first: int) -> Group:
 
 def _group(item: Mapping[str, Any]) -> Group:
     if not isinstance(item, Mapping) or "params" not in item:
-        raise InputError(f"A param group is a dict with the key 'params', got {item!r:.80}.")
+        raise InputError(f"A param group is a dict with the key 'params', got {quoted(item)}.")
     given = item["params"]
     if isinstance(given, Tensor):
         members: list[Any] = [given]
@@ -86,7 +86,7 @@ def _group(item: Mapping[str, Any]) -> Group:
         tensor = tensor_of(member)
         if not isinstance(tensor, Tensor):
             module = isinstance(member, nn.Module)
-            got = f"a {type(member).__name__}; give its parameters()" if module else f"{member!r:.80}"
+            got = f"a {type(member).__name__}; give its parameters()" if module else f"{quoted(member)}"
             raise InputError(f"Parameters must be tensors, got {got}.")
         check_member(member[0] if isinstance(member, tuple) else str(position), tensor)
     unique = {id(tensor_of(member)): member for member in reversed(members)}

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from metaopt.contracts import State
 from metaopt.deploy.class_state import check_entries
-from metaopt.errors import InputError
+from metaopt.errors import InputError, quoted
 
 TensorState: TypeAlias = Mapping[str, Any]
 
@@ -41,7 +41,7 @@ def _entries(found: TensorState, wanted: Mapping[str, Tensor], title: str, name:
     unknown = sorted(set(found) - set(wanted))
     if unknown:
         raise InputError(
-            f"This state_dict cannot continue as {title!r}: its state of the parameter {name!r:.80} holds "
+            f"This state_dict cannot continue as {title!r}: its state of the parameter {quoted(name)} holds "
             f"{unknown[0]!r}, which that does not know."
         )
     return {key: _precise(value, wanted[key]) for key, value in found.items()}

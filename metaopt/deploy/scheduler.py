@@ -18,7 +18,7 @@ from metaopt.deploy.plan_warnings import Heard, warn_at_last, warn_past_the_plan
 from metaopt.deploy.rate_lookup import RateLookup
 from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS, check_controller
 from metaopt.deploy.scheduler_state import check_state, float_initial_rates, in_force, take_bases
-from metaopt.errors import InputError
+from metaopt.errors import InputError, quoted
 from metaopt.registry import Registry
 from metaopt.space import Value, encode, resolve
 from metaopt.specs import ControllerSpec
@@ -164,7 +164,7 @@ class ControllerScheduler(LRScheduler):
         """
         if epoch is not None and not isinstance(epoch, Integral):
             raise InputError(
-                f"scheduler.step() takes no metric, got {epoch!r}: call step() after every training step and "
+                f"scheduler.step() takes no metric, got {quoted(epoch)}: call step() after every training step and "
                 "scheduler.observe(metric) after every validation."
             )
         if self._needs_gradients and not (self._is_starting or self._prepared):

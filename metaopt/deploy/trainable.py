@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from metaopt.errors import InputError
+from metaopt.errors import InputError, quoted
 
 
 def trainable(model: nn.Module) -> list[tuple[str, Tensor]]:
@@ -38,17 +38,17 @@ def check_member(name: str, param: Tensor) -> None:
     """Refuse a parameter that is lazy, and one that is trained but on the meta device or shares memory with itself."""
     if is_lazy(param):
         raise InputError(
-            f"The parameter {name!r:.80} is lazy and has no shape yet; run one forward pass first, then make the "
+            f"The parameter {quoted(name)} is lazy and has no shape yet; run one forward pass first, then make the "
             "optimizer."
         )
     if param.requires_grad and param.is_meta:
         raise InputError(
-            f"The parameter {name!r:.80} is on the meta device and holds no numbers; call "
+            f"The parameter {quoted(name)} is on the meta device and holds no numbers; call "
             "model.to_empty(device=...) and initialise it before making the optimizer."
         )
     if param.requires_grad and _is_expanded(param):
         raise InputError(
-            f"The parameter {name!r:.80} of shape {tuple(param.shape)} is an expanded tensor, whose elements share "
+            f"The parameter {quoted(name)} of shape {tuple(param.shape)} is an expanded tensor, whose elements share "
             "memory and cannot be stepped one by one; give its clone()."
         )
 

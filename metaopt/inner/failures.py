@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from torch import Tensor, nn
 
-from metaopt.errors import InputError, named_line
+from metaopt.errors import InputError, named_line, quoted
 
 
 def check_trains(name: str, module: nn.Module) -> None:
@@ -21,12 +21,13 @@ def check_trains(name: str, module: nn.Module) -> None:
     for key, param in params.items():
         if param.is_meta:
             raise InputError(
-                f"Task {name!r}: parameter {key!r:.80} is on the meta device and has no data; build the model on the "
+                f"Task {name!r}: parameter {quoted(key)} is on the meta device and has no data; build the model on the "
                 "CPU."
             )
         if not param.is_floating_point():
             raise InputError(
-                f"Task {name!r}: parameter {key!r:.80} is of {param.dtype}; what is trained are real floating numbers."
+                f"Task {name!r}: parameter {quoted(key)} is of {param.dtype}; what is trained are real "
+                "floating numbers."
             )
 
 

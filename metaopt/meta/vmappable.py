@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.func import grad
 
 from metaopt.contracts import Episodes
-from metaopt.errors import InputError, named_line
+from metaopt.errors import InputError, named_line, quoted
 from metaopt.inner.failures import failure
 from metaopt.meta.learner import Learner
 
@@ -35,7 +35,7 @@ def check_adapts(learner: Learner, episode: Episodes) -> None:
         raise failure(name, "an episode", error, support_inputs, support_targets, everything) from error
     for part, value in zip(("loss", "loss", "metric"), values, strict=True):
         if not isinstance(value, Tensor) or value.ndim:
-            shown = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"{value!r:.80}"
+            shown = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"{quoted(value)}"
             raise InputError(f"Task {name!r}: the {part} must be a 0-d tensor, the mean over a set, got {shown}.")
 
 

@@ -13,7 +13,7 @@ from metaopt.batch_norm import FirstRows, needs_support, with_policy
 from metaopt.configuration import assemble
 from metaopt.contracts import BatchNormPolicy
 from metaopt.contracts.building import give_shapes, is_unshaped
-from metaopt.errors import InputError
+from metaopt.errors import InputError, quoted
 from metaopt.recipe.initialization import Support, learned_start
 from metaopt.recipe.recipe import Recipe
 from metaopt.registry import Registry
@@ -130,5 +130,5 @@ def _steps(recipe: Recipe, given: int | None) -> int:
             "This recipe was not meta-trained, so it does not know how many steps to take: pass num_steps=."
         )
     if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
-        raise InputError(f"num_steps must be a positive whole number, got {steps!r}.")
+        raise InputError(f"num_steps must be a positive whole number, got {quoted(steps)}.")
     return steps

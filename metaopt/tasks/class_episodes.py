@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from metaopt.contracts import Episodes, Partition
-from metaopt.errors import InputError
+from metaopt.errors import InputError, quoted
 
 #: Classes of meta-training, meta-validation and meta-testing: three fractions that sum to 1 at most, or three lists.
 ClassSplit: TypeAlias = Sequence[float] | Sequence[Sequence[Any]]
@@ -90,7 +90,7 @@ class ClassEpisodes:
         for name in ("n_way", "k_shot", "queries", "evaluated_queries"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
-                raise InputError(f"{name} must be a positive whole number, got {value!r}.")
+                raise InputError(f"{name} must be a positive whole number, got {quoted(value)}.")
         seen: dict[str, Partition] = {}
         for partition in PARTITIONS:
             classes = self.partitions[partition]

@@ -13,8 +13,8 @@ An optional `corpus.toml` says more, a table a file, with `[defaults]` for all; 
 
 Without it, a target of text or of few whole numbers makes a classification (`metaopt.tasks.target`). Columns of numbers
 are scaled, integer codes too; columns of text are one-hot; gaps are imputed; infinite numbers, numbers in another dress
-than plain ones (percentages, money, dates: `metaopt.tasks.cell_formats`), free text and identifiers are refused by name,
-all columns of a file at once (`metaopt.tasks.features`). Rows are split .6/.2/.2 (`metaopt.tasks.splitting`).
+than plain ones (percentages, money, dates: `metaopt.tasks.cell_formats`), free text and identifiers are refused by
+name, all columns of a file at once (`metaopt.tasks.features`). Rows are split .6/.2/.2 (`metaopt.tasks.splitting`).
 """
 
 from pathlib import Path

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metaopt.contracts import Corpus, FewShotTask
-from metaopt.errors import InputError, first_line
+from metaopt.errors import InputError, first_line, quoted
 from metaopt.tasks.class_episodes import ClassEpisodes
 from metaopt.tasks.conv4 import Conv4
 from metaopt.tasks.image_folder import is_omniglot, read_image_folder
@@ -112,7 +112,7 @@ def _settings(folder: Path) -> EpisodeSettings:
             raise InputError(f"{path}, [episodes]: unknown key {key!r}; known: {sorted(known)}.")
         if key == "rotations":
             if not isinstance(value, bool):
-                raise InputError(f"{path}, [episodes]: rotations must be true or false, got {value!r}.")
+                raise InputError(f"{path}, [episodes]: rotations must be true or false, got {quoted(value)}.")
         elif not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise InputError(f"{path}, [episodes]: {key} must be a positive whole number, got {value!r}.")
+            raise InputError(f"{path}, [episodes]: {key} must be a positive whole number, got {quoted(value)}.")
     return EpisodeSettings(**table)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from metaopt.contracts import Corpus, Episodes, FewShotTask, Split, Splits, Task
 from metaopt.default_dtype import default_for
-from metaopt.errors import InputError, MissingDataError
+from metaopt.errors import InputError, MissingDataError, quoted
 from metaopt.inner import loop_reason
 from metaopt.inner.failures import check_trains
 from metaopt.meta.learner import Learner
@@ -198,7 +198,7 @@ def _require_differentiable(task: Task) -> None:
 def _require_number(value: Tensor, claim: str, task: Task) -> None:
     at = task.metric or task.loss
     if not isinstance(value, Tensor) or value.ndim:
-        raise ConformanceError(f"{claim} must be a 0-d tensor, got {getattr(value, 'shape', value)!r}.", at)
+        raise ConformanceError(f"{claim} must be a 0-d tensor, got {quoted(getattr(value, 'shape', value))}.", at)
     require(bool(torch.isfinite(value)), f"{claim} at fresh weights is {value.item()}.", at)
 
 

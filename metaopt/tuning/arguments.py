@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from metaopt.errors import InputError
+from metaopt.errors import InputError, quoted
 from metaopt.registry import Registry
 from metaopt.specs import CorpusSpec
 
@@ -15,7 +15,7 @@ _FILE = "(file)"
 def check_count(name: str, value: Any, least: int | None = 1) -> None:
     """Raise InputError unless the argument is a whole number, of at least `least`."""
     if not isinstance(value, int) or isinstance(value, bool):
-        raise InputError(f"{name} must be a whole number, got {value!r}.")
+        raise InputError(f"{name} must be a whole number, got {quoted(value)}.")
     if least is not None and value < least:
         raise InputError(f"{name} must be at least {least}, got {value}.")
 

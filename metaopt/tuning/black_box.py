@@ -9,7 +9,7 @@ from torch import Tensor
 
 from metaopt.configuration import Configuration
 from metaopt.contracts import BlackBoxTask, Curve
-from metaopt.errors import InputError, named_line
+from metaopt.errors import InputError, named_line, quoted
 from metaopt.recipe import Recipe
 
 #: What `float` takes and is no measurement.
@@ -69,7 +69,7 @@ def _parsed(task: BlackBoxTask, row: Any) -> tuple[float, float, float]:
         )
     if not numbers[0].is_integer():
         raise InputError(
-            f"Task {task.name!r} must yield whole numbers of steps, got {numbers[0]!r}; count steps, not epochs."
+            f"Task {task.name!r} must yield whole numbers of steps, got {quoted(numbers[0])}; count steps, not epochs."
         )
     return numbers[0], numbers[1], numbers[2] if len(numbers) == 3 else math.nan
 
@@ -87,7 +87,7 @@ def _numbers(row: Any) -> list[float]:
 
 def _shown(value: Any) -> str:
     try:
-        return f"{value!r:.80}"
+        return f"{quoted(value)}"
     except Exception:  # a stranger's __repr__
         return f"a {type(value).__name__}"
 

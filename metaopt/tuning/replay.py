@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from metaopt.contracts import CurveBatch, StopperTheta
 from metaopt.deploy.stopping import StopperConfiguration
-from metaopt.errors import InputError
+from metaopt.errors import InputError, quoted
 from metaopt.registry import Registry
 from metaopt.space import Value
 from metaopt.specs import StopperSpec
@@ -143,7 +143,7 @@ def replay(
         PluginError: a plugin is unknown or has no pure form.
     """
     if not 0 < better <= 1:
-        raise InputError(f"The share of runs to look at must be above 0 and at most 1, got {better!r}.")
+        raise InputError(f"The share of runs to look at must be above 0 and at most 1, got {quoted(better)}.")
     halves: tuple[list[_Runs], list[_Runs]] = ([], [])
     for task in tasks:
         runs = _Runs.of(task, better)

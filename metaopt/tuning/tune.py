@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from metaopt import registry as registries
 from metaopt.configuration import Configuration, assemble
-from metaopt.errors import InputError
+from metaopt.errors import InputError, quoted
 from metaopt.inner import Compile
 from metaopt.recipe import Recipe, load_recipe
 from metaopt.registry import Registry
@@ -104,9 +104,9 @@ def tune(
     if folds is not None:
         check_count("folds", folds, least=None)
     if timeout is not None and (not isinstance(timeout, int | float) or not timeout > 0):
-        raise InputError(f"timeout must be a positive number of seconds, got {timeout!r}.")
+        raise InputError(f"timeout must be a positive number of seconds, got {quoted(timeout)}.")
     if compile not in get_args(Compile):
-        raise InputError(f"compile must be auto, on or off, got {compile!r}.")
+        raise InputError(f"compile must be auto, on or off, got {quoted(compile)}.")
     if held_out and folds is not None:
         raise InputError("--held-out and --folds exclude each other; choose one.")
     replayable(found, stoppers)

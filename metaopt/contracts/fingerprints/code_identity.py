@@ -37,7 +37,7 @@ from metaopt.contracts.fingerprints.digests import digest, tensor_identity
 from metaopt.contracts.fingerprints.object_state import object_state
 from metaopt.contracts.fingerprints.paths import portable
 from metaopt.contracts.fingerprints.references import references
-from metaopt.errors import InputError
+from metaopt.errors import InputError, quoted
 
 _ATOMS = (bool, int, float, complex, bytes, type(None), type(...), type(NotImplemented), range)
 #: Objects inside objects inside objects … deeper, or more of them, than code that trains something holds.
@@ -269,7 +269,7 @@ class _Identity:
         if self._part.version is not None:
             return f"versioned {name.rpartition('.')[2]}"
         raise InputError(
-            f"Task {self._part.task!r:.80}: {name:.80} in its {self._part.name} {why}, so that no change of it would "
+            f"Task {quoted(self._part.task)}: {name:.80} in its {self._part.name} {why}, so that no change of it would "
             'be noticed; give the task version="1", and another one whenever that code changes.'
         )
 
