@@ -11,10 +11,11 @@ An optional `corpus.toml` says more, a table a file, with `[defaults]` for all; 
     model = "package.module:factory"      # called with (num_inputs, num_outputs)
     categories = ["district"]             # integer codes that are no numbers
 
-Without it, a target of text or of few whole numbers makes a classification (`metaopt.tasks.target`). Columns of numbers
-are scaled, integer codes too; columns of text are one-hot; gaps are imputed; infinite numbers, numbers in another dress
-than plain ones (percentages, money, dates: `metaopt.tasks.cell_formats`), free text and identifiers are refused by
-name, all columns of a file at once (`metaopt.tasks.features`). Rows are split .6/.2/.2 (`metaopt.tasks.splitting`).
+Without it, a target of text or of few whole numbers makes a classification (`metaopt.tasks.target`). Columns of
+numbers are scaled, integer codes too; columns of text are one-hot; gaps are imputed; infinite numbers, numbers in
+another dress than plain ones (percentages, money, dates: `metaopt.tasks.cell_formats`), free text and identifiers are
+refused by name, all columns of a file at once (`metaopt.tasks.features`). Rows are split .6/.2/.2
+(`metaopt.tasks.splitting`).
 """
 
 from pathlib import Path
