@@ -260,6 +260,31 @@ def test_a_ledger_of_another_schema_is_refused(server):
             Ledger(ledger.url)
 
 
+def test_a_damaged_row_and_a_dropped_table_are_named(server):
+    url = server.url("damaged")
+    one = Configuration("adamw", hparams={"adamw.lr": 1e-3})
+    key = EvaluationKey(one.key, "adamw@1", "print", 0)
+    row = Evaluation(key, "task", "family", one, metaopt.Curve([1], [0.5], 1), 0.1, {"note": "ü"})
+    engine = sa.create_engine(url)
+
+    def change(statement):
+        with engine.begin() as connection:
+            connection.execute(sa.text(statement))
+
+    with contextlib.closing(Ledger(url)) as ledger:
+        ledger.add([row])
+        assert ledger.evaluations()[0].extras == {"note": "ü"}
+        assert ledger.evaluations()[0].seconds == 0.1
+        change("UPDATE metaopt_evaluations SET curve = '[]'")
+        with pytest.raises(metaopt.StorageError, match=r"Row id=\d+ of table metaopt_evaluations"):
+            ledger.evaluations()
+    change("DROP TABLE metaopt_outcomes")
+    engine.dispose()
+    for _ in range(2):
+        with pytest.raises(metaopt.StorageError, match="lacks its table metaopt_outcomes, which somebody dropped"):
+            Ledger(url)
+
+
 def test_what_two_add_at_once_is_stored_once(server):
     url = server.url("added")
     ledgers = [Ledger(url) for _ in range(4)]
