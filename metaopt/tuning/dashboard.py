@@ -8,7 +8,7 @@ import optuna
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from metaopt.errors import StorageError
+from metaopt.errors import StorageError, named_line
 from metaopt.tuning.database import beside_others, patiently
 from metaopt.tuning.database_faults import ChangedFileError, DatabaseFile
 from metaopt.tuning.quiet import quietly
@@ -98,3 +98,9 @@ def _writing(name: str, file: DatabaseFile, url: str) -> Iterator[None]:
     except (SQLAlchemyError, optuna.exceptions.OptunaError, ChangedFileError) as error:
         hide_secrets(error, url)
         raise StorageError(f"The Optuna study {name!r} cannot be written: {file.account(error)}.") from error
+    except Exception as error:  # Optuna trusts its tables, and fails in many ways where somebody changed them
+        hide_secrets(error, url)
+        raise StorageError(
+            f"The Optuna study {name!r} beside the ledger is damaged: {named_line(error)}; it is a copy: drop all of "
+            "Optuna's tables, which are then written again from the ledger, or use another storage."
+        ) from error

@@ -109,6 +109,17 @@ def test_a_damaged_file_is_named_and_its_runs_are_trained(shipped, tasks, path, 
     assert str(path) in shipped.said[0]
 
 
+@pytest.mark.parametrize("part", range(8))
+@pytest.mark.parametrize("filling", [b"", b"\x00" * 40, b"\xff" * 40], ids=["cut", "zeros", "ones"])
+def test_whatever_is_wrong_with_a_file_is_one_sentence(path, filling, part):
+    whole = path.read_bytes()
+    place = len(whole) * part // 8
+    path.write_bytes(whole[:place] + filling + (whole[place + len(filling) :] if filling else b""))
+    with pytest.raises(metaopt.PluginError, match=r"Shipped references .* cannot be read") as caught:
+        read(path)
+    assert len(str(caught.value)) < 500
+
+
 def test_nothing_is_written_where_there_is_nothing(tmp_path):
     with pytest.raises(metaopt.InputError, match=r"no reference runs to write .* run the references first"):
         write(tmp_path / "none.npz", [])
