@@ -16,11 +16,13 @@ def digest(*parts: str) -> str:
 
 
 def tensor_identity(tensor: Tensor) -> str:
-    """Type, shape and bytes of a tensor; only the former two where there are no bytes."""
-    kind = f"tensor {tensor.dtype} {tuple(tensor.shape)}"
+    """Type, shape and bytes of a tensor; what it has of them, on the meta device or nested."""
+    kind = f"tensor {tensor.dtype}"
     try:
-        plain = tensor.detach().to_dense() if tensor.layout != torch.strided else tensor.detach()
+        kind = f"{kind} {tuple(tensor.shape)}"
+        plain = tensor.detach().dequantize() if tensor.is_quantized else tensor.detach()
+        plain = plain.to_dense() if plain.layout != torch.strided else plain
         flat = plain.cpu().resolve_conj().resolve_neg().contiguous().reshape(-1)
         return digest(kind, hashlib.sha256(flat.view(torch.uint8).numpy().tobytes()).hexdigest())
-    except (RuntimeError, NotImplementedError, TypeError):  # on the meta device, quantised, nested
+    except (RuntimeError, NotImplementedError, TypeError):
         return digest(kind)

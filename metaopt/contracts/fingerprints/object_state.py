@@ -8,6 +8,9 @@ from typing import Any
 from metaopt.contracts.fingerprints.libraries import is_library_class
 
 _PROTOCOL = 4
+_NEW = vars(copyreg)["__newobj__"]
+#: Where a library writes down which version of it an object is of.
+_VERSIONS = frozenset({"_sklearn_version"})
 
 
 def object_state(value: Any, changed: Set[str]) -> Any:
@@ -28,8 +31,9 @@ def object_state(value: Any, changed: Set[str]) -> Any:
     if isinstance(reduced, str):
         return reduced
     made_by, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
-    left_out = changed | _caches(type(value))
-    if made_by is copyreg.__newobj__ and is_library_class(type(value)):  # type: ignore[attr-defined]
+    left_out = changed | _caches(type(value)) | _VERSIONS
+    says_itself = any("__getstate__" in vars(one) for one in type(value).__mro__[:-1])
+    if made_by is _NEW and not says_itself and is_library_class(type(value)):
         left_out |= {name for name in _names(state) if name.startswith("_")}
     rest = [None if part is None else list(part) for part in (items, pairs)]
     return [made_by, arguments, _without(state, left_out), *rest]
