@@ -4,7 +4,8 @@
 
 Runs are taken from the ledger in `--storage`, for example `sqlite:///out/starter/study.db`, where it has them, else
 trained. They are found again by the tasks' fingerprints: after a change of a task or of a plugin that references use,
-run it again. It writes `plugins/metaopt_corpora/starter_references.npz`, which `CorpusSpec(reference_runs=…)` names.
+run it again. It writes `plugins/metaopt_corpora/starter_references.npz`, which `CorpusSpec(reference_runs=…)` names,
+and beside it, for the tests, the fingerprints that every Python and torch must find.
 """
 
 import argparse
@@ -20,7 +21,9 @@ from metaopt.tuning.ledger import Ledger
 from metaopt.tuning.references import DEFAULT_BASELINE, REFERENCE_SEEDS, pool_configurations, references
 from metaopt.tuning.shipped import write
 
-FILE = Path(__file__).parent.parent / "plugins" / "metaopt_corpora" / "starter_references.npz"
+ROOT = Path(__file__).parent.parent
+FILE = ROOT / "plugins" / "metaopt_corpora" / "starter_references.npz"
+FINGERPRINTS = ROOT / "tests" / "plugins" / "metaopt_corpora" / "fingerprints.json"
 
 
 def main() -> None:
@@ -43,6 +46,8 @@ def main() -> None:
         if one.key.configuration_key in keys and one.key.seed in REFERENCE_SEEDS and one.key not in shipped
     ]
     write(options.out, runs)
+    if options.out == FILE:
+        write_fingerprints()
     report = {
         "tasks": len(corpus),
         "runs": len(runs),
@@ -55,6 +60,12 @@ def main() -> None:
         print(f"{name:18}{value:12,.1f}" if isinstance(value, float) else f"{name:18}{value:10,}")
     if options.json:
         print(json.dumps(report))
+
+
+def write_fingerprints() -> None:
+    """Of every task that comes with metaopt and needs no download."""
+    tasks = [task for name in ("starter", "sinusoids") for task in metaopt.load_corpus(name)]
+    FINGERPRINTS.write_text(json.dumps({one.name: one.fingerprint for one in tasks}, indent=2, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":
