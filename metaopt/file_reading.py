@@ -31,6 +31,15 @@ def is_folder(path: AnyPath) -> bool:
         return False
 
 
+def is_utf8(text: str) -> bool:
+    """Whether UTF-8 has the text: not where it holds half of a surrogate pair, as names of files may."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def read_bytes(path: AnyPath) -> bytes:
     """The content of a file; of nothing else, for a pipe may never end and a device never does.
 

@@ -278,3 +278,20 @@ def _message(action):
     with pytest.raises(PluginError) as caught:
         action()
     return str(caught.value)
+
+
+@pytest.mark.parametrize("raised", ["SystemExit(3)", "KeyboardInterrupt", "GeneratorExit", "BaseException('x' * 5000)"])
+@pytest.mark.parametrize("where", ["module", "hook"])
+def test_a_plugin_that_raises_no_ordinary_exception_hurts_nobody(install, tmp_path, raised, where):
+    hook = f"import metaopt\n@metaopt.hookimpl\ndef metaopt_plugins():\n    raise {raised}\n"
+    source = f"raise {raised}\n" if where == "module" else hook
+    install("rude_plugin", source)
+    install("good_plugin", GOOD)
+    kind = raised.partition("(")[0]
+    with pytest.warns(RuntimeWarning, match=f"rude-plugin 1.0 .* is left out: {kind}"):
+        registry = Registry.discover()
+    assert registry.get(OptimizerSpec, "good")
+    (tmp_path / "rude.py").write_text(source)
+    with pytest.raises(PluginError, match=f"cannot be loaded: {kind}") as caught:
+        Registry().load_file(tmp_path / "rude.py")
+    assert len(str(caught.value)) < 500

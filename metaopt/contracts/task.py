@@ -12,6 +12,7 @@ from metaopt.contracts.fingerprints import Part, digest, identity, structure, te
 from metaopt.contracts.stopper import Mode
 from metaopt.default_dtype import default_for
 from metaopt.errors import InputError, is_interrupt, named_line, quoted
+from metaopt.file_reading import is_utf8
 from metaopt.keywords import known_keywords
 
 _Made = TypeVar("_Made")
@@ -231,21 +232,12 @@ def check_identity(name: str, family: str, mode: str, version: str | None) -> No
     if not name or not family:
         raise InputError(f"A task needs a name and a family, got name={quoted(name)}, family={quoted(family)}.")
     for text in (name, family):
-        if not isinstance(text, str) or not _is_writable(text):
+        if not isinstance(text, str) or not is_utf8(text):
             raise InputError(f"A task's name and family are text that files can hold, got {quoted(text)}.")
     if mode not in ("min", "max"):
         raise InputError(f"Task {quoted(name)}: mode must be 'min' or 'max', got {quoted(mode)}.")
     if version is not None and not isinstance(version, str):
         raise InputError(f"Task {quoted(name)}: version must be a text such as '1', got {quoted(version)}.")
-
-
-def _is_writable(text: str) -> bool:
-    """Whether UTF-8 has the text: not where it holds half of a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def evenly_spread(count: int, total: int) -> tuple[int, ...]:

@@ -49,8 +49,17 @@ def check_groups(saved: Sequence[Mapping[str, Any]], own: Sequence[Mapping[str, 
                 )
 
 
-def checked_rates(rates: Sequence[Any]) -> list[float | Tensor]:
+def checked_count(count: Any) -> int:
+    """A number of steps; ValueError for what nobody has counted."""
+    if not -1 <= int(count) < 2**53:  # a scheduler begins at -1
+        raise ValueError(f"a number of steps must be a whole number, got {quoted(count)}")
+    return int(count)
+
+
+def checked_rates(rates: Sequence[Any], num_groups: int) -> list[float | Tensor]:
     """Copies of learning rates as a scheduler keeps them; ValueError for what no parameter can be moved by."""
+    if len(rates) != num_groups:
+        raise ValueError(f"there must be {num_groups} rates, one a param group, got {quoted(rates)}")
     if isinstance(rates, str) or not all(abs(float(rate)) <= torch.finfo(torch.float32).max for rate in rates):
         raise ValueError(f"rates must be numbers within float32, got {quoted(rates)}")
     return copy.deepcopy(list(rates))

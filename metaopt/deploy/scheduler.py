@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from metaopt import registry as registries
 from metaopt.contracts.stopper import Mode
 from metaopt.deploy.closed_loop import ClosedLoop, number
-from metaopt.deploy.damaged_state import checked_rates, refusing_damage
+from metaopt.deploy.damaged_state import checked_count, checked_rates, refusing_damage
 from metaopt.deploy.plan_warnings import Heard, warn_at_last, warn_past_the_plan
 from metaopt.deploy.rate_lookup import RateLookup
 from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS, check_controller
@@ -246,15 +246,15 @@ class ControllerScheduler(LRScheduler):
         """
         mine: dict[str, Any] = {"controller": self.spec.name, "hparams": self._values, "mode": self.mode}
         check_state(state_dict, mine, self.horizon)
-        self.last_epoch = int(state_dict["last_epoch"])
-        self._step_count = int(state_dict["step_count"])
+        self.last_epoch = checked_count(state_dict["last_epoch"])
+        self._step_count = checked_count(state_dict["step_count"])
         self._rate = float(state_dict["rate"])
         self._absolute = bool(state_dict["absolute"])
         self._metric = float(state_dict["metric"])
         self._heard.count += not math.isnan(self._metric)
         self._loop.load(state_dict["state"])
-        self.base_lrs = checked_rates(state_dict["base_lrs"])
-        self._last_lr = checked_rates(state_dict["last_lr"])
+        self.base_lrs = checked_rates(state_dict["base_lrs"], len(self.optimizer.param_groups))
+        self._last_lr = checked_rates(state_dict["last_lr"], len(self.optimizer.param_groups))
         if self._is_table:
             self._rate = self._table.at(max(self.last_epoch, 0))
         if state_dict.get("in_force", True):

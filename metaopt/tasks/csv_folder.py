@@ -22,7 +22,7 @@ from pathlib import Path
 
 from metaopt.contracts import Corpus
 from metaopt.errors import InputError, quoted
-from metaopt.file_reading import is_file, is_folder
+from metaopt.file_reading import is_file, is_folder, is_utf8
 from metaopt.tasks.csv_file import read_csv
 from metaopt.tasks.settings import read_settings
 from metaopt.tasks.table import task_from_frame
@@ -56,12 +56,8 @@ def _csv_files(folder: Path) -> dict[str, Path]:
         if suffix is None or path.name.startswith(".") or not path.is_file():
             continue
         stem = path.name[: -len(suffix)]
-        try:
-            stem.encode()
-        except UnicodeEncodeError as error:
-            raise InputError(
-                f"{quoted(path)} has a name that is not UTF-8, and gives its task its name; rename it."
-            ) from error
+        if not is_utf8(stem):
+            raise InputError(f"{quoted(path)} has a name that is not UTF-8, and gives its task its name; rename it.")
         if stem in found:
             raise InputError(f"{found[stem]} and {path} are two files for one task; remove one.")
         found[stem] = path

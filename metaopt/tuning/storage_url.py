@@ -8,6 +8,9 @@ from urllib.parse import quote, unquote, unquote_plus
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from metaopt.errors import InputError, quoted
+from metaopt.file_reading import is_utf8
+
 HIDDEN = "***"
 #: Of a URL's options only these are shown: under any other name, misspelt ones included, there may be a password.
 _HARMLESS = frozenset(
@@ -67,7 +70,13 @@ def hide_secrets(error: BaseException, url: object) -> None:
 
 
 def sqlite_url(path: Path) -> str:
-    """The URL of a SQLite file, whatever characters its path has."""
+    """The URL of a SQLite file, whatever characters its path has.
+
+    Raises:
+        InputError: it has half a character, which no URL can hold.
+    """
+    if not is_utf8(str(path)):
+        raise InputError(f"{quoted(path)} has a name that is not UTF-8, which no URL can hold; rename it.")
     url = sa.URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
     if sa.make_url(url).database == str(path):
         return url

@@ -94,3 +94,23 @@ def test_a_train_function_becomes_a_black_box():
 def test_what_holds_no_tasks_is_refused_in_one_sentence(value, message):
     with pytest.raises(InputError, match=re.escape(message)):
         as_corpus(value, "tasks", "'m:x'")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("sys:exit", "'sys:exit' raised SystemExit"),
+        ("builtins:exit", "'builtins:exit' raised SystemExit"),
+        ("builtins:max", "'builtins:max' does not say which arguments it takes"),
+        ("os:getcwd", "'os:getcwd' is a str; it must be a Corpus"),
+        ("sys:" + "x" * 5_000, "Module 'sys' has no attribute"),
+        ("x" * 5_000 + ":y", "There is no module"),
+        ("x" * 5_000, "There is no corpus"),
+        ("a\0b", "There is no corpus"),
+        ("x/" * 5_000, "does not exist; a corpus is a folder"),
+    ],
+)
+def test_what_only_looks_like_a_corpus_is_refused_in_one_short_sentence(source, message):
+    with pytest.raises(InputError, match=re.escape(message)) as caught:
+        metaopt.load_corpus(source)
+    assert len(str(caught.value)) < 500

@@ -230,3 +230,36 @@ def test_recorded_runs_of_deberta(tmp_path):
     found = portfolio_of_runs(read_runs(write(tmp_path / "deberta.csv", rows), mode="max"))
     assert found.num_candidates == 1024
     assert found.members[0].held_out.value > 0.7
+
+
+def text_of(rows):
+    return "\n".join(",".join(map(str, row)) for row in (("candidate", "task", "step", "value"), *rows)) + "\n"
+
+
+@pytest.mark.parametrize("cut", [30, 60, -5])
+def test_a_truncated_compressed_file_is_refused(tmp_path, cut):
+    (tmp_path / "runs.csv.gz").write_bytes(gzip.compress(text_of(FLAT * 20).encode())[:cut])
+    with pytest.raises(metaopt.InputError, match=r"runs\.csv\.gz cannot be read as CSV: it ends too early"):
+        read_runs(tmp_path / "runs.csv.gz")
+
+
+def test_spaces_make_no_further_candidates_or_tasks(tmp_path):
+    plain, spaced = tmp_path / "plain.csv", tmp_path / "spaced.csv"
+    plain.write_text(text_of(FLAT))
+    spaced.write_text("\ufeff" + text_of((f" {c}\u00a0", f"{t}  ", f" {s}\t", f"{v} ") for c, t, s, v in FLAT))
+    assert read_runs(spaced).curves.keys() == read_runs(plain).curves.keys()
+    assert read_runs(spaced).candidates == read_runs(plain).candidates
+
+
+@pytest.mark.parametrize("row", ["good,a,9", "good,a,9,1,2", "good"])
+def test_rows_of_other_lengths_are_refused(tmp_path, row):
+    (tmp_path / "runs.csv").write_text(text_of(FLAT) + row + "\n")
+    with pytest.raises(metaopt.InputError, match=r"runs\.csv"):
+        read_runs(tmp_path / "runs.csv")
+
+
+def test_braces_in_a_cell_are_braces(tmp_path):
+    rows = [(*row, "{x}" if number else "{y}") for number, row in enumerate(FLAT)]
+    write(tmp_path / "runs.csv", rows, ("candidate", "task", "step", "value", "family"))
+    with pytest.raises(metaopt.InputError, match=r"family of task 'a' was '\{y\}', is '\{x\}'"):
+        read_runs(tmp_path / "runs.csv")

@@ -203,3 +203,13 @@ def test_choices_are_part_of_the_fingerprint(registry):
     sgd = plain.optimizers[1]
     only = dataclasses.replace(sgd, space={**sgd.space, "nesterov": Categorical((False,))}, native=None)
     assert dataclasses.replace(plain, optimizers=(plain.optimizers[0], only)).fingerprint != plain.fingerprint
+
+
+@pytest.mark.parametrize(
+    "value", ["1" + "0" * 400, "1" + "0" * 5_000, "[" * 100_000, "x y " * 2_000, "1..1" + "0" * 400]
+)
+@pytest.mark.parametrize("name", ["adamw.lr", "sgd.nesterov", "one_cycle.warmup"])
+def test_hostile_settings_are_refused_in_one_short_sentence(registry, name, value):
+    with pytest.raises(InputError) as caught:
+        joint_space(registry, optimizers=["adamw", "sgd"], controllers=["one_cycle"], settings=[f"{name}={value}"])
+    assert len(str(caught.value)) < 500

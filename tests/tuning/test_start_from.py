@@ -125,3 +125,37 @@ def test_a_file_that_is_wrong_is_one_sentence(registry, tmp_path, text, match):
 def test_a_file_that_is_not_there_is_named(registry):
     with pytest.raises(metaopt.InputError, match=r"--start-from 'none.json' does not exist; give a JSON file, or"):
         known_settings("none.json", registry)
+
+
+@pytest.mark.parametrize("name", ["list.json", "./list.json", "other.json"])
+def test_a_list_of_settings_that_names_itself_is_refused(tmp_path, registry, name):
+    (tmp_path / "list.json").write_text(json.dumps([INSIDE.to_json(), name]))
+    (tmp_path / "other.json").write_text('["list.json"]')
+    with pytest.raises(metaopt.InputError, match="names itself, or a list that names it"):
+        known_settings(tmp_path / "list.json", registry)
+
+
+def test_a_list_that_holds_itself_is_refused(registry):
+    settings = [INSIDE]
+    settings.append([settings])
+    with pytest.raises(metaopt.InputError, match="is the list of settings that it stands in"):
+        known_settings(settings, registry)
+
+
+def test_a_list_may_be_named_twice(tmp_path, registry):
+    (tmp_path / "one.json").write_text(json.dumps([INSIDE.to_json()]))
+    (tmp_path / "two.json").write_text('["one.json", "one.json", ["one.json"]]')
+    assert known_settings(tmp_path / "two.json", registry) == [INSIDE]
+
+
+@pytest.mark.parametrize("text", ["[" * 100 + "]" * 100, "[" * 100_000, "1" + "0" * 5_000, '["\\ud800"]', "[[[[3]]]]"])
+def test_hostile_lists_of_settings_are_refused_in_one_short_sentence(tmp_path, registry, text):
+    (tmp_path / "list.json").write_text(text)
+    with pytest.raises(metaopt.InputError, match=r"list\.json") as caught:
+        known_settings(tmp_path / "list.json", registry)
+    assert len(str(caught.value)) < 500
+
+
+def test_a_byte_order_mark_is_no_part_of_a_list(tmp_path, registry):
+    (tmp_path / "list.json").write_bytes(b"\xef\xbb\xbf" + json.dumps([INSIDE.to_json()]).encode())
+    assert known_settings(tmp_path / "list.json", registry) == [INSIDE]
