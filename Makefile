@@ -17,10 +17,10 @@ interpreter = $(shell for python in python$(1) "$$(pyenv prefix $(1) 2>/dev/null
 missing = Python $(1) is not installed here: no tests were run under it.
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-lowest lint format tune wheel clean
+.PHONY: help environments test test-lowest lint format tune wheel clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9.%-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9.%-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .venv: $(INSTALLED) ## create the environment, or update it after pyproject.toml or constraints.txt changed
 
@@ -28,6 +28,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@
+
+environments: ## create all environments side by side, those of `make test-lowest` and of other Pythons too (20 GB)
+	$(MAKE) -j 2 $(INSTALLED) $(if $(call interpreter,3.11),$(LOWEST)/.installed) \
+		$(foreach version,3.12 3.13,$(if $(call interpreter,$(version)),.venv-$(version)/.installed))
 
 test: $(INSTALLED) ## run all tests (WORKERS=2, ARGS="tests/deploy -k adamw")
 	$(RUN) $(VENV)/$(PYTEST) $(ARGS)
