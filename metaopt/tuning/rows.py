@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -11,6 +12,8 @@ from metaopt.errors import MetaOptError, StorageError
 from metaopt.tuning.database import Database
 
 _Made = TypeVar("_Made")
+
+_CHECKSUM = "checksum"
 
 #: What to do about a damaged row, beside restoring a copy of the database.
 _REMEDIES = {
@@ -24,13 +27,14 @@ _REMEDIES = {
 
 def checksum_column() -> sa.Column[str]:
     """The column of a table whose rows are sealed."""
-    return sa.Column("checksum", sa.String(16), nullable=False)
+    return sa.Column(_CHECKSUM, sa.String(16), nullable=False)
 
 
 def sealed(table: sa.Table, row: Mapping[str, Any]) -> dict[str, Any]:
     """The row with its checksum."""
-    plain = {column.name: _plain(column, row[column.name]) for column in _covered(table)}
-    return {**row, "checksum": _checksum(table, plain)}
+    # As the database gives them back; what it cannot store is left for it to refuse.
+    plain = {name: None if row[name] is None else kind(row[name]) for name, kind in _kinds(table).items()}
+    return {**row, _CHECKSUM: _checksum(table, plain)}
 
 
 def read_sealed(
@@ -98,11 +102,10 @@ def missing(database: Database, table: sa.Table, place: str) -> StorageError:
 
 
 def _made(database: Database, table: sa.Table, row: Any, make: Callable[[Any], _Made]) -> _Made:
-    columns = _covered(table)
-    plain = {column.name: getattr(row, column.name) for column in columns}
-    if not all(type(plain[column.name]) is _kind(column) for column in columns):
+    plain, kinds = row._asdict(), _kinds(table)
+    if any(type(plain.get(name)) is not kind for name, kind in kinds.items()):
         raise damaged(database, table, row)
-    if row.checksum != _checksum(table, plain):
+    if row.checksum != _checksum(table, {name: plain[name] for name in kinds}):
         raise damaged(database, table, row)
     try:
         return make(row)
@@ -110,19 +113,16 @@ def _made(database: Database, table: sa.Table, row: Any, make: Callable[[Any], _
         raise damaged(database, table, row) from error
 
 
-def _covered(table: sa.Table) -> list[sa.Column[Any]]:
-    """The columns that a checksum covers: all but itself, and numbers that the database gives."""
+@cache
+def _kinds(table: sa.Table) -> dict[str, type]:
+    """Columns that a checksum covers, and their types: all but itself, and numbers that the database gives."""
     automatic = table.autoincrement_column
-    return [column for column in table.columns if column is not automatic and column.name != "checksum"]
+    covered = [column for column in table.columns if column is not automatic and column.name != _CHECKSUM]
+    return {column.name: _kind(column) for column in covered}
 
 
 def _kind(column: sa.Column[Any]) -> type:
     return int if isinstance(column.type, sa.Integer) else float if isinstance(column.type, sa.Float) else str
-
-
-def _plain(column: sa.Column[Any], value: Any) -> Any:
-    """The value as the database gives it back; what cannot be stored is left for the database to refuse."""
-    return value if value is None else _kind(column)(value)
 
 
 def _checksum(table: sa.Table, plain: Mapping[str, Any]) -> str:
