@@ -69,7 +69,7 @@ class PageRunner:
     def __init__(self, page: Path) -> None:
         self.page = page
         self.namespace = {"__name__": "__main__"}
-        self.printed = ""
+        self.printed = self.source = ""
 
     def run(self) -> None:
         """Every block, in order."""
@@ -92,10 +92,13 @@ class PageRunner:
             pytest.fail(f"{self._where(block.line)}: nobody knows what to do with a block of {block.language!r}.")
 
     def _python(self, block: Block) -> str:
-        # The empty lines give tracebacks the page's own line numbers; the source can be read, as a notebook's can.
-        text, name = "\n" * (block.line - 1) + block.text, f"{self.page}:{block.line}"
-        linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
-        code = compile(text, name, "exec", dont_inherit=True)
+        # The empty lines give tracebacks the page's own line numbers.
+        before = "\n" * (block.line - 1)
+        code = compile(before + block.text, str(self.page), "exec", dont_inherit=True)
+        # What ran can be read, as in a notebook.
+        self.source += before[self.source.count("\n") :] + block.text
+        lines = self.source.splitlines(keepends=True)
+        linecache.cache[str(self.page)] = (len(self.source), None, lines, str(self.page))
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             exec(code, self.namespace)
         return printed.getvalue()
