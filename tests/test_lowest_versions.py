@@ -1,6 +1,7 @@
 """The environment of `make test-lowest` holds the lowest versions that pyproject.toml allows, and says so."""
 
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -8,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.lowest_versions import lowest_versions
-
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+lowest_versions = runpy.run_path(str(ROOT / "tests" / "lowest_versions.py"))["lowest_versions"]
 
 SMALL = {
     "name": "small",
