@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from metaopt.tasks.cells import has_points_between_thousands
+from metaopt.tasks.date_formats import DATE, TIME
 
 #: Different texts of a column that are looked at.
 _MOST_TEXTS = 20_000
@@ -14,42 +15,44 @@ _MOST_TEXTS = 20_000
 #: Different amounts from which texts such as `12 kg` are numbers with a unit and no labels.
 _LEAST_AMOUNTS = 6
 
-_DIGITS = r"(?:\d{1,3}(?:[.,'’ ]\d{3})+(?:[.,]\d+)?|\d+(?:[.,]\d+)?|[.,]\d+)"
+_DIGITS = r"(?:\d{1,3}(?:[.,'’_ ]\d{3})+(?:[.,]\d+)?|\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d+)?|\d+(?:[.,]\d+)?|[.,]\d+)"
 _NUMBER = rf"[+\-\u2212]?\s?{_DIGITS}"
 _SYMBOLS = "$¢£¤¥֏؋৲৳৻૱௹฿៛\u20a0-\u20c0﷼﹩＄￠￡￥￦"
-_CODES = "USD|EUR|GBP|JPY|CHF|CNY|INR|AUD|CAD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|BRL|MXN|ZAR|KRW|TRY|RUB|kr|zł|Kč|Fr|Rs"
+_CODES = (
+    "USD|EUR|GBP|JPY|CHF|CNY|INR|AUD|CAD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|BRL|MXN|ZAR|KRW|TRY|RUB|SGD|HKD|TWD|THB|IDR|MYR"
+    "|ILS|AED|UAH|RON|BTC|ETH|kr|zł|Kč|Fr|Rs"
+)
 _MONEY = rf"(?:[A-Z]{{0,3}}[{_SYMBOLS}]|(?:{_CODES})\.?)"
-_MONTH = (
-    r"(?:jan(?:uary|uar)?|feb(?:ruary|ruar)?|mar(?:ch)?|märz?|apr(?:il)?|may|mai|jun[ei]?|jul[yi]?|aug(?:ust)?"
-    r"|sept?(?:ember)?|o[ck]t(?:ober)?|nov(?:ember)?|de[cz](?:ember)?)\.?"
-)
-_CLOCK = r"(?:[01]?\d|2[0-4]):[0-5]\d(?::[0-5]\d(?:[.,]\d+)?)?(?:\s?[ap]\.?m\.?)?"
-_ZONE = r"(?:\s?(?:z|utc|gmt|[+-]\d\d:?\d\d))?"
-_DAY = r"(?:0?[1-9]|[12]\d|3[01])"
-_DATE = "|".join(
-    (
-        rf"\d{{4}}([-/.])(?:0?[1-9]|1[0-2])\1{_DAY}",
-        rf"{_DAY}([-/.]){_DAY}\2(?:\d{{4}}|\d{{2}})",
-        rf"(?:{_DAY}[\s.-]*)?{_MONTH}[\s.,-]*(?:{_DAY},?\s)?(?:\d{{4}}|\d{{2}})",
-    )
-)
+_THOUSANDS = r"(?:\s?(?:k|tsd|m|mn|mio|mm|million|mrd|bn|b|billion)\.?)?"
+_EACH = r"(?:\s?(?:/|per)\s?[a-z]+)?"
 
-_PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
-_UNIT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)\s?(?P<unit>[^\W\d_][^\d\s]{0,7})")
+_PLAIN = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_UNIT = re.compile(rf"[+-]?{_DIGITS}\s?(?P<unit>(?:[^\W\d_]|[°'\"′″])[^\d\s]{{0,7}})")
 _MARK = re.compile(r"[\W_]+|#\w[\w/!?]*")
 _WORDS_FOR_A_GAP = frozenset({"na", "n/a", "n.a.", "nan", "none", "null", "nil", "missing", "unknown"})
 
 _FORMATS = {
-    "percentages": re.compile(rf"{_NUMBER}\s?[%‰]|[%‰]\s?{_NUMBER}"),
+    "percentages": re.compile(rf"[~≈]?\s?{_NUMBER}\s?[%‰％]|[%‰％]\s?{_NUMBER}"),
     "amounts of money": re.compile(
-        rf"\(?[+\-\u2212]?\s?{_MONEY}\s?{_NUMBER}\)?|\(?{_NUMBER}\s?{_MONEY}\)?", re.IGNORECASE
+        rf"\(?[+\-\u2212]?\s?{_MONEY}\s?{_NUMBER}(?:\.[-–—])?{_THOUSANDS}{_EACH}\)?"
+        rf"|\(?{_NUMBER}{_THOUSANDS}\s?{_MONEY}{_EACH}\)?|{_DIGITS}\.[-–—]",
+        re.IGNORECASE,
     ),
-    "dates": re.compile(rf"(?:{_DATE})(?:[T\s,]+{_CLOCK}{_ZONE})?", re.IGNORECASE),
-    "times of day or durations": re.compile(_CLOCK, re.IGNORECASE),
-    "numbers with commas": re.compile(r"[+-]?(?:\d+,\d+|\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:\.\d{3})+,\d+|,\d+)"),
-    "numbers with marks between thousands": re.compile(r"[+-]?\d{1,3}(?:(?:['’ ]\d{3})+|(?:\.\d{3}){2,})(?:[.,]\d+)?"),
+    "dates": DATE,
+    "times of day or durations": TIME,
+    "numbers with commas": re.compile(
+        r"[+-]?(?:\d+,\d+|\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d+)?|\d{1,3}(?:\.\d{3})+,\d+|,\d+)"
+    ),
+    "numbers with marks between thousands": re.compile(r"[+-]?\d{1,3}(?:(?:['’_ ]\d{3})+|(?:\.\d{3}){2,})(?:[.,]\d+)?"),
+    "numbers in quotation marks": re.compile(rf"=?([\"'])\s?{_NUMBER}\s?\1|'{_NUMBER}"),
+    "numbers with powers of ten": re.compile(rf"{_NUMBER}\s?[x×*·]\s?10\s?(?:\^|\*\*)?\s?[+\-\u2212]?\d{{1,3}}"),
+    "numbers with spaces behind their signs": re.compile(rf"[+-]\s{_DIGITS}"),
     "numbers with their signs behind or in parentheses": re.compile(rf"{_DIGITS}\s?-|\({_DIGITS}\)"),
 }
+#: Units that one column may mix.
+_KNOWN_UNITS = re.compile(
+    "k|K|M|Mio|Mrd|bn|mg|g|kg|t|lbs?|oz|mm|cm|m|km|in|ft|mi|ms|s|sec|min|h|hrs?|d|B|[kKMGT]B|ml|l"
+)
 _FOREIGN_SIGNS = "numbers with signs or digits that are not ASCII"
 _UNITS = "numbers with units"
 _POINTS = "numbers with points between thousands"
@@ -90,14 +93,13 @@ def look_at(texts: Sequence[str], counts: Sequence[int]) -> Share:
     """What different texts, each with its number of cells, look like."""
     step = -(-len(texts) // _MOST_TEXTS) or 1
     kinds = [(text, count, _format_of(text)) for text, count in zip(texts[::step], counts[::step], strict=True)]
-    units = Counter(found["unit"] for text, _, kind in kinds if not kind and (found := _UNIT.fullmatch(text)))
-    unit, amounts = units.most_common(1)[0] if units else ("", 0)
+    measured = _units_in([text for text, _, kind in kinds if not kind])
     by_format: Counter[str] = Counter()
     examples: dict[str, str] = {}
     plain = marks = 0
     points = has_points_between_thousands([text for text, _, _ in kinds])
     for text, count, kind in kinds:
-        if amounts >= _LEAST_AMOUNTS and (found := _UNIT.fullmatch(text)) and found["unit"] == unit:
+        if not kind and measured and (found := _UNIT.fullmatch(text)) and found["unit"] in measured:
             kind = _UNITS
         elif points and kind == "plain" and "." in text:
             kind = _POINTS
@@ -112,6 +114,15 @@ def look_at(texts: Sequence[str], counts: Sequence[int]) -> Share:
     return Share(name, examples.get(name, ""), by_format.total(), plain, marks, sum(count for _, count, _ in kinds))
 
 
+def _units_in(texts: Sequence[str]) -> frozenset[str]:
+    """What stands behind numbers and measures them: one unit, or several that are known, of enough amounts."""
+    units = Counter(found["unit"] for text in texts if (found := _UNIT.fullmatch(text)))
+    known = {unit: amounts for unit, amounts in units.items() if _KNOWN_UNITS.fullmatch(unit)}
+    unit, amounts = units.most_common(1)[0] if units else ("", 0)
+    measured = {unit} if amounts >= _LEAST_AMOUNTS else set()
+    return frozenset(measured | set(known) if sum(known.values()) >= _LEAST_AMOUNTS else measured)
+
+
 def _format_of(text: str) -> str:
     """`"plain"`, `"mark"`, the name of a format, or nothing."""
     if _PLAIN.fullmatch(text):
@@ -124,7 +135,8 @@ def _format_of(text: str) -> str:
         if pattern.fullmatch(text):
             return name
     ascii_text = unicodedata.normalize("NFKC", text).replace("\u2212", "-").replace("\u2013", "-")
-    return _FOREIGN_SIGNS if _PLAIN.fullmatch(_ascii_digits(ascii_text)) else ""
+    ascii_text = _ascii_digits(ascii_text).replace("\u066b", ".").replace("\u066c", "")
+    return _FOREIGN_SIGNS if _PLAIN.fullmatch(ascii_text) else ""
 
 
 def _ascii_digits(text: str) -> str:
