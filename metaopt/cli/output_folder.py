@@ -16,8 +16,10 @@ def named(path: str, what: str) -> Path:
         what: names it in an error, such as `--out`.
 
     Raises:
-        InputError: it is empty, which would mean the current folder.
+        InputError: it is empty, which would mean the current folder, or a URL.
     """
+    if "://" in path:
+        raise InputError(f"{what} takes a folder; a database's URL is given with --storage.")
     if not path.strip():
         raise InputError(f"{what} is empty; write . for the current folder.")
     return Path(path)

@@ -21,7 +21,7 @@ StopperHparams: TypeAlias = Mapping[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class CurveBatch:
-    """Recorded curves side by side, oriented so that lower is better.
+    """Recorded curves side by side, oriented so that lower is better; arrays that can be read only.
 
     Attributes:
         values: shape (n, T); NaN where a validation failed and after a curve's end.
@@ -39,6 +39,12 @@ class CurveBatch:
     sign: float = 1.0
     signals: Mapping[str, Array] = field(default_factory=dict)
     since: int = 0
+
+    def __post_init__(self) -> None:
+        """Nobody writes to the arrays: other policies are asked over them too."""
+        for name in ("values", "steps", "horizon"):
+            object.__setattr__(self, name, _read_only(getattr(self, name)))
+        object.__setattr__(self, "signals", {name: _read_only(series) for name, series in self.signals.items()})
 
     @classmethod
     def from_curves(cls, curves: Sequence[Curve], sign: float = 1.0) -> "CurveBatch":
@@ -66,6 +72,12 @@ class CurveBatch:
 #: before it. Where hyperparameters are numbers, the answer has the shape (n, T) of `batch.values`; where they are
 #: arrays of shape (policies, 1, 1), it has shape (policies, n, T).
 Fires: TypeAlias = Callable[[CurveBatch, StopperHparams], NDArray[np.bool_]]
+
+
+def _read_only(array: Array) -> Array:
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def first_stop(fires: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from metaopt.contracts.rule import Granularity, Hparams, Rule, State, Tensors, Theta
+from metaopt.errors import PluginError
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,16 @@ class WrappedRule(Rule):
         return self.inner.evaluation_params(params, self.split(state)[0], hparams)
 
     def split(self, state: State) -> tuple[State, State]:
-        """The inner rule's state, and the wrapper's own by keys without the prefix."""
+        """The inner rule's state, and the wrapper's own by keys without the prefix.
+
+        Raises:
+            PluginError: the wrapper has no prefix, so that nothing tells the two apart.
+        """
+        if not self.prefix:
+            raise PluginError(
+                f"{type(self).__name__} has no prefix, which tells its state from that of the inner rule; say "
+                'prefix = "….", the name of the wrapper and a dot.'
+            )
         inner: State = {"tensors": {}, "shared": {}}
         own: State = {"tensors": {}, "shared": {}}
         for name, tensor_state in state["tensors"].items():

@@ -8,6 +8,7 @@ from metaopt.configuration import Configuration
 from metaopt.errors import InputError, StorageError
 from metaopt.recipe import Recipe
 from metaopt.registry import Registry
+from metaopt.tuning import studies
 from metaopt.tuning.arguments import plugin_files
 from metaopt.tuning.database import check_exists
 from metaopt.tuning.result import TuneResult
@@ -56,6 +57,7 @@ def rebuild(
 
 
 def _stored(storage: str, study_name: str) -> Mapping[str, Any]:
+    studies.check_name(study_name)
     check_exists(storage)
     ledger = reading(storage)
     try:

@@ -2,14 +2,32 @@
 
 import json
 from collections.abc import Collection, Mapping
+from pathlib import PurePath
 from typing import Any
 
 import sqlalchemy as sa
 
-from metaopt.errors import StorageError
+from metaopt.errors import InputError, StorageError, quoted
+from metaopt.file_reading import is_utf8
 from metaopt.tuning.database import Database
 from metaopt.tuning.ledger_tables import calls, proposals, studies
 from metaopt.tuning.rows import json_object, missing, read_sealed, sealed
+
+#: Characters of a study's name; its folds' names, which its own begins, must fit into their column.
+_LONGEST = 200
+
+
+def check_name(study: object) -> None:
+    """Refuse what cannot be a study's name, of which a folder is made where its rules are learned.
+
+    Raises:
+        InputError: it is empty, too long, no text, not UTF-8, or leads out of the folder.
+    """
+    if not isinstance(study, str) or not study.strip() or len(study) > _LONGEST or not is_utf8(study) or "\0" in study:
+        raise InputError(f"--study-name must be a text of 1 to {_LONGEST} characters, got {quoted(study)}.")
+    path = PurePath(study)
+    if path.is_absolute() or ".." in path.parts:
+        raise InputError(f"--study-name must not begin with / nor hold .., got {quoted(study)}.")
 
 
 def claim(database: Database, study: str, identity: Mapping[str, Any], *, unless: Collection[str] = ()) -> None:

@@ -13,6 +13,7 @@ from metaopt.inner import Compile
 from metaopt.recipe import Recipe, load_recipe
 from metaopt.registry import Registry
 from metaopt.tasks import load_corpus
+from metaopt.tuning import studies
 from metaopt.tuning.arguments import check_count, describe_corpus, plugin_files
 from metaopt.tuning.comparison import contender_named
 from metaopt.tuning.evaluator import Evaluator
@@ -97,6 +98,7 @@ def tune(
         StorageError: the storage cannot be used, or holds another study of this name.
     """
     found = registry or registries.current()
+    studies.check_name(study_name)
     check_count("n_trials", n_trials)
     check_count("portfolio", portfolio)
     check_count("workers", workers)

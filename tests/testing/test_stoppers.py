@@ -15,6 +15,17 @@ def test_a_sound_stopper_passes(failures):
     assert failures(stopper(lambda batch, hparams: batch.values > hparams["limit"])) == {}
 
 
+def test_a_policy_that_writes_to_the_curves_is_caught_at_its_line(failures):
+    def fires(batch, hparams):
+        batch.values[np.isnan(batch.values)] = 0.0
+        return batch.values > hparams["limit"]
+
+    found = failures(stopper(fires))
+    assert list(found) == ["answers_soundly"]
+    assert "read-only" in found["answers_soundly"]
+    assert "batch.values[np.isnan(batch.values)] = 0.0" in found["answers_soundly"]
+
+
 @pytest.mark.parametrize(
     ("fires", "check", "message"),
     [

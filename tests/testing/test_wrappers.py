@@ -112,3 +112,17 @@ def test_one_mistake_in_steering_is_one_failure(failures, answer, message):
 def test_a_wrapper_that_sets_the_rate_and_does_not_declare_what_lr_is_trains_nothing(failures):
     assert "Around adagrad" in failures(wrapper(Steering))["lowers_a_quadratic"]
     assert failures(dataclasses.replace(wrapper(Steering), inner_lr=10.0)) == {}
+
+
+def test_a_wrapper_without_a_prefix_is_told_so_at_its_line(failures):
+    @dataclass(frozen=True)
+    class Nameless(metaopt.WrappedRule):
+        def update(self, grads, state, params, hparams, theta, info):
+            inner, own = self.split(state)
+            updates, new = self.inner.update(grads, inner, params, hparams, theta, info)
+            return updates, self.joined(new, own)
+
+    ((check, found),) = failures(wrapper(Nameless)).items()
+    assert check == "keeps_dtypes_and_shapes"
+    assert "Nameless has no prefix" in found
+    assert "inner, own = self.split(state)" in found
