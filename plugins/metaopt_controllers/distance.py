@@ -8,6 +8,10 @@ With r_t = max(r_{t−1}, ‖w_t − w_0‖), r_{−1} = initial·(1 + ‖w_0‖
 so that both begin with the same rate: an eps that is not weighted outweighs all gradients while r is small. The inner
 rule steps with that times its `lr`, which is 1 where nobody states it. A step whose gradient is not finite leaves r
 and G as they are.
+
+The rate counts on an inner step that grows with the gradient, as SGD's does: it is then the same whatever the loss is
+multiplied by. Over rules that normalise the gradient (AdamW, RMSprop, Lion) it is not: gradients far below 1 make the
+rate too large, up to divergence, and those far above 1 too small to move; `mechanic` is made for such rules.
 """
 
 from collections.abc import Callable, Iterable, Mapping
