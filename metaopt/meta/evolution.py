@@ -44,9 +44,10 @@ class Evolution:
     ) -> tuple[Estimate, EstimatorState]:
         """See `Estimator`; as many pairs as the task has episodes an iteration."""
         device, count = self.trainings.learner.device, self.trainings.count
+        # Drawn in the order of the names: that in which a plugin fills its theta means nothing.
         noise = {
-            name: self.deviation * torch.randn((count, *one.shape), generator=generator).to(device)
-            for name, one in theta.items()
+            name: self.deviation * torch.randn((count, *weights.shape), generator=generator).to(device)
+            for name, weights in sorted(theta.items())
         }
         both = {name: torch.cat([one + noise[name], one - noise[name]]) for name, one in theta.items()}
         trainings = {key: one for key, one in state.items() if key != "noise"}

@@ -92,3 +92,27 @@ def test_what_is_learned_does_not_depend_on_the_order_of_keys(meta, memory):
     expected, *found = (log_lr(rule, memory, **meta) for rule in (Learned(), Reversed(), Swapped()))
     assert found == [expected, expected]
     assert expected != -3
+
+
+@pytest.mark.parametrize("estimator", ["backprop", "pes", "es"])
+def test_what_is_learned_does_not_depend_on_the_order_of_theta(estimator):
+    def update(grad, state, param, hparams, theta, info):
+        return -theta["log_lr"].exp() * (grad + theta["decay"] * param), {}
+
+    def learned(names):
+        start = {"log_lr": torch.tensor(-3.0), "decay": torch.tensor(0.01)}
+        training = metaopt.MetaTraining(
+            init_theta=lambda params, generator, hparams: {name: start[name] for name in names},
+            estimator=estimator,
+            objective="trajectory",
+            truncation=STEPS,
+        )
+        rule = metaopt.per_tensor(lambda param, hparams, theta, horizon: {}, update)
+        spec = metaopt.OptimizerSpec(name=f"theta_{estimator}_{names[0]}", version="1", rule=rule, meta=training)
+        small = {"num_steps": 2 * STEPS, "num_iterations": 6, "num_evaluated": 4, "num_validations": 1}
+        task = dataclasses.replace(sinusoid_task(10), **small)
+        return metaopt.meta_train(spec, [task], compile="off").recipe.theta
+
+    names = ["log_lr", "decay"]
+    one_way, the_other = learned(names), learned(names[::-1])
+    assert {name: one_way[name].item() for name in names} == {name: the_other[name].item() for name in names}
