@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaopt.contracts.threshold import CurveBatch
-from metaopt.errors import InputError, listed, quoted
+from metaopt.errors import InputError, bracketed, quoted
 
 #: What a stopper learned, float64 arrays by name: a few hundred finite numbers in all.
 StopperTheta: TypeAlias = Mapping[str, NDArray[np.float64]]
@@ -52,7 +52,7 @@ def learned_theta(
 
 def _checked(name: str, theta: Mapping[str, object], shapes: ThetaShapes) -> StopperTheta:
     if not isinstance(theta, Mapping) or set(theta) != set(shapes):
-        given = listed(sorted(map(str, theta))) if isinstance(theta, Mapping) else quoted(theta)
+        given = bracketed(sorted(map(str, theta))) if isinstance(theta, Mapping) else quoted(theta)
         raise InputError(f"The theta of the stopper {name!r} consists of {sorted(shapes)}, got {given}; fit it again.")
     found = {}
     for key in sorted(shapes):

@@ -38,8 +38,12 @@ class Subject:
 
 @cache
 def assembly_of(optimizer: str, wrapper: str | None) -> Assembly | None:
+    wrappers = () if wrapper is None else (wrapper,)
+    sets_rate = any(PLUGINS.get(WrapperSpec, name).inner_lr is not None for name in wrappers)
+    # In bfloat16 a gradient's sign may differ, which a normalising optimizer at a rate of 1 makes a whole step of.
+    hparams = {f"{optimizer}.lr": 0.1} if sets_rate and PLUGINS.get(OptimizerSpec, optimizer).has_lr else {}
     try:
-        return assemble(Configuration(optimizer, wrappers=() if wrapper is None else (wrapper,)), PLUGINS)
+        return assemble(Configuration(optimizer, wrappers=wrappers, hparams=hparams), PLUGINS)
     except metaopt.InputError:
         return None  # two learned parts
 

@@ -201,7 +201,7 @@ def shapes_that_do_not_fit(output, targets):
 
 
 def test_a_task_whose_code_fails_is_named(evaluator, make_task):
-    with pytest.raises(metaopt.InputError, match=r"Task 'bad' failed in training: \w+: .*mat1 and mat2"):
+    with pytest.raises(metaopt.InputError, match=r"Task 'bad': the model, .* fails on a batch, .*mat1 and mat2"):
         evaluator.curves([ADAMW], [make_task("bad", loss=shapes_that_do_not_fit)], [0])
 
 
