@@ -10,7 +10,8 @@ from metaopt.cli.options import Corpus, StudyName
 from metaopt.cli.output_folder import named, writable
 from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
 from metaopt.cli.results import DATABASE, print_result, storage_in, write_page
-from metaopt.errors import InputError
+from metaopt.errors import InputError, quoted
+from metaopt.file_reading import is_file, is_folder
 
 
 def report(
@@ -23,17 +24,19 @@ def report(
     plugin: PluginFiles = None,
 ) -> None:
     """Write the report of a study again, without training anything."""
-    is_folder = named(study, "STUDY").is_dir()
-    if out is None and not is_folder:
+    is_tuned = is_folder(named(study, "STUDY"))
+    if out is None and not is_tuned:
         raise InputError("Say where the page goes, with --out DIR.")
-    if is_folder and not (Path(study) / DATABASE).is_file():
-        raise InputError(f"There is no {DATABASE} in {study!r}; give the folder of a tune, or its storage's URL.")
+    if is_tuned and not is_file(Path(study) / DATABASE):
+        raise InputError(
+            f"There is no {DATABASE} in {quoted(Path(study))}; give the folder of a tune, or its storage's URL."
+        )
     folder = writable(study if out is None else out)
     load_plugin_files(plugin)
     from metaopt.tuning import rebuild
 
     result = rebuild(
-        storage_in(Path(study)) if is_folder else study,
+        storage_in(Path(study)) if is_tuned else study,
         study_name,
         corpus=corpus,
         announce=lambda line: print(line, file=sys.stderr),

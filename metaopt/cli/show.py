@@ -7,6 +7,7 @@ import typer
 
 from metaopt.cli.output_folder import named
 from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
+from metaopt.errors import RecipeError, quoted, without_long_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,15 +53,18 @@ def _explain(recipe: "Recipe", source: str | None, out: "Path | None") -> None:
     from metaopt.cli.terminal import print_paragraph, print_table
     from metaopt.contracts import FewShotTask, Task
     from metaopt.errors import InputError
+    from metaopt.recipe.provenance import recorded
     from metaopt.report.explain import draw_explained, explain, explained_table
     from metaopt.tasks import load_corpus
 
-    made_on = recipe.provenance.get("corpus", {}).get("source") or recipe.provenance.get("corpus", {}).get("name")
-    if source is None and made_on is None:
+    corpus = recorded(recipe.provenance, "corpus")
+    made_on = (known for known in (corpus.get("source"), corpus.get("name")) if isinstance(known, str))
+    looked_at = source or next(filter(None, made_on), None)
+    if looked_at is None:
         raise InputError("This recipe does not say what it was made on; give --corpus, a task of which is looked at.")
-    tasks = [task for task in load_corpus(source or made_on) if isinstance(task, Task | FewShotTask)]
+    tasks = [task for task in load_corpus(looked_at) if isinstance(task, Task | FewShotTask)]
     if not tasks:
-        raise InputError(f"The corpus {source or made_on!r} has black boxes alone, whose gradients nobody sees.")
+        raise InputError(f"The corpus {quoted(looked_at)} has black boxes alone, whose gradients nobody sees.")
     rows = explain(recipe, tasks[0], registry.current())
     steps_of = "test episodes" if isinstance(tasks[0], FewShotTask) else "trainings"
     print_table(explained_table(rows, f"{steps_of} of {tasks[0].name!r}"))
@@ -71,15 +75,20 @@ def _explain(recipe: "Recipe", source: str | None, out: "Path | None") -> None:
 
 def _origin(recipe: "Recipe") -> list[str]:
     """Where the recipe comes from, a line each for what is known."""
+    from metaopt.recipe.provenance import recorded
+
     record = recipe.provenance
     lines = []
-    if "corpus" in record:
-        corpus = record["corpus"]
-        tasks = len(corpus.get("tasks", ()))
-        lines.append(f"Tuned on {corpus.get('name')!r} ({tasks} tasks, fingerprint {corpus.get('fingerprint')}).")
-    if "study" in record:
-        lines.append(f"Study {record['study'].get('name')!r}, {record['study'].get('candidates')} candidates.")
-    lines.extend(_scores(record.get("scores", {}).get("held_out", {})))
+    if corpus := recorded(record, "corpus"):
+        tasks = corpus.get("tasks")
+        count = len(tasks) if isinstance(tasks, list) else 0
+        lines.append(f"Tuned on {quoted(corpus.get('name'))} ({count} tasks, fingerprint {corpus.get('fingerprint')}).")
+    if study := recorded(record, "study"):
+        lines.append(f"Study {quoted(study.get('name'))}, {study.get('candidates')} candidates.")
+    try:
+        lines.extend(_scores(recorded(recorded(record, "scores"), "held_out")))
+    except (TypeError, ValueError, LookupError) as error:
+        raise RecipeError("The recipe's scores are not what tune wrote; restore a copy of it.") from error
     if recipe.made_on is not None:
         ranges = [
             f"{_range(found)} {label}"
@@ -94,17 +103,18 @@ def _origin(recipe: "Recipe") -> list[str]:
     if recipe.num_validations is not None:
         lines.append(f"Its stopper expects {recipe.num_validations} validations, evenly spread over a run.")
     lines.append(f"Weight decay: {_decay(recipe)}.")
-    versions = ", ".join(f"{name} {version}" for name, version in record.get("libraries", {}).items())
-    lines.append(f"Created {record.get('created', 'nobody knows when')}{f' with {versions}' if versions else ''}.")
-    return lines
+    versions = ", ".join(f"{name} {version}" for name, version in recorded(record, "libraries").items())
+    made = f"Created {record.get('created', 'nobody knows when')}{f' with {versions}' if versions else ''}."
+    return [without_long_words(line) for line in (*lines, made)]
 
 
 def _scores(held_out: "Mapping[str, Any]") -> list[str]:
     """What it scored on tasks that its search did not see, beside others, and what that is worth."""
+    from metaopt.recipe.provenance import recorded
     from metaopt.tuning.references import POOL_SIZE
     from metaopt.tuning.statistics import Interval, TrialsWorth
 
-    means, worth = held_out.get("mean", {}), held_out.get("random_trials_worth")
+    means, worth = recorded(held_out, "mean"), held_out.get("random_trials_worth")
     if not means:
         return []
     best_first = sorted(means.items(), key=lambda item: -item[1][0])

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from metaopt.cli.output_folder import writable, write_text
 from metaopt.cli.spreadsheet import as_csv
 from metaopt.errors import InputError
+from metaopt.file_reading import is_file
 
 if TYPE_CHECKING:
     from metaopt.report import Table
@@ -21,7 +21,7 @@ _OPTIONS = frozenset({"corpus", "out", "portfolio", "baseline", "mode"})
 
 def is_runs_file(source: str) -> bool:
     """Whether what was given for a corpus is a file of runs: a corpus is a folder."""
-    return source.lower().endswith((".csv", ".csv.gz")) and Path(source).is_file()
+    return source.lower().endswith((".csv", ".csv.gz")) and is_file(source)
 
 
 def tune_runs(context: typer.Context, path: str, out: str, size: int, baseline: str | None, mode: str | None) -> None:

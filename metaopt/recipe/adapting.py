@@ -15,6 +15,7 @@ from metaopt.contracts import BatchNormPolicy
 from metaopt.contracts.building import give_shapes, is_unshaped
 from metaopt.errors import InputError, quoted
 from metaopt.recipe.initialization import Support, learned_start
+from metaopt.recipe.provenance import recorded
 from metaopt.recipe.recipe import Recipe
 from metaopt.registry import Registry
 
@@ -84,7 +85,7 @@ def adapt(
     inputs, targets = _checked(support)
     steps = _steps(recipe, num_steps)
     criterion = loss or (F.mse_loss if targets.is_floating_point() else F.cross_entropy)
-    trained = recipe.provenance.get("meta_training", {})
+    trained = recorded(recipe.provenance, "meta_training")
     policy: BatchNormPolicy = batch_norm if batch_norm is not None else (trained.get("batch_norm") or ["batch"])[0]
     adapted = with_policy(model, policy)
     if is_unshaped(adapted):
@@ -123,7 +124,7 @@ def _checked(support: Any) -> Support:
 
 
 def _steps(recipe: Recipe, given: int | None) -> int:
-    learned = recipe.provenance.get("meta_training", {}).get("inner_steps") or [None]
+    learned = recorded(recipe.provenance, "meta_training").get("inner_steps") or [None]
     steps = given if given is not None else learned[0]
     if steps is None:
         raise InputError(

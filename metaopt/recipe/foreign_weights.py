@@ -12,6 +12,7 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
 from metaopt.errors import InputError, first_line
+from metaopt.file_reading import is_file
 
 #: Code under which flax stores arrays in msgpack, as (shape, dtype, bytes).
 _FLAX_ARRAY = 1
@@ -28,7 +29,7 @@ def read_arrays(path: str | Path) -> dict[str, Tensor]:
         InputError: it cannot be found or read, or a package for it is missing.
     """
     found = Path(path)
-    if not found.is_file():
+    if not is_file(found):
         found = _downloaded(str(path))
     name = str(path)
     try:

@@ -8,6 +8,7 @@ import torch
 from metaopt import registry as registries
 from metaopt.configuration import Configuration
 from metaopt.errors import InputError
+from metaopt.file_reading import is_file
 from metaopt.recipe.foreign_weights import read_arrays
 from metaopt.recipe.recipe import Recipe
 from metaopt.registry import Registry
@@ -37,7 +38,7 @@ def import_recipe(name: str, path: str | Path, *, registry: Registry | None = No
     if broken:
         raise InputError(f"{path}: the weights {broken[0]!r} hold numbers that are not finite.")
     record: dict[str, str] = {"file": Path(path).name}
-    if Path(path).is_file():
+    if is_file(path):
         record["sha256"] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
     return Recipe.create(Configuration(chosen), registry=found, theta=theta, provenance={"imported": record})
 

@@ -2,7 +2,7 @@
 
 import datetime
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -29,6 +29,12 @@ def provenance_of(specs: Sequence[PluginSpec], registry: Registry) -> dict[str, 
     """What is put on record of a recipe made now: `created`, `libraries`, `distributions` of its plugins."""
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return {"created": created, "libraries": _libraries(), "distributions": distributions(specs, registry)}
+
+
+def recorded(provenance: Mapping[str, Any], part: str) -> Mapping[str, Any]:
+    """A part of what is on record; empty where it is missing, or is no object, for anybody may write there."""
+    found = provenance.get(part)
+    return found if isinstance(found, Mapping) else {}
 
 
 def versions(specs: Sequence[PluginSpec]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from metaopt.deploy.stopping import StopperConfiguration
 from metaopt.errors import InputError, RecipeError, listed, quoted
 from metaopt.file_reading import is_file, is_folder, read_json, reason
 from metaopt.recipe.made_on import MadeOn
-from metaopt.recipe.provenance import recipe_specs
+from metaopt.recipe.provenance import recipe_specs, recorded
 from metaopt.recipe.recipe import SCHEMA, Recipe
 from metaopt.recipe.saving import DOCUMENT, WEIGHTS, read_weights
 from metaopt.registry import Registry
@@ -207,6 +207,6 @@ def _check_plugins(recipe: Recipe, folder: Path, registry: Registry) -> None:
 def _origins(recipe: Recipe, registry: Registry) -> str:
     """Where the plugins that are missing here came from when the recipe was made, as a further sentence."""
     known = {f"{entry.spec.kind} {entry.spec.name}" for entry in registry}
-    origins = recipe.provenance.get("distributions", {})
+    origins = recorded(recipe.provenance, "distributions")
     missing = [f"{key} came from {origins[key]}" for key in recipe.plugins if key not in known and key in origins]
     return f" When the recipe was made, {', '.join(missing)}." if missing else ""

@@ -58,7 +58,7 @@ def _is_train_function(function: Callable[..., Any], where: str) -> bool:
         return False
     if _accepts(signature, 2):
         return True
-    raise InputError(f"{where} takes {signature}; a function must be train(recipe, seed) or take no arguments.")
+    raise InputError(f"{where} takes {signature!s:.80}; a function must be train(recipe, seed) or take no arguments.")
 
 
 def _accepts(signature: inspect.Signature, count: int) -> bool:

@@ -44,6 +44,10 @@ _FOUNDATIONS = (
     "is_pure",
 )
 
+#: What is compared last: numbers that fail one of the others differ for the same cause.
+_COMPARED_LAST = "native_equals_rule"
+_EXPLAINED_BY = ("state_is_its_own", "lowers_a_quadratic")
+
 
 def _of_optimizer(check: Callable[[Subject], None]) -> Callable[[Any], None]:
     @functools.wraps(check)
@@ -205,7 +209,12 @@ def checks_for(spec: PluginSpec) -> list[Check]:
     for name in _FOUNDATIONS:
         if name in functions:
             first.append(Check(spec, functions.pop(name), tuple(first)))
-    return [*first, *(Check(spec, function, tuple(first)) for function in functions.values())]
+    last = functions.pop(_COMPARED_LAST, None)
+    others = [Check(spec, function, tuple(first)) for function in functions.values()]
+    if last is not None:
+        explained = tuple(other for other in others if other.name in _EXPLAINED_BY)
+        others.append(Check(spec, last, (*first, *explained)))
+    return [*first, *others]
 
 
 def check(spec: PluginSpec) -> Report:

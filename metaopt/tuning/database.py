@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from metaopt.errors import StorageError
-from metaopt.tuning.database_faults import ChangedFileError, DatabaseFile, cause
+from metaopt.tuning.database_faults import ChangedFileError, DatabaseFile, cause, is_damage
 from metaopt.tuning.storage_url import hide_secrets, shown, sqlite_file
 
 #: How long a database that has answered before may be away, and how long to wait between attempts.
@@ -195,6 +195,8 @@ def _with_driver(url: str) -> str:
 def _remedy(error: Exception) -> str:
     if isinstance(error, ImportError):
         return "install the driver, for PostgreSQL with pip install 'metaopt-torch[postgres]'"
+    if is_damage(error):
+        return "it was damaged from outside: restore a copy of it, or begin anew in another storage"
     if isinstance(error, sa.exc.ArgumentError):
         return "write a URL such as 'sqlite:///study.db'"
     return "check that it is there and can be written"

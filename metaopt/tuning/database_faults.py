@@ -33,6 +33,11 @@ def cause(error: BaseException) -> str:
     return f"{FULL}, over a quota, or fails ({said})" if "i/o error" in said.lower() else said
 
 
+def is_damage(error: BaseException) -> bool:
+    """Whether a database says that its file is no longer what it wrote."""
+    return any(words in cause(error).lower() for words in _DAMAGED)
+
+
 def _original(error: BaseException) -> BaseException:
     if not isinstance(error, SQLAlchemyError) and isinstance(error.__cause__, SQLAlchemyError):
         return _original(error.__cause__)
@@ -84,7 +89,7 @@ class DatabaseFile:
         said = cause(error)
         if said.startswith(FULL):
             return f"{said}; what it held before is intact: make room and run the same command again"
-        if any(words in said.lower() for words in _DAMAGED):
+        if is_damage(error):
             return f"{said}; it was damaged from outside: restore a copy of it, or begin anew in another storage"
         return f"{said}; what it held before is intact"
 

@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 from metaopt.recipe import Recipe
+from metaopt.recipe.provenance import recorded
 from metaopt.tuning.comparison import Comparison
 from metaopt.tuning.statistics import Interval
 
@@ -18,7 +19,7 @@ def with_scores(recipe: Recipe, held_out: Comparison | None, held_out_by: str | 
         held_out_by: `"families"` or `"folds"`.
         tuning: comparison on the tasks that it was tuned on.
     """
-    scores = {**recipe.provenance.get("scores", {}), "tuning": _record(tuning)}
+    scores = {**recorded(recipe.provenance, "scores"), "tuning": _record(tuning)}
     if held_out is not None:
         scores["held_out"] = {"by": held_out_by, "intervals_over": held_out.over, **_record(held_out)}
     return dataclasses.replace(recipe, provenance={**recipe.provenance, "scores": scores})

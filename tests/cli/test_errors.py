@@ -70,3 +70,17 @@ def test_a_url_given_for_a_corpus_does_not_tell_its_password(run, tmp_path, monk
     assert failed.code == 2
     assert "s3cretpw" not in failed.err
     assert "postgresql://meta:***@localhost" in failed.err
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "x" * 5000 + ".csv", "postgresql://meta:s3cretpw@localhost/m1"])
+def test_names_that_no_file_can_have_and_urls_for_folders_are_refused(run, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    commands = [["tune", name, "--out", "here"], ["report", name], ["replay", name], ["tune", "starter", "--out", name]]
+    for command in commands:
+        failed = run(*command)
+        assert failed.code == 2, command
+        assert "Traceback" not in failed.err
+        assert max(map(len, failed.err.splitlines())) < 500
+        assert "s3cretpw" not in failed.err
+        assert "x" * 81 not in failed.err
+    assert not (tmp_path / "postgresql:").exists()

@@ -115,3 +115,32 @@ def test_without_a_corpus_it_asks_for_one(run, tmp_path):
     metaopt.Recipe.create(Configuration("adamw")).save(tmp_path / "bare")
     done = run("show", tmp_path / "bare", "--explain")
     assert (done.code, "give --corpus" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "part", ["corpus", "study", "scores", "libraries", "distributions", "created", "meta_training"]
+)
+@pytest.mark.parametrize(
+    "value", [None, 7, "text", [None], [[]], {"name": 3}, "x" * 5000, {"held_out": 1}, {"mean": []}]
+)
+def test_a_record_that_somebody_else_wrote_is_left_out(run, recipe, part, value):
+    document = json.loads((recipe / "recipe.json").read_text())
+    document["provenance"][part] = value
+    (recipe / "recipe.json").write_text(json.dumps(document))
+    done = run("show", recipe)
+    assert (done.code, done.err) == (0, "")
+    assert "adamw" in done.out
+    assert "x" * 81 not in done.out.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    "scores", [{"mean": {"a": 1}}, {"mean": {"a": [1, 2, 3]}}, {"mean": {"a": ["x", None, 2]}, "tasks": 1}]
+)
+def test_scores_that_cannot_be_read_are_named(run, recipe, scores):
+    document = json.loads((recipe / "recipe.json").read_text())
+    document["provenance"]["scores"] = {"held_out": scores}
+    (recipe / "recipe.json").write_text(json.dumps(document))
+    done = run("show", recipe)
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert "scores are not what tune wrote" in done.err

@@ -253,3 +253,27 @@ def test_in_ones_own_tests_too_one_cause_is_one_failure():
         except testing.ConformanceError:
             failed.append(check.name)
     assert failed == ["keeps_dtypes_and_shapes"]
+
+
+def test_a_wrong_sign_is_one_failure_although_a_class_is_named(failures):
+    def ascend(grad, state, param, hparams, theta, info):
+        return hparams["lr"] * (grad + hparams["weight_decay"] * param), state
+
+    native = metaopt.Native(module="torch.optim", qualname="SGD")
+    found = failures(optimizer(rule=metaopt.per_tensor(init, ascend), native=native))
+    assert list(found) == ["lowers_a_quadratic"]
+    assert "Is the sign right" in found["lowers_a_quadratic"]
+
+
+def test_a_state_in_a_parameters_memory_is_one_failure_although_a_class_is_named(failures):
+    def own(param, hparams, theta, horizon):
+        return {"m": param}
+
+    def update(grad, state, param, hparams, theta, info):
+        return -hparams["lr"] * (grad + 0.0 * state["m"]), {"m": state["m"] * 0.5 + grad}
+
+    native = metaopt.Native(module="torch.optim", qualname="SGD", fixed={"momentum": 0.5})
+    space = {"lr": metaopt.Float(1e-4, 0.1, log=True)}
+    assert list(failures(optimizer(rule=metaopt.per_tensor(own, update), space=space, native=native))) == [
+        "state_is_its_own"
+    ]

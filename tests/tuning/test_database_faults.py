@@ -152,3 +152,14 @@ def test_what_several_open_at_once_for_the_first_time_is_made_once(tmp_path):
         assert not failed
         with contextlib.closing(Ledger(url)) as ledger:
             assert ledger.studies() == []
+
+
+@pytest.mark.parametrize("content", [b"no database at all " * 100, None], ids=["another file", "cut off"])
+def test_a_damaged_file_that_cannot_be_opened_is_called_damaged(url, content):
+    Ledger(url).close()
+    whole = Path(path_of(url)).read_bytes()
+    Path(path_of(url)).write_bytes(whole[: len(whole) // 10] if content is None else content)
+    with pytest.raises(
+        metaopt.StorageError, match=r"cannot be opened: .*; it was damaged from outside: restore a copy"
+    ):
+        Ledger(url)
