@@ -16,10 +16,8 @@ def named(path: str, what: str) -> Path:
         what: names it in an error, such as `--out`.
 
     Raises:
-        InputError: it is empty, which would mean the current folder, or a URL.
+        InputError: it is empty, which would mean the current folder.
     """
-    if "://" in path:
-        raise InputError(f"{what} takes a folder; a database's URL is given with --storage.")
     if not path.strip():
         raise InputError(f"{what} is empty; write . for the current folder.")
     return Path(path)
@@ -29,8 +27,10 @@ def writable(folder: str | Path) -> Path:
     """The folder, made where it is missing.
 
     Raises:
-        InputError: it is empty, or cannot be made or written to.
+        InputError: it is empty, the URL of a database, or cannot be made or written to.
     """
+    if isinstance(folder, str) and "://" in folder:
+        raise InputError("--out takes a folder; a database's URL is given with --storage.")
     folder = named(folder, "--out") if isinstance(folder, str) else folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
