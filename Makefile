@@ -17,10 +17,10 @@ interpreter = $(shell for python in python$(1) "$$(pyenv prefix $(1) 2>/dev/null
 missing = Python $(1) is not installed here: no tests were run under it.
 
 .DEFAULT_GOAL := help
-.PHONY: help environments test test-lowest lint format tune wheel clean
+.PHONY: help environment-lowest test test-lowest lint format tune wheel clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9.%-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9.%-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .venv: $(INSTALLED) ## create the environment, or update it after pyproject.toml or constraints.txt changed
 
@@ -29,15 +29,16 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@
 
-environments: ## create all environments side by side, those of `make test-lowest` and of other Pythons too (20 GB)
-	$(MAKE) -j 2 $(INSTALLED) $(if $(call interpreter,3.11),$(LOWEST)/.installed) \
-		$(foreach version,3.12 3.13,$(if $(call interpreter,$(version)),.venv-$(version)/.installed))
+environment-lowest: ## create the environment of `make test-lowest` (several GB)
+	$(if $(call interpreter,3.11),$(MAKE) $(LOWEST)/.installed,@echo "$(call missing,3.11)")
+
+environment-3.%: ## create the environment of `make test-3.12` and the like
+	$(if $(call interpreter,3.$*),$(MAKE) .venv-3.$*/.installed,@echo "$(call missing,3.$*)")
 
 test: $(INSTALLED) ## run all tests (WORKERS=2, ARGS="tests/deploy -k adamw")
 	$(RUN) $(VENV)/$(PYTEST) $(ARGS)
 
-test-lowest: ## run the fast tests on the lowest versions that pyproject.toml allows (several GB)
-	$(if $(call interpreter,3.11),$(MAKE) $(LOWEST)/.installed,@echo "$(call missing,3.11)")
+test-lowest: environment-lowest ## run the fast tests on the lowest versions that pyproject.toml allows (several GB)
 	$(if $(call interpreter,3.11),$(RUN) $(LOWEST)/$(PYTEST) $(OLD_NEWS) -m "not slow" $(ARGS))
 
 # What versions of years ago say of each other is not ours to mend; nor is how torch's SequentialLR stepped.
@@ -51,8 +52,7 @@ $(LOWEST)/.installed: pyproject.toml constraints-lowest.txt tests/lowest_version
 		-c $(LOWEST)/constraints.txt -c constraints-lowest.txt -e ".[test]"
 	touch $@
 
-test-3.%: ## run the fast tests under another Python, where it is installed: test-3.12 (several GB)
-	$(if $(call interpreter,3.$*),$(MAKE) .venv-3.$*/.installed,@echo "$(call missing,3.$*)")
+test-3.%: environment-3.% ## run the fast tests under another Python, where it is installed: test-3.12 (several GB)
 	$(if $(call interpreter,3.$*),$(RUN) .venv-3.$*/$(PYTEST) -m "not slow" $(ARGS))
 
 .venv-3.%/.installed: pyproject.toml constraints.txt
