@@ -145,7 +145,8 @@ def did_you_mean(name: str, known: Iterable[str], layout: str) -> str:
 
 def _message(error: BaseException) -> str:
     try:
-        text = str(error)
+        # The system's own words, without the number before them and the path behind.
+        text = (isinstance(error, OSError) and error.strerror) or str(error)
     except Exception:  # a stranger's __str__
         return ""
     lines = (line.strip().rstrip(".: ") for line in text.splitlines())

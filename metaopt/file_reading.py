@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from metaopt.errors import first_line, quoted
+from metaopt.errors import quoted
 
 AnyPath: TypeAlias = str | os.PathLike[str]
 
@@ -92,14 +92,6 @@ def read_json(path: AnyPath) -> Any:
         half = quoted(error.object[error.start : error.end])
         raise ValueError(f"it holds half of a surrogate pair, {half}") from error
     return document
-
-
-def reason(error: Exception) -> str:
-    """The cause of a fault without what the sentence around it says anyway."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    text = first_line(error)
-    return "a number has thousands of digits" if "set_int_max_str_digits" in text else text
 
 
 def _decompressed(content: bytes) -> bytes:

@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from metaopt.file_reading import is_file, is_folder, read_bytes, read_json, read_text, reason
+from metaopt.errors import first_line
+from metaopt.file_reading import is_file, is_folder, read_bytes, read_json, read_text
 
 
 def test_a_byte_order_mark_is_no_part_of_a_text(tmp_path):
@@ -67,4 +68,4 @@ def test_what_is_no_json_is_a_fault(tmp_path, text, message):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(ValueError, match=message) as caught:
         read_json(tmp_path / "a.json")
-    assert len(reason(caught.value)) < 200
+    assert len(first_line(caught.value)) < 200

@@ -3,8 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from metaopt.errors import InputError, MetaOptError, quoted
-from metaopt.file_reading import reason
+from metaopt.errors import InputError, MetaOptError, first_line, quoted
 from metaopt.file_writing import replace_file
 
 
@@ -38,7 +37,7 @@ def writable(folder: str | Path) -> Path:
             return folder
     except (OSError, ValueError) as error:  # a name that no folder can have
         raise InputError(
-            f"--out {quoted(folder)} cannot be written: {reason(error)}; choose another folder."
+            f"--out {quoted(folder)} cannot be written: {first_line(error)}; choose another folder."
         ) from error
 
 
@@ -51,4 +50,4 @@ def write_text(path: Path, text: str) -> None:
     try:
         replace_file(path, text.encode(errors="backslashreplace"))
     except OSError as error:
-        raise MetaOptError(f"{path} cannot be written: {reason(error)}.") from error
+        raise MetaOptError(f"{path} cannot be written: {first_line(error)}.") from error

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from metaopt.errors import InputError, StorageError
-from metaopt.file_reading import read_bytes, reason
+from metaopt.errors import InputError, StorageError, first_line
+from metaopt.file_reading import read_bytes
 from metaopt.file_writing import replace_file
 
 FILE = "checkpoint.pt"
@@ -26,7 +26,7 @@ def write(folder: Path, document: Mapping[str, Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         replace_file(folder / FILE, content.getvalue())
     except OSError as error:
-        raise StorageError(f"The checkpoint {folder / FILE} cannot be written: {reason(error)}.") from error
+        raise StorageError(f"The checkpoint {folder / FILE} cannot be written: {first_line(error)}.") from error
 
 
 def read(folder: Path, identity: str) -> dict[str, Any] | None:
@@ -48,7 +48,7 @@ def read(folder: Path, identity: str) -> dict[str, Any] | None:
         found = document["identity"]
     except Exception as error:  # torch and pickle raise whatever they like at corrupt files
         raise StorageError(
-            f"{path} is no checkpoint of a meta-training: {reason(error):.120}; delete it to begin anew."
+            f"{path} is no checkpoint of a meta-training: {first_line(error):.120}; delete it to begin anew."
         ) from error
     if found != identity:
         raise InputError(

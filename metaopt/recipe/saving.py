@@ -9,8 +9,8 @@ import hashlib
 import os
 from pathlib import Path
 
-from metaopt.errors import RecipeError, quoted
-from metaopt.file_reading import is_file, read_bytes, reason
+from metaopt.errors import RecipeError, first_line, quoted
+from metaopt.file_reading import is_file, read_bytes
 from metaopt.file_writing import turn_in, write_in_turn
 
 DOCUMENT = "recipe.json"
@@ -36,7 +36,7 @@ def save_files(text: str, theta_bytes: bytes, folder: Path) -> None:
     except (OSError, UnicodeEncodeError) as error:
         before = "; the recipe that was there is unchanged" if is_file(folder / DOCUMENT) else ""
         raise RecipeError(
-            f"The recipe could not be written to {quoted(folder)}: {reason(error)}{before}. "
+            f"The recipe could not be written to {quoted(folder)}: {first_line(error)}{before}. "
             "Make room there or choose another folder."
         ) from error
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from metaopt import registry as registries
 from metaopt.configuration import Configuration
 from metaopt.deploy.stopping import StopperConfiguration
-from metaopt.errors import InputError, RecipeError, listed, quoted
-from metaopt.file_reading import is_file, is_folder, read_json, reason
+from metaopt.errors import InputError, RecipeError, first_line, listed, quoted
+from metaopt.file_reading import is_file, is_folder, read_json
 from metaopt.recipe.made_on import MadeOn
 from metaopt.recipe.provenance import recipe_specs, recorded
 from metaopt.recipe.recipe import SCHEMA, Recipe
@@ -78,7 +78,7 @@ def _read_document(file: Path) -> Mapping[str, Any]:
         document = read_json(file)
     except (ValueError, OSError) as error:
         raise RecipeError(
-            f"The recipe {quoted(file)} is corrupt: {reason(error)}. Save it again, or restore a copy."
+            f"The recipe {quoted(file)} is corrupt: {first_line(error)}. Save it again, or restore a copy."
         ) from error
     schema = document.get("schema") if isinstance(document, dict) else None
     if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
@@ -118,7 +118,7 @@ def _parse(document: Mapping[str, Any], weights: bytes, folder: Path) -> Recipe:
     except KeyError as error:
         raise RecipeError(f"The recipe {where} is corrupt: the field {error} is missing.") from error
     except (TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-        raise RecipeError(f"The recipe {where} is corrupt: {reason(error)}.") from error
+        raise RecipeError(f"The recipe {where} is corrupt: {first_line(error)}.") from error
 
 
 def _check_fields(document: Mapping[str, Any], known: frozenset[str], where: str, part: str) -> None:
@@ -154,7 +154,7 @@ def _read_weights(document: Mapping[str, Any], folder: Path, final: bool = False
         content, found = read_weights(folder, sha256)
     except OSError as error:
         raise RecipeError(
-            f"The recipe's weights {quoted(file)} cannot be read: {reason(error)}; restore a copy."
+            f"The recipe's weights {quoted(file)} cannot be read: {first_line(error)}; restore a copy."
         ) from error
     if found == sha256 and not content:
         raise RecipeError(f"The weights {quoted(file)} are corrupt: the file is empty; restore a copy.")
@@ -174,7 +174,7 @@ def _theta(content: bytes, file: Path) -> dict[str, Tensor] | None:
     try:
         theta = load_safetensors(content)
     except (SafetensorError, ValueError, KeyError) as error:
-        raise RecipeError(f"The weights {quoted(file)} are corrupt: {reason(error)}.") from error
+        raise RecipeError(f"The weights {quoted(file)} are corrupt: {first_line(error)}.") from error
     if not theta:
         raise RecipeError(f"The weights {quoted(file)} are corrupt: the file is whole and holds none; restore a copy.")
     numbers = {name: tensor.double() for name, tensor in theta.items() if tensor.is_floating_point()}

@@ -8,8 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metaopt.errors import InputError, listed, quoted
-from metaopt.file_reading import read_text, reason
+from metaopt.errors import InputError, first_line, listed, quoted
+from metaopt.file_reading import read_text
 from metaopt.tasks.cells import GAPS, clean, typed
 
 if TYPE_CHECKING:
@@ -74,9 +74,9 @@ def _text(path: Path) -> str:
     try:
         text = read_text(path)
     except OSError as error:
-        raise InputError(f"{path} cannot be read as CSV: {reason(error)}; correct the file.") from error
+        raise InputError(f"{path} cannot be read as CSV: {first_line(error)}; correct the file.") from error
     except ValueError as error:
-        what = reason(error)
+        what = first_line(error)
         if what.startswith("it is "):
             raise InputError(f"{path} {what.removeprefix('it ')}.") from error
         raise InputError(f"{path} cannot be read as CSV: {what}; correct the file.") from error

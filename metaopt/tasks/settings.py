@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from metaopt.errors import InputError, did_you_mean, listed, quoted
-from metaopt.file_reading import read_text, reason
+from metaopt.errors import InputError, did_you_mean, first_line, listed, quoted
+from metaopt.file_reading import read_text
 from metaopt.tasks.splitting import FRACTION
 
 FILE_NAME = "corpus.toml"
@@ -77,7 +77,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(read_text(path))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {reason(error)}; correct it or remove it.") from error
+        raise InputError(f"{path} cannot be read: {first_line(error)}; correct it or remove it.") from error
     except RecursionError as error:
         raise InputError(f"{path} cannot be read: it is nested too deeply; correct it or remove it.") from error
 

@@ -15,8 +15,7 @@ from metaopt.contracts import AnyTask, Task
 from metaopt.contracts.curve import Array
 from metaopt.default_dtype import default_for
 from metaopt.deploy.learned import weights_of
-from metaopt.errors import InputError, RecipeError, quoted
-from metaopt.file_reading import reason
+from metaopt.errors import InputError, RecipeError, first_line, quoted
 from metaopt.inner import Member, train
 from metaopt.recipe import Recipe
 from metaopt.registry import Registry
@@ -161,7 +160,7 @@ def load_portfolio(directory: str | Path) -> Portfolio:
         arrays = [np.asarray(document[key], dtype=np.float64) for key in ("features", "scores")]
         return Portfolio(recipes, *arrays)
     except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
-        raise RecipeError(f"The portfolio in {quoted(home)} is damaged: {reason(error)}.") from error
+        raise RecipeError(f"The portfolio in {quoted(home)} is damaged: {first_line(error)}.") from error
 
 
 def task_features(task: AnyTask, recipe: Recipe, registry: Registry) -> Array:

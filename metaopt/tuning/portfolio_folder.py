@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from metaopt.errors import RecipeError, quoted
-from metaopt.file_reading import is_file, read_bytes, read_json, reason
+from metaopt.errors import RecipeError, first_line, quoted
+from metaopt.file_reading import is_file, read_bytes, read_json
 from metaopt.file_writing import turn_in, write_in_turn
 from metaopt.recipe import Recipe, load_recipe
 from metaopt.recipe.saving import DOCUMENT
@@ -49,8 +49,8 @@ def save_recipes(recipes: Sequence[Recipe], fields: Mapping[str, Any], home: Pat
             _remove_beside(home)
     except OSError as error:
         raise RecipeError(
-            f"The portfolio could not be written to {quoted(home)}: {reason(error)}. Make room there or choose another "
-            "folder."
+            f"The portfolio could not be written to {quoted(home)}: {first_line(error)}. Make room there or "
+            "choose another folder."
         ) from error
 
 
@@ -67,7 +67,7 @@ def read_recipes(home: Path) -> tuple[tuple[Recipe, ...], Mapping[str, Any]]:
         if not all(isinstance(one, str) for one in (*names, *digests)) or len(digests) != len(names) or not names:
             raise ValueError("recipes and sha256 must list a name and a hash of each recipe")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        cause = f"the field {error} is missing" if isinstance(error, KeyError) else reason(error)
+        cause = f"the field {error} is missing" if isinstance(error, KeyError) else first_line(error)
         raise RecipeError(f"There is no portfolio in {quoted(home)}: {cause}.") from error
     folders = [_folder(home, name, digest) for name, digest in zip(names, digests, strict=True)]
     return tuple(load_recipe(folder) for folder in folders), document

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from metaopt.configuration import Configuration, assemble
-from metaopt.errors import InputError, bracketed, quoted
-from metaopt.file_reading import is_file, is_folder, read_json, reason
+from metaopt.errors import InputError, bracketed, first_line, quoted
+from metaopt.file_reading import is_file, is_folder, read_json
 from metaopt.recipe import Recipe, load_recipe
 from metaopt.recipe.storage import shipped_recipes
 from metaopt.registry import Registry
@@ -136,7 +136,7 @@ def _json(path: Path) -> Any:
         ) from error
     except (OSError, ValueError) as error:
         raise InputError(
-            f"--start-from {quoted(path)} is not readable as JSON: {reason(error)}; write it again."
+            f"--start-from {quoted(path)} is not readable as JSON: {first_line(error)}; write it again."
         ) from error
     if not isinstance(document, Mapping | list):
         raise InputError(f"--start-from {quoted(path)} must hold a list of settings, got {quoted(document)}.")

@@ -69,7 +69,7 @@ def test_a_password_is_shown_by_no_error_nor_by_what_it_comes_from(
     "url",
     [
         "postgresql://user@host:5432/database?sslmode=require&connect_timeout=3",
-        "sqlite:////home/a:b@c/study.db",
+        "sqlite:////data/a:b@c/study.db",
         "sqlite:///run?seed=1/study.db",
         "study.db",
         "nosuchdb://host/db",

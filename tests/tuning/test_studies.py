@@ -22,9 +22,7 @@ def test_another_optuna_does_not_continue_a_study(make_task, url, monkeypatch):
     assert len(metaopt.tune([task], n_trials=3, storage=url, **CHOICE).judged) == 3
 
 
-@pytest.mark.parametrize(
-    "name", ["", " ", "x" * 201, "\udcff", "a\0b", "/tmp/elsewhere", "../elsewhere", "a/../../b", 7]
-)
+@pytest.mark.parametrize("name", ["", " ", "x" * 201, "\udcff", "a\0b", "/elsewhere", "../elsewhere", "a/../../b", 7])
 def test_a_name_that_no_study_can_have_is_refused_before_anything_is_trained(make_task, url, name):
     with pytest.raises(metaopt.InputError, match="--study-name must") as caught:
         metaopt.tune([make_task()], n_trials=1, storage=url, study_name=name, **CHOICE)
