@@ -97,7 +97,8 @@ def in_order(new: State, old: State) -> State:
     Raises:
         PluginError: the states have not the same keys.
     """
-    unknown = sorted(new["tensors"].keys() - old["tensors"].keys())
+    # Compiled rules run this too, and not every torch can compile a difference of keys.
+    unknown = sorted([name for name in new["tensors"] if name not in old["tensors"]])
     if unknown:
         raise PluginError(f"update returned state for {quoted(unknown[0])}, which init made no state for.")
     tensors = {name: keys_in_order(new["tensors"].get(name, {}), own) for name, own in old["tensors"].items()}

@@ -47,6 +47,7 @@ class ClassSteps:
             InputError: a gradient is sparse, or a group maximizes, and the class does not take it.
         """
         if len(optimizer.param_groups) != self._num_groups:
+            _begin_state(optimizer, optimizer.param_groups[self._num_groups :])
             self._take_in(optimizer)
         if not self._maximizes and any(group.get(MAXIMIZE) for group in optimizer.param_groups):
             raise InputError(
@@ -109,6 +110,14 @@ class ClassSteps:
         if self._fused:
             unfuse(optimizer)
             self._fused = False
+
+
+def _begin_state(optimizer: Optimizer, added: list[Group]) -> None:
+    """Give groups that joined the state that the class makes when it is built: not every version of Adagrad does."""
+    kind: MakeOptimizer = type(optimizer)
+    for group in added:
+        made = kind([{key: value for key, value in group.items() if key != "param_names"}]).state
+        optimizer.state.update({param: state for param, state in made.items() if param not in optimizer.state})
 
 
 def _alike(grad: Tensor, param: Tensor) -> bool:

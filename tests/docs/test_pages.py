@@ -40,7 +40,7 @@ def test_a_page_that_raises_names_its_own_line(tmp_path, run_page):
     page.write_text("One line.\n\n```python\nx = 1\n1 / 0\n```\n")
     with pytest.raises(ZeroDivisionError) as raised:
         run_page(page)
-    assert [(entry.path.name, entry.lineno + 1) for entry in raised.traceback][-1] == ("page.md", 5)
+    assert [(Path(entry.path).name, entry.lineno + 1) for entry in raised.traceback][-1] == ("page.md", 5)
 
 
 def test_a_command_that_fails_fails_the_page(tmp_path, run_page):
