@@ -218,9 +218,13 @@ class Registry:
         count = f"{len(self.faults)} plugin{'s' if len(self.faults) > 1 else ''}"
         broken = f" {count} could not be loaded; see `metaopt plugins`." if self.faults else ""
         restricted = "" if self.restriction is None else f" {RESTRICTION} leaves only {listed(self.restriction)}."
-        there_are = f"known: {', '.join(known) or 'none'}."
+        most = len(known) if sum(map(len, known)) <= _MAX_KNOWN else 8
+        there_are = f"known: {listed(known, most) or 'none'}."
         return f"There is no {spec_type.kind} {quoted(name)};{hint} {there_are}{broken}{restricted}"
 
+
+#: Letters of names that a message lists in full: whoever has many plugins sees the first few.
+_MAX_KNOWN = 250
 
 _current: Registry | None = None
 

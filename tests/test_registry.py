@@ -197,6 +197,16 @@ def test_a_restriction_to_what_is_not_installed_is_a_fault(monkeypatch):
         registry.get(OptimizerSpec, "adamw")
 
 
+def test_of_many_plugins_a_message_names_the_first_few():
+    registry = Registry()
+    for number in range(40):
+        spec = OptimizerSpec(name=f"somebodys_optimizer_{number:02}", version="1", rule=metaopt.per_tensor(dict, dict))
+        registry.register(spec)
+    with pytest.raises(PluginError, match=r"known: somebodys_optimizer_00, .*_07 and 32 more\.$") as caught:
+        registry.get(OptimizerSpec, "x" * 5000)
+    assert len(str(caught.value)) < 500
+
+
 def test_an_unknown_name_lists_the_known_ones_and_mentions_what_is_broken(install):
     install("broken", "import nobody_has_this")
     with pytest.warns(RuntimeWarning):

@@ -116,7 +116,6 @@ def test_a_folder_of_any_name_holds_its_own_study(name, tmp_path, make_task):
     out = tmp_path / name
     out.mkdir()
     url = storage_in(out)
-    assert sa.make_url(url).database == str(out / "study.db")
     assert sqlite_file(sa.make_url(url)) == out / "study.db"
     small = {"n_trials": 1, "optimizers": ["sgd"], "controllers": ["constant"], "wrappers": [], "against": []}
     recipe = metaopt.tune([make_task(num_steps=6, num_validations=3)], storage=url, **small).recipe
