@@ -1,5 +1,6 @@
 """What plugins implement and exchange."""
 
+from metaopt.contracts.building import num_trained
 from metaopt.contracts.controller import Cadence, Controller, ControllerState, Rate
 from metaopt.contracts.corpus import AnyTask, Corpus
 from metaopt.contracts.curve import Curve
@@ -78,5 +79,6 @@ __all__ = [
     "first_stop_of_any",
     "in_order",
     "keys_in_order",
+    "num_trained",
     "per_tensor",
 ]

@@ -11,6 +11,11 @@ from metaopt.errors import InputError, quoted
 from metaopt.seeding import seeded
 
 
+def num_trained(model: nn.Module) -> int:
+    """How many numbers of a model are trained: those of parameters that require gradients."""
+    return sum(param.numel() for param in model.parameters() if param.requires_grad)
+
+
 def built(
     name: str, model: Callable[[], nn.Module], seed: int, examples: Callable[[], tuple[Tensor, Tensor]]
 ) -> nn.Module:

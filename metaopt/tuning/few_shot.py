@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly, Configuration, assemble
-from metaopt.contracts import Episodes, FewShotTask, Partition
+from metaopt.contracts import Episodes, FewShotTask, Partition, num_trained
 from metaopt.default_dtype import Float32ByDefault, default_for
 from metaopt.inner.failures import check_trains
 from metaopt.meta import MetaTrained
@@ -88,7 +88,7 @@ def learned_recipe(
             stacklevel=3,
         )
     assembly = assemble(configuration, registry)
-    sizes = [_trained(task) for task in tasks]
+    sizes = [num_trained(task.build(0)) for task in tasks]
     steps = [inner_steps(assembly, task) for task in tasks]
     batches = [task.batch_size for task in tasks if task.batch_size is not None]
     losses = [_first_loss(task) for task in tasks]
@@ -135,8 +135,3 @@ def _first_loss(task: FewShotTask) -> float:
     inputs, targets = (one[0, :count] for one in (episode.support_inputs, episode.support_targets))
     with default_for(lambda: (inputs, targets)):
         return float(task.loss(task.build(0)(inputs), targets))
-
-
-def _trained(task: FewShotTask) -> int:
-    """How many numbers of the model are trained."""
-    return sum(param.numel() for param in task.build(0).parameters() if param.requires_grad)

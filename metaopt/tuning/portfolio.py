@@ -11,7 +11,7 @@ from torch import nn
 
 from metaopt import registry as registries
 from metaopt.configuration import assemble
-from metaopt.contracts import AnyTask, Task
+from metaopt.contracts import AnyTask, Task, num_trained
 from metaopt.contracts.curve import Array
 from metaopt.default_dtype import default_for
 from metaopt.deploy.learned import weights_of
@@ -182,7 +182,7 @@ def task_features(task: AnyTask, recipe: Recipe, registry: Registry) -> Array:
         len(train_split),
         train_split.inputs[0].numel(),
         _output_size(task, model),
-        sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
+        num_trained(model),
         task.num_steps,
         task.batch_size,
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from metaopt.contracts import AnyTask, FewShotTask, Task
+from metaopt.contracts import AnyTask, FewShotTask, Task, num_trained
 
 #: Tasks that a candidate has run on when it is judged; then all tasks.
 BLOCKS = (5, 10, 16)
@@ -122,7 +122,7 @@ def race_order(tasks: Sequence[AnyTask]) -> list[AnyTask]:
 
 
 def predicted_cost(task: AnyTask) -> float:
-    """Relative cost of a run: examples × parameters × steps; black-box tasks count as dearer than any other.
+    """Relative cost of a run: examples × trained parameters × steps; black-box tasks count as dearer than any other.
 
     That of few-shot tasks is their iterations alone: a race takes all of them at one budget before the next.
     """
@@ -130,5 +130,4 @@ def predicted_cost(task: AnyTask) -> float:
         return float(task.num_iterations)
     if not isinstance(task, Task):
         return math.inf
-    parameters = sum(parameter.numel() for parameter in task.build(0).parameters())
-    return float(task.num_steps * task.batch_size * max(parameters, 1))
+    return float(task.num_steps * task.batch_size * max(num_trained(task.build(0)), 1))

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from metaopt.configuration import Configuration
-from metaopt.contracts import AnyTask, Task
+from metaopt.contracts import AnyTask, Task, num_trained
 from metaopt.errors import InputError
 from metaopt.tuning.compare import compare
 from metaopt.tuning.comparison import REPORT_SEEDS, Comparison, Contender
@@ -103,4 +103,4 @@ def _widened(task: Task, times: float) -> Task:
 
 
 def _size(task: Task) -> int:
-    return sum(parameter.numel() for parameter in task.build(0).parameters())
+    return num_trained(task.build(0))

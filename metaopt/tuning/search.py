@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from metaopt.configuration import Configuration
-from metaopt.contracts import Corpus, FewShotTask, Task
+from metaopt.contracts import Corpus, FewShotTask, Task, num_trained
 from metaopt.contracts.curve import Array
 from metaopt.errors import InputError
 from metaopt.recipe import MadeOn, Recipe
@@ -172,7 +172,7 @@ def _table(study: Study, complete: Sequence[Configuration]) -> dict[str, tuple[C
 
 def _provenance(study: Study, scores: Mapping[str, float], corpus: str, candidates: int) -> dict[str, Any]:
     supervised = [task for task in study.tasks if isinstance(task, Task)]
-    sizes = [_trained(task) for task in supervised]
+    sizes = [num_trained(task.build(0)) for task in supervised]
     made_on = None
     if supervised:
         made_on = MadeOn(
@@ -200,8 +200,3 @@ def _provenance(study: Study, scores: Mapping[str, float], corpus: str, candidat
 
 def _range(values: Sequence[int]) -> tuple[int, int]:
     return min(values), max(values)
-
-
-def _trained(task: Task) -> int:
-    """How many numbers of the model are trained."""
-    return sum(param.numel() for param in task.build(0).parameters() if param.requires_grad)
