@@ -152,11 +152,16 @@ def _population_seconds(task: AnyTask, evaluator: Evaluator) -> float:
     engine = "population" if evaluator.loop_reason(task) is None else "loop"
     count = BATCH if engine == "population" else 2
     runs = [(assemble(DEFAULT_BASELINE, evaluator.registry), 0)] * count
-    first, short, longer, often = (_timed(probe_task(task, *probe), runs, engine) for probe in _PROBES)
+    probes = [_timed(probe_task(task, *probe), runs, engine) for probe in _PROBES]
+    return extrapolated(probes, task.num_steps, len(task.validation_steps)) * BATCH / count
+
+
+def extrapolated(probes: Sequence[float], num_steps: int, num_validations: int) -> float:
+    """Seconds of a training, from those of the four probes; at least what the first of them took."""
+    first, short, longer, often = probes
     per_step = max(longer - short, 0.0) / (_PROBES[2][0] - _PROBES[1][0])
     per_validation = max(often - longer, 0.0) / (_PROBES[3][1] - _PROBES[2][1])
-    whole = first + task.num_steps * per_step + len(task.validation_steps) * per_validation
-    return whole * BATCH / count
+    return first + num_steps * per_step + num_validations * per_validation
 
 
 def _timed(task: Task, runs: Sequence[Run], engine: str) -> float:

@@ -9,7 +9,7 @@ import pytest
 
 import metaopt
 from metaopt.configuration import Configuration
-from metaopt.tuning.cost import Pace
+from metaopt.tuning.cost import Pace, extrapolated
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.ledger import Ledger
 from metaopt.tuning.workers import Job, WorkerError, Workers
@@ -135,6 +135,11 @@ def test_how_long_a_job_may_take_follows_from_its_prediction(registry, make_task
     pace = Pace(evaluator)
     task = make_task(num_steps=200)
     assert 0 < pace.seconds(task, 40) < pace.seconds(task, 80)
+    # Of a tenth of a second a step and one a validation, beside two for the graphs.
+    probes = (2 + 1.4, 1.4, 2.2, 6.2)
+    assert extrapolated(probes, 200, 5) == pytest.approx(3.4 + 20 + 5)
+    assert extrapolated(probes, 200_000, 5) > 20 * extrapolated(probes, 200, 5)
+    assert extrapolated((1.0, 0.5, 0.4, 0.3), 200, 5) == 1.0  # probes that noise has turned round
     job = Job("Task", abs, (1,))
     assert Workers(2)._timeout(job) == math.inf
     assert Workers(2)._timeout(dataclasses.replace(job, seconds=0.5)) == 60

@@ -162,7 +162,7 @@ def line():
         batch_size=16,
         num_steps=50,
     )
-    return dataclasses.replace(few_shot(task, 24), episodes_per_iteration=4, num_evaluated=4, num_validations=3)
+    return dataclasses.replace(few_shot(task, 32), episodes_per_iteration=4, num_evaluated=4, num_validations=3)
 
 
 @pytest.mark.parametrize("name", WRAPPERS)
@@ -170,7 +170,7 @@ def test_it_learns_to_raise_a_rate_that_is_too_low(name):
     hparams = {f"{name}.outer_lr": 0.05, f"{name}.deviation": 0.1, "lr": 2e-3}
     result = metaopt.meta_train("adamw", [line()], hparams, wrappers=[name], compile="off")
     curve = result.curves["line"]
-    assert curve.values[-1] < 0.9 * curve.values[0]
+    assert curve.values[-1] < 0.8 * curve.values[0]
     assert result.recipe.configuration.wrappers == (name,)
     run = result.recipe.bind(model_of(), total_steps=50)
     assert run.optimizer.theta.keys() == result.recipe.theta.keys()
