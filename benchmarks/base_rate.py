@@ -25,7 +25,7 @@ import numpy as np
 import metaopt
 from metaopt.configuration import Configuration
 from metaopt.contracts import Task
-from metaopt.registry import Registry, current
+from metaopt.registry import Registry, current_registry
 from metaopt.specs import ControllerSpec, WrapperSpec
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.ledger import Ledger
@@ -85,7 +85,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=UserWarning)
     began = time.perf_counter()
     tasks = tasks_of(given.data, given.steps)[: given.tasks]
-    evaluator = Evaluator(Ledger(given.storage), current(), compile="off")
+    evaluator = Evaluator(Ledger(given.storage), current_registry(), compile="off")
     report = measure(evaluator, tasks[::2], tasks[1::2], range(FIRST_SEED, FIRST_SEED + given.seeds))
     report |= {"steps": given.steps, "seeds": given.seeds, "seconds": time.perf_counter() - began}
     report["trainings"] = evaluator.spent.evaluations

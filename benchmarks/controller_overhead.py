@@ -26,7 +26,7 @@ import metaopt
 from metaopt.deploy.precision import gradient_norm
 from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS
 from metaopt.deploy.scheduler import ControllerScheduler
-from metaopt.registry import current
+from metaopt.registry import current_registry
 from metaopt.space import defaults
 from metaopt.specs import ControllerSpec
 
@@ -71,7 +71,7 @@ def scheduled(spec: ControllerSpec, width: int) -> Callable[[], object]:
 
 def contenders(width: int) -> dict[str, tuple[str, int, Callable[[], object]]]:
     """Kind, calls a measurement and function, by name."""
-    registry, found = current(), {}
+    registry, found = current_registry(), {}
     for name in registry.names(ControllerSpec):
         spec = registry.get(ControllerSpec, name)
         kind = "table" if spec.cadence == "table" else "closed"

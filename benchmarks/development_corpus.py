@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import metaopt
+from metaopt.registry import current_registry
 from metaopt_corpora.networks import mlp
 from metaopt_corpora.sequences import GRU
 from metaopt_corpora.splits import make_splits
@@ -354,11 +355,10 @@ def milliseconds(task: metaopt.Task, members: int, num_steps: int) -> tuple[floa
     """Of one processor, for a step and for a validation, of a population of AdamW at many rates."""
     from metaopt.configuration import Configuration, assemble
     from metaopt.inner import Member, train
-    from metaopt.registry import current
     from metaopt.tuning.evaluator import probe_task
 
     configurations = [Configuration("adamw", hparams={"adamw.lr": 1e-4 * 1.05**index}) for index in range(members)]
-    population = [Member(assemble(one, current()), 0) for one in configurations]
+    population = [Member(assemble(one, current_registry()), 0) for one in configurations]
 
     def seconds(steps: int) -> float:
         started = time.process_time()

@@ -13,7 +13,7 @@ from torch import nn
 
 import metaopt
 from metaopt.configuration import assemble
-from metaopt.registry import Registry, current
+from metaopt.registry import Registry, current_registry
 from metaopt.tasks.settings import read_settings
 from metaopt.tuning.search_space import joint_space
 from metaopt.tuning.start_from import known_settings
@@ -129,7 +129,7 @@ def setting(rng: random.Random, folder: Path) -> None:
         text = f"{owner}.{key}={number}..{rng.choice(['1', '1e-5', '0.5', '1e400', 'x', '', '9' * 5_000])}"
     elif act < 0.5:
         text = rng.choice(["", "=", ".", "..", "a=b=c", "adamw.lr", "adamw.lr==1", "adamw.lr=1...2", "x" * 5_000])
-    space = joint_space(current(), optimizers=["adamw", "sgd"], controllers=["wsd"], settings=[text])
+    space = joint_space(current_registry(), optimizers=["adamw", "sgd"], controllers=["wsd"], settings=[text])
     ((name, found),) = space.overrides.items()
     require(name == f"{owner}.{key}", f"{text!r:.100} narrowed {name}")
     low, _, high = text.partition("=")[2].partition("..")
@@ -166,14 +166,14 @@ def start_from(rng: random.Random, folder: Path) -> None:
     if rng.random() < 0.1:
         own: list[Any] = [entry]
         own.append(own)
-        known_settings(own, current())
-    found = known_settings(str(path), current())
+        known_settings(own, current_registry())
+    found = known_settings(str(path), current_registry())
     require(
         all(one.optimizer in path.read_text() + recipes()["default"].configuration.optimizer for one in found),
         "an optimizer that is not there",
     )
     for one in found:
-        assemble(one, current())
+        assemble(one, current_registry())
 
 
 def name(rng: random.Random, folder: Path) -> None:
@@ -222,7 +222,7 @@ def name(rng: random.Random, folder: Path) -> None:
         lambda: metaopt.create_scheduler("wsd", torch.optim.SGD(model.parameters()), total_steps=hostile(rng)),
         lambda: metaopt.load_recipe("default").bind(model, total_steps=hostile(rng)),
         lambda: metaopt.load_recipe("default").bind(model, total_steps=5, mode=hostile(rng)),
-        lambda: known_settings(text, current()),
+        lambda: known_settings(text, current_registry()),
         lambda: metaopt.Configuration("adamw", wrappers=hostile(rng)),
         lambda: metaopt.Configuration("adamw", hparams=hostile(rng)),
         lambda: metaopt.BlackBoxTask(text, text, lambda recipe, seed: iter(()), num_steps=hostile(rng)),

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 import metaopt
 from metaopt.configuration import Configuration
-from metaopt.registry import current
+from metaopt.registry import current_registry
 from metaopt.tuning.few_shot import few_shot_metrics
 
 STEPS = 100
@@ -159,7 +159,9 @@ def compared(task: metaopt.FewShotTask, given: argparse.Namespace) -> dict[str, 
     for name, recipe in recipes.items():
         cells = []
         for steps in (STEPS, 2 * STEPS):
-            losses = few_shot_metrics(recipe, task, current(), num_steps=steps, count=given.starts, seed=given.seed + 7)
+            losses = few_shot_metrics(
+                recipe, task, current_registry(), num_steps=steps, count=given.starts, seed=given.seed + 7
+            )
             cells.append((float(losses.mean()), 1.96 * float(losses.std()) / len(losses) ** 0.5))
         text = "".join(f"{mean:>14.4g} ±{half:<8.2g}" for mean, half in cells)
         hparams = {key.partition(".")[2]: value for key, value in recipe.configuration.hparams.items()}
@@ -178,7 +180,7 @@ def tuned(task: metaopt.FewShotTask, grid: list) -> metaopt.Recipe:
     recipes = [metaopt.Recipe.create(Configuration(name, hparams=hparams)) for name, hparams in grid]
     few = replace(task, num_evaluated=20 if task.batch_size is None else 8)
     losses = [
-        float(few_shot_metrics(recipe, few, current(), partition="validation").mean().nan_to_num(float("inf")))
+        float(few_shot_metrics(recipe, few, current_registry(), partition="validation").mean().nan_to_num(float("inf")))
         for recipe in recipes
     ]
     return recipes[int(np.argmin(losses))]

@@ -30,7 +30,7 @@ import metaopt
 from metaopt.configuration import Configuration, assemble
 from metaopt.inner import Member, train
 from metaopt.recipe.importing import import_recipe
-from metaopt.registry import current
+from metaopt.registry import current_registry
 
 SCHEDULES = ("constant", "linear", "cosine", "wsd")
 #: Losses below this share of that of the first steps count as that.
@@ -98,7 +98,7 @@ def by_loss(task: metaopt.Task) -> metaopt.Task:
 
 def settings(name: str, count: int, generator: np.random.Generator) -> tuple[Configuration, ...]:
     """The defaults, and random ones of the plugin's own space under random schedules."""
-    spec = current().get(metaopt.OptimizerSpec, name)
+    spec = current_registry().get(metaopt.OptimizerSpec, name)
     searched = [key for key in ("lr", "weight_decay") if key in spec.space]
     schedules = ("constant",) if name.startswith("schedulefree") else SCHEDULES
     found = [Configuration(name, controller=schedules[-2] if len(schedules) > 1 else "constant")]
@@ -135,7 +135,7 @@ def run_all(
     task: metaopt.Task, configurations: Sequence[Configuration], theta: dict[str, Tensor] | None, seeds: Sequence[int]
 ) -> list[metaopt.Curve]:
     """Each configuration with each seed, seeds innermost."""
-    assemblies = [assemble(one, current()) for one in configurations]
+    assemblies = [assemble(one, current_registry()) for one in configurations]
     members = [Member(assembly, seed) for assembly in assemblies for seed in seeds]
     return [one.curve for one in train(task, members, theta=theta, compile="off")]
 

@@ -31,7 +31,7 @@ from torch import nn
 
 import metaopt
 from metaopt.configuration import Assembly, Configuration, assemble
-from metaopt.registry import Registry, current
+from metaopt.registry import Registry, current_registry
 from metaopt.tuning import evaluator as evaluators
 from metaopt.tuning.choosers import RandomChooser
 from metaopt.tuning.entries import Evaluation, Outcome, Proposal
@@ -186,7 +186,7 @@ def study_at(url: str, corpus: Sequence[metaopt.Task], registry: Registry) -> St
 
 def measure(size: int, batches: int, profile: cProfile.Profile | None = None) -> Measured:
     """Fill a ledger, then run further batches of a study on it."""
-    registry, corpus = current(), tasks()
+    registry, corpus = current_registry(), tasks()
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(evaluators, "run_task", instead_of_training):
         url = f"sqlite:///{Path(folder) / 'ledger.db'}"
         study = study_at(url, corpus, registry)

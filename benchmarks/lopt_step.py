@@ -16,7 +16,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 import metaopt
-from metaopt.registry import current
+from metaopt.registry import current_registry
 
 RULES = ("mlp_lopt", "celo", "celo_adam")
 
@@ -79,7 +79,7 @@ def adamw(size: int) -> Callable[[], object]:
 
 
 def learned(rule: str, size: int, compile: bool) -> Callable[[], object]:
-    spec = current().get(metaopt.OptimizerSpec, rule)
+    spec = current_registry().get(metaopt.OptimizerSpec, rule)
     values = {name: one.default for name, one in spec.meta.full_space.items()}
     theta = spec.meta.init_theta({}, torch.Generator().manual_seed(0), values)
     optimizer = metaopt.RuleOptimizer([parameter(size)], rule, theta=theta, horizon=10_000, compile=compile)

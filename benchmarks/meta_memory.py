@@ -32,12 +32,12 @@ def grown(rule: str, iterations: int, compile: str) -> str:
 
     from metaopt.configuration import Configuration, assemble
     from metaopt.meta import Trainer
-    from metaopt.registry import current
+    from metaopt.registry import current_registry
     from metaopt_corpora.sinusoid_episodes import sinusoid_task
 
     torch.set_num_threads(1)
     task = replace(sinusoid_task(5), num_iterations=iterations, num_validations=iterations // 100)
-    trainer = Trainer(assemble(Configuration(rule), current()), [task], compile=compile)
+    trainer = Trainer(assemble(Configuration(rule), current_registry()), [task], compile=compile)
     done, seen = [0], {}
 
     def check() -> None:

@@ -18,7 +18,7 @@ import torch
 
 import metaopt
 from metaopt.configuration import Configuration
-from metaopt.registry import current
+from metaopt.registry import current_registry
 from metaopt.tuning.few_shot import few_shot_metrics
 from metaopt_corpora.omniglot import omniglot_task
 
@@ -97,7 +97,9 @@ def main() -> None:
     for steps in given.steps:
         for queries in (1, 5):
             judged = replace(omniglot_task(given.data, given.ways, given.shots, queries), model=task.model)
-            found = 100 * few_shot_metrics(result.recipe, judged, current(), num_steps=steps, count=given.tested)
+            found = 100 * few_shot_metrics(
+                result.recipe, judged, current_registry(), num_steps=steps, count=given.tested
+            )
             half = 1.96 * float(found.std()) / len(found) ** 0.5
             print(f"{steps} steps, {queries} queries a class: {float(found.mean()):.2f} ±{half:.2f}", flush=True)
             rows.append({"steps": steps, "queries": queries, "accuracy": float(found.mean()), "half": half})
@@ -122,7 +124,11 @@ def compare(recipe: metaopt.Recipe, task: metaopt.FewShotTask, given: argparse.N
         recipes = [metaopt.Recipe.create(Configuration(rule, hparams=hp), theta=theta) for rule, hp, theta in grid]
         few = replace(task, num_evaluated=100)
         found = [
-            float(few_shot_metrics(one, few, current(), partition="validation", num_steps=steps).mean().nan_to_num(0.0))
+            float(
+                few_shot_metrics(one, few, current_registry(), partition="validation", num_steps=steps)
+                .mean()
+                .nan_to_num(0.0)
+            )
             for one in recipes
         ]
         best = max(range(len(found)), key=found.__getitem__)
@@ -135,7 +141,7 @@ def compare(recipe: metaopt.Recipe, task: metaopt.FewShotTask, given: argparse.N
 def shown_accuracy(
     name: str, recipe: metaopt.Recipe, task: metaopt.FewShotTask, steps: int, count: int
 ) -> torch.Tensor:
-    found = 100 * few_shot_metrics(recipe, task, current(), num_steps=steps, count=count)
+    found = 100 * few_shot_metrics(recipe, task, current_registry(), num_steps=steps, count=count)
     print(f"  {name:40}{float(found.mean()):>8.2f} ±{1.96 * float(found.std()) / len(found) ** 0.5:.2f}", flush=True)
     return found
 

@@ -19,25 +19,25 @@ import torch
 
 import metaopt
 from metaopt.configuration import Configuration, assemble
-from metaopt.inner.update import Mode
+from metaopt.inner.graphs import GraphMode
 from metaopt.meta.evolution import Evolution
 from metaopt.meta.learner import Learner
 from metaopt.meta.task_episodes import few_shot
 from metaopt.meta.trainings import Trainings
-from metaopt.registry import current
+from metaopt.registry import current_registry
 
 TRUNCATION, LONGEST, CALLS = 20, 200, 30
 UNIT = "µs per inner step and pair"
 
 
-def estimator(pairs: int, mode: Mode) -> Evolution:
+def estimator(pairs: int, mode: GraphMode) -> Evolution:
     task = few_shot(replace(metaopt.load_corpus("starter")["digits_mlp"], metric=None, mode="min"))
     learner = Learner(replace(task, batch_size=64, episodes_per_iteration=pairs), assembly(), first_order=True)
     return Evolution(Trainings(learner, theta(), longest=LONGEST, truncation=TRUNCATION, mode=mode), deviation=0.01)
 
 
 def assembly():
-    return assemble(Configuration("mlp_lopt"), current())
+    return assemble(Configuration("mlp_lopt"), current_registry())
 
 
 def theta() -> dict[str, torch.Tensor]:
@@ -70,7 +70,7 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     print(f"{given.threads} threads, torch {torch.__version__}")
     for pairs in given.tasks:
-        modes: tuple[Mode, ...] = ("compiled", "replayed")
+        modes: tuple[GraphMode, ...] = ("compiled", "replayed")
         evolutions = {mode: estimator(pairs, mode) for mode in modes}
         for mode, evolution in evolutions.items():
             each, first = measured(evolution, pairs)

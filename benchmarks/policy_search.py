@@ -20,7 +20,7 @@ import optuna
 import pandas as pd
 from replay_curves import COLUMNS, DATA, TOLERATED, alexnet, deberta
 
-from metaopt.registry import current
+from metaopt.registry import current_registry
 from metaopt.tuning.policy_search import NewSampler, new_sampler
 from metaopt.tuning.recorded import RecordedTask, read_curves
 from metaopt.tuning.replay import Replay, replay
@@ -78,7 +78,14 @@ def measure(
     began, rows = time.perf_counter(), []
     for seed in range(seeds):
         found = replay(
-            tasks, current(), stoppers=[stopper], policies=0, trials=trials, better=0.5, seed=seed, sampler=make
+            tasks,
+            current_registry(),
+            stoppers=[stopper],
+            policies=0,
+            trials=trials,
+            better=0.5,
+            seed=seed,
+            sampler=make,
         )
         fair = [row for row, one in enumerate(found.chosen_by) if one.regret <= TOLERATED]
         best = max(fair, key=lambda row: found.chosen_by[row].saved, default=None)

@@ -26,7 +26,7 @@ import metaopt
 from metaopt.configuration import Configuration, assemble
 from metaopt.inner import Member, train
 from metaopt.inner.batches import batch_indices
-from metaopt.registry import current
+from metaopt.registry import current_registry
 
 RATE = 1e-3
 
@@ -71,7 +71,7 @@ def main() -> None:
     digits = metaopt.load_corpus("starter")["digits_mlp"]
     task = dataclasses.replace(digits, num_steps=options.steps, num_validations=options.validations)
     hparams = {"adamw.lr": RATE, "adamw.weight_decay": 0.0}
-    assembly = assemble(Configuration("adamw", hparams=hparams), current())
+    assembly = assemble(Configuration("adamw", hparams=hparams), current_registry())
     seeds = [index if options.batches == "own" else 0 for index in range(options.members)]
     members = [Member(assembly, seed) for seed in seeds]
     contenders: dict[str, tuple[int, Callable[[], object]]] = {

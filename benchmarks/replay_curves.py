@@ -29,7 +29,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metaopt.contracts import CurveBatch, Fires
-from metaopt.registry import Registry, current
+from metaopt.registry import Registry, current_registry
 from metaopt.space import Value, encode, resolve
 from metaopt.specs import StopperSpec
 from metaopt.tuning.recorded import RecordedTask, read_curves
@@ -92,8 +92,8 @@ def report(
 ) -> None:
     print(f"\n{name}: {len(tasks[0].curves)} runs; the better half, and apart those that learned nothing")
     print(f"{'':23}{'saved':>9}{'regret':>9}{'of clairvoyant':>16}{'failed stopped at':>19}{'draws':>7}")
-    others = sorted(set(current().names(StopperSpec)) - {"learned_stopper"})
-    able = [one for one in others if current().get(StopperSpec, one).fires is not None]
+    others = sorted(set(current_registry().names(StopperSpec)) - {"learned_stopper"})
+    able = [one for one in others if current_registry().get(StopperSpec, one).fires is not None]
     rest = [played(tasks, able, given, seed) for seed in range(given.seeds)]
     print_kind("all stoppers", list(map(joined, rest, learned)), "")
     for kind, stoppers in KINDS.items():
@@ -106,7 +106,7 @@ def report(
 
 
 def played(tasks: list[RecordedTask], stoppers: list[str], given: argparse.Namespace, seed: int) -> Replay:
-    return replay(tasks, current(), stoppers=stoppers, policies=given.policies, better=0.5, seed=seed)
+    return replay(tasks, current_registry(), stoppers=stoppers, policies=given.policies, better=0.5, seed=seed)
 
 
 def joined(one: Replay, other: Replay) -> Replay:
@@ -183,7 +183,7 @@ def fires_of(
     name: str, hparams: Mapping[str, Value], theta: Mapping[str, Any] | None = None
 ) -> Callable[[CurveBatch], NDArray[np.bool_]]:
     """One policy as a function of curves alone."""
-    spec = current().get(StopperSpec, name)
+    spec = current_registry().get(StopperSpec, name)
     numbers, fires = encode(spec.space, resolve(spec.space, hparams, name)), spec.pure(spec.learned(theta))
     return lambda batch: fires(batch, numbers)
 

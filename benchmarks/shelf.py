@@ -25,7 +25,7 @@ import numpy as np
 
 import metaopt
 from metaopt.contracts import Task
-from metaopt.registry import Registry, current
+from metaopt.registry import Registry, current_registry
 from metaopt.specs import ControllerSpec, WrapperSpec
 from metaopt.tuning.compare import compare
 from metaopt.tuning.comparison import REPORT_SEEDS, Comparison, Contender
@@ -66,7 +66,7 @@ def searched(corpus: metaopt.Corpus, fold: Fold, name: str, seed: int, given: ar
         against=(),
         workers=given.workers,
         announce=lambda line: None,
-        **(FEW if name == "few" else whole_shelf(current())),
+        **(FEW if name == "few" else whole_shelf(current_registry())),
     )
     chosen = result.recipe
     print(f"{fold.name}, seed {seed}, {name}: {chosen.name} {dict(chosen.configuration.hparams)}", flush=True)
@@ -84,7 +84,7 @@ def compared(corpus: metaopt.Corpus, given: argparse.Namespace) -> tuple[Compari
                 result = searched(corpus, fold, name, seed, given)
                 spent[name] += result.cost.evaluations
                 contenders.append(Contender.of(result.recipe, f"{name} {seed}"))
-        evaluator = Evaluator(Ledger(given.storage), current())
+        evaluator = Evaluator(Ledger(given.storage), current_registry())
         try:
             known = references(evaluator, fold.held_out, DEFAULT_BASELINE)
             parts.append(compare(evaluator, fold.held_out, known, contenders, seeds=REPORT_SEEDS))

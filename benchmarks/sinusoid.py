@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 import metaopt
-from metaopt.registry import current
+from metaopt.registry import current_registry
 from metaopt.tuning.few_shot import few_shot_metrics
 from metaopt_corpora.sinusoid_episodes import sinusoid_task
 
@@ -73,7 +73,7 @@ def row(rule: str, shots: int, given: argparse.Namespace) -> dict:
     cells, shown = [], ""
     for test_shots, paper in zip(TEST_SHOTS, PAPER[rule, shots], strict=True):
         task = dataclasses.replace(sinusoid_task(test_shots), num_evaluated=given.waves)
-        errors = few_shot_metrics(result.recipe, task, current())
+        errors = few_shot_metrics(result.recipe, task, current_registry())
         ours, interval = float(errors.mean()), 1.96 * float(errors.std()) / len(errors) ** 0.5
         shown += f"{ours:>11.2f} ±{interval:.2f} ({paper:.2f})"
         cells.append((ours, paper))

@@ -24,7 +24,7 @@ from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import Episodes
 from metaopt.meta.learner import Learner
 from metaopt.meta.unrolls import Unrolls, Window
-from metaopt.registry import current
+from metaopt.registry import current_registry
 from metaopt_corpora.sinusoid_episodes import sinusoid_task
 
 TASKS = 32
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def waves(steps: int) -> dict[str, Side]:
-    assembly = assemble(Configuration("meta_sgd"), current())
+    assembly = assemble(Configuration("meta_sgd"), current_registry())
     task = sinusoid_task(10)
     episodes = task.source.sample("train", TASKS, torch.Generator().manual_seed(0))
     theta = theta_of(Learner(task, assembly))
@@ -72,7 +72,7 @@ def waves(steps: int) -> dict[str, Side]:
 
 
 def convolutions(queries: int) -> dict[str, Side]:
-    assembly = assemble(Configuration("maml", hparams={"maml.lr": 0.4}), current())
+    assembly = assemble(Configuration("maml", hparams={"maml.lr": 0.4}), current_registry())
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(5).expand(TASKS, 5).clone()
     episodes = Episodes(

@@ -26,7 +26,7 @@ from memory import PeakMemory
 from numpy.typing import NDArray
 
 import metaopt
-from metaopt.registry import current
+from metaopt.registry import current_registry
 from metaopt.tuning.compare import compare
 from metaopt.tuning.comparison import REPORT_SEEDS, Comparison, Contender, contender_named
 from metaopt.tuning.evaluator import Evaluator
@@ -171,7 +171,7 @@ def measured(options: argparse.Namespace) -> tuple[Comparison, metaopt.Corpus, d
         Path(options.storage.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     divided = folds(corpus, options.folds)
     portfolios = [tune_fold(corpus, fold, options) for fold in divided]
-    evaluator = Evaluator(Ledger(options.storage), current())
+    evaluator = Evaluator(Ledger(options.storage), current_registry())
     try:
         known = references(evaluator, corpus.tasks, DEFAULT_BASELINE)
         parts = [

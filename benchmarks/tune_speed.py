@@ -47,7 +47,7 @@ from unshipped import registry_without_shipped_runs
 import metaopt
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.inner.batches import batch_indices
-from metaopt.registry import current
+from metaopt.registry import current_registry
 from metaopt.tuning.search_space import joint_space
 
 #: Times as many candidates a minute as the plain script, by corpus and cache.
@@ -193,7 +193,7 @@ def _is_plain(one: Made) -> bool:
 def _proposals(candidates: int, seed: int) -> tuple[float, float]:
     """Seconds on both clocks of asking and telling."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    space = joint_space(current(), optimizers=OPTIMIZERS, controllers=CONTROLLERS, wrappers=())
+    space = joint_space(current_registry(), optimizers=OPTIMIZERS, controllers=CONTROLLERS, wrappers=())
     generator = np.random.default_rng(seed)
     started, spent = time.perf_counter(), time.process_time()
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
@@ -206,7 +206,7 @@ def _proposals(candidates: int, seed: int) -> tuple[float, float]:
 
 def train(task: metaopt.Task, configuration: Configuration, seed: int) -> float:
     """The loop that everyone writes; the best validation value, lower is better."""
-    model, assembly = task.build(seed), assemble(configuration, current())
+    model, assembly = task.build(seed), assemble(configuration, current_registry())
     optimizer = torch_optimizer(assembly, model)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, multiplier(assembly, task.num_steps))
     data, moments = task.splits, set(task.validation_steps)

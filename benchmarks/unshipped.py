@@ -2,14 +2,14 @@
 
 import dataclasses
 
-from metaopt.registry import Registry, current
+from metaopt.registry import Registry, current_registry
 from metaopt.specs import CorpusSpec
 
 
 def registry_without_shipped_runs() -> Registry:
     """Everything installed, with corpora that ship nothing: all references are trained."""
     registry = Registry()
-    for entry in current():
+    for entry in current_registry():
         spec = entry.spec
         registry.register(dataclasses.replace(spec, reference_runs=None) if isinstance(spec, CorpusSpec) else spec)
     return registry

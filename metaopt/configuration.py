@@ -15,8 +15,7 @@ from torch import Tensor
 
 from metaopt.contracts import MetaTraining, Rule, SteeringRule
 from metaopt.contracts.rule import Hparams
-from metaopt.errors import InputError, PluginError, listed, quoted
-from metaopt.keywords import known_keywords
+from metaopt.errors import InputError, PluginError, known_keywords, listed, quoted
 from metaopt.plugin_spec import PluginSpec
 from metaopt.registry import Registry
 from metaopt.space import Value, as_float, encode, plain, resolve

@@ -229,7 +229,7 @@ _MAX_KNOWN = 250
 _current: Registry | None = None
 
 
-def current() -> Registry:
+def current_registry() -> Registry:
     """The process's registry, discovered when it is first needed."""
     global _current  # the one thing a process has once: what is installed in it
     if _current is None:
@@ -239,7 +239,7 @@ def current() -> Registry:
 
 def register(spec: PluginSpec) -> None:
     """Make a plugin known for this session, with no packaging."""
-    current().register(spec)
+    current_registry().register(spec)
 
 
 def _cause(error: BaseException) -> str:

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from metaopt.contracts import Cadence, Controller, Corpus, Fires, MetaTraining, Rule, Stopper
 from metaopt.contracts.fitted import Fit, StopperTheta, ThetaShapes, learned_theta
-from metaopt.errors import PluginError, quoted
-from metaopt.keywords import known_keywords
+from metaopt.errors import PluginError, known_keywords, quoted
 from metaopt.plugin_spec import Plain, PluginSpec, check_signals, signals_of
 from metaopt.space import Space, Value
 from metaopt.spec_checks import check_cadence, check_functions, check_inner_lr, check_meta, check_rule, with_meta

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 import metaopt
+from metaopt.registry import current_registry
 from tests.meta.conftest import blob_task, small_waves
 
 
@@ -37,10 +38,9 @@ def an_episode(task):
 def test_an_ordinary_loop_from_the_learned_start_does_what_meta_training_saw(recipe, waves):
     """The deployed optimizer, step by step, against the engine that meta-trained."""
     from metaopt.meta.evaluation import evaluated_episodes
-    from metaopt.registry import current
     from metaopt.tuning.few_shot import few_shot_metrics
 
-    expected = few_shot_metrics(recipe, waves, current())
+    expected = few_shot_metrics(recipe, waves, current_registry())
     drawn = evaluated_episodes(waves, "test")
     for row in range(3):
         support_x, support_y, query_x, query_y = (one[row] for one in drawn.tensors)
@@ -154,11 +154,10 @@ def test_a_recipe_that_was_not_meta_trained_must_be_told_how_many_steps(waves):
 
 
 def test_gates_are_shown_over_the_steps():
-    from metaopt.registry import current
     from metaopt.report.explain import explain, explained_table
 
     task = small_waves(num_iterations=5, num_evaluated=8, num_steps=4)
-    rows = explain(recipe_for("meta_lstm", task), task, current())
+    rows = explain(recipe_for("meta_lstm", task), task, current_registry())
     assert [one.name for one in rows][:2] == ["0.weight", "0.bias"]
     assert all(len(one.rate) == 4 and len(one.drawn["input gate"]) == 4 for one in rows)
     # Its biases begin in U(4, 5) and U(−5, −4).
@@ -168,10 +167,9 @@ def test_gates_are_shown_over_the_steps():
 
 
 def test_plain_descent_is_explained_as_what_it_is():
-    from metaopt.registry import current
     from metaopt.report.explain import explain
 
     recipe = metaopt.Recipe.create(metaopt.Configuration("sgd", hparams={"sgd.lr": 0.25}))
-    for one in explain(recipe, small_waves(num_steps=2), current()):
+    for one in explain(recipe, small_waves(num_steps=2), current_registry()):
         assert one.rate == pytest.approx((0.25, 0.25), rel=1e-4)
         assert one.cosine == pytest.approx((1.0, 1.0), rel=1e-4)

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch._dynamo.utils import counters
 
 import metaopt
-from metaopt import registry
 from metaopt.compiled import compiled_update, update_tensor
+from metaopt.registry import current_registry
 
 needs_compiler = pytest.mark.skipif(
     shutil.which("g++") is None and shutil.which("clang++") is None, reason="needs a C++ compiler"
@@ -82,13 +82,13 @@ def test_a_rule_that_cannot_be_one_graph_says_why_and_runs_eagerly(name, acts_on
 
 
 def test_equal_rules_share_their_graphs():
-    rule = registry.current().get(metaopt.OptimizerSpec, "adamw").rule
+    rule = current_registry().get(metaopt.OptimizerSpec, "adamw").rule
     assert compiled_update(rule, ("lr",)) is compiled_update(rule, ("lr",))
     assert compiled_update(rule, ("lr",)) is not compiled_update(rule, ("lr", "eps"))
 
 
 def test_the_update_of_one_tensor_is_pure_and_vmaps():
-    rule = registry.current().get(metaopt.OptimizerSpec, "sgd").rule
+    rule = current_registry().get(metaopt.OptimizerSpec, "sgd").rule
     hparams = {name: torch.tensor(0.5) for name in ("lr", "momentum", "nesterov", "weight_decay")}
     params, grads = torch.randn(3, 4), torch.randn(3, 4)
     state = {"momentum_buffer": torch.randn(3, 4)}
@@ -106,7 +106,7 @@ def test_the_update_of_one_tensor_is_pure_and_vmaps():
 @needs_compiler
 @pytest.mark.slow
 def test_a_rule_that_measures_tensors_compiles_into_two_passes_for_all_matrices():
-    spec = registry.current().get(metaopt.OptimizerSpec, "mlp_lopt")
+    spec = current_registry().get(metaopt.OptimizerSpec, "mlp_lopt")
     theta = spec.meta.init_theta({}, torch.Generator().manual_seed(0), {"hidden_size": 2})
     theta = {name: one + 0.01 for name, one in theta.items()}
 

@@ -14,9 +14,9 @@ from metaopt.configuration import Configuration, assemble
 from metaopt.default_dtype import Float32ByDefault, default_for
 from metaopt.inner import Member, train
 from metaopt.inner.graph_cache import GraphCache
-from metaopt.registry import current
+from metaopt.registry import current_registry
 
-REGISTRY = current()
+REGISTRY = current_registry()
 OTHERS = (torch.float64, torch.bfloat16)
 
 

@@ -12,7 +12,7 @@ import metaopt
 from metaopt.configuration import Configuration, assemble
 from metaopt.inner import Member, train
 from metaopt.inner.batches import batch_indices
-from metaopt.registry import current
+from metaopt.registry import current_registry
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_what_the_engine_recorded_is_what_a_bound_recipe_does(
     configuration: Configuration, digits: metaopt.Splits
 ) -> None:
     task = small_tasks(digits)[0]
-    recorded = train(task, [Member(assemble(configuration, current()), seed=5)])[0].curve
+    recorded = train(task, [Member(assemble(configuration, current_registry()), seed=5)])[0].curve
     model = task.build(5)
     run = metaopt.Recipe.create(configuration).bind(model, total_steps=task.num_steps)
     values = []

@@ -15,8 +15,6 @@ BASE = [
     "errors",
     "file_reading",
     "file_writing",
-    "keywords",
-    "interval",
     "seeding",
     "default_dtype",
     "space",

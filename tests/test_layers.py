@@ -10,7 +10,7 @@ import metaopt
 from metaopt.batch_norm import with_policy
 from metaopt.inner import unroll
 from metaopt.layers import batched, twice_differentiable
-from metaopt.registry import current
+from metaopt.registry import current_registry
 
 
 class Attending(nn.Module):
@@ -58,7 +58,7 @@ def test_a_gradient_through_steps_side_by_side_is_that_of_each_alone(layer):
         with batched():
             return F.cross_entropy(functional_call(model, params, (inputs,)), targets)
 
-    spec = current().get(metaopt.OptimizerSpec, "sgd")
+    spec = current_registry().get(metaopt.OptimizerSpec, "sgd")
     numbers = {"momentum": 0.0, "weight_decay": 0.0, "lr": 0.3}
     tensors = {
         key: torch.tensor(float(numbers.get(key, value.default)), dtype=torch.float64)

@@ -13,7 +13,7 @@ from metaopt.configuration import Configuration, assemble
 from metaopt.inner import Member, train
 from metaopt.inner.batches import batch_indices
 from metaopt.overflow import LARGEST_NORM, MAX_SKIPS, overflows
-from metaopt.registry import current
+from metaopt.registry import current_registry
 
 SEED, STEPS = 5, 60
 GENERATOR = torch.Generator().manual_seed(0)
@@ -87,7 +87,7 @@ CONFIGURATIONS = [
 )
 def test_the_engine_skips_what_a_bound_recipe_skips(configuration, poison):
     task = task_of(poison)
-    assembly = assemble(configuration, current())
+    assembly = assemble(configuration, current_registry())
     theta = None if assembly.meta is None else assembly.meta.shipped()
     recorded = train(task, [Member(assembly, seed=SEED)], theta=theta)[0].curve
     values, run = quietly(deployed, task, configuration)
@@ -107,7 +107,7 @@ def test_whoever_else_is_in_a_population_takes_every_step_of_its_own(options):
         Configuration("sgd", "polyak"),
         Configuration("lion", "constant"),
     ]
-    members = [Member(assemble(one, current()), seed) for one in configurations for seed in (SEED, 6, 7)]
+    members = [Member(assemble(one, current_registry()), seed) for one in configurations for seed in (SEED, 6, 7)]
     together = train(task, members, **options)
     for member, result in zip(members, together, strict=True):
         alone = train(task, [member], compile="off")[0].curve
@@ -117,7 +117,7 @@ def test_whoever_else_is_in_a_population_takes_every_step_of_its_own(options):
 
 def test_one_step_is_decided_anew_as_it_is_repeated_and_compiled():
     task = task_of(math.inf, num_steps=1, num_validations=1, batch_size=64)
-    member = Member(assemble(Configuration("adamw"), current()), SEED)
+    member = Member(assemble(Configuration("adamw"), current_registry()), SEED)
     with torch.no_grad():
         start = float(task.loss(task.build(SEED)(task.splits.validation.inputs), task.splits.validation.targets))
     for options in ({"engine": "loop"}, {"compile": "off"}):
@@ -130,7 +130,7 @@ def test_a_member_that_only_skips_has_diverged_and_the_others_have_not(engine):
         return (output.sign() == targets.sign()).float().mean()
 
     task = task_of(math.nan, num_poisoned=40, metric=accuracy, mode="max", batch_size=16)
-    bad = Member(assemble(Configuration("adamw", "constant", ("averaged",)), current()), SEED)
+    bad = Member(assemble(Configuration("adamw", "constant", ("averaged",)), current_registry()), SEED)
     curve = train(task, [bad], engine=engine)[0].curve
     _, run = quietly(deployed, task, Configuration("adamw", "constant", ("averaged",)))
     assert run.skipped.by_guard == STEPS

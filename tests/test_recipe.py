@@ -20,7 +20,7 @@ from metaopt.configuration import Configuration
 from metaopt.deploy.stopping import StopperConfiguration
 from metaopt.recipe import MadeOn, Recipe
 from metaopt.recipe.storage import shipped_recipes
-from metaopt.registry import Registry, current
+from metaopt.registry import Registry, current_registry
 
 STOPPER = StopperConfiguration(
     "any", stoppers=(StopperConfiguration("patience", {"patience": 0.2}), StopperConfiguration("divergence"))
@@ -273,7 +273,7 @@ def test_another_stopper_can_be_put_in(recipe):
 def test_a_registry_of_ones_own_serves_all_of_it(tmp_path):
     registry = Registry()
     for kind, name in ((metaopt.OptimizerSpec, "sgd"), (metaopt.ControllerSpec, "constant")):
-        registry.register(current().get(kind, name))
+        registry.register(current_registry().get(kind, name))
     recipe = Recipe.create(Configuration("sgd"), registry=registry)
     recipe.save(tmp_path)
     assert metaopt.load_recipe(tmp_path, registry=registry).bind(nn.Linear(1, 1), registry=registry).num_steps == 0

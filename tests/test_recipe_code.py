@@ -15,7 +15,7 @@ from metaopt.configuration import Configuration
 from metaopt.deploy.stopping import StopperConfiguration, build_stopper
 from metaopt.rates import rate_table
 from metaopt.recipe import Recipe
-from metaopt.registry import current
+from metaopt.registry import current_registry
 from metaopt.space import encode
 
 EPOCHS, BATCHES = 10, 5
@@ -144,7 +144,7 @@ def multiplier_of(spec, values, total_steps):
 
 @pytest.mark.parametrize("name", ["constant", "cosine", "exponential", "linear", "one_cycle", "wsd"])
 def test_the_plain_form_of_a_controller_equals_its_table_anywhere_in_its_space(name):
-    spec = current().get(metaopt.ControllerSpec, name)
+    spec = current_registry().get(metaopt.ControllerSpec, name)
     chance = random.Random(0)
     for total_steps in (1, 7, 100):
         for unit in [0.0, 1.0, *(chance.random() for _ in range(20))]:
@@ -159,7 +159,7 @@ def test_the_plain_form_of_a_controller_equals_its_table_anywhere_in_its_space(n
 
 
 def test_the_plain_form_of_patience_equals_the_stopper_anywhere_in_its_space():
-    spec = current().get(metaopt.StopperSpec, "patience")
+    spec = current_registry().get(metaopt.StopperSpec, "patience")
     chance = random.Random(0)
     for _ in range(100):
         values = {key: one.from_unit(chance.random()) for key, one in spec.space.items()}

@@ -7,7 +7,7 @@ import torch
 
 import metaopt
 from metaopt.configuration import Configuration
-from metaopt.registry import current
+from metaopt.registry import current_registry
 
 STEPS = 150
 
@@ -56,7 +56,7 @@ def test_its_recipe_says_where_it_comes_from():
 
 
 def test_weights_of_ones_own_come_first():
-    meta = current().get(metaopt.OptimizerSpec, "mlp_lopt").meta
+    meta = current_registry().get(metaopt.OptimizerSpec, "mlp_lopt").meta
     values = {name: one.default for name, one in meta.full_space.items()}
     theta = meta.init_theta({}, torch.Generator().manual_seed(5), values)
     optimizer = metaopt.create_optimizer("mlp_lopt", torch.nn.Linear(2, 1), theta=theta)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metaopt import registry
 from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
 from metaopt.errors import PluginError, did_you_mean, quoted
 from metaopt.plugin_spec import PluginSpec
+from metaopt.registry import current_registry
 from metaopt.specs import KINDS
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _chosen(name: str, kind: str) -> list[PluginSpec]:
     """
     if kind and kind not in KINDS:
         raise PluginError(f"There is no kind {quoted(kind)} of plugin; kinds: {', '.join(KINDS)}.")
-    known = registry.current()
+    known = current_registry()
     if name.endswith(".py"):
         specs = known.load_file(Path(name))
         found = [spec for spec in specs if kind in ("", spec.kind)]

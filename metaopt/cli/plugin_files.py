@@ -6,8 +6,8 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from metaopt import registry
 from metaopt.plugin_spec import PluginSpec
+from metaopt.registry import current_registry
 
 PluginFiles: TypeAlias = Annotated[
     list[Path] | None,
@@ -21,4 +21,4 @@ def load_plugin_files(paths: Sequence[Path] | None) -> list[PluginSpec]:
     Raises:
         PluginError: a file cannot be imported, has no hook, or one of its specs is not valid.
     """
-    return [spec for path in paths or () for spec in registry.current().load_file(path)]
+    return [spec for path in paths or () for spec in current_registry().load_file(path)]

@@ -54,13 +54,13 @@ def replay(
             writable(path.parent)
     if plot is not None and importlib.util.find_spec("matplotlib") is None:
         raise InputError("Plots need matplotlib: pip install 'metaopt-torch[report]', or leave out --plot.")
-    from metaopt.registry import current
+    from metaopt.registry import current_registry
     from metaopt.tuning.recorded import read_recorded
     from metaopt.tuning.replay import replay as play
 
     found = play(
         read_recorded(curves, mode, chance),
-        current(),
+        current_registry(),
         stoppers=names(stoppers),
         policies=policies,
         trials=trials,

@@ -49,11 +49,11 @@ def show(
 
 
 def _explain(recipe: "Recipe", source: str | None, out: "Path | None") -> None:
-    from metaopt import registry
     from metaopt.cli.terminal import print_paragraph, print_table
     from metaopt.contracts import FewShotTask, Task
     from metaopt.errors import InputError
     from metaopt.recipe.provenance import recorded
+    from metaopt.registry import current_registry
     from metaopt.report.explain import draw_explained, explain, explained_table
     from metaopt.tasks import load_corpus
 
@@ -65,7 +65,7 @@ def _explain(recipe: "Recipe", source: str | None, out: "Path | None") -> None:
     tasks = [task for task in load_corpus(looked_at) if isinstance(task, Task | FewShotTask)]
     if not tasks:
         raise InputError(f"The corpus {quoted(looked_at)} has black boxes alone, whose gradients nobody sees.")
-    rows = explain(recipe, tasks[0], registry.current())
+    rows = explain(recipe, tasks[0], current_registry())
     steps_of = "test episodes" if isinstance(tasks[0], FewShotTask) else "trainings"
     print_table(explained_table(rows, f"{steps_of} of {tasks[0].name!r}"))
     if out is not None:

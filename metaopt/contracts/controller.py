@@ -7,7 +7,7 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 from torch import Tensor
 
 from metaopt.contracts.step_info import StepInfo
-from metaopt.keywords import known_keywords
+from metaopt.errors import known_keywords
 
 ControllerState: TypeAlias = dict[str, Tensor]
 

@@ -8,8 +8,7 @@ from typing import TypeAlias
 
 from metaopt.contracts.few_shot import FewShotTask
 from metaopt.contracts.task import BlackBoxTask, Task
-from metaopt.errors import InputError
-from metaopt.keywords import known_keywords
+from metaopt.errors import InputError, known_keywords
 
 AnyTask: TypeAlias = Task | BlackBoxTask | FewShotTask
 

@@ -7,8 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from metaopt.errors import InputError
-from metaopt.keywords import known_keywords
+from metaopt.errors import InputError, known_keywords
 
 Array: TypeAlias = NDArray[np.float64]
 

@@ -13,8 +13,7 @@ from metaopt.contracts.fingerprints import Part, digest, identity
 from metaopt.contracts.stopper import Mode
 from metaopt.contracts.task import LossFunction, called, check_identity, evenly_spread, what_is_trained
 from metaopt.default_dtype import default_for
-from metaopt.errors import InputError, quoted
-from metaopt.keywords import known_keywords
+from metaopt.errors import InputError, known_keywords, quoted
 
 #: Episodes of `train` meta-train, those of `validation` choose, those of `test` are reported.
 Partition: TypeAlias = Literal["train", "validation", "test"]

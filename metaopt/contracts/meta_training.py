@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from metaopt.contracts.rule import Tensors
-from metaopt.errors import PluginError, quoted
-from metaopt.keywords import known_keywords
+from metaopt.errors import PluginError, known_keywords, quoted
 from metaopt.space import Categorical, Float, Int, Space, Value
 
 #: From parameters, a generator and the hyperparameters of meta-training to theta.

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from metaopt.contracts.rule import Granularity, Hparams, Rule, State, Tensors, Theta, keys_in_order
 from metaopt.contracts.step_info import StepInfo
-from metaopt.errors import PluginError, quoted
-from metaopt.keywords import checked_function
+from metaopt.errors import PluginError, checked_function, quoted
 
 TensorState: TypeAlias = dict[str, Tensor]
 TensorHparams: TypeAlias = Mapping[str, Tensor]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
-from metaopt.keywords import known_keywords
+from metaopt.errors import known_keywords
 
 Mode: TypeAlias = Literal["min", "max"]
 

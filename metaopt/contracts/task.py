@@ -11,9 +11,8 @@ from metaopt.contracts.building import built
 from metaopt.contracts.fingerprints import Part, digest, identity, structure, tensor_identity
 from metaopt.contracts.stopper import Mode
 from metaopt.default_dtype import default_for
-from metaopt.errors import InputError, is_interrupt, named_line, quoted
+from metaopt.errors import InputError, is_interrupt, known_keywords, named_line, quoted
 from metaopt.file_reading import is_utf8
-from metaopt.keywords import known_keywords
 
 _Made = TypeVar("_Made")
 

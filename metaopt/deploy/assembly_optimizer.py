@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from metaopt import registry
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import State, StepInfo
 from metaopt.default_dtype import Float32ByDefault
@@ -25,6 +24,7 @@ from metaopt.deploy.requirements import check_loss, check_param, check_requireme
 from metaopt.deploy.rule_state import fitted, fitted_shared
 from metaopt.deploy.saved_state import FIRST, RULE, SHARED, STEPS, is_rules
 from metaopt.errors import InputError
+from metaopt.registry import current_registry
 
 
 class AssemblyOptimizer(Optimizer, ABC):
@@ -173,7 +173,7 @@ class AssemblyOptimizer(Optimizer, ABC):
         super().__setstate__(state)
         if configuration is not None:
             copied: Assembly | None = self.__dict__.get("assembly")
-            self._adopt(copied or assemble(Configuration.from_json(configuration), registry.current()))
+            self._adopt(copied or assemble(Configuration.from_json(configuration), current_registry()))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         copy = type(self).__new__(type(self))

@@ -7,10 +7,10 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from metaopt import registry
 from metaopt.configuration import Assembly, Configuration, NoDecay, assemble
 from metaopt.deploy.parameters import Group
 from metaopt.errors import InputError
+from metaopt.registry import current_registry
 from metaopt.space import Distribution, Value
 from metaopt.specs import OptimizerSpec
 
@@ -26,7 +26,7 @@ def assemble_named(
         wrappers: wrapper plugins, innermost first.
         no_decay: see `Configuration`.
     """
-    known = registry.current()
+    known = current_registry()
     spec = known.get(OptimizerSpec, name)
     full: dict[str, Value] = {}
     for key, value in hparams.items():

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
-from metaopt import registry
 from metaopt.configuration import Assembly
 from metaopt.deploy.arrangement import SIGNATURE
 from metaopt.errors import InputError, quoted
+from metaopt.registry import current_registry
 from metaopt.specs import OptimizerSpec
 
 #: Key of the first param group that names the rule, as `AssemblyOptimizer.title` does.
@@ -91,7 +91,7 @@ def is_rules(document: Mapping[str, Any], assembly: Assembly, title: str) -> boo
 
 def _alike(group: Mapping[str, Any], own: OptimizerSpec) -> frozenset[str]:
     """Optimizers with a class whose hyperparameters the group holds, of those that explain most of its entries."""
-    known = registry.current()
+    known = current_registry()
     specs = [*(known.get(OptimizerSpec, name) for name in known.names(OptimizerSpec)), own]
     keys = {spec.name: _group_keys(spec) for spec in specs if spec.native is not None}
     fitting = {name: len(found) for name, found in keys.items() if found <= set(group)}

@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from metaopt import registry as registries
 from metaopt.contracts.stopper import Mode
 from metaopt.deploy.closed_loop import ClosedLoop, number
 from metaopt.deploy.damaged_state import checked_count, checked_rates, refusing_damage
@@ -19,7 +18,7 @@ from metaopt.deploy.rate_lookup import RateLookup
 from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS, check_controller
 from metaopt.deploy.scheduler_state import check_state, float_initial_rates, in_force, take_bases
 from metaopt.errors import InputError, quoted
-from metaopt.registry import Registry
+from metaopt.registry import Registry, current_registry
 from metaopt.space import Value, encode, resolve
 from metaopt.specs import ControllerSpec
 
@@ -58,7 +57,7 @@ def create_scheduler(
         >>> scheduler.get_last_lr()
         [0.1]
     """
-    spec = (registry or registries.current()).get(ControllerSpec, name)
+    spec = (registry or current_registry()).get(ControllerSpec, name)
     values = resolve(spec.space, hparams, spec.name)
     return ControllerScheduler(optimizer, spec, values, total_steps=total_steps, mode=mode)
 

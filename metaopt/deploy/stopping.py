@@ -6,12 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from metaopt import registry as registries
 from metaopt.contracts import Stopper, ThresholdStopper
 from metaopt.contracts.stopper import Mode
-from metaopt.errors import InputError, bracketed, quoted
-from metaopt.keywords import known_keywords
-from metaopt.registry import Registry
+from metaopt.errors import InputError, bracketed, known_keywords, quoted
+from metaopt.registry import Registry, current_registry
 from metaopt.space import Value, plain, resolve
 from metaopt.specs import StopperSpec
 
@@ -102,14 +100,14 @@ def create_stopper(
         >>> stopper.observe(metaopt.Observation(step=1, value=0.5, horizon=100)).stop
         False
     """
-    found = registry or registries.current()
+    found = registry or current_registry()
     children = [_child(stopper, mode, found) for stopper in stoppers]
     return _build(found.get(StopperSpec, name), hparams, children, mode, theta)
 
 
 def build_stopper(configuration: StopperConfiguration, *, mode: Mode, registry: Registry | None = None) -> Stopper:
     """The stopper that a configuration describes; errors as in `create_stopper`."""
-    found = registry or registries.current()
+    found = registry or current_registry()
     children = [build_stopper(child, mode=mode, registry=found) for child in configuration.stoppers]
     spec = found.get(StopperSpec, configuration.name)
     return _build(spec, configuration.hparams, children, mode, configuration.theta)

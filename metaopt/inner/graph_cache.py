@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
-from metaopt.inner.graphs import Graph, compiled, replayed
+from metaopt.inner.graphs import Graph, GraphMode, compiled, replayed
 from metaopt.inner.trees import layout_of, structure_of, tensors_of
-from metaopt.inner.update import Mode
 
 
 class GraphCache:
@@ -18,7 +17,9 @@ class GraphCache:
     def __init__(self) -> None:
         self._graphs: dict[Hashable, tuple[Graph, TreeSpec | None]] = {}
 
-    def run(self, function: Callable[..., Any], mode: Mode, tensors: tuple[Any, ...], settings: tuple[Any, ...]) -> Any:
+    def run(
+        self, function: Callable[..., Any], mode: GraphMode, tensors: tuple[Any, ...], settings: tuple[Any, ...]
+    ) -> Any:
         """`function(*tensors, *settings)`.
 
         Args:
@@ -42,7 +43,7 @@ class GraphCache:
 
 def _key(
     function: Callable[..., Any],
-    mode: Mode,
+    mode: GraphMode,
     tensors: tuple[Any, ...],
     settings: tuple[Any, ...],
     leaves: list[Tensor],
@@ -56,7 +57,7 @@ def _key(
 
 
 def _graph(
-    function: Callable[..., Any], mode: Mode, tensors: tuple[Any, ...], settings: tuple[Any, ...]
+    function: Callable[..., Any], mode: GraphMode, tensors: tuple[Any, ...], settings: tuple[Any, ...]
 ) -> tuple[Graph, TreeSpec | None]:
     """The function from its tensors in a row to those of its result in a row, and how to put these together.
 

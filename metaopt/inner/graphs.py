@@ -5,7 +5,7 @@ small models' arithmetic. The list holds exactly those operations. Only softmaxe
 """
 
 from collections.abc import Callable
-from typing import Any, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
 import torch
 import torch._inductor
@@ -17,6 +17,10 @@ from metaopt.recording import NotRecordableError, Recorder, with_dtype
 from metaopt.straight_line import merged, needed, straight_line
 
 Graph: TypeAlias = Callable[..., Any]
+
+#: How a function is run: `eager` decides anew at each step what to do, `replayed` writes that down once and repeats it,
+#: `compiled` compiles it.
+GraphMode: TypeAlias = Literal["eager", "replayed", "compiled"]
 
 #: torch's softmax over a last dimension that is shorter than this takes ten times as long as over any other dimension.
 SHORT = 16

@@ -13,13 +13,13 @@ from metaopt.contracts import Curve, Split, Task, Tensors
 from metaopt.default_dtype import Float32ByDefault
 from metaopt.inner.batches import Batches
 from metaopt.inner.gradients import GradientSource
+from metaopt.inner.graphs import GraphMode
 from metaopt.inner.layout import Flats, Layout
 from metaopt.inner.looped import LoopedGradients
 from metaopt.inner.member import Member
 from metaopt.inner.member_rates import MemberRates
 from metaopt.inner.record import Record
 from metaopt.inner.skipping import Skipping, are_lost, norms
-from metaopt.inner.update import Mode
 from metaopt.inner.updates import RuleGroup, form_of
 from metaopt.inner.vmappable import loop_reason
 from metaopt.inner.vmapped import Constants, VmappedGradients, padded, vmapped_task
@@ -103,17 +103,17 @@ class _Plan:
     compile: Compile
     ahead: Workload
 
-    def gradient_mode(self, task: Task) -> Mode:
+    def gradient_mode(self, task: Task) -> GraphMode:
         if self.ahead.compiles_gradient(self.compile):
             return "compiled"
         return self._plain_mode(task)
 
-    def rule_mode(self, task: Task, optimizer: str) -> Mode:
+    def rule_mode(self, task: Task, optimizer: str) -> GraphMode:
         if self.ahead.compiles_rule(self.compile, optimizer):
             return "compiled"
         return self._plain_mode(task)
 
-    def _plain_mode(self, task: Task) -> Mode:
+    def _plain_mode(self, task: Task) -> GraphMode:
         return "replayed" if task.num_steps >= REPLAY_STEPS else "eager"
 
 

@@ -5,7 +5,7 @@ params, state ← params + updates, new state
 
 from collections.abc import Callable, Hashable, Mapping
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,13 +15,9 @@ from metaopt.compiled import MIN_NUMEL, is_hashable, own_code
 from metaopt.contracts import State, Tensors
 from metaopt.contracts.rule import Theta
 from metaopt.inner.forms import Ends, Form, MemberHparams, Now
-from metaopt.inner.graphs import Graph, replayed
+from metaopt.inner.graphs import Graph, GraphMode, replayed
 from metaopt.inner.layout import Flats
 from metaopt.inner.trees import layout_of, structure_of, tensors_of
-
-#: How a function is run: `eager` decides anew at each step what to do, `replayed` writes that down once and repeats it,
-#: `compiled` compiles it.
-Mode: TypeAlias = Literal["eager", "replayed", "compiled"]
 
 #: Graphs of rules kept for the next population; the one unused for longest is dropped.
 MAX_KEPT = 512
@@ -42,7 +38,7 @@ class Update:
     """
 
     def __init__(
-        self, form: Form, params: Flats, numbers: Tensors, ends: Ends, theta: Theta, horizon: Tensor, mode: Mode
+        self, form: Form, params: Flats, numbers: Tensors, ends: Ends, theta: Theta, horizon: Tensor, mode: GraphMode
     ) -> None:
         self._form = form
         self._params = params
@@ -135,7 +131,7 @@ class Update:
         return _in_a_row(self._form, self._params, state, self._ends, arguments, self._mode)
 
 
-def _possible(mode: Mode, form: Form, params: Flats, ends: Ends) -> Mode:
+def _possible(mode: GraphMode, form: Form, params: Flats, ends: Ends) -> GraphMode:
     """`mode`, or what comes closest to it for this form and these sizes."""
     if mode == "eager":
         return "eager"
@@ -148,7 +144,7 @@ def _possible(mode: Mode, form: Form, params: Flats, ends: Ends) -> Mode:
 
 
 def _in_a_row(
-    form: Form, params: Flats, state: State, ends: dict[str, int], arguments: tuple[Any, ...], mode: Mode
+    form: Form, params: Flats, state: State, ends: dict[str, int], arguments: tuple[Any, ...], mode: GraphMode
 ) -> Graph:
     """The step from tensors in a row to updates and new state in a row."""
     leaves, structure = tree_flatten((params, state, *arguments))

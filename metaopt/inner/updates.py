@@ -10,9 +10,10 @@ from metaopt.contracts import Rule, Tensors
 from metaopt.contracts.rule import Theta
 from metaopt.inner.broadcasting import broadcasts
 from metaopt.inner.forms import Form, Now, Vmapped, Wide
+from metaopt.inner.graphs import GraphMode
 from metaopt.inner.layout import Flats, Layout, cut_where_decay_ends, is_spared_part, joined_where_decay_ends
 from metaopt.inner.member import Member
-from metaopt.inner.update import Mode, Update
+from metaopt.inner.update import Update
 
 
 class RuleGroup:
@@ -42,7 +43,7 @@ class RuleGroup:
         horizon: Tensor,
         theta: Theta,
         form: Form,
-        mode: Mode,
+        mode: GraphMode,
     ) -> None:
         assembly = members[0].assembly
         self.rows = slice(begin, begin + len(members))

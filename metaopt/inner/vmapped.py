@@ -13,21 +13,21 @@ from metaopt.contracts import Split, Splits, Task, Tensors
 from metaopt.default_dtype import default_for
 from metaopt.evidence import GradientMoments, evidence
 from metaopt.inner.graph_cache import GraphCache
+from metaopt.inner.graphs import GraphMode
 from metaopt.inner.layout import Flats, Layout
-from metaopt.inner.update import Mode
 from metaopt.layers import batched
 
 #: Members whose gradients are taken together; more are taken in further blocks.
 BLOCK = 64
 #: Numbers of members are rounded up to a multiple of this, so that few of them are ever traced or compiled.
-MULTIPLE: Mapping[Mode, int] = {"eager": 1, "replayed": 8, "compiled": BLOCK}
+MULTIPLE: Mapping[GraphMode, int] = {"eager": 1, "replayed": 8, "compiled": BLOCK}
 #: Numbers of single examples' gradients that are held at once.
 SINGLE_GRADIENTS = 16_777_216
 #: Members that are evaluated together, on more examples than a batch has.
-EVALUATION_BLOCK: Mapping[Mode, int] = {"eager": 16, "replayed": 16, "compiled": BLOCK}
+EVALUATION_BLOCK: Mapping[GraphMode, int] = {"eager": 16, "replayed": 16, "compiled": BLOCK}
 
 
-def padded(count: int, mode: Mode) -> int:
+def padded(count: int, mode: GraphMode) -> int:
     """Rows that a population of `count` members takes; the last ones are idle copies."""
     multiple = MULTIPLE[mode]
     return -(-count // multiple) * multiple
@@ -139,7 +139,9 @@ class VmappedTask:
                 moments[name] = moments[name].joined(found) if name in moments else found
         return evidence(moments.values())
 
-    def run(self, function: Callable[..., Any], mode: Mode, tensors: tuple[Any, ...], settings: tuple[Any, ...]) -> Any:
+    def run(
+        self, function: Callable[..., Any], mode: GraphMode, tensors: tuple[Any, ...], settings: tuple[Any, ...]
+    ) -> Any:
         """`function(*tensors, *settings)`, one of the above; see `GraphCache`."""
         return self._graphs.run(function, mode, tensors, settings)
 
@@ -169,7 +171,7 @@ class VmappedGradients:
         mode: how graphs are run.
     """
 
-    def __init__(self, task: VmappedTask, constants: Constants, *, shared: bool, mode: Mode) -> None:
+    def __init__(self, task: VmappedTask, constants: Constants, *, shared: bool, mode: GraphMode) -> None:
         self._task = task
         self._constants = constants
         self._shared = shared

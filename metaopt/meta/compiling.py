@@ -3,7 +3,7 @@
 from typing import Literal, TypeAlias
 
 from metaopt.contracts import FewShotTask, MetaTraining
-from metaopt.inner.update import Mode
+from metaopt.inner.graphs import GraphMode
 
 Compile: TypeAlias = Literal["auto", "on", "off"]
 
@@ -15,7 +15,7 @@ MOST_STEPS = 5
 MOST_TENSORS = 8
 
 
-def graph_mode(task: FewShotTask, meta: MetaTraining, num_steps: int, compile: Compile) -> Mode:
+def graph_mode(task: FewShotTask, meta: MetaTraining, num_steps: int, compile: Compile) -> GraphMode:
     """How a task's graphs are run.
 
     Args:

@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_map
 
 from metaopt.contracts import Episodes, Tensors
 from metaopt.inner.graph_cache import GraphCache
-from metaopt.inner.update import Mode
+from metaopt.inner.graphs import GraphMode
 from metaopt.meta.draws import draw_batches, draw_episodes, draw_seeds
 from metaopt.meta.estimator import EstimatorState
 from metaopt.meta.learner import Learner
@@ -52,7 +52,7 @@ class Trainings:
     truncation: int
     rescaled: float = 1.0
     shortest: int | None = None
-    mode: Mode = "replayed"
+    mode: GraphMode = "replayed"
 
     @property
     def count(self) -> int:

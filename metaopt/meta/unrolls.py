@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from metaopt.contracts import Episodes, Tensors
 from metaopt.inner.graph_cache import GraphCache
-from metaopt.inner.update import Mode
+from metaopt.inner.graphs import GraphMode
 from metaopt.meta.learner import Learner
 from metaopt.meta.pieces import Carry, Pieces
 
@@ -91,12 +91,12 @@ class Unrolls:
     """
 
     def __init__(
-        self, learner: Learner, theta: Mapping[str, Tensor], mode: Mode = "replayed", limit: int = LIMIT
+        self, learner: Learner, theta: Mapping[str, Tensor], mode: GraphMode = "replayed", limit: int = LIMIT
     ) -> None:
         self.learner = learner
         self.learns_start = learner.learns_start(theta)
         self._pieces = Pieces(learner, self.learns_start)
-        self.mode: Mode = mode
+        self.mode: GraphMode = mode
         self._limit = limit
         self._graphs = GraphCache()
         state = learner.assembly.rule.init(learner.parameters, learner.hparams, theta, _number(1))

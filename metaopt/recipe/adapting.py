@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from metaopt import registry as registries
 from metaopt.batch_norm import FirstRows, needs_support, with_policy
 from metaopt.configuration import assemble
 from metaopt.contracts import BatchNormPolicy
@@ -17,7 +16,7 @@ from metaopt.errors import InputError, quoted
 from metaopt.recipe.initialization import Support, learned_start
 from metaopt.recipe.provenance import recorded
 from metaopt.recipe.recipe import Recipe
-from metaopt.registry import Registry
+from metaopt.registry import Registry, current_registry
 
 
 @final
@@ -90,7 +89,7 @@ def adapt(
     adapted = with_policy(model, policy)
     if is_unshaped(adapted):
         give_shapes(adapted, inputs)
-    found = registry or registries.current()
+    found = registry or current_registry()
     params = {name: param.detach() for name, param in adapted.named_parameters() if param.requires_grad}
     if learned_start(assemble(recipe.configuration, found), recipe.theta, params) is not None:
         recipe.load_initialization(adapted, (inputs, targets), registry=found)

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import torch
 
-from metaopt import registry as registries
 from metaopt.configuration import Configuration
 from metaopt.errors import InputError
 from metaopt.file_reading import is_file
 from metaopt.recipe.foreign_weights import read_arrays
 from metaopt.recipe.recipe import Recipe
-from metaopt.registry import Registry
+from metaopt.registry import Registry, current_registry
 from metaopt.specs import OptimizerSpec
 
 
@@ -28,7 +27,7 @@ def import_recipe(name: str, path: str | Path, *, registry: Registry | None = No
             numbers that are not finite.
         PluginError: there is no such optimizer.
     """
-    found = registry or registries.current()
+    found = registry or current_registry()
     spec = found.get(OptimizerSpec, name)
     if spec.meta is None or spec.meta.imported is None:
         able = [one for one in found.names(OptimizerSpec) if _imports(found.get(OptimizerSpec, one))]

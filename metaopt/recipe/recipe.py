@@ -13,7 +13,6 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from metaopt import registry as registries
 from metaopt.configuration import Configuration, assemble
 from metaopt.contracts.stopper import Mode
 from metaopt.deploy.build import Implementation, build_optimizer
@@ -34,7 +33,7 @@ from metaopt.recipe.initialization import Support, load_start
 from metaopt.recipe.made_on import MOST, MadeOn
 from metaopt.recipe.provenance import distributions, provenance_of, recipe_specs, versions
 from metaopt.recipe.saving import save_files
-from metaopt.registry import Registry
+from metaopt.registry import Registry, current_registry
 
 #: Version of the JSON document; raise it when an older metaopt could not read what is written.
 SCHEMA = 1
@@ -87,7 +86,7 @@ class Recipe:
             PluginError: a plugin is unknown.
             InputError: a hyperparameter is not valid.
         """
-        found = registry or registries.current()
+        found = registry or current_registry()
         specs = recipe_specs(configuration, stopper, found)
         record = {**provenance_of(specs, found), **fields.pop("provenance", {})}
         return cls(configuration, stopper, plugins=versions(specs), provenance=record, **fields)
@@ -147,7 +146,7 @@ class Recipe:
             False
         """
         policy = check_policy(guard)
-        found = registry or registries.current()
+        found = registry or current_registry()
         assembly = assemble(self.configuration, found)
         optimizer = build_optimizer(
             assembly, model, implementation=implementation, compile=compile, theta=self.theta, horizon=total_steps
@@ -211,7 +210,7 @@ class Recipe:
         Raises:
             InputError: the recipe learned none, or a parameter's name or shape differs: nothing is written then.
         """
-        load_start(assemble(self.configuration, registry or registries.current()), self.theta, model, support)
+        load_start(assemble(self.configuration, registry or current_registry()), self.theta, model, support)
 
     def save(self, directory: str | Path) -> None:
         """Write `recipe.json` and, where there is theta, `theta.safetensors`.
@@ -229,7 +228,7 @@ class Recipe:
         Raises:
             RecipeError: there are none, because a rule, wrapper or controller has no plain form.
         """
-        found = registry or registries.current()
+        found = registry or current_registry()
         return plain_code(assemble(self.configuration, found), self.stopper, found, has_theta=bool(self.theta))
 
     def to_json(self) -> dict[str, Any]:
@@ -279,7 +278,7 @@ class Recipe:
 
     def with_stopper(self, stopper: StopperConfiguration | None, registry: Registry | None = None) -> "Recipe":
         """The same recipe with another stopper."""
-        found = registry or registries.current()
+        found = registry or current_registry()
         kept = {key: version for key, version in self.plugins.items() if not key.startswith("stopper ")}
         specs = () if stopper is None else stopper_specs(stopper, found)
         origins = {**self.provenance.get("distributions", {}), **distributions(specs, found)}

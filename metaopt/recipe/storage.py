@@ -12,7 +12,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
-from metaopt import registry as registries
 from metaopt.configuration import Configuration
 from metaopt.deploy.stopping import StopperConfiguration
 from metaopt.errors import InputError, RecipeError, first_line, listed, quoted
@@ -21,7 +20,7 @@ from metaopt.recipe.made_on import MadeOn
 from metaopt.recipe.provenance import recipe_specs, recorded
 from metaopt.recipe.recipe import SCHEMA, Recipe
 from metaopt.recipe.saving import DOCUMENT, WEIGHTS, read_weights
-from metaopt.registry import Registry
+from metaopt.registry import Registry, current_registry
 
 _FIELDS = frozenset(
     {"schema", "configuration", "stopper", "plugins", "made_on", "num_validations", "provenance", "theta_sha256"}
@@ -49,7 +48,7 @@ def load_recipe(path: str | Path, *, registry: Registry | None = None) -> Recipe
         document, former = _read_document(folder / DOCUMENT), document
         weights = _read_weights(document, folder, final=document == former)
     recipe = _parse(document, weights, folder)
-    _check_plugins(recipe, folder, registry or registries.current())
+    _check_plugins(recipe, folder, registry or current_registry())
     return recipe
 
 

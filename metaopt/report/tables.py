@@ -4,11 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from metaopt import registry as registries
 from metaopt.configuration import Configuration, assemble
 from metaopt.deploy.stopping import StopperConfiguration
 from metaopt.recipe import Recipe
-from metaopt.registry import Registry
+from metaopt.registry import Registry, current_registry
 from metaopt.report.headline import payback, trainings
 from metaopt.space import Value, defaults, resolve
 from metaopt.specs import StopperSpec
@@ -123,7 +122,7 @@ def worst_table(comparison: Comparison, count: int = 3) -> Table:
 
 def recipe_table(recipe: Recipe, registry: Registry | None = None) -> Table:
     """Every plugin of a recipe with all its hyperparameters, beside their defaults."""
-    found = registry or registries.current()
+    found = registry or current_registry()
     assembly = assemble(recipe.configuration, found)
     specs = (assembly.optimizer, *assembly.wrappers, assembly.controller)
     usual = assemble(replace(recipe.configuration, hparams={}), found)

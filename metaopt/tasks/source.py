@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from metaopt import registry
 from metaopt.contracts import AnyTask, Corpus
 from metaopt.errors import InputError, MetaOptError, PluginError, is_interrupt, named_line, quoted
 from metaopt.file_reading import is_folder
+from metaopt.registry import current_registry
 from metaopt.specs import CorpusSpec
 from metaopt.tasks.as_corpus import as_corpus
 from metaopt.tasks.csv_folder import load_csv_folder
@@ -55,7 +55,7 @@ def load_corpus(source: Source) -> Corpus:
 def _load_text(source: str) -> Corpus:
     if not source.strip():
         raise InputError("A corpus without a name is none; write . for the current folder.")
-    if source in registry.current().names(CorpusSpec):
+    if source in current_registry().names(CorpusSpec):
         return _load_registered(source)
     if is_folder(source):
         return _load_folder(Path(source))
@@ -72,7 +72,7 @@ def _load_folder(folder: Path) -> Corpus:
 
 def _load_registered(name: str) -> Corpus:
     try:
-        spec = registry.current().get(CorpusSpec, name)
+        spec = current_registry().get(CorpusSpec, name)
     except PluginError as error:
         raise PluginError(f"{error} It is no folder and no 'package.module:attribute' either.") from error
     try:

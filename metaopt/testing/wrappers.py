@@ -6,7 +6,7 @@ from typing import Any
 
 from metaopt.configuration import misfit
 from metaopt.contracts import SteeringRule
-from metaopt.registry import current
+from metaopt.registry import current_registry
 from metaopt.specs import OptimizerSpec, WrapperSpec
 from metaopt.testing.descent import CHECKS as DESCENT_CHECKS
 from metaopt.testing.errors import ConformanceError, NotApplicable
@@ -39,14 +39,14 @@ def _around(
 @cache
 def inner_rules() -> tuple[OptimizerSpec, ...]:
     """A plain gradient descent, and `adamw` where it is installed."""
-    installed = current()
+    installed = current_registry()
     adamw = [installed.get(OptimizerSpec, "adamw")] if "adamw" in installed.names(OptimizerSpec) else []
     return (DESCENT, *adamw)
 
 
 def installed_rules(spec: WrapperSpec) -> list[OptimizerSpec]:
     """All installed optimizers that the wrapper can go around, but for those without weights; and a plain descent."""
-    installed = current()
+    installed = current_registry()
     found = [DESCENT, *(installed.get(OptimizerSpec, name) for name in installed.names(OptimizerSpec))]
     ready = [one for one in found if one.meta is None or one.meta.shipped is not None]
     return [one for one in ready if misfit(one, [spec]) is None]

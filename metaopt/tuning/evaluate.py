@@ -5,11 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from metaopt import registry as registries
 from metaopt.configuration import assemble
 from metaopt.errors import InputError
 from metaopt.recipe import Recipe, load_recipe
-from metaopt.registry import Registry
+from metaopt.registry import Registry, current_registry
 from metaopt.tasks import load_corpus
 from metaopt.tuning.arguments import check_count
 from metaopt.tuning.compare import compare
@@ -56,7 +55,7 @@ def evaluate(
     check_count("tuned", tuned, least=None)
     if not 0 <= tuned <= POOL_SIZE:
         raise InputError(f"tuned must be between 0 and {POOL_SIZE}, the size of a task's pool of trials, got {tuned}.")
-    found = registry or registries.current()
+    found = registry or current_registry()
     loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     contenders = [Contender.of(loaded), *(contender_named(name) for name in against)]
     for contender in contenders:

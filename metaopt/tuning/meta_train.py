@@ -7,7 +7,6 @@ from typing import Any
 
 from torch import Tensor
 
-from metaopt import registry as registries
 from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import Curve, FewShotTask, Task
 from metaopt.errors import InputError
@@ -16,7 +15,7 @@ from metaopt.meta.compiling import Compile
 from metaopt.meta.task_episodes import few_shot
 from metaopt.meta.unrolls import LIMIT
 from metaopt.recipe import Recipe
-from metaopt.registry import Registry
+from metaopt.registry import Registry, current_registry
 from metaopt.space import Value
 from metaopt.specs import OptimizerSpec
 from metaopt.tasks import load_corpus
@@ -94,7 +93,7 @@ def meta_train(
         >>> sorted(result.recipe.theta)[0]
         'rate.0.bias'
     """
-    found = registry or registries.current()
+    found = registry or current_registry()
     name = spec if isinstance(spec, str) else spec.name
     if isinstance(spec, OptimizerSpec) and (
         name not in found.names(OptimizerSpec) or found.get(OptimizerSpec, name) != spec

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from metaopt import registry as registries
 from metaopt.configuration import assemble
 from metaopt.contracts import AnyTask, Task, num_trained
 from metaopt.contracts.curve import Array
@@ -18,7 +17,7 @@ from metaopt.deploy.learned import weights_of
 from metaopt.errors import InputError, RecipeError, first_line, quoted
 from metaopt.inner import Member, train
 from metaopt.recipe import Recipe
-from metaopt.registry import Registry
+from metaopt.registry import Registry, current_registry
 from metaopt.tuning.evaluator import probe_task
 from metaopt.tuning.portfolio_folder import read_recipes, save_recipes
 
@@ -84,7 +83,7 @@ class Portfolio(Sequence[Recipe]):
         """
         if self.selection_gain <= 0:
             return self.recipes[0]
-        features = task_features(task, self.recipes[0], registry or registries.current())
+        features = task_features(task, self.recipes[0], registry or current_registry())
         return self.recipes[self._nearest(features, self.features, self.scores)]
 
     @property

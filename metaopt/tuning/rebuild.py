@@ -3,11 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from metaopt import registry as registries
 from metaopt.configuration import Configuration
 from metaopt.errors import InputError, StorageError
 from metaopt.recipe import Recipe
-from metaopt.registry import Registry
+from metaopt.registry import Registry, current_registry
 from metaopt.tuning import studies
 from metaopt.tuning.arguments import plugin_files
 from metaopt.tuning.database import check_exists
@@ -37,7 +36,7 @@ def rebuild(
         StorageError: there is no such storage, or no such study in it.
         InputError: the corpus is not known, or the study has not judged a candidate yet.
     """
-    found = registry or registries.current()
+    found = registry or current_registry()
     arguments = dict(_stored(storage, study_name))
     for path in sorted({*arguments.pop("plugin_files")} - {*plugin_files(found)}):
         found.load_file(path)

@@ -6,12 +6,11 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, get_args
 
-from metaopt import registry as registries
 from metaopt.configuration import Configuration, assemble
 from metaopt.errors import InputError, quoted
 from metaopt.inner import Compile
 from metaopt.recipe import Recipe, load_recipe
-from metaopt.registry import Registry
+from metaopt.registry import Registry, current_registry
 from metaopt.tasks import load_corpus
 from metaopt.tuning import studies
 from metaopt.tuning.arguments import check_count, describe_corpus, plugin_files
@@ -97,7 +96,7 @@ def tune(
         InputError: an argument is not valid.
         StorageError: the storage cannot be used, or holds another study of this name.
     """
-    found = registry or registries.current()
+    found = registry or current_registry()
     studies.check_name(study_name)
     check_count("n_trials", n_trials)
     check_count("portfolio", portfolio)

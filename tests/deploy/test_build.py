@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt import registry
 from metaopt.configuration import Configuration, assemble
 from metaopt.deploy import build_optimizer
+from metaopt.registry import current_registry
 
 NATIVE = {
     "adagrad": torch.optim.Adagrad,
@@ -90,7 +90,7 @@ def test_an_optimizer_without_a_native_class_says_so_when_it_is_forced():
 
 
 def test_a_library_that_is_not_installed_is_named(monkeypatch):
-    assembly = assemble(Configuration("adamw"), registry.current())
+    assembly = assemble(Configuration("adamw"), current_registry())
     native = metaopt.Native(module="nowhere", qualname="AdamW", distribution="nowhere-optim")
     assembly = dataclasses.replace(assembly, optimizer=dataclasses.replace(assembly.optimizer, native=native))
     assert "nowhere" not in sys.modules

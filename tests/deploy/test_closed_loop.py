@@ -13,7 +13,7 @@ from metaopt.deploy.closed_loop import ClosedLoop, number
 from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS
 from metaopt.deploy.scalars import over_scalars
 from metaopt.deploy.scheduler import ControllerScheduler
-from metaopt.registry import current
+from metaopt.registry import current_registry
 from metaopt.space import defaults, encode
 from metaopt.specs import ControllerSpec
 
@@ -41,9 +41,9 @@ def told(generator, count=120):
         )
 
 
-@pytest.mark.parametrize("name", current().names(ControllerSpec))
+@pytest.mark.parametrize("name", current_registry().names(ControllerSpec))
 def test_numbers_and_tensors_give_the_same_rates_and_states(name):
-    spec = current().get(ControllerSpec, name)
+    spec = current_registry().get(ControllerSpec, name)
     hparams = {key: number(value) for key, value in encode(spec.space, defaults(spec.space)).items()}
     signals = spec.required(defaults(spec.space)) & GRADIENT_SIGNALS
     loop = ClosedLoop(spec, hparams, 100, signals)
@@ -65,7 +65,7 @@ def test_numbers_and_tensors_give_the_same_rates_and_states(name):
 
 def test_the_shipped_closed_loops_have_a_form_over_numbers():
     for name in ("plateau", "greedy", "adagrad_norm", "hypergradient", "polyak"):
-        spec = current().get(ControllerSpec, name)
+        spec = current_registry().get(ControllerSpec, name)
         hparams = {key: number(value) for key, value in encode(spec.space, defaults(spec.space)).items()}
         inputs = {key: number(0.5) for key in ("step", "loss", "gradient_norm", "agreement", "metric")}
         state = spec.controller.init(hparams)
@@ -146,7 +146,7 @@ def test_a_controller_without_such_a_form_is_asked_over_tensors():
 
 
 def test_a_state_loaded_in_the_middle_goes_on_bit_for_bit():
-    spec = current().get(ControllerSpec, "greedy")
+    spec = current_registry().get(ControllerSpec, "greedy")
     hparams = {key: number(value) for key, value in encode(spec.space, defaults(spec.space)).items()}
     losses = [2 * 0.9**step for step in range(40)]
     loop = ClosedLoop(spec, hparams, None, frozenset({"loss"}))
@@ -163,7 +163,7 @@ def test_a_state_loaded_in_the_middle_goes_on_bit_for_bit():
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))], ids=["copy", "pickle"])
 def test_a_copy_goes_its_own_way(copied):
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
-    spec = current().get(ControllerSpec, "greedy")
+    spec = current_registry().get(ControllerSpec, "greedy")
     supplies = PLAIN_SIGNALS | GRADIENT_SIGNALS
     scheduler = ControllerScheduler(optimizer, spec, defaults(spec.space), total_steps=100, supplies=supplies)
     losses = [2 * 0.9**step for step in range(30)]

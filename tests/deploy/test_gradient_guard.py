@@ -17,10 +17,10 @@ from metaopt.deploy.step_hooks import observe_steps
 from metaopt.deploy.withheld_step import MarkedStep, takes_found_inf
 from metaopt.errors import OutOfDepthError
 from metaopt.overflow import LARGEST_NORM, MAX_SKIPS
-from metaopt.registry import Registry, current
+from metaopt.registry import Registry, current_registry
 from metaopt.specs import OptimizerSpec
 
-SPECS = [current().get(OptimizerSpec, name) for name in current().names(OptimizerSpec)]
+SPECS = [current_registry().get(OptimizerSpec, name) for name in current_registry().names(OptimizerSpec)]
 OPTIMIZERS = [
     (spec.name, implementation)
     for spec in SPECS
@@ -113,7 +113,7 @@ def test_a_bad_first_batch_leaves_no_trace(optimizer, implementation):
     assert equal(everything(run, model), everything(reference, unbroken))
 
 
-@pytest.mark.parametrize("wrapper", current().names(metaopt.WrapperSpec))
+@pytest.mark.parametrize("wrapper", current_registry().names(metaopt.WrapperSpec))
 def test_a_wrapper_does_not_see_a_bad_batch_either(wrapper):
     model = model_of()
     run = bind(model, "adamw", wrappers=[wrapper])
@@ -570,9 +570,9 @@ def test_copies_and_pickles_of_the_optimizer_have_no_hook_of_the_run(optimizer):
 
 
 def test_a_rule_of_somebody_elses_is_guarded_too():
-    lion, registry = current().get(OptimizerSpec, "lion"), Registry()
+    lion, registry = current_registry().get(OptimizerSpec, "lion"), Registry()
     registry.register(OptimizerSpec(name="theirs", version="1", api=1, rule=lion.rule, space=lion.space))
-    registry.register(current().get(metaopt.ControllerSpec, "constant"))
+    registry.register(current_registry().get(metaopt.ControllerSpec, "constant"))
     model = model_of()
     recipe = metaopt.Recipe.create(Configuration("theirs", "constant"), registry=registry)
     run = recipe.bind(model, total_steps=10, registry=registry)

@@ -13,7 +13,7 @@ import metaopt
 from metaopt.configuration import Configuration
 from metaopt.errors import OutOfDepthError
 from metaopt.recipe import MadeOn
-from metaopt.registry import current
+from metaopt.registry import current_registry
 
 LONGEST = 20
 #: Where no handover watches, a run says by itself that it is longer than planned.
@@ -21,7 +21,7 @@ past_the_plan = pytest.mark.filterwarnings(f"ignore:All {LONGEST} planned steps 
 
 
 def recipe_of(rule="mlp_lopt", scale=1.0, longest=LONGEST):
-    spec = current().get(metaopt.OptimizerSpec, rule)
+    spec = current_registry().get(metaopt.OptimizerSpec, rule)
     values = {name: one.default for name, one in spec.meta.full_space.items()}
     theta = spec.meta.init_theta({}, torch.Generator().manual_seed(0), values)
     hparams = {f"{rule}.lr": scale}
@@ -69,7 +69,7 @@ def test_a_rule_that_diverges_hands_over_once_and_training_recovers():
     assert len(seen) == 1
     assert 1 <= run.optimizer.handed_over < 40
     assert run.optimizer.assembly.optimizer.name == "nadamw"
-    default = current().get(metaopt.OptimizerSpec, "nadamw").space["lr"].default
+    default = current_registry().get(metaopt.OptimizerSpec, "nadamw").space["lr"].default
     assert run.optimizer.param_groups[0]["lr"] == default, "controllers multiply the fallback's own rate"
     assert losses[-1] < losses[0] < losses[1]
 

@@ -8,7 +8,7 @@ import pytest
 from metaopt import Decision, Observation
 from metaopt.deploy.judgement import Judgement
 from metaopt.deploy.told import Told
-from metaopt.registry import current
+from metaopt.registry import current_registry
 from metaopt.specs import StopperSpec
 
 
@@ -57,7 +57,7 @@ def test_a_reason_before_the_stop_stops_nothing():
 @pytest.mark.parametrize("name", ["any", "all"])
 @pytest.mark.parametrize("reason", ["", None])
 def test_a_combination_hears_a_child_without_a_reason(name, reason):
-    spec = current().get(StopperSpec, name)
+    spec = current_registry().get(StopperSpec, name)
     decisions, _ = followed(spec.factory(mode="min", stoppers=[Terse(reason=reason)]))
     assert [decision.stop for decision in decisions] == [False, True, True]
     assert decisions[1].reason == f"{name}: Terse said stop without a reason."

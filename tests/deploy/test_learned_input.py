@@ -5,11 +5,11 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.registry import current
+from metaopt.registry import current_registry
 
 
 def weights(rule="mlp_lopt", **changes):
-    meta = current().get(metaopt.OptimizerSpec, rule).meta
+    meta = current_registry().get(metaopt.OptimizerSpec, rule).meta
     values = {name: one.default for name, one in meta.full_space.items()}
     return {**meta.init_theta({}, torch.Generator().manual_seed(0), values), **changes}
 
@@ -42,7 +42,7 @@ def test_weights_that_are_not_the_rules(case):
 
 @pytest.mark.parametrize("rule", ["mlp_lopt", "celo", "celo_adam"])
 def test_weights_of_every_size_are_taken(rule):
-    meta = current().get(metaopt.OptimizerSpec, rule).meta
+    meta = current_registry().get(metaopt.OptimizerSpec, rule).meta
     values = {name: one.default for name, one in meta.full_space.items()} | {"hidden_size": 7}
     theta = meta.init_theta({}, torch.Generator().manual_seed(0), values)
     metaopt.create_optimizer(rule, model_of(), theta=theta, total_steps=10)

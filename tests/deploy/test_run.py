@@ -12,7 +12,7 @@ from metaopt.configuration import Configuration
 from metaopt.deploy.precision import gradient_norm
 from metaopt.deploy.stopping import StopperConfiguration
 from metaopt.recipe import Recipe
-from metaopt.registry import Registry, current
+from metaopt.registry import Registry, current_registry
 
 STEPS = 40
 
@@ -434,7 +434,7 @@ def test_rules_and_controllers_that_need_the_loss_get_it_from_step():
     with pytest.raises(metaopt.InputError, match="'loss_ratio' requires loss"):
         run.step()
     without = Recipe(Configuration("loss_sgd", "constant"))
-    registry.register(current().get(metaopt.ControllerSpec, "constant"))
+    registry.register(current_registry().get(metaopt.ControllerSpec, "constant"))
     bound = without.bind([weight], registry=registry)
     with pytest.raises(metaopt.PluginError, match=r"'loss_sgd' requires the training loss"):
         bound.step()

@@ -14,7 +14,7 @@ import metaopt
 from metaopt.configuration import Configuration
 from metaopt.deploy.stopping import StopperConfiguration
 from metaopt.recipe import Recipe
-from metaopt.registry import current
+from metaopt.registry import current_registry
 from metaopt.specs import StopperSpec
 
 TOTAL = 12
@@ -124,13 +124,13 @@ def test_the_best_weights_of_another_model_are_refused_when_they_are_loaded():
 
 
 def stopper_of(name):
-    spec = current().get(StopperSpec, name)
+    spec = current_registry().get(StopperSpec, name)
     fitted = {} if spec.shipped else {key: np.zeros(shape) for key, shape in spec.theta_shapes.items()}
     children = (StopperConfiguration("patience"),) if spec.combines else ()
     return StopperConfiguration(name, stoppers=children, theta=fitted)
 
 
-STOPPERS = {name: stopper_of(name) for name in current().names(StopperSpec)}
+STOPPERS = {name: stopper_of(name) for name in current_registry().names(StopperSpec)}
 
 
 @pytest.mark.parametrize("name", STOPPERS)

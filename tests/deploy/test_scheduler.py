@@ -15,7 +15,7 @@ from metaopt.deploy.rate_lookup import RateLookup
 from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS
 from metaopt.deploy.scheduler import ControllerScheduler
 from metaopt.rates import rate_table
-from metaopt.registry import Registry, current
+from metaopt.registry import Registry, current_registry
 from metaopt.space import defaults
 from metaopt.specs import ControllerSpec
 
@@ -89,7 +89,7 @@ def test_it_is_a_true_torch_scheduler_and_sets_the_first_rate_when_it_is_made():
 def test_each_step_uses_the_rate_that_the_engine_would_use(name):
     optimizer = optimizer_of(0.1)
     scheduler = metaopt.create_scheduler(name, optimizer, total_steps=40)
-    spec = current().get(ControllerSpec, name)
+    spec = current_registry().get(ControllerSpec, name)
     hparams = {key: torch.tensor(value, dtype=torch.float64) for key, value in encoded_defaults(spec).items()}
     table, _ = rate_table(spec, hparams, 40, 40)
     assert take(optimizer, scheduler, 40) == pytest.approx((0.1 * table).tolist(), rel=1e-12)
@@ -280,7 +280,7 @@ def test_a_rule_without_a_rate_pairs_with_a_constant_one_alone():
             name="sign", version="1", rule=metaopt.per_tensor(lambda *_: {}, lambda grad, *_: (-grad.sign(), {}))
         )
         registry.register(spec)
-        registry.register(current().get(ControllerSpec, "constant"))
+        registry.register(current_registry().get(ControllerSpec, "constant"))
         assembly = assemble(Configuration("sign"), registry)
         return build_optimizer(assembly, [torch.zeros(2, requires_grad=True)])
 
@@ -315,13 +315,17 @@ def test_a_metric_given_to_step_says_where_it_goes():
         scheduler.step(0.3)
 
 
-TABLES = [name for name in current().names(ControllerSpec) if current().get(ControllerSpec, name).cadence == "table"]
+TABLES = [
+    name
+    for name in current_registry().names(ControllerSpec)
+    if current_registry().get(ControllerSpec, name).cadence == "table"
+]
 
 
 @pytest.mark.parametrize("name", TABLES)
 @pytest.mark.parametrize("total_steps", [1, 4095, 4096, 4097, 12_289])
 def test_rates_in_pieces_are_those_of_the_whole_table_bit_for_bit(name, total_steps):
-    spec = current().get(ControllerSpec, name)
+    spec = current_registry().get(ControllerSpec, name)
     hparams = {key: torch.tensor(float(value), dtype=torch.float64) for key, value in encoded_defaults(spec).items()}
     table, _ = rate_table(spec, hparams, total_steps, total_steps + 1)
     lookup = RateLookup(spec, hparams, total_steps)
@@ -380,16 +384,16 @@ def test_a_scheduler_that_waits_in_a_sequence_leaves_the_rate_alone_when_it_is_l
     assert take(again, resumed, 4) == take(optimizer, whole, 4)
 
 
-@pytest.mark.parametrize("name", current().names(ControllerSpec))
+@pytest.mark.parametrize("name", current_registry().names(ControllerSpec))
 def test_the_state_of_every_other_controller_is_refused_by_name(name):
     def made(controller):
-        spec = current().get(ControllerSpec, controller)
+        spec = current_registry().get(ControllerSpec, controller)
         supplies = PLAIN_SIGNALS | GRADIENT_SIGNALS
         return ControllerScheduler(optimizer_of(0.1), spec, defaults(spec.space), total_steps=9, supplies=supplies)
 
     scheduler = made(name)
     scheduler.load_state_dict(scheduler.state_dict())
-    for other in current().names(ControllerSpec):
+    for other in current_registry().names(ControllerSpec):
         if other != name:
             with pytest.raises(metaopt.InputError, match=f"This scheduler's controller is '{name}', .* '{other}'"):
                 scheduler.load_state_dict(made(other).state_dict())

@@ -11,16 +11,16 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt import registry
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.deploy import build_optimizer
 from metaopt.deploy.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.learned import weights_of
 from metaopt.deploy.steered import SteeredOptimizer
+from metaopt.registry import current_registry
 from metaopt.specs import OptimizerSpec, WrapperSpec
 
 HORIZON, STEPS, MORE = 50, 3, 3
-PLUGINS = registry.current()
+PLUGINS = current_registry()
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt import registry
 from metaopt.configuration import Configuration, assemble
 from metaopt.deploy import build_optimizer
 from metaopt.deploy.steered import SteeredOptimizer
+from metaopt.registry import current_registry
 from metaopt_learned import schedule_network
 
 STEPS = 30
@@ -342,7 +342,7 @@ class Own(metaopt.SteeringRule):
 
 def test_each_tensor_may_have_hyperparameters_of_its_own():
     spec = metaopt.WrapperSpec(name="own", version="1", summary="own rates", wrap=Own, space={})
-    assembly = assemble(Configuration("adamw", hparams={"adamw.lr": 0.1}), registry.current())
+    assembly = assemble(Configuration("adamw", hparams={"adamw.lr": 0.1}), current_registry())
     assembly = dataclasses.replace(assembly, wrappers=(spec,), rule=Own(assembly.rule))
 
     def build(model, implementation):

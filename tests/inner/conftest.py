@@ -14,7 +14,7 @@ import metaopt
 from metaopt.configuration import Configuration, assemble
 from metaopt.inner import Member
 from metaopt.inner.batches import batch_indices
-from metaopt.registry import current
+from metaopt.registry import current_registry
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def make_task(model: Callable[[], nn.Module] = mlp, **fields: Any) -> metaopt.Ta
 def make_member(optimizer: str, controller: str = "constant", *wrappers: str, seed: int = 0, **hparams: Any) -> Member:
     values = {name.replace("__", ".", 1): value for name, value in hparams.items()}
     no_decay = values.pop("no_decay", "1d")
-    return Member(assemble(Configuration(optimizer, controller, wrappers, values, no_decay), current()), seed)
+    return Member(assemble(Configuration(optimizer, controller, wrappers, values, no_decay), current_registry()), seed)
 
 
 def train_plainly(

@@ -6,7 +6,7 @@ from torch.func import grad
 
 import metaopt
 from metaopt.inner import unroll
-from metaopt.registry import current
+from metaopt.registry import current_registry
 
 GENERATOR = torch.Generator().manual_seed(0)
 INPUTS = torch.randn(6, 20, 4, generator=GENERATOR, dtype=torch.float64)
@@ -23,7 +23,7 @@ def loss(params, inputs, targets):
 
 
 def rule_and_hparams(name, **values):
-    spec = current().get(metaopt.OptimizerSpec, name)
+    spec = current_registry().get(metaopt.OptimizerSpec, name)
     numbers = {key: value.default for key, value in spec.space.items()} | values
     tensors = {
         key: torch.tensor(float(value) if not isinstance(value, str) else 0.0, dtype=torch.float64)

@@ -12,7 +12,7 @@ from metaopt.inner.forms import Now, Vmapped, Wide
 from metaopt.inner.layout import Layout, cut_where_decay_ends, is_spared_part, joined_where_decay_ends
 from metaopt.inner.update import Update
 from metaopt.inner.updates import RuleGroup, form_of
-from metaopt.registry import Registry, current
+from metaopt.registry import Registry, current_registry
 from metaopt.space import encode, resolve
 
 HORIZON = torch.tensor(6.0)
@@ -20,11 +20,11 @@ COORDINATE = ("sgd", "adagrad", "rmsprop", "adamw", "nadamw", "lion", "schedulef
 
 
 def rule_of(name, averaged):
-    spec = current().get(metaopt.OptimizerSpec, name)
+    spec = current_registry().get(metaopt.OptimizerSpec, name)
     numbers = encode(spec.space, resolve(spec.space, {}, name))
     if not averaged:
         return spec.rule, numbers
-    wrapper = current().get(metaopt.WrapperSpec, "averaged")
+    wrapper = current_registry().get(metaopt.WrapperSpec, "averaged")
     own = encode(wrapper.space, resolve(wrapper.space, {"kind": "polyak", "start": 0.3}, "averaged"))
     return wrapper.wrap(spec.rule), {**numbers, **{f"averaged.{key}": value for key, value in own.items()}}
 
@@ -91,7 +91,7 @@ def test_whatever_form_is_taken_each_member_is_updated_as_if_it_were_alone(task,
     )
     registry = Registry()
     registry.register(spec)
-    registry.register(current().get(metaopt.ControllerSpec, "constant"))
+    registry.register(current_registry().get(metaopt.ControllerSpec, "constant"))
     digits = task(num_steps=6, num_validations=3)
     rates = (0.01, 0.1, 0.5)
     members = [Member(assemble(Configuration("mine", hparams={"mine.lr": rate}), registry), 0) for rate in rates]

@@ -9,13 +9,15 @@ from torch import nn
 
 import metaopt
 from metaopt.configuration import Configuration, assemble
-from metaopt.registry import current
+from metaopt.registry import current_registry
 from metaopt_corpora.sinusoid_episodes import sinusoid_task
 
 
 def learned(name, **hparams):
     """A learned rule with hyperparameters, ready to run."""
-    return assemble(Configuration(name, hparams={f"{name}.{key}": value for key, value in hparams.items()}), current())
+    return assemble(
+        Configuration(name, hparams={f"{name}.{key}": value for key, value in hparams.items()}), current_registry()
+    )
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from metaopt.meta.evolution import Evolution
 from metaopt.meta.learner import Learner
 from metaopt.meta.task_episodes import few_shot
 from metaopt.meta.trainings import Trainings
-from metaopt.registry import current
+from metaopt.registry import current_registry
 
 STEPS = 12
 
@@ -22,7 +22,7 @@ def digits(**changes):
 
 
 def weights(rule="mlp_lopt"):
-    meta = current().get(metaopt.OptimizerSpec, rule).meta
+    meta = current_registry().get(metaopt.OptimizerSpec, rule).meta
     values = {name: one.default for name, one in meta.full_space.items()}
     return meta.init_theta({}, torch.Generator().manual_seed(0), values)
 
@@ -30,7 +30,7 @@ def weights(rule="mlp_lopt"):
 def test_a_training_inside_is_the_same_as_a_deployed_run():
     configuration = Configuration("mlp_lopt", controller="cosine", hparams={"cosine.warmup": 0.25})
     task, theta = digits(), weights()
-    learner = Learner(task, assemble(configuration, current()), first_order=True)
+    learner = Learner(task, assemble(configuration, current_registry()), first_order=True)
     generator = torch.Generator().manual_seed(1)
     rows = [torch.randint(1000, (16,), generator=generator) for _ in range(STEPS)]
     episode = task.source.sample("train", 1, generator)
@@ -57,7 +57,7 @@ def test_a_training_inside_is_the_same_as_a_deployed_run():
 def test_trainings_side_by_side_have_schedules_of_their_own_length():
     configuration = Configuration("mlp_lopt", controller="linear", hparams={"linear.warmup": 0.0})
     task = dataclasses.replace(digits(), episodes_per_iteration=3, batch_size=16)
-    learner = Learner(task, assemble(configuration, current()), first_order=True)
+    learner = Learner(task, assemble(configuration, current_registry()), first_order=True)
     theta = weights()
     evolution = Evolution(Trainings(learner, theta, longest=STEPS, truncation=4), deviation=0.01)
     _, state = evolution.estimate(theta, {}, torch.Generator().manual_seed(0))

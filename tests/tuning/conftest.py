@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import metaopt
-from metaopt.registry import Registry, current
+from metaopt.registry import Registry, current_registry
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.ledger import Ledger
 
@@ -47,7 +47,7 @@ def _make_tasks(count, *, families=1, **fields):
 
 @pytest.fixture
 def registry() -> Registry:
-    return current()
+    return current_registry()
 
 
 @pytest.fixture

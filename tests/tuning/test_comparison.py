@@ -8,6 +8,7 @@ import pytest
 import metaopt
 from metaopt.configuration import Configuration
 from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.registry import current_registry
 from metaopt.tuning.compare import compare
 from metaopt.tuning.comparison import REPORT_SEEDS, Comparison, Contender, contender_named
 from metaopt.tuning.references import DEFAULT_BASELINE, Reference, references
@@ -20,11 +21,10 @@ CONTENDERS = [FAST, SLOW, contender_named("sgd+cosine")]
 
 @pytest.fixture(scope="module")
 def module_evaluator():
-    from metaopt.registry import current
     from metaopt.tuning.evaluator import Evaluator
     from metaopt.tuning.ledger import Ledger
 
-    made = Evaluator(Ledger("sqlite://"), current())
+    made = Evaluator(Ledger("sqlite://"), current_registry())
     yield made
     made.close()
 

@@ -14,7 +14,7 @@ from metaopt.configuration import Configuration
 from metaopt.contracts import Curve, CurveBatch
 from metaopt.deploy.stopping import StopperConfiguration, build_stopper
 from metaopt.recipe import Recipe, load_recipe
-from metaopt.registry import Registry, current
+from metaopt.registry import Registry, current_registry
 from metaopt.tuning.cross_fit import CUTS, FOLDS, cross_fit, fitted
 from metaopt.tuning.recorded import RecordedTask, read_curves
 from metaopt.tuning.replay import replay
@@ -157,7 +157,7 @@ def overfitting(count=24):
 
 def test_a_replayed_policy_is_what_its_configuration_does_in_a_loop():
     task = overfitting()
-    found = replay([task], current(), stoppers=["learned_stopper"], policies=5, seed=1)
+    found = replay([task], current_registry(), stoppers=["learned_stopper"], policies=5, seed=1)
     best = found.best(0.05)
     assert best.saved > 0.25
     other_half = np.random.default_rng(1).permutation(24)[1::2]
@@ -175,7 +175,7 @@ def test_a_replayed_policy_is_what_its_configuration_does_in_a_loop():
 
 
 def test_a_recipe_carries_what_was_learned_and_old_documents_still_load(tmp_path):
-    spec = metaopt.registry.current().get(metaopt.StopperSpec, "median")
+    spec = current_registry().get(metaopt.StopperSpec, "median")
     theta = fitted(spec, [CurveBatch.from_curves(overfitting().curves)], seed=0)
     stopper = StopperConfiguration("any", stoppers=(StopperConfiguration("median", theta=theta),))
     recipe = Recipe.create(Configuration("adamw", "constant"), stopper)
@@ -256,7 +256,7 @@ def test_on_real_runs_it_saves_steps_at_little_regret(tmp_path):
     path = tmp_path / "mnli.csv"
     path.write_text("\n".join(rows))
     tasks = read_curves(path, "max", 1 / 3)
-    found = replay(tasks, current(), stoppers=["learned_stopper"], policies=50, better=0.5)
+    found = replay(tasks, current_registry(), stoppers=["learned_stopper"], policies=50, better=0.5)
     best = found.best(0.005)
     assert best.regret < 0.01
     assert best.saved > 0.5 * found.clairvoyant

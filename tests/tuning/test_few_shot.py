@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import metaopt
-from metaopt.registry import current
+from metaopt.registry import current_registry
 from metaopt.tuning.few_shot import few_shot_metrics
 from metaopt.tuning.learned import with_budgets
 from metaopt.tuning.racing import race_order, rungs_of
@@ -43,7 +43,7 @@ def test_the_result_is_a_recipe_with_weights_that_adapts(tuned, tmp_path):
     assert recipe.theta.keys() == result.recipe.theta.keys()
     task = corpus().tasks[0]
     fresh = metaopt.Recipe.create(metaopt.Configuration("sgd", hparams={"sgd.lr": 0.01}))
-    learned, untrained = (few_shot_metrics(one, task, current()).mean() for one in (recipe, fresh))
+    learned, untrained = (few_shot_metrics(one, task, current_registry()).mean() for one in (recipe, fresh))
     assert learned < untrained
     assert recipe.stopper is None
 
@@ -71,7 +71,7 @@ def test_a_recipe_with_weights_is_evaluated_as_it_is(tuned):
     comparison = metaopt.evaluate(result.recipe, corpus(), against=["sgd"], **QUIET)
     own = comparison.runs[comparison.runs["contender"] == "recipe"]
     assert own["test"].nunique() == 1
-    expected = few_shot_metrics(result.recipe, corpus().tasks[0], current()).mean()
+    expected = few_shot_metrics(result.recipe, corpus().tasks[0], current_registry()).mean()
     assert own["test"].iloc[0] == pytest.approx(float(expected), rel=1e-5)
 
 
@@ -114,7 +114,7 @@ def test_a_candidate_that_diverges_scores_worst_and_ends_nothing():
     from metaopt.configuration import Configuration, assemble
     from metaopt.tuning.learned import run_few_shot
 
-    curve, _ = run_few_shot(task, assemble(Configuration("maml"), current()), 0)
+    curve, _ = run_few_shot(task, assemble(Configuration("maml"), current_registry()), 0)
     assert curve.diverged
 
 

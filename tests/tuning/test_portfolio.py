@@ -10,7 +10,7 @@ import pytest
 
 import metaopt
 from metaopt.configuration import Configuration
-from metaopt.registry import current
+from metaopt.registry import current_registry
 from metaopt.tuning.portfolio import FEATURES, Portfolio, greedy_order, load_portfolio, task_features
 
 
@@ -54,7 +54,7 @@ def test_choosing_by_features_is_used_where_it_beats_the_fixed_order_on_left_out
 
 def test_a_large_task_gets_the_recipe_of_large_tasks(make_task) -> None:
     tiny_task = make_task()
-    mine = task_features(tiny_task, recipes()[0], current())
+    mine = task_features(tiny_task, recipes()[0], current_registry())
     known = np.stack(
         [mine + offset * np.eye(len(FEATURES))[0] for offset in (0, 0.1, 0.2, 0.3, 0.4, 4, 4.1, 4.2, 4.3, 4.4)]
     )
@@ -66,7 +66,7 @@ def test_a_large_task_gets_the_recipe_of_large_tasks(make_task) -> None:
 
 def test_features_are_sizes_and_what_a_probe_does(make_task) -> None:
     tiny_task = make_task()
-    found = dict(zip(FEATURES, task_features(tiny_task, recipes()[1], current()), strict=True))
+    found = dict(zip(FEATURES, task_features(tiny_task, recipes()[1], current_registry()), strict=True))
     assert found["examples"] == pytest.approx(np.log10(len(tiny_task.splits.train)))
     assert found["steps"] == pytest.approx(np.log10(tiny_task.num_steps))
     assert found["probe_loss_ratio"] < 0
@@ -75,7 +75,7 @@ def test_features_are_sizes_and_what_a_probe_does(make_task) -> None:
 def test_a_learned_wrapper_probes_with_the_weights_that_ship(make_task) -> None:
     recipe = metaopt.Recipe.create(Configuration("adamw", wrappers=("learned_schedule",)))
     assert recipe.theta is None
-    found = dict(zip(FEATURES, task_features(make_task("line"), recipe, current()), strict=True))
+    found = dict(zip(FEATURES, task_features(make_task("line"), recipe, current_registry()), strict=True))
     assert found[FEATURES[-1]] < 0
 
 

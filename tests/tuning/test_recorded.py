@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import metaopt
-from metaopt.registry import current
+from metaopt.registry import current_registry
 from metaopt.tuning.ledger import Ledger
 from metaopt.tuning.recorded import read_curves, read_recorded
 from metaopt.tuning.replay import replay
@@ -60,8 +60,8 @@ def test_policies_are_played_over_a_ledger_as_over_a_file_of_its_curves(tuned, t
     table.to_csv(tmp_path / "curves.csv", index=False)
     in_file = {one.name: one for one in read_curves(tmp_path / "curves.csv")}
     tasks = read_recorded(url)
-    from_ledger = replay(tasks, current(), policies=20)
-    from_file = replay([in_file[task.name] for task in tasks], current(), policies=20)
+    from_ledger = replay(tasks, current_registry(), policies=20)
+    from_file = replay([in_file[task.name] for task in tasks], current_registry(), policies=20)
     assert from_ledger.num_learned == from_file.num_learned
     assert from_ledger.num_learned > 3
     for mine, other in zip(from_ledger.results, from_file.results, strict=True):

@@ -11,7 +11,7 @@ import pytest
 import metaopt
 from metaopt.contracts import Curve
 from metaopt.deploy.stopping import StopperConfiguration
-from metaopt.registry import Registry, current
+from metaopt.registry import Registry, current_registry
 from metaopt.tuning.recorded import RecordedTask, read_curves
 from metaopt.tuning.replay import Replay, Replayed, replay
 
@@ -32,7 +32,7 @@ def task_of(*curves, chance=1.0):
 
 
 def test_patience_of_two_stops_two_after_the_best():
-    found = replay([task_of(*(falling(10) for _ in range(8)))], current(), stoppers=["patience"], policies=300)
+    found = replay([task_of(*(falling(10) for _ in range(8)))], current_registry(), stoppers=["patience"], policies=300)
     assert found.num_learned == 4
     assert found.num_failed == 0
     assert found.clairvoyant == pytest.approx(0.5)
@@ -44,14 +44,18 @@ def test_patience_of_two_stops_two_after_the_best():
 
 
 def test_regret_is_a_share_of_what_was_to_be_gained():
-    found = replay([task_of(*(falling(10) for _ in range(4)), chance=2.0)], current(), stoppers=["budget"], policies=0)
+    found = replay(
+        [task_of(*(falling(10) for _ in range(4)), chance=2.0)], current_registry(), stoppers=["budget"], policies=0
+    )
     assert [one.stopper.name for one in found.results] == ["budget"]
     assert found.results[0].saved == 0.0
     with_fraction = metaopt.StopperSpec(
         name="quarter", version="1", space={}, fires=lambda batch, hparams: batch.steps >= 0.25 * batch.horizon
     )
     metaopt.register(with_fraction)
-    found = replay([task_of(*(falling(10) for _ in range(4)), chance=2.0)], current(), stoppers=["quarter"], policies=0)
+    found = replay(
+        [task_of(*(falling(10) for _ in range(4)), chance=2.0)], current_registry(), stoppers=["quarter"], policies=0
+    )
     # After 5 of 20 steps the value is .5 of a fall from 2 to 0.
     assert found.results[0].regret == pytest.approx(0.25)
     assert found.results[0].saved == pytest.approx(0.75)
@@ -59,7 +63,7 @@ def test_regret_is_a_share_of_what_was_to_be_gained():
 
 def test_runs_that_learned_nothing_are_told_apart():
     flat, broken = curve([1.0] * 20), curve([1.0, 0.95, *[math.nan] * 18])
-    found = replay([task_of(*(falling(15) for _ in range(4)), flat, flat, broken, broken)], current(), seed=1)
+    found = replay([task_of(*(falling(15) for _ in range(4)), flat, flat, broken, broken)], current_registry(), seed=1)
     assert found.num_learned + found.num_failed == 4
     assert found.num_failed > 0
     thrifty = max(found.results, key=lambda one: -one.given_up)
@@ -68,7 +72,9 @@ def test_runs_that_learned_nothing_are_told_apart():
 
 
 def test_runs_of_other_lengths_are_measured_by_their_own():
-    found = replay([task_of(*(falling(5, 10) for _ in range(2)), *(falling(20, 40) for _ in range(2)))], current())
+    found = replay(
+        [task_of(*(falling(5, 10) for _ in range(2)), *(falling(20, 40) for _ in range(2)))], current_registry()
+    )
     assert found.clairvoyant == pytest.approx(0.5)
     assert all(0 <= one.saved <= 1 for one in found.results)
 
@@ -76,12 +82,12 @@ def test_runs_of_other_lengths_are_measured_by_their_own():
 @pytest.mark.parametrize("better", [0.0, 1.5, -1])
 def test_a_share_that_is_none(better):
     with pytest.raises(metaopt.InputError, match="share of runs to look at must be above 0"):
-        replay([task_of(falling(3), falling(3))], current(), better=better)
+        replay([task_of(falling(3), falling(3))], current_registry(), better=better)
 
 
 def test_too_few_runs_that_learned():
     with pytest.raises(metaopt.InputError, match="0 of the runs learned something"):
-        replay([task_of(curve([1.0] * 5), curve([1.0] * 5))], current())
+        replay([task_of(curve([1.0] * 5), curve([1.0] * 5))], current_registry())
 
 
 def rows(path, sign=1, **columns):
@@ -95,8 +101,8 @@ def rows(path, sign=1, **columns):
 
 
 def test_a_file_of_accuracies_is_the_mirror_of_one_of_losses(tmp_path):
-    low = replay(read_curves(rows(tmp_path / "low.csv")), current())
-    high = replay(read_curves(rows(tmp_path / "high.csv", sign=-1), "max"), current())
+    low = replay(read_curves(rows(tmp_path / "low.csv")), current_registry())
+    high = replay(read_curves(rows(tmp_path / "high.csv", sign=-1), "max"), current_registry())
     assert [one.saved for one in low.results] == [one.saved for one in high.results]
     assert [one.regret for one in low.results] == pytest.approx([one.regret for one in high.results])
 
@@ -104,7 +110,7 @@ def test_a_file_of_accuracies_is_the_mirror_of_one_of_losses(tmp_path):
 def test_optuna_finds_what_random_settings_miss_and_does_so_again():
     generator = np.random.default_rng(0)
     runs = [falling(int(generator.integers(5, 15))) for _ in range(12)]
-    play = partial(replay, [task_of(*runs)], current(), stoppers=["patience", "prechelt"], policies=0)
+    play = partial(replay, [task_of(*runs)], current_registry(), stoppers=["patience", "prechelt"], policies=0)
     searched, again, random = play(trials=60), play(trials=60), play(policies=60)
     assert searched.dataframe().equals(again.dataframe())
     counts = searched.dataframe()["stopper"].value_counts()
@@ -119,7 +125,7 @@ def test_what_optuna_proposes_comes_from_the_choosing_half_alone():
     results = []
     for best_at in (4, 17):
         runs = [falling(10 if row in choosing else best_at) for row in range(8)]
-        results.append(replay([task_of(*runs)], current(), stoppers=["patience"], policies=0, trials=40))
+        results.append(replay([task_of(*runs)], current_registry(), stoppers=["patience"], policies=0, trials=40))
     first, second = results
     assert [one.stopper for one in first.results] == [one.stopper for one in second.results]
     assert [(one.regret, one.saved) for one in first.chosen_by] == [(one.regret, one.saved) for one in second.chosen_by]

@@ -8,7 +8,7 @@ import pytest
 import metaopt
 from metaopt.configuration import Configuration
 from metaopt.contracts import Corpus
-from metaopt.registry import Registry, current
+from metaopt.registry import Registry, current_registry
 from metaopt.report.headline import price
 from metaopt.report.tables import cost_table
 from metaopt.tuning.evaluator import Evaluator
@@ -22,7 +22,7 @@ REFERENCE_RUNS = POOL_SIZE + 2 * len(REFERENCE_SEEDS) - 1
 def registry_with(path, tasks):
     """What is installed, and a corpus of these tasks that ships the file."""
     registry = Registry()
-    for entry in current():
+    for entry in current_registry():
         registry.register(entry.spec)
     registry.register(
         metaopt.CorpusSpec(name="lines", version="1", load=lambda: Corpus("lines", tasks), reference_runs=path)

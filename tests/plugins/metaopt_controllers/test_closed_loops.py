@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 import metaopt
 from metaopt.configuration import assemble
 from metaopt.inner import Member, train
-from metaopt.registry import current
+from metaopt.registry import current_registry
 from metaopt.space import encode, resolve
 from metaopt_controllers.adagrad_norm import ADAGRAD_NORM
 from metaopt_controllers.cosine_restarts import COSINE_RESTARTS
@@ -155,8 +155,8 @@ def test_agreement_is_the_cosine_of_gradient_and_last_update():
 def test_a_population_trains_as_a_deployed_run_does():
     task = dataclasses.replace(metaopt.load_corpus("starter")["wine_tanh"], num_steps=30, num_validations=3)
     configuration = metaopt.Configuration("sgd", controller="hypergradient", hparams={"hypergradient.kappa": 0.2})
-    member = Member(assemble(configuration, current()), 0)
-    other = Member(assemble(metaopt.Configuration("sgd"), current()), 0)
+    member = Member(assemble(configuration, current_registry()), 0)
+    other = Member(assemble(metaopt.Configuration("sgd"), current_registry()), 0)
     together, constant = (one.curve for one in train(task, [member, other]))
     alone = train(task, [member], engine="loop")[0].curve
     assert not (together.values == constant.values).all()

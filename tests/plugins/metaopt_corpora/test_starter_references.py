@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import metaopt_corpora
-from metaopt.registry import current
+from metaopt.registry import current_registry
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.ledger import Ledger
 from metaopt.tuning.references import DEFAULT_BASELINE, reference_evaluations, references
@@ -30,7 +30,7 @@ def test_they_are_small():
 
 def test_nothing_else_is_needed():
     said = []
-    evaluator = Evaluator(Ledger("sqlite://"), current(), announce=said.append)
+    evaluator = Evaluator(Ledger("sqlite://"), current_registry(), announce=said.append)
     found = references(evaluator, STARTER.tasks, DEFAULT_BASELINE)
     assert evaluator.spent.evaluations == 0
     assert all(0 < one.scale.weight <= 1 for one in found.values())
@@ -41,7 +41,7 @@ def test_nothing_else_is_needed():
 @pytest.mark.parametrize(("task", "place"), [("iris_mlp", 0), ("digits_mlp", 5)])
 def test_run_again_they_are_the_same(task, place):
     run = [one for one in SHIPPED if one.task == task][place]
-    evaluator = Evaluator(Ledger("sqlite://"), current())
+    evaluator = Evaluator(Ledger("sqlite://"), current_registry())
     (curve,) = evaluator.curves([run.configuration], [STARTER[task]], [run.key.seed]).values()
     np.testing.assert_allclose(curve.values, run.curve.values, rtol=1e-3)  # processors differ in the last bits
     np.testing.assert_allclose(curve.test, run.curve.test, rtol=1e-3)

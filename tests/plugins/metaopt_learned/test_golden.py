@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import metaopt
-from metaopt.registry import current
+from metaopt.registry import current_registry
 
 GOLDEN = Path(__file__).resolve().parents[3].parent / "shared" / "golden"
 HORIZON = 40.0
@@ -28,7 +28,7 @@ def weights_of(rule, arrays):
     theta = under("theta/", arrays)
     if rule == "mlp_lopt":
         return {name.removeprefix("nn/~/"): one for name, one in theta.items()}
-    spec = current().get(metaopt.OptimizerSpec, rule)
+    spec = current_registry().get(metaopt.OptimizerSpec, rule)
     found, theta = spec.meta.imported(theta)
     assert found == rule
     return theta
@@ -38,7 +38,7 @@ TRAJECTORIES = {"mlp_lopt": "small_fc_lopt", "celo": "celo", "celo_adam": "celo_
 
 
 def after_each_step(rule, arrays):
-    spec, theta = current().get(metaopt.OptimizerSpec, rule), weights_of(rule, arrays)
+    spec, theta = current_registry().get(metaopt.OptimizerSpec, rule), weights_of(rule, arrays)
     params, grads = under("param0/", arrays), under("grad/", arrays)
     hparams = {key: {name: torch.tensor(float(one.default)) for name, one in spec.space.items()} for key in params}
     horizon = torch.tensor(HORIZON)

@@ -5,7 +5,7 @@ import torch
 
 import metaopt
 from metaopt.configuration import Configuration, assemble
-from metaopt.registry import current
+from metaopt.registry import current_registry
 
 PARAMS = {"0.weight": torch.tensor([[1.0, -2.0]]), "1.weight": torch.tensor([0.5])}
 GRADS = {"0.weight": torch.tensor([[0.1, 0.2]]), "1.weight": torch.tensor([-0.3])}
@@ -13,7 +13,7 @@ GRADS = {"0.weight": torch.tensor([[0.1, 0.2]]), "1.weight": torch.tensor([-0.3]
 
 def stepped(name, theta=None, steps=1, **hparams):
     assembly = assemble(
-        Configuration(name, hparams={f"{name}.{key}": value for key, value in hparams.items()}), current()
+        Configuration(name, hparams={f"{name}.{key}": value for key, value in hparams.items()}), current_registry()
     )
     meta = assembly.optimizer.meta
     weights = meta.init_theta(PARAMS, torch.Generator().manual_seed(0), assembly.meta_values)
@@ -50,7 +50,7 @@ def test_meta_sgd_serves_other_shapes_with_a_rate_a_tensor_and_refuses_them_with
     wide = {"0.weight": torch.ones(3, 2), "1.weight": torch.ones(3)}
     for rates, fine in (("tensor", True), ("coordinate", False)):
         hparams = {"meta_sgd.rates": rates}
-        assembly = assemble(Configuration("meta_sgd", hparams=hparams), current())
+        assembly = assemble(Configuration("meta_sgd", hparams=hparams), current_registry())
         theta = assembly.optimizer.meta.init_theta(PARAMS, torch.Generator(), assembly.meta_values)
         if fine:
             assembly.rule.init(wide, {}, theta, None)

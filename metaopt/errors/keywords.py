@@ -5,7 +5,8 @@ from functools import wraps
 from inspect import signature
 from typing import Any, TypeVar
 
-from metaopt.errors import InputError, did_you_mean, quoted
+from metaopt.errors.exceptions import InputError
+from metaopt.errors.quoting import did_you_mean, quoted
 
 _Made = TypeVar("_Made")
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -22,7 +23,7 @@ def known_keywords(error: type[InputError] = InputError) -> Callable[[type[_Made
         ...     summary: str = ""
         >>> Note(sumary="short")
         Traceback (most recent call last):
-        metaopt.errors.InputError: Note takes no 'sumary'; did you mean 'summary'? It takes summary.
+        metaopt.errors.exceptions.InputError: Note takes no 'sumary'; did you mean 'summary'? It takes summary.
     """
 
     def decorated(made: type[_Made]) -> type[_Made]:

@@ -6,7 +6,7 @@ from metaopt.errors import InputError, quoted
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class Domain:
     """An interval of the real line, written as in mathematics: `[0, 1)`, `(0, inf)`."""
 
     low: float
@@ -15,7 +15,7 @@ class Interval:
     closed_high: bool = True
 
     @classmethod
-    def parse(cls, text: str) -> "Interval":
+    def parse(cls, text: str) -> "Domain":
         """Read `"[0, 1)"`; a square bracket includes the end, a round one does not."""
         stripped = text.strip()
         try:

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metaopt import Categorical, Float, InputError, Int, When
-from metaopt.interval import Interval
-from metaopt.space import defaults, encode, is_active, listing, ordered, resolve
+from metaopt.space import Domain, defaults, encode, is_active, listing, ordered, resolve
 
 LR = Float(1e-5, 1e-1, log=True, default=1e-3, valid="(0, inf)")
 SPACE = {
@@ -150,7 +149,7 @@ def test_a_condition_is_among_or_above(kwargs):
     ],
 )
 def test_an_interval_is_read_as_in_mathematics(text, inside, outside):
-    interval = Interval.parse(text)
+    interval = Domain.parse(text)
     assert all(value in interval for value in inside)
     assert not any(value in interval for value in outside)
     assert math.nan not in interval
@@ -160,7 +159,7 @@ def test_an_interval_is_read_as_in_mathematics(text, inside, outside):
 @pytest.mark.parametrize("text", ["", "0, 1", "[0; 1]", "[1, 0]", "{0, 1}", "[a, b]", "[0, 1, 2]", "[nan, 1]"])
 def test_what_is_no_interval_is_refused(text):
     with pytest.raises(InputError, match=r"An interval looks like '\[0, 1\)', got"):
-        Interval.parse(text)
+        Domain.parse(text)
 
 
 @pytest.mark.parametrize(

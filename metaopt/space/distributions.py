@@ -6,16 +6,13 @@ type, and defaults to the tuning range.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, TypeAlias
 
-import numpy as np
-
-from metaopt.errors import InputError, did_you_mean, quoted
-from metaopt.interval import Interval
-from metaopt.keywords import known_keywords
+from metaopt.errors import InputError, known_keywords, quoted
+from metaopt.space.domain import Domain
 
 Value: TypeAlias = float | int | bool | str
 
@@ -82,9 +79,9 @@ class Float:
             object.__setattr__(self, name, float(value))  # equal spaces are written down alike, 1 and 1.0
 
     @property
-    def domain(self) -> Interval:
+    def domain(self) -> Domain:
         """The values a person may give."""
-        return Interval.parse(self.valid) if self.valid else Interval(self.low, self.high)
+        return Domain.parse(self.valid) if self.valid else Domain(self.low, self.high)
 
     def check(self, name: str, value: Any) -> float:
         """Return `value` as a float, or raise InputError with the rule and the value."""
@@ -134,9 +131,9 @@ class Int:
         self.check("default", self.default)
 
     @property
-    def domain(self) -> Interval:
+    def domain(self) -> Domain:
         """The values a person may give."""
-        return Interval.parse(self.valid) if self.valid else Interval(self.low, self.high)
+        return Domain.parse(self.valid) if self.valid else Domain(self.low, self.high)
 
     def check(self, name: str, value: Any) -> int:
         """Return `value` as an int, or raise InputError with the rule and the value."""
@@ -225,89 +222,6 @@ def as_float(value: Any) -> float:
         return float(given)
     except OverflowError:  # a whole number of more than 308 digits
         return math.inf if given > 0 else -math.inf
-
-
-def plain(value: Any) -> Any:
-    """A number or truth value of another library (NumPy's) as Python's own, which JSON knows; else as it is."""
-    if isinstance(value, np.bool_):
-        return bool(value)
-    if isinstance(value, bool) or not isinstance(value, Real):
-        return value
-    return int(value) if isinstance(value, Integral) else float(value)
-
-
-def defaults(space: Space) -> dict[str, Value]:
-    """The default of every hyperparameter of `space`."""
-    return {name: _default(distribution) for name, distribution in space.items()}
-
-
-def resolve(space: Space, given: Mapping[str, Any], owner: str) -> dict[str, Value]:
-    """Check `given` against `space` and fill in the defaults.
-
-    Args:
-        space: the declared hyperparameters.
-        given: values by name; any subset.
-        owner: whose hyperparameters they are, for the message.
-
-    Raises:
-        InputError: a name is unknown (the message lists the valid ones) or a value is not valid.
-    """
-    for name in given:
-        if name not in space:
-            hint = did_you_mean(name, space, "{} ")
-            raise InputError(f"{owner} has no hyperparameter {quoted(name)}; {hint}valid: {listing(space)}.")
-    values = defaults(space)
-    for name, value in given.items():
-        values[name] = space[name].check(f"{owner}.{name}", value)
-    return values
-
-
-def is_active(space: Space, name: str, values: Mapping[str, Value]) -> bool:
-    """Whether hyperparameter `name` has an effect, and so is tuned, given the others' `values`."""
-    condition = space[name].when
-    return condition is None or (condition.holds(values) and is_active(space, condition.name, values))
-
-
-def ordered(space: Space) -> list[str]:
-    """Names in an order in which a condition's hyperparameter comes before those that depend on it.
-
-    Raises:
-        InputError: a condition names an unknown hyperparameter or the conditions form a circle.
-    """
-    order: list[str] = []
-    pending = list(space)
-    while pending:
-        ready = [name for name in pending if _ready(space[name].when, order)]
-        if not ready:
-            raise InputError(f"Conditions of {sorted(pending)} name unknown hyperparameters or form a circle.")
-        order += ready
-        pending = [name for name in pending if name not in ready]
-    return order
-
-
-def encode(space: Space, values: Mapping[str, Value]) -> dict[str, float]:
-    """The numbers that a rule sees for `values`; the inverse does not exist for booleans and strings."""
-    return {name: space[name].encode(value) for name, value in values.items()}
-
-
-def listing(space: Space) -> str:
-    """One line that lists the hyperparameters with what a person may give."""
-    if not space:
-        return "none"
-    return ", ".join(f"{name} {_range(distribution)}" for name, distribution in sorted(space.items()))
-
-
-def _default(distribution: Distribution) -> Value:
-    assert distribution.default is not None
-    return distribution.default
-
-
-def _range(distribution: Distribution) -> str:
-    return str(list(distribution.choices) if isinstance(distribution, Categorical) else distribution.domain)
-
-
-def _ready(condition: When | None, done: Iterable[str]) -> bool:
-    return condition is None or condition.name in done
 
 
 def _check_bounds(low: float, high: float, log: bool) -> None:

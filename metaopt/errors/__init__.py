@@ -1,0 +1,39 @@
+"""What goes wrong, and how it is said."""
+
+from metaopt.errors.exceptions import (
+    InputError,
+    MetaOptError,
+    MissingDataError,
+    OutOfDepthError,
+    PluginError,
+    RecipeError,
+    StorageError,
+    TerminatedError,
+    first_line,
+    is_interrupt,
+    named_line,
+)
+from metaopt.errors.keywords import checked_function, known_keywords
+from metaopt.errors.quoting import MAX_QUOTED, bracketed, did_you_mean, listed, quoted, without_long_words
+
+__all__ = [
+    "MAX_QUOTED",
+    "InputError",
+    "MetaOptError",
+    "MissingDataError",
+    "OutOfDepthError",
+    "PluginError",
+    "RecipeError",
+    "StorageError",
+    "TerminatedError",
+    "bracketed",
+    "checked_function",
+    "did_you_mean",
+    "first_line",
+    "is_interrupt",
+    "known_keywords",
+    "listed",
+    "named_line",
+    "quoted",
+    "without_long_words",
+]
