@@ -17,8 +17,7 @@ import torch
 import torch.fx.experimental._config as shapes
 from torch import Tensor
 
-from metaopt.contracts import Rule, StepInfo, Theta
-from metaopt.contracts.per_tensor import MeasureOne, PerTensorRule, TensorHparams, TensorState
+from metaopt.contracts import MeasureOne, PerTensorRule, Rule, StepInfo, TensorHparams, TensorState, Theta
 
 #: Fewer numbers than this run eagerly: sizes 0 and 1 cannot be dynamic.
 MIN_NUMEL = 2

@@ -13,8 +13,7 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from metaopt.contracts import MetaTraining, Rule, SteeringRule
-from metaopt.contracts.rule import Hparams
+from metaopt.contracts import Hparams, MetaTraining, Rule, SteeringRule
 from metaopt.errors import InputError, PluginError, known_keywords, listed, quoted
 from metaopt.plugin_spec import PluginSpec
 from metaopt.registry import Registry

@@ -9,8 +9,19 @@ from typing import Any, ClassVar, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
-from metaopt.contracts import Cadence, Controller, Corpus, Fires, MetaTraining, Rule, Stopper
-from metaopt.contracts.fitted import Fit, StopperTheta, ThetaShapes, learned_theta
+from metaopt.contracts import (
+    Cadence,
+    Controller,
+    Corpus,
+    Fires,
+    Fit,
+    MetaTraining,
+    Rule,
+    Stopper,
+    StopperTheta,
+    ThetaShapes,
+    learned_theta,
+)
 from metaopt.errors import PluginError, known_keywords, quoted
 from metaopt.plugin_spec import Plain, PluginSpec, check_signals, signals_of
 from metaopt.space import Space, Value

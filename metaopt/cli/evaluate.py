@@ -11,8 +11,7 @@ from metaopt.cli.options import names
 from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
 
 if TYPE_CHECKING:
-    from metaopt.tuning import Comparison
-    from metaopt.tuning.statistics import TrialsWorth
+    from metaopt.tuning import Comparison, TrialsWorth
 
 
 def evaluate(

@@ -15,7 +15,7 @@ from metaopt.errors import InputError
 
 if TYPE_CHECKING:
     from metaopt.report import Table
-    from metaopt.tuning.replay import Replay, Replayed
+    from metaopt.tuning import Replay, Replayed
 
 
 def replay(
@@ -55,8 +55,8 @@ def replay(
     if plot is not None and importlib.util.find_spec("matplotlib") is None:
         raise InputError("Plots need matplotlib: pip install 'metaopt-torch[report]', or leave out --plot.")
     from metaopt.registry import current_registry
-    from metaopt.tuning.recorded import read_recorded
-    from metaopt.tuning.replay import replay as play
+    from metaopt.tuning import read_recorded
+    from metaopt.tuning import replay as play
 
     found = play(
         read_recorded(curves, mode, chance),
@@ -70,7 +70,7 @@ def replay(
     if table is not None:
         write_text(table, as_csv(found.dataframe()))
     if drawing is not None:
-        from metaopt.report.drawings import write_replay
+        from metaopt.report import write_replay
 
         write_replay(found, drawing)
     best = found.best(regret)
@@ -104,7 +104,7 @@ def _whole(best: "Replayed") -> dict[str, object]:
 
 
 def _table(found: "Replay") -> "Table":
-    from metaopt.report.tables import Table
+    from metaopt.report import Table
 
     rows = tuple((_named(one), f"{one.regret:.2%}", f"{one.saved:.1%}", _share(one.given_up)) for one in found.front())
     return Table(
@@ -120,7 +120,7 @@ def _share(value: float) -> str:
 
 
 def _named(one: "Replayed") -> str:
-    from metaopt.report.tables import number
+    from metaopt.report import number
 
     settings = ", ".join(f"{name}={number(value)}" for name, value in one.stopper.hparams.items())
     return f"{one.stopper.name}({settings})"

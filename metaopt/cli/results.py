@@ -16,7 +16,7 @@ DATABASE = "study.db"
 
 def storage_in(folder: Path) -> str:
     """URL of the storage that `metaopt tune` uses unless it is told another."""
-    from metaopt.tuning.storage_url import sqlite_url
+    from metaopt.tuning import sqlite_url
 
     return sqlite_url(folder / DATABASE)
 
@@ -55,8 +55,7 @@ def write_page(result: "TuneResult", folder: Path) -> None:
 def print_result(result: "TuneResult") -> None:
     """The recipe, how it compares, what it cost, what it is worth."""
     from metaopt.cli.terminal import print_paragraph, print_table
-    from metaopt.report import headline, tables
-    from metaopt.report.stopping import stopping
+    from metaopt.report import headline, stopping, tables
 
     print()
     print_table(tables.recipe_table(result.recipe))

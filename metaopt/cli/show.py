@@ -41,7 +41,7 @@ def show(
         _explain(loaded, corpus, None if out is None else named(out, "--out"))
         return
     from metaopt.cli.terminal import print_paragraph, print_table
-    from metaopt.report.tables import recipe_table
+    from metaopt.report import recipe_table
 
     print_table(recipe_table(loaded))
     for line in _origin(loaded):
@@ -52,9 +52,9 @@ def _explain(recipe: "Recipe", source: str | None, out: "Path | None") -> None:
     from metaopt.cli.terminal import print_paragraph, print_table
     from metaopt.contracts import FewShotTask, Task
     from metaopt.errors import InputError
-    from metaopt.recipe.provenance import recorded
+    from metaopt.recipe import recorded
     from metaopt.registry import current_registry
-    from metaopt.report.explain import draw_explained, explain, explained_table
+    from metaopt.report import draw_explained, explain, explained_table
     from metaopt.tasks import load_corpus
 
     corpus = recorded(recipe.provenance, "corpus")
@@ -75,7 +75,7 @@ def _explain(recipe: "Recipe", source: str | None, out: "Path | None") -> None:
 
 def _origin(recipe: "Recipe") -> list[str]:
     """Where the recipe comes from, a line each for what is known."""
-    from metaopt.recipe.provenance import recorded
+    from metaopt.recipe import recorded
 
     record = recipe.provenance
     lines = []
@@ -110,9 +110,8 @@ def _origin(recipe: "Recipe") -> list[str]:
 
 def _scores(held_out: "Mapping[str, Any]") -> list[str]:
     """What it scored on tasks that its search did not see, beside others, and what that is worth."""
-    from metaopt.recipe.provenance import recorded
-    from metaopt.tuning.references import POOL_SIZE
-    from metaopt.tuning.statistics import Interval, TrialsWorth
+    from metaopt.recipe import recorded
+    from metaopt.tuning import POOL_SIZE, Interval, TrialsWorth
 
     means, worth = recorded(held_out, "mean"), held_out.get("random_trials_worth")
     if not means:

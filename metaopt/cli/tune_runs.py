@@ -13,7 +13,7 @@ from metaopt.file_reading import is_file
 
 if TYPE_CHECKING:
     from metaopt.report import Table
-    from metaopt.tuning.runs import RunsPortfolio
+    from metaopt.tuning import RunsPortfolio
 
 #: What of `metaopt tune` has a meaning where nothing is trained.
 _OPTIONS = frozenset({"corpus", "out", "portfolio", "baseline", "mode"})
@@ -27,8 +27,7 @@ def is_runs_file(source: str) -> bool:
 def tune_runs(context: typer.Context, path: str, out: str, size: int, baseline: str | None, mode: str | None) -> None:
     """Choose, print and write."""
     from metaopt.cli.terminal import print_paragraph, print_table
-    from metaopt.tuning.runs import portfolio_of_runs
-    from metaopt.tuning.runs_file import read_runs
+    from metaopt.tuning import portfolio_of_runs, read_runs
 
     refuse(
         context, set(context.params) - _OPTIONS, f"means nothing for a file of runs, where nothing is trained: {path}"

@@ -1,13 +1,21 @@
 """What plugins implement and exchange."""
 
-from metaopt.contracts.building import num_trained
+from metaopt.contracts.building import give_shapes, is_unshaped, num_trained
 from metaopt.contracts.controller import Cadence, Controller, ControllerState, Rate
 from metaopt.contracts.corpus import AnyTask, Corpus
-from metaopt.contracts.curve import Curve
+from metaopt.contracts.curve import Array, Curve
 from metaopt.contracts.few_shot import BatchNormPolicy, Episodes, EpisodeSource, FewShotTask, Partition
-from metaopt.contracts.fitted import Fit, StopperTheta
+from metaopt.contracts.fitted import Fit, StopperTheta, ThetaShapes, learned_theta
 from metaopt.contracts.meta_training import InitTheta, MetaTraining, Policy
-from metaopt.contracts.per_tensor import PerTensorRule, per_tensor
+from metaopt.contracts.per_tensor import (
+    MeasureOne,
+    PerTensorRule,
+    TensorHparams,
+    TensorState,
+    per_tensor,
+    prepared,
+    prepared_update,
+)
 from metaopt.contracts.rule import (
     Granularity,
     Hparams,
@@ -36,6 +44,7 @@ from metaopt.contracts.wrapped_rule import WrappedRule
 __all__ = [
     "SIGNALS",
     "AnyTask",
+    "Array",
     "BatchNormPolicy",
     "BlackBoxTask",
     "Cadence",
@@ -53,6 +62,7 @@ __all__ = [
     "Granularity",
     "Hparams",
     "InitTheta",
+    "MeasureOne",
     "MetaTraining",
     "Mode",
     "Observation",
@@ -69,16 +79,24 @@ __all__ = [
     "Stopper",
     "StopperTheta",
     "Task",
+    "TensorHparams",
+    "TensorState",
     "Tensors",
     "Theta",
+    "ThetaShapes",
     "ThresholdStopper",
     "WrappedRule",
     "empty_state",
     "first_stop",
     "first_stop_of_all",
     "first_stop_of_any",
+    "give_shapes",
     "in_order",
+    "is_unshaped",
     "keys_in_order",
+    "learned_theta",
     "num_trained",
     "per_tensor",
+    "prepared",
+    "prepared_update",
 ]

@@ -1,16 +1,55 @@
 """Stateful shells for users' own training loops."""
 
-from metaopt.deploy.build import build_optimizer, create_optimizer
+from metaopt.deploy.assembly_optimizer import AssemblyOptimizer
+from metaopt.deploy.build import Implementation, build_optimizer, create_optimizer
 from metaopt.deploy.evaluation import evaluating
+from metaopt.deploy.gradient_guard import GradientGuard
+from metaopt.deploy.handover import GuardPolicy, Handover, check_policy
+from metaopt.deploy.judgement import Judgement
+from metaopt.deploy.learned import weights_of
+from metaopt.deploy.model_names import ModelNames
+from metaopt.deploy.parameters import Params
+from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS
 from metaopt.deploy.rule_optimizer import RuleOptimizer
-from metaopt.deploy.scheduler import create_scheduler
-from metaopt.deploy.stopping import create_stopper
+from metaopt.deploy.run import Run
+from metaopt.deploy.scheduler import ControllerScheduler, create_scheduler
+from metaopt.deploy.stopping import (
+    StopperConfiguration,
+    build_stopper,
+    create_stopper,
+    stopper_requires,
+    stopper_specs,
+    stopper_uses,
+)
+from metaopt.deploy.told import Told
+from metaopt.deploy.trainable import check_member
 
 __all__ = [
+    "GRADIENT_SIGNALS",
+    "PLAIN_SIGNALS",
+    "AssemblyOptimizer",
+    "ControllerScheduler",
+    "GradientGuard",
+    "GuardPolicy",
+    "Handover",
+    "Implementation",
+    "Judgement",
+    "ModelNames",
+    "Params",
     "RuleOptimizer",
+    "Run",
+    "StopperConfiguration",
+    "Told",
     "build_optimizer",
+    "build_stopper",
+    "check_member",
+    "check_policy",
     "create_optimizer",
     "create_scheduler",
     "create_stopper",
     "evaluating",
+    "stopper_requires",
+    "stopper_specs",
+    "stopper_uses",
+    "weights_of",
 ]

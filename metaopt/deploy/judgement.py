@@ -8,8 +8,7 @@ from typing import Any, final
 
 from torch import Tensor
 
-from metaopt.contracts import Decision, Observation, Stopper
-from metaopt.contracts.stopper import Mode
+from metaopt.contracts import Decision, Mode, Observation, Stopper
 from metaopt.deploy.guard import Guard
 from metaopt.deploy.observation import observation_of
 from metaopt.deploy.plan_warnings import Heard

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from metaopt.compiled import CompiledUpdate, compiled_update
 from metaopt.configuration import Assembly, NoDecay
-from metaopt.contracts import Rule, State, StepInfo
-from metaopt.contracts.per_tensor import prepared, prepared_update
+from metaopt.contracts import Rule, State, StepInfo, prepared, prepared_update
 from metaopt.default_dtype import Float32ByDefault
 from metaopt.deploy.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.class_state import as_rules

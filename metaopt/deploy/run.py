@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from metaopt.contracts import Decision, Stopper
-from metaopt.contracts.stopper import Mode
+from metaopt.contracts import Decision, Mode, Stopper
 from metaopt.deploy.arrangement import reordered
 from metaopt.deploy.best_weights import BestWeights
 from metaopt.deploy.damaged_state import refusing_damage

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from metaopt.contracts.stopper import Mode
+from metaopt.contracts import Mode
 from metaopt.deploy.closed_loop import ClosedLoop, number
 from metaopt.deploy.damaged_state import checked_count, checked_rates, refusing_damage
 from metaopt.deploy.plan_warnings import Heard, warn_at_last, warn_past_the_plan

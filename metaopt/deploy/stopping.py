@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from metaopt.contracts import Stopper, ThresholdStopper
-from metaopt.contracts.stopper import Mode
+from metaopt.contracts import Mode, Stopper, ThresholdStopper
 from metaopt.errors import InputError, bracketed, known_keywords, quoted
 from metaopt.registry import Registry, current_registry
 from metaopt.space import Value, plain, resolve

@@ -1,20 +1,30 @@
 """The engine that trains models: populations by vmap, a plain loop for the rest, and differentiable unrolls."""
 
+from metaopt.inner.failures import check_trains, failure
+from metaopt.inner.graph_cache import GraphCache
+from metaopt.inner.graphs import GraphMode
 from metaopt.inner.member import Member
-from metaopt.inner.population import RECORDABLE, Trained, train
+from metaopt.inner.population import LOOP_CHUNK, RECORDABLE, Trained, train
 from metaopt.inner.unroll import Unrolled, unroll
 from metaopt.inner.vmappable import loop_reason
+from metaopt.inner.vmapped import share_graphs
 from metaopt.inner.workload import Compile, Workload, filling
 
 __all__ = [
+    "LOOP_CHUNK",
     "RECORDABLE",
     "Compile",
+    "GraphCache",
+    "GraphMode",
     "Member",
     "Trained",
     "Unrolled",
     "Workload",
+    "check_trains",
+    "failure",
     "filling",
     "loop_reason",
+    "share_graphs",
     "train",
     "unroll",
 ]

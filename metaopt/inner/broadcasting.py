@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from metaopt.compiled import is_hashable
-from metaopt.contracts import Rule
-from metaopt.contracts.rule import Theta
+from metaopt.contracts import Rule, Theta
 from metaopt.inner.forms import Form, Now, Vmapped, Wide
 from metaopt.inner.layout import cut_where_decay_ends, is_spared_part, joined_where_decay_ends
 

@@ -14,8 +14,7 @@ from typing import Protocol, TypeAlias
 import torch
 from torch import Tensor
 
-from metaopt.contracts import Rule, State, StepInfo, Tensors, in_order
-from metaopt.contracts.rule import Theta
+from metaopt.contracts import Rule, State, StepInfo, Tensors, Theta, in_order
 from metaopt.inner.layout import Flats
 
 MemberHparams: TypeAlias = dict[str, Tensors]

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 from torch.func import grad_and_value
 
-from metaopt.contracts import Rule, State, StepInfo, Tensors, in_order
-from metaopt.contracts.rule import Hparams, Theta
+from metaopt.contracts import Hparams, Rule, State, StepInfo, Tensors, Theta, in_order
 from metaopt.layers import twice_differentiable
 
 

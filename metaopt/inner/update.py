@@ -12,8 +12,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from metaopt.compiled import MIN_NUMEL, is_hashable, own_code
-from metaopt.contracts import State, Tensors
-from metaopt.contracts.rule import Theta
+from metaopt.contracts import State, Tensors, Theta
 from metaopt.inner.forms import Ends, Form, MemberHparams, Now
 from metaopt.inner.graphs import Graph, GraphMode, replayed
 from metaopt.inner.layout import Flats

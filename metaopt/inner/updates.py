@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly
-from metaopt.contracts import Rule, Tensors
-from metaopt.contracts.rule import Theta
+from metaopt.contracts import Rule, Tensors, Theta
 from metaopt.inner.broadcasting import broadcasts
 from metaopt.inner.forms import Form, Now, Vmapped, Wide
 from metaopt.inner.graphs import GraphMode

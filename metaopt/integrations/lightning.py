@@ -10,8 +10,8 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
-from metaopt.contracts.stopper import Mode
-from metaopt.deploy.run import Run
+from metaopt.contracts import Mode
+from metaopt.deploy import Run
 from metaopt.errors import InputError
 from metaopt.recipe import Recipe
 

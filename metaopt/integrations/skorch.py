@@ -7,8 +7,8 @@ from typing import Any, final
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
-from metaopt.contracts.stopper import Mode
-from metaopt.deploy.run import Run
+from metaopt.contracts import Mode
+from metaopt.deploy import Run
 from metaopt.errors import InputError
 from metaopt.recipe import Recipe
 

@@ -3,7 +3,7 @@
 from typing import Literal, TypeAlias
 
 from metaopt.contracts import FewShotTask, MetaTraining
-from metaopt.inner.graphs import GraphMode
+from metaopt.inner import GraphMode
 
 Compile: TypeAlias = Literal["auto", "on", "off"]
 

@@ -14,7 +14,7 @@ from metaopt.configuration import Assembly
 from metaopt.contracts import Curve, Episodes, FewShotTask, MetaTraining, Partition
 from metaopt.default_dtype import Float32ByDefault
 from metaopt.errors import InputError
-from metaopt.inner.failures import check_trains
+from metaopt.inner import check_trains
 from metaopt.meta import checkpoint
 from metaopt.meta.compiling import Compile, graph_mode
 from metaopt.meta.estimators import new_estimator

@@ -14,8 +14,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from metaopt.contracts import Episodes, Tensors
-from metaopt.inner.graph_cache import GraphCache
-from metaopt.inner.graphs import GraphMode
+from metaopt.inner import GraphCache, GraphMode
 from metaopt.meta.draws import draw_batches, draw_episodes, draw_seeds
 from metaopt.meta.estimator import EstimatorState
 from metaopt.meta.learner import Learner

@@ -16,8 +16,7 @@ from torch.func import grad, vjp
 from torch.utils._pytree import tree_leaves, tree_map
 
 from metaopt.contracts import Episodes, Tensors
-from metaopt.inner.graph_cache import GraphCache
-from metaopt.inner.graphs import GraphMode
+from metaopt.inner import GraphCache, GraphMode
 from metaopt.meta.learner import Learner
 from metaopt.meta.pieces import Carry, Pieces
 

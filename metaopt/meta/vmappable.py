@@ -6,7 +6,7 @@ from torch.func import grad
 
 from metaopt.contracts import Episodes
 from metaopt.errors import InputError, named_line, quoted
-from metaopt.inner.failures import failure
+from metaopt.inner import failure
 from metaopt.meta.learner import Learner
 
 

@@ -1,7 +1,10 @@
 """Recipes: what to train with, how it was found, and how to use it in any loop."""
 
+from metaopt.recipe.initialization import learned_start
 from metaopt.recipe.made_on import MadeOn
+from metaopt.recipe.provenance import recorded
 from metaopt.recipe.recipe import Recipe
-from metaopt.recipe.storage import load_recipe
+from metaopt.recipe.saving import DOCUMENT
+from metaopt.recipe.storage import load_recipe, shipped_recipes
 
-__all__ = ["MadeOn", "Recipe", "load_recipe"]
+__all__ = ["DOCUMENT", "MadeOn", "Recipe", "learned_start", "load_recipe", "recorded", "shipped_recipes"]

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from metaopt.batch_norm import FirstRows, needs_support, with_policy
 from metaopt.configuration import assemble
-from metaopt.contracts import BatchNormPolicy
-from metaopt.contracts.building import give_shapes, is_unshaped
+from metaopt.contracts import BatchNormPolicy, give_shapes, is_unshaped
 from metaopt.errors import InputError, quoted
 from metaopt.recipe.initialization import Support, learned_start
 from metaopt.recipe.provenance import recorded

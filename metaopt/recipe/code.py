@@ -4,7 +4,7 @@ import textwrap
 from typing import Any
 
 from metaopt.configuration import Assembly
-from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.deploy import StopperConfiguration
 from metaopt.errors import PluginError, RecipeError
 from metaopt.registry import Registry
 from metaopt.space import resolve

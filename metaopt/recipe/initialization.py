@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from metaopt.batch_norm import with_policy
 from metaopt.configuration import Assembly
 from metaopt.contracts import Tensors
-from metaopt.deploy.trainable import check_member
+from metaopt.deploy import check_member
 from metaopt.errors import InputError
 from metaopt.prototypes import prototype_head
 

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from metaopt.configuration import Configuration, assemble
-from metaopt.deploy.stopping import StopperConfiguration, build_stopper, stopper_specs
+from metaopt.deploy import StopperConfiguration, build_stopper, stopper_specs
 from metaopt.plugin_spec import PluginSpec
 from metaopt.registry import Registry
 

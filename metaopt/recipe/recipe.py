@@ -14,19 +14,29 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from metaopt.configuration import Configuration, assemble
-from metaopt.contracts.stopper import Mode
-from metaopt.deploy.build import Implementation, build_optimizer
-from metaopt.deploy.gradient_guard import GradientGuard
-from metaopt.deploy.handover import GuardPolicy, Handover, check_policy
-from metaopt.deploy.judgement import Judgement
-from metaopt.deploy.model_names import ModelNames
-from metaopt.deploy.parameters import Params
-from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS
-from metaopt.deploy.rule_optimizer import RuleOptimizer
-from metaopt.deploy.run import Run
-from metaopt.deploy.scheduler import ControllerScheduler
-from metaopt.deploy.stopping import StopperConfiguration, build_stopper, stopper_requires, stopper_specs, stopper_uses
-from metaopt.deploy.told import Told
+from metaopt.contracts import Mode
+from metaopt.deploy import (
+    GRADIENT_SIGNALS,
+    PLAIN_SIGNALS,
+    ControllerScheduler,
+    GradientGuard,
+    GuardPolicy,
+    Handover,
+    Implementation,
+    Judgement,
+    ModelNames,
+    Params,
+    RuleOptimizer,
+    Run,
+    StopperConfiguration,
+    Told,
+    build_optimizer,
+    build_stopper,
+    check_policy,
+    stopper_requires,
+    stopper_specs,
+    stopper_uses,
+)
 from metaopt.errors import InputError, RecipeError, first_line, quoted
 from metaopt.recipe.code import plain_code
 from metaopt.recipe.initialization import Support, load_start

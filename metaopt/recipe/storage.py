@@ -13,7 +13,7 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
 from metaopt.configuration import Configuration
-from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.deploy import StopperConfiguration
 from metaopt.errors import InputError, RecipeError, first_line, listed, quoted
 from metaopt.file_reading import is_file, is_folder, read_json
 from metaopt.recipe.made_on import MadeOn

@@ -18,9 +18,7 @@ from metaopt.errors import MetaOptError
 from metaopt.file_writing import replace_file
 from metaopt.report import html, plots
 from metaopt.report.headline import measured
-from metaopt.tuning import Comparison, TuneResult
-from metaopt.tuning.importance import importances
-from metaopt.tuning.replay import Replay
+from metaopt.tuning import Comparison, Replay, TuneResult, importances
 
 Draw = Callable[[Any], None]
 

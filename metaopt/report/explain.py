@@ -14,10 +14,7 @@ from metaopt.contracts import AnyTask, FewShotTask, StepInfo, Task
 from metaopt.default_dtype import Float32ByDefault
 from metaopt.errors import InputError
 from metaopt.file_writing import replace_file
-from metaopt.meta.draws import draw_batches
-from metaopt.meta.evaluation import evaluated_episodes
-from metaopt.meta.learner import Learner
-from metaopt.meta.task_episodes import few_shot
+from metaopt.meta import Learner, draw_batches, evaluated_episodes, few_shot
 from metaopt.recipe import Recipe
 from metaopt.registry import Registry
 from metaopt.report.tables import Table

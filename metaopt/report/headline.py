@@ -4,10 +4,7 @@ import math
 from dataclasses import dataclass
 
 from metaopt.contracts import FewShotTask
-from metaopt.tuning import Comparison, TuneResult
-from metaopt.tuning.comparison import RECIPE
-from metaopt.tuning.duration import duration
-from metaopt.tuning.statistics import LEAST_FREEDOM, TrialsWorth
+from metaopt.tuning import LEAST_FREEDOM, RECIPE, Comparison, TrialsWorth, TuneResult, duration
 
 #: How many models it takes where it never pays.
 NEVER = "never"

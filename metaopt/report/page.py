@@ -10,9 +10,7 @@ from metaopt.file_writing import replace_file
 from metaopt.report import html, tables
 from metaopt.report.headline import NEVER, caveats, headline, measured, payback, price, trainings
 from metaopt.report.stopping import stopping
-from metaopt.tuning import TuneResult
-from metaopt.tuning.comparison import RECIPE
-from metaopt.tuning.duration import duration
+from metaopt.tuning import RECIPE, TuneResult, duration
 
 if TYPE_CHECKING:
     from metaopt.report.drawings import Drawings

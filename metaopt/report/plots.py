@@ -6,11 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from metaopt.tuning import Comparison, TuneResult
-from metaopt.tuning.comparison import RECIPE
-from metaopt.tuning.replay import Replay
-from metaopt.tuning.statistics import Interval, bootstrap
-from metaopt.tuning.stopping import is_chosen
+from metaopt.tuning import RECIPE, Comparison, Interval, Replay, TuneResult, bootstrap, is_chosen
 
 TAUS = np.linspace(1.0, 4.0, 61)
 #: Fractions of a run at which curves of tasks with different numbers of validations are averaged.

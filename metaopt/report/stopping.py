@@ -1,8 +1,7 @@
 """What the recipe's stopping policy costs, and what it saves."""
 
 from metaopt.report.tables import describe
-from metaopt.tuning import TuneResult
-from metaopt.tuning.stopping import TOLERATED_REGRET
+from metaopt.tuning import TOLERATED_REGRET, TuneResult
 
 
 def stopping(result: TuneResult) -> str:

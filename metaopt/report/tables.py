@@ -5,16 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from metaopt.configuration import Configuration, assemble
-from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.deploy import StopperConfiguration
 from metaopt.recipe import Recipe
 from metaopt.registry import Registry, current_registry
 from metaopt.report.headline import payback, trainings
 from metaopt.space import Value, defaults, resolve
 from metaopt.specs import StopperSpec
-from metaopt.tuning import Comparison, TuneResult
-from metaopt.tuning.duration import duration
-from metaopt.tuning.scores import BEST, WORST
-from metaopt.tuning.stopping import PolicyResult, is_chosen
+from metaopt.tuning import BEST, WORST, Comparison, PolicyResult, TuneResult, duration, is_chosen
 
 #: Candidates and tasks that the tables of the best and of the worst show.
 SHOWN = 10

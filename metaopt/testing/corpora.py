@@ -9,13 +9,10 @@ from torch import Tensor, nn
 from metaopt.contracts import Corpus, Episodes, FewShotTask, Split, Splits, Task
 from metaopt.default_dtype import default_for
 from metaopt.errors import InputError, MissingDataError, quoted
-from metaopt.inner import loop_reason
-from metaopt.inner.failures import check_trains
-from metaopt.meta.learner import Learner
-from metaopt.meta.unrolls import Unrolls, Window
-from metaopt.meta.vmappable import check_adapts, check_vmappable
+from metaopt.inner import check_trains, loop_reason
+from metaopt.meta import Learner, Unrolls, Window, check_adapts, check_vmappable
 from metaopt.specs import CorpusSpec
-from metaopt.tasks.class_episodes import PARTITIONS
+from metaopt.tasks import PARTITIONS
 from metaopt.testing.answers import answered, require_answer, shown
 from metaopt.testing.comparison import require_same
 from metaopt.testing.errors import ConformanceError, NotApplicable, require

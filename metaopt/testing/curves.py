@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from metaopt.contracts import Curve, Mode, Observation
-from metaopt.contracts.curve import Array
+from metaopt.contracts import Array, Curve, Mode, Observation
 
 HORIZON = 240
 NUM_VALIDATIONS = 24

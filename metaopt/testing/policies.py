@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from metaopt.contracts import CurveBatch, Decision, Mode, Stopper
-from metaopt.deploy.stopping import StopperConfiguration, build_stopper
+from metaopt.deploy import StopperConfiguration, build_stopper
 from metaopt.registry import Registry
 from metaopt.space import Value, encode
 from metaopt.specs import StopperSpec

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly
-from metaopt.contracts import Tensors
-from metaopt.contracts.rule import Granularity
+from metaopt.contracts import Granularity, Tensors
 from metaopt.seeding import seeded
 from metaopt.testing.comparison import flat, require_close, require_same
 from metaopt.testing.errors import ConformanceError, NotApplicable, require

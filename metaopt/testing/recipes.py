@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from metaopt.configuration import Configuration
-from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.deploy import StopperConfiguration
 from metaopt.recipe import Recipe, load_recipe
 from metaopt.registry import Registry
 from metaopt.specs import ControllerSpec, StopperSpec

@@ -10,8 +10,7 @@ from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, Configuration
 from metaopt.contracts import Tensors
-from metaopt.deploy import build_optimizer, evaluating
-from metaopt.deploy.assembly_optimizer import AssemblyOptimizer
+from metaopt.deploy import AssemblyOptimizer, build_optimizer, evaluating
 from metaopt.errors import PluginError
 from metaopt.space import Value
 from metaopt.testing.comparison import require_close

@@ -11,6 +11,7 @@ from torch import Tensor
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import (
     ControllerState,
+    Hparams,
     PerTensorRule,
     Rate,
     State,
@@ -20,7 +21,6 @@ from metaopt.contracts import (
     WrappedRule,
     per_tensor,
 )
-from metaopt.contracts.rule import Hparams
 from metaopt.registry import Registry
 from metaopt.space import Float, Space, Value, When
 from metaopt.specs import ControllerSpec, OptimizerSpec, WrapperSpec

@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from metaopt.contracts import AnyTask, Curve, Task
-from metaopt.contracts.curve import Array
-from metaopt.deploy.stopping import stopper_requires
+from metaopt.contracts import AnyTask, Array, Curve, Task
+from metaopt.deploy import stopper_requires
 from metaopt.tuning.comparison import REPORT_SEEDS, SAMPLERS, Comparison, Contender, Sampler
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.references import Reference

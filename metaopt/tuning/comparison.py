@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from metaopt.configuration import Configuration
-from metaopt.contracts.curve import Array
-from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.contracts import Array
+from metaopt.deploy import StopperConfiguration
 from metaopt.recipe import Recipe
 from metaopt.tuning.statistics import (
     Interval,

@@ -11,7 +11,7 @@ it is better than the tasks' average.
 
 import numpy as np
 
-from metaopt.contracts.curve import Array
+from metaopt.contracts import Array
 
 #: In tasks: how much a candidate's standing is shrunk towards the average one's.
 RIDGE = 1.0

@@ -10,9 +10,7 @@ from typing import TypeAlias
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import AnyTask, BlackBoxTask, Curve, FewShotTask, Task
 from metaopt.errors import InputError, MetaOptError, named_line
-from metaopt.inner import RECORDABLE, Compile, Member, Workload, loop_reason, train
-from metaopt.inner.population import LOOP_CHUNK
-from metaopt.inner.vmapped import share_graphs
+from metaopt.inner import LOOP_CHUNK, RECORDABLE, Compile, Member, Workload, loop_reason, share_graphs, train
 from metaopt.registry import Registry
 from metaopt.tuning.black_box import run_black_box
 from metaopt.tuning.entries import Evaluation, EvaluationKey

@@ -11,12 +11,8 @@ from torch import Tensor
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import Episodes, FewShotTask, Partition, num_trained
 from metaopt.default_dtype import Float32ByDefault, default_for
-from metaopt.inner.failures import check_trains
-from metaopt.meta import MetaTrained
-from metaopt.meta.evaluation import evaluated_episodes, metrics
-from metaopt.meta.learner import Learner
-from metaopt.meta.unrolls import Unrolls
-from metaopt.meta.vmappable import check_adapts, check_vmappable
+from metaopt.inner import check_trains
+from metaopt.meta import Learner, MetaTrained, Unrolls, check_adapts, check_vmappable, evaluated_episodes, metrics
 from metaopt.recipe import MadeOn, Recipe
 from metaopt.registry import Registry
 

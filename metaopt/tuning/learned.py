@@ -11,14 +11,10 @@ from torch import Tensor
 
 from metaopt.configuration import Assembly, assemble
 from metaopt.contracts import AnyTask, Curve, FewShotTask, Partition, Task
-from metaopt.deploy.learned import weights_of
+from metaopt.deploy import weights_of
 from metaopt.errors import InputError
-from metaopt.meta.checkpoint import has_checkpoint
-from metaopt.meta.evaluation import evaluated_episodes
-from metaopt.meta.start import fingerprint
-from metaopt.meta.trainer import NeverFiniteError, Trainer
-from metaopt.recipe import Recipe
-from metaopt.recipe.initialization import learned_start
+from metaopt.meta import NeverFiniteError, Trainer, evaluated_episodes, fingerprint, has_checkpoint
+from metaopt.recipe import Recipe, learned_start
 from metaopt.registry import Registry
 from metaopt.specs import OptimizerSpec
 from metaopt.tuning.few_shot import adapted_metrics, inner_steps, learned_recipe

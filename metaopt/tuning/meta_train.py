@@ -10,10 +10,7 @@ from torch import Tensor
 from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import Curve, FewShotTask, Task
 from metaopt.errors import InputError
-from metaopt.meta import MetaProgress, Trainer
-from metaopt.meta.compiling import Compile
-from metaopt.meta.task_episodes import few_shot
-from metaopt.meta.unrolls import LIMIT
+from metaopt.meta import LIMIT, Compile, MetaProgress, Trainer, few_shot
 from metaopt.recipe import Recipe
 from metaopt.registry import Registry, current_registry
 from metaopt.space import Value

@@ -10,10 +10,9 @@ import torch
 from torch import nn
 
 from metaopt.configuration import assemble
-from metaopt.contracts import AnyTask, Task, num_trained
-from metaopt.contracts.curve import Array
+from metaopt.contracts import AnyTask, Array, Task, num_trained
 from metaopt.default_dtype import default_for
-from metaopt.deploy.learned import weights_of
+from metaopt.deploy import weights_of
 from metaopt.errors import InputError, RecipeError, first_line, quoted
 from metaopt.inner import Member, train
 from metaopt.recipe import Recipe

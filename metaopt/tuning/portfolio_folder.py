@@ -16,8 +16,7 @@ from typing import Any
 from metaopt.errors import RecipeError, first_line, quoted
 from metaopt.file_reading import is_file, read_bytes, read_json
 from metaopt.file_writing import turn_in, write_in_turn
-from metaopt.recipe import Recipe, load_recipe
-from metaopt.recipe.saving import DOCUMENT
+from metaopt.recipe import DOCUMENT, Recipe, load_recipe
 
 PORTFOLIO = "portfolio.json"
 

@@ -4,8 +4,7 @@ import dataclasses
 import math
 from typing import Any
 
-from metaopt.recipe import Recipe
-from metaopt.recipe.provenance import recorded
+from metaopt.recipe import Recipe, recorded
 from metaopt.tuning.comparison import Comparison
 from metaopt.tuning.statistics import Interval
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from metaopt.contracts import Curve
 from metaopt.errors import InputError, quoted
 from metaopt.file_reading import is_file, is_folder
-from metaopt.tasks.cells import numbers_in
+from metaopt.tasks import numbers_in
 from metaopt.tuning.database import check_exists
 from metaopt.tuning.entries import Evaluation
 from metaopt.tuning.runs_file import read_table

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metaopt.contracts import CurveBatch, StopperTheta
-from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.deploy import StopperConfiguration
 from metaopt.errors import InputError, quoted
 from metaopt.registry import Registry
 from metaopt.space import Value

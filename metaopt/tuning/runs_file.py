@@ -12,11 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from metaopt.contracts import Curve
-from metaopt.contracts.curve import Array
+from metaopt.contracts import Array, Curve
 from metaopt.errors import InputError, listed, quoted
-from metaopt.tasks.cells import clean, numbers_in
-from metaopt.tasks.csv_file import read_cells
+from metaopt.tasks import clean, numbers_in, read_cells
 
 _NEEDED = ("candidate", "task", "step", "value")
 #: Moments at which runs are compared that were not validated at the same steps.

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metaopt.contracts import Curve
-from metaopt.contracts.curve import Array
+from metaopt.contracts import Array, Curve
 
 #: A run may be at most this much worse than the baseline, in units of the distance between the references: one
 #: diverged run must not outweigh everything else, and divergence gets exactly this.

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from metaopt.configuration import Configuration
-from metaopt.contracts import Corpus, FewShotTask, Task, num_trained
-from metaopt.contracts.curve import Array
+from metaopt.contracts import Array, Corpus, FewShotTask, Task, num_trained
 from metaopt.errors import InputError
 from metaopt.recipe import MadeOn, Recipe
 from metaopt.specs import StopperSpec

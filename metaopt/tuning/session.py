@@ -9,8 +9,7 @@ import numpy as np
 import optuna
 
 from metaopt.configuration import Configuration, assemble
-from metaopt.contracts import AnyTask, Corpus
-from metaopt.contracts.curve import Array
+from metaopt.contracts import AnyTask, Array, Corpus
 from metaopt.errors import InputError, StorageError
 from metaopt.recipe import Recipe
 from metaopt.tuning.compare import compare

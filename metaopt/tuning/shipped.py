@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from metaopt.configuration import Configuration
-from metaopt.contracts import Curve
-from metaopt.contracts.curve import Array
+from metaopt.contracts import Array, Curve
 from metaopt.errors import InputError, PluginError, named_line
 from metaopt.file_writing import replace_file
 from metaopt.registry import Registry

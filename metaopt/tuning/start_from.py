@@ -9,8 +9,7 @@ from typing import Any, TypeAlias
 from metaopt.configuration import Configuration, assemble
 from metaopt.errors import InputError, bracketed, first_line, quoted
 from metaopt.file_reading import is_file, is_folder, read_json
-from metaopt.recipe import Recipe, load_recipe
-from metaopt.recipe.storage import shipped_recipes
+from metaopt.recipe import Recipe, load_recipe, shipped_recipes
 from metaopt.registry import Registry
 from metaopt.tuning import opt_list
 from metaopt.tuning.choosers import FollowChooser, OutsideError

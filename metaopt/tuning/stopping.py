@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaopt.contracts import Curve, CurveBatch, Observation, StopperTheta, first_stop
-from metaopt.deploy.stopping import StopperConfiguration, build_stopper, stopper_requires
+from metaopt.deploy import StopperConfiguration, build_stopper, stopper_requires
 from metaopt.errors import InputError, PluginError
 from metaopt.registry import Registry
 from metaopt.space import Value, defaults, encode, is_active, ordered

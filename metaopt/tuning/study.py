@@ -11,8 +11,7 @@ import numpy as np
 import optuna
 
 from metaopt.configuration import Configuration
-from metaopt.contracts import AnyTask
-from metaopt.contracts.curve import Array
+from metaopt.contracts import AnyTask, Array
 from metaopt.tuning.choosers import DefaultChooser, ReplayChooser
 from metaopt.tuning.dashboard import Dashboard, opened
 from metaopt.tuning.entries import Outcome, Proposal
