@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from metaopt.errors import MetaOptError, PluginError, did_you_mean, is_interrupt, listed, named_line, quoted
-from metaopt.file_reading import is_file
+from metaopt.files import is_file
 from metaopt.plugin_file import import_file, line_in
 from metaopt.plugin_hook import check_spec, offered
 from metaopt.plugin_spec import PluginSpec

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from metaopt.errors import InputError, MetaOptError, first_line, quoted
-from metaopt.file_writing import replace_file
+from metaopt.files import replace_file
 
 
 def named(path: str, what: str) -> Path:

@@ -11,7 +11,7 @@ from metaopt.cli.output_folder import named, writable
 from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
 from metaopt.cli.results import DATABASE, print_result, storage_in, write_page
 from metaopt.errors import InputError, quoted
-from metaopt.file_reading import is_file, is_folder
+from metaopt.files import is_file, is_folder
 
 
 def report(

@@ -9,7 +9,7 @@ import typer
 from metaopt.cli.output_folder import writable, write_text
 from metaopt.cli.spreadsheet import as_csv
 from metaopt.errors import InputError
-from metaopt.file_reading import is_file
+from metaopt.files import is_file
 
 if TYPE_CHECKING:
     from metaopt.report import Table

@@ -12,7 +12,7 @@ from metaopt.contracts.fingerprints import Part, digest, identity, structure, te
 from metaopt.contracts.stopper import Mode
 from metaopt.default_dtype import default_for
 from metaopt.errors import InputError, is_interrupt, known_keywords, named_line, quoted
-from metaopt.file_reading import is_utf8
+from metaopt.files import is_utf8
 
 _Made = TypeVar("_Made")
 

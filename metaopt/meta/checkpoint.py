@@ -8,8 +8,7 @@ from typing import Any
 import torch
 
 from metaopt.errors import InputError, StorageError, first_line
-from metaopt.file_reading import read_bytes
-from metaopt.file_writing import replace_file
+from metaopt.files import read_bytes, replace_file
 
 FILE = "checkpoint.pt"
 

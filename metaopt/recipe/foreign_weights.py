@@ -12,7 +12,7 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
 from metaopt.errors import InputError, first_line
-from metaopt.file_reading import is_file
+from metaopt.files import is_file
 
 #: Code under which flax stores arrays in msgpack, as (shape, dtype, bytes).
 _FLAX_ARRAY = 1

@@ -7,7 +7,7 @@ import torch
 
 from metaopt.configuration import Configuration
 from metaopt.errors import InputError
-from metaopt.file_reading import is_file
+from metaopt.files import is_file
 from metaopt.recipe.foreign_weights import read_arrays
 from metaopt.recipe.recipe import Recipe
 from metaopt.registry import Registry, current_registry

@@ -10,8 +10,7 @@ import os
 from pathlib import Path
 
 from metaopt.errors import RecipeError, first_line, quoted
-from metaopt.file_reading import is_file, read_bytes
-from metaopt.file_writing import turn_in, write_in_turn
+from metaopt.files import is_file, read_bytes, turn_in, write_in_turn
 
 DOCUMENT = "recipe.json"
 WEIGHTS = "theta.safetensors"

@@ -15,7 +15,7 @@ from torch import Tensor
 from metaopt.configuration import Configuration
 from metaopt.deploy import StopperConfiguration
 from metaopt.errors import InputError, RecipeError, first_line, listed, quoted
-from metaopt.file_reading import is_file, is_folder, read_json
+from metaopt.files import is_file, is_folder, read_json
 from metaopt.recipe.made_on import MadeOn
 from metaopt.recipe.provenance import recipe_specs, recorded
 from metaopt.recipe.recipe import SCHEMA, Recipe

@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from metaopt.errors import MetaOptError
-from metaopt.file_writing import replace_file
+from metaopt.files import replace_file
 from metaopt.report import html, plots
 from metaopt.report.headline import measured
 from metaopt.tuning import Comparison, Replay, TuneResult, importances

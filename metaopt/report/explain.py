@@ -13,7 +13,7 @@ from metaopt.configuration import assemble
 from metaopt.contracts import AnyTask, FewShotTask, StepInfo, Task
 from metaopt.default_dtype import Float32ByDefault
 from metaopt.errors import InputError
-from metaopt.file_writing import replace_file
+from metaopt.files import replace_file
 from metaopt.meta import Learner, draw_batches, evaluated_episodes, few_shot
 from metaopt.recipe import Recipe
 from metaopt.registry import Registry

@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metaopt.file_writing import replace_file
+from metaopt.files import replace_file
 from metaopt.report import html, tables
 from metaopt.report.headline import NEVER, caveats, headline, measured, payback, price, trainings
 from metaopt.report.stopping import stopping

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metaopt.errors import InputError, first_line, listed, quoted
-from metaopt.file_reading import read_text
+from metaopt.files import read_text
 from metaopt.tasks.cells import GAPS, clean, typed
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from metaopt.contracts import Corpus
 from metaopt.errors import InputError, quoted
-from metaopt.file_reading import is_file, is_folder, is_utf8
+from metaopt.files import is_file, is_folder, is_utf8
 from metaopt.tasks.csv_file import read_csv
 from metaopt.tasks.settings import read_settings
 from metaopt.tasks.table import task_from_frame

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from metaopt.errors import InputError, did_you_mean, first_line, listed, quoted
-from metaopt.file_reading import read_text
+from metaopt.files import read_text
 from metaopt.tasks.splitting import FRACTION
 
 FILE_NAME = "corpus.toml"

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from metaopt.contracts import AnyTask, Corpus
 from metaopt.errors import InputError, MetaOptError, PluginError, is_interrupt, named_line, quoted
-from metaopt.file_reading import is_folder
+from metaopt.files import is_folder
 from metaopt.registry import current_registry
 from metaopt.specs import CorpusSpec
 from metaopt.tasks.as_corpus import as_corpus

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from metaopt.errors import RecipeError, first_line, quoted
-from metaopt.file_reading import is_file, read_bytes, read_json
-from metaopt.file_writing import turn_in, write_in_turn
+from metaopt.files import is_file, read_bytes, read_json, turn_in, write_in_turn
 from metaopt.recipe import DOCUMENT, Recipe, load_recipe
 
 PORTFOLIO = "portfolio.json"

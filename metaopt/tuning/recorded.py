@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from metaopt.contracts import Curve
 from metaopt.errors import InputError, quoted
-from metaopt.file_reading import is_file, is_folder
+from metaopt.files import is_file, is_folder
 from metaopt.tasks import numbers_in
 from metaopt.tuning.database import check_exists
 from metaopt.tuning.entries import Evaluation

@@ -16,7 +16,7 @@ import numpy as np
 from metaopt.configuration import Configuration
 from metaopt.contracts import Array, Curve
 from metaopt.errors import InputError, PluginError, named_line
-from metaopt.file_writing import replace_file
+from metaopt.files import replace_file
 from metaopt.registry import Registry
 from metaopt.specs import CorpusSpec
 from metaopt.tuning.entries import Evaluation, EvaluationKey

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from metaopt.configuration import Configuration, assemble
 from metaopt.errors import InputError, bracketed, first_line, quoted
-from metaopt.file_reading import is_file, is_folder, read_json
+from metaopt.files import is_file, is_folder, read_json
 from metaopt.recipe import Recipe, load_recipe, shipped_recipes
 from metaopt.registry import Registry
 from metaopt.tuning import opt_list

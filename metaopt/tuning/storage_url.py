@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from metaopt.errors import InputError, quoted
-from metaopt.file_reading import is_utf8
+from metaopt.files import is_utf8
 
 HIDDEN = "***"
 #: Of a URL's options only these are shown: under any other name, misspelt ones included, there may be a password.

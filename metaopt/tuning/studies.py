@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from metaopt.errors import InputError, StorageError, quoted
-from metaopt.file_reading import is_utf8
+from metaopt.files import is_utf8
 from metaopt.tuning.database import Database
 from metaopt.tuning.ledger_tables import calls, proposals, studies
 from metaopt.tuning.rows import json_object, missing, read_sealed, sealed

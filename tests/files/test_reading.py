@@ -6,7 +6,7 @@ import os
 import pytest
 
 from metaopt.errors import first_line
-from metaopt.file_reading import is_file, is_folder, read_bytes, read_json, read_text
+from metaopt.files.reading import is_file, is_folder, read_bytes, read_json, read_text
 
 
 def test_a_byte_order_mark_is_no_part_of_a_text(tmp_path):

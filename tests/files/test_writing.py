@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from metaopt.file_writing import replace_file
+from metaopt.files.writing import replace_file
 
 
 def names(folder):
