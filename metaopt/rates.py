@@ -5,8 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from metaopt.contracts import StepInfo
-from metaopt.default_dtype import Float32ByDefault
+from metaopt.contracts import Float32ByDefault, StepInfo
 from metaopt.specs import ControllerSpec
 
 

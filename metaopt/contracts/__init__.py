@@ -1,10 +1,8 @@
 """What plugins implement and exchange."""
 
-from metaopt.contracts.building import give_shapes, is_unshaped, num_trained
 from metaopt.contracts.controller import Cadence, Controller, ControllerState, Rate
-from metaopt.contracts.corpus import AnyTask, Corpus
 from metaopt.contracts.curve import Array, Curve
-from metaopt.contracts.few_shot import BatchNormPolicy, Episodes, EpisodeSource, FewShotTask, Partition
+from metaopt.contracts.default_dtype import Float32ByDefault, default_for
 from metaopt.contracts.fitted import Fit, StopperTheta, ThetaShapes, learned_theta
 from metaopt.contracts.meta_training import InitTheta, MetaTraining, Policy
 from metaopt.contracts.per_tensor import (
@@ -30,7 +28,10 @@ from metaopt.contracts.rule import (
 from metaopt.contracts.steering_rule import SteeringRule
 from metaopt.contracts.step_info import SIGNALS, StepInfo
 from metaopt.contracts.stopper import Decision, Mode, Observation, Stopper
-from metaopt.contracts.task import BlackBoxTask, Split, Splits, Task
+from metaopt.contracts.tasks.building import give_shapes, is_unshaped, num_trained
+from metaopt.contracts.tasks.corpus import AnyTask, Corpus
+from metaopt.contracts.tasks.few_shot import BatchNormPolicy, Episodes, EpisodeSource, FewShotTask, Partition
+from metaopt.contracts.tasks.task import BlackBoxTask, Split, Splits, Task
 from metaopt.contracts.threshold import (
     CurveBatch,
     Fires,
@@ -59,6 +60,7 @@ __all__ = [
     "FewShotTask",
     "Fires",
     "Fit",
+    "Float32ByDefault",
     "Granularity",
     "Hparams",
     "InitTheta",
@@ -86,6 +88,7 @@ __all__ = [
     "ThetaShapes",
     "ThresholdStopper",
     "WrappedRule",
+    "default_for",
     "empty_state",
     "first_stop",
     "first_stop_of_all",

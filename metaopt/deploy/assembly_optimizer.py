@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, Configuration, assemble
-from metaopt.contracts import State, StepInfo
-from metaopt.default_dtype import Float32ByDefault
+from metaopt.contracts import Float32ByDefault, State, StepInfo
 from metaopt.deploy.arrangement import arranged, check_document
 from metaopt.deploy.damaged_state import check_groups, refusing_damage
 from metaopt.deploy.hparams import GroupNumbers, checked_group, packed

@@ -6,8 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from metaopt.contracts import ControllerState, Rate, StepInfo
-from metaopt.default_dtype import Float32ByDefault
+from metaopt.contracts import ControllerState, Float32ByDefault, Rate, StepInfo
 from metaopt.deploy.scalars import Scalars, over_scalars
 from metaopt.errors import PluginError
 from metaopt.specs import ControllerSpec

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly
-from metaopt.default_dtype import Float32ByDefault
+from metaopt.contracts import Float32ByDefault
 from metaopt.deploy.parameters import Group, tensors_of
 from metaopt.errors import InputError, MetaOptError, named_line, quoted
 

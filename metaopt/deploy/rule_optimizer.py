@@ -9,8 +9,7 @@ from torch import Tensor
 
 from metaopt.compiled import CompiledUpdate, compiled_update
 from metaopt.configuration import Assembly, NoDecay
-from metaopt.contracts import Rule, State, StepInfo, prepared, prepared_update
-from metaopt.default_dtype import Float32ByDefault
+from metaopt.contracts import Float32ByDefault, Rule, State, StepInfo, prepared, prepared_update
 from metaopt.deploy.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.class_state import as_rules
 from metaopt.deploy.flat_views import flat_views, whole_views

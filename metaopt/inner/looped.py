@@ -7,8 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from metaopt.contracts import Split, Splits, Task
-from metaopt.default_dtype import default_for
+from metaopt.contracts import Split, Splits, Task, default_for
 from metaopt.inner.layout import Flats, Layout
 
 

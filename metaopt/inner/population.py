@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from metaopt.agreement import agreement
-from metaopt.contracts import Curve, Split, Task, Tensors
-from metaopt.default_dtype import Float32ByDefault
+from metaopt.contracts import Curve, Float32ByDefault, Split, Task, Tensors
 from metaopt.inner.batches import Batches
 from metaopt.inner.gradients import GradientSource
 from metaopt.inner.graphs import GraphMode

@@ -6,8 +6,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
-from metaopt.contracts import Task
-from metaopt.default_dtype import default_for
+from metaopt.contracts import Task, default_for
 from metaopt.errors import named_line
 from metaopt.inner.failures import check_trains, failure
 from metaopt.inner.vmapped import Constants, VmappedTask

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, grad_and_value
 
-from metaopt.contracts import Split, Splits, Task, Tensors
-from metaopt.default_dtype import default_for
+from metaopt.contracts import Split, Splits, Task, Tensors, default_for
 from metaopt.evidence import GradientMoments, evidence
 from metaopt.inner.graph_cache import GraphCache
 from metaopt.inner.graphs import GraphMode

@@ -16,8 +16,7 @@ from torch.utils._pytree import tree_leaves
 
 from metaopt.batch_norm import FirstRows, needs_support, with_policy
 from metaopt.configuration import Assembly
-from metaopt.contracts import Episodes, FewShotTask, Hparams, MetaTraining, State, StepInfo, Tensors
-from metaopt.default_dtype import default_for
+from metaopt.contracts import Episodes, FewShotTask, Hparams, MetaTraining, State, StepInfo, Tensors, default_for
 from metaopt.errors import InputError
 from metaopt.inner import unroll
 from metaopt.layers import batched

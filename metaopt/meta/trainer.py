@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly
-from metaopt.contracts import Curve, Episodes, FewShotTask, MetaTraining, Partition
-from metaopt.default_dtype import Float32ByDefault
+from metaopt.contracts import Curve, Episodes, FewShotTask, Float32ByDefault, MetaTraining, Partition
 from metaopt.errors import InputError
 from metaopt.inner import check_trains
 from metaopt.meta import checkpoint

@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.func import grad
 
 from metaopt.configuration import assemble
-from metaopt.contracts import AnyTask, FewShotTask, StepInfo, Task
-from metaopt.default_dtype import Float32ByDefault
+from metaopt.contracts import AnyTask, FewShotTask, Float32ByDefault, StepInfo, Task
 from metaopt.errors import InputError
 from metaopt.files import replace_file
 from metaopt.meta import Learner, draw_batches, evaluated_episodes, few_shot

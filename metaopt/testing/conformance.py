@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias, final
 
-from metaopt.default_dtype import Float32ByDefault
+from metaopt.contracts import Float32ByDefault
 from metaopt.errors import InputError
 from metaopt.plugin_spec import PluginSpec
 from metaopt.specs import OptimizerSpec

@@ -6,8 +6,7 @@ from functools import lru_cache, partial
 import torch
 from torch import Tensor, nn
 
-from metaopt.contracts import Corpus, Episodes, FewShotTask, Split, Splits, Task
-from metaopt.default_dtype import default_for
+from metaopt.contracts import Corpus, Episodes, FewShotTask, Split, Splits, Task, default_for
 from metaopt.errors import InputError, MissingDataError, quoted
 from metaopt.inner import check_trains, loop_reason
 from metaopt.meta import Learner, Unrolls, Window, check_adapts, check_vmappable

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly, Configuration, assemble
-from metaopt.contracts import Episodes, FewShotTask, Partition, num_trained
-from metaopt.default_dtype import Float32ByDefault, default_for
+from metaopt.contracts import Episodes, FewShotTask, Float32ByDefault, Partition, default_for, num_trained
 from metaopt.inner import check_trains
 from metaopt.meta import Learner, MetaTrained, Unrolls, check_adapts, check_vmappable, evaluated_episodes, metrics
 from metaopt.recipe import MadeOn, Recipe

@@ -10,8 +10,7 @@ import torch
 from torch import nn
 
 from metaopt.configuration import assemble
-from metaopt.contracts import AnyTask, Array, Task, num_trained
-from metaopt.default_dtype import default_for
+from metaopt.contracts import AnyTask, Array, Task, default_for, num_trained
 from metaopt.deploy import weights_of
 from metaopt.errors import InputError, RecipeError, first_line, quoted
 from metaopt.inner import Member, train

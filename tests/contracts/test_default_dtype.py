@@ -11,7 +11,7 @@ from torch import nn
 
 import metaopt
 from metaopt.configuration import Configuration, assemble
-from metaopt.default_dtype import Float32ByDefault, default_for
+from metaopt.contracts.default_dtype import Float32ByDefault, default_for
 from metaopt.inner import Member, train
 from metaopt.inner.graph_cache import GraphCache
 from metaopt.registry import current_registry

@@ -7,10 +7,10 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from torch import Tensor, nn
 
-from metaopt.contracts.building import built
+from metaopt.contracts.default_dtype import default_for
 from metaopt.contracts.fingerprints import Part, digest, identity, structure, tensor_identity
 from metaopt.contracts.stopper import Mode
-from metaopt.default_dtype import default_for
+from metaopt.contracts.tasks.building import built
 from metaopt.errors import InputError, is_interrupt, known_keywords, named_line, quoted
 from metaopt.files import is_utf8
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-from metaopt.contracts.few_shot import FewShotTask
-from metaopt.contracts.task import BlackBoxTask, Task
+from metaopt.contracts.tasks.few_shot import FewShotTask
+from metaopt.contracts.tasks.task import BlackBoxTask, Task
 from metaopt.errors import InputError, known_keywords
 
 AnyTask: TypeAlias = Task | BlackBoxTask | FewShotTask

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from metaopt.default_dtype import default_for
+from metaopt.contracts.default_dtype import default_for
 from metaopt.errors import InputError, quoted
 from metaopt.seeding import seeded
 

@@ -8,11 +8,11 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from metaopt.contracts.building import built
+from metaopt.contracts.default_dtype import default_for
 from metaopt.contracts.fingerprints import Part, digest, identity
 from metaopt.contracts.stopper import Mode
-from metaopt.contracts.task import LossFunction, called, check_identity, evenly_spread, what_is_trained
-from metaopt.default_dtype import default_for
+from metaopt.contracts.tasks.building import built
+from metaopt.contracts.tasks.task import LossFunction, called, check_identity, evenly_spread, what_is_trained
 from metaopt.errors import InputError, known_keywords, quoted
 
 #: Episodes of `train` meta-train, those of `validation` choose, those of `test` are reported.

@@ -1,0 +1,1 @@
+"""What is trained: tasks, few-shot tasks, and corpora of them."""
