@@ -25,8 +25,8 @@ import numpy as np
 import metaopt
 from metaopt.configuration import Configuration
 from metaopt.contracts import Task
-from metaopt.registry import Registry, current_registry
-from metaopt.specs import ControllerSpec, WrapperSpec
+from metaopt.plugin.kinds import ControllerSpec, WrapperSpec
+from metaopt.plugin.registry import Registry, current_registry
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.ledger import Ledger
 from metaopt.tuning.references import DEFAULT_BASELINE, REFERENCE_SEEDS, Reference, references

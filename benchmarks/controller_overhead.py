@@ -26,9 +26,9 @@ import metaopt
 from metaopt.deploy.precision import gradient_norm
 from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS
 from metaopt.deploy.scheduler import ControllerScheduler
-from metaopt.registry import current_registry
+from metaopt.plugin.kinds import ControllerSpec
+from metaopt.plugin.registry import current_registry
 from metaopt.space import defaults
-from metaopt.specs import ControllerSpec
 
 #: Calls a measurement, for what takes microseconds and for what takes milliseconds.
 MANY, FEW = 200, 3

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import metaopt
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 from metaopt_corpora.networks import mlp
 from metaopt_corpora.sequences import GRU
 from metaopt_corpora.splits import make_splits

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 import metaopt
 from metaopt.configuration import Configuration
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 from metaopt.tuning.few_shot import few_shot_metrics
 
 STEPS = 100

@@ -29,8 +29,8 @@ from torch import Tensor
 import metaopt
 from metaopt.configuration import Configuration, assemble
 from metaopt.inner import Member, train
+from metaopt.plugin.registry import current_registry
 from metaopt.recipe.importing import import_recipe
-from metaopt.registry import current_registry
 
 SCHEDULES = ("constant", "linear", "cosine", "wsd")
 #: Losses below this share of that of the first steps count as that.

@@ -31,7 +31,7 @@ from torch import nn
 
 import metaopt
 from metaopt.configuration import Assembly, Configuration, assemble
-from metaopt.registry import Registry, current_registry
+from metaopt.plugin.registry import Registry, current_registry
 from metaopt.tuning import evaluator as evaluators
 from metaopt.tuning.choosers import RandomChooser
 from metaopt.tuning.entries import Evaluation, Outcome, Proposal

@@ -16,7 +16,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 import metaopt
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 
 RULES = ("mlp_lopt", "celo", "celo_adam")
 

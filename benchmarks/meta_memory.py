@@ -32,7 +32,7 @@ def grown(rule: str, iterations: int, compile: str) -> str:
 
     from metaopt.configuration import Configuration, assemble
     from metaopt.meta import Trainer
-    from metaopt.registry import current_registry
+    from metaopt.plugin.registry import current_registry
     from metaopt_corpora.sinusoid_episodes import sinusoid_task
 
     torch.set_num_threads(1)

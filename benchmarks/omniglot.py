@@ -18,7 +18,7 @@ import torch
 
 import metaopt
 from metaopt.configuration import Configuration
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 from metaopt.tuning.few_shot import few_shot_metrics
 from metaopt_corpora.omniglot import omniglot_task
 

@@ -24,7 +24,7 @@ from metaopt.meta.evolution import Evolution
 from metaopt.meta.learner import Learner
 from metaopt.meta.task_episodes import few_shot
 from metaopt.meta.trainings import Trainings
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 
 TRUNCATION, LONGEST, CALLS = 20, 200, 30
 UNIT = "µs per inner step and pair"

@@ -20,7 +20,7 @@ import optuna
 import pandas as pd
 from replay_curves import COLUMNS, DATA, TOLERATED, alexnet, deberta
 
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 from metaopt.tuning.policy_search import NewSampler, new_sampler
 from metaopt.tuning.recorded import RecordedTask, read_curves
 from metaopt.tuning.replay import Replay, replay

@@ -26,7 +26,7 @@ import metaopt
 from metaopt.configuration import Configuration, assemble
 from metaopt.inner import Member, train
 from metaopt.inner.batches import batch_indices
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 
 RATE = 1e-3
 

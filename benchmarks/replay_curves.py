@@ -29,9 +29,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metaopt.contracts import CurveBatch, Fires
-from metaopt.registry import Registry, current_registry
+from metaopt.plugin.kinds import StopperSpec
+from metaopt.plugin.registry import Registry, current_registry
 from metaopt.space import Value, encode, resolve
-from metaopt.specs import StopperSpec
 from metaopt.tuning.recorded import RecordedTask, read_curves
 from metaopt.tuning.replay import Replay, Replayed, replay
 

@@ -25,8 +25,8 @@ import numpy as np
 
 import metaopt
 from metaopt.contracts import Task
-from metaopt.registry import Registry, current_registry
-from metaopt.specs import ControllerSpec, WrapperSpec
+from metaopt.plugin.kinds import ControllerSpec, WrapperSpec
+from metaopt.plugin.registry import Registry, current_registry
 from metaopt.tuning.compare import compare
 from metaopt.tuning.comparison import REPORT_SEEDS, Comparison, Contender
 from metaopt.tuning.evaluator import Evaluator

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 import metaopt
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 from metaopt.tuning.few_shot import few_shot_metrics
 from metaopt_corpora.sinusoid_episodes import sinusoid_task
 

@@ -24,7 +24,7 @@ from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import Episodes
 from metaopt.meta.learner import Learner
 from metaopt.meta.unrolls import Unrolls, Window
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 from metaopt_corpora.sinusoid_episodes import sinusoid_task
 
 TASKS = 32

@@ -26,7 +26,7 @@ from memory import PeakMemory
 from numpy.typing import NDArray
 
 import metaopt
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 from metaopt.tuning.compare import compare
 from metaopt.tuning.comparison import REPORT_SEEDS, Comparison, Contender, contender_named
 from metaopt.tuning.evaluator import Evaluator

@@ -47,7 +47,7 @@ from unshipped import registry_without_shipped_runs
 import metaopt
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.inner.batches import batch_indices
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 from metaopt.tuning.search_space import joint_space
 
 #: Times as many candidates a minute as the plain script, by corpus and cache.

@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from metaopt.registry import Registry, current_registry
-from metaopt.specs import CorpusSpec
+from metaopt.plugin.kinds import CorpusSpec
+from metaopt.plugin.registry import Registry, current_registry
 
 
 def registry_without_shipped_runs() -> Registry:

@@ -32,12 +32,12 @@ from metaopt.contracts import (
     per_tensor,
 )
 from metaopt.errors import InputError, MetaOptError, MissingDataError, PluginError, RecipeError, StorageError
-from metaopt.hookspecs import hookimpl
 from metaopt.inner_products import cosine, inner_product
-from metaopt.plugin_spec import PluginSpec
-from metaopt.registry import register
+from metaopt.plugin.hookspecs import hookimpl
+from metaopt.plugin.kinds import ControllerSpec, CorpusSpec, Native, OptimizerSpec, StopperSpec, WrapperSpec
+from metaopt.plugin.registry import register
+from metaopt.plugin.spec import PluginSpec
 from metaopt.space import Categorical, Float, Int, Value, When
-from metaopt.specs import ControllerSpec, CorpusSpec, Native, OptimizerSpec, StopperSpec, WrapperSpec
 
 if TYPE_CHECKING:
     from metaopt.deploy import RuleOptimizer, create_optimizer, create_scheduler, create_stopper

@@ -15,10 +15,8 @@ from torch import Tensor
 
 from metaopt.contracts import Hparams, MetaTraining, Rule, SteeringRule
 from metaopt.errors import InputError, PluginError, known_keywords, listed, quoted
-from metaopt.plugin_spec import PluginSpec
-from metaopt.registry import Registry
+from metaopt.plugin import ControllerSpec, OptimizerSpec, PluginSpec, Registry, WrapperSpec
 from metaopt.space import Value, as_float, encode, plain, resolve
-from metaopt.specs import ControllerSpec, OptimizerSpec, WrapperSpec
 
 #: Which parameters weight decay leaves alone: those with at most one dimension, or none.
 NoDecay: TypeAlias = Literal["1d", "none"]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from metaopt.contracts import Float32ByDefault, StepInfo
-from metaopt.specs import ControllerSpec
+from metaopt.plugin import ControllerSpec
 
 
 @Float32ByDefault()

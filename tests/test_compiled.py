@@ -10,7 +10,7 @@ from torch._dynamo.utils import counters
 
 import metaopt
 from metaopt.compiled import compiled_update, update_tensor
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 
 needs_compiler = pytest.mark.skipif(
     shutil.which("g++") is None and shutil.which("clang++") is None, reason="needs a C++ compiler"

@@ -7,7 +7,7 @@ from torch import nn
 
 import metaopt
 from metaopt.configuration import Configuration, assemble
-from metaopt.registry import Registry
+from metaopt.plugin.registry import Registry
 
 REGISTRY = Registry.discover()
 

@@ -10,7 +10,7 @@ import metaopt
 from metaopt.batch_norm import with_policy
 from metaopt.inner import unroll
 from metaopt.layers import batched, twice_differentiable
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 
 
 class Attending(nn.Module):

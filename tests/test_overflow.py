@@ -13,7 +13,7 @@ from metaopt.configuration import Configuration, assemble
 from metaopt.inner import Member, train
 from metaopt.inner.batches import batch_indices
 from metaopt.overflow import LARGEST_NORM, MAX_SKIPS, overflows
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 
 SEED, STEPS = 5, 60
 GENERATOR = torch.Generator().manual_seed(0)

@@ -18,9 +18,9 @@ from torch import nn
 import metaopt
 from metaopt.configuration import Configuration
 from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.plugin.registry import Registry, current_registry
 from metaopt.recipe import MadeOn, Recipe
 from metaopt.recipe.storage import shipped_recipes
-from metaopt.registry import Registry, current_registry
 
 STOPPER = StopperConfiguration(
     "any", stoppers=(StopperConfiguration("patience", {"patience": 0.2}), StopperConfiguration("divergence"))

@@ -13,9 +13,9 @@ from torch import nn
 import metaopt
 from metaopt.configuration import Configuration
 from metaopt.deploy.stopping import StopperConfiguration, build_stopper
+from metaopt.plugin.registry import current_registry
 from metaopt.rates import rate_table
 from metaopt.recipe import Recipe
-from metaopt.registry import current_registry
 from metaopt.space import encode
 
 EPOCHS, BATCHES = 10, 5

@@ -7,7 +7,7 @@ import torch
 
 import metaopt
 from metaopt.configuration import Configuration
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 
 STEPS = 150
 

@@ -8,9 +8,7 @@ import typer
 
 from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
 from metaopt.errors import PluginError, did_you_mean, quoted
-from metaopt.plugin_spec import PluginSpec
-from metaopt.registry import current_registry
-from metaopt.specs import KINDS
+from metaopt.plugin import KINDS, PluginSpec, current_registry
 
 if TYPE_CHECKING:
     from metaopt.testing import Outcome, Report

@@ -6,8 +6,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from metaopt.plugin_spec import PluginSpec
-from metaopt.registry import current_registry
+from metaopt.plugin import PluginSpec, current_registry
 
 PluginFiles: TypeAlias = Annotated[
     list[Path] | None,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from metaopt.registry import Registry
+from metaopt.plugin import Registry
 
 _COLUMNS = ("kind", "name", "version", "distribution", "summary")
 

@@ -54,7 +54,7 @@ def replay(
             writable(path.parent)
     if plot is not None and importlib.util.find_spec("matplotlib") is None:
         raise InputError("Plots need matplotlib: pip install 'metaopt-torch[report]', or leave out --plot.")
-    from metaopt.registry import current_registry
+    from metaopt.plugin import current_registry
     from metaopt.tuning import read_recorded
     from metaopt.tuning import replay as play
 

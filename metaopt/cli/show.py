@@ -52,8 +52,8 @@ def _explain(recipe: "Recipe", source: str | None, out: "Path | None") -> None:
     from metaopt.cli.terminal import print_paragraph, print_table
     from metaopt.contracts import FewShotTask, Task
     from metaopt.errors import InputError
+    from metaopt.plugin import current_registry
     from metaopt.recipe import recorded
-    from metaopt.registry import current_registry
     from metaopt.report import draw_explained, explain, explained_table
     from metaopt.tasks import load_corpus
 

@@ -23,7 +23,7 @@ from metaopt.deploy.requirements import check_loss, check_param, check_requireme
 from metaopt.deploy.rule_state import fitted, fitted_shared
 from metaopt.deploy.saved_state import FIRST, RULE, SHARED, STEPS, is_rules
 from metaopt.errors import InputError
-from metaopt.registry import current_registry
+from metaopt.plugin import current_registry
 
 
 class AssemblyOptimizer(Optimizer, ABC):

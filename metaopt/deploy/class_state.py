@@ -14,7 +14,7 @@ from metaopt.deploy.native import MakeOptimizer, native_arguments, native_class
 from metaopt.deploy.parameters import Group
 from metaopt.deploy.saved_state import FIRST, STEPS
 from metaopt.errors import InputError, PluginError, quoted
-from metaopt.specs import Native
+from metaopt.plugin import Native
 
 #: A state_dict with its groups, arranged as the parameters at hand.
 Document: TypeAlias = Mapping[str, Any]

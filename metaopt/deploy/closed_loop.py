@@ -9,7 +9,7 @@ from torch import Tensor
 from metaopt.contracts import ControllerState, Float32ByDefault, Rate, StepInfo
 from metaopt.deploy.scalars import Scalars, over_scalars
 from metaopt.errors import PluginError
-from metaopt.specs import ControllerSpec
+from metaopt.plugin import ControllerSpec
 
 
 class ClosedLoop:

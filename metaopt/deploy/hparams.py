@@ -10,9 +10,8 @@ from torch import Tensor
 from metaopt.configuration import Assembly, Configuration, NoDecay, assemble
 from metaopt.deploy.parameters import Group
 from metaopt.errors import InputError
-from metaopt.registry import current_registry
+from metaopt.plugin import OptimizerSpec, current_registry
 from metaopt.space import Distribution, Value
-from metaopt.specs import OptimizerSpec
 
 
 def assemble_named(

@@ -16,8 +16,8 @@ from metaopt.deploy.hparams import checked_group, group_values
 from metaopt.deploy.members import MAXIMIZE
 from metaopt.deploy.parameters import Group, tensors_of, without_names
 from metaopt.errors import InputError, PluginError
+from metaopt.plugin import Native
 from metaopt.space import Value
-from metaopt.specs import Native
 
 #: A class, as what makes an optimizer from param groups.
 MakeOptimizer: TypeAlias = Callable[..., Optimizer]

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from metaopt.plugin import ControllerSpec
 from metaopt.rates import rate_table
-from metaopt.specs import ControllerSpec
 
 #: Steps whose rates are computed together.
 PIECE = 4096

@@ -9,7 +9,7 @@ from torch import Tensor
 from metaopt.compiled import can_compile
 from metaopt.configuration import Assembly
 from metaopt.errors import InputError, PluginError, quoted
-from metaopt.specs import ControllerSpec
+from metaopt.plugin import ControllerSpec
 
 #: Signals that an ordinary loop supplies to an optimizer.
 SUPPLIED = frozenset({"loss", "gradient_norm", "horizon"})

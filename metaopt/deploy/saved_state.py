@@ -7,8 +7,7 @@ from typing import Any, final
 from metaopt.configuration import Assembly
 from metaopt.deploy.arrangement import SIGNATURE
 from metaopt.errors import InputError, quoted
-from metaopt.registry import current_registry
-from metaopt.specs import OptimizerSpec
+from metaopt.plugin import OptimizerSpec, current_registry
 
 #: Key of the first param group that names the rule, as `AssemblyOptimizer.title` does.
 RULE = "rule"

@@ -18,9 +18,8 @@ from metaopt.deploy.rate_lookup import RateLookup
 from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS, check_controller
 from metaopt.deploy.scheduler_state import check_state, float_initial_rates, in_force, take_bases
 from metaopt.errors import InputError, quoted
-from metaopt.registry import Registry, current_registry
+from metaopt.plugin import ControllerSpec, Registry, current_registry
 from metaopt.space import Value, encode, resolve
-from metaopt.specs import ControllerSpec
 
 
 def create_scheduler(

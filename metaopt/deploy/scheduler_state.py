@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from metaopt.errors import InputError, PluginError, quoted
-from metaopt.specs import ControllerSpec
+from metaopt.plugin import ControllerSpec
 
 _NEEDED = frozenset({"total_steps", "last_epoch", "step_count", "rate", "absolute", "metric", "state", "base_lrs"})
 

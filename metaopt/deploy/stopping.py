@@ -8,9 +8,8 @@ import numpy as np
 
 from metaopt.contracts import Mode, Stopper, ThresholdStopper
 from metaopt.errors import InputError, bracketed, known_keywords, quoted
-from metaopt.registry import Registry, current_registry
+from metaopt.plugin import Registry, StopperSpec, current_registry
 from metaopt.space import Value, plain, resolve
-from metaopt.specs import StopperSpec
 
 
 @known_keywords()

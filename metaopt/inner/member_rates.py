@@ -8,8 +8,8 @@ from torch import Tensor
 from metaopt.contracts import ControllerState, Rate, StepInfo, Tensors
 from metaopt.errors import PluginError
 from metaopt.inner.member import Member
+from metaopt.plugin import ControllerSpec
 from metaopt.rates import rate_table
-from metaopt.specs import ControllerSpec
 
 #: Signals that a step's batch makes; a controller does not see those of a skipped step.
 _SEEN = frozenset({"loss", "gradient_norm", "agreement"})

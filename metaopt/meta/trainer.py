@@ -24,7 +24,7 @@ from metaopt.meta.start import check_start, fingerprint
 from metaopt.meta.state import MetaProgress, MetaState, MetaTrained
 from metaopt.meta.unrolls import LIMIT, Unrolls
 from metaopt.meta.vmappable import check_adapts, check_vmappable
-from metaopt.specs import OptimizerSpec, WrapperSpec
+from metaopt.plugin import OptimizerSpec, WrapperSpec
 
 #: Seconds between checkpoints.
 PERIOD = 60.0

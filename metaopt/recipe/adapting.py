@@ -12,10 +12,10 @@ from metaopt.batch_norm import FirstRows, needs_support, with_policy
 from metaopt.configuration import assemble
 from metaopt.contracts import BatchNormPolicy, give_shapes, is_unshaped
 from metaopt.errors import InputError, quoted
+from metaopt.plugin import Registry, current_registry
 from metaopt.recipe.initialization import Support, learned_start
 from metaopt.recipe.provenance import recorded
 from metaopt.recipe.recipe import Recipe
-from metaopt.registry import Registry, current_registry
 
 
 @final

@@ -6,9 +6,8 @@ from typing import Any
 from metaopt.configuration import Assembly
 from metaopt.deploy import StopperConfiguration
 from metaopt.errors import PluginError, RecipeError
-from metaopt.registry import Registry
+from metaopt.plugin import ControllerSpec, Native, Registry, StopperSpec
 from metaopt.space import resolve
-from metaopt.specs import ControllerSpec, Native, StopperSpec
 
 _INDENT = "    "
 

@@ -8,10 +8,9 @@ import torch
 from metaopt.configuration import Configuration
 from metaopt.errors import InputError
 from metaopt.files import is_file
+from metaopt.plugin import OptimizerSpec, Registry, current_registry
 from metaopt.recipe.foreign_weights import read_arrays
 from metaopt.recipe.recipe import Recipe
-from metaopt.registry import Registry, current_registry
-from metaopt.specs import OptimizerSpec
 
 
 def import_recipe(name: str, path: str | Path, *, registry: Registry | None = None) -> Recipe:

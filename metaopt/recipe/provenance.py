@@ -8,8 +8,7 @@ from typing import Any
 
 from metaopt.configuration import Configuration, assemble
 from metaopt.deploy import StopperConfiguration, build_stopper, stopper_specs
-from metaopt.plugin_spec import PluginSpec
-from metaopt.registry import Registry
+from metaopt.plugin import PluginSpec, Registry
 
 _LIBRARIES = ("metaopt-torch", "torch", "optuna", "schedulefree")
 

@@ -38,12 +38,12 @@ from metaopt.deploy import (
     stopper_uses,
 )
 from metaopt.errors import InputError, RecipeError, first_line, quoted
+from metaopt.plugin import Registry, current_registry
 from metaopt.recipe.code import plain_code
 from metaopt.recipe.initialization import Support, load_start
 from metaopt.recipe.made_on import MOST, MadeOn
 from metaopt.recipe.provenance import distributions, provenance_of, recipe_specs, versions
 from metaopt.recipe.saving import save_files
-from metaopt.registry import Registry, current_registry
 
 #: Version of the JSON document; raise it when an older metaopt could not read what is written.
 SCHEMA = 1

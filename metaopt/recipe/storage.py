@@ -16,11 +16,11 @@ from metaopt.configuration import Configuration
 from metaopt.deploy import StopperConfiguration
 from metaopt.errors import InputError, RecipeError, first_line, listed, quoted
 from metaopt.files import is_file, is_folder, read_json
+from metaopt.plugin import Registry, current_registry
 from metaopt.recipe.made_on import MadeOn
 from metaopt.recipe.provenance import recipe_specs, recorded
 from metaopt.recipe.recipe import SCHEMA, Recipe
 from metaopt.recipe.saving import DOCUMENT, WEIGHTS, read_weights
-from metaopt.registry import Registry, current_registry
 
 _FIELDS = frozenset(
     {"schema", "configuration", "stopper", "plugins", "made_on", "num_validations", "provenance", "theta_sha256"}

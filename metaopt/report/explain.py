@@ -14,8 +14,8 @@ from metaopt.contracts import AnyTask, FewShotTask, Float32ByDefault, StepInfo, 
 from metaopt.errors import InputError
 from metaopt.files import replace_file
 from metaopt.meta import Learner, draw_batches, evaluated_episodes, few_shot
+from metaopt.plugin import Registry
 from metaopt.recipe import Recipe
-from metaopt.registry import Registry
 from metaopt.report.tables import Table
 
 #: Steps of ordinary trainings that are looked at.

@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 
 from metaopt.configuration import Configuration, assemble
 from metaopt.deploy import StopperConfiguration
+from metaopt.plugin import Registry, StopperSpec, current_registry
 from metaopt.recipe import Recipe
-from metaopt.registry import Registry, current_registry
 from metaopt.report.headline import payback, trainings
 from metaopt.space import Value, defaults, resolve
-from metaopt.specs import StopperSpec
 from metaopt.tuning import BEST, WORST, Comparison, PolicyResult, TuneResult, duration, is_chosen
 
 #: Candidates and tasks that the tables of the best and of the worst show.

@@ -8,8 +8,7 @@ from typing import Any, TypeAlias
 from metaopt.contracts import AnyTask, Corpus
 from metaopt.errors import InputError, MetaOptError, PluginError, is_interrupt, named_line, quoted
 from metaopt.files import is_folder
-from metaopt.registry import current_registry
-from metaopt.specs import CorpusSpec
+from metaopt.plugin import CorpusSpec, current_registry
 from metaopt.tasks.as_corpus import as_corpus
 from metaopt.tasks.csv_folder import load_csv_folder
 from metaopt.tasks.image_corpus import load_image_folder

@@ -9,8 +9,7 @@ from typing import Any, Literal, TypeAlias, final
 
 from metaopt.contracts import Float32ByDefault
 from metaopt.errors import InputError
-from metaopt.plugin_spec import PluginSpec
-from metaopt.specs import OptimizerSpec
+from metaopt.plugin import OptimizerSpec, PluginSpec
 from metaopt.testing.answers import described
 from metaopt.testing.controllers import CHECKS as CONTROLLER_CHECKS
 from metaopt.testing.corpora import CHECKS as CORPUS_CHECKS

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from metaopt.contracts import ControllerState, Rate, StepInfo
+from metaopt.plugin import ControllerSpec
 from metaopt.seeding import seeded
 from metaopt.space import Value, encode
-from metaopt.specs import ControllerSpec
 from metaopt.testing.answers import answered, require_answer, require_same_state, require_tensors, shown
 from metaopt.testing.comparison import flat, require_close, require_finite, require_same, require_same_layout
 from metaopt.testing.errors import ConformanceError, NotApplicable, require

@@ -10,7 +10,7 @@ from metaopt.contracts import Corpus, Episodes, FewShotTask, Split, Splits, Task
 from metaopt.errors import InputError, MissingDataError, quoted
 from metaopt.inner import check_trains, loop_reason
 from metaopt.meta import Learner, Unrolls, Window, check_adapts, check_vmappable
-from metaopt.specs import CorpusSpec
+from metaopt.plugin import CorpusSpec
 from metaopt.tasks import PARTITIONS
 from metaopt.testing.answers import answered, require_answer, shown
 from metaopt.testing.comparison import require_same

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from metaopt.plugin_spec import PluginSpec
+from metaopt.plugin import PluginSpec
 from metaopt.space import Categorical, encode, resolve
 from metaopt.testing.errors import require
 from metaopt.testing.samples import draws, edges

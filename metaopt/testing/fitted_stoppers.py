@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 
 from metaopt.contracts import CurveBatch, Fit, StopperTheta
-from metaopt.specs import StopperSpec
+from metaopt.plugin import StopperSpec
 from metaopt.testing.curves import curves
 from metaopt.testing.errors import NotApplicable, require
 

@@ -10,9 +10,8 @@ import numpy as np
 
 from metaopt.contracts import CurveBatch, Decision, Mode, Stopper
 from metaopt.deploy import StopperConfiguration, build_stopper
-from metaopt.registry import Registry
+from metaopt.plugin import Registry, StopperSpec
 from metaopt.space import Value, encode
-from metaopt.specs import StopperSpec
 from metaopt.testing.answers import answered, require_answer, shown
 from metaopt.testing.curves import HORIZON, curves, observations
 from metaopt.testing.errors import ConformanceError, NotApplicable, require

@@ -8,9 +8,8 @@ from torch import Tensor
 
 from metaopt.configuration import Configuration
 from metaopt.deploy import StopperConfiguration
+from metaopt.plugin import ControllerSpec, Registry, StopperSpec
 from metaopt.recipe import Recipe, load_recipe
-from metaopt.registry import Registry
-from metaopt.specs import ControllerSpec, StopperSpec
 from metaopt.testing.errors import require
 from metaopt.testing.policies import configuration, registry_with
 from metaopt.testing.samples import draws

@@ -19,8 +19,8 @@ from metaopt.contracts import (
     first_stop,
 )
 from metaopt.errors import InputError
+from metaopt.plugin import StopperSpec
 from metaopt.space import Float, Space, Value, encode
-from metaopt.specs import StopperSpec
 from metaopt.testing.curves import HORIZON, NUM_VALIDATIONS, curves, observations, shown, sign
 from metaopt.testing.errors import ConformanceError, require
 from metaopt.testing.fitted_stoppers import fits_curves, signals_of

@@ -21,9 +21,8 @@ from metaopt.contracts import (
     WrappedRule,
     per_tensor,
 )
-from metaopt.registry import Registry
+from metaopt.plugin import ControllerSpec, OptimizerSpec, Registry, WrapperSpec
 from metaopt.space import Float, Space, Value, When
-from metaopt.specs import ControllerSpec, OptimizerSpec, WrapperSpec
 from metaopt.testing.samples import generator
 
 #: Planned number of steps of all runs here.

@@ -6,8 +6,7 @@ from typing import Any
 
 from metaopt.configuration import misfit
 from metaopt.contracts import SteeringRule
-from metaopt.registry import current_registry
-from metaopt.specs import OptimizerSpec, WrapperSpec
+from metaopt.plugin import OptimizerSpec, WrapperSpec, current_registry
 from metaopt.testing.descent import CHECKS as DESCENT_CHECKS
 from metaopt.testing.errors import ConformanceError, NotApplicable
 from metaopt.testing.key_order import CHECKS as KEY_ORDER_CHECKS

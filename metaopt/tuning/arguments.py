@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from metaopt.errors import InputError, quoted
-from metaopt.registry import Registry
-from metaopt.specs import CorpusSpec
+from metaopt.plugin import CorpusSpec, Registry
 
 #: How the registry calls the distribution of plugins that came in a file.
 _FILE = "(file)"

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaopt.contracts import CurveBatch, StopperTheta
-from metaopt.specs import StopperSpec
+from metaopt.plugin import StopperSpec
 
 #: Parts into which a population is cut: each is played with what the others taught.
 FOLDS = 4

@@ -7,8 +7,8 @@ from typing import Any
 
 from metaopt.configuration import assemble
 from metaopt.errors import InputError
+from metaopt.plugin import Registry, current_registry
 from metaopt.recipe import Recipe, load_recipe
-from metaopt.registry import Registry, current_registry
 from metaopt.tasks import load_corpus
 from metaopt.tuning.arguments import check_count
 from metaopt.tuning.compare import compare

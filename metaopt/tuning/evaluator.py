@@ -11,7 +11,7 @@ from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import AnyTask, BlackBoxTask, Curve, FewShotTask, Task
 from metaopt.errors import InputError, MetaOptError, named_line
 from metaopt.inner import LOOP_CHUNK, RECORDABLE, Compile, Member, Workload, loop_reason, share_graphs, train
-from metaopt.registry import Registry
+from metaopt.plugin import Registry
 from metaopt.tuning.black_box import run_black_box
 from metaopt.tuning.entries import Evaluation, EvaluationKey
 from metaopt.tuning.learned import Weights, check_weights, run_few_shot, shipped_weights

@@ -12,8 +12,8 @@ from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import Episodes, FewShotTask, Float32ByDefault, Partition, default_for, num_trained
 from metaopt.inner import check_trains
 from metaopt.meta import Learner, MetaTrained, Unrolls, check_adapts, check_vmappable, evaluated_episodes, metrics
+from metaopt.plugin import Registry
 from metaopt.recipe import MadeOn, Recipe
-from metaopt.registry import Registry
 
 
 def inner_steps(assembly: Assembly, task: FewShotTask) -> int:

@@ -11,10 +11,9 @@ from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import Curve, FewShotTask, Task
 from metaopt.errors import InputError
 from metaopt.meta import LIMIT, Compile, MetaProgress, Trainer, few_shot
+from metaopt.plugin import OptimizerSpec, Registry, current_registry
 from metaopt.recipe import Recipe
-from metaopt.registry import Registry, current_registry
 from metaopt.space import Value
-from metaopt.specs import OptimizerSpec
 from metaopt.tasks import load_corpus
 from metaopt.tuning.arguments import describe_corpus
 from metaopt.tuning.few_shot import learned_recipe

@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 import optuna
 
+from metaopt.plugin import StopperSpec
 from metaopt.space import Value
-from metaopt.specs import StopperSpec
 from metaopt.tuning.quiet import quietly
 from metaopt.tuning.stopping import suggest
 

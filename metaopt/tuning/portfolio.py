@@ -14,8 +14,8 @@ from metaopt.contracts import AnyTask, Array, Task, default_for, num_trained
 from metaopt.deploy import weights_of
 from metaopt.errors import InputError, RecipeError, first_line, quoted
 from metaopt.inner import Member, train
+from metaopt.plugin import Registry, current_registry
 from metaopt.recipe import Recipe
-from metaopt.registry import Registry, current_registry
 from metaopt.tuning.evaluator import probe_task
 from metaopt.tuning.portfolio_folder import read_recipes, save_recipes
 

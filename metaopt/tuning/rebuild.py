@@ -5,8 +5,8 @@ from typing import Any
 
 from metaopt.configuration import Configuration
 from metaopt.errors import InputError, StorageError
+from metaopt.plugin import Registry, current_registry
 from metaopt.recipe import Recipe
-from metaopt.registry import Registry, current_registry
 from metaopt.tuning import studies
 from metaopt.tuning.arguments import plugin_files
 from metaopt.tuning.database import check_exists

@@ -8,7 +8,7 @@ import numpy as np
 from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import AnyTask, BlackBoxTask, Curve, FewShotTask, Task
 from metaopt.errors import InputError
-from metaopt.registry import Registry
+from metaopt.plugin import Registry
 from metaopt.tuning.choosers import RandomChooser
 from metaopt.tuning.evaluator import Evaluator, Request, evaluation_key
 from metaopt.tuning.scores import BEST, AnyScale, RatioScale, Scale, best_so_far

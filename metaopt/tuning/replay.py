@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from metaopt.contracts import CurveBatch, StopperTheta
 from metaopt.deploy import StopperConfiguration
 from metaopt.errors import InputError, quoted
-from metaopt.registry import Registry
+from metaopt.plugin import Registry, StopperSpec
 from metaopt.space import Value
-from metaopt.specs import StopperSpec
 from metaopt.tuning.cross_fit import CrossFit, cross_fit
 from metaopt.tuning.policy_search import NewSampler, new_sampler, search_policies
 from metaopt.tuning.recorded import RecordedTask

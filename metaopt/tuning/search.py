@@ -10,8 +10,8 @@ import numpy as np
 from metaopt.configuration import Configuration
 from metaopt.contracts import Array, Corpus, FewShotTask, Task, num_trained
 from metaopt.errors import InputError
+from metaopt.plugin import StopperSpec
 from metaopt.recipe import MadeOn, Recipe
-from metaopt.specs import StopperSpec
 from metaopt.tuning.entries import Outcome, Proposal
 from metaopt.tuning.evaluator import Curves
 from metaopt.tuning.portfolio import greedy_order

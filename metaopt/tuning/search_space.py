@@ -9,10 +9,8 @@ from typing import Any, Protocol
 
 from metaopt.configuration import Configuration, misfit
 from metaopt.errors import InputError, PluginError, bracketed, quoted
-from metaopt.plugin_spec import PluginSpec
-from metaopt.registry import Registry
+from metaopt.plugin import ControllerSpec, OptimizerSpec, PluginSpec, Registry, WrapperSpec
 from metaopt.space import Categorical, Distribution, Float, Int, Space, Value, defaults, is_active, ordered
-from metaopt.specs import ControllerSpec, OptimizerSpec, WrapperSpec
 
 #: Signals that an ordinary loop supplies without being asked.
 ORDINARY_SIGNALS = frozenset({"horizon", "metric", "loss"})

@@ -17,8 +17,7 @@ from metaopt.configuration import Configuration
 from metaopt.contracts import Array, Curve
 from metaopt.errors import InputError, PluginError, named_line
 from metaopt.files import replace_file
-from metaopt.registry import Registry
-from metaopt.specs import CorpusSpec
+from metaopt.plugin import CorpusSpec, Registry
 from metaopt.tuning.entries import Evaluation, EvaluationKey
 from metaopt.tuning.evaluator import Evaluator
 

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 from metaopt.configuration import Configuration, assemble
 from metaopt.errors import InputError, bracketed, first_line, quoted
 from metaopt.files import is_file, is_folder, read_json
+from metaopt.plugin import Registry
 from metaopt.recipe import Recipe, load_recipe, shipped_recipes
-from metaopt.registry import Registry
 from metaopt.tuning import opt_list
 from metaopt.tuning.choosers import FollowChooser, OutsideError
 from metaopt.tuning.portfolio import load_portfolio

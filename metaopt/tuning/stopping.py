@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from metaopt.contracts import Curve, CurveBatch, Observation, StopperTheta, first_stop
 from metaopt.deploy import StopperConfiguration, build_stopper, stopper_requires
 from metaopt.errors import InputError, PluginError
-from metaopt.registry import Registry
+from metaopt.plugin import Registry, StopperSpec
 from metaopt.space import Value, defaults, encode, is_active, ordered
-from metaopt.specs import StopperSpec
 from metaopt.tuning.choosers import RandomChooser
 from metaopt.tuning.cross_fit import cross_fit
 from metaopt.tuning.scores import AnyScale, RatioScale, best_so_far

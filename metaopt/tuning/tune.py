@@ -9,8 +9,8 @@ from typing import Any, get_args
 from metaopt.configuration import Configuration, assemble
 from metaopt.errors import InputError, quoted
 from metaopt.inner import Compile
+from metaopt.plugin import Registry, current_registry
 from metaopt.recipe import Recipe, load_recipe
-from metaopt.registry import Registry, current_registry
 from metaopt.tasks import load_corpus
 from metaopt.tuning import studies
 from metaopt.tuning.arguments import check_count, describe_corpus, plugin_files

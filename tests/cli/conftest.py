@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metaopt import cli, registry
+from metaopt import cli
+from metaopt.plugin import registry
 from metaopt.report import page
 
 #: Few plugins, so that candidates of the same kind train side by side in milliseconds.

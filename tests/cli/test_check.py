@@ -4,8 +4,8 @@ import textwrap
 
 import pytest
 
-from metaopt import registry
 from metaopt.cli import run
+from metaopt.plugin import registry
 
 PLUGIN = """
 import torch

@@ -14,7 +14,7 @@ from metaopt.configuration import Configuration, assemble
 from metaopt.contracts.default_dtype import Float32ByDefault, default_for
 from metaopt.inner import Member, train
 from metaopt.inner.graph_cache import GraphCache
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 
 REGISTRY = current_registry()
 OTHERS = (torch.float64, torch.bfloat16)

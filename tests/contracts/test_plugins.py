@@ -3,7 +3,7 @@
 import pytest
 
 from metaopt import testing
-from metaopt.registry import Registry
+from metaopt.plugin.registry import Registry
 
 REGISTRY = Registry.discover()
 

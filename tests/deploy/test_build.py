@@ -12,7 +12,7 @@ from torch import nn
 import metaopt
 from metaopt.configuration import Configuration, assemble
 from metaopt.deploy import build_optimizer
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 
 NATIVE = {
     "adagrad": torch.optim.Adagrad,

@@ -13,9 +13,9 @@ from metaopt.deploy.closed_loop import ClosedLoop, number
 from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS
 from metaopt.deploy.scalars import over_scalars
 from metaopt.deploy.scheduler import ControllerScheduler
-from metaopt.registry import current_registry
+from metaopt.plugin.kinds import ControllerSpec
+from metaopt.plugin.registry import current_registry
 from metaopt.space import defaults, encode
-from metaopt.specs import ControllerSpec
 
 ODD = [0.0, -0.0, 1.0, -2.5, 3e200, 1e-320, math.inf, -math.inf, math.nan]
 

@@ -12,8 +12,8 @@ from torch import nn
 import metaopt
 from metaopt.configuration import Configuration
 from metaopt.errors import OutOfDepthError
+from metaopt.plugin.registry import current_registry
 from metaopt.recipe import MadeOn
-from metaopt.registry import current_registry
 
 LONGEST = 20
 #: Where no handover watches, a run says by itself that it is longer than planned.

@@ -8,8 +8,8 @@ import pytest
 from metaopt import Decision, Observation
 from metaopt.deploy.judgement import Judgement
 from metaopt.deploy.told import Told
-from metaopt.registry import current_registry
-from metaopt.specs import StopperSpec
+from metaopt.plugin.kinds import StopperSpec
+from metaopt.plugin.registry import current_registry
 
 
 class Terse:

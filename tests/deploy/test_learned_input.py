@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 
 
 def weights(rule="mlp_lopt", **changes):

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 import metaopt
 from metaopt.configuration import Assembly, Configuration, assemble
-from metaopt.registry import Registry
+from metaopt.plugin.registry import Registry
 
 BUILT_IN = ("adagrad", "adamw", "lion", "nadamw", "prodigy", "rmsprop", "schedulefree_adamw", "sgd")
 

@@ -11,8 +11,8 @@ import metaopt
 from metaopt.configuration import Configuration
 from metaopt.deploy.precision import gradient_norm
 from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.plugin.registry import Registry, current_registry
 from metaopt.recipe import Recipe
-from metaopt.registry import Registry, current_registry
 
 STEPS = 40
 

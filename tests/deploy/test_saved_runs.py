@@ -13,9 +13,9 @@ from torch import nn
 import metaopt
 from metaopt.configuration import Configuration
 from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.plugin.kinds import StopperSpec
+from metaopt.plugin.registry import current_registry
 from metaopt.recipe import Recipe
-from metaopt.registry import current_registry
-from metaopt.specs import StopperSpec
 
 TOTAL = 12
 

@@ -14,10 +14,10 @@ from metaopt.deploy import build_optimizer
 from metaopt.deploy.rate_lookup import RateLookup
 from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS
 from metaopt.deploy.scheduler import ControllerScheduler
+from metaopt.plugin.kinds import ControllerSpec
+from metaopt.plugin.registry import Registry, current_registry
 from metaopt.rates import rate_table
-from metaopt.registry import Registry, current_registry
 from metaopt.space import defaults
-from metaopt.specs import ControllerSpec
 
 
 def optimizer_of(*rates, **keywords):

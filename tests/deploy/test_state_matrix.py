@@ -16,8 +16,8 @@ from metaopt.deploy import build_optimizer
 from metaopt.deploy.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.learned import weights_of
 from metaopt.deploy.steered import SteeredOptimizer
-from metaopt.registry import current_registry
-from metaopt.specs import OptimizerSpec, WrapperSpec
+from metaopt.plugin.kinds import OptimizerSpec, WrapperSpec
+from metaopt.plugin.registry import current_registry
 
 HORIZON, STEPS, MORE = 50, 3, 3
 PLUGINS = current_registry()

@@ -13,7 +13,7 @@ import metaopt
 from metaopt.configuration import Configuration, assemble
 from metaopt.deploy import build_optimizer
 from metaopt.deploy.steered import SteeredOptimizer
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 from metaopt_learned import schedule_network
 
 STEPS = 30

@@ -26,7 +26,8 @@ from pathlib import Path
 
 import pytest
 
-from metaopt import cli, registry
+from metaopt import cli
+from metaopt.plugin import registry
 
 FENCE = re.compile(r"^```(?P<info>.*)$")
 NOT_RUN = "*Not run"

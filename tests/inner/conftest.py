@@ -14,7 +14,7 @@ import metaopt
 from metaopt.configuration import Configuration, assemble
 from metaopt.inner import Member
 from metaopt.inner.batches import batch_indices
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from torch.func import grad
 
 import metaopt
 from metaopt.inner import unroll
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 
 GENERATOR = torch.Generator().manual_seed(0)
 INPUTS = torch.randn(6, 20, 4, generator=GENERATOR, dtype=torch.float64)

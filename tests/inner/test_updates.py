@@ -12,7 +12,7 @@ from metaopt.inner.forms import Now, Vmapped, Wide
 from metaopt.inner.layout import Layout, cut_where_decay_ends, is_spared_part, joined_where_decay_ends
 from metaopt.inner.update import Update
 from metaopt.inner.updates import RuleGroup, form_of
-from metaopt.registry import Registry, current_registry
+from metaopt.plugin.registry import Registry, current_registry
 from metaopt.space import encode, resolve
 
 HORIZON = torch.tensor(6.0)

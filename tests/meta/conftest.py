@@ -9,7 +9,7 @@ from torch import nn
 
 import metaopt
 from metaopt.configuration import Configuration, assemble
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 from metaopt_corpora.sinusoid_episodes import sinusoid_task
 
 

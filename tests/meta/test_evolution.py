@@ -16,7 +16,7 @@ from metaopt.meta.evolution import Evolution
 from metaopt.meta.learner import Learner
 from metaopt.meta.ranks import Ranks
 from metaopt.meta.trainings import MOST, Trainings
-from metaopt.registry import Registry
+from metaopt.plugin.registry import Registry
 
 ROOT = Path(__file__).parents[2]
 TRUNCATION, TRAINING = 4, 12

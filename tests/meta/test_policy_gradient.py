@@ -11,7 +11,7 @@ from metaopt.meta import Trainer
 from metaopt.meta.learner import Learner
 from metaopt.meta.policy_gradient import PolicyGradient
 from metaopt.meta.trainings import Trainings
-from metaopt.registry import Registry, current_registry
+from metaopt.plugin.registry import Registry, current_registry
 
 STEPS = 5
 
@@ -99,7 +99,7 @@ def task(**fields):
 def gradient(pairs, deviation, seed=0):
     registry = Registry()
     registry.register(spec())
-    registry.register(current_registry().get(metaopt.specs.ControllerSpec, "constant"))
+    registry.register(current_registry().get(metaopt.plugin.kinds.ControllerSpec, "constant"))
     learner = Learner(task(episodes_per_iteration=pairs), assemble(Configuration("walker"), registry), True)
     estimator = PolicyGradient(Trainings(learner, THETA, STEPS, STEPS, mode="eager"), POLICY, deviation)
     return estimator.estimate(THETA, {}, torch.Generator().manual_seed(seed))
@@ -127,7 +127,7 @@ def test_it_learns():
     """Longer steps are better without end."""
     registry = Registry()
     registry.register(spec())
-    registry.register(current_registry().get(metaopt.specs.ControllerSpec, "constant"))
+    registry.register(current_registry().get(metaopt.plugin.kinds.ControllerSpec, "constant"))
     hparams = {"walker.outer_lr": 0.02, "walker.deviation": 0.1}
     trained = Trainer(assemble(Configuration("walker", hparams=hparams), registry), [task()], compile="off").train()
     assert trained.theta["base"] > THETA["base"] + 0.3

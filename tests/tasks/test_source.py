@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import metaopt
-from metaopt import registry
 from metaopt.errors import InputError, PluginError
-from metaopt.registry import Registry
+from metaopt.plugin import registry
+from metaopt.plugin.registry import Registry
 
 MODULE = """
 import torch, metaopt

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import metaopt
-from metaopt.registry import Registry, current_registry
+from metaopt.plugin.registry import Registry, current_registry
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.ledger import Ledger
 

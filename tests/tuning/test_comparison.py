@@ -8,7 +8,7 @@ import pytest
 import metaopt
 from metaopt.configuration import Configuration
 from metaopt.deploy.stopping import StopperConfiguration
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 from metaopt.tuning.compare import compare
 from metaopt.tuning.comparison import REPORT_SEEDS, Comparison, Contender, contender_named
 from metaopt.tuning.references import DEFAULT_BASELINE, Reference, references

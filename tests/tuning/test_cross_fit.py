@@ -13,8 +13,8 @@ import metaopt
 from metaopt.configuration import Configuration
 from metaopt.contracts import Curve, CurveBatch
 from metaopt.deploy.stopping import StopperConfiguration, build_stopper
+from metaopt.plugin.registry import Registry, current_registry
 from metaopt.recipe import Recipe, load_recipe
-from metaopt.registry import Registry, current_registry
 from metaopt.tuning.cross_fit import CUTS, FOLDS, cross_fit, fitted
 from metaopt.tuning.recorded import RecordedTask, read_curves
 from metaopt.tuning.replay import replay

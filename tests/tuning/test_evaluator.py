@@ -8,8 +8,8 @@ from torch import nn
 
 import metaopt
 from metaopt.configuration import Configuration
-from metaopt.registry import Registry
-from metaopt.specs import ControllerSpec, OptimizerSpec
+from metaopt.plugin.kinds import ControllerSpec, OptimizerSpec
+from metaopt.plugin.registry import Registry
 from metaopt.tuning.evaluator import Evaluator, Request
 from metaopt.tuning.ledger import Ledger
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import metaopt
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 from metaopt.tuning.few_shot import few_shot_metrics
 from metaopt.tuning.learned import with_budgets
 from metaopt.tuning.racing import race_order, rungs_of

@@ -10,7 +10,7 @@ import pytest
 
 import metaopt
 from metaopt.configuration import Configuration
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 from metaopt.tuning.portfolio import FEATURES, Portfolio, greedy_order, load_portfolio, task_features
 
 

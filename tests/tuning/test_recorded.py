@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import metaopt
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 from metaopt.tuning.ledger import Ledger
 from metaopt.tuning.recorded import read_curves, read_recorded
 from metaopt.tuning.replay import replay

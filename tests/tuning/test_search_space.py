@@ -6,8 +6,8 @@ import pytest
 
 from metaopt import Categorical, Float, InputError, PluginError
 from metaopt.configuration import assemble
+from metaopt.plugin.kinds import OptimizerSpec
 from metaopt.space import is_active
-from metaopt.specs import OptimizerSpec
 from metaopt.tuning.choosers import RandomChooser
 from metaopt.tuning.search_space import JointSpace, joint_space
 

@@ -8,7 +8,7 @@ import pytest
 import metaopt
 from metaopt.configuration import Configuration
 from metaopt.contracts import Corpus
-from metaopt.registry import Registry, current_registry
+from metaopt.plugin.registry import Registry, current_registry
 from metaopt.report.headline import price
 from metaopt.report.tables import cost_table
 from metaopt.tuning.evaluator import Evaluator

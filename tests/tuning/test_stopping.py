@@ -3,8 +3,8 @@ import pytest
 
 import metaopt
 from metaopt.deploy.stopping import StopperConfiguration
-from metaopt.registry import Registry
-from metaopt.specs import StopperSpec
+from metaopt.plugin.kinds import StopperSpec
+from metaopt.plugin.registry import Registry
 from metaopt.tuning.scores import RatioScale, Scale
 from metaopt.tuning.stopping import (
     TOLERATED_REGRET,

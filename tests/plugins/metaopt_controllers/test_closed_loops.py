@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 import metaopt
 from metaopt.configuration import assemble
 from metaopt.inner import Member, train
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 from metaopt.space import encode, resolve
 from metaopt_controllers.adagrad_norm import ADAGRAD_NORM
 from metaopt_controllers.cosine_restarts import COSINE_RESTARTS

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import metaopt_corpora
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.ledger import Ledger
 from metaopt.tuning.references import DEFAULT_BASELINE, reference_evaluations, references

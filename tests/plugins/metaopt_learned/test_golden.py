@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import metaopt
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 
 GOLDEN = Path(__file__).resolve().parents[3].parent / "shared" / "golden"
 HORIZON = 40.0

@@ -5,7 +5,7 @@ import torch
 
 import metaopt
 from metaopt.configuration import Configuration, assemble
-from metaopt.registry import current_registry
+from metaopt.plugin.registry import current_registry
 
 PARAMS = {"0.weight": torch.tensor([[1.0, -2.0]]), "1.weight": torch.tensor([0.5])}
 GRADS = {"0.weight": torch.tensor([[0.1, 0.2]]), "1.weight": torch.tensor([-0.3])}

@@ -7,8 +7,8 @@ import pytest
 
 import metaopt
 from metaopt.errors import InputError, PluginError
-from metaopt.registry import Registry, current_registry
-from metaopt.specs import ControllerSpec, OptimizerSpec, StopperSpec
+from metaopt.plugin.kinds import ControllerSpec, OptimizerSpec, StopperSpec
+from metaopt.plugin.registry import Registry, current_registry
 
 GOOD = """
 import metaopt
@@ -269,7 +269,7 @@ def test_what_is_no_plugin_file_is_named(tmp_path, name):
 
 
 def test_a_plugin_that_is_registered_for_the_process_can_be_used_by_name(spec, monkeypatch):
-    monkeypatch.setattr("metaopt.registry._current", None)
+    monkeypatch.setattr("metaopt.plugin.registry._current", None)
     metaopt.register(spec("only_here"))
 
     assert current_registry().get(OptimizerSpec, "only_here").name == "only_here"

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 from metaopt.errors import MetaOptError, PluginError, did_you_mean, is_interrupt, listed, named_line, quoted
 from metaopt.files import is_file
-from metaopt.plugin_file import import_file, line_in
-from metaopt.plugin_hook import check_spec, offered
-from metaopt.plugin_spec import PluginSpec
+from metaopt.plugin.file import import_file, line_in
+from metaopt.plugin.hook import check_spec, offered
+from metaopt.plugin.spec import PluginSpec
 
 GROUP = "metaopt"
 RESTRICTION = "METAOPT_PLUGINS"

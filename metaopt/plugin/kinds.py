@@ -23,9 +23,9 @@ from metaopt.contracts import (
     learned_theta,
 )
 from metaopt.errors import PluginError, known_keywords, quoted
-from metaopt.plugin_spec import Plain, PluginSpec, check_signals, signals_of
+from metaopt.plugin.checks import check_cadence, check_functions, check_inner_lr, check_meta, check_rule, with_meta
+from metaopt.plugin.spec import Plain, PluginSpec, check_signals, signals_of
 from metaopt.space import Space, Value
-from metaopt.spec_checks import check_cadence, check_functions, check_inner_lr, check_meta, check_rule, with_meta
 
 #: `(batch, hparams, theta) -> bool`, the last by keyword: a fitted policy, otherwise as `metaopt.contracts.Fires`.
 FittedFires: TypeAlias = Callable[..., NDArray[np.bool_]]

@@ -6,9 +6,9 @@ from typing import Any
 
 import pluggy
 
-from metaopt import hookspecs
 from metaopt.errors import PluginError, quoted
-from metaopt.plugin_spec import PluginSpec
+from metaopt.plugin import hookspecs
+from metaopt.plugin.spec import PluginSpec
 
 
 def offered(plugin: ModuleType | object, name: str) -> list[PluginSpec]:

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from metaopt.contracts import SIGNALS, Cadence, Granularity, MetaTraining, Rule
 from metaopt.errors import PluginError, quoted
-from metaopt.plugin_spec import PluginSpec
+from metaopt.plugin.spec import PluginSpec
 from metaopt.space import Space
 
 #: Signals that are known whenever a controller of the cadence is asked.

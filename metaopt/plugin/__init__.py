@@ -1,0 +1,18 @@
+"""How plugins are declared, found and checked."""
+
+from metaopt.plugin.kinds import KINDS, ControllerSpec, CorpusSpec, Native, OptimizerSpec, StopperSpec, WrapperSpec
+from metaopt.plugin.registry import Registry, current_registry
+from metaopt.plugin.spec import PluginSpec
+
+__all__ = [
+    "KINDS",
+    "ControllerSpec",
+    "CorpusSpec",
+    "Native",
+    "OptimizerSpec",
+    "PluginSpec",
+    "Registry",
+    "StopperSpec",
+    "WrapperSpec",
+    "current_registry",
+]
