@@ -12,7 +12,7 @@ from fuzz_truth import changed, damaged, hostile, require
 from torch import nn
 
 import metaopt
-from metaopt.configuration import assemble
+from metaopt.configuration.configuration import assemble
 from metaopt.plugin.registry import Registry, current_registry
 from metaopt.tasks.settings import read_settings
 from metaopt.tuning.search_space import joint_space

@@ -31,7 +31,7 @@ def worker(width: int, batch: int, tokens: int) -> None:
     from torch import nn
 
     import metaopt
-    from metaopt.configuration import Configuration
+    from metaopt.configuration.configuration import Configuration
 
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")  # the recipe was made on smaller models

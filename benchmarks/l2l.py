@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import metaopt
-from metaopt.configuration import Configuration
+from metaopt.configuration.configuration import Configuration
 from metaopt.plugin.registry import current_registry
 from metaopt.tuning.few_shot import few_shot_metrics
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import metaopt
-from metaopt.configuration import Configuration, assemble
+from metaopt.configuration.configuration import Configuration, assemble
 from metaopt.inner import Member, train
 from metaopt.plugin.registry import current_registry
 from metaopt.recipe.importing import import_recipe

@@ -32,7 +32,7 @@ from learned_quality import (
 from numpy.typing import NDArray
 
 import metaopt
-from metaopt.configuration import Configuration
+from metaopt.configuration.configuration import Configuration
 
 RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 

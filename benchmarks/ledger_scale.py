@@ -30,7 +30,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import metaopt
-from metaopt.configuration import Assembly, Configuration, assemble
+from metaopt.configuration.configuration import Assembly, Configuration, assemble
 from metaopt.plugin.registry import Registry, current_registry
 from metaopt.tuning import evaluator as evaluators
 from metaopt.tuning.choosers import RandomChooser

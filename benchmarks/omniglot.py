@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 import metaopt
-from metaopt.configuration import Configuration
+from metaopt.configuration.configuration import Configuration
 from metaopt.plugin.registry import current_registry
 from metaopt.tuning.few_shot import few_shot_metrics
 from metaopt_corpora.omniglot import omniglot_task

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 import metaopt
-from metaopt.configuration import Configuration, assemble
+from metaopt.configuration.configuration import Configuration, assemble
 from metaopt.inner.graphs import GraphMode
 from metaopt.meta.evolution import Evolution
 from metaopt.meta.learner import Learner

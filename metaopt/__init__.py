@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from metaopt.configuration import Configuration
+from metaopt.configuration.configuration import Configuration
 from metaopt.contracts import (
     BlackBoxTask,
     Controller,

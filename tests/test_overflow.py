@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.configuration import Configuration, assemble
+from metaopt.configuration.configuration import Configuration, assemble
 from metaopt.inner import Member, train
 from metaopt.inner.batches import batch_indices
 from metaopt.overflow import LARGEST_NORM, MAX_SKIPS, overflows

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.configuration import Configuration
+from metaopt.configuration.configuration import Configuration
 from metaopt.deploy.stopping import StopperConfiguration
 from metaopt.plugin.registry import Registry, current_registry
 from metaopt.recipe import MadeOn, Recipe

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from metaopt.configuration import rate_table
 from metaopt.plugin import ControllerSpec
-from metaopt.rates import rate_table
 
 #: Steps whose rates are computed together.
 PIECE = 4096

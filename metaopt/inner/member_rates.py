@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from metaopt.configuration import rate_table
 from metaopt.contracts import ControllerState, Rate, StepInfo, Tensors
 from metaopt.errors import PluginError
 from metaopt.inner.member import Member
 from metaopt.plugin import ControllerSpec
-from metaopt.rates import rate_table
 
 #: Signals that a step's batch makes; a controller does not see those of a skipped step.
 _SEEN = frozenset({"loss", "gradient_norm", "agreement"})

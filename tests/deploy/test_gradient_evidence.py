@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.configuration import Configuration
+from metaopt.configuration.configuration import Configuration
 from metaopt.deploy import gradient_evidence as module
 from metaopt.deploy.stopping import StopperConfiguration
 from metaopt.recipe import Recipe

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.configuration import Configuration
+from metaopt.configuration.configuration import Configuration
 from metaopt.deploy.precision import gradient_norm
 from metaopt.deploy.stopping import StopperConfiguration
 from metaopt.plugin.registry import Registry, current_registry

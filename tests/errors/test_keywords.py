@@ -9,7 +9,7 @@ import pytest
 
 import metaopt
 from metaopt import InputError, PluginError
-from metaopt.configuration import Configuration
+from metaopt.configuration.configuration import Configuration
 from metaopt.deploy.stopping import StopperConfiguration
 
 #: What is made, a keyword mistyped, and the one that was meant.

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import metaopt
-from metaopt.configuration import Configuration, assemble
+from metaopt.configuration.configuration import Configuration, assemble
 from metaopt.inner import Member, train
 from metaopt.inner.broadcasting import broadcasts
 from metaopt.inner.forms import Now, Vmapped, Wide

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.configuration import Configuration, assemble
+from metaopt.configuration.configuration import Configuration, assemble
 from metaopt.meta.evolution import Evolution
 from metaopt.meta.learner import Learner
 from metaopt.meta.task_episodes import few_shot

@@ -2,7 +2,7 @@ import numpy as np
 import optuna
 import pytest
 
-from metaopt.configuration import assemble
+from metaopt.configuration.configuration import assemble
 from metaopt.tuning.choosers import DefaultChooser, RandomChooser, ReplayChooser
 from metaopt.tuning.search_space import joint_space
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import metaopt
-from metaopt.configuration import Configuration
+from metaopt.configuration.configuration import Configuration
 from metaopt.deploy.stopping import StopperConfiguration
 from metaopt.plugin.registry import current_registry
 from metaopt.tuning.compare import compare

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 import metaopt
-from metaopt.configuration import Configuration
+from metaopt.configuration.configuration import Configuration
 from metaopt.tuning.dashboard import opened
 from metaopt.tuning.entries import Evaluation, EvaluationKey
 from metaopt.tuning.ledger import Ledger

@@ -4,7 +4,7 @@ import re
 import pytest
 
 import metaopt
-from metaopt.configuration import Configuration
+from metaopt.configuration.configuration import Configuration
 from metaopt.deploy.stopping import StopperConfiguration
 from metaopt.tuning.comparison import REPORT_SEEDS
 from metaopt.tuning.ledger import Ledger

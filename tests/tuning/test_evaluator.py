@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.configuration import Configuration
+from metaopt.configuration.configuration import Configuration
 from metaopt.plugin.kinds import ControllerSpec, OptimizerSpec
 from metaopt.plugin.registry import Registry
 from metaopt.tuning.evaluator import Evaluator, Request

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import metaopt
-from metaopt.configuration import Configuration
+from metaopt.configuration.configuration import Configuration
 from metaopt.tuning.entries import Evaluation, EvaluationKey, Outcome, Proposal
 from metaopt.tuning.ledger import Ledger
 

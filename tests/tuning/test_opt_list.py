@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.configuration import assemble
+from metaopt.configuration.configuration import assemble
 from metaopt.tuning.opt_list import configuration_of
 from metaopt.tuning.start_from import known_settings
 

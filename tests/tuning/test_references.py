@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import metaopt
-from metaopt.configuration import Configuration, assemble
+from metaopt.configuration.configuration import Configuration, assemble
 from metaopt.tuning.references import (
     DEFAULT_BASELINE,
     POOL_SIZE,

@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 
 import metaopt
-from metaopt.configuration import Configuration
+from metaopt.configuration.configuration import Configuration
 from metaopt.tuning import ledger_tables
 from metaopt.tuning.entries import Evaluation, EvaluationKey, Outcome, Proposal
 from metaopt.tuning.ledger import Ledger

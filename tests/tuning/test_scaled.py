@@ -5,7 +5,7 @@ import pytest
 from torch import nn
 
 import metaopt
-from metaopt.configuration import Configuration
+from metaopt.configuration.configuration import Configuration
 from metaopt.tuning.comparison import REPORT_SEEDS, Contender
 from metaopt.tuning.references import DEFAULT_BASELINE
 from metaopt.tuning.scaled import MOST_TASKS, compare_scaled, scaled_evaluations, scaled_tasks

@@ -1,6 +1,6 @@
 import pytest
 
-from metaopt.configuration import Configuration
+from metaopt.configuration.configuration import Configuration
 from metaopt.deploy.stopping import StopperConfiguration
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.ledger import Ledger

@@ -5,7 +5,7 @@ import optuna
 import pytest
 
 from metaopt import Categorical, Float, InputError, PluginError
-from metaopt.configuration import assemble
+from metaopt.configuration.configuration import assemble
 from metaopt.plugin.kinds import OptimizerSpec
 from metaopt.space import is_active
 from metaopt.tuning.choosers import RandomChooser

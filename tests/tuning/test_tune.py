@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 import metaopt
-from metaopt.configuration import Configuration
+from metaopt.configuration.configuration import Configuration
 from metaopt.tuning.comparison import REPORT_SEEDS
 from metaopt.tuning.ledger import Ledger
 from metaopt.tuning.study import BATCH

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import metaopt
-from metaopt.configuration import Configuration
+from metaopt.configuration.configuration import Configuration
 from metaopt.tuning.cost import Pace, extrapolated
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.ledger import Ledger

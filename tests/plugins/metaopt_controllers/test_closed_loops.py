@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 
 import metaopt
-from metaopt.configuration import assemble
+from metaopt.configuration.configuration import assemble
 from metaopt.inner import Member, train
 from metaopt.plugin.registry import current_registry
 from metaopt.space import encode, resolve

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import metaopt
-from metaopt.configuration import Configuration, assemble
+from metaopt.configuration.configuration import Configuration, assemble
 from metaopt.plugin.registry import current_registry
 
 PARAMS = {"0.weight": torch.tensor([[1.0, -2.0]]), "1.weight": torch.tensor([0.5])}

@@ -3,8 +3,8 @@ import torch
 from torch import nn
 
 import metaopt
+from metaopt.configuration.rate_table import rate_table
 from metaopt.plugin.registry import Registry
-from metaopt.rates import rate_table
 from metaopt.space import encode, resolve
 
 REGISTRY = Registry.discover()
