@@ -32,11 +32,11 @@ from metaopt.contracts import (
     per_tensor,
 )
 from metaopt.errors import InputError, MetaOptError, MissingDataError, PluginError, RecipeError, StorageError
-from metaopt.inner_products import cosine, inner_product
 from metaopt.plugin.hookspecs import hookimpl
 from metaopt.plugin.kinds import ControllerSpec, CorpusSpec, Native, OptimizerSpec, StopperSpec, WrapperSpec
 from metaopt.plugin.registry import register
 from metaopt.plugin.spec import PluginSpec
+from metaopt.signals.inner_products import cosine, inner_product
 from metaopt.space import Categorical, Float, Int, Value, When
 
 if TYPE_CHECKING:

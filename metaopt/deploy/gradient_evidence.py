@@ -9,7 +9,7 @@ from torch.func import functional_call, grad, vmap
 
 from metaopt.deploy.precision import widened
 from metaopt.errors import InputError, named_line
-from metaopt.evidence import GradientMoments, evidence
+from metaopt.signals import GradientMoments, evidence
 
 #: Numbers of single gradients that are held at once.
 _AT_ONCE = 16_777_216

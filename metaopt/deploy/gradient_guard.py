@@ -14,7 +14,7 @@ from metaopt.deploy.handover import Handover
 from metaopt.deploy.precision import gradient_norm
 from metaopt.deploy.withheld_step import FOUND_INF, MarkedStep, WithheldStep, takes_found_inf
 from metaopt.errors import OutOfDepthError
-from metaopt.overflow import LARGEST_NORM, MAX_SKIPS, overflows
+from metaopt.signals import LARGEST_NORM, MAX_SKIPS, overflows
 
 _SPOILT = "gradients are not finite, or too large to be squared in float32"
 
@@ -37,7 +37,7 @@ class SkippedSteps:
 
 @final
 class GradientGuard:
-    """Reads the gradients of each step, once, and keeps from the optimizer those that overflow (`metaopt.overflow`).
+    """Reads the gradients of each step, once, and keeps from the optimizer those that overflow (`metaopt.signals.overflow`).
 
     Such a step moves no weight, no state and no counter of the optimizer; the learning rate's plan goes on, and a
     controller that looks at gradients does not see these. The first one warns. After `MAX_SKIPS` in a row a learned

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from metaopt.agreement import agreement
 from metaopt.deploy.precision import widened
 from metaopt.errors import InputError
+from metaopt.signals import agreement
 
 
 class LastUpdate:

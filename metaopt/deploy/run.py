@@ -23,7 +23,7 @@ from metaopt.deploy.scheduler import ControllerScheduler
 from metaopt.deploy.step_hooks import observe_steps
 from metaopt.deploy.unfrozen import watch_frozen
 from metaopt.errors import InputError, quoted
-from metaopt.overflow import overflows
+from metaopt.signals import overflows
 
 
 @final

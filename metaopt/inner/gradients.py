@@ -27,7 +27,7 @@ class GradientSource(Protocol):
         ...
 
     def evidence(self, flats: Mapping[str, Tensor], examples: Split) -> Tensor:
-        """The signal `evidence` (see `metaopt.evidence`) from training examples, of shape (members,).
+        """The signal `evidence` (see `metaopt.signals.evidence`) from training examples, of shape (members,).
 
         NaN where single examples' gradients cannot be had, as where a task is not vmapped.
         """

@@ -8,7 +8,6 @@ from itertools import groupby
 import torch
 from torch import Tensor, nn
 
-from metaopt.agreement import agreement
 from metaopt.contracts import Curve, Float32ByDefault, Split, Task, Tensors
 from metaopt.inner.batches import Batches
 from metaopt.inner.gradients import GradientSource
@@ -23,6 +22,7 @@ from metaopt.inner.updates import RuleGroup, form_of
 from metaopt.inner.vmappable import loop_reason
 from metaopt.inner.vmapped import Constants, VmappedGradients, padded, vmapped_task
 from metaopt.inner.workload import Compile, Workload, filling
+from metaopt.signals import agreement
 
 #: Members that run side by side, more are run in further chunks; fewer where models are large (see `_chunk`).
 CHUNK = 256

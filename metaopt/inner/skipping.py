@@ -10,7 +10,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from metaopt.overflow import LARGEST_NORM, MAX_SKIPS, overflows
+from metaopt.signals import LARGEST_NORM, MAX_SKIPS, overflows
 
 
 @final

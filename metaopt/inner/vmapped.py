@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, grad_and_value
 
 from metaopt.contracts import Split, Splits, Task, Tensors, default_for
-from metaopt.evidence import GradientMoments, evidence
 from metaopt.inner.graph_cache import GraphCache
 from metaopt.inner.graphs import GraphMode
 from metaopt.inner.layout import Flats, Layout
 from metaopt.layers import batched
+from metaopt.signals import GradientMoments, evidence
 
 #: Members whose gradients are taken together; more are taken in further blocks.
 BLOCK = 64
@@ -116,7 +116,7 @@ class VmappedTask:
     def evidence(
         self, flats: Flats, constants: Tensors, own: frozenset[str], inputs: Tensor, targets: Tensor
     ) -> Tensor:
-        """The signal `evidence` of a block of members (see `metaopt.evidence`), shape (block,).
+        """The signal `evidence` of a block of members (see `metaopt.signals.evidence`), shape (block,).
 
         Args:
             flats: parameters, of shape (block, coordinates).

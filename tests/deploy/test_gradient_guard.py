@@ -16,9 +16,9 @@ from metaopt.deploy.gradient_guard import GradientGuard, SkippedSteps
 from metaopt.deploy.step_hooks import observe_steps
 from metaopt.deploy.withheld_step import MarkedStep, takes_found_inf
 from metaopt.errors import OutOfDepthError
-from metaopt.overflow import LARGEST_NORM, MAX_SKIPS
 from metaopt.plugin.kinds import OptimizerSpec
 from metaopt.plugin.registry import Registry, current_registry
+from metaopt.signals.overflow import LARGEST_NORM, MAX_SKIPS
 
 SPECS = [current_registry().get(OptimizerSpec, name) for name in current_registry().names(OptimizerSpec)]
 OPTIMIZERS = [

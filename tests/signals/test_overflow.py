@@ -12,8 +12,8 @@ import metaopt
 from metaopt.configuration.configuration import Configuration, assemble
 from metaopt.inner import Member, train
 from metaopt.inner.batches import batch_indices
-from metaopt.overflow import LARGEST_NORM, MAX_SKIPS, overflows
 from metaopt.plugin.registry import current_registry
+from metaopt.signals.overflow import LARGEST_NORM, MAX_SKIPS, overflows
 
 SEED, STEPS = 5, 60
 GENERATOR = torch.Generator().manual_seed(0)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from metaopt.inner_products import cosine, inner_product
+from metaopt.signals.inner_products import cosine, inner_product
 
 
 def agreement(gradients: Sequence[Tensor], updates: Sequence[Tensor], *, start: int = 0) -> Tensor:
