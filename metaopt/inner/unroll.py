@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.func import grad_and_value
 
 from metaopt.contracts import Hparams, Rule, State, StepInfo, Tensors, Theta, in_order
-from metaopt.layers import twice_differentiable
+from metaopt.pure_layers import twice_differentiable
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from metaopt.contracts import Split, Splits, Task, Tensors, default_for
 from metaopt.inner.graph_cache import GraphCache
 from metaopt.inner.graphs import GraphMode
 from metaopt.inner.layout import Flats, Layout
-from metaopt.layers import batched
+from metaopt.pure_layers import batched
 from metaopt.signals import GradientMoments, evidence
 
 #: Members whose gradients are taken together; more are taken in further blocks.

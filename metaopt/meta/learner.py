@@ -14,14 +14,11 @@ from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from metaopt.batch_norm import FirstRows, needs_support, with_policy
 from metaopt.configuration import Assembly
 from metaopt.contracts import Episodes, FewShotTask, Hparams, MetaTraining, State, StepInfo, Tensors, default_for
 from metaopt.errors import InputError
 from metaopt.inner import unroll
-from metaopt.layers import batched
-from metaopt.output_layer import output_layer
-from metaopt.prototypes import prototype_head
+from metaopt.pure_layers import FirstRows, batched, needs_support, output_layer, prototype_head, with_policy
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from metaopt.batch_norm import FirstRows, needs_support, with_policy
 from metaopt.configuration import assemble
 from metaopt.contracts import BatchNormPolicy, give_shapes, is_unshaped
 from metaopt.errors import InputError, quoted
 from metaopt.plugin import Registry, current_registry
+from metaopt.pure_layers import FirstRows, needs_support, with_policy
 from metaopt.recipe.initialization import Support, learned_start
 from metaopt.recipe.provenance import recorded
 from metaopt.recipe.recipe import Recipe

@@ -6,12 +6,11 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from metaopt.batch_norm import with_policy
 from metaopt.configuration import Assembly
 from metaopt.contracts import Tensors
 from metaopt.deploy import check_member
 from metaopt.errors import InputError
-from metaopt.prototypes import prototype_head
+from metaopt.pure_layers import prototype_head, with_policy
 
 #: Inputs and targets, shape (n, …) each.
 Support: TypeAlias = tuple[Tensor, Tensor]

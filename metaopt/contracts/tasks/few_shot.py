@@ -18,7 +18,7 @@ from metaopt.errors import InputError, known_keywords, quoted
 #: Episodes of `train` meta-train, those of `validation` choose, those of `test` are reported.
 Partition: TypeAlias = Literal["train", "validation", "test"]
 
-#: Whose statistics a batch norm layer normalises by; see `metaopt.batch_norm`.
+#: Whose statistics a batch norm layer normalises by; see `metaopt.pure_layers.batch_norm`.
 BatchNormPolicy: TypeAlias = Literal["batch", "support", "frozen"]
 
 _BUDGETS = ("num_steps", "num_iterations", "episodes_per_iteration", "num_validations", "num_evaluated")

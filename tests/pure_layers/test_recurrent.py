@@ -6,7 +6,7 @@ from torch import nn
 from torch.func import functional_call, grad
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from metaopt.layers import batched
+from metaopt.pure_layers.norms import batched
 
 LAYERS = {
     "lstm": (nn.LSTM, {}),

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from metaopt.layers import batched
+from metaopt.pure_layers.norms import batched
 
 
 @dataclass(frozen=True)

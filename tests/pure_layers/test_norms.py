@@ -7,10 +7,10 @@ from torch import nn
 from torch.func import functional_call, grad
 
 import metaopt
-from metaopt.batch_norm import with_policy
 from metaopt.inner import unroll
-from metaopt.layers import batched, twice_differentiable
 from metaopt.plugin.registry import current_registry
+from metaopt.pure_layers.batch_norm import with_policy
+from metaopt.pure_layers.norms import batched, twice_differentiable
 
 
 class Attending(nn.Module):

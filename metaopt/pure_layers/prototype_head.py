@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from metaopt.contracts import Tensors
 from metaopt.errors import InputError
-from metaopt.output_layer import LayerCall, output_layer
+from metaopt.pure_layers.output_layer import LayerCall, output_layer
 
 
 def prototype_head(module: nn.Module, params: Mapping[str, Tensor], inputs: Tensor, targets: Tensor) -> Tensors:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from metaopt.contracts import BatchNormPolicy
 from metaopt.errors import InputError
-from metaopt.layers import by_channel, normalized
+from metaopt.pure_layers.norms import by_channel, normalized
 
 
 class EpisodeNorm(nn.Module):

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
-from metaopt.recurrent_layers import PLAIN
+from metaopt.pure_layers.recurrent import PLAIN
 
 
 def normalized(

@@ -1,0 +1,16 @@
+"""Layers that vmap and second derivatives can pass, and heads made of prototypes."""
+
+from metaopt.pure_layers.batch_norm import FirstRows, needs_support, with_policy
+from metaopt.pure_layers.norms import batched, twice_differentiable
+from metaopt.pure_layers.output_layer import output_layer
+from metaopt.pure_layers.prototype_head import prototype_head
+
+__all__ = [
+    "FirstRows",
+    "batched",
+    "needs_support",
+    "output_layer",
+    "prototype_head",
+    "twice_differentiable",
+    "with_policy",
+]
