@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from torch import Tensor
 
-from metaopt.compiled import MIN_NUMEL
+from metaopt.tracing import MIN_NUMEL
 
 Flat: TypeAlias = tuple[Tensor, Tensor, dict[str, Tensor]]
 

@@ -6,10 +6,10 @@ from numbers import Integral
 import torch
 from torch import Tensor
 
-from metaopt.compiled import can_compile
 from metaopt.configuration import Assembly
 from metaopt.errors import InputError, PluginError, quoted
 from metaopt.plugin import ControllerSpec
+from metaopt.tracing import can_compile
 
 #: Signals that an ordinary loop supplies to an optimizer.
 SUPPLIED = frozenset({"loss", "gradient_norm", "horizon"})

@@ -7,7 +7,6 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from metaopt.compiled import CompiledUpdate, compiled_update
 from metaopt.configuration import Assembly, NoDecay
 from metaopt.contracts import Float32ByDefault, Rule, State, StepInfo, prepared, prepared_update
 from metaopt.deploy.assembly_optimizer import AssemblyOptimizer
@@ -21,6 +20,7 @@ from metaopt.deploy.precision import add_update, like, widened
 from metaopt.deploy.requirements import why_not_compiled
 from metaopt.deploy.saved_state import HANDED, RULE, SHARED
 from metaopt.errors import InputError
+from metaopt.tracing import CompiledUpdate, compiled_update
 
 
 @final

@@ -14,8 +14,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from metaopt.recording import NotRecordableError, Recorder
-from metaopt.straight_line import merged, needed, straight_line
+from metaopt.tracing import NotRecordableError, Recorder, merged, needed, straight_line
 
 #: From numbers to numbers.
 Scalars: TypeAlias = Callable[..., tuple[Any, ...]]

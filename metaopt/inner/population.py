@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from metaopt.contracts import Curve, Float32ByDefault, Split, Task, Tensors
 from metaopt.inner.batches import Batches
 from metaopt.inner.gradients import GradientSource
-from metaopt.inner.graphs import GraphMode
 from metaopt.inner.layout import Flats, Layout
 from metaopt.inner.looped import LoopedGradients
 from metaopt.inner.member import Member
@@ -23,6 +22,7 @@ from metaopt.inner.vmappable import loop_reason
 from metaopt.inner.vmapped import Constants, VmappedGradients, padded, vmapped_task
 from metaopt.inner.workload import Compile, Workload, filling
 from metaopt.signals import agreement
+from metaopt.tracing import GraphMode
 
 #: Members that run side by side, more are run in further chunks; fewer where models are large (see `_chunk`).
 CHUNK = 256

@@ -11,12 +11,20 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from metaopt.compiled import MIN_NUMEL, is_hashable, own_code
 from metaopt.contracts import State, Tensors, Theta
 from metaopt.inner.forms import Ends, Form, MemberHparams, Now
-from metaopt.inner.graphs import Graph, GraphMode, replayed
 from metaopt.inner.layout import Flats
-from metaopt.inner.trees import layout_of, structure_of, tensors_of
+from metaopt.tracing import (
+    MIN_NUMEL,
+    Graph,
+    GraphMode,
+    is_hashable,
+    layout_of,
+    own_code,
+    replayed,
+    structure_of,
+    tensors_of,
+)
 
 #: Graphs of rules kept for the next population; the one unused for longest is dropped.
 MAX_KEPT = 512

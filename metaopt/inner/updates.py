@@ -9,10 +9,10 @@ from metaopt.configuration import Assembly
 from metaopt.contracts import Rule, Tensors, Theta
 from metaopt.inner.broadcasting import broadcasts
 from metaopt.inner.forms import Form, Now, Vmapped, Wide
-from metaopt.inner.graphs import GraphMode
 from metaopt.inner.layout import Flats, Layout, cut_where_decay_ends, is_spared_part, joined_where_decay_ends
 from metaopt.inner.member import Member
 from metaopt.inner.update import Update
+from metaopt.tracing import GraphMode
 
 
 class RuleGroup:

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, grad_and_value
 
 from metaopt.contracts import Split, Splits, Task, Tensors, default_for
-from metaopt.inner.graph_cache import GraphCache
-from metaopt.inner.graphs import GraphMode
 from metaopt.inner.layout import Flats, Layout
 from metaopt.pure_layers import batched
 from metaopt.signals import GradientMoments, evidence
+from metaopt.tracing import GraphCache, GraphMode
 
 #: Members whose gradients are taken together; more are taken in further blocks.
 BLOCK = 64

@@ -13,8 +13,8 @@ import metaopt
 from metaopt.configuration.configuration import Configuration, assemble
 from metaopt.contracts.default_dtype import Float32ByDefault, default_for
 from metaopt.inner import Member, train
-from metaopt.inner.graph_cache import GraphCache
 from metaopt.plugin.registry import current_registry
+from metaopt.tracing.graph_cache import GraphCache
 
 REGISTRY = current_registry()
 OTHERS = (torch.float64, torch.bfloat16)

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from metaopt.recording import Call, Slot
+from metaopt.tracing.recording import Call, Slot
 
 
 def needed(calls: Sequence[Call], outputs: Sequence[Slot]) -> list[Call]:

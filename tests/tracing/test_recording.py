@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch.func import grad_and_value
 
-from metaopt.inner.graphs import replayed
-from metaopt.recording import Recorder
-from metaopt.straight_line import merged, needed
+from metaopt.tracing.graphs import replayed
+from metaopt.tracing.recording import Recorder
+from metaopt.tracing.straight_line import merged, needed
 
 
 def loss(weights, inputs, targets):

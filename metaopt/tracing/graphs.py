@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from metaopt.recording import NotRecordableError, Recorder, with_dtype
-from metaopt.straight_line import merged, needed, straight_line
+from metaopt.tracing.recording import NotRecordableError, Recorder, with_dtype
+from metaopt.tracing.straight_line import merged, needed, straight_line
 
 Graph: TypeAlias = Callable[..., Any]
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
-from metaopt.inner.graphs import Graph, GraphMode, compiled, replayed
-from metaopt.inner.trees import layout_of, structure_of, tensors_of
+from metaopt.tracing.graphs import Graph, GraphMode, compiled, replayed
+from metaopt.tracing.trees import layout_of, structure_of, tensors_of
 
 
 class GraphCache:

@@ -8,9 +8,9 @@ import torch
 
 import metaopt
 from metaopt.inner.forms import Now, Vmapped, Wide
-from metaopt.inner.graph_cache import GraphCache
 from metaopt.inner.layout import cut_where_decay_ends, is_spared_part, joined_where_decay_ends
 from metaopt.inner.update import Update
+from metaopt.tracing.graph_cache import GraphCache
 
 HORIZON = torch.tensor(6.0)
 M, V = torch.tensor([3.0, 1.0]), torch.tensor([1.0, 4.0])

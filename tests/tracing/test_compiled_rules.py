@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch._dynamo.utils import counters
 
 import metaopt
-from metaopt.compiled import compiled_update, update_tensor
 from metaopt.plugin.registry import current_registry
+from metaopt.tracing.compiled_rules import compiled_update, update_tensor
 
 needs_compiler = pytest.mark.skipif(
     shutil.which("g++") is None and shutil.which("clang++") is None, reason="needs a C++ compiler"
