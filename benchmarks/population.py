@@ -25,7 +25,7 @@ import torch
 import metaopt
 from metaopt.configuration.configuration import Configuration, assemble
 from metaopt.inner import Member, train
-from metaopt.inner.batches import batch_indices
+from metaopt.inner.gradients.batches import batch_indices
 from metaopt.plugin.registry import current_registry
 
 RATE = 1e-3

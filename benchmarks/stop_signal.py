@@ -33,7 +33,7 @@ from synthetic_tasks import plateaus, synthetic
 from torch import Tensor
 
 import metaopt
-from metaopt.inner.batches import batch_indices
+from metaopt.inner.gradients.batches import batch_indices
 from metaopt_learned.schedule_network import KINDS, OUTPUTS
 
 HORIZONS, MOMENTS = (100, 300, 1000), 40

@@ -46,7 +46,7 @@ from unshipped import registry_without_shipped_runs
 
 import metaopt
 from metaopt.configuration.configuration import Assembly, Configuration, assemble
-from metaopt.inner.batches import batch_indices
+from metaopt.inner.gradients.batches import batch_indices
 from metaopt.plugin.registry import current_registry
 from metaopt.tuning.search_space import joint_space
 

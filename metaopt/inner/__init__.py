@@ -1,11 +1,11 @@
 """The engine that trains models: populations by vmap, a plain loop for the rest, and differentiable unrolls."""
 
 from metaopt.inner.failures import check_trains, failure
+from metaopt.inner.gradients.vmapped import share_graphs
 from metaopt.inner.member import Member
 from metaopt.inner.population import LOOP_CHUNK, RECORDABLE, Trained, train
 from metaopt.inner.unroll import Unrolled, unroll
 from metaopt.inner.vmappable import loop_reason
-from metaopt.inner.vmapped import share_graphs
 from metaopt.inner.workload import Compile, Workload, filling
 from metaopt.tracing import GraphCache, GraphMode
 

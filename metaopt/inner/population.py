@@ -9,17 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from metaopt.contracts import Curve, Float32ByDefault, Split, Task, Tensors
-from metaopt.inner.batches import Batches
-from metaopt.inner.gradients import GradientSource
-from metaopt.inner.layout import Flats, Layout
-from metaopt.inner.looped import LoopedGradients
+from metaopt.inner.curve_recorder import Record
+from metaopt.inner.gradients.batches import Batches
+from metaopt.inner.gradients.looped import LoopedGradients
+from metaopt.inner.gradients.source import GradientSource
+from metaopt.inner.gradients.vmapped import Constants, VmappedGradients, padded, vmapped_task
 from metaopt.inner.member import Member
-from metaopt.inner.member_rates import MemberRates
-from metaopt.inner.record import Record
 from metaopt.inner.skipping import Skipping, are_lost, norms
-from metaopt.inner.updates import RuleGroup, form_of
+from metaopt.inner.updates.layout import Flats, Layout
+from metaopt.inner.updates.member_rates import MemberRates
+from metaopt.inner.updates.rule_groups import RuleGroup, form_of
 from metaopt.inner.vmappable import loop_reason
-from metaopt.inner.vmapped import Constants, VmappedGradients, padded, vmapped_task
 from metaopt.inner.workload import Compile, Workload, filling
 from metaopt.signals import agreement
 from metaopt.tracing import GraphMode

@@ -9,7 +9,7 @@ from torch import nn
 from metaopt.contracts import Task, default_for
 from metaopt.errors import named_line
 from metaopt.inner.failures import check_trains, failure
-from metaopt.inner.vmapped import Constants, VmappedTask
+from metaopt.inner.gradients.vmapped import Constants, VmappedTask
 from metaopt.seeding import seeded
 
 _TRIAL_MEMBERS = 2

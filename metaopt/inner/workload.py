@@ -8,7 +8,7 @@ update saves 90 µs a step of its group and takes 2 s; where the rule needs vmap
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from metaopt.inner.vmapped import padded
+from metaopt.inner.gradients.vmapped import padded
 
 Compile: TypeAlias = Literal["auto", "on", "off"]
 

@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from torch import nn
 
 import metaopt
-from metaopt.inner import population, train, vmapped
+from metaopt.inner import population, train
+from metaopt.inner.gradients import vmapped
 
 
 @pytest.mark.parametrize("at_once", [1, 10**5, 10**8])

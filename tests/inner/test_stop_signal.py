@@ -6,7 +6,7 @@ from torch import nn
 
 import metaopt
 from metaopt.inner import train
-from metaopt.inner.batches import batch_indices
+from metaopt.inner.gradients.batches import batch_indices
 
 
 def small():

@@ -11,7 +11,7 @@ from torch import nn
 import metaopt
 from metaopt.configuration.configuration import Configuration, assemble
 from metaopt.inner import Member, train
-from metaopt.inner.batches import batch_indices
+from metaopt.inner.gradients.batches import batch_indices
 from metaopt.plugin.registry import current_registry
 from metaopt.signals.overflow import LARGEST_NORM, MAX_SKIPS, overflows
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 import metaopt
-from metaopt.inner.forms import Now, Vmapped, Wide
-from metaopt.inner.layout import cut_where_decay_ends, is_spared_part, joined_where_decay_ends
-from metaopt.inner.update import Update
+from metaopt.inner.updates.layout import cut_where_decay_ends, is_spared_part, joined_where_decay_ends
+from metaopt.inner.updates.member_rule import Now, Vmapped, Wide
+from metaopt.inner.updates.rule_step import Update
 from metaopt.tracing.graph_cache import GraphCache
 
 HORIZON = torch.tensor(6.0)

@@ -7,11 +7,11 @@ import torch
 import metaopt
 from metaopt.configuration.configuration import Configuration, assemble
 from metaopt.inner import Member, train
-from metaopt.inner.broadcasting import broadcasts
-from metaopt.inner.forms import Now, Vmapped, Wide
-from metaopt.inner.layout import Layout, cut_where_decay_ends, is_spared_part, joined_where_decay_ends
-from metaopt.inner.update import Update
-from metaopt.inner.updates import RuleGroup, form_of
+from metaopt.inner.updates.broadcasting import broadcasts
+from metaopt.inner.updates.layout import Layout, cut_where_decay_ends, is_spared_part, joined_where_decay_ends
+from metaopt.inner.updates.member_rule import Now, Vmapped, Wide
+from metaopt.inner.updates.rule_groups import RuleGroup, form_of
+from metaopt.inner.updates.rule_step import Update
 from metaopt.plugin.registry import Registry, current_registry
 from metaopt.space import encode, resolve
 

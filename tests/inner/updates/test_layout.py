@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from metaopt.inner.layout import Layout, cut_where_decay_ends, is_spared_part, joined_where_decay_ends
+from metaopt.inner.updates.layout import Layout, cut_where_decay_ends, is_spared_part, joined_where_decay_ends
 
 
 class Odd(nn.Module):

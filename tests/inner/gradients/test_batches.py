@@ -1,6 +1,6 @@
 import torch
 
-from metaopt.inner.batches import batch_indices
+from metaopt.inner.gradients.batches import batch_indices
 
 
 def test_every_epoch_sees_every_example_once():

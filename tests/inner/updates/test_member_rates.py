@@ -7,7 +7,7 @@ from torch import nn
 
 import metaopt
 from metaopt.errors import PluginError
-from metaopt.inner.member_rates import MemberRates
+from metaopt.inner.updates.member_rates import MemberRates
 
 
 def with_controller(member, **fields):

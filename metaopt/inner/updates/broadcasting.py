@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from metaopt.contracts import Rule, Theta
-from metaopt.inner.forms import Form, Now, Vmapped, Wide
-from metaopt.inner.layout import cut_where_decay_ends, is_spared_part, joined_where_decay_ends
+from metaopt.inner.updates.layout import cut_where_decay_ends, is_spared_part, joined_where_decay_ends
+from metaopt.inner.updates.member_rule import Form, Now, Vmapped, Wide
 from metaopt.tracing import is_hashable
 
 _MEMBERS, _COORDINATES, _STEPS = 3, 5, 3

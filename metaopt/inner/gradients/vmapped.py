@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, grad_and_value
 
 from metaopt.contracts import Split, Splits, Task, Tensors, default_for
-from metaopt.inner.layout import Flats, Layout
+from metaopt.inner.updates.layout import Flats, Layout
 from metaopt.pure_layers import batched
 from metaopt.signals import GradientMoments, evidence
 from metaopt.tracing import GraphCache, GraphMode

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from metaopt.contracts import State, Tensors, Theta
-from metaopt.inner.forms import Ends, Form, MemberHparams, Now
-from metaopt.inner.layout import Flats
+from metaopt.inner.updates.layout import Flats
+from metaopt.inner.updates.member_rule import Ends, Form, MemberHparams, Now
 from metaopt.tracing import (
     MIN_NUMEL,
     Graph,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from metaopt.contracts import Split, Splits, Task, default_for
-from metaopt.inner.layout import Flats, Layout
+from metaopt.inner.updates.layout import Flats, Layout
 
 
 class LoopedGradients:

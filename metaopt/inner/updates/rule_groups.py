@@ -7,11 +7,11 @@ from torch import Tensor
 
 from metaopt.configuration import Assembly
 from metaopt.contracts import Rule, Tensors, Theta
-from metaopt.inner.broadcasting import broadcasts
-from metaopt.inner.forms import Form, Now, Vmapped, Wide
-from metaopt.inner.layout import Flats, Layout, cut_where_decay_ends, is_spared_part, joined_where_decay_ends
 from metaopt.inner.member import Member
-from metaopt.inner.update import Update
+from metaopt.inner.updates.broadcasting import broadcasts
+from metaopt.inner.updates.layout import Flats, Layout, cut_where_decay_ends, is_spared_part, joined_where_decay_ends
+from metaopt.inner.updates.member_rule import Form, Now, Vmapped, Wide
+from metaopt.inner.updates.rule_step import Update
 from metaopt.tracing import GraphMode
 
 

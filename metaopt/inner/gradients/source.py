@@ -6,7 +6,7 @@ from typing import Protocol
 from torch import Tensor
 
 from metaopt.contracts import Split, Splits
-from metaopt.inner.layout import Flats
+from metaopt.inner.updates.layout import Flats
 
 
 class GradientSource(Protocol):

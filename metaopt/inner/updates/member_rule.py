@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from metaopt.contracts import Rule, State, StepInfo, Tensors, Theta, in_order
-from metaopt.inner.layout import Flats
+from metaopt.inner.updates.layout import Flats
 
 MemberHparams: TypeAlias = dict[str, Tensors]
 #: For each buffer, the number of leading columns that get weight decay.

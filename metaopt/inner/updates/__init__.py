@@ -1,0 +1,1 @@
+"""How many members' rules take a step together: buffers, hyperparameters, rates."""
