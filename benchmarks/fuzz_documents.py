@@ -14,7 +14,7 @@ from torch import nn
 import metaopt
 from metaopt.configuration.configuration import assemble
 from metaopt.plugin.registry import Registry, current_registry
-from metaopt.tasks.settings import read_settings
+from metaopt.tasks.tables.settings import read_settings
 from metaopt.tuning.search_space import joint_space
 from metaopt.tuning.start_from import known_settings
 

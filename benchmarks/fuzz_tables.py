@@ -14,9 +14,9 @@ from fuzz_truth import damaged, require
 
 from metaopt.contracts import Task
 from metaopt.errors import InputError
-from metaopt.tasks.csv_folder import load_csv_folder
-from metaopt.tasks.settings import TableSettings
-from metaopt.tasks.table import task_from_frame
+from metaopt.tasks.tables.csv_folder import load_csv_folder
+from metaopt.tasks.tables.settings import TableSettings
+from metaopt.tasks.tables.table import task_from_frame
 from metaopt.tuning.runs_file import read_runs
 
 Rows = list[list[str]]

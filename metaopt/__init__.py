@@ -48,10 +48,10 @@ if TYPE_CHECKING:
     from metaopt.recipe.adapting import Predictor, adapt
     from metaopt.recipe.importing import import_recipe
     from metaopt.tasks import load_corpus
-    from metaopt.tasks.class_episodes import ClassEpisodes, Classes
-    from metaopt.tasks.conv4 import Conv4
-    from metaopt.tasks.image_corpus import accuracy
-    from metaopt.tasks.image_folder import read_image_folder
+    from metaopt.tasks.images.class_episodes import ClassEpisodes, Classes
+    from metaopt.tasks.images.conv4 import Conv4
+    from metaopt.tasks.images.corpus import accuracy
+    from metaopt.tasks.images.folder import read_image_folder
     from metaopt.tuning import Comparison, TuneResult
     from metaopt.tuning.evaluate import evaluate
     from metaopt.tuning.meta_train import meta_train
@@ -76,11 +76,11 @@ _LAZY = {
     "Predictor": "metaopt.recipe.adapting",
     "adapt": "metaopt.recipe.adapting",
     "load_corpus": "metaopt.tasks",
-    "ClassEpisodes": "metaopt.tasks.class_episodes",
-    "Classes": "metaopt.tasks.class_episodes",
-    "Conv4": "metaopt.tasks.conv4",
-    "read_image_folder": "metaopt.tasks.image_folder",
-    "accuracy": "metaopt.tasks.image_corpus",
+    "ClassEpisodes": "metaopt.tasks.images.class_episodes",
+    "Classes": "metaopt.tasks.images.class_episodes",
+    "Conv4": "metaopt.tasks.images.conv4",
+    "read_image_folder": "metaopt.tasks.images.folder",
+    "accuracy": "metaopt.tasks.images.corpus",
     "tune": "metaopt.tuning",
     "evaluate": "metaopt.tuning",
     "Comparison": "metaopt.tuning",

@@ -4,17 +4,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from metaopt.tasks.cells import clean, numbers_in
-    from metaopt.tasks.class_episodes import PARTITIONS
-    from metaopt.tasks.csv_file import read_cells
+    from metaopt.tasks.images.class_episodes import PARTITIONS
     from metaopt.tasks.source import load_corpus
+    from metaopt.tasks.tables.cells import clean, numbers_in
+    from metaopt.tasks.tables.csv_file import read_cells
 
 # Imported when it is first named, so that what needs one of them does not load them all.
 _MODULES = {
-    "clean": "metaopt.tasks.cells",
-    "numbers_in": "metaopt.tasks.cells",
-    "PARTITIONS": "metaopt.tasks.class_episodes",
-    "read_cells": "metaopt.tasks.csv_file",
+    "clean": "metaopt.tasks.tables.cells",
+    "numbers_in": "metaopt.tasks.tables.cells",
+    "PARTITIONS": "metaopt.tasks.images.class_episodes",
+    "read_cells": "metaopt.tasks.tables.csv_file",
     "load_corpus": "metaopt.tasks.source",
 }
 

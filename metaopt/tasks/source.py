@@ -10,10 +10,10 @@ from metaopt.errors import InputError, MetaOptError, PluginError, is_interrupt, 
 from metaopt.files import is_folder
 from metaopt.plugin import CorpusSpec, current_registry
 from metaopt.tasks.as_corpus import as_corpus
-from metaopt.tasks.csv_folder import load_csv_folder
-from metaopt.tasks.image_corpus import load_image_folder
-from metaopt.tasks.image_folder import is_image_folder
+from metaopt.tasks.images.corpus import load_image_folder
+from metaopt.tasks.images.folder import is_image_folder
 from metaopt.tasks.module_attribute import load_attribute
+from metaopt.tasks.tables.csv_folder import load_csv_folder
 
 Source: TypeAlias = str | os.PathLike[str] | Corpus | AnyTask | Iterable[Any]
 
@@ -24,8 +24,8 @@ def load_corpus(source: Source) -> Corpus:
     A registered name wins over a folder of the same name; write `./name` for the folder.
 
     Args:
-        source: a registered name (`"starter"`), a folder of CSVs (see `metaopt.tasks.csv_folder`) or of images by class
-            (see `metaopt.tasks.image_corpus`), or `"package.module:attribute"` (see `metaopt.tasks.module_attribute`);
+        source: a registered name (`"starter"`), a folder of CSVs (see `metaopt.tasks.tables.csv_folder`) or of images by class
+            (see `metaopt.tasks.images.corpus`), or `"package.module:attribute"` (see `metaopt.tasks.module_attribute`);
             a Corpus, a Task, or several Tasks and functions `train(recipe, seed)`.
 
     Raises:

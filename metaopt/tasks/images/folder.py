@@ -18,7 +18,7 @@ from torch import Tensor
 
 from metaopt.contracts import Partition
 from metaopt.errors import InputError, first_line
-from metaopt.tasks.class_episodes import FRACTIONS, Classes, ClassSplit, divided
+from metaopt.tasks.images.class_episodes import FRACTIONS, Classes, ClassSplit, divided
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp"})
 #: Of the classes that meta-train, the share that meta-validates where a layout names none: 100 of Omniglot's 1,200.

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 
 from metaopt.contracts import Split, Splits, Task
 from metaopt.errors import InputError, listed, named_line, quoted
-from metaopt.tasks.features import Features, check_features, preprocessor
-from metaopt.tasks.mlp import mlp
 from metaopt.tasks.module_attribute import load_attribute
-from metaopt.tasks.refusal import Refusal, refused
-from metaopt.tasks.settings import TableSettings
-from metaopt.tasks.splitting import split_rows
-from metaopt.tasks.target import Target, check_target
+from metaopt.tasks.tables.features import Features, check_features, preprocessor
+from metaopt.tasks.tables.mlp import mlp
+from metaopt.tasks.tables.refusal import Refusal, refused
+from metaopt.tasks.tables.settings import TableSettings
+from metaopt.tasks.tables.splitting import split_rows
+from metaopt.tasks.tables.target import Target, check_target
 
 if TYPE_CHECKING:
     import pandas as pd

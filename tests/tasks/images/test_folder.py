@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import metaopt
-from metaopt.tasks.image_folder import is_image_folder, read_image_folder
+from metaopt.tasks.images.folder import is_image_folder, read_image_folder
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 

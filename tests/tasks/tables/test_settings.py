@@ -6,7 +6,7 @@ import re
 import pytest
 
 from metaopt.errors import InputError
-from metaopt.tasks.settings import TableSettings, read_settings
+from metaopt.tasks.tables.settings import TableSettings, read_settings
 
 
 def read(folder, text, stems=("housing", "flowers")):

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from metaopt.errors import InputError, did_you_mean, first_line, listed, quoted
 from metaopt.files import read_text
-from metaopt.tasks.splitting import FRACTION
+from metaopt.tasks.tables.splitting import FRACTION
 
 FILE_NAME = "corpus.toml"
 
@@ -23,7 +23,7 @@ class TableSettings:
     """One table of `corpus.toml`, or what holds without it.
 
     Attributes:
-        task: `"classification"` or `"regression"`; inferred if left out (see `metaopt.tasks.target`).
+        task: `"classification"` or `"regression"`; inferred if left out (see `metaopt.tasks.tables.target`).
         family: `"tabular_classification"` or `"tabular_regression"` if left out.
         validation: fraction of the rows, taken as it is; if left out .2, of at most 2,000 rows.
         test: fraction of the rows, taken as it is; if left out .2, of at most 4,000 rows.

@@ -9,9 +9,9 @@ import torch
 from torch.func import functional_call
 
 from metaopt.errors import InputError
-from metaopt.tasks.settings import TableSettings
-from metaopt.tasks.splitting import split_rows
-from metaopt.tasks.table import task_from_frame
+from metaopt.tasks.tables.settings import TableSettings
+from metaopt.tasks.tables.splitting import split_rows
+from metaopt.tasks.tables.table import task_from_frame
 
 
 def frame(num_rows=60):

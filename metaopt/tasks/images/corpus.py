@@ -1,4 +1,4 @@
-"""A folder of images by class as a corpus of one few-shot task; see `metaopt.tasks.image_folder` for the layouts.
+"""A folder of images by class as a corpus of one few-shot task; see `metaopt.tasks.images.folder` for the layouts.
 
 An optional `corpus.toml` says more, in a table `[episodes]` whose keys are the fields of `EpisodeSettings`:
 
@@ -21,9 +21,9 @@ from torch import Tensor
 
 from metaopt.contracts import Corpus, FewShotTask
 from metaopt.errors import InputError, first_line, quoted
-from metaopt.tasks.class_episodes import ClassEpisodes
-from metaopt.tasks.conv4 import Conv4
-from metaopt.tasks.image_folder import is_omniglot, read_image_folder
+from metaopt.tasks.images.class_episodes import ClassEpisodes
+from metaopt.tasks.images.conv4 import Conv4
+from metaopt.tasks.images.folder import is_omniglot, read_image_folder
 
 FILE_NAME = "corpus.toml"
 

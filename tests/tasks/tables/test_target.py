@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from metaopt.errors import InputError
-from metaopt.tasks.target import infer_kind, read_target
+from metaopt.tasks.tables.target import infer_kind, read_target
 
 
 @pytest.mark.parametrize(

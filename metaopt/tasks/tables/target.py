@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaopt.errors import InputError, quoted
-from metaopt.tasks.cell_formats import look_at
-from metaopt.tasks.cells import clean, numbers_in
-from metaopt.tasks.identifiers import are_identifiers, has_name_of_identifiers
-from metaopt.tasks.refusal import Refusal
-from metaopt.tasks.settings import TableKind
+from metaopt.tasks.tables.cell_formats import look_at
+from metaopt.tasks.tables.cells import clean, numbers_in
+from metaopt.tasks.tables.identifiers import are_identifiers, has_name_of_identifiers
+from metaopt.tasks.tables.refusal import Refusal
+from metaopt.tasks.tables.settings import TableKind
 
 if TYPE_CHECKING:
     import pandas as pd

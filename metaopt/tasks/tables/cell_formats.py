@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from metaopt.tasks.cells import has_points_between_thousands
-from metaopt.tasks.date_formats import DATE, TIME
+from metaopt.tasks.tables.cells import has_points_between_thousands
+from metaopt.tasks.tables.date_formats import DATE, TIME
 
 #: Different texts of a column that are looked at.
 _MOST_TEXTS = 20_000

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metaopt.errors import quoted
-from metaopt.tasks.cell_formats import look_at
-from metaopt.tasks.cells import clean, numbers_in
-from metaopt.tasks.identifiers import are_identifiers
-from metaopt.tasks.refusal import Refusal, refused
-from metaopt.tasks.target import MAX_MAGNITUDE, are_dates
+from metaopt.tasks.tables.cell_formats import look_at
+from metaopt.tasks.tables.cells import clean, numbers_in
+from metaopt.tasks.tables.identifiers import are_identifiers
+from metaopt.tasks.tables.refusal import Refusal, refused
+from metaopt.tasks.tables.target import MAX_MAGNITUDE, are_dates
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +62,7 @@ def check_features(frame: "pd.DataFrame", categories: Sequence[str]) -> tuple[Fe
 
     A column is numeric if all its cells are numbers (integer codes and booleans too), unless `categories` names it;
     otherwise it is a category. Refused are columns that are empty, mix numbers and text, hold numbers that are not
-    plain ones (see `metaopt.tasks.cell_formats`), infinite values, free text or identifiers: more than MAX_CATEGORIES
+    plain ones (see `metaopt.tasks.tables.cell_formats`), infinite values, free text or identifiers: more than MAX_CATEGORIES
     different strings, or more than half of them different; whole numbers that never repeat, under a name such as `id`.
 
     Returns:

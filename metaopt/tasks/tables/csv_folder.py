@@ -1,7 +1,7 @@
 """A folder of CSVs as a corpus: one file a task, header first, target last.
 
 An optional `corpus.toml` says more, a table a file, with `[defaults]` for all; its keys are the fields of
-`metaopt.tasks.settings.TableSettings`:
+`metaopt.tasks.tables.settings.TableSettings`:
 
     [defaults]
     num_steps = 400
@@ -11,11 +11,11 @@ An optional `corpus.toml` says more, a table a file, with `[defaults]` for all; 
     model = "package.module:factory"      # called with (num_inputs, num_outputs)
     categories = ["district"]             # integer codes that are no numbers
 
-Without it, a target of text or of few whole numbers makes a classification (`metaopt.tasks.target`). Columns of
+Without it, a target of text or of few whole numbers makes a classification (`metaopt.tasks.tables.target`). Columns of
 numbers are scaled, integer codes too; columns of text are one-hot; gaps are imputed; infinite numbers, numbers in
-another dress than plain ones (percentages, money, dates: `metaopt.tasks.cell_formats`), free text and identifiers are
-refused by name, all columns of a file at once (`metaopt.tasks.features`). Rows are split .6/.2/.2
-(`metaopt.tasks.splitting`).
+another dress than plain ones (percentages, money, dates: `metaopt.tasks.tables.cell_formats`), free text and identifiers are
+refused by name, all columns of a file at once (`metaopt.tasks.tables.features`). Rows are split .6/.2/.2
+(`metaopt.tasks.tables.splitting`).
 """
 
 from pathlib import Path
@@ -23,9 +23,9 @@ from pathlib import Path
 from metaopt.contracts import Corpus
 from metaopt.errors import InputError, quoted
 from metaopt.files import is_file, is_folder, is_utf8
-from metaopt.tasks.csv_file import read_csv
-from metaopt.tasks.settings import read_settings
-from metaopt.tasks.table import task_from_frame
+from metaopt.tasks.tables.csv_file import read_csv
+from metaopt.tasks.tables.settings import read_settings
+from metaopt.tasks.tables.table import task_from_frame
 
 SUFFIXES = (".csv", ".csv.gz")
 

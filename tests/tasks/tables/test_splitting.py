@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from metaopt.tasks.splitting import split_rows
+from metaopt.tasks.tables.splitting import split_rows
 
 
 def test_every_row_is_in_one_split():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from metaopt.errors import InputError, first_line, listed, quoted
 from metaopt.files import read_text
-from metaopt.tasks.cells import GAPS, clean, typed
+from metaopt.tasks.tables.cells import GAPS, clean, typed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,7 @@ _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 def read_csv(path: Path, labels: Collection[str] = ()) -> "pd.DataFrame":
     """The table in a CSV file, header first; `.gz` is decompressed.
 
-    Cells are separated by commas; those in `GAPS` are gaps. Blank lines are skipped. See `metaopt.tasks.cells` for what
+    Cells are separated by commas; those in `GAPS` are gaps. Blank lines are skipped. See `metaopt.tasks.tables.cells` for what
     makes a column one of numbers.
 
     Args:

@@ -1,0 +1,1 @@
+"""Tasks and episodes from folders of images."""

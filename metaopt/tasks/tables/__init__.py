@@ -1,0 +1,1 @@
+"""Tasks from tables: cells, columns, targets, splits."""
