@@ -21,8 +21,8 @@ import torch
 from synthetic_tasks import synthetic
 
 import metaopt
+from metaopt.meta.meta_train import MetaTrainResult
 from metaopt.meta.task_episodes import few_shot
-from metaopt.tuning.meta_train import MetaTrainResult
 
 #: Tasks of the same families that are not here are left to be judged on.
 TRAINED_ON = (

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from metaopt.deploy.gradient_evidence import MicroBatches, gradient_evidence
     from metaopt.deploy.stopping import StopperConfiguration
     from metaopt.meta import MetaProgress
+    from metaopt.meta.meta_train import meta_train
     from metaopt.recipe import Recipe, load_recipe
     from metaopt.recipe.adapting import Predictor, adapt
     from metaopt.recipe.importing import import_recipe
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
     from metaopt.tasks.images.folder import read_image_folder
     from metaopt.tuning import Comparison, TuneResult
     from metaopt.tuning.evaluate import evaluate
-    from metaopt.tuning.meta_train import meta_train
     from metaopt.tuning.portfolio import Portfolio, load_portfolio
     from metaopt.tuning.tune import tune
 
@@ -87,7 +87,7 @@ _LAZY = {
     "Portfolio": "metaopt.tuning.portfolio",
     "TuneResult": "metaopt.tuning",
     "load_portfolio": "metaopt.tuning.portfolio",
-    "meta_train": "metaopt.tuning.meta_train",
+    "meta_train": "metaopt.meta.meta_train",
 }
 
 __all__ = [

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from metaopt.meta.checkpoint import has_checkpoint
     from metaopt.meta.compiling import Compile
-    from metaopt.meta.draws import draw_batches
     from metaopt.meta.evaluation import evaluated_episodes, metrics
+    from metaopt.meta.initial_theta import fingerprint
     from metaopt.meta.learner import Learner
-    from metaopt.meta.start import fingerprint
+    from metaopt.meta.sampling import draw_batches
     from metaopt.meta.state import MetaProgress, MetaTrained
     from metaopt.meta.task_episodes import few_shot
     from metaopt.meta.trainer import NeverFiniteError, Trainer
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 _MODULES = {
     "has_checkpoint": "metaopt.meta.checkpoint",
     "Compile": "metaopt.meta.compiling",
-    "draw_batches": "metaopt.meta.draws",
+    "draw_batches": "metaopt.meta.sampling",
     "evaluated_episodes": "metaopt.meta.evaluation",
     "metrics": "metaopt.meta.evaluation",
     "Learner": "metaopt.meta.learner",
-    "fingerprint": "metaopt.meta.start",
+    "fingerprint": "metaopt.meta.initial_theta",
     "MetaProgress": "metaopt.meta.state",
     "MetaTrained": "metaopt.meta.state",
     "few_shot": "metaopt.meta.task_episodes",

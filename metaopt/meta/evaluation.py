@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from metaopt.contracts import Episodes, FewShotTask, Partition, Tensors
-from metaopt.meta.draws import draw_batches, draw_starts
+from metaopt.meta.sampling import draw_batches, draw_starts
 from metaopt.meta.unrolls import Unrolls, Window
 
 #: Episodes that are evaluated side by side at most; fewer where they need much memory.

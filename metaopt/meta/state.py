@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from metaopt.contracts import Curve, Tensors
-from metaopt.meta.estimator import EstimatorState
+from metaopt.meta.estimators.contract import EstimatorState
 
 
 @dataclass(frozen=True)

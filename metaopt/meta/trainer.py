@@ -16,11 +16,11 @@ from metaopt.errors import InputError
 from metaopt.inner import check_trains
 from metaopt.meta import checkpoint
 from metaopt.meta.compiling import Compile, graph_mode
-from metaopt.meta.estimators import new_estimator
+from metaopt.meta.estimators.choice import new_estimator
 from metaopt.meta.evaluation import evaluated_episodes
+from metaopt.meta.initial_theta import check_start, fingerprint
 from metaopt.meta.learner import Learner
 from metaopt.meta.ranks import Ranks
-from metaopt.meta.start import check_start, fingerprint
 from metaopt.meta.state import MetaProgress, MetaState, MetaTrained
 from metaopt.meta.unrolls import LIMIT, Unrolls
 from metaopt.meta.vmappable import check_adapts, check_vmappable

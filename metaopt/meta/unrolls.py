@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from metaopt.contracts import Episodes, Tensors
 from metaopt.inner import GraphCache, GraphMode
 from metaopt.meta.learner import Learner
-from metaopt.meta.pieces import Carry, Pieces
+from metaopt.meta.vmapped_episode import Carry, Pieces
 
 #: Bytes that the states and intermediate values of the steps in one graph may take, by a rough count.
 LIMIT = 512 * 2**20

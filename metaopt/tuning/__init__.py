@@ -4,9 +4,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from metaopt.tuning.arguments import describe_corpus
     from metaopt.tuning.comparison import RECIPE, Comparison
     from metaopt.tuning.duration import duration
     from metaopt.tuning.evaluate import evaluate
+    from metaopt.tuning.few_shot import learned_recipe
     from metaopt.tuning.importance import importances
     from metaopt.tuning.progress import Progress
     from metaopt.tuning.rebuild import rebuild
@@ -24,10 +26,12 @@ if TYPE_CHECKING:
 
 # Imported when it is first named, so that what needs one of them does not load them all.
 _MODULES = {
+    "describe_corpus": "metaopt.tuning.arguments",
     "Comparison": "metaopt.tuning.comparison",
     "RECIPE": "metaopt.tuning.comparison",
     "duration": "metaopt.tuning.duration",
     "evaluate": "metaopt.tuning.evaluate",
+    "learned_recipe": "metaopt.tuning.few_shot",
     "importances": "metaopt.tuning.importance",
     "Progress": "metaopt.tuning.progress",
     "rebuild": "metaopt.tuning.rebuild",
@@ -70,10 +74,12 @@ __all__ = [
     "TrialsWorth",
     "TuneResult",
     "bootstrap",
+    "describe_corpus",
     "duration",
     "evaluate",
     "importances",
     "is_chosen",
+    "learned_recipe",
     "portfolio_of_runs",
     "read_recorded",
     "read_runs",

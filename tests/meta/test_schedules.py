@@ -8,10 +8,10 @@ from torch import nn
 
 import metaopt
 from metaopt.configuration.configuration import Configuration, assemble
-from metaopt.meta.evolution import Evolution
+from metaopt.meta.estimators.evolution import Evolution
+from metaopt.meta.estimators.parallel_trainings import Trainings
 from metaopt.meta.learner import Learner
 from metaopt.meta.task_episodes import few_shot
-from metaopt.meta.trainings import Trainings
 from metaopt.plugin.registry import current_registry
 
 STEPS = 12

@@ -12,10 +12,10 @@ import metaopt
 from metaopt.configuration.configuration import Configuration, assemble
 from metaopt.contracts import Episodes
 from metaopt.meta import Trainer
-from metaopt.meta.evolution import Evolution
+from metaopt.meta.estimators.evolution import Evolution
+from metaopt.meta.estimators.parallel_trainings import MOST, Trainings
 from metaopt.meta.learner import Learner
 from metaopt.meta.ranks import Ranks
-from metaopt.meta.trainings import MOST, Trainings
 from metaopt.plugin.registry import Registry
 
 ROOT = Path(__file__).parents[2]

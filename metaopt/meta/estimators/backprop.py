@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from metaopt.contracts import Episodes
-from metaopt.meta.draws import draw_batches, draw_episodes, draw_starts
-from metaopt.meta.estimator import Estimate, EstimatorState
+from metaopt.meta.estimators.contract import Estimate, EstimatorState
 from metaopt.meta.evaluation import metrics
+from metaopt.meta.sampling import draw_batches, draw_episodes, draw_starts
 from metaopt.meta.unrolls import Unrolls, Window
 
 

@@ -8,9 +8,9 @@ import metaopt
 from metaopt.configuration.configuration import Configuration, assemble
 from metaopt.contracts import Episodes
 from metaopt.meta import Trainer
+from metaopt.meta.estimators.parallel_trainings import Trainings
+from metaopt.meta.estimators.policy_gradient import PolicyGradient
 from metaopt.meta.learner import Learner
-from metaopt.meta.policy_gradient import PolicyGradient
-from metaopt.meta.trainings import Trainings
 from metaopt.plugin.registry import Registry, current_registry
 
 STEPS = 5

@@ -6,7 +6,7 @@ Trainings run in pairs with weights θ + ε and θ − ε, ε drawn anew for eac
 
 L is the mean loss over the truncation, divided by the training's first loss, or the mean of the logarithm of that; late
 steps may weigh more. PES is unbiased for the mean over whole trainings; ES sees no further than a truncation. Only the
-inner loss is differentiated, so that horizons may be long and losses rough. See `metaopt.meta.trainings` for these.
+inner loss is differentiated, so that horizons may be long and losses rough. See `metaopt.meta.estimators.parallel_trainings` for these.
 """
 
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from metaopt.contracts import Episodes
-from metaopt.meta.estimator import Estimate, EstimatorState
-from metaopt.meta.trainings import Trainings
+from metaopt.meta.estimators.contract import Estimate, EstimatorState
+from metaopt.meta.estimators.parallel_trainings import Trainings
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from torch import Tensor
 from torch.func import grad
 
 from metaopt.contracts import Episodes, Policy, Tensors
-from metaopt.meta.estimator import Estimate, EstimatorState
-from metaopt.meta.trainings import Trainings
+from metaopt.meta.estimators.contract import Estimate, EstimatorState
+from metaopt.meta.estimators.parallel_trainings import Trainings
 
 
 @dataclass(frozen=True)

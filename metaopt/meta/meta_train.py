@@ -15,8 +15,7 @@ from metaopt.plugin import OptimizerSpec, Registry, current_registry
 from metaopt.recipe import Recipe
 from metaopt.space import Value
 from metaopt.tasks import load_corpus
-from metaopt.tuning.arguments import describe_corpus
-from metaopt.tuning.few_shot import learned_recipe
+from metaopt.tuning import describe_corpus, learned_recipe
 
 
 @dataclass(frozen=True)

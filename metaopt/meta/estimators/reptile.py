@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.func import vjp
 
 from metaopt.contracts import Episodes
-from metaopt.meta.draws import draw_batches, draw_episodes, draw_starts
-from metaopt.meta.estimator import Estimate, EstimatorState
+from metaopt.meta.estimators.contract import Estimate, EstimatorState
 from metaopt.meta.evaluation import metrics
+from metaopt.meta.sampling import draw_batches, draw_episodes, draw_starts
 from metaopt.meta.unrolls import Unrolls, Window
 
 

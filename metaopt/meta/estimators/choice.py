@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from metaopt.contracts import MetaTraining
-from metaopt.meta.backprop import Backprop
-from metaopt.meta.estimator import Estimator
-from metaopt.meta.evolution import Evolution
-from metaopt.meta.policy_gradient import PolicyGradient
-from metaopt.meta.reptile import Reptile
-from metaopt.meta.trainings import Trainings
+from metaopt.meta.estimators.backprop import Backprop
+from metaopt.meta.estimators.contract import Estimator
+from metaopt.meta.estimators.evolution import Evolution
+from metaopt.meta.estimators.parallel_trainings import Trainings
+from metaopt.meta.estimators.policy_gradient import PolicyGradient
+from metaopt.meta.estimators.reptile import Reptile
 from metaopt.meta.unrolls import Unrolls
 from metaopt.space import Value
 

@@ -15,12 +15,12 @@ from torch.utils._pytree import tree_map
 
 from metaopt.contracts import Episodes, Tensors
 from metaopt.inner import GraphCache, GraphMode
-from metaopt.meta.draws import draw_batches, draw_episodes, draw_seeds
-from metaopt.meta.estimator import EstimatorState
+from metaopt.meta.estimators.contract import EstimatorState
 from metaopt.meta.learner import Learner
-from metaopt.meta.pieces import Carry, Pieces
 from metaopt.meta.ranks import Ranks
+from metaopt.meta.sampling import draw_batches, draw_episodes, draw_seeds
 from metaopt.meta.task_episodes import TaskEpisodes
+from metaopt.meta.vmapped_episode import Carry, Pieces
 
 #: Losses count as so many times the first one at most; those that are not finite count as that.
 MOST = 5.0
