@@ -23,9 +23,9 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.deploy.precision import gradient_norm
-from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS
-from metaopt.deploy.scheduler import ControllerScheduler
+from metaopt.deploy.optimizer.precision import gradient_norm
+from metaopt.deploy.optimizer.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS
+from metaopt.deploy.scheduler.scheduler import ControllerScheduler
 from metaopt.plugin.kinds import ControllerSpec
 from metaopt.plugin.registry import current_registry
 from metaopt.space import defaults

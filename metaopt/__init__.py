@@ -42,7 +42,7 @@ from metaopt.space import Categorical, Float, Int, Value, When
 if TYPE_CHECKING:
     from metaopt.deploy import RuleOptimizer, create_optimizer, create_scheduler, create_stopper
     from metaopt.deploy.gradient_evidence import MicroBatches, gradient_evidence
-    from metaopt.deploy.stopping import StopperConfiguration
+    from metaopt.deploy.stopping.configuration import StopperConfiguration
     from metaopt.meta import MetaProgress
     from metaopt.meta.meta_train import meta_train
     from metaopt.recipe import Recipe, load_recipe
@@ -68,7 +68,7 @@ _LAZY = {
     "create_stopper": "metaopt.deploy",
     "MicroBatches": "metaopt.deploy.gradient_evidence",
     "gradient_evidence": "metaopt.deploy.gradient_evidence",
-    "StopperConfiguration": "metaopt.deploy.stopping",
+    "StopperConfiguration": "metaopt.deploy.stopping.configuration",
     "MetaProgress": "metaopt.meta",
     "Recipe": "metaopt.recipe",
     "load_recipe": "metaopt.recipe",

@@ -17,7 +17,7 @@ from torch import nn
 
 import metaopt
 from metaopt.configuration.configuration import Configuration
-from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.plugin.registry import Registry, current_registry
 from metaopt.recipe import MadeOn, Recipe
 from metaopt.recipe.storage import shipped_recipes

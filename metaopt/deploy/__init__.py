@@ -1,19 +1,19 @@
 """Stateful shells for users' own training loops."""
 
-from metaopt.deploy.assembly_optimizer import AssemblyOptimizer
-from metaopt.deploy.build import Implementation, build_optimizer, create_optimizer
 from metaopt.deploy.evaluation import evaluating
 from metaopt.deploy.gradient_guard import GradientGuard
 from metaopt.deploy.handover import GuardPolicy, Handover, check_policy
-from metaopt.deploy.judgement import Judgement
-from metaopt.deploy.learned import weights_of
-from metaopt.deploy.model_names import ModelNames
-from metaopt.deploy.parameters import Params
-from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS
-from metaopt.deploy.rule_optimizer import RuleOptimizer
+from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
+from metaopt.deploy.optimizer.build import Implementation, build_optimizer, create_optimizer
+from metaopt.deploy.optimizer.learned_weights import weights_of
+from metaopt.deploy.optimizer.parameters import Params
+from metaopt.deploy.optimizer.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS
+from metaopt.deploy.optimizer.rule_optimizer import RuleOptimizer
+from metaopt.deploy.optimizer.trainable import check_member
 from metaopt.deploy.run import Run
-from metaopt.deploy.scheduler import ControllerScheduler, create_scheduler
-from metaopt.deploy.stopping import (
+from metaopt.deploy.scheduler.scheduler import ControllerScheduler, create_scheduler
+from metaopt.deploy.state.model_names import ModelNames
+from metaopt.deploy.stopping.configuration import (
     StopperConfiguration,
     build_stopper,
     create_stopper,
@@ -21,8 +21,8 @@ from metaopt.deploy.stopping import (
     stopper_specs,
     stopper_uses,
 )
-from metaopt.deploy.told import Told
-from metaopt.deploy.trainable import check_member
+from metaopt.deploy.stopping.judgement import Judgement
+from metaopt.deploy.stopping.told import Told
 
 __all__ = [
     "GRADIENT_SIGNALS",

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from metaopt.deploy.model_names import counterparts
+from metaopt.deploy.state.model_names import counterparts
 from metaopt.errors import InputError, quoted
 
 Weights: TypeAlias = dict[str, Any]

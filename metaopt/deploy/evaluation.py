@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from metaopt.deploy.rule_optimizer import RuleOptimizer
+from metaopt.deploy.optimizer.rule_optimizer import RuleOptimizer
 
 
 @runtime_checkable

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from metaopt.deploy.precision import widened
+from metaopt.deploy.optimizer.precision import widened
 from metaopt.errors import InputError, named_line
 from metaopt.signals import GradientMoments, evidence
 

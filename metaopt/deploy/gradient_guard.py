@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from metaopt.deploy.handover import Handover
-from metaopt.deploy.precision import gradient_norm
+from metaopt.deploy.optimizer.precision import gradient_norm
 from metaopt.deploy.withheld_step import FOUND_INF, MarkedStep, WithheldStep, takes_found_inf
 from metaopt.errors import OutOfDepthError
 from metaopt.signals import LARGEST_NORM, MAX_SKIPS, overflows

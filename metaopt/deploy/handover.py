@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from torch import Tensor
 
 from metaopt.configuration import Assembly
-from metaopt.deploy.rule_optimizer import RuleOptimizer
+from metaopt.deploy.optimizer.rule_optimizer import RuleOptimizer
 from metaopt.errors import InputError, OutOfDepthError, quoted
 
 #: What to do then: hand over to a hand-designed rule, raise, or nothing.

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from metaopt.deploy.precision import widened
+from metaopt.deploy.optimizer.precision import widened
 from metaopt.errors import InputError
 from metaopt.signals import agreement
 

@@ -9,18 +9,18 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from metaopt.contracts import Decision, Mode, Stopper
-from metaopt.deploy.arrangement import reordered
 from metaopt.deploy.best_weights import BestWeights
-from metaopt.deploy.damaged_state import refusing_damage
 from metaopt.deploy.evaluation import eval_mode, evaluating, warn_of_averages
 from metaopt.deploy.gradient_guard import GradientGuard, SkippedSteps
-from metaopt.deploy.judgement import Judgement
 from metaopt.deploy.last_update import LastUpdate
-from metaopt.deploy.model_names import ModelNames
+from metaopt.deploy.optimizer.precision import gradient_norm
 from metaopt.deploy.plan_warnings import warn_at_last
-from metaopt.deploy.precision import gradient_norm
-from metaopt.deploy.scheduler import ControllerScheduler
+from metaopt.deploy.scheduler.scheduler import ControllerScheduler
+from metaopt.deploy.state.arrangement import reordered
+from metaopt.deploy.state.damaged_state import refusing_damage
+from metaopt.deploy.state.model_names import ModelNames
 from metaopt.deploy.step_hooks import observe_steps
+from metaopt.deploy.stopping.judgement import Judgement
 from metaopt.deploy.unfrozen import watch_frozen
 from metaopt.errors import InputError, quoted
 from metaopt.signals import overflows

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from metaopt.deploy.assembly_optimizer import AssemblyOptimizer
+from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 
 #: What torch's fused classes look at: nothing moves, and no counter, where it is 1. `GradScaler` sets it too.
 FOUND_INF = "found_inf"

@@ -10,7 +10,7 @@ from torch import nn
 import metaopt
 from metaopt.configuration.configuration import Configuration
 from metaopt.deploy import gradient_evidence as module
-from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.recipe import Recipe
 
 YEAST = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "tabular" / "yeast.csv.gz"

@@ -9,8 +9,8 @@ from torch import nn
 
 import metaopt
 from metaopt.configuration.configuration import Configuration
-from metaopt.deploy.precision import gradient_norm
-from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.deploy.optimizer.precision import gradient_norm
+from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.plugin.registry import Registry, current_registry
 from metaopt.recipe import Recipe
 

@@ -12,7 +12,7 @@ from torch import nn
 
 import metaopt
 from metaopt.configuration.configuration import Configuration
-from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.plugin.kinds import StopperSpec
 from metaopt.plugin.registry import current_registry
 from metaopt.recipe import Recipe

@@ -13,9 +13,9 @@ from torch import nn
 import metaopt
 from metaopt.configuration.configuration import Assembly, Configuration, assemble
 from metaopt.deploy import build_optimizer
-from metaopt.deploy.assembly_optimizer import AssemblyOptimizer
-from metaopt.deploy.learned import weights_of
-from metaopt.deploy.steered import SteeredOptimizer
+from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
+from metaopt.deploy.optimizer.learned_weights import weights_of
+from metaopt.deploy.optimizer.steered_optimizer import SteeredOptimizer
 from metaopt.plugin.kinds import OptimizerSpec, WrapperSpec
 from metaopt.plugin.registry import current_registry
 

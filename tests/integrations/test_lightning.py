@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import metaopt
 from metaopt.configuration.configuration import Configuration
-from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.recipe import Recipe
 
 torch_compile = torch.compile

@@ -6,7 +6,7 @@ from torch import nn
 
 import metaopt
 from metaopt.configuration.configuration import Configuration
-from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.recipe import Recipe
 
 pytest.importorskip("skorch")

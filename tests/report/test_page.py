@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import metaopt
-from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.report import page, write_report
 from metaopt.report.drawings import Drawings
 from metaopt.tuning.stopping import PolicyResult

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.report import tables
 from metaopt.tuning.stopping import PolicyResult
 

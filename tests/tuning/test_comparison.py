@@ -7,7 +7,7 @@ import pytest
 
 import metaopt
 from metaopt.configuration.configuration import Configuration
-from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.plugin.registry import current_registry
 from metaopt.tuning.compare import compare
 from metaopt.tuning.comparison import REPORT_SEEDS, Comparison, Contender, contender_named

@@ -12,7 +12,7 @@ from torch import nn
 import metaopt
 from metaopt.configuration.configuration import Configuration
 from metaopt.contracts import Curve, CurveBatch
-from metaopt.deploy.stopping import StopperConfiguration, build_stopper
+from metaopt.deploy.stopping.configuration import StopperConfiguration, build_stopper
 from metaopt.plugin.registry import Registry, current_registry
 from metaopt.recipe import Recipe, load_recipe
 from metaopt.tuning.cross_fit import CUTS, FOLDS, cross_fit, fitted

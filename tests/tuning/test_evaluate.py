@@ -5,7 +5,7 @@ import pytest
 
 import metaopt
 from metaopt.configuration.configuration import Configuration
-from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.tuning.comparison import REPORT_SEEDS
 from metaopt.tuning.ledger import Ledger
 

@@ -10,7 +10,7 @@ import pytest
 
 import metaopt
 from metaopt.contracts import Curve
-from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.plugin.registry import Registry, current_registry
 from metaopt.tuning.recorded import RecordedTask, read_curves
 from metaopt.tuning.replay import Replay, Replayed, replay

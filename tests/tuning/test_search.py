@@ -1,7 +1,7 @@
 import pytest
 
 from metaopt.configuration.configuration import Configuration
-from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.tuning.evaluator import Evaluator
 from metaopt.tuning.ledger import Ledger
 from metaopt.tuning.references import DEFAULT_BASELINE, references

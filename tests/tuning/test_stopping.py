@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import metaopt
-from metaopt.deploy.stopping import StopperConfiguration
+from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.plugin.kinds import StopperSpec
 from metaopt.plugin.registry import Registry
 from metaopt.tuning.scores import RatioScale, Scale

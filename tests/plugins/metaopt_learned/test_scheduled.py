@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.deploy.assembly_optimizer import AssemblyOptimizer
+from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.meta.task_episodes import few_shot
 from metaopt_learned import schedule_network
 

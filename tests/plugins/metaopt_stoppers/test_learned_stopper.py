@@ -9,7 +9,7 @@ from scipy.optimize import approx_fprime
 
 import metaopt
 from metaopt import Curve, CurveBatch, Observation
-from metaopt.deploy.stopping import StopperConfiguration, build_stopper
+from metaopt.deploy.stopping.configuration import StopperConfiguration, build_stopper
 from metaopt_stoppers import learned_stopper as module
 from metaopt_stoppers.curve_features import NUM_FEATURES, features
 from metaopt_stoppers.learned_stopper import LEARNED_STOPPER, fit, probability

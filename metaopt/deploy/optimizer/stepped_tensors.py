@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from metaopt.deploy.parameters import Group
-from metaopt.deploy.requirements import check_grad
+from metaopt.deploy.optimizer.parameters import Group
+from metaopt.deploy.optimizer.requirements import check_grad
 
 #: Param-group key: whether to go up the gradient.
 MAXIMIZE = "maximize"

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from metaopt.deploy.fused import can_fuse, is_dense, put_in_order
-from metaopt.deploy.members import MAXIMIZE
-from metaopt.deploy.native import MakeOptimizer
-from metaopt.deploy.parameters import Group
+from metaopt.deploy.optimizer.fused import can_fuse, is_dense, put_in_order
+from metaopt.deploy.optimizer.native_class import MakeOptimizer
+from metaopt.deploy.optimizer.parameters import Group
+from metaopt.deploy.optimizer.stepped_tensors import MAXIMIZE
 from metaopt.errors import InputError
 
 #: Every so many steps all gradients of a fused class are looked at.

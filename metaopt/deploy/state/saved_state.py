@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from metaopt.configuration import Assembly
-from metaopt.deploy.arrangement import SIGNATURE
+from metaopt.deploy.state.arrangement import SIGNATURE
 from metaopt.errors import InputError, quoted
 from metaopt.plugin import OptimizerSpec, current_registry
 

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from torch import Tensor
 
 from metaopt.contracts import State
-from metaopt.deploy.class_state import check_entries
+from metaopt.deploy.state.class_state import check_entries
 from metaopt.errors import InputError, quoted
 
 TensorState: TypeAlias = Mapping[str, Any]

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from metaopt.configuration import Assembly
 from metaopt.contracts import Float32ByDefault
-from metaopt.deploy.parameters import Group, tensors_of
+from metaopt.deploy.optimizer.parameters import Group, tensors_of
 from metaopt.errors import InputError, MetaOptError, named_line, quoted
 
 

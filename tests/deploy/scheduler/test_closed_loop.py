@@ -9,10 +9,10 @@ import torch
 
 import metaopt
 from metaopt.contracts import Rate
-from metaopt.deploy.closed_loop import ClosedLoop, number
-from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS
-from metaopt.deploy.scalars import over_scalars
-from metaopt.deploy.scheduler import ControllerScheduler
+from metaopt.deploy.optimizer.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS
+from metaopt.deploy.scheduler.closed_loop import ClosedLoop, number
+from metaopt.deploy.scheduler.scalars import over_scalars
+from metaopt.deploy.scheduler.scheduler import ControllerScheduler
 from metaopt.plugin.kinds import ControllerSpec
 from metaopt.plugin.registry import current_registry
 from metaopt.space import defaults, encode

@@ -9,11 +9,11 @@ from typing import Any, final
 from torch import Tensor
 
 from metaopt.contracts import Decision, Mode, Observation, Stopper
-from metaopt.deploy.guard import Guard
-from metaopt.deploy.observation import observation_of
 from metaopt.deploy.plan_warnings import Heard
-from metaopt.deploy.recent_losses import RecentLosses
-from metaopt.deploy.told import Told
+from metaopt.deploy.stopping.guard import Guard
+from metaopt.deploy.stopping.observation import observation_of
+from metaopt.deploy.stopping.recent_losses import RecentLosses
+from metaopt.deploy.stopping.told import Told
 from metaopt.errors import InputError
 
 

@@ -7,17 +7,17 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, NoDecay
-from metaopt.deploy.assembly_optimizer import AssemblyOptimizer
-from metaopt.deploy.class_loading import ClassLoading
-from metaopt.deploy.class_steps import ClassSteps
-from metaopt.deploy.hparams import assemble_named
-from metaopt.deploy.model_names import ModelNames
-from metaopt.deploy.native import bare, build_native, maximizes, obstacle
-from metaopt.deploy.parameters import Group, Params, as_groups, spare, tensors_of
-from metaopt.deploy.rule_optimizer import RuleOptimizer
-from metaopt.deploy.steered import SteeredOptimizer, steering_obstacle, steers
+from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
+from metaopt.deploy.optimizer.class_steps import ClassSteps
+from metaopt.deploy.optimizer.hparams import assemble_named
+from metaopt.deploy.optimizer.native_class import bare, build_native, maximizes, obstacle
+from metaopt.deploy.optimizer.parameters import Group, Params, as_groups, spare, tensors_of
+from metaopt.deploy.optimizer.rule_optimizer import RuleOptimizer
+from metaopt.deploy.optimizer.steered_optimizer import SteeredOptimizer, steering_obstacle, steers
+from metaopt.deploy.optimizer.trainable import check_trained
+from metaopt.deploy.state.class_loading import ClassLoading
+from metaopt.deploy.state.model_names import ModelNames
 from metaopt.deploy.step_hooks import look_at_gradients
-from metaopt.deploy.trainable import check_trained
 from metaopt.deploy.unfrozen import warn_of_unfrozen, watch_frozen
 from metaopt.errors import InputError, PluginError, quoted
 

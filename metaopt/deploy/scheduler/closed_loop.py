@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from metaopt.contracts import ControllerState, Float32ByDefault, Rate, StepInfo
-from metaopt.deploy.scalars import Scalars, over_scalars
+from metaopt.deploy.scheduler.scalars import Scalars, over_scalars
 from metaopt.errors import PluginError
 from metaopt.plugin import ControllerSpec
 

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from torch import Tensor, nn
 
 from metaopt.configuration import Assembly
-from metaopt.deploy.trainable import check_member, trainable
+from metaopt.deploy.optimizer.trainable import check_member, trainable
 from metaopt.errors import InputError, quoted
 
 Group: TypeAlias = dict[str, Any]

@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly
-from metaopt.deploy.hparams import group_values, packed
-from metaopt.deploy.native import MakeOptimizer, native_arguments, native_class
-from metaopt.deploy.parameters import Group
-from metaopt.deploy.saved_state import FIRST, STEPS
+from metaopt.deploy.optimizer.hparams import group_values, packed
+from metaopt.deploy.optimizer.native_class import MakeOptimizer, native_arguments, native_class
+from metaopt.deploy.optimizer.parameters import Group
+from metaopt.deploy.state.saved_state import FIRST, STEPS
 from metaopt.errors import InputError, PluginError, quoted
 from metaopt.plugin import Native
 

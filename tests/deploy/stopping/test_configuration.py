@@ -1,7 +1,7 @@
 import pytest
 
 import metaopt
-from metaopt.deploy.stopping import StopperConfiguration, build_stopper
+from metaopt.deploy.stopping.configuration import StopperConfiguration, build_stopper
 
 
 def test_stoppers_by_name():

@@ -12,9 +12,9 @@ import metaopt
 from metaopt.configuration.configuration import Configuration, assemble
 from metaopt.configuration.rate_table import rate_table
 from metaopt.deploy import build_optimizer
-from metaopt.deploy.rate_lookup import RateLookup
-from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS
-from metaopt.deploy.scheduler import ControllerScheduler
+from metaopt.deploy.optimizer.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS
+from metaopt.deploy.scheduler.rate_lookup import RateLookup
+from metaopt.deploy.scheduler.scheduler import ControllerScheduler
 from metaopt.plugin.kinds import ControllerSpec
 from metaopt.plugin.registry import Registry, current_registry
 from metaopt.space import defaults

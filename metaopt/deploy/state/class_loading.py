@@ -7,13 +7,20 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly
-from metaopt.deploy.arrangement import SIGNATURE, arranged, check_document, names_of
-from metaopt.deploy.class_state import EXECUTION, as_classes, check_entries, check_settings, expected_state, fresh_state
-from metaopt.deploy.damaged_state import check_groups, refusing_damage
-from metaopt.deploy.fused import in_order_of
-from metaopt.deploy.model_names import ModelNames
-from metaopt.deploy.parameters import Group
-from metaopt.deploy.saved_state import FIRST, is_rules
+from metaopt.deploy.optimizer.fused import in_order_of
+from metaopt.deploy.optimizer.parameters import Group
+from metaopt.deploy.state.arrangement import SIGNATURE, arranged, check_document, names_of
+from metaopt.deploy.state.class_state import (
+    EXECUTION,
+    as_classes,
+    check_entries,
+    check_settings,
+    expected_state,
+    fresh_state,
+)
+from metaopt.deploy.state.damaged_state import check_groups, refusing_damage
+from metaopt.deploy.state.model_names import ModelNames
+from metaopt.deploy.state.saved_state import FIRST, is_rules
 
 _NAMED = "param_names"
 

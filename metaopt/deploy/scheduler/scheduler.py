@@ -11,12 +11,12 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from metaopt.contracts import Mode
-from metaopt.deploy.closed_loop import ClosedLoop, number
-from metaopt.deploy.damaged_state import checked_count, checked_rates, refusing_damage
+from metaopt.deploy.optimizer.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS, check_controller
 from metaopt.deploy.plan_warnings import Heard, warn_at_last, warn_past_the_plan
-from metaopt.deploy.rate_lookup import RateLookup
-from metaopt.deploy.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS, check_controller
-from metaopt.deploy.scheduler_state import check_state, float_initial_rates, in_force, take_bases
+from metaopt.deploy.scheduler.closed_loop import ClosedLoop, number
+from metaopt.deploy.scheduler.rate_lookup import RateLookup
+from metaopt.deploy.scheduler.state import check_state, float_initial_rates, in_force, take_bases
+from metaopt.deploy.state.damaged_state import checked_count, checked_rates, refusing_damage
 from metaopt.errors import InputError, quoted
 from metaopt.plugin import ControllerSpec, Registry, current_registry
 from metaopt.space import Value, encode, resolve

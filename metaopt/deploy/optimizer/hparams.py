@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly, Configuration, NoDecay, assemble
-from metaopt.deploy.parameters import Group
+from metaopt.deploy.optimizer.parameters import Group
 from metaopt.errors import InputError
 from metaopt.plugin import OptimizerSpec, current_registry
 from metaopt.space import Distribution, Value

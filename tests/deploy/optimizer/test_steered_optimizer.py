@@ -12,7 +12,7 @@ from torch import nn
 import metaopt
 from metaopt.configuration.configuration import Configuration, assemble
 from metaopt.deploy import build_optimizer
-from metaopt.deploy.steered import SteeredOptimizer
+from metaopt.deploy.optimizer.steered_optimizer import SteeredOptimizer
 from metaopt.plugin.registry import current_registry
 from metaopt_learned import schedule_network
 

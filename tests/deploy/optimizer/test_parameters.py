@@ -6,7 +6,7 @@ from torch import nn
 
 import metaopt
 from metaopt import InputError
-from metaopt.deploy.parameters import as_groups
+from metaopt.deploy.optimizer.parameters import as_groups
 
 WEIGHT, BIAS = nn.Parameter(torch.zeros(2, 2)), nn.Parameter(torch.zeros(2))
 

@@ -8,7 +8,7 @@ from typing import final
 from torch import Tensor, nn
 
 from metaopt.configuration import Assembly
-from metaopt.deploy.parameters import Params, spare, tensors_of
+from metaopt.deploy.optimizer.parameters import Params, spare, tensors_of
 
 #: What wrappers put into names: DataParallel, DDP and AveragedModel; torch.compile; FSDP; activation checkpoints.
 _WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from metaopt.contracts import Observation
-from metaopt.deploy.recent_losses import RecentLosses
+from metaopt.deploy.stopping.recent_losses import RecentLosses
 
 
 class Guard:

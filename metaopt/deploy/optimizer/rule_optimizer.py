@@ -9,16 +9,16 @@ from torch import Tensor
 
 from metaopt.configuration import Assembly, NoDecay
 from metaopt.contracts import Float32ByDefault, Rule, State, StepInfo, prepared, prepared_update
-from metaopt.deploy.assembly_optimizer import AssemblyOptimizer
-from metaopt.deploy.class_state import as_rules
-from metaopt.deploy.flat_views import flat_views, whole_views
-from metaopt.deploy.hparams import assemble_named, packed
 from metaopt.deploy.inheritance import inherited, take_over
-from metaopt.deploy.members import Member, members_of
-from metaopt.deploy.parameters import Params
-from metaopt.deploy.precision import add_update, like, widened
-from metaopt.deploy.requirements import why_not_compiled
-from metaopt.deploy.saved_state import HANDED, RULE, SHARED
+from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
+from metaopt.deploy.optimizer.flat_views import flat_views, whole_views
+from metaopt.deploy.optimizer.hparams import assemble_named, packed
+from metaopt.deploy.optimizer.parameters import Params
+from metaopt.deploy.optimizer.precision import add_update, like, widened
+from metaopt.deploy.optimizer.requirements import why_not_compiled
+from metaopt.deploy.optimizer.stepped_tensors import Member, members_of
+from metaopt.deploy.state.class_state import as_rules
+from metaopt.deploy.state.saved_state import HANDED, RULE, SHARED
 from metaopt.errors import InputError
 from metaopt.tracing import CompiledUpdate, compiled_update
 

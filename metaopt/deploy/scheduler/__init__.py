@@ -1,0 +1,1 @@
+"""A controller as a torch learning-rate scheduler."""

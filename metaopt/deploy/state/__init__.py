@@ -1,0 +1,1 @@
+"""Optimizers' `state_dict`: names, order, conversion between class and rule, damage."""
