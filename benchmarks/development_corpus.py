@@ -355,7 +355,7 @@ def milliseconds(task: metaopt.Task, members: int, num_steps: int) -> tuple[floa
     """Of one processor, for a step and for a validation, of a population of AdamW at many rates."""
     from metaopt.configuration.configuration import Configuration, assemble
     from metaopt.inner import Member, train
-    from metaopt.tuning.evaluator import probe_task
+    from metaopt.tuning.running.evaluator import probe_task
 
     configurations = [Configuration("adamw", hparams={"adamw.lr": 1e-4 * 1.05**index}) for index in range(members)]
     population = [Member(assemble(one, current_registry()), 0) for one in configurations]

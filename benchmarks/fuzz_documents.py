@@ -15,8 +15,8 @@ import metaopt
 from metaopt.configuration.configuration import assemble
 from metaopt.plugin.registry import Registry, current_registry
 from metaopt.tasks.tables.settings import read_settings
-from metaopt.tuning.search_space import joint_space
-from metaopt.tuning.start_from import known_settings
+from metaopt.tuning.search.joint_space import joint_space
+from metaopt.tuning.search.start_from import known_settings
 
 _TOML = """[defaults]
 num_steps = 30

@@ -17,7 +17,7 @@ from metaopt.errors import InputError
 from metaopt.tasks.tables.csv_folder import load_csv_folder
 from metaopt.tasks.tables.settings import TableSettings
 from metaopt.tasks.tables.table import task_from_frame
-from metaopt.tuning.runs_file import read_runs
+from metaopt.tuning.recorded.runs_file import read_runs
 
 Rows = list[list[str]]
 

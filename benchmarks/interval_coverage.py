@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from metaopt.tuning.statistics import Interval, Population, bootstrap
+from metaopt.tuning.judging.statistics import Interval, Population, bootstrap
 
 LAYOUTS: dict[str, tuple[int, ...]] = {
     "2 of 5": (5,) * 2,

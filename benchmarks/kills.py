@@ -190,7 +190,7 @@ def _count(command: Command, found: Figures) -> None:
 def tune_and_log() -> None:
     """The command line, with a log of every training; what is logged here is what the ledger will hold."""
     import metaopt.cli
-    from metaopt.tuning import evaluator
+    from metaopt.tuning.running import evaluator
 
     train = evaluator.run_task
 

@@ -32,16 +32,16 @@ from torch import nn
 import metaopt
 from metaopt.configuration.configuration import Assembly, Configuration, assemble
 from metaopt.plugin.registry import Registry, current_registry
-from metaopt.tuning import evaluator as evaluators
-from metaopt.tuning.choosers import RandomChooser
-from metaopt.tuning.entries import Evaluation, Outcome, Proposal
-from metaopt.tuning.evaluator import Evaluator, evaluation_key
-from metaopt.tuning.ledger import Ledger
-from metaopt.tuning.racing import Standing, ends_heat, race, race_order
-from metaopt.tuning.references import Reference
-from metaopt.tuning.scores import Scale
-from metaopt.tuning.search_space import joint_space
-from metaopt.tuning.study import BATCH, RACE_SEED, Study
+from metaopt.tuning.judging.references import Reference
+from metaopt.tuning.judging.scores import Scale
+from metaopt.tuning.ledger.evaluations import Evaluation, Outcome, Proposal
+from metaopt.tuning.ledger.ledger import Ledger
+from metaopt.tuning.running import evaluator as evaluators
+from metaopt.tuning.running.evaluator import Evaluator, evaluation_key
+from metaopt.tuning.search.joint_space import joint_space
+from metaopt.tuning.search.racing import Standing, ends_heat, race, race_order
+from metaopt.tuning.search.study import BATCH, RACE_SEED, Study
+from metaopt.tuning.search.trial_stand_ins import RandomChooser
 
 REACH = 1.2
 NUM_TASKS, NUM_FAMILIES = 20, 4

@@ -19,7 +19,7 @@ import torch
 import metaopt
 from metaopt.configuration.configuration import Configuration
 from metaopt.plugin.registry import current_registry
-from metaopt.tuning.few_shot import few_shot_metrics
+from metaopt.tuning.running.few_shot import few_shot_metrics
 from metaopt_corpora.omniglot import omniglot_task
 
 PAPER = {

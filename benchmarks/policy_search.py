@@ -21,9 +21,9 @@ import pandas as pd
 from replay_curves import COLUMNS, DATA, TOLERATED, alexnet, deberta
 
 from metaopt.plugin.registry import current_registry
-from metaopt.tuning.policy_search import NewSampler, new_sampler
-from metaopt.tuning.recorded import RecordedTask, read_curves
-from metaopt.tuning.replay import Replay, replay
+from metaopt.tuning.recorded.recorded_tasks import RecordedTask, read_curves
+from metaopt.tuning.stopping.policy_search import NewSampler, new_sampler
+from metaopt.tuning.stopping.replay import Replay, replay
 
 LARGEST = 0.05
 STOPPERS = ("patience", "prechelt")

@@ -18,9 +18,9 @@ import time
 from memory import PeakMemory
 
 import metaopt
-from metaopt.tuning.comparison import Comparison
+from metaopt.tuning.judging.comparison import Comparison
+from metaopt.tuning.judging.statistics import Interval
 from metaopt.tuning.result import TuneResult
-from metaopt.tuning.statistics import Interval
 
 PEERS = {
     "adamw": "AdamW 1e-3",

@@ -43,12 +43,12 @@ from optuna.trial import TrialState, create_trial
 from scipy.stats import wilcoxon
 
 import metaopt
-from metaopt.tuning.estimates import filled
-from metaopt.tuning.racing import Kept, Standing, best_share, ends_heat, race, race_order, rungs
-from metaopt.tuning.scores import BEST, WORST, objective
-from metaopt.tuning.search import FINAL_SEEDS, FINALISTS
-from metaopt.tuning.statistics import Interval, bootstrap
-from metaopt.tuning.study import BATCH, RACE_SEED
+from metaopt.tuning.judging.scores import BEST, WORST, objective
+from metaopt.tuning.judging.statistics import Interval, bootstrap
+from metaopt.tuning.search.estimates import filled
+from metaopt.tuning.search.racing import Kept, Standing, best_share, ends_heat, race, race_order, rungs
+from metaopt.tuning.search.search import FINAL_SEEDS, FINALISTS
+from metaopt.tuning.search.study import BATCH, RACE_SEED
 
 KINDS, NUM_NUMBERS, NUM_FAMILIES = ("a", "b", "c"), 4, 4
 WEIGHTS = (6.0, 3.0, 1.0, 0.3)
@@ -134,7 +134,7 @@ class Strategy:
     Attributes:
         sampler: makes Optuna's sampler from a seed.
         sizes: numbers of tasks after which candidates are judged, the last being all.
-        kept: who goes on, see `metaopt.tuning.racing.race`.
+        kept: who goes on, see `metaopt.tuning.search.racing.race`.
         ends_heat: whether those who ran so far go on after this batch.
         told: the state in which Optuna is told those that did not finish; None for an estimate of their objective.
     """

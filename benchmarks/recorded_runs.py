@@ -21,9 +21,9 @@ import numpy as np
 import pandas as pd
 
 import metaopt_corpora
-from metaopt.tuning.runs import portfolio_of_runs
-from metaopt.tuning.runs_file import read_runs
-from metaopt.tuning.shipped import read
+from metaopt.tuning.judging.shipped_references import read
+from metaopt.tuning.recorded.runs import portfolio_of_runs
+from metaopt.tuning.recorded.runs_file import read_runs
 
 COLUMNS = ["candidate", "task", "family", "step", "value"]
 DATA = Path(__file__).parent.parent.parent / "shared" / "data" / "curves"

@@ -32,8 +32,8 @@ from metaopt.contracts import CurveBatch, Fires
 from metaopt.plugin.kinds import StopperSpec
 from metaopt.plugin.registry import Registry, current_registry
 from metaopt.space import Value, encode, resolve
-from metaopt.tuning.recorded import RecordedTask, read_curves
-from metaopt.tuning.replay import Replay, Replayed, replay
+from metaopt.tuning.recorded.recorded_tasks import RecordedTask, read_curves
+from metaopt.tuning.stopping.replay import Replay, Replayed, replay
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "curves"
 COLUMNS = ["candidate", "task", "step", "value", "horizon", "signal:train_loss", "signal:lr"]

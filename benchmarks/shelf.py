@@ -27,13 +27,13 @@ import metaopt
 from metaopt.contracts import Task
 from metaopt.plugin.kinds import ControllerSpec, WrapperSpec
 from metaopt.plugin.registry import Registry, current_registry
-from metaopt.tuning.compare import compare
-from metaopt.tuning.comparison import REPORT_SEEDS, Comparison, Contender
-from metaopt.tuning.evaluator import Evaluator
-from metaopt.tuning.held_out import Fold, folds
-from metaopt.tuning.ledger import Ledger
-from metaopt.tuning.references import DEFAULT_BASELINE, references
-from metaopt.tuning.statistics import bootstrap
+from metaopt.tuning.judging.comparison import REPORT_SEEDS, Comparison, Contender
+from metaopt.tuning.judging.contest import compare
+from metaopt.tuning.judging.held_out import Fold, folds
+from metaopt.tuning.judging.references import DEFAULT_BASELINE, references
+from metaopt.tuning.judging.statistics import bootstrap
+from metaopt.tuning.ledger.ledger import Ledger
+from metaopt.tuning.running.evaluator import Evaluator
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "tabular"
 FEW = {"controllers": ["constant", "linear", "cosine", "wsd"], "wrappers": []}

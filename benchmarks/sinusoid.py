@@ -17,7 +17,7 @@ import torch
 
 import metaopt
 from metaopt.plugin.registry import current_registry
-from metaopt.tuning.few_shot import few_shot_metrics
+from metaopt.tuning.running.few_shot import few_shot_metrics
 from metaopt_corpora.sinusoid_episodes import sinusoid_task
 
 PAPER = {

@@ -16,10 +16,10 @@ from pathlib import Path
 from unshipped import registry_without_shipped_runs
 
 import metaopt
-from metaopt.tuning.evaluator import Evaluator
-from metaopt.tuning.ledger import Ledger
-from metaopt.tuning.references import DEFAULT_BASELINE, REFERENCE_SEEDS, pool_configurations, references
-from metaopt.tuning.shipped import write
+from metaopt.tuning.judging.references import DEFAULT_BASELINE, REFERENCE_SEEDS, pool_configurations, references
+from metaopt.tuning.judging.shipped_references import write
+from metaopt.tuning.ledger.ledger import Ledger
+from metaopt.tuning.running.evaluator import Evaluator
 
 ROOT = Path(__file__).parent.parent
 FILE = ROOT / "plugins" / "metaopt_corpora" / "starter_references.npz"

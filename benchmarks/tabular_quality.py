@@ -27,14 +27,14 @@ from numpy.typing import NDArray
 
 import metaopt
 from metaopt.plugin.registry import current_registry
-from metaopt.tuning.compare import compare
-from metaopt.tuning.comparison import REPORT_SEEDS, Comparison, Contender, contender_named
-from metaopt.tuning.evaluator import Evaluator
-from metaopt.tuning.held_out import Fold, folds
-from metaopt.tuning.ledger import Ledger
+from metaopt.tuning.judging.comparison import REPORT_SEEDS, Comparison, Contender, contender_named
+from metaopt.tuning.judging.contest import compare
+from metaopt.tuning.judging.held_out import Fold, folds
+from metaopt.tuning.judging.references import DEFAULT_BASELINE, POOL_SIZE, Reference, references
+from metaopt.tuning.judging.statistics import Interval, TrialsWorth, bootstrap, trials_worth
+from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.portfolio import Portfolio
-from metaopt.tuning.references import DEFAULT_BASELINE, POOL_SIZE, Reference, references
-from metaopt.tuning.statistics import Interval, TrialsWorth, bootstrap, trials_worth
+from metaopt.tuning.running.evaluator import Evaluator
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "tabular"
 DEFAULT = "adamw"

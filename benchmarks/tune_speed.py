@@ -48,7 +48,7 @@ import metaopt
 from metaopt.configuration.configuration import Assembly, Configuration, assemble
 from metaopt.inner.gradients.batches import batch_indices
 from metaopt.plugin.registry import current_registry
-from metaopt.tuning.search_space import joint_space
+from metaopt.tuning.search.joint_space import joint_space
 
 #: Times as many candidates a minute as the plain script, by corpus and cache.
 REACH = {("mlp", "warm"): 10.0, ("starter", "cold"): 5.0}

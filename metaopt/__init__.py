@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from metaopt.tasks.images.corpus import accuracy
     from metaopt.tasks.images.folder import read_image_folder
     from metaopt.tuning import Comparison, TuneResult
-    from metaopt.tuning.evaluate import evaluate
+    from metaopt.tuning.judging.evaluate import evaluate
     from metaopt.tuning.portfolio import Portfolio, load_portfolio
     from metaopt.tuning.tune import tune
 

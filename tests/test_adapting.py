@@ -38,7 +38,7 @@ def an_episode(task):
 def test_an_ordinary_loop_from_the_learned_start_does_what_meta_training_saw(recipe, waves):
     """The deployed optimizer, step by step, against the engine that meta-trained."""
     from metaopt.meta.evaluation import evaluated_episodes
-    from metaopt.tuning.few_shot import few_shot_metrics
+    from metaopt.tuning.running.few_shot import few_shot_metrics
 
     expected = few_shot_metrics(recipe, waves, current_registry())
     drawn = evaluated_episodes(waves, "test")

@@ -22,7 +22,7 @@ TRACEBACK = "METAOPT_TRACEBACK"
 
 INTERRUPTED = 130
 
-#: Of a URL that was given for something else than a storage, which `metaopt.tuning.storage_url` shows.
+#: Of a URL that was given for something else than a storage, which `metaopt.tuning.ledger.storage_url` shows.
 _PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s@]+(?=@)")
 
 

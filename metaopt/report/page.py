@@ -10,7 +10,8 @@ from metaopt.files import replace_file
 from metaopt.report import html, tables
 from metaopt.report.headline import NEVER, caveats, headline, measured, payback, price, trainings
 from metaopt.report.stopping import stopping
-from metaopt.tuning import RECIPE, TuneResult, duration
+from metaopt.tuning import RECIPE, TuneResult
+from metaopt.tuning.running import duration
 
 if TYPE_CHECKING:
     from metaopt.report.drawings import Drawings

@@ -10,7 +10,8 @@ from metaopt.plugin import Registry, StopperSpec, current_registry
 from metaopt.recipe import Recipe
 from metaopt.report.headline import payback, trainings
 from metaopt.space import Value, defaults, resolve
-from metaopt.tuning import BEST, WORST, Comparison, PolicyResult, TuneResult, duration, is_chosen
+from metaopt.tuning import BEST, WORST, Comparison, PolicyResult, TuneResult, is_chosen
+from metaopt.tuning.running import duration
 
 #: Candidates and tasks that the tables of the best and of the worst show.
 SHOWN = 10

@@ -7,11 +7,11 @@ from metaopt.configuration import Configuration
 from metaopt.errors import InputError, StorageError
 from metaopt.plugin import Registry, current_registry
 from metaopt.recipe import Recipe
-from metaopt.tuning import studies
 from metaopt.tuning.arguments import plugin_files
-from metaopt.tuning.database import check_exists
+from metaopt.tuning.ledger import study_identity as studies
+from metaopt.tuning.ledger.database import check_exists
+from metaopt.tuning.ledger.schema_two import reading
 from metaopt.tuning.result import TuneResult
-from metaopt.tuning.schema_two import reading
 from metaopt.tuning.tune import tune
 
 

@@ -9,12 +9,12 @@ import pandas as pd
 from metaopt.configuration import Configuration
 from metaopt.contracts import Corpus
 from metaopt.recipe import Recipe
-from metaopt.tuning.comparison import Comparison
-from metaopt.tuning.entries import Evaluation, EvaluationKey, Outcome, Proposal
+from metaopt.tuning.judging.comparison import Comparison
+from metaopt.tuning.judging.scores import AnyScale
+from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, Outcome, Proposal
 from metaopt.tuning.portfolio import Portfolio
-from metaopt.tuning.scores import AnyScale
-from metaopt.tuning.search_space import JointSpace
-from metaopt.tuning.stopping import PolicyResult, is_chosen
+from metaopt.tuning.search.joint_space import JointSpace
+from metaopt.tuning.stopping.stopping import PolicyResult, is_chosen
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,17 @@ from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import AnyTask, Array, Corpus
 from metaopt.errors import InputError, StorageError
 from metaopt.recipe import Recipe
-from metaopt.tuning.compare import compare
-from metaopt.tuning.comparison import REPORT_SEEDS, Comparison, Contender
-from metaopt.tuning.cost import (
+from metaopt.tuning.judging.comparison import REPORT_SEEDS, Comparison, Contender
+from metaopt.tuning.judging.contest import compare
+from metaopt.tuning.judging.held_out import Fold, without_families
+from metaopt.tuning.judging.held_out import folds as divide
+from metaopt.tuning.judging.record import with_scores
+from metaopt.tuning.judging.references import Reference, adopt_shipped, check_scored, pool_configurations, references
+from metaopt.tuning.judging.statistics import population_held_out
+from metaopt.tuning.ledger.evaluations import Outcome
+from metaopt.tuning.portfolio import Portfolio, task_features
+from metaopt.tuning.result import Cost, TuneResult
+from metaopt.tuning.running.cost import (
     HELD_OUT_COMPARED,
     REFERENCES,
     TUNING_COMPARED,
@@ -23,29 +31,15 @@ from metaopt.tuning.cost import (
     fold_compared,
     forecast,
 )
-from metaopt.tuning.entries import Outcome
-from metaopt.tuning.evaluator import Evaluator
-from metaopt.tuning.held_out import Fold, without_families
-from metaopt.tuning.held_out import folds as divide
-from metaopt.tuning.learned import with_budgets, with_weights
-from metaopt.tuning.portfolio import Portfolio, task_features
-from metaopt.tuning.racing import BLOCKS, HEAT, SHARE, race_order
-from metaopt.tuning.record import with_scores
-from metaopt.tuning.references import (
-    Reference,
-    adopt_shipped,
-    check_scored,
-    pool_configurations,
-    references,
-)
-from metaopt.tuning.result import Cost, TuneResult
-from metaopt.tuning.search import Found, search
-from metaopt.tuning.search_space import JointSpace
-from metaopt.tuning.start_from import account, identity
-from metaopt.tuning.statistics import population_held_out
-from metaopt.tuning.study import BATCH, RACE_SEED, Study
-from metaopt.tuning.time_limit import TimeLimit, TimeUpError
-from metaopt.tuning.workloads import begun_with, workloads
+from metaopt.tuning.running.evaluator import Evaluator
+from metaopt.tuning.running.learned_tasks import with_budgets, with_weights
+from metaopt.tuning.running.workloads import begun_with, workloads
+from metaopt.tuning.search.joint_space import JointSpace
+from metaopt.tuning.search.racing import BLOCKS, HEAT, SHARE, race_order
+from metaopt.tuning.search.search import Found, search
+from metaopt.tuning.search.start_from import account, identity
+from metaopt.tuning.search.study import BATCH, RACE_SEED, Study
+from metaopt.tuning.search.time_limit import TimeLimit, TimeUpError
 
 
 @dataclass(kw_only=True)

@@ -12,22 +12,22 @@ from metaopt.inner import Compile
 from metaopt.plugin import Registry, current_registry
 from metaopt.recipe import Recipe, load_recipe
 from metaopt.tasks import load_corpus
-from metaopt.tuning import studies
 from metaopt.tuning.arguments import check_count, describe_corpus, plugin_files
-from metaopt.tuning.comparison import contender_named
-from metaopt.tuning.evaluator import Evaluator
-from metaopt.tuning.learned import few_shot_only, proposed_for_few_shots
-from metaopt.tuning.ledger import Ledger
-from metaopt.tuning.progress import Progress, Tracker, to_stderr
-from metaopt.tuning.references import DEFAULT_BASELINE
+from metaopt.tuning.judging.comparison import contender_named
+from metaopt.tuning.judging.references import DEFAULT_BASELINE
+from metaopt.tuning.ledger import study_identity as studies
+from metaopt.tuning.ledger.ledger import Ledger
+from metaopt.tuning.ledger.schema_two import reading
 from metaopt.tuning.result import TuneResult
-from metaopt.tuning.schema_two import reading
-from metaopt.tuning.search_space import joint_space
+from metaopt.tuning.running.evaluator import Evaluator
+from metaopt.tuning.running.learned_tasks import few_shot_only, proposed_for_few_shots
+from metaopt.tuning.running.progress import Progress, Tracker, to_stderr
+from metaopt.tuning.running.workers import Workers
+from metaopt.tuning.search.joint_space import joint_space
+from metaopt.tuning.search.start_from import StartFrom, known_settings
+from metaopt.tuning.search.time_limit import TimeLimit
 from metaopt.tuning.session import Session
-from metaopt.tuning.start_from import StartFrom, known_settings
-from metaopt.tuning.stopping import replayable
-from metaopt.tuning.time_limit import TimeLimit
-from metaopt.tuning.workers import Workers
+from metaopt.tuning.stopping.stopping import replayable
 
 #: What a recipe is compared with unless someone says otherwise; each must be a plugin's name, with "+controller".
 AGAINST = ("adamw", "adamw+cosine", "schedulefree_adamw", "prodigy")
@@ -77,7 +77,7 @@ def tune(
         settings: `"plugin.hyperparameter=low..high"` or `"=value"`.
         baseline: recipe whose runs score 0; AdamW at 1e-3 by default.
         start_from: settings that every study judges before its own proposals, as many as `n_trials` allows: a JSON
-            file, recipes, portfolios, configurations; see `metaopt.tuning.start_from.known_settings`.
+            file, recipes, portfolios, configurations; see `metaopt.tuning.search.start_from.known_settings`.
         held_out: families that only the comparison sees.
         folds: cross-validate over tasks in this many parts, each with a study of its own.
         against: `"optimizer"` or `"optimizer+controller"`, at their defaults, to compare the recipe with.

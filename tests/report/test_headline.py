@@ -7,7 +7,7 @@ import pytest
 
 from metaopt.report.headline import Payback, caveats, headline, payback, price, trainings
 from metaopt.report.tables import comparison_table
-from metaopt.tuning.statistics import TrialsWorth
+from metaopt.tuning.judging.statistics import TrialsWorth
 
 
 def test_a_study_has_paid_when_the_spared_trainings_reach_what_it_took():

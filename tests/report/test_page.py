@@ -11,7 +11,7 @@ import metaopt
 from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.report import page, write_report
 from metaopt.report.drawings import Drawings
-from metaopt.tuning.stopping import PolicyResult
+from metaopt.tuning.stopping.stopping import PolicyResult
 
 VOID = {"meta", "br", "wbr", "img", "hr", "path", "use"}
 

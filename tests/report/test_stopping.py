@@ -5,7 +5,7 @@ import dataclasses
 from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.report import page
 from metaopt.report.stopping import stopping
-from metaopt.tuning.stopping import PolicyResult
+from metaopt.tuning.stopping.stopping import PolicyResult
 
 GUARD = StopperConfiguration("divergence")
 

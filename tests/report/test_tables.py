@@ -4,7 +4,7 @@ import dataclasses
 
 from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.report import tables
-from metaopt.tuning.stopping import PolicyResult
+from metaopt.tuning.stopping.stopping import PolicyResult
 
 
 def test_held_out_tasks_stand_beside_tuning_tasks(result):

@@ -13,8 +13,8 @@ from torch import nn
 
 import metaopt
 from metaopt.plugin.registry import Registry, current_registry
-from metaopt.tuning.evaluator import Evaluator
-from metaopt.tuning.ledger import Ledger
+from metaopt.tuning.ledger.ledger import Ledger
+from metaopt.tuning.running.evaluator import Evaluator
 
 
 def rows_of(seed, count, slope, noise=0.1):

@@ -18,9 +18,9 @@ import sqlalchemy as sa
 
 import metaopt
 from metaopt.configuration.configuration import Configuration
-from metaopt.tuning.dashboard import opened
-from metaopt.tuning.entries import Evaluation, EvaluationKey
-from metaopt.tuning.ledger import Ledger
+from metaopt.tuning.ledger.dashboard import opened
+from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey
+from metaopt.tuning.ledger.ledger import Ledger
 
 
 def programs() -> Path | None:

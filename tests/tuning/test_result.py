@@ -1,6 +1,6 @@
 import metaopt
 from metaopt.configuration.configuration import Configuration
-from metaopt.tuning.entries import Evaluation, EvaluationKey
+from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey
 from metaopt.tuning.result import Cost
 
 CANDIDATE, TRIAL, BASELINE, OF_A_FOLD = (

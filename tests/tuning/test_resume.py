@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import metaopt
-from metaopt.tuning.ledger import Ledger
+from metaopt.tuning.ledger.ledger import Ledger
 
 KILLS = int(os.environ.get("METAOPT_TEST_KILLS", "6"))
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from metaopt.tuning.estimates import filled
-from metaopt.tuning.study import TOLD, told
+from metaopt.tuning.search.estimates import filled
+from metaopt.tuning.search.study import TOLD, told
 
 
 def test_a_short_history_is_told_whole() -> None:

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 
 import metaopt
 from metaopt.configuration.configuration import Configuration
-from metaopt.tuning.comparison import REPORT_SEEDS
-from metaopt.tuning.ledger import Ledger
-from metaopt.tuning.study import BATCH
+from metaopt.tuning.judging.comparison import REPORT_SEEDS
+from metaopt.tuning.ledger.ledger import Ledger
+from metaopt.tuning.search.study import BATCH
 
 CHOICE = {"optimizers": ["adamw", "sgd"], "controllers": ["constant", "cosine"], "wrappers": [], "against": ["sgd"]}
 

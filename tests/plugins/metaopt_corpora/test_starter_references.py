@@ -8,10 +8,10 @@ import pytest
 
 import metaopt_corpora
 from metaopt.plugin.registry import current_registry
-from metaopt.tuning.evaluator import Evaluator
-from metaopt.tuning.ledger import Ledger
-from metaopt.tuning.references import DEFAULT_BASELINE, reference_evaluations, references
-from metaopt.tuning.shipped import read
+from metaopt.tuning.judging.references import DEFAULT_BASELINE, reference_evaluations, references
+from metaopt.tuning.judging.shipped_references import read
+from metaopt.tuning.ledger.ledger import Ledger
+from metaopt.tuning.running.evaluator import Evaluator
 from metaopt_corpora.starter import load_starter
 
 STARTER = load_starter()

@@ -1,0 +1,156 @@
+"""Reference runs that ship with a corpus, found by task fingerprint, so that its users need not train them.
+
+A file is a compressed NumPy archive without pickle: `index`, JSON with the tasks and the configurations; one entry a
+run of `task`, `configuration`, `seed`, `horizon`, `length`, `tested` and `seconds`; and the runs' series end to end, in
+float32: `steps`, `values`, `test`, and one `signal:<name>` for each signal that all runs have.
+"""
+
+import io
+import json
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from metaopt.configuration import Configuration
+from metaopt.contracts import Array, Curve
+from metaopt.errors import InputError, PluginError, named_line
+from metaopt.files import replace_file
+from metaopt.plugin import CorpusSpec, Registry
+from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey
+from metaopt.tuning.running.evaluator import Evaluator
+
+_SCHEMA = 1
+_SIGNAL = "signal:"
+
+
+def adopt(evaluator: Evaluator, fingerprints: Collection[str], configurations: Collection[Configuration]) -> None:
+    """Write to the ledger what registered corpora ship of some tasks and configurations, marked as shipped.
+
+    Runs that the ledger has stay as they are. A file that cannot be read is announced, and its runs are trained.
+
+    Args:
+        evaluator: whose ledger lacks them.
+        fingerprints: of the tasks.
+        configurations: whose runs are wanted.
+    """
+    wanted = {one.key for one in configurations}
+    for spec in _with_reference_runs(evaluator.registry) if fingerprints else ():
+        try:
+            shipped = read(Path(spec.reference_runs or ""))
+        except InputError as error:
+            evaluator.announce(f"What corpus {spec.name!r} ships is trained instead: {error}")
+            continue
+        runs = [
+            one for one in shipped if one.key.task_fingerprint in fingerprints and one.key.configuration_key in wanted
+        ]
+        known = evaluator.ledger.find(one.key for one in runs)
+        fresh = [one for one in runs if one.key not in known]
+        if fresh:
+            evaluator.check()
+            evaluator.ledger.add(fresh, shipped_by=spec.name)
+            count = len({one.task for one in fresh})
+            evaluator.announce(
+                f"References of {count} task{'s' if count > 1 else ''} are shipped with corpus {spec.name!r}: "
+                f"{len(fresh):,} trainings, {sum(one.seconds for one in fresh):.0f} s when made."
+            )
+
+
+def write(path: Path, evaluations: Sequence[Evaluation]) -> None:
+    """Write reference runs to a file for `CorpusSpec(reference_runs=…)`.
+
+    Args:
+        path: of the file, by custom `*.npz`.
+        evaluations: at least one; series are rounded to float32.
+
+    Raises:
+        InputError: there are no evaluations.
+    """
+    if not evaluations:
+        raise InputError(f"There are no reference runs to write to {str(path)!r}; run the references first.")
+    tasks = {one.key.task_fingerprint: [one.task, one.family, one.key.task_fingerprint] for one in evaluations}
+    settings = {_setting(one): [one.configuration.to_json(), one.key.plugins] for one in evaluations}
+    index = {"schema": _SCHEMA, "tasks": list(tasks.values()), "configurations": list(settings.values())}
+    task_places, setting_places = ({key: place for place, key in enumerate(found)} for found in (tasks, settings))
+    curves = [one.curve for one in evaluations]
+    common = set.intersection(*(set(curve.signals) for curve in curves))
+    series = {_SIGNAL + name: [curve.signals[name] for curve in curves] for name in sorted(common)}
+    series |= {
+        "steps": [curve.steps for curve in curves],
+        "values": [curve.values for curve in curves],
+        "test": [np.full_like(curve.values, np.nan) if curve.test is None else curve.test for curve in curves],
+    }
+    columns: dict[str, Any] = {
+        "index": np.frombuffer(json.dumps(index, sort_keys=True).encode(), dtype=np.uint8),
+        "task": np.asarray([task_places[one.key.task_fingerprint] for one in evaluations], dtype=np.int32),
+        "configuration": np.asarray([setting_places[_setting(one)] for one in evaluations], dtype=np.int32),
+        "seed": np.asarray([one.key.seed for one in evaluations], dtype=np.int64),
+        "horizon": np.asarray([curve.horizon for curve in curves], dtype=np.int64),
+        "length": np.asarray([len(curve.values) for curve in curves], dtype=np.int32),
+        "tested": np.asarray([curve.test is not None for curve in curves]),
+        "seconds": np.asarray([one.seconds for one in evaluations], dtype=np.float32),
+        **{name: np.concatenate(parts).astype(np.float32) for name, parts in series.items()},
+    }
+    content = io.BytesIO()
+    np.savez_compressed(content, **columns)
+    replace_file(path, content.getvalue())
+
+
+def read(path: Path) -> list[Evaluation]:
+    """Inverse of `write`.
+
+    Raises:
+        PluginError: the file is missing, damaged or of another schema.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        index = json.loads(arrays.pop("index").tobytes())
+        if index["schema"] != _SCHEMA:
+            raise ValueError(f"schema {index['schema']!r}, this metaopt reads schema {_SCHEMA}")
+        return _evaluations(index, arrays)
+    except Exception as error:  # zip, zlib, NumPy and JSON each have errors of their own
+        raise PluginError(
+            f"Shipped references {str(path)!r} cannot be read: {named_line(error)}; "
+            "install the corpus again or tell its author."
+        ) from error
+
+
+def _evaluations(index: Mapping[str, Any], arrays: Mapping[str, Any]) -> list[Evaluation]:
+    settings = [(Configuration.from_json(one), plugins) for one, plugins in index["configurations"]]
+    ends = np.cumsum(arrays["length"])
+    found = []
+    for run, end in enumerate(ends):
+        name, family, fingerprint = index["tasks"][arrays["task"][run]]
+        configuration, plugins = settings[arrays["configuration"][run]]
+        found.append(
+            Evaluation(
+                key=EvaluationKey(configuration.key, plugins, fingerprint, int(arrays["seed"][run])),
+                task=name,
+                family=family,
+                configuration=configuration,
+                curve=_curve(arrays, run, slice(end - arrays["length"][run], end)),
+                seconds=float(arrays["seconds"][run]),
+            )
+        )
+    return found
+
+
+def _curve(arrays: Mapping[str, Array], run: int, part: slice) -> Curve:
+    return Curve(
+        steps=arrays["steps"][part],
+        values=arrays["values"][part],
+        horizon=int(arrays["horizon"][run]),
+        test=arrays["test"][part] if arrays["tested"][run] else None,
+        signals={name.removeprefix(_SIGNAL): arrays[name][part] for name in arrays if name.startswith(_SIGNAL)},
+    )
+
+
+def _setting(evaluation: Evaluation) -> tuple[str, str]:
+    return evaluation.key.configuration_key, evaluation.key.plugins
+
+
+def _with_reference_runs(registry: Registry) -> list[CorpusSpec]:
+    specs = [registry.get(CorpusSpec, name) for name in registry.names(CorpusSpec)]
+    return [spec for spec in specs if spec.reference_runs is not None]

@@ -1,0 +1,1 @@
+"""The stored result of every evaluation, and the database that holds it."""

@@ -1,0 +1,106 @@
+"""The study in Optuna's own tables, beside the ledger, where its dashboard and its visualisations find it."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import optuna
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from metaopt.errors import StorageError, named_line
+from metaopt.tuning.ledger.database import beside_others, patiently
+from metaopt.tuning.ledger.database_faults import ChangedFileError, DatabaseFile
+from metaopt.tuning.ledger.storage_url import hide_secrets
+from metaopt.tuning.search.quiet import quietly
+
+
+class Dashboard:
+    """An Optuna study that candidates are written to once their race is over, in their order."""
+
+    def __init__(self, study: optuna.Study, file: DatabaseFile, url: str) -> None:
+        self._study = study
+        self._file = file
+        self._url = url
+
+    def publish(self, trial: Callable[[int], optuna.trial.FrozenTrial], count: int) -> None:
+        """Write those of the first `count` candidates that are not there yet; `trial` makes one of its number.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+
+        def attempt() -> None:
+            self._file.check()
+            written = len(self._study.get_trials(deepcopy=False))
+            self._study.add_trials([trial(number) for number in range(written, count)])
+
+        with _writing(self._study.study_name, self._file, self._url):
+            patiently(attempt)
+
+
+@contextlib.contextmanager
+def opened(url: str, name: str, file: DatabaseFile | None = None) -> Iterator[Dashboard]:
+    """The study of this name, made if it is not there.
+
+    Args:
+        url: of the storage.
+        name: of the study.
+        file: behind the URL, as it was when the storage was opened; as it is now if left out.
+
+    Raises:
+        StorageError: it cannot be opened, or somebody else made it.
+    """
+    file = file or DatabaseFile.of(sa.make_url(url))
+    with quietly(), _writing(name, file, url):
+        file.check()
+        patiently(lambda: beside_others(lambda: _make_tables(url)))
+        storage = patiently(lambda: _storage(url, pool_pre_ping=True))
+    try:
+        with quietly(), _writing(name, file, url):
+            study = patiently(
+                lambda: optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+            )
+            trials = patiently(lambda: study.get_trials(deepcopy=False))
+        if any("configuration" not in trial.user_attrs for trial in trials):
+            raise StorageError(
+                f"The storage holds an Optuna study {name!r} that metaopt did not make; use another --study-name."
+            )
+        yield Dashboard(study, file, url)
+    finally:
+        storage.engine.dispose()
+
+
+def _make_tables(url: str) -> None:
+    """Make what is missing of Optuna's tables; without a pool, where a failure would leave connections open."""
+    _keep_names_apart(_storage(url, poolclass=sa.NullPool).engine)
+
+
+def _storage(url: str, **engine: Any) -> optuna.storages.RDBStorage:
+    template = url.replace("{", "{{").replace("}", "}}")  # that is what Optuna takes a URL for
+    return optuna.storages.RDBStorage(template, engine_kwargs=engine)
+
+
+def _keep_names_apart(engine: sa.Engine) -> None:
+    """Make the index by which a name is of one study, where a process was killed before Optuna came to it.
+
+    Optuna makes it right after the table, and never where it finds the table.
+    """
+    studies = sa.Table("studies", sa.MetaData(), autoload_with=engine)
+    if not any(index.unique for index in studies.indexes):
+        sa.Index("ix_studies_study_name", studies.c.study_name, unique=True).create(engine, checkfirst=True)
+
+
+@contextlib.contextmanager
+def _writing(name: str, file: DatabaseFile, url: str) -> Iterator[None]:
+    try:
+        yield
+    except (SQLAlchemyError, optuna.exceptions.OptunaError, ChangedFileError) as error:
+        hide_secrets(error, url)
+        raise StorageError(f"The Optuna study {name!r} cannot be written: {file.account(error)}.") from error
+    except Exception as error:  # Optuna trusts its tables, and fails in many ways where somebody changed them
+        hide_secrets(error, url)
+        raise StorageError(
+            f"The Optuna study {name!r} beside the ledger is damaged: {named_line(error)}; it is a copy: drop all of "
+            "Optuna's tables, which are then written again from the ledger, or use another storage."
+        ) from error

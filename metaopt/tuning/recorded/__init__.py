@@ -1,0 +1,1 @@
+"""Runs that were recorded elsewhere, as tasks and as portfolios."""

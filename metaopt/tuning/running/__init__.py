@@ -1,0 +1,1 @@
+"""Where evaluations are computed: processes, populations, black boxes, few-shot learners."""

@@ -1,0 +1,170 @@
+"""What a study is about to cost, predicted from counts and a short probe of each task."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from metaopt.configuration import assemble
+from metaopt.contracts import AnyTask, BlackBoxTask, Corpus, FewShotTask, Task
+from metaopt.tuning.judging.comparison import REPORT_SEEDS
+from metaopt.tuning.judging.held_out import Fold
+from metaopt.tuning.judging.references import DEFAULT_BASELINE, reference_evaluations
+from metaopt.tuning.running.duration import duration
+from metaopt.tuning.running.evaluator import Evaluator, Run, probe_task, run_task
+from metaopt.tuning.running.learned_tasks import with_budgets
+from metaopt.tuning.running.progress import Phase
+from metaopt.tuning.running.workloads import populations
+from metaopt.tuning.search.racing import race_order
+from metaopt.tuning.search.study import BATCH
+
+#: Steps and validations of four probes. What the first takes longer than the second is the making of graphs; between
+#: the second and the third lies the cost of steps, then that of validations.
+_PROBES = ((4, 1), (4, 1), (12, 1), (12, 5))
+#: What one member alone takes of the time of a full batch of members.
+_ALONE = 0.3
+
+
+#: Names of a study's phases; searches are named after their fold, the main one is "".
+REFERENCES, TUNING_COMPARED, HELD_OUT_COMPARED = "references", "tuning tasks compared", "held-out tasks compared"
+
+
+def fold_compared(fold: Fold) -> str:
+    """Name of the phase in which a fold's recipe is compared."""
+    return f"{fold.name} compared"
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Training runs ahead, at most, and how long they may take.
+
+    Attributes:
+        references: runs of the references and their pools.
+        searches: runs of the main study and of those of the folds, by phase.
+        comparisons: runs of the comparisons, by phase.
+        stored: evaluations of these tasks that the ledger holds already, of this or another study.
+        black_boxes: black-box tasks, of which nobody knows beforehand how long they take; they count no seconds.
+        few_shots: few-shot tasks, of which the same is true.
+    """
+
+    references: Phase
+    searches: Mapping[str, Phase]
+    comparisons: Mapping[str, Phase]
+    stored: int
+    black_boxes: int
+    few_shots: int = 0
+
+    @property
+    def phases(self) -> dict[str, Phase]:
+        """Every part of the run by its name."""
+        return {REFERENCES: self.references, **self.searches, **self.comparisons}
+
+    def lines(self) -> list[str]:
+        """What to tell the user before the start."""
+        searches, compared = (_runs(part.values()) for part in (self.searches, self.comparisons))
+        stored = (
+            f" The ledger holds {self.stored:,} evaluations of these tasks, which are reused." if self.stored else ""
+        )
+        counts = f"{searches:,} of candidates, {self.references.runs:,} of references, {compared:,} of comparisons"
+        total = _runs(self.phases.values())
+        return [f"About to run at most {total:,} trainings: {counts}; {self._time()}.{stored}"]
+
+    def _time(self) -> str:
+        seconds = sum(phase.seconds for phase in self.phases.values())
+        if not self.black_boxes and not self.few_shots:
+            return f"about {duration(seconds)}"
+        unknown = f"however long the {'black boxes' if self.black_boxes else 'meta-trainings'} take"
+        return f"about {duration(seconds)} and {unknown}" if seconds else unknown
+
+
+def _runs(phases: Iterable[Phase]) -> int:
+    return sum(phase.runs for phase in phases)
+
+
+def forecast(
+    pace: "Pace",
+    corpus: Corpus,
+    main: Sequence[AnyTask],
+    folds: Sequence[Fold],
+    n_trials: int,
+    contenders: int,
+) -> Forecast:
+    """Predict the cost of a study, its folds and its comparisons; references that came with a corpus cost nothing."""
+    evaluator, seconds = pace.evaluator, pace.seconds
+
+    # The first batch of every study proposes the same candidates, which the ledger then holds.
+    shared: set[str] = set()
+
+    def search(tasks: Sequence[AnyTask]) -> Phase:
+        runs, time_taken = 0, 0.0
+        for batch, task, members in populations(race_order(with_budgets(tasks)), n_trials):
+            runs += members
+            if batch != 0 or task.name not in shared:
+                time_taken += seconds(task, members)
+            if batch == 0:
+                shared.add(task.name)
+        return Phase(runs, time_taken)
+
+    def comparison(tasks: Sequence[AnyTask]) -> Phase:
+        members = contenders * len(REPORT_SEEDS)
+        return Phase(members * len(tasks), sum(seconds(task, members) for task in tasks))
+
+    tuned = {task.name for task in main}
+    held_out = [task for task in corpus if task.name not in tuned]
+    compared = {TUNING_COMPARED: main, HELD_OUT_COMPARED: held_out}
+    compared.update({fold_compared(fold): fold.held_out for fold in folds})
+    shipped = Counter(key.task_fingerprint for key in evaluator.ledger.shipped(task.fingerprint for task in corpus))
+    references = {task: max(reference_evaluations([task]) - shipped[task.fingerprint], 0) for task in corpus}
+    return Forecast(
+        references=Phase(
+            sum(references.values()), sum(seconds(task, runs) for task, runs in references.items() if runs)
+        ),
+        searches={"": search(main), **{fold.name: search(fold.tuning) for fold in folds}},
+        comparisons={name: comparison(tasks) for name, tasks in compared.items()},
+        stored=len(evaluator.evaluations(corpus.tasks)),
+        black_boxes=sum(isinstance(task, BlackBoxTask) for task in corpus),
+        few_shots=sum(isinstance(task, FewShotTask) for task in corpus),
+    )
+
+
+class Pace:
+    """How long trainings take, from a short probe of each task the first time that it is asked for.
+
+    Args:
+        evaluator: knows which engine trains a task.
+    """
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self.evaluator = evaluator
+        self._whole: dict[str, float] = {}
+
+    def seconds(self, task: AnyTask, members: float) -> float:
+        """Wall-clock time of so many members side by side; 0 for black boxes, of which nobody knows."""
+        if task.name not in self._whole:
+            self._whole[task.name] = _population_seconds(task, self.evaluator)
+        return self._whole[task.name] * (_ALONE + (1 - _ALONE) * members / BATCH)
+
+
+def _population_seconds(task: AnyTask, evaluator: Evaluator) -> float:
+    """Wall-clock time of one batch of candidates on a task, from a few steps of it; 0 for black boxes."""
+    if not isinstance(task, Task):
+        return 0.0
+    engine = "population" if evaluator.loop_reason(task) is None else "loop"
+    count = BATCH if engine == "population" else 2
+    runs = [(assemble(DEFAULT_BASELINE, evaluator.registry), 0)] * count
+    probes = [_timed(probe_task(task, *probe), runs, engine) for probe in _PROBES]
+    return extrapolated(probes, task.num_steps, len(task.validation_steps)) * BATCH / count
+
+
+def extrapolated(probes: Sequence[float], num_steps: int, num_validations: int) -> float:
+    """Seconds of a training, from those of the four probes; at least what the first of them took."""
+    first, short, longer, often = probes
+    per_step = max(longer - short, 0.0) / (_PROBES[2][0] - _PROBES[1][0])
+    per_validation = max(often - longer, 0.0) / (_PROBES[3][1] - _PROBES[2][1])
+    return first + num_steps * per_step + num_validations * per_validation
+
+
+def _timed(task: Task, runs: Sequence[Run], engine: str) -> float:
+    started = time.perf_counter()
+    run_task(task, runs, engine)
+    return time.perf_counter() - started

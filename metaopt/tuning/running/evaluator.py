@@ -1,0 +1,284 @@
+"""Runs what the ledger does not hold yet and stores it as soon as it is finished."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TypeAlias
+
+from metaopt.configuration import Assembly, Configuration, assemble
+from metaopt.contracts import AnyTask, BlackBoxTask, Curve, FewShotTask, Task
+from metaopt.errors import InputError, MetaOptError, named_line
+from metaopt.inner import LOOP_CHUNK, RECORDABLE, Compile, Member, Workload, loop_reason, share_graphs, train
+from metaopt.plugin import Registry
+from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey
+from metaopt.tuning.ledger.ledger import Ledger
+from metaopt.tuning.running.black_box import run_black_box
+from metaopt.tuning.running.learned_tasks import Weights, check_weights, run_few_shot, shipped_weights
+from metaopt.tuning.running.progress import Tracker
+from metaopt.tuning.running.workers import Job, Workers
+
+#: `(configuration key, task name, seed) → curve`.
+Curves: TypeAlias = dict[tuple[str, str, int], Curve]
+#: A configuration, ready to run, and a seed.
+Run: TypeAlias = tuple[Assembly, int]
+
+
+@dataclass
+class Spent:
+    """What a process has computed, in evaluations and seconds, and what it found in the ledger."""
+
+    evaluations: int = 0
+    seconds: float = 0.0
+    reused: int = 0
+
+
+@dataclass(frozen=True)
+class Request:
+    """Curves that are wanted of one task: every configuration with every seed."""
+
+    task: AnyTask
+    configurations: tuple[Configuration, ...]
+    seeds: tuple[int, ...]
+
+    def runs(self, registry: Registry) -> list[Run]:
+        """The runs that it asks for, each once."""
+        assemblies = {one.key: assemble(one, registry) for one in self.configurations}
+        return [(assembly, seed) for seed in dict.fromkeys(self.seeds) for assembly in assemblies.values()]
+
+
+@dataclass
+class Evaluator:
+    """Evaluates configurations on tasks, through the ledger.
+
+    Attributes:
+        ledger: where finished evaluations are; only this process writes to it.
+        registry: where plugins are.
+        workers: processes that train, or None to train here.
+        announce: told in one line why a task goes to the loop, and when a worker is replaced.
+        check: called before each task; may raise to end early.
+        spent: what was computed and what was reused.
+        tracker: told what is trained and what is there.
+        compile: which graphs are compiled; see `metaopt.inner.train`.
+        ahead: what a whole study will train of each task, by fingerprint, so that `"auto"` decides alike whatever is
+            missing at the moment; a task that is not there counts as too little.
+        learned: weights that configurations come with, by configuration key.
+        predict: seconds that so many runs of a task take side by side; 0 where nobody knows.
+        signals: those of `metaopt.inner.RECORDABLE` that curves of tasks in the engine have beside `train_loss`.
+    """
+
+    ledger: Ledger
+    registry: Registry
+    workers: Workers | None = None
+    announce: Callable[[str], None] = lambda line: None
+    check: Callable[[], None] = lambda: None
+    spent: Spent = field(default_factory=Spent)
+    tracker: Tracker = field(default_factory=Tracker)
+    compile: Compile = "auto"
+    ahead: Mapping[str, Workload] = field(default_factory=dict)
+    learned: Mapping[str, Weights] = field(default_factory=dict)
+    predict: Callable[[AnyTask, int], float] = lambda task, members: 0.0
+    signals: frozenset[str] = frozenset()
+    _reasons: dict[str, str | None] = field(default_factory=dict, init=False)
+    _slowest: dict[str, float] = field(default_factory=dict, init=False)
+
+    def curves(self, configurations: Sequence[Configuration], tasks: Sequence[AnyTask], seeds: Sequence[int]) -> Curves:
+        """Curves of all combinations; see `answer`."""
+        return self.answer([Request(task, tuple(configurations), tuple(seeds)) for task in tasks])
+
+    def recording(self, required: frozenset[str]) -> "Evaluator":
+        """The same, for curves with those of the required signals that the engine records only for who asks.
+
+        They are evaluations of their own: what the ledger holds without the signal is run again.
+        """
+        signals = required & RECORDABLE
+        return dataclasses.replace(self, signals=signals) if signals else self
+
+    def answer(self, requests: Sequence[Request]) -> Curves:
+        """Curves of all requests; what the ledger lacks is run, all missing runs of a task side by side."""
+        found: Curves = {}
+        missing: list[tuple[AnyTask, list[Run]]] = []
+        for request in requests:
+            task, wanted = request.task, request.runs(self.registry)
+            known = self._known(task, wanted)
+            self.spent.reused += len(known)
+            found.update({(key, task.name, seed): curve for (key, seed), curve in known.items()})
+            lacking = [run for run in wanted if (run[0].configuration.key, run[1]) not in known]
+            missing += [(task, part) for part in self._parts(task, lacking)]
+        for position, results in self._results(missing):
+            task, runs = missing[position]
+            for evaluation in self._store(task, runs, results):
+                found[evaluation.key.configuration_key, task.name, evaluation.key.seed] = evaluation.curve
+        return found
+
+    def evaluations(self, tasks: Sequence[AnyTask]) -> list[Evaluation]:
+        """All that the ledger holds for these tasks."""
+        return self.ledger.evaluations(task.fingerprint for task in tasks)
+
+    def loop_reason(self, task: AnyTask) -> str | None:
+        """Why a task goes to the loop, announced the first time it is asked."""
+        if task.name not in self._reasons:
+            reason = loop_reason(task) if isinstance(task, Task) else "it is a black box"
+            self._reasons[task.name] = reason
+            if reason is not None and not isinstance(task, FewShotTask):
+                self.announce(f"{task.name} runs in the plain loop: {reason}.")
+        return self._reasons[task.name]
+
+    def close(self) -> None:
+        """End the workers and give the ledger's connections back."""
+        if self.workers is not None:
+            self.workers.close()
+        self.ledger.close()
+
+    def _known(self, task: AnyTask, wanted: Sequence[Run]) -> dict[tuple[str, int], Curve]:
+        keys = [self._key(assembly, task, seed) for assembly, seed in wanted]
+        stored = self.ledger.find(keys)
+        self.tracker.add(stored, trained=False)
+        return {(key.configuration_key, key.seed): stored[key].curve for key in keys if key in stored}
+
+    def _results(self, parts: Sequence[tuple[AnyTask, list[Run]]]) -> Iterator[tuple[int, list[tuple[Curve, float]]]]:
+        """Results of each part, as they finish."""
+        if self.workers is None or len(parts) < 2:
+            for position, (task, runs) in enumerate(parts):
+                self.check()
+                self.tracker.train(task.name)
+                yield position, run_task(task, runs, *self._how(task, runs))
+            return
+        self.check()
+        self.tracker.train(f"{len({task.name for task, _ in parts})} tasks")
+        jobs = [
+            Job(f"Task {task.name!r}", run_task, (task, runs, *self._how(task, runs)), self._seconds(task, len(runs)))
+            for task, runs in parts
+        ]
+        for position, results in self.workers.results(jobs):
+            yield position, results
+            self.check()
+
+    def _seconds(self, task: AnyTask, members: int) -> float | None:
+        """How long so many runs take: as predicted, else a run each of the slowest so far, else nobody knows."""
+        return self.predict(task, members) or members * self._slowest.get(task.name, 0.0) or None
+
+    def _how(self, task: AnyTask, runs: Sequence[Run]) -> tuple[str, Compile, Workload, Weights | None, frozenset[str]]:
+        ahead = self.ahead.get(task.fingerprint, Workload(0, 0))
+        return self._engine(task), self.compile, ahead, self.learned.get(runs[0][0].configuration.key), self.signals
+
+    def _engine(self, task: AnyTask) -> str:
+        return "population" if self.loop_reason(task) is None else "loop"
+
+    def _parts(self, task: AnyTask, runs: list[Run]) -> list[list[Run]]:
+        """What is stored together: what trains at once."""
+        if not runs:
+            return []
+        if isinstance(task, BlackBoxTask | FewShotTask):
+            return [[run] for run in runs]
+        if any(run[0].configuration.key in self.learned for run in runs):
+            return [list(same) for _, same in groupby(runs, key=lambda run: run[0].configuration.key)]
+        # What trains at once has one theta, that of its learned part.
+        parts = [list(same) for _, same in groupby(sorted(runs, key=_learned_part), key=_learned_part)]
+        if self._engine(task) == "population":
+            return parts
+        return [
+            order[begin : begin + LOOP_CHUNK]
+            for order in (sorted(part, key=lambda run: run[0].structure) for part in parts)
+            for begin in range(0, len(order), LOOP_CHUNK)
+        ]
+
+    def _key(self, assembly: Assembly, task: AnyTask, seed: int) -> EvaluationKey:
+        key = evaluation_key(assembly, task, seed)
+        if self.signals and isinstance(task, Task):
+            key = dataclasses.replace(key, plugins=f"{key.plugins},recording {' '.join(sorted(self.signals))}")
+        weights = self.learned.get(key.configuration_key)
+        if weights is None:
+            return key
+        return dataclasses.replace(key, plugins=f"{key.plugins},theta@{weights.fingerprint}")
+
+    def _store(
+        self, task: AnyTask, runs: Sequence[Run], results: Sequence[tuple[Curve, float]]
+    ) -> Iterator[Evaluation]:
+        finished = [
+            Evaluation(
+                key=self._key(assembly, task, seed),
+                task=task.name,
+                family=task.family,
+                configuration=assembly.configuration,
+                curve=curve,
+                seconds=seconds,
+            )
+            for (assembly, seed), (curve, seconds) in zip(runs, results, strict=True)
+        ]
+        self.ledger.add(finished)
+        self._slowest[task.name] = max([one.seconds for one in finished] + [self._slowest.get(task.name, 0.0)])
+        self.spent.evaluations += len(finished)
+        self.spent.seconds += sum(one.seconds for one in finished)
+        self.tracker.add([one.key for one in finished], trained=True)
+        yield from finished
+
+
+def _learned_part(run: Run) -> str:
+    return "" if run[0].learned is None else run[0].learned.name
+
+
+def run_task(
+    task: AnyTask,
+    runs: Sequence[Run],
+    engine: str,
+    compile: Compile = "off",
+    ahead: Workload | None = None,
+    weights: Weights | None = None,
+    signals: frozenset[str] = frozenset(),
+) -> list[tuple[Curve, float]]:
+    """Curve and seconds of each run of a task; `compile` and `ahead` as in `metaopt.inner.train`.
+
+    Args:
+        task: what to train.
+        runs: of one configuration if there are weights.
+        engine: see `metaopt.inner.train`.
+        compile: likewise.
+        ahead: likewise.
+        weights: that the configuration comes with.
+        signals: see `metaopt.inner.train`.
+
+    Raises:
+        InputError: the task's own code failed.
+    """
+    if isinstance(task, BlackBoxTask):
+        return [_run_black_box(task, assembly, seed) for assembly, seed in runs]
+    try:
+        if isinstance(task, FewShotTask):
+            return [run_few_shot(task, assembly, seed, weights) for assembly, seed in runs]
+        members = [Member(assembly, seed) for assembly, seed in runs]
+        weights = weights or shipped_weights(runs[0][0])
+        for assembly, _ in runs:
+            check_weights(assembly, task, weights)
+        theta = None if weights is None else weights.theta
+        trained = train(task, members, theta=theta, engine=engine, compile=compile, ahead=ahead, signals=signals)
+        return [(one.curve, one.seconds) for one in trained]
+    except MetaOptError:
+        raise
+    except (Exception, SystemExit) as error:  # a stranger's model, data, loss or plugin
+        raise InputError(f"Task {task.name!r} failed in training: {named_line(error)}.") from error
+
+
+def evaluation_key(assembly: Assembly, task: AnyTask, seed: int) -> EvaluationKey:
+    """What identifies the run of a configuration on a task."""
+    return EvaluationKey(assembly.configuration.key, plugin_versions(assembly), task.fingerprint, seed)
+
+
+def plugin_versions(assembly: Assembly) -> str:
+    """Names and versions of the plugins of an assembly: results of another version are other results."""
+    specs = (assembly.optimizer, *assembly.wrappers, assembly.controller)
+    return ",".join(f"{spec.name}@{spec.version}" for spec in specs)
+
+
+def probe_task(task: Task, num_steps: int, num_validations: int = 1) -> Task:
+    """The same task cut to a few steps, for measuring what a step costs; the graphs that it makes serve the task."""
+    probe = dataclasses.replace(task, data=task.splits, num_steps=num_steps, num_validations=num_validations)
+    share_graphs(probe, task)
+    return probe
+
+
+def _run_black_box(task: BlackBoxTask, assembly: Assembly, seed: int) -> tuple[Curve, float]:
+    started = time.perf_counter()
+    curve = run_black_box(task, assembly.configuration, seed)
+    return curve, time.perf_counter() - started

@@ -1,0 +1,163 @@
+"""Learned rules in a study: few-shot tasks with growing budgets, runs that meta-train, weights of the winner."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from metaopt.configuration import Assembly, assemble
+from metaopt.contracts import AnyTask, Curve, FewShotTask, Partition, Task
+from metaopt.deploy import weights_of
+from metaopt.errors import InputError
+from metaopt.meta import NeverFiniteError, Trainer, evaluated_episodes, fingerprint, has_checkpoint
+from metaopt.plugin import OptimizerSpec, Registry
+from metaopt.recipe import Recipe, learned_start
+from metaopt.tuning.running.few_shot import adapted_metrics, inner_steps, learned_recipe
+
+#: What a run is judged on: by the first a study chooses, the second is reported.
+PARTITIONS: tuple[Partition, Partition] = ("validation", "test")
+#: Shares of a task's iterations after which candidates are judged: a race over budgets instead of over tasks.
+BUDGETS = (1 / 9, 1 / 3, 1.0)
+#: Fewer iterations than this are not divided.
+LEAST_ITERATIONS = 18
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """Learned weights that a configuration comes with: its runs learn nothing.
+
+    Attributes:
+        theta: by name.
+    """
+
+    theta: Mapping[str, Tensor]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """8 hex digits."""
+        return fingerprint(self.theta)
+
+
+def few_shot_only(tasks: Sequence[AnyTask], folds: int | None, held_out: Sequence[str]) -> bool:
+    """Whether a corpus consists of few-shot tasks.
+
+    Raises:
+        InputError: it mixes them with others, or shall be divided though they hold out classes of their own.
+    """
+    several = [isinstance(task, FewShotTask) for task in tasks]
+    if not any(several):
+        return False
+    if not all(several):
+        other = tasks[several.index(False)].name
+        raise InputError(
+            f"The corpus mixes few-shot tasks ({tasks[several.index(True)].name!r}) with others ({other!r}); tune them "
+            "apart."
+        )
+    if folds is not None or held_out:
+        raise InputError(
+            "Few-shot tasks hold out classes (or functions) of their own, on which everything is reported; leave out "
+            "--folds and --held-out."
+        )
+    return True
+
+
+def proposed_for_few_shots(registry: Registry) -> list[str]:
+    """Learned rules that a study of few-shot tasks chooses from unless it is told which."""
+    specs = [registry.get(OptimizerSpec, name) for name in registry.names(OptimizerSpec)]
+    return [
+        spec.name
+        for spec in specs
+        if spec.proposed and spec.meta is not None and spec.meta.objective == "final" and not spec.meta.prototypes
+    ]
+
+
+def with_budgets(tasks: Sequence[AnyTask]) -> tuple[AnyTask, ...]:
+    """Few-shot tasks at a ninth, a third and all of their iterations; others as they are."""
+    return tuple(part for task in tasks for part in (_budgets(task) if isinstance(task, FewShotTask) else [task]))
+
+
+def run_few_shot(
+    task: FewShotTask, assembly: Assembly, seed: int, weights: Weights | None = None
+) -> tuple[Curve, float]:
+    """A run's curve and seconds: a meta-training for learned rules without weights, else one adaptation."""
+    started = time.perf_counter()
+    if assembly.meta is not None and weights is None:
+        try:
+            curve = Trainer(assembly, [task], seed=seed).train().curves[task.name]
+        except NeverFiniteError:
+            lost = np.asarray([np.nan])
+            curve = Curve(np.asarray([float(task.num_iterations)]), lost, task.num_iterations, lost)
+    else:
+        curve = _adaptation(task, assembly, {} if weights is None else weights.theta, seed)
+    return curve, time.perf_counter() - started
+
+
+def shipped_weights(assembly: Assembly) -> Weights | None:
+    """Those that a learned part comes with; whoever ships others gives the plugin another version."""
+    theta = weights_of(assembly, None)
+    return None if theta is None else Weights(theta)
+
+
+def check_weights(assembly: Assembly, task: Task, weights: Weights | None) -> None:
+    """Refuse to train an ordinary task with a learned rule that has no weights, or weights for another model.
+
+    Raises:
+        InputError: it has none, or a parameter has another name or shape than they were learned for.
+    """
+    if weights is not None:
+        learned_start(assembly, weights.theta, {name: one.detach() for name, one in task.build(0).named_parameters()})
+    elif assembly.learned is not None:
+        name = assembly.learned.name
+        raise InputError(
+            f"The learned rule {name!r} has no weights to train {task.name!r} with: metaopt.meta_train({name!r}, …) "
+            "makes a recipe that has, which `metaopt evaluate` takes."
+        )
+
+
+def _adaptation(task: FewShotTask, assembly: Assembly, theta: Mapping[str, Tensor], seed: int) -> Curve:
+    steps = inner_steps(assembly, task)
+    values = [
+        float(adapted_metrics(assembly, theta, task, evaluated_episodes(task, partition), steps, seed).mean())
+        for partition in PARTITIONS
+    ]
+    return Curve(np.asarray([float(steps)]), np.asarray(values[:1]), steps, np.asarray(values[1:]))
+
+
+def _budgets(task: FewShotTask) -> list[FewShotTask]:
+    if task.num_iterations < LEAST_ITERATIONS:
+        return [task]
+    shorter = [
+        replace(
+            task,
+            name=f"{task.name} ({round(share * task.num_iterations):,} iterations)",
+            num_iterations=round(share * task.num_iterations),
+        )
+        for share in BUDGETS[:-1]
+    ]
+    return [*shorter, task]
+
+
+def with_weights(
+    recipe: Recipe, tasks: Sequence[AnyTask], registry: Registry, *, seed: int, folder: Path | None, train: bool = True
+) -> Recipe:
+    """The recipe with weights, meta-trained on all few-shot tasks together, if its rule is learned and has none.
+
+    Args:
+        recipe: what a search found.
+        tasks: of the study, at their whole budgets.
+        registry: where plugins are.
+        seed: of the meta-training.
+        folder: of its checkpoints.
+        train: False to take weights from finished checkpoints alone.
+    """
+    assembly = assemble(recipe.configuration, registry)
+    few = [task for task in tasks if isinstance(task, FewShotTask)]
+    if assembly.meta is None or not few or not (train or has_checkpoint(folder)):
+        return recipe
+    trained = Trainer(assembly, few, seed=seed).train(folder)
+    learned = learned_recipe(recipe.configuration, trained, few, registry, seed, recipe.provenance)
+    return replace(learned, stopper=recipe.stopper, num_validations=recipe.num_validations)

@@ -1,0 +1,1 @@
+"""Which candidates are proposed, and how they race."""

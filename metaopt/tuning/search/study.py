@@ -1,0 +1,255 @@
+"""One resumable study: batches asked from Optuna's sampler, raced over the tasks, told in a fixed order."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import optuna
+
+from metaopt.configuration import Configuration
+from metaopt.contracts import AnyTask, Array
+from metaopt.tuning.judging.references import Reference
+from metaopt.tuning.judging.scores import BEST, WORST, objective
+from metaopt.tuning.ledger.dashboard import Dashboard, opened
+from metaopt.tuning.ledger.evaluations import Outcome, Proposal
+from metaopt.tuning.running.evaluator import Evaluator
+from metaopt.tuning.search.estimates import filled
+from metaopt.tuning.search.joint_space import JointSpace
+from metaopt.tuning.search.quiet import quietly
+from metaopt.tuning.search.racing import Standing, ends_heat, race, race_order, rungs_of
+from metaopt.tuning.search.start_from import sampler_params
+from metaopt.tuning.search.trial_stand_ins import DefaultChooser, ReplayChooser
+
+#: Candidates that are asked, trained and told together.
+BATCH = 40
+#: Seed of weights and batches in a race; the same for all candidates.
+RACE_SEED = 0
+#: Earlier candidates that the sampler is told about: as many of the best, and as many spread evenly over the others.
+#: 250 are what Optuna's TPE needs to have all the good ones (25) that it ever looks at; asking costs the same for ever.
+TOLD = 125
+
+
+@dataclass
+class Study:
+    """A search for the best configuration over some tasks.
+
+    Attributes:
+        name: in the ledger.
+        space: what may be proposed.
+        tasks: what candidates are judged on.
+        references: of at least these tasks.
+        evaluator: runs what is missing.
+        seed: of the sampler.
+        start_from: what is judged first, as it is.
+        report: told after each batch: candidates done, best objective so far.
+    """
+
+    name: str
+    space: JointSpace
+    tasks: Sequence[AnyTask]
+    references: Mapping[str, Reference]
+    evaluator: Evaluator
+    seed: int
+    start_from: Sequence[Configuration] = ()
+    report: Callable[[int, float], None] = lambda done, best: None
+
+    def run(self, num_candidates: int) -> None:
+        """Continue until this many candidates have been judged; what is in the ledger is not done again.
+
+        Raises:
+            StorageError: the storage cannot be written, or holds an Optuna study of this name that is someone else's.
+        """
+        ledger = self.evaluator.ledger
+        if ledger.in_memory:
+            self._run(num_candidates, None)
+            return
+        with opened(ledger.url, self.name, ledger.file) as dashboard:
+            self._run(num_candidates, dashboard)
+
+    def _run(self, num_candidates: int, dashboard: Dashboard | None) -> None:
+        ledger = self.evaluator.ledger
+        proposals = ledger.proposals(self.name)  # only this process writes: what it adds is known
+        outcomes = {outcome.number: outcome for outcome in ledger.outcomes(self.name)}
+        standings = [_standing(number, outcomes.get(number)) for number in range(len(proposals))]
+        while True:
+            pending = [proposal for proposal in proposals if proposal.number not in outcomes]
+            self._begin(pending, standings)
+            missing = num_candidates - len(proposals)
+            if pending and (missing <= 0 or ends_heat(pending[-1].batch)):
+                for outcome in self._race(pending, proposals, standings):
+                    outcomes[outcome.number] = outcome
+                ledger.conclude(self.name, [outcomes[one.number] for one in pending])
+            if outcomes:
+                self.report(len(proposals), max(one.objective for one in outcomes.values() if one.complete))
+                if dashboard is not None:
+                    dashboard.publish(partial(self._trial, proposals, outcomes), len(outcomes))
+            if missing <= 0:
+                return
+            asked = self._ask(proposals, standings, min(BATCH, missing))
+            ledger.propose(self.name, asked)
+            proposals += asked
+            standings += [Standing(one.number) for one in asked]
+
+    def judged(self) -> list[tuple[Proposal, Outcome]]:
+        """Every candidate with its outcome, best complete ones first."""
+        outcomes = {outcome.number: outcome for outcome in self.evaluator.ledger.outcomes(self.name)}
+        pairs = [
+            (proposal, outcomes[proposal.number])
+            for proposal in self.evaluator.ledger.proposals(self.name)
+            if proposal.number in outcomes
+        ]
+        return sorted(pairs, key=lambda pair: _rank(pair[1]))
+
+    def scores(self, configuration: Configuration, seeds: Sequence[int]) -> dict[str, float]:
+        """Mean score over seeds of a configuration on each task."""
+        curves = self.evaluator.curves([configuration], self.tasks, seeds)
+        return {
+            task.name: sum(
+                self.references[task.name].scale.score(curves[configuration.key, task.name, seed]) for seed in seeds
+            )
+            / len(seeds)
+            for task in self.tasks
+        }
+
+    def objective(self, scores: Mapping[str, float]) -> float:
+        """The objective over the tasks that `scores` covers."""
+        return objective(scores, {name: self.references[name].scale.weight for name in scores})
+
+    def _ask(self, proposals: Sequence[Proposal], standings: Sequence[Standing], count: int) -> list[Proposal]:
+        """Ask for a batch. The sampler is new and seeded from seed and batch number: a resumed study asks the same."""
+        batch = proposals[-1].batch + 1 if proposals else 0
+        asked = self._known(len(proposals), batch, count)
+        if len(asked) == count:
+            return asked
+        with quietly():
+            study = optuna.create_study(direction="maximize", sampler=_sampler(self.seed, batch))
+        for params, distributions, value in self._told(proposals, standings):
+            study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=value))
+        for params in self._first_guesses()[max(len(proposals) - len(self.start_from), 0) :]:
+            study.enqueue_trial(params)
+        while len(asked) < count:
+            trial = study.ask()
+            configuration = self.space.suggest(trial)
+            asked.append(Proposal(len(proposals) + len(asked), batch, configuration, dict(trial.params)))
+        return asked
+
+    def _known(self, begin: int, batch: int, count: int) -> list[Proposal]:
+        """The next of the known settings, at most `count`."""
+        return [
+            Proposal(number, batch, one, sampler_params(self.space, one, self.evaluator.registry))
+            for number, one in enumerate(self.start_from[begin : begin + count], start=begin)
+        ]
+
+    def _first_guesses(self) -> list[dict[str, Any]]:
+        """Every optimizer at its defaults, with the first two controllers: the study never does worse than these."""
+        guesses = []
+        preferred = [name for name in ("constant", "cosine") if name in {one.name for one in self.space.controllers}]
+        for optimizer in self.space.optimizers:
+            for controller in preferred if optimizer.has_lr else ("constant",):
+                guess = DefaultChooser({"optimizer": optimizer.name, "controller": controller}, self.space)
+                self.space.suggest(guess)
+                guesses.append(guess.params)
+        return guesses
+
+    def _told(
+        self, proposals: Sequence[Proposal], standings: Sequence[Standing]
+    ) -> Iterator[tuple[dict[str, Any], dict[str, Any], float]]:
+        """What the sampler is told: parameters, their distributions, and the objective as if all had run on all tasks.
+
+        Optuna would rank whoever ran on all tasks before whoever did not, however late and good: see `filled`.
+        """
+        known = [one for one in proposals if one.params]  # Optuna's trials cannot hold what lies outside the space
+        names = [task.name for task in self.tasks]
+        rows = [[standings[one.number].scores.get(name, np.nan) for name in names] for one in known]
+        scores = np.asarray(rows, dtype=np.float64).reshape(len(rows), len(names))
+        best = max(BEST, float(np.nanmax(scores, initial=BEST)))
+        table = np.clip(filled(scores), WORST, best)
+        for position in told(table @ np.asarray([self.references[name].scale.weight for name in names])):
+            recorder = self._recorded(known[position])
+            value = self.objective(dict(zip(names, table[position].tolist(), strict=True)))
+            yield dict(known[position].params), recorder.distributions, value
+
+    def _begin(self, pending: Sequence[Proposal], standings: Sequence[Standing]) -> None:
+        """Run whoever has not run yet on the first block of tasks, batch by batch."""
+        order = race_order(self.tasks)
+        size = rungs_of(order)[0]
+        for _, batch in groupby(pending, key=lambda one: one.batch):
+            late = [one for one in batch if size not in standings[one.number].rungs]
+            if late:
+                self._judge({one.number: one for one in late}, [standings[one.number] for one in late], order[:size])
+
+    def _race(
+        self, heat: Sequence[Proposal], proposals: Sequence[Proposal], standings: Sequence[Standing]
+    ) -> list[Outcome]:
+        """Judge a heat on growing blocks of tasks, against all that came before it."""
+        known = {proposal.number: proposal for proposal in heat}
+        mine = [standings[number] for number in known]
+        earlier = [standings[one.number] for one in proposals if one.number not in known]
+        order = race_order(self.tasks)
+        race(mine, earlier, order, partial(self._judge, known), sizes=rungs_of(order))
+        return [Outcome(one.number, one.rungs, one.complete, one.scores) for one in mine]
+
+    def _judge(self, proposals: Mapping[int, Proposal], running: Sequence[Standing], tasks: Sequence[AnyTask]) -> None:
+        configurations = {one.number: proposals[one.number].configuration for one in running}
+        curves = self.evaluator.curves(list(configurations.values()), tasks, [RACE_SEED])
+        for one in running:
+            for task in tasks:
+                curve = curves[configurations[one.number].key, task.name, RACE_SEED]
+                one.scores[task.name] = self.references[task.name].scale.score(curve)
+            one.rungs[len(one.scores)] = self.objective(one.scores)
+
+    def _trial(
+        self, proposals: Sequence[Proposal], outcomes: Mapping[int, Outcome], number: int
+    ) -> optuna.trial.FrozenTrial:
+        """The candidate as Optuna knows it: pruned ones report their objective and the number of tasks done."""
+        proposal, outcome = proposals[number], outcomes[number]
+        recorder = self._recorded(proposal)
+        state = optuna.trial.TrialState.COMPLETE if outcome.complete else optuna.trial.TrialState.PRUNED
+        return optuna.trial.create_trial(
+            params=dict(proposal.params),
+            distributions=recorder.distributions,
+            value=outcome.objective,
+            intermediate_values=dict(outcome.rungs),
+            state=state,
+            user_attrs={"configuration": proposal.configuration.key, "batch": proposal.batch},
+        )
+
+    def _recorded(self, proposal: Proposal) -> ReplayChooser:
+        """The distributions that a proposal's parameters were drawn from."""
+        recorder = ReplayChooser(proposal.params)
+        if proposal.params:
+            self.space.suggest(recorder)
+        return recorder
+
+
+def told(values: Array) -> list[int]:
+    """Positions of the candidates that the sampler is told about: all, or TOLD of the best and TOLD of the others."""
+    if len(values) <= 2 * TOLD:
+        return list(range(len(values)))
+    ranked = np.argsort(-values, kind="stable")
+    others = np.sort(ranked[TOLD:])
+    spread = others[np.arange(TOLD) * len(others) // TOLD]
+    return sorted([*ranked[:TOLD].tolist(), *spread.tolist()])
+
+
+def _standing(number: int, outcome: Outcome | None) -> Standing:
+    if outcome is None:
+        return Standing(number)
+    return Standing(number, dict(outcome.scores), dict(outcome.rungs), outcome.complete)
+
+
+def _rank(outcome: Outcome) -> tuple[bool, int, float]:
+    """Orders outcomes, the best first: those that finished the race, then those that got furthest."""
+    return not outcome.complete, -outcome.tasks_done, -outcome.objective
+
+
+def _sampler(seed: int, batch: int) -> optuna.samplers.BaseSampler:
+    digest = hashlib.sha256(f"{seed}:{batch}".encode()).digest()
+    with quietly():
+        return optuna.samplers.TPESampler(
+            seed=int.from_bytes(digest[:4], "little"), multivariate=True, group=True, constant_liar=True
+        )

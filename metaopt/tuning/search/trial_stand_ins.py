@@ -1,0 +1,130 @@
+"""What answers a space's questions besides Optuna's trials: random numbers, defaults, known settings, earlier ones."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import optuna
+
+from metaopt.tuning.search.joint_space import JointSpace
+
+
+class RandomChooser:
+    """Proposes uniform (or log-uniform) random values.
+
+    Args:
+        generator: where the randomness comes from.
+    """
+
+    def __init__(self, generator: np.random.Generator) -> None:
+        self._generator = generator
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """A real number in [low, high]."""
+        if log:
+            return float(np.clip(math.exp(self._generator.uniform(math.log(low), math.log(high))), low, high))
+        return float(self._generator.uniform(low, high))
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
+        """A whole number in [low, high]."""
+        if log:
+            return int(np.clip(round(self.suggest_float(name, low, high, log=True)), low, high))
+        return int(self._generator.integers(low, high + 1))
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """One of the choices."""
+        return choices[int(self._generator.integers(len(choices)))]
+
+
+class DefaultChooser:
+    """Chooses the defaults, but for names that it was told.
+
+    Args:
+        told: values by name.
+        space: where defaults are declared.
+    """
+
+    def __init__(self, told: Mapping[str, Any], space: JointSpace) -> None:
+        self.params: dict[str, Any] = {}
+        self._told = told
+        self._defaults = space.defaults()
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """The default, moved into the range that is tuned."""
+        return float(self._choose(name, min(max(float(self._defaults[name]), low), high)))
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
+        """The default, moved into the range that is tuned."""
+        return int(self._choose(name, min(max(int(self._defaults[name]), low), high)))
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """What was told, the default, or the first choice."""
+        wanted = self._told.get(name, self._defaults.get(name))
+        return self._choose(name, wanted if wanted in choices else choices[0])
+
+    def _choose(self, name: str, value: Any) -> Any:
+        self.params[name] = value
+        return value
+
+
+class OutsideError(Exception):
+    """What was told is not among what the space allows."""
+
+
+class FollowChooser:
+    """Chooses what it was told; OutsideError where that is out of range, no choice, or missing.
+
+    Args:
+        told: values by name.
+    """
+
+    def __init__(self, told: Mapping[str, Any]) -> None:
+        self.params: dict[str, Any] = {}
+        self._told = told
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """What was told, if it lies in [low, high]."""
+        return float(self._choose(name, low <= float(self._told.get(name, math.nan)) <= high))
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
+        """What was told, if it lies in [low, high]."""
+        return int(self._choose(name, low <= float(self._told.get(name, math.nan)) <= high))
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """What was told, if it is one of the choices."""
+        return self._choose(name, name in self._told and self._told[name] in choices)
+
+    def _choose(self, name: str, allowed: bool) -> Any:
+        if not allowed:
+            raise OutsideError(name)
+        self.params[name] = self._told[name]
+        return self._told[name]
+
+
+class ReplayChooser:
+    """Chooses what was chosen before, and records the distributions it was asked for.
+
+    Args:
+        params: earlier choices by name.
+    """
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        self.distributions: dict[str, optuna.distributions.BaseDistribution] = {}
+        self._params = params
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """The earlier choice."""
+        return float(self._record(name, optuna.distributions.FloatDistribution(low, high, log=log)))
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
+        """The earlier choice."""
+        return int(self._record(name, optuna.distributions.IntDistribution(low, high, log=log)))
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """The earlier choice."""
+        return self._record(name, optuna.distributions.CategoricalDistribution(list(choices)))
+
+    def _record(self, name: str, distribution: optuna.distributions.BaseDistribution) -> Any:
+        self.distributions[name] = distribution
+        return self._params[name]

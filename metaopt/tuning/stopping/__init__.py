@@ -1,0 +1,1 @@
+"""Stopping policies chosen by replaying recorded curves."""

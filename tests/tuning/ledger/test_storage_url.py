@@ -1,0 +1,149 @@
+"""URLs of storages: what may be seen of them, and of paths with characters that mean something in a URL."""
+
+import contextlib
+import logging
+import traceback
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+import metaopt
+from metaopt.cli.results import storage_in
+from metaopt.tuning import rebuild
+from metaopt.tuning.ledger.ledger import Ledger
+from metaopt.tuning.ledger.storage_url import shown, sqlite_file, sqlite_url, without_secrets
+from metaopt.tuning.recorded.recorded_tasks import read_recorded
+
+SECRETIVE = [
+    "postgresql://meta:s3cretpw@localhost:notaport/m1",
+    "meta:s3cretpw@localhost/m1",
+    "meta:s3cretpw",
+    "postgresql://meta@localhost:1/m1?password=s3cretpw",
+    "postgresql://meta@localhost:1/m1?sslmode=nonsense&PASSWORD=s3cretpw",
+    "postgresql://meta@localhost:1/m1?pasword=s3cretpw",
+    "postgresql://meta@localhost:1/m1?sslpassword=s3cretpw&x=1",
+    "postgresql://meta:s3cretpw@localhost:1/m1",
+    "postgresql+psycopg://meta:s3cretpw@localhost:1/m1?connect_timeout=x",
+    "postgresql://meta:s3cretpw",
+    "postgresql://meta:s3cretpw/m1",
+    "postgresql:/meta:s3cretpw@localhost/m1",
+    "postgresql//meta:s3cretpw@localhost/m1",
+    "postgresql:meta:s3cretpw@localhost/m1",
+    " postgresql://meta:s3cretpw@localhost/m1",
+    "postgresql://meta:s3cretpw@[::1:1/m1",
+    "postgresql://meta:x/s3cretpw?y#z@localhost:1/m1",
+    "postgresql://meta:ab@s3cretpw@localhost:1/m1",
+    "postgresql://meta:s3cret%70w@localhost:1/m1",
+    "nosuchdb://meta:s3cretpw@localhost/m1",
+    "jdbc:postgresql://localhost/m1?user=meta&password=s3cretpw",
+    "host=localhost user=meta password=s3cretpw",
+    "host=localhost user=meta password = 's3cretpw and more'",
+]
+
+
+@pytest.mark.parametrize("url", SECRETIVE)
+def test_a_password_is_shown_by_no_error_nor_by_what_it_comes_from(
+    url, make_task, tmp_path, monkeypatch, caplog, capfd
+):
+    monkeypatch.chdir(tmp_path)
+    caplog.set_level(logging.DEBUG)
+    for attempt in (
+        lambda: metaopt.tune([make_task()], n_trials=1, storage=url, against=[]),
+        lambda: metaopt.evaluate(metaopt.load_recipe("default"), [make_task()], against=[], storage=url),
+        lambda: rebuild(url),
+        lambda: read_recorded(url),
+        lambda: Ledger(url),
+    ):
+        with pytest.raises(metaopt.MetaOptError) as caught:
+            attempt()
+        assert "s3cretpw" not in str(caught.value)
+        assert "s3cretpw" not in "".join(traceback.format_exception(caught.value)).replace(repr(url), "")
+        assert "s3cretpw" not in repr(caught.value)
+        assert len(str(caught.value)) < 600
+    assert "s3cretpw" not in caplog.text
+    assert "s3cretpw" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user@host:5432/database?sslmode=require&connect_timeout=3",
+        "sqlite:////data/a:b@c/study.db",
+        "sqlite:///run?seed=1/study.db",
+        "study.db",
+        "nosuchdb://host/db",
+    ],
+)
+def test_what_is_no_secret_is_shown(url):
+    assert shown(url) == repr(url)
+
+
+def test_the_password_of_an_encrypted_file_is_a_secret():
+    assert shown("sqlite:///a.db?password=s3cretpw") == "'sqlite:///a.db?password=***'"
+
+
+def test_a_url_made_by_sqlalchemy_is_hidden_too():
+    url = sa.URL.create("postgresql", "meta", "s3cretpw", "localhost", query={"password": "another"})
+    assert shown(url) == "'postgresql://meta:***@localhost?password=***'"
+
+
+def test_a_password_that_is_a_word_takes_no_other_words_with_it():
+    said = 'relation "metaopt_info" of meta does not exist; meta% and meta'
+    assert (
+        without_secrets(said, "postgresql://me:meta@h/d")
+        == 'relation "metaopt_info" of *** does not exist; ***% and ***'
+    )
+
+
+NAMES = [
+    "run?seed=1",
+    "a#b",
+    "50%",
+    "a%3Fb",
+    "with space",
+    "données",
+    "{vision}",
+    "a&b=c",
+    "c:d@e",
+    "'quoted\"",
+    "+plus",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_folder_of_any_name_holds_its_own_study(name, tmp_path, make_task):
+    out = tmp_path / name
+    out.mkdir()
+    url = storage_in(out)
+    assert sqlite_file(sa.make_url(url)) == out / "study.db"
+    small = {"n_trials": 1, "optimizers": ["sgd"], "controllers": ["constant"], "wrappers": [], "against": []}
+    recipe = metaopt.tune([make_task(num_steps=6, num_validations=3)], storage=url, **small).recipe
+    assert (out / "study.db").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    again = rebuild(url, corpus=[make_task(num_steps=6, num_validations=3)])
+    assert again.recipe.configuration == recipe.configuration
+
+
+def test_files_of_sqlite_s_own_urls_are_known(tmp_path):
+    for text, file in (
+        ("sqlite://", None),
+        ("sqlite:///:memory:", None),
+        ("sqlite:///file::memory:?uri=true", None),
+        ("sqlite:///file:x?mode=memory&uri=true", None),
+        ("sqlite:///file:/a/b.db?mode=ro&uri=true", Path("/a/b.db")),
+        ("sqlite:///file:///a/b.db?uri=true", Path("/a/b.db")),
+        ("sqlite:///a/b.db", Path("a/b.db")),
+        ("postgresql://h/d", None),
+    ):
+        assert sqlite_file(sa.make_url(text)) == file
+    assert sqlite_url(tmp_path / "x.db") == f"sqlite:///{tmp_path / 'x.db'}"
+
+
+def test_an_empty_url_is_refused(make_task):
+    with pytest.raises(metaopt.StorageError, match="The storage '' cannot be opened"):
+        metaopt.tune([make_task()], n_trials=1, storage="")
+    with pytest.raises(metaopt.StorageError, match="The storage '' cannot be opened"):
+        metaopt.evaluate(metaopt.load_recipe("default"), [make_task()], storage="")
+    with contextlib.closing(Ledger("sqlite://")) as ledger:
+        assert ledger.in_memory

@@ -1,0 +1,85 @@
+import pytest
+
+import metaopt
+from metaopt.tuning.judging.held_out import folds
+from metaopt.tuning.ledger.ledger import Ledger
+from metaopt.tuning.running.cost import Forecast, Pace, forecast
+from metaopt.tuning.running.evaluator import Evaluator
+from metaopt.tuning.running.progress import Phase
+
+
+def expect(evaluator, tasks, n_trials, *, main=None, divided=(), contenders=2):
+    corpus = metaopt.load_corpus(tasks)
+    return forecast(Pace(evaluator), corpus, main or corpus.tasks, divided, n_trials, contenders)
+
+
+def runs(phases):
+    return sum(phase.runs for phase in phases.values())
+
+
+CHOICE = {"optimizers": ["adamw"], "controllers": ["constant"], "wrappers": [], "against": ["sgd"]}
+
+
+@pytest.mark.parametrize(("count", "n_trials"), [(1, 2), (6, 7)])
+def test_the_counts_are_those_that_really_run(registry, make_tasks, count, n_trials):
+    tasks = make_tasks(count)
+    evaluator = Evaluator(Ledger("sqlite://"), registry)
+    expected = expect(evaluator, tasks, n_trials)
+    result = metaopt.tune(tasks, n_trials=n_trials, **CHOICE)
+    assert result.cost.evaluations == runs(expected.searches)
+    assert result.cost.reference_evaluations == expected.references.runs
+    assert result.cost.comparison_evaluations == runs(expected.comparisons)
+    evaluator.close()
+
+
+def test_folds_and_families_held_out_are_counted(evaluator, make_tasks):
+    tasks = make_tasks(6, families=3)
+    plain = expect(evaluator, tasks, 4)
+    divided = expect(evaluator, tasks, 4, divided=folds(metaopt.load_corpus(tasks), 3))
+    assert runs(divided.comparisons) == 2 * runs(plain.comparisons)
+    assert runs(divided.searches) == runs(plain.searches) + 3 * (4 * 4 + 4 * 2 * 4)
+    family = expect(evaluator, tasks, 4, main=[task for task in tasks if task.family != "lines0"])
+    assert runs(family.comparisons) == runs(plain.comparisons)
+    assert runs(family.searches) == 4 * 4 + 4 * 2 * 4  # each a finalist with two more seeds
+    assert runs(plain.searches) == 4 * 5 + 2 * 1 + 2 * 2 * 6  # two of them go on to the sixth task
+
+
+def test_the_forecast_is_a_sentence_and_says_what_can_be_reused():
+    expected = Forecast(
+        Phase(370, 60.0), {"": Phase(2400, 530.0)}, {"compared": Phase(30, 10.0)}, stored=1200, black_boxes=0
+    )
+    line = expected.lines()[0]
+    assert line == (
+        "About to run at most 2,800 trainings: 2,400 of candidates, 370 of references, 30 of comparisons; about 10 min."
+        " The ledger holds 1,200 evaluations of these tasks, which are reused."
+    )
+
+
+def test_nobody_knows_how_long_a_black_box_takes(evaluator, make_task):
+    black = metaopt.BlackBoxTask("job", "jobs", train=lambda recipe, seed: iter([(1, 0.5)]))
+    assert "; however long the black boxes take." in expect(evaluator, [black], 4).lines()[0]
+    assert " s and however long the black boxes take." in expect(evaluator, [black, make_task()], 4).lines()[0]
+
+
+def test_what_is_stored_already_is_counted(url, registry, make_tasks):
+    tasks = make_tasks(2)
+    metaopt.tune(tasks, n_trials=2, storage=url, **CHOICE)
+    evaluator = Evaluator(Ledger(url), registry)
+    expected = expect(evaluator, tasks, 2)
+    assert expected.stored == runs(expected.phases)
+    evaluator.close()
+
+
+def test_a_forecast_runs_nothing_that_counts(evaluator, make_tasks):
+    tasks = make_tasks(2)
+    expect(evaluator, tasks, 4)
+    assert evaluator.spent.evaluations == 0
+    assert evaluator.evaluations(tasks) == []
+
+
+def test_what_the_first_batch_of_every_fold_shares_is_paid_once(evaluator, make_tasks):
+    tasks = make_tasks(6, families=3)
+    one, many = (expect(evaluator, tasks, n, divided=folds(metaopt.load_corpus(tasks), 3)) for n in (40, 80))
+    shares = [expected.searches["fold1of3"].seconds / expected.searches[""].seconds for expected in (one, many)]
+    assert 0 < shares[0] < shares[1]
+    assert set(one.phases) >= {"references", "", "fold1of3", "fold3of3 compared", "tuning tasks compared"}

@@ -1,0 +1,215 @@
+import dataclasses
+
+import numpy as np
+import optuna
+import pytest
+
+from metaopt import Categorical, Float, InputError, PluginError
+from metaopt.configuration.configuration import assemble
+from metaopt.plugin.kinds import OptimizerSpec
+from metaopt.space import is_active
+from metaopt.tuning.search.joint_space import JointSpace, joint_space
+from metaopt.tuning.search.trial_stand_ins import RandomChooser
+
+
+def drawn(space: JointSpace, count=200, seed=0):
+    generator = np.random.default_rng(seed)
+    return [space.suggest(RandomChooser(generator)) for _ in range(count)]
+
+
+def own(configuration, plugin):
+    return {
+        name.removeprefix(f"{plugin}."): value
+        for name, value in configuration.hparams.items()
+        if name.startswith(f"{plugin}.")
+    }
+
+
+def test_everything_proposed_can_be_assembled(registry):
+    space = joint_space(registry)
+    found = drawn(space, 400)
+    for configuration in found:
+        assemble(configuration, registry)
+    assert {one.optimizer for one in found} == {spec.name for spec in space.optimizers}
+    assert {one.wrappers for one in found} == {(), ("averaged",)}
+
+
+def test_names_are_prefixed_by_the_plugin_they_belong_to(registry):
+    for configuration in drawn(joint_space(registry)):
+        owners = {configuration.optimizer, configuration.controller, *configuration.wrappers}
+        assert {name.partition(".")[0] for name in configuration.hparams} <= owners
+
+
+def test_conditions_are_respected_and_what_is_inactive_is_left_out(registry):
+    sgd = registry.get(OptimizerSpec, "sgd")
+    assert any(distribution.when for distribution in sgd.space.values())
+    for configuration in drawn(joint_space(registry, optimizers=["sgd"])):
+        values = own(configuration, "sgd")
+        assert set(values) == {name for name in sgd.space if is_active(sgd.space, name, values)}
+
+
+def test_an_optimizer_without_a_learning_rate_pairs_with_constant_only(registry):
+    plain = registry.get(OptimizerSpec, "sgd")
+    fixed = dataclasses.replace(
+        plain,
+        name="fixed_rate",
+        space={name: value for name, value in plain.space.items() if name != "lr"},
+        native=None,
+    )
+    assert not fixed.has_lr
+    space = joint_space(registry, controllers=["cosine", "wsd"])
+    space = dataclasses.replace(space, optimizers=(fixed, plain))
+    for configuration in drawn(space):
+        wanted = {"constant"} if configuration.optimizer == "fixed_rate" else {"cosine", "wsd"}
+        assert configuration.controller in wanted
+
+
+def test_lr_is_not_tuned_where_a_wrapper_sets_the_rate_unless_asked_for(registry):
+    wrappers = ["dog", "averaged"]
+    for configuration in drawn(joint_space(registry, optimizers=["sgd"], wrappers=wrappers)):
+        assert ("sgd.lr" in configuration.hparams) == (configuration.wrappers != ("dog",))
+    asked = joint_space(registry, optimizers=["sgd"], wrappers=wrappers, settings=["sgd.lr=0.5..2"])
+    assert all(0.5 <= configuration.hparams["sgd.lr"] <= 2 for configuration in drawn(asked))
+
+
+def test_wrappers_that_cannot_go_around_an_optimizer_are_not_proposed_for_it(registry):
+    optimizers, wrappers = ["prodigy", "sgd", "mlp_lopt"], ["dog", "mechanic", "learned_schedule"]
+    found = drawn(joint_space(registry, optimizers=optimizers, wrappers=wrappers))
+    pairs = {(one.optimizer, wrapper) for one in found for wrapper in one.wrappers}
+    fitting = {(one, wrapper) for one in optimizers for wrapper in wrappers}
+    refused = {("prodigy", "dog"), ("mlp_lopt", "dog"), ("mlp_lopt", "learned_schedule")}
+    assert pairs == fitting - refused
+    for configuration in found:
+        assemble(configuration, registry)
+
+
+def test_only_plugins_whose_signals_an_ordinary_loop_supplies_are_proposed_unless_asked(registry):
+    for spec in joint_space(registry).optimizers:
+        assert spec.requires <= {"loss", "horizon", "metric"}
+    assert [spec.name for spec in joint_space(registry, optimizers=["lion", "adamw", "lion"]).optimizers] == [
+        "lion",
+        "adamw",
+    ]
+
+
+def test_optuna_sees_the_same_distributions_whenever_it_asks(registry):
+    space = joint_space(registry)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    seen: dict[str, optuna.distributions.BaseDistribution] = {}
+    for _ in range(100):
+        trial = study.ask()
+        space.suggest(trial)
+        for name, distribution in trial.distributions.items():
+            assert seen.setdefault(name, distribution) == distribution
+    assert "adamw.lr" in seen
+
+
+def test_a_range_replaces_the_declared_one(registry):
+    space = joint_space(
+        registry,
+        optimizers=["adamw"],
+        controllers=["constant"],
+        wrappers=[],
+        settings=["adamw.lr=1e-4..1e-2", "adamw.beta1=0.9"],
+    )
+    rates = [own(one, "adamw")["lr"] for one in drawn(space)]
+    assert 1e-4 <= min(rates) < 2e-4
+    assert 5e-3 < max(rates) <= 1e-2
+    assert np.median(rates) == pytest.approx(1e-3, rel=0.5)  # still on a logarithmic scale
+    assert {own(one, "adamw")["beta1"] for one in drawn(space)} == {0.9}
+
+
+def test_whole_numbers_and_choices_can_be_set_too(registry):
+    settings = ["plateau.patience=2..3", "sgd.nesterov=true"]
+    space = joint_space(registry, optimizers=["sgd"], controllers=["plateau"], wrappers=[], settings=settings)
+    found = drawn(space)
+    assert {own(one, "plateau")["patience"] for one in found} == {2, 3}
+    assert all(isinstance(own(one, "plateau")["patience"], int) for one in found)
+    assert {own(one, "sgd")["nesterov"] for one in found if "nesterov" in own(one, "sgd")} == {True}
+
+
+def test_a_fixed_value_is_left_out_where_it_has_no_effect(registry):
+    settings = ["sgd.nesterov=true", "sgd.momentum=0"]
+    space = joint_space(registry, optimizers=["sgd"], controllers=["constant"], wrappers=[], settings=settings)
+    for configuration in drawn(space, 10):
+        assert "nesterov" not in own(configuration, "sgd")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("adamw.lr", r"--set takes plugin.hyperparameter=low..high or =value, got 'adamw.lr'"),
+        ("lr=1e-3", r"--set takes plugin.hyperparameter=low..high or =value, got 'lr=1e-3'"),
+        ("adamw.lr=", r"--set takes plugin.hyperparameter=low..high or =value"),
+        ("adam.lr=1e-3", r"'adam' is not among the tuned plugins \['adamw', 'constant', 'sgd'\]"),
+        ("adamw.rate=1e-3", r"adamw has no hyperparameter 'rate'; it has \['beta1'"),
+        ("adamw.lr=fast", r"adamw.lr must be a number in .*, got 'fast'"),
+        ("adamw.lr=-1", r"adamw.lr must be in .*, got -1"),
+        ("adamw.lr=1e-2..1e-4", r"--set adamw.lr=1e-2..1e-4: Bounds must be finite with low <= high"),
+        ("adamw.lr=0..1e-2", r"--set adamw.lr=0..1e-2: A log scale needs low > 0"),
+        ("adamw.lr=..1e-2", r"adamw.lr must be a number in .*, got ''"),
+        ("sgd.nesterov=0..1", r"--set sgd.nesterov: choose one of \[False, True\], got the range '0..1'"),
+        ("sgd.nesterov=maybe", r"sgd.nesterov must be one of \[False, True\], got 'maybe'"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_refused_in_a_sentence(registry, setting, message):
+    with pytest.raises(InputError, match=message):
+        joint_space(registry, optimizers=["adamw", "sgd"], controllers=["constant"], wrappers=[], settings=[setting])
+
+
+def test_unknown_plugins_are_refused_by_name(registry):
+    with pytest.raises(PluginError, match="There is no optimizer 'adamx'; did you mean 'adamw'"):
+        joint_space(registry, optimizers=["adamx"])
+    with pytest.raises(PluginError, match="needs at least one optimizer and one controller"):
+        joint_space(registry, optimizers=[])
+
+
+def space_of(registry, **changes):
+    settings = {"optimizers": ["adamw", "sgd"], "controllers": ["constant"], "wrappers": [], **changes}
+    return joint_space(registry, **settings)
+
+
+def test_the_fingerprint_is_the_same_for_the_same_space(registry):
+    assert space_of(registry).fingerprint == space_of(registry).fingerprint
+    one = space_of(registry, settings=["adamw.lr=1e-4..1e-2", "sgd.lr=0.1"])
+    other = space_of(registry, settings=["sgd.lr=0.1", "adamw.lr=1e-4..1e-2"])
+    assert one.fingerprint == other.fingerprint
+
+
+def test_the_fingerprint_changes_with_anything_that_changes_what_is_proposed(registry):
+    plain = space_of(registry)
+    sgd = registry.get(OptimizerSpec, "sgd")
+    changed = [
+        space_of(registry, optimizers=["adamw"]),
+        space_of(registry, controllers=["constant", "cosine"]),
+        space_of(registry, wrappers=["averaged"]),
+        space_of(registry, settings=["adamw.lr=1e-4..1e-2"]),
+        space_of(registry, settings=["adamw.lr=1e-3"]),
+        dataclasses.replace(plain, optimizers=(plain.optimizers[0], dataclasses.replace(sgd, version="2"))),
+        dataclasses.replace(
+            plain,
+            optimizers=(
+                plain.optimizers[0],
+                dataclasses.replace(sgd, space={**sgd.space, "lr": Float(0.1, 0.2, log=True)}, native=None),
+            ),
+        ),
+    ]
+    fingerprints = {plain.fingerprint, *(space.fingerprint for space in changed)}
+    assert len(fingerprints) == len(changed) + 1
+
+
+def test_choices_are_part_of_the_fingerprint(registry):
+    plain = space_of(registry)
+    sgd = plain.optimizers[1]
+    only = dataclasses.replace(sgd, space={**sgd.space, "nesterov": Categorical((False,))}, native=None)
+    assert dataclasses.replace(plain, optimizers=(plain.optimizers[0], only)).fingerprint != plain.fingerprint
+
+
+@pytest.mark.parametrize(
+    "value", ["1" + "0" * 400, "1" + "0" * 5_000, "[" * 100_000, "x y " * 2_000, "1..1" + "0" * 400]
+)
+@pytest.mark.parametrize("name", ["adamw.lr", "sgd.nesterov", "one_cycle.warmup"])
+def test_hostile_settings_are_refused_in_one_short_sentence(registry, name, value):
+    with pytest.raises(InputError) as caught:
+        joint_space(registry, optimizers=["adamw", "sgd"], controllers=["one_cycle"], settings=[f"{name}={value}"])
+    assert len(str(caught.value)) < 500

@@ -1,0 +1,85 @@
+import pytest
+from torch import nn
+
+import metaopt
+from metaopt.tuning.search.racing import BLOCKS, SHARE, Standing, best_share, ends_heat, race, race_order, rungs
+
+
+@pytest.mark.parametrize(
+    ("num_tasks", "expected"),
+    [(1, [1]), (2, [2]), (5, [5]), (6, [5, 6]), (10, [5, 10]), (16, [5, 10, 16]), (30, [5, 10, 16, 30])],
+)
+def test_a_race_judges_on_growing_blocks_and_ends_with_all_tasks(num_tasks, expected):
+    assert rungs(num_tasks) == expected
+
+
+def standings(objectives, begin=0):
+    return [Standing(begin + index, {}, {5: value}) for index, value in enumerate(objectives)]
+
+
+def numbers(found):
+    return [one.number for one in found]
+
+
+def test_the_first_heat_is_one_batch_and_the_later_ones_are_two():
+    assert [batch for batch in range(8) if ends_heat(batch)] == [0, 2, 4, 6]
+
+
+def test_the_best_share_goes_on_and_at_least_one():
+    assert numbers(best_share(standings([0.1, 0.9, 0.3, 0.8, 0.2, 0.4]), 5, [])) == [1, 3]
+    assert numbers(best_share(standings([0.1] * 9 + [0.2]), 5, [])) == [9, 0, 1]
+    assert numbers(best_share(standings([-1.0]), 5, [])) == [0]
+
+
+def test_it_is_a_share_of_all_that_came_so_far():
+    earlier = [index / 100 for index in range(100)]
+    assert numbers(best_share(standings([0.99, 0.5, 0.75, 2.0]), 5, earlier)) == [3, 0, 2]
+    assert best_share(standings([0.1, 0.2]), 5, earlier) == []
+    assert len(best_share(standings([2.0] * 100), 5, earlier)) == SHARE * 200
+
+
+def test_of_equal_ones_the_earlier_goes_on():
+    assert numbers(best_share(standings([0.5] * 6), 5, [])) == [0, 1]
+    assert best_share(standings([0.5] * 6), 5, [0.5] * 4) == []
+
+
+def test_a_race_runs_nothing_twice_and_only_who_is_left():
+    heat, ran = standings([0.1, 0.9, 0.3, 0.8, 0.2, 0.4]), []
+
+    def judge(running, tasks):
+        ran.append((numbers(running), list(tasks)))
+        for one in running:
+            one.rungs[tasks[-1] + 1] = one.rungs[5]
+
+    race(heat, standings([0.85] * 2, begin=-2), list(range(12)), judge)
+    assert ran == [([1], [5, 6, 7, 8, 9]), ([1], [10, 11])]
+    assert [one.number for one in heat if one.complete] == [1]
+
+
+def test_the_cheapest_task_of_each_family_runs_first_then_the_second_of_each(make_task):
+    tasks = [
+        make_task("a-dear", "a", num_steps=90),
+        make_task("a-cheap", "a", num_steps=10),
+        make_task("b-middle", "b", num_steps=50),
+        make_task("b-cheap", "b", num_steps=20),
+        make_task("c-only", "c", num_steps=70),
+    ]
+    names = ["a-cheap", "b-cheap", "c-only", "a-dear", "b-middle"]
+    assert [task.name for task in race_order(tasks)] == names
+    assert [task.name for task in race_order(tasks[::-1])] == names
+
+
+def test_larger_models_and_batches_are_dearer_and_black_boxes_the_dearest(make_task):
+    black = metaopt.BlackBoxTask("black", "f", train=lambda recipe, seed: iter(()))
+    tasks = [black, make_task("wide", "f", model=wide), make_task("batch", "f", batch_size=32), make_task("plain", "f")]
+    assert [task.name for task in race_order(tasks)] == ["plain", "batch", "wide", "black"]
+
+
+def wide():
+    return nn.Sequential(nn.Linear(3, 50), nn.Linear(50, 1))
+
+
+def test_every_block_has_as_many_families_as_it_can(make_tasks):
+    order = race_order(make_tasks(20, families=4))
+    for size in BLOCKS:
+        assert len({task.family for task in order[:size]}) == 4

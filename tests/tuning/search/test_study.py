@@ -1,0 +1,233 @@
+import contextlib
+import signal
+import subprocess
+import sys
+
+import optuna
+import pytest
+import sqlalchemy as sa
+
+import metaopt
+from metaopt.tuning.judging.references import DEFAULT_BASELINE, references
+from metaopt.tuning.ledger.ledger import Ledger
+from metaopt.tuning.running.evaluator import Evaluator
+from metaopt.tuning.search.joint_space import joint_space
+from metaopt.tuning.search.study import BATCH, RACE_SEED, Study
+
+OPTIMIZERS = ["adamw", "prodigy", "sgd"]
+
+
+@pytest.fixture
+def begin(registry, make_tasks):
+    """`begin(url, num_tasks=, seed=)`: a study with an evaluator of its own."""
+    made = []
+
+    def study(url="sqlite://", *, num_tasks=2, seed=0, name="mine", check=None, **choice):
+        evaluator = Evaluator(Ledger(url), registry)
+        made.append(evaluator)
+        tasks = make_tasks(num_tasks, families=2, num_steps=6, num_validations=3)
+        choice = {"optimizers": OPTIMIZERS, "controllers": ["constant", "cosine"], "wrappers": [], **choice}
+        found = references(evaluator, tasks, DEFAULT_BASELINE)
+        evaluator.check = check or (lambda: None)
+        return Study(name, joint_space(registry, **choice), tasks, found, evaluator, seed)
+
+    yield study
+    for evaluator in made:
+        evaluator.close()
+
+
+@contextlib.contextmanager
+def in_optuna(url):
+    """The study as Optuna opens it."""
+    storage = optuna.storages.RDBStorage(url)
+    try:
+        yield optuna.load_study(study_name="mine", storage=storage)
+    finally:
+        storage.engine.dispose()
+
+
+def trials_in_optuna(url):
+    with in_optuna(url) as study:
+        return study.trials
+
+
+def told(study):
+    """Everything that a study has decided."""
+    ledger = study.evaluator.ledger
+    return ledger.proposals(study.name), ledger.outcomes(study.name)
+
+
+def test_every_optimizer_is_first_tried_at_its_defaults(begin):
+    study = begin()
+    study.run(6)
+    first = [proposal.configuration for proposal in study.evaluator.ledger.proposals("mine")]
+    assert [(one.optimizer, one.controller) for one in first] == [
+        (optimizer, controller) for optimizer in OPTIMIZERS for controller in ("constant", "cosine")
+    ]
+    assert first[0].hparams["adamw.lr"] == 1e-3
+
+
+def test_a_study_begun_with_few_trials_tries_the_other_defaults_when_it_continues(begin):
+    short = begin()
+    short.run(2)
+    short.run(6)
+    whole = begin()
+    whole.run(6)
+    assert [one.configuration for one in told(short)[0]] == [one.configuration for one in told(whole)[0]]
+
+
+def test_all_candidates_of_a_heat_see_the_same_tasks_and_seeds_and_the_best_share_goes_on(begin):
+    study = begin(num_tasks=6)
+    study.run(9)
+    outcomes = told(study)[1]
+    assert sorted(outcome.tasks_done for outcome in outcomes) == [5] * 6 + [6] * 3
+    assert all(outcome.complete == (outcome.tasks_done == 6) for outcome in outcomes)
+    runs = study.evaluator.evaluations(study.tasks)
+    proposed = {proposal.configuration.key for proposal in told(study)[0]}
+    assert {one.key.seed for one in runs if one.key.configuration_key in proposed} == {RACE_SEED}
+
+
+def test_the_objective_is_that_of_the_scores(begin):
+    study = begin()
+    study.run(3)
+    for proposal, outcome in study.judged():
+        scores = study.scores(proposal.configuration, [RACE_SEED])
+        assert study.objective(scores) == pytest.approx(outcome.objective)
+    judged = [outcome.objective for _, outcome in study.judged() if outcome.complete]
+    assert judged == sorted(judged, reverse=True)
+
+
+def test_the_same_seed_decides_the_same_and_another_seed_does_not(begin):
+    one, same, other = begin(), begin(), begin(seed=1)
+    for study in (one, same, other):
+        study.run(BATCH + 4)
+    assert told(one) == told(same)
+    assert told(one) != told(other)
+    assert len(told(one)[0]) == BATCH + 4
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.mark.parametrize(("num_tasks", "count"), [(2, BATCH + 3), (6, 2 * BATCH + 5)])
+def test_an_interrupted_study_goes_on_to_what_an_uninterrupted_one_decides(begin, url, num_tasks, count):
+    whole = begin(num_tasks=num_tasks)
+    whole.run(count)
+    total = len(whole.evaluator.evaluations(whole.tasks))
+
+    spent, interruptions = 0, 0
+    for survived in range(40):
+        study = begin(url, num_tasks=num_tasks, check=killed_after(survived % 3))
+        try:
+            study.run(count)
+        except KilledError:
+            interruptions += 1
+        spent += study.evaluator.spent.evaluations
+        if len(told(study)[1]) == count:
+            break
+    assert interruptions >= 3
+    assert told(study) == told(whole)
+    assert spent == len(study.evaluator.evaluations(study.tasks)) == total
+
+
+def killed_after(checks):
+    left = iter(range(checks))
+
+    def check():
+        if next(left, None) is None:
+            raise KilledError
+
+    return check
+
+
+def test_more_trials_continue_and_fewer_change_nothing(begin, url):
+    study = begin(url)
+    study.run(4)
+    first = told(study)
+    study.run(2)
+    assert told(study) == first
+    study.run(7)
+    proposals, outcomes = told(study)
+    assert proposals[:4] == first[0]
+    assert outcomes[:4] == first[1]
+    assert len(outcomes) == 7
+
+
+def test_optuna_opens_the_study_with_every_trial_and_its_state(begin, url):
+    study = begin(url, num_tasks=6)
+    study.run(7)
+    with in_optuna(url) as loaded:
+        trials, best = loaded.trials, loaded.best_trial
+    proposals, outcomes = told(study)
+    assert len(trials) == len(proposals) == 7
+    for trial, proposal, outcome in zip(trials, proposals, outcomes, strict=True):
+        state = optuna.trial.TrialState.COMPLETE if outcome.complete else optuna.trial.TrialState.PRUNED
+        assert trial.state == state
+        assert trial.params == proposal.params
+        assert trial.value == pytest.approx(outcome.objective)
+        assert trial.intermediate_values == pytest.approx(dict(outcome.rungs))
+    assert {trial.state for trial in trials} == {
+        optuna.trial.TrialState.COMPLETE,
+        optuna.trial.TrialState.PRUNED,
+    }
+    assert best.value == max(outcome.objective for outcome in outcomes if outcome.complete)
+    study.run(9)
+    assert len(trials_in_optuna(url)) == 9
+
+
+def test_an_optuna_study_of_someone_else_is_left_alone(begin, url):
+    storage = optuna.storages.RDBStorage(url)
+    theirs = optuna.create_study(storage=storage, study_name="mine")
+    theirs.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
+    storage.engine.dispose()
+    study = begin(url)
+    with pytest.raises(metaopt.StorageError, match="an Optuna study 'mine' that metaopt did not make; use another"):
+        study.run(3)
+    assert len(trials_in_optuna(url)) == 2
+    assert told(study) == ([], [])
+
+
+KILLED_AT_AN_INDEX = """
+import os, signal, sys
+import sqlalchemy as sa
+from metaopt.tuning import dashboard, ledger
+
+def killed(connection, cursor, statement, *more):
+    if statement.startswith("CREATE") and sys.argv[2] in statement:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sa.event.listen(sa.Engine, "before_cursor_execute", killed)
+ledger.Ledger(sys.argv[1]).close()
+with dashboard.opened(sys.argv[1], "mine"):
+    pass
+"""
+
+
+@pytest.mark.parametrize("index", ["ix_studies_study_name", "ix_metaopt_evaluations_task_fingerprint"])
+def test_a_process_killed_between_a_table_and_its_index_leaves_nothing_undone(begin, url, index):
+    ended = subprocess.run([sys.executable, "-c", KILLED_AT_AN_INDEX, url, index], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    for count in (3, 5):  # without the index Optuna makes a second study of the name, and then finds two
+        begin(url).run(count)
+    assert len(trials_in_optuna(url)) == 5
+    engine = sa.create_engine(url)
+    tables = sa.inspect(engine)
+    assert index in {one["name"] for table in tables.get_table_names() for one in tables.get_indexes(table)}
+    engine.dispose()
+
+
+def test_optunas_own_messages_stay_out_and_its_verbosity_stays(begin, url, capfd):
+    optuna.logging.set_verbosity(optuna.logging.INFO)
+    study = begin(url)
+    study.run(3)
+    assert optuna.logging.get_verbosity() == optuna.logging.INFO
+    assert capfd.readouterr().err == ""
+
+
+def test_a_candidate_that_diverges_gets_the_worst_objective_and_the_study_goes_on(begin):
+    study = begin(optimizers=["sgd"], controllers=["constant"], settings=["sgd.lr=1.0..10.0"])
+    study.run(6)
+    objectives = [outcome.objective for outcome in told(study)[1]]
+    assert len(objectives) == 6
+    assert all(-1.25 <= value <= 2.5 for value in objectives)
