@@ -12,8 +12,8 @@ from metaopt.contracts import Hparams, PerTensorRule, State, SteeringRule, StepI
 from metaopt.errors import MissingDataError
 from metaopt.testing.errors import ConformanceError
 from metaopt.testing.location import locate, where_it_returns
+from metaopt.testing.rules.subject import HORIZON, Subject, hparams_for, step_info
 from metaopt.testing.samples import gradients
-from metaopt.testing.subject import HORIZON, Subject, hparams_for, step_info
 
 
 def answered(

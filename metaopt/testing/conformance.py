@@ -14,17 +14,17 @@ from metaopt.testing.answers import described
 from metaopt.testing.controllers import CHECKS as CONTROLLER_CHECKS
 from metaopt.testing.corpora import CHECKS as CORPUS_CHECKS
 from metaopt.testing.declarations import CHECKS as COMMON_CHECKS
-from metaopt.testing.descent import CHECKS as DESCENT_CHECKS
 from metaopt.testing.errors import Blocked, ConformanceError, NotApplicable
-from metaopt.testing.key_order import CHECKS as KEY_ORDER_CHECKS
 from metaopt.testing.location import Location, definition, functions_of, locate
-from metaopt.testing.purity import CHECKS as PURITY_CHECKS
-from metaopt.testing.recipes import controller_survives_a_recipe, stopper_survives_a_recipe
-from metaopt.testing.rules import CHECKS as RULE_CHECKS
-from metaopt.testing.shells import CHECKS as SHELL_CHECKS
-from metaopt.testing.stoppers import CHECKS as STOPPER_CHECKS
-from metaopt.testing.subject import Subject
-from metaopt.testing.wrappers import CHECKS as WRAPPER_CHECKS
+from metaopt.testing.rules.descent import CHECKS as DESCENT_CHECKS
+from metaopt.testing.rules.key_order import CHECKS as KEY_ORDER_CHECKS
+from metaopt.testing.rules.purity import CHECKS as PURITY_CHECKS
+from metaopt.testing.rules.rules import CHECKS as RULE_CHECKS
+from metaopt.testing.rules.shells import CHECKS as SHELL_CHECKS
+from metaopt.testing.rules.subject import Subject
+from metaopt.testing.rules.wrappers import CHECKS as WRAPPER_CHECKS
+from metaopt.testing.stoppers.recipes import controller_survives_a_recipe, stopper_survives_a_recipe
+from metaopt.testing.stoppers.stoppers import CHECKS as STOPPER_CHECKS
 
 Status: TypeAlias = Literal["passed", "failed", "skipped", "blocked"]
 

@@ -13,8 +13,8 @@ from metaopt.space import Value, encode
 from metaopt.testing.answers import answered, require_answer, require_same_state, require_tensors, shown
 from metaopt.testing.comparison import flat, require_close, require_finite, require_same, require_same_layout
 from metaopt.testing.errors import ConformanceError, NotApplicable, require
+from metaopt.testing.rules.stacking import explain, stacked, unstacked
 from metaopt.testing.samples import draws, edges
-from metaopt.testing.stacking import explain, stacked, unstacked
 from metaopt.testing.watch import Guard, read_only, tensors_in
 
 #: Planned numbers of steps to try; even the shortest run must train.

@@ -15,7 +15,7 @@ from metaopt.tasks import PARTITIONS
 from metaopt.testing.answers import answered, require_answer, shown
 from metaopt.testing.comparison import require_same
 from metaopt.testing.errors import ConformanceError, NotApplicable, require
-from metaopt.testing.subject import DESCENT, Subject
+from metaopt.testing.rules.subject import DESCENT, Subject
 
 
 def loads_a_corpus(spec: CorpusSpec) -> None:

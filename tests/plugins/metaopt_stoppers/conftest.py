@@ -5,7 +5,7 @@ import pytest
 
 import metaopt
 from metaopt.space import resolve
-from metaopt.testing.fitted_stoppers import theta_of
+from metaopt.testing.stoppers.fitted import theta_of
 
 
 def _create(spec: metaopt.StopperSpec, mode: str = "min", **hparams: Any) -> metaopt.ThresholdStopper:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import metaopt_stoppers
 from metaopt import CurveBatch, Observation
 from metaopt.space import encode, resolve
-from metaopt.testing.fitted_stoppers import theta_of
+from metaopt.testing.stoppers.fitted import theta_of
 
 SPECS = {spec.name: spec for spec in metaopt_stoppers.metaopt_plugins() if not spec.combines}
 NAMES = st.sampled_from(sorted(SPECS))

@@ -11,9 +11,8 @@ from metaopt.contracts import Granularity, Tensors
 from metaopt.seeding import seeded
 from metaopt.testing.comparison import flat, require_close, require_same
 from metaopt.testing.errors import ConformanceError, NotApplicable, require
-from metaopt.testing.samples import draws, gradients, parameters
-from metaopt.testing.stacking import explain, stacked, unstacked
-from metaopt.testing.subject import (
+from metaopt.testing.rules.stacking import explain, stacked, unstacked
+from metaopt.testing.rules.subject import (
     HORIZON,
     Subject,
     Trajectory,
@@ -25,6 +24,7 @@ from metaopt.testing.subject import (
     step_info,
     update_of,
 )
+from metaopt.testing.samples import draws, gradients, parameters
 from metaopt.testing.watch import Guard, read_only, tensors_in
 
 

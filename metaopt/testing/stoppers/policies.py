@@ -13,11 +13,11 @@ from metaopt.deploy import StopperConfiguration, build_stopper
 from metaopt.plugin import Registry, StopperSpec
 from metaopt.space import Value, encode
 from metaopt.testing.answers import answered, require_answer, shown
-from metaopt.testing.curves import HORIZON, curves, observations
 from metaopt.testing.errors import ConformanceError, NotApplicable, require
-from metaopt.testing.fitted_stoppers import signals_of, theta_of
 from metaopt.testing.location import where_it_returns
 from metaopt.testing.samples import draws, edges
+from metaopt.testing.stoppers.curves import HORIZON, curves, observations
+from metaopt.testing.stoppers.fitted import signals_of, theta_of
 
 
 def answers_soundly(spec: StopperSpec) -> None:

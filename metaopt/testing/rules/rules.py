@@ -20,8 +20,7 @@ from metaopt.testing.answers import (
 )
 from metaopt.testing.comparison import flat, require_finite, require_same, require_same_layout
 from metaopt.testing.errors import NotApplicable, require
-from metaopt.testing.samples import draws, edges, generator, gradients, parameters
-from metaopt.testing.subject import (
+from metaopt.testing.rules.subject import (
     HORIZON,
     Subject,
     added,
@@ -32,6 +31,7 @@ from metaopt.testing.subject import (
     step_info,
     update_of,
 )
+from metaopt.testing.samples import draws, edges, generator, gradients, parameters
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 #: Parameters that have grown beyond this are said to diverge.

@@ -15,9 +15,9 @@ from metaopt.errors import PluginError
 from metaopt.space import Value
 from metaopt.testing.comparison import require_close
 from metaopt.testing.errors import NotApplicable, require
-from metaopt.testing.recipes import require_survives
+from metaopt.testing.rules.subject import HORIZON, Subject, Trajectory, hparams_for, loss_at, run, update_of
 from metaopt.testing.samples import draws, edges, gradients, parameters
-from metaopt.testing.subject import HORIZON, Subject, Trajectory, hparams_for, loss_at, run, update_of
+from metaopt.testing.stoppers.recipes import require_survives
 
 NUM_STEPS = 20
 

@@ -21,11 +21,18 @@ from metaopt.contracts import (
 from metaopt.errors import InputError
 from metaopt.plugin import StopperSpec
 from metaopt.space import Float, Space, Value, encode
-from metaopt.testing.curves import HORIZON, NUM_VALIDATIONS, curves, observations, shown, sign
 from metaopt.testing.errors import ConformanceError, require
-from metaopt.testing.fitted_stoppers import fits_curves, signals_of
-from metaopt.testing.policies import answers_soundly, pure_answer, pure_form, settings_of, stopper_of, through_json
 from metaopt.testing.samples import draws
+from metaopt.testing.stoppers.curves import HORIZON, NUM_VALIDATIONS, curves, observations, shown, sign
+from metaopt.testing.stoppers.fitted import fits_curves, signals_of
+from metaopt.testing.stoppers.policies import (
+    answers_soundly,
+    pure_answer,
+    pure_form,
+    settings_of,
+    stopper_of,
+    through_json,
+)
 
 MODES: tuple[Mode, ...] = ("min", "max")
 _STRANGE: tuple[Any, ...] = (None, "bad", math.nan, math.inf, -math.inf, "nan", True, [], object())

@@ -7,15 +7,15 @@ from typing import Any
 from metaopt.configuration import misfit
 from metaopt.contracts import SteeringRule
 from metaopt.plugin import OptimizerSpec, WrapperSpec, current_registry
-from metaopt.testing.descent import CHECKS as DESCENT_CHECKS
 from metaopt.testing.errors import ConformanceError, NotApplicable
-from metaopt.testing.key_order import CHECKS as KEY_ORDER_CHECKS
-from metaopt.testing.purity import CHECKS as PURITY_CHECKS
-from metaopt.testing.rules import CHECKS as RULE_CHECKS
-from metaopt.testing.rules import theta_is_reproducible
-from metaopt.testing.shells import CHECKS as SHELL_CHECKS
-from metaopt.testing.shells import native_equals_rule
-from metaopt.testing.subject import DESCENT, Subject
+from metaopt.testing.rules.descent import CHECKS as DESCENT_CHECKS
+from metaopt.testing.rules.key_order import CHECKS as KEY_ORDER_CHECKS
+from metaopt.testing.rules.purity import CHECKS as PURITY_CHECKS
+from metaopt.testing.rules.rules import CHECKS as RULE_CHECKS
+from metaopt.testing.rules.rules import theta_is_reproducible
+from metaopt.testing.rules.shells import CHECKS as SHELL_CHECKS
+from metaopt.testing.rules.shells import native_equals_rule
+from metaopt.testing.rules.subject import DESCENT, Subject
 
 
 def _around(

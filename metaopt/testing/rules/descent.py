@@ -9,8 +9,8 @@ from torch import Tensor
 from metaopt.configuration import Assembly
 from metaopt.contracts import StepInfo, Tensors
 from metaopt.testing.errors import ConformanceError, NotApplicable
+from metaopt.testing.rules.subject import Subject, added, hparams_for, update_of
 from metaopt.testing.samples import generator
-from metaopt.testing.subject import Subject, added, hparams_for, update_of
 
 #: Numbers of steps after which the loss is looked at: rules that start slow have time, few-shot ones need none.
 LOOKS = (5, 30, 100, 300, 1000)

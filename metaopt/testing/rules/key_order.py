@@ -6,8 +6,8 @@ from typing import Any
 import torch
 
 from metaopt.testing.comparison import require_close
+from metaopt.testing.rules.subject import HORIZON, Subject, added, hparams_for, result_of, run, step_info, update_of
 from metaopt.testing.samples import gradients, parameters
-from metaopt.testing.subject import HORIZON, Subject, added, hparams_for, result_of, run, step_info, update_of
 
 
 def ignores_the_order_of_keys(subject: Subject) -> None:

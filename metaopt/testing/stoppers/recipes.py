@@ -11,9 +11,9 @@ from metaopt.deploy import StopperConfiguration
 from metaopt.plugin import ControllerSpec, Registry, StopperSpec
 from metaopt.recipe import Recipe, load_recipe
 from metaopt.testing.errors import require
-from metaopt.testing.policies import configuration, registry_with
+from metaopt.testing.rules.subject import CONSTANT, DESCENT
 from metaopt.testing.samples import draws
-from metaopt.testing.subject import CONSTANT, DESCENT
+from metaopt.testing.stoppers.policies import configuration, registry_with
 
 
 def controller_survives_a_recipe(spec: ControllerSpec) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 
 from metaopt.contracts import CurveBatch, Fit, StopperTheta
 from metaopt.plugin import StopperSpec
-from metaopt.testing.curves import curves
 from metaopt.testing.errors import NotApplicable, require
+from metaopt.testing.stoppers.curves import curves
 
 _MOST = 1000
 
