@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from metaopt.cli.commands.tune_runs import is_runs_file, refuse, tune_runs
 from metaopt.cli.options import StudyName, names
 from metaopt.cli.output_folder import writable
 from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
 from metaopt.cli.results import print_result, save, storage_in, write_page
-from metaopt.cli.tune_runs import is_runs_file, refuse, tune_runs
 from metaopt.cli.watching import watching
 from metaopt.errors import InputError, TerminatedError, quoted
 
