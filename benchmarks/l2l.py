@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 import metaopt
 from metaopt.configuration.configuration import Configuration
+from metaopt.meta.evaluation import few_shot_metrics
 from metaopt.plugin.registry import current_registry
-from metaopt.tuning.running.few_shot import few_shot_metrics
 
 STEPS = 100
 RATES = [10 ** (-4 + 0.25 * step) for step in range(21)]

@@ -21,7 +21,7 @@ import torch
 from synthetic_tasks import synthetic
 
 import metaopt
-from metaopt.meta.meta_train import MetaTrainResult
+from metaopt.meta.meta_training import MetaTrainResult
 from metaopt.meta.task_episodes import few_shot
 
 #: Tasks of the same families that are not here are left to be judged on.

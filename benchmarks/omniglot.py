@@ -18,8 +18,8 @@ import torch
 
 import metaopt
 from metaopt.configuration.configuration import Configuration
+from metaopt.meta.evaluation import few_shot_metrics
 from metaopt.plugin.registry import current_registry
-from metaopt.tuning.running.few_shot import few_shot_metrics
 from metaopt_corpora.omniglot import omniglot_task
 
 PAPER = {

@@ -16,8 +16,8 @@ from pathlib import Path
 import torch
 
 import metaopt
+from metaopt.meta.evaluation import few_shot_metrics
 from metaopt.plugin.registry import current_registry
-from metaopt.tuning.running.few_shot import few_shot_metrics
 from metaopt_corpora.sinusoid_episodes import sinusoid_task
 
 PAPER = {

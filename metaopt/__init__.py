@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.contracts import (
     BlackBoxTask,
     Controller,
@@ -32,62 +32,65 @@ from metaopt.contracts import (
     per_tensor,
 )
 from metaopt.errors import InputError, MetaOptError, MissingDataError, PluginError, RecipeError, StorageError
-from metaopt.plugin.hookspecs import hookimpl
-from metaopt.plugin.kinds import ControllerSpec, CorpusSpec, Native, OptimizerSpec, StopperSpec, WrapperSpec
-from metaopt.plugin.registry import register
-from metaopt.plugin.spec import PluginSpec
-from metaopt.signals.inner_products import cosine, inner_product
+from metaopt.plugin import (
+    ControllerSpec,
+    CorpusSpec,
+    Native,
+    OptimizerSpec,
+    PluginSpec,
+    StopperSpec,
+    WrapperSpec,
+    hookimpl,
+    register,
+)
+from metaopt.signals import cosine, inner_product
 from metaopt.space import Categorical, Float, Int, Value, When
 
 if TYPE_CHECKING:
-    from metaopt.deploy import RuleOptimizer, create_optimizer, create_scheduler, create_stopper
-    from metaopt.deploy.gradient_evidence import MicroBatches, gradient_evidence
-    from metaopt.deploy.stopping.configuration import StopperConfiguration
-    from metaopt.meta import MetaProgress
-    from metaopt.meta.meta_train import meta_train
-    from metaopt.recipe import Recipe, load_recipe
-    from metaopt.recipe.adapting import Predictor, adapt
-    from metaopt.recipe.importing import import_recipe
-    from metaopt.tasks import load_corpus
-    from metaopt.tasks.images.class_episodes import ClassEpisodes, Classes
-    from metaopt.tasks.images.conv4 import Conv4
-    from metaopt.tasks.images.corpus import accuracy
-    from metaopt.tasks.images.folder import read_image_folder
-    from metaopt.tuning import Comparison, TuneResult
-    from metaopt.tuning.judging.evaluate import evaluate
-    from metaopt.tuning.portfolio import Portfolio, load_portfolio
-    from metaopt.tuning.tune import tune
+    from metaopt.deploy import (
+        MicroBatches,
+        RuleOptimizer,
+        StopperConfiguration,
+        create_optimizer,
+        create_scheduler,
+        create_stopper,
+        gradient_evidence,
+    )
+    from metaopt.meta import MetaProgress, meta_train
+    from metaopt.recipe import Predictor, Recipe, adapt, import_recipe, load_recipe
+    from metaopt.tasks import ClassEpisodes, Classes, Conv4, accuracy, load_corpus, read_image_folder
+    from metaopt.tuning import Comparison, Portfolio, TuneResult, evaluate, load_portfolio, tune
 
 __version__ = "0.1.0"
 
 # What users call once is imported when they first name it, so that `import metaopt` stays light.
 _LAZY = {
+    "MicroBatches": "metaopt.deploy",
     "RuleOptimizer": "metaopt.deploy",
+    "StopperConfiguration": "metaopt.deploy",
     "create_optimizer": "metaopt.deploy",
     "create_scheduler": "metaopt.deploy",
     "create_stopper": "metaopt.deploy",
-    "MicroBatches": "metaopt.deploy.gradient_evidence",
-    "gradient_evidence": "metaopt.deploy.gradient_evidence",
-    "StopperConfiguration": "metaopt.deploy.stopping.configuration",
+    "gradient_evidence": "metaopt.deploy",
     "MetaProgress": "metaopt.meta",
+    "meta_train": "metaopt.meta",
+    "Predictor": "metaopt.recipe",
     "Recipe": "metaopt.recipe",
+    "adapt": "metaopt.recipe",
+    "import_recipe": "metaopt.recipe",
     "load_recipe": "metaopt.recipe",
-    "import_recipe": "metaopt.recipe.importing",
-    "Predictor": "metaopt.recipe.adapting",
-    "adapt": "metaopt.recipe.adapting",
+    "ClassEpisodes": "metaopt.tasks",
+    "Classes": "metaopt.tasks",
+    "Conv4": "metaopt.tasks",
+    "accuracy": "metaopt.tasks",
     "load_corpus": "metaopt.tasks",
-    "ClassEpisodes": "metaopt.tasks.images.class_episodes",
-    "Classes": "metaopt.tasks.images.class_episodes",
-    "Conv4": "metaopt.tasks.images.conv4",
-    "read_image_folder": "metaopt.tasks.images.folder",
-    "accuracy": "metaopt.tasks.images.corpus",
-    "tune": "metaopt.tuning",
-    "evaluate": "metaopt.tuning",
+    "read_image_folder": "metaopt.tasks",
     "Comparison": "metaopt.tuning",
-    "Portfolio": "metaopt.tuning.portfolio",
+    "Portfolio": "metaopt.tuning",
     "TuneResult": "metaopt.tuning",
-    "load_portfolio": "metaopt.tuning.portfolio",
-    "meta_train": "metaopt.meta.meta_train",
+    "evaluate": "metaopt.tuning",
+    "load_portfolio": "metaopt.tuning",
+    "tune": "metaopt.tuning",
 }
 
 __all__ = [

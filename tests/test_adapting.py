@@ -37,8 +37,7 @@ def an_episode(task):
 
 def test_an_ordinary_loop_from_the_learned_start_does_what_meta_training_saw(recipe, waves):
     """The deployed optimizer, step by step, against the engine that meta-trained."""
-    from metaopt.meta.evaluation import evaluated_episodes
-    from metaopt.tuning.running.few_shot import few_shot_metrics
+    from metaopt.meta.evaluation import evaluated_episodes, few_shot_metrics
 
     expected = few_shot_metrics(recipe, waves, current_registry())
     drawn = evaluated_episodes(waves, "test")
@@ -154,7 +153,7 @@ def test_a_recipe_that_was_not_meta_trained_must_be_told_how_many_steps(waves):
 
 
 def test_gates_are_shown_over_the_steps():
-    from metaopt.report.explain import explain, explained_table
+    from metaopt.report.explanation import explain, explained_table
 
     task = small_waves(num_iterations=5, num_evaluated=8, num_steps=4)
     rows = explain(recipe_for("meta_lstm", task), task, current_registry())
@@ -167,7 +166,7 @@ def test_gates_are_shown_over_the_steps():
 
 
 def test_plain_descent_is_explained_as_what_it_is():
-    from metaopt.report.explain import explain
+    from metaopt.report.explanation import explain
 
     recipe = metaopt.Recipe.create(metaopt.Configuration("sgd", hparams={"sgd.lr": 0.25}))
     for one in explain(recipe, small_waves(num_steps=2), current_registry()):

@@ -1,4 +1,4 @@
-"""Imports go one way, plugins use public names alone, and only tuning knows Optuna: read from the syntax trees."""
+"""The house: imports go one way, packages keep their walls, and a folder has few files. Read from the syntax trees."""
 
 import ast
 from collections.abc import Iterator
@@ -9,88 +9,149 @@ import pytest
 import metaopt
 
 ROOT = Path(__file__).parents[1]
+CORE = ROOT / "metaopt"
 
-#: Each part may import those before it in its own chain, and what its line says besides.
-BASE = [
-    "errors",
-    "file_reading",
-    "file_writing",
-    "seeding",
-    "default_dtype",
-    "space",
-    "contracts",
-    "plugin_spec",
-    "spec_checks",
-    "specs",
-    "hookspecs",
-    "plugin_file",
-    "plugin_hook",
-    "registry",
-    "configuration",
-    "inner_products",
-    "agreement",
-    "evidence",
-    "recording",
-    "straight_line",
-    "overflow",
-    "rates",
-    "compiled",
-    "recurrent_layers",
-    "layers",
-    "batch_norm",
-    "output_layer",
-    "prototypes",
+#: Each package may import those in the lines above its own; `deploy` knows nothing of the engine, nor the engine of it.
+LAYERS = [
+    {"errors", "seeding"},
+    {"files"},
+    {"space"},
+    {"contracts"},
+    {"plugin"},
+    {"signals", "pure_layers", "tracing"},
+    {"configuration"},
+    {"deploy", "inner"},
+    {"recipe", "tasks"},
+    {"meta"},
+    {"tuning"},
+    {"report"},
+    {"integrations", "testing"},
+    {"cli"},
+    {"__main__"},
 ]
-SHELLS = [*BASE, "deploy", "recipe"]
-ENGINE = [*BASE, "inner", "tasks", "meta"]
-ALLOWED = {
-    **{part: set(chain[: chain.index(part)]) for chain in (BASE, SHELLS, ENGINE) for part in chain},
-    "integrations": {*SHELLS},
-    "tuning": {*SHELLS, *ENGINE},
-    "testing": {*SHELLS, *ENGINE},
-    "report": {*SHELLS, *ENGINE, "tuning"},
-    "__main__": {"cli"},
-    "cli": {"(the public names)", *SHELLS, *ENGINE, "tuning", "report", "testing"},
-}
+#: Beyond these layers: the shells of users' loops know nothing of how recipes come about.
+NEVER = {"recipe": {"inner", "tasks"}, "integrations": {"inner", "tasks", "meta", "tuning", "report"}}
+#: The most Python files in a folder.
+MOST_FILES = 16
+#: The most lines in a file.
+MOST_LINES = 300
 
 
 def core_files() -> list[Path]:
-    return [path for path in sorted((ROOT / "metaopt").rglob("*.py")) if path != ROOT / "metaopt" / "__init__.py"]
+    return [path for path in sorted(CORE.rglob("*.py")) if path != CORE / "__init__.py"]
 
 
 def plugin_files() -> list[Path]:
     return sorted((ROOT / "plugins").rglob("*.py"))
 
 
-def imported(path: Path) -> Iterator[tuple[int, str]]:
-    """Line and full name of everything that a file imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text())):
+def imports_in(tree: ast.AST, path: Path) -> Iterator[tuple[int, str, str]]:
+    """Line, module and name of everything that is imported; the name is empty for `import module`."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
+            yield from ((node.lineno, alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno}: write imports in full."
-            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+            yield from ((node.lineno, node.module or "", alias.name) for alias in node.names)
+
+
+def imported(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and full name of everything that a file imports, wherever in it."""
+    for line, module, name in imports_in(ast.parse(path.read_text()), path):
+        yield line, f"{module}.{name}" if name else module
 
 
 def part_of(path: Path) -> str:
-    return path.relative_to(ROOT / "metaopt").parts[0].removesuffix(".py")
+    return path.relative_to(CORE).parts[0].removesuffix(".py")
+
+
+def below(part: str) -> set[str]:
+    level = next(number for number, layer in enumerate(LAYERS) if part in layer)
+    return set().union(*LAYERS[:level]) - NEVER.get(part, set())
 
 
 def shown(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+def test_every_part_has_its_place_in_the_order():
+    assert {part_of(path) for path in core_files()} == set().union(*LAYERS)
+
+
 @pytest.mark.parametrize("path", core_files(), ids=shown)
 def test_imports_go_one_way(path):
     part = part_of(path)
     for line, name in imported(path):
-        if name.split(".")[0] == "metaopt":
-            other = name.split(".")[1] if "." in name else "(the public names)"
-            assert other in {part} | ALLOWED[part], f"{path}:{line}: {part} must not import {other}."
+        if name.split(".")[0] != "metaopt":
+            continue
+        other = name.split(".")[1] if "." in name else ""
+        if not other:
+            assert part in ("cli", "testing"), f"{path}:{line}: the public names are for users."
+        else:
+            assert other in {part} | below(part) or (part == "cli" and other in metaopt.__all__), (
+                f"{path}:{line}: {part} must not import {other}."
+            )
 
 
-def test_every_part_has_its_place_in_the_order():
-    assert {part_of(path) for path in core_files()} <= set(ALLOWED)
+@pytest.mark.parametrize("path", core_files(), ids=shown)
+def test_between_packages_one_imports_what_a_package_exports(path):
+    for line, module, name in imports_in(ast.parse(path.read_text()), path):
+        parts = module.split(".")
+        if parts[0] != "metaopt" or len(parts) == 1 or parts[1] == part_of(path):
+            continue
+        assert len(parts) == 2, f"{path}:{line}: import {name} from metaopt.{parts[1]}, whose __init__ exports it."
+        if (CORE / parts[1] / "__init__.py").exists():
+            assert name in exported(parts[1]), f"{path}:{line}: metaopt.{parts[1]} does not export {name}."
+
+
+def exported(package: str) -> list[str]:
+    for node in ast.parse((CORE / package / "__init__.py").read_text()).body:
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["__all__"]:
+            return list(ast.literal_eval(node.value))
+    return []
+
+
+def test_no_import_goes_round_in_a_circle():
+    needs = {module_of(path): set(at_import(path)) for path in sorted(CORE.rglob("*.py"))}
+    done: set[str] = set()
+    while ready := {name for name, needed in needs.items() if name not in done and needed <= done}:
+        done |= ready
+    assert set(needs) == done, f"a circle among {sorted(set(needs) - done)}"
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def at_import(path: Path) -> Iterator[str]:
+    """The modules of metaopt that this one loads while it is loaded, but for the packages that it lies in."""
+    tree = ast.parse(path.read_text())
+    body = [node for node in tree.body if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))]
+    own = module_of(path)
+    for statement in body:
+        if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+            continue
+        for _, module, name in imports_in(statement, path):
+            if module.split(".")[0] != "metaopt":
+                continue
+            full = f"{module}.{name}"
+            found = full if (CORE.parent / full.replace(".", "/")).with_suffix(".py").exists() else module
+            if found != own and not own.startswith(f"{found}."):
+                yield found
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in core_files()}), ids=shown)
+def test_a_folder_has_few_files(folder):
+    assert len(list(folder.glob("*.py"))) <= MOST_FILES
+
+
+@pytest.mark.parametrize("path", [*core_files(), *plugin_files()], ids=shown)
+def test_a_file_is_short(path):
+    assert len(path.read_text().splitlines()) <= MOST_LINES
+
+
+def test_beside_the_packages_stand_few_modules():
+    assert {path.name for path in CORE.glob("*.py")} == {"__init__.py", "__main__.py", "seeding.py"}
 
 
 @pytest.mark.parametrize("path", plugin_files(), ids=shown)
@@ -113,10 +174,9 @@ def attributes_of_metaopt(path: Path) -> Iterator[tuple[int, str]]:
 @pytest.mark.parametrize("path", [*core_files(), *plugin_files()], ids=shown)
 def test_only_tuning_knows_optuna(path):
     users = [line for line, name in imported(path) if name.split(".")[0] == "optuna"]
-    assert not users or path.is_relative_to(ROOT / "metaopt" / "tuning"), f"{path}:{users[0]} imports optuna."
+    assert not users or path.is_relative_to(CORE / "tuning"), f"{path}:{users[0]} imports optuna."
 
 
 @pytest.mark.parametrize("path", core_files(), ids=shown)
 def test_the_core_imports_no_plugin_by_name(path):
-    found = [name for _, name in imported(path) if name.startswith("metaopt_")]
-    assert found == []
+    assert [name for _, name in imported(path) if name.startswith("metaopt_")] == []

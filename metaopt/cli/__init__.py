@@ -17,6 +17,8 @@ from metaopt.cli.commands import check, evaluate, import_weights, plugins, repla
 from metaopt.cli.termination import TERMINATED, terminable
 from metaopt.errors import MetaOptError, TerminatedError, named_line, without_long_words
 
+__all__ = ["main"]
+
 #: Set to 1 to see where an unexpected error comes from.
 TRACEBACK = "METAOPT_TRACEBACK"
 

@@ -55,17 +55,27 @@ def write_page(result: "TuneResult", folder: Path) -> None:
 def print_result(result: "TuneResult") -> None:
     """The recipe, how it compares, what it cost, what it is worth."""
     from metaopt.cli.terminal import print_paragraph, print_table
-    from metaopt.report import headline, stopping, tables
+    from metaopt.report import (
+        caveats,
+        comparison_table,
+        cost_table,
+        headline,
+        measured,
+        price,
+        recipe_table,
+        stopping,
+        worst_table,
+    )
 
     print()
-    print_table(tables.recipe_table(result.recipe))
-    comparison = headline.measured(result)
+    print_table(recipe_table(result.recipe))
+    comparison = measured(result)
     if comparison is not None:
-        print_table(tables.comparison_table(result.comparison, result.tuning_comparison))
-        print_table(tables.worst_table(comparison))
+        print_table(comparison_table(result.comparison, result.tuning_comparison))
+        print_table(worst_table(comparison))
         print_paragraph(comparison.summary())
-    print_table(tables.cost_table(result))
-    said = [headline.headline(result), headline.price(result), stopping(result), *headline.caveats(result)]
+    print_table(cost_table(result))
+    said = [headline(result), price(result), stopping(result), *caveats(result)]
     for sentence in filter(None, said):
         print_paragraph(sentence)
 

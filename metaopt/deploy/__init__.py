@@ -1,6 +1,7 @@
 """Stateful shells for users' own training loops."""
 
 from metaopt.deploy.evaluation import evaluating
+from metaopt.deploy.gradient_evidence import MicroBatches, gradient_evidence
 from metaopt.deploy.gradient_guard import GradientGuard
 from metaopt.deploy.handover import GuardPolicy, Handover, check_policy
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
@@ -21,8 +22,7 @@ from metaopt.deploy.stopping.configuration import (
     stopper_specs,
     stopper_uses,
 )
-from metaopt.deploy.stopping.judgement import Judgement
-from metaopt.deploy.stopping.told import Told
+from metaopt.deploy.stopping.judgement import Judgement, Told
 
 __all__ = [
     "GRADIENT_SIGNALS",
@@ -34,6 +34,7 @@ __all__ = [
     "Handover",
     "Implementation",
     "Judgement",
+    "MicroBatches",
     "ModelNames",
     "Params",
     "RuleOptimizer",
@@ -48,6 +49,7 @@ __all__ = [
     "create_scheduler",
     "create_stopper",
     "evaluating",
+    "gradient_evidence",
     "stopper_requires",
     "stopper_specs",
     "stopper_uses",

@@ -37,7 +37,7 @@ class SkippedSteps:
 
 @final
 class GradientGuard:
-    """Reads the gradients of each step, once, and keeps from the optimizer those that overflow (`metaopt.signals.overflow`).
+    """Reads the gradients of each step, once, and keeps from the optimizer those that overflow.
 
     Such a step moves no weight, no state and no counter of the optimizer; the learning rate's plan goes on, and a
     controller that looks at gradients does not see these. The first one warns. After `MAX_SKIPS` in a row a learned

@@ -12,18 +12,16 @@ from metaopt.contracts import Decision, Mode, Stopper
 from metaopt.deploy.best_weights import BestWeights
 from metaopt.deploy.evaluation import eval_mode, evaluating, warn_of_averages
 from metaopt.deploy.gradient_guard import GradientGuard, SkippedSteps
-from metaopt.deploy.last_update import LastUpdate
-from metaopt.deploy.optimizer.precision import gradient_norm
 from metaopt.deploy.plan_warnings import warn_at_last
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
 from metaopt.deploy.state.arrangement import reordered
 from metaopt.deploy.state.damaged_state import refusing_damage
 from metaopt.deploy.state.model_names import ModelNames
 from metaopt.deploy.step_hooks import observe_steps
+from metaopt.deploy.step_signals import StepSignals
 from metaopt.deploy.stopping.judgement import Judgement
 from metaopt.deploy.unfrozen import watch_frozen
 from metaopt.errors import InputError, quoted
-from metaopt.signals import overflows
 
 
 @final
@@ -75,7 +73,7 @@ class Run:
         self._names = names or ModelNames()
         if self._best is not None:
             watch_frozen(optimizer, self._names.frozen, self._best.include)
-        self._last_update = LastUpdate() if "agreement" in scheduler.required else None
+        self._signals = StepSignals(optimizer, scheduler, guard)
         self._evaluating = False
         self._evaluated_step: int | None = None
         self._warned_of_averages = False
@@ -136,15 +134,11 @@ class Run:
         if self._evaluating:
             raise InputError("Leave `with run.evaluating()` before calling run.step().")
         detached = None if loss is None else self.record_loss(loss)
-        if self.scheduler.needs_gradients:
-            self._prepare(detached)
-        if self._last_update is not None:
-            self._last_update.begin(self._parameters())
+        self._signals.begin(detached)
         takes_loss = "loss" in self._optimizer_signals and detached is not None
         given: dict[str, Any] = {"loss": detached} if takes_loss else {}
         self.optimizer.step(**given)
-        if self._last_update is not None:
-            self._last_update.end(self._parameters())
+        self._signals.end()
         self.scheduler.step()
         if self.num_steps == self.scheduler.horizon and self._judgement.waits_for_validations:
             warn_at_last(self, self._judgement.heard, "The recipe's stopper", self.num_steps, "run.observe(value)")
@@ -272,7 +266,7 @@ class Run:
         return {
             **self._judgement.state_dict(),
             "best_weights": None if self._best is None else self._best.weights,
-            "last_update": None if self._last_update is None else self._last_update.state_dict(),
+            "last_update": self._signals.state_dict(),
             **({"skipped": None, "handover": None} if self._guard is None else self._guard.state_dict()),
         }
 
@@ -283,8 +277,7 @@ class Run:
         self._judgement.load_state_dict(state)
         if self._best is not None:
             self._best.load(state["best_weights"])
-        if self._last_update is not None and state["last_update"] is not None:
-            self._last_update.load_state_dict(state["last_update"], self._parameters())
+        self._signals.load_state_dict(state["last_update"])
         if self._guard is not None:
             self._guard.load_state_dict(state, num_steps=self.num_steps)
         self._restored_step = None
@@ -302,18 +295,3 @@ class Run:
     def _parameters(self) -> Iterator[Tensor]:
         for group in self.optimizer.param_groups:
             yield from group["params"]
-
-    def _prepare(self, loss: Tensor | None) -> None:
-        """Ask a controller that looks at losses or gradients, which does not see those of a step to be skipped."""
-        norm = self._gradient_norm()
-        if self._guard is not None and norm is not None and overflows(float(norm)):
-            return self.scheduler.pass_over()
-        agreement = None if self._last_update is None else self._last_update.agreement(self._parameters())
-        return self.scheduler.prepare(loss=loss, gradient_norm=norm, agreement=agreement)
-
-    def _gradient_norm(self) -> Tensor | None:
-        if self._guard is not None:
-            return self._guard.gradient_norm(self.optimizer)
-        if "gradient_norm" not in self.scheduler.required:
-            return None
-        return gradient_norm(param.grad for param in self._parameters() if param.grad is not None)

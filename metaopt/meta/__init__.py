@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from metaopt.meta.checkpoint import has_checkpoint
     from metaopt.meta.compiling import Compile
-    from metaopt.meta.evaluation import evaluated_episodes, metrics
+    from metaopt.meta.evaluation import adapted_metrics, evaluated_episodes, few_shot_metrics, inner_steps, metrics
     from metaopt.meta.initial_theta import fingerprint
+    from metaopt.meta.learned_recipe import learned_recipe
     from metaopt.meta.learner import Learner
+    from metaopt.meta.meta_training import MetaTrainResult, meta_train
     from metaopt.meta.sampling import draw_batches
     from metaopt.meta.state import MetaProgress, MetaTrained
     from metaopt.meta.task_episodes import few_shot
@@ -20,11 +22,17 @@ if TYPE_CHECKING:
 _MODULES = {
     "has_checkpoint": "metaopt.meta.checkpoint",
     "Compile": "metaopt.meta.compiling",
-    "draw_batches": "metaopt.meta.sampling",
+    "adapted_metrics": "metaopt.meta.evaluation",
     "evaluated_episodes": "metaopt.meta.evaluation",
+    "few_shot_metrics": "metaopt.meta.evaluation",
+    "inner_steps": "metaopt.meta.evaluation",
     "metrics": "metaopt.meta.evaluation",
-    "Learner": "metaopt.meta.learner",
     "fingerprint": "metaopt.meta.initial_theta",
+    "learned_recipe": "metaopt.meta.learned_recipe",
+    "Learner": "metaopt.meta.learner",
+    "MetaTrainResult": "metaopt.meta.meta_training",
+    "meta_train": "metaopt.meta.meta_training",
+    "draw_batches": "metaopt.meta.sampling",
     "MetaProgress": "metaopt.meta.state",
     "MetaTrained": "metaopt.meta.state",
     "few_shot": "metaopt.meta.task_episodes",
@@ -42,18 +50,24 @@ __all__ = [
     "Compile",
     "Learner",
     "MetaProgress",
+    "MetaTrainResult",
     "MetaTrained",
     "NeverFiniteError",
     "Trainer",
     "Unrolls",
     "Window",
+    "adapted_metrics",
     "check_adapts",
     "check_vmappable",
     "draw_batches",
     "evaluated_episodes",
     "few_shot",
+    "few_shot_metrics",
     "fingerprint",
     "has_checkpoint",
+    "inner_steps",
+    "learned_recipe",
+    "meta_train",
     "metrics",
 ]
 

@@ -1,7 +1,8 @@
 """How plugins are declared, found and checked."""
 
+from metaopt.plugin.hookspecs import hookimpl
 from metaopt.plugin.kinds import KINDS, ControllerSpec, CorpusSpec, Native, OptimizerSpec, StopperSpec, WrapperSpec
-from metaopt.plugin.registry import Registry, current_registry
+from metaopt.plugin.registry import Registry, current_registry, register
 from metaopt.plugin.spec import PluginSpec
 
 __all__ = [
@@ -15,4 +16,6 @@ __all__ = [
     "StopperSpec",
     "WrapperSpec",
     "current_registry",
+    "hookimpl",
+    "register",
 ]

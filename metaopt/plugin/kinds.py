@@ -270,8 +270,8 @@ class CorpusSpec(PluginSpec):
 
     Attributes:
         load: makes the corpus; heavy imports belong inside.
-        reference_runs: file with the runs of its tasks' references (`metaopt.tuning.judging.shipped_references.write`), or None: whoever
-            tunes on them need not train these. They are found by task fingerprint; a changed task's are never used.
+        reference_runs: file with the runs of its tasks' references, or None: whoever tunes on them need not train
+            these. They are found by task fingerprint; a changed task's are never used.
     """
 
     kind: ClassVar[str] = "corpus"

@@ -1,5 +1,7 @@
 """Recipes: what to train with, how it was found, and how to use it in any loop."""
 
+from metaopt.recipe.adapting import Predictor, adapt
+from metaopt.recipe.importing import import_recipe
 from metaopt.recipe.initialization import learned_start
 from metaopt.recipe.made_on import MadeOn
 from metaopt.recipe.provenance import recorded
@@ -7,4 +9,15 @@ from metaopt.recipe.recipe import Recipe
 from metaopt.recipe.saving import DOCUMENT
 from metaopt.recipe.storage import load_recipe, shipped_recipes
 
-__all__ = ["DOCUMENT", "MadeOn", "Recipe", "learned_start", "load_recipe", "recorded", "shipped_recipes"]
+__all__ = [
+    "DOCUMENT",
+    "MadeOn",
+    "Predictor",
+    "Recipe",
+    "adapt",
+    "import_recipe",
+    "learned_start",
+    "load_recipe",
+    "recorded",
+    "shipped_recipes",
+]

@@ -11,34 +11,13 @@ from typing import Any, Self, final
 import torch
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import Mode
-from metaopt.deploy import (
-    GRADIENT_SIGNALS,
-    PLAIN_SIGNALS,
-    ControllerScheduler,
-    GradientGuard,
-    GuardPolicy,
-    Handover,
-    Implementation,
-    Judgement,
-    ModelNames,
-    Params,
-    RuleOptimizer,
-    Run,
-    StopperConfiguration,
-    Told,
-    build_optimizer,
-    build_stopper,
-    check_policy,
-    stopper_requires,
-    stopper_specs,
-    stopper_uses,
-)
+from metaopt.deploy import GuardPolicy, Implementation, Params, Run, StopperConfiguration, check_policy, stopper_specs
 from metaopt.errors import InputError, RecipeError, first_line, quoted
 from metaopt.plugin import Registry, current_registry
+from metaopt.recipe.binding import bind
 from metaopt.recipe.code import plain_code
 from metaopt.recipe.initialization import Support, load_start
 from metaopt.recipe.made_on import MOST, MadeOn
@@ -155,56 +134,21 @@ class Recipe:
             >>> run.observe(loss).stop
             False
         """
-        policy = check_policy(guard)
-        found = registry or current_registry()
-        assembly = assemble(self.configuration, found)
-        optimizer = build_optimizer(
-            assembly, model, implementation=implementation, compile=compile, theta=self.theta, horizon=total_steps
-        )
-        scheduler = ControllerScheduler(
-            optimizer,
-            assembly.controller,
-            assembly.controller_values,
+        return bind(
+            assemble(self.configuration, registry or current_registry()),
+            model,
+            stopper=self.stopper,
+            theta=self.theta,
+            made_on=self.made_on or MadeOn(),
             total_steps=total_steps,
             mode=mode,
-            supplies=PLAIN_SIGNALS | GRADIENT_SIGNALS,
-        )
-        tensors = [param for group in optimizer.param_groups for param in group["params"]]
-        if self.made_on is not None:
-            count = sum(tensor.numel() for tensor in tensors if tensor.requires_grad)
-            self.made_on.warn_if_far(parameters=count, batch_size=batch_size, horizon=total_steps, stacklevel=2)
-        judgement = Judgement(
-            None if self.stopper is None else build_stopper(self.stopper, mode=mode, registry=found),
-            Told(optimizer, assembly.tells),
-            mode=mode,
-            requires=self._stopper_signals(total_steps, found),
-            uses=frozenset() if self.stopper is None else stopper_uses(self.stopper, found),
-            guard=policy != "off",
-        )
-        return Run(
-            model if isinstance(model, nn.Module) else tensors,
-            optimizer,
-            scheduler,
-            judgement,
-            optimizer_signals=assembly.rule_requires,
+            batch_size=batch_size,
             keep_best=keep_best,
-            guard=None if policy == "off" else self._guard(optimizer, policy, fallback, found),
-            names=ModelNames.of(model, assembly),
-        )
-
-    def _guard(self, optimizer: Optimizer, policy: GuardPolicy, fallback: str, found: Registry) -> GradientGuard:
-        handover = self._handover(optimizer, policy, fallback, found)
-        return GradientGuard(raises=policy == "raise", handover=handover)
-
-    def _handover(self, optimizer: Optimizer, policy: GuardPolicy, fallback: str, found: Registry) -> Handover | None:
-        meta = assemble(self.configuration, found).meta
-        if meta is None or meta.handover is None or not isinstance(optimizer, RuleOptimizer):
-            return None
-        configuration = Configuration(fallback, no_decay=self.configuration.no_decay)
-        taking = None if policy == "raise" else assemble(configuration, found)
-        made_on = self.made_on or MadeOn()
-        return Handover(
-            optimizer, taking, None if made_on.horizon is None else made_on.horizon[1], known_losses=made_on.loss
+            guard=check_policy(guard),
+            fallback=fallback,
+            implementation=implementation,
+            compile=compile,
+            registry=registry or current_registry(),
         )
 
     def load_initialization(
@@ -301,11 +245,3 @@ class Recipe:
 
     def __hash__(self) -> int:
         return hash(self.text)
-
-    def _stopper_signals(self, total_steps: int | None, registry: Registry) -> frozenset[str]:
-        if self.stopper is None:
-            return frozenset()
-        required = stopper_requires(self.stopper, registry)
-        if "horizon" in required and total_steps is None:
-            raise InputError(f"The stopper {self.stopper.name!r} needs the planned number of steps; pass total_steps=.")
-        return required

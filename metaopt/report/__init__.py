@@ -5,32 +5,57 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metaopt.report.drawings import write_replay
-    from metaopt.report.explain import draw_explained, explain, explained_table
+    from metaopt.report.explanation import draw_explained, explain, explained_table
+    from metaopt.report.headlines import caveats, headline, measured, price
     from metaopt.report.page import write_report
-    from metaopt.report.stopping import stopping
-    from metaopt.report.tables import Table, number, recipe_table
+    from metaopt.report.tables import (
+        Table,
+        comparison_table,
+        cost_table,
+        number,
+        recipe_table,
+        scaled_table,
+        stopping,
+        worst_table,
+    )
 
 # Imported when it is first named, so that what needs one of them does not load them all.
 _MODULES = {
     "write_replay": "metaopt.report.drawings",
-    "draw_explained": "metaopt.report.explain",
-    "explain": "metaopt.report.explain",
-    "explained_table": "metaopt.report.explain",
+    "draw_explained": "metaopt.report.explanation",
+    "explain": "metaopt.report.explanation",
+    "explained_table": "metaopt.report.explanation",
+    "caveats": "metaopt.report.headlines",
+    "headline": "metaopt.report.headlines",
+    "measured": "metaopt.report.headlines",
+    "price": "metaopt.report.headlines",
     "write_report": "metaopt.report.page",
-    "stopping": "metaopt.report.stopping",
     "Table": "metaopt.report.tables",
+    "comparison_table": "metaopt.report.tables",
+    "cost_table": "metaopt.report.tables",
     "number": "metaopt.report.tables",
     "recipe_table": "metaopt.report.tables",
+    "scaled_table": "metaopt.report.tables",
+    "stopping": "metaopt.report.tables",
+    "worst_table": "metaopt.report.tables",
 }
 
 __all__ = [
     "Table",
+    "caveats",
+    "comparison_table",
+    "cost_table",
     "draw_explained",
     "explain",
     "explained_table",
+    "headline",
+    "measured",
     "number",
+    "price",
     "recipe_table",
+    "scaled_table",
     "stopping",
+    "worst_table",
     "write_replay",
     "write_report",
 ]

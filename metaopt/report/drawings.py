@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from metaopt.errors import MetaOptError
 from metaopt.files import replace_file
 from metaopt.report import html, plots
-from metaopt.report.headline import measured
+from metaopt.report.headlines import measured
 from metaopt.tuning import Comparison, Replay, TuneResult, importances
 
 Draw = Callable[[Any], None]

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from metaopt.files import replace_file
 from metaopt.report import html, tables
-from metaopt.report.headline import NEVER, caveats, headline, measured, payback, price, trainings
-from metaopt.report.stopping import stopping
-from metaopt.tuning import RECIPE, TuneResult
-from metaopt.tuning.running import duration
+from metaopt.report.headlines import NEVER, caveats, headline, measured, payback, price, trainings
+from metaopt.report.tables import stopping
+from metaopt.tuning import RECIPE, TuneResult, duration
 
 if TYPE_CHECKING:
     from metaopt.report.drawings import Drawings

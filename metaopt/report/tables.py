@@ -8,10 +8,9 @@ from metaopt.configuration import Configuration, assemble
 from metaopt.deploy import StopperConfiguration
 from metaopt.plugin import Registry, StopperSpec, current_registry
 from metaopt.recipe import Recipe
-from metaopt.report.headline import payback, trainings
+from metaopt.report.headlines import payback, trainings
 from metaopt.space import Value, defaults, resolve
-from metaopt.tuning import BEST, WORST, Comparison, PolicyResult, TuneResult, is_chosen
-from metaopt.tuning.running import duration
+from metaopt.tuning import BEST, TOLERATED_REGRET, WORST, Comparison, PolicyResult, TuneResult, duration, is_chosen
 
 #: Candidates and tasks that the tables of the best and of the worst show.
 SHOWN = 10
@@ -186,6 +185,23 @@ def front_table(front: Sequence[PolicyResult], chosen: StopperConfiguration | No
         "Quality given up is in units of the distance between a task's references."
     )
     return Table("Stopping policies", ("policy", "steps saved", "quality given up"), tuple(rows), note=note)
+
+
+def stopping(result: TuneResult) -> str:
+    """Steps saved and quality given up by the recipe's stopping policy; empty where no policy was looked for."""
+    if not result.front:
+        return ""
+    chosen = result.stopping
+    if chosen is None:
+        return (
+            f"No stopping policy saved steps and gave up at most {TOLERATED_REGRET:g} of the distance between a task's "
+            "references: the recipe trains to the end."
+        )
+    return (
+        f"The recipe stops by {describe(chosen.stopper)}: replayed over the finalists' curves it saves "
+        f"{chosen.steps_saved:.0%} of the steps and gives up {chosen.regret:.4f} of the distance between a task's "
+        f"references; {TOLERATED_REGRET:g} is tolerated."
+    )
 
 
 def describe(stopper: StopperConfiguration) -> str:

@@ -2,6 +2,16 @@
 
 from metaopt.signals.agreement import agreement
 from metaopt.signals.evidence import GradientMoments, evidence
+from metaopt.signals.inner_products import cosine, inner_product
 from metaopt.signals.overflow import LARGEST_NORM, MAX_SKIPS, overflows
 
-__all__ = ["LARGEST_NORM", "MAX_SKIPS", "GradientMoments", "agreement", "evidence", "overflows"]
+__all__ = [
+    "LARGEST_NORM",
+    "MAX_SKIPS",
+    "GradientMoments",
+    "agreement",
+    "cosine",
+    "evidence",
+    "inner_product",
+    "overflows",
+]

@@ -4,21 +4,44 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from metaopt.tasks.images.class_episodes import PARTITIONS
-    from metaopt.tasks.source import load_corpus
+    from metaopt.tasks.images.class_episodes import PARTITIONS, ClassEpisodes, Classes
+    from metaopt.tasks.images.conv4 import Conv4
+    from metaopt.tasks.images.corpus import accuracy
+    from metaopt.tasks.images.folder import read_image_folder
+    from metaopt.tasks.source import Source, describe_corpus, load_corpus
     from metaopt.tasks.tables.cells import clean, numbers_in
     from metaopt.tasks.tables.csv_file import read_cells
 
 # Imported when it is first named, so that what needs one of them does not load them all.
 _MODULES = {
+    "ClassEpisodes": "metaopt.tasks.images.class_episodes",
+    "Classes": "metaopt.tasks.images.class_episodes",
+    "PARTITIONS": "metaopt.tasks.images.class_episodes",
+    "Conv4": "metaopt.tasks.images.conv4",
+    "accuracy": "metaopt.tasks.images.corpus",
+    "read_image_folder": "metaopt.tasks.images.folder",
+    "Source": "metaopt.tasks.source",
+    "describe_corpus": "metaopt.tasks.source",
+    "load_corpus": "metaopt.tasks.source",
     "clean": "metaopt.tasks.tables.cells",
     "numbers_in": "metaopt.tasks.tables.cells",
-    "PARTITIONS": "metaopt.tasks.images.class_episodes",
     "read_cells": "metaopt.tasks.tables.csv_file",
-    "load_corpus": "metaopt.tasks.source",
 }
 
-__all__ = ["PARTITIONS", "clean", "load_corpus", "numbers_in", "read_cells"]
+__all__ = [
+    "PARTITIONS",
+    "ClassEpisodes",
+    "Classes",
+    "Conv4",
+    "Source",
+    "accuracy",
+    "clean",
+    "describe_corpus",
+    "load_corpus",
+    "numbers_in",
+    "read_cells",
+    "read_image_folder",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from metaopt.contracts import AnyTask, Corpus
 from metaopt.errors import InputError, MetaOptError, PluginError, is_interrupt, named_line, quoted
 from metaopt.files import is_folder
-from metaopt.plugin import CorpusSpec, current_registry
+from metaopt.plugin import CorpusSpec, Registry, current_registry
 from metaopt.tasks.as_corpus import as_corpus
 from metaopt.tasks.images.corpus import load_image_folder
 from metaopt.tasks.images.folder import is_image_folder
@@ -24,9 +24,9 @@ def load_corpus(source: Source) -> Corpus:
     A registered name wins over a folder of the same name; write `./name` for the folder.
 
     Args:
-        source: a registered name (`"starter"`), a folder of CSVs (see `metaopt.tasks.tables.csv_folder`) or of images by class
-            (see `metaopt.tasks.images.corpus`), or `"package.module:attribute"` (see `metaopt.tasks.module_attribute`);
-            a Corpus, a Task, or several Tasks and functions `train(recipe, seed)`.
+        source: a registered name (`"starter"`), a folder of CSVs (see `metaopt.tasks.tables.csv_folder`) or of images
+            by class (see `metaopt.tasks.images.corpus`), or `"package.module:attribute"` (see
+            `metaopt.tasks.module_attribute`); a Corpus, a Task, or several Tasks and functions `train(recipe, seed)`.
 
     Raises:
         InputError: there is no such source, or it does not hold tasks.
@@ -49,6 +49,16 @@ def load_corpus(source: Source) -> Corpus:
     if isinstance(source, os.PathLike):
         return _load_folder(Path(source))
     return as_corpus(source, name="tasks", where="The corpus")
+
+
+def describe_corpus(corpus: Source, registry: Registry) -> str | None:
+    """How to find the corpus again from anywhere, or None if it was made in Python."""
+    if isinstance(corpus, os.PathLike):
+        return str(Path(corpus).resolve())
+    if not isinstance(corpus, str):
+        return None
+    is_folder = corpus not in registry.names(CorpusSpec) and Path(corpus).is_dir()
+    return str(Path(corpus).resolve()) if is_folder else corpus
 
 
 def _load_text(source: str) -> Corpus:

@@ -16,12 +16,11 @@ from metaopt.tuning.judging.comparison import REPORT_SEEDS, Comparison, Contende
 from metaopt.tuning.judging.contest import compare
 from metaopt.tuning.judging.held_out import Fold, without_families
 from metaopt.tuning.judging.held_out import folds as divide
-from metaopt.tuning.judging.record import with_scores
 from metaopt.tuning.judging.references import Reference, adopt_shipped, check_scored, pool_configurations, references
 from metaopt.tuning.judging.statistics import population_held_out
 from metaopt.tuning.ledger.evaluations import Outcome
 from metaopt.tuning.portfolio import Portfolio, task_features
-from metaopt.tuning.result import Cost, TuneResult
+from metaopt.tuning.result import Cost, TuneResult, with_scores
 from metaopt.tuning.running.cost import (
     HELD_OUT_COMPARED,
     REFERENCES,

@@ -51,12 +51,12 @@ def evaluate(
         print(json.dumps(_document(comparison), indent=2))
         return
     from metaopt.cli.terminal import print_paragraph, print_table
-    from metaopt.report import tables
+    from metaopt.report import comparison_table, scaled_table, worst_table
 
-    print_table(tables.comparison_table(comparison, None, "test score"))
-    print_table(tables.worst_table(comparison))
+    print_table(comparison_table(comparison, None, "test score"))
+    print_table(worst_table(comparison))
     if comparison.scaled:
-        print_table(tables.scaled_table(comparison))
+        print_table(scaled_table(comparison))
     print_paragraph(comparison.summary())
 
 

@@ -56,7 +56,7 @@ def replay(
         raise InputError("Plots need matplotlib: pip install 'metaopt-torch[report]', or leave out --plot.")
     from metaopt.plugin import current_registry
     from metaopt.tuning import read_recorded
-    from metaopt.tuning.stopping import replay as play
+    from metaopt.tuning import replay as play
 
     found = play(
         read_recorded(curves, mode, chance),

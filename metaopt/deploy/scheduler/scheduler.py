@@ -101,13 +101,11 @@ class ControllerScheduler(LRScheduler):
         self.spec = spec
         self.horizon = None if total_steps is None else int(total_steps)
         self.mode: Mode = mode
-        self._values = dict(values)
+        self._values, self._heard = dict(values), Heard()
         hparams = {key: number(value) for key, value in encode(spec.space, values).items()}
         self._loop = ClosedLoop(spec, hparams, total_steps, self._required & GRADIENT_SIGNALS)
-        self._metric = float("nan")
-        self._rate = 1.0
+        self._metric, self._rate = float("nan"), 1.0
         self._prepared = self._is_starting = False
-        self._heard = Heard()
         self._absolute = self._loop.first().absolute and spec.cadence == "table"
         self._table = RateLookup(spec, hparams, total_steps)
         self._is_table, self._needs_gradients = spec.cadence == "table", self.needs_gradients

@@ -2,19 +2,40 @@
 
 import math
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import asdict, dataclass
 from typing import Any, final
 
+import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from metaopt.contracts import Decision, Mode, Observation, Stopper
 from metaopt.deploy.plan_warnings import Heard
-from metaopt.deploy.stopping.guard import Guard
 from metaopt.deploy.stopping.observation import observation_of
-from metaopt.deploy.stopping.recent_losses import RecentLosses
-from metaopt.deploy.stopping.told import Told
 from metaopt.errors import InputError
+
+
+@dataclass(frozen=True)
+class Told:
+    """Signals from the shared state of a rule, such as a learned schedule's `stop`.
+
+    Attributes:
+        optimizer: whose first group holds the shared state, once there is any.
+        entries: the entry of each signal, by the signal's name.
+    """
+
+    optimizer: Optimizer
+    entries: Mapping[str, str]
+
+    def signals(self, required: Set[str]) -> dict[str, float | None]:
+        """Those that are required; None before the first step. Reading one waits for a device to finish its work."""
+        shared = self.optimizer.param_groups[0].get("shared", {})
+        return {
+            signal: float(shared[entry]) if entry in shared else None
+            for signal, entry in self.entries.items()
+            if signal in required
+        }
 
 
 @final
@@ -170,3 +191,72 @@ def _reason(decision: Decision, stopper: Stopper | None, step: int) -> str:
     if not decision.stop:
         return ""
     return str(decision.reason or f"The stopper {type(stopper).__name__} said stop at step {step} without a reason.")
+
+
+class Guard:
+    """Says that training is lost, and from then on keeps saying so.
+
+    It is once the metric is not finite, and neither are the weights or the last training loss: a metric alone may fail
+    for its own reasons. Weights are read only then, since on a device that means waiting.
+
+    Args:
+        active: whether to look at all.
+
+    Attributes:
+        reason: one sentence that says why training is lost; empty while it is not.
+    """
+
+    def __init__(self, *, active: bool = True) -> None:
+        self.reason = ""
+        self._active = active
+
+    def look(self, observation: Observation, params: Iterable[Tensor], losses: "RecentLosses") -> None:
+        """Take in one validation, with the parameters and training losses of the moment."""
+        if not self._active or self.reason or math.isfinite(observation.value):
+            return
+        where = f"At step {observation.step} the metric is {observation.value} and"
+        if not all(bool(torch.isfinite(param.detach()).all()) for param in params):
+            self.reason = f"{where} the weights are no longer finite: training diverged."
+        elif not losses.finite():
+            self.reason = f"{where} the training loss is not finite: training diverged."
+
+
+class RecentLosses:
+    """The last training loss and the mean of those since `clear`."""
+
+    def __init__(self) -> None:
+        self._last: Tensor | None = None
+        self._total: Tensor | None = None
+        self._count = 0
+
+    def add(self, loss: Tensor, *, total: bool) -> None:
+        """Note a 0-d loss; `total` says whether anybody will ask for the mean."""
+        self._last = loss
+        if total:
+            value = loss.to(torch.promote_types(loss.dtype, torch.float32))
+            self._total = value if self._total is None else self._total + value
+            self._count += 1
+
+    def mean(self) -> float | None:
+        """Mean since `clear`, or None where there is none."""
+        return None if self._total is None else float(self._total) / self._count
+
+    def finite(self) -> bool:
+        """Whether the last loss was finite; an unknown one counts as finite."""
+        return self._last is None or bool(torch.isfinite(self._last).all())
+
+    def clear(self) -> None:
+        """Begin a new mean."""
+        self._total, self._count = None, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and numbers."""
+        return {"last": self._last, "total": self._total, "count": self._count}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Inverse of `state_dict`."""
+        last, total = (None if state[key] is None else torch.as_tensor(state[key]) for key in ("last", "total"))
+        count = int(state["count"])
+        if (total is None) != (count < 1) or any(one is not None and one.numel() != 1 for one in (last, total)):
+            raise ValueError(f"there are {count} losses, and their sum is {total}")
+        self._last, self._total, self._count = last, total, count

@@ -6,7 +6,8 @@ Trainings run in pairs with weights θ + ε and θ − ε, ε drawn anew for eac
 
 L is the mean loss over the truncation, divided by the training's first loss, or the mean of the logarithm of that; late
 steps may weigh more. PES is unbiased for the mean over whole trainings; ES sees no further than a truncation. Only the
-inner loss is differentiated, so that horizons may be long and losses rough. See `metaopt.meta.estimators.parallel_trainings` for these.
+inner loss is differentiated, so that horizons may be long and losses rough.
+`metaopt.meta.estimators.parallel_trainings` has the trainings.
 """
 
 from collections.abc import Mapping

@@ -26,8 +26,8 @@ _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 def read_csv(path: Path, labels: Collection[str] = ()) -> "pd.DataFrame":
     """The table in a CSV file, header first; `.gz` is decompressed.
 
-    Cells are separated by commas; those in `GAPS` are gaps. Blank lines are skipped. See `metaopt.tasks.tables.cells` for what
-    makes a column one of numbers.
+    Cells are separated by commas; those in `GAPS` are gaps. Blank lines are skipped. See
+    `metaopt.tasks.tables.cells` for what makes a column one of numbers.
 
     Args:
         path: of the file.

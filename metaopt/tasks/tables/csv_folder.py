@@ -13,9 +13,9 @@ An optional `corpus.toml` says more, a table a file, with `[defaults]` for all; 
 
 Without it, a target of text or of few whole numbers makes a classification (`metaopt.tasks.tables.target`). Columns of
 numbers are scaled, integer codes too; columns of text are one-hot; gaps are imputed; infinite numbers, numbers in
-another dress than plain ones (percentages, money, dates: `metaopt.tasks.tables.cell_formats`), free text and identifiers are
-refused by name, all columns of a file at once (`metaopt.tasks.tables.features`). Rows are split .6/.2/.2
-(`metaopt.tasks.tables.splitting`).
+another dress than plain ones (percentages, money, dates: `metaopt.tasks.tables.cell_formats`), free text and
+identifiers are refused by name, all columns of a file at once (`metaopt.tasks.tables.features`). Rows are split
+.6/.2/.2 (`metaopt.tasks.tables.splitting`).
 """
 
 from pathlib import Path

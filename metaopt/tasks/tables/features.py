@@ -62,8 +62,9 @@ def check_features(frame: "pd.DataFrame", categories: Sequence[str]) -> tuple[Fe
 
     A column is numeric if all its cells are numbers (integer codes and booleans too), unless `categories` names it;
     otherwise it is a category. Refused are columns that are empty, mix numbers and text, hold numbers that are not
-    plain ones (see `metaopt.tasks.tables.cell_formats`), infinite values, free text or identifiers: more than MAX_CATEGORIES
-    different strings, or more than half of them different; whole numbers that never repeat, under a name such as `id`.
+    plain ones (see `metaopt.tasks.tables.cell_formats`), infinite values, free text or identifiers: more than
+    MAX_CATEGORIES different strings, or more than half of them different; whole numbers that never repeat, under a name
+    such as `id`.
 
     Returns:
         The columns that can be used, and why others cannot.

@@ -1,24 +1,34 @@
 """A recipe on another corpus, beside what others would have used."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from metaopt.configuration import assemble
+from metaopt.configuration import Configuration, assemble
+from metaopt.contracts import AnyTask, Task
 from metaopt.errors import InputError
 from metaopt.plugin import Registry, current_registry
 from metaopt.recipe import Recipe, load_recipe
 from metaopt.tasks import load_corpus
 from metaopt.tuning.arguments import check_count
-from metaopt.tuning.judging.comparison import Comparison, Contender, contender_named
+from metaopt.tuning.judging.comparison import REPORT_SEEDS, Comparison, Contender, contender_named
 from metaopt.tuning.judging.contest import compare
-from metaopt.tuning.judging.evaluation_cost import evaluation_cost
-from metaopt.tuning.judging.own_trials import tpe_trials
-from metaopt.tuning.judging.references import DEFAULT_BASELINE, POOL_SIZE, check_scored, references
-from metaopt.tuning.judging.scaled import compare_scaled, scaled_tasks
+from metaopt.tuning.judging.own_trials import BATCH, tpe_evaluations, tpe_trials
+from metaopt.tuning.judging.references import (
+    DEFAULT_BASELINE,
+    POOL_SIZE,
+    REFERENCE_SEEDS,
+    adopt_shipped,
+    check_scored,
+    pool_configurations,
+    reference_evaluations,
+    references,
+)
+from metaopt.tuning.judging.scaled import compare_scaled, scaled_evaluations, scaled_tasks
 from metaopt.tuning.ledger.ledger import Ledger
-from metaopt.tuning.running.evaluator import Evaluator
+from metaopt.tuning.running.cost import Pace, duration
+from metaopt.tuning.running.evaluator import Evaluator, Request, evaluation_key
 from metaopt.tuning.running.learned_tasks import Weights
 from metaopt.tuning.running.progress import to_stderr
 
@@ -67,7 +77,7 @@ def evaluate(
     try:
         evaluator = Evaluator(ledger, found, announce=announce, learned=learned)
         configurations = [one.configuration for one in contenders]
-        announce(evaluation_cost(evaluator, tasks, configurations, DEFAULT_BASELINE, tuned=tuned, scaled=grown))
+        announce(_forecast(evaluator, tasks, configurations, DEFAULT_BASELINE, tuned=tuned, scaled=grown))
         scales = references(evaluator, tasks, DEFAULT_BASELINE)
         check_scored(tasks, scales)
         tpe = tpe_trials(evaluator, tasks, tuned) if tuned else {}
@@ -75,3 +85,41 @@ def evaluate(
         return replace(comparison, scaled=compare_scaled(evaluator, grown, contenders[0], DEFAULT_BASELINE))
     finally:
         ledger.close()
+
+
+def _forecast(
+    evaluator: Evaluator,
+    tasks: Sequence[AnyTask],
+    contenders: Sequence[Configuration],
+    baseline: Configuration,
+    *,
+    tuned: int,
+    scaled: Mapping[str, Sequence[Task]],
+) -> str:
+    """One sentence: trainings ahead, at most, and about how long they take."""
+    adopt_shipped(evaluator, tasks, baseline)
+    pool = [baseline, *pool_configurations(evaluator.registry)]
+    parts: dict[str, list[tuple[AnyTask, int]]] = {
+        "comparisons": [(task, _lacking(evaluator, Request(task, tuple(contenders), REPORT_SEEDS))) for task in tasks],
+        "references": [
+            (task, reference_evaluations([task]))
+            for task in tasks
+            if _lacking(evaluator, Request(task, tuple(pool), REFERENCE_SEEDS[:1]))
+        ],
+        "TPE trials": [
+            (task, BATCH) for task in tasks if isinstance(task, Task) for _ in range(0, tpe_evaluations(tuned), BATCH)
+        ],
+        "scaled tasks": [(task, scaled_evaluations()) for some in scaled.values() for task in some],
+    }
+    counts = {name: sum(members for _, members in part) for name, part in parts.items()}
+    pace = Pace(evaluator)
+    seconds = sum(pace.seconds(task, members) for part in parts.values() for task, members in part if members)
+    said = ", ".join(f"{count:,} of {name}" for name, count in counts.items() if count)
+    about = f": {said}; about {duration(seconds)}" if said else ""
+    return f"About to run at most {sum(counts.values()):,} trainings{about}."
+
+
+def _lacking(evaluator: Evaluator, request: Request) -> int:
+    """Runs of a request that the ledger does not hold."""
+    keys = {evaluation_key(assembly, request.task, seed) for assembly, seed in request.runs(evaluator.registry)}
+    return len(keys) - len(evaluator.ledger.find(keys))

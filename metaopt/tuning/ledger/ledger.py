@@ -14,7 +14,6 @@ import sqlalchemy as sa
 
 from metaopt.configuration import Configuration
 from metaopt.contracts import Curve
-from metaopt.tuning.ledger import shipments
 from metaopt.tuning.ledger import study_identity as studies
 from metaopt.tuning.ledger import study_lock as drivers
 from metaopt.tuning.ledger.database import Database
@@ -22,7 +21,7 @@ from metaopt.tuning.ledger.database_faults import DatabaseFile
 from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, Outcome, Proposal
 from metaopt.tuning.ledger.rows import json_object, missing, read_sealed, sealed
 from metaopt.tuning.ledger.schema import prepare
-from metaopt.tuning.ledger.tables import evaluations, outcomes, proposals
+from metaopt.tuning.ledger.tables import evaluations, outcomes, proposals, shipments
 
 #: Values in one IN clause; every database takes that many.
 _MOST_KEYS = 400
@@ -101,16 +100,16 @@ class Ledger:
         fresh = [_row(evaluation) for evaluation in finished if evaluation.key not in known]
         if fresh and shipped_by is not None:
             keys = [_identity(one.key) for one in finished if one.key not in known]
-            shipments.mark(self._database, keys, shipped_by)
+            _mark_shipped(self._database, keys, shipped_by)
         if fresh:
             self._database.add(evaluations, [sealed(evaluations, row) for row in fresh])
 
     def shipped(self, task_fingerprints: Iterable[str]) -> set[EvaluationKey]:
         """Those evaluations of some tasks that came with a corpus."""
-        return {EvaluationKey(*key) for key in shipments.marked(self._database, task_fingerprints)}
+        return {EvaluationKey(*key) for key in _shipped(self._database, task_fingerprints)}
 
     def claim(self, study: str, identity: Mapping[str, Any], *, unless: Collection[str] = ()) -> None:
-        """Begin a study, or continue it if its identity is the same; see `metaopt.tuning.ledger.study_identity.claim`."""
+        """Begin a study, or continue it if its identity is the same; see `study_identity.claim`."""
         studies.claim(self._database, study, identity, unless=unless)
 
     def remember(self, study: str, arguments: Mapping[str, Any]) -> None:
@@ -217,3 +216,22 @@ def _proposal(row: Any) -> Proposal:
 def _outcome(row: Any) -> Outcome:
     rungs = {int(key): value for key, value in json_object(row.rungs).items()}
     return Outcome(row.number, rungs, bool(row.complete), json_object(row.scores))
+
+
+#: What identifies an evaluation: configuration key, plugins, task fingerprint, seed.
+_KEY = ("configuration_key", "plugins", "task_fingerprint", "seed")
+
+
+def _mark_shipped(database: Database, keys: Iterable[tuple[Any, ...]], corpus: str) -> None:
+    """Write down that these evaluations came with a corpus; those that are known stay as they are."""
+    wanted = set(keys)
+    fresh = sorted(wanted - _shipped(database, {key[2] for key in wanted}))
+    rows: list[dict[str, Any]] = [{**dict(zip(_KEY, key, strict=True)), "corpus": corpus} for key in fresh]
+    if rows:
+        database.add(shipments, [sealed(shipments, row) for row in rows])
+
+
+def _shipped(database: Database, task_fingerprints: Iterable[str]) -> set[tuple[Any, ...]]:
+    """Keys of the evaluations of these tasks that came with a corpus."""
+    query = sa.select(shipments).where(shipments.c.task_fingerprint.in_(sorted(set(task_fingerprints))))
+    return set(read_sealed(database, shipments, query, lambda row: tuple(getattr(row, name) for name in _KEY)))

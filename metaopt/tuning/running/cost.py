@@ -10,7 +10,6 @@ from metaopt.contracts import AnyTask, BlackBoxTask, Corpus, FewShotTask, Task
 from metaopt.tuning.judging.comparison import REPORT_SEEDS
 from metaopt.tuning.judging.held_out import Fold
 from metaopt.tuning.judging.references import DEFAULT_BASELINE, reference_evaluations
-from metaopt.tuning.running.duration import duration
 from metaopt.tuning.running.evaluator import Evaluator, Run, probe_task, run_task
 from metaopt.tuning.running.learned_tasks import with_budgets
 from metaopt.tuning.running.progress import Phase
@@ -168,3 +167,10 @@ def _timed(task: Task, runs: Sequence[Run], engine: str) -> float:
     started = time.perf_counter()
     run_task(task, runs, engine)
     return time.perf_counter() - started
+
+
+def duration(seconds: float) -> str:
+    """Seconds, minutes or hours, as people say them."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

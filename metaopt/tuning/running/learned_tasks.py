@@ -13,10 +13,18 @@ from metaopt.configuration import Assembly, assemble
 from metaopt.contracts import AnyTask, Curve, FewShotTask, Partition, Task
 from metaopt.deploy import weights_of
 from metaopt.errors import InputError
-from metaopt.meta import NeverFiniteError, Trainer, evaluated_episodes, fingerprint, has_checkpoint
+from metaopt.meta import (
+    NeverFiniteError,
+    Trainer,
+    adapted_metrics,
+    evaluated_episodes,
+    fingerprint,
+    has_checkpoint,
+    inner_steps,
+    learned_recipe,
+)
 from metaopt.plugin import OptimizerSpec, Registry
 from metaopt.recipe import Recipe, learned_start
-from metaopt.tuning.running.few_shot import adapted_metrics, inner_steps, learned_recipe
 
 #: What a run is judged on: by the first a study chooses, the second is reported.
 PARTITIONS: tuple[Partition, Partition] = ("validation", "test")

@@ -9,7 +9,7 @@ import metaopt
 from metaopt.configuration.configuration import Configuration
 from metaopt.contracts import Corpus
 from metaopt.plugin.registry import Registry, current_registry
-from metaopt.report.headline import price
+from metaopt.report.headlines import price
 from metaopt.report.tables import cost_table
 from metaopt.tuning.judging.references import DEFAULT_BASELINE, POOL_SIZE, REFERENCE_SEEDS, references
 from metaopt.tuning.judging.shipped_references import read, write

@@ -4,8 +4,7 @@ import math
 from dataclasses import dataclass
 
 from metaopt.contracts import FewShotTask
-from metaopt.tuning import LEAST_FREEDOM, RECIPE, Comparison, TrialsWorth, TuneResult
-from metaopt.tuning.running import duration
+from metaopt.tuning import LEAST_FREEDOM, RECIPE, Comparison, TrialsWorth, TuneResult, duration
 
 #: How many models it takes where it never pays.
 NEVER = "never"

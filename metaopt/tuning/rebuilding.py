@@ -12,7 +12,7 @@ from metaopt.tuning.ledger import study_identity as studies
 from metaopt.tuning.ledger.database import check_exists
 from metaopt.tuning.ledger.schema_two import reading
 from metaopt.tuning.result import TuneResult
-from metaopt.tuning.tune import tune
+from metaopt.tuning.tune_corpus import tune
 
 
 def rebuild(

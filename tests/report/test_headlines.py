@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from metaopt.report.headline import Payback, caveats, headline, payback, price, trainings
+from metaopt.report.headlines import Payback, caveats, headline, payback, price, trainings
 from metaopt.report.tables import comparison_table
 from metaopt.tuning.judging.statistics import TrialsWorth
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import metaopt
+from metaopt.meta.evaluation import few_shot_metrics
 from metaopt.plugin.registry import current_registry
-from metaopt.tuning.running.few_shot import few_shot_metrics
 from metaopt.tuning.running.learned_tasks import with_budgets
 from metaopt.tuning.search.racing import race_order, rungs_of
 from tests.meta.conftest import small_waves
@@ -127,7 +127,7 @@ def test_black_boxes_cannot_be_learned_from():
 
 
 def test_what_is_said_of_it_is_about_unseen_episodes(tuned):
-    from metaopt.report.headline import caveats, headline
+    from metaopt.report.headlines import caveats, headline
 
     _, result = tuned
     said = headline(result)

@@ -11,8 +11,8 @@ from metaopt.errors import InputError, quoted
 from metaopt.inner import Compile
 from metaopt.plugin import Registry, current_registry
 from metaopt.recipe import Recipe, load_recipe
-from metaopt.tasks import load_corpus
-from metaopt.tuning.arguments import check_count, describe_corpus, plugin_files
+from metaopt.tasks import describe_corpus, load_corpus
+from metaopt.tuning.arguments import check_count, plugin_files
 from metaopt.tuning.judging.comparison import contender_named
 from metaopt.tuning.judging.references import DEFAULT_BASELINE
 from metaopt.tuning.ledger import study_identity as studies

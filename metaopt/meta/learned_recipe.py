@@ -1,4 +1,4 @@
-"""What a recipe does on few-shot tasks: adapts fresh copies of the task's model, without learning anything itself."""
+"""A recipe of what meta-training learned, with where its weights come from and what they were learned on."""
 
 import math
 import warnings
@@ -6,63 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from metaopt.configuration import Assembly, Configuration, assemble
-from metaopt.contracts import Episodes, FewShotTask, Float32ByDefault, Partition, default_for, num_trained
-from metaopt.inner import check_trains
-from metaopt.meta import Learner, MetaTrained, Unrolls, check_adapts, check_vmappable, evaluated_episodes, metrics
+from metaopt.contracts import FewShotTask, default_for, num_trained
+from metaopt.meta.evaluation import inner_steps
+from metaopt.meta.state import MetaTrained
 from metaopt.plugin import Registry
 from metaopt.recipe import MadeOn, Recipe
-
-
-def inner_steps(assembly: Assembly, task: FewShotTask) -> int:
-    """Steps on a support set: those that a learned rule was meta-trained for, else the task's."""
-    return int(assembly.meta_values.get("inner_steps", 0)) or task.num_steps
-
-
-def few_shot_metrics(
-    recipe: Recipe,
-    task: FewShotTask,
-    registry: Registry,
-    *,
-    partition: Partition = "test",
-    num_steps: int | None = None,
-    count: int | None = None,
-    seed: int = 0,
-) -> Tensor:
-    """The metric of each of a task's evaluated episodes after adapting, as the user's metric, shape (episodes,).
-
-    Args:
-        recipe: a rule, with its weights if it is learned.
-        task: whose episodes.
-        registry: where plugins are.
-        partition: whose classes or tasks.
-        num_steps: on a support set; see `inner_steps` if left out.
-        count: episodes; the task's `num_evaluated` if left out.
-        seed: of fresh models and batches; the episodes are always the same.
-    """
-    assembly = assemble(recipe.configuration, registry)
-    episodes = evaluated_episodes(task, partition, count)
-    return task.sign * adapted_metrics(assembly, recipe.theta or {}, task, episodes, num_steps, seed)
-
-
-@Float32ByDefault()
-def adapted_metrics(
-    assembly: Assembly,
-    theta: Mapping[str, Tensor],
-    task: FewShotTask,
-    episodes: Episodes,
-    num_steps: int | None = None,
-    seed: int = 0,
-) -> Tensor:
-    """The metric of each episode, lower is better, shape (episodes,)."""
-    check_trains(task.name, task.build(0))
-    learner = Learner(task, assembly)
-    check_adapts(learner, episodes)
-    check_vmappable(learner, episodes.support_inputs[0, :2], episodes.support_targets[0, :2])
-    unrolls = Unrolls(learner, theta)
-    return metrics(unrolls, dict(theta), episodes, num_steps or inner_steps(assembly, task), seed)
 
 
 def learned_recipe(

@@ -10,12 +10,16 @@ from torch import Tensor
 from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import Curve, FewShotTask, Task
 from metaopt.errors import InputError
-from metaopt.meta import LIMIT, Compile, MetaProgress, Trainer, few_shot
+from metaopt.meta.compiling import Compile
+from metaopt.meta.learned_recipe import learned_recipe
+from metaopt.meta.state import MetaProgress
+from metaopt.meta.task_episodes import few_shot
+from metaopt.meta.trainer import Trainer
+from metaopt.meta.unrolls import LIMIT
 from metaopt.plugin import OptimizerSpec, Registry, current_registry
 from metaopt.recipe import Recipe
 from metaopt.space import Value
-from metaopt.tasks import load_corpus
-from metaopt.tuning import describe_corpus, learned_recipe
+from metaopt.tasks import describe_corpus, load_corpus
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,111 @@
+"""What a controller is told of the coming step: the norm of its gradients, and how they agree with the last update."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from metaopt.deploy.gradient_guard import GradientGuard
+from metaopt.deploy.optimizer.precision import gradient_norm, widened
+from metaopt.deploy.scheduler.scheduler import ControllerScheduler
+from metaopt.errors import InputError
+from metaopt.signals import agreement, overflows
+
+
+class StepSignals:
+    """Measures what a run's scheduler requires of each step, and nothing else.
+
+    Args:
+        optimizer: whose gradients and parameters.
+        scheduler: who is told.
+        guard: which has read the gradients anyway, or None.
+    """
+
+    def __init__(self, optimizer: Optimizer, scheduler: ControllerScheduler, guard: GradientGuard | None) -> None:
+        self._optimizer, self._scheduler, self._guard = optimizer, scheduler, guard
+        self._last_update = LastUpdate() if "agreement" in scheduler.required else None
+
+    def begin(self, loss: Tensor | None) -> None:
+        """Before the optimizer's step: tell the scheduler, unless the step is about to be skipped."""
+        if self._scheduler.needs_gradients:
+            self._prepare(loss)
+        if self._last_update is not None:
+            self._last_update.begin(self._parameters())
+
+    def end(self) -> None:
+        """After the optimizer's step."""
+        if self._last_update is not None:
+            self._last_update.end(self._parameters())
+
+    def state_dict(self) -> list[Tensor] | None:
+        """The last update, or None where nobody asks for it."""
+        return None if self._last_update is None else self._last_update.state_dict()
+
+    def load_state_dict(self, state: Sequence[Any] | None) -> None:
+        """Inverse of `state_dict`; errors as of `LastUpdate.load_state_dict`."""
+        if self._last_update is not None and state is not None:
+            self._last_update.load_state_dict(state, self._parameters())
+
+    def _prepare(self, loss: Tensor | None) -> None:
+        norm = self._gradient_norm()
+        if self._guard is not None and norm is not None and overflows(float(norm)):
+            return self._scheduler.pass_over()
+        agreement = None if self._last_update is None else self._last_update.agreement(self._parameters())
+        return self._scheduler.prepare(loss=loss, gradient_norm=norm, agreement=agreement)
+
+    def _gradient_norm(self) -> Tensor | None:
+        if self._guard is not None:
+            return self._guard.gradient_norm(self._optimizer)
+        if "gradient_norm" not in self._scheduler.required:
+            return None
+        return gradient_norm(param.grad for param in self._parameters() if param.grad is not None)
+
+    def _parameters(self) -> Iterator[Tensor]:
+        for group in self._optimizer.param_groups:
+            yield from group["params"]
+
+
+class LastUpdate:
+    """Measures updates where parameters were before and after a step, whatever took it; keeps one copy of them."""
+
+    def __init__(self) -> None:
+        self._before: list[Tensor] = []
+        self._update: list[Tensor] = []
+
+    def agreement(self, params: Iterable[Tensor]) -> Tensor:
+        """Cosine of the angle between the gradients at hand and the last update, 0-d; 0 where either is 0."""
+        gradients = [
+            torch.zeros_like(update) if param.grad is None else _dense(param.grad).to(update.device)
+            for param, update in zip(params, self._update, strict=False)
+        ]
+        return agreement(gradients, self._update) if gradients else torch.zeros(())
+
+    def begin(self, params: Iterable[Tensor]) -> None:
+        """Before a step."""
+        self._before = [widened(param).clone() for param in params]
+
+    def end(self, params: Iterable[Tensor]) -> None:
+        """After it."""
+        self._update = [widened(param) - before for param, before in zip(params, self._before, strict=True)]
+        self._before = []
+
+    def state_dict(self) -> list[Tensor]:
+        """The last update."""
+        return [one.clone() for one in self._update]
+
+    def load_state_dict(self, state: Sequence[Any], params: Iterable[Tensor]) -> None:
+        """Inverse of `state_dict`, for parameters in the same order; in their precision and on their devices.
+
+        Raises:
+            InputError: it is of other parameters.
+        """
+        wide = [widened(param) for param in params]
+        if state and [one.shape for one in state] != [one.shape for one in wide]:
+            raise InputError("The last update of this state is of other parameters; bind the same model.")
+        self._update = [one.to(like, copy=True) for one, like in zip(state, wide, strict=False)]
+
+
+def _dense(grad: Tensor) -> Tensor:
+    return widened(grad if grad.layout is torch.strided else grad.to_dense())
