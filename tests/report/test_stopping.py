@@ -4,7 +4,7 @@ import dataclasses
 
 from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.report import page
-from metaopt.report.stopping import stopping
+from metaopt.report.tables import stopping
 from metaopt.tuning.stopping.stopping import PolicyResult
 
 GUARD = StopperConfiguration("divergence")

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from metaopt import Decision, Observation
-from metaopt.deploy.stopping.judgement import Judgement
-from metaopt.deploy.stopping.told import Told
+from metaopt.deploy.stopping.judgement import Judgement, Told
 from metaopt.plugin.kinds import StopperSpec
 from metaopt.plugin.registry import current_registry
 
