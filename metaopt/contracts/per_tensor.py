@@ -6,12 +6,20 @@ from typing import Any, TypeAlias, final
 
 from torch import Tensor
 
-from metaopt.contracts.rule import Granularity, Hparams, Rule, State, Tensors, Theta, keys_in_order
+from metaopt.contracts.rule import (
+    Granularity,
+    Hparams,
+    Rule,
+    State,
+    TensorHparams,
+    Tensors,
+    TensorState,
+    Theta,
+    keys_in_order,
+)
 from metaopt.contracts.step_info import StepInfo
 from metaopt.errors import PluginError, checked_function, quoted
 
-TensorState: TypeAlias = dict[str, Tensor]
-TensorHparams: TypeAlias = Mapping[str, Tensor]
 InitOne: TypeAlias = Callable[[Tensor, TensorHparams, Theta, Tensor | None], TensorState]
 UpdateOne: TypeAlias = Callable[..., Any]
 #: A first pass over a tensor: what `update` must know of the whole of it, and the new state.

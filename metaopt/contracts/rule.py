@@ -8,10 +8,20 @@ from torch import Tensor
 from metaopt.contracts.step_info import StepInfo
 from metaopt.errors import PluginError, quoted
 
+#: What an update of one number may depend on; see `Rule`.
 Granularity: TypeAlias = Literal["coordinate", "tensor", "sums", "tree"]
+#: Tensors by name that a function returns: updates, parameters.
 Tensors: TypeAlias = dict[str, Tensor]
+#: Tensors by name that a function is given and leaves alone: parameters, gradients.
+Params: TypeAlias = Mapping[str, Tensor]
+#: Learned weights by name; empty for what learns nothing.
 Theta: TypeAlias = Mapping[str, Tensor]
-Hparams: TypeAlias = Mapping[str, Mapping[str, Tensor]]
+#: 0-d tensors by hyperparameter: those of one tensor, or of a controller.
+TensorHparams: TypeAlias = Mapping[str, Tensor]
+#: The same for each parameter's name.
+Hparams: TypeAlias = Mapping[str, TensorHparams]
+#: What is remembered between steps for one tensor, by key.
+TensorState: TypeAlias = dict[str, Tensor]
 
 
 class State(TypedDict):
