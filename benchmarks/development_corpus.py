@@ -36,7 +36,6 @@ import metaopt
 from metaopt.plugin.registry import current_registry
 from metaopt_corpora.networks import mlp
 from metaopt_corpora.sequences import GRU
-from metaopt_corpora.splits import make_splits
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 #: What must be there; each named by what is missing without it.

@@ -12,8 +12,8 @@ from development_corpus import SmallCNN
 from torch import Tensor, nn
 
 import metaopt
-from metaopt_corpora.networks import mlp
-from metaopt_corpora.splits import make_splits
+from metaopt_corpora._shared.networks import mlp
+from metaopt_corpora._shared.splits import make_splits
 
 #: Height and width of a shape.
 SIDE = 12

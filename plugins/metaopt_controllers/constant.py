@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from metaopt import ControllerSpec, Float, Rate, StepInfo, When
-from metaopt_controllers.warmup import plain_rise, rise
+from metaopt_controllers._shared.warmup import plain_rise, rise
 
 
 @final

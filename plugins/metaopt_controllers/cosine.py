@@ -7,8 +7,8 @@ from typing import Any
 from torch import Tensor
 
 from metaopt import ControllerSpec, Float
-from metaopt_controllers.open_loop import OpenLoop
-from metaopt_controllers.warmup import WARMUP, plain_progress, plain_rise, progress, rise
+from metaopt_controllers._shared.open_loop import OpenLoop
+from metaopt_controllers._shared.warmup import WARMUP, plain_progress, plain_rise, progress, rise
 
 
 def cosine(step: Tensor, horizon: Tensor, hparams: Mapping[str, Tensor]) -> Tensor:

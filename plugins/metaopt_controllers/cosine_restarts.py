@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from metaopt import ControllerSpec, Float, Int
-from metaopt_controllers.open_loop import OpenLoop
-from metaopt_controllers.warmup import WARMUP, plain_progress, plain_rise, progress, rise
+from metaopt_controllers._shared.open_loop import OpenLoop
+from metaopt_controllers._shared.warmup import WARMUP, plain_progress, plain_rise, progress, rise
 
 
 def cosine_restarts(step: Tensor, horizon: Tensor, hparams: Mapping[str, Tensor]) -> Tensor:

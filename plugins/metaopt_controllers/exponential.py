@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from metaopt import ControllerSpec, Float
-from metaopt_controllers.open_loop import OpenLoop
+from metaopt_controllers._shared.open_loop import OpenLoop
 
 
 def exponential(step: Tensor, horizon: Tensor, hparams: Mapping[str, Tensor]) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from metaopt import ControllerSpec, Float
-from metaopt_controllers.open_loop import OpenLoop
+from metaopt_controllers._shared.open_loop import OpenLoop
 
 
 def warmup_hold_cosine(step: Tensor, horizon: Tensor, hparams: Mapping[str, Tensor]) -> Tensor:

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from metaopt import Categorical, ControllerSpec, Float
-from metaopt_controllers.open_loop import OpenLoop
-from metaopt_controllers.warmup import WARMUP, plain_rise, rise
+from metaopt_controllers._shared.open_loop import OpenLoop
+from metaopt_controllers._shared.warmup import WARMUP, plain_rise, rise
 
 _SHAPES = ("linear", "1-sqrt")
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 import metaopt
-from metaopt_corpora.splits import make_splits
+from metaopt_corpora._shared.splits import make_splits
 
 FAMILY = "clustering"
 SOFTNESS = 0.1

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import nn
 
 import metaopt
-from metaopt_corpora.networks import mlp
-from metaopt_corpora.splits import make_splits
+from metaopt_corpora._shared.networks import mlp
+from metaopt_corpora._shared.splits import make_splits
 
 FAMILY = "digits"
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import metaopt
-from metaopt_corpora.splits import make_splits
+from metaopt_corpora._shared.splits import make_splits
 
 FAMILY = "quadratics"
 NUM_INPUTS = 20

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import metaopt
-from metaopt_corpora.splits import make_splits
+from metaopt_corpora._shared.splits import make_splits
 
 FAMILY = "sequences"
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 import metaopt
-from metaopt_corpora.networks import mlp
+from metaopt_corpora._shared.networks import mlp
 
 FAMILY = "sinusoid_episodes"
 

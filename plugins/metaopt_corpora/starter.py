@@ -6,7 +6,7 @@ import metaopt
 def load_starter() -> metaopt.Corpus:
     """Every family's tasks; their data are made when first needed, the same on every machine."""
     from metaopt_corpora import clustering, digits, quadratics, regression, sequences, sinusoids, small_tables, spirals
-    from metaopt_corpora.networks import with_width
+    from metaopt_corpora._shared.networks import with_width
 
     families = (
         digits.tasks(),

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_learned.descent import LR
-from metaopt_learned.learned_start import FromLearnedStart, of, start_theta
+from metaopt_learned._shared.descent import LR
+from metaopt_learned._shared.learned_start import FromLearnedStart, of, start_theta
 
 
 class HeadDescent(FromLearnedStart):

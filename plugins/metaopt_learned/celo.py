@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_learned import celo_checkpoint, celo_scheduler
-from metaopt_learned.accumulators import fixed_decays, fresh, moments, rolled
-from metaopt_learned.celo_scheduler import CLIP
-from metaopt_learned.features import COUNT, Features
-from metaopt_learned.small_network import first_layer, init_network, network_shapes, outputs
-from metaopt_learned.whole_training import EXP_MULT, HIDDEN_SIZE, LR, WEIGHT_DECAY, by_evolution, check_shapes
+from metaopt_learned._shared import celo_checkpoint, celo_scheduler
+from metaopt_learned._shared.accumulators import fixed_decays, fresh, moments, rolled
+from metaopt_learned._shared.celo_scheduler import CLIP
+from metaopt_learned._shared.features import COUNT, Features
+from metaopt_learned._shared.small_network import first_layer, init_network, network_shapes, outputs
+from metaopt_learned._shared.whole_training import EXP_MULT, HIDDEN_SIZE, LR, WEIGHT_DECAY, by_evolution, check_shapes
 
 #: The authors have 0, whose inverse root has no finite derivative; this changes gradients below 1e-10 alone.
 FLOOR = 1e-24

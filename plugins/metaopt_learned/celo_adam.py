@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_learned import celo_checkpoint, celo_scheduler
-from metaopt_learned.celo_scheduler import CLIP
-from metaopt_learned.whole_training import HIDDEN_SIZE, LR, WEIGHT_DECAY, by_evolution, check_shapes
+from metaopt_learned._shared import celo_checkpoint, celo_scheduler
+from metaopt_learned._shared.celo_scheduler import CLIP
+from metaopt_learned._shared.whole_training import HIDDEN_SIZE, LR, WEIGHT_DECAY, by_evolution, check_shapes
 
 BETA1, BETA2 = 0.9, 0.999
 

@@ -4,7 +4,7 @@
 """
 
 import metaopt
-from metaopt_learned.descent import LR, Descent, init_theta
+from metaopt_learned._shared.descent import LR, Descent, init_theta
 
 spec = metaopt.OptimizerSpec(
     name="fomaml",

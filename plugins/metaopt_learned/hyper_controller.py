@@ -4,7 +4,7 @@ What it says is its action, noise on it the exploration, and the decrease of the
 al. 2017, 2019): a policy gradient within truncations of a training, which sees no further than that.
 """
 
-from metaopt_learned.scheduled import learned_wrapper
+from metaopt_learned._shared.scheduled import learned_wrapper
 
 spec = learned_wrapper(
     "hyper_controller",

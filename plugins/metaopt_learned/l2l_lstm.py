@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_learned.recurrent import log_and_sign, lstm_cell, uniform
+from metaopt_learned._shared.recurrent import log_and_sign, lstm_cell, uniform
 
 
 def _init(

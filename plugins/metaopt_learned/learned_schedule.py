@@ -1,6 +1,6 @@
 """A learned schedule around a hand-designed rule, meta-trained by evolution over whole trainings (see `scheduled`)."""
 
-from metaopt_learned.scheduled import learned_wrapper
+from metaopt_learned._shared.scheduled import learned_wrapper
 
 spec = learned_wrapper(
     "learned_schedule",

@@ -6,7 +6,7 @@ with the derivative of the inner gradient (second order), through any number of 
 """
 
 import metaopt
-from metaopt_learned.descent import LR, Descent, init_theta
+from metaopt_learned._shared.descent import LR, Descent, init_theta
 
 spec = metaopt.OptimizerSpec(
     name="maml",

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_learned.learned_start import FromLearnedStart, start_theta
-from metaopt_learned.recurrent import log_and_sign, lstm_cell, uniform
+from metaopt_learned._shared.learned_start import FromLearnedStart, start_theta
+from metaopt_learned._shared.recurrent import log_and_sign, lstm_cell, uniform
 
 
 class GatedDescent(FromLearnedStart):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_learned.learned_start import FromLearnedStart, of, start_theta
+from metaopt_learned._shared.learned_start import FromLearnedStart, of, start_theta
 
 
 class RatedDescent(FromLearnedStart):

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_learned.accumulators import check_decays, fresh, learned_decays, moments, rolled
-from metaopt_learned.features import COUNT, Features
-from metaopt_learned.small_network import first_layer, init_network, network_shapes, outputs
-from metaopt_learned.whole_training import EXP_MULT, LR, WEIGHT_DECAY, by_evolution, check_shapes
+from metaopt_learned._shared.accumulators import check_decays, fresh, learned_decays, moments, rolled
+from metaopt_learned._shared.features import COUNT, Features
+from metaopt_learned._shared.small_network import first_layer, init_network, network_shapes, outputs
+from metaopt_learned._shared.whole_training import EXP_MULT, LR, WEIGHT_DECAY, by_evolution, check_shapes
 
 #: Place of the first momentum over the root of the second moment among the features, and what it is multiplied by
 #: before anything is learned.

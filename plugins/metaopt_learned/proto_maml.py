@@ -6,7 +6,7 @@ The start of all other layers is learned as in `maml`; the meta-gradient goes th
 """
 
 import metaopt
-from metaopt_learned.descent import LR, Descent, init_theta
+from metaopt_learned._shared.descent import LR, Descent, init_theta
 
 spec = metaopt.OptimizerSpec(
     name="proto_maml",

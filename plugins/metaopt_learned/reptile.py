@@ -6,7 +6,7 @@ The outer step goes through Adam, for which θ − θ_K is the gradient, as the 
 """
 
 import metaopt
-from metaopt_learned.descent import LR, Descent, init_theta
+from metaopt_learned._shared.descent import LR, Descent, init_theta
 
 spec = metaopt.OptimizerSpec(
     name="reptile",

@@ -1,4 +1,4 @@
-"""The built-in optimizers, one file each, and the `averaged` wrapper."""
+"""The built-in optimizers, one file each."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,6 @@ import metaopt
 from metaopt_optimizers import (
     adagrad,
     adamw,
-    averaged,
     lion,
     metz_nadamw,
     nadamw,
@@ -20,5 +19,5 @@ from metaopt_optimizers import (
 @metaopt.hookimpl
 def metaopt_plugins() -> Sequence[metaopt.PluginSpec]:
     """The specs of this package, in alphabetical order."""
-    modules = (adagrad, adamw, averaged, lion, metz_nadamw, nadamw, prodigy, rmsprop, schedulefree_adamw, sgd)
+    modules = (adagrad, adamw, lion, metz_nadamw, nadamw, prodigy, rmsprop, schedulefree_adamw, sgd)
     return [module.spec for module in modules]

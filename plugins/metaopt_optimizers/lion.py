@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 import metaopt
-from metaopt_optimizers.moments import add_scaled, decayed, shrunk, state_dtype, zeros
+from metaopt_optimizers._shared.moments import add_scaled, decayed, shrunk, state_dtype, zeros
 
 
 def _init(

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_optimizers.moments import (
+from metaopt_optimizers._shared.moments import (
     bias_correction,
     counter,
     decayed,

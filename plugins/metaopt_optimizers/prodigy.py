@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_optimizers.moments import (
+from metaopt_optimizers._shared.moments import (
     TINY,
     add_scaled,
     bias_correction,

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_optimizers.moments import add_scaled, decayed, root, state_dtype, zeros
+from metaopt_optimizers._shared.moments import add_scaled, decayed, root, state_dtype, zeros
 
 
 def _init(

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaopt import CurveBatch, Int, StopperSpec
-from metaopt_stoppers.curve_units import column, fractions, recorded, relative_values
+from metaopt_stoppers._shared.curve_units import column, fractions, recorded, relative_values
 
 _ETAS = (2, 3, 4)
 _RUNGS = 5

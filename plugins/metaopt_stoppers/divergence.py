@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from metaopt import CurveBatch, Float, Int, StopperSpec
-from metaopt_stoppers.distinct import exceeds
+from metaopt_stoppers._shared.distinct import exceeds
 
 
 def divergence(batch: CurveBatch, hparams: Mapping[str, Any]) -> NDArray[np.bool_]:

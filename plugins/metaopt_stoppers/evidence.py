@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaopt import CurveBatch, Int, StopperSpec
-from metaopt_stoppers.distinct import exceeds
-from metaopt_stoppers.recent import recent_mean
+from metaopt_stoppers._shared.distinct import exceeds
+from metaopt_stoppers._shared.recent import recent_mean
 
 
 def evidence(batch: CurveBatch, hparams: Mapping[str, Any]) -> NDArray[np.bool_]:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from metaopt import CurveBatch, Float, Int, StopperSpec
-from metaopt_stoppers.curve_fits import fit
-from metaopt_stoppers.curve_models import Array
-from metaopt_stoppers.distinct import exceeds
+from metaopt_stoppers._shared.curve_fits import fit
+from metaopt_stoppers._shared.curve_models import Array
+from metaopt_stoppers._shared.distinct import exceeds
 
 # Where the horizon is unknown, so many validations have the place of it in the models.
 _VALIDATIONS_WITHOUT_HORIZON = 100

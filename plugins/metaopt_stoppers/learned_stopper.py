@@ -11,8 +11,8 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from metaopt import Categorical, CurveBatch, Float, StopperSpec
-from metaopt_stoppers.curve_features import NUM_FEATURES, SIGNALS, features
-from metaopt_stoppers.curve_units import first_finite, fractions, recorded
+from metaopt_stoppers._shared.curve_features import NUM_FEATURES, SIGNALS, features
+from metaopt_stoppers._shared.curve_units import first_finite, fractions, recorded
 
 _Array = NDArray[np.float64]
 _Theta = Mapping[str, _Array]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaopt import CurveBatch, Float, StopperSpec
-from metaopt_stoppers.curve_units import fractions, recorded, relative_values
+from metaopt_stoppers._shared.curve_units import fractions, recorded, relative_values
 
 _GRID = 20
 _LEVELS = np.linspace(0.5, 1.0, 11)

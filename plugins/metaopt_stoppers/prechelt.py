@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaopt import Categorical, CurveBatch, Float, Int, StopperSpec, When
-from metaopt_stoppers.distinct import exceeds
+from metaopt_stoppers._shared.distinct import exceeds
 
 _CRITERIA = ("gl", "pq", "up")
 _GL, _PQ, _UP = range(3)

@@ -90,7 +90,7 @@ def test_the_meta_lstm_feeds_back_what_comes_before_the_sigmoid():
 
 def test_the_l2l_lstm_is_torchs_lstm():
     """Two layers, coordinate by coordinate, against `torch.nn.LSTM` with the same weights."""
-    from metaopt_learned.recurrent import log_and_sign
+    from metaopt_learned._shared.recurrent import log_and_sign
 
     params, _, theta = stepped("l2l_lstm", steps=3, hidden_size=6)
     reference = torch.nn.LSTM(2, 6, num_layers=2)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import metaopt
-from metaopt_optimizers.averaged import Averaged
+from metaopt_wrappers.averaged import Averaged
 
 INFO = metaopt.StepInfo(step=torch.tensor(0.0), horizon=torch.tensor(10.0))
 WRAPPED = {"averaged.kind": 0.0, "averaged.decay": 0.9, "averaged.start": 0.0, "averaged.power": 8.0}

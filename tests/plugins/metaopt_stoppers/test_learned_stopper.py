@@ -11,7 +11,7 @@ import metaopt
 from metaopt import Curve, CurveBatch, Observation
 from metaopt.deploy.stopping.configuration import StopperConfiguration, build_stopper
 from metaopt_stoppers import learned_stopper as module
-from metaopt_stoppers.curve_features import NUM_FEATURES, features
+from metaopt_stoppers._shared.curve_features import NUM_FEATURES, features
 from metaopt_stoppers.learned_stopper import LEARNED_STOPPER, fit, probability
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from metaopt import Curve, CurveBatch
-from metaopt_stoppers.curve_units import relative
+from metaopt_stoppers._shared.curve_units import relative
 from metaopt_stoppers.median import MEDIAN
 
 

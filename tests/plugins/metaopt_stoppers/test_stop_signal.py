@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt_learned import schedule_network
+from metaopt_learned._shared import schedule_network
 from metaopt_stoppers.stop_signal import STOP_SIGNAL
 
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from metaopt_learned.recurrent import log_and_sign, lstm_cell
+from metaopt_learned._shared.recurrent import log_and_sign, lstm_cell
 
 
 def as_torch(weight):

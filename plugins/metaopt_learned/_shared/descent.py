@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_learned.learned_start import FromLearnedStart, start_theta
+from metaopt_learned._shared.learned_start import FromLearnedStart, start_theta
 
 
 class Descent(FromLearnedStart):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from metaopt_optimizers import moments
+from metaopt_optimizers._shared import moments
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.5, 0.9, 0.999, 0.99999])

@@ -10,7 +10,7 @@ from torch import nn
 import metaopt
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.meta.task_episodes import few_shot
-from metaopt_learned import schedule_network
+from metaopt_learned._shared import schedule_network
 
 WRAPPERS = ["learned_schedule", "hyper_controller"]
 

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaopt import CurveBatch
-from metaopt_stoppers.curve_units import first_finite, fractions, latest, relative
+from metaopt_stoppers._shared.curve_units import first_finite, fractions, latest, relative
 
 _Array = NDArray[np.float64]
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_learned.recurrent import lstm_cell, uniform
+from metaopt_learned._shared.recurrent import lstm_cell, uniform
 
 #: Kinds of tensors, by number of dimensions: at most one, two, more.
 KINDS = 3

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from metaopt_corpora.splits import GRID, make_splits
+from metaopt_corpora._shared.splits import GRID, make_splits
 
 
 def test_sizes_are_as_asked_and_no_row_is_lost():

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_optimizers.moments import counter, state_dtype
+from metaopt_wrappers._shared.sums import wide
 
 _KINDS = ("ema", "polyak", "polynomial")
 
@@ -41,7 +41,7 @@ class Averaged(metaopt.WrappedRule):
     def own_state(self, params: Mapping[str, Tensor], hparams: Mapping[str, Mapping[str, Tensor]]) -> metaopt.State:
         """An average of nothing."""
         tensors = {
-            name: {"average": param.to(state_dtype(param), copy=True), "count": counter(param)}
+            name: {"average": wide(param).clone(), "count": torch.zeros((), dtype=torch.float32, device=param.device)}
             for name, param in params.items()
         }
         return {"tensors": tensors, "shared": {}}
@@ -91,7 +91,7 @@ def _evaluated(param: Tensor, state: Mapping[str, Tensor] | None) -> Tensor:
     return torch.where(state["count"] > 0, state["average"].to(param.dtype), param)
 
 
-spec = metaopt.WrapperSpec(
+AVERAGED = metaopt.WrapperSpec(
     name="averaged",
     version="1",
     summary="Evaluates with an exponential, uniform or polynomial average of the iterates.",

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_controllers.sums import Granularity, over_all, root, square, wide
+from metaopt_wrappers._shared.sums import Granularity, over_all, root, square, wide
 
 #: The first distance as a share of 1 + ‖w_0‖; networks with batch norm want 1e-4.
 INITIAL = metaopt.Float(1e-7, 1e-3, log=True, default=1e-6, valid="(0, inf)")

@@ -11,8 +11,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from metaopt_learned.features import Features
-from metaopt_learned.recurrent import truncated_normal
+from metaopt_learned._shared.features import Features
+from metaopt_learned._shared.recurrent import truncated_normal
 
 
 def network_shapes(inputs: int, theta: Mapping[str, Tensor], outputs: int) -> dict[str, tuple[int, ...]]:

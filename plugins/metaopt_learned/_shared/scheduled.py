@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_learned.schedule_network import (
+from metaopt_learned._shared.schedule_network import (
     INPUTS,
     KINDS,
     OUTPUTS,
@@ -32,7 +32,7 @@ from metaopt_learned.schedule_network import (
     respond,
     shapes,
 )
-from metaopt_learned.whole_training import check_shapes, shipped
+from metaopt_learned._shared.whole_training import check_shapes, shipped
 
 NOISE = metaopt.Policy.NOISE
 #: The most that 1 − momentum is multiplied or divided by, and the highest momentum.

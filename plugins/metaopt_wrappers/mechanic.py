@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_controllers.sums import Granularity, over_all, root, square, wide
+from metaopt_wrappers._shared.sums import Granularity, over_all, root, square, wide
 
 BETAS = tuple(1 - 10.0**-power for power in range(1, 7))
 #: m before the first step.

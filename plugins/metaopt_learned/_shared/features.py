@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from metaopt_learned.accumulators import factored_dims, is_first_larger
+from metaopt_learned._shared.accumulators import factored_dims, is_first_larger
 
 #: Features of a coordinate beside those of time.
 COUNT = 28

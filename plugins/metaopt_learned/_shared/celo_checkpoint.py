@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_learned import celo_scheduler
-from metaopt_learned.small_network import network_shapes
-from metaopt_learned.whole_training import check_shapes
+from metaopt_learned._shared import celo_scheduler
+from metaopt_learned._shared.small_network import network_shapes
+from metaopt_learned._shared.whole_training import check_shapes
 
 #: Where the authors keep the scheduler's weights; the LSTM's first state has names or numbers.
 SCHEDULER = {

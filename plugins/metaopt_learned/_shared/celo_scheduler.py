@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_learned.recurrent import lstm_cell, truncated_normal
+from metaopt_learned._shared.recurrent import lstm_cell, truncated_normal
 
 #: Gradients are kept within it by the rules that it schedules.
 CLIP = 1000.0

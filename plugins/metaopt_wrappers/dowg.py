@@ -1,7 +1,7 @@
-"""DoWG: distance over gradients weighted by distances (Khaled et al. 2023); see `metaopt_controllers.distance`."""
+"""DoWG: distance over gradients weighted by distances (Khaled et al. 2023); see `metaopt_wrappers._shared.distance`."""
 
 import metaopt
-from metaopt_controllers.distance import EPS, INITIAL, distance_wrapper
+from metaopt_wrappers._shared.distance import EPS, INITIAL, distance_wrapper
 
 DOWG = metaopt.WrapperSpec(
     name="dowg",

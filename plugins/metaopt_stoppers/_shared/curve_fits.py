@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from metaopt_stoppers.curve_models import MODELS, Array
+from metaopt_stoppers._shared.curve_models import MODELS, Array
 
 #: Bootstrap samples; the first one is the data as they are.
 REPLICATES = 24

@@ -1,11 +1,11 @@
 """DoG: the rate is the distance from the start over the root of all squared gradients so far (Ivgi et al. 2023).
 
-The formula is in `metaopt_controllers.distance`. The authors ask for averaged iterates beside it: the wrapper
+The formula is in `metaopt_wrappers._shared.distance`. The authors ask for averaged iterates beside it: the wrapper
 `averaged` of kind `polynomial`.
 """
 
 import metaopt
-from metaopt_controllers.distance import EPS, INITIAL, distance_wrapper
+from metaopt_wrappers._shared.distance import EPS, INITIAL, distance_wrapper
 
 DOG = metaopt.WrapperSpec(
     name="dog",

@@ -1,7 +1,7 @@
-"""L-DoG: DoG for each tensor by itself (Ivgi et al. 2023); see `metaopt_controllers.distance`."""
+"""L-DoG: DoG for each tensor by itself (Ivgi et al. 2023); see `metaopt_wrappers._shared.distance`."""
 
 import metaopt
-from metaopt_controllers.distance import EPS, INITIAL, distance_wrapper
+from metaopt_wrappers._shared.distance import EPS, INITIAL, distance_wrapper
 
 LDOG = metaopt.WrapperSpec(
     name="ldog",

@@ -1,0 +1,1 @@
+"""What several schedules of this package share."""

@@ -1,0 +1,1 @@
+"""Networks and splits that several families of this package share."""

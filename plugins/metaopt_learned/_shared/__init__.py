@@ -1,0 +1,1 @@
+"""Inputs, networks and starts that several learned rules of this package share."""

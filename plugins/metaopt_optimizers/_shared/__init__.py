@@ -1,0 +1,1 @@
+"""Arithmetic that several rules of this package share."""

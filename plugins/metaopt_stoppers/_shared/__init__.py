@@ -1,0 +1,1 @@
+"""Series, fits and comparisons that several stoppers of this package share."""

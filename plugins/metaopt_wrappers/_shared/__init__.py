@@ -1,0 +1,1 @@
+"""What several wrappers of this package share."""
