@@ -12,7 +12,7 @@ from metaopt.errors import PluginError, quoted
 Granularity: TypeAlias = Literal["coordinate", "tensor", "sums", "tree"]
 #: Tensors by name that a function returns: updates, parameters.
 Tensors: TypeAlias = dict[str, Tensor]
-#: Tensors by name that a function is given and leaves alone: parameters, gradients.
+#: Tensors by name that a function is given and leaves alone: parameters, gradients, state.
 Params: TypeAlias = Mapping[str, Tensor]
 #: Learned weights by name; empty for what learns nothing.
 Theta: TypeAlias = Mapping[str, Tensor]
@@ -20,7 +20,7 @@ Theta: TypeAlias = Mapping[str, Tensor]
 TensorHparams: TypeAlias = Mapping[str, Tensor]
 #: The same for each parameter's name.
 Hparams: TypeAlias = Mapping[str, TensorHparams]
-#: What is remembered between steps for one tensor, by key.
+#: What is remembered between steps by key: for one tensor, or by a controller.
 TensorState: TypeAlias = dict[str, Tensor]
 
 

@@ -1,12 +1,10 @@
 """AdaGrad-Norm: one rate for all parameters, by the gradients' norms so far (Ward et al. 2019)."""
 
-from collections.abc import Mapping
 from typing import final
 
 import torch
-from torch import Tensor
 
-from metaopt import ControllerSpec, Float, Rate, StepInfo
+from metaopt import ControllerSpec, Float, Rate, StepInfo, TensorHparams, TensorState
 
 
 @final
@@ -16,13 +14,11 @@ class AdagradNorm:
     A norm that is not finite is left out. State: `squares`, G, 0-d.
     """
 
-    def init(self, hparams: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def init(self, hparams: TensorHparams) -> TensorState:
         """No gradient seen."""
         return {"squares": hparams["initial"].square()}
 
-    def update(
-        self, state: dict[str, Tensor], info: StepInfo, hparams: Mapping[str, Tensor]
-    ) -> tuple[Rate, dict[str, Tensor]]:
+    def update(self, state: TensorState, info: StepInfo, hparams: TensorHparams) -> tuple[Rate, TensorState]:
         """Take in `info.signals["gradient_norm"]`."""
         square = info.signals["gradient_norm"].to(state["squares"].dtype).square()
         squares = state["squares"] + torch.where(square.isfinite(), square, 0.0)

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any, final
 
 import torch
-from torch import Tensor
 
-from metaopt import ControllerSpec, Float, Rate, StepInfo, When
+from metaopt import ControllerSpec, Float, Rate, StepInfo, TensorHparams, TensorState, When
 from metaopt_controllers._shared.warmup import plain_rise, rise
 
 
@@ -18,13 +17,11 @@ class Constant:
     there is none; the spec requires the horizon as soon as `warmup` is above 0.
     """
 
-    def init(self, hparams: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def init(self, hparams: TensorHparams) -> TensorState:
         """Nothing to remember."""
         return {}
 
-    def update(
-        self, state: dict[str, Tensor], info: StepInfo, hparams: Mapping[str, Tensor]
-    ) -> tuple[Rate, dict[str, Tensor]]:
+    def update(self, state: TensorState, info: StepInfo, hparams: TensorHparams) -> tuple[Rate, TensorState]:
         """The multiplier at `info.step`."""
         if info.horizon is None:
             return Rate(torch.ones_like(hparams["warmup"])), state

@@ -6,12 +6,12 @@ from typing import Any
 
 from torch import Tensor
 
-from metaopt import ControllerSpec, Float
+from metaopt import ControllerSpec, Float, TensorHparams
 from metaopt_controllers._shared.open_loop import OpenLoop
 from metaopt_controllers._shared.warmup import WARMUP, plain_progress, plain_rise, progress, rise
 
 
-def cosine(step: Tensor, horizon: Tensor, hparams: Mapping[str, Tensor]) -> Tensor:
+def cosine(step: Tensor, horizon: Tensor, hparams: TensorHparams) -> Tensor:
     """warm-up · (final_ratio + (1 − final_ratio) · (1 + cos πp) / 2), where p runs from 0 to 1 after the warm-up.
 
     Without warm-up it is torch's `CosineAnnealingLR` with `T_max` the horizon, held at the end instead of rising again.

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from metaopt import ControllerSpec, Float, Int
+from metaopt import ControllerSpec, Float, Int, TensorHparams
 from metaopt_controllers._shared.open_loop import OpenLoop
 from metaopt_controllers._shared.warmup import WARMUP, plain_progress, plain_rise, progress, rise
 
 
-def cosine_restarts(step: Tensor, horizon: Tensor, hparams: Mapping[str, Tensor]) -> Tensor:
+def cosine_restarts(step: Tensor, horizon: Tensor, hparams: TensorHparams) -> Tensor:
     """warm-up · (final_ratio + (1 − final_ratio) · (1 + cos πq) / 2), where q runs from 0 to 1 in each cycle.
 
     Each cycle is `growth` times as long as the one before; together they fill what is left after the warm-up. Without

@@ -5,11 +5,11 @@ from typing import Any
 
 from torch import Tensor
 
-from metaopt import ControllerSpec, Float
+from metaopt import ControllerSpec, Float, TensorHparams
 from metaopt_controllers._shared.open_loop import OpenLoop
 
 
-def exponential(step: Tensor, horizon: Tensor, hparams: Mapping[str, Tensor]) -> Tensor:
+def exponential(step: Tensor, horizon: Tensor, hparams: TensorHparams) -> Tensor:
     """final_ratio ** (step / horizon): torch's `ExponentialLR` with gamma = final_ratio ** (1 / horizon).
 
     Args:

@@ -1,12 +1,10 @@
 """Raise the rate while the loss improves, lower it while it does not: GreedyLR, with factors of either kind."""
 
-from collections.abc import Mapping
 from typing import final
 
 import torch
-from torch import Tensor
 
-from metaopt import ControllerSpec, Float, Int, Rate, StepInfo
+from metaopt import ControllerSpec, Float, Int, Rate, StepInfo, TensorHparams, TensorState
 
 
 @final
@@ -20,7 +18,7 @@ class Greedy:
     State, 0-d: `ratio`, the rate; `mean` and `weight`, of the average; `best`; `good` and `bad`, in a row.
     """
 
-    def init(self, hparams: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def init(self, hparams: TensorHparams) -> TensorState:
         """Rate 1, nothing seen."""
         zero = torch.zeros_like(hparams["up"])
         return {
@@ -32,9 +30,7 @@ class Greedy:
             "bad": zero.clone(),
         }
 
-    def update(
-        self, state: dict[str, Tensor], info: StepInfo, hparams: Mapping[str, Tensor]
-    ) -> tuple[Rate, dict[str, Tensor]]:
+    def update(self, state: TensorState, info: StepInfo, hparams: TensorHparams) -> tuple[Rate, TensorState]:
         """Take in `info.loss`."""
         assert info.loss is not None
         loss, keep = info.loss.to(state["mean"].dtype), hparams["smoothing"]

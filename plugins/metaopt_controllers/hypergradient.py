@@ -1,12 +1,10 @@
 """Hypergradient descent on the rate, multiplicative and by angles alone (Baydin et al. 2018)."""
 
-from collections.abc import Mapping
 from typing import final
 
 import torch
-from torch import Tensor
 
-from metaopt import ControllerSpec, Float, Rate, StepInfo
+from metaopt import ControllerSpec, Float, Rate, StepInfo, TensorHparams, TensorState
 
 
 @final
@@ -18,13 +16,11 @@ class Hypergradient:
     rate, 0-d.
     """
 
-    def init(self, hparams: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def init(self, hparams: TensorHparams) -> TensorState:
         """Rate 1."""
         return {"ratio": torch.ones_like(hparams["kappa"])}
 
-    def update(
-        self, state: dict[str, Tensor], info: StepInfo, hparams: Mapping[str, Tensor]
-    ) -> tuple[Rate, dict[str, Tensor]]:
+    def update(self, state: TensorState, info: StepInfo, hparams: TensorHparams) -> tuple[Rate, TensorState]:
         """Take in `info.signals["agreement"]`."""
         agreement = info.signals["agreement"].to(state["ratio"].dtype)
         agreement = torch.where(agreement.isfinite(), agreement, 0.0).clamp(-1.0, 1.0)

@@ -5,12 +5,12 @@ from typing import Any
 
 from torch import Tensor
 
-from metaopt import ControllerSpec, Float
+from metaopt import ControllerSpec, Float, TensorHparams
 from metaopt_controllers._shared.open_loop import OpenLoop
 from metaopt_controllers._shared.warmup import WARMUP, plain_progress, plain_rise, progress, rise
 
 
-def linear(step: Tensor, horizon: Tensor, hparams: Mapping[str, Tensor]) -> Tensor:
+def linear(step: Tensor, horizon: Tensor, hparams: TensorHparams) -> Tensor:
     """warm-up · (1 − (1 − final_ratio) · p), where p runs from 0 to 1 after the warm-up.
 
     Args:

@@ -6,11 +6,11 @@ from typing import Any
 
 from torch import Tensor
 
-from metaopt import ControllerSpec, Float
+from metaopt import ControllerSpec, Float, TensorHparams
 from metaopt_controllers._shared.open_loop import OpenLoop
 
 
-def one_cycle(step: Tensor, horizon: Tensor, hparams: Mapping[str, Tensor]) -> Tensor:
+def one_cycle(step: Tensor, horizon: Tensor, hparams: TensorHparams) -> Tensor:
     """A half cosine wave from initial_ratio up to 1, reached at step W − 1, and one down to final_ratio.
 
     W = warmup · horizon. It is torch's `OneCycleLR` without the momentum, with `pct_start = warmup`,

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any, final
 
 import torch
-from torch import Tensor
 
-from metaopt import Categorical, ControllerSpec, Float, Int, Rate, StepInfo
+from metaopt import Categorical, ControllerSpec, Float, Int, Rate, StepInfo, TensorHparams, TensorState
 
 _MODES = ("rel", "abs")
 
@@ -24,7 +23,7 @@ class Plateau:
     improvement; `cooling`, validations of the cooldown left. All 0-d, in the dtype of the hyperparameters.
     """
 
-    def init(self, hparams: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def init(self, hparams: TensorHparams) -> TensorState:
         """Rate 1, nothing seen."""
         like = hparams["factor"]
         return {
@@ -34,9 +33,7 @@ class Plateau:
             "cooling": torch.zeros_like(like),
         }
 
-    def update(
-        self, state: dict[str, Tensor], info: StepInfo, hparams: Mapping[str, Tensor]
-    ) -> tuple[Rate, dict[str, Tensor]]:
+    def update(self, state: TensorState, info: StepInfo, hparams: TensorHparams) -> tuple[Rate, TensorState]:
         """Take in the validation in `info.signals["metric"]`, where lower is better."""
         metric = info.signals["metric"].to(state["limit"].dtype)
         improved = (metric < state["limit"]) & metric.isfinite()

@@ -1,12 +1,10 @@
 """Polyak's rate, from the loss and the gradient's norm (Loizou et al. 2021)."""
 
-from collections.abc import Mapping
 from typing import final
 
 import torch
-from torch import Tensor
 
-from metaopt import ControllerSpec, Float, Rate, StepInfo
+from metaopt import ControllerSpec, Float, Rate, StepInfo, TensorHparams, TensorState
 
 
 @final
@@ -18,13 +16,11 @@ class Polyak:
     norm are not finite, or the loss is below `lowest`, the rate is 0. State: `last`, the last rate, 0-d.
     """
 
-    def init(self, hparams: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def init(self, hparams: TensorHparams) -> TensorState:
         """Nothing seen."""
         return {"last": torch.full_like(hparams["cap"], -1.0)}
 
-    def update(
-        self, state: dict[str, Tensor], info: StepInfo, hparams: Mapping[str, Tensor]
-    ) -> tuple[Rate, dict[str, Tensor]]:
+    def update(self, state: TensorState, info: StepInfo, hparams: TensorHparams) -> tuple[Rate, TensorState]:
         """Take in `info.loss` and `info.signals["gradient_norm"]`."""
         assert info.loss is not None
         like = state["last"]

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from metaopt import ControllerSpec, Float
+from metaopt import ControllerSpec, Float, TensorHparams
 from metaopt_controllers._shared.open_loop import OpenLoop
 
 
-def warmup_hold_cosine(step: Tensor, horizon: Tensor, hparams: Mapping[str, Tensor]) -> Tensor:
+def warmup_hold_cosine(step: Tensor, horizon: Tensor, hparams: TensorHparams) -> Tensor:
     """Rise step / W while step < W, then final_ratio + (1 − final_ratio) · (1 + cos πp) / 2.
 
     W = min(warmup, hold) · horizon, and p = (step − H) / (horizon − H) with H = hold · horizon, held at 0 before and at

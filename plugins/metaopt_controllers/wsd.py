@@ -6,14 +6,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from metaopt import Categorical, ControllerSpec, Float
+from metaopt import Categorical, ControllerSpec, Float, TensorHparams
 from metaopt_controllers._shared.open_loop import OpenLoop
 from metaopt_controllers._shared.warmup import WARMUP, plain_rise, rise
 
 _SHAPES = ("linear", "1-sqrt")
 
 
-def wsd(step: Tensor, horizon: Tensor, hparams: Mapping[str, Tensor]) -> Tensor:
+def wsd(step: Tensor, horizon: Tensor, hparams: TensorHparams) -> Tensor:
     """warm-up · (1 − (1 − final_ratio) · s), where s is q or √q, and q runs from 0 to 1 in the last part of the plan.
 
     q = (step − (1 − decay) · horizon) / (decay · horizon). Where warm-up and decay overlap, their multipliers multiply.

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 import metaopt
+from metaopt import Hparams, Params, State, StepInfo, TensorHparams, Tensors, Theta
 from metaopt_learned._shared.descent import LR
 from metaopt_learned._shared.learned_start import FromLearnedStart, of, start_theta
 
@@ -19,29 +20,19 @@ class HeadDescent(FromLearnedStart):
     """Gradient descent of the head from a learned start. No state."""
 
     def update(
-        self,
-        grads: Mapping[str, Tensor],
-        state: metaopt.State,
-        params: Mapping[str, Tensor],
-        hparams: Mapping[str, Mapping[str, Tensor]],
-        theta: Mapping[str, Tensor],
-        info: metaopt.StepInfo,
-    ) -> tuple[dict[str, Tensor], metaopt.State]:
+        self, grads: Params, state: State, params: Params, hparams: Hparams, theta: Theta, info: StepInfo
+    ) -> tuple[Tensors, State]:
         """−lr · g for the head, 0 for all others."""
         return {
             name: self._update(name, grad, params[name], hparams[name], theta) for name, grad in grads.items()
         }, state
 
-    def _update(
-        self, name: str, grad: Tensor, param: Tensor, hparams: Mapping[str, Tensor], theta: Mapping[str, Tensor]
-    ) -> Tensor:
+    def _update(self, name: str, grad: Tensor, param: Tensor, hparams: TensorHparams, theta: Theta) -> Tensor:
         # It is part of theta so that it travels with a recipe; nothing shall learn it.
         return (-hparams["lr"] * of(theta, "adapts", name).detach() * grad).to(param.dtype)
 
 
-def init_theta(
-    params: Mapping[str, Tensor], generator: torch.Generator, hparams: Mapping[str, metaopt.Value]
-) -> dict[str, Tensor]:
+def init_theta(params: Params, generator: torch.Generator, hparams: Mapping[str, metaopt.Value]) -> Tensors:
     """The start, and which parameters are the head's."""
     head = list(params)[-1].rpartition(".")[0]
     adapts = {f"adapts.{name}": torch.tensor(float(name.rpartition(".")[0] == head)) for name in params}

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 import metaopt
+from metaopt import Params, StepInfo, TensorHparams, Tensors, TensorState, Theta
 from metaopt_learned._shared import celo_checkpoint, celo_scheduler
 from metaopt_learned._shared.accumulators import fixed_decays, fresh, moments, rolled
 from metaopt_learned._shared.celo_scheduler import CLIP
@@ -26,20 +27,13 @@ FLOOR = 1e-24
 FEATURES = COUNT + 2
 
 
-def _init(
-    param: Tensor, hparams: Mapping[str, Tensor], theta: Mapping[str, Tensor], horizon: Tensor | None
-) -> dict[str, Tensor]:
+def _init(param: Tensor, hparams: TensorHparams, theta: Theta, horizon: Tensor | None) -> TensorState:
     return fresh(param)
 
 
 def _measure(
-    grad: Tensor,
-    state: dict[str, Tensor],
-    param: Tensor,
-    hparams: Mapping[str, Tensor],
-    theta: Mapping[str, Tensor],
-    info: metaopt.StepInfo,
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    grad: Tensor, state: TensorState, param: Tensor, hparams: TensorHparams, theta: Theta, info: StepInfo
+) -> tuple[TensorState, TensorState]:
     grad = grad.clamp(-CLIP, CLIP)
     new = rolled(grad, state, fixed_decays(grad.device))
     scale = (param.square().mean() + 1e-9).sqrt()
@@ -48,12 +42,12 @@ def _measure(
 
 def _update(
     grad: Tensor,
-    state: dict[str, Tensor],
+    state: TensorState,
     param: Tensor,
-    hparams: Mapping[str, Tensor],
-    theta: Mapping[str, Tensor],
-    info: metaopt.StepInfo,
-    measured: Mapping[str, Tensor],
+    hparams: TensorHparams,
+    theta: Theta,
+    info: StepInfo,
+    measured: Params,
 ) -> Tensor:
     inputs = _Features(grad.clamp(-CLIP, CLIP), param, state)
     direction, magnitude = outputs(inputs, measured, theta)[:2]
@@ -65,7 +59,7 @@ def _update(
 class _Features(Features):
     """Those of `mlp_lopt`, and two more of the gradient; places are those of the authors' code."""
 
-    def __init__(self, grad: Tensor, param: Tensor, state: Mapping[str, Tensor]) -> None:
+    def __init__(self, grad: Tensor, param: Tensor, state: TensorState) -> None:
         super().__init__(grad, param, state, FLOOR)
         own = len(self.places) - self.along
         self.places, self.swapped = _moved(self.places, own), _moved(self.swapped, own)
@@ -87,15 +81,13 @@ rule = metaopt.per_tensor(
 )
 
 
-def init_theta(
-    params: Mapping[str, Tensor], generator: torch.Generator, hparams: Mapping[str, metaopt.Value]
-) -> dict[str, Tensor]:
+def init_theta(params: Params, generator: torch.Generator, hparams: Mapping[str, metaopt.Value]) -> Tensors:
     """See `celo_scheduler.init_theta` and `small_network.init_network`."""
     scheduler = celo_scheduler.init_theta(int(hparams["hidden_size"]), generator)
     return {**scheduler, **init_network((FEATURES, 4, 4, 3), generator)}
 
 
-def check(theta: Mapping[str, Tensor]) -> None:
+def check(theta: Theta) -> None:
     """Check that weights are those of a scheduler and of a small network; InputError otherwise."""
     check_shapes("celo", theta, {**celo_scheduler.shapes(theta), **network_shapes(FEATURES, theta, 3)})
 

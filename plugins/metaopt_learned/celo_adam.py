@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 import metaopt
+from metaopt import Params, StepInfo, TensorHparams, Tensors, TensorState, Theta
 from metaopt_learned._shared import celo_checkpoint, celo_scheduler
 from metaopt_learned._shared.celo_scheduler import CLIP
 from metaopt_learned._shared.whole_training import HIDDEN_SIZE, LR, WEIGHT_DECAY, by_evolution, check_shapes
@@ -19,21 +20,14 @@ from metaopt_learned._shared.whole_training import HIDDEN_SIZE, LR, WEIGHT_DECAY
 BETA1, BETA2 = 0.9, 0.999
 
 
-def _init(
-    param: Tensor, hparams: Mapping[str, Tensor], theta: Mapping[str, Tensor], horizon: Tensor | None
-) -> dict[str, Tensor]:
+def _init(param: Tensor, hparams: TensorHparams, theta: Theta, horizon: Tensor | None) -> TensorState:
     zeros = torch.zeros_like(param, dtype=torch.float32)
     return {"step": torch.zeros((), device=param.device), "exp_avg": zeros, "exp_avg_sq": zeros.clone()}
 
 
 def _update(
-    grad: Tensor,
-    state: dict[str, Tensor],
-    param: Tensor,
-    hparams: Mapping[str, Tensor],
-    theta: Mapping[str, Tensor],
-    info: metaopt.StepInfo,
-) -> tuple[Tensor, dict[str, Tensor]]:
+    grad: Tensor, state: TensorState, param: Tensor, hparams: TensorHparams, theta: Theta, info: StepInfo
+) -> tuple[Tensor, TensorState]:
     step, clipped = state["step"] + 1, grad.clamp(-CLIP, CLIP)
     # 1 − .999 in float32, as the authors have it, is not the float32 that is nearest to .001.
     beta1, beta2 = (torch.full_like(step, beta) for beta in (BETA1, BETA2))
@@ -49,14 +43,12 @@ def _update(
 rule = metaopt.per_tensor(_init, _update, shared=(celo_scheduler.init, celo_scheduler.update))
 
 
-def init_theta(
-    params: Mapping[str, Tensor], generator: torch.Generator, hparams: Mapping[str, metaopt.Value]
-) -> dict[str, Tensor]:
+def init_theta(params: Params, generator: torch.Generator, hparams: Mapping[str, metaopt.Value]) -> Tensors:
     """See `celo_scheduler.init_theta`."""
     return celo_scheduler.init_theta(int(hparams["hidden_size"]), generator)
 
 
-def check(theta: Mapping[str, Tensor]) -> None:
+def check(theta: Theta) -> None:
     """Check that weights are those of a scheduler; InputError otherwise."""
     check_shapes("celo_adam", theta, celo_scheduler.shapes(theta))
 

@@ -14,25 +14,19 @@ import torch
 from torch import Tensor
 
 import metaopt
+from metaopt import Params, StepInfo, TensorHparams, Tensors, TensorState, Theta
 from metaopt_learned._shared.recurrent import log_and_sign, lstm_cell, uniform
 
 
-def _init(
-    param: Tensor, hparams: Mapping[str, Tensor], theta: Mapping[str, Tensor], horizon: Tensor | None
-) -> dict[str, Tensor]:
+def _init(param: Tensor, hparams: TensorHparams, theta: Theta, horizon: Tensor | None) -> TensorState:
     hidden = theta["first.hidden"].shape[0]
     zeros = torch.zeros((*param.shape, hidden), device=param.device)
     return {"h1": zeros, "c1": zeros.clone(), "h2": zeros.clone(), "c2": zeros.clone()}
 
 
 def _update(
-    grad: Tensor,
-    state: dict[str, Tensor],
-    param: Tensor,
-    hparams: Mapping[str, Tensor],
-    theta: Mapping[str, Tensor],
-    info: metaopt.StepInfo,
-) -> tuple[Tensor, dict[str, Tensor]]:
+    grad: Tensor, state: TensorState, param: Tensor, hparams: TensorHparams, theta: Theta, info: StepInfo
+) -> tuple[Tensor, TensorState]:
     h1, c1 = lstm_cell(log_and_sign(grad.float()), state["h1"], state["c1"], theta, "first")
     h2, c2 = lstm_cell(h1, state["h2"], state["c2"], theta, "second")
     update = hparams["scale"] * (h2 @ theta["output.weight"] + theta["output.bias"])
@@ -43,9 +37,7 @@ def _update(
 rule = metaopt.per_tensor(_init, _update, granularity="tensor")
 
 
-def init_theta(
-    params: Mapping[str, Tensor], generator: torch.Generator, hparams: Mapping[str, metaopt.Value]
-) -> dict[str, Tensor]:
+def init_theta(params: Params, generator: torch.Generator, hparams: Mapping[str, metaopt.Value]) -> Tensors:
     """Weights in U(−1/√hidden, 1/√hidden), biases 0."""
     hidden = int(hparams["hidden_size"])
     bound = hidden**-0.5

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 import metaopt
+from metaopt import Hparams, Params, State, StepInfo, Tensors, TensorState, Theta
 from metaopt_learned._shared.learned_start import FromLearnedStart, start_theta
 from metaopt_learned._shared.recurrent import log_and_sign, lstm_cell, uniform
 
@@ -30,26 +31,14 @@ class GatedDescent(FromLearnedStart):
     State, for each parameter: `h`, `c` of shape (*shape, hidden); `forget`, `input` (before σ) of its shape.
     """
 
-    def init(
-        self,
-        params: Mapping[str, Tensor],
-        hparams: Mapping[str, Mapping[str, Tensor]],
-        theta: Mapping[str, Tensor],
-        horizon: Tensor | None,
-    ) -> metaopt.State:
+    def init(self, params: Params, hparams: Hparams, theta: Theta, horizon: Tensor | None) -> State:
         """Zeros."""
         hidden = theta["lstm.hidden"].shape[0]
         return {"tensors": {name: _zeros(param, hidden) for name, param in params.items()}, "shared": {}}
 
     def update(
-        self,
-        grads: Mapping[str, Tensor],
-        state: metaopt.State,
-        params: Mapping[str, Tensor],
-        hparams: Mapping[str, Mapping[str, Tensor]],
-        theta: Mapping[str, Tensor],
-        info: metaopt.StepInfo,
-    ) -> tuple[dict[str, Tensor], metaopt.State]:
+        self, grads: Params, state: State, params: Params, hparams: Hparams, theta: Theta, info: StepInfo
+    ) -> tuple[Tensors, State]:
         """(σ(f) − 1) ∘ θ − σ(i) ∘ g."""
         assert info.loss is not None
         loss = log_and_sign(info.loss.float())
@@ -60,9 +49,7 @@ class GatedDescent(FromLearnedStart):
         return updates, {"tensors": tensors, "shared": state["shared"]}
 
 
-def _step(
-    grad: Tensor, param: Tensor, state: dict[str, Tensor], loss: Tensor, theta: Mapping[str, Tensor]
-) -> tuple[Tensor, dict[str, Tensor]]:
+def _step(grad: Tensor, param: Tensor, state: TensorState, loss: Tensor, theta: Theta) -> tuple[Tensor, Tensors]:
     seen = torch.cat([loss.expand(*grad.shape, 2), log_and_sign(grad)], dim=-1)
     h, c = lstm_cell(seen, state["h"], state["c"], theta, "lstm")
     forget = _gate(h, param, state["forget"], theta, "forget")
@@ -72,21 +59,19 @@ def _step(
     return update, {"h": h, "c": c, "forget": forget, "input": input}
 
 
-def _gate(h: Tensor, param: Tensor, before: Tensor, theta: Mapping[str, Tensor], name: str) -> Tensor:
+def _gate(h: Tensor, param: Tensor, before: Tensor, theta: Theta, name: str) -> Tensor:
     weight = theta[f"{name}.weight"]
     hidden = h.shape[-1]
     return h @ weight[:hidden] + weight[hidden] * param + weight[hidden + 1] * before + theta[f"{name}.bias"]
 
 
-def _zeros(param: Tensor, hidden: int) -> dict[str, Tensor]:
+def _zeros(param: Tensor, hidden: int) -> Tensors:
     wide = torch.zeros((*param.shape, hidden), device=param.device)
     narrow = torch.zeros(param.shape, device=param.device)
     return {"h": wide, "c": wide.clone(), "forget": narrow, "input": narrow.clone()}
 
 
-def init_theta(
-    params: Mapping[str, Tensor], generator: torch.Generator, hparams: Mapping[str, metaopt.Value]
-) -> dict[str, Tensor]:
+def init_theta(params: Params, generator: torch.Generator, hparams: Mapping[str, metaopt.Value]) -> Tensors:
     """The start where the model is, small weights, and gates that keep parameters and let little gradient in."""
     hidden = int(hparams["hidden_size"])
     weights = {

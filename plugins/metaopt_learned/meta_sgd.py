@@ -12,19 +12,14 @@ import torch
 from torch import Tensor
 
 import metaopt
+from metaopt import Hparams, Params, State, StepInfo, Tensors, Theta
 from metaopt_learned._shared.learned_start import FromLearnedStart, of, start_theta
 
 
 class RatedDescent(FromLearnedStart):
     """Gradient descent with learned rates from a learned start. No state."""
 
-    def init(
-        self,
-        params: Mapping[str, Tensor],
-        hparams: Mapping[str, Mapping[str, Tensor]],
-        theta: Mapping[str, Tensor],
-        horizon: Tensor | None,
-    ) -> metaopt.State:
+    def init(self, params: Params, hparams: Hparams, theta: Theta, horizon: Tensor | None) -> State:
         """Nothing is remembered; rates of other shapes are refused."""
         for name, param in params.items():
             rate = of(theta, "rate", name)
@@ -36,21 +31,13 @@ class RatedDescent(FromLearnedStart):
         return super().init(params, hparams, theta, horizon)
 
     def update(
-        self,
-        grads: Mapping[str, Tensor],
-        state: metaopt.State,
-        params: Mapping[str, Tensor],
-        hparams: Mapping[str, Mapping[str, Tensor]],
-        theta: Mapping[str, Tensor],
-        info: metaopt.StepInfo,
-    ) -> tuple[dict[str, Tensor], metaopt.State]:
+        self, grads: Params, state: State, params: Params, hparams: Hparams, theta: Theta, info: StepInfo
+    ) -> tuple[Tensors, State]:
         """−α ∘ g."""
         return {name: (-of(theta, "rate", name) * grad).to(params[name].dtype) for name, grad in grads.items()}, state
 
 
-def init_theta(
-    params: Mapping[str, Tensor], generator: torch.Generator, hparams: Mapping[str, metaopt.Value]
-) -> dict[str, Tensor]:
+def init_theta(params: Params, generator: torch.Generator, hparams: Mapping[str, metaopt.Value]) -> Tensors:
     """The start where the model is, and one rate everywhere."""
     shapes = {name: param.shape if hparams["rates"] == "coordinate" else () for name, param in params.items()}
     rates = {f"rate.{name}": torch.full(shape, float(hparams["initial_lr"])) for name, shape in shapes.items()}

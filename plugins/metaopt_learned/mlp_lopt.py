@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 import metaopt
+from metaopt import Params, StepInfo, TensorHparams, Tensors, TensorState, Theta
 from metaopt_learned._shared.accumulators import check_decays, fresh, learned_decays, moments, rolled
 from metaopt_learned._shared.features import COUNT, Features
 from metaopt_learned._shared.small_network import first_layer, init_network, network_shapes, outputs
@@ -28,20 +29,13 @@ ADAM, GAIN = 6, 3.0
 TIMESCALES = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000, 30000, 100000)
 
 
-def _init(
-    param: Tensor, hparams: Mapping[str, Tensor], theta: Mapping[str, Tensor], horizon: Tensor | None
-) -> dict[str, Tensor]:
+def _init(param: Tensor, hparams: TensorHparams, theta: Theta, horizon: Tensor | None) -> TensorState:
     return {"step": torch.zeros((), device=param.device), **fresh(param)}
 
 
 def _measure(
-    grad: Tensor,
-    state: dict[str, Tensor],
-    param: Tensor,
-    hparams: Mapping[str, Tensor],
-    theta: Mapping[str, Tensor],
-    info: metaopt.StepInfo,
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    grad: Tensor, state: TensorState, param: Tensor, hparams: TensorHparams, theta: Theta, info: StepInfo
+) -> tuple[TensorState, TensorState]:
     new = {"step": state["step"] + 1, **rolled(grad, state, learned_decays(theta))}
     time = torch.tanh(state["step"] / _timescales(param.device) - 1)
     return first_layer(Features(grad, param, new), time, theta), new
@@ -49,12 +43,12 @@ def _measure(
 
 def _update(
     grad: Tensor,
-    state: dict[str, Tensor],
+    state: TensorState,
     param: Tensor,
-    hparams: Mapping[str, Tensor],
-    theta: Mapping[str, Tensor],
-    info: metaopt.StepInfo,
-    measured: Mapping[str, Tensor],
+    hparams: TensorHparams,
+    theta: Theta,
+    info: StepInfo,
+    measured: Params,
 ) -> Tensor:
     direction, magnitude = outputs(Features(grad, param, state), measured, theta)
     step = direction * torch.exp(hparams["exp_mult"] * magnitude)
@@ -69,9 +63,7 @@ def _timescales(device: torch.device) -> Tensor:
 rule = metaopt.per_tensor(_init, _update, measure=_measure, granularity="tensor")
 
 
-def init_theta(
-    params: Mapping[str, Tensor], generator: torch.Generator, hparams: Mapping[str, metaopt.Value]
-) -> dict[str, Tensor]:
+def init_theta(params: Params, generator: torch.Generator, hparams: Mapping[str, metaopt.Value]) -> Tensors:
     """A network that begins as Adam does, and decays of 0.
 
     Weights are from a normal distribution of deviation 1/√inputs, cut off at two deviations, and biases 0. But two
@@ -89,7 +81,7 @@ def init_theta(
     return {**decays, **network}
 
 
-def check(theta: Mapping[str, Tensor]) -> None:
+def check(theta: Theta) -> None:
     """Check that weights are those of a small network and of decays; InputError otherwise."""
     decays = {"momentum_decays": (3,), "rms_decays": (1,), "adafactor_decays": (3,)}
     check_shapes("mlp_lopt", theta, {**network_shapes(COUNT + len(TIMESCALES), theta, 2), **decays})

@@ -7,30 +7,22 @@
 η is `lr`, δ `lr_decay`, λ `weight_decay` (coupled), ε `eps`; t ≥ 1 counts the tensor's own steps.
 """
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
 import metaopt
+from metaopt import StepInfo, TensorHparams, TensorState, Theta
 from metaopt_optimizers._shared.moments import add_scaled, counter, root, state_dtype, zeros
 
 
-def _init(
-    param: Tensor, hparams: Mapping[str, Tensor], theta: Mapping[str, Tensor], horizon: Tensor | None
-) -> dict[str, Tensor]:
+def _init(param: Tensor, hparams: TensorHparams, theta: Theta, horizon: Tensor | None) -> TensorState:
     initial = hparams["initial_accumulator_value"]
     return {"step": counter(param), "sum": (zeros(param) + initial).to(state_dtype(param))}
 
 
 def _update(
-    grad: Tensor,
-    state: dict[str, Tensor],
-    param: Tensor,
-    hparams: Mapping[str, Tensor],
-    theta: Mapping[str, Tensor],
-    info: metaopt.StepInfo,
-) -> tuple[Tensor, dict[str, Tensor]]:
+    grad: Tensor, state: TensorState, param: Tensor, hparams: TensorHparams, theta: Theta, info: StepInfo
+) -> tuple[Tensor, TensorState]:
     dtype = state_dtype(param)
     step = state["step"]
     decayed_grad = add_scaled(grad.to(dtype), hparams["weight_decay"], param.to(dtype))

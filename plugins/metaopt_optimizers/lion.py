@@ -6,28 +6,20 @@
 η is `lr`, λ `weight_decay`. The sign's derivative is 0, so meta-gradients reach w only through η and λ.
 """
 
-from collections.abc import Mapping
-
 from torch import Tensor
 
 import metaopt
+from metaopt import StepInfo, TensorHparams, TensorState, Theta
 from metaopt_optimizers._shared.moments import add_scaled, decayed, shrunk, state_dtype, zeros
 
 
-def _init(
-    param: Tensor, hparams: Mapping[str, Tensor], theta: Mapping[str, Tensor], horizon: Tensor | None
-) -> dict[str, Tensor]:
+def _init(param: Tensor, hparams: TensorHparams, theta: Theta, horizon: Tensor | None) -> TensorState:
     return {"exp_avg": zeros(param)}
 
 
 def _update(
-    grad: Tensor,
-    state: dict[str, Tensor],
-    param: Tensor,
-    hparams: Mapping[str, Tensor],
-    theta: Mapping[str, Tensor],
-    info: metaopt.StepInfo,
-) -> tuple[Tensor, dict[str, Tensor]]:
+    grad: Tensor, state: TensorState, param: Tensor, hparams: TensorHparams, theta: Theta, info: StepInfo
+) -> tuple[Tensor, TensorState]:
     dtype = state_dtype(param)
     grad, param = grad.to(dtype), param.to(dtype)
     direction = decayed(state["exp_avg"], grad, hparams["beta1"]).sign()

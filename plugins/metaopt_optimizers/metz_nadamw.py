@@ -13,29 +13,21 @@ corrected rate, and all published implementations subtract λ₂·w from the gra
 does this one: the list was learned that way.
 """
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
 import metaopt
+from metaopt import StepInfo, TensorHparams, TensorState, Theta
 from metaopt_optimizers._shared.moments import bias_correction, counter, decayed, root, state_dtype, zeros
 
 
-def _init(
-    param: Tensor, hparams: Mapping[str, Tensor], theta: Mapping[str, Tensor], horizon: Tensor | None
-) -> dict[str, Tensor]:
+def _init(param: Tensor, hparams: TensorHparams, theta: Theta, horizon: Tensor | None) -> TensorState:
     return {"step": counter(param), "exp_avg": zeros(param), "exp_avg_sq": zeros(param)}
 
 
 def _update(
-    grad: Tensor,
-    state: dict[str, Tensor],
-    param: Tensor,
-    hparams: Mapping[str, Tensor],
-    theta: Mapping[str, Tensor],
-    info: metaopt.StepInfo,
-) -> tuple[Tensor, dict[str, Tensor]]:
+    grad: Tensor, state: TensorState, param: Tensor, hparams: TensorHparams, theta: Theta, info: StepInfo
+) -> tuple[Tensor, TensorState]:
     dtype = state_dtype(param)
     grad, param = grad.to(dtype), param.to(dtype)
     grad = (grad - hparams["l2"] * param).to(dtype)

@@ -13,12 +13,12 @@ direction becomes the constant-β1 form of Dozat and of optax's `nadamw`:
 """
 
 import math
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 import metaopt
+from metaopt import StepInfo, TensorHparams, TensorState, Theta
 from metaopt_optimizers._shared.moments import (
     bias_correction,
     counter,
@@ -30,26 +30,19 @@ from metaopt_optimizers._shared.moments import (
 )
 
 
-def _init(
-    param: Tensor, hparams: Mapping[str, Tensor], theta: Mapping[str, Tensor], horizon: Tensor | None
-) -> dict[str, Tensor]:
+def _init(param: Tensor, hparams: TensorHparams, theta: Theta, horizon: Tensor | None) -> TensorState:
     product = torch.ones((), dtype=state_dtype(param), device=param.device)
     return {"step": counter(param), "mu_product": product, "exp_avg": zeros(param), "exp_avg_sq": zeros(param)}
 
 
-def _momentum(hparams: Mapping[str, Tensor], step: Tensor) -> Tensor:
+def _momentum(hparams: TensorHparams, step: Tensor) -> Tensor:
     """μ_t, 0-d."""
     return hparams["beta1"] * (1 - 0.5 * torch.exp(math.log(0.96) * hparams["momentum_decay"] * step))
 
 
 def _update(
-    grad: Tensor,
-    state: dict[str, Tensor],
-    param: Tensor,
-    hparams: Mapping[str, Tensor],
-    theta: Mapping[str, Tensor],
-    info: metaopt.StepInfo,
-) -> tuple[Tensor, dict[str, Tensor]]:
+    grad: Tensor, state: TensorState, param: Tensor, hparams: TensorHparams, theta: Theta, info: StepInfo
+) -> tuple[Tensor, TensorState]:
     dtype = state_dtype(param)
     grad, param = grad.to(dtype), param.to(dtype)
     step = state["step"] + 1

@@ -23,13 +23,14 @@ that only diverging runs meet). With clipping, set it to the largest Adam step s
 not finite leaves d as it is.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import final
 
 import torch
 from torch import Tensor
 
 import metaopt
+from metaopt import Hparams, Params, State, StepInfo, TensorHparams, Tensors, TensorState, Theta
 from metaopt_optimizers._shared.moments import (
     TINY,
     add_scaled,
@@ -55,13 +56,7 @@ class Prodigy(metaopt.Rule):
 
     granularity = "sums"
 
-    def init(
-        self,
-        params: Mapping[str, Tensor],
-        hparams: Mapping[str, Mapping[str, Tensor]],
-        theta: Mapping[str, Tensor],
-        horizon: Tensor | None,
-    ) -> metaopt.State:
+    def init(self, params: Params, hparams: Hparams, theta: Theta, horizon: Tensor | None) -> State:
         """Zero moments, the parameters as the origin w_0, and d = d0."""
         tensors = {name: _init_tensor(param) for name, param in params.items()}
         if not params:
@@ -74,14 +69,8 @@ class Prodigy(metaopt.Rule):
         return {"tensors": tensors, "shared": shared}
 
     def update(
-        self,
-        grads: Mapping[str, Tensor],
-        state: metaopt.State,
-        params: Mapping[str, Tensor],
-        hparams: Mapping[str, Mapping[str, Tensor]],
-        theta: Mapping[str, Tensor],
-        info: metaopt.StepInfo,
-    ) -> tuple[dict[str, Tensor], metaopt.State]:
+        self, grads: Params, state: State, params: Params, hparams: Hparams, theta: Theta, info: StepInfo
+    ) -> tuple[Tensors, State]:
         """One step: moments of every tensor, then d, then the parameters."""
         if not grads:
             return {}, state
@@ -116,7 +105,7 @@ class Prodigy(metaopt.Rule):
         }
 
 
-def _init_tensor(param: Tensor) -> dict[str, Tensor]:
+def _init_tensor(param: Tensor) -> Tensors:
     return {
         "exp_avg": zeros(param),
         "exp_avg_sq": zeros(param),
@@ -129,7 +118,7 @@ def _shared_dtype(params: Iterable[Tensor]) -> torch.dtype:
     return torch.float64 if any(param.dtype == torch.float64 for param in params) else torch.float32
 
 
-def _correction(common: Mapping[str, Tensor], step: Tensor) -> Tensor:
+def _correction(common: Params, step: Tensor) -> Tensor:
     """Adam's bias correction of step `step` + 1, 0-d, or 1 where it is off."""
     corrected = root(bias_correction(common["beta2"], step + 1)) / bias_correction(common["beta1"], step + 1)
     return torch.where(common["use_bias_correction"] > 0, corrected, 1.0)
@@ -137,14 +126,14 @@ def _correction(common: Mapping[str, Tensor], step: Tensor) -> Tensor:
 
 def _observe(
     grad: Tensor,
-    state: dict[str, Tensor],
+    state: TensorState,
     param: Tensor,
-    hparams: Mapping[str, Tensor],
-    common: Mapping[str, Tensor],
+    hparams: TensorHparams,
+    common: Params,
     beta3: Tensor,
     d: Tensor,
     correction: Tensor,
-) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+) -> tuple[Tensors, Tensor, Tensor]:
     """A tensor's new state, its part of the numerator and of the denominator, 0-d."""
     grad = grad.to(state["s"].dtype)
     active = hparams["lr"] > 0
@@ -167,9 +156,7 @@ def _blend(old: Tensor, value: Tensor, beta: Tensor, scale: Tensor, active: Tens
     return add_scaled(kept * old, torch.where(active, scale, 0.0), value)
 
 
-def _estimate(
-    shared: Mapping[str, Tensor], common: Mapping[str, Tensor], numerator: Tensor, denominator: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def _estimate(shared: Params, common: Params, numerator: Tensor, denominator: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """New d, D and r, 0-d; the old ones where there is no finite estimate."""
     d, d_max = shared["d"], shared["d_max"]
     known = (denominator > 0) & torch.isfinite(numerator) & torch.isfinite(denominator)
@@ -182,7 +169,7 @@ def _estimate(
     return torch.where(known, grown, d), new_d_max, torch.where(known, numerator, shared["d_numerator"])
 
 
-def _step(state: Mapping[str, Tensor], param: Tensor, hparams: Mapping[str, Tensor], rate: Tensor, d: Tensor) -> Tensor:
+def _step(state: TensorState, param: Tensor, hparams: TensorHparams, rate: Tensor, d: Tensor) -> Tensor:
     mean = state["exp_avg"]
     own_rate = rate * hparams["lr"]
     param = param.to(mean.dtype)

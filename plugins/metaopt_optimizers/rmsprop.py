@@ -10,29 +10,21 @@
 the rule takes 0 and torch NaN.
 """
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
 import metaopt
+from metaopt import StepInfo, TensorHparams, TensorState, Theta
 from metaopt_optimizers._shared.moments import add_scaled, decayed, root, state_dtype, zeros
 
 
-def _init(
-    param: Tensor, hparams: Mapping[str, Tensor], theta: Mapping[str, Tensor], horizon: Tensor | None
-) -> dict[str, Tensor]:
+def _init(param: Tensor, hparams: TensorHparams, theta: Theta, horizon: Tensor | None) -> TensorState:
     return {"square_avg": zeros(param), "grad_avg": zeros(param), "momentum_buffer": zeros(param)}
 
 
 def _update(
-    grad: Tensor,
-    state: dict[str, Tensor],
-    param: Tensor,
-    hparams: Mapping[str, Tensor],
-    theta: Mapping[str, Tensor],
-    info: metaopt.StepInfo,
-) -> tuple[Tensor, dict[str, Tensor]]:
+    grad: Tensor, state: TensorState, param: Tensor, hparams: TensorHparams, theta: Theta, info: StepInfo
+) -> tuple[Tensor, TensorState]:
     dtype = state_dtype(param)
     decayed_grad = add_scaled(grad.to(dtype), hparams["weight_decay"], param.to(dtype))
     square = decayed(state["square_avg"], decayed_grad * decayed_grad, hparams["alpha"])

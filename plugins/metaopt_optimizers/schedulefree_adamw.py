@@ -13,12 +13,11 @@ whole group in the reference: here each tensor keeps them, and they advance with
 reference's `warmup_steps` is left to controllers, which count in fractions of the horizon.
 """
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
 import metaopt
+from metaopt import StepInfo, TensorHparams, Tensors, TensorState, Theta
 from metaopt_optimizers._shared.moments import (
     TINY,
     add_scaled,
@@ -31,9 +30,7 @@ from metaopt_optimizers._shared.moments import (
 )
 
 
-def _init(
-    param: Tensor, hparams: Mapping[str, Tensor], theta: Mapping[str, Tensor], horizon: Tensor | None
-) -> dict[str, Tensor]:
+def _init(param: Tensor, hparams: TensorHparams, theta: Theta, horizon: Tensor | None) -> TensorState:
     scalar = torch.zeros((), dtype=state_dtype(param), device=param.device)
     return {
         "step": counter(param),
@@ -44,7 +41,7 @@ def _init(
     }
 
 
-def _advance(state: dict[str, Tensor], hparams: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+def _advance(state: TensorState, hparams: TensorHparams) -> tuple[Tensor, TensorState]:
     """The weight c of z in the average, 0-d, and the state with its counters one step on."""
     step = state["step"] + 1
     lr_max = torch.maximum(state["lr_max"], hparams["lr"])
@@ -54,20 +51,13 @@ def _advance(state: dict[str, Tensor], hparams: Mapping[str, Tensor]) -> tuple[T
     return weight / weight_sum.clamp(min=TINY), {**state, **counters}
 
 
-def _idle(
-    state: dict[str, Tensor], param: Tensor, hparams: Mapping[str, Tensor], info: metaopt.StepInfo
-) -> dict[str, Tensor]:
+def _idle(state: TensorState, param: Tensor, hparams: TensorHparams, info: StepInfo) -> Tensors:
     return _advance(state, hparams)[1]
 
 
 def _update(
-    grad: Tensor,
-    state: dict[str, Tensor],
-    param: Tensor,
-    hparams: Mapping[str, Tensor],
-    theta: Mapping[str, Tensor],
-    info: metaopt.StepInfo,
-) -> tuple[Tensor, dict[str, Tensor]]:
+    grad: Tensor, state: TensorState, param: Tensor, hparams: TensorHparams, theta: Theta, info: StepInfo
+) -> tuple[Tensor, TensorState]:
     dtype = state_dtype(param)
     grad, y, z = grad.to(dtype), param.to(dtype), state["z"]
     weight, advanced = _advance(state, hparams)
@@ -81,7 +71,7 @@ def _update(
     return update, {**advanced, "z": add_scaled(z, -lr, direction), "exp_avg_sq": square}
 
 
-def _evaluation(param: Tensor, state: dict[str, Tensor], hparams: Mapping[str, Tensor]) -> Tensor:
+def _evaluation(param: Tensor, state: TensorState, hparams: TensorHparams) -> Tensor:
     y = param.to(state["z"].dtype)
     return add_scaled(y, 1 - 1 / hparams["beta1"], state["z"] - y)
 

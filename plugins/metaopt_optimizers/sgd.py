@@ -15,23 +15,17 @@ import torch
 from torch import Tensor
 
 import metaopt
+from metaopt import StepInfo, TensorHparams, TensorState, Theta
 from metaopt_optimizers._shared.moments import add_scaled, state_dtype, zeros
 
 
-def _init(
-    param: Tensor, hparams: Mapping[str, Tensor], theta: Mapping[str, Tensor], horizon: Tensor | None
-) -> dict[str, Tensor]:
+def _init(param: Tensor, hparams: TensorHparams, theta: Theta, horizon: Tensor | None) -> TensorState:
     return {"momentum_buffer": zeros(param)}
 
 
 def _update(
-    grad: Tensor,
-    state: dict[str, Tensor],
-    param: Tensor,
-    hparams: Mapping[str, Tensor],
-    theta: Mapping[str, Tensor],
-    info: metaopt.StepInfo,
-) -> tuple[Tensor, dict[str, Tensor]]:
+    grad: Tensor, state: TensorState, param: Tensor, hparams: TensorHparams, theta: Theta, info: StepInfo
+) -> tuple[Tensor, TensorState]:
     dtype = state_dtype(param)
     old = state["momentum_buffer"]
     decayed_grad = add_scaled(grad.to(dtype), hparams["weight_decay"], param.to(dtype))

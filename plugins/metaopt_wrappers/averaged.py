@@ -11,7 +11,6 @@ that evaluates elsewhere than it trains (Schedule-Free) is averaged there. `ema`
 horizon Polyak's average starts at once.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor
 
 import metaopt
+from metaopt import Hparams, Params, State, StepInfo, TensorHparams, Tensors, TensorState, Theta
 from metaopt_wrappers._shared.sums import wide
 
 _KINDS = ("ema", "polyak", "polynomial")
@@ -38,7 +38,7 @@ class Averaged(metaopt.WrappedRule):
 
     prefix = "averaged."
 
-    def own_state(self, params: Mapping[str, Tensor], hparams: Mapping[str, Mapping[str, Tensor]]) -> metaopt.State:
+    def own_state(self, params: Params, hparams: Hparams) -> State:
         """An average of nothing."""
         tensors = {
             name: {"average": wide(param).clone(), "count": torch.zeros((), dtype=torch.float32, device=param.device)}
@@ -47,14 +47,8 @@ class Averaged(metaopt.WrappedRule):
         return {"tensors": tensors, "shared": {}}
 
     def update(
-        self,
-        grads: Mapping[str, Tensor],
-        state: metaopt.State,
-        params: Mapping[str, Tensor],
-        hparams: Mapping[str, Mapping[str, Tensor]],
-        theta: Mapping[str, Tensor],
-        info: metaopt.StepInfo,
-    ) -> tuple[dict[str, Tensor], metaopt.State]:
+        self, grads: Params, state: State, params: Params, hparams: Hparams, theta: Theta, info: StepInfo
+    ) -> tuple[Tensors, State]:
         """The inner rule's step; then every tensor's new value joins its average, moved or not."""
         inner, own = self.split(state)
         updates, new = self.inner.update(grads, inner, params, hparams, theta, info)
@@ -63,18 +57,14 @@ class Averaged(metaopt.WrappedRule):
         averages = {name: _average(one, iterates[name], hparams[name], info) for name, one in own["tensors"].items()}
         return updates, self.joined(new, {"tensors": averages, "shared": {}})
 
-    def evaluation_params(
-        self, params: Mapping[str, Tensor], state: metaopt.State, hparams: Mapping[str, Mapping[str, Tensor]]
-    ) -> dict[str, Tensor]:
+    def evaluation_params(self, params: Params, state: State, hparams: Hparams) -> Tensors:
         """The averages; what the inner rule evaluates with where there is none yet."""
         inner, own = self.split(state)
         current = self.inner.evaluation_params(params, inner, hparams)
         return {name: _evaluated(param, own["tensors"].get(name)) for name, param in current.items()}
 
 
-def _average(
-    state: Mapping[str, Tensor], iterate: Tensor, hparams: Mapping[str, Tensor], info: metaopt.StepInfo
-) -> dict[str, Tensor]:
+def _average(state: TensorState, iterate: Tensor, hparams: TensorHparams, info: StepInfo) -> TensorState:
     average, count, kind = state["average"], state["count"], hparams["averaged.kind"]
     waits = kind == _KINDS.index("polyak")
     open_ended = info.horizon is None
@@ -85,7 +75,7 @@ def _average(
     return {"average": torch.lerp(average, iterate.to(average.dtype), weight), "count": count + started}
 
 
-def _evaluated(param: Tensor, state: Mapping[str, Tensor] | None) -> Tensor:
+def _evaluated(param: Tensor, state: TensorState | None) -> Tensor:
     if state is None:
         return param
     return torch.where(state["count"] > 0, state["average"].to(param.dtype), param)

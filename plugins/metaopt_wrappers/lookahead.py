@@ -5,14 +5,13 @@
 u is the inner rule's update; slow begins where the parameters do.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
 import torch
-from torch import Tensor
 
 import metaopt
+from metaopt import Hparams, Params, State, StepInfo, Tensors, Theta
 
 
 @final
@@ -22,7 +21,7 @@ class Lookahead(metaopt.WrappedRule):
 
     prefix = "lookahead."
 
-    def own_state(self, params: Mapping[str, Tensor], hparams: Mapping[str, Mapping[str, Tensor]]) -> metaopt.State:
+    def own_state(self, params: Params, hparams: Hparams) -> State:
         """The parameters as they are."""
         tensors = {
             name: {"slow": param.clone(), "count": torch.zeros((), dtype=torch.float32, device=param.device)}
@@ -31,14 +30,8 @@ class Lookahead(metaopt.WrappedRule):
         return {"tensors": tensors, "shared": {}}
 
     def update(
-        self,
-        grads: Mapping[str, Tensor],
-        state: metaopt.State,
-        params: Mapping[str, Tensor],
-        hparams: Mapping[str, Mapping[str, Tensor]],
-        theta: Mapping[str, Tensor],
-        info: metaopt.StepInfo,
-    ) -> tuple[dict[str, Tensor], metaopt.State]:
+        self, grads: Params, state: State, params: Params, hparams: Hparams, theta: Theta, info: StepInfo
+    ) -> tuple[Tensors, State]:
         """The inner rule's step, then the way back if it is time for it."""
         inner, own = self.split(state)
         updates, new = self.inner.update(grads, inner, params, hparams, theta, info)

@@ -14,21 +14,19 @@ finite leaves the scale as it is. Averages that an inner rule keeps are of itera
 evaluation sees w, as in the package; averaging goes around Mechanic, not inside.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias, final
+from typing import final
 
 import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_wrappers._shared.sums import Granularity, over_all, root, square, wide
+from metaopt import Granularity, Hparams, Params, State, StepInfo, Tensors, Theta
+from metaopt_wrappers._shared.sums import over_all, root, square, wide
 
 BETAS = tuple(1 - 10.0**-power for power in range(1, 7))
 #: m before the first step.
 LEAST = 1e-6
-
-_Tensors: TypeAlias = Mapping[str, Tensor]
 
 
 @final
@@ -43,7 +41,7 @@ class Mechanic(metaopt.WrappedRule):
         """It looks at sums over all tensors."""
         return over_all(self.inner)
 
-    def own_state(self, params: _Tensors, hparams: Mapping[str, _Tensors]) -> metaopt.State:
+    def own_state(self, params: Params, hparams: Hparams) -> State:
         """No offset, no reward."""
         starts = {name: wide(param) for name, param in params.items()}
         tensors = {name: {"initial": one.clone(), "offset": torch.zeros_like(one)} for name, one in starts.items()}
@@ -60,14 +58,8 @@ class Mechanic(metaopt.WrappedRule):
         return {"tensors": tensors, "shared": shared}
 
     def update(
-        self,
-        grads: _Tensors,
-        state: metaopt.State,
-        params: _Tensors,
-        hparams: Mapping[str, _Tensors],
-        theta: _Tensors,
-        info: metaopt.StepInfo,
-    ) -> tuple[dict[str, Tensor], metaopt.State]:
+        self, grads: Params, state: State, params: Params, hparams: Hparams, theta: Theta, info: StepInfo
+    ) -> tuple[Tensors, State]:
         """The inner rule's step joins the offset; then all parameters are placed anew."""
         inner, own = self.split(state)
         if not grads:
@@ -92,14 +84,12 @@ class Mechanic(metaopt.WrappedRule):
             placed[name] = (target - wide(params[name])).to(params[name].dtype)
         return placed, self.joined(new, {"tensors": tensors, "shared": shared})
 
-    def evaluation_params(
-        self, params: _Tensors, state: metaopt.State, hparams: Mapping[str, _Tensors]
-    ) -> dict[str, Tensor]:
+    def evaluation_params(self, params: Params, state: State, hparams: Hparams) -> Tensors:
         """The parameters themselves."""
         return dict(params)
 
 
-def _bet(shared: _Tensors, product: Tensor, initial: Tensor, eps: Tensor) -> dict[str, Tensor]:
+def _bet(shared: Params, product: Tensor, initial: Tensor, eps: Tensor) -> Tensors:
     betas = torch.tensor(BETAS, dtype=product.dtype, device=product.device)
     most = torch.maximum(betas * shared["most"], product.abs())
     squares = betas.square() * shared["squares"] + product.square()

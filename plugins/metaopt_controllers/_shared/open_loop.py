@@ -1,15 +1,15 @@
 """Controllers whose rate is a formula of the step, the horizon and the hyperparameters, and of nothing else."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias, final
 
 from torch import Tensor
 
-from metaopt import InputError, Rate, StepInfo
+from metaopt import InputError, Rate, StepInfo, TensorHparams, TensorState
 
 #: `(step, horizon, hparams) -> multiplier of lr`, all 0-d.
-Formula: TypeAlias = Callable[[Tensor, Tensor, Mapping[str, Tensor]], Tensor]
+Formula: TypeAlias = Callable[[Tensor, Tensor, TensorHparams], Tensor]
 
 
 @final
@@ -25,13 +25,11 @@ class OpenLoop:
     name: str
     formula: Formula
 
-    def init(self, hparams: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def init(self, hparams: TensorHparams) -> TensorState:
         """Nothing to remember."""
         return {}
 
-    def update(
-        self, state: dict[str, Tensor], info: StepInfo, hparams: Mapping[str, Tensor]
-    ) -> tuple[Rate, dict[str, Tensor]]:
+    def update(self, state: TensorState, info: StepInfo, hparams: TensorHparams) -> tuple[Rate, TensorState]:
         """The multiplier at `info.step`.
 
         Raises:

@@ -4,13 +4,14 @@ All decays stand in front: momenta of a tensor of shape S have shape (decays, *S
 factored over a tensor's two largest dimensions as Adafactor does (Shazeer & Stern 2018).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 import metaopt
+from metaopt import Params, Tensors, TensorState, Theta
 
 #: Decays before anything is learned.
 MOMENTUM, SECOND, FACTORED = (0.9, 0.99, 0.999), (0.999,), (0.9, 0.99, 0.999)
@@ -36,7 +37,7 @@ def fixed_decays(device: torch.device) -> Decays:
     return Decays(*(torch.tensor(one, device=device) for one in (MOMENTUM, SECOND, FACTORED)))
 
 
-def learned_decays(theta: Mapping[str, Tensor]) -> Decays:
+def learned_decays(theta: Theta) -> Decays:
     """Decay = 1 − (1 − decay₀) · e^{10·θ}: zeros are the decays before anything is learned."""
     momentum, second, factored = (
         1 - (1 - torch.tensor(first, device=theta[name].device)) * torch.exp(10 * theta[name])
@@ -45,7 +46,7 @@ def learned_decays(theta: Mapping[str, Tensor]) -> Decays:
     return Decays(momentum, second.clamp(0, 1), factored.clamp(0, 1))
 
 
-def check_decays(theta: Mapping[str, Tensor]) -> None:
+def check_decays(theta: Theta) -> None:
     """Check that learned decays are between 0 and 1.
 
     Raises:
@@ -76,7 +77,7 @@ def is_first_larger(like: Tensor, dims: tuple[int, int]) -> Tensor:
     return torch.full((), like.shape[dims[0]] - like.shape[dims[1]], device=like.device) > 0
 
 
-def fresh(param: Tensor) -> dict[str, Tensor]:
+def fresh(param: Tensor) -> TensorState:
     """Zeros: `momentum`, `second`, and `first` and `last`, or `whole` where nothing is factored.
 
     `first` are means over the last of the two factored dimensions, `last` those over the first.
@@ -102,7 +103,7 @@ def _largest(shape: tuple[int, ...], dims: Sequence[int]) -> int:
     return found
 
 
-def rolled(grad: Tensor, state: Mapping[str, Tensor], decays: Decays) -> dict[str, Tensor]:
+def rolled(grad: Tensor, state: TensorState, decays: Decays) -> TensorState:
     """The statistics with one gradient more."""
     square = grad * grad
     new = {
@@ -120,7 +121,7 @@ def rolled(grad: Tensor, state: Mapping[str, Tensor], decays: Decays) -> dict[st
     }
 
 
-def moments(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def moments(state: Params) -> Tensors:
     """What Adam would have kept, but for what was learned about decays."""
     return {"exp_avg": state["momentum"][0], "exp_avg_sq": state["second"][0]}
 

@@ -1,11 +1,10 @@
 """The authors' checkpoints of Celo and of Celo with Adam, as weights of the rules here."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
 import metaopt
+from metaopt import Params, Tensors
 from metaopt_learned._shared import celo_scheduler
 from metaopt_learned._shared.small_network import network_shapes
 from metaopt_learned._shared.whole_training import check_shapes
@@ -28,7 +27,7 @@ STACK = "ff_mod_stack/~/"
 GROUPS = (1, 1, 1, 3, 1, 3, 1, 3, 1, 3, 3, 3, 3, 3)
 
 
-def imported(arrays: Mapping[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
+def imported(arrays: Params) -> tuple[str, Tensors]:
     """The rule that a checkpoint is for, `celo` or `celo_adam`, and its weights.
 
     Raises:
@@ -54,7 +53,7 @@ def imported(arrays: Mapping[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
     return ("celo" if has_network else "celo_adam"), theta
 
 
-def _lstm(arrays: Mapping[str, Tensor], used: set[str], hidden: int) -> dict[str, Tensor]:
+def _lstm(arrays: Params, used: set[str], hidden: int) -> Tensors:
     """Theirs has one matrix for inputs and state, the gates in another order, and 1 beside the forget gate's bias."""
     weight, bias = (_taken(arrays, (f"rnn_params/rnn/linear/{one}",), used) for one in "wb")
     for one, shape in ((weight, (2 * hidden, 4 * hidden)), (bias, (4 * hidden,))):
@@ -72,7 +71,7 @@ def _lstm(arrays: Mapping[str, Tensor], used: set[str], hidden: int) -> dict[str
     }
 
 
-def _network(arrays: Mapping[str, Tensor], used: set[str]) -> dict[str, Tensor]:
+def _network(arrays: Params, used: set[str]) -> Tensors:
     names = [f"w0__{group}" for group in range(len(GROUPS))] + ["b0", "w1", "b1", "w2", "b2"]
     found = {name: _taken(arrays, (STACK + name,), used) for name in names}
     copies = {one.shape[0] for one in found.values() if one.ndim}
@@ -85,7 +84,7 @@ def _network(arrays: Mapping[str, Tensor], used: set[str]) -> dict[str, Tensor]:
     return {"w0": first, **single}
 
 
-def _taken(arrays: Mapping[str, Tensor], names: tuple[str, ...], used: set[str]) -> Tensor:
+def _taken(arrays: Params, names: tuple[str, ...], used: set[str]) -> Tensor:
     for name in names:
         if name in arrays:
             used.add(name)

@@ -8,12 +8,10 @@ for every tensor; inputs and first states are the same for all of them, so that 
 maximum. Its first mixing layer has no effect on the result and is left out.
 """
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
-import metaopt
+from metaopt import StepInfo, Tensors, TensorState, Theta
 from metaopt_learned._shared.recurrent import lstm_cell, truncated_normal
 
 #: Gradients are kept within it by the rules that it schedules.
@@ -28,7 +26,7 @@ INPUTS = len(FRACTIONS) + MEANS - 1
 HIGH = 999999999999.0
 
 
-def init(theta: Mapping[str, Tensor], horizon: Tensor | None) -> dict[str, Tensor]:
+def init(theta: Theta, horizon: Tensor | None) -> TensorState:
     """State before the first step."""
     hidden, cell = theta["scheduler.hidden"], theta["scheduler.cell"]
     return {
@@ -40,9 +38,7 @@ def init(theta: Mapping[str, Tensor], horizon: Tensor | None) -> dict[str, Tenso
     }
 
 
-def update(
-    state: Mapping[str, Tensor], theta: Mapping[str, Tensor], info: metaopt.StepInfo
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def update(state: TensorState, theta: Theta, info: StepInfo) -> tuple[Tensors, TensorState]:
     """The rate of this step, 0-d, as `celo_rate`, and the state after it."""
     assert info.loss is not None  # declared as required
     assert info.horizon is not None
@@ -60,7 +56,7 @@ def update(
     return {"celo_rate": rate}, new
 
 
-def init_theta(hidden: int, generator: torch.Generator) -> dict[str, Tensor]:
+def init_theta(hidden: int, generator: torch.Generator) -> Tensors:
     """Weights from a normal distribution of deviation 1/√inputs cut off at two deviations.
 
     Biases and states are 0, but for the forget gate's bias, which is 1.
@@ -85,7 +81,7 @@ def init_theta(hidden: int, generator: torch.Generator) -> dict[str, Tensor]:
     }
 
 
-def shapes(theta: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+def shapes(theta: Theta) -> dict[str, tuple[int, ...]]:
     """Shapes of the scheduler's weights, with as many hidden units as theta's own."""
     state = theta.get("scheduler.hidden")
     hidden = 0 if state is None else int(state.numel())
@@ -98,7 +94,7 @@ def _decays(horizon: Tensor) -> Tensor:
     return torch.exp(-1.0 / torch.full_like(place, 10.0).pow(1 + place * (horizon.log10() - 1)))
 
 
-def _with_loss(state: Mapping[str, Tensor], loss: Tensor, decays: Tensor) -> tuple[Tensor, Tensor]:
+def _with_loss(state: TensorState, loss: Tensor, decays: Tensor) -> tuple[Tensor, Tensor]:
     """Running means and their lowest values with one loss more, which counts as twice the largest mean at most."""
     share = 1 - decays ** (state["step"] + 1)
     most = torch.where(state["step"] == 0, loss, (state["means"] / share).max())

@@ -8,9 +8,9 @@ What tells MAML, first-order MAML, Reptile and Proto-MAML apart is how the start
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
 
 import metaopt
+from metaopt import Hparams, Params, State, StepInfo, Tensors, Theta
 from metaopt_learned._shared.learned_start import FromLearnedStart, start_theta
 
 
@@ -18,21 +18,13 @@ class Descent(FromLearnedStart):
     """Gradient descent from a learned start. No state."""
 
     def update(
-        self,
-        grads: Mapping[str, Tensor],
-        state: metaopt.State,
-        params: Mapping[str, Tensor],
-        hparams: Mapping[str, Mapping[str, Tensor]],
-        theta: Mapping[str, Tensor],
-        info: metaopt.StepInfo,
-    ) -> tuple[dict[str, Tensor], metaopt.State]:
+        self, grads: Params, state: State, params: Params, hparams: Hparams, theta: Theta, info: StepInfo
+    ) -> tuple[Tensors, State]:
         """−lr · g."""
         return {name: (-hparams[name]["lr"] * grad).to(params[name].dtype) for name, grad in grads.items()}, state
 
 
-def init_theta(
-    params: Mapping[str, Tensor], generator: torch.Generator, hparams: Mapping[str, metaopt.Value]
-) -> dict[str, Tensor]:
+def init_theta(params: Params, generator: torch.Generator, hparams: Mapping[str, metaopt.Value]) -> Tensors:
     """The start is where the model is before meta-training."""
     return start_theta(params)
 

@@ -1,10 +1,9 @@
 """What small networks read of a tensor: thirty-odd numbers for each of its coordinates (Metz et al. 2022)."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
+from metaopt import Params, Tensors, TensorState
 from metaopt_learned._shared.accumulators import factored_dims, is_first_larger
 
 #: Features of a coordinate beside those of time.
@@ -35,7 +34,7 @@ class Features:
         is_swapped: 0-d; None for vectors.
     """
 
-    def __init__(self, grad: Tensor, param: Tensor, state: Mapping[str, Tensor], floor: float = 1e-6) -> None:
+    def __init__(self, grad: Tensor, param: Tensor, state: TensorState, floor: float = 1e-6) -> None:
         self._grad, self._param, self._floor = grad, param, floor
         self._momentum, self._second = state["momentum"], state["second"]
         self.first: Tensor | None = None
@@ -89,7 +88,7 @@ class Features:
         """Coordinates."""
         return self._grad.numel()
 
-    def measured(self, measured: Mapping[str, Tensor], part: slice) -> dict[str, Tensor]:
+    def measured(self, measured: Params, part: slice) -> Tensors:
         """What was measured of the whole tensor, for a part of it."""
         return {key: _rows_below(one, part) if key in ("first", "last") else one for key, one in measured.items()}
 

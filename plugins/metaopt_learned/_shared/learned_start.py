@@ -1,10 +1,9 @@
 """A learned start: theta holds, under `start.<name>`, what each parameter begins as."""
 
-from collections.abc import Mapping
-
 from torch import Tensor
 
 import metaopt
+from metaopt import Hparams, Params, State, Tensors, Theta
 
 
 class FromLearnedStart(metaopt.Rule):
@@ -12,27 +11,21 @@ class FromLearnedStart(metaopt.Rule):
 
     granularity = "tensor"
 
-    def init(
-        self,
-        params: Mapping[str, Tensor],
-        hparams: Mapping[str, Mapping[str, Tensor]],
-        theta: Mapping[str, Tensor],
-        horizon: Tensor | None,
-    ) -> metaopt.State:
+    def init(self, params: Params, hparams: Hparams, theta: Theta, horizon: Tensor | None) -> State:
         """Nothing is remembered."""
         return {"tensors": {name: {} for name in params}, "shared": {}}
 
-    def start(self, params: Mapping[str, Tensor], theta: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def start(self, params: Params, theta: Theta) -> Tensors:
         """The learned start of each parameter, in its dtype."""
         return {name: of(theta, "start", name).to(param.dtype) for name, param in params.items()}
 
 
-def start_theta(params: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def start_theta(params: Params) -> Tensors:
     """A start that is where the model is."""
     return {f"start.{name}": param.detach().float().clone() for name, param in params.items()}
 
 
-def of(theta: Mapping[str, Tensor], what: str, name: str) -> Tensor:
+def of(theta: Theta, what: str, name: str) -> Tensor:
     """What was learned for a parameter.
 
     Raises:

@@ -1,10 +1,11 @@
 """Recurrent cells, inputs and first weights of learned rules, as plain arithmetic that vmap and autograd take."""
 
 import math
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor
+
+from metaopt import Theta
 
 
 def log_and_sign(x: Tensor, p: float = 10.0) -> Tensor:
@@ -21,7 +22,7 @@ def log_and_sign(x: Tensor, p: float = 10.0) -> Tensor:
     return torch.stack([first, second], dim=-1)
 
 
-def lstm_cell(x: Tensor, h: Tensor, c: Tensor, weights: Mapping[str, Tensor], name: str) -> tuple[Tensor, Tensor]:
+def lstm_cell(x: Tensor, h: Tensor, c: Tensor, weights: Theta, name: str) -> tuple[Tensor, Tensor]:
     """One step of an LSTM over the last dimension.
 
         (i, f, o, g) = x·W_x + h·W_h + b,   c' = σ(f)∘c + σ(i)∘tanh(g),   h' = σ(o)∘tanh(c')

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 import metaopt
+from metaopt import Params, Tensors, TensorState, Theta
 from metaopt_learned._shared.recurrent import lstm_cell, uniform
 
 #: Kinds of tensors, by number of dimensions: at most one, two, more.
@@ -59,7 +60,7 @@ def kind_of(tensor: Tensor) -> int:
     return min(max(tensor.ndim, 1), KINDS) - 1
 
 
-def fresh(hidden: int, like: Tensor) -> dict[str, Tensor]:
+def fresh(hidden: int, like: Tensor) -> TensorState:
     """State before the first step: `hidden` and `cell`, shape (KINDS, hidden); running means of loss and gradients."""
 
     def zeros(*shape: int) -> Tensor:
@@ -75,7 +76,7 @@ def fresh(hidden: int, like: Tensor) -> dict[str, Tensor]:
     }
 
 
-def features(state: Mapping[str, Tensor], seen: Seen) -> tuple[Tensor, dict[str, Tensor]]:
+def features(state: TensorState, seen: Seen) -> tuple[Tensor, TensorState]:
     """The cells' inputs, shape (KINDS, INPUTS), each within ±3, and the running means with one step more."""
     count = state["count"]
     begins = count == 0
@@ -113,20 +114,18 @@ def features(state: Mapping[str, Tensor], seen: Seen) -> tuple[Tensor, dict[str,
     return inputs.nan_to_num(0.0, 3.0, -3.0).clamp(-3.0, 3.0), new
 
 
-def respond(theta: Mapping[str, Tensor], inputs: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def respond(theta: Theta, inputs: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """What the cells say, shape (…, KINDS, OUTPUTS), and their new states."""
     hidden, cell = lstm_cell(inputs, hidden, cell, theta, "cell")
     return hidden @ theta["output.weight"] + theta["output.bias"], hidden, cell
 
 
-def enough(theta: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+def enough(theta: Theta, inputs: Tensor) -> Tensor:
     """The stop signal, from 0 to 1, of each kind, shape (KINDS,)."""
     return torch.sigmoid(inputs @ theta["stop.weight"] + theta["stop.bias"])
 
 
-def init_theta(
-    params: Mapping[str, Tensor], generator: torch.Generator, hparams: Mapping[str, metaopt.Value]
-) -> dict[str, Tensor]:
+def init_theta(params: Params, generator: torch.Generator, hparams: Mapping[str, metaopt.Value]) -> Tensors:
     """Cells with weights in U(−1/√hidden, 1/√hidden) that remember (forget bias 1); no change, and never enough."""
     hidden = int(hparams["hidden_size"])
     bound = hidden**-0.5
@@ -141,7 +140,7 @@ def init_theta(
     }
 
 
-def shapes(theta: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+def shapes(theta: Theta) -> dict[str, tuple[int, ...]]:
     """Shapes of a network with as many hidden units as theta's own."""
     found = theta.get("cell.hidden")
     hidden = max(1, 0 if found is None else found.shape[0])

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 import metaopt
+from metaopt import Hparams, Params, State, StepInfo, TensorHparams, Tensors, TensorState, Theta
 from metaopt_learned._shared.schedule_network import (
     INPUTS,
     KINDS,
@@ -61,15 +62,9 @@ class Scheduled(metaopt.SteeringRule):
         """All tensors are seen together."""
         return "tree"
 
-    def begin(
-        self,
-        params: Mapping[str, Tensor],
-        hparams: Mapping[str, Mapping[str, Tensor]],
-        theta: Mapping[str, Tensor],
-        horizon: Tensor | None,
-    ) -> metaopt.State:
+    def begin(self, params: Params, hparams: Hparams, theta: Theta, horizon: Tensor | None) -> State:
         """Nothing moved and nothing seen."""
-        own: metaopt.State = {
+        own: State = {
             "tensors": {name: {"last": torch.zeros_like(param)} for name, param in params.items()},
             "shared": {},
         }
@@ -82,14 +77,8 @@ class Scheduled(metaopt.SteeringRule):
         return own
 
     def steer(
-        self,
-        grads: Mapping[str, Tensor],
-        own: metaopt.State,
-        params: Mapping[str, Tensor],
-        hparams: Mapping[str, Mapping[str, Tensor]],
-        theta: Mapping[str, Tensor],
-        info: metaopt.StepInfo,
-    ) -> tuple[Mapping[str, Mapping[str, Tensor]], metaopt.State]:
+        self, grads: Params, own: State, params: Params, hparams: Hparams, theta: Theta, info: StepInfo
+    ) -> tuple[Hparams, State]:
         """Look, and ask the network."""
         shared = own["shared"]
         kinds = {name: kind_of(param) for name, param in params.items()}
@@ -102,13 +91,13 @@ class Scheduled(metaopt.SteeringRule):
             said = said + (theta[NOISE] * now[:, None, None]).sum(0)
         found = set(kinds.values())
         stop = enough(theta, inputs)[1 if 1 in found else min(found)]
-        new: metaopt.State = {
+        new: State = {
             "tensors": own["tensors"],
             "shared": {**means, "hidden": hidden, "cell": cell, "stop": stop},
         }
         return self._all_steered(hparams, said, kinds), new
 
-    def moved(self, own: metaopt.State, updates: Mapping[str, Tensor]) -> metaopt.State:
+    def moved(self, own: State, updates: Params) -> State:
         """Keep the updates."""
         tensors = {
             name: {"last": updates[name].to(old["last"].dtype) if name in updates else old["last"]}
@@ -116,18 +105,16 @@ class Scheduled(metaopt.SteeringRule):
         }
         return {"tensors": tensors, "shared": own["shared"]}
 
-    def _all_steered(
-        self, hparams: Mapping[str, Mapping[str, Tensor]], said: Tensor, kinds: Mapping[str, int]
-    ) -> dict[str, dict[str, Tensor]]:
+    def _all_steered(self, hparams: Hparams, said: Tensor, kinds: Mapping[str, int]) -> dict[str, Tensors]:
         """Once for each kind and each set of hyperparameters, which tensors of a group share."""
-        known: dict[tuple[int, int], dict[str, Tensor]] = {}
+        known: dict[tuple[int, int], Tensors] = {}
         keys = {name: (id(hparams[name]), kind) for name, kind in kinds.items()}
         for name, key in keys.items():
             if key not in known:
                 known[key] = self._steered(hparams[name], said[key[1]])
         return {name: known[key] for name, key in keys.items()}
 
-    def _steered(self, hparams: Mapping[str, Tensor], said: Tensor) -> dict[str, Tensor]:
+    def _steered(self, hparams: TensorHparams, said: Tensor) -> Tensors:
         rate, momentum = said[0].tanh(), said[1].tanh()
         found = dict(hparams)
         bound = hparams[f"{self.prefix}max_ratio"].to(rate.device)
@@ -140,11 +127,7 @@ class Scheduled(metaopt.SteeringRule):
 
 
 def learned_wrapper(
-    name: str,
-    summary: str,
-    max_ratio: float,
-    estimator: Literal["pes", "reinforce"],
-    references: tuple[str, ...],
+    name: str, summary: str, max_ratio: float, estimator: Literal["pes", "reinforce"], references: tuple[str, ...]
 ) -> metaopt.WrapperSpec:
     """A wrapper with this network, and the weights of the recipe of its name.
 
@@ -190,9 +173,7 @@ def _policy(name: str) -> metaopt.Policy:
     )
 
 
-def _decisions(
-    name: str, theta: Mapping[str, Tensor], begins: Mapping[str, Tensor], trace: Mapping[str, Tensor]
-) -> Tensor:
+def _decisions(name: str, theta: Theta, begins: TensorState, trace: TensorState) -> Tensor:
     hidden, cell, found = begins[f"{name}.hidden"], begins[f"{name}.cell"], []
     for inputs in trace[f"{name}.trace"]:
         said, hidden, cell = respond(theta, inputs, hidden, cell)
@@ -200,17 +181,13 @@ def _decisions(
     return torch.stack(found)
 
 
-def _check(name: str, theta: Mapping[str, Tensor]) -> None:
+def _check(name: str, theta: Theta) -> None:
     """Check that weights are those of a schedule's network, beside what a policy adds; InputError otherwise."""
     check_shapes(name, {key: one for key, one in theta.items() if key != NOISE}, shapes(theta))
 
 
 def _seen(
-    grads: Mapping[str, Tensor],
-    tensors: Mapping[str, Mapping[str, Tensor]],
-    params: Mapping[str, Tensor],
-    kinds: Mapping[str, int],
-    info: metaopt.StepInfo,
+    grads: Params, tensors: Mapping[str, TensorState], params: Params, kinds: Mapping[str, int], info: StepInfo
 ) -> Seen:
     """Norms and cosines of each kind, in one pass over its tensors."""
     assert info.loss is not None  # declared as required

@@ -5,24 +5,25 @@
 Theta has `w0`, `b0`, …, `b2`; `w0` has shape (features, units).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
+from metaopt import Params, Tensors, Theta
 from metaopt_learned._shared.features import Features
 from metaopt_learned._shared.recurrent import truncated_normal
 
 
-def network_shapes(inputs: int, theta: Mapping[str, Tensor], outputs: int) -> dict[str, tuple[int, ...]]:
+def network_shapes(inputs: int, theta: Theta, outputs: int) -> dict[str, tuple[int, ...]]:
     """Shapes of a network with as many hidden units as theta's own."""
     first, second = (int(theta[name].numel()) if name in theta else 0 for name in ("b0", "b1"))
     sizes = list(pairwise((inputs, first, second, outputs)))
     return {f"w{layer}": size for layer, size in enumerate(sizes)} | {f"b{n}": size[1:] for n, size in enumerate(sizes)}
 
 
-def first_layer(inputs: Features, time: Tensor | None, theta: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def first_layer(inputs: Features, time: Tensor | None, theta: Theta) -> Tensors:
     """What the first layer needs to know of a whole tensor.
 
     Dividing a feature by its root mean square is a matter of its weights; what is the same along a dimension or
@@ -47,7 +48,7 @@ def first_layer(inputs: Features, time: Tensor | None, theta: Mapping[str, Tenso
     return found
 
 
-def outputs(inputs: Features, measured: Mapping[str, Tensor], theta: Mapping[str, Tensor]) -> list[Tensor]:
+def outputs(inputs: Features, measured: Params, theta: Theta) -> list[Tensor]:
     """The network's outputs for each coordinate.
 
     Arithmetic on whole tensors rather than products with a matrix of all features: compilers fuse it, and nothing of
@@ -57,7 +58,7 @@ def outputs(inputs: Features, measured: Mapping[str, Tensor], theta: Mapping[str
     return found[0] if len(found) == 1 else [torch.cat(one) for one in zip(*found, strict=True)]
 
 
-def _network(own: Sequence[Tensor], measured: Mapping[str, Tensor], theta: Mapping[str, Tensor]) -> list[Tensor]:
+def _network(own: Sequence[Tensor], measured: Params, theta: Theta) -> list[Tensor]:
     hidden = []
     for unit in range(measured["bias"].shape[0]):
         total = _weighed(own, measured["weights"][:, unit]) + measured["bias"][unit]
@@ -87,7 +88,7 @@ def _taken(weights: Tensor, rows: list[int]) -> Tensor:
     return weights.index_select(0, torch.tensor(rows, device=weights.device))
 
 
-def init_network(sizes: Sequence[int], generator: torch.Generator) -> dict[str, Tensor]:
+def init_network(sizes: Sequence[int], generator: torch.Generator) -> Tensors:
     """`w0`, `b0`, … of a network of so many inputs, hidden units and outputs."""
     theta = {}
     for layer, (inputs, outputs) in enumerate(pairwise(sizes)):

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from torch import Tensor
-
 import metaopt
+from metaopt import Params, Tensors, Theta
 
 #: The factor in front of an update, where the authors have .001; controllers change it. That in the exponent of its
 #: magnitude.
@@ -18,12 +17,12 @@ HIDDEN_SIZE = metaopt.Int(8, 128, log=True, default=64, valid="[1, inf)")
 
 
 def by_evolution(
-    init_theta: Callable[..., dict[str, Tensor]],
+    init_theta: Callable[..., Tensors],
     space: Mapping[str, metaopt.Int],
     *,
-    handover: Callable[[Mapping[str, Tensor]], dict[str, Tensor]],
-    imported: Callable[[Mapping[str, Tensor]], tuple[str, dict[str, Tensor]]] | None = None,
-    check: Callable[[Mapping[str, Tensor]], None],
+    handover: Callable[[Params], Tensors],
+    imported: Callable[[Params], tuple[str, Tensors]] | None = None,
+    check: Callable[[Params], None],
     ships: str | None = None,
 ) -> metaopt.MetaTraining:
     """Meta-training by PES in truncations of 50 steps, gradients clipped to norm 1; arguments as of `MetaTraining`.
@@ -45,12 +44,12 @@ def by_evolution(
     )
 
 
-def shipped(name: str) -> dict[str, Tensor]:
+def shipped(name: str) -> Tensors:
     """The weights of a recipe that comes with metaopt."""
     return dict(metaopt.load_recipe(name).theta or {})
 
 
-def check_shapes(rule: str, theta: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]]) -> None:
+def check_shapes(rule: str, theta: Theta, expected: Mapping[str, tuple[int, ...]]) -> None:
     """Check that weights are a rule's.
 
     Raises:

@@ -16,19 +16,18 @@ rate too large, up to divergence, and those far above 1 too small to move; `mech
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias, final
+from typing import final
 
 import torch
 from torch import Tensor
 
 import metaopt
-from metaopt_wrappers._shared.sums import Granularity, over_all, root, square, wide
+from metaopt import Granularity, Hparams, Params, State, StepInfo, TensorHparams, Tensors, TensorState, Theta
+from metaopt_wrappers._shared.sums import over_all, root, square, wide
 
 #: The first distance as a share of 1 + ‖w_0‖; networks with batch norm want 1e-4.
 INITIAL = metaopt.Float(1e-7, 1e-3, log=True, default=1e-6, valid="(0, inf)")
 EPS = metaopt.Float(1e-10, 1e-6, log=True, default=1e-8, valid="(0, inf)")
-
-_Tensors: TypeAlias = Mapping[str, Tensor]
 
 
 @final
@@ -59,10 +58,10 @@ class Distance(metaopt.SteeringRule):
             return "tensor" if self.inner.granularity in ("coordinate", "tensor") else "tree"
         return over_all(self.inner)
 
-    def own_state(self, params: _Tensors, hparams: Mapping[str, _Tensors]) -> metaopt.State:
+    def own_state(self, params: Params, hparams: Hparams) -> State:
         """Where every tensor begins, and nothing seen."""
         tensors = {name: {"initial": wide(param).clone()} for name, param in params.items()}
-        shared: dict[str, Tensor] = {}
+        shared: Tensors = {}
         if self.layerwise:
             for name, own in tensors.items():
                 own.update(self._begun([own["initial"]], hparams[name]))
@@ -72,14 +71,8 @@ class Distance(metaopt.SteeringRule):
         return {"tensors": tensors, "shared": shared}
 
     def steer(
-        self,
-        grads: _Tensors,
-        own: metaopt.State,
-        params: _Tensors,
-        hparams: Mapping[str, _Tensors],
-        theta: _Tensors,
-        info: metaopt.StepInfo,
-    ) -> tuple[Mapping[str, _Tensors], metaopt.State]:
+        self, grads: Params, own: State, params: Params, hparams: Hparams, theta: Theta, info: StepInfo
+    ) -> tuple[Hparams, State]:
         """Distances and gradients so far, and the rate that follows."""
         tensors, shared, changed = dict(own["tensors"]), own["shared"], dict(hparams)
         if self.layerwise:
@@ -95,13 +88,13 @@ class Distance(metaopt.SteeringRule):
             changed.update({name: scaled[id(hparams[name])] for name in grads})
         return changed, {"tensors": tensors, "shared": shared}
 
-    def _begun(self, initial: list[Tensor], hparams: _Tensors) -> dict[str, Tensor]:
+    def _begun(self, initial: list[Tensor], hparams: TensorHparams) -> Tensors:
         norm = root(square(initial))
         reached = hparams[f"{self.prefix}initial"].to(norm.device, norm.dtype) * (1 + norm)
         eps = hparams[f"{self.prefix}eps"].to(norm.device, norm.dtype)
         return {"reached": reached, "squares": self._weight(reached) * eps}
 
-    def _advanced(self, old: _Tensors, distance: Tensor, gradient: Tensor) -> dict[str, Tensor]:
+    def _advanced(self, old: Params, distance: Tensor, gradient: Tensor) -> Tensors:
         reached = torch.maximum(old["reached"], distance.to(old["reached"].dtype))
         squares = old["squares"] + self._weight(reached) * gradient.to(reached.dtype)
         known = squares.isfinite() & reached.isfinite()
@@ -113,7 +106,7 @@ class Distance(metaopt.SteeringRule):
     def _weight(self, reached: Tensor) -> Tensor:
         return reached.square() if self.weighted else torch.ones_like(reached)
 
-    def _rate(self, found: _Tensors) -> Tensor:
+    def _rate(self, found: Params) -> Tensor:
         reached = found["reached"].square() if self.weighted else found["reached"]
         return reached / found["squares"].sqrt()
 
@@ -129,9 +122,9 @@ def distance_wrapper(
     return wrap
 
 
-def _distance(tensors: Mapping[str, _Tensors], params: _Tensors, names: Iterable[str]) -> Tensor:
+def _distance(tensors: Mapping[str, TensorState], params: Params, names: Iterable[str]) -> Tensor:
     return root(square(wide(params[name]) - tensors[name]["initial"] for name in names))
 
 
-def _scaled(hparams: _Tensors, rate: Tensor) -> dict[str, Tensor]:
+def _scaled(hparams: TensorHparams, rate: Tensor) -> Tensors:
     return {**hparams, "lr": hparams["lr"] * rate.to(hparams["lr"].dtype)}

@@ -1,14 +1,12 @@
 """What wrappers that look at sums over tensors share."""
 
 from collections.abc import Iterable
-from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
 import metaopt
-
-Granularity: TypeAlias = Literal["coordinate", "tensor", "sums", "tree"]
+from metaopt import Granularity
 
 #: Smallest square that roots are taken of, so that they have derivatives.
 TINY = 1e-30
