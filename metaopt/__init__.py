@@ -10,6 +10,7 @@ from metaopt.contracts import (
     Corpus,
     Curve,
     CurveBatch,
+    CurvePoint,
     Decision,
     Episodes,
     EpisodeSource,
@@ -37,6 +38,7 @@ from metaopt.contracts import (
     ThresholdStopper,
     WrappedRule,
     per_tensor,
+    scan,
 )
 from metaopt.errors import InputError, MetaOptError, MissingDataError, PluginError, RecipeError, StorageError
 from metaopt.plugin import (
@@ -114,6 +116,7 @@ __all__ = [
     "CorpusSpec",
     "Curve",
     "CurveBatch",
+    "CurvePoint",
     "Decision",
     "EpisodeSource",
     "Episodes",
@@ -181,6 +184,7 @@ __all__ = [
     "per_tensor",
     "read_image_folder",
     "register",
+    "scan",
     "tune",
 ]
 

@@ -28,6 +28,7 @@ from metaopt.contracts.rule import (
     in_order,
     keys_in_order,
 )
+from metaopt.contracts.scan import CurvePoint, scan
 from metaopt.contracts.steering_rule import SteeringRule
 from metaopt.contracts.step_info import SIGNALS, StepInfo
 from metaopt.contracts.stopper import Decision, Mode, Observation, Stopper
@@ -57,6 +58,7 @@ __all__ = [
     "Corpus",
     "Curve",
     "CurveBatch",
+    "CurvePoint",
     "Decision",
     "EpisodeSource",
     "Episodes",
@@ -106,4 +108,5 @@ __all__ = [
     "per_tensor",
     "prepared",
     "prepared_update",
+    "scan",
 ]

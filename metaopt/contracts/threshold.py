@@ -3,6 +3,7 @@
 import hashlib
 import math
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
@@ -74,6 +75,27 @@ class CurveBatch:
 Fires: TypeAlias = Callable[[CurveBatch, StopperHparams], NDArray[np.bool_]]
 
 
+class IncrementalFires(ABC):
+    """A pure form that can also go on from where it was, so that observing costs one validation, not all so far."""
+
+    @abstractmethod
+    def __call__(self, batch: CurveBatch, hparams: StopperHparams) -> NDArray[np.bool_]:
+        """The pure form (see `Fires`)."""
+
+    @abstractmethod
+    def at_the_last(self, batch: CurveBatch, hparams: StopperHparams, kept: object) -> tuple[bool, object]:
+        """Whether it fires at the last validation of one curve.
+
+        Args:
+            batch: one curve so far.
+            hparams: as numbers.
+            kept: what it returned for the same curve before; None where there is nothing.
+
+        Returns:
+            The pure form's answer there, and what to keep.
+        """
+
+
 def _read_only(array: Array) -> Array:
     view = array.view()
     view.flags.writeable = False
@@ -85,7 +107,8 @@ def first_stop(fires: NDArray[np.bool_]) -> NDArray[np.int64]:
     if fires.shape[-1] == 0:
         return np.zeros(fires.shape[:-1], dtype=np.int64)
     index = np.argmax(fires, axis=-1)
-    stops: NDArray[np.int64] = np.where(fires.any(axis=-1), index, fires.shape[-1]).astype(np.int64)
+    fired = np.take_along_axis(fires, index[..., None], axis=-1)[..., 0]
+    stops: NDArray[np.int64] = np.where(fired, index, fires.shape[-1]).astype(np.int64)
     return stops
 
 
@@ -140,6 +163,7 @@ class ThresholdStopper:
         self._values: list[float] = []
         self._signals: dict[str, list[float]] = {key: [] for key in sorted((requires | uses) - {"horizon"})}
         self._reason = ""
+        self._kept: object = None
         self._warned = False
 
     def observe(self, observation: Observation) -> Decision:
@@ -198,6 +222,7 @@ class ThresholdStopper:
         if any(len(series) != len(steps) for series in (values, *signals.values())):
             raise InputError(f"This is no state of the stopper {self.name!r}: its series differ in length.")
         self._steps, self._values, self._signals, self._reason = steps, values, signals, reason
+        self._kept = None
 
     def _append(self, observation: Observation) -> None:
         self._steps.append(int(observation.step))
@@ -226,6 +251,9 @@ class ThresholdStopper:
             signals={key: np.asarray([series], dtype=np.float64) for key, series in self._signals.items()},
             since=len(self._steps) - 1,
         )
+        if isinstance(self._fires, IncrementalFires):
+            fires, self._kept = self._fires.at_the_last(batch, self._numbers, self._kept)
+            return fires
         answer = self._fires(batch, self._numbers)
         if getattr(answer, "shape", ())[-1:] != (len(self._steps),):
             raise PluginError(
