@@ -99,6 +99,7 @@ app.command("replay")(replay.replay)
 app.command("report")(report.report)
 app.command("plugins")(plugins.plugins)
 app.command("check")(check.check)
+app.command("new-plugin")(new_plugin.new_plugin)
 app.command("import")(import_weights.import_weights)
 
 

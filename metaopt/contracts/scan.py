@@ -1,7 +1,7 @@
 """Stateful stoppers: a policy written for one validation, run along all recorded curves side by side."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, final
 
@@ -131,11 +131,12 @@ class _Scan(IncrementalFires):
     def at_the_last(self, batch: CurveBatch, hparams: StopperHparams, kept: object) -> tuple[bool, object]:
         """The answer at the last validation of one curve, and what to keep for the next one."""
         length, horizon = batch.values.shape[1], float(batch.horizon[0, 0])
-        known = isinstance(kept, _Kept) and kept.horizon == horizon and kept.number < length
         with np.errstate(all="ignore"):
-            state = kept.state if known else self.init(hparams)
+            state, first = self.init(hparams), 0
+            if isinstance(kept, _Kept) and kept.horizon == horizon and kept.number < length:
+                state, first = kept.state, kept.number
             fires: Any = False
-            for seen in _points(batch, kept.number if known else 0):
+            for seen in _points(batch, first):
                 fires, state = self._stepped(state, seen, hparams, (1,))
         return bool(np.all(fires)), _Kept(length, horizon, state)
 
@@ -154,7 +155,7 @@ class _Scan(IncrementalFires):
         return fires, answer[1]
 
 
-def _points(batch: CurveBatch, first: int) -> Any:
+def _points(batch: CurveBatch, first: int) -> Iterator[CurvePoint]:
     values, steps = (np.ascontiguousarray(series[:, first:].T) for series in (batch.values, batch.steps))
     horizon = batch.horizon[:, 0]
     for index, (value, step) in enumerate(zip(values, steps, strict=True), start=first):
