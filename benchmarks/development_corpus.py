@@ -34,6 +34,7 @@ from torch import Tensor, nn
 
 import metaopt
 from metaopt.plugin.registry import current_registry
+from metaopt_corpora._shared.splits import make_splits
 from metaopt_corpora.networks import mlp
 from metaopt_corpora.sequences import GRU
 

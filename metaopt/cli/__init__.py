@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from metaopt.cli.commands import check, evaluate, import_weights, plugins, replay, report, show, tune
+from metaopt.cli.commands import check, evaluate, import_weights, new_plugin, plugins, replay, report, show, tune
 from metaopt.cli.termination import TERMINATED, terminable
 from metaopt.errors import MetaOptError, TerminatedError, named_line, without_long_words
 

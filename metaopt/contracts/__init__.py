@@ -8,8 +8,6 @@ from metaopt.contracts.meta_training import InitTheta, MetaTraining, Policy
 from metaopt.contracts.per_tensor import (
     MeasureOne,
     PerTensorRule,
-    TensorHparams,
-    TensorState,
     per_tensor,
     prepared,
     prepared_update,

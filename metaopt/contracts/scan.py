@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from metaopt.contracts.curve import Array
 from metaopt.contracts.threshold import CurveBatch, IncrementalFires, StopperHparams
-from metaopt.errors import PluginError, quoted
-from metaopt.keywords import checked_function
+from metaopt.errors import PluginError, checked_function, quoted
 
 #: Numbers, or arrays that broadcast to (policies, n), by key.
 ScanState: TypeAlias = Mapping[str, Any]

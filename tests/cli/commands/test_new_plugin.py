@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from metaopt.cli.new_plugin.scaffold import MAX_NAME
-from metaopt.specs import KINDS
+from metaopt.cli.commands.new_plugin.scaffold import MAX_NAME
+from metaopt.plugin.kinds import KINDS
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}

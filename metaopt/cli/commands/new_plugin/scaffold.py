@@ -13,8 +13,7 @@ from pathlib import Path
 
 from metaopt.cli.output_folder import named, write_text
 from metaopt.errors import InputError, PluginError, did_you_mean, first_line, quoted
-from metaopt.registry import Registry
-from metaopt.specs import KINDS
+from metaopt.plugin import KINDS, Registry
 
 #: Longer names would break the templates' lines of up to 120 characters.
 MAX_NAME = 26

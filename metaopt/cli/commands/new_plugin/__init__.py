@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from metaopt.registry import Registry
-from metaopt.specs import KINDS
+from metaopt.plugin import KINDS, Registry
 
 
 def new_plugin(
@@ -16,7 +15,7 @@ def new_plugin(
     author: Annotated[str, typer.Option(metavar="'NAME <MAIL>'", help="Put into its pyproject.toml.")] = "",
 ) -> None:
     """Write the package of a new plugin: a small algorithm to change, its test, README and CI file."""
-    from metaopt.cli.new_plugin.scaffold import scaffold, write
+    from metaopt.cli.commands.new_plugin.scaffold import scaffold, write
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # what is broken elsewhere is not of interest here
