@@ -53,6 +53,15 @@ def averages(optimizer: Optimizer) -> bool:
     return isinstance(optimizer, Modal) and all(group.get("train_mode", True) for group in optimizer.param_groups)
 
 
+def keep_averages(optimizer: Optimizer) -> None:
+    """Write into the parameters, for good, what the optimizer would have evaluated, where it averages."""
+    if averages(optimizer):
+        params = [param for group in optimizer.param_groups for param in group["params"]]
+        with _averaged(optimizer):
+            values = [param.detach().clone() for param in params]
+        _write(params, values)
+
+
 def warn_of_averages(optimizer: Optimizer, value: float) -> bool:
     """Warn of a finite metric that was measured with other weights than the averages; whether there was reason to."""
     wrong = math.isfinite(value) and averages(optimizer)

@@ -7,10 +7,11 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.utils.hooks import RemovableHandle
 
 from metaopt.contracts import Decision, Mode, Stopper
 from metaopt.deploy.best_weights import BestWeights
-from metaopt.deploy.evaluation import eval_mode, evaluating, warn_of_averages
+from metaopt.deploy.evaluation import eval_mode, evaluating, keep_averages, warn_of_averages
 from metaopt.deploy.gradient_guard import GradientGuard, SkippedSteps
 from metaopt.deploy.plan_warnings import warn_at_last
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
@@ -78,6 +79,7 @@ class Run:
         self._evaluated_step: int | None = None
         self._warned_of_averages = False
         self._restored_step: int | None = None
+        self._finished: RemovableHandle | None = None
 
     @property
     def stopper(self) -> Stopper | None:
@@ -122,7 +124,7 @@ class Run:
                 need it.
 
         Raises:
-            InputError: the loss is not one number, or `evaluating` is in force.
+            InputError: the loss is not one number, `evaluating` is in force, or the run is finished.
             PluginError: the optimizer requires the loss and did not get it.
             OutOfDepthError: gradients overflow, or a learned rule is out of its depth, under `guard="raise"`.
 
@@ -133,6 +135,8 @@ class Run:
         """
         if self._evaluating:
             raise InputError("Leave `with run.evaluating()` before calling run.step().")
+        if self._finished is not None:
+            _refuse_step()
         detached = None if loss is None else self.record_loss(loss)
         self._signals.begin(detached)
         takes_loss = "loss" in self._optimizer_signals and detached is not None
@@ -234,16 +238,41 @@ class Run:
         self._best.restore(self._judgement.num_observations)
         self._restored_step = self.num_steps
 
+    def finish(self) -> None:
+        """End the run: the model holds what it is to be used with, and no further step is taken.
+
+        That is the best weights where `observe` saw a finite value and a copy was kept, else those that `evaluating`
+        puts in: the averages where the rule averages, the present weights where it does not. BatchNorm's statistics
+        come with the best weights only; for averages, recompute them with `torch.optim.swa_utils.update_bn`. Calling it
+        again changes nothing; `load_state_dict` opens the run anew.
+
+        Raises:
+            InputError: `evaluating` is in force.
+        """
+        if self._evaluating:
+            raise InputError("Leave `with run.evaluating()` before calling run.finish().")
+        if self._finished is not None:
+            return
+        if self._best is not None and self._best.weights is not None:
+            self.restore_best()
+        elif self._restored_step != self.num_steps:
+            keep_averages(self.optimizer)
+        self._restored_step = self.num_steps
+        self._finished = self.optimizer.register_step_pre_hook(_refuse_step)
+
     def state_dict(self) -> dict[str, Any]:
         """Everything but the model's present weights: save `model.state_dict()` next to it.
 
         Loadable with `torch.load(weights_only=True)`.
 
         Raises:
-            InputError: `evaluating` is in force: the model may hold averages, from which training would not go on.
+            InputError: `evaluating` is in force, or the run is finished: the model may hold averages, from which
+                training would not go on.
         """
         if self._evaluating:
             raise InputError("Leave `with run.evaluating()` before saving run.state_dict() and the model's.")
+        if self._finished is not None:
+            raise InputError("This run is finished and does not go on: save run.state_dict() before run.finish().")
         own = {"optimizer": self.optimizer.state_dict(), "scheduler": self.scheduler.state_dict()}
         return {**own, **self.observations()}
 
@@ -281,6 +310,9 @@ class Run:
         if self._guard is not None:
             self._guard.load_state_dict(state, num_steps=self.num_steps)
         self._restored_step = None
+        if self._finished is not None:
+            self._finished.remove()
+            self._finished = None
 
     def _check_same(self, state: Mapping[str, Any]) -> None:
         if not isinstance(state, Mapping):
@@ -295,3 +327,8 @@ class Run:
     def _parameters(self) -> Iterator[Tensor]:
         for group in self.optimizer.param_groups:
             yield from group["params"]
+
+
+def _refuse_step(*step: Any) -> None:
+    """Raise where a run that is finished is stepped, by whomever; also a hook, which is given the optimizer's step."""
+    raise InputError("This run is finished, and its model holds the weights to use: bind a new run to train on.")
