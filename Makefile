@@ -17,7 +17,7 @@ interpreter = $(shell for python in python$(1) "$$(pyenv prefix $(1) 2>/dev/null
 missing = Python $(1) is not installed here: no tests were run under it.
 
 .DEFAULT_GOAL := help
-.PHONY: help environment-lowest test test-lowest lint format tune wheel clean
+.PHONY: help environment-lowest test test-lowest lint format docs tune wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9.%-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ format: $(INSTALLED) ## fix what ruff can fix, then format
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
+docs: $(INSTALLED) ## build the documentation into site/; a warning is an error, and no network is needed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs --quiet build --strict
+
 tune: $(INSTALLED) ## tune on the starter corpus; the report is out/starter/report.html
 	$(BIN)/metaopt tune starter --n-trials 100 --folds 5 --workers 2 --out out/starter --seed 0
 
@@ -76,5 +79,5 @@ wheel: $(INSTALLED) ## build the source distribution and the wheel into dist/
 	$(BIN)/python -m build
 
 clean: ## remove caches and builds; .venv and out stay
-	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find metaopt plugins tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

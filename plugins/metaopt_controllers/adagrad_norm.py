@@ -1,4 +1,8 @@
-"""AdaGrad-Norm: one rate for all parameters, by the gradients' norms so far (Ward et al. 2019)."""
+"""AdaGrad-Norm: one rate for all parameters, by the gradients' norms so far (Ward et al. 2019).
+
+When to use it: with `sgd` on problems whose gradients' size is not known ahead. Its rate only falls; on the tables here
+it kept no more of a tuned score than a constant rate did.
+"""
 
 from typing import final
 

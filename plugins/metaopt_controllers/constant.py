@@ -1,4 +1,8 @@
-"""A constant rate, after a warm-up."""
+"""A constant rate, after a warm-up.
+
+When to use it: with rules that need no decay, such as `schedulefree_adamw` and those in the wrapper `averaged`, and
+wherever the length of the training is unknown.
+"""
 
 from collections.abc import Mapping
 from typing import Any, final

@@ -1,4 +1,8 @@
-"""Cosine decay after a warm-up."""
+"""Cosine decay after a warm-up.
+
+When to use it: as the usual choice where the number of steps is known: it spends much of the run at a high rate and
+ends near zero.
+"""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,8 @@
-"""Exponential decay."""
+"""Exponential decay.
+
+When to use it: where a published setting decays by a factor an epoch. With a known number of steps, `cosine` or `wsd`
+spend the run at more useful rates.
+"""
 
 from collections.abc import Mapping
 from typing import Any

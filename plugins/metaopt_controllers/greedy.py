@@ -1,4 +1,8 @@
-"""Raise the rate while the loss improves, lower it while it does not: GreedyLR, with factors of either kind."""
+"""Raise the rate while the loss improves, lower it while it does not: GreedyLR, with factors of either kind.
+
+When to use it: when the good rate changes during a run or is not known within a factor of ten, and the training loss is
+smooth enough to be compared from step to step. It looks at the loss alone, so it knows nothing of overfitting.
+"""
 
 from typing import final
 

@@ -1,4 +1,8 @@
-"""Hypergradient descent on the rate, multiplicative and by angles alone (Baydin et al. 2018)."""
+"""Hypergradient descent on the rate, multiplicative and by angles alone (Baydin et al. 2018).
+
+When to use it: when the base rate is roughly right and shall be corrected on the way; its bounds `min_ratio` and
+`max_ratio` say how far. Noisy gradients, as of small batches, agree by chance and teach it little.
+"""
 
 from typing import final
 

@@ -1,4 +1,8 @@
-"""One cycle: up, then down further than it began."""
+"""One cycle: up, then down further than it began.
+
+When to use it: for short trainings at a high peak rate, mostly of convolutional networks with `sgd`. It needs the
+number of steps.
+"""
 
 import math
 from collections.abc import Mapping

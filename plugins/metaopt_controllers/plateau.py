@@ -1,4 +1,8 @@
-"""Lower the rate when validation stops improving."""
+"""Lower the rate when validation stops improving.
+
+When to use it: when the number of steps is open and there is a validation metric to listen to: call
+`run.observe(value)` or `scheduler.observe(value)` after each validation.
+"""
 
 from collections.abc import Mapping
 from typing import Any, final

@@ -1,4 +1,8 @@
-"""Polyak's rate, from the loss and the gradient's norm (Loizou et al. 2021)."""
+"""Polyak's rate, from the loss and the gradient's norm (Loizou et al. 2021).
+
+When to use it: with `sgd` on models that can fit their training data nearly perfectly: it then needs no base rate.
+Elsewhere the loss does not go to zero, and its rates are too high.
+"""
 
 from typing import final
 

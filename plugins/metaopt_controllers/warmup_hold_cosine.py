@@ -1,4 +1,8 @@
-"""Warm-up, constant rate, cosine decay: the schedule of the learned list of Metz et al. (2020)."""
+"""Warm-up, constant rate, cosine decay: the schedule of the learned list of Metz et al. (2020).
+
+When to use it: to run entries of the learned list as its authors did; for anything else take `cosine` or `wsd`, which
+do the same with fewer numbers.
+"""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,8 @@
-"""Warm-up, stable, decay."""
+"""Warm-up, stable, decay.
+
+When to use it: when the run may be continued later, or several lengths shall share their first part: only the last part
+of the steps decays.
+"""
 
 from collections.abc import Mapping
 from typing import Any

@@ -2,6 +2,8 @@
 
 The data is not part of metaopt. It is read from the folder that the environment variable `METAOPT_OMNIGLOT` names: the
 official `images_background` and `images_evaluation`, unpacked, or packed as `.npz` (see `metaopt tune FOLDER`).
+
+When to use it: to meta-train on the field's first benchmark, once the data is unpacked.
 """
 
 import os

@@ -3,6 +3,9 @@
     head: θₜ₊₁ = θₜ − lr · g,   all others: as they were learned
 
 The head is the module that gives the output. Theta keeps which parameters it is, as `adapts.<name>`: 1 or 0.
+
+When to use it: as `maml`, when tasks differ in their classes and share their features: only the last layer adapts,
+which is faster.
 """
 
 from collections.abc import Mapping

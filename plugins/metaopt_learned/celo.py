@@ -5,6 +5,9 @@
 Thirty features of a coordinate: those of `mlp_lopt` without time, and the gradient within ±.1 and over its root mean
 square; MLP 30-4-4-3, whose third output is not used. Gradients within ±1000, decays fixed; η = 0.001 and λ = 0 are the
 authors'. It needs the training loss and the planned number of steps.
+
+When to use it: when weights of its authors or of your own are at hand (`metaopt import celo FILE`), and the number of
+steps and the training loss are known. None ship.
 """
 
 from collections.abc import Mapping

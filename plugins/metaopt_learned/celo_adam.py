@@ -4,6 +4,8 @@
 
 m and v are Adam's moments with decays .9 and .999, of gradients within ±1000; η = 0.001 and λ = 0 are the authors'. It
 needs the training loss and the planned number of steps.
+
+When to use it: as `celo`, with Adam's direction: a learned schedule for Adam. It needs weights; none ship.
 """
 
 from collections.abc import Mapping

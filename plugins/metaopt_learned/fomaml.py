@@ -1,6 +1,9 @@
 """First-order MAML: the meta-gradient of `maml` with the inner gradients taken for constants (Finn et al. 2017, 5.2).
 
 θ ← θ − outer_lr · E_episode ∇L_query(θ_K),   θ_K from θ by K gradient steps on the support set
+
+When to use it: as `maml`, when second derivatives are too dear or not there: its meta-gradient costs less and is less
+exact.
 """
 
 import metaopt

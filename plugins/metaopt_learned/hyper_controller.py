@@ -2,6 +2,9 @@
 
 What it says is its action, noise on it the exploration, and the decrease of the log-loss of a step the reward (Xu et
 al. 2017, 2019): a policy gradient within truncations of a training, which sees no further than that.
+
+When to use it: to compare a policy gradient with evolution on the same network. For training models, `learned_schedule`
+scored better on every measure here.
 """
 
 from metaopt_learned._shared.scheduled import learned_wrapper

@@ -6,6 +6,9 @@ For each coordinate by itself, with weights shared by all coordinates:
 
 Two layers of 20, scale 0.1. Meta-trained on the losses along the whole trajectory, 20 steps at a time; gradients are
 taken for constants. It learns no start: it trains any model from wherever that is.
+
+When to use it: to study learned optimizers on small models and about a hundred steps, at which it was meta-trained. For
+ordinary trainings take `mlp_lopt` or a tuned rule.
 """
 
 from collections.abc import Mapping

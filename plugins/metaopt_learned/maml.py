@@ -3,6 +3,9 @@
     min over θ of  E_episode  L_query(θ − lr · ∇L_support(θ))
 
 with the derivative of the inner gradient (second order), through any number of inner steps.
+
+When to use it: when there are many small tasks of one kind with a handful of examples each, and a few gradient steps
+shall suffice on the next one.
 """
 
 import metaopt

@@ -12,6 +12,8 @@ it is gradient descent at a small rate. Gradients and losses are taken for const
 Where the authors' code (twitter/meta-learning-lstm) and the paper differ: the paper feeds back the gates σ(f), σ(i),
 the code what comes before the σ; the code is followed. The code divides the mean gradient once more by the batch size;
 the paper is followed, which does not.
+
+When to use it: as `maml`, when the step itself shall be learned too, with gates that look at gradient and loss.
 """
 
 from collections.abc import Mapping

@@ -8,6 +8,9 @@ Features of a coordinate: gradient, parameter, momenta at three decays, second m
 times that, factored (Adafactor) gradient, row and column means and their inverse roots, momenta times factored inverse
 roots, each divided by its root mean square over the tensor; and tanh(t/τ − 1) for eleven timescales τ. Decays are
 learned. Trained with evolution strategies over whole trainings.
+
+When to use it: on models of up to some thousand numbers, like those it was meta-trained on, when nothing shall be tuned
+(`metaopt.load_recipe("mlp_lopt")`). Compare it with a baseline elsewhere.
 """
 
 from collections.abc import Mapping

@@ -3,6 +3,9 @@
     wₖ = 2 cₖ,  bₖ = −|cₖ|²,   cₖ the mean of the features of class k
 
 The start of all other layers is learned as in `maml`; the meta-gradient goes through the means too.
+
+When to use it: as `maml`, for classification with classes that are new in every episode: its last layer starts as a
+nearest-mean classifier instead of at random.
 """
 
 import metaopt

@@ -3,6 +3,9 @@
     θ ← θ + outer_lr · E_episode (θ_K − θ),   θ_K from θ by K gradient steps
 
 The outer step goes through Adam, for which θ − θ_K is the gradient, as the paper suggests (section 5).
+
+When to use it: as `fomaml`, when tasks have enough examples for many inner steps: it needs no query set in
+meta-training.
 """
 
 import metaopt

@@ -5,6 +5,9 @@
     w  = w - η/(1 + (t-1)·δ) · g' / (√a + ε)
 
 η is `lr`, δ `lr_decay`, λ `weight_decay` (coupled), ε `eps`; t ≥ 1 counts the tensor's own steps.
+
+When to use it: for sparse gradients (`nn.Embedding(sparse=True)`, which it takes without weight decay) and convex
+problems. Its steps only shrink, so long trainings of deep networks do better with `adamw`.
 """
 
 import torch

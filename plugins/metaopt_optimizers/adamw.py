@@ -5,6 +5,9 @@
     w = w - η·λ·w - η · m/(1-β1^t) / (√(v/(1-β2^t)) + ε)
 
 η is `lr`, λ `weight_decay`, ε `eps`; t ≥ 1 counts the tensor's own steps.
+
+When to use it: as the first choice for transformers and for whatever else has no rule of its own, and as the baseline
+that others are compared with. It wants a tuned rate and a schedule.
 """
 
 import torch

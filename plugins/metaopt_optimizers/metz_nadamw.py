@@ -11,6 +11,9 @@
 that matter for this list: ε is not corrected for bias (the list has ε up to 8,790), the weight decay is scaled by the
 corrected rate, and all published implementations subtract λ₂·w from the gradient where an L2 penalty would add it. So
 does this one: the list was learned that way.
+
+When to use it: to run entries of the learned list exactly as its authors did (`metaopt tune --start-from
+opt_list.json`). Otherwise take `nadamw`, whose numbers mean what they mean elsewhere.
 """
 
 import torch

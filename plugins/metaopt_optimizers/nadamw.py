@@ -10,6 +10,9 @@
 direction becomes the constant-β1 form of Dozat and of optax's `nadamw`:
 
     ( (1-β1)/(1-β1^t)·g + β1/(1-β1^(t+1))·m ) / (√(v/(1-β2^t)) + ε)
+
+When to use it: where `adamw` would be used: Nesterov momentum costs nothing more, and often trains a little faster
+early on.
 """
 
 import math

@@ -21,6 +21,9 @@ and d̂ triples at every step. d never exceeds `d_limit` (the reference has no l
 that only diverging runs meet). With clipping, set it to the largest Adam step size you would accept. d grows by at most
 `growth_rate` a step (default unbounded, as in the reference; 1.02 works as a warm-up). A step whose estimate is
 not finite leaves d as it is.
+
+When to use it: when there is no time to tune a rate: leave `lr` at 1 and add a schedule that decays, such as `cosine`.
+It needs four tensors a parameter, and a bound, `d_limit`, where gradients are clipped.
 """
 
 from collections.abc import Iterable

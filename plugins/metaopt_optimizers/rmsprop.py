@@ -8,6 +8,9 @@
 
 η is `lr`, α `alpha`, μ `momentum`, λ `weight_decay` (coupled), ε `eps`. Where rounding makes v - c² negative
 the rule takes 0 and torch NaN.
+
+When to use it: where a published setting asks for it, as for many recurrent networks and agents. `adamw` adds momentum
+with a corrected start and is the safer choice elsewhere.
 """
 
 import torch

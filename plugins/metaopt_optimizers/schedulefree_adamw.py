@@ -11,6 +11,9 @@ Training runs at the parameters y; `evaluation_params` returns the average x. η
 counts: γ is the largest rate so far), λ `weight_decay`, p `weight_lr_power`, ε `eps`. t, γ and S belong to the
 whole group in the reference: here each tensor keeps them, and they advance without its gradient too. The
 reference's `warmup_steps` is left to controllers, which count in fractions of the horizon.
+
+When to use it: when the length of the training is not known ahead, or a run shall be good at every moment: its average
+takes the place of a decaying schedule. Evaluate inside `run.evaluating()`.
 """
 
 import torch

@@ -6,6 +6,9 @@
 
 η is `lr`, μ `momentum`, λ `weight_decay` (coupled: it passes through the momentum). Dampening is left out: it
 rescales the learning rate and torch forbids it with Nesterov momentum.
+
+When to use it: for convolutional networks with BatchNorm, for large embeddings with sparse gradients, and where memory
+allows no more than one tensor a parameter. It wants a rate tuned to the task, and a warm-up.
 """
 
 from collections.abc import Mapping

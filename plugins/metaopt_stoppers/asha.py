@@ -1,4 +1,8 @@
-"""Asynchronous successive halving against a stored population: at each rung only the best of it go on."""
+"""Asynchronous successive halving against a stored population: at each rung only the best of it go on.
+
+When to use it: to drop poor runs of a study early, when recorded runs of the same task tell what to expect. It compares
+with others, so that it says nothing of overfitting.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,7 @@
-"""Stop when a number of steps is spent."""
+"""Stop when a number of steps is spent.
+
+When to use it: to train a share of the planned steps, or beside others in `any`, so that a run ends in any case.
+"""
 
 from collections.abc import Mapping
 from typing import Any

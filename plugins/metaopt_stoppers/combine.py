@@ -1,4 +1,8 @@
-"""Stoppers made of stoppers: `any` of them, or `all` of them."""
+"""Stoppers made of stoppers: `any` of them, or `all` of them.
+
+When to use it: to have several criteria at once, as most recipes do: `any` of `patience` and `divergence` ends what
+does not improve and what has failed; `all` ends a run only when every criterion agrees.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, final

@@ -1,4 +1,8 @@
-"""Stop a run that has diverged."""
+"""Stop a run that has diverged.
+
+When to use it: always, beside another one in `any`: it costs nothing and ends runs that cannot be saved. It never ends
+a run that only stands still.
+"""
 
 from collections.abc import Mapping
 from functools import partial

@@ -1,4 +1,8 @@
-"""Stop without a validation set, once gradients are no larger than their noise."""
+"""Stop without a validation set, once gradients are no larger than their noise.
+
+When to use it: when there are too few examples for a validation set. It wants large batches to be sure, and stops where
+the gradient is noise, which is not quite where test error is lowest.
+"""
 
 from collections.abc import Mapping
 from functools import partial

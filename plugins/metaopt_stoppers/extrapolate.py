@@ -1,4 +1,8 @@
-"""Stop when extrapolations of the curve say that its end will hardly be better than its best so far."""
+"""Stop when extrapolations of the curve say that its end will hardly be better than its best so far.
+
+When to use it: when curves are smooth and validations many (dozens a run), and a run shall end once its future is
+clear. It is wrong where rates that decay late change the curve's course.
+"""
 
 from collections.abc import Mapping
 from functools import partial

@@ -1,4 +1,8 @@
-"""A small model of the curve so far that says how likely its best is to improve in what remains."""
+"""A small model of the curve so far that says how likely its best is to improve in what remains.
+
+When to use it: when recorded runs of your own family are at hand to fit it to (`metaopt tune --stoppers
+learned_stopper`, `metaopt replay`). The weights that ship were fitted to other tasks and may mislead on yours.
+"""
 
 import json
 from collections.abc import Mapping, Sequence

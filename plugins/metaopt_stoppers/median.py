@@ -1,4 +1,8 @@
-"""The median stopping rule: stop a run whose best is worse than what a stored population averaged by then."""
+"""The median stopping rule: stop a run whose best is worse than what a stored population averaged by then.
+
+When to use it: to drop poor runs of a study early, more carefully than `asha`, when recorded runs of the same task are
+at hand.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,8 @@
-"""Stop when validation has not improved for a while."""
+"""Stop when validation has not improved for a while.
+
+When to use it: as the usual choice, with a share of the run (a `patience` below 1) so that it means the same for short
+and long trainings.
+"""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple

@@ -1,4 +1,8 @@
-"""Prechelt's stopping criteria: generalization loss, its quotient with training progress, successive increases."""
+"""Prechelt's stopping criteria: generalization loss, its quotient with training progress, successive increases.
+
+When to use it: when overfitting shows as a validation loss that rises, and a clear sign of it shall count for more than
+the time since the best. It reads losses; for accuracies take `patience`.
+"""
 
 from collections.abc import Mapping
 from functools import partial

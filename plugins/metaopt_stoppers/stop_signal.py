@@ -1,4 +1,8 @@
-"""Stop when the learned schedule that steers the training says so."""
+"""Stop when the learned schedule that steers the training says so.
+
+When to use it: together with the wrapper `learned_schedule` or `hyper_controller`, whose training-loss forecast it
+reads. It knows nothing of validation losses.
+"""
 
 from collections.abc import Mapping
 from functools import partial

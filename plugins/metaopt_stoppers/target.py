@@ -1,4 +1,7 @@
-"""Stop when the metric is good enough."""
+"""Stop when the metric is good enough.
+
+When to use it: when a known quality is enough, as in benchmarks of time to a target.
+"""
 
 from collections.abc import Mapping
 from typing import Any

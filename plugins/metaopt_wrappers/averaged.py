@@ -9,6 +9,9 @@ Training runs at w; `evaluation_params` returns a, and w itself as long as nothi
 that evaluates elsewhere than it trains (Schedule-Free) is averaged there. `ema` is
 `torch.optim.swa_utils.AveragedModel` with `get_ema_multi_avg_fn(decay)`, `polyak` the same with its default. Without a
 horizon Polyak's average starts at once.
+
+When to use it: around a rule with a constant rate, in place of a schedule that decays, and around `dog`, whose authors
+ask for it. Evaluate inside `run.evaluating()`; recompute BatchNorm's statistics there.
 """
 
 from dataclasses import dataclass

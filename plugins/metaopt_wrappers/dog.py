@@ -2,6 +2,9 @@
 
 The formula is in `metaopt_wrappers._shared.distance`. The authors ask for averaged iterates beside it: the wrapper
 `averaged` of kind `polynomial`.
+
+When to use it: with `sgd`, when no rate shall be chosen, together with `averaged` of kind `polynomial`. Around rules
+that normalise gradients, such as `adamw`, take `mechanic`.
 """
 
 import metaopt

@@ -1,4 +1,8 @@
-"""DoWG: distance over gradients weighted by distances (Khaled et al. 2023); see `metaopt_wrappers._shared.distance`."""
+"""DoWG: distance over gradients weighted by distances (Khaled et al. 2023); see `metaopt_wrappers._shared.distance`.
+
+When to use it: as `dog`, on problems that are nearly convex: it is bolder where the weights have come far from their
+start.
+"""
 
 import metaopt
 from metaopt_wrappers._shared.distance import EPS, INITIAL, distance_wrapper

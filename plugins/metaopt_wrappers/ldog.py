@@ -1,4 +1,7 @@
-"""L-DoG: DoG for each tensor by itself (Ivgi et al. 2023); see `metaopt_wrappers._shared.distance`."""
+"""L-DoG: DoG for each tensor by itself (Ivgi et al. 2023); see `metaopt_wrappers._shared.distance`.
+
+When to use it: as `dog`, for networks whose layers want rates of different size, such as transformers.
+"""
 
 import metaopt
 from metaopt_wrappers._shared.distance import EPS, INITIAL, distance_wrapper

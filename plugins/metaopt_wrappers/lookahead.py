@@ -3,6 +3,9 @@
     fast_{t+1} = fast_t + u_t;      at each period-th step:  slow = slow + alpha·(fast − slow),  fast = slow
 
 u is the inner rule's update; slow begins where the parameters do.
+
+When to use it: around a rule that is fast and noisy, such as `adamw` at a high rate. It costs one more copy of the
+weights.
 """
 
 from dataclasses import dataclass

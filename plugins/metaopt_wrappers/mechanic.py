@@ -12,6 +12,9 @@ w' = w_t + u_t,
 `store_delta=True`. All of it is state, so that a resumed run equals an unbroken one. A step whose product is not
 finite leaves the scale as it is. Averages that an inner rule keeps are of iterates without the scale, so that
 evaluation sees w, as in the package; averaging goes around Mechanic, not inside.
+
+When to use it: around any rule when its rate may be wrong by a factor of ten: it finds the scale of the updates during
+the run. It costs one more copy of the weights, and a rate and schedule tuned to the task do better.
 """
 
 from dataclasses import dataclass

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 
 from metaopt import cli
 from metaopt.plugin import registry
@@ -167,6 +168,7 @@ def run_page(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(registry, "_current", None)
+    monkeypatch.setattr(torch, "compile", torch.compile)  # Lightning puts a wrapper in its place
     modules = set(sys.modules)
     yield lambda page: PageRunner(page).run()
     for name in set(sys.modules) - modules:

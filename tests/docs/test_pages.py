@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-SLOW = {"tuning.md"}
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SLOW = {"processes.md", "tuning.md"}
+
+#: Pages that need a framework which may be absent.
+FRAMEWORKS = {"lightning.md": "lightning", "skorch.md": "skorch"}
 
 #: A link to a file, with or without a heading in it.
 LINK = re.compile(r"\[[^\]]*\]\((?!https?:)(?P<file>[^)#]*)(?:#[^)]*)?\)")
@@ -18,7 +21,10 @@ LINK = re.compile(r"\[[^\]]*\]\((?!https?:)(?P<file>[^)#]*)(?:#[^)]*)?\)")
     [pytest.param(page, marks=pytest.mark.slow if page.name in SLOW else ()) for page in PAGES],
     ids=lambda page: page.name,
 )
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")  # Lightning's advice for larger data
 def test_the_code_of_a_page_runs_and_prints_what_it_shows(page, run_page):
+    if page.name in FRAMEWORKS:
+        pytest.importorskip(FRAMEWORKS[page.name])
     run_page(page)
 
 

@@ -1,0 +1,139 @@
+"""The documentation builds without a warning, loads nothing from elsewhere and names all that is public."""
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import torch
+
+import metaopt
+import metaopt.testing
+from metaopt.registry import Registry
+
+ROOT = Path(__file__).parents[2]
+API = sorted((ROOT / "docs" / "api").glob("*.md"))
+DOCUMENTED = re.compile(r"^::: (\S+)$", flags=re.MULTILINE)
+
+#: What users meet without naming it: what `bind` returns, and the adapters, whose frameworks may be absent.
+FURTHER = {
+    "metaopt.deploy.run.Run",
+    "metaopt.integrations.lightning.RecipeCallback",
+    "metaopt.integrations.skorch.RecipeCallback",
+}
+
+
+def documented():
+    """How many times the pages of the reference name each thing."""
+    return Counter(name for page in API for name in DOCUMENTED.findall(page.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("package", ["metaopt", "metaopt.testing"])
+def test_each_public_name_is_on_exactly_one_page(package):
+    names = [f"{package}.{name}" for name in importlib.import_module(package).__all__]
+    times = documented()
+    assert {name: times[name] for name in names if times[name] != 1} == {}
+
+
+def test_the_reference_names_nothing_that_is_not_public():
+    public = {f"metaopt.{name}" for name in metaopt.__all__}
+    public |= {f"metaopt.testing.{name}" for name in metaopt.testing.__all__}
+    assert set(documented()) - public == FURTHER
+
+
+#: What loads by its attribute, and relations by which a `link` loads.
+LOADED = {("script", "src"), ("img", "src"), ("iframe", "src"), ("source", "src"), ("video", "src"), ("use", "href")}
+LOADING = {"stylesheet", "icon", "preload", "preconnect", "dns-prefetch", "modulepreload"}
+
+
+class Links(HTMLParser):
+    """Where a page of the site leads to, what it loads, and what in it can be led to."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.leads, self.loads, self.anchors = [], [], set()
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.anchors |= {given[key] for key in ("id", "name") if given.get(key)}
+        if tag == "a" and given.get("href"):
+            self.leads.append(given["href"])
+        self.loads += [given[key] for wanted, key in LOADED if tag == wanted and given.get(key)]
+        if tag == "link" and LOADING & set(given.get("rel", "").split()):
+            self.loads.append(given["href"])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    pytest.importorskip("mkdocs")
+    pytest.importorskip("mkdocstrings_handlers.python")
+    folder = tmp_path_factory.mktemp("documentation") / "site"
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+    # A proxy that is not there: whoever wants something from the network fails.
+    nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:9")
+    environment = {**os.environ, **nowhere, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return {page.resolve(): Links(page) for page in folder.rglob("*.html")}, folder.resolve()
+
+
+@pytest.mark.slow
+def test_the_site_loads_nothing_from_elsewhere(site):
+    pages, folder = site
+    assert {address for page in pages.values() for address in page.loads if urlsplit(address).netloc} == set()
+    imported = re.compile(r"(?:@import|url\()\s*[\"']?(?:https?:)?//[^)\"']+")
+    assert [match for sheet in folder.rglob("*.css") for match in imported.findall(sheet.read_text())] == []
+
+
+@pytest.mark.slow
+def test_links_within_the_site_lead_somewhere(site):
+    pages, folder = site
+    broken = []
+    for page, links in pages.items():
+        for link in links.leads + links.loads:
+            address = urlsplit(link)
+            if address.scheme or address.netloc:
+                continue
+            base = folder if page.name == "404.html" else page.parent
+            target = (base / unquote(address.path).lstrip("/")).resolve() if address.path else page
+            target = target / "index.html" if target.is_dir() else target
+            if not target.exists() or (
+                address.fragment and target in pages and unquote(address.fragment) not in pages[target].anchors
+            ):
+                broken.append((str(page.relative_to(folder)), link))
+    assert broken == []
+
+
+@pytest.mark.slow
+def test_each_plugin_that_ships_has_a_page_with_its_hyperparameters_and_sources(site):
+    _, folder = site
+    shipped = [entry.spec for entry in Registry.discover() if entry.source.distribution == "metaopt-torch"]
+    assert shipped
+    for spec in shipped:
+        page = (folder / "catalogue" / spec.kind / f"{spec.name}.html").read_text(encoding="utf-8")
+        assert 'id="when-to-use-it"' in page, spec.name
+        assert all(f"<td><code>{name}</code></td>" in page for name in spec.full_space), spec.name
+        assert all(f'href="{reference}"' in page for reference in spec.references), spec.name
+
+
+def test_the_line_that_a_plugins_page_shows_runs(monkeypatch):
+    pytest.importorskip("mkdocs")
+    monkeypatch.syspath_prepend(ROOT / "docs" / "hooks")
+    catalogue = importlib.import_module("catalogue")
+    made = []
+    for spec in catalogue.built_in():
+        line = catalogue.use_line(spec)
+        model = torch.nn.Linear(2, 1)
+        names = {"metaopt": metaopt, "model": model, "optimizer": torch.optim.SGD(model.parameters(), lr=0.1)}
+        if "meta_train" in line or "theta=" in line or spec.name == "omniglot":  # weights and data that do not ship
+            continue
+        exec(line, names)
+        made.append(spec.name)
+    assert len(made) > 40
