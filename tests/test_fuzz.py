@@ -10,9 +10,9 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_hostile_and_damaged_inputs_are_read_right_or_refused_in_one_sentence():
-    command = [sys.executable, str(ROOT / "benchmarks" / "fuzz.py"), "--inputs", "250", "--seed", "1", "--json"]
+    command = [sys.executable, "-m", "benchmarks.robustness.fuzz", "--inputs", "250", "--seed", "1", "--json"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, timeout=240, check=False)
     assert done.stdout, done.stderr[-2000:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["failures"] == []

@@ -1,6 +1,6 @@
 """How many files a call leads through: those of `metaopt/` and `plugins/` in which a function is entered.
 
-    python benchmarks/house/files_visited.py [--only bind] [--quiet] [--json]
+    python -m benchmarks.house.files_visited [--only bind] [--quiet] [--json]
 
 Each path is taken twice in one process with the same arguments, and the second call counts: no imports, no caches that
 fill. Module bodies do not count; functions, methods, lambdas, comprehensions and generators do,

@@ -94,7 +94,7 @@ def fit(batches: Sequence[CurveBatch], generator: np.random.Generator) -> dict[s
 
 
 def shipped() -> dict[str, _Array]:
-    """Theta that `benchmarks/stopper_weights.py` fitted; the file beside this one says to what."""
+    """Theta that `benchmarks/stopping/stopper_weights.py` fitted; the file beside this one says to what."""
     document = json.loads(_SHIPPED.read_text(encoding="utf-8"))
     return {name: np.asarray(array, dtype=np.float64) for name, array in document["theta"].items()}
 

@@ -20,9 +20,9 @@ def stop_signal(batch: CurveBatch, hparams: Mapping[str, Any]) -> NDArray[np.boo
     """Fire when the mean of the signal `stop` at the last `window` validations is above `p`.
 
     The wrappers `learned_schedule` and `hyper_controller` say it: how probable it is that the training loss, which is
-    noisy, will be at most 2 % lower at the end (see `benchmarks/stop_signal.py`). They know nothing of other examples,
-    and the metric plays no part: validations only say when to ask. A signal that is NaN or missing is left out of the
-    mean; with fewer than `window` validations, or none of them known, it does not fire.
+    noisy, will be at most 2 % lower at the end (see `benchmarks/stopping/stop_signal.py`). They know nothing of other
+    examples, and the metric plays no part: validations only say when to ask. A signal that is NaN or missing is left
+    out of the mean; with fewer than `window` validations, or none of them known, it does not fire.
 
     Args:
         batch: n curves of T validations, with the signal `stop`.

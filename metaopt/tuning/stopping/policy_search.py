@@ -1,7 +1,7 @@
 """Optuna tunes the hyperparameters of a stopper by replay, for little regret and many steps saved at once.
 
-The sampler is multi-objective TPE (https://doi.org/10.1145/3377930.3389817): at equal trials `benchmarks/
-policy_search.py` finds it ahead of NSGA-II and of random settings.
+The sampler is multi-objective TPE (https://doi.org/10.1145/3377930.3389817): at equal trials
+`benchmarks/stopping/policy_search.py` finds it ahead of NSGA-II and of random settings.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -37,7 +37,7 @@ def test_it_is_the_same_each_time():
 
 
 def test_its_fingerprints_are_the_same_on_every_python_and_torch():
-    """CI runs this on each; where a task is meant to change, benchmarks/starter_references.py writes the file again."""
+    """CI runs this on each; where a task changes, benchmarks/recipes/starter_references.py writes the file anew."""
     known = json.loads((Path(__file__).parent / "fingerprints.json").read_text())
     loaded = [*STARTER, *metaopt.load_corpus("sinusoids")]
     assert {task.name: task.fingerprint for task in loaded} == known

@@ -1,0 +1,397 @@
+"""The development corpus: small real tasks of six kinds, from the data folder beside the checkout.
+
+    metaopt tune benchmarks.corpora.development_corpus:corpus --out out/development
+    python -m benchmarks.corpora.development_corpus [--data ../shared/data] [--members 100]  # what it holds, ms a step
+
+| tasks | data | licence |
+|---|---|---|
+| 19 tables | UCI, by way of PMLB and uci_datasets | CC BY 4.0 |
+| digits by a perceptron and a small convolutional network | MNIST, the 10,000 test digits | CC BY-SA 3.0 |
+| characters of three alphabets, told apart | Omniglot | MIT |
+| the next character of a text | Tiny Shakespeare; WikiText-2, validation and test parts | public domain; CC BY-SA 3.0 |
+| the next value of a series | CO2 at Mauna Loa, daily weather, US employment | CC BY 4.0; US government works |
+
+Every task trains as a vmapped population. Splits and weights are the same on every machine. Writers of characters,
+pages of text and years of a series are never on both sides of a split.
+"""
+
+import argparse
+import csv
+import gzip
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+import metaopt
+from metaopt.plugin.registry import current_registry
+from metaopt_corpora._shared.splits import make_splits
+from metaopt_corpora.networks import mlp
+from metaopt_corpora.sequences import GRU
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+#: What must be there; each named by what is missing without it.
+NEEDED = (
+    "tabular",
+    "mnist_t10k/t10k-images-idx3-ubyte.gz",
+    "mnist_t10k/t10k-labels-idx1-ubyte.gz",
+    "omniglot/characters.csv",
+    "omniglot/images_background.npz",
+    "tinyshakespeare/input.txt",
+    "wikitext2/valid.txt",
+    "wikitext2/test.txt",
+    "timeseries/co2-concentration.csv",
+    "timeseries/weather.csv",
+    "timeseries/us-employment.csv",
+)
+#: Numbers are rounded to multiples of this, so that a processor's last bits do not change a fingerprint.
+GRID = 2.0**-12
+PIXELS = 14
+CONTEXT = 16
+#: The most frequent characters of a text; all others are one more.
+VOCABULARY = 64
+
+
+def corpus() -> metaopt.Corpus:
+    """The corpus over the data beside the checkout."""
+    return development_corpus()
+
+
+def development_corpus(data: str | Path = DATA) -> metaopt.Corpus:
+    """All tasks; what is not a table is read when first needed.
+
+    Args:
+        data: the folder that holds `tabular/`, `mnist_t10k/`, `omniglot/` and so on.
+
+    Raises:
+        InputError: something is not there.
+    """
+    folder = Path(data)
+    missing = [name for name in NEEDED if not (folder / name).exists()]
+    if missing:
+        raise metaopt.InputError(
+            f"The development corpus reads {str(folder)!r}, which lacks {', '.join(missing)}; "
+            "name the folder that holds them."
+        )
+    tables = metaopt.load_corpus(folder / "tabular").tasks
+    others = (*mnist(folder), *omniglot(folder), *characters(folder), *series(folder))
+    return metaopt.Corpus("development", (*tables, *others))
+
+
+# Images
+
+
+def mnist(folder: Path) -> list[metaopt.Task]:
+    """MNIST's test digits, 14 × 14: 500 to validate, 1,000 to test (fewer for the convolutions), the rest to train."""
+    task = partial(metaopt.Task, family="mnist", loss=F.cross_entropy, num_validations=15)
+    splits = partial(mnist_splits, folder / "mnist_t10k")
+    images = partial(splits, sizes=(200, 300), as_images=True)
+    perceptron = partial(mlp, (PIXELS**2, 32, 10))
+    return [
+        task(name="mnist_mlp", model=perceptron, data=partial(splits, sizes=(500, 1000)), batch_size=64, num_steps=300),
+        task(
+            name="mnist_cnn", model=partial(SmallCNN, 10), data=images, batch_size=16, num_steps=200, num_validations=10
+        ),
+    ]
+
+
+def mnist_splits(folder: Path, sizes: tuple[int, int], *, as_images: bool = False) -> metaopt.Splits:
+    """Grey levels from -1 to 1, halved in width and height."""
+    images, labels = (_idx(folder / f"t10k-{name}-ubyte.gz") for name in ("images-idx3", "labels-idx1"))
+    small = F.avg_pool2d(torch.from_numpy(images).double()[:, None], 2) / 128 - 1
+    return make_splits(small if as_images else small.flatten(1), torch.from_numpy(labels).long(), sizes)
+
+
+def _idx(path: Path) -> NDArray[np.uint8]:
+    """An IDX file: two zeros, the type, the number of axes, their lengths, the numbers."""
+    content = gzip.decompress(path.read_bytes())
+    shape = np.frombuffer(content, dtype=">i4", count=content[3], offset=4)
+    return np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * content[3]).reshape(shape).copy()
+
+
+def omniglot(folder: Path) -> list[metaopt.Task]:
+    """Which character of an alphabet it is; 12 writers to train on, 4 to validate, 4 to test."""
+    task = partial(metaopt.Task, family="omniglot", loss=F.cross_entropy, num_validations=15)
+    splits = partial(omniglot_splits, folder / "omniglot")
+    cyrillic = partial(splits, "Cyrillic", 20)
+    korean = partial(splits, "Korean", 40)
+    hiragana = partial(splits, "Japanese_(hiragana)", 20, as_images=True)
+    return [
+        task(name="cyrillic_mlp", model=partial(mlp, (PIXELS**2, 32, 20)), data=cyrillic, batch_size=32, num_steps=250),
+        task(name="korean_mlp", model=partial(mlp, (PIXELS**2, 32, 32, 40)), data=korean, batch_size=32, num_steps=300),
+        task(name="hiragana_cnn", model=partial(SmallCNN, 20), data=hiragana, batch_size=16, num_steps=200),
+    ]
+
+
+def omniglot_splits(folder: Path, alphabet: str, count: int, *, as_images: bool = False) -> metaopt.Splits:
+    """The first characters of an alphabet, 14 × 14, ink 1 and paper -1; writers are never shared between splits."""
+    with open(folder / "characters.csv", encoding="utf-8", newline="") as file:
+        of_alphabet = [row for row in csv.DictReader(file) if row["alphabet"] == alphabet]
+    rows = [int(row["row"]) for row in of_alphabet if row["set"] == "background"][:count]
+    with np.load(folder / "images_background.npz") as packed:
+        paper = torch.from_numpy(packed["images"][rows]).double()  # (characters, 20 writers, 105, 105)
+    images = on_grid(1 - 2 * F.adaptive_avg_pool2d(paper, PIXELS))
+    labels = torch.arange(count)[:, None].expand(count, 20)
+    parts = (slice(0, 12), slice(12, 16), slice(16, 20))
+    shape = (-1, 1, PIXELS, PIXELS) if as_images else (-1, PIXELS**2)
+    return metaopt.Splits(
+        *(metaopt.Split(images[:, part].reshape(shape), labels[:, part].reshape(-1)) for part in parts)
+    )
+
+
+class SmallCNN(nn.Module):
+    """Two strided convolutions, then a linear layer: (n, 1, side, side) to (n, num_classes)."""
+
+    def __init__(self, num_classes: int, channels: tuple[int, int] = (8, 12), side: int = PIXELS) -> None:
+        super().__init__()
+        first, second = channels
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, first, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(first, second, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(second * math.ceil(side / 4) ** 2, num_classes),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        output: Tensor = self.layers(images)
+        return output
+
+
+# Language
+
+
+def characters(folder: Path) -> list[metaopt.Task]:
+    """The next character after 16: by a perceptron, and at each of 16 places by one block of attention."""
+    task = partial(metaopt.Task, family="characters", loss=F.cross_entropy, num_validations=10)
+    perceptron = partial(CharacterMLP, VOCABULARY + 1)
+    attention = partial(CharacterAttention, VOCABULARY + 1)
+    tasks = []
+    for name, files in (
+        ("shakespeare", (folder / "tinyshakespeare" / "input.txt",)),
+        ("wikitext", (folder / "wikitext2" / "valid.txt", folder / "wikitext2" / "test.txt")),
+    ):
+        last, each = partial(text_splits, files), partial(text_splits, files, each_place=True)
+        tasks += [
+            task(name=f"{name}_mlp", model=perceptron, data=last, batch_size=48, num_steps=400),
+            task(name=f"{name}_attention", model=attention, data=each, batch_size=6, num_steps=300),
+        ]
+    return tasks
+
+
+def text_splits(files: Sequence[Path], *, each_place: bool = False) -> metaopt.Splits:
+    """Windows of a text: 20,000 from its first 90 %, 400 from the next 5 %, 800 from the last; fewer for each place.
+
+    Args:
+        files: the text, in this order; with two, the second one is for testing alone.
+        each_place: targets are the next character at every place, not after the last one alone.
+    """
+    texts = [path.read_text(encoding="utf-8") for path in files]
+    frequent = [character for character, _ in sorted(Counter(texts[0]).items(), key=lambda one: (-one[1], one[0]))]
+    codes = {character: code for code, character in enumerate(frequent[:VOCABULARY])}
+    pages = [torch.tensor([codes.get(character, VOCABULARY) for character in text]) for text in texts]
+    if len(pages) == 1:
+        ends = int(0.9 * len(pages[0])), int(0.95 * len(pages[0]))
+        parts = pages[0][: ends[0]], pages[0][ends[0] : ends[1]], pages[0][ends[1] :]
+    else:
+        end = int(0.95 * len(pages[0]))
+        parts = pages[0][:end], pages[0][end:], pages[1]
+    counts = (5_000, 64, 128) if each_place else (20_000, 400, 800)
+    return metaopt.Splits(*(_windows(part, count, each_place) for part, count in zip(parts, counts, strict=True)))
+
+
+def _windows(text: Tensor, count: int, each_place: bool) -> metaopt.Split:
+    starts = torch.arange(count) * (len(text) - CONTEXT - 1) // count
+    windows = text[starts[:, None] + torch.arange(CONTEXT + 1)]
+    return metaopt.Split(
+        windows[:, :-1].contiguous(), windows[:, 1:].contiguous() if each_place else windows[:, -1].clone()
+    )
+
+
+class CharacterMLP(nn.Module):
+    """Embeddings of 16 characters side by side, one hidden layer (Bengio et al., JMLR 3, 2003): (n, 16) to (n, V)."""
+
+    def __init__(self, vocabulary: int, width: int = 6, hidden: int = 40) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, width)
+        self.layers = nn.Sequential(nn.Linear(CONTEXT * width, hidden), nn.Tanh(), nn.Linear(hidden, vocabulary))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        output: Tensor = self.layers(self.embedding(tokens).flatten(1))
+        return output
+
+
+class CharacterAttention(nn.Module):
+    """One causal block of attention and a perceptron, LayerNorm before each: (n, 16) to (n, V, 16)."""
+
+    def __init__(self, vocabulary: int, width: int = 16, heads: int = 2) -> None:
+        super().__init__()
+        self.heads = heads
+        self.embedding = nn.Embedding(vocabulary, width)
+        self.places = nn.Parameter(0.02 * torch.randn(CONTEXT, width))
+        self.norms = nn.ModuleList([nn.LayerNorm(width) for _ in range(3)])
+        self.queries_keys_values = nn.Linear(width, 3 * width, bias=False)
+        self.mixed = nn.Linear(width, width, bias=False)
+        self.layers = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.output = nn.Linear(width, vocabulary)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        states = self.embedding(tokens) + self.places
+        states = states + self._attention(self.norms[0](states))
+        states = states + self.layers(self.norms[1](states))
+        output: Tensor = self.output(self.norms[2](states)).transpose(1, 2)
+        return output
+
+    def _attention(self, states: Tensor) -> Tensor:
+        parts = self.queries_keys_values(states).unflatten(-1, (3, self.heads, -1))  # (n, T, 3, heads, width / heads)
+        queries, keys, values = (part.transpose(1, 2) for part in parts.unbind(2))
+        scores = queries @ keys.transpose(-1, -2) / queries.shape[-1] ** 0.5
+        future = torch.ones(CONTEXT, CONTEXT, dtype=torch.bool, device=states.device).triu(1)
+        weights = torch.softmax(scores.masked_fill(future, -torch.inf), dim=-1)
+        output: Tensor = self.mixed((weights @ values).transpose(1, 2).flatten(2))
+        return output
+
+
+# Series
+
+
+def series(folder: Path) -> list[metaopt.Task]:
+    """The next change from the last ones; the latest fifth of the time tests, the fifth before it validates."""
+    task = partial(metaopt.Task, family="series", loss=F.mse_loss, num_validations=15)
+    times = folder / "timeseries"
+    co2 = partial(co2_splits, times / "co2-concentration.csv")
+    flat = partial(weather_splits, times / "weather.csv", as_sequence=False)
+    sequence = partial(weather_splits, times / "weather.csv", as_sequence=True)
+    jobs = partial(employment_splits, times / "us-employment.csv")
+    return [
+        task(name="co2_mlp", model=partial(mlp, (24, 24, 1), nn.Tanh), data=co2, batch_size=32, num_steps=250),
+        task(name="weather_mlp", model=partial(mlp, (40, 24, 24, 1)), data=flat, batch_size=32, num_steps=250),
+        task(name="weather_gru", model=partial(GRU, 4, 12, 1), data=sequence, batch_size=32, num_steps=250),
+        task(name="employment_mlp", model=partial(mlp, (12, 16, 1), nn.SiLU), data=jobs, batch_size=32, num_steps=250),
+    ]
+
+
+def co2_splits(path: Path) -> metaopt.Splits:
+    """The next month's change from the last 24, in ppm; 740 months, one series."""
+    changes = np.diff(np.asarray([float(row["CO2"]) for row in _rows(path)]))
+    return _chronological(changes[:, None, None], window=24)
+
+
+def weather_splits(path: Path, *, as_sequence: bool) -> metaopt.Splits:
+    """Tomorrow's highest temperature from 10 days of four measurements; 4 years of Seattle and of New York."""
+    names = ("temp_max", "temp_min", "precipitation", "wind")
+    rows = _rows(path)
+    places = sorted({row["location"] for row in rows})
+    values = [[[float(row[name]) for name in names] for row in rows if row["location"] == place] for place in places]
+    return _chronological(np.asarray(values).transpose(1, 0, 2), window=10, as_sequence=as_sequence)
+
+
+def employment_splits(path: Path) -> metaopt.Splits:
+    """The next month's growth from the last 12 months', in each of 22 sectors from 2006 to 2015."""
+    rows = _rows(path)
+    sectors = [name for name in rows[0] if name not in ("month", "nonfarm_change")]
+    levels = np.asarray([[float(row[name]) for name in sectors] for row in rows])
+    return _chronological(np.diff(np.log(levels), axis=0)[:, :, None], window=12)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _chronological(values: NDArray[np.float64], window: int, *, as_sequence: bool = False) -> metaopt.Splits:
+    """Windows and the first channel's next value, scaled by what was known in the training years.
+
+    Args:
+        values: shape (times, series, channels).
+        window: times in an input.
+        as_sequence: inputs of shape (n, window, channels) instead of (n, window · channels).
+    """
+    ends = [0, int(0.6 * len(values)), int(0.8 * len(values)), len(values)]
+    known = values[: ends[1]]
+    scaled = on_grid(torch.from_numpy((values - known.mean((0, 1))) / known.std((0, 1))))
+    parts = []
+    for begin, end in pairwise(ends):
+        windows = scaled[begin:end].unfold(0, window + 1, 1).transpose(2, 3).flatten(0, 1)  # (n, window + 1, channels)
+        inputs = windows[:, :-1].contiguous()
+        parts.append(metaopt.Split(inputs if as_sequence else inputs.flatten(1), windows[:, -1, :1].contiguous()))
+    return metaopt.Splits(*parts)
+
+
+def on_grid(values: Tensor) -> Tensor:
+    """Rounded to multiples of GRID, float32."""
+    return (torch.round(values.double() / GRID) * GRID).float()
+
+
+# What it holds
+
+
+def describe(tasks: Sequence[metaopt.Task], members: int, num_steps: int = 5) -> list[str]:
+    """A line a task: rows, parameters, budget, milliseconds of a step and of a validation for all members."""
+    header = f"{'task':22}{'family':24}{'train':>7}{'val':>6}{'test':>6}{'params':>8}{'batch':>6}{'steps':>6}"
+    lines = [f"{header}{'ms/step':>9}{'ms/val':>9}  engine"]
+    for task in tasks:
+        step, validation = milliseconds(task, members, num_steps)
+        splits = task.splits
+        params = sum(param.numel() for param in task.build(0).parameters())
+        lines.append(
+            f"{task.name:22}{task.family:24}{len(splits.train):7}{len(splits.validation):6}{len(splits.test):6}{params:8}"
+            f"{task.batch_size:6}{task.num_steps:6}{step:9.1f}{validation:9.1f}  {_engine(task)}"
+        )
+    return lines
+
+
+def milliseconds(task: metaopt.Task, members: int, num_steps: int) -> tuple[float, float]:
+    """Of one processor, for a step and for a validation, of a population of AdamW at many rates."""
+    from metaopt.configuration.configuration import Configuration, assemble
+    from metaopt.inner import Member, train
+    from metaopt.tuning.running.evaluator import probe_task
+
+    configurations = [Configuration("adamw", hparams={"adamw.lr": 1e-4 * 1.05**index}) for index in range(members)]
+    population = [Member(assemble(one, current_registry()), 0) for one in configurations]
+
+    def seconds(steps: int) -> float:
+        started = time.process_time()
+        train(probe_task(task, steps), population)
+        return time.process_time() - started
+
+    seconds(1)
+    few, many = (min(seconds(steps) for _ in range(3)) for steps in (1, 1 + num_steps))
+    step = max(many - few, 0.0) / num_steps
+    return 1e3 * step, 1e3 * max(few - step, 0.0)
+
+
+def _engine(task: metaopt.Task) -> str:
+    from metaopt.inner import loop_reason
+
+    reason: str | None = loop_reason(task)
+    return "population" if reason is None else f"loop: {reason}"
+
+
+def main(arguments: Sequence[str] | None = None, show: Callable[[str], None] = print) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of the data")
+    parser.add_argument("--members", type=int, default=100, help="size of the population that is timed")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    found = development_corpus(options.data)
+    for line in describe([task for task in found if isinstance(task, metaopt.Task)], options.members):
+        show(line)
+    show(f"{len(found)} tasks; fingerprint {found.fingerprint}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except metaopt.MetaOptError as error:
+        raise SystemExit(str(error)) from None

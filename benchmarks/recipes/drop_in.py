@@ -1,0 +1,350 @@
+"""A tuned recipe dropped into training loops that tuning never saw, beside what others would have used.
+
+    python -m benchmarks.recipes.drop_in [--recipe out/starter/recipe …] [--task transformer|resnet] [--seeds 3]
+        [--json]
+
+Several recipes may be given; each is one more contender.
+`transformer`: a character-level GPT on Tiny Shakespeare (--data FILE). `resnet`: a small ResNet with BatchNorm on the
+10,000 MNIST test digits (--data FOLDER with the two gzipped IDX files). All contenders have the same weights,
+batches, budget and validations for a seed; a checkpoint is chosen on validation data and judged on test data.
+Contenders take turns, so that whatever else the machine does falls on all of them.
+"""
+
+import argparse
+import gzip
+import json
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import metaopt
+from metaopt.configuration.configuration import Configuration
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = ROOT.parent / "shared" / "data"
+DATA = {"transformer": SHARED / "tinyshakespeare" / "input.txt", "resnet": SHARED / "mnist_t10k"}
+#: What others would have used, at the defaults of the plugins.
+PEERS = {
+    "AdamW 1e-3": Configuration("adamw", "constant", hparams={"adamw.lr": 1e-3}),
+    "AdamW, cosine": Configuration("adamw", "cosine"),
+    "Schedule-Free": Configuration("schedulefree_adamw", "constant"),
+    "Prodigy": Configuration("prodigy", "constant"),
+}
+
+Batch = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something to train.
+
+    Attributes:
+        model: makes a model, its weights drawn from torch's generator.
+        batches: endless training batches from a generator.
+        validation: batches to choose by.
+        test: batches to judge by.
+        batch_size: examples a step.
+        num_steps: training steps.
+        what: one line for people.
+    """
+
+    model: Callable[[], nn.Module]
+    batches: Callable[[torch.Generator], Iterator[Batch]]
+    validation: list[Batch]
+    test: list[Batch]
+    batch_size: int
+    num_steps: int
+    what: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one training.
+
+    Attributes:
+        contender: who trained.
+        seed: of weights and batches.
+        validation: best validation loss.
+        test: test loss there.
+        steps: steps taken.
+        milliseconds: median of a step, forward and backward pass included.
+    """
+
+    contender: str
+    seed: int
+    validation: float
+    test: float
+    steps: int
+    milliseconds: float
+
+
+# Transformer
+
+
+class Block(nn.Module):
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norms = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width)])
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, length, width = x.shape
+        parts = self.qkv(self.norms[0](x)).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(*parts, is_causal=True)
+        x = x + self.out(mixed.transpose(1, 2).reshape(batch, length, width))
+        return x + self.mlp(self.norms[1](x))
+
+
+class Transformer(nn.Module):
+    def __init__(self, vocabulary: int, context: int, width: int = 96, heads: int = 4, layers: int = 2) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(vocabulary, width)
+        self.positions = nn.Parameter(0.02 * torch.randn(context, width))
+        self.blocks = nn.Sequential(*(Block(width, heads) for _ in range(layers)))
+        self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, vocabulary))
+        nn.init.normal_(self.tokens.weight, std=0.02)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.head(self.blocks(self.tokens(tokens) + self.positions[: tokens.shape[1]])).transpose(1, 2)
+
+
+def transformer(path: Path, num_steps: int | None, context: int = 64, batch_size: int = 32) -> Job:
+    text = path.read_text(encoding="utf-8")
+    alphabet = {character: index for index, character in enumerate(sorted(set(text)))}
+    codes = torch.tensor([alphabet[character] for character in text])
+    ends = int(0.9 * len(codes)), int(0.95 * len(codes))
+    training = codes[: ends[0]]
+
+    def batches(generator: torch.Generator) -> Iterator[Batch]:
+        while True:
+            starts = torch.randint(len(training) - context, (batch_size, 1), generator=generator)
+            windows = training[starts + torch.arange(context + 1)]
+            yield windows[:, :-1], windows[:, 1:]
+
+    def held_out(part: Tensor, count: int = 256) -> list[Batch]:
+        starts = torch.linspace(0, len(part) - context - 1, count).long()[:, None]
+        windows = part[starts + torch.arange(context + 1)]
+        return [(rows[:, :-1], rows[:, 1:]) for rows in windows.split(128)]
+
+    return Job(
+        model=lambda: Transformer(len(alphabet), context),
+        batches=batches,
+        validation=held_out(codes[ends[0] : ends[1]]),
+        test=held_out(codes[ends[1] :]),
+        batch_size=batch_size,
+        num_steps=num_steps or 500,
+        what=f"character transformer on Tiny Shakespeare ({len(text):,} characters), context {context}",
+    )
+
+
+# ResNet
+
+
+class Residual(nn.Module):
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+        self.skip = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.body(x) + self.skip(x))
+
+
+def resnet_model() -> nn.Module:
+    return nn.Sequential(
+        Residual(1, 16, 1),
+        Residual(16, 32, 2),
+        Residual(32, 64, 2),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(64, 10),
+    )
+
+
+def resnet(folder: Path, num_steps: int | None, batch_size: int = 32) -> Job:
+    images, labels = (_idx(folder / f"t10k-{name}.gz") for name in ("images-idx3-ubyte", "labels-idx1-ubyte"))
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
+    inputs, targets = images[order, None].float() / 255 - 0.13, labels[order].long()
+    training = slice(0, 7000)
+
+    def batches(generator: torch.Generator) -> Iterator[Batch]:
+        while True:
+            for rows in torch.randperm(7000, generator=generator).split(batch_size)[:-1]:
+                yield inputs[training][rows], targets[training][rows]
+
+    def held_out(part: slice) -> list[Batch]:
+        return list(zip(inputs[part].split(250), targets[part].split(250), strict=True))
+
+    return Job(
+        model=resnet_model,
+        batches=batches,
+        validation=held_out(slice(7000, 8500)),
+        test=held_out(slice(8500, 10000)),
+        batch_size=batch_size,
+        num_steps=num_steps or 300,
+        what="ResNet with BatchNorm on 10,000 MNIST digits",
+    )
+
+
+def _idx(path: Path) -> Tensor:
+    content = gzip.decompress(path.read_bytes())
+    rank = content[3]
+    shape = [int.from_bytes(content[4 + 4 * axis : 8 + 4 * axis], "big") for axis in range(rank)]
+    return torch.frombuffer(bytearray(content[4 + 4 * rank :]), dtype=torch.uint8).view(shape)
+
+
+JOBS = {"transformer": transformer, "resnet": resnet}
+
+
+# Training
+
+
+def train(job: Job, recipe: metaopt.Recipe, contender: str, seed: int, num_validations: int) -> Outcome:
+    """An ordinary loop."""
+    torch.manual_seed(seed)
+    model = job.model()
+    batches = job.batches(torch.Generator().manual_seed(seed))
+    run = recipe.bind(model, total_steps=job.num_steps, batch_size=job.batch_size)
+    every = max(1, job.num_steps // num_validations)
+    taken = []
+    for step in range(1, job.num_steps + 1):
+        inputs, targets = next(batches)
+        start = time.perf_counter()
+        run.optimizer.zero_grad()
+        loss = F.cross_entropy(model(inputs), targets)
+        loss.backward()
+        run.step(loss)
+        taken.append(time.perf_counter() - start)
+        if step % every == 0 or step == job.num_steps:
+            with run.evaluating():
+                renew_statistics(model, job)
+                value = loss_on(model, job.validation)
+            if run.observe(value).stop:
+                break
+    if run.best_value is None:
+        return Outcome(contender, seed, float("inf"), float("inf"), step, 1e3 * statistics.median(taken))
+    run.restore_best()
+    model.eval()
+    best = run.best_value
+    return Outcome(contender, seed, best, loss_on(model, job.test), step, 1e3 * statistics.median(taken))
+
+
+def renew_statistics(model: nn.Module, job: Job) -> None:
+    """BatchNorm's statistics at the weights that are about to be judged, averaged or not, for all contenders."""
+    if any(isinstance(module, nn.BatchNorm2d) for module in model.modules()):
+        batches = job.batches(torch.Generator().manual_seed(0))
+        torch.optim.swa_utils.update_bn([next(batches)[0] for _ in range(10)], model)
+
+
+@torch.no_grad()
+def loss_on(model: nn.Module, batches: list[Batch]) -> float:
+    return statistics.mean(F.cross_entropy(model(inputs), targets).item() for inputs, targets in batches)
+
+
+def label(folder: str) -> str:
+    """What tells a recipe from others: the folder of its study, or its own."""
+    path = Path(folder).resolve()
+    return f"recipe ({path.parent.name if path.name == 'recipe' else path.name})"
+
+
+def contenders(recipes: dict[str, metaopt.Recipe]) -> dict[str, metaopt.Recipe]:
+    return {**recipes, **{name: metaopt.Recipe.create(configuration) for name, configuration in PEERS.items()}}
+
+
+def table(outcomes: list[Outcome]) -> list[str]:
+    names = list(dict.fromkeys(one.contender for one in outcomes))
+    seeds = sorted({one.seed for one in outcomes})
+    width = max(map(len, names)) + 1
+    header = f"{'':{width}}{'median':>8} " + "".join(f"{f'seed {seed}':>9}" for seed in seeds)
+    lines = [header + f"{'validation':>12}{'steps':>7}{'ms a step':>11}"]
+    for name in names:
+        mine = sorted((one for one in outcomes if one.contender == name), key=lambda one: one.seed)
+        median = {
+            field: statistics.median(getattr(one, field) for one in mine)
+            for field in ("test", "validation", "steps", "milliseconds")
+        }
+        lines.append(
+            f"{name:{width}}{median['test']:8.4f} "
+            + "".join(f"{one.test:9.4f}" for one in mine)
+            + f"{median['validation']:12.4f}{median['steps']:7.0f}{median['milliseconds']:11.1f}"
+        )
+    return lines
+
+
+def verdict(outcomes: list[Outcome], recipe: str) -> str:
+    """How many seeds a recipe wins against each peer; nothing is claimed that the seeds do not show."""
+    test = {(one.contender, one.seed): one.test for one in outcomes}
+    seeds = sorted({one.seed for one in outcomes})
+    wins = {name: sum(test[recipe, seed] < test[name, seed] for seed in seeds) for name in PEERS}
+    parts = ", ".join(f"{name} on {count}" for name, count in wins.items())
+    return f"Of {len(seeds)} seeds, the {recipe} has the lower test loss than {parts}."
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--task", choices=sorted(JOBS), default="transformer")
+    starter = str(ROOT / "out" / "starter" / "recipe")
+    parser.add_argument("--recipe", nargs="+", default=[starter], help="folders; by default what `make tune` leaves")
+    parser.add_argument("--data", type=Path, help="file or folder of the data")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, help="training steps (transformer 500, resnet 300)")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", action="store_true", help="print one JSON object last")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    data = options.data or DATA[options.task]
+    if not data.exists():
+        sys.exit(f"There is no data for {options.task} at {data}; name it with --data.")
+    try:
+        recipes = {label(folder): metaopt.load_recipe(folder) for folder in options.recipe}
+    except metaopt.MetaOptError as error:
+        sys.exit(f"{error} `make tune` makes one in out/starter/recipe; or name another with --recipe.")
+
+    job = JOBS[options.task](data, options.steps)
+    numbers = sum(param.numel() for param in job.model().parameters())
+    print(f"{job.what}; {numbers:,} parameters, {job.num_steps} steps of {job.batch_size}, {options.threads} threads")
+    for name, recipe in recipes.items():
+        print(f"{name}: {recipe.name}; it has never seen this model")
+    cadence = next(iter(recipes.values())).num_validations or 15
+    outcomes = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("once", UserWarning)
+        for seed in range(options.seeds):
+            for name, one in contenders(recipes).items():
+                outcomes.append(train(job, one, name, seed, cadence))
+    for message in dict.fromkeys(str(each.message) for each in caught if each.category is UserWarning):
+        print(f"warning: {message}")
+    print("test loss at the best validation\n" + "\n".join(table(outcomes)))
+    print("\n".join(verdict(outcomes, name) for name in recipes))
+    if options.json:
+        report = {
+            "task": options.task,
+            "recipes": {name: one.to_json()["configuration"] for name, one in recipes.items()},
+            "parameters": numbers,
+            "steps": job.num_steps,
+            "batch_size": job.batch_size,
+            "threads": options.threads,
+            "outcomes": [asdict(one) for one in outcomes],
+        }
+        print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main()
