@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import metaopt
+from benchmarks.corpora.development_corpus import SmallCNN
 from metaopt_corpora._shared.networks import mlp
 from metaopt_corpora._shared.splits import make_splits
 

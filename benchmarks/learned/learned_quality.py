@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import metaopt
+from benchmarks.corpora.development_corpus import DATA, development_corpus
+from benchmarks.learned.learned_weights import TRAINED_ON
 from metaopt.configuration.configuration import Configuration, assemble
 from metaopt.inner import Member, train
 from metaopt.plugin.registry import current_registry

@@ -32,9 +32,6 @@ from benchmarks.learned.learned_quality import (
     settings,
     told,
 )
-from numpy.typing import NDArray
-
-import metaopt
 from metaopt.configuration.configuration import Configuration
 
 RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)

@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 
 import metaopt
+from benchmarks.corpora.synthetic_tasks import synthetic
 from metaopt.meta.meta_training import MetaTrainResult
 from metaopt.meta.task_episodes import few_shot
 

@@ -16,6 +16,7 @@ import sys
 import time
 
 import metaopt
+from benchmarks.tuning.memory import PeakMemory
 from metaopt.tuning.judging.comparison import Comparison
 from metaopt.tuning.judging.statistics import Interval
 from metaopt.tuning.result import TuneResult

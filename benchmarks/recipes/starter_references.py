@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import metaopt
+from benchmarks.tuning.unshipped import registry_without_shipped_runs
 from metaopt.tuning.judging.references import DEFAULT_BASELINE, REFERENCE_SEEDS, pool_configurations, references
 from metaopt.tuning.judging.shipped_references import write
 from metaopt.tuning.ledger.ledger import Ledger

@@ -25,6 +25,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import metaopt
+from benchmarks.tuning.memory import PeakMemory
 from metaopt.plugin.registry import current_registry
 from metaopt.tuning.judging.comparison import REPORT_SEEDS, Comparison, Contender, contender_named
 from metaopt.tuning.judging.contest import compare

@@ -19,6 +19,7 @@ import numpy as np
 import optuna
 import pandas as pd
 
+from benchmarks.stopping.replay_curves import COLUMNS, DATA, TOLERATED, alexnet, deberta
 from metaopt.plugin.registry import current_registry
 from metaopt.tuning.recorded.recorded_tasks import RecordedTask, read_curves
 from metaopt.tuning.stopping.policy_search import NewSampler, new_sampler

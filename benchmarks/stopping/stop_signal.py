@@ -29,6 +29,10 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 import metaopt
+from benchmarks.corpora.development_corpus import DATA, development_corpus
+from benchmarks.corpora.synthetic_tasks import plateaus, synthetic
+from benchmarks.learned.learned_quality import by_loss, judged_on
+from benchmarks.learned.learned_weights import TRAINED_ON
 from metaopt.inner.gradients.batches import batch_indices
 from metaopt_learned.schedule_network import KINDS, OUTPUTS
 

@@ -13,7 +13,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 import metaopt
-from metaopt.registry import Registry
+from metaopt.plugin.registry import Registry
 
 FOLDER = "catalogue"
 DISTRIBUTION = "metaopt-torch"

@@ -15,7 +15,7 @@ import torch
 
 import metaopt
 import metaopt.testing
-from metaopt.registry import Registry
+from metaopt.plugin.registry import Registry
 
 ROOT = Path(__file__).parents[2]
 API = sorted((ROOT / "docs" / "api").glob("*.md"))
