@@ -73,7 +73,9 @@ def page(spec: metaopt.PluginSpec, root: Path) -> str:
     if isinstance(spec, metaopt.CorpusSpec):
         lines += ["## What it holds", "", text, "", *_tasks(spec), "## Use", "", *_use(spec), ""]
     else:
-        lines += ["## What it computes", "", text, "", *_function(spec)]
+        function = list(_function(spec))
+        own = text if not function or "\n\n" in text else ""  # a module's one sentence is the summary again
+        lines += ["## What it computes", "", *([own, ""] if own else []), *function]
         lines += ["## Hyperparameters", "", *_hyperparameters(spec), "", "## Use", "", *_use(spec), ""]
         lines += ["## What it scored", "", *_scores(spec, root)]
     if spec.references:
@@ -127,7 +129,14 @@ def _function(spec: metaopt.PluginSpec) -> Iterator[str]:
     if meaning:
         first, *others = inspect.cleandoc(meaning[1]).splitlines()
         sentence = " ".join([first, *(line.strip() for line in others)]).strip()
+        sentence = _SHAPES.sub("", sentence)
         yield from (f"Hyperparameters: {sentence}", "")
+
+
+#: What matters to whoever plays many policies at once, and not to whoever sets one.
+_SHAPES = re.compile(
+    r" Numbers, or arrays of shape \(policies, 1, 1\)\.|; a number, or an array of shape \(policies, 1, 1\)"
+)
 
 
 def _policy(spec: metaopt.PluginSpec) -> Any:
@@ -145,7 +154,7 @@ def _tasks(spec: metaopt.CorpusSpec) -> Iterator[str]:
         corpus = spec.load()
     except metaopt.MissingDataError:
         return
-    yield from ("| task | family | steps | metric is better when |", "|---|---|---|---|")
+    yield from ("| task | family | steps | better when |", "|---|---|---|---|")
     for task in corpus.tasks:
         better = {"min": "lower", "max": "higher"}[task.mode]
         yield f"| `{task.name}` | {task.family} | {task.num_steps} | {better} |"
@@ -158,10 +167,13 @@ def _hyperparameters(spec: metaopt.PluginSpec) -> Iterator[str]:
         yield "None."
         return
     yield from ("| name | default | tuning proposes | you may give |", "|---|---|---|---|")
-    for name, distribution in space.items():
+    for name in [*spec.space, *(name for name in space if name not in spec.space)]:
+        distribution = space[name]
         note = f"; {_condition(distribution.when)}" if distribution.when else ""
         cells = (f"`{name}`", _value(distribution.default), _proposed(distribution) + note, _valid(distribution))
         yield f"| {' | '.join(cells)} |"
+    if any(isinstance(value, metaopt.Categorical) and isinstance(value.default, str) for value in space.values()):
+        yield from ("", "Give strings as they stand here. Formulas see their place in the row, from 0.")
     meta = sorted(set(space) - set(spec.space))
     if meta:
         yield from ("", f"{_names(meta)} belong to [meta-training](../../glossary.md#meta-training) alone.")
@@ -172,7 +184,7 @@ def _proposed(distribution: metaopt.Float | metaopt.Int | metaopt.Categorical) -
         return ", ".join(_value(choice) for choice in distribution.tuned)
     if distribution.low == distribution.high:
         return f"{distribution.low:g} alone"
-    scale = ", on a logarithmic scale" if distribution.log else ""
+    scale = ", log scale" if distribution.log else ""
     return f"{distribution.low:g} to {distribution.high:g}{scale}"
 
 
@@ -180,7 +192,7 @@ def _valid(distribution: metaopt.Float | metaopt.Int | metaopt.Categorical) -> s
     if isinstance(distribution, metaopt.Categorical):
         return ", ".join(_value(choice) for choice in distribution.choices)
     whole = "whole numbers in " if isinstance(distribution, metaopt.Int) else ""
-    return f"{whole}{distribution.domain}"
+    return f"{whole}{distribution.domain}".replace(", ", ",\N{NO-BREAK SPACE}")
 
 
 def _condition(when: metaopt.When) -> str:
@@ -195,8 +207,15 @@ def _value(value: object) -> str:
 
 def _use(spec: metaopt.PluginSpec) -> list[str]:
     signals = sorted(spec.requires)
-    needs = ["", f"It needs at each step or validation: {_names(signals)}."] if signals else []
+    needs = ["", f"It needs {', '.join(_signal(name) for name in signals)}."] if signals else []
     return ["```python", use_line(spec), "```", *needs]
+
+
+def _signal(name: str) -> str:
+    """A signal, and what it is."""
+    if name == "horizon":
+        return "the planned number of steps (`total_steps`)"
+    return f"the [signal](../../glossary.md#signal) `{name}`"
 
 
 def use_line(spec: metaopt.PluginSpec) -> str:

@@ -26,6 +26,7 @@ class Table:
         kinds: of the plugins that its rows are about.
         row: pattern of a row, with `{name}` for what the row calls the plugin.
         called: what rows call a plugin, where that is not its name; a pattern.
+        above: the line above the header, where a file has tables of the same header that say something else.
     """
 
     file: str
@@ -34,6 +35,7 @@ class Table:
     kinds: tuple[str, ...]
     row: str = r"^{name}\b"
     called: dict[str, str] = field(default_factory=dict)
+    above: str = ""
 
     def rows(self, text: str, kind: str, name: str) -> list[str]:
         """Header and rows about the plugin, of each table in the file; empty where no row is."""
@@ -43,7 +45,7 @@ class Table:
         shown: list[str] = []
         for above, block in _blocks(text, re.compile(self.header)):
             rows = [line for line in block[1:] if pattern.search(line)]
-            if rows:
+            if rows and (not self.above or self.above in above):
                 shown += ["", *above, block[0], *rows]
         return [line.rstrip() for line in shown[1:]]
 
@@ -59,6 +61,7 @@ TABLES = (
         r"contender\s+mean_score",
         ("optimizer", "controller"),
         r"(?:^\s*|\+){name}(?:\+|\s)",
+        above="held-out tasks",
     ),
     Table(
         "base_rate.txt",
