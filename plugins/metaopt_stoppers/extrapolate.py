@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from metaopt import CurveBatch, Float, Int, StopperSpec
 from metaopt_stoppers._shared.curve_fits import fit
@@ -80,6 +79,8 @@ def _minus_probability(batch: CurveBatch, used: NDArray[np.bool_], min_gain: flo
 
 def _probability(values: Array, x: Array, end: Array, min_gain: float, since: int) -> Array:
     """P after each validation from `since` on, of finite values, shape (n, T − since)."""
+    from scipy.special import ndtr  # here, for whoever only lists plugins need not wait for it
+
     gain = np.maximum(values[:, :1] - values, 0.0)
     before = np.pad(gain, ((0, 0), (_BEFORE, 0)), mode="edge")[:, :-1]
     gain = np.maximum(gain, sliding_window_view(before, _BEFORE, axis=1).min(-1))

@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import expit
 
 from metaopt import Categorical, CurveBatch, Float, StopperSpec
 from metaopt_stoppers._shared.curve_features import NUM_FEATURES, SIGNALS, features
@@ -66,6 +64,8 @@ def learned_stopper(batch: CurveBatch, hparams: Mapping[str, Any], theta: _Theta
 
 def probability(batch: CurveBatch, theta: _Theta) -> _Array:
     """P(the best improves by each gain in what remains) at each validation, shape (n, T, gains)."""
+    from scipy.special import expit  # here, for whoever only lists plugins need not wait for it
+
     inputs = _standardised(features(batch), theta)
     each = zip(*(theta[name] for name in _FITTED), strict=True)
     found: _Array = np.mean([expit(_logits(inputs, *one)[0]) for one in each], axis=0)
@@ -78,6 +78,8 @@ def fit(batches: Sequence[CurveBatch], generator: np.random.Generator) -> dict[s
     Each network has its own bootstrap sample of the curves (Breiman, Bagging predictors,
     https://doi.org/10.1007/BF00058655).
     """
+    from scipy.optimize import minimize
+
     inputs, improves, weight, sizes = (np.concatenate(parts) for parts in zip(*map(_examples, batches), strict=True))
     if not len(inputs):
         inputs, improves = np.zeros((1, NUM_FEATURES)), np.ones((1, len(_GAINS)))
@@ -158,6 +160,8 @@ def _unpacked(point: _Array) -> tuple[_Array, _Array, _Array]:
 
 def _loss(point: _Array, inputs: _Array, improves: _Array, weight: _Array) -> tuple[float, _Array]:
     """Mean negative log-likelihood with the prior, summed over gains, and its gradient."""
+    from scipy.special import expit
+
     linear, inner, outer = _unpacked(point)
     logits, hidden = _logits(inputs, linear, inner, outer)
     loss = (weight @ (np.logaddexp(0, logits) - improves * logits)).sum() + _DECAY * point @ point
