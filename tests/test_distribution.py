@@ -49,10 +49,20 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_the_packages_the_licence_and_the_type_marker(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     packages = {name.split("/")[0] for name in names if name.endswith("/__init__.py")}
-    assert {"metaopt", "metaopt_optimizers", "metaopt_controllers", "metaopt_stoppers", "metaopt_corpora"} <= packages
+    assert {
+        "metaopt",
+        "metaopt_optimizers",
+        "metaopt_wrappers",
+        "metaopt_controllers",
+        "metaopt_stoppers",
+        "metaopt_corpora",
+    } <= packages
     assert "metaopt/py.typed" in names
     assert "metaopt_corpora/starter_references.npz" in names
     assert "metaopt/recipes/default/recipe.json" in names
+    templates = {path.relative_to(ROOT).as_posix() for path in (ROOT / "metaopt").rglob("*.template")}
+    assert len(templates) >= 10
+    assert templates <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not any(name.startswith(("tests/", "benchmarks/")) for name in names)
 

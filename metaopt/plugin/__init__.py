@@ -2,7 +2,7 @@
 
 from metaopt.plugin.hookspecs import hookimpl
 from metaopt.plugin.kinds import KINDS, ControllerSpec, CorpusSpec, Native, OptimizerSpec, StopperSpec, WrapperSpec
-from metaopt.plugin.registry import Registry, current_registry, register
+from metaopt.plugin.registry import Registry, Source, current_registry, register
 from metaopt.plugin.spec import PluginSpec
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "OptimizerSpec",
     "PluginSpec",
     "Registry",
+    "Source",
     "StopperSpec",
     "WrapperSpec",
     "current_registry",

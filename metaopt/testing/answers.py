@@ -2,13 +2,14 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly
-from metaopt.contracts import Hparams, PerTensorRule, State, SteeringRule, StepInfo, Tensors
+from metaopt.contracts import SIGNALS, Hparams, PerTensorRule, State, SteeringRule, StepInfo, Tensors
 from metaopt.errors import MissingDataError
 from metaopt.testing.errors import ConformanceError
 from metaopt.testing.location import locate, where_it_returns
@@ -48,8 +49,35 @@ def answered(
     except (ConformanceError, MissingDataError):
         raise
     except (Exception, SystemExit) as error:
-        message = f"It raised {described(error)[:-1]}{f' (given {given})' if given else ''}."
+        raised = f"It raised {described(error)[:-1]}{f' (given {given})' if given else ''}."
+        message = f"{raised}{_undeclared(function, arguments, error)}"
         raise ConformanceError(message, at or function, locate(at or function, error.__traceback__)) from error
+
+
+def _undeclared(function: Callable[..., Any], arguments: tuple[Any, ...], error: BaseException) -> str:
+    """The sentence that tells to declare a signal, where a function failed for want of it; empty otherwise."""
+    name = next((one for one in ("loss", "horizon") if _works_with(one, function, arguments)), None)
+    if isinstance(error, KeyError) and error.args[:1] and error.args[0] in SIGNALS:
+        name = error.args[0]
+    return "" if name is None else f' Declare requires={{"{name}"}} in the spec: what nobody requires is not supplied.'
+
+
+def _works_with(name: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> bool:
+    """Whether a function that fails works once the loss, or the horizon, is known."""
+    known: Any = torch.ones(())
+    filled = [
+        replace(one, **{name: known})
+        if isinstance(one, StepInfo) and getattr(one, name) is None
+        else (known if one is None and name == "horizon" else one)
+        for one in arguments
+    ]
+    if all(one is other for one, other in zip(filled, arguments, strict=True)):
+        return False
+    try:
+        function(*filled)
+    except (Exception, SystemExit):
+        return False
+    return True
 
 
 def described(error: BaseException) -> str:

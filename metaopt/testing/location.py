@@ -71,6 +71,15 @@ def where_it_returns(function: Callable[..., Any]) -> Location | None:
     return None
 
 
+def literal(plugin: Any, text: str) -> Location | None:
+    """The first line in the plugin's own files that holds this text as a string."""
+    for path in dict.fromkeys(function.__code__.co_filename for function in functions_of(plugin)):
+        for number, line in enumerate(linecache.getlines(path), start=1):
+            if f'"{text}"' in line or f"'{text}'" in line:
+                return _location(path, number)
+    return None
+
+
 def functions_of(plugin: Any) -> list[FunctionType]:
     """The functions outside of metaopt itself that a plugin consists of, found through its fields and closures."""
     found: dict[int, FunctionType] = {}

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from metaopt.testing.answers import (
     shown,
 )
 from metaopt.testing.comparison import flat, require_finite, require_same, require_same_layout
+from metaopt.testing.dtypes import in_each
 from metaopt.testing.errors import NotApplicable, require
 from metaopt.testing.rules.subject import (
     HORIZON,
@@ -41,39 +43,42 @@ DIVERGED = 1e6
 def keeps_dtypes_and_shapes(subject: Subject) -> None:
     """Updates have the parameter's dtype and shape, and a state keeps its keys, dtypes and shapes; all are finite."""
     require_wraps(subject)
-    for dtype in DTYPES:
-        params = parameters(dtype=dtype)
-        assembly, theta = subject.assemble(), subject.theta(params)
-        rule, hparams, horizon = assembly.rule, hparams_for(assembly, params), torch.tensor(float(HORIZON))
-        at = update_of(assembly)
-        if isinstance(rule, PerTensorRule):
-            check_tensor_functions(assembly, rule, params, theta)
-        state = answered(rule.init, "params, hparams, theta, horizon", params, hparams, theta, horizon)
-        _require_plain(state, "init", init_of(assembly))
-        require(state["tensors"].keys() <= params.keys(), f"init has state for {sorted(state['tensors'])}.", at)
-        for step, grads in enumerate(gradients(params, 2)):
-            info = step_info(assembly, torch.tensor(float(step)), horizon, grads)
-            if isinstance(rule, SteeringRule):
-                check_steering(rule, grads, state, params, hparams, theta, info)
-            names, arguments = (
-                "grads, state, params, hparams, theta, info",
-                (grads, state, params, hparams, theta, info),
-            )
-            answer = answered(rule.update, names, *arguments)
-            require_pair(answer, "updates, new_state", at)
-            updates, new = answer
-            require_tensors(updates, "The updates", at)
-            _require_plain(new, "update", at)
-            _require_same_keys(new, state, at)
-            require_same_layout(updates, params, f"Updates of {dtype} parameters (end with .to(param.dtype))", at)
-            require_same_layout(new, state, f"State of {dtype} parameters after a step", at)
-            require_finite(updates, f"Step {step} of {dtype} parameters: the update", at)
-            state = new
-        evaluated = answered(rule.evaluation_params, "params, state, hparams", params, state, hparams)
-        evaluate = type(rule).evaluation_params
-        require_tensors(evaluated, "What evaluation_params returns", evaluate)
-        require_same_layout(evaluated, params, f"evaluation_params of {dtype} parameters", evaluate)
-        require_finite(evaluated, f"evaluation_params of {dtype} parameters after two steps", evaluate)
+    in_each(DTYPES, partial(_keeps_dtype_and_shapes, subject), subject)
+
+
+def _keeps_dtype_and_shapes(subject: Subject, dtype: torch.dtype) -> None:
+    params = parameters(dtype=dtype)
+    assembly, theta = subject.assemble(), subject.theta(params)
+    rule, hparams, horizon = assembly.rule, hparams_for(assembly, params), torch.tensor(float(HORIZON))
+    at = update_of(assembly)
+    if isinstance(rule, PerTensorRule):
+        check_tensor_functions(assembly, rule, params, theta)
+    state = answered(rule.init, "params, hparams, theta, horizon", params, hparams, theta, horizon)
+    _require_plain(state, "init", init_of(assembly))
+    require(state["tensors"].keys() <= params.keys(), f"init has state for {sorted(state['tensors'])}.", at)
+    for step, grads in enumerate(gradients(params, 2)):
+        info = step_info(assembly, torch.tensor(float(step)), horizon, grads)
+        if isinstance(rule, SteeringRule):
+            check_steering(rule, grads, state, params, hparams, theta, info)
+        names, arguments = (
+            "grads, state, params, hparams, theta, info",
+            (grads, state, params, hparams, theta, info),
+        )
+        answer = answered(rule.update, names, *arguments)
+        require_pair(answer, "updates, new_state", at)
+        updates, new = answer
+        require_tensors(updates, "The updates", at)
+        _require_plain(new, "update", at)
+        _require_same_keys(new, state, at)
+        require_same_layout(updates, params, f"Updates of {dtype} parameters (end with .to(param.dtype))", at)
+        require_same_layout(new, state, f"State of {dtype} parameters after a step", at)
+        require_finite(updates, f"Step {step} of {dtype} parameters: the update", at)
+        state = new
+    evaluated = answered(rule.evaluation_params, "params, state, hparams", params, state, hparams)
+    evaluate = type(rule).evaluation_params
+    require_tensors(evaluated, "What evaluation_params returns", evaluate)
+    require_same_layout(evaluated, params, f"evaluation_params of {dtype} parameters", evaluate)
+    require_finite(evaluated, f"evaluation_params of {dtype} parameters after two steps", evaluate)
 
 
 def takes_missing_gradients(subject: Subject) -> None:
@@ -122,24 +127,28 @@ def needs_no_horizon(subject: Subject) -> None:
     if "horizon" in assembly.requires:
         raise NotApplicable("It requires the horizon.")
     hparams, theta = hparams_for(assembly, params), subject.theta(params)
-    state = assembly.rule.init(params, hparams, theta, None)
+    state = answered(assembly.rule.init, "params, hparams, theta, horizon", params, hparams, theta, None)
     grads = gradients(params, 1)[0]
     known = step_info(assembly, torch.tensor(0.0), torch.tensor(1.0), grads)
     info = StepInfo(step=known.step, horizon=None, loss=known.loss, signals=known.signals)
-    updates, _ = assembly.rule.update(grads, state, params, hparams, theta, info)
+    arguments = grads, state, params, hparams, theta, info
+    updates, _ = answered(assembly.rule.update, "grads, state, params, hparams, theta, info", *arguments)
     require_finite(updates, "Updates without a horizon", update_of(assembly))
 
 
 def resumes(subject: Subject) -> None:
     """A state that went through torch.save and torch.load(weights_only=True) continues bit for bit."""
-    for dtype in (torch.float32, torch.bfloat16):
-        params = parameters(dtype=dtype)
-        assembly, theta, steps = subject.assemble(), subject.theta(params), gradients(params, 8)
-        whole = run(assembly, params, steps, theta)
-        half = run(assembly, params, steps[:4], theta)
-        loaded = _through_file({"params": half.params, "state": half.state})
-        rest = run(assembly, loaded["params"], steps[4:], theta, state=loaded["state"], first=4)
-        require_same(result_of(rest), result_of(whole), f"{dtype}: resumed at step 4", update_of(assembly))
+    in_each((torch.float32, torch.bfloat16), partial(_resumes, subject), subject)
+
+
+def _resumes(subject: Subject, dtype: torch.dtype) -> None:
+    params = parameters(dtype=dtype)
+    assembly, theta, steps = subject.assemble(), subject.theta(params), gradients(params, 8)
+    whole = run(assembly, params, steps, theta)
+    half = run(assembly, params, steps[:4], theta)
+    loaded = _through_file({"params": half.params, "state": half.state})
+    rest = run(assembly, loaded["params"], steps[4:], theta, state=loaded["state"], first=4)
+    require_same(result_of(rest), result_of(whole), f"{dtype}: resumed at step 4", update_of(assembly))
 
 
 def has_finite_meta_gradients(subject: Subject) -> None:

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -11,10 +13,13 @@ from torch.optim import Optimizer
 from metaopt.configuration import Assembly, Configuration
 from metaopt.contracts import Tensors
 from metaopt.deploy import AssemblyOptimizer, build_optimizer, evaluating
-from metaopt.errors import PluginError
+from metaopt.errors import PluginError, did_you_mean
+from metaopt.plugin import OptimizerSpec
 from metaopt.space import Value
+from metaopt.testing.answers import described
 from metaopt.testing.comparison import require_close
-from metaopt.testing.errors import NotApplicable, require
+from metaopt.testing.errors import ConformanceError, NotApplicable, require
+from metaopt.testing.location import literal
 from metaopt.testing.rules.subject import HORIZON, Subject, Trajectory, hparams_for, loss_at, run, update_of
 from metaopt.testing.samples import draws, edges, gradients, parameters
 from metaopt.testing.stoppers.recipes import require_survives
@@ -37,6 +42,7 @@ def shell_equals_unroll(subject: Subject) -> None:
 
 def native_equals_rule(subject: Subject) -> None:
     """The library's class that the spec names computes what the rule computes, step by step."""
+    _require_native_class(subject.optimizer)
     params = parameters(dtype=torch.float64)
     theta = subject.theta(params)
     steps, reasons, num_compared = _steps(params), set(), 0
@@ -95,6 +101,24 @@ def _steps(params: Mapping[str, Tensor]) -> list[Tensors]:
         del steps[step]["kernel"]
     del steps[5]["vector"]
     return steps
+
+
+def _require_native_class(spec: OptimizerSpec) -> None:
+    """Raise ConformanceError where a library is installed and has not what the spec names."""
+    native = spec.native
+    if native is None or find_spec(native.module.partition(".")[0]) is None:
+        return
+    try:
+        found: Any = import_module(native.module)
+    except ModuleNotFoundError as error:
+        message = f"native: {described(error)[:-1]}; correct module={native.module!r}."
+        raise ConformanceError(message, location=literal(spec, native.module)) from error
+    for part in native.qualname.split("."):
+        if not hasattr(found, part):
+            message = f"native: {native.module} has no {part!r}{did_you_mean(part, dir(found), '; {}')}"
+            message = message if message.endswith("?") else f"{message}; correct qualname={native.qualname!r}."
+            raise ConformanceError(message, location=literal(spec, native.qualname))
+        found = getattr(found, part)
 
 
 def _without_decay(subject: Subject) -> list[dict[str, Value]]:

@@ -1,11 +1,14 @@
 """`metaopt check` holds anyone's plugin against its contract and names the offending line."""
 
+import json
 import textwrap
 
 import pytest
 
+from metaopt import PluginError, StopperSpec, registry
 from metaopt.cli import run
-from metaopt.plugin import registry
+from metaopt.cli.checked_plugins import chosen
+from metaopt.plugin.registry import Fault, Registry, Source
 
 PLUGIN = """
 import torch
@@ -173,6 +176,25 @@ MISTAKES = {
         "it is 1 times that after 5 steps, 1 times that after 1000 steps.",
         "def update(grad, state, param, hparams, theta, info):",
     ),
+    "a loss that is not declared": (
+        'return -hparams["lr"] * info.loss * grad, dict(state)',
+        "keeps_dtypes_and_shapes",
+        'Declare requires={"loss"} in the spec: what nobody requires is not supplied.',
+        'return -hparams["lr"] * info.loss * grad, dict(state)',
+    ),
+    "a signal that is not declared": (
+        'return -hparams["lr"] * info.signals["gradient_norm"] * grad, dict(state)',
+        "keeps_dtypes_and_shapes",
+        "KeyError: 'gradient_norm' (given a tensor of shape () and torch.float32). "
+        'Declare requires={"gradient_norm"} in the spec',
+        'return -hparams["lr"] * info.signals["gradient_norm"] * grad, dict(state)',
+    ),
+    "a horizon that is not declared": (
+        'return -hparams["lr"] * (1 - info.step / info.horizon) * grad, dict(state)',
+        "needs_no_horizon",
+        'Declare requires={"horizon"} in the spec: what nobody requires is not supplied.',
+        'return -hparams["lr"] * (1 - info.step / info.horizon) * grad, dict(state)',
+    ),
     "an exception": (
         'return -hparams["learning_rate"] * grad, dict(state)',
         "keeps_dtypes_and_shapes",
@@ -207,7 +229,7 @@ def test_a_sound_plugin_passes_with_exit_code_0(plugin_file, capsys):
 @pytest.mark.parametrize(("body", "check", "message", "line"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_is_named_with_its_line(plugin_file, capsys, body, check, message, line):
     path = plugin_file(body)
-    assert run(["check", str(path)]) == 2
+    assert run(["check", str(path)]) == 1
     lines = capsys.readouterr().out.splitlines()
     (index,) = [index for index, text in enumerate(lines) if text.split()[:1] == ["FAILED"]]
     assert lines[index].split()[1] == check
@@ -234,7 +256,7 @@ def test_a_mistake_is_named_with_its_line(plugin_file, capsys, body, check, mess
 def test_a_signature_that_does_not_fit_is_one_failure(plugin_file, capsys, signature, line, message):
     path = plugin_file(GOOD)
     path.write_text(path.read_text().replace("def update(grad, state, param, hparams, theta, info):", signature))
-    assert run(["check", str(path)]) == 2
+    assert run(["check", str(path)]) == 1
     text = capsys.readouterr().out
     assert text.count("FAILED") == 1
     assert message in text
@@ -243,10 +265,10 @@ def test_a_signature_that_does_not_fit_is_one_failure(plugin_file, capsys, signa
 
 def test_what_could_not_run_is_one_line(plugin_file, capsys):
     path = str(plugin_file("return None"))
-    assert run(["check", path]) == 2
+    assert run(["check", path]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if "further checks could not run because of what failed" in line] == [lines[-2]]
-    assert run(["check", path, "--verbose"]) == 2
+    assert run(["check", path, "--verbose"]) == 1
     assert "It could not run: keeps_dtypes_and_shapes failed." in capsys.readouterr().out
 
 
@@ -262,7 +284,10 @@ def test_verbose_says_why_a_check_does_not_apply(capsys):
 
 def test_an_unknown_plugin_is_exit_code_2_with_a_suggestion(capsys):
     assert run(["check", "cosin"]) == 2
-    assert "error: There is no plugin 'cosin'; did you mean 'cosine'?" in capsys.readouterr().err
+    assert (
+        "error: There is no plugin, distribution or entry point 'cosin'; did you mean 'cosine'?"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_kind_that_does_not_exist_lists_the_kinds(capsys):
@@ -287,3 +312,107 @@ def test_a_file_that_cannot_be_imported_is_named_with_its_line(tmp_path, capsys)
 def test_a_plugin_of_another_file_is_checked_by_name(plugin_file, capsys):
     assert run(["check", "mine", "--plugin", str(plugin_file(GOOD))]) == 0
     assert "optimizer mine" in capsys.readouterr().out
+
+
+BY_DTYPE = """
+if param.dtype == torch.bfloat16:
+    grad = grad.nonsense()
+if param.dtype == torch.float64:
+    return grad.sum(), dict(state)
+return -hparams["lr"] * grad, dict(state)
+"""
+
+
+def test_one_run_reports_every_dtype(plugin_file, capsys):
+    path = plugin_file(BY_DTYPE)
+    assert run(["check", str(path)]) == 1
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "In torch.float64" in line]
+    assert "In torch.float64: The update has shape (), but the parameter has (5,)." in line
+    assert "In torch.bfloat16: It raised AttributeError: 'Tensor' object has no attribute 'nonsense'" in line
+    assert f"({path}:{path.read_text().splitlines().index('        grad = grad.nonsense()') + 1})" in line
+
+
+def test_dtypes_that_fail_alike_are_named_together(plugin_file, capsys):
+    assert run(["check", str(plugin_file("return None"))]) == 1
+    assert "got None. The same in torch.float64, torch.bfloat16." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("native", "message"),
+    [
+        ('metaopt.Native(module="torch.optim", qualname="SDG")', "torch.optim has no 'SDG'; did you mean 'SGD'?"),
+        ('metaopt.Native(module="torch.optim", qualname="X9")', "has no 'X9'; correct qualname='X9'."),
+        (
+            'metaopt.Native(module="torch.optin", qualname="SGD")',
+            "ModuleNotFoundError: No module named 'torch.optin'; correct module='torch.optin'.",
+        ),
+    ],
+)
+def test_a_class_that_is_not_there_is_named_where_the_spec_names_it(plugin_file, capsys, native, message):
+    path = plugin_file(GOOD)
+    path.write_text(path.read_text().replace("        space=", f"        native={native},\n        space="))
+    assert run(["check", str(path)]) == 1
+    text = capsys.readouterr().out
+    assert message in text
+    number = next(index for index, line in enumerate(path.read_text().splitlines(), 1) if "native=" in line)
+    assert f"{path}:{number}: native={native}," in text
+
+
+def test_several_are_a_line_each_and_what_fails(plugin_file, capsys):
+    assert run(["check", "cosine", str(plugin_file("return None")), "target", "cosine"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines if "passed, " in line] == [
+        "ok      controller cosine",
+        "FAILED  optimizer mine",
+        "ok      stopper target",
+    ]
+    assert "    update must return (update, new_state), got None." in "\n".join(lines)
+    assert lines[-1] == "3 plugins: optimizer mine failed"
+
+
+def test_several_that_pass_say_so(capsys):
+    assert run(["check", "cosine", "linear"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "2 plugins: all passed"
+
+
+@pytest.mark.parametrize("name", ["wrappers", "metaopt_wrappers"])
+def test_an_entry_point_stands_for_its_plugins(name):
+    known = current_registry()
+    found = {(spec.kind, spec.name) for spec in chosen([name], "", known)}
+    assert found == {("wrapper", one) for one in ("averaged", "dog", "dowg", "ldog", "lookahead", "mechanic")}
+
+
+@pytest.mark.parametrize("name", ["metaopt-torch", "metaopt_torch"])
+def test_a_distribution_stands_for_its_plugins_of_a_kind(name):
+    known = current_registry()
+    found = [spec.name for spec in chosen([name], "stopper", known)]
+    assert sorted(found) == known.names(StopperSpec)
+
+
+def test_a_distribution_that_cannot_be_loaded_says_why():
+    known = Registry()
+    known.faults.append(Fault(Source("metaopt-broken", "1.0", "broken = metaopt_broken"), "ImportError: no x"))
+    for name in ("metaopt-broken", "metaopt_broken", "broken"):
+        with pytest.raises(PluginError, match=r"Plugin metaopt-broken 1.0 .* cannot be loaded: ImportError: no x"):
+            chosen([name], "", known)
+
+
+def test_json_holds_every_check_and_the_line_of_a_failure(plugin_file, capsys):
+    path = plugin_file("return None")
+    assert run(["check", "cosine", str(path), "--json"]) == 1
+    good, bad = json.loads(capsys.readouterr().out)
+    assert (good["kind"], good["name"], good["version"], good["passed"]) == ("controller", "cosine", "1", True)
+    assert {check["status"] for check in good["checks"]} == {"passed", "skipped"}
+    assert not bad["passed"]
+    (failed,) = [check for check in bad["checks"] if check["status"] == "failed"]
+    assert (failed["check"], failed["path"], failed["source"]) == (
+        "keeps_dtypes_and_shapes",
+        str(path),
+        "return None",
+    )
+    assert path.read_text().splitlines()[failed["line"] - 1].strip() == "return None"
+
+
+def test_nothing_is_checked_if_one_name_is_unknown(capsys):
+    assert run(["check", "cosine", "cosin"]) == 2
+    assert capsys.readouterr().out == ""

@@ -1,0 +1,73 @@
+"""The plugins that people mean by names, files, distributions and entry points."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from metaopt.errors import PluginError, did_you_mean, quoted
+from metaopt.plugin import KINDS, PluginSpec, Registry, Source
+
+
+def chosen(names: Sequence[str], kind: str, known: Registry) -> list[PluginSpec]:
+    """The plugins that are meant, each once, in the order in which they are named.
+
+    Args:
+        names: of plugins, of distributions, of entry points, or what these point to; paths of files with plugins.
+        kind: restricts all of them to plugins of a kind; empty for every kind.
+        known: what is installed; plugins of files are added.
+
+    Raises:
+        PluginError: nothing has one of the names, the kind is unknown, a plugin is defined twice or cannot be loaded.
+    """
+    if kind and kind not in KINDS:
+        raise PluginError(f"There is no kind {quoted(kind)} of plugin; kinds: {', '.join(KINDS)}.")
+    found: dict[tuple[str, str], PluginSpec] = {}
+    for name in names:
+        specs = _of_file(name, kind, known) if name.endswith(".py") else _of_name(name, kind, known)
+        found.update({(spec.kind, spec.name): spec for spec in specs})
+    return list(found.values())
+
+
+def _of_file(name: str, kind: str, known: Registry) -> list[PluginSpec]:
+    specs = known.load_file(Path(name))
+    found = [spec for spec in specs if kind in ("", spec.kind)]
+    if not found:
+        offered = ", ".join(f"{spec.kind} {spec.name!r}" for spec in specs) or "nothing"
+        raise PluginError(
+            f"{quoted(Path(name))} has no plugin{f' of kind {kind!r}' if kind else ''}; it offers {offered}."
+        )
+    return found
+
+
+def _of_name(name: str, kind: str, known: Registry) -> list[PluginSpec]:
+    kinds = [one for one in KINDS if any((entry.spec.kind, entry.spec.name) == (one, name) for entry in known)]
+    if kinds and kind in ("", *kinds):
+        return [known.get(KINDS[one], name) for one in kinds if kind in ("", one)]
+    specs = [entry.spec for entry in known if name in names_of(entry.source)]
+    broken = [fault for fault in known.faults if name in names_of(fault.source)]
+    if broken:
+        raise PluginError(f"Plugin {broken[0].source} cannot be loaded: {broken[0].cause}")
+    found = [known.get(KINDS[spec.kind], spec.name) for spec in specs if kind in ("", spec.kind)]
+    if not found and kind and not specs:
+        return [known.get(KINDS[kind], name)]
+    if not found:
+        raise PluginError(_unknown(name, kind, known))
+    return found
+
+
+def names_of(source: Source) -> set[str]:
+    """What people may call a source: its distribution, however spelt, its entry point, and what that points to."""
+    point, _, value = source.entry_point.partition(" = ")
+    spellings = {source.distribution, *(re.sub(r"[-_.]+", mark, source.distribution.lower()) for mark in "-_.")}
+    return {*spellings, *({point, value} if value else ())} - {""}
+
+
+def _unknown(name: str, kind: str, known: Registry) -> str:
+    if kind:
+        return f"{quoted(name)} has no plugin of kind {kind!r}; `metaopt plugins` lists what there is."
+    names = sorted({one for entry in known for one in (entry.spec.name, *names_of(entry.source))})
+    hint = did_you_mean(name, names, " {}")
+    return (
+        f"There is no plugin, distribution or entry point {quoted(name)};{hint} `metaopt plugins` lists them, and a "
+        "file ends in .py."
+    )
