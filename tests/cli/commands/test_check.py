@@ -8,6 +8,7 @@ import pytest
 from metaopt import PluginError, StopperSpec, registry
 from metaopt.cli import run
 from metaopt.cli.checked_plugins import chosen
+from metaopt.plugin import current_registry
 from metaopt.plugin.registry import Fault, Registry, Source
 
 PLUGIN = """
