@@ -1,8 +1,20 @@
 """Search spaces: tunable numbers declared once, read by Optuna, by evolution strategies and by people."""
 
-from metaopt.space.distributions import Categorical, Distribution, Float, Int, Space, Value, When, as_float
-from metaopt.space.domain import Domain
-from metaopt.space.hyperparameters import defaults, encode, is_active, listing, ordered, plain, resolve
+from metaopt.space.conditions import Value, When, is_active, ordered
+from metaopt.space.distributions import (
+    Categorical,
+    Distribution,
+    Domain,
+    Float,
+    Int,
+    Space,
+    as_float,
+    defaults,
+    encode,
+    listing,
+    plain,
+    resolve,
+)
 
 __all__ = [
     "Categorical",

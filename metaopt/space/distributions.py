@@ -1,4 +1,4 @@
-"""Search spaces: tunable numbers declared once, read by Optuna, by evolution strategies and by people.
+"""Hyperparameters: what tuning proposes, what a person may give, and the numbers that rules see.
 
 A space is a plain mapping from a hyperparameter's name to a `Float`, `Int` or `Categorical`. `low` and
 `high` bound what *tuning* proposes; `valid` (an interval such as `"[0, 1)"`) bounds what a *person* may
@@ -8,43 +8,44 @@ type, and defaults to the tuning range.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, TypeAlias
 
-from metaopt.errors import InputError, known_keywords, quoted
-from metaopt.space.domain import Domain
+import numpy as np
 
-Value: TypeAlias = float | int | bool | str
+from metaopt.errors import InputError, did_you_mean, known_keywords, quoted
+from metaopt.space.conditions import Value, When
 
 
-@known_keywords()
 @dataclass(frozen=True, slots=True)
-class When:
-    """A condition: a hyperparameter is tuned only when another one of the same plugin has certain values.
+class Domain:
+    """An interval of the real line, written as in mathematics: `[0, 1)`, `(0, inf)`."""
 
-    Args:
-        name: the other hyperparameter.
-        among: it must be one of these values, or
-        above: it must be greater than this number.
-    """
+    low: float
+    high: float
+    closed_low: bool = True
+    closed_high: bool = True
 
-    name: str
-    among: tuple[Value, ...] | None = None
-    above: float | None = None
+    @classmethod
+    def parse(cls, text: str) -> "Domain":
+        """Read `"[0, 1)"`; a square bracket includes the end, a round one does not."""
+        stripped = text.strip()
+        try:
+            low, high = (float(part) for part in stripped[1:-1].split(","))
+            if stripped[0] not in "[(" or stripped[-1] not in "])" or not low <= high:
+                raise ValueError
+        except (ValueError, IndexError):
+            raise InputError(f"An interval looks like '[0, 1)', got {quoted(text)}.") from None
+        return cls(low, high, stripped[0] == "[", stripped[-1] == "]")
 
-    def __post_init__(self) -> None:
-        if (self.among is None) == (self.above is None):
-            raise InputError(f"When({self.name!r}) needs exactly one of among= and above=.")
+    def __contains__(self, value: float) -> bool:
+        above = value >= self.low if self.closed_low else value > self.low
+        below = value <= self.high if self.closed_high else value < self.high
+        return above and below
 
-    def holds(self, values: Mapping[str, Value]) -> bool:
-        """Whether the condition holds for `values`; an absent hyperparameter fails it."""
-        if self.name not in values:
-            return False
-        value = values[self.name]
-        if self.among is not None:
-            return value in self.among
-        assert self.above is not None
-        return float(value) > self.above
+    def __str__(self) -> str:
+        left, right = "[" if self.closed_low else "(", "]" if self.closed_high else ")"
+        return f"{left}{self.low:g}, {self.high:g}{right}"
 
 
 @known_keywords()
@@ -213,6 +214,44 @@ Distribution: TypeAlias = Float | Int | Categorical
 Space: TypeAlias = Mapping[str, Distribution]
 
 
+def defaults(space: Space) -> dict[str, Value]:
+    """The default of every hyperparameter of `space`."""
+    return {name: _default(distribution) for name, distribution in space.items()}
+
+
+def resolve(space: Space, given: Mapping[str, Any], owner: str) -> dict[str, Value]:
+    """Check `given` against `space` and fill in the defaults.
+
+    Args:
+        space: the declared hyperparameters.
+        given: values by name; any subset.
+        owner: whose hyperparameters they are, for the message.
+
+    Raises:
+        InputError: a name is unknown (the message lists the valid ones) or a value is not valid.
+    """
+    for name in given:
+        if name not in space:
+            hint = did_you_mean(name, space, "{} ")
+            raise InputError(f"{owner} has no hyperparameter {quoted(name)}; {hint}valid: {listing(space)}.")
+    values = defaults(space)
+    for name, value in given.items():
+        values[name] = space[name].check(f"{owner}.{name}", value)
+    return values
+
+
+def encode(space: Space, values: Mapping[str, Value]) -> dict[str, float]:
+    """The numbers that a rule sees for `values`; the inverse does not exist for booleans and strings."""
+    return {name: space[name].encode(value) for name, value in values.items()}
+
+
+def listing(space: Space) -> str:
+    """One line that lists the hyperparameters with what a person may give."""
+    if not space:
+        return "none"
+    return ", ".join(f"{name} {_range(distribution)}" for name, distribution in sorted(space.items()))
+
+
 def as_float(value: Any) -> float:
     """A number as a float: NaN for what is no number (booleans too), infinite beyond the range of floats."""
     if isinstance(value, bool) or not isinstance(value, Real):
@@ -224,8 +263,26 @@ def as_float(value: Any) -> float:
         return math.inf if given > 0 else -math.inf
 
 
+def plain(value: Any) -> Any:
+    """A number or truth value of another library (NumPy's) as Python's own, which JSON knows; else as it is."""
+    if isinstance(value, np.bool_):
+        return bool(value)
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return value
+    return int(value) if isinstance(value, Integral) else float(value)
+
+
 def _check_bounds(low: float, high: float, log: bool) -> None:
     if not (math.isfinite(as_float(low)) and math.isfinite(as_float(high))) or low > high:
         raise InputError(f"Bounds must be finite with low <= high, got low={quoted(low)}, high={quoted(high)}.")
     if log and low <= 0:
         raise InputError(f"A log scale needs low > 0, got low={quoted(low)}.")
+
+
+def _default(distribution: Distribution) -> Value:
+    assert distribution.default is not None
+    return distribution.default
+
+
+def _range(distribution: Distribution) -> str:
+    return str(list(distribution.choices) if isinstance(distribution, Categorical) else distribution.domain)
