@@ -1,13 +1,18 @@
 """What a spec must not declare: refused when it is made, where its author reads it, and not in a user's run."""
 
 import math
-from collections.abc import Mapping
-from typing import Any, get_args
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, get_args
 
-from metaopt.contracts import SIGNALS, Cadence, Granularity, MetaTraining, Rule
+from metaopt.contracts import SIGNALS, Cadence, Controller, Granularity, MetaTraining, Rule
 from metaopt.errors import PluginError, quoted
-from metaopt.plugin.spec import PluginSpec
-from metaopt.space import Space
+from metaopt.space import Categorical, Float, Int, When, ordered
+
+if TYPE_CHECKING:
+    from metaopt.plugin.kinds import ControllerSpec, PluginSpec, StopperSpec
+
+#: The contract that this metaopt has.
+API = 1
 
 #: Signals that are known whenever a controller of the cadence is asked.
 _KNOWN: Mapping[Cadence, frozenset[str]] = {
@@ -15,6 +20,91 @@ _KNOWN: Mapping[Cadence, frozenset[str]] = {
     "step": frozenset(SIGNALS),
     "validation": frozenset({"horizon", "metric"}),
 }
+
+
+def check_declaration(spec: "PluginSpec") -> None:
+    """Check what plugins of every kind declare; PluginError otherwise."""
+    where = f"{type(spec).__name__}(name={quoted(spec.name)})"
+    name = spec.name
+    if not isinstance(name, str) or not name.replace("_", "").isalnum() or name != name.lower() or len(name) > 80:
+        raise PluginError(f"{where}: a name consists of lower case letters, digits and '_', 80 at most.")
+    if not isinstance(spec.version, str) or not spec.version:
+        raise PluginError(f"{where}: version must be a string such as '1', got {quoted(spec.version)}.")
+    if spec.api != API:
+        raise PluginError(f"{where} was written for api {quoted(spec.api)}; this metaopt has api {API}.")
+    for key, distribution in spec.space.items():
+        if not isinstance(distribution, Float | Int | Categorical):
+            raise PluginError(
+                f"{where}: space[{quoted(key)}] must be a Float, Int or Categorical, got {quoted(distribution)}."
+            )
+    ordered(spec.space)
+    for signal, condition in spec.requires_when.items():
+        if not isinstance(condition, When):
+            raise PluginError(f"{where}: requires_when[{signal!r}] must be a metaopt.When, got {quoted(condition)}.")
+        if condition.name not in spec.space:
+            raise PluginError(
+                f"{where}: requires_when[{signal!r}] names the unknown hyperparameter {condition.name!r}."
+            )
+
+
+def names_of_signals(spec: "PluginSpec", field_name: str, names: object) -> frozenset[str]:
+    """Names of signals as a set; PluginError where they are none, such as a string for the set that holds it."""
+    where = f"{type(spec).__name__}(name={quoted(spec.name)})"
+    listed = isinstance(names, Iterable) and not isinstance(names, str | Mapping)
+    signals = frozenset(names) if isinstance(names, Iterable) and listed else frozenset()
+    if not listed or not all(isinstance(name, str) for name in signals):
+        example = f'{{"{names}"}}' if isinstance(names, str) else '{"loss"}'
+        raise PluginError(f"{where}: {field_name} must be a set of names, such as {example:.80}, got {quoted(names)}.")
+    return signals
+
+
+def check_signals(spec: "PluginSpec") -> None:
+    """Check that what a plugin requires is known; PluginError otherwise."""
+    unknown = sorted({*spec.requires, *spec.requires_when} - set(SIGNALS))
+    if unknown:
+        raise PluginError(
+            f"{type(spec).__name__}(name={spec.name!r}) requires unknown signals {unknown}; known: {sorted(SIGNALS)}."
+        )
+
+
+def check_packs(spec: "PluginSpec", packs: Mapping[str, tuple[str, ...]]) -> None:
+    """Check that what a param group packs are hyperparameters; PluginError otherwise."""
+    for key, names in packs.items():
+        missing = [name for name in names if name not in spec.space]
+        if missing:
+            raise PluginError(f"OptimizerSpec(name={spec.name!r}): packs[{key!r}] names unknown {missing}.")
+
+
+def check_controller(spec: "ControllerSpec") -> None:
+    """Check a controller, and that what it requires is known when it is asked; PluginError otherwise."""
+    if not isinstance(spec.controller, Controller):
+        raise PluginError(f"ControllerSpec(name={spec.name!r}): controller must have init and update.")
+    if spec.cadence not in get_args(Cadence):
+        raise PluginError(
+            f"ControllerSpec(name={spec.name!r}): cadence must be 'table', 'step' or 'validation', "
+            f"got {quoted(spec.cadence)}."
+        )
+    check_signals(spec)
+    _check_cadence(spec, spec.cadence)
+    if spec.plain is not None and spec.cadence == "step":
+        raise PluginError(
+            f"ControllerSpec(name={spec.name!r}): plain= is for cadence 'table' or 'validation', not 'step'."
+        )
+
+
+def check_stopper(spec: "StopperSpec") -> None:
+    """Check that a stopper has a pure form or a class, and what goes with it; PluginError otherwise."""
+    optional = {"fires": spec.fires, "factory": spec.factory, "fit": spec.fit, "shipped": spec.shipped}
+    check_functions(spec, **{name: function for name, function in optional.items() if function is not None})
+    if (spec.fires is None) == (spec.factory is None):
+        raise PluginError(f"StopperSpec(name={spec.name!r}) needs exactly one of fires= and factory=.")
+    given = {spec.fit is not None, bool(spec.theta_shapes), spec.shipped is not None or spec.fit is not None}
+    if len(given) > 1 or (spec.fit is not None and spec.fires is None):
+        raise PluginError(f"StopperSpec(name={spec.name!r}): fit=, fires= and theta_shapes= come together.")
+    if spec.combines and spec.factory is None:
+        raise PluginError(f"StopperSpec(name={spec.name!r}): combines= is for policies with factory=.")
+    if spec.uses and spec.fires is None:
+        raise PluginError(f"StopperSpec(name={spec.name!r}): uses= is for policies with fires=.")
 
 
 def check_rule(name: str, rule: Any) -> None:
@@ -33,7 +123,7 @@ def check_rule(name: str, rule: Any) -> None:
         )
 
 
-def check_cadence(spec: PluginSpec, cadence: Cadence) -> None:
+def _check_cadence(spec: "PluginSpec", cadence: Cadence) -> None:
     """Check that what a controller requires is known when it is asked; PluginError otherwise."""
     required = {*spec.requires, *spec.requires_when}
     unknown = ", ".join(sorted(required - _KNOWN[cadence]))
@@ -45,7 +135,7 @@ def check_cadence(spec: PluginSpec, cadence: Cadence) -> None:
         )
 
 
-def check_functions(spec: PluginSpec, **functions: Any) -> None:
+def check_functions(spec: "PluginSpec", **functions: Any) -> None:
     """Check that what a plugin gives for functions, by field, can be called; PluginError otherwise."""
     for name, function in functions.items():
         if not callable(function):
@@ -63,12 +153,7 @@ def check_inner_lr(name: str, rate: Any) -> None:
         )
 
 
-def with_meta(space: Space, meta: MetaTraining | None) -> Space:
-    """A space and, for learned plugins, the hyperparameters of their meta-training."""
-    return space if meta is None else {**meta.full_space, **space}
-
-
-def check_meta(spec: PluginSpec, meta: MetaTraining | None) -> None:
+def check_meta(spec: "PluginSpec", meta: MetaTraining | None) -> None:
     """Check that a hyperparameter is declared once; PluginError otherwise."""
     twice = sorted(set(spec.space) & set(meta.full_space)) if meta is not None else []
     if twice:

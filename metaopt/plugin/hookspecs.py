@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pluggy
 
-from metaopt.plugin.spec import PluginSpec
+from metaopt.plugin.kinds import PluginSpec
 
 PROJECT = "metaopt"
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, ClassVar, TypeAlias, final
 
 import numpy as np
@@ -22,42 +22,76 @@ from metaopt.contracts import (
     ThetaShapes,
     learned_theta,
 )
-from metaopt.errors import PluginError, known_keywords, quoted
-from metaopt.plugin.checks import check_cadence, check_functions, check_inner_lr, check_meta, check_rule, with_meta
-from metaopt.plugin.spec import Plain, PluginSpec, check_signals, signals_of
-from metaopt.space import Space, Value
+from metaopt.errors import PluginError, known_keywords
+from metaopt.plugin.checks import (
+    API,
+    check_controller,
+    check_declaration,
+    check_functions,
+    check_inner_lr,
+    check_meta,
+    check_packs,
+    check_rule,
+    check_signals,
+    check_stopper,
+    names_of_signals,
+)
+from metaopt.plugin.native import Native
+from metaopt.space import Space, Value, When
 
 #: `(batch, hparams, theta) -> bool`, the last by keyword: a fitted policy, otherwise as `metaopt.contracts.Fires`.
 FittedFires: TypeAlias = Callable[..., NDArray[np.bool_]]
 
+#: From hyperparameters, as people write them, to lines of plain Python that compute the same; of a stopper empty where
+#: there are none for these values.
+Plain: TypeAlias = Callable[[Mapping[str, Value]], str]
 
-@final
-@known_keywords(PluginError)
+
 @dataclass(frozen=True, kw_only=True)
-class Native:
-    """A well-kept library's optimizer class that computes the same as the rule.
+class PluginSpec:
+    """What every plugin declares. Abstract: use one of the specs below.
 
     Attributes:
-        module: where the class is, such as `"torch.optim"`.
-        qualname: the class, such as `"AdamW"`.
-        distribution: what to install to have it.
-        arguments: from hyperparameters to the class's keyword arguments; the packed group as it is if left out. It may
-            raise PluginError where the class cannot serve these values.
-        fixed: further keyword arguments, the same for all.
-        fused: whether the class takes `fused=True` on the CPU and on CUDA.
-        modes: whether it must be told `train()` and `eval()`, as Schedule-Free must.
-        group_state: what the rule keeps of each tensor and the class once for a whole group: the rule's keys, and the
-            group's entries.
+        name: how users call it; lower case letters, digits, `_`.
+        version: of the algorithm, a string; recipes record it.
+        api: the contract it was written for; 1.
+        space: its hyperparameters.
+        requires: signals it needs at each step (keys of `metaopt.contracts.SIGNALS`) or observation.
+        requires_when: further signals, each needed only where a condition on the hyperparameters holds.
+        proposed: whether tuning proposes it without being asked by name.
+        references: where the algorithm comes from.
+        summary: one line for `metaopt plugins`.
     """
 
-    module: str
-    qualname: str
-    distribution: str = "torch"
-    arguments: Callable[[Mapping[str, Value]], dict[str, Any]] | None = None
-    fixed: Mapping[str, Any] = field(default_factory=dict)
-    fused: bool = False
-    modes: bool = False
-    group_state: Mapping[str, str] = field(default_factory=dict)
+    kind: ClassVar[str] = ""
+
+    name: str
+    version: str
+    api: int = API
+    space: Space = field(default_factory=dict)
+    requires: frozenset[str] = frozenset()
+    requires_when: Mapping[str, When] = field(default_factory=dict)
+    proposed: bool = True
+    references: tuple[str, ...] = ()
+    summary: str = ""
+
+    def __post_init__(self) -> None:
+        check_declaration(self)
+        object.__setattr__(self, "requires", names_of_signals(self, "requires", self.requires))
+
+    @cached_property
+    def full_space(self) -> Space:
+        """`space`, and for learned plugins the hyperparameters of their meta-training."""
+        return self.space
+
+    @property
+    def tuned_space(self) -> Space:
+        """What tuning searches."""
+        return self.space
+
+    def required(self, hparams: Mapping[str, Value]) -> frozenset[str]:
+        """Signals it needs with these hyperparameters, given as people write them."""
+        return self.requires | {signal for signal, when in self.requires_when.items() if when.holds(hparams)}
 
 
 @final
@@ -87,23 +121,20 @@ class OptimizerSpec(PluginSpec):
         super().__post_init__()
         check_rule(self.name, self.rule)
         check_signals(self)
-        for key, names in self.packs.items():
-            missing = [name for name in names if name not in self.space]
-            if missing:
-                raise PluginError(f"OptimizerSpec(name={self.name!r}): packs[{key!r}] names unknown {missing}.")
+        check_packs(self, self.packs)
         check_meta(self, self.meta)
 
-    @property
+    @cached_property
     def full_space(self) -> Space:
         """See `PluginSpec`."""
-        return with_meta(self.space, self.meta)
+        return self.space if self.meta is None else {**self.meta.full_space, **self.space}
 
     @property
     def tuned_space(self) -> Space:
         """`full_space`: a study of few-shot tasks meta-trains."""
         return self.full_space
 
-    @property
+    @cached_property
     def has_lr(self) -> bool:
         """Whether there is an `lr` for a controller to act on."""
         return "lr" in self.space
@@ -160,10 +191,10 @@ class WrapperSpec(PluginSpec):
         """Whether it sets the rate by itself, so that the inner rule's `lr` is a factor that need not be tuned."""
         return self.inner_lr is not None
 
-    @property
+    @cached_property
     def full_space(self) -> Space:
         """See `PluginSpec`; tuning takes the weights that ship, so that `space` is all that it searches."""
-        return with_meta(self.space, self.meta)
+        return self.space if self.meta is None else {**self.meta.full_space, **self.space}
 
 
 @final
@@ -188,19 +219,7 @@ class ControllerSpec(PluginSpec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.controller, Controller):
-            raise PluginError(f"ControllerSpec(name={self.name!r}): controller must have init and update.")
-        if self.cadence not in ("table", "step", "validation"):
-            raise PluginError(
-                f"ControllerSpec(name={self.name!r}): cadence must be 'table', 'step' or 'validation', "
-                f"got {quoted(self.cadence)}."
-            )
-        check_signals(self)
-        check_cadence(self, self.cadence)
-        if self.plain is not None and self.cadence == "step":
-            raise PluginError(
-                f"ControllerSpec(name={self.name!r}): plain= is for cadence 'table' or 'validation', not 'step'."
-            )
+        check_controller(self)
 
 
 @final
@@ -237,18 +256,8 @@ class StopperSpec(PluginSpec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        optional = {"fires": self.fires, "factory": self.factory, "fit": self.fit, "shipped": self.shipped}
-        check_functions(self, **{name: function for name, function in optional.items() if function is not None})
-        if (self.fires is None) == (self.factory is None):
-            raise PluginError(f"StopperSpec(name={self.name!r}) needs exactly one of fires= and factory=.")
-        given = {self.fit is not None, bool(self.theta_shapes), self.shipped is not None or self.fit is not None}
-        if len(given) > 1 or (self.fit is not None and self.fires is None):
-            raise PluginError(f"StopperSpec(name={self.name!r}): fit=, fires= and theta_shapes= come together.")
-        if self.combines and self.factory is None:
-            raise PluginError(f"StopperSpec(name={self.name!r}): combines= is for policies with factory=.")
-        if self.uses and self.fires is None:
-            raise PluginError(f"StopperSpec(name={self.name!r}): uses= is for policies with fires=.")
-        object.__setattr__(self, "uses", signals_of(f"StopperSpec(name={self.name!r})", "uses", self.uses))
+        check_stopper(self)
+        object.__setattr__(self, "uses", names_of_signals(self, "uses", self.uses))
 
     def learned(self, theta: Mapping[str, object] | None = None) -> StopperTheta:
         """What the policy plays with: theta or what ships; errors as in `metaopt.contracts.fitted.learned_theta`."""

@@ -1,0 +1,37 @@
+"""A library's class that an optimizer plugin names beside its rule."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, final
+
+from metaopt.errors import PluginError, known_keywords
+from metaopt.space import Value
+
+
+@final
+@known_keywords(PluginError)
+@dataclass(frozen=True, kw_only=True)
+class Native:
+    """A well-kept library's optimizer class that computes the same as the rule.
+
+    Attributes:
+        module: where the class is, such as `"torch.optim"`.
+        qualname: the class, such as `"AdamW"`.
+        distribution: what to install to have it.
+        arguments: from hyperparameters to the class's keyword arguments; the packed group as it is if left out. It may
+            raise PluginError where the class cannot serve these values.
+        fixed: further keyword arguments, the same for all.
+        fused: whether the class takes `fused=True` on the CPU and on CUDA.
+        modes: whether it must be told `train()` and `eval()`, as Schedule-Free must.
+        group_state: what the rule keeps of each tensor and the class once for a whole group: the rule's keys, and the
+            group's entries.
+    """
+
+    module: str
+    qualname: str
+    distribution: str = "torch"
+    arguments: Callable[[Mapping[str, Value]], dict[str, Any]] | None = None
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    fused: bool = False
+    modes: bool = False
+    group_state: Mapping[str, str] = field(default_factory=dict)
