@@ -23,8 +23,8 @@ import torch
 from torch import nn
 
 import metaopt
+from metaopt.deploy import GRADIENT_SIGNALS, PLAIN_SIGNALS
 from metaopt.deploy.optimizer.precision import gradient_norm
-from metaopt.deploy.optimizer.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
 from metaopt.plugin.kinds import ControllerSpec
 from metaopt.plugin.registry import current_registry

@@ -117,44 +117,44 @@ class Assembly:
     controller_values: Mapping[str, Value]
     meta_values: Mapping[str, Value] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def requires(self) -> frozenset[str]:
         """Signals that any of the plugins requires with these hyperparameters."""
         return self.rule_requires | self.controller.required(self.controller_values)
 
-    @property
+    @cached_property
     def rule_requires(self) -> frozenset[str]:
         """Signals that the optimizer or a wrapper requires with these hyperparameters; the controller's left out."""
         needed = self.optimizer.required(self._own_values)
         return needed.union(*(spec.required(self._wrapper_values(spec)) for spec in self.wrappers))
 
-    @property
+    @cached_property
     def learned(self) -> OptimizerSpec | WrapperSpec | None:
         """The part whose weights are the rule's theta: the optimizer or a wrapper; None where nothing is learned."""
         parts: tuple[OptimizerSpec | WrapperSpec, ...] = (self.optimizer, *self.wrappers)
         return next((spec for spec in parts if spec.meta is not None), None)
 
-    @property
+    @cached_property
     def meta(self) -> MetaTraining | None:
         """How the learned part gets its weights."""
         return None if self.learned is None else self.learned.meta
 
-    @property
+    @cached_property
     def tells(self) -> dict[str, str]:
         """Signals that wrappers have for stoppers, and the entries of the rule's shared state that hold them."""
         return {signal: f"{spec.name}.{entry}" for spec in self.wrappers for signal, entry in spec.tells.items()}
 
-    @property
+    @cached_property
     def title(self) -> str:
         """`adamw`, or `averaged(adamw)` where it is wrapped."""
         return reduce(lambda inner, name: f"{name}({inner})", self.wrappers_names, self.optimizer.name)
 
-    @property
+    @cached_property
     def structure(self) -> tuple[str, ...]:
         """What two configurations must share to run through one vmapped update."""
         return (self.optimizer.name, *self.wrappers_names, self.configuration.no_decay)
 
-    @property
+    @cached_property
     def wrappers_names(self) -> tuple[str, ...]:
         """Names of the wrappers, innermost first."""
         return tuple(spec.name for spec in self.wrappers)

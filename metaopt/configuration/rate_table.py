@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from metaopt.contracts import Float32ByDefault, StepInfo
+from metaopt.errors import PluginError
 from metaopt.plugin import ControllerSpec
 
 
@@ -25,20 +26,26 @@ def rate_table(
     Returns:
         Rates of shape (num_steps,), or (members, num_steps), in the dtype of the hyperparameters, and whether they
         are absolute rather than multipliers.
+
+    Raises:
+        PluginError: the controller gives a rate for each parameter's name.
     """
     absolute: list[bool] = []
 
-    def one(step: Tensor, values: Mapping[str, Tensor]) -> Tensor:
+    def rate_at(step: Tensor, values: Mapping[str, Tensor]) -> Tensor:
         plan = None if horizon is None else torch.tensor(float(horizon), dtype=torch.float64)
         info = StepInfo(step=step, horizon=plan)
         rate, _ = spec.controller.update(spec.controller.init(values), info, values)
         absolute.append(rate.absolute)
-        assert isinstance(rate.value, Tensor), "a tabulated rate is one number for all parameters"
+        if not isinstance(rate.value, Tensor):
+            raise PluginError(
+                f"The controller {spec.name!r} gives a rate for each parameter's name; a scheduler needs one for all."
+            )
         # A constant rate that ignores the step still needs a place to hang the step axis on.
         return rate.value + 0 * step
 
     steps = torch.arange(first, first + num_steps, dtype=torch.float64)
-    over_steps = torch.vmap(one, in_dims=(0, None))
+    over_steps = torch.vmap(rate_at, in_dims=(0, None))
     batched = any(value.ndim for value in hparams.values())
     table = torch.vmap(over_steps, in_dims=(None, 0))(steps, dict(hparams)) if batched else over_steps(steps, hparams)
     return table, absolute[0]

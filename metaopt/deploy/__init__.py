@@ -2,18 +2,16 @@
 
 from metaopt.deploy.evaluation import evaluating
 from metaopt.deploy.gradient_evidence import MicroBatches, gradient_evidence
-from metaopt.deploy.gradient_guard import GradientGuard
-from metaopt.deploy.handover import GuardPolicy, Handover, check_policy
+from metaopt.deploy.gradient_guard import GradientGuard, GuardPolicy, check_policy
+from metaopt.deploy.handover import handover_of
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.optimizer.build import Implementation, build_optimizer, create_optimizer
 from metaopt.deploy.optimizer.learned_weights import weights_of
-from metaopt.deploy.optimizer.parameters import Params
-from metaopt.deploy.optimizer.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS
+from metaopt.deploy.optimizer.parameters import ModelNames, Params, check_member
 from metaopt.deploy.optimizer.rule_optimizer import RuleOptimizer
-from metaopt.deploy.optimizer.trainable import check_member
 from metaopt.deploy.run import Run
-from metaopt.deploy.scheduler.scheduler import ControllerScheduler, create_scheduler
-from metaopt.deploy.state.model_names import ModelNames
+from metaopt.deploy.scheduler.create import create_scheduler
+from metaopt.deploy.scheduler.scheduler import GRADIENT_SIGNALS, PLAIN_SIGNALS, ControllerScheduler
 from metaopt.deploy.stopping.configuration import (
     StopperConfiguration,
     build_stopper,
@@ -22,7 +20,7 @@ from metaopt.deploy.stopping.configuration import (
     stopper_specs,
     stopper_uses,
 )
-from metaopt.deploy.stopping.judgement import Judgement, Told
+from metaopt.deploy.stopping.judgement import Judgement, WrapperSignals
 
 __all__ = [
     "GRADIENT_SIGNALS",
@@ -31,7 +29,6 @@ __all__ = [
     "ControllerScheduler",
     "GradientGuard",
     "GuardPolicy",
-    "Handover",
     "Implementation",
     "Judgement",
     "MicroBatches",
@@ -40,7 +37,7 @@ __all__ = [
     "RuleOptimizer",
     "Run",
     "StopperConfiguration",
-    "Told",
+    "WrapperSignals",
     "build_optimizer",
     "build_stopper",
     "check_member",
@@ -50,6 +47,7 @@ __all__ = [
     "create_stopper",
     "evaluating",
     "gradient_evidence",
+    "handover_of",
     "stopper_requires",
     "stopper_specs",
     "stopper_uses",

@@ -4,7 +4,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, final
+from typing import Any, Literal, TypeAlias, final
 
 import torch
 from torch import Tensor
@@ -13,8 +13,11 @@ from torch.optim import Optimizer
 from metaopt.deploy.handover import Handover
 from metaopt.deploy.optimizer.precision import gradient_norm
 from metaopt.deploy.withheld_step import FOUND_INF, MarkedStep, WithheldStep, takes_found_inf
-from metaopt.errors import OutOfDepthError
+from metaopt.errors import InputError, OutOfDepthError, quoted
 from metaopt.signals import LARGEST_NORM, MAX_SKIPS, overflows
+
+#: What to do where training goes wrong: skip steps and hand over to a hand-designed rule, raise, or nothing.
+GuardPolicy: TypeAlias = Literal["fallback", "raise", "off"]
 
 _SPOILT = "gradients are not finite, or too large to be squared in float32"
 
@@ -74,10 +77,10 @@ class GradientGuard:
         self._take_pending(wait=True)
         return self._reason
 
-    def saw(self, loss: Tensor) -> None:
+    def record_loss(self, loss: Tensor) -> None:
         """A training loss, 0-d; looked at before the next step."""
         if self._handover is not None:
-            self._handover.saw(loss)
+            self._handover.record_loss(loss)
 
     def gradient_norm(self, optimizer: Optimizer) -> Tensor:
         """Euclidean norm of the coming step's gradients, 0-d, read before the optimizer is called and not again."""
@@ -178,6 +181,21 @@ class GradientGuard:
         else:
             self._reason = f"At step {step} {why}: training diverged."
             _warn(f"{self._reason[:-1]}, and run.observe(value) says stop.")
+
+
+def check_policy(guard: object) -> GuardPolicy:
+    """A guard as users give it; True is `"fallback"`, False `"off"`.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if guard is True or guard == "fallback":
+        return "fallback"
+    if guard is False or guard == "off":
+        return "off"
+    if guard == "raise":
+        return "raise"
+    raise InputError(f"guard must be 'fallback', 'raise' or 'off', got {quoted(guard)}.")
 
 
 class _Pending:

@@ -3,16 +3,14 @@
 import math
 import statistics
 import warnings
-from typing import Literal, TypeAlias
 
 from torch import Tensor
+from torch.optim import Optimizer
 
-from metaopt.configuration import Assembly
+from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.deploy.optimizer.rule_optimizer import RuleOptimizer
-from metaopt.errors import InputError, OutOfDepthError, quoted
-
-#: What to do then: hand over to a hand-designed rule, raise, or nothing.
-GuardPolicy: TypeAlias = Literal["fallback", "raise", "off"]
+from metaopt.errors import OutOfDepthError
+from metaopt.plugin import Registry
 
 #: Times its longest training that a learned rule may go on.
 TOO_LONG = 2
@@ -24,7 +22,7 @@ OUTSIDE = 10.0
 
 
 class Handover:
-    """Watches a learned rule; losses it learns of by `saw`.
+    """Watches a learned rule; losses it gets by `record_loss`.
 
     It is out of its depth past twice the longest training that it was made for, and once the median of the last ten
     losses lies above the highest of the first ten by more than twice its size, or one loss above those by twenty times.
@@ -51,7 +49,7 @@ class Handover:
         self._loss: Tensor | None = None
         optimizer.fallback = fallback
 
-    def saw(self, loss: Tensor) -> None:
+    def record_loss(self, loss: Tensor) -> None:
         """A training loss, 0-d; looked at before the next step."""
         self._loss = loss
 
@@ -101,7 +99,7 @@ class Handover:
 
     def load_state_dict(self, state: dict[str, object]) -> None:
         """Inverse of `state_dict`."""
-        self._first, self._recent = ([float(one) for one in state[key]] for key in ("first", "recent"))  # type: ignore[attr-defined]
+        self._first, self._recent = ([float(loss) for loss in state[key]] for key in ("first", "recent"))  # type: ignore[attr-defined]
 
     def _too_long(self) -> str:
         steps = self._optimizer.steps
@@ -141,21 +139,33 @@ class Handover:
             )
 
 
+def handover_of(
+    optimizer: Optimizer,
+    assembly: Assembly,
+    fallback: str | None,
+    registry: Registry,
+    longest: int | None,
+    known_losses: tuple[float, float] | None,
+) -> Handover | None:
+    """The handover of an optimizer whose learned rule may be out of its depth, None for any other.
+
+    Args:
+        optimizer: runs the assembly.
+        assembly: with the learned rule.
+        fallback: name of the optimizer that takes over, at its defaults; None to raise instead.
+        registry: where to find it.
+        longest: see `Handover`.
+        known_losses: see `Handover`.
+    """
+    meta = assembly.meta
+    if meta is None or meta.handover is None or not isinstance(optimizer, RuleOptimizer):
+        return None
+    taking_over = None
+    if fallback is not None:
+        taking_over = assemble(Configuration(fallback, no_decay=assembly.configuration.no_decay), registry)
+    return Handover(optimizer, taking_over, longest, known_losses)
+
+
 def _outside(value: float, known: tuple[float, float]) -> bool:
     low, high = known
     return value > OUTSIDE * max(high, -high) or (low > 0 and value < low / OUTSIDE)
-
-
-def check_policy(guard: object) -> GuardPolicy:
-    """A guard as users give it; True is `"fallback"`, False `"off"`.
-
-    Raises:
-        InputError: it is something else.
-    """
-    if guard is True or guard == "fallback":
-        return "fallback"
-    if guard is False or guard == "off":
-        return "off"
-    if guard == "raise":
-        return "raise"
-    raise InputError(f"guard must be 'fallback', 'raise' or 'off', got {quoted(guard)}.")

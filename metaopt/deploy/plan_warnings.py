@@ -6,23 +6,23 @@ from dataclasses import dataclass
 
 
 @dataclass
-class Heard:
-    """How many validations somebody heard of."""
+class ValidationCount:
+    """How many validations were reported."""
 
     count: int = 0
 
 
-def warn_at_last(owner: object, heard: Heard, who: str, num_steps: int, remedy: str) -> None:
-    """Warn once `owner` is given up if it has not heard of a validation till then: the only one may follow training.
+def warn_at_last(owner: object, validations: ValidationCount, who: str, num_steps: int, remedy: str) -> None:
+    """Warn once `owner` is given up if no validation was reported till then: the only validation may follow training.
 
     Args:
         owner: what a user holds as long as validations may come.
-        heard: counts them; it does not refer to `owner`.
+        validations: counts them; it does not refer to `owner`.
         who: the policy that lives on validations, as the beginning of a sentence.
         num_steps: training steps completed.
         remedy: the call that was missing.
     """
-    weakref.finalize(owner, _warn_unless, heard, who, num_steps, remedy)
+    weakref.finalize(owner, _warn_unless, validations, who, num_steps, remedy)
 
 
 def warn_past_the_plan(total_steps: int) -> None:
@@ -35,8 +35,8 @@ def warn_past_the_plan(total_steps: int) -> None:
     )
 
 
-def _warn_unless(heard: Heard, who: str, num_steps: int, remedy: str) -> None:
-    if not heard.count:
+def _warn_unless(validations: ValidationCount, who: str, num_steps: int, remedy: str) -> None:
+    if not validations.count:
         warnings.warn(
             f"{who} had no effect: all {num_steps} planned steps are done and it never heard of a validation; call "
             f"{remedy} after each one.",

@@ -10,18 +10,16 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from metaopt.contracts import Decision, Mode, Stopper
-from metaopt.deploy.best_weights import BestWeights
-from metaopt.deploy.evaluation import eval_mode, evaluating, keep_averages, warn_of_averages
+from metaopt.deploy.evaluation import BestWeights, eval_mode, evaluating, warn_of_averages
 from metaopt.deploy.gradient_guard import GradientGuard, SkippedSteps
+from metaopt.deploy.optimizer.parameters import ModelNames
 from metaopt.deploy.plan_warnings import warn_at_last
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
 from metaopt.deploy.state.arrangement import reordered
 from metaopt.deploy.state.damaged_state import refusing_damage
-from metaopt.deploy.state.model_names import ModelNames
-from metaopt.deploy.step_hooks import observe_steps
+from metaopt.deploy.step_hooks import observe_steps, watch_frozen
 from metaopt.deploy.step_signals import StepSignals
 from metaopt.deploy.stopping.judgement import Judgement
-from metaopt.deploy.unfrozen import watch_frozen
 from metaopt.errors import InputError, quoted
 
 
@@ -63,7 +61,7 @@ class Run:
         self.model = model
         self.optimizer = optimizer
         self.scheduler = scheduler
-        # A learned rule's guard says so itself where it matters.
+        # The guard of a learned rule says so itself where it matters.
         scheduler.warns_past_plan = guard is None or not guard.watches_rule
         self._judgement = judgement
         self._optimizer_signals = optimizer_signals
@@ -72,9 +70,10 @@ class Run:
         if guard is not None:
             observe_steps(optimizer, guard)
         self._names = names or ModelNames()
-        if self._best is not None:
+        if self._best is not None and self._names.frozen:
             watch_frozen(optimizer, self._names.frozen, self._best.include)
-        self._signals = StepSignals(optimizer, scheduler, guard)
+        measures_steps = scheduler.needs_gradients or "agreement" in scheduler.required
+        self._signals = StepSignals(optimizer, scheduler, guard) if measures_steps else None
         self._evaluating = False
         self._evaluated_step: int | None = None
         self._warned_of_averages = False
@@ -138,14 +137,17 @@ class Run:
         if self._finished is not None:
             _refuse_step()
         detached = None if loss is None else self.record_loss(loss)
-        self._signals.begin(detached)
-        takes_loss = "loss" in self._optimizer_signals and detached is not None
-        given: dict[str, Any] = {"loss": detached} if takes_loss else {}
-        self.optimizer.step(**given)
-        self._signals.end()
+        if self._signals is not None:
+            self._signals.begin(detached)
+        takes_loss = detached is not None and "loss" in self._optimizer_signals
+        keywords: dict[str, Any] = {"loss": detached} if takes_loss else {}
+        self.optimizer.step(**keywords)
+        if self._signals is not None:
+            self._signals.end()
         self.scheduler.step()
         if self.num_steps == self.scheduler.horizon and self._judgement.waits_for_validations:
-            warn_at_last(self, self._judgement.heard, "The recipe's stopper", self.num_steps, "run.observe(value)")
+            validations, remedy = self._judgement.validations, "run.observe(value)"
+            warn_at_last(self, validations, "The recipe's stopper", self.num_steps, remedy)
 
     def record_loss(self, loss: Tensor | float) -> Tensor:
         """Note a training loss; `step` does it, and only loops that step by themselves need to.
@@ -165,9 +167,9 @@ class Run:
                 f"The loss of a step is one number, got a tensor of shape {tuple(detached.shape)}; take its mean()."
             )
         detached = detached.reshape(())
-        self._judgement.saw(detached)
+        self._judgement.record_loss(detached)
         if self._guard is not None:
-            self._guard.saw(detached)
+            self._guard.record_loss(detached)
         return detached
 
     @contextlib.contextmanager
@@ -210,7 +212,7 @@ class Run:
             UserWarning: the optimizer averages its weights, and `evaluating` did not put the averages in.
         """
         judgement, step, scheduler = self._judgement, self.num_steps, self.scheduler
-        if judgement.knows(step):
+        if judgement.holds_validation_of(step):
             return judgement.decision
         observation = judgement.observation(value, signals, step=step, horizon=scheduler.horizon, lr=scheduler.share)
         if not self._evaluating and step not in (self._evaluated_step, self._restored_step):
@@ -220,8 +222,8 @@ class Run:
                 self._best.keep()
         scheduler.observe(observation.value)
         if self._guard is not None:
-            judgement.end(self._guard.reason)
-        return judgement.take(observation, self._parameters())
+            judgement.stop_for(self._guard.reason)
+        return judgement.decide(observation, self._parameters())
 
     def restore_best(self) -> None:
         """Write the best weights seen by `observe` into the model, with buffers such as BatchNorm's statistics.
@@ -295,7 +297,7 @@ class Run:
         return {
             **self._judgement.state_dict(),
             "best_weights": None if self._best is None else self._best.weights,
-            "last_update": self._signals.state_dict(),
+            "last_update": None if self._signals is None else self._signals.state_dict(),
             **({"skipped": None, "handover": None} if self._guard is None else self._guard.state_dict()),
         }
 
@@ -306,7 +308,8 @@ class Run:
         self._judgement.load_state_dict(state)
         if self._best is not None:
             self._best.load(state["best_weights"])
-        self._signals.load_state_dict(state["last_update"])
+        if self._signals is not None:
+            self._signals.load_state_dict(state["last_update"])
         if self._guard is not None:
             self._guard.load_state_dict(state, num_steps=self.num_steps)
         self._restored_step = None

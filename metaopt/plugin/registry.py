@@ -61,12 +61,17 @@ class Registry:
     Args:
         strict: raise the first fault instead of keeping it.
         restriction: names of entry points or distributions to load; None for all. Built-ins count like any other.
+
+    Attributes:
+        faults: plugins that do not work.
+        revision: how often a plugin was added or replaced.
     """
 
     def __init__(self, *, strict: bool = False, restriction: Sequence[str] | None = None) -> None:
         self.strict = strict
         self.restriction = restriction
         self.faults: list[Fault] = []
+        self.revision = 0
         self._entries: dict[tuple[str, str], list[Entry]] = {}
 
     @classmethod
@@ -94,6 +99,7 @@ class Registry:
         if kept:
             raise PluginError(_duplicate(spec, kept[0].source, source))
         self._entries[key] = [Entry(spec, source)]
+        self.revision += 1
 
     def load_file(self, path: str | Path) -> list[PluginSpec]:
         """Load a plugin file (`--plugin file.py`): a module with a `metaopt_plugins` hook.
@@ -193,6 +199,7 @@ class Registry:
             self._add(Entry(spec, source), strict=self.strict)
 
     def _add(self, entry: Entry, *, strict: bool) -> None:
+        self.revision += 1
         found = self._entries.setdefault((entry.spec.kind, entry.spec.name), [])
         again = [other for other in found if other.source == entry.source]
         for other in again:

@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from metaopt.configuration import assemble
 from metaopt.contracts import BatchNormPolicy, give_shapes, is_unshaped
 from metaopt.errors import InputError, quoted
 from metaopt.plugin import Registry, current_registry
@@ -88,11 +87,11 @@ def adapt(
     adapted = with_policy(model, policy)
     if is_unshaped(adapted):
         give_shapes(adapted, inputs)
-    found = registry or current_registry()
+    registry = registry or current_registry()
     params = {name: param.detach() for name, param in adapted.named_parameters() if param.requires_grad}
-    if learned_start(assemble(recipe.configuration, found), recipe.theta, params) is not None:
-        recipe.load_initialization(adapted, (inputs, targets), registry=found)
-    run = recipe.bind(adapted, total_steps=steps, keep_best=None, registry=found)
+    if learned_start(recipe.assembly(registry), recipe.theta, params) is not None:
+        recipe.load_initialization(adapted, (inputs, targets), registry=registry)
+    run = recipe.bind(adapted, total_steps=steps, keep_best=None, registry=registry)
     adapted.train()
     losses = []
     with torch.enable_grad():
@@ -110,7 +109,7 @@ def _checked(support: Any) -> Support:
     if (
         not isinstance(support, tuple | list)
         or len(support) != 2
-        or not all(isinstance(one, Tensor) for one in support)
+        or not all(isinstance(part, Tensor) for part in support)
     ):
         raise InputError(f"support is a pair of tensors, (inputs, targets), got {type(support).__name__}.")
     inputs, targets = support

@@ -1,4 +1,4 @@
-"""What a recipe stands on: its plugins, found and checked, their versions and distributions, and the libraries."""
+"""What a recipe stands on: versions and distributions of its plugins, and the libraries."""
 
 import datetime
 import platform
@@ -6,22 +6,9 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from metaopt.configuration import Configuration, assemble
-from metaopt.deploy import StopperConfiguration, build_stopper, stopper_specs
 from metaopt.plugin import PluginSpec, Registry
 
 _LIBRARIES = ("metaopt-torch", "torch", "optuna", "schedulefree")
-
-
-def recipe_specs(
-    configuration: Configuration, stopper: StopperConfiguration | None, registry: Registry
-) -> tuple[PluginSpec, ...]:
-    """The specs of all plugins of a recipe, each checked against its hyperparameters; errors as in `Recipe.create`."""
-    assembly = assemble(configuration, registry)
-    if stopper is None:
-        return (assembly.optimizer, *assembly.wrappers, assembly.controller)
-    build_stopper(stopper, mode="min", registry=registry)
-    return (assembly.optimizer, *assembly.wrappers, assembly.controller, *stopper_specs(stopper, registry))
 
 
 def provenance_of(specs: Sequence[PluginSpec], registry: Registry) -> dict[str, Any]:
@@ -32,8 +19,8 @@ def provenance_of(specs: Sequence[PluginSpec], registry: Registry) -> dict[str, 
 
 def recorded(provenance: Mapping[str, Any], part: str) -> Mapping[str, Any]:
     """A part of what is on record; empty where it is missing, or is no object, for anybody may write there."""
-    found = provenance.get(part)
-    return found if isinstance(found, Mapping) else {}
+    entries = provenance.get(part)
+    return entries if isinstance(entries, Mapping) else {}
 
 
 def versions(specs: Sequence[PluginSpec]) -> dict[str, str]:
@@ -48,10 +35,10 @@ def distributions(specs: Sequence[PluginSpec], registry: Registry) -> dict[str, 
 
 
 def _libraries() -> dict[str, str]:
-    found = {"python": platform.python_version()}
+    versions_of = {"python": platform.python_version()}
     for distribution in _LIBRARIES:
         try:
-            found[distribution] = version(distribution)
+            versions_of[distribution] = version(distribution)
         except PackageNotFoundError:
             continue
-    return found
+    return versions_of

@@ -9,20 +9,38 @@ from pathlib import Path
 from typing import Any, Self, final
 
 import torch
-from safetensors.torch import save as safetensors_bytes
-from torch import Tensor, nn
+from torch import nn
 
-from metaopt.configuration import Configuration, assemble
-from metaopt.contracts import Mode
-from metaopt.deploy import GuardPolicy, Implementation, Params, Run, StopperConfiguration, check_policy, stopper_specs
+from metaopt.configuration import Assembly, Configuration, assemble
+from metaopt.contracts import Mode, Theta
+from metaopt.deploy import (
+    GRADIENT_SIGNALS,
+    PLAIN_SIGNALS,
+    ControllerScheduler,
+    GradientGuard,
+    GuardPolicy,
+    Implementation,
+    Judgement,
+    ModelNames,
+    Params,
+    Run,
+    StopperConfiguration,
+    WrapperSignals,
+    build_optimizer,
+    build_stopper,
+    check_policy,
+    handover_of,
+    stopper_requires,
+    stopper_specs,
+    stopper_uses,
+)
 from metaopt.errors import InputError, RecipeError, first_line, quoted
-from metaopt.plugin import Registry, current_registry
-from metaopt.recipe.binding import bind
+from metaopt.plugin import PluginSpec, Registry, current_registry
 from metaopt.recipe.code import plain_code
 from metaopt.recipe.initialization import Support, load_start
 from metaopt.recipe.made_on import MOST, MadeOn
-from metaopt.recipe.provenance import distributions, provenance_of, recipe_specs, versions
-from metaopt.recipe.saving import save_files
+from metaopt.recipe.provenance import distributions, provenance_of, versions
+from metaopt.recipe.saving import bytes_of_theta, save_files
 
 #: Version of the JSON document; raise it when an older metaopt could not read what is written.
 SCHEMA = 1
@@ -48,11 +66,12 @@ class Recipe:
 
     configuration: Configuration
     stopper: StopperConfiguration | None = None
-    theta: Mapping[str, Tensor] | None = None
+    theta: Theta | None = None
     made_on: MadeOn | None = None
     num_validations: int | None = None
     plugins: Mapping[str, str] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    _assembled: tuple[Registry, int, Assembly] | None = field(default=None, init=False, repr=False)
 
     @classmethod
     def create(
@@ -75,15 +94,36 @@ class Recipe:
             PluginError: a plugin is unknown.
             InputError: a hyperparameter is not valid.
         """
-        found = registry or current_registry()
-        specs = recipe_specs(configuration, stopper, found)
-        record = {**provenance_of(specs, found), **fields.pop("provenance", {})}
-        return cls(configuration, stopper, plugins=versions(specs), provenance=record, **fields)
+        registry = registry or current_registry()
+        specs = cls(configuration, stopper).checked_plugins(registry)
+        provenance = {**provenance_of(specs, registry), **fields.pop("provenance", {})}
+        return cls(configuration, stopper, plugins=versions(specs), provenance=provenance, **fields)
 
     def __post_init__(self) -> None:
         count = self.num_validations
         if count is not None and (not isinstance(count, int) or isinstance(count, bool) or not 1 <= count < MOST):
             raise InputError(f"num_validations must be a positive whole number, got {quoted(count)}.")
+
+    def checked_plugins(self, registry: Registry) -> tuple[PluginSpec, ...]:
+        """The specs of all its plugins, each checked against its hyperparameters; errors as of `create`."""
+        assembly = self.assembly(registry)
+        specs = (assembly.optimizer, *assembly.wrappers, assembly.controller)
+        if self.stopper is None:
+            return specs
+        build_stopper(self.stopper, mode="min", registry=registry)
+        return (*specs, *stopper_specs(self.stopper, registry))
+
+    def assembly(self, registry: Registry) -> Assembly:
+        """Its plugins, found and checked once for as long as the registry holds the same; errors as of `create`."""
+        known = self._assembled
+        if known is None or known[:2] != (registry, registry.revision):
+            known = registry, registry.revision, assemble(self.configuration, registry)
+            object.__setattr__(self, "_assembled", known)
+        return known[2]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without plugins, which are found anew where the recipe is unpickled."""
+        return {name: value for name, value in self.__dict__.items() if name != "_assembled"}
 
     def bind(
         self,
@@ -134,21 +174,40 @@ class Recipe:
             >>> run.observe(loss).stop
             False
         """
-        return bind(
-            assemble(self.configuration, registry or current_registry()),
-            model,
-            stopper=self.stopper,
-            theta=self.theta,
-            made_on=self.made_on or MadeOn(),
-            total_steps=total_steps,
+        registry, guard = registry or current_registry(), check_policy(guard)
+        assembly, stopper, made_on = self.assembly(registry), self.stopper, self.made_on or MadeOn()
+        optimizer = build_optimizer(
+            assembly, model, implementation=implementation, compile=compile, theta=self.theta, horizon=total_steps
+        )
+        spec, values, supplies = assembly.controller, assembly.controller_values, PLAIN_SIGNALS | GRADIENT_SIGNALS
+        scheduler = ControllerScheduler(optimizer, spec, values, total_steps=total_steps, mode=mode, supplies=supplies)
+        tensors = [param for group in optimizer.param_groups for param in group["params"]]
+        count = sum(tensor.numel() for tensor in tensors if tensor.requires_grad)
+        made_on.warn_if_far(parameters=count, batch_size=batch_size, horizon=total_steps, stacklevel=2)
+        requires = frozenset[str]() if stopper is None else stopper_requires(stopper, registry)
+        if stopper is not None and "horizon" in requires and total_steps is None:
+            raise InputError(f"The stopper {stopper.name!r} needs the planned number of steps; pass total_steps=.")
+        judgement = Judgement(
+            None if stopper is None else build_stopper(stopper, mode=mode, registry=registry),
+            WrapperSignals(optimizer, assembly.tells),
             mode=mode,
-            batch_size=batch_size,
+            requires=requires,
+            uses=frozenset() if stopper is None else stopper_uses(stopper, registry),
+            guard=guard != "off",
+        )
+        handover = None
+        if guard != "off" and assembly.learned is not None:
+            longest, taking_over = (made_on.horizon or (0, None))[1], None if guard == "raise" else fallback
+            handover = handover_of(optimizer, assembly, taking_over, registry, longest, made_on.loss)
+        return Run(
+            model if isinstance(model, nn.Module) else tensors,
+            optimizer,
+            scheduler,
+            judgement,
+            optimizer_signals=assembly.rule_requires,
             keep_best=keep_best,
-            guard=check_policy(guard),
-            fallback=fallback,
-            implementation=implementation,
-            compile=compile,
-            registry=registry or current_registry(),
+            guard=None if guard == "off" else GradientGuard(raises=guard == "raise", handover=handover),
+            names=ModelNames.of(model, assembly),
         )
 
     def load_initialization(
@@ -164,7 +223,7 @@ class Recipe:
         Raises:
             InputError: the recipe learned none, or a parameter's name or shape differs: nothing is written then.
         """
-        load_start(assemble(self.configuration, registry or current_registry()), self.theta, model, support)
+        load_start(self.assembly(registry or current_registry()), self.theta, model, support)
 
     def save(self, directory: str | Path) -> None:
         """Write `recipe.json` and, where there is theta, `theta.safetensors`.
@@ -182,8 +241,8 @@ class Recipe:
         Raises:
             RecipeError: there are none, because a rule, wrapper or controller has no plain form.
         """
-        found = registry or current_registry()
-        return plain_code(assemble(self.configuration, found), self.stopper, found, has_theta=bool(self.theta))
+        registry = registry or current_registry()
+        return plain_code(self.assembly(registry), self.stopper, registry, has_theta=bool(self.theta))
 
     def to_json(self) -> dict[str, Any]:
         """The document that `save` writes."""
@@ -201,14 +260,7 @@ class Recipe:
     @cached_property
     def theta_bytes(self) -> bytes:
         """Learned weights in the safetensors format; empty where there are none."""
-        if not self.theta:
-            return b""
-        return safetensors_bytes(
-            {
-                name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-                for name, tensor in self.theta.items()
-            }
-        )
+        return bytes_of_theta(self.theta) if self.theta else b""
 
     @cached_property
     def text(self) -> str:
@@ -232,13 +284,13 @@ class Recipe:
 
     def with_stopper(self, stopper: StopperConfiguration | None, registry: Registry | None = None) -> "Recipe":
         """The same recipe with another stopper."""
-        found = registry or current_registry()
-        kept = {key: version for key, version in self.plugins.items() if not key.startswith("stopper ")}
-        specs = () if stopper is None else stopper_specs(stopper, found)
-        origins = {**self.provenance.get("distributions", {}), **distributions(specs, found)}
-        plugins = {**kept, **versions(specs)}
-        record = {**self.provenance, "distributions": {key: origins[key] for key in plugins if key in origins}}
-        return replace(self, stopper=stopper, plugins=plugins, provenance=record)
+        registry = registry or current_registry()
+        others = {key: version for key, version in self.plugins.items() if not key.startswith("stopper ")}
+        specs = () if stopper is None else stopper_specs(stopper, registry)
+        origins = {**self.provenance.get("distributions", {}), **distributions(specs, registry)}
+        plugins = {**others, **versions(specs)}
+        provenance = {**self.provenance, "distributions": {key: origins[key] for key in plugins if key in origins}}
+        return replace(self, stopper=stopper, plugins=plugins, provenance=provenance)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Recipe) and self.text == other.text

@@ -9,6 +9,10 @@ import hashlib
 import os
 from pathlib import Path
 
+import torch
+from safetensors.torch import save as safetensors_bytes
+
+from metaopt.contracts import Theta
 from metaopt.errors import RecipeError, first_line, quoted
 from metaopt.files import is_file, read_bytes, turn_in, write_in_turn
 
@@ -38,6 +42,12 @@ def save_files(text: str, theta_bytes: bytes, folder: Path) -> None:
             f"The recipe could not be written to {quoted(folder)}: {first_line(error)}{before}. "
             "Make room there or choose another folder."
         ) from error
+
+
+def bytes_of_theta(theta: Theta) -> bytes:
+    """Learned weights in the safetensors format."""
+    dense = torch.contiguous_format
+    return safetensors_bytes({name: tensor.detach().cpu().clone(memory_format=dense) for name, tensor in theta.items()})
 
 
 def read_weights(folder: Path, sha256: str) -> tuple[bytes, str]:

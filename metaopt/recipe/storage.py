@@ -18,7 +18,7 @@ from metaopt.errors import InputError, RecipeError, first_line, listed, quoted
 from metaopt.files import is_file, is_folder, read_json
 from metaopt.plugin import Registry, current_registry
 from metaopt.recipe.made_on import MadeOn
-from metaopt.recipe.provenance import recipe_specs, recorded
+from metaopt.recipe.provenance import recorded
 from metaopt.recipe.recipe import SCHEMA, Recipe
 from metaopt.recipe.saving import DOCUMENT, WEIGHTS, read_weights
 
@@ -187,7 +187,7 @@ def _theta(content: bytes, file: Path) -> dict[str, Tensor] | None:
 
 def _check_plugins(recipe: Recipe, folder: Path, registry: Registry) -> None:
     try:
-        specs = recipe_specs(recipe.configuration, recipe.stopper, registry)
+        specs = recipe.checked_plugins(registry)
     except InputError as error:
         raise RecipeError(
             f"The recipe {quoted(folder / DOCUMENT)} cannot be used here: {error}{_origins(recipe, registry)}"

@@ -13,13 +13,12 @@ from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import Float32ByDefault, State, StepInfo
 from metaopt.deploy.optimizer.hparams import GroupNumbers, checked_group, packed
 from metaopt.deploy.optimizer.learned_weights import check_learned, weights_of
-from metaopt.deploy.optimizer.parameters import Params, as_groups, numbered, spare, tensors_of
+from metaopt.deploy.optimizer.parameters import ModelNames, Params, as_groups, numbered, spare, tensors_of
 from metaopt.deploy.optimizer.precision import gradient_norm, like, placed, widened
 from metaopt.deploy.optimizer.requirements import check_loss, check_param, check_requirements
 from metaopt.deploy.optimizer.stepped_tensors import MAXIMIZE, Member, members_of
 from metaopt.deploy.state.arrangement import arranged, check_document
 from metaopt.deploy.state.damaged_state import check_groups, refusing_damage
-from metaopt.deploy.state.model_names import ModelNames
 from metaopt.deploy.state.rule_state import fitted, fitted_shared
 from metaopt.deploy.state.saved_state import FIRST, RULE, SHARED, STEPS, is_rules
 from metaopt.errors import InputError

@@ -7,18 +7,24 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, NoDecay
+from metaopt.contracts import SteeringRule
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
-from metaopt.deploy.optimizer.class_steps import ClassSteps
+from metaopt.deploy.optimizer.class_hooks import ClassLoading, ClassSteps
 from metaopt.deploy.optimizer.hparams import assemble_named
-from metaopt.deploy.optimizer.native_class import bare, build_native, maximizes, obstacle
-from metaopt.deploy.optimizer.parameters import Group, Params, as_groups, spare, tensors_of
+from metaopt.deploy.optimizer.native_class import build_native, obstacle
+from metaopt.deploy.optimizer.parameters import (
+    Group,
+    ModelNames,
+    Params,
+    as_groups,
+    check_trained,
+    spare,
+    tensors_of,
+    without_names,
+)
 from metaopt.deploy.optimizer.rule_optimizer import RuleOptimizer
-from metaopt.deploy.optimizer.steered_optimizer import SteeredOptimizer, steering_obstacle, steers
-from metaopt.deploy.optimizer.trainable import check_trained
-from metaopt.deploy.state.class_loading import ClassLoading
-from metaopt.deploy.state.model_names import ModelNames
-from metaopt.deploy.step_hooks import look_at_gradients
-from metaopt.deploy.unfrozen import warn_of_unfrozen, watch_frozen
+from metaopt.deploy.optimizer.steered_optimizer import SteeredOptimizer, steering_obstacle
+from metaopt.deploy.step_hooks import look_at_gradients, warn_of_unfrozen, watch_frozen
 from metaopt.errors import InputError, PluginError, quoted
 
 Implementation: TypeAlias = Literal["auto", "native", "rule"]
@@ -96,7 +102,7 @@ def build_optimizer(
     names = ModelNames.of(params, assembly) if isinstance(params, nn.Module) else ModelNames()
     groups = as_groups(params)
     check_trained(tensors_of(groups))
-    steered = steers(assembly)
+    steered = _is_steered(assembly)
     if implementation == "rule":
         reason: str | None = "the rule was asked for"
     elif steered:
@@ -105,24 +111,30 @@ def build_optimizer(
         reason = obstacle(assembly, groups, theta=theta, maximize=maximize)
     if implementation == "native" and reason is not None:
         raise PluginError(f"{assembly.optimizer.name!r} cannot run as a library's class here: {reason}.")
-    made: Optimizer
+    optimizer: Optimizer
     if reason is None and not steered:
-        made = _native(assembly, groups, names, maximize)
+        optimizer = _native(assembly, groups, names, maximize)
     elif reason is None:
-        made = SteeredOptimizer(groups, assembly, theta=theta, horizon=horizon, maximize=maximize)
+        optimizer = SteeredOptimizer(groups, assembly, theta=theta, horizon=horizon, maximize=maximize)
     else:
-        made = RuleOptimizer(groups, assembly, compile=compile, theta=theta, horizon=horizon, maximize=maximize)
-    if isinstance(made, AssemblyOptimizer):
-        made.names = names
-    watch_frozen(made, names.frozen, warn_of_unfrozen(made, names.names))
-    return made
+        optimizer = RuleOptimizer(groups, assembly, compile=compile, theta=theta, horizon=horizon, maximize=maximize)
+    if isinstance(optimizer, AssemblyOptimizer):
+        optimizer.names = names
+    if names.frozen:
+        watch_frozen(optimizer, names.frozen, warn_of_unfrozen(optimizer, names.names))
+    return optimizer
+
+
+def _is_steered(assembly: Assembly) -> bool:
+    """Whether the one wrapper around the optimizer does nothing but steer it."""
+    rule = assembly.rule
+    return len(assembly.wrappers) == 1 and isinstance(rule, SteeringRule) and rule.inner is assembly.optimizer.rule
 
 
 def _native(assembly: Assembly, groups: list[Group], names: ModelNames, maximize: bool) -> Optimizer:
-    groups = bare(groups, keep_names=not names.names)
-    optimizer = build_native(assembly, spare(groups, assembly), maximize=maximize)
+    # Names that the user did not give would keep groups without names from joining later.
+    members = without_names(groups) if names.names else groups
+    optimizer = build_native(assembly, spare(members, assembly), maximize=maximize)
     ClassLoading(assembly, names).attach(optimizer)
-    native = assembly.optimizer.native
-    assert native is not None
-    look_at_gradients(optimizer, ClassSteps(optimizer, maximizes=maximizes(native)).look)
+    look_at_gradients(optimizer, ClassSteps(optimizer).look)
     return optimizer

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from metaopt.configuration import Assembly
 from metaopt.deploy.optimizer.fused import can_fuse
 from metaopt.deploy.optimizer.hparams import checked_group, group_values
-from metaopt.deploy.optimizer.parameters import Group, tensors_of, without_names
+from metaopt.deploy.optimizer.parameters import Group, tensors_of
 from metaopt.deploy.optimizer.stepped_tensors import MAXIMIZE
 from metaopt.errors import InputError, PluginError
 from metaopt.plugin import Native
@@ -57,7 +57,7 @@ def obstacle(
         return "it was given theta"
     if importlib.util.find_spec(native.module.partition(".")[0]) is None:
         return f"{native.distribution} is not installed (pip install {native.distribution})"
-    if (maximize or any(group.get(MAXIMIZE) for group in groups)) and not maximizes(native):
+    if (maximize or any(group.get(MAXIMIZE) for group in groups)) and not maximizes(native_class(native)):
         return f"{native.module}.{native.qualname} has no maximize"
     for tensor in tensors_of(groups):
         if tensor.dtype not in _DTYPES:
@@ -71,9 +71,9 @@ def obstacle(
     return None
 
 
-def maximizes(native: Native) -> bool:
-    """Whether the class heeds `maximize`."""
-    return MAXIMIZE in inspect.signature(native_class(native)).parameters
+def maximizes(kind: type[Optimizer]) -> bool:
+    """Whether a class heeds `maximize`."""
+    return MAXIMIZE in inspect.signature(kind).parameters
 
 
 def build_native(assembly: Assembly, groups: list[Group], *, maximize: bool = False) -> Optimizer:
@@ -95,11 +95,6 @@ def build_native(assembly: Assembly, groups: list[Group], *, maximize: bool = Fa
     if native.modes:
         optimizer.train()  # type: ignore[attr-defined]
     return optimizer
-
-
-def bare(groups: list[Group], *, keep_names: bool) -> list[Group]:
-    """Groups for a native class: without names that the user did not give, so that any group can join later."""
-    return groups if keep_names else without_names(groups)
 
 
 def native_arguments(assembly: Assembly, values: Mapping[str, Value]) -> dict[str, Any]:

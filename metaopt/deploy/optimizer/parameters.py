@@ -1,17 +1,23 @@
-"""What users call parameters (a model, tensors, named tensors, groups) as the param groups that torch takes."""
+"""Which tensors of what users call parameters are trained, in which param groups, and what a model calls them."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, final
 
+import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from metaopt.configuration import Assembly
-from metaopt.deploy.optimizer.trainable import check_member, trainable
 from metaopt.errors import InputError, quoted
 
 Group: TypeAlias = dict[str, Any]
 Named: TypeAlias = tuple[str, Tensor]
 Params: TypeAlias = nn.Module | Iterable[Tensor] | Iterable[Named] | Iterable[Mapping[str, Any]]
+
+#: What wrappers put into names: DataParallel, DDP and AveragedModel; torch.compile; FSDP; activation checkpoints.
+_WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
 
 
 def as_groups(params: Params) -> list[Group]:
@@ -72,6 +78,94 @@ def numbered(group: Group, first: int) -> Group:
     return {**group, "params": members}
 
 
+def trainable(model: nn.Module) -> list[tuple[str, Tensor]]:
+    """A model's parameters that require gradients, with their names; tied ones once.
+
+    Raises:
+        InputError: there are none, or one has no numbers yet that could be trained.
+    """
+    everything = list(model.named_parameters())
+    for name, param in everything:
+        check_member(name, param)
+    found: list[tuple[str, Tensor]] = [(name, param) for name, param in everything if param.requires_grad]
+    if not found:
+        kind, count = type(model).__name__, len(everything)
+        frozen = f": all {count} are frozen; call requires_grad_() on what shall learn" if count else ""
+        raise InputError(f"The model {kind} has no parameters to train{frozen}.")
+    return found
+
+
+def check_trained(tensors: Iterable[Tensor]) -> None:
+    """Refuse tensors of which none requires gradients."""
+    if not any(tensor.requires_grad for tensor in tensors):
+        raise InputError(
+            "None of the parameters requires gradients, so there is nothing to train; call requires_grad_() on them."
+        )
+
+
+def check_member(name: str, param: Tensor) -> None:
+    """Refuse a parameter that is lazy, and one that is trained but on the meta device or shares memory with itself."""
+    if is_lazy(param):
+        raise InputError(
+            f"The parameter {quoted(name)} is lazy and has no shape yet; run one forward pass first, then make the "
+            "optimizer."
+        )
+    if param.requires_grad and param.is_meta:
+        raise InputError(
+            f"The parameter {quoted(name)} is on the meta device and holds no numbers; call "
+            "model.to_empty(device=...) and initialise it before making the optimizer."
+        )
+    if param.requires_grad and _is_expanded(param):
+        raise InputError(
+            f"The parameter {quoted(name)} of shape {tuple(param.shape)} is an expanded tensor, whose elements share "
+            "memory and cannot be stepped one by one; give its clone()."
+        )
+
+
+@final
+@dataclass(frozen=True)
+class ModelNames:
+    """What a state may hold beside the parameters of an optimizer.
+
+    Attributes:
+        names: of every parameter of the model, by tensor; empty for bare parameters.
+        frozen: the parameters that did not require gradients when the optimizer was made.
+        groups: the param groups that the whole model would have, frozen parameters included; empty for bare parameters.
+    """
+
+    names: Mapping[Tensor, str] = field(default_factory=dict)
+    frozen: tuple[Tensor, ...] = ()
+    groups: tuple[tuple[Tensor, ...], ...] = ()
+
+    @classmethod
+    def of(cls, params: Params, assembly: Assembly) -> "ModelNames":
+        """Of a model; nothing for anything else."""
+        if not isinstance(params, nn.Module):
+            return cls()
+        members = list(params.named_parameters())
+        whole = spare([{"params": members}], assembly)
+        return cls(
+            names={param: name for name, param in members},
+            frozen=tuple(param for _, param in members if not param.requires_grad),
+            groups=tuple(tuple(tensors_of([group])) for group in whole),
+        )
+
+
+def counterparts(saved: Iterable[str], own: Iterable[str]) -> dict[str, str]:
+    """For each saved name the own one that is equal, or differs only by what wrappers put into it; absent where none.
+
+    Example:
+        >>> counterparts(["module.0.weight", "_orig_mod.bias", "other"], ["0.weight", "bias"])
+        {'module.0.weight': '0.weight', '_orig_mod.bias': 'bias'}
+    """
+    known = list(own)
+    exact = set(known)
+    counts = Counter(_bare(name) for name in known)
+    by_bare = {_bare(name): name for name in known if counts[_bare(name)] == 1}
+    found = {name: name if name in exact else by_bare.get(_bare(name)) for name in saved}
+    return {name: other for name, other in found.items() if other is not None}
+
+
 def _group(item: Mapping[str, Any]) -> Group:
     if not isinstance(item, Mapping) or "params" not in item:
         raise InputError(f"A param group is a dict with the key 'params', got {quoted(item)}.")
@@ -100,3 +194,12 @@ def _split(group: Group, assembly: Assembly) -> list[Group]:
     spared = [member for member in group["params"] if not assembly.decays(tensor_of(member))]
     parts = [{**group, "params": decayed}, {**group, "params": spared, "weight_decay": 0.0}]
     return [part for part in parts if part["params"]]
+
+
+def _is_expanded(param: Tensor) -> bool:
+    strides = param.stride() if param.layout is torch.strided else ()
+    return any(stride == 0 and size > 1 for stride, size in zip(strides, param.shape, strict=False))
+
+
+def _bare(name: str) -> str:
+    return ".".join(part for part in name.split(".") if part not in _WRAPPERS)

@@ -1,24 +1,17 @@
-"""What rules and controllers need from a training loop, and what they take from it."""
+"""What rules need from a training loop, and what they take from it."""
 
 from collections.abc import Mapping
-from numbers import Integral
 
 import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly
-from metaopt.errors import InputError, PluginError, quoted
-from metaopt.plugin import ControllerSpec
+from metaopt.deploy.scheduler.scheduler import check_total_steps
+from metaopt.errors import InputError, PluginError
 from metaopt.tracing import can_compile
 
 #: Signals that an ordinary loop supplies to an optimizer.
 SUPPLIED = frozenset({"loss", "gradient_norm", "horizon"})
-
-#: Signals that a scheduler has by itself: the horizon if it was told one, the metric if `observe` is called.
-PLAIN_SIGNALS = frozenset({"horizon", "metric"})
-
-#: Signals known only between the backward pass and the optimizer's step; see `ControllerScheduler.prepare`.
-GRADIENT_SIGNALS = frozenset({"loss", "gradient_norm", "agreement"})
 
 
 def check_requirements(assembly: Assembly, theta: Mapping[str, Tensor] | None, horizon: int | None) -> None:
@@ -37,50 +30,12 @@ def check_requirements(assembly: Assembly, theta: Mapping[str, Tensor] | None, h
         )
     if "horizon" in required and horizon is None:
         raise PluginError(f"{_part_with(assembly, 'horizon')} requires the planned number of steps: pass total_steps=.")
-    _check_total_steps(horizon)
+    check_total_steps(horizon)
     if assembly.learned is not None and theta is None:
         raise InputError(
             f"{assembly.learned.name!r} is a learned rule and has no weights here: pass theta=, or bind a recipe "
             "with them."
         )
-
-
-def check_controller(
-    spec: ControllerSpec, required: frozenset[str], total_steps: int | None, mode: str, supplies: frozenset[str]
-) -> None:
-    """Check a scheduler's settings, and that its host supplies what the controller requires.
-
-    Args:
-        spec: the controller.
-        required: signals that it needs with its hyperparameters.
-        total_steps: planned number of steps, or None.
-        mode: orientation of the metric.
-        supplies: signals that the host has.
-
-    Raises:
-        InputError: a setting is not valid, or `total_steps` is missing.
-        PluginError: another signal is missing.
-    """
-    if mode not in ("min", "max"):
-        raise InputError(f"mode must be 'min' or 'max', got {quoted(mode)}.")
-    _check_total_steps(total_steps)
-    if "horizon" in required and total_steps is None:
-        raise InputError(
-            f"The controller {spec.name!r} needs to know how long training will be; pass total_steps=, "
-            "the number of optimizer steps (epochs * len(loader))."
-        )
-    missing = sorted(required - supplies)
-    if missing:
-        raise PluginError(
-            f"The controller {spec.name!r} requires {', '.join(missing)}, which a scheduler by itself does not know; "
-            "bind a recipe and call run.step(loss), or choose another controller."
-        )
-
-
-def _check_total_steps(total_steps: int | None) -> None:
-    whole = isinstance(total_steps, Integral) and not isinstance(total_steps, bool)
-    if total_steps is not None and not (whole and 1 <= total_steps < 2**53):  # as a float it is exact
-        raise InputError(f"total_steps must be a positive whole number, got {quoted(total_steps)}.")
 
 
 def check_loss(assembly: Assembly, loss: Tensor | float | None) -> Tensor:

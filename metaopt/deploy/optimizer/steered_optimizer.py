@@ -12,24 +12,16 @@ from torch.optim import Optimizer
 from metaopt.configuration import Assembly
 from metaopt.contracts import State, SteeringRule, StepInfo, empty_state
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
-from metaopt.deploy.optimizer.class_steps import unfuse
+from metaopt.deploy.optimizer.class_hooks import ClassLoading, unfuse
 from metaopt.deploy.optimizer.fused import can_fuse, keep_order
 from metaopt.deploy.optimizer.hparams import group_values
 from metaopt.deploy.optimizer.native_class import build_native, native_arguments, obstacle
-from metaopt.deploy.optimizer.parameters import Group, Params
+from metaopt.deploy.optimizer.parameters import Group, ModelNames, Params
 from metaopt.deploy.optimizer.stepped_tensors import MAXIMIZE, Member
-from metaopt.deploy.state.class_loading import ClassLoading
 from metaopt.deploy.state.class_state import as_classes, check_entries, expected_state
-from metaopt.deploy.state.model_names import ModelNames
 from metaopt.deploy.state.rule_state import fitted
 from metaopt.deploy.state.saved_state import class_title
 from metaopt.space import Value
-
-
-def steers(assembly: Assembly) -> bool:
-    """Whether the one wrapper around the optimizer does nothing but steer it."""
-    rule = assembly.rule
-    return len(assembly.wrappers) == 1 and isinstance(rule, SteeringRule) and rule.inner is assembly.optimizer.rule
 
 
 def steering_obstacle(assembly: Assembly, groups: list[Group], *, maximize: bool = False) -> str | None:

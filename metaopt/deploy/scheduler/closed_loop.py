@@ -13,13 +13,19 @@ from metaopt.plugin import ControllerSpec
 
 
 class ClosedLoop:
-    """Asks for rates, over plain numbers where the controller has such a form (see `scalars`), else over tensors.
+    """Asks for rates.
+
+    A controller that acts at each step is asked over plain numbers, where it has such a form (see `scalars`). Once a
+    validation tensors are fast enough.
 
     Args:
-        spec: the controller.
+        spec: the controller, of cadence `"step"` or `"validation"`.
         hparams: its hyperparameters, 0-d, float64.
         total_steps: planned number of steps, or None.
         signals: further signals that each question carries, beside step, horizon and metric.
+
+    Raises:
+        PluginError: the controller gives a rate for each parameter's name.
     """
 
     @Float32ByDefault()
@@ -34,7 +40,8 @@ class ClosedLoop:
         self._numbers: tuple[float, ...] = ()
         self._scalars: Scalars | None = None
         self._absolute = False
-        self._is_known = False
+        self._is_known = spec.cadence != "step"  # whether its form over numbers has been looked for
+        self._asked([0.0, float("nan"), *[0.0] * len(signals)])
 
     @property
     def state(self) -> ControllerState:
@@ -50,15 +57,8 @@ class ClosedLoop:
 
     def __getstate__(self) -> dict[str, Any]:
         """For copies and pickles: generated code is neither copied nor pickled, and found again when it is needed."""
-        return {**self.__dict__, "_state": self.state, "_numbers": (), "_scalars": None, "_is_known": False}
-
-    def first(self) -> Rate:
-        """What the controller says first, without letting it remember.
-
-        Raises:
-            PluginError: it gives a rate for each parameter's name.
-        """
-        return self._asked([0.0, float("nan"), *[0.0] * (len(self._names) - 2)])[0]
+        is_known = self._spec.cadence != "step"
+        return {**self.__dict__, "_state": self.state, "_numbers": (), "_scalars": None, "_is_known": is_known}
 
     def ask(self, step: int, metric: float, signals: Mapping[str, float]) -> tuple[float, bool]:
         """The rate for the step after `step` completed ones, and whether it is absolute.

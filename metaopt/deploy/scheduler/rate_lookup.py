@@ -22,6 +22,9 @@ class RateLookup:
         spec: a controller of cadence `table`.
         hparams: its hyperparameters, 0-d, float64.
         total_steps: planned number of steps; past it the last rate holds. None where unknown.
+
+    Attributes:
+        is_absolute: whether these are rates rather than multipliers, from the first one on.
     """
 
     def __init__(self, spec: ControllerSpec, hparams: Mapping[str, Tensor], total_steps: int | None) -> None:
@@ -30,6 +33,7 @@ class RateLookup:
         self._total_steps = total_steps
         self._first = 0
         self._rates = array("d")
+        self.is_absolute = False
 
     def at(self, step: int) -> float:
         """The rate for the step after `step` completed ones."""
@@ -44,5 +48,5 @@ class RateLookup:
     def _tabulate(self, step: int) -> None:
         self._first = step - step % PIECE
         left = PIECE if self._total_steps is None else min(PIECE, self._total_steps + 1 - self._first)
-        table, _ = rate_table(self._spec, self._hparams, self._total_steps, left, self._first)
+        table, self.is_absolute = rate_table(self._spec, self._hparams, self._total_steps, left, self._first)
         self._rates = array("d", table.to(torch.float64).contiguous().numpy().tobytes())

@@ -11,54 +11,20 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from metaopt.contracts import Mode
-from metaopt.deploy.optimizer.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS, check_controller
-from metaopt.deploy.plan_warnings import Heard, warn_at_last, warn_past_the_plan
+from metaopt.deploy.plan_warnings import ValidationCount, warn_at_last, warn_past_the_plan
 from metaopt.deploy.scheduler.closed_loop import ClosedLoop, number
 from metaopt.deploy.scheduler.rate_lookup import RateLookup
-from metaopt.deploy.scheduler.state import check_state, float_initial_rates, in_force, take_bases
+from metaopt.deploy.scheduler.state import check_state, in_force, take_bases
 from metaopt.deploy.state.damaged_state import checked_count, checked_rates, refusing_damage
-from metaopt.errors import InputError, quoted
-from metaopt.plugin import ControllerSpec, Registry, current_registry
-from metaopt.space import Value, encode, resolve
+from metaopt.errors import InputError, PluginError, quoted
+from metaopt.plugin import ControllerSpec
+from metaopt.space import Value, encode
 
+#: Signals that a scheduler has by itself: the horizon if it was told one, the metric if `observe` is called.
+PLAIN_SIGNALS = frozenset({"horizon", "metric"})
 
-def create_scheduler(
-    name: str,
-    optimizer: Optimizer,
-    *,
-    total_steps: int | None = None,
-    mode: Mode = "min",
-    registry: Registry | None = None,
-    **hparams: Any,
-) -> "ControllerScheduler":
-    """A learning-rate scheduler by the name of its controller.
-
-    Args:
-        name: a controller plugin, such as `"wsd"`.
-        optimizer: any torch optimizer; its groups keep their relative rates.
-        total_steps: planned number of training steps; most controllers need it.
-        mode: for controllers that listen to validations: `"min"` if the metric is better when lower, else `"max"`.
-        registry: where to look the name up; everything installed by default.
-        **hparams: the controller's hyperparameters; those left out have their defaults.
-
-    Returns:
-        A true `LRScheduler`: call `step()` after every training step, and `observe(metric)` after every validation
-        where the controller listens to them.
-
-    Raises:
-        PluginError: the controller is unknown or requires a signal that a scheduler does not have.
-        InputError: a hyperparameter is not valid, or `total_steps` is missing or not positive.
-
-    Example:
-        >>> import torch, metaopt
-        >>> optimizer = torch.optim.SGD([torch.zeros(2, requires_grad=True)], lr=0.1)
-        >>> scheduler = metaopt.create_scheduler("constant", optimizer, total_steps=100)
-        >>> scheduler.get_last_lr()
-        [0.1]
-    """
-    spec = (registry or current_registry()).get(ControllerSpec, name)
-    values = resolve(spec.space, hparams, spec.name)
-    return ControllerScheduler(optimizer, spec, values, total_steps=total_steps, mode=mode)
+#: Signals known only between the backward pass and the optimizer's step; see `ControllerScheduler.prepare`.
+GRADIENT_SIGNALS = frozenset({"loss", "gradient_norm", "agreement"})
 
 
 @final
@@ -81,6 +47,8 @@ class ControllerScheduler(LRScheduler):
         spec: the controller.
         horizon: planned number of steps, or None.
         mode: orientation of the metric given to `observe`.
+        required: signals that the controller needs with these hyperparameters.
+        needs_gradients: whether `prepare` must be called between the backward pass and the optimizer's step.
     """
 
     #: Whether a step past the plan is remarked upon: where it is a run's, whose other parts end there.
@@ -96,31 +64,21 @@ class ControllerScheduler(LRScheduler):
         mode: Mode = "min",
         supplies: frozenset[str] = PLAIN_SIGNALS,
     ) -> None:
-        self._required = spec.required(values)
-        check_controller(spec, self._required, total_steps, mode, supplies)
+        self.required = spec.required(values)
+        _check(spec, self.required, total_steps, mode, supplies)
         self.spec = spec
         self.horizon = None if total_steps is None else int(total_steps)
         self.mode: Mode = mode
-        self._values, self._heard = dict(values), Heard()
+        self._values, self._validations = dict(values), ValidationCount()
         hparams = {key: number(value) for key, value in encode(spec.space, values).items()}
-        self._loop = ClosedLoop(spec, hparams, total_steps, self._required & GRADIENT_SIGNALS)
-        self._metric, self._rate = float("nan"), 1.0
+        is_table, gradient_signals = spec.cadence == "table", self.required & GRADIENT_SIGNALS
+        self._table = RateLookup(spec, hparams, total_steps) if is_table else None
+        self._loop = None if is_table else ClosedLoop(spec, hparams, total_steps, gradient_signals)
+        self._metric, self._rate, self._absolute = float("nan"), 1.0, False
         self._prepared = self._is_starting = False
-        self._absolute = self._loop.first().absolute and spec.cadence == "table"
-        self._table = RateLookup(spec, hparams, total_steps)
-        self._is_table, self._needs_gradients = spec.cadence == "table", self.needs_gradients
-        float_initial_rates(optimizer, spec)
+        self.needs_gradients = spec.cadence == "step" and bool(gradient_signals)
+        _note_initial_rates(optimizer, spec)
         super().__init__(optimizer)
-
-    @property
-    def required(self) -> frozenset[str]:
-        """Signals that the controller needs with these hyperparameters."""
-        return self._required
-
-    @property
-    def needs_gradients(self) -> bool:
-        """Whether `prepare` must be called between the backward pass and the optimizer's step."""
-        return self.spec.cadence == "step" and bool(self._required & GRADIENT_SIGNALS)
 
     def prepare(
         self, *, loss: Tensor | None = None, gradient_norm: Tensor | None = None, agreement: Tensor | None = None
@@ -135,11 +93,11 @@ class ControllerScheduler(LRScheduler):
         Raises:
             InputError: a signal that the controller requires is missing.
         """
-        given = {"loss": loss, "gradient_norm": gradient_norm, "agreement": agreement}
-        for key in sorted(self._required & GRADIENT_SIGNALS):
-            if given[key] is None:
-                raise InputError(f"The controller {self.spec.name!r} requires {key} at each step; pass {key}=.")
-        self._ask({key: float(value.detach()) for key, value in given.items() if value is not None})
+        signals = {"loss": loss, "gradient_norm": gradient_norm, "agreement": agreement}
+        for name in sorted(self.required & GRADIENT_SIGNALS):
+            if signals[name] is None:
+                raise InputError(f"The controller {self.spec.name!r} requires {name} at each step; pass {name}=.")
+        self._ask({name: float(value.detach()) for name, value in signals.items() if value is not None})
         self._prepared = True
         self._write()
 
@@ -163,8 +121,8 @@ class ControllerScheduler(LRScheduler):
                 f"scheduler.step() takes no metric, got {quoted(epoch)}: call step() after every training step and "
                 "scheduler.observe(metric) after every validation."
             )
-        if self._needs_gradients and not (self._is_starting or self._prepared):
-            signals = ", ".join(sorted(self._required & GRADIENT_SIGNALS))
+        if self.needs_gradients and not (self._is_starting or self._prepared):
+            signals = ", ".join(sorted(self.required & GRADIENT_SIGNALS))
             raise InputError(
                 f"The controller {self.spec.name!r} requires {signals} before each optimizer step: "
                 "call run.step(loss), or scheduler.prepare(...) before optimizer.step()."
@@ -183,10 +141,9 @@ class ControllerScheduler(LRScheduler):
     def _at_the_end(self, horizon: int) -> None:
         if self.last_epoch == horizon + 1 and self.warns_past_plan:
             warn_past_the_plan(horizon)
-        elif self.last_epoch == horizon and self.spec.cadence == "validation" and not self._heard.count:
-            who = f"The controller {self.spec.name!r}"
+        elif self.last_epoch == horizon and self.spec.cadence == "validation" and not self._validations.count:
             remedy = "scheduler.observe(metric), or run.observe(value),"
-            warn_at_last(self, self._heard, who, horizon, remedy)
+            warn_at_last(self, self._validations, f"The controller {self.spec.name!r}", horizon, remedy)
 
     def observe(self, metric: float) -> None:
         """Take in a validation metric; controllers that do not listen to validations ignore it.
@@ -195,7 +152,7 @@ class ControllerScheduler(LRScheduler):
             metric: the value in the user's own orientation (see `mode`); NaN if it could not be computed.
         """
         self._metric = float(metric) if self.mode == "min" else -float(metric)
-        self._heard.count += not math.isnan(self._metric)
+        self._validations.count += not math.isnan(self._metric)
         if self.spec.cadence == "validation":
             self._ask({})
             self._write()
@@ -223,7 +180,7 @@ class ControllerScheduler(LRScheduler):
             "rate": self._rate,
             "absolute": self._absolute,
             "metric": self._metric,
-            "state": self._loop.state,
+            "state": {} if self._loop is None else self._loop.state,
             "base_lrs": copy.deepcopy(self.base_lrs),
             "last_lr": copy.deepcopy(self._last_lr),
             "in_force": in_force(self.optimizer, self._last_lr),
@@ -247,11 +204,12 @@ class ControllerScheduler(LRScheduler):
         self._rate = float(state_dict["rate"])
         self._absolute = bool(state_dict["absolute"])
         self._metric = float(state_dict["metric"])
-        self._heard.count += not math.isnan(self._metric)
-        self._loop.load(state_dict["state"])
+        self._validations.count += not math.isnan(self._metric)
+        if self._loop is not None:
+            self._loop.load(state_dict["state"])
         self.base_lrs = checked_rates(state_dict["base_lrs"], len(self.optimizer.param_groups))
         self._last_lr = checked_rates(state_dict["last_lr"], len(self.optimizer.param_groups))
-        if self._is_table:
+        if self._table is not None:
             self._rate = self._table.at(max(self.last_epoch, 0))
         if state_dict.get("in_force", True):
             take_bases(self.optimizer, self.base_lrs)
@@ -264,13 +222,15 @@ class ControllerScheduler(LRScheduler):
         self._is_starting = False
 
     def _find_rate(self) -> None:
-        if self._is_table:
+        if self._table is not None:
             self._rate = self._table.at(self.last_epoch)
-        elif self.spec.cadence == "step" and not self._needs_gradients:
+            self._absolute = self._table.is_absolute
+        elif self.spec.cadence == "step" and not self.needs_gradients:
             self._ask({})
 
-    def _ask(self, known: Mapping[str, float]) -> None:
-        self._rate, self._absolute = self._loop.ask(max(self.last_epoch, 0), self._metric, known)
+    def _ask(self, signals: Mapping[str, float]) -> None:
+        assert self._loop is not None, "an open loop is not asked"
+        self._rate, self._absolute = self._loop.ask(max(self.last_epoch, 0), self._metric, signals)
 
     def _scaled(self) -> list[float | Tensor]:
         # Few operations: an open loop's step takes no longer than this.
@@ -298,3 +258,43 @@ class ControllerScheduler(LRScheduler):
             else:
                 group["lr"] = last[index]
         self._last_lr = last
+
+
+def check_total_steps(total_steps: int | None) -> None:
+    """Check that a planned number of steps is one, or None; InputError otherwise."""
+    whole = isinstance(total_steps, Integral) and not isinstance(total_steps, bool)
+    if total_steps is not None and not (whole and 1 <= total_steps < 2**53):  # as a float it is exact
+        raise InputError(f"total_steps must be a positive whole number, got {quoted(total_steps)}.")
+
+
+def _check(
+    spec: ControllerSpec, required: frozenset[str], total_steps: int | None, mode: str, supplies: frozenset[str]
+) -> None:
+    """Check a scheduler's settings, and that its host supplies the signals that the controller requires."""
+    if mode not in ("min", "max"):
+        raise InputError(f"mode must be 'min' or 'max', got {quoted(mode)}.")
+    check_total_steps(total_steps)
+    if "horizon" in required and total_steps is None:
+        raise InputError(
+            f"The controller {spec.name!r} needs to know how long training will be; pass total_steps=, "
+            "the number of optimizer steps (epochs * len(loader))."
+        )
+    missing = sorted(required - supplies)
+    if missing:
+        raise PluginError(
+            f"The controller {spec.name!r} requires {', '.join(missing)}, which a scheduler by itself does not know; "
+            "bind a recipe and call run.step(loss), or choose another controller."
+        )
+
+
+def _note_initial_rates(optimizer: Optimizer, spec: ControllerSpec) -> None:
+    """Note each group's rate as a plain float, so that no step waits for a device to read a tensor."""
+    for group in getattr(optimizer, "param_groups", []):
+        if "lr" not in group:
+            if spec.name != "constant":
+                raise PluginError(
+                    f"{type(optimizer).__name__} has no lr for the controller {spec.name!r} to act on; "
+                    "use the controller 'constant'."
+                )
+            group["lr"] = 1.0  # nobody reads it, but every torch scheduler expects one
+        group["initial_lr"] = float(group.get("initial_lr", group["lr"]))

@@ -7,8 +7,7 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
-from metaopt.errors import InputError, PluginError, quoted
-from metaopt.plugin import ControllerSpec
+from metaopt.errors import InputError, quoted
 
 _NEEDED = frozenset({"total_steps", "last_epoch", "step_count", "rate", "absolute", "metric", "state", "base_lrs"})
 
@@ -65,16 +64,3 @@ def take_bases(optimizer: Optimizer, bases: Sequence[float | Tensor]) -> None:
     if len(optimizer.param_groups) == len(bases):
         for group, base in zip(optimizer.param_groups, bases, strict=True):
             group["initial_lr"] = float(base)
-
-
-def float_initial_rates(optimizer: Optimizer, spec: ControllerSpec) -> None:
-    """Note each group's rate as a plain float, so that no step waits for a device to read a tensor."""
-    for group in getattr(optimizer, "param_groups", []):
-        if "lr" not in group:
-            if spec.name != "constant":
-                raise PluginError(
-                    f"{type(optimizer).__name__} has no lr for the controller {spec.name!r} to act on; "
-                    "use the controller 'constant'."
-                )
-            group["lr"] = 1.0  # nobody reads it, but every torch scheduler expects one
-        group["initial_lr"] = float(group.get("initial_lr", group["lr"]))

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 from torch import Tensor
 
-from metaopt.deploy.state.model_names import ModelNames, counterparts
+from metaopt.deploy.optimizer.parameters import ModelNames, counterparts
 from metaopt.errors import InputError, quoted
 
 #: A state_dict, or its param groups.

@@ -152,10 +152,10 @@ def _build(
         problem = "needs stoppers=[...]" if spec.combines else "combines no others; leave out stoppers="
         raise InputError(f"The stopper {spec.name!r} {problem}.")
     values = resolve(spec.space, hparams, spec.name)
-    learned = spec.learned(theta)
+    learned = spec.learned(theta) if theta or spec.theta_shapes else {}
     if spec.fires is not None:
-        required = spec.required(values)
-        return ThresholdStopper(spec.name, spec.pure(learned), values, mode, required, spec.space, learned, spec.uses)
+        fires, required = spec.pure(learned), spec.required(values)
+        return ThresholdStopper(spec.name, fires, values, mode, required, spec.space, learned, spec.uses)
     assert spec.factory is not None
     return spec.factory(mode=mode, **values, **({"stoppers": list(children)} if spec.combines else {}))
 

@@ -11,14 +11,22 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from metaopt.contracts import Decision, Mode, Observation, Stopper
-from metaopt.deploy.plan_warnings import Heard
-from metaopt.deploy.stopping.observation import observation_of
-from metaopt.errors import InputError
+from metaopt.deploy.plan_warnings import ValidationCount
+from metaopt.errors import InputError, quoted
+
+#: Where a signal comes from, for callers of `run.observe` that do not pass it.
+_SUPPLIED_BY = {
+    "train_loss": "for train_loss, run.step(loss) is enough",
+    "stop": "for stop, bind a recipe with the wrapper learned_schedule or hyper_controller, and take a step",
+    "epoch": "epoch is how many passes over the training data are done",
+    "evidence": "metaopt.gradient_evidence(model, loss_fn, inputs, targets) computes it from a training batch, and "
+    "metaopt.MicroBatches(model) under gradient accumulation",
+}
 
 
 @dataclass(frozen=True)
-class Told:
-    """Signals from the shared state of a rule, such as a learned schedule's `stop`.
+class WrapperSignals:
+    """Signals for stoppers from the shared state of a rule, where its wrappers put them: a learned schedule's `stop`.
 
     Attributes:
         optimizer: whose first group holds the shared state, once there is any.
@@ -28,40 +36,40 @@ class Told:
     optimizer: Optimizer
     entries: Mapping[str, str]
 
-    def signals(self, required: Set[str]) -> dict[str, float | None]:
-        """Those that are required; None before the first step. Reading one waits for a device to finish its work."""
+    def values(self, names: Set[str]) -> dict[str, float | None]:
+        """Of these names; None before the first step. Reading a value waits for a device to finish its work."""
         shared = self.optimizer.param_groups[0].get("shared", {})
         return {
             signal: float(shared[entry]) if entry in shared else None
             for signal, entry in self.entries.items()
-            if signal in required
+            if signal in names
         }
 
 
 @final
 class Judgement:
-    """The stopper and the guard at work on one run, with what they are told.
+    """The stopper and the check for divergence at work on one run, with the signals that they get.
 
     Args:
-        stopper: the early-stopping policy, or None: then only the guard ever says stop.
-        told: signals that the optimizer has for the stopper.
+        stopper: the early-stopping policy, or None: then only a training that diverged is stopped.
+        wrapper_signals: signals that the optimizer has for the stopper.
         mode: `"min"` if the metric is better when lower, `"max"` if when higher.
         requires: signals that the stopper requires with each observation.
-        uses: further ones, which it takes where there are any.
-        guard: whether to say stop once nothing can be saved.
+        uses: further signals, which it takes where there are any.
+        guard: whether to say stop once training diverged.
 
     Attributes:
         stopper: see above.
         mode: see above.
         losses: training losses since the last validation.
-        decision: the last one.
-        heard: counts the validations taken in.
+        decision: the last decision.
+        validations: counts the validations taken in.
     """
 
     def __init__(
         self,
         stopper: Stopper | None,
-        told: Told,
+        wrapper_signals: WrapperSignals,
         *,
         mode: Mode = "min",
         requires: frozenset[str] = frozenset(),
@@ -72,9 +80,9 @@ class Judgement:
         self.mode: Mode = mode
         self.losses = RecentLosses()
         self.decision = Decision(stop=False)
-        self.heard = Heard()
-        self._told, self._requires, self._uses = told, requires, uses
-        self._guard = Guard(active=guard)
+        self.validations = ValidationCount()
+        self._wrapper_signals, self._requires, self._read = wrapper_signals, requires, requires | uses
+        self._divergence = DivergenceCheck(is_active=guard)
         self._last_observed: int | None = None
         self._observed_before: int | None = None  # the last observation of a loaded state
         self._seconds_before = 0.0
@@ -83,52 +91,57 @@ class Judgement:
     @property
     def waits_for_validations(self) -> bool:
         """Whether there is a stopper, and no validation yet."""
-        return self.stopper is not None and not self.heard.count
+        return self.stopper is not None and not self.validations.count
 
     @property
     def num_observations(self) -> int:
         """Validations taken in."""
-        return self.heard.count
+        return self.validations.count
 
-    def saw(self, loss: Tensor) -> None:
+    def record_loss(self, loss: Tensor) -> None:
         """Note a training loss, 0-d."""
-        self.losses.add(loss, total="train_loss" in self._requires | self._uses)
+        self.losses.add(loss, total="train_loss" in self._read)
 
-    def knows(self, step: int) -> bool:
+    def holds_validation_of(self, step: int) -> bool:
         """Whether the state that was loaded holds the validation of this step already."""
         return self._observed_before == step
 
     def observation(
         self,
         value: float | Tensor,
-        given: Mapping[str, float | Tensor | None],
+        signals: Mapping[str, float | Tensor | None],
         step: int,
         horizon: int | None,
         lr: float,
     ) -> Observation:
-        """A validation with its signals; arguments and errors as of `observation_of`.
+        """One validation, with signals from the user and those from elsewhere that the stopper reads.
 
         Args:
-            value: the metric.
-            given: signals from the user.
+            value: the metric, one number.
+            signals: from the user, which come before those from elsewhere; None counts as missing.
             step: training steps completed.
             horizon: planned number of steps, or None.
             lr: the learning rate as a share of its planned peak.
-        """
-        known = {"seconds": self._seconds(), "train_loss": self.losses.mean(), "lr": lr}
-        return observation_of(
-            value,
-            given,
-            step=step,
-            horizon=horizon,
-            known={**self._told.signals(self._requires | self._uses), **known},
-            required=self._requires,
-            used=self._uses,
-        )
 
-    def end(self, reason: str) -> None:
-        """Say stop from the next observation on, for a reason that is no validation's; an empty one is none."""
-        self._guard.reason = self._guard.reason or reason
+        Raises:
+            InputError: the metric or a signal is not one number, or a required signal is missing.
+        """
+        own = {"seconds": self._seconds(), "train_loss": self.losses.mean(), "lr": lr}
+        supplied = {**self._wrapper_signals.values(self._read), **own}
+        known = {**{name: signal for name, signal in supplied.items() if name in self._read}, **signals}
+        numbers = {name: _number(name, signal) for name, signal in known.items() if signal is not None}
+        missing = sorted(self._requires - set(numbers) - {"horizon"})
+        if missing:
+            arguments = ", ".join(f"{name}=..." for name in missing)
+            sources = "".join(f"; {_SUPPLIED_BY[name]}" for name in missing if name in _SUPPLIED_BY)
+            raise InputError(
+                f"The recipe's stopper requires {', '.join(missing)}: call run.observe(value, {arguments}){sources}."
+            )
+        return Observation(step, _number("the metric", value), horizon, numbers)
+
+    def stop_for(self, reason: str) -> None:
+        """Say stop from the next observation on, for a reason that no validation shows; an empty reason is none."""
+        self._divergence.reason = self._divergence.reason or reason
 
     def improves(self, observation: Observation) -> bool:
         """Whether its value is finite and better than all before."""
@@ -136,16 +149,16 @@ class Judgement:
         better = best is None or (value < best if self.mode == "min" else value > best)
         return better and math.isfinite(value)
 
-    def take(self, observation: Observation, params: Iterable[Tensor]) -> Decision:
-        """Decide; the parameters are looked at where the metric is not finite."""
+    def decide(self, observation: Observation, params: Iterable[Tensor]) -> Decision:
+        """Take in a validation; the parameters are looked at where the metric is not finite."""
         best = self.decision.best_step, self.decision.best_value
         if self.improves(observation):
             best = observation.step, observation.value
-        said = Decision(stop=False) if self.stopper is None else self.stopper.observe(observation)
-        self._guard.look(observation, params, self.losses)
-        reason = _reason(said, self.stopper, observation.step) or self._guard.reason
+        reason = "" if self.stopper is None else _stop_reason(self.stopper, observation)
+        self._divergence.look(observation, params, self.losses)
+        reason = reason or self._divergence.reason
         self.losses.clear()
-        self.heard.count += 1
+        self.validations.count += 1
         self._last_observed, self._observed_before = observation.step, None
         self.decision = Decision(bool(reason), reason, *best)
         return self.decision
@@ -156,9 +169,9 @@ class Judgement:
             "mode": self.mode,
             "stopper": None if self.stopper is None else self.stopper.state_dict(),
             "decision": asdict(self.decision),
-            "num_observations": self.heard.count,
+            "num_observations": self.validations.count,
             "last_observed": self._last_observed,
-            "lost_reason": self._guard.reason,
+            "lost_reason": self._divergence.reason,
             "losses": self.losses.state_dict(),
             "seconds": self._seconds(),
         }
@@ -175,9 +188,9 @@ class Judgement:
         if self.stopper is not None:
             self.stopper.load_state_dict(state["stopper"])
         self.decision = Decision(**state["decision"])
-        self.heard.count = int(state["num_observations"])
+        self.validations.count = int(state["num_observations"])
         self._last_observed = self._observed_before = state["last_observed"]
-        self._guard.reason = str(state["lost_reason"])
+        self._divergence.reason = str(state["lost_reason"])
         self.losses.load_state_dict(state["losses"])
         self._seconds_before = float(state["seconds"])
         self._started = time.monotonic()
@@ -186,33 +199,42 @@ class Judgement:
         return self._seconds_before + time.monotonic() - self._started
 
 
-def _reason(decision: Decision, stopper: Stopper | None, step: int) -> str:
-    """Why the stopper says stop, which it need not say to be heard; empty while it does not say stop."""
+def _stop_reason(stopper: Stopper, observation: Observation) -> str:
+    """Why the stopper says stop, whether it gives a reason or not; empty while it does not say stop."""
+    decision = stopper.observe(observation)
     if not decision.stop:
         return ""
-    return str(decision.reason or f"The stopper {type(stopper).__name__} said stop at step {step} without a reason.")
+    unsaid = f"The stopper {type(stopper).__name__} said stop at step {observation.step} without a reason."
+    return str(decision.reason or unsaid)
 
 
-class Guard:
-    """Says that training is lost, and from then on keeps saying so.
+def _number(what: str, value: Any) -> float:
+    try:
+        return float(value.detach() if isinstance(value, Tensor) else value)
+    except (TypeError, ValueError, RuntimeError):  # RuntimeError: a tensor of several numbers
+        raise InputError(f"run.observe() takes {what} as one number, got {quoted(value)}.") from None
 
-    It is once the metric is not finite, and neither are the weights or the last training loss: a metric alone may fail
+
+class DivergenceCheck:
+    """Says that training diverged, and from then on keeps saying so.
+
+    It did once the metric is not finite, and neither are the weights or the last training loss: a metric alone may fail
     for its own reasons. Weights are read only then, since on a device that means waiting.
 
     Args:
-        active: whether to look at all.
+        is_active: whether to look at all.
 
     Attributes:
         reason: one sentence that says why training is lost; empty while it is not.
     """
 
-    def __init__(self, *, active: bool = True) -> None:
+    def __init__(self, *, is_active: bool = True) -> None:
         self.reason = ""
-        self._active = active
+        self._is_active = is_active
 
     def look(self, observation: Observation, params: Iterable[Tensor], losses: "RecentLosses") -> None:
         """Take in one validation, with the parameters and training losses of the moment."""
-        if not self._active or self.reason or math.isfinite(observation.value):
+        if not self._is_active or self.reason or math.isfinite(observation.value):
             return
         where = f"At step {observation.step} the metric is {observation.value} and"
         if not all(bool(torch.isfinite(param.detach()).all()) for param in params):
@@ -222,7 +244,7 @@ class Guard:
 
 
 class RecentLosses:
-    """The last training loss and the mean of those since `clear`."""
+    """The last training loss, and the mean of the losses since `clear`."""
 
     def __init__(self) -> None:
         self._last: Tensor | None = None
@@ -257,6 +279,6 @@ class RecentLosses:
         """Inverse of `state_dict`."""
         last, total = (None if state[key] is None else torch.as_tensor(state[key]) for key in ("last", "total"))
         count = int(state["count"])
-        if (total is None) != (count < 1) or any(one is not None and one.numel() != 1 for one in (last, total)):
+        if (total is None) != (count < 1) or any(loss is not None and loss.numel() != 1 for loss in (last, total)):
             raise ValueError(f"there are {count} losses, and their sum is {total}")
         self._last, self._total, self._count = last, total, count

@@ -9,7 +9,7 @@ import torch
 
 import metaopt
 from metaopt.contracts import Rate
-from metaopt.deploy.optimizer.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS
+from metaopt.deploy import GRADIENT_SIGNALS, PLAIN_SIGNALS
 from metaopt.deploy.scheduler.closed_loop import ClosedLoop, number
 from metaopt.deploy.scheduler.scalars import over_scalars
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler

@@ -11,8 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 import metaopt
 from metaopt.configuration.configuration import Configuration, assemble
 from metaopt.configuration.rate_table import rate_table
-from metaopt.deploy import build_optimizer
-from metaopt.deploy.optimizer.requirements import GRADIENT_SIGNALS, PLAIN_SIGNALS
+from metaopt.deploy import GRADIENT_SIGNALS, PLAIN_SIGNALS, build_optimizer
 from metaopt.deploy.scheduler.rate_lookup import RateLookup
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
 from metaopt.plugin.kinds import ControllerSpec

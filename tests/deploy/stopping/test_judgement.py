@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from metaopt import Decision, Observation
-from metaopt.deploy.stopping.judgement import Judgement, Told
+from metaopt.deploy.stopping.judgement import Judgement, WrapperSignals
 from metaopt.plugin.kinds import StopperSpec
 from metaopt.plugin.registry import current_registry
 
@@ -29,8 +29,8 @@ class Terse:
 
 
 def followed(stopper, values=(1.0, 2.0, 3.0)):
-    judgement = Judgement(stopper, Told(None, {}))
-    return [judgement.take(Observation(step, value, 20), ()) for step, value in enumerate(values, 1)], judgement
+    judgement = Judgement(stopper, WrapperSignals(None, {}))
+    return [judgement.decide(Observation(step, value, 20), ()) for step, value in enumerate(values, 1)], judgement
 
 
 @pytest.mark.parametrize("stop", [True, np.True_, 1])
