@@ -1,3 +1,4 @@
+import importlib
 import math
 from pathlib import Path
 
@@ -9,10 +10,11 @@ from torch import nn
 
 import metaopt
 from metaopt.configuration.configuration import Configuration
-from metaopt.deploy import gradient_evidence as module
 from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.recipe import Recipe
 
+#: The name in `metaopt.deploy` is the function's.
+module = importlib.import_module("metaopt.deploy.gradient_evidence")
 YEAST = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "tabular" / "yeast.csv.gz"
 mse = nn.functional.mse_loss
 
