@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from metaopt.contracts import Decision, Mode, Stopper
-from metaopt.deploy.evaluation import BestWeights, eval_mode, evaluating, warn_of_averages
+from metaopt.deploy.evaluation import BestWeights, eval_mode, evaluating, keep_averages, warn_of_averages
 from metaopt.deploy.gradient_guard import GradientGuard, SkippedSteps
 from metaopt.deploy.optimizer.parameters import ModelNames
 from metaopt.deploy.plan_warnings import warn_at_last

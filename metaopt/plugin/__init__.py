@@ -1,17 +1,9 @@
 """How plugins are declared, found and checked."""
 
 from metaopt.plugin.hookspecs import hookimpl
-from metaopt.plugin.kinds import (
-    KINDS,
-    ControllerSpec,
-    CorpusSpec,
-    OptimizerSpec,
-    PluginSpec,
-    StopperSpec,
-    WrapperSpec,
-)
+from metaopt.plugin.kinds import KINDS, ControllerSpec, CorpusSpec, OptimizerSpec, PluginSpec, StopperSpec, WrapperSpec
 from metaopt.plugin.native import Native
-from metaopt.plugin.registry import Registry, current_registry, register
+from metaopt.plugin.registry import Registry, Source, current_registry, register
 
 __all__ = [
     "KINDS",
