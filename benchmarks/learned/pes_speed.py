@@ -19,12 +19,12 @@ import torch
 
 import metaopt
 from metaopt.configuration.configuration import Configuration, assemble
+from metaopt.inner import GraphMode
 from metaopt.meta.estimators.evolution import Evolution
 from metaopt.meta.estimators.parallel_trainings import Trainings
 from metaopt.meta.learner import Learner
 from metaopt.meta.task_episodes import few_shot
 from metaopt.plugin.registry import current_registry
-from metaopt.tracing.graphs import GraphMode
 
 TRUNCATION, LONGEST, CALLS = 20, 200, 30
 UNIT = "µs per inner step and pair"

@@ -8,11 +8,9 @@ from metaopt.tracing.compiled_rules import (
     is_hashable,
     own_code,
 )
-from metaopt.tracing.graph_cache import GraphCache
-from metaopt.tracing.graphs import Graph, GraphMode, replayed
-from metaopt.tracing.recording import NotRecordableError, Recorder
-from metaopt.tracing.straight_line import merged, needed, straight_line
-from metaopt.tracing.trees import layout_of, structure_of, tensors_of
+from metaopt.tracing.graph_cache import GraphCache, GraphMode, layout_of, structure_of, tensors_of
+from metaopt.tracing.recording import Graph, NotRecordableError, Recorder
+from metaopt.tracing.straight_line import merged, needed, replayed, straight_line
 
 __all__ = [
     "MIN_NUMEL",

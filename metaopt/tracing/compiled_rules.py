@@ -22,9 +22,9 @@ from metaopt.contracts import MeasureOne, PerTensorRule, Rule, StepInfo, TensorH
 #: Fewer numbers than this run eagerly: sizes 0 and 1 cannot be dynamic.
 MIN_NUMEL = 2
 
-#: What lies between inputs and results is computed where it is used, and not stored, however often it is read. Only
-#: what takes very many operations gets a name inside its loop, which halves the time to compile; were it fewer, the
-#: compiler would split the loop and store all of it.
+#: Intermediate values are computed where they are used, and not stored, however often they are read. Only a value of
+#: very many operations gets a name inside its loop, which halves the time to compile; with a lower number of operations
+#: the compiler would split the loop and store every value.
 INLINED: dict[str, str | int | bool | Callable[..., Any]] = {
     "realize_reads_threshold": 100_000,
     "realize_acc_reads_threshold": 100_000,
@@ -134,7 +134,7 @@ class CompiledUpdate:
         second = torch.compile(own_code(write), dynamic=True, fullgraph=True, options=INLINED)
 
         def both(param: Tensor, grad: Tensor, state: TensorState, *rest: Any) -> None:
-            with shapes.patch(use_duck_shape=False):  # type: ignore[attr-defined]  # a square matrix is no promise that the next one is square
+            with shapes.patch(use_duck_shape=False):  # type: ignore[attr-defined]  # after a square matrix one that is not may come
                 second(param, grad, state, first(param, grad, state, *rest), *rest)
 
         return both
@@ -163,11 +163,11 @@ def can_compile(rule: Rule) -> bool:
 
 def compiled_update(rule: Rule, names: tuple[str, ...]) -> CompiledUpdate:
     """The `CompiledUpdate` of a rule, the same for equal rules, so that a second optimizer need not compile again."""
-    return _remembered(rule, names) if is_hashable(rule) else CompiledUpdate(rule, names)
+    return _shared_by_equal_rules(rule, names) if is_hashable(rule) else CompiledUpdate(rule, names)
 
 
 def is_hashable(value: object) -> TypeGuard[Hashable]:
-    """Whether graphs can be found by a value; a frozen dataclass that holds a list looks as if, and is not."""
+    """Whether a value has a hash; a frozen dataclass that holds a list has a `__hash__` that raises."""
     try:
         hash(value)
     except TypeError:
@@ -176,15 +176,15 @@ def is_hashable(value: object) -> TypeGuard[Hashable]:
 
 
 @lru_cache(maxsize=64)
-def _remembered(rule: Rule, names: tuple[str, ...]) -> CompiledUpdate:
+def _shared_by_equal_rules(rule: Rule, names: tuple[str, ...]) -> CompiledUpdate:
     return CompiledUpdate(rule, names)
 
 
 def _signature(param: Tensor, grad: Tensor, state: Mapping[str, Tensor], info: StepInfo) -> Hashable:
     """What a graph is specialised on."""
-    kept = tuple([(key, tensor.dtype, tensor.ndim) for key, tensor in state.items()])
-    given = (info.horizon is None, info.loss is None, tuple(info.signals))
-    return param.dtype, grad.dtype, param.device, param.ndim, kept, given
+    state_kinds = tuple([(key, tensor.dtype, tensor.ndim) for key, tensor in state.items()])
+    step_kind = (info.horizon is None, info.loss is None, tuple(info.signals))
+    return param.dtype, grad.dtype, param.device, param.ndim, state_kinds, step_kind
 
 
 def own_code(function: Callable[..., _T]) -> Callable[..., _T]:

@@ -1,18 +1,26 @@
-"""Functions of trees of tensors, run through graphs that are made at the first call for trees of their kind."""
+"""Functions of trees of tensors, run through graphs that are made at the first call for trees of their kind.
 
-from collections.abc import Callable, Hashable
-from typing import Any, cast
+A tree is a nested dict, list or tuple of tensors.
+"""
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, Literal, TypeAlias, cast
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
-from metaopt.tracing.graphs import Graph, GraphMode, compiled, replayed
-from metaopt.tracing.trees import layout_of, structure_of, tensors_of
+from metaopt.tracing.compiled_graphs import compiled
+from metaopt.tracing.recording import Graph
+from metaopt.tracing.straight_line import replayed
+
+#: How a function is run: `eager` decides anew at each step what to do, `replayed` writes that down once and repeats it,
+#: `compiled` compiles it.
+GraphMode: TypeAlias = Literal["eager", "replayed", "compiled"]
 
 
 class GraphCache:
-    """The graphs made so far."""
+    """The graphs made so far, for as long as whoever made the cache holds it."""
 
     def __init__(self) -> None:
         self._graphs: dict[Hashable, tuple[Graph, TreeSpec | None]] = {}
@@ -32,13 +40,12 @@ class GraphCache:
             return function(*tensors, *settings)
         leaves = tensors_of(tensors)
         key = _key(function, mode, tensors, settings, leaves)
-        made = self._graphs.get(key)
-        if made is None:
-            made = self._graphs[key] = _graph(function, mode, tensors, settings)
-        graph, results = made
-        if results is None:  # what it does depends on values: there is no graph
+        if key not in self._graphs:
+            self._graphs[key] = _graph(function, mode, tensors, settings)
+        graph, structure = self._graphs[key]
+        if structure is None:  # what it does depends on values: there is no graph
             return function(*tensors, *settings)
-        return tree_unflatten(graph(*leaves), results)
+        return tree_unflatten(graph(*leaves), structure)
 
 
 def _key(
@@ -63,13 +70,38 @@ def _graph(
 
     None for the latter where it could not be followed.
     """
-    leaves, given = tree_flatten(tensors)
-    found: list[TreeSpec] = []
+    leaves, structure = tree_flatten(tensors)
+    result_structures: list[TreeSpec] = []
 
     def in_a_row(*leaves: Tensor) -> list[Tensor]:
-        results, structure = tree_flatten(function(*tree_unflatten(leaves, given), *settings))
-        found.append(structure)
+        results, result_structure = tree_flatten(function(*tree_unflatten(leaves, structure), *settings))
+        result_structures.append(result_structure)
         return cast(list[Tensor], results)
 
     graph = (compiled if mode == "compiled" else replayed)(in_a_row, *leaves)
-    return graph, found[0] if found else None
+    return graph, result_structures[0] if result_structures else None
+
+
+def tensors_of(tree: Any) -> list[Tensor]:
+    """The tensors in a row, dicts in the order in which they were filled, as torch's `tree_flatten` has them."""
+    if isinstance(tree, Tensor):
+        return [tree]
+    parts = tree.values() if isinstance(tree, Mapping) else tree
+    return [tensor for part in parts for tensor in tensors_of(part)]
+
+
+def structure_of(tree: Any) -> Hashable:
+    """Equal for two trees only if equal places in the row of their tensors are equal places in the trees.
+
+    torch's `TreeSpec` says the same, but has no hash in every version of torch.
+    """
+    if isinstance(tree, Tensor):
+        return None
+    if isinstance(tree, Mapping):
+        return tuple(tree), tuple([structure_of(part) for part in tree.values()])
+    return type(tree), tuple([structure_of(part) for part in tree])
+
+
+def layout_of(tensor: Tensor, *, strided: bool) -> Hashable:
+    """All that operations on a tensor depend on besides its numbers; strides where recorded ones are repeated."""
+    return tensor.shape, tensor.stride() if strided else None, tensor.dtype, tensor.device

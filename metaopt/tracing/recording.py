@@ -6,7 +6,7 @@ longer than doing them; tracing with torch's own tools takes a hundred times as 
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch import Tensor
@@ -14,6 +14,12 @@ from torch.fx import Node
 from torch.utils._python_dispatch import TorchDispatchMode
 
 _aten = torch.ops.aten
+
+#: A function of tensors in a row.
+Graph: TypeAlias = Callable[..., Any]
+
+#: torch's softmax over a last dimension that is shorter than this takes ten times as long as over any other dimension.
+SHORT = 16
 #: What torch calls operations whose result is a number, or of a size, that depends on values.
 _READS_VALUES = frozenset({torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape})
 
@@ -84,14 +90,14 @@ class Recorder(TorchDispatchMode):
                 return result
             slots: Slot | tuple[Slot | None, ...] = self._new(result)
         elif isinstance(result, list | tuple):
-            slots = tuple(self._new(one) if isinstance(one, Tensor) else None for one in result)
+            slots = tuple(self._new(item) if isinstance(item, Tensor) else None for item in result)
         elif func._schema.is_mutable:
             slots = ()
         else:
             return result  # a dtype, a size
         function = self._replacements.get(func, func._op)
-        given = with_dtype(func, args, kwargs or {}, result)
-        noted = self._noted(args), {key: self._noted(value) for key, value in given.items()}
+        keywords = with_dtype(func, args, kwargs or {}, result)
+        noted = self._noted(args), {key: self._noted(value) for key, value in keywords.items()}
         random = torch.Tag.nondeterministic_seeded in func.tags
         self.calls.append(Call(function, *noted, slots, func._schema.is_mutable, random))
         return result
@@ -103,30 +109,30 @@ class Recorder(TorchDispatchMode):
 
     def slot(self, tensor: Tensor) -> Slot:
         """The tensor's slot; a tensor never seen before is a constant."""
-        found = self._slots.get(id(tensor))
-        if found is None:
-            found = self._new(tensor)
-            self.constants[found] = tensor
-        return found
+        slot = self._slots.get(id(tensor))
+        if slot is None:
+            slot = self._new(tensor)
+            self.constants[slot] = tensor
+        return slot
 
     def _new(self, tensor: Tensor) -> Slot:
         # An operation in place returns its argument, which keeps its slot.
-        known = self._slots.get(id(tensor))
-        return self._name(tensor, Slot(len(self._alive))) if known is None else known
+        slot = self._slots.get(id(tensor))
+        return self._name(tensor, Slot(len(self._alive))) if slot is None else slot
 
     def _is_known(self, result: Tensor, args: tuple[Any, ...]) -> bool:
-        """Whether an operation gave a view that is there already, as vmap's often do: it takes that one's name."""
+        """Whether an operation gave a view that exists already, as vmap's often do: the result then shares its slot."""
         if id(result) in self._slots or not args or not isinstance(args[0], Tensor):
             return False
         if result.untyped_storage().data_ptr() != args[0].untyped_storage().data_ptr():
             return False
         viewed = self.slot(args[0])
-        # Two inputs may be one tensor now and two the next time: what is viewed counts, not where it lies.
+        # Two inputs may be one tensor in this call and two in the next: what is viewed counts, not where it lies.
         owner = self._owners.setdefault(viewed, viewed)
         self._views.setdefault((owner, *_geometry(args[0])), viewed)
-        known = self._views.get((owner, *_geometry(result)))
-        if known is not None:
-            self._name(result, known)
+        earlier = self._views.get((owner, *_geometry(result)))
+        if earlier is not None:
+            self._name(result, earlier)
             return True
         slot = self._new(result)
         self._owners[slot] = owner
@@ -142,17 +148,58 @@ class Recorder(TorchDispatchMode):
         if isinstance(value, Tensor):
             return self.slot(value)
         if isinstance(value, list | tuple):
-            return type(value)(self._noted(one) for one in value)
+            return type(value)(self._noted(item) for item in value)
         return value
 
 
 def with_dtype(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> dict[str, Any]:
     """Arguments that give the result's dtype whatever torch's default is: `eye(3)` becomes `eye(3, dtype=…)`."""
-    made = isinstance(result, Tensor) and not any(isinstance(value, Tensor | Node) for value in args)
-    if not made or kwargs.get("dtype") is not None or "dtype" not in {one.name for one in func._schema.arguments}:
+    is_factory = isinstance(result, Tensor) and not any(isinstance(value, Tensor | Node) for value in args)
+    arguments = {argument.name for argument in func._schema.arguments}
+    if not is_factory or kwargs.get("dtype") is not None or "dtype" not in arguments:
         return dict(kwargs)
     return {**kwargs, "dtype": result.dtype}
 
 
 def _geometry(tensor: Tensor) -> tuple[Hashable, ...]:
     return tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype
+
+
+def _turning(operation: Graph) -> Graph:
+    """A softmax, `(input, dim, …)`, done across rows instead of along them where rows are short."""
+
+    def forward(input: Tensor, dim: int, *rest: Any) -> Tensor:
+        if not _is_short(input, dim):
+            return cast(Tensor, operation(input, dim, *rest))
+        return _turned(cast(Tensor, operation(_turned(input), input.ndim - 2, *rest)))
+
+    return forward
+
+
+def _turning_backward(operation: Graph) -> Graph:
+    """The same for a softmax's gradient, `(grad, output, dim, …)`."""
+
+    def backward(grad: Tensor, output: Tensor, dim: int, *rest: Any) -> Tensor:
+        if not _is_short(output, dim):
+            return cast(Tensor, operation(grad, output, dim, *rest))
+        return _turned(cast(Tensor, operation(_turned(grad), _turned(output), output.ndim - 2, *rest)))
+
+    return backward
+
+
+#: Faster ways to do some operations.
+REPLACEMENTS: dict[Any, Graph] = {
+    _aten._log_softmax.default: _turning(_aten._log_softmax.default),
+    _aten._softmax.default: _turning(_aten._softmax.default),
+    _aten._log_softmax_backward_data.default: _turning_backward(_aten._log_softmax_backward_data.default),
+    _aten._softmax_backward_data.default: _turning_backward(_aten._softmax_backward_data.default),
+}
+
+
+def _is_short(tensor: Tensor, dim: int) -> bool:
+    return tensor.ndim >= 2 and dim % tensor.ndim == tensor.ndim - 1 and tensor.shape[-1] < SHORT
+
+
+def _turned(tensor: Tensor) -> Tensor:
+    # Contiguous, as torch's own result is: later operations were recorded as views of a contiguous tensor.
+    return tensor.transpose(-1, -2).contiguous()

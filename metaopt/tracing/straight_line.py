@@ -1,26 +1,50 @@
-"""Recorded operations as straight-line code: without those that lead nowhere or repeat another one."""
+"""A function of tensors of fixed shapes, run once and then repeated as straight-line code.
+
+vmap and autograd decide anew at each call which operations a population's gradient consists of, which costs more than
+small models' arithmetic. The code does exactly those operations, without those that lead nowhere or repeat another one.
+Only softmaxes over few classes are done another way.
+"""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from metaopt.tracing.recording import Call, Slot
+from metaopt.tracing.recording import REPLACEMENTS, Call, Graph, NotRecordableError, Recorder, Slot
+
+
+def replayed(function: Graph, *examples: Tensor) -> Graph:
+    """`function`, of tensors to a list of tensors, as a list of operations for arguments shaped like `examples`.
+
+    Where Python decides by tensors' values there is no such list, and the function is returned as it is.
+    """
+    inputs = [tensor.detach() for tensor in examples]  # a tensor in two places may be two tensors next time
+    recorder = Recorder(inputs, REPLACEMENTS)
+    try:
+        with recorder:
+            results = function(*inputs)
+    except NotRecordableError:
+        return function
+    outputs = [recorder.slot(tensor) for tensor in results]
+    calls, outputs = merged(recorder.calls, outputs)
+    calls = needed(calls, outputs)
+    return torch.no_grad()(straight_line(calls, recorder.inputs, outputs, recorder.constants))
 
 
 def needed(calls: Sequence[Call], outputs: Sequence[Slot]) -> list[Call]:
     """The calls without those that no output depends on."""
-    wanted, kept = set(outputs), []
+    wanted, remaining = set(outputs), []
     for call in reversed(calls):
         if call.mutates or not wanted.isdisjoint(slots_in(call.slots)):
             wanted.update(slots_in((call.args, tuple(call.kwargs.values()))))
-            kept.append(call)
-    return kept[::-1]
+            remaining.append(call)
+    return remaining[::-1]
 
 
 def merged(calls: Sequence[Call], outputs: Sequence[Slot]) -> tuple[list[Call], list[Slot]]:
-    """The calls without those that repeat an earlier one on the same arguments, and the outputs' slots now.
+    """The calls without those that repeat an earlier one on the same arguments, and the outputs' new slots.
 
     Where anything is written in place, nothing is merged: an argument may have changed in between.
     """
@@ -28,24 +52,24 @@ def merged(calls: Sequence[Call], outputs: Sequence[Slot]) -> tuple[list[Call], 
         return list(calls), list(outputs)
     first: dict[Hashable, Slot] = {}
     instead: dict[Slot, Slot] = {}
-    kept = []
+    remaining = []
     for call in calls:
         args, kwargs = _renamed(call.args, instead), _renamed(dict(call.kwargs), instead)
         key = (call.function, _frozen(args), _frozen(kwargs))
         if isinstance(call.slots, Slot) and not call.random:
-            known = first.setdefault(key, call.slots)
-            if known != call.slots:
-                instead[call.slots] = known
+            earlier = first.setdefault(key, call.slots)
+            if earlier != call.slots:
+                instead[call.slots] = earlier
                 continue
-        kept.append(replace(call, args=args, kwargs=kwargs))
-    return kept, [instead.get(slot, slot) for slot in outputs]
+        remaining.append(replace(call, args=args, kwargs=kwargs))
+    return remaining, [instead.get(slot, slot) for slot in outputs]
 
 
 def slots_in(value: Any) -> list[Slot]:
     """All slots in nested lists and tuples."""
     if isinstance(value, Slot):
         return [value]
-    return [slot for one in value for slot in slots_in(one)] if isinstance(value, list | tuple) else []
+    return [slot for item in value for slot in slots_in(item)] if isinstance(value, list | tuple) else []
 
 
 def straight_line(
@@ -69,14 +93,14 @@ def _renamed(value: Any, names: Mapping[Slot, Slot]) -> Any:
     if isinstance(value, Slot):
         return names.get(value, value)
     if isinstance(value, dict):
-        return {key: _renamed(one, names) for key, one in value.items()}
-    return type(value)(_renamed(one, names) for one in value) if isinstance(value, list | tuple) else value
+        return {key: _renamed(item, names) for key, item in value.items()}
+    return type(value)(_renamed(item, names) for item in value) if isinstance(value, list | tuple) else value
 
 
 def _frozen(value: Any) -> Hashable:
     """Hashable, and different where values are of different types: 1 is not 1.0, nor True."""
     if isinstance(value, dict):
-        return tuple((key, _frozen(one)) for key, one in value.items())
+        return tuple((key, _frozen(item)) for key, item in value.items())
     if isinstance(value, list | tuple):
         return (type(value), *map(_frozen, value))
     return type(value), value if isinstance(value, Hashable) else id(value)
@@ -91,14 +115,14 @@ class _Source:
 
     def call(self, index: int, call: Call) -> None:
         self._names[f"f{index}"] = call.function
-        given = [self._shown(value) for value in call.args]
-        given += [f"{name}={self._shown(value)}" for name, value in call.kwargs.items()]
+        arguments = [self._shown(value) for value in call.args]
+        arguments += [f"{name}={self._shown(value)}" for name, value in call.kwargs.items()]
         if isinstance(call.slots, Slot):
             target = f"{_local(call.slots)} = "
         else:
             target = "".join(f"{'_' if slot is None else _local(slot)}, " for slot in call.slots)
             target = f"{target}= " if target else ""
-        self._lines.append(f"{target}f{index}({', '.join(given)})")
+        self._lines.append(f"{target}f{index}({', '.join(arguments)})")
 
     def forget(self, slots: Sequence[Slot]) -> None:
         """Memory is given back where it is last used."""
@@ -109,8 +133,8 @@ class _Source:
         returned = "".join(f"{_local(slot)}, " for slot in outputs)
         body = "\n    ".join([*self._lines, f"return ({returned})"])
         exec(f"def replay({', '.join(map(_local, inputs))}):\n    {body}\n", self._names)
-        made: Callable[..., tuple[Tensor, ...]] = self._names["replay"]
-        return made
+        replay: Callable[..., tuple[Tensor, ...]] = self._names["replay"]
+        return replay
 
     def _shown(self, value: Any) -> str:
         if isinstance(value, Slot):

@@ -1,108 +1,69 @@
-"""A function written down while it runs once does the same ever after."""
+"""What is written down of a function while it runs."""
 
 import pytest
 import torch
-import torch.nn.functional as F
-from torch.func import grad_and_value
 
-from metaopt.tracing.graphs import replayed
-from metaopt.tracing.recording import Recorder
-from metaopt.tracing.straight_line import merged, needed
+from metaopt.tracing.recording import REPLACEMENTS, SHORT, NotRecordableError, Recorder, with_dtype
+
+aten = torch.ops.aten
 
 
-def loss(weights, inputs, targets):
-    return F.cross_entropy(torch.tanh(inputs @ weights), targets)
-
-
-def gradients(weights, inputs, targets):
-    grads, losses = torch.vmap(grad_and_value(loss), in_dims=(0, None, None))(weights, inputs, targets)
-    return [grads, losses]
-
-
-def test_a_vmapped_gradient_is_repeated_on_other_numbers():
-    generator = torch.Generator().manual_seed(0)
-    first, other = (
-        (torch.randn(3, 5, 20, generator=generator), torch.randn(7, 5, generator=generator), torch.arange(7) + shift)
-        for shift in (0, 9)
-    )
-    repeated = replayed(gradients, *first)
-    assert repeated is not gradients
-    for expected, found in zip(gradients(*other), repeated(*other), strict=True):
-        assert torch.equal(expected, found)
-
-
-def test_constants_writes_in_place_and_operations_with_several_results_are_repeated():
-    scale = torch.tensor([2.0, 3.0])
-
-    def function(tensor):
-        sums = torch.zeros_like(tensor)
-        sums[0] += tensor[0] * scale
-        values, places = tensor.max(dim=0)
-        torch.exp(tensor)  # leads nowhere
-        return [sums, values * float("inf"), places, tensor]
-
-    repeated = replayed(function, torch.zeros(2, 2))
-    given = torch.tensor([[1.0, -2.0], [4.0, -1.0]])
-    for expected, found in zip(function(given), repeated(given), strict=True):
-        assert torch.equal(expected, found)
-    assert torch.equal(given, torch.tensor([[1.0, -2.0], [4.0, -1.0]]))
-
-
-def test_one_tensor_in_two_places_may_be_two_the_next_time():
-    same, other = torch.ones(2), torch.full((2,), 5.0)
-    repeated = replayed(lambda first, second: [first - second], same, same)
-    assert torch.equal(repeated(other, same)[0], torch.full((2,), 4.0))
-
-
-def test_views_of_one_tensor_in_two_places_may_be_two_the_next_time():
-    same, other = torch.ones(2, 3), torch.full((2, 3), 5.0)
-    repeated = replayed(lambda first, second: [first.t().t() - second.t().t(), second.t()], same, same)
-    difference, turned = repeated(other, same)
-    assert torch.equal(difference, torch.full((2, 3), 4.0))
-    assert torch.equal(turned, same.t())
-
-
-def count_calls(function, *examples):
-    """How many operations are left of a function."""
-    recorder = Recorder(list(examples), {})
+def recorded(function, *inputs, replacements=None):
+    recorder = Recorder(inputs, replacements or {})
     with recorder:
-        results = function(*examples)
-    calls, outputs = merged(recorder.calls, [recorder.slot(one) for one in results])
-    return len(needed(calls, outputs))
+        results = function(*inputs)
+    return recorder, results
 
 
-def test_what_is_there_already_is_not_made_again():
-    def function(tensor):
-        views = tensor.expand(2, 3).reshape(2, 3).t().t()
-        return [views.exp() + tensor.exp(), tensor.exp() * 2, tensor.exp() * 2.0]
-
-    assert count_calls(function, torch.ones(2, 3)) == 4, "one exp, one sum, and two products by numbers of two types"
-    for expected, found in zip(
-        function(torch.full((2, 3), 0.5)), replayed(function, torch.ones(2, 3))(torch.full((2, 3), 0.5)), strict=True
-    ):
-        assert torch.equal(expected, found)
+def test_operations_are_noted_in_their_order_with_the_slots_of_their_tensors():
+    recorder, result = recorded(lambda x, y: (x + y).exp(), torch.ones(2), torch.ones(2))
+    addition, exponential = recorder.calls
+    assert [addition.function, exponential.function] == [aten.add.Tensor._op, aten.exp.default._op]
+    assert addition.args == tuple(recorder.inputs)
+    assert exponential.args == (addition.slots,)
+    assert recorder.slot(result) == exponential.slots
 
 
-def test_what_is_drawn_or_written_in_between_is_made_again():
-    def drawn(tensor):
-        return [torch.rand_like(tensor) - torch.rand_like(tensor)]
-
-    assert replayed(drawn, torch.ones(50))(torch.ones(50))[0].abs().max() > 0
-
-    def written(tensor):
-        copy = tensor.clone()
-        before = copy.exp()
-        copy.mul_(2)
-        return [before, copy.exp()]
-
-    before, after = replayed(written, torch.ones(2))(torch.ones(2))
-    assert torch.equal(before, torch.ones(2).exp())
-    assert torch.equal(after, torch.full((2,), 2.0).exp())
+def test_a_tensor_that_was_never_seen_is_a_constant():
+    constant = torch.ones(2)
+    recorder, _ = recorded(lambda x: x * constant, torch.ones(2))
+    assert [tensor is constant for tensor in recorder.constants.values()] == [True]
 
 
-@pytest.mark.parametrize("read", [lambda tensor: tensor.sum().item() > 0, lambda tensor: bool(tensor.nonzero().any())])
-def test_what_depends_on_values_is_not_repeated(read):
-    def function(tensor):
-        return [tensor if read(tensor) else -tensor]
+def test_writing_in_place_and_drawing_are_marked():
+    recorder, _ = recorded(lambda x: x.clone().add_(torch.rand_like(x)), torch.ones(2))
+    assert [(call.mutates, call.random) for call in recorder.calls] == [(False, False), (False, True), (True, False)]
 
-    assert replayed(function, torch.ones(2)) is function
+
+def test_an_operation_with_several_results_has_a_slot_for_each():
+    recorder, (values, places) = recorded(lambda x: x.max(dim=0), torch.ones(2, 3))
+    assert recorder.calls[-1].slots == (recorder.slot(values), recorder.slot(places))
+
+
+@pytest.mark.parametrize("read", [lambda x: x.sum().item(), lambda x: x.nonzero()])
+def test_what_reads_values_cannot_be_recorded(read):
+    with pytest.raises(NotRecordableError, match="reads tensors' values"):
+        recorded(read, torch.ones(2))
+
+
+def test_a_factory_keeps_its_dtype_whatever_the_default_is_later():
+    recorder, _ = recorded(lambda x: x + torch.zeros(2), torch.ones(2))
+    assert recorder.calls[0].kwargs["dtype"] == torch.float32
+    assert with_dtype(aten.exp.default, [torch.ones(2)], {}, torch.ones(2)) == {}
+
+
+@pytest.mark.parametrize("width", [SHORT - 1, SHORT])
+@pytest.mark.parametrize("function", [torch.softmax, torch.log_softmax], ids=lambda function: function.__name__)
+def test_a_softmax_over_few_classes_is_the_same_done_across_rows(function, width):
+    logits = torch.randn(4, 3, width, generator=torch.Generator().manual_seed(0)).requires_grad_()
+
+    def gradient(logits):
+        return torch.autograd.grad(function(logits, -1).square().sum(), logits)[0]
+
+    recorder = Recorder([logits], REPLACEMENTS)
+    with recorder:
+        gradient(logits)
+    operation = {torch.softmax: aten._softmax, torch.log_softmax: aten._log_softmax}[function]
+    forward = REPLACEMENTS[operation.default]
+    assert forward in [call.function for call in recorder.calls]
+    torch.testing.assert_close(forward(logits, -1, False), function(logits, -1))
