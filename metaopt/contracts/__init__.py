@@ -30,9 +30,9 @@ from metaopt.contracts.scan import CurvePoint, scan
 from metaopt.contracts.steering_rule import SteeringRule
 from metaopt.contracts.step_info import SIGNALS, StepInfo
 from metaopt.contracts.stopper import Decision, Mode, Observation, Stopper
-from metaopt.contracts.tasks.building import give_shapes, is_unshaped, num_trained
 from metaopt.contracts.tasks.corpus import AnyTask, Corpus
 from metaopt.contracts.tasks.few_shot import BatchNormPolicy, Episodes, EpisodeSource, FewShotTask, Partition
+from metaopt.contracts.tasks.model_task import check_trains, give_shapes, is_unshaped, num_trained
 from metaopt.contracts.tasks.task import BlackBoxTask, Split, Splits, Task
 from metaopt.contracts.threshold import (
     CurveBatch,
@@ -92,6 +92,7 @@ __all__ = [
     "ThetaShapes",
     "ThresholdStopper",
     "WrappedRule",
+    "check_trains",
     "default_for",
     "empty_state",
     "first_stop",

@@ -1,6 +1,6 @@
 """The engine that trains models: populations by vmap, a plain loop for the rest, and differentiable unrolls."""
 
-from metaopt.inner.failures import check_trains, failure
+from metaopt.inner.failures import failure
 from metaopt.inner.gradients.vmapped import share_graphs
 from metaopt.inner.member import Member
 from metaopt.inner.population import LOOP_CHUNK, RECORDABLE, Trained, train
@@ -19,7 +19,6 @@ __all__ = [
     "Trained",
     "Unrolled",
     "Workload",
-    "check_trains",
     "failure",
     "filling",
     "loop_reason",

@@ -2,33 +2,9 @@
 
 from collections.abc import Iterable
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from metaopt.errors import InputError, named_line, quoted
-
-
-def check_trains(name: str, module: nn.Module) -> None:
-    """Check that a task's model has something to train.
-
-    Raises:
-        InputError: no parameter requires a gradient, or one has no data or is not of real floating numbers.
-    """
-    params = {key: param for key, param in module.named_parameters() if param.requires_grad}
-    if not params:
-        raise InputError(
-            f"Task {name!r}: the model has nothing to train, for no parameter requires a gradient; unfreeze some."
-        )
-    for key, param in params.items():
-        if param.is_meta:
-            raise InputError(
-                f"Task {name!r}: parameter {quoted(key)} is on the meta device and has no data; build the model on the "
-                "CPU."
-            )
-        if not param.is_floating_point():
-            raise InputError(
-                f"Task {name!r}: parameter {quoted(key)} is of {param.dtype}; what is trained are real "
-                "floating numbers."
-            )
+from metaopt.errors import InputError, named_line
 
 
 def failure(

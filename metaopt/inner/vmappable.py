@@ -6,9 +6,9 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
-from metaopt.contracts import Task, default_for
+from metaopt.contracts import Task, check_trains, default_for
 from metaopt.errors import named_line
-from metaopt.inner.failures import check_trains, failure
+from metaopt.inner.failures import failure
 from metaopt.inner.gradients.vmapped import Constants, VmappedTask
 from metaopt.seeding import seeded
 

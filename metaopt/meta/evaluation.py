@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly, assemble
-from metaopt.contracts import Episodes, FewShotTask, Float32ByDefault, Partition, Tensors
-from metaopt.inner import check_trains
+from metaopt.contracts import Episodes, FewShotTask, Float32ByDefault, Partition, Tensors, check_trains
 from metaopt.meta.learner import Learner
 from metaopt.meta.sampling import draw_batches, draw_starts
 from metaopt.meta.unrolls import Unrolls, Window

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly
-from metaopt.contracts import Curve, Episodes, FewShotTask, Float32ByDefault, MetaTraining, Partition
+from metaopt.contracts import Curve, Episodes, FewShotTask, Float32ByDefault, MetaTraining, Partition, check_trains
 from metaopt.errors import InputError
-from metaopt.inner import check_trains
 from metaopt.meta import checkpoint
 from metaopt.meta.compiling import Compile, graph_mode
 from metaopt.meta.estimators.choice import new_estimator

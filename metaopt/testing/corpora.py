@@ -6,9 +6,9 @@ from functools import lru_cache, partial
 import torch
 from torch import Tensor, nn
 
-from metaopt.contracts import Corpus, Episodes, FewShotTask, Split, Splits, Task, default_for
+from metaopt.contracts import Corpus, Episodes, FewShotTask, Split, Splits, Task, check_trains, default_for
 from metaopt.errors import InputError, MissingDataError, quoted
-from metaopt.inner import check_trains, loop_reason
+from metaopt.inner import loop_reason
 from metaopt.meta import Learner, Unrolls, Window, check_adapts, check_vmappable
 from metaopt.plugin import CorpusSpec
 from metaopt.tasks import PARTITIONS

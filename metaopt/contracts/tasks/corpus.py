@@ -8,13 +8,13 @@ from typing import TypeAlias
 
 from metaopt.contracts.tasks.few_shot import FewShotTask
 from metaopt.contracts.tasks.task import BlackBoxTask, Task
-from metaopt.errors import InputError, known_keywords
+from metaopt.errors import InputError, known_keywords, quoted
 
 AnyTask: TypeAlias = Task | BlackBoxTask | FewShotTask
 
 
 @known_keywords()
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Corpus:
     """Tasks that one recipe shall serve.
 
@@ -41,6 +41,9 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.tasks)
 
+    def __repr__(self) -> str:
+        return f"Corpus(name={quoted(self.name)}, tasks={len(self.tasks)}, families={len(self.families)})"
+
     def __getitem__(self, name: str) -> AnyTask:
         for task in self.tasks:
             if task.name == name:
@@ -50,10 +53,10 @@ class Corpus:
     @property
     def families(self) -> dict[str, tuple[AnyTask, ...]]:
         """Tasks by family, in order of first appearance."""
-        found: dict[str, list[AnyTask]] = {}
+        families: dict[str, list[AnyTask]] = {}
         for task in self.tasks:
-            found.setdefault(task.family, []).append(task)
-        return {family: tuple(tasks) for family, tasks in found.items()}
+            families.setdefault(task.family, []).append(task)
+        return {family: tuple(tasks) for family, tasks in families.items()}
 
     @cached_property
     def fingerprint(self) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from metaopt.contracts.default_dtype import default_for
 from metaopt.contracts.fingerprints import Part, digest, identity
 from metaopt.contracts.stopper import Mode
-from metaopt.contracts.tasks.building import built
-from metaopt.contracts.tasks.task import LossFunction, called, check_identity, evenly_spread, what_is_trained
+from metaopt.contracts.tasks.model_task import LossFunction, ModelTask, called, evenly_spread, kind_and_shape
 from metaopt.errors import InputError, known_keywords, quoted
 
 #: Episodes of `train` meta-train, those of `validation` choose, those of `test` are reported.
@@ -25,7 +24,7 @@ _BUDGETS = ("num_steps", "num_iterations", "episodes_per_iteration", "num_valida
 
 
 @known_keywords()
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Episodes:
     """Few-shot tasks side by side: a model adapts to the support set and is judged on the query set.
 
@@ -52,6 +51,10 @@ class Episodes:
     def __len__(self) -> int:
         return len(self.support_inputs)
 
+    def __repr__(self) -> str:
+        shapes = (f"{name}={kind_and_shape(tensor)}" for name, tensor in vars(self).items())
+        return f"Episodes({', '.join(shapes)})"
+
     @property
     def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Support inputs and targets, query inputs and targets."""
@@ -77,8 +80,8 @@ class EpisodeSource(Protocol):
 
 
 @known_keywords()
-@dataclass(frozen=True, eq=False)
-class FewShotTask:
+@dataclass(frozen=True, eq=False, repr=False)
+class FewShotTask(ModelTask):
     """Few-shot tasks of one kind.
 
     Attributes:
@@ -118,12 +121,8 @@ class FewShotTask:
     version: str | None = None
 
     def __post_init__(self) -> None:
-        check_identity(self.name, self.family, self.mode, self.version)
-        wanted = (*_BUDGETS, *(() if self.batch_size is None else ("batch_size",)))
-        for field in wanted:
-            value = getattr(self, field)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InputError(f"Task {self.name!r}: {field} must be a positive whole number, got {quoted(value)}.")
+        self._check_names()
+        self._check_positive(*_BUDGETS, *(() if self.batch_size is None else ("batch_size",)))
         if self.batch_norm not in ("batch", "support", "frozen"):
             raise InputError(
                 f"Task {self.name!r}: batch_norm must be 'batch', 'support' or 'frozen', got {quoted(self.batch_norm)}."
@@ -142,26 +141,15 @@ class FewShotTask:
             return self.source.sample(partition, count, generator)
 
     @property
-    def sign(self) -> float:
-        """+1 if the metric is better when lower, else -1."""
-        return 1.0 if self.mode == "min" else -1.0
-
-    def measure(self, output: Tensor, targets: Tensor) -> Tensor:
-        """The metric times its sign, so that lower is better."""
-        return self.sign * (self.metric or self.loss)(output, targets)
-
-    @property
     def validation_iterations(self) -> tuple[int, ...]:
         """Iterations completed at each validation: evenly spread, ending at `num_iterations`."""
         return evenly_spread(self.num_validations, self.num_iterations)
 
-    def build(self, seed: int) -> nn.Module:
-        """A fresh model whose weights depend on `seed` alone; the global generator is left as it was.
+    def _few_examples(self) -> tuple[Tensor, Tensor]:
+        return self.examples
 
-        Raises:
-            InputError: the task's own code fails at it.
-        """
-        return called(self.name, "model", lambda: built(self.name, self.model, seed, lambda: self.examples))
+    def _sizes(self) -> dict[str, Any]:
+        return {"num_steps": self.num_steps, "batch_size": self.batch_size, "num_iterations": self.num_iterations}
 
     @cached_property
     def examples(self) -> tuple[Tensor, Tensor]:
@@ -181,4 +169,4 @@ class FewShotTask:
         budget = [getattr(self, field) for field in _BUDGETS]
         settings = (self.name, self.family, self.mode, self.batch_size, self.batch_norm, budget, self.version)
         drawn = identity(type(self.source), Part("episodes", self.name, self.version))
-        return digest(ascii(settings), what_is_trained(self), str(self.source.fingerprint), drawn)
+        return digest(ascii(settings), self._model_identity(), str(self.source.fingerprint), drawn)

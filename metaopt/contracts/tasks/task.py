@@ -3,27 +3,19 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any
 
 from torch import Tensor, nn
 
 from metaopt.contracts.default_dtype import default_for
-from metaopt.contracts.fingerprints import Part, digest, identity, structure, tensor_identity
+from metaopt.contracts.fingerprints import Part, digest, identity, tensor_identity
 from metaopt.contracts.stopper import Mode
-from metaopt.contracts.tasks.building import built
-from metaopt.errors import InputError, is_interrupt, known_keywords, named_line, quoted
-from metaopt.files import is_utf8
-
-_Made = TypeVar("_Made")
-
-LossFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-
-#: What a model's values are compared under: those that differ are drawn, and no part of a task.
-_SEEDS = (0, 1)
+from metaopt.contracts.tasks.model_task import LossFunction, ModelTask, NamedTask, called, evenly_spread, kind_and_shape
+from metaopt.errors import InputError, known_keywords
 
 
 @known_keywords()
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Split:
     """Examples side by side.
 
@@ -42,6 +34,9 @@ class Split:
     def __len__(self) -> int:
         return len(self.inputs)
 
+    def __repr__(self) -> str:
+        return f"Split(inputs={kind_and_shape(self.inputs)}, targets={kind_and_shape(self.targets)})"
+
 
 @known_keywords()
 @dataclass(frozen=True, eq=False)
@@ -59,8 +54,8 @@ class Splits:
 
 
 @known_keywords()
-@dataclass(frozen=True, eq=False)
-class Task:
+@dataclass(frozen=True, eq=False, repr=False)
+class Task(ModelTask):
     """A supervised training task.
 
     Attributes:
@@ -94,13 +89,8 @@ class Task:
     version: str | None = None
 
     def __post_init__(self) -> None:
-        check_identity(self.name, self.family, self.mode, self.version)
-        for field in ("batch_size", "num_steps", "num_validations"):
-            value = getattr(self, field)
-            if not isinstance(value, int) or value < 1:
-                raise InputError(
-                    f"Task {quoted(self.name)}: {field} must be a positive whole number, got {quoted(value)}."
-                )
+        self._check_names()
+        self._check_positive("batch_size", "num_steps", "num_validations")
 
     @cached_property
     def splits(self) -> Splits:
@@ -111,30 +101,18 @@ class Task:
             return called(self.name, "data", self.data)
 
     @property
-    def sign(self) -> float:
-        """+1 if the metric is better when lower, else -1."""
-        return 1.0 if self.mode == "min" else -1.0
-
-    def measure(self, output: Tensor, targets: Tensor) -> Tensor:
-        """The metric times its sign, so that lower is better."""
-        return self.sign * (self.metric or self.loss)(output, targets)
-
-    @property
     def validation_steps(self) -> tuple[int, ...]:
         """Steps completed at each validation: evenly spread, ending at `num_steps`."""
         return evenly_spread(self.num_validations, self.num_steps)
 
-    def build(self, seed: int) -> nn.Module:
-        """A fresh model whose weights depend on `seed` alone; the global generator is left as it was.
-
-        Raises:
-            InputError: the task's own code fails at it.
-        """
-        return called(self.name, "model", lambda: built(self.name, self.model, seed, self._examples))
-
-    def _examples(self) -> tuple[Tensor, Tensor]:
+    def _few_examples(self) -> tuple[Tensor, Tensor]:
         train = self.splits.train
         return train.inputs[:2], train.targets[:2]
+
+    def _sizes(self) -> dict[str, Any]:
+        splits = self.data if isinstance(self.data, Splits) else vars(self).get("splits")
+        examples = {} if splits is None else {"train": len(splits.train), "validation": len(splits.validation)}
+        return {"batch_size": self.batch_size, "num_steps": self.num_steps, **examples}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -151,12 +129,12 @@ class Task:
         """
         budget = (self.name, self.family, self.mode, self.batch_size, self.num_steps, self.num_validations)
         data = [tensor_identity(tensor) for tensor in _tensors(self.splits)]
-        return digest(ascii((budget, self.version)), what_is_trained(self), *data)
+        return digest(ascii((budget, self.version)), self._model_identity(), *data)
 
 
 @known_keywords()
-@dataclass(frozen=True, eq=False)
-class BlackBoxTask:
+@dataclass(frozen=True, eq=False, repr=False)
+class BlackBoxTask(NamedTask):
     """A training job seen from outside: how a Lightning or transformers job is tuned.
 
     Attributes:
@@ -178,12 +156,10 @@ class BlackBoxTask:
     version: str | None = None
 
     def __post_init__(self) -> None:
-        check_identity(self.name, self.family, self.mode, self.version)
+        self._check_names()
 
-    @property
-    def sign(self) -> float:
-        """+1 if the value is better when lower, else -1."""
-        return 1.0 if self.mode == "min" else -1.0
+    def _sizes(self) -> dict[str, Any]:
+        return {"num_steps": self.num_steps}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -194,69 +170,6 @@ class BlackBoxTask:
         """
         budget = (self.name, self.family, self.mode, self.num_steps, self.version)
         return digest(ascii(budget), identity(self.train, Part("train", self.name, self.version)))
-
-
-class _Trained(Protocol):
-    """What `Task` and `FewShotTask` share."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def model(self) -> Callable[[], nn.Module]: ...
-    @property
-    def loss(self) -> LossFunction: ...
-    @property
-    def metric(self) -> LossFunction | None: ...
-    @property
-    def version(self) -> str | None: ...
-    def build(self, seed: int) -> nn.Module:
-        """A fresh model."""
-        ...
-
-
-def what_is_trained(task: _Trained) -> str:
-    """16 hex digits of a task's model, loss and metric.
-
-    Raises:
-        InputError: see `Task.fingerprint`.
-    """
-    builds = [task.build(seed) for seed in _SEEDS]
-    code = {"model": task.model, "loss": task.loss, "metric": task.metric}
-    parts = (identity(function, Part(name, task.name, task.version)) for name, function in code.items())
-    return digest(structure(builds, Part("model", task.name, task.version)), *parts)
-
-
-def check_identity(name: str, family: str, mode: str, version: str | None) -> None:
-    """Refuse a task without a name or family, with an unknown mode, or with a version that is no text."""
-    if not name or not family:
-        raise InputError(f"A task needs a name and a family, got name={quoted(name)}, family={quoted(family)}.")
-    for text in (name, family):
-        if not isinstance(text, str) or not is_utf8(text):
-            raise InputError(f"A task's name and family are text that files can hold, got {quoted(text)}.")
-    if mode not in ("min", "max"):
-        raise InputError(f"Task {quoted(name)}: mode must be 'min' or 'max', got {quoted(mode)}.")
-    if version is not None and not isinstance(version, str):
-        raise InputError(f"Task {quoted(name)}: version must be a text such as '1', got {quoted(version)}.")
-
-
-def evenly_spread(count: int, total: int) -> tuple[int, ...]:
-    """At most `count` of the whole numbers 1 … `total`, evenly spread, ending at `total`."""
-    count = min(count, total)
-    return tuple(sorted({round(total * (index + 1) / count) for index in range(count)}))
-
-
-def called(name: str, part: str, function: Callable[[], _Made]) -> _Made:
-    """What a stranger's function makes; whatever it raises becomes one sentence."""
-    try:
-        return function()
-    except InputError:
-        raise
-    except BaseException as error:
-        if is_interrupt(error):
-            raise
-        raise InputError(
-            f"Task {quoted(name)}: its {part} function raised {named_line(error)}; call it by itself to see where."
-        ) from error
 
 
 def _tensors(splits: Splits) -> list[Tensor]:
