@@ -57,8 +57,8 @@ def describe_corpus(corpus: Source, registry: Registry) -> str | None:
         return str(Path(corpus).resolve())
     if not isinstance(corpus, str):
         return None
-    is_folder = corpus not in registry.names(CorpusSpec) and Path(corpus).is_dir()
-    return str(Path(corpus).resolve()) if is_folder else corpus
+    named_folder = corpus not in registry.names(CorpusSpec) and is_folder(corpus)
+    return str(Path(corpus).resolve()) if named_folder else corpus
 
 
 def _load_text(source: str) -> Corpus:

@@ -1,13 +1,117 @@
 """The arguments of a study: checked, and in plain JSON, so that its result can be made again from its ledger."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from metaopt.errors import InputError, quoted
+from metaopt.configuration import Configuration
+from metaopt.errors import InputError, StorageError, quoted
+from metaopt.inner import Compile
 from metaopt.plugin import Registry
+from metaopt.tuning.judging.references import DEFAULT_BASELINE
 
-#: How the registry calls the distribution of plugins that came in a file.
+#: The registry's name for the distribution of plugins that came in a file.
 _FILE = "(file)"
+#: What a recipe is compared with unless the caller says otherwise: each an optimizer, with "+controller", at its
+#: defaults.
+AGAINST = ("adamw", "adamw+cosine", "schedulefree_adamw", "prodigy")
+#: Sequences, or None; kept as tuples.
+_SEQUENCES = (
+    "optimizers",
+    "controllers",
+    "wrappers",
+    "stoppers",
+    "settings",
+    "start_from",
+    "held_out",
+    "against",
+    "plugin_files",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyArguments:
+    """Those arguments of `metaopt.tune` that decide what a study does; how it is run (`workers`, `timeout`) is apart.
+
+    Attributes:
+        corpus: how to find the tasks again: a name, a folder, `"package.module:attribute"`; None for tasks that were
+            made in Python.
+        n_trials: candidates to judge.
+        seed: of the sampler.
+        portfolio: complementary recipes to name.
+        optimizers: names of plugins to choose from; None for all that the registry proposes. Likewise `controllers`,
+            `wrappers` and `stoppers`.
+        settings: `"plugin.hyperparameter=low..high"` or `"=value"`.
+        baseline: whose runs score 0.
+        start_from: configurations that are judged first.
+        held_out: families that only the comparison sees.
+        folds: parts of a cross-validation over tasks, or None.
+        against: names of contenders.
+        compile: see `metaopt.tune`.
+        plugin_files: files that plugins were loaded from.
+
+    Raises:
+        InputError: a number is out of range, `compile` is no such mode, or tasks are held out in two ways at once.
+    """
+
+    corpus: str | None = None
+    n_trials: int = 100
+    seed: int = 0
+    portfolio: int = 5
+    optimizers: Sequence[str] | None = None
+    controllers: Sequence[str] | None = None
+    wrappers: Sequence[str] | None = None
+    stoppers: Sequence[str] | None = None
+    settings: Sequence[str] = ()
+    baseline: Configuration = DEFAULT_BASELINE
+    start_from: Sequence[Configuration] = ()
+    held_out: Sequence[str] = ()
+    folds: int | None = None
+    against: Sequence[str] = AGAINST
+    compile: Compile = "auto"
+    plugin_files: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("n_trials", "portfolio"):
+            check_count(name, getattr(self, name))
+        check_count("seed", self.seed, least=0)
+        if self.folds is not None:
+            check_count("folds", self.folds, least=None)
+        if self.compile not in get_args(Compile):
+            raise InputError(f"compile must be auto, on or off, got {quoted(self.compile)}.")
+        for name in _SEQUENCES:
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else tuple(value))
+        if self.held_out and self.folds is not None:
+            raise InputError("--held-out and --folds exclude each other; choose one.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON, as ledgers keep it."""
+        return {
+            **{field.name: getattr(self, field.name) for field in fields(self)},
+            "baseline": self.baseline.to_json(),
+            "start_from": [configuration.to_json() for configuration in self.start_from] or None,
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "StudyArguments":
+        """Inverse of `to_json`; what an earlier version did not write has its default.
+
+        Raises:
+            StorageError: a later version wrote what this one does not know.
+        """
+        unknown = sorted({*document} - {field.name for field in fields(cls)})
+        if unknown:
+            raise StorageError(
+                f"The study was tuned with {', '.join(unknown)}, which this metaopt does not know; use the metaopt "
+                "that made it."
+            )
+        arguments = dict(document)
+        if "baseline" in document:
+            arguments["baseline"] = Configuration.from_json(document["baseline"])
+        arguments["start_from"] = tuple(map(Configuration.from_json, document.get("start_from") or ()))
+        return cls(**arguments)
 
 
 def check_count(name: str, value: Any, least: int | None = 1) -> None:
@@ -18,7 +122,9 @@ def check_count(name: str, value: Any, least: int | None = 1) -> None:
         raise InputError(f"{name} must be at least {least}, got {value}.")
 
 
-def plugin_files(registry: Registry) -> list[str]:
+def plugin_files(registry: Registry) -> tuple[str, ...]:
     """Files that plugins were loaded from one by one."""
     sources = [entry.source for entry in registry]
-    return sorted({str(Path(one.entry_point).resolve()) for one in sources if one.distribution == _FILE})
+    return tuple(
+        sorted({str(Path(source.entry_point).resolve()) for source in sources if source.distribution == _FILE})
+    )

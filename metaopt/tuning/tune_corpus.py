@@ -3,24 +3,24 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
 
 from metaopt.configuration import Configuration, assemble
+from metaopt.contracts import Corpus, FewShotTask
 from metaopt.errors import InputError, quoted
 from metaopt.inner import Compile
 from metaopt.plugin import Registry, current_registry
 from metaopt.recipe import Recipe, load_recipe
-from metaopt.tasks import describe_corpus, load_corpus
-from metaopt.tuning.arguments import check_count, plugin_files
-from metaopt.tuning.judging.comparison import contender_named
+from metaopt.tasks import Source, describe_corpus, load_corpus
+from metaopt.tuning.arguments import AGAINST, StudyArguments, check_count, plugin_files
 from metaopt.tuning.judging.references import DEFAULT_BASELINE
-from metaopt.tuning.ledger import study_identity as studies
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.ledger.schema_two import reading
+from metaopt.tuning.ledger.study_identity import check_name
 from metaopt.tuning.result import TuneResult
 from metaopt.tuning.running.evaluator import Evaluator
-from metaopt.tuning.running.learned_tasks import few_shot_only, proposed_for_few_shots
+from metaopt.tuning.running.learned_tasks import check_few_shots, proposed_for_few_shots
 from metaopt.tuning.running.progress import Progress, Tracker, to_stderr
 from metaopt.tuning.running.workers import Workers
 from metaopt.tuning.search.joint_space import joint_space
@@ -29,12 +29,9 @@ from metaopt.tuning.search.time_limit import TimeLimit
 from metaopt.tuning.session import Session
 from metaopt.tuning.stopping.stopping import replayable
 
-#: What a recipe is compared with unless someone says otherwise; each must be a plugin's name, with "+controller".
-AGAINST = ("adamw", "adamw+cosine", "schedulefree_adamw", "prodigy")
-
 
 def tune(
-    corpus: Any,
+    corpus: Source,
     *,
     n_trials: int = 100,
     timeout: float | None = None,
@@ -96,79 +93,105 @@ def tune(
         InputError: an argument is not valid.
         StorageError: the storage cannot be used, or holds another study of this name.
     """
-    found = registry or current_registry()
-    studies.check_name(study_name)
-    check_count("n_trials", n_trials)
-    check_count("portfolio", portfolio)
+    plugins = registry or current_registry()
+    arguments = StudyArguments(
+        corpus=describe_corpus(corpus, plugins),
+        n_trials=n_trials,
+        seed=seed,
+        portfolio=portfolio,
+        optimizers=optimizers,
+        controllers=controllers,
+        wrappers=wrappers,
+        stoppers=stoppers,
+        settings=settings,
+        baseline=DEFAULT_BASELINE if baseline is None else _checked_configuration(baseline, plugins),
+        start_from=() if start_from is None else known_settings(start_from, plugins),
+        held_out=held_out,
+        folds=folds,
+        against=against,
+        compile=compile,
+        plugin_files=plugin_files(plugins),
+    )
+    return run_study(
+        corpus,
+        arguments,
+        storage="sqlite://" if storage is None else storage,
+        study_name=study_name,
+        timeout=timeout,
+        workers=workers,
+        registry=plugins,
+        announce=announce,
+        progress=progress,
+        train=train,
+    )
+
+
+def run_study(
+    source: Source,
+    arguments: StudyArguments,
+    *,
+    storage: str,
+    study_name: str,
+    registry: Registry,
+    announce: Callable[[str], None],
+    timeout: float | None = None,
+    workers: int = 1,
+    progress: Callable[[Progress], None] = lambda progress: None,
+    train: bool = True,
+) -> TuneResult:
+    """Begin a study, continue it, or make its result again; arguments and errors are those of `tune`."""
+    check_name(study_name)
     check_count("workers", workers)
-    check_count("seed", seed, least=0)
-    if folds is not None:
-        check_count("folds", folds, least=None)
     if timeout is not None and (not isinstance(timeout, int | float) or not timeout > 0):
         raise InputError(f"timeout must be a positive number of seconds, got {quoted(timeout)}.")
-    if compile not in get_args(Compile):
-        raise InputError(f"compile must be auto, on or off, got {quoted(compile)}.")
-    if held_out and folds is not None:
-        raise InputError("--held-out and --folds exclude each other; choose one.")
-    replayable(found, stoppers)
-    loaded = load_corpus(corpus)
-    if few_shot_only(loaded.tasks, folds, held_out):
-        optimizers = proposed_for_few_shots(found) if optimizers is None else optimizers
-        controllers = ("constant",) if controllers is None else controllers
-        wrappers = () if wrappers is None else wrappers
-    start = _baseline(baseline, found)
-    known = known_settings(start_from, found)
-    url = "sqlite://" if storage is None else storage
+    replayable(registry, arguments.stoppers)
+    corpus = load_corpus(source)
+    if any(isinstance(task, FewShotTask) for task in corpus):
+        arguments = _with_few_shot_defaults(arguments, corpus, registry)
+    space = joint_space(
+        registry,
+        optimizers=arguments.optimizers,
+        controllers=arguments.controllers,
+        wrappers=arguments.wrappers,
+        settings=arguments.settings,
+    )
+    ledger = Ledger(storage) if train else reading(storage, corpus.tasks)
     session = Session(
-        corpus=loaded,
-        space=joint_space(found, optimizers=optimizers, controllers=controllers, wrappers=wrappers, settings=settings),
+        corpus=corpus,
+        arguments=arguments,
+        study_name=study_name,
+        space=space,
         evaluator=Evaluator(
-            Ledger(url) if train else reading(url, loaded.tasks),
-            found,
+            ledger,
+            registry,
             workers=Workers(workers, announce=announce) if workers > 1 else None,
             announce=announce,
             tracker=Tracker(progress),
-            compile=compile,
+            compile=arguments.compile,
         ),
-        baseline=start,
-        start_from=known,
-        seed=seed,
-        study_name=study_name,
-        portfolio=portfolio,
-        stoppers=stoppers,
-        against=[contender_named(name) for name in against],
         limit=TimeLimit(None if timeout is None else time.monotonic() + timeout, train=train),
         announce=announce,
-        arguments={
-            "corpus": describe_corpus(corpus, found),
-            "n_trials": n_trials,
-            "seed": seed,
-            "portfolio": portfolio,
-            "optimizers": optimizers,
-            "controllers": controllers,
-            "wrappers": wrappers,
-            "stoppers": stoppers,
-            "settings": settings,
-            "baseline": start.to_json(),
-            "start_from": [one.to_json() for one in known] or None,
-            "held_out": held_out,
-            "folds": folds,
-            "against": against,
-            "compile": compile,
-            "plugin_files": plugin_files(found),
-        },
     )
     try:
         # Making a result again from the ledger writes nothing, so it may be done beside a running study.
-        with session.evaluator.ledger.driving(study_name) if train else nullcontext():
-            return session.tune(n_trials, held_out, folds)
+        with ledger.driving(study_name) if train else nullcontext():
+            return session.tune()
     finally:
         session.evaluator.close()
 
 
-def _baseline(given: Recipe | str | Path | None, registry: Registry) -> Configuration:
-    if given is None:
-        return DEFAULT_BASELINE
-    recipe = given if isinstance(given, Recipe) else load_recipe(given)
+def _with_few_shot_defaults(arguments: StudyArguments, corpus: Corpus, registry: Registry) -> StudyArguments:
+    """Few-shot tasks are for learned rules at a constant rate, without wrappers, unless the caller says otherwise."""
+    check_few_shots(corpus.tasks, arguments.folds, arguments.held_out)
+    return replace(
+        arguments,
+        optimizers=proposed_for_few_shots(registry) if arguments.optimizers is None else arguments.optimizers,
+        controllers=("constant",) if arguments.controllers is None else arguments.controllers,
+        wrappers=() if arguments.wrappers is None else arguments.wrappers,
+    )
+
+
+def _checked_configuration(baseline: Recipe | str | Path, registry: Registry) -> Configuration:
+    recipe = baseline if isinstance(baseline, Recipe) else load_recipe(baseline)
     assemble(recipe.configuration, registry)
     return recipe.configuration

@@ -50,27 +50,23 @@ class Weights:
         return fingerprint(self.theta)
 
 
-def few_shot_only(tasks: Sequence[AnyTask], folds: int | None, held_out: Sequence[str]) -> bool:
-    """Whether a corpus consists of few-shot tasks.
+def check_few_shots(tasks: Sequence[AnyTask], folds: int | None, held_out: Sequence[str]) -> None:
+    """Refuse a corpus that mixes few-shot tasks with others, or that shall be divided.
 
     Raises:
-        InputError: it mixes them with others, or shall be divided though they hold out classes of their own.
+        InputError: it does, or it shall, though few-shot tasks hold out classes of their own.
     """
-    several = [isinstance(task, FewShotTask) for task in tasks]
-    if not any(several):
-        return False
-    if not all(several):
-        other = tasks[several.index(False)].name
+    few_shot = [task.name for task in tasks if isinstance(task, FewShotTask)]
+    others = [task.name for task in tasks if not isinstance(task, FewShotTask)]
+    if few_shot and others:
         raise InputError(
-            f"The corpus mixes few-shot tasks ({tasks[several.index(True)].name!r}) with others ({other!r}); tune them "
-            "apart."
+            f"The corpus mixes few-shot tasks ({few_shot[0]!r}) with others ({others[0]!r}); tune them apart."
         )
     if folds is not None or held_out:
         raise InputError(
             "Few-shot tasks hold out classes (or functions) of their own, on which everything is reported; leave out "
             "--folds and --held-out."
         )
-    return True
 
 
 def proposed_for_few_shots(registry: Registry) -> list[str]:

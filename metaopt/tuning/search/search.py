@@ -34,7 +34,7 @@ FINAL_SEEDS = (1, 2)
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """What a search found.
 
     Attributes:
@@ -62,7 +62,7 @@ def search(
     portfolio: int,
     corpus: str,
     stoppers: Sequence[str] | None = None,
-) -> Found:
+) -> SearchResult:
     """Run the study and choose.
 
     Args:
@@ -99,7 +99,7 @@ def search(
     for key in greedy_order(table, winner.key, count):
         record = _provenance(study, scores.get(key) or table[key][1], corpus, len(judged))
         recipes.append(Recipe.create(table[key][0], stopper, registry=study.evaluator.registry, **record))
-    return Found(
+    return SearchResult(
         recipe=recipes[0],
         portfolio=tuple(recipes),
         portfolio_scores=np.asarray([list(table[one.configuration.key][1].values()) for one in recipes]),

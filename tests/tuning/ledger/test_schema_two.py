@@ -13,7 +13,7 @@ from metaopt import cli
 from metaopt.tuning import rebuild
 from metaopt.tuning.ledger.schema_two import old_fingerprint, reading
 
-FIXTURE = Path(__file__).parents[1] / "fixtures" / "schema_two"
+FIXTURE = Path(__file__).parents[2] / "fixtures" / "schema_two"
 
 
 @pytest.fixture(scope="module", autouse=True)
