@@ -10,6 +10,7 @@ PROJECT = "metaopt"
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Decorator that marks a plugin's `metaopt_plugins()`, a function that returns a list of its specs."""
 
 
 @hookspec

@@ -245,7 +245,14 @@ def current_registry() -> Registry:
 
 
 def register(spec: PluginSpec) -> None:
-    """Make a plugin known for this session, with no packaging."""
+    """Make a plugin known for this session, with no packaging.
+
+    Args:
+        spec: what the plugin declares.
+
+    Raises:
+        PluginError: there is another plugin of its kind and name.
+    """
     current_registry().register(spec)
 
 

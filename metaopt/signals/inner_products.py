@@ -27,7 +27,16 @@ def inner_product(first: Sequence[Tensor], second: Sequence[Tensor], *, start: i
 
 
 def cosine(inner: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """⟨a, b⟩ / (‖a‖·‖b‖) of inner products and squares of norms, elementwise, in [−1, 1]; 0 where a or b is 0."""
+    """⟨a, b⟩ / (‖a‖·‖b‖), elementwise; 0 where a or b is 0.
+
+    Args:
+        inner: inner products ⟨a, b⟩.
+        first: squares of norms ‖a‖², of the same shape.
+        second: squares of norms ‖b‖², of the same shape.
+
+    Returns:
+        That shape, in [−1, 1].
+    """
     known = (first > 0) & (second > 0)
     # One after the other: the product of two small norms may be 0.
     quotient = inner / torch.where(known, first, 1.0).sqrt() / torch.where(known, second, 1.0).sqrt()

@@ -9,8 +9,8 @@ from metaopt.errors import InputError, known_keywords
 if TYPE_CHECKING:
     from metaopt.space.distributions import Space
 
-#: A hyperparameter's value, as people write it.
 Value: TypeAlias = float | int | bool | str
+"""A hyperparameter's value, as people write it."""
 
 
 @known_keywords()
@@ -22,6 +22,9 @@ class When:
         name: the other hyperparameter.
         among: it must be one of these values, or
         above: it must be greater than this number.
+
+    Raises:
+        InputError: not exactly one of `among` and `above` is given.
     """
 
     name: str

@@ -116,7 +116,19 @@ class Float:
 @known_keywords()
 @dataclass(frozen=True, slots=True)
 class Int:
-    """An integer hyperparameter; arguments as for `Float`, both ends included."""
+    """An integer hyperparameter.
+
+    Args:
+        low: smallest value that tuning proposes.
+        high: largest value that tuning proposes, itself included.
+        log: whether tuning moves on a logarithmic scale; needs `low > 0`.
+        default: value used when nobody says otherwise; the (geometric) middle if left out.
+        when: condition under which it is tuned at all.
+        valid: interval of values a person may give, such as `"[0, inf)"`; the tuning range if left out.
+
+    Raises:
+        InputError: the bounds are not finite or out of order, or the default is not valid.
+    """
 
     low: int
     high: int
@@ -166,6 +178,9 @@ class Categorical:
         default: one of them; the first if left out.
         when: condition under which it is tuned at all.
         proposed: those of them that tuning proposes; all if left out.
+
+    Raises:
+        InputError: there is no choice, one repeats, or the default or a proposed value is none of them.
     """
 
     choices: tuple[Value, ...]

@@ -24,9 +24,10 @@ def load_corpus(source: Source) -> Corpus:
     A registered name wins over a folder of the same name; write `./name` for the folder.
 
     Args:
-        source: a registered name (`"starter"`), a folder of CSVs (see `metaopt.tasks.tables.csv_folder`) or of images
-            by class (see `metaopt.tasks.images.corpus`), or `"package.module:attribute"` (see
-            `metaopt.tasks.module_attribute`); a Corpus, a Task, or several Tasks and functions `train(recipe, seed)`.
+        source: one of these: a registered name (`"starter"`); a folder of CSVs, one file a task, header first, target
+            last, with an optional `corpus.toml`; a folder of images by class, for few-shot tasks; the
+            `"package.module:attribute"` of a corpus, of tasks or of a function that makes them; a Corpus, a Task, or
+            several Tasks and functions `train(recipe, seed)`.
 
     Raises:
         InputError: there is no such source, or it does not hold tasks.

@@ -146,7 +146,10 @@ def greedy_order(table: Mapping[str, tuple[object, Mapping[str, float]]], first:
 
 
 def load_portfolio(directory: str | Path) -> Portfolio:
-    """Inverse of `Portfolio.save`.
+    """Read what `Portfolio.save` wrote.
+
+    Args:
+        directory: the portfolio's folder.
 
     Raises:
         RecipeError: there is no portfolio, or it is damaged.

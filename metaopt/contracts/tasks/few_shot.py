@@ -16,6 +16,7 @@ from metaopt.errors import InputError, known_keywords, quoted
 
 #: Episodes of `train` meta-train, those of `validation` choose, those of `test` are reported.
 Partition: TypeAlias = Literal["train", "validation", "test"]
+"""A part of the classes or tasks: those of meta-training, meta-validation and meta-testing."""
 
 #: Whose statistics a batch norm layer normalises by; see `metaopt.pure_layers.batch_norm`.
 BatchNormPolicy: TypeAlias = Literal["batch", "support", "frozen"]

@@ -94,7 +94,15 @@ def load_image_folder(folder: Path) -> Corpus:
 
 
 def accuracy(output: Tensor, targets: Tensor) -> Tensor:
-    """Share of right answers."""
+    """Share of right answers.
+
+    Args:
+        output: scores of the classes, shape (n, classes, …).
+        targets: numbers of the right ones, shape (n, …).
+
+    Returns:
+        0-d, in [0, 1].
+    """
     return (output.argmax(dim=1) == targets).float().mean()
 
 

@@ -51,10 +51,17 @@ def is_omniglot(folder: Path) -> bool:
 def read_image_folder(
     folder: str | Path, *, size: int = 28, channels: int = 1, split: ClassSplit = FRACTIONS, seed: int = 0
 ) -> dict[Partition, Classes]:
-    """The classes of each partition.
+    """The classes of each partition, from a folder of images by class.
+
+    These layouts are known:
+
+    - `train/`, `val/` and `test/`, each with a folder of images for each class;
+    - `images/` with `train.csv`, `val.csv` and `test.csv` (columns `filename,label`): Mini-ImageNet;
+    - `images_background/` and `images_evaluation/`, a folder for each alphabet, in it one for each character: Omniglot;
+    - otherwise every folder that holds images is a class.
 
     Args:
-        folder: see above.
+        folder: in one of the layouts above.
         size: images are resized to so many pixels each way, as bytes.
         channels: 1 for grey, 3 for colour. Omniglot's strokes are made bright on dark.
         split: of the classes, where the layout does not say.
