@@ -147,3 +147,27 @@ def test_the_line_that_a_plugins_page_shows_runs(monkeypatch):
         exec(line, names)
         made.append(spec.name)
     assert len(made) > 40
+
+
+def test_each_table_of_results_that_pages_show_is_there_and_names_a_plugin(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs" / "hooks")
+    measured = importlib.import_module("measured")
+    plugins = [(entry.spec.kind, entry.spec.name) for entry in Registry.discover()]
+    for table in measured.TABLES:
+        text = (ROOT / measured.RESULTS / table.file).read_text(encoding="utf-8")
+        assert any(table.rows(text, kind, name) for kind, name in plugins), table.file
+    files = {file for files in measured.WHOLE_FILES.values() for file in files}
+    assert [file for file in files if not (ROOT / measured.RESULTS / file).is_file()] == []
+    assert set(measured.WHOLE_FILES) <= set(plugins)
+
+
+def test_a_plugins_page_shows_the_lines_about_it_and_no_others(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs" / "hooks")
+    measured = importlib.import_module("measured")
+    table = measured.Table("file.txt", "What it scored", r"rate\s+score", ("controller",), r"^{name} on ")
+    command = "$ python script.py        (a remark)\n9 tasks\n"
+    text = f"{command}   rate score\nwsd on adamw  0.1 0.8\nwsd_two on adamw 0.1 0.2\n"
+    shown = ["$ python script.py", "9 tasks", "   rate score", "wsd on adamw  0.1 0.8"]
+    assert table.rows(text, "controller", "wsd") == shown
+    assert table.rows(text, "controller", "cosine") == []
+    assert table.rows(text, "stopper", "wsd") == []
