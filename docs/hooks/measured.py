@@ -51,6 +51,10 @@ class Table:
 
 
 _OPTIMIZERS = ("optimizer",)
+_STARTER = (
+    "Mean test score on the 25 tasks of the corpus `starter`, all at its defaults and nothing tuned: 0 is AdamW at "
+    "1e-3, 1 the best of 32 random trials on the task itself"
+)
 _PEERS = {"adamw": "AdamW", "prodigy": "Prodigy", "schedulefree_adamw": "Schedule-Free"}
 
 TABLES = (
@@ -62,6 +66,21 @@ TABLES = (
         ("optimizer", "controller"),
         r"(?:^\s*|\+){name}(?:\+|\s)",
         above="held-out tasks",
+    ),
+    Table(
+        "at_defaults.txt",
+        f"{_STARTER}; the rate is constant (`mlp_lopt` was meta-trained on seven of these tasks)",
+        r"contender\s+test score",
+        _OPTIMIZERS,
+        r"^ {name}\s",
+    ),
+    Table(
+        "at_defaults.txt",
+        f"{_STARTER}. The base rate, 1e-3 for AdamW, is too low for most of these tasks, so that a schedule that "
+        "lowers it further scores below 0 here",
+        r"contender\s+test score",
+        ("controller",),
+        r"^ \w+\+{name}\s",
     ),
     Table(
         "base_rate.txt",
