@@ -7,11 +7,10 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.utils.hooks import RemovableHandle
 
 from metaopt.contracts import Decision, Mode, Stopper
-from metaopt.deploy.evaluation import BestWeights, eval_mode, evaluating, keep_averages, warn_of_averages
 from metaopt.deploy.gradient_guard import GradientGuard, SkippedSteps
+from metaopt.deploy.held_weights import HeldWeights
 from metaopt.deploy.optimizer.parameters import ModelNames
 from metaopt.deploy.plan_warnings import warn_at_last
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
@@ -65,20 +64,15 @@ class Run:
         scheduler.warns_past_plan = guard is None or not guard.watches_rule
         self._judgement = judgement
         self._optimizer_signals = optimizer_signals
-        self._best = None if keep_best is None else BestWeights(model, torch.device(keep_best))
+        self._weights = HeldWeights(model, optimizer, keep_best)
         self._guard = guard
         if guard is not None:
             observe_steps(optimizer, guard)
         self._names = names or ModelNames()
-        if self._best is not None and self._names.frozen:
-            watch_frozen(optimizer, self._names.frozen, self._best.include)
+        if self._weights.best is not None and self._names.frozen:
+            watch_frozen(optimizer, self._names.frozen, self._weights.best.include)
         measures_steps = scheduler.needs_gradients or "agreement" in scheduler.required
         self._signals = StepSignals(optimizer, scheduler, guard) if measures_steps else None
-        self._evaluating = False
-        self._evaluated_step: int | None = None
-        self._warned_of_averages = False
-        self._restored_step: int | None = None
-        self._finished: RemovableHandle | None = None
 
     @property
     def stopper(self) -> Stopper | None:
@@ -103,7 +97,7 @@ class Run:
     @property
     def is_evaluating(self) -> bool:
         """Whether `evaluating` is in force."""
-        return self._evaluating
+        return self._weights.is_evaluating
 
     @property
     def best_step(self) -> int | None:
@@ -132,10 +126,7 @@ class Run:
             UserWarning: this is the first step past the planned ones. Also where the run is given up after all planned
                 steps, and a stopper or a controller that listens to validations never heard of one.
         """
-        if self._evaluating:
-            raise InputError("Leave `with run.evaluating()` before calling run.step().")
-        if self._finished is not None:
-            _refuse_step()
+        self._weights.check_steps()
         detached = None if loss is None else self.record_loss(loss)
         if self._signals is not None:
             self._signals.begin(detached)
@@ -179,15 +170,8 @@ class Run:
         After `restore_best` the restored weights stay in place. Buffers are those of training: recompute BatchNorm's
         statistics inside (`torch.optim.swa_utils.update_bn`) if averaged weights need their own.
         """
-        restored = self._restored_step == self.num_steps
-        module = self.model if isinstance(self.model, nn.Module) else None
-        outer, self._evaluating = self._evaluating, True
-        self._evaluated_step = self.num_steps
-        try:
-            with eval_mode(module), contextlib.nullcontext() if restored else evaluating(self.optimizer):
-                yield
-        finally:
-            self._evaluating = outer
+        with self._weights.evaluating(self.num_steps):
+            yield
 
     def observe(self, value: float | Tensor, **signals: float) -> Decision:
         """Take in one validation: feeds the stopper and metric-driven controllers, keeps the best weights.
@@ -215,11 +199,9 @@ class Run:
         if judgement.holds_validation_of(step):
             return judgement.decision
         observation = judgement.observation(value, signals, step=step, horizon=scheduler.horizon, lr=scheduler.share)
-        if not self._evaluating and step not in (self._evaluated_step, self._restored_step):
-            self._warned_of_averages = self._warned_of_averages or warn_of_averages(self.optimizer, observation.value)
-        if self._best is not None and judgement.improves(observation):
-            with self.evaluating():
-                self._best.keep()
+        self._weights.check_evaluated(step, observation.value)
+        if judgement.improves(observation):
+            self._weights.keep(step)
         scheduler.observe(observation.value)
         if self._guard is not None:
             judgement.stop_for(self._guard.reason)
@@ -233,12 +215,7 @@ class Run:
         Raises:
             InputError: there is nothing to restore: no finite value was ever observed, or no copy was kept.
         """
-        if self._best is None:
-            raise InputError("No copy of the best weights was kept; bind with keep_best='cpu'.")
-        if self._evaluating:
-            raise InputError("Leave `with run.evaluating()` before calling run.restore_best().")
-        self._best.restore(self._judgement.num_observations)
-        self._restored_step = self.num_steps
+        self._weights.restore_best(self.num_steps, self._judgement.num_observations)
 
     def finish(self) -> None:
         """End the run: the model holds what it is to be used with, and no further step is taken.
@@ -251,16 +228,7 @@ class Run:
         Raises:
             InputError: `evaluating` is in force.
         """
-        if self._evaluating:
-            raise InputError("Leave `with run.evaluating()` before calling run.finish().")
-        if self._finished is not None:
-            return
-        if self._best is not None and self._best.weights is not None:
-            self.restore_best()
-        elif self._restored_step != self.num_steps:
-            keep_averages(self.optimizer)
-        self._restored_step = self.num_steps
-        self._finished = self.optimizer.register_step_pre_hook(_refuse_step)
+        self._weights.finish(self.num_steps, self._judgement.num_observations)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the model's present weights: save `model.state_dict()` next to it.
@@ -271,10 +239,7 @@ class Run:
             InputError: `evaluating` is in force, or the run is finished: the model may hold averages, from which
                 training would not go on.
         """
-        if self._evaluating:
-            raise InputError("Leave `with run.evaluating()` before saving run.state_dict() and the model's.")
-        if self._finished is not None:
-            raise InputError("This run is finished and does not go on: save run.state_dict() before run.finish().")
+        self._weights.check_goes_on()
         own = {"optimizer": self.optimizer.state_dict(), "scheduler": self.scheduler.state_dict()}
         return {**own, **self.observations()}
 
@@ -294,9 +259,10 @@ class Run:
 
     def observations(self) -> dict[str, Any]:
         """The part of `state_dict` that frameworks do not save: stopper, best weights, counters."""
+        best = self._weights.best
         return {
             **self._judgement.state_dict(),
-            "best_weights": None if self._best is None else self._best.weights,
+            "best_weights": None if best is None else best.weights,
             "last_update": None if self._signals is None else self._signals.state_dict(),
             **({"skipped": None, "handover": None} if self._guard is None else self._guard.state_dict()),
         }
@@ -306,16 +272,13 @@ class Run:
         """Continue from `observations()`; errors as for `load_state_dict`."""
         self._check_same(state)
         self._judgement.load_state_dict(state)
-        if self._best is not None:
-            self._best.load(state["best_weights"])
+        if self._weights.best is not None:
+            self._weights.best.load(state["best_weights"])
         if self._signals is not None:
             self._signals.load_state_dict(state["last_update"])
         if self._guard is not None:
             self._guard.load_state_dict(state, num_steps=self.num_steps)
-        self._restored_step = None
-        if self._finished is not None:
-            self._finished.remove()
-            self._finished = None
+        self._weights.train_on()
 
     def _check_same(self, state: Mapping[str, Any]) -> None:
         if not isinstance(state, Mapping):
@@ -324,14 +287,9 @@ class Run:
         if missing:
             raise InputError(f"This is not what run.state_dict() returned: it lacks {', '.join(missing)}.")
         self._judgement.check(state)
-        if self._best is not None:
-            self._best.fitted(state["best_weights"])
+        if self._weights.best is not None:
+            self._weights.best.fitted(state["best_weights"])
 
     def _parameters(self) -> Iterator[Tensor]:
         for group in self.optimizer.param_groups:
             yield from group["params"]
-
-
-def _refuse_step(*step: Any) -> None:
-    """Raise where a run that is finished is stepped, by whomever; also a hook, which is given the optimizer's step."""
-    raise InputError("This run is finished, and its model holds the weights to use: bind a new run to train on.")

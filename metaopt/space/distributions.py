@@ -262,9 +262,9 @@ def encode(space: Space, values: Mapping[str, Value]) -> dict[str, float]:
 
 def listing(space: Space) -> str:
     """One line that lists the hyperparameters with what a person may give."""
-    if not space:
-        return "none"
-    return ", ".join(f"{name} {_range(distribution)}" for name, distribution in sorted(space.items()))
+    allowed = {name: each.choices if isinstance(each, Categorical) else each.domain for name, each in space.items()}
+    words = [f"{name} {list(it) if isinstance(it, tuple) else it}" for name, it in sorted(allowed.items())]
+    return ", ".join(words) or "none"
 
 
 def as_float(value: Any) -> float:
@@ -297,7 +297,3 @@ def _check_bounds(low: float, high: float, log: bool) -> None:
 def _default(distribution: Distribution) -> Value:
     assert distribution.default is not None
     return distribution.default
-
-
-def _range(distribution: Distribution) -> str:
-    return str(list(distribution.choices) if isinstance(distribution, Categorical) else distribution.domain)
