@@ -9,8 +9,8 @@
 η is `lr`, α `alpha`, μ `momentum`, λ `weight_decay` (coupled), ε `eps`. Where rounding makes v - c² negative
 the rule takes 0 and torch NaN.
 
-When to use it: where a published setting asks for it, as for many recurrent networks and agents, and for small models,
-which its default rate suits. `adamw` adds momentum with a corrected start.
+When to use it: where a published setting asks for it, as for many recurrent networks and in reinforcement learning, and
+for small models, which its default rate suits. `adamw` adds momentum with a corrected start.
 """
 
 import torch
