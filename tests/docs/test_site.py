@@ -29,7 +29,11 @@ FURTHER = {
 }
 
 #: What is written by its whole path, since a module of the same name would be meant otherwise.
-WHOLE_PATHS = {"metaopt.contracts.per_tensor.per_tensor": "metaopt.per_tensor"}
+WHOLE_PATHS = {
+    "metaopt.contracts.per_tensor.per_tensor": "metaopt.per_tensor",
+    "metaopt.contracts.scan.scan": "metaopt.scan",
+    "metaopt.deploy.gradient_evidence.gradient_evidence": "metaopt.gradient_evidence",
+}
 
 
 def documented():
