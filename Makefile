@@ -17,7 +17,7 @@ interpreter = $(shell for python in python$(1) "$$(pyenv prefix $(1) 2>/dev/null
 missing = Python $(1) is not installed here: no tests were run under it.
 
 .DEFAULT_GOAL := help
-.PHONY: help environment-lowest test test-lowest lint format docs tune wheel clean
+.PHONY: help environment-lowest test test-lowest lint format docs tune figures wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9.%-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ docs: $(INSTALLED) ## build the documentation into site/; a warning is an error,
 
 tune: $(INSTALLED) ## tune on the starter corpus; the report is out/starter/report.html
 	$(BIN)/metaopt tune starter --n-trials 100 --folds 5 --workers 2 --out out/starter --seed 0
+
+figures: $(INSTALLED) ## make the numbers, outputs and pictures of README and docs (ARGS="--splice-only", "--only NAME", --all)
+	$(BIN)/python -m benchmarks.figures $(ARGS)
 
 wheel: $(INSTALLED) ## build the source distribution and the wheel into dist/
 	$(BIN)/python -m build

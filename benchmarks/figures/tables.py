@@ -1,0 +1,153 @@
+"""Markdown tables from stored results."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from benchmarks.figures.results import Results
+
+_INTERVAL = r"(-?[\d.]+) +(-?[\d.]+) +(-?[\d.]+)"
+
+
+def scores(results: Results) -> str:
+    """Mean test scores on held-out tasks, of the default recipe and the starter corpus's, and of what others use."""
+    peers = {
+        "AdamW 1e-3": "adamw",
+        "AdamW, cosine": "adamw+cosine",
+        "Schedule-Free AdamW": "schedulefree_adamw",
+        "Prodigy": "prodigy",
+        "**recipe**": "recipe",
+    }
+    default = results.output("default_recipe").split("held-out tasks", 1)[1]
+    starter = results.output("tune_starter").split("Test scores", 1)[1]
+    rows = []
+    for label, name in peers.items():
+        numbers = _found(rf"^\s*{re.escape(name)}\s+{_INTERVAL}", default)
+        mean, low, high = (f"{float(number):.2f}" for number in numbers)
+        theirs = _found(rf"^\s*{re.escape(name)}\s+(\S+ \[.*?\])", starter)[0]
+        rows.append((label, f"{mean} [{low}, {high}]", theirs))
+    tasks = [_found(r"Recipe scores .*? on (\d+) tasks", text)[0] for text in (default, starter)]
+    return table(("", f"default recipe's {tasks[0]} tasks", f"starter corpus, {tasks[1]} tasks"), rows)
+
+
+def speed(results: Results) -> str:
+    """What tuning, importing and stepping take, beside what they may take."""
+    cost, imports = results.output("tune_cost"), results.output("imports")
+    step, population = results.output("step"), results.output("population")
+    minutes = re.findall(r"^minutes\s+(\S+)", cost, re.MULTILINE)
+    gibs = re.findall(r"^peak GiB\s+(\S+)", cost, re.MULTILINE)
+    shared = population.split("shared batches", 1)[1]
+    compiled = r"population, compiled\s+\S+\s+(\S+) ×"
+    return table(
+        ("measure", "reach", "measured", "command"),
+        [
+            (
+                "tuning 100 candidates on the starter corpus, one worker and two",
+                "≤ 8 min, ≤ 3 GiB",
+                "; ".join(f"{taken} min, {gib} GiB" for taken, gib in zip(minutes, gibs, strict=True)),
+                command(results, "tune_cost"),
+            ),
+            (
+                "`import metaopt` beyond `import torch`",
+                "≤ 0.3 s",
+                _found(r"^import metaopt\s+\S+\s+(\S+)", imports)[0] + " s",
+                command(results, "imports"),
+            ),
+            (
+                "`metaopt plugins` beyond `import torch`",
+                "≤ 0.5 s",
+                _found(r"^metaopt plugins\s+\S+\s+(\S+)", imports)[0] + " s",
+                command(results, "imports"),
+            ),
+            (
+                "a step of the compiled `adamw` rule against torch's for-loop",
+                "≤ 1 ×",
+                "{} ×, after {} s of compiling".format(
+                    _found(r"rule compiled.*?(\S+) × for-loop", step)[0],
+                    _found(r"compiling the rule took (\S+) s", step)[0],
+                ),
+                command(results, "step"),
+            ),
+            (
+                "training 128 members side by side against a plain loop",
+                "≥ 5 ×",
+                "{} × eager, {} × compiled, {} × where members share their batches".format(
+                    _found(r"population\s+\S+\s+(\S+) ×", population)[0],
+                    _found(compiled, population)[0],
+                    _found(compiled, shared)[0],
+                ),
+                command(results, "population"),
+            ),
+        ],
+    )
+
+
+def learned_quality(results: Results) -> str:
+    """Losses of learned rules as multiples of those of NadamW tuned on the task."""
+    names = {
+        "mlp_lopt, as it is": "`mlp_lopt`, its recipe",
+        "mlp_lopt, recipe": "`mlp_lopt`, tuned",
+        "celo, as it is": "`celo` of its authors",
+        "celo, recipe": "`celo`, tuned",
+        "celo_adam, as it is": "`celo_adam` of its authors",
+        "celo_adam, recipe": "`celo_adam`, tuned",
+        "Schedule-Free, tuned": "Schedule-Free, 20 trials a task",
+    }
+    text = results.output("learned_quality")
+    known, unknown = text.split("unseen families:", 1)
+    row = r"\s+(\S+ \[.*?\])\s+(\S+/\S+)\s+(\S+ \[.*?\])"
+    header = ("", "familiar kinds: training", "test", "lower", "other kinds: training", "test", "lower")
+    rows = []
+    for name, label in names.items():
+        cells = [_found(rf"^{re.escape(name)}{row}", part) for part in (known, unknown)]
+        rows.append((label, *(one for training, lower, test in cells for one in (training, test, of(lower)))))
+    return table(header, rows)
+
+
+def learned_schedules(results: Results) -> str:
+    """Losses under learned schedules as multiples of the best of 20 trials, and the trials that they are worth."""
+    names = {
+        "learned_schedule": "`learned_schedule`",
+        "hyper_controller": "`hyper_controller`",
+        "pes_as_long": "the same by PES, as many inner steps",
+        "NadamW, cosine": "NadamW under `cosine`, which it began as",
+    }
+    text = results.output("learned_schedules")
+    known, unknown = text.split("unseen families:", 1)
+    row = r"\s+(\S+ \[.*?\])\s+\S+/\S+\s+(\S+ \[.*?\])\s+\S+/\S+\s+(\S+ \[.*?\]) / (\S+ \[.*?\])"
+    worth = "trials worth, by training loss; by test loss"
+    header = ("", "familiar kinds: training", "test", worth, "other kinds: training", "test", worth)
+    rows = []
+    for name, label in names.items():
+        cells = [_found(rf"^{re.escape(name)}{row}", part) for part in (known, unknown)]
+        rows.append((label, *(one for a, b, c, d in cells for one in (a, b, f"{c}; {d}"))))
+    return table(header, rows)
+
+
+def coverage(results: Results) -> str:
+    """The least and the greatest coverage of intervals that speak of other kinds of task."""
+    text = results.output("interval_coverage")
+    shares = [float(share) for share in re.findall(r"%\s+\S+\s+([\d.]+)%", text)]
+    return f"{min(shares):.1f} to {max(shares):.1f} %"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in lines)
+
+
+def command(results: Results, name: str) -> str:
+    """The command of a result, as code."""
+    return f"`{results.runs(name)[0].command.split(';')[0]}`"
+
+
+def of(fraction: str) -> str:
+    """12/13 in words."""
+    return fraction.replace("/", " of ")
+
+
+def _found(pattern: str, text: str) -> tuple[str, ...]:
+    match = re.search(pattern, text, re.MULTILINE)
+    if match is None:
+        raise LookupError(f"A stored result has nothing like {pattern!r}.")
+    return match.groups()

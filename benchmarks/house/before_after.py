@@ -1,0 +1,195 @@
+"""Time and memory of a commit beside those of the checkout, in one run: imports, `metaopt plugins`, bind, step, tune.
+
+    python -m benchmarks.house.before_after --before COMMIT [--rounds 9] [--tune-rounds 1] [--n-trials 40] [--json]
+
+The commit's files go into a temporary git worktree. Both sides run in processes of the same interpreter and the same
+installed libraries, in turn, the order reversed every second round, so that whatever else the machine does falls on
+both; they differ in `PYTHONPATH` alone, which also leads to the entry points that each side declares. Times are
+medians over rounds, and the ratio is the median of each round's. Memory is the most that the process held.
+
+| measure | what a process does |
+|---|---|
+| import metaopt | `import metaopt`, less what `import torch` takes in a process of the same round |
+| metaopt plugins | the command, less the same |
+| bind | `load_recipe("default").bind(model, total_steps=1000)`, a small perceptron; median of 50 after the first |
+| step | `run.step(loss)` of that run, without forward and backward pass; median of 300 |
+| observe | the first `run.observe(value)` of a run; median of 20 runs after the first |
+| tune starter | `tune("starter", n_trials=…)` with one worker, from an empty ledger |
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+#: Every process ends by printing its numbers: seconds, and the most memory that it held.
+PEAK = """
+import json, resource, sys, time
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+"""
+TIMED = "started = time.perf_counter(); {code}; seconds = time.perf_counter() - started"
+REPORT = "\nsys.stdout.write('\\n' + json.dumps({'seconds': seconds, 'gib': peak()}) + '\\n')"
+PLUGINS = "from metaopt.cli import main\ntry: main(['plugins'])\nexcept SystemExit: pass"
+
+LOOP = """
+import statistics, time, torch, metaopt
+torch.set_num_threads(1)
+def taken(function, *arguments):
+    started = time.perf_counter()
+    result = function(*arguments)
+    return time.perf_counter() - started, result
+def bound():
+    model = torch.nn.Sequential(torch.nn.Linear(8, 32), torch.nn.ReLU(), torch.nn.Linear(32, 2))
+    return model, *taken(lambda: metaopt.load_recipe("default").bind(model, total_steps=1000, batch_size=8))
+def stepped(model, run):
+    run.optimizer.zero_grad()
+    loss = model(torch.ones(8, 8)).square().mean()
+    loss.backward()
+    return taken(run.step, loss)[0]
+bound()
+"""
+BIND = LOOP + "seconds = statistics.median(bound()[1] for _ in range(50))"
+STEP = LOOP + "model, _, run = bound()\nseconds = statistics.median([stepped(model, run) for _ in range(300)][10:])"
+OBSERVE = """
+times = []
+for _ in range(21):
+    model, _, run = bound()
+    stepped(model, run)
+    with run.evaluating():
+        value = float(model(torch.ones(8, 8)).square().mean())
+    times.append(taken(run.observe, value)[0])
+seconds = statistics.median(times[1:])
+"""
+TUNE = """
+import torch, metaopt
+torch.set_num_threads(1)
+started = time.perf_counter()
+metaopt.tune("starter", n_trials={trials}, seed=0, against=(), announce=lambda line: None)
+seconds = time.perf_counter() - started
+"""
+TORCH = "import torch"
+#: Code by measure.
+MEASURES = {
+    TORCH: PEAK + TIMED.format(code=TORCH),
+    "import metaopt": PEAK + TIMED.format(code="import metaopt"),
+    "metaopt plugins": PEAK + "started = time.perf_counter()\n" + PLUGINS + "\nseconds = time.perf_counter() - started",
+    "bind": PEAK + BIND,
+    "step": PEAK + STEP,
+    "observe": PEAK + LOOP + OBSERVE,
+}
+BEYOND_TORCH = ("import metaopt", "metaopt plugins")
+
+UNITS = {"s": 1.0, "ms": 1e3, "µs": 1e6}
+
+Sample = dict[str, float]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--before", required=True, metavar="COMMIT")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--tune-rounds", type=int, default=1, help="rounds of tuning; 0 leaves it out")
+    parser.add_argument("--n-trials", type=int, default=40)
+    parser.add_argument("--json", action="store_true", help="print one JSON object last")
+    options = parser.parse_args()
+    with worktree(options.before) as before, tempfile.TemporaryDirectory() as folder:
+        trees = {"before": before, "after": ROOT}
+        sides = {side: environment(tree, Path(folder, side)) for side, tree in trees.items()}
+        samples = measured(sides, MEASURES, options.rounds + 1)
+        samples = {name: {side: all_[1:] for side, all_ in both.items()} for name, both in samples.items()}
+        if options.tune_rounds:
+            code = {"tune starter": PEAK + TUNE.format(trials=options.n_trials)}
+            samples |= measured(sides, code, options.tune_rounds)
+    report = {name: compared(name, samples) for name in samples}
+    print(f"before: {options.before}; medians of {options.rounds} processes a side, after one that fills caches")
+    print(f"tune: {options.n_trials} candidates, {options.tune_rounds} a side; Python {sys.version.split()[0]}")
+    print(f"{'':18}{'before':>12}{'after':>12}{'ratio':>8}{'before GiB':>12}{'after GiB':>11}")
+    for name, one in report.items():
+        times = "".join(f"{shown(one[side]):>12}" for side in sides)
+        print(f"{name:18}{times}{one['ratio']:8.2f}{one['before_gib']:12.3f}{one['after_gib']:11.3f}")
+    print("import metaopt and metaopt plugins: beyond import torch in the same round")
+    if options.json:
+        print(json.dumps({"before": options.before, "rounds": options.rounds, "measures": report}))
+
+
+@contextmanager
+def worktree(commit: str) -> Iterator[Path]:
+    """A checkout of a commit, for as long as it is used."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "before")
+        git("worktree", "add", "--detach", str(path), commit)
+        try:
+            yield path
+        finally:
+            git("worktree", "remove", "--force", str(path))
+
+
+def git(*arguments: str) -> None:
+    done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"git {arguments[0]} {arguments[1]}: {done.stderr.strip()}")
+
+
+def environment(tree: Path, folder: Path) -> dict[str, str]:
+    """Variables under which an interpreter imports a checkout and sees the entry points that it declares."""
+    project = tomllib.loads((tree / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    installed = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    installed.mkdir(parents=True)
+    head = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    (installed / "METADATA").write_text(head, encoding="utf-8")
+    lines = [f"{name} = {target}" for name, target in project["entry-points"]["metaopt"].items()]
+    (installed / "entry_points.txt").write_text("\n".join(["[metaopt]", *lines, ""]), encoding="utf-8")
+    path = os.pathsep.join(map(str, (folder, tree, tree / "plugins")))
+    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+
+
+def measured(
+    sides: dict[str, dict[str, str]], codes: dict[str, str], rounds: int
+) -> dict[str, dict[str, list[Sample]]]:
+    """What the processes printed, by measure and side."""
+    samples: dict[str, dict[str, list[Sample]]] = {name: {side: [] for side in sides} for name in codes}
+    for number in range(rounds):
+        for name, code in codes.items():
+            for side in list(sides)[:: 1 if number % 2 else -1]:
+                samples[name][side].append(process(code, sides[side]))
+    return samples
+
+
+def process(code: str, variables: dict[str, str]) -> Sample:
+    with tempfile.TemporaryDirectory() as folder:  # whose modules would be found first
+        command = [sys.executable, "-c", code + REPORT]
+        done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.stderr[-2000:])
+    sample: Sample = json.loads(done.stdout.splitlines()[-1])
+    return sample
+
+
+def compared(name: str, samples: dict[str, dict[str, list[Sample]]]) -> dict[str, float]:
+    """Median seconds and GiB of both sides, and the median of the rounds' ratios."""
+    seconds = {side: [one["seconds"] for one in all_] for side, all_ in samples[name].items()}
+    if name in BEYOND_TORCH:
+        torch = {side: [one["seconds"] for one in all_] for side, all_ in samples[TORCH].items()}
+        seconds = {side: [a - b for a, b in zip(all_, torch[side], strict=True)] for side, all_ in seconds.items()}
+    pairs = zip(seconds["before"], seconds["after"], strict=True)
+    gib = {f"{side}_gib": statistics.median(one["gib"] for one in all_) for side, all_ in samples[name].items()}
+    medians = {side: statistics.median(all_) for side, all_ in seconds.items()}
+    return {**medians, "ratio": statistics.median(after / before for before, after in pairs), **gib}
+
+
+def shown(seconds: float) -> str:
+    unit, factor = next((unit, factor) for unit, factor in UNITS.items() if seconds * factor >= 1 or unit == "µs")
+    return f"{seconds * factor:.1f} {unit}"
+
+
+if __name__ == "__main__":
+    main()
