@@ -67,13 +67,19 @@ def staleness(job: Job, results: Results) -> str:
 
 
 def source_of(job: Job) -> str:
-    """12 hex digits of the code that a job runs: the package, the plugins, and its benchmark's module."""
-    module = re.search(r"python -m ([\w.]+)", job.command)
-    extra = [ROOT / Path(*module[1].split(".")).with_suffix(".py")] if module else []
+    """12 hex digits of the code that a job runs: the package, the plugins, its benchmark and what that imports."""
+    module = re.search(r"python -m (benchmarks[\w.]+)", job.command)
     digest = hashlib.sha256(_package_digest())
-    for path in [*extra, *_pages_read(job)]:
+    for path in [*(sorted(_modules(module[1])) if module else []), *_pages_read(job)]:
         digest.update(path.read_bytes() if path.suffix == ".py" else _scripts(path))
     return digest.hexdigest()[:12]
+
+
+def _modules(name: str) -> set[Path]:
+    """The files of a benchmark's module and of those of `benchmarks` that it imports."""
+    path = ROOT / Path(*name.split(".")).with_suffix(".py")
+    imported = re.findall(r"^from (benchmarks[\w.]+) import", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {path}.union(*(_modules(other) for other in imported))
 
 
 def _pages_read(job: Job) -> Iterator[Path]:

@@ -1,11 +1,13 @@
 """Time and memory of a commit beside those of the checkout, in one run: imports, `metaopt plugins`, bind, step, tune.
 
-    python -m benchmarks.house.before_after --before COMMIT [--rounds 9] [--tune-rounds 1] [--n-trials 40] [--json]
+    python -m benchmarks.house.before_after --before COMMIT [--rounds 9] [--tune-rounds 1] [--n-trials 40]
+        [--wall] [--json]
 
 The commit's files go into a temporary git worktree. Both sides run in processes of the same interpreter and the same
 installed libraries, in turn, the order reversed every second round, so that whatever else the machine does falls on
-both; they differ in `PYTHONPATH` alone, which also leads to the entry points that each side declares. Times are
-medians over rounds, and the ratio is the median of each round's. Memory is the most that the process held.
+both; they differ in `PYTHONPATH` alone, which also leads to the entry points that each side declares. Times are those
+of the processor, or with --wall of the clock on the wall, for which the machine must be idle: medians over rounds; the
+ratio is the median of the rounds' ratios. Memory is the most that the process held.
 
 | measure | what a process does |
 |---|---|
@@ -34,9 +36,10 @@ ROOT = Path(__file__).resolve().parents[2]
 #: Every process ends by printing its numbers: seconds, and the most memory that it held.
 PEAK = """
 import json, resource, sys, time
+clock = time.process_time
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 """
-TIMED = "started = time.perf_counter(); {code}; seconds = time.perf_counter() - started"
+TIMED = "started = clock(); {code}; seconds = clock() - started"
 REPORT = "\nsys.stdout.write('\\n' + json.dumps({'seconds': seconds, 'gib': peak()}) + '\\n')"
 PLUGINS = "from metaopt.cli import main\ntry: main(['plugins'])\nexcept SystemExit: pass"
 
@@ -44,9 +47,9 @@ LOOP = """
 import statistics, time, torch, metaopt
 torch.set_num_threads(1)
 def taken(function, *arguments):
-    started = time.perf_counter()
+    started = clock()
     result = function(*arguments)
-    return time.perf_counter() - started, result
+    return clock() - started, result
 def bound():
     model = torch.nn.Sequential(torch.nn.Linear(8, 32), torch.nn.ReLU(), torch.nn.Linear(32, 2))
     return model, *taken(lambda: metaopt.load_recipe("default").bind(model, total_steps=1000, batch_size=8))
@@ -72,16 +75,16 @@ seconds = statistics.median(times[1:])
 TUNE = """
 import torch, metaopt
 torch.set_num_threads(1)
-started = time.perf_counter()
+started = clock()
 metaopt.tune("starter", n_trials={trials}, seed=0, against=(), announce=lambda line: None)
-seconds = time.perf_counter() - started
+seconds = clock() - started
 """
 TORCH = "import torch"
 #: Code by measure.
 MEASURES = {
     TORCH: PEAK + TIMED.format(code=TORCH),
     "import metaopt": PEAK + TIMED.format(code="import metaopt"),
-    "metaopt plugins": PEAK + "started = time.perf_counter()\n" + PLUGINS + "\nseconds = time.perf_counter() - started",
+    "metaopt plugins": PEAK + "started = clock()\n" + PLUGINS + "\nseconds = clock() - started",
     "bind": PEAK + BIND,
     "step": PEAK + STEP,
     "observe": PEAK + LOOP + OBSERVE,
@@ -100,18 +103,22 @@ def main() -> None:
     parser.add_argument("--tune-rounds", type=int, default=1, help="rounds of tuning; 0 leaves it out")
     parser.add_argument("--n-trials", type=int, default=40)
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
+    parser.add_argument("--wall", action="store_true", help="the clock on the wall, not the processor's time")
     options = parser.parse_args()
+    clock = ("process_time", "perf_counter" if options.wall else "process_time")
     with worktree(options.before) as before, tempfile.TemporaryDirectory() as folder:
         trees = {"before": before, "after": ROOT}
         sides = {side: environment(tree, Path(folder, side)) for side, tree in trees.items()}
-        samples = measured(sides, MEASURES, options.rounds + 1)
+        codes = {name: code.replace(*clock) for name, code in MEASURES.items()}
+        samples = measured(sides, codes, options.rounds + 1)
         samples = {name: {side: all_[1:] for side, all_ in both.items()} for name, both in samples.items()}
         if options.tune_rounds:
-            code = {"tune starter": PEAK + TUNE.format(trials=options.n_trials)}
+            code = {"tune starter": PEAK.replace(*clock) + TUNE.format(trials=options.n_trials)}
             samples |= measured(sides, code, options.tune_rounds)
     report = {name: compared(name, samples) for name in samples}
     print(f"before: {options.before}; medians of {options.rounds} processes a side, after one that fills caches")
-    print(f"tune: {options.n_trials} candidates, {options.tune_rounds} a side; Python {sys.version.split()[0]}")
+    kind, python = "wall clock" if options.wall else "processor time", sys.version.split()[0]
+    print(f"{kind}; {options.n_trials} candidates, tuned {options.tune_rounds} times a side; Python {python}")
     print(f"{'':18}{'before':>12}{'after':>12}{'ratio':>8}{'before GiB':>12}{'after GiB':>11}")
     for name, one in report.items():
         times = "".join(f"{shown(one[side]):>12}" for side in sides)
