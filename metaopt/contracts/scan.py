@@ -131,9 +131,10 @@ class _Scan(IncrementalFires):
         """The answer at the last validation of one curve, and what to keep for the next one."""
         length, horizon = batch.values.shape[1], float(batch.horizon[0, 0])
         with np.errstate(all="ignore"):
-            state, first = self.init(hparams), 0
             if isinstance(kept, _Kept) and kept.horizon == horizon and kept.number < length:
                 state, first = kept.state, kept.number
+            else:
+                state, first = self.init(hparams), 0
             fires: Any = False
             for seen in _points(batch, first):
                 fires, state = self._stepped(state, seen, hparams, (1,))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from metaopt import Categorical, CurveBatch, Float, StopperSpec, When
+from metaopt import Categorical, CurvePoint, Float, StopperSpec, When, scan
 
 _MODES = ("abs", "rel")
 _UNITS = ("auto", "steps", "epochs", "seconds")
@@ -19,7 +19,25 @@ _UNITS = ("auto", "steps", "epochs", "seconds")
 _VALIDATIONS_WITHOUT_HORIZON = 100
 
 
-def patience(batch: CurveBatch, hparams: Mapping[str, Any]) -> NDArray[np.bool_]:
+def _begin(hparams: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Nothing seen; and what does not change: which clocks count, and what an improvement must exceed."""
+    given, warmup, unit = hparams["patience"], hparams["warmup"], np.asarray(hparams["unit"], dtype=np.int64)
+    relative = np.equal(hparams["min_delta_mode"], _MODES.index("rel"))
+    return {
+        "limit": np.inf,
+        "latest": 0.0,
+        "epoch": 0.0,
+        "seconds": 0.0,
+        "clock": _rows(np.where(unit > 0, unit + 1, np.less(given, 1))),
+        "warmup_clock": _rows(np.where(unit > 0, unit + 1, np.less_equal(warmup, 1))),
+        "margin": _shared(np.where(relative, 0.0, hparams["min_delta"])),
+        "relative_margin": _shared(np.where(relative, hparams["min_delta"], 0.0)),
+    }
+
+
+def patience(
+    state: Mapping[str, Any], seen: CurvePoint, hparams: Mapping[str, Any]
+) -> tuple[NDArray[np.bool_], Mapping[str, Any]]:
     """Fire when the latest improvement lies `patience` or more back.
 
     A value improves if it is below best − min_delta (`abs`) or best − min_delta · |best| (`rel`), where `best` is the
@@ -37,73 +55,40 @@ def patience(batch: CurveBatch, hparams: Mapping[str, Any]) -> NDArray[np.bool_]
     where it was never there, the policy never fires.
 
     Args:
-        batch: n curves of T validations, with the signals `epoch` or `seconds` where the unit needs them.
+        state: `limit`, what the next improvement must be below; `latest`, when the latest was; the largest `epoch` and
+            `seconds` so far; and what `_begin` says of the hyperparameters.
+        seen: the validation, with the signals `epoch` or `seconds` where the unit needs them.
         hparams: `patience`, above 0; `min_delta`, at least 0; `min_delta_mode`, 0 for `abs`, 1 for `rel`; `warmup`,
             before which it never fires (it counts nevertheless), at least 0; `unit`, 0 to 3 in the order above.
-            Numbers, or arrays of shape (policies, 1, 1).
-
-    Returns:
-        Shape (n, T), or (policies, n, T).
     """
-    given, warmup, unit = (_column(hparams[name]) for name in ("patience", "warmup", "unit"))
-    margin, relative_margin = _margins(hparams)
-    clocks = _clocks(batch)
-    kind = _shared(np.where(unit > 0, unit + 1, given < 1).astype(np.int64))
-    warmup_kind = _shared(np.where(unit > 0, unit + 1, warmup <= 1).astype(np.int64))
-
-    finite = np.isfinite(batch.values)
-    values = np.where(finite, batch.values, np.inf)
-    sizes = np.where(finite, np.abs(batch.values), 0.0)
-    n, length = values.shape
-    policies = np.broadcast_shapes(given.shape, warmup.shape, unit.shape, margin.shape, relative_margin.shape)
-    fired = np.empty((*np.broadcast_shapes(policies, (n,)), length), dtype=np.bool_)
-    limit = np.full(np.broadcast_shapes(margin.shape, relative_margin.shape, (n,)), np.inf)
-    latest = np.zeros(np.broadcast_shapes(kind.shape, limit.shape))
-    for index in range(length):
-        value, clock = values[:, index], _at(clocks[index], kind)
-        improved = value < limit
-        np.copyto(limit, value - margin - relative_margin * sizes[:, index], where=improved)
-        np.copyto(latest, clock, where=improved)
-        # Rounding must not cost a validation: 0.7 - 0.4 is a little less than 0.3.
-        np.greater_equal(clock - latest, given * (1 - 1e-9), out=fired[..., index])
-        if warmup.any():
-            fired[..., index] &= _at(clocks[index], warmup_kind) >= warmup * (1 - 1e-9)
-    return fired
+    risen = {name: np.fmax(state[name], _finite(seen.signal(name))) for name in ("epoch", "seconds")}
+    clocks = _clocks(seen, risen)
+    clock = clocks[state["clock"]]
+    improved = np.isfinite(seen.value) & (seen.value < state["limit"])
+    limit = seen.value - state["margin"] - state["relative_margin"] * np.abs(seen.value)
+    latest = np.where(improved, clock, state["latest"])
+    # Rounding must not cost a validation: 0.7 - 0.4 is a little less than 0.3.
+    fires = clock - latest >= hparams["patience"] * (1 - 1e-9)
+    if np.any(hparams["warmup"]):
+        fires = fires & (clocks[state["warmup_clock"]] >= hparams["warmup"] * (1 - 1e-9))
+    return fires, {**state, **risen, "limit": np.where(improved, limit, state["limit"]), "latest": latest}
 
 
-def _clocks(batch: CurveBatch) -> NDArray[np.float64]:
-    """What may be counted at each validation, shape (T, 5, n): validations, share of the horizon, the other units."""
-    counts = np.broadcast_to(np.arange(1.0, batch.values.shape[-1] + 1), batch.values.shape)
-    share = np.where(np.isinf(batch.horizon), counts / _VALIDATIONS_WITHOUT_HORIZON, batch.steps / batch.horizon)
-    kinds = (counts, share, batch.steps, _signal(batch, "epoch"), _signal(batch, "seconds"))
-    return np.ascontiguousarray(np.stack(kinds).transpose(2, 0, 1))
+def _clocks(seen: CurvePoint, risen: Mapping[str, Any]) -> NDArray[np.float64]:
+    """What may be counted, shape (5, n): validations, share of the horizon, the other units."""
+    count = np.full(seen.value.shape, float(seen.number))
+    share = np.where(np.isinf(seen.horizon), count / _VALIDATIONS_WITHOUT_HORIZON, seen.fraction)
+    return np.stack([count, share, seen.step, risen["epoch"], risen["seconds"]])
 
 
-def _signal(batch: CurveBatch, name: str) -> NDArray[np.float64]:
-    """A signal that only rises, 0 before it is known."""
-    series = batch.signals.get(name)
-    if series is None:
-        return np.zeros(batch.values.shape)
-    rising: NDArray[np.float64] = np.fmax.accumulate(np.where(np.isfinite(series), series, 0.0), axis=-1)
-    return np.maximum(rising, 0.0)
+def _finite(signal: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(np.isfinite(signal), signal, 0.0)
 
 
-def _at(clocks: NDArray[np.float64], kind: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The clock of each policy, shape (n,) where all have the same, else (policies, n)."""
-    return clocks[kind.reshape(-1) if kind.ndim else int(kind)]
-
-
-def _margins(hparams: Mapping[str, Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What an improvement must exceed: an absolute margin, and one in units of the best's size."""
-    min_delta = _column(hparams["min_delta"])
-    relative = _column(hparams["min_delta_mode"]) == _MODES.index("rel")
-    return _shared(np.where(relative, 0.0, min_delta)), _shared(np.where(relative, min_delta, 0.0))
-
-
-def _column(hparam: Any) -> NDArray[np.float64]:
-    """A hyperparameter against curves at one validation: (policies, 1, 1) becomes (policies, 1)."""
-    array = np.asarray(hparam, dtype=np.float64)
-    return array[..., 0] if array.ndim else array
+def _rows(clocks: NDArray[Any]) -> Any:
+    """The row of `_clocks` that each policy counts by: one for all where they agree, else shape (policies,)."""
+    row = _shared(clocks.astype(np.int64))
+    return row.reshape(-1) if row.ndim else int(row)
 
 
 def _shared(column: NDArray[Any]) -> NDArray[Any]:
@@ -147,7 +132,7 @@ def _plain_clock(unit: str) -> _PlainClock:
 PATIENCE = StopperSpec(
     name="patience",
     version="1",
-    fires=patience,
+    fires=scan(_begin, patience),
     space={
         "patience": Float(0.02, 0.5, log=True, default=0.1, valid="(0, inf)"),
         "min_delta": Float(0.0, 0.01, default=0.0, valid="[0, inf)"),

@@ -164,9 +164,13 @@ def matches(expected: str, printed: str) -> bool:
 
 @pytest.fixture
 def run_page(tmp_path, monkeypatch):
-    """Runs a page in a temporary folder; the process is afterwards as it was."""
+    """Runs a page in a temporary folder; the process is afterwards as it was, and so is what is installed."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
+    site = tmp_path / ".installed"
+    site.mkdir()
+    monkeypatch.setattr(sys, "path", [*sys.path, str(site)])
+    monkeypatch.setenv("PIP_TARGET", str(site))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])]))
     monkeypatch.setattr(registry, "_current", None)
     monkeypatch.setattr(torch, "compile", torch.compile)  # Lightning puts a wrapper in its place
     modules = set(sys.modules)
