@@ -214,7 +214,7 @@ def assemble(configuration: Configuration, registry: Registry) -> Assembly:
             f"{optimizer.name} has no lr for the controller {controller.name!r} to act on; use controller 'constant'."
         )
     owners: tuple[PluginSpec, ...] = (optimizer, *wrappers, controller)
-    given = _by_owner(configuration.hparams, owners)
+    stated = _by_owner(configuration.hparams, owners)
     parts: tuple[OptimizerSpec | WrapperSpec, ...] = (optimizer, *wrappers)
     reason = misfit(optimizer, wrappers)
     if reason is not None:
@@ -223,13 +223,13 @@ def assemble(configuration: Configuration, registry: Registry) -> Assembly:
     meta_values: dict[str, Value] = {}
     for spec in parts:
         prefix = "" if spec is optimizer else f"{spec.name}."
-        for name, value in resolve(spec.full_space, given[spec.name], spec.name).items():
+        for name, value in resolve(spec.full_space, stated[spec.name], spec.name).items():
             if name in spec.space:
                 rule_values[f"{prefix}{name}"] = value
             else:
                 meta_values[name] = value
     inner_lr = next((spec.inner_lr for spec in wrappers if spec.inner_lr is not None), None)
-    if inner_lr is not None and optimizer.has_lr and "lr" not in given[optimizer.name]:
+    if inner_lr is not None and optimizer.has_lr and "lr" not in stated[optimizer.name]:
         rule_values["lr"] = float(inner_lr)  # a factor, and no rate that the bounds of `lr` are meant for
     return Assembly(
         configuration=configuration,
@@ -238,7 +238,7 @@ def assemble(configuration: Configuration, registry: Registry) -> Assembly:
         controller=controller,
         rule=reduce(lambda rule, spec: spec.wrap(rule), wrappers, optimizer.rule),
         rule_values=rule_values,
-        controller_values=resolve(controller.space, given[controller.name], controller.name),
+        controller_values=resolve(controller.space, stated[controller.name], controller.name),
         meta_values=meta_values,
     )
 
@@ -274,13 +274,13 @@ def _by_owner(hparams: Mapping[str, Value], owners: tuple[PluginSpec, ...]) -> d
             f"Hyperparameters are told apart by their plugin's name, but {listed(repeated)} comes more than once in "
             f"{listed(names)}; leave one out or rename it."
         )
-    given: dict[str, dict[str, Value]] = {name: {} for name in names}
+    by_owner: dict[str, dict[str, Value]] = {name: {} for name in names}
     for full, value in hparams.items():
         owner, dot, name = full.partition(".")
-        if not dot or owner not in given:
+        if not dot or owner not in by_owner:
             raise InputError(
-                f"Hyperparameter {quoted(full)} belongs to none of {sorted(given)}; "
+                f"Hyperparameter {quoted(full)} belongs to none of {sorted(by_owner)}; "
                 "write it as 'plugin.hyperparameter'."
             )
-        given[owner][name] = value
-    return given
+        by_owner[owner][name] = value
+    return by_owner

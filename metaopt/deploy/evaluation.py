@@ -105,9 +105,9 @@ class BestWeights:
 
     def include(self, params: Iterable[Tensor]) -> None:
         """Take in parameters that are unfrozen, before their first step: till then they were what they are now."""
-        met = set(params)
+        unfrozen = set(params)
         for name, param in self._named():
-            if param in met and name in self._frozen:
+            if param in unfrozen and name in self._frozen:
                 self._frozen.remove(name)
                 if self.weights is not None:
                     self.weights.setdefault(name, self._copy(param))
@@ -148,14 +148,14 @@ class BestWeights:
         if unknown or missing:
             what = f"hold {quoted(unknown[0])}, which this model lacks" if unknown else f"lack {quoted(missing[0])}"
             raise InputError(f"The best weights of this state are another model's: they {what}; bind the same model.")
-        found = {own: weights[name] for name, own in names.items()}
-        for name, value in found.items():
+        by_own_name = {own: weights[name] for name, own in names.items()}
+        for name, value in by_own_name.items():
             if isinstance(value, Tensor) and value.shape != present[name].shape:
                 raise InputError(
                     f"The best weights of this state are another model's: {quoted(name)} has the shape "
                     f"{tuple(value.shape)}, this model's has {tuple(present[name].shape)}; bind the same model."
                 )
-        return found
+        return by_own_name
 
     def load(self, weights: Mapping[str, Any] | None) -> None:
         """Take over a copy, as from a checkpoint; errors as for `fitted`."""
@@ -197,13 +197,13 @@ def _swapped(optimizer: RuleOptimizer) -> Iterator[None]:
         return
     averages = optimizer.evaluation_params()
     params = list(averages)
-    kept = [param.detach().clone() for param in params]
+    training_weights = [param.detach().clone() for param in params]
     optimizer.evaluating = True
     try:
         _write(params, list(averages.values()))
         yield
     finally:
-        _write(params, kept)
+        _write(params, training_weights)
         optimizer.evaluating = False
 
 
@@ -212,13 +212,13 @@ def _modal(optimizer: Modal) -> Iterator[None]:
     """The library's own way back is an interpolation, which rounds; so the weights are kept and written back."""
     assert isinstance(optimizer, Optimizer)
     params = [param for group in optimizer.param_groups for param in group["params"]]
-    kept = [param.detach().clone() for param in params]
+    training_weights = [param.detach().clone() for param in params]
     optimizer.eval()
     try:
         yield
     finally:
         optimizer.train()
-        _write(params, kept)
+        _write(params, training_weights)
 
 
 @contextmanager

@@ -50,22 +50,22 @@ def look_at_gradients(optimizer: Optimizer, look: Callable[[Optimizer], None]) -
     optimizer.register_step_pre_hook(before)
 
 
-def watch_frozen(optimizer: Optimizer, frozen: Iterable[Tensor], meet: Callable[[list[Tensor]], None]) -> None:
-    """Have `meet` called before the step in which frozen parameters have their first gradients, with these.
+def watch_frozen(optimizer: Optimizer, frozen: Iterable[Tensor], report: Callable[[list[Tensor]], None]) -> None:
+    """Have `report` called before the step in which frozen parameters have their first gradients, with these.
 
     Args:
         optimizer: whose steps are watched.
         frozen: parameters that do not require gradients.
-        meet: called once for each parameter.
+        report: called once for each parameter.
     """
     waiting = list(frozen)
 
     def look(_: Optimizer) -> None:
-        met = [param for param in waiting if param.grad is not None and param.requires_grad]
-        if met:
-            gone = set(met)
-            waiting[:] = [param for param in waiting if param not in gone]
-            meet(met)
+        unfrozen = [param for param in waiting if param.grad is not None and param.requires_grad]
+        if unfrozen:
+            reported = set(unfrozen)
+            waiting[:] = [param for param in waiting if param not in reported]
+            report(unfrozen)
 
     look_at_gradients(optimizer, look)
 
@@ -73,7 +73,7 @@ def watch_frozen(optimizer: Optimizer, frozen: Iterable[Tensor], meet: Callable[
 def warn_of_unfrozen(optimizer: Optimizer, names: Mapping[Tensor, str]) -> Callable[[list[Tensor]], None]:
     """For `watch_frozen`: warn of those that no group of the optimizer holds."""
 
-    def meet(params: list[Tensor]) -> None:
+    def report(params: list[Tensor]) -> None:
         held = {param for group in optimizer.param_groups for param in group["params"]}
         forgotten = [names[param] for param in params if param not in held]
         if forgotten:
@@ -85,7 +85,7 @@ def warn_of_unfrozen(optimizer: Optimizer, names: Mapping[Tensor, str]) -> Calla
                 stacklevel=5,
             )
 
-    return meet
+    return report
 
 
 def _looked_at(

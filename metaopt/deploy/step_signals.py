@@ -93,7 +93,7 @@ class LastUpdate:
 
     def state_dict(self) -> list[Tensor]:
         """The last update."""
-        return [one.clone() for one in self._update]
+        return [update.clone() for update in self._update]
 
     def load_state_dict(self, state: Sequence[Any], params: Iterable[Tensor]) -> None:
         """Inverse of `state_dict`, for parameters in the same order; in their precision and on their devices.
@@ -101,10 +101,10 @@ class LastUpdate:
         Raises:
             InputError: it is of other parameters.
         """
-        wide = [widened(param) for param in params]
-        if state and [one.shape for one in state] != [one.shape for one in wide]:
+        widened_params = [widened(param) for param in params]
+        if state and [update.shape for update in state] != [update.shape for update in widened_params]:
             raise InputError("The last update of this state is of other parameters; bind the same model.")
-        self._update = [one.to(like, copy=True) for one, like in zip(state, wide, strict=False)]
+        self._update = [update.to(like, copy=True) for update, like in zip(state, widened_params, strict=False)]
 
 
 def _dense(grad: Tensor) -> Tensor:

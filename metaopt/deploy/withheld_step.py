@@ -33,16 +33,16 @@ def takes_found_inf(optimizer: Optimizer) -> bool:
 
 @final
 class MarkedStep:
-    """A step of a fused class that is not taken where `found` is 1; what a `GradScaler` found counts as well.
+    """A step of a fused class that is not taken where `overflowed` is 1; what a `GradScaler` found counts as well.
 
     Args:
         optimizer: one that `takes_found_inf`.
-        found: 0-d, float32, 0 or 1, on the parameters' device.
+        overflowed: 0-d, float32, 0 or 1, on the parameters' device.
     """
 
-    def __init__(self, optimizer: Optimizer, found: Tensor) -> None:
+    def __init__(self, optimizer: Optimizer, overflowed: Tensor) -> None:
         self._scalers: Tensor | None = getattr(optimizer, FOUND_INF, None)
-        mark = found if self._scalers is None else torch.maximum(found, self._scalers.to(found.device))
+        mark = overflowed if self._scalers is None else torch.maximum(overflowed, self._scalers.to(overflowed.device))
         setattr(optimizer, FOUND_INF, mark)
 
     def withhold(self, optimizer: Optimizer) -> None:

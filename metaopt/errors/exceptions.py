@@ -15,7 +15,9 @@ class MetaOptError(Exception):
     exit_code = 1
 
     def __init__(self, *args: object) -> None:
-        super().__init__(*(without_long_words(one) if isinstance(one, str) else one for one in args))
+        super().__init__(
+            *(without_long_words(argument) if isinstance(argument, str) else argument for argument in args)
+        )
 
 
 class InputError(MetaOptError, ValueError):

@@ -38,16 +38,16 @@ def quoted(value: Any) -> str:
 
 def listed(values: Iterable[Any], most: int = 8) -> str:
     """Several things somebody gave, or may give, in a row; beyond `most`, how many more there are."""
-    found = list(values)
-    shown = ", ".join(quoted(value)[1:-1] if isinstance(value, str) else quoted(value) for value in found[:most])
-    return shown if len(found) <= most else f"{shown} and {len(found) - most} more"
+    items = list(values)
+    shown = ", ".join(quoted(value)[1:-1] if isinstance(value, str) else quoted(value) for value in items[:most])
+    return shown if len(items) <= most else f"{shown} and {len(items) - most} more"
 
 
 def bracketed(values: Iterable[Any], most: int = 8) -> str:
     """`listed` as Python writes lists."""
-    found = list(values)
-    shown = ", ".join(map(quoted, found[:most]))
-    return f"[{shown}]" if len(found) <= most else f"[{shown}, …] ({len(found)} in all)"
+    items = list(values)
+    shown = ", ".join(map(quoted, items[:most]))
+    return f"[{shown}]" if len(items) <= most else f"[{shown}, …] ({len(items)} in all)"
 
 
 def did_you_mean(name: str, known: Iterable[str], layout: str) -> str:

@@ -98,8 +98,8 @@ def check_stopper(spec: "StopperSpec") -> None:
     check_functions(spec, **{name: function for name, function in optional.items() if function is not None})
     if (spec.fires is None) == (spec.factory is None):
         raise PluginError(f"StopperSpec(name={spec.name!r}) needs exactly one of fires= and factory=.")
-    given = {spec.fit is not None, bool(spec.theta_shapes), spec.shipped is not None or spec.fit is not None}
-    if len(given) > 1 or (spec.fit is not None and spec.fires is None):
+    fitted = {spec.fit is not None, bool(spec.theta_shapes), spec.shipped is not None or spec.fit is not None}
+    if len(fitted) > 1 or (spec.fit is not None and spec.fires is None):
         raise PluginError(f"StopperSpec(name={spec.name!r}): fit=, fires= and theta_shapes= come together.")
     if spec.combines and spec.factory is None:
         raise PluginError(f"StopperSpec(name={spec.name!r}): combines= is for policies with factory=.")

@@ -34,10 +34,10 @@ def offered(plugin: ModuleType | object, name: str) -> list[PluginSpec]:
         raise PluginError(
             "it has no metaopt_plugins function marked with @metaopt.hookimpl; add one that returns a list of specs."
         )
-    found = implementations[0].function()
-    if not isinstance(found, Sequence) or isinstance(found, str):
-        raise PluginError(f"metaopt_plugins must return a list of specs, got {quoted(found)}.")
-    return [check_spec(spec) for spec in found]
+    specs = implementations[0].function()
+    if not isinstance(specs, Sequence) or isinstance(specs, str):
+        raise PluginError(f"metaopt_plugins must return a list of specs, got {quoted(specs)}.")
+    return [check_spec(spec) for spec in specs]
 
 
 def check_spec(spec: Any) -> PluginSpec:

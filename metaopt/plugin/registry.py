@@ -95,9 +95,9 @@ class Registry:
         check_spec(spec)
         source = Source("(session)")
         key = (spec.kind, spec.name)
-        kept = [entry for entry in self._entries.get(key, []) if entry.source != source]
-        if kept:
-            raise PluginError(_duplicate(spec, kept[0].source, source))
+        others = [entry for entry in self._entries.get(key, []) if entry.source != source]
+        if others:
+            raise PluginError(_duplicate(spec, others[0].source, source))
         self._entries[key] = [Entry(spec, source)]
         self.revision += 1
 
@@ -141,7 +141,7 @@ class Registry:
     def names(self, spec_type: type[PluginSpec]) -> list[str]:
         """Names of the plugins of a kind that can be used, sorted."""
         return sorted(
-            name for (kind, name), found in self._entries.items() if kind == spec_type.kind and len(found) == 1
+            name for (kind, name), entries in self._entries.items() if kind == spec_type.kind and len(entries) == 1
         )
 
     def source(self, spec: PluginSpec) -> Source:
@@ -200,15 +200,15 @@ class Registry:
 
     def _add(self, entry: Entry, *, strict: bool) -> None:
         self.revision += 1
-        found = self._entries.setdefault((entry.spec.kind, entry.spec.name), [])
-        again = [other for other in found if other.source == entry.source]
-        for other in again:
-            found.remove(other)
-        found.append(entry)
-        if len(found) > 1:
-            error = PluginError(_duplicate(entry.spec, found[0].source, entry.source))
+        entries = self._entries.setdefault((entry.spec.kind, entry.spec.name), [])
+        earlier = [other for other in entries if other.source == entry.source]
+        for other in earlier:
+            entries.remove(other)
+        entries.append(entry)
+        if len(entries) > 1:
+            error = PluginError(_duplicate(entry.spec, entries[0].source, entry.source))
             if strict:
-                found.remove(entry)
+                entries.remove(entry)
                 raise error
             self.faults.append(Fault(entry.source, str(error)))
 

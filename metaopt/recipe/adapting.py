@@ -120,9 +120,9 @@ def _checked(support: Any) -> Support:
     return inputs, targets
 
 
-def _steps(recipe: Recipe, given: int | None) -> int:
+def _steps(recipe: Recipe, num_steps: int | None) -> int:
     learned = recorded(recipe.provenance, "meta_training").get("inner_steps") or [None]
-    steps = given if given is not None else learned[0]
+    steps = num_steps if num_steps is not None else learned[0]
     if steps is None:
         raise InputError(
             "This recipe was not meta-trained, so it does not know how many steps to take: pass num_steps=."

@@ -28,17 +28,17 @@ def read_arrays(path: str | Path) -> dict[str, Tensor]:
     Raises:
         InputError: it cannot be found or read, or a package for it is missing.
     """
-    found = Path(path)
-    if not is_file(found):
-        found = _downloaded(str(path))
+    file = Path(path)
+    if not is_file(file):
+        file = _downloaded(str(path))
     name = str(path)
     try:
-        if found.suffix == ".npz":
-            with np.load(found, allow_pickle=False) as arrays:
+        if file.suffix == ".npz":
+            with np.load(file, allow_pickle=False) as arrays:
                 return {name: torch.from_numpy(np.array(arrays[name])) for name in arrays.files}
-        if found.suffix == ".safetensors":
-            return dict(load_safetensors(found.read_bytes()))
-        return dict(_levels(_unpacked(found.read_bytes())))
+        if file.suffix == ".safetensors":
+            return dict(load_safetensors(file.read_bytes()))
+        return dict(_levels(_unpacked(file.read_bytes())))
     except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, SafetensorError) as error:
         raise InputError(
             f"{name} holds no weights that can be read ({first_line(error)}); download it again."

@@ -26,19 +26,19 @@ def import_recipe(name: str, path: str | Path, *, registry: Registry | None = No
             numbers that are not finite.
         PluginError: there is no such optimizer.
     """
-    found = registry or current_registry()
-    spec = found.get(OptimizerSpec, name)
+    registry = registry or current_registry()
+    spec = registry.get(OptimizerSpec, name)
     if spec.meta is None or spec.meta.imported is None:
-        able = [one for one in found.names(OptimizerSpec) if _imports(found.get(OptimizerSpec, one))]
+        able = [other for other in registry.names(OptimizerSpec) if _imports(registry.get(OptimizerSpec, other))]
         raise InputError(f"{name!r} takes no weights of others; those that do: {', '.join(able)}.")
     chosen, theta = spec.meta.imported(read_arrays(path))
-    broken = sorted(key for key, one in theta.items() if not bool(torch.isfinite(one).all()))
+    broken = sorted(key for key, weights in theta.items() if not bool(torch.isfinite(weights).all()))
     if broken:
         raise InputError(f"{path}: the weights {broken[0]!r} hold numbers that are not finite.")
     record: dict[str, str] = {"file": Path(path).name}
     if is_file(path):
         record["sha256"] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    return Recipe.create(Configuration(chosen), registry=found, theta=theta, provenance={"imported": record})
+    return Recipe.create(Configuration(chosen), registry=registry, theta=theta, provenance={"imported": record})
 
 
 def _imports(spec: OptimizerSpec) -> bool:

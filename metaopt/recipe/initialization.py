@@ -42,8 +42,8 @@ def load_start(
             )
         module, fixed = with_policy(model, "batch"), dict(model.named_buffers())
         with torch.no_grad():
-            made = prototype_head(module.train(), {**fixed, **start}, *support)
-        start = {name: made[name] for name in start}
+            with_head = prototype_head(module.train(), {**fixed, **start}, *support)
+        start = {name: with_head[name] for name in start}
     with torch.no_grad():
         for name, param in model.named_parameters():
             if name in start:

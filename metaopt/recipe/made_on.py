@@ -41,9 +41,9 @@ class MadeOn:
 
     def __post_init__(self) -> None:
         for name in _RANGES:
-            found = getattr(self, name)
-            if found is not None:
-                object.__setattr__(self, name, _checked(name, found))
+            ends = getattr(self, name)
+            if ends is not None:
+                object.__setattr__(self, name, _checked(name, ends))
         object.__setattr__(self, "dtypes", tuple(self.dtypes))
         if self.loss is not None:
             object.__setattr__(self, "loss", _checked_losses(self.loss))
@@ -51,7 +51,7 @@ class MadeOn:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
         ranges = {name: getattr(self, name) for name in _RANGES}
-        document: dict[str, Any] = {name: None if found is None else list(found) for name, found in ranges.items()}
+        document: dict[str, Any] = {name: None if ends is None else list(ends) for name, ends in ranges.items()}
         losses = {} if self.loss is None else {"loss": list(self.loss)}
         return {**document, "dtypes": list(self.dtypes), **losses}
 
@@ -63,30 +63,30 @@ class MadeOn:
 
     def warn_if_far(self, *, parameters: int, batch_size: int | None, horizon: int | None, stacklevel: int) -> None:
         """Warn once, with all that lies more than ten times outside the range."""
-        here = {"parameters": parameters, "batch_size": batch_size, "horizon": horizon}
-        remarks = [_remark(name, value, getattr(self, name)) for name, value in here.items() if value is not None]
-        found = "; ".join(remark for remark in remarks if remark)
-        if found:
+        task = {"parameters": parameters, "batch_size": batch_size, "horizon": horizon}
+        remarks = [_remark(name, value, getattr(self, name)) for name, value in task.items() if value is not None]
+        excesses = "; ".join(remark for remark in remarks if remark)
+        if excesses:
             warnings.warn(
-                f"This recipe is used far outside the range that it was made on: {found}. Its settings are used as "
+                f"This recipe is used far outside the range that it was made on: {excesses}. Its settings are used as "
                 "they are, for nothing was measured out here: compare it with a baseline before you trust it.",
                 UserWarning,
                 stacklevel=stacklevel + 1,
             )
 
 
-def _checked(name: str, found: Any) -> Range:
-    whole = isinstance(found, Sequence) and all(isinstance(end, Integral) for end in found)
-    if not whole or len(found) != 2 or not 0 < found[0] <= found[1] < MOST:
-        raise InputError(f"made_on.{name} must be two positive whole numbers, low first, got {quoted(found)}.")
-    return int(found[0]), int(found[1])
+def _checked(name: str, ends: Any) -> Range:
+    are_whole = isinstance(ends, Sequence) and all(isinstance(end, Integral) for end in ends)
+    if not are_whole or len(ends) != 2 or not 0 < ends[0] <= ends[1] < MOST:
+        raise InputError(f"made_on.{name} must be two positive whole numbers, low first, got {quoted(ends)}.")
+    return int(ends[0]), int(ends[1])
 
 
-def _checked_losses(found: Any) -> tuple[float, float]:
-    numbers = isinstance(found, Sequence) and all(isinstance(end, Real) for end in found)
-    if not numbers or len(found) != 2 or not -math.inf < as_float(found[0]) <= as_float(found[1]) < math.inf:
-        raise InputError(f"made_on.loss must be two numbers, low first, got {quoted(found)}.")
-    return float(found[0]), float(found[1])
+def _checked_losses(ends: Any) -> tuple[float, float]:
+    are_numbers = isinstance(ends, Sequence) and all(isinstance(end, Real) for end in ends)
+    if not are_numbers or len(ends) != 2 or not -math.inf < as_float(ends[0]) <= as_float(ends[1]) < math.inf:
+        raise InputError(f"made_on.loss must be two numbers, low first, got {quoted(ends)}.")
+    return float(ends[0]), float(ends[1])
 
 
 def _remark(name: str, value: int, made_on: Range | None) -> str:

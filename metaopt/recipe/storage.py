@@ -22,6 +22,7 @@ from metaopt.recipe.provenance import recorded
 from metaopt.recipe.recipe import SCHEMA, Recipe
 from metaopt.recipe.saving import DOCUMENT, WEIGHTS, read_weights
 
+#: What a document may hold.
 _FIELDS = frozenset(
     {"schema", "configuration", "stopper", "plugins", "made_on", "num_validations", "provenance", "theta_sha256"}
 )
@@ -92,14 +93,17 @@ def _read_document(file: Path) -> Mapping[str, Any]:
 
 
 def _parse(document: Mapping[str, Any], weights: bytes, folder: Path) -> Recipe:
-    where = quoted(folder / DOCUMENT)
-    _check_fields(document, _FIELDS, where, "")
-    _check_objects(document, where)
+    file = folder / DOCUMENT
+    _check_fields(document, _FIELDS, file)
+    for name in ("configuration", "plugins", "provenance", "made_on", "stopper"):
+        part = document.get(name, {})
+        if not isinstance(part, dict) and not (part is None and name in ("made_on", "stopper")):
+            raise _corrupt(file, f"{name} must be an object {{...}}, got {quoted(part)}")
     try:
-        _check_fields(document["configuration"], _CONFIGURATION, where, " in configuration")
+        _check_fields(document["configuration"], _CONFIGURATION, file, " in configuration")
         made_on = document.get("made_on")
         if made_on is not None:
-            _check_fields(made_on, _MADE_ON, where, " in made_on")
+            _check_fields(made_on, _MADE_ON, file, " in made_on")
         stopper = document.get("stopper")
         return Recipe(
             configuration=Configuration.from_json(document["configuration"]),
@@ -113,26 +117,23 @@ def _parse(document: Mapping[str, Any], weights: bytes, folder: Path) -> Recipe:
     except RecipeError:
         raise
     except InputError as error:
-        raise RecipeError(f"The recipe {where} is not valid: {error}") from error
+        raise RecipeError(f"The recipe {quoted(file)} is not valid: {error}") from error
     except KeyError as error:
-        raise RecipeError(f"The recipe {where} is corrupt: the field {error} is missing.") from error
+        raise _corrupt(file, f"the field {error} is missing") from error
     except (TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-        raise RecipeError(f"The recipe {where} is corrupt: {first_line(error)}.") from error
+        raise _corrupt(file, first_line(error)) from error
 
 
-def _check_fields(document: Mapping[str, Any], known: frozenset[str], where: str, part: str) -> None:
+def _corrupt(file: Path, fault: str) -> RecipeError:
+    return RecipeError(f"The recipe {quoted(file)} is corrupt: {fault}.")
+
+
+def _check_fields(document: Mapping[str, Any], known: frozenset[str], file: Path, part: str = "") -> None:
     unknown = sorted(set(document) - known)
     if unknown:
         raise RecipeError(
-            f"The recipe {where} has unknown fields{part}: {listed(unknown)}; known: {', '.join(sorted(known))}."
+            f"The recipe {quoted(file)} has unknown fields{part}: {listed(unknown)}; known: {', '.join(sorted(known))}."
         )
-
-
-def _check_objects(document: Mapping[str, Any], where: str) -> None:
-    for name in ("configuration", "plugins", "provenance", "made_on", "stopper"):
-        found = document.get(name, {})
-        if not isinstance(found, dict) and not (found is None and name in ("made_on", "stopper")):
-            raise RecipeError(f"The recipe {where} is corrupt: {name} must be an object {{...}}, got {quoted(found)}.")
 
 
 def _read_weights(document: Mapping[str, Any], folder: Path, final: bool = False) -> bytes | None:
@@ -145,24 +146,21 @@ def _read_weights(document: Mapping[str, Any], folder: Path, final: bool = False
     if sha256 is None:
         return b""
     if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
-        raise RecipeError(
-            f"The recipe {quoted(folder / DOCUMENT)} is corrupt: theta_sha256 must be 64 hex digits, "
-            f"got {quoted(sha256)}."
-        )
+        raise _corrupt(folder / DOCUMENT, f"theta_sha256 must be 64 hex digits, got {quoted(sha256)}")
     try:
-        content, found = read_weights(folder, sha256)
+        content, actual = read_weights(folder, sha256)
     except OSError as error:
         raise RecipeError(
             f"The recipe's weights {quoted(file)} cannot be read: {first_line(error)}; restore a copy."
         ) from error
-    if found == sha256 and not content:
+    if actual == sha256 and not content:
         raise RecipeError(f"The weights {quoted(file)} are corrupt: the file is empty; restore a copy.")
-    if found == sha256:
+    if actual == sha256:
         return content
     if final:
         raise RecipeError(
             f"The weights {quoted(file)} are not those that {DOCUMENT} was saved with "
-            f"(SHA-256 {found[:16]}…, expected {sha256[:16]}…); save the recipe again, or restore both files."
+            f"(SHA-256 {actual[:16]}…, expected {sha256[:16]}…); save the recipe again, or restore both files."
         )
     return None
 
@@ -193,10 +191,10 @@ def _check_plugins(recipe: Recipe, folder: Path, registry: Registry) -> None:
             f"The recipe {quoted(folder / DOCUMENT)} cannot be used here: {error}{_origins(recipe, registry)}"
         ) from error
     for spec in specs:
-        recorded = recipe.plugins.get(f"{spec.kind} {spec.name}", spec.version)
-        if recorded != spec.version:
+        version = recipe.plugins.get(f"{spec.kind} {spec.name}", spec.version)
+        if version != spec.version:
             warnings.warn(
-                f"The recipe {quoted(folder)} was made with version {recorded} of the {spec.kind} {spec.name!r}, "
+                f"The recipe {quoted(folder)} was made with version {version} of the {spec.kind} {spec.name!r}, "
                 f"installed is version {spec.version}: it may train differently.",
                 UserWarning,
                 stacklevel=3,

@@ -234,23 +234,23 @@ def defaults(space: Space) -> dict[str, Value]:
     return {name: _default(distribution) for name, distribution in space.items()}
 
 
-def resolve(space: Space, given: Mapping[str, Any], owner: str) -> dict[str, Value]:
-    """Check `given` against `space` and fill in the defaults.
+def resolve(space: Space, stated: Mapping[str, Any], owner: str) -> dict[str, Value]:
+    """Check `stated` against `space` and fill in the defaults.
 
     Args:
         space: the declared hyperparameters.
-        given: values by name; any subset.
+        stated: values by name; any subset.
         owner: whose hyperparameters they are, for the message.
 
     Raises:
         InputError: a name is unknown (the message lists the valid ones) or a value is not valid.
     """
-    for name in given:
+    for name in stated:
         if name not in space:
             hint = did_you_mean(name, space, "{} ")
             raise InputError(f"{owner} has no hyperparameter {quoted(name)}; {hint}valid: {listing(space)}.")
     values = defaults(space)
-    for name, value in given.items():
+    for name, value in stated.items():
         values[name] = space[name].check(f"{owner}.{name}", value)
     return values
 
@@ -271,11 +271,11 @@ def as_float(value: Any) -> float:
     """A number as a float: NaN for what is no number (booleans too), infinite beyond the range of floats."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return math.nan
-    given: Any = value
+    number: Any = value
     try:
-        return float(given)
+        return float(number)
     except OverflowError:  # a whole number of more than 308 digits
-        return math.inf if given > 0 else -math.inf
+        return math.inf if number > 0 else -math.inf
 
 
 def plain(value: Any) -> Any:

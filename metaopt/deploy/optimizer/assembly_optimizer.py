@@ -256,16 +256,16 @@ class AssemblyOptimizer(Optimizer, ABC):
 
     def _fitted(self, document: dict[str, Any], of_rule: bool) -> dict[str, Any]:
         """An arranged state_dict, checked, in this optimizer's form and precision."""
-        found = self._converted(document, of_rule)
-        first, *others = found["param_groups"]
+        converted = self._converted(document, of_rule)
+        first, *others = converted["param_groups"]
         begun, members = self._expected(), members_of(self.param_groups)
-        numbers = [number for group in found["param_groups"] for number in group["params"]]
+        numbers = [number for group in converted["param_groups"] for number in group["params"]]
         names = {number: member.name for number, member in zip(numbers, members, strict=True)}
         shared = fitted_shared(first.get(SHARED, {}), begun, self.title)
-        if "theta" in found and self.theta:
-            fitted_shared(found["theta"], {"tensors": {}, "shared": self.theta}, self.title)
+        if "theta" in converted and self.theta:
+            fitted_shared(converted["theta"], {"tensors": {}, "shared": self.theta}, self.title)
         first = {**first, RULE: self.title, SHARED: shared, STEPS: int(first.get(STEPS, 0))}
-        return {**found, "state": self._fitted_state(found, begun, names), "param_groups": [first, *others]}
+        return {**converted, "state": self._fitted_state(converted, begun, names), "param_groups": [first, *others]}
 
     def _fitted_state(self, document: dict[str, Any], begun: State, names: Mapping[Any, str]) -> dict[Any, Any]:
         return fitted(document["state"], begun, names, self.title)

@@ -158,44 +158,44 @@ class ClassLoading:
             return self._fitted(optimizer, document)
 
     def _fitted(self, optimizer: Optimizer, document: dict[str, Any]) -> dict[str, Any]:
-        title, own = type(optimizer).__qualname__, optimizer.param_groups
+        title, own_groups = type(optimizer).__qualname__, optimizer.param_groups
         check_document(document)
         of_rule = is_rules(document, self._assembly, title)
-        found = arranged(document, own, self._model, FIRST)
+        converted = arranged(document, own_groups, self._model, FIRST)
         if of_rule:
-            found = as_classes(found, self._assembly, own)
+            converted = as_classes(converted, self._assembly, own_groups)
         else:
-            found["param_groups"] = self._regrouped(found["param_groups"], own, type(optimizer))
-        check_groups(found["param_groups"], own)
-        expected = expected_state(type(optimizer), found["param_groups"], own)
-        names = names_of(own, self._model)
+            converted["param_groups"] = self._regrouped(converted["param_groups"], own_groups, type(optimizer))
+        check_groups(converted["param_groups"], own_groups)
+        expected = expected_state(type(optimizer), converted["param_groups"], own_groups)
+        names = names_of(own_groups, self._model)
         state = {}
-        for index, group in enumerate(found["param_groups"]):
-            for place, (number, param) in enumerate(zip(group["params"], own[index]["params"], strict=True)):
+        for index, group in enumerate(converted["param_groups"]):
+            for place, (number, param) in enumerate(zip(group["params"], own_groups[index]["params"], strict=True)):
                 name = str(number) if names[index] is None else names[index][place]  # type: ignore[index]
-                entries = found["state"].get(number) or fresh_state(type(optimizer), group, param)
+                entries = converted["state"].get(number) or fresh_state(type(optimizer), group, param)
                 if entries:
                     check_entries(entries, expected.get(number, {}), title, name)
                     state[number] = {key: _own(param, value) for key, value in entries.items()}
-        return {**found, "state": state}
+        return {**converted, "state": state}
 
-    def _regrouped(self, saved: list[Group], own: list[Group], kind: type[Optimizer]) -> list[Group]:
+    def _regrouped(self, saved: list[Group], own_groups: list[Group], kind: type[Optimizer]) -> list[Group]:
         """Saved groups that compute their steps as the present ones do."""
-        made = []
-        for group, mine in zip(saved, own, strict=True):
-            settings = check_settings(group, mine, kind, self._assembly)
-            execution = {key: mine[key] for key in EXECUTION if key in mine}
-            missing = {key: mine[key] for key in settings if key in mine and key not in group}
-            made.append({**missing, **group, **execution})
-        return made
+        groups = []
+        for group, own_group in zip(saved, own_groups, strict=True):
+            settings = check_settings(group, own_group, kind, self._assembly)
+            execution = {key: own_group[key] for key in EXECUTION if key in own_group}
+            missing = {key: own_group[key] for key in settings if key in own_group and key not in group}
+            groups.append({**missing, **group, **execution})
+        return groups
 
 
 def _begin_state(optimizer: Optimizer, added: list[Group]) -> None:
     """Give groups that joined the state that the class makes when it is built: not every version of Adagrad does."""
     kind: MakeOptimizer = type(optimizer)
     for group in added:
-        made = kind([{key: value for key, value in group.items() if key != "param_names"}]).state
-        optimizer.state.update({param: state for param, state in made.items() if param not in optimizer.state})
+        fresh_states = kind([{key: value for key, value in group.items() if key != "param_names"}]).state
+        optimizer.state.update({param: state for param, state in fresh_states.items() if param not in optimizer.state})
 
 
 def _alike(grad: Tensor, param: Tensor) -> bool:

@@ -46,10 +46,10 @@ def packed(assembly: Assembly) -> Group:
 
 def distributions(assembly: Assembly) -> dict[str, Distribution]:
     """The distribution of every hyperparameter of the rule, a wrapper's under its prefix."""
-    found = dict(assembly.optimizer.space)
+    by_name = dict(assembly.optimizer.space)
     for spec in assembly.wrappers:
-        found.update({f"{spec.name}.{name}": distribution for name, distribution in spec.space.items()})
-    return found
+        by_name.update({f"{spec.name}.{name}": distribution for name, distribution in spec.space.items()})
+    return by_name
 
 
 def group_values(assembly: Assembly, group: Mapping[str, Any]) -> dict[str, Value]:
@@ -74,11 +74,11 @@ def checked_group(assembly: Assembly, group: Group) -> Group:
             _check_length(spec, key, names, group[key])
     for name, value in group_values(assembly, group).items():
         spaces[name].check(f"{spec.name}.{name}", value)
-    found = dict(group)
+    packed_group = dict(group)
     for key, names in spec.packs.items():
         if any(name in group for name in names):
-            found[key] = tuple(found.pop(name, assembly.rule_values[name]) for name in names)
-    return found
+            packed_group[key] = tuple(packed_group.pop(name, assembly.rule_values[name]) for name in names)
+    return packed_group
 
 
 _CPU = torch.device("cpu")

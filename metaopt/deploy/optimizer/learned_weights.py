@@ -24,7 +24,7 @@ def check_learned(assembly: Assembly, theta: Mapping[str, Tensor] | None, groups
     meta, name = assembly.meta, assembly.learned.name
     params = tensors_of(groups)
     _check_dtypes(name, theta, params)
-    broken = sorted(key for key, one in theta.items() if not bool(torch.isfinite(one).all()))
+    broken = sorted(key for key, weights in theta.items() if not bool(torch.isfinite(weights).all()))
     if broken:
         raise InputError(
             f"The weights {quoted(broken[0])} of {name!r} hold numbers that are not finite; load other weights."

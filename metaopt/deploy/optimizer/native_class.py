@@ -33,15 +33,15 @@ def native_class(native: Native) -> type[Optimizer]:
         PluginError: its distribution is not installed.
     """
     try:
-        found = importlib.import_module(native.module)
+        attribute = importlib.import_module(native.module)
     except ImportError as error:
         raise PluginError(
             f"{native.module}.{native.qualname} cannot be imported; pip install {native.distribution}."
         ) from error
     for part in native.qualname.split("."):
-        found = getattr(found, part)
-    assert isinstance(found, type)
-    return found
+        attribute = getattr(attribute, part)
+    assert isinstance(attribute, type)
+    return attribute
 
 
 def obstacle(
@@ -90,8 +90,10 @@ def build_native(assembly: Assembly, groups: list[Group], *, maximize: bool = Fa
     if maximize:
         keywords["maximize"] = True
     values = [{**assembly.rule_values, **group_values(assembly, group)} for group in groups]
-    own = [{**group, **native_arguments(assembly, one)} for group, one in zip(groups, values, strict=True)]
-    optimizer = native_class(native)(own, **keywords)
+    class_groups = [
+        {**group, **native_arguments(assembly, all_values)} for group, all_values in zip(groups, values, strict=True)
+    ]
+    optimizer = native_class(native)(class_groups, **keywords)
     if native.modes:
         optimizer.train()  # type: ignore[attr-defined]
     return optimizer

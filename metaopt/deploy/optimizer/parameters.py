@@ -84,15 +84,15 @@ def trainable(model: nn.Module) -> list[tuple[str, Tensor]]:
     Raises:
         InputError: there are none, or one has no numbers yet that could be trained.
     """
-    everything = list(model.named_parameters())
-    for name, param in everything:
+    members = list(model.named_parameters())
+    for name, param in members:
         check_member(name, param)
-    found: list[tuple[str, Tensor]] = [(name, param) for name, param in everything if param.requires_grad]
-    if not found:
-        kind, count = type(model).__name__, len(everything)
+    trained: list[tuple[str, Tensor]] = [(name, param) for name, param in members if param.requires_grad]
+    if not trained:
+        kind, count = type(model).__name__, len(members)
         frozen = f": all {count} are frozen; call requires_grad_() on what shall learn" if count else ""
         raise InputError(f"The model {kind} has no parameters to train{frozen}.")
-    return found
+    return trained
 
 
 def check_trained(tensors: Iterable[Tensor]) -> None:
@@ -158,24 +158,24 @@ def counterparts(saved: Iterable[str], own: Iterable[str]) -> dict[str, str]:
         >>> counterparts(["module.0.weight", "_orig_mod.bias", "other"], ["0.weight", "bias"])
         {'module.0.weight': '0.weight', '_orig_mod.bias': 'bias'}
     """
-    known = list(own)
-    exact = set(known)
-    counts = Counter(_bare(name) for name in known)
-    by_bare = {_bare(name): name for name in known if counts[_bare(name)] == 1}
-    found = {name: name if name in exact else by_bare.get(_bare(name)) for name in saved}
-    return {name: other for name, other in found.items() if other is not None}
+    own_names = list(own)
+    exact = set(own_names)
+    counts = Counter(_bare(name) for name in own_names)
+    by_bare = {_bare(name): name for name in own_names if counts[_bare(name)] == 1}
+    matches = {name: name if name in exact else by_bare.get(_bare(name)) for name in saved}
+    return {name: other for name, other in matches.items() if other is not None}
 
 
 def _group(item: Mapping[str, Any]) -> Group:
     if not isinstance(item, Mapping) or "params" not in item:
         raise InputError(f"A param group is a dict with the key 'params', got {quoted(item)}.")
-    given = item["params"]
-    if isinstance(given, Tensor):
-        members: list[Any] = [given]
-    elif isinstance(given, nn.Module):
-        members = list(trainable(given))
+    params = item["params"]
+    if isinstance(params, Tensor):
+        members: list[Any] = [params]
+    elif isinstance(params, nn.Module):
+        members = list(trainable(params))
     else:
-        members = list(given)
+        members = list(params)
     for position, member in enumerate(members):
         tensor = tensor_of(member)
         if not isinstance(tensor, Tensor):

@@ -26,9 +26,9 @@ def gradient_norm(grads: Iterable[Tensor], *, dtype: torch.dtype | None = None) 
         grads: of any dtypes, devices and layouts.
         dtype: to compute and answer in; float32 where gradients have less if left out, else their own.
     """
-    found = list(grads)
+    gradients = list(grads)
     with torch.no_grad():
-        norms = _plain_norms(found, dtype) or _norms(found, dtype)
+        norms = _plain_norms(gradients, dtype) or _norms(gradients, dtype)
         return norms[0] if len(norms) == 1 else _length(norms)
 
 
@@ -54,13 +54,13 @@ def _plain_norms(grads: list[Tensor], dtype: torch.dtype | None) -> list[Tensor]
 
 
 def _norms(grads: list[Tensor], dtype: torch.dtype | None) -> list[Tensor]:
-    found = [grad if grad.layout is torch.strided else _stored(grad) for grad in grads]
-    dtypes = {grad.dtype for grad in found}
+    dense = [grad if grad.layout is torch.strided else _stored(grad) for grad in grads]
+    dtypes = {grad.dtype for grad in dense}
     if dtype is None and not dtypes <= _WIDE:
         dtype = torch.float32
-    if len(dtypes) == len({grad.device for grad in found}) == 1:
-        return list(torch._foreach_norm(found, 2, dtype))
-    return [torch.nn.utils.get_total_norm([grad if dtype is None else grad.to(dtype) for grad in found])]
+    if len(dtypes) == len({grad.device for grad in dense}) == 1:
+        return list(torch._foreach_norm(dense, 2, dtype))
+    return [torch.nn.utils.get_total_norm([grad if dtype is None else grad.to(dtype) for grad in dense])]
 
 
 def _length(numbers: list[Tensor]) -> Tensor:

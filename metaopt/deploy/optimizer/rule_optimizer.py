@@ -91,11 +91,11 @@ class RuleOptimizer(AssemblyOptimizer):
         with torch.no_grad():
             members = [member for member in members_of(self.param_groups) if member.param in self.state]
             params = {member.name: widened(member.param) for member in members}
-            found = self.rule.evaluation_params(params, self._state(members), self._hparams(members))
+            averages = self.rule.evaluation_params(params, self._state(members), self._hparams(members))
         return {
-            member.param: found[member.name].to(member.param.dtype)
+            member.param: averages[member.name].to(member.param.dtype)
             for member in members
-            if found[member.name] is not params[member.name]
+            if averages[member.name] is not params[member.name]
         }
 
     @property
@@ -106,24 +106,24 @@ class RuleOptimizer(AssemblyOptimizer):
     @property
     def handed_over(self) -> int | None:
         """Steps taken when `fallback` took over, or None."""
-        found = self.param_groups[0].get(HANDED)
-        return None if found is None else int(found)
+        steps = self.param_groups[0].get(HANDED)
+        return None if steps is None else int(steps)
 
     @Float32ByDefault()
     def hand_over(self) -> None:
         """Go on with `fallback`, from the moments that the rule kept, at the fallback's own hyperparameters."""
         assert self.fallback is not None
         meta, first = self.assembly.meta, self.param_groups[0]
-        kept = {} if meta is None or meta.handover is None else {p: meta.handover(s) for p, s in self.state.items()}
+        moments = {} if meta is None or meta.handover is None else {p: meta.handover(s) for p, s in self.state.items()}
         self._adopt(self.fallback)
         for group in self.param_groups:
             take_over(group, packed(self.assembly))
         first.update({RULE: self.title, SHARED: {}, HANDED: self.steps})
         self.theta = {}
-        known = [member for member in members_of(self.param_groups) if member.param in self.state]
-        self._initialise(known)
-        for member in known:
-            self.state[member.param] = inherited(self.state[member.param], kept.get(member.param, {}), self.steps)
+        members = [member for member in members_of(self.param_groups) if member.param in self.state]
+        self._initialise(members)
+        for member in members:
+            self.state[member.param] = inherited(self.state[member.param], moments.get(member.param, {}), self.steps)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "compile": self.compile}
@@ -193,18 +193,18 @@ class RuleOptimizer(AssemblyOptimizer):
         self._keep(members, new)
 
 
-def inherited(own: Mapping[str, Tensor], kept: Mapping[str, Tensor], steps: int) -> dict[str, Tensor]:
+def inherited(own: Mapping[str, Tensor], moments: Mapping[str, Tensor], steps: int) -> dict[str, Tensor]:
     """A tensor's fresh state with the moments of the rule before it.
 
     Args:
         own: fresh, by the new rule's keys.
-        kept: what the old rule had, by the same keys; entries that are not finite count as 0.
+        moments: what the old rule had, by the same keys; entries that are not finite count as 0.
         steps: taken so far, for old rules that did not count.
     """
     # Products of decays (NAdam's `mu_product`) have long vanished.
-    given = {"step": torch.tensor(float(steps)), "mu_product": torch.zeros(()), **kept}
+    available = {"step": torch.tensor(float(steps)), "mu_product": torch.zeros(()), **moments}
     return {
-        key: given[key].to(value).clone().nan_to_num(0.0, 0.0, 0.0) if key in given else value
+        key: available[key].to(value).clone().nan_to_num(0.0, 0.0, 0.0) if key in available else value
         for key, value in own.items()
     }
 

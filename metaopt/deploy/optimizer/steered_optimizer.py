@@ -99,7 +99,9 @@ class SteeredOptimizer(AssemblyOptimizer):
             self._keywords.append({**self._native.param_groups[-1]})
             if not can_fuse(group["params"]):
                 unfuse(self._native)
-                self._keywords = [{**found, "fused": False} if "fused" in found else found for found in self._keywords]
+                self._keywords = [
+                    {**keywords, "fused": False} if "fused" in keywords else keywords for keywords in self._keywords
+                ]
 
     def state_dict(self) -> dict[str, Any]:
         """As torch's, with the class's state beside the wrapper's, and `"theta"`."""
@@ -140,8 +142,10 @@ class SteeredOptimizer(AssemblyOptimizer):
             if entries:
                 check_entries(entries, expected.get(number, {}), self.title, names[number])
         joined = self.rule.joined(empty_state(), own)["tensors"]
-        kept = fitted({number: found for number, found in joined.items() if found}, begun, names, self.title)
-        return {number: {**inner["tensors"][number], **kept.get(number, {})} for number in inner["tensors"]}
+        of_wrapper = fitted(
+            {number: entries for number, entries in joined.items() if entries}, begun, names, self.title
+        )
+        return {number: {**inner["tensors"][number], **of_wrapper.get(number, {})} for number in inner["tensors"]}
 
     def _native_groups(self) -> list[Group]:
         """The class's groups as the users' are parted."""
@@ -180,15 +184,18 @@ class SteeredOptimizer(AssemblyOptimizer):
             for key, number in steered[first.name].items()
             if number is not hparams[first.name][key]
         }
-        said = dict(zip(changed, _read(list(changed.values())), strict=True))
+        decided = dict(zip(changed, _read(list(changed.values())), strict=True))
         self.native.param_groups = [
             {
                 **self._keywords[part[0]],
-                **self._arguments(found[0].group, {key: number for (of, key), number in said.items() if of == part}),
-                MAXIMIZE: found[0].group[MAXIMIZE],
-                "params": [member.param for member in found],
+                **self._arguments(
+                    sharing[0].group,
+                    {key: number for (changed_part, key), number in decided.items() if changed_part == part},
+                ),
+                MAXIMIZE: sharing[0].group[MAXIMIZE],
+                "params": [member.param for member in sharing],
             }
-            for part, found in parts.items()
+            for part, sharing in parts.items()
         ]
 
     def _arguments(self, group: Group, steered: Mapping[str, Value] | None = None) -> dict[str, Any]:
@@ -199,7 +206,7 @@ class SteeredOptimizer(AssemblyOptimizer):
         """Part what `state_dict` joined."""
         inner, own = self.rule.split({"tensors": saved["state"], "shared": {}})
         joined = self.rule.joined(empty_state(), own)["tensors"]
-        super()._restore({**saved, "state": {number: found for number, found in joined.items() if found}})
+        super()._restore({**saved, "state": {number: entries for number, entries in joined.items() if entries}})
         native = self.native
         native.param_groups = self._native_groups()
         state: Mapping[Any, Any] = inner["tensors"]
@@ -221,8 +228,8 @@ def _read(numbers: list[Tensor]) -> list[float]:
     if not numbers:
         return []
     device = numbers[0].device
-    found: list[float] = torch.stack([number.to(device, torch.float64) for number in numbers]).tolist()
-    return found
+    values: list[float] = torch.stack([number.to(device, torch.float64) for number in numbers]).tolist()
+    return values
 
 
 def _numbers(document: Mapping[str, Any]) -> list[int]:

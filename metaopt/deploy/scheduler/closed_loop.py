@@ -68,44 +68,44 @@ class ClosedLoop:
             metric: the latest, lower is better; NaN before the first.
             signals: by name; those that were not announced are left out.
         """
-        given = [float(step), metric, *[signals[name] for name in self._names[2:]]]
+        question = [float(step), metric, *[signals[name] for name in self._names[2:]]]
         if not self._is_known:
-            self._write_down(given)
+            self._write_down(question)
         if self._scalars is not None:
-            rate, *numbers = self._scalars(*given, *self._numbers)
+            rate, *numbers = self._scalars(*question, *self._numbers)
             self._numbers = tuple(numbers)
             return rate, self._absolute
-        answer, self._state = self._asked(given)
+        answer, self._state = self._asked(question)
         return float(_single(self._spec, answer)), answer.absolute
 
-    def _asked(self, given: list[float]) -> tuple[Rate, ControllerState]:
-        return self._update([number(value) for value in given], self._state)
+    def _asked(self, question: list[float]) -> tuple[Rate, ControllerState]:
+        return self._update([number(value) for value in question], self._state)
 
     @Float32ByDefault()
-    def _update(self, given: list[Tensor], state: ControllerState) -> tuple[Rate, ControllerState]:
-        known = dict(zip(self._names, given, strict=True))
+    def _update(self, question: list[Tensor], state: ControllerState) -> tuple[Rate, ControllerState]:
+        by_name = dict(zip(self._names, question, strict=True))
         info = StepInfo(
-            step=known["step"],
+            step=by_name["step"],
             horizon=self._horizon,
-            loss=known.get("loss"),
-            signals={name: value for name, value in known.items() if name not in ("step", "loss")},
+            loss=by_name.get("loss"),
+            signals={name: value for name, value in by_name.items() if name not in ("step", "loss")},
         )
-        rate, new = self._spec.controller.update(state, info, self._hparams)
+        rate, new_state = self._spec.controller.update(state, info, self._hparams)
         _single(self._spec, rate)
-        return rate, new
+        return rate, new_state
 
-    def _write_down(self, given: list[float]) -> None:
+    def _write_down(self, question: list[float]) -> None:
         """Find the form over numbers, if there is one."""
         self._is_known = True
         if any(value.ndim or value.dtype != torch.float64 for value in self._state.values()):
             return
-        inputs = [number(value) for value in given]
+        inputs = [number(value) for value in question]
         state = {key: value.clone() for key, value in self._state.items()}
 
         def update() -> list[Tensor]:
-            rate, new = self._update(inputs, state)
+            rate, new_state = self._update(inputs, state)
             self._absolute = rate.absolute
-            return [_single(self._spec, rate), *(new[key] for key in self._state)]
+            return [_single(self._spec, rate), *(new_state[key] for key in self._state)]
 
         self._scalars = over_scalars(update, [*inputs, *state.values()])
         if self._scalars is not None:

@@ -32,16 +32,18 @@ def over_scalars(function: Callable[[], Sequence[Tensor]], inputs: Sequence[Tens
     try:
         with torch.no_grad(), recorder:
             results = list(function())
-        outputs = [recorder.slot(one) for one in results]
+        outputs = [recorder.slot(tensor) for tensor in results]
     except NotRecordableError:
         return None
     calls = needed(recorder.calls, outputs)
-    known = set(map(id, table.values()))
-    plain = all(one.ndim == 0 and one.dtype in (torch.float64, torch.bool) for one in recorder.tensors)
-    if not plain or any(id(call.function) not in known or call.random or call.mutates for call in calls):
+    plain_functions = set(map(id, table.values()))
+    all_scalars = all(tensor.ndim == 0 and tensor.dtype in (torch.float64, torch.bool) for tensor in recorder.tensors)
+    if not all_scalars or any(
+        id(call.function) not in plain_functions or call.random or call.mutates for call in calls
+    ):
         return None
     calls, outputs = merged(calls, outputs)
-    constants: Mapping[Any, Any] = {slot: tensor.item() for slot, tensor in recorder.constants.items()}
+    constants: Mapping[Any, Any] = {slot: constant.item() for slot, constant in recorder.constants.items()}
     return straight_line(calls, recorder.inputs, outputs, constants)
 
 
@@ -181,5 +183,7 @@ def _table() -> dict[Any, Callable[..., Any]]:
         "lift_fresh_copy": _same,
     }
     packets = {name: getattr(torch.ops.aten, name) for name in by_name}
-    overloads = [(packet, one, by_name[name]) for name, packet in packets.items() for one in packet.overloads()]
-    return {getattr(packet, one): function for packet, one, function in overloads}
+    overloads = [
+        (packet, overload, by_name[name]) for name, packet in packets.items() for overload in packet.overloads()
+    ]
+    return {getattr(packet, overload): function for packet, overload, function in overloads}

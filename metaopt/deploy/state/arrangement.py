@@ -33,25 +33,30 @@ def arranged(
     saved = document["param_groups"]
     order = positions(document, groups, model)
     numbers = [number for group in saved for number in group["params"]]
-    homes = [index for index, group in enumerate(saved) for _ in group["params"]]
-    kept = {key: saved[0][key] for key in first_keys if key in saved[0]}
-    found = []
-    place = 0
+    group_of = [index for index, group in enumerate(saved) for _ in group["params"]]
+    first_settings = {key: saved[0][key] for key in first_keys if key in saved[0]}
+    arranged_groups = []
+    start = 0
     for index, group in enumerate(groups):
         count = len(group["params"])
-        mine = order[place : place + count]
-        place += count
-        source = saved[homes[mine[0]]] if mine else saved[min(index, len(saved) - 1)]
+        positions_here = order[start : start + count]
+        start += count
+        source = saved[group_of[positions_here[0]]] if positions_here else saved[min(index, len(saved) - 1)]
         settings = {key: value for key, value in source.items() if key not in {"params", "param_names", *first_keys}}
         names = {"param_names": list(group["param_names"])} if "param_names" in group else {}
-        found.append(
-            {**settings, **names, **({} if index else kept), "params": [numbers[position] for position in mine]}
+        arranged_groups.append(
+            {
+                **settings,
+                **names,
+                **({} if index else first_settings),
+                "params": [numbers[position] for position in positions_here],
+            }
         )
     state = document["state"]
     return {
         **document,
         "state": {numbers[position]: state[numbers[position]] for position in order if numbers[position] in state},
-        "param_groups": found,
+        "param_groups": arranged_groups,
     }
 
 
@@ -113,28 +118,28 @@ def _all_named(groups: Sequence[Names]) -> bool:
 
 def _by_name(saved: Sequence[list[str]], own: Sequence[list[str]], model: ModelNames) -> list[int]:
     flat = [name for group in saved for name in group]
-    mine = [name for group in own for name in group]
-    known = counterparts(flat, mine)
+    own_flat = [name for group in own for name in group]
+    own_name_of = counterparts(flat, own_flat)
     frozen = counterparts(flat, [model.names[param] for param in model.frozen])
-    unknown = [name for name in flat if name not in known and name not in frozen]
-    place = {known[name]: position for position, name in enumerate(flat) if name in known}
-    missing = [name for name in mine if name not in place]
+    unknown = [name for name in flat if name not in own_name_of and name not in frozen]
+    position_of = {own_name_of[name]: position for position, name in enumerate(flat) if name in own_name_of}
+    missing = [name for name in own_flat if name not in position_of]
     if unknown or missing:
         what = f"holds {quoted(unknown[0])}, which is not trained" if unknown else f"lacks {quoted(missing[0])}"
         raise InputError(
             f"This state_dict is of other parameters: it {what} here; load it into an optimizer of the same model."
         )
-    homes = [index for index, group in enumerate(saved) for _ in group]
+    group_of = [index for index, group in enumerate(saved) for _ in group]
     for group in own:
-        sources = {homes[place[name]] for name in group}
-        others = [name for index in sources for name in saved[index] if known.get(name, group[0]) not in group]
+        sources = {group_of[position_of[name]] for name in group}
+        others = [name for index in sources for name in saved[index] if own_name_of.get(name, group[0]) not in group]
         if len(sources) > 1 or others:
             raise InputError(
                 f"This state_dict has other param groups: {quoted(group[0])} and "
                 f"{quoted((others or group)[-1])} do not "
                 "share theirs in both; make the optimizer with the same groups, and the same no_decay."
             )
-    return [place[name] for name in mine]
+    return [position_of[name] for name in own_flat]
 
 
 def _by_place(saved: Sequence[int], own: Sequence[int], groups: Sequence[Document], model: ModelNames) -> list[int]:

@@ -103,15 +103,15 @@ def expected_state(kind: MakeOptimizer, groups: Sequence[Group], own_groups: Seq
         Nothing where the class cannot step on tensors without numbers.
     """
     shadows: dict[Any, Tensor] = {}
-    made = []
+    shadow_groups = []
     for group, own in zip(groups, own_groups, strict=True):
         for number, param in zip(group["params"], own["params"], strict=True):
             shadows[number] = torch.empty_like(param, device="meta").requires_grad_()
             shadows[number].grad = torch.empty_like(param, device="meta")
         members = [shadows[number] for number in group["params"]]
-        made.append({**_bare(group), **{key: False for key in EXECUTION if key in group}, "params": members})
+        shadow_groups.append({**_bare(group), **{key: False for key in EXECUTION if key in group}, "params": members})
     try:
-        stand_in = kind(made)
+        stand_in = kind(shadow_groups)
         for group in stand_in.param_groups:
             group.update({"train_mode": True} if "train_mode" in group else {})
         stand_in.step()
@@ -151,33 +151,37 @@ def check_settings(
     return frozenset(settings)
 
 
-def check_entries(found: Mapping[str, Any], expected: Mapping[str, Any], title: str, name: str) -> None:
+def check_entries(saved: Mapping[str, Any], expected: Mapping[str, Any], title: str, name: str) -> None:
     """Compare a tensor's saved state with what it must be.
 
     Raises:
         InputError: an entry is missing, or a shape is another.
     """
-    for key, wanted in expected.items():
-        if not isinstance(wanted, Tensor):
+    for key, expected_value in expected.items():
+        if not isinstance(expected_value, Tensor):
             continue
-        if key not in found:
+        if key not in saved:
             raise InputError(
                 f"This state_dict cannot continue as {title!r}: its state of the parameter "
                 f"{quoted(name)} lacks {key!r}; "
                 "create the optimizer with the same name and hyperparameters as when it was saved."
             )
-        value = found[key]
-        if not isinstance(value, Tensor) and not (wanted.numel() == 1 and isinstance(value, int | float)):
+        value = saved[key]
+        if not isinstance(value, Tensor) and not (expected_value.numel() == 1 and isinstance(value, int | float)):
             raise InputError(
                 f"This state_dict is damaged: {key!r} of the parameter {quoted(name)} is "
                 f"{quoted(value)}, not a tensor; "
                 "load another copy."
             )
-        if isinstance(value, Tensor) and value.shape != wanted.shape and not value.numel() == wanted.numel() == 1:
+        if (
+            isinstance(value, Tensor)
+            and value.shape != expected_value.shape
+            and not value.numel() == expected_value.numel() == 1
+        ):
             raise InputError(
                 f"This state_dict is of another model: {key!r} of the parameter {quoted(name)} has the shape "
-                f"{tuple(value.shape)}, this one needs {tuple(wanted.shape)}; load it into an optimizer of the same "
-                "model."
+                f"{tuple(value.shape)}, this one needs {tuple(expected_value.shape)}; load it into an optimizer of the "
+                "same model."
             )
 
 
@@ -207,17 +211,17 @@ def _bare(group: Group) -> Group:
     return {key: value for key, value in group.items() if key != "param_names"}
 
 
-def _as_rules(found: TensorState, counters: Mapping[str, Any], fresh: TensorState) -> TensorState:
-    made = {}
-    for key, begun in fresh.items():
-        value = found.get(key, counters.get(key))
+def _as_rules(saved: TensorState, counters: Mapping[str, Any], fresh: TensorState) -> TensorState:
+    entries = {}
+    for key, fresh_value in fresh.items():
+        value = saved.get(key, counters.get(key))
         if value is None:
-            made[key] = begun
+            entries[key] = fresh_value
         elif isinstance(value, Tensor):
-            made[key] = value.to_dense() if value.layout is not torch.strided else value
+            entries[key] = value.to_dense() if value.layout is not torch.strided else value
         else:
-            made[key] = torch.full_like(begun, max(float(value), 0.0))
-    return made
+            entries[key] = torch.full_like(fresh_value, max(float(value), 0.0))
+    return entries
 
 
 def _steps_of_class(document: Document, native: Native) -> int:
@@ -234,7 +238,7 @@ def _from_rule(key: str, state: TensorState, steps: float) -> Any:
 
 
 def _counters(states: Sequence[TensorState], native: Native, own: Group) -> Group:
-    made: Group = {}
+    counters: Group = {}
     for key, entry in native.group_state.items():
         values = {float(state[key]) for state in states if key in state}
         if len(values) > 1:
@@ -243,5 +247,5 @@ def _counters(states: Sequence[TensorState], native: Native, own: Group) -> Grou
                 f"and here they range from {min(values):g} to {max(values):g}; use implementation='rule'."
             )
         if values:
-            made[entry] = type(own[entry])(values.pop())
-    return made
+            counters[entry] = type(own[entry])(values.pop())
+    return counters

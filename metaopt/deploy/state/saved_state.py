@@ -36,7 +36,7 @@ class Source:
         if self.rule is not None:
             return f"the rule {quoted(self.rule)}"
         return (
-            f"the class of {' or '.join(quoted(one)[1:-1] for one in sorted(self.optimizers))}"
+            f"the class of {' or '.join(quoted(name)[1:-1] for name in sorted(self.optimizers))}"
             if self.optimizers
             else "another optimizer class"
         )
@@ -90,10 +90,10 @@ def is_rules(document: Mapping[str, Any], assembly: Assembly, title: str) -> boo
 
 def _alike(group: Mapping[str, Any], own: OptimizerSpec) -> frozenset[str]:
     """Optimizers with a class whose hyperparameters the group holds, of those that explain most of its entries."""
-    known = current_registry()
-    specs = [*(known.get(OptimizerSpec, name) for name in known.names(OptimizerSpec)), own]
+    registry = current_registry()
+    specs = [*(registry.get(OptimizerSpec, name) for name in registry.names(OptimizerSpec)), own]
     keys = {spec.name: _group_keys(spec) for spec in specs if spec.native is not None}
-    fitting = {name: len(found) for name, found in keys.items() if found <= set(group)}
+    fitting = {name: len(group_keys) for name, group_keys in keys.items() if group_keys <= set(group)}
     most = max(fitting.values(), default=0)
     return frozenset(name for name, count in fitting.items() if count == most)
 

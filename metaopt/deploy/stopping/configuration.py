@@ -98,16 +98,16 @@ def create_stopper(
         >>> stopper.observe(metaopt.Observation(step=1, value=0.5, horizon=100)).stop
         False
     """
-    found = registry or current_registry()
-    children = [_child(stopper, mode, found) for stopper in stoppers]
-    return _build(found.get(StopperSpec, name), hparams, children, mode, theta)
+    registry = registry or current_registry()
+    children = [_child(stopper, mode, registry) for stopper in stoppers]
+    return _build(registry.get(StopperSpec, name), hparams, children, mode, theta)
 
 
 def build_stopper(configuration: StopperConfiguration, *, mode: Mode, registry: Registry | None = None) -> Stopper:
     """The stopper that a configuration describes; errors as in `create_stopper`."""
-    found = registry or current_registry()
-    children = [build_stopper(child, mode=mode, registry=found) for child in configuration.stoppers]
-    spec = found.get(StopperSpec, configuration.name)
+    registry = registry or current_registry()
+    children = [build_stopper(child, mode=mode, registry=registry) for child in configuration.stoppers]
+    spec = registry.get(StopperSpec, configuration.name)
     return _build(spec, configuration.hparams, children, mode, configuration.theta)
 
 
