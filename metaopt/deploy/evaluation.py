@@ -5,7 +5,7 @@ import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -15,14 +15,12 @@ from metaopt.deploy.optimizer.parameters import counterparts
 from metaopt.deploy.optimizer.rule_optimizer import RuleOptimizer
 from metaopt.errors import InputError, quoted
 
-Weights: TypeAlias = dict[str, Any]
-
 #: A buffer that `torch.optim.swa_utils.AveragedModel` has beside the model that it wraps.
 _WRAPPERS_OWN = "n_averaged"
 
 
 @runtime_checkable
-class Modal(Protocol):
+class SwitchesWeights(Protocol):
     """Optimizers that hold other weights while training, as Schedule-Free does; groups say which under `train_mode`."""
 
     def train(self) -> None:
@@ -58,7 +56,9 @@ def averages(optimizer: Optimizer) -> bool:
     """Whether `evaluating` would put other weights into the parameters than those that are in them."""
     if isinstance(optimizer, RuleOptimizer):
         return not optimizer.evaluating and bool(optimizer.evaluation_params())
-    return isinstance(optimizer, Modal) and all(group.get("train_mode", True) for group in optimizer.param_groups)
+    return isinstance(optimizer, SwitchesWeights) and all(
+        group.get("train_mode", True) for group in optimizer.param_groups
+    )
 
 
 def keep_averages(optimizer: Optimizer) -> None:
@@ -97,7 +97,7 @@ class BestWeights:
         self._model = model
         self._device = device
         self._frozen = {name for name, param in self._named() if not param.requires_grad}
-        self.weights: Weights | None = None
+        self.weights: dict[str, Any] | None = None
 
     def keep(self) -> None:
         """Copy the present weights."""
@@ -133,7 +133,7 @@ class BestWeights:
         for name, value in self.weights.items():
             present[name].copy_(value)
 
-    def fitted(self, weights: Mapping[str, Any] | None) -> Weights | None:
+    def fitted(self, weights: Mapping[str, Any] | None) -> dict[str, Any] | None:
         """A copy as from a checkpoint, by this model's names.
 
         Raises:
@@ -162,7 +162,7 @@ class BestWeights:
         fitted = self.fitted(weights)
         self.weights = None if fitted is None else {name: self._copy(value) for name, value in fitted.items()}
 
-    def _present(self) -> Weights:
+    def _present(self) -> dict[str, Any]:
         if isinstance(self._model, nn.Module):
             return dict(self._model.state_dict())
         return dict(self._named())
@@ -183,8 +183,8 @@ def _averaged(optimizer: Optimizer) -> Iterator[None]:
     if isinstance(optimizer, RuleOptimizer):
         with _swapped(optimizer):
             yield
-    elif isinstance(optimizer, Modal) and averages(optimizer):
-        with _modal(optimizer):
+    elif isinstance(optimizer, SwitchesWeights) and averages(optimizer):
+        with _eval_weights(optimizer):
             yield
     else:
         yield
@@ -208,7 +208,7 @@ def _swapped(optimizer: RuleOptimizer) -> Iterator[None]:
 
 
 @contextmanager
-def _modal(optimizer: Modal) -> Iterator[None]:
+def _eval_weights(optimizer: SwitchesWeights) -> Iterator[None]:
     """The library's own way back is an interpolation, which rounds; so the weights are kept and written back."""
     assert isinstance(optimizer, Optimizer)
     params = [param for group in optimizer.param_groups for param in group["params"]]

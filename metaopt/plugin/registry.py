@@ -21,7 +21,7 @@ SpecType = TypeVar("SpecType", bound=PluginSpec)
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class PluginSource:
     """Where a plugin came from.
 
     Attributes:
@@ -44,14 +44,14 @@ class Entry:
     """A plugin that works: its spec and where it came from."""
 
     spec: PluginSpec
-    source: Source
+    source: PluginSource
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
     """A plugin that does not: where it came from and why."""
 
-    source: Source
+    source: PluginSource
     cause: str
 
 
@@ -93,7 +93,7 @@ class Registry:
             PluginError: an installed plugin of this kind has the name already.
         """
         check_spec(spec)
-        source = Source("(session)")
+        source = PluginSource("(session)")
         key = (spec.kind, spec.name)
         others = [entry for entry in self._entries.get(key, []) if entry.source != source]
         if others:
@@ -107,7 +107,7 @@ class Registry:
         Raises:
             PluginError: the file cannot be imported, has no hook, or one of its specs is not valid.
         """
-        source = Source("(file)", entry_point=str(path))
+        source = PluginSource("(file)", entry_point=str(path))
         if not is_file(path) or Path(path).suffix != ".py":
             raise PluginError(f"Plugin file {quoted(Path(path))} does not exist or is not a Python file (.py).")
         try:
@@ -144,7 +144,7 @@ class Registry:
             name for (kind, name), entries in self._entries.items() if kind == spec_type.kind and len(entries) == 1
         )
 
-    def source(self, spec: PluginSpec) -> Source:
+    def source(self, spec: PluginSpec) -> PluginSource:
         """Where a plugin came from."""
         return self._entries[spec.kind, spec.name][0].source
 
@@ -177,11 +177,11 @@ class Registry:
                     f"{RESTRICTION} names {quoted(name)}, but no entry point or distribution is called so; "
                     f"there are: {', '.join(sorted(known))}."
                 )
-                self._fault(Source(f"({RESTRICTION})"), error)
+                self._fault(PluginSource(f"({RESTRICTION})"), error)
 
     def _load_entry_point(self, point: importlib.metadata.EntryPoint) -> None:
         distribution = point.dist
-        source = Source(
+        source = PluginSource(
             distribution.name if distribution else "(unknown)",
             distribution.version if distribution else "",
             f"{point.name} = {point.value}",
@@ -212,7 +212,7 @@ class Registry:
                 raise error
             self.faults.append(Fault(entry.source, str(error)))
 
-    def _fault(self, source: Source, error: BaseException) -> None:
+    def _fault(self, source: PluginSource, error: BaseException) -> None:
         cause = _cause(error)
         if self.strict:
             raise PluginError(f"Plugin {source} cannot be loaded: {cause}") from error
@@ -260,7 +260,7 @@ def _cause(error: BaseException) -> str:
     return str(error) if isinstance(error, MetaOptError) else named_line(error)
 
 
-def _distinct(specs: list[PluginSpec], source: Source) -> list[PluginSpec]:
+def _distinct(specs: list[PluginSpec], source: PluginSource) -> list[PluginSpec]:
     seen: set[tuple[str, str]] = set()
     for spec in specs:
         if (spec.kind, spec.name) in seen:
@@ -269,7 +269,7 @@ def _distinct(specs: list[PluginSpec], source: Source) -> list[PluginSpec]:
     return specs
 
 
-def _duplicate(spec: PluginSpec, first: Source, second: Source) -> str:
+def _duplicate(spec: PluginSpec, first: PluginSource, second: PluginSource) -> str:
     return (
         f"The {spec.kind} {spec.name!r} is defined twice, by {first} and by {second}; "
         f"rename one, uninstall one, or choose with {RESTRICTION}."

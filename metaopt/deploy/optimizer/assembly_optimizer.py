@@ -11,16 +11,16 @@ from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import Float32ByDefault, State, StepInfo
+from metaopt.deploy.optimizer.group_members import MAXIMIZE, GroupMember, group_members
 from metaopt.deploy.optimizer.hparams import GroupNumbers, checked_group, packed
 from metaopt.deploy.optimizer.learned_weights import check_learned, weights_of
-from metaopt.deploy.optimizer.parameters import ModelNames, Params, as_groups, numbered, spare, tensors_of
-from metaopt.deploy.optimizer.precision import gradient_norm, like, placed, widened
+from metaopt.deploy.optimizer.parameters import ModelNames, Params, as_groups, numbered, spare_from_decay, tensors_of
+from metaopt.deploy.optimizer.precision import gradient_norm, in_dtypes_of, placed, widened
 from metaopt.deploy.optimizer.requirements import check_loss, check_param, check_requirements
-from metaopt.deploy.optimizer.stepped_tensors import MAXIMIZE, Member, members_of
 from metaopt.deploy.state.arrangement import arranged, check_document
 from metaopt.deploy.state.damaged_state import check_groups, refusing_damage
 from metaopt.deploy.state.rule_state import fitted, fitted_shared
-from metaopt.deploy.state.saved_state import FIRST, RULE, SHARED, STEPS, is_rules
+from metaopt.deploy.state.saved_state import FIRST_GROUP_KEYS, RULE, SHARED, STEPS, is_of_rule
 from metaopt.errors import InputError
 from metaopt.plugin import current_registry
 
@@ -56,10 +56,10 @@ class AssemblyOptimizer(Optimizer, ABC):
     ) -> None:
         theta = weights_of(assembly, theta)
         check_requirements(assembly, theta, horizon)
-        groups = spare(as_groups(params), assembly)
+        groups = spare_from_decay(as_groups(params), assembly)
         check_learned(assembly, theta, groups)
         device = tensors_of(groups)[0].device
-        self._adopt(assembly)
+        self._use_assembly(assembly)
         self.names = ModelNames.of(params, assembly)
         self.horizon = horizon
         self.theta = {name: tensor.detach().to(device) for name, tensor in (theta or {}).items()}
@@ -133,9 +133,9 @@ class AssemblyOptimizer(Optimizer, ABC):
         saved: dict[Any, Any] = {}
 
         def set_aside(_: Optimizer, document: dict[str, Any]) -> dict[str, Any]:
-            self._expect(document)
-            of_rule = is_rules(document, self.assembly, self.title)
-            document = arranged(document, self.param_groups, self.names, FIRST)
+            self._prepare_loading(document)
+            of_rule = is_of_rule(document, self.assembly, self.title)
+            document = arranged(document, self.param_groups, self.names, FIRST_GROUP_KEYS)
             check_groups(document["param_groups"], self.param_groups)
             saved.update(self._fitted(document, of_rule))
             return {**saved, "state": {}}
@@ -171,7 +171,7 @@ class AssemblyOptimizer(Optimizer, ABC):
         super().__setstate__(state)
         if configuration is not None:
             copied: Assembly | None = self.__dict__.get("assembly")
-            self._adopt(copied or assemble(Configuration.from_json(configuration), current_registry()))
+            self._use_assembly(copied or assemble(Configuration.from_json(configuration), current_registry()))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         copy = type(self).__new__(type(self))
@@ -180,14 +180,14 @@ class AssemblyOptimizer(Optimizer, ABC):
         copy.__setstate__(deepcopy(self.__getstate__(), memo))
         return copy
 
-    def _adopt(self, assembly: Assembly) -> None:
+    def _use_assembly(self, assembly: Assembly) -> None:
         """Make what follows from the assembly alone."""
         self.assembly = assembly
         self._numbers = GroupNumbers(assembly)
         self._requires = assembly.rule_requires
 
     @abstractmethod
-    def _begun(
+    def _initial_state(
         self, params: Mapping[str, Tensor], hparams: Mapping[str, Mapping[str, Tensor]], theta: Mapping[str, Tensor]
     ) -> State:
         """State of parameters before their first step."""
@@ -197,17 +197,17 @@ class AssemblyOptimizer(Optimizer, ABC):
         """An arranged state_dict, of the rule or of its library's class, in this optimizer's form."""
 
     @abstractmethod
-    def _take(self, members: list[Member], grads: dict[str, Tensor], info: StepInfo) -> None:
+    def _step_members(self, members: list[GroupMember], grads: dict[str, Tensor], info: StepInfo) -> None:
         """Step the members that have gradients."""
 
-    def _expect(self, document: Mapping[str, Any]) -> None:
+    def _prepare_loading(self, document: Mapping[str, Any]) -> None:
         """Prepare for the state about to be checked and loaded."""
 
     @Float32ByDefault()
     def _step(self, loss: Tensor | float | None) -> None:
         members = [
             member
-            for member in members_of(self.param_groups)
+            for member in group_members(self.param_groups)
             if member.param.grad is not None or member.param.requires_grad
         ]
         grads = {member.name: member.gradient() for member in members if member.param.grad is not None}
@@ -215,28 +215,28 @@ class AssemblyOptimizer(Optimizer, ABC):
             return
         info = self._info(grads, loss)
         self._initialise([member for member in members if member.param not in self.state])
-        self._take(members, grads, info)
+        self._step_members(members, grads, info)
         self.param_groups[0][STEPS] += 1
 
-    def _initialise(self, members: list[Member]) -> None:
+    def _initialise(self, members: list[GroupMember]) -> None:
         if not members:
             return
         params = {member.name: widened(member.param) for member in members}
-        state = self._begun(params, self._hparams(members), self.theta)
+        state = self._initial_state(params, self._hparams(members), self.theta)
         for member in members:
             self.state[member.param] = state["tensors"].get(member.name, {})
         self.param_groups[0][SHARED] = {**state["shared"], **self.param_groups[0][SHARED]}
 
-    def _state(self, members: list[Member]) -> State:
+    def _state(self, members: list[GroupMember]) -> State:
         tensors = {member.name: self.state[member.param] for member in members}
         return {"tensors": tensors, "shared": self.param_groups[0][SHARED]}
 
-    def _keep(self, members: list[Member], new: State) -> None:
+    def _store_state(self, members: list[GroupMember], new: State) -> None:
         for member in members:
-            self.state[member.param] = like(self.state[member.param], new["tensors"][member.name])
-        self.param_groups[0][SHARED] = like(self.param_groups[0][SHARED], new["shared"])
+            self.state[member.param] = in_dtypes_of(self.state[member.param], new["tensors"][member.name])
+        self.param_groups[0][SHARED] = in_dtypes_of(self.param_groups[0][SHARED], new["shared"])
 
-    def _hparams(self, members: list[Member]) -> dict[str, dict[str, Tensor]]:
+    def _hparams(self, members: list[GroupMember]) -> dict[str, dict[str, Tensor]]:
         groups = [self._numbers.hparams(index, group) for index, group in enumerate(self.param_groups)]
         return {member.name: groups[member.index] for member in members}
 
@@ -258,24 +258,24 @@ class AssemblyOptimizer(Optimizer, ABC):
         """An arranged state_dict, checked, in this optimizer's form and precision."""
         converted = self._converted(document, of_rule)
         first, *others = converted["param_groups"]
-        begun, members = self._expected(), members_of(self.param_groups)
+        initial, members = self._expected(), group_members(self.param_groups)
         numbers = [number for group in converted["param_groups"] for number in group["params"]]
         names = {number: member.name for number, member in zip(numbers, members, strict=True)}
-        shared = fitted_shared(first.get(SHARED, {}), begun, self.title)
+        shared = fitted_shared(first.get(SHARED, {}), initial, self.title)
         if "theta" in converted and self.theta:
             fitted_shared(converted["theta"], {"tensors": {}, "shared": self.theta}, self.title)
         first = {**first, RULE: self.title, SHARED: shared, STEPS: int(first.get(STEPS, 0))}
-        return {**converted, "state": self._fitted_state(converted, begun, names), "param_groups": [first, *others]}
+        return {**converted, "state": self._checked_state(converted, initial, names), "param_groups": [first, *others]}
 
-    def _fitted_state(self, document: dict[str, Any], begun: State, names: Mapping[Any, str]) -> dict[Any, Any]:
-        return fitted(document["state"], begun, names, self.title)
+    def _checked_state(self, document: dict[str, Any], initial: State, names: Mapping[Any, str]) -> dict[Any, Any]:
+        return fitted(document["state"], initial, names, self.title)
 
     def _expected(self) -> State:
         """Keys, shapes and dtypes of the state; its tensors hold no numbers."""
-        params = {member.name: widened(member.param) for member in members_of(self.param_groups)}
+        params = {member.name: widened(member.param) for member in group_members(self.param_groups)}
         hparams = self.assembly.tensor_hparams(params, torch.float64)
         shadows = {name: torch.empty_like(param, device="meta") for name, param in params.items()}
-        return self._begun(shadows, hparams, {name: tensor.to("meta") for name, tensor in self.theta.items()})
+        return self._initial_state(shadows, hparams, {name: tensor.to("meta") for name, tensor in self.theta.items()})
 
     def _restore(self, saved: Mapping[str, Any]) -> None:
         """Put the saved state at the loaded groups' parameters, moved to their device, nothing cast."""

@@ -18,7 +18,7 @@ from metaopt.deploy.optimizer.parameters import (
     Params,
     as_groups,
     check_trained,
-    spare,
+    spare_from_decay,
     tensors_of,
     without_names,
 )
@@ -134,7 +134,7 @@ def _is_steered(assembly: Assembly) -> bool:
 def _native(assembly: Assembly, groups: list[Group], names: ModelNames, maximize: bool) -> Optimizer:
     # Names that the user did not give would keep groups without names from joining later.
     members = without_names(groups) if names.names else groups
-    optimizer = build_native(assembly, spare(members, assembly), maximize=maximize)
+    optimizer = build_native(assembly, spare_from_decay(members, assembly), maximize=maximize)
     ClassLoading(assembly, names).attach(optimizer)
     look_at_gradients(optimizer, ClassSteps(optimizer).look)
     return optimizer

@@ -12,9 +12,9 @@ from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly
 from metaopt.deploy.optimizer.fused import can_fuse, in_order_of, is_dense, put_in_order
+from metaopt.deploy.optimizer.group_members import MAXIMIZE
 from metaopt.deploy.optimizer.native_class import MakeOptimizer, maximizes
 from metaopt.deploy.optimizer.parameters import Group, ModelNames
-from metaopt.deploy.optimizer.stepped_tensors import MAXIMIZE
 from metaopt.deploy.state.arrangement import SIGNATURE, arranged, check_document, names_of
 from metaopt.deploy.state.class_state import (
     EXECUTION,
@@ -25,7 +25,7 @@ from metaopt.deploy.state.class_state import (
     fresh_state,
 )
 from metaopt.deploy.state.damaged_state import check_groups, refusing_damage
-from metaopt.deploy.state.saved_state import FIRST, is_rules
+from metaopt.deploy.state.saved_state import FIRST_GROUP_KEYS, is_of_rule
 from metaopt.errors import InputError
 
 _NAMED = "param_names"
@@ -160,8 +160,8 @@ class ClassLoading:
     def _fitted(self, optimizer: Optimizer, document: dict[str, Any]) -> dict[str, Any]:
         title, own_groups = type(optimizer).__qualname__, optimizer.param_groups
         check_document(document)
-        of_rule = is_rules(document, self._assembly, title)
-        converted = arranged(document, own_groups, self._model, FIRST)
+        of_rule = is_of_rule(document, self._assembly, title)
+        converted = arranged(document, own_groups, self._model, FIRST_GROUP_KEYS)
         if of_rule:
             converted = as_classes(converted, self._assembly, own_groups)
         else:

@@ -44,7 +44,7 @@ def as_groups(params: Params) -> list[Group]:
     return [_group({"params": items})]
 
 
-def spare(groups: list[Group], assembly: Assembly) -> list[Group]:
+def spare_from_decay(groups: list[Group], assembly: Assembly) -> list[Group]:
     """Give the parameters that weight decay leaves alone a group of their own, with `weight_decay` 0.
 
     A group that states its own `weight_decay` stays as it is.
@@ -143,7 +143,7 @@ class ModelNames:
         if not isinstance(params, nn.Module):
             return cls()
         members = list(params.named_parameters())
-        whole = spare([{"params": members}], assembly)
+        whole = spare_from_decay([{"params": members}], assembly)
         return cls(
             names={param: name for name, param in members},
             frozen=tuple(param for _, param in members if not param.requires_grad),

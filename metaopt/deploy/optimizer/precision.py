@@ -81,7 +81,7 @@ def add_update(param: Tensor, wide: Tensor, update: Tensor) -> None:
         param.copy_(wide + update)
 
 
-def like(old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def in_dtypes_of(old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The new state in the old one's dtypes, its keys in the old one's order."""
     return {key: value.to(old[key].dtype) for key, value in keys_in_order(new, old).items()}
 

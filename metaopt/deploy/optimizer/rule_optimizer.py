@@ -11,13 +11,13 @@ from metaopt.configuration import Assembly, NoDecay
 from metaopt.contracts import Float32ByDefault, Rule, State, StepInfo, prepared, prepared_update
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.optimizer.flat_views import flat_views, whole_views
+from metaopt.deploy.optimizer.group_members import GroupMember, group_members
 from metaopt.deploy.optimizer.hparams import assemble_named, packed
 from metaopt.deploy.optimizer.parameters import Params
-from metaopt.deploy.optimizer.precision import add_update, like, widened
+from metaopt.deploy.optimizer.precision import add_update, in_dtypes_of, widened
 from metaopt.deploy.optimizer.requirements import why_not_compiled
-from metaopt.deploy.optimizer.stepped_tensors import Member, members_of
 from metaopt.deploy.state.class_state import as_rules
-from metaopt.deploy.state.saved_state import HANDED, RULE, SHARED
+from metaopt.deploy.state.saved_state import HANDED_OVER, RULE, SHARED
 from metaopt.errors import InputError
 from metaopt.tracing import CompiledUpdate, compiled_update
 
@@ -89,7 +89,7 @@ class RuleOptimizer(AssemblyOptimizer):
     def evaluation_params(self) -> dict[Tensor, Tensor]:
         """For each parameter that the rule averages, what to evaluate with, in the parameter's dtype."""
         with torch.no_grad():
-            members = [member for member in members_of(self.param_groups) if member.param in self.state]
+            members = [member for member in group_members(self.param_groups) if member.param in self.state]
             params = {member.name: widened(member.param) for member in members}
             averages = self.rule.evaluation_params(params, self._state(members), self._hparams(members))
         return {
@@ -106,7 +106,7 @@ class RuleOptimizer(AssemblyOptimizer):
     @property
     def handed_over(self) -> int | None:
         """Steps taken when `fallback` took over, or None."""
-        steps = self.param_groups[0].get(HANDED)
+        steps = self.param_groups[0].get(HANDED_OVER)
         return None if steps is None else int(steps)
 
     @Float32ByDefault()
@@ -115,12 +115,12 @@ class RuleOptimizer(AssemblyOptimizer):
         assert self.fallback is not None
         meta, first = self.assembly.meta, self.param_groups[0]
         moments = {} if meta is None or meta.handover is None else {p: meta.handover(s) for p, s in self.state.items()}
-        self._adopt(self.fallback)
+        self._use_assembly(self.fallback)
         for group in self.param_groups:
             take_over(group, packed(self.assembly))
-        first.update({RULE: self.title, SHARED: {}, HANDED: self.steps})
+        first.update({RULE: self.title, SHARED: {}, HANDED_OVER: self.steps})
         self.theta = {}
-        members = [member for member in members_of(self.param_groups) if member.param in self.state]
+        members = [member for member in group_members(self.param_groups) if member.param in self.state]
         self._initialise(members)
         for member in members:
             self.state[member.param] = inherited(self.state[member.param], moments.get(member.param, {}), self.steps)
@@ -128,17 +128,17 @@ class RuleOptimizer(AssemblyOptimizer):
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "compile": self.compile}
 
-    def _adopt(self, assembly: Assembly) -> None:
-        super()._adopt(assembly)
+    def _use_assembly(self, assembly: Assembly) -> None:
+        super()._use_assembly(assembly)
         compilable = self.compile and why_not_compiled(assembly) is None
         self._graph = compiled_update(assembly.rule, self._numbers.names) if compilable else None
 
-    def _expect(self, document: Mapping[str, Any]) -> None:
-        if document["param_groups"][0].get(HANDED) is not None and self.fallback is not None:
-            self._adopt(self.fallback)
+    def _prepare_loading(self, document: Mapping[str, Any]) -> None:
+        if document["param_groups"][0].get(HANDED_OVER) is not None and self.fallback is not None:
+            self._use_assembly(self.fallback)
             self.theta = {}
 
-    def _begun(
+    def _initial_state(
         self, params: Mapping[str, Tensor], hparams: Mapping[str, Mapping[str, Tensor]], theta: Mapping[str, Tensor]
     ) -> State:
         return self.rule.init(params, hparams, theta, self._horizon())
@@ -148,25 +148,25 @@ class RuleOptimizer(AssemblyOptimizer):
             return document
         fresh = {}
         numbers = [number for group in document["param_groups"] for number in group["params"]]
-        for number, member in zip(numbers, members_of(self.param_groups), strict=True):
+        for number, member in zip(numbers, group_members(self.param_groups), strict=True):
             if number in document["state"]:
                 params = {member.name: widened(member.param)}
                 hparams = self.assembly.tensor_hparams(params, torch.float64)
-                fresh[number] = self._begun(params, hparams, self.theta)["tensors"].get(member.name, {})
+                fresh[number] = self._initial_state(params, hparams, self.theta)["tensors"].get(member.name, {})
         return as_rules(document, self.assembly, fresh)
 
-    def _take(self, members: list[Member], grads: dict[str, Tensor], info: StepInfo) -> None:
+    def _step_members(self, members: list[GroupMember], grads: dict[str, Tensor], info: StepInfo) -> None:
         first = self.param_groups[0]
         info, shared = prepared(self.rule, first[SHARED], self.theta, info)
-        first[SHARED] = like(first[SHARED], shared)
+        first[SHARED] = in_dtypes_of(first[SHARED], shared)
         if self._graph is not None:
             members = self._run_graph(self._graph, members, grads, info)
         if members:
             self._run_rule(members, grads, info)
 
     def _run_graph(
-        self, graph: CompiledUpdate, members: list[Member], grads: dict[str, Tensor], info: StepInfo
-    ) -> list[Member]:
+        self, graph: CompiledUpdate, members: list[GroupMember], grads: dict[str, Tensor], info: StepInfo
+    ) -> list[GroupMember]:
         """Step what the rule's graph can serve, largest first, since it is tuned to the first; return the others."""
         served = set()
         infos: dict[torch.device, StepInfo] = {}
@@ -182,7 +182,7 @@ class RuleOptimizer(AssemblyOptimizer):
                 served.add(member.name)
         return [member for member in members if member.name not in served]
 
-    def _run_rule(self, members: list[Member], grads: dict[str, Tensor], info: StepInfo) -> None:
+    def _run_rule(self, members: list[GroupMember], grads: dict[str, Tensor], info: StepInfo) -> None:
         params = {member.name: widened(member.param) for member in members}
         wide_grads = {name: widened(grads[name]) for name in params if name in grads}
         state, hparams = self._state(members), self._hparams(members)
@@ -190,7 +190,7 @@ class RuleOptimizer(AssemblyOptimizer):
         for member in members:
             if member.name in updates:
                 add_update(member.param, params[member.name], updates[member.name])
-        self._keep(members, new)
+        self._store_state(members, new)
 
 
 def inherited(own: Mapping[str, Tensor], moments: Mapping[str, Tensor], steps: int) -> dict[str, Tensor]:

@@ -14,10 +14,10 @@ from metaopt.contracts import State, SteeringRule, StepInfo, empty_state
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.optimizer.class_hooks import ClassLoading, unfuse
 from metaopt.deploy.optimizer.fused import can_fuse, keep_order
+from metaopt.deploy.optimizer.group_members import MAXIMIZE, GroupMember
 from metaopt.deploy.optimizer.hparams import group_values
 from metaopt.deploy.optimizer.native_class import build_native, native_arguments, obstacle
 from metaopt.deploy.optimizer.parameters import Group, ModelNames, Params
-from metaopt.deploy.optimizer.stepped_tensors import MAXIMIZE, Member
 from metaopt.deploy.state.class_state import as_classes, check_entries, expected_state
 from metaopt.deploy.state.rule_state import fitted
 from metaopt.deploy.state.saved_state import class_title
@@ -115,7 +115,7 @@ class SteeredOptimizer(AssemblyOptimizer):
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_native": self._native, "_keywords": self._keywords}
 
-    def _begun(
+    def _initial_state(
         self, params: Mapping[str, Tensor], hparams: Mapping[str, Mapping[str, Tensor]], theta: Mapping[str, Tensor]
     ) -> State:
         return self.rule.joined(empty_state(), self.rule.begin(params, hparams, theta, self._horizon()))
@@ -131,7 +131,7 @@ class SteeredOptimizer(AssemblyOptimizer):
         }
         return {**document, "state": state}
 
-    def _fitted_state(self, document: dict[str, Any], begun: State, names: Mapping[Any, str]) -> dict[Any, Any]:
+    def _checked_state(self, document: dict[str, Any], initial: State, names: Mapping[Any, str]) -> dict[Any, Any]:
         inner, own = self.rule.split({"tensors": document["state"], "shared": {}})
         groups = [
             {**group, "params": saved["params"]}
@@ -143,7 +143,7 @@ class SteeredOptimizer(AssemblyOptimizer):
                 check_entries(entries, expected.get(number, {}), self.title, names[number])
         joined = self.rule.joined(empty_state(), own)["tensors"]
         of_wrapper = fitted(
-            {number: entries for number, entries in joined.items() if entries}, begun, names, self.title
+            {number: entries for number, entries in joined.items() if entries}, initial, names, self.title
         )
         return {number: {**inner["tensors"][number], **of_wrapper.get(number, {})} for number in inner["tensors"]}
 
@@ -154,7 +154,7 @@ class SteeredOptimizer(AssemblyOptimizer):
             for keywords, group in zip(self._keywords, self.param_groups, strict=True)
         ]
 
-    def _take(self, members: list[Member], grads: dict[str, Tensor], info: StepInfo) -> None:
+    def _step_members(self, members: list[GroupMember], grads: dict[str, Tensor], info: StepInfo) -> None:
         params = {member.name: member.param.detach() for member in members}
         hparams, own = self._hparams(members), self.rule.split(self._state(members))[1]
         steered, own = self.rule.steer(grads, own, params, hparams, self.theta, info)
@@ -166,16 +166,16 @@ class SteeredOptimizer(AssemblyOptimizer):
         self.native.step()
         torch._foreach_add_(differences, moving)
         updates = dict(zip(grads, differences, strict=True))
-        self._keep(members, self.rule.joined(empty_state(), self.rule.moved(own, updates)))
+        self._store_state(members, self.rule.joined(empty_state(), self.rule.moved(own, updates)))
 
     def _regroup(
         self,
-        members: list[Member],
+        members: list[GroupMember],
         hparams: Mapping[str, Mapping[str, Tensor]],
         steered: Mapping[str, Mapping[str, Tensor]],
     ) -> None:
         """Give the class a group for each dict of steered hyperparameters that tensors of a user's group share."""
-        parts: dict[tuple[int, int], list[Member]] = {}
+        parts: dict[tuple[int, int], list[GroupMember]] = {}
         for member in members:
             parts.setdefault((member.index, id(steered[member.name])), []).append(member)
         changed = {

@@ -9,14 +9,14 @@ from torch import Tensor
 from metaopt.configuration import rate_table
 from metaopt.plugin import ControllerSpec
 
-#: Steps whose rates are computed together.
-PIECE = 4096
+#: Length of a span: steps whose rates are computed together.
+STEPS_AT_ONCE = 4096
 
 
 class RateLookup:
-    """A piece of a table of rates, computed when a step in it is first asked for: 32 KiB, however long the plan.
+    """A span of a table of rates, computed when a step in it is first asked for: 32 KiB, however long the plan.
 
-    Pieces begin at multiples of their length, so that a resumed run sees the same bits as an unbroken one.
+    Spans begin at multiples of their length, so that a resumed run sees the same bits as an unbroken one.
 
     Args:
         spec: a controller of cadence `table`.
@@ -46,7 +46,7 @@ class RateLookup:
         return self._rates[place]
 
     def _tabulate(self, step: int) -> None:
-        self._first = step - step % PIECE
-        left = PIECE if self._total_steps is None else min(PIECE, self._total_steps + 1 - self._first)
+        self._first = step - step % STEPS_AT_ONCE
+        left = STEPS_AT_ONCE if self._total_steps is None else min(STEPS_AT_ONCE, self._total_steps + 1 - self._first)
         table, self.is_absolute = rate_table(self._spec, self._hparams, self._total_steps, left, self._first)
         self._rates = array("d", table.to(torch.float64).contiguous().numpy().tobytes())

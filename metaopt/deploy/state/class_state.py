@@ -12,7 +12,7 @@ from metaopt.configuration import Assembly
 from metaopt.deploy.optimizer.hparams import group_values, packed
 from metaopt.deploy.optimizer.native_class import MakeOptimizer, native_arguments, native_class
 from metaopt.deploy.optimizer.parameters import Group
-from metaopt.deploy.state.saved_state import FIRST, STEPS
+from metaopt.deploy.state.saved_state import FIRST_GROUP_KEYS, STEPS
 from metaopt.errors import InputError, PluginError, quoted
 from metaopt.plugin import Native
 
@@ -79,7 +79,7 @@ def as_classes(document: Document, assembly: Assembly, own_groups: Sequence[Grou
             arguments = native_arguments(assembly, values)
         except PluginError as error:
             raise InputError(f"This state_dict cannot continue as {name}: {error}") from error
-        users = {key: value for key, value in saved.items() if key not in {*packed(assembly), *FIRST}}
+        users = {key: value for key, value in saved.items() if key not in {*packed(assembly), *FIRST_GROUP_KEYS}}
         counters = _counters([document["state"].get(number, {}) for number in saved["params"]], native, own)
         groups.append({**own, **users, **arguments, **counters, "params": saved["params"]})
     expected = expected_state(native_class(native), groups, own_groups)

@@ -14,14 +14,14 @@ RULE = "rule"
 #: Keys of the first param group, beside the rule's name: state that all parameters share, and steps taken.
 SHARED, STEPS = "shared", "steps"
 #: Key of the first param group: steps taken when another rule took over; absent while none has.
-HANDED = "handed_over"
+HANDED_OVER = "handed_over"
 #: What an `AssemblyOptimizer` keeps in its first param group.
-FIRST = (RULE, SHARED, STEPS, HANDED)
+FIRST_GROUP_KEYS = (RULE, SHARED, STEPS, HANDED_OVER)
 
 
 @final
 @dataclass(frozen=True)
-class Source:
+class StateOrigin:
     """What saved a state.
 
     Attributes:
@@ -42,7 +42,7 @@ class Source:
         )
 
 
-def source_of(document: Mapping[str, Any], own: OptimizerSpec) -> Source:
+def origin_of(document: Mapping[str, Any], own: OptimizerSpec) -> StateOrigin:
     """What saved a state_dict: what it says itself, else what its groups' hyperparameters look like.
 
     Args:
@@ -51,11 +51,11 @@ def source_of(document: Mapping[str, Any], own: OptimizerSpec) -> Source:
     """
     group = document["param_groups"][0]
     if group.get(RULE) is not None:
-        return Source(str(group[RULE]))
+        return StateOrigin(str(group[RULE]))
     signature = document.get(SIGNATURE)
     if isinstance(signature, Mapping) and "name" in signature:
-        return Source(None, frozenset({str(signature["name"])}))
-    return Source(None, _alike(group, own))
+        return StateOrigin(None, frozenset({str(signature["name"])}))
+    return StateOrigin(None, _alike(group, own))
 
 
 def class_title(assembly: Assembly) -> str | None:
@@ -66,7 +66,7 @@ def class_title(assembly: Assembly) -> str | None:
     return f"{assembly.wrappers_names[0]}({native.module}.{native.qualname})"
 
 
-def is_rules(document: Mapping[str, Any], assembly: Assembly, title: str) -> bool:
+def is_of_rule(document: Mapping[str, Any], assembly: Assembly, title: str) -> bool:
     """Whether the rule itself saved a state_dict, rather than its library's class.
 
     Args:
@@ -77,7 +77,7 @@ def is_rules(document: Mapping[str, Any], assembly: Assembly, title: str) -> boo
     Raises:
         InputError: something else saved it.
     """
-    source = source_of(document, assembly.optimizer)
+    source = origin_of(document, assembly.optimizer)
     if source.rule is not None and source.rule in (assembly.title, class_title(assembly)):
         return source.rule == assembly.title
     if source.rule is None and not assembly.wrappers and assembly.optimizer.name in source.optimizers:

@@ -13,7 +13,7 @@ MAXIMIZE = "maximize"
 
 
 @dataclass(slots=True)
-class Member:
+class GroupMember:
     """A parameter.
 
     Attributes:
@@ -39,7 +39,7 @@ class Member:
         return -grad if self.group[MAXIMIZE] else grad
 
 
-def members_of(groups: Sequence[Group]) -> Iterator[Member]:
+def group_members(groups: Sequence[Group]) -> Iterator[GroupMember]:
     """All parameters, named as their groups name them (made unique), or by position."""
     taken: set[str] = set()
     position = 0
@@ -51,4 +51,4 @@ def members_of(groups: Sequence[Group]) -> Iterator[Member]:
                 name = f"{name}#{position}"
             taken.add(name)
             position += 1
-            yield Member(name, param, index, group)
+            yield GroupMember(name, param, index, group)
