@@ -45,6 +45,8 @@ def load_corpus(source: Source) -> Corpus:
         >>> len(metaopt.load_corpus([task]))
         1
     """
+    if isinstance(source, Corpus):
+        return source
     if isinstance(source, str):
         return _load_text(source)
     if isinstance(source, os.PathLike):

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from metaopt.tuning.judging.references import POOL_SIZE
     from metaopt.tuning.judging.scores import BEST, WORST
     from metaopt.tuning.judging.statistics import LEAST_FREEDOM, Interval, TrialsWorth, bootstrap
-    from metaopt.tuning.ledger.storage_url import sqlite_url
+    from metaopt.tuning.ledger.sqlite_file import sqlite_url
     from metaopt.tuning.portfolio import Portfolio, load_portfolio
     from metaopt.tuning.rebuilding import rebuild
     from metaopt.tuning.recorded.recorded_tasks import read_recorded
@@ -35,7 +35,7 @@ _MODULES = {
     "LEAST_FREEDOM": "metaopt.tuning.judging.statistics",
     "TrialsWorth": "metaopt.tuning.judging.statistics",
     "bootstrap": "metaopt.tuning.judging.statistics",
-    "sqlite_url": "metaopt.tuning.ledger.storage_url",
+    "sqlite_url": "metaopt.tuning.ledger.sqlite_file",
     "Portfolio": "metaopt.tuning.portfolio",
     "load_portfolio": "metaopt.tuning.portfolio",
     "rebuild": "metaopt.tuning.rebuilding",

@@ -203,7 +203,7 @@ def _output_size(task: Task, model: nn.Module) -> int:
 def _probe(task: Task, recipe: Recipe, registry: Registry) -> float:
     """log10 of the training loss after the probe over the loss of the first step; 0 where it diverges or fails."""
     member = Member(assemble(recipe.configuration, registry), PROBE_SEED)
-    theta = weights_of(member.assembly, recipe.theta)
+    theta = recipe.theta if member.assembly.learned is None else weights_of(member.assembly, recipe.theta)
     try:
         first, last = (
             float(train(probe_task(task, steps), [member], theta=theta)[0].curve.signals["train_loss"][-1])

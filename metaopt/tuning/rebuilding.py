@@ -6,8 +6,8 @@ from metaopt.errors import InputError, StorageError
 from metaopt.plugin import Registry, current_registry
 from metaopt.tasks import Source
 from metaopt.tuning.arguments import StudyArguments, plugin_files
-from metaopt.tuning.ledger.database import check_exists
 from metaopt.tuning.ledger.schema_two import reading
+from metaopt.tuning.ledger.sqlite_file import check_exists
 from metaopt.tuning.ledger.study_identity import check_name
 from metaopt.tuning.result import TuneResult
 from metaopt.tuning.tune_corpus import run_study

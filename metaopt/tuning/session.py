@@ -25,18 +25,19 @@ from metaopt.tuning.running.cost import (
     REFERENCES,
     TUNING_COMPARED,
     Pace,
+    begun_with,
     fold_compared,
     forecast,
+    workloads,
 )
 from metaopt.tuning.running.evaluator import Evaluator
-from metaopt.tuning.running.learned_tasks import with_budgets, with_weights
-from metaopt.tuning.running.workloads import begun_with, workloads
+from metaopt.tuning.running.learned_tasks import with_weights
+from metaopt.tuning.running.progress import TimeLimit, TimeUpError
 from metaopt.tuning.search.joint_space import JointSpace
-from metaopt.tuning.search.racing import BLOCKS, HEAT, SHARE, race_order
+from metaopt.tuning.search.racing import BLOCKS, HEAT, SHARE, race_order, with_budgets
 from metaopt.tuning.search.search import SearchResult, search
 from metaopt.tuning.search.start_from import account, identity
 from metaopt.tuning.search.study import BATCH, RACE_SEED, Study
-from metaopt.tuning.search.time_limit import TimeLimit, TimeUpError
 
 
 @dataclass(kw_only=True)

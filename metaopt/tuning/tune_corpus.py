@@ -21,11 +21,10 @@ from metaopt.tuning.ledger.study_identity import check_name
 from metaopt.tuning.result import TuneResult
 from metaopt.tuning.running.evaluator import Evaluator
 from metaopt.tuning.running.learned_tasks import check_few_shots, proposed_for_few_shots
-from metaopt.tuning.running.progress import Progress, Tracker, to_stderr
+from metaopt.tuning.running.progress import Progress, TimeLimit, Tracker, to_stderr
 from metaopt.tuning.running.workers import Workers
 from metaopt.tuning.search.joint_space import joint_space
 from metaopt.tuning.search.start_from import StartFrom, known_settings
-from metaopt.tuning.search.time_limit import TimeLimit
 from metaopt.tuning.session import Session
 from metaopt.tuning.stopping.stopping import replayable
 

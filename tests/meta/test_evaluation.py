@@ -9,8 +9,7 @@ import torch
 import metaopt
 from metaopt.meta.evaluation import few_shot_metrics
 from metaopt.plugin.registry import current_registry
-from metaopt.tuning.running.learned_tasks import with_budgets
-from metaopt.tuning.search.racing import race_order, rungs_of
+from metaopt.tuning.search.racing import race_order, rungs_of, with_budgets
 from tests.meta.conftest import small_waves
 
 QUIET = {"announce": lambda line: None}

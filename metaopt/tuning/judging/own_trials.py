@@ -12,8 +12,7 @@ from metaopt.contracts import AnyTask, Curve, Task
 from metaopt.tuning.judging.references import REFERENCE_SEEDS, final_value, pool_configurations, pool_space
 from metaopt.tuning.running.evaluator import Evaluator, Request
 from metaopt.tuning.search.joint_space import JointSpace
-from metaopt.tuning.search.quiet import quietly
-from metaopt.tuning.search.trial_stand_ins import ReplayChooser
+from metaopt.tuning.search.trial_stand_ins import ReplayChooser, quietly
 
 #: Random trials before TPE proposes: of the task's pool, which the ledger holds already, so they cost nothing.
 STARTUP = 8

@@ -10,9 +10,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from metaopt.errors import StorageError, named_line
 from metaopt.tuning.ledger.database import beside_others, patiently
-from metaopt.tuning.ledger.database_faults import ChangedFileError, DatabaseFile
+from metaopt.tuning.ledger.sqlite_file import ChangedFileError, DatabaseFile
 from metaopt.tuning.ledger.storage_url import hide_secrets
-from metaopt.tuning.search.quiet import quietly
+from metaopt.tuning.search.trial_stand_ins import quietly
 
 
 class Dashboard:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,8 +11,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from metaopt.errors import StorageError
-from metaopt.tuning.ledger.database_faults import ChangedFileError, DatabaseFile, cause, is_damage
-from metaopt.tuning.ledger.storage_url import hide_secrets, shown, sqlite_file
+from metaopt.tuning.ledger.database_faults import cause, is_damage
+from metaopt.tuning.ledger.sqlite_file import ChangedFileError, DatabaseFile
+from metaopt.tuning.ledger.storage_url import hide_secrets, shown
 
 #: How long a database that has answered before may be away, and how long to wait between attempts.
 PATIENCE_SECONDS = 120.0
@@ -29,38 +30,42 @@ class Database:
     Args:
         url: an SQLAlchemy URL, such as `sqlite:///study.db`; the driver of `postgresql://` is psycopg, which
             `metaopt-torch[postgres]` installs.
-        prepare: called with the engine and the URL as errors show it, before anything else reads or writes.
+        prepare: called with the engine and the URL before anything else reads or writes.
 
     Raises:
         StorageError: the URL is malformed or cannot be reached, or whatever `prepare` refuses.
     """
 
     def __init__(self, url: str, prepare: Callable[[sa.Engine, str], None]) -> None:
-        self.shown = shown(url)
+        self._typed_url = url
         try:
             self.url = _with_driver(url)
             self._engine = sa.create_engine(self.url, pool_pre_ping=True)
-            prepare(self._engine, self.shown)
+            prepare(self._engine, url)
         except StorageError:
             self.close()
             raise
         except (SQLAlchemyError, ImportError, ValueError) as error:
             hide_secrets(error, url)
             raise StorageError(
-                f"The storage {self.shown} cannot be opened: {cause(error)}; {_remedy(error)}."
+                f"The storage {shown(url)} cannot be opened: {cause(error)}; {_remedy(error)}."
             ) from error
         self.file = DatabaseFile.of(self._engine.url)
+
+    @cached_property
+    def shown(self) -> str:
+        """The URL as errors show it."""
+        return shown(self._typed_url)
 
     @property
     def in_memory(self) -> bool:
         """Whether it is gone when the process ends."""
-        return self._engine.dialect.name == "sqlite" and sqlite_file(self._engine.url) is None
+        return self._engine.dialect.name == "sqlite" and self.file.path is None
 
     @property
     def folder(self) -> Path | None:
         """A folder beside the database's file; None where it has none."""
-        file = sqlite_file(self._engine.url)
-        return None if file is None else Path(f"{file}.weights")
+        return None if self.file.path is None else Path(f"{self.file.path}.weights")
 
     def read(self, query: sa.Select[Any]) -> list[Any]:
         """All rows of a query."""
@@ -102,20 +107,6 @@ class Database:
         except (SQLAlchemyError, ChangedFileError) as error:
             hide_secrets(error, self.url)
             raise StorageError(f"The storage {self.shown} {problem}: {self.file.account(error)}.") from error
-
-
-def check_exists(url: str) -> None:
-    """Opening a SQLite file that is not there would make an empty one.
-
-    Raises:
-        StorageError: the URL names such a file.
-    """
-    try:
-        file = sqlite_file(sa.make_url(url))
-    except (sa.exc.ArgumentError, ValueError):
-        return  # whoever opens it says what is wrong
-    if file is not None and not file.is_file():
-        raise StorageError(f"There is no study at {shown(url)}: the file {str(file)!r} does not exist.")
 
 
 def patiently(attempt: Callable[[], _Result]) -> _Result:

@@ -5,7 +5,7 @@ It is the truth; the Optuna study beside it is written from it. A row once writt
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ from metaopt.contracts import Curve
 from metaopt.tuning.ledger import study_identity as studies
 from metaopt.tuning.ledger import study_lock as drivers
 from metaopt.tuning.ledger.database import Database
-from metaopt.tuning.ledger.database_faults import DatabaseFile
 from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, Outcome, Proposal
 from metaopt.tuning.ledger.rows import json_object, missing, read_sealed, sealed
 from metaopt.tuning.ledger.schema import prepare
+from metaopt.tuning.ledger.sqlite_file import DatabaseFile
 from metaopt.tuning.ledger.tables import evaluations, outcomes, proposals, shipments
 
 #: Values in one IN clause; every database takes that many.
@@ -62,7 +62,7 @@ class Ledger:
 
     def driving(self, study: str) -> AbstractContextManager[None]:
         """Inside, this process alone drives the study; see `metaopt.tuning.ledger.study_lock.driving`."""
-        return drivers.driving(self._database, study)
+        return nullcontext() if self.in_memory else drivers.driving(self._database, study)
 
     def find(self, keys: Iterable[EvaluationKey]) -> dict[EvaluationKey, Evaluation]:
         """Those of the evaluations that are stored; the cost depends on how many are asked for, not on the ledger."""

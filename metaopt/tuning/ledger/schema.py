@@ -5,6 +5,7 @@ import sqlalchemy as sa
 from metaopt.errors import StorageError
 from metaopt.tuning.ledger import tables as ledger_tables
 from metaopt.tuning.ledger.database import create_missing, insert_missing, patiently
+from metaopt.tuning.ledger.storage_url import shown
 
 #: Of this metaopt's ledgers: a fingerprint sees code, equal configurations have one key, rows carry checksums.
 SCHEMA = 3
@@ -18,7 +19,7 @@ class OldSchemaError(StorageError):
     """The ledger has a schema that can be read, but not written any more."""
 
 
-def prepare(engine: sa.Engine, shown: str) -> None:
+def prepare(engine: sa.Engine, url: str) -> None:
     """Make the tables of a new ledger; check those of another one.
 
     The row that says the schema is written last, so that a ledger that has it once had every table.
@@ -30,26 +31,26 @@ def prepare(engine: sa.Engine, shown: str) -> None:
     wanted = ledger_tables.TABLES.tables
     schema = _schema(engine)
     if schema is None:
-        _check_nothing_was_lost(engine, shown)
+        _check_nothing_was_lost(engine, url)
         create_missing(engine, ledger_tables.TABLES)
         _write(engine)
         return
     if schema == str(OLD_SCHEMA):
         raise OldSchemaError(
-            f"The ledger in {shown} has schema {schema}, in which fingerprints and keys mean something else: metaopt "
-            "report and metaopt replay read it, but nothing is added to it; use another storage, or the metaopt that "
-            "made it."
+            f"The ledger in {shown(url)} has schema {schema}, in which fingerprints and keys mean something else: "
+            "metaopt report and metaopt replay read it, but nothing is added to it; use another storage, or the "
+            "metaopt that made it."
         )
     if schema != str(SCHEMA):
         raise StorageError(
-            f"The ledger in {shown} has schema {schema:.80}, this metaopt writes schema {SCHEMA}; use the metaopt that "
-            "made it, or another storage; if none did, restore the row key='schema' of its table metaopt_info."
+            f"The ledger in {shown(url)} has schema {schema:.80}, this metaopt writes schema {SCHEMA}; use the metaopt "
+            "that made it, or another storage; if none did, restore the row key='schema' of its table metaopt_info."
         )
     dropped = sorted(set(wanted) - set(sa.inspect(engine).get_table_names()))
     if dropped:
         raise StorageError(
-            f"The ledger in {shown} lacks its table {', '.join(dropped)}, which somebody dropped; restore a copy of "
-            "the database, or use another storage."
+            f"The ledger in {shown(url)} lacks its table {', '.join(dropped)}, which somebody dropped; restore a copy "
+            "of the database, or use another storage."
         )
 
 
@@ -66,7 +67,7 @@ def _schema(engine: sa.Engine) -> str | None:
     return next(iter(patiently(attempt)), None)
 
 
-def _check_nothing_was_lost(engine: sa.Engine, shown: str) -> None:
+def _check_nothing_was_lost(engine: sa.Engine, url: str) -> None:
     """Refuse a ledger whose rows are there and whose schema is not.
 
     Raises:
@@ -80,8 +81,8 @@ def _check_nothing_was_lost(engine: sa.Engine, shown: str) -> None:
             is_filled = connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first() is not None
         if is_filled and _schema(engine) is None:  # else another process was quicker to begin it
             raise StorageError(
-                f"The ledger in {shown} lacks the row key='schema' of its table metaopt_info, which somebody deleted; "
-                "restore a copy of the database, or use another storage."
+                f"The ledger in {shown(url)} lacks the row key='schema' of its table metaopt_info, which somebody "
+                "deleted; restore a copy of the database, or use another storage."
             )
 
 

@@ -21,7 +21,7 @@ from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, Outcome
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.ledger.rows import damaged, json_object, read_rows
 from metaopt.tuning.ledger.schema import OldSchemaError
-from metaopt.tuning.running.learned_tasks import with_budgets
+from metaopt.tuning.search.racing import with_budgets
 
 _Made = TypeVar("_Made")
 
@@ -42,7 +42,7 @@ def reading(url: str, tasks: Iterable[AnyTask] = ()) -> Ledger:
         return Ledger(url)
     except OldSchemaError:
         return _copy(
-            Database(url, lambda engine, shown: None),
+            Database(url, lambda engine, url: None),
             {old_fingerprint(one): one.fingerprint for one in with_budgets(tuple(tasks))},
         )
 

@@ -1,15 +1,11 @@
-"""URLs of storages: shown without what nobody else may read, and made of a file's path, whatever it is called."""
+"""URLs of storages and messages about them, without what nobody else may read."""
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import quote, unquote, unquote_plus
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
-
-from metaopt.errors import InputError, quoted
-from metaopt.files import is_utf8
 
 HIDDEN = "***"
 #: Of a URL's options only these are shown: under any other name, misspelt ones included, there may be a password.
@@ -67,32 +63,6 @@ def hide_secrets(error: BaseException, url: object) -> None:
     """Take the secrets of a storage's URL out of an error and of all that it comes from: tracebacks print these too."""
     for one in _chain(error):
         one.args = tuple(without_secrets(part, url) if isinstance(part, str) else part for part in one.args)
-
-
-def sqlite_url(path: Path) -> str:
-    """The URL of a SQLite file, whatever characters its path has.
-
-    Raises:
-        InputError: it has half a character, which no URL can hold.
-    """
-    if not is_utf8(str(path)):
-        raise InputError(f"{quoted(path)} has a name that is not UTF-8, which no URL can hold; rename it.")
-    url = sa.URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
-    if sa.make_url(url).database == str(path):
-        return url
-    return f"sqlite:///file:{quote(str(path))}?uri=true"  # SQLAlchemy before 2.1 knows no other way to write `?`
-
-
-def sqlite_file(url: sa.URL) -> Path | None:
-    """The file behind a SQLite URL; None where there is none, or another kind of database."""
-    database = url.database or ""
-    if url.get_backend_name() != "sqlite" or database in ("", ":memory:"):
-        return None
-    if not database.startswith("file:"):
-        return Path(database)
-    name = unquote(database.removeprefix("file:").partition("?")[0])
-    in_memory = name in ("", ":memory:") or url.query.get("mode") == "memory"
-    return None if in_memory else Path(re.sub("^//[^/]*", "", name))
 
 
 def _text(url: object) -> str:

@@ -15,9 +15,9 @@ from metaopt.contracts import Curve
 from metaopt.errors import InputError, quoted
 from metaopt.files import is_file, is_folder
 from metaopt.tasks import numbers_in
-from metaopt.tuning.ledger.database import check_exists
 from metaopt.tuning.ledger.evaluations import Evaluation
 from metaopt.tuning.ledger.schema_two import reading
+from metaopt.tuning.ledger.sqlite_file import check_exists
 from metaopt.tuning.ledger.storage_url import shown
 from metaopt.tuning.recorded.runs_file import read_table
 

@@ -248,9 +248,10 @@ def run_task(
         if isinstance(task, FewShotTask):
             return [run_few_shot(task, assembly, seed, weights) for assembly, seed in runs]
         members = [Member(assembly, seed) for assembly, seed in runs]
-        weights = weights or shipped_weights(runs[0][0])
-        for assembly, _ in runs:
-            check_weights(assembly, task, weights)
+        if weights is not None or runs[0][0].learned is not None:
+            weights = weights or shipped_weights(runs[0][0])
+            for assembly, _ in runs:
+                check_weights(assembly, task, weights)
         theta = None if weights is None else weights.theta
         trained = train(task, members, theta=theta, engine=engine, compile=compile, ahead=ahead, signals=signals)
         return [(one.curve, one.seconds) for one in trained]

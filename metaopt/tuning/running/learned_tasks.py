@@ -1,4 +1,4 @@
-"""Learned rules in a study: few-shot tasks with growing budgets, runs that meta-train, weights of the winner."""
+"""Learned rules in a study: runs that meta-train, weights that come with a rule, weights of the winner."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -28,10 +28,6 @@ from metaopt.recipe import Recipe, learned_start
 
 #: What a run is judged on: by the first a study chooses, the second is reported.
 PARTITIONS: tuple[Partition, Partition] = ("validation", "test")
-#: Shares of a task's iterations after which candidates are judged: a race over budgets instead of over tasks.
-BUDGETS = (1 / 9, 1 / 3, 1.0)
-#: Fewer iterations than this are not divided.
-LEAST_ITERATIONS = 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,11 +75,6 @@ def proposed_for_few_shots(registry: Registry) -> list[str]:
     ]
 
 
-def with_budgets(tasks: Sequence[AnyTask]) -> tuple[AnyTask, ...]:
-    """Few-shot tasks at a ninth, a third and all of their iterations; others as they are."""
-    return tuple(part for task in tasks for part in (_budgets(task) if isinstance(task, FewShotTask) else [task]))
-
-
 def run_few_shot(
     task: FewShotTask, assembly: Assembly, seed: int, weights: Weights | None = None
 ) -> tuple[Curve, float]:
@@ -129,20 +120,6 @@ def _adaptation(task: FewShotTask, assembly: Assembly, theta: Mapping[str, Tenso
         for partition in PARTITIONS
     ]
     return Curve(np.asarray([float(steps)]), np.asarray(values[:1]), steps, np.asarray(values[1:]))
-
-
-def _budgets(task: FewShotTask) -> list[FewShotTask]:
-    if task.num_iterations < LEAST_ITERATIONS:
-        return [task]
-    shorter = [
-        replace(
-            task,
-            name=f"{task.name} ({round(share * task.num_iterations):,} iterations)",
-            num_iterations=round(share * task.num_iterations),
-        )
-        for share in BUDGETS[:-1]
-    ]
-    return [*shorter, task]
 
 
 def with_weights(

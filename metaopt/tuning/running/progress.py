@@ -1,8 +1,9 @@
-"""How far a run is, for whoever wants to show it, and where lines go that nobody asked for elsewhere."""
+"""How far a study is, how long it may still train, and where its lines go if nobody asks for them elsewhere."""
 
 import sys
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 #: The predicted pace counts as much as a measured one over this many seconds.
@@ -119,6 +120,48 @@ class Tracker:
         if left:
             return left * (self._training_seconds + _PRIOR) / (self._trained_prediction + _PRIOR)
         return missing * self._training_seconds / self._trained_runs if self._trained_runs else None
+
+
+class TimeUpError(Exception):
+    """The time is up; what is finished is in the ledger."""
+
+
+class TimeLimit:
+    """What an evaluator asks before each training.
+
+    Args:
+        deadline: in seconds of `time.monotonic()`, or None for no limit.
+        train: whether anything may be trained at all.
+    """
+
+    def __init__(self, deadline: float | None, *, train: bool) -> None:
+        self.deadline = deadline
+        self.train = train
+        self._enforced = False
+
+    @contextmanager
+    def enforced(self) -> Iterator[None]:
+        """Inside, trainings end early when the time is up; outside, what was begun is finished."""
+        self._enforced = True
+        try:
+            yield
+        finally:
+            self._enforced = False
+
+    def check(self) -> None:
+        """Raise TimeUpError where no training may begin."""
+        if not self.train or (self._enforced and self.late):
+            raise TimeUpError
+
+    @property
+    def late(self) -> bool:
+        """Whether the time is up."""
+        return self.deadline is not None and time.monotonic() > self.deadline
+
+    @property
+    def remaining(self) -> str:
+        """The rest of the time as the end of a sentence; empty where there is no limit."""
+        return "" if self.deadline is None else f", {max(self.deadline - time.monotonic(), 0):.0f} s left"
 
 
 def to_stderr(line: str) -> None:

@@ -7,8 +7,7 @@ import optuna
 from metaopt.tuning.ledger.evaluations import Outcome, Proposal
 from metaopt.tuning.result import TuneResult
 from metaopt.tuning.search.joint_space import JointSpace
-from metaopt.tuning.search.quiet import quietly
-from metaopt.tuning.search.trial_stand_ins import ReplayChooser
+from metaopt.tuning.search.trial_stand_ins import ReplayChooser, quietly
 
 Judged = Sequence[tuple[Proposal, Outcome]]
 

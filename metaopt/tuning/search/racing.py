@@ -3,7 +3,7 @@
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from metaopt.contracts import AnyTask, FewShotTask, Task, num_trained
@@ -14,6 +14,11 @@ BLOCKS = (5, 10, 16)
 SHARE = 0.3
 #: Batches that go on together; the first batch alone, so that there is a recipe early.
 HEAT = 2
+
+#: Shares of a task's iterations after which candidates are judged: a race over budgets instead of over tasks.
+BUDGETS = (1 / 9, 1 / 3, 1.0)
+#: Fewer iterations than this are not divided.
+LEAST_ITERATIONS = 18
 
 _Task = TypeVar("_Task")
 
@@ -45,7 +50,7 @@ def rungs(num_tasks: int) -> list[int]:
 
 
 def rungs_of(tasks: Sequence[AnyTask]) -> list[int]:
-    """The same for these tasks: few-shot ones come in thirds by their budgets, see `learned.with_budgets`."""
+    """The same for these tasks: few-shot ones come in thirds by their budgets, see `with_budgets`."""
     if not all(isinstance(task, FewShotTask) for task in tasks):
         return rungs(len(tasks))
     return sorted({math.ceil(len(tasks) * part / 3) for part in (1, 2, 3)})
@@ -121,6 +126,11 @@ def race_order(tasks: Sequence[AnyTask]) -> list[AnyTask]:
     return [members[level] for level in range(depth) for members in families.values() if level < len(members)]
 
 
+def with_budgets(tasks: Sequence[AnyTask]) -> tuple[AnyTask, ...]:
+    """Few-shot tasks at a ninth, a third and all of their iterations; others as they are."""
+    return tuple(part for task in tasks for part in (_budgets(task) if isinstance(task, FewShotTask) else [task]))
+
+
 def predicted_cost(task: AnyTask) -> float:
     """Relative cost of a run: examples × trained parameters × steps; black-box tasks count as dearer than any other.
 
@@ -131,3 +141,17 @@ def predicted_cost(task: AnyTask) -> float:
     if not isinstance(task, Task):
         return math.inf
     return float(task.num_steps * task.batch_size * max(num_trained(task.build(0)), 1))
+
+
+def _budgets(task: FewShotTask) -> list[FewShotTask]:
+    if task.num_iterations < LEAST_ITERATIONS:
+        return [task]
+    shorter = [
+        replace(
+            task,
+            name=f"{task.name} ({round(share * task.num_iterations):,} iterations)",
+            num_iterations=round(share * task.num_iterations),
+        )
+        for share in BUDGETS[:-1]
+    ]
+    return [*shorter, task]

@@ -17,8 +17,8 @@ from metaopt.tuning.judging.scores import WORST, objective
 from metaopt.tuning.ledger.evaluations import Outcome, Proposal
 from metaopt.tuning.portfolio import greedy_order
 from metaopt.tuning.running.evaluator import Curves
+from metaopt.tuning.running.progress import TimeUpError
 from metaopt.tuning.search.study import RACE_SEED, Study
-from metaopt.tuning.search.time_limit import TimeUpError
 from metaopt.tuning.stopping.stopping import (
     PolicyResult,
     RecordedRun,

@@ -19,18 +19,17 @@ from metaopt.tuning.ledger.evaluations import Outcome, Proposal
 from metaopt.tuning.running.evaluator import Evaluator
 from metaopt.tuning.search.estimates import filled
 from metaopt.tuning.search.joint_space import JointSpace
-from metaopt.tuning.search.quiet import quietly
 from metaopt.tuning.search.racing import Standing, ends_heat, race, race_order, rungs_of
 from metaopt.tuning.search.start_from import sampler_params
-from metaopt.tuning.search.trial_stand_ins import DefaultChooser, ReplayChooser
+from metaopt.tuning.search.trial_stand_ins import DefaultChooser, ReplayChooser, quietly
 
 #: Candidates that are asked, trained and told together.
 BATCH = 40
 #: Seed of weights and batches in a race; the same for all candidates.
 RACE_SEED = 0
-#: Earlier candidates that the sampler is told about: as many of the best, and as many spread evenly over the others.
+#: Earlier candidates that the sampler learns from: as many of the best, and as many spread evenly over the others.
 #: 250 are what Optuna's TPE needs to have all the good ones (25) that it ever looks at; asking costs the same for ever.
-TOLD = 125
+REMEMBERED = 125
 
 
 @dataclass
@@ -127,7 +126,7 @@ class Study:
             return asked
         with quietly():
             study = optuna.create_study(direction="maximize", sampler=_sampler(self.seed, batch))
-        for params, distributions, value in self._told(proposals, standings):
+        for params, distributions, value in self._history(proposals, standings):
             study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=value))
         for params in self._first_guesses()[max(len(proposals) - len(self.start_from), 0) :]:
             study.enqueue_trial(params)
@@ -155,23 +154,26 @@ class Study:
                 guesses.append(guess.params)
         return guesses
 
-    def _told(
+    def _history(
         self, proposals: Sequence[Proposal], standings: Sequence[Standing]
     ) -> Iterator[tuple[dict[str, Any], dict[str, Any], float]]:
-        """What the sampler is told: parameters, their distributions, and the objective as if all had run on all tasks.
+        """For the sampler: parameters, their distributions, and the objective as if all had run on all tasks.
 
         Optuna would rank whoever ran on all tasks before whoever did not, however late and good: see `filled`.
         """
-        known = [one for one in proposals if one.params]  # Optuna's trials cannot hold what lies outside the space
+        inside = [proposal for proposal in proposals if proposal.params]  # Optuna's trials hold nothing from outside
+        if not inside:
+            return
         names = [task.name for task in self.tasks]
-        rows = [[standings[one.number].scores.get(name, np.nan) for name in names] for one in known]
-        scores = np.asarray(rows, dtype=np.float64).reshape(len(rows), len(names))
+        rows = [[standings[proposal.number].scores.get(name, np.nan) for name in names] for proposal in inside]
+        scores = np.asarray(rows, dtype=np.float64)
         best = max(BEST, float(np.nanmax(scores, initial=BEST)))
         table = np.clip(filled(scores), WORST, best)
-        for position in told(table @ np.asarray([self.references[name].scale.weight for name in names])):
-            recorder = self._recorded(known[position])
+        weights = np.asarray([self.references[name].scale.weight for name in names])
+        for position in remembered(table @ weights):
+            proposal = inside[position]
             value = self.objective(dict(zip(names, table[position].tolist(), strict=True)))
-            yield dict(known[position].params), recorder.distributions, value
+            yield dict(proposal.params), self._recorded(proposal).distributions, value
 
     def _begin(self, pending: Sequence[Proposal], standings: Sequence[Standing]) -> None:
         """Run whoever has not run yet on the first block of tasks, batch by batch."""
@@ -226,14 +228,14 @@ class Study:
         return recorder
 
 
-def told(values: Array) -> list[int]:
-    """Positions of the candidates that the sampler is told about: all, or TOLD of the best and TOLD of the others."""
-    if len(values) <= 2 * TOLD:
+def remembered(values: Array) -> list[int]:
+    """Positions of the candidates that the sampler learns from: all, or `REMEMBERED` of the best and of the others."""
+    if len(values) <= 2 * REMEMBERED:
         return list(range(len(values)))
     ranked = np.argsort(-values, kind="stable")
-    others = np.sort(ranked[TOLD:])
-    spread = others[np.arange(TOLD) * len(others) // TOLD]
-    return sorted([*ranked[:TOLD].tolist(), *spread.tolist()])
+    others = np.sort(ranked[REMEMBERED:])
+    spread = others[np.arange(REMEMBERED) * len(others) // REMEMBERED]
+    return sorted([*ranked[:REMEMBERED].tolist(), *spread.tolist()])
 
 
 def _standing(number: int, outcome: Outcome | None) -> Standing:

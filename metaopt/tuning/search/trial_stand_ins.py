@@ -1,13 +1,31 @@
-"""What answers a space's questions besides Optuna's trials: random numbers, defaults, known settings, earlier ones."""
+"""What answers a space's questions besides Optuna's trials: random numbers, defaults, known settings, earlier ones.
 
+And `quietly`, in which Optuna makes trials and studies without its own notes.
+"""
+
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import optuna
 
 from metaopt.tuning.search.joint_space import JointSpace
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Keep Optuna's notes on each new study out of the log, and leave its verbosity as the user set it."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(max(verbosity, optuna.logging.WARNING))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)
 
 
 class RandomChooser:

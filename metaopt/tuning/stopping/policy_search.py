@@ -11,7 +11,7 @@ import optuna
 
 from metaopt.plugin import StopperSpec
 from metaopt.space import Value
-from metaopt.tuning.search.quiet import quietly
+from metaopt.tuning.search.trial_stand_ins import quietly
 from metaopt.tuning.stopping.stopping import suggest
 
 #: Policies that are asked for, played side by side, and told together.

@@ -144,16 +144,14 @@ class _Recording:
 def _replay_plugin(spec: StopperSpec, recordings: Sequence[_Recording], seed: int) -> list[PolicyResult]:
     batches = [recording.batch for recording in recordings]
     settings = playable(spec, batches, seed)
-    if not settings:
+    fit = cross_fit(spec, batches, _groups(recordings), seed) if settings else None
+    if fit is None:
         return []
-    found = cross_fit(spec, batches, _groups(recordings), seed)
-    if found is None:
-        return []
-    played = found.play(lambda at, *given: recordings[at].play(spec, settings, *given))
+    played = fit.play(lambda batch, rows, theta: recordings[batch].play(spec, settings, rows, theta))
     regret, saved = (quantity.mean(axis=1) for quantity in played)
     return [
-        PolicyResult(StopperConfiguration(spec.name, one, theta=found.theta), float(regret[row]), float(saved[row]))
-        for row, one in enumerate(settings)
+        PolicyResult(StopperConfiguration(spec.name, setting, theta=fit.theta), float(regret[row]), float(saved[row]))
+        for row, setting in enumerate(settings)
     ]
 
 

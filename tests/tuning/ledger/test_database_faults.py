@@ -3,7 +3,6 @@
 import contextlib
 import os
 import sqlite3
-import threading
 from pathlib import Path
 
 import optuna
@@ -129,29 +128,6 @@ def test_a_study_whose_file_is_deleted_while_it_runs_ends_in_a_sentence_and_begi
     with pytest.raises(metaopt.StorageError, match="its file was deleted while it was in use"):
         metaopt.tune([metaopt.BlackBoxTask("job", "jobs", train)], n_trials=2, storage=url, optimizers=["sgd"])
     assert not path.exists()
-
-
-def test_what_several_open_at_once_for_the_first_time_is_made_once(tmp_path):
-    for attempt in range(3):
-        url = f"sqlite:///{tmp_path / f'{attempt}.db'}"
-        start, failed = threading.Barrier(4), []
-
-        def begin(url=url, start=start, failed=failed):
-            start.wait()
-            try:
-                with contextlib.closing(Ledger(url)) as ledger, opened(ledger.url, "mine"):
-                    pass
-            except metaopt.MetaOptError as error:
-                failed.append(error)
-
-        threads = [threading.Thread(target=begin) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert not failed
-        with contextlib.closing(Ledger(url)) as ledger:
-            assert ledger.studies() == []
 
 
 @pytest.mark.parametrize("content", [b"no database at all " * 100, None], ids=["another file", "cut off"])

@@ -179,7 +179,7 @@ FULL_DISK = """
 import resource, signal, sys
 sys.path.insert(0, sys.argv[2])
 import test_ledger
-from metaopt.tuning.ledger import Ledger
+from metaopt.tuning.ledger.ledger import Ledger
 ledger = Ledger(sys.argv[1])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))

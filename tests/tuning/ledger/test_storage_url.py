@@ -3,16 +3,14 @@
 import contextlib
 import logging
 import traceback
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 import metaopt
-from metaopt.cli.results import storage_in
 from metaopt.tuning import rebuild
 from metaopt.tuning.ledger.ledger import Ledger
-from metaopt.tuning.ledger.storage_url import shown, sqlite_file, sqlite_url, without_secrets
+from metaopt.tuning.ledger.storage_url import shown, without_secrets
 from metaopt.tuning.recorded.recorded_tasks import read_recorded
 
 SECRETIVE = [
@@ -94,50 +92,6 @@ def test_a_password_that_is_a_word_takes_no_other_words_with_it():
         without_secrets(said, "postgresql://me:meta@h/d")
         == 'relation "metaopt_info" of *** does not exist; ***% and ***'
     )
-
-
-NAMES = [
-    "run?seed=1",
-    "a#b",
-    "50%",
-    "a%3Fb",
-    "with space",
-    "données",
-    "{vision}",
-    "a&b=c",
-    "c:d@e",
-    "'quoted\"",
-    "+plus",
-]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_folder_of_any_name_holds_its_own_study(name, tmp_path, make_task):
-    out = tmp_path / name
-    out.mkdir()
-    url = storage_in(out)
-    assert sqlite_file(sa.make_url(url)) == out / "study.db"
-    small = {"n_trials": 1, "optimizers": ["sgd"], "controllers": ["constant"], "wrappers": [], "against": []}
-    recipe = metaopt.tune([make_task(num_steps=6, num_validations=3)], storage=url, **small).recipe
-    assert (out / "study.db").is_file()
-    assert [path.name for path in tmp_path.iterdir()] == [name]
-    again = rebuild(url, corpus=[make_task(num_steps=6, num_validations=3)])
-    assert again.recipe.configuration == recipe.configuration
-
-
-def test_files_of_sqlite_s_own_urls_are_known(tmp_path):
-    for text, file in (
-        ("sqlite://", None),
-        ("sqlite:///:memory:", None),
-        ("sqlite:///file::memory:?uri=true", None),
-        ("sqlite:///file:x?mode=memory&uri=true", None),
-        ("sqlite:///file:/a/b.db?mode=ro&uri=true", Path("/a/b.db")),
-        ("sqlite:///file:///a/b.db?uri=true", Path("/a/b.db")),
-        ("sqlite:///a/b.db", Path("a/b.db")),
-        ("postgresql://h/d", None),
-    ):
-        assert sqlite_file(sa.make_url(text)) == file
-    assert sqlite_url(tmp_path / "x.db") == f"sqlite:///{tmp_path / 'x.db'}"
 
 
 def test_an_empty_url_is_refused(make_task):

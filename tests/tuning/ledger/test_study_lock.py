@@ -19,7 +19,7 @@ from metaopt.tuning.ledger.ledger import Ledger
 
 DRIVE = """
 import sys, time
-from metaopt.tuning.ledger import Ledger
+from metaopt.tuning.ledger.ledger import Ledger
 with Ledger(sys.argv[1]).driving("mine"):
     print("driving", flush=True)
     time.sleep(120)

@@ -1,9 +1,11 @@
 """Progress counts each training once a phase and predicts the time that is left."""
 
+import time
+
 import pytest
 
 from metaopt.tuning.running import progress
-from metaopt.tuning.running.progress import Phase, Tracker
+from metaopt.tuning.running.progress import Phase, TimeLimit, TimeUpError, Tracker
 
 
 @pytest.fixture
@@ -79,3 +81,33 @@ def test_without_a_prediction_nothing_is_known_until_something_was_trained(told,
     clock[0] = 7.0
     tracker.add(["run"], trained=True)
     assert told[-1].seconds_left == pytest.approx(21.0)
+
+
+def test_a_deadline_ends_trainings_only_where_it_is_enforced():
+    limit = TimeLimit(time.monotonic() - 1, train=True)
+    limit.check()
+    with limit.enforced(), pytest.raises(TimeUpError):
+        limit.check()
+    limit.check()
+    assert limit.late
+    assert limit.remaining == ", 0 s left"
+
+
+def test_an_error_inside_lifts_the_deadline_again():
+    limit = TimeLimit(time.monotonic() - 1, train=True)
+    with pytest.raises(TimeUpError), limit.enforced():
+        limit.check()
+    limit.check()
+
+
+def test_without_a_deadline_nothing_is_late():
+    limit = TimeLimit(None, train=True)
+    with limit.enforced():
+        limit.check()
+    assert not limit.late
+    assert limit.remaining == ""
+
+
+def test_a_ledger_that_is_only_read_trains_nothing():
+    with pytest.raises(TimeUpError):
+        TimeLimit(None, train=False).check()

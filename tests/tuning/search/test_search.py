@@ -5,10 +5,10 @@ from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.tuning.judging.references import DEFAULT_BASELINE, references
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.running.evaluator import Evaluator
+from metaopt.tuning.running.progress import TimeUpError
 from metaopt.tuning.search.joint_space import joint_space
 from metaopt.tuning.search.search import FINAL_SEEDS, FINALISTS, search
 from metaopt.tuning.search.study import RACE_SEED, Study
-from metaopt.tuning.search.time_limit import TimeUpError
 
 
 @pytest.fixture

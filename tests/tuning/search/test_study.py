@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import optuna
 import pytest
 import sqlalchemy as sa
@@ -12,7 +13,7 @@ from metaopt.tuning.judging.references import DEFAULT_BASELINE, references
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.running.evaluator import Evaluator
 from metaopt.tuning.search.joint_space import joint_space
-from metaopt.tuning.search.study import BATCH, RACE_SEED, Study
+from metaopt.tuning.search.study import BATCH, RACE_SEED, REMEMBERED, Study, remembered
 
 OPTIMIZERS = ["adamw", "prodigy", "sgd"]
 
@@ -191,7 +192,7 @@ def test_an_optuna_study_of_someone_else_is_left_alone(begin, url):
 KILLED_AT_AN_INDEX = """
 import os, signal, sys
 import sqlalchemy as sa
-from metaopt.tuning import dashboard, ledger
+from metaopt.tuning.ledger import dashboard, ledger
 
 def killed(connection, cursor, statement, *more):
     if statement.startswith("CREATE") and sys.argv[2] in statement:
@@ -231,3 +232,16 @@ def test_a_candidate_that_diverges_gets_the_worst_objective_and_the_study_goes_o
     objectives = [outcome.objective for outcome in told(study)[1]]
     assert len(objectives) == 6
     assert all(-1.25 <= value <= 2.5 for value in objectives)
+
+
+def test_a_short_history_is_remembered_whole() -> None:
+    assert remembered(np.zeros(2 * REMEMBERED)) == list(range(2 * REMEMBERED))
+
+
+def test_of_a_long_history_the_best_are_remembered_and_others_from_its_whole_length() -> None:
+    values = np.asarray([number * 7919 % 10_000 for number in range(10_000)], dtype=np.float64)
+    positions = remembered(values)
+    assert len(positions) == 2 * REMEMBERED
+    assert positions == sorted(set(positions))
+    assert set(np.argsort(-values)[:REMEMBERED].tolist()) <= set(positions)
+    assert all(any(begin <= number < begin + 1_000 for number in positions) for begin in range(0, 10_000, 1_000))

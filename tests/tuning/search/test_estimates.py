@@ -1,23 +1,9 @@
-"""Which earlier candidates the sampler is told about, and what."""
+"""What a candidate is taken to score on the tasks that it did not run on."""
 
 import numpy as np
 import pytest
 
 from metaopt.tuning.search.estimates import filled
-from metaopt.tuning.search.study import TOLD, told
-
-
-def test_a_short_history_is_told_whole() -> None:
-    assert told(np.zeros(2 * TOLD)) == list(range(2 * TOLD))
-
-
-def test_of_a_long_history_the_best_are_told_and_others_from_its_whole_length() -> None:
-    values = np.asarray([number * 7919 % 10_000 for number in range(10_000)], dtype=np.float64)
-    found = told(values)
-    assert len(found) == 2 * TOLD
-    assert found == sorted(set(found))
-    assert set(np.argsort(-values)[:TOLD].tolist()) <= set(found)
-    assert all(any(begin <= number < begin + 1_000 for number in found) for begin in range(0, 10_000, 1_000))
 
 
 def test_what_is_known_stays_and_what_is_not_is_as_good_as_the_candidate_and_as_hard_as_the_task() -> None:
