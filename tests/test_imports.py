@@ -111,6 +111,18 @@ def exported(package: str) -> list[str]:
     return []
 
 
+def lazy_packages() -> list[Path]:
+    """Packages whose `__init__` imports a name when it is first asked for."""
+    return [path for path in sorted(CORE.rglob("__init__.py")) if "_MODULES" in path.read_text()]
+
+
+@pytest.mark.parametrize("path", lazy_packages(), ids=shown)
+def test_what_is_imported_when_it_is_first_named_has_another_name_than_its_module(path):
+    """Importing a module sets its name in the package, which would then stand for the module."""
+    modules = {other.stem for other in path.parent.iterdir() if other.suffix == ".py" or other.is_dir()}
+    assert not modules & set(exported(str(path.parent.relative_to(CORE))))
+
+
 def test_no_import_goes_round_in_a_circle():
     needs = {module_of(path): set(at_import(path)) for path in sorted(CORE.rglob("*.py"))}
     done: set[str] = set()

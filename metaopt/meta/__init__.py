@@ -8,9 +8,9 @@ if TYPE_CHECKING:
     from metaopt.meta.compiling import Compile
     from metaopt.meta.evaluation import adapted_metrics, evaluated_episodes, few_shot_metrics, inner_steps, metrics
     from metaopt.meta.initial_theta import fingerprint
-    from metaopt.meta.learned_recipe import learned_recipe
     from metaopt.meta.learner import Learner
     from metaopt.meta.meta_training import MetaTrainResult, meta_train
+    from metaopt.meta.recipe_of_training import learned_recipe
     from metaopt.meta.sampling import draw_batches
     from metaopt.meta.state import MetaProgress, MetaTrained
     from metaopt.meta.task_episodes import few_shot
@@ -28,7 +28,7 @@ _MODULES = {
     "inner_steps": "metaopt.meta.evaluation",
     "metrics": "metaopt.meta.evaluation",
     "fingerprint": "metaopt.meta.initial_theta",
-    "learned_recipe": "metaopt.meta.learned_recipe",
+    "learned_recipe": "metaopt.meta.recipe_of_training",
     "Learner": "metaopt.meta.learner",
     "MetaTrainResult": "metaopt.meta.meta_training",
     "meta_train": "metaopt.meta.meta_training",

@@ -11,7 +11,7 @@ from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import Curve, FewShotTask, Task
 from metaopt.errors import InputError
 from metaopt.meta.compiling import Compile
-from metaopt.meta.learned_recipe import learned_recipe
+from metaopt.meta.recipe_of_training import learned_recipe
 from metaopt.meta.state import MetaProgress
 from metaopt.meta.task_episodes import few_shot
 from metaopt.meta.trainer import Trainer
