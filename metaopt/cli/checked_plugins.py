@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metaopt.errors import PluginError, did_you_mean, quoted
-from metaopt.plugin import KINDS, PluginSpec, Registry, Source
+from metaopt.plugin import KINDS, PluginSource, PluginSpec, Registry
 
 
 def chosen(names: Sequence[str], kind: str, known: Registry) -> list[PluginSpec]:
@@ -55,7 +55,7 @@ def _of_name(name: str, kind: str, known: Registry) -> list[PluginSpec]:
     return found
 
 
-def names_of(source: Source) -> set[str]:
+def names_of(source: PluginSource) -> set[str]:
     """What people may call a source: its distribution, however spelt, its entry point, and what that points to."""
     point, _, value = source.entry_point.partition(" = ")
     spellings = {source.distribution, *(re.sub(r"[-_.]+", mark, source.distribution.lower()) for mark in "-_.")}

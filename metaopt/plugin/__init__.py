@@ -3,7 +3,7 @@
 from metaopt.plugin.hookspecs import hookimpl
 from metaopt.plugin.kinds import KINDS, ControllerSpec, CorpusSpec, OptimizerSpec, PluginSpec, StopperSpec, WrapperSpec
 from metaopt.plugin.native import Native
-from metaopt.plugin.registry import Registry, Source, current_registry, register
+from metaopt.plugin.registry import PluginSource, Registry, current_registry, register
 
 __all__ = [
     "KINDS",
@@ -11,9 +11,9 @@ __all__ = [
     "CorpusSpec",
     "Native",
     "OptimizerSpec",
+    "PluginSource",
     "PluginSpec",
     "Registry",
-    "Source",
     "StopperSpec",
     "WrapperSpec",
     "current_registry",
