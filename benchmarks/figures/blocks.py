@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Callable, Iterable
 
 from benchmarks.figures.jobs import of_command
-from benchmarks.figures.results import Results
+from benchmarks.figures.results import Results, StoredRun
 
 #: Longest line of a block; longer sentences are wrapped.
 WIDTH = 120
@@ -21,22 +21,34 @@ def block(marker: str, results: Results) -> str:
     """
     match = _MARKER.match(marker)
     assert match is not None
-    job = of_command(match["command"])
-    if job is None:
-        raise LookupError(f"No job of benchmarks/figures/jobs.py runs `{match['command']}`; add it there.")
-    stored = results.of_command(job.result, job.command)
-    if stored is None:
-        raise LookupError(f"`{job.command}` has not been run: `make figures ARGS='--only {job.result}'`.")
-    parts = PARTS.get(job.result, {})
+    result, stored = stored_run(match["command"], results)
+    parts = PARTS.get(result, {})
     if match["part"] is not None and match["part"] not in parts:
         raise LookupError(f"The output of `{match['command']}` has no part {match['part']!r}; known: {list(parts)}.")
     shown = stored.output if match["part"] is None else parts[match["part"]](paragraphs(stored.output))
     return "\n".join(wrapped(shown.splitlines()))
 
 
+def stored_run(command: str, results: Results) -> tuple[str, StoredRun]:
+    """The result that holds a command's output: that of its job, or the one that is called like its benchmark."""
+    job = of_command(command)
+    module = re.match(r"python -m benchmarks\.\w+\.(\w+)", command)
+    if job is not None:
+        result, stored = job.result, results.of_command(job.result, job.command)
+    elif module is not None:
+        result = module[1]
+        stored = next((run for run in results.runs(result) if run.command.startswith(command)), None)
+    else:
+        raise LookupError(f"No job of benchmarks/figures/jobs.py runs `{command}`; add it there.")
+    if stored is None:
+        raise LookupError(f"`{command}` has not been run: `make figures ARGS='--only {result}'`.")
+    return result, stored
+
+
 def wrapped(lines: Iterable[str]) -> list[str]:
-    """Lines of at most `WIDTH` characters."""
-    short = (textwrap.wrap(line, WIDTH) if len(line) > WIDTH else [line] for line in map(str.rstrip, lines))
+    """Sentences in lines of at most `WIDTH` characters; rows of tables, which have wide gaps, stay whole."""
+    stripped = (line.rstrip() for line in lines)
+    short = (textwrap.wrap(line, WIDTH) if len(line) > WIDTH and "   " not in line else [line] for line in stripped)
     return [part for parts in short for part in parts]
 
 
@@ -73,6 +85,10 @@ def _worst_tasks(parts: list[str]) -> str:
     return "\n\n".join(section("Worst tasks", parts)[:3])
 
 
+def _tables(parts: list[str]) -> str:
+    return "\n\n".join(part for part in parts if part.startswith("unseen "))
+
+
 def _held_out(parts: list[str]) -> str:
     return "\n\n".join(starting(words)(parts) for words in ("Test scores on", "Its first run"))
 
@@ -86,5 +102,7 @@ PARTS: dict[str, dict[str, Callable[[list[str]], str]]] = {
         "worst tasks": _worst_tasks,
     },
     "tune_tables": {"the last sentences": _last_sentences},
+    "learned_quality": {"its tables": _tables},
+    "learned_schedules": {"its tables": _tables},
     "show_default": {"what it scored held out": _held_out},
 }

@@ -65,8 +65,6 @@ JOBS = (
         60,
         "dear",
     ),
-    Job("interval_coverage", "python -m benchmarks.tuning.interval_coverage --repetitions 250", 5, "dear"),
-    Job("replay_curves", "python -m benchmarks.stopping.replay_curves", 5, "dear"),
     Job("learned_schedule_scores", f"metaopt evaluate learned_schedule {SCORES}", 5, "dear"),
     Job("learned_schedule_scores", f"metaopt evaluate default {SCORES}", 5, "dear"),
     Job("sinusoid", "python -m benchmarks.few_shot.sinusoid", 6, "timing"),

@@ -81,55 +81,6 @@ def speed(results: Results) -> str:
     )
 
 
-def learned_quality(results: Results) -> str:
-    """Losses of learned rules as multiples of those of NadamW tuned on the task."""
-    names = {
-        "mlp_lopt, as it is": "`mlp_lopt`, its recipe",
-        "mlp_lopt, recipe": "`mlp_lopt`, tuned",
-        "celo, as it is": "`celo` of its authors",
-        "celo, recipe": "`celo`, tuned",
-        "celo_adam, as it is": "`celo_adam` of its authors",
-        "celo_adam, recipe": "`celo_adam`, tuned",
-        "Schedule-Free, tuned": "Schedule-Free, 20 trials a task",
-    }
-    text = results.output("learned_quality")
-    known, unknown = text.split("unseen families:", 1)
-    row = r"\s+(\S+ \[.*?\])\s+(\S+/\S+)\s+(\S+ \[.*?\])"
-    header = ("", "familiar kinds: training", "test", "lower", "other kinds: training", "test", "lower")
-    rows = []
-    for name, label in names.items():
-        cells = [_found(rf"^{re.escape(name)}{row}", part) for part in (known, unknown)]
-        rows.append((label, *(one for training, lower, test in cells for one in (training, test, of(lower)))))
-    return table(header, rows)
-
-
-def learned_schedules(results: Results) -> str:
-    """Losses under learned schedules as multiples of the best of 20 trials, and the trials that they are worth."""
-    names = {
-        "learned_schedule": "`learned_schedule`",
-        "hyper_controller": "`hyper_controller`",
-        "pes_as_long": "the same by PES, as many inner steps",
-        "NadamW, cosine": "NadamW under `cosine`, which it began as",
-    }
-    text = results.output("learned_schedules")
-    known, unknown = text.split("unseen families:", 1)
-    row = r"\s+(\S+ \[.*?\])\s+\S+/\S+\s+(\S+ \[.*?\])\s+\S+/\S+\s+(\S+ \[.*?\]) / (\S+ \[.*?\])"
-    worth = "trials worth, by training loss; by test loss"
-    header = ("", "familiar kinds: training", "test", worth, "other kinds: training", "test", worth)
-    rows = []
-    for name, label in names.items():
-        cells = [_found(rf"^{re.escape(name)}{row}", part) for part in (known, unknown)]
-        rows.append((label, *(one for a, b, c, d in cells for one in (a, b, f"{c}; {d}"))))
-    return table(header, rows)
-
-
-def coverage(results: Results) -> str:
-    """The least and the greatest coverage of intervals that speak of other kinds of task."""
-    text = results.output("interval_coverage")
-    shares = [float(share) for share in re.findall(r"%\s+\S+\s+([\d.]+)%", text)]
-    return f"{min(shares):.1f} to {max(shares):.1f} %"
-
-
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
@@ -139,11 +90,6 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def command(results: Results, name: str) -> str:
     """The command of a result, as code."""
     return f"`{results.runs(name)[0].command.split(';')[0]}`"
-
-
-def of(fraction: str) -> str:
-    """12/13 in words."""
-    return fraction.replace("/", " of ")
 
 
 def _found(pattern: str, text: str) -> tuple[str, ...]:

@@ -15,8 +15,10 @@ def value(name: str, results: Results) -> str:
     """
     if name in TABLES:
         return f"\n\n{TABLES[name](results)}\n\n"
-    if name in WORDS:
-        return WORDS[name](results)
+    if name in RANGES:
+        result, pattern = RANGES[name]
+        numbers = [int(number) for number in re.findall(pattern, results.output(result))]
+        return f"{min(numbers)} to {max(numbers)}"
     if name not in NUMBERS:
         raise LookupError(f"benchmarks/figures/values.py knows no value {name!r}; add it there.")
     result, pattern = NUMBERS[name]
@@ -65,7 +67,6 @@ NUMBERS: dict[str, tuple[str, str]] = {
     "shelf.small": ("shelf", r"^shelf - few (\S+ \S+ \S+\]): nothing is claimed"),
     "shelf.small_candidates": ("shelf", r"the shelf is ahead.*?^(\d+) candidates a search"),
     # stoppers
-    "replay.foreign_regret": ("replay_curves", r"learned on deberta-base\s+\S+\s+(\d+)\.\d+%"),
     "stop_signal.roc": ("stop_signal", r"tasks of other families: .*?area under ROC (\S+)"),
     "stop_signal.saved": ("stop_signal", r"0\.90\s+\S+\s+(\S+)"),
     "stop_signal.lost": ("stop_signal", r"0\.90\s+\S+\s+\S+\s+(\S+)"),
@@ -84,16 +85,15 @@ NUMBERS: dict[str, tuple[str, str]] = {
     "lopt.celo": ("lopt_step", r"celo, compiled\s+(\S+) ms"),
     "lopt.celo_adam": ("lopt_step", r"celo_adam, compiled\s+(\S+) ms"),
     "lopt.adamw": ("lopt_step", r"torch AdamW, foreach\s+(\S+) ms"),
-    "pes.one": ("pes_speed", r"metaopt, compiled, again\s+32 tasks:\s+(\d+) µs"),
-    "pes.jax": ("pes_speed", r"JAX, concat_weights=False\s+32 tasks:\s+(\d+) µs"),
 }
 
-#: What is made of several numbers.
-WORDS: dict[str, Callable[[Results], str]] = {"coverage.range": tables.coverage}
+#: What is made of several numbers: how far apart the runs of a result are.
+RANGES: dict[str, tuple[str, str]] = {
+    "pes.metaopt": ("pes_speed", r"metaopt, compiled.*?(\d+) µs"),
+    "pes.jax": ("pes_speed", r"JAX, concat_weights=False.*?(\d+) µs"),
+}
 
 TABLES: dict[str, Callable[[Results], str]] = {
     "table.scores": tables.scores,
     "table.speed": tables.speed,
-    "table.learned_quality": tables.learned_quality,
-    "table.learned_schedules": tables.learned_schedules,
 }
