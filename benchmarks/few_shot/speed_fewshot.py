@@ -23,7 +23,8 @@ import metaopt
 from metaopt.configuration.configuration import Configuration, assemble
 from metaopt.contracts import Episodes
 from metaopt.meta.learner import Learner
-from metaopt.meta.unrolls import Unrolls, Window
+from metaopt.meta.unrolls import Unrolls
+from metaopt.meta.vmapped_episode import Window
 from metaopt.plugin.registry import current_registry
 from metaopt_corpora.sinusoid_episodes import sinusoid_task
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar, Literal, TypeAlias, final, get_args
 
 import torch
@@ -123,12 +124,12 @@ class MetaTraining:
                 f"MetaTraining: truncation must be a positive number of steps, got {quoted(self.truncation)}."
             )
 
-    @property
+    @cached_property
     def over_trainings(self) -> bool:
         """Whether its estimator runs whole trainings in pairs, with noise and without derivatives of them."""
         return self.estimator in ("es", "pes", "reinforce")
 
-    @property
+    @cached_property
     def full_space(self) -> Space:
         """All hyperparameters of meta-training.
 

@@ -1,38 +1,42 @@
-"""Meta-training: what learned rules get their weights by."""
+"""Meta-training: how learned rules get their weights.
+
+A call leads through these layers, each with one job:
+
+- `meta_training`: from tasks to a recipe with weights
+- `trainer`: the outer loop, its validations and checkpoints
+- `estimators`: from an iteration's episodes to a meta-gradient
+- `unrolls`: inner loops within a limit of memory, in parts and segments; estimators over whole trainings have
+  `parallel_trainings` instead
+- `vmapped_episode`: one episode's inner loop for many episodes side by side
+- `learner`: one episode's inner loop: the model's loss and metric as functions of parameters, and the rule's steps
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metaopt.meta.checkpoint import has_checkpoint
-    from metaopt.meta.compiling import Compile
-    from metaopt.meta.evaluation import adapted_metrics, evaluated_episodes, few_shot_metrics, inner_steps, metrics
+    from metaopt.meta.evaluation import adapted_metrics, few_shot_metrics
     from metaopt.meta.initial_theta import fingerprint
-    from metaopt.meta.learner import Learner
-    from metaopt.meta.meta_training import MetaTrainResult, meta_train
-    from metaopt.meta.recipe_of_training import learned_recipe
-    from metaopt.meta.sampling import draw_batches
+    from metaopt.meta.learner import Learner, inner_steps
+    from metaopt.meta.meta_training import MetaTrainResult, learned_recipe, meta_train
     from metaopt.meta.state import MetaProgress, MetaTrained
     from metaopt.meta.task_episodes import few_shot
     from metaopt.meta.trainer import NeverFiniteError, Trainer
-    from metaopt.meta.unrolls import LIMIT, Unrolls, Window
-    from metaopt.meta.vmappable import check_adapts, check_vmappable
+    from metaopt.meta.unrolls import LIMIT, Unrolls
+    from metaopt.meta.vmapped_episode import Window, check_adapts, check_vmappable
 
 # Imported when it is first named, so that what needs one of them does not load them all.
 _MODULES = {
     "has_checkpoint": "metaopt.meta.checkpoint",
-    "Compile": "metaopt.meta.compiling",
     "adapted_metrics": "metaopt.meta.evaluation",
-    "evaluated_episodes": "metaopt.meta.evaluation",
     "few_shot_metrics": "metaopt.meta.evaluation",
-    "inner_steps": "metaopt.meta.evaluation",
-    "metrics": "metaopt.meta.evaluation",
     "fingerprint": "metaopt.meta.initial_theta",
-    "learned_recipe": "metaopt.meta.recipe_of_training",
     "Learner": "metaopt.meta.learner",
+    "inner_steps": "metaopt.meta.learner",
     "MetaTrainResult": "metaopt.meta.meta_training",
+    "learned_recipe": "metaopt.meta.meta_training",
     "meta_train": "metaopt.meta.meta_training",
-    "draw_batches": "metaopt.meta.sampling",
     "MetaProgress": "metaopt.meta.state",
     "MetaTrained": "metaopt.meta.state",
     "few_shot": "metaopt.meta.task_episodes",
@@ -40,14 +44,13 @@ _MODULES = {
     "Trainer": "metaopt.meta.trainer",
     "LIMIT": "metaopt.meta.unrolls",
     "Unrolls": "metaopt.meta.unrolls",
-    "Window": "metaopt.meta.unrolls",
-    "check_adapts": "metaopt.meta.vmappable",
-    "check_vmappable": "metaopt.meta.vmappable",
+    "Window": "metaopt.meta.vmapped_episode",
+    "check_adapts": "metaopt.meta.vmapped_episode",
+    "check_vmappable": "metaopt.meta.vmapped_episode",
 }
 
 __all__ = [
     "LIMIT",
-    "Compile",
     "Learner",
     "MetaProgress",
     "MetaTrainResult",
@@ -59,8 +62,6 @@ __all__ = [
     "adapted_metrics",
     "check_adapts",
     "check_vmappable",
-    "draw_batches",
-    "evaluated_episodes",
     "few_shot",
     "few_shot_metrics",
     "fingerprint",
@@ -68,7 +69,6 @@ __all__ = [
     "inner_steps",
     "learned_recipe",
     "meta_train",
-    "metrics",
 ]
 
 

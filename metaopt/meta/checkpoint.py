@@ -44,12 +44,12 @@ def read(folder: Path, identity: str) -> dict[str, Any] | None:
         return None
     try:
         document: dict[str, Any] = torch.load(io.BytesIO(read_bytes(path)), weights_only=True, map_location="cpu")
-        found = document["identity"]
+        written_by = document["identity"]
     except Exception as error:  # torch and pickle raise whatever they like at corrupt files
         raise StorageError(
             f"{path} is no checkpoint of a meta-training: {first_line(error):.120}; delete it to begin anew."
         ) from error
-    if found != identity:
+    if written_by != identity:
         raise InputError(
             f"{path} is the checkpoint of another meta-training (plugin, tasks, hyperparameters or seed differ); "
             "choose another folder, or delete it to begin anew."

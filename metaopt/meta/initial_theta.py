@@ -11,7 +11,7 @@ from metaopt.errors import InputError
 
 def fingerprint(theta: Mapping[str, Tensor]) -> str:
     """8 hex digits of weights."""
-    plain = {name: one.detach().cpu().contiguous() for name, one in theta.items()}
+    plain = {name: weights.detach().cpu().contiguous() for name, weights in theta.items()}
     return hashlib.sha256(safetensors_bytes(plain)).hexdigest()[:8]
 
 
@@ -24,7 +24,7 @@ def check_start(name: str, start: Mapping[str, Tensor], first: Mapping[str, Tens
     wrong = sorted(key for key in {*start, *first} if key not in start or key not in first)
     wrong += sorted(key for key in {*start} & {*first} if start[key].shape != first[key].shape)
     if wrong:
-        shapes = [tuple(one[wrong[0]].shape) if wrong[0] in one else "absent" for one in (start, first)]
+        shapes = [tuple(theta[wrong[0]].shape) if wrong[0] in theta else "absent" for theta in (start, first)]
         raise InputError(
             f"Meta-training of {name!r} cannot begin from these weights: {wrong[0]!r} is {shapes[0]} there and "
             f"{shapes[1]} with these hyperparameters and tasks."

@@ -1,8 +1,9 @@
 """One episode's inner loop as pure functions of theta: start, steps on the support set, loss on the queries.
 
-Everything here is about a single episode; `metaopt.meta.unrolls` puts many side by side.
+Everything here is about a single episode; `metaopt.meta.vmapped_episode` puts many side by side.
 """
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +20,9 @@ from metaopt.contracts import Episodes, FewShotTask, Hparams, MetaTraining, Stat
 from metaopt.errors import InputError
 from metaopt.inner import unroll
 from metaopt.pure_layers import FirstRows, batched, needs_support, output_layer, prototype_head, with_policy
+
+#: Seeds of fresh models lie below this.
+_SEEDS = 2**31 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +43,15 @@ class Learner:
 
     @cached_property
     def module(self) -> nn.Module:
-        """The model's structure, its batch norm layers pure."""
-        return with_policy(self.task.build(0), self.task.batch_norm).to(self.device)
+        """A copy of a model of the task for its structure, its batch norm layers pure."""
+        module = self.task.build(0)
+        pure = with_policy(module, self.task.batch_norm) if _has_batch_norm(module) else copy.deepcopy(module)
+        return pure.to(self.device)
+
+    @cached_property
+    def sees_support(self) -> bool:
+        """Whether outputs on queries depend on the support set: batch norm layers normalise by its statistics."""
+        return self.task.batch_norm == "support" and needs_support(self.module)
 
     @cached_property
     def buffers(self) -> Tensors:
@@ -51,8 +62,8 @@ class Learner:
     @cached_property
     def hparams(self) -> Hparams:
         """The rule's hyperparameters as 0-d tensors, by parameter."""
-        found = self.assembly.tensor_hparams(self.parameters)
-        return {name: {key: one.to(self.device) for key, one in own.items()} for name, own in found.items()}
+        hparams = self.assembly.tensor_hparams(self.parameters)
+        return {name: {key: value.to(self.device) for key, value in own.items()} for name, own in hparams.items()}
 
     @cached_property
     def parameters(self) -> Tensors:
@@ -66,7 +77,7 @@ class Learner:
         def trained(layer: nn.Module) -> bool:
             return any(param.requires_grad for param in layer.parameters(recurse=False))
 
-        inputs, targets = (one[:2] for one in self.task.examples)
+        inputs, targets = (tensor[:2] for tensor in self.task.examples)
         self.module.eval()
         with torch.no_grad(), default_for(lambda: (inputs, targets)):
             everything = {**self.buffers, **self.parameters}
@@ -79,7 +90,7 @@ class Learner:
         """The controller as a schedule; None where it is the constant 1.
 
         Raises:
-            InputError: it looks at more than step and horizon.
+            InputError: the controller needs more than step and horizon.
         """
         spec, numbers = self.assembly.controller, self.assembly.controller_numbers()
         if spec.name == "constant" and not any(numbers.values()):
@@ -92,10 +103,10 @@ class Learner:
         hparams = {name: torch.tensor(number, device=self.device) for name, number in numbers.items()}
 
         def rate(info: StepInfo) -> Tensor:
-            found = spec.controller.update(spec.controller.init(hparams), info, hparams)[0]
-            assert isinstance(found.value, Tensor), "a schedule has one rate for all parameters"
-            assert not found.absolute, "a schedule multiplies"
-            return found.value
+            multiplier = spec.controller.update(spec.controller.init(hparams), info, hparams)[0]
+            assert isinstance(multiplier.value, Tensor), "a schedule has one rate for all parameters"
+            assert not multiplier.absolute, "a schedule multiplies"
+            return multiplier.value
 
         return rate
 
@@ -111,8 +122,33 @@ class Learner:
 
     def starts(self, seeds: list[int]) -> Tensors:
         """Fresh parameters for each seed, shape (seeds, *shape)."""
-        built = [dict(self.task.build(seed).named_parameters()) for seed in seeds]
-        return {name: torch.stack([one[name].detach() for one in built]).to(self.device) for name in self.parameters}
+        models = [dict(self.task.build(seed).named_parameters()) for seed in seeds]
+        return {
+            name: torch.stack([model[name].detach() for model in models]).to(self.device) for name in self.parameters
+        }
+
+    def draw_starts(self, count: int, generator: torch.Generator) -> Tensors:
+        """Fresh parameters of so many models, shape (count, *shape)."""
+        return self.starts(torch.randint(_SEEDS, (count,), generator=generator).tolist())
+
+    def draw_episodes(self, count: int, generator: torch.Generator) -> Episodes:
+        """Episodes to meta-train on."""
+        return self.task.sample("train", count, generator).to(self.device)
+
+    def draw_batches(
+        self, episodes: Episodes, num_steps: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor] | None:
+        """Inputs and targets of each step, shape (episodes, steps, batch, …).
+
+        None where every step sees the whole support set.
+        """
+        if self.task.batch_size is None:
+            return None
+        examples = episodes.support_inputs.shape[1]
+        shape = (len(episodes), num_steps, min(self.task.batch_size, examples))
+        rows = torch.randint(examples, shape, generator=generator).to(episodes.support_inputs.device)
+        each = torch.arange(len(episodes), device=rows.device)[:, None, None]
+        return episodes.support_inputs[each, rows], episodes.support_targets[each, rows]
 
     def begin(
         self, theta: Mapping[str, Tensor], params: Mapping[str, Tensor], support: tuple[Tensor, Tensor], horizon: Tensor
@@ -158,7 +194,7 @@ class Learner:
         """Training loss, of the parameters times `scale` if there is one."""
         self.module.train()
         if scale is not None:
-            params = {name: scale * one for name, one in params.items()}
+            params = {name: scale * param for name, param in params.items()}
         with default_for(lambda: (inputs, targets)):
             return self.task.loss(self._output(params, inputs), targets)
 
@@ -176,7 +212,7 @@ class Learner:
         """Loss and metric of parameters on queries; lower is better."""
         self.module.eval()
         with default_for(lambda: (inputs, targets)):
-            if needs_support(self.module):
+            if self.sees_support:
                 with FirstRows(self.module, len(support)):
                     output = self._output(params, torch.cat([support, inputs]))[len(support) :]
             else:
@@ -207,6 +243,14 @@ class _Sizes(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        found = [one.nbytes for one in tree_leaves(result) if isinstance(one, Tensor)]
-        self.largest = max(self.largest, *found, 1)
+        self.largest = max(self.largest, *(leaf.nbytes for leaf in tree_leaves(result) if isinstance(leaf, Tensor)), 1)
         return result
+
+
+def inner_steps(assembly: Assembly, task: FewShotTask) -> int:
+    """Steps on a support set: those that a learned rule was meta-trained for, else the task's."""
+    return int(assembly.meta_values.get("inner_steps", 0)) or task.num_steps
+
+
+def _has_batch_norm(module: nn.Module) -> bool:
+    return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in module.modules())

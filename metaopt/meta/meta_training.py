@@ -1,25 +1,28 @@
 """`metaopt.meta_train`: one meta-training of a learned rule, from tasks to a recipe with weights."""
 
+import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from metaopt.configuration import Configuration, assemble
-from metaopt.contracts import Curve, FewShotTask, Task
+from metaopt.configuration import Assembly, Configuration, assemble
+from metaopt.contracts import AnyTask, Curve, FewShotTask, Task, default_for, num_trained
 from metaopt.errors import InputError
-from metaopt.meta.compiling import Compile
-from metaopt.meta.recipe_of_training import learned_recipe
-from metaopt.meta.state import MetaProgress
+from metaopt.inner import Compile
+from metaopt.meta.learner import inner_steps
+from metaopt.meta.state import MetaProgress, MetaTrained
 from metaopt.meta.task_episodes import few_shot
 from metaopt.meta.trainer import Trainer
 from metaopt.meta.unrolls import LIMIT
 from metaopt.plugin import OptimizerSpec, Registry, current_registry
-from metaopt.recipe import Recipe
+from metaopt.recipe import MadeOn, Recipe
 from metaopt.space import Value
-from metaopt.tasks import describe_corpus, load_corpus
+from metaopt.tasks import Source, describe_corpus, load_corpus
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class MetaTrainResult:
 
 def meta_train(
     spec: str | OptimizerSpec,
-    corpus: Any,
+    corpus: Source,
     hparams: Mapping[str, Value] | None = None,
     *,
     wrappers: Sequence[str] = (),
@@ -92,20 +95,20 @@ def meta_train(
         >>> sorted(result.recipe.theta)[0]
         'rate.0.bias'
     """
-    found = registry or current_registry()
+    plugins = registry or current_registry()
     name = spec if isinstance(spec, str) else spec.name
     if isinstance(spec, OptimizerSpec) and (
-        name not in found.names(OptimizerSpec) or found.get(OptimizerSpec, name) != spec
+        name not in plugins.names(OptimizerSpec) or plugins.get(OptimizerSpec, name) != spec
     ):
-        found.register(spec)
+        plugins.register(spec)
     assembly = assemble(
         Configuration(
             name,
             controller=controller,
             wrappers=tuple(wrappers),
-            hparams={key if "." in key else f"{name}.{key}": one for key, one in (hparams or {}).items()},
+            hparams={key if "." in key else f"{name}.{key}": value for key, value in (hparams or {}).items()},
         ),
-        found,
+        plugins,
     )
     loaded = load_corpus(corpus)
     tasks = [_few_shot(task) for task in loaded]
@@ -113,8 +116,8 @@ def meta_train(
         tasks = [replace(task, num_iterations=num_iterations) for task in tasks]
     theta = start.theta or {} if isinstance(start, Recipe) else start
     trainer = Trainer(assembly, tasks, seed=seed, device=device, compile=compile, memory=memory, start=theta)
-    # What cannot be described is told before hours of training, not after them.
-    source = describe_corpus(corpus, found)
+    # A corpus that cannot be described is refused before hours of training, not after them.
+    source = describe_corpus(corpus, plugins)
     record = {
         "name": loaded.name,
         "fingerprint": loaded.fingerprint,
@@ -122,11 +125,78 @@ def meta_train(
         **({} if source is None else {"source": source}),
     }
     trained = trainer.train(None if folder is None else Path(folder), progress)
-    recipe = learned_recipe(assembly.configuration, trained, tasks, found, seed, {"corpus": record})
+    recipe = learned_recipe(assembly.configuration, trained, tasks, plugins, seed, {"corpus": record})
     return MetaTrainResult(recipe, trained.curves, trained.skipped, trained.seconds)
 
 
-def _few_shot(task: Any) -> FewShotTask:
+def learned_recipe(
+    configuration: Configuration,
+    trained: MetaTrained,
+    tasks: Sequence[FewShotTask],
+    registry: Registry,
+    seed: int,
+    provenance: Mapping[str, Any] | None = None,
+) -> Recipe:
+    """A recipe with learned weights, and where they come from."""
+    iterations = max(task.num_iterations for task in tasks)
+    if trained.skipped:
+        warnings.warn(
+            f"{trained.skipped:,} of {iterations:,} iterations were left out, for their meta-gradient was not finite; "
+            "a lower inner rate, fewer inner steps or clip=1 help.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    assembly = assemble(configuration, registry)
+    sizes = [num_trained(task.build(0)) for task in tasks]
+    steps = [inner_steps(assembly, task) for task in tasks]
+    batches = [task.batch_size for task in tasks if task.batch_size is not None]
+    losses = [_first_loss(task) for task in tasks]
+    record = {
+        "meta_training": {
+            "tasks": {task.name: task.fingerprint for task in tasks},
+            "iterations": iterations,
+            "batch_norm": sorted({task.batch_norm for task in tasks}),
+            "inner_steps": sorted(set(steps)),
+            "skipped": trained.skipped,
+            "seconds": round(trained.seconds, 1),
+            "seed": seed,
+        },
+        **(provenance or {}),
+    }
+    return Recipe.create(
+        configuration,
+        registry=registry,
+        theta={name: weights.detach().cpu() for name, weights in trained.theta.items()},
+        made_on=MadeOn(
+            parameters=(min(sizes), max(sizes)),
+            batch_size=(min(batches), max(batches)) if len(batches) == len(tasks) else None,
+            horizon=(_shortest(assembly, min(steps)), max(steps)),
+            dtypes=("float32",),
+            loss=(min(losses), max(losses)) if all(map(math.isfinite, losses)) else None,
+        ),
+        provenance=record,
+    )
+
+
+def _shortest(assembly: Assembly, steps: int) -> int:
+    """Steps of the shortest training: estimators over whole trainings begin at one truncation."""
+    meta = assembly.meta
+    if meta is None or meta.truncation is None or not meta.over_trainings:
+        return steps
+    return min(meta.truncation, steps)
+
+
+@torch.no_grad()
+def _first_loss(task: FewShotTask) -> float:
+    """Of a fresh model on examples that are trained on."""
+    episode = task.sample("train", 1, torch.Generator().manual_seed(0))
+    count = task.batch_size or len(episode.support_inputs[0])
+    inputs, targets = (tensor[0, :count] for tensor in (episode.support_inputs, episode.support_targets))
+    with default_for(lambda: (inputs, targets)):
+        return float(task.loss(task.build(0)(inputs), targets))
+
+
+def _few_shot(task: AnyTask) -> FewShotTask:
     if isinstance(task, FewShotTask):
         return task
     if isinstance(task, Task):

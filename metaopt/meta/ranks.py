@@ -1,4 +1,4 @@
-"""Several processes on one meta-training, by `torch.distributed`: each computes a share, all know everything."""
+"""Several processes on one meta-training, by `torch.distributed`: each computes a share, and all have all results."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ class Ranks:
 
     @classmethod
     def current(cls) -> "Ranks":
-        """Of this process."""
+        """This process in the default group."""
         if not (dist.is_available() and dist.is_initialized()):
             return cls()
         return cls(dist.get_rank(), dist.get_world_size())
@@ -43,9 +43,10 @@ class Ranks:
         return slice(self.rank * each, (self.rank + 1) * each)
 
     def gathered(self, own: Tensor) -> Tensor:
-        """The pairs' rows of all processes in order, from this one's: first those of all first halves, then the others.
+        """The pairs' rows of all processes in order: first those of all first halves, then those of the second ones.
 
-        `own` has shape (2 · pairs of this process, …).
+        Args:
+            own: rows of this process, shape (2 · pairs of this process, …).
         """
         if self.world == 1:
             return own

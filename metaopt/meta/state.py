@@ -1,4 +1,4 @@
-"""What a meta-training is at, what it tells, and what it gave."""
+"""The state of a meta-training, the progress that it reports, and its result."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ class MetaProgress:
 
 @dataclass(frozen=True)
 class MetaTrained:
-    """What a meta-training gave.
+    """The result of a meta-training.
 
     Attributes:
         theta: learned weights, those of the best validation.
@@ -72,20 +72,20 @@ class MetaState:
 
     def to_document(self) -> dict[str, Any]:
         """Plain dicts, lists and detached tensors."""
-        return {**vars(self), "theta": {name: one.detach() for name, one in self.theta.items()}}
+        return {**vars(self), "theta": {name: weights.detach() for name, weights in self.theta.items()}}
 
     def restore(self, document: Mapping[str, Any], device: torch.device) -> None:
         """Take over what `to_document` gave; theta is written in place, for an optimizer holds it."""
         for key, value in document.items():
             if key != "theta":
                 setattr(self, key, _placed(value, device))
-        for name, one in self.theta.items():
-            one.data.copy_(document["theta"][name])
+        for name, weights in self.theta.items():
+            weights.data.copy_(document["theta"][name])
 
 
 def _placed(value: Any, device: torch.device) -> Any:
     if isinstance(value, Tensor):
         return value.to(device)
     if isinstance(value, dict):
-        return {key: _placed(one, device) for key, one in value.items()}
-    return [_placed(one, device) for one in value] if isinstance(value, list) else value
+        return {key: _placed(item, device) for key, item in value.items()}
+    return [_placed(item, device) for item in value] if isinstance(value, list) else value

@@ -18,7 +18,7 @@ class TaskEpisodes:
 
     @property
     def fingerprint(self) -> str:
-        """That of the task."""
+        """The fingerprint of the task."""
         return self.task.fingerprint
 
     def sample(self, partition: Partition, count: int, generator: torch.Generator) -> Episodes:
@@ -47,4 +47,4 @@ def few_shot(task: Task, num_iterations: int = 1000) -> FewShotTask:
 
 
 def _repeated(split: Split, count: int) -> list[torch.Tensor]:
-    return [one.unsqueeze(0).expand(count, *one.shape) for one in (split.inputs, split.targets)]
+    return [tensor.unsqueeze(0).expand(count, *tensor.shape) for tensor in (split.inputs, split.targets)]

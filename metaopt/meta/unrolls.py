@@ -1,7 +1,7 @@
-"""Inner loops of many episodes at once, forwards and backwards: what every estimator of a meta-gradient is made of.
+"""Inner loops of many episodes at once, forwards and backwards, within a limit of memory.
 
-An inner loop is three pieces: `begin` (start and state), `advance` (steps on the support set), `judge` (the queries).
-Where an unroll is small, a gradient goes through all three in one graph. Where it is large, each piece has a graph for
+An inner loop has three parts: `begin` (start and state), `advance` (steps on the support set), `judge` (the queries).
+Where an unroll is small, a gradient goes through all three in one graph. Where it is large, each part has a graph for
 a few steps, the states between them are kept, and the gradient walks back through these, each segment computed again:
 memory is that of one segment, and no graph grows with the number of steps.
 """
@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from metaopt.contracts import Episodes, Tensors
 from metaopt.inner import GraphCache, GraphMode
 from metaopt.meta.learner import Learner
-from metaopt.meta.vmapped_episode import Carry, Pieces
+from metaopt.meta.vmapped_episode import Carry, VmappedEpisodes, Window
 
 #: Bytes that the states and intermediate values of the steps in one graph may take, by a rough count.
 LIMIT = 512 * 2**20
@@ -26,43 +26,13 @@ LIMIT = 512 * 2**20
 KEPT = 12
 #: Bytes of a layer's output, over all episodes side by side, with which a processor's cache is still of use.
 CACHED = 12 * 2**20
-
-
-@dataclass(frozen=True)
-class Window:
-    """Consecutive inner steps of many episodes, and how the meta-objective weighs them.
-
-    Attributes:
-        episodes: support and query sets.
-        batches: inputs and targets of each step, shape (episodes, steps, batch, …); None where every step sees the
-            whole support set.
-        first_step: steps completed before.
-        num_steps: of the window.
-        horizon: planned number of steps.
-        step_weight: of the training loss after each step but the last.
-        judge_weight: of the loss on the queries after the last step.
-    """
-
-    episodes: Episodes
-    batches: tuple[Tensor, Tensor] | None
-    first_step: int
-    num_steps: int
-    horizon: int
-    step_weight: float = 0.0
-    judge_weight: float = 1.0
-
-    def rows(self, rows: slice) -> "Window":
-        """That of some episodes."""
-        episodes = Episodes(*(tensor[rows] for tensor in self.episodes.tensors))
-        batches = None if self.batches is None else (self.batches[0][rows], self.batches[1][rows])
-        return Window(
-            episodes, batches, self.first_step, self.num_steps, self.horizon, self.step_weight, self.judge_weight
-        )
+#: Episodes that are evaluated side by side at most; fewer where they need much memory.
+EVALUATED_TOGETHER = 100
 
 
 @dataclass(frozen=True)
 class Gradient:
-    """What a window says about theta.
+    """The meta-gradient of a window.
 
     Attributes:
         theta: gradient of the objective, mean over episodes.
@@ -94,7 +64,7 @@ class Unrolls:
     ) -> None:
         self.learner = learner
         self.learns_start = learner.learns_start(theta)
-        self._pieces = Pieces(learner, self.learns_start)
+        self._episodes = VmappedEpisodes(learner, self.learns_start)
         self.mode: GraphMode = mode
         self._limit = limit
         self._graphs = GraphCache()
@@ -113,16 +83,22 @@ class Unrolls:
         """
         size, segment = self._plan(window)
         count = len(window.episodes)
-        found = []
+        gradients = []
         for begin in range(0, count, size):
             rows = slice(begin, min(begin + size, count))
-            part = _of(carry, rows) if carry is not None else None
-            fresh = None if starts is None else {name: one[rows] for name, one in starts.items()}
+            before = _of(carry, rows) if carry is not None else None
+            fresh = None if starts is None else {name: start[rows] for name, start in starts.items()}
             if segment >= window.num_steps:
-                found.append(self._whole(theta, window.rows(rows), part, fresh))
+                gradients.append(self._whole(theta, window.rows(rows), before, fresh))
             else:
-                found.append(self._segmented(theta, window.rows(rows), part, fresh, segment))
-        return found[0] if len(found) == 1 else _mean(found, [min(size, count - row) for row in range(0, count, size)])
+                gradients.append(self._segmented(theta, window.rows(rows), before, fresh, segment))
+        if len(gradients) == 1:
+            return gradients[0]
+        return _mean(gradients, [min(size, count - row) for row in range(0, count, size)])
+
+    def draw_starts(self, count: int, generator: torch.Generator) -> Tensors | None:
+        """Fresh parameters of so many models; None where the rule learned its start."""
+        return None if self.learns_start else self.learner.draw_starts(count, generator)
 
     @torch.no_grad()
     def adapted(self, theta: Tensors, window: Window, starts: Tensors | None) -> tuple[Carry, Tensor, Tensor]:
@@ -131,14 +107,27 @@ class Unrolls:
         if segment >= window.num_steps:
             steps, params = self._steps(window, 0, window.num_steps), self._params(starts)
             carry, _, loss, metric = self._run(
-                self._pieces.fresh, (theta, params, window.episodes.tensors, steps), (window.num_steps,)
+                self._episodes.fresh, (theta, params, window.episodes.tensors, steps), (window.num_steps,)
             )
             return carry, loss, metric
-        carry = self._run(self._pieces.begin, (theta, *self._beginning(window, starts)))
+        carry = self._run(self._episodes.begin, (theta, *self._beginning(window, starts)))
         for first, count in _segments(window.num_steps, segment):
-            carry, _ = self._run(self._pieces.advance, (theta, carry, self._steps(window, first, count)), (count,))
-        loss, metric = self._run(self._pieces.judge, (carry, *window.episodes.tensors))
+            carry, _ = self._run(self._episodes.advance, (theta, carry, self._steps(window, first, count)), (count,))
+        loss, metric = self._run(self._episodes.judge, (carry, *window.episodes.tensors))
         return carry, loss, metric
+
+    @torch.no_grad()
+    def metrics(self, theta: Tensors, episodes: Episodes, num_steps: int, seed: int = 0) -> Tensor:
+        """The metric of each episode after so many steps, lower is better, shape (episodes,)."""
+        generator = torch.Generator().manual_seed(seed)
+        metrics = []
+        size = min(EVALUATED_TOGETHER, self.side_by_side(episodes))
+        for begin in range(0, len(episodes), size):
+            part = Episodes(*(tensor[begin : begin + size] for tensor in episodes.tensors))
+            batches = self.learner.draw_batches(part, num_steps, generator)
+            starts = self.draw_starts(len(part), generator)
+            metrics.append(self.adapted(theta, Window(part, batches, 0, num_steps, num_steps), starts)[2])
+        return torch.cat(metrics)
 
     def side_by_side(self, episodes: Episodes) -> int:
         """How many of the episodes are computed together: as many as memory and a processor's cache have room for."""
@@ -160,26 +149,26 @@ class Unrolls:
     def _whole(self, theta: Tensors, window: Window, carry: Carry | None, starts: Tensors | None) -> Gradient:
         steps = self._steps(window, 0, window.num_steps)
         weights = _number(window.step_weight), _number(window.judge_weight)
-        given = (theta, window.episodes.tensors, steps, weights)
+        tensors = (theta, window.episodes.tensors, steps, weights)
         if carry is None:
-            tensors: tuple[Any, ...] = (*given, self._params(starts))
-            found = self._run(self._fresh_gradient, tensors, (window.num_steps,))
+            gradient, (objective, after) = self._run(
+                self._fresh_gradient, (*tensors, self._params(starts)), (window.num_steps,)
+            )
         else:
-            found = self._run(self._carried_gradient, (*given, carry), (window.num_steps,))
-        gradient, (objective, after) = found
+            gradient, (objective, after) = self._run(self._carried_gradient, (*tensors, carry), (window.num_steps,))
         return Gradient(gradient, objective, after)
 
     def _fresh_gradient(self, theta: Tensors, data: Any, steps: Any, weights: Any, params: Tensors, count: int) -> Any:
         def objective(theta: Tensors) -> tuple[Tensor, Any]:
-            after, losses, judged, _ = self._pieces.fresh(theta, params, data, steps, count)
+            after, losses, judged, _ = self._episodes.fresh(theta, params, data, steps, count)
             return _weighed(losses, judged, weights, after)
 
         return grad(objective, has_aux=True)(theta)
 
     def _carried_gradient(self, theta: Tensors, data: Any, steps: Any, weights: Any, carry: Carry, count: int) -> Any:
         def objective(theta: Tensors) -> tuple[Tensor, Any]:
-            after, losses = self._pieces.advance(theta, carry, steps, count)
-            return _weighed(losses, self._pieces.judge(after, *data)[0], weights, after)
+            after, losses = self._episodes.advance(theta, carry, steps, count)
+            return _weighed(losses, self._episodes.judge(after, *data)[0], weights, after)
 
         return grad(objective, has_aux=True)(theta)
 
@@ -190,43 +179,43 @@ class Unrolls:
         self, theta: Tensors, window: Window, carry: Carry | None, starts: Tensors | None, segment: int
     ) -> Gradient:
         beginning = self._beginning(window, starts)
-        at = carry if carry is not None else self._run(self._pieces.begin, (theta, *beginning))
+        at = carry if carry is not None else self._run(self._episodes.begin, (theta, *beginning))
         parts = _segments(window.num_steps, segment)
         before, total = [], torch.zeros((), device=self.learner.device)
         for first, count in parts:
             before.append(at)
-            at, losses = self._run(self._pieces.advance, (theta, at, self._steps(window, first, count)), (count,))
+            at, losses = self._run(self._episodes.advance, (theta, at, self._steps(window, first, count)), (count,))
             total = total + window.step_weight * losses[:, 1 if first == 0 else 0 :].sum(1).mean()
         judged, back = self._run(self._judge_back, (at, *window.episodes.tensors))
         total = total + window.judge_weight * judged
-        back = tree_map(lambda one: window.judge_weight * one, back)
-        found = {name: torch.zeros_like(one) for name, one in theta.items()}
+        back = tree_map(lambda tensor: window.judge_weight * tensor, back)
+        gradient = {name: torch.zeros_like(weights) for name, weights in theta.items()}
         for state, (first, count) in zip(reversed(before), reversed(parts), strict=True):
             weights = torch.full((count,), window.step_weight / len(window.episodes), device=self.learner.device)
             if first == 0:
                 weights[0] = 0.0
             steps = self._steps(window, first, count)
-            more, back = self._run(self._advance_back, (theta, state, steps, back, weights), (count,))
-            found = {name: found[name] + more[name] for name in found}
+            part, back = self._run(self._advance_back, (theta, state, steps, back, weights), (count,))
+            gradient = {name: gradient[name] + part[name] for name in gradient}
         if carry is None:
-            more = self._run(self._begin_back, (theta, beginning, back))
-            found = {name: found[name] + more[name] for name in found}
-        return Gradient(found, total, at)
+            part = self._run(self._begin_back, (theta, beginning, back))
+            gradient = {name: gradient[name] + part[name] for name in gradient}
+        return Gradient(gradient, total, at)
 
     def _judge_back(self, carry: Carry, *data: Tensor) -> tuple[Tensor, Carry]:
-        back, judged = grad(lambda at: (self._pieces.judge(at, *data)[0].mean(),) * 2, has_aux=True)(carry)
+        back, judged = grad(lambda at: (self._episodes.judge(at, *data)[0].mean(),) * 2, has_aux=True)(carry)
         return judged, back
 
     def _advance_back(self, theta: Tensors, carry: Carry, steps: Any, back: Carry, weights: Tensor, count: int) -> Any:
-        outputs, pull, *_ = vjp(lambda theta, carry: self._pieces.advance(theta, carry, steps, count), theta, carry)
+        outputs, pull, *_ = vjp(lambda theta, carry: self._episodes.advance(theta, carry, steps, count), theta, carry)
         losses = outputs[1]
         return pull((back, weights.expand_as(losses)))
 
     def _begin_back(self, theta: Tensors, beginning: Any, back: Carry) -> Tensors:
-        pull = vjp(lambda theta: self._pieces.begin(theta, *beginning), theta)[1]
+        pull = vjp(lambda theta: self._episodes.begin(theta, *beginning), theta)[1]
         return cast(Tensors, pull(back)[0])
 
-    # What they are given.
+    # Arguments of the graphs.
 
     def _run(self, function: Any, tensors: tuple[Any, ...], settings: tuple[Any, ...] = ()) -> Any:
         return self._graphs.run(function, self.mode, tensors, settings)
@@ -267,16 +256,15 @@ def _number(value: float) -> Tensor:
 
 
 def _of(carry: Carry, rows: slice) -> Carry:
-    return cast(Carry, tree_map(lambda one: one[rows], carry))
+    return cast(Carry, tree_map(lambda tensor: tensor[rows], carry))
 
 
-def _mean(found: Sequence[Gradient], sizes: Sequence[int]) -> Gradient:
-    """Several parts of a meta-batch as one."""
-    shares = [size / sum(sizes) for size in sizes]
+def _mean(parts: Sequence[Gradient], sizes: Sequence[int]) -> Gradient:
+    """The gradient of a whole meta-batch from those of its parts."""
+    weighted = [(size / sum(sizes), part) for size, part in zip(sizes, parts, strict=True)]
     theta = {
-        name: torch.stack([share * one.theta[name] for share, one in zip(shares, found, strict=True)]).sum(0)
-        for name in found[0].theta
+        name: torch.stack([share * part.theta[name] for share, part in weighted]).sum(0) for name in parts[0].theta
     }
-    objective = torch.stack([share * one.objective for share, one in zip(shares, found, strict=True)]).sum()
-    carry = tree_map(lambda *parts: torch.cat(parts), *(one.carry for one in found))
+    objective = torch.stack([share * part.objective for share, part in weighted]).sum()
+    carry = tree_map(lambda *carries: torch.cat(carries), *(part.carry for part in parts))
     return Gradient(theta, objective, carry)

@@ -1,21 +1,57 @@
-"""The pieces of an inner loop, for many episodes side by side: begin, advance, judge, and all of them in one."""
+"""An inner loop for many episodes side by side, and whether a task's model can be adapted to them so.
 
-from dataclasses import dataclass
+A learner says what one episode does; here it is vmapped: begin, advance, judge, and all of them in one function.
+"""
+
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import grad
 
-from metaopt.contracts import State, Tensors
+from metaopt.contracts import Episodes, State, Tensors
+from metaopt.errors import InputError, named_line, quoted
+from metaopt.inner import failure
 from metaopt.meta.learner import Learner
 
 #: Parameters and the rule's state of many episodes.
 Carry: TypeAlias = tuple[Tensors, State]
 
 
+@dataclass(frozen=True)
+class Window:
+    """Consecutive inner steps of many episodes, and how the meta-objective weighs them.
+
+    Attributes:
+        episodes: support and query sets.
+        batches: inputs and targets of each step, shape (episodes, steps, batch, …); None where every step sees the
+            whole support set.
+        first_step: steps completed before.
+        num_steps: of the window.
+        horizon: planned number of steps.
+        step_weight: of the training loss after each step but the last.
+        judge_weight: of the loss on the queries after the last step.
+    """
+
+    episodes: Episodes
+    batches: tuple[Tensor, Tensor] | None
+    first_step: int
+    num_steps: int
+    horizon: int
+    step_weight: float = 0.0
+    judge_weight: float = 1.0
+
+    def rows(self, rows: slice) -> "Window":
+        """The window of some episodes."""
+        episodes = Episodes(*(tensor[rows] for tensor in self.episodes.tensors))
+        batches = None if self.batches is None else (self.batches[0][rows], self.batches[1][rows])
+        return replace(self, episodes=episodes, batches=batches)
+
+
 @dataclass(frozen=True, eq=False)
-class Pieces:
+class VmappedEpisodes:
     """A learner's functions under vmap.
 
     Attributes:
@@ -31,22 +67,27 @@ class Pieces:
     def fresh(
         self, theta: Tensors, params: Tensors, data: Any, steps: Any, count: int
     ) -> tuple[Carry, Tensor, Tensor, Tensor]:
-        """All three in one: what all episodes share at the first step is computed once."""
+        """Begin, advance and judge in one: what all episodes share at the first step is computed once."""
 
-        def one(
-            theta: Tensors, params: Tensors, episode: tuple[Tensor, ...], inputs: Tensor, targets: Tensor, *rest: Tensor
+        def single(
+            theta: Tensors,
+            params: Tensors,
+            episode: tuple[Tensor, ...],
+            inputs: Tensor,
+            targets: Tensor,
+            *settings: Tensor,
         ) -> tuple[Carry, Tensor, Tensor, Tensor]:
-            carry = self.learner.begin(theta, params, (episode[0], episode[1]), rest[1])
-            after, losses = self._one_advanced(theta, carry, inputs, targets, *rest, count=count)
-            return after, losses, *self._one_judged(after, *episode)
+            carry = self.learner.begin(theta, params, (episode[0], episode[1]), settings[1])
+            after, losses = self._advance_one(theta, carry, inputs, targets, *settings, count=count)
+            return after, losses, *self._judge_one(after, *episode)
 
-        axes = (self._own, None if self.learns_start else 0, 0, 0, 0, self._own, self._own)
-        run = torch.vmap(one, in_dims=axes, randomness="different")
+        axes = (self._theta_axis, None if self.learns_start else 0, 0, 0, 0, self._theta_axis, self._theta_axis)
+        run = torch.vmap(single, in_dims=axes, randomness="different")
         return run(theta, params, tuple(data), *steps)
 
     def begin(self, theta: Tensors, params: Tensors, inputs: Tensor, targets: Tensor, horizon: Tensor) -> Carry:
         """Parameters and state before the first step."""
-        axes = (self._own, None if self.learns_start else 0, 0, self._own)
+        axes = (self._theta_axis, None if self.learns_start else 0, 0, self._theta_axis)
         begin = torch.vmap(
             lambda theta, params, support, horizon: self.learner.begin(theta, params, support, horizon),
             in_dims=axes,
@@ -56,19 +97,19 @@ class Pieces:
 
     def advance(self, theta: Tensors, carry: Carry, steps: Any, count: int) -> tuple[Carry, Tensor]:
         """So many steps: where they end, and the losses before each, shape (episodes, steps)."""
-        axes = (self._own, 0, 0, 0, self._own, self._own, *[0] * (len(steps) - 4))
-        run = torch.vmap(partial(self._one_advanced, count=count), in_dims=axes, randomness="different")
+        axes = (self._theta_axis, 0, 0, 0, self._theta_axis, self._theta_axis, *[0] * (len(steps) - 4))
+        run = torch.vmap(partial(self._advance_one, count=count), in_dims=axes, randomness="different")
         return run(theta, carry, *steps)
 
     def judge(self, carry: Carry, *data: Tensor) -> tuple[Tensor, Tensor]:
         """Loss and metric on the queries, shape (episodes,)."""
-        return torch.vmap(self._one_judged, randomness="different")(carry, *data)
+        return torch.vmap(self._judge_one, randomness="different")(carry, *data)
 
     @property
-    def _own(self) -> int | None:
+    def _theta_axis(self) -> int | None:
         return 0 if self.perturbed else None
 
-    def _one_advanced(
+    def _advance_one(
         self,
         theta: Tensors,
         carry: Carry,
@@ -85,5 +126,70 @@ class Pieces:
         params, state, losses = self.learner.advance(theta, *carry, batches, first, horizon)
         return (params, state), losses
 
-    def _one_judged(self, carry: Carry, *episode: Tensor) -> tuple[Tensor, Tensor]:
+    def _judge_one(self, carry: Carry, *episode: Tensor) -> tuple[Tensor, Tensor]:
         return self.learner.query(*carry, episode[0], *episode[2:])
+
+
+def check_adapts(learner: Learner, episode: Episodes) -> None:
+    """Compute loss and metric of one episode as a plain loop would, without vmap or gradients.
+
+    Args:
+        learner: whose model, loss and metric.
+        episode: one, from any partition.
+
+    Raises:
+        InputError: something fails; the message tells apart what is in the model's code and what in the dtypes.
+    """
+    rows = learner.task.batch_size  # as many as a step sees, for the support set of a whole training is large
+    support_inputs, support_targets = (tensor[0, :rows] for tensor in episode.tensors[:2])
+    query_inputs, query_targets = (tensor[0] for tensor in episode.tensors[2:])
+    name, params = learner.task.name, learner.parameters
+    try:
+        with torch.no_grad():
+            values = [
+                learner.loss(params, support_inputs, support_targets),
+                *learner.measured(params, support_inputs, query_inputs, query_targets),
+            ]
+    except Exception as error:  # whatever a stranger's model raises
+        raise failure(name, "an episode", error, support_inputs, support_targets, params.values()) from error
+    for part, value in zip(("loss", "loss", "metric"), values, strict=True):
+        if not isinstance(value, Tensor) or value.ndim:
+            shown = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"{quoted(value)}"
+            raise InputError(f"Task {name!r}: the {part} must be a 0-d tensor, the mean over a set, got {shown}.")
+
+
+def check_vmappable(learner: Learner, inputs: Tensor, targets: Tensor) -> None:
+    """Take one gradient of two copies of the model side by side.
+
+    Args:
+        learner: whose model and loss.
+        inputs: of one support set, shape (n, …).
+        targets: likewise.
+
+    Raises:
+        InputError: a layer, or the loss, fails under `torch.vmap`; the message names it.
+    """
+    entered: list[str] = []
+    handles = [
+        layer.register_forward_pre_hook(lambda _, __, name=name, layer=layer: entered.append(_shown(name, layer)))
+        for name, layer in learner.module.named_modules()
+        if not list(layer.children())
+    ]
+    doubled = {name: torch.stack([param] * 2) for name, param in learner.parameters.items()}
+    data = [torch.stack([tensor] * 2) for tensor in (inputs, targets)]
+    try:
+        torch.vmap(grad(learner.loss), randomness="different")(doubled, *data)
+    except Exception as error:  # whatever a stranger's model raises
+        at = entered[-1] if entered else "the model"
+        raise InputError(
+            f"Task {learner.task.name!r}: episodes are adapted to side by side, and after {at} torch.vmap fails: "
+            f"{named_line(error)}. Write it with operations that vmap takes: torch.where instead of if, padding, and "
+            "no packed sequences, new tensors, and nothing written in place."
+        ) from error
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _shown(name: str, layer: nn.Module) -> str:
+    return f"{type(layer).__name__} {name!r}"

@@ -2,8 +2,7 @@
 
 from metaopt.pure_layers.batch_norm import FirstRows, needs_support, with_policy
 from metaopt.pure_layers.norms import batched, twice_differentiable
-from metaopt.pure_layers.output_layer import output_layer
-from metaopt.pure_layers.prototype_head import prototype_head
+from metaopt.pure_layers.output_layer import output_layer, prototype_head
 
 __all__ = [
     "FirstRows",

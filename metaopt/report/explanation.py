@@ -13,7 +13,7 @@ from metaopt.configuration import assemble
 from metaopt.contracts import AnyTask, FewShotTask, Float32ByDefault, StepInfo, Task
 from metaopt.errors import InputError
 from metaopt.files import replace_file
-from metaopt.meta import Learner, draw_batches, evaluated_episodes, few_shot
+from metaopt.meta import Learner, few_shot
 from metaopt.plugin import Registry
 from metaopt.recipe import Recipe
 from metaopt.report.tables import Table
@@ -128,8 +128,8 @@ def sparkline(values: Sequence[float], low: float | None = None, high: float | N
 
 @Float32ByDefault()
 def _followed(learner: Learner, theta: dict[str, Tensor], row: int, steps: int) -> list[Explained]:
-    episodes = evaluated_episodes(learner.task, "test", EPISODES)
-    batches = draw_batches(learner.task, episodes, steps, torch.Generator().manual_seed(row))
+    episodes = learner.task.evaluated_episodes("test", EPISODES)
+    batches = learner.draw_batches(episodes, steps, torch.Generator().manual_seed(row))
     support = episodes.support_inputs[row], episodes.support_targets[row]
     horizon = torch.tensor(float(steps))
     params, state = learner.begin(theta, {key: one[0] for key, one in learner.starts([row]).items()}, support, horizon)

@@ -1,21 +1,27 @@
-"""`load_corpus`: one door for every place that tasks come from."""
+"""`load_corpus`: one door for every place that tasks come from, and `as_corpus` for every object that holds them."""
 
+import inspect
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from metaopt.contracts import AnyTask, Corpus
+from metaopt.contracts import AnyTask, BlackBoxTask, Corpus, FewShotTask, Task
 from metaopt.errors import InputError, MetaOptError, PluginError, is_interrupt, named_line, quoted
 from metaopt.files import is_folder
 from metaopt.plugin import CorpusSpec, Registry, current_registry
-from metaopt.tasks.as_corpus import as_corpus
 from metaopt.tasks.images.corpus import load_image_folder
 from metaopt.tasks.images.folder import is_image_folder
 from metaopt.tasks.module_attribute import load_attribute
 from metaopt.tasks.tables.csv_folder import load_csv_folder
 
+#: What `load_corpus` takes.
 Source: TypeAlias = str | os.PathLike[str] | Corpus | AnyTask | Iterable[Any]
+
+#: The family of bare functions `train(recipe, seed)`.
+BLACK_BOX_FAMILY = "black_box"
+
+_WANTED = "a Corpus, a Task, several Tasks, or a function train(recipe, seed)"
 
 
 def load_corpus(source: Source) -> Corpus:
@@ -100,3 +106,71 @@ def _load_registered(name: str) -> Corpus:
             f"Corpus plugin {name!r} must return a metaopt.Corpus, got {type(corpus).__name__}; tell its author."
         )
     return corpus
+
+
+def as_corpus(value: Any, name: str, where: str) -> Corpus:
+    """A corpus of `value`.
+
+    A callable that needs no argument is called, and its result taken; one that takes `(recipe, seed)` becomes a
+    BlackBoxTask under its own name, in the family `black_box`, its value better when lower. Write a BlackBoxTask for
+    anything else.
+
+    Args:
+        value: a Corpus, a Task, a BlackBoxTask, a callable, or an iterable of tasks and callables.
+        name: the corpus's name, where it has none of its own.
+        where: what to call `value` in messages.
+
+    Raises:
+        InputError: it holds no tasks, or making them failed.
+    """
+    if callable(value) and not _is_train_function(value, where):
+        value = _call(value, where)
+    if isinstance(value, Corpus):
+        return value
+    if isinstance(value, Task | BlackBoxTask | FewShotTask) or callable(value):
+        return Corpus(name, (_as_task(value, where),))
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
+        return Corpus(name, tuple(_as_task(item, f"{where}, item {index}") for index, item in enumerate(value)))
+    raise InputError(f"{where} is a {type(value).__name__}; it must be {_WANTED}.")
+
+
+def _as_task(item: Any, where: str) -> AnyTask:
+    if isinstance(item, Task | BlackBoxTask | FewShotTask):
+        return item
+    if callable(item) and _is_train_function(item, where):
+        name = getattr(item, "__name__", type(item).__name__)
+        return BlackBoxTask(name=name, family=BLACK_BOX_FAMILY, train=item)
+    raise InputError(f"{where} is a {type(item).__name__}; it must be a Task or a function train(recipe, seed).")
+
+
+def _is_train_function(function: Callable[..., Any], where: str) -> bool:
+    try:
+        signature = inspect.signature(function)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{where} does not say which arguments it takes; it must be {_WANTED}.") from error
+    if list(signature.parameters)[:2] == ["recipe", "seed"]:
+        return True
+    if _accepts(signature, 0):
+        return False
+    if _accepts(signature, 2):
+        return True
+    raise InputError(f"{where} takes {signature!s:.80}; a function must be train(recipe, seed) or take no arguments.")
+
+
+def _accepts(signature: inspect.Signature, count: int) -> bool:
+    try:
+        signature.bind(*[None] * count)
+    except TypeError:
+        return False
+    return True
+
+
+def _call(factory: Callable[[], Any], where: str) -> Any:
+    try:
+        return factory()
+    except MetaOptError:
+        raise
+    except BaseException as error:  # a stranger's function: its fault, by name; `sys:exit` is one
+        if is_interrupt(error):
+            raise
+        raise InputError(f"{where} raised {named_line(error)}; fix it and run again.") from error

@@ -8,7 +8,8 @@ from torch.utils._pytree import tree_leaves
 
 from metaopt.contracts import Episodes
 from metaopt.meta.learner import Learner
-from metaopt.meta.unrolls import Unrolls, Window
+from metaopt.meta.unrolls import Unrolls
+from metaopt.meta.vmapped_episode import Window
 from tests.meta.conftest import blob_task, learned, small_waves
 
 STEPS = 3

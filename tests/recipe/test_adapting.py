@@ -37,10 +37,10 @@ def an_episode(task):
 
 def test_an_ordinary_loop_from_the_learned_start_does_what_meta_training_saw(recipe, waves):
     """The deployed optimizer, step by step, against the engine that meta-trained."""
-    from metaopt.meta.evaluation import evaluated_episodes, few_shot_metrics
+    from metaopt.meta.evaluation import few_shot_metrics
 
     expected = few_shot_metrics(recipe, waves, current_registry())
-    drawn = evaluated_episodes(waves, "test")
+    drawn = waves.evaluated_episodes("test")
     for row in range(3):
         support_x, support_y, query_x, query_y = (one[row] for one in drawn.tensors)
         model = waves.build(7)

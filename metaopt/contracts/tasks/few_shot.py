@@ -21,6 +21,9 @@ Partition: TypeAlias = Literal["train", "validation", "test"]
 #: Whose statistics a batch norm layer normalises by; see `metaopt.pure_layers.batch_norm`.
 BatchNormPolicy: TypeAlias = Literal["batch", "support", "frozen"]
 
+#: Seeds of the episodes that validations and tests see; the same for all.
+EVALUATION_SEED = {"validation": 1_000_003, "test": 1_000_033}
+
 _BUDGETS = ("num_steps", "num_iterations", "episodes_per_iteration", "num_validations", "num_evaluated")
 
 
@@ -140,6 +143,16 @@ class FewShotTask(ModelTask):
         """Draw `count` episodes that depend on the generator alone."""
         with default_for(tuple):
             return self.source.sample(partition, count, generator)
+
+    def evaluated_episodes(self, partition: Partition, count: int | None = None) -> Episodes:
+        """The episodes that validations and tests see, always the same.
+
+        Args:
+            partition: `"validation"` or `"test"`.
+            count: how many; `num_evaluated` if left out.
+        """
+        generator = torch.Generator().manual_seed(EVALUATION_SEED[partition])
+        return self.sample(partition, count or self.num_evaluated, generator)
 
     @property
     def validation_iterations(self) -> tuple[int, ...]:

@@ -8,9 +8,8 @@ from torch import Tensor
 
 from metaopt.contracts import Episodes
 from metaopt.meta.estimators.contract import Estimate, EstimatorState
-from metaopt.meta.evaluation import metrics
-from metaopt.meta.sampling import draw_batches, draw_episodes, draw_starts
-from metaopt.meta.unrolls import Unrolls, Window
+from metaopt.meta.unrolls import Unrolls
+from metaopt.meta.vmapped_episode import Window
 
 
 @dataclass(frozen=True)
@@ -41,24 +40,23 @@ class Backprop:
         if state:
             episodes, carry, first = Episodes(*state["episodes"]), (state["params"], state["rule"]), state["step"]
         else:
-            episodes = draw_episodes(task, task.episodes_per_iteration, generator, learner.device)
-            starts = draw_starts(self.unrolls, len(episodes), generator)
+            episodes = learner.draw_episodes(task.episodes_per_iteration, generator)
+            starts = self.unrolls.draw_starts(len(episodes), generator)
         count = min(self.truncation or self.num_steps, self.num_steps - first)
-        found = self.unrolls.gradient(dict(theta), self._window(episodes, first, count, generator), carry, starts)
-        estimate = Estimate(found.theta, found.objective)
+        gradient = self.unrolls.gradient(dict(theta), self._window(episodes, first, count, generator), carry, starts)
+        estimate = Estimate(gradient.theta, gradient.objective)
         if first + count >= self.num_steps:
             return estimate, {}
-        params, rule = found.carry
+        params, rule = gradient.carry
         return estimate, {"episodes": list(episodes.tensors), "params": params, "rule": rule, "step": first + count}
 
     def metrics(self, theta: Mapping[str, Tensor], episodes: Episodes, num_steps: int) -> Tensor:
         """See `Estimator`."""
-        return metrics(self.unrolls, dict(theta), episodes, num_steps)
+        return self.unrolls.metrics(dict(theta), episodes, num_steps)
 
     def _window(self, episodes: Episodes, first: int, count: int, generator: torch.Generator) -> Window:
-        task = self.unrolls.learner.task
         # Along a trajectory the last step of a window is judged by a batch more.
-        batches = draw_batches(task, episodes, count + self.trajectory, generator)
+        batches = self.unrolls.learner.draw_batches(episodes, count + self.trajectory, generator)
         if not self.trajectory:
             return Window(episodes, batches, first, count, self.num_steps)
         share, support = 1.0 / count, episodes.tensors[:2]

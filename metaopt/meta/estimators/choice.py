@@ -1,10 +1,11 @@
-"""The estimator that a learned part is meta-trained with."""
+"""What a learned part is meta-trained with: its estimator, and whether graphs are compiled."""
 
 from collections.abc import Mapping
 
 from torch import Tensor
 
-from metaopt.contracts import MetaTraining
+from metaopt.contracts import FewShotTask, MetaTraining
+from metaopt.inner import Compile, GraphMode
 from metaopt.meta.estimators.backprop import Backprop
 from metaopt.meta.estimators.contract import Estimator
 from metaopt.meta.estimators.evolution import Evolution
@@ -13,6 +14,13 @@ from metaopt.meta.estimators.policy_gradient import PolicyGradient
 from metaopt.meta.estimators.reptile import Reptile
 from metaopt.meta.unrolls import Unrolls
 from metaopt.space import Value
+
+#: Inner steps of single episodes from which on compiling repays itself.
+COMPILE_STEPS = 200_000
+#: Steps in one graph up to which it is compiled: more take minutes.
+MOST_STEPS = 5
+#: A model's tensors up to which a graph of one step of evolution is compiled: each takes seconds.
+MOST_TENSORS = 8
 
 
 def new_estimator(
@@ -44,3 +52,22 @@ def new_estimator(
         return PolicyGradient(trainings, meta.policy, deviation)
     logarithmic = meta.objective == "log_trajectory"
     return Evolution(trainings, deviation, meta.estimator == "pes", logarithmic, float(values["late"]))
+
+
+def graph_mode(task: FewShotTask, meta: MetaTraining, num_steps: int, compile: Compile) -> GraphMode:
+    """How a task's graphs are run.
+
+    Args:
+        task: what is trained on.
+        meta: how the rule is meta-trained.
+        num_steps: of an inner loop.
+        compile: `"on"` and `"off"` decide; `"auto"` compiles where counts say that it repays itself.
+    """
+    if compile == "auto":
+        if meta.over_trainings:
+            small = len(list(task.build(0).parameters())) <= MOST_TENSORS
+        else:
+            small = min(num_steps, meta.truncation or num_steps) <= MOST_STEPS
+        repaid = task.num_iterations * task.episodes_per_iteration * num_steps >= COMPILE_STEPS
+        return "compiled" if repaid and small else "replayed"
+    return "compiled" if compile == "on" else "replayed"

@@ -45,27 +45,27 @@ class Evolution:
     ) -> tuple[Estimate, EstimatorState]:
         """See `Estimator`; as many pairs as the task has episodes an iteration."""
         device, count = self.trainings.learner.device, self.trainings.count
-        # Drawn in the order of the names: that in which a plugin fills its theta means nothing.
+        # Drawn in the order of the names, so that the order in which a plugin fills its theta does not matter.
         noise = {
             name: self.deviation * torch.randn((count, *weights.shape), generator=generator).to(device)
             for name, weights in sorted(theta.items())
         }
-        both = {name: torch.cat([one + noise[name], one - noise[name]]) for name, one in theta.items()}
-        trainings = {key: one for key, one in state.items() if key != "noise"}
-        now, begun = self.trainings.current(both, trainings, generator)
+        thetas = {name: torch.cat([mean + noise[name], mean - noise[name]]) for name, mean in theta.items()}
+        trainings = {key: value for key, value in state.items() if key != "noise"}
+        before, begun = self.trainings.current(thetas, trainings, generator)
         summed = _summed(state.get("noise", {}), noise, begun) if self.persistent else noise
-        losses, carry = self.trainings.advanced(both, now, generator)
-        after = self.trainings.after(now, losses, carry)
-        each = self.trainings.values(losses, after, logarithmic=self.logarithmic)
-        values = (each * self._weights(now)).mean(1)
+        losses, carry = self.trainings.advanced(thetas, before, generator)
+        after = self.trainings.after(before, losses, carry)
+        step_values = self.trainings.values(losses, after, logarithmic=self.logarithmic)
+        values = (step_values * self._weights(before)).mean(1)
         ahead = (values[:count] - values[count:]) / (2 * self.deviation**2 * count)
-        gradient = {name: torch.tensordot(ahead, one, dims=1) for name, one in summed.items()}
+        gradient = {name: torch.tensordot(ahead, pair_noise, dims=1) for name, pair_noise in summed.items()}
         return Estimate(gradient, values.mean()), {**after, "noise": summed}
 
-    def _weights(self, now: EstimatorState) -> Tensor:
-        """Of each step of a truncation, shape (2 · pairs, steps); 1 on average over a training."""
-        steps = torch.arange(self.trainings.truncation, device=now["step"].device) + 0.5
-        done = (now["step"][:, None] + steps) / now["horizon"][:, None]
+    def _weights(self, trainings: EstimatorState) -> Tensor:
+        """The weight of each step of a truncation, shape (2 · pairs, steps); 1 on average over a training."""
+        steps = torch.arange(self.trainings.truncation, device=trainings["step"].device) + 0.5
+        done = (trainings["step"][:, None] + steps) / trainings["horizon"][:, None]
         weights: Tensor = (1 + self.late) * done**self.late
         return weights.repeat(2, 1)
 
@@ -76,8 +76,7 @@ class Evolution:
 
 def _summed(before: Mapping[str, Tensor], noise: Mapping[str, Tensor], begun: Tensor) -> dict[str, Tensor]:
     """The noise of each pair since its training began."""
-    kept = (~begun).to(torch.float32)
-    return {
-        name: one if not before else before[name] * kept.reshape(-1, *[1] * (one.ndim - 1)) + one
-        for name, one in noise.items()
-    }
+    if not before:
+        return dict(noise)
+    goes_on = (~begun).to(torch.float32)
+    return {name: before[name] * goes_on.reshape(-1, *[1] * (drawn.ndim - 1)) + drawn for name, drawn in noise.items()}

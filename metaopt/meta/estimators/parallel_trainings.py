@@ -1,7 +1,7 @@
 """Many trainings side by side, in pairs of one start, one horizon and the same batches, some steps at a time.
 
-They begin at different times, and their horizons are drawn log-uniformly; what is over begins anew. What differs
-within a pair is said by whoever estimates a gradient from them.
+They begin at different times, and their horizons are drawn log-uniformly; a training that is over begins anew. What
+differs within a pair is decided by the estimator that uses them.
 """
 
 import math
@@ -18,9 +18,8 @@ from metaopt.inner import GraphCache, GraphMode
 from metaopt.meta.estimators.contract import EstimatorState
 from metaopt.meta.learner import Learner
 from metaopt.meta.ranks import Ranks
-from metaopt.meta.sampling import draw_batches, draw_episodes, draw_seeds
 from metaopt.meta.task_episodes import TaskEpisodes
-from metaopt.meta.vmapped_episode import Carry, Pieces
+from metaopt.meta.vmapped_episode import Carry, VmappedEpisodes
 
 #: Losses count as so many times the first one at most; those that are not finite count as that.
 MOST = 5.0
@@ -59,26 +58,26 @@ class Trainings:
         return self.learner.task.episodes_per_iteration
 
     @cached_property
-    def _pieces(self) -> Pieces:
-        return Pieces(self.learner, self.learner.learns_start(self.theta), perturbed=True)
+    def _episodes(self) -> VmappedEpisodes:
+        return VmappedEpisodes(self.learner, self.learner.learns_start(self.theta), perturbed=True)
 
     @cached_property
     def _graphs(self) -> GraphCache:
         return GraphCache()
 
     def current(
-        self, both: Tensors, state: EstimatorState, generator: torch.Generator
+        self, thetas: Tensors, state: EstimatorState, generator: torch.Generator
     ) -> tuple[EstimatorState, Tensor]:
         """The trainings, those that are over begun anew, and which pairs those are, shape (pairs,).
 
         Args:
-            both: weights of each training.
+            thetas: weights of each training.
             state: what `after` returned, or empty.
             generator: of everything random.
         """
         count = self.count
         if not state:
-            begun = self._begun(both, torch.arange(count), generator)
+            begun = self._begun(thetas, torch.arange(count), generator)
             # The first ones are cut short at random, so that later ones begin at different times.
             share = torch.rand(count, generator=generator).to(begun["end"].device)
             begun["end"] = (share * begun["end"] / self.truncation).ceil().clamp_min(1) * self.truncation
@@ -87,7 +86,7 @@ class Trainings:
         over = ended.nonzero().flatten()
         if not len(over):
             return state, ended
-        begun = self._begun(both, over, generator)
+        begun = self._begun(thetas, over, generator)
 
         def placed(old: Tensor, new: Tensor) -> Tensor:
             rows = over if len(old) == count else torch.cat([over, over + count])
@@ -95,32 +94,32 @@ class Trainings:
 
         return tree_map(placed, dict(state), begun), ended
 
-    def advanced(self, both: Tensors, now: EstimatorState, generator: torch.Generator) -> tuple[Tensor, Carry]:
+    def advanced(self, thetas: Tensors, before: EstimatorState, generator: torch.Generator) -> tuple[Tensor, Carry]:
         """Losses before each step of a truncation, shape (2 · pairs, steps), and where they end.
 
-        Of several processes each computes its share of the pairs; then all know all.
+        Of several processes each computes its share of the pairs; then all have all results.
         """
-        ranks, count = Ranks.current(), len(now["step"])
+        ranks, count = Ranks.current(), len(before["step"])
         mine = ranks.share(count)
         rows = torch.arange(count, device=self.learner.device)[mine]
         twice = torch.cat([rows, rows + count])
-        episodes = Episodes(*now["episodes"]) if now["episodes"] else self._drawn(count, generator)
-        batches = draw_batches(self.learner.task, episodes, self.truncation, generator)
-        whole = (both, now["params"], now["rule"], now["step"].repeat(2), now["horizon"].repeat(2))
-        thetas, params, rule, step, horizon = tree_map(lambda one: one[twice], whole) if ranks.world > 1 else whole
-        part = episodes.tensors[:2] if batches is None else batches
-        data = [torch.cat([one[mine], one[mine]]) for one in part]
-        scale = now["scale"].repeat(2)[twice]
+        episodes = Episodes(*before["episodes"]) if before["episodes"] else self.learner.draw_episodes(count, generator)
+        batches = self.learner.draw_batches(episodes, self.truncation, generator)
+        all_rows = (thetas, before["params"], before["rule"], before["step"].repeat(2), before["horizon"].repeat(2))
+        own = tree_map(lambda tensor: tensor[twice], all_rows) if ranks.world > 1 else all_rows
+        thetas, params, rule, step, horizon = own
+        data = [torch.cat([tensor[mine], tensor[mine]]) for tensor in batches or episodes.tensors[:2]]
+        scale = before["scale"].repeat(2)[twice]
         carry, losses = self._run(thetas, (params, rule), data, (step, horizon, scale), self.truncation)
         return ranks.gathered(losses), tree_map(ranks.gathered, carry)
 
-    def after(self, now: EstimatorState, losses: Tensor, carry: Carry) -> EstimatorState:
+    def after(self, before: EstimatorState, losses: Tensor, carry: Carry) -> EstimatorState:
         """The state once `advanced`; a pair both of whose losses are not finite ends."""
-        step = now["step"] + self.truncation
+        step = before["step"] + self.truncation
         lost = ~losses.isfinite().all(1).reshape(2, self.count).all(0)
-        level = torch.where(now["step"] == 0, losses[:, 0].reshape(2, self.count).mean(0), now["level"])
-        end = torch.where(lost, step, now["end"])
-        return {**now, "params": carry[0], "rule": carry[1], "level": level, "step": step, "end": end}
+        level = torch.where(before["step"] == 0, losses[:, 0].reshape(2, self.count).mean(0), before["level"])
+        end = torch.where(lost, step, before["end"])
+        return {**before, "params": carry[0], "rule": carry[1], "level": level, "step": step, "end": end}
 
     def values(self, losses: Tensor, after: EstimatorState, *, logarithmic: bool) -> Tensor:
         """Losses in units of their training's first one, or the logarithms of that, shape (2 · pairs, steps)."""
@@ -134,62 +133,63 @@ class Trainings:
 
         As many trainings are run side by side as in `estimate`, by the same graphs.
         """
-        task, device, size = self.learner.task, self.learner.device, 2 * self.learner.task.episodes_per_iteration
-        generator, found = torch.Generator().manual_seed(seed), []
+        device, size = self.learner.device, 2 * self.count
+        generator, metrics = torch.Generator().manual_seed(seed), []
         for begin in range(0, len(episodes), size):
             rows = torch.arange(begin, begin + size) % len(episodes)
-            part = Episodes(*(one[rows.to(one.device)] for one in episodes.tensors))
-            thetas = {name: one.expand(size, *one.shape).contiguous() for name, one in theta.items()}
-            starts = self.learner.starts(draw_seeds(size, generator))
+            part = Episodes(*(tensor[rows.to(tensor.device)] for tensor in episodes.tensors))
+            thetas = {name: weights.expand(size, *weights.shape).contiguous() for name, weights in theta.items()}
+            starts = self.learner.draw_starts(size, generator)
             horizon, ones = torch.full((size,), float(num_steps), device=device), torch.ones(size, device=device)
-            carry = self._pieces.begin(
+            carry = self._episodes.begin(
                 thetas,
-                self.learner.parameters if self._pieces.learns_start else starts,
+                self.learner.parameters if self._episodes.learns_start else starts,
                 *part.tensors[:2],
                 horizon,
             )
             for first in range(0, num_steps, self.truncation):
                 count = min(self.truncation, num_steps - first)
-                data = draw_batches(task, part, count, generator) or part.tensors[:2]
+                data = self.learner.draw_batches(part, count, generator) or part.tensors[:2]
                 carry, _ = self._run(thetas, carry, data, (ones * first, horizon, ones), count)
-            judged = self._graphs.run(self._pieces.judge, "replayed", (carry, *part.tensors), ())[1]
-            found.append(judged[: len(episodes) - begin])
-        return torch.cat(found)
+            judged = self._graphs.run(self._episodes.judge, "replayed", (carry, *part.tensors), ())[1]
+            metrics.append(judged[: len(episodes) - begin])
+        return torch.cat(metrics)
 
     def _run(
-        self, thetas: Tensors, carry: Carry, data: Sequence[Tensor], given: tuple[Tensor, Tensor, Tensor], count: int
+        self, thetas: Tensors, carry: Carry, data: Sequence[Tensor], numbers: tuple[Tensor, Tensor, Tensor], count: int
     ) -> tuple[Carry, Tensor]:
         """So many steps of trainings side by side: where they end, and the losses before each, (trainings, steps).
 
-        `data` are inputs and targets of each step, or the whole support set where every step sees that; `given` steps
-        completed, horizons and scales.
+        `data` are inputs and targets of each step, or the whole support set where every step sees that; `numbers` are
+        steps completed, horizons and scales.
         """
-        step, horizon, scale = given
-        together, found = 1 if self.mode == "compiled" else GRAPH_STEPS, []
+        step, horizon, scale = numbers
+        together, parts = 1 if self.mode == "compiled" else GRAPH_STEPS, []
         whole = self.learner.task.batch_size is None
         for first in range(0, count, together):
             steps = min(together, count - first)
-            part = data if whole else [one[:, first : first + steps] for one in data]
+            part = data if whole else [tensor[:, first : first + steps] for tensor in data]
             tensors = (thetas, carry, (*part, step + first, horizon, scale))
-            carry, losses = self._graphs.run(self._pieces.advance, self.mode, tensors, (steps,))
-            found.append(losses)
-        return carry, torch.cat(found, dim=1)
+            carry, losses = self._graphs.run(self._episodes.advance, self.mode, tensors, (steps,))
+            parts.append(losses)
+        return carry, torch.cat(parts, dim=1)
 
-    def _begun(self, both: Tensors, rows: Tensor, generator: torch.Generator) -> EstimatorState:
-        """New trainings for some of the pairs: of each pair from the same start."""
+    def _begun(self, thetas: Tensors, rows: Tensor, generator: torch.Generator) -> EstimatorState:
+        """New trainings for some of the pairs; both trainings of a pair have the same start."""
         count, device = len(rows), self.learner.device
-        twice = torch.cat([rows, rows + self.learner.task.episodes_per_iteration]).to(device)
-        thetas = {name: one[twice] for name, one in both.items()}
+        twice = torch.cat([rows, rows + self.count]).to(device)
+        thetas = {name: weights[twice] for name, weights in thetas.items()}
         spread = math.log(self.rescaled) * (2 * torch.rand(count, generator=generator) - 1)
         scale = spread.exp().to(device)
         horizon = self.truncation * self._truncations(torch.rand(count, generator=generator)).to(device)
-        episodes = self._drawn(count, generator)
-        starts = self.learner.starts(draw_seeds(count, generator))
-        params = {name: torch.cat([one, one]) for name, one in starts.items()}
-        params = {name: one / scale.repeat(2).reshape(-1, *[1] * (one.ndim - 1)) for name, one in params.items()}
-        support = [torch.cat([one, one]) for one in episodes.tensors[:2]]
-        begin = self.learner.parameters if self._pieces.learns_start else params
-        params, rule = self._pieces.begin(thetas, begin, support[0], support[1], horizon.repeat(2))
+        episodes = self.learner.draw_episodes(count, generator)
+        starts = self.learner.draw_starts(count, generator)
+        params = {name: torch.cat([start, start]) for name, start in starts.items()}
+        scales = scale.repeat(2)
+        params = {name: start / scales.reshape(-1, *[1] * (start.ndim - 1)) for name, start in params.items()}
+        support = [torch.cat([tensor, tensor]) for tensor in episodes.tensors[:2]]
+        begin = self.learner.parameters if self._episodes.learns_start else params
+        params, rule = self._episodes.begin(thetas, begin, support[0], support[1], horizon.repeat(2))
         return {
             "params": params,
             "rule": rule,
@@ -203,8 +203,5 @@ class Trainings:
 
     def _truncations(self, share: Tensor) -> Tensor:
         """Log-uniform whole numbers from those of the shortest to those of the longest training."""
-        least, most = ((one or self.truncation) // self.truncation for one in (self.shortest, self.longest))
+        least, most = ((steps or self.truncation) // self.truncation for steps in (self.shortest, self.longest))
         return (least * ((most + 1) / least) ** share).floor().clamp(least, most)
-
-    def _drawn(self, count: int, generator: torch.Generator) -> Episodes:
-        return draw_episodes(self.learner.task, count, generator, self.learner.device)

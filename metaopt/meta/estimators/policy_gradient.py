@@ -45,25 +45,25 @@ class PolicyGradient:
         drawn = torch.randn((count, steps, *self.policy.shape), generator=generator).to(device)
         noise = torch.cat([drawn, -drawn])
         with torch.no_grad():
-            rows = {name: one.expand(2 * count, *one.shape).contiguous() for name, one in theta.items()}
-            both = {**rows, Policy.NOISE: self.deviation * noise}
-            now, _ = self.trainings.current(both, state, generator)
-            begins = {key: now["rule"]["shared"][key] for key in self.policy.begins}
-            losses, carry = self.trainings.advanced(both, now, generator)
-            after = self.trainings.after(now, losses, carry)
+            rows = {name: weights.expand(2 * count, *weights.shape).contiguous() for name, weights in theta.items()}
+            thetas = {**rows, Policy.NOISE: self.deviation * noise}
+            before, _ = self.trainings.current(thetas, state, generator)
+            begins = {key: before["rule"]["shared"][key] for key in self.policy.begins}
+            losses, carry = self.trainings.advanced(thetas, before, generator)
+            after = self.trainings.after(before, losses, carry)
             values = self.trainings.values(losses, after, logarithmic=True)
             to_come = values - values[:, -max(1, steps // 10) :].mean(1, keepdim=True)
             ahead = (to_come[:count] - to_come[count:]) / 2
             weights = torch.cat([ahead, -ahead])
-            seen = {key: carry[1]["shared"][key] for key in self.policy.trace}
+            trace = {key: carry[1]["shared"][key] for key in self.policy.trace}
 
         def surrogate(theta: Tensors) -> Tensor:
-            decided = torch.vmap(self.policy.decisions, in_dims=(None, 0, 0))(theta, begins, seen)
+            decided = torch.vmap(self.policy.decisions, in_dims=(None, 0, 0))(theta, begins, trace)
             along = (decided * noise).reshape(2 * count, steps, -1).sum(2)
             return -(along * weights).sum(1).mean() / self.deviation
 
-        found = grad(surrogate)({name: one.detach() for name, one in theta.items()})
-        return Estimate(found, values.mean()), after
+        gradient = grad(surrogate)({name: weights.detach() for name, weights in theta.items()})
+        return Estimate(gradient, values.mean()), after
 
     @torch.no_grad()
     def metrics(self, theta: Mapping[str, Tensor], episodes: Episodes, num_steps: int) -> Tensor:

@@ -9,9 +9,8 @@ from torch.func import vjp
 
 from metaopt.contracts import Episodes
 from metaopt.meta.estimators.contract import Estimate, EstimatorState
-from metaopt.meta.evaluation import metrics
-from metaopt.meta.sampling import draw_batches, draw_episodes, draw_starts
-from metaopt.meta.unrolls import Unrolls, Window
+from metaopt.meta.unrolls import Unrolls
+from metaopt.meta.vmapped_episode import Window
 
 
 @dataclass(frozen=True)
@@ -31,10 +30,10 @@ class Reptile:
     ) -> tuple[Estimate, EstimatorState]:
         """See `Estimator`."""
         task, learner = self.unrolls.learner.task, self.unrolls.learner
-        episodes = draw_episodes(task, task.episodes_per_iteration, generator, learner.device)
-        batches = draw_batches(task, episodes, self.num_steps, generator)
+        episodes = learner.draw_episodes(task.episodes_per_iteration, generator)
+        batches = learner.draw_batches(episodes, self.num_steps, generator)
         window = Window(episodes, batches, 0, self.num_steps, self.num_steps)
-        starts = draw_starts(self.unrolls, len(episodes), generator)
+        starts = self.unrolls.draw_starts(len(episodes), generator)
         (params, _), losses, _ = self.unrolls.adapted(dict(theta), window, starts)
         rule = learner.assembly.rule
         began, pull, *_ = vjp(lambda theta: rule.start(learner.parameters, theta), dict(theta))
@@ -43,4 +42,4 @@ class Reptile:
 
     def metrics(self, theta: Mapping[str, Tensor], episodes: Episodes, num_steps: int) -> Tensor:
         """See `Estimator`."""
-        return metrics(self.unrolls, dict(theta), episodes, num_steps)
+        return self.unrolls.metrics(dict(theta), episodes, num_steps)

@@ -17,7 +17,6 @@ from metaopt.meta import (
     NeverFiniteError,
     Trainer,
     adapted_metrics,
-    evaluated_episodes,
     fingerprint,
     has_checkpoint,
     inner_steps,
@@ -116,7 +115,7 @@ def check_weights(assembly: Assembly, task: Task, weights: Weights | None) -> No
 def _adaptation(task: FewShotTask, assembly: Assembly, theta: Mapping[str, Tensor], seed: int) -> Curve:
     steps = inner_steps(assembly, task)
     values = [
-        float(adapted_metrics(assembly, theta, task, evaluated_episodes(task, partition), steps, seed).mean())
+        float(adapted_metrics(assembly, theta, task, task.evaluated_episodes(partition), steps, seed).mean())
         for partition in PARTITIONS
     ]
     return Curve(np.asarray([float(steps)]), np.asarray(values[:1]), steps, np.asarray(values[1:]))
