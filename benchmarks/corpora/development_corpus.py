@@ -354,15 +354,16 @@ def describe(tasks: Sequence[metaopt.Task], members: int, num_steps: int = 5) ->
 def milliseconds(task: metaopt.Task, members: int, num_steps: int) -> tuple[float, float]:
     """Of one processor, for a step and for a validation, of a population of AdamW at many rates."""
     from metaopt.configuration.configuration import Configuration, assemble
-    from metaopt.inner import Member, train
+    from metaopt.inner import Graphs, Member, train
     from metaopt.tuning.running.evaluator import probe_task
 
     configurations = [Configuration("adamw", hparams={"adamw.lr": 1e-4 * 1.05**index}) for index in range(members)]
     population = [Member(assemble(one, current_registry()), 0) for one in configurations]
+    graphs = Graphs()
 
     def seconds(steps: int) -> float:
         started = time.process_time()
-        train(probe_task(task, steps), population)
+        train(probe_task(task, steps, graphs), population, graphs=graphs)
         return time.process_time() - started
 
     seconds(1)

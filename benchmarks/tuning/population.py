@@ -24,7 +24,7 @@ import torch
 
 import metaopt
 from metaopt.configuration.configuration import Configuration, assemble
-from metaopt.inner import Member, train
+from metaopt.inner import Graphs, Member, train
 from metaopt.inner.gradients.batches import batch_indices
 from metaopt.plugin.registry import current_registry
 
@@ -74,14 +74,15 @@ def main() -> None:
     assembly = assemble(Configuration("adamw", hparams=hparams), current_registry())
     seeds = [index if options.batches == "own" else 0 for index in range(options.members)]
     members = [Member(assembly, seed) for seed in seeds]
+    graphs = Graphs()  # held for all populations, as a study does
     contenders: dict[str, tuple[int, Callable[[], object]]] = {
         "plain torch": (options.plain_runs, lambda: [plain(task, seed) for seed in range(options.plain_runs)]),
-        "population": (options.members, lambda: train(task, members, compile="off")),
-        "population, compiled": (options.members, lambda: train(task, members, compile="on")),
+        "population": (options.members, lambda: train(task, members, compile="off", graphs=graphs)),
+        "population, compiled": (options.members, lambda: train(task, members, compile="on", graphs=graphs)),
     }
     seldom, often = (dataclasses.replace(task, num_validations=count) for count in (1, digits.num_validations))
-    contenders["evaluated once"] = (options.members, lambda: train(seldom, members, compile="off"))
-    contenders["evaluated as asked"] = (options.members, lambda: train(often, members, compile="off"))
+    contenders["evaluated once"] = (options.members, lambda: train(seldom, members, compile="off", graphs=graphs))
+    contenders["evaluated as asked"] = (options.members, lambda: train(often, members, compile="off", graphs=graphs))
     first = {name: seconds(run) for name, (_, run) in contenders.items()}
     taken: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(options.rounds):
@@ -92,7 +93,8 @@ def main() -> None:
     evaluation = 1 - micros["evaluated once"] / micros["evaluated as asked"]
     reference = plain(task, seeds[-1])[-1]
     differences = {
-        mode: abs(train(task, members, compile=mode)[-1].curve.values[-1] - reference) for mode in ("off", "on")
+        mode: abs(train(task, members, compile=mode, graphs=graphs)[-1].curve.values[-1] - reference)
+        for mode in ("off", "on")
     }
 
     print(

@@ -1,11 +1,10 @@
 """The engine that trains models: populations by vmap, a plain loop for the rest, and differentiable unrolls."""
 
-from metaopt.inner.failures import failure
-from metaopt.inner.gradients.vmapped import share_graphs
+from metaopt.inner.graphs import Graphs
 from metaopt.inner.member import Member
 from metaopt.inner.population import LOOP_CHUNK, RECORDABLE, Trained, train
 from metaopt.inner.unroll import Unrolled, unroll
-from metaopt.inner.vmappable import loop_reason
+from metaopt.inner.vmappable import failure, loop_reason
 from metaopt.inner.workload import Compile, Workload, filling
 from metaopt.tracing import GraphCache, GraphMode
 
@@ -15,6 +14,7 @@ __all__ = [
     "Compile",
     "GraphCache",
     "GraphMode",
+    "Graphs",
     "Member",
     "Trained",
     "Unrolled",
@@ -22,7 +22,6 @@ __all__ = [
     "failure",
     "filling",
     "loop_reason",
-    "share_graphs",
     "train",
     "unroll",
 ]

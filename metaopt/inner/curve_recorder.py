@@ -9,7 +9,7 @@ from torch import Tensor
 from metaopt.contracts import Curve
 
 
-class Record:
+class CurveRecorder:
     """Series of all members that grow at each validation.
 
     Args:
@@ -27,7 +27,7 @@ class Record:
         return self._steps[-1] if self._steps else 0
 
     def add(self, step: int, validation: Tensor, test: Tensor, **signals: Tensor) -> None:
-        """Note a validation.
+        """Record a validation.
 
         Args:
             step: steps completed.

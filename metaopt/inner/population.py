@@ -9,22 +9,22 @@ import torch
 from torch import Tensor, nn
 
 from metaopt.contracts import Curve, Float32ByDefault, Split, Task, Tensors
-from metaopt.inner.curve_recorder import Record
+from metaopt.inner.curve_recorder import CurveRecorder
 from metaopt.inner.gradients.batches import Batches
 from metaopt.inner.gradients.looped import LoopedGradients
 from metaopt.inner.gradients.source import GradientSource
-from metaopt.inner.gradients.vmapped import Constants, VmappedGradients, padded, vmapped_task
+from metaopt.inner.gradients.vmapped import Constants, VmappedGradients, padded
+from metaopt.inner.graphs import Graphs
 from metaopt.inner.member import Member
 from metaopt.inner.skipping import Skipping, are_lost, norms
 from metaopt.inner.updates.layout import Flats, Layout
 from metaopt.inner.updates.member_rates import MemberRates
-from metaopt.inner.updates.rule_groups import RuleGroup, form_of
-from metaopt.inner.vmappable import loop_reason
+from metaopt.inner.updates.rule_groups import RuleGroup
 from metaopt.inner.workload import Compile, Workload, filling
 from metaopt.signals import agreement
 from metaopt.tracing import GraphMode
 
-#: Members that run side by side, more are run in further chunks; fewer where models are large (see `_chunk`).
+#: Members that run side by side, more are run in further chunks; fewer where models are large (see `_chunk_size`).
 CHUNK = 256
 #: Numbers in one flat buffer of a population.
 COORDINATES = 16_777_216
@@ -62,6 +62,7 @@ def train(
     ahead: Workload | None = None,
     signals: frozenset[str] = frozenset(),
     progress: Callable[[int], None] | None = None,
+    graphs: Graphs | None = None,
 ) -> list[Trained]:
     """Train every member on the task.
 
@@ -74,21 +75,23 @@ def train(
         ahead: what is still to come, this call included; this call alone if left out.
         signals: those of `RECORDABLE` that curves shall have beside `train_loss`, for stoppers that require them.
         progress: called with the number of member-steps done since the last call.
+        graphs: of earlier populations, to which this one adds; made for this call if left out.
 
     Returns:
         One result for each member, in their order.
     """
-    looped = loop_reason(task) is not None if engine == "auto" else engine == "loop"
+    graphs = graphs or Graphs()
+    looped = graphs.loop_reason(task) is not None if engine == "auto" else engine == "loop"
     order = sorted(range(len(members)), key=lambda index: (members[index].assembly.structure, index))
     results: dict[int, Trained] = {}
-    chunk = LOOP_CHUNK if looped else _chunk(vmapped_task(task).layout)
+    chunk = LOOP_CHUNK if looped else _chunk_size(graphs.of_task(task).layout)
     chunks = -(-len(members) // chunk)
-    plan = _Plan(looped, compile, ahead or Workload(filling(len(members)) * task.num_steps, chunks * task.num_steps))
+    ahead = ahead or Workload(filling(len(members)) * task.num_steps, chunks * task.num_steps)
+    plan = _Plan(looped, compile, ahead, graphs)
     for begin in range(0, len(order), chunk):
         rows = order[begin : begin + chunk]
-        chosen = [members[row] for row in rows]
         started = time.perf_counter()
-        curves = _Run(task, chosen, theta or {}, plan, signals).curves(progress)
+        curves = _Chunk(task, [members[row] for row in rows], theta or {}, plan, signals).curves(progress)
         seconds = (time.perf_counter() - started) / len(rows)
         results.update({row: Trained(curve, seconds) for row, curve in zip(rows, curves, strict=True)})
     return [results[row] for row in range(len(members))]
@@ -101,6 +104,7 @@ class _Plan:
     looped: bool
     compile: Compile
     ahead: Workload
+    graphs: Graphs
 
     def gradient_mode(self, task: Task) -> GraphMode:
         if self.ahead.compiles_gradient(self.compile):
@@ -116,7 +120,7 @@ class _Plan:
         return "replayed" if task.num_steps >= REPLAY_STEPS else "eager"
 
 
-class _Run:
+class _Chunk:
     """One chunk of members on one task, sorted by structure."""
 
     def __init__(
@@ -128,13 +132,14 @@ class _Run:
         self._members = members
         self._plan = plan
         mode = plan.gradient_mode(task)
+        vmapped = None if plan.looped else plan.graphs.of_task(task)
         idle = 0 if plan.looped else padded(len(members), mode) - len(members)
         seeds = [member.seed for member in [*members, *members[-1:] * idle]]
         modules = _modules(task, seeds, separate=plan.looped)
-        self._layout = Layout(modules[0]) if plan.looped else vmapped_task(task).layout
+        self._layout = Layout(modules[0]) if vmapped is None else vmapped.layout
         rule = members[0].assembly.rule
         params = [dict(module.named_parameters()) for module in modules]
-        self._flats = self._layout.stack([dict(rule.start(one, theta)) for one in params] if theta else params)
+        self._flats = self._layout.stack([dict(rule.start(own, theta)) for own in params] if theta else params)
         self._horizon = torch.tensor(float(task.num_steps))
         self._groups = self._rule_groups(theta)
         self._rates = MemberRates(members, task.num_steps)
@@ -145,25 +150,25 @@ class _Run:
         self._updates: Flats = {}
         self._skipping = Skipping(len(members))
         self._source: GradientSource
-        if plan.looped:
+        if vmapped is None:
             self._source = LoopedGradients(task, self._layout, modules, seeds, shared=self._batches.shared)
         else:
             constants = Constants.of(modules)
-            self._source = VmappedGradients(vmapped_task(task), constants, shared=self._batches.shared, mode=mode)
+            self._source = VmappedGradients(vmapped, constants, shared=self._batches.shared, mode=mode)
 
     def curves(self, progress: Callable[[int], None] | None) -> list[Curve]:
         """Train to the end and return each member's curve."""
-        moments = set(self._task.validation_steps)
-        record = Record(("train_loss", *self._recorded))
+        validations = set(self._task.validation_steps)
+        recorder = CurveRecorder(("train_loss", *self._recorded))
         losses: list[Tensor] = []
         for step in range(self._task.num_steps):
             losses.append(self._step(step))
-            if step + 1 in moments:
+            if step + 1 in validations:
                 if progress is not None:
-                    progress(len(self._members) * (step + 1 - record.last_step))
-                self._validate(step + 1, torch.stack(losses).mean(0), record)
+                    progress(len(self._members) * (step + 1 - recorder.last_step))
+                self._validate(step + 1, torch.stack(losses).mean(0), recorder)
                 losses.clear()
-        return record.curves(self._task.num_steps)
+        return recorder.curves(self._task.num_steps)
 
     def _step(self, step: int) -> Tensor:
         grads, losses = self._source.gradients(self._flats, *self._batches.at(step))
@@ -181,11 +186,11 @@ class _Run:
         return losses
 
     def _lose_ended(self) -> None:
-        """Whoever has ended has diverged: weights of NaN, and steps from there."""
+        """Members that have ended have diverged: their weights become NaN, and they go on from there."""
         for flat in self._flats.values():
             flat[: len(self._members)][self._skipping.ended] = torch.nan
 
-    def _validate(self, step: int, train_loss: Tensor, record: Record) -> None:
+    def _validate(self, step: int, train_loss: Tensor, recorder: CurveRecorder) -> None:
         flats = {key: flat.clone() for key, flat in self._flats.items()}
         for group in self._groups:
             group.write_evaluation_params(flats)
@@ -197,14 +202,15 @@ class _Run:
         )
         self._metric = validation
         self._rates.validated(step, validation)
-        record.add(step, validation, test, train_loss=train_loss, **{name: self._told(name) for name in self._recorded})
+        signals = {name: self._recorded_signal(name) for name in self._recorded}
+        recorder.add(step, validation, test, train_loss=train_loss, **signals)
 
-    def _told(self, signal: str) -> Tensor:
+    def _recorded_signal(self, signal: str) -> Tensor:
         """A signal of all members for their stoppers; NaN where a rule has none."""
         if signal == "evidence":
             assert self._examples is not None
             return self._source.evidence(self._flats, self._examples)[: len(self._members)]
-        return torch.cat([group.told(signal) for group in self._groups])
+        return torch.cat([group.wrapper_signal(signal) for group in self._groups])
 
     def _signals(self, grads: Flats) -> Tensors:
         signals: Tensors = {}
@@ -226,11 +232,11 @@ class _Run:
     def _rule_groups(self, theta: Mapping[str, Tensor]) -> list[RuleGroup]:
         groups: list[RuleGroup] = []
         begin = 0
-        for _, found in groupby(self._members, key=lambda member: member.assembly.structure):
-            same = list(found)
-            form = form_of(same[0].assembly, self._layout, theta)
+        for _, members in groupby(self._members, key=lambda member: member.assembly.structure):
+            same = list(members)
             mode = self._plan.rule_mode(self._task, same[0].assembly.optimizer.name)
-            groups.append(RuleGroup(same, self._layout, self._flats, begin, self._horizon, theta, form, mode))
+            rules = self._plan.graphs.rules
+            groups.append(RuleGroup(same, self._layout, self._flats, begin, self._horizon, theta, mode, rules))
             begin += len(same)
         return groups
 
@@ -257,5 +263,5 @@ def _modules(task: Task, seeds: Sequence[int], *, separate: bool) -> list[nn.Mod
     return [built[seed] for seed in seeds]
 
 
-def _chunk(layout: Layout) -> int:
+def _chunk_size(layout: Layout) -> int:
     return max(1, min(CHUNK, COORDINATES // max(1, layout.num_coordinates)))

@@ -71,13 +71,13 @@ def unroll(
     for offset, batch in enumerate(batches):
         with nullcontext() if first_order else twice_differentiable():
             grads, value = grad_and_value(loss)(current, *batch)
-        seen = value.detach() if first_order else value
+        seen_loss = value.detach() if first_order else value
         if first_order:
             grads = {name: grad.detach() for name, grad in grads.items()}
         step = torch.as_tensor(first_step + offset, dtype=torch.float32)
-        info = StepInfo(step=step, horizon=plan, loss=seen, signals=_signals(grads, requires))
-        now = hparams if rate is None else _scaled(hparams, rate(info))
-        updates, new = rule.update(grads, state, current, now, theta, info)
+        info = StepInfo(step=step, horizon=plan, loss=seen_loss, signals=_signals(grads, requires))
+        scaled = hparams if rate is None else _scaled(hparams, rate(info))
+        updates, new = rule.update(grads, state, current, scaled, theta, info)
         state = in_order(new, state)
         current = {name: value + updates[name] if name in updates else value for name, value in current.items()}
         losses.append(value)

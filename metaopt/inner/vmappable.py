@@ -1,14 +1,13 @@
-"""Whether a task can be trained as a vmapped population, and if not, why."""
+"""Whether a task can be trained as a vmapped population, in the plain loop, or in neither way; and why not."""
 
+from collections.abc import Iterable
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from metaopt.contracts import Task, check_trains, default_for
-from metaopt.errors import named_line
-from metaopt.inner.failures import failure
+from metaopt.errors import InputError, named_line
 from metaopt.inner.gradients.vmapped import Constants, VmappedTask
 from metaopt.seeding import seeded
 
@@ -21,14 +20,36 @@ def loop_reason(task: Task) -> str | None:
     Raises:
         InputError: it can be trained in neither way.
     """
-    if task not in _FOUND:
-        module = task.build(0)
-        check_trains(task.name, module)
-        _FOUND[task] = _known_obstacle(module) or _failed_trial(task, module)
-    return _FOUND[task]
+    module = task.build(0)
+    check_trains(task.name, module)
+    return _known_obstacle(module) or _failed_trial(task, module)
 
 
-_FOUND: WeakKeyDictionary[Task, str | None] = WeakKeyDictionary()
+def failure(
+    name: str, what: str, error: Exception, inputs: Tensor, targets: Tensor, params: Iterable[Tensor]
+) -> InputError:
+    """An error of one sentence for what a task's own code raised.
+
+    Args:
+        name: of the task.
+        what: was computed, such as `"a batch"`.
+        error: what it raised.
+        inputs: what the model was given.
+        targets: what its output was compared with.
+        params: of the model.
+    """
+    return InputError(
+        f"Task {name!r}: the model, the loss or the metric fails on {what}, inputs of shape {tuple(inputs.shape)} with "
+        f"targets of shape {tuple(targets.shape)}: {named_line(error)}. {_advice(inputs, params)}"
+    )
+
+
+def _advice(inputs: Tensor, params: Iterable[Tensor]) -> str:
+    dtypes = {param.dtype for param in params if param.is_floating_point()}
+    if inputs.is_floating_point() and inputs.dtype not in dtypes and len(dtypes) == 1:
+        own, other = (str(dtype).removeprefix("torch.") for dtype in (*dtypes, inputs.dtype))
+        return f"The model is in {own} and its inputs are in {other}: give both one dtype."
+    return "Try loss(model(inputs), targets) by itself."
 
 
 def _known_obstacle(module: nn.Module) -> str | None:
@@ -44,7 +65,7 @@ def _known_obstacle(module: nn.Module) -> str | None:
 
 
 def _failed_trial(task: Task, module: nn.Module) -> str | None:
-    trial, before = VmappedTask(task, module), _remembered(module)
+    trial, before = VmappedTask(task, module), _traces(module)
     constants = Constants.of([module])
     flats = trial.layout.stack([dict(module.named_parameters())] * _TRIAL_MEMBERS)
     train = task.splits.train
@@ -57,7 +78,7 @@ def _failed_trial(task: Task, module: nn.Module) -> str | None:
     except Exception as error:  # any failure of a stranger's model under vmap sends it to the loop
         _check_runs(task)
         return f"vmap fails with {named_line(error)}"
-    changed = sorted(name for name, value in _remembered(module).items() if not _equal(before.get(name), value))
+    changed = sorted(name for name, value in _traces(module).items() if not _equal(before.get(name), value))
     return f"{changed[0]!r} changes in the forward pass, and would be shared by all members" if changed else None
 
 
@@ -73,14 +94,14 @@ def _check_runs(task: Task) -> None:
         raise failure(task.name, "a batch", error, inputs, targets, module.parameters()) from error
 
 
-def _remembered(module: nn.Module) -> dict[str, Any]:
+def _traces(module: nn.Module) -> dict[str, Any]:
     """Everything a forward pass could leave behind: buffers, and attributes that are plain numbers."""
-    found: dict[str, Any] = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    traces: dict[str, Any] = {name: buffer.clone() for name, buffer in module.named_buffers()}
     for prefix, layer in module.named_modules():
         for name, value in vars(layer).items():
             if name != "training" and isinstance(value, int | float):
-                found[f"{prefix}.{name}".lstrip(".")] = value
-    return found
+                traces[f"{prefix}.{name}".lstrip(".")] = value
+    return traces
 
 
 def _equal(first: Any, second: Any) -> bool:

@@ -25,6 +25,9 @@ class GraphCache:
     def __init__(self) -> None:
         self._graphs: dict[Hashable, tuple[Graph, TreeSpec | None]] = {}
 
+    def __len__(self) -> int:
+        return len(self._graphs)
+
     def run(
         self, function: Callable[..., Any], mode: GraphMode, tensors: tuple[Any, ...], settings: tuple[Any, ...]
     ) -> Any:

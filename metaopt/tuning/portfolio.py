@@ -13,7 +13,7 @@ from metaopt.configuration import assemble
 from metaopt.contracts import AnyTask, Array, Task, default_for, num_trained
 from metaopt.deploy import weights_of
 from metaopt.errors import InputError, RecipeError, first_line, quoted
-from metaopt.inner import Member, train
+from metaopt.inner import Graphs, Member, train
 from metaopt.plugin import Registry, current_registry
 from metaopt.recipe import Recipe
 from metaopt.tuning.portfolio_folder import read_recipes, save_recipes
@@ -204,11 +204,14 @@ def _probe(task: Task, recipe: Recipe, registry: Registry) -> float:
     """log10 of the training loss after the probe over the loss of the first step; 0 where it diverges or fails."""
     member = Member(assemble(recipe.configuration, registry), PROBE_SEED)
     theta = recipe.theta if member.assembly.learned is None else weights_of(member.assembly, recipe.theta)
+    graphs = Graphs()
+
+    def last_loss(steps: int) -> float:
+        trained = train(probe_task(task, steps, graphs), [member], theta=theta, graphs=graphs)
+        return float(trained[0].curve.signals["train_loss"][-1])
+
     try:
-        first, last = (
-            float(train(probe_task(task, steps), [member], theta=theta)[0].curve.signals["train_loss"][-1])
-            for steps in (1, min(PROBE_STEPS, task.num_steps))
-        )
+        first, last = last_loss(1), last_loss(min(PROBE_STEPS, task.num_steps))
     except Exception:  # likewise
         return 0.0
     ratio = last / first if first > 0 and last > 0 else 1.0

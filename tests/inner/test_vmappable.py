@@ -1,6 +1,4 @@
 import copy
-import gc
-import weakref
 
 import numpy as np
 import pytest
@@ -144,23 +142,6 @@ def test_what_vmap_can_follow_goes_to_the_population(task, member, layer):
     members = [member("adamw"), member("sgd", sgd__lr=0.1)]
     for one, other in zip(train(digits, members), train(digits, members, engine="loop"), strict=True):
         np.testing.assert_allclose(one.curve.values, other.curve.values, rtol=1e-6)
-
-
-def test_the_trial_is_made_once_and_keeps_no_task_alive(task, member):
-    built = []
-
-    def model():
-        built.append(1)
-        return network(nn.Tanh())
-
-    digits = task(model)
-    assert loop_reason(digits) is loop_reason(digits) is None
-    assert len(built) == 1
-    train(digits, [member("sgd")])
-    ghost = weakref.ref(digits)
-    del digits
-    gc.collect()
-    assert ghost() is None
 
 
 @pytest.mark.parametrize(

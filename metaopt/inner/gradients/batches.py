@@ -43,5 +43,5 @@ class Batches:
         return self._rows(self._train.inputs, rows), self._rows(self._train.targets, rows)
 
     def _rows(self, data: Tensor, rows: Tensor) -> Tensor:
-        found: Tensor = data.index_select(0, rows.reshape(-1)).unflatten(0, rows.shape)
-        return found
+        examples: Tensor = data.index_select(0, rows.reshape(-1)).unflatten(0, rows.shape)
+        return examples

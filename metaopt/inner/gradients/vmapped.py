@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -45,17 +44,17 @@ class Constants:
 
     @classmethod
     def of(cls, modules: Sequence[nn.Module]) -> "Constants":
-        """Those of one module for each row; what is the same in all of them is kept once."""
-        each = [_constants(module) for module in modules]
-        own = frozenset(name for name, value in each[0].items() if not all(torch.equal(value, c[name]) for c in each))
+        """The constants of one module for each row; those that are the same in all of them are held once."""
+        rows = [_constants(module) for module in modules]
+        own = frozenset(name for name, value in rows[0].items() if not all(torch.equal(value, r[name]) for r in rows))
         values = {
-            name: torch.stack([constants[name] for constants in each]) if name in own else value
-            for name, value in each[0].items()
+            name: torch.stack([constants[name] for constants in rows]) if name in own else value
+            for name, value in rows[0].items()
         }
         return cls(values, own)
 
     def block(self, rows: slice) -> Tensors:
-        """Those of some rows."""
+        """The constants of some rows."""
         return {name: value[rows] if name in self.own else value for name, value in self.values.items()}
 
 
@@ -63,15 +62,19 @@ class VmappedTask:
     """A task's loss and metric as functions of the flat parameters of many members, with the graphs made so far.
 
     Args:
-        task: whose loss and metric to take. It is not kept: what is kept with a task must not keep it alive.
+        task: whose loss and metric to take. It is not held: `Graphs` holds this for as long as the task lives.
         module: any model of the task; only its structure is used.
+
+    Attributes:
+        layout: of the parameters.
+        graphs: those made so far.
     """
 
     def __init__(self, task: Task, module: nn.Module) -> None:
         self.layout = Layout(module)
         self._module = module
         self._loss, self._metric, self._sign = task.loss, task.metric or task.loss, task.sign
-        self._graphs = GraphCache()
+        self.graphs = GraphCache()
 
     def gradients(
         self, flats: Flats, constants: Tensors, inputs: Tensor, targets: Tensor, own: frozenset[str], shared: bool
@@ -133,15 +136,16 @@ class VmappedTask:
         size = max(1, SINGLE_GRADIENTS // max(numbers, 1))
         for rows, answers in zip(inputs.split(size), targets.split(size), strict=True):
             for name, gradient in torch.vmap(each, in_dims=axes)(views, constants, rows, answers).items():
-                found = GradientMoments.of(gradient.flatten(2) if gradient.ndim > 2 else gradient.unsqueeze(2), dim=1)
-                moments[name] = moments[name].joined(found) if name in moments else found
+                flat = gradient.flatten(2) if gradient.ndim > 2 else gradient.unsqueeze(2)
+                part = GradientMoments.of(flat, dim=1)
+                moments[name] = moments[name].joined(part) if name in moments else part
         return evidence(moments.values())
 
     def run(
         self, function: Callable[..., Any], mode: GraphMode, tensors: tuple[Any, ...], settings: tuple[Any, ...]
     ) -> Any:
         """`function(*tensors, *settings)`, one of the above; see `GraphCache`."""
-        return self._graphs.run(function, mode, tensors, settings)
+        return self.graphs.run(function, mode, tensors, settings)
 
     def _loss_of(self, params: Tensors, constants: Tensors, inputs: Tensor, targets: Tensor) -> Tensor:
         with default_for(lambda: (inputs, targets)):
@@ -177,51 +181,35 @@ class VmappedGradients:
 
     def gradients(self, flats: Mapping[str, Tensor], inputs: Tensor, targets: Tensor) -> tuple[Flats, Tensor]:
         """See `GradientSource`."""
-        found: list[tuple[Flats, Tensor]] = []
+        blocks: list[tuple[Flats, Tensor]] = []
         for rows in _blocks(flats, BLOCK):
             data = (inputs, targets) if self._shared else (inputs[rows], targets[rows])
             tensors = (_rows(flats, rows), self._constants.block(rows), *data)
-            found.append(self._task.run(self._task.gradients, self._mode, tensors, (self._constants.own, self._shared)))
-        if len(found) == 1:
-            return found[0]
-        return {key: torch.cat([grads[key] for grads, _ in found]) for key in flats}, torch.cat(
-            [one for _, one in found]
-        )
+            settings = (self._constants.own, self._shared)
+            blocks.append(self._task.run(self._task.gradients, self._mode, tensors, settings))
+        if len(blocks) == 1:
+            return blocks[0]
+        gradients = {key: torch.cat([grads[key] for grads, _ in blocks]) for key in flats}
+        return gradients, torch.cat([losses for _, losses in blocks])
 
     @torch.no_grad()
     def evaluate(self, flats: Mapping[str, Tensor], splits: Splits) -> tuple[Tensor, Tensor]:
         """See `GradientSource`."""
         data = [splits.validation.inputs, splits.validation.targets, splits.test.inputs, splits.test.targets]
-        found = []
+        blocks = []
         for rows in _blocks(flats, EVALUATION_BLOCK[self._mode]):
             tensors = (_rows(flats, rows), self._constants.block(rows), data)
-            found.append(self._task.run(self._task.metrics, self._mode, tensors, (self._constants.own,)))
-        validation, test = (torch.cat(parts) for parts in zip(*found, strict=True))
+            blocks.append(self._task.run(self._task.metrics, self._mode, tensors, (self._constants.own,)))
+        validation, test = (torch.cat(parts) for parts in zip(*blocks, strict=True))
         return validation, test
 
     def evidence(self, flats: Mapping[str, Tensor], examples: Split) -> Tensor:
         """See `GradientSource`."""
-        found = []
+        blocks = []
         for rows in _blocks(flats, BLOCK):
             block = _rows(flats, rows), self._constants.block(rows), self._constants.own
-            found.append(self._task.evidence(*block, examples.inputs, examples.targets))
-        return torch.cat(found)
-
-
-def vmapped_task(task: Task) -> VmappedTask:
-    """The task's functions, made once for as long as the task lives."""
-    found = _KEPT.get(task)
-    if found is None:
-        found = _KEPT[task] = VmappedTask(task, task.build(0))
-    return found
-
-
-def share_graphs(task: Task, other: Task) -> None:
-    """Let a task that differs from another one only in how long it is trained use its graphs."""
-    _KEPT[task] = vmapped_task(other)
-
-
-_KEPT: WeakKeyDictionary[Task, VmappedTask] = WeakKeyDictionary()
+            blocks.append(self._task.evidence(*block, examples.inputs, examples.targets))
+        return torch.cat(blocks)
 
 
 def _constants(module: nn.Module) -> Tensors:

@@ -65,7 +65,7 @@ class Layout:
         }
 
     def cut(self, flats: Mapping[str, Tensor], ends: Mapping[str, int]) -> dict[str, Tensor]:
-        """`split`, for who might cut where weight decay ends."""
+        """`split`, under the signature of `cut_where_decay_ends`."""
         return self.split(flats)
 
     def _sizes(self) -> dict[str, int]:
@@ -93,7 +93,7 @@ def joined_where_decay_ends(parts: Mapping[str, Tensor]) -> Flats:
     rows: dict[str, list[Tensor]] = {}
     for name in sorted(parts):
         rows.setdefault(name.rpartition(" ")[0], []).append(parts[name])
-    return {key: torch.cat(found, dim=1) for key, found in rows.items()}
+    return {key: torch.cat(columns, dim=1) for key, columns in rows.items()}
 
 
 def is_spared_part(name: str) -> bool:

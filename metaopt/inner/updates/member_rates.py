@@ -11,8 +11,8 @@ from metaopt.errors import PluginError
 from metaopt.inner.member import Member
 from metaopt.plugin import ControllerSpec
 
-#: Signals that a step's batch makes; a controller does not see those of a skipped step.
-_SEEN = frozenset({"loss", "gradient_norm", "agreement"})
+#: Signals that a step's batch gives; a controller does not see those of a skipped step.
+_BATCH_SIGNALS = frozenset({"loss", "gradient_norm", "agreement"})
 
 
 class MemberRates:
@@ -27,7 +27,7 @@ class MemberRates:
         self._horizon = torch.tensor(float(horizon), dtype=torch.float64)
         self._table = torch.ones(len(members), horizon, dtype=torch.float64)
         self._absolute = torch.zeros(len(members), dtype=torch.bool)
-        self._closed: list[_ClosedLoop] = []
+        self._feedback: list[_FeedbackControllers] = []
         for name in sorted({member.assembly.controller.name for member in members}):
             rows = [row for row, member in enumerate(members) if member.assembly.controller.name == name]
             spec = members[rows[0]].assembly.controller
@@ -37,8 +37,9 @@ class MemberRates:
                 self._table[rows] = rates
                 self._absolute[rows] = absolute
             else:
-                looking = [bool(_SEEN & spec.required(members[row].assembly.controller_values)) for row in rows]
-                self._closed.append(_ClosedLoop(spec, torch.tensor(rows), hparams, torch.tensor(looking)))
+                values = [members[row].assembly.controller_values for row in rows]
+                sees_batch = torch.tensor([bool(_BATCH_SIGNALS & spec.required(own)) for own in values])
+                self._feedback.append(_FeedbackControllers(spec, torch.tensor(rows), hparams, sees_batch))
 
     def at(
         self, step: int, base: Tensor, losses: Tensor, signals: Mapping[str, Tensor], skipped: Tensor | None = None
@@ -50,42 +51,42 @@ class MemberRates:
             base: the members' `lr`, shape (members,).
             losses: training losses of this step's batches, shape (members,).
             signals: required signals, shape (members,) each.
-            skipped: positions of members that take no step; controllers do not see what they would have seen of it.
+            skipped: positions of members that take no step; controllers do not see its loss and gradients.
         """
         rates = self._table[:, min(step, self._table.shape[1] - 1)]
-        for loop in self._closed:
-            if loop.spec.cadence == "step":
-                loop.ask(step, self._horizon, losses, signals, skipped)
-            rates = rates.index_copy(0, loop.rows, loop.rates.to(rates.dtype))
-            self._absolute[loop.rows] = loop.absolute
+        for controllers in self._feedback:
+            if controllers.spec.cadence == "step":
+                controllers.update(step, self._horizon, losses, signals, skipped)
+            rates = rates.index_copy(0, controllers.rows, controllers.rates.to(rates.dtype))
+            self._absolute[controllers.rows] = controllers.absolute
         return torch.where(self._absolute, rates, rates * base).to(base.dtype)
 
     def validated(self, step: int, metric: Tensor) -> None:
-        """Tell the controllers that listen to validations.
+        """Update the controllers that are asked after validations.
 
         Args:
             step: steps completed.
             metric: validation values, lower is better, shape (members,).
         """
-        for loop in self._closed:
-            if loop.spec.cadence == "validation":
-                loop.ask(step, self._horizon, None, {"metric": metric})
+        for controllers in self._feedback:
+            if controllers.spec.cadence == "validation":
+                controllers.update(step, self._horizon, None, {"metric": metric})
 
 
-class _ClosedLoop:
-    """Members that share a closed-loop controller; `looking` says which of them it tells losses or gradients."""
+class _FeedbackControllers:
+    """The controllers of members that share a closed-loop plugin; `sees_batch`: which see losses or gradients."""
 
-    def __init__(self, spec: ControllerSpec, rows: Tensor, hparams: Mapping[str, Tensor], looking: Tensor) -> None:
+    def __init__(self, spec: ControllerSpec, rows: Tensor, hparams: Mapping[str, Tensor], sees_batch: Tensor) -> None:
         self.spec = spec
         self.rows = rows
         self.rates = torch.ones(len(rows), dtype=torch.float64)
         self.absolute = False
-        self._hparams, self._looking = dict(hparams), looking
+        self._hparams, self._sees_batch = dict(hparams), sees_batch
         # Controllers without hyperparameters still need something to hang the member axis on.
         start = torch.vmap(lambda values, _: spec.controller.init(values))
         self._state: ControllerState = start(self._hparams, self.rates)
 
-    def ask(
+    def update(
         self,
         step: int,
         horizon: Tensor,
@@ -93,31 +94,32 @@ class _ClosedLoop:
         signals: Mapping[str, Tensor],
         skipped: Tensor | None = None,
     ) -> None:
-        mine = {name: value[self.rows] for name, value in signals.items()}
+        own_signals = {name: value[self.rows] for name, value in signals.items()}
         loss = {} if losses is None else {"loss": losses[self.rows]}
 
-        def one(
-            state: ControllerState, hparams: Tensors, loss: Tensors, known: Tensors
+        def update_one(
+            state: ControllerState, hparams: Tensors, loss: Tensors, signals: Tensors
         ) -> tuple[Tensor, ControllerState]:
             info = StepInfo(
                 step=torch.tensor(float(step), dtype=torch.float64),
                 horizon=horizon,
                 loss=loss.get("loss"),
-                signals=known,
+                signals=signals,
             )
             rate, new = self.spec.controller.update(state, info, hparams)
             self.absolute = rate.absolute
             return _single(self.spec, rate), new
 
-        rates, state = torch.vmap(one)(self._state, self._hparams, loss, mine)
+        rates, state = torch.vmap(update_one)(self._state, self._hparams, loss, own_signals)
         if skipped is not None:
-            stays = self._looking & torch.isin(self.rows, skipped)
-            rates = _kept(stays, self.rates, rates)
-            state = {key: _kept(stays, self._state[key], value) for key, value in state.items()}
+            stays = self._sees_batch & torch.isin(self.rows, skipped)
+            rates = _unless(stays, self.rates, rates)
+            state = {key: _unless(stays, self._state[key], value) for key, value in state.items()}
         self.rates, self._state = rates, state
 
 
-def _kept(stays: Tensor, old: Tensor, new: Tensor) -> Tensor:
+def _unless(stays: Tensor, old: Tensor, new: Tensor) -> Tensor:
+    """The new rows, but the old ones of members that stay."""
     return torch.where(stays.reshape(-1, *[1] * (new.ndim - 1)), old.to(new.dtype), new)
 
 
@@ -130,4 +132,4 @@ def _single(spec: ControllerSpec, rate: Rate) -> Tensor:
 def _stacked(members: Sequence[Member]) -> dict[str, Tensor]:
     numbers = [member.assembly.controller_numbers() for member in members]
     # float64, as in a deployed scheduler: a decay's first steps are differences of nearly equal numbers.
-    return {name: torch.tensor([one[name] for one in numbers], dtype=torch.float64) for name in numbers[0]}
+    return {name: torch.tensor([own[name] for own in numbers], dtype=torch.float64) for name in numbers[0]}

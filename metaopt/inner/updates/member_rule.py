@@ -1,10 +1,10 @@
 """A rule as a pure function over the flat buffers of several members, in one of two forms.
 
-`Wide`: a coordinate rule is arithmetic on numbers side by side. Handed tensors of shape (members, coordinates), with
-hyperparameters and counters of shape (members, 1), it computes what it computes under vmap, at a fraction of the cost
-for few members. Not every coordinate rule is written so: `broadcasts` tells.
+`BroadcastRule`: a coordinate rule is arithmetic on numbers side by side. Handed tensors of shape (members,
+coordinates), with hyperparameters and counters of shape (members, 1), it computes what it computes under vmap, at a
+fraction of the cost for few members. Not every coordinate rule is written so: `broadcasts` finds out.
 
-`Vmapped`: right for every rule, over the tensors into which the buffers are cut for it.
+`VmappedRule`: right for every rule, over the tensors into which the buffers are cut for it.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ Ends: TypeAlias = Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Now:
+class MemberStep:
     """The step about to be taken by several members.
 
     Attributes:
@@ -41,7 +41,7 @@ class Now:
     signals: Tensors
 
 
-class Form(Protocol):
+class MemberRule(Protocol):
     """How a rule is applied to several members; every method is a pure function of tensors."""
 
     @property
@@ -58,7 +58,14 @@ class Form(Protocol):
         ...
 
     def advance(
-        self, params: Flats, grads: Flats, state: State, hparams: MemberHparams, ends: Ends, theta: Theta, now: Now
+        self,
+        params: Flats,
+        grads: Flats,
+        state: State,
+        hparams: MemberHparams,
+        ends: Ends,
+        theta: Theta,
+        step: MemberStep,
     ) -> tuple[Flats, State]:
         """What to add to the parameters, and the new state."""
         ...
@@ -69,55 +76,62 @@ class Form(Protocol):
 
 
 @dataclass(frozen=True)
-class Wide:
-    """See `Form`; for rules that broadcast.
+class BroadcastRule:
+    """See `MemberRule`; for rules that broadcast.
 
     Attributes:
         rule: of granularity `"coordinate"`.
-        dynamic: see `Form`.
+        dynamic: see `MemberRule`.
     """
 
     rule: Rule
     dynamic: bool = True
 
     def hparams(self, numbers: Tensors, params: Flats, ends: Ends) -> MemberHparams:
-        """See `Form`; weight decay has a column for each coordinate where some are spared."""
+        """See `MemberRule`; weight decay has a column for each coordinate where some are spared."""
         return {key: _widened(numbers, flat, ends[key]) for key, flat in params.items()}
 
     def init(self, params: Flats, hparams: MemberHparams, ends: Ends, theta: Theta, horizon: Tensor) -> State:
-        """See `Form`; what is 0-d for each member has shape (members, 1)."""
+        """See `MemberRule`; what is 0-d for each member has shape (members, 1)."""
         numbers = {key: {name: value[:, 0] for name, value in values.items()} for key, values in hparams.items()}
         return _columns(_vmapped_init(self.rule, params, numbers, theta, horizon))
 
     def advance(
-        self, params: Flats, grads: Flats, state: State, hparams: MemberHparams, ends: Ends, theta: Theta, now: Now
+        self,
+        params: Flats,
+        grads: Flats,
+        state: State,
+        hparams: MemberHparams,
+        ends: Ends,
+        theta: Theta,
+        step: MemberStep,
     ) -> tuple[Flats, State]:
-        """See `Form`."""
+        """See `MemberRule`."""
         info = StepInfo(
-            step=now.step,
-            horizon=now.horizon,
-            loss=None if now.loss is None else now.loss.unsqueeze(1),
-            signals={name: value.unsqueeze(1) for name, value in now.signals.items()},
+            step=step.step,
+            horizon=step.horizon,
+            loss=None if step.loss is None else step.loss.unsqueeze(1),
+            signals={name: value.unsqueeze(1) for name, value in step.signals.items()},
         )
-        rates = None if now.rates is None else now.rates.unsqueeze(1)
+        rates = None if step.rates is None else step.rates.unsqueeze(1)
         updates, new = self.rule.update(grads, state, params, _with_rates(hparams, rates), theta, info)
         return updates, in_order(new, state)
 
     def evaluation_params(self, params: Flats, state: State, hparams: MemberHparams, ends: Ends) -> Flats:
-        """See `Form`."""
+        """See `MemberRule`."""
         return self.rule.evaluation_params(params, state, hparams)
 
 
 @dataclass(frozen=True)
-class Vmapped:
-    """See `Form`; for every rule.
+class VmappedRule:
+    """See `MemberRule`; for every rule.
 
     Attributes:
         rule: any rule.
         cut: from buffers to the named tensors that the rule sees, of shape (members, …), views.
         whole: its inverse.
         spares: whether a named tensor gets no weight decay where some do not.
-        dynamic: see `Form`.
+        dynamic: see `MemberRule`.
     """
 
     rule: Rule
@@ -127,38 +141,45 @@ class Vmapped:
     dynamic: bool = True
 
     def hparams(self, numbers: Tensors, params: Flats, ends: Ends) -> MemberHparams:
-        """See `Form`."""
+        """See `MemberRule`."""
         spared = {**numbers, "weight_decay": torch.zeros_like(numbers["weight_decay"])} if _decays(numbers) else numbers
-        some = any(ends[key] < flat.shape[1] for key, flat in params.items())
-        return {name: spared if some and self.spares(name) else numbers for name in self.cut(params, ends)}
+        are_some_spared = any(ends[key] < flat.shape[1] for key, flat in params.items())
+        return {name: spared if are_some_spared and self.spares(name) else numbers for name in self.cut(params, ends)}
 
     def init(self, params: Flats, hparams: MemberHparams, ends: Ends, theta: Theta, horizon: Tensor) -> State:
-        """See `Form`."""
+        """See `MemberRule`."""
         return _vmapped_init(self.rule, self.cut(params, ends), hparams, theta, horizon)
 
     def advance(
-        self, params: Flats, grads: Flats, state: State, hparams: MemberHparams, ends: Ends, theta: Theta, now: Now
+        self,
+        params: Flats,
+        grads: Flats,
+        state: State,
+        hparams: MemberHparams,
+        ends: Ends,
+        theta: Theta,
+        step: MemberStep,
     ) -> tuple[Flats, State]:
-        """See `Form`."""
+        """See `MemberRule`."""
         in_dims = (0, 0, 0, 0, 0, 0, None, None, None)
-        updates, new = torch.vmap(self._one, in_dims=in_dims)(
+        updates, new = torch.vmap(self._update_one, in_dims=in_dims)(
             self.cut(params, ends),
             self.cut(grads, ends),
             state,
-            _with_rates(hparams, now.rates),
-            {} if now.loss is None else {"loss": now.loss},
-            now.signals,
+            _with_rates(hparams, step.rates),
+            {} if step.loss is None else {"loss": step.loss},
+            step.signals,
             dict(theta),
-            now.step,
-            now.horizon,
+            step.step,
+            step.horizon,
         )
         return self.whole(updates), new
 
     def evaluation_params(self, params: Flats, state: State, hparams: MemberHparams, ends: Ends) -> Flats:
-        """See `Form`."""
+        """See `MemberRule`."""
         return self.whole(torch.vmap(self.rule.evaluation_params)(self.cut(params, ends), state, hparams))
 
-    def _one(
+    def _update_one(
         self,
         params: Tensors,
         grads: Tensors,
@@ -176,7 +197,7 @@ class Vmapped:
 
 
 def _vmapped_init(rule: Rule, params: Tensors, hparams: MemberHparams, theta: Theta, horizon: Tensor) -> State:
-    state: State = torch.vmap(lambda given, values: rule.init(given, values, theta, horizon))(params, hparams)
+    state: State = torch.vmap(lambda own, values: rule.init(own, values, theta, horizon))(params, hparams)
     return state
 
 

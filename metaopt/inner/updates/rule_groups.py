@@ -1,6 +1,7 @@
 """The update of all members that share a rule: one slice of the population."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -10,8 +11,8 @@ from metaopt.contracts import Rule, Tensors, Theta
 from metaopt.inner.member import Member
 from metaopt.inner.updates.broadcasting import broadcasts
 from metaopt.inner.updates.layout import Flats, Layout, cut_where_decay_ends, is_spared_part, joined_where_decay_ends
-from metaopt.inner.updates.member_rule import Form, Now, Vmapped, Wide
-from metaopt.inner.updates.rule_step import Update
+from metaopt.inner.updates.member_rule import BroadcastRule, MemberRule, MemberStep, VmappedRule
+from metaopt.inner.updates.rule_step import MemberOptimizer, RuleGraphs
 from metaopt.tracing import GraphMode
 
 
@@ -25,8 +26,8 @@ class RuleGroup:
         begin: position of the first of the members; they follow each other.
         horizon: planned number of steps, 0-d.
         theta: learned weights of the rule.
-        form: how the rule is applied (see `form_of`).
         mode: how the update is run.
+        graphs: of rules, shared with other populations.
 
     Attributes:
         rows: the members' positions.
@@ -41,20 +42,21 @@ class RuleGroup:
         begin: int,
         horizon: Tensor,
         theta: Theta,
-        form: Form,
         mode: GraphMode,
+        graphs: RuleGraphs,
     ) -> None:
         assembly = members[0].assembly
         self.rows = slice(begin, begin + len(members))
         numbers = _numbers(members)
         self.base_rates = numbers.get("lr")
         self._needs_loss = "loss" in assembly.requires
-        self._tells = assembly.tells
+        self._entries_by_signal = assembly.tells
         mine = {key: flat[self.rows] for key, flat in flats.items()}
         _start(assembly.rule, layout, mine, theta)
         spares = assembly.configuration.no_decay != "none"
         ends = {key: layout.num_decayed(key) if spares else flat.shape[1] for key, flat in mine.items()}
-        self._update = Update(form, mine, numbers, ends, theta, horizon, mode)
+        rule = member_rule(assembly, layout, theta, graphs)
+        self._optimizer = MemberOptimizer(rule, mine, numbers, ends, theta, horizon, mode, graphs)
 
     def step(
         self,
@@ -66,7 +68,7 @@ class RuleGroup:
         horizon: Tensor,
         skipped: Tensor | None = None,
     ) -> None:
-        """Update these members' parameters in place.
+        """MemberOptimizer these members' parameters in place.
 
         Args:
             grads: of the whole population.
@@ -77,7 +79,7 @@ class RuleGroup:
             horizon: planned number of steps, 0-d.
             skipped: positions in the population of the members that stay as they are, or None.
         """
-        now = Now(
+        member_step = MemberStep(
             step=step,
             horizon=horizon,
             rates=None if self.base_rates is None else rates[self.rows],
@@ -85,10 +87,10 @@ class RuleGroup:
             signals={name: value[self.rows] for name, value in signals.items()},
         )
         staying = self._own(skipped)
-        before = None if staying is None else self._update.members(staying)
-        self._update.step({key: grad[self.rows] for key, grad in grads.items()}, now)
+        before = None if staying is None else self._optimizer.members(staying)
+        self._optimizer.step({key: grad[self.rows] for key, grad in grads.items()}, member_step)
         if staying is not None and before is not None:
-            self._update.put_back(staying, before)
+            self._optimizer.put_back(staying, before)
 
     def _own(self, rows: Tensor | None) -> Tensor | None:
         """Those positions in the population that are this group's, counted from its first; None for none."""
@@ -99,30 +101,34 @@ class RuleGroup:
 
     def write_evaluation_params(self, flats: Flats) -> None:
         """Put the parameters to evaluate these members with into their rows of a copy of the population."""
-        for key, found in self._update.evaluation_params().items():
-            flats[key][self.rows] = found
+        for key, own in self._optimizer.evaluation_params().items():
+            flats[key][self.rows] = own
 
-    def told(self, signal: str) -> Tensor:
-        """What the rule has to say to stoppers, shape (members of the group,); NaN where it has nothing."""
-        if signal not in self._tells:
+    def wrapper_signal(self, signal: str) -> Tensor:
+        """A signal of the wrappers for stoppers, shape (members of the group,); NaN where no wrapper has it."""
+        if signal not in self._entries_by_signal:
             return torch.full((self.rows.stop - self.rows.start,), torch.nan)
-        return self._update.shared[self._tells[signal]].reshape(-1)
+        return self._optimizer.shared[self._entries_by_signal[signal]].reshape(-1)
 
 
-def form_of(assembly: Assembly, layout: Layout, theta: Theta) -> Form:
-    """How the assembly's rule is applied to several members.
+def member_rule(assembly: Assembly, layout: Layout, theta: Theta, graphs: RuleGraphs) -> MemberRule:
+    """The assembly's rule as it is applied to several members.
 
     Args:
-        assembly: the rule and what it requires.
+        assembly: the rule and its requirements.
         layout: of the parameters.
         theta: learned weights of the rule.
+        graphs: which hold earlier trials of rules without weights.
     """
-    rule, names = assembly.rule, tuple(assembly.rule_numbers())
-    if rule.granularity == "coordinate" and broadcasts(rule, names, theta, assembly.requires):
-        return Wide(rule)
+    rule = assembly.rule
+    if rule.granularity == "coordinate":
+        names, requires = tuple(assembly.rule_numbers()), assembly.requires
+        trial = partial(broadcasts, rule, names, theta, requires)
+        if trial() if theta else graphs.get(("broadcasts", rule, names, requires), trial):
+            return BroadcastRule(rule)
     if rule.granularity in ("coordinate", "sums"):
-        return Vmapped(rule, cut_where_decay_ends, joined_where_decay_ends, is_spared_part)
-    return Vmapped(rule, layout.cut, layout.join, layout.spares, dynamic=False)
+        return VmappedRule(rule, cut_where_decay_ends, joined_where_decay_ends, is_spared_part)
+    return VmappedRule(rule, layout.cut, layout.join, layout.spares, dynamic=False)
 
 
 def _start(rule: Rule, layout: Layout, flats: Flats, theta: Theta) -> None:
@@ -134,4 +140,4 @@ def _start(rule: Rule, layout: Layout, flats: Flats, theta: Theta) -> None:
 
 def _numbers(members: Sequence[Member]) -> Tensors:
     numbers = [member.assembly.rule_numbers() for member in members]
-    return {name: torch.tensor([one[name] for one in numbers]) for name in numbers[0]}
+    return {name: torch.tensor([own[name] for own in numbers]) for name in numbers[0]}

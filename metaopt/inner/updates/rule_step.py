@@ -1,11 +1,11 @@
-"""Steps of several members that share a rule, in place: decided anew, repeated from a recording, or compiled.
+"""Steps of several members that share a rule, in place: run anew, repeated from a recording, or compiled.
 
 params, state ← params + updates, new state
 """
 
 from collections.abc import Callable, Hashable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar, final
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from metaopt.contracts import State, Tensors, Theta
 from metaopt.inner.updates.layout import Flats
-from metaopt.inner.updates.member_rule import Ends, Form, MemberHparams, Now
+from metaopt.inner.updates.member_rule import Ends, MemberHparams, MemberRule, MemberStep
 from metaopt.tracing import (
     MIN_NUMEL,
     Graph,
@@ -26,67 +26,102 @@ from metaopt.tracing import (
     tensors_of,
 )
 
-#: Graphs of rules kept for the next population; the one unused for longest is dropped.
-MAX_KEPT = 512
-_KEPT: dict[Hashable, Graph] = {}
+_Value = TypeVar("_Value")
 
 
-class Update:
-    """A form of a rule with the members' parameters and state.
+@final
+class RuleGraphs:
+    """Graphs of rules, for populations to come, and the trials that told which form a rule takes.
+
+    Attributes:
+        MOST: entries that are held; the one unused for longest is dropped.
+    """
+
+    MOST = 512
+
+    def __init__(self) -> None:
+        self._entries: dict[Hashable, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: Hashable, make: Callable[[], _Value]) -> _Value:
+        """The entry of a key, made if it is not there; never held if the key holds a rule without a hash."""
+        if not is_hashable(key):
+            return make()
+        value: _Value = self._entries.pop(key) if key in self._entries else make()
+        self._entries[key] = value
+        if len(self._entries) > self.MOST:
+            del self._entries[next(iter(self._entries))]
+        return value
+
+
+class MemberOptimizer:
+    """A rule with the parameters and the state of several members.
 
     Args:
-        form: how the rule is applied.
+        rule: as it is applied to several members.
         params: buffers of shape (members, coordinates), written to.
         numbers: hyperparameters of shape (members,).
         ends: for each buffer, the number of leading columns that get weight decay.
         theta: learned weights of the rule.
         horizon: planned number of steps, 0-d.
         mode: how steps are run.
+        graphs: where graphs are found and left for the next population.
     """
 
     def __init__(
-        self, form: Form, params: Flats, numbers: Tensors, ends: Ends, theta: Theta, horizon: Tensor, mode: GraphMode
+        self,
+        rule: MemberRule,
+        params: Flats,
+        numbers: Tensors,
+        ends: Ends,
+        theta: Theta,
+        horizon: Tensor,
+        mode: GraphMode,
+        graphs: RuleGraphs,
     ) -> None:
-        self._form = form
+        self._rule = rule
         self._params = params
         self._ends = dict(ends)
         self._theta = dict(theta)
-        self._hparams = form.hparams(numbers, params, ends)
-        state = form.init(params, self._hparams, ends, theta, horizon)
-        # vmap expands what is the same for all members; every member's own must be there to be written.
+        self._hparams = rule.hparams(numbers, params, ends)
+        state = rule.init(params, self._hparams, ends, theta, horizon)
+        # vmap expands tensors that are the same for all members; each member needs its own to be written to.
         leaves, self._structure = tree_flatten(state)
         self._state = [tensor.contiguous().clone() for tensor in leaves]
         self._settings = tensors_of((self._hparams, self._theta))
         self._signals: tuple[str, ...] = ()
-        self._mode = _possible(mode, form, params, self._ends)
+        self._mode = _possible(mode, rule, params, self._ends)
+        self._graphs = graphs
         self._graph: Graph | None = None
 
-    def step(self, grads: Flats, now: Now) -> None:
-        """Update the members' parameters.
+    def step(self, grads: Flats, step: MemberStep) -> None:
+        """MemberOptimizer the members' parameters.
 
         Args:
             grads: in the layout of the parameters.
-            now: the step.
+            step: the step about to be taken.
         """
         if self._graph is None:
-            self._signals = tuple(sorted(now.signals))
-            self._graph = self._made(grads, now)
+            self._signals = tuple(sorted(step.signals))
+            self._graph = self._new_graph(grads, step)
         if self._mode == "compiled":
-            self._graph(*self._arguments(grads, now))
+            self._graph(*self._arguments(grads, step))
             return
-        optional = [value for value in (now.rates, now.loss) if value is not None]
-        found = self._graph(
+        optional = [value for value in (step.rates, step.loss) if value is not None]
+        results = self._graph(
             *self._params.values(),
             *self._state,
             *[grads[key] for key in self._params],
             *self._settings,
-            now.step,
-            now.horizon,
+            step.step,
+            step.horizon,
             *optional,
-            *[now.signals[name] for name in self._signals],
+            *[step.signals[name] for name in self._signals],
         )
-        self._state = found[len(self._params) :]
-        for param, update in zip(self._params.values(), found, strict=False):
+        self._state = results[len(self._params) :]
+        for param, update in zip(self._params.values(), results, strict=False):
             param.add_(update)
 
     def members(self, rows: Tensor) -> list[Tensor]:
@@ -98,7 +133,7 @@ class Update:
         params, state = members[: len(self._params)], members[len(self._params) :]
         for param, before in zip(self._params.values(), params, strict=True):
             param.index_copy_(0, rows, before)
-        if self._mode == "compiled":  # which writes into these very tensors
+        if self._mode == "compiled":  # the graph writes into these very tensors
             for tensor, before in zip(self._state, state, strict=True):
                 tensor.index_copy_(0, rows, before)
             return
@@ -111,7 +146,7 @@ class Update:
 
     def evaluation_params(self) -> Flats:
         """Parameters to evaluate the members with."""
-        return self._form.evaluation_params(self._params, self._nested_state(), self._hparams, self._ends)
+        return self._rule.evaluation_params(self._params, self._nested_state(), self._hparams, self._ends)
 
     @property
     def shared(self) -> Tensors:
@@ -122,27 +157,26 @@ class Update:
         state: State = tree_unflatten(self._state, self._structure)
         return state
 
-    def _arguments(self, grads: Flats, now: Now) -> tuple[Any, ...]:
-        optional = {"rates": now.rates, "loss": now.loss}
-        given = {name: value for name, value in optional.items() if value is not None}
+    def _arguments(self, grads: Flats, step: MemberStep) -> tuple[Any, ...]:
+        optional = {name: value for name, value in (("rates", step.rates), ("loss", step.loss)) if value is not None}
         grads = {key: grads[key] for key in self._params}
-        signals = {name: now.signals[name] for name in self._signals}
-        return grads, self._hparams, self._theta, now.step, now.horizon, given, signals
+        signals = {name: step.signals[name] for name in self._signals}
+        return grads, self._hparams, self._theta, step.step, step.horizon, optional, signals
 
-    def _made(self, grads: Flats, now: Now) -> Graph:
+    def _new_graph(self, grads: Flats, step: MemberStep) -> Graph:
         """The step as one function: of `_arguments`, in place, if compiled, else of all its tensors in a row."""
-        state, arguments = self._nested_state(), self._arguments(grads, now)
+        arguments = (self._params, self._nested_state(), *self._arguments(grads, step))
         if self._mode == "compiled":
-            graph = _compiled(self._form, self._params, state, self._ends, arguments)
-            return partial(graph, self._params, state, self._ends)
-        return _in_a_row(self._form, self._params, state, self._ends, arguments, self._mode)
+            graph = _compiled(self._rule, self._ends, arguments, self._graphs)
+            return partial(graph, self._params, arguments[1], self._ends)
+        return _in_a_row(self._rule, self._ends, arguments, self._mode, self._graphs)
 
 
-def _possible(mode: GraphMode, form: Form, params: Flats, ends: Ends) -> GraphMode:
-    """`mode`, or what comes closest to it for this form and these sizes."""
+def _possible(mode: GraphMode, rule: MemberRule, params: Flats, ends: Ends) -> GraphMode:
+    """`mode`, or the mode closest to it that serves this rule and these sizes."""
     if mode == "eager":
         return "eager"
-    if mode == "compiled" and form.dynamic and is_hashable(form):
+    if mode == "compiled" and rule.dynamic and is_hashable(rule):
         # Sizes 0 and 1 cannot be dynamic: each would be a graph of its own.
         sizes = [(len(flat), ends[key], flat.shape[1] - ends[key]) for key, flat in params.items()]
         if all(members >= MIN_NUMEL and 1 not in (before, after) for members, before, after in sizes):
@@ -151,33 +185,32 @@ def _possible(mode: GraphMode, form: Form, params: Flats, ends: Ends) -> GraphMo
 
 
 def _in_a_row(
-    form: Form, params: Flats, state: State, ends: dict[str, int], arguments: tuple[Any, ...], mode: GraphMode
+    rule: MemberRule, ends: dict[str, int], arguments: tuple[Any, ...], mode: GraphMode, graphs: RuleGraphs
 ) -> Graph:
-    """The step from tensors in a row to updates and new state in a row."""
-    leaves, structure = tree_flatten((params, state, *arguments))
-    keys = tuple(params)
+    """The step from tensors in a row to updates and new state in a row; `arguments` are those of `_advance`."""
+    leaves, structure = tree_flatten(arguments)
+    keys = tuple(arguments[0])
 
     def advance(*tensors: Tensor) -> list[Tensor]:
-        params, state, *rest = tree_unflatten(tensors, structure)
-        updates, new = _advance(form, params, state, ends, *rest)
-        # What comes out goes in at the next step, where recorded operations expect the first one's strides.
+        params, state, *others = tree_unflatten(tensors, structure)
+        updates, new = _advance(rule, ends, params, state, *others)
+        # The new state goes in at the next step, where recorded operations expect the strides of the first one.
         return [*(updates[key] for key in keys), *[tensor.contiguous() for tensor in tensors_of(new)]]
 
     if mode == "eager":
         return advance
-    given = (params, state, *arguments)
     layouts = tuple([layout_of(tensor, strided=True) for tensor in leaves])
-    key = ("replayed", form, tuple(ends.items()), structure_of(given), layouts)
-    return _kept(key, lambda: replayed(advance, *leaves))
+    key = ("replayed", rule, tuple(ends.items()), structure_of(arguments), layouts)
+    return graphs.get(key, lambda: replayed(advance, *leaves))
 
 
-def _compiled(form: Form, params: Flats, state: State, ends: dict[str, int], arguments: tuple[Any, ...]) -> Graph:
-    given = (params, state, *arguments)
-    kinds = tuple([(tensor.ndim, tensor.dtype, tensor.device, 1 in tensor.shape) for tensor in tensors_of(given)])
+def _compiled(rule: MemberRule, ends: dict[str, int], arguments: tuple[Any, ...], graphs: RuleGraphs) -> Graph:
+    params = arguments[0]
+    kinds = tuple([(leaf.ndim, leaf.dtype, leaf.device, 1 in leaf.shape) for leaf in tensors_of(arguments)])
     parts = tuple((key, end == 0, end == params[key].shape[1]) for key, end in ends.items())
 
-    def write(params: Flats, state: State, ends: dict[str, int], *rest: Any) -> None:
-        updates, new = _advance(form, params, state, ends, *rest)
+    def write(params: Flats, state: State, ends: dict[str, int], *others: Any) -> None:
+        updates, new = _advance(rule, ends, params, state, *others)
         for key, update in updates.items():
             params[key].add_(update)
         for name, own in state["tensors"].items():
@@ -186,32 +219,22 @@ def _compiled(form: Form, params: Flats, state: State, ends: dict[str, int], arg
         for key, value in state["shared"].items():
             value.copy_(new["shared"][key])
 
-    key = ("compiled", form, parts, structure_of(given), kinds)
-    return _kept(key, lambda: torch.no_grad()(torch.compile(own_code(write), dynamic=True, fullgraph=True)))
+    key = ("compiled", rule, parts, structure_of(arguments), kinds)
+    return graphs.get(key, lambda: torch.no_grad()(torch.compile(own_code(write), dynamic=True, fullgraph=True)))
 
 
 def _advance(
-    form: Form,
+    rule: MemberRule,
+    ends: Mapping[str, int],
     params: Flats,
     state: State,
-    ends: Mapping[str, int],
     grads: Flats,
     hparams: MemberHparams,
     theta: Tensors,
     step: Tensor,
     horizon: Tensor,
-    given: Tensors,
+    optional: Tensors,
     signals: Tensors,
 ) -> tuple[Flats, State]:
-    now = Now(step, horizon, given.get("rates"), given.get("loss"), signals)
-    return form.advance(params, grads, state, hparams, ends, theta, now)
-
-
-def _kept(key: Hashable, make: Callable[[], Graph]) -> Graph:
-    if not is_hashable(key):  # a rule that no other population can have
-        return make()
-    graph = _KEPT.pop(key, None) or make()
-    _KEPT[key] = graph
-    if len(_KEPT) > MAX_KEPT:
-        del _KEPT[next(iter(_KEPT))]
-    return graph
+    member_step = MemberStep(step, horizon, optional.get("rates"), optional.get("loss"), signals)
+    return rule.advance(params, grads, state, hparams, ends, theta, member_step)

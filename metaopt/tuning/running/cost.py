@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from metaopt.configuration import assemble
 from metaopt.contracts import AnyTask, BlackBoxTask, Corpus, FewShotTask, Task
-from metaopt.inner import Workload, filling
+from metaopt.inner import Graphs, Workload, filling
 from metaopt.tuning.judging.comparison import REPORT_SEEDS
 from metaopt.tuning.judging.held_out import Fold
 from metaopt.tuning.judging.references import DEFAULT_BASELINE, reference_evaluations
@@ -215,7 +215,8 @@ def _population_seconds(task: AnyTask, evaluator: Evaluator) -> float:
     engine = "population" if evaluator.loop_reason(task) is None else "loop"
     count = BATCH if engine == "population" else 2
     runs = [(assemble(DEFAULT_BASELINE, evaluator.registry), 0)] * count
-    probes = [_timed(probe_task(task, *probe), runs, engine) for probe in _PROBES]
+    graphs = evaluator.graphs
+    probes = [_timed(probe_task(task, steps, graphs, often), runs, engine, graphs) for steps, often in _PROBES]
     return extrapolated(probes, task.num_steps, len(task.validation_steps)) * BATCH / count
 
 
@@ -227,9 +228,9 @@ def extrapolated(probes: Sequence[float], num_steps: int, num_validations: int) 
     return first + num_steps * per_step + num_validations * per_validation
 
 
-def _timed(task: Task, runs: Sequence[Run], engine: str) -> float:
+def _timed(task: Task, runs: Sequence[Run], engine: str, graphs: Graphs) -> float:
     started = time.perf_counter()
-    run_task(task, runs, engine)
+    run_task(task, runs, engine, graphs=graphs)
     return time.perf_counter() - started
 
 

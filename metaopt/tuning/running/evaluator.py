@@ -4,13 +4,14 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from itertools import groupby
 from typing import TypeAlias
 
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import AnyTask, BlackBoxTask, Curve, FewShotTask, Task
 from metaopt.errors import InputError, MetaOptError, named_line
-from metaopt.inner import LOOP_CHUNK, RECORDABLE, Compile, Member, Workload, loop_reason, share_graphs, train
+from metaopt.inner import LOOP_CHUNK, RECORDABLE, Compile, Graphs, Member, Workload, train
 from metaopt.plugin import Registry
 from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey
 from metaopt.tuning.ledger.ledger import Ledger
@@ -66,6 +67,7 @@ class Evaluator:
         learned: weights that configurations come with, by configuration key.
         predict: seconds that so many runs of a task take side by side; 0 where nobody knows.
         signals: those of `metaopt.inner.RECORDABLE` that curves of tasks in the engine have beside `train_loss`.
+        graphs: of the populations trained in this process.
     """
 
     ledger: Ledger
@@ -80,6 +82,7 @@ class Evaluator:
     learned: Mapping[str, Weights] = field(default_factory=dict)
     predict: Callable[[AnyTask, int], float] = lambda task, members: 0.0
     signals: frozenset[str] = frozenset()
+    graphs: Graphs = field(default_factory=Graphs)
     _reasons: dict[str, str | None] = field(default_factory=dict, init=False)
     _slowest: dict[str, float] = field(default_factory=dict, init=False)
 
@@ -119,7 +122,7 @@ class Evaluator:
     def loop_reason(self, task: AnyTask) -> str | None:
         """Why a task goes to the loop, announced the first time it is asked."""
         if task.name not in self._reasons:
-            reason = loop_reason(task) if isinstance(task, Task) else "it is a black box"
+            reason = self.graphs.loop_reason(task) if isinstance(task, Task) else "it is a black box"
             self._reasons[task.name] = reason
             if reason is not None and not isinstance(task, FewShotTask):
                 self.announce(f"{task.name} runs in the plain loop: {reason}.")
@@ -143,7 +146,7 @@ class Evaluator:
             for position, (task, runs) in enumerate(parts):
                 self.check()
                 self.tracker.train(task.name)
-                yield position, run_task(task, runs, *self._how(task, runs))
+                yield position, run_task(task, runs, *self._how(task, runs), self.graphs)
             return
         self.check()
         self.tracker.train(f"{len({task.name for task, _ in parts})} tasks")
@@ -227,6 +230,7 @@ def run_task(
     ahead: Workload | None = None,
     weights: Weights | None = None,
     signals: frozenset[str] = frozenset(),
+    graphs: Graphs | None = None,
 ) -> list[tuple[Curve, float]]:
     """Curve and seconds of each run of a task; `compile` and `ahead` as in `metaopt.inner.train`.
 
@@ -238,6 +242,7 @@ def run_task(
         ahead: likewise.
         weights: that the configuration comes with.
         signals: see `metaopt.inner.train`.
+        graphs: see `metaopt.inner.train`; those of this process if left out, for workers cannot be sent any.
 
     Raises:
         InputError: the task's own code failed.
@@ -253,7 +258,8 @@ def run_task(
             for assembly, _ in runs:
                 check_weights(assembly, task, weights)
         theta = None if weights is None else weights.theta
-        trained = train(task, members, theta=theta, engine=engine, compile=compile, ahead=ahead, signals=signals)
+        run = partial(train, task, members, theta=theta, engine=engine, compile=compile, ahead=ahead)
+        trained = run(signals=signals, graphs=graphs or _worker_graphs())
         return [(one.curve, one.seconds) for one in trained]
     except MetaOptError:
         raise
@@ -272,10 +278,16 @@ def plugin_versions(assembly: Assembly) -> str:
     return ",".join(f"{spec.name}@{spec.version}" for spec in specs)
 
 
-def probe_task(task: Task, num_steps: int, num_validations: int = 1) -> Task:
+@cache
+def _worker_graphs() -> Graphs:
+    """The graphs of a worker process, which ends with its study."""
+    return Graphs()
+
+
+def probe_task(task: Task, num_steps: int, graphs: Graphs, num_validations: int = 1) -> Task:
     """The same task cut to a few steps, for measuring what a step costs; the graphs that it makes serve the task."""
     probe = dataclasses.replace(task, data=task.splits, num_steps=num_steps, num_validations=num_validations)
-    share_graphs(probe, task)
+    graphs.share(probe, task)
     return probe
 
 
