@@ -215,7 +215,7 @@ def run(strategy: Strategy, corpus: SyntheticCorpus, num_candidates: int, seed: 
         judge([one for one in heat if not one.scores], corpus.tuning[: sizes[0]])
         if strategy.ends_heat(batch) or batch == batches - 1:
             earlier = known.standings[: -len(heat)]
-            race(heat, earlier, corpus.tuning, judge, sizes=sizes, kept=strategy.kept)
+            race(heat, earlier, corpus.tuning, judge, sizes=sizes, survivors=strategy.kept)
             heat = []
     winner, more = final(corpus, known)
     return weighed({task.task.name: task.quality(winner) for task in corpus.held_out}), used + more

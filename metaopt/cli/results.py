@@ -75,8 +75,8 @@ def print_result(result: "TuneResult") -> None:
         print_table(worst_table(comparison))
         print_paragraph(comparison.summary())
     print_table(cost_table(result))
-    said = [headline(result), price(result), stopping(result), *caveats(result)]
-    for sentence in filter(None, said):
+    sentences = [headline(result), price(result), stopping(result), *caveats(result)]
+    for sentence in filter(None, sentences):
         print_paragraph(sentence)
 
 

@@ -86,7 +86,9 @@ class Drawings:
         return cls(
             named=dict(_named(result)),
             contenders=[] if comparison is None else comparison.contenders,
-            tasks={name: found for name, found in tasks.items() if found is not None and _with_curves(found)},
+            tasks={
+                name: compared for name, compared in tasks.items() if compared is not None and _with_curves(compared)
+            },
         )
 
     def save(self, folder: Path) -> None:
@@ -101,13 +103,13 @@ class Drawings:
 
     def figures(self, *names: str) -> str:
         """Those of the plots that there are, side by side where the page is wide enough."""
-        found = [self.named[name] for name in names if name in self.named]
-        if not found:
+        drawings = [self.named[name] for name in names if name in self.named]
+        if not drawings:
             return ""
         parts = [
-            f"<figure><h3>{escape(one.title)}</h3>{_svg(one.draw, SIZE, one.title)}"
-            f"<figcaption>{escape(one.caption)}</figcaption></figure>"
-            for one in found
+            f"<figure><h3>{escape(drawing.title)}</h3>{_svg(drawing.draw, SIZE, drawing.title)}"
+            f"<figcaption>{escape(drawing.caption)}</figcaption></figure>"
+            for drawing in drawings
         ]
         return f'<div class="figures">{"".join(parts)}</div>'
 

@@ -64,12 +64,12 @@ def explain(recipe: Recipe, task: AnyTask, registry: Registry, num_steps: int | 
     steps = num_steps or min(learned or episodic.num_steps, MOST_STEPS)
     learner, theta = Learner(episodic, assembly), dict(recipe.theta or {})
     each = [_followed(learner, theta, row, steps) for row in range(EPISODES)]
-    return [_mean([one[position] for one in each]) for position in range(len(each[0]))]
+    return [_mean([episode[position] for episode in each]) for position in range(len(each[0]))]
 
 
 def explained_table(rows: Sequence[Explained], steps_of: str) -> Table:
     """Every parameter with its effective rate, direction and gates: first and last value, and bars over the steps."""
-    labels = sorted({label for one in rows for label in one.drawn})
+    labels = sorted({label for row in rows for label in row.drawn})
     note = (
         f"Means over {EPISODES} {steps_of}, bars from the first step to the last. Rate: length of the update over that "
         "of the gradient, bars between its own extremes. Cosine: between update and negative gradient; 1 is descent, 0 "
@@ -78,17 +78,23 @@ def explained_table(rows: Sequence[Explained], steps_of: str) -> Table:
     return Table(
         "What the rule does",
         ("parameter", "rate", "", "cosine", "", *(part for label in labels for part in (label, ""))),
-        tuple(_cells(one, labels) for one in rows),
+        tuple(_cells(row, labels) for row in rows),
         1,
         note,
     )
 
 
-def _cells(one: Explained, labels: Sequence[str]) -> tuple[str, ...]:
-    cells = [one.name, _ends(one.rate), sparkline(one.rate), _ends(one.cosine), sparkline(one.cosine, -1.0, 1.0)]
+def _cells(explained: Explained, labels: Sequence[str]) -> tuple[str, ...]:
+    cells = [
+        explained.name,
+        _ends(explained.rate),
+        sparkline(explained.rate),
+        _ends(explained.cosine),
+        sparkline(explained.cosine, -1.0, 1.0),
+    ]
     for label in labels:
-        found = one.drawn.get(label)
-        cells += ["", ""] if found is None else [_ends(found), sparkline(found)]
+        values = explained.drawn.get(label)
+        cells += ["", ""] if values is None else [_ends(values), sparkline(values)]
     return tuple(cells)
 
 
@@ -101,13 +107,13 @@ def draw_explained(rows: Sequence[Explained], path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    labels = sorted({label for one in rows for label in one.drawn})
-    series = {"effective rate": [one.rate for one in rows], "cosine": [one.cosine for one in rows]}
-    series.update({label: [one.drawn.get(label, ()) for one in rows] for label in labels})
+    labels = sorted({label for row in rows for label in row.drawn})
+    series = {"effective rate": [row.rate for row in rows], "cosine": [row.cosine for row in rows]}
+    series.update({label: [row.drawn.get(label, ()) for row in rows] for label in labels})
     figure = Figure(figsize=(4.3 * len(series), 3.2), layout="constrained")
     for axes, (label, lines) in zip(figure.subplots(1, len(series), squeeze=False)[0], series.items(), strict=True):
-        for one, values in zip(rows, lines, strict=True):
-            axes.plot(range(1, len(values) + 1), values, marker="o", markersize=3, label=one.name)
+        for row, values in zip(rows, lines, strict=True):
+            axes.plot(range(1, len(values) + 1), values, marker="o", markersize=3, label=row.name)
         axes.set_title(label)
         axes.set_xlabel("step")
         if label == "effective rate" and all(value > 0 for values in lines for value in values):
@@ -132,20 +138,22 @@ def _followed(learner: Learner, theta: dict[str, Tensor], row: int, steps: int) 
     batches = learner.draw_batches(episodes, steps, torch.Generator().manual_seed(row))
     support = episodes.support_inputs[row], episodes.support_targets[row]
     horizon = torch.tensor(float(steps))
-    params, state = learner.begin(theta, {key: one[0] for key, one in learner.starts([row]).items()}, support, horizon)
+    params, state = learner.begin(
+        theta, {key: tensor[0] for key, tensor in learner.starts([row]).items()}, support, horizon
+    )
     seen: dict[str, list[tuple[float, float, dict[str, float]]]] = {name: [] for name in params}
     drawn = learner.meta.drawn if learner.meta is not None else {}
     for step in range(steps):
         data = support if batches is None else (batches[0][row, step], batches[1][row, step])
         grads = grad(learner.loss)(params, *data)
-        norm = torch.stack([one.square().sum() for one in grads.values()]).sum().sqrt()
+        norm = torch.stack([tensor.square().sum() for tensor in grads.values()]).sum().sqrt()
         info = StepInfo(torch.tensor(float(step)), horizon, learner.loss(params, *data), {"gradient_norm": norm})
         updates, state = learner.assembly.rule.update(grads, state, params, learner.hparams, theta, info)
         for name, update in updates.items():
             own = state["tensors"].get(name, {})
             gates = {label: _shown(label, own[key]) for label, key in drawn.items() if key in own}
             seen[name].append((*_direction(update, grads[name]), gates))
-        params = {name: one + updates[name] if name in updates else one for name, one in params.items()}
+        params = {name: tensor + updates[name] if name in updates else tensor for name, tensor in params.items()}
     return [
         Explained(
             name=name,
@@ -168,13 +176,13 @@ def _shown(label: str, state: Tensor) -> float:
     return float((state.sigmoid() if label.endswith("gate") else state).mean())
 
 
-def _mean(found: Sequence[Explained]) -> Explained:
+def _mean(episodes: Sequence[Explained]) -> Explained:
     def mean(rows: Sequence[Sequence[float]]) -> tuple[float, ...]:
         return tuple(sum(column) / len(column) for column in zip(*rows, strict=True))
 
     return Explained(
-        name=found[0].name,
-        rate=mean([one.rate for one in found]),
-        cosine=mean([one.cosine for one in found]),
-        drawn={label: mean([one.drawn[label] for one in found]) for label in found[0].drawn},
+        name=episodes[0].name,
+        rate=mean([episode.rate for episode in episodes]),
+        cosine=mean([episode.cosine for episode in episodes]),
+        drawn={label: mean([episode.drawn[label] for episode in episodes]) for label in episodes[0].drawn},
     )

@@ -140,26 +140,28 @@ def price(result: TuneResult) -> str:
 
 def caveats(result: TuneResult) -> list[str]:
     """What a reader must know before believing the rest."""
-    said = []
+    sentences = []
     if result.interrupted:
-        said.append("The time was up before all candidates had run; the same command continues where it stopped.")
+        sentences.append("The time was up before all candidates had run; the same command continues where it stopped.")
     if few_shot(result):
-        said.append("Episodes that are reported have classes, or functions, that no meta-training saw.")
+        sentences.append("Episodes that are reported have classes, or functions, that no meta-training saw.")
     elif result.comparison is None:
         flattered = "these numbers are of the tasks that the recipe was tuned on, and flatter it"
         if result.held_out_by is None:
-            said.append(f"No task was held out: {flattered}; use --folds or --held-out to measure its worth elsewhere.")
+            sentences.append(
+                f"No task was held out: {flattered}; use --folds or --held-out to measure its worth elsewhere."
+            )
         else:
-            said.append(f"The held-out tasks are not compared yet: {flattered}.")
+            sentences.append(f"The held-out tasks are not compared yet: {flattered}.")
     comparison = measured(result)
     if comparison is not None and comparison.over == "tasks of these families":
-        said.append(
+        sentences.append(
             "Intervals are over tasks of these families and say nothing of another kind of task: "
             f"{len(set(comparison.families()))} held out, and that takes at least {LEAST_FREEDOM + 1}."
         )
     if comparison is not None and math.isnan(comparison.interval(RECIPE).low) and not few_shot(result):
-        said.append(f"{len(comparison.tasks)} tasks are too few for intervals, so nothing is claimed; add tasks.")
-    return said
+        sentences.append(f"{len(comparison.tasks)} tasks are too few for intervals, so nothing is claimed; add tasks.")
+    return sentences
 
 
 def _tasks(comparison: Comparison) -> str:

@@ -87,7 +87,7 @@ def _opening(result: TuneResult, drawings: "Drawings | None") -> str:
 
 def _facts(result: TuneResult) -> dict[str, tuple[str, str]]:
     cost = result.cost
-    found = {
+    facts = {
         "Tasks": (f"{len(result.corpus)}", f"of {len(result.corpus.families)} families"),
         "Candidates": (
             f"{len(result.judged):,}",
@@ -99,15 +99,15 @@ def _facts(result: TuneResult) -> dict[str, tuple[str, str]]:
     worth = None if comparison is None else comparison.trials_worth()
     if comparison is not None:
         score = comparison.interval(RECIPE)
-        found["Test score of the recipe"] = (f"{score.value:.2f}", _range(f"{score.low:.2f}", f"{score.high:.2f}"))
+        facts["Test score of the recipe"] = (f"{score.value:.2f}", _range(f"{score.low:.2f}", f"{score.high:.2f}"))
     if worth is not None:
-        number, low, high = (worth.show(one) for one in (worth.number, worth.low, worth.high))
-        found["A first run is worth"] = (f"{number} trials", _range(low, high))
+        number, low, high = (worth.show(end) for end in (worth.number, worth.low, worth.high))
+        facts["A first run is worth"] = (f"{number} trials", _range(low, high))
     paid = payback(result)
     if paid is not None:
-        number, low, high = (paid.show(one) for one in (paid.models, paid.fewest, paid.most))
-        found["Paid for after"] = (f"{number}{'' if number == NEVER else ' models'}", _range(low, high))
-    return found
+        number, low, high = (paid.show(end) for end in (paid.models, paid.fewest, paid.most))
+        facts["Paid for after"] = (f"{number}{'' if number == NEVER else ' models'}", _range(low, high))
+    return facts
 
 
 def _range(low: str, high: str) -> str:

@@ -105,7 +105,7 @@ def draw_curves(axes: Any, comparison: Comparison, band: Sequence[Interval]) -> 
             continue
         grid = np.stack([_on_grid(_curve(comparison, name, task)) for task in tasks])
         axes.plot(GRID, grid.mean(axis=0), **_line(name, comparison.contenders))
-    lows, highs = [one.low for one in band], [one.high for one in band]
+    lows, highs = [interval.low for interval in band], [interval.high for interval in band]
     axes.fill_between(GRID, lows, highs, color=PALETTE.recipe, alpha=0.12, linewidth=0)
     _references(axes.axhline)
     axes.set_xlim(GRID[0], 1)
@@ -143,10 +143,12 @@ def draw_stopping(axes: Any, result: TuneResult) -> None:
 
 def draw_replay(axes: Any, replay: Replay) -> None:
     """Every policy's regret against the steps that it saves, and what a clairvoyant saves."""
-    for name in sorted({one.stopper.name for one in replay.results}):
-        mine = [one for one in replay.results if one.stopper.name == name]
+    for name in sorted({policy.stopper.name for policy in replay.results}):
+        policies = [policy for policy in replay.results if policy.stopper.name == name]
         # A logarithm has no place for policies that give nothing up.
-        axes.scatter([one.saved for one in mine], [max(one.regret, 1e-5) for one in mine], s=8, label=name)
+        axes.scatter(
+            [policy.saved for policy in policies], [max(policy.regret, 1e-5) for policy in policies], s=8, label=name
+        )
     axes.axvline(replay.clairvoyant, linestyle="--", linewidth=1, label="clairvoyant")
     axes.set(xlabel="share of steps saved", ylabel="share of the gain given up", yscale="log")
     axes.legend(frameon=False)
@@ -155,8 +157,8 @@ def draw_replay(axes: Any, replay: Replay) -> None:
 def draw_race(axes: Any, result: TuneResult) -> None:
     """Every candidate's objective at the last rung it reached, in the order proposed, and the best so far."""
     judged = sorted(result.judged, key=lambda pair: pair[0].number)
-    dropped = [(one.number, outcome.objective) for one, outcome in judged if not outcome.complete]
-    finished = [(one.number, outcome.objective) for one, outcome in judged if outcome.complete]
+    dropped = [(proposal.number, outcome.objective) for proposal, outcome in judged if not outcome.complete]
+    finished = [(proposal.number, outcome.objective) for proposal, outcome in judged if outcome.complete]
     if dropped:
         axes.scatter(*zip(*dropped, strict=True), s=14, color=PALETTE.muted, alpha=0.55, linewidth=0, label="dropped")
     if finished:

@@ -44,13 +44,13 @@ def comparison_table(
     ]
     if not parts:
         return Table("Test scores", ("contender",), (), note="Nothing was compared.")
-    found = [part.table().to_dict("records") for _, part in parts]
+    records_of = [part.table().to_dict("records") for _, part in parts]
     columns, cells = ["contender"], [[name] for name in parts[0][1].contenders]
-    for (label, _), records in zip(parts, found, strict=True):
+    for (label, _), records in zip(parts, records_of, strict=True):
         columns.append(label)
         for row, record in zip(cells, records, strict=True):
             row.append(interval(record["mean_score"], record["low"], record["high"]))
-    shown = found[0]
+    shown = records_of[0]
     diverged = any(record["diverged"] for record in shown)
     columns += ["middle half", "recipe ahead", "lost to", "steps", *(["diverged"] if diverged else [])]
     for position, (row, record) in enumerate(zip(cells, shown, strict=True)):
@@ -104,13 +104,13 @@ def worst_table(comparison: Comparison, count: int = 3) -> Table:
     records = comparison.worst_tasks(count).to_dict("records")
     rows = [
         (
-            str(one["task"]),
-            str(one["by"]),
-            f"{one['score']:.2f}",
-            f"{one['best_other']:.2f}",
-            f"{round(one['behind'], 2) + 0.0:+.2f}",
+            str(record["task"]),
+            str(record["by"]),
+            f"{record['score']:.2f}",
+            f"{record['best_other']:.2f}",
+            f"{round(record['behind'], 2) + 0.0:+.2f}",
         )
-        for one in records
+        for record in records
     ]
     note = "Sorted by how far the best other contender is ahead; a negative number means that the recipe is."
     return Table("Worst tasks", ("task", "best other", "recipe", "other", "behind by"), tuple(rows), 2, note)
@@ -118,15 +118,15 @@ def worst_table(comparison: Comparison, count: int = 3) -> Table:
 
 def recipe_table(recipe: Recipe, registry: Registry | None = None) -> Table:
     """Every plugin of a recipe with all its hyperparameters, beside their defaults."""
-    found = registry or current_registry()
-    assembly = assemble(recipe.configuration, found)
+    plugins = registry or current_registry()
+    assembly = assemble(recipe.configuration, plugins)
     specs = (assembly.optimizer, *assembly.wrappers, assembly.controller)
-    usual = assemble(replace(recipe.configuration, hparams={}), found)
+    usual = assemble(replace(recipe.configuration, hparams={}), plugins)
     rows: list[tuple[str, ...]] = []
     for spec in specs:
         rows += _rows(f"{spec.kind} {spec.name}", assembly.values_of(spec), usual.values_of(spec))
     if recipe.stopper is not None:
-        rows += _stopper_rows(recipe.stopper, found)
+        rows += _stopper_rows(recipe.stopper, plugins)
     return Table(recipe.name, ("plugin", "hyperparameter", "value", "default"), tuple(rows), 2)
 
 
@@ -141,8 +141,8 @@ def cost_table(result: TuneResult) -> Table:
         ("computing time", duration(cost.seconds)),
     ]
     if cost.shipped_evaluations:
-        made = f"{cost.shipped_evaluations:,} trainings, {duration(cost.shipped_seconds)} when made"
-        rows.append(("of which came with the corpus", made))
+        shipped = f"{cost.shipped_evaluations:,} trainings, {duration(cost.shipped_seconds)} when made"
+        rows.append(("of which came with the corpus", shipped))
     paid = payback(result)
     if paid is not None:
         rows.append(("later models after which it has paid", str(paid)))

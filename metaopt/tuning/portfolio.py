@@ -89,10 +89,10 @@ class Portfolio(Sequence[Recipe]):
         """Mean score gained by choosing by features over the first recipe, each tuning task left out in turn."""
         gains = []
         for index in range(len(self.features)):
-            rest = np.arange(len(self.features)) != index
-            if not rest.any():
+            others = np.arange(len(self.features)) != index
+            if not others.any():
                 return 0.0
-            chosen = self._nearest(self.features[index], self.features[rest], self.scores[:, rest])
+            chosen = self._nearest(self.features[index], self.features[others], self.scores[:, others])
             gains.append(self.scores[chosen, index] - self.scores[0, index])
         return float(np.mean(gains)) if gains else 0.0
 
@@ -193,7 +193,9 @@ def task_features(task: AnyTask, recipe: Recipe, registry: Registry) -> Array:
 def _output_size(task: Task, model: nn.Module) -> int:
     """Numbers that the model gives for an example; 0 where it gives something else than tensors of examples."""
     try:
-        inputs, targets = (one[: task.batch_size] for one in (task.splits.train.inputs, task.splits.train.targets))
+        inputs, targets = (
+            tensor[: task.batch_size] for tensor in (task.splits.train.inputs, task.splits.train.targets)
+        )
         with torch.no_grad(), default_for(lambda: (inputs, targets)):
             return int(model(inputs)[0].numel())
     except Exception:  # a stranger's model; what is already computed must not be lost to a description

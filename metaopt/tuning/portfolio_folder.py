@@ -62,7 +62,7 @@ def read_recipes(home: Path) -> tuple[tuple[Recipe, ...], Mapping[str, Any]]:
         document = read_json(home / PORTFOLIO)
         names = document["recipes"]
         digests = document.get("sha256", [""] * len(names))
-        if not all(isinstance(one, str) for one in (*names, *digests)) or len(digests) != len(names) or not names:
+        if not all(isinstance(text, str) for text in (*names, *digests)) or len(digests) != len(names) or not names:
             raise ValueError("recipes and sha256 must list a name and a hash of each recipe")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         cause = f"the field {error} is missing" if isinstance(error, KeyError) else first_line(error)

@@ -59,18 +59,21 @@ class Cost:
             report_seeds: seeds of comparisons.
             shipped: evaluations that came with a corpus.
         """
-        candidates, known = {one.key for one in proposed}, {one.key for one in references}
-        given = [one for one in evaluations if one.key in shipped]
-        own = [one.key.configuration_key for one in evaluations if one.key.seed not in report_seeds]
-        searched = sum(key in candidates for key in own)
-        of_references = sum(key in known and key not in candidates for key in own)
+        candidates = {configuration.key for configuration in proposed}
+        reference_keys = {configuration.key for configuration in references}
+        from_corpus = [evaluation for evaluation in evaluations if evaluation.key in shipped]
+        searched_or_reference = [
+            evaluation.key.configuration_key for evaluation in evaluations if evaluation.key.seed not in report_seeds
+        ]
+        searched = sum(key in candidates for key in searched_or_reference)
+        of_references = sum(key in reference_keys and key not in candidates for key in searched_or_reference)
         return cls(
             evaluations=searched,
             reference_evaluations=of_references,
             comparison_evaluations=len(evaluations) - searched - of_references,
-            seconds=sum(one.seconds for one in evaluations),
-            shipped_evaluations=len(given),
-            shipped_seconds=sum(one.seconds for one in given),
+            seconds=sum(evaluation.seconds for evaluation in evaluations),
+            shipped_evaluations=len(from_corpus),
+            shipped_seconds=sum(evaluation.seconds for evaluation in from_corpus),
         )
 
 
@@ -111,15 +114,20 @@ class TuneResult:
     @property
     def stopping(self) -> PolicyResult | None:
         """What the recipe's stopping policy gave up and saved in the replay; None if it saved nothing, as guards do."""
-        mine = [one for one in self.front if is_chosen(one, self.recipe.stopper) and one.steps_saved > 0]
-        return max(mine, key=lambda one: one.steps_saved, default=None)
+        mine = [policy for policy in self.front if is_chosen(policy, self.recipe.stopper) and policy.steps_saved > 0]
+        return max(mine, key=lambda policy: policy.steps_saved, default=None)
 
     def evaluations_dataframe(self) -> pd.DataFrame:
         """One row an evaluation: task, family, seed, validation and test value at the best validation, score, seconds.
 
         Values are in the task's own orientation. The configuration follows: plugins, and each hyperparameter by name.
         """
-        return pd.DataFrame([_row(one, self.scales[one.task], self.corpus[one.task].sign) for one in self.evaluations])
+        return pd.DataFrame(
+            [
+                _row(evaluation, self.scales[evaluation.task], self.corpus[evaluation.task].sign)
+                for evaluation in self.evaluations
+            ]
+        )
 
     def trials_dataframe(self) -> pd.DataFrame:
         """One row a candidate: number, batch, objective, tasks done, whether it finished the race, configuration."""

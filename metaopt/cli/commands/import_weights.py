@@ -27,5 +27,5 @@ def import_weights(
     load_plugin_files(plugin)
     recipe = metaopt.import_recipe(name, file)
     recipe.save(out)
-    numbers = sum(one.numel() for one in (recipe.theta or {}).values())
+    numbers = sum(tensor.numel() for tensor in (recipe.theta or {}).values())
     print(f"{recipe.configuration.optimizer} with {numbers:,} learned numbers: {out}")

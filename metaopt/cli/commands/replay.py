@@ -58,7 +58,7 @@ def replay(
     from metaopt.tuning import read_recorded
     from metaopt.tuning import replay as play
 
-    found = play(
+    result = play(
         read_recorded(curves, mode, chance),
         current_registry(),
         stoppers=names(stoppers),
@@ -68,32 +68,32 @@ def replay(
         seed=seed,
     )
     if table is not None:
-        write_text(table, as_csv(found.dataframe()))
+        write_text(table, as_csv(result.dataframe()))
     if drawing is not None:
         from metaopt.report import write_replay
 
-        write_replay(found, drawing)
-    best = found.best(regret)
+        write_replay(result, drawing)
+    best = result.best(regret)
     if as_json:
-        print(json.dumps({**_counts(found), "front": list(map(_row, found.front())), "best": best and _whole(best)}))
+        print(json.dumps({**_counts(result), "front": list(map(_row, result.front())), "best": best and _whole(best)}))
         return
     from metaopt.cli.terminal import print_paragraph, print_table
 
-    print_table(_table(found))
-    print_paragraph(_summary(found, best, regret))
+    print_table(_table(result))
+    print_paragraph(_summary(result, best, regret))
 
 
-def _counts(found: "Replay") -> dict[str, float | int]:
-    return {"learned": found.num_learned, "failed": found.num_failed, "clairvoyant": found.clairvoyant}
+def _counts(result: "Replay") -> dict[str, float | int]:
+    return {"learned": result.num_learned, "failed": result.num_failed, "clairvoyant": result.clairvoyant}
 
 
-def _row(one: "Replayed") -> dict[str, object]:
+def _row(policy: "Replayed") -> dict[str, object]:
     return {
-        "stopper": one.stopper.name,
-        "hparams": dict(one.stopper.hparams),
-        "regret": one.regret,
-        "saved": one.saved,
-        "given_up": None if math.isnan(one.given_up) else one.given_up,
+        "stopper": policy.stopper.name,
+        "hparams": dict(policy.stopper.hparams),
+        "regret": policy.regret,
+        "saved": policy.saved,
+        "given_up": None if math.isnan(policy.given_up) else policy.given_up,
     }
 
 
@@ -103,10 +103,13 @@ def _whole(best: "Replayed") -> dict[str, object]:
     return _row(best) if theta is None else {**_row(best), "theta": theta}
 
 
-def _table(found: "Replay") -> "Table":
+def _table(result: "Replay") -> "Table":
     from metaopt.report import Table
 
-    rows = tuple((_named(one), f"{one.regret:.2%}", f"{one.saved:.1%}", _share(one.given_up)) for one in found.front())
+    rows = tuple(
+        (_named(policy), f"{policy.regret:.2%}", f"{policy.saved:.1%}", _share(policy.given_up))
+        for policy in result.front()
+    )
     return Table(
         "policies that no other one beats",
         ("policy", "given up", "steps saved", "failed runs stopped at"),
@@ -119,17 +122,17 @@ def _share(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.0%}"
 
 
-def _named(one: "Replayed") -> str:
+def _named(policy: "Replayed") -> str:
     from metaopt.report import number
 
-    settings = ", ".join(f"{name}={number(value)}" for name, value in one.stopper.hparams.items())
-    return f"{one.stopper.name}({settings})"
+    settings = ", ".join(f"{name}={number(value)}" for name, value in policy.stopper.hparams.items())
+    return f"{policy.stopper.name}({settings})"
 
 
-def _summary(found: "Replay", best: "Replayed | None", regret: float) -> str:
+def _summary(result: "Replay", best: "Replayed | None", regret: float) -> str:
     text = (
-        f"{found.num_learned:,} runs that learned something and {found.num_failed:,} that did not; a clairvoyant who "
-        f"stops each at its best value saves {found.clairvoyant:.1%} of the steps."
+        f"{result.num_learned:,} runs that learned something and {result.num_failed:,} that did not; a clairvoyant who "
+        f"stops each at its best value saves {result.clairvoyant:.1%} of the steps."
     )
     if best is None:
         return f"{text} No policy gave up at most {regret:.2%} on the runs it was chosen by."

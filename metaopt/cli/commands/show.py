@@ -91,21 +91,21 @@ def _origin(recipe: "Recipe") -> list[str]:
         raise RecipeError("The recipe's scores are not what tune wrote; restore a copy of it.") from error
     if recipe.made_on is not None:
         ranges = [
-            f"{_range(found)} {label}"
-            for label, found in (
+            f"{_range(ends)} {label}"
+            for label, ends in (
                 ("parameters", recipe.made_on.parameters),
                 ("examples a batch", recipe.made_on.batch_size),
                 ("steps", recipe.made_on.horizon),
             )
-            if found is not None
+            if ends is not None
         ]
         lines.append(f"Made on models and budgets of {', '.join(ranges)}.")
     if recipe.num_validations is not None:
         lines.append(f"Its stopper expects {recipe.num_validations} validations, evenly spread over a run.")
     lines.append(f"Weight decay: {_decay(recipe)}.")
     versions = ", ".join(f"{name} {version}" for name, version in recorded(record, "libraries").items())
-    made = f"Created {record.get('created', 'nobody knows when')}{f' with {versions}' if versions else ''}."
-    return [without_long_words(line) for line in (*lines, made)]
+    creation = f"Created {record.get('created', 'nobody knows when')}{f' with {versions}' if versions else ''}."
+    return [without_long_words(line) for line in (*lines, creation)]
 
 
 def _scores(held_out: "Mapping[str, Any]") -> list[str]:
@@ -132,8 +132,8 @@ def _numbers(ends: "Sequence[float | None]") -> tuple[float, float, float]:
     return value, low, high
 
 
-def _range(found: tuple[int, int]) -> str:
-    low, high = found
+def _range(ends: tuple[int, int]) -> str:
+    low, high = ends
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 

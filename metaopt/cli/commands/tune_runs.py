@@ -37,12 +37,12 @@ def tune_runs(context: typer.Context, path: str, out: str, size: int, baseline: 
     if runs.left_out:
         named = ", ".join(runs.left_out[:3]) + (", …" if len(runs.left_out) > 3 else "")
         print(f"Left out, for not all tasks have runs of them: {len(runs.left_out):,} ({named}).", file=sys.stderr)
-    found = portfolio_of_runs(runs, size, baseline)
-    write_text(folder / "portfolio.csv", as_csv(found.dataframe()))
-    write_text(folder / "portfolio.json", json.dumps(found.to_json(), indent=2, ensure_ascii=False) + "\n")
+    chosen = portfolio_of_runs(runs, size, baseline)
+    write_text(folder / "portfolio.csv", as_csv(chosen.dataframe()))
+    write_text(folder / "portfolio.json", json.dumps(chosen.to_json(), indent=2, ensure_ascii=False) + "\n")
     print()
-    print_table(_table(found))
-    print_paragraph(found.summary())
+    print_table(_table(chosen))
+    print_paragraph(chosen.summary())
     print(f"Written to {folder}: portfolio.csv, portfolio.json.")
 
 
@@ -58,23 +58,23 @@ def refuse(context: typer.Context, names: set[str], why: str) -> None:
             raise InputError(f"{parameter.opts[0]} {why}.")
 
 
-def _table(found: "RunsPortfolio") -> "Table":
+def _table(portfolio: "RunsPortfolio") -> "Table":
     from metaopt.report import Table
 
     rows = [
         (
             str(place),
-            one.candidate,
-            f"{one.score:.2f}",
-            f"{one.portfolio_score:.2f}",
-            str(one.held_out)
-            if one.held_out.low != one.held_out.low
-            else f"{one.held_out.value:.2f} [{one.held_out.low:.2f}, {one.held_out.high:.2f}]",
-            str(one.worth),
+            member.candidate,
+            f"{member.score:.2f}",
+            f"{member.portfolio_score:.2f}",
+            str(member.held_out)
+            if member.held_out.low != member.held_out.low
+            else f"{member.held_out.value:.2f} [{member.held_out.low:.2f}, {member.held_out.high:.2f}]",
+            str(member.worth),
         )
-        for place, one in enumerate(found.members, start=1)
+        for place, member in enumerate(portfolio.members, start=1)
     ]
-    zero = f"candidate {found.baseline!r}" if found.baseline else "the task's median candidate"
+    zero = f"candidate {portfolio.baseline!r}" if portfolio.baseline else "the task's median candidate"
     note = (
         f"Scores: 0 is {zero}, 1 the task's best candidate. Score and best so far are areas under the curves; held out "
         "is the final value of the best of so many, chosen on other tasks, trials the random ones that reach as far."

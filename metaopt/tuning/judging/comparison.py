@@ -113,14 +113,14 @@ class Comparison:
 
     def trials_worth(self, contender: str = RECIPE, sampler: Sampler = "random") -> TrialsWorth | None:
         """How many tuning trials of a task's own one run is worth; None where there are no such trials."""
-        found = self._trials(sampler)
-        tasks = [task for task in self.tasks if task in found]
+        by_task = self._trials(sampler)
+        tasks = [task for task in self.tasks if task in by_task]
         if not tasks:
             return None
         scores = self.task_scores(contender)
         return trials_worth(
             np.asarray([scores[task] for task in tasks]),
-            np.stack([found[task] for task in tasks]),
+            np.stack([by_task[task] for task in tasks]),
             self._families_of(tasks),
             self.over,
         )
@@ -208,7 +208,11 @@ class Comparison:
             sentences.append(
                 f"Task by task it is worse than {_listed(behind_paired)}, though the two intervals overlap."
             )
-        worth = [f"{self.trials_worth(first, one)} {label}" for one, label in SAMPLERS.items() if self._trials(one)]
+        worth = [
+            f"{self.trials_worth(first, sampler)} {label}"
+            for sampler, label in SAMPLERS.items()
+            if self._trials(sampler)
+        ]
         if worth:
             sentences.append(f"Its first run on a task is worth {_listed(worth)} tuning trials of the task's own.")
         return " ".join(sentences)
@@ -231,7 +235,7 @@ class Comparison:
 
     def _over_tasks(self, values: pd.Series, statistic: Callable[[Array], Any]) -> Interval:
         families = self._families_of(list(values.index))
-        return bootstrap(values.to_numpy(), families, lambda one: float(statistic(one)), self.over)
+        return bootstrap(values.to_numpy(), families, lambda resampled: float(statistic(resampled)), self.over)
 
     @classmethod
     def merged(cls, parts: Sequence["Comparison"]) -> "Comparison":

@@ -41,14 +41,14 @@ def compare(
     targets: dict[tuple[str, str, int], float] = {}
     expected: dict[str, Array] = {}
     guided: dict[str, Array] = {}
-    configurations = list({one.configuration.key: one.configuration for one in contenders}.values())
-    stoppers = [one.stopper for one in contenders if one.stopper is not None]
-    required = frozenset[str]().union(*(stopper_requires(one, evaluator.registry) for one in stoppers))
-    found = evaluator.recording(required).curves(configurations, tasks, seeds)
+    configurations = list({contender.configuration.key: contender.configuration for contender in contenders}.values())
+    stoppers = [contender.stopper for contender in contenders if contender.stopper is not None]
+    required = frozenset[str]().union(*(stopper_requires(stopper, evaluator.registry) for stopper in stoppers))
+    all_curves = evaluator.recording(required).curves(configurations, tasks, seeds)
     for task in tasks:
         reference = references[task.name]
         for contender in contenders:
-            recorded = [found[contender.configuration.key, task.name, seed] for seed in seeds]
+            recorded = [all_curves[contender.configuration.key, task.name, seed] for seed in seeds]
             curves[contender.name, task.name] = _test_curve(recorded, reference)
             for seed, curve in zip(seeds, recorded, strict=True):
                 until = stop_index(curve, contender.stopper, evaluator.registry, task.sign) + 1

@@ -65,18 +65,18 @@ def evaluate(
     check_count("tuned", tuned, least=None)
     if not 0 <= tuned <= POOL_SIZE:
         raise InputError(f"tuned must be between 0 and {POOL_SIZE}, the size of a task's pool of trials, got {tuned}.")
-    found = registry or current_registry()
+    plugins = registry or current_registry()
     loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     contenders = [Contender.of(loaded), *(contender_named(name) for name in against)]
     for contender in contenders:
-        assemble(contender.configuration, found)
+        assemble(contender.configuration, plugins)
     tasks = load_corpus(corpus).tasks
     learned = {loaded.configuration.key: Weights(loaded.theta)} if loaded.theta else {}
     grown = scaled_tasks(tasks) if scaled else {}
     ledger = Ledger("sqlite://" if storage is None else storage)
     try:
-        evaluator = Evaluator(ledger, found, announce=announce, learned=learned)
-        configurations = [one.configuration for one in contenders]
+        evaluator = Evaluator(ledger, plugins, announce=announce, learned=learned)
+        configurations = [contender.configuration for contender in contenders]
         announce(_forecast(evaluator, tasks, configurations, DEFAULT_BASELINE, tuned=tuned, scaled=grown))
         scales = references(evaluator, tasks, DEFAULT_BASELINE)
         check_scored(tasks, scales)
@@ -109,13 +109,13 @@ def _forecast(
         "TPE trials": [
             (task, BATCH) for task in tasks if isinstance(task, Task) for _ in range(0, tpe_evaluations(tuned), BATCH)
         ],
-        "scaled tasks": [(task, scaled_evaluations()) for some in scaled.values() for task in some],
+        "scaled tasks": [(task, scaled_evaluations()) for scaled_tasks in scaled.values() for task in scaled_tasks],
     }
     counts = {name: sum(members for _, members in part) for name, part in parts.items()}
     pace = Pace(evaluator)
     seconds = sum(pace.seconds(task, members) for part in parts.values() for task, members in part if members)
-    said = ", ".join(f"{count:,} of {name}" for name, count in counts.items() if count)
-    about = f": {said}; about {duration(seconds)}" if said else ""
+    parts_ahead = ", ".join(f"{count:,} of {name}" for name, count in counts.items() if count)
+    about = f": {parts_ahead}; about {duration(seconds)}" if parts_ahead else ""
     return f"About to run at most {sum(counts.values()):,} trainings{about}."
 
 

@@ -56,13 +56,15 @@ def tpe_trials(evaluator: Evaluator, tasks: Sequence[AnyTask], count: int) -> di
     done = 0
     while done < count:
         number = min(BATCH if done else STARTUP, count - done)
-        asked = [one.ask(space, number) if done else _first(evaluator, one.task, number) for one in searches]
+        asked = [search.ask(space, number) if done else _first(evaluator, search.task, number) for search in searches]
         seeds = REFERENCE_SEEDS[:1]
-        found = evaluator.answer([Request(one.task, new, seeds) for one, new in zip(searches, asked, strict=True)])
-        for one, new in zip(searches, asked, strict=True):
-            one.trials += [(trial, found[trial.key, one.task.name, seeds[0]]) for trial in new]
+        curves = evaluator.answer(
+            [Request(search.task, new, seeds) for search, new in zip(searches, asked, strict=True)]
+        )
+        for search, new in zip(searches, asked, strict=True):
+            search.trials += [(trial, curves[trial.key, search.task.name, seeds[0]]) for trial in new]
         done += number
-    return {one.task.name: [curve for _, curve in one.trials] for one in searches}
+    return {search.task.name: [curve for _, curve in search.trials] for search in searches}
 
 
 def tpe_evaluations(count: int) -> int:

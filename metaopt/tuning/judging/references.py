@@ -70,20 +70,21 @@ def references(evaluator: Evaluator, tasks: Sequence[AnyTask], baseline: Configu
         [Request(task, (baseline, winners[task.name]), REFERENCE_SEEDS) for task in supervised]
         + [Request(task, (baseline,), REFERENCE_SEEDS[:1]) for task in tasks if not isinstance(task, Task)]
     )
-    found: dict[str, Reference] = {}
+    by_task: dict[str, Reference] = {}
     for task in tasks:
         if task.name in pools:
             base, tuned = (
-                [runs[one.key, task.name, seed] for seed in REFERENCE_SEEDS] for one in (baseline, winners[task.name])
+                [runs[configuration.key, task.name, seed] for seed in REFERENCE_SEEDS]
+                for configuration in (baseline, winners[task.name])
             )
-            found[task.name] = Reference(Scale.of(base, tuned), tuple(pools[task.name]))
+            by_task[task.name] = Reference(Scale.of(base, tuned), tuple(pools[task.name]))
         else:
             curve = runs[baseline.key, task.name, REFERENCE_SEEDS[0]]
             _check_finite(task, curve, baseline)
             best = np.inf if isinstance(task, FewShotTask) else BEST
             values = float(best_so_far(curve)[-1]), curve.test_at_best()
-            found[task.name] = Reference(RatioScale(*values, best=best), ())
-    return found
+            by_task[task.name] = Reference(RatioScale(*values, best=best), ())
+    return by_task
 
 
 def check_scored(tasks: Sequence[AnyTask], references: Mapping[str, Reference]) -> None:
@@ -104,7 +105,8 @@ def adopt_shipped(evaluator: Evaluator, tasks: Sequence[AnyTask], baseline: Conf
     configurations = [baseline, *pool_configurations(evaluator.registry)]
     first = {
         task.fingerprint: [
-            evaluation_key(assemble(one, evaluator.registry), task, REFERENCE_SEEDS[0]) for one in configurations
+            evaluation_key(assemble(configuration, evaluator.registry), task, REFERENCE_SEEDS[0])
+            for configuration in configurations
         ]
         for task in tasks
         if isinstance(task, Task)

@@ -37,19 +37,19 @@ def scaled_tasks(tasks: Sequence[AnyTask], most: int = MOST_TASKS) -> dict[str, 
     Raises:
         InputError: a task's widened model does not grow.
     """
-    found: dict[str, list[Task]] = {"batch × ¼": [], "batch × 4": [], "steps × 10": [], "parameters × 10": []}
+    scaled: dict[str, list[Task]] = {"batch × ¼": [], "batch × 4": [], "steps × 10": [], "parameters × 10": []}
     for task in race_order(tasks):
         if not isinstance(task, Task):
             continue
         quarter, fourfold = task.batch_size // 4, task.batch_size * 4
         if quarter:
-            found["batch × ¼"].append(_scaled(task, "batch × ¼", batch_size=quarter))
+            scaled["batch × ¼"].append(_scaled(task, "batch × ¼", batch_size=quarter))
         if fourfold <= len(task.splits.train):
-            found["batch × 4"].append(_scaled(task, "batch × 4", batch_size=fourfold))
-        found["steps × 10"].append(_scaled(task, "steps × 10", num_steps=10 * task.num_steps))
+            scaled["batch × 4"].append(_scaled(task, "batch × 4", batch_size=fourfold))
+        scaled["steps × 10"].append(_scaled(task, "steps × 10", num_steps=10 * task.num_steps))
         if task.widened is not None:
-            found["parameters × 10"].append(_widened(task, 10.0))
-    return {name: some[:most] for name, some in found.items() if some}
+            scaled["parameters × 10"].append(_widened(task, 10.0))
+    return {name: tasks_of_kind[:most] for name, tasks_of_kind in scaled.items() if tasks_of_kind}
 
 
 def compare_scaled(
@@ -72,10 +72,10 @@ def scaled_evaluations() -> int:
 
 
 def _references(evaluator: Evaluator, tasks: Sequence[Task], baseline: Configuration) -> dict[str, Reference]:
-    found = evaluator.curves([baseline], tasks, REFERENCE_SEEDS)
+    all_curves = evaluator.curves([baseline], tasks, REFERENCE_SEEDS)
     references = {}
     for task in tasks:
-        curves = [found[baseline.key, task.name, seed] for seed in REFERENCE_SEEDS]
+        curves = [all_curves[baseline.key, task.name, seed] for seed in REFERENCE_SEEDS]
         finals, tests = [final_value(curve) for curve in curves], [curve.test_at_best() for curve in curves]
         references[task.name] = Reference(RatioScale(float(np.mean(finals)), float(np.mean(tests))), ())
     return references

@@ -35,7 +35,7 @@ def adopt(evaluator: Evaluator, fingerprints: Collection[str], configurations: C
         fingerprints: of the tasks.
         configurations: whose runs are wanted.
     """
-    wanted = {one.key for one in configurations}
+    wanted = {configuration.key for configuration in configurations}
     for spec in _with_reference_runs(evaluator.registry) if fingerprints else ():
         try:
             shipped = read(Path(spec.reference_runs or ""))
@@ -43,17 +43,19 @@ def adopt(evaluator: Evaluator, fingerprints: Collection[str], configurations: C
             evaluator.announce(f"What corpus {spec.name!r} ships is trained instead: {error}")
             continue
         runs = [
-            one for one in shipped if one.key.task_fingerprint in fingerprints and one.key.configuration_key in wanted
+            evaluation
+            for evaluation in shipped
+            if evaluation.key.task_fingerprint in fingerprints and evaluation.key.configuration_key in wanted
         ]
-        known = evaluator.ledger.find(one.key for one in runs)
-        fresh = [one for one in runs if one.key not in known]
+        known = evaluator.ledger.find(evaluation.key for evaluation in runs)
+        fresh = [evaluation for evaluation in runs if evaluation.key not in known]
         if fresh:
             evaluator.check()
             evaluator.ledger.add(fresh, shipped_by=spec.name)
-            count = len({one.task for one in fresh})
+            count = len({evaluation.task for evaluation in fresh})
             evaluator.announce(
                 f"References of {count} task{'s' if count > 1 else ''} are shipped with corpus {spec.name!r}: "
-                f"{len(fresh):,} trainings, {sum(one.seconds for one in fresh):.0f} s when made."
+                f"{len(fresh):,} trainings, {sum(evaluation.seconds for evaluation in fresh):.0f} s when made."
             )
 
 
@@ -69,11 +71,16 @@ def write(path: Path, evaluations: Sequence[Evaluation]) -> None:
     """
     if not evaluations:
         raise InputError(f"There are no reference runs to write to {str(path)!r}; run the references first.")
-    tasks = {one.key.task_fingerprint: [one.task, one.family, one.key.task_fingerprint] for one in evaluations}
-    settings = {_setting(one): [one.configuration.to_json(), one.key.plugins] for one in evaluations}
+    tasks = {
+        evaluation.key.task_fingerprint: [evaluation.task, evaluation.family, evaluation.key.task_fingerprint]
+        for evaluation in evaluations
+    }
+    settings = {
+        _setting(evaluation): [evaluation.configuration.to_json(), evaluation.key.plugins] for evaluation in evaluations
+    }
     index = {"schema": _SCHEMA, "tasks": list(tasks.values()), "configurations": list(settings.values())}
-    task_places, setting_places = ({key: place for place, key in enumerate(found)} for found in (tasks, settings))
-    curves = [one.curve for one in evaluations]
+    task_places, setting_places = ({key: place for place, key in enumerate(keys)} for keys in (tasks, settings))
+    curves = [evaluation.curve for evaluation in evaluations]
     common = set.intersection(*(set(curve.signals) for curve in curves))
     series = {_SIGNAL + name: [curve.signals[name] for curve in curves] for name in sorted(common)}
     series |= {
@@ -83,13 +90,17 @@ def write(path: Path, evaluations: Sequence[Evaluation]) -> None:
     }
     columns: dict[str, Any] = {
         "index": np.frombuffer(json.dumps(index, sort_keys=True).encode(), dtype=np.uint8),
-        "task": np.asarray([task_places[one.key.task_fingerprint] for one in evaluations], dtype=np.int32),
-        "configuration": np.asarray([setting_places[_setting(one)] for one in evaluations], dtype=np.int32),
-        "seed": np.asarray([one.key.seed for one in evaluations], dtype=np.int64),
+        "task": np.asarray(
+            [task_places[evaluation.key.task_fingerprint] for evaluation in evaluations], dtype=np.int32
+        ),
+        "configuration": np.asarray(
+            [setting_places[_setting(evaluation)] for evaluation in evaluations], dtype=np.int32
+        ),
+        "seed": np.asarray([evaluation.key.seed for evaluation in evaluations], dtype=np.int64),
         "horizon": np.asarray([curve.horizon for curve in curves], dtype=np.int64),
         "length": np.asarray([len(curve.values) for curve in curves], dtype=np.int32),
         "tested": np.asarray([curve.test is not None for curve in curves]),
-        "seconds": np.asarray([one.seconds for one in evaluations], dtype=np.float32),
+        "seconds": np.asarray([evaluation.seconds for evaluation in evaluations], dtype=np.float32),
         **{name: np.concatenate(parts).astype(np.float32) for name, parts in series.items()},
     }
     content = io.BytesIO()
@@ -118,13 +129,13 @@ def read(path: Path) -> list[Evaluation]:
 
 
 def _evaluations(index: Mapping[str, Any], arrays: Mapping[str, Any]) -> list[Evaluation]:
-    settings = [(Configuration.from_json(one), plugins) for one, plugins in index["configurations"]]
+    settings = [(Configuration.from_json(document), plugins) for document, plugins in index["configurations"]]
     ends = np.cumsum(arrays["length"])
-    found = []
+    evaluations = []
     for run, end in enumerate(ends):
         name, family, fingerprint = index["tasks"][arrays["task"][run]]
         configuration, plugins = settings[arrays["configuration"][run]]
-        found.append(
+        evaluations.append(
             Evaluation(
                 key=EvaluationKey(configuration.key, plugins, fingerprint, int(arrays["seed"][run])),
                 task=name,
@@ -134,7 +145,7 @@ def _evaluations(index: Mapping[str, Any], arrays: Mapping[str, Any]) -> list[Ev
                 seconds=float(arrays["seconds"][run]),
             )
         )
-    return found
+    return evaluations
 
 
 def _curve(arrays: Mapping[str, Array], run: int, part: slice) -> Curve:

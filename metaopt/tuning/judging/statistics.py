@@ -106,7 +106,7 @@ def bootstrap(
         over: over kinds of task, families are drawn too; otherwise tasks are drawn within their families.
     """
     rows = _Resamples.of(families, over)
-    drawn = [statistic(values[one]) for one in rows.drawn]
+    drawn = [statistic(values[resample]) for resample in rows.drawn]
     return Interval(statistic(values), *rows.bounds(np.asarray(drawn)))
 
 
@@ -130,8 +130,8 @@ def best_of_first(trials: Sequence[Curve], scale: Scale) -> Floats:
     For trials that learn from earlier ones: their order counts, so no expectation over it is taken.
     """
     finals = np.asarray([float(best_so_far(curve)[-1]) if not curve.diverged else np.inf for curve in trials])
-    kept = [int(np.argmin(finals[: count + 1])) for count in range(len(trials))]
-    return np.asarray([scale.test_score(trials[index]) for index in kept])
+    best = [int(np.argmin(finals[: count + 1])) for count in range(len(trials))]
+    return np.asarray([scale.test_score(trials[index]) for index in best])
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ def trials_worth(scores: Floats, expected: Floats, families: Sequence[str], over
         over: see `bootstrap`.
     """
     rows = _Resamples.of(families, over)
-    drawn = [crossing(scores[one].mean(), expected[one].mean(axis=0)) for one in rows.drawn]
+    drawn = [crossing(scores[resample].mean(), expected[resample].mean(axis=0)) for resample in rows.drawn]
     low, high = rows.bounds(np.asarray(drawn))
     return TrialsWorth(crossing(scores.mean(), expected.mean(axis=0)), low, high, expected.shape[1])
 

@@ -177,10 +177,10 @@ def insert_missing(dialect: str, table: sa.Table) -> sa.Insert:
 
 def _with_driver(url: str) -> str:
     """The URL, naming psycopg where it names PostgreSQL and no driver."""
-    made = sa.make_url(url)
-    if made.drivername not in ("postgres", "postgresql"):
+    parsed = sa.make_url(url)
+    if parsed.drivername not in ("postgres", "postgresql"):
         return url
-    return made.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+    return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
 
 
 def _remedy(error: Exception) -> str:

@@ -16,11 +16,11 @@ def cause(error: BaseException) -> str:
 
     Optuna calls whatever happens in a commit an invalid value; what it comes from is the database's own error.
     """
-    said = first_line(_original(error))
-    if any(words in said.lower() for words in _FULL):
+    message = first_line(_original(error))
+    if any(words in message.lower() for words in _FULL):
         return FULL
     # SQLite's words for a quota, and for a limit on the size of files, are those for a disk that fails.
-    return f"{FULL}, over a quota, or fails ({said})" if "i/o error" in said.lower() else said
+    return f"{FULL}, over a quota, or fails ({message})" if "i/o error" in message.lower() else message
 
 
 def is_damage(error: BaseException) -> bool:

@@ -67,18 +67,18 @@ class Ledger:
     def find(self, keys: Iterable[EvaluationKey]) -> dict[EvaluationKey, Evaluation]:
         """Those of the evaluations that are stored; the cost depends on how many are asked for, not on the ledger."""
         wanted = set(keys)
-        found: dict[EvaluationKey, Evaluation] = {}
+        stored: dict[EvaluationKey, Evaluation] = {}
         for fingerprint in sorted({key.task_fingerprint for key in wanted}):
             names = sorted({key.configuration_key for key in wanted if key.task_fingerprint == fingerprint})
             for begin in range(0, len(names), _MOST_KEYS):
-                some = names[begin : begin + _MOST_KEYS]
+                part = names[begin : begin + _MOST_KEYS]
                 query = sa.select(evaluations).where(
-                    evaluations.c.configuration_key.in_(some), evaluations.c.task_fingerprint == fingerprint
+                    evaluations.c.configuration_key.in_(part), evaluations.c.task_fingerprint == fingerprint
                 )
-                for one in read_sealed(self._database, evaluations, query, _evaluation):
-                    if one.key in wanted:
-                        found[one.key] = one
-        return found
+                for evaluation in read_sealed(self._database, evaluations, query, _evaluation):
+                    if evaluation.key in wanted:
+                        stored[evaluation.key] = evaluation
+        return stored
 
     def evaluations(self, task_fingerprints: Iterable[str] | None = None) -> list[Evaluation]:
         """All evaluations of some tasks, or of all, in the order in which they finished."""
@@ -99,7 +99,7 @@ class Ledger:
         known = self.find(evaluation.key for evaluation in finished)
         fresh = [_row(evaluation) for evaluation in finished if evaluation.key not in known]
         if fresh and shipped_by is not None:
-            keys = [_identity(one.key) for one in finished if one.key not in known]
+            keys = [_identity(evaluation.key) for evaluation in finished if evaluation.key not in known]
             _mark_shipped(self._database, keys, shipped_by)
         if fresh:
             self._database.add(evaluations, [sealed(evaluations, row) for row in fresh])
@@ -127,11 +127,11 @@ class Ledger:
     def proposals(self, study: str) -> list[Proposal]:
         """Proposals of a study by number, from 0 on without a gap."""
         query = sa.select(proposals).where(proposals.c.study == study).order_by(proposals.c.number)
-        found = read_sealed(self._database, proposals, query, _proposal)
-        for number, one in enumerate(found):
-            if one.number != number:
+        stored = read_sealed(self._database, proposals, query, _proposal)
+        for number, proposal in enumerate(stored):
+            if proposal.number != number:
                 raise missing(self._database, proposals, f"study={study!r}, number={number}")
-        return found
+        return stored
 
     def propose(self, study: str, batch: Sequence[Proposal]) -> None:
         """Store a batch of proposals, all or none."""
@@ -150,12 +150,12 @@ class Ledger:
     def outcomes(self, study: str) -> list[Outcome]:
         """Outcomes of a study by number."""
         query = sa.select(outcomes).where(outcomes.c.study == study).order_by(outcomes.c.number)
-        found = read_sealed(self._database, outcomes, query, _outcome)
+        stored = read_sealed(self._database, outcomes, query, _outcome)
         last = sa.select(sa.func.max(proposals.c.number).label("number")).where(proposals.c.study == study)
         known = self._database.read(last)[0].number
-        if found and (known is None or found[-1].number > known):
-            raise missing(self._database, proposals, f"study={study!r}, number={found[-1].number}")
-        return found
+        if stored and (known is None or stored[-1].number > known):
+            raise missing(self._database, proposals, f"study={study!r}, number={stored[-1].number}")
+        return stored
 
     def conclude(self, study: str, heat: Sequence[Outcome]) -> None:
         """Store the outcomes of a heat, all or none."""

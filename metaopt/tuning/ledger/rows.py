@@ -77,10 +77,10 @@ def json_object(text: str) -> dict[str, Any]:
     Raises:
         ValueError: it is none.
     """
-    found = json.loads(text)
-    if not isinstance(found, dict):
-        raise ValueError(f"not an object but a {type(found).__name__}")
-    return found
+    parsed = json.loads(text)
+    if not isinstance(parsed, dict):
+        raise ValueError(f"not an object but a {type(parsed).__name__}")
+    return parsed
 
 
 def damaged(database: Database, table: sa.Table, row: Any) -> StorageError:

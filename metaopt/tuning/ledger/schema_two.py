@@ -43,7 +43,7 @@ def reading(url: str, tasks: Iterable[AnyTask] = ()) -> Ledger:
     except OldSchemaError:
         return _copy(
             Database(url, lambda engine, url: None),
-            {old_fingerprint(one): one.fingerprint for one in with_budgets(tuple(tasks))},
+            {old_fingerprint(task): task.fingerprint for task in with_budgets(tuple(tasks))},
         )
 
 
@@ -95,9 +95,9 @@ def _copy(old: Database, fingerprints: Mapping[str, str]) -> Ledger:
                 seconds=float(row.seconds),
             )
 
-        found = _made(old, ledger_tables.evaluations, evaluation)
-        for corpus in sorted({corpus for corpus, _ in found}, key=str):
-            new.add([one for source, one in found if source == corpus], shipped_by=corpus)
+        evaluations = _made(old, ledger_tables.evaluations, evaluation)
+        for corpus in sorted({corpus for corpus, _ in evaluations}, key=str):
+            new.add([evaluation for source, evaluation in evaluations if source == corpus], shipped_by=corpus)
         for study, identity in _made(old, ledger_tables.studies, lambda row: (row.name, json_object(row.identity))):
             tasks = {name: fingerprints.get(known, known) for name, known in identity["tasks"].items()}
             new.claim(study, {**identity, "tasks": tasks})
@@ -123,13 +123,13 @@ def _outcome(row: Any) -> tuple[str, Outcome]:
 
 
 def _made(database: Database, table: sa.Table, make: Callable[[Any], _Made]) -> list[_Made]:
-    found = []
+    objects = []
     for row in _rows(database, table):
         try:
-            found.append(make(row))
+            objects.append(make(row))
         except (MetaOptError, ValueError, TypeError, LookupError, AttributeError) as error:
             raise damaged(database, table, row) from error
-    return found
+    return objects
 
 
 def _rows(database: Database, table: sa.Table) -> list[Any]:

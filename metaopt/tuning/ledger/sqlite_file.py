@@ -46,9 +46,9 @@ class DatabaseFile:
         """
         if self.path is None or self.identity is None:
             return
-        now = _identity(self.path)
-        if now != self.identity:
-            what = "deleted" if now is None else "replaced by another one"
+        identity = _identity(self.path)
+        if identity != self.identity:
+            what = "deleted" if identity is None else "replaced by another one"
             raise ChangedFileError(
                 f"its file was {what} while it was in use; put the old one back, or begin anew in another storage"
             )
@@ -59,20 +59,20 @@ class DatabaseFile:
             self.check()
         except ChangedFileError as change:
             return first_line(change)
-        said = cause(error)
-        if said.startswith(FULL):
-            return f"{said}; what it held before is intact: make room and run the same command again"
+        reason = cause(error)
+        if reason.startswith(FULL):
+            return f"{reason}; what it held before is intact: make room and run the same command again"
         if is_damage(error):
-            return f"{said}; it was damaged from outside: restore a copy of it, or begin anew in another storage"
-        return f"{said}; what it held before is intact"
+            return f"{reason}; it was damaged from outside: restore a copy of it, or begin anew in another storage"
+        return f"{reason}; what it held before is intact"
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def sqlite_url(path: Path) -> str:

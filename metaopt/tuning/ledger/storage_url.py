@@ -52,8 +52,8 @@ def without_secrets(message: str, url: object) -> str:
     secrets = {text[begin:end] for begin, end in _secret_places(text)}
     # A sign that should have been escaped divides a password, and a driver then takes a part of it for something else.
     parts = {part for secret in secrets for part in re.split("[@/?#:&]", secret) if len(part) > 2}
-    spellings = {one for secret in secrets | parts for one in (secret, unquote(secret), unquote_plus(secret))}
-    spellings |= {one for spelling in spellings for one in (quote(spelling), repr(spelling)[1:-1])}
+    spellings = {form for secret in secrets | parts for form in (secret, unquote(secret), unquote_plus(secret))}
+    spellings |= {form for spelling in spellings for form in (quote(spelling), repr(spelling)[1:-1])}
     for spelling in sorted(spellings, key=len, reverse=True):
         message = re.sub(rf"(?<!\w){re.escape(spelling)}(?!\w)", HIDDEN, message)
     return message
@@ -61,8 +61,8 @@ def without_secrets(message: str, url: object) -> str:
 
 def hide_secrets(error: BaseException, url: object) -> None:
     """Take the secrets of a storage's URL out of an error and of all that it comes from: tracebacks print these too."""
-    for one in _chain(error):
-        one.args = tuple(without_secrets(part, url) if isinstance(part, str) else part for part in one.args)
+    for link in _chain(error):
+        link.args = tuple(without_secrets(part, url) if isinstance(part, str) else part for part in link.args)
 
 
 def _text(url: object) -> str:
@@ -77,9 +77,9 @@ def _secret_places(text: str) -> list[tuple[int, int]]:
     address = text.partition("?")[0]
     userinfo = _USERINFO.search(text if "@" in text[len(address) :] else address) or _NO_PORT.search(address)
     end = 0 if userinfo is None else userinfo.end("secret")
-    hidden = [one.span("secret") for one in options if one.start() >= end and not _is_harmless(one["name"])]
-    found = hidden if userinfo is None else [userinfo.span("secret"), *hidden]
-    return [(begin, end) for begin, end in found if begin < end]
+    hidden = [option.span("secret") for option in options if option.start() >= end and not _is_harmless(option["name"])]
+    places = hidden if userinfo is None else [userinfo.span("secret"), *hidden]
+    return [(begin, end) for begin, end in places if begin < end]
 
 
 def _is_harmless(name: str) -> bool:
@@ -89,23 +89,23 @@ def _is_harmless(name: str) -> bool:
 def _is_file(text: str) -> bool:
     """Whether it is the URL of a SQLite file, whose name may have colons and signs of any kind."""
     try:
-        made = sa.make_url(text)
+        parsed = sa.make_url(text)
     except (SQLAlchemyError, ValueError):
         return False
-    return made.get_backend_name() == "sqlite" and made.host is None
+    return parsed.get_backend_name() == "sqlite" and parsed.host is None
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """The error and all that it comes from, each once."""
     waiting, seen = [error], set[int]()
     while waiting:
-        one = waiting.pop()
-        if id(one) in seen:
+        link = waiting.pop()
+        if id(link) in seen:
             continue
-        seen.add(id(one))
-        yield one
+        seen.add(id(link))
+        yield link
         waiting += [
             other
-            for other in (one.__cause__, one.__context__, getattr(one, "orig", None), *one.args)
+            for other in (link.__cause__, link.__context__, getattr(link, "orig", None), *link.args)
             if isinstance(other, BaseException)
         ]

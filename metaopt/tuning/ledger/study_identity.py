@@ -48,12 +48,14 @@ def claim(database: Database, study: str, identity: Mapping[str, Any], *, unless
         _check_fresh(database, study)
         database.add(studies, [sealed(studies, {"name": study, "identity": json.dumps(identity, sort_keys=True)})])
         rows = read_sealed(database, studies, query, _identity)  # somebody else's, if they were quicker
-    stored, now = ({key: part for key, part in one.items() if key not in unless} for one in (rows[0], _plain(identity)))
-    changes = _differences(stored, now)
+    stored, current = (
+        {key: part for key, part in parts.items() if key not in unless} for parts in (rows[0], _plain(identity))
+    )
+    changes = _differences(stored, current)
     if changes:
         raise StorageError(
             f"The study {study!r} in {database.shown} was begun with other settings: {'; '.join(changes)}; "
-            f"use another --study-name, or the settings it was begun with{_installed(stored, now)}."
+            f"use another --study-name, or the settings it was begun with{_installed(stored, current)}."
         )
 
 
@@ -98,10 +100,10 @@ def _check_fresh(database: Database, study: str) -> None:
         raise missing(database, studies, f"name={study!r}")
 
 
-def _installed(stored: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+def _installed(stored: Mapping[str, Any], current: Mapping[str, Any]) -> str:
     """How to have the version of Optuna back that a study was begun with; its samplers differ from another's."""
     before = stored.get("optuna")
-    return "" if before is None or before == now.get("optuna") else f" (pip install optuna=={before})"
+    return "" if before is None or before == current.get("optuna") else f" (pip install optuna=={before})"
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[str]:

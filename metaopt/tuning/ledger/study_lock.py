@@ -81,10 +81,10 @@ def _alive(database: Database, study: str, row: Any) -> bool:
     begun = time.monotonic()
     while time.monotonic() - begun < SILENCE_SECONDS:
         time.sleep(BEAT_SECONDS / 2)
-        now = _row(database, study)
-        if now is None:
+        latest = _row(database, study)
+        if latest is None:
             return False
-        if (now.token, now.beats) != (row.token, row.beats):
+        if (latest.token, latest.beats) != (row.token, row.beats):
             return True
     return False
 
@@ -106,7 +106,7 @@ def _row(database: Database, study: str) -> Any | None:
     rows = read_rows(database, drivers, sa.select(drivers).where(drivers.c.study == study))
     for row in rows:  # it is counted up all the time, and so carries no checksum
         texts, numbers = (row.token, row.host, row.process_start), (row.pid, row.beats)
-        if not all(isinstance(one, str) for one in texts) or not all(isinstance(one, int) for one in numbers):
+        if not all(isinstance(text, str) for text in texts) or not all(isinstance(number, int) for number in numbers):
             raise damaged(database, drivers, row)
     return rows[0] if rows else None
 

@@ -72,18 +72,18 @@ def read_curves(path: str | Path, mode: str | None = None, chance: float | None 
         InputError: the file cannot be read, or something in it is wrong.
     """
     frame = read_table(Path(path), mode)
-    found = []
+    tasks = []
     for name, part in frame.groupby("task", sort=False):
         sign = 1.0 if part["mode"].iloc[0] == "min" else -1.0
         curves = tuple(_curve(rows.sort_values("step"), sign) for _, rows in part.groupby("candidate", sort=False))
         value = _median_first(curves) if chance is None else sign * chance
-        found.append(RecordedTask(str(name), curves, value, sign))
-    return found
+        tasks.append(RecordedTask(str(name), curves, value, sign))
+    return tasks
 
 
 def _median_first(curves: Sequence[Curve]) -> float:
     """What stands for the value of who knows nothing: the median of the runs' first values; NaN if none is finite."""
-    firsts = [float(one.values[0]) for one in curves if np.isfinite(one.values[0])]
+    firsts = [float(curve.values[0]) for curve in curves if np.isfinite(curve.values[0])]
     return float(np.median(firsts)) if firsts else math.nan
 
 
@@ -98,7 +98,7 @@ def _of_ledger(url: str, mode: str | None, chance: float | None) -> list[Recorde
     finally:
         ledger.close()
     sign = -1.0 if mode == "max" else 1.0
-    known = [one for one in evaluations if len(one.curve.values)]
+    known = [evaluation for evaluation in evaluations if len(evaluation.curve.values)]
     if not known:
         raise InputError(
             f"The ledger {shown(url)} holds no curves; give the storage of a study that has trained something."
@@ -106,10 +106,10 @@ def _of_ledger(url: str, mode: str | None, chance: float | None) -> list[Recorde
     tasks = []
     for _, group in groupby(sorted(known, key=_fingerprint), key=_fingerprint):
         runs = list(group)
-        curves = tuple(one.curve for one in runs)
+        curves = tuple(evaluation.curve for evaluation in runs)
         value = _median_first(curves) if chance is None else sign * chance
         tasks.append(RecordedTask(runs[0].task, curves, value, sign))
-    return sorted(tasks, key=lambda one: one.name)
+    return sorted(tasks, key=lambda task: task.name)
 
 
 def _fingerprint(evaluation: Evaluation) -> str:
@@ -122,15 +122,15 @@ def _files(source: str) -> list[Path]:
         return [path]
     patterns = [str(path / ending) for ending in ("*.csv", "*.csv.gz")] if is_folder(path) else [source]
     try:
-        found = sorted(Path(one) for pattern in patterns for one in glob(pattern))
+        paths = sorted(Path(name) for pattern in patterns for name in glob(pattern))
     except (OSError, ValueError, RecursionError):  # names that no file can have
-        found = []
-    if not found:
+        paths = []
+    if not paths:
         raise InputError(
             f"No file of curves is at {shown(source)}; give a CSV file, a folder or pattern of them, or a ledger's "
             "URL such as sqlite:///study.db."
         )
-    return found
+    return paths
 
 
 def _curve(rows: pd.DataFrame, sign: float) -> Curve:

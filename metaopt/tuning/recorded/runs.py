@@ -74,11 +74,11 @@ class RunsPortfolio:
 
     def dataframe(self) -> pd.DataFrame:
         """A row a member: scores, held-out scores and worth with their intervals, and its score on each task."""
-        return pd.DataFrame([_row(place, one) for place, one in enumerate(self.members, start=1)])
+        return pd.DataFrame([_row(place, member) for place, member in enumerate(self.members, start=1)])
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; NaN becomes None."""
-        rows = [_row(place, one, tasks=False) for place, one in enumerate(self.members, start=1)]
+        rows = [_row(place, member, tasks=False) for place, member in enumerate(self.members, start=1)]
         return {
             "portfolio": [{key: None if value != value else value for key, value in row.items()} for row in rows],
             "baseline": self.baseline or "median candidate of each task",
@@ -159,7 +159,7 @@ def _estimate(held_out: Floats, expected: Floats) -> tuple[Interval, TrialsWorth
     worths = [crossing(mean, expected[~np.isnan(row)].mean(axis=0)) for mean, row in zip(means, held_out, strict=True)]
     mean, pool = float(np.nanmean(np.nanmean(held_out, axis=0))), expected.shape[1]
     enough = held_out.shape[1] >= LEAST_TASKS
-    scores, trials = (_ends(np.asarray(found)) if enough else (np.nan, np.nan) for found in (means, worths))
+    scores, trials = (_ends(np.asarray(values)) if enough else (np.nan, np.nan) for values in (means, worths))
     return Interval(mean, *scores), TrialsWorth(crossing(mean, expected.mean(axis=0)), *trials, pool)
 
 
@@ -175,11 +175,11 @@ def _half(families: Sequence[str], generator: np.random.Generator) -> NDArray[np
 
 
 def _without(table: Table, scales: Mapping[str, Scale], tasks: Collection[str]) -> tuple[Table, Mapping[str, Scale]]:
-    kept = {
-        name: (one, {task: score for task, score in scores.items() if task not in tasks})
-        for name, (one, scores) in table.items()
+    remaining = {
+        name: (configuration, {task: score for task, score in scores.items() if task not in tasks})
+        for name, (configuration, scores) in table.items()
     }
-    return kept, {task: scale for task, scale in scales.items() if task not in tasks}
+    return remaining, {task: scale for task, scale in scales.items() if task not in tasks}
 
 
 def _order(table: Table, scales: Mapping[str, Scale], size: int) -> list[str]:
@@ -189,7 +189,7 @@ def _order(table: Table, scales: Mapping[str, Scale], size: int) -> list[str]:
 
 
 def _scale(curves: Mapping[str, Curve], baseline: str | None) -> Scale:
-    finals = {name: np.inf if one.diverged else float(best_so_far(one)[-1]) for name, one in curves.items()}
+    finals = {name: np.inf if curve.diverged else float(best_so_far(curve)[-1]) for name, curve in curves.items()}
     ranked = sorted(finals, key=lambda name: finals[name])
     middle = ranked[(len(ranked) - 1) // 2] if baseline is None else baseline
     return Scale.of([curves[middle]], [curves[ranked[0]]])

@@ -60,9 +60,9 @@ def read_runs(path: str | Path, mode: str | None = None) -> Runs:
     counts = frame.groupby("candidate", sort=False)["task"].nunique()
     complete = [name for name, count in counts.items() if count == len(tasks)]
     _check_counts(path, counts, complete, tasks)
-    kept = frame[frame["candidate"].isin(complete)]
+    compared = frame[frame["candidate"].isin(complete)]
     return Runs(
-        curves={task: _curves(kept[kept["task"] == task], complete) for task in tasks},
+        curves={task: _curves(compared[compared["task"] == task], complete) for task in tasks},
         families=families,
         left_out=tuple(name for name in counts.index if name not in set(complete)),
     )
@@ -106,8 +106,8 @@ def read_table(path: Path, mode: str | None) -> pd.DataFrame:
 def _refuse(wrong: "pd.Series[bool]", frame: pd.DataFrame, path: str | Path, what: str, advice: str) -> None:
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
-        said = _filled(what, frame.iloc[row])
-        raise InputError(f"{quoted(Path(path))}, line {row + 2}: {said}; {advice}.")
+        fault = _filled(what, frame.iloc[row])
+        raise InputError(f"{quoted(Path(path))}, line {row + 2}: {fault}; {advice}.")
 
 
 def _same(part: pd.DataFrame, column: str, path: str | Path) -> str:
@@ -116,8 +116,8 @@ def _same(part: pd.DataFrame, column: str, path: str | Path) -> str:
     other = part[column] != first
     if other.any():
         row = part[other].iloc[0]
-        said = _filled(f"{column} of task {{task}} was {{first}}, is {{{column}}}", row, first=first)
-        raise InputError(f"{quoted(Path(path))}, line {row.name + 2}: {said}; a task has one.")
+        fault = _filled(f"{column} of task {{task}} was {{first}}, is {{{column}}}", row, first=first)
+        raise InputError(f"{quoted(Path(path))}, line {row.name + 2}: {fault}; a task has one.")
     return first
 
 

@@ -168,7 +168,7 @@ def workloads(
     """
     rules = len(space.optimizers) * (1 + len(space.wrappers))
     raced = [(task, members) for fold in folds for _, task, members in populations(race_order(fold.tuning), n_trials)]
-    names = frozenset(one.name for one in space.optimizers)
+    names = frozenset(spec.name for spec in space.optimizers)
     group_steps = sum(task.num_steps * _grouped(members, rules) for task, members in raced if isinstance(task, Task))
     member_steps = dict.fromkeys((task.fingerprint for task in tasks), 0)
     for task, members in [*raced, *((task, contenders * len(REPORT_SEEDS)) for task in tasks)]:
@@ -179,15 +179,15 @@ def workloads(
 
 def begun_with(arguments: Mapping[str, object] | None, n_trials: int) -> int:
     """Candidates that a study was begun with."""
-    found = (arguments or {}).get("n_trials")
-    return found if isinstance(found, int) else n_trials
+    count = (arguments or {}).get("n_trials")
+    return count if isinstance(count, int) else n_trials
 
 
 def _grouped(members: int, rules: int) -> float:
     """Probability that a rule has a group, two members at least, among members spread evenly: 1 - P(0) - P(1)."""
     none = (1 - 1 / rules) ** members
-    one = members / rules * (1 - 1 / rules) ** max(members - 1, 0)
-    return max(1 - none - one, 0.0)
+    just_one = members / rules * (1 - 1 / rules) ** max(members - 1, 0)
+    return max(1 - none - just_one, 0.0)
 
 
 class Pace:

@@ -45,7 +45,7 @@ class Request:
 
     def runs(self, registry: Registry) -> list[Run]:
         """The runs that it asks for, each once."""
-        assemblies = {one.key: assemble(one, registry) for one in self.configurations}
+        assemblies = {configuration.key: assemble(configuration, registry) for configuration in self.configurations}
         return [(assembly, seed) for seed in dict.fromkeys(self.seeds) for assembly in assemblies.values()]
 
 
@@ -100,20 +100,20 @@ class Evaluator:
 
     def answer(self, requests: Sequence[Request]) -> Curves:
         """Curves of all requests; what the ledger lacks is run, all missing runs of a task side by side."""
-        found: Curves = {}
+        curves: Curves = {}
         missing: list[tuple[AnyTask, list[Run]]] = []
         for request in requests:
             task, wanted = request.task, request.runs(self.registry)
             known = self._known(task, wanted)
             self.spent.reused += len(known)
-            found.update({(key, task.name, seed): curve for (key, seed), curve in known.items()})
+            curves.update({(key, task.name, seed): curve for (key, seed), curve in known.items()})
             lacking = [run for run in wanted if (run[0].configuration.key, run[1]) not in known]
             missing += [(task, part) for part in self._parts(task, lacking)]
         for position, results in self._results(missing):
             task, runs = missing[position]
             for evaluation in self._store(task, runs, results):
-                found[evaluation.key.configuration_key, task.name, evaluation.key.seed] = evaluation.curve
-        return found
+                curves[evaluation.key.configuration_key, task.name, evaluation.key.seed] = evaluation.curve
+        return curves
 
     def evaluations(self, tasks: Sequence[AnyTask]) -> list[Evaluation]:
         """All that the ledger holds for these tasks."""
@@ -211,10 +211,12 @@ class Evaluator:
             for (assembly, seed), (curve, seconds) in zip(runs, results, strict=True)
         ]
         self.ledger.add(finished)
-        self._slowest[task.name] = max([one.seconds for one in finished] + [self._slowest.get(task.name, 0.0)])
+        self._slowest[task.name] = max(
+            [evaluation.seconds for evaluation in finished] + [self._slowest.get(task.name, 0.0)]
+        )
         self.spent.evaluations += len(finished)
-        self.spent.seconds += sum(one.seconds for one in finished)
-        self.tracker.add([one.key for one in finished], trained=True)
+        self.spent.seconds += sum(evaluation.seconds for evaluation in finished)
+        self.tracker.add([evaluation.key for evaluation in finished], trained=True)
         yield from finished
 
 
@@ -260,7 +262,7 @@ def run_task(
         theta = None if weights is None else weights.theta
         run = partial(train, task, members, theta=theta, engine=engine, compile=compile, ahead=ahead)
         trained = run(signals=signals, graphs=graphs or _worker_graphs())
-        return [(one.curve, one.seconds) for one in trained]
+        return [(result.curve, result.seconds) for result in trained]
     except MetaOptError:
         raise
     except (Exception, SystemExit) as error:  # a stranger's model, data, loss or plugin

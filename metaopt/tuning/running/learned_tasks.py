@@ -103,7 +103,9 @@ def check_weights(assembly: Assembly, task: Task, weights: Weights | None) -> No
         InputError: it has none, or a parameter has another name or shape than they were learned for.
     """
     if weights is not None:
-        learned_start(assembly, weights.theta, {name: one.detach() for name, one in task.build(0).named_parameters()})
+        learned_start(
+            assembly, weights.theta, {name: param.detach() for name, param in task.build(0).named_parameters()}
+        )
     elif assembly.learned is not None:
         name = assembly.learned.name
         raise InputError(

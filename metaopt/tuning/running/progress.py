@@ -91,8 +91,8 @@ class Tracker:
         self._seen |= fresh
         if trained:
             self._trained |= fresh
-            now = time.monotonic()
-            self._training_seconds += now - (now if self._training_since is None else self._training_since)
+            moment = time.monotonic()
+            self._training_seconds += moment - (moment if self._training_since is None else self._training_since)
             self._training_since = None
         # What an earlier call trained says nothing about how fast this one is.
         paced = len(fresh & self._trained)

@@ -28,11 +28,11 @@ def importances(result: TuneResult) -> dict[str, tuple[str, dict[str, float]]]:
     chosen = result.recipe.configuration.optimizer
     controlled = [pair for pair in result.judged if "controller" in pair[0].params]
     own = [pair for pair in result.judged if pair[0].params and pair[0].configuration.optimizer == chosen]
-    found = {
+    shares_of = {
         "importance": ("Which choice mattered", _importance(controlled, result.space)),
         "importance_optimizer": (f"What mattered with {chosen}", _importance(own, result.space)),
     }
-    return {name: (title, shares) for name, (title, shares) in found.items() if len(shares) > 1}
+    return {name: (title, shares) for name, (title, shares) in shares_of.items() if len(shares) > 1}
 
 
 def _importance(judged: Judged, space: JointSpace) -> dict[str, float]:

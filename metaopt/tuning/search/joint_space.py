@@ -157,8 +157,8 @@ def joint_space(
 def _specs(registry: Registry, spec_type: Any, names: Sequence[str] | None) -> tuple[Any, ...]:
     if names is not None:
         return tuple(registry.get(spec_type, name) for name in dict.fromkeys(names))
-    found = (registry.get(spec_type, name) for name in registry.names(spec_type))
-    return tuple(spec for spec in found if spec.proposed and _can_be_proposed(spec))
+    specs = (registry.get(spec_type, name) for name in registry.names(spec_type))
+    return tuple(spec for spec in specs if spec.proposed and _can_be_proposed(spec))
 
 
 def _can_be_proposed(spec: PluginSpec) -> bool:

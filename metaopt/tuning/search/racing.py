@@ -73,11 +73,11 @@ def best_share(running: Sequence[Standing], size: int, earlier: Sequence[float])
     """
     before = sorted(earlier)
     places = math.ceil(SHARE * (len(before) + len(running)))
-    ranked = sorted(running, key=lambda one: (-one.rungs[size], one.number))
+    ranked = sorted(running, key=lambda standing: (-standing.rungs[size], standing.number))
     return [
-        one
-        for position, one in enumerate(ranked)
-        if position + len(before) - bisect_left(before, one.rungs[size]) < places
+        standing
+        for position, standing in enumerate(ranked)
+        if position + len(before) - bisect_left(before, standing.rungs[size]) < places
     ]
 
 
@@ -88,7 +88,7 @@ def race(
     judge: Callable[[Sequence[Standing], Sequence[_Task]], None],
     *,
     sizes: Sequence[int] | None = None,
-    kept: Kept = best_share,
+    survivors: Kept = best_share,
 ) -> None:
     """Take a heat from rung to rung until it is dropped or has run on all tasks.
 
@@ -98,18 +98,18 @@ def race(
         tasks: in the order of the race.
         judge: runs candidates on some more tasks and notes their scores and their objective.
         sizes: numbers of tasks at the rungs; those of `rungs` by default.
-        kept: who goes on.
+        survivors: who goes on.
     """
     running, done = list(heat), 0
     for size in sizes or rungs(len(tasks)):
-        late = [one for one in running if size not in one.rungs]
+        late = [standing for standing in running if size not in standing.rungs]
         if late:
             judge(late, tasks[done:size])
         done = size
         if size < len(tasks):
-            running = kept(running, size, [one.rungs[size] for one in earlier if size in one.rungs])
-    for one in running:
-        one.complete = True
+            running = survivors(running, size, [standing.rungs[size] for standing in earlier if size in standing.rungs])
+    for standing in running:
+        standing.complete = True
 
 
 def race_order(tasks: Sequence[AnyTask]) -> list[AnyTask]:

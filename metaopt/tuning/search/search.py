@@ -86,11 +86,12 @@ def search(
     finalists = _distinct(complete)[:FINALISTS] or [baseline]
     try:
         study.evaluator.curves(finalists, study.tasks, _final_seeds(interrupted))  # side by side
-        scores = {one.key: study.scores(one, _final_seeds(interrupted)) for one in finalists}
+        scores = {finalist.key: study.scores(finalist, _final_seeds(interrupted)) for finalist in finalists}
     except TimeUpError:
-        interrupted, scores = True, {one.key: study.scores(one, (RACE_SEED,)) for one in finalists}
+        interrupted = True
+        scores = {finalist.key: study.scores(finalist, (RACE_SEED,)) for finalist in finalists}
     _check_finite(study, finalists, scores)
-    winner = max(finalists, key=lambda one: study.objective(scores[one.key]))
+    winner = max(finalists, key=lambda finalist: study.objective(scores[finalist.key]))
     front, stopper = _stoppers(study, finalists, stoppers)
     table = _table(study, [winner, *complete])
     recipes = []
@@ -102,7 +103,7 @@ def search(
     return SearchResult(
         recipe=recipes[0],
         portfolio=tuple(recipes),
-        portfolio_scores=np.asarray([list(table[one.configuration.key][1].values()) for one in recipes]),
+        portfolio_scores=np.asarray([list(table[recipe.configuration.key][1].values()) for recipe in recipes]),
         judged=judged,
         front=front,
         interrupted=interrupted,
@@ -127,7 +128,7 @@ def _final_seeds(interrupted: bool) -> tuple[int, ...]:
 
 
 def _distinct(configurations: Sequence[Configuration]) -> list[Configuration]:
-    return list({one.key: one for one in configurations}.values())
+    return list({configuration.key: configuration for configuration in configurations}.values())
 
 
 def _stoppers(
@@ -137,8 +138,10 @@ def _stoppers(
         return [], None  # a support set has nothing to validate on
     curves = _curves_for(study, finalists, names)
     runs = [
-        RecordedRun(curves[one.key, task.name, RACE_SEED], study.references[task.name].scale, task.sign, task.name)
-        for one in finalists
+        RecordedRun(
+            curves[configuration.key, task.name, RACE_SEED], study.references[task.name].scale, task.sign, task.name
+        )
+        for configuration in finalists
         for task in study.tasks
     ]
     results = replay_policies(runs, study.evaluator.registry, study.seed, names)
@@ -161,11 +164,14 @@ def _table(study: Study, complete: Sequence[Configuration]) -> dict[str, tuple[C
     everything = _distinct([*complete, *(pool_configurations(study.evaluator.registry) if pooled else [])])
     curves = study.evaluator.curves(everything, study.tasks, (RACE_SEED,))
     return {
-        one.key: (
-            one,
-            {t.name: study.references[t.name].scale.score(curves[one.key, t.name, RACE_SEED]) for t in study.tasks},
+        configuration.key: (
+            configuration,
+            {
+                t.name: study.references[t.name].scale.score(curves[configuration.key, t.name, RACE_SEED])
+                for t in study.tasks
+            },
         )
-        for one in everything
+        for configuration in everything
     }
 
 

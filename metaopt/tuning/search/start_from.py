@@ -39,28 +39,28 @@ def known_settings(source: StartFrom, registry: Registry) -> list[Configuration]
     Raises:
         InputError: it is not there, or an entry is not valid; the message names the entry.
     """
-    found = [] if source is None else list(_read(source, "start_from", Path(), registry, ()))
-    return list({one.key: one for one in found}.values())
+    configurations = [] if source is None else list(_read(source, "start_from", Path(), registry, ()))
+    return list({configuration.key: configuration for configuration in configurations}.values())
 
 
 def account(settings: Sequence[Configuration], n_trials: int, space: JointSpace, registry: Registry) -> str:
     """A line that says how many settings a study begins with, and how many the sampler cannot learn from."""
     used = settings[:n_trials]
-    outside = sum(not sampler_params(space, one, registry) for one in used)
+    outside = sum(not sampler_params(space, configuration, registry) for configuration in used)
     line = f"Starting from {len(used):,} of {len(settings):,} known settings"
     return f"{line}; {outside:,} lie outside the search space: judged as they are, they teach the sampler nothing."
 
 
 def identity(settings: Sequence[Configuration]) -> str:
     """What tells one list of settings from another, in a few words."""
-    digest = hashlib.sha256(",".join(one.key for one in settings).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(",".join(configuration.key for configuration in settings).encode()).hexdigest()[:16]
     return f"{len(settings)} settings, {digest}"
 
 
 def sampler_params(space: JointSpace, configuration: Configuration, registry: Registry) -> dict[str, Any]:
     """The configuration as the sampler knows it; empty where it lies outside the space."""
     assembly = assemble(configuration, registry)
-    told: dict[str, Any] = {
+    values: dict[str, Any] = {
         "optimizer": configuration.optimizer,
         "controller": configuration.controller,
         "wrapper": configuration.wrappers[0] if configuration.wrappers else NO_WRAPPER,
@@ -68,7 +68,7 @@ def sampler_params(space: JointSpace, configuration: Configuration, registry: Re
         **dict(assembly.rule_values),  # a wrapper's are prefixed already
         **{f"{configuration.controller}.{name}": value for name, value in assembly.controller_values.items()},
     }
-    chooser = FollowChooser(told)
+    chooser = FollowChooser(values)
     try:
         same = assemble(space.suggest(chooser), registry)
     except OutsideError:
@@ -101,8 +101,8 @@ def _read(source: Any, where: str, home: Path, registry: Registry, inside: tuple
             raise InputError(f"{where} holds no settings; give at least one, or leave --start-from out.")
         if any(source is other for other in inside):
             raise InputError(f"{where:.300} is the list of settings that it stands in; leave it out.")
-        for number, one in enumerate(source, start=1):
-            yield from _read(one, f"{where}, entry {number}", home, registry, (*inside, source))
+        for number, entry in enumerate(source, start=1):
+            yield from _read(entry, f"{where}, entry {number}", home, registry, (*inside, source))
     else:
         raise InputError(f"{where} must be a configuration, a recipe or a path, got {quoted(source)}.")
 

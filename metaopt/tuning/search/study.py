@@ -81,17 +81,17 @@ class Study:
             if pending and (missing <= 0 or ends_heat(pending[-1].batch)):
                 for outcome in self._race(pending, proposals, standings):
                     outcomes[outcome.number] = outcome
-                ledger.conclude(self.name, [outcomes[one.number] for one in pending])
+                ledger.conclude(self.name, [outcomes[proposal.number] for proposal in pending])
             if outcomes:
-                self.report(len(proposals), max(one.objective for one in outcomes.values() if one.complete))
+                self.report(len(proposals), max(outcome.objective for outcome in outcomes.values() if outcome.complete))
                 if dashboard is not None:
                     dashboard.publish(partial(self._trial, proposals, outcomes), len(outcomes))
             if missing <= 0:
                 return
-            asked = self._ask(proposals, standings, min(BATCH, missing))
-            ledger.propose(self.name, asked)
-            proposals += asked
-            standings += [Standing(one.number) for one in asked]
+            batch = self._ask(proposals, standings, min(BATCH, missing))
+            ledger.propose(self.name, batch)
+            proposals += batch
+            standings += [Standing(proposal.number) for proposal in batch]
 
     def judged(self) -> list[tuple[Proposal, Outcome]]:
         """Every candidate with its outcome, best complete ones first."""
@@ -139,14 +139,14 @@ class Study:
     def _known(self, begin: int, batch: int, count: int) -> list[Proposal]:
         """The next of the known settings, at most `count`."""
         return [
-            Proposal(number, batch, one, sampler_params(self.space, one, self.evaluator.registry))
-            for number, one in enumerate(self.start_from[begin : begin + count], start=begin)
+            Proposal(number, batch, configuration, sampler_params(self.space, configuration, self.evaluator.registry))
+            for number, configuration in enumerate(self.start_from[begin : begin + count], start=begin)
         ]
 
     def _first_guesses(self) -> list[dict[str, Any]]:
         """Every optimizer at its defaults, with the first two controllers: the study never does worse than these."""
         guesses = []
-        preferred = [name for name in ("constant", "cosine") if name in {one.name for one in self.space.controllers}]
+        preferred = [name for name in ("constant", "cosine") if name in {spec.name for spec in self.space.controllers}]
         for optimizer in self.space.optimizers:
             for controller in preferred if optimizer.has_lr else ("constant",):
                 guess = DefaultChooser({"optimizer": optimizer.name, "controller": controller}, self.space)
@@ -179,30 +179,34 @@ class Study:
         """Run whoever has not run yet on the first block of tasks, batch by batch."""
         order = race_order(self.tasks)
         size = rungs_of(order)[0]
-        for _, batch in groupby(pending, key=lambda one: one.batch):
-            late = [one for one in batch if size not in standings[one.number].rungs]
-            if late:
-                self._judge({one.number: one for one in late}, [standings[one.number] for one in late], order[:size])
+        for _, batch in groupby(pending, key=lambda proposal: proposal.batch):
+            fresh = [proposal for proposal in batch if size not in standings[proposal.number].rungs]
+            if fresh:
+                self._judge(
+                    {proposal.number: proposal for proposal in fresh},
+                    [standings[proposal.number] for proposal in fresh],
+                    order[:size],
+                )
 
     def _race(
         self, heat: Sequence[Proposal], proposals: Sequence[Proposal], standings: Sequence[Standing]
     ) -> list[Outcome]:
         """Judge a heat on growing blocks of tasks, against all that came before it."""
-        known = {proposal.number: proposal for proposal in heat}
-        mine = [standings[number] for number in known]
-        earlier = [standings[one.number] for one in proposals if one.number not in known]
+        by_number = {proposal.number: proposal for proposal in heat}
+        running = [standings[number] for number in by_number]
+        earlier = [standings[proposal.number] for proposal in proposals if proposal.number not in by_number]
         order = race_order(self.tasks)
-        race(mine, earlier, order, partial(self._judge, known), sizes=rungs_of(order))
-        return [Outcome(one.number, one.rungs, one.complete, one.scores) for one in mine]
+        race(running, earlier, order, partial(self._judge, by_number), sizes=rungs_of(order))
+        return [Outcome(standing.number, standing.rungs, standing.complete, standing.scores) for standing in running]
 
     def _judge(self, proposals: Mapping[int, Proposal], running: Sequence[Standing], tasks: Sequence[AnyTask]) -> None:
-        configurations = {one.number: proposals[one.number].configuration for one in running}
+        configurations = {standing.number: proposals[standing.number].configuration for standing in running}
         curves = self.evaluator.curves(list(configurations.values()), tasks, [RACE_SEED])
-        for one in running:
+        for standing in running:
             for task in tasks:
-                curve = curves[configurations[one.number].key, task.name, RACE_SEED]
-                one.scores[task.name] = self.references[task.name].scale.score(curve)
-            one.rungs[len(one.scores)] = self.objective(one.scores)
+                curve = curves[configurations[standing.number].key, task.name, RACE_SEED]
+                standing.scores[task.name] = self.references[task.name].scale.score(curve)
+            standing.rungs[len(standing.scores)] = self.objective(standing.scores)
 
     def _trial(
         self, proposals: Sequence[Proposal], outcomes: Mapping[int, Outcome], number: int

@@ -56,16 +56,16 @@ class RandomChooser:
 
 
 class DefaultChooser:
-    """Chooses the defaults, but for names that it was told.
+    """Chooses the defaults, but for names whose values are given.
 
     Args:
-        told: values by name.
+        values: by name.
         space: where defaults are declared.
     """
 
-    def __init__(self, told: Mapping[str, Any], space: JointSpace) -> None:
+    def __init__(self, values: Mapping[str, Any], space: JointSpace) -> None:
         self.params: dict[str, Any] = {}
-        self._told = told
+        self._values = values
         self._defaults = space.defaults()
 
     def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
@@ -77,8 +77,8 @@ class DefaultChooser:
         return int(self._choose(name, min(max(int(self._defaults[name]), low), high)))
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """What was told, the default, or the first choice."""
-        wanted = self._told.get(name, self._defaults.get(name))
+        """The given value, the default, or the first choice."""
+        wanted = self._values.get(name, self._defaults.get(name))
         return self._choose(name, wanted if wanted in choices else choices[0])
 
     def _choose(self, name: str, value: Any) -> Any:
@@ -87,37 +87,37 @@ class DefaultChooser:
 
 
 class OutsideError(Exception):
-    """What was told is not among what the space allows."""
+    """A value is not among those that the space allows."""
 
 
 class FollowChooser:
-    """Chooses what it was told; OutsideError where that is out of range, no choice, or missing.
+    """Chooses given values; OutsideError where one is out of range, no choice, or missing.
 
     Args:
-        told: values by name.
+        values: by name.
     """
 
-    def __init__(self, told: Mapping[str, Any]) -> None:
+    def __init__(self, values: Mapping[str, Any]) -> None:
         self.params: dict[str, Any] = {}
-        self._told = told
+        self._values = values
 
     def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        """What was told, if it lies in [low, high]."""
-        return float(self._choose(name, low <= float(self._told.get(name, math.nan)) <= high))
+        """The given value, if it lies in [low, high]."""
+        return float(self._choose(name, low <= float(self._values.get(name, math.nan)) <= high))
 
     def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
-        """What was told, if it lies in [low, high]."""
-        return int(self._choose(name, low <= float(self._told.get(name, math.nan)) <= high))
+        """The given value, if it lies in [low, high]."""
+        return int(self._choose(name, low <= float(self._values.get(name, math.nan)) <= high))
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """What was told, if it is one of the choices."""
-        return self._choose(name, name in self._told and self._told[name] in choices)
+        """The given value, if it is one of the choices."""
+        return self._choose(name, name in self._values and self._values[name] in choices)
 
     def _choose(self, name: str, allowed: bool) -> Any:
         if not allowed:
             raise OutsideError(name)
-        self.params[name] = self._told[name]
-        return self._told[name]
+        self.params[name] = self._values[name]
+        return self._values[name]
 
 
 class ReplayChooser:

@@ -40,12 +40,12 @@ class CrossFit:
         A setting chosen on the very curves that theta was fitted to looks better than it is: each part is played with
         what the others taught.
         """
-        found = [
+        played = [
             _joined([play(at, rows, theta) for at, rows in enumerate(inside) if len(rows)])
             for inside, theta in self.parts
         ]
-        joined = [np.concatenate(columns, axis=1)[:, self.order] for columns in zip(*found, strict=True)]
-        return tuple(one.reshape(len(one), -1, self.cuts).mean(axis=2) for one in joined)
+        joined = [np.concatenate(columns, axis=1)[:, self.order] for columns in zip(*played, strict=True)]
+        return tuple(quantity.reshape(len(quantity), -1, self.cuts).mean(axis=2) for quantity in joined)
 
 
 def cross_fit(
@@ -63,28 +63,30 @@ def cross_fit(
         None where a fitted stopper has fewer than two groups to learn from.
     """
     if spec.fit is None:
-        whole = tuple(np.arange(len(one.values)) for one in batches)
+        whole = tuple(np.arange(len(batch.values)) for batch in batches)
         return CrossFit({}, ((whole, {}),), np.arange(sum(map(len, whole))))
-    named, generator = np.concatenate(groups), np.random.default_rng(seed)
-    parts = [part for _ in range(CUTS) for part in _parts(named, generator)]
+    all_groups, generator = np.concatenate(groups), np.random.default_rng(seed)
+    parts = [part for _ in range(CUTS) for part in _parts(all_groups, generator)]
     if len(parts) < 2 * CUTS:
         return None
-    bounds = np.cumsum([len(one.values) for one in batches])[:-1]
-    found: list[tuple[tuple[NDArray[np.int64], ...], StopperTheta]] = []
+    bounds = np.cumsum([len(batch.values) for batch in batches])[:-1]
+    fits: list[tuple[tuple[NDArray[np.int64], ...], StopperTheta]] = []
     for part in parts:
         outside = np.split(~part, bounds)
-        theta = fitted(spec, [one.rows(np.flatnonzero(rows)) for one, rows in zip(batches, outside, strict=True)], seed)
-        found.append((tuple(np.flatnonzero(~rows) for rows in outside), theta))
+        theta = fitted(
+            spec, [batch.rows(np.flatnonzero(rows)) for batch, rows in zip(batches, outside, strict=True)], seed
+        )
+        fits.append((tuple(np.flatnonzero(~rows) for rows in outside), theta))
     order = np.argsort(np.concatenate([np.flatnonzero(part) for part in parts]), kind="stable")
-    return CrossFit(fitted(spec, batches, seed), tuple(found), order, CUTS)
+    return CrossFit(fitted(spec, batches, seed), tuple(fits), order, CUTS)
 
 
 def fitted(spec: StopperSpec, batches: Sequence[CurveBatch], seed: int) -> StopperTheta:
     """Theta from these curves, checked; empty for a stopper that learns nothing."""
     if spec.fit is None:
         return {}
-    some = [one for one in batches if len(one.values)]
-    return spec.learned(spec.fit(some, np.random.default_rng(seed)))
+    nonempty = [batch for batch in batches if len(batch.values)]
+    return spec.learned(spec.fit(nonempty, np.random.default_rng(seed)))
 
 
 def _parts(groups: NDArray[np.int64], generator: np.random.Generator) -> list[NDArray[np.bool_]]:

@@ -45,15 +45,15 @@ def search_policies(
     """
     with quietly():
         study = optuna.create_study(directions=("minimize", "maximize"), sampler=sampler)
-    found: list[dict[str, Value]] = []
+    playable: list[dict[str, Value]] = []
     for begin in range(0, trials if spec.space else 0, BATCH):
         asked = [study.ask() for _ in range(min(BATCH, trials - begin))]
         settings = [suggest(spec, trial) for trial in asked]
-        able = [row for row, one in enumerate(settings) if spec.required(one) <= signals]
+        able = [row for row, setting in enumerate(settings) if spec.required(setting) <= signals]
         results = dict(zip(able, play([settings[row] for row in able]) if able else (), strict=True))
         for row, trial in enumerate(asked):
             unable = row not in results
             state = optuna.trial.TrialState.FAIL if unable else optuna.trial.TrialState.COMPLETE
             study.tell(trial, None if unable else results[row], state=state)
-        found += [settings[row] for row in able]
-    return found
+        playable += [settings[row] for row in able]
+    return playable

@@ -73,12 +73,12 @@ class Replay:
         """
         by = self.chosen_by
         order = sorted(range(len(by)), key=lambda row: (by[row].regret, -by[row].saved))
-        found, most = [], -math.inf
+        front, most = [], -math.inf
         for row in order:
             if self.chosen_by[row].saved > most:
                 most = self.chosen_by[row].saved
-                found.append(self.results[row])
-        return found
+                front.append(self.results[row])
+        return front
 
     def best(self, regret: float) -> Replayed | None:
         """The policy that saves most at up to so much regret on the runs it is chosen by; None if there is none.
@@ -87,27 +87,27 @@ class Replay:
         the regret and one standard error (Breiman et al., Classification and Regression Trees, 1984). Steps are those
         of all runs, so that a policy which gives up early on those that learned nothing is preferred.
         """
-        likely = [one.regret + np.nan_to_num(one.error) for one in self.chosen_by]
+        likely = [policy.regret + np.nan_to_num(policy.error) for policy in self.chosen_by]
         fair = [row for row, most in enumerate(likely) if most <= regret]
         return self.results[max(fair, key=lambda row: self._saved_of_all(self.chosen_by[row]))] if fair else None
 
-    def _saved_of_all(self, one: Replayed) -> float:
-        failed = self.num_failed * (1 - one.given_up) if self.num_failed and not math.isnan(one.given_up) else 0.0
-        return self.num_learned * one.saved + failed
+    def _saved_of_all(self, policy: Replayed) -> float:
+        failed = self.num_failed * (1 - policy.given_up) if self.num_failed and not math.isnan(policy.given_up) else 0.0
+        return self.num_learned * policy.saved + failed
 
     def dataframe(self) -> pd.DataFrame:
         """A row a policy: stopper, hyperparameters, and what it did on either half."""
         return pd.DataFrame(
             {
-                "stopper": one.stopper.name,
-                "hparams": dict(one.stopper.hparams),
-                "regret": one.regret,
-                "saved": one.saved,
-                "given_up": one.given_up,
+                "stopper": policy.stopper.name,
+                "hparams": dict(policy.stopper.hparams),
+                "regret": policy.regret,
+                "saved": policy.saved,
+                "given_up": policy.given_up,
                 "regret_chosen_by": other.regret,
                 "saved_chosen_by": other.saved,
             }
-            for one, other in zip(self.results, self.chosen_by, strict=True)
+            for policy, other in zip(self.results, self.chosen_by, strict=True)
         )
 
 
@@ -160,19 +160,20 @@ def replay(
     batches = [runs.batch for half in halves for runs in half]
     for spec in replayable(registry, stoppers):
         settings = playable(spec, batches, seed, policies)
-        found = cross_fit(spec, [runs.batch for runs in halves[0]], _each_run(halves[0]), seed) if settings else None
-        if found is None:
+        fit = cross_fit(spec, [runs.batch for runs in halves[0]], _each_run(halves[0]), seed) if settings else None
+        if fit is None:
             continue
         if trials:
-            play = partial(_told, spec, halves[0], found)
+            play = partial(_regret_and_savings, spec, halves[0], fit)
             settings += search_policies(spec, play, signals_of(batches), trials, sampler(seed))
-        named = [StopperConfiguration(spec.name, one, theta=found.theta) for one in settings]
-        chosen += _means(named, halves[0], *_cross_played(spec, halves[0], found, settings))
-        rest = [runs.play(spec, settings, found.theta) for runs in halves[1]]
-        reported += _means(named, halves[1], *(np.concatenate(parts, axis=1) for parts in zip(*rest, strict=True)))
-    told = halves[1]
-    saved = np.concatenate([runs.clairvoyant[runs.learned] for runs in told])
-    failed = sum(int((~runs.learned).sum()) for runs in told)
+        policies_played = [StopperConfiguration(spec.name, setting, theta=fit.theta) for setting in settings]
+        chosen += _means(policies_played, halves[0], *_cross_played(spec, halves[0], fit, settings))
+        played = [runs.play(spec, settings, fit.theta) for runs in halves[1]]
+        reported += _means(
+            policies_played, halves[1], *(np.concatenate(parts, axis=1) for parts in zip(*played, strict=True))
+        )
+    saved = np.concatenate([runs.clairvoyant[runs.learned] for runs in halves[1]])
+    failed = sum(int((~runs.learned).sum()) for runs in halves[1])
     return Replay(tuple(reported), tuple(chosen), float(saved.mean()), counts[1], failed)
 
 
@@ -190,16 +191,16 @@ class _Runs:
     def of(cls, task: RecordedTask, better: float) -> "_Runs":
         batch = CurveBatch.from_curves(task.curves, task.sign)
         length = batch.values.shape[1]
-        ends = np.asarray([len(one.steps) - 1 for one in task.curves])
-        best = np.stack([_held(best_so_far(one), length) for one in task.curves])
+        ends = np.asarray([len(curve.steps) - 1 for curve in task.curves])
+        best = np.stack([_held(best_so_far(curve), length) for curve in task.curves])
         gain = task.chance - best[:, -1]
         with np.errstate(invalid="ignore"):
             learned = np.isfinite(gain) & (gain > LEARNED * np.max(gain, where=np.isfinite(gain), initial=0.0))
-        found = cls(batch, best, task.chance, ends, learned)
+        runs = cls(batch, best, task.chance, ends, learned)
         if better == 1.0 or not learned.any():
-            return found
+            return runs
         limit = np.quantile(np.nan_to_num(gain, nan=-np.inf), 1 - better, method="lower")
-        return found.rows(np.flatnonzero(~learned | (gain >= limit)))
+        return runs.rows(np.flatnonzero(~learned | (gain >= limit)))
 
     def rows(self, rows: NDArray[np.int64]) -> "_Runs":
         return _Runs(self.batch.rows(rows), self.best[rows], self.chance, self.ends[rows], self.learned[rows])
@@ -234,17 +235,19 @@ def _each_run(half: Sequence[_Runs]) -> list[NDArray[np.int64]]:
 
 
 def _cross_played(
-    spec: StopperSpec, half: Sequence[_Runs], found: CrossFit, settings: Sequence[Mapping[str, Value]]
+    spec: StopperSpec, half: Sequence[_Runs], fit: CrossFit, settings: Sequence[Mapping[str, Value]]
 ) -> tuple[NDArray[np.float64], ...]:
     """Regret and share of steps taken, shape (policies, runs), on the half that theta comes from."""
-    return found.play(lambda at, rows, theta: half[at].rows(rows).play(spec, settings, theta))
+    return fit.play(lambda at, rows, theta: half[at].rows(rows).play(spec, settings, theta))
 
 
-def _told(
-    spec: StopperSpec, half: Sequence[_Runs], found: CrossFit, settings: Sequence[Mapping[str, Value]]
+def _regret_and_savings(
+    spec: StopperSpec, half: Sequence[_Runs], fit: CrossFit, settings: Sequence[Mapping[str, Value]]
 ) -> list[tuple[float, float]]:
-    named = [StopperConfiguration(spec.name, one) for one in settings]
-    return [(one.regret, one.saved) for one in _means(named, half, *_cross_played(spec, half, found, settings))]
+    stoppers = [StopperConfiguration(spec.name, setting) for setting in settings]
+    return [
+        (result.regret, result.saved) for result in _means(stoppers, half, *_cross_played(spec, half, fit, settings))
+    ]
 
 
 def _means(
@@ -261,8 +264,8 @@ def _means(
         count = regret.shape[1]
         error = regret.std(axis=1) / np.sqrt(count - 1)
     return [
-        Replayed(one, float(regret[row].mean()), float(saved[row].mean()), float(given_up[row]), float(error[row]))
-        for row, one in enumerate(stoppers)
+        Replayed(stopper, float(regret[row].mean()), float(saved[row].mean()), float(given_up[row]), float(error[row]))
+        for row, stopper in enumerate(stoppers)
     ]
 
 

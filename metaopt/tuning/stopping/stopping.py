@@ -60,9 +60,9 @@ def replayable(registry: Registry, names: Sequence[str] | None = None) -> list[S
     Raises:
         PluginError: a name is unknown, or its stopper has no pure form.
     """
-    found = [registry.get(StopperSpec, name) for name in (registry.names(StopperSpec) if names is None else names)]
-    able = [spec for spec in found if spec.fires is not None]
-    unable = [spec.name for spec in found if spec.fires is None]
+    named = [registry.get(StopperSpec, name) for name in (registry.names(StopperSpec) if names is None else names)]
+    able = [spec for spec in named if spec.fires is not None]
+    unable = [spec.name for spec in named if spec.fires is None]
     if names is not None and unable:
         known = [spec.name for spec in replayable(registry)]
         raise PluginError(f"Stopper {unable[0]!r} has no pure form to tune by replay; choose from {known}.")
@@ -91,7 +91,7 @@ def replay_policies(
 def pareto_front(results: Sequence[PolicyResult]) -> list[PolicyResult]:
     """Policies that no other one beats in both respects, from the most careful to the most thrifty."""
     front: list[PolicyResult] = []
-    for result in sorted(results, key=lambda one: (one.regret, -one.steps_saved)):
+    for result in sorted(results, key=lambda policy: (policy.regret, -policy.steps_saved)):
         if not front or result.steps_saved > front[-1].steps_saved:
             front.append(result)
     return front
@@ -100,7 +100,7 @@ def pareto_front(results: Sequence[PolicyResult]) -> list[PolicyResult]:
 def default_policy(results: Sequence[PolicyResult]) -> PolicyResult | None:
     """The policy of a recipe: most steps saved at a tolerated regret; None if none saves anything there."""
     fair = [result for result in results if result.regret <= TOLERATED_REGRET and result.steps_saved > 0]
-    return max(fair, key=lambda one: (one.steps_saved, -one.regret), default=None)
+    return max(fair, key=lambda policy: (policy.steps_saved, -policy.regret), default=None)
 
 
 def with_guard(policy: PolicyResult | None, registry: Registry) -> StopperConfiguration | None:
@@ -161,7 +161,7 @@ def _groups(recordings: Sequence[_Recording]) -> list[NDArray[np.int64]]:
     _, groups = np.unique(np.concatenate(tasks), return_inverse=True)
     if groups.max() == 0:
         groups = np.arange(len(groups))
-    return np.split(groups, np.cumsum([len(one) for one in tasks])[:-1])
+    return np.split(groups, np.cumsum([len(names) for names in tasks])[:-1])
 
 
 def playable(
@@ -169,7 +169,7 @@ def playable(
 ) -> list[dict[str, Value]]:
     """A stopper's defaults and so many random settings, without those that require signals which curves lack."""
     known = signals_of(batches)
-    return [one for one in _settings(spec, seed, count) if spec.required(one) <= known]
+    return [setting for setting in _settings(spec, seed, count) if spec.required(setting) <= known]
 
 
 def signals_of(batches: Sequence[CurveBatch]) -> frozenset[str]:
@@ -189,12 +189,12 @@ def stops_of(
         theta: of a fitted one.
     """
     fires = spec.pure(theta or {})
-    size, found = max(1, AT_ONCE // max(batch.values.size, 1)), []
+    size, stops = max(1, AT_ONCE // max(batch.values.size, 1)), []
     for begin in range(0, len(settings), size):
-        numbers = [encode(spec.space, one) for one in settings[begin : begin + size]]
-        hparams = {name: np.asarray([one[name] for one in numbers]).reshape(-1, 1, 1) for name in spec.space}
-        found.append(first_stop(np.broadcast_to(fires(batch, hparams), (len(numbers), *batch.values.shape))))
-    return np.concatenate(found)
+        numbers = [encode(spec.space, setting) for setting in settings[begin : begin + size]]
+        hparams = {name: np.asarray([number[name] for number in numbers]).reshape(-1, 1, 1) for name in spec.space}
+        stops.append(first_stop(np.broadcast_to(fires(batch, hparams), (len(numbers), *batch.values.shape))))
+    return np.concatenate(stops)
 
 
 def _settings(spec: StopperSpec, seed: int, count: int) -> Iterator[dict[str, Value]]:
