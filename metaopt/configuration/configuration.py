@@ -6,7 +6,7 @@ This is what a search proposes, what the engine trains, what a recipe stores and
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property, reduce
 from typing import Any, Literal, TypeAlias
 
@@ -82,14 +82,9 @@ class Configuration:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Configuration":
-        """Inverse of `to_json`."""
-        return cls(
-            optimizer=document["optimizer"],
-            controller=document.get("controller", "constant"),
-            wrappers=document.get("wrappers", ()),
-            hparams=document.get("hparams", {}),
-            no_decay=document.get("no_decay", "1d"),
-        )
+        """Inverse of `to_json`; what is absent has its default."""
+        names = [field.name for field in fields(cls) if field.name == "optimizer" or field.name in document]
+        return cls(**{name: document[name] for name in names})
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,16 @@
 """Learning rates of open-loop controllers, computed once for all steps and then looked up."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
-from metaopt.contracts import Float32ByDefault, StepInfo
+from metaopt.contracts import Float32ByDefault, StepInfo, TensorHparams
 from metaopt.errors import PluginError
 from metaopt.plugin import ControllerSpec
 
 
 @Float32ByDefault()
 def rate_table(
-    spec: ControllerSpec, hparams: Mapping[str, Tensor], horizon: int | None, num_steps: int, first: int = 0
+    spec: ControllerSpec, hparams: TensorHparams, horizon: int | None, num_steps: int, first: int = 0
 ) -> tuple[Tensor, bool]:
     """Rates of a controller of cadence `table` at steps first … first + num_steps − 1.
 
@@ -32,7 +30,7 @@ def rate_table(
     """
     absolute: list[bool] = []
 
-    def rate_at(step: Tensor, values: Mapping[str, Tensor]) -> Tensor:
+    def rate_at(step: Tensor, values: TensorHparams) -> Tensor:
         plan = None if horizon is None else torch.tensor(float(horizon), dtype=torch.float64)
         info = StepInfo(step=step, horizon=plan)
         rate, _ = spec.controller.update(spec.controller.init(values), info, values)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from metaopt.configuration import Assembly
-from metaopt.contracts import Tensors
+from metaopt.contracts import Tensors, Theta
 from metaopt.deploy import check_member
 from metaopt.errors import InputError
 from metaopt.pure_layers import prototype_head, with_policy
@@ -16,9 +16,7 @@ from metaopt.pure_layers import prototype_head, with_policy
 Support: TypeAlias = tuple[Tensor, Tensor]
 
 
-def load_start(
-    assembly: Assembly, theta: Mapping[str, Tensor] | None, model: nn.Module, support: Support | None
-) -> None:
+def load_start(assembly: Assembly, theta: Theta | None, model: nn.Module, support: Support | None) -> None:
     """Write the start that a rule learned into a model, or nothing at all.
 
     Raises:
@@ -50,9 +48,7 @@ def load_start(
                 param.copy_(start[name])
 
 
-def learned_start(
-    assembly: Assembly, theta: Mapping[str, Tensor] | None, params: Mapping[str, Tensor]
-) -> Tensors | None:
+def learned_start(assembly: Assembly, theta: Theta | None, params: Mapping[str, Tensor]) -> Tensors | None:
     """The start that a rule learned for these parameters, or None if it learned none.
 
     Raises:
@@ -78,5 +74,5 @@ def learned_start(
     return {name: value.to(params[name].device) for name, value in start.items()}
 
 
-def _learned_names(theta: Mapping[str, Tensor]) -> list[str]:
+def _learned_names(theta: Theta) -> list[str]:
     return [name.removeprefix("start.") for name in theta if name.startswith("start.")]

@@ -2,7 +2,8 @@
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,11 @@ from metaopt.recipe.provenance import recorded
 from metaopt.recipe.recipe import SCHEMA, Recipe
 from metaopt.recipe.saving import DOCUMENT, WEIGHTS, read_weights
 
-#: What a document may hold.
-_FIELDS = frozenset(
-    {"schema", "configuration", "stopper", "plugins", "made_on", "num_validations", "provenance", "theta_sha256"}
-)
 _SHA256 = re.compile("[0-9a-f]{64}")
-_CONFIGURATION = frozenset({"optimizer", "controller", "wrappers", "hparams", "no_decay"})
-_MADE_ON = frozenset({"parameters", "batch_size", "horizon", "dtypes", "loss"})
+#: What a document, its configuration and its range may hold.
+_FIELDS = {field.name for field in fields(Recipe) if field.init and field.name != "theta"} | {"schema", "theta_sha256"}
+_CONFIGURATION = {field.name for field in fields(Configuration)}
+_MADE_ON = {field.name for field in fields(MadeOn)}
 
 
 def load_recipe(path: str | Path, *, registry: Registry | None = None) -> Recipe:
@@ -128,7 +127,7 @@ def _corrupt(file: Path, fault: str) -> RecipeError:
     return RecipeError(f"The recipe {quoted(file)} is corrupt: {fault}.")
 
 
-def _check_fields(document: Mapping[str, Any], known: frozenset[str], file: Path, part: str = "") -> None:
+def _check_fields(document: Mapping[str, Any], known: Set[str], file: Path, part: str = "") -> None:
     unknown = sorted(set(document) - known)
     if unknown:
         raise RecipeError(

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, Configuration, assemble
-from metaopt.contracts import Float32ByDefault, State, StepInfo
+from metaopt.contracts import Float32ByDefault, Hparams, State, StepInfo, Theta
 from metaopt.deploy.optimizer.group_members import MAXIMIZE, GroupMember, group_members
 from metaopt.deploy.optimizer.hparams import GroupNumbers, checked_group, packed
 from metaopt.deploy.optimizer.learned_weights import check_learned, weights_of
@@ -50,7 +50,7 @@ class AssemblyOptimizer(Optimizer, ABC):
         params: Params,
         assembly: Assembly,
         *,
-        theta: Mapping[str, Tensor] | None = None,
+        theta: Theta | None = None,
         horizon: int | None = None,
         maximize: bool = False,
     ) -> None:
@@ -187,9 +187,7 @@ class AssemblyOptimizer(Optimizer, ABC):
         self._requires = assembly.rule_requires
 
     @abstractmethod
-    def _initial_state(
-        self, params: Mapping[str, Tensor], hparams: Mapping[str, Mapping[str, Tensor]], theta: Mapping[str, Tensor]
-    ) -> State:
+    def _initial_state(self, params: Mapping[str, Tensor], hparams: Hparams, theta: Theta) -> State:
         """State of parameters before their first step."""
 
     @abstractmethod

@@ -1,13 +1,13 @@
 """From an assembly, or a plugin's name, to a torch optimizer: the native class where it can serve, else the rule."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, NoDecay
-from metaopt.contracts import SteeringRule
+from metaopt.contracts import SteeringRule, Theta
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.optimizer.class_hooks import ClassLoading, ClassSteps
 from metaopt.deploy.optimizer.hparams import assemble_named
@@ -38,7 +38,7 @@ def create_optimizer(
     no_decay: NoDecay = "none",
     implementation: Implementation = "auto",
     compile: bool = False,
-    theta: Mapping[str, Tensor] | None = None,
+    theta: Theta | None = None,
     total_steps: int | None = None,
     maximize: bool = False,
     **hparams: Any,
@@ -92,7 +92,7 @@ def build_optimizer(
     *,
     implementation: Implementation = "auto",
     compile: bool = False,
-    theta: Mapping[str, Tensor] | None = None,
+    theta: Theta | None = None,
     horizon: int | None = None,
     maximize: bool = False,
 ) -> Optimizer:

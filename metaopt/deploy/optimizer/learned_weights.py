@@ -1,18 +1,18 @@
 """Learned rules before their first step: which weights they have, and what they cannot work with."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly
-from metaopt.contracts import Float32ByDefault
+from metaopt.contracts import Float32ByDefault, Theta
 from metaopt.deploy.optimizer.parameters import Group, tensors_of
 from metaopt.errors import InputError, MetaOptError, named_line, quoted
 
 
 @Float32ByDefault()
-def check_learned(assembly: Assembly, theta: Mapping[str, Tensor] | None, groups: list[Group]) -> None:
+def check_learned(assembly: Assembly, theta: Theta | None, groups: list[Group]) -> None:
     """Check a learned rule's weights and what it shall train; hand-designed rules are not looked at.
 
     Raises:
@@ -45,7 +45,7 @@ def check_learned(assembly: Assembly, theta: Mapping[str, Tensor] | None, groups
             )
 
 
-def _check_by(check: Callable[[Mapping[str, Tensor]], None], theta: Mapping[str, Tensor], name: str) -> None:
+def _check_by(check: Callable[[Theta], None], theta: Theta, name: str) -> None:
     try:
         check(theta)
     except MetaOptError:
@@ -56,7 +56,7 @@ def _check_by(check: Callable[[Mapping[str, Tensor]], None], theta: Mapping[str,
         ) from error
 
 
-def _check_dtypes(name: str, theta: Mapping[str, Tensor], params: Sequence[Tensor]) -> None:
+def _check_dtypes(name: str, theta: Theta, params: Sequence[Tensor]) -> None:
     """Rules compute in float32, or in float64 on parameters of float64."""
     allowed = {torch.float32} | {param.dtype for param in params if param.dtype == torch.float64}
     for key in sorted(theta):
@@ -68,7 +68,7 @@ def _check_dtypes(name: str, theta: Mapping[str, Tensor], params: Sequence[Tenso
 
 
 @Float32ByDefault()
-def weights_of(assembly: Assembly, theta: Mapping[str, Tensor] | None) -> Mapping[str, Tensor] | None:
+def weights_of(assembly: Assembly, theta: Theta | None) -> Theta | None:
     """`theta`, or the weights that ship with the rule if there are none."""
     meta = assembly.meta
     if theta is None and meta is not None and meta.shipped is not None:

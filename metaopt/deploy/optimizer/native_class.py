@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly
+from metaopt.contracts import Theta
 from metaopt.deploy.optimizer.fused import can_fuse
 from metaopt.deploy.optimizer.group_members import MAXIMIZE
 from metaopt.deploy.optimizer.hparams import checked_group, group_values
@@ -45,7 +45,7 @@ def native_class(native: Native) -> type[Optimizer]:
 
 
 def obstacle(
-    assembly: Assembly, groups: list[Group], *, theta: Mapping[str, Tensor] | None = None, maximize: bool = False
+    assembly: Assembly, groups: list[Group], *, theta: Theta | None = None, maximize: bool = False
 ) -> str | None:
     """Why the native class cannot serve, as the end of a sentence, or None where it can."""
     native = assembly.optimizer.native

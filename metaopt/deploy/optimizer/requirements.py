@@ -1,11 +1,10 @@
 """What rules need from a training loop, and what they take from it."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly
+from metaopt.contracts import Theta
 from metaopt.deploy.scheduler.scheduler import check_total_steps
 from metaopt.errors import InputError, PluginError
 from metaopt.tracing import can_compile
@@ -14,7 +13,7 @@ from metaopt.tracing import can_compile
 SUPPLIED = frozenset({"loss", "gradient_norm", "horizon"})
 
 
-def check_requirements(assembly: Assembly, theta: Mapping[str, Tensor] | None, horizon: int | None) -> None:
+def check_requirements(assembly: Assembly, theta: Theta | None, horizon: int | None) -> None:
     """Check that a training loop supplies what the rule requires.
 
     Raises:

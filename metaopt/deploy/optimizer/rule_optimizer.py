@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly, NoDecay
-from metaopt.contracts import Float32ByDefault, Rule, State, StepInfo, prepared, prepared_update
+from metaopt.contracts import Float32ByDefault, Hparams, Rule, State, StepInfo, Theta, prepared, prepared_update
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.optimizer.flat_views import flat_views, whole_views
 from metaopt.deploy.optimizer.group_members import GroupMember, group_members
@@ -61,7 +61,7 @@ class RuleOptimizer(AssemblyOptimizer):
         rule: Assembly | str,
         *,
         compile: bool = False,
-        theta: Mapping[str, Tensor] | None = None,
+        theta: Theta | None = None,
         horizon: int | None = None,
         maximize: bool = False,
         wrappers: Sequence[str] = (),
@@ -138,9 +138,7 @@ class RuleOptimizer(AssemblyOptimizer):
             self._use_assembly(self.fallback)
             self.theta = {}
 
-    def _initial_state(
-        self, params: Mapping[str, Tensor], hparams: Mapping[str, Mapping[str, Tensor]], theta: Mapping[str, Tensor]
-    ) -> State:
+    def _initial_state(self, params: Mapping[str, Tensor], hparams: Hparams, theta: Theta) -> State:
         return self.rule.init(params, hparams, theta, self._horizon())
 
     def _converted(self, document: dict[str, Any], of_rule: bool) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly
-from metaopt.contracts import State, SteeringRule, StepInfo, empty_state
+from metaopt.contracts import Hparams, State, SteeringRule, StepInfo, Theta, empty_state
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.optimizer.class_hooks import ClassLoading, unfuse
 from metaopt.deploy.optimizer.fused import can_fuse, keep_order
@@ -60,7 +60,7 @@ class SteeredOptimizer(AssemblyOptimizer):
         params: Params,
         assembly: Assembly,
         *,
-        theta: Mapping[str, Tensor] | None = None,
+        theta: Theta | None = None,
         horizon: int | None = None,
         maximize: bool = False,
     ) -> None:
@@ -115,9 +115,7 @@ class SteeredOptimizer(AssemblyOptimizer):
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_native": self._native, "_keywords": self._keywords}
 
-    def _initial_state(
-        self, params: Mapping[str, Tensor], hparams: Mapping[str, Mapping[str, Tensor]], theta: Mapping[str, Tensor]
-    ) -> State:
+    def _initial_state(self, params: Mapping[str, Tensor], hparams: Hparams, theta: Theta) -> State:
         return self.rule.joined(empty_state(), self.rule.begin(params, hparams, theta, self._horizon()))
 
     def _converted(self, document: dict[str, Any], of_rule: bool) -> dict[str, Any]:
@@ -171,8 +169,8 @@ class SteeredOptimizer(AssemblyOptimizer):
     def _regroup(
         self,
         members: list[GroupMember],
-        hparams: Mapping[str, Mapping[str, Tensor]],
-        steered: Mapping[str, Mapping[str, Tensor]],
+        hparams: Hparams,
+        steered: Hparams,
     ) -> None:
         """Give the class a group for each dict of steered hyperparameters that tensors of a user's group share."""
         parts: dict[tuple[int, int], list[GroupMember]] = {}

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from metaopt.contracts import ControllerState, Float32ByDefault, Rate, StepInfo
+from metaopt.contracts import ControllerState, Float32ByDefault, Rate, StepInfo, TensorHparams
 from metaopt.deploy.scheduler.scalars import Scalars, over_scalars
 from metaopt.errors import PluginError
 from metaopt.plugin import ControllerSpec
@@ -30,7 +30,7 @@ class ClosedLoop:
 
     @Float32ByDefault()
     def __init__(
-        self, spec: ControllerSpec, hparams: Mapping[str, Tensor], total_steps: int | None, signals: frozenset[str]
+        self, spec: ControllerSpec, hparams: TensorHparams, total_steps: int | None, signals: frozenset[str]
     ) -> None:
         self._spec = spec
         self._hparams = hparams

@@ -1,12 +1,11 @@
 """Rates of an open-loop controller by step."""
 
 from array import array
-from collections.abc import Mapping
 
 import torch
-from torch import Tensor
 
 from metaopt.configuration import rate_table
+from metaopt.contracts import TensorHparams
 from metaopt.plugin import ControllerSpec
 
 #: Length of a span: steps whose rates are computed together.
@@ -27,7 +26,7 @@ class RateLookup:
         is_absolute: whether these are rates rather than multipliers, from the first one on.
     """
 
-    def __init__(self, spec: ControllerSpec, hparams: Mapping[str, Tensor], total_steps: int | None) -> None:
+    def __init__(self, spec: ControllerSpec, hparams: TensorHparams, total_steps: int | None) -> None:
         self._spec = spec
         self._hparams = hparams
         self._total_steps = total_steps

@@ -1,7 +1,7 @@
 """Stoppers by name, and their description as plain JSON."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -56,7 +56,7 @@ class StopperConfiguration:
         """Inverse of `to_json`."""
         if not isinstance(document, Mapping):
             raise InputError(f"A stopper is described by an object with its name, got {quoted(document)}.")
-        unknown = sorted(set(document) - {"name", "hparams", "stoppers", "theta"})
+        unknown = sorted(set(document) - {field.name for field in fields(cls)})
         if unknown:
             raise InputError(f"A stopper consists of name, hparams, stoppers and theta, got also {bracketed(unknown)}.")
         return cls(
