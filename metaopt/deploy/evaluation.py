@@ -21,7 +21,10 @@ _WRAPPERS_OWN = "n_averaged"
 
 @runtime_checkable
 class SwitchesWeights(Protocol):
-    """Optimizers that hold other weights while training, as Schedule-Free does; groups say which under `train_mode`."""
+    """Optimizers that train with other weights than they evaluate with, as Schedule-Free does.
+
+    A group's `train_mode` says which of the two are in the parameters.
+    """
 
     def train(self) -> None:
         """Put the training weights into the parameters."""
@@ -32,7 +35,7 @@ class SwitchesWeights(Protocol):
 
 @contextmanager
 def evaluating(optimizer: Optimizer, model: nn.Module | None = None) -> Iterator[None]:
-    """Within it, parameters hold what the optimizer would have evaluated: its averages, where it keeps any.
+    """Inside this context, parameters hold the weights to evaluate: the optimizer's averages, where it keeps any.
 
     Afterwards every parameter is what it was, bit for bit. Nesting is fine.
 
@@ -71,7 +74,7 @@ def keep_averages(optimizer: Optimizer) -> None:
 
 
 def warn_of_averages(optimizer: Optimizer, value: float) -> bool:
-    """Warn of a finite metric that was measured with other weights than the averages; whether there was reason to."""
+    """Warn if a finite metric was measured with other weights than the averages, and return whether it was."""
     wrong = math.isfinite(value) and averages(optimizer)
     if wrong:
         warnings.warn(
@@ -104,7 +107,7 @@ class BestWeights:
         self.weights = {name: self._copy(value) for name, value in self._present().items() if name not in self._frozen}
 
     def include(self, params: Iterable[Tensor]) -> None:
-        """Take in parameters that are unfrozen, before their first step: till then they were what they are now."""
+        """Copy parameters that were frozen until now, before their first step, as part of the best weights too."""
         unfrozen = set(params)
         for name, param in self._named():
             if param in unfrozen and name in self._frozen:
@@ -134,7 +137,7 @@ class BestWeights:
             present[name].copy_(value)
 
     def fitted(self, weights: Mapping[str, Any] | None) -> dict[str, Any] | None:
-        """A copy as from a checkpoint, by this model's names.
+        """A checkpoint's best weights under the names of this model.
 
         Raises:
             InputError: it is another model's.
@@ -158,7 +161,7 @@ class BestWeights:
         return by_own_name
 
     def load(self, weights: Mapping[str, Any] | None) -> None:
-        """Take over a copy, as from a checkpoint; errors as for `fitted`."""
+        """Go on from a checkpoint's best weights; raises what `fitted` raises."""
         fitted = self.fitted(weights)
         self.weights = None if fitted is None else {name: self._copy(value) for name, value in fitted.items()}
 
@@ -209,7 +212,7 @@ def _swapped(optimizer: RuleOptimizer) -> Iterator[None]:
 
 @contextmanager
 def _eval_weights(optimizer: SwitchesWeights) -> Iterator[None]:
-    """The library's own way back is an interpolation, which rounds; so the weights are kept and written back."""
+    """Put the class's averages in and take them out again, bit for bit: its own way back interpolates, which rounds."""
     assert isinstance(optimizer, Optimizer)
     params = [param for group in optimizer.param_groups for param in group["params"]]
     training_weights = [param.detach().clone() for param in params]
@@ -223,7 +226,7 @@ def _eval_weights(optimizer: SwitchesWeights) -> Iterator[None]:
 
 @contextmanager
 def eval_mode(model: nn.Module | None) -> Iterator[None]:
-    """Eval mode within, and every module's own mode after; nothing where there is no module."""
+    """Put a model into eval mode inside this context; afterwards every module is in the mode that it was in."""
     modes = [] if model is None else [(module, module.training) for module in model.modules()]
     if model is not None:
         model.eval()

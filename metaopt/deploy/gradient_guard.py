@@ -19,7 +19,7 @@ from metaopt.signals import LARGEST_NORM, MAX_SKIPS, overflows
 #: What to do where training goes wrong: skip steps and hand over to a hand-designed rule, raise, or nothing.
 GuardPolicy: TypeAlias = Literal["fallback", "raise", "off"]
 
-_SPOILT = "gradients are not finite, or too large to be squared in float32"
+_OVERFLOW = "gradients are not finite, or too large to be squared in float32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +68,17 @@ class GradientGuard:
     @property
     def skipped(self) -> SkippedSteps:
         """The steps skipped so far; asking waits for a GPU to finish them."""
-        self._take_pending(wait=True)
+        self._count_pending(wait=True)
         return self._skipped
 
     @property
     def reason(self) -> str:
         """One sentence that says why the run is over, empty while it is not; asking waits for a GPU."""
-        self._take_pending(wait=True)
+        self._count_pending(wait=True)
         return self._reason
 
     def record_loss(self, loss: Tensor) -> None:
-        """A training loss, 0-d; looked at before the next step."""
+        """Note a training loss, 0-d; a learned rule is judged by it before the next step."""
         if self._handover is not None:
             self._handover.record_loss(loss)
 
@@ -89,7 +89,7 @@ class GradientGuard:
 
     def begin_step(self, optimizer: Optimizer) -> None:
         """See `StepObserver`."""
-        self._take_pending(wait=False)
+        self._count_pending(wait=False)
         if self._step is not None and not self._step.enter(optimizer):
             self._settle(optimizer)
 
@@ -104,7 +104,7 @@ class GradientGuard:
             return
         by_scaler: Tensor | None = getattr(optimizer, FOUND_INF, None)
         if by_scaler is not None and by_scaler.is_cpu and bool(by_scaler):
-            self._take(overflowed=False, by_scaler=True)
+            self._count(overflowed=False, by_scaler=True)
             return
         norm = _norm(optimizer) if self._norm is None else self._norm
         if type(norm) is Tensor and not norm.is_cpu and not self._raises and takes_found_inf(optimizer):
@@ -113,7 +113,7 @@ class GradientGuard:
             self._pending.add(overflowed, torch.zeros_like(overflowed) if by_scaler is None else by_scaler)
             return
         overflowed_here = overflows(float(norm))
-        self._take(overflowed_here, by_scaler=by_scaler is not None and bool(by_scaler))
+        self._count(overflowed_here, by_scaler=by_scaler is not None and bool(by_scaler))
         if overflowed_here:
             self._step = WithheldStep(optimizer)
         elif self._handover is not None:
@@ -131,7 +131,7 @@ class GradientGuard:
         return {"skipped": counts, "handover": None if self._handover is None else self._handover.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any], *, num_steps: int) -> None:
-        """Inverse of `state_dict`; where nothing was counted, `num_steps` were completed and none skipped."""
+        """Continue from `state_dict()`; an old state without counts is of `num_steps` steps, none of them skipped."""
         counts = state.get("skipped") or {}
         self._skipped = SkippedSteps(**{key: int(counts.get(key, 0)) for key in asdict(SkippedSteps())})
         self._num_steps = int(counts.get("num_steps", num_steps))
@@ -144,12 +144,12 @@ class GradientGuard:
             step, self._step = self._step, None
             step.settle(optimizer)
 
-    def _take_pending(self, *, wait: bool) -> None:
+    def _count_pending(self, *, wait: bool) -> None:
         for overflowed, by_scaler in self._pending.finished(wait=wait):
-            self._take(overflowed, by_scaler)
+            self._count(overflowed, by_scaler)
 
-    def _take(self, overflowed: bool, by_scaler: bool) -> None:
-        """Count a step. What a scaler finds is its own affair: with a smaller scale it may be none."""
+    def _count(self, overflowed: bool, by_scaler: bool) -> None:
+        """Count a step. One that a scaler skipped is no overflow: with a smaller scale the gradients may be sound."""
         step, self._num_steps = self._num_steps, self._num_steps + 1
         skipped = self._skipped
         if by_scaler:
@@ -162,20 +162,20 @@ class GradientGuard:
     def _skip(self, step: int) -> None:
         if self._raises:
             raise OutOfDepthError(
-                f"At step {step} the {_SPOILT}; bind with guard='fallback' to skip such steps, or 'off' to take them."
+                f"At step {step} the {_OVERFLOW}; bind with guard='fallback' to skip such steps, or 'off' to take them."
             )
         before = self._skipped
         self._skipped = replace(before, by_guard=before.by_guard + 1, in_a_row=before.in_a_row + 1)
         if before.by_guard == 0:
             _warn(
-                f"At step {step} the {_SPOILT}: the step is skipped, as will be others like it (run.skipped counts "
+                f"At step {step} the {_OVERFLOW}: the step is skipped, as will be others like it (run.skipped counts "
                 "them); look for bad data, or lower the rate."
             )
         if self._handover is not None:
             self._handover.forget()
         if self._skipped.in_a_row < MAX_SKIPS or self._reason:
             return
-        why = f"{MAX_SKIPS} steps in a row were skipped, whose {_SPOILT}"
+        why = f"{MAX_SKIPS} steps in a row were skipped, whose {_OVERFLOW}"
         if self._handover is not None and self._handover.hand_over(why):
             self._skipped = replace(self._skipped, in_a_row=0)
         else:
@@ -184,7 +184,7 @@ class GradientGuard:
 
 
 def check_policy(guard: object) -> GuardPolicy:
-    """A guard as users give it; True is `"fallback"`, False `"off"`.
+    """What a user's `guard=` means: True is `"fallback"`, False `"off"`.
 
     Raises:
         InputError: it is something else.
@@ -205,12 +205,12 @@ class _Pending:
         self._waiting: deque[tuple[Tensor, torch.cuda.Event]] = deque()
 
     def add(self, *flags: Tensor) -> None:
-        """0-d numbers, 0 or 1, on one device."""
+        """Note the verdicts on a step: 0-d numbers, 0 or 1, on one device."""
         copied = torch.stack([flag.float() for flag in flags]).to("cpu", non_blocking=True)
         self._waiting.append((copied, torch.cuda.current_stream(flags[0].device).record_event()))
 
     def finished(self, *, wait: bool) -> Iterator[tuple[bool, ...]]:
-        """Those that have arrived, or all, each once."""
+        """The verdicts that have arrived, or all if `wait`, each once."""
         while self._waiting and (wait or self._waiting[0][1].query()):
             copied, event = self._waiting.popleft()
             event.synchronize()
@@ -218,7 +218,7 @@ class _Pending:
 
 
 def _norm(optimizer: Optimizer) -> Tensor:
-    """Of all gradients; those that a `GradScaler` has scaled and left to a fused class are taken as they will be."""
+    """Norm of all gradients, without the scale that a `GradScaler` leaves a fused class to divide by."""
     grads = [param.grad for group in optimizer.param_groups for param in group["params"] if param.grad is not None]
     scale: Tensor | None = getattr(optimizer, "grad_scale", None)
     if scale is None:

@@ -50,11 +50,11 @@ class Handover:
         optimizer.fallback = fallback
 
     def record_loss(self, loss: Tensor) -> None:
-        """A training loss, 0-d; looked at before the next step."""
+        """Note a training loss, 0-d; it is looked at before the next step."""
         self._loss = loss
 
     def forget(self) -> None:
-        """The step of the loss last seen is not taken."""
+        """Drop the last loss noted, since its step is not taken."""
         self._loss = None
 
     def look(self) -> None:

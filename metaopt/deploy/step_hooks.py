@@ -71,7 +71,7 @@ def watch_frozen(optimizer: Optimizer, frozen: Iterable[Tensor], report: Callabl
 
 
 def warn_of_unfrozen(optimizer: Optimizer, names: Mapping[Tensor, str]) -> Callable[[list[Tensor]], None]:
-    """For `watch_frozen`: warn of those that no group of the optimizer holds."""
+    """A `report` for `watch_frozen` that warns of parameters that no group of the optimizer holds."""
 
     def report(params: list[Tensor]) -> None:
         held = {param for group in optimizer.param_groups for param in group["params"]}

@@ -1,4 +1,4 @@
-"""What a controller is told of the coming step: the norm of its gradients, and how they agree with the last update."""
+"""Signals of the coming step for controllers: the norm of its gradients, and how they agree with the last update."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -19,8 +19,8 @@ class StepSignals:
 
     Args:
         optimizer: whose gradients and parameters.
-        scheduler: who is told.
-        guard: which has read the gradients anyway, or None.
+        scheduler: gets the signals.
+        guard: reads the gradients anyway, or None.
     """
 
     def __init__(self, optimizer: Optimizer, scheduler: ControllerScheduler, guard: GradientGuard | None) -> None:
@@ -40,11 +40,11 @@ class StepSignals:
             self._last_update.end(self._parameters())
 
     def state_dict(self) -> list[Tensor] | None:
-        """The last update, or None where nobody asks for it."""
+        """The last update, or None where the controller does not need it."""
         return None if self._last_update is None else self._last_update.state_dict()
 
     def load_state_dict(self, state: Sequence[Any] | None) -> None:
-        """Inverse of `state_dict`; errors as of `LastUpdate.load_state_dict`."""
+        """Continue from `state_dict()`; raises what `LastUpdate.load_state_dict` raises."""
         if self._last_update is not None and state is not None:
             self._last_update.load_state_dict(state, self._parameters())
 
@@ -83,16 +83,16 @@ class LastUpdate:
         return agreement(gradients, self._update) if gradients else torch.zeros(())
 
     def begin(self, params: Iterable[Tensor]) -> None:
-        """Before a step."""
+        """Note the parameters before a step."""
         self._before = [widened(param).clone() for param in params]
 
     def end(self, params: Iterable[Tensor]) -> None:
-        """After it."""
+        """Measure the update after the step."""
         self._update = [widened(param) - before for param, before in zip(params, self._before, strict=True)]
         self._before = []
 
     def state_dict(self) -> list[Tensor]:
-        """The last update."""
+        """A copy of the last update."""
         return [update.clone() for update in self._update]
 
     def load_state_dict(self, state: Sequence[Any], params: Iterable[Tensor]) -> None:

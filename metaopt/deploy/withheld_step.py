@@ -1,4 +1,4 @@
-"""How a step is skipped that some optimizer class is about to take: a hook cannot keep it from being called."""
+"""Ways to skip a step that an optimizer class is about to take, since a hook cannot keep `step` from being called."""
 
 import copy
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ class MarkedStep:
         setattr(optimizer, FOUND_INF, mark)
 
     def withhold(self, optimizer: Optimizer) -> None:
-        """Nothing more: gradients that a closure makes anew are not taken either."""
+        """Nothing to do: the mark holds for gradients that a closure makes anew, too."""
 
     def enter(self, optimizer: Optimizer) -> bool:
         """Whether a call of `step` that begins now belongs to this step: it is taken for another one."""
@@ -80,7 +80,7 @@ class WithheldStep:
         self.withhold(optimizer)
 
     def withhold(self, optimizer: Optimizer) -> None:
-        """Take the gradients away; again where a closure has made new ones."""
+        """Take the gradients away, again each time that a closure has made new ones."""
         for group in optimizer.param_groups:
             for param in group["params"]:
                 if param.grad is not None:

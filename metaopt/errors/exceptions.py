@@ -47,7 +47,7 @@ class StorageError(InputError):
 
 
 class TerminatedError(BaseException):
-    """SIGTERM came, as from a scheduler or from `kill`; like Ctrl-C, it is nobody's to handle but the command's."""
+    """SIGTERM came, as from a scheduler or from `kill`; like Ctrl-C, only the command handles it."""
 
 
 def first_line(error: BaseException, limit: int = 200) -> str:

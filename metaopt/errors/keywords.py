@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 from metaopt.errors.exceptions import InputError
 from metaopt.errors.quoting import did_you_mean, quoted
 
-_Made = TypeVar("_Made")
+_Class = TypeVar("_Class")
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def known_keywords(error: type[InputError] = InputError) -> Callable[[type[_Made]], type[_Made]]:
+def known_keywords(error: type[InputError] = InputError) -> Callable[[type[_Class]], type[_Class]]:
     """Class decorator, outside of `dataclass`: a keyword that `__init__` does not take raises `error`, one sentence.
 
     Example:
@@ -26,9 +26,9 @@ def known_keywords(error: type[InputError] = InputError) -> Callable[[type[_Made
         metaopt.errors.exceptions.InputError: Note takes no 'sumary'; did you mean 'summary'? It takes summary.
     """
 
-    def decorated(made: type[_Made]) -> type[_Made]:
-        made.__init__ = _checked(made.__name__, made.__init__, error)  # type: ignore[method-assign]
-        return made
+    def decorated(cls: type[_Class]) -> type[_Class]:
+        cls.__init__ = _checked(cls.__name__, cls.__init__, error)  # type: ignore[method-assign]
+        return cls
 
     return decorated
 

@@ -37,7 +37,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def write_in_turn(path: Path, content: bytes) -> None:
-    """`replace_file` for who has the turn already."""
+    """As `replace_file`, inside `turn_in`."""
     temporary = path.with_name(f".metaopt-{secrets.token_hex(8)}.tmp")
     handle = os.open(temporary, _NEW, 0o666)
     try:

@@ -1,4 +1,4 @@
-"""One plugin's own hook, called apart from everyone else's, with what it returns checked."""
+"""Calls the hook of a single plugin, apart from those of others, and checks what it returns."""
 
 from collections.abc import Sequence
 from types import ModuleType

@@ -1,4 +1,4 @@
-"""The pluggy hooks: one, and typed specs do the rest."""
+"""The one pluggy hook, by which a plugin offers its specs."""
 
 from collections.abc import Sequence
 

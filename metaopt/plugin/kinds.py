@@ -260,7 +260,7 @@ class StopperSpec(PluginSpec):
         object.__setattr__(self, "uses", names_of_signals(self, "uses", self.uses))
 
     def learned(self, theta: Mapping[str, object] | None = None) -> StopperTheta:
-        """What the policy plays with: theta or what ships; errors as in `metaopt.contracts.fitted.learned_theta`."""
+        """Theta as arrays, or what ships without one; raises what `metaopt.contracts.fitted.learned_theta` raises."""
         return learned_theta(self.name, theta, self.theta_shapes, self.shipped)
 
     def pure(self, theta: StopperTheta) -> Fires:

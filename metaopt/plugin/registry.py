@@ -49,7 +49,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A plugin that does not: where it came from and why."""
+    """A plugin that does not work: where it came from and why."""
 
     source: PluginSource
     cause: str

@@ -42,7 +42,7 @@ def plain_code(assembly: Assembly, stopper: StopperConfiguration | None, registr
 
 
 def _check(assembly: Assembly, *, has_theta: bool) -> Native:
-    """The native class, where everything else has a plain form too."""
+    """The native class, if everything else in the recipe has a plain form too; RecipeError otherwise."""
     native = assembly.optimizer.native
     obstacle = ""
     if native is None:

@@ -15,7 +15,7 @@ Range: TypeAlias = tuple[int, int]
 #: How many times outside its range a recipe may be used without a word.
 TOLERANCE = 10.0
 
-#: Above all sizes and budgets there are; larger numbers are nobody's.
+#: No model, batch or training is as large as this.
 MOST = 2**63
 
 _RANGES = {"parameters": "parameters", "batch_size": "examples a batch", "horizon": "training steps"}

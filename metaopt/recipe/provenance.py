@@ -12,13 +12,13 @@ _LIBRARIES = ("metaopt-torch", "torch", "optuna", "schedulefree")
 
 
 def provenance_of(specs: Sequence[PluginSpec], registry: Registry) -> dict[str, Any]:
-    """What is put on record of a recipe made now: `created`, `libraries`, `distributions` of its plugins."""
+    """The provenance of a recipe that is made now: `created`, `libraries`, `distributions` of its plugins."""
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return {"created": created, "libraries": _libraries(), "distributions": distributions(specs, registry)}
 
 
 def recorded(provenance: Mapping[str, Any], part: str) -> Mapping[str, Any]:
-    """A part of what is on record; empty where it is missing, or is no object, for anybody may write there."""
+    """A part of a recipe's provenance; empty where it is missing or no object, since users may write anything there."""
     entries = provenance.get(part)
     return entries if isinstance(entries, Mapping) else {}
 

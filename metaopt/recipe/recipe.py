@@ -58,7 +58,7 @@ class Recipe:
         stopper: the early-stopping policy, or None.
         theta: learned weights by name, or None.
         made_on: the range of tasks it was made on, or None.
-        num_validations: validations of a run, evenly spread, in which its stopper was tuned; None if nobody knows.
+        num_validations: validations of a run, evenly spread, in which its stopper was tuned; None if unknown.
         plugins: version of each plugin's spec, by `"<kind> <name>"`.
         provenance: plain JSON: `created`, `libraries`, `distributions` of the plugins, `corpus`, `seeds`, `scores` with
             intervals, and whatever else.
@@ -105,7 +105,7 @@ class Recipe:
             raise InputError(f"num_validations must be a positive whole number, got {quoted(count)}.")
 
     def checked_plugins(self, registry: Registry) -> tuple[PluginSpec, ...]:
-        """The specs of all its plugins, each checked against its hyperparameters; errors as of `create`."""
+        """The specs of all its plugins, each checked against its hyperparameters; raises what `create` raises."""
         assembly = self.assembly(registry)
         specs = (assembly.optimizer, *assembly.wrappers, assembly.controller)
         if self.stopper is None:
@@ -114,7 +114,7 @@ class Recipe:
         return (*specs, *stopper_specs(self.stopper, registry))
 
     def assembly(self, registry: Registry) -> Assembly:
-        """Its plugins, found and checked once for as long as the registry holds the same; errors as of `create`."""
+        """Its plugins, hyperparameters checked; kept until the registry changes. Raises what `create` raises."""
         known = self._assembled
         if known is None or known[:2] != (registry, registry.revision):
             known = registry, registry.revision, assemble(self.configuration, registry)

@@ -1,4 +1,4 @@
-"""What torch optimizers share that run an assembly: hyperparameters and signals in, a state that continues out."""
+"""The base of torch optimizers that run an assembly: param groups, signals, and a state that training resumes from."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -26,7 +26,9 @@ from metaopt.plugin import current_registry
 
 
 class AssemblyOptimizer(Optimizer, ABC):
-    """Param groups hold hyperparameters as torch does (`betas`), and edits count from the next step.
+    """A torch optimizer that runs an assembly. Its param groups hold hyperparameters as torch does (`betas`).
+
+    Edits of param groups count from the next step.
 
     Args:
         params: a model, or what torch's optimizers take.
@@ -69,7 +71,7 @@ class AssemblyOptimizer(Optimizer, ABC):
     @property
     @abstractmethod
     def title(self) -> str:
-        """Whose state this is: what was saved under another title cannot continue here."""
+        """What a state is saved under: a state with another title cannot continue here."""
 
     def step(self, closure: Callable[[], Any] | None = None, *, loss: Tensor | float | None = None) -> Any:
         """Update the parameters once.
@@ -116,7 +118,7 @@ class AssemblyOptimizer(Optimizer, ABC):
         super().add_param_group(group)
 
     def state_dict(self) -> dict[str, Any]:
-        """As torch's, and `"theta"` where there is one."""
+        """The state as torch's optimizers return it, and `"theta"` where weights are learned."""
         document = super().state_dict()
         return {**document, "theta": dict(self.theta)} if self.theta else document
 
@@ -181,7 +183,7 @@ class AssemblyOptimizer(Optimizer, ABC):
         return copy
 
     def _use_assembly(self, assembly: Assembly) -> None:
-        """Make what follows from the assembly alone."""
+        """Run an assembly from now on: make what follows from it alone."""
         self.assembly = assembly
         self._numbers = GroupNumbers(assembly)
         self._requires = assembly.rule_requires
@@ -276,7 +278,7 @@ class AssemblyOptimizer(Optimizer, ABC):
         return self._initial_state(shadows, hparams, {name: tensor.to("meta") for name, tensor in self.theta.items()})
 
     def _restore(self, saved: Mapping[str, Any]) -> None:
-        """Put the saved state at the loaded groups' parameters, moved to their device, nothing cast."""
+        """Give the parameters their saved state, on their own device and in the dtypes that were saved."""
         numbers = [number for group in saved["param_groups"] for number in group["params"]]
         params = [param for group in self.param_groups for param in group["params"]]
         for group in self.param_groups:

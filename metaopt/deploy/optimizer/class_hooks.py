@@ -35,7 +35,7 @@ EVERY = 16
 
 @final
 class ClassSteps:
-    """Looks at first gradients, and at those that have to be looked at again.
+    """Looks at each parameter's first gradient, and later at the gradients that may have changed their layout.
 
     Where the class is fused these are the gradients that did not lie as their parameters do (whoever assigns such ones
     tends to do so at each step), one parameter of each number of dimensions (a model changes its memory format as a
@@ -88,7 +88,7 @@ class ClassSteps:
                 self._fit(optimizer, param)
 
     def _take_in(self, optimizer: Optimizer) -> None:
-        """Parameters that joined may be such that nothing is fused any longer."""
+        """Note the groups' parameters; if one of them cannot be fused, none is from now on."""
         self._num_groups = len(optimizer.param_groups)
         self._params = [param for group in optimizer.param_groups for param in group["params"]]
         self._unseen = list(self._params)
@@ -102,7 +102,7 @@ class ClassSteps:
         self._sentinels = [(param, param.stride()) for ndim, param in by_rank.items() if ndim > 1]
 
     def _see(self, optimizer: Optimizer) -> None:
-        """Look at first gradients: whether they are sparse shows with them."""
+        """Look at first gradients, which show whether they are sparse."""
         for param in self._unseen:
             if param.grad is not None:
                 self._fit(optimizer, param)
@@ -128,7 +128,7 @@ class ClassSteps:
 
 @final
 class ClassLoading:
-    """Hooks for `state_dict` and `load_state_dict` of a library's class; what they leave torch's own loader takes.
+    """Hooks for `state_dict` and `load_state_dict` of a library's class, before torch's own loader takes a state.
 
     Args:
         assembly: that the class was built from.
@@ -139,7 +139,7 @@ class ClassLoading:
         self._assembly, self._model = assembly, model
 
     def attach(self, optimizer: Optimizer) -> None:
-        """Register both."""
+        """Register both hooks with an optimizer."""
         optimizer.register_load_state_dict_pre_hook(self._fit)
         optimizer.register_state_dict_post_hook(self._sign)
 
@@ -149,7 +149,7 @@ class ClassLoading:
         document[SIGNATURE] = {"name": self._assembly.optimizer.name, **known}
 
     def _fit(self, optimizer: Optimizer, document: dict[str, Any]) -> dict[str, Any]:
-        """The document in the order and form of this optimizer.
+        """A saved state in the order and form of this optimizer.
 
         Raises:
             InputError: it is another optimizer's, or of other parameters.
@@ -191,7 +191,7 @@ class ClassLoading:
 
 
 def _begin_state(optimizer: Optimizer, added: list[Group]) -> None:
-    """Give groups that joined the state that the class makes when it is built: not every version of Adagrad does."""
+    """Give groups that were added later the state that the class makes when it is built; some Adagrads make none."""
     kind: MakeOptimizer = type(optimizer)
     for group in added:
         fresh_states = kind([{key: value for key, value in group.items() if key != "param_names"}]).state
@@ -203,7 +203,7 @@ def _alike(grad: Tensor, param: Tensor) -> bool:
 
 
 def unfuse(optimizer: Optimizer) -> None:
-    """Step by the class's other path from now on, and let a `GradScaler` unscale for it.
+    """Have the class step without its fused kernel from now on, and a `GradScaler` unscale the gradients.
 
     Raises:
         InputError: a `GradScaler` has left the unscaling of this very step to the fused kernel.
@@ -251,7 +251,7 @@ def _try_sparse(kind: MakeOptimizer, group: Group, device: torch.device) -> None
 
 
 def _own(param: Tensor, value: Any) -> Any:
-    """In the parameter's memory order, and shared with nobody: torch's loader copies only what changes its device."""
+    """A copy in the parameter's memory order: torch's loader copies a tensor only when it changes the device."""
     if not isinstance(value, Tensor):
         return value
     ordered = in_order_of(param, value) if value.layout is torch.strided else value

@@ -53,6 +53,6 @@ def _state_view(tensor: Tensor, param: Tensor, order: list[int] | None) -> Tenso
 
 
 def _view(tensor: Tensor, order: list[int] | None) -> Tensor | None:
-    """Detached last: a view that remembers its base would make a graph for each shape of base."""
+    """A flat view, detached last: a view that remembers its base would need a graph for each shape of base."""
     ordered = tensor if order is None else tensor.permute(order)
     return ordered.view(-1).detach() if ordered.is_contiguous() else None

@@ -38,7 +38,7 @@ def in_order_of(param: Tensor, tensor: Tensor) -> Tensor:
 
 
 def keep_order(params: Iterable[Tensor], state: Mapping[Tensor, MutableMapping[str, Any]]) -> None:
-    """Before a fused step: bring gradients that lie otherwise than their parameters into order, and their state."""
+    """Before a fused step: bring gradients and state into the memory order of their parameters."""
     for param in params:
         grad = param.grad
         if grad is not None and not (grad.is_contiguous() and param.is_contiguous()):
@@ -46,7 +46,7 @@ def keep_order(params: Iterable[Tensor], state: Mapping[Tensor, MutableMapping[s
 
 
 def put_in_order(param: Tensor, state: MutableMapping[str, Any]) -> bool:
-    """Bring a parameter's gradient and state into its own order; whether the gradient was in another."""
+    """Bring a parameter's gradient and state into its memory order; return whether the gradient was in another."""
     for key, value in state.items():
         if isinstance(value, Tensor) and value.layout is torch.strided and value.stride() != param.stride():
             state[key] = in_order_of(param, value)
@@ -60,5 +60,5 @@ def put_in_order(param: Tensor, state: MutableMapping[str, Any]) -> bool:
 
 
 def _order(tensor: Tensor) -> list[int]:
-    """Strides of the dimensions that have any."""
+    """Strides of the dimensions with more or fewer than one entry."""
     return [stride for stride, size in zip(tensor.stride(), tensor.shape, strict=True) if size != 1]

@@ -14,7 +14,7 @@ MAXIMIZE = "maximize"
 
 @dataclass(slots=True)
 class GroupMember:
-    """A parameter.
+    """A parameter in a param group.
 
     Attributes:
         name: unique in the optimizer.
@@ -29,7 +29,7 @@ class GroupMember:
     group: Group
 
     def gradient(self) -> Tensor:
-        """What to go down along, detached.
+        """The gradient to descend along, detached; negated where the group maximizes.
 
         Raises:
             InputError: the gradient is sparse.

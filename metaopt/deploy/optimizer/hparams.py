@@ -93,7 +93,7 @@ class _Numbers:
 
 @final
 class GroupNumbers:
-    """What a rule sees of each param group, made anew only when the group's values change.
+    """The numbers that a rule sees of each param group, made anew only when the group's values change.
 
     Numbers are float64, so that `1 - beta ** step` is exact to the last digit that matters in float32.
 

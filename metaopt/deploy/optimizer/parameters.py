@@ -139,7 +139,7 @@ class ModelNames:
 
     @classmethod
     def of(cls, params: Params, assembly: Assembly) -> "ModelNames":
-        """Of a model; nothing for anything else."""
+        """The names and frozen parameters of a model; empty for bare parameters."""
         if not isinstance(params, nn.Module):
             return cls()
         members = list(params.named_parameters())
@@ -152,7 +152,7 @@ class ModelNames:
 
 
 def counterparts(saved: Iterable[str], own: Iterable[str]) -> dict[str, str]:
-    """For each saved name the own one that is equal, or differs only by what wrappers put into it; absent where none.
+    """For each saved name the own name that is equal, or differs only by what wrappers put into names, if there is any.
 
     Example:
         >>> counterparts(["module.0.weight", "_orig_mod.bias", "other"], ["0.weight", "bias"])

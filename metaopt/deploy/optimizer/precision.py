@@ -14,7 +14,7 @@ _WIDE = frozenset({torch.float32, torch.float64})
 
 
 def widened(tensor: Tensor) -> Tensor:
-    """Detached, and in float32 if the dtype has less."""
+    """The tensor, detached, and in float32 if its dtype has less precision."""
     detached = tensor.detach()
     return detached if detached.dtype in _WIDE else detached.float()
 
@@ -87,5 +87,5 @@ def in_dtypes_of(old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> dict[s
 
 
 def placed(tensors: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-    """Copies on a device, in their own dtypes."""
+    """Copies of tensors on a device, in their own dtypes."""
     return {key: tensor.detach().to(device, copy=True) for key, tensor in tensors.items()}

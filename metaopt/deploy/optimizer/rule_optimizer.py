@@ -82,12 +82,12 @@ class RuleOptimizer(AssemblyOptimizer):
 
     @property
     def title(self) -> str:
-        """The rule's, with its wrappers."""
+        """The rule's title, with its wrappers."""
         return self.assembly.title
 
     @Float32ByDefault()
     def evaluation_params(self) -> dict[Tensor, Tensor]:
-        """For each parameter that the rule averages, what to evaluate with, in the parameter's dtype."""
+        """The average of each parameter that the rule averages, in the parameter's dtype."""
         with torch.no_grad():
             members = [member for member in group_members(self.param_groups) if member.param in self.state]
             params = {member.name: widened(member.param) for member in members}
@@ -192,7 +192,7 @@ class RuleOptimizer(AssemblyOptimizer):
 
 
 def inherited(own: Mapping[str, Tensor], moments: Mapping[str, Tensor], steps: int) -> dict[str, Tensor]:
-    """A tensor's fresh state with the moments of the rule before it.
+    """A tensor's fresh state, filled with the moments of the rule that came before.
 
     Args:
         own: fresh, by the new rule's keys.

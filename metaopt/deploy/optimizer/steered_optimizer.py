@@ -72,14 +72,14 @@ class SteeredOptimizer(AssemblyOptimizer):
 
     @property
     def title(self) -> str:
-        """The wrapper's name and the class's."""
+        """The names of the wrapper and of the class."""
         title = class_title(self.assembly)
         assert title is not None
         return title
 
     @property
     def rule(self) -> SteeringRule:
-        """What steers."""
+        """The rule that steers."""
         return cast(SteeringRule, self.assembly.rule)
 
     @property
@@ -89,7 +89,7 @@ class SteeredOptimizer(AssemblyOptimizer):
         return self._native
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """As the base's."""
+        """Add parameters, to the class's groups too; see `AssemblyOptimizer.add_param_group`."""
         super().add_param_group(param_group)
         if self._native is not None:
             group = {"params": self.param_groups[-1]["params"], **self._arguments(self.param_groups[-1])}
@@ -104,7 +104,7 @@ class SteeredOptimizer(AssemblyOptimizer):
                 ]
 
     def state_dict(self) -> dict[str, Any]:
-        """As torch's, with the class's state beside the wrapper's, and `"theta"`."""
+        """The state of the class and of the wrapper in one document, and `"theta"`."""
         document = super().state_dict()
         state = dict(document["state"])
         for number, param in zip(_numbers(document), _params(self), strict=True):
@@ -146,7 +146,7 @@ class SteeredOptimizer(AssemblyOptimizer):
         return {number: {**inner["tensors"][number], **of_wrapper.get(number, {})} for number in inner["tensors"]}
 
     def _native_groups(self) -> list[Group]:
-        """The class's groups as the users' are parted."""
+        """The class's groups, one for each group of the user."""
         return [
             {**keywords, "params": group["params"]}
             for keywords, group in zip(self._keywords, self.param_groups, strict=True)
@@ -201,7 +201,7 @@ class SteeredOptimizer(AssemblyOptimizer):
         return native_arguments(bare, {**bare.rule_values, **group_values(bare, group), **(steered or {})})
 
     def _restore(self, saved: Mapping[str, Any]) -> None:
-        """Part what `state_dict` joined."""
+        """Give the class and the wrapper their parts of what `state_dict` joined."""
         inner, own = self.rule.split({"tensors": saved["state"], "shared": {}})
         joined = self.rule.joined(empty_state(), own)["tensors"]
         super()._restore({**saved, "state": {number: entries for number, entries in joined.items() if entries}})
@@ -222,7 +222,7 @@ def _bare(assembly: Assembly) -> Assembly:
 
 
 def _read(numbers: list[Tensor]) -> list[float]:
-    """Values of 0-d tensors, waiting for a device but once."""
+    """Values of 0-d tensors, read from their device at once."""
     if not numbers:
         return []
     device = numbers[0].device

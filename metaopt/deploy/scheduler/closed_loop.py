@@ -15,14 +15,14 @@ from metaopt.plugin import ControllerSpec
 class ClosedLoop:
     """Asks for rates.
 
-    A controller that acts at each step is asked over plain numbers, where it has such a form (see `scalars`). Once a
-    validation tensors are fast enough.
+    A controller that acts at each step is traced once, where its update allows it, and from then on computes with plain
+    numbers (see `scalars`). Tensors are fast enough for a controller that acts once a validation.
 
     Args:
         spec: the controller, of cadence `"step"` or `"validation"`.
         hparams: its hyperparameters, 0-d, float64.
         total_steps: planned number of steps, or None.
-        signals: further signals that each question carries, beside step, horizon and metric.
+        signals: further signals that each values carries, beside step, horizon and metric.
 
     Raises:
         PluginError: the controller gives a rate for each parameter's name.
@@ -40,12 +40,12 @@ class ClosedLoop:
         self._numbers: tuple[float, ...] = ()
         self._scalars: Scalars | None = None
         self._absolute = False
-        self._is_known = spec.cadence != "step"  # whether its form over numbers has been looked for
-        self._asked([0.0, float("nan"), *[0.0] * len(signals)])
+        self._is_traced = spec.cadence != "step"  # or is never traced
+        self._answer([0.0, float("nan"), *[0.0] * len(signals)])
 
     @property
     def state(self) -> ControllerState:
-        """What the controller remembers; copies."""
+        """A copy of what the controller remembers."""
         if self._scalars is None:
             return {key: value.clone() for key, value in self._state.items()}
         return {key: number(value) for key, value in zip(self._state, self._numbers, strict=True)}
@@ -57,8 +57,8 @@ class ClosedLoop:
 
     def __getstate__(self) -> dict[str, Any]:
         """For copies and pickles: generated code is neither copied nor pickled, and found again when it is needed."""
-        is_known = self._spec.cadence != "step"
-        return {**self.__dict__, "_state": self.state, "_numbers": (), "_scalars": None, "_is_known": is_known}
+        is_traced = self._spec.cadence != "step"
+        return {**self.__dict__, "_state": self.state, "_numbers": (), "_scalars": None, "_is_traced": is_traced}
 
     def ask(self, step: int, metric: float, signals: Mapping[str, float]) -> tuple[float, bool]:
         """The rate for the step after `step` completed ones, and whether it is absolute.
@@ -68,22 +68,22 @@ class ClosedLoop:
             metric: the latest, lower is better; NaN before the first.
             signals: by name; those that were not announced are left out.
         """
-        question = [float(step), metric, *[signals[name] for name in self._names[2:]]]
-        if not self._is_known:
-            self._write_down(question)
+        values = [float(step), metric, *[signals[name] for name in self._names[2:]]]
+        if not self._is_traced:
+            self._trace(values)
         if self._scalars is not None:
-            rate, *numbers = self._scalars(*question, *self._numbers)
+            rate, *numbers = self._scalars(*values, *self._numbers)
             self._numbers = tuple(numbers)
             return rate, self._absolute
-        answer, self._state = self._asked(question)
+        answer, self._state = self._answer(values)
         return float(_single(self._spec, answer)), answer.absolute
 
-    def _asked(self, question: list[float]) -> tuple[Rate, ControllerState]:
-        return self._update([number(value) for value in question], self._state)
+    def _answer(self, values: list[float]) -> tuple[Rate, ControllerState]:
+        return self._update([number(value) for value in values], self._state)
 
     @Float32ByDefault()
-    def _update(self, question: list[Tensor], state: ControllerState) -> tuple[Rate, ControllerState]:
-        by_name = dict(zip(self._names, question, strict=True))
+    def _update(self, values: list[Tensor], state: ControllerState) -> tuple[Rate, ControllerState]:
+        by_name = dict(zip(self._names, values, strict=True))
         info = StepInfo(
             step=by_name["step"],
             horizon=self._horizon,
@@ -94,12 +94,12 @@ class ClosedLoop:
         _single(self._spec, rate)
         return rate, new_state
 
-    def _write_down(self, question: list[float]) -> None:
-        """Find the form over numbers, if there is one."""
-        self._is_known = True
+    def _trace(self, values: list[float]) -> None:
+        """Trace the update into a function of plain numbers, if it has such a form."""
+        self._is_traced = True
         if any(value.ndim or value.dtype != torch.float64 for value in self._state.values()):
             return
-        inputs = [number(value) for value in question]
+        inputs = [number(value) for value in values]
         state = {key: value.clone() for key, value in self._state.items()}
 
         def update() -> list[Tensor]:
@@ -113,7 +113,7 @@ class ClosedLoop:
 
 
 def number(value: float) -> Tensor:
-    """0-d, float64."""
+    """A number as a 0-d tensor of float64."""
     return torch.tensor(float(value), dtype=torch.float64)
 
 

@@ -135,7 +135,7 @@ def _full(_: Any, value: float, **__: Any) -> float:
 
 @cache
 def _table() -> dict[Any, Callable[..., Any]]:
-    """By torch's operation; not before it is needed, for torch takes milliseconds to look all of them up."""
+    """Functions of plain numbers by torch operation, made when first needed: looking them up takes milliseconds."""
     by_name: dict[str, Callable[..., Any]] = {
         "add": _add,
         "sub": _subtract,

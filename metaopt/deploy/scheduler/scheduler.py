@@ -261,7 +261,7 @@ class ControllerScheduler(LRScheduler):
 
 
 def check_total_steps(total_steps: int | None) -> None:
-    """Check that a planned number of steps is one, or None; InputError otherwise."""
+    """Check that a planned number of steps is a positive whole number, or None; InputError otherwise."""
     whole = isinstance(total_steps, Integral) and not isinstance(total_steps, bool)
     if total_steps is not None and not (whole and 1 <= total_steps < 2**53):  # as a float it is exact
         raise InputError(f"total_steps must be a positive whole number, got {quoted(total_steps)}.")

@@ -54,13 +54,13 @@ def check_state(state: Mapping[str, Any], mine: Mapping[str, Any], horizon: int 
 
 
 def in_force(optimizer: Optimizer, last: Sequence[float | Tensor]) -> bool:
-    """Whether the optimizer's groups have the rates that a scheduler wrote last."""
+    """Whether the optimizer's groups still have the rates that a scheduler wrote last."""
     rates = [float(group["lr"]) for group in optimizer.param_groups]
     return rates == [float(rate) for rate in last]
 
 
 def take_bases(optimizer: Optimizer, bases: Sequence[float | Tensor]) -> None:
-    """Give the groups the rates that a scheduler began with, where they are as many as they were."""
+    """Give the groups the rates that a scheduler began with, if there are as many groups as then."""
     if len(optimizer.param_groups) == len(bases):
         for group, base in zip(optimizer.param_groups, bases, strict=True):
             group["initial_lr"] = float(base)

@@ -1,4 +1,4 @@
-"""A saved optimizer state in the order of the parameters at hand: by their names where both sides have them."""
+"""A saved optimizer state in the order of this optimizer's parameters, matched by name where both sides have names."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias

@@ -16,7 +16,7 @@ from metaopt.space import as_float
 
 @contextmanager
 def refusing_damage(owner: str) -> Iterator[None]:
-    """While a state is loaded.
+    """A context in which a state is loaded.
 
     Args:
         owner: whose state it should be, such as `"a scheduler"`.
@@ -35,7 +35,7 @@ def refusing_damage(owner: str) -> Iterator[None]:
 
 
 def check_groups(saved: Sequence[Mapping[str, Any]], own: Sequence[Mapping[str, Any]]) -> None:
-    """Compare hyperparameters of saved param groups with the present ones: values may differ, what they are may not.
+    """Compare saved param groups with this optimizer's: values of hyperparameters may differ, their types may not.
 
     Raises:
         InputError: a number, a flag or a pair is something else in the state.
@@ -50,14 +50,14 @@ def check_groups(saved: Sequence[Mapping[str, Any]], own: Sequence[Mapping[str, 
 
 
 def checked_count(count: Any) -> int:
-    """A number of steps; ValueError for what nobody has counted."""
+    """A number of steps as an int; ValueError for anything else."""
     if not -1 <= int(count) < 2**53:  # a scheduler begins at -1
         raise ValueError(f"a number of steps must be a whole number, got {quoted(count)}")
     return int(count)
 
 
 def checked_rates(rates: Sequence[Any], num_groups: int) -> list[float | Tensor]:
-    """Copies of learning rates as a scheduler keeps them; ValueError for what no parameter can be moved by."""
+    """Copies of learning rates, one a param group; ValueError for anything else, and for rates beyond float32."""
     if len(rates) != num_groups:
         raise ValueError(f"there must be {num_groups} rates, one a param group, got {quoted(rates)}")
     if isinstance(rates, str) or not all(abs(float(rate)) <= torch.finfo(torch.float32).max for rate in rates):

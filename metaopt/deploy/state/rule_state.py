@@ -32,7 +32,7 @@ def fitted(state: Mapping[Any, TensorState], fresh: State, names: Mapping[Any, s
 
 
 def fitted_shared(shared: TensorState, fresh: State, title: str) -> dict[str, Any]:
-    """The same of what all tensors share; empty before the first step."""
+    """The state that all tensors share, in the dtypes of `fresh`; empty before the first step."""
     return _entries(shared, fresh["shared"], title, "all") if shared else {}
 
 

@@ -1,4 +1,4 @@
-"""Whose state a `state_dict` holds: a rule's or a library's class's, and whether it may continue in an optimizer."""
+"""Where a `state_dict` comes from, a rule or a library's class, and whether it may continue in an optimizer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class StateOrigin:
 
 
 def origin_of(document: Mapping[str, Any], own: OptimizerSpec) -> StateOrigin:
-    """What saved a state_dict: what it says itself, else what its groups' hyperparameters look like.
+    """What saved a state_dict, as it says itself; else guessed from the hyperparameters in its groups.
 
     Args:
         document: the state_dict.
@@ -89,7 +89,7 @@ def is_of_rule(document: Mapping[str, Any], assembly: Assembly, title: str) -> b
 
 
 def _alike(group: Mapping[str, Any], own: OptimizerSpec) -> frozenset[str]:
-    """Optimizers with a class whose hyperparameters the group holds, of those that explain most of its entries."""
+    """Optimizers whose class has the hyperparameters of a group: those that account for most of its entries."""
     registry = current_registry()
     specs = [*(registry.get(OptimizerSpec, name) for name in registry.names(OptimizerSpec)), own]
     keys = {spec.name: _group_keys(spec) for spec in specs if spec.native is not None}

@@ -37,7 +37,7 @@ class WrapperSignals:
     entries: Mapping[str, str]
 
     def values(self, names: Set[str]) -> dict[str, float | None]:
-        """Of these names; None before the first step. Reading a value waits for a device to finish its work."""
+        """The signals of these names; None before the first step. Reading a value waits for the device."""
         shared = self.optimizer.param_groups[0].get("shared", {})
         return {
             signal: float(shared[entry]) if entry in shared else None
@@ -252,7 +252,7 @@ class RecentLosses:
         self._count = 0
 
     def add(self, loss: Tensor, *, total: bool) -> None:
-        """Note a 0-d loss; `total` says whether anybody will ask for the mean."""
+        """Note a 0-d loss; `total` says whether the mean will be asked for."""
         self._last = loss
         if total:
             value = loss.to(torch.promote_types(loss.dtype, torch.float32))
