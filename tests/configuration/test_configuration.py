@@ -98,13 +98,15 @@ def test_json_brings_back_the_same_configuration():
 
 
 def test_assembling_fills_in_defaults_and_prefixes_those_of_wrappers():
-    found = assembled("adamw", "cosine", ("averaged",), {"adamw.lr": 0.5, "averaged.decay": 0.95, "cosine.warmup": 0.1})
-    assert found.rule_values["lr"] == 0.5
-    assert found.rule_values["beta1"] == 0.9
-    assert found.rule_values["averaged.decay"] == 0.95
-    assert found.controller_values["warmup"] == 0.1
-    assert found.wrappers_names == ("averaged",)
-    assert found.structure == ("adamw", "averaged", "1d")
+    assembly = assembled(
+        "adamw", "cosine", ("averaged",), {"adamw.lr": 0.5, "averaged.decay": 0.95, "cosine.warmup": 0.1}
+    )
+    assert assembly.rule_values["lr"] == 0.5
+    assert assembly.rule_values["beta1"] == 0.9
+    assert assembly.rule_values["averaged.decay"] == 0.95
+    assert assembly.controller_values["warmup"] == 0.1
+    assert assembly.wrappers_names == ("averaged",)
+    assert assembly.structure == ("adamw", "averaged", "1d")
 
 
 def test_numbers_are_what_rules_compute_with():

@@ -81,14 +81,14 @@ def test_evaluating_disturbs_no_training():
 
 
 def test_the_schedule_free_rule_evaluates_where_its_reference_does():
-    found = []
+    averages = []
     for implementation in ("native", "rule"):
         model = network().eval()
         optimizer = metaopt.create_optimizer("schedulefree_adamw", model, lr=0.1, implementation=implementation)
         train(model, optimizer, 20)
         with evaluating(optimizer):
-            found.append(values(model))
-    torch.testing.assert_close(*found, rtol=1e-5, atol=1e-5)
+            averages.append(values(model))
+    torch.testing.assert_close(*averages, rtol=1e-5, atol=1e-5)
 
 
 def test_an_optimizer_that_its_user_put_in_eval_mode_stays_there():

@@ -28,7 +28,7 @@ def small(dtype=torch.float64):
 
 def gradient(model, inputs, targets):
     grads = torch.autograd.grad(mse(model(inputs), targets), list(model.parameters()))
-    return torch.cat([one.reshape(-1) for one in grads])
+    return torch.cat([grad.reshape(-1) for grad in grads])
 
 
 def by_hand(rows):
@@ -37,12 +37,12 @@ def by_hand(rows):
 
 
 def micro(model, inputs, targets, size, scale=1.0):
-    found = metaopt.MicroBatches(model)
+    batches = metaopt.MicroBatches(model)
     model.zero_grad()
     for x, y in zip(inputs.split(size), targets.split(size), strict=True):
         (scale * mse(model(x), y)).backward()
-        found.add()
-    return found.evidence()
+        batches.add()
+    return batches.evidence()
 
 
 @pytest.mark.parametrize("at_once", [1, 40, 10**6])
@@ -72,27 +72,27 @@ def test_micro_batches_of_one_example_say_what_single_examples_say():
 @pytest.mark.parametrize("count", [4, 6, 64])
 def test_where_there_is_only_noise_micro_batches_expect_nothing(count):
     weight = torch.zeros(40_000, requires_grad=True)
-    found = metaopt.MicroBatches([weight])
+    batches = metaopt.MicroBatches([weight])
     for _ in range(count):
         (weight * torch.randn(40_000)).sum().backward()
-        found.add()
+        batches.add()
     if count > 5:  # from fewer the variance of the ratio is infinite
-        assert found.evidence() == pytest.approx(0.0, abs=0.2)
+        assert batches.evidence() == pytest.approx(0.0, abs=0.2)
     else:
-        assert -3 < found.evidence() < 1
+        assert -3 < batches.evidence() < 1
 
 
 def test_each_step_begins_anew_and_the_model_is_left_as_it_was():
     model, inputs, targets = small()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     first = micro(model, inputs, targets, 2)
-    found = metaopt.MicroBatches(model)
+    batches = metaopt.MicroBatches(model)
     for _ in range(2):
         model.zero_grad()
         for x, y in zip(inputs.split(2), targets.split(2), strict=True):
             mse(model(x), y).backward()
-            found.add()
-        assert found.evidence() == pytest.approx(first, rel=1e-9)
+            batches.add()
+        assert batches.evidence() == pytest.approx(first, rel=1e-9)
     model.zero_grad()
     metaopt.gradient_evidence(model, mse, inputs, targets)
     assert all(param.grad is None for param in model.parameters())
@@ -106,7 +106,7 @@ def test_parameters_that_do_not_move_do_not_count():
     rows = []
     for x, y in zip(inputs, targets, strict=True):
         grads = torch.autograd.grad(mse(model(x[None]), y[None]), trained)
-        rows.append(torch.cat([one.reshape(-1) for one in grads]))
+        rows.append(torch.cat([grad.reshape(-1) for grad in grads]))
     expected = by_hand(torch.stack(rows))
     assert metaopt.gradient_evidence(model, mse, inputs, targets) == pytest.approx(expected, rel=1e-9)
     unused = nn.Module()

@@ -86,7 +86,7 @@ def validated(run, value):
 @pytest.mark.parametrize(("optimizer", "implementation"), OPTIMIZERS)
 def test_a_bad_batch_moves_nothing_whatever_the_optimizer(optimizer, implementation, bad):
     model, unbroken = model_of(), model_of()
-    run, reference = (bind(one, optimizer, implementation=implementation) for one in (model, unbroken))
+    run, reference = (bind(its_model, optimizer, implementation=implementation) for its_model in (model, unbroken))
     train(run, model, 3)
     train(reference, unbroken, 3)
     before = everything(run, model)
@@ -105,7 +105,7 @@ def test_a_bad_batch_moves_nothing_whatever_the_optimizer(optimizer, implementat
 @pytest.mark.parametrize(("optimizer", "implementation"), OPTIMIZERS)
 def test_a_bad_first_batch_leaves_no_trace(optimizer, implementation):
     model, unbroken = model_of(), model_of()
-    run, reference = (bind(one, optimizer, implementation=implementation) for one in (model, unbroken))
+    run, reference = (bind(its_model, optimizer, implementation=implementation) for its_model in (model, unbroken))
     with pytest.warns(RuntimeWarning, match="At step 0 the gradients"):
         train(run, model, 1, math.inf)
     train(run, model, 3)
@@ -282,9 +282,9 @@ def test_every_fused_class_of_torch_goes_on_as_if_the_batch_had_never_been(kind,
             with pytest.warns(RuntimeWarning, match=f"At step {warm}"):
                 optimizer.step()
             assert not hasattr(optimizer, "found_inf")
-        for param, one in zip(params, (optimizer, reference), strict=True):
+        for param, either in zip(params, (optimizer, reference), strict=True):
             param.grad = torch.arange(5.0)
-            one.step()
+            either.step()
     assert torch.equal(*params)
     assert equal(optimizer.state_dict(), reference.state_dict())
 

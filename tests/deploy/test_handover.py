@@ -22,7 +22,7 @@ past_the_plan = pytest.mark.filterwarnings(f"ignore:All {LONGEST} planned steps 
 
 def recipe_of(rule="mlp_lopt", scale=1.0, longest=LONGEST):
     spec = current_registry().get(metaopt.OptimizerSpec, rule)
-    values = {name: one.default for name, one in spec.meta.full_space.items()}
+    values = {name: distribution.default for name, distribution in spec.meta.full_space.items()}
     theta = spec.meta.init_theta({}, torch.Generator().manual_seed(0), values)
     hparams = {f"{rule}.lr": scale}
     made_on = MadeOn(horizon=(10, longest))
@@ -86,12 +86,12 @@ def test_past_twice_its_longest_training_it_hands_over_with_its_moments():
     train(run, model, 2 * LONGEST)
     assert run.optimizer.handed_over is None
     weight = model[0].weight
-    kept = {key: value.clone() for key, value in run.optimizer.state[weight].items()}
+    before = {key: value.clone() for key, value in run.optimizer.state[weight].items()}
     with pytest.warns(RuntimeWarning, match=f"at step {2 * LONGEST}: its longest training had {LONGEST} steps"):
         train(run, model, 1)
     state = run.optimizer.state[weight]
     assert state["exp_avg"].shape == weight.shape
-    torch.testing.assert_close(state["exp_avg"], 0.9 * kept["momentum"][0] + 0.1 * weight.grad)
+    torch.testing.assert_close(state["exp_avg"], 0.9 * before["momentum"][0] + 0.1 * weight.grad)
     assert float(state["step"]) == 2 * LONGEST + 1
 
 

@@ -10,7 +10,7 @@ from metaopt.plugin.registry import current_registry
 
 def weights(rule="mlp_lopt", **changes):
     meta = current_registry().get(metaopt.OptimizerSpec, rule).meta
-    values = {name: one.default for name, one in meta.full_space.items()}
+    values = {name: distribution.default for name, distribution in meta.full_space.items()}
     return {**meta.init_theta({}, torch.Generator().manual_seed(0), values), **changes}
 
 
@@ -33,17 +33,17 @@ BAD = {
 def test_weights_that_are_not_the_rules(case):
     rule, changes, sentence = BAD[case]
     model = model_of()
-    before = [one.detach().clone() for one in model.parameters()]
+    before = [param.detach().clone() for param in model.parameters()]
     theta = changes if rule == "celo" else weights(**changes)
     with pytest.raises(metaopt.InputError, match=sentence):
         metaopt.create_optimizer(rule, model, theta=theta, total_steps=10)
-    assert all(torch.equal(one, two) for one, two in zip(before, model.parameters(), strict=True))
+    assert all(torch.equal(param, after) for param, after in zip(before, model.parameters(), strict=True))
 
 
 @pytest.mark.parametrize("rule", ["mlp_lopt", "celo", "celo_adam"])
 def test_weights_of_every_size_are_taken(rule):
     meta = current_registry().get(metaopt.OptimizerSpec, rule).meta
-    values = {name: one.default for name, one in meta.full_space.items()} | {"hidden_size": 7}
+    values = {name: distribution.default for name, distribution in meta.full_space.items()} | {"hidden_size": 7}
     theta = meta.init_theta({}, torch.Generator().manual_seed(0), values)
     metaopt.create_optimizer(rule, model_of(), theta=theta, total_steps=10)
 

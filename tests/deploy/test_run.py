@@ -249,8 +249,8 @@ def test_the_best_weights_come_back_whether_or_not_it_stopped_and_after_a_resume
     resumed_model = model_of(seed=1)
     resumed = recipe.bind(resumed_model, total_steps=STEPS)
     resumed.load_state_dict(saved_and_loaded(run.state_dict()))
-    for one, its_model in ((run, model), (resumed, resumed_model)):
-        one.restore_best()
+    for either, its_model in ((run, model), (resumed, resumed_model)):
+        either.restore_best()
         assert same(best, its_model.state_dict())
 
 

@@ -102,8 +102,8 @@ def test_a_checkpoint_of_a_wrapped_model_continues_in_the_bare_one_and_back(sett
     resumed = recipe_of(**settings).bind(wrapped, total_steps=TOTAL)
     resumed.load_state_dict(through_a_file(run.state_dict()))
     inner = wrapped.module if here == "averaged" else other
-    for one, at in ((run, outer), (resumed, wrapped)):
-        train(one, at, 6, 9)
+    for continued, its_model in ((run, outer), (resumed, wrapped)):
+        train(continued, its_model, 6, 9)
     assert all(torch.equal(a, b) for a, b in zip(inner.parameters(), trained.parameters(), strict=True))
     resumed.restore_best()
     found = inner.state_dict()
@@ -191,8 +191,8 @@ def test_what_is_frozen_is_not_counted_optimised_or_copied_and_buffers_are_kept(
     run = recipe_of(**settings).bind(model, total_steps=TOTAL)
     train(run, model, 0, 3)
     observe(run, 1.0)
-    kept = run.state_dict()["best_weights"]
-    assert set(kept) == {"0.1.running_mean", "0.1.running_var", "0.1.num_batches_tracked", "2.weight", "2.bias"}
+    best = run.state_dict()["best_weights"]
+    assert set(best) == {"0.1.running_mean", "0.1.running_var", "0.1.num_batches_tracked", "2.weight", "2.bias"}
     with run.evaluating():
         best = copy.deepcopy(model.state_dict())
     train(run, model, 3, 6)

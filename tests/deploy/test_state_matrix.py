@@ -83,7 +83,7 @@ def train(model: nn.Module, optimizer: torch.optim.Optimizer, first: int, last: 
 
 
 def subjects() -> list[Subject]:
-    found = []
+    subjects = []
     for wrapper, optimizer in itertools.product((None, *PLUGINS.names(WrapperSpec)), PLUGINS.names(OptimizerSpec)):
         if assembly_of(optimizer, wrapper) is not None:
             for implementation in ("native", "rule"):
@@ -92,8 +92,8 @@ def subjects() -> list[Subject]:
                     train(model := network(), create(subject, model), 0, 1)
                 except metaopt.InputError:
                     continue  # no class computes the same, or the wrapper sets a rate that the rule has not
-                found.append(subject)
-    return found
+                subjects.append(subject)
+    return subjects
 
 
 SUBJECTS = subjects()
@@ -139,9 +139,9 @@ def resumed(subject: Subject, document: dict, weights: dict, dtype: torch.dtype 
     return [param.detach() for param in model.parameters()]
 
 
-def assert_close(found: list[torch.Tensor], wanted: list[torch.Tensor], tolerance: float) -> None:
-    for one, other in zip(found, wanted, strict=True):
-        torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance, check_dtype=False)
+def assert_close(tensors: list[torch.Tensor], wanted: list[torch.Tensor], tolerance: float) -> None:
+    for tensor, other in zip(tensors, wanted, strict=True):
+        torch.testing.assert_close(tensor, other, rtol=tolerance, atol=tolerance, check_dtype=False)
 
 
 @every_subject
@@ -152,8 +152,8 @@ def test_its_own_state_continues_bit_for_bit(subject):
 @pytest.mark.parametrize("subject", BOTH_WAYS, ids=str)
 def test_a_rule_and_its_class_continue_each_others_state(subject):
     other = Subject(subject.optimizer, subject.wrapper, "rule" if subject.implementation == "native" else "native")
-    found = resumed(subject, document_of(other), saved(other)[0])
-    assert_close(found, unbroken(other), 1e-6)
+    tensors = resumed(subject, document_of(other), saved(other)[0])
+    assert_close(tensors, unbroken(other), 1e-6)
 
 
 @every_subject
@@ -227,17 +227,17 @@ def test_the_state_of_a_wrapped_model_is_the_bare_ones(subject, wrap):
     assert all("_orig_mod" in name or "module" in name for name in names)
 
 
-def assert_same_state(found: dict, wanted: dict) -> None:
-    assert found["state"].keys() == wanted["state"].keys()
+def assert_same_state(document: dict, wanted: dict) -> None:
+    assert document["state"].keys() == wanted["state"].keys()
     for number, state in wanted["state"].items():
-        assert found["state"][number].keys() == state.keys()
-        assert all(torch.equal(found["state"][number][key], tensor) for key, tensor in state.items())
-    for group, other in zip(found["param_groups"], wanted["param_groups"], strict=True):
+        assert document["state"][number].keys() == state.keys()
+        assert all(torch.equal(document["state"][number][key], tensor) for key, tensor in state.items())
+    for group, other in zip(document["param_groups"], wanted["param_groups"], strict=True):
         assert set(group) - {"differentiable"} == set(other) - {"differentiable"}  # torch's own loader adds it
         assert group.get("param_names") == other.get("param_names")
 
 
-@pytest.mark.parametrize("subject", [one for one in SUBJECTS if one.wrapper is None], ids=str)
+@pytest.mark.parametrize("subject", [subject for subject in SUBJECTS if subject.wrapper is None], ids=str)
 def test_the_state_of_every_other_optimizer_is_refused_by_name(subject):
     optimizer = create(subject, network())
     for other in SUBJECTS:
@@ -247,7 +247,7 @@ def test_the_state_of_every_other_optimizer_is_refused_by_name(subject):
             optimizer.load_state_dict(saved(other)[1])
 
 
-@pytest.mark.parametrize("subject", [one for one in SUBJECTS if one.wrapper is not None], ids=str)
+@pytest.mark.parametrize("subject", [subject for subject in SUBJECTS if subject.wrapper is not None], ids=str)
 def test_a_wrapped_optimizer_refuses_the_state_of_every_other(subject):
     optimizer = create(subject, network())
     for other in SUBJECTS:
@@ -257,7 +257,7 @@ def test_a_wrapped_optimizer_refuses_the_state_of_every_other(subject):
             optimizer.load_state_dict(saved(other)[1])
 
 
-@pytest.mark.parametrize("subject", [one for one in SUBJECTS if one.implementation == "native"], ids=str)
+@pytest.mark.parametrize("subject", [subject for subject in SUBJECTS if subject.implementation == "native"], ids=str)
 def test_states_that_do_not_say_whose_they_are_are_told_apart_by_what_they_hold(subject):
     optimizer = create(subject, network())
     for other in SUBJECTS:
@@ -298,9 +298,9 @@ def test_a_state_of_a_class_with_other_settings_is_refused(name, stranger, imple
 @pytest.mark.parametrize("implementation", ["native", "rule"])
 def test_torchs_own_state_continues(name, implementation):
     kind = {"adagrad": "Adagrad", "adamw": "AdamW", "rmsprop": "RMSprop", "sgd": "SGD"}[name]
-    made = metaopt.create_optimizer(name, network(), implementation=implementation)
+    ours = metaopt.create_optimizer(name, network(), implementation=implementation)
     model = network()
-    torchs = getattr(torch.optim, kind)(model.parameters(), lr=made.param_groups[0]["lr"])
+    torchs = getattr(torch.optim, kind)(model.parameters(), lr=ours.param_groups[0]["lr"])
     train(model, torchs, 0, 3)
     again = network()
     again.load_state_dict(model.state_dict())

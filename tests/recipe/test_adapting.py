@@ -32,7 +32,7 @@ def recipe(waves, tmp_path_factory):
 
 def an_episode(task):
     drawn = task.source.sample("test", 1, torch.Generator().manual_seed(5))
-    return tuple(one[0] for one in drawn.tensors)
+    return tuple(tensor[0] for tensor in drawn.tensors)
 
 
 def test_an_ordinary_loop_from_the_learned_start_does_what_meta_training_saw(recipe, waves):
@@ -42,7 +42,7 @@ def test_an_ordinary_loop_from_the_learned_start_does_what_meta_training_saw(rec
     expected = few_shot_metrics(recipe, waves, current_registry())
     drawn = waves.evaluated_episodes("test")
     for row in range(3):
-        support_x, support_y, query_x, query_y = (one[row] for one in drawn.tensors)
+        support_x, support_y, query_x, query_y = (tensor[row] for tensor in drawn.tensors)
         model = waves.build(7)
         recipe.load_initialization(model)
         run = recipe.bind(model, total_steps=3)
@@ -51,21 +51,21 @@ def test_an_ordinary_loop_from_the_learned_start_does_what_meta_training_saw(rec
             loss = nn.functional.mse_loss(model(support_x), support_y)
             loss.backward()
             run.step(loss)
-        found = nn.functional.mse_loss(model(query_x), query_y)
-        torch.testing.assert_close(found, expected[row], rtol=1e-4, atol=1e-5)
+        loss = nn.functional.mse_loss(model(query_x), query_y)
+        torch.testing.assert_close(loss, expected[row], rtol=1e-4, atol=1e-5)
 
 
 def test_adapt_is_that_loop_and_leaves_the_model_alone(recipe, waves):
     support_x, support_y, query_x, query_y = an_episode(waves)
     model = waves.build(7)
-    before = {name: one.clone() for name, one in model.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     predictor = metaopt.adapt(model, recipe, (support_x, support_y))
-    assert all(torch.equal(before[name], one) for name, one in model.state_dict().items())
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
     assert len(predictor.losses) == 3
     fresh = metaopt.adapt(
         model, metaopt.Recipe.create(metaopt.Configuration("sgd")), (support_x, support_y), num_steps=3
     )
-    errors = [float(nn.functional.mse_loss(one(query_x), query_y)) for one in (predictor, fresh)]
+    errors = [float(nn.functional.mse_loss(predict(query_x), query_y)) for predict in (predictor, fresh)]
     assert errors[0] < errors[1]
 
 
@@ -73,7 +73,7 @@ def test_binding_writes_no_parameter(recipe, waves):
     model = waves.build(7)
     before = [param.clone() for param in model.parameters()]
     recipe.bind(model, total_steps=5)
-    assert all(torch.equal(one, other) for one, other in zip(before, model.parameters(), strict=True))
+    assert all(torch.equal(param, after) for param, after in zip(before, model.parameters(), strict=True))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_model_of_another_shape_is_refused_by_the_parameters_name(recipe, mode
     before = [param.clone() for param in built.parameters()]
     with pytest.raises(metaopt.InputError, match=match):
         recipe.load_initialization(built)
-    assert all(torch.equal(one, other) for one, other in zip(before, built.parameters(), strict=True))
+    assert all(torch.equal(param, after) for param, after in zip(before, built.parameters(), strict=True))
 
 
 def test_a_recipe_without_a_start_says_so():
@@ -125,10 +125,10 @@ def test_with_the_support_sets_statistics_a_prediction_depends_on_nothing_else()
     recipe = recipe_for("maml", task, lr=0.1)
     support_x, support_y, query_x, _ = an_episode(task)
     model = task.build(1)
-    buffers = {name: one.clone() for name, one in model.named_buffers()}
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     predictor = metaopt.adapt(model, recipe, (support_x, support_y))
     torch.testing.assert_close(predictor(query_x[:1]), predictor(query_x)[:1], rtol=1e-4, atol=1e-5)
-    assert all(torch.equal(buffers[name], one) for name, one in model.named_buffers())
+    assert all(torch.equal(buffers[name], buffer) for name, buffer in model.named_buffers())
     transductive = metaopt.adapt(model, recipe, (support_x, support_y), batch_norm="batch")
     assert not torch.allclose(transductive(query_x[:2]), transductive(query_x)[:2], atol=1e-3)
 
@@ -157,11 +157,11 @@ def test_gates_are_shown_over_the_steps():
 
     task = small_waves(num_iterations=5, num_evaluated=8, num_steps=4)
     rows = explain(recipe_for("meta_lstm", task), task, current_registry())
-    assert [one.name for one in rows][:2] == ["0.weight", "0.bias"]
-    assert all(len(one.rate) == 4 and len(one.drawn["input gate"]) == 4 for one in rows)
+    assert [row.name for row in rows][:2] == ["0.weight", "0.bias"]
+    assert all(len(row.rate) == 4 and len(row.drawn["input gate"]) == 4 for row in rows)
     # Its biases begin in U(4, 5) and U(−5, −4).
-    assert all(0.97 < one.drawn["forget gate"][0] < 0.995 for one in rows)
-    assert all(0.005 < one.drawn["input gate"][0] < 0.02 for one in rows)
+    assert all(0.97 < row.drawn["forget gate"][0] < 0.995 for row in rows)
+    assert all(0.005 < row.drawn["input gate"][0] < 0.02 for row in rows)
     assert "input gate" in explained_table(rows, "episodes").columns
 
 
@@ -169,6 +169,6 @@ def test_plain_descent_is_explained_as_what_it_is():
     from metaopt.report.explanation import explain
 
     recipe = metaopt.Recipe.create(metaopt.Configuration("sgd", hparams={"sgd.lr": 0.25}))
-    for one in explain(recipe, small_waves(num_steps=2), current_registry()):
-        assert one.rate == pytest.approx((0.25, 0.25), rel=1e-4)
-        assert one.cosine == pytest.approx((1.0, 1.0), rel=1e-4)
+    for row in explain(recipe, small_waves(num_steps=2), current_registry()):
+        assert row.rate == pytest.approx((0.25, 0.25), rel=1e-4)
+        assert row.cosine == pytest.approx((1.0, 1.0), rel=1e-4)

@@ -149,7 +149,8 @@ def test_the_plain_form_of_a_controller_equals_its_table_anywhere_in_its_space(n
     for total_steps in (1, 7, 100):
         for unit in [0.0, 1.0, *(chance.random() for _ in range(20))]:
             values = {
-                key: one.from_unit(unit if unit in (0, 1) else chance.random()) for key, one in spec.space.items()
+                key: distribution.from_unit(unit if unit in (0, 1) else chance.random())
+                for key, distribution in spec.space.items()
             }
             hparams = {key: torch.tensor(n, dtype=torch.float64) for key, n in encode(spec.space, values).items()}
             table, absolute = rate_table(spec, hparams, total_steps, total_steps + 10)
@@ -162,7 +163,7 @@ def test_the_plain_form_of_patience_equals_the_stopper_anywhere_in_its_space():
     spec = current_registry().get(metaopt.StopperSpec, "patience")
     chance = random.Random(0)
     for _ in range(100):
-        values = {key: one.from_unit(chance.random()) for key, one in spec.space.items()}
+        values = {key: distribution.from_unit(chance.random()) for key, distribution in spec.space.items()}
         values["patience"] = chance.choice([1, 2, 3.5, 0.1, 0.25, values["patience"]])
         values["min_delta"] *= 10
         values["unit"] = chance.choice(["auto", "auto", "steps", "epochs"])

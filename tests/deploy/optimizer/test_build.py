@@ -106,12 +106,12 @@ def test_a_class_without_maximize_leaves_it_to_the_rule():
 
 @pytest.mark.parametrize("implementation", ["native", "rule"])
 def test_hyperparameters_are_taken_by_name_or_packed(implementation):
-    for given in (
+    for keywords in (
         {"beta1": 0.8, "beta2": 0.9},
         {"betas": (0.8, 0.9)},
         {"betas": [0.8, torch.tensor(0.9, dtype=torch.float64)]},
     ):
-        optimizer = metaopt.create_optimizer("adamw", network(), implementation=implementation, **given)
+        optimizer = metaopt.create_optimizer("adamw", network(), implementation=implementation, **keywords)
         assert optimizer.param_groups[0]["betas"] == (0.8, 0.9)
 
 

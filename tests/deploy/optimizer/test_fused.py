@@ -39,15 +39,15 @@ def test_a_view_is_stepped_where_it_lies_and_nothing_beside_it(name, kind, wrapp
     outside = torch.ones_like(memory, dtype=torch.bool).as_strided(memory.shape, memory.stride())
     outside.as_strided(view.shape, view.stride(), view.storage_offset()).fill_(False)
     optimizers = [
-        metaopt.create_optimizer(name, [one], lr=0.1, wrappers=wrappers)
+        metaopt.create_optimizer(name, [tensor], lr=0.1, wrappers=wrappers)
         if not wrappers
-        else metaopt.create_optimizer(name, [one], wrappers=wrappers)
-        for one in (param, ordinary)
+        else metaopt.create_optimizer(name, [tensor], wrappers=wrappers)
+        for tensor in (param, ordinary)
     ]
     for step in range(3):
-        for one, optimizer in zip((param, ordinary), optimizers, strict=True):
+        for tensor, optimizer in zip((param, ordinary), optimizers, strict=True):
             optimizer.zero_grad()
-            (one * (one + step)).sum().backward()
+            (tensor * (tensor + step)).sum().backward()
             optimizer.step()
     torch.testing.assert_close(param.detach(), ordinary.detach())
     assert torch.equal(memory.detach()[outside], before[outside])

@@ -38,11 +38,11 @@ def test_named_tensors_keep_their_names():
 
 
 def test_a_group_may_hold_a_single_tensor_or_a_module_and_the_users_dict_is_not_changed():
-    given = [{"params": WEIGHT, "lr": 0.1}, {"params": nn.Linear(2, 1)}]
-    first, second = as_groups(given)
+    groups = [{"params": WEIGHT, "lr": 0.1}, {"params": nn.Linear(2, 1)}]
+    first, second = as_groups(groups)
     assert first == {"params": [WEIGHT], "lr": 0.1}
     assert len(second["params"]) == 2
-    assert given[0]["params"] is WEIGHT
+    assert groups[0]["params"] is WEIGHT
 
 
 @pytest.mark.parametrize(
@@ -119,4 +119,6 @@ def test_of_a_model_only_what_requires_gradients_is_optimised():
     model = nn.Sequential(nn.Linear(2, 2).requires_grad_(False), nn.Linear(2, 1))
     for implementation in ("native", "rule"):
         optimizer = metaopt.create_optimizer("adamw", model, implementation=implementation)
-        assert [id(one) for one in optimizer.param_groups[0]["params"]] == [id(one) for one in model[1].parameters()]
+        assert [id(param) for param in optimizer.param_groups[0]["params"]] == [
+            id(param) for param in model[1].parameters()
+        ]

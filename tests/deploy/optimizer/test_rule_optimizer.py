@@ -73,10 +73,10 @@ def test_every_built_in_trains_a_network_in_any_precision(name, dtype):
     assert isinstance(optimizer, torch.optim.Optimizer)
     assert loss_of(model).item() < before
     assert all(param.dtype == dtype for param in model.parameters())
-    kept = torch.float64 if dtype == torch.float64 else torch.float32
+    state_dtype = torch.float64 if dtype == torch.float64 else torch.float32
     own = [tensor for state in optimizer.state.values() for tensor in state.values() if tensor.ndim]
     assert own
-    assert all(tensor.dtype == kept for tensor in own)
+    assert all(tensor.dtype == state_dtype for tensor in own)
 
 
 def test_groups_hold_hyperparameters_as_torch_packs_them():

@@ -76,18 +76,18 @@ def wide_network():
 
 def assert_as_the_rule(build, model_of=wide_network, before_step=lambda model, optimizer, step: None, tolerance=1e-5):
     """Train twice, by the class and by the rule."""
-    found = []
+    trained = []
     for implementation in ("auto", "rule"):
         model = model_of()
         optimizer = build(model, implementation)
         assert type(optimizer) is (SteeredOptimizer if implementation == "auto" else metaopt.RuleOptimizer)
         train(model, optimizer, before_step=lambda step, m=model, o=optimizer: before_step(m, o, step))
-        found.append((values(model), optimizer))
-    (steered, one), (rule, other) = found
+        trained.append((values(model), optimizer))
+    (steered, steered_optimizer), (rule, rule_optimizer) = trained
     assert any(not torch.equal(a, b) for a, b in zip(values(model_of()), steered, strict=True))
     torch.testing.assert_close(steered, rule, rtol=tolerance, atol=tolerance)
-    assert one.steps == other.steps
-    shared = [optimizer.param_groups[0]["shared"] for optimizer in (one, other)]
+    assert steered_optimizer.steps == rule_optimizer.steps
+    shared = [optimizer.param_groups[0]["shared"] for optimizer in (steered_optimizer, rule_optimizer)]
     torch.testing.assert_close(*shared, rtol=1e-3, atol=1e-3)
 
 
@@ -242,16 +242,16 @@ def test_the_state_of_a_class_that_nothing_steered_is_refused():
 
 def test_a_closures_loss_is_what_is_looked_at():
     model, other = network(), network()
-    one, by_hand = create(model), create(other)
+    by_closure, by_hand = create(model), create(other)
     for step in range(5):
 
         def closure(step=step):
-            one.zero_grad()
+            by_closure.zero_grad()
             loss = loss_of(model, step)
             loss.backward()
             return loss
 
-        assert float(one.step(closure).detach()) > 0
+        assert float(by_closure.step(closure).detach()) > 0
     train(other, by_hand, 0, 5)
     assert all(torch.equal(a, b) for a, b in zip(values(model), values(other), strict=True))
 
@@ -303,7 +303,7 @@ def test_elsewhere_the_rule_runs_and_the_class_is_refused_with_the_reason(name, 
 
 
 def test_a_recipe_binds_it_and_its_controller_sets_what_is_steered():
-    found = []
+    weights = []
     for implementation in ("auto", "rule"):
         model = network()
         recipe = metaopt.load_recipe("learned_schedule")
@@ -315,8 +315,8 @@ def test_a_recipe_binds_it_and_its_controller_sets_what_is_steered():
             loss.backward()
             run.step(loss)
         run.observe(1.0)
-        found.append(values(model))
-    torch.testing.assert_close(*found, rtol=1e-3, atol=1e-5)
+        weights.append(values(model))
+    torch.testing.assert_close(*weights, rtol=1e-3, atol=1e-5)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -48,13 +48,13 @@ def test_numbers_and_tensors_give_the_same_rates_and_states(name):
     signals = spec.required(defaults(spec.space)) & GRADIENT_SIGNALS
     loop = ClosedLoop(spec, hparams, 100, signals)
     state = spec.controller.init(hparams)
-    for step, given, metric in told(torch.Generator().manual_seed(0)):
-        rate, _ = loop.ask(step, metric, given)
+    for step, signals_given, metric in told(torch.Generator().manual_seed(0)):
+        rate, _ = loop.ask(step, metric, signals_given)
         info = metaopt.StepInfo(
             f64(float(step)),
             f64(100.0),
-            f64(given["loss"]) if "loss" in signals else None,
-            {"metric": f64(metric), **{key: f64(given[key]) for key in signals - {"loss"}}},
+            f64(signals_given["loss"]) if "loss" in signals else None,
+            {"metric": f64(metric), **{key: f64(signals_given[key]) for key in signals - {"loss"}}},
         )
         expected, state = spec.controller.update(state, info, hparams)
         assert rate == pytest.approx(float(expected.value), rel=1e-14, abs=0.0)
@@ -100,7 +100,7 @@ def test_operations_are_torchs_for_numbers_that_are_odd_too(name):
     assert scalars is not None
     for a in ODD:
         for b in ODD:
-            expected = [float(one) for one in function(f64(a), f64(b))]
+            expected = [float(number) for number in function(f64(a), f64(b))]
             assert list(scalars(a, b)) == pytest.approx(expected, rel=1e-15, abs=0.0, nan_ok=True), (a, b)
 
 
@@ -117,8 +117,8 @@ def test_operations_are_torchs_for_numbers_that_are_odd_too(name):
     ids=["reads a value", "float32", "vectors", "random", "unknown", "in place"],
 )
 def test_what_has_no_form_over_numbers_stays_with_tensors(function):
-    given = f64(0.5)
-    assert over_scalars(lambda: function(given), [given]) is None
+    number = f64(0.5)
+    assert over_scalars(lambda: function(number), [number]) is None
 
 
 class Branching:
@@ -160,7 +160,9 @@ def test_a_state_loaded_in_the_middle_goes_on_bit_for_bit():
     assert first.state == second.state
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))], ids=["copy", "pickle"])
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda scheduler: pickle.loads(pickle.dumps(scheduler))], ids=["copy", "pickle"]
+)
 def test_a_copy_goes_its_own_way(copied):
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
     spec = current_registry().get(ControllerSpec, "greedy")
@@ -168,12 +170,12 @@ def test_a_copy_goes_its_own_way(copied):
     scheduler = ControllerScheduler(optimizer, spec, defaults(spec.space), total_steps=100, supplies=supplies)
     losses = [2 * 0.9**step for step in range(30)]
 
-    def follow(one, some):
-        for loss in some:
-            one.prepare(loss=f64(loss))
-            one.optimizer.step()
-            one.step()
-        return one.get_last_lr()
+    def follow(followed, losses):
+        for loss in losses:
+            followed.prepare(loss=f64(loss))
+            followed.optimizer.step()
+            followed.step()
+        return followed.get_last_lr()
 
     follow(scheduler, losses[:15])
     other = copied(scheduler)

@@ -362,9 +362,9 @@ def test_a_loaded_scheduler_has_its_rate_in_the_groups(name, order):
         again.load_state_dict(states["optimizer"])
     for _ in range(3):
         assert [group["lr"] for group in again.param_groups] == [group["lr"] for group in optimizer.param_groups]
-        for one, other in ((optimizer, scheduler), (again, resumed)):
-            one.step()
-            other.step()
+        for stepped, schedule in ((optimizer, scheduler), (again, resumed)):
+            stepped.step()
+            schedule.step()
 
 
 def test_a_scheduler_that_waits_in_a_sequence_leaves_the_rate_alone_when_it_is_loaded():

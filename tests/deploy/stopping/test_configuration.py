@@ -37,7 +37,10 @@ def test_a_description_in_json_builds_the_same_stopper():
     assert hash(StopperConfiguration.from_json(described.to_json())) == hash(described)
     stopper = build_stopper(described, mode="min")
     seen = [(1, 0.05), (5, 0.05)]
-    assert [stopper.observe(metaopt.Observation(*one, horizon=10)).stop for one in seen] == [False, True]
+    assert [stopper.observe(metaopt.Observation(*step_and_value, horizon=10)).stop for step_and_value in seen] == [
+        False,
+        True,
+    ]
 
 
 STEPS = StopperConfiguration("budget", {"max_steps": 3})
