@@ -74,8 +74,8 @@ def gradient_evidence(
                 "instead, with metaopt.MicroBatches(model)."
             ) from error
         for name, gradient in gradients.items():
-            found = GradientMoments.of(widened(gradient).reshape(len(rows), 1, -1))
-            moments[name] = moments[name].joined(found) if name in moments else found
+            of_rows = GradientMoments.of(widened(gradient).reshape(len(rows), 1, -1))
+            moments[name] = moments[name].joined(of_rows) if name in moments else of_rows
     return float(evidence(moments.values()))
 
 
@@ -111,7 +111,7 @@ class MicroBatches:
     def add(self) -> None:
         """Call it after the backward pass of each micro-batch; do not call `zero_grad()` between them."""
         present = [widened(torch.zeros_like(p) if p.grad is None else p.grad).clone() for p in self._params]
-        before = self._so_far or [torch.zeros_like(one) for one in present]
+        before = self._so_far or [torch.zeros_like(gradient) for gradient in present]
         own = [GradientMoments.of((new - old).reshape(1, 1, -1)) for new, old in zip(present, before, strict=True)]
         joined = [old.joined(new) for old, new in zip(self._moments, own, strict=True)] if self._moments else own
         self._so_far, self._moments = present, joined

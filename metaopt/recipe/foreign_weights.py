@@ -80,8 +80,8 @@ def _levels(document: Mapping[str, Any], above: str = "") -> Iterator[tuple[str,
 
 
 def _downloaded(name: str) -> Path:
-    owner, _, rest = name.partition("/")
-    repository, _, file = rest.partition("/")
+    owner, _, path = name.partition("/")
+    repository, _, file = path.partition("/")
     if not owner or not repository or name.startswith((".", "/")):
         raise InputError(f"There is no file {name}.")
     try:
@@ -93,7 +93,8 @@ def _downloaded(name: str) -> Path:
     where = f"{owner}/{repository}"
     try:
         if not file:
-            held = [one for one in HfApi().list_repo_files(where) if one.endswith((".state", ".npz", ".safetensors"))]
+            files = HfApi().list_repo_files(where)
+            held = [name for name in files if name.endswith((".state", ".npz", ".safetensors"))]
             if len(held) != 1:
                 raise InputError(f"The repository {where} holds {len(held)} files of weights: {held}; name one.")
             file = held[0]

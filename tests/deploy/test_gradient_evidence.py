@@ -157,8 +157,8 @@ def test_a_run_without_evidence_is_told_where_it_comes_from():
 
 def test_a_run_without_a_validation_set_stops_and_keeps_its_last_weights():
     run = bound(nn.Linear(2, 1), 10, window=2)
-    said = [run.observe(math.nan, evidence=value).stop for value in (-1.0, 0.5, 0.2)]
-    assert said == [False, False, True]
+    stops = [run.observe(math.nan, evidence=value).stop for value in (-1.0, 0.5, 0.2)]
+    assert stops == [False, False, True]
     assert (run.best_step, run.best_value) == (None, None)
     with pytest.raises(metaopt.InputError, match="none of 3 observed values was finite"):
         run.restore_best()

@@ -289,9 +289,9 @@ def test_every_fused_class_of_torch_goes_on_as_if_the_batch_had_never_been(kind,
     assert equal(optimizer.state_dict(), reference.state_dict())
 
 
-@pytest.mark.parametrize("scaler_found", [None, 0.0, 1.0])
-@pytest.mark.parametrize("found", [0.0, 1.0])
-def test_a_mark_that_no_host_has_read_skips_a_fused_step(found, scaler_found):
+@pytest.mark.parametrize("scaler_overflowed", [None, 0.0, 1.0])
+@pytest.mark.parametrize("overflowed", [0.0, 1.0])
+def test_a_mark_that_no_host_has_read_skips_a_fused_step(overflowed, scaler_overflowed):
     """As on a GPU, where reading would wait; what a `GradScaler` says counts too, and its mark is left to it."""
     param = nn.Parameter(torch.ones(5))
     optimizer = torch.optim.AdamW([param], lr=0.1, fused=True)
@@ -300,13 +300,13 @@ def test_a_mark_that_no_host_has_read_skips_a_fused_step(found, scaler_found):
     optimizer.step()
     assert takes_found_inf(optimizer)
     before = copy.deepcopy(optimizer.state_dict()), param.detach().clone()
-    if scaler_found is not None:
-        optimizer.found_inf = own = torch.tensor(scaler_found)
-    step = MarkedStep(optimizer, torch.tensor(found))
+    if scaler_overflowed is not None:
+        optimizer.found_inf = own = torch.tensor(scaler_overflowed)
+    step = MarkedStep(optimizer, torch.tensor(overflowed))
     optimizer.step()
     step.settle(optimizer)
-    assert equal((optimizer.state_dict(), param.detach()), before) == bool(found or scaler_found)
-    assert getattr(optimizer, "found_inf", None) is (None if scaler_found is None else own)
+    assert equal((optimizer.state_dict(), param.detach()), before) == bool(overflowed or scaler_overflowed)
+    assert getattr(optimizer, "found_inf", None) is (None if scaler_overflowed is None else own)
 
 
 def test_classes_that_are_not_fused_or_not_all_of_them_take_no_mark():

@@ -106,8 +106,8 @@ def test_a_checkpoint_of_a_wrapped_model_continues_in_the_bare_one_and_back(sett
         train(continued, its_model, 6, 9)
     assert all(torch.equal(a, b) for a, b in zip(inner.parameters(), trained.parameters(), strict=True))
     resumed.restore_best()
-    found = inner.state_dict()
-    assert all(torch.equal(found[name], value) for name, value in best.items())
+    restored = inner.state_dict()
+    assert all(torch.equal(restored[name], value) for name, value in best.items())
 
 
 def test_the_best_weights_of_another_model_are_refused_when_they_are_loaded():

@@ -34,7 +34,7 @@ COMMON = textwrap.dedent(
     def batches():
         generator = torch.Generator().manual_seed(1)
         inputs = torch.randn(5, 16, 4, generator=generator)
-        return [(some, some.sum(1, keepdim=True) / 2) for some in inputs]
+        return [(x, x.sum(1, keepdim=True) / 2) for x in inputs]
     """
 )
 
@@ -172,13 +172,13 @@ def test_the_plain_form_of_patience_equals_the_stopper_anywhere_in_its_space():
         space = {"math": math}
         exec(f"def should_stop(history, total_steps):\n{body}", space)
         stopper = build_stopper(StopperConfiguration("patience", values), mode="min")
-        history, said, stopped = [], [], []
+        history, answers, stopped = [], [], []
         for step in range(4, 101, 4):
             history.append((step, chance.choice([math.nan, math.inf, chance.gauss(0, 1)])))
-            said.append(space["should_stop"](history, 100))
+            answers.append(space["should_stop"](history, 100))
             clock = {"epoch": len(history)}
             stopped.append(stopper.observe(metaopt.Observation(step, history[-1][1], 100, clock)).stop)
-        first = said.index(True) if True in said else None
+        first = answers.index(True) if True in answers else None
         assert (stopped.index(True) if True in stopped else None) == first, (values, history)
 
 

@@ -69,7 +69,7 @@ LAZY = {
     "norm": lambda: nn.LazyBatchNorm1d(),
     "later": lambda: nn.Sequential(nn.Linear(4, 4), nn.LazyLinear(3)),
 }
-GIVEN = {
+PARAMS_OF = {
     "model": lambda model: model,
     "list": lambda model: list(model.parameters()),
     "named": lambda model: list(model.named_parameters()),
@@ -78,31 +78,31 @@ GIVEN = {
 }
 
 
-@pytest.mark.parametrize("given", GIVEN.values(), ids=GIVEN)
+@pytest.mark.parametrize("params_of", PARAMS_OF.values(), ids=PARAMS_OF)
 @pytest.mark.parametrize("lazy", LAZY.values(), ids=LAZY)
 @pytest.mark.parametrize("name", ["adamw", "lion"])
-def test_lazy_modules_are_asked_for_a_forward_pass_first(lazy, given, name):
+def test_lazy_modules_are_asked_for_a_forward_pass_first(lazy, params_of, name):
     model = lazy()
     with pytest.raises(InputError, match=r"^The parameter '.*' is lazy and has no shape yet; run one forward pass"):
-        metaopt.create_optimizer(name, given(model))
+        metaopt.create_optimizer(name, params_of(model))
     recipe = metaopt.Recipe.create(metaopt.Configuration(name))
     with pytest.raises(InputError, match="is lazy and has no shape yet"):
-        recipe.bind(given(model), total_steps=3)
+        recipe.bind(params_of(model), total_steps=3)
     model(torch.ones(2, 4) if not isinstance(model, nn.LazyConv2d) else torch.ones(1, 2, 4, 4))
-    recipe.bind(given(model), total_steps=3)
+    recipe.bind(params_of(model), total_steps=3)
 
 
-@pytest.mark.parametrize("given", GIVEN.values(), ids=GIVEN)
+@pytest.mark.parametrize("params_of", PARAMS_OF.values(), ids=PARAMS_OF)
 @pytest.mark.parametrize("name", ["adamw", "lion"])
-def test_a_model_without_numbers_or_without_anything_to_train_is_refused(given, name):
+def test_a_model_without_numbers_or_without_anything_to_train_is_refused(params_of, name):
     recipe = metaopt.Recipe.create(metaopt.Configuration(name))
     with torch.device("meta"):
         model = nn.Linear(2, 1)
     for make in (lambda params: recipe.bind(params, total_steps=3), lambda p: metaopt.create_optimizer(name, p)):
         with pytest.raises(InputError, match=r"^The parameter '.*' is on the meta device and holds no numbers"):
-            make(given(model))
+            make(params_of(model))
         with pytest.raises(InputError, match=r"nothing to train|no parameters to train: all 2 are frozen"):
-            make(given(nn.Linear(2, 1).requires_grad_(False)))
+            make(params_of(nn.Linear(2, 1).requires_grad_(False)))
 
 
 def test_a_frozen_part_on_the_meta_device_is_no_hindrance():

@@ -11,7 +11,7 @@ from metaopt.plugin.registry import Registry
 BUILT_IN = ("adagrad", "adamw", "lion", "nadamw", "prodigy", "rmsprop", "schedulefree_adamw", "sgd")
 
 
-def made(rule: metaopt.Rule, **declared: object) -> Assembly:
+def assembly_of(rule: metaopt.Rule, **declared: object) -> Assembly:
     """The assembly of a new optimizer plugin called "mine"."""
     spec = metaopt.OptimizerSpec(
         name="mine", version="1", rule=rule, space={"lr": metaopt.Float(0, 1, default=0.1)}, **declared
@@ -167,7 +167,7 @@ def test_a_closure_is_called_once_with_gradients_and_its_loss_returned(by_keywor
 
 
 def test_a_rule_that_requires_the_loss_gets_it_from_the_step_or_the_closure():
-    assembly = made(descent(lambda info: info.loss), requires=frozenset({"loss"}))
+    assembly = assembly_of(descent(lambda info: info.loss), requires=frozenset({"loss"}))
     weight = nn.Parameter(torch.zeros(1))
     weight.grad = torch.ones(1)
     optimizer = metaopt.RuleOptimizer([weight], assembly)
@@ -180,14 +180,14 @@ def test_a_rule_that_requires_the_loss_gets_it_from_the_step_or_the_closure():
 def test_a_rule_that_requires_the_loss_and_gets_none_says_so_by_name():
     weight = nn.Parameter(torch.zeros(1))
     weight.grad = torch.ones(1)
-    optimizer = metaopt.RuleOptimizer([weight], made(descent(), requires=frozenset({"loss"})))
+    optimizer = metaopt.RuleOptimizer([weight], assembly_of(descent(), requires=frozenset({"loss"})))
     with pytest.raises(metaopt.PluginError, match=r"rule 'mine' requires the training loss.*run\.step\(loss\)"):
         optimizer.step()
     assert optimizer.steps == 0
 
 
 def test_a_rule_that_requires_the_gradient_norm_gets_that_of_all_parameters():
-    assembly = made(descent(lambda info: info.signals["gradient_norm"]), requires=frozenset({"gradient_norm"}))
+    assembly = assembly_of(descent(lambda info: info.signals["gradient_norm"]), requires=frozenset({"gradient_norm"}))
     first, second = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1, dtype=torch.bfloat16))
     first.grad, second.grad = torch.full((1,), 3.0), torch.full((1,), 4.0, dtype=torch.bfloat16)
     metaopt.RuleOptimizer([first, second], assembly).step()
@@ -196,7 +196,7 @@ def test_a_rule_that_requires_the_gradient_norm_gets_that_of_all_parameters():
 
 def test_what_nobody_requires_is_not_computed():
     seen = []
-    optimizer = metaopt.RuleOptimizer(network(), made(descent(lambda info: seen.append(info) or 1.0)))
+    optimizer = metaopt.RuleOptimizer(network(), assembly_of(descent(lambda info: seen.append(info) or 1.0)))
     loss_of(network()).backward()
     for param in optimizer.param_groups[0]["params"]:
         param.grad = torch.zeros_like(param)
@@ -207,14 +207,14 @@ def test_what_nobody_requires_is_not_computed():
 
 def test_a_signal_that_no_loop_supplies_is_refused_at_set_up_by_name():
     with pytest.raises(metaopt.PluginError, match=r"'mine' requires \['metric'\], which a training loop does not"):
-        metaopt.RuleOptimizer(network(), made(descent(), requires=frozenset({"metric"})))
+        metaopt.RuleOptimizer(network(), assembly_of(descent(), requires=frozenset({"metric"})))
     with pytest.raises(metaopt.PluginError, match=r"'mine' requires the planned number of steps: pass total_steps="):
-        metaopt.RuleOptimizer(network(), made(descent(), requires=frozenset({"horizon"})))
+        metaopt.RuleOptimizer(network(), assembly_of(descent(), requires=frozenset({"horizon"})))
 
 
 def test_the_rule_sees_the_step_and_the_horizon():
     seen = []
-    assembly = made(descent(lambda info: seen.append((info.step.item(), info.fraction.item())) or 1.0))
+    assembly = assembly_of(descent(lambda info: seen.append((info.step.item(), info.fraction.item())) or 1.0))
     weight = nn.Parameter(torch.zeros(1))
     optimizer = metaopt.RuleOptimizer([weight], assembly, horizon=4)
     weight.grad = torch.ones(1)
@@ -228,7 +228,7 @@ def test_a_learned_rule_gets_its_weights_and_refuses_to_start_without():
         init=lambda param, hparams, theta, horizon: {},
         update=lambda grad, state, param, hparams, theta, info: (-theta["rate"] * grad, state),
     )
-    assembly = made(rule, meta=metaopt.MetaTraining(init_theta=lambda *_: {"rate": torch.ones(())}))
+    assembly = assembly_of(rule, meta=metaopt.MetaTraining(init_theta=lambda *_: {"rate": torch.ones(())}))
     with pytest.raises(metaopt.InputError, match="'mine' is a learned rule and has no weights here: pass theta="):
         metaopt.RuleOptimizer(network(), assembly)
     weight = nn.Parameter(torch.zeros(1))
@@ -348,7 +348,7 @@ def test_unknown_hyperparameters_list_the_valid_ones():
     with pytest.raises(
         metaopt.InputError, match=r"An Assembly has its hyperparameters and wrappers; leave out \['lr'\]"
     ):
-        metaopt.RuleOptimizer(network(), made(descent()), lr=0.1)
+        metaopt.RuleOptimizer(network(), assembly_of(descent()), lr=0.1)
 
 
 def test_the_same_name_in_two_groups_is_two_parameters():

@@ -329,13 +329,13 @@ class Own(metaopt.SteeringRule):
         return {"tensors": {name: {"norm": torch.zeros(())} for name in params}, "shared": {}}
 
     def steer(self, grads, own, params, hparams, theta, info):
-        norms = {name: found["norm"].to(torch.float64) for name, found in own["tensors"].items()}
+        norms = {name: entries["norm"].to(torch.float64) for name, entries in own["tensors"].items()}
         return {name: {**hparams[name], "lr": hparams[name]["lr"] / (1 + norms[name])} for name in params}, own
 
     def moved(self, own, updates):
         norms = {
-            name: {"norm": updates[name].norm().float()} if name in updates else found
-            for name, found in own["tensors"].items()
+            name: {"norm": updates[name].norm().float()} if name in updates else entries
+            for name, entries in own["tensors"].items()
         }
         return {"tensors": norms, "shared": {}}
 

@@ -24,7 +24,7 @@ def f64(value):
     return torch.tensor(value, dtype=torch.float64)
 
 
-def told(generator, count=120):
+def training_signals(generator, count=120):
     """Losses, norms, agreements and metrics that fall, jump, and now and then are no numbers."""
     for step in range(count):
         noise = torch.randn(3, generator=generator).tolist()
@@ -48,7 +48,7 @@ def test_numbers_and_tensors_give_the_same_rates_and_states(name):
     signals = spec.required(defaults(spec.space)) & GRADIENT_SIGNALS
     loop = ClosedLoop(spec, hparams, 100, signals)
     state = spec.controller.init(hparams)
-    for step, signals_given, metric in told(torch.Generator().manual_seed(0)):
+    for step, signals_given, metric in training_signals(torch.Generator().manual_seed(0)):
         rate, _ = loop.ask(step, metric, signals_given)
         info = metaopt.StepInfo(
             f64(float(step)),

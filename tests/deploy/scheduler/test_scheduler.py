@@ -153,14 +153,14 @@ def test_without_a_horizon_the_table_grows_and_resuming_sees_the_same_bits():
         def update(self, state, info, hparams):
             return metaopt.Rate((1 + info.step).rsqrt()), state
 
-    def made():
+    def optimizer_and_scheduler():
         optimizer = optimizer_of(1.0)
         return optimizer, ControllerScheduler(optimizer, spec_of(Decay()), {})
 
-    optimizer, scheduler = made()
+    optimizer, scheduler = optimizer_and_scheduler()
     used = take(optimizer, scheduler, 2500)
     assert used[2000] == pytest.approx(2001**-0.5, rel=1e-12)
-    optimizer, scheduler = made()
+    optimizer, scheduler = optimizer_and_scheduler()
     scheduler.load_state_dict({**scheduler.state_dict(), "last_epoch": 2000})
     take(optimizer, scheduler, 1)
     assert take(optimizer, scheduler, 499) == used[2001:2500]
@@ -171,21 +171,21 @@ def test_a_resumed_scheduler_equals_an_unbroken_one(name):
     metrics = [3.0, 3.0, 3.0, 2.0, 2.0, 2.0, 2.0, math.nan, 2.0, 2.0]
     settings = {"patience": 1, "cooldown": 1} if name == "plateau" else {}
 
-    def made():
+    def optimizer_and_scheduler():
         optimizer = optimizer_of(0.1, 0.3, momentum=0.9)
         return optimizer, metaopt.create_scheduler(name, optimizer, total_steps=50, **settings)
 
-    def train(optimizer, scheduler, some):
+    def train(optimizer, scheduler, some_metrics):
         used = []
-        for metric in some:
+        for metric in some_metrics:
             used += take(optimizer, scheduler, 5)
             scheduler.observe(metric)
         return used
 
-    unbroken = train(*made(), metrics)
-    first_optimizer, first = made()
+    unbroken = train(*optimizer_and_scheduler(), metrics)
+    first_optimizer, first = optimizer_and_scheduler()
     before = train(first_optimizer, first, metrics[:4])
-    second_optimizer, second = made()
+    second_optimizer, second = optimizer_and_scheduler()
     second_optimizer.load_state_dict(saved_and_loaded(first_optimizer.state_dict()))
     second.load_state_dict(saved_and_loaded(first.state_dict()))
     assert second.get_last_lr() == first.get_last_lr()
@@ -368,16 +368,16 @@ def test_a_loaded_scheduler_has_its_rate_in_the_groups(name, order):
 
 
 def test_a_scheduler_that_waits_in_a_sequence_leaves_the_rate_alone_when_it_is_loaded():
-    def made():
+    def optimizer_and_scheduler():
         optimizer = optimizer_of(1.0)
         up = torch.optim.lr_scheduler.LinearLR(optimizer, 0.25, 1.0, total_iters=4)
         down = metaopt.create_scheduler("linear", optimizer, total_steps=4, warmup=0.0)
         return optimizer, torch.optim.lr_scheduler.SequentialLR(optimizer, [up, down], milestones=[4])
 
-    optimizer, whole = made()
+    optimizer, whole = optimizer_and_scheduler()
     take(optimizer, whole, 2)
     states = copy.deepcopy((optimizer.state_dict(), whole.state_dict()))
-    again, resumed = made()
+    again, resumed = optimizer_and_scheduler()
     again.load_state_dict(states[0])
     resumed.load_state_dict(states[1])
     assert take(again, resumed, 4) == take(optimizer, whole, 4)
@@ -385,17 +385,17 @@ def test_a_scheduler_that_waits_in_a_sequence_leaves_the_rate_alone_when_it_is_l
 
 @pytest.mark.parametrize("name", current_registry().names(ControllerSpec))
 def test_the_state_of_every_other_controller_is_refused_by_name(name):
-    def made(controller):
+    def scheduler_of(controller):
         spec = current_registry().get(ControllerSpec, controller)
         supplies = PLAIN_SIGNALS | GRADIENT_SIGNALS
         return ControllerScheduler(optimizer_of(0.1), spec, defaults(spec.space), total_steps=9, supplies=supplies)
 
-    scheduler = made(name)
+    scheduler = scheduler_of(name)
     scheduler.load_state_dict(scheduler.state_dict())
     for other in current_registry().names(ControllerSpec):
         if other != name:
             with pytest.raises(metaopt.InputError, match=f"This scheduler's controller is '{name}', .* '{other}'"):
-                scheduler.load_state_dict(made(other).state_dict())
+                scheduler.load_state_dict(scheduler_of(other).state_dict())
 
 
 @pytest.mark.parametrize("state", [None, {}, 3])
