@@ -13,7 +13,7 @@ from metaopt.plugin import current_registry
 if TYPE_CHECKING:
     from metaopt.testing import Outcome, Report
 
-FAILED = 1
+FAILED = 2
 
 _MARKS = {"passed": "ok", "failed": "FAILED", "skipped": "–", "blocked": "…"}
 
@@ -33,7 +33,7 @@ def check(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list, one object a plugin.")] = False,
 ) -> None:
-    """Check plugins against their contract: for failures what is wrong and on which line. Exit code 1 if one fails."""
+    """Check plugins against their contract: for failures what is wrong and on which line. Exit code 2 if one fails."""
     import torch
 
     from metaopt import testing

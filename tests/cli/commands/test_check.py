@@ -230,7 +230,7 @@ def test_a_sound_plugin_passes_with_exit_code_0(plugin_file, capsys):
 @pytest.mark.parametrize(("body", "check", "message", "line"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_is_named_with_its_line(plugin_file, capsys, body, check, message, line):
     path = plugin_file(body)
-    assert run(["check", str(path)]) == 1
+    assert run(["check", str(path)]) == 2
     lines = capsys.readouterr().out.splitlines()
     (index,) = [index for index, text in enumerate(lines) if text.split()[:1] == ["FAILED"]]
     assert lines[index].split()[1] == check
@@ -257,7 +257,7 @@ def test_a_mistake_is_named_with_its_line(plugin_file, capsys, body, check, mess
 def test_a_signature_that_does_not_fit_is_one_failure(plugin_file, capsys, signature, line, message):
     path = plugin_file(GOOD)
     path.write_text(path.read_text().replace("def update(grad, state, param, hparams, theta, info):", signature))
-    assert run(["check", str(path)]) == 1
+    assert run(["check", str(path)]) == 2
     text = capsys.readouterr().out
     assert text.count("FAILED") == 1
     assert message in text
@@ -266,10 +266,10 @@ def test_a_signature_that_does_not_fit_is_one_failure(plugin_file, capsys, signa
 
 def test_what_could_not_run_is_one_line(plugin_file, capsys):
     path = str(plugin_file("return None"))
-    assert run(["check", path]) == 1
+    assert run(["check", path]) == 2
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if "further checks could not run because of what failed" in line] == [lines[-2]]
-    assert run(["check", path, "--verbose"]) == 1
+    assert run(["check", path, "--verbose"]) == 2
     assert "It could not run: keeps_dtypes_and_shapes failed." in capsys.readouterr().out
 
 
@@ -326,7 +326,7 @@ return -hparams["lr"] * grad, dict(state)
 
 def test_one_run_reports_every_dtype(plugin_file, capsys):
     path = plugin_file(BY_DTYPE)
-    assert run(["check", str(path)]) == 1
+    assert run(["check", str(path)]) == 2
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "In torch.float64" in line]
     assert "In torch.float64: The update has shape (), but the parameter has (5,)." in line
     assert "In torch.bfloat16: It raised AttributeError: 'Tensor' object has no attribute 'nonsense'" in line
@@ -334,7 +334,7 @@ def test_one_run_reports_every_dtype(plugin_file, capsys):
 
 
 def test_dtypes_that_fail_alike_are_named_together(plugin_file, capsys):
-    assert run(["check", str(plugin_file("return None"))]) == 1
+    assert run(["check", str(plugin_file("return None"))]) == 2
     assert "got None. The same in torch.float64, torch.bfloat16." in capsys.readouterr().out
 
 
@@ -352,7 +352,7 @@ def test_dtypes_that_fail_alike_are_named_together(plugin_file, capsys):
 def test_a_class_that_is_not_there_is_named_where_the_spec_names_it(plugin_file, capsys, native, message):
     path = plugin_file(GOOD)
     path.write_text(path.read_text().replace("        space=", f"        native={native},\n        space="))
-    assert run(["check", str(path)]) == 1
+    assert run(["check", str(path)]) == 2
     text = capsys.readouterr().out
     assert message in text
     number = next(index for index, line in enumerate(path.read_text().splitlines(), 1) if "native=" in line)
@@ -360,7 +360,7 @@ def test_a_class_that_is_not_there_is_named_where_the_spec_names_it(plugin_file,
 
 
 def test_several_are_a_line_each_and_what_fails(plugin_file, capsys):
-    assert run(["check", "cosine", str(plugin_file("return None")), "target", "cosine"]) == 1
+    assert run(["check", "cosine", str(plugin_file("return None")), "target", "cosine"]) == 2
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines if "passed, " in line] == [
         "ok      controller cosine",
@@ -400,7 +400,7 @@ def test_a_distribution_that_cannot_be_loaded_says_why():
 
 def test_json_holds_every_check_and_the_line_of_a_failure(plugin_file, capsys):
     path = plugin_file("return None")
-    assert run(["check", "cosine", str(path), "--json"]) == 1
+    assert run(["check", "cosine", str(path), "--json"]) == 2
     good, bad = json.loads(capsys.readouterr().out)
     assert (good["kind"], good["name"], good["version"], good["passed"]) == ("controller", "cosine", "1", True)
     assert {check["status"] for check in good["checks"]} == {"passed", "skipped"}
