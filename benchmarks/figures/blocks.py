@@ -29,6 +29,13 @@ def block(marker: str, results: Results) -> str:
     return "\n".join(wrapped(shown.splitlines()))
 
 
+def command_of(marker: str) -> str:
+    """The command of a marker, without the part."""
+    match = _MARKER.match(marker)
+    assert match is not None
+    return match["command"]
+
+
 def stored_run(command: str, results: Results) -> tuple[str, StoredRun]:
     """The result that holds a command's output: that of its job, or the one that is called like its benchmark."""
     job = of_command(command)
@@ -81,6 +88,10 @@ def _last_sentences(parts: list[str]) -> str:
     return "\n\n".join(starting(words)(parts) for words in ("The first run of a new model", "It cost"))
 
 
+def _end(parts: list[str]) -> str:
+    return "\n".join([*_last_sentences(parts).split("\n\n"), parts[-1]])
+
+
 def _worst_tasks(parts: list[str]) -> str:
     return "\n\n".join(section("Worst tasks", parts)[:3])
 
@@ -101,7 +112,7 @@ PARTS: dict[str, dict[str, Callable[[list[str]], str]]] = {
         "scores and cost": _scores_and_cost,
         "worst tasks": _worst_tasks,
     },
-    "tune_tables": {"the last sentences": _last_sentences},
+    "tune_tables": {"how it ends": _end},
     "learned_quality": {"its tables": _tables},
     "learned_schedules": {"its tables": _tables},
     "show_default": {"what it scored held out": _held_out},

@@ -2,14 +2,14 @@
 
 | on a page | what `make figures` writes |
 |---|---|
-| `<!-- output: COMMAND (PART) -->`, a blank line, a fenced block | the text of the block |
+| `<!-- output: COMMAND (PART) -->`, a blank line, a fenced block | its text, after the command if it shows one |
 | `<!-- value: NAME -->…<!-- / -->` | what is between the two: a number, or a table |
 """
 
 import re
 from pathlib import Path
 
-from benchmarks.figures.blocks import block
+from benchmarks.figures.blocks import block, command_of
 from benchmarks.figures.results import Results
 from benchmarks.figures.values import value
 
@@ -37,8 +37,13 @@ def spliced(text: str, results: Results) -> str:
     seen = len(_OUTPUT.findall(text)) + len(_VALUE.findall(text))
     if seen != len(_MARKERS.findall(text)):
         raise LookupError("A marker is followed by no fenced block, or a value by no `<!-- / -->`.")
-    text = _OUTPUT.sub(lambda match: f"{match['head']}{block(match['marker'], results)}\n{match['tail']}", text)
+    text = _OUTPUT.sub(lambda match: f"{match['head']}{_output(match, results)}\n{match['tail']}", text)
     return _VALUE.sub(lambda match: f"<!-- value: {match['name']} -->{value(match['name'], results)}<!-- / -->", text)
+
+
+def _output(match: re.Match[str], results: Results) -> str:
+    shown = block(match["marker"], results)
+    return f"$ {command_of(match['marker'])}\n{shown}" if match["text"].startswith("$ ") else shown
 
 
 def splice(results: Results, root: Path = ROOT) -> list[Path]:

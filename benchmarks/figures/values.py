@@ -58,6 +58,7 @@ NUMBERS: dict[str, tuple[str, str]] = {
     "unseen.families": ("held_out_curves", r"^\d+ tasks of (\d+) families"),
     "unseen.end": ("held_out_curves", r"^default recipe\s+(?:\S+\s+){3}(\S+)"),
     "unseen.below": ("held_out_curves", r"^default recipe.*?(\d+ of \d+)$"),
+    "unseen.schedulefree_below": ("held_out_curves", r"^Schedule-Free.*?(\d+ of \d+)$"),
     # controllers
     "base_rate.kept": ("base_rate", r"^polyak on sgd\s+\S+\s+(\S+)"),
     "shelf.ahead": ("shelf", r"^shelf - few (.*?\]): the shelf is ahead"),

@@ -63,6 +63,13 @@ def test_a_block_that_was_edited_by_hand_is_put_right(tmp_path):
     assert spliced(page.replace("adamw\n", ""), results) == page.replace("adamw", "schedulefree\n\nfine")
 
 
+def test_a_block_that_shows_its_command_keeps_it(tmp_path):
+    results = Results(tmp_path)
+    results.put("show_default", StoredRun("metaopt show default", (), "fine"))
+    page = "<!-- output: metaopt show default -->\n\n```text\n$ metaopt\n```\n"
+    assert spliced(page, results) == page.replace("$ metaopt\n", "$ metaopt show default\nfine\n")
+
+
 @pytest.mark.parametrize(
     ("page", "message"),
     [
