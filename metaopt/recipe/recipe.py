@@ -197,7 +197,8 @@ class Recipe:
         )
         handover = None
         if guard != "off" and assembly.learned is not None:
-            longest, taking_over = (made_on.horizon or (0, None))[1], None if guard == "raise" else fallback
+            longest = None if made_on.horizon is None else made_on.horizon[1]
+            taking_over = None if guard == "raise" else fallback
             handover = handover_of(optimizer, assembly, taking_over, registry, longest, made_on.loss)
         return Run(
             model if isinstance(model, nn.Module) else tensors,
