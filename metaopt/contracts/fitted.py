@@ -52,21 +52,21 @@ def learned_theta(
 
 def _checked(name: str, theta: Mapping[str, object], shapes: ThetaShapes) -> StopperTheta:
     if not isinstance(theta, Mapping) or set(theta) != set(shapes):
-        given = bracketed(sorted(map(str, theta))) if isinstance(theta, Mapping) else quoted(theta)
-        raise InputError(f"The theta of the stopper {name!r} consists of {sorted(shapes)}, got {given}; fit it again.")
-    found = {}
+        names = bracketed(sorted(map(str, theta))) if isinstance(theta, Mapping) else quoted(theta)
+        raise InputError(f"The theta of the stopper {name!r} consists of {sorted(shapes)}, got {names}; fit it again.")
+    arrays = {}
     for key in sorted(shapes):
         try:
-            found[key] = np.asarray(theta[key], dtype=np.float64)
+            arrays[key] = np.asarray(theta[key], dtype=np.float64)
         except (TypeError, ValueError, OverflowError) as error:
             raise InputError(
                 f"theta[{key!r}] of the stopper {name!r} must hold numbers, got {quoted(theta[key])}; fit it again."
             ) from error
-        if found[key].shape != tuple(shapes[key]):
+        if arrays[key].shape != tuple(shapes[key]):
             raise InputError(
                 f"theta[{key!r}] of the stopper {name!r} must have the shape {tuple(shapes[key])}, "
-                f"got {found[key].shape}; fit it again."
+                f"got {arrays[key].shape}; fit it again."
             )
-        if not np.isfinite(found[key]).all():
+        if not np.isfinite(arrays[key]).all():
             raise InputError(f"theta[{key!r}] of the stopper {name!r} must be finite throughout; fit it again.")
-    return found
+    return arrays

@@ -154,8 +154,8 @@ class PerTensorRule(Rule):
     ) -> tuple[Tensor, TensorState]:
         """One tensor's update and new state; `info` has the signals of `prepare`."""
         if self.measure_one is None:
-            found: tuple[Tensor, TensorState] = self.update_one(grad, state, param, hparams, theta, info)
-            return found
+            result: tuple[Tensor, TensorState] = self.update_one(grad, state, param, hparams, theta, info)
+            return result
         if not grad.numel():
             return grad, state  # nothing can be measured
         measured, new = self.measure_one(grad, state, param, hparams, theta, info)

@@ -269,10 +269,10 @@ class ThresholdStopper:
     def _explain(self, step: int) -> str:
         settings = ", ".join(f"{key}={value}" for key, value in sorted(self.hparams.items()))
         best = self._best()
-        seen = (
+        best_seen = (
             "no finite value was seen" if best is None else f"best {self._values[best]:.6g} at step {self._steps[best]}"
         )
-        return f"{self.name}({settings}) fired at step {step} with the value {self._values[-1]:.6g}: {seen}."
+        return f"{self.name}({settings}) fired at step {step} with the value {self._values[-1]:.6g}: {best_seen}."
 
 
 def _pad(series: Array, length: int, fill: float) -> Array:

@@ -68,20 +68,21 @@ class WrappedRule(Rule):
     def joined(self, inner: State, own: State) -> State:
         """Inverse of `split`."""
         tensors = {
-            name: {**inner["tensors"].get(name, {}), **self._prefixed(found)} for name, found in own["tensors"].items()
+            name: {**inner["tensors"].get(name, {}), **self._prefixed(tensor_state)}
+            for name, tensor_state in own["tensors"].items()
         }
         return {"tensors": tensors, "shared": {**inner["shared"], **self._prefixed(own["shared"])}}
 
-    def _parted(self, found: Mapping[str, Tensor]) -> tuple[Tensors, Tensors]:
+    def _parted(self, tensor_state: Mapping[str, Tensor]) -> tuple[Tensors, Tensors]:
         inner: Tensors = {}
         own: Tensors = {}
         prefix = self.prefix
-        for key, value in found.items():
+        for key, value in tensor_state.items():
             if key.startswith(prefix):
                 own[key.removeprefix(prefix)] = value
             else:
                 inner[key] = value
         return inner, own
 
-    def _prefixed(self, found: Mapping[str, Tensor]) -> Tensors:
-        return {f"{self.prefix}{key}": value for key, value in found.items()}
+    def _prefixed(self, tensor_state: Mapping[str, Tensor]) -> Tensors:
+        return {f"{self.prefix}{key}": value for key, value in tensor_state.items()}

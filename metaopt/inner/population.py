@@ -1,14 +1,14 @@
 """Trains many configurations and seeds on one task, side by side, and records their curves."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 import torch
 from torch import Tensor, nn
 
-from metaopt.contracts import Curve, Float32ByDefault, Split, Task, Tensors
+from metaopt.contracts import Curve, Float32ByDefault, Split, Task, Tensors, Theta
 from metaopt.inner.curve_recorder import CurveRecorder
 from metaopt.inner.gradients.batches import Batches
 from metaopt.inner.gradients.looped import LoopedGradients
@@ -56,7 +56,7 @@ def train(
     task: Task,
     members: Sequence[Member],
     *,
-    theta: Mapping[str, Tensor] | None = None,
+    theta: Theta | None = None,
     engine: str = "auto",
     compile: Compile = "auto",
     ahead: Workload | None = None,
@@ -123,9 +123,7 @@ class _Plan:
 class _Chunk:
     """One chunk of members on one task, sorted by structure."""
 
-    def __init__(
-        self, task: Task, members: list[Member], theta: Mapping[str, Tensor], plan: _Plan, signals: frozenset[str]
-    ) -> None:
+    def __init__(self, task: Task, members: list[Member], theta: Theta, plan: _Plan, signals: frozenset[str]) -> None:
         self._task = task
         self._examples = _examples(task) if "evidence" in signals else None
         self._recorded = sorted(signals)
@@ -229,7 +227,7 @@ class _Chunk:
         gradients = [grads[key][:count] for key in self._updates]
         return agreement(gradients, [update[:count] for update in self._updates.values()], start=1)
 
-    def _rule_groups(self, theta: Mapping[str, Tensor]) -> list[RuleGroup]:
+    def _rule_groups(self, theta: Theta) -> list[RuleGroup]:
         groups: list[RuleGroup] = []
         begin = 0
         for _, members in groupby(self._members, key=lambda member: member.assembly.structure):

@@ -4,12 +4,12 @@ The engine's side of what `metaopt.deploy.gradient_guard` does in a user's loop,
 """
 
 import math
-from collections.abc import Mapping
 from typing import final
 
 import torch
 from torch import Tensor
 
+from metaopt.contracts import Params
 from metaopt.signals import LARGEST_NORM, MAX_SKIPS, overflows
 
 
@@ -29,7 +29,7 @@ class Skipping:
         self._in_a_row = torch.zeros(count, dtype=torch.long)
         self._none_overflows = True
 
-    def rows(self, grads: Mapping[str, Tensor]) -> Tensor | None:
+    def rows(self, grads: Params) -> Tensor | None:
         """Positions of the members that take no step, or None where all take one; those that have ended go on.
 
         Args:
@@ -44,12 +44,12 @@ class Skipping:
         return overflowing.nonzero().squeeze(1) if bool(overflowing.any()) else None
 
 
-def _norm_of_all(grads: Mapping[str, Tensor]) -> float:
+def _norm_of_all(grads: Params) -> float:
     """The norm over all members: finite where each member's is, unless only the sum over members overflows."""
     return math.hypot(*[float(torch.linalg.vector_norm(grad)) for grad in grads.values()])
 
 
-def norms(flats: Mapping[str, Tensor], count: int) -> Tensor:
+def norms(flats: Params, count: int) -> Tensor:
     """Euclidean norm of all buffers together of each of the first `count` members, shape (count,)."""
     by_buffer: list[Tensor] = [
         torch.linalg.vector_norm(flat[:count], dim=1, dtype=torch.promote_types(flat.dtype, torch.float32))
@@ -61,6 +61,6 @@ def norms(flats: Mapping[str, Tensor], count: int) -> Tensor:
     return together
 
 
-def are_lost(flats: Mapping[str, Tensor], count: int) -> Tensor:
+def are_lost(flats: Params, count: int) -> Tensor:
     """Which members have weights that are not finite, or too large to be squared in float32, shape (count,)."""
     return ~(norms(flats, count) <= LARGEST_NORM)

@@ -1,6 +1,6 @@
 """A differentiable inner loop: the rule applied to a loss for some steps, with gradients through it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.func import grad_and_value
 
-from metaopt.contracts import Hparams, Rule, State, StepInfo, Tensors, Theta, in_order
+from metaopt.contracts import Hparams, Params, Rule, State, StepInfo, Tensors, Theta, in_order
 from metaopt.pure_layers import twice_differentiable
 
 
@@ -30,7 +30,7 @@ class Unrolled:
 def unroll(
     rule: Rule,
     loss: Callable[..., Tensor],
-    params: Mapping[str, Tensor],
+    params: Params,
     batches: Sequence[tuple[Tensor, ...]],
     hparams: Hparams,
     theta: Theta,

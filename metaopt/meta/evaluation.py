@@ -1,11 +1,9 @@
 """How well a rule adapts fresh copies of a model: the metric after its steps, on episodes that are always the same."""
 
-from collections.abc import Mapping
-
 from torch import Tensor
 
 from metaopt.configuration import Assembly, assemble
-from metaopt.contracts import Episodes, FewShotTask, Float32ByDefault, Partition, check_trains
+from metaopt.contracts import Episodes, FewShotTask, Float32ByDefault, Partition, Theta, check_trains
 from metaopt.meta.learner import Learner, inner_steps
 from metaopt.meta.unrolls import Unrolls
 from metaopt.meta.vmapped_episode import check_adapts, check_vmappable
@@ -42,7 +40,7 @@ def few_shot_metrics(
 @Float32ByDefault()
 def adapted_metrics(
     assembly: Assembly,
-    theta: Mapping[str, Tensor],
+    theta: Theta,
     task: FewShotTask,
     episodes: Episodes,
     num_steps: int | None = None,

@@ -1,21 +1,20 @@
 """Weights that a meta-training goes on from."""
 
 import hashlib
-from collections.abc import Mapping
 
 from safetensors.torch import save as safetensors_bytes
-from torch import Tensor
 
+from metaopt.contracts import Theta
 from metaopt.errors import InputError
 
 
-def fingerprint(theta: Mapping[str, Tensor]) -> str:
+def fingerprint(theta: Theta) -> str:
     """8 hex digits of weights."""
     plain = {name: weights.detach().cpu().contiguous() for name, weights in theta.items()}
     return hashlib.sha256(safetensors_bytes(plain)).hexdigest()[:8]
 
 
-def check_start(name: str, start: Mapping[str, Tensor], first: Mapping[str, Tensor]) -> None:
+def check_start(name: str, start: Theta, first: Theta) -> None:
     """Check that weights have the names and shapes of a rule's first ones.
 
     Raises:

@@ -4,7 +4,7 @@ Everything here is about a single episode; `metaopt.meta.vmapped_episode` puts m
 """
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,18 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from metaopt.configuration import Assembly
-from metaopt.contracts import Episodes, FewShotTask, Hparams, MetaTraining, State, StepInfo, Tensors, default_for
+from metaopt.contracts import (
+    Episodes,
+    FewShotTask,
+    Hparams,
+    MetaTraining,
+    Params,
+    State,
+    StepInfo,
+    Tensors,
+    Theta,
+    default_for,
+)
 from metaopt.errors import InputError
 from metaopt.inner import unroll
 from metaopt.pure_layers import FirstRows, batched, needs_support, output_layer, prototype_head, with_policy
@@ -115,7 +126,7 @@ class Learner:
         """How the rule is meta-trained; None for a hand-designed one."""
         return self.assembly.meta
 
-    def learns_start(self, theta: Mapping[str, Tensor]) -> bool:
+    def learns_start(self, theta: Theta) -> bool:
         """Whether the rule has a start of its own for every parameter, so that fresh ones do not matter."""
         start = self.assembly.rule.start(self.parameters, theta)
         return all(start[name] is not param for name, param in self.parameters.items())
@@ -151,7 +162,7 @@ class Learner:
         return episodes.support_inputs[each, rows], episodes.support_targets[each, rows]
 
     def begin(
-        self, theta: Mapping[str, Tensor], params: Mapping[str, Tensor], support: tuple[Tensor, Tensor], horizon: Tensor
+        self, theta: Theta, params: Params, support: tuple[Tensor, Tensor], horizon: Tensor
     ) -> tuple[Tensors, State]:
         """Parameters and the rule's state before the first step."""
         current = self.assembly.rule.start(params, theta)
@@ -164,8 +175,8 @@ class Learner:
 
     def advance(
         self,
-        theta: Mapping[str, Tensor],
-        params: Mapping[str, Tensor],
+        theta: Theta,
+        params: Params,
         state: State,
         batches: Sequence[tuple[Tensor, ...]],
         first_step: Tensor,
@@ -188,9 +199,7 @@ class Learner:
         )
         return end.params, end.state, end.losses
 
-    def loss(
-        self, params: Mapping[str, Tensor], inputs: Tensor, targets: Tensor, scale: Tensor | None = None
-    ) -> Tensor:
+    def loss(self, params: Params, inputs: Tensor, targets: Tensor, scale: Tensor | None = None) -> Tensor:
         """Training loss, of the parameters times `scale` if there is one."""
         self.module.train()
         if scale is not None:
@@ -199,16 +208,14 @@ class Learner:
             return self.task.loss(self._output(params, inputs), targets)
 
     def query(
-        self, params: Mapping[str, Tensor], state: State, support: Tensor, inputs: Tensor, targets: Tensor
+        self, params: Params, state: State, support: Tensor, inputs: Tensor, targets: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Loss and metric on queries, with the weights that the rule evaluates with; lower is better."""
         return self.measured(
             self.assembly.rule.evaluation_params(params, state, self.hparams), support, inputs, targets
         )
 
-    def measured(
-        self, params: Mapping[str, Tensor], support: Tensor, inputs: Tensor, targets: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def measured(self, params: Params, support: Tensor, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Loss and metric of parameters on queries; lower is better."""
         self.module.eval()
         with default_for(lambda: (inputs, targets)):
@@ -228,7 +235,7 @@ class Learner:
                 self._output(self.parameters, inputs.to(self.device))
         return sizes.largest
 
-    def _output(self, params: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+    def _output(self, params: Params, inputs: Tensor) -> Tensor:
         with batched():
             output: Tensor = functional_call(self.module, {**self.buffers, **params}, (inputs,))
         return output

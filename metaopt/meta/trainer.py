@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,7 +11,16 @@ import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly
-from metaopt.contracts import Curve, Episodes, FewShotTask, Float32ByDefault, MetaTraining, Partition, check_trains
+from metaopt.contracts import (
+    Curve,
+    Episodes,
+    FewShotTask,
+    Float32ByDefault,
+    MetaTraining,
+    Partition,
+    Theta,
+    check_trains,
+)
 from metaopt.errors import InputError
 from metaopt.inner import Compile
 from metaopt.meta import checkpoint
@@ -59,7 +68,7 @@ class Trainer:
         device: str | torch.device = "cpu",
         compile: Compile = "auto",
         memory: int = LIMIT,
-        start: Mapping[str, Tensor] | None = None,
+        start: Theta | None = None,
     ) -> None:
         self.assembly, self.tasks, self.seed = assembly, tuple(tasks), seed
         self.device = torch.device(device)
@@ -147,9 +156,7 @@ class Trainer:
         return self._result(state)
 
     @Float32ByDefault()
-    def evaluate(
-        self, theta: Mapping[str, Tensor], partition: Partition, num_steps: int | None = None, position: int = 0
-    ) -> Tensor:
+    def evaluate(self, theta: Theta, partition: Partition, num_steps: int | None = None, position: int = 0) -> Tensor:
         """The metric of each evaluated episode of a task after adapting, lower is better, shape (episodes,)."""
         steps = num_steps or inner_steps(self.assembly, self.tasks[position])
         detached = {name: weights.detach() for name, weights in theta.items()}
@@ -279,7 +286,7 @@ class Trainer:
                 )
 
 
-def _copied(theta: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _copied(theta: Theta) -> dict[str, Tensor]:
     return {name: weights.detach().clone() for name, weights in theta.items()}
 
 

@@ -6,7 +6,7 @@ a few steps, the states between them are kept, and the gradient walks back throu
 memory is that of one segment, and no graph grows with the number of steps.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.func import grad, vjp
 from torch.utils._pytree import tree_leaves, tree_map
 
-from metaopt.contracts import Episodes, Tensors
+from metaopt.contracts import Episodes, Tensors, Theta
 from metaopt.inner import GraphCache, GraphMode
 from metaopt.meta.learner import Learner
 from metaopt.meta.vmapped_episode import Carry, VmappedEpisodes, Window
@@ -59,9 +59,7 @@ class Unrolls:
         mode: how graphs are run.
     """
 
-    def __init__(
-        self, learner: Learner, theta: Mapping[str, Tensor], mode: GraphMode = "replayed", limit: int = LIMIT
-    ) -> None:
+    def __init__(self, learner: Learner, theta: Theta, mode: GraphMode = "replayed", limit: int = LIMIT) -> None:
         self.learner = learner
         self.learns_start = learner.learns_start(theta)
         self._episodes = VmappedEpisodes(learner, self.learns_start)

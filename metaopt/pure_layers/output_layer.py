@@ -5,7 +5,7 @@ of class k, −|f − cₖ|² = 2 cₖ·f − |cₖ|² + a term that all classes
 (Proto-MAML: Triantafillou et al. 2020, https://arxiv.org/abs/1903.03096).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from metaopt.contracts import Tensors
+from metaopt.contracts import Params, Tensors
 from metaopt.errors import InputError
 from metaopt.pure_layers.norms import batched
 
@@ -41,7 +41,7 @@ class LayerCall:
 
 
 def output_layer(
-    module: nn.Module, params: Mapping[str, Tensor], inputs: Tensor, counts: Callable[[nn.Module], bool]
+    module: nn.Module, params: Params, inputs: Tensor, counts: Callable[[nn.Module], bool]
 ) -> LayerCall | None:
     """The layer whose output is the model's, else the last one that was passed through; None if none was.
 
@@ -68,7 +68,7 @@ def output_layer(
     return next((call for call in reversed(calls) if call.output is result), calls[-1] if calls else None)
 
 
-def prototype_head(module: nn.Module, params: Mapping[str, Tensor], inputs: Tensor, targets: Tensor) -> Tensors:
+def prototype_head(module: nn.Module, params: Params, inputs: Tensor, targets: Tensor) -> Tensors:
     """The parameters with the linear layer that gives the output made from a support set; differentiable.
 
     Args:
@@ -89,7 +89,7 @@ def prototype_head(module: nn.Module, params: Mapping[str, Tensor], inputs: Tens
     return {**params, f"{head.prefix}weight": 2 * means, f"{head.prefix}bias": -means.square().sum(1)}
 
 
-def _head(module: nn.Module, params: Mapping[str, Tensor], inputs: Tensor) -> tuple[LayerCall, Tensor]:
+def _head(module: nn.Module, params: Params, inputs: Tensor) -> tuple[LayerCall, Tensor]:
     """The linear layer that gives the output, and the features it gets, shape (n, features)."""
     head = output_layer(module, params, inputs, lambda layer: isinstance(layer, nn.Linear))
     if head is None or head.layer.bias is None:

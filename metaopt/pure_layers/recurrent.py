@@ -22,40 +22,40 @@ _Cell: TypeAlias = Callable[[Tensor, _Hidden, "_Weights"], _Hidden]
 
 
 class _Weights:
-    """Of one layer in one direction, as torch has them in a row."""
+    """The weights of one layer in one direction, which torch has in a row."""
 
     def __init__(self, row: Sequence[Tensor], has_biases: bool) -> None:
-        self.inputs, self.hidden, *rest = row
-        biases, rest = (rest[:2], rest[2:]) if has_biases else ([], rest)
+        self.inputs, self.hidden, *others = row
+        biases, others = (others[:2], others[2:]) if has_biases else ([], others)
         self.input_bias: Tensor | None
         self.hidden_bias: Tensor | None
         self.input_bias, self.hidden_bias = biases or (None, None)
-        self.projection = rest[0] if rest else None
+        self.projection = others[0] if others else None
 
     def of_hidden(self, hidden: Tensor) -> Tensor:
         return F.linear(hidden, self.hidden, self.hidden_bias)
 
 
-def _lstm(given: Tensor, hidden: _Hidden, weights: _Weights) -> _Hidden:
-    i, f, g, o = (given + weights.of_hidden(hidden[0])).chunk(4, dim=-1)
+def _lstm(inputs: Tensor, hidden: _Hidden, weights: _Weights) -> _Hidden:
+    i, f, g, o = (inputs + weights.of_hidden(hidden[0])).chunk(4, dim=-1)
     c = f.sigmoid() * hidden[1] + i.sigmoid() * g.tanh()
     h = o.sigmoid() * c.tanh()
     return (h if weights.projection is None else F.linear(h, weights.projection)), c
 
 
-def _gru(given: Tensor, hidden: _Hidden, weights: _Weights) -> _Hidden:
-    given_r, given_z, given_n = given.chunk(3, dim=-1)
+def _gru(inputs: Tensor, hidden: _Hidden, weights: _Weights) -> _Hidden:
+    input_r, input_z, input_n = inputs.chunk(3, dim=-1)
     r, z, n = weights.of_hidden(hidden[0]).chunk(3, dim=-1)
-    kept = (given_z + z).sigmoid()
-    return ((1 - kept) * (given_n + (given_r + r).sigmoid() * n).tanh() + kept * hidden[0],)
+    kept = (input_z + z).sigmoid()
+    return ((1 - kept) * (input_n + (input_r + r).sigmoid() * n).tanh() + kept * hidden[0],)
 
 
-def _tanh(given: Tensor, hidden: _Hidden, weights: _Weights) -> _Hidden:
-    return ((given + weights.of_hidden(hidden[0])).tanh(),)
+def _tanh(inputs: Tensor, hidden: _Hidden, weights: _Weights) -> _Hidden:
+    return ((inputs + weights.of_hidden(hidden[0])).tanh(),)
 
 
-def _relu(given: Tensor, hidden: _Hidden, weights: _Weights) -> _Hidden:
-    return ((given + weights.of_hidden(hidden[0])).relu(),)
+def _relu(inputs: Tensor, hidden: _Hidden, weights: _Weights) -> _Hidden:
+    return ((inputs + weights.of_hidden(hidden[0])).relu(),)
 
 
 def _plain(operation: Callable[..., Any], cell: _Cell) -> Callable[..., Any]:
@@ -64,10 +64,10 @@ def _plain(operation: Callable[..., Any], cell: _Cell) -> Callable[..., Any]:
     Packed sequences, which are `(data, batch_sizes, …)`, are left to torch.
     """
 
-    def run(inputs: Tensor, hidden: Any, params: Any, *rest: Any) -> Any:
-        if not isinstance(params, list | tuple) or not isinstance(params[0], Tensor) or len(rest) != 6:
-            return operation(inputs, hidden, params, *rest)
-        has_biases, num_layers, dropout, train, bidirectional, batch_first = rest
+    def run(inputs: Tensor, hidden: Any, params: Any, *settings: Any) -> Any:
+        if not isinstance(params, list | tuple) or not isinstance(params[0], Tensor) or len(settings) != 6:
+            return operation(inputs, hidden, params, *settings)
+        has_biases, num_layers, dropout, train, bidirectional, batch_first = settings
         begins = tuple(hidden) if isinstance(hidden, list | tuple) else (hidden,)
         directions = 2 if bidirectional else 1
         size = len(params) // (num_layers * directions)
@@ -80,7 +80,7 @@ def _plain(operation: Callable[..., Any], cell: _Cell) -> Callable[..., Any]:
             for direction in range(directions):
                 number = layer * directions + direction
                 weights = _Weights(params[number * size : (number + 1) * size], has_biases)
-                state = tuple(one[number] for one in begins)
+                state = tuple(begin[number] for begin in begins)
                 output, end = _along(cell, steps, state, weights, backwards=direction == 1)
                 outputs.append(output)
                 ends.append(end)
@@ -95,11 +95,11 @@ def _along(
     cell: _Cell, steps: Tensor, hidden: _Hidden, weights: _Weights, *, backwards: bool
 ) -> tuple[Tensor, _Hidden]:
     """One layer in one direction: h after each step, and where it ends."""
-    seen = []
-    for given in _in_turn(F.linear(steps, weights.inputs, weights.input_bias), backwards):
-        hidden = cell(given, hidden, weights)
-        seen.append(hidden[0])
-    return torch.stack(seen[::-1] if backwards else seen), hidden
+    outputs = []
+    for inputs in _in_turn(F.linear(steps, weights.inputs, weights.input_bias), backwards):
+        hidden = cell(inputs, hidden, weights)
+        outputs.append(hidden[0])
+    return torch.stack(outputs[::-1] if backwards else outputs), hidden
 
 
 def _in_turn(steps: Tensor, backwards: bool) -> Iterator[Tensor]:

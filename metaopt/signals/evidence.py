@@ -56,9 +56,9 @@ def evidence(moments: Iterable[GradientMoments]) -> Tensor:
         Shape (members,), at most 1; −∞ where a coordinate's gradients are all the same and not zero.
     """
     sums: list[Tensor] = []
-    for one in moments:
-        moves = (one.mean != 0) | (one.squares > 0)
-        ratio = torch.where(moves, one.mean.square() * (one.count - 1) / one.squares, 0.0)
-        sums.append(torch.stack([one.count * ratio.sum(1), moves.sum(1).to(ratio.dtype)]))
+    for tensor in moments:
+        moves = (tensor.mean != 0) | (tensor.squares > 0)
+        ratio = torch.where(moves, tensor.mean.square() * (tensor.count - 1) / tensor.squares, 0.0)
+        sums.append(torch.stack([tensor.count * ratio.sum(1), moves.sum(1).to(ratio.dtype)]))
     total, coordinates = torch.stack(sums).sum(0).unbind()
     return 1 - total / coordinates.clamp_min(1)

@@ -1,4 +1,4 @@
-"""Inner products and angles of what lies in many tensors, as one long vector."""
+"""Inner products and angles of vectors whose numbers lie in many tensors."""
 
 from collections.abc import Sequence
 
@@ -51,11 +51,11 @@ def _laid(tensors: Sequence[Tensor], start: int) -> list[Tensor]:
         ndim = tensor.ndim - start
         flat = tensor if ndim == 1 else tensor.flatten(start) if ndim else tensor.unsqueeze(-1)
         (small if tensor.numel() <= SMALL else large).append(flat)
-    found = [*large, torch.cat(small, dim=-1)] if small else large
-    return [one.to(torch.promote_types(one.dtype, torch.float32)) for one in found]
+    rows = [*large, torch.cat(small, dim=-1)] if small else large
+    return [row.to(torch.promote_types(row.dtype, torch.float32)) for row in rows]
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:
     dtype = torch.promote_types(a.dtype, b.dtype)
-    found: Tensor = torch.linalg.vecdot(a.to(dtype), b.to(dtype))
-    return found
+    product: Tensor = torch.linalg.vecdot(a.to(dtype), b.to(dtype))
+    return product

@@ -27,12 +27,12 @@ def load_attribute(reference: str) -> Any:
         raise InputError(
             f"{quoted(reference)} must be written 'package.module:attribute', with dots and without '.py'."
         )
-    found: Any = _import(module_name)
+    value: Any = _import(module_name)
     for part in path.split("."):
-        if not hasattr(found, part):
-            raise InputError(f"Module {quoted(module_name)} has no attribute {quoted(path)}{_hint(found)}.")
-        found = getattr(found, part)
-    return found
+        if not hasattr(value, part):
+            raise InputError(f"Module {quoted(module_name)} has no attribute {quoted(path)}{_hint(value)}.")
+        value = getattr(value, part)
+    return value
 
 
 def _import(name: str) -> ModuleType:
@@ -67,6 +67,6 @@ def _is_machinery(filename: str) -> bool:
     return filename.startswith("<frozen") or filename in (__file__, importlib.__file__)
 
 
-def _hint(found: Any) -> str:
-    names = [name for name in vars(found) if not name.startswith("_")] if isinstance(found, ModuleType) else []
+def _hint(value: Any) -> str:
+    names = [name for name in vars(value) if not name.startswith("_")] if isinstance(value, ModuleType) else []
     return f"; it has {', '.join(names[:10])}" if names else ""

@@ -76,10 +76,10 @@ def root_folder(module: ModuleType | None) -> str | None:
 
 
 def _lookup(module: ModuleType, path: str) -> object:
-    found: object = module
+    value: object = module
     for part in path.split("."):
-        found = getattr(found, part, None)
-    return found
+        value = getattr(value, part, None)
+    return value
 
 
 @cache

@@ -32,17 +32,17 @@ def object_state(value: Any, changed: Set[str]) -> Any:
         return reduced
     made_by, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
     left_out = changed | _caches(type(value)) | _VERSIONS
-    says_itself = any("__getstate__" in vars(one) for one in type(value).__mro__[:-1])
-    if made_by is _NEW and not says_itself and is_library_class(type(value)):
+    has_getstate = any("__getstate__" in vars(base) for base in type(value).__mro__[:-1])
+    if made_by is _NEW and not has_getstate and is_library_class(type(value)):
         left_out |= {name for name in _names(state) if name.startswith("_")}
-    rest = [None if part is None else list(part) for part in (items, pairs)]
-    return [made_by, arguments, _without(state, left_out), *rest]
+    contents = [None if part is None else list(part) for part in (items, pairs)]
+    return [made_by, arguments, _without(state, left_out), *contents]
 
 
 def _caches(kind: type) -> set[str]:
     """Attributes that keep a computed property."""
-    found = (vars(one).items() for one in kind.__mro__)
-    return {name for items in found for name, item in items if isinstance(item, cached_property)}
+    bodies = (vars(base).items() for base in kind.__mro__)
+    return {name for body in bodies for name, item in body if isinstance(item, cached_property)}
 
 
 def _names(state: Any) -> set[str]:

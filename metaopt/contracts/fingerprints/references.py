@@ -16,17 +16,17 @@ def references(function: FunctionType, node: source.Definition) -> dict[str, Any
     What the function itself changes (a counter, a list that it appends to) is left out. A module stands for itself
     alone; what is asked of a user's own module is there by its own name, such as `helpers.scale`.
     """
-    found: dict[str, Any] = {}
+    objects: dict[str, Any] = {}
     own = function.__code__.co_freevars
     for name in source.global_names(node):
         if name in function.__globals__ and name not in own and name not in source.written_names(node):
-            found.update(_reached(node, name, function.__globals__[name]))
+            objects.update(_reached(node, name, function.__globals__[name]))
     for name, module, attribute in source.imports(node):
         loaded = _own_module(module, function.__globals__)
         if loaded is not None:
             value = getattr(loaded, attribute, None) if attribute else loaded
-            found.update(_reached(node, name, value))
-    return found
+            objects.update(_reached(node, name, value))
+    return objects
 
 
 def is_library(module: ModuleType) -> bool:

@@ -54,8 +54,8 @@ def definition(code: CodeType, namespace: Mapping[str, Any]) -> Definition | Non
         return None
     linecache.checkcache(code.co_filename)
     text = "".join(linecache.getlines(code.co_filename, dict(namespace)))
-    found = _definitions(text).get((code.co_firstlineno, code.co_name), ())
-    return _among(code, found) if len(found) > 1 else next(iter(found), None)
+    definitions = _definitions(text).get((code.co_firstlineno, code.co_name), ())
+    return _among(code, definitions) if len(definitions) > 1 else next(iter(definitions), None)
 
 
 @lru_cache(maxsize=4096)
@@ -78,14 +78,14 @@ def global_names(node: Definition) -> tuple[str, ...]:
 @lru_cache(maxsize=4096)
 def imports(node: Definition) -> tuple[tuple[str, str, str], ...]:
     """What a function imports itself: the name it gives it, the module with its leading dots, the attribute or `""`."""
-    found: list[tuple[str, str, str]] = []
+    imported: list[tuple[str, str, str]] = []
     for part in ast.walk(node):
         if isinstance(part, ast.Import):
-            found += [(one.asname or one.name, one.name, "") for one in part.names]
+            imported += [(alias.asname or alias.name, alias.name, "") for alias in part.names]
         elif isinstance(part, ast.ImportFrom):
             module = "." * part.level + (part.module or "")
-            found += [(one.asname or one.name, module, one.name) for one in part.names]
-    return tuple(found)
+            imported += [(alias.asname or alias.name, module, alias.name) for alias in part.names]
+    return tuple(imported)
 
 
 def attributes_of(node: Definition, name: str) -> list[tuple[str, ...]]:
@@ -115,18 +115,18 @@ def written_names(node: Definition) -> frozenset[str]:
 
 @lru_cache(maxsize=64)
 def _definitions(text: str) -> dict[tuple[int, str], list[Definition]]:
-    found: defaultdict[tuple[int, str], list[Definition]] = defaultdict(list)
+    definitions: defaultdict[tuple[int, str], list[Definition]] = defaultdict(list)
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError):
         return {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Lambda):
-            found[node.lineno, _LAMBDA].append(node)
+            definitions[node.lineno, _LAMBDA].append(node)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            found[first, node.name].append(node)
-    return dict(found)
+            definitions[first, node.name].append(node)
+    return dict(definitions)
 
 
 def _among(code: CodeType, nodes: Iterable[Definition]) -> Definition | None:
@@ -160,7 +160,8 @@ def _compiled(node: ast.Lambda) -> tuple[bytes, str, tuple[str, ...]]:
 
 
 def _content(code: CodeType) -> tuple[bytes, str, tuple[str, ...]]:
-    return code.co_code, ascii([one for one in code.co_consts if not isinstance(one, CodeType)]), code.co_names
+    constants = [constant for constant in code.co_consts if not isinstance(constant, CodeType)]
+    return code.co_code, ascii(constants), code.co_names
 
 
 def _text(node: Any) -> str:

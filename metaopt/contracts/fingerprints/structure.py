@@ -30,8 +30,8 @@ def structure(builds: Sequence[nn.Module], part: Part, modules: Mapping[int, str
     Raises:
         InputError: see `identity`.
     """
-    found = [dict(_entries(_bare(module), part, modules or {})) for module in builds]
-    first, others = found[0], found[1:]
+    entries = [dict(_entries(_bare(module), part, modules or {})) for module in builds]
+    first, others = entries[0], entries[1:]
     return digest(*(f"{name}={_value(first, others, name)}" for name in sorted(first)))
 
 
@@ -43,10 +43,12 @@ def _value(first: dict[str, Any], others: Sequence[dict[str, Any]], name: str) -
     return "drawn" if drawn else str(value)
 
 
-def _same(one: Any, other: Any) -> bool:
-    if not isinstance(one, Tensor) or not isinstance(other, Tensor):
-        return bool(one is other) or (type(one) is type(other) and not isinstance(one, Tensor) and bool(one == other))
-    return one.shape == other.shape and tensor_identity(one) == tensor_identity(other)
+def _same(value: Any, other: Any) -> bool:
+    if isinstance(value, Tensor) and isinstance(other, Tensor):
+        return value.shape == other.shape and tensor_identity(value) == tensor_identity(other)
+    if value is other:
+        return True
+    return type(value) is type(other) and not isinstance(value, Tensor) and bool(value == other)
 
 
 def _entries(root: nn.Module, part: Part, around: Mapping[int, str]) -> Iterator[tuple[str, Any]]:
@@ -62,7 +64,7 @@ def _entries(root: nn.Module, part: Part, around: Mapping[int, str]) -> Iterator
             hooks = list(getattr(module, kind).values())
             if hooks:
                 yield f"{path}:{kind}", identity(hooks, part, modules)
-        yield f"{path}:children", ascii([(name, places.get(id(one), "")) for name, one in module._modules.items()])
+        yield f"{path}:children", ascii([(name, places.get(id(child), "")) for name, child in module._modules.items()])
         for name, tensor in (*module._parameters.items(), *module._buffers.items()):
             yield from _tensor(f"{path}.{name}", tensor, name in module._non_persistent_buffers_set, tensors)
 
@@ -81,16 +83,16 @@ def _tensor(path: str, tensor: Tensor | None, is_temporary: bool, places: dict[i
 
 def _attributes(module: nn.Module) -> dict[str, Any]:
     """The attributes that were set on a module; of a library's, public ones that its constructor's defaults lack."""
-    found = {name: value for name, value in vars(module).items() if name not in _COMMON}
+    attributes = {name: value for name, value in vars(module).items() if name not in _COMMON}
     if not is_library_class(type(module)):
-        return found
+        return attributes
     defaults = _constructor_defaults(type(module))
-    public = {name: value for name, value in found.items() if not name.startswith("_")}
+    public = {name: value for name, value in attributes.items() if not name.startswith("_")}
     return {name: value for name, value in public.items() if not _is_default(value, defaults.get(name, _COMMON))}
 
 
 def _is_default(value: Any, default: Any) -> bool:
-    """By type too; a newer torch may know a further argument, which at its default changes nothing."""
+    """Whether value and type are the default's; a newer torch may have a further argument, at its default."""
     if value is None and default is None:
         return True
     if type(value) is not type(default):
@@ -99,13 +101,13 @@ def _is_default(value: Any, default: Any) -> bool:
 
 
 def _constructor_defaults(kind: type[nn.Module]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for one in reversed(kind.__mro__[:-1]):
-        initial = vars(one).get("__init__")
+    defaults: dict[str, Any] = {}
+    for base in reversed(kind.__mro__[:-1]):
+        initial = vars(base).get("__init__")
         if initial is not None:
             parameters = inspect.signature(initial).parameters.values()
-            found.update({one.name: one.default for one in parameters if one.default is not one.empty})
-    return found
+            defaults.update({item.name: item.default for item in parameters if item.default is not item.empty})
+    return defaults
 
 
 def _bare(module: nn.Module) -> nn.Module:

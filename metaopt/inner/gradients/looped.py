@@ -1,13 +1,13 @@
 """Gradients of one member after the other: BatchNorm, dropout and RNNs work as usual."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from metaopt.contracts import Split, Splits, Task, default_for
+from metaopt.contracts import Params, Split, Splits, Task, default_for
 from metaopt.inner.updates.layout import Flats, Layout
 
 
@@ -31,7 +31,7 @@ class LoopedGradients:
         self._states = [torch.Generator().manual_seed(seed).get_state() for seed in seeds]
         self._shared = shared
 
-    def gradients(self, flats: Mapping[str, Tensor], inputs: Tensor, targets: Tensor) -> tuple[Flats, Tensor]:
+    def gradients(self, flats: Params, inputs: Tensor, targets: Tensor) -> tuple[Flats, Tensor]:
         """See `GradientSource`."""
         self._write(flats)
         rows, losses = [], []
@@ -44,7 +44,7 @@ class LoopedGradients:
         return self._layout.stack(rows), torch.stack(losses)
 
     @torch.no_grad()
-    def evaluate(self, flats: Mapping[str, Tensor], splits: Splits) -> tuple[Tensor, Tensor]:
+    def evaluate(self, flats: Params, splits: Splits) -> tuple[Tensor, Tensor]:
         """See `GradientSource`."""
         self._write(flats)
         validation, test = (
@@ -53,7 +53,7 @@ class LoopedGradients:
         )
         return validation, test
 
-    def evidence(self, flats: Mapping[str, Tensor], examples: Split) -> Tensor:
+    def evidence(self, flats: Params, examples: Split) -> Tensor:
         """See `GradientSource`."""
         return torch.full((len(self._modules),), torch.nan)
 
@@ -61,7 +61,7 @@ class LoopedGradients:
         with self._generator(index), default_for(lambda: (split.inputs, split.targets)):
             return self._task.measure(self._modules[index].eval()(split.inputs), split.targets)
 
-    def _write(self, flats: Mapping[str, Tensor]) -> None:
+    def _write(self, flats: Params) -> None:
         views = self._layout.split(flats)
         with torch.no_grad():
             for index, module in enumerate(self._modules):

@@ -1,18 +1,17 @@
 """Where a population's gradients and validation values come from."""
 
-from collections.abc import Mapping
 from typing import Protocol
 
 from torch import Tensor
 
-from metaopt.contracts import Split, Splits
+from metaopt.contracts import Params, Split, Splits
 from metaopt.inner.updates.layout import Flats
 
 
 class GradientSource(Protocol):
     """Computes gradients and metrics of all members of a population."""
 
-    def gradients(self, flats: Mapping[str, Tensor], inputs: Tensor, targets: Tensor) -> tuple[Flats, Tensor]:
+    def gradients(self, flats: Params, inputs: Tensor, targets: Tensor) -> tuple[Flats, Tensor]:
         """Gradients in the layout of the parameters, and training losses, of shape (members,).
 
         Args:
@@ -22,11 +21,11 @@ class GradientSource(Protocol):
         """
         ...
 
-    def evaluate(self, flats: Mapping[str, Tensor], splits: Splits) -> tuple[Tensor, Tensor]:
+    def evaluate(self, flats: Params, splits: Splits) -> tuple[Tensor, Tensor]:
         """Validation and test metrics of each member, lower is better, of shape (members,)."""
         ...
 
-    def evidence(self, flats: Mapping[str, Tensor], examples: Split) -> Tensor:
+    def evidence(self, flats: Params, examples: Split) -> Tensor:
         """The signal `evidence` (see `metaopt.signals.evidence`) from training examples, of shape (members,).
 
         NaN where single examples' gradients cannot be had, as where a task is not vmapped.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, grad_and_value
 
-from metaopt.contracts import Split, Splits, Task, Tensors, default_for
+from metaopt.contracts import Params, Split, Splits, Task, Tensors, default_for
 from metaopt.inner.updates.layout import Flats, Layout
 from metaopt.pure_layers import batched
 from metaopt.signals import GradientMoments, evidence
@@ -179,7 +179,7 @@ class VmappedGradients:
         self._shared = shared
         self._mode = mode
 
-    def gradients(self, flats: Mapping[str, Tensor], inputs: Tensor, targets: Tensor) -> tuple[Flats, Tensor]:
+    def gradients(self, flats: Params, inputs: Tensor, targets: Tensor) -> tuple[Flats, Tensor]:
         """See `GradientSource`."""
         blocks: list[tuple[Flats, Tensor]] = []
         for rows in _blocks(flats, BLOCK):
@@ -193,7 +193,7 @@ class VmappedGradients:
         return gradients, torch.cat([losses for _, losses in blocks])
 
     @torch.no_grad()
-    def evaluate(self, flats: Mapping[str, Tensor], splits: Splits) -> tuple[Tensor, Tensor]:
+    def evaluate(self, flats: Params, splits: Splits) -> tuple[Tensor, Tensor]:
         """See `GradientSource`."""
         data = [splits.validation.inputs, splits.validation.targets, splits.test.inputs, splits.test.targets]
         blocks = []
@@ -203,7 +203,7 @@ class VmappedGradients:
         validation, test = (torch.cat(parts) for parts in zip(*blocks, strict=True))
         return validation, test
 
-    def evidence(self, flats: Mapping[str, Tensor], examples: Split) -> Tensor:
+    def evidence(self, flats: Params, examples: Split) -> Tensor:
         """See `GradientSource`."""
         blocks = []
         for rows in _blocks(flats, BLOCK):
@@ -217,10 +217,10 @@ def _constants(module: nn.Module) -> Tensors:
     return {**frozen, **dict(module.named_buffers())}
 
 
-def _blocks(flats: Mapping[str, Tensor], size: int) -> list[slice]:
+def _blocks(flats: Params, size: int) -> list[slice]:
     count = len(next(iter(flats.values())))
     return [slice(begin, min(begin + size, count)) for begin in range(0, count, size)]
 
 
-def _rows(flats: Mapping[str, Tensor], rows: slice) -> Flats:
+def _rows(flats: Params, rows: slice) -> Flats:
     return {key: flat[rows] for key, flat in flats.items()}

@@ -7,6 +7,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
+from metaopt.contracts import Params
+
 #: One buffer of shape (members, coordinates) for each dtype of a model, usually one.
 Flats: TypeAlias = dict[str, Tensor]
 
@@ -47,7 +49,7 @@ class Layout:
         """Buffers that hold copies of each member's parameters by name."""
         return {key: torch.stack([_row(member, names) for member in members]) for key, names in self.names.items()}
 
-    def split(self, flats: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def split(self, flats: Params) -> dict[str, Tensor]:
         """Named views, of shape (members, *shape), in the model's order."""
         views: dict[str, Tensor] = {}
         sizes = self._sizes()
@@ -64,7 +66,7 @@ class Layout:
             for key, names in self.names.items()
         }
 
-    def cut(self, flats: Mapping[str, Tensor], ends: Mapping[str, int]) -> dict[str, Tensor]:
+    def cut(self, flats: Params, ends: Mapping[str, int]) -> dict[str, Tensor]:
         """`split`, under the signature of `cut_where_decay_ends`."""
         return self.split(flats)
 
@@ -72,7 +74,7 @@ class Layout:
         return {name: math.prod(shape) for name, shape in self.shapes.items()}
 
 
-def cut_where_decay_ends(flats: Mapping[str, Tensor], ends: Mapping[str, int]) -> dict[str, Tensor]:
+def cut_where_decay_ends(flats: Params, ends: Mapping[str, int]) -> dict[str, Tensor]:
     """Buffers in at most two parts each, `"<key> decayed"` and `"<key> spared"`, views; empty parts are left out.
 
     Args:

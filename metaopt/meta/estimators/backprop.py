@@ -1,12 +1,11 @@
 """The meta-gradient by backpropagation through the unrolled inner loop, whole or truncated."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from metaopt.contracts import Episodes
+from metaopt.contracts import Episodes, Theta
 from metaopt.meta.estimators.contract import Estimate, EstimatorState
 from metaopt.meta.unrolls import Unrolls
 from metaopt.meta.vmapped_episode import Window
@@ -32,7 +31,7 @@ class Backprop:
     trajectory: bool = False
 
     def estimate(
-        self, theta: Mapping[str, Tensor], state: EstimatorState, generator: torch.Generator
+        self, theta: Theta, state: EstimatorState, generator: torch.Generator
     ) -> tuple[Estimate, EstimatorState]:
         """See `Estimator`."""
         task, learner = self.unrolls.learner.task, self.unrolls.learner
@@ -50,7 +49,7 @@ class Backprop:
         params, rule = gradient.carry
         return estimate, {"episodes": list(episodes.tensors), "params": params, "rule": rule, "step": first + count}
 
-    def metrics(self, theta: Mapping[str, Tensor], episodes: Episodes, num_steps: int) -> Tensor:
+    def metrics(self, theta: Theta, episodes: Episodes, num_steps: int) -> Tensor:
         """See `Estimator`."""
         return self.unrolls.metrics(dict(theta), episodes, num_steps)
 

@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping
 
-from torch import Tensor
-
-from metaopt.contracts import FewShotTask, MetaTraining
+from metaopt.contracts import FewShotTask, MetaTraining, Theta
 from metaopt.inner import Compile, GraphMode
 from metaopt.meta.estimators.backprop import Backprop
 from metaopt.meta.estimators.contract import Estimator
@@ -24,7 +22,7 @@ MOST_TENSORS = 8
 
 
 def new_estimator(
-    meta: MetaTraining, values: Mapping[str, Value], unrolls: Unrolls, theta: Mapping[str, Tensor], num_steps: int
+    meta: MetaTraining, values: Mapping[str, Value], unrolls: Unrolls, theta: Theta, num_steps: int
 ) -> Estimator:
     """The estimator for one task.
 

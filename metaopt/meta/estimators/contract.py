@@ -1,13 +1,12 @@
 """The contract of what estimates a meta-gradient: backpropagation, Reptile, evolution strategies, policy gradients."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
 
-from metaopt.contracts import Episodes, Tensors
+from metaopt.contracts import Episodes, Tensors, Theta
 
 #: What an estimator carries from one call to the next: plain dicts of tensors and numbers, kept in checkpoints.
 EstimatorState: TypeAlias = dict[str, Any]
@@ -30,7 +29,7 @@ class Estimator(Protocol):
     """Estimates the gradient of a meta-objective with respect to theta."""
 
     def estimate(
-        self, theta: Mapping[str, Tensor], state: EstimatorState, generator: torch.Generator
+        self, theta: Theta, state: EstimatorState, generator: torch.Generator
     ) -> tuple[Estimate, EstimatorState]:
         """One estimate, on episodes drawn from the generator.
 
@@ -41,6 +40,6 @@ class Estimator(Protocol):
         """
         ...
 
-    def metrics(self, theta: Mapping[str, Tensor], episodes: Episodes, num_steps: int) -> Tensor:
+    def metrics(self, theta: Theta, episodes: Episodes, num_steps: int) -> Tensor:
         """The metric of each episode after so many steps, lower is better, shape (episodes,)."""
         ...

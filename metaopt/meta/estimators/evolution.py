@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metaopt.contracts import Episodes
+from metaopt.contracts import Episodes, Theta
 from metaopt.meta.estimators.contract import Estimate, EstimatorState
 from metaopt.meta.estimators.parallel_trainings import Trainings
 
@@ -41,7 +41,7 @@ class Evolution:
 
     @torch.no_grad()
     def estimate(
-        self, theta: Mapping[str, Tensor], state: EstimatorState, generator: torch.Generator
+        self, theta: Theta, state: EstimatorState, generator: torch.Generator
     ) -> tuple[Estimate, EstimatorState]:
         """See `Estimator`; as many pairs as the task has episodes an iteration."""
         device, count = self.trainings.learner.device, self.trainings.count
@@ -69,7 +69,7 @@ class Evolution:
         weights: Tensor = (1 + self.late) * done**self.late
         return weights.repeat(2, 1)
 
-    def metrics(self, theta: Mapping[str, Tensor], episodes: Episodes, num_steps: int) -> Tensor:
+    def metrics(self, theta: Theta, episodes: Episodes, num_steps: int) -> Tensor:
         """See `Estimator`."""
         return self.trainings.metrics(theta, episodes, num_steps)
 

@@ -5,7 +5,7 @@ differs within a pair is decided by the estimator that uses them.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from metaopt.contracts import Episodes, Tensors
+from metaopt.contracts import Episodes, Tensors, Theta
 from metaopt.inner import GraphCache, GraphMode
 from metaopt.meta.estimators.contract import EstimatorState
 from metaopt.meta.learner import Learner
@@ -45,7 +45,7 @@ class Trainings:
     """
 
     learner: Learner
-    theta: Mapping[str, Tensor]
+    theta: Theta
     longest: int
     truncation: int
     rescaled: float = 1.0
@@ -128,7 +128,7 @@ class Trainings:
         return values.clamp(LEAST, MOST).log() if logarithmic else values.clamp(-MOST, MOST)
 
     @torch.no_grad()
-    def metrics(self, theta: Mapping[str, Tensor], episodes: Episodes, num_steps: int, seed: int = 0) -> Tensor:
+    def metrics(self, theta: Theta, episodes: Episodes, num_steps: int, seed: int = 0) -> Tensor:
         """The metric of each episode after so many steps, lower is better, shape (episodes,).
 
         As many trainings are run side by side as in `estimate`, by the same graphs.

@@ -11,14 +11,13 @@ of a step, and R_t all that is still to come in the truncation, whose last tenth
 truncation is not seen.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.func import grad
 
-from metaopt.contracts import Episodes, Policy, Tensors
+from metaopt.contracts import Episodes, Policy, Tensors, Theta
 from metaopt.meta.estimators.contract import Estimate, EstimatorState
 from metaopt.meta.estimators.parallel_trainings import Trainings
 
@@ -38,7 +37,7 @@ class PolicyGradient:
     deviation: float
 
     def estimate(
-        self, theta: Mapping[str, Tensor], state: EstimatorState, generator: torch.Generator
+        self, theta: Theta, state: EstimatorState, generator: torch.Generator
     ) -> tuple[Estimate, EstimatorState]:
         """See `Estimator`; as many pairs as the task has episodes an iteration."""
         count, steps, device = self.trainings.count, self.trainings.truncation, self.trainings.learner.device
@@ -66,6 +65,6 @@ class PolicyGradient:
         return Estimate(gradient, values.mean()), after
 
     @torch.no_grad()
-    def metrics(self, theta: Mapping[str, Tensor], episodes: Episodes, num_steps: int) -> Tensor:
+    def metrics(self, theta: Theta, episodes: Episodes, num_steps: int) -> Tensor:
         """See `Estimator`; without noise."""
         return self.trainings.metrics(theta, episodes, num_steps)

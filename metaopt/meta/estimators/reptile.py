@@ -1,13 +1,12 @@
 """Reptile's meta-gradient: from where inner loops end to where they began (Nichol et al. 2018)."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.func import vjp
 
-from metaopt.contracts import Episodes
+from metaopt.contracts import Episodes, Theta
 from metaopt.meta.estimators.contract import Estimate, EstimatorState
 from metaopt.meta.unrolls import Unrolls
 from metaopt.meta.vmapped_episode import Window
@@ -26,7 +25,7 @@ class Reptile:
     num_steps: int
 
     def estimate(
-        self, theta: Mapping[str, Tensor], state: EstimatorState, generator: torch.Generator
+        self, theta: Theta, state: EstimatorState, generator: torch.Generator
     ) -> tuple[Estimate, EstimatorState]:
         """See `Estimator`."""
         task, learner = self.unrolls.learner.task, self.unrolls.learner
@@ -40,6 +39,6 @@ class Reptile:
         gradient = pull({name: begin - params[name].mean(0) for name, begin in began.items()})[0]
         return Estimate(gradient, losses.mean()), {}
 
-    def metrics(self, theta: Mapping[str, Tensor], episodes: Episodes, num_steps: int) -> Tensor:
+    def metrics(self, theta: Theta, episodes: Episodes, num_steps: int) -> Tensor:
         """See `Estimator`."""
         return self.unrolls.metrics(dict(theta), episodes, num_steps)

@@ -53,9 +53,10 @@ class Classes:
     def subset(self, classes: Sequence[int]) -> "Classes":
         """Some of the classes, by number."""
         begins = self.begins.tolist()
-        parts = [self.images[begins[one] : begins[one] + self.counts[one]] for one in classes]
+        parts = [self.images[begins[number] : begins[number] + self.counts[number]] for number in classes]
         images = torch.cat(parts) if parts else self.images[:0]
-        return Classes(images, tuple(self.counts[one] for one in classes), tuple(self.names[one] for one in classes))
+        counts = tuple(self.counts[number] for number in classes)
+        return Classes(images, counts, tuple(self.names[number] for number in classes))
 
     @cached_property
     def begins(self) -> Tensor:
@@ -173,7 +174,7 @@ class ClassEpisodes:
                 "give it more, or lower n_way."
             )
         needed = self.k_shot + (self.queries if partition == "train" else self.evaluated_queries)
-        least = min(range(len(classes)), key=lambda one: classes.counts[one])
+        least = min(range(len(classes)), key=lambda number: classes.counts[number])
         if classes.counts[least] < needed:
             raise InputError(
                 f"Class {classes.names[least]!r} ({partition}) has {classes.counts[least]} images; an episode needs "

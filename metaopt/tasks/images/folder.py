@@ -39,7 +39,7 @@ def is_image_folder(folder: Path) -> bool:
         return True
     tables = any(child.name.endswith((".csv", ".csv.gz")) for child in folder.iterdir())
     return not tables and any(
-        any(_is_image(one) for one in child.iterdir()) for child in folder.iterdir() if child.is_dir()
+        any(_is_image(file) for file in child.iterdir()) for child in folder.iterdir() if child.is_dir()
     )
 
 
@@ -90,26 +90,26 @@ def read_image_folder(
 def _omniglot(folder: Path) -> tuple[Path, Path] | None:
     for suffix in ("", ".npz"):
         pair = folder / f"images_background{suffix}", folder / f"images_evaluation{suffix}"
-        if all(one.exists() for one in pair):
+        if all(path.exists() for path in pair):
             return pair
     return None
 
 
 def _omniglot_classes(parts: Sequence[Path], size: int, seed: int) -> dict[Partition, Classes]:
     """All characters in a random order: 1,200 to meta-train with, of which a twelfth meta-validates; the rest tests."""
-    found = [_packed(part, size) if part.suffix == ".npz" else _folder_classes(part, size, 1) for part in parts]
-    both = Classes(
-        255 - torch.cat([one.images for one in found]),
-        tuple(count for one in found for count in one.counts),
-        tuple(f"{part.stem}/{name}" for part, one in zip(parts, found, strict=True) for name in one.names),
+    by_part = [_packed(part, size) if part.suffix == ".npz" else _folder_classes(part, size, 1) for part in parts]
+    characters = Classes(
+        255 - torch.cat([classes.images for classes in by_part]),
+        tuple(count for classes in by_part for count in classes.counts),
+        tuple(f"{part.stem}/{name}" for part, classes in zip(parts, by_part, strict=True) for name in classes.names),
     )
-    order = torch.randperm(len(both), generator=torch.Generator().manual_seed(seed)).tolist()
-    known = min(OMNIGLOT_CLASSES, round(len(both) * 0.75))
+    order = torch.randperm(len(characters), generator=torch.Generator().manual_seed(seed)).tolist()
+    known = min(OMNIGLOT_CLASSES, round(len(characters) * 0.75))
     train = known - max(1, round(known * VALIDATION_SHARE))
     return {
-        "train": both.subset(order[:train]),
-        "validation": both.subset(order[train:known]),
-        "test": both.subset(order[known:]),
+        "train": characters.subset(order[:train]),
+        "validation": characters.subset(order[train:known]),
+        "test": characters.subset(order[known:]),
     }
 
 
@@ -125,20 +125,20 @@ def _packed(path: Path, size: int) -> Classes:
 
 
 def _parted(folder: Path) -> dict[Partition, Path] | None:
-    found: dict[Any, Path] = {}
+    parts: dict[Any, Path] = {}
     for partition, names in _PARTS.items():
         matching = [folder / name for name in names if (folder / name).is_dir()]
         if not matching:
             return None
-        found[partition] = matching[0]
-    return found
+        parts[partition] = matching[0]
+    return parts
 
 
 def _folder_classes(folder: Path, size: int, channels: int) -> Classes:
-    files = sorted(one for one in folder.rglob("*") if _is_image(one))
+    files = sorted(file for file in folder.rglob("*") if _is_image(file))
     if not files:
         raise InputError(f"{folder} holds no images ({', '.join(sorted(SUFFIXES))}) in folders of their classes.")
-    return Classes.of(_read(files, size, channels), [str(one.parent.relative_to(folder)) for one in files])
+    return Classes.of(_read(files, size, channels), [str(file.parent.relative_to(folder)) for file in files])
 
 
 def _listed_classes(folder: Path, names: Sequence[str], size: int, channels: int) -> Classes:

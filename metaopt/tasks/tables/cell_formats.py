@@ -99,7 +99,7 @@ def look_at(texts: Sequence[str], counts: Sequence[int]) -> Share:
     plain = marks = 0
     points = has_points_between_thousands([text for text, _, _ in kinds])
     for text, count, kind in kinds:
-        if not kind and measured and (found := _UNIT.fullmatch(text)) and found["unit"] in measured:
+        if not kind and measured and (amount := _UNIT.fullmatch(text)) and amount["unit"] in measured:
             kind = _UNITS
         elif points and kind == "plain" and "." in text:
             kind = _POINTS
@@ -116,7 +116,7 @@ def look_at(texts: Sequence[str], counts: Sequence[int]) -> Share:
 
 def _units_in(texts: Sequence[str]) -> frozenset[str]:
     """What stands behind numbers and measures them: one unit, or several that are known, of enough amounts."""
-    units = Counter(found["unit"] for text in texts if (found := _UNIT.fullmatch(text)))
+    units = Counter(amount["unit"] for text in texts if (amount := _UNIT.fullmatch(text)))
     known = {unit: amounts for unit, amounts in units.items() if _KNOWN_UNITS.fullmatch(unit)}
     unit, amounts = units.most_common(1)[0] if units else ("", 0)
     measured = {unit} if amounts >= _LEAST_AMOUNTS else set()

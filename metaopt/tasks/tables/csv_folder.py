@@ -50,7 +50,7 @@ def _csv_files(folder: Path) -> dict[str, Path]:
     if not is_folder(folder):
         what = "is a file" if is_file(folder) else "does not exist"
         raise InputError(f"{quoted(folder)} {what}; a corpus is a folder of CSV files, one a task.")
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None)
         if suffix is None or path.name.startswith(".") or not path.is_file():
@@ -58,9 +58,9 @@ def _csv_files(folder: Path) -> dict[str, Path]:
         stem = path.name[: -len(suffix)]
         if not is_utf8(stem):
             raise InputError(f"{quoted(path)} has a name that is not UTF-8, and gives its task its name; rename it.")
-        if stem in found:
-            raise InputError(f"{found[stem]} and {path} are two files for one task; remove one.")
-        found[stem] = path
-    if not found:
+        if stem in files:
+            raise InputError(f"{files[stem]} and {path} are two files for one task; remove one.")
+        files[stem] = path
+    if not files:
         raise InputError(f"{quoted(folder)} holds no .csv or .csv.gz file; a corpus has one a task.")
-    return found
+    return files

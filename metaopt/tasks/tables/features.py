@@ -76,17 +76,17 @@ def check_features(frame: "pd.DataFrame", categories: Sequence[str]) -> tuple[Fe
     refusals: list[Refusal] = []
     for name in frame.columns:
         column = frame[name]
-        found = _as_labels(column) if name in categories else _as_numbers(column)
-        if found is None:
-            found = _as_categories(column)
-        elif name not in categories and not isinstance(found, Refusal):
+        encoded = _as_labels(column) if name in categories else _as_numbers(column)
+        if encoded is None:
+            encoded = _as_categories(column)
+        elif name not in categories and not isinstance(encoded, Refusal):
             numbers.append(name)
-        if isinstance(found, Refusal):
-            refusals.append(found)
+        if isinstance(encoded, Refusal):
+            refusals.append(encoded)
         else:
-            columns[name] = found
-    rest = tuple(name for name in columns if name not in numbers)
-    return Features(pd.DataFrame(columns), tuple(numbers), rest), refusals
+            columns[name] = encoded
+    others = tuple(name for name in columns if name not in numbers)
+    return Features(pd.DataFrame(columns), tuple(numbers), others), refusals
 
 
 def preprocessor(features: Features) -> Any:

@@ -52,10 +52,10 @@ def read_target(column: "pd.Series[Any]", kind: TableKind | None, where: str) ->
     Raises:
         InputError: it cannot be used.
     """
-    found = check_target(column, kind)
-    if isinstance(found, Refusal):
-        raise InputError(f"{where}{found.fault}; {found.advice}.")
-    return found
+    target = check_target(column, kind)
+    if isinstance(target, Refusal):
+        raise InputError(f"{where}{target.fault}; {target.advice}.")
+    return target
 
 
 def check_target(column: "pd.Series[Any]", kind: TableKind | None) -> Target | Refusal:
