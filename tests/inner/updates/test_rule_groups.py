@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import nn
 
 import metaopt
 from metaopt.configuration.configuration import Configuration, assemble
 from metaopt.inner import Member, train
+from metaopt.inner.gradients.batches import batch_indices
 from metaopt.inner.updates.layout import Layout
 from metaopt.inner.updates.rule_groups import RuleGroup
 from metaopt.inner.updates.rule_step import RuleGraphs
@@ -52,3 +55,26 @@ def test_weight_decay_reaches_matrices_alone_in_both_forms(member, task):
         moved = {key: after[key][1] - after[key][0] for key in after}
         assert moved["0.bias"].abs().max() == moved["2.bias"].abs().max() == 0, name
         assert (torch.sign(moved["0.weight"]) == -torch.sign(before["0.weight"][0])).double().mean() > 0.9, name
+
+
+def small():
+    return nn.Sequential(nn.Linear(64, 8), nn.Tanh(), nn.Linear(8, 10))
+
+
+def test_what_a_wrapper_computes_for_stoppers_is_recorded_where_it_is_asked_for(task, member):
+    """Beside a member without the wrapper; and it is the number that the wrapper has in a user's loop."""
+    digits = task(small, dtype=torch.float32, num_steps=20, num_validations=2)
+    theta = {**metaopt.load_recipe("learned_schedule").theta, "stop.weight": torch.linspace(-1, 1, 14)}
+    members = [member("adamw", seed=3), member("adamw", "constant", "learned_schedule", seed=3, no_decay="none")]
+    plain, steered = train(digits, members, theta=theta, signals=frozenset({"stop"}))
+    assert np.isnan(plain.curve.signals["stop"]).all()
+    model, splits = digits.build(3), digits.splits
+    optimizer = metaopt.create_optimizer("adamw", model, wrappers=["learned_schedule"], theta=theta, total_steps=20)
+    for rows in batch_indices(len(splits.train), 16, 20, seed=3):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(splits.train.inputs[rows]), splits.train.targets[rows])
+        loss.backward()
+        optimizer.step(loss=loss)
+    deployed = float(optimizer.param_groups[0]["shared"]["learned_schedule.stop"])
+    assert steered.curve.signals["stop"][-1] == pytest.approx(deployed, rel=1e-3)
+    assert len(set(steered.curve.signals["stop"])) == 2
