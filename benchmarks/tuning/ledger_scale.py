@@ -34,7 +34,7 @@ from metaopt.configuration.configuration import Assembly, Configuration, assembl
 from metaopt.plugin.registry import Registry, current_registry
 from metaopt.tuning.judging.references import Reference
 from metaopt.tuning.judging.scores import Scale
-from metaopt.tuning.ledger.evaluations import Evaluation, Outcome, Proposal
+from metaopt.tuning.ledger.evaluations import Evaluation, Proposal, RaceOutcome
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.running import evaluator as evaluators
 from metaopt.tuning.running.evaluator import Evaluator, evaluation_key
@@ -171,7 +171,7 @@ def fill(study: Study, size: int, registry: Registry) -> int:
         if ends_heat(batch) or len(proposals) == size:
             race(heat, standings, order, judge)
             ledger.add(evaluations)
-            ledger.conclude(STUDY, [Outcome(one.number, one.rungs, one.complete, one.scores) for one in heat])
+            ledger.conclude(STUDY, [RaceOutcome(one.number, one.rungs, one.complete, one.scores) for one in heat])
             stored += len(evaluations)
             evaluations.clear()
             standings += heat

@@ -46,7 +46,7 @@ import metaopt
 from metaopt.tuning.judging.scores import BEST, WORST, objective
 from metaopt.tuning.judging.statistics import Interval, bootstrap
 from metaopt.tuning.search.estimates import filled
-from metaopt.tuning.search.racing import Kept, Standing, best_share, ends_heat, race, race_order, rungs
+from metaopt.tuning.search.racing import Standing, Survivors, best_share, ends_heat, race, race_order, rungs
 from metaopt.tuning.search.search import FINAL_SEEDS, FINALISTS
 from metaopt.tuning.search.study import BATCH, RACE_SEED
 
@@ -141,7 +141,7 @@ class Strategy:
 
     sampler: Callable[[int], optuna.samplers.BaseSampler]
     sizes: Callable[[int], list[int]]
-    kept: Kept
+    kept: Survivors
     ends_heat: Callable[[int], bool]
     told: TrialState | None = None
 

@@ -14,7 +14,7 @@ from metaopt.recipe import Recipe, recorded
 from metaopt.tuning.judging.comparison import Comparison
 from metaopt.tuning.judging.scores import AnyScale
 from metaopt.tuning.judging.statistics import Interval
-from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, Outcome, Proposal
+from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, Proposal, RaceOutcome
 from metaopt.tuning.portfolio import Portfolio
 from metaopt.tuning.search.joint_space import JointSpace
 from metaopt.tuning.stopping.stopping import PolicyResult, is_chosen
@@ -102,7 +102,7 @@ class TuneResult:
     corpus: Corpus
     comparison: Comparison | None
     tuning_comparison: Comparison | None
-    judged: Sequence[tuple[Proposal, Outcome]]
+    judged: Sequence[tuple[Proposal, RaceOutcome]]
     front: Sequence[PolicyResult]
     scales: Mapping[str, AnyScale]
     evaluations: Sequence[Evaluation]

@@ -17,7 +17,7 @@ from metaopt.tuning.judging.contest import compare
 from metaopt.tuning.judging.held_out import Fold, folds, without_families
 from metaopt.tuning.judging.references import Reference, adopt_shipped, check_scored, pool_configurations, references
 from metaopt.tuning.judging.statistics import population_held_out
-from metaopt.tuning.ledger.evaluations import Outcome
+from metaopt.tuning.ledger.evaluations import RaceOutcome
 from metaopt.tuning.portfolio import Portfolio, task_features
 from metaopt.tuning.result import Cost, TuneResult, with_scores
 from metaopt.tuning.running.cost import (
@@ -188,7 +188,7 @@ class Session:
             self.announce(f"Not in the ledger, and left out: {phase}.")
             return None
 
-    def _outcomes(self, fold: Fold) -> list[Outcome]:
+    def _outcomes(self, fold: Fold) -> list[RaceOutcome]:
         return self.evaluator.ledger.outcomes(self._name(fold))
 
     def _references(self) -> dict[str, Reference]:

@@ -3,14 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import AnyTask, Task
 from metaopt.errors import InputError
 from metaopt.plugin import Registry, current_registry
 from metaopt.recipe import Recipe, load_recipe
-from metaopt.tasks import load_corpus
+from metaopt.tasks import Source, load_corpus
 from metaopt.tuning.arguments import check_count
 from metaopt.tuning.judging.comparison import REPORT_SEEDS, Comparison, Contender, contender_named
 from metaopt.tuning.judging.contest import compare
@@ -35,7 +34,7 @@ from metaopt.tuning.running.progress import to_stderr
 
 def evaluate(
     recipe: Recipe | str | Path,
-    corpus: Any,
+    corpus: Source,
     *,
     against: Sequence[str] = ("adamw", "schedulefree_adamw"),
     tuned: int = 0,

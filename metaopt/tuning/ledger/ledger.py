@@ -17,7 +17,7 @@ from metaopt.contracts import Curve
 from metaopt.tuning.ledger import study_identity as studies
 from metaopt.tuning.ledger import study_lock as drivers
 from metaopt.tuning.ledger.database import Database
-from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, Outcome, Proposal
+from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, Proposal, RaceOutcome
 from metaopt.tuning.ledger.rows import json_object, missing, read_sealed, sealed
 from metaopt.tuning.ledger.schema import prepare
 from metaopt.tuning.ledger.sqlite_file import DatabaseFile
@@ -147,7 +147,7 @@ class Ledger:
         ]
         self._database.add(proposals, [sealed(proposals, row) for row in rows])
 
-    def outcomes(self, study: str) -> list[Outcome]:
+    def outcomes(self, study: str) -> list[RaceOutcome]:
         """Outcomes of a study by number."""
         query = sa.select(outcomes).where(outcomes.c.study == study).order_by(outcomes.c.number)
         stored = read_sealed(self._database, outcomes, query, _outcome)
@@ -157,7 +157,7 @@ class Ledger:
             raise missing(self._database, proposals, f"study={study!r}, number={stored[-1].number}")
         return stored
 
-    def conclude(self, study: str, heat: Sequence[Outcome]) -> None:
+    def conclude(self, study: str, heat: Sequence[RaceOutcome]) -> None:
         """Store the outcomes of a heat, all or none."""
         rows = [
             {
@@ -213,9 +213,9 @@ def _proposal(row: Any) -> Proposal:
     return Proposal(row.number, row.batch, configuration, json_object(row.params))
 
 
-def _outcome(row: Any) -> Outcome:
+def _outcome(row: Any) -> RaceOutcome:
     rungs = {int(key): value for key, value in json_object(row.rungs).items()}
-    return Outcome(row.number, rungs, bool(row.complete), json_object(row.scores))
+    return RaceOutcome(row.number, rungs, bool(row.complete), json_object(row.scores))
 
 
 #: What identifies an evaluation: configuration key, plugins, task fingerprint, seed.

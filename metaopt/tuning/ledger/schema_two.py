@@ -17,7 +17,7 @@ from metaopt.contracts import AnyTask, BlackBoxTask, Curve, FewShotTask
 from metaopt.errors import MetaOptError
 from metaopt.tuning.ledger import tables as ledger_tables
 from metaopt.tuning.ledger.database import Database
-from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, Outcome, Proposal
+from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, Proposal, RaceOutcome
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.ledger.rows import damaged, json_object, read_rows
 from metaopt.tuning.ledger.schema import OldSchemaError
@@ -117,9 +117,9 @@ def _proposal(row: Any) -> tuple[str, Proposal]:
     return row.study, Proposal(row.number, row.batch, configuration, json_object(row.params))
 
 
-def _outcome(row: Any) -> tuple[str, Outcome]:
+def _outcome(row: Any) -> tuple[str, RaceOutcome]:
     rungs = {int(key): value for key, value in json_object(row.rungs).items()}
-    return row.study, Outcome(row.number, rungs, bool(row.complete), json_object(row.scores))
+    return row.study, RaceOutcome(row.number, rungs, bool(row.complete), json_object(row.scores))
 
 
 def _made(database: Database, table: sa.Table, make: Callable[[Any], _Made]) -> list[_Made]:

@@ -21,11 +21,11 @@ SPLITS = 200
 LEAST_TASKS = 8
 
 #: By candidate: nothing (a configuration, where there is one) and its score by task.
-Table = Mapping[str, tuple[object, Mapping[str, float]]]
+ScoreTable = Mapping[str, tuple[object, Mapping[str, float]]]
 
 
 @dataclass(frozen=True)
-class Member:
+class RankedCandidate:
     """A candidate of the portfolio.
 
     Attributes:
@@ -57,7 +57,7 @@ class RunsPortfolio:
         left_out: candidates that did not.
     """
 
-    members: Sequence[Member]
+    members: Sequence[RankedCandidate]
     baseline: str | None
     num_candidates: int
     tasks: Sequence[str]
@@ -117,7 +117,7 @@ def portfolio_of_runs(runs: Runs, size: int = 5, baseline: str | None = None) ->
         raise InputError(
             "All runs of all candidates diverged, so there is nothing to choose; look at what recorded them."
         )
-    table: Table = {
+    table: ScoreTable = {
         name: (name, {task: scales[task].score(curves[name]) for task, curves in runs.curves.items()})
         for name in runs.candidates
     }
@@ -125,7 +125,7 @@ def portfolio_of_runs(runs: Runs, size: int = 5, baseline: str | None = None) ->
     best = np.maximum.accumulate(np.stack([list(table[name][1].values()) for name in order]))
     estimates = _estimates(runs, table, scales, size)
     members = [
-        Member(
+        RankedCandidate(
             candidate=name,
             score=float(np.mean(list(table[name][1].values()))),
             portfolio_score=float(best[place].mean()),
@@ -138,7 +138,9 @@ def portfolio_of_runs(runs: Runs, size: int = 5, baseline: str | None = None) ->
     return RunsPortfolio(members, baseline, len(table), list(runs.curves), runs.left_out)
 
 
-def _estimates(runs: Runs, table: Table, scales: Mapping[str, Scale], size: int) -> list[tuple[Interval, TrialsWorth]]:
+def _estimates(
+    runs: Runs, table: ScoreTable, scales: Mapping[str, Scale], size: int
+) -> list[tuple[Interval, TrialsWorth]]:
     """Held-out score and worth of the best of the first k candidates, k = 1 … size."""
     tasks = list(runs.curves)
     expected = np.stack([expected_best(list(runs.curves[task].values()), scales[task]) for task in tasks])
@@ -174,7 +176,9 @@ def _half(families: Sequence[str], generator: np.random.Generator) -> NDArray[np
     return np.sort(np.asarray(dealt[int(generator.integers(2)) :: 2], dtype=np.int64))
 
 
-def _without(table: Table, scales: Mapping[str, Scale], tasks: Collection[str]) -> tuple[Table, Mapping[str, Scale]]:
+def _without(
+    table: ScoreTable, scales: Mapping[str, Scale], tasks: Collection[str]
+) -> tuple[ScoreTable, Mapping[str, Scale]]:
     remaining = {
         name: (configuration, {task: score for task, score in scores.items() if task not in tasks})
         for name, (configuration, scores) in table.items()
@@ -182,7 +186,7 @@ def _without(table: Table, scales: Mapping[str, Scale], tasks: Collection[str]) 
     return remaining, {task: scale for task, scale in scales.items() if task not in tasks}
 
 
-def _order(table: Table, scales: Mapping[str, Scale], size: int) -> list[str]:
+def _order(table: ScoreTable, scales: Mapping[str, Scale], size: int) -> list[str]:
     weights = {task: scale.weight for task, scale in scales.items()}
     first = max(table, key=lambda name: objective(table[name][1], weights))
     return greedy_order(table, first, size)
@@ -195,7 +199,7 @@ def _scale(curves: Mapping[str, Curve], baseline: str | None) -> Scale:
     return Scale.of([curves[middle]], [curves[ranked[0]]])
 
 
-def _row(place: int, member: Member, *, tasks: bool = True) -> dict[str, Any]:
+def _row(place: int, member: RankedCandidate, *, tasks: bool = True) -> dict[str, Any]:
     return {
         "place": place,
         "candidate": member.candidate,

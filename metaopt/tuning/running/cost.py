@@ -18,7 +18,7 @@ from metaopt.inner import Graphs, Workload, filling
 from metaopt.tuning.judging.comparison import REPORT_SEEDS
 from metaopt.tuning.judging.held_out import Fold
 from metaopt.tuning.judging.references import DEFAULT_BASELINE, reference_evaluations
-from metaopt.tuning.running.evaluator import Evaluator, Run, probe_task, run_task
+from metaopt.tuning.running.evaluator import Evaluator, SeededAssembly, probe_task, run_task
 from metaopt.tuning.running.progress import Phase
 from metaopt.tuning.search.joint_space import JointSpace
 from metaopt.tuning.search.racing import SHARE, ends_heat, race_order, rungs_of, with_budgets
@@ -228,7 +228,7 @@ def extrapolated(probes: Sequence[float], num_steps: int, num_validations: int) 
     return first + num_steps * per_step + num_validations * per_validation
 
 
-def _timed(task: Task, runs: Sequence[Run], engine: str, graphs: Graphs) -> float:
+def _timed(task: Task, runs: Sequence[SeededAssembly], engine: str, graphs: Graphs) -> float:
     started = time.perf_counter()
     run_task(task, runs, engine, graphs=graphs)
     return time.perf_counter() - started

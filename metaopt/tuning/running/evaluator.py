@@ -23,7 +23,7 @@ from metaopt.tuning.running.workers import Job, Workers
 #: `(configuration key, task name, seed) → curve`.
 Curves: TypeAlias = dict[tuple[str, str, int], Curve]
 #: A configuration, ready to run, and a seed.
-Run: TypeAlias = tuple[Assembly, int]
+SeededAssembly: TypeAlias = tuple[Assembly, int]
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Request:
     configurations: tuple[Configuration, ...]
     seeds: tuple[int, ...]
 
-    def runs(self, registry: Registry) -> list[Run]:
+    def runs(self, registry: Registry) -> list[SeededAssembly]:
         """The runs that it asks for, each once."""
         assemblies = {configuration.key: assemble(configuration, registry) for configuration in self.configurations}
         return [(assembly, seed) for seed in dict.fromkeys(self.seeds) for assembly in assemblies.values()]
@@ -101,14 +101,14 @@ class Evaluator:
     def answer(self, requests: Sequence[Request]) -> Curves:
         """Curves of all requests; what the ledger lacks is run, all missing runs of a task side by side."""
         curves: Curves = {}
-        missing: list[tuple[AnyTask, list[Run]]] = []
+        missing: list[tuple[AnyTask, list[SeededAssembly]]] = []
         for request in requests:
             task, wanted = request.task, request.runs(self.registry)
-            known = self._known(task, wanted)
+            known = self._stored(task, wanted)
             self.spent.reused += len(known)
             curves.update({(key, task.name, seed): curve for (key, seed), curve in known.items()})
             lacking = [run for run in wanted if (run[0].configuration.key, run[1]) not in known]
-            missing += [(task, part) for part in self._parts(task, lacking)]
+            missing += [(task, part) for part in self._trained_at_once(task, lacking)]
         for position, results in self._results(missing):
             task, runs = missing[position]
             for evaluation in self._store(task, runs, results):
@@ -134,24 +134,31 @@ class Evaluator:
             self.workers.close()
         self.ledger.close()
 
-    def _known(self, task: AnyTask, wanted: Sequence[Run]) -> dict[tuple[str, int], Curve]:
+    def _stored(self, task: AnyTask, wanted: Sequence[SeededAssembly]) -> dict[tuple[str, int], Curve]:
         keys = [self._key(assembly, task, seed) for assembly, seed in wanted]
         stored = self.ledger.find(keys)
         self.tracker.add(stored, trained=False)
         return {(key.configuration_key, key.seed): stored[key].curve for key in keys if key in stored}
 
-    def _results(self, parts: Sequence[tuple[AnyTask, list[Run]]]) -> Iterator[tuple[int, list[tuple[Curve, float]]]]:
+    def _results(
+        self, parts: Sequence[tuple[AnyTask, list[SeededAssembly]]]
+    ) -> Iterator[tuple[int, list[tuple[Curve, float]]]]:
         """Results of each part, as they finish."""
         if self.workers is None or len(parts) < 2:
             for position, (task, runs) in enumerate(parts):
                 self.check()
                 self.tracker.train(task.name)
-                yield position, run_task(task, runs, *self._how(task, runs), self.graphs)
+                yield position, run_task(task, runs, *self._run_settings(task, runs), self.graphs)
             return
         self.check()
         self.tracker.train(f"{len({task.name for task, _ in parts})} tasks")
         jobs = [
-            Job(f"Task {task.name!r}", run_task, (task, runs, *self._how(task, runs)), self._seconds(task, len(runs)))
+            Job(
+                f"Task {task.name!r}",
+                run_task,
+                (task, runs, *self._run_settings(task, runs)),
+                self._seconds(task, len(runs)),
+            )
             for task, runs in parts
         ]
         for position, results in self.workers.results(jobs):
@@ -162,14 +169,16 @@ class Evaluator:
         """How long so many runs take: as predicted, else a run each of the slowest so far, else nobody knows."""
         return self.predict(task, members) or members * self._slowest.get(task.name, 0.0) or None
 
-    def _how(self, task: AnyTask, runs: Sequence[Run]) -> tuple[str, Compile, Workload, Weights | None, frozenset[str]]:
+    def _run_settings(
+        self, task: AnyTask, runs: Sequence[SeededAssembly]
+    ) -> tuple[str, Compile, Workload, Weights | None, frozenset[str]]:
         ahead = self.ahead.get(task.fingerprint, Workload(0, 0))
         return self._engine(task), self.compile, ahead, self.learned.get(runs[0][0].configuration.key), self.signals
 
     def _engine(self, task: AnyTask) -> str:
         return "population" if self.loop_reason(task) is None else "loop"
 
-    def _parts(self, task: AnyTask, runs: list[Run]) -> list[list[Run]]:
+    def _trained_at_once(self, task: AnyTask, runs: list[SeededAssembly]) -> list[list[SeededAssembly]]:
         """What is stored together: what trains at once."""
         if not runs:
             return []
@@ -197,7 +206,7 @@ class Evaluator:
         return dataclasses.replace(key, plugins=f"{key.plugins},theta@{weights.fingerprint}")
 
     def _store(
-        self, task: AnyTask, runs: Sequence[Run], results: Sequence[tuple[Curve, float]]
+        self, task: AnyTask, runs: Sequence[SeededAssembly], results: Sequence[tuple[Curve, float]]
     ) -> Iterator[Evaluation]:
         finished = [
             Evaluation(
@@ -220,13 +229,13 @@ class Evaluator:
         yield from finished
 
 
-def _learned_part(run: Run) -> str:
+def _learned_part(run: SeededAssembly) -> str:
     return "" if run[0].learned is None else run[0].learned.name
 
 
 def run_task(
     task: AnyTask,
-    runs: Sequence[Run],
+    runs: Sequence[SeededAssembly],
     engine: str,
     compile: Compile = "off",
     ahead: Workload | None = None,

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import optuna
 
-from metaopt.tuning.ledger.evaluations import Outcome, Proposal
+from metaopt.tuning.ledger.evaluations import Proposal, RaceOutcome
 from metaopt.tuning.result import TuneResult
 from metaopt.tuning.search.joint_space import JointSpace
 from metaopt.tuning.search.trial_stand_ins import ReplayChooser, quietly
 
-Judged = Sequence[tuple[Proposal, Outcome]]
+Judged = Sequence[tuple[Proposal, RaceOutcome]]
 
 #: Fewer candidates than this say nothing.
 FEWEST = 10
@@ -47,7 +47,7 @@ def _importance(judged: Judged, space: JointSpace) -> dict[str, float]:
         return optuna.importance.get_param_importances(study, evaluator=evaluator)
 
 
-def _trial(proposal: Proposal, outcome: Outcome, space: JointSpace) -> optuna.trial.FrozenTrial:
+def _trial(proposal: Proposal, outcome: RaceOutcome, space: JointSpace) -> optuna.trial.FrozenTrial:
     recorder = ReplayChooser(proposal.params)
     space.suggest(recorder)
     first = outcome.rungs[min(outcome.rungs)]

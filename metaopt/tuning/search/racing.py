@@ -40,8 +40,8 @@ class Standing:
     complete: bool = False
 
 
-#: Which of those that run go on, given them and the objectives at this rung of all that ran before them.
-Kept = Callable[[Sequence[Standing], int, Sequence[float]], list[Standing]]
+#: The candidates that go on, of those that run, the number of tasks done, and earlier candidates' objectives there.
+Survivors = Callable[[Sequence[Standing], int, Sequence[float]], list[Standing]]
 
 
 def rungs(num_tasks: int) -> list[int]:
@@ -88,7 +88,7 @@ def race(
     judge: Callable[[Sequence[Standing], Sequence[_Task]], None],
     *,
     sizes: Sequence[int] | None = None,
-    survivors: Kept = best_share,
+    survivors: Survivors = best_share,
 ) -> None:
     """Take a heat from rung to rung until it is dropped or has run on all tasks.
 

@@ -14,7 +14,7 @@ from metaopt.plugin import StopperSpec
 from metaopt.recipe import MadeOn, Recipe
 from metaopt.tuning.judging.references import pool_configurations
 from metaopt.tuning.judging.scores import WORST, objective
-from metaopt.tuning.ledger.evaluations import Outcome, Proposal
+from metaopt.tuning.ledger.evaluations import Proposal, RaceOutcome
 from metaopt.tuning.portfolio import greedy_order
 from metaopt.tuning.running.evaluator import Curves
 from metaopt.tuning.running.progress import TimeUpError
@@ -49,7 +49,7 @@ class SearchResult:
     recipe: Recipe
     portfolio: tuple[Recipe, ...]
     portfolio_scores: Array
-    judged: Sequence[tuple[Proposal, Outcome]]
+    judged: Sequence[tuple[Proposal, RaceOutcome]]
     front: Sequence[PolicyResult]
     interrupted: bool
 

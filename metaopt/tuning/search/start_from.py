@@ -22,8 +22,8 @@ _DEEPEST = 20
 
 _FIELDS = frozenset({"optimizer", "controller", "wrappers", "hparams", "no_decay"})
 
-One: TypeAlias = Configuration | Recipe | Mapping[str, Any] | str | os.PathLike[str]
-StartFrom: TypeAlias = One | Sequence[One] | None
+KnownSetting: TypeAlias = Configuration | Recipe | Mapping[str, Any] | str | os.PathLike[str]
+StartFrom: TypeAlias = KnownSetting | Sequence[KnownSetting] | None
 
 
 def known_settings(source: StartFrom, registry: Registry) -> list[Configuration]:

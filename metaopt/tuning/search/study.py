@@ -15,7 +15,7 @@ from metaopt.contracts import AnyTask, Array
 from metaopt.tuning.judging.references import Reference
 from metaopt.tuning.judging.scores import BEST, WORST, objective
 from metaopt.tuning.ledger.dashboard import Dashboard, opened
-from metaopt.tuning.ledger.evaluations import Outcome, Proposal
+from metaopt.tuning.ledger.evaluations import Proposal, RaceOutcome
 from metaopt.tuning.running.evaluator import Evaluator
 from metaopt.tuning.search.estimates import filled
 from metaopt.tuning.search.joint_space import JointSpace
@@ -93,7 +93,7 @@ class Study:
             proposals += batch
             standings += [Standing(proposal.number) for proposal in batch]
 
-    def judged(self) -> list[tuple[Proposal, Outcome]]:
+    def judged(self) -> list[tuple[Proposal, RaceOutcome]]:
         """Every candidate with its outcome, best complete ones first."""
         outcomes = {outcome.number: outcome for outcome in self.evaluator.ledger.outcomes(self.name)}
         pairs = [
@@ -121,7 +121,7 @@ class Study:
     def _ask(self, proposals: Sequence[Proposal], standings: Sequence[Standing], count: int) -> list[Proposal]:
         """Ask for a batch. The sampler is new and seeded from seed and batch number: a resumed study asks the same."""
         batch = proposals[-1].batch + 1 if proposals else 0
-        asked = self._known(len(proposals), batch, count)
+        asked = self._from_known_settings(len(proposals), batch, count)
         if len(asked) == count:
             return asked
         with quietly():
@@ -136,7 +136,7 @@ class Study:
             asked.append(Proposal(len(proposals) + len(asked), batch, configuration, dict(trial.params)))
         return asked
 
-    def _known(self, begin: int, batch: int, count: int) -> list[Proposal]:
+    def _from_known_settings(self, begin: int, batch: int, count: int) -> list[Proposal]:
         """The next of the known settings, at most `count`."""
         return [
             Proposal(number, batch, configuration, sampler_params(self.space, configuration, self.evaluator.registry))
@@ -190,14 +190,16 @@ class Study:
 
     def _race(
         self, heat: Sequence[Proposal], proposals: Sequence[Proposal], standings: Sequence[Standing]
-    ) -> list[Outcome]:
+    ) -> list[RaceOutcome]:
         """Judge a heat on growing blocks of tasks, against all that came before it."""
         by_number = {proposal.number: proposal for proposal in heat}
         running = [standings[number] for number in by_number]
         earlier = [standings[proposal.number] for proposal in proposals if proposal.number not in by_number]
         order = race_order(self.tasks)
         race(running, earlier, order, partial(self._judge, by_number), sizes=rungs_of(order))
-        return [Outcome(standing.number, standing.rungs, standing.complete, standing.scores) for standing in running]
+        return [
+            RaceOutcome(standing.number, standing.rungs, standing.complete, standing.scores) for standing in running
+        ]
 
     def _judge(self, proposals: Mapping[int, Proposal], running: Sequence[Standing], tasks: Sequence[AnyTask]) -> None:
         configurations = {standing.number: proposals[standing.number].configuration for standing in running}
@@ -209,7 +211,7 @@ class Study:
             standing.rungs[len(standing.scores)] = self.objective(standing.scores)
 
     def _trial(
-        self, proposals: Sequence[Proposal], outcomes: Mapping[int, Outcome], number: int
+        self, proposals: Sequence[Proposal], outcomes: Mapping[int, RaceOutcome], number: int
     ) -> optuna.trial.FrozenTrial:
         """The candidate as Optuna knows it: pruned ones report their objective and the number of tasks done."""
         proposal, outcome = proposals[number], outcomes[number]
@@ -242,13 +244,13 @@ def remembered(values: Array) -> list[int]:
     return sorted([*ranked[:REMEMBERED].tolist(), *spread.tolist()])
 
 
-def _standing(number: int, outcome: Outcome | None) -> Standing:
+def _standing(number: int, outcome: RaceOutcome | None) -> Standing:
     if outcome is None:
         return Standing(number)
     return Standing(number, dict(outcome.scores), dict(outcome.rungs), outcome.complete)
 
 
-def _rank(outcome: Outcome) -> tuple[bool, int, float]:
+def _rank(outcome: RaceOutcome) -> tuple[bool, int, float]:
     """Orders outcomes, the best first: those that finished the race, then those that got furthest."""
     return not outcome.complete, -outcome.tasks_done, -outcome.objective
 

@@ -143,9 +143,9 @@ def replay(
     """
     if not 0 < better <= 1:
         raise InputError(f"The share of runs to look at must be above 0 and at most 1, got {quoted(better)}.")
-    halves: tuple[list[_Runs], list[_Runs]] = ([], [])
+    halves: tuple[list[_RunsOfTask], list[_RunsOfTask]] = ([], [])
     for task in tasks:
-        runs = _Runs.of(task, better)
+        runs = _RunsOfTask.of(task, better)
         order = np.random.default_rng(seed).permutation(len(runs.learned))
         for half, rows in zip(halves, (order[::2], order[1::2]), strict=True):
             half.append(runs.rows(np.sort(rows)))
@@ -178,7 +178,7 @@ def replay(
 
 
 @dataclass(frozen=True, eq=False)
-class _Runs:
+class _RunsOfTask:
     """Runs of one task side by side; `best` and `steps` have shape (n, T)."""
 
     batch: CurveBatch
@@ -188,7 +188,7 @@ class _Runs:
     learned: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, task: RecordedTask, better: float) -> "_Runs":
+    def of(cls, task: RecordedTask, better: float) -> "_RunsOfTask":
         batch = CurveBatch.from_curves(task.curves, task.sign)
         length = batch.values.shape[1]
         ends = np.asarray([len(curve.steps) - 1 for curve in task.curves])
@@ -202,8 +202,8 @@ class _Runs:
         limit = np.quantile(np.nan_to_num(gain, nan=-np.inf), 1 - better, method="lower")
         return runs.rows(np.flatnonzero(~learned | (gain >= limit)))
 
-    def rows(self, rows: NDArray[np.int64]) -> "_Runs":
-        return _Runs(self.batch.rows(rows), self.best[rows], self.chance, self.ends[rows], self.learned[rows])
+    def rows(self, rows: NDArray[np.int64]) -> "_RunsOfTask":
+        return _RunsOfTask(self.batch.rows(rows), self.best[rows], self.chance, self.ends[rows], self.learned[rows])
 
     @property
     def clairvoyant(self) -> NDArray[np.float64]:
@@ -229,20 +229,20 @@ class _Runs:
         return spent
 
 
-def _each_run(half: Sequence[_Runs]) -> list[NDArray[np.int64]]:
+def _each_run(half: Sequence[_RunsOfTask]) -> list[NDArray[np.int64]]:
     ends = np.cumsum([len(runs.ends) for runs in half])
     return np.split(np.arange(ends[-1]), ends[:-1])
 
 
 def _cross_played(
-    spec: StopperSpec, half: Sequence[_Runs], fit: CrossFit, settings: Sequence[Mapping[str, Value]]
+    spec: StopperSpec, half: Sequence[_RunsOfTask], fit: CrossFit, settings: Sequence[Mapping[str, Value]]
 ) -> tuple[NDArray[np.float64], ...]:
     """Regret and share of steps taken, shape (policies, runs), on the half that theta comes from."""
     return fit.play(lambda at, rows, theta: half[at].rows(rows).play(spec, settings, theta))
 
 
 def _regret_and_savings(
-    spec: StopperSpec, half: Sequence[_Runs], fit: CrossFit, settings: Sequence[Mapping[str, Value]]
+    spec: StopperSpec, half: Sequence[_RunsOfTask], fit: CrossFit, settings: Sequence[Mapping[str, Value]]
 ) -> list[tuple[float, float]]:
     stoppers = [StopperConfiguration(spec.name, setting) for setting in settings]
     return [
@@ -252,7 +252,7 @@ def _regret_and_savings(
 
 def _means(
     stoppers: Sequence[StopperConfiguration],
-    half: Sequence[_Runs],
+    half: Sequence[_RunsOfTask],
     regret: NDArray[np.float64],
     share: NDArray[np.float64],
 ) -> list[Replayed]:

@@ -10,7 +10,7 @@ import pytest
 
 import metaopt
 from metaopt.configuration.configuration import Configuration
-from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, Outcome, Proposal
+from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, Proposal, RaceOutcome
 from metaopt.tuning.ledger.ledger import Ledger
 
 
@@ -88,7 +88,9 @@ def test_proposals_and_outcomes_come_back_in_order(ledger):
     configuration = Configuration("sgd", "cosine", hparams={"sgd.lr": 0.1, "sgd.nesterov": True})
     ledger.propose("s", [Proposal(number, 0, configuration, {"optimizer": "sgd", "x": 0.1}) for number in (0, 1)])
     ledger.propose("s", [Proposal(2, 1, configuration, {})])
-    ledger.conclude("s", [Outcome(1, {5: 0.25, 10: 0.5}, True, {"a": 0.5}), Outcome(0, {5: -0.1}, False, {"a": -0.1})])
+    ledger.conclude(
+        "s", [RaceOutcome(1, {5: 0.25, 10: 0.5}, True, {"a": 0.5}), RaceOutcome(0, {5: -0.1}, False, {"a": -0.1})]
+    )
     assert [(one.number, one.batch) for one in ledger.proposals("s")] == [(0, 0), (1, 0), (2, 1)]
     assert ledger.proposals("s")[0].params == {"optimizer": "sgd", "x": 0.1}
     first, second = ledger.outcomes("s")

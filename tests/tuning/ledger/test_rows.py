@@ -9,7 +9,7 @@ import pytest
 import metaopt
 from metaopt.configuration.configuration import Configuration
 from metaopt.tuning.ledger import tables as ledger_tables
-from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, Outcome, Proposal
+from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, Proposal, RaceOutcome
 from metaopt.tuning.ledger.ledger import Ledger
 
 CONFIGURATION = Configuration("sgd", hparams={"sgd.lr": 0.5})
@@ -32,7 +32,7 @@ def whole(tmp_path_factory):
         ledger.remember("mine", {"n_trials": 2})
         ledger.add([evaluation(0), evaluation(1)], shipped_by="a corpus")
         ledger.propose("mine", [Proposal(number, 0, CONFIGURATION, {"sgd.lr": 0.5}) for number in (0, 1)])
-        ledger.conclude("mine", [Outcome(number, {1: 0.25}, True, {"line": 0.25}) for number in (0, 1)])
+        ledger.conclude("mine", [RaceOutcome(number, {1: 0.25}, True, {"line": 0.25}) for number in (0, 1)])
     return path
 
 

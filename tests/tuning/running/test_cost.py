@@ -143,7 +143,7 @@ def test_what_is_no_choice_is_refused(make_tasks):
 
 def test_a_task_that_nobody_counted_compiles_nothing(evaluator, make_task):
     task = dataclasses.replace(make_task(), name="other")
-    engine, compile, ahead, *_ = evaluator._how(
+    engine, compile, ahead, *_ = evaluator._run_settings(
         task, [(assemble(metaopt.Configuration("adamw"), evaluator.registry), 0)]
     )
     assert (engine, compile, ahead) == ("population", "auto", Workload(0, 0))
