@@ -10,7 +10,7 @@ from torch import nn
 
 import metaopt
 
-PRETRAINED = Path(__file__).resolve().parents[2].parent / "shared" / "pretrained" / "celo"
+PRETRAINED = Path(__file__).resolve().parents[3].parent / "shared" / "pretrained" / "celo"
 needs_weights = pytest.mark.skipif(not PRETRAINED.is_dir(), reason="the weights ../shared/pretrained/celo are absent")
 
 
