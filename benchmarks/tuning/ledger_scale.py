@@ -34,10 +34,10 @@ from metaopt.configuration.configuration import Assembly, Configuration, assembl
 from metaopt.plugin.registry import Registry, current_registry
 from metaopt.tuning.judging.references import Reference
 from metaopt.tuning.judging.scores import Scale
-from metaopt.tuning.ledger.evaluations import Evaluation, Proposal, RaceOutcome
+from metaopt.tuning.ledger.evaluations import Evaluation, Proposal, RaceOutcome, evaluation_key
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.running import evaluator as evaluators
-from metaopt.tuning.running.evaluator import Evaluator, evaluation_key
+from metaopt.tuning.running.evaluator import Evaluator
 from metaopt.tuning.search.joint_space import joint_space
 from metaopt.tuning.search.racing import Standing, ends_heat, race, race_order
 from metaopt.tuning.search.study import BATCH, RACE_SEED, Study

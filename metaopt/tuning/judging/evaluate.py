@@ -25,9 +25,10 @@ from metaopt.tuning.judging.references import (
     references,
 )
 from metaopt.tuning.judging.scaled import compare_scaled, scaled_evaluations, scaled_tasks
+from metaopt.tuning.ledger.evaluations import evaluation_key
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.running.cost import Pace, duration
-from metaopt.tuning.running.evaluator import Evaluator, Request, evaluation_key
+from metaopt.tuning.running.evaluator import Evaluator, Request
 from metaopt.tuning.running.learned_tasks import Weights
 from metaopt.tuning.running.progress import to_stderr
 

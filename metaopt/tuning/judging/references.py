@@ -11,7 +11,8 @@ from metaopt.errors import InputError
 from metaopt.plugin import Registry
 from metaopt.tuning.judging.scores import BEST, AnyScale, RatioScale, Scale, best_so_far
 from metaopt.tuning.judging.shipped_references import adopt
-from metaopt.tuning.running.evaluator import Evaluator, Request, evaluation_key
+from metaopt.tuning.ledger.evaluations import evaluation_key
+from metaopt.tuning.running.evaluator import Evaluator, Request
 from metaopt.tuning.search.joint_space import JointSpace, joint_space
 from metaopt.tuning.search.trial_stand_ins import RandomChooser
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from metaopt.configuration import Configuration
-from metaopt.contracts import Curve
+from metaopt.configuration import Assembly, Configuration
+from metaopt.contracts import AnyTask, Curve
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +90,14 @@ class RaceOutcome:
     def objective(self) -> float:
         """Objective at the last rung it reached."""
         return self.rungs[self.tasks_done]
+
+
+def evaluation_key(assembly: Assembly, task: AnyTask, seed: int) -> EvaluationKey:
+    """What identifies the run of a configuration on a task."""
+    return EvaluationKey(assembly.configuration.key, plugin_versions(assembly), task.fingerprint, seed)
+
+
+def plugin_versions(assembly: Assembly) -> str:
+    """Names and versions of the plugins of an assembly: results of another version are other results."""
+    specs = (assembly.optimizer, *assembly.wrappers, assembly.controller)
+    return ",".join(f"{spec.name}@{spec.version}" for spec in specs)

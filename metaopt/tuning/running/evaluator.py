@@ -13,7 +13,7 @@ from metaopt.contracts import AnyTask, BlackBoxTask, Curve, FewShotTask, Task
 from metaopt.errors import InputError, MetaOptError, named_line
 from metaopt.inner import LOOP_CHUNK, RECORDABLE, Compile, Graphs, Member, Workload, train
 from metaopt.plugin import Registry
-from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey
+from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, evaluation_key
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.running.black_box import run_black_box
 from metaopt.tuning.running.learned_tasks import Weights, check_weights, run_few_shot, shipped_weights
@@ -276,17 +276,6 @@ def run_task(
         raise
     except (Exception, SystemExit) as error:  # a stranger's model, data, loss or plugin
         raise InputError(f"Task {task.name!r} failed in training: {named_line(error)}.") from error
-
-
-def evaluation_key(assembly: Assembly, task: AnyTask, seed: int) -> EvaluationKey:
-    """What identifies the run of a configuration on a task."""
-    return EvaluationKey(assembly.configuration.key, plugin_versions(assembly), task.fingerprint, seed)
-
-
-def plugin_versions(assembly: Assembly) -> str:
-    """Names and versions of the plugins of an assembly: results of another version are other results."""
-    specs = (assembly.optimizer, *assembly.wrappers, assembly.controller)
-    return ",".join(f"{spec.name}@{spec.version}" for spec in specs)
 
 
 @cache
