@@ -63,7 +63,7 @@ def test_a_link_planted_while_one_writes_is_not_followed(tmp_path, monkeypatch):
 KILLED = """
 import os, sys
 from pathlib import Path
-from metaopt.file_writing import replace_file
+from metaopt.files import replace_file
 os.replace = lambda *_: os.kill(os.getpid(), 9)
 replace_file(Path(sys.argv[1]), b"new")
 """
