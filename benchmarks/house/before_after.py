@@ -1,7 +1,7 @@
 """Time and memory of a commit beside those of the checkout, in one run: imports, `metaopt plugins`, bind, step, tune.
 
     python -m benchmarks.house.before_after --before COMMIT [--rounds 9] [--tune-rounds 1] [--n-trials 40]
-        [--wall] [--json]
+        [--only bind step] [--wall] [--json]
 
 The commit's files go into a temporary git worktree. Both sides run in processes of the same interpreter and the same
 installed libraries, in turn, the order reversed every second round, so that whatever else the machine does falls on
@@ -103,13 +103,15 @@ def main() -> None:
     parser.add_argument("--tune-rounds", type=int, default=1, help="rounds of tuning; 0 leaves it out")
     parser.add_argument("--n-trials", type=int, default=40)
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
+    parser.add_argument("--only", nargs="+", choices=MEASURES, default=list(MEASURES), metavar="MEASURE")
     parser.add_argument("--wall", action="store_true", help="the clock on the wall, not the processor's time")
     options = parser.parse_args()
     clock = ("process_time", "perf_counter" if options.wall else "process_time")
     with worktree(options.before) as before, tempfile.TemporaryDirectory() as folder:
         trees = {"before": before, "after": ROOT}
         sides = {side: environment(tree, Path(folder, side)) for side, tree in trees.items()}
-        codes = {name: code.replace(*clock) for name, code in MEASURES.items()}
+        chosen = {TORCH, *options.only} if {*BEYOND_TORCH} & {*options.only} else {*options.only}
+        codes = {name: code.replace(*clock) for name, code in MEASURES.items() if name in chosen}
         samples = measured(sides, codes, options.rounds + 1)
         samples = {name: {side: all_[1:] for side, all_ in both.items()} for name, both in samples.items()}
         if options.tune_rounds:
