@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from metaopt.cli.described import details
+from metaopt.cli.watching import details
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -8,7 +8,7 @@ from metaopt.files import replace_file
 
 
 def named(path: str, what: str) -> Path:
-    """A path that somebody typed.
+    """A path as the user typed it.
 
     Args:
         path: as it was typed.

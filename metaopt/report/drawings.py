@@ -102,7 +102,7 @@ class Drawings:
             _write_png(_all_tasks(comparison, self.contenders), folder / f"{name}.png")
 
     def figures(self, *names: str) -> str:
-        """Those of the plots that there are, side by side where the page is wide enough."""
+        """The named plots that the result has, side by side where the page is wide enough."""
         drawings = [self.named[name] for name in names if name in self.named]
         if not drawings:
             return ""

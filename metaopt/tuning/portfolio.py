@@ -214,7 +214,7 @@ def _probe(task: Task, recipe: Recipe, registry: Registry) -> float:
 
     try:
         first, last = last_loss(1), last_loss(min(PROBE_STEPS, task.num_steps))
-    except Exception:  # likewise
+    except Exception:  # a stranger's model, again
         return 0.0
     ratio = last / first if first > 0 and last > 0 else 1.0
     return float(np.log10(ratio)) if np.isfinite(ratio) else 0.0

@@ -1,7 +1,7 @@
 """A portfolio on the disk: a numbered folder a recipe, and `portfolio.json`, whose rename changes it as a whole.
 
 The new recipes lie beside the old ones, under names with their hashes, until the document names them, and take their
-numbers afterwards; whoever reads in between finds them under either name.
+numbers afterwards; a reader in between finds them under either name.
 """
 
 import contextlib

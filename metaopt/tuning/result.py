@@ -29,7 +29,7 @@ class Cost:
         reference_evaluations: training runs of the references and their pools.
         comparison_evaluations: training runs of the comparison and of cross-validation.
         seconds: wall-clock seconds of all of them together, as recorded when they ran.
-        shipped_evaluations: how many of all these training runs came with a corpus; whoever made it ran them.
+        shipped_evaluations: how many of all these training runs came with a corpus, whose author ran them.
         shipped_seconds: wall-clock seconds of these, as recorded when they ran.
     """
 

@@ -221,7 +221,7 @@ class Session:
                 **({"start_from": identity(self.arguments.start_from)} if self.arguments.start_from else {}),
                 **({"optuna": optuna.__version__} if self.limit.train else {}),
             },
-            unless=() if self.limit.train else ("optuna",),  # whose sampler nobody asks any more
+            unless=() if self.limit.train else ("optuna",),  # whose sampler is not asked any more
         )
 
     def _result(

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from metaopt.cli import plain_watch, watching
+from metaopt.cli import watching
 from metaopt.cli.live_watch import LiveWatch
 from metaopt.tuning import Progress
 
@@ -16,7 +16,7 @@ def at(done, best=None, left=None):
 @pytest.fixture
 def clock(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(plain_watch.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(watching.time, "monotonic", lambda: now[0])
     return now
 
 

@@ -1,4 +1,4 @@
-"""`metaopt replay`: early-stopping policies over curves that somebody recorded."""
+"""`metaopt replay`: early-stopping policies over recorded curves."""
 
 import importlib.util
 import json
@@ -31,7 +31,7 @@ def replay(
     ] = None,
     mode: Annotated[str | None, typer.Option(help="min or max, for all tasks.")] = None,
     chance: Annotated[
-        float | None, typer.Option(help="Value of who knows nothing; the runs' median first value if left out.")
+        float | None, typer.Option(help="Chance level of the metric; the runs' median first value if left out.")
     ] = None,
     policies: Annotated[int, typer.Option(help="Random settings of each stopper, beside its defaults.")] = 100,
     trials: Annotated[

@@ -1,4 +1,4 @@
-"""`metaopt tune RUNS.csv`: a portfolio from runs that somebody recorded elsewhere."""
+"""`metaopt tune RUNS.csv`: a portfolio from runs that were recorded elsewhere."""
 
 import json
 import sys

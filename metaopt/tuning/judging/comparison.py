@@ -23,7 +23,7 @@ from metaopt.tuning.judging.statistics import (
 #: Seeds on which everything that is reported runs; no race and no reference pool uses them.
 REPORT_SEEDS = (101, 102, 103)
 RECIPE = "recipe"
-#: Who proposes the tuning trials of a task's own: nobody, or Optuna's TPE.
+#: How the tuning trials of a task's own are proposed: at random, or by Optuna's TPE.
 Sampler: TypeAlias = Literal["random", "tpe"]
 SAMPLERS: dict[Sampler, str] = {"random": "random", "tpe": "TPE"}
 

@@ -1,4 +1,4 @@
-"""Tuning trials of a task's own, proposed by TPE: what its owner would run who has an hour and no recipe."""
+"""Tuning trials of a task's own, proposed by TPE: what a task's owner would run with an hour to spare and no recipe."""
 
 import hashlib
 from collections.abc import Sequence

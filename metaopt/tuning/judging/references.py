@@ -16,7 +16,7 @@ from metaopt.tuning.running.evaluator import Evaluator, Request
 from metaopt.tuning.search.joint_space import JointSpace, joint_space
 from metaopt.tuning.search.trial_stand_ins import RandomChooser
 
-#: What everyone uses who has not tuned: AdamW, learning rate 1e-3, constant.
+#: What people use without tuning: AdamW at a constant learning rate of 1e-3.
 DEFAULT_BASELINE = Configuration("adamw", hparams={"adamw.lr": 1e-3})
 #: Random tuning trials a task gets of its own; the best of them is the long-tuned reference.
 POOL_SIZE = 32

@@ -81,7 +81,7 @@ class Scale:
 
     @property
     def usable(self) -> bool:
-        """Whether any run of a reference ended well; if not, nobody knows what a good value is."""
+        """Whether any run of a reference ended well; if not, it is not known what a good value is."""
         return bool(np.isfinite(self.baseline))
 
     def relative(self, values: Array) -> Array:
@@ -151,7 +151,7 @@ class RatioScale:
         return WORST if curve.diverged else self._ratio(self.baseline, float(best_so_far(curve)[-1]))
 
     def test_score(self, curve: Curve, until: int | None = None) -> float:
-        """The same for test values; for the validation value where there is no test value."""
+        """The log-ratio of test values; of validation values where the task yields no test values."""
         value = curve.test_at_best(until)
         if np.isfinite(value) and np.isfinite(self.test_baseline):
             return self._ratio(self.test_baseline, value)

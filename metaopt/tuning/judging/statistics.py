@@ -18,8 +18,8 @@ LEVEL = 0.95
 #: Tasks, or families, beyond the number of strata that an interval needs: the range of 5 holds their mean in 94 % of
 #: cases, that of 4 in 88 %, and a bootstrap never leaves it.
 LEAST_FREEDOM = 4
-#: What an interval speaks of: further tasks of the same families, or tasks of families that nobody has seen. The second
-#: and third of them are of tasks held out by family; where these are few, they do not stand for other kinds of task.
+#: What an interval speaks of: further tasks of the same families, or tasks of families that no study has seen. The
+#: second and third are of tasks held out by family; where these are few, they do not stand for other kinds of task.
 Population: TypeAlias = Literal["tasks", "tasks of these families", "kinds of task"]
 
 

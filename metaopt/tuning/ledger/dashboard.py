@@ -49,7 +49,7 @@ def opened(url: str, name: str, file: DatabaseFile | None = None) -> Iterator[Da
         file: behind the URL, as it was when the storage was opened; as it is now if left out.
 
     Raises:
-        StorageError: it cannot be opened, or somebody else made it.
+        StorageError: it cannot be opened, or metaopt did not make it.
     """
     file = file or DatabaseFile.of(sa.make_url(url))
     with quietly(), _writing(name, file, url):
@@ -98,7 +98,7 @@ def _writing(name: str, file: DatabaseFile, url: str) -> Iterator[None]:
     except (SQLAlchemyError, optuna.exceptions.OptunaError, ChangedFileError) as error:
         hide_secrets(error, url)
         raise StorageError(f"The Optuna study {name!r} cannot be written: {file.account(error)}.") from error
-    except Exception as error:  # Optuna trusts its tables, and fails in many ways where somebody changed them
+    except Exception as error:  # Optuna trusts its tables, and fails in many ways where they were changed
         hide_secrets(error, url)
         raise StorageError(
             f"The Optuna study {name!r} beside the ledger is damaged: {named_line(error)}; it is a copy: drop all of "

@@ -136,7 +136,7 @@ def create_missing(engine: sa.Engine, tables: sa.MetaData) -> None:
 def beside_others(create: Callable[[], _Result]) -> _Result:
     """What `create` returns, which makes what is missing: again where another process has just made the same.
 
-    Looking for a table and making it are two steps. Whoever comes second fails, and finds it the next time.
+    Looking for a table and making it are two steps. The process that comes second fails, and finds it the next time.
     """
     for _ in range(_AT_ONCE):
         try:
@@ -148,7 +148,7 @@ def beside_others(create: Callable[[], _Result]) -> _Result:
 
 
 def _may_pass(error: BaseException) -> bool:
-    """Whether waiting may help: a server that is away or restarting, a file that somebody else has locked."""
+    """Whether waiting may help: a server that is away or restarting, a file that another process has locked."""
     if not isinstance(error, SQLAlchemyError):
         return error.__cause__ is not None and _may_pass(error.__cause__)  # Optuna's own errors come from SQLAlchemy's
     if isinstance(error, DBAPIError) and error.connection_invalidated:

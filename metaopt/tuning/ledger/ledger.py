@@ -65,7 +65,7 @@ class Ledger:
         return nullcontext() if self.in_memory else drivers.driving(self._database, study)
 
     def find(self, keys: Iterable[EvaluationKey]) -> dict[EvaluationKey, Evaluation]:
-        """Those of the evaluations that are stored; the cost depends on how many are asked for, not on the ledger."""
+        """The stored ones among these evaluations; the cost depends on their number, not on the size of the ledger."""
         wanted = set(keys)
         stored: dict[EvaluationKey, Evaluation] = {}
         for fingerprint in sorted({key.task_fingerprint for key in wanted}):
@@ -105,7 +105,7 @@ class Ledger:
             self._database.add(evaluations, [sealed(evaluations, row) for row in fresh])
 
     def shipped(self, task_fingerprints: Iterable[str]) -> set[EvaluationKey]:
-        """Those evaluations of some tasks that came with a corpus."""
+        """Evaluations of these tasks that came with a corpus."""
         return {EvaluationKey(*key) for key in _shipped(self._database, task_fingerprints)}
 
     def claim(self, study: str, identity: Mapping[str, Any], *, unless: Collection[str] = ()) -> None:

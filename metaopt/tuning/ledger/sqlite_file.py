@@ -110,6 +110,6 @@ def check_exists(url: str) -> None:
     try:
         file = sqlite_file(sa.make_url(url))
     except (sa.exc.ArgumentError, ValueError):
-        return  # whoever opens it says what is wrong
+        return  # opening it will say what is wrong
     if file is not None and not file.is_file():
         raise StorageError(f"There is no study at {shown(url)}: the file {str(file)!r} does not exist.")

@@ -1,4 +1,4 @@
-"""URLs of storages and messages about them, without what nobody else may read."""
+"""URLs of storages and messages about them, without passwords and other secrets."""
 
 import re
 from collections.abc import Iterator

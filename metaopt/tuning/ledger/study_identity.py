@@ -47,7 +47,7 @@ def claim(database: Database, study: str, identity: Mapping[str, Any], *, unless
     if not rows:
         _check_fresh(database, study)
         database.add(studies, [sealed(studies, {"name": study, "identity": json.dumps(identity, sort_keys=True)})])
-        rows = read_sealed(database, studies, query, _identity)  # somebody else's, if they were quicker
+        rows = read_sealed(database, studies, query, _identity)  # another process's, if that was quicker
     stored, current = (
         {key: part for key, part in parts.items() if key not in unless} for parts in (rows[0], _plain(identity))
     )

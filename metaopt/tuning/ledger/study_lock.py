@@ -63,7 +63,7 @@ def _take(database: Database, study: str, mine: _Driver) -> None:
     values = {"token": mine.token, "host": mine.host, "pid": mine.pid, "process_start": mine.process_start, "beats": 0}
     database.add(drivers, [{"study": study, **values}])
     row = _row(database, study)
-    if row is not None and row.token != mine.token:  # somebody else was quicker
+    if row is not None and row.token != mine.token:  # another process was quicker
         raise _refusal(database, study, row)
 
 

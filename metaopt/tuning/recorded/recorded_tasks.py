@@ -29,7 +29,7 @@ class RecordedTask:
     Attributes:
         name: of the task.
         curves: lower is better.
-        chance: value of who knows nothing, in the curves' orientation.
+        chance: chance level: the metric's value before anything is learned, in the curves' orientation.
         sign: −1 where the user's metric is better when higher.
     """
 
@@ -47,8 +47,8 @@ def read_recorded(source: str, mode: str | None = None, chance: float | None = N
             pattern that matches some, such as `runs/*.csv`.
         mode: `"min"` (the default) or `"max"` for all tasks. A ledger's curves are oriented already: there it says
             only how policies see the metric that take a value of it, such as `target`.
-        chance: value of who knows nothing, in the metric's own orientation; for each task the median of its runs'
-            first values if left out.
+        chance: chance level, in the metric's own orientation; for each task the median of its runs' first values
+            if left out.
 
     Raises:
         InputError: nothing is there, it cannot be read, or something in it is wrong.
@@ -66,7 +66,7 @@ def read_curves(path: str | Path, mode: str | None = None, chance: float | None 
         path: of a `.csv` or `.csv.gz` file. A column `horizon` says how many steps were planned; the last one if left
             out. Further numeric columns whose names begin with `signal:` are signals, such as `signal:train_loss`.
         mode: `"min"` (the default) or `"max"` for all tasks; not where there is a column `mode`.
-        chance: value of who knows nothing; the median of the runs' first values if left out.
+        chance: chance level; the median of the runs' first values if left out.
 
     Raises:
         InputError: the file cannot be read, or something in it is wrong.
@@ -82,7 +82,7 @@ def read_curves(path: str | Path, mode: str | None = None, chance: float | None 
 
 
 def _median_first(curves: Sequence[Curve]) -> float:
-    """What stands for the value of who knows nothing: the median of the runs' first values; NaN if none is finite."""
+    """An estimate of the chance level: the median of the runs' first values; NaN if none is finite."""
     firsts = [float(curve.values[0]) for curve in curves if np.isfinite(curve.values[0])]
     return float(np.median(firsts)) if firsts else math.nan
 

@@ -1,4 +1,4 @@
-"""A portfolio of candidates from runs that somebody recorded elsewhere: nothing is trained."""
+"""A portfolio of candidates from runs that were recorded elsewhere: nothing is trained."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass

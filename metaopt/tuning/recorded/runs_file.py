@@ -1,4 +1,4 @@
-"""Runs that somebody recorded elsewhere, from a CSV file with a row a validation.
+"""Runs that were recorded elsewhere, from a CSV file with a row a validation.
 
 Columns, in any order: `candidate` (whatever was tried: a setting's name), `task`, `step`, `value`; optional `family`
 and `mode` (`min` or `max`), the same in all rows of a task. A value of `inf` (`-inf` where higher is better) says that

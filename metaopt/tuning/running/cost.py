@@ -50,8 +50,8 @@ class Forecast:
         searches: runs of the main study and of those of the folds, by phase.
         comparisons: runs of the comparisons, by phase.
         stored: evaluations of these tasks that the ledger holds already, of this or another study.
-        black_boxes: black-box tasks, of which nobody knows beforehand how long they take; they count no seconds.
-        few_shots: few-shot tasks, of which the same is true.
+        black_boxes: black-box tasks, whose time cannot be predicted; they count no seconds.
+        few_shots: few-shot tasks, whose time cannot be predicted either.
     """
 
     references: Phase
@@ -202,7 +202,7 @@ class Pace:
         self._whole: dict[str, float] = {}
 
     def seconds(self, task: AnyTask, members: float) -> float:
-        """Wall-clock time of so many members side by side; 0 for black boxes, of which nobody knows."""
+        """Wall-clock time of so many members side by side; 0 for black boxes, whose time cannot be predicted."""
         if task.name not in self._whole:
             self._whole[task.name] = _population_seconds(task, self.evaluator)
         return self._whole[task.name] * (_ALONE + (1 - _ALONE) * members / BATCH)

@@ -65,7 +65,7 @@ class Evaluator:
         ahead: what a whole study will train of each task, by fingerprint, so that `"auto"` decides alike whatever is
             missing at the moment; a task that is not there counts as too little.
         learned: weights that configurations come with, by configuration key.
-        predict: seconds that so many runs of a task take side by side; 0 where nobody knows.
+        predict: seconds that so many runs of a task take side by side; 0 where that is not known.
         signals: those of `metaopt.inner.RECORDABLE` that curves of tasks in the engine have beside `train_loss`.
         graphs: of the populations trained in this process.
     """
@@ -91,7 +91,7 @@ class Evaluator:
         return self.answer([Request(task, tuple(configurations), tuple(seeds)) for task in tasks])
 
     def recording(self, required: frozenset[str]) -> "Evaluator":
-        """The same, for curves with those of the required signals that the engine records only for who asks.
+        """An evaluator whose curves also have those required signals that the engine records only on demand.
 
         They are evaluations of their own: what the ledger holds without the signal is run again.
         """
@@ -166,7 +166,7 @@ class Evaluator:
             self.check()
 
     def _seconds(self, task: AnyTask, members: int) -> float | None:
-        """How long so many runs take: as predicted, else a run each of the slowest so far, else nobody knows."""
+        """How long so many runs take: as predicted, else as the slowest run so far; None where neither is known."""
         return self.predict(task, members) or members * self._slowest.get(task.name, 0.0) or None
 
     def _run_settings(
@@ -249,8 +249,8 @@ def run_task(
         task: what to train.
         runs: of one configuration if there are weights.
         engine: see `metaopt.inner.train`.
-        compile: likewise.
-        ahead: likewise.
+        compile: see `metaopt.inner.train`.
+        ahead: see `metaopt.inner.train`.
         weights: that the configuration comes with.
         signals: see `metaopt.inner.train`.
         graphs: see `metaopt.inner.train`; those of this process if left out, for workers cannot be sent any.
@@ -285,7 +285,7 @@ def _worker_graphs() -> Graphs:
 
 
 def probe_task(task: Task, num_steps: int, graphs: Graphs, num_validations: int = 1) -> Task:
-    """The same task cut to a few steps, for measuring what a step costs; the graphs that it makes serve the task."""
+    """The task cut to a few steps, to measure what a step costs; the graphs that this makes serve the task, too."""
     probe = dataclasses.replace(task, data=task.splits, num_steps=num_steps, num_validations=num_validations)
     graphs.share(probe, task)
     return probe

@@ -91,7 +91,7 @@ def run_few_shot(
 
 
 def shipped_weights(assembly: Assembly) -> Weights | None:
-    """Those that a learned part comes with; whoever ships others gives the plugin another version."""
+    """The weights that ship with the learned part; a plugin that ships others has another version."""
     theta = weights_of(assembly, None)
     return None if theta is None else Weights(theta)
 

@@ -1,4 +1,4 @@
-"""How far a study is, how long it may still train, and where its lines go if nobody asks for them elsewhere."""
+"""How far a study is, how long it may still train, and where its lines go unless the caller says otherwise."""
 
 import sys
 import time

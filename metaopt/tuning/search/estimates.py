@@ -1,7 +1,7 @@
 """What candidates would score on the tasks that they did not run on.
 
-A race leaves most cells of the table of candidates × tasks empty, and whoever went far did so on harder or easier
-tasks than whoever did not. For the sampler to compare them, the empty cells are filled by an additive model,
+A race leaves most cells of the table of candidates × tasks empty, and candidates that went far did so on harder or
+easier tasks than those that did not. For the sampler to compare them, the empty cells are filled by an additive model,
 
     score(candidate, task) ≈ a(candidate) + b(task),
 
@@ -26,7 +26,7 @@ def filled(table: Array) -> Array:
         table: scores, shape (candidates, tasks), NaN where unknown.
 
     Returns:
-        The same shape. A task that nobody ran on counts as 0 on average.
+        The same shape. A task that no candidate ran on counts as 0 on average.
     """
     known = np.isfinite(table)
     values = np.where(known, table, 0.0)

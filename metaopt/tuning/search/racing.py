@@ -50,7 +50,7 @@ def rungs(num_tasks: int) -> list[int]:
 
 
 def rungs_of(tasks: Sequence[AnyTask]) -> list[int]:
-    """The same for these tasks: few-shot ones come in thirds by their budgets, see `with_budgets`."""
+    """Numbers of these tasks at which a race judges; few-shot tasks come in thirds, by budget: see `with_budgets`."""
     if not all(isinstance(task, FewShotTask) for task in tasks):
         return rungs(len(tasks))
     return sorted({math.ceil(len(tasks) * part / 3) for part in (1, 2, 3)})
@@ -62,14 +62,14 @@ def ends_heat(batch: int) -> bool:
 
 
 def best_share(running: Sequence[Standing], size: int, earlier: Sequence[float]) -> list[Standing]:
-    """Those among the best share of all that were judged on `size` tasks; ties go to whoever came earlier.
+    """Candidates among the best share of all that were judged on `size` tasks; ties go to the earlier one.
 
-    The very best goes on if nobody ran before: a race has a winner.
+    The very best goes on if none ran before: a race has a winner.
 
     Args:
         running: the heat.
         size: tasks done.
-        earlier: objectives at this rung of everyone who ran in earlier heats.
+        earlier: objectives at this rung of all candidates of earlier heats.
     """
     before = sorted(earlier)
     places = math.ceil(SHARE * (len(before) + len(running)))
@@ -98,7 +98,7 @@ def race(
         tasks: in the order of the race.
         judge: runs candidates on some more tasks and notes their scores and their objective.
         sizes: numbers of tasks at the rungs; those of `rungs` by default.
-        survivors: who goes on.
+        survivors: chooses the candidates that go on.
     """
     running, done = list(heat), 0
     for size in sizes or rungs(len(tasks)):

@@ -123,7 +123,7 @@ def _check_finite(study: Study, finalists: Sequence[Configuration], scores: Mapp
 
 
 def _final_seeds(interrupted: bool) -> tuple[int, ...]:
-    """Fresh seeds: on the race's own, whoever was lucky there would be favoured."""
+    """Fresh seeds: the race's own would favour candidates that were lucky there."""
     return (RACE_SEED,) if interrupted else FINAL_SEEDS
 
 

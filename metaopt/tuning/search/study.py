@@ -159,7 +159,7 @@ class Study:
     ) -> Iterator[tuple[dict[str, Any], dict[str, Any], float]]:
         """For the sampler: parameters, their distributions, and the objective as if all had run on all tasks.
 
-        Optuna would rank whoever ran on all tasks before whoever did not, however late and good: see `filled`.
+        Optuna would rank every candidate that ran on all tasks before every other one, however good: see `filled`.
         """
         inside = [proposal for proposal in proposals if proposal.params]  # Optuna's trials hold nothing from outside
         if not inside:
@@ -176,7 +176,7 @@ class Study:
             yield dict(proposal.params), self._recorded(proposal).distributions, value
 
     def _begin(self, pending: Sequence[Proposal], standings: Sequence[Standing]) -> None:
-        """Run whoever has not run yet on the first block of tasks, batch by batch."""
+        """Run candidates that have not run yet on the first block of tasks, batch by batch."""
         order = race_order(self.tasks)
         size = rungs_of(order)[0]
         for _, batch in groupby(pending, key=lambda proposal: proposal.batch):

@@ -1,8 +1,8 @@
-"""Early-stopping policies played over curves that somebody recorded: what each gives up, and what it saves.
+"""Early-stopping policies played over recorded curves: what each gives up, and what it saves.
 
 A run's regret is (best of the whole run − best until the stop) / (best of the whole run − chance), its saving the share
 of its steps that were not taken. Runs that learned nothing are told apart: there the question is how soon a policy
-gives up. A clairvoyant stops each run at its best value: nobody saves more without regret.
+gives up. A clairvoyant stops each run at its best value: no policy saves more without regret.
 """
 
 import math
@@ -83,7 +83,7 @@ class Replay:
     def best(self, regret: float) -> Replayed | None:
         """The policy that saves most at up to so much regret on the runs it is chosen by; None if there is none.
 
-        Whoever chooses the best of many takes lucky ones too: their regret elsewhere is larger. So the bound holds for
+        The best of many policies is often a lucky one: its regret elsewhere is larger. So the bound holds for
         the regret and one standard error (Breiman et al., Classification and Regression Trees, 1984). Steps are those
         of all runs, so that a policy which gives up early on those that learned nothing is preferred.
         """
