@@ -38,7 +38,7 @@ def adopt(evaluator: Evaluator, fingerprints: Collection[str], configurations: C
     wanted = {configuration.key for configuration in configurations}
     for spec in _with_reference_runs(evaluator.registry) if fingerprints else ():
         try:
-            shipped = read(Path(spec.reference_runs or ""))
+            shipped = read(Path(spec.reference_runs or ""), fingerprints)
         except InputError as error:
             evaluator.announce(f"What corpus {spec.name!r} ships is trained instead: {error}")
             continue
@@ -108,18 +108,24 @@ def write(path: Path, evaluations: Sequence[Evaluation]) -> None:
     replace_file(path, content.getvalue())
 
 
-def read(path: Path) -> list[Evaluation]:
+def read(path: Path, fingerprints: Collection[str] | None = None) -> list[Evaluation]:
     """Inverse of `write`.
+
+    Args:
+        path: of the file.
+        fingerprints: of the tasks that are looked for; a file that has none of them is not read to its end.
 
     Raises:
         PluginError: the file is missing, damaged or of another schema.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        index = json.loads(arrays.pop("index").tobytes())
-        if index["schema"] != _SCHEMA:
-            raise ValueError(f"schema {index['schema']!r}, this metaopt reads schema {_SCHEMA}")
+            index = json.loads(archive["index"].tobytes())
+            if index["schema"] != _SCHEMA:
+                raise ValueError(f"schema {index['schema']!r}, this metaopt reads schema {_SCHEMA}")
+            if fingerprints is not None and not any(task[2] in fingerprints for task in index["tasks"]):
+                return []
+            arrays = {name: archive[name] for name in archive.files if name != "index"}
         return _evaluations(index, arrays)
     except Exception as error:  # zip, zlib, NumPy and JSON each have errors of their own
         raise PluginError(

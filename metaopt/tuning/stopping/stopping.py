@@ -144,13 +144,24 @@ class _Recording:
 def _replay_plugin(spec: StopperSpec, recordings: Sequence[_Recording], seed: int) -> list[PolicyResult]:
     batches = [recording.batch for recording in recordings]
     settings = playable(spec, batches, seed)
-    fit = cross_fit(spec, batches, _groups(recordings), seed) if settings else None
-    if fit is None:
+    if not settings:
         return []
-    played = fit.play(lambda batch, rows, theta: recordings[batch].play(spec, settings, rows, theta))
+
+    def play(batch: int, rows: NDArray[np.int64], theta: StopperTheta) -> tuple[NDArray[np.float64], ...]:
+        return recordings[batch].play(spec, settings, rows, theta)
+
+    theta: StopperTheta = {}
+    if spec.fit is None:
+        parts = [play(batch, np.arange(len(curves.values)), theta) for batch, curves in enumerate(batches)]
+        played = tuple(np.concatenate(quantities, axis=1) for quantities in zip(*parts, strict=True))
+    else:
+        fit = cross_fit(spec, batches, _groups(recordings), seed)
+        if fit is None:
+            return []
+        theta, played = fit.theta, fit.play(play)
     regret, saved = (quantity.mean(axis=1) for quantity in played)
     return [
-        PolicyResult(StopperConfiguration(spec.name, setting, theta=fit.theta), float(regret[row]), float(saved[row]))
+        PolicyResult(StopperConfiguration(spec.name, setting, theta=theta), float(regret[row]), float(saved[row]))
         for row, setting in enumerate(settings)
     ]
 
