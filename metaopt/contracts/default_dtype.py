@@ -10,8 +10,8 @@ from contextlib import ContextDecorator, contextmanager
 import torch
 from torch import Tensor
 
-#: What people had set before float32 took its place, outermost first.
-_theirs: list[torch.dtype] = []
+#: The defaults that float32 has taken the place of, outermost first: one list for the process, as torch has one default.
+_users_defaults: list[torch.dtype] = []
 
 
 class Float32ByDefault(ContextDecorator):
@@ -24,15 +24,15 @@ class Float32ByDefault(ContextDecorator):
         return Float32ByDefault()
 
     def __enter__(self) -> None:
-        theirs = torch.get_default_dtype()
-        self._replaced.append(theirs != torch.float32)
-        if theirs != torch.float32:
-            _theirs.append(theirs)
+        users_default = torch.get_default_dtype()
+        self._replaced.append(users_default != torch.float32)
+        if users_default != torch.float32:
+            _users_defaults.append(users_default)
             torch.set_default_dtype(torch.float32)
 
     def __exit__(self, *_: object) -> None:
         if self._replaced.pop():
-            torch.set_default_dtype(_theirs.pop())
+            torch.set_default_dtype(_users_defaults.pop())
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def default_for(examples: Callable[[], Iterable[Tensor]]) -> Iterator[None]:
         examples: gives inputs and targets; the first that are floating numbers count.
     """
     before = torch.get_default_dtype()
-    wanted = _theirs[-1] if _theirs else before
+    wanted = _users_defaults[-1] if _users_defaults else before
     if wanted != torch.float32:
         wanted = next((tensor.dtype for tensor in examples() if tensor.is_floating_point()), wanted)
     if wanted == before:

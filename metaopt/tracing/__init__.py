@@ -5,10 +5,9 @@ from metaopt.tracing.compiled_rules import (
     CompiledUpdate,
     can_compile,
     compiled_update,
-    is_hashable,
     own_code,
 )
-from metaopt.tracing.graph_cache import GraphCache, GraphMode, layout_of, structure_of, tensors_of
+from metaopt.tracing.graph_cache import GraphCache, GraphMode, is_hashable, layout_of, structure_of, tensors_of
 from metaopt.tracing.recording import Graph, NotRecordableError, Recorder
 from metaopt.tracing.straight_line import merged, needed, replayed, straight_line
 

@@ -11,13 +11,14 @@ size.
 from collections.abc import Callable, Hashable, Mapping
 from functools import lru_cache
 from types import FunctionType
-from typing import Any, TypeAlias, TypeGuard, TypeVar, final
+from typing import Any, TypeAlias, TypeVar, final
 
 import torch
 import torch.fx.experimental._config as shapes
 from torch import Tensor
 
 from metaopt.contracts import MeasureOne, PerTensorRule, Rule, StepInfo, TensorHparams, TensorState, Theta
+from metaopt.tracing.graph_cache import is_hashable
 
 #: Fewer numbers than this run eagerly: sizes 0 and 1 cannot be dynamic.
 MIN_NUMEL = 2
@@ -164,15 +165,6 @@ def can_compile(rule: Rule) -> bool:
 def compiled_update(rule: Rule, names: tuple[str, ...]) -> CompiledUpdate:
     """The `CompiledUpdate` of a rule, the same for equal rules, so that a second optimizer need not compile again."""
     return _shared_by_equal_rules(rule, names) if is_hashable(rule) else CompiledUpdate(rule, names)
-
-
-def is_hashable(value: object) -> TypeGuard[Hashable]:
-    """Whether a value has a hash; a frozen dataclass that holds a list has a `__hash__` that raises."""
-    try:
-        hash(value)
-    except TypeError:
-        return False
-    return True
 
 
 @lru_cache(maxsize=64)

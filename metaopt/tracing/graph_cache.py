@@ -4,7 +4,7 @@ A tree is a nested dict, list or tuple of tensors.
 """
 
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, TypeGuard, cast
 
 import torch
 from torch import Tensor
@@ -83,6 +83,15 @@ def _graph(
 
     graph = (compiled if mode == "compiled" else replayed)(in_a_row, *leaves)
     return graph, result_structures[0] if result_structures else None
+
+
+def is_hashable(value: object) -> TypeGuard[Hashable]:
+    """Whether a value has a hash; a frozen dataclass that holds a list has a `__hash__` that raises."""
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def tensors_of(tree: Any) -> list[Tensor]:

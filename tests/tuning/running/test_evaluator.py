@@ -63,6 +63,17 @@ def test_a_learned_wrapper_runs_with_the_weights_that_it_ships_with(evaluator, m
     assert not np.allclose(found[learned.key, "line", 0].values, found[ADAMW.key, "line", 0].values, rtol=1e-2)
 
 
+def test_populations_of_one_study_share_their_graphs(evaluator, make_task):
+    task = make_task(num_steps=6)
+    evaluator.curves([ADAMW, SGD], [task], [0])
+    of_task, of_rules = len(evaluator.graphs.of_task(task).graphs), len(evaluator.graphs.rules)
+    assert of_task > 0
+    assert of_rules > 0
+    evaluator.recording(frozenset({"evidence"})).curves([ADAMW, SGD], [task], [1])
+    assert len(evaluator.graphs.of_task(task).graphs) == of_task
+    assert len(evaluator.graphs.rules) == of_rules
+
+
 class LineWithState(nn.Linear):
     """Counts its calls in Python, which nothing vmapped may."""
 
