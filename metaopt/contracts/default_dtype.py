@@ -10,7 +10,7 @@ from contextlib import ContextDecorator, contextmanager
 import torch
 from torch import Tensor
 
-#: The defaults that float32 has taken the place of, outermost first: one list for the process, as torch has one default.
+#: The defaults that float32 has taken the place of, outermost first: one list a process, as torch has one default.
 _users_defaults: list[torch.dtype] = []
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from metaopt.contracts import Params
-from metaopt.signals import LARGEST_NORM, MAX_SKIPS, overflows
+from metaopt.signals import LARGEST_NORM, MAX_SKIPS
 
 
 @final
@@ -35,7 +35,7 @@ class Skipping:
         Args:
             grads: buffers whose first rows are the members'.
         """
-        if self._none_overflows and not overflows(_norm_of_all(grads)):
+        if self._none_overflows and _norm_of_all(grads) <= LARGEST_NORM:
             return None
         overflowing = ~(norms(grads, len(self.ended)) <= LARGEST_NORM) & ~self.ended
         self._in_a_row = torch.where(overflowing, self._in_a_row + 1, 0)

@@ -18,10 +18,10 @@ from torch import Tensor
 #: What goes from step to step: h, and c of an LSTM.
 _Hidden: TypeAlias = tuple[Tensor, ...]
 #: From W x + b of a step, the hidden state and the weights that act on this to the new hidden state.
-_Cell: TypeAlias = Callable[[Tensor, _Hidden, "_Weights"], _Hidden]
+_Cell: TypeAlias = Callable[[Tensor, _Hidden, "_LayerWeights"], _Hidden]
 
 
-class _Weights:
+class _LayerWeights:
     """The weights of one layer in one direction, which torch has in a row."""
 
     def __init__(self, row: Sequence[Tensor], has_biases: bool) -> None:
@@ -36,25 +36,25 @@ class _Weights:
         return F.linear(hidden, self.hidden, self.hidden_bias)
 
 
-def _lstm(inputs: Tensor, hidden: _Hidden, weights: _Weights) -> _Hidden:
+def _lstm(inputs: Tensor, hidden: _Hidden, weights: _LayerWeights) -> _Hidden:
     i, f, g, o = (inputs + weights.of_hidden(hidden[0])).chunk(4, dim=-1)
     c = f.sigmoid() * hidden[1] + i.sigmoid() * g.tanh()
     h = o.sigmoid() * c.tanh()
     return (h if weights.projection is None else F.linear(h, weights.projection)), c
 
 
-def _gru(inputs: Tensor, hidden: _Hidden, weights: _Weights) -> _Hidden:
+def _gru(inputs: Tensor, hidden: _Hidden, weights: _LayerWeights) -> _Hidden:
     input_r, input_z, input_n = inputs.chunk(3, dim=-1)
     r, z, n = weights.of_hidden(hidden[0]).chunk(3, dim=-1)
     kept = (input_z + z).sigmoid()
     return ((1 - kept) * (input_n + (input_r + r).sigmoid() * n).tanh() + kept * hidden[0],)
 
 
-def _tanh(inputs: Tensor, hidden: _Hidden, weights: _Weights) -> _Hidden:
+def _tanh(inputs: Tensor, hidden: _Hidden, weights: _LayerWeights) -> _Hidden:
     return ((inputs + weights.of_hidden(hidden[0])).tanh(),)
 
 
-def _relu(inputs: Tensor, hidden: _Hidden, weights: _Weights) -> _Hidden:
+def _relu(inputs: Tensor, hidden: _Hidden, weights: _LayerWeights) -> _Hidden:
     return ((inputs + weights.of_hidden(hidden[0])).relu(),)
 
 
@@ -79,7 +79,7 @@ def _plain(operation: Callable[..., Any], cell: _Cell) -> Callable[..., Any]:
             outputs = []
             for direction in range(directions):
                 number = layer * directions + direction
-                weights = _Weights(params[number * size : (number + 1) * size], has_biases)
+                weights = _LayerWeights(params[number * size : (number + 1) * size], has_biases)
                 state = tuple(begin[number] for begin in begins)
                 output, end = _along(cell, steps, state, weights, backwards=direction == 1)
                 outputs.append(output)
@@ -92,7 +92,7 @@ def _plain(operation: Callable[..., Any], cell: _Cell) -> Callable[..., Any]:
 
 
 def _along(
-    cell: _Cell, steps: Tensor, hidden: _Hidden, weights: _Weights, *, backwards: bool
+    cell: _Cell, steps: Tensor, hidden: _Hidden, weights: _LayerWeights, *, backwards: bool
 ) -> tuple[Tensor, _Hidden]:
     """One layer in one direction: h after each step, and where it ends."""
     outputs = []

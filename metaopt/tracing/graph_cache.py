@@ -43,9 +43,10 @@ class GraphCache:
             return function(*tensors, *settings)
         leaves = tensors_of(tensors)
         key = _key(function, mode, tensors, settings, leaves)
-        if key not in self._graphs:
-            self._graphs[key] = _graph(function, mode, tensors, settings)
-        graph, structure = self._graphs[key]
+        entry = self._graphs.get(key)  # once: to hash a key takes as long as a small graph
+        if entry is None:
+            entry = self._graphs[key] = _graph(function, mode, tensors, settings)
+        graph, structure = entry
         if structure is None:  # what it does depends on values: there is no graph
             return function(*tensors, *settings)
         return tree_unflatten(graph(*leaves), structure)
