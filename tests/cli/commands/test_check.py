@@ -5,11 +5,11 @@ import textwrap
 
 import pytest
 
-from metaopt import PluginError, StopperSpec, registry
+from metaopt import PluginError, StopperSpec
 from metaopt.cli import run
 from metaopt.cli.checked_plugins import chosen
-from metaopt.plugin import current_registry
-from metaopt.plugin.registry import Fault, Registry, Source
+from metaopt.plugin import current_registry, registry
+from metaopt.plugin.registry import Fault, PluginSource, Registry
 
 PLUGIN = """
 import torch
@@ -392,7 +392,7 @@ def test_a_distribution_stands_for_its_plugins_of_a_kind(name):
 
 def test_a_distribution_that_cannot_be_loaded_says_why():
     known = Registry()
-    known.faults.append(Fault(Source("metaopt-broken", "1.0", "broken = metaopt_broken"), "ImportError: no x"))
+    known.faults.append(Fault(PluginSource("metaopt-broken", "1.0", "broken = metaopt_broken"), "ImportError: no x"))
     for name in ("metaopt-broken", "metaopt_broken", "broken"):
         with pytest.raises(PluginError, match=r"Plugin metaopt-broken 1.0 .* cannot be loaded: ImportError: no x"):
             chosen([name], "", known)

@@ -14,7 +14,7 @@ from metaopt.configuration.configuration import Configuration, assemble
 from metaopt.deploy import build_optimizer
 from metaopt.deploy.optimizer.steered_optimizer import SteeredOptimizer
 from metaopt.plugin.registry import current_registry
-from metaopt_learned import schedule_network
+from metaopt_learned._shared import schedule_network
 
 STEPS = 30
 CLASSES = {
