@@ -1,4 +1,4 @@
-"""What a plugin's own functions answer, looked at one by one, so that a mistake is named where it is made."""
+"""Calls a plugin's own functions one at a time and checks what they return, so that a mistake is named in its place."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -17,24 +17,24 @@ from metaopt.testing.rules.subject import HORIZON, Subject, hparams_for, step_in
 from metaopt.testing.samples import gradients
 
 
-def answered(
+def call_plugin(
     function: Callable[..., Any],
     names: str,
     *arguments: Any,
-    given: str = "",
+    inputs: str = "",
     at: Callable[..., Any] | None = None,
 ) -> Any:
-    """What a plugin's function returns.
+    """Call a plugin's function and return what it returns.
 
     Args:
-        function: the plugin's.
-        names: of its parameters as the contract calls them, with commas, for the message.
-        arguments: what it is called with.
-        given: what is special about them, such as `"a tensor of shape (0, 3)"`.
-        at: the plugin's own function, where `function` is one around it.
+        function: the plugin's function.
+        names: its parameters as the contract calls them, separated by commas, for the message.
+        arguments: what the function is called with.
+        inputs: what is special about the arguments, such as `"a tensor of shape (0, 3)"`.
+        at: the plugin's own function, where `function` is a wrapper around it.
 
     Raises:
-        ConformanceError: it does not take these arguments, or raises.
+        ConformanceError: the function does not take these arguments, or raises.
     """
     try:
         inspect.signature(function).bind(*arguments)
@@ -49,29 +49,29 @@ def answered(
     except (ConformanceError, MissingDataError):
         raise
     except (Exception, SystemExit) as error:
-        raised = f"It raised {described(error)[:-1]}{f' (given {given})' if given else ''}."
+        raised = f"It raised {describe_error(error)[:-1]}{f' (given {inputs})' if inputs else ''}."
         message = f"{raised}{_undeclared(function, arguments, error)}"
         raise ConformanceError(message, at or function, locate(at or function, error.__traceback__)) from error
 
 
 def _undeclared(function: Callable[..., Any], arguments: tuple[Any, ...], error: BaseException) -> str:
-    """The sentence that tells to declare a signal, where a function failed for want of it; empty otherwise."""
-    name = next((one for one in ("loss", "horizon") if _works_with(one, function, arguments)), None)
+    """The advice to declare a signal, where the function failed because the signal was missing; empty otherwise."""
+    name = next((signal for signal in ("loss", "horizon") if _works_with(signal, function, arguments)), None)
     if isinstance(error, KeyError) and error.args[:1] and error.args[0] in SIGNALS:
         name = error.args[0]
     return "" if name is None else f' Declare requires={{"{name}"}} in the spec: what nobody requires is not supplied.'
 
 
 def _works_with(name: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> bool:
-    """Whether a function that fails works once the loss, or the horizon, is known."""
+    """Whether a function that failed works once the signal `name`, the loss or the horizon, is supplied."""
     known: Any = torch.ones(())
     filled = [
-        replace(one, **{name: known})
-        if isinstance(one, StepInfo) and getattr(one, name) is None
-        else (known if one is None and name == "horizon" else one)
-        for one in arguments
+        replace(argument, **{name: known})
+        if isinstance(argument, StepInfo) and getattr(argument, name) is None
+        else (known if argument is None and name == "horizon" else argument)
+        for argument in arguments
     ]
-    if all(one is other for one, other in zip(filled, arguments, strict=True)):
+    if all(argument is original for argument, original in zip(filled, arguments, strict=True)):
         return False
     try:
         function(*filled)
@@ -80,8 +80,8 @@ def _works_with(name: str, function: Callable[..., Any], arguments: tuple[Any, .
     return True
 
 
-def described(error: BaseException) -> str:
-    """An error in one line."""
+def describe_error(error: BaseException) -> str:
+    """Type and message of an error in one line."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0] if lines else ''}".rstrip(": .") + "."
 
@@ -93,24 +93,24 @@ def require_answer(holds: bool, message: str, function: Callable[..., Any]) -> N
 
 
 def require_tensors(values: Any, what: str, function: Callable[..., Any]) -> None:
-    """Raise ConformanceError unless a function answered with a plain dict of tensors by name."""
-    require_answer(type(values) is dict, f"{what} must be a dict of tensors by name, got {shown(values)}.", function)
+    """Raise ConformanceError unless a function returned a plain dict of tensors by name."""
+    require_answer(type(values) is dict, f"{what} must be a dict of tensors by name, got {describe(values)}.", function)
     for key, value in values.items():
         known = isinstance(key, str) and isinstance(value, Tensor)
-        require_answer(known, f"{what} must be a dict of tensors by name, got {shown(value)} for {key!r}.", function)
+        require_answer(known, f"{what} must be a dict of tensors by name, got {describe(value)} for {key!r}.", function)
 
 
 def require_pair(values: Any, what: str, function: Callable[..., Any]) -> None:
-    """Raise ConformanceError unless a function answered with a tuple of two."""
+    """Raise ConformanceError unless a function returned a tuple of two."""
     pair = isinstance(values, tuple) and len(values) == 2
-    require_answer(pair, f"{_name(function)} must return ({what}), got {shown(values)}.", function)
+    require_answer(pair, f"{_name(function)} must return ({what}), got {describe(values)}.", function)
 
 
 def require_same_state(new: Any, old: Tensors, function: Callable[..., Any], maker: str = "init") -> None:
     """Raise ConformanceError unless a new state has the keys and shapes that `init` gave it."""
     name = _name(function)
     require_tensors(new, f"The state that {name} returns", function)
-    keys = [f"{{{', '.join(sorted(each))}}}" for each in (new, old)]
+    keys = [f"{{{', '.join(sorted(state))}}}" for state in (new, old)]
     require_answer(
         new.keys() == old.keys(), f"{name} returned the state keys {keys[0]}, {maker} made {keys[1]}.", function
     )
@@ -123,12 +123,12 @@ def require_same_state(new: Any, old: Tensors, function: Callable[..., Any], mak
         )
 
 
-def shown(value: Any) -> str:
-    """A value for messages: what it is, and what it holds where that is short."""
+def describe(value: Any) -> str:
+    """The type of a value for a message, and its content where that is short."""
     if isinstance(value, Tensor):
         return f"a tensor of shape {tuple(value.shape)}"
     if isinstance(value, tuple):
-        return f"({', '.join(map(shown, value))})" if len(value) <= 4 else f"a tuple of {len(value)}"
+        return f"({', '.join(map(describe, value))})" if len(value) <= 4 else f"a tuple of {len(value)}"
     if isinstance(value, Mapping):
         return f"a {type(value).__name__} with the keys {sorted(map(str, value))!r:.60}"
     if value is None:
@@ -140,23 +140,23 @@ def shown(value: Any) -> str:
 
 
 def check_tensor_functions(assembly: Assembly, rule: PerTensorRule, params: Tensors, theta: Tensors) -> None:
-    """Raise ConformanceError unless the functions that `per_tensor` was given answer as they should."""
+    """Raise ConformanceError unless the functions passed to `per_tensor` return what the contract asks for."""
     horizon = torch.tensor(float(HORIZON))
     grads = gradients(params, 1)[0]
     info = _with_signals(rule, step_info(assembly, torch.tensor(0.0), horizon, grads), theta, horizon)
     hparams = hparams_for(assembly, params)
     for name, param in params.items():
-        given = f"a tensor of shape {tuple(param.shape)} and {param.dtype}"
+        inputs = f"a tensor of shape {tuple(param.shape)} and {param.dtype}"
         own = hparams[name]
-        state = answered(rule.init_one, "param, hparams, theta, horizon", param, own, theta, horizon, given=given)
+        state = call_plugin(rule.init_one, "param, hparams, theta, horizon", param, own, theta, horizon, inputs=inputs)
         require_tensors(state, f"What {_name(rule.init_one)} returns", rule.init_one)
-        new = _stepped(rule, grads[name], state, param, own, theta, info, given)
+        new = _stepped(rule, grads[name], state, param, own, theta, info, inputs)
         if rule.idle_one is not None:
             arguments = new, param, own, info
-            idle = answered(rule.idle_one, "state, param, hparams, info", *arguments, given=given)
+            idle = call_plugin(rule.idle_one, "state, param, hparams, info", *arguments, inputs=inputs)
             require_same_state(idle, state, rule.idle_one)
         if rule.evaluate_one is not None:
-            evaluated = answered(rule.evaluate_one, "param, state, hparams", param, new, own, given=given)
+            evaluated = call_plugin(rule.evaluate_one, "param, state, hparams", param, new, own, inputs=inputs)
             _require_like(evaluated, param, "What evaluation returns", rule.evaluate_one)
 
 
@@ -164,9 +164,9 @@ def _with_signals(rule: PerTensorRule, info: StepInfo, theta: Tensors, horizon: 
     if rule.shared is None:
         return info
     init, update = rule.shared
-    state = answered(init, "theta, horizon", theta, horizon)
+    state = call_plugin(init, "theta, horizon", theta, horizon)
     require_tensors(state, "What shared's first function returns", init)
-    answer = answered(update, "state, theta, info", state, theta, info)
+    answer = call_plugin(update, "state, theta, info", state, theta, info)
     require_pair(answer, "signals, new_state", update)
     require_tensors(answer[0], "The signals", update)
     require_same_state(answer[1], state, update, "shared's first function")
@@ -174,33 +174,33 @@ def _with_signals(rule: PerTensorRule, info: StepInfo, theta: Tensors, horizon: 
 
 
 def _stepped(
-    rule: PerTensorRule, grad: Tensor, state: Tensors, param: Tensor, hparams: Any, theta: Any, info: Any, given: str
+    rule: PerTensorRule, grad: Tensor, state: Tensors, param: Tensor, hparams: Any, theta: Any, info: Any, inputs: str
 ) -> Tensors:
     """The state after a step, in the dtypes that the rule keeps."""
     names, arguments = "grad, state, param, hparams, theta, info", (grad, state, param, hparams, theta, info)
     function = rule.update_one
     if rule.measure_one is None:
-        answer = answered(function, names, *arguments, given=given)
+        answer = call_plugin(function, names, *arguments, inputs=inputs)
         require_pair(answer, "update, new_state", function)
         update, new = answer
         require_same_state(new, state, function)
     elif not grad.numel():
-        return state  # nothing is measured there
+        return state  # tensors without elements are not measured
     else:
-        answer = answered(rule.measure_one, names, *arguments, given=given)
+        answer = call_plugin(rule.measure_one, names, *arguments, inputs=inputs)
         require_pair(answer, "measured, new_state", rule.measure_one)
         measured, new = answer
         require_tensors(measured, "What is measured", rule.measure_one)
         require_same_state(new, state, rule.measure_one)
-        update = answered(function, f"{names}, measured", grad, new, *arguments[2:], measured, given=given)
+        update = call_plugin(function, f"{names}, measured", grad, new, *arguments[2:], measured, inputs=inputs)
     _require_like(update, param, "The update", function)
     finite = bool(torch.isfinite(update).all())
-    require_answer(finite, f"The update is not finite, given {given} and a gradient that are.", function)
+    require_answer(finite, f"The update is not finite, given {inputs} and a gradient that are.", function)
     return {key: value.to(state[key].dtype) for key, value in new.items()}
 
 
 def _require_like(value: Any, param: Tensor, what: str, function: Callable[..., Any]) -> None:
-    require_answer(isinstance(value, Tensor), f"{what} must be a tensor, got {shown(value)}.", function)
+    require_answer(isinstance(value, Tensor), f"{what} must be a tensor, got {describe(value)}.", function)
     shapes = tuple(value.shape), tuple(param.shape)
     require_answer(
         shapes[0] == shapes[1], f"{what} has shape {shapes[0]}, but the parameter has {shapes[1]}.", function
@@ -210,19 +210,21 @@ def _require_like(value: Any, param: Tensor, what: str, function: Callable[..., 
 def check_steering(
     rule: SteeringRule, grads: Tensors, state: State, params: Tensors, hparams: Hparams, theta: Tensors, info: StepInfo
 ) -> None:
-    """Raise ConformanceError unless `steer` answers as it should."""
+    """Raise ConformanceError unless `steer` returns what the contract asks for."""
     own, steer = rule.split(state)[1], type(rule).steer
     names = "grads, own, params, hparams, theta, info"
-    answer = answered(rule.steer, names, grads, own, params, hparams, theta, info)
+    answer = call_plugin(rule.steer, names, grads, own, params, hparams, theta, info)
     require_pair(answer, "hparams, own", steer)
     steered, new = answer
     of_each = isinstance(steered, Mapping) and steered.keys() >= params.keys()
-    require_answer(of_each, f"steer must return hyperparameters for each name, got {shown(steered)}.", steer)
+    require_answer(of_each, f"steer must return hyperparameters for each name, got {describe(steered)}.", steer)
     for name in params:
         lost = sorted(hparams[name].keys() - steered[name].keys())
         require_answer(not lost, f"steer left out the hyperparameters {lost} of {name!r}.", steer)
     whole = isinstance(new, Mapping) and new.keys() == {"tensors", "shared"}
-    require_answer(whole, f"steer must return the state as {{'tensors': ..., 'shared': ...}}, got {shown(new)}.", steer)
+    require_answer(
+        whole, f"steer must return the state as {{'tensors': ..., 'shared': ...}}, got {describe(new)}.", steer
+    )
     for part, old in (("shared", own["shared"]), *own["tensors"].items()):
         require_same_state(new["shared"] if part == "shared" else new["tensors"].get(part), old, steer, "own_state")
 
@@ -231,10 +233,10 @@ def require_wraps(subject: Subject) -> None:
     """Raise ConformanceError unless the wrappers of a subject make rules of rules."""
     rule: Any = subject.optimizer.rule
     for spec in subject.wrappers:
-        rule = answered(spec.wrap, "rule", rule)
+        rule = call_plugin(spec.wrap, "rule", rule)
         needed = ("granularity", "init", "update", "start", "evaluation_params")
         lacks = ", ".join(name for name in needed if not hasattr(rule, name))
-        require_answer(not lacks, f"wrap must return a rule, got {shown(rule)}, which lacks {lacks}.", spec.wrap)
+        require_answer(not lacks, f"wrap must return a rule, got {describe(rule)}, which lacks {lacks}.", spec.wrap)
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -10,7 +10,7 @@ from metaopt.testing.errors import ConformanceError, require
 
 
 def require_close(actual: Any, expected: Any, claim: str, *, rtol: float, atol: float, at: Any = None) -> None:
-    """Raise ConformanceError unless all numbers agree; `claim` says of what."""
+    """Raise ConformanceError unless all numbers agree; `claim` names what is compared."""
     mine, theirs = flat(actual), flat(expected)
     require(mine.keys() == theirs.keys(), f"{claim}: keys {sorted(mine)} against {sorted(theirs)}.", at)
     for path, value in mine.items():
@@ -27,25 +27,27 @@ def require_same_layout(actual: Any, expected: Any, claim: str, at: Any = None) 
     mine, theirs = flat(actual), flat(expected)
     require(mine.keys() == theirs.keys(), f"{claim}: keys {sorted(mine)}, expected {sorted(theirs)}.", at)
     for path, value in mine.items():
-        got, wanted = (f"{each.dtype} of shape {tuple(each.shape)}" for each in (value, theirs[path]))
-        require(got == wanted, f"{claim}: {path} is {got}, expected {wanted}.", at)
+        actual_type, expected_type = (
+            f"{tensor.dtype} of shape {tuple(tensor.shape)}" for tensor in (value, theirs[path])
+        )
+        require(actual_type == expected_type, f"{claim}: {path} is {actual_type}, expected {expected_type}.", at)
 
 
 def require_finite(values: Any, claim: str, at: Any = None) -> None:
-    """Raise ConformanceError if any number is NaN or infinite."""
+    """Raise ConformanceError if a number is NaN or infinite."""
     for path, value in flat(values).items():
-        require(bool(torch.isfinite(value).all()), f"{claim}: {path} is not finite: {_some(value)}.", at)
+        require(bool(torch.isfinite(value).all()), f"{claim}: {path} is not finite: {_first_not_finite(value)}.", at)
 
 
 def flat(values: Any, prefix: str = "") -> dict[str, Tensor]:
-    """Nested mappings as one dict, by dotted path."""
+    """All tensors of nested mappings in one dict, by dotted path."""
     if isinstance(values, Tensor):
         return {prefix or "value": values}
     require(isinstance(values, Mapping), f"{prefix or 'The result'} must be a dict of tensors, got {values!r}.")
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     for key, value in values.items():
-        found.update(flat(value, f"{prefix}.{key}" if prefix else str(key)))
-    return found
+        tensors.update(flat(value, f"{prefix}.{key}" if prefix else str(key)))
+    return tensors
 
 
 def _require_tensors_close(actual: Tensor, expected: Tensor, claim: str, rtol: float, atol: float, at: Any) -> None:
@@ -55,11 +57,11 @@ def _require_tensors_close(actual: Tensor, expected: Tensor, claim: str, rtol: f
     apart = ~torch.isclose(mine, theirs, rtol=rtol, atol=atol, equal_nan=True)
     if bool(apart.any()):
         first = int(apart.reshape(-1).nonzero()[0])
-        got, wanted = mine.reshape(-1)[first].item(), theirs.reshape(-1)[first].item()
+        actual_value, expected_value = mine.reshape(-1)[first].item(), theirs.reshape(-1)[first].item()
         count = f"{int(apart.sum())} of {apart.numel()} differ"
-        raise ConformanceError(f"{claim} is {got:.9g}, expected {wanted:.9g} ({count}).", at)
+        raise ConformanceError(f"{claim} is {actual_value:.9g}, expected {expected_value:.9g} ({count}).", at)
 
 
-def _some(value: Tensor) -> str:
+def _first_not_finite(value: Tensor) -> str:
     numbers = value.detach().reshape(-1)
     return str(numbers[~torch.isfinite(numbers)][:3].tolist())

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, final
 from metaopt.contracts import Float32ByDefault
 from metaopt.errors import InputError
 from metaopt.plugin import OptimizerSpec, PluginSpec
-from metaopt.testing.answers import described
+from metaopt.testing.answers import describe_error
 from metaopt.testing.controllers import CHECKS as CONTROLLER_CHECKS
 from metaopt.testing.corpora import CHECKS as CORPUS_CHECKS
 from metaopt.testing.declarations import CHECKS as COMMON_CHECKS
@@ -28,7 +28,7 @@ from metaopt.testing.stoppers.stoppers import CHECKS as STOPPER_CHECKS
 
 Status: TypeAlias = Literal["passed", "failed", "skipped", "blocked"]
 
-#: Checks that the others build on, in this order: where one fails, nothing that follows could be believed.
+#: Checks that the other checks build on, in this order: where one fails, later results would mean nothing.
 _FOUNDATIONS = (
     "space_is_sound",
     "space_is_finite",
@@ -43,7 +43,7 @@ _FOUNDATIONS = (
     "is_pure",
 )
 
-#: What is compared last: numbers that fail one of the others differ for the same cause.
+#: The check that runs last: where another check fails, its numbers differ for the same cause.
 _COMPARED_LAST = "native_equals_rule"
 _EXPLAINED_BY = ("state_is_its_own", "lowers_a_quadratic")
 
@@ -71,7 +71,7 @@ _CHECKS: Mapping[str, tuple[Callable[[Any], None], ...]] = {
 @final
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one check.
+    """The outcome of one check.
 
     Attributes:
         check: the check's name.
@@ -80,7 +80,7 @@ class Outcome:
             failure that is named already.
         message: what is wrong, or why it did not run; empty if it passed.
         location: the offending line of the plugin, where there is one.
-        seconds: how long it took.
+        seconds: how long the check took.
     """
 
     check: str
@@ -101,12 +101,12 @@ class Report:
 
     @property
     def failures(self) -> tuple[Outcome, ...]:
-        """Those that failed."""
+        """Outcomes of the checks that failed."""
         return tuple(outcome for outcome in self.outcomes if outcome.status == "failed")
 
     @property
     def passed(self) -> bool:
-        """Whether none failed."""
+        """Whether no check failed."""
         return not self.failures
 
 
@@ -118,7 +118,7 @@ class Check:
     Attributes:
         spec: the plugin.
         function: checks the claim, which its docstring states, and raises where it does not hold.
-        needs: checks that it builds on; where one of them fails, it does not run.
+        needs: checks that this check builds on; where one of them fails, this check does not run.
     """
 
     spec: PluginSpec
@@ -143,14 +143,14 @@ class Check:
         """Check the claim.
 
         Raises:
-            ConformanceError: it does not hold; says what is wrong, the value and the offending line.
-            NotApplicable: it does not concern this plugin, or could not run because another one failed; pytest and
-                unittest take that for a skip.
+            ConformanceError: the claim does not hold; the message says what is wrong, the value and the offending line.
+            NotApplicable: the claim does not concern this plugin, or a check that this one builds on failed; pytest
+                and unittest count that as skipped.
         """
-        for other in self.needs:
-            if other.fails:
-                raise Blocked(f"It could not run: {other.name} failed.")
-        self.__dict__["fails"] = False  # what builds on it need not run it again
+        for foundation in self.needs:
+            if foundation.fails:
+                raise Blocked(f"It could not run: {foundation.name} failed.")
+        self.__dict__["fails"] = False  # checks that build on this one need not run it again
         try:
             self._examine()
         except ConformanceError:
@@ -159,11 +159,11 @@ class Check:
 
     @cached_property
     def fails(self) -> bool:
-        """Whether it fails, from when it last ran."""
+        """Whether the check failed when it last ran; runs it if it never did."""
         return self.run().status == "failed"
 
     def run(self) -> Outcome:
-        """Check the claim and say what came of it."""
+        """Check the claim and return the outcome."""
         began = time.perf_counter()
         status: Status = "passed"
         message, location = "", None
@@ -178,7 +178,7 @@ class Check:
         return Outcome(self.name, self.claim, status, message, location, time.perf_counter() - began)
 
     def _examine(self) -> None:
-        """Check the claim; whatever is raised but NotApplicable becomes a ConformanceError that knows its line."""
+        """Check the claim; every exception but NotApplicable becomes a ConformanceError with the offending line."""
         try:
             self.function(self.spec)
         except NotApplicable:
@@ -189,18 +189,18 @@ class Check:
             raise ConformanceError(error.message, error.at, location) from error.__cause__
         except (Exception, SystemExit) as error:
             location = self._line_in(error) or self._line_in(error.__cause__) or self._definition(None)
-            raise ConformanceError(f"It raised {described(error)}", None, location) from error
+            raise ConformanceError(f"It raised {describe_error(error)}", None, location) from error
 
     def _line_in(self, error: BaseException | None) -> Location | None:
         return None if error is None else locate(self.spec, error.__traceback__)
 
     def _definition(self, function: Callable[..., Any] | None) -> Location | None:
         own = definition(function) if function is not None else None
-        return own or next((definition(found) for found in functions_of(self.spec)), None)
+        return own or next((definition(own_function) for own_function in functions_of(self.spec)), None)
 
 
 def checks_for(spec: PluginSpec) -> list[Check]:
-    """The checks that a plugin of this kind must pass, those first that others build on."""
+    """The checks that a plugin of this kind must pass, in order: checks that others build on come first."""
     if spec.kind not in _CHECKS:
         raise InputError(f"There are no checks for {spec!r}; give a spec such as metaopt.OptimizerSpec(...).")
     functions = {function.__name__: function for function in _CHECKS[spec.kind]}
@@ -209,26 +209,26 @@ def checks_for(spec: PluginSpec) -> list[Check]:
         if name in functions:
             first.append(Check(spec, functions.pop(name), tuple(first)))
     last = functions.pop(_COMPARED_LAST, None)
-    others = [Check(spec, function, tuple(first)) for function in functions.values()]
+    dependents = [Check(spec, function, tuple(first)) for function in functions.values()]
     if last is not None:
-        explained = tuple(other for other in others if other.name in _EXPLAINED_BY)
-        others.append(Check(spec, last, (*first, *explained)))
-    return [*first, *others]
+        explained = tuple(dependent for dependent in dependents if dependent.name in _EXPLAINED_BY)
+        dependents.append(Check(spec, last, (*first, *explained)))
+    return [*first, *dependents]
 
 
 def check(spec: PluginSpec) -> Report:
-    """Run all checks of a plugin. A failure stops only those that build on what failed, or fail for the same cause."""
+    """Run all checks of a plugin. A failure blocks only checks that build on it or fail for the same cause."""
     outcomes: list[Outcome] = []
-    for one in checks_for(spec):
-        outcome = one.run()
-        same = next((other for other in outcomes if _is_same_failure(outcome, other)), None)
+    for conformance_check in checks_for(spec):
+        outcome = conformance_check.run()
+        same = next((earlier for earlier in outcomes if _is_same_failure(outcome, earlier)), None)
         outcomes.append(outcome if same is None else _blocked(outcome, same))
     return Report(spec, tuple(outcomes))
 
 
-def _is_same_failure(outcome: Outcome, other: Outcome) -> bool:
-    both = outcome.status == other.status == "failed"
-    return both and (outcome.message, outcome.location) == (other.message, other.location)
+def _is_same_failure(outcome: Outcome, earlier: Outcome) -> bool:
+    failed = outcome.status == earlier.status == "failed"
+    return failed and (outcome.message, outcome.location) == (earlier.message, earlier.location)
 
 
 def _blocked(outcome: Outcome, cause: Outcome) -> Outcome:

@@ -6,16 +6,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from metaopt.contracts import ControllerState, Rate, StepInfo
+from metaopt.contracts import ControllerState, Rate, StepInfo, TensorHparams, Tensors
 from metaopt.plugin import ControllerSpec
 from metaopt.seeding import seeded
 from metaopt.space import Value, encode
-from metaopt.testing.answers import answered, require_answer, require_same_state, require_tensors, shown
+from metaopt.testing.answers import call_plugin, describe, require_answer, require_same_state, require_tensors
 from metaopt.testing.comparison import flat, require_close, require_finite, require_same, require_same_layout
 from metaopt.testing.errors import ConformanceError, NotApplicable, require
 from metaopt.testing.rules.stacking import explain, stacked, unstacked
 from metaopt.testing.samples import draws, edges
-from metaopt.testing.watch import Guard, read_only, tensors_in
+from metaopt.testing.watch import WriteGuard, read_only, tensors_in
 
 #: Planned numbers of steps to try; even the shortest run must train.
 HORIZONS = (1, 2, 10, 100)
@@ -28,22 +28,22 @@ def is_pure(spec: ControllerSpec) -> None:
         for index, values in enumerate(draws(spec.space, 5))
     ]
 
-    def one(hparams: Mapping[str, Tensor], horizon: Tensor, metrics: Tensor) -> dict[str, Any]:
+    def train(hparams: TensorHparams, horizon: Tensor, metrics: Tensor) -> dict[str, Any]:
         state = spec.controller.init(hparams)
         rates = {}
         for number, metric in enumerate(metrics.unbind()):
             info = _info(spec, horizon * number / 4, horizon, metric)
-            rate, state = _asked(spec, state, info, hparams)
+            rate, state = _answer(spec, state, info, hparams)
             rates[str(number)] = rate.value
         return {"rates": rates, "state": state}
 
     try:
-        together = torch.vmap(one)(*(stacked(parts) for parts in zip(*members, strict=True)))
+        together = torch.vmap(train)(*(stacked(parts) for parts in zip(*members, strict=True)))
     except RuntimeError as error:
         raise ConformanceError(explain(error), spec.controller.update) from error
     for index, member in enumerate(members):
         require_close(
-            unstacked(together, index), one(*member), "vmap against a loop", rtol=1e-5, atol=1e-7,
+            unstacked(together, index), train(*member), "vmap against a loop", rtol=1e-5, atol=1e-7,
             at=spec.controller.update,
         )  # fmt: skip
 
@@ -51,28 +51,28 @@ def is_pure(spec: ControllerSpec) -> None:
 def leaves_inputs_alone(spec: ControllerSpec) -> None:
     """State, hyperparameters and signals are never written to."""
     hparams, horizon = read_only(_numbers(spec, draws(spec.space, 1)[0])), torch.tensor(10.0)
-    with Guard(tensors_in(hparams)):
+    with WriteGuard(tensors_in(hparams)):
         state = spec.controller.init(hparams)
     for step in range(3):
         info = _info(spec, torch.tensor(float(step)), horizon, torch.tensor(1.0 + step))
-        given = read_only(state)
-        with Guard(tensors_in(given, hparams, info.step, horizon, info.loss, info.signals)):
-            _, state = _asked(spec, given, info, hparams)
+        frozen_state = read_only(state)
+        with WriteGuard(tensors_in(frozen_state, hparams, info.step, horizon, info.loss, info.signals)):
+            _, state = _answer(spec, frozen_state, info, hparams)
 
 
 def ignores_the_order_of_keys(spec: ControllerSpec) -> None:
     """State and hyperparameters may come with their keys in any order."""
     hparams = _numbers(spec, draws(spec.space, 1)[0])
-    turned = dict(reversed(hparams.items()))
-    states = [spec.controller.init(hparams), spec.controller.init(turned)]
+    reordered_hparams = dict(reversed(hparams.items()))
+    states = [spec.controller.init(hparams), spec.controller.init(reordered_hparams)]
     for step in range(4):
         info = _info(spec, torch.tensor(float(step)), torch.tensor(10.0), torch.tensor(1.0 + step))
-        given = (states[0], hparams), (dict(reversed(states[1].items())), turned)
-        answers = [_asked(spec, state, info, values) for state, values in given]
+        inputs = (states[0], hparams), (dict(reversed(states[1].items())), reordered_hparams)
+        answers = [_answer(spec, state, info, values) for state, values in inputs]
         states = [state for _, state in answers]
-        plain, other = ({"rate": rate.value, "state": state} for rate, state in answers)
+        plain, reordered = ({"rate": rate.value, "state": state} for rate, state in answers)
         claim = f"With its dicts in another order, at step {step}"
-        require_close(other, plain, claim, rtol=0, atol=0, at=spec.controller.update)
+        require_close(reordered, plain, claim, rtol=0, atol=0, at=spec.controller.update)
 
 
 def is_deterministic(spec: ControllerSpec) -> None:
@@ -91,12 +91,12 @@ def keeps_its_layout(spec: ControllerSpec) -> None:
     """It returns a Rate of 0-d tensors, and a state that keeps its keys, shapes and dtypes."""
     hparams = _numbers(spec, draws(spec.space, 1)[0])
     init, at = spec.controller.init, spec.controller.update
-    state = answered(init, "hparams", hparams)
+    state = call_plugin(init, "hparams", hparams)
     require_tensors(state, "What init returns", init)
     absolute = set()
     for step in range(4):
         info = _info(spec, torch.tensor(float(step)), torch.tensor(10.0), torch.tensor(1.0))
-        answer = answered(at, "state, info, hparams", state, info, hparams, given=f"step {step}")
+        answer = call_plugin(at, "state, info, hparams", state, info, hparams, inputs=f"step {step}")
         _require_rate(spec, answer)
         rate, new = answer
         values = {"": rate.value} if isinstance(rate.value, Tensor) else dict(rate.value)
@@ -149,8 +149,8 @@ def cadence_is_true(spec: ControllerSpec) -> None:
     horizon = torch.tensor(20.0)
     for step in range(25):
         bare = StepInfo(torch.tensor(float(step)), horizon)
-        told = StepInfo(bare.step, horizon, torch.tensor(torch.nan), {"metric": torch.tensor(torch.nan)})
-        rates = [_asked(spec, {}, info, hparams)[0].value for info in (told, bare)]
+        informed = StepInfo(bare.step, horizon, torch.tensor(torch.nan), {"metric": torch.tensor(torch.nan)})
+        rates = [_answer(spec, {}, info, hparams)[0].value for info in (informed, bare)]
         require_close(rates[0], rates[1], f"Rate at step {step} told a loss", rtol=0, atol=0, at=spec.controller.update)
 
 
@@ -174,7 +174,7 @@ def horizon_is_declared(spec: ControllerSpec) -> None:
     hparams = _numbers(spec, values)
     known = _info(spec, torch.tensor(0.0), torch.tensor(1.0), torch.tensor(1.0))
     info = StepInfo(known.step, None, known.loss, known.signals)
-    rate, _ = _asked(spec, spec.controller.init(hparams), info, hparams)
+    rate, _ = _answer(spec, spec.controller.init(hparams), info, hparams)
     require_finite(rate.value, "The rate without a horizon", spec.controller.update)
 
 
@@ -197,12 +197,12 @@ def _everything(spec: ControllerSpec) -> dict[str, dict[str, Value]]:
     return {**edges(spec.space), **drawn}
 
 
-def _numbers(spec: ControllerSpec, values: Mapping[str, Value]) -> dict[str, Tensor]:
+def _numbers(spec: ControllerSpec, values: Mapping[str, Value]) -> Tensors:
     return {name: torch.tensor(number) for name, number in encode(spec.space, values).items()}
 
 
 def _info(spec: ControllerSpec, step: Tensor, horizon: Tensor, metric: Tensor) -> StepInfo:
-    """What the controller requires to know, and nothing else."""
+    """The step's information, with the signals that the controller requires and no others."""
     required = {*spec.requires, *spec.requires_when}
     known = {"metric": metric, "gradient_norm": metric.abs(), "agreement": metric.cos(), "horizon": horizon}
     return StepInfo(
@@ -213,10 +213,10 @@ def _info(spec: ControllerSpec, step: Tensor, horizon: Tensor, metric: Tensor) -
     )
 
 
-def _asked(
-    spec: ControllerSpec, state: ControllerState, info: StepInfo, hparams: Mapping[str, Tensor]
+def _answer(
+    spec: ControllerSpec, state: ControllerState, info: StepInfo, hparams: TensorHparams
 ) -> tuple[Rate, ControllerState]:
-    """What the controller answers, once it is known to be a rate and a state."""
+    """The controller's rate and new state, checked to be a `Rate` and a pair."""
     answer: Any = spec.controller.update(state, info, hparams)
     _require_rate(spec, answer)
     return answer[0], answer[1]
@@ -226,11 +226,15 @@ def _require_rate(spec: ControllerSpec, answer: Any) -> None:
     at = spec.controller.update
     pair = isinstance(answer, tuple) and len(answer) == 2
     sound = pair and isinstance(answer[0], Rate)
-    require_answer(sound, f"update must return (Rate, state), got {shown(answer)}.", at)
+    require_answer(sound, f"update must return (Rate, state), got {describe(answer)}.", at)
     value = answer[0].value
     values = value.values() if isinstance(value, Mapping) else [value]
-    wrong = next((one for one in values if not isinstance(one, Tensor)), None)
-    require_answer(wrong is None, f"Rate takes a 0-d tensor, or one for each parameter's name, got {shown(wrong)}.", at)
+    not_a_tensor = next((candidate for candidate in values if not isinstance(candidate, Tensor)), None)
+    require_answer(
+        not_a_tensor is None,
+        f"Rate takes a 0-d tensor, or one for each parameter's name, got {describe(not_a_tensor)}.",
+        at,
+    )
 
 
 def _rates(
@@ -242,6 +246,6 @@ def _rates(
     rates = []
     for step in range(count):
         metric = torch.tensor(1.0 if metrics is None else metrics[step])
-        rate, state = _asked(spec, state, _info(spec, torch.tensor(float(step)), planned, metric), hparams)
+        rate, state = _answer(spec, state, _info(spec, torch.tensor(float(step)), planned, metric), hparams)
         rates.append(torch.stack(list(flat(rate.value).values())))
     return torch.stack(rates).squeeze(-1) if len(rates[0]) == 1 else torch.stack(rates)

@@ -12,7 +12,7 @@ from metaopt.inner import loop_reason
 from metaopt.meta import Learner, Unrolls, Window, check_adapts, check_vmappable
 from metaopt.plugin import CorpusSpec
 from metaopt.tasks import PARTITIONS
-from metaopt.testing.answers import answered, require_answer, shown
+from metaopt.testing.answers import call_plugin, describe, require_answer
 from metaopt.testing.comparison import require_same
 from metaopt.testing.errors import ConformanceError, NotApplicable, require
 from metaopt.testing.rules.subject import DESCENT, Subject
@@ -23,12 +23,13 @@ def loads_a_corpus(spec: CorpusSpec) -> None:
     for task in _corpus(spec):
         if isinstance(task, Task):
             splits, model = task.splits, task.build(0)
-            made = (
-                f"Task {task.name!r}: data must be metaopt.Splits, or a function that makes them; got {shown(splits)}."
+            message = (
+                f"Task {task.name!r}: data must be metaopt.Splits, or a function that makes them; "
+                f"got {describe(splits)}."
             )
-            require(isinstance(splits, Splits), made, task.data if callable(task.data) else spec.load)
-            made = f"Task {task.name!r}: model must make a torch.nn.Module, got {shown(model)}."
-            require(isinstance(model, nn.Module), made, task.model)
+            require(isinstance(splits, Splits), message, task.data if callable(task.data) else spec.load)
+            message = f"Task {task.name!r}: model must make a torch.nn.Module, got {describe(model)}."
+            require(isinstance(model, nn.Module), message, task.model)
             trains = any(param.requires_grad for param in model.parameters())
             require(trains, f"Task {task.name!r}: its model has nothing to train.", task.model)
             train = splits.train
@@ -41,10 +42,10 @@ def loads_the_same_twice(spec: CorpusSpec) -> None:
     """Two loads give a corpus with the same tasks and the same fingerprint."""
     first, second = _corpus(spec), spec.load()
     for task in first:
-        found = second[task.name].fingerprint
+        later = second[task.name].fingerprint
         require(
-            found == task.fingerprint,
-            f"The fingerprint of task {task.name!r} is {task.fingerprint} at first and {found} later; "
+            later == task.fingerprint,
+            f"The fingerprint of task {task.name!r} is {task.fingerprint} at first and {later} later; "
             "make data and models from seeds of their own.",
             spec.load,
         )
@@ -87,9 +88,9 @@ def losses_are_differentiable(spec: CorpusSpec) -> None:
 def runs_as_a_population(spec: CorpusSpec) -> None:
     """Every task trains as a vmapped population; one that cannot trains in a loop, for the reason given."""
     reasons = {task.name: loop_reason(task) for task in _tasks(spec)}
-    found = [f"{name}: {reason}" for name, reason in reasons.items() if reason is not None]
-    if found:
-        raise NotApplicable(f"{len(found)} of {len(reasons)} tasks train in a loop. " + "; ".join(found) + ".")
+    loops = [f"{name}: {reason}" for name, reason in reasons.items() if reason is not None]
+    if loops:
+        raise NotApplicable(f"{len(loops)} of {len(reasons)} tasks train in a loop. " + "; ".join(loops) + ".")
 
 
 def episodes_follow_the_generator(spec: CorpusSpec) -> None:
@@ -98,9 +99,9 @@ def episodes_follow_the_generator(spec: CorpusSpec) -> None:
         for partition in PARTITIONS:
             first, second = (task.source.sample(partition, 3, torch.Generator().manual_seed(4)) for _ in range(2))
             require(len(first) == 3, f"Task {task.name!r}: 3 {partition} episodes were asked for, {len(first)} came.")
-            same = all(torch.equal(one, other) for one, other in zip(first.tensors, second.tensors, strict=True))
+            same = all(torch.equal(tensor, again) for tensor, again in zip(first.tensors, second.tensors, strict=True))
             require(same, f"Task {task.name!r}: equal generators draw different {partition} episodes.")
-            alike = all(torch.equal(one[0], one[1]) for one in first.tensors)
+            alike = all(torch.equal(episodes[0], episodes[1]) for episodes in first.tensors)
             require(not alike, f"Task {task.name!r}: the {partition} episodes of one draw are all the same.")
 
 
@@ -138,7 +139,7 @@ CHECKS: tuple[Callable[[CorpusSpec], None], ...] = (
 @lru_cache(maxsize=1)
 def _loaded(load: Callable[[], Corpus]) -> Corpus:
     try:
-        corpus: Corpus = answered(load, "")
+        corpus: Corpus = call_plugin(load, "")
         return corpus
     except MissingDataError as error:
         raise NotApplicable(str(error)) from error
@@ -146,12 +147,12 @@ def _loaded(load: Callable[[], Corpus]) -> Corpus:
 
 def _corpus(spec: CorpusSpec) -> Corpus:
     corpus = _loaded(spec.load)
-    require_answer(isinstance(corpus, Corpus), f"load must return a metaopt.Corpus, got {shown(corpus)}.", spec.load)
+    require_answer(isinstance(corpus, Corpus), f"load must return a metaopt.Corpus, got {describe(corpus)}.", spec.load)
     return corpus
 
 
 def _tasks(spec: CorpusSpec) -> list[Task]:
-    """The tasks that can be looked into; black-box ones cannot."""
+    """The ordinary tasks, whose data and model can be examined; black-box tasks hide theirs."""
     tasks = [task for task in _corpus(spec) if isinstance(task, Task)]
     if not tasks:
         raise NotApplicable("None of its tasks is an ordinary one.")
@@ -166,7 +167,7 @@ def _few_shot(spec: CorpusSpec) -> list[FewShotTask]:
 
 
 def _batches(episodes: Episodes) -> tuple[Tensor, Tensor]:
-    """One batch of the first two examples."""
+    """One batch of the first two examples of each episode."""
     return episodes.support_inputs[:, None, :2], episodes.support_targets[:, None, :2]
 
 
@@ -203,7 +204,7 @@ def _kind(split: Split) -> str:
 
 
 def _share_known(part: Split, train: Split) -> float:
-    """Share of a split's examples that the train split has too; 0 where examples are alike by nature."""
+    """Share of a split's examples that are in the train split too; 0 where equal examples are normal."""
     known = set(_rows(train))
     if len(known) < len(train) / 2:
         return 0.0
@@ -214,4 +215,4 @@ def _share_known(part: Split, train: Split) -> float:
 def _rows(split: Split) -> list[bytes]:
     inputs = split.inputs.detach().reshape(len(split), -1).numpy()
     targets = split.targets.detach().reshape(len(split), -1).numpy()
-    return [one.tobytes() + other.tobytes() for one, other in zip(inputs, targets, strict=True)]
+    return [row.tobytes() + target.tobytes() for row, target in zip(inputs, targets, strict=True)]

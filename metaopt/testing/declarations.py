@@ -14,8 +14,8 @@ from metaopt.testing.samples import draws, edges
 def space_is_sound(spec: PluginSpec) -> None:
     """Every default, end of a range and choice is a value that a person may give, too."""
     for label, values in edges(spec.space).items():
-        found = resolve(spec.space, values, spec.name)
-        numbers = encode(spec.space, found)
+        resolved = resolve(spec.space, values, spec.name)
+        numbers = encode(spec.space, resolved)
         require(all(isinstance(number, float) for number in numbers.values()), f"{label} is not a number: {numbers}.")
 
 
@@ -44,11 +44,11 @@ def conditions_can_hold(spec: PluginSpec) -> None:
         condition = distribution.when
         if condition is None:
             continue
-        other = spec.space[condition.name]
+        referenced = spec.space[condition.name]
         for value in condition.among or ():
-            other.check(f"{spec.name}.space[{name!r}].when, value of {condition.name}", value)
+            referenced.check(f"{spec.name}.space[{name!r}].when, value of {condition.name}", value)
         if condition.above is not None:
-            high = max(map(float, other.choices)) if isinstance(other, Categorical) else other.high
+            high = max(map(float, referenced.choices)) if isinstance(referenced, Categorical) else referenced.high
             require(
                 condition.above < high,
                 f"space[{name!r}] is tuned only when {condition.name} > {condition.above}, but it is at most {high}.",
@@ -58,7 +58,10 @@ def conditions_can_hold(spec: PluginSpec) -> None:
 def references_are_given(spec: PluginSpec) -> None:
     """References and summary are plain text, so that `metaopt plugins` can show them."""
     require(isinstance(spec.references, tuple), f"references must be a tuple of strings, got {spec.references!r}.")
-    require(all(isinstance(one, str) for one in spec.references), f"references must be strings: {spec.references!r}.")
+    require(
+        all(isinstance(reference, str) for reference in spec.references),
+        f"references must be strings: {spec.references!r}.",
+    )
     require(
         isinstance(spec.summary, str) and "\n" not in spec.summary,
         f"summary must be one line of text, got {spec.summary!r}.",

@@ -13,7 +13,7 @@ class ConformanceError(AssertionError):
     Args:
         message: what is wrong, with the value.
         at: the plugin's function to point to, where no traceback leads to a line.
-        location: the offending line, once it is known.
+        location: the offending line, where it is known.
     """
 
     def __init__(self, message: str, at: Callable[..., Any] | None = None, location: Location | None = None) -> None:
@@ -24,11 +24,11 @@ class ConformanceError(AssertionError):
 
 
 class NotApplicable(unittest.SkipTest):
-    """The check does not concern this plugin; says why."""
+    """The check does not concern this plugin; the message says why."""
 
 
 class Blocked(NotApplicable):
-    """The check could not run, since another one, on which it builds, failed; says which."""
+    """The check could not run, since a check that it builds on failed; the message names that check."""
 
 
 def require(holds: bool, message: str, at: Callable[..., Any] | None = None) -> None:

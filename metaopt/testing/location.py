@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-#: Files here are nobody's plugin.
+#: Files in these folders belong to metaopt or torch, not to a plugin.
 _FOREIGN = (Path(__file__).resolve().parents[1], Path(torch.__file__).resolve().parent)
 _STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib")).resolve()
 
@@ -44,30 +44,34 @@ def locate(plugin: Any, trace: TracebackType | None) -> Location | None:
 
     Args:
         plugin: a spec, or whatever holds the plugin's functions.
-        trace: of the error.
+        trace: the error's traceback.
     """
     folders = {Path(function.__code__.co_filename).resolve().parent for function in functions_of(plugin)}
-    found = [
+    frames = [
         (frame.f_code.co_filename, line)
         for frame, line in traceback.walk_tb(trace)
         if Path(frame.f_code.co_filename).resolve().parent in folders
     ]
-    return _location(*found[-1]) if found else None
+    return _location(*frames[-1]) if frames else None
 
 
 def definition(function: Callable[..., Any]) -> Location | None:
     """Where a function, or the function behind an object, is defined."""
-    for found in functions_of(function):
-        return _location(found.__code__.co_filename, _first_line(found))
+    for own_function in functions_of(function):
+        return _location(own_function.__code__.co_filename, _first_line(own_function))
     return None
 
 
 def where_it_returns(function: Callable[..., Any]) -> Location | None:
-    """The line of a function's one `return`; where it is defined if it has several or none."""
-    for found in functions_of(function):
-        returns = _returns(found)
-        first = found.__code__.co_firstlineno
-        return _location(found.__code__.co_filename, first + returns[0] - 1) if len(returns) == 1 else definition(found)
+    """The line of a function's only `return`; the line of its definition if it has several or none."""
+    for candidate in functions_of(function):
+        returns = _returns(candidate)
+        first = candidate.__code__.co_firstlineno
+        return (
+            _location(candidate.__code__.co_filename, first + returns[0] - 1)
+            if len(returns) == 1
+            else definition(candidate)
+        )
     return None
 
 
@@ -81,19 +85,19 @@ def literal(plugin: Any, text: str) -> Location | None:
 
 
 def functions_of(plugin: Any) -> list[FunctionType]:
-    """The functions outside of metaopt itself that a plugin consists of, found through its fields and closures."""
-    found: dict[int, FunctionType] = {}
-    seen: set[int] = set()
+    """The functions outside of metaopt that a plugin consists of, reached through its fields and closures."""
+    functions: dict[int, FunctionType] = {}
+    visited: set[int] = set()
     pending = [plugin]
     while pending:
         value = pending.pop(0)
-        if id(value) in seen or len(seen) > 10_000:
+        if id(value) in visited or len(visited) > 10_000:
             continue
-        seen.add(id(value))
+        visited.add(id(value))
         if isinstance(value, FunctionType) and not _is_foreign(value):
-            found[id(value)] = value
+            functions[id(value)] = value
         pending += _parts(value)
-    return list(found.values())
+    return list(functions.values())
 
 
 def _parts(value: Any) -> Iterator[Any]:
@@ -142,19 +146,19 @@ def _first_line(function: FunctionType) -> int:
 
 
 def _returns(function: FunctionType) -> list[int]:
-    """Lines of the function's own `return`s, from 1; none where the source is no statement by itself, as a lambda's."""
+    """Lines of the function's own `return`s, from 1; none where its source is no statement, as with a lambda."""
     try:
         tree = ast.parse(textwrap.dedent("".join(_lines(function))))
     except SyntaxError:
         return []
-    found, pending = [], list(ast.iter_child_nodes(tree.body[0])) if tree.body else []
+    lines, pending = [], list(ast.iter_child_nodes(tree.body[0])) if tree.body else []
     while pending:
         node = pending.pop()
         if isinstance(node, ast.Return):
-            found.append(node.lineno)
+            lines.append(node.lineno)
         elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
             pending += ast.iter_child_nodes(node)
-    return found
+    return lines
 
 
 def _lines(function: FunctionType) -> list[str]:
@@ -165,7 +169,7 @@ def _lines(function: FunctionType) -> list[str]:
 
 
 def _location(path: str, line: int) -> Location:
-    shown = Path(path)
-    if shown.is_absolute() and shown.is_relative_to(Path.cwd()):
-        shown = shown.relative_to(Path.cwd())
-    return Location(str(shown), line, linecache.getline(path, line).strip())
+    displayed = Path(path)
+    if displayed.is_absolute() and displayed.is_relative_to(Path.cwd()):
+        displayed = displayed.relative_to(Path.cwd())
+    return Location(str(displayed), line, linecache.getline(path, line).strip())

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
 
-from metaopt.contracts import Tensors
+from metaopt.contracts import Params, Tensors
 from metaopt.space import Categorical, Space, Value, defaults, is_active
 
-#: One parameter of each rank that models have, and one with nothing in it.
+#: Shapes of the kit's parameters: one of each rank that models have, and one without elements.
 SHAPES: Mapping[str, tuple[int, ...]] = {
     "scalar": (),
     "vector": (5,),
@@ -19,7 +18,7 @@ SHAPES: Mapping[str, tuple[int, ...]] = {
 
 
 def generator(seed: int) -> torch.Generator:
-    """A generator of its own, so that nothing here touches the global one."""
+    """A new random generator with this seed; the global generator is not touched."""
     return torch.Generator().manual_seed(seed)
 
 
@@ -29,7 +28,7 @@ def parameters(seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensors:
     return {name: torch.randn(shape, generator=source).to(dtype) for name, shape in SHAPES.items()}
 
 
-def gradients(params: Mapping[str, Tensor], num_steps: int, seed: int = 1) -> list[Tensors]:
+def gradients(params: Params, num_steps: int, seed: int = 1) -> list[Tensors]:
     """For each step, normally distributed gradients of all parameters."""
     source = generator(seed)
     return [
@@ -39,21 +38,23 @@ def gradients(params: Mapping[str, Tensor], num_steps: int, seed: int = 1) -> li
 
 
 def draws(space: Space, count: int, seed: int = 2) -> list[dict[str, Value]]:
-    """The defaults, and values drawn uniformly from the space; hyperparameters without effect keep their default."""
+    """The defaults, then uniform draws from the space; hyperparameters without effect keep their default."""
     source = generator(seed)
-    found = [defaults(space)]
-    while len(found) < count:
+    samples = [defaults(space)]
+    while len(samples) < count:
         units = torch.rand(len(space), generator=source).tolist()
-        values = {name: each.from_unit(unit) for (name, each), unit in zip(space.items(), units, strict=True)}
-        found.append({**defaults(space), **{name: values[name] for name in space if is_active(space, name, values)}})
-    return found
+        values = {
+            name: distribution.from_unit(unit) for (name, distribution), unit in zip(space.items(), units, strict=True)
+        }
+        samples.append({**defaults(space), **{name: values[name] for name in space if is_active(space, name, values)}})
+    return samples
 
 
 def edges(space: Space) -> dict[str, dict[str, Value]]:
-    """For each end of each range and each choice, all values with the others at their defaults, by a label."""
-    found: dict[str, dict[str, Value]] = {"the defaults": defaults(space)}
+    """By label, all values for each end of a range and each choice, the other hyperparameters at their defaults."""
+    samples: dict[str, dict[str, Value]] = {"the defaults": defaults(space)}
     for name, distribution in space.items():
         ends = distribution.choices if isinstance(distribution, Categorical) else (distribution.low, distribution.high)
         for value in ends:
-            found[f"{name}={value}"] = {**defaults(space), name: value}
-    return found
+            samples[f"{name}={value}"] = {**defaults(space), name: value}
+    return samples

@@ -1,4 +1,4 @@
-"""Catches a plugin in the act of writing to what it was given."""
+"""Notices when a plugin writes to its arguments."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from metaopt.testing.errors import ConformanceError
 
 
-class Guard(TorchDispatchMode):
+class WriteGuard(TorchDispatchMode):
     """While active, an operation that writes in place to one of `tensors`, or to a view of it, raises."""
 
     def __init__(self, tensors: Iterable[Tensor]) -> None:
@@ -21,10 +21,13 @@ class Guard(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Run the operation, unless it writes to a guarded tensor."""
-        given = {**dict(zip((each.name for each in func._schema.arguments), args, strict=False)), **(kwargs or {})}
+        arguments = {
+            **dict(zip((argument.name for argument in func._schema.arguments), args, strict=False)),
+            **(kwargs or {}),
+        }
         for argument in func._schema.arguments:
             if argument.alias_info is not None and argument.alias_info.is_write:
-                self._check(given.get(argument.name), func)
+                self._check(arguments.get(argument.name), func)
         return func(*args, **(kwargs or {}))
 
     def _check(self, written: Any, func: Any) -> None:
@@ -37,7 +40,7 @@ class Guard(TorchDispatchMode):
 
 
 class ReadOnly(dict[str, Any]):
-    """A dict that raises when somebody changes it; copies of it are ordinary dicts."""
+    """A dict that raises when it is changed; its copies are ordinary dicts."""
 
     def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise ConformanceError("It changes a dict that it was given; return a new dict, such as {**state, key: value}.")
@@ -50,21 +53,21 @@ class ReadOnly(dict[str, Any]):
 
 
 def read_only(value: Any) -> Any:
-    """`value` with every dict in it made read-only."""
+    """`value` with every dict inside replaced by a read-only one."""
     if isinstance(value, Mapping):
-        return ReadOnly({key: read_only(each) for key, each in value.items()})
+        return ReadOnly({key: read_only(item) for key, item in value.items()})
     return value
 
 
 def tensors_in(*values: Any) -> list[Tensor]:
     """All tensors in nested mappings."""
-    found: list[Tensor] = []
+    tensors: list[Tensor] = []
     for value in values:
         if isinstance(value, Tensor):
-            found.append(value)
+            tensors.append(value)
         elif isinstance(value, Mapping):
-            found += tensors_in(*value.values())
-    return found
+            tensors += tensors_in(*value.values())
+    return tensors
 
 
 def _address(tensor: Tensor) -> int:

@@ -1,4 +1,4 @@
-"""Whether a rule goes down at all: at its defaults, on a function that everybody lowers."""
+"""Whether a rule lowers a loss at all: at its defaults, on a quadratic that every sound optimizer lowers."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -12,11 +12,11 @@ from metaopt.testing.errors import ConformanceError, NotApplicable
 from metaopt.testing.rules.subject import Subject, added, hparams_for, update_of
 from metaopt.testing.samples import generator
 
-#: Numbers of steps after which the loss is looked at: rules that start slow have time, few-shot ones need none.
+#: Numbers of steps after which the loss is measured: slow starters get a thousand, few-shot rules need one.
 LOOKS = (5, 30, 100, 300, 1000)
-#: The share of the loss at the start that must be undercut at one of them.
+#: The loss must fall to this share of its start at one of these measurements.
 ENOUGH = 0.9
-#: Steps and drawn weights for rules that have no weights of their own before they are meta-trained.
+#: Number of steps, and of random draws of the weights, for rules that have no weights before meta-training.
 _FEW, _DRAWS = 100, 5
 
 _SHAPES = {"matrix": (4, 3), "vector": (3,)}
@@ -25,52 +25,52 @@ _SHAPES = {"matrix": (4, 3), "vector": (3,)}
 def lowers_a_quadratic(subject: Subject) -> None:
     """At its defaults, with the weights that ship, it lowers a quadratic within a thousand steps."""
     assembly = subject.assemble()
-    found = []
+    shares = []
     for theta, num_steps in _weights(subject, assembly):
-        found.append(_losses(assembly, theta, num_steps))
-        if any(share <= ENOUGH for share in found[-1].values()):
+        shares.append(_losses(assembly, theta, num_steps))
+        if any(share <= ENOUGH for share in shares[-1].values()):
             return
-    looks = dict.fromkeys((min(found[0]), max(found[0])))
-    said = ", ".join(f"{found[0][count]:.3g} times that after {count} steps" for count in looks)
+    looks = dict.fromkeys((min(shares[0]), max(shares[0])))
+    reached = ", ".join(f"{shares[0][count]:.3g} times that after {count} steps" for count in looks)
     raise ConformanceError(
         f"At its defaults it does not lower the loss ½·Σ c·w², c from 0.5 to 2, to {ENOUGH} times the start's: it is "
-        f"{said}. Is the sign right (updates are added to parameters), and the default of lr?",
+        f"{reached}. Is the sign right (updates are added to parameters), and the default of lr?",
         update_of(assembly),
     )
 
 
 def _losses(assembly: Assembly, theta: Tensors, num_steps: int) -> dict[int, float]:
-    """The loss as a share of that at the start, by number of steps done, until it is low enough or not finite."""
+    """Loss / loss at the start by number of steps, until the loss is low enough or not finite."""
     params = _start()
-    curvature = {name: torch.linspace(0.5, 2.0, one.numel()).reshape(one.shape) for name, one in params.items()}
+    curvature = {name: torch.linspace(0.5, 2.0, param.numel()).reshape(param.shape) for name, param in params.items()}
 
     def loss_of(at: Tensors) -> Tensor:
-        return torch.stack([(curvature[name] * one.square()).sum() / 2 for name, one in at.items()]).sum()
+        return torch.stack([(curvature[name] * param.square()).sum() / 2 for name, param in at.items()]).sum()
 
     rule, hparams, horizon = assembly.rule, hparams_for(assembly, params), torch.tensor(float(num_steps))
     current = dict(rule.start(params, theta))
-    state, first, found = rule.init(current, hparams, theta, horizon), float(loss_of(current)), {}
+    state, first, shares = rule.init(current, hparams, theta, horizon), float(loss_of(current)), {}
     for step in range(num_steps):
-        grads = {name: curvature[name] * one for name, one in current.items()}
+        grads = {name: curvature[name] * param for name, param in current.items()}
         info = _info(assembly, step, horizon, loss_of(current), grads)
         updates, state = rule.update(grads, state, current, hparams, theta, info)
         current = added(current, updates)
         if step + 1 in LOOKS:
             share = float(loss_of(rule.evaluation_params(current, state, hparams))) / first
-            found[step + 1] = share
+            shares[step + 1] = share
             if not math.isfinite(share) or share <= ENOUGH:
                 break
-    return found
+    return shares
 
 
 def _start() -> Tensors:
-    """About as large as weights of a layer at first: a rule's absolute rates are meant for these."""
+    """Parameters about as large as a layer's initial weights, since absolute rates are meant for such."""
     source = generator(0)
     return {name: 0.3 * torch.randn(shape, generator=source) for name, shape in _SHAPES.items()}
 
 
 def _weights(subject: Subject, assembly: Assembly) -> Iterator[tuple[Tensors, int]]:
-    """Weights to try, and for how many steps; one of them has to do."""
+    """Pairs of learned weights to try and a number of steps; one pair has to lower the loss."""
     meta = assembly.meta
     if meta is None:
         yield {}, LOOKS[-1]
@@ -79,8 +79,8 @@ def _weights(subject: Subject, assembly: Assembly) -> Iterator[tuple[Tensors, in
     elif meta.over_trainings or assembly.learned is not assembly.optimizer:
         raise NotApplicable(f"No weights come with {assembly.title}: what it does before meta-training says nothing.")
     else:
-        # What a network of random weights does is chance, so that one draw in a few is asked for; a learned start or
-        # rate is the same in each.
+        # A network of random weights works by chance, so it is enough that one draw of several lowers the loss; a
+        # learned start or rate is the same in each draw.
         for seed in range(_DRAWS):
             yield subject.theta(_start(), seed), _FEW
 

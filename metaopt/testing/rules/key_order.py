@@ -1,4 +1,4 @@
-"""The order in which dicts were filled means nothing: all that is in them is looked up by key."""
+"""The order of a dict's keys carries no meaning: a rule looks up every entry by its key."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,9 +20,9 @@ def ignores_the_order_of_keys(subject: Subject) -> None:
     state: Any = assembly.rule.init(_reversed(current), _reversed(hparams), _reversed(theta), horizon)
     for step, grads in enumerate(steps):
         info = step_info(assembly, torch.tensor(float(step)), horizon, grads)
-        # Each dict in an order of its own: what is zipped meets the wrong tensors.
-        given = _rotated(grads, step), _rotated(state, step + 1), _reversed(current), _rotated(hparams, step)
-        updates, state = assembly.rule.update(*given, _reversed(theta), info)
+        # Each dict has its own order, so that a rule that zips two of them pairs the wrong tensors.
+        inputs = _rotated(grads, step), _rotated(state, step + 1), _reversed(current), _rotated(hparams, step)
+        updates, state = assembly.rule.update(*inputs, _reversed(theta), info)
         current = added(current, updates)
     require_close(
         {"params": current, "state": state}, result_of(expected), "With its dicts in another order",
@@ -34,14 +34,14 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (ignores_the_order_of_keys,)
 
 
 def _reversed(tree: Any) -> Any:
-    """The same nested dict, filled the other way round."""
+    """The same nested dict with its keys in reverse order."""
     if not isinstance(tree, Mapping):
         return tree
     return {key: _reversed(tree[key]) for key in reversed(list(tree))}
 
 
 def _rotated(tree: Any, places: int) -> Any:
-    """The same nested dict, begun so many keys later."""
+    """The same nested dict with its keys rotated by `places`."""
     if not isinstance(tree, Mapping):
         return tree
     keys = list(tree)

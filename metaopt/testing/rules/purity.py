@@ -1,4 +1,4 @@
-"""What makes a rule pure: it computes from what it is given, and touches nothing else."""
+"""What makes a rule pure: it computes from its arguments alone and changes nothing else."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly
-from metaopt.contracts import Granularity, Tensors
+from metaopt.contracts import Granularity, Params, Tensors
 from metaopt.seeding import seeded
 from metaopt.testing.comparison import flat, require_close, require_same
 from metaopt.testing.errors import ConformanceError, NotApplicable, require
@@ -25,7 +25,7 @@ from metaopt.testing.rules.subject import (
     update_of,
 )
 from metaopt.testing.samples import draws, gradients, parameters
-from metaopt.testing.watch import Guard, read_only, tensors_in
+from metaopt.testing.watch import WriteGuard, read_only, tensors_in
 
 
 def is_pure(subject: Subject) -> None:
@@ -37,15 +37,15 @@ def is_pure(subject: Subject) -> None:
     ]
     assembly = subject.assemble()
 
-    def one(params: Tensors, grads: list[Tensors], hparams: Any, theta: Tensors, first: Tensor) -> dict[str, Any]:
+    def train(params: Tensors, grads: list[Tensors], hparams: Any, theta: Tensors, first: Tensor) -> dict[str, Any]:
         return _steps(assembly, params, grads, hparams, theta, first)
 
     try:
-        together = torch.vmap(one)(*(stacked(parts) for parts in zip(*members, strict=True)))
+        together = torch.vmap(train)(*(stacked(parts) for parts in zip(*members, strict=True)))
     except RuntimeError as error:
         raise ConformanceError(explain(error), update_of(assembly)) from error
     for index, member in enumerate(members):
-        _require_close(unstacked(together, index), one(*member), "vmap against a loop", assembly)
+        _require_close(unstacked(together, index), train(*member), "vmap against a loop", assembly)
 
 
 def leaves_inputs_alone(subject: Subject) -> None:
@@ -53,16 +53,16 @@ def leaves_inputs_alone(subject: Subject) -> None:
     assembly, params = subject.assemble(), parameters()
     rule, theta, horizon = assembly.rule, subject.theta(params), torch.tensor(float(HORIZON))
     hparams = hparams_for(assembly, params)
-    given = read_only(params), read_only(hparams), read_only(theta)
-    with Guard(tensors_in(*given, horizon)):
-        current = rule.start(given[0], given[2])
-        state = rule.init(read_only(current), given[1], given[2], horizon)
+    constants = read_only(params), read_only(hparams), read_only(theta)
+    with WriteGuard(tensors_in(*constants, horizon)):
+        current = rule.start(constants[0], constants[2])
+        state = rule.init(read_only(current), constants[1], constants[2], horizon)
     for step, grads in enumerate(gradients(params, 2)):
         info = step_info(assembly, torch.tensor(float(step)), horizon, grads)
         inputs = read_only(grads), read_only(state), read_only(current)
-        with Guard(tensors_in(*inputs, *given, info.step, horizon, info.loss, info.signals)):
-            updates, state = rule.update(*inputs, given[1], given[2], info)
-            rule.evaluation_params(inputs[2], read_only(state), given[1])
+        with WriteGuard(tensors_in(*inputs, *constants, info.step, horizon, info.loss, info.signals)):
+            updates, state = rule.update(*inputs, constants[1], constants[2], info)
+            rule.evaluation_params(inputs[2], read_only(state), constants[1])
         current = added(current, updates)
 
 
@@ -84,15 +84,17 @@ def state_is_its_own(subject: Subject) -> None:
 
 def is_deterministic(subject: Subject) -> None:
     """The same inputs give the same bits, and the global random generator is not touched."""
-    found = []
+    trajectories = []
     for seed in (0, 1):
         with seeded(seed):
             before = torch.get_rng_state()
-            found.append(_run(subject, 3))
+            trajectories.append(_run(subject, 3))
             untouched = torch.equal(before, torch.get_rng_state())
         at = update_of(subject.assemble())
         require(untouched, "It draws from the global random generator; a rule has no randomness of its own.", at)
-    require_same(result_of(found[1]), result_of(found[0]), "The second run", update_of(subject.assemble()))
+    require_same(
+        result_of(trajectories[1]), result_of(trajectories[0]), "The second run", update_of(subject.assemble())
+    )
 
 
 def granularity_is_true(subject: Subject) -> None:
@@ -125,7 +127,7 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
 )
 
 
-def _hparams(subject: Subject, values: Mapping[str, Any], params: Mapping[str, Tensor]) -> Any:
+def _hparams(subject: Subject, values: Mapping[str, Any], params: Params) -> Any:
     return hparams_for(subject.assemble(values), params)
 
 
@@ -163,5 +165,5 @@ def _require_as_declared(actual: Any, expected: Any, claim: str, at: Callable[..
         raise
 
 
-def _laid(tensors: Mapping[str, Tensor]) -> Tensor:
+def _laid(tensors: Params) -> Tensor:
     return torch.cat([tensor.reshape(-1) for tensor in tensors.values()])

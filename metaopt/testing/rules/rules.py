@@ -11,13 +11,13 @@ from torch import Tensor
 from metaopt.contracts import PerTensorRule, State, SteeringRule, StepInfo, Tensors
 from metaopt.seeding import seeded
 from metaopt.testing.answers import (
-    answered,
+    call_plugin,
     check_steering,
     check_tensor_functions,
+    describe,
     require_pair,
     require_tensors,
     require_wraps,
-    shown,
 )
 from metaopt.testing.comparison import flat, require_finite, require_same, require_same_layout
 from metaopt.testing.dtypes import in_each
@@ -53,7 +53,7 @@ def _keeps_dtype_and_shapes(subject: Subject, dtype: torch.dtype) -> None:
     at = update_of(assembly)
     if isinstance(rule, PerTensorRule):
         check_tensor_functions(assembly, rule, params, theta)
-    state = answered(rule.init, "params, hparams, theta, horizon", params, hparams, theta, horizon)
+    state = call_plugin(rule.init, "params, hparams, theta, horizon", params, hparams, theta, horizon)
     _require_plain(state, "init", init_of(assembly))
     require(state["tensors"].keys() <= params.keys(), f"init has state for {sorted(state['tensors'])}.", at)
     for step, grads in enumerate(gradients(params, 2)):
@@ -64,7 +64,7 @@ def _keeps_dtype_and_shapes(subject: Subject, dtype: torch.dtype) -> None:
             "grads, state, params, hparams, theta, info",
             (grads, state, params, hparams, theta, info),
         )
-        answer = answered(rule.update, names, *arguments)
+        answer = call_plugin(rule.update, names, *arguments)
         require_pair(answer, "updates, new_state", at)
         updates, new = answer
         require_tensors(updates, "The updates", at)
@@ -74,7 +74,7 @@ def _keeps_dtype_and_shapes(subject: Subject, dtype: torch.dtype) -> None:
         require_same_layout(new, state, f"State of {dtype} parameters after a step", at)
         require_finite(updates, f"Step {step} of {dtype} parameters: the update", at)
         state = new
-    evaluated = answered(rule.evaluation_params, "params, state, hparams", params, state, hparams)
+    evaluated = call_plugin(rule.evaluation_params, "params, state, hparams", params, state, hparams)
     evaluate = type(rule).evaluation_params
     require_tensors(evaluated, "What evaluation_params returns", evaluate)
     require_same_layout(evaluated, params, f"evaluation_params of {dtype} parameters", evaluate)
@@ -88,18 +88,18 @@ def takes_missing_gradients(subject: Subject) -> None:
     at = update_of(assembly)
     late = gradients(params, 6)
     steps: list[Tensors] = [{name: late[0][name] for name in ("vector", "scalar")}, {}, *late[2:]]
-    found = run(assembly, params, steps, subject.theta(params))
+    trajectory = run(assembly, params, steps, subject.theta(params))
     for step, grads in enumerate(steps):
-        before = found.history[step - 1] if step else assembly.rule.start(params, subject.theta(params))
+        before = trajectory.history[step - 1] if step else assembly.rule.start(params, subject.theta(params))
         for name in params.keys() - grads.keys():
             require(
-                torch.equal(found.history[step][name], before[name]),
+                torch.equal(trajectory.history[step][name], before[name]),
                 f"Parameter {name!r} had no gradient at step {step} but was updated.",
                 at,
             )
-    require_finite(found.params, "After a late first gradient", at)
+    require_finite(trajectory.params, "After a late first gradient", at)
     prompt = run(assembly, params, late, subject.theta(params))
-    moved = ["matrix" for one in (prompt, found) if not torch.equal(one.params["matrix"], params["matrix"])]
+    moved = ["matrix" for result in (prompt, trajectory) if not torch.equal(result.params["matrix"], params["matrix"])]
     never = "Parameter 'matrix' never moved although it had gradients from step 2 on; with all gradients it does."
     require(len(moved) != 1, never, at)
 
@@ -109,9 +109,11 @@ def serves_a_subset(subject: Subject) -> None:
     assembly, params = subject.assemble(), parameters()
     hparams, theta, horizon = hparams_for(assembly, params), subject.theta(params), torch.tensor(float(HORIZON))
     first = {name: params[name] for name in ("vector", "scalar")}
-    rest = {name: params[name] for name in params if name not in first}
-    whole, one, other = (assembly.rule.init(each, hparams, theta, horizon) for each in (params, first, rest))
-    merged: State = {"tensors": {**one["tensors"], **other["tensors"]}, "shared": one["shared"]}
+    second = {name: params[name] for name in params if name not in first}
+    whole, first_state, second_state = (
+        assembly.rule.init(subset, hparams, theta, horizon) for subset in (params, first, second)
+    )
+    merged: State = {"tensors": {**first_state["tensors"], **second_state["tensors"]}, "shared": first_state["shared"]}
     require_same_layout(merged, whole, "init of two subsets, merged, against init of all")
     if assembly.rule.granularity not in ("sums", "tree"):
         require_same(merged["tensors"], whole["tensors"], "init of two subsets, merged, against init of all")
@@ -127,12 +129,12 @@ def needs_no_horizon(subject: Subject) -> None:
     if "horizon" in assembly.requires:
         raise NotApplicable("It requires the horizon.")
     hparams, theta = hparams_for(assembly, params), subject.theta(params)
-    state = answered(assembly.rule.init, "params, hparams, theta, horizon", params, hparams, theta, None)
+    state = call_plugin(assembly.rule.init, "params, hparams, theta, horizon", params, hparams, theta, None)
     grads = gradients(params, 1)[0]
     known = step_info(assembly, torch.tensor(0.0), torch.tensor(1.0), grads)
     info = StepInfo(step=known.step, horizon=None, loss=known.loss, signals=known.signals)
     arguments = grads, state, params, hparams, theta, info
-    updates, _ = answered(assembly.rule.update, "grads, state, params, hparams, theta, info", *arguments)
+    updates, _ = call_plugin(assembly.rule.update, "grads, state, params, hparams, theta, info", *arguments)
     require_finite(updates, "Updates without a horizon", update_of(assembly))
 
 
@@ -147,8 +149,8 @@ def _resumes(subject: Subject, dtype: torch.dtype) -> None:
     whole = run(assembly, params, steps, theta)
     half = run(assembly, params, steps[:4], theta)
     loaded = _through_file({"params": half.params, "state": half.state})
-    rest = run(assembly, loaded["params"], steps[4:], theta, state=loaded["state"], first=4)
-    require_same(result_of(rest), result_of(whole), f"{dtype}: resumed at step 4", update_of(assembly))
+    resumed = run(assembly, loaded["params"], steps[4:], theta, state=loaded["state"], first=4)
+    require_same(result_of(resumed), result_of(whole), f"{dtype}: resumed at step 4", update_of(assembly))
 
 
 def has_finite_meta_gradients(subject: Subject) -> None:
@@ -158,15 +160,15 @@ def has_finite_meta_gradients(subject: Subject) -> None:
     lr = torch.tensor(float(assembly.rule_values["lr"])) if "lr" in assembly.rule_values else None
     inputs = {"params": params, "theta": subject.theta(params), "hparams": {} if lr is None else {"lr": lr}}
 
-    def outcome(given: dict[str, Tensors]) -> Tensor:
-        hparams = {name: {**values, **given["hparams"]} for name, values in base.items()}
-        horizon, current = torch.tensor(float(HORIZON)), given["params"]
-        state = assembly.rule.init(current, hparams, given["theta"], horizon)
+    def outcome(variables: dict[str, Tensors]) -> Tensor:
+        hparams = {name: {**values, **variables["hparams"]} for name, values in base.items()}
+        horizon, current = torch.tensor(float(HORIZON)), variables["params"]
+        state = assembly.rule.init(current, hparams, variables["theta"], horizon)
         for step in range(3):
             # At first the parameters are where the gradient is zero, but its derivative is not.
             grads = {name: param - minimum[name] for name, param in current.items()}
             info = step_info(assembly, torch.tensor(float(step)), horizon, grads)
-            updates, state = assembly.rule.update(grads, state, current, hparams, given["theta"], info)
+            updates, state = assembly.rule.update(grads, state, current, hparams, variables["theta"], info)
             current = added(current, updates)
         return torch.stack([param.sum() + param.square().sum() for param in current.values()]).sum()
 
@@ -192,8 +194,8 @@ def holds_at_the_edges(subject: Subject) -> None:
             if before > DIVERGED:
                 break
             grads = {name: curvature[name] * param for name, param in current.items()}
-            found = run(assembly, current, [grads], theta, state=state, first=step)
-            state, current = found.state, found.params
+            trajectory = run(assembly, current, [grads], theta, state=state, first=step)
+            state, current = trajectory.state, trajectory.params
             require_finite(current, f"With {label}, parameters after step {step + 1}", update_of(assembly))
 
 
@@ -205,8 +207,8 @@ def evaluates_soundly(subject: Subject) -> None:
         assembly = subject.assemble(values)
         hparams = hparams_for(assembly, params)
         for count in (0, 1, 6):
-            found = run(assembly, params, steps[:count], theta)
-            evaluated = assembly.rule.evaluation_params(found.params, found.state, hparams)
+            trajectory = run(assembly, params, steps[:count], theta)
+            evaluated = assembly.rule.evaluation_params(trajectory.params, trajectory.state, hparams)
             claim = f"evaluation_params after {count} steps with {values}"
             require_same_layout(evaluated, params, claim)
             require_finite(evaluated, claim)
@@ -217,14 +219,14 @@ def theta_is_reproducible(subject: Subject) -> None:
     meta = subject.assemble().meta
     if meta is None:
         raise NotApplicable(f"{subject.assemble().title} is not learned.")
-    found: list[Tensors] = []
+    thetas: list[Tensors] = []
     for seed in (0, 1):
         with seeded(seed):
             arguments = parameters(), generator(5), subject.assemble().meta_values
-            found.append(answered(meta.init_theta, "params, generator, hparams", *arguments))
-    require_tensors(found[0], "What init_theta returns", meta.init_theta)
-    require_same(found[1], found[0], "theta from an equal generator", meta.init_theta)
-    require_finite(found[0], "theta", meta.init_theta)
+            thetas.append(call_plugin(meta.init_theta, "params, generator, hparams", *arguments))
+    require_tensors(thetas[0], "What init_theta returns", meta.init_theta)
+    require_same(thetas[1], thetas[0], "theta from an equal generator", meta.init_theta)
+    require_finite(thetas[0], "theta", meta.init_theta)
 
 
 CHECKS: tuple[Callable[[Subject], None], ...] = (
@@ -243,12 +245,14 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
 def _require_plain(state: Any, where: str, at: Callable[..., Any]) -> None:
     require(
         type(state) is dict and state.keys() == {"tensors", "shared"},
-        f"{where} must return the state as {{'tensors': ..., 'shared': ...}}, got {shown(state)}.",
+        f"{where} must return the state as {{'tensors': ..., 'shared': ...}}, got {describe(state)}.",
         at,
     )
-    require(type(state["tensors"]) is dict, f"State must consist of plain dicts; tensors is {shown(state['tensors'])}.")
+    require(
+        type(state["tensors"]) is dict, f"State must consist of plain dicts; tensors is {describe(state['tensors'])}."
+    )
     for path, part in {"shared": state["shared"], **state["tensors"]}.items():
-        require(type(part) is dict, f"State must consist of plain dicts; {path} is {shown(part)}.", at)
+        require(type(part) is dict, f"State must consist of plain dicts; {path} is {describe(part)}.", at)
         require_tensors(part, f"State {path}", at)
     for path, value in flat({"tensors": state["tensors"], "shared": state["shared"]}).items():
         require(not value.requires_grad, f"State {path} requires a gradient.", at)
@@ -261,7 +265,7 @@ def _require_same_keys(new: State, old: State, at: Callable[..., Any]) -> None:
         ("", new["shared"], old["shared"]),
         *((f" for {name!r}", new["tensors"].get(name, {}), own) for name, own in old["tensors"].items()),
     ):
-        keys = [f"{{{', '.join(sorted(each))}}}" for each in (part, before)]
+        keys = [f"{{{', '.join(sorted(state))}}}" for state in (part, before)]
         require(keys[0] == keys[1], f"update returned the state keys {keys[0]}{label}, init made {keys[1]}.", at)
 
 

@@ -1,22 +1,21 @@
 """What a rule must do in users' loops: behind an optimizer, in a library's class, in a file."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, Configuration
-from metaopt.contracts import Tensors
+from metaopt.contracts import Params, Tensors, Theta
 from metaopt.deploy import AssemblyOptimizer, build_optimizer, evaluating
 from metaopt.errors import PluginError, did_you_mean
 from metaopt.plugin import OptimizerSpec
 from metaopt.space import Value
-from metaopt.testing.answers import described
+from metaopt.testing.answers import describe_error
 from metaopt.testing.comparison import require_close
 from metaopt.testing.errors import ConformanceError, NotApplicable, require
 from metaopt.testing.location import literal
@@ -36,8 +35,8 @@ def shell_equals_unroll(subject: Subject) -> None:
         started = assembly.rule.start(params, theta)
         optimizer, tensors = _deployed(assembly, started, "rule", theta)
         # A deployed rule gets its hyperparameters in float64.
-        found = run(assembly, params, steps, theta, dtype=torch.float64)
-        _require_same_steps(optimizer, tensors, assembly, steps, found, f"deployed with {values}", 1e-5)
+        expected = run(assembly, params, steps, theta, dtype=torch.float64)
+        _require_same_steps(optimizer, tensors, assembly, steps, expected, f"deployed with {values}", 1e-5)
 
 
 def native_equals_rule(subject: Subject) -> None:
@@ -53,8 +52,8 @@ def native_equals_rule(subject: Subject) -> None:
         except PluginError as reason:
             reasons.add(str(reason))
             continue
-        found = run(assembly, params, steps, theta)
-        _require_same_steps(optimizer, tensors, assembly, steps, found, f"the native class with {values}", 1e-5)
+        expected = run(assembly, params, steps, theta)
+        _require_same_steps(optimizer, tensors, assembly, steps, expected, f"the native class with {values}", 1e-5)
         num_compared += 1
     if not num_compared:
         raise NotApplicable(" ".join(sorted(reasons)))
@@ -94,8 +93,8 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
 )
 
 
-def _steps(params: Mapping[str, Tensor]) -> list[Tensors]:
-    """Gradients; one parameter has its first late, another misses one."""
+def _steps(params: Params) -> list[Tensors]:
+    """Gradients of each step; one parameter gets its first gradient late, another misses one."""
     steps = gradients(params, NUM_STEPS)
     for step in (0, 1, 2):
         del steps[step]["kernel"]
@@ -104,21 +103,21 @@ def _steps(params: Mapping[str, Tensor]) -> list[Tensors]:
 
 
 def _require_native_class(spec: OptimizerSpec) -> None:
-    """Raise ConformanceError where a library is installed and has not what the spec names."""
+    """Raise ConformanceError where the native class's library is installed but lacks the class that the spec names."""
     native = spec.native
     if native is None or find_spec(native.module.partition(".")[0]) is None:
         return
     try:
-        found: Any = import_module(native.module)
+        attribute: Any = import_module(native.module)
     except ModuleNotFoundError as error:
-        message = f"native: {described(error)[:-1]}; correct module={native.module!r}."
+        message = f"native: {describe_error(error)[:-1]}; correct module={native.module!r}."
         raise ConformanceError(message, location=literal(spec, native.module)) from error
     for part in native.qualname.split("."):
-        if not hasattr(found, part):
-            message = f"native: {native.module} has no {part!r}{did_you_mean(part, dir(found), '; {}')}"
+        if not hasattr(attribute, part):
+            message = f"native: {native.module} has no {part!r}{did_you_mean(part, dir(attribute), '; {}')}"
             message = message if message.endswith("?") else f"{message}; correct qualname={native.qualname!r}."
             raise ConformanceError(message, location=literal(spec, native.qualname))
-        found = getattr(found, part)
+        attribute = getattr(attribute, part)
 
 
 def _without_decay(subject: Subject) -> list[dict[str, Value]]:
@@ -127,9 +126,7 @@ def _without_decay(subject: Subject) -> list[dict[str, Value]]:
     return [{**draws(space, 1)[0], name: 0.0} for name in names]
 
 
-def _deployed(
-    assembly: Assembly, params: Mapping[str, Tensor], implementation: Any, theta: Mapping[str, Tensor]
-) -> tuple[Optimizer, Tensors]:
+def _deployed(assembly: Assembly, params: Params, implementation: Any, theta: Theta) -> tuple[Optimizer, Tensors]:
     tensors = {name: torch.nn.Parameter(param.clone()) for name, param in params.items()}
     optimizer = build_optimizer(
         assembly, list(tensors.items()), implementation=implementation, theta=theta, horizon=HORIZON
@@ -141,8 +138,8 @@ def _require_same_steps(
     optimizer: Optimizer,
     tensors: Tensors,
     assembly: Assembly,
-    steps: Sequence[Mapping[str, Tensor]],
-    found: Trajectory,
+    steps: Sequence[Params],
+    trajectory: Trajectory,
     claim: str,
     rtol: float,
 ) -> None:
@@ -154,8 +151,8 @@ def _require_same_steps(
             optimizer.step(loss=loss_at(torch.tensor(float(number))))
         else:
             optimizer.step()
-        require_close(tensors, found.history[number], f"Step {number}, {claim}", rtol=rtol, atol=1e-6, at=at)
-    hparams = hparams_for(assembly, found.params)
-    expected = assembly.rule.evaluation_params(found.params, found.state, hparams)
+        require_close(tensors, trajectory.history[number], f"Step {number}, {claim}", rtol=rtol, atol=1e-6, at=at)
+    hparams = hparams_for(assembly, trajectory.params)
+    evaluated = assembly.rule.evaluation_params(trajectory.params, trajectory.state, hparams)
     with evaluating(optimizer):
-        require_close(tensors, expected, f"evaluation_params, {claim}", rtol=rtol, atol=1e-6, at=at)
+        require_close(tensors, evaluated, f"evaluation_params, {claim}", rtol=rtol, atol=1e-6, at=at)

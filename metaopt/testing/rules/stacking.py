@@ -19,7 +19,7 @@ _EXPLANATIONS = {
 
 
 def stacked(trees: Sequence[Any]) -> Any:
-    """Nested dicts and lists of tensors, one a member, as one with a leading axis."""
+    """Stack the members' nested dicts and lists of tensors into one, with a leading population axis."""
     first = trees[0]
     if isinstance(first, Tensor):
         return torch.stack(list(trees))
@@ -29,14 +29,14 @@ def stacked(trees: Sequence[Any]) -> Any:
 
 
 def unstacked(tree: Any, index: int) -> Any:
-    """The part of one member."""
+    """One member of a stacked population."""
     if isinstance(tree, Tensor):
         return tree[index]
     return {key: unstacked(value, index) for key, value in tree.items()}
 
 
 def explain(error: RuntimeError) -> str:
-    """What a plugin's author should know about an error that torch.vmap raised."""
+    """A message that explains an error of torch.vmap to the plugin's author."""
     text = str(error)
     for sign, explanation in _EXPLANATIONS.items():
         if sign in text:

@@ -12,12 +12,15 @@ from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import (
     ControllerState,
     Hparams,
+    Params,
     PerTensorRule,
     Rate,
     State,
     SteeringRule,
     StepInfo,
+    TensorHparams,
     Tensors,
+    Theta,
     WrappedRule,
     per_tensor,
 )
@@ -25,13 +28,13 @@ from metaopt.plugin import ControllerSpec, OptimizerSpec, Registry, WrapperSpec
 from metaopt.space import Float, Space, Value, When
 from metaopt.testing.samples import generator
 
-#: Planned number of steps of all runs here.
+#: Planned number of steps of all runs in the kit.
 HORIZON = 40
 
 
 @dataclass(frozen=True)
 class Trajectory:
-    """A run: what it came to, and the parameters after each step."""
+    """A finished run: parameters and state at its end, and the parameters after each step."""
 
     params: Tensors
     state: State
@@ -47,7 +50,7 @@ class Subject:
 
     @cached_property
     def registry(self) -> Registry:
-        """A registry of its own, which holds nothing else but a constant controller."""
+        """A registry with the subject's own plugins and a constant controller."""
         registry = Registry()
         for spec in (self.optimizer, *self.wrappers, CONSTANT):
             registry.register(spec)
@@ -57,9 +60,9 @@ class Subject:
     def space(self) -> Space:
         """The hyperparameters of all parts, prefixed by the part's name."""
         return {
-            f"{spec.name}.{name}": replace(each, when=_prefixed(each.when, spec.name))
+            f"{spec.name}.{name}": replace(distribution, when=_prefixed(distribution.when, spec.name))
             for spec in (self.optimizer, *self.wrappers)
-            for name, each in spec.space.items()
+            for name, distribution in spec.space.items()
         }
 
     def assemble(self, values: Mapping[str, Value] | None = None, no_decay: Literal["1d", "none"] = "1d") -> Assembly:
@@ -68,7 +71,7 @@ class Subject:
         configuration = Configuration(self.optimizer.name, CONSTANT.name, names, dict(values or {}), no_decay)
         return assemble(configuration, self.registry)
 
-    def theta(self, params: Mapping[str, Tensor], seed: int = 0) -> Tensors:
+    def theta(self, params: Params, seed: int = 0) -> Tensors:
         """Weights of a learned rule before meta-training; empty for a hand-designed one."""
         meta = self.assemble().meta
         return {} if meta is None else meta.init_theta(params, generator(seed), self.assemble().meta_values)
@@ -76,9 +79,9 @@ class Subject:
 
 def run(
     assembly: Assembly,
-    params: Mapping[str, Tensor],
-    gradients: Sequence[Mapping[str, Tensor]],
-    theta: Mapping[str, Tensor],
+    params: Params,
+    gradients: Sequence[Params],
+    theta: Theta,
     *,
     state: State | None = None,
     first: int = 0,
@@ -88,12 +91,12 @@ def run(
 
     Args:
         assembly: the rule with its hyperparameters.
-        params: where to start.
-        gradients: of each step; names may be missing.
+        params: the parameters to start from.
+        gradients: the gradients of each step; names may be missing.
         theta: weights of a learned rule.
-        state: to continue from, after `first` steps; the rule's `init` if left out.
+        state: the state to continue from, after `first` steps; what the rule's `init` returns if left out.
         first: number of steps completed before.
-        dtype: of the hyperparameters.
+        dtype: dtype of the hyperparameters; see `hparams_for`.
     """
     hparams = hparams_for(assembly, params, dtype)
     horizon = torch.tensor(float(HORIZON))
@@ -110,34 +113,34 @@ def run(
     return Trajectory(current, state, tuple(history))
 
 
-def hparams_for(assembly: Assembly, params: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> Hparams:
-    """Hyperparameters as 0-d tensors: if not told otherwise, float64 where the parameters are, else float32."""
+def hparams_for(assembly: Assembly, params: Params, dtype: torch.dtype | None = None) -> Hparams:
+    """Hyperparameters as 0-d tensors; `dtype` defaults to float64 where a parameter has it, else float32."""
     double = any(param.dtype == torch.float64 for param in params.values())
     return assembly.tensor_hparams(params, dtype or (torch.float64 if double else torch.float32))
 
 
-def step_info(assembly: Assembly, step: Tensor, horizon: Tensor, grads: Mapping[str, Tensor]) -> StepInfo:
-    """What the parts require to know, and nothing else; losses and metrics are made up but fall with the steps."""
-    made_up = loss_at(step)
+def step_info(assembly: Assembly, step: Tensor, horizon: Tensor, grads: Params) -> StepInfo:
+    """The step's information with the required signals alone; the invented losses and metrics fall with the steps."""
+    invented_loss = loss_at(step)
     known = {
         "gradient_norm": torch.stack([grad.float().norm() for grad in (*grads.values(), torch.zeros(1))]).norm(),
-        "metric": made_up,
+        "metric": invented_loss,
         "horizon": horizon,
     }
     return StepInfo(
         step=step,
         horizon=horizon,
-        loss=made_up if "loss" in assembly.requires else None,
+        loss=invented_loss if "loss" in assembly.requires else None,
         signals={name: known[name] for name in sorted(assembly.requires) if name in known},
     )
 
 
 def loss_at(step: Tensor) -> Tensor:
-    """A loss for rules that require one."""
+    """The invented loss at a step, for rules that require a loss."""
     return 1 / (1 + step)
 
 
-def added(params: Mapping[str, Tensor], updates: Mapping[str, Tensor]) -> Tensors:
+def added(params: Params, updates: Params) -> Tensors:
     """The parameters after a step."""
     return {name: param + updates[name] if name in updates else param for name, param in params.items()}
 
@@ -147,7 +150,7 @@ def _prefixed(condition: When | None, owner: str) -> When | None:
 
 
 def update_of(assembly: Assembly) -> Callable[..., Any]:
-    """The plugin's own function behind a rule's update, to point to."""
+    """The plugin's own function behind a rule's update, which an error points to."""
     rule = assembly.rule
     if isinstance(rule, SteeringRule):
         return type(rule).steer
@@ -155,25 +158,23 @@ def update_of(assembly: Assembly) -> Callable[..., Any]:
 
 
 def init_of(assembly: Assembly) -> Callable[..., Any]:
-    """The plugin's own function behind a rule's init."""
+    """The plugin's own function behind a rule's init, which an error points to."""
     rule = assembly.rule
     if isinstance(rule, WrappedRule):
         return type(rule).own_state
     return rule.init_one if isinstance(rule, PerTensorRule) else type(rule).init
 
 
-def result_of(found: Trajectory) -> dict[str, Any]:
-    """Parameters and state at the end, to compare."""
-    return {"params": found.params, "state": found.state}
+def result_of(trajectory: Trajectory) -> dict[str, Any]:
+    """Parameters and state at the end of a run, for comparisons."""
+    return {"params": trajectory.params, "state": trajectory.state}
 
 
 class _Constant:
-    def init(self, hparams: Mapping[str, Tensor]) -> ControllerState:
+    def init(self, hparams: TensorHparams) -> ControllerState:
         return {}
 
-    def update(
-        self, state: ControllerState, info: StepInfo, hparams: Mapping[str, Tensor]
-    ) -> tuple[Rate, ControllerState]:
+    def update(self, state: ControllerState, info: StepInfo, hparams: TensorHparams) -> tuple[Rate, ControllerState]:
         return Rate(torch.ones(())), state
 
 

@@ -1,7 +1,7 @@
 """What every wrapper must do: the rule that it makes is a rule like any other."""
 
 from collections.abc import Callable, Sequence
-from functools import cache, wraps
+from functools import wraps
 from typing import Any
 
 from metaopt.configuration import misfit
@@ -21,7 +21,7 @@ from metaopt.testing.rules.subject import DESCENT, Subject
 def _around(
     check: Callable[[Subject], None], rules: Callable[[WrapperSpec], Sequence[OptimizerSpec]] | None = None
 ) -> Callable[[Any], None]:
-    """The check of a rule, made of the wrapper around each of some inner rules: `inner_rules` if left out."""
+    """A check of wrappers: runs a check of rules on the wrapper around each rule of `rules`, or of `inner_rules`."""
 
     @wraps(check)
     def on_each(spec: WrapperSpec) -> None:
@@ -35,7 +35,6 @@ def _around(
     return on_each
 
 
-@cache
 def inner_rules() -> tuple[OptimizerSpec, ...]:
     """A plain gradient descent, and `adamw` where it is installed."""
     installed = current_registry()
@@ -44,11 +43,11 @@ def inner_rules() -> tuple[OptimizerSpec, ...]:
 
 
 def installed_rules(spec: WrapperSpec) -> list[OptimizerSpec]:
-    """All installed optimizers that the wrapper can go around, but for those without weights; and a plain descent."""
+    """Plain descent, and all installed optimizers that the wrapper fits and that need no meta-training first."""
     installed = current_registry()
-    found = [DESCENT, *(installed.get(OptimizerSpec, name) for name in installed.names(OptimizerSpec))]
-    ready = [one for one in found if one.meta is None or one.meta.shipped is not None]
-    return [one for one in ready if misfit(one, [spec]) is None]
+    optimizers = [DESCENT, *(installed.get(OptimizerSpec, name) for name in installed.names(OptimizerSpec))]
+    ready = [rule_spec for rule_spec in optimizers if rule_spec.meta is None or rule_spec.meta.shipped is not None]
+    return [rule_spec for rule_spec in ready if misfit(rule_spec, [spec]) is None]
 
 
 @wraps(native_equals_rule)
@@ -60,7 +59,7 @@ def _steered_class_equals_rule(spec: WrapperSpec) -> None:
 
 
 _ABOUT_RULES = (*PURITY_CHECKS, *KEY_ORDER_CHECKS, *RULE_CHECKS, *SHELL_CHECKS)
-# A wrapped rule has no theta of its own, and a library's class only where it is steered.
+# A wrapper has no theta of its own; a library's class serves a wrapped rule only where the wrapper steers it.
 _ABOUT_OPTIMIZERS = (theta_is_reproducible, native_equals_rule)
 
 CHECKS: tuple[Callable[[Any], None], ...] = (

@@ -1,4 +1,4 @@
-"""Runs that stoppers are tried on."""
+"""Curves of runs that the kit tries stoppers on."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ NUM_VALIDATIONS = 24
 
 
 def curves(signals: Sequence[str]) -> list[Curve]:
-    """Runs that improve, level off, overfit, jump, fail and diverge; lower is better in all of them."""
+    """Curves that improve, level off, overfit, jump, fail and diverge; lower is better in all of them."""
     source = np.random.default_rng(0)
     time = np.arange(NUM_VALIDATIONS, dtype=np.float64)
     noise = 0.05 * source.standard_normal((4, NUM_VALIDATIONS))
@@ -54,10 +54,10 @@ def observations(curve: Curve, mode: Mode) -> list[Observation]:
 
 
 def sign(mode: Mode) -> float:
-    """+1 or -1: the user's value is this times the curve's."""
+    """+1 or -1: the factor from the curve's value to the user's."""
     return 1.0 if mode == "min" else -1.0
 
 
-def shown(curve: Curve) -> str:
-    """The beginning of a run, for messages."""
+def describe_curve(curve: Curve) -> str:
+    """The first values of a curve, for messages."""
     return "the curve [" + ", ".join(f"{value:.3g}" for value in curve.values[:6]) + ", ...]"

@@ -1,4 +1,4 @@
-"""What a stopper that is fitted to recorded curves must do beside what all stoppers must."""
+"""What a stopper that is fitted to recorded curves must do in addition to what every stopper must."""
 
 from functools import cache
 
@@ -34,7 +34,7 @@ def fits_curves(spec: StopperSpec) -> None:
 
 
 def theta_of(spec: StopperSpec) -> StopperTheta:
-    """What the policy learns from the kit's curves; empty where it learns nothing."""
+    """The weights that the policy learns from the kit's curves; empty where it learns nothing."""
     return {} if spec.fit is None else _fitted(spec.fit, tuple(signals_of(spec)))
 
 
@@ -44,5 +44,5 @@ def _fitted(fit: Fit, signals: tuple[str, ...]) -> StopperTheta:
 
 
 def signals_of(spec: StopperSpec) -> list[str]:
-    """Signals that the policy may require or use, but for the horizon, which every observation has a place for."""
+    """Signals that the policy may require or use, without the horizon, which is a field of every observation."""
     return sorted({*spec.requires, *spec.requires_when, *spec.uses} - {"horizon"})

@@ -1,4 +1,4 @@
-"""Stoppers under test: made from a spec, asked for the first time, and what they combine."""
+"""Stoppers under test: how the kit builds one from a spec, and the check of its first answers."""
 
 import inspect
 import json
@@ -12,7 +12,7 @@ from metaopt.contracts import CurveBatch, Decision, Mode, Stopper
 from metaopt.deploy import StopperConfiguration, build_stopper
 from metaopt.plugin import Registry, StopperSpec
 from metaopt.space import Value, encode
-from metaopt.testing.answers import answered, require_answer, shown
+from metaopt.testing.answers import call_plugin, describe, require_answer
 from metaopt.testing.errors import ConformanceError, NotApplicable, require
 from metaopt.testing.location import where_it_returns
 from metaopt.testing.samples import draws, edges
@@ -32,22 +32,22 @@ def answers_soundly(spec: StopperSpec) -> None:
     lacks = [
         name for name in ("observe", "state_dict", "load_state_dict") if not callable(getattr(stopper, name, None))
     ]
-    claim = f"factory must return a stopper, got {shown(stopper)}, which lacks {', '.join(lacks)}."
+    claim = f"factory must return a stopper, got {describe(stopper)}, which lacks {', '.join(lacks)}."
     require(not lacks, claim, spec.factory)
     observe, state_dict = type(stopper).observe, type(stopper).state_dict
     for observation in observations(curves(signals_of(spec))[0], "min")[:4]:
-        _require_sound(answered(stopper.observe, "observation", observation), observe)
-        state = answered(stopper.state_dict, "")
+        _require_sound(call_plugin(stopper.observe, "observation", observation), observe)
+        state = call_plugin(stopper.state_dict, "")
         try:
             through_json(state)
         except (TypeError, ValueError) as error:
-            message = f"state_dict must return plain JSON, without NaN, got {shown(state)}: {error}."
+            message = f"state_dict must return plain JSON, without NaN, got {describe(state)}: {error}."
             raise ConformanceError(message, state_dict, where_it_returns(state_dict)) from None
-        require_answer(type(state) is dict, f"state_dict must return a dict, got {shown(state)}.", state_dict)
+        require_answer(type(state) is dict, f"state_dict must return a dict, got {describe(state)}.", state_dict)
 
 
 def configuration(spec: StopperSpec, values: Mapping[str, Value]) -> StopperConfiguration:
-    """The policy with these hyperparameters; one that combines others combines two of the kit's."""
+    """The policy's configuration; a policy that combines others gets two of the kit's."""
     children = tuple(StopperConfiguration(child.name) for child in _CHILDREN) if spec.combines else ()
     return StopperConfiguration(spec.name, values, children, theta_of(spec))
 
@@ -55,8 +55,8 @@ def configuration(spec: StopperSpec, values: Mapping[str, Value]) -> StopperConf
 def registry_with(spec: StopperSpec) -> Registry:
     """A registry that holds nothing but the policy and what it may combine."""
     registry = Registry()
-    for one in (spec, *_CHILDREN):
-        registry.register(one)
+    for policy in (spec, *_CHILDREN):
+        registry.register(policy)
     return registry
 
 
@@ -76,7 +76,7 @@ def settings_of(spec: StopperSpec) -> list[dict[str, Value]]:
 
 
 def stopper_of(spec: StopperSpec, values: Mapping[str, Value], mode: Mode) -> Stopper:
-    """The policy as loops have it."""
+    """The policy as a training loop holds it."""
     return build_stopper(configuration(spec, values), mode=mode, registry=registry_with(spec))
 
 
@@ -88,18 +88,18 @@ def pure_form(spec: StopperSpec) -> Callable[[CurveBatch, Any], Any]:
 
 
 def pure_answer(spec: StopperSpec, batch: CurveBatch, values: Mapping[str, Value]) -> Any:
-    """What the pure form says with hyperparameters that are numbers, once it is known to be booleans, shape (n, T)."""
-    found = answered(pure_form(spec), "batch, hparams", batch, encode(spec.space, values), at=spec.fires)
+    """What the pure form answers to hyperparameters that are numbers, checked to be booleans of shape (n, T)."""
+    fires = call_plugin(pure_form(spec), "batch, hparams", batch, encode(spec.space, values), at=spec.fires)
     assert spec.fires is not None
-    known = isinstance(found, np.ndarray)
-    got = f"an array of {found.dtype} and of shape {found.shape}" if known else shown(found)
+    known = isinstance(fires, np.ndarray)
+    received = f"an array of {fires.dtype} and of shape {fires.shape}" if known else describe(fires)
     require_answer(
-        known and found.dtype == np.bool_ and found.shape == batch.values.shape,
+        known and fires.dtype == np.bool_ and fires.shape == batch.values.shape,
         "Where hyperparameters are numbers, the pure form must return booleans of the shape of batch.values, (curves, "
-        f"validations), here {batch.values.shape}; got {got}.",
+        f"validations), here {batch.values.shape}; got {received}.",
         spec.fires,
     )
-    return found
+    return fires
 
 
 def _require_takes(factory: Any, arguments: Mapping[str, Any]) -> None:
@@ -114,7 +114,7 @@ def _require_takes(factory: Any, arguments: Mapping[str, Any]) -> None:
 
 def _require_sound(decision: Any, observe: Callable[..., Any]) -> None:
     sound = isinstance(decision, Decision)
-    require_answer(sound, f"observe must return a metaopt.Decision, got {shown(decision)}.", observe)
+    require_answer(sound, f"observe must return a metaopt.Decision, got {describe(decision)}.", observe)
     kinds = {
         "stop": (bool | np.bool_, "True or False"),
         "reason": (str, "a string"),
@@ -123,10 +123,10 @@ def _require_sound(decision: Any, observe: Callable[..., Any]) -> None:
     }
     for name, (kind, expected) in kinds.items():
         value = getattr(decision, name)
-        require_answer(isinstance(value, kind), f"Decision.{name} must be {expected}, got {shown(value)}.", observe)
+        require_answer(isinstance(value, kind), f"Decision.{name} must be {expected}, got {describe(value)}.", observe)
 
 
 def through_json(state: dict[str, Any]) -> dict[str, Any]:
-    """A state as it is after a file; TypeError or ValueError where it is no plain JSON."""
+    """A state written to JSON and read again; TypeError or ValueError where it is no plain JSON."""
     loaded: dict[str, Any] = json.loads(json.dumps(state, allow_nan=False))
     return loaded

@@ -1,12 +1,10 @@
 """Plugins in recipes: written to disk and read again."""
 
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
-from torch import Tensor
-
 from metaopt.configuration import Configuration
+from metaopt.contracts import Theta
 from metaopt.deploy import StopperConfiguration
 from metaopt.plugin import ControllerSpec, Registry, StopperSpec
 from metaopt.recipe import Recipe, load_recipe
@@ -19,8 +17,8 @@ from metaopt.testing.stoppers.policies import configuration, registry_with
 def controller_survives_a_recipe(spec: ControllerSpec) -> None:
     """A recipe with it comes back from disk as it was."""
     registry = Registry()
-    for one in (DESCENT, spec):
-        registry.register(one)
+    for part in (DESCENT, spec):
+        registry.register(part)
     for values in draws(spec.space, 3):
         hparams = {f"{spec.name}.{name}": value for name, value in values.items()}
         require_survives(Configuration(DESCENT.name, spec.name, hparams=hparams), registry)
@@ -29,8 +27,8 @@ def controller_survives_a_recipe(spec: ControllerSpec) -> None:
 def stopper_survives_a_recipe(spec: StopperSpec) -> None:
     """A recipe with it comes back from disk as it was."""
     registry = registry_with(spec)
-    for one in (DESCENT, CONSTANT):
-        registry.register(one)
+    for part in (DESCENT, CONSTANT):
+        registry.register(part)
     for values in draws(spec.space, 3):
         require_survives(Configuration(DESCENT.name, CONSTANT.name), registry, configuration(spec, values))
 
@@ -39,7 +37,7 @@ def require_survives(
     candidate: Configuration,
     registry: Registry,
     stopper: StopperConfiguration | None = None,
-    theta: Mapping[str, Tensor] | None = None,
+    theta: Theta | None = None,
 ) -> None:
     """Raise ConformanceError unless a recipe comes back from disk as it was."""
     recipe = Recipe.create(candidate, stopper, registry=registry, theta=theta)

@@ -23,7 +23,7 @@ from metaopt.plugin import StopperSpec
 from metaopt.space import Float, Space, Value, encode
 from metaopt.testing.errors import ConformanceError, require
 from metaopt.testing.samples import draws
-from metaopt.testing.stoppers.curves import HORIZON, NUM_VALIDATIONS, curves, observations, shown, sign
+from metaopt.testing.stoppers.curves import HORIZON, NUM_VALIDATIONS, curves, describe_curve, observations, sign
 from metaopt.testing.stoppers.fitted import fits_curves, signals_of
 from metaopt.testing.stoppers.policies import (
     answers_soundly,
@@ -43,13 +43,13 @@ def follows_its_pure_form(spec: StopperSpec) -> None:
     for values in settings_of(spec):
         for mode in MODES:
             recorded = curves(signals_of(spec))
-            found = first_stop(pure_answer(spec, CurveBatch.from_curves(recorded, sign(mode)), values))
-            for curve, expected in zip(recorded, found.tolist(), strict=True):
-                said = [decision.stop for decision in _watched(stopper_of(spec, values, mode), curve, mode)]
-                actual = said.index(True) if True in said else len(said)
+            first_stops = first_stop(pure_answer(spec, CurveBatch.from_curves(recorded, sign(mode)), values))
+            for curve, expected in zip(recorded, first_stops.tolist(), strict=True):
+                stops = [decision.stop for decision in _watched(stopper_of(spec, values, mode), curve, mode)]
+                actual = stops.index(True) if True in stops else len(stops)
                 require(
-                    actual == min(expected, len(said)),
-                    f"With {values} and mode={mode!r}, observing {shown(curve)} stops at validation {actual}, "
+                    actual == min(expected, len(stops)),
+                    f"With {values} and mode={mode!r}, observing {describe_curve(curve)} stops at validation {actual}, "
                     f"the pure form at {expected}.",
                     spec.fires,
                 )
@@ -59,7 +59,7 @@ def takes_many_policies(spec: StopperSpec) -> None:
     """The pure form takes hyperparameters of shape (policies, 1, 1) and gives each policy its own answer."""
     batch, settings = CurveBatch.from_curves(curves(signals_of(spec))), settings_of(spec)
     numbers = [encode(spec.space, values) for values in settings]
-    stacked = {name: np.asarray([one[name] for one in numbers]).reshape(-1, 1, 1) for name in spec.space}
+    stacked = {name: np.asarray([encoded[name] for encoded in numbers]).reshape(-1, 1, 1) for name in spec.space}
     together = pure_form(spec)(batch, stacked)
     shape = (len(settings), *batch.values.shape)
     message = (
@@ -101,13 +101,13 @@ def resumes(spec: StopperSpec) -> None:
                 stopper = stopper_of(spec, values, mode)
                 expected = _watched(stopper_of(spec, values, mode), curve, mode)
                 for index, observation in enumerate(observations(curve, mode)):
-                    other = stopper_of(spec, values, mode)
-                    other.load_state_dict(through_json(stopper.state_dict()))
-                    rest = [other.observe(later) for later in observations(curve, mode)[index:]]
+                    resumed = stopper_of(spec, values, mode)
+                    resumed.load_state_dict(through_json(stopper.state_dict()))
+                    decisions = [resumed.observe(later) for later in observations(curve, mode)[index:]]
                     require(
-                        rest == expected[index:],
+                        decisions == expected[index:],
                         f"With {values}, resumed at validation {index}, it decides otherwise: "
-                        f"{_first_difference(rest, expected[index:])}",
+                        f"{_first_difference(decisions, expected[index:])}",
                         spec.fires or spec.factory,
                     )
                     stopper.observe(observation)
@@ -122,7 +122,7 @@ def never_raises(spec: StopperSpec) -> None:
                 for horizon in (None, HORIZON, 1):
                     signals: Any = dict.fromkeys(signals_of(spec), strange) if index % 2 else {}
                     with warnings.catch_warnings():
-                        warnings.simplefilter("ignore")  # it may say that a signal is missing
+                        warnings.simplefilter("ignore")  # the policy may warn that a signal is missing
                         decision = stopper.observe(Observation(index + 1, strange, horizon, signals))
                     require(isinstance(decision, Decision), f"observe returned {decision!r}, not a metaopt.Decision.")
             json.dumps(stopper.state_dict(), allow_nan=False)
@@ -144,15 +144,15 @@ def keeps_its_word(spec: StopperSpec) -> None:
 def knows_the_best(spec: StopperSpec) -> None:
     """Step and value of the best finite observation so far come with every decision."""
     for values, mode, curve, decisions in _runs(spec):
-        seen: dict[int, float] = {}
+        finite_values: dict[int, float] = {}
         for observation, decision in zip(observations(curve, mode), decisions, strict=True):
             if math.isfinite(observation.value):
-                seen[observation.step] = observation.value
-            best = (min if mode == "min" else max)(seen.values(), default=None)
-            there = None if decision.best_step is None else seen.get(decision.best_step)
+                finite_values[observation.step] = observation.value
+            best = (min if mode == "min" else max)(finite_values.values(), default=None)
+            there = None if decision.best_step is None else finite_values.get(decision.best_step)
             require(
                 decision.best_value == best and there == best,
-                f"With {values} and mode={mode!r} after step {observation.step} of {shown(curve)}: "
+                f"With {values} and mode={mode!r} after step {observation.step} of {describe_curve(curve)}: "
                 f"best_step={decision.best_step}, best_value={decision.best_value}, expected {best}.",
                 spec.factory,
             )
@@ -164,8 +164,8 @@ def refuses_foreign_states(spec: StopperSpec) -> None:
     """The state of another policy, of the other mode, or of nothing is refused with an InputError."""
     values = draws(spec.space, 1)[0]
     own = stopper_of(spec, values, "max").state_dict()
-    other = ThresholdStopper("kit_other", lambda batch, hparams: batch.values > 0, {}).state_dict()
-    for label, state in {"another policy": other, "the other mode": own, "nothing": {}}.items():
+    foreign = ThresholdStopper("kit_other", lambda batch, hparams: batch.values > 0, {}).state_dict()
+    for label, state in {"another policy": foreign, "the other mode": own, "nothing": {}}.items():
         try:
             stopper_of(spec, values, "min").load_state_dict(state)
         except InputError:
@@ -179,14 +179,14 @@ def modes_mirror(spec: StopperSpec) -> None:
         for curve in curves(signals_of(spec)):
             expected = [decision.stop for decision in _watched(stopper_of(spec, values, "min"), curve, "min")]
             # A hyperparameter in the metric's own units, such as a target, turns upside down with it.
-            found = [
+            mirrored_stops = [
                 [decision.stop for decision in _watched(stopper_of(spec, mirrored, "max"), curve, "max")]
                 for mirrored in _mirrored(spec.space, values)
             ]
             require(
-                expected in found,
-                f"With {values}, {shown(curve)} stops at {_index(expected)} under 'min', and upside down under 'max' "
-                f"at {_index(found[0])}.",
+                expected in mirrored_stops,
+                f"With {values}, {describe_curve(curve)} stops at {_index(expected)} under 'min', and upside down "
+                f"under 'max' at {_index(mirrored_stops[0])}.",
                 spec.fires or spec.factory,
             )
 
@@ -220,16 +220,16 @@ def _watched(stopper: Stopper, curve: Curve, mode: Mode) -> list[Decision]:
 
 
 def _mirrored(space: Space, values: Mapping[str, Value]) -> list[dict[str, Value]]:
-    found = [dict(values)]
+    mirrored = [dict(values)]
     for name, distribution in space.items():
         value = values[name]
         if isinstance(distribution, Float) and -float(value) in distribution.domain:
-            found.append({**values, name: -float(value)})
-    return found
+            mirrored.append({**values, name: -float(value)})
+    return mirrored
 
 
-def _first_difference(found: Sequence[Decision], expected: Sequence[Decision]) -> str:
-    pairs = zip(found, expected, strict=True)
+def _first_difference(actual: Sequence[Decision], expected: Sequence[Decision]) -> str:
+    pairs = zip(actual, expected, strict=True)
     return next((f"{mine} instead of {theirs}." for mine, theirs in pairs if mine != theirs), "")
 
 
