@@ -34,12 +34,12 @@ from torch import Tensor, nn
 
 import metaopt
 from metaopt.plugin.registry import current_registry
+from metaopt_corpora._shared.networks import mlp
 from metaopt_corpora._shared.splits import make_splits
-from metaopt_corpora.networks import mlp
 from metaopt_corpora.sequences import GRU
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
-#: What must be there; each named by what is missing without it.
+#: Files and folders that the corpus reads.
 NEEDED = (
     "tabular",
     "mnist_t10k/t10k-images-idx3-ubyte.gz",
@@ -67,13 +67,13 @@ def corpus() -> metaopt.Corpus:
 
 
 def development_corpus(data: str | Path = DATA) -> metaopt.Corpus:
-    """All tasks; what is not a table is read when first needed.
+    """The corpus over `data`; images, texts and series are read when first needed.
 
     Args:
         data: the folder that holds `tabular/`, `mnist_t10k/`, `omniglot/` and so on.
 
     Raises:
-        InputError: something is not there.
+        InputError: a file or folder is missing.
     """
     folder = Path(data)
     missing = [name for name in NEEDED if not (folder / name).exists()]
@@ -337,7 +337,7 @@ def on_grid(values: Tensor) -> Tensor:
 
 
 def describe(tasks: Sequence[metaopt.Task], members: int, num_steps: int = 5) -> list[str]:
-    """A line a task: rows, parameters, budget, milliseconds of a step and of a validation for all members."""
+    """A line for each task: rows, parameters, budget, milliseconds of a step and a validation of a population."""
     header = f"{'task':22}{'family':24}{'train':>7}{'val':>6}{'test':>6}{'params':>8}{'batch':>6}{'steps':>6}"
     lines = [f"{header}{'ms/step':>9}{'ms/val':>9}  engine"]
     for task in tasks:
@@ -352,13 +352,13 @@ def describe(tasks: Sequence[metaopt.Task], members: int, num_steps: int = 5) ->
 
 
 def milliseconds(task: metaopt.Task, members: int, num_steps: int) -> tuple[float, float]:
-    """Of one processor, for a step and for a validation, of a population of AdamW at many rates."""
+    """Processor milliseconds of a step and of a validation, of a population of AdamW at many rates."""
     from metaopt.configuration.configuration import Configuration, assemble
     from metaopt.inner import Graphs, Member, train
     from metaopt.tuning.running.evaluator import probe_task
 
     configurations = [Configuration("adamw", hparams={"adamw.lr": 1e-4 * 1.05**index}) for index in range(members)]
-    population = [Member(assemble(one, current_registry()), 0) for one in configurations]
+    population = [Member(assemble(configuration, current_registry()), 0) for configuration in configurations]
     graphs = Graphs()
 
     def seconds(steps: int) -> float:
@@ -385,10 +385,10 @@ def main(arguments: Sequence[str] | None = None, show: Callable[[str], None] = p
     parser.add_argument("--members", type=int, default=100, help="size of the population that is timed")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    found = development_corpus(options.data)
-    for line in describe([task for task in found if isinstance(task, metaopt.Task)], options.members):
+    corpus = development_corpus(options.data)
+    for line in describe([task for task in corpus if isinstance(task, metaopt.Task)], options.members):
         show(line)
-    show(f"{len(found)} tasks; fingerprint {found.fingerprint}")
+    show(f"{len(corpus)} tasks; fingerprint {corpus.fingerprint}")
 
 
 if __name__ == "__main__":

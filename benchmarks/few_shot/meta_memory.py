@@ -18,13 +18,13 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=10_000)
     parser.add_argument("--compile", choices=("on", "off"), default="off")
     parser.add_argument("--here", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.here:
-        print(grown(given.here, given.iterations, given.compile))
+    options = parser.parse_args()
+    if options.here:
+        print(grown(options.here, options.iterations, options.compile))
         return
-    for rule in given.rules:
-        options = ["--here", rule, "--iterations", str(given.iterations), "--compile", given.compile]
-        subprocess.run([sys.executable, __file__, *options], check=True)
+    for rule in options.rules:
+        command = ["--here", rule, "--iterations", str(options.iterations), "--compile", options.compile]
+        subprocess.run([sys.executable, __file__, *command], check=True)
 
 
 def grown(rule: str, iterations: int, compile: str) -> str:
@@ -38,15 +38,15 @@ def grown(rule: str, iterations: int, compile: str) -> str:
     torch.set_num_threads(1)
     task = replace(sinusoid_task(5), num_iterations=iterations, num_validations=iterations // 100)
     trainer = Trainer(assemble(Configuration(rule), current_registry()), [task], compile=compile)
-    done, seen = [0], {}
+    done, memory = [0], {}
 
     def check() -> None:
         if done[0] in (100, iterations - 1):
-            seen[done[0]] = resident()
+            memory[done[0]] = resident()
         done[0] += 1
 
     trainer.train(check=check)
-    first, last = seen.values()
+    first, last = memory.values()
     grown = last / first - 1
     return f"{rule:12}{first:>8.1f} MiB after 100, {last:>8.1f} MiB after {iterations:,} iterations: {grown:+.2%}"
 

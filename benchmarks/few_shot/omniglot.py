@@ -30,7 +30,7 @@ PAPER = {
     ("maml", 20, 1): 95.8,
     ("meta_sgd", 20, 1): 95.93,
 }
-#: Of the peers with `--against`.
+#: Learning rates that the peers of `--against` choose from.
 RATES = [10 ** (-3 + 0.25 * step) for step in range(13)]
 HPARAMS: dict[str, dict[str, float]] = {"maml": {"lr": 0.4}, "meta_sgd": {"initial_lr": 0.4}, "proto_maml": {"lr": 0.1}}
 
@@ -59,103 +59,113 @@ def main() -> None:
     parser.add_argument("--checkpoints", type=Path, help="folder; the same one resumes")
     parser.add_argument("--save", type=Path, help="folder of the recipe")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    task = omniglot_task(given.data, given.ways, given.shots, given.queries)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    task = omniglot_task(options.data, options.ways, options.shots, options.queries)
     task = replace(
         task,
-        model=partial(metaopt.Conv4, given.ways, width=given.width),
-        num_steps=given.inner_steps or 1,
-        episodes_per_iteration=given.episodes,
-        num_iterations=given.iterations,
-        num_validations=given.validations,
-        num_evaluated=given.validated,
+        model=partial(metaopt.Conv4, options.ways, width=options.width),
+        num_steps=options.inner_steps or 1,
+        episodes_per_iteration=options.episodes,
+        num_iterations=options.iterations,
+        num_validations=options.validations,
+        num_evaluated=options.validated,
     )
-    chosen = {"outer_lr": given.outer_lr} if given.outer_lr is not None else {}
-    hparams = {**HPARAMS.get(given.rule, {}), **chosen, "outer_final": given.outer_final}
-    print(f"{given.ways}-way {given.shots}-shot, {given.rule} {hparams}, width {given.width}, seed {given.seed}")
+    chosen = {"outer_lr": options.outer_lr} if options.outer_lr is not None else {}
+    hparams = {**HPARAMS.get(options.rule, {}), **chosen, "outer_final": options.outer_final}
     print(
-        f"{given.iterations:,} iterations of {given.episodes} episodes, {given.queries} queries a class, "
-        f"{given.threads} threads, {given.device}"
+        f"{options.ways}-way {options.shots}-shot, {options.rule} {hparams}, width {options.width}, seed {options.seed}"
     )
-    began = time.perf_counter()
+    print(
+        f"{options.iterations:,} iterations of {options.episodes} episodes, {options.queries} queries a class, "
+        f"{options.threads} threads, {options.device}"
+    )
     result = metaopt.meta_train(
-        given.rule,
+        options.rule,
         task,
         hparams,
-        seed=given.seed,
-        folder=given.checkpoints,
-        device=given.device,
-        progress=lambda told: show(told, began),
+        seed=options.seed,
+        folder=options.checkpoints,
+        device=options.device,
+        progress=Reporter(),
     )
     print(f"meta-training took {result.seconds / 60:.1f} min, {result.skipped} iterations skipped")
-    if given.save:
-        result.recipe.save(given.save)
-    paper = PAPER.get((given.rule, given.ways, given.shots))
+    if options.save:
+        result.recipe.save(options.save)
+    paper = PAPER.get((options.rule, options.ways, options.shots))
     print(f"paper: {paper if paper is not None else 'none'}")
     rows = []
-    for steps in given.steps:
+    for steps in options.steps:
         for queries in (1, 5):
-            judged = replace(omniglot_task(given.data, given.ways, given.shots, queries), model=task.model)
-            found = 100 * few_shot_metrics(
-                result.recipe, judged, current_registry(), num_steps=steps, count=given.tested
+            judged = replace(omniglot_task(options.data, options.ways, options.shots, queries), model=task.model)
+            accuracies = 100 * few_shot_metrics(
+                result.recipe, judged, current_registry(), num_steps=steps, count=options.tested
             )
-            half = 1.96 * float(found.std()) / len(found) ** 0.5
-            print(f"{steps} steps, {queries} queries a class: {float(found.mean()):.2f} ±{half:.2f}", flush=True)
-            rows.append({"steps": steps, "queries": queries, "accuracy": float(found.mean()), "half": half})
-    if given.against:
-        compare(result.recipe, task, given)
-    if given.json:
-        print(json.dumps({"rule": given.rule, "paper": paper, "minutes": result.seconds / 60, "rows": rows}))
+            half = 1.96 * float(accuracies.std()) / len(accuracies) ** 0.5
+            print(f"{steps} steps, {queries} queries a class: {float(accuracies.mean()):.2f} ±{half:.2f}", flush=True)
+            rows.append({"steps": steps, "queries": queries, "accuracy": float(accuracies.mean()), "half": half})
+    if options.against:
+        compare(result.recipe, task, options)
+    if options.json:
+        print(json.dumps({"rule": options.rule, "paper": paper, "minutes": result.seconds / 60, "rows": rows}))
 
 
-def compare(recipe: metaopt.Recipe, task: metaopt.FewShotTask, given: argparse.Namespace) -> None:
-    """The same number of steps, the same episodes, rates chosen on validation episodes."""
-    start = {name: one for name, one in recipe.theta.items() if name.startswith("start.")}
+def compare(recipe: metaopt.Recipe, task: metaopt.FewShotTask, options: argparse.Namespace) -> None:
+    """Compare with SGD and Adam: as many steps, the same test episodes, rates chosen on validation episodes."""
+    start = {name: tensor for name, tensor in recipe.theta.items() if name.startswith("start.")}
     settings = {
         "SGD, fresh model": [("sgd", {"sgd.lr": lr}, None) for lr in RATES],
         "Adam, fresh model": [("adamw", {"adamw.lr": lr, "adamw.weight_decay": 0.0}, None) for lr in RATES],
         "SGD, the rule's start": [("maml", {"maml.lr": lr}, start) for lr in RATES],
     }
     steps = task.num_steps
-    print(f"{given.tested} test episodes, {steps} steps, {given.queries} queries a class")
-    own = shown_accuracy(given.rule, recipe, task, steps, given.tested)
+    print(f"{options.tested} test episodes, {steps} steps, {options.queries} queries a class")
+    own = print_accuracy(options.rule, recipe, task, steps, options.tested)
     for name, grid in settings.items():
         recipes = [metaopt.Recipe.create(Configuration(rule, hparams=hp), theta=theta) for rule, hp, theta in grid]
         few = replace(task, num_evaluated=100)
-        found = [
+        accuracies = [
             float(
-                few_shot_metrics(one, few, current_registry(), partition="validation", num_steps=steps)
+                few_shot_metrics(candidate, few, current_registry(), partition="validation", num_steps=steps)
                 .mean()
                 .nan_to_num(0.0)
             )
-            for one in recipes
+            for candidate in recipes
         ]
-        best = max(range(len(found)), key=found.__getitem__)
-        theirs = shown_accuracy(f"{name}, lr {RATES[best]:.3g}", recipes[best], task, steps, given.tested)
+        best = max(range(len(accuracies)), key=accuracies.__getitem__)
+        theirs = print_accuracy(f"{name}, lr {RATES[best]:.3g}", recipes[best], task, steps, options.tested)
         ahead = own - theirs
         half = 1.96 * float(ahead.std()) / len(ahead) ** 0.5
-        print(f"  {given.rule} is ahead by {float(ahead.mean()):+.2f} ±{half:.2f}, paired by episode", flush=True)
+        print(f"  {options.rule} is ahead by {float(ahead.mean()):+.2f} ±{half:.2f}, paired by episode", flush=True)
 
 
-def shown_accuracy(
+def print_accuracy(
     name: str, recipe: metaopt.Recipe, task: metaopt.FewShotTask, steps: int, count: int
 ) -> torch.Tensor:
-    found = 100 * few_shot_metrics(recipe, task, current_registry(), num_steps=steps, count=count)
-    print(f"  {name:40}{float(found.mean()):>8.2f} ±{1.96 * float(found.std()) / len(found) ** 0.5:.2f}", flush=True)
-    return found
+    accuracies = 100 * few_shot_metrics(recipe, task, current_registry(), num_steps=steps, count=count)
+    print(
+        f"  {name:40}{float(accuracies.mean()):>8.2f} ±{1.96 * float(accuracies.std()) / len(accuracies) ** 0.5:.2f}",
+        flush=True,
+    )
+    return accuracies
 
 
-_shown = [0]
+class Reporter:
+    """Prints the progress of meta-training twenty times."""
 
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+        self._last_twentieth = 0
 
-def show(told: metaopt.MetaProgress, began: float) -> None:
-    if told.iteration * 20 // told.num_iterations > _shown[0]:
-        _shown[0] = told.iteration * 20 // told.num_iterations
-        minutes = (time.perf_counter() - began) / 60
+    def __call__(self, progress: metaopt.MetaProgress) -> None:
+        twentieth = progress.iteration * 20 // progress.num_iterations
+        if twentieth <= self._last_twentieth:
+            return
+        self._last_twentieth = twentieth
+        minutes = (time.perf_counter() - self._began) / 60
         print(
-            f"  {told.iteration:,}: loss {told.objective:.4f}, validation {100 * told.validation:.2f}, "
-            f"{told.rate:.1f} iterations a second, {minutes:.1f} min",
+            f"  {progress.iteration:,}: loss {progress.objective:.4f}, validation {100 * progress.validation:.2f}, "
+            f"{progress.rate:.1f} iterations a second, {minutes:.1f} min",
             flush=True,
         )
 

@@ -37,19 +37,26 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    print(f"{given.iterations:,} iterations, seed {given.seed}, {given.threads} threads, {given.waves:,} waves a cell")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    print(
+        f"{options.iterations:,} iterations, seed {options.seed}, {options.threads} threads, "
+        f"{options.waves:,} waves a cell"
+    )
     print(
         f"{'rule':10}{'trained':>9}"
         + "".join(f"{f'{shots} test shots':>26}" for shots in TEST_SHOTS)
         + f"{'minutes':>10}{'memory':>9}"
     )
-    rows = [row(rule, shots, given) for rule, shots in PAPER]
-    worse = [f"{one['rule']} {one['trained']}" for one in rows if any(ours > paper for ours, paper in one["cells"])]
+    rows = [row(rule, shots, options) for rule, shots in PAPER]
+    worse = [
+        f"{result['rule']} {result['trained']}"
+        for result in rows
+        if any(ours > paper for ours, paper in result["cells"])
+    ]
     print(f"At or below the paper in every cell: {'yes' if not worse else 'no: ' + ', '.join(worse)}.")
-    if given.json:
-        print(json.dumps({"iterations": given.iterations, "seed": given.seed, "rows": rows}))
+    if options.json:
+        print(json.dumps({"iterations": options.iterations, "seed": options.seed, "rows": rows}))
 
 
 def resident() -> int:
@@ -58,27 +65,27 @@ def resident() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def row(rule: str, shots: int, given: argparse.Namespace) -> dict:
+def row(rule: str, shots: int, options: argparse.Namespace) -> dict:
     began = time.perf_counter()
     memory: list[int] = []
     result = metaopt.meta_train(
         rule,
         sinusoid_task(shots),
         HPARAMS[rule],
-        num_iterations=given.iterations,
-        seed=given.seed,
-        progress=lambda told: memory.append(resident()) if told.validation == told.validation else None,
+        num_iterations=options.iterations,
+        seed=options.seed,
+        progress=lambda progress: memory.append(resident()) if progress.validation == progress.validation else None,
     )
     minutes = (time.perf_counter() - began) / 60
-    cells, shown = [], ""
+    cells, columns = [], ""
     for test_shots, paper in zip(TEST_SHOTS, PAPER[rule, shots], strict=True):
-        task = dataclasses.replace(sinusoid_task(test_shots), num_evaluated=given.waves)
+        task = dataclasses.replace(sinusoid_task(test_shots), num_evaluated=options.waves)
         errors = few_shot_metrics(result.recipe, task, current_registry())
         ours, interval = float(errors.mean()), 1.96 * float(errors.std()) / len(errors) ** 0.5
-        shown += f"{ours:>11.2f} ±{interval:.2f} ({paper:.2f})"
+        columns += f"{ours:>11.2f} ±{interval:.2f} ({paper:.2f})"
         cells.append((ours, paper))
     growth = max(memory[1:]) / memory[0] - 1
-    print(f"{rule:10}{shots:>9}" + shown + f"{minutes:>10.1f}{growth:>9.1%}", flush=True)
+    print(f"{rule:10}{shots:>9}" + columns + f"{minutes:>10.1f}{growth:>9.1%}", flush=True)
     return {"rule": rule, "trained": shots, "cells": cells, "minutes": minutes}
 
 

@@ -40,19 +40,21 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", choices=("waves", "convolutions"))
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    print(f"{TASKS} tasks a meta-gradient, {given.threads} threads, torch {torch.__version__}, {given.rounds} rounds")
-    found = {}
-    if given.only != "convolutions":
-        for steps in given.steps:
-            found[f"waves {steps}"] = timed(f"Meta-SGD on waves, {steps} inner steps", waves(steps), given.rounds)
-    if given.only != "waves":
-        for queries in given.queries:
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    print(
+        f"{TASKS} tasks a meta-gradient, {options.threads} threads, torch {torch.__version__}, {options.rounds} rounds"
+    )
+    rates = {}
+    if options.only != "convolutions":
+        for steps in options.steps:
+            rates[f"waves {steps}"] = timed(f"Meta-SGD on waves, {steps} inner steps", waves(steps), options.rounds)
+    if options.only != "waves":
+        for queries in options.queries:
             title = f"MAML with four conv blocks, 1 inner step, {queries} queries a class"
-            found[f"convolutions {queries}"] = timed(title, convolutions(queries), given.rounds)
-    if given.json:
-        print(json.dumps(found))
+            rates[f"convolutions {queries}"] = timed(title, convolutions(queries), options.rounds)
+    if options.json:
+        print(json.dumps(rates))
 
 
 def waves(steps: int) -> dict[str, Side]:
@@ -108,19 +110,19 @@ def plain_loop(task, theta, episodes, steps) -> Mapping[str, Tensor]:
             layer.track_running_stats = False
     leaves = {name: value.clone().requires_grad_(True) for name, value in theta.items()}
     for row in range(TASKS):
-        params = {name.removeprefix("start."): one for name, one in leaves.items() if name.startswith("start.")}
+        params = {name.removeprefix("start."): leaf for name, leaf in leaves.items() if name.startswith("start.")}
         for _ in range(steps):
             loss = task.loss(
                 functional_call(module, params, (episodes.support_inputs[row],)), episodes.support_targets[row]
             )
             grads = torch.autograd.grad(loss, list(params.values()), create_graph=True)
             params = {
-                name: one - leaves[f"rate.{name}"] * grad
-                for (name, one), grad in zip(params.items(), grads, strict=True)
+                name: param - leaves[f"rate.{name}"] * grad
+                for (name, param), grad in zip(params.items(), grads, strict=True)
             }
         output = functional_call(module, params, (episodes.query_inputs[row],))
         (task.loss(output, episodes.query_targets[row]) / TASKS).backward()
-    return {name: one.grad for name, one in leaves.items() if one.grad is not None}
+    return {name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
 
 
 def with_higher(task, theta, episodes, steps) -> Side:
@@ -193,8 +195,8 @@ def with_torchopt(task, theta, episodes, steps) -> Side:
             (task.loss(module(episodes.query_inputs[row]), episodes.query_targets[row]) / TASKS).backward()
             torchopt.recover_state_dict(module, initial)
             torchopt.recover_state_dict(optimizer, fresh)
-        found = {f"start.{name}": leaf.grad for name, leaf in zip(rates, start, strict=True)}
-        return {**found, **{f"rate.{name}": rate.grad for name, rate in rates.items()}}
+        grads = {f"start.{name}": leaf.grad for name, leaf in zip(rates, start, strict=True)}
+        return {**grads, **{f"rate.{name}": rate.grad for name, rate in rates.items()}}
 
     return run
 
@@ -204,10 +206,10 @@ def timed(title: str, sides: Mapping[str, Side], rounds: int) -> dict[str, float
     reference = None
     for name, side in sides.items():
         side()
-        found = {key: one.detach().clone() for key, one in side().items()}
-        reference = found if reference is None else reference
-        common = reference.keys() & found.keys()
-        away = max(float((found[key] - reference[key]).abs().max()) for key in common)
+        gradient = {key: tensor.detach().clone() for key, tensor in side().items()}
+        reference = gradient if reference is None else reference
+        common = reference.keys() & gradient.keys()
+        away = max(float((gradient[key] - reference[key]).abs().max()) for key in common)
         if away > 1e-3:
             print(f"  {name}: its gradient is {away:.1e} away from that of {next(iter(sides))}")
     seconds: dict[str, list[float]] = {name: [] for name in sides}
@@ -218,7 +220,7 @@ def timed(title: str, sides: Mapping[str, Side], rounds: int) -> dict[str, float
             for _ in range(repeats):
                 side()
             seconds[name].append((time.perf_counter() - began) / repeats)
-    medians = {name: statistics.median(found) for name, found in seconds.items()}
+    medians = {name: statistics.median(times) for name, times in seconds.items()}
     first = next(iter(medians.values()))
     for name, median in medians.items():
         print(

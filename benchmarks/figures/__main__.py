@@ -15,7 +15,7 @@ import argparse
 import sys
 import time
 
-from benchmarks.figures.jobs import JOBS, Job
+from benchmarks.figures.jobs import JOBS, ResultJob
 from benchmarks.figures.pages import ROOT, splice
 from benchmarks.figures.picture import PICTURE, drawn
 from benchmarks.figures.results import Results
@@ -48,19 +48,19 @@ def main() -> None:
         sys.exit(str(error.args[0]))
 
 
-def chosen(results: Results, only: list[str], everything: bool) -> list[Job]:
+def chosen(results: Results, only: list[str], everything: bool) -> list[ResultJob]:
     """The jobs to run, each after those that it needs files of."""
-    wanted = [job for job in JOBS if (job.result in only if only else is_due(job, results, everything))]
-    needed = {name for job in wanted for name in job.after}
-    files = [job for job in JOBS if job.result in needed and job not in wanted and not (ROOT / job.leaves).exists()]
-    return sorted({*wanted, *files}, key=JOBS.index)
+    selected = [job for job in JOBS if (job.result in only if only else is_due(job, results, everything))]
+    needed = {name for job in selected for name in job.after}
+    files = [job for job in JOBS if job.result in needed and job not in selected and not (ROOT / job.leaves).exists()]
+    return sorted({*selected, *files}, key=JOBS.index)
 
 
-def is_due(job: Job, results: Results, everything: bool) -> bool:
+def is_due(job: ResultJob, results: Results, everything: bool) -> bool:
     return everything or (job.when == "stale" and bool(staleness(job, results)))
 
 
-def show(results: Results, jobs: list[Job]) -> None:
+def show(results: Results, jobs: list[ResultJob]) -> None:
     for job in JOBS:
         state = staleness(job, results) or "as stored"
         when = {"stale": ""}.get(job.when, f"; {job.when}: only with --all, or named")

@@ -25,8 +25,8 @@ def block(marker: str, results: Results) -> str:
     parts = PARTS.get(result, {})
     if match["part"] is not None and match["part"] not in parts:
         raise LookupError(f"The output of `{match['command']}` has no part {match['part']!r}; known: {list(parts)}.")
-    shown = stored.output if match["part"] is None else parts[match["part"]](paragraphs(stored.output))
-    return "\n".join(wrapped(shown.splitlines()))
+    output = stored.output if match["part"] is None else parts[match["part"]](paragraphs(stored.output))
+    return "\n".join(wrapped(output.splitlines()))
 
 
 def command_of(marker: str) -> str:
@@ -60,7 +60,7 @@ def wrapped(lines: Iterable[str]) -> list[str]:
 
 
 def paragraphs(text: str) -> list[str]:
-    """What blank lines separate."""
+    """The paragraphs of a text, which blank lines separate."""
     return [part.strip("\n") for part in re.split(r"\n[ \t]*\n", text) if part.strip()]
 
 
@@ -68,9 +68,9 @@ def section(title: str, paragraphs_: list[str]) -> list[str]:
     """A titled section of a report: its title, and what follows up to the next title."""
     titles = {"Test scores", "Worst tasks", "Cost"}
     start = paragraphs_.index(title)
-    rest = paragraphs_[start + 1 :]
-    length = next((number for number, one in enumerate(rest) if one in titles), len(rest))
-    return [title, *rest[:length]]
+    following = paragraphs_[start + 1 :]
+    length = next((number for number, paragraph in enumerate(following) if paragraph in titles), len(following))
+    return [title, *following[:length]]
 
 
 def starting(words: str) -> Callable[[list[str]], str]:

@@ -14,10 +14,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("page", type=Path)
     page = parser.parse_args().page
-    found = SCRIPT.search(page.read_text(encoding="utf-8"))
-    if found is None:
+    match = SCRIPT.search(page.read_text(encoding="utf-8"))
+    if match is None:
         parser.error(f"{page} has no Python script.")
-    exec(compile(found["code"], str(page), "exec"), {"__name__": "__main__"})
+    exec(compile(match["code"], str(page), "exec"), {"__name__": "__main__"})
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ When = Literal["stale", "dear", "timing"]
 
 
 @dataclass(frozen=True)
-class Job:
+class ResultJob:
     """A command whose output is stored.
 
     Attributes:
@@ -33,56 +33,58 @@ DROP_IN = "python -m benchmarks.recipes.drop_in --recipe out/starter/recipe defa
 SCORES = "benchmarks.corpora.development_corpus:corpus --against nadamw+cosine,prodigy"
 
 JOBS = (
-    Job("first_script", "python -m benchmarks.figures.first_script README.md", 0.1),
-    Job("show_default", "metaopt show default", 0.1),
-    Job(
+    ResultJob("first_script", "python -m benchmarks.figures.first_script README.md", 0.1),
+    ResultJob("show_default", "metaopt show default", 0.1),
+    ResultJob(
         "tune_starter",
         "metaopt tune starter --n-trials 100 --folds 5 --workers 2 --out out/starter --seed 0",
         3,
         leaves="out/starter/recipe/recipe.json",
     ),
-    Job("tables", "python -m benchmarks.corpora.tables tables", 0.1, leaves="tables/wine.csv"),
-    Job("tune_tables", "metaopt tune tables --n-trials 40 --folds 4 --out out/tables --seed 0", 2, after=("tables",)),
-    Job("drop_in_resnet", f"{DROP_IN} --task resnet", 7, after=("tune_starter",)),
-    Job("drop_in_transformer", DROP_IN, 7, after=("tune_starter",)),
-    Job(
+    ResultJob("tables", "python -m benchmarks.corpora.tables tables", 0.1, leaves="tables/wine.csv"),
+    ResultJob(
+        "tune_tables", "metaopt tune tables --n-trials 40 --folds 4 --out out/tables --seed 0", 2, after=("tables",)
+    ),
+    ResultJob("drop_in_resnet", f"{DROP_IN} --task resnet", 7, after=("tune_starter",)),
+    ResultJob("drop_in_transformer", DROP_IN, 7, after=("tune_starter",)),
+    ResultJob(
         "held_out_curves",
         "python -m benchmarks.recipes.held_out_curves --out benchmarks/results/held_out_curves.json",
         2,
     ),
-    Job(
+    ResultJob(
         "default_recipe",
         "python -m benchmarks.recipes.default_recipe --storage sqlite:///out/default.db --out out/default "
         "--n-trials 300 --folds 4 --workers 2",
         30,
         "dear",
     ),
-    Job("base_rate", "python -m benchmarks.recipes.base_rate --json", 8, "dear"),
-    Job(
+    ResultJob("base_rate", "python -m benchmarks.recipes.base_rate --json", 8, "dear"),
+    ResultJob(
         "shelf",
         "python -m benchmarks.recipes.shelf --n-trials 150 --folds 2 --searches 1 --storage sqlite:///out/shelf.db "
         "--json",
         60,
         "dear",
     ),
-    Job("learned_schedule_scores", f"metaopt evaluate learned_schedule {SCORES}", 5, "dear"),
-    Job("learned_schedule_scores", f"metaopt evaluate default {SCORES}", 5, "dear"),
-    Job("sinusoid", "python -m benchmarks.few_shot.sinusoid", 6, "timing"),
-    Job("tune_cost", "python -m benchmarks.tuning.tune_cost", 3, "timing"),
-    Job("tune_cost", "python -m benchmarks.tuning.tune_cost --workers 2", 2, "timing"),
-    Job("imports", "python -m benchmarks.house.imports", 1, "timing"),
-    Job("step", "python -m benchmarks.steps.step", 1, "timing"),
-    Job("population", "python -m benchmarks.tuning.population --rounds 7", 2, "timing"),
-    Job("population", "python -m benchmarks.tuning.population --batches shared --rounds 7", 2, "timing"),
-    Job("lopt_step", "python -m benchmarks.steps.lopt_step", 5, "timing"),
-    Job("steered_step", "python -m benchmarks.steps.steered_step", 1, "timing"),
+    ResultJob("learned_schedule_scores", f"metaopt evaluate learned_schedule {SCORES}", 5, "dear"),
+    ResultJob("learned_schedule_scores", f"metaopt evaluate default {SCORES}", 5, "dear"),
+    ResultJob("sinusoid", "python -m benchmarks.few_shot.sinusoid", 6, "timing"),
+    ResultJob("tune_cost", "python -m benchmarks.tuning.tune_cost", 3, "timing"),
+    ResultJob("tune_cost", "python -m benchmarks.tuning.tune_cost --workers 2", 2, "timing"),
+    ResultJob("imports", "python -m benchmarks.house.imports", 1, "timing"),
+    ResultJob("step", "python -m benchmarks.steps.step", 1, "timing"),
+    ResultJob("population", "python -m benchmarks.tuning.population --rounds 7", 2, "timing"),
+    ResultJob("population", "python -m benchmarks.tuning.population --batches shared --rounds 7", 2, "timing"),
+    ResultJob("lopt_step", "python -m benchmarks.steps.lopt_step", 5, "timing"),
+    ResultJob("steered_step", "python -m benchmarks.steps.steered_step", 1, "timing"),
 )
 
-#: What pages call a result's command otherwise.
+#: Other names of commands on pages.
 OTHER_NAMES = {"make tune": "tune_starter", "the script above": "first_script"}
 
 
-def of_command(command: str) -> Job | None:
+def of_command(command: str) -> ResultJob | None:
     """The job of a command, or of another name for it."""
     result = OTHER_NAMES.get(command)
     return next((job for job in JOBS if job.command == command or job.result == result), None)

@@ -34,8 +34,8 @@ def spliced(text: str, results: Results) -> str:
     Raises:
         LookupError: a marker asks for what is not known or not stored, or has no block or end.
     """
-    seen = len(_OUTPUT.findall(text)) + len(_VALUE.findall(text))
-    if seen != len(_MARKERS.findall(text)):
+    num_understood = len(_OUTPUT.findall(text)) + len(_VALUE.findall(text))
+    if num_understood != len(_MARKERS.findall(text)):
         raise LookupError("A marker is followed by no fenced block, or a value by no `<!-- / -->`.")
     text = _OUTPUT.sub(lambda match: f"{match['head']}{_output(match, results)}\n{match['tail']}", text)
     return _VALUE.sub(lambda match: f"<!-- value: {match['name']} -->{value(match['name'], results)}<!-- / -->", text)

@@ -26,15 +26,15 @@ def drawn(folder: Path) -> str:
     report = json.loads((folder / CURVES).read_text(encoding="utf-8"))
     names, tasks = report["contenders"], list(report["tasks"].values())
     quartiles = {name: [_quartiles(at) for at in zip(*(task[name] for task in tasks), strict=True)] for name in names}
-    shown = {name: values[1:] for name, values in quartiles.items()}  # the start is the same for all
-    low = min(at[0] for values in shown.values() for at in values)
-    high = max(at[1] for values in shown.values() for at in values)
+    plotted = {name: values[1:] for name, values in quartiles.items()}  # the start is the same for all
+    low = min(at[0] for values in plotted.values() for at in values)
+    high = max(at[1] for values in plotted.values() for at in values)
     axes = _Axes(low / 1.03, high * 1.05, len(quartiles[names[0]]) - 1)
     parts = [_frame(report, len(tasks)), *axes.grid()]
-    parts.append(_band(shown[names[0]], axes, STYLES[0][0]))
+    parts.append(_band(plotted[names[0]], axes, STYLES[0][0]))
     for name, (colour, width, dashes) in reversed(list(zip(names, STYLES, strict=True))):
-        parts.append(_line([at[1] for at in shown[name]], axes, colour, width, dashes))
-    ends = {name: axes.y(values[-1][1]) for name, values in shown.items()}
+        parts.append(_line([at[1] for at in plotted[name]], axes, colour, width, dashes))
+    ends = {name: axes.y(values[-1][1]) for name, values in plotted.items()}
     for (name, y), (colour, _, _) in zip(_spread(ends).items(), STYLES, strict=True):
         weight = "bold" if name == names[0] else "normal"
         parts.append(_text(axes.right + 8, y + 4, name, fill=colour, size=14, weight=weight))
@@ -42,7 +42,7 @@ def drawn(folder: Path) -> str:
 
 
 class _Axes:
-    """From validations and multiples to pixels."""
+    """The map from validations and multiples to pixels."""
 
     def __init__(self, low: float, high: float, count: int) -> None:
         self.low, self.high, self.count = low, high, count
@@ -91,8 +91,8 @@ def _line(values: Sequence[float], axes: _Axes, colour: str, width: float, dashe
 
 
 def _band(quartiles: Sequence[tuple[float, float, float]], axes: _Axes, colour: str) -> str:
-    there = [(at, one[0]) for at, one in enumerate(quartiles, start=1)]
-    back = [(at, min(one[2], axes.high)) for at, one in reversed(list(enumerate(quartiles, start=1)))]
+    there = [(at, quartile[0]) for at, quartile in enumerate(quartiles, start=1)]
+    back = [(at, min(quartile[2], axes.high)) for at, quartile in reversed(list(enumerate(quartiles, start=1)))]
     points = " ".join(f"{axes.x(at):.1f},{axes.y(value):.1f}" for at, value in there + back)
     return f"<polygon points='{points}' fill='{colour}' fill-opacity='0.15'/>"
 

@@ -31,7 +31,7 @@ class StoredRun:
     output: str
 
     def text(self) -> str:
-        """What stands in the file."""
+        """The run as text of the result's file."""
         return "\n".join([f"$ {self.command}", *(f"# {note}" for note in self.notes), self.output.strip("\n")]) + "\n"
 
 
@@ -63,12 +63,12 @@ class Results:
     def put(self, name: str, run: StoredRun) -> None:
         """Write a run in the place of the one with its command, or at the end."""
         runs = list(self.runs(name))
-        places = [place for place, other in enumerate(runs) if other.command == run.command]
+        places = [place for place, stored in enumerate(runs) if stored.command == run.command]
         if places:
             runs[places[0]] = run
         else:
             runs.append(run)
-        self.path(name).write_text("\n".join(one.text() for one in runs), encoding="utf-8")
+        self.path(name).write_text("\n".join(stored.text() for stored in runs), encoding="utf-8")
         self._files[name] = runs
 
     def path(self, name: str) -> Path:

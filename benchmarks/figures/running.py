@@ -13,14 +13,14 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from benchmarks.figures.jobs import Job
+from benchmarks.figures.jobs import ResultJob
 from benchmarks.figures.pages import ROOT
 from benchmarks.figures.results import Results, StoredRun
 
 _SOURCE = re.compile(r"source (?P<digest>[0-9a-f]{12})")
 
 
-def run(job: Job, results: Results) -> None:
+def run(job: ResultJob, results: Results) -> None:
     """Run a job at the root of the checkout and store its output.
 
     Raises:
@@ -55,18 +55,18 @@ def how(minutes: float, source: str) -> tuple[str, ...]:
     )
 
 
-def staleness(job: Job, results: Results) -> str:
+def staleness(job: ResultJob, results: Results) -> str:
     """Why a job's result is no longer what its command would print; "" if nothing says so."""
     stored = results.of_command(job.result, job.command)
     if stored is None:
         return "not stored"
-    found = _SOURCE.search(" ".join(stored.notes))
-    if found is None:
+    match = _SOURCE.search(" ".join(stored.notes))
+    if match is None:
         return "kept from an earlier version"
-    return "" if found["digest"] == source_of(job) else "code has changed"
+    return "" if match["digest"] == source_of(job) else "code has changed"
 
 
-def source_of(job: Job) -> str:
+def source_of(job: ResultJob) -> str:
     """12 hex digits of the code that a job runs: the package, the plugins, its benchmark and what that imports."""
     module = re.search(r"python -m (benchmarks[\w.]+)", job.command)
     digest = hashlib.sha256(_package_digest())
@@ -79,10 +79,10 @@ def _modules(name: str) -> set[Path]:
     """The files of a benchmark's module and of those of `benchmarks` that it imports."""
     path = ROOT / Path(*name.split(".")).with_suffix(".py")
     imported = re.findall(r"^from (benchmarks[\w.]+) import", path.read_text(encoding="utf-8"), re.MULTILINE)
-    return {path}.union(*(_modules(other) for other in imported))
+    return {path}.union(*(_modules(module) for module in imported))
 
 
-def _pages_read(job: Job) -> Iterator[Path]:
+def _pages_read(job: ResultJob) -> Iterator[Path]:
     return (ROOT / word for word in job.command.split() if word.endswith(".md"))
 
 

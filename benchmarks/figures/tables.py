@@ -21,11 +21,11 @@ def scores(results: Results) -> str:
     starter = results.output("tune_starter").split("Test scores", 1)[1]
     rows = []
     for label, name in peers.items():
-        numbers = _found(rf"^\s*{re.escape(name)}\s+{_INTERVAL}", default)
+        numbers = _matched(rf"^\s*{re.escape(name)}\s+{_INTERVAL}", default)
         mean, low, high = (f"{float(number):.2f}" for number in numbers)
-        theirs = _found(rf"^\s*{re.escape(name)}\s+(\S+ \[.*?\])", starter)[0]
+        theirs = _matched(rf"^\s*{re.escape(name)}\s+(\S+ \[.*?\])", starter)[0]
         rows.append((label, f"{mean} [{low}, {high}]", theirs))
-    tasks = [_found(r"Recipe scores .*? on (\d+) tasks", text)[0] for text in (default, starter)]
+    tasks = [_matched(r"Recipe scores .*? on (\d+) tasks", text)[0] for text in (default, starter)]
     return table(("", f"default recipe's {tasks[0]} tasks", f"starter corpus, {tasks[1]} tasks"), rows)
 
 
@@ -49,21 +49,21 @@ def speed(results: Results) -> str:
             (
                 "`import metaopt` beyond `import torch`",
                 "≤ 0.3 s",
-                _found(r"^import metaopt\s+\S+\s+(\S+)", imports)[0] + " s",
+                _matched(r"^import metaopt\s+\S+\s+(\S+)", imports)[0] + " s",
                 command(results, "imports"),
             ),
             (
                 "`metaopt plugins` beyond `import torch`",
                 "≤ 0.5 s",
-                _found(r"^metaopt plugins\s+\S+\s+(\S+)", imports)[0] + " s",
+                _matched(r"^metaopt plugins\s+\S+\s+(\S+)", imports)[0] + " s",
                 command(results, "imports"),
             ),
             (
                 "a step of the compiled `adamw` rule against torch's for-loop",
                 "≤ 1 ×",
                 "{} ×, after {} s of compiling".format(
-                    _found(r"rule compiled.*?(\S+) × for-loop", step)[0],
-                    _found(r"compiling the rule took (\S+) s", step)[0],
+                    _matched(r"rule compiled.*?(\S+) × for-loop", step)[0],
+                    _matched(r"compiling the rule took (\S+) s", step)[0],
                 ),
                 command(results, "step"),
             ),
@@ -71,9 +71,9 @@ def speed(results: Results) -> str:
                 "training 128 members side by side against a plain loop",
                 "≥ 5 ×",
                 "{} × eager, {} × compiled, {} × where members share their batches".format(
-                    _found(r"population\s+\S+\s+(\S+) ×", population)[0],
-                    _found(compiled, population)[0],
-                    _found(compiled, shared)[0],
+                    _matched(r"population\s+\S+\s+(\S+) ×", population)[0],
+                    _matched(compiled, population)[0],
+                    _matched(compiled, shared)[0],
                 ),
                 command(results, "population"),
             ),
@@ -92,7 +92,7 @@ def command(results: Results, name: str) -> str:
     return f"`{results.runs(name)[0].command.split(';')[0]}`"
 
 
-def _found(pattern: str, text: str) -> tuple[str, ...]:
+def _matched(pattern: str, text: str) -> tuple[str, ...]:
     match = re.search(pattern, text, re.MULTILINE)
     if match is None:
         raise LookupError(f"A stored result has nothing like {pattern!r}.")

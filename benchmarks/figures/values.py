@@ -22,10 +22,10 @@ def value(name: str, results: Results) -> str:
     if name not in NUMBERS:
         raise LookupError(f"benchmarks/figures/values.py knows no value {name!r}; add it there.")
     result, pattern = NUMBERS[name]
-    found = re.search(pattern, results.output(result), re.MULTILINE | re.DOTALL)
-    if found is None:
+    match = re.search(pattern, results.output(result), re.MULTILINE | re.DOTALL)
+    if match is None:
         raise LookupError(f"Value {name!r}: {results.path(result).name} has nothing like {pattern!r}.")
-    return " ".join(part.strip() for part in found.groups())
+    return " ".join(part.strip() for part in match.groups())
 
 
 #: Result and pattern; what its groups match is shown, blanks between them.

@@ -113,7 +113,7 @@ def main() -> None:
         chosen = {TORCH, *options.only} if {*BEYOND_TORCH} & {*options.only} else {*options.only}
         codes = {name: code.replace(*clock) for name, code in MEASURES.items() if name in chosen}
         samples = measured(sides, codes, options.rounds + 1)
-        samples = {name: {side: all_[1:] for side, all_ in both.items()} for name, both in samples.items()}
+        samples = {name: {side: all_[1:] for side, all_ in samples_of.items()} for name, samples_of in samples.items()}
         if options.tune_rounds:
             code = {"tune starter": PEAK.replace(*clock) + TUNE.format(trials=options.n_trials)}
             samples |= measured(sides, code, options.tune_rounds)
@@ -122,9 +122,9 @@ def main() -> None:
     kind, python = "wall clock" if options.wall else "processor time", sys.version.split()[0]
     print(f"{kind}; {options.n_trials} candidates, tuned {options.tune_rounds} times a side; Python {python}")
     print(f"{'':18}{'before':>12}{'after':>12}{'ratio':>8}{'before GiB':>12}{'after GiB':>11}")
-    for name, one in report.items():
-        times = "".join(f"{shown(one[side]):>12}" for side in sides)
-        print(f"{name:18}{times}{one['ratio']:8.2f}{one['before_gib']:12.3f}{one['after_gib']:11.3f}")
+    for name, row in report.items():
+        times = "".join(f"{with_unit(row[side]):>12}" for side in sides)
+        print(f"{name:18}{times}{row['ratio']:8.2f}{row['before_gib']:12.3f}{row['after_gib']:11.3f}")
     print("import metaopt and metaopt plugins: beyond import torch in the same round")
     if options.json:
         print(json.dumps({"before": options.before, "rounds": options.rounds, "measures": report}))
@@ -185,17 +185,17 @@ def process(code: str, variables: dict[str, str]) -> Sample:
 
 def compared(name: str, samples: dict[str, dict[str, list[Sample]]]) -> dict[str, float]:
     """Median seconds and GiB of both sides, and the median of the rounds' ratios."""
-    seconds = {side: [one["seconds"] for one in all_] for side, all_ in samples[name].items()}
+    seconds = {side: [sample["seconds"] for sample in all_] for side, all_ in samples[name].items()}
     if name in BEYOND_TORCH:
-        torch = {side: [one["seconds"] for one in all_] for side, all_ in samples[TORCH].items()}
+        torch = {side: [sample["seconds"] for sample in all_] for side, all_ in samples[TORCH].items()}
         seconds = {side: [a - b for a, b in zip(all_, torch[side], strict=True)] for side, all_ in seconds.items()}
     pairs = zip(seconds["before"], seconds["after"], strict=True)
-    gib = {f"{side}_gib": statistics.median(one["gib"] for one in all_) for side, all_ in samples[name].items()}
+    gib = {f"{side}_gib": statistics.median(sample["gib"] for sample in all_) for side, all_ in samples[name].items()}
     medians = {side: statistics.median(all_) for side, all_ in seconds.items()}
     return {**medians, "ratio": statistics.median(after / before for before, after in pairs), **gib}
 
 
-def shown(seconds: float) -> str:
+def with_unit(seconds: float) -> str:
     unit, factor = next((unit, factor) for unit, factor in UNITS.items() if seconds * factor >= 1 or unit == "µs")
     return f"{seconds * factor:.1f} {unit}"
 

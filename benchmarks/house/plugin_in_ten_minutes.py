@@ -27,10 +27,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home, site = Path(folder), Path(folder, "site")
         environment = {**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
-        found = {what: seconds(command, home, environment) for what, command in commands(kind, site).items()}
-    found["together"] = (sum(wall for wall, _ in found.values()), sum(cpu for _, cpu in found.values()))
+        times = {what: seconds(command, home, environment) for what, command in commands(kind, site).items()}
+    times["together"] = (sum(wall for wall, _ in times.values()), sum(cpu for _, cpu in times.values()))
     print(f"{'':32}{'wall':>10}{'processor':>12}")
-    for what, (wall, cpu) in found.items():
+    for what, (wall, cpu) in times.items():
         print(f"{what:32}{wall:8.1f} s{cpu:10.1f} s")
 
 

@@ -69,7 +69,7 @@ class DigitEpisodes:
     fingerprint: str = "mnist-digits"
 
     def sample(self, partition: metaopt.Partition, count: int, generator: torch.Generator) -> metaopt.Episodes:
-        pair = [one.unsqueeze(0).expand(count, *one.shape) for one in (self.images, self.labels)]
+        pair = [tensor.unsqueeze(0).expand(count, *tensor.shape) for tensor in (self.images, self.labels)]
         return metaopt.Episodes(*pair, *pair)
 
 
@@ -127,32 +127,34 @@ def main() -> None:
     parser.add_argument("--start", type=Path, help="recipe whose weights to go on from")
     parser.add_argument("--out", type=Path, help="folder for the recipe")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    found = {
-        name: compared(task, given) for name, task in problems(given.data).items() if given.problem in (None, name)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    losses = {
+        name: compared(task, options)
+        for name, task in problems(options.data).items()
+        if options.problem in (None, name)
     }
-    if given.json:
-        print(json.dumps(found))
+    if options.json:
+        print(json.dumps(losses))
 
 
-def compared(task: metaopt.FewShotTask, given: argparse.Namespace) -> dict[str, list[float]]:
-    iterations = given.iterations or task.num_iterations
+def compared(task: metaopt.FewShotTask, options: argparse.Namespace) -> dict[str, list[float]]:
+    iterations = options.iterations or task.num_iterations
     began = time.perf_counter()
     result = metaopt.meta_train(
         "l2l_lstm",
         task,
-        {"outer_lr": given.outer_lr, "outer_final": given.outer_final, "clip": 1.0},
-        start=None if given.start is None else metaopt.load_recipe(given.start),
+        {"outer_lr": options.outer_lr, "outer_final": options.outer_final, "clip": 1.0},
+        start=None if options.start is None else metaopt.load_recipe(options.start),
         num_iterations=iterations,
-        seed=given.seed,
+        seed=options.seed,
         memory=4 * 2**30,
-        folder=None if given.checkpoints is None else given.checkpoints / task.name,
-        progress=lambda told: shown(task, told, began),
+        folder=None if options.checkpoints is None else options.checkpoints / task.name,
+        progress=lambda progress: print_progress(task, progress, began),
     )
     print(f"{task.name}: {iterations:,} updates in {result.seconds / 60:.1f} min, {result.skipped} skipped", flush=True)
-    if given.out is not None:
-        result.recipe.save(given.out)
+    if options.out is not None:
+        result.recipe.save(options.out)
     recipes = {"LSTM": result.recipe, **{name: tuned(task, grid) for name, grid in PEERS.items()}}
     print(f"{'':14}{'after 100 steps':>24}{'after 200 steps':>24}   chosen")
     rows = {}
@@ -160,7 +162,7 @@ def compared(task: metaopt.FewShotTask, given: argparse.Namespace) -> dict[str, 
         cells = []
         for steps in (STEPS, 2 * STEPS):
             losses = few_shot_metrics(
-                recipe, task, current_registry(), num_steps=steps, count=given.starts, seed=given.seed + 7
+                recipe, task, current_registry(), num_steps=steps, count=options.starts, seed=options.seed + 7
             )
             cells.append((float(losses.mean()), 1.96 * float(losses.std()) / len(losses) ** 0.5))
         text = "".join(f"{mean:>14.4g} ±{half:<8.2g}" for mean, half in cells)
@@ -186,10 +188,12 @@ def tuned(task: metaopt.FewShotTask, grid: list) -> metaopt.Recipe:
     return recipes[int(np.argmin(losses))]
 
 
-def shown(task: metaopt.FewShotTask, told: metaopt.MetaProgress, began: float) -> None:
-    if told.iteration % max(told.num_iterations // 10, 1) == 0:
+def print_progress(task: metaopt.FewShotTask, progress: metaopt.MetaProgress, began: float) -> None:
+    if progress.iteration % max(progress.num_iterations // 10, 1) == 0:
         minutes = (time.perf_counter() - began) / 60
-        print(f"  {task.name} {told.iteration:,}: validation {told.validation:.4g}, {minutes:.1f} min", flush=True)
+        print(
+            f"  {task.name} {progress.iteration:,}: validation {progress.validation:.4g}, {minutes:.1f} min", flush=True
+        )
 
 
 if __name__ == "__main__":

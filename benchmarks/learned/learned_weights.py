@@ -24,7 +24,7 @@ from benchmarks.corpora.synthetic_tasks import synthetic
 from metaopt.meta.meta_training import MetaTrainResult
 from metaopt.meta.task_episodes import few_shot
 
-#: Tasks of the same families that are not here are left to be judged on.
+#: The tasks to train on; other tasks of their families are left for the judgement.
 TRAINED_ON = (
     "digits_mlp",
     "cancer_mlp",
@@ -35,31 +35,31 @@ TRAINED_ON = (
     "quadratic_300",
 )
 LONGEST, PAIRS = 1000, 8
-#: Some of them again, so many times as wide and with batches of so many.
+#: Variants of some of these tasks: how many times as wide the model is, and the batch size.
 VARIANTS = {"digits_mlp": (4, 16), "two_spirals_relu": (3, 16), "sinusoid_sum_relu": (3, 64), "diabetes_mlp": (4, 64)}
 
 
 def tasks(iterations: int, validations: int = 10, variants: bool = False, generated: bool = False) -> metaopt.Corpus:
-    """Few-shot tasks whose episodes are whole trainings, judged on what they are trained on."""
+    """Few-shot tasks whose episodes are whole trainings and whose metric is the loss on the training examples."""
     starter = metaopt.load_corpus("starter")
-    found = []
+    few_shot_tasks = []
     chosen = [*(starter[name] for name in TRAINED_ON), *(synthetic() if generated else ())]
     for name, (width, batch_size) in VARIANTS.items() if variants else ():
         model = partial(starter[name].widened, width)
         chosen.append(dataclasses.replace(starter[name], name=f"{name}_wide", model=model, batch_size=batch_size))
-    for one in chosen:
-        task = dataclasses.replace(one, data=partial(on_train, one), num_steps=LONGEST, metric=None)
+    for trained_on in chosen:
+        task = dataclasses.replace(trained_on, data=partial(on_train, trained_on), num_steps=LONGEST, metric=None)
         kind = few_shot(dataclasses.replace(task, mode="min"), iterations)
-        found.append(
+        few_shot_tasks.append(
             dataclasses.replace(
                 kind, episodes_per_iteration=PAIRS, num_evaluated=2 * PAIRS, num_validations=validations
             )
         )
-    return metaopt.Corpus("starter, trained on", tuple(found))
+    return metaopt.Corpus("starter, trained on", tuple(few_shot_tasks))
 
 
 def on_train(task: metaopt.Task) -> metaopt.Splits:
-    """Validation on the first examples that are trained on, tests on what was for validation."""
+    """Splits that validate on the first training examples and test on the task's validation examples."""
     train, validation, _ = (getattr(task.splits, part) for part in ("train", "validation", "test"))
     return metaopt.Splits(train, metaopt.Split(train.inputs[:512], train.targets[:512]), validation)
 
@@ -84,65 +84,71 @@ def main() -> None:
     parser.add_argument("--outer-final", type=float, default=0.03)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    corpus, began = tasks(given.iterations, given.validations, given.variants, given.synthetic), time.perf_counter()
-    hparams = {"outer_lr": given.outer_lr, "outer_final": given.outer_final}
-    hparams.update(
-        {name: one for name in ("deviation", "rescaled", "late") if (one := getattr(given, name)) is not None}
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    corpus, began = (
+        tasks(options.iterations, options.validations, options.variants, options.synthetic),
+        time.perf_counter(),
     )
-    base = {} if given.lr is None else {"lr": given.lr}
-    owner = "" if given.wrapper is None else f"{given.wrapper}."
+    hparams = {"outer_lr": options.outer_lr, "outer_final": options.outer_final}
+    hparams.update(
+        {name: value for name in ("deviation", "rescaled", "late") if (value := getattr(options, name)) is not None}
+    )
+    base = {} if options.lr is None else {"lr": options.lr}
+    owner = "" if options.wrapper is None else f"{options.wrapper}."
     result = metaopt.meta_train(
-        given.rule,
+        options.rule,
         corpus,
         {**{f"{owner}{name}": value for name, value in hparams.items()}, **base},
-        wrappers=() if given.wrapper is None else (given.wrapper,),
-        controller=given.controller,
-        seed=given.seed,
-        start=None if given.start is None else metaopt.load_recipe(given.start),
-        folder=given.checkpoints,
+        wrappers=() if options.wrapper is None else (options.wrapper,),
+        controller=options.controller,
+        seed=options.seed,
+        start=None if options.start is None else metaopt.load_recipe(options.start),
+        folder=options.checkpoints,
         progress=partial(show, began),
     )
     command = {
         "script": "benchmarks/learned/learned_weights.py",
-        "rule": given.rule,
-        **({} if given.wrapper is None else {"wrapper": given.wrapper}),
-        "iterations": given.iterations,
-        "seed": given.seed,
-        "controller": given.controller,
+        "rule": options.rule,
+        **({} if options.wrapper is None else {"wrapper": options.wrapper}),
+        "iterations": options.iterations,
+        "seed": options.seed,
+        "controller": options.controller,
         **hparams,
         **base,
-        **({"variants": VARIANTS} if given.variants else {}),
-        **({"synthetic": True} if given.synthetic else {}),
-        **({} if given.start is None else {"start": metaopt.load_recipe(given.start).provenance.get("made_by", {})}),
+        **({"variants": VARIANTS} if options.variants else {}),
+        **({"synthetic": True} if options.synthetic else {}),
+        **(
+            {} if options.start is None else {"start": metaopt.load_recipe(options.start).provenance.get("made_by", {})}
+        ),
         "longest": LONGEST,
         "pairs": PAIRS,
         "minutes": round(result.seconds / 60, 1),
     }
     made_by = {"made_by": command, "curves": curves(result)}
-    dataclasses.replace(result.recipe, provenance={**result.recipe.provenance, **made_by}).save(given.out)
-    print(f"{result.seconds / 60:.1f} min, {result.skipped} skipped; written to {given.out}")
+    dataclasses.replace(result.recipe, provenance={**result.recipe.provenance, **made_by}).save(options.out)
+    print(f"{result.seconds / 60:.1f} min, {result.skipped} skipped; written to {options.out}")
 
 
 def curves(result: MetaTrainResult) -> dict[str, dict[str, list[float]]]:
-    """Of each task: iterations, and the loss on examples that are trained on and on others after the longest one."""
+    """By task: iterations, and the losses on training and on other examples after the longest training."""
     return {
         name: {
-            "iterations": [int(one) for one in curve.steps],
-            "train": [round(float(one), 5) for one in curve.values],
-            "other": [round(float(one), 5) for one in curve.test],
+            "iterations": [int(number) for number in curve.steps],
+            "train": [round(float(number), 5) for number in curve.values],
+            "other": [round(float(number), 5) for number in curve.test],
         }
         for name, curve in result.curves.items()
     }
 
 
-def show(began: float, told: metaopt.MetaProgress) -> None:
-    if told.iteration % 100 < 12:
+def show(began: float, progress: metaopt.MetaProgress) -> None:
+    if progress.iteration % 100 < 12:
         minutes = (time.perf_counter() - began) / 60
         print(
-            f"{told.iteration:,}: mean loss over its first {told.objective:.3f}, validation {told.validation:.4f}, "
-            f"gradient {told.gradient_norm:.2f}, {told.rate:.1f} a second, {minutes:.1f} min",
+            f"{progress.iteration:,}: mean loss over its first {progress.objective:.3f}, "
+            f"validation {progress.validation:.4f}, gradient {progress.gradient_norm:.2f}, "
+            f"{progress.rate:.1f} a second, {minutes:.1f} min",
             flush=True,
         )
 

@@ -47,7 +47,7 @@ from sklearn.datasets import load_digits  # noqa: E402
 
 
 def digits():
-    """In memory, shuffled each epoch, prefetched: as the library does with what it downloads."""
+    """Scikit-learn's digits in memory, shuffled and prefetched as the library does with its downloads."""
     raw = load_digits()
     data = {"image": (raw.data / 16).astype("float32"), "label": raw.target.astype("int32")}
 
@@ -86,12 +86,15 @@ def measure(title, optimizer, steps_per_jit):
     times = []
     for key in jax.random.split(jax.random.PRNGKey(1), CALLS + 3):
         began = time.perf_counter()
-        found, _ = estimator.compute_gradient_estimate(weights, key, state, False)
-        state = found.unroll_state
-        jax.block_until_ready((found.grad, state))
+        estimate, _ = estimator.compute_gradient_estimate(weights, key, state, False)
+        state = estimate.unroll_state
+        jax.block_until_ready((estimate.grad, state))
         times.append(time.perf_counter() - began)
-    each = statistics.median(times[3:]) / (TRUNCATION * TASKS) * 1e6
-    print(f"JAX, {title:24} {TASKS:>3} tasks: {each:6.0f} µs per inner step and pair, {times[0]:5.1f} s to the first")
+    microseconds = statistics.median(times[3:]) / (TRUNCATION * TASKS) * 1e6
+    print(
+        f"JAX, {title:24} {TASKS:>3} tasks: {microseconds:6.0f} µs per inner step and pair, "
+        f"{times[0]:5.1f} s to the first"
+    )
 
 
 measure("as shipped", adafac_mlp_lopt.AdafacMLPLOpt(hidden_size=4, hidden_layers=2), 10)

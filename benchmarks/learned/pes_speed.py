@@ -41,8 +41,8 @@ def assembly():
 
 
 def theta() -> dict[str, torch.Tensor]:
-    found = assembly()
-    return found.optimizer.meta.init_theta({}, torch.Generator().manual_seed(0), found.meta_values)
+    learned = assembly()
+    return learned.optimizer.meta.init_theta({}, torch.Generator().manual_seed(0), learned.meta_values)
 
 
 def measured(evolution: Evolution, pairs: int) -> tuple[float, float]:
@@ -64,25 +64,28 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, nargs="+", default=[8, 32], help="pairs of trainings side by side")
     parser.add_argument("--jax", type=Path, help="a Python interpreter that has jax and what pes_jax.py needs")
     parser.add_argument("--learned-optimization", type=Path, help="a checkout of google/learned_optimization")
-    given = parser.parse_args()
-    if (given.jax is None) != (given.learned_optimization is None):
+    options = parser.parse_args()
+    if (options.jax is None) != (options.learned_optimization is None):
         sys.exit("--jax and --learned-optimization go together: the interpreter, and the library's checkout.")
-    torch.set_num_threads(given.threads)
-    print(f"{given.threads} threads, torch {torch.__version__}")
-    for pairs in given.tasks:
+    torch.set_num_threads(options.threads)
+    print(f"{options.threads} threads, torch {torch.__version__}")
+    for pairs in options.tasks:
         modes: tuple[GraphMode, ...] = ("compiled", "replayed")
         evolutions = {mode: estimator(pairs, mode) for mode in modes}
         for mode, evolution in evolutions.items():
-            each, first = measured(evolution, pairs)
-            print(f"metaopt, {mode:20} {pairs:>3} tasks: {each:6.0f} {UNIT}, {first:5.1f} s to the first", flush=True)
-        if given.jax is not None:
+            microseconds, first = measured(evolution, pairs)
+            print(
+                f"metaopt, {mode:20} {pairs:>3} tasks: {microseconds:6.0f} {UNIT}, {first:5.1f} s to the first",
+                flush=True,
+            )
+        if options.jax is not None:
             script = Path(__file__).with_name("pes_jax.py")
             subprocess.run(
-                [given.jax, "-W", "ignore", script, given.learned_optimization, str(pairs), str(given.threads)],
+                [options.jax, "-W", "ignore", script, options.learned_optimization, str(pairs), str(options.threads)],
                 check=True,
             )
-            each, _ = measured(evolutions["compiled"], pairs)
-            print(f"metaopt, compiled, again      {pairs:>3} tasks: {each:6.0f} {UNIT}", flush=True)
+            microseconds, _ = measured(evolutions["compiled"], pairs)
+            print(f"metaopt, compiled, again      {pairs:>3} tasks: {microseconds:6.0f} {UNIT}", flush=True)
 
 
 if __name__ == "__main__":

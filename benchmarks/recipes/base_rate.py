@@ -39,39 +39,39 @@ FACTORS = (0.1, 1.0, 10.0)
 WITHIN = 0.05
 #: What was derived for plain gradient descent runs on that too, with a constant rate beside it.
 FOR_SGD = ("constant", "adagrad_norm", "polyak", "dog", "ldog", "dowg")
-#: Of the held-out runs; those of the search and the references come first.
+#: The first seed of the held-out runs; lower ones belong to the search and the references.
 FIRST_SEED = REFERENCE_SEEDS[-1] + 1
 
 
 def contenders(registry: Registry) -> dict[str, Configuration]:
     """Every controller, and every wrapper, by a name: learned ones under cosine, as they were meta-trained."""
     controllers = registry.names(ControllerSpec)
-    found = {f"{name} on adamw": Configuration("adamw", name) for name in controllers}
+    configurations = {f"{name} on adamw": Configuration("adamw", name) for name in controllers}
     for name in registry.names(WrapperSpec):
         learned = registry.get(WrapperSpec, name).meta is not None
         controller = "cosine" if learned else "constant"
-        found[f"{name}(adamw)"] = Configuration("adamw", controller, wrappers=(name,))
+        configurations[f"{name}(adamw)"] = Configuration("adamw", controller, wrappers=(name,))
     for name in FOR_SGD:
         if name in controllers:
-            found[f"{name} on sgd"] = Configuration("sgd", name)
+            configurations[f"{name} on sgd"] = Configuration("sgd", name)
         else:
-            found[f"{name}(sgd)"] = Configuration("sgd", wrappers=(name,))
-    return found
+            configurations[f"{name}(sgd)"] = Configuration("sgd", wrappers=(name,))
+    return configurations
 
 
 def at(configuration: Configuration, rate: float) -> Configuration:
-    """The same with another base rate."""
+    """The configuration with another base rate."""
     name = f"{configuration.optimizer}.lr"
     return dataclasses.replace(configuration, hparams={**configuration.hparams, name: float(f"{rate:.3g}")})
 
 
 def tasks_of(folder: Path, num_steps: int) -> list[Task]:
     """The folder's tables, each with a smaller budget."""
-    found = []
+    shortened = []
     for task in metaopt.load_corpus(str(folder)):
         assert isinstance(task, Task)
-        found.append(dataclasses.replace(task, data=task.splits, num_steps=num_steps, num_validations=10))
-    return found
+        shortened.append(dataclasses.replace(task, data=task.splits, num_steps=num_steps, num_validations=10))
+    return shortened
 
 
 def main() -> None:
@@ -82,17 +82,17 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, help="use the first so many tables alone")
     parser.add_argument("--storage", default="sqlite://", help="URL of the ledger")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
-    given = parser.parse_args()
+    options = parser.parse_args()
     warnings.filterwarnings("ignore", category=UserWarning)
     began = time.perf_counter()
-    tasks = tasks_of(given.data, given.steps)[: given.tasks]
-    evaluator = Evaluator(Ledger(given.storage), current_registry(), compile="off")
-    report = measure(evaluator, tasks[::2], tasks[1::2], range(FIRST_SEED, FIRST_SEED + given.seeds))
-    report |= {"steps": given.steps, "seeds": given.seeds, "seconds": time.perf_counter() - began}
+    tasks = tasks_of(options.data, options.steps)[: options.tasks]
+    evaluator = Evaluator(Ledger(options.storage), current_registry(), compile="off")
+    report = measure(evaluator, tasks[::2], tasks[1::2], range(FIRST_SEED, FIRST_SEED + options.seeds))
+    report |= {"steps": options.steps, "seeds": options.seeds, "seconds": time.perf_counter() - began}
     report["trainings"] = evaluator.spent.evaluations
     evaluator.close()
     show(report)
-    if given.json:
+    if options.json:
         print(json.dumps(report))
 
 
@@ -101,43 +101,51 @@ def measure(
 ) -> dict[str, Any]:
     """Everything that is printed, as plain JSON."""
     known = references(evaluator, [*tuning, *held_out], DEFAULT_BASELINE)
-    found = contenders(evaluator.registry)
-    rates = tuned_rates(evaluator, found, tuning, known)
-    off = {name: [at(one, factor * rates[name]) for factor in FACTORS] for name, one in found.items()}
-    curves = evaluator.curves([one for row in off.values() for one in row], held_out, tuple(seeds))
+    configurations = contenders(evaluator.registry)
+    rates = tuned_rates(evaluator, configurations, tuning, known)
+    off = {
+        name: [at(configuration, factor * rates[name]) for factor in FACTORS]
+        for name, configuration in configurations.items()
+    }
+    curves = evaluator.curves([configuration for row in off.values() for configuration in row], held_out, tuple(seeds))
 
-    def score(one: Configuration, task: Task) -> float:
+    def score(configuration: Configuration, task: Task) -> float:
         scale = known[task.name].scale
-        return float(np.mean([scale.test_score(curves[one.key, task.name, seed]) for seed in seeds]))
+        return float(np.mean([scale.test_score(curves[configuration.key, task.name, seed]) for seed in seeds]))
 
     rows = []
     for name, row in off.items():
-        low, tuned, high = (np.asarray([score(one, task) for task in held_out]) for one in row)
-        lost = [bootstrap(tuned - other, [one.family for one in held_out], np.mean) for other in (low, high)]
+        low, tuned, high = (np.asarray([score(configuration, task) for task in held_out]) for configuration in row)
+        lost = [bootstrap(tuned - changed, [task.family for task in held_out], np.mean) for changed in (low, high)]
         rows.append(
             {
                 "name": name,
                 "rate": rates[name],
-                "scores": [float(one.mean()) for one in (low, tuned, high)],
-                "lost": [[one.value, one.low, one.high] for one in lost],
-                "keeps": bool(max(one.value for one in lost) <= WITHIN) and float(tuned.mean()) > 0,
+                "scores": [float(interval.mean()) for interval in (low, tuned, high)],
+                "lost": [[interval.value, interval.low, interval.high] for interval in lost],
+                "keeps": bool(max(interval.value for interval in lost) <= WITHIN) and float(tuned.mean()) > 0,
             }
         )
-    return {"tuning": [one.name for one in tuning], "held_out": [one.name for one in held_out], "rows": rows}
+    return {"tuning": [task.name for task in tuning], "held_out": [task.name for task in held_out], "rows": rows}
 
 
 def tuned_rates(
-    evaluator: Evaluator, found: Mapping[str, Configuration], tuning: Sequence[Task], known: Mapping[str, Reference]
+    evaluator: Evaluator,
+    configurations: Mapping[str, Configuration],
+    tuning: Sequence[Task],
+    known: Mapping[str, Reference],
 ) -> dict[str, float]:
     """The rate with the best mean score on the tables to tune on, by contender."""
-    grid = {name: [at(one, rate) for rate in RATES] for name, one in found.items()}
-    curves = evaluator.curves([one for row in grid.values() for one in row], tuning, REFERENCE_SEEDS[:1])
+    grid = {name: [at(configuration, rate) for rate in RATES] for name, configuration in configurations.items()}
+    curves = evaluator.curves(
+        [configuration for row in grid.values() for configuration in row], tuning, REFERENCE_SEEDS[:1]
+    )
 
-    def mean(one: Configuration) -> float:
-        runs = [(known[task.name].scale, curves[one.key, task.name, REFERENCE_SEEDS[0]]) for task in tuning]
+    def mean(configuration: Configuration) -> float:
+        runs = [(known[task.name].scale, curves[configuration.key, task.name, REFERENCE_SEEDS[0]]) for task in tuning]
         return float(np.mean([scale.score(curve) for scale, curve in runs]))
 
-    return {name: RATES[int(np.argmax([mean(one) for one in row]))] for name, row in grid.items()}
+    return {name: RATES[int(np.argmax([mean(configuration) for configuration in row]))] for name, row in grid.items()}
 
 
 def show(report: dict[str, Any]) -> None:
@@ -147,7 +155,7 @@ def show(report: dict[str, Any]) -> None:
         f"{report['seconds'] / 60:.1f} min"
     )
     print(f"{'':26}{'rate':>9}{'× .1':>8}{'× 1':>8}{'× 10':>8}{'lost at × .1':>24}{'lost at × 10':>24}  keeps")
-    for row in sorted(report["rows"], key=lambda one: -min(one["scores"])):
+    for row in sorted(report["rows"], key=lambda entry: -min(entry["scores"])):
         low, tuned, high = row["scores"]
         lost = [f"{value:.3f} [{a:.3f}, {b:.3f}]" for value, a, b in row["lost"]]
         print(

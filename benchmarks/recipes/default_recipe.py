@@ -27,13 +27,13 @@ PEERS = ("adamw", "adamw+cosine", "nadamw+cosine", "schedulefree_adamw", "prodig
 QUICK_TASKS = ("iris_mlp", "wine_tanh", "diabetes_mlp", "autompg", "concrete", "yeast", "co2_mlp", "employment_mlp")
 
 
-def both(data: Path) -> metaopt.Corpus:
+def starter_and_development(data: Path) -> metaopt.Corpus:
     """Tasks of the starter corpus and of the development corpus."""
     return metaopt.Corpus("starter and development", (*metaopt.load_corpus("starter"), *development_corpus(data)))
 
 
 def with_record(result: TuneResult, command: dict[str, Any]) -> metaopt.Recipe:
-    """The recipe with what it was made by and what it cost."""
+    """The recipe with the command that made it and its cost in its provenance."""
     known = {
         "made_by": {"script": "benchmarks/recipes/default_recipe.py", **command},
         "cost": dataclasses.asdict(result.cost),
@@ -48,7 +48,7 @@ def show(result: TuneResult) -> None:
             print(f"\n{comparison.summary()}\n\nWhere it falls furthest behind:")
             print(comparison.worst_tasks(8).to_string(index=False, float_format=lambda value: f"{value:.3f}"))
     print(f"\nrecipe: {result.recipe.name}\nhyperparameters: {dict(result.recipe.configuration.hparams)}")
-    print(f"portfolio: {', '.join(one.name for one in result.portfolio)}\ncost: {result.cost}")
+    print(f"portfolio: {', '.join(member.name for member in result.portfolio)}\ncost: {result.cost}")
 
 
 def main() -> None:
@@ -66,7 +66,7 @@ def main() -> None:
     options = parser.parse_args()
     started = time.perf_counter()
     try:
-        corpus = both(options.data)
+        corpus = starter_and_development(options.data)
         if options.quick:
             corpus = corpus.subset([task for task in corpus if task.name in QUICK_TASKS])
         print(f"{len(corpus)} tasks of {len(corpus.families)} families, fingerprint {corpus.fingerprint}", flush=True)

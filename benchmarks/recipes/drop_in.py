@@ -24,13 +24,13 @@ import torch.nn.functional as F
 from torch import nn
 
 import metaopt
-from benchmarks.recipes.drop_in_models import JOBS, Batch, Job
+from benchmarks.recipes.drop_in_models import JOBS, Batch, Workload
 from metaopt import Configuration
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared" / "data"
 DATA = {"transformer": SHARED / "tinyshakespeare" / "input.txt", "resnet": SHARED / "mnist_t10k"}
-#: What others would have used, at the defaults of the plugins.
+#: What people use otherwise, at the defaults of the plugins.
 PEERS = {
     "AdamW 1e-3": Configuration("adamw", "constant", hparams={"adamw.lr": 1e-3}),
     "AdamW, cosine": Configuration("adamw", "cosine"),
@@ -40,16 +40,16 @@ PEERS = {
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of one training.
+class TrainingOutcome:
+    """The outcome of one training.
 
     Attributes:
-        contender: who trained.
-        seed: of weights and batches.
+        contender: name of the recipe or peer that trained.
+        seed: seed of weights and batches.
         validation: best validation loss.
-        test: test loss there.
-        steps: steps taken.
-        milliseconds: median of a step, forward and backward pass included.
+        test: test loss at the best validation loss.
+        steps: number of steps taken.
+        milliseconds: median time of a step, forward and backward pass included.
     """
 
     contender: str
@@ -63,8 +63,8 @@ class Outcome:
 # Training
 
 
-def train(job: Job, recipe: metaopt.Recipe, contender: str, seed: int, num_validations: int) -> Outcome:
-    """An ordinary loop."""
+def train(job: Workload, recipe: metaopt.Recipe, contender: str, seed: int, num_validations: int) -> TrainingOutcome:
+    """Train in an ordinary loop."""
     torch.manual_seed(seed)
     model = job.model()
     batches = job.batches(torch.Generator().manual_seed(seed))
@@ -86,15 +86,15 @@ def train(job: Job, recipe: metaopt.Recipe, contender: str, seed: int, num_valid
             if run.observe(value).stop:
                 break
     if run.best_value is None:
-        return Outcome(contender, seed, float("inf"), float("inf"), step, 1e3 * statistics.median(taken))
+        return TrainingOutcome(contender, seed, float("inf"), float("inf"), step, 1e3 * statistics.median(taken))
     run.restore_best()
     model.eval()
     best = run.best_value
-    return Outcome(contender, seed, best, loss_on(model, job.test), step, 1e3 * statistics.median(taken))
+    return TrainingOutcome(contender, seed, best, loss_on(model, job.test), step, 1e3 * statistics.median(taken))
 
 
-def renew_statistics(model: nn.Module, job: Job) -> None:
-    """BatchNorm's statistics at the weights that are about to be judged, averaged or not, for all contenders."""
+def renew_statistics(model: nn.Module, job: Workload) -> None:
+    """Compute BatchNorm's statistics anew for the weights that are judged, averaged or not."""
     if any(isinstance(module, nn.BatchNorm2d) for module in model.modules()):
         batches = job.batches(torch.Generator().manual_seed(0))
         torch.optim.swa_utils.update_bn([next(batches)[0] for _ in range(10)], model)
@@ -106,7 +106,7 @@ def loss_on(model: nn.Module, batches: list[Batch]) -> float:
 
 
 def label(folder: str) -> str:
-    """What tells a recipe from others: the folder of its study, or its own."""
+    """A name that tells recipes apart: the folder of the study, or the recipe's own folder."""
     path = Path(folder).resolve()
     return f"recipe ({path.parent.name if path.name == 'recipe' else path.name})"
 
@@ -115,30 +115,30 @@ def contenders(recipes: dict[str, metaopt.Recipe]) -> dict[str, metaopt.Recipe]:
     return {**recipes, **{name: metaopt.Recipe.create(configuration) for name, configuration in PEERS.items()}}
 
 
-def table(outcomes: list[Outcome]) -> list[str]:
-    names = list(dict.fromkeys(one.contender for one in outcomes))
-    seeds = sorted({one.seed for one in outcomes})
+def table(outcomes: list[TrainingOutcome]) -> list[str]:
+    names = list(dict.fromkeys(outcome.contender for outcome in outcomes))
+    seeds = sorted({outcome.seed for outcome in outcomes})
     width = max(map(len, names)) + 1
     header = f"{'':{width}}{'median':>8} " + "".join(f"{f'seed {seed}':>9}" for seed in seeds)
     lines = [header + f"{'validation':>12}{'steps':>7}{'ms a step':>11}"]
     for name in names:
-        mine = sorted((one for one in outcomes if one.contender == name), key=lambda one: one.seed)
+        mine = sorted((outcome for outcome in outcomes if outcome.contender == name), key=lambda outcome: outcome.seed)
         median = {
-            field: statistics.median(getattr(one, field) for one in mine)
+            field: statistics.median(getattr(outcome, field) for outcome in mine)
             for field in ("test", "validation", "steps", "milliseconds")
         }
         lines.append(
             f"{name:{width}}{median['test']:8.4f} "
-            + "".join(f"{one.test:9.4f}" for one in mine)
+            + "".join(f"{outcome.test:9.4f}" for outcome in mine)
             + f"{median['validation']:12.4f}{median['steps']:7.0f}{median['milliseconds']:11.1f}"
         )
     return lines
 
 
-def verdict(outcomes: list[Outcome], recipe: str) -> str:
+def verdict(outcomes: list[TrainingOutcome], recipe: str) -> str:
     """How many seeds a recipe wins against each peer; nothing is claimed that the seeds do not show."""
-    test = {(one.contender, one.seed): one.test for one in outcomes}
-    seeds = sorted({one.seed for one in outcomes})
+    test = {(outcome.contender, outcome.seed): outcome.test for outcome in outcomes}
+    seeds = sorted({outcome.seed for outcome in outcomes})
     wins = {name: sum(test[recipe, seed] < test[name, seed] for seed in seeds) for name in PEERS}
     parts = ", ".join(f"{name} on {count}" for name, count in wins.items())
     return f"Of {len(seeds)} seeds, the {recipe} has the lower test loss than {parts}."
@@ -174,21 +174,21 @@ def main() -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("once", UserWarning)
         for seed in range(options.seeds):
-            for name, one in contenders(recipes).items():
-                outcomes.append(train(job, one, name, seed, cadence))
-    for message in dict.fromkeys(str(each.message) for each in caught if each.category is UserWarning):
+            for name, recipe in contenders(recipes).items():
+                outcomes.append(train(job, recipe, name, seed, cadence))
+    for message in dict.fromkeys(str(warning.message) for warning in caught if warning.category is UserWarning):
         print(f"warning: {message}")
     print("test loss at the best validation\n" + "\n".join(table(outcomes)))
     print("\n".join(verdict(outcomes, name) for name in recipes))
     if options.json:
         report = {
             "task": options.task,
-            "recipes": {name: one.to_json()["configuration"] for name, one in recipes.items()},
+            "recipes": {name: recipe.to_json()["configuration"] for name, recipe in recipes.items()},
             "parameters": numbers,
             "steps": job.num_steps,
             "batch_size": job.batch_size,
             "threads": options.threads,
-            "outcomes": [asdict(one) for one in outcomes],
+            "outcomes": [asdict(outcome) for outcome in outcomes],
         }
         print(json.dumps(report))
 

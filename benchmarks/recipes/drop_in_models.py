@@ -13,8 +13,8 @@ Batch = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
-class Job:
-    """Something to train.
+class Workload:
+    """A model with its data and budget.
 
     Attributes:
         model: makes a model, its weights drawn from torch's generator.
@@ -68,7 +68,7 @@ class Transformer(nn.Module):
         return self.head(self.blocks(self.tokens(tokens) + self.positions[: tokens.shape[1]])).transpose(1, 2)
 
 
-def transformer(path: Path, num_steps: int | None, context: int = 64, batch_size: int = 32) -> Job:
+def transformer(path: Path, num_steps: int | None, context: int = 64, batch_size: int = 32) -> Workload:
     text = path.read_text(encoding="utf-8")
     alphabet = {character: index for index, character in enumerate(sorted(set(text)))}
     codes = torch.tensor([alphabet[character] for character in text])
@@ -86,7 +86,7 @@ def transformer(path: Path, num_steps: int | None, context: int = 64, batch_size
         windows = part[starts + torch.arange(context + 1)]
         return [(rows[:, :-1], rows[:, 1:]) for rows in windows.split(128)]
 
-    return Job(
+    return Workload(
         model=lambda: Transformer(len(alphabet), context),
         batches=batches,
         validation=held_out(codes[ends[0] : ends[1]]),
@@ -127,7 +127,7 @@ def resnet_model() -> nn.Module:
     )
 
 
-def resnet(folder: Path, num_steps: int | None, batch_size: int = 32) -> Job:
+def resnet(folder: Path, num_steps: int | None, batch_size: int = 32) -> Workload:
     images, labels = (_idx(folder / f"t10k-{name}.gz") for name in ("images-idx3-ubyte", "labels-idx1-ubyte"))
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
     inputs, targets = images[order, None].float() / 255 - 0.13, labels[order].long()
@@ -141,7 +141,7 @@ def resnet(folder: Path, num_steps: int | None, batch_size: int = 32) -> Job:
     def held_out(part: slice) -> list[Batch]:
         return list(zip(inputs[part].split(250), targets[part].split(250), strict=True))
 
-    return Job(
+    return Workload(
         model=resnet_model,
         batches=batches,
         validation=held_out(slice(7000, 8500)),

@@ -25,7 +25,7 @@ from torch import Tensor
 import metaopt
 from benchmarks.corpora.synthetic_tasks import plateaus, synthetic
 
-#: What others would have used, at the defaults of the plugins.
+#: What people use otherwise, at the defaults of the plugins.
 PEERS = {
     "AdamW 1e-3": metaopt.Configuration("adamw", "constant", hparams={"adamw.lr": 1e-3}),
     "Schedule-Free": metaopt.Configuration("schedulefree_adamw", "constant"),
@@ -68,8 +68,8 @@ def main() -> None:
 def task_curves(task: metaopt.Task, contenders: dict[str, metaopt.Recipe], seeds: int) -> dict[str, list[float]]:
     """Test losses by contender after each validation, mean over seeds, as multiples of AdamW's last."""
     losses = {
-        name: [statistics.fmean(at) for at in zip(*(train(task, one, seed) for seed in range(seeds)), strict=True)]
-        for name, one in contenders.items()
+        name: [statistics.fmean(at) for at in zip(*(train(task, recipe, seed) for seed in range(seeds)), strict=True)]
+        for name, recipe in contenders.items()
     }
     unit = losses["AdamW 1e-3"][-1]
     return {
@@ -79,11 +79,11 @@ def task_curves(task: metaopt.Task, contenders: dict[str, metaopt.Recipe], seeds
 
 
 def train(task: metaopt.Task, recipe: metaopt.Recipe, seed: int) -> list[float]:
-    """An ordinary loop: the test loss at the best validation so far, at the start and after each validation."""
+    """Train in an ordinary loop; the test loss at the best validation so far, from the start and each validation on."""
     model = task.build(seed)
     run = recipe.bind(model, total_steps=task.num_steps, batch_size=task.batch_size)
     batches = training_batches(task, seed)
-    best, shown = loss_on(model, task, "validation"), [loss_on(model, task, "test")]
+    best, losses = loss_on(model, task, "validation"), [loss_on(model, task, "test")]
     has_stopped = False
     for step in range(1, task.num_steps + 1):
         if not has_stopped:
@@ -98,9 +98,9 @@ def train(task: metaopt.Task, recipe: metaopt.Recipe, seed: int) -> list[float]:
             with run.evaluating():
                 value, test = loss_on(model, task, "validation"), loss_on(model, task, "test")
             has_stopped = run.observe(value).stop
-        shown.append(test if value < best else shown[-1])
+        losses.append(test if value < best else losses[-1])
         best = min(best, value)
-    return shown
+    return losses
 
 
 def training_batches(task: metaopt.Task, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -123,12 +123,12 @@ def table(curves: dict[str, dict[str, list[float]]], names: list[str]) -> list[s
     width = max(map(len, names)) + 2
     lines = [f"{'':{width}}" + "".join(f"{f'at {part:.0%}':>9}" for part in parts) + "   middle half   below AdamW"]
     for name in names:
-        rows = [one[name] for one in curves.values()]
+        rows = [curves_of_task[name] for curves_of_task in curves.values()]
         medians = [statistics.median(row[round(part * (len(row) - 1))] for row in rows) for part in parts]
         low, _, high = statistics.quantiles([row[-1] for row in rows], n=4, method="inclusive")
         below = f"{sum(row[-1] < 1 for row in rows)} of {len(rows)}"
-        shown = "".join(f"{one:9.2f}" for one in medians)
-        lines.append(f"{name:{width}}{shown}  {low:.2f} to {high:.2f}{below:>14}")
+        columns = "".join(f"{median:9.2f}" for median in medians)
+        lines.append(f"{name:{width}}{columns}  {low:.2f} to {high:.2f}{below:>14}")
     return lines
 
 

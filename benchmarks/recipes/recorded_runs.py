@@ -53,20 +53,20 @@ def measure(name: str, rows: Callable[[], Iterator[Row]], mode: str, size: int) 
         path = Path(folder) / f"{name}.csv"
         pd.DataFrame(rows(), columns=COLUMNS).to_csv(path, index=False)
         started = time.perf_counter()
-        found = portfolio_of_runs(read_runs(path, mode), size)
+        portfolio = portfolio_of_runs(read_runs(path, mode), size)
         seconds = time.perf_counter() - started
-    print(f"\n{name}: {found.num_candidates:,} candidates, {len(found.tasks)} tasks, {seconds:.1f} s")
-    for place, one in enumerate(found.members, start=1):
-        print(f"  best of {place}: held out {one.held_out}, worth {one.worth} random trials")
-    return {**found.to_json(), "seconds": seconds}
+    print(f"\n{name}: {portfolio.num_candidates:,} candidates, {len(portfolio.tasks)} tasks, {seconds:.1f} s")
+    for place, member in enumerate(portfolio.members, start=1):
+        print(f"  best of {place}: held out {member.held_out}, worth {member.worth} random trials")
+    return {**portfolio.to_json(), "seconds": seconds}
 
 
 def starter() -> Iterator[Row]:
     (spec,) = metaopt_corpora.metaopt_plugins()
-    for one in read(Path(spec.reference_runs)):
-        for step, value in zip(one.curve.steps, one.curve.values, strict=True):
-            if one.key.seed == 0:
-                yield one.key.configuration_key, one.task, one.family, step, value
+    for evaluation in read(Path(spec.reference_runs)):
+        for step, value in zip(evaluation.curve.steps, evaluation.curve.values, strict=True):
+            if evaluation.key.seed == 0:
+                yield evaluation.key.configuration_key, evaluation.task, evaluation.family, step, value
 
 
 def noise() -> Iterator[Row]:
@@ -76,17 +76,17 @@ def noise() -> Iterator[Row]:
 
 
 def alexnet(path: Path) -> Iterator[Row]:
-    for one in recorded(path):
-        for point in one["learning_curve"]:
+    for record in recorded(path):
+        for point in record["learning_curve"]:
             for metric in ("top_1", "top_5"):
-                yield one["iteration"], metric, "imagenet", point["epoch"] + 1, point[metric]
+                yield record["iteration"], metric, "imagenet", point["epoch"] + 1, point[metric]
 
 
 def deberta(path: Path) -> Iterator[Row]:
-    for one in recorded(path):
-        for split, curve in one["learning_curves"].items():
+    for record in recorded(path):
+        for split, curve in record["learning_curves"].items():
             for step, value in curve:
-                yield one["iteration"], split, "mnli", step, value
+                yield record["iteration"], split, "mnli", step, value
 
 
 def recorded(path: Path) -> Iterator[dict[str, Any]]:

@@ -44,27 +44,29 @@ def whole_shelf(registry: Registry) -> dict[str, list[str]]:
     return {"controllers": registry.names(ControllerSpec), "wrappers": registry.names(WrapperSpec)}
 
 
-def corpus_of(given: argparse.Namespace) -> metaopt.Corpus:
-    """The corpus, or some of its tasks, at the asked-for budget."""
-    corpus = metaopt.load_corpus(given.corpus)
-    tasks = corpus.tasks[: given.tasks]
-    if given.steps is not None:
-        tasks = tuple(dataclasses.replace(one, num_steps=given.steps) for one in tasks if isinstance(one, Task))
+def corpus_of(options: argparse.Namespace) -> metaopt.Corpus:
+    """The corpus, or its first tasks, with the budget that the options ask for."""
+    corpus = metaopt.load_corpus(options.corpus)
+    tasks = corpus.tasks[: options.tasks]
+    if options.steps is not None:
+        tasks = tuple(dataclasses.replace(task, num_steps=options.steps) for task in tasks if isinstance(task, Task))
     return corpus.subset(tasks, corpus.name)
 
 
-def searched(corpus: metaopt.Corpus, fold: Fold, name: str, seed: int, given: argparse.Namespace) -> metaopt.TuneResult:
+def searched(
+    corpus: metaopt.Corpus, fold: Fold, name: str, seed: int, options: argparse.Namespace
+) -> metaopt.TuneResult:
     """One search over a fold's tasks."""
     result = metaopt.tune(
         corpus.subset(fold.tuning, f"{corpus.name}, {fold.name}"),
-        n_trials=given.n_trials,
+        n_trials=options.n_trials,
         seed=seed,
         portfolio=1,
-        optimizers=given.optimizers.split(","),
-        storage=given.storage,
+        optimizers=options.optimizers.split(","),
+        storage=options.storage,
         study_name=f"{name}/{seed}/{fold.name}",
         against=(),
-        workers=given.workers,
+        workers=options.workers,
         announce=lambda line: None,
         **(FEW if name == "few" else whole_shelf(current_registry())),
     )
@@ -73,18 +75,18 @@ def searched(corpus: metaopt.Corpus, fold: Fold, name: str, seed: int, given: ar
     return result
 
 
-def compared(corpus: metaopt.Corpus, given: argparse.Namespace) -> tuple[Comparison, dict[str, int]]:
+def compared(corpus: metaopt.Corpus, options: argparse.Namespace) -> tuple[Comparison, dict[str, int]]:
     """All recipes on the tasks that they were not tuned on, and trainings by kind of search."""
     spent = {"shelf": 0, "few": 0}
     parts = []
-    for fold in folds(corpus, given.folds):
+    for fold in folds(corpus, options.folds):
         contenders = []
-        for seed in range(given.searches):
+        for seed in range(options.searches):
             for name in spent:
-                result = searched(corpus, fold, name, seed, given)
+                result = searched(corpus, fold, name, seed, options)
                 spent[name] += result.cost.evaluations
                 contenders.append(Contender.of(result.recipe, f"{name} {seed}"))
-        evaluator = Evaluator(Ledger(given.storage), current_registry())
+        evaluator = Evaluator(Ledger(options.storage), current_registry())
         try:
             known = references(evaluator, fold.held_out, DEFAULT_BASELINE)
             parts.append(compare(evaluator, fold.held_out, known, contenders, seeds=REPORT_SEEDS))
@@ -93,23 +95,25 @@ def compared(corpus: metaopt.Corpus, given: argparse.Namespace) -> tuple[Compari
     return Comparison.merged(parts), spent
 
 
-def summarised(found: Comparison, spent: Mapping[str, int], searches: int) -> dict[str, Any]:
-    """Mean scores, their paired difference, and scores by task."""
+def summarised(comparison: Comparison, spent: Mapping[str, int], searches: int) -> dict[str, Any]:
+    """Mean scores of both searches, their paired difference, and scores by task."""
     by_task = {
-        name: np.mean([found.task_scores(f"{name} {seed}").to_numpy() for seed in range(searches)], axis=0)
+        name: np.mean([comparison.task_scores(f"{name} {seed}").to_numpy() for seed in range(searches)], axis=0)
         for name in spent
     }
-    families = found.families()
+    families = comparison.families()
 
     def interval(values: Any) -> list[float]:
-        one = bootstrap(values, families, lambda drawn: float(np.mean(drawn)))
-        return [one.value, one.low, one.high]
+        interval_of_mean = bootstrap(values, families, lambda drawn: float(np.mean(drawn)))
+        return [interval_of_mean.value, interval_of_mean.low, interval_of_mean.high]
 
     return {
         "score": {name: interval(values) for name, values in by_task.items()},
         "shelf_minus_few": interval(by_task["shelf"] - by_task["few"]),
         "trainings": dict(spent),
-        "by_task": {name: dict(zip(found.tasks, values.tolist(), strict=True)) for name, values in by_task.items()},
+        "by_task": {
+            name: dict(zip(comparison.tasks, values.tolist(), strict=True)) for name, values in by_task.items()
+        },
     }
 
 
@@ -134,20 +138,20 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--storage", default="sqlite:///out/shelf.db", help="database URL; the same one resumes")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
-    given = parser.parse_args()
+    options = parser.parse_args()
     began = time.perf_counter()
-    if given.storage.startswith("sqlite:///"):
-        Path(given.storage.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    if options.storage.startswith("sqlite:///"):
+        Path(options.storage.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     try:
-        found, spent = compared(corpus_of(given), given)
+        comparison, spent = compared(corpus_of(options), options)
     except metaopt.MetaOptError as error:
         sys.exit(str(error))
-    report = summarised(found, spent, given.searches)
-    print(f"\n{given.n_trials} candidates a search, {given.folds} folds, {given.searches} searches each")
-    show(report, found.tasks)
+    report = summarised(comparison, spent, options.searches)
+    print(f"\n{options.n_trials} candidates a search, {options.folds} folds, {options.searches} searches each")
+    show(report, comparison.tasks)
     print(f"this call {(time.perf_counter() - began) / 60:.1f} min")
-    if given.json:
-        settings = {key: getattr(given, key) for key in ("n_trials", "folds", "searches", "steps", "optimizers")}
+    if options.json:
+        settings = {key: getattr(options, key) for key in ("n_trials", "folds", "searches", "steps", "optimizers")}
         print(json.dumps({**settings, **report}))
 
 

@@ -37,12 +37,14 @@ def main() -> None:
     evaluator = Evaluator(ledger, registry_without_shipped_runs(), announce=print)
     started = time.perf_counter()
     references(evaluator, corpus.tasks, DEFAULT_BASELINE)
-    keys = {DEFAULT_BASELINE.key} | {one.key for one in pool_configurations(evaluator.registry)}
+    keys = {DEFAULT_BASELINE.key} | {configuration.key for configuration in pool_configurations(evaluator.registry)}
     shipped = ledger.shipped(task.fingerprint for task in corpus)
     runs = [
-        one
-        for one in evaluator.evaluations(corpus.tasks)
-        if one.key.configuration_key in keys and one.key.seed in REFERENCE_SEEDS and one.key not in shipped
+        evaluation
+        for evaluation in evaluator.evaluations(corpus.tasks)
+        if evaluation.key.configuration_key in keys
+        and evaluation.key.seed in REFERENCE_SEEDS
+        and evaluation.key not in shipped
     ]
     write(options.out, runs)
     if options.out == FILE:
@@ -51,7 +53,7 @@ def main() -> None:
         "tasks": len(corpus),
         "runs": len(runs),
         "trained": evaluator.spent.evaluations,
-        "seconds_when_made": sum(one.seconds for one in runs),
+        "seconds_when_made": sum(evaluation.seconds for evaluation in runs),
         "seconds": time.perf_counter() - started,
         "bytes": options.out.stat().st_size,
     }
@@ -62,9 +64,11 @@ def main() -> None:
 
 
 def write_fingerprints() -> None:
-    """Of every task that comes with metaopt and needs no download."""
+    """Write the fingerprint of every task that comes with metaopt and needs no download."""
     tasks = [task for name in ("starter", "sinusoids") for task in metaopt.load_corpus(name)]
-    FINGERPRINTS.write_text(json.dumps({one.name: one.fingerprint for one in tasks}, indent=2, sort_keys=True) + "\n")
+    FINGERPRINTS.write_text(
+        json.dumps({task.name: task.fingerprint for task in tasks}, indent=2, sort_keys=True) + "\n"
+    )
 
 
 if __name__ == "__main__":

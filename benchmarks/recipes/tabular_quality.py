@@ -44,14 +44,14 @@ REACH = {"single": 10.0, "portfolio": 30.0, "below_default": 0.05}
 
 @dataclass(frozen=True)
 class Row:
-    """What something scores on all held-out tasks.
+    """Scores of a recipe or portfolio on all held-out tasks.
 
     Attributes:
-        name: in the table.
-        mean: test score over tasks.
-        median: of the same.
+        name: name in the table.
+        mean: mean test score over tasks.
+        median: median test score over tasks.
         worth: random trials of a task's own whose mean score is as good.
-        worth_by_median: the same by the median over tasks.
+        worth_by_median: random trials whose median score is as good.
     """
 
     name: str
@@ -103,7 +103,7 @@ def row(name: str, scores: pd.Series, comparison: Comparison) -> Row:
     values = scores.to_numpy()
     return Row(
         name=name,
-        mean=bootstrap(values, families, lambda one: float(np.mean(one))),
+        mean=bootstrap(values, families, lambda drawn: float(np.mean(drawn))),
         median=float(np.median(values)),
         worth=trials_worth(values, expected, families),
         worth_by_median=worth_by_median(values, expected),
@@ -151,13 +151,18 @@ def main() -> None:
         sys.exit(str(error))
     rows = summarised(merged, corpus, options.portfolio, chosen)
     tasks = by_task(merged, corpus, options.portfolio, chosen)
-    trials = {n: float(np.mean([one[n - 1] for one in merged.expected.values()])) for n in (1, 2, 4, 8, 16, POOL_SIZE)}
+    trials = {
+        n: float(np.mean([scores[n - 1] for scores in merged.expected.values()])) for n in (1, 2, 4, 8, 16, POOL_SIZE)
+    }
     print(f"\n{len(corpus)} tables, each held out once in {options.folds} folds; {options.n_trials} candidates a fold")
     show(rows, tasks, trials)
     minutes = (time.perf_counter() - started) / 60
     print(f"this call {minutes:.1f} min, peak memory {memory.gib:.2f} GiB")
     if options.json:
-        report = {"rows": [asdict(one) for one in rows], "by_task": json.loads(tasks.to_json(orient="index"))}
+        report = {
+            "rows": [asdict(table_row) for table_row in rows],
+            "by_task": json.loads(tasks.to_json(orient="index")),
+        }
         command = {"n_trials": options.n_trials, "folds": options.folds, "seed": options.seed}
         print(json.dumps({**command, **report, "random_trials": trials, "reach": REACH, "minutes": minutes}))
 
@@ -199,8 +204,8 @@ def summarised(merged: Comparison, corpus: metaopt.Corpus, size: int, chosen: Ma
     """The default, the recipe, the selected recipes, and the first k recipes."""
     names = {count: "recipe" if count == 1 else f"portfolio of {count}" for count in range(1, size + 1)}
     first = [row(name, best_of_first(merged, count, corpus), merged) for count, name in names.items()]
-    one = row("selected", selected(merged, chosen), merged)
-    return [row("AdamW 1e-3", merged.task_scores(DEFAULT), merged), first[0], one, *first[1:]]
+    selected_row = row("selected", selected(merged, chosen), merged)
+    return [row("AdamW 1e-3", merged.task_scores(DEFAULT), merged), first[0], selected_row, *first[1:]]
 
 
 def by_task(merged: Comparison, corpus: metaopt.Corpus, size: int, chosen: Mapping[str, int]) -> pd.DataFrame:
@@ -224,13 +229,13 @@ def seed_error(comparison: Comparison, contender: str) -> pd.Series:
 
 def show(rows: Sequence[Row], tasks: pd.DataFrame, trials: dict[int, float]) -> None:
     print(f"\n{'':16}{'mean test score':>26}{'median':>9}{'random trials (mean)':>24}{'(median)':>10}")
-    print("\n".join(str(one) for one in rows))
+    print("\n".join(str(table_row) for table_row in rows))
     print(f"\nbest of n random trials, mean: {', '.join(f'{n}: {score:.3f}' for n, score in trials.items())}")
     print(f"\n{tasks.to_string(float_format=lambda value: f'{value:.3f}')}")
     gain = tasks["selected"] - tasks["recipe"]
-    others = int((gain != 0).sum())
-    interval = bootstrap(gain.to_numpy(), ["tables"] * len(gain), lambda one: float(np.mean(one)))
-    print(f"\nselected minus recipe: {interval}; another recipe was selected for {others} of {len(tasks)} tasks")
+    changed = int((gain != 0).sum())
+    interval = bootstrap(gain.to_numpy(), ["tables"] * len(gain), lambda drawn: float(np.mean(drawn)))
+    print(f"\nselected minus recipe: {interval}; another recipe was selected for {changed} of {len(tasks)} tasks")
     below = tasks["behind"] > REACH["below_default"]
     sure = below & (tasks["behind"] > 2 * tasks["error"])
     print(

@@ -38,7 +38,7 @@ from metaopt.errors import MetaOptError
 SECONDS = 20
 OUTCOMES = ("read", "refused", "wrong", "raw", "long", "hang")
 
-#: Each makes one input and uses it; the number is its share.
+#: By kind, the function that makes one input and uses it, and the kind's share of all inputs.
 KINDS: dict[str, tuple[Callable[[random.Random, Path], None], int]] = {
     "tables": (fuzz_tables.table, 25),
     "runs": (fuzz_tables.runs, 12),
@@ -74,10 +74,10 @@ def main() -> None:
         for number in range(options.inputs):
             rng = random.Random(f"{options.seed} {number}")
             kind = rng.choices(kinds, shares)[0]
-            outcome, said = outcome_of(KINDS[kind][0], rng, Path(home) / str(number))
+            outcome, message = outcome_of(KINDS[kind][0], rng, Path(home) / str(number))
             counts[kind][outcome] += 1
             if outcome not in ("read", "refused"):
-                failures.append(f"input {number}, {kind}, {outcome}: {said}")
+                failures.append(f"input {number}, {kind}, {outcome}: {message}")
                 print(failures[-1], file=sys.stderr)
     print_counts(counts, options.seed)
     if options.json:
@@ -108,15 +108,15 @@ def outcome_of(act: Callable[[random.Random, Path], None], rng: random.Random, f
 
 
 def is_one_short_sentence(message: str) -> bool:
-    """Whether a message is one line under 500 characters that repeats no long word of somebody else's."""
+    """Whether a message is one line under 500 characters that repeats no long word of the input."""
     return 0 < len(message) < 500 and "\n" not in message and not re.search(r"[^\s/]{81,}", message)
 
 
 def print_counts(counts: dict[str, Counter[str]], seed: int) -> None:
     print(f"{sum(map(Counter.total, counts.values())):,} inputs, seed {seed}")
     print(f"{'kind':14}" + "".join(f"{outcome:>9}" for outcome in OUTCOMES))
-    for kind, found in [*counts.items(), ("all", sum(counts.values(), Counter()))]:
-        print(f"{kind:14}" + "".join(f"{found[outcome]:9}" for outcome in OUTCOMES))
+    for kind, counter in [*counts.items(), ("all", sum(counts.values(), Counter()))]:
+        print(f"{kind:14}" + "".join(f"{counter[outcome]:9}" for outcome in OUTCOMES))
 
 
 def _hang(number: int, frame: object) -> None:

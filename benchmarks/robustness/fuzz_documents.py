@@ -31,7 +31,7 @@ drop = ["a", "b"]
 
 
 def toml(rng: random.Random, folder: Path) -> None:
-    """What is read of corpus.toml is what TOML says."""
+    """Settings read from corpus.toml equal those that a TOML parser reads."""
     text = _TOML
     act = rng.randrange(6)
     if act == 0:
@@ -50,12 +50,12 @@ def toml(rng: random.Random, folder: Path) -> None:
     if act == 5:
         content = text.replace("\n", "\r\n").encode()
     (folder / "corpus.toml").write_bytes(content)
-    found = read_settings(folder, ["t"])["t"]
+    settings = read_settings(folder, ["t"])["t"]
     document = tomllib.loads(content.decode("utf-8-sig"))
-    said = {**document.get("defaults", {}), **document.get("t", {})}
-    for key, value in said.items():
-        mine = getattr(found, key)
-        require(mine == (tuple(value) if isinstance(value, list) else value), f"{key}: {mine!r:.100}")
+    expected = {**document.get("defaults", {}), **document.get("t", {})}
+    for key, value in expected.items():
+        actual = getattr(settings, key)
+        require(actual == (tuple(value) if isinstance(value, list) else value), f"{key}: {actual!r:.100}")
 
 
 def _toml_value(rng: random.Random) -> str:
@@ -91,7 +91,7 @@ def _toml_value(rng: random.Random) -> str:
 
 
 def setting(rng: random.Random, folder: Path) -> None:
-    """`--set` narrows what it names to what it says."""
+    """`--set` narrows the hyperparameter that it names to the values in its text."""
     owner = rng.choice(["adamw", "sgd", "adamw", "wsd", "nothing", "", "x" * 5_000])
     key = rng.choice(["lr", "lr", "beta1", "weight_decay", "momentum", "nesterov", "x", "", "x" * 5_000])
     number = rng.choice(
@@ -130,18 +130,20 @@ def setting(rng: random.Random, folder: Path) -> None:
     elif act < 0.5:
         text = rng.choice(["", "=", ".", "..", "a=b=c", "adamw.lr", "adamw.lr==1", "adamw.lr=1...2", "x" * 5_000])
     space = joint_space(current_registry(), optimizers=["adamw", "sgd"], controllers=["wsd"], settings=[text])
-    ((name, found),) = space.overrides.items()
+    ((name, narrowed),) = space.overrides.items()
     require(name == f"{owner}.{key}", f"{text!r:.100} narrowed {name}")
     low, _, high = text.partition("=")[2].partition("..")
-    said = (
-        [json.loads(bound.strip().lower()) for bound in (low, high) if bound] if not isinstance(found, str) else [found]
+    expected = (
+        [json.loads(bound.strip().lower()) for bound in (low, high) if bound]
+        if not isinstance(narrowed, str)
+        else [narrowed]
     )
-    got = [found.low, found.high] if isinstance(found, metaopt.Float | metaopt.Int) else [found]
-    require(got == said, f"{text!r:.100} was taken for {got}")
+    actual = [narrowed.low, narrowed.high] if isinstance(narrowed, metaopt.Float | metaopt.Int) else [narrowed]
+    require(actual == expected, f"{text!r:.100} was taken for {actual}")
 
 
 def start_from(rng: random.Random, folder: Path) -> None:
-    """Settings to begin with are those of the file."""
+    """The settings of `--start-from` are those of the file."""
     entry: Any = {"optimizer": "adamw", "controller": "cosine", "hparams": {"adamw.lr": 0.01}}
     document: Any = [entry, {"configuration": {"optimizer": "sgd"}}]
     recipes()["default"].save(folder / "recipe")
@@ -167,17 +169,20 @@ def start_from(rng: random.Random, folder: Path) -> None:
         own: list[Any] = [entry]
         own.append(own)
         known_settings(own, current_registry())
-    found = known_settings(str(path), current_registry())
+    configurations = known_settings(str(path), current_registry())
     require(
-        all(one.optimizer in path.read_text() + recipes()["default"].configuration.optimizer for one in found),
+        all(
+            configuration.optimizer in path.read_text() + recipes()["default"].configuration.optimizer
+            for configuration in configurations
+        ),
         "an optimizer that is not there",
     )
-    for one in found:
-        assemble(one, current_registry())
+    for configuration in configurations:
+        assemble(configuration, current_registry())
 
 
 def name(rng: random.Random, folder: Path) -> None:
-    """Names of things that do not exist."""
+    """Names of plugins, recipes and corpora that do not exist are refused."""
     text = rng.choice(
         [
             "x" * 5_000,

@@ -40,9 +40,9 @@ def recipe(rng: random.Random, folder: Path) -> None:
     if rng.random() < 0.05:
         replace_by_no_file(rng, path)
     loaded = metaopt.load_recipe(folder)
-    said = json.loads(path.read_text(encoding="utf-8-sig"))["configuration"]
-    require(loaded.configuration.optimizer == said["optimizer"], "another optimizer")
-    require(dict(loaded.configuration.hparams) == said.get("hparams", {}), "other hyperparameters")
+    expected = json.loads(path.read_text(encoding="utf-8-sig"))["configuration"]
+    require(loaded.configuration.optimizer == expected["optimizer"], "another optimizer")
+    require(dict(loaded.configuration.hparams) == expected.get("hparams", {}), "other hyperparameters")
     loaded.save(folder / "again")
     require(metaopt.load_recipe(folder / "again") == loaded, "another recipe when saved again")
     _train(loaded)
@@ -65,10 +65,10 @@ def replace_by_no_file(rng: random.Random, path: Path) -> None:
     act(path)
 
 
-def _train(found: metaopt.Recipe) -> None:
+def _train(recipe: metaopt.Recipe) -> None:
     torch.manual_seed(0)
     model = nn.Linear(3, 2)
-    run = found.bind(model, total_steps=4)
+    run = recipe.bind(model, total_steps=4)
     for _ in range(2):
         run.optimizer.zero_grad()
         loss = model(torch.ones(4, 3)).square().mean()
@@ -78,8 +78,8 @@ def _train(found: metaopt.Recipe) -> None:
 
 
 def weights(rng: random.Random, folder: Path) -> None:
-    """Weights that are taken are the recipe's, finite, and train."""
-    name = rng.choice([name for name, found in recipes().items() if found.theta])
+    """Weights that load are finite, float32, and train."""
+    name = rng.choice([name for name, loaded in recipes().items() if loaded.theta])
     recipes()[name].save(folder)
     path, theta = folder / "theta.safetensors", dict(recipes()[name].theta or {})
     act = rng.choice(["none", "bytes", "bytes", "file", "theta", "theta", "theta", "gone"])
@@ -100,9 +100,9 @@ def weights(rng: random.Random, folder: Path) -> None:
         _sign(folder)
     loaded = metaopt.load_recipe(folder)
     _train(loaded)
-    found = loaded.theta or {}
-    require(all(bool(torch.isfinite(tensor).all()) for tensor in found.values()), "weights that are not finite")
-    require({tensor.dtype for tensor in found.values()} == {torch.float32}, "weights of another dtype")
+    weights_read = loaded.theta or {}
+    require(all(bool(torch.isfinite(tensor).all()) for tensor in weights_read.values()), "weights that are not finite")
+    require({tensor.dtype for tensor in weights_read.values()} == {torch.float32}, "weights of another dtype")
 
 
 def _spoil(rng: random.Random, theta: dict[str, torch.Tensor], key: str) -> None:
@@ -123,7 +123,7 @@ def _spoil(rng: random.Random, theta: dict[str, torch.Tensor], key: str) -> None
 
 
 def _sign(folder: Path) -> None:
-    """Make the document say that these are its weights."""
+    """Write the digest of the changed weights into the document."""
     document = json.loads((folder / "recipe.json").read_text())
     document["theta_sha256"] = hashlib.sha256((folder / "theta.safetensors").read_bytes()).hexdigest()
     (folder / "recipe.json").write_text(json.dumps(document))

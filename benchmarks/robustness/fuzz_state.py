@@ -70,9 +70,9 @@ def ledger(rng: random.Random, folder: Path) -> None:
     if rng.random() < 0.1:
         content = (folder / "study.db").read_bytes()
         (folder / "study.db").write_bytes(content[: rng.randrange(len(content))])
-    found = _tuned(folder)
+    evaluations = _tuned(folder)
     measured = ["validation", "test", "score"]
-    same = [frame.set_index(["configuration_key", "seed"])[measured].sort_index() for frame in (found, expected)]
+    same = [frame.set_index(["configuration_key", "seed"])[measured].sort_index() for frame in (evaluations, expected)]
     # what is trained again is trained in other company, and rounded otherwise
     is_same = same[0].index.equals(same[1].index) and np.allclose(*same, rtol=1e-4, equal_nan=True)
     require(is_same, f"{table} changed what was measured")
@@ -85,8 +85,8 @@ def state_dict(rng: random.Random, folder: Path) -> None:
     recipe = metaopt.Recipe.create(
         metaopt.Configuration(name, controller), metaopt.StopperConfiguration("patience", {"patience": 0.5})
     )
-    model, other = nn.Linear(3, 2), nn.Linear(3, 2)
-    run, fresh = recipe.bind(model, total_steps=20), recipe.bind(other, total_steps=20)
+    model, fresh_model = nn.Linear(3, 2), nn.Linear(3, 2)
+    run, fresh = recipe.bind(model, total_steps=20), recipe.bind(fresh_model, total_steps=20)
     _steps(model, run)
     part = rng.choice(["run", "optimizer", "scheduler", "stopper"])
     state = {"run": run, "optimizer": run.optimizer, "scheduler": run.scheduler, "stopper": run.stopper}[part]
@@ -95,7 +95,7 @@ def state_dict(rng: random.Random, folder: Path) -> None:
         return
     document = _damaged_state(rng, deepcopy(state.state_dict()))
     target.load_state_dict(document)
-    _steps(other, fresh)
+    _steps(fresh_model, fresh)
 
 
 def _damaged_state(rng: random.Random, document: Any) -> Any:
@@ -104,7 +104,7 @@ def _damaged_state(rng: random.Random, document: Any) -> Any:
     if isinstance(document, dict) and document:
         key = rng.choice(list(document))
         if rng.random() < 0.2:
-            return {other: value for other, value in document.items() if other != key}
+            return {name: value for name, value in document.items() if name != key}
         return {**document, key: _damaged_state(rng, document[key])}
     if isinstance(document, list) and document and rng.random() < 0.8:
         place = rng.randrange(len(document))
@@ -147,16 +147,16 @@ def command(rng: random.Random, folder: Path) -> None:
         ]
     if "tune" in arguments[:1] and "--out" not in arguments:
         arguments += ["--out", str(folder / "out")]
-    told, here = io.StringIO(), os.getcwd()
+    errors, here = io.StringIO(), os.getcwd()
     os.chdir(folder)
     try:
-        with contextlib.redirect_stderr(told), contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
             code = cli.run(arguments)
     finally:
         os.chdir(here)
-    said = told.getvalue()
-    shown = [argument[:40] for argument in arguments]
-    if code not in (0, 2) or "Traceback" in said or "(unexpected;" in said:
-        raise RuntimeError(f"{shown} exits with {code}: {said[-600:]}")
+    message = errors.getvalue()
+    shortened = [argument[:40] for argument in arguments]
+    if code not in (0, 2) or "Traceback" in message or "(unexpected;" in message:
+        raise RuntimeError(f"{shortened} exits with {code}: {message[-600:]}")
     if code == 2:
-        raise metaopt.InputError(said.strip().splitlines()[-1] if said.strip() else "")
+        raise metaopt.InputError(message.strip().splitlines()[-1] if message.strip() else "")

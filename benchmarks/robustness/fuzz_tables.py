@@ -55,9 +55,9 @@ def table(rng: random.Random, folder: Path) -> None:
 
 def _same(task: Task, expected: Task) -> bool:
     return task.num_steps == expected.num_steps and all(
-        found.shape == wanted.shape and torch.allclose(found, wanted, atol=1e-5)
+        actual.shape == target.shape and torch.allclose(actual, target, atol=1e-5)
         for part in ("train", "validation", "test")
-        for found, wanted in (
+        for actual, target in (
             (getattr(task.splits, part).inputs, getattr(expected.splits, part).inputs),
             (getattr(task.splits, part).targets, getattr(expected.splits, part).targets),
         )
@@ -277,11 +277,11 @@ def runs(rng: random.Random, folder: Path) -> None:
         if act in ("cell", "bytes", "gz"):
             truth = {}
     path.write_bytes(content)
-    found = read_runs(path)
+    recorded = read_runs(path)
     for (candidate, task), values in truth.items():
         best = np.minimum.accumulate(values)
         require(
-            np.allclose(found.curves[task][candidate].values, best), f"run {candidate} on {task}: {content[:300]!r}"
+            np.allclose(recorded.curves[task][candidate].values, best), f"run {candidate} on {task}: {content[:300]!r}"
         )
-    if not truth and not found.curves:
+    if not truth and not recorded.curves:
         raise InputError("nothing was read.")

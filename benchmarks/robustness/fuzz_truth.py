@@ -1,25 +1,25 @@
-"""What fuzzed inputs have in common: values that nobody expects, and the error for what is read as something else."""
+"""Shared by all fuzzers: hostile values, damage to documents and bytes, and the error for a wrong reading."""
 
 import random
 from typing import Any
 
 
 class WrongReadingError(AssertionError):
-    """Something was taken, and not for what it says."""
+    """An input was read as something that it does not say."""
 
 
-def require(holds: Any, said: str) -> None:
+def require(holds: Any, message: str) -> None:
     """Raise WrongReadingError unless `holds`."""
     if not holds:
-        raise WrongReadingError(said)
+        raise WrongReadingError(message)
 
 
 def deep(levels: int) -> list[Any]:
     """A list in a list in a list."""
-    found: list[Any] = []
+    nested: list[Any] = []
     for _ in range(levels):
-        found = [found]
-    return found
+        nested = [nested]
+    return nested
 
 
 #: Values that can stand in JSON.
@@ -43,7 +43,7 @@ def changed(rng: random.Random, document: Any) -> Any:
         if act < 0.55:
             return {**document, key: changed(rng, document[key])}
         if act < 0.75:
-            return {other: value for other, value in document.items() if other != key}
+            return {name: value for name, value in document.items() if name != key}
         if act < 0.85:
             return {**document, rng.choice(["x", "", "x" * 5_000, "\udfff", "schema"]): hostile(rng)}
         return {**document, key: hostile(rng)}

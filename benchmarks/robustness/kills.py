@@ -49,18 +49,18 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = experiment(options, Path(folder))
+        figures = experiment(options, Path(folder))
     print(f"{options.corpus}, {options.n_trials} candidates, {options.workers} workers, seed {options.seed}")
-    for name, value in asdict(found).items():
+    for name, value in asdict(figures).items():
         print(f"{name.replace('_', ' '):21}{value}")
     if options.json:
-        print(json.dumps({**vars(options), **asdict(found)}))
-    sys.exit(not found.holds)
+        print(json.dumps({**vars(options), **asdict(figures)}))
+    sys.exit(not figures.holds)
 
 
 @dataclass
 class Figures:
-    """What was seen."""
+    """Counts and times of the experiment, as they are printed."""
 
     kills: int = 0
     processes: int = 0
@@ -157,35 +157,35 @@ def experiment(options: argparse.Namespace, folder: Path) -> Figures:
     whole = Command(options, folder / "whole")
     begun = time.perf_counter()
     start = whole.run_to_first_training()
-    found = Figures(evaluations=len(whole.rows()), seconds_undisturbed=round(time.perf_counter() - begun, 1))
-    print(f"undisturbed: {found.seconds_undisturbed} s, the first training after {start:.1f} s", flush=True)
+    figures = Figures(evaluations=len(whole.rows()), seconds_undisturbed=round(time.perf_counter() - begun, 1))
+    print(f"undisturbed: {figures.seconds_undisturbed} s, the first training after {start:.1f} s", flush=True)
     begun = time.perf_counter()
     # Moments are even over [0, reach]; a launch that outlives `start` gets on, and all do by 1 / kills on average.
-    share = found.seconds_undisturbed / options.kills
+    share = figures.seconds_undisturbed / options.kills
     reach = start + share + math.sqrt(share**2 + 2 * share * start)
     moments = random.Random(options.seed)
-    while found.kills < options.kills:
-        killed = Command(options, folder / f"killed{found.kills}")
+    while figures.kills < options.kills:
+        killed = Command(options, folder / f"killed{figures.kills}")
         ended = False
         while not ended:
-            ended = killed.run(moments.uniform(0, reach) if found.kills < options.kills else None)
-            found.kills += not ended
-            _count(killed, found)
+            ended = killed.run(moments.uniform(0, reach) if figures.kills < options.kills else None)
+            figures.kills += not ended
+            _count(killed, figures)
             if killed.launches > 1 and killed.rows().keys() == killed.before.keys():
                 reach *= 1.05  # what is stored at once must fit between two kills
-            print(f"{found.kills} kills, {len(killed.rows())} of {found.evaluations} evaluations", flush=True)
-        found.lost += len(whole.rows().keys() ^ killed.rows().keys())
-        found.recipe_equal &= killed.recipe() == whole.recipe()
-    found.seconds_killed = round(time.perf_counter() - begun, 1)
-    return found
+            print(f"{figures.kills} kills, {len(killed.rows())} of {figures.evaluations} evaluations", flush=True)
+        figures.lost += len(whole.rows().keys() ^ killed.rows().keys())
+        figures.recipe_equal &= killed.recipe() == whole.recipe()
+    figures.seconds_killed = round(time.perf_counter() - begun, 1)
+    return figures
 
 
-def _count(command: Command, found: Figures) -> None:
+def _count(command: Command, figures: Figures) -> None:
     after, trained = command.rows(), command.trained()
-    found.processes += 1
-    found.lost += sum(after.get(key) != row for key, row in command.before.items())
-    found.done_twice += sum(key in command.before for key in trained) + len(trained) - len(set(trained))
-    found.in_flight += sum(key not in after for key in trained)
+    figures.processes += 1
+    figures.lost += sum(after.get(key) != row for key, row in command.before.items())
+    figures.done_twice += sum(key in command.before for key in trained) + len(trained) - len(set(trained))
+    figures.in_flight += sum(key not in after for key in trained)
 
 
 def tune_and_log() -> None:

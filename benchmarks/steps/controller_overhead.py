@@ -45,12 +45,12 @@ def tensors(width: int) -> list[nn.Parameter]:
     """The parameters of five blocks of a transformer, 12 each, with gradients; the same at every call."""
     generator, d = torch.Generator().manual_seed(0), width
     matrices = [(d, 3 * d), (3 * d,), (d, d), (d,), (d, 4 * d), (4 * d,), (4 * d, d), (d,)]
-    made = []
+    parameters = []
     for shape in (matrices + [(d,)] * 4) * LAYERS:
         param = nn.Parameter(0.02 * torch.randn(shape, generator=generator))
         param.grad = 0.01 * torch.randn(shape, generator=generator)
-        made.append(param)
-    return made
+        parameters.append(param)
+    return parameters
 
 
 def scheduled(spec: ControllerSpec, width: int) -> Callable[[], object]:
@@ -60,10 +60,10 @@ def scheduled(spec: ControllerSpec, width: int) -> Callable[[], object]:
     scheduler = ControllerScheduler(optimizer, spec, defaults(spec.space), total_steps=100_000, supplies=supplies)
     if not scheduler.needs_gradients:
         return scheduler.step
-    told = {name: torch.tensor(0.5) for name in scheduler.required & GRADIENT_SIGNALS}
+    signals = {name: torch.tensor(0.5) for name in scheduler.required & GRADIENT_SIGNALS}
 
     def step() -> None:
-        scheduler.prepare(**told)
+        scheduler.prepare(**signals)
         scheduler.step()
 
     return step
@@ -71,18 +71,18 @@ def scheduled(spec: ControllerSpec, width: int) -> Callable[[], object]:
 
 def contenders(width: int) -> dict[str, tuple[str, int, Callable[[], object]]]:
     """Kind, calls a measurement and function, by name."""
-    registry, found = current_registry(), {}
+    registry, functions = current_registry(), {}
     for name in registry.names(ControllerSpec):
         spec = registry.get(ControllerSpec, name)
         kind = "table" if spec.cadence == "table" else "closed"
-        found[name] = (kind, MANY, scheduled(spec, 16))
+        functions[name] = (kind, MANY, scheduled(spec, 16))
     lambda_lr = torch.optim.lr_scheduler.LambdaLR(torch.optim.AdamW(tensors(16)), lambda step: 1.0)
-    found["torch LambdaLR"] = ("peer", MANY, lambda_lr.step)
+    functions["torch LambdaLR"] = ("peer", MANY, lambda_lr.step)
     for name, make in ADAMW.items():
         optimizer = make(tensors(width))  # one for both: where tensors lie counts too
         normed = with_norm(optimizer, registry.get(ControllerSpec, NORMED))
-        found |= {name: ("step", FEW, optimizer.step), f"{name}{WITH_NORM}": ("step", FEW, normed)}
-    return found
+        functions |= {name: ("step", FEW, optimizer.step), f"{name}{WITH_NORM}": ("step", FEW, normed)}
+    return functions
 
 
 def with_norm(optimizer: torch.optim.Optimizer, spec: ControllerSpec) -> Callable[[], object]:
@@ -107,11 +107,11 @@ def microseconds(function: Callable[[], object], calls: int) -> float:
     return (time.perf_counter() - start) / calls * 1e6
 
 
-def measured(found: dict[str, tuple[str, int, Callable[[], object]]], rounds: int) -> dict[str, list[float]]:
+def measured(functions: dict[str, tuple[str, int, Callable[[], object]]], rounds: int) -> dict[str, list[float]]:
     """Microseconds a call in each round, by name."""
-    taken: dict[str, list[float]] = {name: [] for name in found}
+    taken: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(rounds):
-        for name, (_, calls, function) in found.items():
+        for name, (_, calls, function) in functions.items():
             function()  # caches belong to whoever ran last
             taken[name].append(microseconds(function, calls))
     return taken
@@ -123,16 +123,16 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
     warnings.filterwarnings("ignore", category=UserWarning)  # schedulers step without their optimizers here
-    params, found = tensors(given.width), contenders(given.width)
-    taken = measured(found, given.rounds)
+    params, functions = tensors(options.width), contenders(options.width)
+    taken = measured(functions, options.rounds)
     report: dict[str, Any] = {
         "tensors": len(params),
         "numbers": sum(param.numel() for param in params),
-        "threads": given.threads,
-        "rounds": given.rounds,
+        "threads": options.threads,
+        "rounds": options.rounds,
         "torch": torch.__version__,
         "microseconds": {name: statistics.median(times) for name, times in taken.items()},
         "norm_share": {
@@ -140,8 +140,8 @@ def main() -> None:
             for name in ADAMW
         },
     }
-    show(report, {name: kind for name, (kind, _, _) in found.items()})
-    if given.json:
+    show(report, {name: kind for name, (kind, _, _) in functions.items()})
+    if options.json:
         print(json.dumps(report))
 
 

@@ -38,7 +38,7 @@ def worker(width: int, batch: int, tokens: int) -> None:
     recipes = {"default": metaopt.load_recipe("default"), "adamw": metaopt.Recipe.create(Configuration("adamw"))}
 
     class Block(nn.Module):
-        """Of a transformer, with eight tensors."""
+        """A transformer block with eight tensors."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -77,10 +77,10 @@ def worker(width: int, batch: int, tokens: int) -> None:
 
         return (lambda: run.step(loss)) if part == "step" else train
 
-    made: dict[tuple[str, ...], Callable[[], object]] = {}
+    calls_by_key: dict[tuple[str, ...], Callable[[], object]] = {}
     for line in sys.stdin:
         *key, calls = line.split()
-        call = made.get(tuple(key)) or made.setdefault(tuple(key), contender(*key))
+        call = calls_by_key.get(tuple(key)) or calls_by_key.setdefault(tuple(key), contender(*key))
         call()  # caches belong to whoever ran last
         start = time.thread_time()
         for _ in range(int(calls)):
@@ -101,7 +101,7 @@ class Version:
         )  # fmt: skip
 
     def microseconds(self, part: str, recipe: str, guard: str, calls: int) -> float:
-        """Of a call, the mean of some."""
+        """Mean microseconds of several calls."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"{part} {recipe} {guard} {calls}\n")
@@ -153,7 +153,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def show(report: dict[str, Any], options: argparse.Namespace) -> None:
-    """As a table."""
+    """Print the report as a table."""
     what = {"step": "run.step", "transformer": "transformer, whole step", "perceptron": "perceptron, whole step"}
     print(
         f"48 tensors, width {options.width}, batch {options.batch}, {options.tokens} tokens; 1 thread, medians of "

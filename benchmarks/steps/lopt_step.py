@@ -28,35 +28,40 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--jax", action="store_true", help="compare with learned_optimization in JAX")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    print(f"one {given.size} × {given.size} matrix, {given.threads} threads, torch {torch.__version__}")
-    sides: dict[str, Callable[[], object]] = {"torch AdamW, foreach": adamw(given.size)}
-    made = {}
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    print(f"one {options.size} × {options.size} matrix, {options.threads} threads, torch {torch.__version__}")
+    sides: dict[str, Callable[[], object]] = {"torch AdamW, foreach": adamw(options.size)}
+    first_seconds = {}
     for rule in RULES:
         for compile in (False, True):
             name = f"{rule}, {'compiled' if compile else 'eager'}"
-            side = learned(rule, given.size, compile)
+            side = learned(rule, options.size, compile)
             began = time.perf_counter()
             side()
-            made[name] = time.perf_counter() - began
+            first_seconds[name] = time.perf_counter() - began
             sides[name] = side
-    if given.jax:
-        sides["small_fc_lopt in JAX, jitted"] = in_jax(given.size)
+    if options.jax:
+        sides["small_fc_lopt in JAX, jitted"] = in_jax(options.size)
     seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(given.rounds):
+    for _ in range(options.rounds):
         for name, side in sides.items():
             seconds[name].append(timed(side))
-    found = {}
+    report = {}
     for name, side in sides.items():
         median = 1000 * statistics.median(seconds[name])
-        copies = held(side) / (4 * given.size**2) if "JAX" not in name else float("nan")
-        again = 1000 * statistics.median(timed(side) for _ in range(given.rounds))
-        first = f"{made[name]:.1f} s to make" if "compiled" in name else ""
+        copies = peak_bytes(side) / (4 * options.size**2) if "JAX" not in name else float("nan")
+        again = 1000 * statistics.median(timed(side) for _ in range(options.rounds))
+        first = f"{first_seconds[name]:.1f} s to make" if "compiled" in name else ""
         print(f"  {name:30}{median:>9.2f} ms{again:>9.2f} ms{copies:>8.2f} copies   {first}", flush=True)
-        found[name] = {"ms": median, "ms_in_a_row": again, "copies": copies, "seconds_to_make": made.get(name)}
-    if given.json:
-        print(json.dumps(found))
+        report[name] = {
+            "ms": median,
+            "ms_in_a_row": again,
+            "copies": copies,
+            "seconds_to_make": first_seconds.get(name),
+        }
+    if options.json:
+        print(json.dumps(report))
 
 
 def timed(side: Callable[[], object]) -> float:
@@ -67,9 +72,9 @@ def timed(side: Callable[[], object]) -> float:
 
 def parameter(size: int) -> torch.nn.Parameter:
     generator = torch.Generator().manual_seed(0)
-    made = torch.nn.Parameter(torch.randn(size, size, generator=generator))
-    made.grad = torch.randn(size, size, generator=generator)
-    return made
+    tensor = torch.nn.Parameter(torch.randn(size, size, generator=generator))
+    tensor.grad = torch.randn(size, size, generator=generator)
+    return tensor
 
 
 def adamw(size: int) -> Callable[[], object]:
@@ -80,22 +85,22 @@ def adamw(size: int) -> Callable[[], object]:
 
 def learned(rule: str, size: int, compile: bool) -> Callable[[], object]:
     spec = current_registry().get(metaopt.OptimizerSpec, rule)
-    values = {name: one.default for name, one in spec.meta.full_space.items()}
+    values = {name: distribution.default for name, distribution in spec.meta.full_space.items()}
     theta = spec.meta.init_theta({}, torch.Generator().manual_seed(0), values)
     optimizer = metaopt.RuleOptimizer([parameter(size)], rule, theta=theta, horizon=10_000, compile=compile)
     return lambda: optimizer.step(loss=1.0)
 
 
-def held(side: Callable[[], object]) -> float:
+def peak_bytes(side: Callable[[], object]) -> float:
     """Most bytes of tensors that a step makes and holds at once."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         side()
-    now, most = 0, 0
-    events = [event for event in seen.profiler.kineto_results.events() if event.name() == "[memory]"]
+    held_bytes, most_bytes = 0, 0
+    events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
     for event in sorted(events, key=lambda event: event.start_ns()):
-        now += event.nbytes()
-        most = max(most, now)
-    return most
+        held_bytes += event.nbytes()
+        most_bytes = max(most_bytes, held_bytes)
+    return most_bytes
 
 
 def in_jax(size: int) -> Callable[[], object]:

@@ -22,14 +22,16 @@ WRAPPER, CALLS = "learned_schedule", 3
 
 
 def contenders(name: str, width: int) -> dict[str, partial[object]]:
-    """A step of each, by what it is."""
-    made = partial(metaopt.create_optimizer, name, total_steps=10_000)
-    around = partial(made, wrappers=[WRAPPER])
+    """A step function by contender."""
+    create = partial(metaopt.create_optimizer, name, total_steps=10_000)
+    create_wrapped = partial(create, wrappers=[WRAPPER])
     loss = torch.tensor(1.0)
     return {
-        f"{name}, the library's class": partial(made(tensors(width)).step),
-        f"{WRAPPER}({name}), the rule": partial(around(tensors(width), implementation="rule").step, loss=loss),
-        f"{WRAPPER}({name}), the class": partial(around(tensors(width), implementation="native").step, loss=loss),
+        f"{name}, the library's class": partial(create(tensors(width)).step),
+        f"{WRAPPER}({name}), the rule": partial(create_wrapped(tensors(width), implementation="rule").step, loss=loss),
+        f"{WRAPPER}({name}), the class": partial(
+            create_wrapped(tensors(width), implementation="native").step, loss=loss
+        ),
     }
 
 
@@ -38,20 +40,20 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=64, help="of the model")
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
-    given = parser.parse_args()
+    options = parser.parse_args()
     torch.set_num_threads(1)
-    params = tensors(given.width)
+    params = tensors(options.width)
     numbers = sum(param.numel() for param in params) / 1e6
     print(
         f"{len(params)} tensors, {numbers:.1f} M numbers; 1 thread, "
-        f"torch {torch.__version__}, {given.rounds} rounds in turn: median, least"
+        f"torch {torch.__version__}, {options.rounds} rounds in turn: median, least"
     )
     report = {}
     for name in ("nadamw", "adamw"):
-        found = contenders(name, given.width)
-        taken: dict[str, list[float]] = {label: [] for label in found}
-        for _ in range(given.rounds):
-            for label, step in found.items():
+        steps = contenders(name, options.width)
+        taken: dict[str, list[float]] = {label: [] for label in steps}
+        for _ in range(options.rounds):
+            for label, step in steps.items():
                 step()  # caches belong to whoever ran last
                 start = time.process_time()
                 for _ in range(CALLS):
@@ -63,7 +65,7 @@ def main() -> None:
             print(f"  {label:36}{median:8.2f} ms {min(taken[label]):8.2f} ms")
         own, _, steered = medians.values()
         print(f"  limit {2 * own + 1.5:.2f} ms: {'kept' if steered <= 2 * own + 1.5 else 'missed'}")
-    if given.json:
+    if options.json:
         print(json.dumps(report))
 
 

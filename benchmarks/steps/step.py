@@ -29,12 +29,12 @@ def tensors() -> list[nn.Parameter]:
     generator = torch.Generator().manual_seed(0)
     d = WIDTH
     block = [(d, 3 * d), (d, d), (d, 4 * d), (4 * d, d), (4 * d,), (d,), (d,), (d,)]
-    made = []
+    parameters = []
     for shape in block * LAYERS:
         param = nn.Parameter(torch.randn(shape, generator=generator))
         param.grad = torch.randn(shape, generator=generator) * 1e-2
-        made.append(param)
-    return made
+        parameters.append(param)
+    return parameters
 
 
 def contenders() -> dict[str, Callable[[], object]]:

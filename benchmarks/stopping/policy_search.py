@@ -40,24 +40,24 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=300, help="of each stopper")
     parser.add_argument("--seeds", type=int, default=5, help="draws of the halves")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
-    given = parser.parse_args()
+    options = parser.parse_args()
     rows = []
-    print(f"{given.trials} trials of each stopper, {given.seeds} draws of the halves")
+    print(f"{options.trials} trials of each stopper, {options.seeds} draws of the halves")
     print(f"{'':26}{'area':>8}{'chosen: saved':>15}{'reported: saved':>17}{'regret':>9}{'trials a minute':>17}")
     for name, reader, chance in (("alexnet", alexnet, 0.001), ("deberta-base", deberta, 1 / 3)):
-        tasks = read(given.data / f"{name}_tuning.results.jsonl.gz", reader, chance)
+        tasks = read(options.data / f"{name}_tuning.results.jsonl.gz", reader, chance)
         for stopper in STOPPERS:
             for sampler, make in SAMPLERS.items():
                 row = {"runs": name, "stopper": stopper, "sampler": sampler}
-                row |= measure(tasks, stopper, make, given.trials, given.seeds)
+                row |= measure(tasks, stopper, make, options.trials, options.seeds)
                 rows.append(row)
                 print(
                     f"{name:13}{stopper:9}{sampler:8}{row['area']:>8.4f}{row['chosen_saved']:>11.2%}"
                     f"{row['saved']:>17.2%}{row['regret']:>9.2%}{row['trials_a_minute']:>17,.0f}",
                     flush=True,
                 )
-    if given.json:
-        print(json.dumps({"trials": given.trials, "seeds": given.seeds, "rows": rows}))
+    if options.json:
+        print(json.dumps({"trials": options.trials, "seeds": options.seeds, "rows": rows}))
 
 
 def read(path: Path, reader: Callable[[Path], object], chance: float) -> list[RecordedTask]:
@@ -74,10 +74,10 @@ def measure(
     trials: int,
     seeds: int,
 ) -> dict[str, float]:
-    """Means over draws of the halves."""
+    """Mean area, saved steps, regret and speed over draws of the halves."""
     began, rows = time.perf_counter(), []
     for seed in range(seeds):
-        found = replay(
+        replayed = replay(
             tasks,
             current_registry(),
             stoppers=[stopper],
@@ -87,24 +87,24 @@ def measure(
             seed=seed,
             sampler=make,
         )
-        fair = [row for row, one in enumerate(found.chosen_by) if one.regret <= TOLERATED]
-        best = max(fair, key=lambda row: found.chosen_by[row].saved, default=None)
-        told = (0.0, 0.0, 0.0)
+        fair = [row for row, policy in enumerate(replayed.chosen_by) if policy.regret <= TOLERATED]
+        best = max(fair, key=lambda row: replayed.chosen_by[row].saved, default=None)
+        scores = (0.0, 0.0, 0.0)
         if best is not None:
-            told = (found.chosen_by[best].saved, found.results[best].saved, found.results[best].regret)
-        rows.append((area(found), *told))
+            scores = (replayed.chosen_by[best].saved, replayed.results[best].saved, replayed.results[best].regret)
+        rows.append((area(replayed), *scores))
     seconds = time.perf_counter() - began
     means = dict(zip(("area", "chosen_saved", "saved", "regret"), np.mean(rows, axis=0).tolist(), strict=True))
     return means | {"trials_a_minute": 60 * trials * seeds / seconds}
 
 
-def area(found: Replay) -> float:
+def area(replayed: Replay) -> float:
     """Area under the front of the half that chooses, by regret up to `LARGEST`, as a share of the rectangle."""
     total, most, last = 0.0, 0.0, 0.0
-    for one in sorted(found.chosen_by, key=lambda one: one.regret):
-        if one.regret > LARGEST:
+    for policy in sorted(replayed.chosen_by, key=lambda policy: policy.regret):
+        if policy.regret > LARGEST:
             break
-        total, last, most = total + most * (one.regret - last), one.regret, max(most, one.saved)
+        total, last, most = total + most * (policy.regret - last), policy.regret, max(most, policy.saved)
     return (total + most * (LARGEST - last)) / LARGEST
 
 

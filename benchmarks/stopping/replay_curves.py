@@ -52,17 +52,17 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--policies", type=int, default=400, help="random settings of each stopper")
     parser.add_argument("--seeds", type=int, default=5, help="draws of the halves")
-    given = parser.parse_args()
-    found = {name: read(name, given.data) for name in TASKS if present(name, given.data)}
+    options = parser.parse_args()
+    recorded_tasks = {name: read(name, options.data) for name in TASKS if present(name, options.data)}
     learned: dict[str, list[Replay]] = {}
-    for name, tasks in found.items():
+    for name, tasks in recorded_tasks.items():
         began = time.perf_counter()
-        learned[name] = [played(tasks, ["learned_stopper"], given, seed) for seed in range(given.seeds)]
-        report(name, tasks, learned[name], time.perf_counter() - began, given)
-    for name, tasks in found.items():
+        learned[name] = [played(tasks, ["learned_stopper"], options, seed) for seed in range(options.seeds)]
+        report(name, tasks, learned[name], time.perf_counter() - began, options)
+    for name, tasks in recorded_tasks.items():
         print(f"\n{name}: what other runs teach, and patience")
-        for other in sorted(set(found) - {name}):
-            print_row(f"learned on {other}", carried_rows(learned[other], tasks), given.seeds)
+        for other_name in sorted(set(recorded_tasks) - {name}):
+            print_row(f"learned on {other_name}", carried_rows(learned[other_name], tasks), options.seeds)
         against_patience(tasks, learned[name])
 
 
@@ -88,44 +88,46 @@ def recorded_in(name: str, data: Path) -> Path:
 
 
 def report(
-    name: str, tasks: list[RecordedTask], learned: list[Replay], seconds: float, given: argparse.Namespace
+    name: str, tasks: list[RecordedTask], learned: list[Replay], seconds: float, options: argparse.Namespace
 ) -> None:
     print(f"\n{name}: {len(tasks[0].curves)} runs; the better half, and apart those that learned nothing")
     print(f"{'':23}{'saved':>9}{'regret':>9}{'of clairvoyant':>16}{'failed stopped at':>19}{'draws':>7}")
-    others = sorted(set(current_registry().names(StopperSpec)) - {"learned_stopper"})
-    able = [one for one in others if current_registry().get(StopperSpec, one).fires is not None]
-    rest = [played(tasks, able, given, seed) for seed in range(given.seeds)]
-    print_kind("all stoppers", list(map(joined, rest, learned)), "")
+    names = sorted(set(current_registry().names(StopperSpec)) - {"learned_stopper"})
+    able = [stopper for stopper in names if current_registry().get(StopperSpec, stopper).fires is not None]
+    hand_designed = [played(tasks, able, options, seed) for seed in range(options.seeds)]
+    print_kind("all stoppers", list(map(joined, hand_designed, learned)), "")
     for kind, stoppers in KINDS.items():
         began = time.perf_counter()
-        found = [played(tasks, stoppers, given, seed) for seed in range(given.seeds)]
-        print_kind(kind, found, speed_of(found, time.perf_counter() - began))
+        replays = [played(tasks, stoppers, options, seed) for seed in range(options.seeds)]
+        print_kind(kind, replays, speed_of(replays, time.perf_counter() - began))
     print_kind("learned_stopper alone", learned, speed_of(learned, seconds))
-    print_row("any(learned, divergence)", guarded_rows(tasks, learned), given.seeds)
-    print_row("clairvoyant", [(one.clairvoyant, 0.0, 1.0, np.nan) for one in learned], given.seeds)
+    print_row("any(learned, divergence)", guarded_rows(tasks, learned), options.seeds)
+    print_row("clairvoyant", [(replayed.clairvoyant, 0.0, 1.0, np.nan) for replayed in learned], options.seeds)
 
 
-def played(tasks: list[RecordedTask], stoppers: list[str], given: argparse.Namespace, seed: int) -> Replay:
-    return replay(tasks, current_registry(), stoppers=stoppers, policies=given.policies, better=0.5, seed=seed)
+def played(tasks: list[RecordedTask], stoppers: list[str], options: argparse.Namespace, seed: int) -> Replay:
+    return replay(tasks, current_registry(), stoppers=stoppers, policies=options.policies, better=0.5, seed=seed)
 
 
-def joined(one: Replay, other: Replay) -> Replay:
-    """The policies of both, over the same halves."""
-    return replace(one, results=one.results + other.results, chosen_by=one.chosen_by + other.chosen_by)
+def joined(first: Replay, second: Replay) -> Replay:
+    """One replay with the policies of two, over the same halves."""
+    return replace(first, results=first.results + second.results, chosen_by=first.chosen_by + second.chosen_by)
 
 
-def print_kind(kind: str, found: list[Replay], further: str) -> None:
-    best = [(one.best(TOLERATED), one) for one in found]
-    print_row(kind, [row_of(chosen, one) for chosen, one in best if chosen is not None], len(found), further)
+def print_kind(kind: str, replays: list[Replay], further: str) -> None:
+    best = [(replayed.best(TOLERATED), replayed) for replayed in replays]
+    print_row(
+        kind, [row_of(chosen, replayed) for chosen, replayed in best if chosen is not None], len(replays), further
+    )
 
 
-def speed_of(found: list[Replay], seconds: float) -> str:
-    count = sum(2 * len(one.results) * (one.num_learned + one.num_failed) for one in found)
+def speed_of(replays: list[Replay], seconds: float) -> str:
+    count = sum(2 * len(replayed.results) * (replayed.num_learned + replayed.num_failed) for replayed in replays)
     return f"{count / seconds / 1e6:.2f} M policies × runs a second"
 
 
-def row_of(best: Replayed, found: Replay) -> tuple[float, ...]:
-    return best.saved, best.regret, best.saved / found.clairvoyant, best.given_up
+def row_of(best: Replayed, replayed: Replay) -> tuple[float, ...]:
+    return best.saved, best.regret, best.saved / replayed.clairvoyant, best.given_up
 
 
 def print_row(kind: str, rows: list[tuple[float, ...]], draws: int, further: str = "") -> None:
@@ -137,24 +139,24 @@ def print_row(kind: str, rows: list[tuple[float, ...]], draws: int, further: str
 def guarded_rows(tasks: list[RecordedTask], taught: list[Replay]) -> list[tuple[float, ...]]:
     """The chosen learned stopper beside a stop on divergence, as `tune` puts them into recipes."""
     rows, guard = [], fires_of("divergence", {})
-    for seed, found in enumerate(taught):
-        best = found.best(TOLERATED)
+    for seed, replayed in enumerate(taught):
+        best = replayed.best(TOLERATED)
         if best is not None:
             learned = fires_of("learned_stopper", best.stopper.hparams, best.stopper.theta)
             either = replay_one(tasks, lambda batch, _, learned=learned: learned(batch) | guard(batch), seed)
-            rows.append(row_of(either.results[0], found))
+            rows.append(row_of(either.results[0], replayed))
     return rows
 
 
 def carried_rows(taught_by: list[Replay], tasks: list[RecordedTask]) -> list[tuple[float, ...]]:
-    """Theta and p from runs of another task."""
+    """Rows of policies whose theta and p come from runs of another task."""
     rows = []
-    for seed, found in enumerate(taught_by):
-        best = found.best(TOLERATED)
+    for seed, taught in enumerate(taught_by):
+        best = taught.best(TOLERATED)
         if best is not None:
             learned = fires_of("learned_stopper", best.stopper.hparams, best.stopper.theta)
-            one = replay_one(tasks, lambda batch, _, learned=learned: learned(batch), seed)
-            rows.append(row_of(one.results[0], one))
+            carried = replay_one(tasks, lambda batch, _, learned=learned: learned(batch), seed)
+            rows.append(row_of(carried.results[0], carried))
     return rows
 
 
@@ -173,10 +175,10 @@ def against_patience(tasks: list[RecordedTask], taught: list[Replay]) -> None:
         print(f"{patience:>10.0%}{saved:>9.1%}{regret:>9.2%}{theirs:>25.1%}{given_up:>9.2%}{ahead:>16.0%}")
 
 
-def thriftiest(found: Replay, regret: float) -> Replayed | None:
-    """At up to so much regret on the half to choose on, without the margin of `Replay.best`: patience has none."""
-    fair = [row for row, one in enumerate(found.chosen_by) if one.regret <= regret]
-    return found.results[max(fair, key=lambda row: found.chosen_by[row].saved)] if fair else None
+def thriftiest(replayed: Replay, regret: float) -> Replayed | None:
+    """The policy that saves most at up to `regret` on the half to choose on, without the margin of `Replay.best`."""
+    fair = [row for row, policy in enumerate(replayed.chosen_by) if policy.regret <= regret]
+    return replayed.results[max(fair, key=lambda row: replayed.chosen_by[row].saved)] if fair else None
 
 
 def fires_of(
@@ -196,20 +198,20 @@ def replay_one(tasks: list[RecordedTask], fires: Fires, seed: int) -> Replay:
 
 
 def alexnet(path: Path) -> Iterator[tuple[Any, ...]]:
-    for one in recorded(path):
-        peak, epochs = one["lr_peak_epoch"], one["epochs"]
-        for point in one["learning_curve"]:
+    for record in recorded(path):
+        peak, epochs = record["lr_peak_epoch"], record["epochs"]
+        for point in record["learning_curve"]:
             value = point["top_1"] if point["top_1"] is not None else float("-inf")
             done = point["epoch"] + 1
             # The file gives the peak and its epoch; on either side of it the rate is taken to be linear.
             rate = done / peak if done < peak else (epochs - done) / max(epochs - peak, 1)
-            yield one["iteration"], "imagenet", done, value, epochs, point["train_loss"], rate
+            yield record["iteration"], "imagenet", done, value, epochs, point["train_loss"], rate
 
 
 def deberta(path: Path) -> Iterator[tuple[Any, ...]]:
-    for one in recorded(path):
-        for step, value in one["learning_curves"]["matched"]:
-            yield one["iteration"], "mnli", step, value, one["total_model_steps"]
+    for record in recorded(path):
+        for step, value in record["learning_curves"]["matched"]:
+            yield record["iteration"], "mnli", step, value, record["total_model_steps"]
 
 
 def recorded(path: Path) -> Iterator[dict[str, Any]]:

@@ -34,7 +34,7 @@ from benchmarks.corpora.synthetic_tasks import plateaus, synthetic
 from benchmarks.learned.learned_quality import by_loss, judged_on
 from benchmarks.learned.learned_weights import TRAINED_ON
 from metaopt.inner.gradients.batches import batch_indices
-from metaopt_learned.schedule_network import KINDS, OUTPUTS
+from metaopt_learned._shared.schedule_network import KINDS, OUTPUTS
 
 HORIZONS, MOMENTS = (100, 300, 1000), 40
 THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95)
@@ -45,19 +45,19 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class Training:
-    """Of one training, at each validation.
+    """Records of one training at each validation.
 
     Attributes:
-        task: its name.
-        seen: what the network sees, shape (moments, INPUTS).
+        task: name of the task.
+        inputs: what the network sees, shape (moments, INPUTS).
         train: ln of the training loss, mean over the tenth of the training before, shape (moments,).
-        other: ln of the best loss on other examples so far, shape (moments,).
+        validation: ln of the best loss on other examples so far, shape (moments,).
     """
 
     task: str
-    seen: Tensor
+    inputs: Tensor
     train: Tensor
-    other: Tensor
+    validation: Tensor
 
     @property
     def enough(self) -> Tensor:
@@ -72,25 +72,27 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the development data")
     parser.add_argument("--threads", type=int, default=1)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    recipe = metaopt.load_recipe(given.recipe)
-    seeds = range(given.seed + 1, given.seed + 1 + given.seeds)
-    known = [one for task in seen() for one in trainings(recipe, task, HORIZONS, seeds)]
-    others = [one for task in unseen(given.data) for one in trainings(recipe, task, (task.num_steps,), seeds)]
-    report("tasks fitted to, by signals fitted without them", known, crossed(known))
-    signal = fitted(known)
-    report("tasks of other families", others, [logits(one, signal) for one in others])
-    if given.out is not None:
-        save(recipe, signal, given)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    recipe = metaopt.load_recipe(options.recipe)
+    seeds = range(options.seed + 1, options.seed + 1 + options.seeds)
+    on_fitted = [record for task in seen_tasks() for record in trainings(recipe, task, HORIZONS, seeds)]
+    on_unseen = [
+        record for task in unseen_tasks(options.data) for record in trainings(recipe, task, (task.num_steps,), seeds)
+    ]
+    report("tasks fitted to, by signals fitted without them", on_fitted, crossed(on_fitted))
+    signal = fitted(on_fitted)
+    report("tasks of other families", on_unseen, [logits(record, signal) for record in on_unseen])
+    if options.out is not None:
+        save(recipe, signal, options)
 
 
-def seen() -> list[metaopt.Task]:
+def seen_tasks() -> list[metaopt.Task]:
     starter = metaopt.load_corpus("starter")
     return [by_loss(task) for task in (*(starter[name] for name in TRAINED_ON), *synthetic(), *plateaus())]
 
 
-def unseen(data: Path) -> list[metaopt.Task]:
+def unseen_tasks(data: Path) -> list[metaopt.Task]:
     kinds = judged_on(metaopt.load_corpus("starter"), development_corpus(data))
     return [by_loss(task) for task in kinds["unseen families"]]
 
@@ -112,7 +114,7 @@ def training(recipe: metaopt.Recipe, task: metaopt.Task, seed: int) -> Training:
     name = recipe.configuration.wrappers[-1]
     torch.manual_seed(seed)
     model, splits, moments = task.build(seed), task.splits, set(task.validation_steps)
-    run, rows_seen, train, other = recipe.bind(model, total_steps=task.num_steps, keep_best=None), [], [], []
+    run, rows_seen, train, validation = recipe.bind(model, total_steps=task.num_steps, keep_best=None), [], [], []
     kind = min(1, max(param.ndim for param in model.parameters()) - 1)
     losses = []
     for step, rows in enumerate(batch_indices(len(splits.train), task.batch_size, task.num_steps, seed), start=1):
@@ -123,10 +125,10 @@ def training(recipe: metaopt.Recipe, task: metaopt.Task, seed: int) -> Training:
         losses.append(float(loss.detach()))
         if step in moments:
             with torch.no_grad():
-                other.append(float(task.loss(model(splits.validation.inputs), splits.validation.targets)))
+                validation.append(float(task.loss(model(splits.validation.inputs), splits.validation.targets)))
             train.append(float(np.mean(losses[-max(1, task.num_steps // 10) :])))
             rows_seen.append(run.optimizer.param_groups[0]["shared"][f"{name}.trace"][0, kind].clone())
-    best = np.minimum.accumulate(np.nan_to_num(np.asarray(other), nan=np.inf, posinf=np.inf))
+    best = np.minimum.accumulate(np.nan_to_num(np.asarray(validation), nan=np.inf, posinf=np.inf))
     return Training(task.name, torch.stack(rows_seen), logs(train), logs(best))
 
 
@@ -137,62 +139,67 @@ def logs(losses: Sequence[float] | NDArray[np.float64]) -> Tensor:
     return torch.from_numpy(np.log(np.clip(known / first, LEAST, 1e3))).float()
 
 
-def fitted(found: list[Training]) -> Tensor:
+def fitted(records: list[Training]) -> Tensor:
     """w and a, shape (INPUTS + 1,): logistic regression, each training with the same weight."""
-    inputs, answers = torch.cat([one.seen for one in found]), torch.cat([one.enough for one in found])
-    weight = torch.cat([torch.full((len(one.train),), 1 / len(one.train) / len(found)) for one in found])
-    shift, scale = inputs.mean(0), inputs.std(0).clamp_min(1e-3)
+    features, answers = (
+        torch.cat([record.inputs for record in records]),
+        torch.cat([record.enough for record in records]),
+    )
+    weight = torch.cat([torch.full((len(record.train),), 1 / len(record.train) / len(records)) for record in records])
+    shift, scale = features.mean(0), features.std(0).clamp_min(1e-3)
     model = LogisticRegression(C=1 / (2 * DECAY), max_iter=1000)
-    model.fit(((inputs - shift) / scale).numpy(), answers.numpy(), sample_weight=weight.numpy())
+    model.fit(((features - shift) / scale).numpy(), answers.numpy(), sample_weight=weight.numpy())
     slopes = torch.from_numpy(model.coef_[0]).float() / scale
     return torch.cat([slopes, torch.from_numpy(model.intercept_).float() - slopes @ shift])
 
 
-def crossed(found: list[Training]) -> list[Tensor]:
+def crossed(records: list[Training]) -> list[Tensor]:
     """Logits of each training by a signal that was fitted without its task."""
-    names = sorted({one.task for one in found})
+    names = sorted({record.task for record in records})
     fold = {name: number % FOLDS for number, name in enumerate(names)}
-    signals = [fitted([one for one in found if fold[one.task] != number]) for number in range(FOLDS)]
-    return [logits(one, signals[fold[one.task]]) for one in found]
+    signals = [fitted([record for record in records if fold[record.task] != number]) for number in range(FOLDS)]
+    return [logits(record, signals[fold[record.task]]) for record in records]
 
 
-def logits(one: Training, signal: Tensor) -> Tensor:
-    return one.seen @ signal[:-1] + signal[-1]
+def logits(record: Training, signal: Tensor) -> Tensor:
+    return record.inputs @ signal[:-1] + signal[-1]
 
 
-def report(what: str, found: list[Training], said: list[Tensor]) -> None:
-    right = torch.cat([one.enough for one in found])
-    area = roc_auc_score(right.numpy(), torch.cat(said).numpy())
-    print(f"{what}: {len(found)} trainings, enough at {right.mean():.0%} of validations, area under ROC {area:.3f}")
+def report(what: str, records: list[Training], all_logits: list[Tensor]) -> None:
+    right = torch.cat([record.enough for record in records])
+    area = roc_auc_score(right.numpy(), torch.cat(all_logits).numpy())
+    print(f"{what}: {len(records)} trainings, enough at {right.mean():.0%} of validations, area under ROC {area:.3f}")
     print(f"{'p':>6}{'fires':>9}{'saved':>9}{'training loss':>16}{'at one fraction':>18}{'other examples':>17}")
     for threshold in THRESHOLDS:
         level = math.log(threshold / (1 - threshold))
-        at = [stop_of(one, level) for one in said]
-        fires = np.mean([row < len(one) - 1 for one, row in zip(said, at, strict=True)])
-        used = float(np.mean([(row + 1) / len(one) for one, row in zip(said, at, strict=True)]))
-        flat = [max(0, round(used * len(one)) - 1) for one in said]
-        train = higher([one.train for one in found], at)
-        cells = f"{fires:9.0%}{1 - used:9.1%}{train:16.1%}{higher([one.train for one in found], flat):18.1%}"
-        print(f"{threshold:6.2f}{cells}{higher([one.other for one in found], at):17.1%}", flush=True)
+        at = [stop_of(logits_of_record, level) for logits_of_record in all_logits]
+        fires = np.mean([row < len(logits_of_record) - 1 for logits_of_record, row in zip(all_logits, at, strict=True)])
+        used = float(
+            np.mean([(row + 1) / len(logits_of_record) for logits_of_record, row in zip(all_logits, at, strict=True)])
+        )
+        flat = [max(0, round(used * len(logits_of_record)) - 1) for logits_of_record in all_logits]
+        train = higher([record.train for record in records], at)
+        cells = f"{fires:9.0%}{1 - used:9.1%}{train:16.1%}{higher([record.train for record in records], flat):18.1%}"
+        print(f"{threshold:6.2f}{cells}{higher([record.other for record in records], at):17.1%}", flush=True)
 
 
-def stop_of(said: Tensor, level: float) -> int:
+def stop_of(logits_of_record: Tensor, level: float) -> int:
     """The row of the first validation above the threshold; the last one if none is."""
-    fired = (said > level).nonzero()
-    return int(fired[0]) if len(fired) else len(said) - 1
+    fired = (logits_of_record > level).nonzero()
+    return int(fired[0]) if len(fired) else len(logits_of_record) - 1
 
 
 def higher(series: list[Tensor], at: list[int]) -> float:
     """By how much the best is higher where one stops than at the end, geometric mean."""
-    return math.expm1(float(np.mean([float(one[row] - one[-1]) for one, row in zip(series, at, strict=True)])))
+    return math.expm1(float(np.mean([float(losses[row] - losses[-1]) for losses, row in zip(series, at, strict=True)])))
 
 
-def save(recipe: metaopt.Recipe, signal: Tensor, given: argparse.Namespace) -> None:
+def save(recipe: metaopt.Recipe, signal: Tensor, options: argparse.Namespace) -> None:
     theta = {**(recipe.theta or {}), "stop.weight": signal[:-1].clone(), "stop.bias": signal[-1].clone()}
-    made_by = {"script": "benchmarks/stopping/stop_signal.py", "seeds": given.seeds, "seed": given.seed}
+    made_by = {"script": "benchmarks/stopping/stop_signal.py", "seeds": options.seeds, "seed": options.seed}
     provenance = {**recipe.provenance, "stop_signal": made_by}
-    dataclasses.replace(recipe, theta=theta, provenance=provenance).save(given.out)
-    print(f"written to {given.out}")
+    dataclasses.replace(recipe, theta=theta, provenance=provenance).save(options.out)
+    print(f"written to {options.out}")
 
 
 if __name__ == "__main__":

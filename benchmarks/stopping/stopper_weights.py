@@ -24,12 +24,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    tasks = {name: read(name, given.data)[0] for name in TASKS}
+    options = parser.parse_args()
+    tasks = {name: read(name, options.data)[0] for name in TASKS}
     batches = [CurveBatch.from_curves(task.curves, task.sign) for task in tasks.values()]
-    theta = learned_stopper.fit(batches, np.random.default_rng(given.seed))
+    theta = learned_stopper.fit(batches, np.random.default_rng(options.seed))
     document = {
-        "made_by": f"python -m benchmarks.stopping.stopper_weights --seed {given.seed}",
+        "made_by": f"python -m benchmarks.stopping.stopper_weights --seed {options.seed}",
         "fitted_to": [f"{name}: {len(batch.values)} runs" for name, batch in zip(tasks, batches, strict=True)],
         "source": "https://arxiv.org/abs/2311.09480 (CC BY-SA 4.0)",
         "theta": {name: np.round(array, 6).tolist() for name, array in theta.items()},

@@ -33,11 +33,11 @@ def coverage(
     """Share of intervals that hold 0, and their mean width; NaN where there are too few tasks or families for one."""
     generator = np.random.default_rng(seed)
     families = [str(family) for family, size in enumerate(sizes) for _ in range(size)]
-    found = [_interval(generator, sizes, families, between, within, over) for _ in range(repetitions)]
-    if any(np.isnan(one.low) for one in found):
+    intervals = [_interval(generator, sizes, families, between, within, over) for _ in range(repetitions)]
+    if any(np.isnan(interval.low) for interval in intervals):
         return float("nan"), float("nan")
-    return float(np.mean([one.low <= 0 <= one.high for one in found])), float(
-        np.mean([one.high - one.low for one in found])
+    return float(np.mean([interval.low <= 0 <= interval.high for interval in intervals])), float(
+        np.mean([interval.high - interval.low for interval in intervals])
     )
 
 
@@ -50,10 +50,10 @@ def _interval(
     over: Population,
 ) -> Interval:
     means = np.repeat(generator.normal(0, between, len(sizes)), sizes)
-    return bootstrap(means + generator.normal(0, within, len(means)), families, lambda one: float(one.mean()), over)
+    return bootstrap(means + generator.normal(0, within, len(means)), families, lambda drawn: float(drawn.mean()), over)
 
 
-def _shown(share: float, width: float) -> str:
+def _cells(share: float, width: float) -> str:
     return f"{'–':>16}{'–':>8}" if np.isnan(share) else f"{share:>16.1%}{width:>8.2f}"
 
 
@@ -65,20 +65,20 @@ def main() -> None:
     arguments = parser.parse_args()
     print(
         f"{'families of tasks':18}{'between':>8}{'within':>8}"
-        + "".join(f"{one:>16}{'width':>8}" for one in POPULATIONS)
+        + "".join(f"{population:>16}{'width':>8}" for population in POPULATIONS)
     )
     rows = []
     for layout, sizes in LAYOUTS.items():
         for between, within in SPREADS:
-            found = [coverage(sizes, between, within, over, arguments.repetitions) for over in POPULATIONS]
-            cells = "".join(_shown(*one) for one in found)
+            measured = [coverage(sizes, between, within, over, arguments.repetitions) for over in POPULATIONS]
+            cells = "".join(_cells(*pair) for pair in measured)
             print(f"{layout:18}{between:8g}{within:8g}{cells}", flush=True)
             rows.append(
                 {
                     "families": sizes,
                     "between": between,
                     "within": within,
-                    "covers": dict(zip(POPULATIONS, found, strict=True)),
+                    "covers": dict(zip(POPULATIONS, measured, strict=True)),
                 }
             )
     if arguments.json:

@@ -57,10 +57,10 @@ class Measured:
 
     Attributes:
         size: candidates in it before the measurement.
-        evaluations: evaluations in it before.
+        evaluations: evaluations in it before the measurement.
         resume_seconds: opening it and reading the study, wall-clock.
         processor_ms: an evaluation, for each further batch.
-        wall_ms: the same on the clock.
+        wall_ms: the same by the wall clock.
     """
 
     size: int
@@ -78,7 +78,7 @@ class Measured:
         return statistics.median(self.wall_ms)
 
 
-class Recorder(RandomChooser):
+class ParamRecorder(RandomChooser):
     """Random choices, remembered as a sampler's own parameters."""
 
     def __init__(self, generator: np.random.Generator) -> None:
@@ -137,7 +137,10 @@ def instead_of_training(
 
 def references(corpus: Sequence[metaopt.Task]) -> dict[str, Reference]:
     base = [curve(task, Configuration("adamw"), seed) for task in corpus[:1] for seed in range(3)]
-    best = [metaopt.Curve(one.steps, one.values - 0.3, one.horizon, one.test) for one in base]
+    best = [
+        metaopt.Curve(curve_of_seed.steps, curve_of_seed.values - 0.3, curve_of_seed.horizon, curve_of_seed.test)
+        for curve_of_seed in base
+    ]
     return {task.name: Reference(Scale.of(base, best), ()) for task in corpus}
 
 
@@ -151,27 +154,30 @@ def fill(study: Study, size: int, registry: Registry) -> int:
     heat: list[Standing] = []
 
     def judge(running: Sequence[Standing], tasks: Sequence[metaopt.Task]) -> None:
-        for one in running:
-            configuration = proposals[one.number].configuration
+        for standing in running:
+            configuration = proposals[standing.number].configuration
             assembly = assemble(configuration, registry)
             for task in tasks:
-                found = curve(task, configuration)
+                recorded = curve(task, configuration)
                 key = evaluation_key(assembly, task, RACE_SEED)
-                evaluations.append(Evaluation(key, task.name, task.family, configuration, found, 1.0))
-                one.scores[task.name] = study.references[task.name].scale.score(found)
-            one.rungs[len(one.scores)] = study.objective(one.scores)
+                evaluations.append(Evaluation(key, task.name, task.family, configuration, recorded, 1.0))
+                standing.scores[task.name] = study.references[task.name].scale.score(recorded)
+            standing.rungs[len(standing.scores)] = study.objective(standing.scores)
 
     stored = 0
     for batch, begin in enumerate(range(0, size, BATCH)):
         for number in range(begin, min(begin + BATCH, size)):
-            recorder = Recorder(generator)
+            recorder = ParamRecorder(generator)
             proposals.append(Proposal(number, batch, study.space.suggest(recorder), recorder.params))
             heat.append(Standing(number))
         ledger.propose(STUDY, proposals[begin:])
         if ends_heat(batch) or len(proposals) == size:
             race(heat, standings, order, judge)
             ledger.add(evaluations)
-            ledger.conclude(STUDY, [RaceOutcome(one.number, one.rungs, one.complete, one.scores) for one in heat])
+            ledger.conclude(
+                STUDY,
+                [RaceOutcome(standing.number, standing.rungs, standing.complete, standing.scores) for standing in heat],
+            )
             stored += len(evaluations)
             evaluations.clear()
             standings += heat
@@ -224,19 +230,30 @@ def main() -> None:
     torch.set_num_threads(1)
     header = f"{'candidates':>10}{'evaluations':>13}{'processor ms':>14}{'wall ms':>9}"
     print(f"{header}{'resume, s':>11}     an evaluation; median of {options.batches} batches")
-    found = []
+    measurements = []
     for size in options.sizes:
         profile = cProfile.Profile() if options.profile and size == max(options.sizes) else None
-        one = measure(size, options.batches, profile)
-        found.append(one)
-        columns = f"{one.size:10,}{one.evaluations:13,}{one.processor:14.2f}{one.wall:9.2f}{one.resume_seconds:11.2f}"
-        print(columns, flush=True)
+        measurement = measure(size, options.batches, profile)
+        measurements.append(measurement)
+        columns = f"{measurement.size:10,}{measurement.evaluations:13,}{measurement.processor:14.2f}"
+        print(f"{columns}{measurement.wall:9.2f}{measurement.resume_seconds:11.2f}", flush=True)
         if profile is not None:
             pstats.Stats(profile).sort_stats("cumulative").print_stats(SHOWN)
-    ratio, of_wall = found[-1].processor / found[0].processor, found[-1].wall / found[0].wall
-    print(f"{found[-1].size:,} against {found[0].size:,}: {ratio:.2f} × (on the clock {of_wall:.2f} ×; reach {REACH})")
+    smallest, largest = measurements[0], measurements[-1]
+    ratio, of_wall = largest.processor / smallest.processor, largest.wall / smallest.wall
+    against = f"{largest.size:,} against {smallest.size:,}"
+    print(f"{against}: {ratio:.2f} × (on the clock {of_wall:.2f} ×; reach {REACH})")
     if options.json:
-        print(json.dumps({"sizes": [asdict(one) for one in found], "ratio": ratio, "wall": of_wall, "reach": REACH}))
+        print(
+            json.dumps(
+                {
+                    "sizes": [asdict(measurement) for measurement in measurements],
+                    "ratio": ratio,
+                    "wall": of_wall,
+                    "reach": REACH,
+                }
+            )
+        )
 
 
 if __name__ == "__main__":

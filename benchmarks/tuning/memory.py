@@ -44,10 +44,10 @@ class PeakMemory:
 def _family() -> list[Path]:
     """This process and its descendants."""
     parents = {process: _parent(process) for process in Path("/proc").glob("[0-9]*")}
-    found = [Path("/proc/self").resolve()]
-    for process in found:
-        found += [child for child, parent in parents.items() if parent == process.name]
-    return found
+    processes = [Path("/proc/self").resolve()]
+    for process in processes:
+        processes += [child for child, parent in parents.items() if parent == process.name]
+    return processes
 
 
 def _parent(process: Path) -> str:

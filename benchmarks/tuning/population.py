@@ -105,8 +105,10 @@ def main() -> None:
     print(f"one thread each, medians of {options.rounds} rounds, microseconds of processor time a member-step")
     for name in ("plain torch", "population", "population, compiled"):
         value = micros[name]
-        made = first[name] - value * 1e-6 * contenders[name][0] * options.steps
-        print(f"  {name:22s} {value:7.1f}   {ratios[name]:5.1f} ×   (first round: {max(made, 0.0):.1f} s more)")
+        first_seconds = first[name] - value * 1e-6 * contenders[name][0] * options.steps
+        print(
+            f"  {name:22s} {value:7.1f}   {ratios[name]:5.1f} ×   (first round: {max(first_seconds, 0.0):.1f} s more)"
+        )
     print(f"  validation loss differs from plain torch's by {differences['off']:.1e}, compiled {differences['on']:.1e}")
     share = f"{max(evaluation, 0.0):.0%} of the time"
     print(f"  evaluating {digits.num_validations} times in {options.steps} steps takes {share}")

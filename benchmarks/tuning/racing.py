@@ -74,7 +74,7 @@ class Surface:
     """Quality of one kind on one task.
 
     Attributes:
-        height: at the optimum.
+        height: quality at the optimum.
         optimum: shape (numbers,).
         weights: curvature of each number, shape (numbers,).
     """
@@ -120,7 +120,7 @@ class SyntheticCorpus:
 
 @dataclass
 class Candidates:
-    """All that were asked so far, by number."""
+    """All candidates proposed so far, by number."""
 
     candidates: list[Candidate]
     params: list[dict[str, Any]]
@@ -129,21 +129,22 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Strategy:
-    """How candidates come and go.
+    """How candidates are proposed, judged and dropped.
 
     Attributes:
         sampler: makes Optuna's sampler from a seed.
         sizes: numbers of tasks after which candidates are judged, the last being all.
-        kept: who goes on, see `metaopt.tuning.search.racing.race`.
-        ends_heat: whether those who ran so far go on after this batch.
-        told: the state in which Optuna is told those that did not finish; None for an estimate of their objective.
+        survivors: chooses the candidates that go on, see `metaopt.tuning.search.racing.race`.
+        ends_heat: whether the heat ends after this batch, so that its survivors go on.
+        unfinished_state: the state of candidates that did not finish, as Optuna is told; None where it is told an
+            estimate of their objective instead.
     """
 
     sampler: Callable[[int], optuna.samplers.BaseSampler]
     sizes: Callable[[int], list[int]]
-    kept: Survivors
+    survivors: Survivors
     ends_heat: Callable[[int], bool]
-    told: TrialState | None = None
+    unfinished_state: TrialState | None = None
 
 
 def synthetic_corpus(seed: int, num_tasks: int) -> SyntheticCorpus:
@@ -171,8 +172,8 @@ def synthetic_corpus(seed: int, num_tasks: int) -> SyntheticCorpus:
         name = f"{prefix}{index:02d}"
         return SyntheticTask(metaopt.BlackBoxTask(name, f"family{index % NUM_FAMILIES}", _never), surfaces, noise)
 
-    tuning = {one.task.name: one for one in (task("tuning", index) for index in range(num_tasks))}
-    order = [tuning[one.name] for one in race_order([one.task for one in tuning.values()])]
+    tuning = {synthetic.task.name: synthetic for synthetic in (task("tuning", index) for index in range(num_tasks))}
+    order = [tuning[synthetic.name] for synthetic in race_order([synthetic.task for synthetic in tuning.values()])]
     return SyntheticCorpus(tuple(order), tuple(task("held", index) for index in range(num_tasks)))
 
 
@@ -198,47 +199,49 @@ def run(strategy: Strategy, corpus: SyntheticCorpus, num_candidates: int, seed: 
 
     def judge(running: Sequence[Standing], tasks: Sequence[SyntheticTask]) -> None:
         nonlocal used
-        for one in running:
-            one.scores |= {task.task.name: task.score(known.candidates[one.number], RACE_SEED) for task in tasks}
-            one.rungs[len(one.scores)] = weighed(one.scores)
+        for standing in running:
+            standing.scores |= {
+                task.task.name: task.score(known.candidates[standing.number], RACE_SEED) for task in tasks
+            }
+            standing.rungs[len(standing.scores)] = weighed(standing.scores)
         used += len(running) * len(tasks)
 
     for batch in range(batches):
         study = optuna.create_study(direction="maximize", sampler=strategy.sampler(seed * batches + batch))
-        study.add_trials(told(strategy, corpus, known))
+        study.add_trials(sampled_trials(strategy, corpus, known))
         for _ in range(min(BATCH, num_candidates - len(known.candidates))):
             trial = study.ask()
             heat.append(Standing(len(known.candidates)))
             known.candidates.append(suggest(trial))
             known.params.append(dict(trial.params))
             known.standings.append(heat[-1])
-        judge([one for one in heat if not one.scores], corpus.tuning[: sizes[0]])
+        judge([standing for standing in heat if not standing.scores], corpus.tuning[: sizes[0]])
         if strategy.ends_heat(batch) or batch == batches - 1:
             earlier = known.standings[: -len(heat)]
-            race(heat, earlier, corpus.tuning, judge, sizes=sizes, survivors=strategy.kept)
+            race(heat, earlier, corpus.tuning, judge, sizes=sizes, survivors=strategy.survivors)
             heat = []
     winner, more = final(corpus, known)
     return weighed({task.task.name: task.quality(winner) for task in corpus.held_out}), used + more
 
 
-def told(strategy: Strategy, corpus: SyntheticCorpus, known: Candidates) -> list[optuna.trial.FrozenTrial]:
-    """What the sampler is told of the candidates so far."""
+def sampled_trials(strategy: Strategy, corpus: SyntheticCorpus, known: Candidates) -> list[optuna.trial.FrozenTrial]:
+    """The candidates so far as trials that Optuna's sampler learns from."""
     names = [task.task.name for task in corpus.tuning]
-    table = np.asarray([[one.scores.get(name, np.nan) for name in names] for one in known.standings])
+    table = np.asarray([[standing.scores.get(name, np.nan) for name in names] for standing in known.standings])
     estimates = np.clip(filled(table), WORST, BEST) if len(table) else table
     trials = []
-    for params, one, scores in zip(known.params, known.standings, estimates, strict=True):
-        last, state = one.rungs[max(one.rungs)], TrialState.COMPLETE
-        if strategy.told is None:
+    for params, standing, scores in zip(known.params, known.standings, estimates, strict=True):
+        last, state = standing.rungs[max(standing.rungs)], TrialState.COMPLETE
+        if strategy.unfinished_state is None:
             last = weighed(dict(zip(names, scores.tolist(), strict=True)))
-        elif not one.complete:
-            state = strategy.told
+        elif not standing.complete:
+            state = strategy.unfinished_state
         trials.append(
             create_trial(
                 params=params,
                 distributions={name: DISTRIBUTIONS[name] for name in params},
                 value=None if state == TrialState.FAIL else last,
-                intermediate_values=dict(one.rungs),
+                intermediate_values=dict(standing.rungs),
                 state=state,
             )
         )
@@ -247,12 +250,14 @@ def told(strategy: Strategy, corpus: SyntheticCorpus, known: Candidates) -> list
 
 def final(corpus: SyntheticCorpus, known: Candidates) -> tuple[Candidate, int]:
     """The best of the finalists by more seeds, and the evaluations that took."""
-    finished = [one for one in known.standings if one.complete]
-    best = sorted(finished, key=lambda one: -one.rungs[len(corpus.tuning)])[:FINALISTS]
+    finished = [standing for standing in known.standings if standing.complete]
+    best = sorted(finished, key=lambda standing: -standing.rungs[len(corpus.tuning)])[:FINALISTS]
     means = []
-    for one in best:
+    for standing in best:
         scores = {
-            task.task.name: statistics.fmean(task.score(known.candidates[one.number], seed) for seed in FINAL_SEEDS)
+            task.task.name: statistics.fmean(
+                task.score(known.candidates[standing.number], seed) for seed in FINAL_SEEDS
+            )
             for task in corpus.tuning
         }
         means.append(weighed(scores))
@@ -263,7 +268,7 @@ def final(corpus: SyntheticCorpus, known: Candidates) -> tuple[Candidate, int]:
 
 
 def tpe(seed: int) -> optuna.samplers.BaseSampler:
-    """As in a study."""
+    """The sampler of a study."""
     return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
 
 
@@ -282,9 +287,9 @@ def every_batch(batch: int) -> bool:
 def not_proven_worse(
     running: Sequence[Standing], size: int, earlier: Sequence[float], num_judgements: int = 3
 ) -> list[Standing]:
-    """Those that the signed-rank test does not prove worse than the best; Holm's correction over a batch's tests."""
-    table = np.asarray([list(one.scores.values()) for one in running])
-    best = int(np.argmax([one.rungs[size] for one in running]))
+    """Candidates that the signed-rank test does not prove worse than the best; Holm's correction over a batch."""
+    table = np.asarray([list(standing.scores.values()) for standing in running])
+    best = int(np.argmax([standing.rungs[size] for standing in running]))
     chances = {
         position: float(wilcoxon(table[best] - table[position], alternative="greater", zero_method="zsplit").pvalue)
         for position in range(len(running))
@@ -292,11 +297,11 @@ def not_proven_worse(
     }
     tests = num_judgements * max(len(running) - 1, 1)
     dropped: set[int] = set()
-    for rank, position in enumerate(sorted(chances, key=lambda one: chances[one])):
+    for rank, position in enumerate(sorted(chances, key=lambda standing: chances[standing])):
         if chances[position] > LEVEL / (tests - rank):
             break
         dropped.add(position)
-    return [one for position, one in enumerate(running) if position not in dropped]
+    return [standing for position, standing in enumerate(running) if position not in dropped]
 
 
 STRATEGIES: Mapping[str, Strategy] = {
@@ -321,16 +326,18 @@ def one_corpus(index: int, seed: int, num_tasks: int, num_candidates: int) -> di
 
 
 def over_corpora(values: Sequence[float]) -> Interval:
-    return bootstrap(np.asarray(values, dtype=np.float64), ["corpus"] * len(values), lambda one: float(np.mean(one)))
+    return bootstrap(
+        np.asarray(values, dtype=np.float64), ["corpus"] * len(values), lambda drawn: float(np.mean(drawn))
+    )
 
 
-def table(found: Sequence[Mapping[str, tuple[float, int]]], full: int) -> list[str]:
+def table(results: Sequence[Mapping[str, tuple[float, int]]], full: int) -> list[str]:
     """A line a strategy: score, difference from full TPE, share of the evaluations of full TPE."""
     lines = [f"{'':20}{'held-out score':>24}{'minus full TPE':>27}{'evaluations':>24}{'of full':>9}"]
     for name in STRATEGIES:
-        score = _shown(over_corpora([one[name][0] for one in found]), ".3f")
-        gain = over_corpora([one[name][0] - one[FULL][0] for one in found])
-        used = over_corpora([float(one[name][1]) for one in found])
+        score = _shown(over_corpora([result[name][0] for result in results]), ".3f")
+        gain = over_corpora([result[name][0] - result[FULL][0] for result in results])
+        used = over_corpora([float(result[name][1]) for result in results])
         spent = _shown(used, ",.0f")
         difference = "" if name == FULL else _shown(gain, "+.3f")
         lines.append(f"{name:20}{score:>24}{difference:>27}{spent:>24}{used.value / full:9.0%}")
@@ -342,16 +349,16 @@ def _shown(interval: Interval, form: str) -> str:
     return f"{interval.value:{form}}{ends}"
 
 
-def verdict(found: Sequence[Mapping[str, tuple[float, int]]], full: int) -> str:
-    gain = over_corpora([one[OURS][0] - one[FULL][0] for one in found])
-    share = statistics.fmean(one[OURS][1] for one in found) / full
+def verdict(results: Sequence[Mapping[str, tuple[float, int]]], full: int) -> str:
+    gain = over_corpora([result[OURS][0] - result[FULL][0] for result in results])
+    share = statistics.fmean(result[OURS][1] for result in results) / full
     if np.isnan(gain.low):
         return "Too few corpora for an interval: nothing is claimed."
-    found_by_it = (
+    relation = (
         "not shown to differ from" if gain.low <= 0 <= gain.high else "better than" if gain.low > 0 else "worse than"
     )
     return (
-        f"Held out, what racing finds with {share:.0%} of the evaluations is {found_by_it} what full evaluation finds: "
+        f"Held out, what racing finds with {share:.0%} of the evaluations is {relation} what full evaluation finds: "
         f"{_shown(gain, '+.3f')}."
     )
 
@@ -368,22 +375,25 @@ def main() -> None:
     job = partial(one_corpus, seed=options.seed, num_tasks=options.tasks, num_candidates=options.candidates)
     if options.workers > 1:
         with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
-            found = list(pool.map(job, range(options.corpora)))
+            results = list(pool.map(job, range(options.corpora)))
     else:
-        found = [job(index) for index in range(options.corpora)]
-    full = int(found[0][FULL][1])
+        results = [job(index) for index in range(options.corpora)]
+    full = int(results[0][FULL][1])
     print(
         f"{options.corpora} corpora of {options.tasks} tasks and as many held out, {options.candidates} candidates in "
         f"batches of {BATCH}, seed {options.seed}; rungs {rungs(options.tasks)}"
     )
-    print("\n".join([*table(found, full), verdict(found, full)]))
+    print("\n".join([*table(results, full), verdict(results, full)]))
     if options.json:
-        print(json.dumps(report(found, vars(options))))
+        print(json.dumps(report(results, vars(options))))
 
 
-def report(found: Sequence[Mapping[str, tuple[float, int]]], options: Mapping[str, Any]) -> dict[str, Any]:
+def report(results: Sequence[Mapping[str, tuple[float, int]]], options: Mapping[str, Any]) -> dict[str, Any]:
     runs = {
-        name: {"held_out": [one[name][0] for one in found], "evaluations": [one[name][1] for one in found]}
+        name: {
+            "held_out": [result[name][0] for result in results],
+            "evaluations": [result[name][1] for result in results],
+        }
         for name in STRATEGIES
     }
     return {"options": {key: value for key, value in options.items() if key != "json"}, "runs": runs}

@@ -60,7 +60,7 @@ ACTIVATIONS = (nn.ReLU, nn.Tanh, nn.SiLU, nn.GELU)
 
 
 @dataclass(frozen=True)
-class Made:
+class RepeatedRun:
     """An evaluation that tune made: what, on which task, with which seed, and its best validation value."""
 
     configuration: dict[str, Any]
@@ -76,15 +76,15 @@ class Ours:
     Attributes:
         wall: seconds on the clock.
         processor: seconds of the process and what it started.
-        gib: peak memory of both.
-        made: its evaluations.
+        gib: peak memory of the process and what it started, GiB.
+        evaluations: the evaluations that it made.
         full: evaluations that the candidates would have taken without racing, over those that they took.
     """
 
     wall: float
     processor: float
     gib: float
-    made: list[Made]
+    evaluations: list[RepeatedRun]
     full: float
 
 
@@ -122,7 +122,7 @@ def _is_mlp(task: metaopt.Task) -> bool:
 
 
 def in_a_process(function: Callable[[], Any]) -> Any:
-    """What it returns, from a new interpreter."""
+    """The function's result, computed in a new interpreter."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function).result()
 
@@ -146,12 +146,17 @@ def tune(names: Sequence[str] | None, candidates: int, seed: int, restricted: bo
             **space,
         )
     wall, processor = time.perf_counter() - started, _processor_seconds() - spent
-    took = sum(outcome.tasks_done for _, outcome in result.judged)
-    made = [
-        Made(one.configuration.to_json(), one.task, one.key.seed, float(np.min(one.curve.values)))
-        for one in result.evaluations
+    num_done = sum(outcome.tasks_done for _, outcome in result.judged)
+    evaluations = [
+        RepeatedRun(
+            evaluation.configuration.to_json(),
+            evaluation.task,
+            evaluation.key.seed,
+            float(np.min(evaluation.curve.values)),
+        )
+        for evaluation in result.evaluations
     ]
-    return Ours(wall, processor, memory.gib, made, len(result.judged) * len(corpus) / took)
+    return Ours(wall, processor, memory.gib, evaluations, len(result.judged) * len(corpus) / num_done)
 
 
 def _processor_seconds() -> float:
@@ -162,32 +167,32 @@ def _processor_seconds() -> float:
 # Plain
 
 
-def plain(made: Sequence[Made], candidates: int, repeats: int, seed: int, cores: int) -> Plain:
-    """Repeat some evaluations of each task; the others count as much."""
+def plain(evaluations: Sequence[RepeatedRun], candidates: int, repeats: int, seed: int, cores: int) -> Plain:
+    """Repeat a few evaluations of each task; their mean counts for every evaluation of the task."""
     torch.set_num_threads(cores)
     corpus, generator = metaopt.load_corpus("starter"), np.random.default_rng(seed)
     wall, processor = _proposals(candidates, seed)
     trained, differences = 0, []
-    for name, count in Counter(one.task for one in made).items():
-        known = [one for one in made if one.task == name and _is_plain(one)]
+    for name, count in Counter(evaluation.task for evaluation in evaluations).items():
+        known = [evaluation for evaluation in evaluations if evaluation.task == name and _is_plain(evaluation)]
         chosen = [known[index] for index in generator.permutation(len(known))[:repeats]]
         walls, processors = [], []
-        for one in chosen:
+        for evaluation in chosen:
             started, spent = time.perf_counter(), time.process_time()
-            best = train(corpus[name], Configuration.from_json(one.configuration), one.seed)
+            best = train(corpus[name], Configuration.from_json(evaluation.configuration), evaluation.seed)
             walls.append(time.perf_counter() - started)
             processors.append(time.process_time() - spent)
-            differences.append(abs(best - one.best) / max(abs(one.best), 1e-6))
+            differences.append(abs(best - evaluation.best) / max(abs(evaluation.best), 1e-6))
         wall += count * statistics.mean(walls)
         processor += count * statistics.mean(processors)
         trained += len(chosen)
     return Plain(wall, processor, trained, statistics.median(differences))
 
 
-def _is_plain(one: Made) -> bool:
-    configuration = Configuration.from_json(one.configuration)
+def _is_plain(evaluation: RepeatedRun) -> bool:
+    configuration = Configuration.from_json(evaluation.configuration)
     named = configuration.optimizer in OPTIMIZERS and configuration.controller in CONTROLLERS
-    return named and not configuration.wrappers and math.isfinite(one.best)
+    return named and not configuration.wrappers and math.isfinite(evaluation.best)
 
 
 def _proposals(candidates: int, seed: int) -> tuple[float, float]:
@@ -266,28 +271,28 @@ def multiplier(assembly: Assembly, num_steps: int) -> Callable[[int], float]:
 def measure(
     name: str, names: Sequence[str] | None, candidates: int, repeats: int, seed: int, cores: int
 ) -> dict[str, Any]:
-    """Cold, warm, plain; plain JSON."""
+    """Measure tune with a cold and a warm cache, and the plain script; a JSON document."""
     job = partial(tune, names, candidates, seed, name == "mlp", cores)
     with tempfile.TemporaryDirectory() as cache:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
         ours = {kind: in_a_process(job) for kind in ("cold", "warm")}
-    other = plain(ours["warm"].made, candidates, repeats, seed, cores)
+    script = plain(ours["warm"].evaluations, candidates, repeats, seed, cores)
     report: dict[str, Any] = {
         "corpus": name,
-        "tasks": len({one.task for one in ours["warm"].made}),
+        "tasks": len({side.task for side in ours["warm"].evaluations}),
         "candidates": candidates,
-        "evaluations": len(ours["warm"].made),
-        "plain": {**asdict(other), "per_minute": _per_minute(candidates, other.wall)},
+        "evaluations": len(ours["warm"].evaluations),
+        "plain": {**asdict(script), "per_minute": _per_minute(candidates, script.wall)},
         "saved_by_racing": ours["warm"].full,
     }
-    for kind, one in ours.items():
+    for kind, side in ours.items():
         report[kind] = {
-            "wall": one.wall,
-            "processor": one.processor,
-            "gib": one.gib,
-            "per_minute": _per_minute(candidates, one.wall),
-            "times_as_fast": other.wall / one.wall,
-            "times_as_fast_processor": other.processor / one.processor,
+            "wall": side.wall,
+            "processor": side.processor,
+            "gib": side.gib,
+            "per_minute": _per_minute(candidates, side.wall),
+            "times_as_fast": script.wall / side.wall,
+            "times_as_fast_processor": script.processor / side.processor,
         }
     return report
 
@@ -297,24 +302,24 @@ def _per_minute(candidates: int, seconds: float) -> float:
 
 
 def lines(report: Mapping[str, Any]) -> list[str]:
-    name, other = report["corpus"], report["plain"]
-    shown = [
+    name, script = report["corpus"], report["plain"]
+    text = [
         f"{name}: {report['tasks']} tasks, {report['candidates']} candidates, {report['evaluations']:,} evaluations",
         f"{'':12}{'minutes':>9}{'processor':>11}{'candidates a minute':>21}{'times':>8}{'processor':>11}{'GiB':>7}",
-        f"{'plain':12}{other['wall'] / 60:9.1f}{other['processor'] / 60:11.1f}{other['per_minute']:21.1f}"
-        f"{'':26}   from {other['trained']} runs, best values {other['difference']:.0e} apart",
+        f"{'plain':12}{script['wall'] / 60:9.1f}{script['processor'] / 60:11.1f}{script['per_minute']:21.1f}"
+        f"{'':26}   from {script['trained']} runs, best values {script['difference']:.0e} apart",
     ]
     for kind in ("cold", "warm"):
-        one = report[kind]
+        side = report[kind]
         reach = f"   reach {REACH[name, kind]:.0f} ×" if (name, kind) in REACH else ""
         if name == "starter" and report["candidates"] == 200:
             reach += f"   reach {MINUTES[kind]:.0f} minutes, {GIB:.0f} GiB"
-        shown.append(
-            f"{'tune, ' + kind:12}{one['wall'] / 60:9.1f}{one['processor'] / 60:11.1f}{one['per_minute']:21.1f}"
-            f"{one['times_as_fast']:8.1f}{one['times_as_fast_processor']:11.1f}{one['gib']:7.2f}{reach}"
+        text.append(
+            f"{'tune, ' + kind:12}{side['wall'] / 60:9.1f}{side['processor'] / 60:11.1f}{side['per_minute']:21.1f}"
+            f"{side['times_as_fast']:8.1f}{side['times_as_fast_processor']:11.1f}{side['gib']:7.2f}{reach}"
         )
     saved = f"Racing saves its candidates {report['saved_by_racing']:.1f} × the evaluations; "
-    return [*shown, saved + "the plain script is granted the same saving."]
+    return [*text, saved + "the plain script is granted the same saving."]
 
 
 def main() -> None:
