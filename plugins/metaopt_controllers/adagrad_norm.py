@@ -19,11 +19,11 @@ class AdagradNorm:
     """
 
     def init(self, hparams: TensorHparams) -> TensorState:
-        """No gradient seen."""
+        """State before the first step: no gradients."""
         return {"squares": hparams["initial"].square()}
 
     def update(self, state: TensorState, info: StepInfo, hparams: TensorHparams) -> tuple[Rate, TensorState]:
-        """Take in `info.signals["gradient_norm"]`."""
+        """Update with `info.signals["gradient_norm"]`."""
         square = info.signals["gradient_norm"].to(state["squares"].dtype).square()
         squares = state["squares"] + torch.where(square.isfinite(), square, 0.0)
         return Rate(1 / (squares.sqrt() + hparams["eps"])), {"squares": squares}

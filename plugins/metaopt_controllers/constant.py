@@ -22,7 +22,7 @@ class Constant:
     """
 
     def init(self, hparams: TensorHparams) -> TensorState:
-        """Nothing to remember."""
+        """An empty state."""
         return {}
 
     def update(self, state: TensorState, info: StepInfo, hparams: TensorHparams) -> tuple[Rate, TensorState]:

@@ -23,7 +23,7 @@ class Greedy:
     """
 
     def init(self, hparams: TensorHparams) -> TensorState:
-        """Rate 1, nothing seen."""
+        """State before the first step: rate 1, no loss."""
         zero = torch.zeros_like(hparams["up"])
         return {
             "ratio": zero + 1,
@@ -35,7 +35,7 @@ class Greedy:
         }
 
     def update(self, state: TensorState, info: StepInfo, hparams: TensorHparams) -> tuple[Rate, TensorState]:
-        """Take in `info.loss`."""
+        """Update with `info.loss`."""
         assert info.loss is not None
         loss, keep = info.loss.to(state["mean"].dtype), hparams["smoothing"]
         known = loss.isfinite()

@@ -21,11 +21,11 @@ class Hypergradient:
     """
 
     def init(self, hparams: TensorHparams) -> TensorState:
-        """Rate 1."""
+        """State before the first step: rate 1."""
         return {"ratio": torch.ones_like(hparams["kappa"])}
 
     def update(self, state: TensorState, info: StepInfo, hparams: TensorHparams) -> tuple[Rate, TensorState]:
-        """Take in `info.signals["agreement"]`."""
+        """Update with `info.signals["agreement"]`."""
         agreement = info.signals["agreement"].to(state["ratio"].dtype)
         agreement = torch.where(agreement.isfinite(), agreement, 0.0).clamp(-1.0, 1.0)
         ratio = state["ratio"] * (1 - hparams["kappa"] * agreement)

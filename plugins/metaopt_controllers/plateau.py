@@ -28,7 +28,7 @@ class Plateau:
     """
 
     def init(self, hparams: TensorHparams) -> TensorState:
-        """Rate 1, nothing seen."""
+        """State before the first validation: rate 1, no metric."""
         like = hparams["factor"]
         return {
             "ratio": torch.ones_like(like),
@@ -38,7 +38,7 @@ class Plateau:
         }
 
     def update(self, state: TensorState, info: StepInfo, hparams: TensorHparams) -> tuple[Rate, TensorState]:
-        """Take in the validation in `info.signals["metric"]`, where lower is better."""
+        """Update with the validation in `info.signals["metric"]`, where lower is better."""
         metric = info.signals["metric"].to(state["limit"].dtype)
         improved = (metric < state["limit"]) & metric.isfinite()
         scale = torch.where(hparams["threshold_mode"] == _MODES.index("rel"), metric.abs(), 1.0)

@@ -21,11 +21,11 @@ class Polyak:
     """
 
     def init(self, hparams: TensorHparams) -> TensorState:
-        """Nothing seen."""
+        """State before the first step."""
         return {"last": torch.full_like(hparams["cap"], -1.0)}
 
     def update(self, state: TensorState, info: StepInfo, hparams: TensorHparams) -> tuple[Rate, TensorState]:
-        """Take in `info.loss` and `info.signals["gradient_norm"]`."""
+        """Update with `info.loss` and `info.signals["gradient_norm"]`."""
         assert info.loss is not None
         like = state["last"]
         loss, norm = info.loss.to(like.dtype), info.signals["gradient_norm"].to(like.dtype)

@@ -24,4 +24,4 @@ RULES = (meta_lstm, l2l_lstm, mlp_lopt, celo, celo_adam, learned_schedule, hyper
 @metaopt.hookimpl
 def metaopt_plugins() -> list[metaopt.PluginSpec]:
     """All learned rules of this package."""
-    return [one.spec for one in (*STARTS, *RULES)]
+    return [module.spec for module in (*STARTS, *RULES)]

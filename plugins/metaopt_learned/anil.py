@@ -25,18 +25,18 @@ class HeadDescent(FromLearnedStart):
     def update(
         self, grads: Params, state: State, params: Params, hparams: Hparams, theta: Theta, info: StepInfo
     ) -> tuple[Tensors, State]:
-        """−lr · g for the head, 0 for all others."""
+        """−lr · g for the head, 0 for all other parameters."""
         return {
             name: self._update(name, grad, params[name], hparams[name], theta) for name, grad in grads.items()
         }, state
 
     def _update(self, name: str, grad: Tensor, param: Tensor, hparams: TensorHparams, theta: Theta) -> Tensor:
-        # It is part of theta so that it travels with a recipe; nothing shall learn it.
+        # The mask is part of theta so that it travels with a recipe; meta-training must not change it.
         return (-hparams["lr"] * of(theta, "adapts", name).detach() * grad).to(param.dtype)
 
 
 def init_theta(params: Params, generator: torch.Generator, hparams: Mapping[str, metaopt.Value]) -> Tensors:
-    """The start, and which parameters are the head's."""
+    """The start, and a 1 or 0 for each parameter: whether it belongs to the head."""
     head = list(params)[-1].rpartition(".")[0]
     adapts = {f"adapts.{name}": torch.tensor(float(name.rpartition(".")[0] == head)) for name in params}
     return {**start_theta(params), **adapts}

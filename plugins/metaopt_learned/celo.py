@@ -20,13 +20,13 @@ from metaopt import Params, StepInfo, TensorHparams, Tensors, TensorState, Theta
 from metaopt_learned._shared import celo_checkpoint, celo_scheduler
 from metaopt_learned._shared.accumulators import fixed_decays, fresh, moments, rolled
 from metaopt_learned._shared.celo_scheduler import CLIP
-from metaopt_learned._shared.features import COUNT, Features
+from metaopt_learned._shared.features import COUNT, CoordinateFeatures
 from metaopt_learned._shared.small_network import first_layer, init_network, network_shapes, outputs
 from metaopt_learned._shared.whole_training import EXP_MULT, HIDDEN_SIZE, LR, WEIGHT_DECAY, by_evolution, check_shapes
 
 #: The authors have 0, whose inverse root has no finite derivative; this changes gradients below 1e-10 alone.
 FLOOR = 1e-24
-#: Features of a coordinate.
+#: Number of features of a coordinate.
 FEATURES = COUNT + 2
 
 
@@ -40,7 +40,7 @@ def _measure(
     grad = grad.clamp(-CLIP, CLIP)
     new = rolled(grad, state, fixed_decays(grad.device))
     scale = (param.square().mean() + 1e-9).sqrt()
-    return {"scale": scale, **first_layer(_Features(grad, param, new), None, theta)}, new
+    return {"scale": scale, **first_layer(_CeloFeatures(grad, param, new), None, theta)}, new
 
 
 def _update(
@@ -52,15 +52,15 @@ def _update(
     info: StepInfo,
     measured: Params,
 ) -> Tensor:
-    inputs = _Features(grad.clamp(-CLIP, CLIP), param, state)
+    inputs = _CeloFeatures(grad.clamp(-CLIP, CLIP), param, state)
     direction, magnitude = outputs(inputs, measured, theta)[:2]
     rate = hparams["lr"] * info.signals["celo_rate"]
     step = measured["scale"] * direction * torch.exp(hparams["exp_mult"] * magnitude)
     return -rate * (step + hparams["weight_decay"] * param)
 
 
-class _Features(Features):
-    """Those of `mlp_lopt`, and two more of the gradient; places are those of the authors' code."""
+class _CeloFeatures(CoordinateFeatures):
+    """The features of `mlp_lopt` and two more of the gradient, in the order of the authors' code."""
 
     def __init__(self, grad: Tensor, param: Tensor, state: TensorState) -> None:
         super().__init__(grad, param, state, FLOOR)
@@ -73,12 +73,12 @@ class _Features(Features):
 
 
 def _moved(places: list[int], own: int) -> list[int]:
-    """With the clipped gradient as the second and the divided one as the fifteenth feature."""
+    """Places after the clipped gradient is inserted as the second and the divided one as the fifteenth feature."""
     moved = [place + (place > 0) + (place > 12) for place in places]
     return [*moved[:own], 1, 14, *moved[own:]]
 
 
-#: State, for each parameter: what `accumulators.fresh` makes; shared: that of the scheduler.
+#: State, for each parameter: what `accumulators.fresh` makes; shared: the scheduler's state.
 rule = metaopt.per_tensor(
     _init, _update, measure=_measure, granularity="tensor", shared=(celo_scheduler.init, celo_scheduler.update)
 )

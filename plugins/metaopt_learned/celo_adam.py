@@ -41,7 +41,7 @@ def _update(
     return update, {"step": step, "exp_avg": first, "exp_avg_sq": second}
 
 
-#: State, for each parameter: `step`, `exp_avg`, `exp_avg_sq`; shared: that of the scheduler.
+#: State, for each parameter: `step`, `exp_avg`, `exp_avg_sq`; shared: the scheduler's state.
 rule = metaopt.per_tensor(_init, _update, shared=(celo_scheduler.init, celo_scheduler.update))
 
 

@@ -52,8 +52,8 @@ class GatedDescent(FromLearnedStart):
 
 
 def _step(grad: Tensor, param: Tensor, state: TensorState, loss: Tensor, theta: Theta) -> tuple[Tensor, Tensors]:
-    seen = torch.cat([loss.expand(*grad.shape, 2), log_and_sign(grad)], dim=-1)
-    h, c = lstm_cell(seen, state["h"], state["c"], theta, "lstm")
+    inputs = torch.cat([loss.expand(*grad.shape, 2), log_and_sign(grad)], dim=-1)
+    h, c = lstm_cell(inputs, state["h"], state["c"], theta, "lstm")
     forget = _gate(h, param, state["forget"], theta, "forget")
     input = _gate(h, param, state["input"], theta, "input")
     # σ(f) − 1 = −σ(−f), which keeps its digits where f is large.

@@ -23,7 +23,7 @@ class RatedDescent(FromLearnedStart):
     """Gradient descent with learned rates from a learned start. No state."""
 
     def init(self, params: Params, hparams: Hparams, theta: Theta, horizon: Tensor | None) -> State:
-        """Nothing is remembered; rates of other shapes are refused."""
+        """An empty state; refuses rates whose shapes are not the parameters'."""
         for name, param in params.items():
             rate = of(theta, "rate", name)
             if rate.ndim and rate.shape != param.shape:

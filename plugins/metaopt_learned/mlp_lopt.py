@@ -21,12 +21,12 @@ from torch import Tensor
 import metaopt
 from metaopt import Params, StepInfo, TensorHparams, Tensors, TensorState, Theta
 from metaopt_learned._shared.accumulators import check_decays, fresh, learned_decays, moments, rolled
-from metaopt_learned._shared.features import COUNT, Features
+from metaopt_learned._shared.features import COUNT, CoordinateFeatures
 from metaopt_learned._shared.small_network import first_layer, init_network, network_shapes, outputs
 from metaopt_learned._shared.whole_training import EXP_MULT, LR, WEIGHT_DECAY, by_evolution, check_shapes
 
-#: Place of the first momentum over the root of the second moment among the features, and what it is multiplied by
-#: before anything is learned.
+#: Place of the first momentum over the root of the second moment among the features, and its factor before
+#: meta-training.
 ADAM, GAIN = 6, 3.0
 #: Steps over which time features saturate.
 TIMESCALES = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000, 30000, 100000)
@@ -41,7 +41,7 @@ def _measure(
 ) -> tuple[TensorState, TensorState]:
     new = {"step": state["step"] + 1, **rolled(grad, state, learned_decays(theta))}
     time = torch.tanh(state["step"] / _timescales(param.device) - 1)
-    return first_layer(Features(grad, param, new), time, theta), new
+    return first_layer(CoordinateFeatures(grad, param, new), time, theta), new
 
 
 def _update(
@@ -53,7 +53,7 @@ def _update(
     info: StepInfo,
     measured: Params,
 ) -> Tensor:
-    direction, magnitude = outputs(Features(grad, param, state), measured, theta)
+    direction, magnitude = outputs(CoordinateFeatures(grad, param, state), measured, theta)
     step = direction * torch.exp(hparams["exp_mult"] * magnitude)
     return -hparams["lr"] * (step + hparams["weight_decay"] * param)
 
@@ -76,10 +76,10 @@ def init_theta(params: Params, generator: torch.Generator, hparams: Mapping[str,
     hidden = int(hparams["hidden_size"])
     network = init_network((COUNT + len(TIMESCALES), hidden, hidden, 2), generator)
     if hidden > 1:
-        both = torch.tensor([1.0, -1.0])
-        network["w0"][:, :2], network["w0"][ADAM, :2] = 0.0, both
+        signs = torch.tensor([1.0, -1.0])
+        network["w0"][:, :2], network["w0"][ADAM, :2] = 0.0, signs
         network["w1"][:, :2] = torch.eye(hidden)[:, :2]
-        network["w2"][:, 0] = torch.cat([GAIN * both, torch.zeros(hidden - 2)])
+        network["w2"][:, 0] = torch.cat([GAIN * signs, torch.zeros(hidden - 2)])
     decays = {"momentum_decays": torch.zeros(3), "rms_decays": torch.zeros(1), "adafactor_decays": torch.zeros(3)}
     return {**decays, **network}
 

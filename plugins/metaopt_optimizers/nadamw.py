@@ -49,13 +49,13 @@ def _update(
     dtype = state_dtype(param)
     grad, param = grad.to(dtype), param.to(dtype)
     step = state["step"] + 1
-    now, ahead = _momentum(hparams, step), _momentum(hparams, step + 1)
-    product = state["mu_product"] * now
+    momentum, next_momentum = _momentum(hparams, step), _momentum(hparams, step + 1)
+    product = state["mu_product"] * momentum
     mean = decayed(state["exp_avg"], grad, hparams["beta1"])
     square = decayed(state["exp_avg_sq"], grad * grad, hparams["beta2"])
     root_correction = bias_correction(hparams["beta2"], step).sqrt()
     rate = -hparams["lr"] * root_correction
-    grad_rate, mean_rate = rate * (1 - now) / (1 - product), rate * ahead / (1 - product * ahead)
+    grad_rate, mean_rate = rate * (1 - momentum) / (1 - product), rate * next_momentum / (1 - product * next_momentum)
     denominator = root(square) + hparams["eps"] * root_correction
     moved = shrunk(param, hparams["lr"], hparams["weight_decay"])
     moved = torch.addcdiv(moved, grad_rate * grad, denominator)

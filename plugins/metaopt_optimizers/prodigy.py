@@ -90,7 +90,7 @@ class Prodigy(metaopt.Rule):
 
         # Where all gradients so far were 0 there is nothing to follow, and the step does not count.
         moved = denominator > 0
-        new_d, new_d_max, kept = _estimate(shared, common, numerator, denominator)
+        new_d, new_d_max, new_numerator = _estimate(shared, common, numerator, denominator)
         rate = torch.where(moved, d * correction, 0.0)
         updates = {
             name: _step(tensors[name], params[name], hparams[name], rate, new_d).to(params[name].dtype)
@@ -100,7 +100,7 @@ class Prodigy(metaopt.Rule):
             "step": shared["step"] + moved,
             "d": new_d,
             "d_max": new_d_max,
-            "d_numerator": kept,
+            "d_numerator": new_numerator,
         }
         return updates, {
             "tensors": tensors,
@@ -155,8 +155,8 @@ def _observe(
 
 def _blend(old: Tensor, value: Tensor, beta: Tensor, scale: Tensor, active: Tensor) -> Tensor:
     """`beta·old + scale·value`, or `old` where not active."""
-    kept = torch.where(active, beta, 1.0).to(old.device, old.dtype)
-    return add_scaled(kept * old, torch.where(active, scale, 0.0), value)
+    decay = torch.where(active, beta, 1.0).to(old.device, old.dtype)
+    return add_scaled(decay * old, torch.where(active, scale, 0.0), value)
 
 
 def _estimate(shared: Params, common: Params, numerator: Tensor, denominator: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -59,8 +59,8 @@ def _at(batch: CurveBatch, rung: float) -> NDArray[np.float64]:
     """Each curve's best at the validation that is judged at a rung, shape (n,)."""
     best, arrived = _best(batch), _arrives(fractions(batch), rung) & recorded(batch)
     index = np.where(arrived.any(axis=-1), np.argmax(arrived, axis=-1), best.shape[-1] - 1)
-    found: NDArray[np.float64] = best[np.arange(len(best)), index]
-    return found
+    bests: NDArray[np.float64] = best[np.arange(len(best)), index]
+    return bests
 
 
 def _best(batch: CurveBatch) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ class Combined:
 
     Args:
         name: `"any"` or `"all"`.
-        stoppers: what it is made of, all of the same mode.
+        stoppers: the stoppers to combine, all of the same mode.
         needed: how many of them must have stopped.
         mode: `"min"` if the metric is better when lower, `"max"` if when higher.
     """
@@ -27,9 +27,9 @@ class Combined:
         if not stoppers:
             raise InputError(f"The stopper {name!r} is made of others; give stoppers=[...] with at least one.")
         for stopper in stoppers:
-            other = stopper.state_dict().get("mode", mode)
-            if other != mode:
-                raise InputError(f"The stopper {name!r} has mode {mode!r}, one of its stoppers has {other!r}.")
+            child_mode = stopper.state_dict().get("mode", mode)
+            if child_mode != mode:
+                raise InputError(f"The stopper {name!r} has mode {mode!r}, one of its stoppers has {child_mode!r}.")
         self.name = name
         self.stoppers = tuple(stoppers)
         self.mode = mode
@@ -37,7 +37,7 @@ class Combined:
         self._reason = ""
 
     def observe(self, observation: Observation) -> Decision:
-        """Pass the observation on and count who has stopped."""
+        """Pass the observation on and count the stoppers that have stopped."""
         decisions = [stopper.observe(observation) for stopper in self.stoppers]
         reasons = [
             str(decision.reason or f"{type(stopper).__name__} said stop without a reason.")

@@ -51,8 +51,8 @@ def _height(values: NDArray[np.float64], patience: float) -> NDArray[np.float64]
 
 def _first_known(known: NDArray[np.float64]) -> NDArray[np.float64]:
     """At each validation the first value so far that is not NaN, or NaN."""
-    seen = ~np.isnan(known)
-    alone = np.where(seen & (np.cumsum(seen, axis=-1) == 1), known, np.nan)
+    is_known = ~np.isnan(known)
+    alone = np.where(is_known & (np.cumsum(is_known, axis=-1) == 1), known, np.nan)
     return np.fmax.accumulate(alone, axis=-1)
 
 

@@ -17,9 +17,9 @@ from metaopt_stoppers._shared.curve_fits import fit
 from metaopt_stoppers._shared.curve_models import Array
 from metaopt_stoppers._shared.distinct import exceeds
 
-# Where the horizon is unknown, so many validations have the place of it in the models.
+# Stands in for the horizon, in validations, where it is unknown.
 _VALIDATIONS_WITHOUT_HORIZON = 100
-# A value worse than so many before it counts as a spike.
+# A value worse than this many values before it counts as a spike.
 _BEFORE = 5
 
 
@@ -57,8 +57,8 @@ def extrapolate(batch: CurveBatch, hparams: Mapping[str, Any]) -> NDArray[np.boo
 
 
 def _minus_probability(batch: CurveBatch, used: NDArray[np.bool_], min_gain: float) -> Array:
-    """−P at each validation, shape (n, T); NaN, which is above no limit, where it is not known or not asked for."""
-    found = np.full(used.shape, np.nan)
+    """−P at each validation, shape (n, T); NaN, which exceeds no limit, where P is unknown or not asked for."""
+    minus_probability = np.full(used.shape, np.nan)
     counts = np.broadcast_to(np.arange(1.0, used.shape[1] + 1) / _VALIDATIONS_WITHOUT_HORIZON, used.shape)
     unknown = np.isinf(batch.horizon)
     x = np.where(unknown, counts, batch.steps / batch.horizon)
@@ -71,15 +71,15 @@ def _minus_probability(batch: CurveBatch, used: NDArray[np.bool_], min_gain: flo
         since = int(np.searchsorted(columns, batch.since))
         if since < len(columns):
             moments = x[rows[0], columns], end[rows[0], columns]
-            found[np.ix_(rows, columns[since:])] = -_probability(
+            minus_probability[np.ix_(rows, columns[since:])] = -_probability(
                 batch.values[np.ix_(rows, columns)], *moments, min_gain, since
             )
-    return found
+    return minus_probability
 
 
 def _probability(values: Array, x: Array, end: Array, min_gain: float, since: int) -> Array:
     """P after each validation from `since` on, of finite values, shape (n, T − since)."""
-    from scipy.special import ndtr  # here, for whoever only lists plugins need not wait for it
+    from scipy.special import ndtr  # imported late, so that listing plugins need not wait for SciPy
 
     gain = np.maximum(values[:, :1] - values, 0.0)
     before = np.pad(gain, ((0, 0), (_BEFORE, 0)), mode="edge")[:, :-1]

@@ -19,10 +19,10 @@ from metaopt_stoppers._shared.curve_units import first_finite, fractions, record
 _Array = NDArray[np.float64]
 _Theta = Mapping[str, _Array]
 
-#: Networks, each fitted to curves drawn anew, and the hidden units of each.
+#: Number of networks, each fitted to its own bootstrap sample of the curves, and hidden units of each.
 _MEMBERS = 4
 _HIDDEN = 4
-#: What counts as an improvement, as shares of what the run gains since its first value.
+#: Smallest gains that count as an improvement, as shares of the whole run's gain since its first value.
 _GAINS = (0.002, 0.01, 0.05)
 _NEEDED = 3
 _NEVER = 1e12
@@ -56,20 +56,20 @@ def learned_stopper(batch: CurveBatch, hparams: Mapping[str, Any], theta: _Theta
     known = enough & np.isfinite(fractions(batch))
     p, gain = np.asarray(hparams["p"], dtype=np.float64), np.asarray(hparams["gain"])
     fired = np.zeros((*np.broadcast_shapes(p.shape, gain.shape)[:-2], *known.shape), dtype=np.bool_)
-    for asked, likely in zip(_GAINS, np.moveaxis(probability(batch, theta), -1, 0), strict=True):
-        if (gain == asked).any():
-            fired |= known & (gain == asked) & (likely < p)
+    for trained_gain, likely in zip(_GAINS, np.moveaxis(probability(batch, theta), -1, 0), strict=True):
+        if (gain == trained_gain).any():
+            fired |= known & (gain == trained_gain) & (likely < p)
     return fired
 
 
 def probability(batch: CurveBatch, theta: _Theta) -> _Array:
     """P(the best improves by each gain in what remains) at each validation, shape (n, T, gains)."""
-    from scipy.special import expit  # here, for whoever only lists plugins need not wait for it
+    from scipy.special import expit  # imported late, so that listing plugins need not wait for SciPy
 
     inputs = _standardised(features(batch), theta)
-    each = zip(*(theta[name] for name in _FITTED), strict=True)
-    found: _Array = np.mean([expit(_logits(inputs, *one)[0]) for one in each], axis=0)
-    return found
+    networks = zip(*(theta[name] for name in _FITTED), strict=True)
+    mean_probability: _Array = np.mean([expit(_logits(inputs, *network)[0]) for network in networks], axis=0)
+    return mean_probability
 
 
 def fit(batches: Sequence[CurveBatch], generator: np.random.Generator) -> dict[str, _Array]:
@@ -85,18 +85,21 @@ def fit(batches: Sequence[CurveBatch], generator: np.random.Generator) -> dict[s
         inputs, improves = np.zeros((1, NUM_FEATURES)), np.ones((1, len(_GAINS)))
         weight, sizes = np.ones(1), np.ones(1, dtype=np.int64)
     known = _units(inputs)
-    scaled, found = _standardised(inputs, known), []
+    scaled, networks = _standardised(inputs, known), []
     for _ in range(_MEMBERS):
         drawn = np.repeat(generator.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes))), sizes)
         data = (scaled[drawn > 0], improves[drawn > 0], (weight * drawn)[drawn > 0] / len(sizes))
         start = 0.3 * generator.standard_normal(_SIZES.sum())
         end = minimize(_loss, start, args=data, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS})
-        found.append(_unpacked(end.x))
-    return {**known, **{name: np.stack(parts) for name, parts in zip(_FITTED, zip(*found, strict=True), strict=True)}}
+        networks.append(_unpacked(end.x))
+    return {
+        **known,
+        **{name: np.stack(parts) for name, parts in zip(_FITTED, zip(*networks, strict=True), strict=True)},
+    }
 
 
 def shipped() -> dict[str, _Array]:
-    """Theta that `benchmarks/stopping/stopper_weights.py` fitted; the file beside this one says to what."""
+    """The theta that `benchmarks/stopping/stopper_weights.py` fitted; the file beside this one names the curves."""
     document = json.loads(_SHIPPED.read_text(encoding="utf-8"))
     return {name: np.asarray(array, dtype=np.float64) for name, array in document["theta"].items()}
 
@@ -104,7 +107,7 @@ def shipped() -> dict[str, _Array]:
 def _examples(batch: CurveBatch) -> tuple[_Array, _Array, _Array, NDArray[np.int64]]:
     """Features, whether the best improved by each gain, and weights, of each validation from a curve's first value.
 
-    Also the number of those of each curve that has any.
+    Also the number of such validations of each curve that has any.
     """
     values = np.where(np.isfinite(batch.values), batch.values, np.inf)
     best = np.minimum.accumulate(values, axis=-1)
@@ -133,11 +136,11 @@ _SHAPES: dict[str, tuple[int, ...]] = {
 
 
 def _units(inputs: _Array) -> dict[str, _Array]:
-    """Mean and spread of each feature over where it is recorded; one that never is shall count for nothing later."""
-    told = np.isfinite(inputs)
-    count = told.sum(axis=0)
-    shift = np.where(told, inputs, 0.0).sum(axis=0) / np.maximum(count, 1)
-    spread = np.sqrt((np.where(told, inputs - shift, 0.0) ** 2).sum(axis=0) / np.maximum(count, 1))
+    """Mean and spread of each feature where it is recorded; a feature that never is gets a scale that silences it."""
+    is_recorded = np.isfinite(inputs)
+    count = is_recorded.sum(axis=0)
+    shift = np.where(is_recorded, inputs, 0.0).sum(axis=0) / np.maximum(count, 1)
+    spread = np.sqrt((np.where(is_recorded, inputs - shift, 0.0) ** 2).sum(axis=0) / np.maximum(count, 1))
     return {"shift": shift, "scale": np.where(count == 0, _NEVER, np.where(spread > 1e-9, spread, 1.0))}
 
 
@@ -149,8 +152,8 @@ def _standardised(inputs: _Array, theta: _Theta) -> _Array:
 
 def _logits(inputs: _Array, linear: _Array, inner: _Array, outer: _Array) -> tuple[_Array, _Array]:
     hidden: _Array = np.tanh(inputs @ inner)
-    found: _Array = inputs @ linear + hidden @ outer
-    return found, hidden
+    logits: _Array = inputs @ linear + hidden @ outer
+    return logits, hidden
 
 
 def _unpacked(point: _Array) -> tuple[_Array, _Array, _Array]:

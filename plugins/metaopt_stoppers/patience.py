@@ -15,20 +15,20 @@ from metaopt import Categorical, CurvePoint, Float, StopperSpec, When, scan
 _MODES = ("abs", "rel")
 _UNITS = ("auto", "steps", "epochs", "seconds")
 
-# Where the horizon is unknown, a fraction of it is read as one of so many validations.
+# Where the horizon is unknown, a fraction is one of this many validations.
 _VALIDATIONS_WITHOUT_HORIZON = 100
 
 
 def _begin(hparams: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Nothing seen; and what does not change: which clocks count, and what an improvement must exceed."""
-    given, warmup, unit = hparams["patience"], hparams["warmup"], np.asarray(hparams["unit"], dtype=np.int64)
+    """State before the first validation, with constants: which clocks count, what an improvement must exceed."""
+    limit, warmup, unit = hparams["patience"], hparams["warmup"], np.asarray(hparams["unit"], dtype=np.int64)
     relative = np.equal(hparams["min_delta_mode"], _MODES.index("rel"))
     return {
         "limit": np.inf,
         "latest": 0.0,
         "epoch": 0.0,
         "seconds": 0.0,
-        "clock": _rows(np.where(unit > 0, unit + 1, np.less(given, 1))),
+        "clock": _rows(np.where(unit > 0, unit + 1, np.less(limit, 1))),
         "warmup_clock": _rows(np.where(unit > 0, unit + 1, np.less_equal(warmup, 1))),
         "margin": _shared(np.where(relative, 0.0, hparams["min_delta"])),
         "relative_margin": _shared(np.where(relative, hparams["min_delta"], 0.0)),
@@ -36,7 +36,7 @@ def _begin(hparams: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def patience(
-    state: Mapping[str, Any], seen: CurvePoint, hparams: Mapping[str, Any]
+    state: Mapping[str, Any], point: CurvePoint, hparams: Mapping[str, Any]
 ) -> tuple[NDArray[np.bool_], Mapping[str, Any]]:
     """Fire when the latest improvement lies `patience` or more back.
 
@@ -56,16 +56,16 @@ def patience(
 
     Args:
         state: `limit`, what the next improvement must be below; `latest`, when the latest was; the largest `epoch` and
-            `seconds` so far; and what `_begin` says of the hyperparameters.
-        seen: the validation, with the signals `epoch` or `seconds` where the unit needs them.
+            `seconds` so far; and the constants that `_begin` adds.
+        point: the validation, with the signals `epoch` or `seconds` where the unit needs them.
         hparams: `patience`, above 0; `min_delta`, at least 0; `min_delta_mode`, 0 for `abs`, 1 for `rel`; `warmup`,
             before which it never fires (it counts nevertheless), at least 0; `unit`, 0 to 3 in the order above.
     """
-    risen = {name: np.fmax(state[name], _finite(seen.signal(name))) for name in ("epoch", "seconds")}
-    clocks = _clocks(seen, risen)
+    risen = {name: np.fmax(state[name], _finite(point.signal(name))) for name in ("epoch", "seconds")}
+    clocks = _clocks(point, risen)
     clock = clocks[state["clock"]]
-    improved = np.isfinite(seen.value) & (seen.value < state["limit"])
-    limit = seen.value - state["margin"] - state["relative_margin"] * np.abs(seen.value)
+    improved = np.isfinite(point.value) & (point.value < state["limit"])
+    limit = point.value - state["margin"] - state["relative_margin"] * np.abs(point.value)
     latest = np.where(improved, clock, state["latest"])
     # Rounding must not cost a validation: 0.7 - 0.4 is a little less than 0.3.
     fires = clock - latest >= hparams["patience"] * (1 - 1e-9)
@@ -74,11 +74,11 @@ def patience(
     return fires, {**state, **risen, "limit": np.where(improved, limit, state["limit"]), "latest": latest}
 
 
-def _clocks(seen: CurvePoint, risen: Mapping[str, Any]) -> NDArray[np.float64]:
-    """What may be counted, shape (5, n): validations, share of the horizon, the other units."""
-    count = np.full(seen.value.shape, float(seen.number))
-    share = np.where(np.isinf(seen.horizon), count / _VALIDATIONS_WITHOUT_HORIZON, seen.fraction)
-    return np.stack([count, share, seen.step, risen["epoch"], risen["seconds"]])
+def _clocks(point: CurvePoint, risen: Mapping[str, Any]) -> NDArray[np.float64]:
+    """All clocks, shape (5, n): validations, share of the horizon, steps, epochs, seconds."""
+    count = np.full(point.value.shape, float(point.number))
+    share = np.where(np.isinf(point.horizon), count / _VALIDATIONS_WITHOUT_HORIZON, point.fraction)
+    return np.stack([count, share, point.step, risen["epoch"], risen["seconds"]])
 
 
 def _finite(signal: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -100,10 +100,10 @@ def _plain(hparams: Mapping[str, Any]) -> str:
     margin = repr(hparams["min_delta"]) + (" * abs(best)" if hparams["min_delta_mode"] == "rel" else "")
     unit = hparams["unit"]
     if unit == "seconds":
-        return ""  # a list of steps and values knows no time
+        return ""  # the plain code's list of steps and values holds no time
     waits = _plain_clock("count" if unit == "epochs" or (unit == "auto" and hparams["patience"] >= 1) else unit)
     warms = _plain_clock("count" if unit == "epochs" or (unit == "auto" and hparams["warmup"] > 1) else unit)
-    early = f"{warms.now} >= {hparams['warmup']!r} * (1 - 1e-9) and " if hparams["warmup"] else ""
+    early = f"{warms.current} >= {hparams['warmup']!r} * (1 - 1e-9) and " if hparams["warmup"] else ""
     return f"""
         best, latest = None, 0
         for count, (step, value) in enumerate(history, 1):
@@ -114,10 +114,10 @@ def _plain(hparams: Mapping[str, Any]) -> str:
 
 
 class _PlainClock(NamedTuple):
-    """Lines for what is counted: the time of an improvement, now, and how long it is since then."""
+    """Expressions of a clock in plain code: at an improvement, at present, and the time since the improvement."""
 
     then: str
-    now: str
+    current: str
     since: str
 
 

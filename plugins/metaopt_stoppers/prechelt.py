@@ -47,7 +47,7 @@ def prechelt(batch: CurveBatch, hparams: Mapping[str, Any]) -> NDArray[np.bool_]
 
 
 def _strength(batch: CurveBatch, criterion: float, strip: float) -> NDArray[np.float64]:
-    """What the criterion compares with its threshold; −∞ where a strip has not ended."""
+    """The number that the criterion compares with its threshold; −∞ where a strip has not ended."""
     if criterion == _GL:
         return _generalization_loss(batch.values)
     length = int(min(strip, batch.values.shape[-1] + 1))

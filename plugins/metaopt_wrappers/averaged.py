@@ -42,7 +42,7 @@ class Averaged(metaopt.WrappedRule):
     prefix = "averaged."
 
     def own_state(self, params: Params, hparams: Hparams) -> State:
-        """An average of nothing."""
+        """State before the first step: empty averages."""
         tensors = {
             name: {"average": wide(param).clone(), "count": torch.zeros((), dtype=torch.float32, device=param.device)}
             for name, param in params.items()
@@ -57,11 +57,13 @@ class Averaged(metaopt.WrappedRule):
         updates, new = self.inner.update(grads, inner, params, hparams, theta, info)
         moved = {name: params[name] + updates[name] if name in updates else params[name] for name in own["tensors"]}
         iterates = self.inner.evaluation_params(moved, new, hparams)
-        averages = {name: _average(one, iterates[name], hparams[name], info) for name, one in own["tensors"].items()}
+        averages = {
+            name: _average(average, iterates[name], hparams[name], info) for name, average in own["tensors"].items()
+        }
         return updates, self.joined(new, {"tensors": averages, "shared": {}})
 
     def evaluation_params(self, params: Params, state: State, hparams: Hparams) -> Tensors:
-        """The averages; what the inner rule evaluates with where there is none yet."""
+        """The averages, or the inner rule's evaluation parameters where nothing has been averaged."""
         inner, own = self.split(state)
         current = self.inner.evaluation_params(params, inner, hparams)
         return {name: _evaluated(param, own["tensors"].get(name)) for name, param in current.items()}

@@ -25,7 +25,7 @@ class Lookahead(metaopt.WrappedRule):
     prefix = "lookahead."
 
     def own_state(self, params: Params, hparams: Hparams) -> State:
-        """The parameters as they are."""
+        """State before the first step: the parameters as the slow weights."""
         tensors = {
             name: {"slow": param.clone(), "count": torch.zeros((), dtype=torch.float32, device=param.device)}
             for name, param in params.items()
@@ -35,7 +35,7 @@ class Lookahead(metaopt.WrappedRule):
     def update(
         self, grads: Params, state: State, params: Params, hparams: Hparams, theta: Theta, info: StepInfo
     ) -> tuple[Tensors, State]:
-        """The inner rule's step, then the way back if it is time for it."""
+        """The inner rule's step; at each period-th step also the way back to the slow weights."""
         inner, own = self.split(state)
         updates, new = self.inner.update(grads, inner, params, hparams, theta, info)
         tensors, moved = dict(own["tensors"]), {}

@@ -28,7 +28,7 @@ from metaopt import Granularity, Hparams, Params, State, StepInfo, Tensors, Thet
 from metaopt_wrappers._shared.sums import over_all, root, square, wide
 
 BETAS = tuple(1 - 10.0**-power for power in range(1, 7))
-#: m before the first step.
+#: Value of m before the first step.
 LEAST = 1e-6
 
 
@@ -41,13 +41,15 @@ class Mechanic(metaopt.WrappedRule):
 
     @property
     def granularity(self) -> Granularity:  # type: ignore[override]
-        """It looks at sums over all tensors."""
+        """At least `sums`: it uses sums over all tensors."""
         return over_all(self.inner)
 
     def own_state(self, params: Params, hparams: Hparams) -> State:
-        """No offset, no reward."""
+        """State before the first step: no offset and no reward."""
         starts = {name: wide(param) for name, param in params.items()}
-        tensors = {name: {"initial": one.clone(), "offset": torch.zeros_like(one)} for name, one in starts.items()}
+        tensors = {
+            name: {"initial": start.clone(), "offset": torch.zeros_like(start)} for name, start in starts.items()
+        }
         if not params:
             return {"tensors": tensors, "shared": {}}
         first = next(iter(starts.values()))
@@ -71,11 +73,11 @@ class Mechanic(metaopt.WrappedRule):
         common, shared, tensors = hparams[next(iter(own["tensors"]))], own["shared"], dict(own["tensors"])
         like = shared["scales"]
         moved = {name: wide(params[name]) + wide(update) for name, update in updates.items()}
-        gradient, size = (root(square(one.values())).to(like.dtype) for one in (grads, moved))
+        gradient, size = (root(square(tensors_of.values())).to(like.dtype) for tensors_of in (grads, moved))
         eps, decay = (common[f"mechanic.{key}"].to(like.device, like.dtype) for key in ("eps", "decay"))
         pull = decay * like.sum() * gradient / (size + eps)
         offsets = [tensors[name]["offset"] for name in moved]
-        pulled = [wide(grads[name]) + pull.to(one.dtype) * one for name, one in moved.items()]
+        pulled = [wide(grads[name]) + pull.to(step.dtype) * step for name, step in moved.items()]
         product = metaopt.inner_product(offsets, pulled).to(like.dtype)
         shared = _bet(shared, product, common["mechanic.initial"].to(like.device, like.dtype), eps)
         scale = shared["scales"].sum().clamp_min(0)
@@ -99,8 +101,8 @@ def _bet(shared: Params, product: Tensor, initial: Tensor, eps: Tensor) -> Tenso
     reward = (betas * shared["reward"] - shared["scales"] * product).clamp_min(0)
     scales = (most * initial / len(BETAS) + reward) / (root(squares) + eps)
     known = product.isfinite()
-    found = {"most": most, "squares": squares, "reward": reward, "scales": scales}
-    return {key: torch.where(known, one, shared[key]) for key, one in found.items()}
+    new = {"most": most, "squares": squares, "reward": reward, "scales": scales}
+    return {key: torch.where(known, value, shared[key]) for key, value in new.items()}
 
 
 MECHANIC = metaopt.WrapperSpec(

@@ -26,7 +26,7 @@ class OpenLoop:
     formula: Formula
 
     def init(self, hparams: TensorHparams) -> TensorState:
-        """Nothing to remember."""
+        """An empty state."""
         return {}
 
     def update(self, state: TensorState, info: StepInfo, hparams: TensorHparams) -> tuple[Rate, TensorState]:

@@ -22,9 +22,9 @@ class Decays:
     """Shares of the old value that averages keep, each shape (decays,).
 
     Attributes:
-        momentum: of gradients.
-        second: of their squares.
-        factored: of means of their squares.
+        momentum: decays of the averages of gradients.
+        second: decays of the averages of squared gradients.
+        factored: decays of the averages of squared gradients' row and column means.
     """
 
     momentum: Tensor
@@ -33,8 +33,8 @@ class Decays:
 
 
 def fixed_decays(device: torch.device) -> Decays:
-    """Those before anything is learned."""
-    return Decays(*(torch.tensor(one, device=device) for one in (MOMENTUM, SECOND, FACTORED)))
+    """The decays before anything is learned."""
+    return Decays(*(torch.tensor(decays, device=device) for decays in (MOMENTUM, SECOND, FACTORED)))
 
 
 def learned_decays(theta: Theta) -> Decays:
@@ -50,11 +50,11 @@ def check_decays(theta: Theta) -> None:
     """Check that learned decays are between 0 and 1.
 
     Raises:
-        InputError: one is not; its name and value are in the message.
+        InputError: a decay is not; the message has its name and value.
     """
     for name, first in (("momentum_decays", MOMENTUM), ("rms_decays", SECOND), ("adafactor_decays", FACTORED)):
-        found = 1 - (1 - torch.tensor(first)) * torch.exp(10 * theta[name].detach().cpu())
-        outside = [float(one) for one in found if not 0 <= one < 1]
+        decays = 1 - (1 - torch.tensor(first)) * torch.exp(10 * theta[name].detach().cpu())
+        outside = [float(decay) for decay in decays if not 0 <= decay < 1]
         if outside:
             raise metaopt.InputError(
                 f"The weights {name!r} say a decay of {outside[0]:.4g}; decays are from 0 to below 1."
@@ -68,8 +68,8 @@ def factored_dims(shape: tuple[int, ...]) -> tuple[int, int] | None:
     if len(shape) == 2:
         return 0, 1
     large = _largest(shape, range(len(shape)))
-    other = _largest(shape, [dim for dim in range(len(shape)) if dim != large])
-    return min(large, other), max(large, other)
+    second = _largest(shape, [dim for dim in range(len(shape)) if dim != large])
+    return min(large, second), max(large, second)
 
 
 def is_first_larger(like: Tensor, dims: tuple[int, int]) -> Tensor:
@@ -78,7 +78,7 @@ def is_first_larger(like: Tensor, dims: tuple[int, int]) -> Tensor:
 
 
 def fresh(param: Tensor) -> TensorState:
-    """Zeros: `momentum`, `second`, and `first` and `last`, or `whole` where nothing is factored.
+    """State before the first gradient, zeros: `momentum`, `second`, and `first` and `last`, or `whole` if not factored.
 
     `first` are means over the last of the two factored dimensions, `last` those over the first.
     """
@@ -96,15 +96,15 @@ def fresh(param: Tensor) -> TensorState:
 
 
 def _largest(shape: tuple[int, ...], dims: Sequence[int]) -> int:
-    found = dims[0]
+    largest = dims[0]
     for dim in dims[1:]:  # comparisons, and no sort, so that compilers can follow where sizes are dynamic
-        if shape[dim] >= shape[found]:
-            found = dim
-    return found
+        if shape[dim] >= shape[largest]:
+            largest = dim
+    return largest
 
 
 def rolled(grad: Tensor, state: TensorState, decays: Decays) -> TensorState:
-    """The statistics with one gradient more."""
+    """The statistics after one more gradient."""
     square = grad * grad
     new = {
         "momentum": _mixed(state["momentum"], grad, decays.momentum),
@@ -122,7 +122,7 @@ def rolled(grad: Tensor, state: TensorState, decays: Decays) -> TensorState:
 
 
 def moments(state: Params) -> Tensors:
-    """What Adam would have kept, but for what was learned about decays."""
+    """Adam's two moments, with the learned decays in place of Adam's."""
     return {"exp_avg": state["momentum"][0], "exp_avg_sq": state["second"][0]}
 
 

@@ -20,10 +20,12 @@ SCHEDULER = {
     "scheduler.rate.weight": ("rnn_params/step_size/w",),
     "scheduler.rate.bias": ("rnn_params/step_size/b",),
 }
-#: In theirs, but without effect: a mixing layer that is overwritten, and controls of a stack of one network.
-UNUSED = frozenset({f"rnn_params/linear/{one}" for one in "wb"} | {f"rnn_params/rnn_to_controls/{one}" for one in "wb"})
+#: Weights of the checkpoint without effect: an overwritten mixing layer, and controls of a stack of one network.
+UNUSED = frozenset(
+    {f"rnn_params/linear/{kind}" for kind in "wb"} | {f"rnn_params/rnn_to_controls/{kind}" for kind in "wb"}
+)
 STACK = "ff_mod_stack/~/"
-#: Sizes of the groups of features whose first-layer weights they keep apart.
+#: Sizes of the groups of features whose first-layer weights the checkpoint keeps apart.
 GROUPS = (1, 1, 1, 3, 1, 3, 1, 3, 1, 3, 3, 3, 3, 3)
 
 
@@ -31,9 +33,9 @@ def imported(arrays: Params) -> tuple[str, Tensors]:
     """The rule that a checkpoint is for, `celo` or `celo_adam`, and its weights.
 
     Raises:
-        InputError: it is a checkpoint of something else.
+        InputError: the checkpoint is of another architecture.
     """
-    arrays = {name.removeprefix("theta/"): one.float() for name, one in arrays.items()}
+    arrays = {name.removeprefix("theta/"): array.float() for name, array in arrays.items()}
     has_network = any(name.startswith(STACK) for name in arrays)
     used: set[str] = set()
     theta = {ours: _taken(arrays, theirs, used) for ours, theirs in SCHEDULER.items()}
@@ -54,32 +56,32 @@ def imported(arrays: Params) -> tuple[str, Tensors]:
 
 
 def _lstm(arrays: Params, used: set[str], hidden: int) -> Tensors:
-    """Theirs has one matrix for inputs and state, the gates in another order, and 1 beside the forget gate's bias."""
-    weight, bias = (_taken(arrays, (f"rnn_params/rnn/linear/{one}",), used) for one in "wb")
-    for one, shape in ((weight, (2 * hidden, 4 * hidden)), (bias, (4 * hidden,))):
-        if tuple(one.shape) != shape:
+    """The LSTM's weights: the authors have one matrix, gates in another order, and add 1 to the forget gate's bias."""
+    weight, bias = (_taken(arrays, (f"rnn_params/rnn/linear/{kind}",), used) for kind in "wb")
+    for tensor, shape in ((weight, (2 * hidden, 4 * hidden)), (bias, (4 * hidden,))):
+        if tuple(tensor.shape) != shape:
             raise metaopt.InputError(
-                f"The checkpoint's LSTM has weights of shape {tuple(one.shape)}, Celo's {shape}: it is of another "
+                f"The checkpoint's LSTM has weights of shape {tuple(tensor.shape)}, Celo's {shape}: it is of another "
                 "architecture."
             )
     (i, g, f, o), (bi, bg, bf, bo) = weight.chunk(4, dim=1), bias.chunk(4)
-    both = torch.cat([i, f, o, g], dim=1)
+    gates = torch.cat([i, f, o, g], dim=1)
     return {
-        "scheduler.lstm.input": both[:hidden].clone(),
-        "scheduler.lstm.hidden": both[hidden:].clone(),
+        "scheduler.lstm.input": gates[:hidden].clone(),
+        "scheduler.lstm.hidden": gates[hidden:].clone(),
         "scheduler.lstm.bias": torch.cat([bi, bf + 1, bo, bg]),
     }
 
 
 def _network(arrays: Params, used: set[str]) -> Tensors:
     names = [f"w0__{group}" for group in range(len(GROUPS))] + ["b0", "w1", "b1", "w2", "b2"]
-    found = {name: _taken(arrays, (STACK + name,), used) for name in names}
-    copies = {one.shape[0] for one in found.values() if one.ndim}
+    layers = {name: _taken(arrays, (STACK + name,), used) for name in names}
+    copies = {layer.shape[0] for layer in layers.values() if layer.ndim}
     if copies != {1}:
         raise metaopt.InputError(
             f"The checkpoint mixes {max(copies, default=0)} networks for each tensor, as VeLO does; Celo has one."
         )
-    single = {name: one[0] for name, one in found.items()}
+    single = {name: layer[0] for name, layer in layers.items()}
     first = torch.cat([single.pop(f"w0__{group}") for group in range(len(GROUPS))])
     return {"w0": first, **single}
 

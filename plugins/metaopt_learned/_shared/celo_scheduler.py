@@ -14,15 +14,15 @@ from torch import Tensor
 from metaopt import StepInfo, Tensors, TensorState, Theta
 from metaopt_learned._shared.recurrent import lstm_cell, truncated_normal
 
-#: Gradients are kept within it by the rules that it schedules.
+#: Rules that it schedules clip gradients to ± this.
 CLIP = 1000.0
-#: Fractions of the horizon around which progress is told finely.
+#: Fractions of the horizon around which the progress features are finest.
 FRACTIONS = (0.03, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0, 1.1)
-#: Running means of the loss.
+#: Number of running means of the loss.
 MEANS = 10
-#: Numbers that the scheduler sees.
+#: Number of inputs of the scheduler.
 INPUTS = len(FRACTIONS) + MEANS - 1
-#: Where running minima begin.
+#: Initial value of the running minima.
 HIGH = 999999999999.0
 
 
@@ -85,17 +85,17 @@ def shapes(theta: Theta) -> dict[str, tuple[int, ...]]:
     """Shapes of the scheduler's weights, with as many hidden units as theta's own."""
     state = theta.get("scheduler.hidden")
     hidden = 0 if state is None else int(state.numel())
-    return {name: tuple(one.shape) for name, one in init_theta(max(hidden, 1), torch.Generator()).items()}
+    return {name: tuple(tensor.shape) for name, tensor in init_theta(max(hidden, 1), torch.Generator()).items()}
 
 
 def _decays(horizon: Tensor) -> Tensor:
-    """Of half-lives in even ratios from 10 steps to the horizon."""
+    """Decays whose half-lives go from 10 steps to the horizon in even ratios."""
     place = torch.linspace(0.0, 1.0, MEANS, device=horizon.device)
     return torch.exp(-1.0 / torch.full_like(place, 10.0).pow(1 + place * (horizon.log10() - 1)))
 
 
 def _with_loss(state: TensorState, loss: Tensor, decays: Tensor) -> tuple[Tensor, Tensor]:
-    """Running means and their lowest values with one loss more, which counts as twice the largest mean at most."""
+    """Running means and their minima after one more loss, which is capped at twice the largest mean."""
     share = 1 - decays ** (state["step"] + 1)
     most = torch.where(state["step"] == 0, loss, (state["means"] / share).max())
     loss = torch.minimum(2 * most.abs(), loss)
@@ -107,5 +107,5 @@ def _features(means: Tensor, lowest: Tensor, count: Tensor, decays: Tensor) -> T
     """(mean − lowest) / (next longer mean − lowest) − 1 within ±1; 0 for the first two losses."""
     unbiased = means / (1 - decays**count)
     room = (unbiased[1:] - lowest[:-1]).clamp_min(1e-8)
-    found = ((unbiased[:-1] - lowest[:-1]) / room - 1).clamp(-1, 1)
-    return torch.where(count <= 2, torch.zeros_like(found), found)
+    ratios = ((unbiased[:-1] - lowest[:-1]) / room - 1).clamp(-1, 1)
+    return torch.where(count <= 2, torch.zeros_like(ratios), ratios)

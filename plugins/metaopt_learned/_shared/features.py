@@ -6,7 +6,7 @@ from torch import Tensor
 from metaopt import Params, Tensors, TensorState
 from metaopt_learned._shared.accumulators import factored_dims, is_first_larger
 
-#: Features of a coordinate beside those of time.
+#: Number of features of a coordinate, without those of time.
 COUNT = 28
 PLACES = list(range(COUNT))
 #: Places of a matrix's features that every coordinate, each row and each column has.
@@ -15,8 +15,8 @@ OWN, ROWS, COLUMNS = [*range(13), *range(25, 28)], [13, 14, 15, 19, 20, 21], [16
 CHUNK = 65_536
 
 
-class Features:
-    """A tensor's features.
+class CoordinateFeatures:
+    """The features of a tensor's coordinates.
 
     Args:
         grad: gradient.
@@ -27,11 +27,11 @@ class Features:
     Attributes:
         first: features of each place along the first factored dimension, shape (6, *grad.shape) with a size of 1 in the
             last one; None for vectors.
-        last: likewise along the last.
-        along: features in `first` and `last` together.
-        places: of the coordinates' own, `first` and `last` features in the reference's order.
-        swapped: the same where the first dimension is the larger one.
-        is_swapped: 0-d; None for vectors.
+        last: the same along the last factored dimension.
+        along: number of features in `first` and `last` together.
+        places: places of the coordinates' own, the `first` and the `last` features in the reference's order.
+        swapped: the places where the first dimension is the larger one.
+        is_swapped: whether the first dimension is the larger one, 0-d; None for vectors.
     """
 
     def __init__(self, grad: Tensor, param: Tensor, state: TensorState, floor: float = 1e-6) -> None:
@@ -74,23 +74,23 @@ class Features:
         grad, param = self.gradient(part), _rows(self._param, part)
         momentum, second = _rows_below(self._momentum, part), _rows_below(self._second, part)
         inverse = (second + 1e-6).rsqrt()
-        found = [grad, param, *momentum, *second, *(momentum * inverse), *inverse]
+        columns = [grad, param, *momentum, *second, *(momentum * inverse), *inverse]
         if self.is_swapped is not None:
             by_both = _rows_below(self._by_first, part) * _rows_below(self._by_last, part)
-            return [*found, *(grad * by_both), *(momentum * by_both)]
+            return [*columns, *(grad * by_both), *(momentum * by_both)]
         whole = _rows_below(self._whole, part)
         roots = (whole + 1e-8).rsqrt()
-        found += [*(grad * _safe_rsqrt(whole + 1e-9)), *whole, *whole, *roots, *roots]
-        return [*found, *(momentum * (whole + self._floor).rsqrt())]
+        columns += [*(grad * _safe_rsqrt(whole + 1e-9)), *whole, *whole, *roots, *roots]
+        return [*columns, *(momentum * (whole + self._floor).rsqrt())]
 
     @property
     def numel(self) -> int:
-        """Coordinates."""
+        """Number of coordinates."""
         return self._grad.numel()
 
     def measured(self, measured: Params, part: slice) -> Tensors:
-        """What was measured of the whole tensor, for a part of it."""
-        return {key: _rows_below(one, part) if key in ("first", "last") else one for key, one in measured.items()}
+        """The measurements of the whole tensor, cut to a part of it."""
+        return {key: _rows_below(value, part) if key in ("first", "last") else value for key, value in measured.items()}
 
     def gradient(self, part: slice) -> Tensor:
         """The gradient in a part."""
@@ -106,7 +106,7 @@ def _rows(tensor: Tensor, part: slice) -> Tensor:
 
 
 def _rows_below(tensor: Tensor, part: slice) -> Tensor:
-    """Of tensors with decays in front, whose rows may be the same for all."""
+    """A part of the rows below a leading axis of decays; a single row that serves all stays."""
     return tensor if part == slice(None) or tensor.shape[1] == 1 else tensor[:, part]
 
 

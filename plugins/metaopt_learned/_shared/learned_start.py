@@ -7,12 +7,12 @@ from metaopt import Hparams, Params, State, Tensors, Theta
 
 
 class FromLearnedStart(metaopt.Rule):
-    """A rule that begins where it learned to; abstract: `update` is to be written, and `init` if it remembers."""
+    """A rule with a learned start; abstract: subclasses write `update`, and `init` if they keep a state."""
 
     granularity = "tensor"
 
     def init(self, params: Params, hparams: Hparams, theta: Theta, horizon: Tensor | None) -> State:
-        """Nothing is remembered."""
+        """An empty state."""
         return {"tensors": {name: {} for name in params}, "shared": {}}
 
     def start(self, params: Params, theta: Theta) -> Tensors:
@@ -21,21 +21,21 @@ class FromLearnedStart(metaopt.Rule):
 
 
 def start_theta(params: Params) -> Tensors:
-    """A start that is where the model is."""
+    """The model's parameters as the start."""
     return {f"start.{name}": param.detach().float().clone() for name, param in params.items()}
 
 
 def of(theta: Theta, what: str, name: str) -> Tensor:
-    """What was learned for a parameter.
+    """The learned tensor of a parameter.
 
     Raises:
-        InputError: nothing was.
+        InputError: nothing was learned for the parameter.
     """
-    found = theta.get(f"{what}.{name}")
-    if found is None:
+    learned = theta.get(f"{what}.{name}")
+    if learned is None:
         known = sorted(key.removeprefix(f"{what}.") for key in theta if key.startswith(f"{what}."))
         raise metaopt.InputError(
             f"Nothing was learned for the parameter {name!r}, but for {known}: give the optimizer a model whose "
             "parameters have these names, the model itself rather than its parameters()."
         )
-    return found
+    return learned

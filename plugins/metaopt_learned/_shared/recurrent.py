@@ -16,7 +16,7 @@ def log_and_sign(x: Tensor, p: float = 10.0) -> Tensor:
     threshold = math.exp(-p)
     magnitude = x.abs()
     large = magnitude >= threshold
-    # The logarithm of what is small is not taken, for its derivative there would be infinite.
+    # Small numbers are kept from the logarithm, whose derivative would be infinite at 0.
     first = torch.where(large, torch.where(large, magnitude, 1.0).log() / p, -1.0)
     second = torch.where(large, x.sign(), x * math.exp(p))
     return torch.stack([first, second], dim=-1)
@@ -29,10 +29,10 @@ def lstm_cell(x: Tensor, h: Tensor, c: Tensor, weights: Theta, name: str) -> tup
 
     Args:
         x: inputs, shape (…, inputs).
-        h: shape (…, hidden).
-        c: shape (…, hidden).
+        h: hidden state, shape (…, hidden).
+        c: cell state, shape (…, hidden).
         weights: `<name>.input` (inputs, 4·hidden), `<name>.hidden` (hidden, 4·hidden), `<name>.bias` (4·hidden,).
-        name: of the cell.
+        name: name of the cell in `weights`.
     """
     gates = x @ weights[f"{name}.input"] + h @ weights[f"{name}.hidden"] + weights[f"{name}.bias"]
     i, f, o, g = gates.chunk(4, dim=-1)
@@ -48,5 +48,5 @@ def truncated_normal(shape: tuple[int, ...], generator: torch.Generator) -> Tens
 
 
 def uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.Generator) -> Tensor:
-    """Weights between two numbers."""
+    """Weights from the uniform distribution between two numbers."""
     return low + (high - low) * torch.rand(shape, generator=generator)

@@ -23,25 +23,25 @@ from metaopt_learned._shared.recurrent import lstm_cell, uniform
 
 #: Kinds of tensors, by number of dimensions: at most one, two, more.
 KINDS = 3
-#: What is said of each kind: logarithms of multipliers of rate and of 1 − momentum, before bounds.
+#: Outputs for each kind: logarithms of the multipliers of the rate and of 1 − momentum, before bounds.
 OUTPUTS = 2
-#: Numbers that a kind's cell sees.
+#: Number of inputs of a kind's cell.
 INPUTS = 11 + KINDS
-#: What the stop logit begins at: next to never.
+#: Initial bias of the stop logit: it almost never says stop.
 UNSTOPPED = -6.0
-#: Shares of the old value that running means keep: of recent and of longer ones.
+#: Decays of the short and of the long running means.
 FAST, SLOW = 0.9, 0.99
 TINY = 1e-12
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What one step shows.
+class StepSummary:
+    """Measurements of one training step, from which the network's inputs are made.
 
     Attributes:
-        loss: 0-d.
-        fraction: of the horizon, 0-d.
-        gradient: norms by kind, shape (KINDS,); 0 where there is none.
+        loss: training loss, 0-d.
+        fraction: fraction of the horizon that is done, 0-d.
+        gradient: norms of the gradients by kind, shape (KINDS,); 0 for a kind without a gradient.
         agreement: cosines between gradient and last update, shape (KINDS,).
         moved: norms of the last update, shape (KINDS,).
         size: norms of the parameters, shape (KINDS,).
@@ -56,7 +56,7 @@ class Seen:
 
 
 def kind_of(tensor: Tensor) -> int:
-    """Which of the kinds a tensor is."""
+    """The kind of a tensor, an index below KINDS."""
     return min(max(tensor.ndim, 1), KINDS) - 1
 
 
@@ -76,22 +76,22 @@ def fresh(hidden: int, like: Tensor) -> TensorState:
     }
 
 
-def features(state: TensorState, seen: Seen) -> tuple[Tensor, TensorState]:
+def features(state: TensorState, summary: StepSummary) -> tuple[Tensor, TensorState]:
     """The cells' inputs, shape (KINDS, INPUTS), each within ±3, and the running means with one step more."""
     count = state["count"]
     begins = count == 0
-    losses = _with_loss(state["losses"], seen.loss, begins)
+    losses = _with_loss(state["losses"], summary.loss, begins)
     first, fast, slow, spread = losses
-    norm = torch.where(seen.gradient.isfinite(), seen.gradient.clamp_min(TINY).log(), state["norms"][1])
+    norm = torch.where(summary.gradient.isfinite(), summary.gradient.clamp_min(TINY).log(), state["norms"][1])
     norms = torch.stack(
         [torch.where(begins, norm, state["norms"][0]), torch.where(begins, norm, state["norms"][1].lerp(norm, 0.1))]
     )
-    turn = seen.agreement.nan_to_num(0.0)
+    turn = summary.agreement.nan_to_num(0.0)
     agreement = state["agreement"].lerp(turn, 1 - FAST)
     come = fast / torch.where(first.abs() > TINY, first, TINY)
     shared = torch.stack(
         [
-            2 * seen.fraction - 1,
+            2 * summary.fraction - 1,
             torch.log1p(count) / 3 - 1,
             torch.where(come > 0, come.clamp(1e-4, 1e4).log(), torch.zeros_like(come)),
             (fast - slow) / (spread + TINY),
@@ -104,8 +104,8 @@ def features(state: TensorState, seen: Seen) -> tuple[Tensor, TensorState]:
             (norm - norms[0]) / 2,
             3 * turn,
             3 * agreement,
-            (seen.moved.clamp_min(TINY) / seen.size.clamp_min(TINY)).clamp(1e-8, 1e4).log() / 2 + 3,
-            torch.where(seen.size > 0, 1.0, 0.0),
+            (summary.moved.clamp_min(TINY) / summary.size.clamp_min(TINY)).clamp(1e-8, 1e4).log() / 2 + 3,
+            torch.where(summary.size > 0, 1.0, 0.0),
         ],
         dim=1,
     )
@@ -115,7 +115,7 @@ def features(state: TensorState, seen: Seen) -> tuple[Tensor, TensorState]:
 
 
 def respond(theta: Theta, inputs: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """What the cells say, shape (…, KINDS, OUTPUTS), and their new states."""
+    """The cells' outputs, shape (…, KINDS, OUTPUTS), and their new hidden and cell states."""
     hidden, cell = lstm_cell(inputs, hidden, cell, theta, "cell")
     return hidden @ theta["output.weight"] + theta["output.bias"], hidden, cell
 
@@ -126,7 +126,7 @@ def enough(theta: Theta, inputs: Tensor) -> Tensor:
 
 
 def init_theta(params: Params, generator: torch.Generator, hparams: Mapping[str, metaopt.Value]) -> Tensors:
-    """Cells with weights in U(−1/√hidden, 1/√hidden) that remember (forget bias 1); no change, and never enough."""
+    """Cells with weights in U(−1/√hidden, 1/√hidden), forget bias 1; outputs change nothing and never say stop."""
     hidden = int(hparams["hidden_size"])
     bound = hidden**-0.5
     return {
@@ -142,14 +142,14 @@ def init_theta(params: Params, generator: torch.Generator, hparams: Mapping[str,
 
 def shapes(theta: Theta) -> dict[str, tuple[int, ...]]:
     """Shapes of a network with as many hidden units as theta's own."""
-    found = theta.get("cell.hidden")
-    hidden = max(1, 0 if found is None else found.shape[0])
-    made = init_theta({}, torch.Generator(), {"hidden_size": hidden})
-    return {name: tuple(one.shape) for name, one in made.items()}
+    hidden_state = theta.get("cell.hidden")
+    hidden = max(1, 0 if hidden_state is None else hidden_state.shape[0])
+    weights = init_theta({}, torch.Generator(), {"hidden_size": hidden})
+    return {name: tuple(tensor.shape) for name, tensor in weights.items()}
 
 
 def _with_loss(losses: Tensor, loss: Tensor, begins: Tensor) -> Tensor:
-    """First loss, recent and longer means, mean distance from the latter; what is not finite changes nothing."""
+    """First loss, short and long mean, mean distance from the long one; a loss that is not finite changes nothing."""
     first, fast, slow, spread = losses
     known = loss.isfinite()
     new = torch.where(known, loss, fast)

@@ -24,7 +24,7 @@ from metaopt_learned._shared.schedule_network import (
     INPUTS,
     KINDS,
     OUTPUTS,
-    Seen,
+    StepSummary,
     enough,
     features,
     fresh,
@@ -36,7 +36,7 @@ from metaopt_learned._shared.schedule_network import (
 from metaopt_learned._shared.whole_training import check_shapes, shipped
 
 NOISE = metaopt.Policy.NOISE
-#: The most that 1 − momentum is multiplied or divided by, and the highest momentum.
+#: The largest factor by which 1 − momentum is multiplied or divided, and the highest momentum.
 MOST_MOMENTUM_RATIO, HIGHEST = 3.0, 0.9999
 
 
@@ -47,7 +47,7 @@ class Scheduled(metaopt.SteeringRule):
 
     Args:
         inner: the rule to steer.
-        name: of the wrapper.
+        name: name of the wrapper.
     """
 
     name: str = "learned_schedule"
@@ -59,11 +59,11 @@ class Scheduled(metaopt.SteeringRule):
 
     @property
     def granularity(self) -> Literal["tree"]:  # type: ignore[override]
-        """All tensors are seen together."""
+        """`tree`: the network looks at all tensors together."""
         return "tree"
 
     def begin(self, params: Params, hparams: Hparams, theta: Theta, horizon: Tensor | None) -> State:
-        """Nothing moved and nothing seen."""
+        """State before the first step: no update, no measurement."""
         own: State = {
             "tensors": {name: {"last": torch.zeros_like(param)} for name, param in params.items()},
             "shared": {},
@@ -79,51 +79,51 @@ class Scheduled(metaopt.SteeringRule):
     def steer(
         self, grads: Params, own: State, params: Params, hparams: Hparams, theta: Theta, info: StepInfo
     ) -> tuple[Hparams, State]:
-        """Look, and ask the network."""
+        """Measure the step and set rate and momentum to what the network says."""
         shared = own["shared"]
         kinds = {name: kind_of(param) for name, param in params.items()}
-        seen = _seen(grads, own["tensors"], params, kinds, info)
-        inputs, means = features(shared, seen)
-        said, hidden, cell = respond(theta, inputs, shared["hidden"], shared["cell"])
+        summary = _summary(grads, own["tensors"], params, kinds, info)
+        inputs, means = features(shared, summary)
+        decisions, hidden, cell = respond(theta, inputs, shared["hidden"], shared["cell"])
         if NOISE in theta:
-            now = torch.arange(len(theta[NOISE]), device=inputs.device) == shared["count"] % len(theta[NOISE])
-            means["trace"] = torch.where(now[:, None, None], inputs, shared["trace"])
-            said = said + (theta[NOISE] * now[:, None, None]).sum(0)
-        found = set(kinds.values())
-        stop = enough(theta, inputs)[1 if 1 in found else min(found)]
+            is_this_step = torch.arange(len(theta[NOISE]), device=inputs.device) == shared["count"] % len(theta[NOISE])
+            means["trace"] = torch.where(is_this_step[:, None, None], inputs, shared["trace"])
+            decisions = decisions + (theta[NOISE] * is_this_step[:, None, None]).sum(0)
+        present_kinds = set(kinds.values())
+        stop = enough(theta, inputs)[1 if 1 in present_kinds else min(present_kinds)]
         new: State = {
             "tensors": own["tensors"],
             "shared": {**means, "hidden": hidden, "cell": cell, "stop": stop},
         }
-        return self._all_steered(hparams, said, kinds), new
+        return self._all_steered(hparams, decisions, kinds), new
 
     def moved(self, own: State, updates: Params) -> State:
-        """Keep the updates."""
+        """Keep the updates for the next step's measurements."""
         tensors = {
             name: {"last": updates[name].to(old["last"].dtype) if name in updates else old["last"]}
             for name, old in own["tensors"].items()
         }
         return {"tensors": tensors, "shared": own["shared"]}
 
-    def _all_steered(self, hparams: Hparams, said: Tensor, kinds: Mapping[str, int]) -> dict[str, Tensors]:
-        """Once for each kind and each set of hyperparameters, which tensors of a group share."""
+    def _all_steered(self, hparams: Hparams, decisions: Tensor, kinds: Mapping[str, int]) -> dict[str, Tensors]:
+        """Steered hyperparameters of each tensor, computed once a kind and group."""
         known: dict[tuple[int, int], Tensors] = {}
         keys = {name: (id(hparams[name]), kind) for name, kind in kinds.items()}
         for name, key in keys.items():
             if key not in known:
-                known[key] = self._steered(hparams[name], said[key[1]])
+                known[key] = self._steered(hparams[name], decisions[key[1]])
         return {name: known[key] for name, key in keys.items()}
 
-    def _steered(self, hparams: TensorHparams, said: Tensor) -> Tensors:
-        rate, momentum = said[0].tanh(), said[1].tanh()
-        found = dict(hparams)
+    def _steered(self, hparams: TensorHparams, decision: Tensor) -> Tensors:
+        rate, momentum = decision[0].tanh(), decision[1].tanh()
+        steered = dict(hparams)
         bound = hparams[f"{self.prefix}max_ratio"].to(rate.device)
-        found["lr"] = hparams["lr"] * (bound**rate).to(hparams["lr"].dtype)
+        steered["lr"] = hparams["lr"] * (bound**rate).to(hparams["lr"].dtype)
         for key in ("beta1", "momentum"):
             if key in hparams:
-                rest = (1 - hparams[key]) * (MOST_MOMENTUM_RATIO**momentum).to(hparams[key].dtype)
-                found[key] = torch.where(hparams[key] > 0, (1 - rest).clamp(0.0, HIGHEST), hparams[key])
-        return found
+                complement = (1 - hparams[key]) * (MOST_MOMENTUM_RATIO**momentum).to(hparams[key].dtype)
+                steered[key] = torch.where(hparams[key] > 0, (1 - complement).clamp(0.0, HIGHEST), hparams[key])
+        return steered
 
 
 def learned_wrapper(
@@ -132,11 +132,11 @@ def learned_wrapper(
     """A wrapper with this network, and the weights of the recipe of its name.
 
     Args:
-        name: of the wrapper.
-        summary: one line.
-        max_ratio: R by default: weights belong to the one that they were trained with.
-        estimator: what they are trained by, over whole trainings in truncations of 50 steps.
-        references: where that comes from.
+        name: name of the wrapper.
+        summary: the spec's summary, one line.
+        max_ratio: the default of R, with which the weights were trained.
+        estimator: the meta-gradient that trains the weights, over whole trainings in truncations of 50 steps.
+        references: sources of the method.
     """
     return metaopt.WrapperSpec(
         name=name,
@@ -164,7 +164,7 @@ def learned_wrapper(
 
 
 def _policy(name: str) -> metaopt.Policy:
-    """What the network says is decided at random; it depends on its recurrent state and on what it sees."""
+    """The network as a stochastic policy over its outputs, given its recurrent state and inputs."""
     return metaopt.Policy(
         shape=(KINDS, OUTPUTS),
         begins=(f"{name}.hidden", f"{name}.cell"),
@@ -174,29 +174,29 @@ def _policy(name: str) -> metaopt.Policy:
 
 
 def _decisions(name: str, theta: Theta, begins: TensorState, trace: TensorState) -> Tensor:
-    hidden, cell, found = begins[f"{name}.hidden"], begins[f"{name}.cell"], []
+    hidden, cell, decisions = begins[f"{name}.hidden"], begins[f"{name}.cell"], []
     for inputs in trace[f"{name}.trace"]:
-        said, hidden, cell = respond(theta, inputs, hidden, cell)
-        found.append(said)
-    return torch.stack(found)
+        decision, hidden, cell = respond(theta, inputs, hidden, cell)
+        decisions.append(decision)
+    return torch.stack(decisions)
 
 
 def _check(name: str, theta: Theta) -> None:
     """Check that weights are those of a schedule's network, beside what a policy adds; InputError otherwise."""
-    check_shapes(name, {key: one for key, one in theta.items() if key != NOISE}, shapes(theta))
+    check_shapes(name, {key: tensor for key, tensor in theta.items() if key != NOISE}, shapes(theta))
 
 
-def _seen(
+def _summary(
     grads: Params, tensors: Mapping[str, TensorState], params: Params, kinds: Mapping[str, int], info: StepInfo
-) -> Seen:
+) -> StepSummary:
     """Norms and cosines of each kind, in one pass over its tensors."""
     assert info.loss is not None  # declared as required
     device = next(iter(params.values())).device
     rows = []
     for kind in range(KINDS):
-        names = [name for name, one in kinds.items() if one == kind]
-        found = [name for name in names if name in grads]
-        gradients, updates = [grads[name] for name in found], [tensors[name]["last"] for name in found]
+        names = [name for name, kind_of_name in kinds.items() if kind_of_name == kind]
+        with_gradient = [name for name in names if name in grads]
+        gradients, updates = [grads[name] for name in with_gradient], [tensors[name]["last"] for name in with_gradient]
         last, sizes = [tensors[name]["last"] for name in names], [params[name] for name in names]
         pairs = (gradients, gradients), (gradients, updates), (last, last), (sizes, sizes)
         rows.append(torch.stack([_sum(first, second, device) for first, second in pairs]))
@@ -204,7 +204,7 @@ def _seen(
     agreement = metaopt.cosine(inner, gradient, moved)
     fraction = info.fraction.to(device, torch.float32)
     loss = info.loss.to(device, torch.float32)
-    return Seen(loss, fraction, _root(gradient), agreement, _root(moved), _root(size))
+    return StepSummary(loss, fraction, _root(gradient), agreement, _root(moved), _root(size))
 
 
 def _sum(first: list[Tensor], second: list[Tensor], device: torch.device) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from metaopt import Params, Tensors, Theta
-from metaopt_learned._shared.features import Features
+from metaopt_learned._shared.features import CoordinateFeatures
 from metaopt_learned._shared.recurrent import truncated_normal
 
 
@@ -23,17 +23,17 @@ def network_shapes(inputs: int, theta: Theta, outputs: int) -> dict[str, tuple[i
     return {f"w{layer}": size for layer, size in enumerate(sizes)} | {f"b{n}": size[1:] for n, size in enumerate(sizes)}
 
 
-def first_layer(inputs: Features, time: Tensor | None, theta: Theta) -> Tensors:
-    """What the first layer needs to know of a whole tensor.
+def first_layer(inputs: CoordinateFeatures, time: Tensor | None, theta: Theta) -> Tensors:
+    """The first layer's weights for one tensor, scaled by its features' root mean squares.
 
-    Dividing a feature by its root mean square is a matter of its weights; what is the same along a dimension or
-    everywhere is added up before it is spread. `weights` has shape (own features, units), `first` and `last` (units,
-    *shape) with sizes of 1, and `bias` (units,).
+    A feature is divided by its root mean square through its weights; features that are constant along a dimension
+    or everywhere are summed before they are broadcast. `weights` has shape (own features, units), `first` and `last`
+    (units, *shape) with sizes of 1, and `bias` (units,).
     """
-    squares = [torch.stack([one.square().sum() for one in inputs.own(part)]) for part in inputs.parts()]
+    squares = [torch.stack([feature.square().sum() for feature in inputs.own(part)]) for part in inputs.parts()]
     squares = [torch.stack(squares).sum(0) / inputs.numel if len(squares) > 1 else squares[0] / inputs.numel]
     if inputs.first is not None and inputs.last is not None:
-        squares += [one.square().flatten(1).mean(1) for one in (inputs.first, inputs.last)]
+        squares += [feature.square().flatten(1).mean(1) for feature in (inputs.first, inputs.last)]
     scales = (torch.cat(squares) + 1e-5).rsqrt()
     weights = _taken(theta["w0"], inputs.places)
     if inputs.is_swapped is not None:
@@ -41,21 +41,21 @@ def first_layer(inputs: Features, time: Tensor | None, theta: Theta) -> Tensors:
     scaled = weights * scales.unsqueeze(1)
     bias = theta["b0"] if time is None else theta["b0"] + time @ theta["w0"][len(inputs.places) :]
     own = len(inputs.places) - inputs.along
-    found = {"weights": scaled[:own], "bias": bias}
+    layer = {"weights": scaled[:own], "bias": bias}
     if inputs.first is not None and inputs.last is not None:
         middle = own + len(inputs.first)
-        found["first"], found["last"] = _mixed(inputs.first, scaled[own:middle]), _mixed(inputs.last, scaled[middle:])
-    return found
+        layer["first"], layer["last"] = _mixed(inputs.first, scaled[own:middle]), _mixed(inputs.last, scaled[middle:])
+    return layer
 
 
-def outputs(inputs: Features, measured: Params, theta: Theta) -> list[Tensor]:
+def outputs(inputs: CoordinateFeatures, measured: Params, theta: Theta) -> list[Tensor]:
     """The network's outputs for each coordinate.
 
     Arithmetic on whole tensors rather than products with a matrix of all features: compilers fuse it, and nothing of
     that size is stored.
     """
-    found = [_network(inputs.own(part), inputs.measured(measured, part), theta) for part in inputs.parts()]
-    return found[0] if len(found) == 1 else [torch.cat(one) for one in zip(*found, strict=True)]
+    parts = [_network(inputs.own(part), inputs.measured(measured, part), theta) for part in inputs.parts()]
+    return parts[0] if len(parts) == 1 else [torch.cat(columns) for columns in zip(*parts, strict=True)]
 
 
 def _network(own: Sequence[Tensor], measured: Params, theta: Theta) -> list[Tensor]:
@@ -68,7 +68,7 @@ def _network(own: Sequence[Tensor], measured: Params, theta: Theta) -> list[Tens
     for layer in (1, 2):
         matrix, bias = theta[f"w{layer}"], theta[f"b{layer}"]
         sums = [_weighed(hidden, matrix[:, unit]) + bias[unit] for unit in range(matrix.shape[1])]
-        hidden = [torch.relu(one) for one in sums] if layer == 1 else sums
+        hidden = [torch.relu(unit_sum) for unit_sum in sums] if layer == 1 else sums
     return hidden
 
 

@@ -6,13 +6,13 @@ from functools import partial
 import metaopt
 from metaopt import Params, Tensors, Theta
 
-#: The factor in front of an update, where the authors have .001; controllers change it. That in the exponent of its
-#: magnitude.
+#: The factor in front of an update, the authors' .001, which controllers change; and the factor of the magnitude in
+#: the exponent.
 LR = metaopt.Float(1e-4, 1e-2, log=True, default=1e-3, valid="(0, inf)")
 EXP_MULT = metaopt.Float(1e-4, 1e-2, log=True, default=1e-3, valid="[0, inf)")
-#: Decoupled, times the same factor.
+#: Decoupled weight decay, multiplied by the same factor.
 WEIGHT_DECAY = metaopt.Float(1e-3, 10.0, log=True, default=0.0, valid="[0, inf)")
-#: Units of a learned scheduler.
+#: Hidden units of a learned scheduler.
 HIDDEN_SIZE = metaopt.Int(8, 128, log=True, default=64, valid="[1, inf)")
 
 
@@ -50,10 +50,10 @@ def shipped(name: str) -> Tensors:
 
 
 def check_shapes(rule: str, theta: Theta, expected: Mapping[str, tuple[int, ...]]) -> None:
-    """Check that weights are a rule's.
+    """Check that weights have a rule's names and shapes.
 
     Raises:
-        InputError: a name is missing or unknown, or a shape is another one.
+        InputError: a name is missing or unknown, or a shape differs.
     """
     wrong = sorted(theta.keys() ^ expected.keys())
     if wrong:

@@ -9,7 +9,7 @@ of any floating dtype on any device.
 import torch
 from torch import Tensor
 
-#: Stands in for a zero below a root or a division: harmless beside any ε ≥ 1e-15, and a normal number in float32.
+#: Replaces a zero under a root or in a denominator: negligible beside any ε ≥ 1e-15, and a normal float32 number.
 TINY = 1e-36
 
 

@@ -12,14 +12,14 @@ _Array = NDArray[np.float64]
 _WINDOWS = (0.02, 0.06, 0.2)
 _TINY = 1e-300
 _BOUND = 10.0
-#: How many features there are.
+#: Number of features.
 NUM_FEATURES = 27
-#: Signals that the last features come from.
+#: Signals from which the last features are computed.
 SIGNALS = frozenset({"train_loss", "lr"})
 
 
 def features(batch: CurveBatch) -> _Array:
-    """Shape (n, T, F): of each curve at each validation, from it and those before alone.
+    """Features of each curve at each validation, from validations up to it alone; shape (n, T, F).
 
     0 where there is no value yet, NaN where a signal is not recorded. Values that are not finite are held at the latest
     finite one. With the best, the worst and the first value so far, a range (worst − best), relative values as in
@@ -53,19 +53,19 @@ def features(batch: CurveBatch) -> _Array:
         scale = 1 / np.maximum(worst - best, _TINY)
         unit = relative(values, first)
         change = np.abs(np.diff(values, axis=-1, prepend=values[:, :1]))
-        found = [fraction, np.log(fraction + 0.01), np.log1p(count), fraction - best_at, np.log1p(count - since)]
-        found += [(values - best) * scale, (trough - best) * scale]
-        found += [unit, relative(best, first), relative(trough, first)]
+        columns = [fraction, np.log(fraction + 0.01), np.log1p(count), fraction - best_at, np.log1p(count - since)]
+        columns += [(values - best) * scale, (trough - best) * scale]
+        columns += [unit, relative(best, first), relative(trough, first)]
         for window in _WINDOWS:
             weight = 1 - np.exp(-elapsed / window)
-            found += [(values - _average(values, weight)) * scale, (best - _average(best, weight)) * scale]
-            found.append(unit - _average(unit, weight))
-        found += [np.cumsum(change, axis=-1) / count * scale, _average(change, np.full_like(change, 0.2)) * scale]
-    table = np.stack([*found, 1.0 - finite], axis=-1)
+            columns += [(values - _average(values, weight)) * scale, (best - _average(best, weight)) * scale]
+            columns.append(unit - _average(unit, weight))
+        columns += [np.cumsum(change, axis=-1) / count * scale, _average(change, np.full_like(change, 0.2)) * scale]
+    table = np.stack([*columns, 1.0 - finite], axis=-1)
     signals = np.stack(_signal_features(batch), axis=-1)
     # A curve that explodes has features beyond all bounds, which would drown what else is known of it.
-    told = np.where(started[..., None], np.clip(np.nan_to_num(table), -_BOUND, _BOUND), 0.0)
-    return np.concatenate([told, np.clip(signals, -_BOUND, _BOUND)], axis=-1)
+    bounded = np.where(started[..., None], np.clip(np.nan_to_num(table), -_BOUND, _BOUND), 0.0)
+    return np.concatenate([bounded, np.clip(signals, -_BOUND, _BOUND)], axis=-1)
 
 
 def _signal_features(batch: CurveBatch) -> list[_Array]:
@@ -80,19 +80,19 @@ def _signal_features(batch: CurveBatch) -> list[_Array]:
 
 def _worst_since(values: _Array, improved: NDArray[np.bool_]) -> _Array:
     """The worst value since the latest improvement."""
-    found = values.copy()
+    worst = values.copy()
     for index in range(1, values.shape[-1]):
-        held = np.maximum(found[:, index - 1], values[:, index])
-        found[:, index] = np.where(improved[:, index], values[:, index], held)
-    return found
+        candidate = np.maximum(worst[:, index - 1], values[:, index])
+        worst[:, index] = np.where(improved[:, index], values[:, index], candidate)
+    return worst
 
 
 def _average(series: _Array, weight: _Array) -> _Array:
-    """Exponential average, in which each value has its own weight; it begins at the first value."""
-    found = series.copy()
+    """Exponential average with a weight for each value; it starts at the first value."""
+    averages = series.copy()
     for index in range(1, series.shape[-1]):
-        before = found[:, index - 1]
-        held = before + weight[:, index] * (series[:, index] - before)
-        # Before the first value there is nothing to remember.
-        found[:, index] = np.where(np.isfinite(held), held, series[:, index])
-    return found
+        before = averages[:, index - 1]
+        average = before + weight[:, index] * (series[:, index] - before)
+        # Before the first value there is no average yet.
+        averages[:, index] = np.where(np.isfinite(average), average, series[:, index])
+    return averages

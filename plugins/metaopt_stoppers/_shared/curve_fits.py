@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from metaopt_stoppers._shared.curve_models import MODELS, Array
 
-#: Bootstrap samples; the first one is the data as they are.
+#: Number of bootstrap samples; the first is the data themselves.
 REPLICATES = 24
-#: What is less than this share of a variance counts as rounding.
+#: Residuals below this share of a variance count as rounding.
 _ROUNDING = 1e-9
 #: The k-th validation has weight k to this power.
 _RECENCY = 1.5
-#: What a validation so weighed counts in degrees of freedom.
+#: Degrees of freedom that one weighted validation counts for.
 _INDEPENDENT = (2 * _RECENCY + 1) / (_RECENCY + 1) ** 2
-#: Curves that are fitted together; their sums stay in a processor's cache.
+#: Number of curves that are fitted together, so that their sums stay in a processor's cache.
 _AT_ONCE = 8
 
 _ENDS = np.cumsum([len(model.shapes[0]) for model in MODELS])
@@ -31,7 +31,7 @@ _PARAMETERS = np.asarray([float(model.num_parameters) for model in MODELS])
 
 @dataclass(frozen=True, eq=False)
 class Fits:
-    """What the models say after each validation, shape (n, T, REPLICATES, models) each.
+    """Predictions of the models after each validation, each of shape (n, T, REPLICATES, models).
 
     Attributes:
         end: the value expected at the end.
@@ -66,13 +66,13 @@ def _fit(values: Array, x: Array, end: Array, since: int) -> tuple[Array, ...]:
     n, length = values.shape
     weights, phi, phi_end = _weights(length), _basis(x), _basis(end[since:])
     sums = _Sums(weights[:since], phi[:since], values[:, :since])
-    found = tuple(np.empty((n, length - since, REPLICATES, len(MODELS))) for _ in range(3))
+    results = tuple(np.empty((n, length - since, REPLICATES, len(MODELS))) for _ in range(3))
     for index in range(since, length):
         sums.add(weights[index], phi[index], values[:, index])
         fits = sums.fits(x[index] >= _INFLECTIONS, phi_end[index - since], _INDEPENDENT * (index + 1))
-        for array, one in zip(found, fits, strict=True):
-            array[:, index - since] = one
-    return found
+        for array, fit in zip(results, fits, strict=True):
+            array[:, index - since] = fit
+    return results
 
 
 class _Sums:
@@ -82,10 +82,10 @@ class _Sums:
         self.weight = weights.sum(0)
         self.y, self.yy = values @ weights, values**2 @ weights
         self.phi, self.phi2 = weights.T @ phi, weights.T @ phi**2
-        self.phi_y = np.stack([(weights * one[:, None]).T @ phi for one in values])
+        self.phi_y = np.stack([(weights * row[:, None]).T @ phi for row in values])
 
     def add(self, weights: Array, phi: Array, values: Array) -> None:
-        """One validation, of weights (replicates,), φ (shapes,) and values (n,)."""
+        """Add one validation: weights (replicates,), φ (shapes,) and values (n,)."""
         weighted = weights[:, None] * phi
         self.weight += weights
         self.y += values[:, None] * weights
@@ -95,7 +95,7 @@ class _Sums:
         self.phi_y += weighted * values[:, None, None]
 
     def fits(self, allowed: NDArray[np.bool_], phi_end: Array, count: float) -> tuple[Array, Array, Array]:
-        """`Fits` by the best allowed shapes, each (n, replicates, models); `count` is of degrees of freedom."""
+        """`Fits` by the best allowed shapes, each (n, replicates, models); `count` are degrees of freedom."""
         spread = self.phi2 - self.phi**2 / self.weight[:, None]
         known = (spread > _ROUNDING * self.phi2) & allowed
         inverse = np.where(known, 1 / np.where(known, spread, 1.0), 0.0)

@@ -21,7 +21,7 @@ class CurveModel:
     """A family of curves.
 
     Attributes:
-        name: in the literature.
+        name: name in the literature.
         basis: φ, from x of shape (T, 1) and a shape's numbers, each of shape (G,), to (T, G).
         inflection: x at which φ turns from steepening to levelling off, from a shape's numbers; 0 where it always
             levels off.

@@ -17,7 +17,7 @@ def fractions(batch: CurveBatch) -> _Array:
 
 
 def recorded(batch: CurveBatch) -> NDArray[np.bool_]:
-    """Which validations took place, failed ones among them: not the padding after a curve's end. Shape (n, T)."""
+    """Which validations took place, failed ones included; False in the padding after a curve's end. Shape (n, T)."""
     return np.diff(batch.steps, axis=-1, prepend=-np.inf) > 0
 
 
@@ -25,16 +25,16 @@ def latest(values: _Array) -> _Array:
     """The latest finite value up to each validation, shape (n, T); NaN before the first."""
     index = np.where(np.isfinite(values), np.arange(values.shape[-1]), -1)
     index = np.maximum.accumulate(index, axis=-1)
-    found: _Array = np.where(index >= 0, np.take_along_axis(values, np.maximum(index, 0), axis=-1), np.nan)
-    return found
+    latest_values: _Array = np.where(index >= 0, np.take_along_axis(values, np.maximum(index, 0), axis=-1), np.nan)
+    return latest_values
 
 
 def first_finite(values: _Array) -> _Array:
     """The first finite value so far, shape (n, T); NaN before it."""
-    seen = np.isfinite(values)
-    alone = np.where(seen & (np.cumsum(seen, axis=-1) == 1), values, np.nan)
-    found: _Array = np.fmax.accumulate(alone, axis=-1)
-    return found
+    finite = np.isfinite(values)
+    alone = np.where(finite & (np.cumsum(finite, axis=-1) == 1), values, np.nan)
+    first: _Array = np.fmax.accumulate(alone, axis=-1)
+    return first
 
 
 def relative(values: _Array, first: _Array) -> _Array:

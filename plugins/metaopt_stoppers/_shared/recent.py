@@ -6,12 +6,12 @@ from numpy.typing import NDArray
 
 
 def recent_mean(series: NDArray[np.float64], window: float) -> NDArray[np.float64]:
-    """Mean of what is known among the last `window` entries, shape (n, T); NaN, above nothing, where there is none."""
+    """Mean of the known values among the last `window` entries, shape (n, T); NaN where none is known."""
     width = min(int(window), series.shape[1] + 1)
-    found = np.full(series.shape, np.nan)
+    means = np.full(series.shape, np.nan)
     if width <= series.shape[1]:
         recent = sliding_window_view(series, width, axis=1)
         known = ~np.isnan(recent)
         with np.errstate(invalid="ignore"):
-            found[:, width - 1 :] = np.where(known, recent, 0.0).sum(-1) / known.sum(-1)
-    return found
+            means[:, width - 1 :] = np.where(known, recent, 0.0).sum(-1) / known.sum(-1)
+    return means

@@ -37,9 +37,9 @@ class Distance(metaopt.SteeringRule):
 
     Args:
         inner: the rule whose `lr` is multiplied.
-        name: of the wrapper.
-        weighted: DoWG instead of DoG.
-        layerwise: each tensor has a rate of its own.
+        name: name of the wrapper.
+        weighted: whether it is DoWG instead of DoG.
+        layerwise: whether each tensor has its own rate.
     """
 
     name: str = "dog"
@@ -59,7 +59,7 @@ class Distance(metaopt.SteeringRule):
         return over_all(self.inner)
 
     def own_state(self, params: Params, hparams: Hparams) -> State:
-        """Where every tensor begins, and nothing seen."""
+        """State before the first step: the initial parameters and no gradients."""
         tensors = {name: {"initial": wide(param).clone()} for name, param in params.items()}
         shared: Tensors = {}
         if self.layerwise:
@@ -77,9 +77,9 @@ class Distance(metaopt.SteeringRule):
         tensors, shared, changed = dict(own["tensors"]), own["shared"], dict(hparams)
         if self.layerwise:
             for name in grads:
-                found = self._advanced(tensors[name], _distance(tensors, params, [name]), square([grads[name]]))
-                tensors[name] = {**tensors[name], **found}
-                changed[name] = _scaled(hparams[name], self._rate(found))
+                advanced = self._advanced(tensors[name], _distance(tensors, params, [name]), square([grads[name]]))
+                tensors[name] = {**tensors[name], **advanced}
+                changed[name] = _scaled(hparams[name], self._rate(advanced))
         elif grads:
             shared = self._advanced(shared, _distance(tensors, params, tensors), square(grads.values()))
             rate = self._rate(shared)
@@ -106,9 +106,9 @@ class Distance(metaopt.SteeringRule):
     def _weight(self, reached: Tensor) -> Tensor:
         return reached.square() if self.weighted else torch.ones_like(reached)
 
-    def _rate(self, found: Params) -> Tensor:
-        reached = found["reached"].square() if self.weighted else found["reached"]
-        return reached / found["squares"].sqrt()
+    def _rate(self, state: Params) -> Tensor:
+        reached = state["reached"].square() if self.weighted else state["reached"]
+        return reached / state["squares"].sqrt()
 
 
 def distance_wrapper(

@@ -18,16 +18,16 @@ def over_all(inner: metaopt.Rule) -> Granularity:
 
 
 def wide(tensor: Tensor) -> Tensor:
-    """In float32, or float64 where it is."""
+    """The tensor in float32, or in float64 if it has that dtype."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 def square(tensors: Iterable[Tensor]) -> Tensor:
-    """Sum of all squares, 0-d; there must be a tensor."""
-    found = list(tensors)
-    return metaopt.inner_product(found, found)
+    """Sum of the squares of all numbers, 0-d; there must be at least one tensor."""
+    listed = list(tensors)
+    return metaopt.inner_product(listed, listed)
 
 
 def root(square: Tensor) -> Tensor:
-    """√, with a derivative of 0 at 0."""
+    """Square root with a derivative of 0 at 0."""
     return square.clamp_min(TINY).sqrt()

@@ -104,8 +104,8 @@ def test_what_is_seen_knows_no_scale_and_stays_bounded():
     other = {name: one.clone() for name, one in state.items()}
     for step in range(30):
         loss, norms = torch.rand((), generator=fresh), torch.rand(3, generator=fresh)
-        seen = schedule_network.Seen(loss, torch.tensor(step / 30), norms, norms - 0.5, norms, norms)
-        scaled = schedule_network.Seen(1e3 * loss, seen.fraction, 1e3 * norms, seen.agreement, norms, norms)
+        seen = schedule_network.StepSummary(loss, torch.tensor(step / 30), norms, norms - 0.5, norms, norms)
+        scaled = schedule_network.StepSummary(1e3 * loss, seen.fraction, 1e3 * norms, seen.agreement, norms, norms)
         inputs, state = step_of(state, seen)
         same_inputs, other = step_of(other, scaled)
         torch.testing.assert_close(same_inputs, inputs, rtol=1e-3, atol=1e-3)
@@ -122,7 +122,7 @@ def test_one_bad_loss_spoils_nothing(value):
     state = schedule_network.fresh(3, torch.zeros(()))
     for loss in (1.0, value, 0.9):
         ones = torch.full((3,), value if loss is value else 1.0)
-        seen = schedule_network.Seen(torch.tensor(loss), torch.tensor(0.1), ones, ones, ones, ones)
+        seen = schedule_network.StepSummary(torch.tensor(loss), torch.tensor(0.1), ones, ones, ones, ones)
         inputs, state = step_of(state, seen)
         assert inputs.isfinite().all()
     assert all(one.isfinite().all() for one in state.values())
