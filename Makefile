@@ -17,7 +17,7 @@ interpreter = $(shell for python in python$(1) "$$(pyenv prefix $(1) 2>/dev/null
 missing = Python $(1) is not installed here: no tests were run under it.
 
 .DEFAULT_GOAL := help
-.PHONY: help environment-lowest test test-lowest lint format docs tune figures wheel clean
+.PHONY: help environment-lowest test test-fast test-lowest lint format docs tune figures wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9.%-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ environment-3.%: ## create the environment of `make test-3.12` and the like
 
 test: $(INSTALLED) ## run all tests (WORKERS=2, ARGS="tests/deploy -k adamw")
 	$(RUN) $(VENV)/$(PYTEST) $(ARGS)
+
+test-fast: $(INSTALLED) ## run the tests that neither compile nor kill nor go through large matrices: within 3 minutes
+	$(RUN) $(VENV)/$(PYTEST) -m "not slow and not thorough" $(ARGS)
 
 test-lowest: environment-lowest ## run the fast tests on the lowest versions that pyproject.toml allows (several GB)
 	$(if $(call interpreter,3.11),$(RUN) $(LOWEST)/$(PYTEST) $(OLD_NEWS) -m "not slow" $(ARGS))

@@ -14,6 +14,8 @@ from metaopt.inner import Member, train
 from metaopt.inner.gradients.batches import batch_indices
 from metaopt.plugin.registry import current_registry
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(scope="module")
 def digits() -> metaopt.Splits:

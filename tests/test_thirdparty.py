@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.thorough
+
 SOURCE = Path(__file__).parent / "fixtures" / "metaopt_thirdparty"
 
 

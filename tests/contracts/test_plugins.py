@@ -5,6 +5,8 @@ import pytest
 from metaopt import testing
 from metaopt.plugin.registry import Registry
 
+pytestmark = pytest.mark.thorough
+
 REGISTRY = Registry.discover()
 
 

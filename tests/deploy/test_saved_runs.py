@@ -17,6 +17,8 @@ from metaopt.plugin.kinds import StopperSpec
 from metaopt.plugin.registry import current_registry
 from metaopt.recipe import Recipe
 
+pytestmark = pytest.mark.thorough
+
 TOTAL = 12
 
 

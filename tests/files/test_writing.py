@@ -10,6 +10,8 @@ import pytest
 
 from metaopt.files.writing import replace_file
 
+pytestmark = pytest.mark.thorough
+
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())

@@ -9,6 +9,8 @@ import metaopt
 from metaopt.contracts import Policy
 from metaopt_corpora.sinusoid_episodes import sinusoid_task
 
+pytestmark = pytest.mark.thorough
+
 STEPS = 4
 
 

@@ -19,6 +19,8 @@ from metaopt.meta import Trainer, checkpoint
 from metaopt.meta.checkpoint import FILE
 from tests.meta.conftest import Blobs, blob_task, learned, small_waves
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.mark.parametrize("name", ["maml", "fomaml", "anil", "reptile", "meta_sgd", "meta_lstm", "proto_maml"])
 def test_a_few_hundred_iterations_help(name):

@@ -12,6 +12,8 @@ from metaopt.meta.unrolls import CACHED, Unrolls
 from metaopt.meta.vmapped_episode import Window
 from tests.meta.conftest import blob_task, learned, small_waves
 
+pytestmark = pytest.mark.thorough
+
 STEPS = 3
 
 

@@ -13,6 +13,8 @@ import torch
 
 import metaopt
 
+pytestmark = pytest.mark.thorough
+
 
 def run_python(*arguments):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

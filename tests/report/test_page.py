@@ -13,6 +13,8 @@ from metaopt.report import page, write_report
 from metaopt.report.drawings import Drawings
 from metaopt.tuning.stopping.stopping import PolicyResult
 
+pytestmark = pytest.mark.thorough
+
 VOID = {"meta", "br", "wbr", "img", "hr", "path", "use"}
 
 

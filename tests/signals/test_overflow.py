@@ -15,6 +15,8 @@ from metaopt.inner.gradients.batches import batch_indices
 from metaopt.plugin.registry import current_registry
 from metaopt.signals.overflow import LARGEST_NORM, MAX_SKIPS, overflows
 
+pytestmark = pytest.mark.thorough
+
 SEED, STEPS = 5, 60
 GENERATOR = torch.Generator().manual_seed(0)
 INPUTS = torch.randn(96, 6, generator=GENERATOR)

@@ -12,6 +12,8 @@ import metaopt
 from metaopt.plugin.registry import current_registry
 from metaopt.tracing.compiled_rules import compiled_update, update_tensor
 
+pytestmark = pytest.mark.thorough
+
 needs_compiler = pytest.mark.skipif(
     shutil.which("g++") is None and shutil.which("clang++") is None, reason="needs a C++ compiler"
 )

@@ -17,6 +17,8 @@ from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.running import evaluator
 from metaopt.tuning.running.evaluator import run_task
 
+pytestmark = pytest.mark.thorough
+
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "before_house"
 #: What both studies were begun with; see `make_studies.py` beside the fixture.
 COMMON = {

@@ -13,6 +13,8 @@ import torch
 import metaopt
 from metaopt.tuning.ledger.ledger import Ledger
 
+pytestmark = pytest.mark.thorough
+
 KILLS = int(os.environ.get("METAOPT_TEST_KILLS", "6"))
 
 

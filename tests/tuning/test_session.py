@@ -15,6 +15,8 @@ from metaopt.tuning.running.progress import TimeLimit
 from metaopt.tuning.search.joint_space import joint_space
 from metaopt.tuning.session import Session
 
+pytestmark = pytest.mark.thorough
+
 ARGUMENTS = {"n_trials": 2, "optimizers": ["sgd"], "controllers": ["constant"], "wrappers": [], "against": ["sgd"]}
 
 

@@ -13,6 +13,8 @@ from metaopt.tuning.judging.comparison import REPORT_SEEDS
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.search.study import BATCH
 
+pytestmark = pytest.mark.thorough
+
 CHOICE = {"optimizers": ["adamw", "sgd"], "controllers": ["constant", "cosine"], "wrappers": [], "against": ["sgd"]}
 
 

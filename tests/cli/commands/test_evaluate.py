@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.thorough
+
 COLUMNS = "contender test score middle half recipe ahead lost to steps"
 
 

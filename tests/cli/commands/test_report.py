@@ -6,6 +6,8 @@ import sqlite3
 
 import pytest
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def study(tuned, tmp_path):

@@ -14,6 +14,8 @@ from metaopt import report
 from metaopt.recipe import load_recipe
 from metaopt.tuning.portfolio import load_portfolio
 
+pytestmark = pytest.mark.thorough
+
 
 def evaluations_in(folder):
     with contextlib.closing(sqlite3.connect(folder / "study.db")) as connection:

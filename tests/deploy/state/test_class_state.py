@@ -19,6 +19,8 @@ from metaopt.deploy.optimizer.steered_optimizer import SteeredOptimizer
 from metaopt.plugin.kinds import OptimizerSpec, WrapperSpec
 from metaopt.plugin.registry import current_registry
 
+pytestmark = pytest.mark.thorough
+
 HORIZON, STEPS, MORE = 50, 3, 3
 PLUGINS = current_registry()
 

@@ -8,6 +8,8 @@ import pytest
 
 import metaopt
 
+pytestmark = pytest.mark.thorough
+
 CHOICE = {"optimizers": ["sgd"], "controllers": ["constant"], "wrappers": [], "against": []}
 
 

@@ -11,6 +11,8 @@ from metaopt.cli.results import storage_in
 from metaopt.tuning import rebuild
 from metaopt.tuning.ledger.sqlite_file import ChangedFileError, DatabaseFile, check_exists, sqlite_file, sqlite_url
 
+pytestmark = pytest.mark.thorough
+
 NAMES = [
     "run?seed=1",
     "a#b",

@@ -17,6 +17,8 @@ from metaopt.tuning.ledger import study_lock as drivers
 from metaopt.tuning.ledger import tables as ledger_tables
 from metaopt.tuning.ledger.ledger import Ledger
 
+pytestmark = pytest.mark.thorough
+
 DRIVE = """
 import sys, time
 from metaopt.tuning.ledger.ledger import Ledger

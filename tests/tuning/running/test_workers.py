@@ -14,6 +14,8 @@ from metaopt.tuning.running.cost import Pace, extrapolated
 from metaopt.tuning.running.evaluator import Evaluator
 from metaopt.tuning.running.workers import Job, WorkerError, Workers
 
+pytestmark = pytest.mark.thorough
+
 CHOICE = {"optimizers": ["adamw", "sgd"], "controllers": ["constant"], "wrappers": [], "against": ["sgd"]}
 
 

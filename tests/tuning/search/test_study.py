@@ -15,6 +15,8 @@ from metaopt.tuning.running.evaluator import Evaluator
 from metaopt.tuning.search.joint_space import joint_space
 from metaopt.tuning.search.study import BATCH, RACE_SEED, REMEMBERED, Study, remembered
 
+pytestmark = pytest.mark.thorough
+
 OPTIMIZERS = ["adamw", "prodigy", "sgd"]
 
 
