@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from metaopt.plugin import registry
+
 OMNIGLOT = Path(__file__).parents[2] / "shared" / "data" / "omniglot"
 if OMNIGLOT.is_dir():
     os.environ.setdefault("METAOPT_OMNIGLOT", str(OMNIGLOT))
@@ -17,3 +19,20 @@ if OMNIGLOT.is_dir():
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread_by_default() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _plugins_registered_by_a_test_end_with_it():
+    before = session_plugins()
+    yield
+    for key in session_plugins() - before:
+        registry._current._entries[key] = [
+            entry for entry in registry._current._entries[key] if entry.source.distribution != "(session)"
+        ]
+        registry._current.revision += 1
+
+
+def session_plugins():
+    """Kind and name of each plugin of the process that somebody registered by hand."""
+    entries = {} if registry._current is None else registry._current._entries
+    return {key for key, found in entries.items() for entry in found if entry.source.distribution == "(session)"}

@@ -7,6 +7,8 @@ import sysconfig
 
 import pytest
 
+pytestmark = pytest.mark.thorough
+
 MODULE = [sys.executable, "-m", "metaopt"]
 
 

@@ -16,6 +16,8 @@ from metaopt.inner import Member, train
 from metaopt.plugin.registry import current_registry
 from metaopt.tracing.graph_cache import GraphCache
 
+pytestmark = pytest.mark.thorough
+
 REGISTRY = current_registry()
 OTHERS = (torch.float64, torch.bfloat16)
 

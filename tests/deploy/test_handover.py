@@ -15,6 +15,8 @@ from metaopt.errors import OutOfDepthError
 from metaopt.plugin.registry import current_registry
 from metaopt.recipe import MadeOn
 
+pytestmark = pytest.mark.thorough
+
 LONGEST = 20
 #: Where no handover watches, a run says by itself that it is longer than planned.
 past_the_plan = pytest.mark.filterwarnings(f"ignore:All {LONGEST} planned steps are done")

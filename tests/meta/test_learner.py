@@ -14,6 +14,8 @@ from metaopt.meta.learner import Learner
 from metaopt.meta.task_episodes import few_shot
 from metaopt.plugin.registry import current_registry
 
+pytestmark = pytest.mark.thorough
+
 STEPS = 12
 
 

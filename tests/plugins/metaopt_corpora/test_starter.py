@@ -14,6 +14,8 @@ import metaopt
 import metaopt_corpora
 from metaopt_corpora.starter import load_starter
 
+pytestmark = pytest.mark.thorough
+
 STARTER = load_starter()
 NUM_MEMBERS = 3
 

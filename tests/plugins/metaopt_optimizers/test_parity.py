@@ -16,6 +16,8 @@ from torch import Tensor
 
 import metaopt_optimizers
 
+pytestmark = pytest.mark.thorough
+
 OptimizerFactory = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
 
 

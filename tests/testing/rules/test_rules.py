@@ -6,6 +6,8 @@ import torch
 import metaopt
 from metaopt import testing
 
+pytestmark = pytest.mark.thorough
+
 
 def init(param, hparams, theta, horizon):
     return {}

@@ -8,6 +8,8 @@ import pytest
 
 import metaopt
 
+pytestmark = pytest.mark.thorough
+
 
 class Slowed(metaopt.Rule):
     """Halves every step of `inner`; `bias` is what a broken one adds to what it evaluates with."""

@@ -9,6 +9,8 @@ from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.tuning.judging.comparison import REPORT_SEEDS
 from metaopt.tuning.ledger.ledger import Ledger
 
+pytestmark = pytest.mark.thorough
+
 OWN = ["best of 20 random trials", "best of 20 TPE trials"]
 
 

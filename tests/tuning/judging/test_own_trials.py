@@ -8,6 +8,8 @@ from metaopt.tuning.judging.own_trials import BATCH, STARTUP, tpe_evaluations, t
 from metaopt.tuning.judging.references import DEFAULT_BASELINE, final_value, references
 from metaopt.tuning.judging.statistics import best_of_first
 
+pytestmark = pytest.mark.thorough
+
 COUNT = STARTUP + 3 * BATCH
 
 

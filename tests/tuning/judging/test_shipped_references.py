@@ -16,6 +16,8 @@ from metaopt.tuning.judging.shipped_references import read, write
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.running.evaluator import Evaluator
 
+pytestmark = pytest.mark.thorough
+
 REFERENCE_RUNS = POOL_SIZE + 2 * len(REFERENCE_SEEDS) - 1
 
 

@@ -13,6 +13,8 @@ from metaopt import cli
 from metaopt.tuning import rebuild
 from metaopt.tuning.ledger.schema_two import old_fingerprint, reading
 
+pytestmark = pytest.mark.thorough
+
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "schema_two"
 
 

@@ -11,6 +11,8 @@ from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.recorded.recorded_tasks import read_curves, read_recorded
 from metaopt.tuning.stopping.replay import replay
 
+pytestmark = pytest.mark.thorough
+
 
 def negative_error(output, targets):
     return -torch.nn.functional.mse_loss(output, targets)
