@@ -21,38 +21,38 @@ def chosen(names: Sequence[str], kind: str, known: Registry) -> list[PluginSpec]
     """
     if kind and kind not in KINDS:
         raise PluginError(f"There is no kind {quoted(kind)} of plugin; kinds: {', '.join(KINDS)}.")
-    found: dict[tuple[str, str], PluginSpec] = {}
+    specs_by_name: dict[tuple[str, str], PluginSpec] = {}
     for name in names:
         specs = _of_file(name, kind, known) if name.endswith(".py") else _of_name(name, kind, known)
-        found.update({(spec.kind, spec.name): spec for spec in specs})
-    return list(found.values())
+        specs_by_name.update({(spec.kind, spec.name): spec for spec in specs})
+    return list(specs_by_name.values())
 
 
 def _of_file(name: str, kind: str, known: Registry) -> list[PluginSpec]:
     specs = known.load_file(Path(name))
-    found = [spec for spec in specs if kind in ("", spec.kind)]
-    if not found:
+    chosen_specs = [spec for spec in specs if kind in ("", spec.kind)]
+    if not chosen_specs:
         offered = ", ".join(f"{spec.kind} {spec.name!r}" for spec in specs) or "nothing"
         raise PluginError(
             f"{quoted(Path(name))} has no plugin{f' of kind {kind!r}' if kind else ''}; it offers {offered}."
         )
-    return found
+    return chosen_specs
 
 
 def _of_name(name: str, kind: str, known: Registry) -> list[PluginSpec]:
-    kinds = [one for one in KINDS if any((entry.spec.kind, entry.spec.name) == (one, name) for entry in known)]
+    kinds = [each for each in KINDS if any((entry.spec.kind, entry.spec.name) == (each, name) for entry in known)]
     if kinds and kind in ("", *kinds):
-        return [known.get(KINDS[one], name) for one in kinds if kind in ("", one)]
+        return [known.get(KINDS[each], name) for each in kinds if kind in ("", each)]
     specs = [entry.spec for entry in known if name in names_of(entry.source)]
     broken = [fault for fault in known.faults if name in names_of(fault.source)]
     if broken:
         raise PluginError(f"Plugin {broken[0].source} cannot be loaded: {broken[0].cause}")
-    found = [known.get(KINDS[spec.kind], spec.name) for spec in specs if kind in ("", spec.kind)]
-    if not found and kind and not specs:
+    chosen_specs = [known.get(KINDS[spec.kind], spec.name) for spec in specs if kind in ("", spec.kind)]
+    if not chosen_specs and kind and not specs:
         return [known.get(KINDS[kind], name)]
-    if not found:
+    if not chosen_specs:
         raise PluginError(_unknown(name, kind, known))
-    return found
+    return chosen_specs
 
 
 def names_of(source: PluginSource) -> set[str]:
@@ -65,7 +65,7 @@ def names_of(source: PluginSource) -> set[str]:
 def _unknown(name: str, kind: str, known: Registry) -> str:
     if kind:
         return f"{quoted(name)} has no plugin of kind {kind!r}; `metaopt plugins` lists what there is."
-    names = sorted({one for entry in known for one in (entry.spec.name, *names_of(entry.source))})
+    names = sorted({word for entry in known for word in (entry.spec.name, *names_of(entry.source))})
     hint = did_you_mean(name, names, " {}")
     return (
         f"There is no plugin, distribution or entry point {quoted(name)};{hint} `metaopt plugins` lists them, and a "

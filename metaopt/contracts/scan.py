@@ -127,12 +127,12 @@ class _Scan(IncrementalFires):
                 fired[..., index], state = self._stepped(state, seen, columns, shape)
         return fired
 
-    def at_the_last(self, batch: CurveBatch, hparams: StopperHparams, kept: object) -> tuple[bool, object]:
+    def at_the_last(self, batch: CurveBatch, hparams: StopperHparams, memory: object) -> tuple[bool, object]:
         """The answer at the last validation of one curve, and what to keep for the next one."""
         length, horizon = batch.values.shape[1], float(batch.horizon[0, 0])
         with np.errstate(all="ignore"):
-            if isinstance(kept, _Kept) and kept.horizon == horizon and kept.number < length:
-                state, first = kept.state, kept.number
+            if isinstance(memory, _Kept) and memory.horizon == horizon and memory.number < length:
+                state, first = memory.state, memory.number
             else:
                 state, first = self.init(hparams), 0
             fires: Any = False

@@ -83,13 +83,13 @@ class IncrementalFires(ABC):
         """The pure form (see `Fires`)."""
 
     @abstractmethod
-    def at_the_last(self, batch: CurveBatch, hparams: StopperHparams, kept: object) -> tuple[bool, object]:
+    def at_the_last(self, batch: CurveBatch, hparams: StopperHparams, memory: object) -> tuple[bool, object]:
         """Whether it fires at the last validation of one curve.
 
         Args:
             batch: one curve so far.
             hparams: as numbers.
-            kept: what it returned for the same curve before; None where there is nothing.
+            memory: what it returned for the same curve before; None where there is nothing.
 
         Returns:
             The pure form's answer there, and what to keep.
@@ -234,10 +234,10 @@ class ThresholdStopper:
         missing = sorted(self.requires - set(observation.signals) - {"horizon"})
         if missing and not self._warned:
             self._warned = True
-            given = ", ".join(f"{key!r}: ..." for key in missing)
+            signals = ", ".join(f"{key!r}: ..." for key in missing)
             warnings.warn(
                 f"The stopper {self.name!r} requires {', '.join(missing)} and the observation at step "
-                f"{observation.step} has none, which counts as NaN: pass Observation(..., signals={{{given}}}).",
+                f"{observation.step} has none, which counts as NaN: pass Observation(..., signals={{{signals}}}).",
                 UserWarning,
                 stacklevel=3,
             )

@@ -46,8 +46,8 @@ def _lstm(inputs: Tensor, hidden: _Hidden, weights: _LayerWeights) -> _Hidden:
 def _gru(inputs: Tensor, hidden: _Hidden, weights: _LayerWeights) -> _Hidden:
     input_r, input_z, input_n = inputs.chunk(3, dim=-1)
     r, z, n = weights.of_hidden(hidden[0]).chunk(3, dim=-1)
-    kept = (input_z + z).sigmoid()
-    return ((1 - kept) * (input_n + (input_r + r).sigmoid() * n).tanh() + kept * hidden[0],)
+    update_gate = (input_z + z).sigmoid()
+    return ((1 - update_gate) * (input_n + (input_r + r).sigmoid() * n).tanh() + update_gate * hidden[0],)
 
 
 def _tanh(inputs: Tensor, hidden: _Hidden, weights: _LayerWeights) -> _Hidden:

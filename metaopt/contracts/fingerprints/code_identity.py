@@ -250,8 +250,8 @@ class _Identity:
         self._root = libraries.root_folder(sys.modules.get(kind.__module__))
         body = class_body(kind)
         changed = {name[1:] for item in body.values() for name in self._written(item) if name.startswith(".")}
-        kept = {name: item for name, item in body.items() if name not in changed or callable(item)}
-        return digest("class", kind.__name__, *map(self._text, (list(kind.__bases__), kept)))
+        own_items = {name: item for name, item in body.items() if name not in changed or callable(item)}
+        return digest("class", kind.__name__, *map(self._text, (list(kind.__bases__), own_items)))
 
     def _written(self, method: Any) -> frozenset[str]:
         """Names that a user's function changes."""

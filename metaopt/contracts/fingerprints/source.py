@@ -169,8 +169,8 @@ def _text(node: Any) -> str:
         return f"JoinedStr({','.join(_text(part) for part in node.values if getattr(part, 'value', None) != '')})"
     if isinstance(node, ast.AST):
         fields = ((name, _without_docstring(node, name, child)) for name, child in ast.iter_fields(node))
-        kept = (f"{name}={_text(child)}" for name, child in fields if name not in _SKIPPED and child not in (None, []))
-        return f"{type(node).__name__}({','.join(kept)})"
+        parts = (f"{name}={_text(child)}" for name, child in fields if name not in _SKIPPED and child not in (None, []))
+        return f"{type(node).__name__}({','.join(parts)})"
     if isinstance(node, list):
         return f"[{','.join(map(_text, node))}]"
     return f"{type(node).__name__} {node!a}"

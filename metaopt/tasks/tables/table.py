@@ -28,7 +28,7 @@ ModelFactory = Callable[[int, int], nn.Module]
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class CheckedTable:
     """A checked table.
 
     Attributes:
@@ -74,7 +74,7 @@ def task_from_frame(frame: "pd.DataFrame", name: str, settings: TableSettings, w
     )
 
 
-def check_table(frame: "pd.DataFrame", settings: TableSettings, where: str) -> Table:
+def check_table(frame: "pd.DataFrame", settings: TableSettings, where: str) -> CheckedTable:
     """Features and target of a table; see `check_features` and `check_target` for what is refused.
 
     Raises:
@@ -83,19 +83,19 @@ def check_table(frame: "pd.DataFrame", settings: TableSettings, where: str) -> T
     columns = [str(name) for name in frame.columns]
     _check_named(settings.drop, columns[:-1], "drop", where)
     _check_named(settings.categories, columns[:-1], "categories", where)
-    kept = [name for name in columns[:-1] if name not in settings.drop]
-    if not kept:
+    feature_names = [name for name in columns[:-1] if name not in settings.drop]
+    if not feature_names:
         raise InputError(f"{where} has no feature left; drop fewer columns.")
     target = check_target(frame[columns[-1]], settings.task)
-    features, refusals = check_features(frame[kept], settings.categories)
+    features, refusals = check_features(frame[feature_names], settings.categories)
     if isinstance(target, Refusal):
         raise refused(where, [target, *refusals])
     if refusals:
         raise refused(where, refusals)
-    return Table(features, target)
+    return CheckedTable(features, target)
 
 
-def split_table(table: Table, name: str, settings: TableSettings) -> Splits:
+def split_table(table: CheckedTable, name: str, settings: TableSettings) -> Splits:
     """The three splits; everything that is fitted is fitted on training rows.
 
     Returns:

@@ -14,7 +14,7 @@ import pytest
 from metaopt.cli.commands.new_plugin.scaffold import MAX_NAME
 from metaopt.plugin.kinds import KINDS
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 

@@ -18,7 +18,7 @@ from metaopt.meta.learner import Learner
 from metaopt.meta.ranks import Ranks
 from metaopt.plugin.registry import Registry
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TRUNCATION, TRAINING = 4, 12
 CURVATURE = torch.tensor([1.0, 0.3, 0.1])
 

@@ -7,7 +7,7 @@ import pytest
 import metaopt
 from metaopt.errors import InputError
 
-TABULAR = Path(__file__).parents[2].parent / "shared" / "data" / "tabular"
+TABULAR = Path(__file__).parents[3].parent / "shared" / "data" / "tabular"
 
 ROWS = "".join(f"{index * 0.5},{index % 4},{'ab'[index % 2]}\n" for index in range(20))
 

@@ -15,7 +15,7 @@ from metaopt.tuning.judging.shipped_references import read
 from metaopt.tuning.recorded.runs import portfolio_of_runs
 from metaopt.tuning.recorded.runs_file import read_runs
 
-CURVES = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "curves"
+CURVES = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "curves"
 ALEXNET = CURVES / "alexnet_tuning.results.jsonl.gz"
 DEBERTA = CURVES / "deberta-base_tuning.results.jsonl.gz"
 

@@ -13,7 +13,7 @@ from metaopt.configuration.configuration import assemble
 from metaopt.tuning.search.opt_list import configuration_of
 from metaopt.tuning.search.start_from import known_settings
 
-LIST = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "learned_lists" / "opt_list.json"
+LIST = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "learned_lists" / "opt_list.json"
 needs_the_list = pytest.mark.skipif(not LIST.exists(), reason=f"{LIST.name} is not there")
 ENTRY = {
     "learning_rate": 0.02,

@@ -21,7 +21,7 @@ from metaopt.tuning.stopping.cross_fit import CUTS, FOLDS, cross_fit, fitted
 from metaopt.tuning.stopping.replay import replay
 from metaopt.tuning.stopping.stopping import RecordedRun, replay_policies
 
-CURVES = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "curves"
+CURVES = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "curves"
 SCALE = Scale(1.0, 0.2, -0.5, 0.5, 0.01, test_baseline=1.0, test_tuned=0.0, test_noise=0.01)
 
 

@@ -19,12 +19,12 @@ def new_plugin(
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # what is broken elsewhere is not of interest here
-        found = scaffold(name, kind, author, Registry.discover())
-    folder = write(found, found.distribution if out is None else out)
-    print(f"{folder}: the {kind} {found.name!r}")
-    for path in found.files():
+        package = scaffold(name, kind, author, Registry.discover())
+    folder = write(package, package.distribution if out is None else out)
+    print(f"{folder}: the {kind} {package.name!r}")
+    for path in package.files():
         print(f"  {path}")
-    print(f"Change it in {folder / found.source}, then")
-    print(f"  metaopt check {folder / found.source}")
+    print(f"Change it in {folder / package.source}, then")
+    print(f"  metaopt check {folder / package.source}")
     print(f"  pip install -e {folder}")
     print("  metaopt plugins")

@@ -116,7 +116,7 @@ class Scaffold:
             "Skeleton": "".join(part.title() for part in self.name.split("_")),
         }
         # In one pass: what is filled in may itself hold such words.
-        return re.sub("|".join(map(re.escape, blocks)), lambda found: blocks[found[0]], text)
+        return re.sub("|".join(map(re.escape, blocks)), lambda word: blocks[word[0]], text)
 
 
 def scaffold(name: str, kind: str, author: str, registry: Registry) -> Scaffold:
@@ -149,13 +149,13 @@ def scaffold(name: str, kind: str, author: str, registry: Registry) -> Scaffold:
                 f"There is a plugin {quoted(plain)} already, the {entry.spec.kind} of {entry.source}; choose another "
                 "name."
             )
-    found = Scaffold(plain, kind, author)
-    if find_spec(found.module) is not None:
-        raise PluginError(f"There is a module {quoted(found.module)} already; choose another name.")
-    return found
+    package = Scaffold(plain, kind, author)
+    if find_spec(package.module) is not None:
+        raise PluginError(f"There is a module {quoted(package.module)} already; choose another name.")
+    return package
 
 
-def write(found: Scaffold, folder: str) -> Path:
+def write(package: Scaffold, folder: str) -> Path:
     """Write the package into a new folder, and return that.
 
     Raises:
@@ -164,7 +164,7 @@ def write(found: Scaffold, folder: str) -> Path:
     path = named(folder, "--out")
     if os.path.lexists(path):
         raise InputError(f"--out {quoted(path)} exists already; name a folder that does not, or remove it.")
-    for file, text in found.files().items():
+    for file, text in package.files().items():
         try:
             (path / file).parent.mkdir(parents=True, exist_ok=True)
         except (OSError, ValueError) as error:  # a name that no folder can have
