@@ -73,6 +73,13 @@ def keep_averages(optimizer: Optimizer) -> None:
         _write(params, values)
 
 
+def stay_in_eval(optimizer: Optimizer) -> None:
+    """Have an optimizer that switches weights believe that it has: a user's own `optimizer.eval()` changes nothing."""
+    for group in optimizer.param_groups:
+        if "train_mode" in group:
+            group["train_mode"] = False
+
+
 def warn_of_averages(optimizer: Optimizer, value: float) -> bool:
     """Warn if a finite metric was measured with other weights than the averages, and return whether it was."""
     wrong = math.isfinite(value) and averages(optimizer)
@@ -81,7 +88,7 @@ def warn_of_averages(optimizer: Optimizer, value: float) -> bool:
             "run.observe(value) got a value that was measured with the training weights, where the optimizer averages "
             "them and the averages are what is kept as best: measure inside `with run.evaluating():`.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     return wrong
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
-from metaopt.deploy.evaluation import BestWeights, eval_mode, evaluating, keep_averages, warn_of_averages
+from metaopt.deploy.evaluation import BestWeights, eval_mode, evaluating, keep_averages, stay_in_eval, warn_of_averages
 from metaopt.errors import InputError
 
 
@@ -39,10 +39,15 @@ class HeldWeights:
         self._warned_of_averages = False
         self._finished: RemovableHandle | None = None
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether the model holds the weights that it is to be used with."""
+        return self._finished is not None
+
     @contextmanager
     def evaluating(self, step: int) -> Iterator[None]:
         """Eval mode and averages within, at this step; weights that were restored at it stay."""
-        restored = self._restored_step == step
+        restored = self.is_finished or self._restored_step == step
         outer, self.is_evaluating = self.is_evaluating, True
         self._evaluated_step = step
         try:
@@ -73,12 +78,13 @@ class HeldWeights:
     def finish(self, step: int, num_observations: int) -> None:
         """Write what the model is to be used with, and refuse further steps; errors as of `Run.finish`."""
         self.check_training("calling run.finish()")
-        if self._finished is not None:
+        if self.is_finished:
             return
         if self.best is not None and self.best.weights is not None:
             self.restore_best(step, num_observations)
         elif self._restored_step != step:
             keep_averages(self._optimizer)
+        stay_in_eval(self._optimizer)
         self._restored_step = step
         self._finished = self._optimizer.register_step_pre_hook(_refuse_step)
 
@@ -97,13 +103,13 @@ class HeldWeights:
     def check_steps(self) -> None:
         """InputError where no step may be taken."""
         self.check_training("calling run.step()")
-        if self._finished is not None:
+        if self.is_finished:
             _refuse_step()
 
     def check_goes_on(self) -> None:
         """InputError where the model may hold weights from which training would not go on."""
         self.check_training("saving run.state_dict() and the model's")
-        if self._finished is not None:
+        if self.is_finished:
             raise InputError("This run is finished and does not go on: save run.state_dict() before run.finish().")
 
 

@@ -176,7 +176,8 @@ class Run:
     def observe(self, value: float | Tensor, **signals: float) -> Decision:
         """Take in one validation: feeds the stopper and metric-driven controllers, keeps the best weights.
 
-        Right after `load_state_dict`, the validation of the checkpoint's own step is not counted a second time.
+        Right after `load_state_dict`, the validation of the checkpoint's own step is not counted a second time; after
+        `finish`, none is.
 
         Args:
             value: the metric, in its own orientation; NaN if it could not be computed, or where there is no validation
@@ -196,7 +197,7 @@ class Run:
             UserWarning: the optimizer averages its weights, and `evaluating` did not put the averages in.
         """
         judgement, step, scheduler = self._judgement, self.num_steps, self.scheduler
-        if judgement.holds_validation_of(step):
+        if self._weights.is_finished or judgement.holds_validation_of(step):
             return judgement.decision
         observation = judgement.observation(value, signals, step=step, horizon=scheduler.horizon, lr=scheduler.share)
         self._weights.check_evaluated(step, observation.value)

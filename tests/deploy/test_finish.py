@@ -157,3 +157,43 @@ def test_a_model_bound_anew_trains_on():
     train(again)
     assert again.num_steps == 10
     assert not same(finished, weights(model))
+
+
+@pytest.mark.parametrize(("optimizer", "wrappers"), AVERAGING)
+@pytest.mark.parametrize("validated", [False, True], ids=["no validation", "validated"])
+def test_nothing_that_a_test_loop_does_moves_the_weights_of_a_finished_run(optimizer, wrappers, validated):
+    model, run = bound(optimizer, wrappers)
+    train(run)
+    if validated:
+        with run.evaluating():
+            pass
+        run.observe(1.0)
+        train(run, 5)
+    run.finish()
+    final = weights(model)
+    run.scheduler.step()
+    with run.evaluating():
+        assert same(final, weights(model))
+    if hasattr(run.optimizer, "eval"):
+        run.optimizer.eval()
+    assert same(final, weights(model))
+
+
+def test_a_finished_run_takes_in_no_validation():
+    model, run = bound()
+    train(run)
+    run.observe(1.0)
+    run.finish()
+    final = weights(model)
+    decision = run.observe(0.5)
+    assert (decision.best_value, run.best_value) == (1.0, 1.0)
+    run.finish()
+    assert same(final, weights(model))
+
+
+def test_the_warning_about_averages_points_at_the_users_line():
+    _, run = bound("schedulefree_adamw")
+    train(run)
+    with pytest.warns(UserWarning, match="measured with the training weights") as caught:
+        run.observe(1.0)
+    assert [warning.filename for warning in caught] == [__file__]

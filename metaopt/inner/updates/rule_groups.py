@@ -68,7 +68,7 @@ class RuleGroup:
         horizon: Tensor,
         skipped: Tensor | None = None,
     ) -> None:
-        """MemberOptimizer these members' parameters in place.
+        """Step these members' parameters in place.
 
         Args:
             grads: of the whole population.

@@ -97,7 +97,7 @@ class MemberOptimizer:
         self._graph: Graph | None = None
 
     def step(self, grads: Flats, step: MemberStep) -> None:
-        """MemberOptimizer the members' parameters.
+        """Step the members' parameters.
 
         Args:
             grads: in the layout of the parameters.
