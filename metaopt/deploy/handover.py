@@ -12,12 +12,15 @@ from metaopt.deploy.optimizer.rule_optimizer import RuleOptimizer
 from metaopt.errors import OutOfDepthError
 from metaopt.plugin import Registry
 
-#: Times its longest training that a learned rule may go on.
+#: A learned rule may run for at most this many times the longest training that it was made for.
 TOO_LONG = 2
-#: The median of so many training losses may rise above the highest of the first ones by so many times its size, one
-#: alone by so many.
-RECENT, FAR, VERY_FAR = 10, 2.0, 20.0
-#: A first loss so many times outside those that the rule knows is remarked upon.
+#: How many training losses the median is taken over, at the start and now.
+RECENT = 10
+#: The median of the last losses may exceed the highest of the first ones by at most this many times the latter's size.
+FAR = 2.0
+#: A single loss may exceed it by at most this many times.
+VERY_FAR = 20.0
+#: A warning is issued where the first loss is this many times outside the range of losses that the rule was made on.
 OUTSIDE = 10.0
 
 
@@ -32,7 +35,7 @@ class Handover:
         optimizer: runs the rule.
         fallback: what takes over, with the moments that the rule kept; None to raise instead.
         longest: steps of the longest training that the rule was made for; None where unknown.
-        known_losses: smallest and largest loss that these began with. Who begins ten times outside is told so.
+        known_losses: smallest and largest first loss of these trainings; a first loss ten times outside is warned of.
     """
 
     def __init__(

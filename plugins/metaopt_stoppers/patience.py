@@ -51,8 +51,8 @@ def patience(
     - `epochs`: passes over the training data, by the signal `epoch`;
     - `seconds`: of training, by the signal `seconds`; in a resumed run time goes on from where it was saved.
 
-    Before any improvement all count from the start of training. A signal that is missing or goes back stands still:
-    where it was never there, the policy never fires.
+    Before any improvement all count from the start of training. A signal that is missing or decreases
+    keeps its last value; where it was never there, the policy never fires.
 
     Args:
         state: `limit`, what the next improvement must be below; `latest`, when the latest was; the largest `epoch` and

@@ -1,7 +1,8 @@
 """Fused kernels of torch's classes: where they can serve, and what they need of gradients and state.
 
-A fused kernel walks over memory. It reads and writes beside parameters that have gaps, and takes a gradient or a state
-whose numbers lie in another order for one in the parameter's: torch checks neither on the CPU.
+A fused kernel walks over memory and ignores strides. Where a parameter has gaps in memory it reads and writes beside
+it, and where a gradient or a state has other strides than its parameter it pairs the wrong numbers: torch checks
+neither on the CPU.
 """
 
 from collections.abc import Iterable, Mapping, MutableMapping

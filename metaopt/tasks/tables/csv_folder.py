@@ -12,8 +12,8 @@ An optional `corpus.toml` says more, a table a file, with `[defaults]` for all; 
     categories = ["district"]             # integer codes that are no numbers
 
 Without it, a target of text or of few whole numbers makes a classification (`metaopt.tasks.tables.target`). Columns of
-numbers are scaled, integer codes too; columns of text are one-hot; gaps are imputed; infinite numbers, numbers in
-another dress than plain ones (percentages, money, dates: `metaopt.tasks.tables.cell_formats`), free text and
+numbers are scaled, integer codes too; columns of text are one-hot; gaps are imputed; infinite numbers, numbers
+written differently from plain ones (percentages, money, dates: `metaopt.tasks.tables.cell_formats`), free text and
 identifiers are refused by name, all columns of a file at once (`metaopt.tasks.tables.features`). Rows are split
 .6/.2/.2 (`metaopt.tasks.tables.splitting`).
 """

@@ -12,7 +12,7 @@ from metaopt.tasks.tables.splitting import FRACTION
 
 FILE_NAME = "corpus.toml"
 
-#: Above all budgets there are; larger numbers are nobody's.
+#: No real budget is larger: it guards against typing errors.
 _MOST = 10**12
 
 TableKind: TypeAlias = Literal["classification", "regression"]

@@ -1,4 +1,4 @@
-"""Racing over growing blocks of tasks: of a heat, those go on that are among the best of all that came so far."""
+"""Racing over growing blocks of tasks: only candidates that rank among the best so far go on to the next block."""
 
 import math
 from bisect import bisect_left
@@ -40,7 +40,7 @@ class Standing:
     complete: bool = False
 
 
-#: The candidates that go on, of those that run, the number of tasks done, and earlier candidates' objectives there.
+#: `(running candidates, tasks done, objectives of earlier candidates after as many tasks) -> candidates that go on`.
 Survivors = Callable[[Sequence[Standing], int, Sequence[float]], list[Standing]]
 
 
