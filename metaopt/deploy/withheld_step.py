@@ -49,7 +49,7 @@ class MarkedStep:
         """Nothing to do: the mark holds for gradients that a closure makes anew, too."""
 
     def enter(self, optimizer: Optimizer) -> bool:
-        """Whether a call of `step` that begins now is part of this step; False, since each call is a step of its own."""
+        """Whether a call of `step` that begins now is part of this step; never, each call is a step of its own."""
         return False
 
     def leave(self) -> bool:
