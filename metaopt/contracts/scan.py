@@ -75,7 +75,8 @@ def scan(init: InitScan, step: StepScan) -> "IncrementalFires":
         The function for `StopperSpec(fires=…)`. In a loop, `observe` takes one `step`, however long the history.
 
     Raises:
-        PluginError: no function where one is needed; when it is called, `step` returned something else.
+        PluginError: no function where one is needed; when it is called, `init` or `step` returned something else, such
+            as a state with other keys.
 
     Example:
         Stop when `patience` validations in a row have brought no improvement:
@@ -122,7 +123,7 @@ class _Scan(IncrementalFires):
         fired = np.empty((*shape, batch.values.shape[1]), dtype=np.bool_)
         columns = {name: _column(value) for name, value in hparams.items()}
         with np.errstate(all="ignore"):
-            state = self.init(columns)
+            state = self._begun(columns)
             for index, seen in enumerate(_points(batch, 0)):
                 fired[..., index], state = self._stepped(state, seen, columns, shape)
         return fired
@@ -134,11 +135,17 @@ class _Scan(IncrementalFires):
             if isinstance(memory, _Kept) and memory.horizon == horizon and memory.number < length:
                 state, first = memory.state, memory.number
             else:
-                state, first = self.init(hparams), 0
+                state, first = self._begun(hparams), 0
             fires: Any = False
             for seen in _points(batch, first):
                 fires, state = self._stepped(state, seen, hparams, (1,))
         return bool(np.all(fires)), _Kept(length, horizon, state)
+
+    def _begun(self, hparams: StopperHparams) -> ScanState:
+        state = self.init(hparams)
+        if not isinstance(state, Mapping):
+            raise PluginError(f"scan: init must return the state, a dict, got {quoted(state)}.")
+        return state
 
     def _stepped(
         self, state: ScanState, seen: CurvePoint, hparams: StopperHparams, shape: tuple[int, ...]
@@ -146,6 +153,9 @@ class _Scan(IncrementalFires):
         answer = self.step(state, seen, hparams)
         if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], Mapping)):
             raise PluginError(f"scan: step must return (fires, state), with the state a dict, got {quoted(answer)}.")
+        if answer[1].keys() != state.keys():
+            keys = [f"{{{', '.join(sorted(map(str, each)))}}}" for each in (answer[1], state)]
+            raise PluginError(f"scan: step returned the state keys {keys[0]}, init made {keys[1]}.")
         fires = np.asarray(answer[0])
         if fires.dtype != np.bool_ or not _broadcasts(fires.shape, shape):
             raise PluginError(

@@ -237,6 +237,35 @@ def test_an_answer_that_does_not_fit_is_named(step, message):
         metaopt.scan(lambda hparams: {}, step)(batch_of(np.ones((2, 4))), {})
 
 
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"worst": 1.0}, r"scan: step returned the state keys \{worst\}, init made \{best, waited\}\."),
+        ({"best": 1.0}, r"scan: step returned the state keys \{best\}, init made \{best, waited\}\."),
+        ({"best": 1.0, "waited": 0, "more": 1}, r"step returned the state keys \{best, more, waited\}, init made"),
+    ],
+)
+def test_a_state_with_other_keys_is_named_at_the_first_step(state, message):
+    steps = []
+
+    def step(old, seen, hparams):
+        steps.append(seen.number)
+        return seen.value > 1, state
+
+    fires = metaopt.scan(lambda hparams: {"best": np.inf, "waited": 0}, step)
+    with pytest.raises(PluginError, match=message):
+        fires(batch_of(np.ones((2, 4))), {})
+    with pytest.raises(PluginError, match=message):
+        ThresholdStopper("mine", fires, {}).observe(Observation(1, 1.0, 100))
+    assert steps == [1, 1]
+
+
+def test_a_first_state_that_is_no_dict_is_named():
+    fires = metaopt.scan(lambda hparams: None, lambda state, seen, hparams: (seen.value > 1, {}))
+    with pytest.raises(PluginError, match="scan: init must return the state, a dict, got None"):
+        fires(batch_of(np.ones((2, 4))), {})
+
+
 def test_what_is_no_function_is_named():
     with pytest.raises(PluginError, match="scan: step must be a function, got 3"):
         metaopt.scan(waits_begin, 3)
