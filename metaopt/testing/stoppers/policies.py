@@ -18,13 +18,15 @@ from metaopt.testing.location import where_it_returns
 from metaopt.testing.samples import draws, edges
 from metaopt.testing.stoppers.curves import HORIZON, curves, observations
 from metaopt.testing.stoppers.fitted import signals_of, theta_of
+from metaopt.testing.stoppers.signals import undeclared, watched
 
 
 def answers_soundly(spec: StopperSpec) -> None:
-    """It answers with a Decision, its state is plain JSON, and a pure form gives booleans of the right shape."""
+    """It answers with a Decision, its state is plain JSON, a pure form gives booleans and reads declared signals."""
     values = draws(spec.space, 1)[0]
     if spec.fires is not None:
-        pure_answer(spec, CurveBatch.from_curves(curves(signals_of(spec))), values)
+        for settings in (values, *settings_of(spec)):
+            _require_declared(spec, settings)
     else:
         children: dict[str, Any] = {"stoppers": []} if spec.combines else {}
         _require_takes(spec.factory, {"mode": "min", **values, **children})
@@ -100,6 +102,20 @@ def pure_answer(spec: StopperSpec, batch: CurveBatch, values: Mapping[str, Value
         spec.fires,
     )
     return fires
+
+
+def _require_declared(spec: StopperSpec, values: Mapping[str, Value]) -> None:
+    batch = watched(CurveBatch.from_curves(curves(signals_of(spec))))
+    try:
+        pure_answer(spec, batch, values)
+    except ConformanceError as error:
+        missing = undeclared(spec, batch)
+        if missing is not None:
+            error.message += f" {missing.message}"
+        raise
+    missing = undeclared(spec, batch)
+    if missing is not None:
+        raise missing
 
 
 def _require_takes(factory: Any, arguments: Mapping[str, Any]) -> None:
