@@ -36,7 +36,7 @@ def require_same_layout(actual: Any, expected: Any, claim: str, at: Any = None) 
 def require_finite(values: Any, claim: str, at: Any = None) -> None:
     """Raise ConformanceError if a number is NaN or infinite."""
     for path, value in flat(values).items():
-        require(bool(torch.isfinite(value).all()), f"{claim}: {path} is not finite: {_first_not_finite(value)}.", at)
+        require(bool(torch.isfinite(value).all()), f"{claim}: {path} is not finite: {first_not_finite(value)}.", at)
 
 
 def flat(values: Any, prefix: str = "") -> dict[str, Tensor]:
@@ -62,6 +62,7 @@ def _require_tensors_close(actual: Tensor, expected: Tensor, claim: str, rtol: f
         raise ConformanceError(f"{claim} is {actual_value:.9g}, expected {expected_value:.9g} ({count}).", at)
 
 
-def _first_not_finite(value: Tensor) -> str:
+def first_not_finite(value: Tensor) -> str:
+    """The first numbers of a tensor that are NaN or infinite, for messages."""
     numbers = value.detach().reshape(-1)
     return str(numbers[~torch.isfinite(numbers)][:3].tolist())

@@ -33,6 +33,7 @@ from metaopt.testing.rules.subject import (
     step_info,
     update_of,
 )
+from metaopt.testing.rules.zero_gradients import require_finite_at_zero
 from metaopt.testing.samples import draws, edges, generator, gradients, parameters
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
@@ -56,6 +57,7 @@ def _keeps_dtype_and_shapes(subject: Subject, dtype: torch.dtype) -> None:
     state = call_plugin(rule.init, "params, hparams, theta, horizon", params, hparams, theta, horizon)
     _require_plain(state, "init", init_of(assembly))
     require(state["tensors"].keys() <= params.keys(), f"init has state for {sorted(state['tensors'])}.", at)
+    first = state
     for step, grads in enumerate(gradients(params, 2)):
         info = step_info(assembly, torch.tensor(float(step)), horizon, grads)
         if isinstance(rule, SteeringRule):
@@ -74,6 +76,7 @@ def _keeps_dtype_and_shapes(subject: Subject, dtype: torch.dtype) -> None:
         require_same_layout(new, state, f"State of {dtype} parameters after a step", at)
         require_finite(updates, f"Step {step} of {dtype} parameters: the update", at)
         state = new
+    require_finite_at_zero(assembly, params, theta, {"at the start": first, "after two steps": state}, at)
     evaluated = call_plugin(rule.evaluation_params, "params, state, hparams", params, state, hparams)
     evaluate = type(rule).evaluation_params
     require_tensors(evaluated, "What evaluation_params returns", evaluate)

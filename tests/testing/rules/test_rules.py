@@ -279,3 +279,43 @@ def test_a_state_in_a_parameters_memory_is_one_failure_although_a_class_is_named
     assert list(failures(optimizer(rule=metaopt.per_tensor(own, update), space=space, native=native))) == [
         "state_is_its_own"
     ]
+
+
+#: Steps that are no number where the gradient is zero: what they are, and from which moment on.
+NOT_FINITE = {
+    "normalized": (lambda grad, momentum: grad / grad.norm(), "at the start"),
+    "a sign by division": (lambda grad, momentum: momentum / momentum.abs(), "at the start"),
+    "a logarithm": (lambda grad, momentum: grad.abs().log(), "at the start"),
+    "infinite later": (lambda grad, momentum: momentum / (grad.abs() + (momentum == 0)), "after two steps"),
+}
+
+
+@pytest.mark.parametrize(("direction", "moment"), NOT_FINITE.values(), ids=NOT_FINITE)
+def test_a_step_that_is_not_finite_where_the_gradient_is_zero_is_caught_where_it_returns(failures, direction, moment):
+    def update(grad, state, param, hparams, theta, info):
+        momentum = 0.9 * state["momentum"] + grad
+        return -hparams["lr"] * direction(grad, momentum), {"momentum": momentum}
+
+    rule = metaopt.per_tensor(momentum_of, update, granularity="tensor")
+    ((check, found),) = failures(optimizer(rule=rule, space={"lr": SPACE["lr"]})).items()
+    assert check == "keeps_dtypes_and_shapes"
+    assert f"The update is not finite where the gradient is zero, {moment}: " in found
+    assert 'return -hparams["lr"] * direction(grad, momentum), {"momentum": momentum}' in found
+
+
+def test_a_whole_rule_that_is_not_finite_where_the_gradient_is_zero_is_caught_where_it_returns(failures):
+    class Normalized(Momentum):
+        granularity = "tensor"
+
+        def update(self, grads, state, params, hparams, theta, info):
+            updates, new = super().update(grads, state, params, hparams, theta, info)
+            return {name: update / update.norm() for name, update in updates.items()}, new
+
+    ((check, found),) = failures(optimizer(rule=Normalized(), space={"lr": SPACE["lr"]})).items()
+    assert check == "keeps_dtypes_and_shapes"
+    assert "The update is not finite where the gradient is zero, at the start: " in found
+    assert "return {name: update / update.norm()" in found
+
+
+def momentum_of(param, hparams, theta, horizon):
+    return {"momentum": torch.zeros_like(param)}
