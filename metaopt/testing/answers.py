@@ -123,6 +123,24 @@ def require_same_state(new: Any, old: Tensors, function: Callable[..., Any], mak
         )
 
 
+def require_same_dtypes(new: Tensors, old: Tensors, param: Tensor, function: Callable[..., Any]) -> None:
+    """Raise ConformanceError unless a new state has the dtypes that `init` gave it.
+
+    A rule of tensors keeps those by itself, so that a wider dtype that follows from the parameter's or from float32
+    hyperparameters is no mistake; another one rounds, or is computed for nothing.
+    """
+    wider = torch.float32, param.dtype, torch.promote_types(torch.float32, param.dtype)
+    for key, value in new.items():
+        made = old[key].dtype
+        floating = made.is_floating_point or made.is_complex
+        kept = {made, *(torch.promote_types(made, dtype) for dtype in wider if floating)}
+        require_answer(
+            value.dtype in kept,
+            f"{_name(function)} returned the state {key!r} in {value.dtype}, init made it in {made}.",
+            function,
+        )
+
+
 def describe(value: Any) -> str:
     """The type of a value for a message, and its content where that is short."""
     if isinstance(value, Tensor):
@@ -155,6 +173,7 @@ def check_tensor_functions(assembly: Assembly, rule: PerTensorRule, params: Tens
             arguments = new, param, own, info
             idle = call_plugin(rule.idle_one, "state, param, hparams, info", *arguments, inputs=inputs)
             require_same_state(idle, state, rule.idle_one)
+            require_same_dtypes(idle, state, param, rule.idle_one)
         if rule.evaluate_one is not None:
             evaluated = call_plugin(rule.evaluate_one, "param, state, hparams", param, new, own, inputs=inputs)
             _require_like(evaluated, param, "What evaluation returns", rule.evaluate_one)
@@ -184,6 +203,7 @@ def _stepped(
         require_pair(answer, "update, new_state", function)
         update, new = answer
         require_same_state(new, state, function)
+        require_same_dtypes(new, state, param, function)
     elif not grad.numel():
         return state  # tensors without elements are not measured
     else:
@@ -192,6 +212,7 @@ def _stepped(
         measured, new = answer
         require_tensors(measured, "What is measured", rule.measure_one)
         require_same_state(new, state, rule.measure_one)
+        require_same_dtypes(new, state, param, rule.measure_one)
         update = call_plugin(function, f"{names}, measured", grad, new, *arguments[2:], measured, inputs=inputs)
     _require_like(update, param, "The update", function)
     finite = bool(torch.isfinite(update).all())
