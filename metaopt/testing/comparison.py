@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from metaopt.testing.errors import ConformanceError, require
+from metaopt.testing.location import where_it_returns
 
 
 def require_close(actual: Any, expected: Any, claim: str, *, rtol: float, atol: float, at: Any = None) -> None:
@@ -34,9 +35,11 @@ def require_same_layout(actual: Any, expected: Any, claim: str, at: Any = None) 
 
 
 def require_finite(values: Any, claim: str, at: Any = None) -> None:
-    """Raise ConformanceError if a number is NaN or infinite."""
+    """Raise ConformanceError if a number is NaN or infinite, at the line where the function `at` returns."""
     for path, value in flat(values).items():
-        require(bool(torch.isfinite(value).all()), f"{claim}: {path} is not finite: {first_not_finite(value)}.", at)
+        if not bool(torch.isfinite(value).all()):
+            message = f"{claim}: {path} is not finite: {first_not_finite(value)}."
+            raise ConformanceError(message, at, None if at is None else where_it_returns(at))
 
 
 def flat(values: Any, prefix: str = "") -> dict[str, Tensor]:

@@ -1,8 +1,9 @@
-"""Notices when a plugin writes to its arguments."""
+"""Notices when a plugin writes to its arguments, or draws from the global random generator."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
+import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -37,6 +38,24 @@ class WriteGuard(TorchDispatchMode):
                     f"It writes in place ({func.__name__.split('.')[0]}) to a tensor that it was given; "
                     "compute a new tensor instead."
                 )
+
+
+class DrawGuard(TorchDispatchMode):
+    """While active, an operation that draws from the global random generator raises `message`, at its own line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__()
+        self._message = message
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Run the operation and see whether the generator has moved."""
+        before = torch.get_rng_state()
+        result = func(*args, **(kwargs or {}))
+        if not torch.equal(before, torch.get_rng_state()):
+            raise ConformanceError(self._message)
+        return result
 
 
 class ReadOnly(dict[str, Any]):

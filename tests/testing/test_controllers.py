@@ -57,6 +57,37 @@ def test_an_unsound_controller_is_caught(failures, formula, check, message):
     assert "test_controllers.py:" in found[check]
 
 
+class Written:
+    """A controller with a line for its rate and one that returns it."""
+
+    def __init__(self, rate):
+        self.rate = rate
+
+    def init(self, hparams):
+        return {}
+
+    def update(self, state, info, hparams):
+        rate = self.rate(info)
+        return metaopt.Rate(rate), state
+
+
+@pytest.mark.parametrize(
+    ("rate", "check", "line"),
+    [
+        (lambda info: info.step * torch.nan, "rates_are_sound", "return metaopt.Rate(rate), state"),
+        (lambda info: 0.5 - info.step, "rates_are_sound", "return metaopt.Rate(rate), state"),
+        (lambda info: info.signals["metric"], "takes_bad_metrics", "return metaopt.Rate(rate), state"),
+        (lambda info: info.signals["metric"].clamp(min=-1).nan_to_num(1, 1), "takes_bad_metrics", "return metaopt"),
+        (lambda info: torch.rand(()), "is_deterministic", "lambda info: torch.rand(())"),
+    ],
+)
+def test_a_rate_that_cannot_be_is_caught_at_the_line_it_comes_from(failures, rate, check, line):
+    spec = metaopt.ControllerSpec(
+        name="mine", version="1", controller=Written(rate), cadence="validation", requires={"metric"}
+    )
+    assert line in failures(spec)[check].splitlines()[-1]
+
+
 def test_a_controller_that_hides_that_it_needs_the_horizon_is_caught(failures):
     spec = controller(lambda info, hparams: 1 - info.step / info.horizon, requires=frozenset())
     assert "TypeError" in failures(spec)["horizon_is_declared"]

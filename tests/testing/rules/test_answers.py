@@ -1,4 +1,4 @@
-"""The kit finds rules of tensors whose update is not finite at zero, or whose state comes back in another dtype."""
+"""The kit finds rules whose update is not finite at zero or drawn at random, or whose state changes its dtype."""
 
 import pytest
 import torch
@@ -115,3 +115,14 @@ def test_idle_and_measure_keep_the_dtypes_too(failures, part):
 @pytest.mark.parametrize("init", [momentum_of, float32_momentum_of])
 def test_a_wider_dtype_that_follows_from_the_parameters_is_none(failures, init):
     assert failures(optimizer(keeping(init, lambda old, grad: 0.9 * old + grad))) == {}
+
+
+def test_a_rule_that_draws_is_caught_at_the_line_that_does(failures):
+    def update(grad, state, param, hparams, theta, info):
+        noise = torch.randn_like(grad)
+        return -hparams["lr"] * (grad + 0.01 * noise), state
+
+    rule = metaopt.per_tensor(lambda param, hparams, theta, horizon: {}, update)
+    ((check, found),) = failures(optimizer(rule)).items()
+    assert check == "is_deterministic"
+    assert "noise = torch.randn_like(grad)" in found
