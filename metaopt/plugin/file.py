@@ -23,6 +23,14 @@ def import_file(path: Path) -> ModuleType:
     return module
 
 
+def is_file_of(path: Path, module: str) -> bool:
+    """Whether the file is that of a module which is imported already, from the same package as the one named."""
+    package = module.partition(".")[0]
+    loaded = [each for name, each in [*sys.modules.items()] if name.partition(".")[0] == package]
+    sources = [source for each in loaded if isinstance(source := getattr(each, "__file__", None), str)]
+    return any(Path(source).resolve() == path.resolve() for source in sources)
+
+
 def line_in(path: Path, error: BaseException) -> str:
     """The last line of the file that the error passed through, as part of a sentence; empty where there is none."""
     lines = [

@@ -13,30 +13,12 @@ from metaopt.files import is_file
 from metaopt.plugin.file import import_file, line_in
 from metaopt.plugin.hook import check_spec, offered
 from metaopt.plugin.kinds import PluginSpec
+from metaopt.plugin.source import FILE, PluginSource
 
 GROUP = "metaopt"
 RESTRICTION = "METAOPT_PLUGINS"
 
 SpecType = TypeVar("SpecType", bound=PluginSpec)
-
-
-@dataclass(frozen=True, slots=True)
-class PluginSource:
-    """Where a plugin came from.
-
-    Attributes:
-        distribution: the installed distribution, `"(file)"` for `--plugin`, `"(session)"` for `metaopt.register`.
-        version: the distribution's version, or empty.
-        entry_point: the entry point's name and value, the file's path, or empty.
-    """
-
-    distribution: str
-    version: str = ""
-    entry_point: str = ""
-
-    def __str__(self) -> str:
-        detail = f" ({self.entry_point})" if self.entry_point else ""
-        return f"{self.distribution} {self.version}".strip() + detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +86,12 @@ class Registry:
     def load_file(self, path: str | Path) -> list[PluginSpec]:
         """Load a plugin file (`--plugin file.py`): a module with a `metaopt_plugins` hook.
 
+        Where it is the very file of an installed plugin, it takes that one's place.
+
         Raises:
             PluginError: the file cannot be imported, has no hook, or one of its specs is not valid.
         """
-        source = PluginSource("(file)", entry_point=str(path))
+        source = PluginSource(FILE, entry_point=str(path))
         if not is_file(path) or Path(path).suffix != ".py":
             raise PluginError(f"Plugin file {quoted(Path(path))} does not exist or is not a Python file (.py).")
         try:
@@ -199,17 +183,14 @@ class Registry:
             self._add(Entry(spec, source), strict=self.strict)
 
     def _add(self, entry: Entry, *, strict: bool) -> None:
+        key = (entry.spec.kind, entry.spec.name)
+        others = [other for other in self._entries.get(key, []) if not entry.source.replaces(other.source)]
+        error = PluginError(_duplicate(entry.spec, others[0].source, entry.source)) if others else None
+        if error and strict:
+            raise error
         self.revision += 1
-        entries = self._entries.setdefault((entry.spec.kind, entry.spec.name), [])
-        earlier = [other for other in entries if other.source == entry.source]
-        for other in earlier:
-            entries.remove(other)
-        entries.append(entry)
-        if len(entries) > 1:
-            error = PluginError(_duplicate(entry.spec, entries[0].source, entry.source))
-            if strict:
-                entries.remove(entry)
-                raise error
+        self._entries[key] = [*others, entry]
+        if error:
             self.faults.append(Fault(entry.source, str(error)))
 
     def _fault(self, source: PluginSource, error: BaseException) -> None:
@@ -270,9 +251,11 @@ def _distinct(specs: list[PluginSpec], source: PluginSource) -> list[PluginSpec]
 
 
 def _duplicate(spec: PluginSpec, first: PluginSource, second: PluginSource) -> str:
+    installed = second.distribution == FILE and first.entry_point and first.distribution != FILE
+    instead = f", or check the installed one with `metaopt check {spec.name}`" if installed else ""
     return (
         f"The {spec.kind} {spec.name!r} is defined twice, by {first} and by {second}; "
-        f"rename one, uninstall one, or choose with {RESTRICTION}."
+        f"rename one, uninstall one, or choose with {RESTRICTION}{instead}."
     )
 
 

@@ -260,6 +260,27 @@ def test_a_file_cannot_take_an_installed_name(tmp_path):
     assert "adamw" in registry.names(OptimizerSpec)
 
 
+def test_the_file_of_an_installed_plugin_takes_its_place_however_it_is_named(install, tmp_path):
+    install("good_plugin", GOOD)
+    path = tmp_path / "good-plugin" / "good_plugin.py"
+    link = tmp_path / "link.py"
+    link.symlink_to(path)
+    registry = Registry.discover()
+    for same in (path, link):
+        (mine,) = registry.load_file(same)
+        assert registry.get(OptimizerSpec, "good") is mine
+        assert registry.source(mine).entry_point == str(same)
+
+
+def test_a_copy_of_the_file_of_an_installed_plugin_is_another_one(install, tmp_path):
+    install("good_plugin", GOOD)
+    registry = Registry.discover()
+    (tmp_path / "good_plugin.py").write_text(GOOD)
+    with pytest.raises(PluginError, match=r"twice, .*, or check the installed one with `metaopt check good`\."):
+        registry.load_file(tmp_path / "good_plugin.py")
+    assert registry.source(registry.get(OptimizerSpec, "good")).distribution == "good-plugin"
+
+
 @pytest.mark.parametrize("name", ["absent.py", "folder", "notes.txt"])
 def test_what_is_no_plugin_file_is_named(tmp_path, name):
     (tmp_path / "folder").mkdir()
