@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from metaopt.cli.commands.new_plugin.scaffold import MAX_NAME
+from metaopt.cli.commands.new_plugin.names import MAX_NAME
 from metaopt.plugin.kinds import KINDS
 
 ROOT = Path(__file__).parents[3]
@@ -130,7 +131,24 @@ def test_whatever_the_author_is_called_the_package_can_be_read(run, tmp_path, au
     assert project["name"] == "metaopt-skeleton-two"
 
 
-@pytest.mark.parametrize("name", ["Sign", "2sign", "_sign", "sign!", "sígn", "", "lambda", "a" * (MAX_NAME + 1), "a b"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Sign",
+        "2sign",
+        "_sign",
+        "sign!",
+        "sígn",
+        "",
+        "lambda",
+        "a" * (MAX_NAME + 1),
+        "a b",
+        "sign_",
+        "si__gn",
+        "si--gn",
+        "sign-",
+    ],
+)
 def test_a_name_that_python_or_pip_refuse_is_refused(run, tmp_path, name):
     ran = run("new-plugin", name, "--kind", "optimizer", "--out", tmp_path / "new")
     assert ran.code == 2
@@ -168,6 +186,31 @@ def test_a_module_of_the_name_is_an_error(run, tmp_path):
     )
 
 
+@pytest.mark.parametrize("name", ["torch", "metaopt-torch"])
+def test_the_distribution_of_metaopt_itself_is_an_error(run, tmp_path, name):
+    ran = run("new-plugin", name, "--kind", "optimizer", "--out", tmp_path / "new")
+    assert (ran.code, ran.err) == (
+        2,
+        "error: There is a distribution 'metaopt-torch' already; choose another name.\n",
+    )
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["metaopt", "numpy", "scipy", "sklearn", "sympy", "random", "statistics"])
+def test_a_file_that_would_hide_what_metaopt_imports_is_an_error(run, tmp_path, name):
+    ran = run("new-plugin", name, "--kind", "optimizer", "--out", tmp_path / "new")
+    assert (ran.code, ran.err) == (
+        2,
+        f"error: {name}.py would hide the module {name!r}, which metaopt needs; take another name.\n",
+    )
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_module_that_no_file_can_hide_and_one_that_metaopt_does_not_need_leave_the_name_free(run, tmp_path):
+    for name in ("time", "ruff"):
+        assert run("new-plugin", name, "--kind", "optimizer", "--out", tmp_path / name).code == 0
+
+
 def test_a_kind_that_does_not_exist_is_an_error(run, tmp_path):
     ran = run("new-plugin", "quick", "--kind", "optimiser", "--out", tmp_path / "new")
     assert ran.code == 2
@@ -179,12 +222,42 @@ def test_what_is_there_is_left_alone(run, tmp_path):
     (tmp_path / "mine" / "kept").write_text("kept")
     ran = run("new-plugin", "quick", "--kind", "optimizer", "--out", tmp_path / "mine")
     assert ran.code == 2
-    assert re.fullmatch(r"error: --out '.*mine' exists already; name a folder that does not, or remove it\.\n", ran.err)
+    assert re.fullmatch(
+        r"error: --out '.*mine' exists already; name a new or an empty folder, or remove it\.\n", ran.err
+    )
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["kept"]
 
 
-@pytest.mark.parametrize("author", ["two\nlines", "bell\x07"])
-def test_an_author_of_two_lines_is_an_error(run, tmp_path, author):
+@pytest.mark.parametrize("there", [".", "mine", "mine/"])
+def test_an_empty_folder_is_taken(run, tmp_path, monkeypatch, there):
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path / "mine" if there == "." else tmp_path)
+    assert run("new-plugin", "quick", "--kind", "optimizer", "--out", there).code == 0
+    assert (tmp_path / "mine" / "pyproject.toml").is_file()
+
+
+@pytest.mark.parametrize("out", ["with blank", "-x", "it's", "~", "plain"])
+def test_the_next_steps_can_be_pasted_into_a_shell(run, tmp_path, monkeypatch, own_registry, out):
+    monkeypatch.chdir(tmp_path)
+    ran = run("new-plugin", "quick", "--kind", "optimizer", f"--out={out}")
+    check, install, _ = [shlex.split(line) for line in ran.out.splitlines()[-3:]]
+    assert check[:2] == ["metaopt", "check"]
+    assert Path(install[-1]).resolve() == tmp_path / out
+    assert run(*check[1:]).code == 0
+    assert not any(word.startswith("-") for word in (check[2], install[3]))
+    assert ("'~'" in ran.out) == (out == "~")
+
+
+def test_its_help_says_which_names_there_are(run):
+    text = " ".join(run("new-plugin", "--help").out.replace("│", " ").split())
+    assert f"single _ or - between; {MAX_NAME} characters at most" in text
+
+
+@pytest.mark.parametrize(
+    "author",
+    ["two\nlines", "bell\x07", "x <a b@c>", "Ada <ada>", "Ada <a@b@c>", "a b@c", "Ada <@x.org>", "Ada <a..b@c>"],
+)
+def test_an_author_of_two_lines_or_without_an_address_that_pip_takes_is_an_error(run, tmp_path, author):
     ran = run("new-plugin", "quick", "--kind", "optimizer", "--author", author, "--out", tmp_path / "new")
     assert ran.code == 2
     assert "--author must be one line such as" in ran.err

@@ -1,24 +1,18 @@
 """The package of a new plugin: a small algorithm that works, its test, and what makes it a distribution."""
 
 import json
-import keyword
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parseaddr
+from email.headerregistry import Address
 from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 
+from metaopt.cli.commands.new_plugin.names import PREFIX, check_free, plain_name
 from metaopt.cli.output_folder import named, write_text
-from metaopt.errors import InputError, PluginError, did_you_mean, first_line, quoted
+from metaopt.errors import InputError, did_you_mean, first_line, quoted
 from metaopt.plugin import KINDS, Registry
-
-#: Longer names would break the templates' lines of up to 120 characters.
-MAX_NAME = 26
-
-_PREFIX = "metaopt_"
 
 
 @dataclass(frozen=True)
@@ -77,12 +71,12 @@ class Scaffold:
     @property
     def distribution(self) -> str:
         """Its name for pip."""
-        return f"{_PREFIX}{self.name}".replace("_", "-")
+        return f"{PREFIX}{self.name}".replace("_", "-")
 
     @property
     def module(self) -> str:
         """Its name for Python."""
-        return f"{_PREFIX}{self.name}"
+        return f"{PREFIX}{self.name}"
 
     @property
     def source(self) -> Path:
@@ -129,55 +123,60 @@ def scaffold(name: str, kind: str, author: str, registry: Registry) -> Scaffold:
         registry: what is installed.
 
     Raises:
-        InputError: the name cannot be a plugin's, the kind is unknown, or the author is no text of one line.
-        PluginError: a plugin or a module has the name already.
+        InputError: the name cannot be a plugin's, the kind is unknown, or the author is no text of one line or has
+            an address that is none.
+        PluginError: a plugin, a distribution or a module has the name already.
     """
     if kind not in KINDS:
         hint = did_you_mean(kind, KINDS, " {}")
         raise InputError(f"There is no kind {quoted(kind)} of plugin;{hint} kinds: {', '.join(KINDS)}.")
-    plain = name.replace("-", "_").removeprefix(_PREFIX)
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", plain, re.ASCII) or len(plain) > MAX_NAME or keyword.iskeyword(plain):
+    plain = plain_name(name)
+    if not author.isprintable() or _person(author) is None:
         raise InputError(
-            f"{quoted(name)} cannot be a plugin's name; take lower case letters, digits and '_', beginning with a "
-            f"letter, {MAX_NAME} at most, and no keyword of Python."
+            f"--author must be one line such as 'Ada Lovelace <ada@example.org>', or a name, got {quoted(author)}."
         )
-    if not author.isprintable():
-        raise InputError(f"--author must be one line such as 'Ada Lovelace <ada@example.org>', got {quoted(author)}.")
-    for entry in registry:
-        if entry.spec.name == plain:
-            raise PluginError(
-                f"There is a plugin {quoted(plain)} already, the {entry.spec.kind} of {entry.source}; choose another "
-                "name."
-            )
-    package = Scaffold(plain, kind, author)
-    if find_spec(package.module) is not None:
-        raise PluginError(f"There is a module {quoted(package.module)} already; choose another name.")
-    return package
+    check_free(plain, registry)
+    return Scaffold(plain, kind, author)
 
 
 def write(package: Scaffold, folder: str) -> Path:
-    """Write the package into a new folder, and return that.
+    """Write the package into a new or empty folder, and return that.
 
     Raises:
-        InputError: the folder exists, is empty as a name, or cannot be made.
+        InputError: the folder holds something, is empty as a name, or cannot be made.
     """
     path = named(folder, "--out")
-    if os.path.lexists(path):
-        raise InputError(f"--out {quoted(path)} exists already; name a folder that does not, or remove it.")
-    for file, text in package.files().items():
-        try:
+    try:
+        taken = os.path.lexists(path) and not (path.is_dir() and not os.listdir(path))
+        for file in () if taken else package.files():
             (path / file).parent.mkdir(parents=True, exist_ok=True)
-        except (OSError, ValueError) as error:  # a name that no folder can have
-            raise InputError(f"--out {quoted(path)} cannot be made: {first_line(error)}; name another one.") from error
+    except (OSError, ValueError) as error:  # a name that no folder can have
+        raise InputError(f"--out {quoted(path)} cannot be made: {first_line(error)}; name another one.") from error
+    if taken:
+        raise InputError(f"--out {quoted(path)} exists already; name a new or an empty folder, or remove it.")
+    for file, text in package.files().items():
         write_text(path / file, text)
     return path
 
 
 def _authors(author: str) -> str:
     """The line of `pyproject.toml`, or nothing."""
-    name, mail = parseaddr(author)
-    if "@" not in mail:
-        name, mail = author.strip(), ""
+    name, mail = _person(author) or ("", "")
     known = {"name": name, "email": mail}
     parts = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in known.items() if value]
     return f"authors = [{{ {', '.join(parts)} }}]\n" if parts else ""
+
+
+def _person(author: str) -> tuple[str, str] | None:
+    """Name and address of `Name <mail>` or of either of them; None where the address is none that pip takes."""
+    both = re.fullmatch(r"([^<>]*)<(.*)>\s*", author)
+    name, mail = (both[1].strip(' "'), both[2].strip()) if both else ("", author.strip())
+    if both is None and "@" not in mail:
+        return mail, ""
+    if not re.fullmatch(r"[^\s@<>]+@[^\s@<>]+", mail):
+        return None
+    try:
+        Address(addr_spec=mail)  # what the generated package's build goes by
+    except Exception:  # its parser of addresses raises a dozen kinds, IndexError among them
+        return None
+    return name, mail
