@@ -104,21 +104,6 @@ def test_a_pure_form_combines_nothing():
         metaopt.StopperSpec(name="mine", version="1", fires=lambda batch, hparams: batch.values > 1, combines=True)
 
 
-@pytest.mark.parametrize("granularity", ["tree", "sums", "layer", None])
-def test_per_tensor_acts_on_coordinates_or_tensors(granularity):
-    message = (
-        r"granularity must be 'coordinate' or 'tensor', got .*; where one tensor's step depends on others, subclass"
-    )
-    with pytest.raises(PluginError, match=message):
-        metaopt.per_tensor(lambda *_: {}, lambda *_: None, granularity=granularity)
-
-
-@pytest.mark.parametrize("missing", ["init", "update"])
-def test_per_tensor_takes_functions(missing):
-    with pytest.raises(PluginError, match=f"per_tensor: {missing} must be a function, got None"):
-        metaopt.per_tensor(**{"init": lambda *_: {}, "update": lambda *_: None, missing: None})
-
-
 def test_a_rules_granularity_is_one_of_four():
     class Layered(metaopt.Rule):
         granularity = "layer"
