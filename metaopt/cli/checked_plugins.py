@@ -4,7 +4,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from metaopt.cli.package_folder import plugin_files_in
 from metaopt.errors import PluginError, did_you_mean, quoted
+from metaopt.files import is_folder
 from metaopt.plugin import KINDS, PluginSource, PluginSpec, Registry
 
 
@@ -12,24 +14,34 @@ def chosen(names: Sequence[str], kind: str, known: Registry) -> list[PluginSpec]
     """The plugins that are meant, each once, in the order in which they are named.
 
     Args:
-        names: of plugins, of distributions, of entry points, or what these point to; paths of files with plugins.
+        names: of plugins, of distributions, of entry points, or what these point to; paths of files with
+            plugins, or of folders of packages of plugins.
         kind: restricts all of them to plugins of a kind; empty for every kind.
         known: what is installed; plugins of files are added.
 
     Raises:
-        PluginError: nothing has one of the names, the kind is unknown, a plugin is defined twice or cannot be loaded.
+        PluginError: nothing has one of the names, the kind is unknown, a plugin is defined twice or cannot be loaded,
+            or a folder is not that of such a package.
     """
     if kind and kind not in KINDS:
         raise PluginError(f"There is no kind {quoted(kind)} of plugin; kinds: {', '.join(KINDS)}.")
     specs_by_name: dict[tuple[str, str], PluginSpec] = {}
     for name in names:
-        specs = _of_file(name, kind, known) if name.endswith(".py") else _of_name(name, kind, known)
+        files = [Path(name)] if name.endswith(".py") else _files_in(name, known)
+        specs = _of_files(name, files, kind, known) if files else _of_name(name, kind, known)
         specs_by_name.update({(spec.kind, spec.name): spec for spec in specs})
     return list(specs_by_name.values())
 
 
-def _of_file(name: str, kind: str, known: Registry) -> list[PluginSpec]:
-    specs = known.load_file(Path(name))
+def _files_in(name: str, known: Registry) -> list[Path]:
+    """The files with plugins of a folder, or none where a plugin is called so, or its distribution or entry point."""
+    sources = [*(entry.source for entry in known), *(fault.source for fault in known.faults)]
+    names = {*(entry.spec.name for entry in known), *(each for source in sources for each in names_of(source))}
+    return plugin_files_in(Path(name)) if name and name not in names and is_folder(name) else []
+
+
+def _of_files(name: str, files: Sequence[Path], kind: str, known: Registry) -> list[PluginSpec]:
+    specs = [spec for file in files for spec in known.load_file(file)]
     chosen_specs = [spec for spec in specs if kind in ("", spec.kind)]
     if not chosen_specs:
         offered = ", ".join(f"{spec.kind} {spec.name!r}" for spec in specs) or "nothing"

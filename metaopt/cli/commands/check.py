@@ -22,8 +22,8 @@ def check(
     names: Annotated[
         list[str],
         typer.Argument(
-            metavar="NAME|FILE.py|DISTRIBUTION...",
-            help="Plugins by name, files with plugins, distributions or entry points.",
+            metavar="NAME|FILE.py|FOLDER|DISTRIBUTION...",
+            help="Plugins by name, files with plugins, folders of their packages, distributions or entry points.",
         ),
     ],
     kind: Annotated[str, typer.Option(help="Which kind is meant where several plugins have the name.")] = "",

@@ -1,6 +1,7 @@
 """`metaopt check` holds anyone's plugin against its contract and names the offending line."""
 
 import json
+import sys
 import textwrap
 
 import pytest
@@ -9,7 +10,8 @@ from metaopt import PluginError, StopperSpec
 from metaopt.cli import run
 from metaopt.cli.checked_plugins import chosen
 from metaopt.plugin import current_registry, registry
-from metaopt.plugin.registry import Fault, PluginSource, Registry
+from metaopt.plugin.registry import Fault, Registry
+from metaopt.plugin.source import PluginSource
 
 PLUGIN = """
 import torch
@@ -417,3 +419,62 @@ def test_json_holds_every_check_and_the_line_of_a_failure(plugin_file, capsys):
 def test_nothing_is_checked_if_one_name_is_unknown(capsys):
     assert run(["check", "cosine", "cosin"]) == 2
     assert capsys.readouterr().out == ""
+
+
+@pytest.fixture
+def package(tmp_path, capsys):
+    """The folder of a new package, and its file with the plugin."""
+    folder = tmp_path / "metaopt-small-step"
+    assert run(["new-plugin", "small_step", "--kind", "optimizer", "--out", str(folder)]) == 0
+    capsys.readouterr()
+    return folder, folder / "src" / "metaopt_small_step" / "small_step.py"
+
+
+@pytest.mark.parametrize("where", ["folder", ".", "folder/"])
+def test_the_folder_of_a_package_stands_for_its_files(package, capsys, monkeypatch, where):
+    folder, _ = package
+    monkeypatch.chdir(folder if where == "." else folder.parent)
+    assert run(["check", where.replace("folder", folder.name)]) == 0
+    assert capsys.readouterr().out.startswith("optimizer small_step\n")
+
+
+@pytest.mark.parametrize("project", [None, "[project]\nname = 'x'\n", "no TOML", "project = 3\n"])
+def test_any_other_folder_says_what_to_name(tmp_path, capsys, project):
+    if project is not None:
+        (tmp_path / "pyproject.toml").write_text(project)
+    assert run(["check", str(tmp_path)]) == 2
+    text = capsys.readouterr().err
+    assert "has no file with a function metaopt_plugins; name a file that ends in .py, or a folder whose" in text
+    assert len(text.splitlines()) == 1
+
+
+def test_a_name_that_is_installed_is_not_looked_for_as_a_folder(tmp_path, monkeypatch):
+    (tmp_path / "metaopt-torch").mkdir()
+    monkeypatch.chdir(tmp_path)
+    known = current_registry()
+    assert sorted(spec.name for spec in chosen(["metaopt-torch"], "stopper", known)) == known.names(StopperSpec)
+
+
+def test_a_package_is_checked_by_its_file_and_folder_while_it_is_installed_from_there(package, tmp_path, monkeypatch):
+    folder, source = package
+    site = tmp_path / "site"
+    info = site / "metaopt_small_step-0.1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: metaopt-small-step\nVersion: 0.1.0\n")
+    (info / "entry_points.txt").write_text("[metaopt]\nsmall_step = metaopt_small_step\n")
+    # What an editable installation comes to: the metadata on the path, and the sources, too.
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.syspath_prepend(folder / "src")
+    try:
+        assert str(current_registry().source(chosen(["small_step"], "", current_registry())[0])).startswith(
+            "metaopt-small"
+        )
+        assert run(["check", str(source)]) == 0
+        assert run(["check", str(folder), "--plugin", str(source)]) == 0
+        copy = tmp_path / "small_step.py"
+        copy.write_text(source.read_text())
+        with pytest.raises(PluginError, match="is defined twice"):
+            chosen([str(copy)], "", Registry.discover())
+    finally:
+        for name in ("metaopt_small_step", "metaopt_small_step.small_step"):
+            sys.modules.pop(name, None)
