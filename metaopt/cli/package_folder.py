@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 from metaopt.errors import PluginError, quoted
-from metaopt.plugin.registry import GROUP
+from metaopt.plugin import GROUP
 
 
 def plugin_files_in(folder: Path) -> list[Path]:

@@ -3,10 +3,11 @@
 from metaopt.plugin.hookspecs import hookimpl
 from metaopt.plugin.kinds import KINDS, ControllerSpec, CorpusSpec, OptimizerSpec, PluginSpec, StopperSpec, WrapperSpec
 from metaopt.plugin.native import Native
-from metaopt.plugin.registry import Registry, current_registry, register
+from metaopt.plugin.registry import GROUP, Registry, current_registry, register
 from metaopt.plugin.source import PluginSource
 
 __all__ = [
+    "GROUP",
     "KINDS",
     "ControllerSpec",
     "CorpusSpec",
