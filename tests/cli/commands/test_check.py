@@ -81,13 +81,13 @@ MISTAKES = {
         'm = state["m"] + grad * grad\nreturn -hparams["lr"] * grad / (m.sqrt() + 1e-8), {"m": m}',
         "has_finite_meta_gradients",
         "keep an epsilon inside a root",
-        "def update(grad, state, param, hparams, theta, info):",
+        'return -hparams["lr"] * grad / (m.sqrt() + 1e-8), {"m": m}',
     ),
     "randomness": (
         'return -hparams["lr"] * grad * torch.rand(()), dict(state)',
         "is_deterministic",
         "draws from the global random generator",
-        "def update(grad, state, param, hparams, theta, info):",
+        'return -hparams["lr"] * grad * torch.rand(()), dict(state)',
     ),
     "a lost key": (
         'return -hparams["lr"] * grad, {}',
@@ -105,7 +105,7 @@ MISTAKES = {
         'return -hparams["lr"] * grad / (hparams["lr"] - 1e-4), dict(state)',
         "holds_at_the_edges",
         "With mine.lr=0.0001, parameters after step 1: scalar is not finite",
-        "def update(grad, state, param, hparams, theta, info):",
+        'return -hparams["lr"] * grad / (hparams["lr"] - 1e-4), dict(state)',
     ),
     "another key": (
         'return -hparams["lr"] * grad, {"mom": state["m"]}',
