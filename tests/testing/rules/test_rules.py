@@ -121,11 +121,6 @@ def test_checks_parametrise_a_test(check):
     check()
 
 
-def test_only_specs_have_checks():
-    with pytest.raises(metaopt.InputError, match=r"give a spec such as metaopt\.OptimizerSpec"):
-        testing.checks_for(metaopt.PluginSpec(name="abstract", version="1"))
-
-
 class Momentum(metaopt.Rule):
     """A whole rule; `answer` is what a broken one makes of its update's answer."""
 
