@@ -14,7 +14,6 @@ import metaopt
 from metaopt.configuration.configuration import Configuration
 from metaopt.deploy.gradient_guard import GradientGuard, SkippedSteps
 from metaopt.deploy.step_hooks import observe_steps
-from metaopt.deploy.withheld_step import MarkedStep, takes_found_inf
 from metaopt.errors import OutOfDepthError
 from metaopt.plugin.kinds import OptimizerSpec
 from metaopt.plugin.registry import Registry, current_registry
@@ -287,34 +286,6 @@ def test_every_fused_class_of_torch_goes_on_as_if_the_batch_had_never_been(kind,
             either.step()
     assert torch.equal(*params)
     assert equal(optimizer.state_dict(), reference.state_dict())
-
-
-@pytest.mark.parametrize("scaler_overflowed", [None, 0.0, 1.0])
-@pytest.mark.parametrize("overflowed", [0.0, 1.0])
-def test_a_mark_that_no_host_has_read_skips_a_fused_step(overflowed, scaler_overflowed):
-    """As on a GPU, where reading would wait; what a `GradScaler` says counts too, and its mark is left to it."""
-    param = nn.Parameter(torch.ones(5))
-    optimizer = torch.optim.AdamW([param], lr=0.1, fused=True)
-    param.grad = torch.ones(5)
-    assert not takes_found_inf(optimizer), "no state yet"
-    optimizer.step()
-    assert takes_found_inf(optimizer)
-    before = copy.deepcopy(optimizer.state_dict()), param.detach().clone()
-    if scaler_overflowed is not None:
-        optimizer.found_inf = own = torch.tensor(scaler_overflowed)
-    step = MarkedStep(optimizer, torch.tensor(overflowed))
-    optimizer.step()
-    step.settle(optimizer)
-    assert equal((optimizer.state_dict(), param.detach()), before) == bool(overflowed or scaler_overflowed)
-    assert getattr(optimizer, "found_inf", None) is (None if scaler_overflowed is None else own)
-
-
-def test_classes_that_are_not_fused_or_not_all_of_them_take_no_mark():
-    params = [nn.Parameter(torch.ones(5)) for _ in range(2)]
-    assert not takes_found_inf(torch.optim.AdamW(params, fused=False))
-    optimizer = torch.optim.AdamW(params, fused=True)
-    optimizer.param_groups[0]["fused"] = False
-    assert not takes_found_inf(optimizer)
 
 
 @pytest.mark.parametrize("how", ["none", "positional", "keyword"])

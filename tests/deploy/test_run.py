@@ -9,7 +9,6 @@ from torch import nn
 
 import metaopt
 from metaopt.configuration.configuration import Configuration
-from metaopt.deploy.optimizer.precision import gradient_norm
 from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.plugin.registry import Registry, current_registry
 from metaopt.recipe import Recipe
@@ -521,9 +520,3 @@ def test_what_is_no_state_of_a_run_says_what_it_lacks():
     run = recipe_of().bind(model_of(), total_steps=STEPS)
     with pytest.raises(metaopt.InputError, match=r"not what run.state_dict\(\) returned: it lacks best_weights"):
         run.load_state_dict({"mode": "min"})
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_the_gradient_norm_is_computed_in_float32(dtype):
-    grads = [torch.full((1000,), 1.0, dtype=dtype), torch.full((7,), 3.0, dtype=dtype)]
-    assert gradient_norm(grads) == pytest.approx(math.sqrt(1063))
