@@ -18,6 +18,7 @@ from metaopt.deploy.optimizer.parameters import Group, ModelNames
 from metaopt.deploy.state.arrangement import SIGNATURE, arranged, check_document, names_of
 from metaopt.deploy.state.class_state import (
     EXECUTION,
+    as_built,
     as_classes,
     check_entries,
     check_settings,
@@ -194,7 +195,7 @@ def _begin_state(optimizer: Optimizer, added: list[Group]) -> None:
     """Give groups that were added later the state that the class makes when it is built; some Adagrads make none."""
     kind: MakeOptimizer = type(optimizer)
     for group in added:
-        fresh_states = kind([{key: value for key, value in group.items() if key != "param_names"}]).state
+        fresh_states = as_built(kind, {key: value for key, value in group.items() if key != "param_names"}).state
         optimizer.state.update({param: state for param, state in fresh_states.items() if param not in optimizer.state})
 
 

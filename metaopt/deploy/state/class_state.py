@@ -187,7 +187,13 @@ def check_entries(saved: Mapping[str, Any], expected: Mapping[str, Any], title: 
 
 def fresh_state(kind: MakeOptimizer, group: Group, param: Tensor) -> TensorState:
     """What a class keeps of a parameter before any step; empty for most."""
-    return dict(kind([{**_bare(group), "params": [param]}]).state.get(param, {}))
+    return dict(as_built(kind, {**_bare(group), "params": [param]}).state.get(param, {}))
+
+
+def as_built(kind: MakeOptimizer, group: Group) -> Optimizer:
+    """The class built from one group: torch's Adagrad fills its first state by its arguments, whatever groups say."""
+    names = inspect.signature(kind).parameters.keys() - {"params"}
+    return kind([group], **{name: value for name, value in group.items() if name in names})
 
 
 #: Entries of groups that are the users', or a scheduler's.
