@@ -12,7 +12,6 @@ import metaopt
 from metaopt.configuration.configuration import Configuration, assemble
 from metaopt.configuration.rate_table import rate_table
 from metaopt.deploy import GRADIENT_SIGNALS, PLAIN_SIGNALS, build_optimizer
-from metaopt.deploy.scheduler.rate_lookup import RateLookup
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
 from metaopt.plugin.kinds import ControllerSpec
 from metaopt.plugin.registry import Registry, current_registry
@@ -319,18 +318,6 @@ TABLES = [
     for name in current_registry().names(ControllerSpec)
     if current_registry().get(ControllerSpec, name).cadence == "table"
 ]
-
-
-@pytest.mark.parametrize("name", TABLES)
-@pytest.mark.parametrize("total_steps", [1, 4095, 4096, 4097, 12_289])
-def test_rates_in_pieces_are_those_of_the_whole_table_bit_for_bit(name, total_steps):
-    spec = current_registry().get(ControllerSpec, name)
-    hparams = {key: torch.tensor(float(value), dtype=torch.float64) for key, value in encoded_defaults(spec).items()}
-    table, _ = rate_table(spec, hparams, total_steps, total_steps + 1)
-    lookup = RateLookup(spec, hparams, total_steps)
-    steps = [*range(0, total_steps + 1, 7), total_steps]
-    assert [lookup.at(step) for step in steps] == table[steps].tolist()
-    assert lookup.at(0) == table[0].item()  # back in an earlier piece
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -1,0 +1,52 @@
+"""Every parameter of an optimizer has a name of its own, and a gradient to go down."""
+
+import pytest
+import torch
+
+import metaopt
+from metaopt.deploy.optimizer.group_members import GroupMember, group_members
+
+
+def groups_of(*named):
+    return [
+        {"params": [torch.zeros(1) for _ in range(count)], **({} if names is None else {"param_names": names})}
+        for count, names in named
+    ]
+
+
+NAMES = {
+    "numbered through": ([(2, None), (1, None)], ["0", "1", "2"]),
+    "as they are called": ([(2, ["weight", "bias"]), (1, ["head"])], ["weight", "bias", "head"]),
+    "both": ([(2, ["weight", "bias"]), (1, None)], ["weight", "bias", "2"]),
+    "made unique": ([(2, ["weight", "bias"]), (2, ["bias", "weight"])], ["weight", "bias", "bias#2", "weight#3"]),
+    "a name that is a number": ([(1, ["1"]), (1, None)], ["1", "1#1"]),
+}
+
+
+@pytest.mark.parametrize(("named", "expected"), NAMES.values(), ids=NAMES)
+def test_parameters_are_named_by_their_groups_or_by_their_place(named, expected):
+    groups = groups_of(*named)
+    members = list(group_members(groups))
+    assert [member.name for member in members] == expected
+    for member, (index, param) in zip(
+        members, ((index, param) for index, group in enumerate(groups) for param in group["params"]), strict=True
+    ):
+        assert member.param is param
+        assert member.index == index
+        assert member.group is groups[index]
+
+
+@pytest.mark.parametrize(("maximize", "expected"), [(False, [1.0, -2.0]), (True, [-1.0, 2.0])])
+def test_going_down_the_negated_gradient_is_going_up(maximize, expected):
+    param = torch.zeros(2, requires_grad=True)
+    param.grad = torch.tensor([1.0, -2.0])
+    member = GroupMember("weight", param, 0, {"params": [param], "maximize": maximize})
+    assert member.gradient().tolist() == expected
+    assert param.grad.tolist() == [1.0, -2.0]
+
+
+def test_a_sparse_gradient_is_refused_by_the_parameters_name():
+    param = torch.zeros(2, 2, requires_grad=True)
+    param.grad = torch.eye(2).to_sparse()
+    with pytest.raises(metaopt.InputError, match=r"Parameter 'embedding' has a sparse gradient"):
+        GroupMember("embedding", param, 0, {"params": [param], "maximize": False}).gradient()

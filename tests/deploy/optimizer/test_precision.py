@@ -1,0 +1,95 @@
+"""Low precision is where numbers are stored, and never where they are computed."""
+
+import math
+
+import pytest
+import torch
+
+from metaopt.deploy.optimizer.precision import SHORT, add_update, gradient_norm, in_dtypes_of, placed, widened
+
+DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_only_what_has_less_than_float32_is_widened(dtype):
+    tensor = torch.ones(3, dtype=dtype, requires_grad=True)
+    wide = widened(tensor)
+    assert wide.dtype is (dtype if dtype in (torch.float32, torch.float64) else torch.float32)
+    assert not wide.requires_grad
+    assert (wide.data_ptr() == tensor.data_ptr()) == (wide.dtype is dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_gradient_norm_is_computed_in_float32(dtype):
+    grads = [torch.full((1000,), 1.0, dtype=dtype), torch.full((7,), 3.0, dtype=dtype)]
+    assert gradient_norm(grads) == pytest.approx(math.sqrt(1063))
+
+
+SHAPES = {
+    "a short one": [(5,)],
+    "short ones": [(5,), (2, 3), ()],
+    "a long one": [(SHORT + 1,)],
+    "short and long ones": [(5,), (SHORT + 1,), (7, 3), (2, SHORT)],
+    "with an empty one": [(0,), (5,)],
+}
+
+
+@pytest.mark.parametrize("shapes", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_norm_is_that_of_all_gradients_laid_end_to_end(shapes, dtype):
+    generator = torch.Generator().manual_seed(0)
+    grads = [torch.randn(shape, generator=generator).to(dtype) for shape in shapes]
+    norm = gradient_norm(grads)
+    expected = torch.linalg.vector_norm(torch.cat([grad.double().flatten() for grad in grads]))
+    assert norm.shape == ()
+    assert norm.dtype is (torch.float64 if dtype is torch.float64 else torch.float32)
+    assert norm.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_gradients_of_several_dtypes_and_layouts_have_one_norm():
+    doubled = torch.sparse_coo_tensor([[0, 0]], [1.0, 3.0], (3,), check_invariants=True)  # 4 in one entry
+    grads = [torch.tensor([3.0], dtype=torch.bfloat16), doubled, torch.tensor([12.0], dtype=torch.float64)]
+    assert gradient_norm(grads).item() == 13.0
+
+
+def test_the_norm_is_computed_in_the_dtype_asked_for():
+    grads = [torch.tensor([1e30]), torch.tensor([1e30])]
+    assert gradient_norm(grads).item() == math.inf
+    norm = gradient_norm(grads, dtype=torch.float64)
+    assert norm.dtype is torch.float64
+    assert norm.item() == pytest.approx(math.sqrt(2) * 1e30)
+
+
+def test_of_no_gradients_the_norm_is_0():
+    assert gradient_norm([]).item() == 0.0
+
+
+def test_an_update_is_rounded_once():
+    """1 + 2⁻⁹ lies halfway in bfloat16 and rounds to 1; from 1 + 2⁻⁹ another 2⁻⁹ make 1 + 2⁻⁸, whose neighbour is 1."""
+    param = torch.ones(1, dtype=torch.bfloat16)
+    wide = torch.full((1,), 1 + 2**-8)  # the rule's own copy has what the parameter cannot hold
+    add_update(param, wide, torch.full((1,), 2**-8))
+    assert param.item() == 1 + 2**-7
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_in_the_rules_own_precision_an_update_is_added_in_place(dtype):
+    param = torch.ones(2, dtype=dtype)
+    add_update(param, param, torch.tensor([0.5, -0.25]))
+    assert param.tolist() == [1.5, 0.75]
+
+
+def test_a_new_state_has_the_old_ones_dtypes_and_order():
+    old = {"step": torch.zeros((), dtype=torch.float64), "moment": torch.zeros(2, dtype=torch.bfloat16)}
+    new = in_dtypes_of(old, {"moment": torch.tensor([1.0, 2.0]), "step": torch.tensor(3.0)})
+    assert list(new) == ["step", "moment"]
+    assert [tensor.dtype for tensor in new.values()] == [torch.float64, torch.bfloat16]
+    assert new["moment"].tolist() == [1.0, 2.0]
+
+
+def test_placed_tensors_share_no_memory():
+    tensor = torch.ones(2, dtype=torch.bfloat16, requires_grad=True)
+    copy = placed({"weight": tensor}, torch.device("cpu"))["weight"]
+    copy.zero_()
+    assert tensor.tolist() == [1.0, 1.0]
+    assert copy.dtype is torch.bfloat16
