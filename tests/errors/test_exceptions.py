@@ -1,11 +1,10 @@
 import signal
 import sys
-from pathlib import Path
 
 import pytest
 
 import metaopt
-from metaopt.errors import MetaOptError, first_line, is_interrupt, named_line, quoted
+from metaopt.errors import MetaOptError, first_line, is_interrupt, named_line
 
 
 @pytest.mark.parametrize("error", [metaopt.InputError, metaopt.PluginError, metaopt.RecipeError, metaopt.StorageError])
@@ -62,51 +61,6 @@ def test_what_a_user_gave_is_cut_where_an_error_quotes_it():
     error = ValueError("x" * 1000)
     assert len(first_line(error)) == 200
     assert len(named_line(error, limit=80)) == 80
-
-
-class Unprintable:
-    def __repr__(self):
-        raise ValueError
-
-
-ITSELF = []
-ITSELF.append(ITSELF)
-DEEP = []
-for _ in range(5_000):
-    DEEP = [DEEP]
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        ("a", "'a'"),
-        (3, "3"),
-        (ITSELF, "[[...]]"),
-        (DEEP, "<list>"),
-        (Unprintable(), "<Unprintable>"),
-        (10**5_000, "<int>"),
-        ("\ud800", r"'\ud800'"),
-        ("a\nb", r"'a\nb'"),
-        (Path("x/y"), "'x/y'"),
-    ],
-    ids=lambda value: type(value).__name__,
-)
-def test_whatever_somebody_gave_can_be_quoted(value, text):
-    assert quoted(value) == text
-
-
-@pytest.mark.parametrize("value", ["x" * 5_000, "x y " * 2_000, 10**400, [0] * 1_000, {"a" * 5_000: 1}, b"x" * 100])
-def test_quotes_have_80_characters_at_most(value):
-    assert 70 < len(quoted(value)) <= 80
-    assert "…" in quoted(value)
-
-
-def test_a_path_is_quoted_whole_unless_it_has_no_end():
-    path = Path("/tmp", *(f"a folder called {number}" for number in range(10)), "runs.csv.gz")
-    assert quoted(path) == repr(str(path))
-    long = quoted(Path("/tmp", *["a"] * 5_000, "x" * 5_000, "runs.csv.gz"))
-    assert len(long) <= 240
-    assert long.endswith("runs.csv.gz'")
 
 
 def test_no_message_repeats_a_word_of_more_than_80_characters():
