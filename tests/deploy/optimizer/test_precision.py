@@ -65,7 +65,7 @@ def test_of_no_gradients_the_norm_is_0():
 
 
 def test_an_update_is_rounded_once():
-    """1 + 2⁻⁹ lies halfway in bfloat16 and rounds to 1; from 1 + 2⁻⁹ another 2⁻⁹ make 1 + 2⁻⁸, whose neighbour is 1."""
+    """After 1 bfloat16 has 1 + 2⁻⁷: half of that added to 1 rounds back, and reaches it from the rule's 1 + 2⁻⁸."""
     param = torch.ones(1, dtype=torch.bfloat16)
     wide = torch.full((1,), 1 + 2**-8)  # the rule's own copy has what the parameter cannot hold
     add_update(param, wide, torch.full((1,), 2**-8))
