@@ -14,6 +14,7 @@ from metaopt.cli import run
 from metaopt.tuning.judging.shipped_references import read
 from metaopt.tuning.recorded.runs import portfolio_of_runs
 from metaopt.tuning.recorded.runs_file import read_runs
+from tests.tuning.recorded.csv_runs import FLAT, write
 
 CURVES = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "curves"
 ALEXNET = CURVES / "alexnet_tuning.results.jsonl.gz"
@@ -23,11 +24,6 @@ DEBERTA = CURVES / "deberta-base_tuning.results.jsonl.gz"
 def recorded(path):
     with gzip.open(path, "rt") as lines:
         return [json.loads(line) for line in lines]
-
-
-def write(path, rows, columns=("candidate", "task", "step", "value")):
-    pd.DataFrame(rows, columns=list(columns)).to_csv(path, index=False)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -45,16 +41,6 @@ def starter(tmp_path_factory):
     return path
 
 
-FLAT = [
-    ("good", "a", 1, 0.2),
-    ("good", "b", 1, 0.5),
-    ("fair", "a", 1, 0.4),
-    ("fair", "b", 1, 0.3),
-    ("bad", "a", 1, 0.9),
-    ("bad", "b", 1, 0.8),
-]
-
-
 def test_the_best_alone_comes_first_and_who_complements_it_follows(tmp_path):
     found = portfolio_of_runs(read_runs(write(tmp_path / "runs.csv", FLAT)))
     assert [one.candidate for one in found.members] == ["good", "fair"]
@@ -65,6 +51,11 @@ def test_the_best_alone_comes_first_and_who_complements_it_follows(tmp_path):
 def test_the_baseline_can_be_named(tmp_path):
     found = portfolio_of_runs(read_runs(write(tmp_path / "runs.csv", FLAT)), baseline="bad")
     assert {one.candidate: one.by_task for one in found.members}["good"] == pytest.approx({"a": 1.0, "b": 0.6})
+
+
+def test_a_baseline_that_is_no_candidate_is_refused(tmp_path):
+    with pytest.raises(metaopt.InputError, match=r"--baseline 'none' is no candidate that ran on all tasks; there are"):
+        portfolio_of_runs(read_runs(write(tmp_path / "runs.csv", FLAT)), baseline="none")
 
 
 def test_higher_is_better_where_it_is_said(tmp_path):
@@ -79,50 +70,10 @@ def test_higher_is_better_where_it_is_said(tmp_path):
     )
 
 
-def test_runs_validated_at_other_steps_are_compared_at_the_same_moments(tmp_path):
-    rows = [
-        ("slow", "a", 10, 0.9),
-        ("slow", "a", 100, 0.1),
-        ("fast", "a", 1, 0.5),
-        ("fast", "a", 40, 0.1),  # ends early, and keeps what it has
-        ("slow", "b", 10, 0.9),
-        ("fast", "b", 10, 0.8),
-    ]
-    curves = read_runs(write(tmp_path / "runs.csv", rows)).curves["a"]
-    np.testing.assert_array_equal(curves["slow"].steps, curves["fast"].steps)
-    assert (curves["fast"].steps[0], curves["fast"].steps[-1]) == (10, 100)
-    assert curves["fast"].values[0] == 0.5
-    assert curves["fast"].values[-1] == curves["slow"].values[-1] == 0.1
-    assert curves["fast"].values.mean() < curves["slow"].values.mean()
-
-
-def test_a_run_that_diverged_has_the_worst_score(tmp_path):
-    rows = [*FLAT[:4], ("bad", "a", 1, 0.1), ("bad", "a", 2, np.inf), ("bad", "b", 1, 0.1)]
-    runs = read_runs(write(tmp_path / "runs.csv", rows))
-    assert runs.curves["a"]["bad"].diverged
-    assert not runs.curves["b"]["bad"].diverged
-
-
 def test_runs_all_of_which_diverged_are_refused(tmp_path):
     rows = [(name, task, 1, np.inf) for name in ("a", "b") for task in ("t", "u")]
     with pytest.raises(metaopt.InputError, match="All runs of all candidates diverged"):
         portfolio_of_runs(read_runs(write(tmp_path / "runs.csv", rows)))
-
-
-@pytest.mark.parametrize("name", ["{vision}", "{", "}", "{0}", "100%s", "{task!r}"])
-def test_names_with_braces_are_only_names(tmp_path, name):
-    path = tmp_path / "runs.csv"
-    rows = [(one, f"{task}{name}", 1, 0.5, f"{task}{one}{name}") for task in ("t", "u") for one in ("a", "b")]
-    pd.DataFrame(rows, columns=["candidate", "task", "step", "value", "family"]).to_csv(path, index=False)
-    with pytest.raises(metaopt.InputError) as caught:
-        read_runs(path)
-    assert repr(f"ta{name}") in str(caught.value)
-    assert repr(f"tb{name}") in str(caught.value)
-
-
-def test_candidates_without_runs_on_all_tasks_are_left_out(tmp_path):
-    runs = read_runs(write(tmp_path / "runs.csv", FLAT[:5]))
-    assert (runs.candidates, runs.left_out) == (["good", "fair"], ("bad",))
 
 
 def test_what_is_said_of_held_out_tasks_is_what_happens_there(starter):
@@ -143,45 +94,6 @@ def test_where_nothing_carries_over_a_first_run_is_worth_one_trial(tmp_path):
     rows = [(f"c{one}", f"t{task}", 1, generator.normal()) for one in range(40) for task in range(60)]
     worth = portfolio_of_runs(read_runs(write(tmp_path / "noise.csv", rows)), size=1).members[0].worth
     assert worth.low < 1 < worth.high
-
-
-@pytest.mark.parametrize(
-    ("rows", "match"),
-    [
-        (FLAT[:1] + FLAT[1:2], r"has one candidate, 'good'; a portfolio is chosen among several"),
-        (FLAT[::2], r"has one task, 'a'; what holds for other tasks needs at least two"),
-        (FLAT[:3], r"has 1 candidates that ran on all 2 tasks, of 2; at least two are needed"),
-        ([*FLAT, ("good", "a", 1, 0.1)], r"line 8: candidate 'good' has step 1 of task 'a' a second time; keep one"),
-        ([*FLAT[:2], ("good", "a", 2, "nan")], r"line 4: value must be a number, got 'nan'; leave the row out"),
-        ([*FLAT[:2], ("good", "a", 2, "")], r"line 4: value must be a number, got ''"),
-        ([*FLAT[:2], ("good", "a", "two", 1)], r"line 4: step must be a number, got 'two'; count steps"),
-        ([*FLAT[:2], ("good", "", 2, 1)], r"line 4: task is empty; name it"),
-        ([*FLAT, ("good", "a", 2, -np.inf)], r"line 8: value is infinitely good; write a number"),
-        ([], r"has no rows; write one a validation"),
-    ],
-)
-def test_a_table_that_is_wrong_is_one_sentence(tmp_path, rows, match):
-    with pytest.raises(metaopt.InputError, match=match):
-        read_runs(write(tmp_path / "runs.csv", rows))
-
-
-def test_columns_and_modes_that_are_wrong_are_named(tmp_path):
-    path = write(tmp_path / "runs.csv", [("a", "t", 1)], ("candidate", "task", "value"))
-    with pytest.raises(metaopt.InputError, match=r"lacks the column step; a file of runs has candidate, task, step"):
-        read_runs(path)
-    path = write(
-        tmp_path / "runs.csv", [(*row, "down") for row in FLAT], ("candidate", "task", "step", "value", "mode")
-    )
-    with pytest.raises(metaopt.InputError, match=r"line 2: mode must be min or max, got 'down'"):
-        read_runs(path)
-    with pytest.raises(metaopt.InputError, match=r"has a column 'mode', so --mode max cannot be given too"):
-        read_runs(path, "max")
-    rows = [(*row, "f" if place else "g") for place, row in enumerate(FLAT)]
-    path = write(tmp_path / "runs.csv", rows, ("candidate", "task", "step", "value", "family"))
-    with pytest.raises(metaopt.InputError, match=r"line 4: family of task 'a' was 'g', is 'f'; a task has one"):
-        read_runs(path)
-    with pytest.raises(metaopt.InputError, match=r"--baseline 'none' is no candidate that ran on all tasks; there are"):
-        portfolio_of_runs(read_runs(write(tmp_path / "runs.csv", FLAT)), baseline="none")
 
 
 def test_the_command_prints_and_writes(tmp_path, starter, capsys):
@@ -230,36 +142,3 @@ def test_recorded_runs_of_deberta(tmp_path):
     found = portfolio_of_runs(read_runs(write(tmp_path / "deberta.csv", rows), mode="max"))
     assert found.num_candidates == 1024
     assert found.members[0].held_out.value > 0.7
-
-
-def text_of(rows):
-    return "\n".join(",".join(map(str, row)) for row in (("candidate", "task", "step", "value"), *rows)) + "\n"
-
-
-@pytest.mark.parametrize("cut", [30, 60, -5])
-def test_a_truncated_compressed_file_is_refused(tmp_path, cut):
-    (tmp_path / "runs.csv.gz").write_bytes(gzip.compress(text_of(FLAT * 20).encode())[:cut])
-    with pytest.raises(metaopt.InputError, match=r"runs\.csv\.gz cannot be read as CSV: it ends too early"):
-        read_runs(tmp_path / "runs.csv.gz")
-
-
-def test_spaces_make_no_further_candidates_or_tasks(tmp_path):
-    plain, spaced = tmp_path / "plain.csv", tmp_path / "spaced.csv"
-    plain.write_text(text_of(FLAT))
-    spaced.write_text("\ufeff" + text_of((f" {c}\u00a0", f"{t}  ", f" {s}\t", f"{v} ") for c, t, s, v in FLAT))
-    assert read_runs(spaced).curves.keys() == read_runs(plain).curves.keys()
-    assert read_runs(spaced).candidates == read_runs(plain).candidates
-
-
-@pytest.mark.parametrize("row", ["good,a,9", "good,a,9,1,2", "good"])
-def test_rows_of_other_lengths_are_refused(tmp_path, row):
-    (tmp_path / "runs.csv").write_text(text_of(FLAT) + row + "\n")
-    with pytest.raises(metaopt.InputError, match=r"runs\.csv"):
-        read_runs(tmp_path / "runs.csv")
-
-
-def test_braces_in_a_cell_are_braces(tmp_path):
-    rows = [(*row, "{x}" if number else "{y}") for number, row in enumerate(FLAT)]
-    write(tmp_path / "runs.csv", rows, ("candidate", "task", "step", "value", "family"))
-    with pytest.raises(metaopt.InputError, match=r"family of task 'a' was '\{y\}', is '\{x\}'"):
-        read_runs(tmp_path / "runs.csv")
