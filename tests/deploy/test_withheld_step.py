@@ -130,3 +130,28 @@ def test_a_call_with_gradients_is_the_next_step():
     param.grad = torch.ones(5)
     assert not step.enter(optimizer)
     assert step.leave()
+
+
+class Counting(torch.optim.SGD):
+    """Counts its steps in an attribute and in its groups, as some libraries' classes do."""
+
+    def __init__(self, params):
+        super().__init__(params, lr=0.1)
+        self.num_steps = 2
+
+    def step(self, closure=None):
+        self.num_steps += 1
+        for group in self.param_groups:
+            group["k"] = group.get("k", 0) + 1
+        return super().step(closure)
+
+
+def test_counters_that_a_class_keeps_for_itself_are_put_back():
+    param = nn.Parameter(torch.ones(5))
+    optimizer = Counting([param])
+    param.grad = torch.ones(5)
+    step = WithheldStep(optimizer)
+    optimizer.step()
+    step.settle(optimizer)
+    assert optimizer.num_steps == 2
+    assert "k" not in optimizer.param_groups[0]
