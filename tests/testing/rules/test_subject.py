@@ -103,9 +103,9 @@ def test_a_step_tells_what_is_required_and_no_more():
     assert silent.loss is None
     assert silent.signals == {}
     required = Subject(counting(frozenset({"loss", "gradient_norm"}))).assemble()
-    told = step_info(required, step, horizon, grads)
-    assert told.loss.item() == loss_at(step).item() == 0.25
-    assert told.signals["gradient_norm"].item() == pytest.approx(5.0)
+    info = step_info(required, step, horizon, grads)
+    assert info.loss.item() == loss_at(step).item() == 0.25
+    assert info.signals["gradient_norm"].item() == pytest.approx(5.0)
 
 
 def test_without_gradients_their_norm_is_zero():
