@@ -213,7 +213,7 @@ def test_several_processes_find_what_one_finds(tmp_path):
     for world in (1, 2):
         folder = tmp_path / str(world)
         folder.mkdir()
-        call = "import sys, pathlib, tests.meta.test_evolution as m; "
+        call = "import sys, pathlib, tests.meta.estimators.test_evolution as m; "
         call += "m.work(int(sys.argv[1]), int(sys.argv[2]), pathlib.Path(sys.argv[3]))"
         commands = [[sys.executable, "-c", call, str(rank), str(world), str(folder)] for rank in range(world)]
         processes = [subprocess.Popen(command, cwd=ROOT) for command in commands]
