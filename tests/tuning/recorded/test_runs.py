@@ -14,21 +14,7 @@ from metaopt.cli import run
 from metaopt.tuning.judging.shipped_references import read
 from metaopt.tuning.recorded.runs import portfolio_of_runs
 from metaopt.tuning.recorded.runs_file import read_runs
-
-FLAT = [
-    ("good", "a", 1, 0.2),
-    ("good", "b", 1, 0.5),
-    ("fair", "a", 1, 0.4),
-    ("fair", "b", 1, 0.3),
-    ("bad", "a", 1, 0.9),
-    ("bad", "b", 1, 0.8),
-]
-
-
-def write(path, rows, columns=("candidate", "task", "step", "value")):
-    pd.DataFrame(rows, columns=list(columns)).to_csv(path, index=False)
-    return path
-
+from tests.tuning.recorded.conftest import FLAT, write
 
 CURVES = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "curves"
 ALEXNET = CURVES / "alexnet_tuning.results.jsonl.gz"

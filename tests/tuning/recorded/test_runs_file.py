@@ -8,24 +8,7 @@ import pytest
 
 import metaopt
 from metaopt.tuning.recorded.runs_file import read_runs
-
-FLAT = [
-    ("good", "a", 1, 0.2),
-    ("good", "b", 1, 0.5),
-    ("fair", "a", 1, 0.4),
-    ("fair", "b", 1, 0.3),
-    ("bad", "a", 1, 0.9),
-    ("bad", "b", 1, 0.8),
-]
-
-
-def write(path, rows, columns=("candidate", "task", "step", "value")):
-    pd.DataFrame(rows, columns=list(columns)).to_csv(path, index=False)
-    return path
-
-
-def text_of(rows):
-    return "\n".join(",".join(map(str, row)) for row in (("candidate", "task", "step", "value"), *rows)) + "\n"
+from tests.tuning.recorded.conftest import FLAT, text_of, write
 
 
 def test_runs_validated_at_other_steps_are_compared_at_the_same_moments(tmp_path):
