@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from metaopt.plugin import registry
+from metaopt.plugin.source import SESSION
 
 OMNIGLOT = Path(__file__).parents[2] / "shared" / "data" / "omniglot"
 if OMNIGLOT.is_dir():
@@ -27,7 +28,7 @@ def _plugins_registered_by_a_test_end_with_it():
     yield
     for key in session_plugins() - before:
         registry._current._entries[key] = [
-            entry for entry in registry._current._entries[key] if entry.source.distribution != "(session)"
+            entry for entry in registry._current._entries[key] if entry.source.distribution != SESSION
         ]
         registry._current.revision += 1
 
@@ -35,4 +36,9 @@ def _plugins_registered_by_a_test_end_with_it():
 def session_plugins():
     """Kind and name of each plugin of the process that somebody registered by hand."""
     entries = {} if registry._current is None else registry._current._entries
-    return {key for key, found in entries.items() for entry in found if entry.source.distribution == "(session)"}
+    return {
+        key
+        for key, entries_of_a_name in entries.items()
+        for entry in entries_of_a_name
+        if entry.source.distribution == SESSION
+    }

@@ -13,7 +13,7 @@ from metaopt.files import is_file
 from metaopt.plugin.file import import_file, line_in
 from metaopt.plugin.hook import check_spec, offered
 from metaopt.plugin.kinds import PluginSpec
-from metaopt.plugin.source import FILE, PluginSource
+from metaopt.plugin.source import FILE, SESSION, PluginSource
 
 GROUP = "metaopt"
 RESTRICTION = "METAOPT_PLUGINS"
@@ -75,7 +75,7 @@ class Registry:
             PluginError: an installed plugin of this kind has the name already.
         """
         check_spec(spec)
-        source = PluginSource("(session)")
+        source = PluginSource(SESSION)
         key = (spec.kind, spec.name)
         others = [entry for entry in self._entries.get(key, []) if entry.source != source]
         if others:

@@ -11,8 +11,6 @@ from metaopt.inner import Compile
 from metaopt.plugin import Registry
 from metaopt.tuning.judging.references import DEFAULT_BASELINE
 
-#: The registry's name for the distribution of plugins that came in a file.
-_FILE = "(file)"
 #: What a recipe is compared with unless the caller says otherwise: each an optimizer, with "+controller", at its
 #: defaults.
 AGAINST = ("adamw", "adamw+cosine", "schedulefree_adamw", "prodigy")
@@ -125,6 +123,4 @@ def check_count(name: str, value: Any, least: int | None = 1) -> None:
 def plugin_files(registry: Registry) -> tuple[str, ...]:
     """Files that plugins were loaded from one by one."""
     sources = [entry.source for entry in registry]
-    return tuple(
-        sorted({str(Path(source.entry_point).resolve()) for source in sources if source.distribution == _FILE})
-    )
+    return tuple(sorted({str(Path(source.entry_point).resolve()) for source in sources if source.is_file}))

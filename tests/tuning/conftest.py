@@ -1,6 +1,8 @@
 """Small tasks that train in milliseconds, and a ledger to run them through."""
 
+import contextlib
 import json
+import sqlite3
 import subprocess
 import sys
 from functools import partial
@@ -60,6 +62,19 @@ def evaluator(registry):
 @pytest.fixture
 def url(tmp_path) -> str:
     return f"sqlite:///{tmp_path / 'study.db'}"
+
+
+@pytest.fixture
+def restored(tmp_path):
+    """Makes a database of the SQL in a file, and returns its path."""
+
+    def database_of(sql):
+        path = tmp_path / "study.db"
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.executescript(sql.read_text())
+        return path
+
+    return database_of
 
 
 @pytest.fixture

@@ -49,11 +49,8 @@ def tables():
 
 
 @pytest.fixture
-def path(tmp_path):
-    database = tmp_path / "study.db"
-    with contextlib.closing(sqlite3.connect(database)) as connection:
-        connection.executescript((FIXTURE / "studies.sql").read_text())
-    return database
+def path(restored):
+    return restored(FIXTURE / "studies.sql")
 
 
 @pytest.fixture

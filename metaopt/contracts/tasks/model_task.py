@@ -1,5 +1,6 @@
 """What tasks of all kinds share: names that are checked, a metric with a sign, and seeded fresh models."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
 
@@ -22,7 +23,7 @@ LossFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 _SEEDS = (0, 1)
 
 
-class NamedTask:
+class NamedTask(ABC):
     """A task with a name, a family and a mode; its subclasses are frozen dataclasses with these fields."""
 
     name: str
@@ -35,9 +36,9 @@ class NamedTask:
         """+1 if the metric is better when lower, else -1."""
         return 1.0 if self.mode == "min" else -1.0
 
+    @abstractmethod
     def _sizes(self) -> dict[str, Any]:
         """What `repr` shows besides name and family; never the data."""
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         parts = {"name": self.name, "family": self.family, **self._sizes()}
@@ -67,9 +68,9 @@ class ModelTask(NamedTask):
     loss: LossFunction
     metric: LossFunction | None
 
+    @abstractmethod
     def _few_examples(self) -> tuple[Tensor, Tensor]:
         """Inputs and targets to give a fresh model's lazy layers their shapes."""
-        raise NotImplementedError
 
     def measure(self, output: Tensor, targets: Tensor) -> Tensor:
         """The metric times its sign, so that lower is better."""

@@ -29,11 +29,8 @@ def tasks():
 
 
 @pytest.fixture
-def path(tmp_path):
-    made = tmp_path / "study.db"
-    with contextlib.closing(sqlite3.connect(made)) as connection:
-        connection.executescript((FIXTURE / "study.sql").read_text())
-    return made
+def path(restored):
+    return restored(FIXTURE / "study.sql")
 
 
 @pytest.fixture
