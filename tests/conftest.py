@@ -35,10 +35,5 @@ def _plugins_registered_by_a_test_end_with_it():
 
 def session_plugins():
     """Kind and name of each plugin of the process that somebody registered by hand."""
-    entries = {} if registry._current is None else registry._current._entries
-    return {
-        key
-        for key, entries_of_a_name in entries.items()
-        for entry in entries_of_a_name
-        if entry.source.distribution == SESSION
-    }
+    entries = [] if registry._current is None else list(registry._current)
+    return {(entry.spec.kind, entry.spec.name) for entry in entries if entry.source.distribution == SESSION}
