@@ -1,6 +1,7 @@
 """Which weights the model of a run holds: those in training, averages during an evaluation, or the best ones."""
 
-from collections.abc import Iterator, Sequence
+import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, NoReturn, final
 
@@ -9,8 +10,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
-from metaopt.deploy.evaluation import BestWeights, eval_mode, evaluating, keep_averages, stay_in_eval, warn_of_averages
-from metaopt.errors import InputError
+from metaopt.deploy.evaluation import eval_mode, evaluating, keep_averages, stay_in_eval, warn_of_averages
+from metaopt.deploy.optimizer.parameters import counterparts
+from metaopt.errors import InputError, quoted
+
+#: A buffer that `torch.optim.swa_utils.AveragedModel` has beside the model that it wraps.
+_WRAPPERS_OWN = "n_averaged"
 
 
 @final
@@ -111,6 +116,101 @@ class HeldWeights:
         self.check_training("saving run.state_dict() and the model's")
         if self.is_finished:
             raise InputError("This run is finished and does not go on: save run.state_dict() before run.finish().")
+
+
+class BestWeights:
+    """Keeps and restores a model's trained weights and its buffers, or bare parameters.
+
+    Parameters that are frozen from the start are not copied: they stay what they are.
+
+    Args:
+        model: a module (its `state_dict` is kept: parameters, buffers such as BatchNorm's statistics), or parameters.
+        device: where the copy lives.
+    """
+
+    def __init__(self, model: nn.Module | Sequence[Tensor], device: torch.device) -> None:
+        self._model = model
+        self._device = device
+        self._frozen = {name for name, param in self._named() if not param.requires_grad}
+        self.weights: dict[str, Any] | None = None
+
+    def keep(self) -> None:
+        """Copy the present weights."""
+        self.weights = {name: self._copy(value) for name, value in self._present().items() if name not in self._frozen}
+
+    def include(self, params: Iterable[Tensor]) -> None:
+        """Copy parameters that were frozen until now, before their first step, as part of the best weights too."""
+        unfrozen = set(params)
+        for name, param in self._named():
+            if param in unfrozen and name in self._frozen:
+                self._frozen.remove(name)
+                if self.weights is not None:
+                    self.weights.setdefault(name, self._copy(param))
+
+    @torch.no_grad()
+    def restore(self, num_observations: int) -> None:
+        """Write the copy into the model, in place.
+
+        Args:
+            num_observations: values seen so far, for the message.
+
+        Raises:
+            InputError: there is none.
+        """
+        if self.weights is None:
+            seen = f"none of {num_observations} observed values was finite"
+            never = "run.observe(value) was never called"
+            raise InputError(f"There are no best weights to restore: {seen if num_observations else never}.")
+        if isinstance(self._model, nn.Module):
+            self._model.load_state_dict(self.weights, strict=False)  # frozen parameters are not in it
+            return
+        present = self._present()
+        for name, value in self.weights.items():
+            present[name].copy_(value)
+
+    def fitted(self, weights: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        """A checkpoint's best weights under the names of this model.
+
+        Raises:
+            InputError: it is another model's.
+        """
+        if weights is None:
+            return None
+        present = self._present()
+        names = counterparts(weights, present)
+        unknown = sorted(set(weights) - set(names) - {_WRAPPERS_OWN})
+        missing = sorted(set(present) - set(names.values()) - self._frozen - {_WRAPPERS_OWN})
+        if unknown or missing:
+            what = f"hold {quoted(unknown[0])}, which this model lacks" if unknown else f"lack {quoted(missing[0])}"
+            raise InputError(f"The best weights of this state are another model's: they {what}; bind the same model.")
+        by_own_name = {own: weights[name] for name, own in names.items()}
+        for name, value in by_own_name.items():
+            if isinstance(value, Tensor) and value.shape != present[name].shape:
+                raise InputError(
+                    f"The best weights of this state are another model's: {quoted(name)} has the shape "
+                    f"{tuple(value.shape)}, this model's has {tuple(present[name].shape)}; bind the same model."
+                )
+        return by_own_name
+
+    def load(self, weights: Mapping[str, Any] | None) -> None:
+        """Go on from a checkpoint's best weights; raises what `fitted` raises."""
+        fitted = self.fitted(weights)
+        self.weights = None if fitted is None else {name: self._copy(value) for name, value in fitted.items()}
+
+    def _present(self) -> dict[str, Any]:
+        if isinstance(self._model, nn.Module):
+            return dict(self._model.state_dict())
+        return dict(self._named())
+
+    def _named(self) -> list[tuple[str, Tensor]]:
+        if isinstance(self._model, nn.Module):
+            return list(self._model.named_parameters(remove_duplicate=False))
+        return [(str(index), tensor) for index, tensor in enumerate(self._model)]
+
+    def _copy(self, value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return value.detach().to(self._device, copy=True)
+        return copy.deepcopy(value)
 
 
 def _refuse_step(*step: Any) -> NoReturn:
