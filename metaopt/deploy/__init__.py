@@ -2,7 +2,7 @@
 
 from metaopt.deploy.evaluation import evaluating
 from metaopt.deploy.gradient_evidence import MicroBatches, gradient_evidence
-from metaopt.deploy.gradient_guard import GradientGuard, GuardPolicy, check_policy
+from metaopt.deploy.gradient_guard import GradientGuard, GuardPolicy
 from metaopt.deploy.handover import handover_of
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.optimizer.build import Implementation, build_optimizer, create_optimizer
@@ -41,7 +41,6 @@ __all__ = [
     "build_optimizer",
     "build_stopper",
     "check_member",
-    "check_policy",
     "create_optimizer",
     "create_scheduler",
     "create_stopper",

@@ -2,8 +2,8 @@
 
 import warnings
 from collections import deque
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypeAlias, final
 
 import torch
@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from metaopt.deploy.handover import Handover
 from metaopt.deploy.optimizer.precision import gradient_norm
 from metaopt.deploy.withheld_step import FOUND_INF, MarkedStep, WithheldStep, takes_found_inf
-from metaopt.errors import InputError, OutOfDepthError, quoted
+from metaopt.errors import OutOfDepthError
 from metaopt.signals import LARGEST_NORM, MAX_SKIPS, overflows
 
 #: What to do where training goes wrong: skip steps and hand over to a hand-designed rule, raise, or nothing.
@@ -39,6 +39,7 @@ class SkippedSteps:
 
 
 @final
+@dataclass(eq=False, kw_only=True)
 class GradientGuard:
     """Reads the gradients of each step, once, and keeps from the optimizer those that overflow.
 
@@ -49,21 +50,20 @@ class GradientGuard:
     Args:
         raises: raise at the first such step instead.
         handover: watches a learned rule at every other step, and hands over; None for other rules.
+
+    Attributes:
+        reason: one sentence that says why the run is over, empty while it is not; after `wait`, of all steps.
+        pending: verdicts that a GPU has yet to reach, 0 or 1, in their order: no step waits for one.
     """
 
-    def __init__(self, *, raises: bool = False, handover: Handover | None = None) -> None:
-        self._reason = ""
-        self._raises, self._handover = raises, handover
-        self._skipped = SkippedSteps()
-        self._num_steps = 0
-        self._norm: Tensor | None = None
-        self._step: MarkedStep | WithheldStep | None = None
-        self._pending = _Pending()
-
-    @property
-    def watches_rule(self) -> bool:
-        """Whether a learned rule is watched besides its gradients."""
-        return self._handover is not None
+    raises: bool = False
+    handover: Handover | None = None
+    reason: str = field(default="", init=False)
+    pending: deque[tuple[Tensor, torch.cuda.Event]] = field(default_factory=deque, init=False)
+    _skipped: SkippedSteps = field(default=SkippedSteps(), init=False)
+    _num_steps: int = field(default=0, init=False)
+    _norm: Tensor | None = field(default=None, init=False)
+    _step: MarkedStep | WithheldStep | None = field(default=None, init=False)
 
     @property
     def skipped(self) -> SkippedSteps:
@@ -71,16 +71,14 @@ class GradientGuard:
         self._count_pending(wait=True)
         return self._skipped
 
-    @property
-    def reason(self) -> str:
-        """One sentence that says why the run is over, empty while it is not; asking waits for a GPU."""
+    def wait(self) -> None:
+        """Wait until a GPU has reached its pending verdicts, and count them."""
         self._count_pending(wait=True)
-        return self._reason
 
     def record_loss(self, loss: Tensor) -> None:
         """Note a training loss, 0-d; a learned rule is judged by it before the next step."""
-        if self._handover is not None:
-            self._handover.record_loss(loss)
+        if self.handover is not None:
+            self.handover.record_loss(loss)
 
     def gradient_norm(self, optimizer: Optimizer) -> Tensor:
         """Euclidean norm of the coming step's gradients, 0-d, read before the optimizer is called and not again."""
@@ -107,17 +105,17 @@ class GradientGuard:
             self._count(overflowed=False, by_scaler=True)
             return
         norm = _norm(optimizer) if self._norm is None else self._norm
-        if type(norm) is Tensor and not norm.is_cpu and not self._raises and takes_found_inf(optimizer):
+        if type(norm) is Tensor and not norm.is_cpu and not self.raises and takes_found_inf(optimizer):
             overflowed = (~(norm <= LARGEST_NORM)).float()
             self._step = MarkedStep(optimizer, overflowed)
-            self._pending.add(overflowed, torch.zeros_like(overflowed) if by_scaler is None else by_scaler)
+            self._postpone(overflowed, torch.zeros_like(overflowed) if by_scaler is None else by_scaler)
             return
         overflowed_here = overflows(float(norm))
         self._count(overflowed_here, by_scaler=by_scaler is not None and bool(by_scaler))
         if overflowed_here:
             self._step = WithheldStep(optimizer)
-        elif self._handover is not None:
-            self._handover.look()
+        elif self.handover is not None:
+            self.handover.look()
 
     def end_step(self, optimizer: Optimizer) -> None:
         """See `StepObserver`."""
@@ -127,17 +125,17 @@ class GradientGuard:
 
     def state_dict(self) -> dict[str, Any]:
         """Plain numbers, under `"skipped"`, and what the handover keeps under its own name."""
-        counts = {**asdict(self.skipped), "num_steps": self._num_steps, "reason": self._reason}
-        return {"skipped": counts, "handover": None if self._handover is None else self._handover.state_dict()}
+        counts = {**asdict(self.skipped), "num_steps": self._num_steps, "reason": self.reason}
+        return {"skipped": counts, "handover": None if self.handover is None else self.handover.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any], *, num_steps: int) -> None:
         """Continue from `state_dict()`; an old state without counts is of `num_steps` steps, none of them skipped."""
         counts = state.get("skipped") or {}
         self._skipped = SkippedSteps(**{key: int(counts.get(key, 0)) for key in asdict(SkippedSteps())})
         self._num_steps = int(counts.get("num_steps", num_steps))
-        self._reason = str(counts.get("reason", ""))
-        if self._handover is not None and state["handover"] is not None:
-            self._handover.load_state_dict(state["handover"])
+        self.reason = str(counts.get("reason", ""))
+        if self.handover is not None and state["handover"] is not None:
+            self.handover.load_state_dict(state["handover"])
 
     def _settle(self, optimizer: Optimizer) -> None:
         if self._step is not None:
@@ -145,8 +143,16 @@ class GradientGuard:
             step.settle(optimizer)
 
     def _count_pending(self, *, wait: bool) -> None:
-        for overflowed, by_scaler in self._pending.finished(wait=wait):
+        while self.pending and (wait or self.pending[0][1].query()):
+            copied, event = self.pending.popleft()
+            event.synchronize()
+            overflowed, by_scaler = (bool(flag) for flag in copied)
             self._count(overflowed, by_scaler)
+
+    def _postpone(self, *flags: Tensor) -> None:
+        """Note the verdicts on a step, 0-d numbers on one device, to be counted once they have arrived."""
+        copied = torch.stack([flag.float() for flag in flags]).to("cpu", non_blocking=True)
+        self.pending.append((copied, torch.cuda.current_stream(flags[0].device).record_event()))
 
     def _count(self, overflowed: bool, by_scaler: bool) -> None:
         """Count a step. One that a scaler skipped is no overflow: with a smaller scale the gradients may be sound."""
@@ -160,7 +166,7 @@ class GradientGuard:
             self._skipped = replace(skipped, in_a_row=0)
 
     def _skip(self, step: int) -> None:
-        if self._raises:
+        if self.raises:
             raise OutOfDepthError(
                 f"At step {step} the {_OVERFLOW}; bind with guard='fallback' to skip such steps, or 'off' to take them."
             )
@@ -171,50 +177,16 @@ class GradientGuard:
                 f"At step {step} the {_OVERFLOW}: the step is skipped, as will be others like it (run.skipped counts "
                 "them); look for bad data, or lower the rate."
             )
-        if self._handover is not None:
-            self._handover.forget()
-        if self._skipped.in_a_row < MAX_SKIPS or self._reason:
+        if self.handover is not None:
+            self.handover.forget()
+        if self._skipped.in_a_row < MAX_SKIPS or self.reason:
             return
         why = f"{MAX_SKIPS} steps in a row were skipped, whose {_OVERFLOW}"
-        if self._handover is not None and self._handover.hand_over(why):
+        if self.handover is not None and self.handover.hand_over(why):
             self._skipped = replace(self._skipped, in_a_row=0)
         else:
-            self._reason = f"At step {step} {why}: training diverged."
-            _warn(f"{self._reason[:-1]}, and run.observe(value) says stop.")
-
-
-def check_policy(guard: object) -> GuardPolicy:
-    """What a user's `guard=` means: True is `"fallback"`, False `"off"`.
-
-    Raises:
-        InputError: it is something else.
-    """
-    if guard is True or guard == "fallback":
-        return "fallback"
-    if guard is False or guard == "off":
-        return "off"
-    if guard == "raise":
-        return "raise"
-    raise InputError(f"guard must be 'fallback', 'raise' or 'off', got {quoted(guard)}.")
-
-
-class _Pending:
-    """Verdicts that a GPU has yet to reach, in their order: no step waits for one."""
-
-    def __init__(self) -> None:
-        self._waiting: deque[tuple[Tensor, torch.cuda.Event]] = deque()
-
-    def add(self, *flags: Tensor) -> None:
-        """Note the verdicts on a step: 0-d numbers, 0 or 1, on one device."""
-        copied = torch.stack([flag.float() for flag in flags]).to("cpu", non_blocking=True)
-        self._waiting.append((copied, torch.cuda.current_stream(flags[0].device).record_event()))
-
-    def finished(self, *, wait: bool) -> Iterator[tuple[bool, ...]]:
-        """The verdicts that have arrived, or all if `wait`, each once."""
-        while self._waiting and (wait or self._waiting[0][1].query()):
-            copied, event = self._waiting.popleft()
-            event.synchronize()
-            yield tuple(bool(flag) for flag in copied)
+            self.reason = f"At step {step} {why}: training diverged."
+            _warn(f"{self.reason[:-1]}, and run.observe(value) says stop.")
 
 
 def _norm(optimizer: Optimizer) -> Tensor:

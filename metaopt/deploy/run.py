@@ -61,7 +61,7 @@ class Run:
         self.optimizer = optimizer
         self.scheduler = scheduler
         # The guard of a learned rule says so itself where it matters.
-        scheduler.warns_past_plan = guard is None or not guard.watches_rule
+        scheduler.warns_past_plan = guard is None or guard.handover is None
         self._judgement = judgement
         self._optimizer_signals = optimizer_signals
         self._weights = HeldWeights(model, optimizer, keep_best)
@@ -205,6 +205,8 @@ class Run:
             self._weights.keep(step)
         scheduler.observe(observation.value)
         if self._guard is not None:
+            if self._guard.pending:
+                self._guard.wait()
             judgement.stop_for(self._guard.reason)
         return judgement.decide(observation, self._parameters())
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self, final
+from typing import Any, Self, final, get_args
 
 import torch
 from torch import nn
@@ -28,7 +28,6 @@ from metaopt.deploy import (
     WrapperSignals,
     build_optimizer,
     build_stopper,
-    check_policy,
     handover_of,
     stopper_requires,
     stopper_specs,
@@ -60,8 +59,7 @@ class Recipe:
         made_on: the range of tasks it was made on, or None.
         num_validations: validations of a run, evenly spread, in which its stopper was tuned; None if unknown.
         plugins: version of each plugin's spec, by `"<kind> <name>"`.
-        provenance: plain JSON: `created`, `libraries`, `distributions` of the plugins, `corpus`, `seeds`, `scores` with
-            intervals, and whatever else.
+        provenance: plain JSON: `created`, `libraries`, `distributions`, `corpus`, `seeds`, `scores`, whatever else.
     """
 
     configuration: Configuration
@@ -174,7 +172,10 @@ class Recipe:
             >>> run.observe(loss).stop
             False
         """
-        registry, guard = registry or current_registry(), check_policy(guard)
+        registry = registry or current_registry()
+        policy = guard if not isinstance(guard, bool) else "fallback" if guard else "off"
+        if policy not in get_args(GuardPolicy):
+            raise InputError(f"guard must be 'fallback', 'raise' or 'off', got {quoted(guard)}.")
         assembly, stopper, made_on = self.assembly(registry), self.stopper, self.made_on or MadeOn()
         optimizer = build_optimizer(
             assembly, model, implementation=implementation, compile=compile, theta=self.theta, horizon=total_steps
@@ -193,12 +194,11 @@ class Recipe:
             mode=mode,
             requires=requires,
             uses=frozenset() if stopper is None else stopper_uses(stopper, registry),
-            guard=guard != "off",
+            guard=policy != "off",
         )
         handover = None
-        if guard != "off" and assembly.learned is not None:
-            longest = None if made_on.horizon is None else made_on.horizon[1]
-            taking_over = None if guard == "raise" else fallback
+        if policy != "off" and assembly.learned is not None:
+            longest, taking_over = made_on.horizon and made_on.horizon[1], None if policy == "raise" else fallback
             handover = handover_of(optimizer, assembly, taking_over, registry, longest, made_on.loss)
         return Run(
             model if isinstance(model, nn.Module) else tensors,
@@ -207,7 +207,7 @@ class Recipe:
             judgement,
             optimizer_signals=assembly.rule_requires,
             keep_best=keep_best,
-            guard=None if guard == "off" else GradientGuard(raises=guard == "raise", handover=handover),
+            guard=None if policy == "off" else GradientGuard(raises=policy == "raise", handover=handover),
             names=ModelNames.of(model, assembly),
         )
 

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, final
 
 import torch
@@ -46,7 +46,73 @@ class WrapperSignals:
         }
 
 
+@dataclass(eq=False)
+class RecentLosses:
+    """The last training loss, and the mean of the losses since `clear`."""
+
+    _last: Tensor | None = field(default=None, init=False)
+    _total: Tensor | None = field(default=None, init=False)
+    _count: int = field(default=0, init=False)
+
+    def add(self, loss: Tensor, *, total: bool) -> None:
+        """Note a 0-d loss; `total` says whether the mean will be asked for."""
+        self._last = loss
+        if total:
+            value = loss.to(torch.promote_types(loss.dtype, torch.float32))
+            self._total = value if self._total is None else self._total + value
+            self._count += 1
+
+    def mean(self) -> float | None:
+        """Mean since `clear`, or None where there is none."""
+        return None if self._total is None else float(self._total) / self._count
+
+    def finite(self) -> bool:
+        """Whether the last loss was finite; an unknown one counts as finite."""
+        return self._last is None or bool(torch.isfinite(self._last).all())
+
+    def clear(self) -> None:
+        """Begin a new mean."""
+        self._total, self._count = None, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and numbers."""
+        return {"last": self._last, "total": self._total, "count": self._count}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Inverse of `state_dict`."""
+        last, total = (None if state[key] is None else torch.as_tensor(state[key]) for key in ("last", "total"))
+        count = int(state["count"])
+        if (total is None) != (count < 1) or any(loss is not None and loss.numel() != 1 for loss in (last, total)):
+            raise ValueError(f"there are {count} losses, and their sum is {total}")
+        self._last, self._total, self._count = last, total, count
+
+
+@dataclass(eq=False)
+class DivergenceCheck:
+    """Says that training diverged, and from then on keeps saying so.
+
+    It did once the metric is not finite, and neither are the weights or the last training loss: a metric alone may fail
+    for its own reasons. Weights are read only then, since on a device that means waiting.
+
+    Attributes:
+        reason: one sentence that says why training is lost; empty while it is not.
+    """
+
+    reason: str = ""
+
+    def look(self, observation: Observation, params: Iterable[Tensor], losses: RecentLosses) -> None:
+        """Take in one validation, with the parameters and training losses of the moment."""
+        if self.reason or math.isfinite(observation.value):
+            return
+        where = f"At step {observation.step} the metric is {observation.value} and"
+        if not all(bool(torch.isfinite(param.detach()).all()) for param in params):
+            self.reason = f"{where} the weights are no longer finite: training diverged."
+        elif not losses.finite():
+            self.reason = f"{where} the training loss is not finite: training diverged."
+
+
 @final
+@dataclass(eq=False)
 class Judgement:
     """The stopper and the check for divergence at work on one run, with the signals that they get.
 
@@ -59,34 +125,25 @@ class Judgement:
         guard: whether to say stop once training diverged.
 
     Attributes:
-        stopper: see above.
-        mode: see above.
         losses: training losses since the last validation.
         decision: the last decision.
         validations: counts the validations taken in.
     """
 
-    def __init__(
-        self,
-        stopper: Stopper | None,
-        wrapper_signals: WrapperSignals,
-        *,
-        mode: Mode = "min",
-        requires: frozenset[str] = frozenset(),
-        uses: frozenset[str] = frozenset(),
-        guard: bool = True,
-    ) -> None:
-        self.stopper = stopper
-        self.mode: Mode = mode
-        self.losses = RecentLosses()
-        self.decision = Decision(stop=False)
-        self.validations = ValidationCount()
-        self._wrapper_signals, self._requires, self._read = wrapper_signals, requires, requires | uses
-        self._divergence = DivergenceCheck(is_active=guard)
-        self._last_observed: int | None = None
-        self._observed_before: int | None = None  # the last observation of a loaded state
-        self._seconds_before = 0.0
-        self._started = time.monotonic()
+    stopper: Stopper | None
+    wrapper_signals: WrapperSignals
+    mode: Mode = field(default="min", kw_only=True)
+    requires: frozenset[str] = field(default=frozenset(), kw_only=True)
+    uses: frozenset[str] = field(default=frozenset(), kw_only=True)
+    guard: bool = field(default=True, kw_only=True)
+    losses: RecentLosses = field(default_factory=RecentLosses, init=False)
+    decision: Decision = field(default=Decision(stop=False), init=False)
+    validations: ValidationCount = field(default_factory=ValidationCount, init=False)
+    _divergence: DivergenceCheck = field(default_factory=DivergenceCheck, init=False)
+    _last_observed: int | None = field(default=None, init=False)
+    _observed_before: int | None = field(default=None, init=False)  # the last observation of a loaded state
+    _seconds_before: float = field(default=0.0, init=False)
+    _started: float = field(default_factory=time.monotonic, init=False)
 
     @property
     def waits_for_validations(self) -> bool:
@@ -100,7 +157,7 @@ class Judgement:
 
     def record_loss(self, loss: Tensor) -> None:
         """Note a training loss, 0-d."""
-        self.losses.add(loss, total="train_loss" in self._read)
+        self.losses.add(loss, total="train_loss" in self.requires or "train_loss" in self.uses)
 
     def holds_validation_of(self, step: int) -> bool:
         """Whether the state that was loaded holds the validation of this step already."""
@@ -126,11 +183,11 @@ class Judgement:
         Raises:
             InputError: the metric or a signal is not one number, or a required signal is missing.
         """
-        own = {"seconds": self._seconds(), "train_loss": self.losses.mean(), "lr": lr}
-        supplied = {**self._wrapper_signals.values(self._read), **own}
-        known = {**{name: signal for name, signal in supplied.items() if name in self._read}, **signals}
+        own, read = {"seconds": self._seconds(), "train_loss": self.losses.mean(), "lr": lr}, self.requires | self.uses
+        supplied = {**self.wrapper_signals.values(read), **own}
+        known = {**{name: signal for name, signal in supplied.items() if name in read}, **signals}
         numbers = {name: _number(name, signal) for name, signal in known.items() if signal is not None}
-        missing = sorted(self._requires - set(numbers) - {"horizon"})
+        missing = sorted(self.requires - set(numbers) - {"horizon"})
         if missing:
             arguments = ", ".join(f"{name}=..." for name in missing)
             sources = "".join(f"; {_SUPPLIED_BY[name]}" for name in missing if name in _SUPPLIED_BY)
@@ -155,7 +212,8 @@ class Judgement:
         if self.improves(observation):
             best = observation.step, observation.value
         reason = "" if self.stopper is None else _stop_reason(self.stopper, observation)
-        self._divergence.look(observation, params, self.losses)
+        if self.guard:
+            self._divergence.look(observation, params, self.losses)
         reason = reason or self._divergence.reason
         self.losses.clear()
         self.validations.count += 1
@@ -213,72 +271,3 @@ def _number(what: str, value: Any) -> float:
         return float(value.detach() if isinstance(value, Tensor) else value)
     except (TypeError, ValueError, RuntimeError):  # RuntimeError: a tensor of several numbers
         raise InputError(f"run.observe() takes {what} as one number, got {quoted(value)}.") from None
-
-
-class DivergenceCheck:
-    """Says that training diverged, and from then on keeps saying so.
-
-    It did once the metric is not finite, and neither are the weights or the last training loss: a metric alone may fail
-    for its own reasons. Weights are read only then, since on a device that means waiting.
-
-    Args:
-        is_active: whether to look at all.
-
-    Attributes:
-        reason: one sentence that says why training is lost; empty while it is not.
-    """
-
-    def __init__(self, *, is_active: bool = True) -> None:
-        self.reason = ""
-        self._is_active = is_active
-
-    def look(self, observation: Observation, params: Iterable[Tensor], losses: "RecentLosses") -> None:
-        """Take in one validation, with the parameters and training losses of the moment."""
-        if not self._is_active or self.reason or math.isfinite(observation.value):
-            return
-        where = f"At step {observation.step} the metric is {observation.value} and"
-        if not all(bool(torch.isfinite(param.detach()).all()) for param in params):
-            self.reason = f"{where} the weights are no longer finite: training diverged."
-        elif not losses.finite():
-            self.reason = f"{where} the training loss is not finite: training diverged."
-
-
-class RecentLosses:
-    """The last training loss, and the mean of the losses since `clear`."""
-
-    def __init__(self) -> None:
-        self._last: Tensor | None = None
-        self._total: Tensor | None = None
-        self._count = 0
-
-    def add(self, loss: Tensor, *, total: bool) -> None:
-        """Note a 0-d loss; `total` says whether the mean will be asked for."""
-        self._last = loss
-        if total:
-            value = loss.to(torch.promote_types(loss.dtype, torch.float32))
-            self._total = value if self._total is None else self._total + value
-            self._count += 1
-
-    def mean(self) -> float | None:
-        """Mean since `clear`, or None where there is none."""
-        return None if self._total is None else float(self._total) / self._count
-
-    def finite(self) -> bool:
-        """Whether the last loss was finite; an unknown one counts as finite."""
-        return self._last is None or bool(torch.isfinite(self._last).all())
-
-    def clear(self) -> None:
-        """Begin a new mean."""
-        self._total, self._count = None, 0
-
-    def state_dict(self) -> dict[str, Any]:
-        """Tensors and numbers."""
-        return {"last": self._last, "total": self._total, "count": self._count}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Inverse of `state_dict`."""
-        last, total = (None if state[key] is None else torch.as_tensor(state[key]) for key in ("last", "total"))
-        count = int(state["count"])
-        if (total is None) != (count < 1) or any(loss is not None and loss.numel() != 1 for loss in (last, total)):
-            raise ValueError(f"there are {count} losses, and their sum is {total}")
-        self._last, self._total, self._count = last, total, count
