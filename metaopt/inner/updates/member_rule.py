@@ -2,7 +2,7 @@
 
 `BroadcastRule`: a coordinate rule is arithmetic on numbers side by side. Handed tensors of shape (members,
 coordinates), with hyperparameters and counters of shape (members, 1), it computes what it computes under vmap, at a
-fraction of the cost for few members. Not every coordinate rule is written so: `broadcasts` finds out.
+fraction of the cost for few members. Not every coordinate rule is written so: `broadcasts` finds out by a trial.
 
 `VmappedRule`: right for every rule, over the tensors into which the buffers are cut for it.
 """
@@ -15,11 +15,13 @@ import torch
 from torch import Tensor
 
 from metaopt.contracts import Rule, State, StepInfo, Tensors, Theta, in_order
-from metaopt.inner.updates.layout import Flats
+from metaopt.inner.updates.layout import Flats, cut_where_decay_ends, is_spared_part, joined_where_decay_ends
 
 MemberHparams: TypeAlias = dict[str, Tensors]
 #: For each buffer, the number of leading columns that get weight decay.
 Ends: TypeAlias = Mapping[str, int]
+#: Of the trial that `broadcasts` makes.
+_MEMBERS, _COORDINATES, _STEPS = 3, 5, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +198,25 @@ class VmappedRule:
         return updates, in_order(new, state)
 
 
+def broadcasts(rule: Rule, names: tuple[str, ...], theta: Theta, requires: frozenset[str]) -> bool:
+    """Whether `BroadcastRule` gives bit for bit what `VmappedRule` gives, on random numbers.
+
+    Args:
+        rule: of granularity `"coordinate"`.
+        names: of its hyperparameters.
+        theta: learned weights of the rule.
+        requires: signals that the rule requires.
+    """
+    vmapped = VmappedRule(rule, cut_where_decay_ends, joined_where_decay_ends, is_spared_part)
+    expected = _trajectory(vmapped, names, theta, requires)
+    try:
+        return torch.allclose(
+            _trajectory(BroadcastRule(rule), names, theta, requires), expected, 0.0, 0.0, equal_nan=True
+        )
+    except Exception:  # a rule may do anything with shapes that it does not expect
+        return False
+
+
 def _vmapped_init(rule: Rule, params: Tensors, hparams: MemberHparams, theta: Theta, horizon: Tensor) -> State:
     state: State = torch.vmap(lambda own, values: rule.init(own, values, theta, horizon))(params, hparams)
     return state
@@ -225,3 +246,30 @@ def _columns(state: State) -> State:
 
 def _each_column(tensors: Tensors) -> Tensors:
     return {key: value.unsqueeze(1) if value.ndim == 1 else value for key, value in tensors.items()}
+
+
+def _trajectory(member_rule: MemberRule, names: tuple[str, ...], theta: Theta, requires: frozenset[str]) -> Tensor:
+    """Parameters after each of a few steps and those to evaluate with, shape (steps + 1, members, coordinates)."""
+    generator = torch.Generator().manual_seed(0)
+    numbers = {name: torch.rand(_MEMBERS, generator=generator) for name in names}
+    for value in numbers.values():
+        value[0] = 0.0  # a member that takes the other branch of every choice
+    params = {"": torch.randn(_MEMBERS, _COORDINATES, generator=generator)}
+    ends, horizon = {"": _COORDINATES // 2}, torch.tensor(float(_STEPS))
+    hparams = member_rule.hparams(numbers, params, ends)
+    state = member_rule.init(params, hparams, ends, theta, horizon)
+    visited = []
+    for step in range(_STEPS):
+        grads = {"": torch.randn(_MEMBERS, _COORDINATES, generator=generator)}
+        number = torch.rand(_MEMBERS, generator=generator)
+        member_step = MemberStep(
+            step=torch.tensor(float(step)),
+            horizon=horizon,
+            rates=number if "lr" in names else None,
+            loss=number if "loss" in requires else None,
+            signals=dict.fromkeys(requires - {"loss"}, number),
+        )
+        updates, state = member_rule.advance(params, grads, state, hparams, ends, theta, member_step)
+        params = {"": params[""] + updates[""]}
+        visited.append(params[""])
+    return torch.stack([*visited, member_rule.evaluation_params(params, state, hparams, ends)[""]])

@@ -9,9 +9,8 @@ from torch import Tensor
 from metaopt.configuration import Assembly
 from metaopt.contracts import Rule, Tensors, Theta
 from metaopt.inner.member import Member
-from metaopt.inner.updates.broadcasting import broadcasts
 from metaopt.inner.updates.layout import Flats, Layout, cut_where_decay_ends, is_spared_part, joined_where_decay_ends
-from metaopt.inner.updates.member_rule import BroadcastRule, MemberRule, MemberStep, VmappedRule
+from metaopt.inner.updates.member_rule import BroadcastRule, MemberRule, MemberStep, VmappedRule, broadcasts
 from metaopt.inner.updates.rule_step import MemberOptimizer, RuleGraphs
 from metaopt.tracing import GraphMode
 

@@ -14,7 +14,7 @@ from metaopt.inner.updates.layout import Layout
 from metaopt.inner.updates.rule_groups import RuleGroup
 from metaopt.inner.updates.rule_step import RuleGraphs
 from metaopt.plugin.registry import Registry, current_registry
-from tests.inner.updates.test_broadcasting import featured, flattened, normalised, with_signals
+from tests.inner.updates.test_member_rule import featured, flattened, normalised, with_signals
 
 HORIZON = torch.tensor(6.0)
 
