@@ -1,10 +1,9 @@
 """The engine that trains models: populations by vmap, a plain loop for the rest, and differentiable unrolls."""
 
-from metaopt.inner.graphs import Graphs
+from metaopt.inner.graphs import Graphs, failure, loop_reason
 from metaopt.inner.member import Member
 from metaopt.inner.population import LOOP_CHUNK, RECORDABLE, Trained, train
 from metaopt.inner.unroll import Unrolled, unroll
-from metaopt.inner.vmappable import failure, loop_reason
 from metaopt.inner.workload import Compile, Workload, filling
 from metaopt.tracing import GraphCache, GraphMode
 
