@@ -10,7 +10,7 @@ from typing import Any, final
 import torch
 
 from metaopt import ControllerSpec, Float, Rate, StepInfo, TensorHparams, TensorState, When
-from metaopt_controllers._shared.warmup import plain_rise, rise
+from metaopt_controllers._shared.open_loop import plain_rise, rise
 
 
 @final

@@ -11,8 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from metaopt import ControllerSpec, Float, TensorHparams
-from metaopt_controllers._shared.open_loop import OpenLoop
-from metaopt_controllers._shared.warmup import WARMUP, plain_progress, plain_rise, progress, rise
+from metaopt_controllers._shared.open_loop import WARMUP, OpenLoop, plain_progress, plain_rise, progress, rise
 
 
 def cosine(step: Tensor, horizon: Tensor, hparams: TensorHparams) -> Tensor:

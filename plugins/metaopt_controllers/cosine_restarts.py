@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from metaopt import ControllerSpec, Float, Int, TensorHparams
-from metaopt_controllers._shared.open_loop import OpenLoop
-from metaopt_controllers._shared.warmup import WARMUP, plain_progress, plain_rise, progress, rise
+from metaopt_controllers._shared.open_loop import WARMUP, OpenLoop, plain_progress, plain_rise, progress, rise
 
 
 def cosine_restarts(step: Tensor, horizon: Tensor, hparams: TensorHparams) -> Tensor:

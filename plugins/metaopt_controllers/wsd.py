@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from metaopt import Categorical, ControllerSpec, Float, TensorHparams
-from metaopt_controllers._shared.open_loop import OpenLoop
-from metaopt_controllers._shared.warmup import WARMUP, plain_rise, rise
+from metaopt_controllers._shared.open_loop import WARMUP, OpenLoop, plain_rise, rise
 
 _SHAPES = ("linear", "1-sqrt")
 

@@ -1,12 +1,18 @@
-"""Controllers whose rate is a formula of the step, the horizon and the hyperparameters, and of nothing else."""
+"""Controllers whose rate is a formula of the step, the horizon and the hyperparameters, and of nothing else.
+
+Most formulas begin with a linear warm-up, and go on with the progress of what follows it.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias, final
+from typing import Any, TypeAlias, final
 
 from torch import Tensor
 
-from metaopt import InputError, Rate, StepInfo, TensorHparams, TensorState
+from metaopt import Float, InputError, Rate, StepInfo, TensorHparams, TensorState
+
+#: Share of the horizon over which the rate rises to its peak; 0 starts at the peak.
+WARMUP = Float(0.0, 0.2, default=0.05, valid="[0, 1]")
 
 #: `(step, horizon, hparams) -> multiplier of lr`, all 0-d.
 Formula: TypeAlias = Callable[[Tensor, Tensor, TensorHparams], Tensor]
@@ -41,3 +47,31 @@ class OpenLoop:
                 "give total_steps=."
             )
         return Rate(self.formula(info.step, info.horizon, hparams)), state
+
+
+def rise(step: Tensor, horizon: Tensor, warmup: Tensor) -> Tensor:
+    """Multiplier of a linear warm-up: min(1, (step + 1) / W), with W = warmup · horizon.
+
+    The first step has rate 1/W, never 0; step W − 1 is the first at the peak. A W below 1 means no warm-up.
+    """
+    return ((step + 1) / (warmup * horizon).clamp(min=1.0)).clamp(max=1.0)
+
+
+def progress(step: Tensor, horizon: Tensor, warmup: Tensor) -> Tensor:
+    """How far the time after a warm-up has passed: (step − W) / (horizon − W), held at 0 before and at 1 after.
+
+    Without a warm-up it is step / horizon, as in torch's schedulers: the last planned step is one short of the end.
+    """
+    start = warmup * horizon
+    return ((step - start) / (horizon - start).clamp(min=1.0)).clamp(0.0, 1.0)
+
+
+def plain_rise(warmup: Any) -> str:
+    """`rise` as an expression of plain Python."""
+    return f"min((step + 1) / max({warmup!r} * total_steps, 1.0), 1.0)"
+
+
+def plain_progress(warmup: Any) -> str:
+    """`progress` as an expression of plain Python."""
+    start = f"{warmup!r} * total_steps"
+    return f"min(max((step - {start}) / max(total_steps - {start}, 1.0), 0.0), 1.0)"
