@@ -13,8 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from metaopt import CurveBatch, Float, Int, StopperSpec
-from metaopt_stoppers._shared.curve_fits import fit
-from metaopt_stoppers._shared.curve_models import Array
+from metaopt_stoppers._shared.curve_fits import Array, fit
 from metaopt_stoppers._shared.distinct import exceeds
 
 # Stands in for the horizon, in validations, where it is unknown.

@@ -6,8 +6,7 @@ import pytest
 
 from metaopt import CurveBatch, Observation
 from metaopt.space import encode, resolve
-from metaopt_stoppers._shared.curve_fits import fit
-from metaopt_stoppers._shared.curve_models import MODELS
+from metaopt_stoppers._shared.curve_fits import MODELS, fit
 from metaopt_stoppers.extrapolate import EXTRAPOLATE
 
 HORIZON = 100
