@@ -3,8 +3,7 @@
 from metaopt.recipe.adapting import Predictor, adapt
 from metaopt.recipe.importing import import_recipe
 from metaopt.recipe.initialization import learned_start
-from metaopt.recipe.made_on import MadeOn
-from metaopt.recipe.provenance import recorded
+from metaopt.recipe.provenance import MadeOn, recorded
 from metaopt.recipe.recipe import Recipe
 from metaopt.recipe.saving import DOCUMENT
 from metaopt.recipe.storage import load_recipe, shipped_recipes

@@ -1,14 +1,83 @@
-"""What a recipe stands on: versions and distributions of its plugins, and the libraries."""
+"""Where a recipe comes from: its plugins and libraries, and the range of models and budgets that it was made on."""
 
 import datetime
+import math
 import platform
+import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from numbers import Integral, Real
+from typing import Any, TypeAlias
 
+from metaopt.errors import InputError, quoted
 from metaopt.plugin import PluginSpec, Registry
+from metaopt.space import as_float
 
+Range: TypeAlias = tuple[int, int]
+
+#: How many times outside its range a recipe may be used without a word.
+TOLERANCE = 10.0
+
+#: No model, batch or training is as large as this.
+MOST = 2**63
+
+_RANGES = {"parameters": "parameters", "batch_size": "examples a batch", "horizon": "training steps"}
 _LIBRARIES = ("metaopt-torch", "torch", "optuna", "schedulefree")
+
+
+@dataclass(frozen=True)
+class MadeOn:
+    """Smallest and largest task that a recipe was made on; None where unknown.
+
+    Attributes:
+        parameters: numbers in a model.
+        batch_size: examples a training step.
+        horizon: training steps of a run.
+        dtypes: of the parameters, such as `"float32"`.
+        loss: training loss before the first step.
+    """
+
+    parameters: Range | None = None
+    batch_size: Range | None = None
+    horizon: Range | None = None
+    dtypes: tuple[str, ...] = ()
+    loss: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        for name in _RANGES:
+            ends = getattr(self, name)
+            if ends is not None:
+                object.__setattr__(self, name, _checked(name, ends))
+        object.__setattr__(self, "dtypes", tuple(self.dtypes))
+        if self.loss is not None:
+            object.__setattr__(self, "loss", _checked_losses(self.loss))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON."""
+        ranges = {name: getattr(self, name) for name in _RANGES}
+        document: dict[str, Any] = {name: None if ends is None else list(ends) for name, ends in ranges.items()}
+        losses = {} if self.loss is None else {"loss": list(self.loss)}
+        return {**document, "dtypes": list(self.dtypes), **losses}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "MadeOn":
+        """Inverse of `to_json`."""
+        ranges = {name: document.get(name) for name in _RANGES}
+        return cls(**ranges, dtypes=tuple(document.get("dtypes", ())), loss=document.get("loss"))
+
+    def warn_if_far(self, *, parameters: int, batch_size: int | None, horizon: int | None, stacklevel: int) -> None:
+        """Warn once, with all that lies more than ten times outside the range."""
+        task = {"parameters": parameters, "batch_size": batch_size, "horizon": horizon}
+        remarks = [_remark(name, value, getattr(self, name)) for name, value in task.items() if value is not None]
+        excesses = "; ".join(remark for remark in remarks if remark)
+        if excesses:
+            warnings.warn(
+                f"This recipe is used far outside the range that it was made on: {excesses}. Its settings are used as "
+                "they are, for nothing was measured out here: compare it with a baseline before you trust it.",
+                UserWarning,
+                stacklevel=stacklevel + 1,
+            )
 
 
 def provenance_of(specs: Sequence[PluginSpec], registry: Registry) -> dict[str, Any]:
@@ -32,6 +101,31 @@ def distributions(specs: Sequence[PluginSpec], registry: Registry) -> dict[str, 
     """Where each plugin came from, such as `"metaopt-torch 0.1.0"`, without the paths of this machine."""
     sources = {f"{spec.kind} {spec.name}": registry.source(spec) for spec in specs}
     return {key: f"{source.distribution} {source.version}".strip() for key, source in sources.items()}
+
+
+def _checked(name: str, ends: Any) -> Range:
+    are_whole = isinstance(ends, Sequence) and all(isinstance(end, Integral) for end in ends)
+    if not are_whole or len(ends) != 2 or not 0 < ends[0] <= ends[1] < MOST:
+        raise InputError(f"made_on.{name} must be two positive whole numbers, low first, got {quoted(ends)}.")
+    return int(ends[0]), int(ends[1])
+
+
+def _checked_losses(ends: Any) -> tuple[float, float]:
+    are_numbers = isinstance(ends, Sequence) and all(isinstance(end, Real) for end in ends)
+    if not are_numbers or len(ends) != 2 or not -math.inf < as_float(ends[0]) <= as_float(ends[1]) < math.inf:
+        raise InputError(f"made_on.loss must be two numbers, low first, got {quoted(ends)}.")
+    return float(ends[0]), float(ends[1])
+
+
+def _remark(name: str, value: int, made_on: Range | None) -> str:
+    if made_on is None:
+        return ""
+    low, high = made_on
+    factor = max(low / max(value, 1), value / high)
+    if factor <= TOLERANCE:
+        return ""
+    direction, end = ("more than the largest", high) if value > high else ("fewer than the smallest", low)
+    return f"{value:,} {_RANGES[name]}, {factor:,.0f} times {direction}, {end:,}"
 
 
 def _libraries() -> dict[str, str]:

@@ -37,8 +37,7 @@ from metaopt.errors import InputError, RecipeError, first_line, quoted
 from metaopt.plugin import PluginSpec, Registry, current_registry
 from metaopt.recipe.code import plain_code
 from metaopt.recipe.initialization import Support, load_start
-from metaopt.recipe.made_on import MOST, MadeOn
-from metaopt.recipe.provenance import distributions, provenance_of, versions
+from metaopt.recipe.provenance import MOST, MadeOn, distributions, provenance_of, versions
 from metaopt.recipe.saving import bytes_of_theta, save_files
 
 #: Version of the JSON document; raise it when an older metaopt could not read what is written.

@@ -18,8 +18,7 @@ from metaopt.deploy import StopperConfiguration
 from metaopt.errors import InputError, RecipeError, first_line, listed, quoted
 from metaopt.files import is_file, is_folder, read_json
 from metaopt.plugin import Registry, current_registry
-from metaopt.recipe.made_on import MadeOn
-from metaopt.recipe.provenance import recorded
+from metaopt.recipe.provenance import MadeOn, recorded
 from metaopt.recipe.recipe import SCHEMA, Recipe
 from metaopt.recipe.saving import DOCUMENT, WEIGHTS, read_weights
 
