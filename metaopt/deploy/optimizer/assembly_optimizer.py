@@ -12,9 +12,18 @@ from torch.optim import Optimizer
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import Float32ByDefault, Hparams, State, StepInfo, Theta
 from metaopt.deploy.optimizer.group_members import MAXIMIZE, GroupMember, group_members
-from metaopt.deploy.optimizer.hparams import GroupNumbers, checked_group, packed
+from metaopt.deploy.optimizer.hparams import GroupNumbers
 from metaopt.deploy.optimizer.learned_weights import check_learned, weights_of
-from metaopt.deploy.optimizer.parameters import ModelNames, Params, as_groups, numbered, spare_from_decay, tensors_of
+from metaopt.deploy.optimizer.parameters import (
+    ModelNames,
+    Params,
+    as_groups,
+    checked_group,
+    numbered,
+    packed,
+    spare_from_decay,
+    tensors_of,
+)
 from metaopt.deploy.optimizer.precision import gradient_norm, in_dtypes_of, placed, widened
 from metaopt.deploy.optimizer.requirements import check_loss, check_param, check_requirements
 from metaopt.deploy.state.arrangement import arranged, check_document
@@ -160,12 +169,8 @@ class AssemblyOptimizer(Optimizer, ABC):
         return int(self.param_groups[0][STEPS])
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            **super().__getstate__(),
-            "configuration": self.assembly.configuration.to_json(),
-            "theta": self.theta,
-            "horizon": self.horizon,
-        }
+        configuration = self.assembly.configuration.to_json()
+        return {**super().__getstate__(), "configuration": configuration, "theta": self.theta, "horizon": self.horizon}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)

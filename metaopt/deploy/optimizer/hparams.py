@@ -1,4 +1,4 @@
-"""Hyperparameters between the three places that hold them: a user's keywords, a torch param group, a rule."""
+"""Hyperparameters on their way from a user's keywords to a rule; `parameters` has those of param groups."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,10 +8,17 @@ import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly, Configuration, NoDecay, assemble
-from metaopt.deploy.optimizer.parameters import Group
-from metaopt.errors import InputError
+from metaopt.deploy.optimizer.parameters import (
+    Group,
+    check_length,
+    check_stated_once,
+    distributions,
+    group_values,
+    packed,
+    plain_value,
+)
 from metaopt.plugin import OptimizerSpec, current_registry
-from metaopt.space import Distribution, Value
+from metaopt.space import Value
 
 
 def assemble_named(
@@ -29,56 +36,12 @@ def assemble_named(
     spec = known.get(OptimizerSpec, name)
     full: dict[str, Value] = {}
     for key, value in hparams.items():
-        _check_stated_once(spec, key, hparams)
+        check_stated_once(spec, key, hparams)
         for own, number in _unpacked(spec, key, value).items():
             full[own if "." in own else f"{name}.{own}"] = number
     # A configuration makes the tuple of wrappers itself, for it refuses a string first.
     wrapped: Any = wrappers
     return assemble(Configuration(name, wrappers=wrapped, hparams=full, no_decay=no_decay), known)
-
-
-def packed(assembly: Assembly) -> Group:
-    """The rule's hyperparameters as a torch param group holds them; a wrapper's keep their prefix."""
-    values = assembly.rule_values
-    own = assembly.optimizer.pack({name: values[name] for name in assembly.optimizer.space})
-    return {**own, **{name: value for name, value in values.items() if name not in assembly.optimizer.space}}
-
-
-def distributions(assembly: Assembly) -> dict[str, Distribution]:
-    """The distribution of every hyperparameter of the rule, a wrapper's under its prefix."""
-    by_name = dict(assembly.optimizer.space)
-    for spec in assembly.wrappers:
-        by_name.update({f"{spec.name}.{name}": distribution for name, distribution in spec.space.items()})
-    return by_name
-
-
-def group_values(assembly: Assembly, group: Mapping[str, Any]) -> dict[str, Value]:
-    """The hyperparameters that a param group holds, by the rule's names; absent ones are left out."""
-    values = assembly.optimizer.unpack(group)
-    for spec in assembly.wrappers:
-        names = [f"{spec.name}.{name}" for name in spec.space]
-        values.update({name: group[name] for name in names if name in group})
-    return {name: _plain(value) for name, value in values.items()}
-
-
-def checked_group(assembly: Assembly, group: Group) -> Group:
-    """A user's param group, its hyperparameters checked and packed as torch does: `beta1` alone becomes `betas`.
-
-    Raises:
-        InputError: one of them is not valid, or stated twice.
-    """
-    spec, spaces = assembly.optimizer, distributions(assembly)
-    for key, names in spec.packs.items():
-        _check_stated_once(spec, key, group)
-        if key in group:
-            _check_length(spec, key, names, group[key])
-    for name, value in group_values(assembly, group).items():
-        spaces[name].check(f"{spec.name}.{name}", value)
-    packed_group = dict(group)
-    for key, names in spec.packs.items():
-        if any(name in group for name in names):
-            packed_group[key] = tuple(packed_group.pop(name, assembly.rule_values[name]) for name in names)
-    return packed_group
 
 
 _CPU = torch.device("cpu")
@@ -124,7 +87,7 @@ class GroupNumbers:
         return vectors[device]
 
     def _refreshed(self, index: int, group: Group) -> _Numbers:
-        raw = tuple([_plain(group[key]) for key in self._keys])
+        raw = tuple([plain_value(group[key]) for key in self._keys])
         known = self._known.get(index)
         if known is None or known.raw != raw:
             values = group_values(self._assembly, group)
@@ -135,27 +98,8 @@ class GroupNumbers:
         return known
 
 
-def _plain(value: Any) -> Any:
-    if not isinstance(value, Tensor):
-        return value
-    if value.numel() != 1:
-        raise InputError(f"A hyperparameter is one number, got a tensor of shape {tuple(value.shape)}.")
-    return value.item()
-
-
 def _unpacked(spec: OptimizerSpec, key: str, value: Any) -> dict[str, Any]:
     if key not in spec.packs:
-        return {key: _plain(value)}
-    _check_length(spec, key, spec.packs[key], value)
-    return {name: _plain(part) for name, part in zip(spec.packs[key], value, strict=True)}
-
-
-def _check_stated_once(spec: OptimizerSpec, key: str, stated: Mapping[str, Any]) -> None:
-    twice = [name for name in spec.packs.get(key, ()) if key in stated and name in stated]
-    if twice:
-        raise InputError(f"{spec.name} got {key} and {', '.join(twice)}, which it holds; give one of them.")
-
-
-def _check_length(spec: OptimizerSpec, key: str, names: tuple[str, ...], value: Any) -> None:
-    if not isinstance(value, Sequence) or len(value) != len(names):
-        raise InputError(f"{spec.name}.{key} must be {len(names)} numbers ({', '.join(names)}), got {value!r}.")
+        return {key: plain_value(value)}
+    check_length(spec, key, spec.packs[key], value)
+    return {name: plain_value(part) for name, part in zip(spec.packs[key], value, strict=True)}

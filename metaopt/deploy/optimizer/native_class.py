@@ -13,8 +13,7 @@ from metaopt.configuration import Assembly
 from metaopt.contracts import Theta
 from metaopt.deploy.optimizer.fused import can_fuse
 from metaopt.deploy.optimizer.group_members import MAXIMIZE
-from metaopt.deploy.optimizer.hparams import checked_group, group_values
-from metaopt.deploy.optimizer.parameters import Group, tensors_of
+from metaopt.deploy.optimizer.parameters import Group, checked_group, group_values, tensors_of
 from metaopt.errors import InputError, PluginError
 from metaopt.plugin import Native
 from metaopt.space import Value

@@ -1,7 +1,7 @@
-"""Which tensors of what users call parameters are trained, in which param groups, and what a model calls them."""
+"""Param groups: which tensors are trained, with which hyperparameters, and what a model calls them."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, final
 
@@ -11,6 +11,8 @@ from torch.nn.parameter import is_lazy
 
 from metaopt.configuration import Assembly
 from metaopt.errors import InputError, quoted
+from metaopt.plugin import OptimizerSpec
+from metaopt.space import Distribution, Value
 
 Group: TypeAlias = dict[str, Any]
 Named: TypeAlias = tuple[str, Tensor]
@@ -120,6 +122,72 @@ def check_member(name: str, param: Tensor) -> None:
             f"The parameter {quoted(name)} of shape {tuple(param.shape)} is an expanded tensor, whose elements share "
             "memory and cannot be stepped one by one; give its clone()."
         )
+
+
+def packed(assembly: Assembly) -> Group:
+    """The rule's hyperparameters as a torch param group holds them; a wrapper's keep their prefix."""
+    values = assembly.rule_values
+    own = assembly.optimizer.pack({name: values[name] for name in assembly.optimizer.space})
+    return {**own, **{name: value for name, value in values.items() if name not in assembly.optimizer.space}}
+
+
+def distributions(assembly: Assembly) -> dict[str, Distribution]:
+    """The distribution of every hyperparameter of the rule, a wrapper's under its prefix."""
+    by_name = dict(assembly.optimizer.space)
+    for spec in assembly.wrappers:
+        by_name.update({f"{spec.name}.{name}": distribution for name, distribution in spec.space.items()})
+    return by_name
+
+
+def group_values(assembly: Assembly, group: Mapping[str, Any]) -> dict[str, Value]:
+    """The hyperparameters that a param group holds, by the rule's names; absent ones are left out."""
+    values = assembly.optimizer.unpack(group)
+    for spec in assembly.wrappers:
+        names = [f"{spec.name}.{name}" for name in spec.space]
+        values.update({name: group[name] for name in names if name in group})
+    return {name: plain_value(value) for name, value in values.items()}
+
+
+def checked_group(assembly: Assembly, group: Group) -> Group:
+    """A user's param group, its hyperparameters checked and packed as torch does: `beta1` alone becomes `betas`.
+
+    Raises:
+        InputError: one of them is not valid, or stated twice.
+    """
+    spec, spaces = assembly.optimizer, distributions(assembly)
+    for key, names in spec.packs.items():
+        check_stated_once(spec, key, group)
+        if key in group:
+            check_length(spec, key, names, group[key])
+    for name, value in group_values(assembly, group).items():
+        spaces[name].check(f"{spec.name}.{name}", value)
+    packed_group = dict(group)
+    for key, names in spec.packs.items():
+        if any(name in group for name in names):
+            packed_group[key] = tuple(packed_group.pop(name, assembly.rule_values[name]) for name in names)
+    return packed_group
+
+
+def plain_value(value: Any) -> Any:
+    """A hyperparameter as a plain number, a 0-d tensor read."""
+    if not isinstance(value, Tensor):
+        return value
+    if value.numel() != 1:
+        raise InputError(f"A hyperparameter is one number, got a tensor of shape {tuple(value.shape)}.")
+    return value.item()
+
+
+def check_stated_once(spec: OptimizerSpec, key: str, stated: Mapping[str, Any]) -> None:
+    """Refuse a packed hyperparameter beside one of those that it holds."""
+    twice = [name for name in spec.packs.get(key, ()) if key in stated and name in stated]
+    if twice:
+        raise InputError(f"{spec.name} got {key} and {', '.join(twice)}, which it holds; give one of them.")
+
+
+def check_length(spec: OptimizerSpec, key: str, names: tuple[str, ...], value: Any) -> None:
+    """Refuse a packed hyperparameter of another length."""
+    if not isinstance(value, Sequence) or len(value) != len(names):
+        raise InputError(f"{spec.name}.{key} must be {len(names)} numbers ({', '.join(names)}), got {value!r}.")
 
 
 @final

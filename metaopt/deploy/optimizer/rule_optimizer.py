@@ -12,8 +12,8 @@ from metaopt.contracts import Float32ByDefault, Hparams, Rule, State, StepInfo, 
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.optimizer.flat_views import flat_views, whole_views
 from metaopt.deploy.optimizer.group_members import GroupMember, group_members
-from metaopt.deploy.optimizer.hparams import assemble_named, packed
-from metaopt.deploy.optimizer.parameters import Params
+from metaopt.deploy.optimizer.hparams import assemble_named
+from metaopt.deploy.optimizer.parameters import Params, packed
 from metaopt.deploy.optimizer.precision import add_update, in_dtypes_of, widened
 from metaopt.deploy.optimizer.requirements import why_not_compiled
 from metaopt.deploy.state.class_state import as_rules

@@ -9,9 +9,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly
-from metaopt.deploy.optimizer.hparams import group_values, packed
 from metaopt.deploy.optimizer.native_class import MakeOptimizer, native_arguments, native_class
-from metaopt.deploy.optimizer.parameters import Group
+from metaopt.deploy.optimizer.parameters import Group, group_values, packed
 from metaopt.deploy.state.saved_state import FIRST_GROUP_KEYS, STEPS
 from metaopt.errors import InputError, PluginError, quoted
 from metaopt.plugin import Native

@@ -1,18 +1,12 @@
-"""Hyperparameters in a user's keywords, in a param group and in a rule's hands."""
+"""Hyperparameters in a user's keywords and in a rule's hands."""
 
 import pytest
 import torch
 
 from metaopt import Configuration, InputError
 from metaopt.configuration import assemble
-from metaopt.deploy.optimizer.hparams import (
-    GroupNumbers,
-    assemble_named,
-    checked_group,
-    distributions,
-    group_values,
-    packed,
-)
+from metaopt.deploy.optimizer.hparams import GroupNumbers, assemble_named
+from metaopt.deploy.optimizer.parameters import distributions, packed
 from metaopt.plugin import current_registry
 
 
@@ -46,31 +40,6 @@ def test_a_wrappers_hyperparameters_go_by_its_name():
 def test_what_is_wrong_with_keywords_is_said(hparams, message):
     with pytest.raises(InputError, match=message):
         assemble_named("adamw", hparams)
-
-
-def test_a_param_group_packs_what_torch_packs(averaged):
-    group = packed(averaged)
-    assert group["lr"] == 0.5
-    assert group["betas"] == (0.9, 0.999)
-    assert group["averaged.decay"] == 0.75
-    assert "beta1" not in group
-
-
-def test_a_group_is_read_by_the_names_of_the_rule(averaged):
-    values = group_values(averaged, {"betas": (0.5, 0.25), "averaged.decay": 0.5, "lr": torch.tensor(2.0), "color": 1})
-    assert values == {"beta1": 0.5, "beta2": 0.25, "averaged.decay": 0.5, "lr": 2.0}
-    assert set(values) <= set(distributions(averaged))
-
-
-def test_half_of_a_pair_in_a_group_is_completed(averaged):
-    assert checked_group(averaged, {"params": [], "beta1": 0.5})["betas"] == (0.5, 0.999)
-
-
-def test_a_value_in_a_group_is_checked(averaged):
-    with pytest.raises(InputError, match=r"adamw.lr must be in \[0, inf\), got -1"):
-        checked_group(averaged, {"params": [], "lr": -1})
-    with pytest.raises(InputError, match="betas must be 2 numbers"):
-        checked_group(averaged, {"params": [], "betas": 0.5})
 
 
 def test_numbers_are_float64_and_made_anew_only_when_values_change(averaged):

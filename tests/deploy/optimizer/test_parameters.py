@@ -5,8 +5,10 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt import InputError
-from metaopt.deploy.optimizer.parameters import as_groups
+from metaopt import Configuration, InputError
+from metaopt.configuration import assemble
+from metaopt.deploy.optimizer.parameters import as_groups, checked_group, distributions, group_values, packed
+from metaopt.plugin import current_registry
 
 WEIGHT, BIAS = nn.Parameter(torch.zeros(2, 2)), nn.Parameter(torch.zeros(2))
 
@@ -122,3 +124,37 @@ def test_of_a_model_only_what_requires_gradients_is_optimised():
         assert [id(param) for param in optimizer.param_groups[0]["params"]] == [
             id(param) for param in model[1].parameters()
         ]
+
+
+# Hyperparameters of param groups
+
+
+@pytest.fixture
+def averaged():
+    configuration = Configuration("adamw", wrappers=("averaged",), hparams={"adamw.lr": 0.5, "averaged.decay": 0.75})
+    return assemble(configuration, current_registry())
+
+
+def test_a_param_group_packs_what_torch_packs(averaged):
+    group = packed(averaged)
+    assert group["lr"] == 0.5
+    assert group["betas"] == (0.9, 0.999)
+    assert group["averaged.decay"] == 0.75
+    assert "beta1" not in group
+
+
+def test_a_group_is_read_by_the_names_of_the_rule(averaged):
+    values = group_values(averaged, {"betas": (0.5, 0.25), "averaged.decay": 0.5, "lr": torch.tensor(2.0), "color": 1})
+    assert values == {"beta1": 0.5, "beta2": 0.25, "averaged.decay": 0.5, "lr": 2.0}
+    assert set(values) <= set(distributions(averaged))
+
+
+def test_half_of_a_pair_in_a_group_is_completed(averaged):
+    assert checked_group(averaged, {"params": [], "beta1": 0.5})["betas"] == (0.5, 0.999)
+
+
+def test_a_value_in_a_group_is_checked(averaged):
+    with pytest.raises(InputError, match=r"adamw.lr must be in \[0, inf\), got -1"):
+        checked_group(averaged, {"params": [], "lr": -1})
+    with pytest.raises(InputError, match="betas must be 2 numbers"):
+        checked_group(averaged, {"params": [], "betas": 0.5})
