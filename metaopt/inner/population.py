@@ -1,15 +1,15 @@
 """Trains many configurations and seeds on one task, side by side, and records their curves."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from metaopt.contracts import Curve, Float32ByDefault, Split, Task, Tensors, Theta
-from metaopt.inner.curve_recorder import CurveRecorder
 from metaopt.inner.gradients.batches import Batches
 from metaopt.inner.gradients.looped import LoopedGradients
 from metaopt.inner.gradients.source import GradientSource
@@ -20,9 +20,8 @@ from metaopt.inner.skipping import Skipping, are_lost, norms
 from metaopt.inner.updates.layout import Flats, Layout
 from metaopt.inner.updates.member_rates import MemberRates
 from metaopt.inner.updates.rule_groups import RuleGroup
-from metaopt.inner.workload import Compile, Workload, filling
+from metaopt.inner.workload import Compile, Plan, Workload, filling
 from metaopt.signals import agreement
-from metaopt.tracing import GraphMode
 
 #: Members that run side by side, more are run in further chunks; fewer where models are large (see `_chunk_size`).
 CHUNK = 256
@@ -34,8 +33,6 @@ LOOP_CHUNK = 16
 RECORDABLE = frozenset({"evidence", "stop"})
 #: Training examples that evidence is taken from.
 EVIDENCE_EXAMPLES = 512
-#: From this many steps on, writing a step's operations down repays itself in one run.
-REPLAY_STEPS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +84,7 @@ def train(
     chunk = LOOP_CHUNK if looped else _chunk_size(graphs.of_task(task).layout)
     chunks = -(-len(members) // chunk)
     ahead = ahead or Workload(filling(len(members)) * task.num_steps, chunks * task.num_steps)
-    plan = _Plan(looped, compile, ahead, graphs)
+    plan = Plan(looped, compile, ahead, graphs)
     for begin in range(0, len(order), chunk):
         rows = order[begin : begin + chunk]
         started = time.perf_counter()
@@ -97,33 +94,55 @@ def train(
     return [results[row] for row in range(len(members))]
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """How a call of `train` is run."""
+class CurveRecorder:
+    """Series of all members that grow at each validation.
 
-    looped: bool
-    compile: Compile
-    ahead: Workload
-    graphs: Graphs
+    Args:
+        signals: names of the signals that each validation comes with.
+    """
 
-    def gradient_mode(self, task: Task) -> GraphMode:
-        if self.ahead.compiles_gradient(self.compile):
-            return "compiled"
-        return self._plain_mode(task)
+    def __init__(self, signals: Iterable[str] = ("train_loss",)) -> None:
+        self._steps: list[int] = []
+        self._signals = tuple(signals)
+        self._series: dict[str, list[Tensor]] = {name: [] for name in ("validation", "test", *self._signals)}
 
-    def rule_mode(self, task: Task, optimizer: str) -> GraphMode:
-        if self.ahead.compiles_rule(self.compile, optimizer):
-            return "compiled"
-        return self._plain_mode(task)
+    @property
+    def last_step(self) -> int:
+        """Steps completed at the last validation; 0 before the first."""
+        return self._steps[-1] if self._steps else 0
 
-    def _plain_mode(self, task: Task) -> GraphMode:
-        return "replayed" if task.num_steps >= REPLAY_STEPS else "eager"
+    def add(self, step: int, validation: Tensor, test: Tensor, **signals: Tensor) -> None:
+        """Record a validation.
+
+        Args:
+            step: steps completed.
+            validation: values of shape (members,), lower is better.
+            test: likewise.
+            **signals: such as `train_loss`, the mean since the last validation; shape (members,).
+        """
+        self._steps.append(step)
+        for name, value in {"validation": validation, "test": test, **signals}.items():
+            self._series[name].append(value.detach().to("cpu", torch.float64))
+
+    def curves(self, horizon: int) -> list[Curve]:
+        """One curve for each member."""
+        arrays = {name: torch.stack(series, dim=1).numpy() for name, series in self._series.items()}
+        return [
+            Curve(
+                steps=np.asarray(self._steps, dtype=np.float64),
+                values=arrays["validation"][row],
+                horizon=horizon,
+                test=arrays["test"][row],
+                signals={name: arrays[name][row] for name in self._signals},
+            )
+            for row in range(len(arrays["validation"]))
+        ]
 
 
 class _Chunk:
     """One chunk of members on one task, sorted by structure."""
 
-    def __init__(self, task: Task, members: list[Member], theta: Theta, plan: _Plan, signals: frozenset[str]) -> None:
+    def __init__(self, task: Task, members: list[Member], theta: Theta, plan: Plan, signals: frozenset[str]) -> None:
         self._task = task
         self._examples = _examples(task) if "evidence" in signals else None
         self._recorded = sorted(signals)

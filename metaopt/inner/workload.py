@@ -8,7 +8,10 @@ update saves 90 µs a step of its group and takes 2 s; where the rule needs vmap
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from metaopt.contracts import Task
 from metaopt.inner.gradients.vmapped import padded
+from metaopt.inner.graphs import Graphs
+from metaopt.tracing import GraphMode
 
 Compile: TypeAlias = Literal["auto", "on", "off"]
 
@@ -18,6 +21,8 @@ GRADIENT_REPAYS = 200_000
 RULE_REPAYS = 30_000
 #: A compiled gradient is taken of whole blocks: with more idle rows than this share of them it gains nothing.
 MOST_IDLE = 0.25
+#: From this many steps on, writing a step's operations down repays itself in one run.
+REPLAY_STEPS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,38 @@ class Workload:
         """Whether the update of a rule made from this optimizer shall be compiled."""
         repays = self.group_steps >= RULE_REPAYS and (self.rules is None or optimizer in self.rules)
         return compile == "on" or (compile == "auto" and repays)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a call of `train` is run.
+
+    Attributes:
+        looped: in the plain loop, rather than vmapped.
+        compile: which graphs are compiled.
+        ahead: what is still to come.
+        graphs: of earlier populations, to which the call adds.
+    """
+
+    looped: bool
+    compile: Compile
+    ahead: Workload
+    graphs: Graphs
+
+    def gradient_mode(self, task: Task) -> GraphMode:
+        """How a task's gradient is run."""
+        if self.ahead.compiles_gradient(self.compile):
+            return "compiled"
+        return self._plain_mode(task)
+
+    def rule_mode(self, task: Task, optimizer: str) -> GraphMode:
+        """How the update of a rule made from this optimizer is run."""
+        if self.ahead.compiles_rule(self.compile, optimizer):
+            return "compiled"
+        return self._plain_mode(task)
+
+    def _plain_mode(self, task: Task) -> GraphMode:
+        return "replayed" if task.num_steps >= REPLAY_STEPS else "eager"
 
 
 def filling(members: int) -> int:
