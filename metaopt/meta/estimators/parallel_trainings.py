@@ -114,11 +114,15 @@ class Trainings:
         return ranks.gathered(losses), tree_map(ranks.gathered, carry)
 
     def after(self, before: EstimatorState, losses: Tensor, carry: Carry) -> EstimatorState:
-        """The state once `advanced`; a pair both of whose losses are not finite ends."""
+        """The state once `advanced`; a pair ends as soon as a loss of either half is not finite.
+
+        The lost half counts as `MOST` in this truncation, so that a rule pays for it. From then on the halves no longer
+        differ by what their noise does: one of them stands still at `MOST`, and is no baseline for the other.
+        """
         step = before["step"] + self.truncation
-        lost = ~losses.isfinite().all(1).reshape(2, self.count).all(0)
+        both_finite = losses.isfinite().all(1).reshape(2, self.count).all(0)
         level = torch.where(before["step"] == 0, losses[:, 0].reshape(2, self.count).mean(0), before["level"])
-        end = torch.where(lost, step, before["end"])
+        end = torch.where(both_finite, before["end"], step)
         return {**before, "params": carry[0], "rule": carry[1], "level": level, "step": step, "end": end}
 
     def values(self, losses: Tensor, after: EstimatorState, *, logarithmic: bool) -> Tensor:

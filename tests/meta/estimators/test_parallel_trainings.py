@@ -44,11 +44,13 @@ def test_only_what_is_over_begins_anew(trainings):
     assert again["end"][1] == again["horizon"][1]
 
 
-def test_a_pair_that_is_lost_on_both_sides_ends(trainings):
+@pytest.mark.parametrize("lost", [[0], [PAIRS], [0, PAIRS]], ids=["first half", "second half", "both halves"])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_pair_ends_once_either_half_is_lost(trainings, lost, value):
     _, state, _ = begun(trainings)
     state = {**state, "end": torch.full((PAIRS,), 20.0)}
     losses = torch.ones(2 * PAIRS, 5)
-    losses[0, 2] = losses[PAIRS, 4] = math.nan  # both halves of the first pair
+    losses[lost, 2] = value
     after = trainings.after(state, losses, (state["params"], state["rule"]))
     assert after["step"].tolist() == [5.0] * PAIRS
     assert after["end"].tolist() == [5.0, 20.0, 20.0]
