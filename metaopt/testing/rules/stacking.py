@@ -8,12 +8,20 @@ from torch import Tensor
 
 from metaopt.errors import first_line
 
+_WRITES = (
+    "It writes in place (such as add_, copy_ or out=) to a tensor that has no population axis; compute a new tensor "
+    "instead, out of place."
+)
 _EXPLANATIONS = {
     "data-dependent control flow": (
         "It decides by Python (if, while, and, bool, min, max) on a tensor's value; use torch.where and the like."
     ),
     ".item()": "It reads a tensor's value (.item(), float(), int()); keep it a tensor.",
-    "inplace arithmetic": "It writes in place to a tensor that has no population axis; compute a new tensor instead.",
+    "access data pointer": "It reads a tensor's values (.tolist(), .numpy()); keep it a tensor.",
+    "(self, *extra_args) is not possible": _WRITES,
+    "doesn't match the broadcast shape": _WRITES,
+    "doesn't work on out=": _WRITES,
+    "output dynamic shape": "The shape of what it computes depends on values; use torch.where and the like.",
     "randomness": "It draws random numbers; a rule has no randomness of its own.",
 }
 

@@ -5,6 +5,8 @@ import torch
 
 from metaopt.testing.rules.stacking import explain, stacked, unstacked
 
+WRITES = "It writes in place (such as add_, copy_ or out=) to a tensor that has no population axis; compute a new"
+
 
 def member(number):
     return {"params": {"w": torch.full((2,), number)}, "loss": torch.tensor(number)}
@@ -38,7 +40,14 @@ def test_one_member_is_what_was_stacked():
     [
         (lambda value: value if value > 0 else -value, "It decides by Python"),
         (lambda value: torch.tensor(value.item()), "It reads a tensor's value"),
-        (lambda value: torch.zeros(()).mul_(value), "It writes in place to a tensor that has no population axis"),
+        (lambda value: torch.tensor(value.tolist()), "It reads a tensor's value"),
+        (lambda value: torch.zeros(()).add_(value), WRITES),
+        (lambda value: torch.zeros(()).mul_(value), WRITES),
+        (lambda value: torch.zeros(()).fill_(value), WRITES),
+        (lambda value: torch.zeros(2).masked_fill_(torch.tensor([True, False]), value), WRITES),
+        (lambda value: torch.zeros(2).index_put_((torch.tensor(0),), value), WRITES),
+        (lambda value: torch.maximum(value, value, out=torch.zeros(())), WRITES),
+        (lambda value: value.nonzero(), "The shape of what it computes depends on values"),
         (lambda value: value + torch.rand(()), "It draws random numbers"),
     ],
 )
