@@ -46,14 +46,12 @@ class Registry:
 
     Attributes:
         faults: plugins that do not work.
-        revision: how often a plugin was added or replaced.
     """
 
     def __init__(self, *, strict: bool = False, restriction: Sequence[str] | None = None) -> None:
         self.strict = strict
         self.restriction = restriction
         self.faults: list[Fault] = []
-        self.revision = 0
         self._entries: dict[tuple[str, str], list[Entry]] = {}
 
     @classmethod
@@ -81,7 +79,6 @@ class Registry:
         if others:
             raise PluginError(_duplicate(spec, others[0].source, source))
         self._entries[key] = [Entry(spec, source)]
-        self.revision += 1
 
     def load_file(self, path: str | Path) -> list[PluginSpec]:
         """Load a plugin file (`--plugin file.py`): a module with a `metaopt_plugins` hook.
@@ -188,7 +185,6 @@ class Registry:
         error = PluginError(_duplicate(entry.spec, others[0].source, entry.source)) if others else None
         if error and strict:
             raise error
-        self.revision += 1
         self._entries[key] = [*others, entry]
         if error:
             self.faults.append(Fault(entry.source, str(error)))

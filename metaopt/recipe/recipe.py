@@ -68,7 +68,6 @@ class Recipe:
     num_validations: int | None = None
     plugins: Mapping[str, str] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    _assembled: tuple[Registry, int, Assembly] | None = field(default=None, init=False, repr=False)
 
     @classmethod
     def create(
@@ -111,16 +110,8 @@ class Recipe:
         return (*specs, *stopper_specs(self.stopper, registry))
 
     def assembly(self, registry: Registry) -> Assembly:
-        """Its plugins, hyperparameters checked; kept until the registry changes. Raises what `create` raises."""
-        known = self._assembled
-        if known is None or known[:2] != (registry, registry.revision):
-            known = registry, registry.revision, assemble(self.configuration, registry)
-            object.__setattr__(self, "_assembled", known)
-        return known[2]
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without plugins, which are found anew where the recipe is unpickled."""
-        return {name: value for name, value in self.__dict__.items() if name != "_assembled"}
+        """Its plugins, hyperparameters checked. Raises what `create` raises."""
+        return assemble(self.configuration, registry)
 
     def bind(
         self,
