@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from metaopt.contracts import Hparams, MetaTraining, Rule, SteeringRule
-from metaopt.errors import InputError, PluginError, known_keywords, listed, quoted
+from metaopt.errors import InputError, PluginError, known_keywords, listed, one_line, quoted
 from metaopt.plugin import ControllerSpec, OptimizerSpec, PluginSpec, Registry, WrapperSpec
 from metaopt.space import Value, as_float, encode, plain, resolve
 
@@ -23,7 +23,7 @@ NoDecay: TypeAlias = Literal["1d", "none"]
 
 
 @known_keywords()
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Configuration:
     """An optimizer, wrappers around it, a controller, and their hyperparameters.
 
@@ -62,6 +62,13 @@ class Configuration:
 
     def __hash__(self) -> int:
         return hash(self.key)
+
+    def __repr__(self) -> str:
+        """What is not at its default; of many hyperparameters the first ones."""
+        document = self.to_json()
+        if self.no_decay == "1d":
+            del document["no_decay"]
+        return one_line(self, **{name: value for name, value in document.items() if value not in ([], {})})
 
     @cached_property
     def key(self) -> str:

@@ -7,13 +7,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from metaopt.errors import InputError, known_keywords
+from metaopt.errors import InputError, known_keywords, one_line
 
 Array: TypeAlias = NDArray[np.float64]
 
 
 @known_keywords()
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Curve:
     """Values at the validations of one run, oriented so that lower is better.
 
@@ -44,6 +44,13 @@ class Curve:
             raise InputError(f"All series of a curve must have one length, got lengths {sorted(lengths)}.")
         if np.any(np.diff(self.steps) <= 0):
             raise InputError("The steps of a curve must increase.")
+
+    def __repr__(self) -> str:
+        """How long it is and its best value; of the series their names."""
+        index = self.best_index()
+        best = None if index is None else round(float(self.values[index]), 6)
+        names = ["values", *(["test"] if self.test is not None else []), *self.signals]
+        return one_line(self, validations=len(self.values), horizon=self.horizon, best=best, series=names)
 
     @property
     def diverged(self) -> bool:

@@ -14,7 +14,7 @@ from metaopt.errors.exceptions import (
     named_line,
 )
 from metaopt.errors.keywords import checked_function, known_keywords
-from metaopt.errors.quoting import MAX_QUOTED, bracketed, did_you_mean, listed, quoted, without_long_words
+from metaopt.errors.quoting import MAX_QUOTED, bracketed, did_you_mean, listed, one_line, quoted, without_long_words
 
 __all__ = [
     "MAX_QUOTED",
@@ -34,6 +34,7 @@ __all__ = [
     "known_keywords",
     "listed",
     "named_line",
+    "one_line",
     "quoted",
     "without_long_words",
 ]

@@ -36,6 +36,11 @@ def quoted(value: Any) -> str:
     return f"{text[: _MAX_REPR - 1 - len(end)]}…{end}"
 
 
+def one_line(owner: object, **parts: Any) -> str:
+    """A `repr` of one line that tells what something is, and leaves out arrays and whatever else is long."""
+    return f"{type(owner).__name__}({', '.join(f'{name}={quoted(value)}' for name, value in parts.items())})"
+
+
 def listed(values: Iterable[Any], most: int = 8) -> str:
     """Several things somebody gave, or may give, in a row; beyond `most`, how many more there are."""
     items = list(values)

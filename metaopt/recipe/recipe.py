@@ -33,11 +33,11 @@ from metaopt.deploy import (
     stopper_specs,
     stopper_uses,
 )
-from metaopt.errors import InputError, RecipeError, first_line, quoted
+from metaopt.errors import InputError, RecipeError, first_line, one_line, quoted
 from metaopt.plugin import PluginSpec, Registry, current_registry
 from metaopt.recipe.code import plain_code
 from metaopt.recipe.initialization import Support, load_start
-from metaopt.recipe.provenance import MOST, MadeOn, distributions, provenance_of, versions
+from metaopt.recipe.provenance import MOST, MadeOn, distributions, provenance_of, recorded, versions
 from metaopt.recipe.saving import bytes_of_theta, save_files
 
 #: Version of the JSON document; raise it when an older metaopt could not read what is written.
@@ -45,7 +45,7 @@ SCHEMA = 1
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Recipe:
     """What to train with. Make one with `Recipe.create`, `metaopt.tune` or `metaopt.load_recipe`.
 
@@ -282,6 +282,12 @@ class Recipe:
         plugins = {**others, **versions(specs)}
         provenance = {**self.provenance, "distributions": {key: origins[key] for key in plugins if key in origins}}
         return replace(self, stopper=stopper, plugins=plugins, provenance=provenance)
+
+    def __repr__(self) -> str:
+        """What it trains with, when it stops, how many tensors it learned, and what it was made on."""
+        stopper, theta = self.stopper and self.stopper.name, f"{len(self.theta)} tensors" if self.theta else None
+        made_on = recorded(self.provenance, "corpus").get("name", self.made_on)
+        return one_line(self, name=self.name, stopper=stopper, theta=theta, made_on=made_on)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Recipe) and self.text == other.text

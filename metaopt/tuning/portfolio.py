@@ -12,7 +12,7 @@ from torch import nn
 from metaopt.configuration import assemble
 from metaopt.contracts import AnyTask, Array, Task, default_for, num_trained
 from metaopt.deploy import weights_of
-from metaopt.errors import InputError, RecipeError, first_line, quoted
+from metaopt.errors import InputError, RecipeError, first_line, one_line, quoted
 from metaopt.inner import Graphs, Member, train
 from metaopt.plugin import Registry, current_registry
 from metaopt.recipe import Recipe
@@ -27,7 +27,7 @@ NEIGHBOURS = 5
 FEATURES = ("examples", "inputs", "outputs", "parameters", "steps", "batch_size", "probe_loss_ratio")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Portfolio(Sequence[Recipe]):
     """Recipes in the order to try them.
 
@@ -62,6 +62,9 @@ class Portfolio(Sequence[Recipe]):
 
     def __iter__(self) -> Iterator[Recipe]:
         return iter(self.recipes)
+
+    def __repr__(self) -> str:
+        return one_line(self, recipes=[recipe.name for recipe in self.recipes], tasks=len(self.features))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Portfolio) and self.recipes == other.recipes

@@ -10,6 +10,7 @@ import pandas as pd
 
 from metaopt.configuration import Configuration
 from metaopt.contracts import Corpus
+from metaopt.errors import one_line
 from metaopt.recipe import Recipe, recorded
 from metaopt.tuning.judging.comparison import Comparison
 from metaopt.tuning.judging.scores import AnyScale
@@ -77,7 +78,7 @@ class Cost:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TuneResult:
     """The result of `metaopt.tune`.
 
@@ -110,6 +111,20 @@ class TuneResult:
     interrupted: bool
     held_out_by: str | None
     space: JointSpace
+
+    def __repr__(self) -> str:
+        """Which recipe won on what, after how many training runs."""
+        return one_line(
+            self,
+            recipe=self.recipe.name,
+            corpus=self.corpus.name,
+            tasks=len(self.corpus),
+            portfolio=len(self.portfolio),
+            candidates=len(self.judged),
+            evaluations=len(self.evaluations),
+            held_out_by=self.held_out_by,
+            interrupted=self.interrupted,
+        )
 
     @property
     def stopping(self) -> PolicyResult | None:

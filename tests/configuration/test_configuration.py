@@ -180,3 +180,16 @@ def test_an_optimizer_without_a_rate_takes_no_controller():
     assert assemble(Configuration("plain"), registry).rule is rule
     with pytest.raises(metaopt.PluginError, match="plain has no lr for the controller 'cosine'"):
         assemble(Configuration("plain", "cosine"), registry)
+
+
+def test_a_configuration_prints_as_what_makes_it_again():
+    configuration = Configuration("adamw", "cosine", ["averaged"], {"adamw.lr": 0.1}, no_decay="none")
+    assert eval(repr(configuration)) == configuration
+    assert repr(Configuration("adamw")) == "Configuration(optimizer='adamw', controller='constant')"
+
+
+def test_of_many_hyperparameters_the_first_ones_are_printed():
+    shown = repr(metaopt.load_recipe("default").configuration)
+    assert shown.startswith("Configuration(optimizer='schedulefree_adamw', controller='plateau', hparams={'plateau.")
+    assert shown.endswith("…)")
+    assert len(shown) <= 200

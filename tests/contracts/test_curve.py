@@ -55,3 +55,10 @@ def test_series_of_other_lengths_are_refused(fields, message):
 def test_steps_must_increase():
     with pytest.raises(InputError, match="must increase"):
         Curve(np.asarray([1.0, 1.0]), np.zeros(2), 10)
+
+
+def test_a_curve_prints_without_its_series():
+    assert repr(curve(signals={"train_loss": [3.0, 2.0, 1.0]})) == (
+        "Curve(validations=3, horizon=10, best=1.0, series=['values', 'train_loss'])"
+    )
+    assert repr(curve([np.nan], test=[1.0])) == "Curve(validations=1, horizon=10, best=None, series=['values', 'test'])"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from metaopt.errors import bracketed, did_you_mean, listed, quoted, without_long_words
+from metaopt.errors import bracketed, did_you_mean, listed, one_line, quoted, without_long_words
 
 
 class Unprintable:
@@ -77,3 +77,7 @@ def test_long_words_are_cut_in_the_middle_and_folders_are_words_each():
     assert without_long_words("x" * 80) == "x" * 80
     path = "/".join(["folder"] * 40)
     assert without_long_words(path) == path
+
+
+def test_things_print_as_one_line():
+    assert one_line(Path("a"), parts=3, name="long" * 50) == f"PosixPath(parts=3, name={quoted('long' * 50)})"

@@ -67,3 +67,21 @@ def test_the_document_is_readable_and_records_where_it_comes_from(recipe, tmp_pa
     assert document["provenance"]["corpus"]["fingerprint"] == "00ff"
     assert len(document["theta_sha256"]) == 64
     assert sorted(path.name for path in tmp_path.iterdir()) == ["recipe.json", "theta.safetensors"]
+
+
+def test_a_recipe_prints_as_one_line():
+    assert repr(metaopt.load_recipe("default")) == (
+        "Recipe(name='schedulefree_adamw+plateau+any', stopper='any', theta=None, made_on='starter and development')"
+    )
+
+
+def test_a_recipe_with_learned_weights_prints_how_many_and_what_it_was_made_on(recipe):
+    shown = repr(recipe)
+    assert f"theta='{len(recipe.theta)} tensors'" in shown
+    assert "\n" not in shown
+    assert len(shown) <= 200
+
+
+@pytest.mark.parametrize("corpus", [3, [1], {"name": ["a"] * 100}, {"name": None}])
+def test_a_recipe_prints_whatever_its_provenance_says(corpus):
+    assert len(repr(Recipe(Configuration("adamw"), provenance={"corpus": corpus}))) <= 200

@@ -168,3 +168,7 @@ def test_a_damaged_portfolio_is_refused_in_one_sentence(tmp_path: Path, change: 
     with pytest.raises(metaopt.RecipeError) as caught:
         load_portfolio(tmp_path)
     assert len(str(caught.value)) < 500
+
+
+def test_a_portfolio_prints_the_names_of_its_recipes() -> None:
+    assert repr(two_kinds(0.0)) == "Portfolio(recipes=['adamw+constant', 'adamw+constant'], tasks=10)"

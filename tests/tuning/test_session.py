@@ -102,6 +102,9 @@ def test_every_task_has_a_reference_and_takes_part_in_the_result(begin):
     assert result.comparison is None
     assert result.portfolio.scores.shape == (len(result.portfolio), 4)
     assert len(result.evaluations) == session.evaluator.spent.evaluations
+    assert repr(result).startswith("TuneResult(recipe='sgd+constant")
+    assert f"corpus='lines', tasks=4, portfolio={len(result.portfolio)}" in repr(result)
+    assert len(repr(result)) <= 200
 
 
 def test_families_that_are_held_out_are_compared_apart(begin):

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from metaopt.contracts.tasks.few_shot import FewShotTask
 from metaopt.contracts.tasks.task import BlackBoxTask, Task
-from metaopt.errors import InputError, known_keywords, quoted
+from metaopt.errors import InputError, known_keywords, one_line
 
 AnyTask: TypeAlias = Task | BlackBoxTask | FewShotTask
 
@@ -42,7 +42,7 @@ class Corpus:
         return len(self.tasks)
 
     def __repr__(self) -> str:
-        return f"Corpus(name={quoted(self.name)}, tasks={len(self.tasks)}, families={len(self.families)})"
+        return one_line(self, name=self.name, tasks=len(self.tasks), families=len(self.families))
 
     def __getitem__(self, name: str) -> AnyTask:
         for task in self.tasks:

@@ -11,7 +11,7 @@ from torch.nn.parameter import is_lazy
 from metaopt.contracts.default_dtype import default_for
 from metaopt.contracts.fingerprints import Part, digest, identity, structure
 from metaopt.contracts.stopper import Mode
-from metaopt.errors import InputError, is_interrupt, named_line, quoted
+from metaopt.errors import InputError, is_interrupt, named_line, one_line, quoted
 from metaopt.files import is_utf8
 from metaopt.seeding import seeded
 
@@ -41,8 +41,7 @@ class NamedTask(ABC):
         """What `repr` shows besides name and family; never the data."""
 
     def __repr__(self) -> str:
-        parts = {"name": self.name, "family": self.family, **self._sizes()}
-        return f"{type(self).__name__}({', '.join(f'{key}={quoted(value)}' for key, value in parts.items())})"
+        return one_line(self, name=self.name, family=self.family, **self._sizes())
 
     def _check_names(self) -> None:
         """Refuse a task without a name or family, with an unknown mode, or with a version that is no text."""

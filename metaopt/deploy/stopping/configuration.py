@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from metaopt.contracts import Mode, Stopper, ThresholdStopper
-from metaopt.errors import InputError, bracketed, known_keywords, quoted
+from metaopt.errors import InputError, bracketed, known_keywords, one_line, quoted
 from metaopt.plugin import Registry, StopperSpec, current_registry
 from metaopt.space import Value, plain, resolve
 
 
 @known_keywords()
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StopperConfiguration:
     """A stopper plugin with its hyperparameters; what a recipe stores.
 
@@ -41,6 +41,12 @@ class StopperConfiguration:
 
     def __hash__(self) -> int:
         return hash((self.name, tuple(self.hparams.items()), self.stoppers, tuple(self.theta.items())))
+
+    def __repr__(self) -> str:
+        """Without what is empty; of many hyperparameters the first ones, of stoppers and learned arrays their names."""
+        names = [stopper.name for stopper in self.stoppers]
+        parts = {"hparams": self.hparams, "stoppers": names, "theta": list(self.theta)}
+        return one_line(self, name=self.name, **{name: value for name, value in parts.items() if value})
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""

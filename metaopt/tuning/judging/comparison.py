@@ -10,6 +10,7 @@ import pandas as pd
 from metaopt.configuration import Configuration
 from metaopt.contracts import Array
 from metaopt.deploy import StopperConfiguration
+from metaopt.errors import one_line
 from metaopt.recipe import Recipe
 from metaopt.tuning.judging.statistics import (
     Interval,
@@ -54,7 +55,7 @@ def contender_named(text: str) -> Contender:
     return Contender(text, Configuration(optimizer, controller or "constant"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """The result of a comparison.
 
@@ -79,6 +80,10 @@ class Comparison:
     guided: Mapping[str, Array] = field(default_factory=dict)
     scaled: Mapping[str, "Comparison"] = field(default_factory=dict)
     over: Population = "tasks"
+
+    def __repr__(self) -> str:
+        seeds = self.runs["seed"].nunique()
+        return one_line(self, contenders=self.contenders, tasks=len(self.tasks), seeds=seeds, over=self.over)
 
     @property
     def contenders(self) -> list[str]:

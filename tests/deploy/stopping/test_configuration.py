@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 import metaopt
@@ -51,3 +52,14 @@ def test_reasons_give_hyperparameters_as_they_were_written():
     for step in range(3):
         decision = stopper.observe(metaopt.Observation(step, 1.0))
     assert "min_delta_mode=rel" in decision.reason
+
+
+def test_a_stopper_prints_without_the_arrays_that_it_learned():
+    children = (StopperConfiguration("patience", {"patience": 3}), StopperConfiguration("divergence"))
+    assert repr(StopperConfiguration("any", stoppers=children)) == (
+        "StopperConfiguration(name='any', stoppers=['patience', 'divergence'])"
+    )
+    assert repr(children[0]) == "StopperConfiguration(name='patience', hparams={'patience': 3})"
+    assert repr(StopperConfiguration("learned", theta={"weights": np.ones((100, 100))})) == (
+        "StopperConfiguration(name='learned', theta=['weights'])"
+    )

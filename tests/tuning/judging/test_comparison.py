@@ -286,3 +286,9 @@ def test_diverged_runs_are_counted_and_score_by_their_last_good_checkpoint(modul
     assert -1.0 <= table.loc["wild", "mean_score"] < table.loc["recipe", "mean_score"]
     assert isinstance(scales[tasks[0].name], Reference)
     assert isinstance(scales[tasks[0].name].scale, Scale)
+
+
+def test_a_comparison_prints_who_was_compared_on_how_many_tasks(comparison):
+    assert repr(comparison) == (
+        f"Comparison(contenders=['recipe', 'slow', 'sgd+cosine'], tasks=6, seeds={len(REPORT_SEEDS)}, over='tasks')"
+    )
