@@ -14,7 +14,7 @@ from metaopt.contracts import Theta
 from metaopt.deploy.optimizer.fused import can_fuse
 from metaopt.deploy.optimizer.group_members import MAXIMIZE
 from metaopt.deploy.optimizer.parameters import Group, checked_group, group_values, tensors_of
-from metaopt.errors import InputError, PluginError
+from metaopt.errors import InputError, PluginError, did_you_mean, quoted
 from metaopt.plugin import Native
 from metaopt.space import Value
 
@@ -29,17 +29,24 @@ def native_class(native: Native) -> type[Optimizer]:
     """Import the class that a spec names.
 
     Raises:
-        PluginError: its distribution is not installed.
+        PluginError: its distribution is not installed, or has no such class.
     """
     try:
-        attribute = importlib.import_module(native.module)
+        attribute: Any = importlib.import_module(native.module)
     except ImportError as error:
         raise PluginError(
             f"{native.module}.{native.qualname} cannot be imported; pip install {native.distribution}."
         ) from error
     for part in native.qualname.split("."):
+        if not hasattr(attribute, part):
+            correct = did_you_mean(part, dir(attribute), "; {} Correct") or "; correct"
+            raise PluginError(f"{native.module} has no {quoted(native.qualname)}{correct} qualname of the Native.")
         attribute = getattr(attribute, part)
-    assert isinstance(attribute, type)
+    if not isinstance(attribute, type):
+        kind = type(attribute).__name__
+        raise PluginError(
+            f"{native.module}.{native.qualname} is a {kind} and no class; correct qualname of the Native."
+        )
     return attribute
 
 

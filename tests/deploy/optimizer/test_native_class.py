@@ -50,6 +50,21 @@ def test_a_distribution_that_is_not_installed_is_named():
         native_class(Native(module="nowhere", qualname="Best", distribution="best-optimizer"))
 
 
+@pytest.mark.parametrize(
+    ("qualname", "sentence"),
+    [
+        ("AdamWW", "torch.optim has no 'AdamWW'; did you mean 'AdamW'? Correct qualname of the Native."),
+        ("AdamW.Inner", "torch.optim has no 'AdamW.Inner'; correct qualname of the Native."),
+        ("zzz", "torch.optim has no 'zzz'; correct qualname of the Native."),
+        ("lr_scheduler", "torch.optim.lr_scheduler is a module and no class; correct qualname of the Native."),
+    ],
+)
+def test_a_class_that_its_library_lacks_is_named(qualname, sentence):
+    with pytest.raises(PluginError) as raised:
+        native_class(Native(module="torch.optim", qualname=qualname))
+    assert str(raised.value) == sentence
+
+
 def test_a_class_heeds_maximize_or_not():
     assert maximizes(torch.optim.AdamW)
     assert not maximizes(torch.optim.LBFGS)
