@@ -208,6 +208,8 @@ def assemble(configuration: Configuration, registry: Registry) -> Assembly:
         InputError: a hyperparameter is unknown or not valid (the message lists the valid ones), or two of the plugins
             have one name.
     """
+    if not isinstance(configuration, Configuration):
+        raise InputError(f"A recipe is made of a metaopt.Configuration, got {quoted(configuration)}.")
     optimizer = registry.get(OptimizerSpec, configuration.optimizer)
     wrappers = tuple(registry.get(WrapperSpec, name) for name in configuration.wrappers)
     controller = registry.get(ControllerSpec, configuration.controller)

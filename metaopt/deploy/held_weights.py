@@ -12,7 +12,7 @@ from torch.utils.hooks import RemovableHandle
 
 from metaopt.deploy.evaluation import eval_mode, evaluating, keep_averages, stay_in_eval, warn_of_averages
 from metaopt.deploy.optimizer.parameters import counterparts
-from metaopt.errors import InputError, quoted
+from metaopt.errors import InputError, first_line, quoted
 
 #: A buffer that `torch.optim.swa_utils.AveragedModel` has beside the model that it wraps.
 _WRAPPERS_OWN = "n_averaged"
@@ -35,7 +35,7 @@ class HeldWeights:
     def __init__(
         self, model: nn.Module | Sequence[Tensor], optimizer: Optimizer, keep_best: str | torch.device | None
     ) -> None:
-        self.best = None if keep_best is None else BestWeights(model, torch.device(keep_best))
+        self.best = None if keep_best is None else BestWeights(model, _device(keep_best))
         self.is_evaluating = False
         self._module = model if isinstance(model, nn.Module) else None
         self._optimizer = optimizer
@@ -211,6 +211,15 @@ class BestWeights:
         if isinstance(value, Tensor):
             return value.detach().to(self._device, copy=True)
         return copy.deepcopy(value)
+
+
+def _device(name: Any) -> torch.device:
+    try:
+        return torch.device(name)
+    except (RuntimeError, TypeError) as error:
+        raise InputError(
+            f"keep_best must be a device such as 'cpu', or None, got {quoted(name)}: {first_line(error, 80)}."
+        ) from error
 
 
 def _refuse_step(*step: Any) -> NoReturn:

@@ -10,9 +10,27 @@ import zlib
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from metaopt.errors import quoted
+from metaopt.errors import InputError, quoted
 
 AnyPath: TypeAlias = str | os.PathLike[str]
+
+
+def as_path(value: object, what: str) -> Path:
+    """The path that somebody gave.
+
+    Args:
+        value: text or an `os.PathLike`; whatever else, bytes too, is refused, and so is empty text.
+        what: is looked for or written there, the beginning of the message.
+
+    Raises:
+        InputError: it is neither, or empty.
+    """
+    place = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(place, str):
+        raise InputError(f"{what} is named by text or a pathlib.Path, got {quoted(value)}.")
+    if not place.strip():
+        raise InputError(f"{what} needs a name, got {quoted(value)}; write . for the current folder.")
+    return Path(place)
 
 
 def is_file(path: AnyPath) -> bool:

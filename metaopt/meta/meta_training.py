@@ -12,7 +12,8 @@ from torch import Tensor
 
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import AnyTask, Curve, FewShotTask, Task, default_for, num_trained
-from metaopt.errors import InputError
+from metaopt.errors import InputError, quoted
+from metaopt.files import as_path
 from metaopt.inner import Compile
 from metaopt.meta.learner import inner_steps
 from metaopt.meta.state import MetaProgress, MetaTrained
@@ -96,6 +97,8 @@ def meta_train(
         'rate.0.bias'
     """
     plugins = registry or current_registry()
+    if not isinstance(spec, str | OptimizerSpec):
+        raise InputError(f"What is meta-trained is an optimizer, by name or as its OptimizerSpec, got {quoted(spec)}.")
     name = spec if isinstance(spec, str) else spec.name
     if isinstance(spec, OptimizerSpec) and (
         name not in plugins.names(OptimizerSpec) or plugins.get(OptimizerSpec, name) != spec
@@ -124,7 +127,7 @@ def meta_train(
         "tasks": [task.name for task in loaded],
         **({} if source is None else {"source": source}),
     }
-    trained = trainer.train(None if folder is None else Path(folder), progress)
+    trained = trainer.train(None if folder is None else as_path(folder, "The folder of checkpoints"), progress)
     recipe = learned_recipe(assembly.configuration, trained, tasks, plugins, seed, {"corpus": record})
     return MetaTrainResult(recipe, trained.curves, trained.skipped, trained.seconds)
 

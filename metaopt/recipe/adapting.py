@@ -79,6 +79,8 @@ def adapt(
         >>> predictor(torch.ones(2, 1)).shape
         torch.Size([2, 1])
     """
+    if not isinstance(recipe, Recipe):
+        raise InputError(f"recipe must be a metaopt.Recipe, got {quoted(recipe)}; metaopt.load_recipe reads one.")
     inputs, targets = _checked(support)
     steps = _steps(recipe, num_steps)
     criterion = loss or (F.mse_loss if targets.is_floating_point() else F.cross_entropy)

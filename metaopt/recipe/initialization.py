@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from metaopt.configuration import Assembly
 from metaopt.contracts import Tensors, Theta
 from metaopt.deploy import check_member
-from metaopt.errors import InputError
+from metaopt.errors import InputError, quoted
 from metaopt.pure_layers import prototype_head, with_policy
 
 #: Inputs and targets, shape (n, …) each.
@@ -23,6 +23,8 @@ def load_start(assembly: Assembly, theta: Theta | None, model: nn.Module, suppor
         InputError: the rule learned none, a parameter has no shape yet, or another name or shape than it was learned
             for, or the start is made from a support set and there is none.
     """
+    if not isinstance(model, nn.Module):
+        raise InputError(f"A start is put into a torch.nn.Module, got {quoted(model)}.")
     for name, param in model.named_parameters():
         check_member(name, param)
     params = {name: param.detach() for name, param in model.named_parameters() if param.requires_grad}

@@ -67,7 +67,13 @@ class MadeOn:
         return cls(**ranges, dtypes=tuple(document.get("dtypes", ())), loss=document.get("loss"))
 
     def warn_if_far(self, *, parameters: int, batch_size: int | None, horizon: int | None, stacklevel: int) -> None:
-        """Warn once, with all that lies more than ten times outside the range."""
+        """Warn once, with all that lies more than ten times outside the range.
+
+        Raises:
+            InputError: `batch_size` is no number.
+        """
+        if batch_size is not None and not as_float(batch_size) > 0:
+            raise InputError(f"batch_size must be a positive whole number or None, got {quoted(batch_size)}.")
         task = {"parameters": parameters, "batch_size": batch_size, "horizon": horizon}
         remarks = [_remark(name, value, getattr(self, name)) for name, value in task.items() if value is not None]
         excesses = "; ".join(remark for remark in remarks if remark)

@@ -34,6 +34,7 @@ from metaopt.deploy import (
     stopper_uses,
 )
 from metaopt.errors import InputError, RecipeError, first_line, one_line, quoted
+from metaopt.files import as_path
 from metaopt.plugin import PluginSpec, Registry, current_registry
 from metaopt.recipe.code import plain_code
 from metaopt.recipe.initialization import Support, load_start
@@ -224,7 +225,7 @@ class Recipe:
         Raises:
             RecipeError: it cannot be written.
         """
-        save_files(self.text, self.theta_bytes, Path(directory))
+        save_files(self.text, self.theta_bytes, as_path(directory, "The folder of a recipe"))
 
     def code(self, registry: Registry | None = None) -> str:
         """Plain PyTorch lines that train as this recipe does and need no metaopt.
@@ -286,8 +287,8 @@ class Recipe:
     def __repr__(self) -> str:
         """What it trains with, when it stops, how many tensors it learned, and what it was made on."""
         stopper, theta = self.stopper and self.stopper.name, f"{len(self.theta)} tensors" if self.theta else None
-        made_on = recorded(self.provenance, "corpus").get("name", self.made_on)
-        return one_line(self, name=self.name, stopper=stopper, theta=theta, made_on=made_on)
+        corpus = recorded(self.provenance, "corpus").get("name", self.made_on)
+        return one_line(self, name=self.name, stopper=stopper, theta=theta, made_on=corpus)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Recipe) and self.text == other.text

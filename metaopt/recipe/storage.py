@@ -16,7 +16,7 @@ from torch import Tensor
 from metaopt.configuration import Configuration
 from metaopt.deploy import StopperConfiguration
 from metaopt.errors import InputError, RecipeError, first_line, listed, quoted
-from metaopt.files import is_file, is_folder, read_json
+from metaopt.files import as_path, is_file, is_folder, read_json
 from metaopt.plugin import Registry, current_registry
 from metaopt.recipe.provenance import MadeOn, recorded
 from metaopt.recipe.recipe import SCHEMA, Recipe
@@ -24,7 +24,7 @@ from metaopt.recipe.saving import DOCUMENT, WEIGHTS, read_weights
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 #: What a document, its configuration and its range may hold.
-_FIELDS = {field.name for field in fields(Recipe) if field.init and field.name != "theta"} | {"schema", "theta_sha256"}
+_FIELDS = {field.name for field in fields(Recipe) if field.name != "theta"} | {"schema", "theta_sha256"}
 _CONFIGURATION = {field.name for field in fields(Configuration)}
 _MADE_ON = {field.name for field in fields(MadeOn)}
 
@@ -61,7 +61,7 @@ def _folder(path: str | Path) -> Path:
     shipped = shipped_recipes()
     if isinstance(path, str) and path in shipped:
         return Path(str(files("metaopt") / "recipes" / path))
-    folder = Path(path)
+    folder = as_path(path, "A recipe")
     if folder.name == DOCUMENT and not is_folder(folder):
         folder = folder.parent
     if not is_file(folder / DOCUMENT):

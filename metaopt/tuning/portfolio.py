@@ -13,6 +13,7 @@ from metaopt.configuration import assemble
 from metaopt.contracts import AnyTask, Array, Task, default_for, num_trained
 from metaopt.deploy import weights_of
 from metaopt.errors import InputError, RecipeError, first_line, one_line, quoted
+from metaopt.files import as_path
 from metaopt.inner import Graphs, Member, train
 from metaopt.plugin import Registry, current_registry
 from metaopt.recipe import Recipe
@@ -112,7 +113,7 @@ class Portfolio(Sequence[Recipe]):
             "features": self.features.tolist(),
             "scores": self.scores.tolist(),
         }
-        save_recipes(self.recipes, fields, Path(directory))
+        save_recipes(self.recipes, fields, as_path(directory, "The folder of a portfolio"))
 
     @staticmethod
     def _nearest(features: Array, known: Array, scores: Array) -> int:
@@ -157,7 +158,7 @@ def load_portfolio(directory: str | Path) -> Portfolio:
     Raises:
         RecipeError: there is no portfolio, or it is damaged.
     """
-    home = Path(directory)
+    home = as_path(directory, "A portfolio")
     recipes, document = read_recipes(home)
     try:
         arrays = [np.asarray(document[key], dtype=np.float64) for key in ("features", "scores")]

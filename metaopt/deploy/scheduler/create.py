@@ -6,6 +6,7 @@ from torch.optim import Optimizer
 
 from metaopt.contracts import Mode
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
+from metaopt.errors import InputError, quoted
 from metaopt.plugin import ControllerSpec, Registry, current_registry
 from metaopt.space import resolve
 
@@ -44,6 +45,8 @@ def create_scheduler(
         >>> scheduler.get_last_lr()
         [0.1]
     """
+    if not isinstance(optimizer, Optimizer):
+        raise InputError(f"A scheduler sets the rates of a torch.optim.Optimizer, got {quoted(optimizer)}.")
     spec = (registry or current_registry()).get(ControllerSpec, name)
     values = resolve(spec.space, hparams, spec.name)
     return ControllerScheduler(optimizer, spec, values, total_steps=total_steps, mode=mode)

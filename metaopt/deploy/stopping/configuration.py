@@ -111,6 +111,8 @@ def create_stopper(
 
 def build_stopper(configuration: StopperConfiguration, *, mode: Mode, registry: Registry | None = None) -> Stopper:
     """The stopper that a configuration describes; errors as in `create_stopper`."""
+    if not isinstance(configuration, StopperConfiguration):
+        raise InputError(f"A stopper is described by a metaopt.StopperConfiguration, got {quoted(configuration)}.")
     registry = registry or current_registry()
     children = [build_stopper(child, mode=mode, registry=registry) for child in configuration.stoppers]
     spec = registry.get(StopperSpec, configuration.name)

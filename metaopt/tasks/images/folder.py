@@ -18,6 +18,7 @@ from torch import Tensor
 
 from metaopt.contracts import Partition
 from metaopt.errors import InputError, first_line
+from metaopt.files import as_path
 from metaopt.tasks.images.class_episodes import FRACTIONS, Classes, ClassSplit, divided
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp"})
@@ -70,7 +71,7 @@ def read_image_folder(
     Raises:
         InputError: there is no such folder, it holds no images, or one cannot be read.
     """
-    path = Path(folder)
+    path = as_path(folder, "A folder of images")
     if not path.is_dir():
         raise InputError(f"{path} is no folder; give one that holds images by class.")
     omniglot = _omniglot(path)
