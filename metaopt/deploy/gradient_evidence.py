@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from metaopt.deploy.optimizer.precision import widened
-from metaopt.errors import InputError, named_line
+from metaopt.errors import InputError, checked_function, named_line
 from metaopt.signals import GradientMoments, evidence
 
 #: Numbers of single gradients that are held at once.
@@ -17,6 +17,7 @@ _AT_ONCE = 16_777_216
 _FEWEST = 4
 
 
+@checked_function()
 def gradient_evidence(
     model: nn.Module, loss_fn: Callable[[Tensor, Tensor], Tensor], inputs: Tensor, targets: Tensor
 ) -> float:

@@ -13,7 +13,7 @@ from metaopt.errors.exceptions import (
     is_interrupt,
     named_line,
 )
-from metaopt.errors.keywords import checked_function, known_keywords
+from metaopt.errors.keywords import checked_function, known_keywords, refuse_mistyped
 from metaopt.errors.quoting import MAX_QUOTED, bracketed, did_you_mean, listed, one_line, quoted, without_long_words
 
 __all__ = [
@@ -36,5 +36,6 @@ __all__ = [
     "named_line",
     "one_line",
     "quoted",
+    "refuse_mistyped",
     "without_long_words",
 ]

@@ -1,6 +1,7 @@
 """Keywords that people mistype: the sentence names the one that they may have meant."""
 
-from collections.abc import Callable
+import difflib
+from collections.abc import Callable, Iterable
 from functools import wraps
 from inspect import signature
 from typing import Any, TypeVar
@@ -36,6 +37,25 @@ def known_keywords(error: type[InputError] = InputError) -> Callable[[type[_Clas
 def checked_function(error: type[InputError] = InputError) -> Callable[[_Function], _Function]:
     """Decorator of functions without `**keywords`: as `known_keywords` for classes."""
     return lambda function: _checked(function.__name__, function, error)
+
+
+def refuse_mistyped(function: Callable[..., Any], hparams: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse what looks like a keyword of a function that takes a plugin's hyperparameters as `**hparams` besides.
+
+    Args:
+        function: whose own keywords may have been meant.
+        hparams: what it was given besides those.
+        known: the plugin's hyperparameters.
+
+    Raises:
+        InputError: one that is no hyperparameter is closer to one of the function's keywords than to any of these.
+    """
+    names = set(known)
+    for keyword in [keyword for keyword in hparams if keyword not in names]:
+        own = [each.name for each in signature(function).parameters.values() if each.kind is each.KEYWORD_ONLY]
+        meant = difflib.get_close_matches(keyword, [*own, *names], n=1)
+        if meant and meant[0] in own:
+            raise InputError(f"{function.__name__} takes no {quoted(keyword)}; did you mean {meant[0]!r}?")
 
 
 def _checked(name: str, function: _Function, error: type[InputError]) -> _Function:

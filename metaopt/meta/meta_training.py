@@ -12,7 +12,7 @@ from torch import Tensor
 
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import AnyTask, Curve, FewShotTask, Task, default_for, num_trained
-from metaopt.errors import InputError, quoted
+from metaopt.errors import InputError, checked_function, quoted
 from metaopt.files import as_path
 from metaopt.inner import Compile
 from metaopt.meta.learner import inner_steps
@@ -43,6 +43,7 @@ class MetaTrainResult:
     seconds: float
 
 
+@checked_function()
 def meta_train(
     spec: str | OptimizerSpec,
     corpus: Source,
@@ -147,7 +148,7 @@ def learned_recipe(
             f"{trained.skipped:,} of {iterations:,} iterations were left out, for their meta-gradient was not finite; "
             "a lower inner rate, fewer inner steps or clip=1 help.",
             RuntimeWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     assembly = assemble(configuration, registry)
     sizes = [num_trained(task.build(0)) for task in tasks]

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metaopt.contracts import BatchNormPolicy, give_shapes, is_unshaped
-from metaopt.errors import InputError, quoted
+from metaopt.errors import InputError, checked_function, quoted
 from metaopt.plugin import Registry, current_registry
 from metaopt.pure_layers import FirstRows, needs_support, with_policy
 from metaopt.recipe.initialization import Support, learned_start
@@ -43,6 +43,7 @@ class Predictor:
         return both[count:]
 
 
+@checked_function()
 def adapt(
     model: nn.Module,
     recipe: Recipe,

@@ -6,13 +6,14 @@ from pathlib import Path
 import torch
 
 from metaopt.configuration import Configuration
-from metaopt.errors import InputError
+from metaopt.errors import InputError, checked_function
 from metaopt.files import is_file
 from metaopt.plugin import OptimizerSpec, Registry, current_registry
 from metaopt.recipe.foreign_weights import read_arrays
 from metaopt.recipe.recipe import Recipe
 
 
+@checked_function()
 def import_recipe(name: str, path: str | Path, *, registry: Registry | None = None) -> Recipe:
     """A recipe of a learned rule with weights in the format of the rule's authors.
 

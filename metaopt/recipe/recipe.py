@@ -33,7 +33,7 @@ from metaopt.deploy import (
     stopper_specs,
     stopper_uses,
 )
-from metaopt.errors import InputError, RecipeError, first_line, one_line, quoted
+from metaopt.errors import InputError, RecipeError, checked_function, first_line, known_keywords, one_line, quoted
 from metaopt.files import as_path
 from metaopt.plugin import PluginSpec, Registry, current_registry
 from metaopt.recipe.code import plain_code
@@ -46,6 +46,7 @@ SCHEMA = 1
 
 
 @final
+@known_keywords()
 @dataclass(frozen=True, eq=False, repr=False)
 class Recipe:
     """What to train with. Make one with `Recipe.create`, `metaopt.tune` or `metaopt.load_recipe`.
@@ -114,6 +115,7 @@ class Recipe:
         """Its plugins, hyperparameters checked. Raises what `create` raises."""
         return assemble(self.configuration, registry)
 
+    @checked_function()
     def bind(
         self,
         model: Params,
@@ -175,7 +177,7 @@ class Recipe:
         scheduler = ControllerScheduler(optimizer, spec, values, total_steps=total_steps, mode=mode, supplies=supplies)
         tensors = [param for group in optimizer.param_groups for param in group["params"]]
         count = sum(tensor.numel() for tensor in tensors if tensor.requires_grad)
-        made_on.warn_if_far(parameters=count, batch_size=batch_size, horizon=total_steps, stacklevel=2)
+        made_on.warn_if_far(parameters=count, batch_size=batch_size, horizon=total_steps, stacklevel=3)
         requires = frozenset[str]() if stopper is None else stopper_requires(stopper, registry)
         if stopper is not None and "horizon" in requires and total_steps is None:
             raise InputError(f"The stopper {stopper.name!r} needs the planned number of steps; pass total_steps=.")
@@ -202,6 +204,7 @@ class Recipe:
             names=ModelNames.of(model, assembly),
         )
 
+    @checked_function()
     def load_initialization(
         self, model: nn.Module, support: Support | None = None, *, registry: Registry | None = None
     ) -> None:
@@ -285,7 +288,6 @@ class Recipe:
         return replace(self, stopper=stopper, plugins=plugins, provenance=provenance)
 
     def __repr__(self) -> str:
-        """What it trains with, when it stops, how many tensors it learned, and what it was made on."""
         stopper, theta = self.stopper and self.stopper.name, f"{len(self.theta)} tensors" if self.theta else None
         corpus = recorded(self.provenance, "corpus").get("name", self.made_on)
         return one_line(self, name=self.name, stopper=stopper, theta=theta, made_on=corpus)

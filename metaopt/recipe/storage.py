@@ -15,7 +15,7 @@ from torch import Tensor
 
 from metaopt.configuration import Configuration
 from metaopt.deploy import StopperConfiguration
-from metaopt.errors import InputError, RecipeError, first_line, listed, quoted
+from metaopt.errors import InputError, RecipeError, checked_function, first_line, listed, quoted
 from metaopt.files import as_path, is_file, is_folder, read_json
 from metaopt.plugin import Registry, current_registry
 from metaopt.recipe.provenance import MadeOn, recorded
@@ -29,6 +29,7 @@ _CONFIGURATION = {field.name for field in fields(Configuration)}
 _MADE_ON = {field.name for field in fields(MadeOn)}
 
 
+@checked_function()
 def load_recipe(path: str | Path, *, registry: Registry | None = None) -> Recipe:
     """Read a recipe.
 
@@ -195,7 +196,7 @@ def _check_plugins(recipe: Recipe, folder: Path, registry: Registry) -> None:
                 f"The recipe {quoted(folder)} was made with version {version} of the {spec.kind} {spec.name!r}, "
                 f"installed is version {spec.version}: it may train differently.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
 

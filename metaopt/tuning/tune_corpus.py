@@ -8,7 +8,7 @@ from pathlib import Path
 
 from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import Corpus, FewShotTask
-from metaopt.errors import InputError, quoted
+from metaopt.errors import InputError, checked_function, quoted
 from metaopt.inner import Compile
 from metaopt.plugin import Registry, current_registry
 from metaopt.recipe import Recipe, load_recipe
@@ -29,6 +29,7 @@ from metaopt.tuning.session import Session
 from metaopt.tuning.stopping.stopping import replayable
 
 
+@checked_function()
 def tune(
     corpus: Source,
     *,

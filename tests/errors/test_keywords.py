@@ -6,6 +6,7 @@ import inspect
 import pickle
 
 import pytest
+import torch
 
 import metaopt
 from metaopt import InputError, PluginError
@@ -40,6 +41,17 @@ TYPED = [
     (Configuration, "hparam", "hparams"),
     (StopperConfiguration, "stopper", "stoppers"),
     (metaopt.per_tensor, "evaluate", "evaluation"),
+    (metaopt.Recipe, "stoper", "stopper"),
+    (metaopt.Recipe.bind, "total_step", "total_steps"),
+    (metaopt.Recipe.load_initialization, "suport", "support"),
+    (metaopt.adapt, "num_step", "num_steps"),
+    (metaopt.evaluate, "agains", "against"),
+    (metaopt.gradient_evidence, "loss_fun", "loss_fn"),
+    (metaopt.import_recipe, "registery", "registry"),
+    (metaopt.load_recipe, "registery", "registry"),
+    (metaopt.meta_train, "num_iteration", "num_iterations"),
+    (metaopt.read_image_folder, "sise", "size"),
+    (metaopt.tune, "n_trial", "n_trials"),
 ]
 
 
@@ -54,6 +66,34 @@ def test_a_mistyped_keyword_gets_the_one_that_was_meant(made, typed, meant):
 def test_a_keyword_like_no_other_gets_all_that_there_are():
     with pytest.raises(InputError, match=r"^Rate takes no 'zzz'; it takes value, absolute\.$"):
         metaopt.Rate(1.0, zzz=2)
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (
+            lambda tensors: metaopt.create_optimizer("sgd", tensors, total_step=3),
+            "create_optimizer takes no 'total_step'; did you mean 'total_steps'?",
+        ),
+        (
+            lambda tensors: metaopt.create_scheduler("cosine", torch.optim.SGD(tensors), total_step=3),
+            "create_scheduler takes no 'total_step'; did you mean 'total_steps'?",
+        ),
+        (
+            lambda tensors: metaopt.create_stopper("patience", mod="max"),
+            "create_stopper takes no 'mod'; did you mean 'mode'?",
+        ),
+        (
+            lambda tensors: metaopt.create_optimizer("sgd", tensors, momentun=0.9),
+            "sgd has no hyperparameter 'momentun'; did you mean 'momentum'? valid: ",
+        ),
+        (lambda tensors: metaopt.create_optimizer("sgd", tensors, zzz=3), "sgd has no hyperparameter 'zzz'; valid: "),
+    ],
+)
+def test_what_takes_hyperparameters_besides_knows_its_own_keywords_too(call, sentence):
+    with pytest.raises(InputError) as caught:
+        call([torch.ones(2, requires_grad=True)])
+    assert str(caught.value).startswith(sentence)
 
 
 def test_what_plugins_declare_is_a_plugin_error():

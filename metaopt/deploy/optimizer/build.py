@@ -25,7 +25,8 @@ from metaopt.deploy.optimizer.parameters import (
 from metaopt.deploy.optimizer.rule_optimizer import RuleOptimizer
 from metaopt.deploy.optimizer.steered_optimizer import SteeredOptimizer, steering_obstacle
 from metaopt.deploy.step_hooks import look_at_gradients, warn_of_unfrozen, watch_frozen
-from metaopt.errors import InputError, PluginError, quoted
+from metaopt.errors import InputError, PluginError, quoted, refuse_mistyped
+from metaopt.plugin import OptimizerSpec, current_registry
 
 Implementation: TypeAlias = Literal["auto", "native", "rule"]
 
@@ -75,6 +76,8 @@ def create_optimizer(
         >>> metaopt.create_optimizer("adamw", torch.nn.Linear(2, 1), lr=1e-3).param_groups[0]["lr"]
         0.001
     """
+    spec = current_registry().get(OptimizerSpec, name)
+    refuse_mistyped(create_optimizer, hparams, {*spec.full_space, *spec.packs})
     return build_optimizer(
         assemble_named(name, hparams, wrappers=wrappers, no_decay=no_decay),
         params,

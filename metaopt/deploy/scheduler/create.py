@@ -6,7 +6,7 @@ from torch.optim import Optimizer
 
 from metaopt.contracts import Mode
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
-from metaopt.errors import InputError, quoted
+from metaopt.errors import InputError, quoted, refuse_mistyped
 from metaopt.plugin import ControllerSpec, Registry, current_registry
 from metaopt.space import resolve
 
@@ -48,5 +48,6 @@ def create_scheduler(
     if not isinstance(optimizer, Optimizer):
         raise InputError(f"A scheduler sets the rates of a torch.optim.Optimizer, got {quoted(optimizer)}.")
     spec = (registry or current_registry()).get(ControllerSpec, name)
+    refuse_mistyped(create_scheduler, hparams, spec.space)
     values = resolve(spec.space, hparams, spec.name)
     return ControllerScheduler(optimizer, spec, values, total_steps=total_steps, mode=mode)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from metaopt.contracts import Mode, Stopper, ThresholdStopper
-from metaopt.errors import InputError, bracketed, known_keywords, one_line, quoted
+from metaopt.errors import InputError, bracketed, known_keywords, one_line, quoted, refuse_mistyped
 from metaopt.plugin import Registry, StopperSpec, current_registry
 from metaopt.space import Value, plain, resolve
 
@@ -106,7 +106,9 @@ def create_stopper(
     """
     registry = registry or current_registry()
     children = [_child(stopper, mode, registry) for stopper in stoppers]
-    return _build(registry.get(StopperSpec, name), hparams, children, mode, theta)
+    spec = registry.get(StopperSpec, name)
+    refuse_mistyped(create_stopper, hparams, spec.space)
+    return _build(spec, hparams, children, mode, theta)
 
 
 def build_stopper(configuration: StopperConfiguration, *, mode: Mode, registry: Registry | None = None) -> Stopper:

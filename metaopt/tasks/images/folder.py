@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metaopt.contracts import Partition
-from metaopt.errors import InputError, first_line
+from metaopt.errors import InputError, checked_function, first_line
 from metaopt.files import as_path
 from metaopt.tasks.images.class_episodes import FRACTIONS, Classes, ClassSplit, divided
 
@@ -49,6 +49,7 @@ def is_omniglot(folder: Path) -> bool:
     return _omniglot(folder) is not None
 
 
+@checked_function()
 def read_image_folder(
     folder: str | Path, *, size: int = 28, channels: int = 1, split: ClassSplit = FRACTIONS, seed: int = 0
 ) -> dict[Partition, Classes]:

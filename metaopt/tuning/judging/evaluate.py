@@ -6,7 +6,7 @@ from pathlib import Path
 
 from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import AnyTask, Task
-from metaopt.errors import InputError
+from metaopt.errors import InputError, checked_function
 from metaopt.plugin import Registry, current_registry
 from metaopt.recipe import Recipe, load_recipe
 from metaopt.tasks import Source, load_corpus
@@ -33,6 +33,7 @@ from metaopt.tuning.running.learned_tasks import Weights
 from metaopt.tuning.running.progress import to_stderr
 
 
+@checked_function()
 def evaluate(
     recipe: Recipe | str | Path,
     corpus: Source,

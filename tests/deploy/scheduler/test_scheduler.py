@@ -259,7 +259,7 @@ def test_what_cannot_work_is_refused_with_what_to_do():
         metaopt.create_scheduler("wsd", optimizer_of(0.1), total_steps=10, mode="auto")
     with pytest.raises(metaopt.PluginError, match="gives a rate for each parameter's name"):
         ControllerScheduler(optimizer_of(0.1), spec_of(PerName()), {}, total_steps=10)
-    with pytest.raises(metaopt.InputError, match="the rates of a torch.optim.Optimizer, got 'adam'"):
+    with pytest.raises(metaopt.InputError, match=r"the rates of a torch\.optim\.Optimizer, got 'adam'"):
         metaopt.create_scheduler("wsd", "adam", total_steps=10)
 
 
