@@ -43,12 +43,13 @@ class _Commands(typer.Typer):
         return super().__call__(*args, **{"prog_name": "metaopt", **options})
 
 
-#: What typer raises where arguments cannot be understood; it shows them itself.
+#: What typer raises where arguments cannot be understood, and where there are none.
 _UsageError: type[Any] = typer.BadParameter.__mro__[1]
+_NO_ARGUMENTS = "NoArgsIsHelpError"
 
 
 class _Group(TyperGroup):
-    """Errors come out as they are, but for what somebody typed at length: an EOFError would be told as "Aborted!"."""
+    """Errors come out as they are: an EOFError would be told as "Aborted!", a wrong argument on five lines."""
 
     def make_context(self, *args: Any, **options: Any) -> Any:
         with _short_usage_errors():
@@ -64,11 +65,17 @@ class _Group(TyperGroup):
 
 @contextlib.contextmanager
 def _short_usage_errors() -> Iterator[None]:
+    """Arguments that cannot be understood are told in a sentence and a line that says where the help is."""
     try:
         yield
     except _UsageError as error:
-        error.message = without_long_words(error.message)
-        raise
+        if type(error).__name__ == _NO_ARGUMENTS:  # its message is the whole help, which people asked for
+            raise
+        sentence = without_long_words(" ".join(error.format_message().split()))
+        sentence = sentence if sentence.endswith(("?", ".")) else f"{sentence}."
+        command = "metaopt" if error.ctx is None else error.ctx.command_path
+        print(f"error: {sentence}\n{command} --help says what there is.", file=sys.stderr)
+        raise typer.Exit(error.exit_code) from error
 
 
 # Each module's function of the same name is the command; what is heavy is imported inside it.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from metaopt.cli.package_folder import plugin_files_in
 from metaopt.errors import PluginError, did_you_mean, quoted
-from metaopt.files import is_folder
+from metaopt.files import folders_like, is_folder
 from metaopt.plugin import KINDS, PluginSource, PluginSpec, Registry
 
 
@@ -78,7 +78,7 @@ def _unknown(name: str, kind: str, known: Registry) -> str:
     if kind:
         return f"{quoted(name)} has no plugin of kind {kind!r}; `metaopt plugins` lists what there is."
     names = sorted({word for entry in known for word in (entry.spec.name, *names_of(entry.source))})
-    hint = did_you_mean(name, names, " {}")
+    hint = did_you_mean(name, [*names, *folders_like(name)], " {}")
     return (
         f"There is no plugin, distribution or entry point {quoted(name)};{hint} `metaopt plugins` lists them, and a "
         "file ends in .py."

@@ -1,5 +1,6 @@
 """Files that somebody names, read so that every fault is an OSError or a ValueError whose text fits into a sentence."""
 
+import difflib
 import errno
 import gzip
 import io
@@ -7,12 +8,16 @@ import json
 import os
 import stat
 import zlib
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from metaopt.errors import InputError, quoted
 
 AnyPath: TypeAlias = str | os.PathLike[str]
+
+#: Most entries of a folder that are looked at for a message.
+_MOST_BESIDE = 1000
 
 
 def as_path(value: object, what: str) -> Path:
@@ -47,6 +52,22 @@ def is_folder(path: AnyPath) -> bool:
         return Path(path).is_dir()
     except (OSError, ValueError):
         return False
+
+
+def folders_like(path: AnyPath) -> list[str]:
+    """The folder that may have been meant where there is none at `path`, written as that is; empty where none is close.
+
+    It is one that lies where `path` would, and whose name is similar.
+    """
+    place = os.fspath(path).rstrip("/\\")
+    name = Path(place).name
+    before = place[: len(place) - len(name)]
+    try:
+        with os.scandir(before or ".") as entries:
+            names = sorted(entry.name for entry in islice(entries, _MOST_BESIDE) if entry.is_dir())
+    except (OSError, ValueError):
+        return []
+    return [before + close for close in difflib.get_close_matches(name, names, n=1)]
 
 
 def is_utf8(text: str) -> bool:

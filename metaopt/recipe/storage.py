@@ -15,8 +15,8 @@ from torch import Tensor
 
 from metaopt.configuration import Configuration
 from metaopt.deploy import StopperConfiguration
-from metaopt.errors import InputError, RecipeError, checked_function, first_line, listed, quoted
-from metaopt.files import as_path, is_file, is_folder, read_json
+from metaopt.errors import InputError, RecipeError, checked_function, did_you_mean, first_line, listed, quoted
+from metaopt.files import as_path, folders_like, is_file, is_folder, read_json
 from metaopt.plugin import Registry, current_registry
 from metaopt.recipe.provenance import MadeOn, recorded
 from metaopt.recipe.recipe import SCHEMA, Recipe
@@ -67,7 +67,8 @@ def _folder(path: str | Path) -> Path:
         folder = folder.parent
     if not is_file(folder / DOCUMENT):
         what = f"It holds no {DOCUMENT}" if is_folder(folder) else "There is no such folder"
-        names = f"; by name there are: {', '.join(shipped)}" if shipped else ""
+        hint = did_you_mean(str(folder), [*shipped, *folders_like(folder)], "; {} By name")
+        names = f"{hint or '; by name'} there are: {', '.join(shipped)}"
         raise RecipeError(f"No recipe at {quoted(Path(path))}. {what}{names}.")
     return folder
 

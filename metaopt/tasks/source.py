@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from metaopt.contracts import AnyTask, BlackBoxTask, Corpus, FewShotTask, Task
-from metaopt.errors import InputError, MetaOptError, PluginError, is_interrupt, named_line, quoted
-from metaopt.files import is_folder
+from metaopt.errors import InputError, MetaOptError, PluginError, did_you_mean, is_interrupt, named_line, quoted
+from metaopt.files import folders_like, is_folder
 from metaopt.plugin import CorpusSpec, Registry, current_registry
 from metaopt.tasks.images.corpus import load_image_folder
 from metaopt.tasks.images.folder import is_image_folder
@@ -92,7 +92,9 @@ def _load_registered(name: str) -> Corpus:
     try:
         spec = current_registry().get(CorpusSpec, name)
     except PluginError as error:
-        raise PluginError(f"{error} It is no folder and no 'package.module:attribute' either.") from error
+        registered = did_you_mean(name, current_registry().names(CorpusSpec), "{}")
+        hint = "." if registered else did_you_mean(name, folders_like(name), "; {}") or "."
+        raise PluginError(f"{error} It is no folder and no 'package.module:attribute' either{hint}") from error
     try:
         corpus = spec.load()
     except MetaOptError:

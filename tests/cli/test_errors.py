@@ -49,6 +49,47 @@ def test_an_unknown_command_or_option_is_exit_code_2(capsys):
     assert cli.run(["plugins", "--yaml"]) == 2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence", "command"),
+    [
+        (["shwo", "default"], "No such command 'shwo'.", "metaopt"),
+        (["--verion"], "No such option: --verion", "metaopt"),
+        (["show"], "Missing argument 'RECIPE'.", "metaopt show"),
+        (["show", "default", "--cod"], "No such option: --cod", "metaopt show"),
+        (["show", "default", "again"], "Got unexpected extra argument", "metaopt show"),
+        (["tune", "starter", "--out", "x", "--n-trials", "many"], "Invalid value for '--n-trials'", "metaopt tune"),
+        (["check"], "Missing argument 'NAME", "metaopt check"),
+    ],
+)
+def test_arguments_that_cannot_be_understood_are_a_sentence_and_where_the_help_is(arguments, sentence, command, capsys):
+    assert cli.run(arguments) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"error: {sentence}")
+    assert first.endswith((".", "?"))
+    assert second == f"{command} --help says what there is."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["show", "defualt"], "default"),
+        (["show", "my_recipes"], "my_recipe"),
+        (["evaluate", "defualt", "starter"], "default"),
+        (["tune", "startr", "--out", "out"], "starter"),
+        (["tune", "./my_table", "--out", "out"], "my_tables"),
+        (["tune", "my_table", "--out", "out"], "my_tables"),
+        (["check", "./my_plugn"], "./my_plugin"),
+        (["check", "admw"], "adamw"),
+    ],
+)
+def test_a_mistyped_name_or_folder_gets_the_one_that_was_meant(arguments, meant, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("my_recipe", "my_tables", "my_plugin"):
+        (tmp_path / folder).mkdir()
+    assert cli.run(arguments) == 2
+    assert f"did you mean {meant!r}?" in capsys.readouterr().err
+
+
 def test_help_lists_the_commands(capsys):
     assert cli.run(["--help"]) == 0
     text = capsys.readouterr().out

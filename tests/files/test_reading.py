@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from metaopt.errors import first_line
-from metaopt.files.reading import is_file, is_folder, read_bytes, read_json, read_text
+from metaopt.errors import InputError, first_line
+from metaopt.files.reading import as_path, folders_like, is_file, is_folder, read_bytes, read_json, read_text
 
 
 def test_a_byte_order_mark_is_no_part_of_a_text(tmp_path):
@@ -69,3 +69,22 @@ def test_what_is_no_json_is_a_fault(tmp_path, text, message):
     with pytest.raises(ValueError, match=message) as caught:
         read_json(tmp_path / "a.json")
     assert len(first_line(caught.value)) < 200
+
+
+def test_the_folder_that_was_meant_has_a_similar_name_and_lies_in_the_same_place(tmp_path, monkeypatch):
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "recipe").write_text("a file")
+    assert folders_like(tmp_path / "tabels") == [str(tmp_path / "tables")]
+    assert folders_like(tmp_path / "else") == folders_like(tmp_path / "recipes") == []
+    assert folders_like(tmp_path / "nowhere" / "tables") == folders_like("\0") == folders_like("/") == []
+    monkeypatch.chdir(tmp_path)
+    assert folders_like("tabels/") == ["tables"]
+    assert folders_like("./tabels") == ["./tables"]
+
+
+def test_paths_are_text_or_paths(tmp_path):
+    assert as_path(str(tmp_path), "A recipe") == as_path(tmp_path, "A recipe") == tmp_path
+    with pytest.raises(InputError, match=r"^A recipe is named by text or a pathlib\.Path, got b'x'\.$"):
+        as_path(b"x", "A recipe")
+    with pytest.raises(InputError, match=r"^A recipe needs a name, got ' '; write \. for the current folder\.$"):
+        as_path(" ", "A recipe")

@@ -121,7 +121,7 @@ def test_recipes_that_ship_are_found_by_name(recipe, tmp_path, monkeypatch):
     replace(recipe, theta=None).save("shipped")
     assert metaopt.load_recipe("shipped") == recipe
     assert metaopt.load_recipe("./shipped").theta is None
-    with pytest.raises(metaopt.RecipeError, match=r"by name there are: shipped"):
+    with pytest.raises(metaopt.RecipeError, match=r"did you mean 'shipped'\? By name there are: shipped"):
         metaopt.load_recipe("unshipped")
 
 

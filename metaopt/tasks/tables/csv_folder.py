@@ -21,8 +21,8 @@ identifiers are refused by name, all columns of a file at once (`metaopt.tasks.t
 from pathlib import Path
 
 from metaopt.contracts import Corpus
-from metaopt.errors import InputError, quoted
-from metaopt.files import is_file, is_folder, is_utf8
+from metaopt.errors import InputError, did_you_mean, quoted
+from metaopt.files import folders_like, is_file, is_folder, is_utf8
 from metaopt.tasks.tables.csv_file import read_csv
 from metaopt.tasks.tables.settings import read_settings
 from metaopt.tasks.tables.table import task_from_frame
@@ -49,6 +49,7 @@ def _csv_files(folder: Path) -> dict[str, Path]:
     """Files by name without suffix, sorted."""
     if not is_folder(folder):
         what = "is a file" if is_file(folder) else "does not exist"
+        what += did_you_mean(str(folder), folders_like(folder), " ({})")
         raise InputError(f"{quoted(folder)} {what}; a corpus is a folder of CSV files, one a task.")
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
