@@ -66,17 +66,17 @@ def test_a_large_task_gets_the_recipe_of_large_tasks(make_task) -> None:
 
 def test_features_are_sizes_and_what_a_probe_does(make_task) -> None:
     tiny_task = make_task()
-    found = dict(zip(FEATURES, task_features(tiny_task, recipes()[1], current_registry()), strict=True))
-    assert found["examples"] == pytest.approx(np.log10(len(tiny_task.splits.train)))
-    assert found["steps"] == pytest.approx(np.log10(tiny_task.num_steps))
-    assert found["probe_loss_ratio"] < 0
+    features_by_name = dict(zip(FEATURES, task_features(tiny_task, recipes()[1], current_registry()), strict=True))
+    assert features_by_name["examples"] == pytest.approx(np.log10(len(tiny_task.splits.train)))
+    assert features_by_name["steps"] == pytest.approx(np.log10(tiny_task.num_steps))
+    assert features_by_name["probe_loss_ratio"] < 0
 
 
 def test_a_learned_wrapper_probes_with_the_weights_that_ship(make_task) -> None:
     recipe = metaopt.Recipe.create(Configuration("adamw", wrappers=("learned_schedule",)))
     assert recipe.theta is None
-    found = dict(zip(FEATURES, task_features(make_task("line"), recipe, current_registry()), strict=True))
-    assert found[FEATURES[-1]] < 0
+    features_by_name = dict(zip(FEATURES, task_features(make_task("line"), recipe, current_registry()), strict=True))
+    assert features_by_name[FEATURES[-1]] < 0
 
 
 def test_a_saved_portfolio_comes_back(tmp_path: Path) -> None:

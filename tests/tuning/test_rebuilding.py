@@ -97,7 +97,9 @@ def test_a_finished_study_is_rebuilt_without_training_or_writing(path, url):
     assert not any("left out" in line for line in lines)
     assert sorted(proposal.number for proposal, _ in result.judged) == [0, 1, 2, 3]
     assert result.judged[0][1].complete
-    assert {one.key.task_fingerprint for one in result.evaluations} == {task.fingerprint for task in result.corpus}
+    assert {evaluation.key.task_fingerprint for evaluation in result.evaluations} == {
+        task.fingerprint for task in result.corpus
+    }
     assert result.held_out_by == "folds"
     assert result.comparison.contenders == ["recipe", "adamw"]
     assert len(result.portfolio) == 2
@@ -150,7 +152,9 @@ def test_an_interrupted_study_ends_as_if_nothing_had_happened(path, url, tmp_pat
     metaopt.tune("small_tables:corpus", storage=whole, **arguments)
     proposed, outcomes = zip(*(decided(storage) for storage in (url, whole)), strict=True)
     assert proposed[0] == proposed[1]
-    assert [one.rungs for one in outcomes[0]] == [pytest.approx(one.rungs, rel=1e-3) for one in outcomes[1]]
+    assert [outcome.rungs for outcome in outcomes[0]] == [
+        pytest.approx(outcome.rungs, rel=1e-3) for outcome in outcomes[1]
+    ]
 
 
 def decided(storage):

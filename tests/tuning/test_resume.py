@@ -75,7 +75,7 @@ def test_a_tuning_that_is_killed_again_and_again_ends_as_if_nothing_had_happened
         assert set(before) == set(finished(whole))
         assert decided(f"sqlite:///{killed}") == decided(f"sqlite:///{whole}")
         assert children.recipe_in(folder) == children.recipe_in(tmp_path / "whole")
-        weights = [metaopt.load_recipe(one).theta or {} for one in (folder, tmp_path / "whole")]
+        weights = [metaopt.load_recipe(recipe_folder).theta or {} for recipe_folder in (folder, tmp_path / "whole")]
         assert weights[0].keys() == weights[1].keys()
         assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
         assert bool(weights[0]) == (corpus == "waves")

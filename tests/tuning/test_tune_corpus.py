@@ -85,7 +85,7 @@ def test_a_few_lines_give_a_recipe_that_trains_a_model_that_tuning_never_saw(sma
     assert loss.item() < start
 
     assert result.portfolio[0] == result.recipe
-    assert len({one.configuration.key for one in result.portfolio}) == len(result.portfolio) <= 5
+    assert len({member.configuration.key for member in result.portfolio}) == len(result.portfolio) <= 5
     assert not result.interrupted
     assert result.comparison is None
     assert result.held_out_by is None
@@ -150,11 +150,11 @@ def test_other_studies_of_the_same_ledger_are_reused_but_not_counted(small, url)
 
 
 def test_the_same_seed_gives_the_same_result_and_another_seed_another(small):
-    one, same = (metaopt.tune(small(), n_trials=9, seed=1, **CHOICE) for _ in range(2))
-    assert decisions(one) == decisions(same)
-    assert one.tuning_comparison.summary() == same.tuning_comparison.summary()
+    first, same = (metaopt.tune(small(), n_trials=9, seed=1, **CHOICE) for _ in range(2))
+    assert decisions(first) == decisions(same)
+    assert first.tuning_comparison.summary() == same.tuning_comparison.summary()
     other = metaopt.tune(small(), n_trials=9, seed=2, **CHOICE)
-    assert decisions(other)[3] != decisions(one)[3]
+    assert decisions(other)[3] != decisions(first)[3]
 
 
 def test_more_trials_continue_the_study(small, url):
@@ -199,9 +199,11 @@ def test_folds_hold_out_every_task_once_and_each_fold_tunes_without_its_own(smal
     for fold in ("fold1of2", "fold2of2"):
         assert len(ledger.proposals(f"metaopt/{fold}")) == 3
     cross_validated = {
-        one.configuration.key for fold in ("fold1of2", "fold2of2") for one in ledger.proposals(f"metaopt/{fold}")
+        proposal.configuration.key
+        for fold in ("fold1of2", "fold2of2")
+        for proposal in ledger.proposals(f"metaopt/{fold}")
     }
-    main = {one.configuration.key for one in ledger.proposals("metaopt")}
+    main = {proposal.configuration.key for proposal in ledger.proposals("metaopt")}
     ledger.close()
     runs = result.comparison.runs
     assert set(runs["seed"]) == set(REPORT_SEEDS)
@@ -278,7 +280,7 @@ def test_a_task_whose_loss_is_nan_from_the_start_is_named_and_poisons_nothing(sm
     assert any(line.startswith("broken: no reference run stayed finite") for line in lines)
     alone = metaopt.tune(tasks, n_trials=4, **CHOICE)
     assert result.recipe.configuration == alone.recipe.configuration
-    objectives = [[outcome.objective for _, outcome in one.judged] for one in (result, alone)]
+    objectives = [[outcome.objective for _, outcome in each.judged] for each in (result, alone)]
     assert objectives[0] == pytest.approx(objectives[1])
     assert np.isfinite(result.tuning_comparison.table().drop(columns="contender").dropna(axis=1)).all(axis=None)
     assert '"broken": -1.0' in result.recipe.text
@@ -339,13 +341,15 @@ def test_a_function_that_raises_ends_in_a_sentence_and_keeps_what_is_finished(ur
         yield 1, 0.5
 
     tasks = [*small(1), fragile]
-    with pytest.raises(metaopt.InputError, match=r"'fragile' failed in its train function: MemoryError: no room") as it:
+    with pytest.raises(
+        metaopt.InputError, match=r"'fragile' failed in its train function: MemoryError: no room"
+    ) as raised:
         metaopt.tune(tasks, n_trials=4, storage=url, **CHOICE)
-    assert it.value.exit_code == 2
+    assert raised.value.exit_code == 2
     ledger = Ledger(url)
     stored = ledger.evaluations(task.fingerprint for task in metaopt.load_corpus(tasks))
-    assert {one.task for one in stored} == {"line0", "fragile"}
-    assert {one.configuration.optimizer for one in stored if one.task == "fragile"} == {"adamw"}
+    assert {evaluation.task for evaluation in stored} == {"line0", "fragile"}
+    assert {evaluation.configuration.optimizer for evaluation in stored if evaluation.task == "fragile"} == {"adamw"}
     ledger.close()
     choice = {**CHOICE, "optimizers": ["adamw"], "against": []}
     assert len(metaopt.tune(tasks, n_trials=4, storage=url, study_name="b", **choice).judged) == 4

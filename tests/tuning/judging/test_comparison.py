@@ -97,43 +97,43 @@ def test_a_report_reads_the_test_split_and_nothing_else(module_evaluator, known)
 
     # Where every validation sees the same choice, validation targets are no part of what is reported.
     last_only = [dataclasses.replace(task, num_validations=1) for task in tasks]
-    one = report(last_only)
+    runs_of_both = report(last_only)
     other_validation = report([swapped(task, "validation") for task in last_only])
-    assert not np.isclose(one["validation"], other_validation["validation"]).any()
+    assert not np.isclose(runs_of_both["validation"], other_validation["validation"]).any()
     for column in ("test", "test_score", "steps"):
-        assert (one[column] == other_validation[column]).all()
+        assert (runs_of_both[column] == other_validation[column]).all()
 
 
 def test_curves_and_times_to_target_are_those_of_the_test_split(module_evaluator, known):
     tasks, scales = known
-    found = compare(module_evaluator, tasks[:1], scales, CONTENDERS)
+    comparison = compare(module_evaluator, tasks[:1], scales, CONTENDERS)
     task, scale = tasks[0], scales[tasks[0].name].scale
     curves = [
         module_evaluator.curves([FAST.configuration], [task], [seed])[FAST.configuration.key, task.name, seed]
         for seed in REPORT_SEEDS
     ]
-    shown = found.curves["recipe", task.name]
+    shown = comparison.curves["recipe", task.name]
     assert len(shown) == len(task.validation_steps)
-    assert shown[-1] == pytest.approx(found.task_scores("recipe")[task.name])
+    assert shown[-1] == pytest.approx(comparison.task_scores("recipe")[task.name])
     for seed, curve in zip(REPORT_SEEDS, curves, strict=True):
         reached = [
             count for count in range(1, len(curve.steps) + 1) if curve.test_at_best(count) <= scale.test_baseline
         ]
         expected = curve.steps[reached[0] - 1] / curve.horizon if reached else np.inf
-        assert found.targets["recipe", task.name, seed] == expected
+        assert comparison.targets["recipe", task.name, seed] == expected
 
 
 def test_a_stopper_ends_what_is_reported(module_evaluator, known):
     tasks, scales = known
     early = dataclasses.replace(FAST, name="early", stopper=StopperConfiguration("budget", {"fraction": 0.4}))
-    found = compare(module_evaluator, tasks, scales, [FAST, early])
-    table = found.table().set_index("contender")
+    comparison = compare(module_evaluator, tasks, scales, [FAST, early])
+    table = comparison.table().set_index("contender")
     assert table.loc["early", "steps_used"] == pytest.approx(0.4)
     assert table.loc["early", "mean_score"] <= table.loc["recipe", "mean_score"]
-    for (name, task, seed), time in found.targets.items():
+    for (name, task, seed), time in comparison.targets.items():
         if name == "early":
             assert time <= 0.4 or np.isinf(time)
-            assert np.isinf(time) or time == found.targets["recipe", task, seed]
+            assert np.isinf(time) or time == comparison.targets["recipe", task, seed]
 
 
 def test_nothing_runs_twice(module_evaluator, known, comparison):
@@ -163,15 +163,15 @@ def test_the_profile_rises_and_ends_with_those_that_are_ever_as_good(comparison)
 
 def test_the_best_of_a_task_s_own_trials_can_be_shown_beside(module_evaluator, known):
     tasks, scales = known
-    found = compare(module_evaluator, tasks, scales, CONTENDERS, tuned=20)
-    assert found.contenders[-1] == "best of 20 random trials"
-    assert found.task_scores("best of 20 random trials").to_dict() == pytest.approx(
-        {task.name: found.expected[task.name][19] for task in tasks}
+    comparison = compare(module_evaluator, tasks, scales, CONTENDERS, tuned=20)
+    assert comparison.contenders[-1] == "best of 20 random trials"
+    assert comparison.task_scores("best of 20 random trials").to_dict() == pytest.approx(
+        {task.name: comparison.expected[task.name][19] for task in tasks}
     )
-    table = found.table().set_index("contender")
+    table = comparison.table().set_index("contender")
     assert table.loc["best of 20 random trials", "steps_used"] == 20
-    assert found.profile("best of 20 random trials", [1.0, 4.0]) == [0.0, 0.0]
-    worth = found.trials_worth()
+    assert comparison.profile("best of 20 random trials", [1.0, 4.0]) == [0.0, 0.0]
+    worth = comparison.trials_worth()
     assert worth is not None
     assert worth.pool == 32
 
@@ -186,15 +186,15 @@ def test_supervised_tasks_and_black_boxes_share_a_table(module_evaluator, known)
     tasks, _ = known
     mixed = [*tasks, metaopt.BlackBoxTask("job", "jobs", train=job)]
     scales = references(module_evaluator, mixed, DEFAULT_BASELINE)
-    found = compare(module_evaluator, mixed, scales, [FAST, SLOW], tuned=5)
-    table = found.table().set_index("contender")
+    comparison = compare(module_evaluator, mixed, scales, [FAST, SLOW], tuned=5)
+    table = comparison.table().set_index("contender")
     assert table.notna().all(axis=None)
-    assert found.task_scores("recipe")["job"] > found.task_scores("slow")["job"]
-    assert "job" not in found.expected
-    assert found.worst_tasks()["task"].notna().all()
-    assert "Recipe scores" in found.summary()
-    for name in found.contenders:
-        assert len(found.profile(name, [1.0, 4.0])) == 2
+    assert comparison.task_scores("recipe")["job"] > comparison.task_scores("slow")["job"]
+    assert "job" not in comparison.expected
+    assert comparison.worst_tasks()["task"].notna().all()
+    assert "Recipe scores" in comparison.summary()
+    for name in comparison.contenders:
+        assert len(comparison.profile(name, [1.0, 4.0])) == 2
 
 
 def test_the_worst_tasks_are_those_furthest_behind_the_best_other(comparison):
@@ -211,8 +211,8 @@ def test_tasks_on_which_nothing_else_ran_are_not_the_worst(module_evaluator, kno
     box = metaopt.BlackBoxTask("box", "boxes", train=lambda recipe, seed: iter([(1, 0.5), (2, 0.4)]))
     both = [*tasks[:2], box]
     scales = {**scales, **references(module_evaluator, [box], DEFAULT_BASELINE)}
-    found = compare(module_evaluator, both, scales, [FAST], tuned=3)
-    assert set(found.worst_tasks()["task"]) == {tasks[0].name, tasks[1].name}
+    comparison = compare(module_evaluator, both, scales, [FAST], tuned=3)
+    assert set(comparison.worst_tasks()["task"]) == {tasks[0].name, tasks[1].name}
     alone = compare(module_evaluator, [box], scales, [FAST], tuned=3)
     assert alone.worst_tasks().empty
 
@@ -252,8 +252,8 @@ SPREAD = np.linspace(-0.2, 0.2, 12)
 
 
 def test_differences_of_paired_tasks_are_surer_than_the_tasks_themselves():
-    found = hand_made({"recipe": 5 * SPREAD + 0.1, "adamw": 5 * SPREAD})
-    paired, alone = found.difference("adamw"), found.interval("adamw")
+    comparison = hand_made({"recipe": 5 * SPREAD + 0.1, "adamw": 5 * SPREAD})
+    paired, alone = comparison.difference("adamw"), comparison.interval("adamw")
     assert paired.high - paired.low < 0.01 < alone.high - alone.low
 
 
@@ -280,8 +280,8 @@ def test_contenders_are_named_as_they_are_typed():
 def test_diverged_runs_are_counted_and_score_by_their_last_good_checkpoint(module_evaluator, known):
     tasks, scales = known
     wild = Contender("wild", Configuration("sgd", hparams={"sgd.lr": 1e9}))
-    found = compare(module_evaluator, tasks[:2], scales, [FAST, wild])
-    table = found.table().set_index("contender")
+    comparison = compare(module_evaluator, tasks[:2], scales, [FAST, wild])
+    table = comparison.table().set_index("contender")
     assert table.loc["wild", "diverged"] == 2 * len(REPORT_SEEDS)
     assert -1.0 <= table.loc["wild", "mean_score"] < table.loc["recipe", "mean_score"]
     assert isinstance(scales[tasks[0].name], Reference)

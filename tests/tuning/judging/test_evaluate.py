@@ -28,17 +28,17 @@ def recipe():
 
 def test_a_recipe_is_compared_with_defaults_and_with_trials_of_the_task_s_own(recipe, tasks, tmp_path):
     recipe.save(tmp_path / "mine")
-    found = metaopt.evaluate(tmp_path / "mine", tasks, against=["adamw", "adamw+cosine"], tuned=20)
-    assert found.contenders == ["recipe", "adamw", "adamw+cosine", *OWN]
-    runs = found.runs[found.runs["contender"] == "recipe"]
+    comparison = metaopt.evaluate(tmp_path / "mine", tasks, against=["adamw", "adamw+cosine"], tuned=20)
+    assert comparison.contenders == ["recipe", "adamw", "adamw+cosine", *OWN]
+    runs = comparison.runs[comparison.runs["contender"] == "recipe"]
     assert set(runs["seed"]) == set(REPORT_SEEDS)
     assert (runs["steps"] == 6).all()
-    assert "Recipe scores" in found.summary()
-    assert found.trials_worth().pool == 32
-    assert found.trials_worth(sampler="tpe").pool == 20
-    assert " random and " in found.summary()
-    assert found.summary().endswith(" TPE tuning trials of the task's own.")
-    assert set(found.table().columns) >= {"contender", "mean_score", "low", "high", "iqm_score", "steps_used"}
+    assert "Recipe scores" in comparison.summary()
+    assert comparison.trials_worth().pool == 32
+    assert comparison.trials_worth(sampler="tpe").pool == 20
+    assert " random and " in comparison.summary()
+    assert comparison.summary().endswith(" TPE tuning trials of the task's own.")
+    assert set(comparison.table().columns) >= {"contender", "mean_score", "low", "high", "iqm_score", "steps_used"}
 
 
 def test_what_is_in_a_ledger_is_reused(recipe, tasks, url):
@@ -65,9 +65,9 @@ def test_the_cost_is_told_before_and_is_not_exceeded(recipe, tasks, url):
 
 
 def test_a_recipe_is_also_judged_where_it_was_not_tuned(recipe, tasks):
-    found = metaopt.evaluate(recipe, tasks, against=[], scaled=True)
-    assert list(found.scaled) == ["batch × ¼", "batch × 4", "steps × 10"]
-    assert {len(part.tasks) for part in found.scaled.values()} == {2}
+    comparison = metaopt.evaluate(recipe, tasks, against=[], scaled=True)
+    assert list(comparison.scaled) == ["batch × ¼", "batch × 4", "steps × 10"]
+    assert {len(part.tasks) for part in comparison.scaled.values()} == {2}
     assert metaopt.evaluate(recipe, tasks, against=[]).scaled == {}
 
 

@@ -29,9 +29,9 @@ def test_families_are_spread_over_the_folds(corpus):
 
 
 def test_folds_are_the_same_every_time_and_have_names_of_their_own(corpus):
-    one, other = folds(corpus, 3), folds(corpus, 3)
-    assert one == other
-    assert [part.name for part in one] == ["fold1of3", "fold2of3", "fold3of3"]
+    first, again = folds(corpus, 3), folds(corpus, 3)
+    assert first == again
+    assert [part.name for part in first] == ["fold1of3", "fold2of3", "fold3of3"]
 
 
 @pytest.mark.parametrize("count", [1, 0, -2, 12])

@@ -21,25 +21,27 @@ def tasks(make_tasks):
 def test_trials_beyond_those_of_the_pool_are_trained_and_stored(evaluator, tasks):
     references(evaluator, tasks, DEFAULT_BASELINE)
     before = evaluator.spent.evaluations
-    found = tpe_trials(evaluator, tasks, COUNT)
-    assert {name: len(trials) for name, trials in found.items()} == {"line0": COUNT, "line1": COUNT}
+    trials_by_task = tpe_trials(evaluator, tasks, COUNT)
+    assert {name: len(trials) for name, trials in trials_by_task.items()} == {"line0": COUNT, "line1": COUNT}
     spent = evaluator.spent.evaluations - before
     assert 0 < spent <= len(tasks) * tpe_evaluations(COUNT)
     again = tpe_trials(evaluator, tasks, COUNT)
     assert evaluator.spent.evaluations - before == spent
-    for name, trials in found.items():
-        assert [final_value(one) for one in trials] == [final_value(one) for one in again[name]]
+    for name, trials in trials_by_task.items():
+        assert [final_value(trial) for trial in trials] == [final_value(trial) for trial in again[name]]
 
 
 def test_fewer_trials_are_the_first_of_more(evaluator, tasks):
     more, fewer = (tpe_trials(evaluator, tasks, count)["line0"] for count in (COUNT, STARTUP + BATCH))
-    assert [final_value(one) for one in fewer] == [final_value(one) for one in more[: len(fewer)]]
+    assert [final_value(trial) for trial in fewer] == [final_value(trial) for trial in more[: len(fewer)]]
 
 
 def test_the_search_gets_better_than_its_random_beginning(evaluator, make_tasks):
-    found = tpe_trials(evaluator, make_tasks(6, num_steps=20), 32)
+    trials_by_task = tpe_trials(evaluator, make_tasks(6, num_steps=20), 32)
     begun, ended = (
-        np.mean([np.log(np.median([final_value(one) for one in trials[part]])) for trials in found.values()])
+        np.mean(
+            [np.log(np.median([final_value(trial) for trial in trials[part]])) for trials in trials_by_task.values()]
+        )
         for part in (slice(STARTUP), slice(-STARTUP, None))
     )
     assert ended < begun - 0.3

@@ -20,12 +20,14 @@ def black_box(values):
 
 def test_the_pool_is_the_same_in_every_study_and_can_be_assembled(registry):
     pool = pool_configurations(registry)
-    assert len({one.key for one in pool}) == POOL_SIZE
-    assert [one.key for one in pool] == [one.key for one in pool_configurations(registry)]
-    assert {one.optimizer for one in pool} == {"adamw", "nadamw"}
-    assert {one.controller for one in pool} == {"constant", "linear", "cosine"}
-    for one in pool:
-        assemble(one, registry)
+    assert len({configuration.key for configuration in pool}) == POOL_SIZE
+    assert [configuration.key for configuration in pool] == [
+        configuration.key for configuration in pool_configurations(registry)
+    ]
+    assert {configuration.optimizer for configuration in pool} == {"adamw", "nadamw"}
+    assert {configuration.controller for configuration in pool} == {"constant", "linear", "cosine"}
+    for configuration in pool:
+        assemble(configuration, registry)
 
 
 def test_the_references_of_a_task_are_the_baseline_and_the_best_of_its_pool(evaluator, registry, make_task):
@@ -36,8 +38,8 @@ def test_the_references_of_a_task_are_the_baseline_and_the_best_of_its_pool(eval
     winner = pool_configurations(registry)[int(np.argmin(finals))]
     for configuration, score in ((DEFAULT_BASELINE, 0.0), (winner, 1.0)):
         curves = evaluator.curves([configuration], [task], REFERENCE_SEEDS)
-        assert np.mean([reference.scale.score(one) for one in curves.values()]) == pytest.approx(score, abs=1e-9)
-        assert np.mean([reference.scale.test_score(one) for one in curves.values()]) == pytest.approx(score, abs=1e-9)
+        assert np.mean([reference.scale.score(run) for run in curves.values()]) == pytest.approx(score, abs=1e-9)
+        assert np.mean([reference.scale.test_score(run) for run in curves.values()]) == pytest.approx(score, abs=1e-9)
 
 
 def test_they_cost_what_is_announced_and_are_frozen(evaluator, make_tasks):
@@ -46,8 +48,8 @@ def test_they_cost_what_is_announced_and_are_frozen(evaluator, make_tasks):
     assert evaluator.spent.evaluations == reference_evaluations(tasks) == 2 * (POOL_SIZE + 5) + 1
     again = references(evaluator, tasks, DEFAULT_BASELINE)
     assert evaluator.spent.evaluations == reference_evaluations(tasks)
-    assert {name: repr(one.scale) for name, one in first.items()} == {
-        name: repr(one.scale) for name, one in again.items()
+    assert {name: repr(reference.scale) for name, reference in first.items()} == {
+        name: repr(reference.scale) for name, reference in again.items()
     }
 
 
@@ -55,7 +57,7 @@ def test_the_baseline_can_be_ones_own(evaluator, make_task):
     mine = Configuration("sgd", hparams={"sgd.lr": 0.05})
     scale = references(evaluator, [make_task()], mine)["line"].scale
     curves = evaluator.curves([mine], [make_task()], REFERENCE_SEEDS)
-    assert np.mean([scale.score(one) for one in curves.values()]) == pytest.approx(0.0, abs=1e-9)
+    assert np.mean([scale.score(curve) for curve in curves.values()]) == pytest.approx(0.0, abs=1e-9)
 
 
 def test_black_boxes_have_the_baseline_alone(evaluator):

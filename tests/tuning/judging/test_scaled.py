@@ -28,13 +28,13 @@ def task(make_task):
 
 
 def test_batch_steps_and_parameters_are_scaled_one_at_a_time(task):
-    found = {name: one for name, (one,) in scaled_tasks([task]).items()}
-    assert list(found) == ["batch × ¼", "batch × 4", "steps × 10", "parameters × 10"]
-    assert [one.batch_size for one in found.values()] == [4, 64, 16, 16]
-    assert [one.num_steps for one in found.values()] == [10, 10, 100, 10]
-    assert 10 <= size(found["parameters × 10"]) / size(task) < 11.5
-    assert {size(found[name]) for name in list(found)[:3]} == {size(task)}
-    assert len({one.fingerprint for one in found.values()} | {task.fingerprint}) == 5
+    scaled = {name: scaled_task for name, (scaled_task,) in scaled_tasks([task]).items()}
+    assert list(scaled) == ["batch × ¼", "batch × 4", "steps × 10", "parameters × 10"]
+    assert [scaled_task.batch_size for scaled_task in scaled.values()] == [4, 64, 16, 16]
+    assert [scaled_task.num_steps for scaled_task in scaled.values()] == [10, 10, 100, 10]
+    assert 10 <= size(scaled["parameters × 10"]) / size(task) < 11.5
+    assert {size(scaled[name]) for name in list(scaled)[:3]} == {size(task)}
+    assert len({scaled_task.fingerprint for scaled_task in scaled.values()} | {task.fingerprint}) == 5
 
 
 def test_what_cannot_be_scaled_is_left_out(make_task):
@@ -57,12 +57,12 @@ def test_how_wide_a_task_can_be_says_nothing_about_which_task_it_is(make_task):
 def test_scores_are_log_ratios_to_the_baseline_on_the_scaled_task(evaluator, task):
     scaled = scaled_tasks([task])
     before = evaluator.spent.evaluations
-    found = compare_scaled(evaluator, scaled, RECIPE, DEFAULT_BASELINE)
+    comparisons = compare_scaled(evaluator, scaled, RECIPE, DEFAULT_BASELINE)
     assert evaluator.spent.evaluations - before == 4 * scaled_evaluations()
-    for name, (one,) in scaled.items():
-        curves = evaluator.curves([DEFAULT_BASELINE], [one], (0, 1, 2))
+    for name, (scaled_task,) in scaled.items():
+        curves = evaluator.curves([DEFAULT_BASELINE], [scaled_task], (0, 1, 2))
         baseline = np.mean([curve.test_at_best() for curve in curves.values()])
-        runs = found[name].runs
+        runs = comparisons[name].runs
         assert set(runs["seed"]) == set(REPORT_SEEDS)
         expected = np.clip(np.log(baseline / runs["test"]), -1, 2)
         np.testing.assert_allclose(runs["test_score"], expected)

@@ -52,20 +52,24 @@ def path(made, tmp_path):
 
 @pytest.fixture
 def shipped(path, tasks):
-    said = []
-    evaluator = Evaluator(Ledger("sqlite://"), registry_with(path, tasks), announce=said.append)
-    evaluator.said = said
+    announced = []
+    evaluator = Evaluator(Ledger("sqlite://"), registry_with(path, tasks), announce=announced.append)
+    evaluator.announced = announced
     yield evaluator
     evaluator.close()
 
 
 def test_a_file_holds_the_runs_as_they_were(path, made):
-    found = read(path)
-    assert [one.key for one in found] == [one.key for one in made]
-    for one, other in zip(found, made, strict=True):
-        assert (one.task, one.family, one.configuration) == (other.task, other.family, other.configuration)
-        assert one.curve.to_json() == other.curve.to_json()
-        assert one.seconds == pytest.approx(other.seconds, rel=1e-6)
+    evaluations = read(path)
+    assert [evaluation.key for evaluation in evaluations] == [evaluation.key for evaluation in made]
+    for evaluation, other in zip(evaluations, made, strict=True):
+        assert (evaluation.task, evaluation.family, evaluation.configuration) == (
+            other.task,
+            other.family,
+            other.configuration,
+        )
+        assert evaluation.curve.to_json() == other.curve.to_json()
+        assert evaluation.seconds == pytest.approx(other.seconds, rel=1e-6)
 
 
 def test_runs_that_diverged_or_have_no_test_values_stay_so(tmp_path, made):
@@ -79,22 +83,24 @@ def test_runs_that_diverged_or_have_no_test_values_stay_so(tmp_path, made):
 
 def test_what_is_shipped_is_not_trained_and_scores_are_the_same(shipped, evaluator, tasks, path):
     expected = references(evaluator, tasks, DEFAULT_BASELINE)
-    found = references(shipped, tasks, DEFAULT_BASELINE)
+    shipped_references = references(shipped, tasks, DEFAULT_BASELINE)
     assert shipped.spent.evaluations == 0
-    assert {name: one.scale for name, one in found.items()} == {name: one.scale for name, one in expected.items()}
-    assert shipped.said == [
+    assert {name: reference.scale for name, reference in shipped_references.items()} == {
+        name: reference.scale for name, reference in expected.items()
+    }
+    assert shipped.announced == [
         "References of 2 tasks are shipped with corpus 'lines': "
-        f"{2 * REFERENCE_RUNS} trainings, {sum(one.seconds for one in read(path)):.0f} s when made."
+        f"{2 * REFERENCE_RUNS} trainings, {sum(evaluation.seconds for evaluation in read(path)):.0f} s when made."
     ]
     assert len(shipped.ledger.shipped(task.fingerprint for task in tasks)) == 2 * REFERENCE_RUNS
     references(shipped, tasks, DEFAULT_BASELINE)
-    assert len(shipped.said) == 1  # the ledger has them now
+    assert len(shipped.announced) == 1  # the ledger has them now
 
 
 def test_a_changed_task_gets_references_of_its_own(shipped, make_task):
     references(shipped, [make_task("line0", num_steps=21)], DEFAULT_BASELINE)
     assert shipped.spent.evaluations == REFERENCE_RUNS
-    assert shipped.said == []
+    assert shipped.announced == []
 
 
 def test_with_a_baseline_of_ones_own_only_that_is_trained(shipped, tasks):
@@ -107,8 +113,8 @@ def test_a_damaged_file_is_named_and_its_runs_are_trained(shipped, tasks, path, 
     damage(path)
     references(shipped, tasks, DEFAULT_BASELINE)
     assert shipped.spent.evaluations == 2 * REFERENCE_RUNS
-    assert "What corpus 'lines' ships is trained instead: Shipped references" in shipped.said[0]
-    assert str(path) in shipped.said[0]
+    assert "What corpus 'lines' ships is trained instead: Shipped references" in shipped.announced[0]
+    assert str(path) in shipped.announced[0]
 
 
 @pytest.mark.parametrize("part", range(8))
@@ -128,17 +134,17 @@ def test_nothing_is_written_where_there_is_nothing(tmp_path):
 
 
 def test_a_study_counts_them_and_says_that_they_were_shipped(path, tasks, url):
-    said = []
+    announced = []
     arguments = {"n_trials": 2, "storage": url, "optimizers": ["adamw"], "controllers": ["constant"], "wrappers": []}
     registry = registry_with(path, tasks)
-    result = metaopt.tune(tasks, **arguments, against=["sgd"], registry=registry, announce=said.append)
+    result = metaopt.tune(tasks, **arguments, against=["sgd"], registry=registry, announce=announced.append)
     cost = result.cost
     assert cost.reference_evaluations == cost.shipped_evaluations == 2 * REFERENCE_RUNS
-    assert cost.shipped_seconds == pytest.approx(sum(one.seconds for one in read(path)))
-    assert said[0].startswith("References of 2 tasks are shipped with corpus 'lines'")
-    assert ", 0 of references," in said[1]
+    assert cost.shipped_seconds == pytest.approx(sum(evaluation.seconds for evaluation in read(path)))
+    assert announced[0].startswith("References of 2 tasks are shipped with corpus 'lines'")
+    assert ", 0 of references," in announced[1]
     shipped = f"{2 * REFERENCE_RUNS} of them, {cost.shipped_seconds:.0f} s when made, came with the corpus."
     assert shipped in price(result)
     assert any(row[0] == "of which came with the corpus" for row in cost_table(result).rows)
-    again = metaopt.tune(tasks, **arguments, against=["sgd"], registry=registry, announce=said.append, train=False)
+    again = metaopt.tune(tasks, **arguments, against=["sgd"], registry=registry, announce=announced.append, train=False)
     assert again.cost == cost

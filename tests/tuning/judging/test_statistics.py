@@ -151,7 +151,8 @@ def test_drawn_families_bring_as_many_tasks_as_they_have():
     assert {row for rows in drawn for row in rows} == set(range(6))
     assert any(len(set(rows)) < len(rows) for rows in drawn)
     assert all(
-        np.array_equal(one, other) for one, other in zip(drawn, resample_kinds(families, resamples=200), strict=True)
+        np.array_equal(first, again)
+        for first, again in zip(drawn, resample_kinds(families, resamples=200), strict=True)
     )
 
 

@@ -34,31 +34,31 @@ def path_of(url):
 
 
 def test_what_is_added_comes_back_as_it_was(ledger):
-    one = evaluation(1)
-    ledger.add([one])
-    found = ledger.find([one.key])[one.key]
-    assert (found.key, found.task, found.family, found.seconds) == (one.key, "task", "family", 0.25)
-    assert found.configuration == one.configuration
-    assert (found.curve.values == one.curve.values).all()
-    assert (found.curve.test == one.curve.test).all()
-    assert (found.curve.signals["train_loss"] == one.curve.signals["train_loss"]).all()
+    added = evaluation(1)
+    ledger.add([added])
+    read = ledger.find([added.key])[added.key]
+    assert (read.key, read.task, read.family, read.seconds) == (added.key, "task", "family", 0.25)
+    assert read.configuration == added.configuration
+    assert (read.curve.values == added.curve.values).all()
+    assert (read.curve.test == added.curve.test).all()
+    assert (read.curve.signals["train_loss"] == added.curve.signals["train_loss"]).all()
 
 
 def test_diverged_curves_come_back_as_diverged(ledger):
     curve = metaopt.Curve([1, 2, 3], [1.0, np.nan, np.inf], 3, test=[1.0, np.nan, 2.0])
-    one = Evaluation(evaluation().key, "task", "family", evaluation().configuration, curve, 0.1)
-    ledger.add([one])
-    found = ledger.find([one.key])[one.key].curve
-    assert found.diverged
-    assert found.values[0] == 1.0
-    assert not np.isfinite(found.values[1:]).any()
+    diverged = Evaluation(evaluation().key, "task", "family", evaluation().configuration, curve, 0.1)
+    ledger.add([diverged])
+    read = ledger.find([diverged.key])[diverged.key].curve
+    assert read.diverged
+    assert read.values[0] == 1.0
+    assert not np.isfinite(read.values[1:]).any()
 
 
 def test_evaluations_are_found_by_configuration_plugins_task_and_seed(ledger):
     ledger.add([evaluation(1), evaluation(2), evaluation(1, seed=5)])
     ledger.add([evaluation(1, task="other")])
     assert len(ledger.evaluations(["print-task"])) == 3
-    assert [one.task for one in ledger.evaluations(["print-other"])] == ["other"]
+    assert [stored.task for stored in ledger.evaluations(["print-other"])] == ["other"]
     for other in (evaluation(3), evaluation(1, seed=1), evaluation(1, task="third"), evaluation(1, plugins="adamw@2")):
         assert ledger.find([other.key]) == {}
 
@@ -91,7 +91,7 @@ def test_proposals_and_outcomes_come_back_in_order(ledger):
     ledger.conclude(
         "s", [RaceOutcome(1, {5: 0.25, 10: 0.5}, True, {"a": 0.5}), RaceOutcome(0, {5: -0.1}, False, {"a": -0.1})]
     )
-    assert [(one.number, one.batch) for one in ledger.proposals("s")] == [(0, 0), (1, 0), (2, 1)]
+    assert [(proposal.number, proposal.batch) for proposal in ledger.proposals("s")] == [(0, 0), (1, 0), (2, 1)]
     assert ledger.proposals("s")[0].params == {"optimizer": "sgd", "x": 0.1}
     first, second = ledger.outcomes("s")
     assert (first.objective, first.tasks_done, first.complete) == (-0.1, 5, False)
@@ -227,8 +227,8 @@ def test_someone_may_read_while_it_is_written(url):
     assert counts == sorted(counts)
     assert all(count % 2 == 0 for count in counts)
     assert counts[-1] == 80
-    for one in (writer, reader):
-        one.close()
+    for ledger in (writer, reader):
+        ledger.close()
 
 
 def test_what_an_evaluation_costs_does_not_depend_on_how_many_are_stored(ledger):

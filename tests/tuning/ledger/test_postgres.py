@@ -24,8 +24,8 @@ from metaopt.tuning.ledger.ledger import Ledger
 
 
 def programs() -> Path | None:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
-    return found[-1].parent if found else None
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
+    return installed[-1].parent if installed else None
 
 
 def has_user() -> bool:
@@ -262,9 +262,9 @@ def test_a_ledger_of_another_schema_is_refused(server):
 
 def test_a_damaged_row_and_a_dropped_table_are_named(server):
     url = server.url("damaged")
-    one = Configuration("adamw", hparams={"adamw.lr": 1e-3})
-    key = EvaluationKey(one.key, "adamw@1", "print", 0)
-    row = Evaluation(key, "task", "family", one, metaopt.Curve([1], [0.5], 1), 0.1, {"note": "ü"})
+    configuration = Configuration("adamw", hparams={"adamw.lr": 1e-3})
+    key = EvaluationKey(configuration.key, "adamw@1", "print", 0)
+    row = Evaluation(key, "task", "family", configuration, metaopt.Curve([1], [0.5], 1), 0.1, {"note": "ü"})
     engine = sa.create_engine(url)
 
     def change(statement):
@@ -292,8 +292,8 @@ def test_what_two_add_at_once_is_stored_once(server):
     configurations = [Configuration("adamw", hparams={"adamw.lr": 1e-3 * number}) for number in range(1, 21)]
     curve = metaopt.Curve([1], [0.5], 1)
     rows = [
-        Evaluation(EvaluationKey(one.key, "adamw@1", "print", 0), "task", "family", one, curve, 1.0)
-        for one in configurations
+        Evaluation(EvaluationKey(configuration.key, "adamw@1", "print", 0), "task", "family", configuration, curve, 1.0)
+        for configuration in configurations
     ]
 
     def add(ledger):
@@ -305,6 +305,6 @@ def test_what_two_add_at_once_is_stored_once(server):
         thread.start()
     for thread in threads:
         thread.join()
-    assert [one.key for one in ledgers[0].evaluations(["print"])] == [row.key for row in rows]
+    assert [configuration.key for configuration in ledgers[0].evaluations(["print"])] == [row.key for row in rows]
     for ledger in ledgers:
         ledger.close()

@@ -51,14 +51,14 @@ def read(path):
     """Everything that a study reads."""
     with contextlib.closing(Ledger(f"sqlite:///{path}")) as ledger:
         ledger.claim("mine", IDENTITY)
-        found = [ledger.evaluations(), ledger.find([evaluation(0).key]), ledger.shipped(["print"])]
-        return [*found, ledger.proposals("mine"), ledger.outcomes("mine"), ledger.studies(), ledger.arguments("mine")]
+        stored = [ledger.evaluations(), ledger.find([evaluation(0).key]), ledger.shipped(["print"])]
+        return [*stored, ledger.proposals("mine"), ledger.outcomes("mine"), ledger.studies(), ledger.arguments("mine")]
 
 
 def test_what_was_written_is_read(path):
     evaluations, _, shipped, proposals, outcomes, studies, arguments = read(path)
-    assert [one.extras for one in evaluations] == [{"note": [1, None]}] * 2
-    assert shipped == {one.key for one in evaluations}
+    assert [stored.extras for stored in evaluations] == [{"note": [1, None]}] * 2
+    assert shipped == {stored.key for stored in evaluations}
     assert (len(proposals), len(outcomes), studies, arguments) == (2, 2, ["mine"], {"n_trials": 2})
 
 

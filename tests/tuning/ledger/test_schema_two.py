@@ -40,7 +40,7 @@ def url(path):
 
 def test_tasks_are_known_by_the_fingerprints_of_then(tasks):
     known = json.loads((FIXTURE / "fingerprints.json").read_text())
-    assert {one.name: old_fingerprint(one) for one in (*tasks.corpus, tasks.few_shot)} == known
+    assert {task.name: old_fingerprint(task) for task in (*tasks.corpus, tasks.few_shot)} == known
 
 
 def test_a_result_is_made_again_from_it(tasks, path, url):
@@ -67,9 +67,9 @@ def test_report_replay_and_show_read_what_was_made_then(path, url, tmp_path, cap
     assert (tmp_path / "page" / "report.html").is_file()
     assert cli.run(["replay", url, "--stoppers", "patience", "--policies", "3"]) == 0
     assert cli.run(["show", str(FIXTURE / "recipe")]) == 0
-    said = capsys.readouterr()
-    assert "left out" not in said.err
-    assert "Tuned on 'small' (2 tasks" in said.out
+    printed = capsys.readouterr()
+    assert "left out" not in printed.err
+    assert "Tuned on 'small' (2 tasks" in printed.out
 
 
 @pytest.mark.parametrize("command", [["tune", "small_tasks:corpus", "--n-trials", "5"], ["evaluate", "default"]])
@@ -77,10 +77,10 @@ def test_nothing_is_added_to_it(path, url, tmp_path, capsys, command):
     before = path.read_bytes()
     more = ["--out", str(tmp_path / "out")] if command[0] == "tune" else ["small_tasks:corpus"]
     assert cli.run([*command, *more, "--storage", url]) == 2
-    said = capsys.readouterr().err
-    assert "has schema 2, in which fingerprints and keys mean something else: metaopt report and" in said
-    assert "use another storage, or the metaopt that made it." in said
-    assert "Traceback" not in said
+    printed = capsys.readouterr().err
+    assert "has schema 2, in which fingerprints and keys mean something else: metaopt report and" in printed
+    assert "use another storage, or the metaopt that made it." in printed
+    assert "Traceback" not in printed
     assert path.read_bytes() == before
 
 

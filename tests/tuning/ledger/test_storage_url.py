@@ -87,9 +87,9 @@ def test_a_url_made_by_sqlalchemy_is_hidden_too():
 
 
 def test_a_password_that_is_a_word_takes_no_other_words_with_it():
-    said = 'relation "metaopt_info" of meta does not exist; meta% and meta'
+    message = 'relation "metaopt_info" of meta does not exist; meta% and meta'
     assert (
-        without_secrets(said, "postgresql://me:meta@h/d")
+        without_secrets(message, "postgresql://me:meta@h/d")
         == 'relation "metaopt_info" of *** does not exist; ***% and ***'
     )
 

@@ -36,16 +36,18 @@ def tuned(study, make_task):
 
 def test_every_evaluation_of_a_study_is_read_with_its_signals(tuned):
     url, result = tuned
-    tasks = {one.name: one for one in read_recorded(url)}
+    tasks = {curve.name: curve for curve in read_recorded(url)}
     assert set(tasks) == {"one", "two", "three"}
     counts = result.evaluations_dataframe()["task"].value_counts()
     for name, task in tasks.items():
         assert len(task.curves) >= counts[name]
-        assert all("train_loss" in one.signals for one in task.curves)
-        firsts = [one.values[0] for one in task.curves if np.isfinite(one.values[0])]
+        assert all("train_loss" in curve.signals for curve in task.curves)
+        firsts = [curve.values[0] for curve in task.curves if np.isfinite(curve.values[0])]
         assert task.chance == np.median(firsts)
-    assert {len(one.steps) for one in tasks["two"].curves} == {8}
-    assert all(one.values.min() > 0 for one in tasks["three"].curves if not one.diverged), "lower is better in a ledger"
+    assert {len(curve.steps) for curve in tasks["two"].curves} == {8}
+    assert all(curve.values.min() > 0 for curve in tasks["three"].curves if not curve.diverged), (
+        "lower is better in a ledger"
+    )
 
 
 def test_policies_are_played_over_a_ledger_as_over_a_file_of_its_curves(tuned, tmp_path):
@@ -60,7 +62,7 @@ def test_policies_are_played_over_a_ledger_as_over_a_file_of_its_curves(tuned, t
     table = pd.DataFrame(rows)
     table["value"] = table["value"].fillna(np.inf)
     table.to_csv(tmp_path / "curves.csv", index=False)
-    in_file = {one.name: one for one in read_curves(tmp_path / "curves.csv")}
+    in_file = {recorded.name: recorded for recorded in read_curves(tmp_path / "curves.csv")}
     tasks = read_recorded(url)
     from_ledger = replay(tasks, current_registry(), policies=20)
     from_file = replay([in_file[task.name] for task in tasks], current_registry(), policies=20)
@@ -73,8 +75,8 @@ def test_policies_are_played_over_a_ledger_as_over_a_file_of_its_curves(tuned, t
 
 def test_chance_and_mode_are_given_as_users_see_the_metric(tuned):
     url, _ = tuned
-    assert {one.chance for one in read_recorded(url, chance=3.0)} == {3.0}
-    assert {(one.chance, one.sign) for one in read_recorded(url, "max", -3.0)} == {(3.0, -1.0)}
+    assert {recorded.chance for recorded in read_recorded(url, chance=3.0)} == {3.0}
+    assert {(recorded.chance, recorded.sign) for recorded in read_recorded(url, "max", -3.0)} == {(3.0, -1.0)}
     with pytest.raises(metaopt.InputError, match="--mode must be min or max, got 'up'"):
         read_recorded(url, "up")
 
@@ -84,7 +86,7 @@ def test_a_folder_and_a_pattern_are_all_their_files(tmp_path):
         frame = pd.DataFrame({"candidate": "x", "task": name, "step": [1, 2], "value": [1.0, 0.5]})
         frame.to_csv(tmp_path / f"{name}.csv", index=False)
     for source, names in ((tmp_path, ["a", "b"]), (tmp_path / "*.csv", ["a", "b"]), (tmp_path / "a.csv", ["a"])):
-        assert [one.name for one in read_recorded(str(source))] == names
+        assert [recorded.name for recorded in read_recorded(str(source))] == names
 
 
 def test_what_is_not_there_is_said_in_a_sentence(tmp_path, url):

@@ -38,7 +38,11 @@ def test_a_run_that_diverged_has_the_worst_score(tmp_path):
 @pytest.mark.parametrize("name", ["{vision}", "{", "}", "{0}", "100%s", "{task!r}"])
 def test_names_with_braces_are_only_names(tmp_path, name):
     path = tmp_path / "runs.csv"
-    rows = [(one, f"{task}{name}", 1, 0.5, f"{task}{one}{name}") for task in ("t", "u") for one in ("a", "b")]
+    rows = [
+        (candidate, f"{task}{name}", 1, 0.5, f"{task}{candidate}{name}")
+        for task in ("t", "u")
+        for candidate in ("a", "b")
+    ]
     pd.DataFrame(rows, columns=["candidate", "task", "step", "value", "family"]).to_csv(path, index=False)
     with pytest.raises(metaopt.InputError) as caught:
         read_runs(path)

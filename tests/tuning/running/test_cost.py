@@ -86,34 +86,36 @@ def test_a_forecast_runs_nothing_that_counts(evaluator, make_tasks):
 
 def test_what_the_first_batch_of_every_fold_shares_is_paid_once(evaluator, make_tasks):
     tasks = make_tasks(6, families=3)
-    one, many = (expect(evaluator, tasks, n, divided=folds(metaopt.load_corpus(tasks), 3)) for n in (40, 80))
-    shares = [expected.searches["fold1of3"].seconds / expected.searches[""].seconds for expected in (one, many)]
+    few, many = (expect(evaluator, tasks, n, divided=folds(metaopt.load_corpus(tasks), 3)) for n in (40, 80))
+    shares = [expected.searches["fold1of3"].seconds / expected.searches[""].seconds for expected in (few, many)]
     assert 0 < shares[0] < shares[1]
-    assert set(one.phases) >= {"references", "", "fold1of3", "fold3of3 compared", "tuning tasks compared"}
+    assert set(few.phases) >= {"references", "", "fold1of3", "fold3of3 compared", "tuning tasks compared"}
 
 
 def test_counts_are_those_of_the_race_the_finalists_and_the_comparison(make_tasks, registry):
     tasks = make_tasks(6, num_steps=20)
     space = joint_space(registry, optimizers=["sgd"], wrappers=[])
-    found = workloads(tasks, [Fold("", tuple(tasks), ())], n_trials=40, contenders=5, space=space)
-    assert {load.member_steps for load in found.values()} == {0}, "batches of 40 leave a third of a block idle"
-    assert {load.group_steps for load in found.values()} == {6 * 2 * 20}, "one rule has a group in every population"
-    assert {load.rules for load in found.values()} == {frozenset({"sgd"})}, "the comparison's rules are others"
+    ahead = workloads(tasks, [Fold("", tuple(tasks), ())], n_trials=40, contenders=5, space=space)
+    assert {load.member_steps for load in ahead.values()} == {0}, "batches of 40 leave a third of a block idle"
+    assert {load.group_steps for load in ahead.values()} == {6 * 2 * 20}, "one rule has a group in every population"
+    assert {load.rules for load in ahead.values()} == {frozenset({"sgd"})}, "the comparison's rules are others"
     # One block of five tasks sees all 40, the last task three tenths; then 5 finalists run on 2 seeds.
     assert sum(members for _, _, members in populations(tasks, 40)) == 5 * 40 + 12 + 6 * 10
 
 
 def test_batches_of_a_heat_go_on_side_by_side_as_a_share_of_all_before(make_tasks):
-    found = [members for _, _, members in populations(make_tasks(6), 200)]
+    members_at_once = [members for _, _, members in populations(make_tasks(6), 200)]
     first, last = [40] * 5, [10] * 6
-    assert found == [*first, 12, *first, *first, 36, *first, *first, 60, *last]
+    assert members_at_once == [*first, 12, *first, *first, 36, *first, *first, 60, *last]
 
 
 def test_more_rules_leave_each_fewer_groups(make_tasks, registry):
     tasks = make_tasks(3)
     spaces = [joint_space(registry, optimizers=names, wrappers=[]) for names in (["sgd"], ["sgd", "adamw", "lion"])]
-    one, three = (next(iter(workloads(tasks, [Fold("", tuple(tasks), ())], 10, 5, space).values())) for space in spaces)
-    assert one.group_steps > three.group_steps
+    one_rule, three_rules = (
+        next(iter(workloads(tasks, [Fold("", tuple(tasks), ())], 10, 5, space).values())) for space in spaces
+    )
+    assert one_rule.group_steps > three_rules.group_steps
 
 
 def test_a_study_that_is_continued_decides_as_it_began(make_tasks, url, monkeypatch):

@@ -26,7 +26,9 @@ def lines():
 def test_curves_of_all_combinations_are_run_once_and_then_found(evaluator, make_tasks):
     tasks = make_tasks(2)
     first = evaluator.curves([ADAMW, SGD], tasks, [0, 1])
-    assert set(first) == {(one.key, task.name, seed) for one in (ADAMW, SGD) for task in tasks for seed in (0, 1)}
+    assert set(first) == {
+        (configuration.key, task.name, seed) for configuration in (ADAMW, SGD) for task in tasks for seed in (0, 1)
+    }
     assert (evaluator.spent.evaluations, evaluator.spent.reused) == (8, 0)
     again = evaluator.curves([ADAMW, SGD], tasks, [0, 1])
     assert (evaluator.spent.evaluations, evaluator.spent.reused) == (8, 8)
@@ -44,11 +46,11 @@ def test_only_what_is_missing_runs(evaluator, make_tasks):
 
 
 def test_seeds_differ_and_the_test_split_is_recorded_beside_validation(evaluator, make_task):
-    found = evaluator.curves([ADAMW], [make_task()], [0, 1])
-    one, other = found[ADAMW.key, "line", 0], found[ADAMW.key, "line", 1]
-    assert one.steps.tolist() == [4, 8, 12, 16, 20]
-    assert not np.array_equal(one.values, other.values)
-    assert not np.array_equal(one.values, one.test)
+    curves = evaluator.curves([ADAMW], [make_task()], [0, 1])
+    first, second = curves[ADAMW.key, "line", 0], curves[ADAMW.key, "line", 1]
+    assert first.steps.tolist() == [4, 8, 12, 16, 20]
+    assert not np.array_equal(first.values, second.values)
+    assert not np.array_equal(first.values, first.test)
 
 
 @pytest.mark.parametrize("kind", ["population", "loop"])
@@ -57,10 +59,10 @@ def test_a_learned_wrapper_runs_with_the_weights_that_it_ships_with(evaluator, m
     model = partial(nn.Linear, 3, 1) if kind == "population" else LineWithState
     task = make_task(model=model)
     learned = dataclasses.replace(ADAMW, wrappers=("learned_schedule",))
-    found = evaluator.curves([learned, ADAMW, SGD], [task], [0])
+    curves = evaluator.curves([learned, ADAMW, SGD], [task], [0])
     alone = evaluator.curves([learned], [make_task("other", model=model)], [0])
-    np.testing.assert_allclose(found[learned.key, "line", 0].values, alone[learned.key, "other", 0].values, rtol=1e-4)
-    assert not np.allclose(found[learned.key, "line", 0].values, found[ADAMW.key, "line", 0].values, rtol=1e-2)
+    np.testing.assert_allclose(curves[learned.key, "line", 0].values, alone[learned.key, "other", 0].values, rtol=1e-4)
+    assert not np.allclose(curves[learned.key, "line", 0].values, curves[ADAMW.key, "line", 0].values, rtol=1e-2)
 
 
 def test_populations_of_one_study_share_their_graphs(evaluator, make_task):
@@ -92,8 +94,10 @@ def test_a_member_that_diverges_does_not_disturb_the_others(registry, make_task)
     calm = alone.curves([ADAMW, SGD], [task], [0])
     mixed = together.curves([ADAMW, DIVERGING, SGD], [task], [0])
     assert mixed[DIVERGING.key, "line", 0].diverged
-    for one in (ADAMW, SGD):
-        np.testing.assert_allclose(mixed[one.key, "line", 0].values, calm[one.key, "line", 0].values, rtol=1e-5)
+    for configuration in (ADAMW, SGD):
+        np.testing.assert_allclose(
+            mixed[configuration.key, "line", 0].values, calm[configuration.key, "line", 0].values, rtol=1e-5
+        )
     for made in (alone, together):
         made.close()
 
@@ -168,7 +172,7 @@ def test_what_finished_before_an_interruption_is_kept(evaluator, make_tasks):
     evaluator.check = check
     with pytest.raises(StoppedError):
         evaluator.curves([ADAMW, SGD], tasks, [0])
-    assert {one.task for one in evaluator.evaluations(tasks)} == {"line0", "line1"}
+    assert {evaluation.task for evaluation in evaluator.evaluations(tasks)} == {"line0", "line1"}
 
 
 def test_runs_in_the_plain_loop_are_stored_a_few_at_a_time(evaluator, make_task):
@@ -201,7 +205,7 @@ def test_black_box_runs_are_stored_one_by_one(evaluator):
     task = metaopt.BlackBoxTask("job", "jobs", train=train)
     with pytest.raises(metaopt.InputError, match=r"'job' failed in its train function: RuntimeError: out of paper"):
         evaluator.curves([ADAMW], [task], [0, 1, 2, 3])
-    assert [one.key.seed for one in evaluator.evaluations([task])] == [0, 1]
+    assert [evaluation.key.seed for evaluation in evaluator.evaluations([task])] == [0, 1]
     with pytest.raises(metaopt.InputError, match="out of paper"):
         evaluator.curves([ADAMW], [task], [0, 1, 2, 3])
     assert seeds == [0, 1, 2, 2]
@@ -217,6 +221,6 @@ def test_a_task_whose_code_fails_is_named(evaluator, make_task):
 
 
 def test_requests_of_several_tasks_may_differ(evaluator, make_tasks):
-    one, two = make_tasks(2)
-    found = evaluator.answer([Request(one, (ADAMW,), (0,)), Request(two, (SGD,), (0, 1))])
-    assert set(found) == {(ADAMW.key, "line0", 0), (SGD.key, "line1", 0), (SGD.key, "line1", 1)}
+    first, second = make_tasks(2)
+    curves = evaluator.answer([Request(first, (ADAMW,), (0,)), Request(second, (SGD,), (0, 1))])
+    assert set(curves) == {(ADAMW.key, "line0", 0), (SGD.key, "line1", 0), (SGD.key, "line1", 1)}

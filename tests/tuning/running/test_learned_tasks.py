@@ -42,15 +42,22 @@ def test_the_result_is_a_recipe_with_weights_that_adapts(tuned, tmp_path):
     assert recipe.theta.keys() == result.recipe.theta.keys()
     task = corpus().tasks[0]
     fresh = metaopt.Recipe.create(metaopt.Configuration("sgd", hparams={"sgd.lr": 0.01}))
-    learned, untrained = (few_shot_metrics(one, task, current_registry()).mean() for one in (recipe, fresh))
+    learned, untrained = (
+        few_shot_metrics(recipe_with_weights, task, current_registry()).mean()
+        for recipe_with_weights in (recipe, fresh)
+    )
     assert learned < untrained
     assert recipe.stopper is None
 
 
 def test_later_rungs_have_fewer_candidates(tuned):
     _, result = tuned
-    learned = [one for one in result.evaluations if one.key.seed == 0 and one.configuration.optimizer in LEARNED]
-    counts = Counter(one.task for one in learned)
+    learned = [
+        evaluation
+        for evaluation in result.evaluations
+        if evaluation.key.seed == 0 and evaluation.configuration.optimizer in LEARNED
+    ]
+    counts = Counter(evaluation.task for evaluation in learned)
     assert counts["sinusoids_10_shot (10 iterations)"] > counts["sinusoids_10_shot"] > 0
 
 
@@ -61,7 +68,7 @@ def test_the_same_command_again_computes_nothing(tuned):
         corpus(), n_trials=4, optimizers=LEARNED, storage=storage, against=["sgd"], announce=lines.append
     )
     assert len(again.evaluations) == len(result.evaluations)
-    assert all(torch.equal(one, result.recipe.theta[name]) for name, one in again.recipe.theta.items())
+    assert all(torch.equal(weights, result.recipe.theta[name]) for name, weights in again.recipe.theta.items())
 
 
 def test_a_recipe_with_weights_is_evaluated_as_it_is(tuned):
@@ -129,7 +136,7 @@ def test_what_is_said_of_it_is_about_unseen_episodes(tuned):
     from metaopt.report.headlines import caveats, headline
 
     _, result = tuned
-    said = headline(result)
-    assert said.startswith("On unseen episodes of 'sinusoids_10_shot' the recipe reaches ")
-    assert "the best of the others, sgd, which learned nothing beforehand, " in said
+    sentence = headline(result)
+    assert sentence.startswith("On unseen episodes of 'sinusoids_10_shot' the recipe reaches ")
+    assert "the best of the others, sgd, which learned nothing beforehand, " in sentence
     assert caveats(result) == ["Episodes that are reported have classes, or functions, that no meta-training saw."]

@@ -16,71 +16,71 @@ def clock(monkeypatch):
 
 
 @pytest.fixture
-def told():
+def reports():
     return []
 
 
 @pytest.fixture
-def tracker(told):
-    tracker = Tracker(told.append)
+def tracker(reports):
+    tracker = Tracker(reports.append)
     tracker.plan({"references": Phase(10, 10.0), "": Phase(30, 30.0)})
     return tracker
 
 
-def test_what_is_asked_for_twice_counts_once_in_a_phase(tracker, told):
+def test_what_is_asked_for_twice_counts_once_in_a_phase(tracker, reports):
     tracker.begin("references")
     tracker.add(["a", "b"], trained=False)
     tracker.add(["b"], trained=False)
-    assert (told[-1].done, told[-1].total) == (2, 40)
+    assert (reports[-1].done, reports[-1].total) == (2, 40)
     tracker.begin("")
     tracker.add(["b", "c"], trained=False)
-    assert told[-1].done == 10 + 2
+    assert reports[-1].done == 10 + 2
 
 
-def test_a_phase_that_takes_more_or_fewer_than_planned_moves_no_other(tracker, told):
+def test_a_phase_that_takes_more_or_fewer_than_planned_moves_no_other(tracker, reports):
     tracker.begin("references")
     tracker.add(range(50), trained=False)
-    assert told[-1].done == 10
+    assert reports[-1].done == 10
     tracker.begin("")
-    assert told[-1].done == 10
+    assert reports[-1].done == 10
     tracker.begin("unforeseen")
     tracker.add(range(5), trained=False)
-    assert (told[-1].done, told[-1].seconds_left) == (40, None)
+    assert (reports[-1].done, reports[-1].seconds_left) == (40, None)
 
 
-def test_it_says_what_is_trained_and_the_best_of_the_phase(tracker, told):
+def test_it_says_what_is_trained_and_the_best_of_the_phase(tracker, reports):
     tracker.begin("fold1of2")
     tracker.improve(0.5)
     tracker.train("digits")
-    assert (told[-1].what, told[-1].best) == ("fold1of2: digits", 0.5)
+    assert (reports[-1].what, reports[-1].best) == ("fold1of2: digits", 0.5)
     tracker.begin("fold2of2")
-    assert (told[-1].what, told[-1].best) == ("fold2of2", None)
+    assert (reports[-1].what, reports[-1].best) == ("fold2of2", None)
 
 
-def test_time_left_begins_as_predicted_and_follows_the_pace(tracker, told, clock):
+def test_time_left_begins_as_predicted_and_follows_the_pace(tracker, reports, clock):
     tracker.begin("references")
-    assert told[-1].seconds_left == pytest.approx(40.0)
+    assert reports[-1].seconds_left == pytest.approx(40.0)
     tracker.train("digits")
     clock[0] = 30.0
     tracker.add(range(10), trained=True)
-    assert told[-1].seconds_left == pytest.approx(30 * (30 + 10) / (10 + 10))
+    assert reports[-1].seconds_left == pytest.approx(30 * (30 + 10) / (10 + 10))
 
 
-def test_what_an_earlier_call_trained_does_not_make_the_pace_faster(tracker, told):
+def test_what_an_earlier_call_trained_does_not_make_the_pace_faster(tracker, reports):
     tracker.begin("references")
     tracker.add(range(10), trained=False)
-    assert told[-1].seconds_left == pytest.approx(30.0)
+    assert reports[-1].seconds_left == pytest.approx(30.0)
 
 
-def test_without_a_prediction_nothing_is_known_until_something_was_trained(told, clock):
-    tracker = Tracker(told.append)
+def test_without_a_prediction_nothing_is_known_until_something_was_trained(reports, clock):
+    tracker = Tracker(reports.append)
     tracker.plan({"": Phase(4)})
     tracker.begin("")
-    assert told[-1].seconds_left is None
+    assert reports[-1].seconds_left is None
     tracker.train("a job")
     clock[0] = 7.0
     tracker.add(["run"], trained=True)
-    assert told[-1].seconds_left == pytest.approx(21.0)
+    assert reports[-1].seconds_left == pytest.approx(21.0)
 
 
 def test_a_deadline_ends_trainings_only_where_it_is_enforced():

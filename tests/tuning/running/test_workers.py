@@ -54,9 +54,9 @@ def test_jobs_run_elsewhere_and_a_worker_that_dies_is_replaced(workers, lines, t
             os.kill(os.getpid(), signal.SIGKILL)
         return number**2, os.getpid()
 
-    found = dict(workers.results(jobs_of(square, range(6))))
-    assert {position: square for position, (square, _) in found.items()} == {n: n**2 for n in range(6)}
-    assert os.getpid() not in {process for _, process in found.values()}
+    results = dict(workers.results(jobs_of(square, range(6))))
+    assert {position: square for position, (square, _) in results.items()} == {n: n**2 for n in range(6)}
+    assert os.getpid() not in {process for _, process in results.values()}
     assert lines == ["A worker process died or hung; it is replaced and its work is repeated."]
 
     def refuse(number):
@@ -123,8 +123,8 @@ def test_tasks_that_hang_or_die_once_are_evaluated_again(registry, impatient, li
         task("works", lambda: None),
     ]
     evaluator = Evaluator(Ledger("sqlite://"), registry, workers=impatient, predict=lambda task, members: 0.01)
-    found = evaluator.curves([Configuration("sgd")], tasks, [0, 1, 2])
-    assert {(name, seed): curve.values.tolist() for (_, name, seed), curve in found.items()} == {
+    curves = evaluator.curves([Configuration("sgd")], tasks, [0, 1, 2])
+    assert {(name, seed): curve.values.tolist() for (_, name, seed), curve in curves.items()} == {
         (one.name, seed): [1.0 + seed] for one in tasks for seed in range(3)
     }
     assert len(evaluator.evaluations(tasks)) == 9

@@ -11,17 +11,17 @@ def test_what_is_known_stays_and_what_is_not_is_as_good_as_the_candidate_and_as_
     whole = quality[:, None] + ease
     table = whole.copy()
     table[2:, 3:] = np.nan
-    found = filled(table)
-    assert np.array_equal(found[np.isfinite(table)], table[np.isfinite(table)])
-    assert found[2, 3:] == pytest.approx(whole[2, 3:], abs=0.25)
-    order = np.argsort(found.mean(axis=1))
+    estimates = filled(table)
+    assert np.array_equal(estimates[np.isfinite(table)], table[np.isfinite(table)])
+    assert estimates[2, 3:] == pytest.approx(whole[2, 3:], abs=0.25)
+    order = np.argsort(estimates.mean(axis=1))
     assert order.tolist() == [2, 3, 0, 1]
 
 
 def test_a_late_good_candidate_that_was_dropped_ranks_before_an_early_poor_one_that_was_not() -> None:
     early, late = [0.0, 0.1, 0.0, 0.1], [0.9, 0.8, np.nan, np.nan]
-    found = filled(np.asarray([early, late]))
-    assert found[1].mean() > found[0].mean()
+    estimates = filled(np.asarray([early, late]))
+    assert estimates[1].mean() > estimates[0].mean()
 
 
 def test_whoever_ran_on_little_is_estimated_nearer_to_the_average() -> None:
@@ -30,8 +30,8 @@ def test_whoever_ran_on_little_is_estimated_nearer_to_the_average() -> None:
     once, often = np.full(10, np.nan), np.ones(10)
     once[0] = 1.0
     often[-1] = np.nan
-    found = filled(np.vstack([rest, once, often]))
-    assert 0.3 < found[20, -1] < 0.7 < found[21, -1]
+    estimates = filled(np.vstack([rest, once, often]))
+    assert 0.3 < estimates[20, -1] < 0.7 < estimates[21, -1]
 
 
 def test_nothing_known_is_no_error() -> None:

@@ -27,11 +27,11 @@ def own(configuration, plugin):
 
 def test_everything_proposed_can_be_assembled(registry):
     space = joint_space(registry)
-    found = drawn(space, 400)
-    for configuration in found:
+    proposed = drawn(space, 400)
+    for configuration in proposed:
         assemble(configuration, registry)
-    assert {one.optimizer for one in found} == {spec.name for spec in space.optimizers}
-    assert {one.wrappers for one in found} == {(), ("averaged",)}
+    assert {candidate.optimizer for candidate in proposed} == {spec.name for spec in space.optimizers}
+    assert {candidate.wrappers for candidate in proposed} == {(), ("averaged",)}
 
 
 def test_names_are_prefixed_by_the_plugin_they_belong_to(registry):
@@ -112,20 +112,24 @@ def test_a_range_replaces_the_declared_one(registry):
         wrappers=[],
         settings=["adamw.lr=1e-4..1e-2", "adamw.beta1=0.9"],
     )
-    rates = [own(one, "adamw")["lr"] for one in drawn(space)]
+    rates = [own(configuration, "adamw")["lr"] for configuration in drawn(space)]
     assert 1e-4 <= min(rates) < 2e-4
     assert 5e-3 < max(rates) <= 1e-2
     assert np.median(rates) == pytest.approx(1e-3, rel=0.5)  # still on a logarithmic scale
-    assert {own(one, "adamw")["beta1"] for one in drawn(space)} == {0.9}
+    assert {own(configuration, "adamw")["beta1"] for configuration in drawn(space)} == {0.9}
 
 
 def test_whole_numbers_and_choices_can_be_set_too(registry):
     settings = ["plateau.patience=2..3", "sgd.nesterov=true"]
     space = joint_space(registry, optimizers=["sgd"], controllers=["plateau"], wrappers=[], settings=settings)
-    found = drawn(space)
-    assert {own(one, "plateau")["patience"] for one in found} == {2, 3}
-    assert all(isinstance(own(one, "plateau")["patience"], int) for one in found)
-    assert {own(one, "sgd")["nesterov"] for one in found if "nesterov" in own(one, "sgd")} == {True}
+    configurations = drawn(space)
+    assert {own(configuration, "plateau")["patience"] for configuration in configurations} == {2, 3}
+    assert all(isinstance(own(configuration, "plateau")["patience"], int) for configuration in configurations)
+    assert {
+        own(configuration, "sgd")["nesterov"]
+        for configuration in configurations
+        if "nesterov" in own(configuration, "sgd")
+    } == {True}
 
 
 def test_a_fixed_value_is_left_out_where_it_has_no_effect(registry):
@@ -171,9 +175,9 @@ def space_of(registry, **changes):
 
 def test_the_fingerprint_is_the_same_for_the_same_space(registry):
     assert space_of(registry).fingerprint == space_of(registry).fingerprint
-    one = space_of(registry, settings=["adamw.lr=1e-4..1e-2", "sgd.lr=0.1"])
+    space = space_of(registry, settings=["adamw.lr=1e-4..1e-2", "sgd.lr=0.1"])
     other = space_of(registry, settings=["sgd.lr=0.1", "adamw.lr=1e-4..1e-2"])
-    assert one.fingerprint == other.fingerprint
+    assert space.fingerprint == other.fingerprint
 
 
 def test_the_fingerprint_changes_with_anything_that_changes_what_is_proposed(registry):

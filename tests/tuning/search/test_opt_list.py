@@ -72,16 +72,20 @@ def test_a_bound_recipe_walks_the_originals_path(changes):
 
 @needs_the_list
 def test_all_thousand_entries_are_settings(registry):
-    found = known_settings(LIST, registry)
-    assert len(found) == len(json.loads(LIST.read_text())) == 1000
-    assert {one.optimizer for one in found} == {"metz_nadamw"}
-    assert not any("weight_decay" in one.hparams for one in found)
-    assert all(assemble(one, registry).controller.name == "warmup_hold_cosine" for one in found)
+    configurations = known_settings(LIST, registry)
+    assert len(configurations) == len(json.loads(LIST.read_text())) == 1000
+    assert {configuration.optimizer for configuration in configurations} == {"metz_nadamw"}
+    assert not any("weight_decay" in configuration.hparams for configuration in configurations)
+    assert all(
+        assemble(configuration, registry).controller.name == "warmup_hold_cosine" for configuration in configurations
+    )
 
 
 @needs_the_list
 def test_a_study_may_start_from_it(make_tasks):
     tasks = make_tasks(2)
     result = metaopt.tune(tasks, n_trials=4, start_from=LIST, against=[], announce=lambda line: None)
-    assert [one.optimizer for one, _ in ((p.configuration, o) for p, o in result.judged)] == ["metz_nadamw"] * 4
+    assert [configuration.optimizer for configuration, _ in ((p.configuration, o) for p, o in result.judged)] == [
+        "metz_nadamw"
+    ] * 4
     assert result.recipe.name.startswith("metz_nadamw+warmup_hold_cosine")

@@ -17,8 +17,8 @@ def standings(objectives, begin=0):
     return [Standing(begin + index, {}, {5: value}) for index, value in enumerate(objectives)]
 
 
-def numbers(found):
-    return [one.number for one in found]
+def numbers(candidates):
+    return [candidate.number for candidate in candidates]
 
 
 def test_the_first_heat_is_one_batch_and_the_later_ones_are_two():
@@ -48,12 +48,12 @@ def test_a_race_runs_nothing_twice_and_only_who_is_left():
 
     def judge(running, tasks):
         ran.append((numbers(running), list(tasks)))
-        for one in running:
-            one.rungs[tasks[-1] + 1] = one.rungs[5]
+        for candidate in running:
+            candidate.rungs[tasks[-1] + 1] = candidate.rungs[5]
 
     race(heat, standings([0.85] * 2, begin=-2), list(range(12)), judge)
     assert ran == [([1], [5, 6, 7, 8, 9]), ([1], [10, 11])]
-    assert [one.number for one in heat if one.complete] == [1]
+    assert [candidate.number for candidate in heat if candidate.complete] == [1]
 
 
 def test_the_cheapest_task_of_each_family_runs_first_then_the_second_of_each(make_task):

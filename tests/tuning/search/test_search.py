@@ -26,11 +26,11 @@ def found_in(study, num_candidates, **changes):
 
 
 def test_the_finalists_run_again_on_fresh_seeds_and_the_best_of_them_wins(study):
-    found = found_in(study, 9)
-    finalists = [proposal.configuration for proposal, outcome in found.judged if outcome.complete][:FINALISTS]
+    result = found_in(study, 9)
+    finalists = [proposal.configuration for proposal, outcome in result.judged if outcome.complete][:FINALISTS]
     objectives = {one.key: study.objective(study.scores(one, FINAL_SEEDS)) for one in finalists}
-    assert found.recipe.configuration.key == max(objectives, key=lambda key: objectives[key])
-    scores = found.recipe.provenance["scores"]
+    assert result.recipe.configuration.key == max(objectives, key=lambda key: objectives[key])
+    scores = result.recipe.provenance["scores"]
     assert scores["tuning_objective"] == pytest.approx(max(objectives.values()))
     assert study.objective(scores["by_task"]) == pytest.approx(scores["tuning_objective"])
     runs = study.evaluator.evaluations(study.tasks)
@@ -48,20 +48,20 @@ def test_a_recipe_says_what_it_was_made_on(study):
     assert recipe.provenance["seeds"] == {"study": 0, "race": RACE_SEED, "finalists": list(FINAL_SEEDS)}
     assert recipe.stopper is not None
     assert recipe.stopper == StopperConfiguration("divergence") or "divergence" in {
-        one.name for one in recipe.stopper.stoppers
+        stopper.name for stopper in recipe.stopper.stoppers
     }
 
 
 def test_each_recipe_of_a_portfolio_has_scores_of_its_own_and_adds_something(study):
-    found = found_in(study, 9)
-    assert 1 <= len(found.portfolio) <= 4
-    assert found.portfolio[0] == found.recipe
-    by_task = [recipe.provenance["scores"]["by_task"] for recipe in found.portfolio]
+    result = found_in(study, 9)
+    assert 1 <= len(result.portfolio) <= 4
+    assert result.portfolio[0] == result.recipe
+    by_task = [recipe.provenance["scores"]["by_task"] for recipe in result.portfolio]
     for position in range(1, len(by_task)):
         assert by_task[position] != by_task[0]
-    assert found.portfolio_scores.shape == (len(found.portfolio), 3)
-    best = found.portfolio_scores[0]
-    for scores in found.portfolio_scores[1:]:
+    assert result.portfolio_scores.shape == (len(result.portfolio), 3)
+    best = result.portfolio_scores[0]
+    for scores in result.portfolio_scores[1:]:
         assert (scores > best).any()
         best = best.clip(min=scores)
     assert len(found_in(study, 9, portfolio=1).portfolio) == 1
@@ -72,10 +72,10 @@ def test_without_time_the_baseline_is_what_is_left(study):
         raise TimeUpError
 
     study.evaluator.check = check
-    found = found_in(study, 9)
-    assert found.interrupted
-    assert found.judged == []
-    assert found.recipe.configuration == DEFAULT_BASELINE
+    result = found_in(study, 9)
+    assert result.interrupted
+    assert result.judged == []
+    assert result.recipe.configuration == DEFAULT_BASELINE
 
 
 def test_when_the_time_ends_with_the_race_the_race_decides(study):
@@ -85,7 +85,7 @@ def test_when_the_time_ends_with_the_race_the_race_decides(study):
         raise TimeUpError
 
     study.evaluator.check = check
-    found = found_in(study, 6)
-    assert found.interrupted
-    assert found.recipe.configuration == found.judged[0][0].configuration
-    assert isinstance(found.recipe.configuration, Configuration)
+    result = found_in(study, 6)
+    assert result.interrupted
+    assert result.recipe.configuration == result.judged[0][0].configuration
+    assert isinstance(result.recipe.configuration, Configuration)

@@ -19,7 +19,7 @@ CHOICE = {"optimizers": ["adamw", "sgd"], "controllers": ["constant", "cosine"],
 @pytest.fixture
 def settings(tmp_path):
     path = tmp_path / "known.json"
-    path.write_text(json.dumps([one.to_json() for one in (INSIDE, OUTSIDE, UNDECAYED)]))
+    path.write_text(json.dumps([configuration.to_json() for configuration in (INSIDE, OUTSIDE, UNDECAYED)]))
     return path
 
 
@@ -32,12 +32,15 @@ def tune(tasks, **arguments):
 
 
 def test_they_are_judged_first_and_then_the_defaults(make_tasks, settings):
-    said = []
-    result = tune(make_tasks(2), n_trials=5, start_from=settings, announce=said.append)
+    announced = []
+    result = tune(make_tasks(2), n_trials=5, start_from=settings, announce=announced.append)
     first = proposed(result)
     assert first[:3] == [INSIDE, OUTSIDE, UNDECAYED]
-    assert [(one.optimizer, one.controller) for one in first[3:]] == [("adamw", "constant"), ("adamw", "cosine")]
-    assert said[0] == (
+    assert [(configuration.optimizer, configuration.controller) for configuration in first[3:]] == [
+        ("adamw", "constant"),
+        ("adamw", "cosine"),
+    ]
+    assert announced[0] == (
         "Starting from 3 of 3 known settings; 2 lie outside the search space: judged as they are, they teach the "
         "sampler nothing."
     )
@@ -80,7 +83,7 @@ def test_recipes_and_portfolios_are_settings_too(make_tasks, registry, tmp_path,
     result = tune(make_tasks(2), n_trials=3, start_from=settings, portfolio=2)
     result.recipe.save(tmp_path / "mine")
     result.portfolio.save(tmp_path / "several")
-    mine, several = result.recipe.configuration, [one.configuration for one in result.portfolio]
+    mine, several = result.recipe.configuration, [recipe.configuration for recipe in result.portfolio]
     assert known_settings(result.recipe, registry) == [mine]
     assert known_settings(result.portfolio, registry) == several
     for source in (tmp_path / "mine", tmp_path / "mine" / "recipe.json"):

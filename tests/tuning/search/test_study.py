@@ -30,9 +30,9 @@ def begin(registry, make_tasks):
         made.append(evaluator)
         tasks = make_tasks(num_tasks, families=2, num_steps=6, num_validations=3)
         choice = {"optimizers": OPTIMIZERS, "controllers": ["constant", "cosine"], "wrappers": [], **choice}
-        found = references(evaluator, tasks, DEFAULT_BASELINE)
+        references_by_task = references(evaluator, tasks, DEFAULT_BASELINE)
         evaluator.check = check or (lambda: None)
-        return Study(name, joint_space(registry, **choice), tasks, found, evaluator, seed)
+        return Study(name, joint_space(registry, **choice), tasks, references_by_task, evaluator, seed)
 
     yield study
     for evaluator in made:
@@ -54,7 +54,7 @@ def trials_in_optuna(url):
         return study.trials
 
 
-def told(study):
+def decided(study):
     """Everything that a study has decided."""
     ledger = study.evaluator.ledger
     return ledger.proposals(study.name), ledger.outcomes(study.name)
@@ -64,7 +64,7 @@ def test_every_optimizer_is_first_tried_at_its_defaults(begin):
     study = begin()
     study.run(6)
     first = [proposal.configuration for proposal in study.evaluator.ledger.proposals("mine")]
-    assert [(one.optimizer, one.controller) for one in first] == [
+    assert [(configuration.optimizer, configuration.controller) for configuration in first] == [
         (optimizer, controller) for optimizer in OPTIMIZERS for controller in ("constant", "cosine")
     ]
     assert first[0].hparams["adamw.lr"] == 1e-3
@@ -76,18 +76,20 @@ def test_a_study_begun_with_few_trials_tries_the_other_defaults_when_it_continue
     short.run(6)
     whole = begin()
     whole.run(6)
-    assert [one.configuration for one in told(short)[0]] == [one.configuration for one in told(whole)[0]]
+    assert [proposal.configuration for proposal in decided(short)[0]] == [
+        proposal.configuration for proposal in decided(whole)[0]
+    ]
 
 
 def test_all_candidates_of_a_heat_see_the_same_tasks_and_seeds_and_the_best_share_goes_on(begin):
     study = begin(num_tasks=6)
     study.run(9)
-    outcomes = told(study)[1]
+    outcomes = decided(study)[1]
     assert sorted(outcome.tasks_done for outcome in outcomes) == [5] * 6 + [6] * 3
     assert all(outcome.complete == (outcome.tasks_done == 6) for outcome in outcomes)
     runs = study.evaluator.evaluations(study.tasks)
-    proposed = {proposal.configuration.key for proposal in told(study)[0]}
-    assert {one.key.seed for one in runs if one.key.configuration_key in proposed} == {RACE_SEED}
+    proposed = {proposal.configuration.key for proposal in decided(study)[0]}
+    assert {evaluation.key.seed for evaluation in runs if evaluation.key.configuration_key in proposed} == {RACE_SEED}
 
 
 def test_the_objective_is_that_of_the_scores(begin):
@@ -101,12 +103,12 @@ def test_the_objective_is_that_of_the_scores(begin):
 
 
 def test_the_same_seed_decides_the_same_and_another_seed_does_not(begin):
-    one, same, other = begin(), begin(), begin(seed=1)
-    for study in (one, same, other):
+    first, same, other = begin(), begin(), begin(seed=1)
+    for study in (first, same, other):
         study.run(BATCH + 4)
-    assert told(one) == told(same)
-    assert told(one) != told(other)
-    assert len(told(one)[0]) == BATCH + 4
+    assert decided(first) == decided(same)
+    assert decided(first) != decided(other)
+    assert len(decided(first)[0]) == BATCH + 4
 
 
 class KilledError(Exception):
@@ -127,10 +129,10 @@ def test_an_interrupted_study_goes_on_to_what_an_uninterrupted_one_decides(begin
         except KilledError:
             interruptions += 1
         spent += study.evaluator.spent.evaluations
-        if len(told(study)[1]) == count:
+        if len(decided(study)[1]) == count:
             break
     assert interruptions >= 3
-    assert told(study) == told(whole)
+    assert decided(study) == decided(whole)
     assert spent == len(study.evaluator.evaluations(study.tasks)) == total
 
 
@@ -147,11 +149,11 @@ def killed_after(checks):
 def test_more_trials_continue_and_fewer_change_nothing(begin, url):
     study = begin(url)
     study.run(4)
-    first = told(study)
+    first = decided(study)
     study.run(2)
-    assert told(study) == first
+    assert decided(study) == first
     study.run(7)
-    proposals, outcomes = told(study)
+    proposals, outcomes = decided(study)
     assert proposals[:4] == first[0]
     assert outcomes[:4] == first[1]
     assert len(outcomes) == 7
@@ -162,7 +164,7 @@ def test_optuna_opens_the_study_with_every_trial_and_its_state(begin, url):
     study.run(7)
     with in_optuna(url) as loaded:
         trials, best = loaded.trials, loaded.best_trial
-    proposals, outcomes = told(study)
+    proposals, outcomes = decided(study)
     assert len(trials) == len(proposals) == 7
     for trial, proposal, outcome in zip(trials, proposals, outcomes, strict=True):
         state = optuna.trial.TrialState.COMPLETE if outcome.complete else optuna.trial.TrialState.PRUNED
@@ -188,7 +190,7 @@ def test_an_optuna_study_of_someone_else_is_left_alone(begin, url):
     with pytest.raises(metaopt.StorageError, match="an Optuna study 'mine' that metaopt did not make; use another"):
         study.run(3)
     assert len(trials_in_optuna(url)) == 2
-    assert told(study) == ([], [])
+    assert decided(study) == ([], [])
 
 
 KILLED_AT_AN_INDEX = """
@@ -216,7 +218,7 @@ def test_a_process_killed_between_a_table_and_its_index_leaves_nothing_undone(be
     assert len(trials_in_optuna(url)) == 5
     engine = sa.create_engine(url)
     tables = sa.inspect(engine)
-    assert index in {one["name"] for table in tables.get_table_names() for one in tables.get_indexes(table)}
+    assert index in {entry["name"] for table in tables.get_table_names() for entry in tables.get_indexes(table)}
     engine.dispose()
 
 
@@ -231,7 +233,7 @@ def test_optunas_own_messages_stay_out_and_its_verbosity_stays(begin, url, capfd
 def test_a_candidate_that_diverges_gets_the_worst_objective_and_the_study_goes_on(begin):
     study = begin(optimizers=["sgd"], controllers=["constant"], settings=["sgd.lr=1.0..10.0"])
     study.run(6)
-    objectives = [outcome.objective for outcome in told(study)[1]]
+    objectives = [outcome.objective for outcome in decided(study)[1]]
     assert len(objectives) == 6
     assert all(-1.25 <= value <= 2.5 for value in objectives)
 

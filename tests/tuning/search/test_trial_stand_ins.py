@@ -36,8 +36,8 @@ def test_an_end_that_a_logarithm_would_round_past_is_kept(random):
 
 def test_the_same_seed_draws_the_same_configurations(registry):
     space = joint_space(registry)
-    one, other = (RandomChooser(np.random.default_rng(7)) for _ in range(2))
-    assert [space.suggest(one).key for _ in range(20)] == [space.suggest(other).key for _ in range(20)]
+    first, second = (RandomChooser(np.random.default_rng(7)) for _ in range(2))
+    assert [space.suggest(first).key for _ in range(20)] == [space.suggest(second).key for _ in range(20)]
 
 
 def test_defaults_are_what_the_plugin_declares_but_for_what_was_told(registry):

@@ -35,7 +35,7 @@ def lowest_seen(batch, hparams, theta):
 
 
 def fit_lowest(batches, generator):
-    return {"lowest": min(float(np.nanmin(one.values)) for one in batches)}
+    return {"lowest": min(float(np.nanmin(batch.values)) for batch in batches)}
 
 
 LOWEST = metaopt.StopperSpec(
@@ -61,13 +61,13 @@ def test_no_curve_is_played_with_what_it_taught():
         return (np.stack([finals, np.full(len(rows), float(theta["lowest"]))]),)
 
     groups = np.split(np.arange(5), [3])
-    found = cross_fit(LOWEST, batches, groups, seed=0)
-    (played,) = found.play(play)
+    fitted = cross_fit(LOWEST, batches, groups, seed=0)
+    (played,) = fitted.play(play)
     assert played[0].tolist() == [0.1, 0.2, 0.3, 0.4, 0.5], "each curve once, in order"
     # Whoever holds the lowest value is played with what the others of other parts reached.
     assert played[1][0] > 0.1
     assert (played[1][1:] <= played[1][0]).all()
-    assert found.theta["lowest"] == 0.1, "what is deployed learned from all"
+    assert fitted.theta["lowest"] == 0.1, "what is deployed learned from all"
     assert sum(len(rows) for _, rows in seen) == 5 * CUTS
 
 
@@ -94,8 +94,8 @@ def test_what_a_curve_gets_is_the_mean_over_cuts():
         return (np.full((1, len(rows)), float(theta["lowest"])),)
 
     (played,) = cross_fit(LOWEST, [batch], [np.arange(8)], seed=0).play(play)
-    assert all(len(found) == CUTS for found in each.values())
-    assert len({tuple(found) for found in each.values()}) > 1
+    assert all(len(thetas) == CUTS for thetas in each.values())
+    assert len({tuple(thetas) for thetas in each.values()}) > 1
     np.testing.assert_allclose(played[0], [np.mean(each[row]) for row in range(8)])
 
 
@@ -157,8 +157,8 @@ def overfitting(count=24):
 
 def test_a_replayed_policy_is_what_its_configuration_does_in_a_loop():
     task = overfitting()
-    found = replay([task], current_registry(), stoppers=["learned_stopper"], policies=5, seed=1)
-    best = found.best(0.05)
+    replayed = replay([task], current_registry(), stoppers=["learned_stopper"], policies=5, seed=1)
+    best = replayed.best(0.05)
     assert best.saved > 0.25
     other_half = np.random.default_rng(1).permutation(24)[1::2]
     regrets, saved = [], []
@@ -166,7 +166,7 @@ def test_a_replayed_policy_is_what_its_configuration_does_in_a_loop():
         curve = task.curves[row]
         stopper = build_stopper(best.stopper, mode="min")
         seen = [metaopt.Observation(step, value, 30) for step, value in enumerate(curve.values.tolist(), start=1)]
-        stopped = [stopper.observe(one).stop for one in seen]
+        stopped = [stopper.observe(observation).stop for observation in seen]
         at = stopped.index(True) if True in stopped else 29
         regrets.append((curve.values[: at + 1].min() - curve.values.min()) / (1 - curve.values.min()))
         saved.append(1 - (at + 1) / 30)
@@ -249,15 +249,15 @@ def test_on_real_runs_it_saves_steps_at_little_regret(tmp_path):
         recorded = [json.loads(line) for line in lines][::3]
     rows = ["candidate,task,step,value,horizon"]
     rows += [
-        f"{one['iteration']},mnli,{step},{value},{one['total_model_steps']}"
-        for one in recorded
-        for step, value in one["learning_curves"]["matched"]
+        f"{run['iteration']},mnli,{step},{value},{run['total_model_steps']}"
+        for run in recorded
+        for step, value in run["learning_curves"]["matched"]
     ]
     path = tmp_path / "mnli.csv"
     path.write_text("\n".join(rows))
     tasks = read_curves(path, "max", 1 / 3)
-    found = replay(tasks, current_registry(), stoppers=["learned_stopper"], policies=50, better=0.5)
-    best = found.best(0.005)
+    replayed = replay(tasks, current_registry(), stoppers=["learned_stopper"], policies=50, better=0.5)
+    best = replayed.best(0.005)
     assert best.regret < 0.01
-    assert best.saved > 0.5 * found.clairvoyant
+    assert best.saved > 0.5 * replayed.clairvoyant
     assert best.given_up < 1 / 3

@@ -32,51 +32,55 @@ def task_of(*curves, chance=1.0):
 
 
 def test_patience_of_two_stops_two_after_the_best():
-    found = replay([task_of(*(falling(10) for _ in range(8)))], current_registry(), stoppers=["patience"], policies=300)
-    assert found.num_learned == 4
-    assert found.num_failed == 0
-    assert found.clairvoyant == pytest.approx(0.5)
-    best = found.best(0.0)
+    replayed = replay(
+        [task_of(*(falling(10) for _ in range(8)))], current_registry(), stoppers=["patience"], policies=300
+    )
+    assert replayed.num_learned == 4
+    assert replayed.num_failed == 0
+    assert replayed.clairvoyant == pytest.approx(0.5)
+    best = replayed.best(0.0)
     assert best.regret == 0.0
     assert 0.4 <= best.saved < 0.5, "the validation that shows it costs a step at least"
-    careless = [one for one in found.results if one.saved > 0.5]
-    assert all(one.regret > 0 for one in careless)
+    careless = [policy for policy in replayed.results if policy.saved > 0.5]
+    assert all(policy.regret > 0 for policy in careless)
 
 
 def test_regret_is_a_share_of_what_was_to_be_gained():
-    found = replay(
+    replayed = replay(
         [task_of(*(falling(10) for _ in range(4)), chance=2.0)], current_registry(), stoppers=["budget"], policies=0
     )
-    assert [one.stopper.name for one in found.results] == ["budget"]
-    assert found.results[0].saved == 0.0
+    assert [policy.stopper.name for policy in replayed.results] == ["budget"]
+    assert replayed.results[0].saved == 0.0
     with_fraction = metaopt.StopperSpec(
         name="quarter", version="1", space={}, fires=lambda batch, hparams: batch.steps >= 0.25 * batch.horizon
     )
     metaopt.register(with_fraction)
-    found = replay(
+    replayed = replay(
         [task_of(*(falling(10) for _ in range(4)), chance=2.0)], current_registry(), stoppers=["quarter"], policies=0
     )
     # After 5 of 20 steps the value is .5 of a fall from 2 to 0.
-    assert found.results[0].regret == pytest.approx(0.25)
-    assert found.results[0].saved == pytest.approx(0.75)
+    assert replayed.results[0].regret == pytest.approx(0.25)
+    assert replayed.results[0].saved == pytest.approx(0.75)
 
 
 def test_runs_that_learned_nothing_are_told_apart():
     flat, broken = curve([1.0] * 20), curve([1.0, 0.95, *[math.nan] * 18])
-    found = replay([task_of(*(falling(15) for _ in range(4)), flat, flat, broken, broken)], current_registry(), seed=1)
-    assert found.num_learned + found.num_failed == 4
-    assert found.num_failed > 0
-    thrifty = max(found.results, key=lambda one: -one.given_up)
+    replayed = replay(
+        [task_of(*(falling(15) for _ in range(4)), flat, flat, broken, broken)], current_registry(), seed=1
+    )
+    assert replayed.num_learned + replayed.num_failed == 4
+    assert replayed.num_failed > 0
+    thrifty = max(replayed.results, key=lambda policy: -policy.given_up)
     assert thrifty.given_up < 0.5
-    assert found.front()[0].regret <= found.front()[-1].regret
+    assert replayed.front()[0].regret <= replayed.front()[-1].regret
 
 
 def test_runs_of_other_lengths_are_measured_by_their_own():
-    found = replay(
+    replayed = replay(
         [task_of(*(falling(5, 10) for _ in range(2)), *(falling(20, 40) for _ in range(2)))], current_registry()
     )
-    assert found.clairvoyant == pytest.approx(0.5)
-    assert all(0 <= one.saved <= 1 for one in found.results)
+    assert replayed.clairvoyant == pytest.approx(0.5)
+    assert all(0 <= policy.saved <= 1 for policy in replayed.results)
 
 
 @pytest.mark.parametrize("better", [0.0, 1.5, -1])
@@ -103,8 +107,8 @@ def rows(path, sign=1, **columns):
 def test_a_file_of_accuracies_is_the_mirror_of_one_of_losses(tmp_path):
     low = replay(read_curves(rows(tmp_path / "low.csv")), current_registry())
     high = replay(read_curves(rows(tmp_path / "high.csv", sign=-1), "max"), current_registry())
-    assert [one.saved for one in low.results] == [one.saved for one in high.results]
-    assert [one.regret for one in low.results] == pytest.approx([one.regret for one in high.results])
+    assert [policy.saved for policy in low.results] == [policy.saved for policy in high.results]
+    assert [policy.regret for policy in low.results] == pytest.approx([policy.regret for policy in high.results])
 
 
 def test_optuna_finds_what_random_settings_miss_and_does_so_again():
@@ -127,9 +131,11 @@ def test_what_optuna_proposes_comes_from_the_choosing_half_alone():
         runs = [falling(10 if row in choosing else best_at) for row in range(8)]
         results.append(replay([task_of(*runs)], current_registry(), stoppers=["patience"], policies=0, trials=40))
     first, second = results
-    assert [one.stopper for one in first.results] == [one.stopper for one in second.results]
-    assert [(one.regret, one.saved) for one in first.chosen_by] == [(one.regret, one.saved) for one in second.chosen_by]
-    assert [one.saved for one in first.results] != [one.saved for one in second.results]
+    assert [policy.stopper for policy in first.results] == [policy.stopper for policy in second.results]
+    assert [(policy.regret, policy.saved) for policy in first.chosen_by] == [
+        (policy.regret, policy.saved) for policy in second.chosen_by
+    ]
+    assert [policy.saved for policy in first.results] != [policy.saved for policy in second.results]
 
 
 def replay_of(*policies, num_failed=0):
@@ -138,10 +144,10 @@ def replay_of(*policies, num_failed=0):
 
 
 def test_the_bound_leaves_room_for_a_standard_error():
-    found = replay_of((0.004, 0.5, math.nan, 0.007), (0.006, 0.4, math.nan, 0.003), (0.0, 0.1, math.nan, 0.0))
-    assert found.best(0.012).saved == 0.5
-    assert found.best(0.01).saved == 0.4, "the first one's .4 % may well be luck"
-    assert found.best(0.008).saved == 0.1
+    replayed = replay_of((0.004, 0.5, math.nan, 0.007), (0.006, 0.4, math.nan, 0.003), (0.0, 0.1, math.nan, 0.0))
+    assert replayed.best(0.012).saved == 0.5
+    assert replayed.best(0.01).saved == 0.4, "the first one's .4 % may well be luck"
+    assert replayed.best(0.008).saved == 0.1
     assert replay_of((0.004, 0.5, math.nan, 0.001)).best(0.004) is None
 
 
@@ -152,16 +158,16 @@ def test_the_standard_error_is_that_of_the_mean_over_runs():
     registry = Registry()
     registry.register(half_way)
     runs = [falling(best_at) for best_at in (10, 12, 14, 16, 18, 20)]
-    found = replay([task_of(*runs)], registry, policies=0)
+    replayed = replay([task_of(*runs)], registry, policies=0)
     lost = sorted(1 - 10 / best_at for best_at in (10, 12, 14, 16, 18, 20))
-    for half in (found.results[0], found.chosen_by[0]):
+    for half in (replayed.results[0], replayed.chosen_by[0]):
         # Three of the six runs; their mean and its error fit those three alone.
         three = [part for part in itertools.combinations(lost, 3) if np.isclose(np.mean(part), half.regret)]
         assert any(np.isclose(np.std(part, ddof=1) / np.sqrt(3), half.error) for part in three)
 
 
 def test_steps_of_runs_that_learned_nothing_count_too():
-    found = replay_of((0.0, 0.30, 0.9, 0.0), (0.0, 0.28, 0.2, 0.0), num_failed=5)
-    assert found.best(0.01).given_up == 0.2
+    replayed = replay_of((0.0, 0.30, 0.9, 0.0), (0.0, 0.28, 0.2, 0.0), num_failed=5)
+    assert replayed.best(0.01).given_up == 0.2
     alone = replay_of((0.0, 0.30, math.nan, 0.0), (0.0, 0.28, math.nan, 0.0))
     assert alone.best(0.01).saved == 0.30

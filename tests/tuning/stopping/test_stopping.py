@@ -104,16 +104,16 @@ def test_the_front_holds_exactly_what_nothing_else_beats(registry):
     results = replay_policies(noisy_runs(), registry, seed=1)
     front = pareto_front(results)
     assert len(front) > 3
-    for one in front:
+    for policy in front:
         assert not any(
-            other.regret <= one.regret
-            and other.steps_saved >= one.steps_saved
-            and (other.regret, other.steps_saved) != (one.regret, one.steps_saved)
+            other.regret <= policy.regret
+            and other.steps_saved >= policy.steps_saved
+            and (other.regret, other.steps_saved) != (policy.regret, policy.steps_saved)
             for other in results
         )
     for other in results:
-        assert any(one.regret <= other.regret and one.steps_saved >= other.steps_saved for one in front)
-    assert [one.regret for one in front] == sorted(one.regret for one in front)
+        assert any(policy.regret <= other.regret and policy.steps_saved >= other.steps_saved for policy in front)
+    assert [policy.regret for policy in front] == sorted(policy.regret for policy in front)
 
 
 def policy(regret, saved, name="patience"):
