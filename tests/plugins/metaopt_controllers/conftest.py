@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -39,3 +39,25 @@ def rates() -> Callable[..., Tensor]:
 def torch_rates() -> Callable[..., Tensor]:
     """Rates that a scheduler of torch gives an optimizer whose lr is 1: `torch_rates(make_scheduler, num_steps)`."""
     return _torch_rates
+
+
+def _follow(
+    spec: metaopt.ControllerSpec, losses: Sequence[float], norms: Sequence[float] | None = None, **hparams: Any
+) -> list[float]:
+    numbers = encode(spec.space, resolve(spec.space, hparams, spec.name))
+    tensors = {name: torch.tensor(number, dtype=torch.float64) for name, number in numbers.items()}
+    state, found = spec.controller.init(tensors), []
+    for step, loss in enumerate(losses):
+        signals = {} if norms is None else {"gradient_norm": torch.tensor(norms[step], dtype=torch.float64)}
+        info = metaopt.StepInfo(
+            torch.tensor(float(step)), loss=torch.tensor(loss, dtype=torch.float64), signals=signals
+        )
+        rate, state = spec.controller.update(state, info, tensors)
+        found.append(float(rate.value))
+    return found
+
+
+@pytest.fixture
+def follow() -> Callable[..., list[float]]:
+    """Rates of `spec` beside training losses and gradients' norms: `follow(spec, losses, norms, **hparams)`."""
+    return _follow
