@@ -48,14 +48,3 @@ def test_in_a_terminal_there_is_a_live_line(monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     with watching.watching() as watch:
         assert isinstance(watch, LiveWatch)
-
-
-def test_the_live_line_says_what_runs(monkeypatch, capsys):
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    with LiveWatch() as watch:
-        watch.say("[a line] that stays")
-        watch.show(at(42, best=0.5, left=30.0))
-    shown = capsys.readouterr().err
-    assert "[a line] that stays" in shown
-    assert "fold1of2: digits · best objective 0.500 · about 30 s left" in shown
-    assert "42%" in shown

@@ -6,12 +6,11 @@ import textwrap
 
 import pytest
 
-from metaopt import PluginError, StopperSpec
+from metaopt import PluginError
 from metaopt.cli import run
 from metaopt.cli.checked_plugins import chosen
 from metaopt.plugin import current_registry, registry
-from metaopt.plugin.registry import Fault, Registry
-from metaopt.plugin.source import PluginSource
+from metaopt.plugin.registry import Registry
 
 PLUGIN = """
 import torch
@@ -378,28 +377,6 @@ def test_several_that_pass_say_so(capsys):
     assert capsys.readouterr().out.splitlines()[-1] == "2 plugins: all passed"
 
 
-@pytest.mark.parametrize("name", ["wrappers", "metaopt_wrappers"])
-def test_an_entry_point_stands_for_its_plugins(name):
-    known = current_registry()
-    found = {(spec.kind, spec.name) for spec in chosen([name], "", known)}
-    assert found == {("wrapper", one) for one in ("averaged", "dog", "dowg", "ldog", "lookahead", "mechanic")}
-
-
-@pytest.mark.parametrize("name", ["metaopt-torch", "metaopt_torch"])
-def test_a_distribution_stands_for_its_plugins_of_a_kind(name):
-    known = current_registry()
-    found = [spec.name for spec in chosen([name], "stopper", known)]
-    assert sorted(found) == known.names(StopperSpec)
-
-
-def test_a_distribution_that_cannot_be_loaded_says_why():
-    known = Registry()
-    known.faults.append(Fault(PluginSource("metaopt-broken", "1.0", "broken = metaopt_broken"), "ImportError: no x"))
-    for name in ("metaopt-broken", "metaopt_broken", "broken"):
-        with pytest.raises(PluginError, match=r"Plugin metaopt-broken 1.0 .* cannot be loaded: ImportError: no x"):
-            chosen([name], "", known)
-
-
 def test_json_holds_every_check_and_the_line_of_a_failure(plugin_file, capsys):
     path = plugin_file("return None")
     assert run(["check", "cosine", str(path), "--json"]) == 2
@@ -446,13 +423,6 @@ def test_any_other_folder_says_what_to_name(tmp_path, capsys, project):
     text = capsys.readouterr().err
     assert "has no file with a function metaopt_plugins; name a file that ends in .py, or a folder whose" in text
     assert len(text.splitlines()) == 1
-
-
-def test_a_name_that_is_installed_is_not_looked_for_as_a_folder(tmp_path, monkeypatch):
-    (tmp_path / "metaopt-torch").mkdir()
-    monkeypatch.chdir(tmp_path)
-    known = current_registry()
-    assert sorted(spec.name for spec in chosen(["metaopt-torch"], "stopper", known)) == known.names(StopperSpec)
 
 
 def test_a_package_is_checked_by_its_file_and_folder_while_it_is_installed_from_there(package, tmp_path, monkeypatch):

@@ -10,7 +10,6 @@ import pytest
 
 import metaopt
 import metaopt_corpora
-from metaopt.cli import run
 from metaopt.tuning.judging.shipped_references import read
 from metaopt.tuning.recorded.runs import portfolio_of_runs
 from metaopt.tuning.recorded.runs_file import read_runs
@@ -102,27 +101,6 @@ def test_where_nothing_carries_over_a_first_run_is_worth_one_trial(tmp_path):
     rows = [(f"c{candidate}", f"t{task}", 1, generator.normal()) for candidate in range(40) for task in range(60)]
     worth = portfolio_of_runs(read_runs(write(tmp_path / "noise.csv", rows)), size=1).members[0].worth
     assert worth.low < 1 < worth.high
-
-
-def test_the_command_prints_and_writes(tmp_path, starter, capsys):
-    assert run(["tune", str(starter), "--out", str(tmp_path / "out"), "--portfolio", "3"]) == 0
-    printed = capsys.readouterr()
-    assert "the first candidate is worth" in printed.out
-    assert printed.err == ""
-    table = pd.read_csv(tmp_path / "out" / "portfolio.csv")
-    assert list(table["place"]) == [1, 2, 3]
-    assert "score:iris_mlp" in table
-    document = json.loads((tmp_path / "out" / "portfolio.json").read_text())
-    assert [row["candidate"] for row in document["portfolio"]] == list(table["candidate"])
-    assert document["baseline"] == "median candidate of each task"
-
-
-def test_the_command_refuses_what_needs_training(tmp_path, capsys):
-    path = str(write(tmp_path / "runs.csv", FLAT))
-    assert run(["tune", path, "--out", str(tmp_path / "out"), "--n-trials", "5"]) == 2
-    assert "error: --n-trials means nothing for a file of runs, where nothing is trained" in capsys.readouterr().err
-    assert run(["tune", "starter", "--out", str(tmp_path / "out"), "--mode", "max"]) == 2
-    assert "error: --mode is for files of runs alone" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not ALEXNET.exists(), reason=f"{ALEXNET.name} is not there")
