@@ -16,45 +16,6 @@ def optimizer(rule):
     return metaopt.OptimizerSpec(name="mine", version="1", rule=rule, space={"lr": metaopt.Float(1e-4, 1.0, log=True)})
 
 
-#: Steps that are no number where the gradient is zero: what they are, and from which moment on.
-NOT_FINITE = {
-    "normalized": (lambda grad, momentum: grad / grad.norm(), "at the start"),
-    "a sign by division": (lambda grad, momentum: momentum / momentum.abs(), "at the start"),
-    "a logarithm": (lambda grad, momentum: grad.abs().log(), "at the start"),
-    "infinite later": (lambda grad, momentum: momentum / (grad.abs() + (momentum == 0)), "after two steps"),
-}
-
-
-@pytest.mark.parametrize(("direction", "moment"), NOT_FINITE.values(), ids=NOT_FINITE)
-def test_a_step_that_is_not_finite_where_the_gradient_is_zero_is_caught_where_it_returns(failures, direction, moment):
-    def update(grad, state, param, hparams, theta, info):
-        momentum = 0.9 * state["momentum"] + grad
-        return -hparams["lr"] * direction(grad, momentum), {"momentum": momentum}
-
-    rule = metaopt.per_tensor(momentum_of, update, granularity="tensor")
-    ((check, found),) = failures(optimizer(rule)).items()
-    assert check == "keeps_dtypes_and_shapes"
-    assert f"The update is not finite where the gradient is zero, {moment}: " in found
-    assert 'return -hparams["lr"] * direction(grad, momentum), {"momentum": momentum}' in found
-
-
-def test_a_whole_rule_that_is_not_finite_where_the_gradient_is_zero_is_caught_where_it_returns(failures):
-    class Normalized(metaopt.Rule):
-        granularity = "tensor"
-
-        def init(self, params, hparams, theta, horizon):
-            return {"tensors": {name: {} for name in params}, "shared": {}}
-
-        def update(self, grads, state, params, hparams, theta, info):
-            updates = {name: -hparams[name]["lr"] * grad / grad.norm() for name, grad in grads.items()}
-            return {name: update.to(params[name].dtype) for name, update in updates.items()}, state
-
-    ((check, found),) = failures(optimizer(Normalized())).items()
-    assert check == "keeps_dtypes_and_shapes"
-    assert "The update is not finite where the gradient is zero, at the start: " in found
-    assert "return {name: update.to(params[name].dtype)" in found
-
-
 def float32_momentum_of(param, hparams, theta, horizon):
     return {"momentum": torch.zeros_like(param, dtype=torch.float32)}
 

@@ -1,7 +1,5 @@
 """The kit passes sound stoppers and says what is wrong with the others."""
 
-import warnings
-
 import numpy as np
 import pytest
 
@@ -131,34 +129,6 @@ def test_one_mistake_in_a_pure_form_is_one_failure(failures, fires, message):
     assert check == "answers_soundly"
     assert message in found
     assert "test_stoppers.py:" in found
-
-
-def scanned(state, seen, hparams):
-    return seen.signal("grad_norm") > hparams["limit"], state
-
-
-#: The signal that a pure form reads without saying so, the form, and the line that does.
-READERS = {
-    "scanned": ("grad_norm", metaopt.scan(lambda hparams: {}, scanned), 'seen.signal("grad_norm")'),
-    "got": ("gap", lambda batch, hparams: batch.signals.get("gap", batch.values) > hparams["limit"], '.get("gap"'),
-    "taken": ("spread", lambda batch, hparams: batch.signals["spread"] > hparams["limit"], 'batch.signals["spread"]'),
-}
-
-
-@pytest.mark.parametrize(("signal", "fires", "line"), READERS.values(), ids=READERS)
-def test_a_signal_that_is_read_must_be_declared(failures, signal, fires, line):
-    ((check, found),) = failures(stopper(fires)).items()
-    assert check == "answers_soundly"
-    assert f"Declare requires={{'{signal}'}} or uses={{'{signal}'}} in the spec" in found
-    assert line in found
-
-
-@pytest.mark.parametrize("declared", ["requires", "uses"])
-def test_a_declared_signal_may_be_read(failures, declared):
-    fires = metaopt.scan(lambda hparams: {}, scanned)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        assert failures(stopper(fires, **{declared: frozenset({"grad_norm"})})) == {}
 
 
 #: A method that a stopper has otherwise, and what must be said.
