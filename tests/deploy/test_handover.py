@@ -217,16 +217,6 @@ def test_training_that_begins_far_outside_the_losses_it_knows_says_so():
         train(near.bind(model, total_steps=LONGEST), model, 2)
 
 
-def test_meta_training_notes_where_losses_begin(tmp_path):
-    task = dataclasses.replace(metaopt.load_corpus("starter")["digits_mlp"], num_steps=50)
-    recipe = metaopt.meta_train("mlp_lopt", [task], num_iterations=1, compile="off").recipe
-    low, high = recipe.made_on.loss
-    assert low == high == pytest.approx(2.3, abs=0.1), "the logarithm of ten classes"
-    assert recipe.made_on.batch_size == (64, 64)
-    recipe.save(tmp_path / "one")
-    assert metaopt.load_recipe(tmp_path / "one").made_on == recipe.made_on
-
-
 @past_the_plan
 def test_other_rules_are_not_watched_and_other_words_are_refused():
     adamw = metaopt.Recipe.create(Configuration("adamw"))

@@ -124,14 +124,6 @@ def test_a_candidate_that_diverges_scores_worst_and_ends_nothing():
     assert curve.diverged
 
 
-def test_black_boxes_cannot_be_learned_from():
-    def train(recipe, seed):
-        yield 1, 0.0
-
-    with pytest.raises(metaopt.InputError, match="'train' is a black box: no gradient passes through it"):
-        metaopt.meta_train("maml", [train])
-
-
 def test_what_is_said_of_it_is_about_unseen_episodes(tuned):
     from metaopt.report.headlines import caveats, headline
 
