@@ -6,23 +6,10 @@ import pytest
 
 from metaopt import CurveBatch, Observation
 from metaopt.space import encode, resolve
-from metaopt_stoppers._shared.curve_fits import MODELS, fit
 from metaopt_stoppers.extrapolate import EXTRAPOLATE
 
 HORIZON = 100
 STEPS = np.arange(1.0, HORIZON + 1)
-NAMES = [model.name for model in MODELS]
-
-#: φ of the share x of the horizon, by formulas of the papers, with shapes that are on no grid.
-TRUTHS = {
-    "power law": lambda x: (100 * x) ** -0.43,
-    "exponential": lambda x: np.exp(-3.3 * x),
-    "logistic": lambda x: 1 / (1 + np.exp(23.0 * (x - 0.17))),
-    "Weibull": lambda x: np.exp(-((7.7 * x) ** 1.7)),
-    "Janoschek": lambda x: np.exp(-3.1 * x**0.6),
-    "MMF": lambda x: 1 / (1 + (9.3 * x) ** 1.8),
-}
-MODEL_OF = {"Weibull": "Weibull and Janoschek", "Janoschek": "Weibull and Janoschek"}
 
 
 def batch_of(values, horizon=HORIZON, since=0):
@@ -45,30 +32,6 @@ def probabilities(values, until, min_gain=0.0):
     numbers = {"probability": thresholds, "min_points": 6.0, "min_gain": min_gain}
     answers = EXTRAPOLATE.fires(batch_of(values[:, :until], since=until - 1), numbers)[:, :, -1]
     return 1 - answers.mean(0)
-
-
-@pytest.mark.parametrize("noise", [0.0, 0.01])
-@pytest.mark.parametrize("truth", TRUTHS)
-def test_each_model_finds_the_end_of_its_own_curves(truth, noise):
-    generator = np.random.default_rng(0)
-    values = 0.3 + 1.4 * np.stack([TRUTHS[truth](STEPS / HORIZON)] * 8)
-    seen, end, height = 60, values[:, -1], np.ptp(values[0])
-    noisy = values + noise * generator.standard_normal(values.shape)
-    fits = fit(noisy[:, :seen], STEPS[:seen] / HORIZON, np.ones(seen), since=seen - 1)
-    own = NAMES.index(MODEL_OF.get(truth, truth))
-    # Besides the noise the model leaves next to nothing of its own curve: the way to the next point of the grid.
-    assert (fits.deviation[:, 0, 0, own] < 1.5 * noise + 0.02 * height).all()
-    assert np.abs(fits.end[:, 0, 0, own] - end).mean() < 0.02 * height
-    together = (fits.end * fits.share).sum(-1)[:, 0, 0]
-    assert np.abs(together - end).mean() < 0.03 * height
-
-
-def test_the_shares_of_the_models_add_up_and_prefer_the_true_one_when_it_is_plain():
-    values = 0.3 + np.exp(-20 * STEPS / HORIZON) + 0.002 * np.random.default_rng(0).standard_normal((6, HORIZON))
-    fits = fit(values, STEPS / HORIZON, np.ones(HORIZON), since=HORIZON - 1)
-    assert fits.share.sum(-1) == pytest.approx(1.0)
-    assert (fits.share[..., NAMES.index("power law")] < 0.01).all()
-    assert fits.share[..., NAMES.index("exponential")].mean() > 0.3
 
 
 @pytest.mark.parametrize("until", [40, 60])

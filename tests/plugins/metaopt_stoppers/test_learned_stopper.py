@@ -11,7 +11,7 @@ import metaopt
 from metaopt import Curve, CurveBatch, Observation
 from metaopt.deploy.stopping.configuration import StopperConfiguration, build_stopper
 from metaopt_stoppers import learned_stopper as module
-from metaopt_stoppers._shared.curve_features import NUM_FEATURES, features
+from metaopt_stoppers._shared.curve_features import NUM_FEATURES
 from metaopt_stoppers.learned_stopper import LEARNED_STOPPER, fit, probability
 
 
@@ -87,31 +87,6 @@ def test_an_unknown_horizon_and_fewer_than_three_values_never_fire(theta):
     assert not LEARNED_STOPPER.fires(few, {"p": 1.0, "gain": 0.002}, theta).any()
     unknown = CurveBatch(np.ones((1, 9)), np.arange(1.0, 10)[None], np.array([[math.inf]]))
     assert not LEARNED_STOPPER.fires(unknown, {"p": 1.0, "gain": 0.002}, theta).any()
-
-
-def test_features_of_a_curve_worked_out_by_hand():
-    batch = CurveBatch(np.array([[4.0, 2.0, 3.0, math.nan]]), np.array([[1.0, 2.0, 3.0, 4.0]]), np.array([[10.0]]))
-    found = features(batch)[0]
-    assert found.shape == (4, NUM_FEATURES)
-    third = dict(enumerate(found[2]))
-    assert [third[0], third[3]] == pytest.approx([0.3, 0.1]), "the time, and that since the best"
-    assert third[4] == pytest.approx(math.log(2)), "one validation since the best"
-    assert [third[5], third[6]] == pytest.approx([0.5, 0.5]), "(3 − 2) / (4 − 2)"
-    assert [third[7], third[8], third[9]] == pytest.approx([-1 / 7, -1 / 3, -1 / 7]), "relative to 4: of 3, 2 and 3"
-    assert found[2, 19] == pytest.approx((0 + 2 + 1) / 3 / 2), "mean change in ranges"
-    assert found[:, 21].tolist() == [0, 0, 0, 1]
-    assert np.isnan(found[:, 22:]).all(), "no signal is recorded"
-    assert (found[3, 5:10] == found[2, 5:10]).all(), "what failed is held at the value before"
-
-
-def test_features_of_signals_worked_out_by_hand():
-    signals = {"train_loss": np.array([[6.0, 2.0, 3.0, math.nan]]), "lr": np.array([[0.5, 1.0, 0.25, math.nan]])}
-    steps = np.array([[1.0, 2.0, 3.0, 4.0]])
-    batch = CurveBatch(np.array([[4.0, 2.0, 3.0, math.nan]]), steps, np.array([[10.0]]), signals=signals)
-    found = features(batch)[0, :, 22:]
-    # Of 6, 2 and 3: relative to the first, least relative to the first, relative to the least, (3 − 2) / (6 − 2), rate.
-    np.testing.assert_allclose(found[2], [-3 / 9, -4 / 8, 1 / 5, 1 / 4, 0.25])
-    np.testing.assert_array_equal(found[3], found[2], err_msg="what is missing is held at the value before")
 
 
 def recovering(count, seed, told):
