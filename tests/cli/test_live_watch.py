@@ -37,4 +37,4 @@ def test_the_bar_goes_when_it_ends_and_lines_stay(monkeypatch, capsys):
         watch.say("[red] is no markup")
     shown = capsys.readouterr().err
     assert "[red] is no markup\n" in shown
-    assert shown.endswith("\x1b[2K"), "the line of the bar is erased"
+    assert "\x1b[2K" in shown.rpartition("10%")[2], "the line of the bar is erased"
