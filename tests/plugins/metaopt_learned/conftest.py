@@ -1,6 +1,6 @@
 """A few steps of a learned rule on two small tensors, and the meta-gradient of one on a parabola."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -25,7 +25,9 @@ def _assembly(name: str, hparams: Mapping[str, Any]) -> Any:
     )
 
 
-def _stepped(name: str, theta: Mapping[str, Tensor] | None = None, steps: int = 1, **hparams: Any) -> tuple[Any, ...]:
+def _stepped(
+    name: str, theta: Mapping[str, Tensor] | None = None, steps: int = 1, factors: Sequence[float] = (), **hparams: Any
+) -> tuple[Any, ...]:
     assembly = _assembly(name, hparams)
     meta = assembly.optimizer.meta
     weights = meta.init_theta(PARAMS, torch.Generator().manual_seed(0), assembly.meta_values)
@@ -34,16 +36,20 @@ def _stepped(name: str, theta: Mapping[str, Tensor] | None = None, steps: int = 
     horizon = torch.tensor(HORIZON)
     state = assembly.rule.init(PARAMS, numbers, weights, horizon)
     params = PARAMS
-    for step in range(steps):
+    for step, factor in enumerate(factors or [1.0] * steps):
+        grads = {key: factor * grad for key, grad in GRADS.items()}
         info = metaopt.StepInfo(step=torch.tensor(float(step)), horizon=horizon, loss=torch.tensor(0.7))
-        updates, state = assembly.rule.update(GRADS, state, params, numbers, weights, info)
+        updates, state = assembly.rule.update(grads, state, params, numbers, weights, info)
         params = {key: value + updates[key] for key, value in params.items()}
     return params, state, weights
 
 
 @pytest.fixture
 def stepped() -> Callable[..., tuple[Any, ...]]:
-    """`stepped(name, theta, steps, **hparams)`: parameters, state and weights after steps along the same gradients."""
+    """`stepped(name, theta, steps, factors, **hparams)`: parameters, state and weights after steps along `GRADS`.
+
+    They are the same at each of so many `steps`, or multiplied by one of `factors` at each.
+    """
     return _stepped
 
 

@@ -24,10 +24,14 @@ def adam(param, gradients, rate, decay):
 
 @pytest.mark.parametrize("decay", [0.0, 0.5])
 def test_it_is_adam_at_the_rate_that_the_scheduler_says(stepped, decay):
-    params, _, _ = stepped("celo_adam", CONSTANT, steps=4, lr=0.01, weight_decay=decay, hidden_size=8)
+    factors = [1.0, -2.0, 0.5, 3.0]
+    params, _, _ = stepped("celo_adam", CONSTANT, factors=factors, lr=1.0, weight_decay=decay, hidden_size=8)
     for name, before in PARAMS.items():
-        gradients, own = [GRADS[name].double().numpy()] * 4, decay if before.ndim > 1 else 0.0
-        expected = adam(before.double().numpy(), gradients, 0.001 * math.exp(0.7), own)
+        gradients, own = (
+            [factor * GRADS[name].double().numpy() for factor in factors],
+            decay if before.ndim > 1 else 0.0,
+        )
+        expected = adam(before.double().numpy(), gradients, 0.1 * math.exp(0.7), own)
         np.testing.assert_allclose(params[name].numpy(), expected, rtol=1e-5)
 
 

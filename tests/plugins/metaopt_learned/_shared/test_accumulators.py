@@ -30,7 +30,15 @@ def after(gradients):
 
 @pytest.mark.parametrize(
     ("shape", "dims"),
-    [((), None), ((5,), None), ((2, 3), (0, 1)), ((4, 3, 2), (0, 1)), ((2, 3, 3), (1, 2)), ((3, 2, 3), (0, 2))],
+    [
+        ((), None),
+        ((5,), None),
+        ((2, 3), (0, 1)),
+        ((4, 3, 2), (0, 1)),
+        ((2, 3, 3), (1, 2)),
+        ((3, 2, 3), (0, 2)),
+        ((3, 3, 3), (1, 2)),
+    ],
 )
 def test_a_tensor_is_factored_over_its_two_largest_dimensions(shape, dims):
     assert factored_dims(shape) == dims
