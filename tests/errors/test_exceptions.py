@@ -76,6 +76,15 @@ def raised(act):
         return error
 
 
+@pytest.fixture
+def interruptible():
+    """Python's own answer to SIGINT, which processes that a shell runs in the background ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_is_told_from_code_that_raises_one():
     def deliberate():
         raise KeyboardInterrupt

@@ -34,7 +34,7 @@ def workers(lines):
 @pytest.fixture
 def impatient(lines):
     """Workers that have begun, since those that have not get more time."""
-    made = Workers(2, least_seconds=2.0, announce=lines.append)
+    made = Workers(2, least_seconds=4.0, announce=lines.append)
     list(made.results(jobs_of(abs, [1, 2])))
     yield made
     made.close()

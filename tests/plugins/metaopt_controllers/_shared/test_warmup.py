@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from metaopt_controllers._shared.warmup import plain_progress, plain_rise, progress, rise
+from metaopt_controllers._shared.open_loop import plain_progress, plain_rise, progress, rise
 
 HORIZON = 20
 

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from metaopt_stoppers._shared.curve_fits import REPLICATES, fit
-from metaopt_stoppers._shared.curve_models import MODELS
+from metaopt_stoppers._shared.curve_fits import MODELS, REPLICATES, fit
 
 HORIZON = 100
 STEPS = np.arange(1.0, HORIZON + 1)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from metaopt_stoppers._shared.curve_models import MODELS
+from metaopt_stoppers._shared.curve_fits import MODELS
 
 X = np.linspace(0.001, 1.0, 4000)
 
