@@ -355,7 +355,7 @@ def milliseconds(task: metaopt.Task, members: int, num_steps: int) -> tuple[floa
     """Processor milliseconds of a step and of a validation, of a population of AdamW at many rates."""
     from metaopt.configuration.configuration import Configuration, assemble
     from metaopt.inner import Graphs, Member, train
-    from metaopt.tuning.running.evaluator import probe_task
+    from metaopt.tuning.running.trainings import probe_task
 
     configurations = [Configuration("adamw", hparams={"adamw.lr": 1e-4 * 1.05**index}) for index in range(members)]
     population = [Member(assemble(configuration, current_registry()), 0) for configuration in configurations]

@@ -1,8 +1,9 @@
 """What a study leaves: in its folder, and on the screen."""
 
+import dataclasses
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from metaopt.cli.output_folder import write_text
 from metaopt.cli.spreadsheet import as_csv
@@ -52,9 +53,14 @@ def write_page(result: "TuneResult", folder: Path) -> None:
         ) from error
 
 
-def print_result(result: "TuneResult") -> None:
-    """The recipe, how it compares, what it cost, what it is worth."""
-    from metaopt.cli.terminal import print_paragraph, print_table
+def print_result(result: "TuneResult", written: str) -> None:
+    """The recipe, how it compares, what was written; then the verdict, what it is worth, and what it cost.
+
+    Args:
+        result: of a study.
+        written: what lies where.
+    """
+    from metaopt.cli.terminal import print_line, print_paragraph, print_table
     from metaopt.report import (
         caveats,
         comparison_table,
@@ -75,9 +81,27 @@ def print_result(result: "TuneResult") -> None:
         print_table(worst_table(comparison))
         print_paragraph(comparison.summary())
     print_table(cost_table(result))
-    sentences = [headline(result), price(result), stopping(result), *caveats(result)]
-    for sentence in filter(None, sentences):
+    for sentence in filter(None, [stopping(result), *caveats(result)]):
         print_paragraph(sentence)
+    print(f"{written}\n")
+    print_line(str(result.verdict), alarming=result.verdict.is_bad)
+    print_line(headline(result))
+    print_line(price(result))
+
+
+def document(result: "TuneResult") -> dict[str, Any]:
+    """The result in plain JSON."""
+    from metaopt.report import caveats, headline, price
+
+    return {
+        "verdict": result.verdict.to_json(),
+        "worth": headline(result),
+        "price": price(result),
+        "caveats": caveats(result),
+        "recipe": result.recipe.to_json(),
+        "cost": dataclasses.asdict(result.cost),
+        "interrupted": result.interrupted,
+    }
 
 
 def _remove_numbered(portfolio: Path, above: int) -> None:

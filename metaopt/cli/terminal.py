@@ -38,6 +38,11 @@ def print_paragraph(text: str) -> None:
     print(textwrap.fill(text, min(console().width, WIDTH)), end="\n\n")
 
 
+def print_line(text: str, *, alarming: bool = False) -> None:
+    """Text on a line of its own, red where it must not be overlooked."""
+    console().print(text, style="bold red" if alarming else None, soft_wrap=True)
+
+
 def console() -> "Console":
     """Where tables go: as wide as the terminal, or 120 columns elsewhere."""
     from rich.console import Console

@@ -31,6 +31,7 @@ from metaopt.contracts.steering_rule import SteeringRule
 from metaopt.contracts.step_info import SIGNALS, StepInfo
 from metaopt.contracts.stopper import Decision, Mode, Observation, Stopper
 from metaopt.contracts.tasks.corpus import AnyTask, Corpus
+from metaopt.contracts.tasks.draws import ALL_REDRAWN, PLENTY, REDRAWN, Redraw
 from metaopt.contracts.tasks.few_shot import BatchNormPolicy, Episodes, EpisodeSource, FewShotTask, Partition
 from metaopt.contracts.tasks.model_task import check_trains, give_shapes, is_unshaped, num_trained
 from metaopt.contracts.tasks.task import BlackBoxTask, Split, Splits, Task
@@ -45,6 +46,9 @@ from metaopt.contracts.threshold import (
 from metaopt.contracts.wrapped_rule import WrappedRule
 
 __all__ = [
+    "ALL_REDRAWN",
+    "PLENTY",
+    "REDRAWN",
     "SIGNALS",
     "AnyTask",
     "Array",
@@ -76,6 +80,7 @@ __all__ = [
     "PerTensorRule",
     "Policy",
     "Rate",
+    "Redraw",
     "Rule",
     "Split",
     "Splits",

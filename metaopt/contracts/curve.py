@@ -23,6 +23,9 @@ class Curve:
         horizon: planned number of steps.
         test: test metric times its sign at the same moments, shape (T,); None where there is no test split.
         signals: further series of shape (T,) by name, such as `train_loss`.
+        resampled: the metric of the kept checkpoint, times its sign, on examples drawn with replacement, shape (B,), by
+            split: `"validation"`, `"test"`. Runs on the same examples share the draws, so that differences are paired.
+            Empty where nobody asked, or where examples cannot be told apart.
     """
 
     steps: Array
@@ -30,6 +33,7 @@ class Curve:
     horizon: int
     test: Array | None = None
     signals: Mapping[str, Array] = field(default_factory=dict)
+    resampled: Mapping[str, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", _series(self.steps))
@@ -37,6 +41,7 @@ class Curve:
         if self.test is not None:
             object.__setattr__(self, "test", _series(self.test))
         object.__setattr__(self, "signals", {key: _series(value) for key, value in self.signals.items()})
+        object.__setattr__(self, "resampled", {key: _series(value) for key, value in self.resampled.items()})
         lengths = {len(series) for series in (self.steps, self.values, *self.signals.values())}
         if self.test is not None:
             lengths.add(len(self.test))
@@ -79,6 +84,10 @@ class Curve:
         if self.test is not None:
             document["test"] = _plain(self.test)
         document["signals"] = {key: _plain(value) for key, value in self.signals.items()}
+        if self.resampled:
+            document["resampled"] = {
+                key: [float(f"{number:.6g}") for number in _plain(value)] for key, value in self.resampled.items()
+            }
         return document
 
     @classmethod
@@ -91,6 +100,7 @@ class Curve:
             horizon=int(document["horizon"]),
             test=None if test is None else _series(test),
             signals={key: _series(value) for key, value in document.get("signals", {}).items()},
+            resampled={key: _series(value) for key, value in document.get("resampled", {}).items()},
         )
 
 

@@ -1,20 +1,21 @@
 """Trains many configurations and seeds on one task, side by side, and records their curves."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from metaopt.contracts import Curve, Float32ByDefault, Split, Task, Tensors, Theta
+from metaopt.inner.curve_recorder import CurveRecorder
 from metaopt.inner.gradients.batches import Batches
 from metaopt.inner.gradients.looped import LoopedGradients
 from metaopt.inner.gradients.source import GradientSource
 from metaopt.inner.gradients.vmapped import Constants, VmappedGradients, padded
 from metaopt.inner.graphs import Graphs
+from metaopt.inner.kept_checkpoints import KeptCheckpoints
 from metaopt.inner.member import Member
 from metaopt.inner.skipping import Skipping, are_lost, norms
 from metaopt.inner.updates.layout import Flats, Layout
@@ -58,10 +59,11 @@ def train(
     compile: Compile = "auto",
     ahead: Workload | None = None,
     signals: frozenset[str] = frozenset(),
+    resampled: bool = False,
     progress: Callable[[int], None] | None = None,
     graphs: Graphs | None = None,
 ) -> list[Trained]:
-    """Train every member on the task.
+    """Train every member on the task, with the splits that its seed draws (see `metaopt.contracts.tasks.draws`).
 
     Args:
         task: what to train.
@@ -71,6 +73,7 @@ def train(
         compile: `"on"` and `"off"` decide for all graphs, `"auto"` compiles those that repay themselves by `ahead`.
         ahead: what is still to come, this call included; this call alone if left out.
         signals: those of `RECORDABLE` that curves shall have beside `train_loss`, for stoppers that require them.
+        resampled: whether curves shall have `Curve.resampled`.
         progress: called with the number of member-steps done since the last call.
         graphs: of earlier populations, to which this one adds; made for this call if left out.
 
@@ -79,64 +82,25 @@ def train(
     """
     graphs = graphs or Graphs()
     looped = graphs.loop_reason(task) is not None if engine == "auto" else engine == "loop"
-    order = sorted(range(len(members)), key=lambda index: (members[index].assembly.structure, index))
+    draws = [task.draw(member.seed) for member in members]
+    order = sorted(range(len(members)), key=lambda row: (draws[row] or 0, members[row].assembly.structure, row))
     results: dict[int, Trained] = {}
     chunk = LOOP_CHUNK if looped else _chunk_size(graphs.of_task(task).layout)
     chunks = -(-len(members) // chunk)
     ahead = ahead or Workload(filling(len(members)) * task.num_steps, chunks * task.num_steps)
-    plan = Plan(looped, compile, ahead, graphs)
-    for begin in range(0, len(order), chunk):
-        rows = order[begin : begin + chunk]
-        started = time.perf_counter()
-        curves = _Chunk(task, [members[row] for row in rows], theta or {}, plan, signals).curves(progress)
-        seconds = (time.perf_counter() - started) / len(rows)
-        results.update({row: Trained(curve, seconds) for row, curve in zip(rows, curves, strict=True)})
+    plan = Plan(looped, compile, ahead, graphs, resampled)
+    for _, same in groupby(order, key=lambda row: draws[row]):
+        drawn = list(same)
+        divided = task.at(members[drawn[0]].seed)
+        if not looped:
+            graphs.share(divided, task)
+        for begin in range(0, len(drawn), chunk):
+            rows = drawn[begin : begin + chunk]
+            started = time.perf_counter()
+            curves = _Chunk(divided, [members[row] for row in rows], theta or {}, plan, signals).curves(progress)
+            seconds = (time.perf_counter() - started) / len(rows)
+            results.update({row: Trained(curve, seconds) for row, curve in zip(rows, curves, strict=True)})
     return [results[row] for row in range(len(members))]
-
-
-class CurveRecorder:
-    """Series of all members that grow at each validation.
-
-    Args:
-        signals: names of the signals that each validation comes with.
-    """
-
-    def __init__(self, signals: Iterable[str] = ("train_loss",)) -> None:
-        self._steps: list[int] = []
-        self._signals = tuple(signals)
-        self._series: dict[str, list[Tensor]] = {name: [] for name in ("validation", "test", *self._signals)}
-
-    @property
-    def last_step(self) -> int:
-        """Steps completed at the last validation; 0 before the first."""
-        return self._steps[-1] if self._steps else 0
-
-    def add(self, step: int, validation: Tensor, test: Tensor, **signals: Tensor) -> None:
-        """Record a validation.
-
-        Args:
-            step: steps completed.
-            validation: values of shape (members,), lower is better.
-            test: likewise.
-            **signals: such as `train_loss`, the mean since the last validation; shape (members,).
-        """
-        self._steps.append(step)
-        for name, value in {"validation": validation, "test": test, **signals}.items():
-            self._series[name].append(value.detach().to("cpu", torch.float64))
-
-    def curves(self, horizon: int) -> list[Curve]:
-        """One curve for each member."""
-        arrays = {name: torch.stack(series, dim=1).numpy() for name, series in self._series.items()}
-        return [
-            Curve(
-                steps=np.asarray(self._steps, dtype=np.float64),
-                values=arrays["validation"][row],
-                horizon=horizon,
-                test=arrays["test"][row],
-                signals={name: arrays[name][row] for name in self._signals},
-            )
-            for row in range(len(arrays["validation"]))
-        ]
 
 
 class _Chunk:
@@ -148,7 +112,7 @@ class _Chunk:
         self._recorded = sorted(signals)
         self._members = members
         self._plan = plan
-        mode = plan.gradient_mode(task)
+        mode = plan.gradient_mode(task, len(members))
         vmapped = None if plan.looped else plan.graphs.of_task(task)
         idle = 0 if plan.looped else padded(len(members), mode) - len(members)
         seeds = [member.seed for member in [*members, *members[-1:] * idle]]
@@ -177,15 +141,17 @@ class _Chunk:
         """Train to the end and return each member's curve."""
         validations = set(self._task.validation_steps)
         recorder = CurveRecorder(("train_loss", *self._recorded))
+        resampled = self._plan.resampled
+        kept = KeptCheckpoints(self._source, self._task.splits, len(self._members)) if resampled else None
         losses: list[Tensor] = []
         for step in range(self._task.num_steps):
             losses.append(self._step(step))
             if step + 1 in validations:
                 if progress is not None:
                     progress(len(self._members) * (step + 1 - recorder.last_step))
-                self._validate(step + 1, torch.stack(losses).mean(0), recorder)
+                self._validate(step + 1, torch.stack(losses).mean(0), recorder, kept)
                 losses.clear()
-        return recorder.curves(self._task.num_steps)
+        return recorder.curves(self._task.num_steps, None if kept is None else kept.resampled())
 
     def _step(self, step: int) -> Tensor:
         grads, losses = self._source.gradients(self._flats, *self._batches.at(step))
@@ -207,7 +173,7 @@ class _Chunk:
         for flat in self._flats.values():
             flat[: len(self._members)][self._skipping.ended] = torch.nan
 
-    def _validate(self, step: int, train_loss: Tensor, recorder: CurveRecorder) -> None:
+    def _validate(self, step: int, train_loss: Tensor, recorder: CurveRecorder, kept: KeptCheckpoints | None) -> None:
         flats = {key: flat.clone() for key, flat in self._flats.items()}
         for group in self._groups:
             group.write_evaluation_params(flats)
@@ -221,6 +187,8 @@ class _Chunk:
         self._rates.validated(step, validation)
         signals = {name: self._recorded_signal(name) for name in self._recorded}
         recorder.add(step, validation, test, train_loss=train_loss, **signals)
+        if kept is not None:
+            kept.validated(flats, validation)
 
     def _recorded_signal(self, signal: str) -> Tensor:
         """A signal of all members for their stoppers; NaN where a rule has none."""

@@ -58,16 +58,19 @@ class Plan:
         compile: which graphs are compiled.
         ahead: what is still to come.
         graphs: of earlier populations, to which the call adds.
+        resampled: whether curves shall have `Curve.resampled`.
     """
 
     looped: bool
     compile: Compile
     ahead: Workload
     graphs: Graphs
+    resampled: bool = False
 
-    def gradient_mode(self, task: Task) -> GraphMode:
-        """How a task's gradient is run."""
-        if self.ahead.compiles_gradient(self.compile):
+    def gradient_mode(self, task: Task, members: int) -> GraphMode:
+        """How the gradient of so many members is run: compiled only where they fill its blocks."""
+        fills = self.compile == "on" or filling(members) > 0
+        if fills and self.ahead.compiles_gradient(self.compile):
             return "compiled"
         return self._plain_mode(task)
 

@@ -3,11 +3,13 @@
 import math
 from dataclasses import dataclass
 
-from metaopt.contracts import FewShotTask
+from metaopt.contracts import FewShotTask, Task
 from metaopt.tuning import LEAST_FREEDOM, RECIPE, Comparison, TrialsWorth, TuneResult, duration
 
 #: How many models it takes where it never pays.
 NEVER = "never"
+#: Tasks that a sentence names.
+NAMED = 6
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,8 @@ def caveats(result: TuneResult) -> list[str]:
             )
         else:
             sentences.append(f"The held-out tasks are not compared yet: {flattered}.")
+    if result.weak:
+        sentences.append(weakness(result))
     comparison = measured(result)
     if comparison is not None and comparison.over == "tasks of these families":
         sentences.append(
@@ -162,6 +166,17 @@ def caveats(result: TuneResult) -> list[str]:
     if comparison is not None and math.isnan(comparison.interval(RECIPE).low) and not few_shot(result):
         sentences.append(f"{len(comparison.tasks)} tasks are too few for intervals, so nothing is claimed; add tasks.")
     return sentences
+
+
+def weakness(result: TuneResult) -> str:
+    """Which tuning tasks cannot tell settings apart, and what would help."""
+    splits = {task.name: len(task.splits.validation) for task in result.corpus if isinstance(task, Task)}
+    rows = [splits[name] for name in result.weak]
+    span = f"{min(rows):,}" if min(rows) == max(rows) else f"{min(rows):,} to {max(rows):,}"
+    names = ", ".join(result.weak[:NAMED]) + (
+        f" and {len(result.weak) - NAMED} more" if len(result.weak) > NAMED else ""
+    )
+    return f"{names}: {span} validation rows cannot tell these settings apart; add rows or tasks."
 
 
 def _tasks(comparison: Comparison) -> str:

@@ -77,8 +77,8 @@ def _opening(result: TuneResult, drawings: "Drawings | None") -> str:
     missing = [] if drawings is not None else ["Plots need matplotlib: pip install 'metaopt-torch[report]'."]
     return "\n".join(
         [
-            html.paragraphs([headline(result)], "headline"),
-            html.paragraphs([price(result)]),
+            html.paragraphs([str(result.verdict)], "headline worse" if result.verdict.is_bad else "headline"),
+            html.paragraphs([headline(result), price(result)]),
             html.bullets([*caveats(result), *missing], "caveats"),
             html.facts(_facts(result)),
         ]

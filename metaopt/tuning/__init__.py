@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from metaopt.tuning.judging.references import POOL_SIZE
     from metaopt.tuning.judging.scores import BEST, WORST
     from metaopt.tuning.judging.statistics import LEAST_FREEDOM, Interval, TrialsWorth, bootstrap
+    from metaopt.tuning.judging.verdict import Verdict, verdict_on
     from metaopt.tuning.ledger.sqlite_file import sqlite_url
     from metaopt.tuning.portfolio import Portfolio, load_portfolio
     from metaopt.tuning.rebuilding import rebuild
@@ -35,6 +36,8 @@ _MODULES = {
     "LEAST_FREEDOM": "metaopt.tuning.judging.statistics",
     "TrialsWorth": "metaopt.tuning.judging.statistics",
     "bootstrap": "metaopt.tuning.judging.statistics",
+    "Verdict": "metaopt.tuning.judging.verdict",
+    "verdict_on": "metaopt.tuning.judging.verdict",
     "sqlite_url": "metaopt.tuning.ledger.sqlite_file",
     "Portfolio": "metaopt.tuning.portfolio",
     "load_portfolio": "metaopt.tuning.portfolio",
@@ -73,6 +76,7 @@ __all__ = [
     "RunsPortfolio",
     "TrialsWorth",
     "TuneResult",
+    "Verdict",
     "bootstrap",
     "duration",
     "evaluate",
@@ -86,6 +90,7 @@ __all__ = [
     "replay",
     "sqlite_url",
     "tune",
+    "verdict_on",
 ]
 
 

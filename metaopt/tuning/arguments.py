@@ -10,6 +10,7 @@ from metaopt.errors import InputError, StorageError, quoted
 from metaopt.inner import Compile
 from metaopt.plugin import Registry
 from metaopt.tuning.judging.references import DEFAULT_BASELINE
+from metaopt.tuning.seeds import BLACK_BOX_SEEDS
 
 #: What a recipe is compared with unless the caller says otherwise: each an optimizer, with "+controller", at its
 #: defaults.
@@ -46,6 +47,7 @@ class StudyArguments:
         held_out: families that only the comparison sees.
         folds: parts of a cross-validation over tasks, or None.
         against: names of contenders.
+        seeds: runs of each finalist on a black box.
         compile: see `metaopt.tune`.
         plugin_files: files that plugins were loaded from.
 
@@ -67,11 +69,12 @@ class StudyArguments:
     held_out: Sequence[str] = ()
     folds: int | None = None
     against: Sequence[str] = AGAINST
+    seeds: int = BLACK_BOX_SEEDS
     compile: Compile = "auto"
     plugin_files: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        for name in ("n_trials", "portfolio"):
+        for name in ("n_trials", "portfolio", "seeds"):
             check_count(name, getattr(self, name))
         check_count("seed", self.seed, least=0)
         if self.folds is not None:

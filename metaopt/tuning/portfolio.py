@@ -18,7 +18,7 @@ from metaopt.inner import Graphs, Member, train
 from metaopt.plugin import Registry, current_registry
 from metaopt.recipe import Recipe
 from metaopt.tuning.portfolio_folder import read_recipes, save_recipes
-from metaopt.tuning.running.evaluator import probe_task
+from metaopt.tuning.running.trainings import probe_task
 
 #: Steps of the probe whose loss is part of a task's fingerprint, and its seed.
 PROBE_STEPS = 20

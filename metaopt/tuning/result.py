@@ -15,9 +15,11 @@ from metaopt.recipe import Recipe, recorded
 from metaopt.tuning.judging.comparison import Comparison
 from metaopt.tuning.judging.scores import AnyScale
 from metaopt.tuning.judging.statistics import Interval
+from metaopt.tuning.judging.verdict import Verdict
 from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, Proposal, RaceOutcome
 from metaopt.tuning.portfolio import Portfolio
 from metaopt.tuning.search.joint_space import JointSpace
+from metaopt.tuning.seeds import is_reported
 from metaopt.tuning.stopping.stopping import PolicyResult, is_chosen
 
 
@@ -48,7 +50,6 @@ class Cost:
         *,
         proposed: Collection[Configuration],
         references: Collection[Configuration],
-        report_seeds: Collection[int],
         shipped: Collection[EvaluationKey] = frozenset(),
     ) -> "Cost":
         """Count evaluations by what they were for.
@@ -57,14 +58,13 @@ class Cost:
             evaluations: of this result.
             proposed: candidates of the main study.
             references: the baseline and the pool of trials.
-            report_seeds: seeds of comparisons.
             shipped: evaluations that came with a corpus.
         """
         candidates = {configuration.key for configuration in proposed}
         reference_keys = {configuration.key for configuration in references}
         from_corpus = [evaluation for evaluation in evaluations if evaluation.key in shipped]
         searched_or_reference = [
-            evaluation.key.configuration_key for evaluation in evaluations if evaluation.key.seed not in report_seeds
+            evaluation.key.configuration_key for evaluation in evaluations if not is_reported(evaluation.key.seed)
         ]
         searched = sum(key in candidates for key in searched_or_reference)
         of_references = sum(key in reference_keys and key not in candidates for key in searched_or_reference)
@@ -96,6 +96,8 @@ class TuneResult:
         interrupted: whether `timeout` ended it.
         space: what candidates were proposed from.
         held_out_by: `"folds"`, `"families"` or None: what the comparison held out.
+        verdict: whether the recipe is better than what would have been used without tuning.
+        weak: names of tuning tasks that cannot tell settings apart.
     """
 
     recipe: Recipe
@@ -111,6 +113,8 @@ class TuneResult:
     interrupted: bool
     held_out_by: str | None
     space: JointSpace
+    verdict: Verdict
+    weak: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Which recipe won on what, after how many training runs."""
@@ -196,6 +200,11 @@ def with_scores(recipe: Recipe, held_out: Comparison | None, held_out_by: str | 
     if held_out is not None:
         scores["held_out"] = {"by": held_out_by, "intervals_over": held_out.over, **_record(held_out)}
     return dataclasses.replace(recipe, provenance={**recipe.provenance, "scores": scores})
+
+
+def with_verdict(recipe: Recipe, verdict: Verdict) -> Recipe:
+    """The recipe with the verdict on it in its provenance."""
+    return dataclasses.replace(recipe, provenance={**recipe.provenance, "verdict": verdict.to_json()})
 
 
 def _record(comparison: Comparison) -> dict[str, Any]:

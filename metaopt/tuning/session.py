@@ -12,14 +12,15 @@ from metaopt.contracts import AnyTask, Array, Corpus, FewShotTask
 from metaopt.errors import InputError, StorageError
 from metaopt.recipe import Recipe
 from metaopt.tuning.arguments import StudyArguments
-from metaopt.tuning.judging.comparison import REPORT_SEEDS, Comparison, Contender, contender_named
+from metaopt.tuning.held_against import HeldAgainst, baseline_of, weak_tasks
+from metaopt.tuning.judging.comparison import Comparison, Contender
 from metaopt.tuning.judging.contest import compare
 from metaopt.tuning.judging.held_out import Fold, folds, without_families
-from metaopt.tuning.judging.references import Reference, adopt_shipped, check_scored, pool_configurations, references
+from metaopt.tuning.judging.references import References, adopt_shipped, check_scored, pool_configurations, references
 from metaopt.tuning.judging.statistics import population_held_out
 from metaopt.tuning.ledger.evaluations import RaceOutcome
 from metaopt.tuning.portfolio import Portfolio, task_features
-from metaopt.tuning.result import Cost, TuneResult, with_scores
+from metaopt.tuning.result import Cost, TuneResult, with_scores, with_verdict
 from metaopt.tuning.running.cost import (
     HELD_OUT_COMPARED,
     REFERENCES,
@@ -35,9 +36,10 @@ from metaopt.tuning.running.learned_tasks import with_weights
 from metaopt.tuning.running.progress import TimeLimit, TimeUpError
 from metaopt.tuning.search.joint_space import JointSpace
 from metaopt.tuning.search.racing import BLOCKS, HEAT, SHARE, race_order, with_budgets
-from metaopt.tuning.search.search import SearchResult, search
+from metaopt.tuning.search.search import Choice, SearchResult, search
 from metaopt.tuning.search.start_from import account, identity
-from metaopt.tuning.search.study import BATCH, RACE_SEED, Study
+from metaopt.tuning.search.study import BATCH, Study
+from metaopt.tuning.seeds import RACE_SEED
 
 
 @dataclass(kw_only=True)
@@ -62,14 +64,15 @@ class Session:
     evaluator: Evaluator
     limit: TimeLimit
     announce: Callable[[str], None]
-    references: dict[str, Reference] = field(init=False, default_factory=dict)
+    references: References = field(init=False)
 
     def __post_init__(self) -> None:
+        self._held = HeldAgainst(self.arguments, self.corpus, self.space, self.evaluator.registry)
         self.evaluator.check = self.limit.check
 
     def tune(self) -> TuneResult:
         """References, the main study, cross-validation, comparisons."""
-        for contender in self._contenders:
+        for contender in self._held.named:
             assemble(contender.configuration, self.evaluator.registry)
         arguments = self.arguments
         divided = [] if arguments.folds is None else folds(self.corpus, arguments.folds)
@@ -89,12 +92,10 @@ class Session:
             check_scored(with_budgets(fold.tuning), self.references)
         result = self._with_weights(self._search(main))
         comparison = self._held_out(result, split, divided)
-        tuning_comparison = None if self.limit.late else self._compare(result, main.tuning, TUNING_COMPARED)
+        tuning_comparison = (
+            None if self.limit.late else self._compare(result, main.tuning, TUNING_COMPARED, held_out=False)
+        )
         return self._result(result, main.tuning, comparison, tuning_comparison, split, divided)
-
-    @property
-    def _contenders(self) -> list[Contender]:
-        return [contender_named(name) for name in self.arguments.against]
 
     def _prepare(self, main: Fold, divided: Sequence[Fold]) -> None:
         """Before anything is trained: keep the arguments, plan which graphs are compiled, say what it will cost."""
@@ -104,11 +105,12 @@ class Session:
         adopt_shipped(evaluator, self.corpus.tasks, arguments.baseline)
         if arguments.start_from:
             self.announce(account(arguments.start_from, arguments.n_trials, self.space, evaluator.registry))
+        for note in self._held.notes:
+            self.announce(note)
         pace = Pace(evaluator)
         evaluator.predict = pace.seconds
-        expected = forecast(
-            pace, self.corpus, main.tuning, divided, arguments.n_trials, contenders=len(arguments.against) + 1
-        )
+        counts = arguments.n_trials, self._held.most_contenders, arguments.seeds
+        expected = forecast(pace, self.corpus, main.tuning, divided, *counts)
         evaluator.tracker.plan(expected.phases)
         for line in expected.lines():
             self.announce(line)
@@ -117,8 +119,9 @@ class Session:
         """Which graphs repay themselves, by the counts of the study's first call: continued, it trains as before."""
         first = self.evaluator.ledger.arguments(self.study_name, first=True)
         n_trials = begun_with(first, self.arguments.n_trials)
-        contenders = len(self.arguments.against) + 1
-        self.evaluator.ahead = workloads(self.corpus.tasks, parts, n_trials, contenders, self.space)
+        self.evaluator.ahead = workloads(
+            self.corpus.tasks, parts, n_trials, len(self._held.most_contenders) + 1, self.space
+        )
 
     def _search(self, fold: Fold) -> SearchResult:
         self.evaluator.tracker.begin(fold.name)
@@ -138,10 +141,14 @@ class Session:
             return search(
                 study,
                 judged,
-                baseline=arguments.baseline,
-                portfolio=arguments.portfolio,
-                corpus=self.corpus.name,
-                stoppers=arguments.stoppers,
+                Choice(
+                    baselines=self._held.baselines,
+                    portfolio=arguments.portfolio,
+                    corpus=self.corpus.name,
+                    stoppers=arguments.stoppers,
+                    repeats=arguments.seeds,
+                    forbidden=self._held.forbids,
+                ),
             )
 
     def _with_weights(self, result: SearchResult) -> SearchResult:
@@ -178,12 +185,22 @@ class Session:
         complete = [part for part in parts if part is not None]
         return Comparison.merged(complete) if complete else None
 
-    def _compare(self, result: SearchResult, tasks: Sequence[AnyTask], phase: str) -> Comparison | None:
+    def _compare(
+        self, result: SearchResult, tasks: Sequence[AnyTask], phase: str, *, held_out: bool = True
+    ) -> Comparison | None:
         """The comparison; None where nothing may be trained and the ledger lacks a part of it."""
         self.evaluator.tracker.begin(phase)
-        contenders = [Contender.of(result.recipe), *self._contenders]
+        incumbent = baseline_of(result.outcome.incumbent, result.baselines)
         try:
-            return compare(self.evaluator, tasks, self.references, contenders)
+            return compare(
+                self.evaluator,
+                tasks,
+                self.references,
+                [Contender.of(result.recipe), *self._held.contenders(result.outcome, result.baselines)],
+                held_out=held_out,
+                incumbent=None if incumbent is None else incumbent.name,
+                repeats=self.arguments.seeds,
+            )
         except TimeUpError:
             self.announce(f"Not in the ledger, and left out: {phase}.")
             return None
@@ -191,7 +208,7 @@ class Session:
     def _outcomes(self, fold: Fold) -> list[RaceOutcome]:
         return self.evaluator.ledger.outcomes(self._name(fold))
 
-    def _references(self) -> dict[str, Reference]:
+    def _references(self) -> References:
         if self.limit.train:
             self.announce("References of each task: the baseline, and a long-tuned run.")
         self.evaluator.tracker.begin(REFERENCES)
@@ -240,18 +257,18 @@ class Session:
             for fold in (Fold("", (), ()), *divided)
         ]
         trials = [self.arguments.baseline, *pool_configurations(registry)]
-        compared = [contender.configuration for contender in self._contenders]
+        compared = [contender.configuration for contender in self._held.contenders(result.outcome, result.baselines)]
         keys = {configuration.key for part in (trials, compared, *proposed) for configuration in part}
-        evaluations = [
-            evaluation for evaluation in self.evaluator.evaluations(tasks) if evaluation.key.configuration_key in keys
-        ]
+        evaluations = [known for known in self.evaluator.evaluations(tasks) if known.key.configuration_key in keys]
         held_out_by = "families" if split is not None else "folds" if divided else None
         recipe, *others = result.portfolio
+        verdict = self._held.verdict(result.outcome, result.baselines, comparison, tuning_comparison)
         if tuning_comparison is not None:
             recipe = with_scores(recipe, comparison, held_out_by, tuning_comparison)
+        recipe = with_verdict(recipe, verdict)
         return TuneResult(
             recipe=recipe,
-            portfolio=self._portfolio((recipe, *others), result.portfolio_scores, main),
+            portfolio=Portfolio((recipe, *others), self._features(recipe, main), result.portfolio_scores),
             corpus=self.corpus.subset(tasks),
             comparison=comparison,
             tuning_comparison=tuning_comparison,
@@ -263,17 +280,17 @@ class Session:
                 evaluations,
                 proposed=proposed[0],
                 references=trials,
-                report_seeds=REPORT_SEEDS,
                 shipped=ledger.shipped(task.fingerprint for task in self.corpus),
             ),
             interrupted=result.interrupted,
             held_out_by=held_out_by,
             space=self.space,
+            verdict=verdict,
+            weak=weak_tasks(main, self.references),
         )
 
-    def _portfolio(self, recipes: tuple[Recipe, ...], scores: Array, main: Sequence[AnyTask]) -> Portfolio:
-        features = [task_features(task, recipes[0], self.evaluator.registry) for task in with_budgets(main)]
-        return Portfolio(recipes, np.stack(features), scores)
+    def _features(self, recipe: Recipe, main: Sequence[AnyTask]) -> Array:
+        return np.stack([task_features(task, recipe, self.evaluator.registry) for task in with_budgets(main)])
 
     def _name(self, fold: Fold) -> str:
         return f"{self.study_name}/{fold.name}" if fold.name else self.study_name

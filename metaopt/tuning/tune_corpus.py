@@ -25,6 +25,7 @@ from metaopt.tuning.running.progress import Progress, TimeLimit, Tracker, to_std
 from metaopt.tuning.running.workers import Workers
 from metaopt.tuning.search.joint_space import joint_space
 from metaopt.tuning.search.start_from import StartFrom, known_settings
+from metaopt.tuning.seeds import BLACK_BOX_SEEDS
 from metaopt.tuning.session import Session
 from metaopt.tuning.stopping.stopping import replayable
 
@@ -49,6 +50,7 @@ def tune(
     held_out: Sequence[str] = (),
     folds: int | None = None,
     against: Sequence[str] = AGAINST,
+    seeds: int = BLACK_BOX_SEEDS,
     workers: int = 1,
     compile: Compile = "auto",
     registry: Registry | None = None,
@@ -78,6 +80,7 @@ def tune(
         held_out: families that only the comparison sees.
         folds: cross-validate over tasks in this many parts, each with a study of its own.
         against: `"optimizer"` or `"optimizer+controller"`, at their defaults, to compare the recipe with.
+        seeds: runs of each finalist and of the baseline on a black box, which is run once elsewhere.
         workers: processes that train, under this one, which alone writes.
         compile: `"on"` and `"off"` decide for all graphs of the population engine; `"auto"` compiles those that repay
             themselves by the study's predicted counts.
@@ -109,6 +112,7 @@ def tune(
         held_out=held_out,
         folds=folds,
         against=against,
+        seeds=seeds,
         compile=compile,
         plugin_files=plugin_files(plugins),
     )

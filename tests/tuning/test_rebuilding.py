@@ -15,7 +15,7 @@ from metaopt.errors import InputError, StorageError
 from metaopt.tuning import rebuild
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.running import evaluator
-from metaopt.tuning.running.evaluator import run_task
+from metaopt.tuning.running.trainings import run_task
 
 pytestmark = pytest.mark.thorough
 

@@ -50,9 +50,13 @@ def evaluate(
     if as_json:
         print(json.dumps(_document(comparison), indent=2))
         return
-    from metaopt.cli.terminal import print_paragraph, print_table
+    from metaopt.cli.terminal import print_line, print_paragraph, print_table
     from metaopt.report import comparison_table, scaled_table, worst_table
+    from metaopt.tuning import verdict_on
 
+    verdict = verdict_on(comparison)
+    print_line(str(verdict), alarming=verdict.is_bad)
+    print()
     print_table(comparison_table(comparison, None, "test score"))
     print_table(worst_table(comparison))
     if comparison.scaled:
@@ -61,7 +65,10 @@ def evaluate(
 
 
 def _document(comparison: "Comparison") -> dict[str, Any]:
+    from metaopt.tuning import verdict_on
+
     return {
+        "verdict": verdict_on(comparison).to_json(),
         "summary": comparison.summary(),
         "trials_worth": _worth(comparison.trials_worth()),
         "tpe_trials_worth": _worth(comparison.trials_worth(sampler="tpe")),

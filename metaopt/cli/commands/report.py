@@ -42,5 +42,4 @@ def report(
         announce=lambda line: print(line, file=sys.stderr),
     )
     write_page(result, folder)
-    print_result(result)
-    print(f"Written to {folder}: report.html and its plots.")
+    print_result(result, f"Written to {folder}: report.html and its plots.")

@@ -1,5 +1,6 @@
 """`metaopt tune`: one recipe for a family of tasks, with an account of what it bought."""
 
+import json
 import sys
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -9,7 +10,7 @@ from metaopt.cli.commands.tune_runs import is_runs_file, refuse, tune_runs
 from metaopt.cli.options import StudyName, names
 from metaopt.cli.output_folder import writable
 from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
-from metaopt.cli.results import print_result, save, storage_in, write_page
+from metaopt.cli.results import document, print_result, save, storage_in, write_page
 from metaopt.cli.watching import watching
 from metaopt.errors import InputError, TerminatedError, quoted
 
@@ -56,11 +57,13 @@ def tune(
         str | None, typer.Option(metavar="FAMILY,…", help="Families that only the comparison sees.")
     ] = None,
     folds: Annotated[int | None, typer.Option(metavar="K", help="Cross-validate over tasks in K parts.")] = None,
+    seeds: Annotated[int, typer.Option(metavar="N", help="Runs of each finalist and the baseline on a black box.")] = 3,
     workers: Annotated[int, typer.Option(metavar="N", help="Processes that train.")] = 1,
     compile: Annotated[
         str, typer.Option(metavar="auto|on|off", help="Compile what trains; auto: where counts say it repays itself.")
     ] = "auto",
     device: Annotated[str, typer.Option(metavar="D", help="Where to train.")] = "cpu",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     plugin: PluginFiles = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the sampler.")] = 0,
 ) -> None:
@@ -92,6 +95,7 @@ def tune(
                 start_from=start_from,
                 held_out=names(held_out) or (),
                 folds=folds,
+                seeds=seeds,
                 workers=workers,
                 compile=cast("Compile", compile),
                 seed=seed,
@@ -102,6 +106,8 @@ def tune(
         print("What has finished is stored; the same command continues where this one stopped.", file=sys.stderr)
         raise
     save(result, folder)
-    print_result(result)
     write_page(result, folder)
-    print(f"Written to {folder}: recipe/, portfolio/, evaluations.csv, report.html.")
+    if as_json:
+        print(json.dumps(document(result), indent=2))
+        return
+    print_result(result, f"Written to {folder}: recipe/, portfolio/, evaluations.csv, report.html.")

@@ -1,7 +1,7 @@
 """A task: what is trained, on what, how it is judged, and for how long."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from metaopt.contracts.default_dtype import default_for
 from metaopt.contracts.fingerprints import Part, digest, identity, tensor_identity
 from metaopt.contracts.stopper import Mode
+from metaopt.contracts.tasks.draws import ALL_REDRAWN, PLENTY, REDRAWN, Redraw
 from metaopt.contracts.tasks.model_task import LossFunction, ModelTask, NamedTask, called, evenly_spread, kind_and_shape
 from metaopt.errors import InputError, known_keywords
 
@@ -71,6 +72,8 @@ class Task(ModelTask):
         num_validations: validations of a run, spread evenly; the last one follows the last step.
         widened: makes the model with hidden layers so many times as wide, where the task can; comparisons at ten times
             the parameters ask for it.
+        redraw: divides the rows anew by seed (see `metaopt.contracts.tasks.draws`), where nobody minds which of them
+            train; None where the division is part of the task.
         version: stands in the fingerprint for code whose source cannot be read (typed into a plain `python`, run by
             `exec`, compiled from C); change it when that code changes. Code that can be read counts by itself.
     """
@@ -87,6 +90,7 @@ class Task(ModelTask):
     num_validations: int = 20
     widened: Callable[[float], nn.Module] | None = None
     version: str | None = None
+    redraw: Redraw | None = None
 
     def __post_init__(self) -> None:
         self._check_names()
@@ -99,6 +103,33 @@ class Task(ModelTask):
             return self.data
         with default_for(tuple):
             return called(self.name, "data", self.data)
+
+    def at(self, seed: int) -> "Task":
+        """The task with the splits of a seed; itself where its rows are not drawn by that one.
+
+        Raises:
+            InputError: the task's own code fails at it, or its splits are of other shapes than the task's.
+        """
+        redraw = self.redraw
+        if redraw is None or self.draw(seed) is None:
+            return self
+        with default_for(tuple):
+            splits = called(self.name, "redraw", lambda: redraw(seed, test=seed >= ALL_REDRAWN))
+        shapes = [[tuple(tensor.shape) for tensor in _tensors(each)] for each in (self.splits, splits)]
+        if shapes[0] != shapes[1]:
+            raise InputError(
+                f"Task {self.name!r}: redraw must keep the sizes of all splits, {shapes[0]}, got {shapes[1]}."
+            )
+        return replace(self, data=splits)
+
+    def draw(self, seed: int) -> int | None:
+        """What tells the splits of a seed from those of others; None for the task's own."""
+        return None if self.redraw is None or seed < REDRAWN else seed
+
+    @property
+    def is_redrawn(self) -> bool:
+        """Whether choices are made over several divisions: the task can be divided anew, and has few rows."""
+        return self.redraw is not None and len(self.splits.validation) < PLENTY
 
     @property
     def validation_steps(self) -> tuple[int, ...]:

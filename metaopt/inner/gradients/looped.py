@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from metaopt.contracts import Params, Split, Splits, Task, default_for
+from metaopt.inner.gradients.resampling import resampled_metric
 from metaopt.inner.updates.layout import Flats, Layout
 
 
@@ -21,6 +22,8 @@ class LoopedGradients:
         seeds: one for each member; dropout masks depend on these alone, whoever else is in the population.
         shared: whether all members see the same batches.
     """
+
+    has_buffers = True
 
     def __init__(
         self, task: Task, layout: Layout, modules: Sequence[nn.Module], seeds: Sequence[int], *, shared: bool
@@ -56,6 +59,17 @@ class LoopedGradients:
     def evidence(self, flats: Params, examples: Split) -> Tensor:
         """See `GradientSource`."""
         return torch.full((len(self._modules),), torch.nan)
+
+    @torch.no_grad()
+    def resampled(self, flats: Params, split: Split, rows: Tensor) -> Tensor:
+        """See `GradientSource`."""
+        self._write(flats)
+        return torch.stack([self._resampled(index, split, rows) for index in range(len(self._modules))])
+
+    def _resampled(self, index: int, split: Split, rows: Tensor) -> Tensor:
+        with self._generator(index), default_for(lambda: (split.inputs, split.targets)):
+            output = self._modules[index].eval()(split.inputs)
+            return resampled_metric(self._task.measure, output, split.targets, rows)
 
     def _measure(self, index: int, split: Split) -> Tensor:
         with self._generator(index), default_for(lambda: (split.inputs, split.targets)):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, grad_and_value
 
 from metaopt.contracts import Params, Split, Splits, Task, Tensors, default_for
+from metaopt.inner.gradients.resampling import resampled_metric
 from metaopt.inner.updates.layout import Flats, Layout
 from metaopt.pure_layers import batched
 from metaopt.signals import GradientMoments, evidence
@@ -115,6 +116,27 @@ class VmappedTask:
         pairs = zip(data[::2], data[1::2], strict=True)
         return tuple(measure(views, constants, inputs, targets) for inputs, targets in pairs)
 
+    def resampled(self, flats: Flats, constants: Tensors, own: frozenset[str], split: Split, rows: Tensor) -> Tensor:
+        """The metric of a block of members on examples drawn with replacement, shape (block, draws).
+
+        Args:
+            flats: parameters, of shape (block, coordinates).
+            constants: by name.
+            own: names of constants with a leading block axis.
+            split: whose examples.
+            rows: those of each draw, of shape (draws, examples).
+        """
+        self._module.eval()
+
+        def measured(params: Tensors, values: Tensors) -> Tensor:
+            with default_for(lambda: (split.inputs, split.targets)):
+                output = self._output(values, params, split.inputs)
+                return resampled_metric(self._measure, output, split.targets, rows)
+
+        axes = (0, {name: 0 if name in own else None for name in constants})
+        answer: Tensor = torch.vmap(measured, in_dims=axes)(self.layout.split(flats), constants)
+        return answer
+
     def evidence(
         self, flats: Flats, constants: Tensors, own: frozenset[str], inputs: Tensor, targets: Tensor
     ) -> Tensor:
@@ -156,7 +178,10 @@ class VmappedTask:
 
     def _metric_of(self, params: Tensors, constants: Tensors, inputs: Tensor, targets: Tensor) -> Tensor:
         with default_for(lambda: (inputs, targets)):
-            return self._sign * self._metric(self._output(constants, params, inputs), targets)
+            return self._measure(self._output(constants, params, inputs), targets)
+
+    def _measure(self, output: Tensor, targets: Tensor) -> Tensor:
+        return self._sign * self._metric(output, targets)
 
     def _output(self, constants: Tensors, params: Tensors, inputs: Tensor) -> Any:
         with batched():
@@ -172,6 +197,8 @@ class VmappedGradients:
         shared: whether all members see the same batches, which folds them into fewer, larger products.
         mode: how graphs are run.
     """
+
+    has_buffers = False
 
     def __init__(self, task: VmappedTask, constants: Constants, *, shared: bool, mode: GraphMode) -> None:
         self._task = task
@@ -209,6 +236,15 @@ class VmappedGradients:
         for rows in _blocks(flats, BLOCK):
             block = _rows(flats, rows), self._constants.block(rows), self._constants.own
             blocks.append(self._task.evidence(*block, examples.inputs, examples.targets))
+        return torch.cat(blocks)
+
+    @torch.no_grad()
+    def resampled(self, flats: Params, split: Split, rows: Tensor) -> Tensor:
+        """See `GradientSource`."""
+        blocks = []
+        for members in _blocks(flats, EVALUATION_BLOCK["eager"]):
+            block = _rows(flats, members), self._constants.block(members), self._constants.own
+            blocks.append(self._task.resampled(*block, split, rows))
         return torch.cat(blocks)
 
 

@@ -1,10 +1,12 @@
 """The feature columns: which are numbers, which categories, which are refused, and how they become inputs."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metaopt.errors import quoted
 from metaopt.tasks.tables.cell_formats import look_at
@@ -108,6 +110,17 @@ def preprocessor(features: Features) -> Any:
     return ColumnTransformer(
         [("numbers", numbers, list(features.numbers)), ("categories", categories, list(features.categories))]
     )
+
+
+def refitted(settled: Any, features: Features, rows: NDArray[np.int64]) -> Any:
+    """A fitted transformer with the means, scales and fills of other rows; which categories there are stays."""
+    transformer = copy.deepcopy(settled)
+    frame = features.frame.iloc[rows]
+    if features.numbers:
+        transformer.named_transformers_["numbers"].fit(frame[list(features.numbers)])
+    if features.categories:
+        transformer.named_transformers_["categories"].steps[0][1].fit(frame[list(features.categories)])
+    return transformer
 
 
 def _as_numbers(column: "pd.Series[Any]") -> "pd.Series[Any] | Refusal | None":

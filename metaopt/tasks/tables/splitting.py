@@ -10,9 +10,12 @@ MAX_VALIDATION_ROWS = 2_000
 MAX_TEST_ROWS = 4_000
 
 
+Rows = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+
+
 def split_rows(
     classes: NDArray[np.int64], name: str, validation: float | None = None, test: float | None = None
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+) -> Rows:
     """Rows for training, validation and test: stratified, shuffled, the same for the same name.
 
     Args:
@@ -21,8 +24,34 @@ def split_rows(
         validation: fraction; .2 of at most MAX_VALIDATION_ROWS rows if left out. What is over the cap trains.
         test: fraction; .2 of at most MAX_TEST_ROWS rows if left out.
     """
-    generator = np.random.default_rng(seed_of(name))
     shares = (_share(validation, MAX_VALIDATION_ROWS, len(classes)), _share(test, MAX_TEST_ROWS, len(classes)))
+    return _divided(classes, shares, np.random.default_rng(seed_of(name)))
+
+
+def redrawn_rows(classes: NDArray[np.int64], own: Rows, name: str, seed: int, *, test: bool) -> Rows:
+    """Rows divided anew: as many of each class in each part as before, the same for the same name and seed.
+
+    Args:
+        classes: see `split_rows`.
+        own: rows of the table's own division.
+        name: the table's name.
+        seed: of this division.
+        test: whether test rows are drawn, too; otherwise they are the table's own, and nothing else has any of them.
+    """
+    generator = np.random.default_rng((seed_of(name), seed))
+    drawn: tuple[list[NDArray[np.int64]], ...] = ([], [], [])
+    for label in np.unique(classes):
+        parts = [part[classes[part] == label] for part in own]
+        moved = parts if test else parts[:2]
+        rows = generator.permutation(np.sort(np.concatenate(moved)))
+        chunks = np.split(rows, np.cumsum([len(part) for part in moved])[:-1])
+        for rows_of_part, chunk in zip(drawn, chunks if test else [*chunks, parts[2]], strict=True):
+            rows_of_part.append(chunk)
+    train, held_out, final = (generator.permutation(np.concatenate(part)) for part in drawn)
+    return train, held_out, final if test else own[2]
+
+
+def _divided(classes: NDArray[np.int64], shares: tuple[float, float], generator: np.random.Generator) -> Rows:
     parts: tuple[list[NDArray[np.int64]], ...] = ([], [], [])
     for label in np.unique(classes):
         rows = generator.permutation(np.flatnonzero(classes == label))

@@ -3,22 +3,20 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from metaopt.contracts import Split, Splits, Task
+from metaopt.contracts import Split, Task
 from metaopt.errors import InputError, listed, named_line, quoted
 from metaopt.tasks.module_attribute import load_attribute
-from metaopt.tasks.tables.features import Features, check_features, preprocessor
+from metaopt.tasks.tables.features import Features, check_features
 from metaopt.tasks.tables.mlp import mlp
 from metaopt.tasks.tables.refusal import Refusal, refused
+from metaopt.tasks.tables.rows import TableRows
 from metaopt.tasks.tables.settings import TableSettings
-from metaopt.tasks.tables.splitting import split_rows
 from metaopt.tasks.tables.target import Target, check_target
 
 if TYPE_CHECKING:
@@ -57,7 +55,8 @@ def task_from_frame(frame: "pd.DataFrame", name: str, settings: TableSettings, w
         InputError: the table cannot be used; names the column, the row and the value.
     """
     table = check_table(frame, settings, where)
-    splits = split_table(table, name, settings)
+    rows = TableRows.of(table.features, table.target, name, settings)
+    splits = rows.splits()
     num_inputs = splits.train.inputs.shape[1]
     factory = mlp if settings.model is None else _load_model(settings.model, splits.train, table.target, where)
     is_classification = table.target.kind == "classification"
@@ -71,6 +70,7 @@ def task_from_frame(frame: "pd.DataFrame", name: str, settings: TableSettings, w
         num_steps=settings.num_steps,
         num_validations=settings.num_validations,
         widened=partial(mlp, num_inputs, table.target.num_outputs) if settings.model is None else None,
+        redraw=rows,
     )
 
 
@@ -93,34 +93,6 @@ def check_table(frame: "pd.DataFrame", settings: TableSettings, where: str) -> C
     if refusals:
         raise refused(where, refusals)
     return CheckedTable(features, target)
-
-
-def split_table(table: CheckedTable, name: str, settings: TableSettings) -> Splits:
-    """The three splits; everything that is fitted is fitted on training rows.
-
-    Returns:
-        Splits with inputs of shape (n, num_inputs), float32, and targets of shape (n,), int64, for classification or
-        (n, 1), float32, for regression.
-    """
-    is_classification = table.target.kind == "classification"
-    classes = table.target.values if is_classification else np.zeros(len(table.target.values), dtype=np.int64)
-    rows = split_rows(classes, name, settings.validation, settings.test)
-    transformer = preprocessor(table.features).fit(table.features.frame.iloc[rows[0]])
-    targets = _targets(table.target, rows[0])
-    return Splits(*(Split(_inputs(transformer, table.features, part), targets[part]) for part in rows))
-
-
-def _inputs(transformer: Any, features: Features, rows: NDArray[np.int64]) -> Tensor:
-    transformed = transformer.transform(features.frame.iloc[rows])
-    return torch.from_numpy(np.ascontiguousarray(transformed, dtype=np.float32))
-
-
-def _targets(target: Target, training: NDArray[np.int64]) -> Tensor:
-    if target.kind == "classification":
-        return torch.from_numpy(target.values)
-    known = target.values[training]
-    standardised = (target.values - known.mean()) / (known.std() or 1.0)
-    return torch.from_numpy(standardised[:, None].astype(np.float32))
 
 
 def _check_named(names: Sequence[str], columns: Sequence[str], key: str, where: str) -> None:

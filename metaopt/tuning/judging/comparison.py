@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,9 @@ from metaopt.contracts import Array
 from metaopt.deploy import StopperConfiguration
 from metaopt.errors import one_line
 from metaopt.recipe import Recipe
+from metaopt.tuning.judging.noise import Difference, combined, paired_difference
 from metaopt.tuning.judging.statistics import (
+    LEVEL,
     Interval,
     Population,
     TrialsWorth,
@@ -20,13 +22,9 @@ from metaopt.tuning.judging.statistics import (
     interquartile_mean,
     trials_worth,
 )
+from metaopt.tuning.judging.summary import Sampler, summary
 
-#: Seeds on which everything that is reported runs; no race and no reference pool uses them.
-REPORT_SEEDS = (101, 102, 103)
 RECIPE = "recipe"
-#: How the tuning trials of a task's own are proposed: at random, or by Optuna's TPE.
-Sampler: TypeAlias = Literal["random", "tpe"]
-SAMPLERS: dict[Sampler, str] = {"random": "random", "tpe": "TPE"}
 
 
 @dataclass(frozen=True)
@@ -71,6 +69,12 @@ class Comparison:
         scaled: the recipe beside the baseline on scaled tasks, by what was scaled; scores are log-ratios to the
             baseline's test value.
         over: what the intervals speak of. Over kinds of task, families are drawn too.
+        examples: by (contender, task), the test score on test examples drawn with replacement, less its mean, shape
+            (draws,); where all seeds have the same test examples.
+        overlaps: by task, see `metaopt.tuning.judging.noise.overlap_of`.
+        incumbents: by task, the contender that would have been used there without tuning; where it is left out, the one
+            that did best by validation.
+        in_ratios: whether scores are log-ratios to the baseline's value, as on black boxes.
     """
 
     runs: pd.DataFrame
@@ -80,6 +84,10 @@ class Comparison:
     guided: Mapping[str, Array] = field(default_factory=dict)
     scaled: Mapping[str, "Comparison"] = field(default_factory=dict)
     over: Population = "tasks"
+    examples: Mapping[tuple[str, str], Array] = field(default_factory=dict)
+    overlaps: Mapping[str, float] = field(default_factory=dict)
+    incumbents: Mapping[str, str] = field(default_factory=dict)
+    in_ratios: bool = False
 
     def __repr__(self) -> str:
         seeds = self.runs["seed"].nunique()
@@ -116,9 +124,59 @@ class Comparison:
         """Mean over tasks that both ran on of (score of `to` − score of `contender`), paired by task."""
         return self._over_tasks((self.task_scores(to) - self.task_scores(contender)).dropna(), np.mean)
 
+    def lead(self) -> Interval | None:
+        """Mean over tasks of (score of the first contender − score of the incumbent); None without any other.
+
+        The interval is over tasks where they are enough for one, else see `lead_here`.
+        """
+        gains = self._gains()
+        if gains is None:
+            return None
+        interval = self._over_tasks(gains, np.mean)
+        return self.lead_here() if np.isnan(interval.low) else interval
+
+    def lead_here(self) -> Interval | None:
+        """As `lead`, of these very tasks: the interval holds the noise of seeds, rows and test examples alone."""
+        gains = self._gains()
+        if gains is None:
+            return None
+        first = self.contenders[0]
+        parts = [self._difference_on(task, first, self.incumbent(task)) for task in gains.index]
+        lead = combined(parts, np.full(len(parts), 1 / len(parts)))
+        margin = lead.margin((1 + LEVEL) / 2) if np.isfinite(lead.variance) else float("nan")
+        return Interval(lead.value, lead.value - margin, lead.value + margin)
+
+    def incumbent(self, task: str) -> str:
+        """The contender that would have been used on this task without tuning."""
+        return self.incumbents.get(task) or self.best_by_validation()
+
+    def best_by_validation(self) -> str:
+        """Of all contenders but the first, the one with the best mean validation score over all tasks."""
+        others = self.runs[self.runs["contender"].isin(self.contenders[1:])]
+        by_task = others.groupby(["contender", "task"], sort=False)["validation_score"].mean()
+        means = by_task.groupby("contender", sort=False).mean()
+        return str(means.idxmax()) if means.notna().any() else self.contenders[1]
+
+    def _gains(self) -> pd.Series | None:
+        """By task, the mean score of the first contender less that of the incumbent."""
+        if len(self.contenders) < 2:
+            return None
+        scores = {name: self.task_scores(name) for name in self.contenders}
+        first = scores[self.contenders[0]]
+        return pd.Series({task: first[task] - scores[self.incumbent(task)][task] for task in first.index})
+
+    def _difference_on(self, task: str, first: str, second: str) -> Difference:
+        runs = self.runs[self.runs["task"] == task]
+        mine, other = (runs[runs["contender"] == name].set_index("seed")["test_score"] for name in (first, second))
+        paired = pd.concat([mine, other], axis=1, join="inner").to_numpy(dtype=np.float64)
+        examples = None
+        if first != second and (first, task) in self.examples and (second, task) in self.examples:
+            examples = self.examples[first, task] - self.examples[second, task]
+        return paired_difference(paired[:, 0], paired[:, 1], examples, overlap=self.overlaps.get(task, 0.0))
+
     def trials_worth(self, contender: str = RECIPE, sampler: Sampler = "random") -> TrialsWorth | None:
         """How many tuning trials of a task's own one run is worth; None where there are no such trials."""
-        by_task = self._trials(sampler)
+        by_task = self.trials(sampler)
         tasks = [task for task in self.tasks if task in by_task]
         if not tasks:
             return None
@@ -188,46 +246,15 @@ class Comparison:
 
     def summary(self) -> str:
         """One plain sentence, and one for each contender whose interval overlaps."""
-        first, *others = self.contenders
-        mine = self.interval(first)
-        where = f"{len(self.tasks)} tasks{self.population}"
-        sentences = [f"{first.capitalize()} scores {mine} on {where} (0 the baseline, 1 long-tuned)."]
-        beaten = [name for name in others if mine.low > self.interval(name).high]
-        beaten_paired = [name for name in others if name not in beaten and self.difference(name, first).low > 0]
-        behind = [name for name in others if self.interval(name).low > mine.high]
-        behind_paired = [name for name in others if name not in behind and self.difference(name, first).high < 0]
-        level = [name for name in others if name not in (*beaten, *beaten_paired, *behind, *behind_paired)]
-        if beaten:
-            sentences.append(f"It is better than {_listed(beaten)}, intervals apart.")
-        if beaten_paired:
-            sentences.append(
-                f"Task by task it is better than {_listed(beaten_paired)}, though the two intervals overlap."
-            )
-        if level and np.isnan(mine.low):
-            sentences.append(f"Too few tasks for intervals: nothing is claimed against {_listed(level)}.")
-        elif level:
-            sentences.append(f"Against {_listed(level)} the intervals overlap: nothing is claimed.")
-        if behind:
-            sentences.append(f"It is worse than {_listed(behind)}, intervals apart.")
-        if behind_paired:
-            sentences.append(
-                f"Task by task it is worse than {_listed(behind_paired)}, though the two intervals overlap."
-            )
-        worth = [
-            f"{self.trials_worth(first, sampler)} {label}"
-            for sampler, label in SAMPLERS.items()
-            if self._trials(sampler)
-        ]
-        if worth:
-            sentences.append(f"Its first run on a task is worth {_listed(worth)} tuning trials of the task's own.")
-        return " ".join(sentences)
+        return summary(self)
 
     @property
     def population(self) -> str:
         """What the intervals speak of, as an addition to a number of tasks; empty where it is those tasks' like."""
         return "" if self.over == "tasks" else f", with intervals over {self.over}"
 
-    def _trials(self, sampler: Sampler) -> Mapping[str, Array]:
+    def trials(self, sampler: Sampler) -> Mapping[str, Array]:
+        """Test score of the best of n tuning trials of the task's own, by task, shape (n,)."""
         return {"random": self.expected, "tpe": self.guided}[sampler]
 
     def _pairs(self) -> list[tuple[str, int]]:
@@ -251,8 +278,8 @@ class Comparison:
             expected={key: value for part in parts for key, value in part.expected.items()},
             targets={key: value for part in parts for key, value in part.targets.items()},
             guided={key: value for part in parts for key, value in part.guided.items()},
+            examples={key: value for part in parts for key, value in part.examples.items()},
+            overlaps={key: value for part in parts for key, value in part.overlaps.items()},
+            incumbents={key: value for part in parts for key, value in part.incumbents.items()},
+            in_ratios=all(part.in_ratios for part in parts),
         )
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,29 +1,35 @@
 """Runs what is compared: every contender on every task with fresh seeds, judged on the test split."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from metaopt.contracts import AnyTask, Array, Curve, Task
 from metaopt.deploy import stopper_requires
-from metaopt.tuning.judging.comparison import REPORT_SEEDS, SAMPLERS, Comparison, Contender, Sampler
-from metaopt.tuning.judging.references import Reference
-from metaopt.tuning.judging.scores import Scale
+from metaopt.tuning.judging.comparison import Comparison, Contender
+from metaopt.tuning.judging.noise import overlap_of
+from metaopt.tuning.judging.references import References
+from metaopt.tuning.judging.scores import AnyScale, RatioScale, Scale
 from metaopt.tuning.judging.statistics import best_of_first, expected_best
+from metaopt.tuning.judging.summary import SAMPLERS, Sampler
 from metaopt.tuning.running.evaluator import Evaluator
+from metaopt.tuning.seeds import BLACK_BOX_SEEDS, RACE_SEED, report_seeds
 from metaopt.tuning.stopping.stopping import stop_index
 
 
 def compare(
     evaluator: Evaluator,
     tasks: Sequence[AnyTask],
-    references: Mapping[str, Reference],
+    references: References,
     contenders: Sequence[Contender],
     *,
+    held_out: bool = True,
+    incumbent: str | None = None,
     tuned: int = 0,
     tpe: Mapping[str, Sequence[Curve]] | None = None,
-    seeds: Sequence[int] = REPORT_SEEDS,
+    repeats: int = BLACK_BOX_SEEDS,
 ) -> Comparison:
     """Run every contender on every task with fresh seeds and judge it on the test split.
 
@@ -32,62 +38,109 @@ def compare(
         tasks: to compare on.
         references: of these tasks.
         contenders: the first is the one that the others are compared with.
+        held_out: whether nothing was chosen on any of the tasks' rows; see `metaopt.tuning.seeds.report_seeds`.
+        incumbent: the contender that would have been used without tuning; the best by validation if left out.
         tuned: also show the best of this many random trials on each task itself, chosen by validation.
         tpe: also show the best of these TPE trials on each task itself; see `own_trials.tpe_trials`.
-        seeds: of weights and batches.
+        repeats: seeds of black boxes.
     """
     rows: list[dict[str, object]] = []
     curves: dict[tuple[str, str], Array] = {}
     targets: dict[tuple[str, str, int], float] = {}
     expected: dict[str, Array] = {}
     guided: dict[str, Array] = {}
+    examples: dict[tuple[str, str], Array] = {}
+    seeds = {task.name: report_seeds(task, held_out=held_out, repeats=repeats) for task in tasks}
     configurations = list({contender.configuration.key: contender.configuration for contender in contenders}.values())
     stoppers = [contender.stopper for contender in contenders if contender.stopper is not None]
     required = frozenset[str]().union(*(stopper_requires(stopper, evaluator.registry) for stopper in stoppers))
-    all_curves = evaluator.recording(required).curves(configurations, tasks, seeds)
+    all_curves = evaluator.recording(required).answer(references.requests(configurations, tasks, seeds))
     for task in tasks:
         reference = references[task.name]
         for contender in contenders:
-            recorded = [all_curves[contender.configuration.key, task.name, seed] for seed in seeds]
-            curves[contender.name, task.name] = _test_curve(recorded, reference)
-            for seed, curve in zip(seeds, recorded, strict=True):
-                until = stop_index(curve, contender.stopper, evaluator.registry, task.sign) + 1
-                rows.append(_row(contender, task, seed, curve, reference, until))
-                targets[contender.name, task.name, seed] = _time_to_target(curve, reference, until)
+            runs = [
+                _Run(contender, task, seed, all_curves[contender.configuration.key, task.name, seed], scale)
+                for seed, scale in ((seed, references.scale(task, seed)) for seed in seeds[task.name])
+            ]
+            curves[contender.name, task.name] = _test_curve(runs)
+            for run in runs:
+                until = stop_index(run.curve, contender.stopper, evaluator.registry, task.sign) + 1
+                rows.append(run.row(until))
+                targets[contender.name, task.name, run.seed] = run.time_to_target(until)
+            drawn = None if held_out and task_redraws(task) else _examples(runs)
+            if drawn is not None:
+                examples[contender.name, task.name] = drawn
         if isinstance(reference.scale, Scale):
+            own_scale = references.scale(task, RACE_SEED)
+            assert isinstance(own_scale, Scale)
             if reference.pool:
-                expected[task.name] = expected_best(reference.pool, reference.scale)
+                expected[task.name] = expected_best(reference.pool, own_scale)
             if tpe and task.name in tpe:
-                guided[task.name] = best_of_first(tpe[task.name], reference.scale)
+                guided[task.name] = best_of_first(tpe[task.name], own_scale)
     if tuned:
         own: Mapping[Sampler, Mapping[str, Array]] = {"random": expected, "tpe": guided}
         horizons = {task.name: task.num_steps for task in tasks if isinstance(task, Task)}
         rows += [
             row
-            for sampler, found_scores in own.items()
+            for sampler, trial_scores in own.items()
             for task in tasks
-            if task.name in found_scores
-            for row in _tuned_rows(task, horizons[task.name], seeds, found_scores[task.name], tuned, sampler)
+            if task.name in trial_scores
+            for row in _tuned_rows(task, horizons[task.name], seeds[task.name], trial_scores[task.name], tuned, sampler)
         ]
-    return Comparison(pd.DataFrame(rows), curves, expected, targets, guided)
+    return Comparison(
+        pd.DataFrame(rows),
+        curves,
+        expected,
+        targets,
+        guided,
+        examples=examples,
+        overlaps={task.name: overlap_of(task, seeds[task.name][-1]) for task in tasks},
+        incumbents={} if incumbent is None else dict.fromkeys(seeds, incumbent),
+        in_ratios=all(isinstance(references[name].scale, RatioScale) for name in seeds),
+    )
 
 
-def _row(
-    contender: Contender, task: AnyTask, seed: int, curve: Curve, reference: Reference, until: int
-) -> dict[str, object]:
-    index = curve.best_index(until)
-    return {
-        "contender": contender.name,
-        "task": task.name,
-        "family": task.family,
-        "seed": seed,
-        "test": task.sign * curve.test_at_best(until),
-        "test_score": reference.scale.test_score(curve, until),
-        "validation": float("nan") if index is None else task.sign * float(curve.values[index]),
-        "steps": int(curve.steps[until - 1]),
-        "horizon": curve.horizon,
-        "diverged": curve.diverged,
-    }
+@dataclass(frozen=True)
+class _Run:
+    """A contender's run on a task, and how it is scored."""
+
+    contender: Contender
+    task: AnyTask
+    seed: int
+    curve: Curve
+    scale: AnyScale
+
+    def row(self, until: int) -> dict[str, object]:
+        """Of `Comparison.runs`, where it was stopped after so many validations."""
+        task, curve = self.task, self.curve
+        index = curve.best_index(until)
+        return {
+            "contender": self.contender.name,
+            "task": task.name,
+            "family": task.family,
+            "seed": self.seed,
+            "test": task.sign * curve.test_at_best(until),
+            "test_score": self.scale.test_score(curve, until),
+            "validation": float("nan") if index is None else task.sign * float(curve.values[index]),
+            "validation_score": self.scale.final_score(curve),
+            "steps": int(curve.steps[until - 1]),
+            "horizon": curve.horizon,
+            "diverged": curve.diverged,
+        }
+
+    def time_to_target(self, until: int) -> float:
+        """When its kept checkpoint first was as good as the baseline, as a fraction of the horizon."""
+        reached = np.flatnonzero(self.kept_scores(until) >= 0)
+        return float(self.curve.steps[reached[0]] / self.curve.horizon) if len(reached) else float("inf")
+
+    def kept_scores(self, until: int) -> Array:
+        """Test score of the checkpoint kept at each of the first `until` validations, shape (until,)."""
+        return np.asarray([self.scale.test_score(self.curve, count) for count in range(1, until + 1)])
+
+
+def task_redraws(task: AnyTask) -> bool:
+    """Whether rows of a held-out task are drawn by seed."""
+    return isinstance(task, Task) and task.redraw is not None
 
 
 def _tuned_rows(
@@ -103,6 +156,7 @@ def _tuned_rows(
             "test": float("nan"),
             "test_score": float(scores[trials - 1]),
             "validation": float("nan"),
+            "validation_score": float("nan"),
             "steps": horizon * trials,
             "horizon": horizon,
             "diverged": False,
@@ -111,18 +165,18 @@ def _tuned_rows(
     ]
 
 
-def _test_curve(curves: Sequence[Curve], reference: Reference) -> Array:
-    if not isinstance(reference.scale, Scale):  # a black box may validate at other moments each time
+def _test_curve(runs: Sequence[_Run]) -> Array:
+    if not isinstance(runs[0].scale, Scale):  # a black box may validate at other moments each time
         return np.asarray([])
-    mean: Array = np.mean([_kept_scores(curve, reference, len(curve.steps)) for curve in curves], axis=0)
+    mean: Array = np.mean([run.kept_scores(len(run.curve.steps)) for run in runs], axis=0)
     return mean
 
 
-def _time_to_target(curve: Curve, reference: Reference, until: int) -> float:
-    reached = np.flatnonzero(_kept_scores(curve, reference, until) >= 0)
-    return float(curve.steps[reached[0]] / curve.horizon) if len(reached) else float("inf")
-
-
-def _kept_scores(curve: Curve, reference: Reference, until: int) -> Array:
-    """Test score of the checkpoint kept at each of the first `until` validations, shape (until,)."""
-    return np.asarray([reference.scale.test_score(curve, count) for count in range(1, until + 1)])
+def _examples(runs: Sequence[_Run]) -> Array | None:
+    """The test score on resampled test examples, less its mean, over seeds, shape (draws,); None where not known."""
+    scale = runs[0].scale
+    if not isinstance(scale, Scale) or not all("test" in run.curve.resampled for run in runs):
+        return None
+    draws: Array = np.mean([run.curve.resampled["test"] for run in runs], axis=0)
+    examples: Array = (draws.mean() - draws) / scale.test_unit
+    return examples

@@ -11,13 +11,12 @@ from metaopt.plugin import Registry, current_registry
 from metaopt.recipe import Recipe, load_recipe
 from metaopt.tasks import Source, load_corpus
 from metaopt.tuning.arguments import check_count
-from metaopt.tuning.judging.comparison import REPORT_SEEDS, Comparison, Contender, contender_named
+from metaopt.tuning.judging.comparison import Comparison, Contender, contender_named
 from metaopt.tuning.judging.contest import compare
 from metaopt.tuning.judging.own_trials import BATCH, tpe_evaluations, tpe_trials
 from metaopt.tuning.judging.references import (
     DEFAULT_BASELINE,
     POOL_SIZE,
-    REFERENCE_SEEDS,
     adopt_shipped,
     check_scored,
     pool_configurations,
@@ -31,6 +30,7 @@ from metaopt.tuning.running.cost import Pace, duration
 from metaopt.tuning.running.evaluator import Evaluator, Request
 from metaopt.tuning.running.learned_tasks import Weights
 from metaopt.tuning.running.progress import to_stderr
+from metaopt.tuning.seeds import RACE_SEED, report_seeds
 
 
 @checked_function()
@@ -101,11 +101,14 @@ def _forecast(
     adopt_shipped(evaluator, tasks, baseline)
     pool = [baseline, *pool_configurations(evaluator.registry)]
     parts: dict[str, list[tuple[AnyTask, int]]] = {
-        "comparisons": [(task, _lacking(evaluator, Request(task, tuple(contenders), REPORT_SEEDS))) for task in tasks],
+        "comparisons": [
+            (task, _lacking(evaluator, Request(task, tuple(contenders), report_seeds(task, held_out=True))))
+            for task in tasks
+        ],
         "references": [
             (task, reference_evaluations([task]))
             for task in tasks
-            if _lacking(evaluator, Request(task, tuple(pool), REFERENCE_SEEDS[:1]))
+            if _lacking(evaluator, Request(task, tuple(pool), (RACE_SEED,)))
         ],
         "TPE trials": [
             (task, BATCH) for task in tasks if isinstance(task, Task) for _ in range(0, tpe_evaluations(tuned), BATCH)

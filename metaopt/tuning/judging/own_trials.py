@@ -9,10 +9,11 @@ import optuna
 
 from metaopt.configuration import Configuration
 from metaopt.contracts import AnyTask, Curve, Task
-from metaopt.tuning.judging.references import REFERENCE_SEEDS, final_value, pool_configurations, pool_space
+from metaopt.tuning.judging.references import final_value, pool_configurations, pool_space
 from metaopt.tuning.running.evaluator import Evaluator, Request
 from metaopt.tuning.search.joint_space import JointSpace
 from metaopt.tuning.search.trial_stand_ins import ReplayChooser, quietly
+from metaopt.tuning.seeds import RACE_SEED
 
 #: Random trials before TPE proposes: of the task's pool, which the ledger holds already, so they cost nothing.
 STARTUP = 8
@@ -57,7 +58,7 @@ def tpe_trials(evaluator: Evaluator, tasks: Sequence[AnyTask], count: int) -> di
     while done < count:
         number = min(BATCH if done else STARTUP, count - done)
         asked = [search.ask(space, number) if done else _first(evaluator, search.task, number) for search in searches]
-        seeds = REFERENCE_SEEDS[:1]
+        seeds = (RACE_SEED,)
         curves = evaluator.answer(
             [Request(search.task, new, seeds) for search, new in zip(searches, asked, strict=True)]
         )

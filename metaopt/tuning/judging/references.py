@@ -1,6 +1,6 @@
 """The two frozen references of each task, and the pool of tuning trials that the long-tuned one was chosen from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,19 +9,19 @@ from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import AnyTask, BlackBoxTask, Curve, FewShotTask, Task
 from metaopt.errors import InputError
 from metaopt.plugin import Registry
-from metaopt.tuning.judging.scores import BEST, AnyScale, RatioScale, Scale, best_so_far
+from metaopt.tuning.judging.noise import best_so_far
+from metaopt.tuning.judging.scores import BEST, AnyScale, RatioScale, Scale
 from metaopt.tuning.judging.shipped_references import adopt
 from metaopt.tuning.ledger.evaluations import evaluation_key
 from metaopt.tuning.running.evaluator import Evaluator, Request
 from metaopt.tuning.search.joint_space import JointSpace, joint_space
 from metaopt.tuning.search.trial_stand_ins import RandomChooser
+from metaopt.tuning.seeds import RACE_SEED, is_redrawn, reference_seeds
 
 #: What people use without tuning: AdamW at a constant learning rate of 1e-3.
 DEFAULT_BASELINE = Configuration("adamw", hparams={"adamw.lr": 1e-3})
 #: Random tuning trials a task gets of its own; the best of them is the long-tuned reference.
 POOL_SIZE = 32
-#: Seeds of both references, so that their difference can be held against the noise.
-REFERENCE_SEEDS = (0, 1, 2)
 _POOL_SEED = 20_011
 
 
@@ -31,11 +31,72 @@ class Reference:
 
     Attributes:
         scale: how its runs are scored.
-        pool: one curve for each random tuning trial of the task's own; empty for black-box tasks.
+        pool: one curve for each random tuning trial of the task's own, with the race's seed; empty for black boxes.
     """
 
     scale: AnyScale
     pool: tuple[Curve, ...]
+
+
+class References(Mapping[str, Reference]):
+    """What is known of each task, by its name, and how the runs of a seed are scored.
+
+    Args:
+        by_task: references by the task's name.
+        evaluator: knows the baseline's runs on rows that a seed draws.
+        baseline: whose runs score 0.
+    """
+
+    def __init__(self, by_task: Mapping[str, Reference], evaluator: Evaluator, baseline: Configuration) -> None:
+        self._by_task = dict(by_task)
+        self._evaluator = evaluator
+        self._centred: dict[tuple[str, int], AnyScale] = {}
+        self.baseline = baseline
+
+    def __getitem__(self, task: str) -> Reference:
+        return self._by_task[task]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_task)
+
+    def __len__(self) -> int:
+        return len(self._by_task)
+
+    def scale(self, task: AnyTask, seed: int) -> AnyScale:
+        """How runs of this seed are scored: against the baseline on the same rows, where a seed draws them."""
+        key = task.name, seed
+        scale = self._by_task[task.name].scale
+        if not isinstance(scale, Scale) or not is_paired(task, seed):
+            return scale
+        if key not in self._centred:
+            curves = self._evaluator.curves([self.baseline], [task], [seed])
+            self._centred[key] = scale.centred(curves[self.baseline.key, task.name, seed])
+        return self._centred[key]
+
+    def requests(
+        self, configurations: Sequence[Configuration], tasks: Sequence[AnyTask], seeds: Mapping[str, Sequence[int]]
+    ) -> list[Request]:
+        """Requests for curves, and for those of the baseline that they are scored against.
+
+        Args:
+            configurations: whose curves are wanted.
+            tasks: on which.
+            seeds: of each task, by its name.
+        """
+        paired = (*configurations, self.baseline)
+        return [
+            Request(
+                task,
+                paired if any(is_paired(task, seed) for seed in seeds[task.name]) else tuple(configurations),
+                tuple(seeds[task.name]),
+            )
+            for task in tasks
+        ]
+
+
+def is_paired(task: AnyTask, seed: int) -> bool:
+    """Whether runs of a seed are scored against the baseline's of the same seed."""
+    return isinstance(task, Task) and (task.draw(seed) is not None or task.is_redrawn)
 
 
 def pool_configurations(registry: Registry, size: int = POOL_SIZE) -> list[Configuration]:
@@ -55,7 +116,7 @@ def pool_space(registry: Registry) -> JointSpace:
     )
 
 
-def references(evaluator: Evaluator, tasks: Sequence[AnyTask], baseline: Configuration) -> dict[str, Reference]:
+def references(evaluator: Evaluator, tasks: Sequence[AnyTask], baseline: Configuration) -> References:
     """Each task's references by its name, computed where the ledger does not hold them and no corpus ships them.
 
     Raises:
@@ -64,28 +125,29 @@ def references(evaluator: Evaluator, tasks: Sequence[AnyTask], baseline: Configu
     adopt_shipped(evaluator, tasks, baseline)
     supervised = [task for task in tasks if isinstance(task, Task)]
     trials = pool_configurations(evaluator.registry)
-    first = evaluator.curves([baseline, *trials], supervised, REFERENCE_SEEDS[:1])
-    pools = {task.name: [first[trial.key, task.name, REFERENCE_SEEDS[0]] for trial in trials] for task in supervised}
+    first = evaluator.curves([baseline, *trials], supervised, [RACE_SEED])
+    pools = {task.name: [first[trial.key, task.name, RACE_SEED] for trial in trials] for task in supervised}
     winners = {name: trials[int(np.argmin([final_value(curve) for curve in pool]))] for name, pool in pools.items()}
     runs = evaluator.answer(
-        [Request(task, (baseline, winners[task.name]), REFERENCE_SEEDS) for task in supervised]
-        + [Request(task, (baseline,), REFERENCE_SEEDS[:1]) for task in tasks if not isinstance(task, Task)]
+        [Request(task, (baseline, winners[task.name]), reference_seeds(task)) for task in supervised]
+        + [Request(task, (baseline,), (RACE_SEED,)) for task in tasks if not isinstance(task, Task)]
     )
     by_task: dict[str, Reference] = {}
     for task in tasks:
         if task.name in pools:
             base, tuned = (
-                [runs[configuration.key, task.name, seed] for seed in REFERENCE_SEEDS]
+                [runs[configuration.key, task.name, seed] for seed in reference_seeds(task)]
                 for configuration in (baseline, winners[task.name])
             )
-            by_task[task.name] = Reference(Scale.of(base, tuned), tuple(pools[task.name]))
+            scale = Scale.of(base, tuned, redrawn=is_redrawn(task))
+            by_task[task.name] = Reference(scale, tuple(pools[task.name]))
         else:
-            curve = runs[baseline.key, task.name, REFERENCE_SEEDS[0]]
+            curve = runs[baseline.key, task.name, RACE_SEED]
             _check_finite(task, curve, baseline)
             best = np.inf if isinstance(task, FewShotTask) else BEST
             values = float(best_so_far(curve)[-1]), curve.test_at_best()
             by_task[task.name] = Reference(RatioScale(*values, best=best), ())
-    return by_task
+    return References(by_task, evaluator, baseline)
 
 
 def check_scored(tasks: Sequence[AnyTask], references: Mapping[str, Reference]) -> None:
@@ -106,7 +168,7 @@ def adopt_shipped(evaluator: Evaluator, tasks: Sequence[AnyTask], baseline: Conf
     configurations = [baseline, *pool_configurations(evaluator.registry)]
     first = {
         task.fingerprint: [
-            evaluation_key(assemble(configuration, evaluator.registry), task, REFERENCE_SEEDS[0])
+            evaluation_key(assemble(configuration, evaluator.registry), task, RACE_SEED)
             for configuration in configurations
         ]
         for task in tasks
@@ -119,8 +181,12 @@ def adopt_shipped(evaluator: Evaluator, tasks: Sequence[AnyTask], baseline: Conf
 
 def reference_evaluations(tasks: Sequence[AnyTask]) -> int:
     """Training runs that the references of these tasks cost if none is in the ledger."""
-    supervised = sum(isinstance(task, Task) for task in tasks)
-    return supervised * (POOL_SIZE + 2 * len(REFERENCE_SEEDS) - 1) + (len(tasks) - supervised)
+    return sum(_reference_evaluations(task) if isinstance(task, Task) else 1 for task in tasks)
+
+
+def _reference_evaluations(task: Task) -> int:
+    seeds = reference_seeds(task)
+    return POOL_SIZE + 1 + 2 * len(seeds) - (2 if RACE_SEED in seeds else 0)
 
 
 def final_value(curve: Curve) -> float:

@@ -9,12 +9,13 @@ import numpy as np
 from metaopt.configuration import Configuration
 from metaopt.contracts import AnyTask, Task, num_trained
 from metaopt.errors import InputError
-from metaopt.tuning.judging.comparison import REPORT_SEEDS, Comparison, Contender
+from metaopt.tuning.judging.comparison import Comparison, Contender
 from metaopt.tuning.judging.contest import compare
-from metaopt.tuning.judging.references import REFERENCE_SEEDS, Reference, final_value
+from metaopt.tuning.judging.references import Reference, References, final_value
 from metaopt.tuning.judging.scores import RatioScale
 from metaopt.tuning.running.evaluator import Evaluator
 from metaopt.tuning.search.racing import race_order
+from metaopt.tuning.seeds import REFERENCE_SEEDS, REPORT_SEEDS
 
 #: Scaled tasks that are run at most, the cheapest of each family first: ten times the steps cost ten times the time.
 MOST_TASKS = 10
@@ -61,7 +62,7 @@ def compare_scaled(
     higher, or not positive, it is the relative difference instead; see `RatioScale`.
     """
     return {
-        name: compare(evaluator, tasks, _references(evaluator, tasks, baseline), [recipe])
+        name: compare(evaluator, tasks, _references(evaluator, tasks, baseline), [recipe], held_out=False)
         for name, tasks in scaled.items()
     }
 
@@ -71,19 +72,19 @@ def scaled_evaluations() -> int:
     return len(REFERENCE_SEEDS) + len(REPORT_SEEDS)
 
 
-def _references(evaluator: Evaluator, tasks: Sequence[Task], baseline: Configuration) -> dict[str, Reference]:
+def _references(evaluator: Evaluator, tasks: Sequence[Task], baseline: Configuration) -> References:
     all_curves = evaluator.curves([baseline], tasks, REFERENCE_SEEDS)
     references = {}
     for task in tasks:
         curves = [all_curves[baseline.key, task.name, seed] for seed in REFERENCE_SEEDS]
         finals, tests = [final_value(curve) for curve in curves], [curve.test_at_best() for curve in curves]
         references[task.name] = Reference(RatioScale(float(np.mean(finals)), float(np.mean(tests))), ())
-    return references
+    return References(references, evaluator, baseline)
 
 
 def _scaled(task: Task, what: str, **changes: object) -> Task:
     # The splits are handed on, so that they are made once.
-    return dataclasses.replace(task, name=f"{task.name}, {what}", data=task.splits, **changes)  # type: ignore[arg-type]
+    return dataclasses.replace(task, name=f"{task.name}, {what}", data=task.splits, redraw=None, **changes)  # type: ignore[arg-type]
 
 
 def _widened(task: Task, times: float) -> Task:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from metaopt.contracts import Array, Curve
+from metaopt.tuning.judging.noise import best_so_far, difference_noise
 
 #: A run may be at most this much worse than the baseline, in units of the distance between the references: one
 #: diverged run must not outweigh everything else, and divergence gets exactly this.
@@ -23,11 +24,6 @@ TAIL_SHARE = 0.2
 TAIL_WEIGHT = 0.25
 
 
-def best_so_far(curve: Curve) -> Array:
-    """Lowest finite value up to each validation, shape (T,); infinite before the first finite one."""
-    return np.minimum.accumulate(np.where(np.isfinite(curve.values), curve.values, np.inf))
-
-
 @dataclass(frozen=True, slots=True)
 class Scale:
     """How a task's runs are scored: what its two references reached in the runs that did not diverge.
@@ -38,10 +34,12 @@ class Scale:
         tuned: that of the long-tuned reference; the baseline's where it always diverged.
         baseline_area: area of the baseline under `relative`, mean over seeds.
         tuned_area: that of the long-tuned reference.
-        noise: standard deviation of the baseline's final value over seeds.
+        noise: standard deviation of the difference between one run of the baseline and one of the long-tuned reference,
+            by seeds, rows and validation examples; see `metaopt.tuning.judging.noise`.
         test_baseline: test value of the baseline at its best validation, mean over seeds; NaN without test values.
         test_tuned: that of the long-tuned reference.
-        test_noise: standard deviation of `test_baseline` over seeds.
+        test_noise: as `noise`, of test values.
+        runs: runs of each reference that the means are of.
     """
 
     baseline: float
@@ -52,10 +50,17 @@ class Scale:
     test_baseline: float
     test_tuned: float
     test_noise: float
+    runs: int = 1
 
     @classmethod
-    def of(cls, baseline: Sequence[Curve], tuned: Sequence[Curve]) -> "Scale":
-        """The scale that these runs of the two references define, one curve a seed each."""
+    def of(cls, baseline: Sequence[Curve], tuned: Sequence[Curve], *, redrawn: bool = False) -> "Scale":
+        """The scale that these runs of the two references define.
+
+        Args:
+            baseline: one curve a seed.
+            tuned: likewise, of the same seeds.
+            redrawn: whether each seed has training and validation rows of its own.
+        """
         tuned_fine = [curve for curve in tuned if not curve.diverged]
         base_fine = [curve for curve in baseline if not curve.diverged] or [_start(curve) for curve in tuned_fine]
         tuned_fine = tuned_fine or base_fine
@@ -66,10 +71,11 @@ class Scale:
             tuned=_mean([float(best_so_far(curve)[-1]) for curve in tuned_fine]),
             baseline_area=WORST,
             tuned_area=WORST,
-            noise=_deviation(base_finals),
+            noise=difference_noise(baseline, tuned, "validation", redrawn=redrawn),
             test_baseline=_mean(base_tests),
             test_tuned=_mean([curve.test_at_best() for curve in tuned_fine]),
-            test_noise=_deviation(base_tests),
+            test_noise=difference_noise(baseline, tuned, "test", redrawn=redrawn),
+            runs=min(len(base_fine), len(tuned_fine)),
         )
         if not draft.usable:
             return draft
@@ -78,6 +84,24 @@ class Scale:
             baseline_area=_mean([draft.area(curve) for curve in base_fine]),
             tuned_area=_mean([draft.area(curve) for curve in tuned_fine]),
         )
+
+    def centred(self, baseline: Curve) -> "Scale":
+        """The same unit with this run of the baseline at 0: whatever rows it saw, others that saw them compare with it.
+
+        A baseline that diverged there leaves the scale as it is.
+        """
+        if not self.usable or baseline.diverged:
+            return self
+        final, test = float(best_so_far(baseline)[-1]), baseline.test_at_best()
+        moved = dataclasses.replace(
+            self,
+            baseline=final,
+            tuned=final + self.tuned - self.baseline,
+            test_baseline=test,
+            test_tuned=test + self.test_tuned - self.test_baseline,
+        )
+        area = moved.area(baseline)
+        return dataclasses.replace(moved, baseline_area=area, tuned_area=area + self.tuned_area - self.baseline_area)
 
     @property
     def usable(self) -> bool:
@@ -89,9 +113,8 @@ class Scale:
 
         Where the baseline is the better one, the tuned one's is at -1.
         """
-        gap = _gap(self.baseline, self.tuned, self.noise)
         with np.errstate(invalid="ignore"):
-            scaled = (self.baseline - values) / gap if self.usable else np.zeros_like(values)
+            scaled = (self.baseline - values) / self.unit if self.usable else np.zeros_like(values)
         clipped: Array = np.clip(np.where(np.isfinite(values), scaled, WORST), WORST, BEST)
         return clipped
 
@@ -108,6 +131,30 @@ class Scale:
         gap = max(abs(self.tuned_area - self.baseline_area), 0.05)
         return float(np.clip((self.area(curve) - self.baseline_area) / gap, WORST, BEST))
 
+    def final_score(self, curve: Curve) -> float:
+        """The final best validation value, with the references' at 0 and 1, clipped; what the finals choose by."""
+        return WORST if curve.diverged else float(self.relative(best_so_far(curve))[-1])
+
+    @property
+    def unit(self) -> float:
+        """What one in a score stands for, in validation values: the references' distance, at least the noise."""
+        return _gap(self.baseline, self.tuned, self.noise)
+
+    @property
+    def is_weak(self) -> bool:
+        """Whether its references are no further apart than noise has two runs: it cannot tell settings apart."""
+        return self.weight < 0.5
+
+    @property
+    def share_of_noise(self) -> float:
+        """Standard deviation of the noise in the final score of one run: that of a difference is of two runs."""
+        return self.noise / self.unit / 2**0.5 if self.usable else 0.0
+
+    @property
+    def test_unit(self) -> float:
+        """As `unit`, in test values."""
+        return _gap(self.test_baseline, self.test_tuned, self.test_noise)
+
     def test_score(self, curve: Curve, until: int | None = None) -> float:
         """Test value at the best of the first `until` validations, with the references' test values at 0 and 1."""
         value = curve.test_at_best(until)
@@ -115,19 +162,18 @@ class Scale:
             return WORST
         if not np.isfinite(self.test_baseline):
             return 0.0
-        gap = _gap(self.test_baseline, self.test_tuned, self.test_noise)
-        return float(np.clip((self.test_baseline - value) / gap, WORST, BEST))
+        return float(np.clip((self.test_baseline - value) / self.test_unit, WORST, BEST))
 
     @property
     def weight(self) -> float:
-        """How well the task tells settings apart: d² / (d² + 1), d the references' distance in seed noise.
+        """How well the task tells settings apart: d² / (d² + 1), d the references' distance in units of the noise.
 
-        0 where neither reference says anything.
+        d² is less by 1 / runs, which noise alone would give. 0 where neither reference says anything.
         """
         if not self.usable:
             return 0.0
-        distance = abs(self.baseline - self.tuned) / max(self.noise, 1e-12)
-        return max(float(distance**2 / (distance**2 + 1)), LEAST_WEIGHT)
+        distance = ((self.baseline - self.tuned) / max(self.noise, 1e-12)) ** 2 - 1 / self.runs
+        return max(float(distance / (distance + 1)), LEAST_WEIGHT) if distance > 0 else LEAST_WEIGHT
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +191,15 @@ class RatioScale:
     test_baseline: float
     weight: float = 1.0
     best: float = BEST
+    share_of_noise: float = 0.0
 
     def score(self, curve: Curve) -> float:
         """log(baseline / value), or (baseline − value) / |baseline| where the baseline is not positive; clipped."""
         return WORST if curve.diverged else self._ratio(self.baseline, float(best_so_far(curve)[-1]))
+
+    def final_score(self, curve: Curve) -> float:
+        """As `score`."""
+        return self.score(curve)
 
     def test_score(self, curve: Curve, until: int | None = None) -> float:
         """The log-ratio of test values; of validation values where the task yields no test values."""
@@ -198,11 +249,6 @@ def _start(curve: Curve) -> Curve:
 def _mean(values: Sequence[float]) -> float:
     finite = [value for value in values if np.isfinite(value)]
     return float(np.mean(finite)) if finite else float("nan")
-
-
-def _deviation(values: Sequence[float]) -> float:
-    finite = [value for value in values if np.isfinite(value)]
-    return float(np.std(finite, ddof=1)) if len(finite) > 1 else 0.0
 
 
 def _ratio(baseline: float, value: float) -> float:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, ndtr, stdtrit
 
 from metaopt.contracts import Curve
-from metaopt.tuning.judging.scores import Scale, best_so_far
+from metaopt.tuning.judging.noise import best_so_far
+from metaopt.tuning.judging.scores import Scale
 
 Floats = NDArray[np.float64]
 RESAMPLES = 2_000

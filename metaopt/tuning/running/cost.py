@@ -15,15 +15,17 @@ from itertools import pairwise
 from metaopt.configuration import assemble
 from metaopt.contracts import AnyTask, BlackBoxTask, Corpus, FewShotTask, Task
 from metaopt.inner import Graphs, Workload, filling
-from metaopt.tuning.judging.comparison import REPORT_SEEDS
+from metaopt.tuning.judging.comparison import Contender
 from metaopt.tuning.judging.held_out import Fold
 from metaopt.tuning.judging.references import DEFAULT_BASELINE, reference_evaluations
-from metaopt.tuning.running.evaluator import Evaluator, SeededAssembly, probe_task, run_task
+from metaopt.tuning.running.evaluator import Evaluator
 from metaopt.tuning.running.progress import Phase
+from metaopt.tuning.running.trainings import SeededAssembly, probe_task, run_task
+from metaopt.tuning.search.final_rounds import ROUNDS, num_finalists
 from metaopt.tuning.search.joint_space import JointSpace
 from metaopt.tuning.search.racing import SHARE, ends_heat, race_order, rungs_of, with_budgets
-from metaopt.tuning.search.search import FINAL_SEEDS, FINALISTS
 from metaopt.tuning.search.study import BATCH
+from metaopt.tuning.seeds import BLACK_BOX_SEEDS, final_seeds, report_seeds
 
 #: Steps and validations of four probes. What the first takes longer than the second is the making of graphs; between
 #: the second and the third lies the cost of steps, then that of validations.
@@ -94,7 +96,8 @@ def forecast(
     main: Sequence[AnyTask],
     folds: Sequence[Fold],
     n_trials: int,
-    contenders: int,
+    contenders: Sequence[Contender],
+    repeats: int = BLACK_BOX_SEEDS,
 ) -> Forecast:
     """Predict the cost of a study, its folds and its comparisons; references that came with a corpus cost nothing."""
     evaluator, seconds = pace.evaluator, pace.seconds
@@ -104,7 +107,9 @@ def forecast(
 
     def search(tasks: Sequence[AnyTask]) -> Phase:
         runs, time_taken = 0, 0.0
-        for batch, task, members in populations(race_order(with_budgets(tasks)), n_trials):
+        for batch, task, members in populations(
+            race_order(with_budgets(tasks)), n_trials, baselines=len(contenders), repeats=repeats
+        ):
             runs += members
             if batch != 0 or task.name not in shared:
                 time_taken += seconds(task, members)
@@ -112,14 +117,18 @@ def forecast(
                 shared.add(task.name)
         return Phase(runs, time_taken)
 
-    def comparison(tasks: Sequence[AnyTask]) -> Phase:
-        members = contenders * len(REPORT_SEEDS)
-        return Phase(members * len(tasks), sum(seconds(task, members) for task in tasks))
+    def comparison(tasks: Sequence[AnyTask], *, held_out: bool) -> Phase:
+        members = {
+            task: (len(contenders) + 1) * len(report_seeds(task, held_out=held_out, repeats=repeats))
+            for task in tasks
+            if not isinstance(task, BlackBoxTask) or held_out  # else these are the runs of the finals
+        }
+        return Phase(sum(members.values()), sum(seconds(task, count) for task, count in members.items()))
 
     tuned = {task.name for task in main}
     held_out = [task for task in corpus if task.name not in tuned]
-    compared = {TUNING_COMPARED: main, HELD_OUT_COMPARED: held_out}
-    compared.update({fold_compared(fold): fold.held_out for fold in folds})
+    compared = {TUNING_COMPARED: (main, False), HELD_OUT_COMPARED: (held_out, True)}
+    compared.update({fold_compared(fold): (fold.held_out, True) for fold in folds})
     shipped = Counter(key.task_fingerprint for key in evaluator.ledger.shipped(task.fingerprint for task in corpus))
     references = {task: max(reference_evaluations([task]) - shipped[task.fingerprint], 0) for task in corpus}
     return Forecast(
@@ -127,14 +136,16 @@ def forecast(
             sum(references.values()), sum(seconds(task, runs) for task, runs in references.items() if runs)
         ),
         searches={"": search(main), **{fold.name: search(fold.tuning) for fold in folds}},
-        comparisons={name: comparison(tasks) for name, tasks in compared.items()},
+        comparisons={name: comparison(part, held_out=apart) for name, (part, apart) in compared.items()},
         stored=len(evaluator.evaluations(corpus.tasks)),
         black_boxes=sum(isinstance(task, BlackBoxTask) for task in corpus),
         few_shots=sum(isinstance(task, FewShotTask) for task in corpus),
     )
 
 
-def populations(tasks: Sequence[AnyTask], n_trials: int) -> Iterator[tuple[int | None, AnyTask, int]]:
+def populations(
+    tasks: Sequence[AnyTask], n_trials: int, *, baselines: int = 0, repeats: int = BLACK_BOX_SEEDS
+) -> Iterator[tuple[int | None, AnyTask, int]]:
     """Batch, task and members of every population of a study at most; later rungs and finalists belong to no batch."""
     sizes = rungs_of(tasks)
     ran = dict.fromkeys(sizes, 0)
@@ -151,7 +162,9 @@ def populations(tasks: Sequence[AnyTask], n_trials: int) -> Iterator[tuple[int |
             running = min(running, math.ceil(SHARE * ran[done]))
             yield from ((None, task, running) for task in tasks[done:size])
         ran[sizes[-1]] += running
-    yield from ((None, task, min(FINALISTS, ran[sizes[-1]]) * len(FINAL_SEEDS)) for task in tasks)
+    finalists = min(num_finalists(tasks), ran[sizes[-1]]) + baselines
+    for task in tasks:
+        yield None, task, finalists * len(final_seeds(task, ROUNDS - 1, len(tasks), repeats))
 
 
 def workloads(
@@ -171,7 +184,7 @@ def workloads(
     names = frozenset(spec.name for spec in space.optimizers)
     group_steps = sum(task.num_steps * _grouped(members, rules) for task, members in raced if isinstance(task, Task))
     member_steps = dict.fromkeys((task.fingerprint for task in tasks), 0)
-    for task, members in [*raced, *((task, contenders * len(REPORT_SEEDS)) for task in tasks)]:
+    for task, members in [*raced, *((task, contenders * len(report_seeds(task, held_out=False))) for task in tasks)]:
         if isinstance(task, Task):
             member_steps[task.fingerprint] += filling(members) * task.num_steps
     return {fingerprint: Workload(steps, round(group_steps), names) for fingerprint, steps in member_steps.items()}

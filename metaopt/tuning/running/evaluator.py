@@ -1,29 +1,25 @@
 """Runs what the ledger does not hold yet and stores it as soon as it is finished."""
 
 import dataclasses
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
 from itertools import groupby
 from typing import TypeAlias
 
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import AnyTask, BlackBoxTask, Curve, FewShotTask, Task
-from metaopt.errors import InputError, MetaOptError, named_line
-from metaopt.inner import LOOP_CHUNK, RECORDABLE, Compile, Graphs, Member, Workload, train
+from metaopt.inner import LOOP_CHUNK, RECORDABLE, Compile, Graphs, Workload
 from metaopt.plugin import Registry
 from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, evaluation_key
 from metaopt.tuning.ledger.ledger import Ledger
-from metaopt.tuning.running.black_box import run_black_box
-from metaopt.tuning.running.learned_tasks import Weights, check_weights, run_few_shot, shipped_weights
+from metaopt.tuning.running.learned_tasks import Weights
 from metaopt.tuning.running.progress import Tracker
+from metaopt.tuning.running.trainings import SeededAssembly, run_task
 from metaopt.tuning.running.workers import Job, Workers
+from metaopt.tuning.seeds import RACE_SEED
 
 #: `(configuration key, task name, seed) → curve`.
 Curves: TypeAlias = dict[tuple[str, str, int], Curve]
-#: A configuration, ready to run, and a seed.
-SeededAssembly: TypeAlias = tuple[Assembly, int]
 
 
 @dataclass
@@ -171,9 +167,12 @@ class Evaluator:
 
     def _run_settings(
         self, task: AnyTask, runs: Sequence[SeededAssembly]
-    ) -> tuple[str, Compile, Workload, Weights | None, frozenset[str]]:
+    ) -> tuple[str, Compile, Workload, Weights | None, frozenset[str], bool]:
         ahead = self.ahead.get(task.fingerprint, Workload(0, 0))
-        return self._engine(task), self.compile, ahead, self.learned.get(runs[0][0].configuration.key), self.signals
+        weights = self.learned.get(runs[0][0].configuration.key)
+        # Candidates of a race are too many to keep so much of each; what is decided by has fresh seeds.
+        resampled = any(seed != RACE_SEED for _, seed in runs)
+        return self._engine(task), self.compile, ahead, weights, self.signals, resampled
 
     def _engine(self, task: AnyTask) -> str:
         return "population" if self.loop_reason(task) is None else "loop"
@@ -186,8 +185,12 @@ class Evaluator:
             return [[run] for run in runs]
         if any(run[0].configuration.key in self.learned for run in runs):
             return [list(same) for _, same in groupby(runs, key=lambda run: run[0].configuration.key)]
-        # What trains at once has one theta, that of its learned part.
-        parts = [list(same) for _, same in groupby(sorted(runs, key=_learned_part), key=_learned_part)]
+        # What trains at once has one theta, that of its learned part, and sees the same rows.
+        parts = [
+            list(same)
+            for _, drawn in groupby(runs, key=lambda run: task.draw(run[1]))
+            for _, same in groupby(sorted(drawn, key=_learned_part), key=_learned_part)
+        ]
         if self._engine(task) == "population":
             return parts
         return [
@@ -231,67 +234,3 @@ class Evaluator:
 
 def _learned_part(run: SeededAssembly) -> str:
     return "" if run[0].learned is None else run[0].learned.name
-
-
-def run_task(
-    task: AnyTask,
-    runs: Sequence[SeededAssembly],
-    engine: str,
-    compile: Compile = "off",
-    ahead: Workload | None = None,
-    weights: Weights | None = None,
-    signals: frozenset[str] = frozenset(),
-    graphs: Graphs | None = None,
-) -> list[tuple[Curve, float]]:
-    """Curve and seconds of each run of a task; `compile` and `ahead` as in `metaopt.inner.train`.
-
-    Args:
-        task: what to train.
-        runs: of one configuration if there are weights.
-        engine: see `metaopt.inner.train`.
-        compile: see `metaopt.inner.train`.
-        ahead: see `metaopt.inner.train`.
-        weights: that the configuration comes with.
-        signals: see `metaopt.inner.train`.
-        graphs: see `metaopt.inner.train`; those of this process if left out, for workers cannot be sent any.
-
-    Raises:
-        InputError: the task's own code failed.
-    """
-    if isinstance(task, BlackBoxTask):
-        return [_run_black_box(task, assembly, seed) for assembly, seed in runs]
-    try:
-        if isinstance(task, FewShotTask):
-            return [run_few_shot(task, assembly, seed, weights) for assembly, seed in runs]
-        members = [Member(assembly, seed) for assembly, seed in runs]
-        if weights is not None or runs[0][0].learned is not None:
-            weights = weights or shipped_weights(runs[0][0])
-            for assembly, _ in runs:
-                check_weights(assembly, task, weights)
-        theta = None if weights is None else weights.theta
-        run = partial(train, task, members, theta=theta, engine=engine, compile=compile, ahead=ahead)
-        trained = run(signals=signals, graphs=graphs or _worker_graphs())
-        return [(result.curve, result.seconds) for result in trained]
-    except MetaOptError:
-        raise
-    except (Exception, SystemExit) as error:  # a stranger's model, data, loss or plugin
-        raise InputError(f"Task {task.name!r} failed in training: {named_line(error)}.") from error
-
-
-@cache
-def _worker_graphs() -> Graphs:
-    """The graphs of a worker process, which ends with its study."""
-    return Graphs()
-
-
-def probe_task(task: Task, num_steps: int, graphs: Graphs, num_validations: int = 1) -> Task:
-    """The task cut to a few steps, to measure what a step costs; the graphs that this makes serve the task, too."""
-    probe = dataclasses.replace(task, data=task.splits, num_steps=num_steps, num_validations=num_validations)
-    graphs.share(probe, task)
-    return probe
-
-
-def _run_black_box(task: BlackBoxTask, assembly: Assembly, seed: int) -> tuple[Curve, float]:
-    started = time.perf_counter()
-    curve = run_black_box(task, assembly.configuration, seed)
-    return curve, time.perf_counter() - started

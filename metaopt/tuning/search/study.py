@@ -12,7 +12,7 @@ import optuna
 
 from metaopt.configuration import Configuration
 from metaopt.contracts import AnyTask, Array
-from metaopt.tuning.judging.references import Reference
+from metaopt.tuning.judging.references import References
 from metaopt.tuning.judging.scores import BEST, WORST, objective
 from metaopt.tuning.ledger.dashboard import Dashboard, opened
 from metaopt.tuning.ledger.evaluations import Proposal, RaceOutcome
@@ -22,11 +22,10 @@ from metaopt.tuning.search.joint_space import JointSpace
 from metaopt.tuning.search.racing import Standing, ends_heat, race, race_order, rungs_of
 from metaopt.tuning.search.start_from import sampler_params
 from metaopt.tuning.search.trial_stand_ins import DefaultChooser, ReplayChooser, quietly
+from metaopt.tuning.seeds import RACE_SEED
 
 #: Candidates that are asked, trained and told together.
 BATCH = 40
-#: Seed of weights and batches in a race; the same for all candidates.
-RACE_SEED = 0
 #: Earlier candidates that the sampler learns from: as many of the best, and as many spread evenly over the others.
 #: 250 are what Optuna's TPE needs to have all the good ones (25) that it ever looks at; asking costs the same for ever.
 REMEMBERED = 125
@@ -50,7 +49,7 @@ class Study:
     name: str
     space: JointSpace
     tasks: Sequence[AnyTask]
-    references: Mapping[str, Reference]
+    references: References
     evaluator: Evaluator
     seed: int
     start_from: Sequence[Configuration] = ()
@@ -103,17 +102,6 @@ class Study:
         ]
         return sorted(pairs, key=lambda pair: _rank(pair[1]))
 
-    def scores(self, configuration: Configuration, seeds: Sequence[int]) -> dict[str, float]:
-        """Mean score over seeds of a configuration on each task."""
-        curves = self.evaluator.curves([configuration], self.tasks, seeds)
-        return {
-            task.name: sum(
-                self.references[task.name].scale.score(curves[configuration.key, task.name, seed]) for seed in seeds
-            )
-            / len(seeds)
-            for task in self.tasks
-        }
-
     def objective(self, scores: Mapping[str, float]) -> float:
         """The objective over the tasks that `scores` covers."""
         return objective(scores, {name: self.references[name].scale.weight for name in scores})
@@ -142,6 +130,15 @@ class Study:
             Proposal(number, batch, configuration, sampler_params(self.space, configuration, self.evaluator.registry))
             for number, configuration in enumerate(self.start_from[begin : begin + count], start=begin)
         ]
+
+    def defaults(self) -> dict[str, Configuration]:
+        """Every optimizer at its defaults, at a constant rate, by its name."""
+        return {
+            spec.name: self.space.suggest(
+                DefaultChooser({"optimizer": spec.name, "controller": "constant"}, self.space)
+            )
+            for spec in self.space.optimizers
+        }
 
     def _first_guesses(self) -> list[dict[str, Any]]:
         """Every optimizer at its defaults, with the first two controllers: the study never does worse than these."""
@@ -204,10 +201,11 @@ class Study:
     def _judge(self, proposals: Mapping[int, Proposal], running: Sequence[Standing], tasks: Sequence[AnyTask]) -> None:
         configurations = {standing.number: proposals[standing.number].configuration for standing in running}
         curves = self.evaluator.curves(list(configurations.values()), tasks, [RACE_SEED])
+        scales = {task.name: self.references.scale(task, RACE_SEED) for task in tasks}
         for standing in running:
             for task in tasks:
                 curve = curves[configurations[standing.number].key, task.name, RACE_SEED]
-                standing.scores[task.name] = self.references[task.name].scale.score(curve)
+                standing.scores[task.name] = scales[task.name].score(curve)
             standing.rungs[len(standing.scores)] = self.objective(standing.scores)
 
     def _trial(

@@ -19,7 +19,7 @@ from metaopt.deploy import StopperConfiguration
 from metaopt.errors import InputError, quoted
 from metaopt.plugin import Registry, StopperSpec
 from metaopt.space import Value
-from metaopt.tuning.judging.scores import best_so_far
+from metaopt.tuning.judging.noise import best_so_far
 from metaopt.tuning.recorded.recorded_tasks import RecordedTask
 from metaopt.tuning.stopping.cross_fit import CrossFit, cross_fit
 from metaopt.tuning.stopping.policy_search import NewSampler, new_sampler, search_policies

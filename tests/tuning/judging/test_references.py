@@ -3,6 +3,7 @@ import pytest
 
 import metaopt
 from metaopt.configuration.configuration import Configuration, assemble
+from metaopt.tuning.judging.noise import best_so_far
 from metaopt.tuning.judging.references import (
     DEFAULT_BASELINE,
     POOL_SIZE,
@@ -11,7 +12,7 @@ from metaopt.tuning.judging.references import (
     reference_evaluations,
     references,
 )
-from metaopt.tuning.judging.scores import RatioScale, best_so_far
+from metaopt.tuning.judging.scores import RatioScale
 
 
 def black_box(values):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from metaopt import Curve
-from metaopt.tuning.judging.scores import BEST, WORST, RatioScale, Scale, best_so_far, objective
+from metaopt.tuning.judging.noise import best_so_far
+from metaopt.tuning.judging.scores import BEST, WORST, RatioScale, Scale, objective
 
 STEPS = 10
 START = 3.0

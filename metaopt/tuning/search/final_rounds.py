@@ -1,0 +1,133 @@
+"""Runs the finals of a study, round by round."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from metaopt.configuration import Configuration
+from metaopt.contracts import AnyTask, Array, BlackBoxTask, Curve, FewShotTask
+from metaopt.tuning.judging.noise import overlap_of
+from metaopt.tuning.judging.scores import Scale
+from metaopt.tuning.running.progress import TimeUpError
+from metaopt.tuning.search.baselines import Baseline
+from metaopt.tuning.search.finals import Final, Finalist
+from metaopt.tuning.search.study import Study
+from metaopt.tuning.seeds import BLACK_BOX_SEEDS, FINAL_DRAWS, FINAL_ROUNDS, RACE_SEED, final_seeds, is_redrawn
+
+#: Candidates in the finals, where rows are plenty, where a race over few rows says little, and where each run is dear.
+FINALISTS, FINALISTS_OF_FEW_ROWS, FINALISTS_OF_BLACK_BOXES = 5, 8, 3
+#: At most so many rounds.
+ROUNDS = max(len(FINAL_ROUNDS), len(FINAL_DRAWS))
+
+
+def num_finalists(tasks: Sequence[AnyTask]) -> int:
+    """Candidates that go to the finals."""
+    if any(isinstance(task, BlackBoxTask) for task in tasks):
+        return FINALISTS_OF_BLACK_BOXES
+    return FINALISTS_OF_FEW_ROWS if any(is_redrawn(task) for task in tasks) else FINALISTS
+
+
+def in_finals(study: Study, baselines: Sequence[Baseline], complete: Sequence[Configuration]) -> list[Baseline]:
+    """Baselines that run in the finals.
+
+    On black boxes the first alone, for nobody knows what a run costs. On few-shot tasks, where ordinary optimizers
+    learn nothing beforehand, the learned ones at their defaults, as far as they have run on all tasks.
+
+    Args:
+        study: of the finals.
+        baselines: what people use without tuning.
+        complete: candidates that ran on all tasks.
+    """
+    if any(isinstance(task, FewShotTask) for task in study.tasks):
+        ran = {configuration.key for configuration in complete}
+        return [
+            Baseline(f"{name} at its defaults", configuration)
+            for name, configuration in study.defaults().items()
+            if configuration.key in ran
+        ]
+    return list(baselines[:1] if any(isinstance(task, BlackBoxTask) for task in study.tasks) else baselines)
+
+
+def play(
+    study: Study,
+    candidates: Sequence[Configuration],
+    baselines: Sequence[Baseline],
+    *,
+    repeats: int = BLACK_BOX_SEEDS,
+) -> tuple[Final, bool]:
+    """Run the finals.
+
+    Args:
+        study: whose tasks and references.
+        candidates: those of the race that did best, the best first.
+        baselines: what they are held against.
+        repeats: seeds of a black box.
+
+    Returns:
+        The finals, and whether the time was up before they were over. Then a round that was not finished does not
+        count; without any, candidates have the scores of the race.
+    """
+    configurations = {candidate.key: candidate for candidate in candidates}
+    finalists = [Finalist(key) for key in configurations]
+    for baseline in baselines:
+        key = baseline.configuration.key
+        finalists = [finalist for finalist in finalists if finalist.key != key]  # it needed no tuning
+        configurations[key] = baseline.configuration
+        finalists.append(Finalist(key, is_baseline=True, may_be_handed_over=baseline.excluded is None))
+    weights = {task.name: study.references[task.name].scale.weight for task in study.tasks}
+    final, seeds = Final(finalists, weights, dict.fromkeys(weights, 0.0)), dict[str, tuple[int, ...]]()
+    for stage in range(ROUNDS):
+        following = {task.name: final_seeds(task, stage, len(study.tasks), repeats) for task in study.tasks}
+        if following == seeds:
+            break
+        seeds = following
+        try:
+            _run_round(study, final, configurations, seeds)
+        except TimeUpError:
+            if stage == 0:
+                _fall_back(study, final, configurations)
+            return final, True
+        if not final.close_round():
+            break
+    return final, False
+
+
+def _run_round(
+    study: Study, final: Final, configurations: Mapping[str, Configuration], seeds: Mapping[str, Sequence[int]]
+) -> None:
+    running = [finalist for finalist in final.finalists if finalist.is_running]
+    wanted = [configurations[finalist.key] for finalist in running]
+    curves = study.evaluator.answer(study.references.requests(wanted, study.tasks, seeds))
+    for task in study.tasks:
+        final.overlaps[task.name] = overlap_of(task, seeds[task.name][-1])
+        scales = {seed: study.references.scale(task, seed) for seed in seeds[task.name]}
+        for finalist in running:
+            mine = {seed: curves[finalist.key, task.name, seed] for seed in seeds[task.name]}
+            finalist.scores[task.name] = {seed: scales[seed].final_score(curve) for seed, curve in mine.items()}
+            finalist.has_finite |= not all(curve.diverged for curve in mine.values())
+            examples = _examples(list(mine.values()), study.references[task.name].scale)
+            if examples is not None and not is_redrawn(task):
+                finalist.examples[task.name] = examples
+
+
+def _fall_back(study: Study, final: Final, configurations: Mapping[str, Configuration]) -> None:
+    """Scores of the race for those that have them: no baseline but what the race proposed, too."""
+    for finalist in final.finalists:
+        try:
+            curves = study.evaluator.curves([configurations[finalist.key]], study.tasks, [RACE_SEED])
+        except TimeUpError:
+            finalist.is_running = False
+            continue
+        for task in study.tasks:
+            curve = curves[finalist.key, task.name, RACE_SEED]
+            finalist.scores[task.name] = {RACE_SEED: study.references.scale(task, RACE_SEED).final_score(curve)}
+            finalist.has_finite |= not curve.diverged
+
+
+def _examples(curves: Sequence[Curve], scale: object) -> Array | None:
+    """What resampled validation examples add to a score, mean over seeds, shape (draws,)."""
+    if not isinstance(scale, Scale) or not all("validation" in curve.resampled for curve in curves):
+        return None
+    draws: Array = np.mean([curve.resampled["validation"] for curve in curves], axis=0)
+    examples: Array = (draws.mean() - draws) / scale.unit
+    return examples
