@@ -1,18 +1,20 @@
 """What `tune` hands over on small tables, beside the baseline that its own validation would have chosen.
 
-    python -m benchmarks.tuning.handed_over --tables FOLDER [--before CHECKOUT] [--n-trials 40] [--draws 20] [--seed 0]
-        [--only NAME ...] [--json FILE]
+    python -m benchmarks.tuning.handed_over [--tables FOLDER] [--cut FOLDER] [--before CHECKOUT] [--n-trials 40]
+        [--draws 20] [--seed 0] [--only NAME ...] [--json FILE]
 
 Corpora: the folder of CSV files as one corpus, each of its files alone, and five corpora of four tables of 100 to 3,000
 rows that are made here, from scikit-learn's data and formulas. Each is tuned with so many trials. Then what is handed
 over, with its stopper, and the baseline that did best by validation in the study's finals are trained on `--draws`
 further draws of training and validation rows, and judged by the tables' test rows, which no tuning sees. Scores are in
 units of the distance of each task's references; differences are means over a corpus's tasks, their standard errors
-over draws. With `--before`, a checkout of an earlier commit tunes the same corpora, and what it hands over is judged in
-the same way, against the same baselines.
+over draws. With `--cut`, the tables of another folder are also cut down to 200, 500 and 2,000 rows, in corpora of up to
+five, and judged on the rows that were left out. With `--before`, a checkout of an earlier commit tunes the same corpora,
+and what it hands over is judged in the same way, against the same baselines.
 """
 
 import argparse
+import dataclasses
 import json
 import math
 import os
@@ -21,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,12 @@ from sklearn import datasets
 import metaopt
 from metaopt.contracts import REDRAWN
 from metaopt.plugin import current_registry
+from metaopt.tasks.tables.csv_file import read_csv
+from metaopt.tasks.tables.features import preprocessor
+from metaopt.tasks.tables.mlp import mlp
+from metaopt.tasks.tables.rows import TableRows
+from metaopt.tasks.tables.settings import TableSettings, read_settings
+from metaopt.tasks.tables.table import check_table, task_from_frame
 from metaopt.tuning.judging.comparison import Contender
 from metaopt.tuning.judging.references import DEFAULT_BASELINE, References, references
 from metaopt.tuning.ledger.ledger import Ledger
@@ -39,6 +48,8 @@ from metaopt.tuning.running.evaluator import Evaluator, Request
 from metaopt.tuning.search.baselines import contender_of
 from metaopt.tuning.stopping.stopping import stop_index
 
+#: Rows that tables are cut down to, and rows of them that judge at most.
+SIZES, MOST_LEFT_OUT = (200, 500, 2_000), 4_000
 #: Draws that judge; no part of a study uses their seeds.
 FIRST_DRAW = REDRAWN + 500
 TUNE = """
@@ -129,12 +140,51 @@ def _copy_settings(tables: Path, alone: Path, stem: str) -> None:
         (alone / "corpus.toml").write_text("\n\n".join(part for part in parts if part.startswith(f"[{stem}]")))
 
 
+def cut_down(source: Path, home: Path, seed: int = 0) -> Iterator[tuple[str, Path, list[metaopt.Task]]]:
+    """Corpora of tables cut down to few rows, with tasks that train on these and test on the rows left out."""
+    rng = np.random.default_rng(seed)
+    stems = [path.name.removesuffix(".csv.gz") for path in sorted(source.glob("*.csv.gz"))]
+    settings = read_settings(source, stems)
+    for size in SIZES:
+        order = rng.permutation(len(stems))
+        for number, begin in enumerate(range(0, len(stems), 5)):
+            folder = home / f"cut_{size}_{number}"
+            folder.mkdir()
+            tasks = []
+            for stem in (stems[index] for index in order[begin : begin + 5]):
+                frame = read_csv(source / f"{stem}.csv.gz", settings[stem].categories)
+                frame = frame.sample(frac=1, random_state=int(rng.integers(2**31))).reset_index(drop=True)
+                try:
+                    tasks.append(_cut(frame, size, stem, settings[stem], folder))
+                except metaopt.InputError:
+                    continue  # too few rows of a class
+            if tasks:
+                (folder / "corpus.toml").write_text("[defaults]\nnum_steps = 400\n")
+                yield f"cut {size}, {number}", folder, tasks
+
+
+def _cut(frame: pd.DataFrame, size: int, stem: str, settings: TableSettings, folder: Path) -> metaopt.Task:
+    settings = dataclasses.replace(settings, num_steps=400)
+    cut = task_from_frame(frame.head(size), stem, settings, stem)
+    table = check_table(frame, settings, stem)
+    classes = cut.redraw.target.num_outputs  # type: ignore[union-attr]
+    if len(frame) < 2 * size or table.target.num_outputs != classes:
+        raise metaopt.InputError("There are too few rows to leave any out.")
+    train, validation, _ = cut.redraw.own  # type: ignore[union-attr]
+    left_out = np.arange(size, min(len(frame), size + MOST_LEFT_OUT))
+    settled = preprocessor(table.features).fit(table.features.frame.iloc[train])
+    rows = TableRows(table.features, table.target, stem, (train, validation, left_out), settled)
+    frame.head(size).to_csv(folder / f"{stem}.csv", index=False)
+    splits = rows.splits()
+    model = partial(mlp, splits.train.inputs.shape[1], table.target.num_outputs)
+    return dataclasses.replace(cut, data=splits, redraw=rows, model=model, name=f"{stem}, judged")
+
+
 def judge(
-    folder: Path, recipes: Mapping[str, metaopt.Recipe], incumbent: Contender, draws: int
+    tasks: Sequence[Any], recipes: Mapping[str, metaopt.Recipe], incumbent: Contender, draws: int
 ) -> dict[str, tuple[float, float]]:
     """Mean difference to the incumbent, and its standard error over draws, of each recipe."""
     registry = current_registry()
-    tasks = metaopt.load_corpus(folder).tasks
     evaluator = Evaluator(Ledger("sqlite://"), registry, announce=lambda line: None)
     known = references(evaluator, tasks, DEFAULT_BASELINE)
     seeds = tuple(range(FIRST_DRAW, FIRST_DRAW + draws))
@@ -165,8 +215,10 @@ def judge(
     return answer
 
 
-def one_corpus(name: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Tune, on both sides, and judge."""
+def one_corpus(
+    name: str, folder: Path, options: argparse.Namespace, tasks: Sequence[Any] | None = None
+) -> dict[str, Any]:
+    """Tune, on both sides, and judge on the corpus's own tasks unless there are others."""
     result = metaopt.tune(folder, n_trials=options.n_trials, seed=options.seed, announce=lambda line: None)
     verdict = result.verdict
     recipes = {"after": result.recipe}
@@ -185,7 +237,7 @@ def one_corpus(name: str, folder: Path, options: argparse.Namespace) -> dict[str
         "incumbent": verdict.incumbent,
         "recipe": result.recipe.name,
         "trainings": result.cost.evaluations + result.cost.reference_evaluations + result.cost.comparison_evaluations,
-        **judge(folder, recipes, incumbent, options.draws),
+        **judge(tasks or metaopt.load_corpus(folder).tasks, recipes, incumbent, options.draws),
     }
 
 
@@ -209,6 +261,7 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", type=Path)
+    parser.add_argument("--cut", type=Path)
     parser.add_argument("--before", help="a checkout of an earlier commit")
     parser.add_argument("--n-trials", type=int, default=40)
     parser.add_argument("--draws", type=int, default=20)
@@ -219,10 +272,13 @@ def main() -> None:
     torch.set_num_threads(1)
     rows = json.loads(options.json.read_text()) if options.json is not None and options.json.exists() else []
     with tempfile.TemporaryDirectory() as home:
-        for name, folder in folders(options.tables, Path(home)):
+        corpora = [(name, folder, None) for name, folder in folders(options.tables, Path(home))]
+        if options.cut is not None:
+            corpora += cut_down(options.cut, Path(home))
+        for name, folder, tasks in corpora:
             if (options.only and name not in options.only) or name in [row["corpus"] for row in rows]:
                 continue
-            rows.append(one_corpus(name, folder, options))
+            rows.append(one_corpus(name, folder, options, tasks))
             if options.json is not None:
                 options.json.write_text(json.dumps(rows, indent=1))
     show(rows)

@@ -165,7 +165,7 @@ def _of_comparison(result: TuneResult) -> Iterator[tuple[str, Drawing]]:
     draw = partial(plots.draw_scores, held_out=result.comparison, tuning=result.tuning_comparison)
     yield "scores", Drawing("Test scores", caption, draw)
     if comparison.expected:
-        caption = "Where the curve crosses the level is what one run of the recipe is worth. Shaded: its 95 % interval."
+        caption = "Where the curve crosses the level is what one run of the recipe is worth. Shaded: 95 % intervals."
         yield "worth", Drawing("Worth in trials", caption, partial(plots.draw_worth, comparison=comparison))
     caption = "Share of runs that are as good as the baseline's end; higher and further left is better."
     yield "profile", Drawing("Time to target", caption, partial(plots.draw_profile, comparison=comparison))

@@ -64,8 +64,13 @@ def draw_worth(axes: Any, comparison: Comparison) -> None:
     trials = np.arange(1, pools.shape[1] + 1)
     scores = comparison.task_scores(RECIPE)[tasks].to_numpy()
     by_task = dict(zip(comparison.tasks, comparison.families(), strict=True))
-    level = bootstrap(scores, [by_task[task] for task in tasks], _mean, comparison.over)
+    families = [by_task[task] for task in tasks]
+    level = bootstrap(scores, families, _mean, comparison.over)
+    # With little data the best of more trials by validation may look worse than that of few: the band says how sure.
+    band = [bootstrap(column, families, _mean, comparison.over) for column in pools.T]
     axes.plot(trials, pools.mean(axis=0), color=PALETTE.series[0])
+    lows, highs = [interval.low for interval in band], [interval.high for interval in band]
+    axes.fill_between(trials, lows, highs, color=PALETTE.series[0], alpha=0.12, linewidth=0)
     axes.axhline(level.value, color=PALETTE.recipe)
     axes.axhspan(level.low, level.high, color=PALETTE.recipe, alpha=0.12, linewidth=0)
     axes.set_xscale("log", base=2)
