@@ -2,10 +2,11 @@
 
     python -m benchmarks.recipes.starter_references [--corpus starter] [--storage URL] [--out FILE] [--json]
 
-Runs are taken from the ledger in `--storage`, for example `sqlite:///out/starter/study.db`, where it has them, else
-trained. They are found again by the tasks' fingerprints: after a change of a task or of a plugin that references use,
-run it again. It writes `plugins/metaopt_corpora/starter_references.npz`, which `CorpusSpec(reference_runs=…)` names,
-and beside it, for the tests, the fingerprints that every Python and torch must find.
+Runs are taken from the ledger in `--storage`, for example `sqlite:///out/starter/study.db`, or from the file that is
+there, where they have them, else trained. They are found again by the tasks' fingerprints: after a change of a task or
+of a plugin that references use, run it again. It writes `plugins/metaopt_corpora/starter_references.npz`, which
+`CorpusSpec(reference_runs=…)` names, and beside it, for the tests, the fingerprints that every Python and torch must
+find.
 """
 
 import argparse
@@ -15,10 +16,11 @@ from pathlib import Path
 
 import metaopt
 from benchmarks.tuning.unshipped import registry_without_shipped_runs
-from metaopt.tuning.judging.references import DEFAULT_BASELINE, REFERENCE_SEEDS, pool_configurations, references
-from metaopt.tuning.judging.shipped_references import write
+from metaopt.tuning.judging.references import DEFAULT_BASELINE, pool_configurations, references
+from metaopt.tuning.judging.shipped_references import read, write
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.running.evaluator import Evaluator
+from metaopt.tuning.seeds import RACE_SEED, REFERENCE_SEEDS
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "plugins" / "metaopt_corpora" / "starter_references.npz"
@@ -36,6 +38,8 @@ def main() -> None:
     ledger = Ledger(options.storage)
     evaluator = Evaluator(ledger, registry_without_shipped_runs(), announce=print)
     started = time.perf_counter()
+    if options.out.exists():  # tasks that did not change keep theirs
+        ledger.add([run for run in read(options.out) if run.key.seed == RACE_SEED or run.curve.resampled])
     references(evaluator, corpus.tasks, DEFAULT_BASELINE)
     keys = {DEFAULT_BASELINE.key} | {configuration.key for configuration in pool_configurations(evaluator.registry)}
     shipped = ledger.shipped(task.fingerprint for task in corpus)

@@ -9,8 +9,8 @@ over, with its stopper, and the baseline that did best by validation in the stud
 further draws of training and validation rows, and judged by the tables' test rows, which no tuning sees. Scores are in
 units of the distance of each task's references; differences are means over a corpus's tasks, their standard errors
 over draws. With `--cut`, the tables of another folder are also cut down to 200, 500 and 2,000 rows, in corpora of up to
-five, and judged on the rows that were left out. With `--before`, a checkout of an earlier commit tunes the same corpora,
-and what it hands over is judged in the same way, against the same baselines.
+five, and judged on the rows that were left out. With `--before`, a checkout of an earlier commit tunes the same
+corpora, and what it hands over is judged in the same way, against the same baselines.
 """
 
 import argparse

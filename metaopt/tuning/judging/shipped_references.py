@@ -2,7 +2,8 @@
 
 A file is a compressed NumPy archive without pickle: `index`, JSON with the tasks and the configurations; one entry a
 run of `task`, `configuration`, `seed`, `horizon`, `length`, `tested` and `seconds`; and the runs' series end to end, in
-float32: `steps`, `values`, `test`, and one `signal:<name>` for each signal that all runs have.
+float32: `steps`, `values`, `test`, and one `signal:<name>` for each signal that all runs have. `resampled:<split>` has
+a row a run, NaN where a run has none.
 """
 
 import io
@@ -23,6 +24,7 @@ from metaopt.tuning.running.evaluator import Evaluator
 
 _SCHEMA = 1
 _SIGNAL = "signal:"
+_RESAMPLED = "resampled:"
 
 
 def adopt(evaluator: Evaluator, fingerprints: Collection[str], configurations: Collection[Configuration]) -> None:
@@ -102,6 +104,7 @@ def write(path: Path, evaluations: Sequence[Evaluation]) -> None:
         "tested": np.asarray([curve.test is not None for curve in curves]),
         "seconds": np.asarray([evaluation.seconds for evaluation in evaluations], dtype=np.float32),
         **{name: np.concatenate(parts).astype(np.float32) for name, parts in series.items()},
+        **_resampled(curves),
     }
     content = io.BytesIO()
     np.savez_compressed(content, **columns)
@@ -134,6 +137,16 @@ def read(path: Path, fingerprints: Collection[str] | None = None) -> list[Evalua
         ) from error
 
 
+def _resampled(curves: Sequence[Curve]) -> dict[str, Any]:
+    """One column a split, shape (runs, draws)."""
+    columns = {}
+    for split in sorted({split for curve in curves for split in curve.resampled}):
+        draws = max(len(curve.resampled.get(split, ())) for curve in curves)
+        rows = [curve.resampled.get(split, np.full(draws, np.nan)) for curve in curves]
+        columns[_RESAMPLED + split] = np.stack(rows).astype(np.float32)
+    return columns
+
+
 def _evaluations(index: Mapping[str, Any], arrays: Mapping[str, Any]) -> list[Evaluation]:
     settings = [(Configuration.from_json(document), plugins) for document, plugins in index["configurations"]]
     ends = np.cumsum(arrays["length"])
@@ -161,6 +174,11 @@ def _curve(arrays: Mapping[str, Array], run: int, part: slice) -> Curve:
         horizon=int(arrays["horizon"][run]),
         test=arrays["test"][part] if arrays["tested"][run] else None,
         signals={name.removeprefix(_SIGNAL): arrays[name][part] for name in arrays if name.startswith(_SIGNAL)},
+        resampled={
+            name.removeprefix(_RESAMPLED): rows[run]
+            for name, rows in arrays.items()
+            if name.startswith(_RESAMPLED) and np.isfinite(rows[run]).all()
+        },
     )
 
 
