@@ -28,10 +28,11 @@ from metaopt.configuration.configuration import Configuration
 from metaopt.contracts import Task
 from metaopt.plugin.kinds import ControllerSpec, WrapperSpec
 from metaopt.plugin.registry import Registry, current_registry
-from metaopt.tuning.judging.references import DEFAULT_BASELINE, REFERENCE_SEEDS, Reference, references
+from metaopt.tuning.judging.references import DEFAULT_BASELINE, Reference, references
 from metaopt.tuning.judging.statistics import bootstrap
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.running.evaluator import Evaluator
+from metaopt.tuning.seeds import REFERENCE_SEEDS
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "tabular"
 RATES = tuple(float(f"{10 ** (exponent / 2):.3g}") for exponent in range(-8, 1))

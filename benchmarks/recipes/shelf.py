@@ -27,7 +27,7 @@ import metaopt
 from metaopt.contracts import Task
 from metaopt.plugin.kinds import ControllerSpec, WrapperSpec
 from metaopt.plugin.registry import Registry, current_registry
-from metaopt.tuning.judging.comparison import REPORT_SEEDS, Comparison, Contender
+from metaopt.tuning.judging.comparison import Comparison, Contender
 from metaopt.tuning.judging.contest import compare
 from metaopt.tuning.judging.held_out import Fold, folds
 from metaopt.tuning.judging.references import DEFAULT_BASELINE, references
@@ -89,7 +89,7 @@ def compared(corpus: metaopt.Corpus, options: argparse.Namespace) -> tuple[Compa
         evaluator = Evaluator(Ledger(options.storage), current_registry())
         try:
             known = references(evaluator, fold.held_out, DEFAULT_BASELINE)
-            parts.append(compare(evaluator, fold.held_out, known, contenders, seeds=REPORT_SEEDS))
+            parts.append(compare(evaluator, fold.held_out, known, contenders))
         finally:
             evaluator.close()
     return Comparison.merged(parts), spent

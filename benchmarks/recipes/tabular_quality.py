@@ -27,14 +27,15 @@ from numpy.typing import NDArray
 import metaopt
 from benchmarks.tuning.memory import PeakMemory
 from metaopt.plugin.registry import current_registry
-from metaopt.tuning.judging.comparison import REPORT_SEEDS, Comparison, Contender, contender_named
+from metaopt.tuning.judging.comparison import Comparison, Contender, contender_named
 from metaopt.tuning.judging.contest import compare
 from metaopt.tuning.judging.held_out import Fold, folds
-from metaopt.tuning.judging.references import DEFAULT_BASELINE, POOL_SIZE, Reference, references
+from metaopt.tuning.judging.references import DEFAULT_BASELINE, POOL_SIZE, References, references
 from metaopt.tuning.judging.statistics import Interval, TrialsWorth, bootstrap, trials_worth
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.portfolio import Portfolio
 from metaopt.tuning.running.evaluator import Evaluator
+from metaopt.tuning.seeds import REPORT_SEEDS
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "tabular"
 DEFAULT = "adamw"
@@ -66,7 +67,7 @@ class Row:
 
 
 def held_out_comparison(
-    evaluator: Evaluator, fold: Fold, known: dict[str, Reference], recipes: Sequence[metaopt.Recipe], num_seeds: int
+    evaluator: Evaluator, fold: Fold, known: References, recipes: Sequence[metaopt.Recipe], num_seeds: int
 ) -> Comparison:
     """The portfolio's recipes, each by its place from 1, and the default, on the fold's held-out tasks."""
     contenders = [Contender.of(recipe, str(place)) for place, recipe in enumerate(recipes, start=1)]

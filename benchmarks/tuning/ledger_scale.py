@@ -32,7 +32,7 @@ from torch import nn
 import metaopt
 from metaopt.configuration.configuration import Assembly, Configuration, assemble
 from metaopt.plugin.registry import Registry, current_registry
-from metaopt.tuning.judging.references import Reference
+from metaopt.tuning.judging.references import DEFAULT_BASELINE, Reference, References
 from metaopt.tuning.judging.scores import Scale
 from metaopt.tuning.ledger.evaluations import Evaluation, Proposal, RaceOutcome, evaluation_key
 from metaopt.tuning.ledger.ledger import Ledger
@@ -40,8 +40,9 @@ from metaopt.tuning.running import evaluator as evaluators
 from metaopt.tuning.running.evaluator import Evaluator
 from metaopt.tuning.search.joint_space import joint_space
 from metaopt.tuning.search.racing import Standing, ends_heat, race, race_order
-from metaopt.tuning.search.study import BATCH, RACE_SEED, Study
+from metaopt.tuning.search.study import BATCH, Study
 from metaopt.tuning.search.trial_stand_ins import RandomChooser
+from metaopt.tuning.seeds import RACE_SEED
 
 REACH = 1.2
 NUM_TASKS, NUM_FAMILIES = 20, 4
@@ -135,13 +136,14 @@ def instead_of_training(
     return [(curve(task, assembly.configuration, seed), 1.0) for assembly, seed in runs]
 
 
-def references(corpus: Sequence[metaopt.Task]) -> dict[str, Reference]:
+def references(corpus: Sequence[metaopt.Task], evaluator: Evaluator) -> References:
     base = [curve(task, Configuration("adamw"), seed) for task in corpus[:1] for seed in range(3)]
     best = [
         metaopt.Curve(curve_of_seed.steps, curve_of_seed.values - 0.3, curve_of_seed.horizon, curve_of_seed.test)
         for curve_of_seed in base
     ]
-    return {task.name: Reference(Scale.of(base, best), ()) for task in corpus}
+    by_task = {task.name: Reference(Scale.of(base, best), ()) for task in corpus}
+    return References(by_task, evaluator, DEFAULT_BASELINE)
 
 
 def fill(study: Study, size: int, registry: Registry) -> int:
@@ -187,7 +189,7 @@ def fill(study: Study, size: int, registry: Registry) -> int:
 
 def study_at(url: str, corpus: Sequence[metaopt.Task], registry: Registry) -> Study:
     evaluator = Evaluator(Ledger(url), registry)
-    return Study(STUDY, joint_space(registry), corpus, references(corpus), evaluator, seed=0)
+    return Study(STUDY, joint_space(registry), corpus, references(corpus, evaluator), evaluator, seed=0)
 
 
 def measure(size: int, batches: int, profile: cProfile.Profile | None = None) -> Measured:

@@ -46,13 +46,16 @@ import metaopt
 from metaopt.tuning.judging.scores import BEST, WORST, objective
 from metaopt.tuning.judging.statistics import Interval, bootstrap
 from metaopt.tuning.search.estimates import filled
+from metaopt.tuning.search.final_rounds import FINALISTS
 from metaopt.tuning.search.racing import Standing, Survivors, best_share, ends_heat, race, race_order, rungs
-from metaopt.tuning.search.search import FINAL_SEEDS, FINALISTS
-from metaopt.tuning.search.study import BATCH, RACE_SEED
+from metaopt.tuning.search.study import BATCH
+from metaopt.tuning.seeds import RACE_SEED
 
 KINDS, NUM_NUMBERS, NUM_FAMILIES = ("a", "b", "c"), 4, 4
 WEIGHTS = (6.0, 3.0, 1.0, 0.3)
 CLIFF = 0.3
+#: Seeds on which the best run again.
+FINAL_SEEDS = (1, 2)
 LEVEL = 0.05
 DISTRIBUTIONS: Mapping[str, BaseDistribution] = {
     "kind": CategoricalDistribution(KINDS),

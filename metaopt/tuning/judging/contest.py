@@ -30,6 +30,7 @@ def compare(
     tuned: int = 0,
     tpe: Mapping[str, Sequence[Curve]] | None = None,
     repeats: int = BLACK_BOX_SEEDS,
+    seeds: Sequence[int] | None = None,
 ) -> Comparison:
     """Run every contender on every task with fresh seeds and judge it on the test split.
 
@@ -43,6 +44,7 @@ def compare(
         tuned: also show the best of this many random trials on each task itself, chosen by validation.
         tpe: also show the best of these TPE trials on each task itself; see `own_trials.tpe_trials`.
         repeats: seeds of black boxes.
+        seeds: of all tasks; those of `report_seeds` if left out.
     """
     rows: list[dict[str, object]] = []
     curves: dict[tuple[str, str], Array] = {}
@@ -50,17 +52,17 @@ def compare(
     expected: dict[str, Array] = {}
     guided: dict[str, Array] = {}
     examples: dict[tuple[str, str], Array] = {}
-    seeds = {task.name: report_seeds(task, held_out=held_out, repeats=repeats) for task in tasks}
+    by_task = {task.name: seeds or report_seeds(task, held_out=held_out, repeats=repeats) for task in tasks}
     configurations = list({contender.configuration.key: contender.configuration for contender in contenders}.values())
     stoppers = [contender.stopper for contender in contenders if contender.stopper is not None]
     required = frozenset[str]().union(*(stopper_requires(stopper, evaluator.registry) for stopper in stoppers))
-    all_curves = evaluator.recording(required).answer(references.requests(configurations, tasks, seeds))
+    all_curves = evaluator.recording(required).answer(references.requests(configurations, tasks, by_task))
     for task in tasks:
         reference = references[task.name]
         for contender in contenders:
             runs = [
                 _Run(contender, task, seed, all_curves[contender.configuration.key, task.name, seed], scale)
-                for seed, scale in ((seed, references.scale(task, seed)) for seed in seeds[task.name])
+                for seed, scale in ((seed, references.scale(task, seed)) for seed in by_task[task.name])
             ]
             curves[contender.name, task.name] = _test_curve(runs)
             for run in runs:
@@ -85,7 +87,9 @@ def compare(
             for sampler, trial_scores in own.items()
             for task in tasks
             if task.name in trial_scores
-            for row in _tuned_rows(task, horizons[task.name], seeds[task.name], trial_scores[task.name], tuned, sampler)
+            for row in _tuned_rows(
+                task, horizons[task.name], by_task[task.name], trial_scores[task.name], tuned, sampler
+            )
         ]
     return Comparison(
         pd.DataFrame(rows),
@@ -94,9 +98,9 @@ def compare(
         targets,
         guided,
         examples=examples,
-        overlaps={task.name: overlap_of(task, seeds[task.name][-1]) for task in tasks},
-        incumbents={} if incumbent is None else dict.fromkeys(seeds, incumbent),
-        in_ratios=all(isinstance(references[name].scale, RatioScale) for name in seeds),
+        overlaps={task.name: overlap_of(task, by_task[task.name][-1]) for task in tasks},
+        incumbents={} if incumbent is None else dict.fromkeys(by_task, incumbent),
+        in_ratios=all(isinstance(references[name].scale, RatioScale) for name in by_task),
     )
 
 
