@@ -84,12 +84,9 @@ def _scores_and_cost(parts: list[str]) -> str:
     return "\n\n".join([*scores, sentence, *cost[:2]])
 
 
-def _last_sentences(parts: list[str]) -> str:
-    return "\n\n".join(starting(words)(parts) for words in ("The first run of a new model", "It cost"))
-
-
 def _end(parts: list[str]) -> str:
-    return "\n".join([*_last_sentences(parts).split("\n\n"), parts[-1]])
+    """The last three lines: verdict, worth, cost."""
+    return parts[-1]
 
 
 def _worst_tasks(parts: list[str]) -> str:
@@ -107,7 +104,7 @@ def _held_out(parts: list[str]) -> str:
 #: Parts of a result's output by the words in parentheses.
 PARTS: dict[str, dict[str, Callable[[list[str]], str]]] = {
     "tune_starter": {
-        "the last sentences": _last_sentences,
+        "the last sentences": _end,
         "without its progress and the list of hyperparameters": _scores_and_cost,
         "scores and cost": _scores_and_cost,
         "worst tasks": _worst_tasks,

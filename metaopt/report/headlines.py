@@ -91,7 +91,8 @@ def headline(result: TuneResult) -> str:
     if result.comparison is None:
         return (
             f"On the {_tasks(comparison)} that it was tuned on, one run is worth {worth} random tuning trials of a "
-            "task's own; what it is worth for a new model was not measured."
+            f"task's own{'' if worth.low > 1 else ', which claims nothing'}; what it is worth for a new model was not "
+            "measured."
         )
     seen = "of families that tuning never saw" if result.held_out_by == "families" else "that tuning never saw"
     where = f"on {_tasks(comparison)} {seen}"

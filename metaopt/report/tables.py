@@ -192,6 +192,9 @@ def stopping(result: TuneResult) -> str:
     if not result.front:
         return ""
     chosen = result.stopping
+    own = result.recipe.stopper
+    if chosen is None and own is not None and any(part.name != "divergence" for part in own.stoppers or (own,)):
+        return f"The recipe keeps the stopping policy that it came with, {describe(own)}."
     if chosen is None:
         return (
             f"No stopping policy saved steps and gave up at most {TOLERATED_REGRET:g} of the distance between a task's "

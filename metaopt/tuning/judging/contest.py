@@ -178,9 +178,13 @@ def _test_curve(runs: Sequence[_Run]) -> Array:
 
 def _examples(runs: Sequence[_Run]) -> Array | None:
     """The test score on resampled test examples, less its mean, over seeds, shape (draws,); None where not known."""
-    scale = runs[0].scale
-    if not isinstance(scale, Scale) or not all("test" in run.curve.resampled for run in runs):
+    scores = [
+        run.scale.test_scores(run.curve.resampled["test"])
+        for run in runs
+        if isinstance(run.scale, Scale) and "test" in run.curve.resampled
+    ]
+    if len(scores) < len(runs):
         return None
-    draws: Array = np.mean([run.curve.resampled["test"] for run in runs], axis=0)
-    examples: Array = (draws.mean() - draws) / scale.test_unit
+    draws: Array = np.mean(scores, axis=0)
+    examples: Array = draws - draws.mean()
     return examples

@@ -158,11 +158,14 @@ class Scale:
     def test_score(self, curve: Curve, until: int | None = None) -> float:
         """Test value at the best of the first `until` validations, with the references' test values at 0 and 1."""
         value = curve.test_at_best(until)
-        if not np.isfinite(value):
-            return WORST
+        return WORST if not np.isfinite(value) else float(self.test_scores(np.asarray(value)))
+
+    def test_scores(self, values: Array) -> Array:
+        """Finite test values with the references' at 0 and 1, clipped; 0 where the baseline has none."""
         if not np.isfinite(self.test_baseline):
-            return 0.0
-        return float(np.clip((self.test_baseline - value) / self.test_unit, WORST, BEST))
+            return np.zeros_like(values)
+        scores: Array = np.clip((self.test_baseline - values) / self.test_unit, WORST, BEST)
+        return scores
 
     @property
     def weight(self) -> float:

@@ -82,9 +82,9 @@ class Verdict:
         if name is None:
             return "There is nothing to compare the recipe with, so nothing is claimed."
         if self.kind == "untuned":
-            found = "" if self.promised is None else f" (the best of them: {self._shown(self.promised.value, True)})"
+            lead = "" if self.promised is None else f" (the best of them: {self._promised(self.promised)})"
             return (
-                f"No tuned candidate was better than {name}{found}, which you would have used without tuning: "
+                f"No tuned candidate was surely better than {name}{lead}, which you would have used without tuning: "
                 f"{name} itself is handed over."
             )
         kept = "" if self.excluded is None else f", which {self.excluded} excludes"
@@ -115,6 +115,10 @@ class Verdict:
         if self.in_ratios:
             return f"{100 * math.expm1(number):{'+' if signed else ''}.1f} %"
         return f"{number:{'+' if signed else ''}.2f}"
+
+    def _promised(self, promised: Difference) -> str:
+        shown = self._shown(promised.value, True)
+        return f"{shown} ± {self._shown(promised.error, False)}" if math.isfinite(promised.variance) else shown
 
     def _ends(self) -> str:
         assert self.lead is not None

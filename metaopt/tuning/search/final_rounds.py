@@ -7,7 +7,7 @@ import numpy as np
 from metaopt.configuration import Configuration
 from metaopt.contracts import AnyTask, Array, BlackBoxTask, Curve, FewShotTask
 from metaopt.tuning.judging.noise import overlap_of
-from metaopt.tuning.judging.scores import Scale
+from metaopt.tuning.judging.scores import AnyScale, Scale
 from metaopt.tuning.running.progress import TimeUpError
 from metaopt.tuning.search.baselines import Baseline
 from metaopt.tuning.search.finals import Final, Finalist
@@ -105,7 +105,7 @@ def _run_round(
             mine = {seed: curves[finalist.key, task.name, seed] for seed in seeds[task.name]}
             finalist.scores[task.name] = {seed: scales[seed].final_score(curve) for seed, curve in mine.items()}
             finalist.has_finite |= not all(curve.diverged for curve in mine.values())
-            examples = _examples(list(mine.values()), study.references[task.name].scale)
+            examples = _examples([(curve, scales[seed]) for seed, curve in mine.items()])
             if examples is not None and not is_redrawn(task):
                 finalist.examples[task.name] = examples
 
@@ -124,10 +124,15 @@ def _fall_back(study: Study, final: Final, configurations: Mapping[str, Configur
             finalist.has_finite |= not curve.diverged
 
 
-def _examples(curves: Sequence[Curve], scale: object) -> Array | None:
-    """What resampled validation examples add to a score, mean over seeds, shape (draws,)."""
-    if not isinstance(scale, Scale) or not all("validation" in curve.resampled for curve in curves):
+def _examples(runs: Sequence[tuple[Curve, AnyScale]]) -> Array | None:
+    """What resampled validation examples add to a score, mean over seeds, shape (draws,); None where not known."""
+    scores = [
+        scale.relative(curve.resampled["validation"])
+        for curve, scale in runs
+        if isinstance(scale, Scale) and "validation" in curve.resampled
+    ]
+    if len(scores) < len(runs):
         return None
-    draws: Array = np.mean([curve.resampled["validation"] for curve in curves], axis=0)
-    examples: Array = (draws.mean() - draws) / scale.unit
+    draws: Array = np.mean(scores, axis=0)
+    examples: Array = draws - draws.mean()
     return examples

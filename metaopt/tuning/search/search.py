@@ -26,6 +26,7 @@ from metaopt.tuning.search.finals import Final, Outcome
 from metaopt.tuning.search.study import Study
 from metaopt.tuning.seeds import BLACK_BOX_SEEDS, RACE_SEED
 from metaopt.tuning.stopping.stopping import (
+    TOLERATED_REGRET,
     PolicyResult,
     RecordedRun,
     default_policy,
@@ -110,7 +111,8 @@ def search(study: Study, num_candidates: int, choice: Choice) -> SearchResult:
     outcome = final.outcome()
     handed_over = next(configuration for configuration in ran if configuration.key == outcome.chosen)
     own = next((b.stopper for b in baselines if b.configuration.key == outcome.chosen), None)
-    front, stopper = _stoppers(study, final, candidates if outcome.is_tuned else [handed_over], choice.stoppers)
+    stopped = candidates if outcome.is_tuned else [handed_over]
+    front, stopper = _stoppers(study, final, stopped, choice.stoppers, tolerated=outcome.is_tuned)
     table = _table(study, final, handed_over, [c for c in complete if not choice.forbidden(c)], choice.forbidden)
     recipes = []
     # Each member of a portfolio of learned rules would need weights of its own.
@@ -145,14 +147,18 @@ def _distinct(configurations: Sequence[Configuration]) -> list[Configuration]:
 
 
 def _stoppers(
-    study: Study, final: Final, finalists: Sequence[Configuration], names: Sequence[str] | None
+    study: Study, final: Final, finalists: Sequence[Configuration], names: Sequence[str] | None, *, tolerated: bool
 ) -> tuple[list[PolicyResult], StopperConfiguration | None]:
-    """Policies replayed over these finalists' runs of the finals: what no other beats, and that of the recipe."""
+    """Policies replayed over these finalists' runs of the finals: what no other beats, and that of the recipe.
+
+    A baseline is handed over with one that gives up nothing, for it must not be worse than it would have been.
+    """
     if any(isinstance(task, FewShotTask) for task in study.tasks):
         return [], None  # a support set has nothing to validate on
     registry = study.evaluator.registry
     results = replay_policies(list(_recorded(study, final, finalists, names)), registry, study.seed, names)
-    return pareto_front(results), with_guard(default_policy(results), registry)
+    chosen = default_policy(results, TOLERATED_REGRET if tolerated else 0.0)
+    return pareto_front(results), with_guard(chosen, registry)
 
 
 def _recorded(

@@ -98,9 +98,9 @@ def pareto_front(results: Sequence[PolicyResult]) -> list[PolicyResult]:
     return front
 
 
-def default_policy(results: Sequence[PolicyResult]) -> PolicyResult | None:
+def default_policy(results: Sequence[PolicyResult], tolerated: float = TOLERATED_REGRET) -> PolicyResult | None:
     """The policy of a recipe: most steps saved at a tolerated regret; None if none saves anything there."""
-    fair = [result for result in results if result.regret <= TOLERATED_REGRET and result.steps_saved > 0]
+    fair = [result for result in results if result.regret <= tolerated and result.steps_saved > 0]
     return max(fair, key=lambda policy: (policy.steps_saved, -policy.regret), default=None)
 
 
