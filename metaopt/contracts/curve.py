@@ -25,7 +25,8 @@ class Curve:
         signals: further series of shape (T,) by name, such as `train_loss`.
         resampled: the metric of the kept checkpoint, times its sign, on examples drawn with replacement, shape (B,), by
             split: `"validation"`, `"test"`. Runs on the same examples share the draws, so that differences are paired.
-            Empty where nobody asked, or where examples cannot be told apart.
+            Empty where nobody asked, or where examples cannot be told apart. Kept to six digits, which ledgers write:
+            what is decided by a run does not depend on whether it was just trained.
     """
 
     steps: Array
@@ -41,7 +42,7 @@ class Curve:
         if self.test is not None:
             object.__setattr__(self, "test", _series(self.test))
         object.__setattr__(self, "signals", {key: _series(value) for key, value in self.signals.items()})
-        object.__setattr__(self, "resampled", {key: _series(value) for key, value in self.resampled.items()})
+        object.__setattr__(self, "resampled", {key: _rounded(value) for key, value in self.resampled.items()})
         lengths = {len(series) for series in (self.steps, self.values, *self.signals.values())}
         if self.test is not None:
             lengths.add(len(self.test))
@@ -85,9 +86,7 @@ class Curve:
             document["test"] = _plain(self.test)
         document["signals"] = {key: _plain(value) for key, value in self.signals.items()}
         if self.resampled:
-            document["resampled"] = {
-                key: [float(f"{number:.6g}") for number in _plain(value)] for key, value in self.resampled.items()
-            }
+            document["resampled"] = {key: _plain(value) for key, value in self.resampled.items()}
         return document
 
     @classmethod
@@ -106,6 +105,11 @@ class Curve:
 
 def _series(values: Sequence[float | None] | Array) -> Array:
     return np.asarray(values, dtype=np.float64).reshape(-1)
+
+
+def _rounded(values: Sequence[float | None] | Array) -> Array:
+    """Six digits of each: an estimate of noise needs no more."""
+    return np.asarray([float(f"{value:.6g}") for value in _series(values)], dtype=np.float64)
 
 
 def _plain(values: Array) -> list[float | None]:

@@ -43,6 +43,18 @@ def test_plain_json_and_back():
     assert again.horizon == 10
 
 
+def test_resampled_values_are_the_same_from_a_run_and_from_its_ledger():
+    """A study that is continued decides by what is stored: as one that was just trained."""
+    draws = {"validation": np.random.default_rng(0).normal(size=50), "test": np.asarray([1 / 3, np.nan])}
+    whole = curve(resampled=draws)
+    np.testing.assert_allclose(whole.resampled["validation"], draws["validation"], rtol=1e-5)
+    document = json.loads(json.dumps(whole.to_json(), allow_nan=False))
+    again = Curve.from_json(document)
+    for name in draws:
+        np.testing.assert_array_equal(again.resampled[name], whole.resampled[name])
+    assert "resampled" not in curve().to_json()
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [({"test": [1.0]}, "one length, got lengths"), ({"signals": {"loss": [1.0]}}, "one length, got lengths")],
