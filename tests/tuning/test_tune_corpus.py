@@ -9,9 +9,9 @@ import torch.nn.functional as F
 
 import metaopt
 from metaopt.configuration.configuration import Configuration
-from metaopt.tuning.judging.comparison import REPORT_SEEDS
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.search.study import BATCH
+from metaopt.tuning.seeds import REPORT_SEEDS
 
 pytestmark = pytest.mark.thorough
 

@@ -8,9 +8,10 @@ import pytest
 
 import metaopt
 from metaopt.configuration.configuration import Configuration
-from metaopt.tuning.judging.comparison import REPORT_SEEDS, Comparison, contender_named
+from metaopt.tuning.judging.comparison import Comparison, contender_named
 from metaopt.tuning.judging.contest import compare
 from metaopt.tuning.judging.references import DEFAULT_BASELINE, references
+from metaopt.tuning.seeds import REPORT_SEEDS
 from tests.tuning.judging.conftest import CONTENDERS, FAST
 
 

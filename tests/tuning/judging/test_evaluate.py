@@ -6,8 +6,8 @@ import pytest
 import metaopt
 from metaopt.configuration.configuration import Configuration
 from metaopt.deploy.stopping.configuration import StopperConfiguration
-from metaopt.tuning.judging.comparison import REPORT_SEEDS
 from metaopt.tuning.ledger.ledger import Ledger
+from metaopt.tuning.seeds import REPORT_SEEDS
 
 pytestmark = pytest.mark.thorough
 

@@ -7,12 +7,12 @@ from metaopt.tuning.judging.noise import best_so_far
 from metaopt.tuning.judging.references import (
     DEFAULT_BASELINE,
     POOL_SIZE,
-    REFERENCE_SEEDS,
     pool_configurations,
     reference_evaluations,
     references,
 )
 from metaopt.tuning.judging.scores import RatioScale
+from metaopt.tuning.seeds import REFERENCE_SEEDS
 
 
 def black_box(values):

@@ -6,9 +6,10 @@ from torch import nn
 
 import metaopt
 from metaopt.configuration.configuration import Configuration
-from metaopt.tuning.judging.comparison import REPORT_SEEDS, Contender
+from metaopt.tuning.judging.comparison import Contender
 from metaopt.tuning.judging.references import DEFAULT_BASELINE
 from metaopt.tuning.judging.scaled import MOST_TASKS, compare_scaled, scaled_evaluations, scaled_tasks
+from metaopt.tuning.seeds import REPORT_SEEDS
 
 RECIPE = Contender("recipe", Configuration("adamw", hparams={"adamw.lr": 0.1}))
 

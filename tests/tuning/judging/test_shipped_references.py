@@ -11,10 +11,11 @@ from metaopt.contracts import Corpus
 from metaopt.plugin.registry import Registry, current_registry
 from metaopt.report.headlines import price
 from metaopt.report.tables import cost_table
-from metaopt.tuning.judging.references import DEFAULT_BASELINE, POOL_SIZE, REFERENCE_SEEDS, references
+from metaopt.tuning.judging.references import DEFAULT_BASELINE, POOL_SIZE, references
 from metaopt.tuning.judging.shipped_references import read, write
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.running.evaluator import Evaluator
+from metaopt.tuning.seeds import REFERENCE_SEEDS
 
 pytestmark = pytest.mark.thorough
 
