@@ -1,6 +1,7 @@
 """Which seeds a study trains with: those of the race, of the references, of the finals and of what is reported.
 
-None of these shares a seed with another but the references' with the finals', where nothing was chosen by the former.
+None of these shares a seed with another but the references' with the race's and the finals', for they choose nothing
+that is handed over; and on black boxes, of which runs are dear, those of the finals are reported.
 Where a task has few rows and may be divided anew, a seed is a draw of its rows, too (`metaopt.contracts.tasks.draws`);
 else a seed decides weights and batches alone.
 """
