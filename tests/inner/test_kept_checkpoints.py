@@ -62,7 +62,7 @@ def plain_sgd(member, rate, seed):
 
 
 def by_hand(task, seed, rate):
-    """Stochastic gradient descent as a user would write it: the metric of its best checkpoint on each draw, its step."""
+    """SGD as a user would write it: the metric of its best checkpoint on each draw, and that one's step."""
     model, metric = task.build(seed), task.metric or task.loss
     data, best, found, at = task.splits, float("inf"), {}, 0
     for step, rows in enumerate(batch_indices(len(data.train), task.batch_size, task.num_steps, seed), start=1):

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from metaopt import Curve
-from metaopt.tuning.judging.noise import best_so_far
-from metaopt.tuning.judging.scores import BEST, WORST, RatioScale, Scale, objective
+from metaopt.tuning.judging.scores import BEST, LEAST_WEIGHT, WORST, RatioScale, Scale, objective
 
 STEPS = 10
 START = 3.0
@@ -37,12 +36,6 @@ def scale():
 
 def shifted(curves, by, factor=1.0):
     return [curve_of(factor * (curve.values + by), test=factor * (curve.test + by)) for curve in curves]
-
-
-def test_the_best_so_far_skips_what_is_not_finite():
-    curve = curve_of([3.0, np.nan, 2.0, 5.0, np.inf, 1.0])
-    assert best_so_far(curve).tolist() == [3.0, 3.0, 2.0, 2.0, 2.0, 1.0]
-    assert best_so_far(curve_of([np.nan, 2.0])).tolist() == [np.inf, 2.0]
 
 
 def test_the_baseline_scores_0_and_the_long_tuned_run_1(scale):
@@ -128,14 +121,25 @@ def test_differences_within_the_seed_noise_are_not_blown_up():
     assert noisy.weight < 0.01
 
 
-def test_tasks_weigh_by_the_distance_of_their_references_in_seed_noise():
+def test_tasks_weigh_by_the_distance_of_their_references_in_noise():
     by_noise = [
         Scale.of([decay(1.0, share * noise) for share in (-1, 0, 1)], [decay(0.5)] * 3).weight
         for noise in (1e-6, 0.1, 0.5, 5.0)
     ]
     assert by_noise == sorted(by_noise, reverse=True)
     assert by_noise[0] == pytest.approx(1.0)
-    assert by_noise[2] == pytest.approx(0.5)  # as far apart as one standard deviation
+    # As far apart as one standard deviation, of which noise alone would give a third of the square over three seeds.
+    assert by_noise[2] == pytest.approx((1 - 1 / 3) / (1 - 1 / 3 + 1))
+    assert by_noise[3] == LEAST_WEIGHT
+
+
+def test_a_task_is_weak_where_its_references_are_as_close_as_two_runs_of_noise():
+    def apart(distance):
+        """References so many standard deviations of .1 apart."""
+        noises = np.asarray([-0.1, 0.0, 0.1])
+        return Scale.of([decay(1.0, noise) for noise in noises], [decay(1.0 - 0.1 * distance)] * 3)
+
+    assert [apart(distance).is_weak for distance in (0, 1, 1.1, 1.2, 3)] == [True, True, True, False, False]
 
 
 DIVERGED = curve_of([np.nan] * STEPS, test=[np.nan] * STEPS)
@@ -157,8 +161,80 @@ def test_where_the_baseline_always_diverged_runs_are_measured_from_their_start()
 
 def test_where_the_long_tuned_run_always_diverged_the_baseline_stands_in_for_it():
     without = Scale.of(BASELINE, [DIVERGED] * 3)
-    assert without == Scale.of(BASELINE, BASELINE)
+    assert without.tuned == without.baseline == Scale.of(BASELINE, BASELINE).baseline
+    assert without.noise == pytest.approx(np.std([-0.02, 0.0, 0.02], ddof=1))  # all that is known
+    assert without.is_weak
     assert without.score(DIVERGED) == WORST
+
+
+# Units
+
+
+def resampled(curve, validation, test):
+    return Curve(
+        curve.steps, curve.values, curve.horizon, curve.test, resampled={"validation": validation, "test": test}
+    )
+
+
+def test_the_unit_is_the_distance_of_the_references_and_never_below_the_noise(scale):
+    assert scale.noise == pytest.approx(0.01)  # of differences of -.01, 0 and .01
+    assert scale.unit == pytest.approx(0.5)
+    assert scale.test_unit == pytest.approx(0.5)
+    wide = Scale.of([decay(1.0, noise) for noise in (-2.0, 0.0, 2.0)], [decay(0.5)] * 3)
+    assert wide.unit == pytest.approx(2.0)
+    assert wide.test_unit == pytest.approx(2.0)
+    assert wide.final_score(decay(0.0)) == pytest.approx(0.5)
+
+
+def test_rows_that_stay_have_the_noise_of_their_examples_in_the_unit():
+    """Draws of ±1 about the mean, of which the variance is 2, for the baseline alone: two settings err there apart."""
+    base = [resampled(curve, [1.0, -1.0], [2.0, -2.0]) for curve in [decay(1.0)] * 3]
+    tuned = [resampled(curve, [0.0, 0.0], [0.0, 0.0]) for curve in [decay(0.5)] * 3]
+    stay, drawn = Scale.of(base, tuned), Scale.of(base, tuned, redrawn=True)
+    assert stay.noise == stay.unit == pytest.approx(np.sqrt(2))
+    assert stay.test_noise == stay.test_unit == pytest.approx(np.sqrt(8))
+    assert (drawn.noise, drawn.unit) == (pytest.approx(0.0), pytest.approx(0.5))
+    assert drawn.test_noise == pytest.approx(np.sqrt(8))
+
+
+def test_the_final_score_is_of_the_best_validation_value(scale):
+    assert scale.final_score(curve_of([3.0, 0.75, 2.0])) == pytest.approx(0.5)
+    assert scale.final_score(decay(1.0)) == pytest.approx(0.0, abs=1e-12)
+    assert scale.final_score(curve_of([3.0, -99.0])) == BEST
+    assert scale.final_score(curve_of([99.0])) == WORST
+    assert scale.final_score(curve_of([0.1, np.nan])) == WORST
+    box = RatioScale(2.0, float("nan"))
+    assert box.final_score(curve_of([5.0, 1.0])) == box.score(curve_of([5.0, 1.0]))
+
+
+def test_noise_of_a_score_is_that_of_one_run():
+    scale = Scale.of([decay(1.0, noise) for noise in (-0.1, 0.0, 0.1)], [decay(0.5)] * 3)
+    assert scale.share_of_noise == pytest.approx(0.1 / 0.5 / np.sqrt(2))
+    assert Scale.of([DIVERGED] * 3, [DIVERGED] * 3).share_of_noise == 0.0
+
+
+def test_on_rows_that_a_seed_draws_the_baseline_s_run_there_is_0(scale):
+    """Rows that are harder for all: by .4 in validation and by 2 in test values."""
+    there = curve_of(decay(1.4).values, test=decay(1.4).values + 2)
+    moved = scale.centred(there)
+    assert moved.unit == pytest.approx(scale.unit)
+    assert moved.test_unit == pytest.approx(scale.test_unit)
+    assert moved.weight == pytest.approx(scale.weight)
+    for score in (moved.score, moved.final_score, moved.test_score):
+        assert score(there) == pytest.approx(0.0, abs=1e-9)
+    half = curve_of(decay(1.15).values, test=decay(1.15).values + 2)
+    assert moved.final_score(half) == pytest.approx(0.5)
+    assert moved.test_score(half) == pytest.approx(0.5)
+    assert 0 < moved.score(half) < 1
+
+
+def test_where_the_baseline_diverged_on_those_rows_the_scale_stays(scale):
+    assert scale.centred(DIVERGED) is scale
+    broken = Scale.of([DIVERGED] * 3, [DIVERGED] * 3)
+    assert broken.centred(decay(1.0)) is broken
+
+
+# Where nothing is finite
 
 
 def test_a_task_on_which_both_references_always_diverged_is_no_use_and_harms_nothing():
