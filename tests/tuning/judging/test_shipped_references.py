@@ -73,6 +73,18 @@ def test_a_file_holds_the_runs_as_they_were(path, made):
         assert evaluation.seconds == pytest.approx(other.seconds, rel=1e-6)
 
 
+def test_what_runs_have_on_resampled_examples_is_kept_run_by_run(tmp_path, made):
+    curve = metaopt.Curve([1], [0.5], 1, test=[0.25])
+    draws = [{}, {"test": [1 / 3, 2.5, -1e-7]}, {"validation": [1.0, 2.0], "test": [0.1, 0.2]}, {}]
+    runs = [
+        dataclasses.replace(run, curve=dataclasses.replace(curve, resampled=resampled))
+        for run, resampled in zip(made, draws, strict=False)
+    ]
+    write(tmp_path / "draws.npz", runs)
+    for run, other in zip(read(tmp_path / "draws.npz"), runs, strict=True):
+        assert run.curve.to_json() == other.curve.to_json()
+
+
 def test_runs_that_diverged_or_have_no_test_values_stay_so(tmp_path, made):
     values = [0.5, float("nan")]
     bare = dataclasses.replace(made[0], curve=metaopt.Curve([1, 2], values, 2))
