@@ -80,10 +80,11 @@ def test_a_baseline_that_is_handed_over_is_no_tuned_recipe():
     assert verdict.kind == "untuned"
     assert not verdict.is_bad
     assert str(verdict) == (
-        f"No tuned candidate was better than adamw (the best of them: -0.04), {WOULD}: adamw itself is handed over."
+        f"No tuned candidate was surely better than adamw (the best of them: -0.04 ± 0.10), {WOULD}: adamw itself is "
+        "handed over."
     )
     assert str(verdict_of(0.0, handed_over="adamw")) == (
-        f"No tuned candidate was better than adamw, {WOULD}: adamw itself is handed over."
+        f"No tuned candidate was surely better than adamw, {WOULD}: adamw itself is handed over."
     )
 
 

@@ -66,12 +66,23 @@ def test_how_many_candidates_come(make_task):
     assert num_finalists([few_rows(), box()]) == 3
 
 
-def test_which_baselines_come(make_task):
+def test_which_baselines_come(study, make_task):
     others = [ADAMW, Baseline("sgd", sgd(0.1))]
-    assert in_finals(others, [make_task()]) == others
-    assert in_finals(others, [make_task(), box()]) == [ADAMW]
-    assert in_finals(others, [sinusoid_task(10)]) == []
-    assert in_finals([], [box()]) == []
+
+    def of(tasks, baselines, complete=()):
+        return in_finals(dataclasses.replace(study, tasks=tasks), baselines, complete)
+
+    assert of([make_task()], others) == others
+    assert of([make_task(), box()], others) == [ADAMW]
+    assert of([box()], []) == []
+
+
+def test_few_shot_studies_have_their_own_baselines(registry, study):
+    space = joint_space(registry, optimizers=["maml", "reptile"], controllers=["constant"], wrappers=[])
+    few_shots = dataclasses.replace(study, space=space, tasks=[sinusoid_task(10)])
+    assert in_finals(few_shots, [ADAMW], []) == []
+    maml = few_shots.defaults()["maml"]
+    assert in_finals(few_shots, [ADAMW], [maml, sgd(0.1)]) == [Baseline("maml at its defaults", maml)]
 
 
 # Rounds
@@ -93,10 +104,9 @@ def test_scores_are_those_of_fresh_seeds(study):
             assert finalist.scores[task.name] == {
                 seed: scale.final_score(curves[configuration.key, task.name, seed]) for seed in seeds
             }
-            draws = np.mean(
-                [curves[configuration.key, task.name, seed].resampled["validation"] for seed in seeds], axis=0
-            )
-            np.testing.assert_allclose(finalist.examples[task.name], (draws.mean() - draws) / scale.unit)
+            resampled = [curves[configuration.key, task.name, seed].resampled["validation"] for seed in seeds]
+            draws = np.mean([np.clip((scale.baseline - draws) / scale.unit, -1, 2) for draws in resampled], axis=0)
+            np.testing.assert_allclose(finalist.examples[task.name], draws - draws.mean())
     assert final.overlaps == {"line0": 0.0, "line1": 0.0}
 
 

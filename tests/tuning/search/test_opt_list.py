@@ -88,4 +88,5 @@ def test_a_study_may_start_from_it(make_tasks):
     assert [configuration.optimizer for configuration, _ in ((p.configuration, o) for p, o in result.judged)] == [
         "metz_nadamw"
     ] * 4
-    assert result.recipe.name.startswith("metz_nadamw+warmup_hold_cosine")
+    assert {proposal.configuration.controller for proposal, _ in result.judged} == {"warmup_hold_cosine"}
+    assert {outcome.complete for _, outcome in result.judged} == {True}, "and so may be handed over"
