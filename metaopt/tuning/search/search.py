@@ -107,8 +107,8 @@ def search(study: Study, num_candidates: int, choice: Choice) -> SearchResult:
     final, late = play(study, candidates, baselines, repeats=choice.repeats)
     interrupted = interrupted or late
     ran = _distinct([*candidates, *(baseline.configuration for baseline in baselines)])
-    _check_finite(study, final)
     outcome = final.outcome()
+    _check_finite(study, final, outcome)
     handed_over = next(configuration for configuration in ran if configuration.key == outcome.chosen)
     own = next((b.stopper for b in baselines if b.configuration.key == outcome.chosen), None)
     stopped = candidates if outcome.is_tuned else [handed_over]
@@ -133,9 +133,9 @@ def search(study: Study, num_candidates: int, choice: Choice) -> SearchResult:
     )
 
 
-def _check_finite(study: Study, final: Final) -> None:
-    """Refuse to make a recipe of what diverged on every task: the best of such candidates is none."""
-    if not any(finalist.has_finite for finalist in final.finalists):
+def _check_finite(study: Study, final: Final, outcome: Outcome) -> None:
+    """Refuse to make a recipe of what diverged on every task: it may be all that the user did not exclude."""
+    if not any(finalist.has_finite for finalist in final.finalists if finalist.key == outcome.chosen):
         raise InputError(
             f"No candidate of the study {study.name!r} stayed finite on any of its tasks, so there is no recipe to "
             "make; look at what the tasks yield, or search elsewhere (optimizers, --set, n_trials)."
