@@ -1,5 +1,7 @@
 """Tunes in a child process for each line `URL FOLDER CORPUS` it reads, so that a test can kill the child.
 
+A corpus is one of `CORPORA`, or a folder of tables.
+
 Prints the child's process id, and its exit status once it has ended. Forking saves importing torch again each time.
 """
 
@@ -7,6 +9,7 @@ import dataclasses
 import os
 import sys
 from functools import partial
+from typing import Any
 
 import torch
 import torch._dynamo  # what is imported here is not imported again in each child
@@ -56,9 +59,15 @@ CORPORA = {
 }
 
 
+def tables(folder: str) -> dict[str, Any]:
+    """Few candidates on a folder of tables."""
+    return {"corpus": folder, "n_trials": 4, "optimizers": ["adamw", "sgd"], "controllers": ["constant"]}
+
+
 def tune(url: str, folder: str, corpus: str) -> None:
     torch.set_num_threads(1)
-    result = metaopt.tune(**CORPORA[corpus](), storage=url, wrappers=[], against=["sgd"], seed=3)
+    what = CORPORA[corpus]() if corpus in CORPORA else tables(corpus)
+    result = metaopt.tune(**what, storage=url, wrappers=[], against=["sgd"], seed=3)
     result.recipe.save(folder)
 
 

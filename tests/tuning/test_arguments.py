@@ -23,6 +23,7 @@ ARGUMENTS = StudyArguments(
     start_from=[Configuration("adamw", "cosine")],
     folds=2,
     against=["sgd"],
+    seeds=5,
     compile="off",
 )
 
@@ -53,6 +54,7 @@ def test_ledgers_keep_the_keys_that_they_always_had() -> None:
         "plugin_files": [],
         "portfolio": 2,
         "seed": 3,
+        "seeds": 5,
         "settings": ["sgd.lr=0.1"],
         "start_from": [{"controller": "cosine", "hparams": {}, "no_decay": "1d", "optimizer": "adamw", "wrappers": []}],
         "stoppers": None,

@@ -23,11 +23,15 @@ def test_every_training_is_counted_once_by_what_it_was_for():
         run(CANDIDATE, 101),
         run(BASELINE, 101),
         run(OF_A_FOLD, 0),
+        run(CANDIDATE, 1_003),
+        run(BASELINE, 1_004),
+        run(CANDIDATE, 1_101),
+        run(BASELINE, 1_000_108),
     ]
-    cost = Cost.of(evaluations, proposed=[CANDIDATE], references=[TRIAL, BASELINE], report_seeds=[101])
-    assert cost == Cost(evaluations=2, reference_evaluations=2, comparison_evaluations=3, seconds=3.5)
+    cost = Cost.of(evaluations, proposed=[CANDIDATE], references=[TRIAL, BASELINE])
+    assert cost == Cost(evaluations=3, reference_evaluations=3, comparison_evaluations=5, seconds=5.5)
 
 
 def test_a_candidate_that_is_a_reference_too_counts_as_a_candidate():
-    cost = Cost.of([run(TRIAL, 0)], proposed=[TRIAL], references=[TRIAL], report_seeds=[101])
+    cost = Cost.of([run(TRIAL, 0)], proposed=[TRIAL], references=[TRIAL])
     assert (cost.evaluations, cost.reference_evaluations) == (1, 0)

@@ -6,16 +6,20 @@ import metaopt
 from metaopt.configuration.configuration import assemble
 from metaopt.errors import InputError
 from metaopt.inner import Workload
+from metaopt.tuning.judging.comparison import contender_named
 from metaopt.tuning.judging.held_out import Fold, folds
 from metaopt.tuning.ledger.ledger import Ledger
-from metaopt.tuning.running import evaluator as evaluators
+from metaopt.tuning.running import trainings
 from metaopt.tuning.running.cost import Forecast, Pace, forecast, populations, workloads
 from metaopt.tuning.running.evaluator import Evaluator
 from metaopt.tuning.running.progress import Phase
 from metaopt.tuning.search.joint_space import joint_space
 
+OTHERS = ("adamw", "adamw+cosine")
 
-def expect(evaluator, tasks, n_trials, *, main=None, divided=(), contenders=2):
+
+def expect(evaluator, tasks, n_trials, *, main=None, divided=(), others=OTHERS):
+    contenders = [contender_named(name) for name in others]
     corpus = metaopt.load_corpus(tasks)
     return forecast(Pace(evaluator), corpus, main or corpus.tasks, divided, n_trials, contenders)
 
@@ -31,11 +35,19 @@ CHOICE = {"optimizers": ["adamw"], "controllers": ["constant"], "wrappers": [], 
 def test_the_counts_are_those_that_really_run(registry, make_tasks, count, n_trials):
     tasks = make_tasks(count)
     evaluator = Evaluator(Ledger("sqlite://"), registry)
-    expected = expect(evaluator, tasks, n_trials)
     result = metaopt.tune(tasks, n_trials=n_trials, **CHOICE)
-    assert result.cost.evaluations == runs(expected.searches)
-    assert result.cost.reference_evaluations == expected.references.runs
-    assert result.cost.comparison_evaluations == runs(expected.comparisons)
+    others = result.tuning_comparison.contenders[1:]
+    expected = expect(evaluator, tasks, n_trials, others=others)
+    cost = result.cost
+    seeds = [evaluation.key.seed for evaluation in result.evaluations]
+    assert sum(seed >= 101 for seed in seeds) == runs(expected.comparisons) == count * 3 * (1 + len(others))
+    # The baseline's runs of the finals are those of the references, and rounds end where it is decided.
+    assert expected.references.runs == count * (33 + 2 * 2)
+    assert runs(expected.searches) == sum(members for _, _, members in populations(tasks, n_trials, baselines=6))
+    total = cost.evaluations + cost.reference_evaluations + cost.comparison_evaluations
+    assert total == len(seeds)
+    assert expected.references.runs + runs(expected.comparisons) < total <= runs(expected.phases)
+    assert cost.evaluations + cost.reference_evaluations <= runs(expected.searches) + expected.references.runs
     evaluator.close()
 
 
@@ -44,11 +56,12 @@ def test_folds_and_families_held_out_are_counted(evaluator, make_tasks):
     plain = expect(evaluator, tasks, 4)
     divided = expect(evaluator, tasks, 4, divided=folds(metaopt.load_corpus(tasks), 3))
     assert runs(divided.comparisons) == 2 * runs(plain.comparisons)
-    assert runs(divided.searches) == runs(plain.searches) + 3 * (4 * 4 + 4 * 2 * 4)
+    # Four candidates and two baselines in the finals, with up to four more seeds.
+    assert runs(divided.searches) == runs(plain.searches) + 3 * (4 * 4 + 6 * 4 * 4)
     family = expect(evaluator, tasks, 4, main=[task for task in tasks if task.family != "lines0"])
     assert runs(family.comparisons) == runs(plain.comparisons)
-    assert runs(family.searches) == 4 * 4 + 4 * 2 * 4  # each a finalist with two more seeds
-    assert runs(plain.searches) == 4 * 5 + 2 * 1 + 2 * 2 * 6  # two of them go on to the sixth task
+    assert runs(family.searches) == 4 * 4 + 6 * 4 * 4
+    assert runs(plain.searches) == 4 * 5 + 2 * 1 + (2 + 2) * 4 * 6  # two of them go on to the sixth task
 
 
 def test_the_forecast_is_a_sentence_and_says_what_can_be_reused():
@@ -73,7 +86,7 @@ def test_what_is_stored_already_is_counted(url, registry, make_tasks):
     metaopt.tune(tasks, n_trials=2, storage=url, **CHOICE)
     evaluator = Evaluator(Ledger(url), registry)
     expected = expect(evaluator, tasks, 2)
-    assert expected.stored == runs(expected.phases)
+    assert expected.stored == len(evaluator.evaluations(tasks)) > 2 * (37 + 2)
     evaluator.close()
 
 
@@ -99,13 +112,14 @@ def test_counts_are_those_of_the_race_the_finalists_and_the_comparison(make_task
     assert {load.member_steps for load in ahead.values()} == {0}, "batches of 40 leave a third of a block idle"
     assert {load.group_steps for load in ahead.values()} == {6 * 2 * 20}, "one rule has a group in every population"
     assert {load.rules for load in ahead.values()} == {frozenset({"sgd"})}, "the comparison's rules are others"
-    # One block of five tasks sees all 40, the last task three tenths; then 5 finalists run on 2 seeds.
-    assert sum(members for _, _, members in populations(tasks, 40)) == 5 * 40 + 12 + 6 * 10
+    # One block of five tasks sees all 40, the last task three tenths; then 5 finalists run on 4 seeds at most.
+    assert sum(members for _, _, members in populations(tasks, 40)) == 5 * 40 + 12 + 6 * 20
+    assert sum(members for _, _, members in populations(tasks, 40, baselines=3)) == 5 * 40 + 12 + 6 * 32
 
 
 def test_batches_of_a_heat_go_on_side_by_side_as_a_share_of_all_before(make_tasks):
     members_at_once = [members for _, _, members in populations(make_tasks(6), 200)]
-    first, last = [40] * 5, [10] * 6
+    first, last = [40] * 5, [20] * 6
     assert members_at_once == [*first, 12, *first, *first, 36, *first, *first, 60, *last]
 
 
@@ -119,14 +133,14 @@ def test_more_rules_leave_each_fewer_groups(make_tasks, registry):
 
 
 def test_a_study_that_is_continued_decides_as_it_began(make_tasks, url, monkeypatch):
-    seen, train = [], evaluators.train
+    seen, train = [], trainings.train
 
     def noted(task, members, **how):
         if how["compile"] != "off":  # as probes of what a step costs are
             seen.append((how["compile"], how["ahead"]))
         return train(task, members, **how)
 
-    monkeypatch.setattr(evaluators, "train", noted)
+    monkeypatch.setattr(trainings, "train", noted)
     corpus = metaopt.Corpus("lines", tuple(make_tasks(2)))
     options = {"storage": url, "optimizers": ["sgd"], "against": (), "announce": lambda line: None}
     metaopt.tune(corpus, n_trials=2, **options)

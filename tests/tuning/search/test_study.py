@@ -96,7 +96,13 @@ def test_the_objective_is_that_of_the_scores(begin):
     study = begin()
     study.run(3)
     for proposal, outcome in study.judged():
-        scores = study.scores(proposal.configuration, [RACE_SEED])
+        curves = study.evaluator.curves([proposal.configuration], study.tasks, [RACE_SEED])
+        scores = {
+            task.name: study.references.scale(task, RACE_SEED).score(
+                curves[proposal.configuration.key, task.name, RACE_SEED]
+            )
+            for task in study.tasks
+        }
         assert study.objective(scores) == pytest.approx(outcome.objective)
     judged = [outcome.objective for _, outcome in study.judged() if outcome.complete]
     assert judged == sorted(judged, reverse=True)
