@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from metaopt.configuration import Configuration, assemble
-from metaopt.contracts import AnyTask, BlackBoxTask, Curve, FewShotTask, Task
+from metaopt.contracts import REDRAWN, AnyTask, BlackBoxTask, Curve, FewShotTask, Task
 from metaopt.errors import InputError
 from metaopt.plugin import Registry
 from metaopt.tuning.judging.noise import best_so_far
@@ -14,9 +14,10 @@ from metaopt.tuning.judging.scores import BEST, AnyScale, RatioScale, Scale
 from metaopt.tuning.judging.shipped_references import adopt
 from metaopt.tuning.ledger.evaluations import evaluation_key
 from metaopt.tuning.running.evaluator import Evaluator, Request
+from metaopt.tuning.running.progress import TimeUpError
 from metaopt.tuning.search.joint_space import JointSpace, joint_space
 from metaopt.tuning.search.trial_stand_ins import RandomChooser
-from metaopt.tuning.seeds import RACE_SEED, is_redrawn, reference_seeds
+from metaopt.tuning.seeds import RACE_SEED, REFERENCE_SEEDS, reference_seeds
 
 #: What people use without tuning: AdamW at a constant learning rate of 1e-3.
 DEFAULT_BASELINE = Configuration("adamw", hparams={"adamw.lr": 1e-3})
@@ -128,18 +129,21 @@ def references(evaluator: Evaluator, tasks: Sequence[AnyTask], baseline: Configu
     first = evaluator.curves([baseline, *trials], supervised, [RACE_SEED])
     pools = {task.name: [first[trial.key, task.name, RACE_SEED] for trial in trials] for task in supervised}
     winners = {name: trials[int(np.argmin([final_value(curve) for curve in pool]))] for name, pool in pools.items()}
-    runs = evaluator.answer(
-        [Request(task, (baseline, winners[task.name]), reference_seeds(task)) for task in supervised]
-        + [Request(task, (baseline,), (RACE_SEED,)) for task in tasks if not isinstance(task, Task)]
-    )
+    others = [Request(task, (baseline,), (RACE_SEED,)) for task in tasks if not isinstance(task, Task)]
+    seeds = {task.name: reference_seeds(task) for task in supervised}
+    try:
+        runs = evaluator.answer(_requests(supervised, baseline, winners, seeds) + others)
+    except TimeUpError:  # nothing may be trained; an earlier metaopt ran them on each task's own rows
+        seeds = dict.fromkeys(seeds, REFERENCE_SEEDS)
+        runs = evaluator.answer(_requests(supervised, baseline, winners, seeds) + others)
     by_task: dict[str, Reference] = {}
     for task in tasks:
         if task.name in pools:
             base, tuned = (
-                [runs[configuration.key, task.name, seed] for seed in reference_seeds(task)]
+                [runs[configuration.key, task.name, seed] for seed in seeds[task.name]]
                 for configuration in (baseline, winners[task.name])
             )
-            scale = Scale.of(base, tuned, redrawn=is_redrawn(task))
+            scale = Scale.of(base, tuned, redrawn=min(seeds[task.name]) >= REDRAWN)
             by_task[task.name] = Reference(scale, tuple(pools[task.name]))
         else:
             curve = runs[baseline.key, task.name, RACE_SEED]
@@ -148,6 +152,15 @@ def references(evaluator: Evaluator, tasks: Sequence[AnyTask], baseline: Configu
             values = float(best_so_far(curve)[-1]), curve.test_at_best()
             by_task[task.name] = Reference(RatioScale(*values, best=best), ())
     return References(by_task, evaluator, baseline)
+
+
+def _requests(
+    tasks: Sequence[Task],
+    baseline: Configuration,
+    winners: Mapping[str, Configuration],
+    seeds: Mapping[str, tuple[int, ...]],
+) -> list[Request]:
+    return [Request(task, (baseline, winners[task.name]), seeds[task.name]) for task in tasks]
 
 
 def check_scored(tasks: Sequence[AnyTask], references: Mapping[str, Reference]) -> None:
