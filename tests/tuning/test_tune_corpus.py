@@ -90,7 +90,9 @@ def test_a_few_lines_give_a_recipe_that_trains_a_model_that_tuning_never_saw(sma
     assert result.comparison is None
     assert result.held_out_by is None
     assert result.tuning_comparison is not None
-    assert result.tuning_comparison.contenders == ["recipe", "sgd"]
+    baselines = ["adamw", "adamw+cosine", "schedulefree_adamw", "prodigy", "default"]
+    assert result.tuning_comparison.contenders == ["recipe", *baselines, "sgd"]
+    assert recipe.provenance["verdict"] == result.verdict.to_json()
 
 
 @pytest.mark.parametrize("error", [AssertionError(), ValueError("\n \n"), KeyError("x"), RuntimeError("\nlater")])

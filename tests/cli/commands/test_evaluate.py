@@ -1,6 +1,7 @@
 """A recipe is compared with others on a corpus: as a table, or as JSON for programs."""
 
 import json
+import shutil
 
 import pytest
 
@@ -11,8 +12,8 @@ COLUMNS = "contender test score middle half recipe ahead lost to steps"
 
 @pytest.fixture(scope="module")
 def storage(tuned, tmp_path_factory):
-    """A ledger that holds what several comparisons need."""
-    return f"sqlite:///{tuned.folder / 'study.db'}"
+    """A ledger that holds what several comparisons need: a copy, for they add runs on rows that they draw."""
+    return f"sqlite:///{shutil.copy(tuned.folder / 'study.db', tmp_path_factory.mktemp('compared'))}"
 
 
 def test_it_prints_a_table_and_a_sentence(tuned, run, storage):
@@ -24,12 +25,17 @@ def test_it_prints_a_table_and_a_sentence(tuned, run, storage):
     assert COLUMNS in printed
     assert "adamw+cosine" in printed
     assert "Recipe scores " in printed
+    verdicts = ("Better than ", "WORSE than ", "Not measurably better than ")
+    assert done.out.startswith(verdicts)
+    assert " on 6 tasks" in done.out.splitlines()[0]
 
 
 def test_json_is_one_object(tuned, run, storage):
     done = run("evaluate", tuned.folder / "recipe", tuned.corpus, "--tuned", "5", "--json", "--storage", storage)
     assert done.code == 0, done.err
     document = json.loads(done.out)
+    assert document["verdict"]["kind"] in ("better", "worse", "level")
+    assert document["verdict"]["where"] == "on 6 tasks"
     assert [row["contender"] for row in document["table"]] == [
         "recipe",
         "adamw",

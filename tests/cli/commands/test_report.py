@@ -26,7 +26,11 @@ def change(folder, statement):
 def test_it_says_what_tune_said(tuned, run, study):
     done = run("report", study)
     assert done.code == 0, done.err
-    assert done.out.splitlines()[:-1] == tuned.ran.out.splitlines()[:-1]
+    written = [
+        [line for line in out.splitlines() if line.startswith("Written to")] for out in (done.out, tuned.ran.out)
+    ]
+    assert [len(lines) for lines in written] == [1, 1]
+    assert done.out.replace(written[0][0], "") == tuned.ran.out.replace(written[1][0], "")
     assert (study / "report.html").stat().st_size > 20_000
 
 
@@ -38,7 +42,7 @@ def test_the_page_may_go_elsewhere(run, study, tmp_path, tables_only):
 
 
 def test_what_the_ledger_lacks_is_left_out_by_name(run, study, tables_only):
-    change(study, "delete from metaopt_evaluations where seed > 100 and task = 'line3'")
+    change(study, "delete from metaopt_evaluations where seed % 1000 > 100 and task = 'line3'")
     done = run("report", study)
     assert done.code == 0, done.err
     assert "Not in the ledger, and left out: tuning tasks compared." in done.err

@@ -1,6 +1,7 @@
 """One command makes a recipe, says what it bought, continues where it stopped, and names what is wrong."""
 
 import contextlib
+import json
 import os
 import shutil
 import sqlite3
@@ -53,6 +54,37 @@ def test_it_ends_with_what_was_found_what_it_is_worth_and_what_it_cost(tuned):
     assert "random tuning trial" in printed
     assert "that tuning never saw" in printed
     assert f"It cost {evaluations_in(tuned.folder):,} trainings" in printed
+
+
+def test_its_last_three_lines_are_the_verdict_the_worth_and_the_cost(tuned):
+    verdict, worth, cost = tuned.ran.out.splitlines()[-3:]
+    recorded = load_recipe(tuned.folder / "recipe").provenance["verdict"]
+    assert verdict == recorded["sentence"]
+    assert "on 6 held-out tasks" in verdict
+    assert worth.startswith("The first run of a new model is worth ")
+    assert cost.startswith("It cost ")
+    page = (tuned.folder / "report.html").read_text()
+    assert page.index(verdict.split(",")[0]) < page.index("It cost ")
+
+
+def test_json_is_one_object_with_the_verdict_first(tuned, run, tmp_path, tables_only):
+    folder = shutil.copytree(tuned.folder, tmp_path / "out")
+    done = run(*tuned.command, "--out", folder, "--json")
+    assert done.code == 0, done.err
+    document = json.loads(done.out)
+    recipe = load_recipe(tuned.folder / "recipe")
+    assert next(iter(document)) == "verdict"
+    assert document["verdict"] == recipe.provenance["verdict"]
+    assert document["recipe"]["configuration"] == recipe.configuration.to_json()
+    assert document["worth"] in tuned.ran.out
+    assert not document["interrupted"]
+
+
+def test_a_black_box_is_repeated_as_often_as_the_user_says(run, tmp_path):
+    for count in ("0", "-1"):
+        failed = run("tune", "starter", "--out", tmp_path / "out", "--seeds", count)
+        assert failed.code == 2
+        assert f"seeds must be at least 1, got {count}" in failed.err
 
 
 def test_the_same_command_again_trains_nothing(tuned, run, tmp_path, tables_only):
