@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from metaopt.contracts import FewShotTask, Task
-from metaopt.tuning import LEAST_FREEDOM, RECIPE, Comparison, TrialsWorth, TuneResult, duration
+from metaopt.tuning import AT_ITS_DEFAULTS, LEAST_FREEDOM, RECIPE, Comparison, TrialsWorth, TuneResult, duration
 
 #: How many models it takes where it never pays.
 NEVER = "never"
@@ -123,7 +123,8 @@ def _episodes(comparison: Comparison, task: str) -> str:
     if others.empty:
         return f"{sentence}."
     best = others.idxmax()
-    return f"{sentence}; the best of the others, {best}, which learned nothing beforehand, {values[best]:.4g}."
+    learned = "" if best.endswith(AT_ITS_DEFAULTS) else ", which learned nothing beforehand"
+    return f"{sentence}; the best of the others, {best}{learned}, {values[best]:.4g}."
 
 
 def price(result: TuneResult) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from metaopt.tuning.result import TuneResult
     from metaopt.tuning.running.cost import duration
     from metaopt.tuning.running.progress import Progress
+    from metaopt.tuning.search.baselines import AT_ITS_DEFAULTS
     from metaopt.tuning.search.importance import importances
     from metaopt.tuning.stopping.replay import Replay, Replayed, replay
     from metaopt.tuning.stopping.stopping import TOLERATED_REGRET, PolicyResult, is_chosen
@@ -49,6 +50,7 @@ _MODULES = {
     "TuneResult": "metaopt.tuning.result",
     "duration": "metaopt.tuning.running.cost",
     "Progress": "metaopt.tuning.running.progress",
+    "AT_ITS_DEFAULTS": "metaopt.tuning.search.baselines",
     "importances": "metaopt.tuning.search.importance",
     "Replay": "metaopt.tuning.stopping.replay",
     "Replayed": "metaopt.tuning.stopping.replay",
@@ -60,6 +62,7 @@ _MODULES = {
 }
 
 __all__ = [
+    "AT_ITS_DEFAULTS",
     "BEST",
     "LEAST_FREEDOM",
     "POOL_SIZE",

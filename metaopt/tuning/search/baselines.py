@@ -20,6 +20,8 @@ from metaopt.tuning.search.joint_space import JointSpace
 NAMED = ("adamw", "adamw+cosine", "schedulefree_adamw", "prodigy")
 SHIPPED = "default"
 USERS = "your baseline"
+#: How names of learned rules end, which are baselines of few-shot studies.
+AT_ITS_DEFAULTS = "at its defaults"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from metaopt.contracts import AnyTask, Array, BlackBoxTask, Curve, FewShotTask
 from metaopt.tuning.judging.noise import overlap_of
 from metaopt.tuning.judging.scores import AnyScale, Scale
 from metaopt.tuning.running.progress import TimeUpError
-from metaopt.tuning.search.baselines import Baseline
+from metaopt.tuning.search.baselines import AT_ITS_DEFAULTS, Baseline
 from metaopt.tuning.search.finals import Final, Finalist
 from metaopt.tuning.search.study import Study
 from metaopt.tuning.seeds import BLACK_BOX_SEEDS, FINAL_DRAWS, FINAL_ROUNDS, RACE_SEED, final_seeds, is_redrawn
@@ -41,7 +41,7 @@ def in_finals(study: Study, baselines: Sequence[Baseline], complete: Sequence[Co
     if any(isinstance(task, FewShotTask) for task in study.tasks):
         ran = {configuration.key for configuration in complete}
         return [
-            Baseline(f"{name} at its defaults", configuration)
+            Baseline(f"{name} {AT_ITS_DEFAULTS}", configuration)
             for name, configuration in study.defaults().items()
             if configuration.key in ran
         ]

@@ -130,5 +130,5 @@ def test_what_is_said_of_it_is_about_unseen_episodes(tuned):
     _, result = tuned
     sentence = headline(result)
     assert sentence.startswith("On unseen episodes of 'sinusoids_10_shot' the recipe reaches ")
-    assert "the best of the others, sgd, which learned nothing beforehand, " in sentence
+    assert "; the best of the others, meta_sgd at its defaults, " in sentence
     assert caveats(result) == ["Episodes that are reported have classes, or functions, that no meta-training saw."]
