@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import optuna
@@ -14,7 +15,7 @@ from metaopt.recipe import Recipe
 from metaopt.tuning.arguments import StudyArguments
 from metaopt.tuning.held_against import HeldAgainst, baseline_of, weak_tasks
 from metaopt.tuning.judging.comparison import Comparison, Contender
-from metaopt.tuning.judging.contest import compare
+from metaopt.tuning.judging.contest import compare, with_runs
 from metaopt.tuning.judging.held_out import Fold, folds, without_families
 from metaopt.tuning.judging.references import References, adopt_shipped, check_scored, pool_configurations, references
 from metaopt.tuning.judging.statistics import population_held_out
@@ -191,16 +192,13 @@ class Session:
         """The comparison; None where nothing may be trained and the ledger lacks a part of it."""
         self.evaluator.tracker.begin(phase)
         incumbent = baseline_of(result.outcome.incumbent, result.baselines)
+        recipe, others = Contender.of(result.recipe), self._held.contenders(result.outcome, result.baselines)
+        how: dict[str, Any] = {"held_out": held_out, "repeats": self.arguments.seeds}
         try:
-            return compare(
-                self.evaluator,
-                tasks,
-                self.references,
-                [Contender.of(result.recipe), *self._held.contenders(result.outcome, result.baselines)],
-                held_out=held_out,
-                incumbent=None if incumbent is None else incumbent.name,
-                repeats=self.arguments.seeds,
-            )
+            if not self.limit.train:
+                others = with_runs(self.evaluator, tasks, self.references, others, **how)
+            name = None if incumbent is None or incumbent.name not in [c.name for c in others] else incumbent.name
+            return compare(self.evaluator, tasks, self.references, [recipe, *others], incumbent=name, **how)
         except TimeUpError:
             self.announce(f"Not in the ledger, and left out: {phase}.")
             return None
@@ -257,7 +255,8 @@ class Session:
             for fold in (Fold("", (), ()), *divided)
         ]
         trials = [self.arguments.baseline, *pool_configurations(registry)]
-        compared = [contender.configuration for contender in self._held.contenders(result.outcome, result.baselines)]
+        contenders = self._held.contenders(result.outcome, result.baselines)
+        compared = [contender.configuration for contender in (*contenders, *self._held.named)]
         keys = {configuration.key for part in (trials, compared, *proposed) for configuration in part}
         evaluations = [known for known in self.evaluator.evaluations(tasks) if known.key.configuration_key in keys]
         held_out_by = "families" if split is not None else "folds" if divided else None

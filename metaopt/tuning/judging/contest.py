@@ -15,6 +15,7 @@ from metaopt.tuning.judging.scores import AnyScale, RatioScale, Scale
 from metaopt.tuning.judging.statistics import best_of_first, expected_best
 from metaopt.tuning.judging.summary import SAMPLERS, Sampler
 from metaopt.tuning.running.evaluator import Evaluator
+from metaopt.tuning.running.progress import TimeUpError
 from metaopt.tuning.seeds import BLACK_BOX_SEEDS, RACE_SEED, report_seeds
 from metaopt.tuning.stopping.stopping import stop_index
 
@@ -102,6 +103,27 @@ def compare(
         incumbents={} if incumbent is None else dict.fromkeys(by_task, incumbent),
         in_ratios=all(isinstance(references[name].scale, RatioScale) for name in by_task),
     )
+
+
+def with_runs(
+    evaluator: Evaluator,
+    tasks: Sequence[AnyTask],
+    references: References,
+    contenders: Sequence[Contender],
+    *,
+    held_out: bool,
+    repeats: int,
+) -> list[Contender]:
+    """Contenders whose runs the ledger holds, where nothing may be trained; arguments as for `compare`."""
+    seeds = {task.name: report_seeds(task, held_out=held_out, repeats=repeats) for task in tasks}
+    known = []
+    for contender in contenders:
+        try:
+            evaluator.answer(references.requests([contender.configuration], tasks, seeds))
+        except TimeUpError:
+            continue
+        known.append(contender)
+    return known
 
 
 @dataclass(frozen=True)

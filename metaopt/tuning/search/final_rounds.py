@@ -85,7 +85,7 @@ def play(
             _run_round(study, final, configurations, seeds)
         except TimeUpError:
             if stage == 0:
-                _fall_back(study, final, configurations)
+                _fall_back(study, final, configurations, seeds)
             return final, True
         if not final.close_round():
             break
@@ -110,18 +110,26 @@ def _run_round(
                 finalist.examples[task.name] = examples
 
 
-def _fall_back(study: Study, final: Final, configurations: Mapping[str, Configuration]) -> None:
-    """Scores of the race for those that have them: no baseline but what the race proposed, too."""
+def _fall_back(
+    study: Study, final: Final, configurations: Mapping[str, Configuration], seeds: Mapping[str, Sequence[int]]
+) -> None:
+    """Whoever has run on the seeds of the first round, as in a study that knew no baselines; else the race's scores."""
+    for wanted in (seeds, dict.fromkeys(seeds, (RACE_SEED,))):
+        ran = [finalist for finalist in final.finalists if _has_run(study, configurations[finalist.key], wanted)]
+        if any(not finalist.is_baseline for finalist in ran) or wanted is not seeds:
+            break
     for finalist in final.finalists:
-        try:
-            curves = study.evaluator.curves([configurations[finalist.key]], study.tasks, [RACE_SEED])
-        except TimeUpError:
-            finalist.is_running = False
-            continue
-        for task in study.tasks:
-            curve = curves[finalist.key, task.name, RACE_SEED]
-            finalist.scores[task.name] = {RACE_SEED: study.references.scale(task, RACE_SEED).final_score(curve)}
-            finalist.has_finite |= not curve.diverged
+        finalist.is_running = finalist in ran
+    if ran:
+        _run_round(study, final, configurations, wanted)
+
+
+def _has_run(study: Study, configuration: Configuration, seeds: Mapping[str, Sequence[int]]) -> bool:
+    try:
+        study.evaluator.answer(study.references.requests([configuration], study.tasks, seeds))
+    except TimeUpError:
+        return False
+    return True
 
 
 def _examples(runs: Sequence[tuple[Curve, AnyScale]]) -> Array | None:
