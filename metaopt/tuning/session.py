@@ -196,7 +196,11 @@ class Session:
         how: dict[str, Any] = {"held_out": held_out, "repeats": self.arguments.seeds}
         try:
             if not self.limit.train:
-                others = with_runs(self.evaluator, tasks, self.references, others, **how)
+                wanted = [*others, *self._held.named]
+                others = with_runs(self.evaluator, tasks, self.references, wanted, **how)
+                lacking = sorted({c.name for c in wanted} - {c.name for c in others})
+                if lacking:
+                    self.announce(f"Not in the ledger, and left out of {phase}: {', '.join(lacking)}.")
             name = None if incumbent is None or incumbent.name not in [c.name for c in others] else incumbent.name
             return compare(self.evaluator, tasks, self.references, [recipe, *others], incumbent=name, **how)
         except TimeUpError:

@@ -129,12 +129,12 @@ def test_without_training_the_result_is_that_of_before_and_nothing_is_written(be
     assert result.tuning_comparison.runs.equals(first.tuning_comparison.runs)
 
 
-def test_a_comparison_that_the_ledger_lacks_is_left_out_by_name(begin, url):
+def test_a_contender_that_the_ledger_lacks_is_left_out_by_name(begin, url):
     begin(url).tune()
     lines = []
     result = begin(url, against=["adagrad"], train=False, lines=lines).tune()
-    assert lines[1:] == ["Not in the ledger, and left out: tuning tasks compared."]
-    assert result.tuning_comparison is None
+    assert lines[1:] == ["Not in the ledger, and left out of tuning tasks compared: adagrad."]
+    assert "adagrad" not in result.tuning_comparison.contenders
 
 
 def test_references_that_the_time_does_not_suffice_for_are_an_error_that_says_how_to_go_on(begin):

@@ -114,16 +114,16 @@ def with_runs(
     held_out: bool,
     repeats: int,
 ) -> list[Contender]:
-    """Contenders whose runs the ledger holds, where nothing may be trained; arguments as for `compare`."""
+    """Of each name the first contender whose runs the ledger holds, where nothing may be trained; see `compare`."""
     seeds = {task.name: report_seeds(task, held_out=held_out, repeats=repeats) for task in tasks}
-    known = []
+    known: dict[str, Contender] = {}
     for contender in contenders:
         try:
             evaluator.answer(references.requests([contender.configuration], tasks, seeds))
         except TimeUpError:
             continue
-        known.append(contender)
-    return known
+        known.setdefault(contender.name, contender)
+    return list(known.values())
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def test_report_replay_and_show_read_what_was_made_then(path, url, tmp_path, cap
     assert cli.run(["replay", url, "--stoppers", "patience", "--policies", "3"]) == 0
     assert cli.run(["show", str(FIXTURE / "recipe")]) == 0
     printed = capsys.readouterr()
-    assert printed.err.count("left out") == 1
+    assert printed.err.count("left out: ") == 1
     assert "Tuned on 'small' (2 tasks" in printed.out
 
 
