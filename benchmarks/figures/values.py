@@ -41,11 +41,11 @@ NUMBERS: dict[str, tuple[str, str]] = {
     "first_script.adamw": ("first_script", r"^AdamW 1e-3 (\d+%)"),
     "first_script.default": ("first_script", r"^default recipe (\d+%)"),
     # the recipe of the starter corpus
-    "starter.worth": ("tune_starter", r"first run of a new model is worth (\S+ \[.*?\])"),
+    "starter.worth": ("tune_starter", r"first run of a new model is worth ((?:> )?\S+ \[.*?\])"),
     "starter.tasks": ("tune_starter", r"^Recipe scores .*? on (\d+) tasks"),
     "starter.score": ("tune_starter", r"^Recipe scores (\S+ \[.*?\])"),
     "starter.trainings": ("tune_starter", r"It cost (\S+) trainings"),
-    "starter.paid_after": ("tune_starter", r"After (\S+ \[.*?\])\s+later models"),
+    "starter.paid_after": ("tune_starter", r"After ((?:≤ )?\S+ \[.*?\])\s+later models"),
     # models of users
     "resnet.parameters": ("drop_in_resnet", r"; ([\d,]+) parameters"),
     "resnet.default": ("drop_in_resnet", r"^recipe \(default\)\s+([\d.]+)"),

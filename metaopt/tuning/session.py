@@ -179,11 +179,9 @@ class Session:
             return None if comparison is None else replace(comparison, over=over)
         parts = []
         for fold in divided:
-            if self.limit.late:
-                break
-            if self.limit.train or self._outcomes(fold):
+            if not self.limit.late and (self.limit.train or self._outcomes(fold)):
                 parts.append(self._compare(self._search(fold), fold.held_out, fold_compared(fold)))
-        complete = [part for part in parts if part is not None]
+        complete = list(filter(None, parts))
         return Comparison.merged(complete) if complete else None
 
     def _compare(
@@ -194,18 +192,20 @@ class Session:
         incumbent = baseline_of(result.outcome.incumbent, result.baselines)
         recipe, others = Contender.of(result.recipe), self._held.contenders(result.outcome, result.baselines)
         how: dict[str, Any] = {"held_out": held_out, "repeats": self.arguments.seeds}
+        wanted = others
         try:
             if not self.limit.train:
                 wanted = [*others, *self._held.named]
                 others = with_runs(self.evaluator, tasks, self.references, wanted, **how)
-                lacking = sorted({c.name for c in wanted} - {c.name for c in others})
-                if lacking:
-                    self.announce(f"Not in the ledger, and left out of {phase}: {', '.join(lacking)}.")
-            name = None if incumbent is None or incumbent.name not in [c.name for c in others] else incumbent.name
-            return compare(self.evaluator, tasks, self.references, [recipe, *others], incumbent=name, **how)
+            name = next((each.name for each in others if incumbent is not None and each.name == incumbent.name), None)
+            comparison = compare(self.evaluator, tasks, self.references, [recipe, *others], incumbent=name, **how)
         except TimeUpError:
             self.announce(f"Not in the ledger, and left out: {phase}.")
             return None
+        lacking = sorted({each.name for each in wanted} - {each.name for each in others})
+        if lacking:
+            self.announce(f"Not in the ledger, and left out of {phase}: {', '.join(lacking)}.")
+        return comparison
 
     def _outcomes(self, fold: Fold) -> list[RaceOutcome]:
         return self.evaluator.ledger.outcomes(self._name(fold))

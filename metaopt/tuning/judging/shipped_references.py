@@ -142,8 +142,11 @@ def _resampled(curves: Sequence[Curve]) -> dict[str, Any]:
     columns = {}
     for split in sorted({split for curve in curves for split in curve.resampled}):
         draws = max(len(curve.resampled.get(split, ())) for curve in curves)
-        rows = [curve.resampled.get(split, np.full(draws, np.nan)) for curve in curves]
-        columns[_RESAMPLED + split] = np.stack(rows).astype(np.float32)
+        rows = np.full((len(curves), draws), np.nan, dtype=np.float32)
+        for row, curve in zip(rows, curves, strict=True):
+            known = curve.resampled.get(split, ())
+            row[: len(known)] = known
+        columns[_RESAMPLED + split] = rows
     return columns
 
 
@@ -175,9 +178,9 @@ def _curve(arrays: Mapping[str, Array], run: int, part: slice) -> Curve:
         test=arrays["test"][part] if arrays["tested"][run] else None,
         signals={name.removeprefix(_SIGNAL): arrays[name][part] for name in arrays if name.startswith(_SIGNAL)},
         resampled={
-            name.removeprefix(_RESAMPLED): rows[run]
+            name.removeprefix(_RESAMPLED): rows[run][np.isfinite(rows[run])]
             for name, rows in arrays.items()
-            if name.startswith(_RESAMPLED) and np.isfinite(rows[run]).all()
+            if name.startswith(_RESAMPLED) and np.isfinite(rows[run]).any()
         },
     )
 
