@@ -12,6 +12,9 @@ from metaopt.tuning.judging.statistics import Interval
 Kind: TypeAlias = Literal["better", "worse", "level", "untuned", "unknown"]
 
 
+_COMPARATIVES = {("better", False): "Better", ("worse", False): "Worse", ("worse", True): "WORSE"}
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What became of a study.
@@ -74,7 +77,7 @@ class Verdict:
     @property
     def is_bad(self) -> bool:
         """Whether what is handed over is worse than what would have been used."""
-        return self.kind == "worse"
+        return self.kind == "worse" and self.excluded is None
 
     def __str__(self) -> str:
         """One sentence: better or not, than what, by how much, on what."""
@@ -87,15 +90,16 @@ class Verdict:
                 f"No tuned candidate was surely better than {name}{lead}, which you would have used without tuning: "
                 f"{name} itself is handed over."
             )
-        kept = "" if self.excluded is None else f", which {self.excluded} excludes"
         if self.lead is None or self.kind == "unknown":
+            excludes = f", which {self.excluded} excludes," if self.excluded else ""
             by = "" if self.lead is None else f" ({self._shown(self.lead.value, True)} {self.where})"
-            return f"Whether the recipe is better than {name}{kept} is not known{by}: nothing is claimed."
-        would = f"{name}, which you would have used without tuning{kept}"
+            return f"Whether the recipe is better than {name}{excludes} is not known{by}: nothing is claimed."
+        why = f"{self.excluded} excludes" if self.excluded else "you would have used without tuning"
+        would = f"{name}, which {why}"
         size = f"{self._shown(self.lead.value, self.kind == 'level')} [{self._ends()}] {self.where}"
         if self.kind == "level":
             return f"Not measurably better than {would}: {size}; the difference is inside its noise."
-        return f"{'Better' if self.kind == 'better' else 'WORSE'} than {would}: by {size}."
+        return f"{_COMPARATIVES[self.kind, self.is_bad]} than {would}: by {size}."
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, as recipes keep it."""

@@ -72,7 +72,7 @@ class Outcome:
     Attributes:
         chosen: key of what is handed over.
         is_tuned: whether that is a tuned candidate.
-        incumbent: key of the best baseline, whether it may be handed over or not; None without baselines.
+        incumbent: key of the best baseline that may be handed over; where none may, of the best; None without any.
         lead: of the best tuned candidate's promise over the incumbent, in units of the references' distance; None where
             there is no such pair.
         best_tuned: key of the best tuned candidate, or None.
@@ -114,17 +114,16 @@ class Final:
 
     def outcome(self) -> Outcome:
         """What is handed over."""
-        tuned, incumbent = self.best_tuned(), self._best(baselines=True)
+        tuned = self.best_tuned()
         allowed = self._best(baselines=True, allowed=True)
+        incumbent = allowed or self._best(baselines=True)
         if tuned is None:
-            chosen = allowed or incumbent
-            assert chosen is not None
-            return Outcome(chosen.key, False, None if incumbent is None else incumbent.key, None, None)
+            assert incumbent is not None
+            return Outcome(incumbent.key, False, incumbent.key, None, None)
         if incumbent is None:
             return Outcome(tuned.key, True, None, None, tuned.key)
         lead = self._promised_lead(tuned, incumbent)
-        is_better = allowed is None or self._is_better(tuned, allowed)
-        chosen = tuned if is_better or allowed is None else allowed
+        chosen = tuned if allowed is None or self._is_better(tuned, allowed) else allowed
         return Outcome(chosen.key, chosen is tuned, incumbent.key, lead, tuned.key)
 
     def mean(self, finalist: Finalist) -> float:

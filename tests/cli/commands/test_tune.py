@@ -60,7 +60,7 @@ def test_its_last_three_lines_are_the_verdict_the_worth_and_the_cost(tuned):
     verdict, worth, cost = tuned.ran.out.splitlines()[-3:]
     recorded = load_recipe(tuned.folder / "recipe").provenance["verdict"]
     assert verdict == recorded["sentence"]
-    assert "on 6 held-out tasks" in verdict
+    assert recorded["where"] == "on 6 held-out tasks"
     assert worth.startswith("The first run of a new model is worth ")
     assert cost.startswith("It cost ")
     page = (tuned.folder / "report.html").read_text()
