@@ -63,13 +63,13 @@ def of_noise(noise_tables):
 
 
 def test_a_tuned_recipe_that_is_clearly_better_than_what_may_be_handed_over_is_handed_over(of_signal):
-    """The shipped recipe, which `optimizers` excludes, is about as good: nothing is claimed against it."""
+    """The shipped recipe, which `optimizers` excludes, is about as good: the verdict is on AdamW, which it allows."""
     result, _ = of_signal
     judged = {proposal.configuration.key for proposal, _ in result.judged}
     assert result.recipe.configuration.key in judged
     assert result.tuning_comparison.task_scores("recipe").mean() > 0.3  # AdamW is at 0
-    assert result.verdict.incumbent == "default"
-    assert result.verdict.excluded == "--optimizers"
+    assert result.verdict.incumbent == "adamw"
+    assert result.verdict.excluded is None
     assert result.verdict.kind in ("level", "better")
     assert result.weak == ()
     assert result.recipe.provenance["verdict"] == result.verdict.to_json()
