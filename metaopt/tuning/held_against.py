@@ -47,9 +47,7 @@ class HeldAgainst:
         """
         if any(isinstance(task, FewShotTask) for task in self._corpus):
             baselines = [baseline for baseline in baselines if baseline.configuration.key == outcome.incumbent]
-        contenders = [Contender(baseline.name, baseline.configuration, baseline.stopper) for baseline in baselines]
-        known = {contender.name for contender in contenders}
-        return [*contenders, *(contender for contender in self.named if contender.name not in known)]
+        return self._with_named(baselines)
 
     @cached_property
     def named(self) -> list[Contender]:
@@ -63,8 +61,10 @@ class HeldAgainst:
     def most_contenders(self) -> list[Contender]:
         """Contenders that there may be, as far as they are known before the finals."""
         ordinary = not any(isinstance(task, FewShotTask | BlackBoxTask) for task in self._corpus)
-        baselines = self.baselines if ordinary else self.baselines[:1]
-        contenders = [Contender(baseline.name, baseline.configuration) for baseline in baselines]
+        return self._with_named(self.baselines if ordinary else self.baselines[:1])
+
+    def _with_named(self, baselines: Sequence[Baseline]) -> list[Contender]:
+        contenders = [Contender(baseline.name, baseline.configuration, baseline.stopper) for baseline in baselines]
         known = {contender.name for contender in contenders}
         return [*contenders, *(contender for contender in self.named if contender.name not in known)]
 

@@ -9,6 +9,7 @@ from torch import nn
 
 import metaopt
 from metaopt.configuration.configuration import Configuration, assemble
+from metaopt.contracts import Episodes
 from metaopt.plugin.registry import current_registry
 from metaopt_corpora.sinusoid_episodes import sinusoid_task
 
@@ -42,6 +43,23 @@ class Blobs:
         targets = torch.arange(5).repeat_interleave(2).expand(count, -1).clone()
         queries = torch.arange(5).repeat_interleave(4).expand(count, -1).clone()
         return metaopt.Episodes(points[:, :, :2].flatten(1, 2), targets, points[:, :, 2:].flatten(1, 2), queries)
+
+
+class SometimesBroken(Blobs):
+    """Every fourth meta-batch holds a NaN."""
+
+    fingerprint = "broken"
+
+    def __init__(self, every):
+        self.every, self.drawn = every, 0
+
+    def sample(self, partition, count, generator):
+        episodes = super().sample(partition, count, generator)
+        if partition == "train":
+            self.drawn += 1
+            if self.drawn % self.every == 0:
+                return Episodes(episodes.support_inputs * float("nan"), *episodes.tensors[1:])
+        return episodes
 
 
 def blob_task(model=None, **changes):

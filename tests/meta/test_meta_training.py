@@ -8,28 +8,10 @@ import pytest
 import torch
 
 import metaopt
-from metaopt.contracts import Episodes
 from metaopt.meta.meta_training import learned_recipe
 from metaopt.meta.state import MetaTrained
 from metaopt.plugin.registry import current_registry
-from tests.meta.conftest import Blobs, blob_task, learned, small_waves
-
-
-class SometimesBroken(Blobs):
-    """Every fourth meta-batch holds a NaN."""
-
-    fingerprint = "broken"
-
-    def __init__(self, every):
-        self.every, self.drawn = every, 0
-
-    def sample(self, partition, count, generator):
-        episodes = super().sample(partition, count, generator)
-        if partition == "train":
-            self.drawn += 1
-            if self.drawn % self.every == 0:
-                return Episodes(episodes.support_inputs * float("nan"), *episodes.tensors[1:])
-        return episodes
+from tests.meta.conftest import SometimesBroken, blob_task, learned, small_waves
 
 
 def test_gradients_that_are_not_finite_are_left_out_counted_and_said():

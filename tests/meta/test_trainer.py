@@ -13,11 +13,10 @@ import pytest
 import torch
 
 import metaopt
-from metaopt.contracts import Episodes
 from metaopt.errors import InputError, StorageError
 from metaopt.meta import Trainer, checkpoint
 from metaopt.meta.checkpoint import FILE
-from tests.meta.conftest import Blobs, blob_task, learned, small_waves
+from tests.meta.conftest import SometimesBroken, blob_task, learned, small_waves
 
 pytestmark = pytest.mark.thorough
 
@@ -125,23 +124,6 @@ def test_a_corrupt_checkpoint_is_named(waves, tmp_path):
     (tmp_path / FILE).write_bytes(b"nothing")
     with pytest.raises(StorageError, match=r"checkpoint\.pt is no checkpoint of a meta-training"):
         Trainer(learned("maml"), [waves], compile="off").train(tmp_path)
-
-
-class SometimesBroken(Blobs):
-    """Every fourth meta-batch holds a NaN."""
-
-    fingerprint = "broken"
-
-    def __init__(self, every):
-        self.every, self.drawn = every, 0
-
-    def sample(self, partition, count, generator):
-        episodes = super().sample(partition, count, generator)
-        if partition == "train":
-            self.drawn += 1
-            if self.drawn % self.every == 0:
-                return Episodes(episodes.support_inputs * float("nan"), *episodes.tensors[1:])
-        return episodes
 
 
 def test_an_inner_loop_that_always_diverges_is_an_error():

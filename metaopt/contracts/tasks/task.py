@@ -114,7 +114,7 @@ class Task(ModelTask):
         if redraw is None or self.draw(seed) is None:
             return self
         with default_for(tuple):
-            splits = called(self.name, "redraw", lambda: redraw(seed, test=seed >= ALL_REDRAWN))
+            splits = called(self.name, "redraw", lambda: redraw(seed, test=self.draws_test(seed)))
         shapes = [[tuple(tensor.shape) for tensor in _tensors(each)] for each in (self.splits, splits)]
         if shapes[0] != shapes[1]:
             raise InputError(
@@ -125,6 +125,10 @@ class Task(ModelTask):
     def draw(self, seed: int) -> int | None:
         """What tells the splits of a seed from those of others; None for the task's own."""
         return None if self.redraw is None or seed < REDRAWN else seed
+
+    def draws_test(self, seed: int) -> bool:
+        """Whether a seed draws test rows, too."""
+        return self.redraw is not None and seed >= ALL_REDRAWN
 
     @property
     def is_redrawn(self) -> bool:

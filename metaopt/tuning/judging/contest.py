@@ -9,9 +9,9 @@ import pandas as pd
 from metaopt.contracts import AnyTask, Array, Curve, Task
 from metaopt.deploy import stopper_requires
 from metaopt.tuning.judging.comparison import Comparison, Contender
-from metaopt.tuning.judging.noise import overlap_of
+from metaopt.tuning.judging.noise import draws_test, overlap_of
 from metaopt.tuning.judging.references import References
-from metaopt.tuning.judging.scores import AnyScale, RatioScale, Scale
+from metaopt.tuning.judging.scores import AnyScale, RatioScale, Scale, examples_noise
 from metaopt.tuning.judging.statistics import best_of_first, expected_best
 from metaopt.tuning.judging.summary import SAMPLERS, Sampler
 from metaopt.tuning.running.evaluator import Evaluator
@@ -70,9 +70,9 @@ def compare(
                 until = stop_index(run.curve, contender.stopper, evaluator.registry, task.sign) + 1
                 rows.append(run.row(until))
                 targets[contender.name, task.name, run.seed] = run.time_to_target(until)
-            drawn = None if held_out and task_redraws(task) else _examples(runs)
-            if drawn is not None:
-                examples[contender.name, task.name] = drawn
+            noise = examples_noise([(run.curve, run.scale) for run in runs], "test")
+            if noise is not None and not draws_test(task, runs[-1].seed):
+                examples[contender.name, task.name] = noise
         if isinstance(reference.scale, Scale):
             own_scale = references.scale(task, RACE_SEED)
             assert isinstance(own_scale, Scale)
@@ -164,11 +164,6 @@ class _Run:
         return np.asarray([self.scale.test_score(self.curve, count) for count in range(1, until + 1)])
 
 
-def task_redraws(task: AnyTask) -> bool:
-    """Whether rows of a held-out task are drawn by seed."""
-    return isinstance(task, Task) and task.redraw is not None
-
-
 def _tuned_rows(
     task: AnyTask, horizon: int, seeds: Sequence[int], scores: Array, tuned: int, sampler: Sampler
 ) -> list[dict[str, object]]:
@@ -196,17 +191,3 @@ def _test_curve(runs: Sequence[_Run]) -> Array:
         return np.asarray([])
     mean: Array = np.mean([run.kept_scores(len(run.curve.steps)) for run in runs], axis=0)
     return mean
-
-
-def _examples(runs: Sequence[_Run]) -> Array | None:
-    """The test score on resampled test examples, less its mean, over seeds, shape (draws,); None where not known."""
-    scores = [
-        run.scale.test_scores(run.curve.resampled["test"])
-        for run in runs
-        if isinstance(run.scale, Scale) and "test" in run.curve.resampled
-    ]
-    if len(scores) < len(runs):
-        return None
-    draws: Array = np.mean(scores, axis=0)
-    examples: Array = draws - draws.mean()
-    return examples

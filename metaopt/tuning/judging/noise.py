@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from scipy.special import stdtrit
 
-from metaopt.contracts import ALL_REDRAWN, AnyTask, Array, Curve, Task
+from metaopt.contracts import AnyTask, Array, Curve, Task
 
 #: What a difference is of: the final best validation value, or the test value of the checkpoint that is kept.
 Measured: TypeAlias = Literal["validation", "test"]
@@ -130,6 +130,11 @@ def combined(parts: Sequence[Difference], weights: Array) -> Difference:
     return Difference(value, total, freedom)
 
 
+def draws_test(task: AnyTask, seed: int) -> bool:
+    """Whether a seed has test rows of its own."""
+    return isinstance(task, Task) and task.draws_test(seed)
+
+
 def overlap_of(task: AnyTask, seed: int) -> float:
     """What the rows that draws share add to the variance of their mean, as a share of that of one draw.
 
@@ -138,4 +143,4 @@ def overlap_of(task: AnyTask, seed: int) -> float:
     if not isinstance(task, Task) or task.draw(seed) is None:
         return 0.0
     splits = task.splits
-    return len(splits.test if seed >= ALL_REDRAWN else splits.validation) / len(splits.train)
+    return len(splits.test if draws_test(task, seed) else splits.validation) / len(splits.train)

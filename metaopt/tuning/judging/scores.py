@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from metaopt.contracts import Array, Curve
-from metaopt.tuning.judging.noise import best_so_far, difference_noise
+from metaopt.tuning.judging.noise import Measured, best_so_far, difference_noise
 
 #: A run may be at most this much worse than the baseline, in units of the distance between the references: one
 #: diverged run must not outweigh everything else, and divergence gets exactly this.
@@ -228,12 +228,43 @@ def objective(scores: Mapping[str, float], weights: Mapping[str, float]) -> floa
         scores: by task.
         weights: by task, at least 0.
     """
+    shares = objective_shares(scores, weights)
+    return float(sum(share * scores[name] for name, share in shares.items()))
+
+
+def objective_shares(scores: Mapping[str, float], weights: Mapping[str, float]) -> dict[str, float]:
+    """What each task's score counts in the objective, by task: its derivative, for as long as the worst ones stay so.
+
+    Args:
+        scores: by task.
+        weights: by task, at least 0.
+    """
     names = [name for name in sorted(scores) if weights[name] > 0] or sorted(scores)
-    values = np.asarray([scores[name] for name in names])
-    shares = np.asarray([max(weights[name], LEAST_WEIGHT) for name in names])
-    mean = float(np.average(values, weights=shares))
-    worst = np.sort(values)[: max(1, int(np.ceil(TAIL_SHARE * len(values))))]
-    return mean + TAIL_WEIGHT * float(worst.mean())
+    total = sum(max(weights[name], LEAST_WEIGHT) for name in names)
+    shares = {name: max(weights[name], LEAST_WEIGHT) / total for name in names}
+    worst = sorted(names, key=lambda name: scores[name])[: max(1, int(np.ceil(TAIL_SHARE * len(names))))]
+    for name in worst:
+        shares[name] += TAIL_WEIGHT / len(worst)
+    return shares
+
+
+def examples_noise(runs: Sequence[tuple[Curve, "AnyScale"]], measured: Measured) -> Array | None:
+    """What examples drawn with replacement add to a score, mean over runs, shape (draws,); None where not known.
+
+    Args:
+        runs: of one setting on the same examples, with how each is scored.
+        measured: of which values.
+    """
+    scores = [
+        (scale.relative if measured == "validation" else scale.test_scores)(curve.resampled[measured])
+        for curve, scale in runs
+        if isinstance(scale, Scale) and measured in curve.resampled
+    ]
+    if len(scores) < len(runs):
+        return None
+    draws: Array = np.mean(scores, axis=0)
+    noise: Array = draws - draws.mean()
+    return noise
 
 
 def _gap(baseline: float, tuned: float, noise: float) -> float:

@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from metaopt.configuration import Configuration
-from metaopt.contracts import AnyTask, Array, BlackBoxTask, Curve, FewShotTask
+from metaopt.contracts import AnyTask, BlackBoxTask, FewShotTask
 from metaopt.tuning.judging.noise import overlap_of
-from metaopt.tuning.judging.scores import AnyScale, Scale
+from metaopt.tuning.judging.scores import examples_noise
 from metaopt.tuning.running.progress import TimeUpError
 from metaopt.tuning.search.baselines import AT_ITS_DEFAULTS, Baseline
 from metaopt.tuning.search.finals import Final, Finalist
@@ -105,7 +103,7 @@ def _run_round(
             mine = {seed: curves[finalist.key, task.name, seed] for seed in seeds[task.name]}
             finalist.scores[task.name] = {seed: scales[seed].final_score(curve) for seed, curve in mine.items()}
             finalist.has_finite |= not all(curve.diverged for curve in mine.values())
-            examples = _examples([(curve, scales[seed]) for seed, curve in mine.items()])
+            examples = examples_noise([(curve, scales[seed]) for seed, curve in mine.items()], "validation")
             if examples is not None and not is_redrawn(task):
                 finalist.examples[task.name] = examples
 
@@ -130,17 +128,3 @@ def _has_run(study: Study, configuration: Configuration, seeds: Mapping[str, Seq
     except TimeUpError:
         return False
     return True
-
-
-def _examples(runs: Sequence[tuple[Curve, AnyScale]]) -> Array | None:
-    """What resampled validation examples add to a score, mean over seeds, shape (draws,); None where not known."""
-    scores = [
-        scale.relative(curve.resampled["validation"])
-        for curve, scale in runs
-        if isinstance(scale, Scale) and "validation" in curve.resampled
-    ]
-    if len(scores) < len(runs):
-        return None
-    draws: Array = np.mean(scores, axis=0)
-    examples: Array = draws - draws.mean()
-    return examples

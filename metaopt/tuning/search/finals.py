@@ -3,7 +3,7 @@
 The race saw each candidate with one seed, and the best of many is partly the luckiest. So finalists and baselines run
 again on seeds that no race used: a few at first, more for those that the first ones cannot tell apart. What a finalist
 promises is shrunk towards the mean of its like by as much as noise alone would have them differ. A tuned candidate is
-handed over where its promise is above the best baseline's score by more than a standard error; else that baseline is.
+handed over where its promise is above the best baseline's score by more than half a standard error; else that baseline.
 
 All of it is decided by validation values; test values never choose. It follows from scores alone, in fixed order, so
 that a study that is continued decides as an unbroken one.
@@ -18,7 +18,7 @@ from scipy.special import ndtr
 
 from metaopt.contracts import Array
 from metaopt.tuning.judging.noise import Difference, combined, paired_difference
-from metaopt.tuning.judging.scores import TAIL_SHARE, TAIL_WEIGHT, objective
+from metaopt.tuning.judging.scores import objective, objective_shares
 
 #: Of the candidates that are still in, and of the baselines, this share goes on to the next round.
 KEPT = 0.5
@@ -163,8 +163,10 @@ class Final:
             for task, pair in pairs.items()
         ]
         means = [{task: float(pair[side].mean()) for task, pair in pairs.items()} for side in (0, 1)]
-        gradients = [_gradient(scores, self.weights) for scores in means]
-        spread = combined(parts, np.asarray([(gradients[0][task] + gradients[1][task]) / 2 for task in pairs]))
+        shares = [objective_shares(scores, self.weights) for scores in means]
+        spread = combined(
+            parts, np.asarray([(shares[0].get(task, 0.0) + shares[1].get(task, 0.0)) / 2 for task in pairs])
+        )
         value = objective(means[0], self.weights) - objective(means[1], self.weights)
         return Difference(value, spread.variance, spread.freedom)
 
@@ -217,15 +219,3 @@ def _examples(first: Finalist, second: Finalist, task: str) -> Array | None:
         return None
     difference: Array = first.examples[task] - second.examples[task]
     return difference
-
-
-def _gradient(scores: Mapping[str, float], weights: Mapping[str, float]) -> dict[str, float]:
-    """What a little more on one task adds to the objective; see `objective`."""
-    names = [name for name in sorted(scores) if weights[name] > 0] or sorted(scores)
-    total = sum(max(weights[name], 1e-12) for name in names)
-    worst = sorted(names, key=lambda name: scores[name])[: max(1, int(np.ceil(TAIL_SHARE * len(names))))]
-    return {
-        name: (max(weights[name], 1e-12) / total if name in names else 0.0)
-        + (TAIL_WEIGHT / len(worst) if name in worst else 0.0)
-        for name in scores
-    }
