@@ -1,5 +1,7 @@
 """Whatever goes wrong, the command line says one sentence and returns the right exit code."""
 
+import re
+
 import pytest
 
 import metaopt
@@ -52,10 +54,10 @@ def test_an_unknown_command_or_option_is_exit_code_2(capsys):
 @pytest.mark.parametrize(
     ("arguments", "sentence", "command"),
     [
-        (["shwo", "default"], "No such command 'shwo'.", "metaopt"),
-        (["--verion"], "No such option: --verion", "metaopt"),
-        (["show"], "Missing argument 'RECIPE'.", "metaopt show"),
-        (["show", "default", "--cod"], "No such option: --cod", "metaopt show"),
+        (["shwo", "default"], r"No such command 'shwo'\.", "metaopt"),
+        (["--verion"], r"No such option:? '?--verion", "metaopt"),
+        (["show"], r"Missing argument 'RECIPE'\.", "metaopt show"),
+        (["show", "default", "--cod"], r"No such option:? '?--cod", "metaopt show"),
         (["show", "default", "again"], "Got unexpected extra argument", "metaopt show"),
         (["tune", "starter", "--out", "x", "--n-trials", "many"], "Invalid value for '--n-trials'", "metaopt tune"),
         (["check"], "Missing argument 'NAME", "metaopt check"),
@@ -64,8 +66,9 @@ def test_an_unknown_command_or_option_is_exit_code_2(capsys):
 def test_arguments_that_cannot_be_understood_are_a_sentence_and_where_the_help_is(arguments, sentence, command, capsys):
     assert cli.run(arguments) == 2
     first, second = capsys.readouterr().err.splitlines()
-    assert first.startswith(f"error: {sentence}")
-    assert first.endswith((".", "?"))
+    # Versions of click quote differently.
+    assert re.match(f"error: {sentence}", first)
+    assert first.endswith((".", "?", ")."))
     assert second == f"{command} --help says what there is."
 
 
