@@ -1,8 +1,10 @@
 """How plugins are declared, found and checked."""
 
 from metaopt.plugin.hookspecs import hookimpl
-from metaopt.plugin.kinds import KINDS, ControllerSpec, CorpusSpec, OptimizerSpec, PluginSpec, StopperSpec, WrapperSpec
+from metaopt.plugin.kinds import KINDS, ControllerSpec, CorpusSpec, StopperSpec, WrapperSpec
 from metaopt.plugin.native import Native
+from metaopt.plugin.optimizer import OptimizerSpec
+from metaopt.plugin.plugin_spec import PluginSpec
 from metaopt.plugin.registry import GROUP, Registry, current_registry, register
 from metaopt.plugin.source import PluginSource
 

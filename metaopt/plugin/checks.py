@@ -9,7 +9,8 @@ from metaopt.errors import PluginError, quoted
 from metaopt.space import Categorical, Float, Int, When, ordered
 
 if TYPE_CHECKING:
-    from metaopt.plugin.kinds import ControllerSpec, PluginSpec, StopperSpec
+    from metaopt.plugin.kinds import ControllerSpec, StopperSpec
+    from metaopt.plugin.plugin_spec import PluginSpec
 
 #: The contract that this metaopt has.
 API = 1
@@ -121,6 +122,13 @@ def check_rule(name: str, rule: Any) -> None:
             f"OptimizerSpec(name={name!r}): the rule's granularity must be one of {list(get_args(Granularity))}, "
             f"got {quoted(rule.granularity)}."
         )
+
+
+def check_takes(name: str, takes: Any, known: tuple[str, ...]) -> None:
+    """Check which tensors an optimizer says that it takes; PluginError otherwise."""
+    if takes not in known:
+        choices = " or ".join(repr(choice) for choice in known)
+        raise PluginError(f"OptimizerSpec(name={name!r}): takes must be {choices}, got {quoted(takes)}.")
 
 
 def _check_cadence(spec: "PluginSpec", cadence: Cadence) -> None:

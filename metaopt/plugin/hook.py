@@ -8,7 +8,7 @@ import pluggy
 
 from metaopt.errors import PluginError, quoted
 from metaopt.plugin import hookspecs
-from metaopt.plugin.kinds import PluginSpec
+from metaopt.plugin.plugin_spec import PluginSpec
 
 
 def offered(plugin: ModuleType | object, name: str) -> list[PluginSpec]:

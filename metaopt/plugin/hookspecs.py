@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pluggy
 
-from metaopt.plugin.kinds import PluginSpec
+from metaopt.plugin.plugin_spec import PluginSpec
 
 PROJECT = "metaopt"
 

@@ -1,10 +1,10 @@
-"""What a plugin declares: one frozen, final spec for each kind."""
+"""What a plugin declares: one frozen, final spec for each kind, and what they have in common."""
 
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any, ClassVar, TypeAlias, final
+from typing import ClassVar, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,20 +24,17 @@ from metaopt.contracts import (
 )
 from metaopt.errors import PluginError, known_keywords
 from metaopt.plugin.checks import (
-    API,
     check_controller,
-    check_declaration,
     check_functions,
     check_inner_lr,
     check_meta,
-    check_packs,
-    check_rule,
     check_signals,
     check_stopper,
     names_of_signals,
 )
-from metaopt.plugin.native import Native
-from metaopt.space import Space, Value, When
+from metaopt.plugin.optimizer import OptimizerSpec
+from metaopt.plugin.plugin_spec import PluginSpec
+from metaopt.space import Space, Value
 
 #: `(batch, hparams, theta) -> bool`, the last by keyword: a fitted policy, otherwise as `metaopt.contracts.Fires`.
 FittedFires: TypeAlias = Callable[..., NDArray[np.bool_]]
@@ -45,115 +42,6 @@ FittedFires: TypeAlias = Callable[..., NDArray[np.bool_]]
 #: From hyperparameters, as people write them, to lines of plain Python that compute the same; of a stopper empty where
 #: there are none for these values.
 Plain: TypeAlias = Callable[[Mapping[str, Value]], str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class PluginSpec:
-    """What every plugin declares. Abstract: use one of the specs below.
-
-    Attributes:
-        name: how users call it; lower case letters, digits, `_`.
-        version: of the algorithm, a string; recipes record it.
-        api: the contract it was written for; 1.
-        space: its hyperparameters.
-        requires: signals it needs at each step (keys of `metaopt.contracts.SIGNALS`) or observation.
-        requires_when: further signals, each needed only where a condition on the hyperparameters holds.
-        proposed: whether tuning proposes it without being asked by name.
-        references: where the algorithm comes from.
-        summary: one line for `metaopt plugins`.
-    """
-
-    kind: ClassVar[str] = ""
-
-    name: str
-    version: str
-    api: int = API
-    space: Space = field(default_factory=dict)
-    requires: frozenset[str] = frozenset()
-    requires_when: Mapping[str, When] = field(default_factory=dict)
-    proposed: bool = True
-    references: tuple[str, ...] = ()
-    summary: str = ""
-
-    def __post_init__(self) -> None:
-        check_declaration(self)
-        object.__setattr__(self, "requires", names_of_signals(self, "requires", self.requires))
-
-    @cached_property
-    def full_space(self) -> Space:
-        """`space`, and for learned plugins the hyperparameters of their meta-training."""
-        return self.space
-
-    @property
-    def tuned_space(self) -> Space:
-        """What tuning searches."""
-        return self.space
-
-    def required(self, hparams: Mapping[str, Value]) -> frozenset[str]:
-        """Signals it needs with these hyperparameters, given as people write them."""
-        return self.requires | {signal for signal, when in self.requires_when.items() if when.holds(hparams)}
-
-
-@final
-@known_keywords(PluginError)
-@dataclass(frozen=True, kw_only=True)
-class OptimizerSpec(PluginSpec):
-    """An optimizer.
-
-    Attributes:
-        rule: the pure rule.
-        native: a class that computes the same, or None.
-        packs: param-group keys that hold several hyperparameters, such as `{"betas": ("beta1", "beta2")}`.
-        meta: for learned rules: how they get their weights.
-        sets_rate: whether it says by itself how far a step goes, as Prodigy does, so that `lr` is a factor: wrappers
-            that set the rate by way of `lr` are refused around it.
-    """
-
-    kind: ClassVar[str] = "optimizer"
-
-    rule: Rule
-    native: Native | None = None
-    packs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    meta: MetaTraining | None = None
-    sets_rate: bool = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_rule(self.name, self.rule)
-        check_signals(self)
-        check_packs(self, self.packs)
-        check_meta(self, self.meta)
-
-    @cached_property
-    def full_space(self) -> Space:
-        """See `PluginSpec`."""
-        return self.space if self.meta is None else {**self.meta.full_space, **self.space}
-
-    @property
-    def tuned_space(self) -> Space:
-        """`full_space`: a study of few-shot tasks meta-trains."""
-        return self.full_space
-
-    @cached_property
-    def has_lr(self) -> bool:
-        """Whether there is an `lr` for a controller to act on."""
-        return "lr" in self.space
-
-    def pack(self, hparams: Mapping[str, Value]) -> dict[str, Any]:
-        """Hyperparameters as a torch param group holds them (`beta1`, `beta2` → `betas`)."""
-        packed = {name for names in self.packs.values() for name in names}
-        group: dict[str, Any] = {name: value for name, value in hparams.items() if name not in packed}
-        for key, names in self.packs.items():
-            group[key] = tuple(hparams[name] for name in names)
-        return group
-
-    def unpack(self, group: Mapping[str, Any]) -> dict[str, Any]:
-        """Inverse of `pack`; keys that are no hyperparameters are left out."""
-        values = {name: group[name] for name in self.space if name in group}
-        for key, names in self.packs.items():
-            if key in group:
-                values.update(zip(names, group[key], strict=True))
-        return values
 
 
 @final

@@ -12,7 +12,7 @@ from metaopt.errors import MetaOptError, PluginError, did_you_mean, is_interrupt
 from metaopt.files import is_file
 from metaopt.plugin.file import import_file, line_in
 from metaopt.plugin.hook import check_spec, offered
-from metaopt.plugin.kinds import PluginSpec
+from metaopt.plugin.plugin_spec import PluginSpec
 from metaopt.plugin.source import FILE, SESSION, PluginSource
 
 GROUP = "metaopt"

@@ -15,7 +15,7 @@ from metaopt.configuration.configuration import Configuration
 from metaopt.deploy.gradient_guard import GradientGuard, SkippedSteps
 from metaopt.deploy.step_hooks import observe_steps
 from metaopt.errors import OutOfDepthError
-from metaopt.plugin.kinds import OptimizerSpec
+from metaopt.plugin.optimizer import OptimizerSpec
 from metaopt.plugin.registry import Registry, current_registry
 from metaopt.signals.overflow import LARGEST_NORM, MAX_SKIPS
 

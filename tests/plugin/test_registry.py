@@ -7,7 +7,8 @@ import pytest
 
 import metaopt
 from metaopt.errors import InputError, PluginError
-from metaopt.plugin.kinds import ControllerSpec, OptimizerSpec, StopperSpec
+from metaopt.plugin.kinds import ControllerSpec, StopperSpec
+from metaopt.plugin.optimizer import OptimizerSpec
 from metaopt.plugin.registry import Registry, current_registry
 
 GOOD = """

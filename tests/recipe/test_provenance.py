@@ -11,7 +11,8 @@ from torch import nn
 
 import metaopt
 from metaopt import Configuration, Recipe
-from metaopt.plugin.kinds import ControllerSpec, OptimizerSpec
+from metaopt.plugin.kinds import ControllerSpec
+from metaopt.plugin.optimizer import OptimizerSpec
 from metaopt.plugin.registry import current_registry
 from metaopt.recipe import MadeOn
 from metaopt.recipe.provenance import distributions, provenance_of, recorded, versions

@@ -16,7 +16,8 @@ from metaopt.deploy import build_optimizer
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.optimizer.learned_weights import weights_of
 from metaopt.deploy.optimizer.steered_optimizer import SteeredOptimizer
-from metaopt.plugin.kinds import OptimizerSpec, WrapperSpec
+from metaopt.plugin.kinds import WrapperSpec
+from metaopt.plugin.optimizer import OptimizerSpec
 from metaopt.plugin.registry import current_registry
 
 pytestmark = pytest.mark.thorough

@@ -8,7 +8,8 @@ from torch import nn
 
 import metaopt
 from metaopt.configuration.configuration import Configuration
-from metaopt.plugin.kinds import ControllerSpec, OptimizerSpec
+from metaopt.plugin.kinds import ControllerSpec
+from metaopt.plugin.optimizer import OptimizerSpec
 from metaopt.plugin.registry import Registry
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.running.evaluator import Evaluator, Request

@@ -6,7 +6,7 @@ import pytest
 
 from metaopt import Categorical, Float, InputError, PluginError
 from metaopt.configuration.configuration import assemble
-from metaopt.plugin.kinds import OptimizerSpec
+from metaopt.plugin.optimizer import OptimizerSpec
 from metaopt.space import is_active
 from metaopt.tuning.search.joint_space import JointSpace, joint_space
 from metaopt.tuning.search.trial_stand_ins import RandomChooser

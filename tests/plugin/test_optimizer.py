@@ -1,0 +1,18 @@
+"""What an optimizer declares of the tensors that it takes."""
+
+import pytest
+
+import metaopt
+from metaopt import PluginError
+
+DESCENT = metaopt.per_tensor(lambda *_: {}, lambda grad, state, param, hparams, *_: (-hparams["lr"] * grad, state))
+
+
+def test_an_optimizer_takes_all_tensors_unless_it_says_otherwise():
+    assert metaopt.OptimizerSpec(name="mine", version="1", rule=DESCENT).takes == "all"
+    assert metaopt.OptimizerSpec(name="mine", version="1", rule=DESCENT, takes="matrices").takes == "matrices"
+
+
+def test_what_an_optimizer_takes_is_one_of_two_words():
+    with pytest.raises(PluginError, match=r"takes must be 'all' or 'matrices', got 'vectors'\."):
+        metaopt.OptimizerSpec(name="mine", version="1", rule=DESCENT, takes="vectors")
