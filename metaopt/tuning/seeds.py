@@ -16,9 +16,9 @@ RACE_SEED = 0
 REFERENCE_SEEDS = (0, 1, 2)
 REFERENCE_DRAWS = tuple(range(REDRAWN, REDRAWN + 5))
 #: Rounds of the finals: each finalist has run on that many fresh seeds, or draws, after a round.
-FINAL_ROUNDS, FINAL_DRAWS = (2, 4), (2, 4, 8)
-#: With fewer tasks than this, the finals begin with as many more draws.
-_FEW_TASKS = 4
+FINAL_ROUNDS, FINAL_DRAWS = (2, 4), (2, 4)
+#: With fewer tasks than this, the finals have as many more draws, but no more than so many.
+_FEW_TASKS, _MOST_DRAWS = 4, 8
 #: Runs of a black box with each finalist, unless the user says otherwise: nobody knows what one costs.
 BLACK_BOX_SEEDS = 3
 #: Of what is reported.
@@ -48,7 +48,7 @@ def final_seeds(task: AnyTask, stage: int, num_tasks: int, repeats: int = BLACK_
     if is_redrawn(task):
         count = FINAL_DRAWS[min(stage, len(FINAL_DRAWS) - 1)]
         more = 1 if num_tasks >= _FEW_TASKS else math.ceil(_FEW_TASKS / num_tasks)
-        return tuple(range(REDRAWN, REDRAWN + min(count * more, FINAL_DRAWS[-1])))
+        return tuple(range(REDRAWN, REDRAWN + min(count * more, _MOST_DRAWS)))
     return tuple(range(1, 1 + FINAL_ROUNDS[min(stage, len(FINAL_ROUNDS) - 1)]))
 
 

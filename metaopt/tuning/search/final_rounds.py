@@ -13,7 +13,8 @@ from metaopt.tuning.search.study import Study
 from metaopt.tuning.seeds import BLACK_BOX_SEEDS, FINAL_DRAWS, FINAL_ROUNDS, RACE_SEED, final_seeds, is_redrawn
 
 #: Candidates in the finals, where rows are plenty, where a race over few rows says little, and where each run is dear.
-FINALISTS, FINALISTS_OF_FEW_ROWS, FINALISTS_OF_BLACK_BOXES = 5, 8, 3
+#: By `benchmarks.tuning.truth`, more candidates in the race are worth more than more finalists.
+FINALISTS, FINALISTS_OF_FEW_ROWS, FINALISTS_OF_BLACK_BOXES = 4, 5, 3
 #: At most so many rounds.
 ROUNDS = max(len(FINAL_ROUNDS), len(FINAL_DRAWS))
 

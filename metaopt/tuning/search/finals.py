@@ -3,7 +3,8 @@
 The race saw each candidate with one seed, and the best of many is partly the luckiest. So finalists and baselines run
 again on seeds that no race used: a few at first, more for those that the first ones cannot tell apart. What a finalist
 promises is shrunk towards the mean of its like by as much as noise alone would have them differ. A tuned candidate is
-handed over where its promise is above the best baseline's score by more than half a standard error; else that baseline.
+handed over where its promise is above the best baseline's score by more than an eighth of a standard error; else that
+baseline.
 
 All of it is decided by validation values; test values never choose. It follows from scores alone, in fixed order, so
 that a study that is continued decides as an unbroken one.
@@ -24,9 +25,9 @@ from metaopt.tuning.judging.scores import objective, objective_shares
 KEPT = 0.5
 #: How sure it must be that what leads is better, for no further round to be run.
 SURE = 0.975
-#: How sure a tuned candidate's lead over the best baseline has to be: half a standard error. By
-#: `benchmarks.tuning.truth` that costs nothing, and a whole one costs a tenth of what is gained.
-CAUTION = float(ndtr(0.5))
+#: How sure a tuned candidate's lead over the best baseline has to be: an eighth of a standard error. Its promise is
+#: shrunk already. By `benchmarks.tuning.truth` that costs nothing, half of one costs a thirtieth of what is gained.
+CAUTION = float(ndtr(1 / 8))
 #: Two finalists this close, in units of the references' distance, are as good as each other.
 INDIFFERENT = 0.05
 

@@ -99,7 +99,9 @@ def search(study: Study, num_candidates: int, choice: Choice) -> SearchResult:
     except TimeUpError:
         interrupted = True
     judged = study.judged()
-    complete = [proposal.configuration for proposal, outcome in judged if outcome.complete]
+    promises = study.promises([outcome for _, outcome in judged])
+    finished = [proposal for proposal, outcome in judged if outcome.complete]
+    complete = [p.configuration for p in sorted(finished, key=lambda p: promises[p.number], reverse=True)]
     candidates = _distinct(complete)[: num_finalists(study.tasks)]
     baselines = in_finals(study, choice.baselines, complete)
     if not candidates:

@@ -17,7 +17,7 @@ from metaopt.tuning.judging.scores import BEST, WORST, objective
 from metaopt.tuning.ledger.dashboard import Dashboard, opened
 from metaopt.tuning.ledger.evaluations import Proposal, RaceOutcome
 from metaopt.tuning.running.evaluator import Evaluator
-from metaopt.tuning.search.estimates import filled
+from metaopt.tuning.search.estimates import filled, shrunken
 from metaopt.tuning.search.joint_space import JointSpace
 from metaopt.tuning.search.racing import Standing, ends_heat, race, race_order, rungs_of
 from metaopt.tuning.search.start_from import sampler_params
@@ -43,7 +43,7 @@ class Study:
         evaluator: runs what is missing.
         seed: of the sampler.
         start_from: what is judged first, as it is.
-        report: told after each batch: candidates done, best objective so far.
+        report: told after each batch: candidates done, the most that one promises so far.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Study:
                     outcomes[outcome.number] = outcome
                 ledger.conclude(self.name, [outcomes[proposal.number] for proposal in pending])
             if outcomes:
-                self.report(len(proposals), max(outcome.objective for outcome in outcomes.values() if outcome.complete))
+                self.report(len(proposals), max(self.promises(list(outcomes.values())).values()))
                 if dashboard is not None:
                     dashboard.publish(partial(self._trial, proposals, outcomes), len(outcomes))
             if missing <= 0:
@@ -101,6 +101,21 @@ class Study:
             if proposal.number in outcomes
         ]
         return sorted(pairs, key=lambda pair: _rank(pair[1]))
+
+    def promises(self, outcomes: Sequence[RaceOutcome]) -> dict[int, float]:
+        """Of each complete candidate, by number, its objective over scores that are shrunk by their noise.
+
+        One run on a task is partly luck, and the best of many is partly the luckiest: see `shrunken`.
+        """
+        complete = [outcome for outcome in outcomes if outcome.complete]
+        names = [task.name for task in self.tasks]
+        noises = [self.references[name].scale.share_of_noise for name in names]
+        table = np.asarray([[outcome.scores[name] for name in names] for outcome in complete])
+        rows = shrunken(table.reshape(len(complete), len(names)), noises).tolist()
+        return {
+            outcome.number: self.objective(dict(zip(names, row, strict=True)))
+            for outcome, row in zip(complete, rows, strict=True)
+        }
 
     def objective(self, scores: Mapping[str, float]) -> float:
         """The objective over the tasks that `scores` covers."""

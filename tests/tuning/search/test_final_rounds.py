@@ -60,8 +60,8 @@ def few_rows(num_rows=60):
 
 
 def test_how_many_candidates_come(make_task):
-    assert num_finalists([make_task()]) == 5
-    assert num_finalists([make_task(), few_rows()]) == 8
+    assert num_finalists([make_task()]) == 4
+    assert num_finalists([make_task(), few_rows()]) == 5
     assert num_finalists([make_task(), box()]) == 3
     assert num_finalists([few_rows(), box()]) == 3
 

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 import metaopt
 from metaopt.tuning.judging.references import DEFAULT_BASELINE, references
+from metaopt.tuning.judging.scores import Scale
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.running.evaluator import Evaluator
 from metaopt.tuning.search.joint_space import joint_space
@@ -255,3 +256,17 @@ def test_of_a_long_history_the_best_are_remembered_and_others_from_its_whole_len
     assert positions == sorted(set(positions))
     assert set(np.argsort(-values)[:REMEMBERED].tolist()) <= set(positions)
     assert all(any(begin <= number < begin + 1_000 for number in positions) for begin in range(0, 10_000, 1_000))
+
+
+def test_the_luckiest_of_many_promises_less_than_it_scored(begin, monkeypatch):
+    """Where a task's score is noise, what candidates promise on it is what all have on average."""
+    study = begin(num_tasks=2)
+    study.run(12)
+    outcomes = [outcome for _, outcome in study.judged() if outcome.complete]
+    assert study.promises(outcomes).keys() == {outcome.number for outcome in outcomes}
+    monkeypatch.setattr(Scale, "share_of_noise", 0.0)
+    exact = study.promises(outcomes)
+    assert [exact[outcome.number] for outcome in outcomes] == pytest.approx([one.objective for one in outcomes])
+    monkeypatch.setattr(Scale, "share_of_noise", 9.0)
+    alike = study.promises(outcomes)
+    assert max(alike.values()) == pytest.approx(min(alike.values()))
