@@ -128,9 +128,7 @@ def resnet_model() -> nn.Module:
 
 
 def resnet(folder: Path, num_steps: int | None, batch_size: int = 32) -> Workload:
-    images, labels = (_idx(folder / f"t10k-{name}.gz") for name in ("images-idx3-ubyte", "labels-idx1-ubyte"))
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
-    inputs, targets = images[order, None].float() / 255 - 0.13, labels[order].long()
+    inputs, targets = digits(folder)
     training = slice(0, 7000)
 
     def batches(generator: torch.Generator) -> Iterator[Batch]:
@@ -150,6 +148,13 @@ def resnet(folder: Path, num_steps: int | None, batch_size: int = 32) -> Workloa
         num_steps=num_steps or 300,
         what="ResNet with BatchNorm on 10,000 MNIST digits",
     )
+
+
+def digits(folder: Path) -> Batch:
+    """All digits, in an order of their own: the first 7,000 train, 1,500 validate and 1,500 test."""
+    images, labels = (_idx(folder / f"t10k-{name}.gz") for name in ("images-idx3-ubyte", "labels-idx1-ubyte"))
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
+    return images[order, None].float() / 255 - 0.13, labels[order].long()
 
 
 def _idx(path: Path) -> Tensor:
