@@ -1,11 +1,13 @@
-"""The whole shelf of controllers and wrappers in `tune` against constant, linear, cosine and wsd alone, held out.
+"""The whole shelf in `tune` against a part of it, held out.
 
-    python -m benchmarks.recipes.shelf [--corpus ../shared/data/tabular] [--n-trials 200] [--folds 4] [--searches 2]
-        [--storage sqlite:///out/shelf.db] [--steps N] [--tasks N] [--workers 1] [--json]
+    python -m benchmarks.recipes.shelf [--of controllers|optimizers] [--corpus ../shared/data/tabular] [--n-trials 200]
+        [--folds 4] [--searches 2] [--storage sqlite:///out/shelf.db] [--steps N] [--tasks N] [--workers 1] [--json]
 
-Both searches judge the same number of candidates with the same optimizers, stoppers, seeds and race; they differ in
-what they may choose from. The shelf is every installed controller and wrapper, learned ones with the weights that ship,
-those that searches do not propose unasked among them. Whole tasks are held out: each fold has searches of its own on
+Both searches judge the same number of candidates with the same stoppers, seeds and race; they differ in what they may
+choose from. `controllers`: every installed controller and wrapper, learned ones with the weights that ship, those that
+searches do not propose unasked among them, against constant, linear, cosine and wsd alone, around the same optimizers.
+`optimizers`: whatever a search proposes unasked, optimizers for the role of matrices among it, against the optimizers
+and wrappers that there were before Muon. Whole tasks are held out: each fold has searches of its own on
 the other tasks. A held-out task gets one run of each recipe on each of three seeds. Scores are of the test split: 0 is
 AdamW at 1e-3, 1 the best of 32 random trials of the task's own. The interval of the difference is a 95 % bootstrap
 over tasks, paired.
@@ -37,11 +39,24 @@ from metaopt.tuning.running.evaluator import Evaluator
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "tabular"
 FEW = {"controllers": ["constant", "linear", "cosine", "wsd"], "wrappers": []}
+#: What searches proposed unasked before there was Muon.
+BEFORE_MUON = {
+    "optimizers": ["adagrad", "adamw", "lion", "nadamw", "prodigy", "rmsprop", "schedulefree_adamw", "sgd"],
+    "wrappers": ["averaged"],
+}
 
 
 def whole_shelf(registry: Registry) -> dict[str, list[str]]:
     """Names of all controllers and wrappers; learned ones have the weights that they ship with."""
     return {"controllers": registry.names(ControllerSpec), "wrappers": registry.names(WrapperSpec)}
+
+
+def choices(options: argparse.Namespace) -> dict[str, dict[str, list[str]]]:
+    """What each kind of search may choose from; what is not named is left to `tune`."""
+    if options.of == "optimizers":
+        return {"shelf": {}, "few": BEFORE_MUON}
+    optimizers = {"optimizers": options.optimizers.split(",")}
+    return {"shelf": {**optimizers, **whole_shelf(current_registry())}, "few": {**optimizers, **FEW}}
 
 
 def corpus_of(options: argparse.Namespace) -> metaopt.Corpus:
@@ -62,13 +77,12 @@ def searched(
         n_trials=options.n_trials,
         seed=seed,
         portfolio=1,
-        optimizers=options.optimizers.split(","),
         storage=options.storage,
         study_name=f"{name}/{seed}/{fold.name}",
         against=(),
         workers=options.workers,
         announce=lambda line: None,
-        **(FEW if name == "few" else whole_shelf(current_registry())),
+        **choices(options)[name],
     )
     chosen = result.recipe
     print(f"{fold.name}, seed {seed}, {name}: {chosen.name} {dict(chosen.configuration.hparams)}", flush=True)
@@ -128,11 +142,12 @@ def show(report: Mapping[str, Any], tasks: Sequence[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--of", choices=("controllers", "optimizers"), default="controllers")
     parser.add_argument("--corpus", default=str(DATA), help="whatever load_corpus takes")
     parser.add_argument("--n-trials", type=int, default=200, help="candidates of each search")
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--searches", type=int, default=2, help="seeds of the searches, in each fold")
-    parser.add_argument("--optimizers", default="sgd,adamw,nadamw", help="of both, separated by commas")
+    parser.add_argument("--optimizers", default="sgd,adamw,nadamw", help="of both, with --of controllers")
     parser.add_argument("--steps", type=int, help="of each training; the corpus's own if left out")
     parser.add_argument("--tasks", type=int, help="use the first so many tasks alone")
     parser.add_argument("--workers", type=int, default=1)
@@ -151,7 +166,9 @@ def main() -> None:
     show(report, comparison.tasks)
     print(f"this call {(time.perf_counter() - began) / 60:.1f} min")
     if options.json:
-        settings = {key: getattr(options, key) for key in ("n_trials", "folds", "searches", "steps", "optimizers")}
+        settings = {
+            key: getattr(options, key) for key in ("of", "n_trials", "folds", "searches", "steps", "optimizers")
+        }
         print(json.dumps({**settings, **report}))
 
 
