@@ -25,6 +25,7 @@ class Native:
         modes: whether it must be told `train()` and `eval()`, as Schedule-Free must.
         group_state: what the rule keeps of each tensor and the class once for a whole group: the rule's keys, and the
             group's entries.
+        dims: number of dimensions that the class takes of each parameter, or None where it takes any.
     """
 
     module: str
@@ -35,3 +36,4 @@ class Native:
     fused: bool = False
     modes: bool = False
     group_state: Mapping[str, str] = field(default_factory=dict)
+    dims: int | None = None

@@ -8,6 +8,7 @@ from metaopt_optimizers import (
     adamw,
     lion,
     metz_nadamw,
+    muon,
     nadamw,
     prodigy,
     rmsprop,
@@ -19,5 +20,5 @@ from metaopt_optimizers import (
 @metaopt.hookimpl
 def metaopt_plugins() -> Sequence[metaopt.PluginSpec]:
     """The specs of this package, in alphabetical order."""
-    modules = (adagrad, adamw, lion, metz_nadamw, nadamw, prodigy, rmsprop, schedulefree_adamw, sgd)
+    modules = (adagrad, adamw, lion, metz_nadamw, muon, nadamw, prodigy, rmsprop, schedulefree_adamw, sgd)
     return [module.spec for module in modules]

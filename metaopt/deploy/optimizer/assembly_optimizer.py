@@ -25,7 +25,7 @@ from metaopt.deploy.optimizer.parameters import (
     tensors_of,
 )
 from metaopt.deploy.optimizer.precision import gradient_norm, in_dtypes_of, placed, widened
-from metaopt.deploy.optimizer.requirements import check_loss, check_param, check_requirements
+from metaopt.deploy.optimizer.requirements import check_loss, check_param, check_requirements, check_taken
 from metaopt.deploy.state.arrangement import arranged, check_document
 from metaopt.deploy.state.damaged_state import check_groups, refusing_damage
 from metaopt.deploy.state.rule_state import fitted, fitted_shared
@@ -122,6 +122,7 @@ class AssemblyOptimizer(Optimizer, ABC):
         group = checked_group(self.assembly, *as_groups([param_group]))
         for tensor in tensors_of([group]):
             check_param(self.assembly, tensor)
+        check_taken(self.assembly, [group])
         if self.param_groups and "param_names" in self.param_groups[0]:
             group = numbered(group, first=sum(len(other["params"]) for other in self.param_groups))
         super().add_param_group(group)

@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
-from metaopt.configuration import Assembly
+from metaopt.configuration import Assembly, untaken
 from metaopt.contracts import Theta
+from metaopt.deploy.optimizer.parameters import Group, tensor_of
 from metaopt.deploy.scheduler.scheduler import check_total_steps
 from metaopt.errors import InputError, PluginError
 from metaopt.tracing import can_compile
@@ -67,6 +68,18 @@ def check_param(assembly: Assembly, param: Tensor) -> None:
             f"The rule {assembly.optimizer.name!r} takes real floating-point parameters, got {param.dtype}; "
             "view a complex one as real (torch.view_as_real), or leave it to an optimizer of its own."
         )
+
+
+def check_taken(assembly: Assembly, groups: list[Group]) -> None:
+    """Refuse parameters that the optimizer is not made for, such as vectors where it takes matrices."""
+    members = [member for group in groups for member in group["params"]]
+    shapes = {
+        member[0] if isinstance(member, tuple) else str(place): tensor_of(member).shape
+        for place, member in enumerate(members)
+    }
+    reason = untaken(assembly.optimizer, shapes)
+    if reason is not None:
+        raise InputError(reason)
 
 
 def check_grad(name: str, grad: Tensor) -> Tensor:

@@ -209,7 +209,7 @@ def _stand_in(assembly: Assembly) -> Optimizer:
     native = _native(assembly)
     names = {name: assembly.rule_values[name] for name in assembly.optimizer.space}
     keywords = {**native_arguments(assembly, names), **native.fixed}
-    return native_class(native)([torch.zeros((), requires_grad=True)], **keywords)
+    return native_class(native)([torch.zeros((1,) * (native.dims or 0), requires_grad=True)], **keywords)
 
 
 def _bare(group: Group) -> Group:

@@ -26,7 +26,7 @@ from metaopt.contracts import (
 )
 from metaopt.plugin import ControllerSpec, OptimizerSpec, Registry, WrapperSpec
 from metaopt.space import Float, Space, Value, When
-from metaopt.testing.samples import generator
+from metaopt.testing.samples import generator, parameters
 
 #: Planned number of steps of all runs in the kit.
 HORIZON = 40
@@ -70,6 +70,14 @@ class Subject:
         names = tuple(spec.name for spec in self.wrappers)
         configuration = Configuration(self.optimizer.name, CONSTANT.name, names, dict(values or {}), no_decay)
         return assemble(configuration, self.registry)
+
+    def assemble_precise(self) -> Assembly:
+        """The rule at its defaults, but with those values with which it does not round within a step."""
+        return self.assemble({f"{self.optimizer.name}.{name}": value for name, value in self.optimizer.precise.items()})
+
+    def parameters(self, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensors:
+        """The kit's parameters that the optimizer takes."""
+        return parameters(seed, dtype, self.optimizer.takes)
 
     def theta(self, params: Params, seed: int = 0) -> Tensors:
         """Weights of a learned rule before meta-training; empty for a hand-designed one."""
