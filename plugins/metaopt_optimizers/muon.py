@@ -178,7 +178,7 @@ spec = metaopt.OptimizerSpec(
     structural=("ns_steps", "precision", "qkv"),
     precise={"precision": "float32"},
     space={
-        "lr": metaopt.Float(1e-3, 1e-1, log=True, default=2e-2, valid="[0, inf)"),
+        "lr": metaopt.Float(1e-3, 1e-1, log=True, default=1e-3, valid="[0, inf)"),
         "momentum": metaopt.Float(0.8, 0.99, default=0.95, valid="[0, 1)"),
         "nesterov": metaopt.Categorical((True, False), proposed=(True,)),
         "weight_decay": metaopt.Float(1e-3, 1.0, log=True, default=0.1, valid="[0, inf)"),

@@ -84,7 +84,7 @@ def _weights(subject: Subject, assembly: Assembly) -> Iterator[tuple[Tensors, in
         # A network of random weights works by chance, so it is enough that one draw of several lowers the loss; a
         # learned start or rate is the same in each draw.
         for seed in range(_DRAWS):
-            yield subject.theta(_start(), seed), _FEW
+            yield subject.theta(_start(subject.optimizer.takes), seed), _FEW
 
 
 def _info(assembly: Assembly, step: int, horizon: Tensor, loss: Tensor, grads: Tensors) -> StepInfo:
