@@ -30,7 +30,7 @@ from torch import Tensor
 
 import metaopt
 from metaopt import Granularity, Hparams, Params, State, StepInfo, TensorHparams, Tensors, Theta
-from metaopt_optimizers._shared.moments import add_scaled, decayed, shrunk, state_dtype, zeros
+from metaopt_optimizers._shared.moments import decayed, shrunk, state_dtype, zeros
 
 #: a, b and c of a round.
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -67,29 +67,39 @@ class Muon(metaopt.Rule):
     def update(
         self, grads: Params, state: State, params: Params, hparams: Hparams, theta: Theta, info: StepInfo
     ) -> tuple[Tensors, State]:
-        """One step: momentum of every tensor, then what is orthogonal of it, then the parameters."""
-        tensors, matrices = dict(state["tensors"]), {}
-        for name, grad in grads.items():
-            buffer, direction = _momentum(grad, tensors[name]["momentum_buffer"], hparams[name])
-            tensors[name] = {"momentum_buffer": buffer}
-            matrices[name] = self._matrices(direction)
-        starts = [
-            _start(each, hparams[name]["eps"], _DTYPES[self.precision]) for name in grads for each in matrices[name]
-        ]
-        orthogonal = iter(_orthogonal(starts, self.ns_steps))
-        updates = {}
-        for name in grads:
-            parts = [_upright(next(orthogonal), each) for each in matrices[name]]
-            updates[name] = _step(params[name], parts, hparams[name])
-        return updates, {"tensors": tensors, "shared": state["shared"]}
+        """One step, of tensors of one shape together where they are small."""
+        tensors, updates = dict(state["tensors"]), {}
+        for names in _alike({name: params[name] for name in grads}):
+            starts: list[Tensor] = []
+            for name in names:
+                buffer, direction = _momentum(grads[name], tensors[name]["momentum_buffer"], hparams[name])
+                tensors[name] = {"momentum_buffer": buffer}
+                starts += [
+                    _start(part, hparams[name]["eps"], _DTYPES[self.precision]) for part in self._parts(direction)
+                ]
+            orthogonal = _orthogonal(starts, self.ns_steps)
+            each = len(orthogonal) // len(names)
+            for place, name in enumerate(names):
+                parts = orthogonal[place * each : (place + 1) * each]
+                updates[name] = _step(params[name], parts, hparams[name])
+        return {name: updates[name] for name in grads}, {"tensors": tensors, "shared": state["shared"]}
 
-    def _matrices(self, direction: Tensor) -> list[Tensor]:
-        """The matrices that a tensor consists of, one above the other."""
+    def _parts(self, direction: Tensor) -> list[Tensor]:
+        """The matrices that a tensor consists of, one above the other; none where it has no numbers."""
         if not direction.numel():
             return []
         matrix = direction.flatten(1)
         rows, columns = matrix.shape
         return list(matrix.chunk(3)) if self.qkv == "thirds" and rows == 3 * columns else [matrix]
+
+
+def _alike(params: Params) -> list[list[str]]:
+    """Names of tensors that go through the rounds together."""
+    groups: dict[Any, list[str]] = {}
+    for name, param in params.items():
+        small = param.numel() <= _BATCHED
+        groups.setdefault((param.shape, param.dtype, param.device) if small else name, []).append(name)
+    return list(groups.values())
 
 
 def _momentum(grad: Tensor, buffer: Tensor, hparams: TensorHparams) -> tuple[Tensor, Tensor]:
@@ -108,24 +118,14 @@ def _start(matrix: Tensor, eps: Tensor, dtype: torch.dtype) -> Tensor:
     return lying / torch.maximum(norm, eps.to(norm.device, dtype))
 
 
-def _upright(orthogonal: Tensor, matrix: Tensor) -> Tensor:
-    return orthogonal.mT if matrix.shape[0] > matrix.shape[1] else orthogonal
-
-
-def _orthogonal(starts: Sequence[Tensor], num_rounds: int) -> list[Tensor]:
-    """NS of each matrix, small ones of one shape in one call."""
-    batches: dict[Any, list[int]] = {}
-    for place, start in enumerate(starts):
-        alike = (start.shape, start.dtype, start.device) if start.numel() <= _BATCHED else place
-        batches.setdefault(alike, []).append(place)
-    orthogonal = list(starts)
-    for places in batches.values():
-        batch = torch.stack([starts[place] for place in places]) if places[1:] else starts[places[0]]
-        for _ in range(num_rounds):
-            batch = _round(batch)
-        for place, matrix in zip(places, batch if places[1:] else [batch], strict=True):
-            orthogonal[place] = matrix
-    return orthogonal
+def _orthogonal(starts: Sequence[Tensor], num_rounds: int) -> Sequence[Tensor]:
+    """NS of matrices of one shape."""
+    if not starts:
+        return []
+    batch = torch.stack(list(starts)) if starts[1:] else starts[0]
+    for _ in range(num_rounds):
+        batch = _round(batch)
+    return batch.unbind() if starts[1:] else [batch]
 
 
 def _round(batch: Tensor) -> Tensor:
@@ -138,18 +138,20 @@ def _round(batch: Tensor) -> Tensor:
 
 
 def _step(param: Tensor, parts: Sequence[Tensor], hparams: TensorHparams) -> Tensor:
-    """What to add to a parameter, given the orthogonal matrices that it consists of."""
+    """What to add to a parameter, given what is orthogonal of its parts."""
     wide = param.to(state_dtype(param))
     moved = shrunk(wide, hparams["lr"], hparams["weight_decay"])
     if parts:
-        orthogonal = torch.cat(list(parts)) if parts[1:] else parts[0]
-        rate = hparams["lr"] * _adjustment(parts[0], hparams)
-        moved = add_scaled(moved, -rate, orthogonal.reshape(param.shape).to(wide.dtype))
+        rows, columns = param.shape[0] // len(parts), param.numel() // param.shape[0]
+        upright = [part.mT if rows > columns else part for part in parts]
+        orthogonal = (torch.cat(upright) if parts[1:] else upright[0]).reshape(param.shape).to(wide.dtype)
+        rate = hparams["lr"] * _adjustment(rows, columns, hparams)
+        # Not addcmul: with a 0-d factor that takes a CPU four times as long.
+        moved = moved - rate.to(wide.device, wide.dtype) * orthogonal
     return (moved - wide).to(param.dtype)
 
 
-def _adjustment(matrix: Tensor, hparams: TensorHparams) -> Tensor:
-    rows, columns = matrix.shape[-2:]
+def _adjustment(rows: int, columns: int, hparams: TensorHparams) -> Tensor:
     lr = hparams["lr"]
     original = torch.full_like(lr, math.sqrt(max(1, rows / columns)))
     matching = torch.full_like(lr, 0.2 * math.sqrt(max(rows, columns)))

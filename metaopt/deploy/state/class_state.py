@@ -14,6 +14,7 @@ from metaopt.deploy.optimizer.parameters import Group, group_values, packed
 from metaopt.deploy.state.saved_state import FIRST_GROUP_KEYS, STEPS
 from metaopt.errors import InputError, PluginError, quoted
 from metaopt.plugin import Native
+from metaopt.space import defaults
 
 #: A state_dict with its groups, arranged as the parameters at hand.
 Document: TypeAlias = Mapping[str, Any]
@@ -52,7 +53,12 @@ def as_rules(document: Document, assembly: Assembly, fresh: Mapping[Any, TensorS
     for group in groups:
         check_settings(group, stand_in.defaults, type(stand_in), assembly)
     dropped = set(stand_in.defaults) - {*packed(assembly), *_USERS}
-    clean = [{key: value for key, value in group.items() if key not in dropped} for group in groups]
+    # Muon's class may hold None for the default of a choice.
+    assumed = assembly.optimizer.pack(defaults(assembly.optimizer.space))
+    clean = [
+        {key: assumed.get(key) if value is None else value for key, value in group.items() if key not in dropped}
+        for group in groups
+    ]
     clean[0] = {STEPS: steps, **clean[0]}
     return {**document, "state": state, "param_groups": clean}
 
