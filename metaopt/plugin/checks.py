@@ -125,12 +125,14 @@ def check_rule(name: str, rule: Any) -> None:
         )
 
 
-def check_structural(spec: "PluginSpec", rule: Any) -> None:
-    """Check that structural hyperparameters are some, and fields of the rule with their defaults; else PluginError."""
+def check_structural(spec: "PluginSpec", rule: Any = None) -> None:
+    """Check that structural hyperparameters are some, and fields of the rule, if given; PluginError otherwise."""
     where = f"{type(spec).__name__}(name={quoted(spec.name)})"
     for name in spec.structural:
         if name not in spec.space:
             raise PluginError(f"{where}: structural names the unknown hyperparameter {quoted(name)}.")
+        if rule is None:
+            continue
         default = spec.space[name].default
         own = getattr(rule, name, None) if is_dataclass(rule) else None
         if own != default:

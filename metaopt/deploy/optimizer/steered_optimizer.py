@@ -155,15 +155,25 @@ class SteeredOptimizer(AssemblyOptimizer):
         params = {member.name: member.param.detach() for member in members}
         hparams, own = self._hparams(members), self.rule.split(self._state(members))[1]
         steered, own = self.rule.steer(grads, own, params, hparams, self.theta, info)
+        limits = self.rule.limits(grads, own, params, hparams, self.theta, info)
+        if limits is not None:
+            limits.write({member.name: member.param.grad for member in members if member.param.grad is not None})
         self._regroup(members, hparams, steered)
-        moving = [params[name] for name in grads]
-        differences = torch._foreach_neg(moving)  # one copy, and no loop over tensors in Python
         if any(group.get("fused") for group in self.native.param_groups):
             keep_order((member.param for member in members), self.native.state)
+        updates = self._take_step([params[name] for name in grads])
+        moved = self.rule.moved(own, dict(zip(grads, updates, strict=True)) if updates else {})
+        self._store_state(members, self.rule.joined(empty_state(), moved))
+
+    def _take_step(self, moving: list[Tensor]) -> list[Tensor]:
+        """Have the class step; return what that added, where the rule looks at it."""
+        if type(self.rule).moved is SteeringRule.moved:
+            self.native.step()
+            return []
+        differences = list(torch._foreach_neg(moving))  # one copy, and no loop over tensors in Python
         self.native.step()
         torch._foreach_add_(differences, moving)
-        updates = dict(zip(grads, differences, strict=True))
-        self._store_state(members, self.rule.joined(empty_state(), self.rule.moved(own, updates)))
+        return differences
 
     def _regroup(
         self,

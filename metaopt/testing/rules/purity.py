@@ -116,7 +116,7 @@ def granularity_is_true(subject: Subject) -> None:
     if granularity == "sums":
         return
     for name, param in params.items():
-        alone = run(assembly, {name: param}, [{name: grads[name]} for grads in steps], theta).params
+        alone = run(assembly, {name: param}, [{name: grads[name]} for grads in steps], theta, measured=steps).params
         _require_as_declared(alone, {name: whole[name]}, f"granularity is {granularity!r}, but alone", at)
 
 

@@ -94,6 +94,7 @@ def run(
     state: State | None = None,
     first: int = 0,
     dtype: torch.dtype | None = None,
+    measured: Sequence[Params] | None = None,
 ) -> Trajectory:
     """Apply a rule to given gradients, step by step.
 
@@ -105,6 +106,7 @@ def run(
         state: the state to continue from, after `first` steps; what the rule's `init` returns if left out.
         first: number of steps completed before.
         dtype: dtype of the hyperparameters; see `hparams_for`.
+        measured: the gradients of each step from which signals are taken; `gradients` if left out.
     """
     hparams = hparams_for(assembly, params, dtype)
     horizon = torch.tensor(float(HORIZON))
@@ -113,8 +115,8 @@ def run(
         current = dict(assembly.rule.start(current, theta))
         state = assembly.rule.init(current, hparams, theta, horizon)
     history = []
-    for step, grads in enumerate(gradients, start=first):
-        info = step_info(assembly, torch.tensor(float(step)), horizon, grads)
+    for step, (grads, all_grads) in enumerate(zip(gradients, measured or gradients, strict=True), start=first):
+        info = step_info(assembly, torch.tensor(float(step)), horizon, all_grads)
         updates, state = assembly.rule.update(grads, state, current, hparams, theta, info)
         current = added(current, updates)
         history.append(current)
