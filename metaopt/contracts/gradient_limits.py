@@ -58,8 +58,8 @@ def _cut(grad: Tensor, bound: Tensor) -> Tensor:
 def _sharing(limits: Mapping[str, Tensor], grads: Mapping[str, Tensor]) -> list[tuple[Tensor, list[Tensor]]]:
     """Each limit, and the gradients of one dtype on one device that share it."""
     groups: dict[tuple[int, torch.dtype, torch.device], tuple[Tensor, list[Tensor]]] = {}
-    for name, grad in grads.items():
-        if name in limits:
-            key = (id(limits[name]), grad.dtype, grad.device)
-            groups.setdefault(key, (limits[name], []))[1].append(grad)
+    for name, limit in limits.items():
+        if name in grads:
+            grad = grads[name]
+            groups.setdefault((id(limit), grad.dtype, grad.device), (limit, []))[1].append(grad)
     return list(groups.values())

@@ -95,5 +95,6 @@ def test_the_trajectories_are_those_that_the_formulas_give_today(reference):
 
 def test_every_built_in_optimizer_has_a_trajectory():
     specs = metaopt_optimizers.metaopt_plugins()
-    names = {spec.name for spec in specs if isinstance(spec, metaopt.OptimizerSpec)}
+    # What takes matrices alone cannot train the bias here: Muon's formula is in its own test, by singular values.
+    names = {spec.name for spec in specs if isinstance(spec, metaopt.OptimizerSpec) and spec.takes == "all"}
     assert names == {case["optimizer"] for case in CASES}

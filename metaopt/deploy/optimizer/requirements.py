@@ -89,7 +89,7 @@ def check_grad(name: str, grad: Tensor) -> Tensor:
             f"Parameter {name!r} has a sparse gradient, which rules do not take: "
             "use sparse=False in its embedding, or give it torch.optim.SparseAdam."
         )
-    return grad.detach()
+    return grad.detach() if grad.requires_grad else grad
 
 
 def why_not_compiled(assembly: Assembly) -> str | None:
