@@ -2,6 +2,7 @@
 
 import metaopt
 from metaopt_wrappers.averaged import AVERAGED
+from metaopt_wrappers.cautious import CAUTIOUS
 from metaopt_wrappers.clip import CLIP
 from metaopt_wrappers.dog import DOG
 from metaopt_wrappers.dowg import DOWG
@@ -13,4 +14,4 @@ from metaopt_wrappers.mechanic import MECHANIC
 @metaopt.hookimpl
 def metaopt_plugins() -> list[metaopt.PluginSpec]:
     """The wrappers of this package."""
-    return [AVERAGED, CLIP, DOG, LDOG, DOWG, MECHANIC, LOOKAHEAD]
+    return [AVERAGED, CAUTIOUS, CLIP, DOG, LDOG, DOWG, MECHANIC, LOOKAHEAD]

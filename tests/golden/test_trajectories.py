@@ -58,7 +58,7 @@ def test_a_rule_walks_the_path_of_its_formula(case, reference):
     state = assembly.rule.init(params, hparams, {}, None)
     gradient = torch.func.grad(lambda params: loss(data, params))
     for step in range(reference.STEPS):
-        info = metaopt.StepInfo(step=torch.tensor(float(step)))
+        info = metaopt.StepInfo(step=torch.tensor(float(step)), horizon=torch.tensor(float(reference.STEPS)))
         updates, state = assembly.rule.update(gradient(params), state, params, hparams, {}, info)
         params = {name: param + updates[name] for name, param in params.items()}
         for name, param in params.items():
@@ -76,7 +76,11 @@ def test_its_optimizer_walks_that_path_in_float32_and_in_an_ordinary_loop(case, 
     data = {name: value.float() for name, value in data.items()}
     params = {name: torch.nn.Parameter(value.float()) for name, value in values.items()}
     optimizer = metaopt.create_optimizer(
-        case["optimizer"], params.values(), implementation="rule", **{"weight_decay": 0.0, **case["hparams"]}
+        case["optimizer"],
+        params.values(),
+        implementation="rule",
+        total_steps=reference.STEPS,
+        **{"weight_decay": 0.0, **case["hparams"]},
     )
     for _ in range(reference.STEPS):
         optimizer.zero_grad()

@@ -53,10 +53,10 @@ def as_rules(document: Document, assembly: Assembly, fresh: Mapping[Any, TensorS
     for group in groups:
         check_settings(group, stand_in.defaults, type(stand_in), assembly)
     dropped = set(stand_in.defaults) - {*packed(assembly), *_USERS}
-    # Muon's class may hold None for the default of a choice.
+    # A class may hold None for a default: Muon for a choice, Adafactor within a pair.
     assumed = assembly.optimizer.pack(defaults(assembly.optimizer.space))
     clean = [
-        {key: assumed.get(key) if value is None else value for key, value in group.items() if key not in dropped}
+        {key: _assumed(value, assumed.get(key)) for key, value in group.items() if key not in dropped}
         for group in groups
     ]
     clean[0] = {STEPS: steps, **clean[0]}
@@ -233,6 +233,13 @@ def _as_rules(saved: TensorState, counters: Mapping[str, Any], fresh: TensorStat
         else:
             entries[key] = torch.full_like(fresh_value, max(float(value), 0.0))
     return entries
+
+
+def _assumed(value: Any, default: Any) -> Any:
+    """A group's value, where it is None, or an entry of it is, the default."""
+    if isinstance(value, tuple) and isinstance(default, tuple) and len(value) == len(default):
+        return tuple(_assumed(entry, other) for entry, other in zip(value, default, strict=True))
+    return default if value is None else value
 
 
 def _steps_of_class(document: Document, native: Native) -> int:

@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import io
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -47,6 +48,36 @@ def _prodigy(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
     # The first d comes from the constructor's argument too.
     with contextlib.redirect_stdout(io.StringIO()):
         return prodigyopt.Prodigy(groups, d0=groups[0].get("d0", 1e-6))
+
+
+class TwoMomenta(torch.optim.Optimizer):
+    """The update of Apple's ml-ademamix, in whose code each tensor counts its own steps; `warmup` of 100 steps."""
+
+    def __init__(self, groups: list[dict[str, Any]]) -> None:
+        plain = {"lr": 1e-3, "betas": (0.9, 0.999, 0.9999), "alpha": 5.0, "eps": 1e-8, "weight_decay": 1e-2}
+        super().__init__(groups, {**plain, "warmup": 1.0})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:
+        for group in self.param_groups:
+            beta1, beta2, last = group["betas"]
+            for param in group["params"]:
+                if param.grad is None:
+                    continue
+                state, grad = self.state[param], param.grad
+                t = state["t"] = state.get("t", 0) + 1
+                alpha, beta3, share = group["alpha"], last, t / (100 * group["warmup"] or 1)
+                if share < 1:
+                    half_lives = [math.log(0.5) / math.log(beta) - 1 for beta in (beta1, last)]
+                    beta3 = 0.5 ** (1 / ((1 - share) * half_lives[0] + share * half_lives[1] + 1))
+                    alpha = share * alpha
+                moments = {"fast": (grad, beta1), "slow": (grad, beta3), "square": (grad * grad, beta2)}
+                for key, (value, beta) in moments.items():
+                    state[key] = state.get(key, torch.zeros_like(param)).lerp(value, 1 - beta)
+                fast, slow, square = (state[key] for key in moments)
+                denominator = square.sqrt() / (1 - beta2**t) ** 0.5 + group["eps"]
+                update = (fast / (1 - beta1**t) + alpha * slow) / denominator
+                param.mul_(1 - group["lr"] * group["weight_decay"]).sub_(group["lr"] * update)
 
 
 class FlattenedMuon(torch.optim.Muon):
@@ -143,6 +174,30 @@ PARITIES = [
         "nadamw",
         _nadamw,
         ({"lr": 1e-3, "momentum_decay": 0.5}, {"lr": 1e-3, "betas": (0.7, 0.99), "weight_decay": 0.1}),
+    ),
+    Parity("adafactor", torch.optim.Adafactor, ({"lr": 1e-2}, {"lr": 3e-2, "weight_decay": 0.1})),
+    Parity(
+        "adafactor",
+        torch.optim.Adafactor,
+        ({"lr": 0.1, "beta2_decay": -0.6, "d": 0.5}, {"lr": 1e-2, "eps": (1e-3, 1e-1), "d": 2.0, "weight_decay": 0.5}),
+    ),
+    Parity(
+        "ademamix",
+        TwoMomenta,
+        (
+            {"lr": 1e-3, "betas": (0.9, 0.999, 0.999)},
+            {"lr": 1e-3, "betas": (0.9, 0.999, 0.999), "alpha": 2.0, "weight_decay": 0.1},
+        ),
+    ),
+    # A decay of 0.9999 has lost four digits of what it takes away before float32 ends.
+    Parity("ademamix", TwoMomenta, ({"lr": 1e-3}, {"lr": 3e-3, "weight_decay": 0.1}), True),
+    Parity(
+        "ademamix",
+        TwoMomenta,
+        (
+            {"lr": 1e-3, "warmup": 0.0, "alpha": 2.0, "eps": 1e-3},
+            {"lr": 1e-3, "warmup": 0.4, "betas": (0.8, 0.99, 0.995), "weight_decay": 0.0},
+        ),
     ),
     # In float32 what torch rounds to bfloat16 is a matter of the last digit; see test_muon.py.
     Parity("muon", FlattenedMuon, ({"lr": 0.02}, {"lr": 1e-3, "weight_decay": 0.5}), True),
