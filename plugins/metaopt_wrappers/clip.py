@@ -65,7 +65,8 @@ class Clip(metaopt.SteeringRule):
                 {name: _unit_factor(grad, params[name], hparams[name]["clip.ratio"]) for name, grad in grads.items()}
             )
         norm = info.signals["gradient_norm"]
-        factors = {key: (group["clip.max_norm"] / (norm + _TINY)).clamp(max=1.0) for key, group in groups.items()}
+        largest = {key: group["clip.max_norm"].to(norm.device) for key, group in groups.items()}
+        factors = {key: (most / (norm + _TINY)).clamp(max=1.0) for key, most in largest.items()}
         return metaopt.GradientLimits({name: factors[id(hparams[name])] for name in grads})
 
 

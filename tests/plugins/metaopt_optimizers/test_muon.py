@@ -2,12 +2,14 @@
 
 import pytest
 import torch
-from torch.optim import _muon
 
 import metaopt
 from metaopt import InputError, PluginError
 from metaopt.deploy import RuleOptimizer
 from metaopt_optimizers.muon import Muon, spec
+
+#: torch has the class from 2.9 on.
+_muon = pytest.importorskip("torch.optim._muon")
 
 SHAPES = ((4, 3), (5, 7), (16, 16), (24, 2), (150, 130))
 NUMBERS = {"lr": 0.02, "momentum": 0.95, "nesterov": 1.0, "weight_decay": 0.1, "eps": 1e-7, "adjust_lr_fn": 0.0}
