@@ -97,7 +97,7 @@ def as_classes(document: Document, assembly: Assembly, own_groups: Sequence[Grou
 
 
 def expected_state(kind: MakeOptimizer, groups: Sequence[Group], own_groups: Sequence[Group]) -> dict[Any, TensorState]:
-    """What a class keeps of each parameter after a step, by number: tensors without numbers.
+    """What a class keeps of each parameter after a step, by number: tensors whose numbers mean nothing.
 
     Args:
         kind: the class.
@@ -105,23 +105,32 @@ def expected_state(kind: MakeOptimizer, groups: Sequence[Group], own_groups: Seq
         own_groups: the same with the parameters themselves.
 
     Returns:
-        Nothing where the class cannot step on tensors without numbers.
+        Nothing where the class steps neither on tensors without numbers nor, as one that reads its tensors must, on
+        zeros.
     """
+    for device in ("meta", "cpu"):
+        try:
+            return _stepped_once(kind, groups, own_groups, device)
+        except Exception:  # whatever a library's class does with tensors of this kind
+            continue
+    return {}
+
+
+def _stepped_once(
+    kind: MakeOptimizer, groups: Sequence[Group], own_groups: Sequence[Group], device: str
+) -> dict[Any, TensorState]:
     shadows: dict[Any, Tensor] = {}
     shadow_groups = []
     for group, own in zip(groups, own_groups, strict=True):
         for number, param in zip(group["params"], own["params"], strict=True):
-            shadows[number] = torch.empty_like(param, device="meta").requires_grad_()
-            shadows[number].grad = torch.empty_like(param, device="meta")
+            shadows[number] = torch.zeros_like(param, device=device).requires_grad_()
+            shadows[number].grad = torch.zeros_like(param, device=device)
         members = [shadows[number] for number in group["params"]]
         shadow_groups.append({**_bare(group), **{key: False for key in EXECUTION if key in group}, "params": members})
-    try:
-        stand_in = kind(shadow_groups)
-        for group in stand_in.param_groups:
-            group.update({"train_mode": True} if "train_mode" in group else {})
-        stand_in.step()
-    except Exception:  # whatever a library's class does with tensors of this kind
-        return {}
+    stand_in = kind(shadow_groups)
+    for group in stand_in.param_groups:
+        group.update({"train_mode": True} if "train_mode" in group else {})
+    stand_in.step()
     return {number: dict(stand_in.state[shadow]) for number, shadow in shadows.items()}
 
 
