@@ -18,6 +18,7 @@ DECLARATIONS = {"metaopt/inner/gradients/source.py", "metaopt/inner/member.py", 
 TOGETHER = {
     # Against other people's implementations, with the paths that `tests/golden` has from the papers' formulas.
     "tests/plugins/metaopt_optimizers/test_parity.py": {
+        "plugins/metaopt_optimizers/adafactor.py",
         "plugins/metaopt_optimizers/adagrad.py",
         "plugins/metaopt_optimizers/adamw.py",
         "plugins/metaopt_optimizers/lion.py",

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from measured import measured, recipes_with
+from memory import memory_of
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
@@ -77,6 +78,7 @@ def page(spec: metaopt.PluginSpec, root: Path) -> str:
         own = text if not function or "\n\n" in text else ""  # a module's one sentence is the summary again
         lines += ["## What it computes", "", *([own, ""] if own else []), *function]
         lines += ["## Hyperparameters", "", *_hyperparameters(spec), "", "## Use", "", *_use(spec), ""]
+        lines += memory_of(spec)
         lines += ["## What it scored", "", *_scores(spec, root)]
     if spec.references:
         lines += ["## Source", "", *(f"- <{reference}>" for reference in spec.references), ""]
@@ -236,7 +238,9 @@ def use_line(spec: metaopt.PluginSpec) -> str:
         return f'optimizer = metaopt.create_optimizer("adamw", model, wrappers=["{spec.name}"]{plan})'
     if isinstance(spec, metaopt.OptimizerSpec) and spec.meta is not None and spec.meta.shipped is None:
         return f'result = metaopt.meta_train("{spec.name}", corpus)  # no weights ship'
-    return f'optimizer = metaopt.create_optimizer("{spec.name}", model{plan})'
+    matrices = isinstance(spec, metaopt.OptimizerSpec) and spec.takes == "matrices"
+    params = "[param for param in model.parameters() if param.ndim > 1]" if matrices else "model"
+    return f'optimizer = metaopt.create_optimizer("{spec.name}", {params}{plan})'
 
 
 def _scores(spec: metaopt.PluginSpec, root: Path) -> Iterator[str]:

@@ -13,7 +13,8 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from metaopt.contracts import Hparams, MetaTraining, Rule, SteeringRule
+from metaopt.configuration.misfit import misfit
+from metaopt.contracts import Hparams, MetaTraining, Rule
 from metaopt.errors import InputError, PluginError, known_keywords, listed, one_line, quoted
 from metaopt.plugin import ControllerSpec, OptimizerSpec, PluginSpec, Registry, WrapperSpec
 from metaopt.space import Value, as_float, encode, plain, resolve
@@ -154,7 +155,14 @@ class Assembly:
     @cached_property
     def structure(self) -> tuple[str, ...]:
         """What two configurations must share to run through one vmapped update."""
-        return (self.optimizer.name, *self.wrappers_names, self.configuration.no_decay)
+        parts: tuple[OptimizerSpec | WrapperSpec, ...] = (self.optimizer, *self.wrappers)
+        decided = [f"{spec.name}.{name}={self.values_of(spec)[name]}" for spec in parts for name in spec.structural]
+        return (self.optimizer.name, *self.wrappers_names, self.configuration.no_decay, *decided)
+
+    @cached_property
+    def bare_rule(self) -> Rule:
+        """The optimizer's rule without wrappers."""
+        return self.optimizer.formed(self.optimizer.rule, self._own_values)
 
     @cached_property
     def wrappers_names(self) -> tuple[str, ...]:
@@ -240,11 +248,18 @@ def assemble(configuration: Configuration, registry: Registry) -> Assembly:
         optimizer=optimizer,
         wrappers=wrappers,
         controller=controller,
-        rule=reduce(lambda rule, spec: spec.wrap(rule), wrappers, optimizer.rule),
+        rule=_wrapped(optimizer, wrappers, rule_values),
         rule_values=rule_values,
         controller_values=resolve(controller.space, stated[controller.name], controller.name),
         meta_values=meta_values,
     )
+
+
+def _wrapped(optimizer: OptimizerSpec, wrappers: Sequence[WrapperSpec], values: Mapping[str, Value]) -> Rule:
+    rule = optimizer.formed(optimizer.rule, values)
+    for spec in wrappers:
+        rule = spec.formed(spec.wrap(rule), {name: values[f"{spec.name}.{name}"] for name in spec.space})
+    return rule
 
 
 def _as_key(value: Any) -> Any:
@@ -253,21 +268,6 @@ def _as_key(value: Any) -> Any:
         return list(map(_as_key, value)) if isinstance(value, list | tuple) else value
     number = as_float(value) + 0.0  # -0.0 becomes 0.0
     return number if number == value or value != value else hex(int(value))  # more digits than a float has
-
-
-def misfit(optimizer: OptimizerSpec, wrappers: Sequence[WrapperSpec]) -> str | None:
-    """Why these wrappers cannot go around the optimizer, one sentence, or None where they can."""
-    parts: tuple[OptimizerSpec | WrapperSpec, ...] = (optimizer, *wrappers)
-    learned = [spec.name for spec in parts if spec.meta is not None]
-    if len(learned) > 1:
-        return f"A recipe has one learned part, and {' and '.join(learned)} are; leave one out."
-    # What rescales displacement, as Mechanic, goes around any rule; what steers `lr` needs one that follows it.
-    steers = [spec for spec in wrappers if spec.sets_rate and isinstance(spec.wrap(optimizer.rule), SteeringRule)]
-    if steers and not optimizer.has_lr:
-        return f"The wrapper {steers[0].name!r} sets the learning rate, but the rule inside has none; leave it out."
-    if steers and optimizer.sets_rate:
-        return f"The wrapper {steers[0].name!r} sets the learning rate, and {optimizer.name!r} its own; leave one out."
-    return None
 
 
 def _by_owner(hparams: Mapping[str, Value], owners: tuple[PluginSpec, ...]) -> dict[str, dict[str, Value]]:

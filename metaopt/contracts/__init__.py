@@ -4,6 +4,7 @@ from metaopt.contracts.controller import Cadence, Controller, ControllerState, R
 from metaopt.contracts.curve import Array, Curve
 from metaopt.contracts.default_dtype import Float32ByDefault, default_for
 from metaopt.contracts.fitted import Fit, StopperTheta, ThetaShapes, learned_theta
+from metaopt.contracts.gradient_limits import GradientLimits
 from metaopt.contracts.meta_training import InitTheta, MetaTraining, Policy
 from metaopt.contracts.per_tensor import (
     MeasureOne,
@@ -68,6 +69,7 @@ __all__ = [
     "Fires",
     "Fit",
     "Float32ByDefault",
+    "GradientLimits",
     "Granularity",
     "Hparams",
     "InitTheta",

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from metaopt.deploy.handover import Handover
+from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.optimizer.precision import gradient_norm
 from metaopt.deploy.withheld_step import FOUND_INF, MarkedStep, WithheldStep, takes_found_inf
 from metaopt.errors import OutOfDepthError
@@ -110,6 +111,8 @@ class GradientGuard:
             self._step = MarkedStep(optimizer, overflowed)
             self._postpone(overflowed, torch.zeros_like(overflowed) if by_scaler is None else by_scaler)
             return
+        if isinstance(optimizer, AssemblyOptimizer):
+            optimizer.read_norm = norm  # which spares a rule that clips by it from reading all gradients again
         overflowed_here = overflows(float(norm))
         self._count(overflowed_here, by_scaler=by_scaler is not None and bool(by_scaler))
         if overflowed_here:

@@ -3,7 +3,7 @@
 from metaopt.plugin.hookspecs import hookimpl
 from metaopt.plugin.kinds import KINDS, ControllerSpec, CorpusSpec, StopperSpec, WrapperSpec
 from metaopt.plugin.native import Native
-from metaopt.plugin.optimizer import OptimizerSpec
+from metaopt.plugin.optimizer import OptimizerSpec, Takes
 from metaopt.plugin.plugin_spec import PluginSpec
 from metaopt.plugin.registry import GROUP, Registry, current_registry, register
 from metaopt.plugin.source import PluginSource
@@ -19,6 +19,7 @@ __all__ = [
     "PluginSpec",
     "Registry",
     "StopperSpec",
+    "Takes",
     "WrapperSpec",
     "current_registry",
     "hookimpl",

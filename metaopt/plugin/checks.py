@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 from metaopt.contracts import SIGNALS, Cadence, Controller, Granularity, MetaTraining, Rule
@@ -122,6 +123,23 @@ def check_rule(name: str, rule: Any) -> None:
             f"OptimizerSpec(name={name!r}): the rule's granularity must be one of {list(get_args(Granularity))}, "
             f"got {quoted(rule.granularity)}."
         )
+
+
+def check_structural(spec: "PluginSpec", rule: Any = None) -> None:
+    """Check that structural hyperparameters are some, and fields of the rule, if given; PluginError otherwise."""
+    where = f"{type(spec).__name__}(name={quoted(spec.name)})"
+    for name in spec.structural:
+        if name not in spec.space:
+            raise PluginError(f"{where}: structural names the unknown hyperparameter {quoted(name)}.")
+        if rule is None:
+            continue
+        default = spec.space[name].default
+        own = getattr(rule, name, None) if is_dataclass(rule) else None
+        if own != default:
+            raise PluginError(
+                f"{where}: structural names {quoted(name)}, so the rule must be a frozen dataclass with a field of "
+                f"this name whose default is {quoted(default)}, got {quoted(rule)}."
+            )
 
 
 def check_takes(name: str, takes: Any, known: tuple[str, ...]) -> None:

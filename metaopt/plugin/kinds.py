@@ -30,6 +30,7 @@ from metaopt.plugin.checks import (
     check_meta,
     check_signals,
     check_stopper,
+    check_structural,
     names_of_signals,
 )
 from metaopt.plugin.optimizer import OptimizerSpec
@@ -58,6 +59,8 @@ class WrapperSpec(PluginSpec):
         meta: for learned ones: how they get their weights, which are theta of the rule that `wrap` returns.
         tells: what it has to say to stoppers: signals, by name, and the entries of its own shared state that hold them,
             0-d. A run supplies them with each observation.
+        plain: for `metaopt show --code`, of wrappers that change gradients alone, or None: lines that do so before
+            `optimizer.step()`, where `model` and `torch` are known.
     """
 
     kind: ClassVar[str] = "wrapper"
@@ -66,10 +69,12 @@ class WrapperSpec(PluginSpec):
     inner_lr: float | None = None
     meta: MetaTraining | None = None
     tells: Mapping[str, str] = field(default_factory=dict)
+    plain: Plain | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_signals(self)
+        check_structural(self)
         check_meta(self, self.meta)
         check_inner_lr(self.name, self.inner_lr)
         check_functions(self, wrap=self.wrap)

@@ -25,6 +25,8 @@ class Native:
         modes: whether it must be told `train()` and `eval()`, as Schedule-Free must.
         group_state: what the rule keeps of each tensor and the class once for a whole group: the rule's keys, and the
             group's entries.
+        takes_empty: whether the class takes parameters without numbers.
+        dims: number of dimensions that the class takes of each parameter, or None where it takes any.
     """
 
     module: str
@@ -35,3 +37,5 @@ class Native:
     fused: bool = False
     modes: bool = False
     group_state: Mapping[str, str] = field(default_factory=dict)
+    takes_empty: bool = True
+    dims: int | None = None

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, final, get_args
 
 from metaopt.contracts import MetaTraining, Rule
 from metaopt.errors import PluginError, known_keywords
-from metaopt.plugin.checks import check_meta, check_packs, check_rule, check_signals, check_takes
+from metaopt.plugin.checks import check_meta, check_packs, check_rule, check_signals, check_structural, check_takes
 from metaopt.plugin.native import Native
 from metaopt.plugin.plugin_spec import PluginSpec
 from metaopt.space import Space, Value
@@ -31,6 +31,8 @@ class OptimizerSpec(PluginSpec):
             that set the rate by way of `lr` are refused around it.
         takes: `"matrices"` if it is made for tensors of two dimensions and more, as Muon is: another optimizer has to
             take the rest.
+        precise: hyperparameters with which it computes in its state's precision throughout, where its defaults round
+            within a step, as Muon in bfloat16: the kit compares reordered sums with these.
     """
 
     kind: ClassVar[str] = "optimizer"
@@ -41,12 +43,14 @@ class OptimizerSpec(PluginSpec):
     meta: MetaTraining | None = None
     sets_rate: bool = False
     takes: Takes = "all"
+    precise: Mapping[str, Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_rule(self.name, self.rule)
         check_takes(self.name, self.takes, get_args(Takes))
         check_signals(self)
+        check_structural(self, self.rule)
         check_packs(self, self.packs)
         check_meta(self, self.meta)
 

@@ -1,10 +1,11 @@
 """What plugins of every kind declare."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from metaopt.contracts import Rule
 from metaopt.plugin.checks import API, check_declaration, names_of_signals
 from metaopt.space import Space, Value, When
 
@@ -23,6 +24,9 @@ class PluginSpec:
         proposed: whether tuning proposes it without being asked by name.
         references: where the algorithm comes from.
         summary: one line for `metaopt plugins`.
+        structural: of optimizers and wrappers: hyperparameters that decide what is computed rather than with which
+            numbers, such as a count of iterations. The rule is a frozen dataclass with fields of these names, and all
+            param groups share their values.
     """
 
     kind: ClassVar[str] = ""
@@ -36,6 +40,7 @@ class PluginSpec:
     proposed: bool = True
     references: tuple[str, ...] = ()
     summary: str = ""
+    structural: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_declaration(self)
@@ -50,6 +55,14 @@ class PluginSpec:
     def tuned_space(self) -> Space:
         """What tuning searches."""
         return self.space
+
+    def formed(self, rule: Rule, values: Mapping[str, Value]) -> Rule:
+        """The optimizer's or wrapper's rule with its structural hyperparameters as they are in `values`, by name."""
+        if not self.structural:
+            return rule
+        structured: Any = rule
+        formed: Rule = replace(structured, **{name: values[name] for name in self.structural})
+        return formed
 
     def required(self, hparams: Mapping[str, Value]) -> frozenset[str]:
         """Signals it needs with these hyperparameters, given as people write them."""

@@ -37,7 +37,8 @@ def plain_code(assembly: Assembly, stopper: StopperConfiguration | None, registr
     stops = "" if stopper is None else _stopper_code(stopper, registry)
     parts += [stops] if stops.startswith("def") else []
     listens = assembly.controller.cadence == "validation"
-    parts.append(_loop_code(native, listens=listens, stops=stops))
+    before = [_dedented(spec.plain(assembly.values_of(spec))) for spec in reversed(assembly.wrappers) if spec.plain]
+    parts.append(_loop_code(native, before, listens=listens, stops=stops))
     return "\n\n\n".join(parts) + "\n"
 
 
@@ -47,7 +48,7 @@ def _check(assembly: Assembly, *, has_theta: bool) -> Native:
     obstacle = ""
     if native is None:
         obstacle = f"no library's class computes what the optimizer {assembly.optimizer.name!r} does"
-    elif assembly.wrappers:
+    elif any(spec.plain is None for spec in assembly.wrappers):
         obstacle = f"the optimizer is wrapped in {', '.join(assembly.wrappers_names)}"
     elif has_theta:
         obstacle = "it has learned weights"
@@ -79,10 +80,11 @@ def _optimizer_code(assembly: Assembly, native: Native) -> str:
 
 
 def _arguments(assembly: Assembly, native: Native) -> dict[str, Any]:
+    values = assembly.values_of(assembly.optimizer)
     if native.arguments is None:
-        return assembly.optimizer.pack(assembly.rule_values)
+        return assembly.optimizer.pack(values)
     try:
-        return native.arguments(assembly.rule_values)
+        return native.arguments(values)
     except PluginError as error:
         raise _no_plain_form(str(error)) from error
 
@@ -99,7 +101,7 @@ def _scheduler_code(assembly: Assembly) -> str:
 
 def _plain(spec: ControllerSpec | StopperSpec, values: dict[str, Any]) -> str:
     assert spec.plain is not None
-    return textwrap.dedent(spec.plain(values)).strip("\n")
+    return _dedented(spec.plain(values))
 
 
 def _stopper_code(stopper: StopperConfiguration, registry: Registry) -> str:
@@ -111,8 +113,9 @@ def _stopper_code(stopper: StopperConfiguration, registry: Registry) -> str:
     return f"def should_stop(history, total_steps):\n{_indented(body)}"
 
 
-def _loop_code(native: Native, *, listens: bool, stops: str) -> str:
-    batch = ["optimizer.zero_grad()", "loss = loss_fn(model(inputs), targets)", "loss.backward()", "optimizer.step()"]
+def _loop_code(native: Native, before: list[str], *, listens: bool, stops: str) -> str:
+    batch = ["optimizer.zero_grad()", "loss = loss_fn(model(inputs), targets)", "loss.backward()"]
+    batch += [*before, "optimizer.step()"]
     batch += [] if listens else ["scheduler.step()"]
     epoch = ["model.train()", *(["optimizer.train()"] if native.modes else [])]
     epoch += ["for inputs, targets in loader:", _indented(*batch)]
@@ -140,6 +143,10 @@ def _loop_code(native: Native, *, listens: bool, stops: str) -> str:
         "return history",
     ]
     return f"def train(model, loader, loss_fn, validate, epochs):\n{_indented(*lines)}"
+
+
+def _dedented(lines: str) -> str:
+    return textwrap.dedent(lines).strip("\n").rstrip()
 
 
 def _indented(*blocks: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 
 from metaopt.contracts import Params, Tensors
+from metaopt.plugin import Takes
 from metaopt.space import Categorical, Space, Value, defaults, is_active
 
 #: Shapes of the kit's parameters: one of each rank that models have, and one without elements.
@@ -15,6 +16,16 @@ SHAPES: Mapping[str, tuple[int, ...]] = {
     "kernel": (2, 3, 2, 2),
     "empty": (0, 3),
 }
+#: Of those for optimizers that take matrices alone.
+MATRICES: Mapping[str, tuple[int, ...]] = {
+    "square": (3, 3),
+    "wide": (2, 5),
+    "matrix": (4, 3),
+    "kernel": (2, 3, 2, 2),
+    "empty": (0, 3),
+}
+#: Parameters of either kind that have gradients from the first step on.
+EARLY = ("vector", "scalar", "square", "wide")
 
 
 def generator(seed: int) -> torch.Generator:
@@ -22,10 +33,15 @@ def generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def parameters(seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensors:
-    """Normally distributed parameters of all `SHAPES`."""
-    source = generator(seed)
-    return {name: torch.randn(shape, generator=source).to(dtype) for name, shape in SHAPES.items()}
+def parameters(seed: int = 0, dtype: torch.dtype = torch.float32, takes: Takes = "all") -> Tensors:
+    """Normally distributed parameters of all `SHAPES`, or of all `MATRICES`."""
+    source, shapes = generator(seed), SHAPES if takes == "all" else MATRICES
+    return {name: torch.randn(shape, generator=source).to(dtype) for name, shape in shapes.items()}
+
+
+def early(params: Params) -> Tensors:
+    """Those of the kit's parameters that have gradients from the first step on."""
+    return {name: params[name] for name in EARLY if name in params}
 
 
 def gradients(params: Params, num_steps: int, seed: int = 1) -> list[Tensors]:

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 
 import metaopt
 from metaopt_optimizers import (
+    adafactor,
     adagrad,
     adamw,
+    ademamix,
     lion,
     metz_nadamw,
+    muon,
     nadamw,
     prodigy,
     rmsprop,
@@ -19,5 +22,18 @@ from metaopt_optimizers import (
 @metaopt.hookimpl
 def metaopt_plugins() -> Sequence[metaopt.PluginSpec]:
     """The specs of this package, in alphabetical order."""
-    modules = (adagrad, adamw, lion, metz_nadamw, nadamw, prodigy, rmsprop, schedulefree_adamw, sgd)
+    modules = (
+        adafactor,
+        adagrad,
+        adamw,
+        ademamix,
+        lion,
+        metz_nadamw,
+        muon,
+        nadamw,
+        prodigy,
+        rmsprop,
+        schedulefree_adamw,
+        sgd,
+    )
     return [module.spec for module in modules]

@@ -1,7 +1,9 @@
-"""The built-in wrappers, which set a rule's rate, place its iterates or average them, one file each."""
+"""The built-in wrappers: they set a rule's rate, clip gradients, place iterates or average them, one file each."""
 
 import metaopt
 from metaopt_wrappers.averaged import AVERAGED
+from metaopt_wrappers.cautious import CAUTIOUS
+from metaopt_wrappers.clip import CLIP
 from metaopt_wrappers.dog import DOG
 from metaopt_wrappers.dowg import DOWG
 from metaopt_wrappers.ldog import LDOG
@@ -12,4 +14,4 @@ from metaopt_wrappers.mechanic import MECHANIC
 @metaopt.hookimpl
 def metaopt_plugins() -> list[metaopt.PluginSpec]:
     """The wrappers of this package."""
-    return [AVERAGED, DOG, LDOG, DOWG, MECHANIC, LOOKAHEAD]
+    return [AVERAGED, CAUTIOUS, CLIP, DOG, LDOG, DOWG, MECHANIC, LOOKAHEAD]

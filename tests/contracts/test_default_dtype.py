@@ -37,8 +37,9 @@ def names(kind):
 
 
 def runnable(optimizer):
-    meta = assemble(Configuration(optimizer), REGISTRY).meta
-    return meta is None or meta.shipped is not None
+    assembly = assemble(Configuration(optimizer), REGISTRY)
+    trains = assembly.meta is None or assembly.meta.shipped is not None
+    return trains and assembly.optimizer.takes == "all"
 
 
 OPTIMIZERS = [name for name in names(metaopt.OptimizerSpec) if runnable(name)]

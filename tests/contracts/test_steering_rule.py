@@ -8,7 +8,7 @@ import torch
 
 import metaopt
 from metaopt import StepInfo
-from metaopt.contracts import SteeringRule
+from metaopt.contracts import GradientLimits, SteeringRule
 
 PARAMS = {"w": torch.tensor([1.0, 2.0])}
 GRADS = {"w": torch.tensor([3.0, 4.0])}
@@ -74,6 +74,19 @@ def test_begin_may_look_at_the_horizon():
     assert state["tensors"]["w"]["normed.way"].item() == 10.0
 
 
-def test_a_steering_rule_must_say_how_it_steers():
-    with pytest.raises(TypeError, match="abstract"):
-        SteeringRule(DESCENT)
+def test_a_steering_rule_that_says_nothing_steps_as_the_rule_inside():
+    class Silent(SteeringRule):
+        prefix = "silent."
+
+    assert stepped(Silent(DESCENT))[0]["w"].tolist() == stepped(DESCENT)[0]["w"].tolist()
+
+
+def test_the_rule_inside_sees_gradients_within_their_limits():
+    class Halved(SteeringRule):
+        prefix = "halved."
+
+        def limits(self, grads, own, params, hparams, theta, info):
+            return GradientLimits({name: torch.tensor(0.5) for name in grads})
+
+    halved, whole = stepped(Halved(DESCENT))[0]["w"], stepped(DESCENT)[0]["w"]
+    assert halved.tolist() == (whole / 2).tolist()

@@ -24,7 +24,7 @@ OPTIMIZERS = [
     (spec.name, implementation)
     for spec in SPECS
     for implementation in (("native", "rule") if spec.native is not None else ("rule",))
-    if spec.meta is None
+    if spec.meta is None and spec.takes == "all"
 ]
 
 

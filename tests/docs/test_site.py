@@ -153,6 +153,18 @@ def test_the_line_that_a_plugins_page_shows_runs(monkeypatch):
     assert len(made) > 40
 
 
+def test_a_plugins_page_says_what_it_keeps_of_a_parameter(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs" / "hooks")
+    memory = importlib.import_module("memory")
+    specs = {entry.spec.name: entry.spec for entry in Registry.discover()}
+    said = {name: " ".join(memory.memory_of(specs[name])) for name in ("adamw", "muon", "adafactor", "clip", "cosine")}
+    assert "It keeps 8 bytes a number of a matrix and 8 bytes a number of a vector, in float32" in said["adamw"]
+    assert "It keeps 4 bytes a number of a matrix, in float32" in said["muon"]
+    assert "It keeps 0.0235 bytes a number of a matrix" in said["adafactor"]  # (512 + 256) / (512 · 256) · 4
+    assert "It keeps nothing beside the state of the rule inside" in said["clip"]
+    assert said["cosine"] == ""
+
+
 def test_each_table_of_results_that_pages_show_is_there_and_names_a_plugin(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "docs" / "hooks")
     measured = importlib.import_module("measured")

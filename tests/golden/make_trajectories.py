@@ -79,6 +79,43 @@ def adamw(lr, beta1, beta2, eps, weight_decay):
     return each(update)
 
 
+def ademamix(lr, beta1, beta2, beta3, alpha, warmup, eps, weight_decay):
+    """Pagliardini, Ablin & Grangier (2024), algorithm 1, with T = warmup · STEPS for both of its schedules."""
+
+    def update(w, g, state, t):
+        share = min(1.0, t / (warmup * STEPS))
+        logs = np.log(beta1), np.log(beta3)
+        slow = min(np.exp(logs[0] * logs[1] / ((1 - share) * logs[1] + share * logs[0])), beta3)
+        m1 = state["m1"] = beta1 * state.get("m1", 0.0) + (1 - beta1) * g
+        m2 = state["m2"] = slow * state.get("m2", 0.0) + (1 - slow) * g
+        v = state["v"] = beta2 * state.get("v", 0.0) + (1 - beta2) * g**2
+        mixed = m1 / (1 - beta1**t) + share * alpha * m2
+        return w - lr * (mixed / (np.sqrt(v / (1 - beta2**t)) + eps) + weight_decay * w)
+
+    return each(update)
+
+
+def adafactor(lr, beta2_decay, eps1, eps2, d, weight_decay):
+    """Shazeer & Stern (2018), algorithms 4 and 5, with torch's use of the first epsilon, and of the rate as a limit."""
+
+    def rms(x):
+        return np.sqrt(np.mean(x**2))
+
+    def update(w, g, state, t):
+        beta = 1 - t**beta2_decay
+        if g.ndim > 1:
+            rows = state["r"] = beta * state.get("r", 0.0) + (1 - beta) * (g**2).mean(1)
+            columns = state["c"] = beta * state.get("c", 0.0) + (1 - beta) * (g**2).mean(0)
+            v = np.outer(rows, columns) / max(rows.mean(), eps1)
+        else:
+            v = state["v"] = beta * state.get("v", 0.0) + (1 - beta) * g**2
+        u = g / np.maximum(np.sqrt(v), eps1)
+        step = max(eps2, rms(w)) * min(lr, 1 / np.sqrt(t))
+        return w - lr * weight_decay * w - step * u / max(1, rms(u) / d)
+
+    return each(update)
+
+
 def nadamw(lr, beta1, beta2, eps, weight_decay, momentum_decay):
     """Dozat (2016), algorithm 2, with his schedule μ_t = β1 (1 − ½ · 0.96^{tψ}), and decoupled weight decay."""
 
@@ -192,6 +229,10 @@ CASES = [
     (sgd, {"lr": 0.3, "momentum": 0.9, "weight_decay": 0.01}),
     (sgd, {"lr": 0.3, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}),
     (adamw, {**ADAM, "weight_decay": 0.1}),
+    (ademamix, {**ADAM, "beta3": 0.999, "alpha": 5.0, "warmup": 1.0, "weight_decay": 0.1}),
+    (ademamix, {**ADAM, "beta3": 0.99, "alpha": 2.0, "warmup": 0.3, "weight_decay": 0.0}),
+    (adafactor, {"lr": 0.1, "beta2_decay": -0.8, "eps1": 1e-12, "eps2": 1e-3, "d": 1.0, "weight_decay": 0.01}),
+    (adafactor, {"lr": 0.5, "beta2_decay": -0.6, "eps1": 1e-8, "eps2": 0.1, "d": 0.5, "weight_decay": 0.0}),
     (nadamw, {**ADAM, "weight_decay": 0.1, "momentum_decay": 0.004}),
     (nadamw, {**ADAM, "weight_decay": 0.0, "momentum_decay": 10.0}),
     (metz_nadamw, {**ADAM, "weight_decay": 0.1, "l2": 0.01}),

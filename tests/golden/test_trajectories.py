@@ -58,7 +58,7 @@ def test_a_rule_walks_the_path_of_its_formula(case, reference):
     state = assembly.rule.init(params, hparams, {}, None)
     gradient = torch.func.grad(lambda params: loss(data, params))
     for step in range(reference.STEPS):
-        info = metaopt.StepInfo(step=torch.tensor(float(step)))
+        info = metaopt.StepInfo(step=torch.tensor(float(step)), horizon=torch.tensor(float(reference.STEPS)))
         updates, state = assembly.rule.update(gradient(params), state, params, hparams, {}, info)
         params = {name: param + updates[name] for name, param in params.items()}
         for name, param in params.items():
@@ -76,7 +76,11 @@ def test_its_optimizer_walks_that_path_in_float32_and_in_an_ordinary_loop(case, 
     data = {name: value.float() for name, value in data.items()}
     params = {name: torch.nn.Parameter(value.float()) for name, value in values.items()}
     optimizer = metaopt.create_optimizer(
-        case["optimizer"], params.values(), implementation="rule", **{"weight_decay": 0.0, **case["hparams"]}
+        case["optimizer"],
+        params.values(),
+        implementation="rule",
+        total_steps=reference.STEPS,
+        **{"weight_decay": 0.0, **case["hparams"]},
     )
     for _ in range(reference.STEPS):
         optimizer.zero_grad()
@@ -95,5 +99,6 @@ def test_the_trajectories_are_those_that_the_formulas_give_today(reference):
 
 def test_every_built_in_optimizer_has_a_trajectory():
     specs = metaopt_optimizers.metaopt_plugins()
-    names = {spec.name for spec in specs if isinstance(spec, metaopt.OptimizerSpec)}
+    # What takes matrices alone cannot train the bias here: Muon's formula is in its own test, by singular values.
+    names = {spec.name for spec in specs if isinstance(spec, metaopt.OptimizerSpec) and spec.takes == "all"}
     assert names == {case["optimizer"] for case in CASES}

@@ -267,3 +267,22 @@ def test_training_leaves_the_global_generator_as_it_was(task, member):
     for engine in ("population", "loop"):
         train(task(num_steps=2, num_validations=1), [member("sgd")], engine=engine)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_an_optimizer_of_matrices_alone_cannot_train_a_model_with_vectors(task, member):
+    digits = task(num_steps=2, num_validations=1)
+    for engine in ("population", "loop"):
+        with pytest.raises(
+            metaopt.InputError, match=r"muon takes matrices, and the parameter '.*bias' .*has the shape"
+        ):
+            train(digits, [member("muon")], engine=engine)
+
+
+def test_what_decides_the_computation_parts_a_population(task, member):
+    digits = task(lambda: nn.Linear(64, 10, bias=False).double(), num_steps=3, num_validations=1)
+    members = [member("muon", muon__lr=0.05, muon__precision=precision) for precision in ("bfloat16", "float32")]
+    together = train(digits, members)
+    for trained, alone in zip(together, members, strict=True):
+        expected = train(digits, [alone])[0].curve
+        np.testing.assert_allclose(trained.curve.values, expected.values, rtol=1e-4)
+    assert together[0].curve.values[-1] != together[1].curve.values[-1]

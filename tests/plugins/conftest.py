@@ -46,6 +46,12 @@ def problem() -> Callable[..., Problem]:
 
 
 @pytest.fixture
+def taken() -> Callable[..., Problem]:
+    """`taken(problem, *ranks)`: the problem's tensors of these numbers of dimensions."""
+    return of_rank
+
+
+@pytest.fixture
 def drive() -> Callable[..., Trajectory]:
     """`drive(rule, problem, hparams_of_groups, hparams_dtype)`: the trajectory of a rule."""
     return drive_rule
@@ -81,6 +87,12 @@ def make_problem(dtype: torch.dtype, num_steps: int = NUM_STEPS) -> Problem:
     return Problem({name: param.to(dtype) for name, param in params.items()}, gradients)
 
 
+def of_rank(problem: Problem, *ranks: int) -> Problem:
+    """The problem's tensors that have so many dimensions."""
+    params = {name: param for name, param in problem.params.items() if param.ndim in ranks}
+    return Problem(params, [{name: grads[name] for name in grads if name in params} for grads in problem.gradients])
+
+
 def _has_gradient(name: str, step: int) -> bool:
     if step == 20:
         return False
@@ -99,7 +111,7 @@ def drive_rule(
     ]
     horizon = torch.tensor(float(len(problem.gradients)))
     params = dict(problem.params)
-    hparams = {name: group for names, group in zip(GROUPS, groups, strict=True) for name in names}
+    hparams = {name: group for names, group in zip(GROUPS, groups, strict=True) for name in names if name in params}
     state = rule.init(params, hparams, {}, horizon)
     trajectory = Trajectory([], [])
     for step, grads in enumerate(problem.gradients):
@@ -123,7 +135,7 @@ def drive_torch(
 ) -> Trajectory:
     params = {name: param.clone().requires_grad_() for name, param in problem.params.items()}
     groups = [
-        {"params": [params[name] for name in names], **arguments}
+        {"params": [params[name] for name in names if name in params], **arguments}
         for names, arguments in zip(GROUPS, arguments_of_groups, strict=True)
     ]
     optimizer = factory(groups)

@@ -4,7 +4,7 @@ import torch
 
 from metaopt import Float, When
 from metaopt.space import Categorical
-from metaopt.testing.samples import SHAPES, draws, edges, generator, gradients, parameters
+from metaopt.testing.samples import MATRICES, SHAPES, draws, early, edges, generator, gradients, parameters
 
 SPACE = {
     "lr": Float(1e-3, 1.0, log=True, default=0.1),
@@ -39,6 +39,18 @@ def test_each_step_has_other_gradients_of_the_parameters_dtype():
     assert first.keys() == SHAPES.keys()
     assert first["kernel"].dtype == torch.bfloat16
     assert not torch.equal(first["kernel"], second["kernel"])
+
+
+def test_an_optimizer_of_matrices_is_given_nothing_else():
+    params = parameters(takes="matrices")
+    assert {name: tuple(param.shape) for name, param in params.items()} == MATRICES
+    assert {param.ndim for param in params.values()} == {2, 4}
+    assert any(param.numel() == 0 for param in params.values())
+
+
+def test_some_of_either_have_gradients_from_the_first_step_on():
+    assert list(early(parameters())) == ["vector", "scalar"]
+    assert list(early(parameters(takes="matrices"))) == ["square", "wide"]
 
 
 def test_draws_begin_with_the_defaults_and_lie_in_the_space():

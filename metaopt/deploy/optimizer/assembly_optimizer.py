@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import Float32ByDefault, Hparams, State, StepInfo, Theta
-from metaopt.deploy.optimizer.group_members import MAXIMIZE, GroupMember, group_members
+from metaopt.deploy.optimizer.group_members import MAXIMIZE, GroupMember, KnownMembers, group_members
 from metaopt.deploy.optimizer.hparams import GroupNumbers
 from metaopt.deploy.optimizer.learned_weights import check_learned, weights_of
 from metaopt.deploy.optimizer.parameters import (
@@ -25,7 +25,7 @@ from metaopt.deploy.optimizer.parameters import (
     tensors_of,
 )
 from metaopt.deploy.optimizer.precision import gradient_norm, in_dtypes_of, placed, widened
-from metaopt.deploy.optimizer.requirements import check_loss, check_param, check_requirements
+from metaopt.deploy.optimizer.requirements import check_loss, check_param, check_requirements, check_taken
 from metaopt.deploy.state.arrangement import arranged, check_document
 from metaopt.deploy.state.damaged_state import check_groups, refusing_damage
 from metaopt.deploy.state.rule_state import fitted, fitted_shared
@@ -53,6 +53,7 @@ class AssemblyOptimizer(Optimizer, ABC):
 
     #: Whether averaged weights are in the parameters; see `metaopt.deploy.evaluating`.
     evaluating = False
+    read_norm: Tensor | None = None  # of the coming step's gradients, where a guard has read it already
     #: Of what the optimizer was made for; a copy no longer knows them.
     names = ModelNames()
 
@@ -122,6 +123,7 @@ class AssemblyOptimizer(Optimizer, ABC):
         group = checked_group(self.assembly, *as_groups([param_group]))
         for tensor in tensors_of([group]):
             check_param(self.assembly, tensor)
+        check_taken(self.assembly, [group])
         if self.param_groups and "param_names" in self.param_groups[0]:
             group = numbered(group, first=sum(len(other["params"]) for other in self.param_groups))
         super().add_param_group(group)
@@ -190,7 +192,7 @@ class AssemblyOptimizer(Optimizer, ABC):
     def _use_assembly(self, assembly: Assembly) -> None:
         """Run an assembly from now on: make what follows from it alone."""
         self.assembly = assembly
-        self._numbers = GroupNumbers(assembly)
+        self._numbers, self._known_members = GroupNumbers(assembly), KnownMembers()
         self._requires = assembly.rule_requires
 
     @abstractmethod
@@ -212,7 +214,7 @@ class AssemblyOptimizer(Optimizer, ABC):
     def _step(self, loss: Tensor | float | None) -> None:
         members = [
             member
-            for member in group_members(self.param_groups)
+            for member in self._known_members.of(self.param_groups)
             if member.param.grad is not None or member.param.requires_grad
         ]
         grads = {member.name: member.gradient() for member in members if member.param.grad is not None}
@@ -233,8 +235,8 @@ class AssemblyOptimizer(Optimizer, ABC):
         self.param_groups[0][SHARED] = {**state["shared"], **self.param_groups[0][SHARED]}
 
     def _state(self, members: list[GroupMember]) -> State:
-        tensors = {member.name: self.state[member.param] for member in members}
-        return {"tensors": tensors, "shared": self.param_groups[0][SHARED]}
+        first = self.param_groups[0]
+        return {"tensors": {member.name: self.state[member.param] for member in members}, "shared": first[SHARED]}
 
     def _store_state(self, members: list[GroupMember], new: State) -> None:
         for member in members:
@@ -249,9 +251,9 @@ class AssemblyOptimizer(Optimizer, ABC):
         return None if self.horizon is None else torch.tensor(float(self.horizon))
 
     def _info(self, grads: Mapping[str, Tensor], loss: Tensor | float | None) -> StepInfo:
-        signals: dict[str, Tensor] = {}
-        if "gradient_norm" in self._requires:
-            signals["gradient_norm"] = gradient_norm(grads.values())
+        norm, self.read_norm = self.read_norm, None
+        needed = "gradient_norm" in self._requires
+        signals = {"gradient_norm": gradient_norm(grads.values()) if norm is None else norm} if needed else {}
         return StepInfo(
             step=torch.tensor(float(self.steps)),
             horizon=self._horizon(),

@@ -22,6 +22,7 @@ from metaopt.deploy.optimizer.parameters import (
     tensors_of,
     without_names,
 )
+from metaopt.deploy.optimizer.requirements import check_taken
 from metaopt.deploy.optimizer.rule_optimizer import RuleOptimizer
 from metaopt.deploy.optimizer.steered_optimizer import SteeredOptimizer, steering_obstacle
 from metaopt.deploy.step_hooks import look_at_gradients, warn_of_unfrozen, watch_frozen
@@ -105,6 +106,7 @@ def build_optimizer(
     names = ModelNames.of(params, assembly) if isinstance(params, nn.Module) else ModelNames()
     groups = as_groups(params)
     check_trained(tensors_of(groups))
+    check_taken(assembly, groups)
     steered = _is_steered(assembly)
     if implementation == "rule":
         reason: str | None = "the rule was asked for"
@@ -131,7 +133,7 @@ def build_optimizer(
 def _is_steered(assembly: Assembly) -> bool:
     """Whether the one wrapper around the optimizer does nothing but steer it."""
     rule = assembly.rule
-    return len(assembly.wrappers) == 1 and isinstance(rule, SteeringRule) and rule.inner is assembly.optimizer.rule
+    return len(assembly.wrappers) == 1 and isinstance(rule, SteeringRule) and rule.inner == assembly.bare_rule
 
 
 def _native(assembly: Assembly, groups: list[Group], names: ModelNames, maximize: bool) -> Optimizer:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import final
 
 from torch import Tensor
 
@@ -37,6 +38,23 @@ class GroupMember:
         assert self.param.grad is not None
         grad = check_grad(self.name, self.param.grad)
         return -grad if self.group[MAXIMIZE] else grad
+
+
+@final
+class KnownMembers:
+    """The members of param groups, made anew only when the groups or what they hold are others."""
+
+    def __init__(self) -> None:
+        self._seen: list[int] = []
+        self._members: list[GroupMember] = []
+
+    def of(self, groups: Sequence[Group]) -> list[GroupMember]:
+        """As `group_members`."""
+        seen = [id(value) for group in groups for value in (group, group.get("param_names"), *group["params"])]
+        if seen != self._seen:
+            self._members = list(group_members(groups))
+            self._seen = seen
+        return self._members
 
 
 def group_members(groups: Sequence[Group]) -> Iterator[GroupMember]:

@@ -12,6 +12,7 @@ from metaopt.deploy.optimizer.parameters import (
     Group,
     check_length,
     check_stated_once,
+    check_structural,
     distributions,
     group_values,
     packed,
@@ -91,6 +92,7 @@ class GroupNumbers:
         known = self._known.get(index)
         if known is None or known.raw != raw:
             values = group_values(self._assembly, group)
+            check_structural(self._assembly, values)
             numbers = [distribution.encode(values[name]) for name, distribution in self._spaces.items()]
             vector = torch.tensor(numbers, dtype=torch.float64)
             known = _Numbers(raw, dict(zip(self._spaces, vector.unbind(), strict=True)), {_CPU: vector})

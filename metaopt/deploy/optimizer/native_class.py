@@ -70,6 +70,10 @@ def obstacle(
             return f"a parameter is {tensor.dtype}, and {native.qualname} would keep its state in that precision"
         if tensor.device.type not in _DEVICES:
             return f"a parameter is on {tensor.device.type}"
+        if not (native.takes_empty or tensor.numel()):
+            return f"a parameter has no numbers, which {native.qualname} does not take"
+        if native.dims not in (None, tensor.ndim):
+            return f"a parameter has {tensor.ndim} dimensions, and {native.qualname} takes {native.dims}"
     try:
         native_arguments(assembly, assembly.rule_values)
     except PluginError as error:

@@ -161,11 +161,25 @@ def checked_group(assembly: Assembly, group: Group) -> Group:
             check_length(spec, key, names, group[key])
     for name, value in group_values(assembly, group).items():
         spaces[name].check(f"{spec.name}.{name}", value)
+    check_structural(assembly, group_values(assembly, group))
     packed_group = dict(group)
     for key, names in spec.packs.items():
         if any(name in group for name in names):
             packed_group[key] = tuple(packed_group.pop(name, assembly.rule_values[name]) for name in names)
     return packed_group
+
+
+def check_structural(assembly: Assembly, values: Mapping[str, Value]) -> None:
+    """Refuse a param group that has another value of a hyperparameter that all groups share."""
+    for spec in (assembly.optimizer, *assembly.wrappers):
+        prefix = "" if spec is assembly.optimizer else f"{spec.name}."
+        for name in spec.structural:
+            own = assembly.rule_values[f"{prefix}{name}"]
+            if values.get(f"{prefix}{name}", own) != own:
+                raise InputError(
+                    f"{spec.name}.{name} is the same for all param groups, {quoted(own)}, got "
+                    f"{quoted(values[f'{prefix}{name}'])}; make another optimizer with that."
+                )
 
 
 def plain_value(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """A library's class that steps with the hyperparameters that a steering rule says."""
 
-from collections.abc import Mapping
+import operator
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any, cast, final
@@ -10,7 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly
-from metaopt.contracts import Hparams, State, SteeringRule, StepInfo, Theta, empty_state
+from metaopt.contracts import Hparams, State, SteeringRule, StepInfo, Theta, WrappedRule, empty_state
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.optimizer.class_hooks import ClassLoading, unfuse
 from metaopt.deploy.optimizer.fused import can_fuse, keep_order
@@ -53,6 +54,8 @@ class SteeredOptimizer(AssemblyOptimizer):
     """
 
     _native: Optimizer | None = None
+    #: Of the last step: each member's hyperparameters, tensor and direction, and the groups that these came to.
+    _grouping: Sequence[Any] = ()
 
     def __init__(
         self,
@@ -109,7 +112,7 @@ class SteeredOptimizer(AssemblyOptimizer):
         for number, param in zip(_numbers(document), _params(self), strict=True):
             if param in self.native.state:
                 state[number] = {**self.native.state[param], **state.get(number, {})}
-        return {**document, "state": state}
+        return {**document, "state": {number: entries for number, entries in state.items() if entries}}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_native": self._native, "_keywords": self._keywords}
@@ -152,18 +155,44 @@ class SteeredOptimizer(AssemblyOptimizer):
         ]
 
     def _step_members(self, members: list[GroupMember], grads: dict[str, Tensor], info: StepInfo) -> None:
-        params = {member.name: member.param.detach() for member in members}
-        hparams, own = self._hparams(members), self.rule.split(self._state(members))[1]
+        params = {member.name: member.param for member in members}
+        hparams = self._hparams(members)
+        own = empty_state() if self._is_stateless else self.rule.split(self._state(members))[1]
         steered, own = self.rule.steer(grads, own, params, hparams, self.theta, info)
-        self._regroup(members, hparams, steered)
-        moving = [params[name] for name in grads]
-        differences = torch._foreach_neg(moving)  # one copy, and no loop over tensors in Python
+        limits = self.rule.limits(grads, own, params, hparams, self.theta, info)
+        if limits is not None:
+            limits.write({member.name: member.param.grad for member in members if member.param.grad is not None})
+        grouping = [part for member in members for part in (hparams[member.name], member.param, member.group[MAXIMIZE])]
+        if steered is not hparams or not self._is_grouped(grouping):
+            self._regroup(members, hparams, steered)
+            self._grouping = [*grouping, self.native.param_groups]
         if any(group.get("fused") for group in self.native.param_groups):
             keep_order((member.param for member in members), self.native.state)
+        updates = self._take_step([params[name] for name in grads])
+        if not self._is_stateless:
+            moved = self.rule.moved(own, dict(zip(grads, updates, strict=True)) if updates else {})
+            self._store_state(members, self.rule.joined(empty_state(), moved))
+
+    @property
+    def _is_stateless(self) -> bool:
+        """Whether the wrapper remembers nothing, so that there is no state to look up and to store."""
+        kind = type(self.rule)
+        return kind.own_state is WrappedRule.own_state and kind.begin is SteeringRule.begin
+
+    def _is_grouped(self, grouping: list[Any]) -> bool:
+        """Whether the class has the groups of this step, since the last one was like it."""
+        wanted = [*grouping, self.native.param_groups]
+        return len(wanted) == len(self._grouping) and all(map(operator.is_, wanted, self._grouping))
+
+    def _take_step(self, moving: list[Tensor]) -> list[Tensor]:
+        """Have the class step; return what that added, where the rule looks at it."""
+        if type(self.rule).moved is SteeringRule.moved:
+            self.native.step()
+            return []
+        differences = list(torch._foreach_neg(moving))  # one copy, and no loop over tensors in Python
         self.native.step()
         torch._foreach_add_(differences, moving)
-        updates = dict(zip(grads, differences, strict=True))
-        self._store_state(members, self.rule.joined(empty_state(), self.rule.moved(own, updates)))
+        return differences
 
     def _regroup(
         self,
@@ -217,7 +246,7 @@ def _bare(assembly: Assembly) -> Assembly:
     """The optimizer without its wrapper."""
     space = assembly.optimizer.space
     values = {name: value for name, value in assembly.rule_values.items() if name in space}
-    return replace(assembly, wrappers=(), rule=assembly.optimizer.rule, rule_values=values)
+    return replace(assembly, wrappers=(), rule=assembly.bare_rule, rule_values=values)
 
 
 def _read(numbers: list[Tensor]) -> list[float]:

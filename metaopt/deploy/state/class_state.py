@@ -14,6 +14,7 @@ from metaopt.deploy.optimizer.parameters import Group, group_values, packed
 from metaopt.deploy.state.saved_state import FIRST_GROUP_KEYS, STEPS
 from metaopt.errors import InputError, PluginError, quoted
 from metaopt.plugin import Native
+from metaopt.space import defaults
 
 #: A state_dict with its groups, arranged as the parameters at hand.
 Document: TypeAlias = Mapping[str, Any]
@@ -52,7 +53,12 @@ def as_rules(document: Document, assembly: Assembly, fresh: Mapping[Any, TensorS
     for group in groups:
         check_settings(group, stand_in.defaults, type(stand_in), assembly)
     dropped = set(stand_in.defaults) - {*packed(assembly), *_USERS}
-    clean = [{key: value for key, value in group.items() if key not in dropped} for group in groups]
+    # A class may hold None for a default: Muon for a choice, Adafactor within a pair.
+    assumed = assembly.optimizer.pack(defaults(assembly.optimizer.space))
+    clean = [
+        {key: _assumed(value, assumed.get(key)) for key, value in group.items() if key not in dropped}
+        for group in groups
+    ]
     clean[0] = {STEPS: steps, **clean[0]}
     return {**document, "state": state, "param_groups": clean}
 
@@ -91,7 +97,7 @@ def as_classes(document: Document, assembly: Assembly, own_groups: Sequence[Grou
 
 
 def expected_state(kind: MakeOptimizer, groups: Sequence[Group], own_groups: Sequence[Group]) -> dict[Any, TensorState]:
-    """What a class keeps of each parameter after a step, by number: tensors without numbers.
+    """What a class keeps of each parameter after a step, by number: tensors whose numbers mean nothing.
 
     Args:
         kind: the class.
@@ -99,23 +105,32 @@ def expected_state(kind: MakeOptimizer, groups: Sequence[Group], own_groups: Seq
         own_groups: the same with the parameters themselves.
 
     Returns:
-        Nothing where the class cannot step on tensors without numbers.
+        Nothing where the class steps neither on tensors without numbers nor, as one that reads its tensors must, on
+        zeros.
     """
+    for device in ("meta", "cpu"):
+        try:
+            return _stepped_once(kind, groups, own_groups, device)
+        except Exception:  # whatever a library's class does with tensors of this kind
+            continue
+    return {}
+
+
+def _stepped_once(
+    kind: MakeOptimizer, groups: Sequence[Group], own_groups: Sequence[Group], device: str
+) -> dict[Any, TensorState]:
     shadows: dict[Any, Tensor] = {}
     shadow_groups = []
     for group, own in zip(groups, own_groups, strict=True):
         for number, param in zip(group["params"], own["params"], strict=True):
-            shadows[number] = torch.empty_like(param, device="meta").requires_grad_()
-            shadows[number].grad = torch.empty_like(param, device="meta")
+            shadows[number] = torch.zeros_like(param, device=device).requires_grad_()
+            shadows[number].grad = torch.zeros_like(param, device=device)
         members = [shadows[number] for number in group["params"]]
         shadow_groups.append({**_bare(group), **{key: False for key in EXECUTION if key in group}, "params": members})
-    try:
-        stand_in = kind(shadow_groups)
-        for group in stand_in.param_groups:
-            group.update({"train_mode": True} if "train_mode" in group else {})
-        stand_in.step()
-    except Exception:  # whatever a library's class does with tensors of this kind
-        return {}
+    stand_in = kind(shadow_groups)
+    for group in stand_in.param_groups:
+        group.update({"train_mode": True} if "train_mode" in group else {})
+    stand_in.step()
     return {number: dict(stand_in.state[shadow]) for number, shadow in shadows.items()}
 
 
@@ -209,7 +224,7 @@ def _stand_in(assembly: Assembly) -> Optimizer:
     native = _native(assembly)
     names = {name: assembly.rule_values[name] for name in assembly.optimizer.space}
     keywords = {**native_arguments(assembly, names), **native.fixed}
-    return native_class(native)([torch.zeros((), requires_grad=True)], **keywords)
+    return native_class(native)([torch.zeros((1,) * (native.dims or 0), requires_grad=True)], **keywords)
 
 
 def _bare(group: Group) -> Group:
@@ -227,6 +242,13 @@ def _as_rules(saved: TensorState, counters: Mapping[str, Any], fresh: TensorStat
         else:
             entries[key] = torch.full_like(fresh_value, max(float(value), 0.0))
     return entries
+
+
+def _assumed(value: Any, default: Any) -> Any:
+    """A group's value, where it is None, or an entry of it is, the default."""
+    if isinstance(value, tuple) and isinstance(default, tuple) and len(value) == len(default):
+        return tuple(_assumed(entry, other) for entry, other in zip(value, default, strict=True))
+    return default if value is None else value
 
 
 def _steps_of_class(document: Document, native: Native) -> int:

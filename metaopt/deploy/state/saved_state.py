@@ -8,6 +8,7 @@ from metaopt.configuration import Assembly
 from metaopt.deploy.state.arrangement import SIGNATURE
 from metaopt.errors import InputError, quoted
 from metaopt.plugin import OptimizerSpec, current_registry
+from metaopt.space import defaults
 
 #: Key of the first param group that names the rule, as `AssemblyOptimizer.title` does.
 RULE = "rule"
@@ -99,5 +100,7 @@ def _alike(group: Mapping[str, Any], own: OptimizerSpec) -> frozenset[str]:
 
 
 def _group_keys(spec: OptimizerSpec) -> frozenset[str]:
-    packed = {name for names in spec.packs.values() for name in names}
-    return frozenset(spec.space) - packed | frozenset(spec.packs)
+    """Hyperparameters as the groups of an optimizer's class hold them."""
+    assert spec.native is not None
+    values = defaults(spec.space)
+    return frozenset(spec.pack(values) if spec.native.arguments is None else spec.native.arguments(values))

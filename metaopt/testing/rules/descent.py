@@ -8,6 +8,7 @@ from torch import Tensor
 
 from metaopt.configuration import Assembly
 from metaopt.contracts import StepInfo, Tensors
+from metaopt.plugin import Takes
 from metaopt.testing.errors import ConformanceError, NotApplicable
 from metaopt.testing.rules.subject import Subject, added, hparams_for, update_of
 from metaopt.testing.samples import generator
@@ -41,7 +42,7 @@ def lowers_a_quadratic(subject: Subject) -> None:
 
 def _losses(assembly: Assembly, theta: Tensors, num_steps: int) -> dict[int, float]:
     """Loss / loss at the start by number of steps, until the loss is low enough or not finite."""
-    params = _start()
+    params = _start(assembly.optimizer.takes)
     curvature = {name: torch.linspace(0.5, 2.0, param.numel()).reshape(param.shape) for name, param in params.items()}
 
     def loss_of(at: Tensors) -> Tensor:
@@ -63,10 +64,11 @@ def _losses(assembly: Assembly, theta: Tensors, num_steps: int) -> dict[int, flo
     return shares
 
 
-def _start() -> Tensors:
+def _start(takes: Takes = "all") -> Tensors:
     """Parameters about as large as a layer's initial weights, since absolute rates are meant for such."""
     source = generator(0)
-    return {name: 0.3 * torch.randn(shape, generator=source) for name, shape in _SHAPES.items()}
+    shapes = {name: shape for name, shape in _SHAPES.items() if takes == "all" or len(shape) > 1}
+    return {name: 0.3 * torch.randn(shape, generator=source) for name, shape in shapes.items()}
 
 
 def _weights(subject: Subject, assembly: Assembly) -> Iterator[tuple[Tensors, int]]:
@@ -82,7 +84,7 @@ def _weights(subject: Subject, assembly: Assembly) -> Iterator[tuple[Tensors, in
         # A network of random weights works by chance, so it is enough that one draw of several lowers the loss; a
         # learned start or rate is the same in each draw.
         for seed in range(_DRAWS):
-            yield subject.theta(_start(), seed), _FEW
+            yield subject.theta(_start(subject.optimizer.takes), seed), _FEW
 
 
 def _info(assembly: Assembly, step: int, horizon: Tensor, loss: Tensor, grads: Tensors) -> StepInfo:

@@ -7,12 +7,12 @@ import torch
 
 from metaopt.testing.comparison import require_close
 from metaopt.testing.rules.subject import HORIZON, Subject, added, hparams_for, result_of, run, step_info, update_of
-from metaopt.testing.samples import gradients, parameters
+from metaopt.testing.samples import gradients
 
 
 def ignores_the_order_of_keys(subject: Subject) -> None:
     """State, parameters, gradients, hyperparameters and theta may come with their keys in any order."""
-    assembly, params = subject.assemble(), parameters()
+    assembly, params = subject.assemble(), subject.parameters()
     theta, steps = subject.theta(params), gradients(params, 4)
     expected = run(assembly, params, steps, theta)
     hparams, horizon = hparams_for(assembly, params), torch.tensor(float(HORIZON))

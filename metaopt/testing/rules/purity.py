@@ -24,18 +24,24 @@ from metaopt.testing.rules.subject import (
     step_info,
     update_of,
 )
-from metaopt.testing.samples import draws, gradients, parameters
+from metaopt.testing.samples import draws, gradients
 from metaopt.testing.watch import DrawGuard, WriteGuard, read_only, tensors_in
 
 
 def is_pure(subject: Subject) -> None:
     """A population under torch.vmap computes what a Python loop over its members computes."""
     members = [
-        (params := parameters(seed), gradients(params, 3, seed + 10), _hparams(subject, values, params), theta, first)
+        (
+            params := subject.parameters(seed),
+            gradients(params, 3, seed + 10),
+            _hparams(subject, values, params),
+            theta,
+            first,
+        )
         for seed, values in enumerate(draws(subject.space, 4))
-        for theta, first in [(subject.theta(parameters(seed), seed), torch.tensor(0.0))]
+        for theta, first in [(subject.theta(subject.parameters(seed), seed), torch.tensor(0.0))]
     ]
-    assembly = subject.assemble()
+    assembly = subject.assemble_precise()
 
     def train(params: Tensors, grads: list[Tensors], hparams: Any, theta: Tensors, first: Tensor) -> dict[str, Any]:
         return _steps(assembly, params, grads, hparams, theta, first)
@@ -50,7 +56,7 @@ def is_pure(subject: Subject) -> None:
 
 def leaves_inputs_alone(subject: Subject) -> None:
     """Parameters, gradients, state, hyperparameters and theta are never written to."""
-    assembly, params = subject.assemble(), parameters()
+    assembly, params = subject.assemble(), subject.parameters()
     rule, theta, horizon = assembly.rule, subject.theta(params), torch.tensor(float(HORIZON))
     hparams = hparams_for(assembly, params)
     constants = read_only(params), read_only(hparams), read_only(theta)
@@ -68,7 +74,7 @@ def leaves_inputs_alone(subject: Subject) -> None:
 
 def state_is_its_own(subject: Subject) -> None:
     """A state shares no memory with parameters or gradients, which their owners overwrite."""
-    assembly, params = subject.assemble(), parameters()
+    assembly, params = subject.assemble(), subject.parameters()
     grads = gradients(params, 1)
     for steps in ([], grads):
         state = run(assembly, params, steps, subject.theta(params)).state
@@ -100,7 +106,7 @@ def granularity_is_true(subject: Subject) -> None:
     require(granularity in get_args(Granularity), f"granularity is {granularity!r}.", at)
     if granularity == "tree":
         raise NotApplicable("A rule of granularity 'tree' may mix all parameters.")
-    params = parameters()
+    params = subject.parameters()
     theta, steps = subject.theta(params), gradients(params, 8)
     whole = run(assembly, params, steps, theta).params
     if granularity in ("coordinate", "sums"):
@@ -110,7 +116,7 @@ def granularity_is_true(subject: Subject) -> None:
     if granularity == "sums":
         return
     for name, param in params.items():
-        alone = run(assembly, {name: param}, [{name: grads[name]} for grads in steps], theta).params
+        alone = run(assembly, {name: param}, [{name: grads[name]} for grads in steps], theta, measured=steps).params
         _require_as_declared(alone, {name: whole[name]}, f"granularity is {granularity!r}, but alone", at)
 
 
@@ -142,7 +148,7 @@ def _steps(
 
 
 def _run(subject: Subject, num_steps: int) -> Trajectory:
-    params = parameters()
+    params = subject.parameters()
     return run(subject.assemble(), params, gradients(params, num_steps), subject.theta(params))
 
 

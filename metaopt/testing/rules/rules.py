@@ -34,7 +34,7 @@ from metaopt.testing.rules.subject import (
     update_of,
 )
 from metaopt.testing.rules.zero_gradients import require_finite_at_zero
-from metaopt.testing.samples import draws, edges, generator, gradients, parameters
+from metaopt.testing.samples import draws, early, edges, generator, gradients
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 #: Parameters that have grown beyond this are said to diverge.
@@ -48,7 +48,7 @@ def keeps_dtypes_and_shapes(subject: Subject) -> None:
 
 
 def _keeps_dtype_and_shapes(subject: Subject, dtype: torch.dtype) -> None:
-    params = parameters(dtype=dtype)
+    params = subject.parameters(dtype=dtype)
     assembly, theta = subject.assemble(), subject.theta(params)
     rule, hparams, horizon = assembly.rule, hparams_for(assembly, params), torch.tensor(float(HORIZON))
     at = update_of(assembly)
@@ -87,10 +87,10 @@ def _keeps_dtype_and_shapes(subject: Subject, dtype: torch.dtype) -> None:
 def takes_missing_gradients(subject: Subject) -> None:
     """A parameter without a gradient gets no update, and may get one later."""
     # float64, for the first steps of rules that learn their rate may be too small to show in float32.
-    assembly, params = subject.assemble(), parameters(dtype=torch.float64)
+    assembly, params = subject.assemble(), subject.parameters(dtype=torch.float64)
     at = update_of(assembly)
     late = gradients(params, 6)
-    steps: list[Tensors] = [{name: late[0][name] for name in ("vector", "scalar")}, {}, *late[2:]]
+    steps: list[Tensors] = [early(late[0]), {}, *late[2:]]
     trajectory = run(assembly, params, steps, subject.theta(params))
     for step, grads in enumerate(steps):
         before = trajectory.history[step - 1] if step else assembly.rule.start(params, subject.theta(params))
@@ -109,9 +109,9 @@ def takes_missing_gradients(subject: Subject) -> None:
 
 def serves_a_subset(subject: Subject) -> None:
     """`init` serves some of the parameters, as `add_param_group` needs."""
-    assembly, params = subject.assemble(), parameters()
+    assembly, params = subject.assemble(), subject.parameters()
     hparams, theta, horizon = hparams_for(assembly, params), subject.theta(params), torch.tensor(float(HORIZON))
-    first = {name: params[name] for name in ("vector", "scalar")}
+    first = early(params)
     second = {name: params[name] for name in params if name not in first}
     whole, first_state, second_state = (
         assembly.rule.init(subset, hparams, theta, horizon) for subset in (params, first, second)
@@ -128,7 +128,7 @@ def serves_a_subset(subject: Subject) -> None:
 
 def needs_no_horizon(subject: Subject) -> None:
     """Unless it requires the signal `horizon`, it works where nobody knows the number of steps."""
-    assembly, params = subject.assemble(), parameters()
+    assembly, params = subject.assemble(), subject.parameters()
     if "horizon" in assembly.requires:
         raise NotApplicable("It requires the horizon.")
     hparams, theta = hparams_for(assembly, params), subject.theta(params)
@@ -147,7 +147,7 @@ def resumes(subject: Subject) -> None:
 
 
 def _resumes(subject: Subject, dtype: torch.dtype) -> None:
-    params = parameters(dtype=dtype)
+    params = subject.parameters(dtype=dtype)
     assembly, theta, steps = subject.assemble(), subject.theta(params), gradients(params, 8)
     whole = run(assembly, params, steps, theta)
     half = run(assembly, params, steps[:4], theta)
@@ -158,8 +158,8 @@ def _resumes(subject: Subject, dtype: torch.dtype) -> None:
 
 def has_finite_meta_gradients(subject: Subject) -> None:
     """Derivatives through an unroll are finite where the gradient is zero."""
-    assembly, params = subject.assemble(), parameters()
-    base, minimum = hparams_for(assembly, params), parameters()
+    assembly, params = subject.assemble(), subject.parameters()
+    base, minimum = hparams_for(assembly, params), subject.parameters()
     lr = torch.tensor(float(assembly.rule_values["lr"])) if "lr" in assembly.rule_values else None
     inputs = {"params": params, "theta": subject.theta(params), "hparams": {} if lr is None else {"lr": lr}}
 
@@ -185,7 +185,7 @@ def has_finite_meta_gradients(subject: Subject) -> None:
 
 def holds_at_the_edges(subject: Subject) -> None:
     """At every end of the space ten steps are finite, unless it visibly diverges first."""
-    params = parameters()
+    params = subject.parameters()
     curvature = {name: torch.linspace(0.1, 10, param.numel()).reshape(param.shape) for name, param in params.items()}
     theta = subject.theta(params)
     for label, values in edges(subject.space).items():
@@ -204,7 +204,7 @@ def holds_at_the_edges(subject: Subject) -> None:
 
 def evaluates_soundly(subject: Subject) -> None:
     """Parameters to evaluate with are finite and have the parameters' names, before the first step and after some."""
-    params = parameters()
+    params = subject.parameters()
     theta, steps = subject.theta(params), gradients(params, 6)
     for values in draws(subject.space, 4):
         assembly = subject.assemble(values)
@@ -225,7 +225,7 @@ def theta_is_reproducible(subject: Subject) -> None:
     thetas: list[Tensors] = []
     for seed in (0, 1):
         with seeded(seed):
-            arguments = parameters(), generator(5), subject.assemble().meta_values
+            arguments = subject.parameters(), generator(5), subject.assemble().meta_values
             thetas.append(call_plugin(meta.init_theta, "params, generator, hparams", *arguments))
     require_tensors(thetas[0], "What init_theta returns", meta.init_theta)
     require_same(thetas[1], thetas[0], "theta from an equal generator", meta.init_theta)

@@ -26,7 +26,7 @@ from metaopt.contracts import (
 )
 from metaopt.plugin import ControllerSpec, OptimizerSpec, Registry, WrapperSpec
 from metaopt.space import Float, Space, Value, When
-from metaopt.testing.samples import generator
+from metaopt.testing.samples import generator, parameters
 
 #: Planned number of steps of all runs in the kit.
 HORIZON = 40
@@ -71,6 +71,14 @@ class Subject:
         configuration = Configuration(self.optimizer.name, CONSTANT.name, names, dict(values or {}), no_decay)
         return assemble(configuration, self.registry)
 
+    def assemble_precise(self) -> Assembly:
+        """The rule at its defaults, but with those values with which it does not round within a step."""
+        return self.assemble({f"{self.optimizer.name}.{name}": value for name, value in self.optimizer.precise.items()})
+
+    def parameters(self, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensors:
+        """The kit's parameters that the optimizer takes."""
+        return parameters(seed, dtype, self.optimizer.takes)
+
     def theta(self, params: Params, seed: int = 0) -> Tensors:
         """Weights of a learned rule before meta-training; empty for a hand-designed one."""
         meta = self.assemble().meta
@@ -86,6 +94,7 @@ def run(
     state: State | None = None,
     first: int = 0,
     dtype: torch.dtype | None = None,
+    measured: Sequence[Params] | None = None,
 ) -> Trajectory:
     """Apply a rule to given gradients, step by step.
 
@@ -97,6 +106,7 @@ def run(
         state: the state to continue from, after `first` steps; what the rule's `init` returns if left out.
         first: number of steps completed before.
         dtype: dtype of the hyperparameters; see `hparams_for`.
+        measured: the gradients of each step from which signals are taken; `gradients` if left out.
     """
     hparams = hparams_for(assembly, params, dtype)
     horizon = torch.tensor(float(HORIZON))
@@ -105,8 +115,8 @@ def run(
         current = dict(assembly.rule.start(current, theta))
         state = assembly.rule.init(current, hparams, theta, horizon)
     history = []
-    for step, grads in enumerate(gradients, start=first):
-        info = step_info(assembly, torch.tensor(float(step)), horizon, grads)
+    for step, (grads, all_grads) in enumerate(zip(gradients, measured or gradients, strict=True), start=first):
+        info = step_info(assembly, torch.tensor(float(step)), horizon, all_grads)
         updates, state = assembly.rule.update(grads, state, current, hparams, theta, info)
         current = added(current, updates)
         history.append(current)

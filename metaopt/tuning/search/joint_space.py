@@ -158,12 +158,17 @@ def _specs(registry: Registry, spec_type: Any, names: Sequence[str] | None) -> t
     if names is not None:
         return tuple(registry.get(spec_type, name) for name in dict.fromkeys(names))
     specs = (registry.get(spec_type, name) for name in registry.names(spec_type))
-    return tuple(spec for spec in specs if spec.proposed and _can_be_proposed(spec))
+    return tuple(spec for spec in specs if spec.proposed and _can_be_proposed(spec) and not _is_for_a_part(spec))
 
 
 def _can_be_proposed(spec: PluginSpec) -> bool:
     """Learned plugins without weights of their own cannot; nor those that want signals that no ordinary loop has."""
     return spec.requires | set(spec.requires_when) <= ORDINARY_SIGNALS and not _needs_theta(spec)
+
+
+def _is_for_a_part(spec: PluginSpec) -> bool:
+    """Whether an optimizer cannot train a whole model."""
+    return isinstance(spec, OptimizerSpec) and spec.takes != "all"
 
 
 def _needs_theta(spec: PluginSpec) -> bool:

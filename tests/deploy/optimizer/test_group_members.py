@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import metaopt
-from metaopt.deploy.optimizer.group_members import GroupMember, group_members
+from metaopt.deploy.optimizer.group_members import GroupMember, KnownMembers, group_members
 
 
 def groups_of(*named):
@@ -50,3 +50,18 @@ def test_a_sparse_gradient_is_refused_by_the_parameters_name():
     param.grad = torch.eye(2).to_sparse()
     with pytest.raises(metaopt.InputError, match=r"Parameter 'embedding' has a sparse gradient"):
         GroupMember("embedding", param, 0, {"params": [param], "maximize": False}).gradient()
+
+
+def test_members_are_made_anew_only_when_groups_are_others():
+    groups, known = groups_of((2, None), (1, None)), KnownMembers()
+    members = known.of(groups)
+    assert [(member.name, member.group is groups[member.index]) for member in members] == [
+        (str(place), True) for place in range(3)
+    ]
+    assert known.of(groups) is members
+    groups[0]["params"][1] = torch.ones(1)
+    assert known.of(groups)[1].param is groups[0]["params"][1]
+    groups[1] = {**groups[1]}
+    assert known.of(groups)[2].group is groups[1]
+    groups[1]["param_names"] = ["head"]
+    assert known.of(groups)[2].name == "head"

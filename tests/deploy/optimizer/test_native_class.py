@@ -1,5 +1,7 @@
 """When a library's class takes the place of a rule, and how it is built."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -43,6 +45,21 @@ def test_a_class_would_keep_its_state_in_a_low_precision():
     assert "a parameter is torch.bfloat16, and AdamW would keep" in obstacle(
         assembled("adamw"), groups_of(torch.bfloat16)
     )
+
+
+@pytest.mark.parametrize(
+    ("shape", "reason"),
+    [
+        ((3, 2), None),
+        ((3, 2, 2), "a parameter has 3 dimensions, and SGD takes 2"),
+        ((0, 2), "a parameter has no numbers, which SGD does not take"),
+    ],
+)
+def test_a_class_says_which_parameters_it_takes(shape, reason):
+    assembly = assembled("sgd")
+    native = replace(assembly.optimizer.native, dims=2, takes_empty=False)
+    assembly = replace(assembly, optimizer=replace(assembly.optimizer, native=native))
+    assert obstacle(assembly, as_groups([torch.zeros(shape, requires_grad=True)])) == reason
 
 
 def test_a_distribution_that_is_not_installed_is_named():

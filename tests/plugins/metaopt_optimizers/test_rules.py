@@ -20,7 +20,15 @@ def wrapped(request):
 
 @pytest.fixture
 def rule(optimizer_spec, wrapped):
-    return Averaged(optimizer_spec.rule) if wrapped else optimizer_spec.rule
+    defaults = {name: distribution.default for name, distribution in optimizer_spec.space.items()}
+    precise = optimizer_spec.formed(optimizer_spec.rule, {**defaults, **optimizer_spec.precise})
+    return Averaged(precise) if wrapped else precise
+
+
+@pytest.fixture
+def lay(optimizer_spec):
+    """`lay(tensor)`: the tensor in a form that the optimizer takes."""
+    return torch.atleast_2d if optimizer_spec.takes == "matrices" else lambda tensor: tensor
 
 
 @pytest.fixture
@@ -43,7 +51,7 @@ def _walk(rule, params, gradients, hparams):
     return params, rule.evaluation_params(params, state, per_name)
 
 
-def test_a_population_under_vmap_equals_its_members_in_a_loop(rule, numbers):
+def test_a_population_under_vmap_equals_its_members_in_a_loop(rule, numbers, lay):
     num_members = 4
     factors = torch.tensor([0.25, 0.5, 0.75, 1.0])
     hparams = {name: value * (factors if 0 < value < 2 else torch.ones(4)) for name, value in numbers.items()}
@@ -52,11 +60,14 @@ def test_a_population_under_vmap_equals_its_members_in_a_loop(rule, numbers):
     params = {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
     gradients = [{name: torch.randn(shape, generator=generator) for name, shape in shapes.items()} for _ in range(4)]
 
-    together = torch.vmap(lambda p, g, h: _walk(rule, p, g, h))(params, gradients, hparams)
+    def walk(params, gradients, hparams):
+        laid = [{name: lay(tensor) for name, tensor in tensors.items()} for tensors in (params, *gradients)]
+        return _walk(rule, laid[0], laid[1:], hparams)
+
+    together = torch.vmap(walk)(params, gradients, hparams)
 
     for member in range(num_members):
-        one = _walk(
-            rule,
+        one = walk(
             {name: param[member] for name, param in params.items()},
             [{name: grad[member] for name, grad in grads.items()} for grads in gradients],
             {name: value[member] for name, value in hparams.items()},
@@ -65,12 +76,12 @@ def test_a_population_under_vmap_equals_its_members_in_a_loop(rule, numbers):
             torch.testing.assert_close({name: value[member] for name, value in population.items()}, alone)
 
 
-def test_meta_gradients_are_finite_where_gradients_are_zero(rule, numbers):
+def test_meta_gradients_are_finite_where_gradients_are_zero(rule, numbers, lay):
     hparams = {name: torch.tensor(value) for name, value in numbers.items()}
 
     def meta_loss(hparams, start, scale):
-        params = {"w": start, "dead": torch.zeros(2)}
-        gradients = [{"w": scale * torch.tensor([0.0, 1.0, -1.0]), "dead": torch.zeros(2) * scale}] * 3
+        params = {"w": lay(start), "dead": lay(torch.zeros(2))}
+        gradients = [{"w": lay(scale * torch.tensor([0.0, 1.0, -1.0])), "dead": lay(torch.zeros(2) * scale)}] * 3
         trained, evaluated = _walk(rule, params, gradients, hparams)
         return sum((tensor**2).sum() for tensor in (*trained.values(), *evaluated.values()))
 
@@ -83,13 +94,14 @@ def test_meta_gradients_are_finite_where_gradients_are_zero(rule, numbers):
         assert torch.isfinite(gradient).all()
 
 
-def test_meta_gradients_are_finite_at_the_defaults(rule, optimizer_spec):
+def test_meta_gradients_are_finite_at_the_defaults(rule, optimizer_spec, lay):
     space = optimizer_spec.space
     hparams = {name: torch.tensor(space[name].encode(space[name].default)) for name in space}
     hparams |= {name: torch.tensor(value) for name, value in WRAPPED.items()}
 
     def meta_loss(hparams, scale):
-        trained, _ = _walk(rule, {"w": torch.ones(2)}, [{"w": scale * torch.tensor([0.0, 1.0])}] * 3, hparams)
+        gradient = lay(scale * torch.tensor([0.0, 1.0]))
+        trained, _ = _walk(rule, {"w": lay(torch.ones(2))}, [{"w": gradient}] * 3, hparams)
         return (trained["w"] ** 2).sum()
 
     gradients = torch.func.grad(meta_loss, (0, 1))(hparams, torch.tensor(1.0))
@@ -97,8 +109,8 @@ def test_meta_gradients_are_finite_at_the_defaults(rule, optimizer_spec):
 
 
 @pytest.mark.parametrize("hparams_dtype", [torch.float32, torch.float64])
-def test_state_keeps_float32_beside_bfloat16_parameters(rule, numbers, hparams_dtype):
-    params = {"w": torch.ones(3, dtype=torch.bfloat16), "b": torch.ones((), dtype=torch.bfloat16)}
+def test_state_keeps_float32_beside_bfloat16_parameters(rule, numbers, hparams_dtype, lay):
+    params = {"w": lay(torch.ones(3, dtype=torch.bfloat16)), "b": lay(torch.ones((), dtype=torch.bfloat16))}
     hparams = {name: torch.tensor(value, dtype=hparams_dtype) for name, value in numbers.items()}
     per_name = dict.fromkeys(params, hparams)
     state = rule.init(params, per_name, {}, None)
@@ -110,8 +122,8 @@ def test_state_keeps_float32_beside_bfloat16_parameters(rule, numbers, hparams_d
     assert new_state.keys() == state.keys()
 
 
-def test_state_keeps_float64_beside_float64_parameters(rule, numbers):
-    params = {"w": torch.ones(3, dtype=torch.float64)}
+def test_state_keeps_float64_beside_float64_parameters(rule, numbers, lay):
+    params = {"w": lay(torch.ones(3, dtype=torch.float64))}
     per_name = {"w": {name: torch.tensor(value) for name, value in numbers.items()}}
     state = rule.init(params, per_name, {}, None)
     for _ in range(2):
@@ -133,8 +145,9 @@ def test_defaults_are_those_of_the_native_class(optimizer_spec):
         pytest.skip(f"{optimizer_spec.name} has no native class")
     parameters = inspect.signature(getattr(importlib.import_module(native.module), native.qualname)).parameters
     defaults = {name: distribution.default for name, distribution in optimizer_spec.space.items()}
-    packed = optimizer_spec.pack(defaults)
-    assert packed == {name: parameters[name].default for name in packed}
+    packed = native.arguments(defaults) if native.arguments else optimizer_spec.pack(defaults)
+    theirs = {name: parameters[name].default for name in packed}
+    assert packed == {**theirs, **({"adjust_lr_fn": "original"} if "adjust_lr_fn" in packed else {})}  # torch's None
 
 
 def test_the_native_class_takes_every_hyperparameter(optimizer_spec):
@@ -146,11 +159,11 @@ def test_the_native_class_takes_every_hyperparameter(optimizer_spec):
         values = {name: distribution.from_unit(unit) for name, distribution in optimizer_spec.space.items()}
         arguments = native.arguments(values) if native.arguments else optimizer_spec.pack(values)
         fused = {"fused": True} if native.fused else {}
-        cls([torch.zeros(2, requires_grad=True)], **arguments, **native.fixed, **fused)
+        cls([torch.zeros((1,) * (native.dims or 1), requires_grad=True)], **arguments, **native.fixed, **fused)
 
 
-def test_nothing_decays_and_nothing_moves_at_rate_zero(optimizer_spec, numbers):
+def test_nothing_decays_and_nothing_moves_at_rate_zero(optimizer_spec, numbers, lay):
     hparams = {name: torch.tensor(value) for name, value in {**numbers, "lr": 0.0}.items()}
-    params = {"w": torch.tensor([1.0, -2.0])}
-    trained, _ = _walk(optimizer_spec.rule, params, [{"w": torch.ones(2)}] * 3, hparams)
+    params = {"w": lay(torch.tensor([1.0, -2.0]))}
+    trained, _ = _walk(optimizer_spec.rule, params, [{"w": lay(torch.ones(2))}] * 3, hparams)
     torch.testing.assert_close(trained, params, rtol=0, atol=0)

@@ -104,3 +104,29 @@ def test_a_rule_of_the_whole_tree_may_mix_all():
 
     with pytest.raises(NotApplicable, match="may mix all parameters"):
         granularity_is_true(Subject(metaopt.OptimizerSpec(name="mine", version="1", rule=Whole())))
+
+
+class Orthogonal(metaopt.Rule):
+    """Steps along the polar factor of the gradient, which a vector has none of."""
+
+    granularity = "tensor"
+
+    def init(self, params, hparams, theta, horizon):
+        return {"tensors": {name: {} for name in params}, "shared": {}}
+
+    def update(self, grads, state, params, hparams, theta, info):
+        updates = {name: -hparams[name]["lr"] * self.polar(grad).to(grad.dtype) for name, grad in grads.items()}
+        return updates, state
+
+    def polar(self, grad):
+        matrix = grad.float().flatten(1)
+        norm = torch.linalg.matrix_norm(matrix).clamp(min=1e-6)
+        return (1.5 * matrix / norm - 0.5 * matrix @ matrix.mT @ matrix / norm**3).reshape(grad.shape)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_a_rule_of_matrices_is_tried_on_matrices(check):
+    fields = {"name": "mine", "version": "1", "rule": Orthogonal(), "space": DESCENT.space}
+    check(Subject(metaopt.OptimizerSpec(**fields, takes="matrices")))
+    with pytest.raises((ConformanceError, IndexError, RuntimeError)):
+        check(Subject(metaopt.OptimizerSpec(**fields)))

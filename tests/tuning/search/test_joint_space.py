@@ -6,6 +6,7 @@ import pytest
 
 from metaopt import Categorical, Float, InputError, PluginError
 from metaopt.configuration.configuration import assemble
+from metaopt.plugin import current_registry
 from metaopt.plugin.optimizer import OptimizerSpec
 from metaopt.space import is_active
 from metaopt.tuning.search.joint_space import JointSpace, joint_space
@@ -217,3 +218,10 @@ def test_hostile_settings_are_refused_in_one_short_sentence(registry, name, valu
     with pytest.raises(InputError) as caught:
         joint_space(registry, optimizers=["adamw", "sgd"], controllers=["one_cycle"], settings=[f"{name}={value}"])
     assert len(str(caught.value)) < 500
+
+
+def test_an_optimizer_of_a_part_of_a_model_is_not_proposed_for_all_of_it():
+    installed = current_registry()
+    assert installed.get(OptimizerSpec, "muon").proposed
+    assert "muon" not in {spec.name for spec in joint_space(installed).optimizers}
+    assert [spec.name for spec in joint_space(installed, optimizers=["muon"]).optimizers] == ["muon"]
