@@ -13,7 +13,8 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from metaopt.contracts import Hparams, MetaTraining, Rule, SteeringRule
+from metaopt.configuration.misfit import misfit
+from metaopt.contracts import Hparams, MetaTraining, Rule
 from metaopt.errors import InputError, PluginError, known_keywords, listed, one_line, quoted
 from metaopt.plugin import ControllerSpec, OptimizerSpec, PluginSpec, Registry, WrapperSpec
 from metaopt.space import Value, as_float, encode, plain, resolve
@@ -103,7 +104,7 @@ class Assembly:
         optimizer: the optimizer's spec.
         wrappers: the wrappers' specs, innermost first.
         controller: the controller's spec.
-        rule: the optimizer's rule inside its wrappers.
+        pure_rule: the optimizer's rule inside its wrappers; None for an optimizer that is a library's class alone.
         rule_values: every hyperparameter of the rule, as people write it; a wrapper's are prefixed by its name. An `lr`
             that nobody stated is that of the innermost wrapper that declares one (`inner_lr`), else the default.
         controller_values: every hyperparameter of the controller.
@@ -114,10 +115,24 @@ class Assembly:
     optimizer: OptimizerSpec
     wrappers: tuple[WrapperSpec, ...]
     controller: ControllerSpec
-    rule: Rule
+    pure_rule: Rule | None
     rule_values: Mapping[str, Value]
     controller_values: Mapping[str, Value]
     meta_values: Mapping[str, Value] = field(default_factory=dict)
+
+    @property
+    def rule(self) -> Rule:
+        """The optimizer's rule inside its wrappers.
+
+        Raises:
+            PluginError: the optimizer is a library's class without one.
+        """
+        if self.pure_rule is None:
+            raise PluginError(
+                f"{self.optimizer.name!r} is a library's class without a rule, and this needs a rule: choose another "
+                "optimizer."
+            )
+        return self.pure_rule
 
     @cached_property
     def requires(self) -> frozenset[str]:
@@ -240,11 +255,15 @@ def assemble(configuration: Configuration, registry: Registry) -> Assembly:
         optimizer=optimizer,
         wrappers=wrappers,
         controller=controller,
-        rule=reduce(lambda rule, spec: spec.wrap(rule), wrappers, optimizer.rule),
+        pure_rule=None if optimizer.rule is None else reduce(_wrapped, wrappers, optimizer.rule),
         rule_values=rule_values,
         controller_values=resolve(controller.space, stated[controller.name], controller.name),
         meta_values=meta_values,
     )
+
+
+def _wrapped(rule: Rule, spec: WrapperSpec) -> Rule:
+    return spec.wrap(rule)
 
 
 def _as_key(value: Any) -> Any:
@@ -253,21 +272,6 @@ def _as_key(value: Any) -> Any:
         return list(map(_as_key, value)) if isinstance(value, list | tuple) else value
     number = as_float(value) + 0.0  # -0.0 becomes 0.0
     return number if number == value or value != value else hex(int(value))  # more digits than a float has
-
-
-def misfit(optimizer: OptimizerSpec, wrappers: Sequence[WrapperSpec]) -> str | None:
-    """Why these wrappers cannot go around the optimizer, one sentence, or None where they can."""
-    parts: tuple[OptimizerSpec | WrapperSpec, ...] = (optimizer, *wrappers)
-    learned = [spec.name for spec in parts if spec.meta is not None]
-    if len(learned) > 1:
-        return f"A recipe has one learned part, and {' and '.join(learned)} are; leave one out."
-    # What rescales displacement, as Mechanic, goes around any rule; what steers `lr` needs one that follows it.
-    steers = [spec for spec in wrappers if spec.sets_rate and isinstance(spec.wrap(optimizer.rule), SteeringRule)]
-    if steers and not optimizer.has_lr:
-        return f"The wrapper {steers[0].name!r} sets the learning rate, but the rule inside has none; leave it out."
-    if steers and optimizer.sets_rate:
-        return f"The wrapper {steers[0].name!r} sets the learning rate, and {optimizer.name!r} its own; leave one out."
-    return None
 
 
 def _by_owner(hparams: Mapping[str, Value], owners: tuple[PluginSpec, ...]) -> dict[str, dict[str, Value]]:

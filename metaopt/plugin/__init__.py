@@ -1,5 +1,7 @@
 """How plugins are declared, found and checked."""
 
+from metaopt.plugin.class_spec import optimizer_spec
+from metaopt.plugin.deferred import DeferredOptimizer
 from metaopt.plugin.hookspecs import hookimpl
 from metaopt.plugin.kinds import KINDS, ControllerSpec, CorpusSpec, StopperSpec, WrapperSpec
 from metaopt.plugin.native import Native
@@ -13,6 +15,7 @@ __all__ = [
     "KINDS",
     "ControllerSpec",
     "CorpusSpec",
+    "DeferredOptimizer",
     "Native",
     "OptimizerSpec",
     "PluginSource",
@@ -22,5 +25,6 @@ __all__ = [
     "WrapperSpec",
     "current_registry",
     "hookimpl",
+    "optimizer_spec",
     "register",
 ]

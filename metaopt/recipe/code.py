@@ -51,6 +51,8 @@ def _check(assembly: Assembly, *, has_theta: bool) -> Native:
         obstacle = f"the optimizer is wrapped in {', '.join(assembly.wrappers_names)}"
     elif has_theta:
         obstacle = "it has learned weights"
+    elif native.takes_closure:
+        obstacle = f"the step of {native.path} takes a closure"
     elif assembly.controller.plain is None:
         obstacle = f"the controller {assembly.controller.name!r} declares none"
     if native is None or obstacle:
@@ -74,7 +76,15 @@ def _optimizer_code(assembly: Assembly, native: Native) -> str:
             'spared = {"params": [param for param in model.parameters() if param.ndim <= 1], "weight_decay": 0.0}\n'
             'params = [group for group in (decayed, spared) if group["params"]]'
         )
-    call = f"return {native.module}.{native.qualname}(\n{_indented('params,', *lines)}\n)"
+    if native.matrix_entry is not None:
+        spared = ', "weight_decay": 0.0' if assembly.configuration.no_decay == "1d" else ""
+        entry = native.matrix_entry
+        body = (
+            f'matrices = {{"params": [param for param in model.parameters() if param.ndim > 1], "{entry}": True}}\n'
+            f'others = {{"params": [param for param in model.parameters() if param.ndim <= 1], "{entry}": False{spared}}}\n'
+            'params = [group for group in (matrices, others) if group["params"]]'
+        )
+    call = f"return {native.path}(\n{_indented('params,', *lines)}\n)"
     return f"def make_optimizer(model):\n{_indented(body, call)}"
 
 
@@ -112,7 +122,8 @@ def _stopper_code(stopper: StopperConfiguration, registry: Registry) -> str:
 
 
 def _loop_code(native: Native, *, listens: bool, stops: str) -> str:
-    batch = ["optimizer.zero_grad()", "loss = loss_fn(model(inputs), targets)", "loss.backward()", "optimizer.step()"]
+    backward = "loss.backward(create_graph=True)" if native.needs_graph else "loss.backward()"
+    batch = ["optimizer.zero_grad()", "loss = loss_fn(model(inputs), targets)", backward, "optimizer.step()"]
     batch += [] if listens else ["scheduler.step()"]
     epoch = ["model.train()", *(["optimizer.train()"] if native.modes else [])]
     epoch += ["for inputs, targets in loader:", _indented(*batch)]

@@ -91,7 +91,7 @@ def is_of_rule(document: Mapping[str, Any], assembly: Assembly, title: str) -> b
 def _alike(group: Mapping[str, Any], own: OptimizerSpec) -> frozenset[str]:
     """Optimizers whose class has the hyperparameters of a group: those that account for most of its entries."""
     registry = current_registry()
-    specs = [*(registry.get(OptimizerSpec, name) for name in registry.names(OptimizerSpec)), own]
+    specs = [*registry.specs(OptimizerSpec), own]
     keys = {spec.name: _group_keys(spec) for spec in specs if spec.native is not None}
     fitting = {name: len(group_keys) for name, group_keys in keys.items() if group_keys <= set(group)}
     most = max(fitting.values(), default=0)

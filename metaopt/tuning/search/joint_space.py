@@ -157,8 +157,7 @@ def joint_space(
 def _specs(registry: Registry, spec_type: Any, names: Sequence[str] | None) -> tuple[Any, ...]:
     if names is not None:
         return tuple(registry.get(spec_type, name) for name in dict.fromkeys(names))
-    specs = (registry.get(spec_type, name) for name in registry.names(spec_type))
-    return tuple(spec for spec in specs if spec.proposed and _can_be_proposed(spec))
+    return tuple(spec for spec in registry.specs(spec_type) if spec.proposed and _can_be_proposed(spec))
 
 
 def _can_be_proposed(spec: PluginSpec) -> bool:

@@ -1,0 +1,27 @@
+"""Which wrappers can go around an optimizer."""
+
+from collections.abc import Sequence
+
+from metaopt.contracts import SteeringRule
+from metaopt.plugin import OptimizerSpec, WrapperSpec
+
+
+def misfit(optimizer: OptimizerSpec, wrappers: Sequence[WrapperSpec]) -> str | None:
+    """Why these wrappers cannot go around the optimizer, one sentence, or None where they can."""
+    parts: tuple[OptimizerSpec | WrapperSpec, ...] = (optimizer, *wrappers)
+    learned = [spec.name for spec in parts if spec.meta is not None]
+    if len(learned) > 1:
+        return f"A recipe has one learned part, and {' and '.join(learned)} are; leave one out."
+    rule = optimizer.rule
+    if rule is None:
+        return None if not wrappers else (
+            f"The wrapper {wrappers[0].name!r} goes around a rule, and {optimizer.name!r} is a library's class without "
+            "one; leave it out."
+        )
+    # What rescales displacement, as Mechanic, goes around any rule; what steers `lr` needs one that follows it.
+    steers = [spec for spec in wrappers if spec.sets_rate and isinstance(spec.wrap(rule), SteeringRule)]
+    if steers and not optimizer.has_lr:
+        return f"The wrapper {steers[0].name!r} sets the learning rate, but the rule inside has none; leave it out."
+    if steers and optimizer.sets_rate:
+        return f"The wrapper {steers[0].name!r} sets the learning rate, and {optimizer.name!r} its own; leave one out."
+    return None
