@@ -14,7 +14,9 @@ def misfit(optimizer: OptimizerSpec, wrappers: Sequence[WrapperSpec]) -> str | N
         return f"A recipe has one learned part, and {' and '.join(learned)} are; leave one out."
     rule = optimizer.rule
     if rule is None:
-        return None if not wrappers else (
+        if not wrappers:
+            return None
+        return (
             f"The wrapper {wrappers[0].name!r} goes around a rule, and {optimizer.name!r} is a library's class without "
             "one; leave it out."
         )

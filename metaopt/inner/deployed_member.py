@@ -55,6 +55,7 @@ class DeployedMember:
         assert native is not None
         self._native = native
         self._guard = GradientGuard()
+        self._has_failed = False
         with self._stream.numbers():
             self._run = self._bound(member)
 
@@ -96,34 +97,53 @@ class DeployedMember:
         return Run(self._module, optimizer, scheduler, judgement, keep_best=None, guard=self._guard)
 
     def _step(self, step: int) -> Tensor:
-        if self._guard.reason:  # diverged: nothing is left to train
+        if self._has_diverged:
             return torch.tensor(torch.nan)
+        try:
+            return self._stepped(step)
+        except (RuntimeError, ValueError):  # a class may trip over numbers that are finite no more
+            if not self._is_lost():
+                raise
+            self._has_failed = True
+            return torch.tensor(torch.nan)
+
+    @property
+    def _has_diverged(self) -> bool:
+        return self._has_failed or bool(self._guard.reason)
+
+    def _is_lost(self) -> bool:
+        return bool(are_lost(self._layout.stack([dict(self._module.named_parameters())]), 1))
+
+    def _stepped(self, step: int) -> Tensor:
         inputs, targets = self._batches.at(step)
 
         def closure() -> Tensor:
-            loss = self._source.loss(0, inputs, targets)
+            with torch.enable_grad():  # not every class says so around its closure
+                loss = self._source.loss(0, inputs, targets)
+                grads = gradients_of(loss, self._module, graph=self._native.needs_graph)
             params = dict(self._module.named_parameters())
-            for name, grad in gradients_of(loss, self._module, graph=self._native.needs_graph).items():
+            for name, grad in grads.items():
                 params[name].grad = grad
             return loss.detach()
 
         run = self._run
         with self._stream.numbers():
+            loss = closure()
             if self._native.takes_closure:
-                loss = torch.as_tensor(run.optimizer.step(closure)).detach()  # type: ignore[arg-type]
+                run.record_loss(loss)
+                run.optimizer.step(closure)  # type: ignore[arg-type]
                 run.scheduler.step()
             else:
-                loss = closure()
                 run.step(loss)
         run.optimizer.zero_grad()
         return loss
 
     def _validate(self, step: int, train_loss: Tensor, recorder: CurveRecorder, kept: KeptCheckpoints | None) -> None:
         unknown = torch.full((1,), torch.nan)
-        signals = {name: unknown for name in self._recorded}
+        signals = dict.fromkeys(self._recorded, unknown)
         with self._run.evaluating():
             flats = self._layout.stack([dict(self._module.named_parameters())])
-            lost = are_lost(flats, 1) | bool(self._guard.reason)
+            lost = are_lost(flats, 1) | self._has_diverged
             validation, test = (
                 torch.where(lost, torch.nan, value) for value in self._source.evaluate(flats, self._task.splits)
             )

@@ -95,8 +95,8 @@ def train(
     if not ruled:
         return [results[row] for row in range(len(members))]
     chunk = LOOP_CHUNK if looped else _chunk_size(graphs.of_task(task).layout)
-    chunks = -(-len(members) // chunk)
-    ahead = ahead or Workload(filling(len(members)) * task.num_steps, chunks * task.num_steps)
+    chunks = -(-len(ruled) // chunk)
+    ahead = ahead or Workload(filling(len(ruled)) * task.num_steps, chunks * task.num_steps)
     plan = Plan(looped, compile, ahead, graphs, resampled)
     for _, same in groupby(order, key=lambda row: draws[row]):
         drawn = list(same)

@@ -11,7 +11,7 @@ from metaopt.errors import PluginError, did_you_mean, listed, quoted
 from metaopt.plugin.native import Native
 from metaopt.plugin.optimizer import OptimizerSpec, Takes
 from metaopt.plugin.signature import EXECUTION, Signature, signature_of, step_needs_closure
-from metaopt.space import Categorical, Distribution, Float, Int
+from metaopt.space import Categorical, Float, Int
 
 
 def optimizer_spec(

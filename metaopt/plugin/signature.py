@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -55,8 +55,9 @@ def signature_of(cls: type[Optimizer]) -> Signature:
             continue
         if _is_numbers(argument.default):
             packs[argument.name] = _names_of_parts(argument.name, len(argument.default))
+            number_type = float if any(isinstance(value, float) for value in argument.default) else int
             parts = zip(packs[argument.name], argument.default, strict=True)
-            space.update({name: _number(argument.name, value, float) for name, value in parts})
+            space.update({name: _number(argument.name, value, number_type) for name, value in parts})
             continue
         distribution = _distribution(argument)
         if distribution is not None:
@@ -89,27 +90,30 @@ def _check_params(cls: type[Optimizer], parameters: list[inspect.Parameter]) -> 
     positional = [each for each in parameters if each.kind is not each.VAR_KEYWORD]
     required = [each for each in positional if each.default is each.empty]
     name = cls.__qualname__
+    if not positional:
+        raise PluginError(
+            f"The signature of {name} does not say that it takes parameters: write "
+            "`def __init__(self, params, lr=1e-3, ...)`."
+        )
     for argument in required:
         if argument.name in _MODELS or _mentions(argument.annotation, nn.Module):
             raise PluginError(
                 f"{name} takes the model as its argument {argument.name!r}, and metaopt hands an optimizer parameters "
                 "and param groups alone: make it in a training function of your own (metaopt.BlackBoxTask)."
             )
-        if argument.name in _OPTIMIZERS or _mentions(argument.annotation, Optimizer):
-            raise PluginError(
-                f"{name} goes around another optimizer, its argument {argument.name!r}: give the optimizer's class, or "
-                "write what it does as a metaopt.WrapperSpec."
-            )
-    if not positional:
+    first = positional[0]
+    wraps = first.name in _OPTIMIZERS or _mentions(first.annotation, Optimizer)
+    if wraps and not _mentions(first.annotation, Iterable):
         raise PluginError(
-            f"The signature of {name} does not say that it takes parameters: write "
-            "`def __init__(self, params, lr=1e-3, ...)`."
+            f"{name} goes around another optimizer, its argument {first.name!r}: give the optimizer's class, or write "
+            "what it does as a metaopt.WrapperSpec."
         )
 
 
 def _mentions(annotation: Any, kind: type) -> bool:
-    parts = get_args(annotation) or (annotation,)
-    return any(isinstance(part, type) and issubclass(part, kind) for part in parts)
+    parts = (annotation, *get_args(annotation))
+    kinds = (get_origin(part) or part for part in parts)
+    return any(isinstance(part, type) and issubclass(part, kind) for part in kinds)
 
 
 def _is_numbers(default: Any) -> bool:

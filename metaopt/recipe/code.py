@@ -79,9 +79,10 @@ def _optimizer_code(assembly: Assembly, native: Native) -> str:
     if native.matrix_entry is not None:
         spared = ', "weight_decay": 0.0' if assembly.configuration.no_decay == "1d" else ""
         entry = native.matrix_entry
+        members = '"params": [param for param in model.parameters() if param.ndim'
         body = (
-            f'matrices = {{"params": [param for param in model.parameters() if param.ndim > 1], "{entry}": True}}\n'
-            f'others = {{"params": [param for param in model.parameters() if param.ndim <= 1], "{entry}": False{spared}}}\n'
+            f'matrices = {{{members} > 1], "{entry}": True}}\n'
+            f'others = {{{members} <= 1], "{entry}": False{spared}}}\n'
             'params = [group for group in (matrices, others) if group["params"]]'
         )
     call = f"return {native.path}(\n{_indented('params,', *lines)}\n)"

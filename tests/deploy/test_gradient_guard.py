@@ -19,7 +19,7 @@ from metaopt.plugin.optimizer import OptimizerSpec
 from metaopt.plugin.registry import Registry, current_registry
 from metaopt.signals.overflow import LARGEST_NORM, MAX_SKIPS
 
-SPECS = [current_registry().get(OptimizerSpec, name) for name in current_registry().names(OptimizerSpec)]
+SPECS = [spec for spec in current_registry().specs(OptimizerSpec) if spec.rule is not None]
 OPTIMIZERS = [
     (spec.name, implementation)
     for spec in SPECS

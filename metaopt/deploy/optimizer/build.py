@@ -9,8 +9,8 @@ from torch.optim import Optimizer
 from metaopt.configuration import Assembly, NoDecay
 from metaopt.contracts import SteeringRule, Theta
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
-from metaopt.deploy.optimizer.class_needs import check_needs, warn_of_needs
 from metaopt.deploy.optimizer.class_hooks import ClassLoading, ClassSteps
+from metaopt.deploy.optimizer.class_needs import check_needs, warn_of_needs
 from metaopt.deploy.optimizer.hparams import assemble_named
 from metaopt.deploy.optimizer.native_class import build_native, obstacle
 from metaopt.deploy.optimizer.parameters import (
@@ -144,10 +144,10 @@ def _native(assembly: Assembly, groups: list[Group], names: ModelNames, maximize
     # Names that the user did not give would keep groups without names from joining later.
     members = without_names(groups) if names.names else groups
     optimizer = build_native(assembly, divided(members, assembly), maximize=maximize)
-    ClassLoading(assembly, names).attach(optimizer)
-    steps, native = ClassSteps(optimizer), assembly.optimizer.native
-    look_at_gradients(optimizer, steps.look)
+    native = assembly.optimizer.native
     if assembly.pure_rule is None and native is not None:
         check_needs(optimizer, native)
-        warn_of_needs(native, stacklevel=4)
+        warn_of_needs(native, stacklevel=5)
+    ClassLoading(assembly, names).attach(optimizer)
+    look_at_gradients(optimizer, ClassSteps(optimizer).look)
     return optimizer

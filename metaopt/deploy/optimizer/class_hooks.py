@@ -174,7 +174,9 @@ class ClassLoading:
         with torch.random.fork_rng(devices=[]):  # a class may draw numbers where it steps on stand-ins
             expected = expected_state(kind, converted["param_groups"], own_groups)
         names = names_of(own_groups, self._model)
-        state = {}
+        # Some classes keep a counter beside the parameters' entries.
+        kept = () if of_rule else [key for key in document["state"] if isinstance(key, str)]
+        state: dict[Any, Any] = {key: copy.deepcopy(document["state"][key]) for key in kept}
         for index, group in enumerate(converted["param_groups"]):
             for place, (number, param) in enumerate(zip(group["params"], own_groups[index]["params"], strict=True)):
                 name = str(number) if names[index] is None else names[index][place]  # type: ignore[index]

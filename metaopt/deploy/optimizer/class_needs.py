@@ -6,7 +6,7 @@ from typing import Any
 from torch.optim import Optimizer
 
 from metaopt.deploy.step_hooks import look_at_gradients
-from metaopt.errors import InputError
+from metaopt.errors import InputError, PluginError
 from metaopt.plugin import Native
 
 _GRAPH = "call loss.backward(create_graph=True), and optimizer.zero_grad() after each step"
@@ -23,7 +23,15 @@ def check_needs(optimizer: Optimizer, native: Native) -> None:
     """Have each step of the class checked for what it needs, from now on.
 
     The step raises InputError where it is missing, and says what to do.
+
+    Raises:
+        PluginError: the class is none whose steps can be followed.
     """
+    if not hasattr(optimizer, "_optimizer_load_state_dict_pre_hooks"):
+        raise PluginError(
+            f"{native.path} does not call torch.optim.Optimizer.__init__, so that its steps cannot be followed; choose "
+            "another optimizer."
+        )
     if native.takes_closure:
         optimizer.register_step_pre_hook(lambda _, args, kwargs: _check_closure(native, args, kwargs))
     if native.needs_graph:

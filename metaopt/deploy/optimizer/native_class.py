@@ -36,9 +36,7 @@ def native_class(native: Native) -> type[Optimizer]:
     try:
         attribute: Any = importlib.import_module(native.module)
     except ImportError as error:
-        raise PluginError(
-            f"{native.path} cannot be imported; pip install {native.distribution}."
-        ) from error
+        raise PluginError(f"{native.path} cannot be imported; pip install {native.distribution}.") from error
     for part in native.qualname.split("."):
         if not hasattr(attribute, part):
             correct = did_you_mean(part, dir(attribute), "; {} Correct") or "; correct"
@@ -46,9 +44,7 @@ def native_class(native: Native) -> type[Optimizer]:
         attribute = getattr(attribute, part)
     if not isinstance(attribute, type):
         kind = type(attribute).__name__
-        raise PluginError(
-            f"{native.path} is a {kind} and no class; correct qualname of the Native."
-        )
+        raise PluginError(f"{native.path} is a {kind} and no class; correct qualname of the Native.")
     return attribute
 
 
@@ -103,21 +99,23 @@ def build_native(assembly: Assembly, groups: list[Group], *, maximize: bool = Fa
         keywords["fused"] = True
     if maximize:
         keywords["maximize"] = True
-    if assembly.pure_rule is not None:  # a class alone knows best which of its defaults a group gets
+    if assembly.pure_rule is None:  # a class alone knows best which of its defaults a group gets
+        optimizer = _made_alone(native, groups, keywords)
+    else:
         values = [{**assembly.rule_values, **group_values(assembly, group)} for group in groups]
         groups = [{**group, **native_arguments(assembly, own)} for group, own in zip(groups, values, strict=True)]
-    optimizer = _made(native_class(native), groups, keywords)
+        optimizer = native_class(native)(groups, **keywords)
     if native.modes:
         optimizer.train()  # type: ignore[attr-defined]
     return optimizer
 
 
-def _made(kind: MakeOptimizer, groups: list[Group], keywords: Mapping[str, Any]) -> Optimizer:
+def _made_alone(native: Native, groups: list[Group], keywords: Mapping[str, Any]) -> Optimizer:
+    """A class that no rule stands for: whatever it does not take is its own to say."""
     try:
-        return kind(groups, **keywords)
-    except (ValueError, TypeError) as error:  # a class has bounds of its own
-        name = getattr(kind, "__qualname__", str(kind))
-        raise InputError(f"{name} does not take these hyperparameters: {named_line(error)}.") from error
+        return native_class(native)(groups, **keywords)
+    except Exception as error:  # a stranger's class
+        raise InputError(f"{native.path} cannot be made: {named_line(error)}.") from error
 
 
 def native_arguments(assembly: Assembly, values: Mapping[str, Value]) -> dict[str, Any]:

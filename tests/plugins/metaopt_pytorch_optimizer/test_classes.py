@@ -1,0 +1,59 @@
+"""The classes of pytorch-optimizer: listed without an import, used as optimizers without a rule."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import metaopt
+from metaopt.plugin import Registry, current_registry
+from metaopt.testing import check
+
+library = pytest.importorskip("pytorch_optimizer.optimizer", reason="pytorch-optimizer is not installed")
+plugins = pytest.importorskip("metaopt_pytorch_optimizer")
+classes = pytest.importorskip("metaopt_pytorch_optimizer.classes")
+
+#: One of each sort: plain, averaging, with a counter beside the parameters, with matrices told, with a graph.
+SAMPLE = ["SOAP", "ScheduleFreeAdamW", "MADGRAD", "Muon", "AdaHessian", "Kron"]
+
+
+def has(*names):
+    return all(hasattr(library, name) for name in names)
+
+
+@pytest.mark.skipif(not hasattr(library, "OPTIMIZERS"), reason="an older pytorch-optimizer has no such list")
+def test_the_table_is_what_the_library_lists():
+    assert sorted(classes.CLASSES) == sorted(cls.__name__ for cls in library.OPTIMIZERS.values())
+
+
+def test_listing_them_imports_nothing_of_the_library():
+    code = "import sys; from metaopt.cli import main\ntry: main(['plugins', '--json'])\nfinally: print(sorted(sys.modules))"
+    output = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    rows, end = json.JSONDecoder().raw_decode(output)
+    assert "po_soap" in {row["name"] for row in rows}
+    assert "'metaopt_pytorch_optimizer'" in output[end:]
+    assert "'pytorch_optimizer'" not in output[end:]
+
+
+def test_they_are_optimizers_that_nobody_proposes():
+    registry = Registry.discover()
+    names = [name for name in registry.names(metaopt.OptimizerSpec) if name.startswith("po_")]
+    assert len(names) > 100
+    assert registry.faults == []
+    from metaopt.tuning.search.joint_space import joint_space
+
+    assert not {spec.name for spec in joint_space(registry).optimizers} & set(names)
+
+
+@pytest.mark.parametrize("name", SAMPLE)
+def test_a_class_keeps_the_contract(name):
+    if not has(name):
+        pytest.skip(f"this pytorch-optimizer has no {name}")
+    report = check(current_registry().get(metaopt.OptimizerSpec, plugins.plugin_name(name)))
+    assert report.passed, [(outcome.check, outcome.message) for outcome in report.failures]
+
+
+def test_a_class_that_the_installed_version_lacks_says_what_to_install():
+    with pytest.raises(metaopt.PluginError, match=r"pytorch-optimizer 1\.0 has no class 'Nobody'; upgrade it with pip"):
+        plugins.spec_of("Nobody", "1.0")
