@@ -28,7 +28,8 @@ def test_the_table_is_what_the_library_lists():
 
 
 def test_listing_them_imports_nothing_of_the_library():
-    code = "import sys; from metaopt.cli import main\ntry: main(['plugins', '--json'])\nfinally: print(sorted(sys.modules))"
+    main = "import sys; from metaopt.cli import main"
+    code = f"{main}\ntry: main(['plugins', '--json'])\nfinally: print(sorted(sys.modules))"
     output = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     rows, end = json.JSONDecoder().raw_decode(output)
     assert "po_soap" in {row["name"] for row in rows}
