@@ -34,8 +34,8 @@ def optimizer_spec(
     """The spec of a torch optimizer class, which needs no rule: `metaopt.register` makes it a plugin.
 
     Hyperparameters and their defaults are read from the class's signature. Tuning proposes rates, `eps` and weight
-    decay on a log scale around their defaults, betas and momenta below 1, truth values, and strings of a `Literal`;
-    other numbers stay as they are unless a person gives them, or a range is stated here.
+    decay on a log scale around their defaults, betas and momenta below 1. Other numbers, truth values and strings of a
+    `Literal` stay as they are unless a person gives them, or a distribution is stated here.
 
     Args:
         cls: the class; its first argument is the parameters.

@@ -131,15 +131,18 @@ def _names_of_parts(name: str, count: int) -> tuple[str, ...]:
 
 
 def _distribution(argument: inspect.Parameter) -> Distribution | None:
-    """What the argument may be; None where its default says nothing that could be tuned or written down."""
+    """What the argument may be; None where its default says nothing that could be tuned or written down.
+
+    Switches are proposed as they are: libraries refuse some combinations of them, or fail on some shapes.
+    """
     default = argument.default
     if isinstance(default, bool):
-        return Categorical((False, True), default=default)
+        return Categorical((False, True), default=default, proposed=(default,))
     if _is_number(default):
         return _number(argument.name, default, _number_type(argument))
     choices = tuple(_literals(argument.annotation))
     if isinstance(default, str) and default in choices and all(isinstance(choice, str) for choice in choices):
-        return Categorical(choices, default=default)
+        return Categorical(choices, default=default, proposed=(default,))
     return None
 
 

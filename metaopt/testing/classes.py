@@ -76,10 +76,14 @@ class _Loop:
 
 
 def is_made_at_its_values(spec: OptimizerSpec) -> None:
-    """A torch.optim.Optimizer is made of it, at its defaults and at values that tuning proposes."""
-    for values in ({}, *draws(Subject(spec).space, 4)):
-        optimizer = _loop(spec, values).optimizer
-        require(isinstance(optimizer, Optimizer), f"It is a {type(optimizer).__name__} and no torch.optim.Optimizer.")
+    """A torch.optim.Optimizer is made of it and steps, at its defaults and at values that tuning proposes."""
+    for values in ({}, *draws(Subject(spec).space, 6)):
+        loop = _loop(spec, values)
+        require(isinstance(loop.optimizer, Optimizer), f"It is a {type(loop.optimizer).__name__}, no torch optimizer.")
+        try:
+            loop.step(2)
+        except Exception as error:  # a stranger's class
+            raise ConformanceError(f"With {values or 'its defaults'} a step raised {describe_error(error)}") from error
 
 
 def moves_what_is_trained(spec: OptimizerSpec) -> None:

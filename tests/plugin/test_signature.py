@@ -70,9 +70,9 @@ def test_what_nobody_knows_the_meaning_of_is_not_tuned_and_may_be_any_number(nam
     assert -3 in distribution.domain
 
 
-def test_truth_values_and_strings_of_a_literal_are_choices():
-    assert SPACE["cautious"] == Categorical((False, True), default=True)
-    assert SPACE["mode"] == Categorical(("a", "b"), default="b")
+def test_truth_values_and_strings_of_a_literal_are_choices_of_which_tuning_proposes_the_default():
+    assert SPACE["cautious"] == Categorical((False, True), default=True, proposed=(True,))
+    assert SPACE["mode"] == Categorical(("a", "b"), default="b", proposed=("b",))
 
 
 def test_what_says_nothing_or_is_no_hyperparameter_is_left_to_the_class():
