@@ -131,7 +131,8 @@ class DeployedMember:
             loss = closure()
             if self._native.takes_closure:
                 run.record_loss(loss)
-                run.optimizer.step(closure)  # type: ignore[arg-type]
+                with self._guard.forgiving():
+                    run.optimizer.step(closure)  # type: ignore[arg-type]
                 run.scheduler.step()
             else:
                 run.step(loss)

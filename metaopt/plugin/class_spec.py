@@ -3,6 +3,7 @@
 import importlib.metadata
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from torch.optim import Optimizer
@@ -150,6 +151,9 @@ def _distribution_of(cls: type[Optimizer]) -> tuple[str, str]:
             return distribution.replace("_", "-"), installed_version(distribution)
         except importlib.metadata.PackageNotFoundError:
             continue
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None) or ""
+    if not {"site-packages", "dist-packages"} & set(Path(file).parts):  # asking all distributions takes a second
+        return "", ""
     owners = importlib.metadata.packages_distributions().get(package, [])
     return (owners[0], installed_version(owners[0])) if owners else ("", "")
 

@@ -97,3 +97,8 @@ def test_a_spec_needs_a_rule_or_a_class():
         metaopt.OptimizerSpec(
             name="mine", version="1", native=metaopt.Native(module="torch.optim", qualname="SGD"), meta=meta
         )
+
+
+def test_a_class_is_known_by_its_distribution_even_where_its_package_has_another_name():
+    library = pytest.importorskip("dog")  # the package of the distribution dog-optimizer
+    assert optimizer_spec(library.LDoG).native.distribution == "dog-optimizer"

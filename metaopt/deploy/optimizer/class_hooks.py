@@ -28,7 +28,7 @@ from metaopt.deploy.state.class_state import (
     fresh_state,
 )
 from metaopt.deploy.state.damaged_state import check_groups, refusing_damage
-from metaopt.deploy.state.saved_state import FIRST_GROUP_KEYS, is_of_rule
+from metaopt.deploy.state.saved_state import FIRST_GROUP_KEYS, RULE, is_of_rule
 from metaopt.errors import InputError
 
 _NAMED = "param_names"
@@ -164,7 +164,7 @@ class ClassLoading:
         title, own_groups = type(optimizer).__qualname__, optimizer.param_groups
         kind = as_made(optimizer, self._assembly)
         check_document(document)
-        of_rule = is_of_rule(document, self._assembly, title)
+        of_rule = not self._is_of_class(document, optimizer) and is_of_rule(document, self._assembly, title)
         converted = arranged(document, own_groups, self._model, FIRST_GROUP_KEYS)
         if of_rule:
             converted = as_classes(converted, self._assembly, own_groups)
@@ -185,6 +185,12 @@ class ClassLoading:
                     check_entries(entries, expected.get(number, {}), title, name)
                     state[number] = {key: _own(param, value) for key, value in entries.items()}
         return {**converted, "state": state}
+
+    def _is_of_class(self, document: dict[str, Any], optimizer: Optimizer) -> bool:
+        """Whether a class without a rule may have saved a state by itself, which then says nothing of it."""
+        group = document["param_groups"][0]
+        unsigned = SIGNATURE not in document and RULE not in group
+        return self._assembly.pure_rule is None and unsigned and set(optimizer.defaults) <= set(group)
 
     def _regrouped(self, saved: list[Group], own_groups: list[Group], kind: type[Optimizer]) -> list[Group]:
         """Saved groups that compute their steps as the present ones do."""
