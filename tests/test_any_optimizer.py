@@ -1,6 +1,7 @@
 """Any torch optimizer class: tuned beside rules, stored, loaded, bound, resumed and printed as plain code."""
 
 import copy
+import importlib.metadata
 import io
 import json
 import re
@@ -14,6 +15,13 @@ import metaopt
 from metaopt.cli import main
 from metaopt.plugin import Registry
 
+try:
+    VERSION = importlib.metadata.version("pytorch-optimizer")
+except importlib.metadata.PackageNotFoundError:
+    VERSION = "0.0"
+with_library = pytest.mark.skipif(
+    tuple(map(int, VERSION.split(".")[:2])) < (4, 1), reason="pytorch-optimizer 4.1 is not installed"
+)
 INPUTS = torch.linspace(-1, 1, 96).reshape(32, 3).sin()
 TARGETS = INPUTS.sum(1, keepdim=True)
 
@@ -147,8 +155,8 @@ def test_low_precision_is_the_class_s_own_business():
     assert next(iter(run.optimizer.state.values()))["exp_avg"].dtype == torch.bfloat16
 
 
+@with_library
 def test_a_recipe_names_the_distribution_and_says_what_to_install(tmp_path):
-    pytest.importorskip("pytorch_optimizer")
     recipe = metaopt.Recipe.create(metaopt.Configuration("po_soap", "cosine"))
     recipe.save(tmp_path)
     document = json.loads((tmp_path / "recipe.json").read_text())
@@ -161,9 +169,9 @@ def test_a_recipe_names_the_distribution_and_says_what_to_install(tmp_path):
         metaopt.load_recipe(tmp_path, registry=without)
 
 
+@with_library
 @pytest.mark.parametrize("name", ["po_soap", "po_muon", "po_adahessian", "po_schedulefreeadamw"])
 def test_the_plain_code_of_a_recipe_is_the_class_s_construction(name, tmp_path, capsys):
-    pytest.importorskip("pytorch_optimizer")
     hparams = {f"{name}.weight_decay": 0.1}
     recipe = metaopt.Recipe.create(metaopt.Configuration(name, "constant", hparams=hparams))
     recipe.save(tmp_path)
