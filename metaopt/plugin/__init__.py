@@ -7,7 +7,7 @@ from metaopt.plugin.kinds import KINDS, ControllerSpec, CorpusSpec, StopperSpec,
 from metaopt.plugin.native import Native
 from metaopt.plugin.optimizer import OptimizerSpec
 from metaopt.plugin.plugin_spec import PluginSpec
-from metaopt.plugin.registry import GROUP, Registry, current_registry, register
+from metaopt.plugin.registry import GROUP, Entry, Registry, current_registry, register
 from metaopt.plugin.source import PluginSource
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "ControllerSpec",
     "CorpusSpec",
     "DeferredOptimizer",
+    "Entry",
     "Native",
     "OptimizerSpec",
     "PluginSource",
