@@ -61,7 +61,7 @@ class DeployedMember:
 
     def curve(self, resampled: bool, progress: Callable[[int], None] | None) -> Curve:
         """Train to the end and return the curve; from where training has diverged on it is NaN."""
-        with warnings.catch_warnings():
+        with self._stream.numbers(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a skipped step is in the curve, and a library's remarks are the user's
             return self._curve(resampled, progress)
 
@@ -127,15 +127,14 @@ class DeployedMember:
             return loss.detach()
 
         run = self._run
-        with self._stream.numbers():
-            loss = closure()
-            if self._native.takes_closure:
-                run.record_loss(loss)
-                with self._guard.forgiving():
-                    run.optimizer.step(closure)  # type: ignore[arg-type]
-                run.scheduler.step()
-            else:
-                run.step(loss)
+        loss = closure()
+        if self._native.takes_closure:
+            run.record_loss(loss)
+            with self._guard.forgiving():
+                run.optimizer.step(closure)  # type: ignore[arg-type]
+            run.scheduler.step()
+        else:
+            run.step(loss)
         run.optimizer.zero_grad()
         return loss
 

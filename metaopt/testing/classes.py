@@ -115,18 +115,31 @@ def has_param_groups(spec: OptimizerSpec) -> None:
 
 def resumes_bit_for_bit(spec: OptimizerSpec) -> None:
     """Loaded from its own state_dict it goes on bit for bit, torch's generator restored."""
-    first = _loop(spec)
+    for share in (1.0, 0.1, 0.01):  # where training diverges there is nothing to compare
+        if _resumes(spec, _at_rate(spec, share)):
+            return
+    raise ConformanceError(
+        "Its parameters are not finite after a few steps, at a hundredth of its default rate either."
+    )
+
+
+def _resumes(spec: OptimizerSpec, values: Mapping[str, Value]) -> bool:
+    """Whether parameters stay finite; ConformanceError where a resumption makes a difference."""
+    first = _loop(spec, values)
     first.step(_BEFORE)
-    second = _loop(spec)
+    second = _loop(spec, values)
     second.model.load_state_dict(first.model.state_dict())
     second.optimizer.load_state_dict(copy.deepcopy(first.optimizer.state_dict()))
     second.stream = copy.copy(first.stream)
     first.step(_AFTER)
     second.step(_AFTER)
     for (name, straight), resumed in zip(first.model.named_parameters(), second.model.parameters(), strict=True):
+        if not bool(torch.isfinite(straight).all()):
+            return False
         difference = float((straight - resumed).detach().abs().max())
-        same = torch.equal(straight.nan_to_num(), resumed.nan_to_num())
+        same = torch.equal(straight, resumed)
         require(same, f"{_AFTER} steps after a resumption {name!r} is off by {difference:.2g}.")
+    return True
 
 
 def has_a_plain_state(spec: OptimizerSpec) -> None:
