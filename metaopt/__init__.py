@@ -45,12 +45,14 @@ from metaopt.errors import InputError, MetaOptError, MissingDataError, PluginErr
 from metaopt.plugin import (
     ControllerSpec,
     CorpusSpec,
+    DeferredOptimizer,
     Native,
     OptimizerSpec,
     PluginSpec,
     StopperSpec,
     WrapperSpec,
     hookimpl,
+    optimizer_spec,
     register,
 )
 from metaopt.signals import cosine, inner_product
@@ -119,6 +121,7 @@ __all__ = [
     "CurveBatch",
     "CurvePoint",
     "Decision",
+    "DeferredOptimizer",
     "EpisodeSource",
     "Episodes",
     "FewShotTask",
@@ -183,6 +186,7 @@ __all__ = [
     "load_portfolio",
     "load_recipe",
     "meta_train",
+    "optimizer_spec",
     "per_tensor",
     "read_image_folder",
     "register",

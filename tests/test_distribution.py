@@ -58,6 +58,7 @@ def test_the_wheel_holds_the_packages_the_licence_and_the_type_marker(wheel: Pat
         "metaopt_controllers",
         "metaopt_stoppers",
         "metaopt_corpora",
+        "metaopt_pytorch_optimizer",
     } <= packages
     assert "metaopt/py.typed" in names
     assert "metaopt_corpora/starter_references.npz" in names

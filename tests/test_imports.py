@@ -11,7 +11,7 @@ import metaopt
 ROOT = Path(__file__).parents[1]
 CORE = ROOT / "metaopt"
 
-#: Each package may import those in the lines above its own; `deploy` knows nothing of the engine, nor the engine of it.
+#: Each package may import those in the lines above its own; `deploy` knows nothing of the engine.
 LAYERS = [
     {"errors", "seeding"},
     {"files"},
@@ -20,7 +20,8 @@ LAYERS = [
     {"plugin"},
     {"signals", "pure_layers", "tracing"},
     {"configuration"},
-    {"deploy", "inner"},
+    {"deploy"},
+    {"inner"},
     {"recipe", "tasks"},
     {"meta"},
     {"tuning"},

@@ -1,9 +1,12 @@
 """A seed holds inside, and nothing of it is left outside."""
 
+import random
+
+import numpy as np
 import pytest
 import torch
 
-from metaopt.seeding import seeded
+from metaopt.seeding import GlobalStream, seeded
 
 
 def test_inside_numbers_are_those_of_torchs_manual_seed():
@@ -41,3 +44,29 @@ def test_seeds_nest():
         outer.append(torch.rand(2))
     assert torch.equal(torch.stack(outer), torch.stack(first))
     assert not torch.equal(inner, outer[0])
+
+
+def draw():
+    return [float(torch.rand(())), float(np.random.rand()), random.random()]
+
+
+def test_a_stream_goes_on_wherever_it_is_entered():
+    straight, broken = GlobalStream(3), GlobalStream(3)
+    with straight.numbers():
+        expected = [draw(), draw()]
+    with broken.numbers():
+        first = draw()
+    draw()
+    with broken.numbers():
+        second = draw()
+    assert [first, second] == expected
+    assert len({*first, *second}) == 6
+
+
+def test_a_stream_leaves_nothing_behind_even_after_an_error():
+    states = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
+    with pytest.raises(RuntimeError), GlobalStream(3).numbers():
+        torch.rand(len(draw())) + torch.rand(4)
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert np.array_equal(np.random.get_state()[1], states[1])
+    assert random.getstate() == states[2]

@@ -48,9 +48,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def built_in() -> list[metaopt.PluginSpec]:
-    """The specs of the plugins that come with metaopt, by kind and name."""
+    """The specs of the plugins that come with metaopt, by kind and name; classes of other libraries have no page."""
     entries = [entry for entry in Registry.discover(strict=True) if entry.source.distribution == DISTRIBUTION]
-    specs = [entry.spec for entry in entries]
+    specs = [entry.spec for entry in entries if not isinstance(entry.spec, metaopt.DeferredOptimizer)]
     return sorted(specs, key=lambda spec: (list(TITLES).index(spec.kind), spec.name))
 
 

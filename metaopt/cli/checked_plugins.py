@@ -7,7 +7,7 @@ from pathlib import Path
 from metaopt.cli.package_folder import plugin_files_in
 from metaopt.errors import PluginError, did_you_mean, quoted
 from metaopt.files import folders_like, is_folder
-from metaopt.plugin import KINDS, PluginSource, PluginSpec, Registry
+from metaopt.plugin import KINDS, DeferredOptimizer, Entry, PluginSource, PluginSpec, Registry
 
 
 def chosen(names: Sequence[str], kind: str, known: Registry) -> list[PluginSpec]:
@@ -55,7 +55,7 @@ def _of_name(name: str, kind: str, known: Registry) -> list[PluginSpec]:
     kinds = [each for each in KINDS if any((entry.spec.kind, entry.spec.name) == (each, name) for entry in known)]
     if kinds and kind in ("", *kinds):
         return [known.get(KINDS[each], name) for each in kinds if kind in ("", each)]
-    specs = [entry.spec for entry in known if name in names_of(entry.source)]
+    specs = [entry.spec for entry in known if name in _names_to_check(entry)]
     broken = [fault for fault in known.faults if name in names_of(fault.source)]
     if broken:
         raise PluginError(f"Plugin {broken[0].source} cannot be loaded: {broken[0].cause}")
@@ -65,6 +65,14 @@ def _of_name(name: str, kind: str, known: Registry) -> list[PluginSpec]:
     if not chosen_specs:
         raise PluginError(_unknown(name, kind, known))
     return chosen_specs
+
+
+def _names_to_check(entry: Entry) -> set[str]:
+    """By which sources it is checked: classes of another library by their entry point, and not with all the rest."""
+    if not isinstance(entry.spec, DeferredOptimizer):
+        return names_of(entry.source)
+    point, _, value = entry.source.entry_point.partition(" = ")
+    return {point, value}
 
 
 def names_of(source: PluginSource) -> set[str]:

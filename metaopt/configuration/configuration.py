@@ -104,7 +104,7 @@ class Assembly:
         optimizer: the optimizer's spec.
         wrappers: the wrappers' specs, innermost first.
         controller: the controller's spec.
-        rule: the optimizer's rule inside its wrappers.
+        pure_rule: the optimizer's rule inside its wrappers; None for an optimizer that is a library's class alone.
         rule_values: every hyperparameter of the rule, as people write it; a wrapper's are prefixed by its name. An `lr`
             that nobody stated is that of the innermost wrapper that declares one (`inner_lr`), else the default.
         controller_values: every hyperparameter of the controller.
@@ -115,10 +115,24 @@ class Assembly:
     optimizer: OptimizerSpec
     wrappers: tuple[WrapperSpec, ...]
     controller: ControllerSpec
-    rule: Rule
+    pure_rule: Rule | None
     rule_values: Mapping[str, Value]
     controller_values: Mapping[str, Value]
     meta_values: Mapping[str, Value] = field(default_factory=dict)
+
+    @property
+    def rule(self) -> Rule:
+        """The optimizer's rule inside its wrappers.
+
+        Raises:
+            PluginError: the optimizer is a library's class without one.
+        """
+        if self.pure_rule is None:
+            raise PluginError(
+                f"{self.optimizer.name!r} is a library's class without a rule, and this needs a rule: choose another "
+                "optimizer."
+            )
+        return self.pure_rule
 
     @cached_property
     def requires(self) -> frozenset[str]:
@@ -160,9 +174,10 @@ class Assembly:
         return (self.optimizer.name, *self.wrappers_names, self.configuration.no_decay, *decided)
 
     @cached_property
-    def bare_rule(self) -> Rule:
-        """The optimizer's rule without wrappers."""
-        return self.optimizer.formed(self.optimizer.rule, self._own_values)
+    def bare_rule(self) -> Rule | None:
+        """The optimizer's rule without wrappers; None for a library's class alone."""
+        rule = self.optimizer.rule
+        return None if rule is None else self.optimizer.formed(rule, self._own_values)
 
     @cached_property
     def wrappers_names(self) -> tuple[str, ...]:
@@ -248,14 +263,16 @@ def assemble(configuration: Configuration, registry: Registry) -> Assembly:
         optimizer=optimizer,
         wrappers=wrappers,
         controller=controller,
-        rule=_wrapped(optimizer, wrappers, rule_values),
+        pure_rule=_wrapped(optimizer, wrappers, rule_values),
         rule_values=rule_values,
         controller_values=resolve(controller.space, stated[controller.name], controller.name),
         meta_values=meta_values,
     )
 
 
-def _wrapped(optimizer: OptimizerSpec, wrappers: Sequence[WrapperSpec], values: Mapping[str, Value]) -> Rule:
+def _wrapped(optimizer: OptimizerSpec, wrappers: Sequence[WrapperSpec], values: Mapping[str, Value]) -> Rule | None:
+    if optimizer.rule is None:
+        return None
     rule = optimizer.formed(optimizer.rule, values)
     for spec in wrappers:
         rule = spec.formed(spec.wrap(rule), {name: values[f"{spec.name}.{name}"] for name in spec.space})

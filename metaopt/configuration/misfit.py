@@ -15,8 +15,16 @@ def misfit(optimizer: OptimizerSpec, wrappers: Sequence[WrapperSpec]) -> str | N
     learned = [spec.name for spec in parts if spec.meta is not None]
     if len(learned) > 1:
         return f"A recipe has one learned part, and {' and '.join(learned)} are; leave one out."
+    rule = optimizer.rule
+    if rule is None:
+        if not wrappers:
+            return None
+        return (
+            f"The wrapper {wrappers[0].name!r} goes around a rule, and {optimizer.name!r} is a library's class without "
+            "one; leave it out."
+        )
     # What rescales displacement, as Mechanic, goes around any rule; what steers `lr` needs one that follows it.
-    steers = [spec for spec in wrappers if spec.sets_rate and isinstance(spec.wrap(optimizer.rule), SteeringRule)]
+    steers = [spec for spec in wrappers if spec.sets_rate and isinstance(spec.wrap(rule), SteeringRule)]
     if steers and not optimizer.has_lr:
         return f"The wrapper {steers[0].name!r} sets the learning rate, but the rule inside has none; leave it out."
     if steers and optimizer.sets_rate:

@@ -53,8 +53,11 @@ def averages(optimizer: Optimizer) -> bool:
     """Whether `evaluating` would put other weights into the parameters than those that are in them."""
     if isinstance(optimizer, RuleOptimizer):
         return not optimizer.evaluating and bool(optimizer.evaluation_params())
-    return isinstance(optimizer, SwitchesWeights) and all(
-        group.get("train_mode", True) for group in optimizer.param_groups
+    # Before the first step there are no averages yet, and some classes fail where they look for them.
+    return (
+        isinstance(optimizer, SwitchesWeights)
+        and bool(optimizer.state)
+        and all(group.get("train_mode", True) for group in optimizer.param_groups)
     )
 
 

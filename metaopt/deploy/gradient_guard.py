@@ -2,7 +2,8 @@
 
 import warnings
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypeAlias, final
 
@@ -125,6 +126,16 @@ class GradientGuard:
         self._norm = None
         if self._step is not None and self._step.leave():
             self._settle(optimizer)
+
+    @contextmanager
+    def forgiving(self) -> Iterator[None]:
+        """A step inside may fail where it is skipped: some classes do where no parameter has a gradient."""
+        before = self._skipped.by_guard
+        try:
+            yield
+        except Exception:
+            if self._skipped.by_guard == before:
+                raise
 
     def state_dict(self) -> dict[str, Any]:
         """Plain numbers, under `"skipped"`, and what the handover keeps under its own name."""

@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.deploy.optimizer.rule_optimizer import RuleOptimizer
-from metaopt.errors import OutOfDepthError
+from metaopt.errors import InputError, OutOfDepthError, quoted
 from metaopt.plugin import Registry
 
 #: A learned rule may run for at most this many times the longest training that it was made for.
@@ -159,6 +159,9 @@ def handover_of(
         registry: where to find it.
         longest: see `Handover`.
         known_losses: see `Handover`.
+
+    Raises:
+        InputError: the fallback is a library's class, which no rule can hand its moments to.
     """
     meta = assembly.meta
     if meta is None or meta.handover is None or not isinstance(optimizer, RuleOptimizer):
@@ -166,6 +169,11 @@ def handover_of(
     taking_over = None
     if fallback is not None:
         taking_over = assemble(Configuration(fallback, no_decay=assembly.configuration.no_decay), registry)
+        if taking_over.pure_rule is None:
+            raise InputError(
+                f"fallback={quoted(fallback)} is a library's class without a rule, and what takes over needs one; name "
+                "another optimizer."
+            )
     return Handover(optimizer, taking_over, longest, known_losses)
 
 

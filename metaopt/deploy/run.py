@@ -132,7 +132,8 @@ class Run:
             self._signals.begin(detached)
         takes_loss = detached is not None and "loss" in self._optimizer_signals
         keywords: dict[str, Any] = {"loss": detached} if takes_loss else {}
-        self.optimizer.step(**keywords)
+        with contextlib.nullcontext() if self._guard is None else self._guard.forgiving():
+            self.optimizer.step(**keywords)
         if self._signals is not None:
             self._signals.end()
         self.scheduler.step()

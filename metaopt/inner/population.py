@@ -12,6 +12,7 @@ from metaopt.configuration import untaken
 from metaopt.contracts import Curve, Float32ByDefault, Split, Task, Tensors, Theta
 from metaopt.errors import InputError, quoted
 from metaopt.inner.curve_recorder import CurveRecorder
+from metaopt.inner.deployed_member import DeployedMember
 from metaopt.inner.gradients.batches import Batches
 from metaopt.inner.gradients.looped import LoopedGradients
 from metaopt.inner.gradients.source import GradientSource
@@ -71,7 +72,8 @@ def train(
         task: what to train.
         members: any mix of configurations and seeds.
         theta: learned weights, for members that all have the rule that they belong to.
-        engine: `"population"` (vmap), `"loop"`, or `"auto"`: vmap unless `loop_reason` names an obstacle.
+        engine: `"population"` (vmap), `"loop"`, or `"auto"`: vmap unless `loop_reason` names an obstacle. Members whose
+            optimizer has no rule train one after the other, whatever the engine (see `DeployedMember`).
         compile: `"on"` and `"off"` decide for all graphs, `"auto"` compiles those that repay themselves by `ahead`.
         ahead: what is still to come, this call included; this call alone if left out.
         signals: those of `RECORDABLE` that curves shall have beside `train_loss`, for stoppers that require them.
@@ -85,11 +87,18 @@ def train(
     graphs = graphs or Graphs()
     looped = graphs.loop_reason(task) is not None if engine == "auto" else engine == "loop"
     draws = [task.draw(member.seed) for member in members]
-    order = sorted(range(len(members)), key=lambda row: (draws[row] or 0, members[row].assembly.structure, row))
-    results: dict[int, Trained] = {}
+    ruled = [row for row, member in enumerate(members) if member.assembly.pure_rule is not None]
+    order = sorted(ruled, key=lambda row: (draws[row] or 0, members[row].assembly.structure, row))
+    results = {
+        row: _trained_alone(task, member, signals, resampled, progress)
+        for row, member in enumerate(members)
+        if member.assembly.pure_rule is None
+    }
+    if not ruled:
+        return [results[row] for row in range(len(members))]
     chunk = LOOP_CHUNK if looped else _chunk_size(graphs.of_task(task).layout)
-    chunks = -(-len(members) // chunk)
-    ahead = ahead or Workload(filling(len(members)) * task.num_steps, chunks * task.num_steps)
+    chunks = -(-len(ruled) // chunk)
+    ahead = ahead or Workload(filling(len(ruled)) * task.num_steps, chunks * task.num_steps)
     plan = Plan(looped, compile, ahead, graphs, resampled)
     for _, same in groupby(order, key=lambda row: draws[row]):
         drawn = list(same)
@@ -103,6 +112,14 @@ def train(
             seconds = (time.perf_counter() - started) / len(rows)
             results.update({row: Trained(curve, seconds) for row, curve in zip(rows, curves, strict=True)})
     return [results[row] for row in range(len(members))]
+
+
+def _trained_alone(
+    task: Task, member: Member, signals: frozenset[str], resampled: bool, progress: Callable[[int], None] | None
+) -> Trained:
+    started = time.perf_counter()
+    curve = DeployedMember(task.at(member.seed), member, signals).curve(resampled, progress)
+    return Trained(curve, time.perf_counter() - started)
 
 
 class _Chunk:

@@ -1,11 +1,13 @@
 """How plugins are declared, found and checked."""
 
+from metaopt.plugin.class_spec import optimizer_spec
+from metaopt.plugin.deferred import DeferredOptimizer
 from metaopt.plugin.hookspecs import hookimpl
 from metaopt.plugin.kinds import KINDS, ControllerSpec, CorpusSpec, StopperSpec, WrapperSpec
 from metaopt.plugin.native import Native
 from metaopt.plugin.optimizer import OptimizerSpec, Takes
 from metaopt.plugin.plugin_spec import PluginSpec
-from metaopt.plugin.registry import GROUP, Registry, current_registry, register
+from metaopt.plugin.registry import GROUP, Entry, Registry, current_registry, register
 from metaopt.plugin.source import PluginSource
 
 __all__ = [
@@ -13,6 +15,8 @@ __all__ = [
     "KINDS",
     "ControllerSpec",
     "CorpusSpec",
+    "DeferredOptimizer",
+    "Entry",
     "Native",
     "OptimizerSpec",
     "PluginSource",
@@ -23,5 +27,6 @@ __all__ = [
     "WrapperSpec",
     "current_registry",
     "hookimpl",
+    "optimizer_spec",
     "register",
 ]

@@ -11,6 +11,7 @@ from metaopt.space import Categorical, Float, Int, When, ordered
 
 if TYPE_CHECKING:
     from metaopt.plugin.kinds import ControllerSpec, StopperSpec
+    from metaopt.plugin.optimizer import OptimizerSpec
     from metaopt.plugin.plugin_spec import PluginSpec
 
 #: The contract that this metaopt has.
@@ -109,8 +110,12 @@ def check_stopper(spec: "StopperSpec") -> None:
         raise PluginError(f"StopperSpec(name={spec.name!r}): uses= is for policies with fires=.")
 
 
-def check_rule(name: str, rule: Any) -> None:
-    """Check that an optimizer's rule is one; PluginError otherwise."""
+def check_rule(spec: "OptimizerSpec") -> None:
+    """Check that an optimizer has a rule that is one, or a class in its place; PluginError otherwise."""
+    name, rule = spec.name, spec.rule
+    if rule is None:
+        _check_class_alone(spec)
+        return
     if not isinstance(rule, Rule):
         needed = ("granularity", "init", "update", "start", "evaluation_params")
         missing = [attribute for attribute in needed if not hasattr(rule, attribute)]
@@ -140,6 +145,16 @@ def check_structural(spec: "PluginSpec", rule: Any = None) -> None:
                 f"{where}: structural names {quoted(name)}, so the rule must be a frozen dataclass with a field of "
                 f"this name whose default is {quoted(default)}, got {quoted(rule)}."
             )
+
+
+def _check_class_alone(spec: "OptimizerSpec") -> None:
+    if spec.native is None:
+        raise PluginError(
+            f"OptimizerSpec(name={spec.name!r}) needs a rule=, or the class of a library as native=; "
+            "metaopt.optimizer_spec makes one of a class."
+        )
+    if spec.meta is not None:
+        raise PluginError(f"OptimizerSpec(name={spec.name!r}): meta= trains the weights of a rule, and there is none.")
 
 
 def check_takes(name: str, takes: Any, known: tuple[str, ...]) -> None:

@@ -23,8 +23,9 @@ class OptimizerSpec(PluginSpec):
     """An optimizer.
 
     Attributes:
-        rule: the pure rule.
-        native: a class that computes the same, or None.
+        rule: the pure rule; None for a class that has none (see `metaopt.optimizer_spec`), which then trains in the
+            loop, one member after the other.
+        native: a class that computes the same, or None; all there is where there is no rule.
         packs: param-group keys that hold several hyperparameters, such as `{"betas": ("beta1", "beta2")}`.
         meta: for learned rules: how they get their weights.
         sets_rate: whether it says by itself how far a step goes, as Prodigy does, so that `lr` is a factor: wrappers
@@ -37,7 +38,7 @@ class OptimizerSpec(PluginSpec):
 
     kind: ClassVar[str] = "optimizer"
 
-    rule: Rule
+    rule: Rule | None = None
     native: Native | None = None
     packs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     meta: MetaTraining | None = None
@@ -47,7 +48,7 @@ class OptimizerSpec(PluginSpec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_rule(self.name, self.rule)
+        check_rule(self)
         check_takes(self.name, self.takes, get_args(Takes))
         check_signals(self)
         check_structural(self, self.rule)

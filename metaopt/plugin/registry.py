@@ -4,12 +4,13 @@ import importlib.metadata
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from metaopt.errors import MetaOptError, PluginError, did_you_mean, is_interrupt, listed, named_line, quoted
 from metaopt.files import is_file
+from metaopt.plugin.deferred import DeferredOptimizer
 from metaopt.plugin.file import import_file, line_in
 from metaopt.plugin.hook import check_spec, offered
 from metaopt.plugin.plugin_spec import PluginSpec
@@ -116,8 +117,16 @@ class Registry:
         if len(entries) > 1:
             raise PluginError(_duplicate(entries[0].spec, entries[0].source, entries[1].source))
         spec = entries[0].spec
+        if isinstance(spec, DeferredOptimizer):
+            spec = spec.made()
+            self._entries[spec.kind, name] = [replace(entries[0], spec=spec)]
         assert isinstance(spec, spec_type)
         return spec
+
+    def specs(self, spec_type: type[SpecType]) -> list[SpecType]:
+        """The plugins of a kind that can be used, by name; deferred ones that nobody has named yet are left out."""
+        entries = (self._entries[spec_type.kind, name][0].spec for name in self.names(spec_type))
+        return [spec for spec in entries if isinstance(spec, spec_type)]
 
     def names(self, spec_type: type[PluginSpec]) -> list[str]:
         """Names of the plugins of a kind that can be used, sorted."""

@@ -52,6 +52,8 @@ def _check(assembly: Assembly, *, has_theta: bool) -> Native:
         obstacle = f"the optimizer is wrapped in {', '.join(assembly.wrappers_names)}"
     elif has_theta:
         obstacle = "it has learned weights"
+    elif native.takes_closure:
+        obstacle = f"the step of {native.path} takes a closure"
     elif assembly.controller.plain is None:
         obstacle = f"the controller {assembly.controller.name!r} declares none"
     if native is None or obstacle:
@@ -75,7 +77,16 @@ def _optimizer_code(assembly: Assembly, native: Native) -> str:
             'spared = {"params": [param for param in model.parameters() if param.ndim <= 1], "weight_decay": 0.0}\n'
             'params = [group for group in (decayed, spared) if group["params"]]'
         )
-    call = f"return {native.module}.{native.qualname}(\n{_indented('params,', *lines)}\n)"
+    if native.matrix_entry is not None:
+        spared = ', "weight_decay": 0.0' if assembly.configuration.no_decay == "1d" else ""
+        entry = native.matrix_entry
+        members = '"params": [param for param in model.parameters() if param.ndim'
+        body = (
+            f'matrices = {{{members} > 1], "{entry}": True}}\n'
+            f'others = {{{members} <= 1], "{entry}": False{spared}}}\n'
+            'params = [group for group in (matrices, others) if group["params"]]'
+        )
+    call = f"return {native.path}(\n{_indented('params,', *lines)}\n)"
     return f"def make_optimizer(model):\n{_indented(body, call)}"
 
 
@@ -114,8 +125,8 @@ def _stopper_code(stopper: StopperConfiguration, registry: Registry) -> str:
 
 
 def _loop_code(native: Native, before: list[str], *, listens: bool, stops: str) -> str:
-    batch = ["optimizer.zero_grad()", "loss = loss_fn(model(inputs), targets)", "loss.backward()"]
-    batch += [*before, "optimizer.step()"]
+    backward = "loss.backward(create_graph=True)" if native.needs_graph else "loss.backward()"
+    batch = ["optimizer.zero_grad()", "loss = loss_fn(model(inputs), targets)", backward, *before, "optimizer.step()"]
     batch += [] if listens else ["scheduler.step()"]
     epoch = ["model.train()", *(["optimizer.train()"] if native.modes else [])]
     epoch += ["for inputs, targets in loader:", _indented(*batch)]

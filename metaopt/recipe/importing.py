@@ -30,7 +30,7 @@ def import_recipe(name: str, path: str | Path, *, registry: Registry | None = No
     registry = registry or current_registry()
     spec = registry.get(OptimizerSpec, name)
     if spec.meta is None or spec.meta.imported is None:
-        able = [other for other in registry.names(OptimizerSpec) if _imports(registry.get(OptimizerSpec, other))]
+        able = [other.name for other in registry.specs(OptimizerSpec) if _imports(other)]
         raise InputError(f"{name!r} takes no weights of others; those that do: {', '.join(able)}.")
     chosen, theta = spec.meta.imported(read_arrays(path))
     broken = sorted(key for key, weights in theta.items() if not bool(torch.isfinite(weights).all()))

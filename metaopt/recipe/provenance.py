@@ -11,7 +11,7 @@ from numbers import Integral, Real
 from typing import Any, TypeAlias
 
 from metaopt.errors import InputError, quoted
-from metaopt.plugin import PluginSpec, Registry
+from metaopt.plugin import OptimizerSpec, PluginSpec, Registry
 from metaopt.space import as_float
 
 Range: TypeAlias = tuple[int, int]
@@ -105,8 +105,15 @@ def versions(specs: Sequence[PluginSpec]) -> dict[str, str]:
 
 def distributions(specs: Sequence[PluginSpec], registry: Registry) -> dict[str, str]:
     """Where each plugin came from, such as `"metaopt-torch 0.1.0"`, without the paths of this machine."""
-    sources = {f"{spec.kind} {spec.name}": registry.source(spec) for spec in specs}
-    return {key: f"{source.distribution} {source.version}".strip() for key, source in sources.items()}
+    return {f"{spec.kind} {spec.name}": _origin(spec, registry) for spec in specs}
+
+
+def _origin(spec: PluginSpec, registry: Registry) -> str:
+    """The distribution of a plugin; of a class without a rule that of the class, without which there is nothing."""
+    if isinstance(spec, OptimizerSpec) and spec.rule is None and spec.native is not None and spec.native.distribution:
+        return f"{spec.native.distribution} {spec.version}"
+    source = registry.source(spec)
+    return f"{source.distribution} {source.version}".strip()
 
 
 def _checked(name: str, ends: Any) -> Range:

@@ -205,5 +205,9 @@ def _origins(recipe: Recipe, registry: Registry) -> str:
     """Where the plugins that are missing here came from when the recipe was made, as a further sentence."""
     known = {f"{entry.spec.kind} {entry.spec.name}" for entry in registry}
     origins = recorded(recipe.provenance, "distributions")
-    missing = [f"{key} came from {origins[key]}" for key in recipe.plugins if key not in known and key in origins]
-    return f" When the recipe was made, {', '.join(missing)}." if missing else ""
+    lost = {key: str(origins[key]) for key in recipe.plugins if key not in known and key in origins}
+    missing = [f"{key} came from {origin}" for key, origin in lost.items()]
+    names = sorted({origin.partition(" ")[0] for origin in lost.values()} - {"metaopt-torch", ""})
+    names = [name for name in names if not name.startswith("(")]  # a file or a session cannot be installed
+    install = f" To have it, pip install {' '.join(names)}." if names else ""
+    return f" When the recipe was made, {', '.join(missing)}.{install}" if missing else ""

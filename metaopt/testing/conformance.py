@@ -11,6 +11,7 @@ from metaopt.contracts import Float32ByDefault
 from metaopt.errors import InputError
 from metaopt.plugin import OptimizerSpec, PluginSpec
 from metaopt.testing.answers import describe_error
+from metaopt.testing.classes import CHECKS as CLASS_CHECKS
 from metaopt.testing.controllers import CHECKS as CONTROLLER_CHECKS
 from metaopt.testing.corpora import CHECKS as CORPUS_CHECKS
 from metaopt.testing.declarations import CHECKS as COMMON_CHECKS
@@ -48,9 +49,15 @@ _COMPARED_LAST = "native_equals_rule"
 _EXPLAINED_BY = ("state_is_its_own", "lowers_a_quadratic")
 
 
+#: Checks of optimizers that look at what is declared, and need no rule.
+_OF_DECLARATIONS = ("packs_into_groups", "configuration_survives_json", "rule_survives_a_recipe")
+
+
 def _of_optimizer(check: Callable[[Subject], None]) -> Callable[[Any], None]:
     @functools.wraps(check)
     def unwrapped(spec: OptimizerSpec) -> None:
+        if spec.rule is None and check.__name__ not in _OF_DECLARATIONS:
+            raise NotApplicable(f"It needs a rule, and {spec.name} is a library's class without one.")
         check(Subject(spec))
 
     return unwrapped
@@ -203,7 +210,8 @@ def checks_for(spec: PluginSpec) -> list[Check]:
     """The checks that a plugin of this kind must pass, in order: checks that others build on come first."""
     if spec.kind not in _CHECKS:
         raise InputError(f"There are no checks for {spec!r}; give a spec such as metaopt.OptimizerSpec(...).")
-    functions = {function.__name__: function for function in _CHECKS[spec.kind]}
+    of_class = CLASS_CHECKS if isinstance(spec, OptimizerSpec) and spec.rule is None else ()
+    functions = {function.__name__: function for function in (*_CHECKS[spec.kind], *of_class)}
     first: list[Check] = []
     for name in _FOUNDATIONS:
         if name in functions:

@@ -108,7 +108,7 @@ class Session:
             self.announce(account(arguments.start_from, arguments.n_trials, self.space, evaluator.registry))
         for note in self._held.notes:
             self.announce(note)
-        pace = Pace(evaluator)
+        pace = Pace(evaluator, self.space.optimizers)
         evaluator.predict = pace.seconds
         counts = arguments.n_trials, self._held.most_contenders, arguments.seeds
         expected = forecast(pace, self.corpus, main.tuning, divided, *counts)

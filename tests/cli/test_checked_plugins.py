@@ -1,10 +1,13 @@
 """The plugins that names, entry points, distributions and folders stand for."""
 
-import pytest
+from functools import partial
 
-from metaopt import PluginError, StopperSpec
+import pytest
+import torch
+
+from metaopt import DeferredOptimizer, PluginError, StopperSpec, optimizer_spec
 from metaopt.cli.checked_plugins import chosen, names_of
-from metaopt.plugin import current_registry
+from metaopt.plugin import Entry, current_registry
 from metaopt.plugin.registry import Fault, Registry
 from metaopt.plugin.source import PluginSource
 
@@ -52,3 +55,16 @@ def test_a_source_may_be_called_by_its_distribution_however_spelt_its_entry_poin
 
 def test_a_file_is_not_called_by_its_path_as_by_an_entry_point():
     assert names_of(PluginSource("(file)", "", "mine.py")) == {"(file)"}
+
+
+@pytest.mark.parametrize("name", ["library", "metaopt_library", "mine", "metaopt-torch"])
+def test_classes_of_another_library_are_checked_by_their_entry_point_and_not_with_all_the_rest(name):
+    known = Registry()
+    make = partial(optimizer_spec, torch.optim.SGD, name="mine", version="1")
+    source = PluginSource("metaopt-torch", "1.0", "library = metaopt_library")
+    known._add(Entry(DeferredOptimizer(name="mine", version="1", make=make), source), strict=True)
+    if name == "metaopt-torch":
+        with pytest.raises(PluginError, match="There is no plugin, distribution or entry point 'metaopt-torch'"):
+            chosen([name], "", known)
+    else:
+        assert [spec.rule for spec in chosen([name], "", known)] == [None]

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+import metaopt
 from metaopt.configuration import misfit, untaken
 from metaopt.plugin import OptimizerSpec, WrapperSpec, current_registry
 
@@ -11,13 +12,25 @@ def optimizer(name):
     return current_registry().get(OptimizerSpec, name)
 
 
-@pytest.mark.parametrize(("name", "wrapper", "sentence"), [
+def wrapper(name):
+    return current_registry().get(WrapperSpec, name)
+
+
+@pytest.mark.parametrize(("name", "around", "sentence"), [
     ("prodigy", "dog", "The wrapper 'dog' sets the learning rate, and 'prodigy' its own; leave one out."),
     ("adamw", "dog", None),
     ("prodigy", "averaged", None),
 ])  # fmt: skip
-def test_a_rate_is_set_once(name, wrapper, sentence):
-    assert misfit(optimizer(name), [current_registry().get(WrapperSpec, wrapper)]) == sentence
+def test_a_rate_is_set_once(name, around, sentence):
+    assert misfit(optimizer(name), [wrapper(around)]) == sentence
+
+
+@pytest.mark.parametrize("name", ["averaged", "dog", "mechanic", "lookahead"])
+def test_a_class_without_a_rule_takes_no_wrapper(name):
+    alone = metaopt.optimizer_spec(torch.optim.Adamax)
+    assert misfit(alone, []) is None
+    expected = f"The wrapper '{name}' goes around a rule, and 'adamax' is a library's class without one; leave it out."
+    assert misfit(alone, [wrapper(name)]) == expected
 
 
 def test_an_optimizer_of_matrices_takes_no_vectors():

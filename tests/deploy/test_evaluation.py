@@ -133,3 +133,20 @@ def test_a_step_within_is_refused():
     optimizer = metaopt.RuleOptimizer(model, "adamw")
     with evaluating(optimizer), pytest.raises(RuntimeError, match=r"optimizer\.step\(\) inside `evaluating`"):
         optimizer.step()
+
+
+def test_before_the_first_step_a_class_is_not_asked_for_averages():
+    class Averaging(torch.optim.SGD):
+        def train(self):
+            raise KeyError("average")
+
+        eval = train
+
+    model = network()
+    optimizer = Averaging(model.parameters(), lr=0.1, momentum=0.9)
+    before = values(model)
+    with evaluating(optimizer):
+        assert same(values(model), before)
+    train(model, optimizer, 1)
+    with pytest.raises(KeyError, match="average"), evaluating(optimizer):
+        pass

@@ -19,7 +19,7 @@ from metaopt.plugin.optimizer import OptimizerSpec
 from metaopt.plugin.registry import Registry, current_registry
 from metaopt.signals.overflow import LARGEST_NORM, MAX_SKIPS
 
-SPECS = [current_registry().get(OptimizerSpec, name) for name in current_registry().names(OptimizerSpec)]
+SPECS = [spec for spec in current_registry().specs(OptimizerSpec) if spec.rule is not None]
 OPTIMIZERS = [
     (spec.name, implementation)
     for spec in SPECS
@@ -550,3 +550,20 @@ def test_a_rule_of_somebody_elses_is_guarded_too():
     with pytest.warns(RuntimeWarning, match="At step 0"):
         train(run, model, 1, math.nan)
     assert all(bool(param.isfinite().all()) for param in model.parameters())
+
+
+def test_an_error_of_the_class_is_forgiven_only_in_a_skipped_step():
+    class Failing(torch.optim.SGD):
+        def step(self, closure=None):
+            raise ValueError("no step")
+
+    model = model_of()
+    optimizer, guard = Failing(model.parameters(), lr=0.1), GradientGuard()
+    observe_steps(optimizer, guard)
+    loss_of(model).backward()
+    with pytest.raises(ValueError, match="no step"), guard.forgiving():
+        optimizer.step()
+    model[0].weight.grad.fill_(math.nan)
+    with pytest.warns(RuntimeWarning, match="the step is skipped"), guard.forgiving():
+        optimizer.step()
+    assert guard.skipped.by_guard == 1

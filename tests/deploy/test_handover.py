@@ -12,7 +12,7 @@ from torch import nn
 import metaopt
 from metaopt.configuration.configuration import Configuration
 from metaopt.errors import OutOfDepthError
-from metaopt.plugin.registry import current_registry
+from metaopt.plugin.registry import Registry, current_registry
 from metaopt.recipe import MadeOn
 
 pytestmark = pytest.mark.thorough
@@ -225,3 +225,12 @@ def test_other_rules_are_not_watched_and_other_words_are_refused():
     train(run, model, 3 * LONGEST)
     with pytest.raises(metaopt.InputError, match=r"guard must be 'fallback', 'raise' or 'off', got 'maybe'\."):
         adamw.bind(model, total_steps=LONGEST, guard="maybe")
+
+
+def test_a_class_without_a_rule_cannot_take_over():
+    registry = Registry.discover()
+    registry.register(metaopt.optimizer_spec(torch.optim.Adamax))
+    with pytest.raises(
+        metaopt.InputError, match="fallback='adamax' is a library's class without a rule, and what takes"
+    ):
+        recipe_of().bind(nn.Linear(2, 1), total_steps=10, fallback="adamax", registry=registry)

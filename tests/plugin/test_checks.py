@@ -13,7 +13,6 @@ from metaopt.plugin.checks import (
     check_functions,
     check_inner_lr,
     check_packs,
-    check_rule,
     check_signals,
     names_of_signals,
 )
@@ -108,8 +107,8 @@ def test_a_stopper_has_one_form(fields, sentence):
 
 def test_a_rule_that_is_none_is_told_what_it_lacks():
     with pytest.raises(PluginError, match=r"rule lacks \['granularity', 'update', 'start', 'evaluation_params'\]"):
-        check_rule("mine", Silent())
-    assert check_rule("mine", DESCENT) is None
+        metaopt.OptimizerSpec(name="mine", version="1", rule=Silent())
+    assert metaopt.OptimizerSpec(name="mine", version="1", rule=DESCENT).rule is DESCENT
 
 
 @pytest.mark.parametrize("rate", [0, -1.0, math.inf, math.nan, True, "0.1"])

@@ -10,6 +10,7 @@ from metaopt.configuration import Assembly, NoDecay
 from metaopt.contracts import SteeringRule, Theta
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.optimizer.class_hooks import ClassLoading, ClassSteps
+from metaopt.deploy.optimizer.class_needs import check_needs, warn_of_needs
 from metaopt.deploy.optimizer.hparams import assemble_named
 from metaopt.deploy.optimizer.native_class import build_native, obstacle
 from metaopt.deploy.optimizer.parameters import (
@@ -18,7 +19,7 @@ from metaopt.deploy.optimizer.parameters import (
     Params,
     as_groups,
     check_trained,
-    spare_from_decay,
+    divided,
     tensors_of,
     without_names,
 )
@@ -108,8 +109,13 @@ def build_optimizer(
     check_trained(tensors_of(groups))
     check_taken(assembly, groups)
     steered = _is_steered(assembly)
-    if implementation == "rule":
-        reason: str | None = "the rule was asked for"
+    reason: str | None
+    if assembly.pure_rule is None:
+        reason = obstacle(assembly, groups, theta=theta, maximize=maximize)
+        if reason is not None or implementation == "rule":
+            raise PluginError(f"{assembly.optimizer.name!r} cannot run here: {reason or 'it has no rule'}.")
+    elif implementation == "rule":
+        reason = "the rule was asked for"
     elif steered:
         reason = steering_obstacle(assembly, groups, maximize=maximize)
     else:
@@ -132,14 +138,18 @@ def build_optimizer(
 
 def _is_steered(assembly: Assembly) -> bool:
     """Whether the one wrapper around the optimizer does nothing but steer it."""
-    rule = assembly.rule
+    rule = assembly.pure_rule
     return len(assembly.wrappers) == 1 and isinstance(rule, SteeringRule) and rule.inner == assembly.bare_rule
 
 
 def _native(assembly: Assembly, groups: list[Group], names: ModelNames, maximize: bool) -> Optimizer:
     # Names that the user did not give would keep groups without names from joining later.
     members = without_names(groups) if names.names else groups
-    optimizer = build_native(assembly, spare_from_decay(members, assembly), maximize=maximize)
+    optimizer = build_native(assembly, divided(members, assembly), maximize=maximize)
+    native = assembly.optimizer.native
+    if assembly.pure_rule is None and native is not None:
+        check_needs(optimizer, native)
+        warn_of_needs(native, stacklevel=5)
     ClassLoading(assembly, names).attach(optimizer)
     look_at_gradients(optimizer, ClassSteps(optimizer).look)
     return optimizer

@@ -3,6 +3,8 @@
 Some gradients it does not take, or not while it is fused; some states are not its own.
 """
 
+import copy
+import functools
 import warnings
 from typing import Any, final
 
@@ -26,7 +28,7 @@ from metaopt.deploy.state.class_state import (
     fresh_state,
 )
 from metaopt.deploy.state.damaged_state import check_groups, refusing_damage
-from metaopt.deploy.state.saved_state import FIRST_GROUP_KEYS, is_of_rule
+from metaopt.deploy.state.saved_state import FIRST_GROUP_KEYS, RULE, is_of_rule
 from metaopt.errors import InputError
 
 _NAMED = "param_names"
@@ -160,25 +162,35 @@ class ClassLoading:
 
     def _fitted(self, optimizer: Optimizer, document: dict[str, Any]) -> dict[str, Any]:
         title, own_groups = type(optimizer).__qualname__, optimizer.param_groups
+        kind = as_made(optimizer, self._assembly)
         check_document(document)
-        of_rule = is_of_rule(document, self._assembly, title)
+        of_rule = not self._is_of_class(document, optimizer) and is_of_rule(document, self._assembly, title)
         converted = arranged(document, own_groups, self._model, FIRST_GROUP_KEYS)
         if of_rule:
             converted = as_classes(converted, self._assembly, own_groups)
         else:
             converted["param_groups"] = self._regrouped(converted["param_groups"], own_groups, type(optimizer))
         check_groups(converted["param_groups"], own_groups)
-        expected = expected_state(type(optimizer), converted["param_groups"], own_groups)
+        with torch.random.fork_rng(devices=[]):  # a class may draw numbers where it steps on stand-ins
+            expected = expected_state(kind, converted["param_groups"], own_groups)
         names = names_of(own_groups, self._model)
-        state = {}
+        # Some classes keep a counter beside the parameters' entries.
+        kept = () if of_rule else [key for key in document["state"] if isinstance(key, str)]
+        state: dict[Any, Any] = {key: copy.deepcopy(document["state"][key]) for key in kept}
         for index, group in enumerate(converted["param_groups"]):
             for place, (number, param) in enumerate(zip(group["params"], own_groups[index]["params"], strict=True)):
                 name = str(number) if names[index] is None else names[index][place]  # type: ignore[index]
-                entries = converted["state"].get(number) or fresh_state(type(optimizer), group, param)
+                entries = converted["state"].get(number) or fresh_state(kind, group, param)
                 if entries:
                     check_entries(entries, expected.get(number, {}), title, name)
                     state[number] = {key: _own(param, value) for key, value in entries.items()}
         return {**converted, "state": state}
+
+    def _is_of_class(self, document: dict[str, Any], optimizer: Optimizer) -> bool:
+        """Whether a class without a rule may have saved a state by itself, which then says nothing of it."""
+        group = document["param_groups"][0]
+        unsigned = SIGNATURE not in document and RULE not in group
+        return self._assembly.pure_rule is None and unsigned and set(optimizer.defaults) <= set(group)
 
     def _regrouped(self, saved: list[Group], own_groups: list[Group], kind: type[Optimizer]) -> list[Group]:
         """Saved groups that compute their steps as the present ones do."""
@@ -189,6 +201,12 @@ class ClassLoading:
             missing = {key: own_group[key] for key in settings if key in own_group and key not in group}
             groups.append({**missing, **group, **execution})
         return groups
+
+
+def as_made(optimizer: Optimizer, assembly: Assembly) -> MakeOptimizer:
+    """What makes another optimizer of the class from groups, with the arguments that are the same for all."""
+    native = assembly.optimizer.native
+    return functools.partial(type(optimizer), **(native.fixed if native is not None else {}))
 
 
 def _begin_state(optimizer: Optimizer, added: list[Group]) -> None:
@@ -254,6 +272,6 @@ def _try_sparse(kind: MakeOptimizer, group: Group, device: torch.device) -> None
 def _own(param: Tensor, value: Any) -> Any:
     """A copy in the parameter's memory order: torch's loader copies a tensor only when it changes the device."""
     if not isinstance(value, Tensor):
-        return value
+        return copy.deepcopy(value)
     ordered = in_order_of(param, value) if value.layout is torch.strided else value
     return ordered.clone() if ordered is value and (value.ndim == 0 or value.device == param.device) else ordered

@@ -14,7 +14,7 @@ from metaopt.contracts import Theta
 from metaopt.deploy.optimizer.fused import can_fuse
 from metaopt.deploy.optimizer.group_members import MAXIMIZE
 from metaopt.deploy.optimizer.parameters import Group, checked_group, group_values, tensors_of
-from metaopt.errors import InputError, PluginError, did_you_mean, quoted
+from metaopt.errors import InputError, PluginError, did_you_mean, named_line, quoted
 from metaopt.plugin import Native
 from metaopt.space import Value
 
@@ -26,17 +26,17 @@ _DEVICES = ("cpu", "cuda")
 
 
 def native_class(native: Native) -> type[Optimizer]:
-    """Import the class that a spec names.
+    """Import the class that a spec names, unless it is loaded.
 
     Raises:
         PluginError: its distribution is not installed, or has no such class.
     """
+    if native.loaded is not None:
+        return native.loaded
     try:
         attribute: Any = importlib.import_module(native.module)
     except ImportError as error:
-        raise PluginError(
-            f"{native.module}.{native.qualname} cannot be imported; pip install {native.distribution}."
-        ) from error
+        raise PluginError(f"{native.path} cannot be imported; pip install {native.distribution}.") from error
     for part in native.qualname.split("."):
         if not hasattr(attribute, part):
             correct = did_you_mean(part, dir(attribute), "; {} Correct") or "; correct"
@@ -44,9 +44,7 @@ def native_class(native: Native) -> type[Optimizer]:
         attribute = getattr(attribute, part)
     if not isinstance(attribute, type):
         kind = type(attribute).__name__
-        raise PluginError(
-            f"{native.module}.{native.qualname} is a {kind} and no class; correct qualname of the Native."
-        )
+        raise PluginError(f"{native.path} is a {kind} and no class; correct qualname of the Native.")
     return attribute
 
 
@@ -61,11 +59,17 @@ def obstacle(
         return f"it is wrapped in {', '.join(assembly.wrappers_names)}"
     if theta:
         return "it was given theta"
-    if importlib.util.find_spec(native.module.partition(".")[0]) is None:
+    is_loaded = native.loaded is not None
+    if not is_loaded and importlib.util.find_spec(native.module.partition(".")[0]) is None:
         return f"{native.distribution} is not installed (pip install {native.distribution})"
     if (maximize or any(group.get(MAXIMIZE) for group in groups)) and not maximizes(native_class(native)):
-        return f"{native.module}.{native.qualname} has no maximize"
-    for tensor in tensors_of(groups):
+        return f"{native.path} has no maximize"
+    tensors, is_alone = tensors_of(groups), assembly.pure_rule is None
+    if is_alone and assembly.optimizer.takes == "matrices" and any(tensor.ndim < 2 for tensor in tensors):
+        count = sum(tensor.ndim < 2 for tensor in tensors)
+        return f"it takes matrices alone, and {count} of the {len(tensors)} parameters have fewer than two dimensions"
+    # Where there is a rule, it keeps its state in full precision.
+    for tensor in () if is_alone else tensors:
         if tensor.dtype not in _DTYPES:
             return f"a parameter is {tensor.dtype}, and {native.qualname} would keep its state in that precision"
         if tensor.device.type not in _DEVICES:
@@ -99,14 +103,23 @@ def build_native(assembly: Assembly, groups: list[Group], *, maximize: bool = Fa
         keywords["fused"] = True
     if maximize:
         keywords["maximize"] = True
-    values = [{**assembly.rule_values, **group_values(assembly, group)} for group in groups]
-    class_groups = [
-        {**group, **native_arguments(assembly, all_values)} for group, all_values in zip(groups, values, strict=True)
-    ]
-    optimizer = native_class(native)(class_groups, **keywords)
+    if assembly.pure_rule is None:  # a class alone knows best which of its defaults a group gets
+        optimizer = _made_alone(native, groups, keywords)
+    else:
+        values = [{**assembly.rule_values, **group_values(assembly, group)} for group in groups]
+        groups = [{**group, **native_arguments(assembly, own)} for group, own in zip(groups, values, strict=True)]
+        optimizer = native_class(native)(groups, **keywords)
     if native.modes:
         optimizer.train()  # type: ignore[attr-defined]
     return optimizer
+
+
+def _made_alone(native: Native, groups: list[Group], keywords: Mapping[str, Any]) -> Optimizer:
+    """A class that no rule stands for: whatever it does not take is its own to say."""
+    try:
+        return native_class(native)(groups, **keywords)
+    except Exception as error:  # a stranger's class
+        raise InputError(f"{native.path} cannot be made: {named_line(error)}.") from error
 
 
 def native_arguments(assembly: Assembly, values: Mapping[str, Value]) -> dict[str, Any]:

@@ -56,6 +56,22 @@ def spare_from_decay(groups: list[Group], assembly: Assembly) -> list[Group]:
     return [part for group in groups for part in _split(group, assembly)]
 
 
+def divided(groups: list[Group], assembly: Assembly) -> list[Group]:
+    """The groups that a library's class gets: those of `spare_from_decay`, and told which of them hold matrices."""
+    native = assembly.optimizer.native
+    if native is None or native.matrix_entry is None:
+        return spare_from_decay(groups, assembly)
+    spared = {} if assembly.configuration.no_decay == "none" else {"weight_decay": 0.0}
+    parts = []
+    for group in groups:
+        by_rank: dict[bool, list[Any]] = {True: [], False: []}
+        for member in group["params"]:
+            by_rank[tensor_of(member).ndim > 1].append(member)
+        parts.append({**group, "params": by_rank[True], native.matrix_entry: True})
+        parts.append({**spared, **group, "params": by_rank[False], native.matrix_entry: False})
+    return [part for part in parts if part["params"]]
+
+
 def tensor_of(member: Tensor | Named) -> Tensor:
     """The tensor of a group's member, named or not."""
     return member[1] if isinstance(member, tuple) else member
@@ -225,7 +241,7 @@ class ModelNames:
         if not isinstance(params, nn.Module):
             return cls()
         members = list(params.named_parameters())
-        whole = spare_from_decay([{"params": members}], assembly)
+        whole = (divided if assembly.pure_rule is None else spare_from_decay)([{"params": members}], assembly)
         return cls(
             names={param: name for name, param in members},
             frozen=tuple(param for _, param in members if not param.requires_grad),

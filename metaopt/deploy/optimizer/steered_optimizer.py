@@ -246,7 +246,7 @@ def _bare(assembly: Assembly) -> Assembly:
     """The optimizer without its wrapper."""
     space = assembly.optimizer.space
     values = {name: value for name, value in assembly.rule_values.items() if name in space}
-    return replace(assembly, wrappers=(), rule=assembly.bare_rule, rule_values=values)
+    return replace(assembly, wrappers=(), pure_rule=assembly.bare_rule, rule_values=values)
 
 
 def _read(numbers: list[Tensor]) -> list[float]:

@@ -71,7 +71,9 @@ def _is_alike(value: Any, mine: Any) -> bool:
     if isinstance(mine, bool) or isinstance(value, bool):
         return isinstance(mine, bool | int) and isinstance(value, bool | int)
     if isinstance(mine, Tensor | Real):
-        return value.numel() == 1 if isinstance(value, Tensor) else math.isfinite(as_float(value))
+        if isinstance(value, Tensor):
+            return value.numel() == 1
+        return math.isfinite(as_float(value)) or value == mine  # a limit that is none
     if isinstance(mine, list | tuple):
         return isinstance(value, list | tuple) and len(value) == len(mine) and all(map(_is_alike, value, mine))
     return isinstance(value, str) if isinstance(mine, str) else True

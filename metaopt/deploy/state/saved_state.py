@@ -91,9 +91,9 @@ def is_of_rule(document: Mapping[str, Any], assembly: Assembly, title: str) -> b
 
 def _alike(group: Mapping[str, Any], own: OptimizerSpec) -> frozenset[str]:
     """Optimizers whose class has the hyperparameters of a group: those that account for most of its entries."""
-    registry = current_registry()
-    specs = [*(registry.get(OptimizerSpec, name) for name in registry.names(OptimizerSpec)), own]
-    keys = {spec.name: _group_keys(spec) for spec in specs if spec.native is not None}
+    # A class without a rule may keep some of its arguments to itself, so that none is guessed at.
+    ruled = [spec for spec in current_registry().specs(OptimizerSpec) if spec.rule is not None]
+    keys = {spec.name: _group_keys(spec) for spec in (*ruled, own) if spec.native is not None}
     fitting = {name: len(group_keys) for name, group_keys in keys.items() if group_keys <= set(group)}
     most = max(fitting.values(), default=0)
     return frozenset(name for name, count in fitting.items() if count == most)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -40,11 +39,15 @@ class LoopedGradients:
         rows, losses = [], []
         for index, module in enumerate(self._modules):
             own = (inputs, targets) if self._shared else (inputs[index], targets[index])
-            with self._generator(index), default_for(partial(tuple, own)):
-                loss = self._task.loss(module.train()(own[0]), own[1])
-            rows.append(_gradients(loss, module))
+            loss = self.loss(index, *own)
+            rows.append(gradients_of(loss, module))
             losses.append(loss.detach())
         return self._layout.stack(rows), torch.stack(losses)
+
+    def loss(self, index: int, inputs: Tensor, targets: Tensor) -> Tensor:
+        """A member's training loss on its batch, 0-d, with its module's parameters as they are."""
+        with self._generator(index), default_for(lambda: (inputs, targets)):
+            return self._task.loss(self._modules[index].train()(inputs), targets)
 
     @torch.no_grad()
     def evaluate(self, flats: Params, splits: Splits) -> tuple[Tensor, Tensor]:
@@ -92,7 +95,10 @@ class LoopedGradients:
             self._states[index] = torch.get_rng_state()
 
 
-def _gradients(loss: Tensor, module: nn.Module) -> dict[str, Tensor]:
+def gradients_of(loss: Tensor, module: nn.Module, *, graph: bool = False) -> dict[str, Tensor]:
+    """Gradients of a loss by name, zeros for parameters that it does not depend on; `graph` to go through them."""
     params = {name: param for name, param in module.named_parameters() if param.requires_grad}
-    grads = torch.autograd.grad(loss, list(params.values()), allow_unused=True, materialize_grads=True)
+    grads = torch.autograd.grad(
+        loss, list(params.values()), create_graph=graph, allow_unused=True, materialize_grads=True
+    )
     return dict(zip(params, grads, strict=True))

@@ -45,7 +45,7 @@ def inner_rules() -> tuple[OptimizerSpec, ...]:
 def installed_rules(spec: WrapperSpec) -> list[OptimizerSpec]:
     """Plain descent, and all installed optimizers that the wrapper fits and that need no meta-training first."""
     installed = current_registry()
-    optimizers = [DESCENT, *(installed.get(OptimizerSpec, name) for name in installed.names(OptimizerSpec))]
+    optimizers = [DESCENT, *installed.specs(OptimizerSpec)]
     ready = [rule_spec for rule_spec in optimizers if rule_spec.meta is None or rule_spec.meta.shipped is not None]
     return [rule_spec for rule_spec in ready if misfit(rule_spec, [spec]) is None]
 
@@ -53,7 +53,7 @@ def installed_rules(spec: WrapperSpec) -> list[OptimizerSpec]:
 @wraps(native_equals_rule)
 def _steered_class_equals_rule(spec: WrapperSpec) -> None:
     inner = inner_rules()[-1]
-    if inner.native is None or not isinstance(spec.wrap(inner.rule), SteeringRule):
+    if inner.native is None or inner.rule is None or not isinstance(spec.wrap(inner.rule), SteeringRule):
         raise NotApplicable("Only a metaopt.SteeringRule goes around a library's class.")
     native_equals_rule(Subject(inner, (spec,)))
 

@@ -190,5 +190,5 @@ def _setting(evaluation: Evaluation) -> tuple[str, str]:
 
 
 def _with_reference_runs(registry: Registry) -> list[CorpusSpec]:
-    specs = [registry.get(CorpusSpec, name) for name in registry.names(CorpusSpec)]
+    specs = registry.specs(CorpusSpec)
     return [spec for spec in specs if spec.reference_runs is not None]

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from metaopt.configuration import assemble
+from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import AnyTask, BlackBoxTask, Corpus, FewShotTask, Task
 from metaopt.inner import Graphs, Workload, filling
+from metaopt.plugin import OptimizerSpec
 from metaopt.tuning.judging.comparison import Contender
 from metaopt.tuning.judging.held_out import Fold
 from metaopt.tuning.judging.references import DEFAULT_BASELINE, reference_evaluations
@@ -30,6 +31,8 @@ from metaopt.tuning.seeds import BLACK_BOX_SEEDS, final_seeds, report_seeds
 #: Steps and validations of four probes. What the first takes longer than the second is the making of graphs; between
 #: the second and the third lies the cost of steps, then that of validations.
 _PROBES = ((4, 1), (4, 1), (12, 1), (12, 5))
+#: Optimizers without a rule that are probed, at most.
+_PROBED = 3
 #: What one member alone takes of the time of a full batch of members.
 _ALONE = 0.3
 
@@ -208,17 +211,24 @@ class Pace:
 
     Args:
         evaluator: knows which engine trains a task.
+        optimizers: over which members are spread evenly; those without a rule train one member after the other.
     """
 
-    def __init__(self, evaluator: Evaluator) -> None:
+    def __init__(self, evaluator: Evaluator, optimizers: Sequence[OptimizerSpec] = ()) -> None:
         self.evaluator = evaluator
+        self._alone = [spec.name for spec in optimizers if spec.rule is None]
+        self._share = len(self._alone) / max(len(optimizers), 1)
         self._whole: dict[str, float] = {}
+        self._single: dict[str, float] = {}
 
     def seconds(self, task: AnyTask, members: float) -> float:
         """Wall-clock time of so many members side by side; 0 for black boxes, whose time cannot be predicted."""
         if task.name not in self._whole:
             self._whole[task.name] = _population_seconds(task, self.evaluator)
-        return self._whole[task.name] * (_ALONE + (1 - _ALONE) * members / BATCH)
+            self._single[task.name] = _member_seconds(task, self.evaluator, self._alone[:_PROBED])
+        together = (1 - self._share) * members
+        seconds = self._whole[task.name] * (_ALONE + (1 - _ALONE) * together / BATCH) if self._share < 1 else 0.0
+        return seconds + self._share * members * self._single[task.name]
 
 
 def _population_seconds(task: AnyTask, evaluator: Evaluator) -> float:
@@ -231,6 +241,18 @@ def _population_seconds(task: AnyTask, evaluator: Evaluator) -> float:
     graphs = evaluator.graphs
     probes = [_timed(probe_task(task, steps, graphs, often), runs, engine, graphs) for steps, often in _PROBES]
     return extrapolated(probes, task.num_steps, len(task.validation_steps)) * BATCH / count
+
+
+def _member_seconds(task: AnyTask, evaluator: Evaluator, optimizers: Sequence[str]) -> float:
+    """Wall-clock time of one member whose optimizer has no rule, the mean over some; 0 where there is none."""
+    if not isinstance(task, Task) or not optimizers:
+        return 0.0
+    graphs, seconds = evaluator.graphs, 0.0
+    for name in optimizers:
+        runs = [(assemble(Configuration(name), evaluator.registry), 0)]
+        probes = [_timed(probe_task(task, steps, graphs, often), runs, "loop", graphs) for steps, often in _PROBES]
+        seconds += extrapolated(probes, task.num_steps, len(task.validation_steps))
+    return seconds / len(optimizers)
 
 
 def extrapolated(probes: Sequence[float], num_steps: int, num_validations: int) -> float:

@@ -66,10 +66,9 @@ def check_few_shots(tasks: Sequence[AnyTask], folds: int | None, held_out: Seque
 
 def proposed_for_few_shots(registry: Registry) -> list[str]:
     """Learned rules that a study of few-shot tasks chooses from unless it is told which."""
-    specs = [registry.get(OptimizerSpec, name) for name in registry.names(OptimizerSpec)]
     return [
         spec.name
-        for spec in specs
+        for spec in registry.specs(OptimizerSpec)
         if spec.proposed and spec.meta is not None and spec.meta.objective == "final" and not spec.meta.prototypes
     ]
 

@@ -157,7 +157,7 @@ def joint_space(
 def _specs(registry: Registry, spec_type: Any, names: Sequence[str] | None) -> tuple[Any, ...]:
     if names is not None:
         return tuple(registry.get(spec_type, name) for name in dict.fromkeys(names))
-    specs = (registry.get(spec_type, name) for name in registry.names(spec_type))
+    specs = registry.specs(spec_type)
     return tuple(spec for spec in specs if spec.proposed and _can_be_proposed(spec) and not _is_for_a_part(spec))
 
 

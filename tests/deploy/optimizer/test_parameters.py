@@ -7,8 +7,8 @@ from torch import nn
 import metaopt
 from metaopt import Configuration, InputError
 from metaopt.configuration import assemble
-from metaopt.deploy.optimizer.parameters import as_groups, checked_group, distributions, group_values, packed
-from metaopt.plugin import current_registry
+from metaopt.deploy.optimizer.parameters import as_groups, checked_group, distributions, divided, group_values, packed
+from metaopt.plugin import Registry, current_registry
 
 WEIGHT, BIAS = nn.Parameter(torch.zeros(2, 2)), nn.Parameter(torch.zeros(2))
 
@@ -158,3 +158,24 @@ def test_a_value_in_a_group_is_checked(averaged):
         checked_group(averaged, {"params": [], "lr": -1})
     with pytest.raises(InputError, match="betas must be 2 numbers"):
         checked_group(averaged, {"params": [], "betas": 0.5})
+
+
+@pytest.mark.parametrize("no_decay", ["1d", "none"])
+def test_a_class_is_told_which_groups_hold_matrices(no_decay):
+    registry = Registry.discover()
+    registry.register(metaopt.optimizer_spec(torch.optim.SGD, name="mine", matrix_entry="flat"))
+    assembly = assemble(Configuration("mine", no_decay=no_decay), registry)
+    kernel = nn.Parameter(torch.zeros(2, 2, 2))
+    groups = [{"params": [WEIGHT, BIAS], "lr": 0.5}, {"params": [kernel]}]
+    spared = {"weight_decay": 0.0} if no_decay == "1d" else {}
+    assert divided(groups, assembly) == [
+        {"params": [WEIGHT], "lr": 0.5, "flat": True},
+        {"params": [BIAS], "lr": 0.5, "flat": False, **spared},
+        {"params": [kernel], "flat": True},
+    ]
+
+
+def test_without_such_an_entry_groups_are_divided_by_decay_alone():
+    assembly = assemble(Configuration("adamw"), current_registry())
+    (decayed, spared) = divided([{"params": [WEIGHT, BIAS]}], assembly)
+    assert (decayed["params"], spared["params"], spared["weight_decay"]) == ([WEIGHT], [BIAS], 0.0)

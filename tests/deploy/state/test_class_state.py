@@ -87,7 +87,8 @@ def train(model: nn.Module, optimizer: torch.optim.Optimizer, first: int, last: 
 
 def subjects() -> list[Subject]:
     subjects = []
-    for wrapper, optimizer in itertools.product((None, *PLUGINS.names(WrapperSpec)), PLUGINS.names(OptimizerSpec)):
+    ruled = [spec.name for spec in PLUGINS.specs(OptimizerSpec) if spec.rule is not None]
+    for wrapper, optimizer in itertools.product((None, *PLUGINS.names(WrapperSpec)), ruled):
         if assembly_of(optimizer, wrapper) is not None:
             for implementation in ("native", "rule"):
                 subject = Subject(optimizer, wrapper, implementation)

@@ -7,6 +7,8 @@ import torch
 from torch import nn
 
 import metaopt
+from metaopt.deploy.state.damaged_state import check_groups
+from metaopt.plugin.registry import Registry
 
 
 def bound(optimizer="adamw", controller="plateau"):
@@ -73,3 +75,20 @@ def test_a_runs_damaged_observations_are_refused(key):
     run = bound()
     with pytest.raises(metaopt.InputError):
         run.load_state_dict({**run.state_dict(), key: "x"})
+
+
+def test_a_limit_that_is_none_is_no_damage():
+    class Bounded(torch.optim.SGD):
+        def __init__(self, params, lr: float = 0.1, most: float = float("inf")):
+            super().__init__(params, lr=lr)
+            self.param_groups[0]["most"] = most
+
+    registry = Registry.discover()
+    registry.register(metaopt.optimizer_spec(Bounded))
+    optimizer = metaopt.Recipe.create(metaopt.Configuration("bounded"), registry=registry)
+    optimizer = optimizer.bind(nn.Linear(2, 1), registry=registry).optimizer
+    state = copy.deepcopy(optimizer.state_dict())
+    optimizer.load_state_dict(state)
+    assert optimizer.state_dict()["param_groups"][0]["most"] == float("inf")
+    with pytest.raises(metaopt.InputError, match="its 'most' is nan, where this optimizer has inf"):
+        check_groups([{"most": float("nan")}], [{"most": float("inf")}])

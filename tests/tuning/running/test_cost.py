@@ -1,6 +1,7 @@
 import dataclasses
 
 import pytest
+import torch
 
 import metaopt
 from metaopt.configuration.configuration import assemble
@@ -163,3 +164,14 @@ def test_a_task_that_nobody_counted_compiles_nothing(evaluator, make_task):
         task, [(assemble(metaopt.Configuration("adamw"), evaluator.registry), 0)]
     )
     assert (engine, compile, ahead) == ("population", "auto", Workload(0, 0))
+
+
+def test_members_without_a_rule_count_one_after_the_other(registry, make_tasks):
+    (task,) = make_tasks(1)
+    registry.register(metaopt.optimizer_spec(torch.optim.Adamax))
+    evaluator = Evaluator(Ledger("sqlite://"), registry)
+    specs = [registry.get(metaopt.OptimizerSpec, name) for name in ("adamw", "adamax")]
+    together, alone, mixed = (Pace(evaluator, chosen) for chosen in (specs[:1], specs[1:], specs))
+    assert alone.seconds(task, 20) == pytest.approx(20 * alone.seconds(task, 1))
+    assert together.seconds(task, 20) < 10 * together.seconds(task, 1)
+    assert mixed.seconds(task, 20) > 10 * alone.seconds(task, 1) / 3  # both are timed anew
