@@ -45,7 +45,7 @@ from torch import nn
 import metaopt
 from benchmarks.tuning.memory import PeakMemory
 from benchmarks.tuning.unshipped import registry_without_shipped_runs
-from metaopt.configuration.configuration import Assembly, Configuration, assemble
+from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.inner.gradients.batches import batch_indices
 from metaopt.plugin.registry import current_registry
 from metaopt.tuning.search.joint_space import joint_space

@@ -1,6 +1,9 @@
 """A choice of plugins and hyperparameters, and the rates that it comes to."""
 
-from metaopt.configuration.configuration import Assembly, Configuration, NoDecay, assemble, misfit
+from metaopt.configuration.assembling import assemble, misfit
+from metaopt.configuration.assembly import Assembly
+from metaopt.configuration.configuration import Configuration, NoDecay
 from metaopt.configuration.rate_table import rate_table
+from metaopt.configuration.role import Role
 
-__all__ = ["Assembly", "Configuration", "NoDecay", "assemble", "misfit", "rate_table"]
+__all__ = ["Assembly", "Configuration", "NoDecay", "Role", "assemble", "misfit", "rate_table"]

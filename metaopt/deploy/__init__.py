@@ -7,7 +7,8 @@ from metaopt.deploy.handover import handover_of
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.optimizer.build import Implementation, build_optimizer, create_optimizer
 from metaopt.deploy.optimizer.learned_weights import weights_of
-from metaopt.deploy.optimizer.parameters import ModelNames, Params, check_member
+from metaopt.deploy.optimizer.model_names import ModelNames
+from metaopt.deploy.optimizer.parameters import Params, check_member
 from metaopt.deploy.optimizer.rule_optimizer import RuleOptimizer
 from metaopt.deploy.run import Run
 from metaopt.deploy.scheduler.create import create_scheduler

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.configuration.rate_table import rate_table
 from metaopt.deploy.stopping.configuration import StopperConfiguration, build_stopper
 from metaopt.plugin.registry import current_registry

@@ -14,20 +14,14 @@ from metaopt.contracts import Float32ByDefault, Hparams, State, StepInfo, Theta
 from metaopt.deploy.optimizer.group_members import MAXIMIZE, GroupMember, group_members
 from metaopt.deploy.optimizer.hparams import GroupNumbers
 from metaopt.deploy.optimizer.learned_weights import check_learned, weights_of
-from metaopt.deploy.optimizer.parameters import (
-    ModelNames,
-    Params,
-    as_groups,
-    checked_group,
-    numbered,
-    packed,
-    spare_from_decay,
-    tensors_of,
-)
+from metaopt.deploy.optimizer.model_names import ModelNames
+from metaopt.deploy.optimizer.parameters import ROLE, Group, Params, as_groups, numbered, packed, tensors_of
 from metaopt.deploy.optimizer.precision import gradient_norm, in_dtypes_of, placed, widened
 from metaopt.deploy.optimizer.requirements import check_loss, check_param, check_requirements
+from metaopt.deploy.roles.role_groups import Places, check_takes, cut_by_role, filled, role_groups
 from metaopt.deploy.state.arrangement import arranged, check_document
 from metaopt.deploy.state.damaged_state import check_groups, refusing_damage
+from metaopt.deploy.state.parts import with_own_roles
 from metaopt.deploy.state.rule_state import fitted, fitted_shared
 from metaopt.deploy.state.saved_state import FIRST_GROUP_KEYS, RULE, SHARED, STEPS, is_of_rule
 from metaopt.errors import InputError
@@ -67,14 +61,17 @@ class AssemblyOptimizer(Optimizer, ABC):
     ) -> None:
         theta = weights_of(assembly, theta)
         check_requirements(assembly, theta, horizon)
-        groups = spare_from_decay(as_groups(params), assembly)
+        groups = as_groups(params)
+        groups = role_groups(groups, assembly, Places.of(params, groups) if assembly.has_roles else Places())
         check_learned(assembly, theta, groups)
         device = tensors_of(groups)[0].device
         self._use_assembly(assembly)
         self.names = ModelNames.of(params, assembly)
         self.horizon = horizon
         self.theta = {name: tensor.detach().to(device) for name, tensor in (theta or {}).items()}
-        super().__init__(groups, {**packed(assembly), MAXIMIZE: maximize})
+        # What several optimizers have is not in common: each group gets what is its own.
+        common = {"lr": assembly.rule_values["lr"]} if assembly.others else packed(assembly)
+        super().__init__(groups, {**common, MAXIMIZE: maximize})
         self.param_groups[0].update({RULE: self.title, STEPS: 0, SHARED: {}})
 
     @property
@@ -116,10 +113,17 @@ class AssemblyOptimizer(Optimizer, ABC):
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters, before or after steps; hyperparameters that the group does not state are the defaults.
 
+        Where roles have something of their own, they are those of the group's `role`; a group that states none becomes
+        a group for each role that its parameters have by their shapes.
+
         Raises:
             InputError: a stated hyperparameter is not valid, or a parameter is not a real floating-point tensor.
         """
-        group = checked_group(self.assembly, *as_groups([param_group]))
+        for group in cut_by_role(as_groups([param_group]), self.assembly, Places()):
+            self._add_group(filled(self.assembly, group))
+
+    def _add_group(self, group: Group) -> None:
+        check_takes(self.assembly, group)
         for tensor in tensors_of([group]):
             check_param(self.assembly, tensor)
         if self.param_groups and "param_names" in self.param_groups[0]:
@@ -147,6 +151,7 @@ class AssemblyOptimizer(Optimizer, ABC):
             self._prepare_loading(document)
             of_rule = is_of_rule(document, self.assembly, self.title)
             document = arranged(document, self.param_groups, self.names, FIRST_GROUP_KEYS)
+            document["param_groups"] = with_own_roles(document["param_groups"], self.param_groups)
             check_groups(document["param_groups"], self.param_groups)
             saved.update(self._fitted(document, of_rule))
             return {**saved, "state": {}}
@@ -245,6 +250,10 @@ class AssemblyOptimizer(Optimizer, ABC):
         groups = [self._numbers.hparams(index, group) for index, group in enumerate(self.param_groups)]
         return {member.name: groups[member.index] for member in members}
 
+    def _roles(self) -> dict[str, str]:
+        """The roles that groups state, by name of their parameters."""
+        return {member.name: member.group[ROLE] for member in group_members(self.param_groups) if ROLE in member.group}
+
     def _horizon(self) -> Tensor | None:
         return None if self.horizon is None else torch.tensor(float(self.horizon))
 
@@ -278,7 +287,7 @@ class AssemblyOptimizer(Optimizer, ABC):
     def _expected(self) -> State:
         """Keys, shapes and dtypes of the state; its tensors hold no numbers."""
         params = {member.name: widened(member.param) for member in group_members(self.param_groups)}
-        hparams = self.assembly.tensor_hparams(params, torch.float64)
+        hparams = self.assembly.tensor_hparams(params, torch.float64, self._roles())
         shadows = {name: torch.empty_like(param, device="meta") for name, param in params.items()}
         return self._initial_state(shadows, hparams, {name: tensor.to("meta") for name, tensor in self.theta.items()})
 

@@ -4,6 +4,7 @@ Some gradients it does not take, or not while it is fused; some states are not i
 """
 
 import warnings
+from functools import partial
 from typing import Any, final
 
 import torch
@@ -13,8 +14,9 @@ from torch.optim import Optimizer
 from metaopt.configuration import Assembly
 from metaopt.deploy.optimizer.fused import can_fuse, in_order_of, is_dense, put_in_order
 from metaopt.deploy.optimizer.group_members import MAXIMIZE
-from metaopt.deploy.optimizer.native_class import MakeOptimizer, maximizes
-from metaopt.deploy.optimizer.parameters import Group, ModelNames
+from metaopt.deploy.optimizer.model_names import ModelNames
+from metaopt.deploy.optimizer.native_class import MakeOptimizer, maximizes, native_class
+from metaopt.deploy.optimizer.parameters import Group
 from metaopt.deploy.state.arrangement import SIGNATURE, arranged, check_document, names_of
 from metaopt.deploy.state.class_state import (
     EXECUTION,
@@ -26,7 +28,8 @@ from metaopt.deploy.state.class_state import (
     fresh_state,
 )
 from metaopt.deploy.state.damaged_state import check_groups, refusing_damage
-from metaopt.deploy.state.saved_state import FIRST_GROUP_KEYS, is_of_rule
+from metaopt.deploy.state.parts import over_parts, with_own_roles
+from metaopt.deploy.state.saved_state import FIRST_GROUP_KEYS, class_name, is_of_rule
 from metaopt.errors import InputError
 
 _NAMED = "param_names"
@@ -147,7 +150,7 @@ class ClassLoading:
     def _sign(self, optimizer: Optimizer, document: dict[str, Any]) -> None:
         names = names_of(optimizer.param_groups, self._model)
         known = {} if None in names else {_NAMED: names}
-        document[SIGNATURE] = {"name": self._assembly.optimizer.name, **known}
+        document[SIGNATURE] = {"name": class_name(self._assembly), **known}
 
     def _fit(self, optimizer: Optimizer, document: dict[str, Any]) -> dict[str, Any]:
         """A saved state in the order and form of this optimizer.
@@ -159,32 +162,48 @@ class ClassLoading:
             return self._fitted(optimizer, document)
 
     def _fitted(self, optimizer: Optimizer, document: dict[str, Any]) -> dict[str, Any]:
-        title, own_groups = type(optimizer).__qualname__, optimizer.param_groups
+        own_groups = optimizer.param_groups
         check_document(document)
-        of_rule = is_of_rule(document, self._assembly, title)
+        of_rule = is_of_rule(document, self._assembly, type(optimizer).__qualname__)
         converted = arranged(document, own_groups, self._model, FIRST_GROUP_KEYS)
+        converted["param_groups"] = with_own_roles(converted["param_groups"], own_groups)
+        fitted = over_parts(converted, own_groups, self._assembly, partial(self._fitted_part, of_rule))
+        groups = [
+            {key: value for key, value in group.items() if key not in FIRST_GROUP_KEYS}
+            for group in fitted["param_groups"]
+        ]
+        return {**fitted, "param_groups": groups}
+
+    def _fitted_part(
+        self, of_rule: bool, document: dict[str, Any], assembly: Assembly, own_groups: list[Group]
+    ) -> dict[str, Any]:
+        """The state of the groups of one class."""
+        assert assembly.optimizer.native is not None
+        kind = native_class(assembly.optimizer.native)
         if of_rule:
-            converted = as_classes(converted, self._assembly, own_groups)
+            document = as_classes(document, assembly, own_groups)
         else:
-            converted["param_groups"] = self._regrouped(converted["param_groups"], own_groups, type(optimizer))
-        check_groups(converted["param_groups"], own_groups)
-        expected = expected_state(type(optimizer), converted["param_groups"], own_groups)
+            document["param_groups"] = self._regrouped(document["param_groups"], own_groups, kind, assembly)
+        check_groups(document["param_groups"], own_groups)
+        expected = expected_state(kind, document["param_groups"], own_groups)
         names = names_of(own_groups, self._model)
         state = {}
-        for index, group in enumerate(converted["param_groups"]):
+        for index, group in enumerate(document["param_groups"]):
             for place, (number, param) in enumerate(zip(group["params"], own_groups[index]["params"], strict=True)):
                 name = str(number) if names[index] is None else names[index][place]  # type: ignore[index]
-                entries = converted["state"].get(number) or fresh_state(type(optimizer), group, param)
+                entries = document["state"].get(number) or fresh_state(kind, group, param)
                 if entries:
-                    check_entries(entries, expected.get(number, {}), title, name)
+                    check_entries(entries, expected.get(number, {}), kind.__qualname__, name)
                     state[number] = {key: _own(param, value) for key, value in entries.items()}
-        return {**converted, "state": state}
+        return {**document, "state": state}
 
-    def _regrouped(self, saved: list[Group], own_groups: list[Group], kind: type[Optimizer]) -> list[Group]:
+    def _regrouped(
+        self, saved: list[Group], own_groups: list[Group], kind: type[Optimizer], assembly: Assembly
+    ) -> list[Group]:
         """Saved groups that compute their steps as the present ones do."""
         groups = []
         for group, own_group in zip(saved, own_groups, strict=True):
-            settings = check_settings(group, own_group, kind, self._assembly)
+            settings = check_settings(group, own_group, kind, assembly)
             execution = {key: own_group[key] for key in EXECUTION if key in own_group}
             missing = {key: own_group[key] for key in settings if key in own_group and key not in group}
             groups.append({**missing, **group, **execution})

@@ -5,7 +5,7 @@ import optuna
 import pytest
 
 from metaopt import Categorical, Float, InputError, PluginError
-from metaopt.configuration.configuration import assemble
+from metaopt.configuration import assemble
 from metaopt.plugin.optimizer import OptimizerSpec
 from metaopt.space import is_active
 from metaopt.tuning.search.joint_space import JointSpace, joint_space
