@@ -109,8 +109,8 @@ def _of_role(name: str, role: Role, part: Assembly) -> Assembly:
     spec, values = part.optimizer, dict(part.rule_values)
     if spec.takes == "matrices" and name == "vector":
         raise PluginError(
-            f"{spec.name!r} takes tensors of two dimensions and more, and the role 'vector' has others; give it another "
-            "optimizer."
+            f"{spec.name!r} takes tensors of two dimensions and more, and the role 'vector' has others; give it "
+            "another optimizer."
         )
     if role.rate != 1.0:
         if not spec.has_lr:

@@ -53,7 +53,7 @@ class Assembly:
     @cached_property
     def has_roles(self) -> bool:
         """Whether the rate, the decay or the optimizer of a parameter depends on its role or its layer."""
-        return bool(self.roles) or self.configuration.depth_decay != 1.0
+        return bool(self.configuration.roles) or self.configuration.depth_decay != 1.0
 
     @cached_property
     def optimizers(self) -> tuple[OptimizerSpec, ...]:

@@ -20,7 +20,7 @@ class Role:
         optimizer: name of an optimizer plugin, or None for the configuration's own. Its hyperparameters are among the
             configuration's, under its name: `"muon.lr"`.
         rate: factor on the `lr` of that optimizer, above 0.
-        weight_decay: in place of the optimizer's, for all parameters of the role; None leaves it, and `no_decay`, alone.
+        weight_decay: in place of the optimizer's, for all parameters of the role; None leaves it and `no_decay` alone.
     """
 
     optimizer: str | None = None

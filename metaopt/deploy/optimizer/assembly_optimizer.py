@@ -18,7 +18,7 @@ from metaopt.deploy.optimizer.model_names import ModelNames
 from metaopt.deploy.optimizer.parameters import ROLE, Group, Params, as_groups, numbered, packed, tensors_of
 from metaopt.deploy.optimizer.precision import gradient_norm, in_dtypes_of, placed, widened
 from metaopt.deploy.optimizer.requirements import check_loss, check_param, check_requirements
-from metaopt.deploy.roles.role_groups import Places, check_takes, cut_by_role, filled, role_groups
+from metaopt.deploy.roles.role_groups import Places, check_group, cut_by_role, filled, role_groups
 from metaopt.deploy.state.arrangement import arranged, check_document
 from metaopt.deploy.state.damaged_state import check_groups, refusing_damage
 from metaopt.deploy.state.parts import with_own_roles
@@ -123,7 +123,7 @@ class AssemblyOptimizer(Optimizer, ABC):
             self._add_group(filled(self.assembly, group))
 
     def _add_group(self, group: Group) -> None:
-        check_takes(self.assembly, group)
+        check_group(self.assembly, group)
         for tensor in tensors_of([group]):
             check_param(self.assembly, tensor)
         if self.param_groups and "param_names" in self.param_groups[0]:

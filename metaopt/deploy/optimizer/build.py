@@ -47,8 +47,8 @@ def create_optimizer(
         params: a model, of which those that require gradients are taken, or what torch's optimizers take.
         wrappers: wrapper plugins, innermost first.
         no_decay: `"1d"` spares parameters of at most one dimension from weight decay; `"none"` spares none, as torch.
-        roles: what roles have of their own, `{"matrix": {"optimizer": "lion"}, "input": {"rate": 0.25}}`, and patterns of
-            names that override what `metaopt.roles` finds, `{"lm_head.*": "head"}`.
+        roles: what roles have of their own, `{"matrix": {"optimizer": "lion"}, "input": {"rate": 0.25}}`, and patterns
+            of names that override what `metaopt.roles` finds, `{"lm_head.*": "head"}`.
         depth_decay: factor on the rate of each parameter for each layer above it.
         implementation: `"native"` is the library's class that computes the same, steered where a wrapper does nothing
             else, `"rule"` the rule itself, `"auto"` the first where it can serve.

@@ -10,7 +10,7 @@ from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.deploy.optimizer.class_hooks import ClassSteps
 from metaopt.deploy.optimizer.native_class import build_native, obstacle
 from metaopt.deploy.optimizer.parameters import Group, as_groups, without_names
-from metaopt.deploy.roles.role_groups import Places, check_takes, cut_by_role
+from metaopt.deploy.roles.role_groups import Places, check_group, cut_by_role
 from metaopt.deploy.state.parts import by_optimizer
 from metaopt.plugin import current_registry
 
@@ -114,7 +114,7 @@ class CompositeOptimizer(Optimizer):
         self._join()
 
     def _add(self, group: Group) -> None:
-        check_takes(self._assembly, group)
+        check_group(self._assembly, group)
         ((name, _),) = by_optimizer([group], self._assembly).items()
         made = build_native(self._assembly, [group], maximize=self._maximize)
         complete = made.param_groups[0]

@@ -6,7 +6,7 @@ from typing import final
 
 from torch import Tensor, nn
 
-from metaopt.configuration import Assembly
+from metaopt.configuration import Assembly, check_takes
 from metaopt.deploy.optimizer.parameters import (
     ROLE,
     Group,
@@ -18,7 +18,7 @@ from metaopt.deploy.optimizer.parameters import (
     tensor_of,
     tensors_of,
 )
-from metaopt.errors import InputError, listed
+from metaopt.errors import listed
 from metaopt.parameter_roles import checked_role, layers_above, role_of_shape, roles
 
 #: The role of groups whose parameters have nothing of their own.
@@ -72,7 +72,7 @@ def role_groups(groups: list[Group], assembly: Assembly, places: Places) -> list
     """
     groups = spare_from_decay(cut_by_role(groups, assembly, places), assembly)
     for group in groups:
-        check_takes(assembly, group)
+        check_group(assembly, group)
     return groups
 
 
@@ -106,27 +106,14 @@ def roles_without_parameters(assembly: Assembly, groups: list[Group]) -> str | N
     )
 
 
-def check_takes(assembly: Assembly, group: Group) -> None:
+def check_group(assembly: Assembly, group: Group) -> None:
     """Refuse vectors in a group of an optimizer that takes matrices.
 
     Raises:
         InputError: one is there.
     """
-    spec = assembly.at(group.get(ROLE)).optimizer
-    vector = next((tensor for tensor in tensors_of([group]) if tensor.ndim < 2), None)
-    if spec.takes == "all" or vector is None:
-        return
-    is_main = spec is assembly.optimizer
-    remedy = (
-        f"write roles={{'matrix': {{'optimizer': {spec.name!r}}}}} around another optimizer, such as 'adamw', that takes "
-        "the rest"
-        if is_main
-        else "give it a role whose optimizer takes vectors"
-    )
-    raise InputError(
-        f"{spec.name!r} takes tensors of two dimensions and more, and was given a parameter of shape "
-        f"{tuple(vector.shape)}; {remedy}."
-    )
+    for tensor in tensors_of([group]):
+        check_takes(assembly, group.get(ROLE), tensor.shape)
 
 
 def _by_role(group: Group, assembly: Assembly, places: Places) -> Iterator[Group]:
