@@ -79,6 +79,12 @@ class Configuration:
         text = json.dumps(document, sort_keys=True, separators=(",", ":"), default=repr)
         return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 
+    @property
+    def optimizers(self) -> tuple[str, ...]:
+        """Its optimizer, then those that roles have beside it, each once."""
+        others = (role.optimizer for role in self.roles.values() if role.optimizer is not None)
+        return tuple(dict.fromkeys((self.optimizer, *others)))
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; `roles` and `depth_decay` only where they say something."""
         roles = {name: role.to_json() for name, role in self.roles.items()}

@@ -6,6 +6,9 @@ from torch import Tensor, nn
 
 from metaopt.parameter_roles.names import bare_name
 
+#: Numbers of layers: of tables and of the weights of a raw input, and of what makes the output.
+_LOWEST, _OUTPUT = 0, -1
+
 
 def layers_above(params: nn.Module | Mapping[str, Tensor], roles: Mapping[str, str]) -> dict[str, int]:
     """For each parameter's name the number of layers between it and the output: 0 for the head.
@@ -18,33 +21,23 @@ def layers_above(params: nn.Module | Mapping[str, Tensor], roles: Mapping[str, s
         params: a model, or parameters by name in the order of the layers.
         roles: role by name, as `metaopt.roles` finds them.
     """
-    named = dict(params.named_parameters() if isinstance(params, nn.Module) else params)
-    order: dict[str, int] = {}
-    layer_of: dict[str, int | None] = {}
-    last = 0
-    for name in named:
-        layer = _layer(name)
-        role = roles[name]
-        if role in ("embedding", "input"):
-            layer_of[name] = last = 0
-            order.setdefault(layer, 0)
-            continue
-        if role == "head":
-            layer_of[name] = None
-            order.setdefault(layer, -1)
-            last = -1
-            continue
-        if role == "matrix" and order.get(layer, 0) == 0:
-            order[layer] = max([0, *order.values()]) + 1
-        last = order.get(layer, last)
-        layer_of[name] = None if last == -1 else last
-    return _counted_from_above(layer_of, has_head="head" in roles.values())
-
-
-def _counted_from_above(layer_of: Mapping[str, int | None], has_head: bool) -> dict[str, int]:
-    used = sorted({layer for layer in layer_of.values() if layer is not None})
-    above = {layer: len(used) - 1 - place + has_head for place, layer in enumerate(used)}
-    return {name: 0 if layer is None else above[layer] for name, layer in layer_of.items()}
+    names = [name for name, _ in params.named_parameters()] if isinstance(params, nn.Module) else list(params)
+    numbers: dict[str, int] = {}
+    layer_of: dict[str, int] = {}
+    last = _LOWEST
+    for name in names:
+        layer, role = _layer(name), roles[name]
+        if role in ("embedding", "input", "head"):
+            last = _OUTPUT if role == "head" else _LOWEST
+            numbers.setdefault(layer, last)
+        else:
+            if role == "matrix" and numbers.get(layer, _LOWEST) == _LOWEST:
+                numbers[layer] = max([_LOWEST, *numbers.values()]) + 1
+            last = numbers.get(layer, last)
+        layer_of[name] = last
+    used = sorted(set(layer_of.values()) - {_OUTPUT})
+    above = {layer: len(used) - 1 - place + ("head" in roles.values()) for place, layer in enumerate(used)}
+    return {name: above.get(layer, 0) for name, layer in layer_of.items()}
 
 
 def _layer(name: str) -> str:

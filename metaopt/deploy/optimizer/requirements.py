@@ -81,6 +81,8 @@ def check_grad(name: str, grad: Tensor) -> Tensor:
 
 def why_not_compiled(assembly: Assembly) -> str | None:
     """Why one graph cannot serve all tensors of this rule, or None where it can."""
+    if assembly.others:
+        return f"{assembly.title!r} is an optimizer a role: compile=True has no effect, they run eagerly."
     rule = assembly.rule
     if can_compile(rule):
         return None

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,7 +21,7 @@ from metaopt.tuning.search.trial_stand_ins import FollowChooser, OutsideError
 #: Lists of settings in lists of settings.
 _DEEPEST = 20
 
-_FIELDS = frozenset({"optimizer", "controller", "wrappers", "hparams", "no_decay"})
+_FIELDS = frozenset(field.name for field in fields(Configuration))
 
 KnownSetting: TypeAlias = Configuration | Recipe | Mapping[str, Any] | str | os.PathLike[str]
 StartFrom: TypeAlias = KnownSetting | Sequence[KnownSetting] | None
