@@ -14,7 +14,7 @@ Kind: TypeAlias = Literal["embedding", "vector", "weight", "hidden"]
 _NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
 _CONVOLUTIONS = nn.modules.conv._ConvNd
 #: Bare parameters of modules that nobody knows, which are added to activations or stand among them.
-_ADDED = re.compile(r"embed|(^|_)(pos|cls|mask|dist|reg)(_|$)|token|prompt")
+_ADDED = re.compile(r"embed|position|(^|_)(pos|cls|mask|dist|reg)(_|$)|token|prompt")
 _LORA = re.compile(r"(^|[._])lora_")
 
 

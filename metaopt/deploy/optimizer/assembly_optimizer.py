@@ -11,11 +11,11 @@ from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import Float32ByDefault, Hparams, State, StepInfo, Theta
-from metaopt.deploy.optimizer.group_members import MAXIMIZE, GroupMember, group_members
+from metaopt.deploy.optimizer.group_members import MAXIMIZE, GroupMember, group_members, stated_roles
 from metaopt.deploy.optimizer.hparams import GroupNumbers
 from metaopt.deploy.optimizer.learned_weights import check_learned, weights_of
 from metaopt.deploy.optimizer.model_names import ModelNames
-from metaopt.deploy.optimizer.parameters import ROLE, Group, Params, as_groups, numbered, packed, tensors_of
+from metaopt.deploy.optimizer.parameters import Group, Params, as_groups, numbered, packed, tensors_of
 from metaopt.deploy.optimizer.precision import gradient_norm, in_dtypes_of, placed, widened
 from metaopt.deploy.optimizer.requirements import check_loss, check_param, check_requirements
 from metaopt.deploy.roles.role_groups import Places, check_group, cut_by_role, filled, role_groups
@@ -61,16 +61,14 @@ class AssemblyOptimizer(Optimizer, ABC):
     ) -> None:
         theta = weights_of(assembly, theta)
         check_requirements(assembly, theta, horizon)
-        groups = as_groups(params)
-        groups = role_groups(groups, assembly, Places.of(params, groups) if assembly.has_roles else Places())
+        groups = role_groups(params, assembly)
         check_learned(assembly, theta, groups)
         device = tensors_of(groups)[0].device
         self._use_assembly(assembly)
         self.names = ModelNames.of(params, assembly)
         self.horizon = horizon
         self.theta = {name: tensor.detach().to(device) for name, tensor in (theta or {}).items()}
-        # What several optimizers have is not in common: each group gets what is its own.
-        common = {"lr": assembly.rule_values["lr"]} if assembly.others else packed(assembly)
+        common = {"lr": assembly.rule_values["lr"]} if assembly.others else packed(assembly)  # groups get the rest
         super().__init__(groups, {**common, MAXIMIZE: maximize})
         self.param_groups[0].update({RULE: self.title, STEPS: 0, SHARED: {}})
 
@@ -113,17 +111,16 @@ class AssemblyOptimizer(Optimizer, ABC):
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters, before or after steps; hyperparameters that the group does not state are the defaults.
 
-        Where roles have something of their own, they are those of the group's `role`; a group that states none becomes
-        a group for each role that its parameters have by their shapes.
+        By role they are those of the group's `role`; one that states none is cut by the shapes of its parameters.
 
         Raises:
             InputError: a stated hyperparameter is not valid, or a parameter is not a real floating-point tensor.
         """
         for group in cut_by_role(as_groups([param_group]), self.assembly, Places()):
+            check_group(self.assembly, group)
             self._add_group(filled(self.assembly, group))
 
     def _add_group(self, group: Group) -> None:
-        check_group(self.assembly, group)
         for tensor in tensors_of([group]):
             check_param(self.assembly, tensor)
         if self.param_groups and "param_names" in self.param_groups[0]:
@@ -250,10 +247,6 @@ class AssemblyOptimizer(Optimizer, ABC):
         groups = [self._numbers.hparams(index, group) for index, group in enumerate(self.param_groups)]
         return {member.name: groups[member.index] for member in members}
 
-    def _roles(self) -> dict[str, str]:
-        """The roles that groups state, by name of their parameters."""
-        return {member.name: member.group[ROLE] for member in group_members(self.param_groups) if ROLE in member.group}
-
     def _horizon(self) -> Tensor | None:
         return None if self.horizon is None else torch.tensor(float(self.horizon))
 
@@ -287,7 +280,7 @@ class AssemblyOptimizer(Optimizer, ABC):
     def _expected(self) -> State:
         """Keys, shapes and dtypes of the state; its tensors hold no numbers."""
         params = {member.name: widened(member.param) for member in group_members(self.param_groups)}
-        hparams = self.assembly.tensor_hparams(params, torch.float64, self._roles())
+        hparams = self.assembly.tensor_hparams(params, torch.float64, stated_roles(self.param_groups))
         shadows = {name: torch.empty_like(param, device="meta") for name, param in params.items()}
         return self._initial_state(shadows, hparams, {name: tensor.to("meta") for name, tensor in self.theta.items()})
 

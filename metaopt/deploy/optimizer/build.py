@@ -13,11 +13,11 @@ from metaopt.deploy.optimizer.class_hooks import ClassLoading, ClassSteps
 from metaopt.deploy.optimizer.hparams import assemble_named
 from metaopt.deploy.optimizer.model_names import ModelNames
 from metaopt.deploy.optimizer.native_class import build_native, obstacle
-from metaopt.deploy.optimizer.parameters import Group, Params, as_groups, check_trained, tensors_of, without_names
+from metaopt.deploy.optimizer.parameters import Group, Params, check_trained, tensors_of, without_names
 from metaopt.deploy.optimizer.rule_optimizer import RuleOptimizer
 from metaopt.deploy.optimizer.steered_optimizer import SteeredOptimizer, steering_obstacle
 from metaopt.deploy.roles.composite_optimizer import CompositeOptimizer, composite_obstacle
-from metaopt.deploy.roles.role_groups import Places, role_groups, roles_without_parameters
+from metaopt.deploy.roles.role_groups import role_groups, roles_without_parameters
 from metaopt.deploy.step_hooks import look_at_gradients, warn_of_unfrozen, watch_frozen
 from metaopt.errors import InputError, PluginError, quoted, refuse_mistyped
 from metaopt.plugin import OptimizerSpec, current_registry
@@ -117,10 +117,8 @@ def build_optimizer(
     if implementation not in ("auto", "native", "rule"):
         raise InputError(f"implementation must be 'auto', 'native' or 'rule', got {quoted(implementation)}.")
     names = ModelNames.of(params, assembly, patterns) if isinstance(params, nn.Module) else ModelNames()
-    groups = as_groups(params)
+    groups = role_groups(params, assembly, patterns)
     check_trained(tensors_of(groups))
-    placed = assembly.has_roles or patterns
-    groups = role_groups(groups, assembly, Places.of(params, groups, patterns) if placed else Places())
     steered = _is_steered(assembly)
     if implementation == "rule":
         reason: str | None = "the rule was asked for"

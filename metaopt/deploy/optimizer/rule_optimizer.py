@@ -11,7 +11,7 @@ from metaopt.configuration import Assembly, NoDecay
 from metaopt.contracts import Float32ByDefault, Hparams, Rule, State, StepInfo, Theta, prepared, prepared_update
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.optimizer.flat_views import flat_views, whole_views
-from metaopt.deploy.optimizer.group_members import GroupMember, group_members
+from metaopt.deploy.optimizer.group_members import GroupMember, group_members, stated_roles
 from metaopt.deploy.optimizer.hparams import assemble_named
 from metaopt.deploy.optimizer.parameters import ROLE, Group, Params, packed
 from metaopt.deploy.optimizer.precision import add_update, in_dtypes_of, widened
@@ -108,7 +108,7 @@ class RuleOptimizer(AssemblyOptimizer):
             return self.assembly.rule
         shape = tuple((group.get(ROLE), *map(id, group["params"])) for group in self.param_groups)
         if self._composite is None or self._composite[0] != shape:
-            self._composite = shape, self.assembly.rule_over(self._roles())
+            self._composite = shape, self.assembly.rule_over(stated_roles(self.param_groups))
         return self._composite[1]
 
     @property

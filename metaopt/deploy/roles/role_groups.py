@@ -12,6 +12,7 @@ from metaopt.deploy.optimizer.parameters import (
     Group,
     Named,
     Params,
+    as_groups,
     checked_group,
     packed,
     spare_from_decay,
@@ -62,14 +63,22 @@ class Places:
         return self.roles.get(tensor) or role_of_shape(tensor)
 
 
-def role_groups(groups: list[Group], assembly: Assembly, places: Places) -> list[Group]:
-    """The groups cut so that all parameters of one share optimizer, rate and decay; each states its `role`.
+def role_groups(params: Params, assembly: Assembly, patterns: Mapping[str, str] | None = None) -> list[Group]:
+    """Param groups cut so that all parameters of one share optimizer, rate and decay; each states its `role`.
 
     What a group states stays: its role, which then holds for all its members, its rate and its decay.
 
+    Args:
+        params: a model, or what torch's optimizers take.
+        assembly: what shall run.
+        patterns: role by pattern of names; see `metaopt.roles`.
+
     Raises:
-        InputError: a group states a role that there is not, or holds vectors for an optimizer that takes matrices.
+        InputError: a group states a role that there is not, or holds vectors for an optimizer that takes matrices; or
+            for what `as_groups` and `metaopt.roles` refuse.
     """
+    groups = as_groups(params)
+    places = Places.of(params, groups, patterns) if assembly.has_roles or patterns else Places()
     groups = spare_from_decay(cut_by_role(groups, assembly, places), assembly)
     for group in groups:
         check_group(assembly, group)
@@ -77,7 +86,7 @@ def role_groups(groups: list[Group], assembly: Assembly, places: Places) -> list
 
 
 def cut_by_role(groups: list[Group], assembly: Assembly, places: Places) -> list[Group]:
-    """`role_groups` without a look at decay and shapes."""
+    """The groups cut by role and layer alone; see `role_groups`."""
     if not assembly.has_roles:
         return groups
     return [part for group in groups for part in _by_role(group, assembly, places)]
@@ -133,7 +142,7 @@ def _label(group: Group, assembly: Assembly, role: str) -> str:
         return role if role in assembly.roles else REST
     if stated == REST:
         return REST
-    return checked_role(stated, "A param group's ")
+    return checked_role(stated, "A param group's role: ")
 
 
 def _rate(group: Group, assembly: Assembly, role: str, layers: int) -> Group:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from metaopt.configuration import Configuration, Role, misfit
-from metaopt.errors import InputError, PluginError, bracketed, quoted
+from metaopt.errors import PluginError
 from metaopt.plugin import ControllerSpec, OptimizerSpec, PluginSpec, Registry, WrapperSpec
 from metaopt.space import Categorical, Distribution, Float, Int, Space, Value, defaults, is_active, ordered
+from metaopt.tuning.search.overrides import parsed_setting
 from metaopt.tuning.search.role_choices import OWNER, SAME, chosen_roles, may_have_roles, role_space
 
 #: Signals that an ordinary loop supplies without being asked.
@@ -156,6 +157,9 @@ class JointSpace:
                 values[name] = fixed[name] if name in fixed else ask(chooser, f"{owner}.{name}", space[name])
         return values
 
+    def _space(self, spec: PluginSpec) -> Space:
+        return self._overridden(spec.tuned_space, spec.name)
+
     def _overridden(self, declared: Space, owner: str) -> Space:
         """The space with the distributions that the user put in place of those declared."""
         space = dict(declared)
@@ -214,7 +218,7 @@ def joint_space(
     if not chosen.optimizers or not chosen.controllers:
         raise PluginError("Tuning needs at least one optimizer and one controller; see `metaopt plugins`.")
     spaces = {spec.name: spec.tuned_space for spec in chosen.specs}
-    overrides = dict(_parse_setting(setting, spaces | {OWNER: chosen.roles}) for setting in settings)
+    overrides = dict(parsed_setting(setting, spaces | {OWNER: chosen.roles}) for setting in settings)
     return dataclasses.replace(chosen, overrides=overrides)
 
 
@@ -247,47 +251,6 @@ def ask(chooser: Chooser, name: str, distribution: Distribution) -> Value:
         return int(chooser.suggest_int(name, distribution.low, distribution.high, log=distribution.log))
     chosen: Value = chooser.suggest_categorical(name, list(distribution.tuned))
     return chosen
-
-
-def _parse_setting(setting: str, spaces: Mapping[str, Space]) -> tuple[str, Distribution | Value]:
-    full, equals, text = setting.partition("=")
-    owner, dot, name = full.strip().partition(".")
-    if not (equals and dot and text.strip()):
-        raise InputError(f"--set takes plugin.hyperparameter=low..high or =value, got {quoted(setting)}.")
-    if owner not in spaces:
-        plugins = sorted(set(spaces) - {OWNER})
-        raise InputError(
-            f"--set {quoted(setting)}: {quoted(owner)} is not among the tuned plugins {bracketed(plugins, 12)}."
-        )
-    space = spaces[owner]
-    if name not in space:
-        raise InputError(
-            f"--set {quoted(setting)}: {owner} has no hyperparameter {quoted(name)}; it has {sorted(space)}."
-        )
-    return full.strip(), _narrowed(space[name], f"{owner}.{name}", text.strip())
-
-
-def _narrowed(distribution: Distribution, label: str, text: str) -> Distribution | Value:
-    low, dots, high = text.partition("..")
-    if not dots:
-        return distribution.check(label, _literal(text))
-    if isinstance(distribution, Categorical):
-        raise InputError(f"--set {label}: choose one of {list(distribution.choices)}, got the range {quoted(text)}.")
-    begin, end = (distribution.check(label, _literal(bound)) for bound in (low, high))
-    try:
-        if isinstance(distribution, Int):
-            return Int(int(begin), int(end), distribution.log, when=distribution.when)
-        return Float(begin, end, distribution.log, when=distribution.when)
-    except InputError as error:
-        raise InputError(f"--set {label}={quoted(text)[1:-1]}: {error}") from None
-
-
-def _literal(text: str) -> Value:
-    try:
-        parsed = json.loads(text.lower() if text in ("True", "False") else text)
-    except (ValueError, RecursionError):  # no JSON; numbers of thousands of digits; deep nesting
-        return text
-    return parsed if isinstance(parsed, int | float | bool) else text
 
 
 def _is_distribution(value: Any) -> bool:

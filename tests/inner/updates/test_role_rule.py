@@ -34,25 +34,6 @@ def deep(dtype=torch.float64):
     return nn.Sequential(*layers, nn.Linear(12, 10)).to(dtype)
 
 
-@pytest.fixture
-def normed():
-    """An optimizer for matrices alone: the gradient over its norm."""
-
-    def update(grad, state, param, hparams, theta, info):
-        return -hparams["lr"] * grad / grad.norm(), state
-
-    spec = metaopt.OptimizerSpec(
-        name="normed",
-        version="1",
-        summary="Steps of one length.",
-        rule=metaopt.per_tensor(lambda param, hparams, theta, horizon: {}, update, granularity="tensor"),
-        space={"lr": metaopt.Float(1e-3, 1.0, log=True, default=0.1)},
-        takes="matrices",
-    )
-    metaopt.register(spec)
-    return spec
-
-
 def configuration(case, **fields):
     hparams = {"adamw.lr": 0.01, "adamw.weight_decay": 0.2, **fields.pop("hparams", {})}
     return Configuration("adamw", "cosine", **CONFIGURATIONS[case], hparams=hparams, **fields)
@@ -100,7 +81,5 @@ def test_what_acts_on_numbers_is_laid_end_to_end_and_whole_tensors_are_not(norme
 
 def test_an_optimizer_for_matrices_is_given_no_vector(task, normed):
     alone = Member(assemble(Configuration("normed"), current_registry()), 0)
-    with pytest.raises(
-        metaopt.InputError, match=r"'normed' takes tensors of two dimensions and more, and was given one"
-    ):
+    with pytest.raises(metaopt.InputError, match=r"'normed' takes tensors of two dimensions and more"):
         train(task(num_steps=1, num_validations=1), [alone])
