@@ -64,11 +64,9 @@ def bound(
         theta=recipe.theta,
         horizon=total_steps,
     )
-    missing = roles_without_parameters(assembly, optimizer.param_groups)
+    missing = roles_without_parameters(assembly, optimizer.param_groups, optimizers=True)
     if missing is not None:
-        warnings.warn(
-            f"The recipe has something for a role that this model lacks. {missing}", UserWarning, stacklevel=4
-        )
+        warnings.warn(f"An optimizer of the recipe has nothing to train. {missing}", UserWarning, stacklevel=4)
     spec, values, supplies = assembly.controller, assembly.controller_values, PLAIN_SIGNALS | GRADIENT_SIGNALS
     scheduler = ControllerScheduler(optimizer, spec, values, total_steps=total_steps, mode=mode, supplies=supplies)
     tensors = [param for group in optimizer.param_groups for param in group["params"]]

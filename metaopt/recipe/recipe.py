@@ -145,7 +145,7 @@ class Recipe:
             InputError: `total_steps` is missing though a plugin needs it, or not valid.
 
         Warns:
-            UserWarning: no parameter of the model has a role that the recipe has something for.
+            UserWarning: no parameter of the model has a role that the recipe has an optimizer for.
 
         Example:
             >>> import torch, metaopt

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from metaopt.configuration import Assembly, check_takes
 from metaopt.deploy.optimizer.parameters import (
+    LR_RATIO,
     ROLE,
     Group,
     Named,
@@ -24,8 +25,6 @@ from metaopt.parameter_roles import checked_role, layers_above, role_of_shape, r
 
 #: The role of groups whose parameters have nothing of their own.
 REST = "rest"
-#: Key of a param group: its `lr` as a multiple of the configuration's; absent where the group stated its own.
-LR_RATIO = "lr_ratio"
 
 
 @final
@@ -103,9 +102,16 @@ def filled(assembly: Assembly, group: Group) -> Group:
     return {**packed(own), **group} if assembly.has_roles else group
 
 
-def roles_without_parameters(assembly: Assembly, groups: list[Group]) -> str | None:
-    """A sentence on roles of which the groups have no parameter; None where there are none such."""
-    missing = sorted(set(assembly.roles) - {group.get(ROLE) for group in groups})
+def roles_without_parameters(assembly: Assembly, groups: list[Group], *, optimizers: bool = False) -> str | None:
+    """A sentence on roles of which the groups have no parameter; None where there are none such.
+
+    Args:
+        assembly: what has something for roles.
+        groups: with their roles.
+        optimizers: look only at roles that have an optimizer of their own.
+    """
+    known = {name for name, own in assembly.roles.items() if not optimizers or own.optimizer is not assembly.optimizer}
+    missing = sorted(known - {group.get(ROLE) for group in groups})
     if not missing:
         return None
     those = "that role" if len(missing) == 1 else "those roles"
