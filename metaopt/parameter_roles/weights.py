@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from metaopt.errors import InputError, quoted
 
 #: What a parameter is by itself: looked up, one of the numbers beside the weights, a weight whose place among the
 #: others says whether it is the first or the last, or one that is hidden wherever it stands.
@@ -36,12 +39,20 @@ class Weight:
 
 
 def weights(model: nn.Module) -> Iterator[Weight]:
-    """Every parameter at every place, those of tied weights more than once, in the order of the modules."""
+    """Every parameter at every place, those of tied weights more than once, in the order of the modules.
+
+    Raises:
+        InputError: one is lazy.
+    """
     for owner, module in model.named_modules(remove_duplicate=False):
         hidden = _is_within_attention(model, owner)
         for own_name, param in module._parameters.items():
             if param is not None:
                 name = f"{owner}.{own_name}" if owner else own_name
+                if is_lazy(param):
+                    raise InputError(
+                        f"The parameter {quoted(name)} is lazy and has no shape yet; run one forward pass first."
+                    )
                 yield Weight(name, owner, param, _kind(module, own_name, name, param, hidden))
 
 

@@ -1,8 +1,10 @@
 """What each parameter is by itself."""
 
+import pytest
 import torch
 from torch import nn
 
+import metaopt
 from metaopt.parameter_roles.weights import weights
 
 
@@ -55,3 +57,11 @@ def test_bare_parameters_are_known_by_shape_and_name():
 def test_the_lengths_of_normalised_weights_are_no_weights():
     layer = nn.utils.parametrizations.weight_norm(nn.Linear(3, 4, bias=False))
     assert list(kinds(layer).values()) == ["vector", "weight"]
+
+
+def test_lazy_layers_are_to_be_run_first():
+    model = nn.Sequential(nn.LazyLinear(3), nn.Linear(3, 1))
+    with pytest.raises(metaopt.InputError, match=r"'0\.weight' is lazy and has no shape yet; run one forward pass"):
+        metaopt.roles(model)
+    model(torch.zeros(1, 2))
+    assert metaopt.roles(model)["0.weight"] == "input"

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
-from torch import nn
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, NoDecay
@@ -116,9 +115,9 @@ def build_optimizer(
     """
     if implementation not in ("auto", "native", "rule"):
         raise InputError(f"implementation must be 'auto', 'native' or 'rule', got {quoted(implementation)}.")
-    names = ModelNames.of(params, assembly, patterns) if isinstance(params, nn.Module) else ModelNames()
     groups = role_groups(params, assembly, patterns)
     check_trained(tensors_of(groups))
+    names = ModelNames.of(params, assembly, patterns)
     steered = _is_steered(assembly)
     if implementation == "rule":
         reason: str | None = "the rule was asked for"
