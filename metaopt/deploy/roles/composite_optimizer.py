@@ -79,6 +79,7 @@ class CompositeOptimizer(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        self._rejoin()
         for take_step, own in self._steps:
             take_step(own)
         return loss
@@ -98,6 +99,7 @@ class CompositeOptimizer(Optimizer):
 
     def look(self, optimizer: Optimizer) -> None:
         """Look at the gradients of the coming step for each class; see `ClassSteps`."""
+        self._rejoin()
         for steps, own in self._looks:
             steps.look(own)
 
@@ -126,11 +128,18 @@ class CompositeOptimizer(Optimizer):
             self.classes[name] = made
         self._join()
 
+    def _rejoin(self) -> None:
+        """Join the classes anew where somebody put other groups or another state in place."""
+        if self.state is not self._joined[0] or list(map(id, self.param_groups)) != self._joined[1]:
+            self._join()
+
     def _join(self) -> None:
         """Have the classes share this optimizer's groups and state."""
-        for name, places in by_optimizer(self.param_groups, self._assembly).items():
-            own = self.classes[name]
-            own.__setstate__({"state": self.state, "param_groups": [self.param_groups[place] for place in places]})
+        places = by_optimizer(self.param_groups, self._assembly)
+        for name, own in self.classes.items():
+            groups = [self.param_groups[place] for place in places.get(name, [])]
+            own.__setstate__({"state": self.state, "param_groups": groups})
+        self._joined = self.state, list(map(id, self.param_groups))
         self._steps = list(self._own_steps())
         self._looks = [(ClassSteps(own), own) for own in self.classes.values()]
 

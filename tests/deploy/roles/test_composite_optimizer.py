@@ -194,6 +194,21 @@ def test_edits_hooks_and_closures_count():
     assert torch.equal(trained(model, optimizer, range(0)), before)
 
 
+def test_groups_and_state_that_somebody_puts_in_place_count():
+    model, other = network(), network()
+    optimizer, same = made(model), made(other)
+    trained(model, optimizer, range(3))
+    trained(other, same, range(3))
+    optimizer.param_groups = [{**group} for group in optimizer.param_groups]
+    optimizer.state = copy.copy(optimizer.state)
+    optimizer.param_groups[2]["lr"] = same.param_groups[2]["lr"] = 0.7
+    assert torch.equal(trained(model, optimizer, range(3, 6)), trained(other, same, range(3, 6)))
+    removed = optimizer.param_groups.pop(2)["params"][0]
+    before = removed.detach().clone()
+    trained(model, optimizer, range(6, 8))
+    assert torch.equal(removed, before)
+
+
 def test_sparse_gradients_are_refused_in_a_sentence_by_the_class_that_does_not_take_them():
     model = nn.Sequential(nn.Embedding(5, 4, sparse=True), nn.Linear(4, 4), nn.Linear(4, 1))
     optimizer = metaopt.create_optimizer("adamw", model, roles={"matrix": {"optimizer": "sgd"}})
