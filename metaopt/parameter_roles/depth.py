@@ -15,7 +15,7 @@ def layers_above(params: nn.Module | Mapping[str, Tensor], roles: Mapping[str, s
 
     A layer is a member of a list of blocks (`encoder.layer.3`), or a module that holds weights of its own. Biases and
     norms belong to the module that they are part of, else to the layer before. Tables and the weights of a raw input
-    are one layer, the lowest.
+    are one layer, the lowest; a table inside a block belongs to the block.
 
     Args:
         params: a model, or parameters by name in the order of the layers.
@@ -27,7 +27,7 @@ def layers_above(params: nn.Module | Mapping[str, Tensor], roles: Mapping[str, s
     last = _LOWEST
     for name in names:
         layer, role = _layer(name), roles[name]
-        if role in ("embedding", "input", "head"):
+        if role == "head" or (role in ("embedding", "input") and numbers.get(layer, _LOWEST) == _LOWEST):
             last = _OUTPUT if role == "head" else _LOWEST
             numbers.setdefault(layer, last)
         else:

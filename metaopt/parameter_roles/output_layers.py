@@ -60,10 +60,11 @@ def _root(model: nn.Module, owner: str) -> str:
             not any(part not in ("module", "_orig_mod", "model") for part in parts[: end - 1]),
         )
         if name in _HEADS or (outermost and name in _OUTERMOST):
-            root = ".".join(parts[:end])
-            if isinstance(model.get_submodule(root), nn.ModuleList | nn.ModuleDict):
-                root = ".".join(parts[: end + 1])
-            return root
+            if isinstance(model.get_submodule(".".join(parts[:end])), nn.ModuleList | nn.ModuleDict):
+                end += 1
+            # PEFT keeps a head that it trains beside the one that it found, which stays frozen.
+            end += parts[end : end + 1] == ["original_module"]
+            return ".".join(parts[:end])
     return ""
 
 

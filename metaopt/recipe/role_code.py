@@ -29,7 +29,7 @@ def layers_above(roles):
         parts = name.split(".")
         end = next((place + 1 for place, part in enumerate(parts[:-1]) if part.isdecimal()), len(parts) - 1)
         layer = ".".join(parts[:end]) or name
-        if role in ("embedding", "input", "head"):
+        if role == "head" or (role in ("embedding", "input") and numbers.get(layer, 0) == 0):
             last = -1 if role == "head" else 0
             numbers.setdefault(layer, last)
         else:

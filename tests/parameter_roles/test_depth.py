@@ -66,3 +66,10 @@ def test_of_bare_parameters_each_matrix_begins_a_layer():
     params = dict(enumerate(nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 4)).parameters()))
     named = {str(place): param for place, param in params.items()}
     assert layers_above(named, metaopt.roles(named)) == {"0": 1, "1": 1, "2": 0, "3": 0}
+
+
+def test_a_table_inside_a_block_belongs_to_the_block():
+    blocks = nn.ModuleList(nn.ModuleDict({"mix": nn.Linear(4, 4), "bias": nn.Embedding(3, 2)}) for _ in range(2))
+    found = above(nn.ModuleDict({"tokens": nn.Embedding(9, 4), "blocks": blocks, "head": nn.Linear(4, 9)}))
+    assert [found[f"blocks.{block}.bias.weight"] for block in range(2)] == [2, 1]
+    assert found["tokens.weight"] == 3

@@ -44,3 +44,14 @@ def test_a_block_that_comes_several_times_makes_no_output():
 def test_a_layer_named_fc_inside_a_block_is_no_head():
     squeeze = nn.ModuleDict({"fc": nn.Linear(4, 4)})
     assert heads(nn.ModuleDict({"block": squeeze, "last": nn.Linear(4, 2)})) == {"last.weight"}
+
+
+def test_a_head_that_peft_trains_and_the_one_that_it_found_are_heads():
+    class Saved(nn.Module):  # named as PEFT's ModulesToSaveWrapper names them
+        def __init__(self):
+            super().__init__()
+            self.original_module = nn.Linear(4, 2).requires_grad_(False)
+            self.modules_to_save = nn.ModuleDict({"default": nn.Linear(4, 2)})
+
+    model = nn.ModuleDict({"body": nn.Linear(3, 4), "classifier": Saved()})
+    assert heads(model) == {"classifier.original_module.weight", "classifier.modules_to_save.default.weight"}
