@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from metaopt.configuration.assembly import Assembly, wrapped
 from metaopt.configuration.configuration import Configuration
+from metaopt.configuration.misfit import misfit
 from metaopt.configuration.role import Role
-from metaopt.contracts import SteeringRule
 from metaopt.errors import InputError, PluginError, listed, quoted
 from metaopt.plugin import ControllerSpec, OptimizerSpec, PluginSpec, Registry, WrapperSpec
 from metaopt.space import Value, resolve
@@ -122,21 +122,6 @@ def _of_role(name: str, role: Role, part: Assembly) -> Assembly:
         raise PluginError(f"{spec.name!r} has no weight_decay for the role {name!r}; leave that out.")
     values["weight_decay"] = role.weight_decay
     return replace(part, rule_values=values, configuration=replace(part.configuration, no_decay="none"))
-
-
-def misfit(optimizer: OptimizerSpec, wrappers: Sequence[WrapperSpec]) -> str | None:
-    """Why these wrappers cannot go around the optimizer, one sentence, or None where they can."""
-    parts: tuple[OptimizerSpec | WrapperSpec, ...] = (optimizer, *wrappers)
-    learned = [spec.name for spec in parts if spec.meta is not None]
-    if len(learned) > 1:
-        return f"A recipe has one learned part, and {' and '.join(learned)} are; leave one out."
-    # What rescales displacement, as Mechanic, goes around any rule; what steers `lr` needs one that follows it.
-    steers = [spec for spec in wrappers if spec.sets_rate and isinstance(spec.wrap(optimizer.rule), SteeringRule)]
-    if steers and not optimizer.has_lr:
-        return f"The wrapper {steers[0].name!r} sets the learning rate, but the rule inside has none; leave it out."
-    if steers and optimizer.sets_rate:
-        return f"The wrapper {steers[0].name!r} sets the learning rate, and {optimizer.name!r} its own; leave one out."
-    return None
 
 
 def _by_owner(hparams: Mapping[str, Value], owners: tuple[PluginSpec, ...]) -> dict[str, dict[str, Value]]:

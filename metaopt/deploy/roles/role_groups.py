@@ -6,7 +6,7 @@ from typing import final
 
 from torch import Tensor, nn
 
-from metaopt.configuration import Assembly, check_takes
+from metaopt.configuration import Assembly, untaken
 from metaopt.deploy.optimizer.parameters import (
     LR_RATIO,
     ROLE,
@@ -20,7 +20,7 @@ from metaopt.deploy.optimizer.parameters import (
     tensor_of,
     tensors_of,
 )
-from metaopt.errors import listed
+from metaopt.errors import InputError, listed
 from metaopt.parameter_roles import checked_role, layers_above, role_of_shape, roles
 
 #: The role of groups whose parameters have nothing of their own.
@@ -127,8 +127,11 @@ def check_group(assembly: Assembly, group: Group) -> None:
     Raises:
         InputError: one is there.
     """
-    for tensor in tensors_of([group]):
-        check_takes(assembly, group.get(ROLE), tensor.shape)
+    names = [member[0] if isinstance(member, tuple) else str(place) for place, member in enumerate(group["params"])]
+    shapes = dict(zip(names, (tensor.shape for tensor in tensors_of([group])), strict=True))
+    reason = untaken(assembly.at(group.get(ROLE)).optimizer, shapes)
+    if reason is not None:
+        raise InputError(reason)
 
 
 def _by_role(group: Group, assembly: Assembly, places: Places) -> Iterator[Group]:

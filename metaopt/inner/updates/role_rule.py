@@ -7,8 +7,9 @@ from typing import Final
 
 import torch
 
-from metaopt.configuration import Assembly, check_takes
+from metaopt.configuration import Assembly, untaken
 from metaopt.contracts import Rule, State, Tensors, Theta
+from metaopt.errors import InputError
 from metaopt.inner.updates.layout import Flats, Layout
 from metaopt.inner.updates.member_rule import Ends, MemberHparams, MemberStep, VmappedRule
 
@@ -117,8 +118,7 @@ def role_rule(assembly: Assembly, layout: Layout) -> RoleRule:
     Raises:
         InputError: an optimizer that takes matrices is given a vector.
     """
-    for name, shape in layout.shapes.items():
-        check_takes(assembly, layout.roles[name], shape)
+    check_taken(assembly, layout)
     members: dict[tuple[str, ...], list[str]] = {}
     places: dict[tuple[str, ...], tuple[str | None, int, bool]] = {}
     for dtype, names in layout.names.items():
@@ -132,6 +132,18 @@ def role_rule(assembly: Assembly, layout: Layout) -> RoleRule:
             places[key] = (role, above, decays)
     pieces = tuple(Piece(" ".join(key), *places[key], tuple(members[key]), len(key) == 1) for key in members)
     return RoleRule(assembly.rule_over({piece.name: piece.role or "" for piece in pieces}), pieces, layout)
+
+
+def check_taken(assembly: Assembly, layout: Layout) -> None:
+    """Refuse vectors for optimizers that take matrices.
+
+    Raises:
+        InputError: there is one.
+    """
+    for name, shape in layout.shapes.items():
+        reason = untaken(assembly.at(layout.roles[name]).optimizer, {name: shape})
+        if reason is not None:
+            raise InputError(reason)
 
 
 def _may_be_joined(assembly: Assembly, role: str | None) -> bool:

@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from metaopt.configuration import Assembly, check_takes
+from metaopt.configuration import Assembly
 from metaopt.contracts import Rule, Tensors, Theta
 from metaopt.inner.member import Member
 from metaopt.inner.updates.layout import Flats, Layout, cut_where_decay_ends, is_spared_part, joined_where_decay_ends
@@ -18,7 +18,7 @@ from metaopt.inner.updates.member_rule import (
     VmappedRule,
     broadcasts,
 )
-from metaopt.inner.updates.role_rule import role_rule
+from metaopt.inner.updates.role_rule import check_taken, role_rule
 from metaopt.inner.updates.rule_step import MemberOptimizer, RuleGraphs
 from metaopt.tracing import GraphMode
 
@@ -67,8 +67,7 @@ class RuleGroup:
             rule: MemberRule = by_role
             hparams = by_role.member_hparams([member.assembly for member in members])
         else:
-            for shape in layout.shapes.values():
-                check_takes(assembly, None, shape)
+            check_taken(assembly, layout)
             uniform = member_rule(assembly, layout, theta, graphs)
             rule, hparams = uniform, uniform.hparams(numbers, mine, ends)
         self._optimizer = MemberOptimizer(rule, mine, hparams, ends, theta, horizon, mode, graphs)
