@@ -112,10 +112,13 @@ class Assembly:
     def structure(self) -> tuple[str, ...]:
         """What two configurations must share to run through one vmapped update."""
         shared = (self.optimizer.name, *self.wrappers_names, self.configuration.no_decay)
-        by_role = [
-            f"{name}: {own.optimizer.name}, {own.configuration.no_decay}" for name, own in sorted(self.roles.items())
-        ]
+        by_role = [f"{name}: {', '.join(own.structure)}" for name, own in sorted(self.roles.items())]
         return (*shared, *by_role, *(["by depth"] if self.configuration.depth_decay != 1.0 else []))
+
+    @cached_property
+    def bare_rule(self) -> Rule:
+        """The rule of its own optimizer, without wrappers."""
+        return self.optimizer.rule
 
     @cached_property
     def wrappers_names(self) -> tuple[str, ...]:

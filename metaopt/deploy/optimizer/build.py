@@ -149,7 +149,7 @@ def _is_steered(assembly: Assembly) -> bool:
     """Whether the one wrapper around the optimizer does nothing but steer it."""
     rule = assembly.rule
     has_one_inside = len(assembly.wrappers) == 1 and not assembly.others
-    return has_one_inside and isinstance(rule, SteeringRule) and rule.inner is assembly.optimizer.rule
+    return has_one_inside and isinstance(rule, SteeringRule) and rule.inner is assembly.bare_rule
 
 
 def _native(assembly: Assembly, groups: list[Group], names: ModelNames, maximize: bool) -> Optimizer:

@@ -148,7 +148,7 @@ def check_taken(assembly: Assembly, layout: Layout) -> None:
 
 def _may_be_joined(assembly: Assembly, role: str | None) -> bool:
     """Whether tensors of a role may be laid end to end."""
-    rule = assembly.rule if assembly.wrappers else assembly.at(role).optimizer.rule
+    rule = assembly.rule if assembly.wrappers else assembly.at(role).bare_rule
     return rule.granularity in ("coordinate", "sums")
 
 
