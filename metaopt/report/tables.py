@@ -254,4 +254,14 @@ def _name(configuration: Configuration) -> str:
 
 
 def _hparams(configuration: Configuration) -> str:
-    return ", ".join(f"{name.partition('.')[2]}={number(value)}" for name, value in configuration.hparams.items())
+    """Hyperparameters, those of a role's optimizer with its name, and what roles have of their own."""
+    others = configuration.optimizers[1:]
+    shown = {
+        name if name.partition(".")[0] in others else name.partition(".")[2]: value
+        for name, value in configuration.hparams.items()
+    }
+    for role, own in configuration.roles.items():
+        shown.update({f"{role}.{name}": value for name, value in own.to_json().items()})
+    if configuration.depth_decay != 1.0:
+        shown["depth_decay"] = configuration.depth_decay
+    return ", ".join(f"{name}={number(value)}" for name, value in shown.items())
