@@ -16,6 +16,7 @@ from metaopt.deploy.optimizer.parameters import Group, Params, check_trained, te
 from metaopt.deploy.optimizer.rule_optimizer import RuleOptimizer
 from metaopt.deploy.optimizer.steered_optimizer import SteeredOptimizer, steering_obstacle
 from metaopt.deploy.roles.composite_optimizer import CompositeOptimizer, composite_obstacle
+from metaopt.deploy.roles.later_groups import join_by_role
 from metaopt.deploy.roles.role_groups import role_groups, roles_without_parameters
 from metaopt.deploy.step_hooks import look_at_gradients, warn_of_unfrozen, watch_frozen
 from metaopt.errors import InputError, PluginError, quoted, refuse_mistyped
@@ -156,6 +157,8 @@ def _native(assembly: Assembly, groups: list[Group], names: ModelNames, maximize
     # Names that the user did not give would keep groups without names from joining later.
     members = without_names(groups) if names.names else groups
     optimizer = build_native(assembly, members, maximize=maximize)
+    if assembly.has_roles:
+        join_by_role(optimizer, assembly, maximize)
     ClassLoading(assembly, names).attach(optimizer)
     look_at_gradients(optimizer, ClassSteps(optimizer).look)
     return optimizer

@@ -9,8 +9,8 @@ from torch.optim import Optimizer
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.deploy.optimizer.class_hooks import ClassSteps
 from metaopt.deploy.optimizer.native_class import build_native, obstacle
-from metaopt.deploy.optimizer.parameters import Group, as_groups, without_names
-from metaopt.deploy.roles.role_groups import Places, check_group, cut_by_role
+from metaopt.deploy.optimizer.parameters import Group
+from metaopt.deploy.roles.later_groups import completed
 from metaopt.deploy.state.parts import by_optimizer
 from metaopt.plugin import current_registry
 
@@ -93,9 +93,8 @@ class CompositeOptimizer(Optimizer):
         if len(self.param_groups) < sum(len(own.param_groups) for own in self.classes.values()):
             super().add_param_group(param_group)  # one of those that the classes were made for
             return
-        groups = cut_by_role(as_groups([param_group]), self._assembly, Places())
-        for group in groups if "param_names" in self.param_groups[0] else without_names(groups):
-            self._add(group)
+        for alone in list(completed(param_group, self, self._assembly, self._maximize)):
+            self._add(alone)
 
     def look(self, optimizer: Optimizer) -> None:
         """Look at the gradients of the coming step for each class; see `ClassSteps`."""
@@ -115,17 +114,13 @@ class CompositeOptimizer(Optimizer):
             self._assembly = assemble(Configuration.from_json(configuration), current_registry())
         self._join()
 
-    def _add(self, group: Group) -> None:
-        check_group(self._assembly, group)
+    def _add(self, alone: Optimizer) -> None:
+        """Take in a class over one group, with the state that it made at once."""
+        (group,) = alone.param_groups
+        super().add_param_group(group)
+        self.state.update(alone.state)
         ((name, _),) = by_optimizer([group], self._assembly).items()
-        made = build_native(self._assembly, [group], maximize=self._maximize)
-        complete = made.param_groups[0]
-        super().add_param_group(complete)
-        self.state.update(made.state)
-        if name in self.classes:
-            self.classes[name].param_groups.append(complete)
-        else:
-            self.classes[name] = made
+        self.classes.setdefault(name, alone)
         self._join()
 
     def _rejoin(self) -> None:

@@ -28,6 +28,10 @@ def parsed_setting(setting: str, spaces: Mapping[str, Space]) -> tuple[str, Dist
             f"--set {quoted(setting)}: {quoted(owner)} is not among the tuned plugins {bracketed(plugins, 12)}."
         )
     space = spaces[owner]
+    if owner == OWNER and name == "matrix" and name not in space:
+        raise InputError(
+            f"--set {quoted(setting)}: no optimizer for matrices is among those tuned; add it to --optimizers."
+        )
     if name not in space:
         raise InputError(
             f"--set {quoted(setting)}: {owner} has no hyperparameter {quoted(name)}; it has {sorted(space)}."

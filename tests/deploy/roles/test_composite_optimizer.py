@@ -155,6 +155,16 @@ def test_parameters_added_later_join_the_class_of_the_role_that_is_stated_or_of_
     assert "exp_avg" in optimizer.state[head]
 
 
+def test_a_class_that_makes_state_at_once_has_it_for_groups_that_join():
+    hparams = {"adagrad.initial_accumulator_value": 0.5}
+    optimizer = metaopt.create_optimizer("adamw", network(), roles={"matrix": {"optimizer": "adagrad"}}, **hparams)
+    matrix = nn.Parameter(torch.ones(2, 2))
+    optimizer.add_param_group({"params": [matrix]})
+    matrix.grad = torch.ones_like(matrix)
+    optimizer.step()
+    assert float(optimizer.state[matrix]["sum"].max()) == 1.5
+
+
 def test_a_group_that_is_there_already_is_refused_and_nothing_changes():
     model = network()
     optimizer = made(model)

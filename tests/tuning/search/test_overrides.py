@@ -90,7 +90,8 @@ def test_what_is_chosen_for_roles_can_be_set_too(registry):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("roles.matrix=muon", r"roles has no hyperparameter 'matrix'; it has \['input', 'input.rate'\]"),
+        ("roles.matrix=muon", r"'roles.matrix=muon': no optimizer for matrices is among those tuned; add it to --opt"),
+        ("roles.head=slowed", r"roles has no hyperparameter 'head'; it has \['input', 'input.rate'\]"),
         ("roles.input=fast", r"roles.input must be one of \['same', 'slowed'\], got 'fast'"),
         ("roles.input.rate=3", r"roles.input.rate must be in .*, got 3"),
     ],
