@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from metaopt.configuration import Configuration
+from metaopt.configuration import Configuration, Role
 from metaopt.contracts import (
     BlackBoxTask,
     Controller,
@@ -69,6 +69,7 @@ if TYPE_CHECKING:
         gradient_evidence,
     )
     from metaopt.meta import MetaProgress, meta_train
+    from metaopt.parameter_roles import roles
     from metaopt.recipe import Predictor, Recipe, adapt, import_recipe, load_recipe
     from metaopt.tasks import ClassEpisodes, Classes, Conv4, accuracy, load_corpus, read_image_folder
     from metaopt.tuning import Comparison, Portfolio, TuneResult, evaluate, load_portfolio, tune
@@ -84,6 +85,7 @@ _LAZY = {
     "create_scheduler": "metaopt.deploy",
     "create_stopper": "metaopt.deploy",
     "gradient_evidence": "metaopt.deploy",
+    "roles": "metaopt.parameter_roles",
     "MetaProgress": "metaopt.meta",
     "meta_train": "metaopt.meta",
     "Predictor": "metaopt.recipe",
@@ -149,6 +151,7 @@ __all__ = [
     "Rate",
     "Recipe",
     "RecipeError",
+    "Role",
     "Rule",
     "RuleOptimizer",
     "Split",
@@ -190,6 +193,7 @@ __all__ = [
     "per_tensor",
     "read_image_folder",
     "register",
+    "roles",
     "scan",
     "tune",
 ]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import metaopt
 from metaopt.plugin import registry
 from metaopt.plugin.source import SESSION
 
@@ -20,6 +21,25 @@ if OMNIGLOT.is_dir():
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread_by_default() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def normed():
+    """An optimizer for matrices alone: the gradient over its norm."""
+
+    def update(grad, state, param, hparams, theta, info):
+        return -hparams["lr"] * grad / grad.norm(), state
+
+    spec = metaopt.OptimizerSpec(
+        name="normed",
+        version="1",
+        summary="Steps of one length.",
+        rule=metaopt.per_tensor(lambda param, hparams, theta, horizon: {}, update, granularity="tensor"),
+        space={"lr": metaopt.Float(1e-3, 1.0, log=True, default=0.1)},
+        takes="matrices",
+    )
+    metaopt.register(spec)
+    return spec
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 import metaopt
-from metaopt.configuration.configuration import Configuration, assemble
+from metaopt.configuration import Configuration, assemble
 from metaopt.inner import Member, train
 from metaopt.inner.gradients.batches import batch_indices
 from metaopt.plugin.registry import current_registry

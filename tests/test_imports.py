@@ -18,7 +18,7 @@ LAYERS = [
     {"space"},
     {"contracts"},
     {"plugin"},
-    {"signals", "pure_layers", "tracing"},
+    {"signals", "pure_layers", "tracing", "parameter_roles"},
     {"configuration"},
     {"deploy"},
     {"inner"},

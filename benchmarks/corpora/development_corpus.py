@@ -353,7 +353,7 @@ def describe(tasks: Sequence[metaopt.Task], members: int, num_steps: int = 5) ->
 
 def milliseconds(task: metaopt.Task, members: int, num_steps: int) -> tuple[float, float]:
     """Processor milliseconds of a step and of a validation, of a population of AdamW at many rates."""
-    from metaopt.configuration.configuration import Configuration, assemble
+    from metaopt.configuration import Configuration, assemble
     from metaopt.inner import Graphs, Member, train
     from metaopt.tuning.running.trainings import probe_task
 

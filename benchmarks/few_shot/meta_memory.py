@@ -30,7 +30,7 @@ def main() -> None:
 def grown(rule: str, iterations: int, compile: str) -> str:
     import torch
 
-    from metaopt.configuration.configuration import Configuration, assemble
+    from metaopt.configuration import Configuration, assemble
     from metaopt.meta import Trainer
     from metaopt.plugin.registry import current_registry
     from metaopt_corpora.sinusoid_episodes import sinusoid_task

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 import metaopt
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.meta.evaluation import few_shot_metrics
 from metaopt.plugin.registry import current_registry
 from metaopt_corpora.omniglot import omniglot_task

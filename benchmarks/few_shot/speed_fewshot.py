@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 import metaopt
-from metaopt.configuration.configuration import Configuration, assemble
+from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import Episodes
 from metaopt.meta.learner import Learner
 from metaopt.meta.unrolls import Unrolls

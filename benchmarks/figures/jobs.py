@@ -77,6 +77,7 @@ JOBS = (
     ResultJob("population", "python -m benchmarks.tuning.population --rounds 7", 2, "timing"),
     ResultJob("population", "python -m benchmarks.tuning.population --batches shared --rounds 7", 2, "timing"),
     ResultJob("lopt_step", "python -m benchmarks.steps.lopt_step", 5, "timing"),
+    ResultJob("composite_step", "python -m benchmarks.steps.composite_step", 1, "timing"),
     ResultJob("steered_step", "python -m benchmarks.steps.steered_step", 1, "timing"),
 )
 

@@ -27,7 +27,7 @@ from torch import Tensor
 import metaopt
 from benchmarks.corpora.development_corpus import DATA, development_corpus
 from benchmarks.learned.learned_weights import TRAINED_ON
-from metaopt.configuration.configuration import Configuration, assemble
+from metaopt.configuration import Configuration, assemble
 from metaopt.inner import Member, train
 from metaopt.plugin.registry import current_registry
 from metaopt.recipe.importing import import_recipe

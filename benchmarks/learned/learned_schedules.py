@@ -32,7 +32,7 @@ from benchmarks.learned.learned_quality import (
     run_all,
     settings,
 )
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 
 RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 import metaopt
-from metaopt.configuration.configuration import Configuration, assemble
+from metaopt.configuration import Configuration, assemble
 from metaopt.inner import GraphMode
 from metaopt.meta.estimators.evolution import Evolution
 from metaopt.meta.estimators.parallel_trainings import Trainings

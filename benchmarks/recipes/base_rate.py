@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 import metaopt
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.contracts import Task
 from metaopt.plugin.kinds import ControllerSpec, WrapperSpec
 from metaopt.plugin.registry import Registry, current_registry

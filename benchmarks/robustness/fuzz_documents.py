@@ -12,7 +12,7 @@ from torch import nn
 import metaopt
 from benchmarks.robustness.fuzz_recipes import recipes, replace_by_no_file, written
 from benchmarks.robustness.fuzz_truth import changed, damaged, hostile, require
-from metaopt.configuration.configuration import assemble
+from metaopt.configuration import assemble
 from metaopt.plugin.registry import Registry, current_registry
 from metaopt.tasks.tables.settings import read_settings
 from metaopt.tuning.search.joint_space import joint_space

@@ -30,7 +30,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import metaopt
-from metaopt.configuration.configuration import Assembly, Configuration, assemble
+from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.plugin.registry import Registry, current_registry
 from metaopt.tuning.judging.references import DEFAULT_BASELINE, Reference, References
 from metaopt.tuning.judging.scores import Scale

@@ -23,7 +23,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import torch
 
 import metaopt
-from metaopt.configuration.configuration import Configuration, assemble
+from metaopt.configuration import Configuration, assemble
 from metaopt.inner import Graphs, Member, train
 from metaopt.inner.gradients.batches import batch_indices
 from metaopt.plugin.registry import current_registry

@@ -219,7 +219,7 @@ def study(seed: int, num_tasks: int, rows: Sequence[int], gap: float, n_trials: 
     evaluator = SimulatedEvaluator(Ledger("sqlite://"), registry)
     evaluator.truths, evaluator.trainings, evaluator.salt = truths, set(), seed
     known = references(evaluator, tasks, DEFAULT_BASELINE)
-    space = joint_space(registry, optimizers=OPTIMIZERS, controllers=CONTROLLERS, wrappers=())
+    space = joint_space(registry, optimizers=OPTIMIZERS, controllers=CONTROLLERS, wrappers=(), roles=False)
     searched = Study("simulated", space, tuning, known, evaluator, seed)
     answer = _new(searched, tuning, held, n_trials) if hasattr(known, "scale") else _old(searched, n_trials)
     configuration = answer.pop("configuration")

@@ -45,7 +45,7 @@ from torch import nn
 import metaopt
 from benchmarks.tuning.memory import PeakMemory
 from benchmarks.tuning.unshipped import registry_without_shipped_runs
-from metaopt.configuration.configuration import Assembly, Configuration, assemble
+from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.inner.gradients.batches import batch_indices
 from metaopt.plugin.registry import current_registry
 from metaopt.tuning.search.joint_space import joint_space
@@ -198,7 +198,7 @@ def _is_plain(evaluation: RepeatedRun) -> bool:
 def _proposals(candidates: int, seed: int) -> tuple[float, float]:
     """Seconds on both clocks of asking and telling."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    space = joint_space(current_registry(), optimizers=OPTIMIZERS, controllers=CONTROLLERS, wrappers=())
+    space = joint_space(current_registry(), optimizers=OPTIMIZERS, controllers=CONTROLLERS, wrappers=(), roles=False)
     generator = np.random.default_rng(seed)
     started, spent = time.perf_counter(), time.process_time()
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))

@@ -40,5 +40,6 @@ def untaken(optimizer: OptimizerSpec, shapes: Mapping[str, torch.Size]) -> str |
     more = f" (and {len(vectors) - 1} more)" if vectors[1:] else ""
     return (
         f"{optimizer.name} takes matrices, and the parameter {quoted(vectors[0])}{more} has the shape "
-        f"{tuple(shapes[vectors[0]])}; give the others to another optimizer: roles=…"
+        f"{tuple(shapes[vectors[0]])}; give the others to another optimizer, such as adamw with "
+        f"roles={{'matrix': {{'optimizer': {optimizer.name!r}}}}}."
     )

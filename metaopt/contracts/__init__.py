@@ -1,5 +1,6 @@
 """What plugins implement and exchange."""
 
+from metaopt.contracts.composite_rule import CompositeRule
 from metaopt.contracts.controller import Cadence, Controller, ControllerState, Rate
 from metaopt.contracts.curve import Array, Curve
 from metaopt.contracts.default_dtype import Float32ByDefault, default_for
@@ -56,6 +57,7 @@ __all__ = [
     "BatchNormPolicy",
     "BlackBoxTask",
     "Cadence",
+    "CompositeRule",
     "Controller",
     "ControllerState",
     "Corpus",

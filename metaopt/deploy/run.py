@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from metaopt.contracts import Decision, Mode, Stopper
 from metaopt.deploy.gradient_guard import GradientGuard, SkippedSteps
 from metaopt.deploy.held_weights import HeldWeights
-from metaopt.deploy.optimizer.parameters import ModelNames
+from metaopt.deploy.optimizer.model_names import ModelNames
 from metaopt.deploy.plan_warnings import warn_at_last
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
 from metaopt.deploy.state.arrangement import reordered

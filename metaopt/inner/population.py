@@ -8,9 +8,7 @@ from itertools import groupby
 import torch
 from torch import Tensor, nn
 
-from metaopt.configuration import untaken
 from metaopt.contracts import Curve, Float32ByDefault, Split, Task, Tensors, Theta
-from metaopt.errors import InputError, quoted
 from metaopt.inner.curve_recorder import CurveRecorder
 from metaopt.inner.deployed_member import DeployedMember
 from metaopt.inner.gradients.batches import Batches
@@ -137,7 +135,6 @@ class _Chunk:
         seeds = [member.seed for member in [*members, *members[-1:] * idle]]
         modules = _modules(task, seeds, separate=plan.looped)
         self._layout = Layout(modules[0]) if vmapped is None else vmapped.layout
-        _check_taken(task, members, self._layout)
         rule = members[0].assembly.rule
         params = [dict(module.named_parameters()) for module in modules]
         self._flats = self._layout.stack([dict(rule.start(own, theta)) for own in params] if theta else params)
@@ -251,13 +248,6 @@ class _Chunk:
             base = group.base_rates
             parts.append(torch.ones(group.rows.stop - group.rows.start) if base is None else base)
         return torch.cat(parts)
-
-
-def _check_taken(task: Task, members: Sequence[Member], layout: Layout) -> None:
-    for optimizer in {id(member.assembly.optimizer): member.assembly.optimizer for member in members}.values():
-        reason = untaken(optimizer, layout.shapes)
-        if reason is not None:
-            raise InputError(f"Task {quoted(task.name)}: {reason}")
 
 
 def _examples(task: Task) -> Split:

@@ -22,6 +22,7 @@ from metaopt.contracts import (
     Hparams,
     MetaTraining,
     Params,
+    Rule,
     State,
     StepInfo,
     Tensors,
@@ -30,6 +31,7 @@ from metaopt.contracts import (
 )
 from metaopt.errors import InputError
 from metaopt.inner import unroll
+from metaopt.parameter_roles import layers_above, roles
 from metaopt.pure_layers import FirstRows, batched, needs_support, output_layer, prototype_head, with_policy
 
 #: Seeds of fresh models lie below this.
@@ -71,9 +73,20 @@ class Learner:
         return {**frozen, **dict(self.module.named_buffers())}
 
     @cached_property
+    def roles(self) -> dict[str, str]:
+        """The roles of the model's parameters, by name."""
+        return roles(self.module)
+
+    @cached_property
+    def rule(self) -> Rule:
+        """The rule, over the names of the model's parameters."""
+        return self.assembly.rule_over(self.roles)
+
+    @cached_property
     def hparams(self) -> Hparams:
         """The rule's hyperparameters as 0-d tensors, by parameter."""
-        hparams = self.assembly.tensor_hparams(self.parameters)
+        above = layers_above(self.module, self.roles)
+        hparams = self.assembly.tensor_hparams(self.parameters, roles=self.roles, layers_above=above)
         return {name: {key: value.to(self.device) for key, value in own.items()} for name, own in hparams.items()}
 
     @cached_property
@@ -128,7 +141,7 @@ class Learner:
 
     def learns_start(self, theta: Theta) -> bool:
         """Whether the rule has a start of its own for every parameter, so that fresh ones do not matter."""
-        start = self.assembly.rule.start(self.parameters, theta)
+        start = self.rule.start(self.parameters, theta)
         return all(start[name] is not param for name, param in self.parameters.items())
 
     def starts(self, seeds: list[int]) -> Tensors:
@@ -165,13 +178,13 @@ class Learner:
         self, theta: Theta, params: Params, support: tuple[Tensor, Tensor], horizon: Tensor
     ) -> tuple[Tensors, State]:
         """Parameters and the rule's state before the first step."""
-        current = self.assembly.rule.start(params, theta)
+        current = self.rule.start(params, theta)
         if self.meta is not None and self.meta.prototypes:
             self.module.train()
             with default_for(lambda: support):
                 current = prototype_head(self.module, {**self.buffers, **current}, *support)
         current = {name: current[name] for name in params}
-        return current, self.assembly.rule.init(current, self.hparams, theta, horizon)
+        return current, self.rule.init(current, self.hparams, theta, horizon)
 
     def advance(
         self,
@@ -184,7 +197,7 @@ class Learner:
     ) -> tuple[Tensors, State, Tensor]:
         """A step for each batch: parameters, state, and the losses before each step, shape (steps,)."""
         end = unroll(
-            self.assembly.rule,
+            self.rule,
             self.loss,
             params,
             batches,
@@ -211,9 +224,7 @@ class Learner:
         self, params: Params, state: State, support: Tensor, inputs: Tensor, targets: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Loss and metric on queries, with the weights that the rule evaluates with; lower is better."""
-        return self.measured(
-            self.assembly.rule.evaluation_params(params, state, self.hparams), support, inputs, targets
-        )
+        return self.measured(self.rule.evaluation_params(params, state, self.hparams), support, inputs, targets)
 
     def measured(self, params: Params, support: Tensor, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Loss and metric of parameters on queries; lower is better."""

@@ -66,7 +66,7 @@ class Unrolls:
         self.mode: GraphMode = mode
         self._limit = limit
         self._graphs = GraphCache()
-        state = learner.assembly.rule.init(learner.parameters, learner.hparams, theta, _number(1))
+        state = learner.rule.init(learner.parameters, learner.hparams, theta, _number(1))
         self._carried = sum(leaf.numel() for leaf in tree_leaves((learner.parameters, state)))
         self._widest: dict[Any, int] = {}
 

@@ -1,12 +1,14 @@
 """The plain PyTorch lines of a recipe, for those who would rather not depend on metaopt."""
 
 import textwrap
+from collections.abc import Mapping
 from typing import Any
 
 from metaopt.configuration import Assembly
 from metaopt.deploy import StopperConfiguration
 from metaopt.errors import PluginError, RecipeError
 from metaopt.plugin import ControllerSpec, Native, Registry, StopperSpec
+from metaopt.recipe.role_code import role_code
 from metaopt.space import resolve
 
 _INDENT = "    "
@@ -28,66 +30,88 @@ def plain_code(assembly: Assembly, stopper: StopperConfiguration | None, registr
     Raises:
         RecipeError: a rule, wrapper or controller has no plain form.
     """
-    native = _check(assembly, has_theta=has_theta)
-    modules = sorted({"copy", "math"}), sorted({"torch", native.module.partition(".")[0]})
+    natives = _check(assembly, has_theta=has_theta)
+    libraries = {native.module.partition(".")[0] for native in natives.values()}
+    modules = sorted({"copy", "math"}), sorted({"torch", *libraries})
     imports = "\n\n".join("\n".join(f"import {module}" for module in part) for part in modules)
-    if "." in native.module and not native.module.startswith("torch."):
-        imports += f"\nimport {native.module}"
-    parts = [imports, _optimizer_code(assembly, native), _scheduler_code(assembly)]
+    for module in sorted({native.module for native in natives.values()}):
+        if "." in module and not module.startswith("torch."):
+            imports += f"\nimport {module}"
+    parts = [imports, *_optimizer_code(assembly, natives), _scheduler_code(assembly)]
     stops = "" if stopper is None else _stopper_code(stopper, registry)
     parts += [stops] if stops.startswith("def") else []
     listens = assembly.controller.cadence == "validation"
     before = [_dedented(spec.plain(assembly.values_of(spec))) for spec in reversed(assembly.wrappers) if spec.plain]
-    parts.append(_loop_code(native, before, listens=listens, stops=stops))
+    parts.append(_loop_code(natives, before, listens=listens, stops=stops))
     return "\n\n\n".join(parts) + "\n"
 
 
-def _check(assembly: Assembly, *, has_theta: bool) -> Native:
-    """The native class, if everything else in the recipe has a plain form too; RecipeError otherwise."""
-    native = assembly.optimizer.native
+def _check(assembly: Assembly, *, has_theta: bool) -> dict[str, Native]:
+    """The native classes by optimizer, if everything else in the recipe has a plain form too; RecipeError otherwise."""
+    natives = {spec.name: spec.native for spec in assembly.optimizers if spec.native is not None}
+    without = [spec.name for spec in assembly.optimizers if spec.native is None]
     obstacle = ""
-    if native is None:
-        obstacle = f"no library's class computes what the optimizer {assembly.optimizer.name!r} does"
+    closures = [native.path for native in natives.values() if native.takes_closure]
+    if without:
+        obstacle = f"no library's class computes what the optimizer {without[0]!r} does"
     elif any(spec.plain is None for spec in assembly.wrappers):
         obstacle = f"the optimizer is wrapped in {', '.join(assembly.wrappers_names)}"
     elif has_theta:
         obstacle = "it has learned weights"
-    elif native.takes_closure:
-        obstacle = f"the step of {native.path} takes a closure"
+    elif closures:
+        obstacle = f"the step of {closures[0]} takes a closure"
     elif assembly.controller.plain is None:
         obstacle = f"the controller {assembly.controller.name!r} declares none"
-    if native is None or obstacle:
+    if obstacle:
         raise _no_plain_form(obstacle)
-    return native
+    return natives
 
 
 def _no_plain_form(reason: str) -> RecipeError:
     return RecipeError(f"This recipe has no plain PyTorch form: {reason.rstrip('.')}; use recipe.bind(model, ...).")
 
 
-def _optimizer_code(assembly: Assembly, native: Native) -> str:
-    arguments: dict[str, Any] = {**_arguments(assembly, native), **native.fixed}
+def _optimizer_code(assembly: Assembly, natives: Mapping[str, Native]) -> list[str]:
+    """`make_optimizer`, or `make_optimizers` where there are several, after what they call."""
+    arguments = {name: {**_arguments(assembly.part(name), native), **native.fixed} for name, native in natives.items()}
+    if not assembly.has_roles:
+        body = "params = list(model.parameters())"
+        if assembly.configuration.no_decay == "1d" and assembly.rule_values.get("weight_decay"):
+            body = (
+                'decayed = {"params": [param for param in model.parameters() if param.ndim > 1]}\n'
+                'spared = {"params": [param for param in model.parameters() if param.ndim <= 1], "weight_decay": 0.0}\n'
+                'params = [group for group in (decayed, spared) if group["params"]]'
+            )
+        name, native = next(iter(natives.items()))
+        if native.matrix_entry is not None:
+            body = _matrices_code(native.matrix_entry, spared=assembly.configuration.no_decay == "1d")
+        call = _call(native, "params", arguments[name])
+        return [f"def make_optimizer(model):\n{_indented(body, f'return {call}')}"]
+    calls = [_call(native, f'param_groups(model, "{name}")', arguments[name]) for name, native in natives.items()]
+    if len(calls) == 1:
+        return [role_code(assembly, arguments), f"def make_optimizer(model):\n{_indented(f'return {calls[0]}')}"]
+    made = "\n".join(f"{call}," for call in calls)
+    return [
+        role_code(assembly, arguments),
+        f"def make_optimizers(model):\n{_indented('return [', _indented(made), ']')}",
+    ]
+
+
+def _matrices_code(entry: str, *, spared: bool) -> str:
+    decay = ', "weight_decay": 0.0' if spared else ""
+    members = '"params": [param for param in model.parameters() if param.ndim'
+    return (
+        f'matrices = {{{members} > 1], "{entry}": True}}\n'
+        f'others = {{{members} <= 1], "{entry}": False{decay}}}\n'
+        'params = [group for group in (matrices, others) if group["params"]]'
+    )
+
+
+def _call(native: Native, params: str, arguments: Mapping[str, Any]) -> str:
     lines = [f"{name}={value!r}," for name, value in arguments.items()]
     if native.fused:
         lines.append("fused=True,  # for parameters on the CPU or CUDA")
-    body = "params = list(model.parameters())"
-    if assembly.configuration.no_decay == "1d" and assembly.rule_values.get("weight_decay"):
-        body = (
-            'decayed = {"params": [param for param in model.parameters() if param.ndim > 1]}\n'
-            'spared = {"params": [param for param in model.parameters() if param.ndim <= 1], "weight_decay": 0.0}\n'
-            'params = [group for group in (decayed, spared) if group["params"]]'
-        )
-    if native.matrix_entry is not None:
-        spared = ', "weight_decay": 0.0' if assembly.configuration.no_decay == "1d" else ""
-        entry = native.matrix_entry
-        members = '"params": [param for param in model.parameters() if param.ndim'
-        body = (
-            f'matrices = {{{members} > 1], "{entry}": True}}\n'
-            f'others = {{{members} <= 1], "{entry}": False{spared}}}\n'
-            'params = [group for group in (matrices, others) if group["params"]]'
-        )
-    call = f"return {native.path}(\n{_indented('params,', *lines)}\n)"
-    return f"def make_optimizer(model):\n{_indented(body, call)}"
+    return f"{native.path}(\n{_indented(f'{params},', *lines)}\n)"
 
 
 def _arguments(assembly: Assembly, native: Native) -> dict[str, Any]:
@@ -124,14 +148,28 @@ def _stopper_code(stopper: StopperConfiguration, registry: Registry) -> str:
     return f"def should_stop(history, total_steps):\n{_indented(body)}"
 
 
-def _loop_code(native: Native, before: list[str], *, listens: bool, stops: str) -> str:
-    backward = "loss.backward(create_graph=True)" if native.needs_graph else "loss.backward()"
-    batch = ["optimizer.zero_grad()", "loss = loss_fn(model(inputs), targets)", backward, *before, "optimizer.step()"]
-    batch += [] if listens else ["scheduler.step()"]
-    epoch = ["model.train()", *(["optimizer.train()"] if native.modes else [])]
+def _loop_code(natives: Mapping[str, Native], before: list[str], *, listens: bool, stops: str) -> str:
+    modes = any(native.modes for native in natives.values())
+    makes = ["optimizer = make_optimizer(model)", "scheduler = make_scheduler(optimizer, total_steps)"]
+    if len(natives) > 1:
+        makes = [
+            "optimizers = make_optimizers(model)",
+            "schedulers = [make_scheduler(optimizer, total_steps) for optimizer in optimizers]",
+        ]
+
+    def each(line: str) -> list[str]:
+        """A line about the optimizer or the scheduler, or about each of several."""
+        what = line.partition(".")[0]
+        return [line] if len(natives) == 1 else [f"for {what} in {what}s:", _indented(line)]
+
+    needs_graph = any(native.needs_graph for native in natives.values())
+    backward = "loss.backward(create_graph=True)" if needs_graph else "loss.backward()"
+    batch = [*each("optimizer.zero_grad()"), "loss = loss_fn(model(inputs), targets)", backward, *before]
+    batch += [*each("optimizer.step()"), *([] if listens else each("scheduler.step()"))]
+    epoch = ["model.train()", *(each("optimizer.train()") if modes else [])]
     epoch += ["for inputs, targets in loader:", _indented(*batch)]
-    epoch += ["model.eval()", *(["optimizer.eval()"] if native.modes else [])]
-    epoch += ["value = validate(model)", *(["scheduler.step(value)"] if listens else [])]
+    epoch += ["model.eval()", *(each("optimizer.eval()") if modes else [])]
+    epoch += ["value = validate(model)", *(each("scheduler.step(value)") if listens else [])]
     epoch += ["history.append(((epoch + 1) * len(loader), value))"]
     epoch += [
         "if value < best_value:",
@@ -144,8 +182,7 @@ def _loop_code(native: Native, before: list[str], *, listens: bool, stops: str) 
     lines = [
         '"""Train and leave the best weights in the model; `validate(model)` returns a number, lower is better."""',
         "total_steps = epochs * len(loader)",
-        "optimizer = make_optimizer(model)",
-        "scheduler = make_scheduler(optimizer, total_steps)",
+        *makes,
         "history, best_value, best_weights = [], math.inf, None",
         "for epoch in range(epochs):",
         _indented(*epoch),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self, final, get_args
+from typing import Any, Self, final
 
 import torch
 from torch import nn
@@ -14,28 +14,18 @@ from torch import nn
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import Mode, Theta
 from metaopt.deploy import (
-    GRADIENT_SIGNALS,
-    PLAIN_SIGNALS,
-    ControllerScheduler,
-    GradientGuard,
     GuardPolicy,
     Implementation,
-    Judgement,
-    ModelNames,
     Params,
     Run,
     StopperConfiguration,
-    WrapperSignals,
-    build_optimizer,
     build_stopper,
-    handover_of,
-    stopper_requires,
     stopper_specs,
-    stopper_uses,
 )
 from metaopt.errors import InputError, RecipeError, checked_function, first_line, known_keywords, one_line, quoted
 from metaopt.files import as_path
 from metaopt.plugin import PluginSpec, Registry, current_registry
+from metaopt.recipe.binding import bound
 from metaopt.recipe.code import plain_code
 from metaopt.recipe.initialization import Support, load_start
 from metaopt.recipe.provenance import MOST, MadeOn, distributions, provenance_of, recorded, versions
@@ -105,11 +95,10 @@ class Recipe:
     def checked_plugins(self, registry: Registry) -> tuple[PluginSpec, ...]:
         """The specs of all its plugins, each checked against its hyperparameters; raises what `create` raises."""
         assembly = self.assembly(registry)
-        specs = (assembly.optimizer, *assembly.wrappers, assembly.controller)
         if self.stopper is None:
-            return specs
+            return assembly.specs
         build_stopper(self.stopper, mode="min", registry=registry)
-        return (*specs, *stopper_specs(self.stopper, registry))
+        return (*assembly.specs, *stopper_specs(self.stopper, registry))
 
     def assembly(self, registry: Registry) -> Assembly:
         """Its plugins, hyperparameters checked. Raises what `create` raises."""
@@ -126,6 +115,7 @@ class Recipe:
         keep_best: str | torch.device | None = "cpu",
         guard: GuardPolicy | bool = "fallback",
         fallback: str = "nadamw",
+        roles: Mapping[str, str] | None = None,
         implementation: Implementation = "auto",
         compile: bool = False,
         registry: Registry | None = None,
@@ -145,6 +135,7 @@ class Recipe:
                 hands over to `fallback` then, and where it is out of its depth (see `metaopt.deploy.handover`).
                 `"raise"`: the first such step, and a rule out of its depth, are errors. `"off"`: none of this.
             fallback: the optimizer that takes over, at its defaults.
+            roles: role by pattern of names, `{"lm_head.*": "head"}`, in place of what `metaopt.roles` finds.
             implementation: see `metaopt.create_optimizer`.
             compile: see `metaopt.create_optimizer`.
             registry: where to find the plugins; everything installed by default.
@@ -152,6 +143,9 @@ class Recipe:
         Raises:
             PluginError: a plugin is unknown, or requires a signal that a training loop does not supply.
             InputError: `total_steps` is missing though a plugin needs it, or not valid.
+
+        Warns:
+            UserWarning: no parameter of the model has a role that the recipe has an optimizer for.
 
         Example:
             >>> import torch, metaopt
@@ -165,43 +159,19 @@ class Recipe:
             >>> run.observe(loss).stop
             False
         """
-        registry = registry or current_registry()
-        policy = guard if not isinstance(guard, bool) else "fallback" if guard else "off"
-        if policy not in get_args(GuardPolicy):
-            raise InputError(f"guard must be 'fallback', 'raise' or 'off', got {quoted(guard)}.")
-        assembly, stopper, made_on = self.assembly(registry), self.stopper, self.made_on or MadeOn()
-        optimizer = build_optimizer(
-            assembly, model, implementation=implementation, compile=compile, theta=self.theta, horizon=total_steps
-        )
-        spec, values, supplies = assembly.controller, assembly.controller_values, PLAIN_SIGNALS | GRADIENT_SIGNALS
-        scheduler = ControllerScheduler(optimizer, spec, values, total_steps=total_steps, mode=mode, supplies=supplies)
-        tensors = [param for group in optimizer.param_groups for param in group["params"]]
-        count = sum(tensor.numel() for tensor in tensors if tensor.requires_grad)
-        made_on.warn_if_far(parameters=count, batch_size=batch_size, horizon=total_steps, stacklevel=3)
-        requires = frozenset[str]() if stopper is None else stopper_requires(stopper, registry)
-        if stopper is not None and "horizon" in requires and total_steps is None:
-            raise InputError(f"The stopper {stopper.name!r} needs the planned number of steps; pass total_steps=.")
-        judgement = Judgement(
-            None if stopper is None else build_stopper(stopper, mode=mode, registry=registry),
-            WrapperSignals(optimizer, assembly.tells),
+        return bound(
+            self,
+            model,
+            total_steps=total_steps,
             mode=mode,
-            requires=requires,
-            uses=frozenset() if stopper is None else stopper_uses(stopper, registry),
-            guard=policy != "off",
-        )
-        handover = None
-        if policy != "off" and assembly.learned is not None:
-            longest, taking_over = made_on.horizon and made_on.horizon[1], None if policy == "raise" else fallback
-            handover = handover_of(optimizer, assembly, taking_over, registry, longest, made_on.loss)
-        return Run(
-            model if isinstance(model, nn.Module) else tensors,
-            optimizer,
-            scheduler,
-            judgement,
-            optimizer_signals=assembly.rule_requires,
+            batch_size=batch_size,
             keep_best=keep_best,
-            guard=None if policy == "off" else GradientGuard(raises=policy == "raise", handover=handover),
-            names=ModelNames.of(model, assembly),
+            guard=guard,
+            fallback=fallback,
+            roles=roles,
+            implementation=implementation,
+            compile=compile,
+            registry=registry or current_registry(),
         )
 
     @checked_function()
@@ -274,7 +244,7 @@ class Recipe:
     @property
     def name(self) -> str:
         """One line for tables, such as `"adamw+cosine+patience"`."""
-        parts = [self.configuration.optimizer, *self.configuration.wrappers, self.configuration.controller]
+        parts = [*self.configuration.optimizers, *self.configuration.wrappers, self.configuration.controller]
         return "+".join(parts if self.stopper is None else [*parts, self.stopper.name])
 
     def with_stopper(self, stopper: StopperConfiguration | None, registry: Registry | None = None) -> "Recipe":

@@ -148,7 +148,7 @@ def _followed(learner: Learner, theta: dict[str, Tensor], row: int, steps: int) 
         grads = grad(learner.loss)(params, *data)
         norm = torch.stack([tensor.square().sum() for tensor in grads.values()]).sum().sqrt()
         info = StepInfo(torch.tensor(float(step)), horizon, learner.loss(params, *data), {"gradient_norm": norm})
-        updates, state = learner.assembly.rule.update(grads, state, params, learner.hparams, theta, info)
+        updates, state = learner.rule.update(grads, state, params, learner.hparams, theta, info)
         for name, update in updates.items():
             own = state["tensors"].get(name, {})
             gates = {label: _shown(label, own[key]) for label, key in drawn.items() if key in own}

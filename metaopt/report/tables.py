@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from metaopt.configuration import Configuration, assemble
 from metaopt.deploy import StopperConfiguration
@@ -120,11 +121,16 @@ def recipe_table(recipe: Recipe, registry: Registry | None = None) -> Table:
     """Every plugin of a recipe with all its hyperparameters, beside their defaults."""
     plugins = registry or current_registry()
     assembly = assemble(recipe.configuration, plugins)
-    specs = (assembly.optimizer, *assembly.wrappers, assembly.controller)
     usual = assemble(replace(recipe.configuration, hparams={}), plugins)
     rows: list[tuple[str, ...]] = []
-    for spec in specs:
+    for spec in assembly.specs:
         rows += _rows(f"{spec.kind} {spec.name}", assembly.values_of(spec), usual.values_of(spec))
+    for name, role in recipe.configuration.roles.items():
+        own = {field.name: getattr(role, field.name) for field in fields(role)}
+        usual_own = {field.name: field.default for field in fields(role)}
+        rows += _rows(f"role {name}", _stated(own), _stated(usual_own))
+    if recipe.configuration.depth_decay != 1.0:
+        rows += _rows("layers", {"depth_decay": recipe.configuration.depth_decay}, {"depth_decay": 1.0})
     if recipe.stopper is not None:
         rows += _stopper_rows(recipe.stopper, plugins)
     return Table(recipe.name, ("plugin", "hyperparameter", "value", "default"), tuple(rows), 2)
@@ -234,9 +240,28 @@ def _stopper_rows(stopper: StopperConfiguration, registry: Registry) -> list[tup
     return rows + [row for child in stopper.stoppers for row in _stopper_rows(child, registry)]
 
 
+def _stated(role: Mapping[str, Any]) -> dict[str, Value]:
+    """What a role has, in words where it is what its optimizer or the configuration has."""
+    return {
+        "optimizer": role["optimizer"] or "the recipe's own",
+        "rate": role["rate"],
+        "weight_decay": "its optimizer's" if role["weight_decay"] is None else role["weight_decay"],
+    }
+
+
 def _name(configuration: Configuration) -> str:
-    return " + ".join([configuration.optimizer, *configuration.wrappers, configuration.controller])
+    return " + ".join([*configuration.optimizers, *configuration.wrappers, configuration.controller])
 
 
 def _hparams(configuration: Configuration) -> str:
-    return ", ".join(f"{name.partition('.')[2]}={number(value)}" for name, value in configuration.hparams.items())
+    """Hyperparameters, those of a role's optimizer with its name, and what roles have of their own."""
+    others = configuration.optimizers[1:]
+    shown = {
+        name if name.partition(".")[0] in others else name.partition(".")[2]: value
+        for name, value in configuration.hparams.items()
+    }
+    for role, own in configuration.roles.items():
+        shown.update({f"{role}.{name}": value for name, value in own.to_json().items()})
+    if configuration.depth_decay != 1.0:
+        shown["depth_decay"] = configuration.depth_decay
+    return ", ".join(f"{name}={number(value)}" for name, value in shown.items())

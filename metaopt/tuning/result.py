@@ -184,7 +184,14 @@ def _row(evaluation: Evaluation, scale: AnyScale, sign: float) -> dict[str, Any]
 
 def _flat(configuration: Mapping[str, Any]) -> dict[str, Any]:
     names = {"optimizer": configuration["optimizer"], "controller": configuration["controller"]}
-    return {**names, "wrappers": "+".join(configuration["wrappers"]), **configuration["hparams"]}
+    by_role = {
+        f"roles.{role}.{name}": value
+        for role, own in configuration.get("roles", {}).items()
+        for name, value in own.items()
+    }
+    depth = {"depth_decay": configuration["depth_decay"]} if "depth_decay" in configuration else {}
+    wrappers = "+".join(configuration["wrappers"])
+    return {**names, "wrappers": wrappers, **by_role, **depth, **configuration["hparams"]}
 
 
 def with_scores(recipe: Recipe, held_out: Comparison | None, held_out_by: str | None, tuning: Comparison) -> Recipe:

@@ -160,6 +160,9 @@ def run_study(
         settings=arguments.settings,
     )
     ledger = Ledger(storage) if train else reading(storage, corpus.tasks)
+    begun = ledger.begun_with(study_name)
+    if begun is not None and "roles" not in begun["space"] and not space.states_roles:
+        space = space.without_roles  # as an earlier metaopt began it
     session = Session(
         corpus=corpus,
         arguments=arguments,

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.configuration.configuration import Configuration, assemble
+from metaopt.configuration import Configuration, assemble
 from metaopt.plugin.registry import Registry
 
 REGISTRY = Registry.discover()

@@ -16,15 +16,6 @@ def wrapper(name):
     return current_registry().get(WrapperSpec, name)
 
 
-@pytest.mark.parametrize(("name", "around", "sentence"), [
-    ("prodigy", "dog", "The wrapper 'dog' sets the learning rate, and 'prodigy' its own; leave one out."),
-    ("adamw", "dog", None),
-    ("prodigy", "averaged", None),
-])  # fmt: skip
-def test_a_rate_is_set_once(name, around, sentence):
-    assert misfit(optimizer(name), [wrapper(around)]) == sentence
-
-
 @pytest.mark.parametrize("name", ["averaged", "dog", "mechanic", "lookahead"])
 def test_a_class_without_a_rule_takes_no_wrapper(name):
     alone = metaopt.optimizer_spec(torch.optim.Adamax)
@@ -33,12 +24,28 @@ def test_a_class_without_a_rule_takes_no_wrapper(name):
     assert misfit(alone, [wrapper(name)]) == expected
 
 
-def test_an_optimizer_of_matrices_takes_no_vectors():
-    shapes = {"weight": torch.Size((3, 2)), "bias": torch.Size((3,)), "scale": torch.Size(())}
-    sentence = untaken(optimizer("muon"), shapes)
-    assert sentence == (
-        "muon takes matrices, and the parameter 'bias' (and 1 more) has the shape (3,); give the others to another "
-        "optimizer: roles=…"
-    )
-    assert untaken(optimizer("muon"), {"weight": shapes["weight"]}) is None
+@pytest.mark.parametrize(
+    ("name", "wrappers", "reason"),
+    [
+        ("adamw", ["averaged"], None),
+        ("prodigy", ["mechanic"], None),
+        ("prodigy", ["dog"], "The wrapper 'dog' sets the learning rate, and 'prodigy' its own; leave one out."),
+        (
+            "celo",
+            ["learned_schedule"],
+            "A recipe has one learned part, and celo and learned_schedule are; leave one out.",
+        ),
+    ],
+)
+def test_wrappers_that_cannot_go_around_an_optimizer(name, wrappers, reason):
+    assert misfit(optimizer(name), [wrapper(around) for around in wrappers]) == reason
+
+
+def test_an_optimizer_for_matrices_says_how_the_rest_is_trained(normed):
+    shapes = {"w": torch.Size((2, 3)), "b": torch.Size((3,)), "scale": torch.Size(())}
     assert untaken(optimizer("adamw"), shapes) is None
+    assert untaken(normed, {"w": shapes["w"]}) is None
+    assert untaken(normed, shapes) == (
+        "normed takes matrices, and the parameter 'b' (and 1 more) has the shape (3,); give the others to another "
+        "optimizer, such as adamw with roles={'matrix': {'optimizer': 'normed'}}."
+    )

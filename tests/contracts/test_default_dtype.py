@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import metaopt
-from metaopt.configuration.configuration import Configuration, assemble
+from metaopt.configuration import Configuration, assemble
 from metaopt.contracts.default_dtype import Float32ByDefault, default_for
 from metaopt.inner import Member, train
 from metaopt.plugin.registry import current_registry

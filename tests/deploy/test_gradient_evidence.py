@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.recipe import Recipe
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.errors import OutOfDepthError
 from metaopt.plugin.registry import Registry, current_registry
 from metaopt.recipe import MadeOn

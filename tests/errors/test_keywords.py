@@ -10,7 +10,7 @@ import torch
 
 import metaopt
 from metaopt import InputError, PluginError
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.deploy.stopping.configuration import StopperConfiguration
 
 #: What is made, a keyword mistyped, and the one that was meant.

@@ -7,7 +7,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import metaopt
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.recipe import Recipe
 

@@ -5,7 +5,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 import metaopt
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.recipe import Recipe
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import metaopt
-from metaopt.configuration.configuration import Configuration, assemble
+from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import Episodes
 from metaopt.plugin.registry import current_registry
 from metaopt_corpora.sinusoid_episodes import sinusoid_task

@@ -9,7 +9,7 @@ from torch import nn
 from torch.func import functional_call
 
 import metaopt
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.errors import InputError
 from metaopt.meta.evaluation import few_shot_metrics
 from metaopt.plugin.registry import current_registry

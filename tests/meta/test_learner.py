@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import metaopt
-from metaopt.configuration.configuration import Configuration, assemble
+from metaopt.configuration import Configuration, assemble
 from metaopt.meta.estimators.evolution import Evolution
 from metaopt.meta.estimators.parallel_trainings import Trainings
 from metaopt.meta.learner import Learner

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.configuration.rate_table import rate_table
 from metaopt.deploy.stopping.configuration import StopperConfiguration, build_stopper
 from metaopt.plugin.registry import current_registry
@@ -125,7 +125,17 @@ def alone(recipe):
 def test_the_plain_lines_train_as_the_recipe_does_where_metaopt_cannot_be_imported(
     optimizer, controller, hparams, stopper
 ):
-    recipe = Recipe.create(Configuration(optimizer, controller, hparams=hparams), stopper)
+    check_plain_lines(Recipe.create(Configuration(optimizer, controller, hparams=hparams), stopper))
+
+
+@pytest.mark.parametrize("controller", ["wsd", "plateau"])
+def test_so_do_those_of_several_classes(controller):
+    roles = {"input": {"optimizer": "sgd"}, "head": {"rate": 0.5}}
+    hparams = {"adamw.lr": 0.05, "sgd.lr": 0.1, "sgd.momentum": 0.5}
+    check_plain_lines(Recipe.create(Configuration("adamw", controller, hparams=hparams, roles=roles, depth_decay=0.9)))
+
+
+def check_plain_lines(recipe):
     losses, history, final = with_metaopt(recipe)
     plain_losses, plain_history, plain_final = alone(recipe)
     assert plain_losses == pytest.approx(losses, rel=1e-4)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import metaopt
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.plugin.registry import current_registry
 
 STEPS = 150

@@ -2,6 +2,7 @@
 
 import pytest
 
+import metaopt
 from metaopt import Configuration, Recipe
 from metaopt.plugin import current_registry
 from metaopt.report.explanation import Explained, draw_explained, explain, explained_table, sparkline
@@ -40,6 +41,22 @@ def test_plain_descent_goes_against_the_gradient_at_its_rate():
     for row in rows:
         assert row.rate == pytest.approx((0.25, 0.25), rel=1e-4)
         assert row.cosine == pytest.approx((1.0, 1.0), rel=1e-4)
+
+
+def test_each_role_goes_at_its_own_rate():
+    hparams = {"sgd.lr": 0.25, "adagrad.lr": 0.5}
+    roles = {"input": {"rate": 0.5}, "head": {"optimizer": "adagrad"}}
+    recipe = Recipe.create(Configuration("sgd", hparams=hparams, roles=roles))
+    task = small_waves()
+    found = metaopt.roles(task.build(0))
+    rows = {row.name: row for row in explain(recipe, task, current_registry(), num_steps=2)}
+    assert {"input", "head", "vector"} <= {found[name] for name in rows}
+    for name, row in rows.items():
+        if found[name] == "head":
+            assert row.rate[0] > row.rate[1]  # AdaGrad slows down
+        else:
+            rate = 0.125 if found[name] == "input" else 0.25
+            assert row.rate == pytest.approx((rate, rate), rel=1e-4)
 
 
 def test_the_picture_is_a_png(tmp_path):

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import metaopt
 from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.report import tables
 from metaopt.tuning.stopping.stopping import PolicyResult
@@ -41,6 +42,33 @@ def test_a_recipe_is_shown_with_every_default(result):
     optimizer = result.recipe.configuration.optimizer
     assert table.rows[0][:2] == (f"optimizer {optimizer}", "lr")
     assert all(len(row) == 4 for row in table.rows)
+
+
+def test_what_roles_have_is_shown(result):
+    roles = {"matrix": {"optimizer": "sgd"}, "input": {"rate": 0.25, "weight_decay": 0.0}}
+    hparams = {"adamw.lr": 0.01, "sgd.lr": 0.5}
+    configuration = metaopt.Configuration("adamw", "cosine", hparams=hparams, roles=roles, depth_decay=0.9)
+    table = tables.recipe_table(metaopt.Recipe.create(configuration))
+    assert table.title == "adamw+sgd+cosine"
+    shown = [row[:3] for row in table.rows]
+    assert ("optimizer sgd", "lr", "0.5") in shown
+    start = shown.index(("role input", "optimizer", "the recipe's own"))
+    assert shown[start + 1 :] == [
+        ("", "rate", "0.25"),
+        ("", "weight_decay", "0"),
+        ("role matrix", "optimizer", "sgd"),
+        ("", "rate", "1"),
+        ("", "weight_decay", "its optimizer's"),
+        ("layers", "depth_decay", "0.9"),
+    ]
+    proposal, outcome = result.judged[0]
+    changed = dataclasses.replace(
+        result, judged=[(dataclasses.replace(proposal, configuration=configuration), outcome)]
+    )
+    (row,) = tables.candidates_table(changed).rows
+    assert row[1] == "adamw + sgd + cosine"
+    words = "lr=0.01, sgd.lr=0.5, input.rate=0.25, input.weight_decay=0, matrix.optimizer=sgd, depth_decay=0.9"
+    assert row[2] == words
 
 
 def test_the_cost_is_counted_in_full(result):

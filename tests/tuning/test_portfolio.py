@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import metaopt
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.plugin.registry import current_registry
 from metaopt.tuning.portfolio import FEATURES, Portfolio, greedy_order, load_portfolio, task_features
 

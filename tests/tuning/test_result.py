@@ -1,5 +1,5 @@
 import metaopt
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey
 from metaopt.tuning.result import Cost
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 import metaopt
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.search.study import BATCH
 from metaopt.tuning.seeds import REPORT_SEEDS

@@ -11,23 +11,17 @@ from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import Float32ByDefault, Hparams, State, StepInfo, Theta
-from metaopt.deploy.optimizer.group_members import MAXIMIZE, GroupMember, KnownMembers, group_members
+from metaopt.deploy.optimizer.group_members import MAXIMIZE, GroupMember, KnownMembers, group_members, stated_roles
 from metaopt.deploy.optimizer.hparams import GroupNumbers
 from metaopt.deploy.optimizer.learned_weights import check_learned, weights_of
-from metaopt.deploy.optimizer.parameters import (
-    ModelNames,
-    Params,
-    as_groups,
-    checked_group,
-    numbered,
-    packed,
-    spare_from_decay,
-    tensors_of,
-)
+from metaopt.deploy.optimizer.model_names import ModelNames
+from metaopt.deploy.optimizer.parameters import Group, Params, as_groups, numbered, packed, tensors_of
 from metaopt.deploy.optimizer.precision import gradient_norm, in_dtypes_of, placed, widened
-from metaopt.deploy.optimizer.requirements import check_loss, check_param, check_requirements, check_taken
+from metaopt.deploy.optimizer.requirements import check_loss, check_param, check_requirements
+from metaopt.deploy.roles.role_groups import Places, check_group, cut_by_role, filled, role_groups
 from metaopt.deploy.state.arrangement import arranged, check_document
 from metaopt.deploy.state.damaged_state import check_groups, refusing_damage
+from metaopt.deploy.state.parts import with_own_roles
 from metaopt.deploy.state.rule_state import fitted, fitted_shared
 from metaopt.deploy.state.saved_state import FIRST_GROUP_KEYS, RULE, SHARED, STEPS, is_of_rule
 from metaopt.errors import InputError
@@ -68,14 +62,15 @@ class AssemblyOptimizer(Optimizer, ABC):
     ) -> None:
         theta = weights_of(assembly, theta)
         check_requirements(assembly, theta, horizon)
-        groups = spare_from_decay(as_groups(params), assembly)
+        groups = role_groups(params, assembly)
         check_learned(assembly, theta, groups)
         device = tensors_of(groups)[0].device
         self._use_assembly(assembly)
         self.names = ModelNames.of(params, assembly)
         self.horizon = horizon
         self.theta = {name: tensor.detach().to(device) for name, tensor in (theta or {}).items()}
-        super().__init__(groups, {**packed(assembly), MAXIMIZE: maximize})
+        common = {"lr": assembly.rule_values["lr"]} if assembly.others else packed(assembly)  # groups get the rest
+        super().__init__(groups, {**common, MAXIMIZE: maximize})
         self.param_groups[0].update({RULE: self.title, STEPS: 0, SHARED: {}})
 
     @property
@@ -115,15 +110,18 @@ class AssemblyOptimizer(Optimizer, ABC):
         self.param_groups[0][STEPS] += 1
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add parameters, before or after steps; hyperparameters that the group does not state are the defaults.
+        """Add parameters, before or after steps; what the group does not state is that of its role, else of its shapes.
 
         Raises:
             InputError: a stated hyperparameter is not valid, or a parameter is not a real floating-point tensor.
         """
-        group = checked_group(self.assembly, *as_groups([param_group]))
+        for group in cut_by_role(as_groups([param_group]), self.assembly, Places()):
+            check_group(self.assembly, group)
+            self._add_group(filled(self.assembly, group))
+
+    def _add_group(self, group: Group) -> None:
         for tensor in tensors_of([group]):
             check_param(self.assembly, tensor)
-        check_taken(self.assembly, [group])
         if self.param_groups and "param_names" in self.param_groups[0]:
             group = numbered(group, first=sum(len(other["params"]) for other in self.param_groups))
         super().add_param_group(group)
@@ -149,6 +147,7 @@ class AssemblyOptimizer(Optimizer, ABC):
             self._prepare_loading(document)
             of_rule = is_of_rule(document, self.assembly, self.title)
             document = arranged(document, self.param_groups, self.names, FIRST_GROUP_KEYS)
+            document["param_groups"] = with_own_roles(document["param_groups"], self.param_groups)
             check_groups(document["param_groups"], self.param_groups)
             saved.update(self._fitted(document, of_rule))
             return {**saved, "state": {}}
@@ -280,7 +279,7 @@ class AssemblyOptimizer(Optimizer, ABC):
     def _expected(self) -> State:
         """Keys, shapes and dtypes of the state; its tensors hold no numbers."""
         params = {member.name: widened(member.param) for member in group_members(self.param_groups)}
-        hparams = self.assembly.tensor_hparams(params, torch.float64)
+        hparams = self.assembly.tensor_hparams(params, torch.float64, stated_roles(self.param_groups))
         shadows = {name: torch.empty_like(param, device="meta") for name, param in params.items()}
         return self._initial_state(shadows, hparams, {name: tensor.to("meta") for name, tensor in self.theta.items()})
 

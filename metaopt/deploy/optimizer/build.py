@@ -1,9 +1,8 @@
 """From an assembly, or a plugin's name, to a torch optimizer: the native class where it can serve, else the rule."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
-from torch import nn
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, NoDecay
@@ -12,20 +11,14 @@ from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.optimizer.class_hooks import ClassLoading, ClassSteps
 from metaopt.deploy.optimizer.class_needs import check_needs, warn_of_needs
 from metaopt.deploy.optimizer.hparams import assemble_named
+from metaopt.deploy.optimizer.model_names import ModelNames
 from metaopt.deploy.optimizer.native_class import build_native, obstacle
-from metaopt.deploy.optimizer.parameters import (
-    Group,
-    ModelNames,
-    Params,
-    as_groups,
-    check_trained,
-    divided,
-    tensors_of,
-    without_names,
-)
-from metaopt.deploy.optimizer.requirements import check_taken
+from metaopt.deploy.optimizer.parameters import Group, Params, check_trained, tensors_of, without_names
 from metaopt.deploy.optimizer.rule_optimizer import RuleOptimizer
 from metaopt.deploy.optimizer.steered_optimizer import SteeredOptimizer, steering_obstacle
+from metaopt.deploy.roles.composite_optimizer import CompositeOptimizer, composite_obstacle
+from metaopt.deploy.roles.later_groups import join_by_role
+from metaopt.deploy.roles.role_groups import role_groups, roles_without_parameters
 from metaopt.deploy.step_hooks import look_at_gradients, warn_of_unfrozen, watch_frozen
 from metaopt.errors import InputError, PluginError, quoted, refuse_mistyped
 from metaopt.plugin import OptimizerSpec, current_registry
@@ -39,6 +32,8 @@ def create_optimizer(
     *,
     wrappers: Sequence[str] = (),
     no_decay: NoDecay = "none",
+    roles: Mapping[str, Any] | None = None,
+    depth_decay: float = 1.0,
     implementation: Implementation = "auto",
     compile: bool = False,
     theta: Theta | None = None,
@@ -53,6 +48,9 @@ def create_optimizer(
         params: a model, of which those that require gradients are taken, or what torch's optimizers take.
         wrappers: wrapper plugins, innermost first.
         no_decay: `"1d"` spares parameters of at most one dimension from weight decay; `"none"` spares none, as torch.
+        roles: what roles have of their own, `{"matrix": {"optimizer": "lion"}, "input": {"rate": 0.25}}`, and patterns
+            of names that override what `metaopt.roles` finds, `{"lm_head.*": "head"}`.
+        depth_decay: factor on the rate of each parameter for each layer above it.
         implementation: `"native"` is the library's class that computes the same, steered where a wrapper does nothing
             else, `"rule"` the rule itself, `"auto"` the first where it can serve.
         compile: run the rule, where it is the rule that runs, as a compiled graph.
@@ -60,7 +58,7 @@ def create_optimizer(
         total_steps: planned number of steps, for rules that require it.
         maximize: go up the gradient.
         hparams: hyperparameters, by the plugin's names (`beta1=0.9`) or packed as torch does (`betas=(0.9, 0.999)`); a
-            wrapper's as `**{"averaged.decay": 0.99}`.
+            wrapper's, or those of a role's optimizer, as `**{"averaged.decay": 0.99}`.
 
     Returns:
         A `torch.optim.Optimizer`.
@@ -68,7 +66,8 @@ def create_optimizer(
     Raises:
         PluginError: the plugin is unknown, or `"native"` cannot serve.
         InputError: a hyperparameter is unknown or not valid; the message lists the valid ones. Also where nothing can
-            be trained: no parameter requires gradients, or one is lazy, on the meta device or expanded.
+            be trained: no parameter requires gradients, or one is lazy, on the meta device or expanded. Also where no
+            parameter has a role that `roles` has something for.
 
     Warns:
         UserWarning: at a step, a frozen parameter of the model is no longer, and no group holds it.
@@ -80,42 +79,61 @@ def create_optimizer(
     """
     spec = current_registry().get(OptimizerSpec, name)
     refuse_mistyped(create_optimizer, hparams, {*spec.full_space, *spec.packs})
-    return build_optimizer(
-        assemble_named(name, hparams, wrappers=wrappers, no_decay=no_decay),
+    patterns = {key: role for key, role in roles.items() if isinstance(role, str)} if roles else None
+    settings = {key: own for key, own in roles.items() if not isinstance(own, str)} if roles else {}
+    assembly = assemble_named(
+        name, hparams, wrappers=wrappers, no_decay=no_decay, roles=settings, depth_decay=depth_decay
+    )
+    optimizer = build_optimizer(
+        assembly,
         params,
+        patterns=patterns,
         implementation=implementation,
         compile=compile,
         theta=theta,
         horizon=total_steps,
         maximize=maximize,
     )
+    missing = roles_without_parameters(assembly, optimizer.param_groups)
+    if missing is not None:
+        raise InputError(missing)
+    return optimizer
 
 
 def build_optimizer(
     assembly: Assembly,
     params: Params,
     *,
+    patterns: Mapping[str, str] | None = None,
     implementation: Implementation = "auto",
     compile: bool = False,
     theta: Theta | None = None,
     horizon: int | None = None,
     maximize: bool = False,
 ) -> Optimizer:
-    """The torch optimizer of an assembly; arguments as for `create_optimizer`, `horizon` being its `total_steps`."""
+    """The torch optimizer of an assembly.
+
+    Arguments as for `create_optimizer`; `horizon` is its `total_steps`, `patterns` are those among its `roles`.
+    """
     if implementation not in ("auto", "native", "rule"):
         raise InputError(f"implementation must be 'auto', 'native' or 'rule', got {quoted(implementation)}.")
-    names = ModelNames.of(params, assembly) if isinstance(params, nn.Module) else ModelNames()
-    groups = as_groups(params)
+    groups = role_groups(params, assembly, patterns)
     check_trained(tensors_of(groups))
-    check_taken(assembly, groups)
+    names = ModelNames.of(params, assembly, patterns)
     steered = _is_steered(assembly)
     reason: str | None
     if assembly.pure_rule is None:
-        reason = obstacle(assembly, groups, theta=theta, maximize=maximize)
+        reason = (
+            composite_obstacle(assembly, groups, maximize=maximize)
+            if assembly.others
+            else obstacle(assembly, groups, theta=theta, maximize=maximize)
+        )
         if reason is not None or implementation == "rule":
             raise PluginError(f"{assembly.optimizer.name!r} cannot run here: {reason or 'it has no rule'}.")
     elif implementation == "rule":
         reason = "the rule was asked for"
+    elif assembly.others:
+        reason = composite_obstacle(assembly, groups, maximize=maximize)
     elif steered:
         reason = steering_obstacle(assembly, groups, maximize=maximize)
     else:
@@ -123,7 +141,9 @@ def build_optimizer(
     if implementation == "native" and reason is not None:
         raise PluginError(f"{assembly.optimizer.name!r} cannot run as a library's class here: {reason}.")
     optimizer: Optimizer
-    if reason is None and not steered:
+    if reason is None and assembly.others:
+        optimizer = _composite(assembly, groups, names, maximize)
+    elif reason is None and not steered:
         optimizer = _native(assembly, groups, names, maximize)
     elif reason is None:
         optimizer = SteeredOptimizer(groups, assembly, theta=theta, horizon=horizon, maximize=maximize)
@@ -139,17 +159,27 @@ def build_optimizer(
 def _is_steered(assembly: Assembly) -> bool:
     """Whether the one wrapper around the optimizer does nothing but steer it."""
     rule = assembly.pure_rule
-    return len(assembly.wrappers) == 1 and isinstance(rule, SteeringRule) and rule.inner == assembly.bare_rule
+    has_one_inside = len(assembly.wrappers) == 1 and not assembly.others
+    return has_one_inside and isinstance(rule, SteeringRule) and rule.inner == assembly.bare_rule
 
 
 def _native(assembly: Assembly, groups: list[Group], names: ModelNames, maximize: bool) -> Optimizer:
     # Names that the user did not give would keep groups without names from joining later.
     members = without_names(groups) if names.names else groups
-    optimizer = build_native(assembly, divided(members, assembly), maximize=maximize)
+    optimizer = build_native(assembly, members, maximize=maximize)
     native = assembly.optimizer.native
     if assembly.pure_rule is None and native is not None:
         check_needs(optimizer, native)
         warn_of_needs(native, stacklevel=5)
+    if assembly.has_roles:
+        join_by_role(optimizer, assembly, maximize)
     ClassLoading(assembly, names).attach(optimizer)
     look_at_gradients(optimizer, ClassSteps(optimizer).look)
+    return optimizer
+
+
+def _composite(assembly: Assembly, groups: list[Group], names: ModelNames, maximize: bool) -> Optimizer:
+    optimizer = CompositeOptimizer(without_names(groups) if names.names else groups, assembly, maximize=maximize)
+    ClassLoading(assembly, names).attach(optimizer)
+    look_at_gradients(optimizer, optimizer.look)
     return optimizer

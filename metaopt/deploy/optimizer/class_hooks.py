@@ -4,8 +4,8 @@ Some gradients it does not take, or not while it is fused; some states are not i
 """
 
 import copy
-import functools
 import warnings
+from functools import partial
 from typing import Any, final
 
 import torch
@@ -15,8 +15,9 @@ from torch.optim import Optimizer
 from metaopt.configuration import Assembly
 from metaopt.deploy.optimizer.fused import can_fuse, in_order_of, is_dense, put_in_order
 from metaopt.deploy.optimizer.group_members import MAXIMIZE
-from metaopt.deploy.optimizer.native_class import MakeOptimizer, maximizes
-from metaopt.deploy.optimizer.parameters import Group, ModelNames
+from metaopt.deploy.optimizer.model_names import ModelNames
+from metaopt.deploy.optimizer.native_class import MakeOptimizer, maximizes, native_class
+from metaopt.deploy.optimizer.parameters import Group
 from metaopt.deploy.state.arrangement import SIGNATURE, arranged, check_document, names_of
 from metaopt.deploy.state.class_state import (
     EXECUTION,
@@ -28,7 +29,8 @@ from metaopt.deploy.state.class_state import (
     fresh_state,
 )
 from metaopt.deploy.state.damaged_state import check_groups, refusing_damage
-from metaopt.deploy.state.saved_state import FIRST_GROUP_KEYS, RULE, is_of_rule
+from metaopt.deploy.state.parts import over_parts, with_own_roles
+from metaopt.deploy.state.saved_state import FIRST_GROUP_KEYS, RULE, class_name, is_of_rule
 from metaopt.errors import InputError
 
 _NAMED = "param_names"
@@ -149,7 +151,7 @@ class ClassLoading:
     def _sign(self, optimizer: Optimizer, document: dict[str, Any]) -> None:
         names = names_of(optimizer.param_groups, self._model)
         known = {} if None in names else {_NAMED: names}
-        document[SIGNATURE] = {"name": self._assembly.optimizer.name, **known}
+        document[SIGNATURE] = {"name": class_name(self._assembly), **known}
 
     def _fit(self, optimizer: Optimizer, document: dict[str, Any]) -> dict[str, Any]:
         """A saved state in the order and form of this optimizer.
@@ -161,30 +163,47 @@ class ClassLoading:
             return self._fitted(optimizer, document)
 
     def _fitted(self, optimizer: Optimizer, document: dict[str, Any]) -> dict[str, Any]:
-        title, own_groups = type(optimizer).__qualname__, optimizer.param_groups
-        kind = as_made(optimizer, self._assembly)
+        own_groups = optimizer.param_groups
         check_document(document)
-        of_rule = not self._is_of_class(document, optimizer) and is_of_rule(document, self._assembly, title)
+        of_rule = not self._is_of_class(document, optimizer) and is_of_rule(
+            document, self._assembly, type(optimizer).__qualname__
+        )
         converted = arranged(document, own_groups, self._model, FIRST_GROUP_KEYS)
+        converted["param_groups"] = with_own_roles(converted["param_groups"], own_groups)
+        fitted = over_parts(converted, own_groups, self._assembly, partial(self._fitted_part, of_rule))
+        groups = [
+            {key: value for key, value in group.items() if key not in FIRST_GROUP_KEYS}
+            for group in fitted["param_groups"]
+        ]
+        return {**fitted, "param_groups": groups}
+
+    def _fitted_part(
+        self, of_rule: bool, document: dict[str, Any], assembly: Assembly, own_groups: list[Group]
+    ) -> dict[str, Any]:
+        """The state of the groups of one class."""
+        native = assembly.optimizer.native
+        assert native is not None
+        kind = native_class(native)
+        made: MakeOptimizer = partial(kind, **native.fixed)
         if of_rule:
-            converted = as_classes(converted, self._assembly, own_groups)
+            document = as_classes(document, assembly, own_groups)
         else:
-            converted["param_groups"] = self._regrouped(converted["param_groups"], own_groups, type(optimizer))
-        check_groups(converted["param_groups"], own_groups)
+            document["param_groups"] = self._regrouped(document["param_groups"], own_groups, kind, assembly)
+        check_groups(document["param_groups"], own_groups)
         with torch.random.fork_rng(devices=[]):  # a class may draw numbers where it steps on stand-ins
-            expected = expected_state(kind, converted["param_groups"], own_groups)
+            expected = expected_state(made, document["param_groups"], own_groups)
         names = names_of(own_groups, self._model)
         # Some classes keep a counter beside the parameters' entries.
         kept = () if of_rule else [key for key in document["state"] if isinstance(key, str)]
         state: dict[Any, Any] = {key: copy.deepcopy(document["state"][key]) for key in kept}
-        for index, group in enumerate(converted["param_groups"]):
+        for index, group in enumerate(document["param_groups"]):
             for place, (number, param) in enumerate(zip(group["params"], own_groups[index]["params"], strict=True)):
                 name = str(number) if names[index] is None else names[index][place]  # type: ignore[index]
-                entries = converted["state"].get(number) or fresh_state(kind, group, param)
+                entries = document["state"].get(number) or fresh_state(made, group, param)
                 if entries:
-                    check_entries(entries, expected.get(number, {}), title, name)
+                    check_entries(entries, expected.get(number, {}), kind.__qualname__, name)
                     state[number] = {key: _own(param, value) for key, value in entries.items()}
-        return {**converted, "state": state}
+        return {**document, "state": state}
 
     def _is_of_class(self, document: dict[str, Any], optimizer: Optimizer) -> bool:
         """Whether a class without a rule may have saved a state by itself, which then says nothing of it."""
@@ -192,21 +211,17 @@ class ClassLoading:
         unsigned = SIGNATURE not in document and RULE not in group
         return self._assembly.pure_rule is None and unsigned and set(optimizer.defaults) <= set(group)
 
-    def _regrouped(self, saved: list[Group], own_groups: list[Group], kind: type[Optimizer]) -> list[Group]:
+    def _regrouped(
+        self, saved: list[Group], own_groups: list[Group], kind: type[Optimizer], assembly: Assembly
+    ) -> list[Group]:
         """Saved groups that compute their steps as the present ones do."""
         groups = []
         for group, own_group in zip(saved, own_groups, strict=True):
-            settings = check_settings(group, own_group, kind, self._assembly)
+            settings = check_settings(group, own_group, kind, assembly)
             execution = {key: own_group[key] for key in EXECUTION if key in own_group}
             missing = {key: own_group[key] for key in settings if key in own_group and key not in group}
             groups.append({**missing, **group, **execution})
         return groups
-
-
-def as_made(optimizer: Optimizer, assembly: Assembly) -> MakeOptimizer:
-    """What makes another optimizer of the class from groups, with the arguments that are the same for all."""
-    native = assembly.optimizer.native
-    return functools.partial(type(optimizer), **(native.fixed if native is not None else {}))
 
 
 def _begin_state(optimizer: Optimizer, added: list[Group]) -> None:

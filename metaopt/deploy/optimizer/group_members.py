@@ -6,7 +6,7 @@ from typing import final
 
 from torch import Tensor
 
-from metaopt.deploy.optimizer.parameters import Group
+from metaopt.deploy.optimizer.parameters import ROLE, Group
 from metaopt.deploy.optimizer.requirements import check_grad
 
 #: Param-group key: whether to go up the gradient.
@@ -70,3 +70,8 @@ def group_members(groups: Sequence[Group]) -> Iterator[GroupMember]:
             taken.add(name)
             position += 1
             yield GroupMember(name, param, index, group)
+
+
+def stated_roles(groups: Sequence[Group]) -> dict[str, str]:
+    """The roles that groups state, by the names of their parameters."""
+    return {member.name: member.group[ROLE] for member in group_members(groups) if ROLE in member.group}

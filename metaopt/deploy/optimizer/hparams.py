@@ -9,6 +9,7 @@ from torch import Tensor
 
 from metaopt.configuration import Assembly, Configuration, NoDecay, assemble
 from metaopt.deploy.optimizer.parameters import (
+    ROLE,
     Group,
     check_length,
     check_stated_once,
@@ -23,7 +24,13 @@ from metaopt.space import Value
 
 
 def assemble_named(
-    name: str, hparams: Mapping[str, Any], *, wrappers: Sequence[str] = (), no_decay: NoDecay = "none"
+    name: str,
+    hparams: Mapping[str, Any],
+    *,
+    wrappers: Sequence[str] = (),
+    no_decay: NoDecay = "none",
+    roles: Mapping[str, Any] | None = None,
+    depth_decay: float = 1.0,
 ) -> Assembly:
     """The plugin `name` of the process's registry with `hparams`, in its own names or packed as torch does.
 
@@ -32,6 +39,8 @@ def assemble_named(
         hparams: by name (`beta1`), packed (`betas`), or `"<wrapper>.<hyperparameter>"`; 0-d tensors are read.
         wrappers: wrapper plugins, innermost first.
         no_decay: see `Configuration`.
+        roles: see `Configuration`.
+        depth_decay: see `Configuration`.
     """
     known = current_registry()
     spec = known.get(OptimizerSpec, name)
@@ -42,7 +51,12 @@ def assemble_named(
             full[own if "." in own else f"{name}.{own}"] = number
     # A configuration makes the tuple of wrappers itself, for it refuses a string first.
     wrapped: Any = wrappers
-    return assemble(Configuration(name, wrappers=wrapped, hparams=full, no_decay=no_decay), known)
+    return assemble(
+        Configuration(
+            name, wrappers=wrapped, hparams=full, no_decay=no_decay, roles=roles or {}, depth_decay=depth_decay
+        ),
+        known,
+    )
 
 
 _CPU = torch.device("cpu")
@@ -67,14 +81,14 @@ class GroupNumbers:
 
     def __init__(self, assembly: Assembly) -> None:
         self._assembly = assembly
-        self._spaces = distributions(assembly)
-        self._keys = tuple(packed(assembly))
+        self._spaces = {spec.name: distributions(assembly.part(spec.name)) for spec in assembly.optimizers}
+        self._keys = {spec.name: tuple(packed(assembly.part(spec.name))) for spec in assembly.optimizers}
         self._known: dict[int, _Numbers] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Hyperparameters in the order of the vector."""
-        return tuple(self._spaces)
+        """Hyperparameters in the order of the vector, of the assembly's own optimizer."""
+        return tuple(self._spaces[self._assembly.optimizer.name])
 
     def hparams(self, index: int, group: Group) -> dict[str, Tensor]:
         """0-d tensors by name for the param group at `index`."""
@@ -88,14 +102,15 @@ class GroupNumbers:
         return vectors[device]
 
     def _refreshed(self, index: int, group: Group) -> _Numbers:
-        raw = tuple([plain_value(group[key]) for key in self._keys])
+        own = self._assembly.at(group.get(ROLE)) if self._assembly.others else self._assembly
+        raw = tuple([plain_value(group[key]) for key in self._keys[own.optimizer.name]])
         known = self._known.get(index)
         if known is None or known.raw != raw:
-            values = group_values(self._assembly, group)
-            check_structural(self._assembly, values)
-            numbers = [distribution.encode(values[name]) for name, distribution in self._spaces.items()]
+            values, spaces = group_values(own, group), self._spaces[own.optimizer.name]
+            check_structural(own, values)
+            numbers = [distribution.encode(values[name]) for name, distribution in spaces.items()]
             vector = torch.tensor(numbers, dtype=torch.float64)
-            known = _Numbers(raw, dict(zip(self._spaces, vector.unbind(), strict=True)), {_CPU: vector})
+            known = _Numbers(raw, dict(zip(spaces, vector.unbind(), strict=True)), {_CPU: vector})
             self._known[index] = known
         return known
 

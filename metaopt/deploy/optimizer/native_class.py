@@ -13,7 +13,7 @@ from metaopt.configuration import Assembly
 from metaopt.contracts import Theta
 from metaopt.deploy.optimizer.fused import can_fuse
 from metaopt.deploy.optimizer.group_members import MAXIMIZE
-from metaopt.deploy.optimizer.parameters import Group, checked_group, group_values, tensors_of
+from metaopt.deploy.optimizer.parameters import ROLE, Group, checked_group, group_values, tensors_of
 from metaopt.errors import InputError, PluginError, did_you_mean, named_line, quoted
 from metaopt.plugin import Native
 from metaopt.space import Value
@@ -93,21 +93,25 @@ def maximizes(kind: type[Optimizer]) -> bool:
 def build_native(assembly: Assembly, groups: list[Group], *, maximize: bool = False) -> Optimizer:
     """The native class over `groups`, fused where every parameter is dense, ready to train.
 
-    Each group holds its own hyperparameters; call it only where `obstacle` returns None.
+    Each group holds its own hyperparameters, and all are of roles that one optimizer serves; call it only where
+    `obstacle` returns None.
     """
-    native = assembly.optimizer.native
+    owners = [assembly.at(group.get(ROLE)) for group in groups]
+    part = assembly.part(owners[0].optimizer.name)
+    native = part.optimizer.native
     assert native is not None
-    groups = [checked_group(assembly, group) for group in groups]
-    keywords: dict[str, Any] = {**native_arguments(assembly, assembly.rule_values), **native.fixed}
+    groups = [checked_group(owner, group) for owner, group in zip(owners, groups, strict=True)]
+    keywords: dict[str, Any] = {**native_arguments(part, part.rule_values), **native.fixed}
     if native.fused and can_fuse(tensors_of(groups)):
         keywords["fused"] = True
     if maximize:
         keywords["maximize"] = True
-    if assembly.pure_rule is None:  # a class alone knows best which of its defaults a group gets
+    if part.optimizer.rule is None:  # a class alone knows best which of its defaults a group gets
         optimizer = _made_alone(native, groups, keywords)
     else:
-        values = [{**assembly.rule_values, **group_values(assembly, group)} for group in groups]
-        groups = [{**group, **native_arguments(assembly, own)} for group, own in zip(groups, values, strict=True)]
+        owned = zip(owners, groups, strict=True)
+        values = [{**owner.rule_values, **group_values(owner, group)} for owner, group in owned]
+        groups = [{**group, **native_arguments(part, own)} for group, own in zip(groups, values, strict=True)]
         optimizer = native_class(native)(groups, **keywords)
     if native.modes:
         optimizer.train()  # type: ignore[attr-defined]

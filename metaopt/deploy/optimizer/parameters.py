@@ -2,8 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias, final
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +10,7 @@ from torch.nn.parameter import is_lazy
 
 from metaopt.configuration import Assembly
 from metaopt.errors import InputError, quoted
+from metaopt.parameter_roles import bare_name
 from metaopt.plugin import OptimizerSpec
 from metaopt.space import Distribution, Value
 
@@ -18,8 +18,10 @@ Group: TypeAlias = dict[str, Any]
 Named: TypeAlias = tuple[str, Tensor]
 Params: TypeAlias = nn.Module | Iterable[Tensor] | Iterable[Named] | Iterable[Mapping[str, Any]]
 
-#: What wrappers put into names: DataParallel, DDP and AveragedModel; torch.compile; FSDP; activation checkpoints.
-_WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
+#: Key of a param group: the role of its parameters.
+ROLE = "role"
+#: Key of a param group: its `lr` as a multiple of the configuration's; absent where the group stated its own.
+LR_RATIO = "lr_ratio"
 
 
 def as_groups(params: Params) -> list[Group]:
@@ -51,25 +53,12 @@ def spare_from_decay(groups: list[Group], assembly: Assembly) -> list[Group]:
 
     A group that states its own `weight_decay` stays as it is.
     """
-    if not assembly.rule_values.get("weight_decay") or assembly.configuration.no_decay == "none":
-        return groups
-    return [part for group in groups for part in _split(group, assembly)]
+    return [part for group in groups for part in _split(group, assembly.at(group.get(ROLE)))]
 
 
 def divided(groups: list[Group], assembly: Assembly) -> list[Group]:
-    """The groups that a library's class gets: those of `spare_from_decay`, and told which of them hold matrices."""
-    native = assembly.optimizer.native
-    if native is None or native.matrix_entry is None:
-        return spare_from_decay(groups, assembly)
-    spared = {} if assembly.configuration.no_decay == "none" else {"weight_decay": 0.0}
-    parts = []
-    for group in groups:
-        by_rank: dict[bool, list[Any]] = {True: [], False: []}
-        for member in group["params"]:
-            by_rank[tensor_of(member).ndim > 1].append(member)
-        parts.append({**group, "params": by_rank[True], native.matrix_entry: True})
-        parts.append({**spared, **group, "params": by_rank[False], native.matrix_entry: False})
-    return [part for part in parts if part["params"]]
+    """The groups of `spare_from_decay`; classes that have to be told which of them hold matrices are told."""
+    return [part for group in groups for part in _divided(group, assembly)]
 
 
 def tensor_of(member: Tensor | Named) -> Tensor:
@@ -220,35 +209,6 @@ def check_length(spec: OptimizerSpec, key: str, names: tuple[str, ...], value: A
         raise InputError(f"{spec.name}.{key} must be {len(names)} numbers ({', '.join(names)}), got {value!r}.")
 
 
-@final
-@dataclass(frozen=True)
-class ModelNames:
-    """What a state may hold beside the parameters of an optimizer.
-
-    Attributes:
-        names: of every parameter of the model, by tensor; empty for bare parameters.
-        frozen: the parameters that did not require gradients when the optimizer was made.
-        groups: the param groups that the whole model would have, frozen parameters included; empty for bare parameters.
-    """
-
-    names: Mapping[Tensor, str] = field(default_factory=dict)
-    frozen: tuple[Tensor, ...] = ()
-    groups: tuple[tuple[Tensor, ...], ...] = ()
-
-    @classmethod
-    def of(cls, params: Params, assembly: Assembly) -> "ModelNames":
-        """The names and frozen parameters of a model; empty for bare parameters."""
-        if not isinstance(params, nn.Module):
-            return cls()
-        members = list(params.named_parameters())
-        whole = (divided if assembly.pure_rule is None else spare_from_decay)([{"params": members}], assembly)
-        return cls(
-            names={param: name for name, param in members},
-            frozen=tuple(param for _, param in members if not param.requires_grad),
-            groups=tuple(tuple(tensors_of([group])) for group in whole),
-        )
-
-
 def counterparts(saved: Iterable[str], own: Iterable[str]) -> dict[str, str]:
     """For each saved name the own name that is equal, or differs only by what wrappers put into names, if there is any.
 
@@ -258,9 +218,9 @@ def counterparts(saved: Iterable[str], own: Iterable[str]) -> dict[str, str]:
     """
     own_names = list(own)
     exact = set(own_names)
-    counts = Counter(_bare(name) for name in own_names)
-    by_bare = {_bare(name): name for name in own_names if counts[_bare(name)] == 1}
-    matches = {name: name if name in exact else by_bare.get(_bare(name)) for name in saved}
+    counts = Counter(bare_name(name) for name in own_names)
+    by_bare = {bare_name(name): name for name in own_names if counts[bare_name(name)] == 1}
+    matches = {name: name if name in exact else by_bare.get(bare_name(name)) for name in saved}
     return {name: other for name, other in matches.items() if other is not None}
 
 
@@ -285,8 +245,23 @@ def _group(item: Mapping[str, Any]) -> Group:
     return {**item, "params": list(reversed(unique.values()))}
 
 
+def _divided(group: Group, assembly: Assembly) -> list[Group]:
+    native = assembly.at(group.get(ROLE)).optimizer.native
+    if native is None or native.matrix_entry is None or native.matrix_entry in group:
+        return spare_from_decay([group], assembly)
+    spared = {} if assembly.at(group.get(ROLE)).configuration.no_decay == "none" else {"weight_decay": 0.0}
+    matrices = [member for member in group["params"] if tensor_of(member).ndim > 1]
+    others = [member for member in group["params"] if tensor_of(member).ndim <= 1]
+    parts = [
+        {**group, "params": matrices, native.matrix_entry: True},
+        {**spared, **group, "params": others, native.matrix_entry: False},
+    ]
+    return [part for part in parts if part["params"]]
+
+
 def _split(group: Group, assembly: Assembly) -> list[Group]:
-    if "weight_decay" in group:
+    spares = assembly.rule_values.get("weight_decay") and assembly.configuration.no_decay != "none"
+    if "weight_decay" in group or not spares:
         return [group]
     decayed = [member for member in group["params"] if assembly.decays(tensor_of(member))]
     spared = [member for member in group["params"] if not assembly.decays(tensor_of(member))]
@@ -297,7 +272,3 @@ def _split(group: Group, assembly: Assembly) -> list[Group]:
 def _is_expanded(param: Tensor) -> bool:
     strides = param.stride() if param.layout is torch.strided else ()
     return any(stride == 0 and size > 1 for stride, size in zip(strides, param.shape, strict=False))
-
-
-def _bare(name: str) -> str:
-    return ".".join(part for part in name.split(".") if part not in _WRAPPERS)

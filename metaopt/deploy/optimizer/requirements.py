@@ -3,9 +3,8 @@
 import torch
 from torch import Tensor
 
-from metaopt.configuration import Assembly, untaken
+from metaopt.configuration import Assembly
 from metaopt.contracts import Theta
-from metaopt.deploy.optimizer.parameters import Group, tensor_of
 from metaopt.deploy.scheduler.scheduler import check_total_steps
 from metaopt.errors import InputError, PluginError
 from metaopt.tracing import can_compile
@@ -70,18 +69,6 @@ def check_param(assembly: Assembly, param: Tensor) -> None:
         )
 
 
-def check_taken(assembly: Assembly, groups: list[Group]) -> None:
-    """Refuse parameters that the optimizer is not made for, such as vectors where it takes matrices."""
-    members = [member for group in groups for member in group["params"]]
-    shapes = {
-        member[0] if isinstance(member, tuple) else str(place): tensor_of(member).shape
-        for place, member in enumerate(members)
-    }
-    reason = untaken(assembly.optimizer, shapes)
-    if reason is not None:
-        raise InputError(reason)
-
-
 def check_grad(name: str, grad: Tensor) -> Tensor:
     """Refuse sparse gradients."""
     if grad.layout is not torch.strided:
@@ -94,6 +81,8 @@ def check_grad(name: str, grad: Tensor) -> Tensor:
 
 def why_not_compiled(assembly: Assembly) -> str | None:
     """Why one graph cannot serve all tensors of this rule, or None where it can."""
+    if assembly.others:
+        return f"{assembly.title!r} is an optimizer a role: compile=True has no effect, they run eagerly."
     rule = assembly.rule
     if can_compile(rule):
         return None

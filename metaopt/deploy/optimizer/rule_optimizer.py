@@ -11,12 +11,13 @@ from metaopt.configuration import Assembly, NoDecay
 from metaopt.contracts import Float32ByDefault, Hparams, Rule, State, StepInfo, Theta, prepared, prepared_update
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.optimizer.flat_views import flat_views, whole_views
-from metaopt.deploy.optimizer.group_members import GroupMember, group_members
+from metaopt.deploy.optimizer.group_members import GroupMember, group_members, stated_roles
 from metaopt.deploy.optimizer.hparams import assemble_named
-from metaopt.deploy.optimizer.parameters import Params, packed
+from metaopt.deploy.optimizer.parameters import ROLE, Group, Params, packed
 from metaopt.deploy.optimizer.precision import add_update, in_dtypes_of, widened
 from metaopt.deploy.optimizer.requirements import why_not_compiled
 from metaopt.deploy.state.class_state import as_rules
+from metaopt.deploy.state.parts import over_parts
 from metaopt.deploy.state.saved_state import HANDED_OVER, RULE, SHARED
 from metaopt.errors import InputError
 from metaopt.tracing import CompiledUpdate, compiled_update
@@ -54,6 +55,8 @@ class RuleOptimizer(AssemblyOptimizer):
 
     #: What `hand_over` hands over to.
     fallback: Assembly | None = None
+    #: The rule of several optimizers, and the groups that it is for.
+    _composite: tuple[Any, Rule] | None = None
 
     def __init__(
         self,
@@ -100,8 +103,13 @@ class RuleOptimizer(AssemblyOptimizer):
 
     @property
     def rule(self) -> Rule:
-        """The rule inside its wrappers."""
-        return self.assembly.rule
+        """The rule inside its wrappers; where roles have optimizers of their own, over the names of the parameters."""
+        if not self.assembly.others:
+            return self.assembly.rule
+        shape = tuple((group.get(ROLE), *map(id, group["params"])) for group in self.param_groups)
+        if self._composite is None or self._composite[0] != shape:
+            self._composite = shape, self.assembly.rule_over(stated_roles(self.param_groups))
+        return self._composite[1]
 
     @property
     def handed_over(self) -> int | None:
@@ -144,14 +152,19 @@ class RuleOptimizer(AssemblyOptimizer):
     def _converted(self, document: dict[str, Any], of_rule: bool) -> dict[str, Any]:
         if of_rule:
             return document
+        return over_parts(document, self.param_groups, self.assembly, self._of_class)
+
+    def _of_class(self, document: dict[str, Any], assembly: Assembly, groups: list[Group]) -> dict[str, Any]:
+        """The state of one optimizer's class as that of its rule."""
         fresh = {}
         numbers = [number for group in document["param_groups"] for number in group["params"]]
-        for number, member in zip(numbers, group_members(self.param_groups), strict=True):
+        for number, member in zip(numbers, group_members(groups), strict=True):
             if number in document["state"]:
                 params = {member.name: widened(member.param)}
-                hparams = self.assembly.tensor_hparams(params, torch.float64)
-                fresh[number] = self._initial_state(params, hparams, self.theta)["tensors"].get(member.name, {})
-        return as_rules(document, self.assembly, fresh)
+                hparams = assembly.tensor_hparams(params, torch.float64)
+                state = assembly.rule.init(params, hparams, self.theta, self._horizon())
+                fresh[number] = state["tensors"].get(member.name, {})
+        return as_rules(document, assembly, fresh)
 
     def _step_members(self, members: list[GroupMember], grads: dict[str, Tensor], info: StepInfo) -> None:
         first = self.param_groups[0]

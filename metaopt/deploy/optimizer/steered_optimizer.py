@@ -16,8 +16,9 @@ from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.optimizer.class_hooks import ClassLoading, unfuse
 from metaopt.deploy.optimizer.fused import can_fuse, keep_order
 from metaopt.deploy.optimizer.group_members import MAXIMIZE, GroupMember
+from metaopt.deploy.optimizer.model_names import ModelNames
 from metaopt.deploy.optimizer.native_class import build_native, native_arguments, obstacle
-from metaopt.deploy.optimizer.parameters import Group, ModelNames, Params, group_values
+from metaopt.deploy.optimizer.parameters import Group, Params, group_values
 from metaopt.deploy.state.class_state import as_classes, check_entries, expected_state
 from metaopt.deploy.state.rule_state import fitted
 from metaopt.deploy.state.saved_state import class_title
@@ -246,7 +247,7 @@ def _bare(assembly: Assembly) -> Assembly:
     """The optimizer without its wrapper."""
     space = assembly.optimizer.space
     values = {name: value for name, value in assembly.rule_values.items() if name in space}
-    return replace(assembly, wrappers=(), pure_rule=assembly.bare_rule, rule_values=values)
+    return replace(assembly, wrappers=(), rule_values=values)
 
 
 def _read(numbers: list[Tensor]) -> list[float]:

@@ -14,7 +14,7 @@ from metaopt.contracts import Mode
 from metaopt.deploy.plan_warnings import ValidationCount, warn_at_last, warn_past_the_plan
 from metaopt.deploy.scheduler.closed_loop import ClosedLoop, number
 from metaopt.deploy.scheduler.rate_lookup import RateLookup
-from metaopt.deploy.scheduler.state import check_state, in_force, take_bases
+from metaopt.deploy.scheduler.state import check_state, in_force, leading_rate, take_bases
 from metaopt.deploy.state.damaged_state import checked_count, checked_rates, refusing_damage
 from metaopt.errors import InputError, PluginError, quoted
 from metaopt.plugin import ControllerSpec
@@ -31,9 +31,10 @@ GRADIENT_SIGNALS = frozenset({"loss", "gradient_norm", "agreement"})
 class ControllerScheduler(LRScheduler):
     """A controller acting on the `lr` of an optimizer's groups.
 
-    The rate of a group is `multiplier · initial_lr`; an absolute rate applies to the first group, and the others
-    keep their ratio to it. Rates of cadence `table` are computed once and looked up; past the horizon the last one
-    holds. A group added later takes part from the next `step()` on, with the `lr` it came with as its `initial_lr`.
+    The rate of a group is `multiplier · initial_lr`; an absolute rate applies to the first group (over its `lr_ratio`),
+    and the others keep their ratio to it. Rates of cadence `table` are computed once and looked up; past the horizon
+    the last one holds. A group added later takes part from the next `step()` on, with the `lr` it came with as its
+    `initial_lr`.
 
     Args:
         optimizer: any torch optimizer.
@@ -165,8 +166,7 @@ class ControllerScheduler(LRScheduler):
     @property
     def share(self) -> float:
         """The coming step's rate of the first group as a share of the rate it began with."""
-        base = float(self.optimizer.param_groups[0]["initial_lr"]) if self._absolute else 1.0
-        return self._rate / (base or 1.0)
+        return self._rate / (leading_rate(self.optimizer.param_groups[0]) if self._absolute else 1.0)
 
     def state_dict(self) -> dict[str, Any]:
         """Counters, rates and the controller's state: numbers, strings and tensors only."""
@@ -242,7 +242,7 @@ class ControllerScheduler(LRScheduler):
                 group["initial_lr"] = float(group["lr"])
             base = float(group["initial_lr"])
             if self._absolute and not bases:
-                unit = base or 1.0
+                unit = leading_rate(group)
             bases.append(base)
             rates.append(self._rate * (base / unit))
         self.base_lrs = bases

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
+from metaopt.deploy.optimizer.parameters import LR_RATIO
 from metaopt.errors import InputError, quoted
 
 _NEEDED = frozenset({"total_steps", "last_epoch", "step_count", "rate", "absolute", "metric", "state", "base_lrs"})
@@ -64,3 +65,8 @@ def take_bases(optimizer: Optimizer, bases: Sequence[float | Tensor]) -> None:
     if len(optimizer.param_groups) == len(bases):
         for group, base in zip(optimizer.param_groups, bases, strict=True):
             group["initial_lr"] = float(base)
+
+
+def leading_rate(group: Mapping[str, Any]) -> float:
+    """The initial rate that an absolute rate takes the place of: the first group's, without what its role has."""
+    return float(group["initial_lr"]) / float(group.get(LR_RATIO, 1.0)) or 1.0

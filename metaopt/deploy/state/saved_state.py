@@ -59,10 +59,15 @@ def origin_of(document: Mapping[str, Any], own: OptimizerSpec) -> StateOrigin:
     return StateOrigin(None, _alike(group, own))
 
 
+def class_name(assembly: Assembly) -> str:
+    """What the state of a class, or of the classes of several optimizers, says it was made as."""
+    return "+".join(spec.name for spec in assembly.optimizers)
+
+
 def class_title(assembly: Assembly) -> str | None:
     """The title of the class that a wrapper steers; None where there is none."""
     native = assembly.optimizer.native
-    if native is None or len(assembly.wrappers) != 1:
+    if native is None or len(assembly.wrappers) != 1 or assembly.others:
         return None
     return f"{assembly.wrappers_names[0]}({native.module}.{native.qualname})"
 
@@ -81,7 +86,7 @@ def is_of_rule(document: Mapping[str, Any], assembly: Assembly, title: str) -> b
     source = origin_of(document, assembly.optimizer)
     if source.rule is not None and source.rule in (assembly.title, class_title(assembly)):
         return source.rule == assembly.title
-    if source.rule is None and not assembly.wrappers and assembly.optimizer.name in source.optimizers:
+    if source.rule is None and not assembly.wrappers and class_name(assembly) in source.optimizers:
         return False
     raise InputError(
         f"This state_dict was saved by {source} and cannot continue as {title!r}; create the optimizer with the same "

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from metaopt.contracts import Params
+from metaopt.parameter_roles import layers_above, roles
 
 #: One buffer of shape (members, coordinates) for each dtype of a model, usually one.
 Flats: TypeAlias = dict[str, Tensor]
@@ -21,6 +22,12 @@ class Layout:
 
     Args:
         module: any model of the task.
+
+    Attributes:
+        shapes: of the parameters, by name.
+        names: of the parameters, by buffer, in the order of the columns.
+        roles: by name; see `metaopt.roles`.
+        layers_above: by name.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -29,6 +36,10 @@ class Layout:
         self.names: dict[str, list[str]] = {}
         for name, param in sorted(params.items(), key=lambda item: item[1].ndim <= 1):
             self.names.setdefault(str(param.dtype).removeprefix("torch."), []).append(name)
+        by_name = roles(module)
+        above = layers_above(module, by_name)
+        self.roles = {name: by_name[name] for name in params}
+        self.layers_above = {name: above[name] for name in params}
         self._spared = frozenset(name for name, param in params.items() if param.ndim <= 1)
 
     @property

@@ -51,10 +51,6 @@ class MemberRule(Protocol):
         """Whether one compiled graph can serve all numbers of members and of coordinates."""
         ...
 
-    def hparams(self, numbers: Tensors, params: Flats, ends: Ends) -> MemberHparams:
-        """The hyperparameters, given with shape (members,), as the other methods want them."""
-        ...
-
     def init(self, params: Flats, hparams: MemberHparams, ends: Ends, theta: Theta, horizon: Tensor) -> State:
         """State before the first step."""
         ...
@@ -77,9 +73,17 @@ class MemberRule(Protocol):
         ...
 
 
+class UniformRule(MemberRule, Protocol):
+    """A rule that has the same hyperparameters for all tensors, but for weight decay."""
+
+    def hparams(self, numbers: Tensors, params: Flats, ends: Ends) -> MemberHparams:
+        """The hyperparameters, given with shape (members,), as the other methods want them."""
+        ...
+
+
 @dataclass(frozen=True)
 class BroadcastRule:
-    """See `MemberRule`; for rules that broadcast.
+    """See `UniformRule`; for rules that broadcast.
 
     Attributes:
         rule: of granularity `"coordinate"`.
@@ -90,7 +94,7 @@ class BroadcastRule:
     dynamic: bool = True
 
     def hparams(self, numbers: Tensors, params: Flats, ends: Ends) -> MemberHparams:
-        """See `MemberRule`; weight decay has a column for each coordinate where some are spared."""
+        """See `UniformRule`; weight decay has a column for each coordinate where some are spared."""
         return {key: _widened(numbers, flat, ends[key]) for key, flat in params.items()}
 
     def init(self, params: Flats, hparams: MemberHparams, ends: Ends, theta: Theta, horizon: Tensor) -> State:
@@ -126,7 +130,7 @@ class BroadcastRule:
 
 @dataclass(frozen=True)
 class VmappedRule:
-    """See `MemberRule`; for every rule.
+    """See `UniformRule`; for every rule.
 
     Attributes:
         rule: any rule.
@@ -143,7 +147,7 @@ class VmappedRule:
     dynamic: bool = True
 
     def hparams(self, numbers: Tensors, params: Flats, ends: Ends) -> MemberHparams:
-        """See `MemberRule`."""
+        """See `UniformRule`."""
         spared = {**numbers, "weight_decay": torch.zeros_like(numbers["weight_decay"])} if _decays(numbers) else numbers
         are_some_spared = any(ends[key] < flat.shape[1] for key, flat in params.items())
         return {name: spared if are_some_spared and self.spares(name) else numbers for name in self.cut(params, ends)}
@@ -248,7 +252,7 @@ def _each_column(tensors: Tensors) -> Tensors:
     return {key: value.unsqueeze(1) if value.ndim == 1 else value for key, value in tensors.items()}
 
 
-def _trajectory(member_rule: MemberRule, names: tuple[str, ...], theta: Theta, requires: frozenset[str]) -> Tensor:
+def _trajectory(member_rule: UniformRule, names: tuple[str, ...], theta: Theta, requires: frozenset[str]) -> Tensor:
     """Parameters after each of a few steps and those to evaluate with, shape (steps + 1, members, coordinates)."""
     generator = torch.Generator().manual_seed(0)
     numbers = {name: torch.rand(_MEMBERS, generator=generator) for name in names}

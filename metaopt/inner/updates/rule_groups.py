@@ -10,7 +10,15 @@ from metaopt.configuration import Assembly
 from metaopt.contracts import Rule, Tensors, Theta
 from metaopt.inner.member import Member
 from metaopt.inner.updates.layout import Flats, Layout, cut_where_decay_ends, is_spared_part, joined_where_decay_ends
-from metaopt.inner.updates.member_rule import BroadcastRule, MemberRule, MemberStep, VmappedRule, broadcasts
+from metaopt.inner.updates.member_rule import (
+    BroadcastRule,
+    MemberRule,
+    MemberStep,
+    UniformRule,
+    VmappedRule,
+    broadcasts,
+)
+from metaopt.inner.updates.role_rule import check_taken, role_rule
 from metaopt.inner.updates.rule_step import MemberOptimizer, RuleGraphs
 from metaopt.tracing import GraphMode
 
@@ -54,8 +62,15 @@ class RuleGroup:
         _start(assembly.rule, layout, mine, theta)
         spares = assembly.configuration.no_decay != "none"
         ends = {key: layout.num_decayed(key) if spares else flat.shape[1] for key, flat in mine.items()}
-        rule = member_rule(assembly, layout, theta, graphs)
-        self._optimizer = MemberOptimizer(rule, mine, numbers, ends, theta, horizon, mode, graphs)
+        if assembly.has_roles:
+            by_role = role_rule(assembly, layout)
+            rule: MemberRule = by_role
+            hparams = by_role.member_hparams([member.assembly for member in members])
+        else:
+            check_taken(assembly, layout)
+            uniform = member_rule(assembly, layout, theta, graphs)
+            rule, hparams = uniform, uniform.hparams(numbers, mine, ends)
+        self._optimizer = MemberOptimizer(rule, mine, hparams, ends, theta, horizon, mode, graphs)
 
     def step(
         self,
@@ -110,7 +125,7 @@ class RuleGroup:
         return self._optimizer.shared[self._entries_by_signal[signal]].reshape(-1)
 
 
-def member_rule(assembly: Assembly, layout: Layout, theta: Theta, graphs: RuleGraphs) -> MemberRule:
+def member_rule(assembly: Assembly, layout: Layout, theta: Theta, graphs: RuleGraphs) -> UniformRule:
     """The assembly's rule as it is applied to several members.
 
     Args:

@@ -62,7 +62,7 @@ class MemberOptimizer:
     Args:
         rule: as it is applied to several members.
         params: buffers of shape (members, coordinates), written to.
-        numbers: hyperparameters of shape (members,).
+        hparams: as the rule wants them.
         ends: for each buffer, the number of leading columns that get weight decay.
         theta: learned weights of the rule.
         horizon: planned number of steps, 0-d.
@@ -74,7 +74,7 @@ class MemberOptimizer:
         self,
         rule: MemberRule,
         params: Flats,
-        numbers: Tensors,
+        hparams: MemberHparams,
         ends: Ends,
         theta: Theta,
         horizon: Tensor,
@@ -85,7 +85,7 @@ class MemberOptimizer:
         self._params = params
         self._ends = dict(ends)
         self._theta = dict(theta)
-        self._hparams = rule.hparams(numbers, params, ends)
+        self._hparams = hparams
         state = rule.init(params, self._hparams, ends, theta, horizon)
         # vmap expands tensors that are the same for all members; each member needs its own to be written to.
         leaves, self._structure = tree_flatten(state)

@@ -99,5 +99,4 @@ def evaluation_key(assembly: Assembly, task: AnyTask, seed: int) -> EvaluationKe
 
 def plugin_versions(assembly: Assembly) -> str:
     """Names and versions of the plugins of an assembly: results of another version are other results."""
-    specs = (assembly.optimizer, *assembly.wrappers, assembly.controller)
-    return ",".join(f"{spec.name}@{spec.version}" for spec in specs)
+    return ",".join(f"{spec.name}@{spec.version}" for spec in assembly.specs)

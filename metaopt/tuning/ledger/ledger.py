@@ -112,6 +112,10 @@ class Ledger:
         """Begin a study, or continue it if its identity is the same; see `study_identity.claim`."""
         studies.claim(self._database, study, identity, unless=unless)
 
+    def begun_with(self, study: str) -> dict[str, Any] | None:
+        """The identity that `claim` began a study with, or None."""
+        return studies.begun_with(self._database, study)
+
     def remember(self, study: str, arguments: Mapping[str, Any]) -> None:
         """Keep the arguments that a study was last called with, so that its result can be made again."""
         studies.remember(self._database, study, arguments)

@@ -59,6 +59,12 @@ def claim(database: Database, study: str, identity: Mapping[str, Any], *, unless
         )
 
 
+def begun_with(database: Database, study: str) -> dict[str, Any] | None:
+    """The identity that a study was begun with, or None."""
+    rows = read_sealed(database, studies, sa.select(studies).where(studies.c.name == study), _identity)
+    return rows[0] if rows else None
+
+
 def remember(database: Database, study: str, arguments: Mapping[str, Any]) -> None:
     """Keep the arguments of a call, unless they are those of the call before it."""
     if arguments_of(database, study) != _plain(arguments):

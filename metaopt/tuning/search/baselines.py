@@ -15,6 +15,7 @@ from metaopt.tuning.arguments import StudyArguments
 from metaopt.tuning.judging.comparison import Contender, contender_named
 from metaopt.tuning.judging.references import DEFAULT_BASELINE
 from metaopt.tuning.search.joint_space import JointSpace
+from metaopt.tuning.search.role_choices import OWNER, role_values
 
 #: Each an optimizer, with "+controller", at its defaults; AdamW's rate is 1e-3.
 NAMED = ("adamw", "adamw+cosine", "schedulefree_adamw", "prodigy")
@@ -119,15 +120,15 @@ def shared_tasks(provenance: Mapping[str, Any], tasks: Sequence[AnyTask]) -> lis
 def excluded_by(configuration: Configuration, arguments: StudyArguments, space: JointSpace) -> str | None:
     """Which option of the user's forbids this configuration; None where none does."""
     allowed = {
-        "--optimizers": (arguments.optimizers, [configuration.optimizer]),
+        "--optimizers": (arguments.optimizers, list(configuration.optimizers)),
         "--controllers": (arguments.controllers, [configuration.controller]),
         "--wrappers": (arguments.wrappers, list(configuration.wrappers)),
     }
     for option, (names, used) in allowed.items():
         if names is not None and not set(used) <= set(names):
             return option
-    plugins = {configuration.optimizer, configuration.controller, *configuration.wrappers}
-    values = {**space.defaults(), **configuration.hparams}
+    plugins = {*configuration.optimizers, configuration.controller, *configuration.wrappers, OWNER}
+    values = {**space.defaults(), **configuration.hparams, **role_values(configuration)}
     for name, override in space.overrides.items():
         if name.partition(".")[0] in plugins and name in values and not _admits(override, values[name]):
             return "--set"

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from metaopt.configuration import Configuration, misfit
-from metaopt.errors import InputError, PluginError, bracketed, quoted
+from metaopt.configuration import Configuration, Role, misfit
+from metaopt.errors import PluginError
 from metaopt.plugin import ControllerSpec, OptimizerSpec, PluginSpec, Registry, WrapperSpec
 from metaopt.space import Categorical, Distribution, Float, Int, Space, Value, defaults, is_active, ordered
+from metaopt.tuning.search.overrides import parsed_setting
+from metaopt.tuning.search.role_choices import OWNER, SAME, chosen_roles, may_have_roles, role_space
 
 #: Signals that an ordinary loop supplies without being asked.
 ORDINARY_SIGNALS = frozenset({"horizon", "metric", "loss"})
@@ -42,12 +44,16 @@ class JointSpace:
         wrappers: wrapper specs to choose from; none is always possible.
         controllers: specs to choose from.
         overrides: `"plugin.hyperparameter"` → the distribution that replaces the declared one, or a fixed value.
+        for_matrices: specs of optimizers that take matrices alone, to choose from for the role `matrix`.
+        roles: what may be chosen for roles; see `role_space`.
     """
 
     optimizers: tuple[OptimizerSpec, ...]
     controllers: tuple[ControllerSpec, ...]
     wrappers: tuple[WrapperSpec, ...] = ()
     overrides: Mapping[str, Distribution | Value] = dataclasses.field(default_factory=dict)
+    for_matrices: tuple[OptimizerSpec, ...] = ()
+    roles: Space = dataclasses.field(default_factory=dict)
 
     def suggest(self, chooser: Chooser) -> Configuration:
         """Ask for one configuration, hyperparameters of inactive plugins and conditions left out."""
@@ -62,21 +68,39 @@ class JointSpace:
             controller = spec.name
             hparams.update(self._suggest_hparams(chooser, spec))
         wrappers = () if wrapper is None else (wrapper.name,)
-        return Configuration(optimizer.name, controller, wrappers, hparams)
+        roles = self._suggest_roles(chooser, optimizer, wrapper, hparams)
+        return Configuration(optimizer.name, controller, wrappers, hparams, roles=roles)
 
     def defaults(self) -> dict[str, Value]:
         """Every hyperparameter's default by its prefixed name."""
-        specs: tuple[PluginSpec, ...] = (*self.optimizers, *self.wrappers, *self.controllers)
-        return {f"{spec.name}.{name}": value for spec in specs for name, value in defaults(spec.tuned_space).items()}
+        of_roles = {f"{OWNER}.{name}": value for name, value in defaults(self.roles).items()}
+        return of_roles | {
+            f"{spec.name}.{name}": value for spec in self.specs for name, value in defaults(spec.tuned_space).items()
+        }
+
+    @property
+    def states_roles(self) -> bool:
+        """Whether the user said something about roles."""
+        owners = {OWNER, *(spec.name for spec in self.for_matrices)}
+        return any(name.partition(".")[0] in owners for name in self.overrides)
+
+    @property
+    def without_roles(self) -> "JointSpace":
+        """The space as it was before roles could be chosen."""
+        return dataclasses.replace(self, for_matrices=(), roles={})
 
     def to_json(self) -> dict[str, Any]:
         """Everything that decides what is proposed, in plain JSON."""
-        specs: tuple[PluginSpec, ...] = (*self.optimizers, *self.wrappers, *self.controllers)
+        roles = self._overridden(self.roles, OWNER)
         return {
             "plugins": {
-                f"{spec.kind}:{spec.name}": {"version": spec.version, "space": _plain_space(self._space(spec))}
-                for spec in specs
+                f"{spec.kind}:{spec.name}": {
+                    "version": spec.version,
+                    "space": _plain_space(self._overridden(spec.tuned_space, spec.name)),
+                }
+                for spec in self.specs
             },
+            **({"roles": _plain_space(roles)} if roles else {}),
             "fixed": {key: value for key, value in sorted(self.overrides.items()) if not _is_distribution(value)},
         }
 
@@ -84,6 +108,26 @@ class JointSpace:
     def fingerprint(self) -> str:
         """16 hex digits of `to_json`."""
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def specs(self) -> tuple[PluginSpec, ...]:
+        """All plugins to choose from."""
+        return (*self.optimizers, *self.for_matrices, *self.wrappers, *self.controllers)
+
+    def _suggest_roles(
+        self, chooser: Chooser, optimizer: OptimizerSpec, wrapper: WrapperSpec | None, hparams: dict[str, Value]
+    ) -> dict[str, Role]:
+        """Roles, and in `hparams` the hyperparameters of their optimizers; none beside optimizers that have no rate."""
+        if not may_have_roles(optimizer):
+            return {}
+        values = self._suggest(chooser, OWNER, self._overridden(self.roles, OWNER), self._fixed(OWNER, self.roles))
+        around = [] if wrapper is None else [wrapper]
+        spec = next((spec for spec in self.for_matrices if spec.name == values.get("matrix")), None)
+        if spec is not None and misfit(spec, around) is None:
+            hparams.update(self._suggest_hparams(chooser, spec, sets_rate=wrapper is not None and wrapper.sets_rate))
+        else:
+            values["matrix"] = SAME  # choices are the same for all wrappers
+        return chosen_roles(values)
 
     def _suggest_wrapper(self, chooser: Chooser, optimizer: OptimizerSpec) -> WrapperSpec | None:
         """One that fits; none where the choice falls on another, for choices are the same for all optimizers."""
@@ -96,26 +140,39 @@ class JointSpace:
 
     def _suggest_hparams(self, chooser: Chooser, spec: PluginSpec, *, sets_rate: bool = False) -> dict[str, Value]:
         """Values by prefixed name; no `lr` where a wrapper sets the rate, unless the user asked for one."""
-        space, fixed = self._space(spec), self._fixed(spec)
         left_out = {"lr"} if sets_rate and f"{spec.name}.lr" not in self.overrides else set()
-        values: dict[str, Value] = {}
-        for name in ordered(space):
-            if name not in left_out and is_active(space, name, values):
-                values[name] = fixed[name] if name in fixed else ask(chooser, f"{spec.name}.{name}", space[name])
+        space = {
+            name: distribution
+            for name, distribution in self._overridden(spec.tuned_space, spec.name).items()
+            if name not in left_out
+        }
+        values = self._suggest(chooser, spec.name, space, self._fixed(spec.name, spec.tuned_space))
         return {f"{spec.name}.{name}": value for name, value in values.items()}
 
-    def _space(self, spec: PluginSpec) -> dict[str, Distribution]:
-        space = dict(spec.tuned_space)
+    def _suggest(self, chooser: Chooser, owner: str, space: Space, fixed: Mapping[str, Value]) -> dict[str, Value]:
+        """A value for each name that has an effect."""
+        values: dict[str, Value] = {}
+        for name in ordered(space):
+            if is_active(space, name, values):
+                values[name] = fixed[name] if name in fixed else ask(chooser, f"{owner}.{name}", space[name])
+        return values
+
+    def _space(self, spec: PluginSpec) -> Space:
+        return self._overridden(spec.tuned_space, spec.name)
+
+    def _overridden(self, declared: Space, owner: str) -> Space:
+        """The space with the distributions that the user put in place of those declared."""
+        space = dict(declared)
         for name in space:
-            override = self.overrides.get(f"{spec.name}.{name}")
+            override = self.overrides.get(f"{owner}.{name}")
             if isinstance(override, Float | Int | Categorical):
                 space[name] = override
         return space
 
-    def _fixed(self, spec: PluginSpec) -> dict[str, Value]:
+    def _fixed(self, owner: str, declared: Space) -> dict[str, Value]:
         fixed: dict[str, Value] = {}
-        for name in spec.tuned_space:
-            override = self.overrides.get(f"{spec.name}.{name}")
+        for name in declared:
+            override = self.overrides.get(f"{owner}.{name}")
             if override is not None and not isinstance(override, Float | Int | Categorical):
                 fixed[name] = override
         return fixed
@@ -128,6 +185,7 @@ def joint_space(
     controllers: Sequence[str] | None = None,
     wrappers: Sequence[str] | None = None,
     settings: Sequence[str] = (),
+    roles: bool = True,
 ) -> JointSpace:
     """The space over the named plugins, or over all whose signals an ordinary loop supplies.
 
@@ -137,20 +195,30 @@ def joint_space(
         controllers: names, or None for all.
         wrappers: names, or None for all; an empty sequence for none.
         settings: `"plugin.hyperparameter=low..high"` or `"…=value"`, as given to `--set`.
+        roles: whether something may be chosen for roles.
 
     Raises:
         PluginError: a name is unknown or nothing is left to choose from.
         InputError: a setting is malformed, out of range, or names an unknown hyperparameter.
     """
+    named = _specs(registry, OptimizerSpec, optimizers)
+    for_matrices = tuple(spec for spec in named if spec.takes == "matrices") if roles else ()
+    for_all = tuple(spec for spec in named if spec.takes == "all")
     chosen = JointSpace(
-        optimizers=_specs(registry, OptimizerSpec, optimizers),
+        optimizers=for_all,
         controllers=_specs(registry, ControllerSpec, controllers),
         wrappers=_specs(registry, WrapperSpec, wrappers),
+        for_matrices=for_matrices,
+        roles=role_space(for_all, for_matrices) if roles else {},
     )
+    if named and not for_all:
+        raise PluginError(
+            f"{', '.join(spec.name for spec in named)} takes matrices alone; name one for the rest too, such as adamw."
+        )
     if not chosen.optimizers or not chosen.controllers:
         raise PluginError("Tuning needs at least one optimizer and one controller; see `metaopt plugins`.")
-    specs: tuple[PluginSpec, ...] = (*chosen.optimizers, *chosen.wrappers, *chosen.controllers)
-    overrides = dict(_parse_setting(setting, {spec.name: spec for spec in specs}) for setting in settings)
+    spaces = {spec.name: spec.tuned_space for spec in chosen.specs}
+    overrides = dict(parsed_setting(setting, spaces | {OWNER: chosen.roles}) for setting in settings)
     return dataclasses.replace(chosen, overrides=overrides)
 
 
@@ -158,17 +226,12 @@ def _specs(registry: Registry, spec_type: Any, names: Sequence[str] | None) -> t
     if names is not None:
         return tuple(registry.get(spec_type, name) for name in dict.fromkeys(names))
     specs = registry.specs(spec_type)
-    return tuple(spec for spec in specs if spec.proposed and _can_be_proposed(spec) and not _is_for_a_part(spec))
+    return tuple(spec for spec in specs if spec.proposed and _can_be_proposed(spec))
 
 
 def _can_be_proposed(spec: PluginSpec) -> bool:
     """Learned plugins without weights of their own cannot; nor those that want signals that no ordinary loop has."""
     return spec.requires | set(spec.requires_when) <= ORDINARY_SIGNALS and not _needs_theta(spec)
-
-
-def _is_for_a_part(spec: PluginSpec) -> bool:
-    """Whether an optimizer cannot train a whole model."""
-    return isinstance(spec, OptimizerSpec) and spec.takes != "all"
 
 
 def _needs_theta(spec: PluginSpec) -> bool:
@@ -188,46 +251,6 @@ def ask(chooser: Chooser, name: str, distribution: Distribution) -> Value:
         return int(chooser.suggest_int(name, distribution.low, distribution.high, log=distribution.log))
     chosen: Value = chooser.suggest_categorical(name, list(distribution.tuned))
     return chosen
-
-
-def _parse_setting(setting: str, specs: Mapping[str, PluginSpec]) -> tuple[str, Distribution | Value]:
-    full, equals, text = setting.partition("=")
-    owner, dot, name = full.strip().partition(".")
-    if not (equals and dot and text.strip()):
-        raise InputError(f"--set takes plugin.hyperparameter=low..high or =value, got {quoted(setting)}.")
-    if owner not in specs:
-        raise InputError(
-            f"--set {quoted(setting)}: {quoted(owner)} is not among the tuned plugins {bracketed(sorted(specs), 12)}."
-        )
-    space: Space = specs[owner].tuned_space
-    if name not in space:
-        raise InputError(
-            f"--set {quoted(setting)}: {owner} has no hyperparameter {quoted(name)}; it has {sorted(space)}."
-        )
-    return full.strip(), _narrowed(space[name], f"{owner}.{name}", text.strip())
-
-
-def _narrowed(distribution: Distribution, label: str, text: str) -> Distribution | Value:
-    low, dots, high = text.partition("..")
-    if not dots:
-        return distribution.check(label, _literal(text))
-    if isinstance(distribution, Categorical):
-        raise InputError(f"--set {label}: choose one of {list(distribution.choices)}, got the range {quoted(text)}.")
-    begin, end = (distribution.check(label, _literal(bound)) for bound in (low, high))
-    try:
-        if isinstance(distribution, Int):
-            return Int(int(begin), int(end), distribution.log, when=distribution.when)
-        return Float(begin, end, distribution.log, when=distribution.when)
-    except InputError as error:
-        raise InputError(f"--set {label}={quoted(text)[1:-1]}: {error}") from None
-
-
-def _literal(text: str) -> Value:
-    try:
-        parsed = json.loads(text.lower() if text in ("True", "False") else text)
-    except (ValueError, RecursionError):  # no JSON; numbers of thousands of digits; deep nesting
-        return text
-    return parsed if isinstance(parsed, int | float | bool) else text
 
 
 def _is_distribution(value: Any) -> bool:

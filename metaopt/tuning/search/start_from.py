@@ -3,10 +3,11 @@
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from metaopt.configuration import Configuration, assemble
+from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.errors import InputError, bracketed, first_line, quoted
 from metaopt.files import is_file, is_folder, read_json
 from metaopt.plugin import Registry
@@ -15,12 +16,13 @@ from metaopt.tuning.portfolio import load_portfolio
 from metaopt.tuning.portfolio_folder import PORTFOLIO
 from metaopt.tuning.search import opt_list
 from metaopt.tuning.search.joint_space import NO_WRAPPER, JointSpace
+from metaopt.tuning.search.role_choices import role_values
 from metaopt.tuning.search.trial_stand_ins import FollowChooser, OutsideError
 
 #: Lists of settings in lists of settings.
 _DEEPEST = 20
 
-_FIELDS = frozenset({"optimizer", "controller", "wrappers", "hparams", "no_decay"})
+_FIELDS = frozenset(field.name for field in fields(Configuration))
 
 KnownSetting: TypeAlias = Configuration | Recipe | Mapping[str, Any] | str | os.PathLike[str]
 StartFrom: TypeAlias = KnownSetting | Sequence[KnownSetting] | None
@@ -67,19 +69,22 @@ def sampler_params(space: JointSpace, configuration: Configuration, registry: Re
         **{f"{configuration.optimizer}.{name}": value for name, value in assembly.rule_values.items()},
         **dict(assembly.rule_values),  # a wrapper's are prefixed already
         **{f"{configuration.controller}.{name}": value for name, value in assembly.controller_values.items()},
+        **{f"{name}.{key}": value for name, own in assembly.others.items() for key, value in own.rule_values.items()},
+        **role_values(configuration),
     }
     chooser = FollowChooser(values)
     try:
         same = assemble(space.suggest(chooser), registry)
     except OutsideError:
         return {}
-    is_same = (same.structure, same.rule_values, same.controller.name, same.controller_values) == (
-        assembly.structure,
-        assembly.rule_values,
-        assembly.controller.name,
-        assembly.controller_values,
-    )
-    return chooser.params if is_same else {}
+    return chooser.params if _trains_as(same) == _trains_as(assembly) else {}
+
+
+def _trains_as(assembly: Assembly) -> tuple[Any, ...]:
+    """What two assemblies share that train alike."""
+    values = {name: own.rule_values for name, own in assembly.roles.items()}
+    rates = (assembly.rule_values, values, assembly.configuration.depth_decay)
+    return (assembly.structure, *rates, assembly.controller.name, assembly.controller_values)
 
 
 def _read(source: Any, where: str, home: Path, registry: Registry, inside: tuple[Any, ...]) -> Iterator[Configuration]:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 import metaopt
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.deploy.stopping.configuration import StopperConfiguration
 
 

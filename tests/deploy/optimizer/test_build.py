@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.configuration.configuration import Configuration, assemble
+from metaopt.configuration import Configuration, assemble
 from metaopt.deploy import build_optimizer
 from metaopt.plugin.registry import current_registry
 

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.configuration.configuration import Configuration, assemble
+from metaopt.configuration import Configuration, assemble
 from metaopt.deploy.optimizer.class_hooks import EVERY, ClassLoading, ClassSteps, check_sparse, unfuse
-from metaopt.deploy.optimizer.parameters import ModelNames
+from metaopt.deploy.optimizer.model_names import ModelNames
 from metaopt.plugin.registry import current_registry
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import metaopt
-from metaopt.configuration.configuration import Configuration, assemble
+from metaopt.configuration import Configuration, assemble
 from metaopt.deploy.optimizer.requirements import (
     check_grad,
     check_loss,

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 import metaopt
-from metaopt.configuration.configuration import Assembly, Configuration, assemble
+from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.plugin.registry import Registry
 
 BUILT_IN = ("adagrad", "adamw", "lion", "nadamw", "prodigy", "rmsprop", "schedulefree_adamw", "sgd")

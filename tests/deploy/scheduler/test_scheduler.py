@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
 import metaopt
-from metaopt.configuration.configuration import Configuration, assemble
+from metaopt.configuration import Configuration, assemble
 from metaopt.configuration.rate_table import rate_table
 from metaopt.deploy import GRADIENT_SIGNALS, PLAIN_SIGNALS, build_optimizer
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import metaopt
-from metaopt.deploy.optimizer.parameters import ModelNames
+from metaopt.deploy.optimizer.model_names import ModelNames
 from metaopt.deploy.state.arrangement import arranged, check_document
 
 

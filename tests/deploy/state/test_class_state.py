@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.configuration.configuration import Assembly, Configuration, assemble
+from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.deploy import build_optimizer
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.optimizer.learned_weights import weights_of

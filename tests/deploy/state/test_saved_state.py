@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.configuration.configuration import Configuration, assemble
+from metaopt.configuration import Configuration, assemble
 from metaopt.deploy.state.saved_state import StateOrigin, class_title, is_of_rule, origin_of
 from metaopt.plugin.optimizer import OptimizerSpec
 from metaopt.plugin.registry import current_registry

@@ -32,9 +32,9 @@ def test_every_built_in_coordinate_rule_gives_the_same_bits_without_vmap(name, a
     hparams = {key: value * torch.tensor([1.0, 0.5, 0.9]) for key, value in numbers.items()}
     start, rates = torch.randn(3, 37), torch.tensor([0.1, 0.01, 0.0])
     forms = (BroadcastRule(rule), VmappedRule(rule, cut_where_decay_ends, joined_where_decay_ends, is_spared_part))
-    params = [{"w": start.clone()} for _ in forms]
+    params, ends = [{"w": start.clone()} for _ in forms], {"w": 20}
     optimizers = [
-        MemberOptimizer(form, own, hparams, {"w": 20}, {}, HORIZON, "eager", RuleGraphs())
+        MemberOptimizer(form, own, form.hparams(hparams, own, ends), ends, {}, HORIZON, "eager", RuleGraphs())
         for form, own in zip(forms, params, strict=True)
     ]
     for number in range(6):

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import metaopt
-from metaopt.configuration.configuration import Configuration, assemble
+from metaopt.configuration import Configuration, assemble
 from metaopt.inner import Member, train
 from metaopt.inner.gradients.batches import batch_indices
 from metaopt.inner.updates.layout import Layout

@@ -61,8 +61,10 @@ def trained(rule, mode, *, vmapped, swapped=False, graphs=None):
     params = {"w": start.clone(), "x": 2 * start}
     hparams, rates = {"lr": torch.tensor([1.0, 0.5, 0.9])}, torch.tensor([0.1, 0.01, 0.0])
     member_rule = VmappedRule(rule, *cuts) if vmapped else BroadcastRule(rule)
+    ends = {"w": 4, "x": 8}
+    own_hparams = member_rule.hparams(hparams, params, ends)
     optimizer = MemberOptimizer(
-        member_rule, params, hparams, {"w": 4, "x": 8}, {}, HORIZON, mode, GRAPHS if graphs is None else graphs
+        member_rule, params, own_hparams, ends, {}, HORIZON, mode, GRAPHS if graphs is None else graphs
     )
     generator = torch.Generator().manual_seed(2)
     for step in range(4):
@@ -143,7 +145,9 @@ def test_what_has_no_hash_is_made_each_time():
 def test_members_that_are_put_back_are_where_they_were(mode):
     params = {"w": torch.randn(3, 8, generator=torch.Generator().manual_seed(1))}
     hparams, rates = {"lr": torch.tensor([1.0, 0.5, 0.9])}, torch.tensor([0.1, 0.01, 0.2])
-    optimizer = MemberOptimizer(BroadcastRule(Base()), params, hparams, {"w": 8}, {}, HORIZON, mode, RuleGraphs())
+    rule, ends = BroadcastRule(Base()), {"w": 8}
+    own_hparams = rule.hparams(hparams, params, ends)
+    optimizer = MemberOptimizer(rule, params, own_hparams, ends, {}, HORIZON, mode, RuleGraphs())
     step = MemberStep(torch.tensor(0.0), HORIZON, rates, None, {})
     optimizer.step({"w": torch.ones(3, 8)}, step)
     rows, first = torch.tensor([0, 2]), params["w"].clone()

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.configuration.configuration import Configuration, assemble
+from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import Episodes
 from metaopt.meta import Trainer
 from metaopt.meta.estimators.parallel_trainings import Trainings

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import metaopt
-from metaopt.configuration.configuration import assemble
+from metaopt.configuration import assemble
 from metaopt.inner import Member, train
 from metaopt.plugin.registry import current_registry
 from metaopt_controllers.hypergradient import HYPERGRADIENT

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import metaopt
-from metaopt.configuration.configuration import Configuration, assemble
+from metaopt.configuration import Configuration, assemble
 from metaopt.meta.estimators.choice import new_estimator
 from metaopt.meta.learner import Learner
 from metaopt.meta.unrolls import Unrolls

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import metaopt
-from metaopt.configuration.configuration import Configuration, assemble
+from metaopt.configuration import Configuration, assemble
 from metaopt.plugin.registry import current_registry
 from tests.plugins.metaopt_learned.conftest import PARAMS
 

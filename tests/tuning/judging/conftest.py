@@ -2,7 +2,7 @@
 
 import pytest
 
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.plugin.registry import current_registry
 from metaopt.tuning.judging.comparison import Contender, contender_named
 from metaopt.tuning.judging.contest import compare

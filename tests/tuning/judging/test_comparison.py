@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import metaopt
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.tuning.judging.comparison import Comparison, contender_named
 from metaopt.tuning.judging.contest import compare
 from metaopt.tuning.judging.references import DEFAULT_BASELINE, references

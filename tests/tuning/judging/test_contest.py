@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import metaopt
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.tuning.judging.comparison import Contender
 from metaopt.tuning.judging.contest import compare

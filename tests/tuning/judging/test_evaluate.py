@@ -4,7 +4,7 @@ import re
 import pytest
 
 import metaopt
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.seeds import REPORT_SEEDS

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import metaopt
-from metaopt.configuration.configuration import Configuration, assemble
+from metaopt.configuration import Configuration, assemble
 from metaopt.tuning.judging.noise import best_so_far
 from metaopt.tuning.judging.references import (
     DEFAULT_BASELINE,

@@ -5,7 +5,7 @@ import pytest
 from torch import nn
 
 import metaopt
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.tuning.judging.comparison import Contender
 from metaopt.tuning.judging.references import DEFAULT_BASELINE
 from metaopt.tuning.judging.scaled import MOST_TASKS, compare_scaled, scaled_evaluations, scaled_tasks

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import metaopt
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.contracts import Corpus
 from metaopt.plugin.registry import Registry, current_registry
 from metaopt.report.headlines import price

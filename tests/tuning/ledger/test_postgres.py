@@ -17,7 +17,7 @@ import pytest
 import sqlalchemy as sa
 
 import metaopt
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.tuning.ledger.dashboard import opened
 from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey
 from metaopt.tuning.ledger.ledger import Ledger

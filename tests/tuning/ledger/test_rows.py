@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 
 import metaopt
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.tuning.ledger import tables as ledger_tables
 from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, Proposal, RaceOutcome
 from metaopt.tuning.ledger.ledger import Ledger

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import metaopt
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.tuning.running.black_box import run_black_box
 
 CONFIGURATION = Configuration("adamw", "cosine", hparams={"adamw.lr": 0.01})

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import metaopt
-from metaopt.configuration.configuration import assemble
+from metaopt.configuration import assemble
 from metaopt.errors import InputError
 from metaopt.inner import Workload
 from metaopt.tuning.judging.comparison import contender_named

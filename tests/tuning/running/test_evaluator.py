@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.plugin.kinds import ControllerSpec
 from metaopt.plugin.optimizer import OptimizerSpec
 from metaopt.plugin.registry import Registry

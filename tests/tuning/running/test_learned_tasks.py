@@ -117,7 +117,7 @@ def test_a_candidate_that_diverges_scores_worst_and_ends_nothing():
             return metaopt.Episodes(drawn.support_inputs * float("nan"), *drawn.tensors[1:])
 
     task = dataclasses.replace(corpus().tasks[0], episodes=Broken(), num_iterations=5)
-    from metaopt.configuration.configuration import Configuration, assemble
+    from metaopt.configuration import Configuration, assemble
     from metaopt.tuning.running.learned_tasks import run_few_shot
 
     curve, _ = run_few_shot(task, assemble(Configuration("maml"), current_registry()), 0)

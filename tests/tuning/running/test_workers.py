@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import metaopt
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.running.cost import Pace, extrapolated
 from metaopt.tuning.running.evaluator import Evaluator

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.configuration.configuration import assemble
+from metaopt.configuration import assemble
 from metaopt.tuning.search.opt_list import configuration_of
 from metaopt.tuning.search.start_from import known_settings
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.tuning.judging.references import DEFAULT_BASELINE, pool_configurations, references
 from metaopt.tuning.ledger.ledger import Ledger

@@ -5,7 +5,7 @@ import json
 import pytest
 
 import metaopt
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.tuning import rebuild
 from metaopt.tuning.search.joint_space import joint_space
 from metaopt.tuning.search.start_from import account, known_settings, sampler_params

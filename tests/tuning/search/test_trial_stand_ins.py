@@ -2,7 +2,7 @@ import numpy as np
 import optuna
 import pytest
 
-from metaopt.configuration.configuration import assemble
+from metaopt.configuration import assemble
 from metaopt.tuning.search.joint_space import joint_space
 from metaopt.tuning.search.trial_stand_ins import DefaultChooser, RandomChooser, ReplayChooser
 

@@ -10,7 +10,7 @@ import pytest
 from torch import nn
 
 import metaopt
-from metaopt.configuration.configuration import Configuration
+from metaopt.configuration import Configuration
 from metaopt.contracts import Curve, CurveBatch
 from metaopt.deploy.stopping.configuration import StopperConfiguration, build_stopper
 from metaopt.plugin.registry import Registry, current_registry

@@ -1,0 +1,142 @@
+"""From a configuration to an assembly: plugins found, hyperparameters checked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from metaopt.configuration.assembly import Assembly
+from metaopt.configuration.configuration import Configuration
+from metaopt.configuration.misfit import misfit
+from metaopt.configuration.role import Role
+from metaopt.errors import InputError, PluginError, listed, quoted
+from metaopt.plugin import ControllerSpec, OptimizerSpec, PluginSpec, Registry, WrapperSpec
+from metaopt.space import Value, resolve
+
+
+def assemble(configuration: Configuration, registry: Registry) -> Assembly:
+    """Find the plugins and check the hyperparameters.
+
+    Raises:
+        PluginError: a plugin is unknown, the optimizer has no `lr` and the controller is not `constant`, a wrapper
+            cannot go around an optimizer (see `misfit`), or an optimizer cannot serve a role.
+        InputError: a hyperparameter is unknown or not valid (the message lists the valid ones), or two of the plugins
+            have one name.
+    """
+    if not isinstance(configuration, Configuration):
+        raise InputError(f"A recipe is made of a metaopt.Configuration, got {quoted(configuration)}.")
+    optimizer = registry.get(OptimizerSpec, configuration.optimizer)
+    wrappers = tuple(registry.get(WrapperSpec, name) for name in configuration.wrappers)
+    controller = registry.get(ControllerSpec, configuration.controller)
+    if not optimizer.has_lr and controller.name != "constant":
+        raise PluginError(
+            f"{optimizer.name} has no lr for the controller {controller.name!r} to act on; use controller 'constant'."
+        )
+    names = dict.fromkeys(role.optimizer for role in configuration.roles.values() if role.optimizer is not None)
+    others = tuple(registry.get(OptimizerSpec, name) for name in names if name != optimizer.name)
+    stated = _by_owner(configuration.hparams, (optimizer, *others, *wrappers, controller))
+    whole = _around(configuration, optimizer, wrappers, controller, stated)
+    if not whole.has_roles:
+        return whole
+    _check_leading(whole, others)
+    plain = replace(configuration, roles={}, depth_decay=1.0)
+    parts = {
+        spec.name: _around(replace(plain, optimizer=spec.name), spec, wrappers, controller, stated) for spec in others
+    }
+    roles = {
+        name: _of_role(name, role, parts.get(role.optimizer or "", replace(whole, configuration=plain)))
+        for name, role in configuration.roles.items()
+    }
+    return replace(whole, others=parts, roles=roles)
+
+
+def _around(
+    configuration: Configuration,
+    optimizer: OptimizerSpec,
+    wrappers: tuple[WrapperSpec, ...],
+    controller: ControllerSpec,
+    stated: Mapping[str, Mapping[str, Value]],
+) -> Assembly:
+    """One optimizer in its wrappers."""
+    parts: tuple[OptimizerSpec | WrapperSpec, ...] = (optimizer, *wrappers)
+    reason = misfit(optimizer, wrappers)
+    if reason is not None:
+        raise PluginError(reason)
+    rule_values: dict[str, Value] = {}
+    meta_values: dict[str, Value] = {}
+    for spec in parts:
+        prefix = "" if spec is optimizer else f"{spec.name}."
+        for name, value in resolve(spec.full_space, stated[spec.name], spec.name).items():
+            if name in spec.space:
+                rule_values[f"{prefix}{name}"] = value
+            else:
+                meta_values[name] = value
+    inner_lr = next((spec.inner_lr for spec in wrappers if spec.inner_lr is not None), None)
+    if inner_lr is not None and optimizer.has_lr and "lr" not in stated[optimizer.name]:
+        rule_values["lr"] = float(inner_lr)  # a factor, and no rate that the bounds of `lr` are meant for
+    return Assembly(
+        configuration=configuration,
+        optimizer=optimizer,
+        wrappers=wrappers,
+        controller=controller,
+        rule_values=rule_values,
+        controller_values=resolve(controller.space, stated[controller.name], controller.name),
+        meta_values=meta_values,
+    )
+
+
+def _check_leading(whole: Assembly, others: Sequence[OptimizerSpec]) -> None:
+    """Check that the rates of roles and layers have one to follow."""
+    optimizer = whole.optimizer
+    learned = [spec.name for spec in (optimizer, *others) if spec.meta is not None]
+    if learned:
+        raise PluginError(
+            f"{learned[0]!r} is learned for all parameters of a model at once; leave out roles and depth_decay."
+        )
+    if not optimizer.has_lr:
+        raise PluginError(
+            f"{optimizer.name!r} has no lr for the rates of roles and layers to follow; make another optimizer the "
+            "configuration's own."
+        )
+    if not whole.rule_values["lr"]:
+        raise InputError(
+            f"The rates of roles and layers follow {optimizer.name}.lr, which is 0; give it a rate above 0, and call "
+            "requires_grad_(False) on what shall stay as it is."
+        )
+
+
+def _of_role(name: str, role: Role, part: Assembly) -> Assembly:
+    spec, values = part.optimizer, dict(part.rule_values)
+    if spec.takes == "matrices" and name == "vector":
+        raise PluginError(
+            f"{spec.name!r} takes tensors of two dimensions and more, and the role 'vector' has others; give it "
+            "another optimizer."
+        )
+    if role.rate != 1.0:
+        if not spec.has_lr:
+            raise PluginError(f"{spec.name!r} has no lr for the rate of the role {name!r}; leave that out.")
+        values["lr"] = float(values["lr"]) * role.rate
+    if role.weight_decay is None:
+        return replace(part, rule_values=values)
+    if "weight_decay" not in spec.space:
+        raise PluginError(f"{spec.name!r} has no weight_decay for the role {name!r}; leave that out.")
+    values["weight_decay"] = role.weight_decay
+    return replace(part, rule_values=values, configuration=replace(part.configuration, no_decay="none"))
+
+
+def _by_owner(hparams: Mapping[str, Value], owners: tuple[PluginSpec, ...]) -> dict[str, dict[str, Value]]:
+    names = [spec.name for spec in owners]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise InputError(
+            f"Hyperparameters are told apart by their plugin's name, but {listed(repeated)} comes more than once in "
+            f"{listed(names)}; leave one out or rename it."
+        )
+    by_owner: dict[str, dict[str, Value]] = {name: {} for name in names}
+    for full, value in hparams.items():
+        owner, dot, name = full.partition(".")
+        if not dot or owner not in by_owner:
+            raise InputError(
+                f"Hyperparameter {quoted(full)} belongs to none of {sorted(by_owner)}; "
+                "write it as 'plugin.hyperparameter'."
+            )
+        by_owner[owner][name] = value
+    return by_owner

@@ -1,0 +1,1 @@
+"""Param groups by role, and classes of several optimizers behind one."""

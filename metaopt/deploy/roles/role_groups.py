@@ -1,0 +1,171 @@
+"""Param groups by role and layer: which parameters share an optimizer, a rate and a decay."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import final
+
+from torch import Tensor, nn
+
+from metaopt.configuration import Assembly, untaken
+from metaopt.deploy.optimizer.parameters import (
+    LR_RATIO,
+    ROLE,
+    Group,
+    Named,
+    Params,
+    as_groups,
+    checked_group,
+    divided,
+    packed,
+    tensor_of,
+    tensors_of,
+)
+from metaopt.errors import InputError, listed
+from metaopt.parameter_roles import checked_role, layers_above, role_of_shape, roles
+
+#: The role of groups whose parameters have nothing of their own.
+REST = "rest"
+
+
+@final
+@dataclass(frozen=True)
+class Places:
+    """Where in a model its parameters stand; of parameters that it does not know the shape decides.
+
+    Attributes:
+        roles: see `metaopt.roles`.
+        layers_above: for `depth_decay`.
+    """
+
+    roles: Mapping[Tensor, str] = field(default_factory=dict)
+    layers_above: Mapping[Tensor, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, params: Params, groups: list[Group], patterns: Mapping[str, str] | None = None) -> "Places":
+        """Those of a model, or of the members of groups where there is none.
+
+        Args:
+            params: what the optimizer is made for.
+            groups: the same as `as_groups` made them.
+            patterns: role by pattern of names, for `metaopt.roles`.
+        """
+        named = dict(params.named_parameters()) if isinstance(params, nn.Module) else dict(_named(groups))
+        by_name = roles(params if isinstance(params, nn.Module) else named, patterns)
+        above = layers_above(named, by_name)
+        return cls(
+            {tensor: by_name[name] for name, tensor in named.items()},
+            {tensor: above[name] for name, tensor in named.items()},
+        )
+
+    def role(self, tensor: Tensor) -> str:
+        """The role of a parameter."""
+        return self.roles.get(tensor) or role_of_shape(tensor)
+
+
+def role_groups(params: Params, assembly: Assembly, patterns: Mapping[str, str] | None = None) -> list[Group]:
+    """Param groups cut so that all parameters of one share optimizer, rate and decay; each states its `role`.
+
+    What a group states stays: its role, which then holds for all its members, its rate and its decay.
+
+    Args:
+        params: a model, or what torch's optimizers take.
+        assembly: what shall run.
+        patterns: role by pattern of names; see `metaopt.roles`.
+
+    Raises:
+        InputError: a group states a role that there is not, or holds vectors for an optimizer that takes matrices; or
+            for what `as_groups` and `metaopt.roles` refuse.
+    """
+    groups = as_groups(params)
+    places = Places.of(params, groups, patterns) if assembly.has_roles or patterns else Places()
+    groups = divided(cut_by_role(groups, assembly, places), assembly)
+    for group in groups:
+        check_group(assembly, group)
+    return groups
+
+
+def cut_by_role(groups: list[Group], assembly: Assembly, places: Places) -> list[Group]:
+    """The groups cut by role and layer alone; see `role_groups`."""
+    if not assembly.has_roles:
+        return groups
+    return [part for group in groups for part in _by_role(group, assembly, places)]
+
+
+def filled(assembly: Assembly, group: Group) -> Group:
+    """A group with its hyperparameters checked, and all others of its optimizer where roles may have several.
+
+    Raises:
+        InputError: one of them is not valid, or stated twice.
+    """
+    own = assembly.at(group.get(ROLE))
+    group = checked_group(own, group)
+    return {**packed(own), **group} if assembly.has_roles else group
+
+
+def roles_without_parameters(assembly: Assembly, groups: list[Group], *, optimizers: bool = False) -> str | None:
+    """A sentence on roles of which the groups have no parameter; None where there are none such.
+
+    Args:
+        assembly: what has something for roles.
+        groups: with their roles.
+        optimizers: look only at roles that have an optimizer of their own.
+    """
+    known = {name for name, own in assembly.roles.items() if not optimizers or own.optimizer is not assembly.optimizer}
+    missing = sorted(known - {group.get(ROLE) for group in groups})
+    if not missing:
+        return None
+    those = "that role" if len(missing) == 1 else "those roles"
+    return (
+        f"No parameter has the role {listed(missing)}; leave out what is stated for {those}, or name the parameters by "
+        f"a pattern, roles={{'…': {missing[0]!r}}}: see metaopt.roles(model)."
+    )
+
+
+def check_group(assembly: Assembly, group: Group) -> None:
+    """Refuse vectors in a group of an optimizer that takes matrices.
+
+    Raises:
+        InputError: one is there.
+    """
+    names = [member[0] if isinstance(member, tuple) else str(place) for place, member in enumerate(group["params"])]
+    shapes = dict(zip(names, (tensor.shape for tensor in tensors_of([group])), strict=True))
+    reason = untaken(assembly.at(group.get(ROLE)).optimizer, shapes)
+    if reason is not None:
+        raise InputError(reason)
+
+
+def _by_role(group: Group, assembly: Assembly, places: Places) -> Iterator[Group]:
+    parts: dict[tuple[str, int], list[Tensor | Named]] = {}
+    decays = assembly.configuration.depth_decay != 1.0 and "lr" not in group
+    for member in group["params"]:
+        tensor = tensor_of(member)
+        above = places.layers_above.get(tensor, 0) if decays else 0
+        parts.setdefault((_label(group, assembly, places.role(tensor)), above), []).append(member)
+    for (role, above), members in parts.items():
+        yield {**_rate(group, assembly, role, above), **group, "params": members, ROLE: role}
+
+
+def _label(group: Group, assembly: Assembly, role: str) -> str:
+    stated = group.get(ROLE)
+    if stated is None:
+        return role if role in assembly.roles else REST
+    if stated == REST:
+        return REST
+    return checked_role(stated, "A param group's role: ")
+
+
+def _rate(group: Group, assembly: Assembly, role: str, layers: int) -> Group:
+    """The rate of a role and a layer, where the group states none."""
+    values = assembly.values_at(role, layers)
+    if "lr" in group or "lr" not in values:
+        return {}
+    lr, own = float(values["lr"]), float(assembly.rule_values["lr"])
+    return {"lr": values["lr"], **({} if lr == own else {LR_RATIO: lr / own})}
+
+
+def _named(groups: list[Group]) -> Iterator[Named]:
+    taken: set[str] = set()
+    for position, member in enumerate(member for group in groups for member in group["params"]):
+        name = member[0] if isinstance(member, tuple) else str(position)
+        yield (name if name not in taken else f"{name}#{position}"), tensor_of(member)
+        taken.add(name)

@@ -1,0 +1,92 @@
+"""The role of each parameter, from modules and shapes."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from metaopt.errors import InputError, checked_function, quoted
+from metaopt.parameter_roles.output_layers import output_weights
+from metaopt.parameter_roles.patterns import overridden
+from metaopt.parameter_roles.weights import Weight, weights
+
+
+@checked_function()
+def roles(
+    model: nn.Module | Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Mapping[str, Tensor],
+    patterns: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """The role of each parameter by name, as optimizers of roles and rates by role take them.
+
+    `embedding`: tables that are looked up, and what is added to activations, such as positions; a tied weight is one.
+    `head`: the last weight, or the last one of each module that is called `lm_head`, `classifier`, `score`, ….
+    `input`: the first weight, where no table comes before it. `vector`: what has at most one dimension, norms, scales,
+    depth-wise kernels. `matrix`: all other weights, packed projections of attention, kernels and LoRA's factors among
+    them. Parameters without a model are `matrix` from two dimensions on, else `vector`.
+
+    Args:
+        model: a model, or its parameters, named or not: these are named by position.
+        patterns: role by pattern of names, such as `{"lm_head.*": "head"}`; they override what was found.
+
+    Returns:
+        Frozen parameters too, in the model's order; a tied weight under its first name.
+
+    Raises:
+        InputError: a pattern matches nothing, two match one parameter with different roles, or a role is unknown.
+
+    Example:
+        >>> import torch, metaopt
+        >>> model = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.ReLU(), torch.nn.Linear(8, 1))
+        >>> metaopt.roles(model)
+        {'0.weight': 'input', '0.bias': 'vector', '2.weight': 'head', '2.bias': 'vector'}
+    """
+    if isinstance(model, nn.Module):
+        return overridden(_of_model(model), patterns)
+    return overridden({name: role_of_shape(param) for name, param in _named(model)}, patterns)
+
+
+def role_of_shape(param: Tensor) -> str:
+    """`matrix` for two dimensions and more, `vector` for less."""
+    return "matrix" if param.ndim > 1 else "vector"
+
+
+def _of_model(model: nn.Module) -> dict[str, str]:
+    places = list(weights(model))
+    # Tied weights are looked up or hidden, wherever else they stand.
+    looked_up = {place.param for place in places if place.kind == "embedding"}
+    candidates = [place for place in places if place.kind == "weight" and place.param not in looked_up]
+    heads = output_weights(model, [place for place in places if place.kind == "weight"])
+    makes_output = {place.param for place in candidates if place.name in heads}
+    multiplies_input = _first(places, makes_output)
+    kinds: dict[Tensor, str] = {}
+    for place in places:
+        role = "vector" if place.kind == "vector" else "matrix"
+        if place.param in looked_up:
+            role = "embedding"
+        elif place.param in makes_output:
+            role = "head"
+        elif place.param in multiplies_input:
+            role = "input"
+        kinds.setdefault(place.param, role)
+    return {name: kinds[param] for name, param in model.named_parameters()}
+
+
+def _first(places: Sequence[Weight], heads: set[Tensor]) -> set[Tensor]:
+    """The weights of the first module that has any, where no table stands before it."""
+    for place in places:
+        if place.kind == "embedding" and place.name.endswith("weight"):
+            return set()
+        if place.kind == "weight" and place.param not in heads:
+            return {other.param for other in places if other.owner == place.owner and other.kind == "weight"}
+    return set()
+
+
+def _named(params: Any) -> list[tuple[str, Tensor]]:
+    if isinstance(params, Tensor | str) or not isinstance(params, Iterable):
+        raise InputError(f"Roles are those of a model or of a list of parameters, got a {type(params).__name__}.")
+    items = list(params.items()) if isinstance(params, Mapping) else list(params)
+    pairs = [item if isinstance(item, tuple) else (str(place), item) for place, item in enumerate(items)]
+    for _, tensor in pairs:
+        if not isinstance(tensor, Tensor):
+            raise InputError(f"Parameters must be tensors, got {quoted(tensor)}.")
+    return pairs

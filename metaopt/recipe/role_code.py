@@ -1,0 +1,94 @@
+"""The plain PyTorch lines of param groups by role."""
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+from metaopt.configuration import Assembly
+
+_ROLES = '''
+def roles_of(model):
+    """The role of each parameter as modules and shapes tell it: look through it, and correct it for your model."""
+    tables = (torch.nn.Embedding, torch.nn.EmbeddingBag)
+    looked_up = {param for module in model.modules() if isinstance(module, tables) for param in module.parameters()}
+    params = dict(model.named_parameters())
+    roles = {name: "matrix" if param.ndim > 1 else "vector" for name, param in params.items()}
+    weights = [name for name, role in roles.items() if role == "matrix"]
+    if weights and params[weights[0]] not in looked_up:
+        roles[weights[0]] = "input"
+    if weights and params[weights[-1]] not in looked_up:
+        roles[weights[-1]] = "head"
+    return {name: "embedding" if params[name] in looked_up else role for name, role in roles.items()}
+'''
+
+_LAYERS = '''
+def layers_above(roles):
+    """How many layers lie above each parameter; members of a list of blocks are layers, and modules with weights."""
+    numbers, layer_of, last = {}, {}, 0
+    for name, role in roles.items():
+        parts = name.split(".")
+        end = next((place + 1 for place, part in enumerate(parts[:-1]) if part.isdecimal()), len(parts) - 1)
+        layer = ".".join(parts[:end]) or name
+        if role == "head" or (role in ("embedding", "input") and numbers.get(layer, 0) == 0):
+            last = -1 if role == "head" else 0
+            numbers.setdefault(layer, last)
+        else:
+            if role == "matrix" and numbers.get(layer, 0) == 0:
+                numbers[layer] = max([0, *numbers.values()]) + 1
+            last = numbers.get(layer, last)
+        layer_of[name] = last
+    used = sorted(set(layer_of.values()) - {-1})
+    above = {layer: len(used) - 1 - place + ("head" in roles.values()) for place, layer in enumerate(used)}
+    return {name: above.get(layer, 0) for name, layer in layer_of.items()}
+'''
+
+
+def role_code(assembly: Assembly, arguments: Mapping[str, Mapping[str, Any]]) -> str:
+    """`SETTINGS`, `roles_of`, and `param_groups(model, optimizer)`, whose groups an optimizer's class takes.
+
+    Args:
+        assembly: with roles.
+        arguments: keyword arguments of each optimizer's class, by the optimizer's name.
+    """
+    depth = assembly.configuration.depth_decay
+    parts = [_settings(assembly), _ROLES.strip("\n")]
+    parts += [_LAYERS.strip("\n")] if depth != 1.0 else []
+    decayed = [name for name, own in arguments.items() if own.get("weight_decay") or _states_decay(assembly)]
+    lines = [
+        "roles, groups = roles_of(model), {}",
+        *(["layers = layers_above(roles)"] if depth != 1.0 else []),
+        "for name, param in model.named_parameters():",
+        "    owner, own = SETTINGS.get(roles[name], SETTINGS['rest'])",
+        "    own = dict(own)",
+        *([f"    own['lr'] *= {depth!r} ** layers[name]"] if depth != 1.0 else []),
+    ]
+    if assembly.configuration.no_decay == "1d" and decayed:
+        lines += [
+            "    if param.ndim <= 1 and 'weight_decay' not in own:",
+            "        own['weight_decay'] = 0.0",
+        ]
+    lines += [
+        "    if owner == optimizer:",
+        "        groups.setdefault(repr(own), {'params': [], **own})['params'].append(param)",
+        "return list(groups.values())",
+    ]
+    body = textwrap.indent("\n".join(lines), "    ").replace("'", '"')
+    parts.append(f"def param_groups(model, optimizer):\n{body}")
+    return "\n\n\n".join(parts)
+
+
+def _settings(assembly: Assembly) -> str:
+    """What each role has of its own beside the arguments of its class."""
+    lines = []
+    for name, own in (*assembly.roles.items(), ("rest", assembly)):
+        settings: dict[str, Any] = {"lr": own.rule_values["lr"]} if "lr" in own.rule_values else {}
+        role = assembly.configuration.roles.get(name)
+        if role is not None and role.weight_decay is not None:
+            settings["weight_decay"] = role.weight_decay
+        lines.append(f"    {name!r}: ({own.optimizer.name!r}, {settings!r}),")
+    joined = "\n".join(lines).replace("'", '"')
+    return f"# By role: whose it is, and what it has there of its own.\nSETTINGS = {{\n{joined}\n}}"
+
+
+def _states_decay(assembly: Assembly) -> bool:
+    return any(role.weight_decay for role in assembly.configuration.roles.values())

@@ -1,0 +1,75 @@
+"""How many layers lie above each parameter."""
+
+from torch import nn
+
+import metaopt
+from metaopt.parameter_roles import layers_above
+
+
+def above(model):
+    return layers_above(model, metaopt.roles(model))
+
+
+def test_the_head_has_none_and_what_sees_the_input_the_most():
+    layers = [nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2)]
+    assert above(nn.Sequential(*layers)) == {
+        "0.weight": 2,
+        "0.bias": 2,
+        "1.weight": 2,
+        "1.bias": 2,
+        "3.weight": 1,
+        "3.bias": 1,
+        "5.weight": 0,
+        "5.bias": 0,
+    }
+    assert above(nn.Linear(3, 1)) == {"weight": 0, "bias": 0}
+
+
+def test_blocks_are_layers_and_all_tables_are_one():
+    blocks = nn.ModuleList(nn.ModuleDict({"up": nn.Linear(4, 8), "down": nn.Linear(8, 4)}) for _ in range(3))
+    tables = nn.ModuleDict({"tokens": nn.Embedding(9, 4), "positions": nn.Embedding(5, 4), "norm": nn.LayerNorm(4)})
+    model = nn.ModuleDict({"tables": tables, "blocks": blocks, "norm": nn.LayerNorm(4), "head": nn.Linear(4, 9)})
+    found = above(model)
+    assert {name: count for name, count in found.items() if name.startswith("tables")} == dict.fromkeys(
+        ["tables.tokens.weight", "tables.positions.weight", "tables.norm.weight", "tables.norm.bias"], 4
+    )
+    assert [found[f"blocks.{block}.{part}.weight"] for block in range(3) for part in ("up", "down")] == [
+        3,
+        3,
+        2,
+        2,
+        1,
+        1,
+    ]
+    assert found["norm.weight"] == 1
+    assert found["head.weight"] == found["head.bias"] == 0
+
+
+def test_a_model_without_a_head_begins_to_count_at_its_last_block():
+    blocks = nn.ModuleList(nn.ModuleDict({"up": nn.Linear(4, 8), "down": nn.Linear(8, 4)}) for _ in range(2))
+    assert above(nn.ModuleDict({"stem": nn.Linear(3, 4), "blocks": blocks}))["blocks.1.up.weight"] == 0
+
+
+def test_a_head_that_is_declared_first_is_above_all_the_same():
+    model = nn.ModuleDict({"head": nn.Linear(4, 2), "first": nn.Linear(3, 4), "second": nn.Linear(4, 4)})
+    assert above(model) == {
+        "head.weight": 0,
+        "head.bias": 0,
+        "first.weight": 2,
+        "first.bias": 2,
+        "second.weight": 1,
+        "second.bias": 1,
+    }
+
+
+def test_of_bare_parameters_each_matrix_begins_a_layer():
+    params = dict(enumerate(nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 4)).parameters()))
+    named = {str(place): param for place, param in params.items()}
+    assert layers_above(named, metaopt.roles(named)) == {"0": 1, "1": 1, "2": 0, "3": 0}
+
+
+def test_a_table_inside_a_block_belongs_to_the_block():
+    blocks = nn.ModuleList(nn.ModuleDict({"mix": nn.Linear(4, 4), "bias": nn.Embedding(3, 2)}) for _ in range(2))
+    found = above(nn.ModuleDict({"tokens": nn.Embedding(9, 4), "blocks": blocks, "head": nn.Linear(4, 9)}))
+    assert [found[f"blocks.{block}.bias.weight"] for block in range(2)] == [2, 1]
+    assert found["tokens.weight"] == 3
