@@ -16,7 +16,8 @@ from metaopt.plugin.source import PluginSource
 def test_an_entry_point_stands_for_its_plugins(name):
     known = current_registry()
     found = {(spec.kind, spec.name) for spec in chosen([name], "", known)}
-    assert found == {("wrapper", one) for one in ("averaged", "dog", "dowg", "ldog", "lookahead", "mechanic")}
+    names = ("averaged", "cautious", "clip", "dog", "dowg", "ldog", "lookahead", "mechanic")
+    assert found == {("wrapper", name) for name in names}
 
 
 @pytest.mark.parametrize("name", ["metaopt-torch", "metaopt_torch"])

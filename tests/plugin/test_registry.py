@@ -213,7 +213,7 @@ def test_an_unknown_name_lists_the_known_ones_and_mentions_what_is_broken(instal
     with pytest.warns(RuntimeWarning):
         registry = Registry.discover()
     message = _message(lambda: registry.get(OptimizerSpec, "adamv"))
-    assert "There is no optimizer 'adamv'; did you mean 'adamw'? known: adagrad, adamw" in message
+    assert "There is no optimizer 'adamv'; did you mean 'adamw'? known: adafactor, adagrad, adamw" in message
     assert "1 plugin could not be loaded; see `metaopt plugins`" in message
 
 

@@ -139,7 +139,10 @@ def test_a_changed_corpus_is_refused_by_name(tuned, run, tmp_path, write_tables)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--optimizers", "adamx"], "There is no optimizer 'adamx'; did you mean 'adamw'? known: adagrad, adamw"),
+        (
+            ["--optimizers", "adamx"],
+            "There is no optimizer 'adamx'; did you mean 'adamw'? known: adafactor, adagrad, adamw",
+        ),
         (["--controllers", "cosin"], "There is no controller 'cosin'; did you mean 'cosine'?"),
         (["--stoppers", "patients"], "There is no stopper 'patients'; did you mean 'patience'?"),
         (["--stoppers", "any"], "Stopper 'any' has no pure form to tune by replay; choose from ["),

@@ -21,7 +21,7 @@ def test_a_step_is_that_of_pytorch_optimizer_where_all_have_gradients(warmup):
     numbers = {"lr": 1e-2, "betas": (0.9, 0.99, 0.999), "alpha": 4.0, "weight_decay": 0.1, "eps": 1e-6}
     rule = metaopt.create_optimizer("ademamix", ours, total_steps=NUM_STEPS, warmup=warmup, **numbers)
     length = warmup * NUM_STEPS or None
-    reference = pytorch_optimizer.AdEMAMix(theirs, t_alpha_beta3=length, weight_decouple=True, foreach=False, **numbers)
+    reference = pytorch_optimizer.AdEMAMix(theirs, t_alpha_beta3=length, weight_decouple=True, **numbers)
     generator = torch.Generator().manual_seed(1)
     for _ in range(NUM_STEPS):
         for our, their in zip(ours, theirs, strict=True):

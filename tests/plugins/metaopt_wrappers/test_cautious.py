@@ -9,9 +9,7 @@ import metaopt
 def test_around_lion_it_steps_as_pytorch_optimizer_does(waves):
     model, plain = waves.model(), waves.model()
     ours = metaopt.create_optimizer("lion", model, wrappers=["cautious"], lr=1e-2, betas=(0.9, 0.99), weight_decay=0.0)
-    theirs = pytorch_optimizer.Lion(
-        plain.parameters(), lr=1e-2, betas=(0.9, 0.99), weight_decay=0.0, cautious=True, foreach=False
-    )
+    theirs = pytorch_optimizer.Lion(plain.parameters(), lr=1e-2, betas=(0.9, 0.99), weight_decay=0.0, cautious=True)
     torch.testing.assert_close(waves.trained(ours, model), waves.trained(theirs, plain), rtol=1e-9, atol=1e-12)
 
 
