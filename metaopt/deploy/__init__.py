@@ -7,13 +7,13 @@ from metaopt.deploy.handover import handover_of
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.optimizer.build import Implementation, build_optimizer, create_optimizer
 from metaopt.deploy.optimizer.learned_weights import weights_of
-from metaopt.deploy.optimizer.model_names import ModelNames
 from metaopt.deploy.optimizer.parameters import Params, check_member
 from metaopt.deploy.optimizer.rule_optimizer import RuleOptimizer
 from metaopt.deploy.roles.role_groups import roles_without_parameters
 from metaopt.deploy.run import Run
 from metaopt.deploy.scheduler.create import create_scheduler
 from metaopt.deploy.scheduler.scheduler import GRADIENT_SIGNALS, PLAIN_SIGNALS, ControllerScheduler
+from metaopt.deploy.state.model_names import ModelNames
 from metaopt.deploy.stopping.configuration import (
     StopperConfiguration,
     build_stopper,

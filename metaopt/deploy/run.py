@@ -11,11 +11,11 @@ from torch.optim import Optimizer
 from metaopt.contracts import Decision, Mode, Stopper
 from metaopt.deploy.gradient_guard import GradientGuard, SkippedSteps
 from metaopt.deploy.held_weights import HeldWeights
-from metaopt.deploy.optimizer.model_names import ModelNames
 from metaopt.deploy.plan_warnings import warn_at_last
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
 from metaopt.deploy.state.arrangement import reordered
 from metaopt.deploy.state.damaged_state import refusing_damage
+from metaopt.deploy.state.model_names import ModelNames
 from metaopt.deploy.step_hooks import observe_steps, watch_frozen
 from metaopt.deploy.step_signals import StepSignals
 from metaopt.deploy.stopping.judgement import Judgement

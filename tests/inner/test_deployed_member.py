@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.configuration.configuration import Configuration, assemble
+from metaopt.configuration import Configuration, assemble
 from metaopt.inner import Member, train
 from metaopt.inner.deployed_member import DeployedMember
 from metaopt.plugin.registry import Registry

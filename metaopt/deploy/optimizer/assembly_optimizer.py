@@ -14,13 +14,13 @@ from metaopt.contracts import Float32ByDefault, Hparams, State, StepInfo, Theta
 from metaopt.deploy.optimizer.group_members import MAXIMIZE, GroupMember, KnownMembers, group_members, stated_roles
 from metaopt.deploy.optimizer.hparams import GroupNumbers
 from metaopt.deploy.optimizer.learned_weights import check_learned, weights_of
-from metaopt.deploy.optimizer.model_names import ModelNames
 from metaopt.deploy.optimizer.parameters import Group, Params, as_groups, numbered, packed, tensors_of
 from metaopt.deploy.optimizer.precision import gradient_norm, in_dtypes_of, placed, widened
 from metaopt.deploy.optimizer.requirements import check_loss, check_param, check_requirements
 from metaopt.deploy.roles.role_groups import Places, check_group, cut_by_role, filled, role_groups
 from metaopt.deploy.state.arrangement import arranged, check_document
 from metaopt.deploy.state.damaged_state import check_groups, refusing_damage
+from metaopt.deploy.state.model_names import ModelNames
 from metaopt.deploy.state.parts import with_own_roles
 from metaopt.deploy.state.rule_state import fitted, fitted_shared
 from metaopt.deploy.state.saved_state import FIRST_GROUP_KEYS, RULE, SHARED, STEPS, is_of_rule

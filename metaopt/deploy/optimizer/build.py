@@ -11,7 +11,6 @@ from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.optimizer.class_hooks import ClassLoading, ClassSteps
 from metaopt.deploy.optimizer.class_needs import check_needs, warn_of_needs
 from metaopt.deploy.optimizer.hparams import assemble_named
-from metaopt.deploy.optimizer.model_names import ModelNames
 from metaopt.deploy.optimizer.native_class import build_native, obstacle
 from metaopt.deploy.optimizer.parameters import Group, Params, check_trained, tensors_of, without_names
 from metaopt.deploy.optimizer.rule_optimizer import RuleOptimizer
@@ -19,6 +18,7 @@ from metaopt.deploy.optimizer.steered_optimizer import SteeredOptimizer, steerin
 from metaopt.deploy.roles.composite_optimizer import CompositeOptimizer, composite_obstacle
 from metaopt.deploy.roles.later_groups import join_by_role
 from metaopt.deploy.roles.role_groups import role_groups, roles_without_parameters
+from metaopt.deploy.state.model_names import ModelNames
 from metaopt.deploy.step_hooks import look_at_gradients, warn_of_unfrozen, watch_frozen
 from metaopt.errors import InputError, PluginError, quoted, refuse_mistyped
 from metaopt.plugin import OptimizerSpec, current_registry

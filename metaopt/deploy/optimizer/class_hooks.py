@@ -15,7 +15,6 @@ from torch.optim import Optimizer
 from metaopt.configuration import Assembly
 from metaopt.deploy.optimizer.fused import can_fuse, in_order_of, is_dense, put_in_order
 from metaopt.deploy.optimizer.group_members import MAXIMIZE
-from metaopt.deploy.optimizer.model_names import ModelNames
 from metaopt.deploy.optimizer.native_class import MakeOptimizer, maximizes, native_class
 from metaopt.deploy.optimizer.parameters import Group
 from metaopt.deploy.state.arrangement import SIGNATURE, arranged, check_document, names_of
@@ -29,6 +28,7 @@ from metaopt.deploy.state.class_state import (
     fresh_state,
 )
 from metaopt.deploy.state.damaged_state import check_groups, refusing_damage
+from metaopt.deploy.state.model_names import ModelNames
 from metaopt.deploy.state.parts import over_parts, with_own_roles
 from metaopt.deploy.state.saved_state import FIRST_GROUP_KEYS, RULE, class_name, is_of_rule
 from metaopt.errors import InputError

@@ -16,10 +16,10 @@ from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.optimizer.class_hooks import ClassLoading, unfuse
 from metaopt.deploy.optimizer.fused import can_fuse, keep_order
 from metaopt.deploy.optimizer.group_members import MAXIMIZE, GroupMember
-from metaopt.deploy.optimizer.model_names import ModelNames
 from metaopt.deploy.optimizer.native_class import build_native, native_arguments, obstacle
 from metaopt.deploy.optimizer.parameters import Group, Params, group_values
 from metaopt.deploy.state.class_state import as_classes, check_entries, expected_state
+from metaopt.deploy.state.model_names import ModelNames
 from metaopt.deploy.state.rule_state import fitted
 from metaopt.deploy.state.saved_state import class_title
 from metaopt.space import Value

@@ -5,8 +5,8 @@ from typing import Any, TypeAlias
 
 from torch import Tensor
 
-from metaopt.deploy.optimizer.model_names import ModelNames
 from metaopt.deploy.optimizer.parameters import counterparts
+from metaopt.deploy.state.model_names import ModelNames
 from metaopt.errors import InputError, quoted
 
 #: A state_dict, or its param groups.

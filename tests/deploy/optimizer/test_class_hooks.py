@@ -7,7 +7,7 @@ from torch import nn
 import metaopt
 from metaopt.configuration import Configuration, assemble
 from metaopt.deploy.optimizer.class_hooks import EVERY, ClassLoading, ClassSteps, check_sparse, unfuse
-from metaopt.deploy.optimizer.model_names import ModelNames
+from metaopt.deploy.state.model_names import ModelNames
 from metaopt.plugin.registry import current_registry
 
 

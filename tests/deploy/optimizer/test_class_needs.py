@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.configuration.configuration import Configuration, assemble
+from metaopt.configuration import Configuration, assemble
 from metaopt.deploy.optimizer.build import build_optimizer
 from metaopt.deploy.optimizer.class_needs import check_needs, warn_of_needs
 from metaopt.plugin.registry import Registry, current_registry

@@ -343,7 +343,7 @@ class Own(metaopt.SteeringRule):
 def test_each_tensor_may_have_hyperparameters_of_its_own():
     spec = metaopt.WrapperSpec(name="own", version="1", summary="own rates", wrap=Own, space={})
     assembly = assemble(Configuration("adamw", hparams={"adamw.lr": 0.1}), current_registry())
-    assembly = dataclasses.replace(assembly, wrappers=(spec,), pure_rule=Own(assembly.rule))
+    assembly = dataclasses.replace(assembly, wrappers=(spec,))
 
     def build(model, implementation):
         return build_optimizer(assembly, model, implementation=implementation)

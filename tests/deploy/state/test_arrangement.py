@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import metaopt
-from metaopt.deploy.optimizer.model_names import ModelNames
 from metaopt.deploy.state.arrangement import arranged, check_document
+from metaopt.deploy.state.model_names import ModelNames
 
 
 def document(*groups, **first):

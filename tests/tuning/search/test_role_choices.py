@@ -28,7 +28,7 @@ def drawn(space, count=200):
 
 
 def test_an_input_may_be_slowed_and_by_default_is_not(registry):
-    space = joint_space(registry)
+    space = joint_space(registry, optimizers=["adamw", "sgd"])
     found = drawn(space)
     rates = [one.roles["input"].rate for one in found if one.roles]
     assert 0.3 < len(rates) / len(found) < 0.7
@@ -39,7 +39,7 @@ def test_an_input_may_be_slowed_and_by_default_is_not(registry):
 
 
 def test_matrices_get_an_optimizer_of_their_own_where_one_is_there(with_matrices):
-    space = joint_space(with_matrices)
+    space = joint_space(with_matrices, optimizers=["adamw", "sgd", "normed"])
     assert "normed" not in {spec.name for spec in space.optimizers}
     found = drawn(space, 400)
     for configuration in found:
@@ -48,6 +48,13 @@ def test_matrices_get_an_optimizer_of_their_own_where_one_is_there(with_matrices
         assert has_rate == ("normed" in configuration.optimizers)
     chosen = [one for one in found if "matrix" in one.roles]
     assert {one.roles["matrix"] for one in chosen} == {Role("normed")}
+    assert 0.2 < len(chosen) / len(found) < 0.6
+
+
+def test_muon_is_proposed_for_matrices(registry):
+    found = drawn(joint_space(registry), 400)
+    chosen = [one for one in found if "matrix" in one.roles]
+    assert {one.roles["matrix"] for one in chosen} == {Role("muon")}
     assert 0.2 < len(chosen) / len(found) < 0.6
 
 
