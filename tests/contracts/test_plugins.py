@@ -10,7 +10,11 @@ pytestmark = pytest.mark.thorough
 REGISTRY = Registry.discover()
 
 
-@pytest.mark.parametrize("check", [check for entry in REGISTRY for check in testing.checks_for(entry.spec)], ids=str)
+#: A library's hundred classes without a rule are checked by a few of them, in `plugins/metaopt_pytorch_optimizer`.
+SPECS = [entry.spec for entry in REGISTRY if entry.spec.kind != "optimizer" or getattr(entry.spec, "rule", None)]
+
+
+@pytest.mark.parametrize("check", [check for spec in SPECS for check in testing.checks_for(spec)], ids=str)
 def test_a_plugin_keeps_its_contract(check):
     check()
 

@@ -175,7 +175,9 @@ class ClassLoading:
             {key: value for key, value in group.items() if key not in FIRST_GROUP_KEYS}
             for group in fitted["param_groups"]
         ]
-        return {**fitted, "param_groups": groups}
+        # Some classes keep a counter beside the parameters' entries.
+        kept = {} if of_rule else {key: value for key, value in document["state"].items() if isinstance(key, str)}
+        return {**fitted, "state": {**copy.deepcopy(kept), **fitted["state"]}, "param_groups": groups}
 
     def _fitted_part(
         self, of_rule: bool, document: dict[str, Any], assembly: Assembly, own_groups: list[Group]
@@ -193,9 +195,7 @@ class ClassLoading:
         with torch.random.fork_rng(devices=[]):  # a class may draw numbers where it steps on stand-ins
             expected = expected_state(made, document["param_groups"], own_groups)
         names = names_of(own_groups, self._model)
-        # Some classes keep a counter beside the parameters' entries.
-        kept = () if of_rule else [key for key in document["state"] if isinstance(key, str)]
-        state: dict[Any, Any] = {key: copy.deepcopy(document["state"][key]) for key in kept}
+        state: dict[Any, Any] = {}
         for index, group in enumerate(document["param_groups"]):
             for place, (number, param) in enumerate(zip(group["params"], own_groups[index]["params"], strict=True)):
                 name = str(number) if names[index] is None else names[index][place]  # type: ignore[index]

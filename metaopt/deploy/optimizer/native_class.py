@@ -65,9 +65,6 @@ def obstacle(
     if (maximize or any(group.get(MAXIMIZE) for group in groups)) and not maximizes(native_class(native)):
         return f"{native.path} has no maximize"
     tensors, is_alone = tensors_of(groups), assembly.pure_rule is None
-    if is_alone and assembly.optimizer.takes == "matrices" and any(tensor.ndim < 2 for tensor in tensors):
-        count = sum(tensor.ndim < 2 for tensor in tensors)
-        return f"it takes matrices alone, and {count} of the {len(tensors)} parameters have fewer than two dimensions"
     # Where there is a rule, it keeps its state in full precision.
     for tensor in () if is_alone else tensors:
         if tensor.dtype not in _DTYPES:

@@ -46,6 +46,6 @@ def test_muons_are_told_which_tensors_are_matrices(name, no_decay):
 
 
 def test_a_class_of_matrices_alone_refuses_vectors():
-    with pytest.raises(metaopt.PluginError, match="it takes matrices alone, and 1 of the 2 parameters have fewer than"):
+    with pytest.raises(metaopt.InputError, match="po_spectralsphere takes matrices, and the parameter 'bias' has the"):
         metaopt.create_optimizer("po_spectralsphere", nn.Linear(3, 2))
     assert metaopt.create_optimizer("po_spectralsphere", nn.Linear(3, 2, bias=False)).param_groups

@@ -112,7 +112,7 @@ def test_one_mistake_in_steering_is_one_failure(failures, answer, message):
 
 
 def test_a_wrapper_that_sets_the_rate_and_does_not_declare_what_lr_is_trains_nothing(failures):
-    assert "Around adagrad" in failures(wrapper(Steering))["lowers_a_quadratic"]
+    assert "Around ada" in failures(wrapper(Steering))["lowers_a_quadratic"]
     assert failures(dataclasses.replace(wrapper(Steering), inner_lr=10.0)) == {}
 
 
