@@ -38,13 +38,15 @@ def names(kind):
 
 def runnable(optimizer):
     assembly = assemble(Configuration(optimizer), REGISTRY)
-    if assembly.pure_rule is None:  # a library's class keeps whatever it likes
-        return False
     trains = assembly.meta is None or assembly.meta.shipped is not None
     return trains and assembly.optimizer.takes == "all"
 
 
-OPTIMIZERS = [name for name in names(metaopt.OptimizerSpec) if runnable(name)]
+#: A library's class keeps whatever it likes.
+RULES = sorted(
+    entry.spec.name for entry in REGISTRY if entry.spec.kind == "optimizer" and getattr(entry.spec, "rule", None)
+)
+OPTIMIZERS = [name for name in RULES if runnable(name)]
 CONFIGURATIONS = [
     *(Configuration(name) for name in OPTIMIZERS),
     *(Configuration("adamw", wrappers=(name,)) for name in names(metaopt.WrapperSpec)),
