@@ -106,6 +106,22 @@ def test_training_goes_on_from_a_saved_state_of_either_kind(source, implementati
     torch.testing.assert_close(result, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(("source", "implementation"), [("native", "rule"), ("rule", "native"), ("native", "native")])
+def test_hyperparameters_that_a_class_does_not_know_stay_those_of_the_rule(source, implementation):
+    model = network()
+    settings = {"lr": 1e-3, "roles": {"matrix": {"optimizer": "muon"}}, "muon.lr": 1e-3}
+    for loads_early in (True, False):
+        first = metaopt.create_optimizer("adamw", model, implementation=source, **settings)
+        if not loads_early:
+            trained(model, first, range(3))
+        resumed = metaopt.create_optimizer("adamw", model, implementation=implementation, **settings)
+        resumed.load_state_dict(first.state_dict())
+        other = copy.deepcopy((model, first))
+        expected = trained(*other, range(3, 5))
+        result = trained(model, resumed, range(3, 5))
+        torch.testing.assert_close(result, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_a_copy_and_a_pickle_train_on_alike():
     model = network()
     optimizer = made(model)
