@@ -17,7 +17,7 @@ from metaopt.deploy.optimizer.learned_weights import check_learned, weights_of
 from metaopt.deploy.optimizer.parameters import Group, Params, as_groups, numbered, packed, tensors_of
 from metaopt.deploy.optimizer.precision import gradient_norm, in_dtypes_of, placed, widened
 from metaopt.deploy.optimizer.requirements import check_loss, check_param, check_requirements
-from metaopt.deploy.roles.role_groups import Places, check_group, cut_by_role, filled, role_groups
+from metaopt.deploy.roles.role_groups import check_group, cut_by_role, filled, role_groups
 from metaopt.deploy.state.arrangement import arranged, check_document
 from metaopt.deploy.state.damaged_state import check_groups, refusing_damage
 from metaopt.deploy.state.model_names import ModelNames
@@ -110,12 +110,12 @@ class AssemblyOptimizer(Optimizer, ABC):
         self.param_groups[0][STEPS] += 1
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add parameters, before or after steps; what the group does not state is that of its role, else of its shapes.
+        """Add parameters at any time; what the group does not state is that of its role, found as for the first groups.
 
         Raises:
             InputError: a stated hyperparameter is not valid, or a parameter is not a real floating-point tensor.
         """
-        for group in cut_by_role(as_groups([param_group]), self.assembly, Places()):
+        for group in cut_by_role(as_groups([param_group]), self.assembly, self.names.places):
             check_group(self.assembly, group)
             self._add_group(filled(self.assembly, group))
 

@@ -172,7 +172,7 @@ def _native(assembly: Assembly, groups: list[Group], names: ModelNames, maximize
         check_needs(optimizer, native)
         warn_of_needs(native, stacklevel=5)
     if assembly.has_roles:
-        join_by_role(optimizer, assembly, maximize)
+        join_by_role(optimizer, assembly, names.places, maximize)
     ClassLoading(assembly, names).attach(optimizer)
     look_at_gradients(optimizer, ClassSteps(optimizer).look)
     return optimizer
@@ -180,6 +180,7 @@ def _native(assembly: Assembly, groups: list[Group], names: ModelNames, maximize
 
 def _composite(assembly: Assembly, groups: list[Group], names: ModelNames, maximize: bool) -> Optimizer:
     optimizer = CompositeOptimizer(without_names(groups) if names.names else groups, assembly, maximize=maximize)
+    optimizer.places = names.places
     ClassLoading(assembly, names).attach(optimizer)
     look_at_gradients(optimizer, optimizer.look)
     return optimizer
