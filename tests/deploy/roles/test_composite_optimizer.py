@@ -7,6 +7,11 @@ import pickle
 import pytest
 import torch
 from torch import nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_optimizer_state_dict,
+    set_optimizer_state_dict,
+)
 
 import metaopt
 from metaopt.deploy.roles.composite_optimizer import CompositeOptimizer
@@ -120,6 +125,32 @@ def test_hyperparameters_that_a_class_does_not_know_stay_those_of_the_rule(sourc
         expected = trained(*other, range(3, 5))
         result = trained(model, resumed, range(3, 5))
         torch.testing.assert_close(result, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("flat", [False, True])
+@pytest.mark.parametrize("implementation", ["native", "rule"])
+@pytest.mark.parametrize("matrices", [{"sgd.momentum": 0.0}, {"sgd.momentum": 0.9}])
+def test_training_goes_on_from_torchs_distributed_checkpoints(matrices, implementation, flat):
+    options = StateDictOptions(flatten_optimizer_state_dict=flat)
+    model = network()
+    optimizer = made(model, implementation, **matrices)
+    trained(model, optimizer, range(5))
+    document = copy.deepcopy(get_optimizer_state_dict(model, optimizer, options=options))
+    other = copy.deepcopy(model)
+    for param in other.parameters():
+        param.grad = None
+    resumed = made(other, implementation, **matrices)
+    set_optimizer_state_dict(other, resumed, document, options=options)
+    assert torch.equal(trained(other, resumed, range(5, 10)), trained(model, optimizer, range(5, 10)))
+
+
+def test_groups_of_other_classes_are_refused_where_a_state_does_not_say_what_saved_it():
+    model = network()
+    document = made(model).state_dict()
+    del document["optimizer"]
+    made(model).load_state_dict(document)
+    with pytest.raises(metaopt.InputError, match="cannot continue as 'CompositeOptimizer'"):
+        metaopt.create_optimizer("adamw", model, roles={"matrix": {"optimizer": "rmsprop"}}).load_state_dict(document)
 
 
 def test_a_copy_and_a_pickle_train_on_alike():
