@@ -28,6 +28,11 @@ class ModelNames:
     groups: tuple[tuple[Tensor, ...], ...] = ()
     places: Places = field(default_factory=Places)
 
+    @property
+    def frozen_roles(self) -> frozenset[str]:
+        """The roles of the frozen parameters, where there are roles."""
+        return frozenset(self.places.roles[param] for param in self.frozen if param in self.places.roles)
+
     @classmethod
     def of(cls, params: Params, assembly: Assembly, patterns: Mapping[str, str] | None = None) -> "ModelNames":
         """The names and frozen parameters of a model; empty for bare parameters.

@@ -111,7 +111,7 @@ def test_training_goes_on_from_a_saved_state_of_either_kind(source, implementati
     torch.testing.assert_close(result, expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(("source", "implementation"), [("native", "rule"), ("rule", "native"), ("native", "native")])
+@pytest.mark.parametrize(("source", "implementation"), [("auto", "rule"), ("rule", "auto"), ("auto", "auto")])
 def test_hyperparameters_that_a_class_does_not_know_stay_those_of_the_rule(source, implementation):
     model = network()
     settings = {"lr": 1e-3, "roles": {"matrix": {"optimizer": "muon"}}, "muon.lr": 1e-3}
