@@ -14,7 +14,7 @@ from metaopt.contracts import Float32ByDefault, Hparams, State, StepInfo, Theta
 from metaopt.deploy.optimizer.group_members import MAXIMIZE, GroupMember, KnownMembers, group_members, stated_roles
 from metaopt.deploy.optimizer.hparams import GroupNumbers
 from metaopt.deploy.optimizer.learned_weights import check_learned, weights_of
-from metaopt.deploy.optimizer.parameters import Group, Params, as_groups, numbered, packed, tensors_of
+from metaopt.deploy.optimizer.parameters import ROLE, Group, Params, as_groups, numbered, packed, shared, tensors_of
 from metaopt.deploy.optimizer.precision import gradient_norm, in_dtypes_of, placed, widened
 from metaopt.deploy.optimizer.requirements import check_loss, check_param, check_requirements
 from metaopt.deploy.roles.role_groups import check_group, cut_by_role, filled, role_groups
@@ -69,7 +69,7 @@ class AssemblyOptimizer(Optimizer, ABC):
         self.names = ModelNames.of(params, assembly)
         self.horizon = horizon
         self.theta = {name: tensor.detach().to(device) for name, tensor in (theta or {}).items()}
-        common = {"lr": assembly.rule_values["lr"]} if assembly.others else packed(assembly)  # groups get the rest
+        common = shared([packed(assembly.part(spec.name)) for spec in assembly.optimizers])  # groups get the rest
         super().__init__(groups, {**common, MAXIMIZE: maximize})
         self.param_groups[0].update({RULE: self.title, STEPS: 0, SHARED: {}})
 
@@ -288,7 +288,7 @@ class AssemblyOptimizer(Optimizer, ABC):
         numbers = [number for group in saved["param_groups"] for number in group["params"]]
         params = [param for group in self.param_groups for param in group["params"]]
         for group in self.param_groups:
-            for key, value in self.defaults.items():
+            for key, value in {**self.defaults, **packed(self.assembly.at(group.get(ROLE)))}.items():
                 group.setdefault(key, value)
         self.state.clear()
         for number, param in zip(numbers, params, strict=True):

@@ -8,8 +8,8 @@ from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.deploy.optimizer.class_hooks import ClassSteps
-from metaopt.deploy.optimizer.native_class import build_native, obstacle
-from metaopt.deploy.optimizer.parameters import Group
+from metaopt.deploy.optimizer.native_class import build_native, native_arguments, obstacle
+from metaopt.deploy.optimizer.parameters import Group, shared
 from metaopt.deploy.roles.later_groups import completed
 from metaopt.deploy.roles.role_groups import Places
 from metaopt.deploy.state.parts import by_optimizer
@@ -64,7 +64,8 @@ class CompositeOptimizer(Optimizer):
             self.classes[name] = own
             for place, group in zip(places, own.param_groups, strict=True):
                 ordered[place] = group
-        super().__init__(ordered, {"lr": assembly.rule_values["lr"]})
+        parts = [assembly.part(spec.name) for spec in assembly.optimizers]
+        super().__init__(ordered, shared([native_arguments(part, part.rule_values) for part in parts]))
         for own in self.classes.values():
             self.state.update(own.state)  # some classes make it before the first step
         self._join()

@@ -153,6 +153,23 @@ def test_groups_of_other_classes_are_refused_where_a_state_does_not_say_what_sav
         metaopt.create_optimizer("adamw", model, roles={"matrix": {"optimizer": "rmsprop"}}).load_state_dict(document)
 
 
+@pytest.mark.parametrize("implementation", ["native", "rule"])
+@pytest.mark.parametrize(("own", "other", "key"), [("adamw", "nadamw", "betas"), ("sgd", "rmsprop", "momentum")])
+def test_schedulers_cycle_the_momentum_that_all_classes_have(own, other, key, implementation):
+    model = network()
+    roles = {"matrix": {"optimizer": other}}
+    optimizer = metaopt.create_optimizer(own, model, roles=roles, implementation=implementation)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=10)
+    trained(model, optimizer, range(5), scheduler)
+    momenta = {group[key] if key == "momentum" else group[key][0] for group in optimizer.param_groups}
+    assert len(momenta) == 1
+    assert 0.85 <= momenta.pop() < 0.95
+
+
+def test_schedulers_are_not_told_of_a_momentum_that_one_class_lacks():
+    assert not {"betas", "momentum"} & set(made(network()).defaults)
+
+
 def test_a_copy_and_a_pickle_train_on_alike():
     model = network()
     optimizer = made(model)
