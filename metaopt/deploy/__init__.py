@@ -10,6 +10,7 @@ from metaopt.deploy.optimizer.learned_weights import weights_of
 from metaopt.deploy.optimizer.parameters import Params, check_member
 from metaopt.deploy.optimizer.rule_optimizer import RuleOptimizer
 from metaopt.deploy.roles.role_groups import roles_without_parameters
+from metaopt.deploy.roles.stated_roles import check_patterns
 from metaopt.deploy.run import Run
 from metaopt.deploy.scheduler.create import create_scheduler
 from metaopt.deploy.scheduler.scheduler import GRADIENT_SIGNALS, PLAIN_SIGNALS, ControllerScheduler
@@ -43,6 +44,7 @@ __all__ = [
     "build_optimizer",
     "build_stopper",
     "check_member",
+    "check_patterns",
     "create_optimizer",
     "create_scheduler",
     "create_stopper",

@@ -22,6 +22,7 @@ from metaopt.deploy import (
     WrapperSignals,
     build_optimizer,
     build_stopper,
+    check_patterns,
     handover_of,
     roles_without_parameters,
     stopper_requires,
@@ -54,6 +55,7 @@ def bound(
     policy = guard if not isinstance(guard, bool) else "fallback" if guard else "off"
     if policy not in get_args(GuardPolicy):
         raise InputError(f"guard must be 'fallback', 'raise' or 'off', got {quoted(guard)}.")
+    check_patterns(roles)
     assembly, stopper, made_on = recipe.assembly(registry), recipe.stopper, recipe.made_on or MadeOn()
     optimizer = build_optimizer(
         assembly,
@@ -64,7 +66,8 @@ def bound(
         theta=recipe.theta,
         horizon=total_steps,
     )
-    missing = roles_without_parameters(assembly, optimizer.param_groups, optimizers=True)
+    names = ModelNames.of(model, assembly, roles)
+    missing = roles_without_parameters(assembly, optimizer.param_groups, names.frozen_roles, optimizers=True)
     if missing is not None:
         warnings.warn(f"An optimizer of the recipe has nothing to train. {missing}", UserWarning, stacklevel=4)
     spec, values, supplies = assembly.controller, assembly.controller_values, PLAIN_SIGNALS | GRADIENT_SIGNALS
@@ -95,5 +98,5 @@ def bound(
         optimizer_signals=assembly.rule_requires,
         keep_best=keep_best,
         guard=None if policy == "off" else GradientGuard(raises=policy == "raise", handover=handover),
-        names=ModelNames.of(model, assembly, roles),
+        names=names,
     )

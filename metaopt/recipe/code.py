@@ -87,14 +87,16 @@ def _optimizer_code(assembly: Assembly, natives: Mapping[str, Native]) -> list[s
             body = _matrices_code(native.matrix_entry, spared=assembly.configuration.no_decay == "1d")
         call = _call(native, "params", arguments[name])
         return [f"def make_optimizer(model):\n{_indented(body, f'return {call}')}"]
-    calls = [_call(native, f'param_groups(model, "{name}")', arguments[name]) for name, native in natives.items()]
-    if len(calls) == 1:
-        return [role_code(assembly, arguments), f"def make_optimizer(model):\n{_indented(f'return {calls[0]}')}"]
-    made = "\n".join(f"{call}," for call in calls)
-    return [
-        role_code(assembly, arguments),
-        f"def make_optimizers(model):\n{_indented('return [', _indented(made), ']')}",
-    ]
+    if len(natives) == 1:
+        ((name, native),) = natives.items()
+        call = _call(native, f'param_groups(model, "{name}")', arguments[name])
+        return [role_code(assembly, arguments), f"def make_optimizer(model):\n{_indented(f'return {call}')}"]
+    lines = ["optimizers = []  # those that have parameters in this model"]
+    for name, native in natives.items():
+        made = f"optimizers.append({_call(native, 'groups', arguments[name])})"
+        lines += [f'groups = param_groups(model, "{name}")', "if groups:", _indented(made)]
+    lines.append("return optimizers")
+    return [role_code(assembly, arguments), f"def make_optimizers(model):\n{_indented(*lines)}"]
 
 
 def _matrices_code(entry: str, *, spared: bool) -> str:

@@ -67,6 +67,7 @@ def role_code(assembly: Assembly, arguments: Mapping[str, Mapping[str, Any]]) ->
             "    if param.ndim <= 1 and 'weight_decay' not in own:",
             "        own['weight_decay'] = 0.0",
         ]
+    lines += _dims_lines(assembly)
     lines += [
         "    if owner == optimizer:",
         "        groups.setdefault(repr(own), {'params': [], **own})['params'].append(param)",
@@ -88,6 +89,24 @@ def _settings(assembly: Assembly) -> str:
         lines.append(f"    {name!r}: ({own.optimizer.name!r}, {settings!r}),")
     joined = "\n".join(lines).replace("'", '"')
     return f"# By role: whose it is, and what it has there of its own.\nSETTINGS = {{\n{joined}\n}}"
+
+
+def _dims_lines(assembly: Assembly) -> list[str]:
+    """A refusal of parameters that a class does not take; in a run the optimizer's rule steps them."""
+    lines = []
+    for spec in assembly.optimizers:
+        if spec.native is None or spec.native.dims is None:
+            continue
+        dims, path = spec.native.dims, spec.native.path
+        message = (
+            f"{{name}} has {{param.ndim}} dimensions, and {path} takes {dims}: give it another role in "
+            "roles_of, or train by metaopt, recipe.bind(model, ...), whose rule takes it."
+        )
+        lines += [
+            f"    if owner == {spec.name!r} and param.ndim != {dims}:",
+            f"        raise ValueError(f'{message}')",
+        ]
+    return lines
 
 
 def _states_decay(assembly: Assembly) -> bool:

@@ -70,3 +70,34 @@ def test_an_optimizer_without_a_class_has_no_plain_form():
     recipe = metaopt.Recipe.create(Configuration("adamw", roles={"matrix": {"optimizer": "lion"}}))
     with pytest.raises(metaopt.RecipeError, match="no library's class computes what the optimizer 'lion' does"):
         recipe.code()
+
+
+def with_muon(model):
+    recipe = metaopt.Recipe.create(Configuration("adamw", "cosine", roles={"matrix": {"optimizer": "muon"}}))
+    space = {}
+    exec(recipe.code(), space)
+    return space, lambda: space["make_optimizers"](model)
+
+
+def test_an_optimizer_that_has_nothing_to_train_is_left_out():
+    model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1))
+    space, make = with_muon(model)
+    assert [type(optimizer) for optimizer in make()] == [torch.optim.AdamW]
+    before = model[0].weight.detach().clone()
+    batches = [(torch.ones(4, 3), torch.ones(4, 1))] * 3
+    history = space["train"](model, batches, nn.functional.mse_loss, lambda model: 1.0, 1)
+    assert history == [(3, 1.0)]
+    assert not torch.equal(model[0].weight, before)
+
+
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="torch has Muon from 2.9 on")
+def test_a_kernel_that_a_class_does_not_take_is_refused_and_may_have_another_role():
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(64, 8), nn.Linear(8, 2))
+    space, make = with_muon(model)
+    with pytest.raises(ValueError, match=r"1.weight has 4 dimensions, and torch.optim.Muon takes 2: give it another"):
+        make()
+    found = space["roles_of"]
+    space["roles_of"] = lambda model: {**found(model), "1.weight": "vector"}
+    adamw, muon = make()
+    assert [type(adamw), type(muon)] == [torch.optim.AdamW, torch.optim.Muon]
+    assert [id(param) for group in muon.param_groups for param in group["params"]] == [id(model[3].weight)]

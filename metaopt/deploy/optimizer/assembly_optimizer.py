@@ -14,10 +14,10 @@ from metaopt.contracts import Float32ByDefault, Hparams, State, StepInfo, Theta
 from metaopt.deploy.optimizer.group_members import MAXIMIZE, GroupMember, KnownMembers, group_members, stated_roles
 from metaopt.deploy.optimizer.hparams import GroupNumbers
 from metaopt.deploy.optimizer.learned_weights import check_learned, weights_of
-from metaopt.deploy.optimizer.parameters import Group, Params, as_groups, numbered, packed, tensors_of
+from metaopt.deploy.optimizer.parameters import ROLE, Group, Params, as_groups, numbered, packed, shared, tensors_of
 from metaopt.deploy.optimizer.precision import gradient_norm, in_dtypes_of, placed, widened
 from metaopt.deploy.optimizer.requirements import check_loss, check_param, check_requirements
-from metaopt.deploy.roles.role_groups import Places, check_group, cut_by_role, filled, role_groups
+from metaopt.deploy.roles.role_groups import check_group, cut_by_role, filled, role_groups
 from metaopt.deploy.state.arrangement import arranged, check_document
 from metaopt.deploy.state.damaged_state import check_groups, refusing_damage
 from metaopt.deploy.state.model_names import ModelNames
@@ -69,7 +69,7 @@ class AssemblyOptimizer(Optimizer, ABC):
         self.names = ModelNames.of(params, assembly)
         self.horizon = horizon
         self.theta = {name: tensor.detach().to(device) for name, tensor in (theta or {}).items()}
-        common = {"lr": assembly.rule_values["lr"]} if assembly.others else packed(assembly)  # groups get the rest
+        common = shared([packed(assembly.part(spec.name)) for spec in assembly.optimizers])  # groups get the rest
         super().__init__(groups, {**common, MAXIMIZE: maximize})
         self.param_groups[0].update({RULE: self.title, STEPS: 0, SHARED: {}})
 
@@ -110,12 +110,12 @@ class AssemblyOptimizer(Optimizer, ABC):
         self.param_groups[0][STEPS] += 1
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add parameters, before or after steps; what the group does not state is that of its role, else of its shapes.
+        """Add parameters at any time; what the group does not state is that of its role, found as for the first groups.
 
         Raises:
             InputError: a stated hyperparameter is not valid, or a parameter is not a real floating-point tensor.
         """
-        for group in cut_by_role(as_groups([param_group]), self.assembly, Places()):
+        for group in cut_by_role(as_groups([param_group]), self.assembly, self.names.places):
             check_group(self.assembly, group)
             self._add_group(filled(self.assembly, group))
 
@@ -288,7 +288,7 @@ class AssemblyOptimizer(Optimizer, ABC):
         numbers = [number for group in saved["param_groups"] for number in group["params"]]
         params = [param for group in self.param_groups for param in group["params"]]
         for group in self.param_groups:
-            for key, value in self.defaults.items():
+            for key, value in {**self.defaults, **packed(self.assembly.at(group.get(ROLE)))}.items():
                 group.setdefault(key, value)
         self.state.clear()
         for number, param in zip(numbers, params, strict=True):

@@ -18,6 +18,7 @@ from metaopt.deploy.optimizer.steered_optimizer import SteeredOptimizer, steerin
 from metaopt.deploy.roles.composite_optimizer import CompositeOptimizer, composite_obstacle
 from metaopt.deploy.roles.later_groups import join_by_role
 from metaopt.deploy.roles.role_groups import role_groups, roles_without_parameters
+from metaopt.deploy.roles.stated_roles import patterns_and_settings
 from metaopt.deploy.state.model_names import ModelNames
 from metaopt.deploy.step_hooks import look_at_gradients, warn_of_unfrozen, watch_frozen
 from metaopt.errors import InputError, PluginError, quoted, refuse_mistyped
@@ -79,8 +80,7 @@ def create_optimizer(
     """
     spec = current_registry().get(OptimizerSpec, name)
     refuse_mistyped(create_optimizer, hparams, {*spec.full_space, *spec.packs})
-    patterns = {key: role for key, role in roles.items() if isinstance(role, str)} if roles else None
-    settings = {key: own for key, own in roles.items() if not isinstance(own, str)} if roles else {}
+    patterns, settings = patterns_and_settings(roles)
     assembly = assemble_named(
         name, hparams, wrappers=wrappers, no_decay=no_decay, roles=settings, depth_decay=depth_decay
     )
@@ -94,7 +94,8 @@ def create_optimizer(
         horizon=total_steps,
         maximize=maximize,
     )
-    missing = roles_without_parameters(assembly, optimizer.param_groups)
+    frozen = ModelNames.of(params, assembly, patterns).frozen_roles if assembly.roles else frozenset[str]()
+    missing = roles_without_parameters(assembly, optimizer.param_groups, frozen)
     if missing is not None:
         raise InputError(missing)
     return optimizer
@@ -172,7 +173,7 @@ def _native(assembly: Assembly, groups: list[Group], names: ModelNames, maximize
         check_needs(optimizer, native)
         warn_of_needs(native, stacklevel=5)
     if assembly.has_roles:
-        join_by_role(optimizer, assembly, maximize)
+        join_by_role(optimizer, assembly, names.places, maximize)
     ClassLoading(assembly, names).attach(optimizer)
     look_at_gradients(optimizer, ClassSteps(optimizer).look)
     return optimizer
@@ -180,6 +181,7 @@ def _native(assembly: Assembly, groups: list[Group], names: ModelNames, maximize
 
 def _composite(assembly: Assembly, groups: list[Group], names: ModelNames, maximize: bool) -> Optimizer:
     optimizer = CompositeOptimizer(without_names(groups) if names.names else groups, assembly, maximize=maximize)
+    optimizer.places = names.places
     ClassLoading(assembly, names).attach(optimizer)
     look_at_gradients(optimizer, optimizer.look)
     return optimizer

@@ -152,6 +152,10 @@ class ClassLoading:
         names = names_of(optimizer.param_groups, self._model)
         known = {} if None in names else {_NAMED: names}
         document[SIGNATURE] = {"name": class_name(self._assembly), **known}
+        if self._assembly.others and document["state"]:
+            # Where one class has a state, torch's distributed checkpoints look for that of every parameter.
+            for group in document["param_groups"]:
+                document["state"].update({key: {} for key in group["params"] if key not in document["state"]})
 
     def _fit(self, optimizer: Optimizer, document: dict[str, Any]) -> dict[str, Any]:
         """A saved state in the order and form of this optimizer.

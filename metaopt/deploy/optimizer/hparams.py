@@ -1,7 +1,7 @@
 """Hyperparameters on their way from a user's keywords to a rule; `parameters` has those of param groups."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import torch
@@ -36,27 +36,28 @@ def assemble_named(
 
     Args:
         name: an optimizer plugin.
-        hparams: by name (`beta1`), packed (`betas`), or `"<wrapper>.<hyperparameter>"`; 0-d tensors are read.
+        hparams: by name (`beta1`), packed (`betas`), or under the name of a wrapper or of a role's optimizer
+            (`"averaged.decay"`, `"adamw.betas"`); 0-d tensors are read.
         wrappers: wrapper plugins, innermost first.
         no_decay: see `Configuration`.
         roles: see `Configuration`.
         depth_decay: see `Configuration`.
     """
     known = current_registry()
-    spec = known.get(OptimizerSpec, name)
-    full: dict[str, Value] = {}
-    for key, value in hparams.items():
-        check_stated_once(spec, key, hparams)
-        for own, number in _unpacked(spec, key, value).items():
-            full[own if "." in own else f"{name}.{own}"] = number
     # A configuration makes the tuple of wrappers itself, for it refuses a string first.
     wrapped: Any = wrappers
-    return assemble(
-        Configuration(
-            name, wrappers=wrapped, hparams=full, no_decay=no_decay, roles=roles or {}, depth_decay=depth_decay
-        ),
-        known,
-    )
+    configuration = Configuration(name, wrappers=wrapped, no_decay=no_decay, roles=roles or {}, depth_decay=depth_decay)
+    optimizers = {name, *(role.optimizer for role in configuration.roles.values() if role.optimizer is not None)}
+    specs = {own: known.get(OptimizerSpec, own) for own in optimizers}
+    stated: dict[str, dict[str, Any]] = {}
+    for key, value in hparams.items():
+        owner, dot, rest = key.partition(".")
+        stated.setdefault(owner if dot else name, {})[rest if dot else key] = value
+    full: dict[str, Value] = {}
+    for owner, values in stated.items():
+        for key in values:
+            full.update({f"{owner}.{own}": part for own, part in _unpacked(specs.get(owner), key, values).items()})
+    return assemble(replace(configuration, hparams=full), known)
 
 
 _CPU = torch.device("cpu")
@@ -115,8 +116,11 @@ class GroupNumbers:
         return known
 
 
-def _unpacked(spec: OptimizerSpec, key: str, value: Any) -> dict[str, Any]:
-    if key not in spec.packs:
+def _unpacked(spec: OptimizerSpec | None, key: str, stated: Mapping[str, Any]) -> dict[str, Any]:
+    """The entry `key` of what is stated for an optimizer, by the rule's names; None is for a wrapper."""
+    value = stated[key]
+    if spec is None or key not in spec.packs:
         return {key: plain_value(value)}
+    check_stated_once(spec, key, stated)
     check_length(spec, key, spec.packs[key], value)
     return {name: plain_value(part) for name, part in zip(spec.packs[key], value, strict=True)}

@@ -136,6 +136,12 @@ def packed(assembly: Assembly) -> Group:
     return {**own, **{name: value for name, value in values.items() if name not in assembly.optimizer.space}}
 
 
+def shared(parts: Sequence[Group]) -> Group:
+    """What all optimizers have, as the first has it: torch's schedulers look for `betas` and `momentum` there."""
+    first, *others = parts
+    return {key: value for key, value in first.items() if all(key in other for other in others)}
+
+
 def distributions(assembly: Assembly) -> dict[str, Distribution]:
     """The distribution of every hyperparameter of the rule, a wrapper's under its prefix."""
     by_name = dict(assembly.optimizer.space)

@@ -8,9 +8,10 @@ from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.deploy.optimizer.class_hooks import ClassSteps
-from metaopt.deploy.optimizer.native_class import build_native, obstacle
-from metaopt.deploy.optimizer.parameters import Group
+from metaopt.deploy.optimizer.native_class import build_native, native_arguments, obstacle
+from metaopt.deploy.optimizer.parameters import Group, shared
 from metaopt.deploy.roles.later_groups import completed
+from metaopt.deploy.roles.role_groups import Places
 from metaopt.deploy.state.parts import by_optimizer
 from metaopt.plugin import current_registry
 
@@ -41,7 +42,7 @@ class CompositeOptimizer(Optimizer):
 
     Groups are ordinary ones with a `role`, each with what its class has in groups. Edits of them count from the next
     step, and a scheduler acts on all of them. A group that is added later joins the class of the role that it states,
-    else that of its parameters' shapes.
+    else of those that its parameters have in the model, else by their shapes.
 
     Args:
         groups: as `role_groups` made them.
@@ -51,6 +52,8 @@ class CompositeOptimizer(Optimizer):
 
     _assembly: Assembly
     _maximize = False
+    #: Of the model that the optimizer was made for; a copy no longer knows them.
+    places = Places()
 
     def __init__(self, groups: list[Group], assembly: Assembly, *, maximize: bool = False) -> None:
         self._assembly, self._maximize = assembly, maximize
@@ -61,7 +64,8 @@ class CompositeOptimizer(Optimizer):
             self.classes[name] = own
             for place, group in zip(places, own.param_groups, strict=True):
                 ordered[place] = group
-        super().__init__(ordered, {"lr": assembly.rule_values["lr"]})
+        parts = [assembly.part(spec.name) for spec in assembly.optimizers]
+        super().__init__(ordered, shared([native_arguments(part, part.rule_values) for part in parts]))
         for own in self.classes.values():
             self.state.update(own.state)  # some classes make it before the first step
         self._join()
@@ -93,7 +97,7 @@ class CompositeOptimizer(Optimizer):
         if len(self.param_groups) < sum(len(own.param_groups) for own in self.classes.values()):
             super().add_param_group(param_group)  # one of those that the classes were made for
             return
-        for alone in list(completed(param_group, self, self._assembly, self._maximize)):
+        for alone in list(completed(param_group, self, self._assembly, self.places, self._maximize)):
             self._add(alone)
 
     def look(self, optimizer: Optimizer) -> None:

@@ -13,20 +13,21 @@ from metaopt.deploy.roles.role_groups import Places, check_group, cut_by_role
 
 
 def completed(
-    param_group: dict[str, Any], optimizer: Optimizer, assembly: Assembly, maximize: bool
+    param_group: dict[str, Any], optimizer: Optimizer, assembly: Assembly, places: Places, maximize: bool
 ) -> Iterator[Optimizer]:
-    """Classes over a group alone, one for each role that it states or that its parameters have by their shapes.
+    """Classes over a group alone, one for each role that it states or that its parameters have.
 
     Args:
         param_group: as users write it.
         optimizer: which it shall join; where its parameters have no names those of the group are dropped.
         assembly: what the optimizer runs.
+        places: of the model that the optimizer was made for; other parameters have the role of their shapes.
         maximize: what the optimizer was made with.
 
     Raises:
         InputError: a stated hyperparameter is not valid, or the role's optimizer does not take the parameters.
     """
-    groups = cut_by_role(as_groups([param_group]), assembly, Places())
+    groups = cut_by_role(as_groups([param_group]), assembly, places)
     for group in groups:
         check_group(assembly, group)
     is_named = "param_names" in optimizer.param_groups[0]
@@ -34,11 +35,13 @@ def completed(
         yield build_native(assembly, [group], maximize=maximize)
 
 
-def join_by_role(optimizer: Optimizer, assembly: Assembly, maximize: bool) -> None:
+def join_by_role(optimizer: Optimizer, assembly: Assembly, places: Places, maximize: bool) -> None:
     """Have groups that are added to one class later get what their roles have; copies of it do not, as with hooks."""
-    optimizer.add_param_group = partial(_join, optimizer, assembly, maximize)  # type: ignore[method-assign]
+    optimizer.add_param_group = partial(_join, optimizer, assembly, places, maximize)  # type: ignore[method-assign]
 
 
-def _join(optimizer: Optimizer, assembly: Assembly, maximize: bool, param_group: dict[str, Any]) -> None:
-    for alone in list(completed(param_group, optimizer, assembly, maximize)):
+def _join(
+    optimizer: Optimizer, assembly: Assembly, places: Places, maximize: bool, param_group: dict[str, Any]
+) -> None:
+    for alone in list(completed(param_group, optimizer, assembly, places, maximize)):
         type(optimizer).add_param_group(optimizer, alone.param_groups[0])

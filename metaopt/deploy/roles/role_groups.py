@@ -102,12 +102,15 @@ def filled(assembly: Assembly, group: Group) -> Group:
     return {**packed(own), **group} if assembly.has_roles else group
 
 
-def roles_without_parameters(assembly: Assembly, groups: list[Group], *, optimizers: bool = False) -> str | None:
+def roles_without_parameters(
+    assembly: Assembly, groups: list[Group], frozen: frozenset[str] = frozenset(), *, optimizers: bool = False
+) -> str | None:
     """A sentence on roles of which the groups have no parameter; None where there are none such.
 
     Args:
         assembly: what has something for roles.
         groups: with their roles.
+        frozen: roles of frozen parameters of the model.
         optimizers: look only at roles that have an optimizer of their own.
     """
     known = {name for name, own in assembly.roles.items() if not optimizers or own.optimizer is not assembly.optimizer}
@@ -115,6 +118,11 @@ def roles_without_parameters(assembly: Assembly, groups: list[Group], *, optimiz
     if not missing:
         return None
     those = "that role" if len(missing) == 1 else "those roles"
+    if frozen.issuperset(missing):
+        return (
+            f"No parameter that is trained has the role {listed(missing)}, for those of the model are frozen; leave "
+            f"out what is stated for {those}, or call requires_grad_() on the parameters."
+        )
     return (
         f"No parameter has the role {listed(missing)}; leave out what is stated for {those}, or name the parameters by "
         f"a pattern, roles={{'…': {missing[0]!r}}}: see metaopt.roles(model)."

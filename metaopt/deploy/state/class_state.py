@@ -55,8 +55,12 @@ def as_rules(document: Document, assembly: Assembly, fresh: Mapping[Any, TensorS
     dropped = set(stand_in.defaults) - {*packed(assembly), *_USERS}
     # A class may hold None for a default: Muon for a choice, Adafactor within a pair.
     assumed = assembly.optimizer.pack(defaults(assembly.optimizer.space))
+    # What a class does not know, such as the precision of Muon's rounds, is as the rule was made.
     clean = [
-        {key: _assumed(value, assumed.get(key)) for key, value in group.items() if key not in dropped}
+        {
+            **packed(assembly),
+            **{key: _assumed(value, assumed.get(key)) for key, value in group.items() if key not in dropped},
+        }
         for group in groups
     ]
     clean[0] = {STEPS: steps, **clean[0]}

@@ -20,11 +20,18 @@ class ModelNames:
         names: of every parameter of the model, by tensor; empty for bare parameters.
         frozen: the parameters that did not require gradients when the optimizer was made.
         groups: the param groups that the whole model would have, frozen parameters included; empty for bare parameters.
+        places: roles and layers of every parameter of the model; empty for bare parameters, and without roles.
     """
 
     names: Mapping[Tensor, str] = field(default_factory=dict)
     frozen: tuple[Tensor, ...] = ()
     groups: tuple[tuple[Tensor, ...], ...] = ()
+    places: Places = field(default_factory=Places)
+
+    @property
+    def frozen_roles(self) -> frozenset[str]:
+        """The roles of the frozen parameters, where there are roles."""
+        return frozenset(self.places.roles[param] for param in self.frozen if param in self.places.roles)
 
     @classmethod
     def of(cls, params: Params, assembly: Assembly, patterns: Mapping[str, str] | None = None) -> "ModelNames":
@@ -45,4 +52,5 @@ class ModelNames:
             names={param: name for name, param in members},
             frozen=tuple(param for _, param in members if not param.requires_grad),
             groups=tuple(tuple(tensors_of([group])) for group in whole),
+            places=places,
         )

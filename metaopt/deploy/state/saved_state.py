@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from metaopt.configuration import Assembly
+from metaopt.deploy.optimizer.parameters import ROLE
 from metaopt.deploy.state.arrangement import SIGNATURE
 from metaopt.errors import InputError, quoted
 from metaopt.plugin import OptimizerSpec, current_registry
@@ -86,11 +87,27 @@ def is_of_rule(document: Mapping[str, Any], assembly: Assembly, title: str) -> b
     source = origin_of(document, assembly.optimizer)
     if source.rule is not None and source.rule in (assembly.title, class_title(assembly)):
         return source.rule == assembly.title
-    if source.rule is None and not assembly.wrappers and class_name(assembly) in source.optimizers:
+    of_class = class_name(assembly) in source.optimizers or _is_of_classes(document, assembly)
+    if source.rule is None and not assembly.wrappers and of_class:
         return False
     raise InputError(
         f"This state_dict was saved by {source} and cannot continue as {title!r}; create the optimizer with the same "
         "name and wrappers as when it was saved."
+    )
+
+
+def _is_of_classes(document: Mapping[str, Any], assembly: Assembly) -> bool:
+    """Whether each group of a state that does not say what saved it is like the class that its role has here.
+
+    Torch's distributed checkpoints keep groups alone.
+    """
+    if SIGNATURE in document or not assembly.others:
+        return False
+    groups = document["param_groups"]
+    owners = [assembly.at(group.get(ROLE)).optimizer for group in groups]
+    return all(
+        ROLE in group and owner.native is not None and owner.name in _alike(group, owner)
+        for group, owner in zip(groups, owners, strict=True)
     )
 
 

@@ -28,6 +28,17 @@ def test_a_wrappers_hyperparameters_go_by_its_name():
     assert assembly.rule_values["averaged.decay"] == 0.75
 
 
+def test_those_of_a_roles_optimizer_are_taken_packed_too():
+    roles = {"matrix": {"optimizer": "adamw"}}
+    packed_ones = assemble_named("sgd", {"lr": 0.1, "adamw.betas": (0.5, 0.6)}, roles=roles)
+    single = assemble_named("sgd", {"lr": 0.1, "adamw.beta1": 0.5, "adamw.beta2": 0.6}, roles=roles)
+    assert packed_ones.configuration == single.configuration
+    with pytest.raises(InputError, match="adamw got betas and beta1, which it holds"):
+        assemble_named("sgd", {"adamw.betas": (0.5, 0.6), "adamw.beta1": 0.5}, roles=roles)
+    with pytest.raises(InputError, match=r"adamw\.betas must be 2 numbers"):
+        assemble_named("sgd", {"adamw.betas": 0.5}, roles=roles)
+
+
 @pytest.mark.parametrize(
     ("hparams", "message"),
     [

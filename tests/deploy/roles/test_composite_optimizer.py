@@ -7,6 +7,11 @@ import pickle
 import pytest
 import torch
 from torch import nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_optimizer_state_dict,
+    set_optimizer_state_dict,
+)
 
 import metaopt
 from metaopt.deploy.roles.composite_optimizer import CompositeOptimizer
@@ -104,6 +109,65 @@ def test_training_goes_on_from_a_saved_state_of_either_kind(source, implementati
     if source == implementation:
         assert torch.equal(result, expected)
     torch.testing.assert_close(result, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("source", "implementation"), [("auto", "rule"), ("rule", "auto"), ("auto", "auto")])
+def test_hyperparameters_that_a_class_does_not_know_stay_those_of_the_rule(source, implementation):
+    model = network()
+    settings = {"lr": 1e-3, "roles": {"matrix": {"optimizer": "muon"}}, "muon.lr": 1e-3}
+    for loads_early in (True, False):
+        first = metaopt.create_optimizer("adamw", model, implementation=source, **settings)
+        if not loads_early:
+            trained(model, first, range(3))
+        resumed = metaopt.create_optimizer("adamw", model, implementation=implementation, **settings)
+        resumed.load_state_dict(first.state_dict())
+        other = copy.deepcopy((model, first))
+        expected = trained(*other, range(3, 5))
+        result = trained(model, resumed, range(3, 5))
+        torch.testing.assert_close(result, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("flat", [False, True])
+@pytest.mark.parametrize("implementation", ["native", "rule"])
+@pytest.mark.parametrize("matrices", [{"sgd.momentum": 0.0}, {"sgd.momentum": 0.9}])
+def test_training_goes_on_from_torchs_distributed_checkpoints(matrices, implementation, flat):
+    options = StateDictOptions(flatten_optimizer_state_dict=flat)
+    model = network()
+    optimizer = made(model, implementation, **matrices)
+    trained(model, optimizer, range(5))
+    document = copy.deepcopy(get_optimizer_state_dict(model, optimizer, options=options))
+    other = copy.deepcopy(model)
+    for param in other.parameters():
+        param.grad = None
+    resumed = made(other, implementation, **matrices)
+    set_optimizer_state_dict(other, resumed, document, options=options)
+    assert torch.equal(trained(other, resumed, range(5, 10)), trained(model, optimizer, range(5, 10)))
+
+
+def test_groups_of_other_classes_are_refused_where_a_state_does_not_say_what_saved_it():
+    model = network()
+    document = made(model).state_dict()
+    del document["optimizer"]
+    made(model).load_state_dict(document)
+    with pytest.raises(metaopt.InputError, match="cannot continue as 'CompositeOptimizer'"):
+        metaopt.create_optimizer("adamw", model, roles={"matrix": {"optimizer": "rmsprop"}}).load_state_dict(document)
+
+
+@pytest.mark.parametrize("implementation", ["native", "rule"])
+@pytest.mark.parametrize(("own", "other", "key"), [("adamw", "nadamw", "betas"), ("sgd", "rmsprop", "momentum")])
+def test_schedulers_cycle_the_momentum_that_all_classes_have(own, other, key, implementation):
+    model = network()
+    roles = {"matrix": {"optimizer": other}}
+    optimizer = metaopt.create_optimizer(own, model, roles=roles, implementation=implementation)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=10)
+    trained(model, optimizer, range(5), scheduler)
+    momenta = {group[key] if key == "momentum" else group[key][0] for group in optimizer.param_groups}
+    assert len(momenta) == 1
+    assert 0.85 <= momenta.pop() < 0.95
+
+
+def test_schedulers_are_not_told_of_a_momentum_that_one_class_lacks():
+    assert not {"betas", "momentum"} & set(made(network()).defaults)
 
 
 def test_a_copy_and_a_pickle_train_on_alike():

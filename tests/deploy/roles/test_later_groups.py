@@ -55,3 +55,18 @@ def test_a_role_that_is_none_and_a_parameter_that_is_there_are_refused():
     with pytest.raises(ValueError, match="more than one parameter group"):
         optimizer.add_param_group({"params": [optimizer.param_groups[0]["params"][0]]})
     assert len(optimizer.param_groups) == count
+
+
+@pytest.mark.parametrize("settings", [{}, {"implementation": "rule"}, {"roles": {"matrix": {"optimizer": "sgd"}}}])
+def test_a_parameter_of_the_model_that_was_frozen_has_its_own_role_and_layer(settings):
+    model = nn.Sequential(nn.Embedding(8, 4), nn.Linear(4, 4), nn.Linear(4, 1))
+    roles = {"embedding": {"rate": 0.5}, **settings.pop("roles", {"matrix": {"rate": 3.0}})}
+    expected = metaopt.create_optimizer("adamw", model, lr=0.1, roles=roles, depth_decay=0.5, **settings).param_groups
+    model[0].weight.requires_grad_(False)
+    configuration = metaopt.Configuration("adamw", hparams={"adamw.lr": 0.1}, roles=roles, depth_decay=0.5)
+    run = metaopt.Recipe.create(configuration).bind(model, implementation=settings.get("implementation", "auto"))
+    model[0].weight.requires_grad_(True)
+    run.optimizer.add_param_group({"params": [model[0].weight]})
+    added = run.optimizer.param_groups[-1]
+    assert added["role"] == "embedding"
+    assert added["lr"] == pytest.approx(next(group["lr"] for group in expected if group["role"] == "embedding"))
