@@ -119,4 +119,4 @@ def _unpacked(spec: OptimizerSpec, key: str, value: Any) -> dict[str, Any]:
     if key not in spec.packs:
         return {key: plain_value(value)}
     check_length(spec, key, spec.packs[key], value)
-    return {name: plain_value(part) for name, part in zip(spec.packs[key], value, strict=True)}
+    return {name: plain_value(part) for name, part in spec.unpack({key: value}).items()}
