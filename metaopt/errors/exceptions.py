@@ -34,6 +34,10 @@ class PluginError(InputError):
     """A plugin is unknown, broken, duplicated, or used where it cannot work."""
 
 
+class RefusedError(InputError):
+    """A library's class does not take the hyperparameters that it is given."""
+
+
 class RecipeError(InputError):
     """A recipe is corrupt, newer than this metaopt, or does not fit the model."""
 

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import final
 
 import torch
@@ -18,6 +19,7 @@ from metaopt.deploy import (
     WrapperSignals,
     build_optimizer,
 )
+from metaopt.errors import MetaOptError, RefusedError, first_line, named_line
 from metaopt.inner.curve_recorder import CurveRecorder
 from metaopt.inner.gradients.batches import Batches
 from metaopt.inner.gradients.looped import LoopedGradients, gradients_of
@@ -41,6 +43,9 @@ class DeployedMember:
         task: what to train, with the splits that the member's seed draws.
         member: its optimizer has no rule.
         signals: beside `train_loss`; a class without a rule has none, so they are NaN.
+
+    Attributes:
+        refusal: why the class did not train with these hyperparameters, if it raised: its curve is NaN from there on.
     """
 
     def __init__(self, task: Task, member: Member, signals: frozenset[str] = frozenset()) -> None:
@@ -56,8 +61,13 @@ class DeployedMember:
         self._native = native
         self._guard = GradientGuard()
         self._has_failed = False
-        with self._stream.numbers():
-            self._run = self._bound(member)
+        self.refusal: str | None = None
+        self._run: Run | None = None
+        try:
+            with self._stream.numbers():
+                self._run = self._bound(member)
+        except RefusedError as error:
+            self._refused(first_line(error))
 
     def curve(self, resampled: bool, progress: Callable[[int], None] | None) -> Curve:
         """Train to the end and return the curve; from where training has diverged on it is NaN."""
@@ -101,11 +111,13 @@ class DeployedMember:
             return torch.tensor(torch.nan)
         try:
             return self._stepped(step)
-        except (RuntimeError, ValueError):  # a class may trip over numbers that are finite no more
-            if not self._is_lost():
-                raise
-            self._has_failed = True
+        except _StepError as failed:
+            # A class may trip over numbers that are finite no more; else it does not take what it was made with.
+            self._refused(None if self._is_lost() else f"its step raised {named_line(failed.error)}.")
             return torch.tensor(torch.nan)
+
+    def _refused(self, reason: str | None) -> None:
+        self._has_failed, self.refusal = True, reason
 
     @property
     def _has_diverged(self) -> bool:
@@ -127,21 +139,27 @@ class DeployedMember:
             return loss.detach()
 
         run = self._run
-        loss = closure()
-        if self._native.takes_closure:
-            run.record_loss(loss)
-            with self._guard.forgiving():
-                run.optimizer.step(closure)  # type: ignore[arg-type]
-            run.scheduler.step()
-        else:
-            run.step(loss)
+        assert run is not None
+        loss = closure()  # what fails here is the task's
+        try:
+            if self._native.takes_closure:
+                run.record_loss(loss)
+                with self._guard.forgiving():
+                    run.optimizer.step(closure)  # type: ignore[arg-type]
+                run.scheduler.step()
+            else:
+                run.step(loss)
+        except (MetaOptError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # a stranger's class
+            raise _StepError(error) from error
         run.optimizer.zero_grad()
         return loss
 
     def _validate(self, step: int, train_loss: Tensor, recorder: CurveRecorder, kept: KeptCheckpoints | None) -> None:
         unknown = torch.full((1,), torch.nan)
         signals = dict.fromkeys(self._recorded, unknown)
-        with self._run.evaluating():
+        with nullcontext() if self._run is None else self._run.evaluating():
             flats = self._layout.stack([dict(self._module.named_parameters())])
             lost = are_lost(flats, 1) | self._has_diverged
             validation, test = (
@@ -150,4 +168,13 @@ class DeployedMember:
             recorder.add(step, validation, test, train_loss=train_loss.reshape(1), **signals)
             if kept is not None:
                 kept.validated(flats, validation)
-        self._run.observe(float(validation))
+        if self._run is not None:
+            self._run.observe(float(validation))
+
+
+class _StepError(Exception):
+    """The class's step raised."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error

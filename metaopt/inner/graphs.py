@@ -25,10 +25,12 @@ class Graphs:
 
     Attributes:
         rules: graphs of rules.
+        refusing: optimizers of which it was said that their class refused to train with some hyperparameters.
     """
 
     def __init__(self) -> None:
         self.rules = RuleGraphs()
+        self.refusing: set[str] = set()
         self._tasks: WeakKeyDictionary[Task, VmappedTask] = WeakKeyDictionary()
         self._loop_reasons: WeakKeyDictionary[Task, str | None] = WeakKeyDictionary()
 

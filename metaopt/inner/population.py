@@ -1,6 +1,7 @@
 """Trains many configurations and seeds on one task, side by side, and records their curves."""
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -88,7 +89,7 @@ def train(
     ruled = [row for row, member in enumerate(members) if member.assembly.pure_rule is not None]
     order = sorted(ruled, key=lambda row: (draws[row] or 0, members[row].assembly.structure, row))
     results = {
-        row: _trained_alone(task, member, signals, resampled, progress)
+        row: _trained_alone(task, member, graphs.refusing, signals, resampled, progress)
         for row, member in enumerate(members)
         if member.assembly.pure_rule is None
     }
@@ -113,10 +114,25 @@ def train(
 
 
 def _trained_alone(
-    task: Task, member: Member, signals: frozenset[str], resampled: bool, progress: Callable[[int], None] | None
+    task: Task,
+    member: Member,
+    refusing: set[str],
+    signals: frozenset[str],
+    resampled: bool,
+    progress: Callable[[int], None] | None,
 ) -> Trained:
     started = time.perf_counter()
-    curve = DeployedMember(task.at(member.seed), member, signals).curve(resampled, progress)
+    alone = DeployedMember(task.at(member.seed), member, signals)
+    curve = alone.curve(resampled, progress)
+    configuration = member.assembly.configuration
+    if alone.refusal is not None and configuration.optimizer not in refusing:
+        refusing.add(configuration.optimizer)
+        warnings.warn(
+            f"A training with {configuration.optimizer!r} counts as diverged, for {alone.refusal.rstrip('.')}; its "
+            f"hyperparameters: {dict(configuration.hparams) or 'defaults'}. Further ones are not told of.",
+            RuntimeWarning,
+            stacklevel=4,
+        )
     return Trained(curve, time.perf_counter() - started)
 
 

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from metaopt.errors import PluginError, did_you_mean, listed, quoted
 from metaopt.plugin.native import Native
 from metaopt.plugin.optimizer import OptimizerSpec, Takes
-from metaopt.plugin.signature import EXECUTION, Signature, signature_of, step_needs_closure
+from metaopt.plugin.signature import EXECUTION, Signature, signature_of, step_needs_closure, with_valid
 from metaopt.space import Categorical, Float, Int
 
 
@@ -52,7 +52,8 @@ def optimizer_spec(
         references: where the algorithm comes from.
         arguments: as `space`, for hyperparameters that are called like an argument here.
         **space: the class's arguments: a `Float`, `Int` or `Categorical` takes the place of what the signature tells;
-            any other value is what the class is always made with. A tuple's numbers are numbered: `beta1`, `beta2`.
+            where it has no `valid` its range is one for tuning, and a person may give what the signature allows. Any
+            other value is what the class is always made with. A tuple's numbers are numbered: `beta1`, `beta2`.
 
     Returns:
         A spec whose `rule` is None: members train one after the other, with the class itself.
@@ -76,7 +77,13 @@ def optimizer_spec(
     packs = {key: names for key, names in told.packs.items() if key not in fixed}
     left_out = {*fixed, *(part for key in fixed for part in told.packs.get(key, ()))}
     tuned = {key: distribution for key, distribution in told.space.items() if key not in left_out}
-    tuned.update({key: value for key, value in stated.items() if key not in fixed})
+    tuned.update(
+        {
+            key: with_valid(key, value, told.space.get(key)) if isinstance(value, Float | Int) else value
+            for key, value in stated.items()
+            if key not in fixed
+        }
+    )
     distribution, installed = _distribution_of(cls)
     return OptimizerSpec(
         name=cls.__name__.lower() if name is None else name,

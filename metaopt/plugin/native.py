@@ -27,6 +27,7 @@ class Native:
         modes: whether it must be told `train()` and `eval()`, as Schedule-Free must.
         group_state: what the rule keeps of each tensor and the class once for a whole group: the rule's keys, and the
             group's entries.
+        nones: hyperparameters that a param group of the class may hold as None, and the value that each then has.
         takes_empty: whether the class takes parameters without numbers.
         dims: number of dimensions that the class takes of each parameter, or None where it takes any.
         loaded: the class itself, where its module may not be there to be imported, as in a notebook.
@@ -45,6 +46,7 @@ class Native:
     fused: bool = False
     modes: bool = False
     group_state: Mapping[str, str] = field(default_factory=dict)
+    nones: Mapping[str, Value] = field(default_factory=dict)
     takes_empty: bool = True
     dims: int | None = None
     loaded: type[Optimizer] | None = field(default=None, repr=False)

@@ -79,9 +79,10 @@ class OptimizerSpec(PluginSpec):
         return group
 
     def unpack(self, group: Mapping[str, Any]) -> dict[str, Any]:
-        """Inverse of `pack`; keys that are no hyperparameters are left out."""
+        """Inverse of `pack`; keys that are no hyperparameters are left out, and `Native.nones` read."""
         values = {name: group[name] for name in self.space if name in group}
         for key, names in self.packs.items():
             if key in group:
                 values.update(zip(names, group[key], strict=True))
-        return values
+        nones = {} if self.native is None else self.native.nones
+        return {**values, **{name: value for name, value in nones.items() if values.get(name, value) is None}}

@@ -138,6 +138,14 @@ class Registry:
         """Where a plugin came from."""
         return self._entries[spec.kind, spec.name][0].source
 
+    def of_session(self) -> list[Entry]:
+        """Plugins that are known in this process alone: of files, or registered by hand."""
+        return [entry for entry in self if entry.source.distribution in (SESSION, FILE)]
+
+    def adopt(self, entry: Entry) -> None:
+        """Take over a plugin of `of_session` from another process, in place of one that has its name here."""
+        self._entries[entry.spec.kind, entry.spec.name] = [entry]
+
     def __iter__(self) -> Iterator[Entry]:
         for key in sorted(self._entries):
             yield from self._entries[key]

@@ -3,20 +3,22 @@
 import inspect
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args, get_origin
 
 from torch import nn
 from torch.optim import Optimizer
 
 from metaopt.errors import PluginError
-from metaopt.space import Categorical, Distribution, Float, Int
+from metaopt.space import Categorical, Distribution, Domain, Float, Int
 
 #: Arguments that say how a step is computed, or which way it goes, and are no hyperparameters.
 EXECUTION = frozenset({"foreach", "fused", "capturable", "differentiable", "maximize"})
 #: What a library asks for under these names is no number that could be tuned.
 _MODELS = frozenset({"model", "module"})
 _OPTIMIZERS = frozenset({"optimizer", "base_optimizer"})
+#: What a person may give for an argument of a kind.
+_VALID = {"rate": "[0, inf)", "eps": "[0, inf)", "decay": "[0, inf)", "factor": "[0, 1)"}
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,22 @@ def signature_of(cls: type[Optimizer]) -> Signature:
         names=frozenset(each.name for each in named),
         is_open=any(each.kind is each.VAR_KEYWORD for each in parameters),
     )
+
+
+def with_valid(name: str, stated: Float | Int, told: Distribution | None) -> Float | Int:
+    """A stated distribution, its range one for tuning alone: without `valid`, it has what the signature gives.
+
+    Args:
+        name: the argument's.
+        stated: what a person states.
+        told: what the signature tells; None where it tells nothing, and the name decides.
+    """
+    valid = told.valid if isinstance(told, Float | Int) else _VALID.get(_kind(name))
+    if stated.valid is not None or valid is None:
+        return stated
+    bounds = (stated.low, stated.high, stated.default)
+    fits = all(bound is not None and bound in Domain.parse(valid) for bound in bounds)
+    return replace(stated, valid=valid) if fits else stated
 
 
 def step_needs_closure(cls: type[Optimizer]) -> bool:

@@ -85,7 +85,9 @@ spec = metaopt.OptimizerSpec(
     version="1",
     summary="Steps divided by a second moment that is kept as rows and columns.",
     rule=rule,
-    native=metaopt.Native(module="torch.optim", qualname="Adafactor", arguments=_arguments, takes_empty=False),
+    native=metaopt.Native(
+        module="torch.optim", qualname="Adafactor", arguments=_arguments, nones={"eps1": 0.0}, takes_empty=False
+    ),
     packs={"eps": ("eps1", "eps2")},
     proposed=False,
     space={

@@ -10,7 +10,7 @@ from torch import nn
 
 import metaopt
 from metaopt.configuration import Configuration, assemble
-from metaopt.inner import Member, train
+from metaopt.inner import Graphs, Member, train
 from metaopt.inner.deployed_member import DeployedMember
 from metaopt.plugin.registry import Registry
 
@@ -141,7 +141,7 @@ def test_a_class_that_differentiates_gradients_gets_a_graph(task, alone):
     assert curve.values[-1] < 0.9 * np.log(10)
 
 
-def test_an_error_of_the_class_is_raised_unless_the_weights_are_lost(task, alone):
+def test_a_step_that_raises_counts_as_diverged_and_is_told_of_once(task, alone, recwarn):
     class Failing(torch.optim.SGD):
         def step(self, closure=None):
             with torch.no_grad():
@@ -149,9 +149,31 @@ def test_an_error_of_the_class_is_raised_unless_the_weights_are_lost(task, alone
                     param.mul_(self.param_groups[0]["lr"])
             raise RuntimeError("no more")
 
-    with pytest.raises(RuntimeError, match="no more"):
-        train(task(), [alone(Failing, lr=0.1)])
     assert np.isnan(train(task(), [alone(Failing, lr=1e38)])[0].curve.values).all()
+    assert not [each for each in recwarn if "no more" in str(each.message)]  # the weights were lost
+    sound, graphs = alone(torch.optim.SGD, lr=0.1), Graphs()
+    with pytest.warns(RuntimeWarning, match=r"with 'mine' counts .* raised RuntimeError: no more; .*'mine.lr': 0.1"):
+        trained = train(task(), [alone(Failing, lr=0.1), sound], resampled=True, graphs=graphs)
+    assert np.isnan(trained[0].curve.values).all()
+    assert np.isfinite(trained[1].curve.values).all()
+    recwarn.clear()
+    train(task(), [alone(Failing, lr=0.1)], graphs=graphs)
+    assert not [each for each in recwarn if "no more" in str(each.message)]
+
+
+def test_a_class_that_refuses_its_hyperparameters_counts_as_diverged(task, alone):
+    with pytest.warns(RuntimeWarning, match=r"torch.optim.SGD cannot be made: ValueError: Nesterov"):
+        curve = train(task(), [alone(torch.optim.SGD, nesterov=True)], resampled=True)[0].curve
+    assert np.isnan(curve.values).all()
+    assert len(curve.steps) == 4
+
+
+def test_what_fails_in_the_task_is_raised(task, alone):
+    def loss(outputs, targets):
+        raise RuntimeError("the loss failed")
+
+    with pytest.raises(RuntimeError, match="the loss failed"):
+        DeployedMember(task(loss=loss), alone(torch.optim.SGD)).curve(False, None)
 
 
 def test_progress_counts_its_steps(task, alone):

@@ -28,12 +28,23 @@ def test_a_class_of_a_library_is_found_under_its_public_name():
 
 
 def test_what_is_stated_takes_the_place_of_what_the_signature_tells():
-    rate = metaopt.Float(1e-4, 1e-1, log=True)
+    rate = metaopt.Float(1e-4, 1e-1, log=True, valid="(0, 1]")
     spec = optimizer_spec(torch.optim.AdamW, name="mine", version="3", lr=rate, beta1=metaopt.Float(0.8, 0.9))
     assert (spec.name, spec.version) == ("mine", "3")
     assert spec.space["lr"] is rate
     assert spec.space["beta1"].low == 0.8
     assert spec.packs == {"betas": ("beta1", "beta2")}
+
+
+def test_a_stated_range_is_for_tuning_and_the_signature_says_what_is_valid():
+    rate = metaopt.Float(1e-4, 1e-1, log=True)
+    spec = optimizer_spec(torch.optim.AdamW, lr=rate, weight_decay=rate, beta1=metaopt.Float(0.8, 0.9))
+    assert (spec.space["lr"].low, spec.space["lr"].high) == (1e-4, 1e-1)
+    valid = {name: spec.space[name].valid for name in ("lr", "weight_decay", "beta1")}
+    assert valid == {"lr": "[0, inf)", "weight_decay": "[0, inf)", "beta1": "[0, 1)"}
+    assert optimizer_spec(Silent, lr=rate).space["lr"].valid == "[0, inf)"
+    assert optimizer_spec(Silent, anything=rate).space["anything"].valid is None
+    assert optimizer_spec(torch.optim.AdamW, beta1=metaopt.Float(0.8, 1.0)).space["beta1"].valid is None
 
 
 def test_any_other_value_is_what_the_class_is_always_made_with():

@@ -123,4 +123,4 @@ def _unpacked(spec: OptimizerSpec | None, key: str, stated: Mapping[str, Any]) -
         return {key: plain_value(value)}
     check_stated_once(spec, key, stated)
     check_length(spec, key, spec.packs[key], value)
-    return {name: plain_value(part) for name, part in zip(spec.packs[key], value, strict=True)}
+    return {name: plain_value(part) for name, part in spec.unpack({key: value}).items()}

@@ -14,7 +14,7 @@ from metaopt.contracts import Theta
 from metaopt.deploy.optimizer.fused import can_fuse
 from metaopt.deploy.optimizer.group_members import MAXIMIZE
 from metaopt.deploy.optimizer.parameters import ROLE, Group, checked_group, group_values, tensors_of
-from metaopt.errors import InputError, PluginError, did_you_mean, named_line, quoted
+from metaopt.errors import InputError, PluginError, RefusedError, did_you_mean, named_line, quoted
 from metaopt.plugin import Native
 from metaopt.space import Value
 
@@ -120,7 +120,7 @@ def _made_alone(native: Native, groups: list[Group], keywords: Mapping[str, Any]
     try:
         return native_class(native)(groups, **keywords)
     except Exception as error:  # a stranger's class
-        raise InputError(f"{native.path} cannot be made: {named_line(error)}.") from error
+        raise RefusedError(f"{native.path} cannot be made: {named_line(error)}.") from error
 
 
 def native_arguments(assembly: Assembly, values: Mapping[str, Value]) -> dict[str, Any]:

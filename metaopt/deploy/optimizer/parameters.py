@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import torch
@@ -12,7 +13,7 @@ from metaopt.configuration import Assembly
 from metaopt.errors import InputError, quoted
 from metaopt.parameter_roles import bare_name
 from metaopt.plugin import OptimizerSpec
-from metaopt.space import Distribution, Value
+from metaopt.space import Distribution, Float, Value
 
 Group: TypeAlias = dict[str, Any]
 Named: TypeAlias = tuple[str, Tensor]
@@ -22,6 +23,8 @@ Params: TypeAlias = nn.Module | Iterable[Tensor] | Iterable[Named] | Iterable[Ma
 ROLE = "role"
 #: Key of a param group: its `lr` as a multiple of the configuration's; absent where the group stated its own.
 LR_RATIO = "lr_ratio"
+#: Hyperparameters that roles, layers and `no_decay` change.
+_SCALED = frozenset({"lr", "weight_decay"})
 
 
 def as_groups(params: Params) -> list[Group]:
@@ -59,6 +62,11 @@ def spare_from_decay(groups: list[Group], assembly: Assembly) -> list[Group]:
 def divided(groups: list[Group], assembly: Assembly) -> list[Group]:
     """The groups of `spare_from_decay`; classes that have to be told which of them hold matrices are told."""
     return [part for group in groups for part in _divided(group, assembly)]
+
+
+def told_of_matrices(groups: list[Group], assembly: Assembly) -> list[Group]:
+    """The groups as they are, but for classes that have to be told which of them hold matrices; see `divided`."""
+    return [part for group in groups for part in _divided(group, assembly, spares=False)]
 
 
 def tensor_of(member: Tensor | Named) -> Tensor:
@@ -171,13 +179,23 @@ def checked_group(assembly: Assembly, group: Group) -> Group:
         if key in group:
             check_length(spec, key, names, group[key])
     for name, value in group_values(assembly, group).items():
-        spaces[name].check(f"{spec.name}.{name}", value)
+        _of_group(name, spaces[name]).check(f"{spec.name}.{name}", value)
     check_structural(assembly, group_values(assembly, group))
     packed_group = dict(group)
     for key, names in spec.packs.items():
         if any(name in group for name in names):
             packed_group[key] = tuple(packed_group.pop(name, assembly.rule_values[name]) for name in names)
     return packed_group
+
+
+def _of_group(name: str, distribution: Distribution) -> Distribution:
+    """What a group may have: a role's or layer's part of a rate, and a decay of 0, lie outside of tuning's range.
+
+    An interval `valid` that is stated holds for groups, too.
+    """
+    if name not in _SCALED or not isinstance(distribution, Float) or distribution.valid or distribution.low < 0:
+        return distribution
+    return replace(distribution, valid="[0, inf)")
 
 
 def check_structural(assembly: Assembly, values: Mapping[str, Value]) -> None:
@@ -251,10 +269,10 @@ def _group(item: Mapping[str, Any]) -> Group:
     return {**item, "params": list(reversed(unique.values()))}
 
 
-def _divided(group: Group, assembly: Assembly) -> list[Group]:
+def _divided(group: Group, assembly: Assembly, spares: bool = True) -> list[Group]:
     native = assembly.at(group.get(ROLE)).optimizer.native
     if native is None or native.matrix_entry is None or native.matrix_entry in group:
-        return spare_from_decay([group], assembly)
+        return spare_from_decay([group], assembly) if spares else [group]
     spared = {} if assembly.at(group.get(ROLE)).configuration.no_decay == "none" else {"weight_decay": 0.0}
     matrices = [member for member in group["params"] if tensor_of(member).ndim > 1]
     others = [member for member in group["params"] if tensor_of(member).ndim <= 1]

@@ -3,7 +3,6 @@
 import itertools
 import math
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,11 +10,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
-import cloudpickle
 from loky import ProcessPoolExecutor
 from loky.process_executor import BrokenProcessPool
 
 from metaopt.errors import MetaOptError
+from metaopt.tuning.running.carried_plugins import adopt_plugins, carried_plugins, plugin_files_by_value
 
 #: How often a job is repeated whose worker died or hung, before its task is blamed.
 REPEATS = 2
@@ -135,10 +134,9 @@ class Workers:
 
     def _submit(self, job: Job) -> "Future[Any]":
         if self._executor is None:
-            self._executor = ProcessPoolExecutor(max_workers=self.count, initializer=_prepare, initargs=(os.getpid(),))
-        for name, module in list(sys.modules.items()):
-            if name.startswith("metaopt_plugin_"):  # a plugin file: workers cannot import it by name
-                cloudpickle.register_pickle_by_value(module)
+            begun_with = os.getpid(), carried_plugins()
+            self._executor = ProcessPoolExecutor(max_workers=self.count, initializer=_prepare, initargs=begun_with)
+        plugin_files_by_value()
         future: Future[Any] = self._executor.submit(job.function, *job.arguments)
         return future
 
@@ -160,12 +158,13 @@ def _collect(
     return finished, failed, error
 
 
-def _prepare(driver: int) -> None:
-    """One thread each, and no life after the driver's: a killed driver must not leave its workers running."""
+def _prepare(driver: int, plugins: Sequence[bytes]) -> None:
+    """One thread each, the driver's plugins, and no life after it: a killed driver must leave no workers running."""
     import torch
 
     torch.set_num_threads(1)
     threading.Thread(target=_follow, args=(driver,), daemon=True).start()
+    adopt_plugins(plugins)
 
 
 def _follow(driver: int) -> None:

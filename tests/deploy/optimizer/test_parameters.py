@@ -7,6 +7,7 @@ from torch import nn
 import metaopt
 from metaopt import Configuration, InputError
 from metaopt.configuration import assemble
+from metaopt.deploy import build_optimizer
 from metaopt.deploy.optimizer.parameters import as_groups, checked_group, distributions, divided, group_values, packed
 from metaopt.plugin import Registry, current_registry
 
@@ -179,3 +180,39 @@ def test_without_such_an_entry_groups_are_divided_by_decay_alone():
     assembly = assemble(Configuration("adamw"), current_registry())
     (decayed, spared) = divided([{"params": [WEIGHT, BIAS]}], assembly)
     assert (decayed["params"], spared["params"], spared["weight_decay"]) == ([WEIGHT], [BIAS], 0.0)
+
+
+def registry_of(spec):
+    registry = Registry()
+    registry.register(spec)
+    registry.register(current_registry().get(metaopt.ControllerSpec, "constant"))
+    return registry
+
+
+@pytest.mark.parametrize("of_class", [True, False])
+def test_what_a_role_or_no_decay_makes_of_a_value_may_lie_outside_the_range_of_tuning(of_class):
+    bounds = metaopt.Float(1e-4, 1e-1, log=True, default=1e-2)
+    if of_class:
+        spec = metaopt.optimizer_spec(torch.optim.Adafactor, name="af", lr=bounds, weight_decay=bounds)
+    else:
+        rule = current_registry().get(metaopt.OptimizerSpec, "sgd").rule
+        own = dict(current_registry().get(metaopt.OptimizerSpec, "sgd").space)
+        spec = metaopt.OptimizerSpec(
+            name="af", version="1", rule=rule, space={**own, "lr": bounds, "weight_decay": bounds}
+        )
+    configuration = Configuration("af", hparams={"af.lr": 1e-4}, roles={"input": {"rate": 0.25}}, no_decay="1d")
+    assembly = assemble(configuration, registry_of(spec))
+    optimizer = build_optimizer(assembly, nn.Sequential(nn.Linear(8, 16), nn.Linear(16, 1)))
+    by_role = {(group["role"], group["weight_decay"]): group["lr"] for group in optimizer.param_groups}
+    assert by_role["input", 1e-2] == pytest.approx(2.5e-5)
+    assert by_role["rest", 0.0] == 1e-4
+    with pytest.raises(InputError, match=r"af.lr must be in \[0, inf\), got -1"):
+        checked_group(assembly, {"params": [WEIGHT], "lr": -1.0})
+
+
+def test_a_stated_valid_interval_holds_for_groups_too():
+    rate = metaopt.Float(1e-4, 1e-1, log=True, valid="[1e-4, 1]")
+    spec = metaopt.optimizer_spec(torch.optim.SGD, name="mine", lr=rate)
+    assembly = assemble(Configuration("mine"), registry_of(spec))
+    with pytest.raises(InputError, match=r"mine.lr must be in \[0.0001, 1\]"):
+        checked_group(assembly, {"params": [WEIGHT], "lr": 1e-5})

@@ -107,6 +107,24 @@ def test_it_steps_as_the_rule_does(name, no_decay):
     assert_as_the_rule(build)
 
 
+@pytest.mark.parametrize("wrapper", ["clip", "dog"])
+def test_a_class_whose_groups_hold_none_is_steered(wrapper):
+    trained = []
+    for implementation in ("auto", "rule"):
+        model = wide_network()
+        optimizer = metaopt.create_optimizer("adafactor", model, wrappers=[wrapper], implementation=implementation)
+        train(model, optimizer, 0, 5)
+        optimizer.add_param_group({"params": [nn.Parameter(torch.ones(3, 2))], "eps": (None, 1e-3)})
+        trained.append(values(model))
+    torch.testing.assert_close(*trained, rtol=1e-5, atol=1e-5)
+
+
+def test_groups_of_a_class_that_hold_none_are_taken():
+    own = torch.optim.Adafactor(network().parameters())
+    optimizer = metaopt.create_optimizer("adafactor", own.param_groups, eps=(None, 1e-3))
+    assert optimizer.param_groups[0]["eps"] == own.param_groups[0]["eps"] == (None, 1e-3)
+
+
 @pytest.mark.parametrize("name", ["adamw", "nadamw"])
 def test_it_does_in_float32_to_its_rounding(name):
     assert_as_the_rule(lambda model, how: create(model, name, how, lr=0.003), network, tolerance=1e-4)

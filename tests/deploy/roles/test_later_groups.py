@@ -70,3 +70,21 @@ def test_a_parameter_of_the_model_that_was_frozen_has_its_own_role_and_layer(set
     added = run.optimizer.param_groups[-1]
     assert added["role"] == "embedding"
     assert added["lr"] == pytest.approx(next(group["lr"] for group in expected if group["role"] == "embedding"))
+
+
+@pytest.mark.parametrize("name", ["po_muon", "po_adamuon", "po_adago"])
+def test_a_class_is_told_which_of_the_groups_that_join_hold_matrices(name):
+    pytest.importorskip("pytorch_optimizer")
+    optimizer = metaopt.create_optimizer(name, nn.Linear(3, 4))
+    before = len(optimizer.param_groups)
+    matrix, vector = nn.Parameter(torch.ones(3, 2)), nn.Parameter(torch.ones(2))
+    optimizer.add_param_group({"params": [matrix, vector], "lr": 0.5})
+    optimizer.add_param_group({"params": [nn.Parameter(torch.ones(3, 2))], "use_muon": False})
+    added = optimizer.param_groups[before:]
+    assert [(group["use_muon"], group["params"][0].ndim) for group in added] == [(True, 2), (False, 1), (False, 2)]
+    assert [group["lr"] for group in added[:2]] == [0.5, 0.5]
+    for param in (matrix, vector):
+        param.grad = torch.ones_like(param)
+    optimizer.step()
+    assert not torch.equal(matrix, torch.ones(3, 2))
+    assert not torch.equal(vector, torch.ones(2))
