@@ -87,9 +87,12 @@ def _first(model: nn.Module, places: Sequence[Weight], heads: set[Tensor]) -> se
         if place.kind == "hidden" or (place.kind == "embedding" and place.name.endswith("weight")):
             return set()
         if place.kind == "weight" and place.param not in heads:
-            if any(_is_table_of_inputs(model, other) for other in places):
+            module = model.get_submodule(place.owner)
+            # Images come without tables; what stands after them is one of labels or times.
+            sees_images = isinstance(module, nn.Conv2d | nn.Conv3d)
+            if not sees_images and any(_is_table_of_inputs(model, other) for other in places):
                 return set()
-            is_recurrent = isinstance(model.get_submodule(place.owner), nn.RNNBase)
+            is_recurrent = isinstance(module, nn.RNNBase)
             own = [other.param for other in places if other.owner == place.owner and other.kind == "weight"]
             return set(own) if is_recurrent else {place.param}
     return set()

@@ -99,6 +99,13 @@ def test_a_language_model_that_is_registered_in_reverse_has_no_raw_input():
 def test_tables_of_positions_stand_beside_a_raw_input():
     model = nn.ModuleDict({"patches": nn.Conv2d(3, 8, 4), "positions": nn.Embedding(5, 8), "head": nn.Linear(8, 2)})
     assert by_role(model)["input"] == ["patches.weight"]
+    linear = nn.ModuleDict({"patches": nn.Linear(48, 8), "positions": nn.Embedding(5, 8), "head": nn.Linear(8, 2)})
+    assert by_role(linear)["input"] == ["patches.weight"]
+
+
+def test_a_table_of_labels_stands_beside_images():
+    model = nn.ModuleDict({"first": nn.Conv2d(3, 8, 4), "labels": nn.Embedding(5, 8), "last": nn.Conv2d(8, 3, 4)})
+    assert by_role(model)["input"] == ["first.weight"]
 
 
 def test_one_layer_makes_the_output():
