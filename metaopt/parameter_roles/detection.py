@@ -1,5 +1,6 @@
 """The role of each parameter, from modules and shapes."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -8,7 +9,11 @@ from torch import Tensor, nn
 from metaopt.errors import InputError, checked_function, quoted
 from metaopt.parameter_roles.output_layers import output_weights
 from metaopt.parameter_roles.patterns import overridden
+from metaopt.parameter_roles.repetition import is_repeated
 from metaopt.parameter_roles.weights import Weight, weights
+
+#: Tables of places, which stand beside a raw input as well as beside tokens.
+_POSITIONS = re.compile(r"(^|[._])(pos|rel|dist)|position|relative")
 
 
 @checked_function()
@@ -19,10 +24,11 @@ def roles(
     """The role of each parameter by name, as optimizers of roles and rates by role take them.
 
     `embedding`: tables that are looked up, and what is added to activations, such as positions; a tied weight is one.
-    `head`: the last weight, or the last one of each module that is called `lm_head`, `classifier`, `score`, ….
-    `input`: the first weight, where no table comes before it. `vector`: what has at most one dimension, norms, scales,
-    depth-wise kernels. `matrix`: all other weights, packed projections of attention, kernels and LoRA's factors among
-    them. Parameters without a model are `matrix` from two dimensions on, else `vector`.
+    `head`: the last weight and those beside it, or the last one of each module that is called `lm_head`, `classifier`,
+    `policy_head`, … outside of repeated blocks. `input`: the first weight, where no table sees the input. `vector`:
+    what has at most one dimension, norms, scales, depth-wise kernels. `matrix`: all other weights, packed projections
+    of attention, kernels and LoRA's factors among them. Parameters without a model are `matrix` from two dimensions
+    on, else `vector`.
 
     Args:
         model: a model, or its parameters, named or not: these are named by position.
@@ -57,7 +63,7 @@ def _of_model(model: nn.Module) -> dict[str, str]:
     candidates = [place for place in places if place.kind == "weight" and place.param not in looked_up]
     heads = output_weights(model, [place for place in places if place.kind == "weight"])
     makes_output = {place.param for place in candidates if place.name in heads}
-    multiplies_input = _first(places, makes_output)
+    multiplies_input = _first(model, places, makes_output)
     kinds: dict[Tensor, str] = {}
     for place in places:
         role = "vector" if place.kind == "vector" else "matrix"
@@ -71,14 +77,30 @@ def _of_model(model: nn.Module) -> dict[str, str]:
     return {name: kinds[param] for name, param in model.named_parameters()}
 
 
-def _first(places: Sequence[Weight], heads: set[Tensor]) -> set[Tensor]:
-    """The weights of the first module that has any, where no table stands before it."""
+def _first(model: nn.Module, places: Sequence[Weight], heads: set[Tensor]) -> set[Tensor]:
+    """The first weight, of a recurrent layer that of each direction, where nothing says that tables see the input.
+
+    Tables that stand later see it too, but for those of positions and of blocks. Attention is never first: what is
+    projected there has been embedded before.
+    """
     for place in places:
-        if place.kind == "embedding" and place.name.endswith("weight"):
+        if place.kind == "hidden" or (place.kind == "embedding" and place.name.endswith("weight")):
             return set()
         if place.kind == "weight" and place.param not in heads:
-            return {other.param for other in places if other.owner == place.owner and other.kind == "weight"}
+            module = model.get_submodule(place.owner)
+            # Images come without tables; what stands after them is one of labels or times.
+            sees_images = isinstance(module, nn.Conv2d | nn.Conv3d)
+            if not sees_images and any(_is_table_of_inputs(model, other) for other in places):
+                return set()
+            is_recurrent = isinstance(module, nn.RNNBase)
+            own = [other.param for other in places if other.owner == place.owner and other.kind == "weight"]
+            return set(own) if is_recurrent else {place.param}
     return set()
+
+
+def _is_table_of_inputs(model: nn.Module, place: Weight) -> bool:
+    is_table = place.kind == "embedding" and place.name.endswith("weight")
+    return is_table and not _POSITIONS.search(place.name) and not is_repeated(model, place.owner)
 
 
 def _named(params: Any) -> list[tuple[str, Tensor]]:

@@ -18,6 +18,8 @@ _NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
 _CONVOLUTIONS = nn.modules.conv._ConvNd
 #: Bare parameters of modules that nobody knows, which are added to activations or stand among them.
 _ADDED = re.compile(r"embed|position|(^|_)(pos|cls|mask|dist|reg)(_|$)|token|prompt")
+#: Bare matrices of hand-written recurrent layers that multiply the state.
+_RECURRENT = re.compile(r"^U(_\w+|[a-z])?$|(^|_)hh(_|$)")
 _LORA = re.compile(r"(^|[._])lora_")
 
 
@@ -64,9 +66,11 @@ def _kind(module: nn.Module, own_name: str, name: str, param: Tensor, hidden: bo
     if isinstance(module, _NORMS) or type(module).__name__.endswith("Norm"):
         return "vector"
     is_known = isinstance(module, nn.Linear | nn.Bilinear | _CONVOLUTIONS)
-    if param.ndim <= 1 or _is_depth_wise(module) or (not is_known and _is_scale(own_name, param)):
+    if param.ndim <= 1 or _is_depth_wise(module) or own_name == "weight_g":
         return "vector"
-    if hidden or isinstance(module, nn.MultiheadAttention) or own_name.startswith("weight_hh"):
+    if not is_known and _is_scale(own_name, param):
+        return "vector"
+    if hidden or isinstance(module, nn.MultiheadAttention) or (not is_known and _RECURRENT.search(own_name)):
         return "hidden"
     if isinstance(module, nn.RNNBase):
         return "weight" if own_name in ("weight_ih_l0", "weight_ih_l0_reverse") else "hidden"
@@ -82,7 +86,7 @@ def _is_table(module: nn.Module) -> bool:
 
 def _is_scale(own_name: str, param: Tensor) -> bool:
     """Whether a tensor scales channels: shapes such as (1, channels, 1, 1), and the lengths of normalised weights."""
-    return own_name in ("original0", "weight_g") or (param.ndim > 2 and sum(size != 1 for size in param.shape) <= 1)
+    return own_name == "original0" or (param.ndim > 2 and sum(size != 1 for size in param.shape) <= 1)
 
 
 def _is_depth_wise(module: nn.Module) -> bool:

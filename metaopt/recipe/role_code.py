@@ -23,23 +23,39 @@ def roles_of(model):
 
 _LAYERS = '''
 def layers_above(roles):
-    """How many layers lie above each parameter; members of a list of blocks are layers, and modules with weights."""
-    numbers, layer_of, last = {}, {}, 0
+    """How many layers lie above each parameter; members of a list of like blocks, and modules with weights."""
+    children, numbers, layer_of, last = {}, {}, {}, 0
+    for parts in (name.split(".") for name in roles):
+        for place, part in enumerate(parts):
+            children.setdefault(tuple(parts[:place]), set()).add(part)
+
+    def is_block(path):
+        own, parent = children.get(path, set()), path[:-1]
+        others = [children.get((*parent, part), set()) for part in children[parent] - {path[-1]} if part.isdecimal()]
+        if not others:
+            return len(path) > 1 and not path[-2].isdecimal()
+        counted = any(part.isdecimal() for part in own)
+        return any(own == other if counted else 3 * len(own & other) >= len(own | other) > 0 for other in others)
+
+    def layer(name):
+        path = tuple(name.split("."))
+        blocks = (path[:end] for end in range(1, len(path)) if path[end - 1].isdecimal() and is_block(path[:end]))
+        return ".".join(next(blocks, path[:-1])) or name
+
     for name, role in roles.items():
-        parts = name.split(".")
-        end = next((place + 1 for place, part in enumerate(parts[:-1]) if part.isdecimal()), len(parts) - 1)
-        layer = ".".join(parts[:end]) or name
-        if role == "head" or (role in ("embedding", "input") and numbers.get(layer, 0) == 0):
-            last = -1 if role == "head" else 0
-            numbers.setdefault(layer, last)
-        else:
-            if role == "matrix" and numbers.get(layer, 0) == 0:
-                numbers[layer] = max([0, *numbers.values()]) + 1
-            last = numbers.get(layer, last)
-        layer_of[name] = last
+        own = layer(name)
+        if role == "head" or (role in ("embedding", "input") and numbers.get(own, 0) == 0):
+            layer_of[name] = -1 if role == "head" else 0
+            numbers.setdefault(own, layer_of[name])
+        elif role != "vector":
+            if role == "matrix" and numbers.get(own, 0) == 0:
+                numbers[own] = max([0, *numbers.values()]) + 1
+            layer_of[name] = numbers[own]
+    for name in roles:
+        last = layer_of.setdefault(name, numbers.get(layer(name), last))
     used = sorted(set(layer_of.values()) - {-1})
     above = {layer: len(used) - 1 - place + ("head" in roles.values()) for place, layer in enumerate(used)}
-    return {name: above.get(layer, 0) for name, layer in layer_of.items()}
+    return {name: above.get(layer_of[name], 0) for name in roles}
 '''
 
 

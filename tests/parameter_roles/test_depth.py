@@ -73,3 +73,15 @@ def test_a_table_inside_a_block_belongs_to_the_block():
     found = above(nn.ModuleDict({"tokens": nn.Embedding(9, 4), "blocks": blocks, "head": nn.Linear(4, 9)}))
     assert [found[f"blocks.{block}.bias.weight"] for block in range(2)] == [2, 1]
     assert found["tokens.weight"] == 3
+
+
+def test_a_backbone_before_a_head_has_a_rate_for_each_of_its_layers():
+    backbone = nn.Sequential(*(nn.Linear(8, 8) for _ in range(6)))
+    optimizer = metaopt.create_optimizer("adamw", nn.Sequential(backbone, nn.Linear(8, 2)), lr=1.0, depth_decay=0.5)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.5**layers for layers in range(6, -1, -1)]
+
+
+def test_a_norm_before_the_weights_of_its_block_belongs_to_the_block():
+    blocks = nn.ModuleList(nn.ModuleDict({"norm": nn.LayerNorm(4), "mix": nn.Linear(4, 4)}) for _ in range(2))
+    found = above(nn.ModuleDict({"tokens": nn.Embedding(9, 4), "blocks": blocks, "head": nn.Linear(4, 9)}))
+    assert [found[f"blocks.{block}.norm.weight"] for block in range(2)] == [2, 1]

@@ -53,6 +53,61 @@ def test_a_recurrent_layer_on_a_raw_input_sees_it_with_one_of_its_matrices():
     assert by_role(after_table)["matrix"] == ["rnn.weight_ih_l0", "rnn.weight_hh_l0"]
 
 
+def test_recurrent_layers_alone_have_an_input_in_each_direction_and_no_head():
+    found = by_role(nn.LSTM(3, 4, bidirectional=True))
+    assert found["input"] == ["weight_ih_l0", "weight_ih_l0_reverse"]
+    assert "head" not in found
+
+
+def test_of_bare_parameters_the_first_sees_the_input():
+    class Bare(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.W1, self.W2, self.W3 = (nn.Parameter(torch.zeros(size)) for size in ((8, 16), (16, 16), (16, 1)))
+
+    assert by_role(Bare()) == {"input": ["W1"], "matrix": ["W2"], "head": ["W3"]}
+    listed = nn.ParameterList(torch.zeros(size) for size in ((8, 16), (16, 16), (16, 1)))
+    assert by_role(listed) == {"input": ["0"], "matrix": ["1"], "head": ["2"]}
+
+
+def test_a_table_that_is_registered_late_sees_the_input_all_the_same():
+    class Tutorial(nn.Module):  # in the order of PyTorch's tutorials
+        def __init__(self):
+            super().__init__()
+            self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 2)
+            self.embedding = nn.Embedding(7, 8)
+            self.linear = nn.Linear(8, 7)
+
+    found = by_role(Tutorial())
+    assert found["head"] == ["linear.weight"]
+    assert "input" not in found
+    late = by_role(nn.ModuleDict({"body": nn.Linear(8, 8), "linear": nn.Linear(8, 7), "table": nn.Embedding(7, 8)}))
+    assert late["matrix"] == ["body.weight"]
+
+
+def test_of_an_encoder_alone_no_matrix_sees_a_raw_input():
+    found = by_role(nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 2))
+    assert list(found) == ["matrix"]
+
+
+def test_a_language_model_that_is_registered_in_reverse_has_no_raw_input():
+    model = nn.ModuleDict({"decoder": nn.Linear(4, 9), "rnn": nn.LSTM(4, 4), "table": nn.Embedding(9, 4)})
+    model["decoder"].weight = model["table"].weight
+    assert by_role(model) == {"embedding": ["decoder.weight"], "matrix": ["rnn.weight_ih_l0", "rnn.weight_hh_l0"]}
+
+
+def test_tables_of_positions_stand_beside_a_raw_input():
+    model = nn.ModuleDict({"patches": nn.Conv2d(3, 8, 4), "positions": nn.Embedding(5, 8), "head": nn.Linear(8, 2)})
+    assert by_role(model)["input"] == ["patches.weight"]
+    linear = nn.ModuleDict({"patches": nn.Linear(48, 8), "positions": nn.Embedding(5, 8), "head": nn.Linear(8, 2)})
+    assert by_role(linear)["input"] == ["patches.weight"]
+
+
+def test_a_table_of_labels_stands_beside_images():
+    model = nn.ModuleDict({"first": nn.Conv2d(3, 8, 4), "labels": nn.Embedding(5, 8), "last": nn.Conv2d(8, 3, 4)})
+    assert by_role(model)["input"] == ["first.weight"]
+
+
 def test_one_layer_makes_the_output():
     assert by_role(nn.Linear(3, 1)) == {"head": ["weight"]}
 

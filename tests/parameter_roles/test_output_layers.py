@@ -1,5 +1,8 @@
 """Which weights make the output."""
 
+import copy
+
+import pytest
 from torch import nn
 
 from metaopt.parameter_roles.output_layers import output_weights
@@ -55,3 +58,67 @@ def test_a_head_that_peft_trains_and_the_one_that_it_found_are_heads():
 
     model = nn.ModuleDict({"body": nn.Linear(3, 4), "classifier": Saved()})
     assert heads(model) == {"classifier.original_module.weight", "classifier.modules_to_save.default.weight"}
+
+
+def karpathy(blocks):
+    """As in lectures on GPT: heads of attention are a list that is called heads."""
+    head = {name: nn.Linear(8, 4, bias=False) for name in ("key", "query", "value")}
+
+    def block():
+        attention = nn.ModuleDict({"heads": nn.ModuleList(nn.ModuleDict(head) for _ in range(2)), "proj": linear()})
+        return nn.ModuleDict(
+            {"sa": copy.deepcopy(attention), "ffwd": nn.Sequential(nn.Linear(8, 32), nn.Linear(32, 8))}
+        )
+
+    return nn.Sequential(*(block() for _ in range(blocks)))
+
+
+def linear(outputs=8):
+    return nn.Linear(8, outputs)
+
+
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_heads_of_attention_make_no_output(blocks):
+    model = nn.ModuleDict({"table": nn.Embedding(5, 8), "blocks": karpathy(blocks), "lm_head": linear(5)})
+    assert heads(model) == {"lm_head.weight"}
+    model = nn.ModuleDict({"table": nn.Embedding(5, 8), "blocks": karpathy(blocks), "last": linear(5)})
+    assert heads(model) == {"last.weight"}
+
+
+def test_scores_of_attention_are_followed_by_what_makes_the_output():
+    attention = nn.ModuleDict({"key": linear(), "score": linear(1)})
+    assert heads(nn.ModuleDict({"rnn": nn.GRU(3, 8), "attention": attention, "last": linear(5)})) == {"last.weight"}
+    assert "last.weight" in heads(nn.ModuleDict({"body": linear(), "score": linear(1), "last": linear(5)}))
+    assert heads(nn.ModuleDict({"body": linear(), "score": linear(5)})) == {"score.weight"}
+
+
+def test_what_is_called_a_head_within_a_part_may_be_followed_by_another():
+    backbone = nn.ModuleDict({"body": linear(), "head": linear()})
+    assert heads(nn.ModuleDict({"backbone": backbone, "last": linear(5)})) == {"backbone.head.weight", "last.weight"}
+
+
+def test_recurrent_layers_make_no_output():
+    assert heads(nn.LSTM(3, 4, bidirectional=True)) == set()
+    assert heads(nn.ModuleDict({"decoder": linear(5), "rnn": nn.LSTM(3, 8)})) == {"decoder.weight"}
+
+
+@pytest.mark.parametrize("names", [("policy_head", "value_head"), ("actor", "critic"), ("pi", "v"), ("mu", "log_std")])
+def test_of_two_outputs_both_are_heads(names):
+    model = nn.ModuleDict({"body": linear(), names[0]: linear(4), names[1]: linear(1)})
+    assert heads(model) == {f"{name}.weight" for name in names}
+
+
+def test_members_of_a_list_that_see_the_same_are_heads():
+    assert heads(nn.ModuleDict({"body": linear(), "outs": nn.ModuleList(linear() for _ in range(2))})) == {
+        "outs.0.weight",
+        "outs.1.weight",
+    }
+    several = nn.ModuleList([linear(3), linear(4), linear(2)])
+    assert len(heads(nn.ModuleDict({"body": linear(), "several": several}))) == 3
+    chain = nn.ModuleList([linear(), linear(), linear(2)])
+    assert heads(nn.ModuleDict({"chain": chain})) == {"chain.2.weight"}
+
+
+def test_layers_that_weigh_or_gate_stand_beside_no_output():
+    assert heads(nn.ModuleDict({"attn": linear(1), "last": linear(5)})) == {"last.weight"}
+    assert heads(nn.Sequential(linear(4), nn.Upsample(8), linear(2))) == {"2.weight"}

@@ -59,6 +59,24 @@ def test_the_lengths_of_normalised_weights_are_no_weights():
     assert list(kinds(layer).values()) == ["vector", "weight"]
 
 
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+def test_the_lengths_of_the_older_normalised_weights_are_no_weights_either():
+    model = nn.Sequential(*(nn.utils.weight_norm(nn.Linear(16, size, bias=False)) for size in (16, 1)))
+    assert list(kinds(model).values()) == ["vector", "weight"] * 2
+    assert list(metaopt.roles(model).values()) == ["vector", "input", "vector", "head"]
+
+
+def test_bare_matrices_of_the_state_are_hidden():
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            for gate in "if":
+                setattr(self, f"W_{gate}", nn.Parameter(torch.zeros(3, 4)))
+                setattr(self, f"U_{gate}", nn.Parameter(torch.zeros(4, 4)))
+
+    assert list(kinds(Recurrent()).values()) == ["weight", "hidden"] * 2
+
+
 def test_lazy_layers_are_to_be_run_first():
     model = nn.Sequential(nn.LazyLinear(3), nn.Linear(3, 1))
     with pytest.raises(metaopt.InputError, match=r"'0\.weight' is lazy and has no shape yet; run one forward pass"):

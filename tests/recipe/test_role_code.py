@@ -21,6 +21,17 @@ def perceptron():
     return nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 1))
 
 
+def with_backbone():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Sequential(*(nn.Linear(8, 8) for _ in range(3))), nn.Linear(8, 2))
+
+
+def with_norms_first():
+    torch.manual_seed(0)
+    blocks = nn.ModuleList(nn.ModuleDict({"norm": nn.LayerNorm(8), "mix": nn.Linear(8, 8)}) for _ in range(3))
+    return nn.ModuleDict({"table": nn.Embedding(9, 8), "blocks": blocks, "head": nn.Linear(8, 9)})
+
+
 CASES = {
     "several classes": {"roles": {"matrix": {"optimizer": "sgd", "rate": 0.5}, "input": {"rate": 0.25}}},
     "one class": {"roles": {"embedding": {"rate": 0.25}, "head": {"weight_decay": 0.3}}, "no_decay": "none"},
@@ -42,7 +53,7 @@ def groups_of(optimizers):
     }
 
 
-@pytest.mark.parametrize("model", [perceptron, language_model])
+@pytest.mark.parametrize("model", [perceptron, language_model, with_backbone, with_norms_first])
 @pytest.mark.parametrize("case", CASES)
 def test_each_parameter_has_the_class_the_rate_and_the_decay_that_a_run_gives_it(case, model):
     hparams = {"adamw.lr": 0.01, "sgd.lr": 0.1} if case == "several classes" else {"adamw.lr": 0.01}
