@@ -1,5 +1,6 @@
 """From a configuration to an assembly: plugins found, hyperparameters checked."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -28,7 +29,8 @@ def assemble(configuration: Configuration, registry: Registry) -> Assembly:
     controller = registry.get(ControllerSpec, configuration.controller)
     if not optimizer.has_lr and controller.name != "constant":
         raise PluginError(
-            f"{optimizer.name} has no lr for the controller {controller.name!r} to act on; use controller 'constant'."
+            f"{optimizer.name} has no lr for the controller {controller.name!r} to act on; use controller 'constant'"
+            f"{_stated_rate(optimizer)}."
         )
     names = dict.fromkeys(role.optimizer for role in configuration.roles.values() if role.optimizer is not None)
     others = tuple(registry.get(OptimizerSpec, name) for name in names if name != optimizer.name)
@@ -46,6 +48,14 @@ def assemble(configuration: Configuration, registry: Registry) -> Assembly:
         for name, role in configuration.roles.items()
     }
     return replace(whole, others=parts, roles=roles)
+
+
+def _stated_rate(optimizer: OptimizerSpec) -> str:
+    """How a class gets a rate whose signature has one without a number; the end of a sentence."""
+    cls = None if optimizer.native is None else optimizer.native.loaded
+    if cls is None or "lr" not in inspect.signature(cls).parameters:
+        return ""
+    return f", or state a rate: optimizer_spec({cls.__name__}, lr=metaopt.Float(1e-4, 1e-1, log=True))"
 
 
 def _around(

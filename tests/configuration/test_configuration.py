@@ -182,6 +182,21 @@ def test_an_optimizer_without_a_rate_takes_no_controller():
         assemble(Configuration("plain", "cosine"), registry)
 
 
+def test_a_class_whose_rate_has_no_number_asks_for_one():
+    class Rateless(torch.optim.SGD):
+        def __init__(self, params, lr: float | None = None, momentum: float = 0.0):
+            super().__init__(params, lr=lr or 0.1, momentum=momentum)
+
+    registry = Registry.discover()
+    registry.register(metaopt.optimizer_spec(Rateless))
+    message = r"use controller 'constant', or state a rate: optimizer_spec\(Rateless, lr=metaopt\.Float\(.*\)\)\."
+    with pytest.raises(metaopt.PluginError, match=message):
+        assemble(Configuration("rateless", "cosine"), registry)
+    stated = metaopt.optimizer_spec(Rateless, name="rated", lr=metaopt.Float(1e-4, 1e-1, log=True))
+    registry.register(stated)
+    assert assemble(Configuration("rated", "cosine"), registry).optimizer is stated
+
+
 def test_a_configuration_prints_as_what_makes_it_again():
     configuration = Configuration("adamw", "cosine", ["averaged"], {"adamw.lr": 0.1}, no_decay="none")
     assert eval(repr(configuration)) == configuration
