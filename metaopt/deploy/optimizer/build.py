@@ -171,7 +171,7 @@ def _native(assembly: Assembly, groups: list[Group], names: ModelNames, maximize
     if assembly.pure_rule is None and native is not None:
         check_needs(optimizer, native)
         warn_of_needs(native, stacklevel=5)
-    if assembly.has_roles:
+    if assembly.has_roles or (native is not None and native.matrix_entry is not None):
         join_by_role(optimizer, assembly, maximize)
     ClassLoading(assembly, names).attach(optimizer)
     look_at_gradients(optimizer, ClassSteps(optimizer).look)

@@ -64,6 +64,11 @@ def divided(groups: list[Group], assembly: Assembly) -> list[Group]:
     return [part for group in groups for part in _divided(group, assembly)]
 
 
+def told_of_matrices(groups: list[Group], assembly: Assembly) -> list[Group]:
+    """The groups as they are, but for classes that have to be told which of them hold matrices; see `divided`."""
+    return [part for group in groups for part in _divided(group, assembly, spares=False)]
+
+
 def tensor_of(member: Tensor | Named) -> Tensor:
     """The tensor of a group's member, named or not."""
     return member[1] if isinstance(member, tuple) else member
@@ -258,10 +263,10 @@ def _group(item: Mapping[str, Any]) -> Group:
     return {**item, "params": list(reversed(unique.values()))}
 
 
-def _divided(group: Group, assembly: Assembly) -> list[Group]:
+def _divided(group: Group, assembly: Assembly, spares: bool = True) -> list[Group]:
     native = assembly.at(group.get(ROLE)).optimizer.native
     if native is None or native.matrix_entry is None or native.matrix_entry in group:
-        return spare_from_decay([group], assembly)
+        return spare_from_decay([group], assembly) if spares else [group]
     spared = {} if assembly.at(group.get(ROLE)).configuration.no_decay == "none" else {"weight_decay": 0.0}
     matrices = [member for member in group["params"] if tensor_of(member).ndim > 1]
     others = [member for member in group["params"] if tensor_of(member).ndim <= 1]

@@ -8,7 +8,7 @@ from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly
 from metaopt.deploy.optimizer.native_class import build_native
-from metaopt.deploy.optimizer.parameters import as_groups, without_names
+from metaopt.deploy.optimizer.parameters import as_groups, told_of_matrices, without_names
 from metaopt.deploy.roles.role_groups import Places, check_group, cut_by_role
 
 
@@ -26,7 +26,7 @@ def completed(
     Raises:
         InputError: a stated hyperparameter is not valid, or the role's optimizer does not take the parameters.
     """
-    groups = cut_by_role(as_groups([param_group]), assembly, Places())
+    groups = told_of_matrices(cut_by_role(as_groups([param_group]), assembly, Places()), assembly)
     for group in groups:
         check_group(assembly, group)
     is_named = "param_names" in optimizer.param_groups[0]
@@ -35,7 +35,7 @@ def completed(
 
 
 def join_by_role(optimizer: Optimizer, assembly: Assembly, maximize: bool) -> None:
-    """Have groups that are added to one class later get what their roles have; copies of it do not, as with hooks."""
+    """Have groups that join one class later get entries of roles and of matrices; copies do not, as with hooks."""
     optimizer.add_param_group = partial(_join, optimizer, assembly, maximize)  # type: ignore[method-assign]
 
 

@@ -55,3 +55,21 @@ def test_a_role_that_is_none_and_a_parameter_that_is_there_are_refused():
     with pytest.raises(ValueError, match="more than one parameter group"):
         optimizer.add_param_group({"params": [optimizer.param_groups[0]["params"][0]]})
     assert len(optimizer.param_groups) == count
+
+
+@pytest.mark.parametrize("name", ["po_muon", "po_adamuon", "po_adago"])
+def test_a_class_is_told_which_of_the_groups_that_join_hold_matrices(name):
+    pytest.importorskip("pytorch_optimizer")
+    optimizer = metaopt.create_optimizer(name, nn.Linear(3, 4))
+    before = len(optimizer.param_groups)
+    matrix, vector = nn.Parameter(torch.ones(3, 2)), nn.Parameter(torch.ones(2))
+    optimizer.add_param_group({"params": [matrix, vector], "lr": 0.5})
+    optimizer.add_param_group({"params": [nn.Parameter(torch.ones(3, 2))], "use_muon": False})
+    added = optimizer.param_groups[before:]
+    assert [(group["use_muon"], group["params"][0].ndim) for group in added] == [(True, 2), (False, 1), (False, 2)]
+    assert [group["lr"] for group in added[:2]] == [0.5, 0.5]
+    for param in (matrix, vector):
+        param.grad = torch.ones_like(param)
+    optimizer.step()
+    assert not torch.equal(matrix, torch.ones(3, 2))
+    assert not torch.equal(vector, torch.ones(2))
