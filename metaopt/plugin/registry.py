@@ -265,6 +265,11 @@ def _distinct(specs: list[PluginSpec], source: PluginSource) -> list[PluginSpec]
 
 def _duplicate(spec: PluginSpec, first: PluginSource, second: PluginSource) -> str:
     installed = second.distribution == FILE and first.entry_point and first.distribution != FILE
+    if second.distribution == SESSION:
+        return (
+            f"The {spec.kind} {spec.name!r} is defined twice, by {first} and by {second}; give this another name, "
+            f"such as name='my_{spec.name}'."
+        )
     choose = f"choose with {RESTRICTION}"
     ways = f"{choose}, or check the installed one with `metaopt check {spec.name}`" if installed else f"or {choose}"
     return (

@@ -143,8 +143,9 @@ def _is_number(value: Any) -> bool:
 
 
 def _names_of_parts(name: str, count: int) -> tuple[str, ...]:
-    """`betas` → `beta1`, `beta2`; a name that is no plural is numbered with a line between."""
-    stem = name[:-1] if name.endswith("s") else f"{name}_"
+    """`betas` → `beta1`, `beta2`, `eps` → `eps1`; a name that is no plural is numbered with a line between."""
+    plural = name[:-1] if name.endswith("s") else f"{name}_"
+    stem = name if name.split("_")[-1] == "eps" else plural
     return tuple(f"{stem}{number}" for number in range(1, count + 1))
 
 

@@ -173,7 +173,7 @@ spec = metaopt.OptimizerSpec(
     summary="Momentum made orthogonal, for matrices alone.",
     rule=Muon(),
     # torch has the class from 2.9 on.
-    native=metaopt.Native(module="torch.optim", qualname="Muon", arguments=_arguments, dims=2)
+    native=metaopt.Native(module="torch.optim", qualname="Muon", arguments=_arguments, takes_empty=False, dims=2)
     if hasattr(torch.optim, "Muon")
     else None,
     takes="matrices",

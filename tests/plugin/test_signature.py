@@ -61,6 +61,16 @@ def test_numbers_of_a_tuple_are_numbered_and_factors_stay_below_one():
     assert SPACE["step1"] == Int(2, 2, default=2, valid="(-inf, inf)")
 
 
+def test_a_pair_of_eps_keeps_its_name_whole():
+    class Paired(torch.optim.Optimizer):
+        def __init__(self, params, lr=0.1, eps=(1e-30, 1e-3), factor_eps=(1e-8, 1e-6)):
+            super().__init__(params, {"lr": lr})
+
+    read = signature_of(Paired)
+    assert read.packs == {"eps": ("eps1", "eps2"), "factor_eps": ("factor_eps1", "factor_eps2")}
+    assert (read.space["eps1"].default, read.space["eps1"].valid) == (1e-30, "[0, inf)")
+
+
 @pytest.mark.parametrize(
     ("name", "default"), [("eps2", 0.0), ("momentum_decay", 4e-3), ("rank", 4), ("power", -0.5), ("nu1", 0.7)]
 )

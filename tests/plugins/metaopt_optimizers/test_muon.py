@@ -186,3 +186,12 @@ def test_param_groups_share_what_decides_the_computation():
 
 def test_it_says_which_tensors_it_takes():
     assert spec.takes == "matrices"
+
+
+def test_a_parameter_without_numbers_is_stepped_by_the_rule():
+    empty, full = torch.nn.Parameter(torch.zeros(3, 0)), torch.nn.Parameter(torch.ones(3, 2))
+    optimizer = metaopt.create_optimizer("muon", [empty, full])
+    for param in (empty, full):
+        param.grad = torch.ones_like(param)
+    optimizer.step()
+    assert not torch.equal(full, torch.ones(3, 2))
