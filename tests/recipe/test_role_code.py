@@ -90,6 +90,7 @@ def with_muon(model):
     return space, lambda: space["make_optimizers"](model)
 
 
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="torch has Muon from 2.9 on")
 def test_an_optimizer_that_has_nothing_to_train_is_left_out():
     model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1))
     space, make = with_muon(model)
