@@ -24,6 +24,7 @@ from metaopt.contracts import (
     Partition,
     Policy,
     Rate,
+    RateLaw,
     Rule,
     Split,
     Splits,
@@ -39,7 +40,9 @@ from metaopt.contracts import (
     ThresholdStopper,
     WrappedRule,
     per_tensor,
+    plain_warmup,
     scan,
+    warmup_multiplier,
 )
 from metaopt.errors import InputError, MetaOptError, MissingDataError, PluginError, RecipeError, StorageError
 from metaopt.plugin import (
@@ -149,6 +152,7 @@ __all__ = [
     "Portfolio",
     "Predictor",
     "Rate",
+    "RateLaw",
     "Recipe",
     "RecipeError",
     "Role",
@@ -191,11 +195,13 @@ __all__ = [
     "meta_train",
     "optimizer_spec",
     "per_tensor",
+    "plain_warmup",
     "read_image_folder",
     "register",
     "roles",
     "scan",
     "tune",
+    "warmup_multiplier",
 ]
 
 

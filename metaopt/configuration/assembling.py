@@ -8,17 +8,27 @@ from metaopt.configuration.assembly import Assembly
 from metaopt.configuration.configuration import Configuration
 from metaopt.configuration.misfit import misfit
 from metaopt.configuration.role import Role
+from metaopt.contracts import Scale
 from metaopt.errors import InputError, PluginError, listed, quoted
 from metaopt.plugin import ControllerSpec, OptimizerSpec, PluginSpec, Registry, WrapperSpec
 from metaopt.space import Value, resolve
 
+#: A training whose size is that of the laws' anchor.
+ANCHORED = Scale()
 
-def assemble(configuration: Configuration, registry: Registry) -> Assembly:
-    """Find the plugins and check the hyperparameters.
+
+def assemble(configuration: Configuration, registry: Registry, scale: Scale = ANCHORED) -> Assembly:
+    """Find the plugins, check the hyperparameters, and set the rates of a training of this size.
+
+    Args:
+        configuration: what shall run.
+        registry: where plugins are.
+        scale: what the configuration's laws of rates are resolved for; by default they leave `lr` as it is.
 
     Raises:
         PluginError: a plugin is unknown, the optimizer has no `lr` and the controller is not `constant`, a wrapper
-            cannot go around an optimizer (see `misfit`), or an optimizer cannot serve a role.
+            cannot go around an optimizer (see `misfit`), an optimizer cannot serve a role, or a law or a warm-up
+            cannot act.
         InputError: a hyperparameter is unknown or not valid (the message lists the valid ones), or two of the plugins
             have one name.
     """
@@ -35,19 +45,43 @@ def assemble(configuration: Configuration, registry: Registry) -> Assembly:
     names = dict.fromkeys(role.optimizer for role in configuration.roles.values() if role.optimizer is not None)
     others = tuple(registry.get(OptimizerSpec, name) for name in names if name != optimizer.name)
     stated = _by_owner(configuration.hparams, (optimizer, *others, *wrappers, controller))
-    whole = _around(configuration, optimizer, wrappers, controller, stated)
+    _check_law(configuration, (optimizer, *others), wrappers, controller)
+    whole = _around(configuration, optimizer, wrappers, controller, stated, scale)
     if not whole.has_roles:
         return whole
     _check_leading(whole, others)
     plain = replace(configuration, roles={}, depth_decay=1.0)
     parts = {
-        spec.name: _around(replace(plain, optimizer=spec.name), spec, wrappers, controller, stated) for spec in others
+        spec.name: _around(replace(plain, optimizer=spec.name), spec, wrappers, controller, stated, scale)
+        for spec in others
     }
     roles = {
         name: _of_role(name, role, parts.get(role.optimizer or "", replace(whole, configuration=plain)))
         for name, role in configuration.roles.items()
     }
     return replace(whole, others=parts, roles=roles)
+
+
+def _check_law(
+    configuration: Configuration,
+    optimizers: Sequence[OptimizerSpec],
+    wrappers: Sequence[WrapperSpec],
+    controller: ControllerSpec,
+) -> None:
+    """Check that a law and a warm-up have a rate to act on."""
+    if configuration.warmup and not controller.takes_warmup:
+        reason = "gives the rates themselves" if controller.absolute else "has a warm-up of its own"
+        raise PluginError(f"The controller {controller.name!r} {reason}; leave out warmup of the configuration.")
+    kinds = {spec.name: spec.rate for spec in optimizers}
+    for name in configuration.rate_law:
+        if name not in kinds:
+            raise PluginError(f"rate_law: {quoted(name)} is none of the configuration's optimizers, {listed(kinds)}.")
+        setting = next(
+            (spec.name for spec in wrappers if spec.sets_rate), controller.name if controller.absolute else None
+        )
+        if kinds[name] != "rate" or setting is not None:
+            reason = f"{setting!r} sets the rate" if setting is not None else f"the lr of {name!r} is no rate"
+            raise PluginError(f"rate_law: {reason}, so that no law acts on it; leave out the law of {name!r}.")
 
 
 def _stated_rate(optimizer: OptimizerSpec) -> str:
@@ -64,8 +98,9 @@ def _around(
     wrappers: tuple[WrapperSpec, ...],
     controller: ControllerSpec,
     stated: Mapping[str, Mapping[str, Value]],
+    scale: Scale,
 ) -> Assembly:
-    """One optimizer in its wrappers."""
+    """One optimizer in its wrappers, at the rate of a training of this size."""
     parts: tuple[OptimizerSpec | WrapperSpec, ...] = (optimizer, *wrappers)
     reason = misfit(optimizer, wrappers)
     if reason is not None:
@@ -82,6 +117,9 @@ def _around(
     inner_lr = next((spec.inner_lr for spec in wrappers if spec.inner_lr is not None), None)
     if inner_lr is not None and optimizer.has_lr and "lr" not in stated[optimizer.name]:
         rule_values["lr"] = float(inner_lr)  # a factor, and no rate that the bounds of `lr` are meant for
+    law = configuration.rate_law.get(optimizer.name)
+    if law is not None:
+        rule_values["lr"] = float(rule_values["lr"]) * law.factor(scale)
     return Assembly(
         configuration=configuration,
         optimizer=optimizer,

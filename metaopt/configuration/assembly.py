@@ -41,6 +41,13 @@ class Assembly:
     others: Mapping[str, "Assembly"] = field(default_factory=dict)
     roles: Mapping[str, "Assembly"] = field(default_factory=dict)
 
+    @cached_property
+    def resolved(self) -> Configuration:
+        """The configuration with the rates that its laws gave in place of the laws: what it is without their scale."""
+        laws = self.configuration.rate_law
+        rates = {f"{name}.lr": self.part(name).rule_values["lr"] for name in laws}
+        return replace(self.configuration, hparams={**self.configuration.hparams, **rates}, rate_law={})
+
     def at(self, role: str | None) -> "Assembly":
         """What serves a role: itself for roles that have nothing of their own."""
         return self.roles.get(role, self) if role is not None else self

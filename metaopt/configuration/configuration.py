@@ -6,11 +6,12 @@ This is what a search proposes, what the engine trains, what a recipe stores and
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from metaopt.configuration.role import Role, checked_factor, checked_roles
+from metaopt.contracts import RateLaw
 from metaopt.errors import InputError, known_keywords, one_line, quoted
 from metaopt.space import Value, as_float, plain
 
@@ -33,6 +34,9 @@ class Configuration:
         no_decay: `"1d"` sets `weight_decay` to 0 for parameters of at most one dimension.
         roles: what parameters of a role have of their own, by role: an optimizer, a factor on its rate, a decay.
         depth_decay: in (0, 1] as a rule; the rate of each parameter is multiplied by it once for each layer above.
+        rate_law: by optimizer, how its `lr` follows parameters, batch size and steps; without one `lr` is the rate.
+        warmup: share of the planned steps over which all rates rise linearly in front of the controller, for
+            controllers that have no warm-up of their own; without a plan, of 500 steps.
     """
 
     optimizer: str
@@ -42,6 +46,8 @@ class Configuration:
     no_decay: NoDecay = "1d"
     roles: Mapping[str, Role] = field(default_factory=dict)
     depth_decay: float = 1.0
+    rate_law: Mapping[str, RateLaw] = field(default_factory=dict)
+    warmup: float = 0.0
 
     def __post_init__(self) -> None:
         if isinstance(self.wrappers, str):
@@ -58,6 +64,8 @@ class Configuration:
             raise InputError(f"no_decay must be '1d' or 'none', got {quoted(self.no_decay)}.")
         object.__setattr__(self, "roles", checked_roles(self.roles))
         object.__setattr__(self, "depth_decay", checked_factor(self.depth_decay, "depth_decay"))
+        object.__setattr__(self, "rate_law", _checked_laws(self.rate_law))
+        object.__setattr__(self, "warmup", _checked_share(self.warmup))
 
     def __eq__(self, other: object) -> bool:
         return self.key == other.key if isinstance(other, Configuration) else NotImplemented
@@ -76,6 +84,8 @@ class Configuration:
     def key(self) -> str:
         """16 hex digits that identify the configuration, whatever type of number its values are."""
         document = {**self.to_json(), "hparams": {name: _as_key(value) for name, value in self.hparams.items()}}
+        if self.rate_law:  # what was measured of a law is no part of what trains
+            document["rate_law"] = {name: law.exponents for name, law in self.rate_law.items()}
         text = json.dumps(document, sort_keys=True, separators=(",", ":"), default=repr)
         return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 
@@ -85,9 +95,15 @@ class Configuration:
         others = (role.optimizer for role in self.roles.values() if role.optimizer is not None)
         return tuple(dict.fromkeys((self.optimizer, *others)))
 
+    @property
+    def unscaled(self) -> "Configuration":
+        """The same without a law: `lr` is the rate."""
+        return replace(self, rate_law={}) if self.rate_law else self
+
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON; `roles` and `depth_decay` only where they say something."""
+        """Plain JSON; `roles`, `depth_decay`, `rate_law` and `warmup` only where they say something."""
         roles = {name: role.to_json() for name, role in self.roles.items()}
+        laws = {name: law.to_json() for name, law in self.rate_law.items()}
         return {
             "optimizer": self.optimizer,
             "controller": self.controller,
@@ -96,6 +112,8 @@ class Configuration:
             "no_decay": self.no_decay,
             **({"roles": roles} if roles else {}),
             **({} if self.depth_decay == 1.0 else {"depth_decay": self.depth_decay}),
+            **({"rate_law": laws} if laws else {}),
+            **({"warmup": self.warmup} if self.warmup else {}),
         }
 
     @classmethod
@@ -103,6 +121,19 @@ class Configuration:
         """Inverse of `to_json`; what is absent has its default."""
         names = [field.name for field in fields(cls) if field.name == "optimizer" or field.name in document]
         return cls(**{name: document[name] for name in names})
+
+
+def _checked_laws(laws: Any) -> dict[str, RateLaw]:
+    """Laws by optimizer in order; JSON is read."""
+    if not isinstance(laws, Mapping) or not all(isinstance(name, str) for name in laws):
+        raise InputError(f"rate_law must map optimizers to laws ('adamw': RateLaw()), got {quoted(laws)}.")
+    return {name: RateLaw.from_json(laws[name]) for name in sorted(laws)}
+
+
+def _checked_share(warmup: Any) -> float:
+    if isinstance(warmup, bool) or not isinstance(warmup, int | float) or not 0 <= warmup <= 1:
+        raise InputError(f"warmup must be a share of the planned steps, from 0 to 1, got {quoted(warmup)}.")
+    return float(warmup)
 
 
 def _as_key(value: Any) -> Any:

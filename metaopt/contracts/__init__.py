@@ -1,7 +1,6 @@
 """What plugins implement and exchange."""
 
 from metaopt.contracts.composite_rule import CompositeRule
-from metaopt.contracts.controller import Cadence, Controller, ControllerState, Rate
 from metaopt.contracts.curve import Array, Curve
 from metaopt.contracts.default_dtype import Float32ByDefault, default_for
 from metaopt.contracts.fitted import Fit, StopperTheta, ThetaShapes, learned_theta
@@ -14,6 +13,9 @@ from metaopt.contracts.per_tensor import (
     prepared,
     prepared_update,
 )
+from metaopt.contracts.rates.controller import Cadence, Controller, ControllerState, Rate
+from metaopt.contracts.rates.rate_law import ANCHOR, AXES, RateLaw, Scale
+from metaopt.contracts.rates.warm_up import plain_warmup, warmup_horizon, warmup_multiplier
 from metaopt.contracts.rule import (
     Granularity,
     Hparams,
@@ -49,6 +51,8 @@ from metaopt.contracts.wrapped_rule import WrappedRule
 
 __all__ = [
     "ALL_REDRAWN",
+    "ANCHOR",
+    "AXES",
     "PLENTY",
     "REDRAWN",
     "SIGNALS",
@@ -84,8 +88,10 @@ __all__ = [
     "PerTensorRule",
     "Policy",
     "Rate",
+    "RateLaw",
     "Redraw",
     "Rule",
+    "Scale",
     "Split",
     "Splits",
     "State",
@@ -114,7 +120,10 @@ __all__ = [
     "learned_theta",
     "num_trained",
     "per_tensor",
+    "plain_warmup",
     "prepared",
     "prepared_update",
     "scan",
+    "warmup_horizon",
+    "warmup_multiplier",
 ]

@@ -7,11 +7,12 @@ from metaopt.deploy.handover import handover_of
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.optimizer.build import Implementation, build_optimizer, create_optimizer
 from metaopt.deploy.optimizer.learned_weights import weights_of
-from metaopt.deploy.optimizer.parameters import Params, check_member
+from metaopt.deploy.optimizer.parameters import Params, as_groups, check_member, tensors_of
 from metaopt.deploy.optimizer.rule_optimizer import RuleOptimizer
 from metaopt.deploy.roles.role_groups import roles_without_parameters
 from metaopt.deploy.roles.stated_roles import check_patterns
 from metaopt.deploy.run import Run
+from metaopt.deploy.scheduler.checks import check_total_steps
 from metaopt.deploy.scheduler.create import create_scheduler
 from metaopt.deploy.scheduler.scheduler import GRADIENT_SIGNALS, PLAIN_SIGNALS, ControllerScheduler
 from metaopt.deploy.state.model_names import ModelNames
@@ -41,10 +42,12 @@ __all__ = [
     "Run",
     "StopperConfiguration",
     "WrapperSignals",
+    "as_groups",
     "build_optimizer",
     "build_stopper",
     "check_member",
     "check_patterns",
+    "check_total_steps",
     "create_optimizer",
     "create_scheduler",
     "create_stopper",
@@ -55,5 +58,6 @@ __all__ = [
     "stopper_requires",
     "stopper_specs",
     "stopper_uses",
+    "tensors_of",
     "weights_of",
 ]

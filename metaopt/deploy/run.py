@@ -14,12 +14,12 @@ from metaopt.deploy.held_weights import HeldWeights
 from metaopt.deploy.plan_warnings import warn_at_last
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
 from metaopt.deploy.state.arrangement import reordered
-from metaopt.deploy.state.damaged_state import refusing_damage
+from metaopt.deploy.state.damaged_state import check_entries, refusing_damage
 from metaopt.deploy.state.model_names import ModelNames
 from metaopt.deploy.step_hooks import observe_steps, watch_frozen
 from metaopt.deploy.step_signals import StepSignals
 from metaopt.deploy.stopping.judgement import Judgement
-from metaopt.errors import InputError, quoted
+from metaopt.errors import InputError
 
 
 @final
@@ -39,6 +39,7 @@ class Run:
         keep_best: device of the copy of the best weights, or None to keep none.
         guard: skips steps whose gradients overflow, or None.
         names: of the model's parameters.
+        rate: what a law of rates came to, in words.
 
     Attributes:
         optimizer: a `torch.optim.Optimizer`.
@@ -56,6 +57,7 @@ class Run:
         keep_best: str | torch.device | None = "cpu",
         guard: GradientGuard | None = None,
         names: ModelNames | None = None,
+        rate: str = "",
     ) -> None:
         self.model = model
         self.optimizer = optimizer
@@ -68,11 +70,15 @@ class Run:
         self._guard = guard
         if guard is not None:
             observe_steps(optimizer, guard)
-        self._names = names or ModelNames()
+        self._names, self._rate = names or ModelNames(), rate
         if self._weights.best is not None and self._names.frozen:
             watch_frozen(optimizer, self._names.frozen, self._weights.best.include)
         measures_steps = scheduler.needs_gradients or "agreement" in scheduler.required
         self._signals = StepSignals(optimizer, scheduler, guard) if measures_steps else None
+
+    def __repr__(self) -> str:
+        plan = self.scheduler.horizon
+        return f"Run(step {self.num_steps}{'' if plan is None else f' of {plan}'}{self._rate and f', {self._rate}'})"
 
     @property
     def stopper(self) -> Stopper | None:
@@ -158,8 +164,7 @@ class Run:
             raise InputError(
                 f"The loss of a step is one number, got a tensor of shape {tuple(detached.shape)}; take its mean()."
             )
-        detached = detached.reshape(())
-        self._judgement.record_loss(detached)
+        self._judgement.record_loss(detached := detached.reshape(()))
         if self._guard is not None:
             self._guard.record_loss(detached)
         return detached
@@ -209,7 +214,9 @@ class Run:
             if self._guard.pending:
                 self._guard.wait()
             judgement.stop_for(self._guard.reason)
-        return judgement.decide(observation, self._parameters())
+        return judgement.decide(
+            observation, (param for group in self.optimizer.param_groups for param in group["params"])
+        )
 
     def restore_best(self) -> None:
         """Write the best weights seen by `observe` into the model, with buffers such as BatchNorm's statistics.
@@ -244,8 +251,8 @@ class Run:
                 training would not go on.
         """
         self._weights.check_goes_on()
-        own = {"optimizer": self.optimizer.state_dict(), "scheduler": self.scheduler.state_dict()}
-        return {**own, **self.observations()}
+        parts = {"optimizer": self.optimizer.state_dict(), "scheduler": self.scheduler.state_dict()}
+        return {**parts, **self.observations()}
 
     @refusing_damage("a run")
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -259,6 +266,8 @@ class Run:
         last = last and reordered(last, state["optimizer"], optimizer.param_groups, self._names)
         optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
+        if state["scheduler"]["total_steps"] != self.scheduler.horizon:
+            self._rate = ""  # the peak is that of the plan before
         self.load_observations({**state, "last_update": last})
 
     def observations(self) -> dict[str, Any]:
@@ -285,15 +294,7 @@ class Run:
         self._weights.train_on()
 
     def _check_same(self, state: Mapping[str, Any]) -> None:
-        if not isinstance(state, Mapping):
-            raise InputError(f"A run continues from its state_dict(), got {quoted(state)}.")
-        missing = sorted(set(self.observations()) - set(state) - {"skipped"})  # which runs did not save at first
-        if missing:
-            raise InputError(f"This is not what run.state_dict() returned: it lacks {', '.join(missing)}.")
+        check_entries(state, set(self.observations()) - {"skipped"})  # which runs did not save at first
         self._judgement.check(state)
         if self._weights.best is not None:
             self._weights.best.fitted(state["best_weights"])
-
-    def _parameters(self) -> Iterator[Tensor]:
-        for group in self.optimizer.param_groups:
-            yield from group["params"]

@@ -101,6 +101,7 @@ class DeployedMember:
             total_steps=horizon,
             mode="min",
             supplies=PLAIN_SIGNALS | GRADIENT_SIGNALS,
+            warmup=assembly.configuration.warmup,
         )
         signals, none = WrapperSignals(optimizer, {}), frozenset[str]()
         judgement = Judgement(None, signals, mode="min", requires=none, uses=none, guard=True)

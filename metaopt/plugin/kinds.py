@@ -102,6 +102,7 @@ class ControllerSpec(PluginSpec):
         plain: for `metaopt show --code`, or None: of cadence `"table"` the body of `def multiplier(step)`, where
             `total_steps` and `math` are known and `step` counts the steps before; of cadence `"validation"` lines that
             define `scheduler`, a torch scheduler on `optimizer` that is stepped with each validation metric.
+        absolute: whether it gives rates themselves and no multipliers of `lr`: neither law nor warm-up act on them.
     """
 
     kind: ClassVar[str] = "controller"
@@ -109,10 +110,16 @@ class ControllerSpec(PluginSpec):
     controller: Controller
     cadence: Cadence = "table"
     plain: Plain | None = None
+    absolute: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_controller(self)
+
+    @property
+    def takes_warmup(self) -> bool:
+        """Whether a warm-up may stand in front of it: its rates are multipliers, and it has none of its own."""
+        return not self.absolute and "warmup" not in self.space
 
 
 @final

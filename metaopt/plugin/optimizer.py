@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Literal, TypeAlias, final, get_args
 
-from metaopt.contracts import MetaTraining, Rule
+from metaopt.contracts import MetaTraining, RateLaw, Rule
 from metaopt.errors import PluginError, known_keywords
 from metaopt.plugin.checks import check_meta, check_packs, check_rule, check_signals, check_structural, check_takes
 from metaopt.plugin.native import Native
@@ -14,6 +14,9 @@ from metaopt.space import Space, Value
 
 #: Which tensors an optimizer takes: all, or those of two dimensions and more.
 Takes: TypeAlias = Literal["all", "matrices"]
+
+#: What an optimizer's `lr` is: a rate, which follows the size of a training; a factor on what it sets by itself; none.
+RateKind: TypeAlias = Literal["rate", "factor", "none"]
 
 
 @final
@@ -34,6 +37,8 @@ class OptimizerSpec(PluginSpec):
             take the rest.
         precise: hyperparameters with which it computes in its state's precision throughout, where its defaults round
             within a step, as Muon in bfloat16: the kit compares reordered sums with these.
+        rate_law: how the best `lr` is expected to follow parameters, batch size and steps, before a study measures it:
+            `RateLaw()` for rules like Adam's, whose steps have the size of their rate; flat if left out.
     """
 
     kind: ClassVar[str] = "optimizer"
@@ -45,6 +50,7 @@ class OptimizerSpec(PluginSpec):
     sets_rate: bool = False
     takes: Takes = "all"
     precise: Mapping[str, Value] = field(default_factory=dict)
+    rate_law: RateLaw = field(default_factory=lambda: RateLaw(0.0, 0.0, 0.0))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -69,6 +75,13 @@ class OptimizerSpec(PluginSpec):
     def has_lr(self) -> bool:
         """Whether there is an `lr` for a controller to act on."""
         return "lr" in self.space
+
+    @property
+    def rate(self) -> RateKind:
+        """What its `lr` is: for Prodigy and learned rules a factor, on which no law acts."""
+        if not self.has_lr:
+            return "none"
+        return "factor" if self.sets_rate or self.meta is not None else "rate"
 
     def pack(self, hparams: Mapping[str, Value]) -> dict[str, Any]:
         """Hyperparameters as a torch param group holds them (`beta1`, `beta2` → `betas`)."""

@@ -6,6 +6,7 @@ from metaopt.recipe.initialization import learned_start
 from metaopt.recipe.provenance import MadeOn, recorded
 from metaopt.recipe.recipe import Recipe
 from metaopt.recipe.saving import DOCUMENT
+from metaopt.recipe.scaled_rate import scaled_rates
 from metaopt.recipe.storage import load_recipe, shipped_recipes
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "learned_start",
     "load_recipe",
     "recorded",
+    "scaled_rates",
     "shipped_recipes",
 ]

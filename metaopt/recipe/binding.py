@@ -1,13 +1,15 @@
 """A recipe put to work on a model: its parts built and joined to a run."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from numbers import Integral
 from typing import TYPE_CHECKING, get_args
 
 import torch
 from torch import nn
 
-from metaopt.contracts import Mode
+from metaopt.configuration import assemble
+from metaopt.contracts import Mode, Scale
 from metaopt.deploy import (
     GRADIENT_SIGNALS,
     PLAIN_SIGNALS,
@@ -20,17 +22,21 @@ from metaopt.deploy import (
     Params,
     Run,
     WrapperSignals,
+    as_groups,
     build_optimizer,
     build_stopper,
     check_patterns,
+    check_total_steps,
     handover_of,
     roles_without_parameters,
     stopper_requires,
     stopper_uses,
+    tensors_of,
 )
 from metaopt.errors import InputError, quoted
 from metaopt.plugin import Registry
-from metaopt.recipe.provenance import MadeOn
+from metaopt.recipe.provenance import MOST, MadeOn
+from metaopt.recipe.scaled_rate import line_of, log, scaled_rates
 
 if TYPE_CHECKING:
     from metaopt.recipe.recipe import Recipe
@@ -49,6 +55,8 @@ def bound(
     roles: Mapping[str, str] | None,
     implementation: Implementation,
     compile: bool,
+    pretrained: bool | None,
+    scale_rate: bool,
     registry: Registry,
 ) -> Run:
     """What `Recipe.bind` returns, from its arguments; raises what that raises."""
@@ -56,7 +64,16 @@ def bound(
     if policy not in get_args(GuardPolicy):
         raise InputError(f"guard must be 'fallback', 'raise' or 'off', got {quoted(guard)}.")
     check_patterns(roles)
-    assembly, stopper, made_on = recipe.assembly(registry), recipe.stopper, recipe.made_on or MadeOn()
+    check_batch_size(batch_size)
+    check_total_steps(total_steps)
+    model = list(model) if isinstance(model, Iterator) else model
+    stopper, made_on = recipe.stopper, recipe.made_on or MadeOn()
+    configuration = recipe.configuration if scale_rate else recipe.configuration.unscaled
+    configuration = made_on.for_weights(configuration, pretrained, stacklevel=4)
+    stated = assemble(configuration, registry)
+    scale = Scale(_num_trained(model), batch_size, total_steps)
+    assembly = assemble(configuration, registry, scale) if configuration.rate_law else stated
+    rates = scaled_rates(stated, scale)
     optimizer = build_optimizer(
         assembly,
         model,
@@ -71,10 +88,18 @@ def bound(
     if missing is not None:
         warnings.warn(f"An optimizer of the recipe has nothing to train. {missing}", UserWarning, stacklevel=4)
     spec, values, supplies = assembly.controller, assembly.controller_values, PLAIN_SIGNALS | GRADIENT_SIGNALS
-    scheduler = ControllerScheduler(optimizer, spec, values, total_steps=total_steps, mode=mode, supplies=supplies)
+    scheduler = ControllerScheduler(
+        optimizer,
+        spec,
+        values,
+        total_steps=total_steps,
+        mode=mode,
+        supplies=supplies,
+        warmup=assembly.configuration.warmup,
+    )
     tensors = [param for group in optimizer.param_groups for param in group["params"]]
-    count = sum(tensor.numel() for tensor in tensors if tensor.requires_grad)
-    made_on.warn_if_far(parameters=count, batch_size=batch_size, horizon=total_steps, stacklevel=4)
+    if not made_on.warn_if_far(scale, line_of(rates), stacklevel=4):
+        log(rates)
     requires = frozenset[str]() if stopper is None else stopper_requires(stopper, registry)
     if stopper is not None and "horizon" in requires and total_steps is None:
         raise InputError(f"The stopper {stopper.name!r} needs the planned number of steps; pass total_steps=.")
@@ -99,4 +124,18 @@ def bound(
         keep_best=keep_best,
         guard=None if policy == "off" else GradientGuard(raises=policy == "raise", handover=handover),
         names=names,
+        rate=line_of(rates),
     )
+
+
+def check_batch_size(batch_size: int | None) -> None:
+    """Check that a batch size is a positive whole number, or None; InputError otherwise."""
+    whole = isinstance(batch_size, Integral) and not isinstance(batch_size, bool)
+    if batch_size is not None and not (whole and 1 <= batch_size < MOST):
+        raise InputError(f"batch_size must be a positive whole number or None, got {quoted(batch_size)}.")
+
+
+def _num_trained(model: Params) -> int:
+    """Trainable numbers, of a sharded tensor all of them; those of a tensor that is there twice once."""
+    trained = {id(tensor): tensor for tensor in tensors_of(as_groups(model)) if tensor.requires_grad}
+    return sum(tensor.numel() for tensor in trained.values()) or 1  # that there is nothing to train is told later

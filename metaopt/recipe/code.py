@@ -5,13 +5,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from metaopt.configuration import Assembly
+from metaopt.contracts import plain_warmup
 from metaopt.deploy import StopperConfiguration
 from metaopt.errors import PluginError, RecipeError
 from metaopt.plugin import ControllerSpec, Native, Registry, StopperSpec
-from metaopt.recipe.role_code import role_code
+from metaopt.recipe.role_code import PARAMETERS, role_code
 from metaopt.space import resolve
 
 _INDENT = "    "
+#: What a warm-up does to all rates for one step.
+_RATES = 'for group in optimizer.param_groups:\n    group["lr"] {} rise'
+
+
+class Expression(str):
+    """Python that stands for itself where values are printed."""
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def plain_code(assembly: Assembly, stopper: StopperConfiguration | None, registry: Registry, *, has_theta: bool) -> str:
@@ -25,7 +35,8 @@ def plain_code(assembly: Assembly, stopper: StopperConfiguration | None, registr
 
     Returns:
         The module's source: `make_optimizer(model)`, `make_scheduler(optimizer, total_steps)`, `should_stop(history,
-        total_steps)` where there is a stopper, and `train(model, loader, loss_fn, validate, epochs)`.
+        total_steps)` where there is a stopper, and `train(model, loader, loss_fn, validate, epochs)`. Where rates
+        follow a law, `make_optimizer` and `train` take `batch_size` too, and the former `total_steps`.
 
     Raises:
         RecipeError: a rule, wrapper or controller has no plain form.
@@ -42,7 +53,7 @@ def plain_code(assembly: Assembly, stopper: StopperConfiguration | None, registr
     parts += [stops] if stops.startswith("def") else []
     listens = assembly.controller.cadence == "validation"
     before = [_dedented(spec.plain(assembly.values_of(spec))) for spec in reversed(assembly.wrappers) if spec.plain]
-    parts.append(_loop_code(natives, before, listens=listens, stops=stops))
+    parts.append(_loop_code(assembly, natives, before, listens=listens, stops=stops))
     return "\n\n\n".join(parts) + "\n"
 
 
@@ -74,6 +85,8 @@ def _no_plain_form(reason: str) -> RecipeError:
 def _optimizer_code(assembly: Assembly, natives: Mapping[str, Native]) -> list[str]:
     """`make_optimizer`, or `make_optimizers` where there are several, after what they call."""
     arguments = {name: {**_arguments(assembly.part(name), native), **native.fixed} for name, native in natives.items()}
+    counts = [PARAMETERS] if assembly.configuration.rate_law else []
+    taken = f"model{_sizes(assembly)}"
     if not assembly.has_roles:
         body = "params = list(model.parameters())"
         if assembly.configuration.no_decay == "1d" and assembly.rule_values.get("weight_decay"):
@@ -86,17 +99,22 @@ def _optimizer_code(assembly: Assembly, natives: Mapping[str, Native]) -> list[s
         if native.matrix_entry is not None:
             body = _matrices_code(native.matrix_entry, spared=assembly.configuration.no_decay == "1d")
         call = _call(native, "params", arguments[name])
-        return [f"def make_optimizer(model):\n{_indented(body, f'return {call}')}"]
+        return [f"def make_optimizer({taken}):\n{_indented(body, *counts, f'return {call}')}"]
     if len(natives) == 1:
         ((name, native),) = natives.items()
-        call = _call(native, f'param_groups(model, "{name}")', arguments[name])
-        return [role_code(assembly, arguments), f"def make_optimizer(model):\n{_indented(f'return {call}')}"]
-    lines = ["optimizers = []  # those that have parameters in this model"]
+        call = _call(native, f'param_groups({taken}, "{name}")', arguments[name])
+        return [role_code(assembly, arguments), f"def make_optimizer({taken}):\n{_indented(*counts, f'return {call}')}"]
+    lines = [*counts, "optimizers = []  # those that have parameters in this model"]
     for name, native in natives.items():
         made = f"optimizers.append({_call(native, 'groups', arguments[name])})"
-        lines += [f'groups = param_groups(model, "{name}")', "if groups:", _indented(made)]
+        lines += [f'groups = param_groups({taken}, "{name}")', "if groups:", _indented(made)]
     lines.append("return optimizers")
-    return [role_code(assembly, arguments), f"def make_optimizers(model):\n{_indented(*lines)}"]
+    return [role_code(assembly, arguments), f"def make_optimizers({taken}):\n{_indented(*lines)}"]
+
+
+def _sizes(assembly: Assembly) -> str:
+    """Further arguments of functions that set rates by a law."""
+    return ", batch_size, total_steps" if assembly.configuration.rate_law else ""
 
 
 def _matrices_code(entry: str, *, spared: bool) -> str:
@@ -118,12 +136,14 @@ def _call(native: Native, params: str, arguments: Mapping[str, Any]) -> str:
 
 def _arguments(assembly: Assembly, native: Native) -> dict[str, Any]:
     values = assembly.values_of(assembly.optimizer)
-    if native.arguments is None:
-        return assembly.optimizer.pack(values)
     try:
-        return native.arguments(values)
+        arguments = assembly.optimizer.pack(values) if native.arguments is None else dict(native.arguments(values))
     except PluginError as error:
         raise _no_plain_form(str(error)) from error
+    law = assembly.configuration.rate_law.get(assembly.optimizer.name)
+    if law is not None:
+        arguments["lr"] = Expression(law.formula(float(values["lr"])))
+    return arguments
 
 
 def _scheduler_code(assembly: Assembly) -> str:
@@ -132,6 +152,11 @@ def _scheduler_code(assembly: Assembly) -> str:
     if spec.cadence == "validation":
         return f"def make_scheduler(optimizer, total_steps):\n{_indented(body, 'return scheduler')}"
     multiplier = f"def multiplier(step):\n{_indented(body)}\n"
+    if assembly.configuration.warmup:
+        rise = plain_warmup(assembly.configuration.warmup)
+        multiplier = (
+            f"def course(step):\n{_indented(body)}\n\ndef multiplier(step):\n    return {rise} * course(step)\n"
+        )
     end = "return torch.optim.lr_scheduler.LambdaLR(optimizer, multiplier)"
     return f"def make_scheduler(optimizer, total_steps):\n{_indented(multiplier, end)}"
 
@@ -150,24 +175,31 @@ def _stopper_code(stopper: StopperConfiguration, registry: Registry) -> str:
     return f"def should_stop(history, total_steps):\n{_indented(body)}"
 
 
-def _loop_code(natives: Mapping[str, Native], before: list[str], *, listens: bool, stops: str) -> str:
+def _loop_code(
+    assembly: Assembly, natives: Mapping[str, Native], before: list[str], *, listens: bool, stops: str
+) -> str:
+    made = f"make_optimizer{'s' if len(natives) > 1 else ''}(model{_sizes(assembly)})"
     modes = any(native.modes for native in natives.values())
-    makes = ["optimizer = make_optimizer(model)", "scheduler = make_scheduler(optimizer, total_steps)"]
+    makes = [f"optimizer = {made}", "scheduler = make_scheduler(optimizer, total_steps)"]
     if len(natives) > 1:
         makes = [
-            "optimizers = make_optimizers(model)",
+            f"optimizers = {made}",
             "schedulers = [make_scheduler(optimizer, total_steps) for optimizer in optimizers]",
         ]
 
     def each(line: str) -> list[str]:
         """A line about the optimizer or the scheduler, or about each of several."""
-        what = line.partition(".")[0]
+        what = "scheduler" if line.startswith("scheduler") else "optimizer"
         return [line] if len(natives) == 1 else [f"for {what} in {what}s:", _indented(line)]
 
     needs_graph = any(native.needs_graph for native in natives.values())
     backward = "loss.backward(create_graph=True)" if needs_graph else "loss.backward()"
     batch = [*each("optimizer.zero_grad()"), "loss = loss_fn(model(inputs), targets)", backward, *before]
+    rises = listens and assembly.configuration.warmup
+    if rises:  # such a scheduler acts once a validation
+        batch += [f"rise = {plain_warmup(rises)}", *each(_RATES.format("*="))]
     batch += [*each("optimizer.step()"), *([] if listens else each("scheduler.step()"))]
+    batch += [*each(_RATES.format("/=")), "step += 1"] if rises else []
     epoch = ["model.train()", *(each("optimizer.train()") if modes else [])]
     epoch += ["for inputs, targets in loader:", _indented(*batch)]
     epoch += ["model.eval()", *(each("optimizer.eval()") if modes else [])]
@@ -186,13 +218,15 @@ def _loop_code(natives: Mapping[str, Native], before: list[str], *, listens: boo
         "total_steps = epochs * len(loader)",
         *makes,
         "history, best_value, best_weights = [], math.inf, None",
+        *(["step = 0"] if rises else []),
         "for epoch in range(epochs):",
         _indented(*epoch),
         "if best_weights is not None:",
         _indented("model.load_state_dict(best_weights)"),
         "return history",
     ]
-    return f"def train(model, loader, loss_fn, validate, epochs):\n{_indented(*lines)}"
+    size = ", batch_size" if assembly.configuration.rate_law else ""
+    return f"def train(model, loader, loss_fn, validate, epochs{size}):\n{_indented(*lines)}"
 
 
 def _dedented(lines: str) -> str:

@@ -5,11 +5,13 @@ import math
 import platform
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from numbers import Integral, Real
 from typing import Any, TypeAlias
 
+from metaopt.configuration import Configuration, Role
+from metaopt.contracts import Scale
 from metaopt.errors import InputError, quoted
 from metaopt.plugin import OptimizerSpec, PluginSpec, Registry
 from metaopt.space import as_float
@@ -36,6 +38,7 @@ class MadeOn:
         horizon: training steps of a run.
         dtypes: of the parameters, such as `"float32"`.
         loss: training loss before the first step.
+        pretrained: whether the tasks begin with weights from a training before.
     """
 
     parameters: Range | None = None
@@ -43,6 +46,7 @@ class MadeOn:
     horizon: Range | None = None
     dtypes: tuple[str, ...] = ()
     loss: tuple[float, float] | None = None
+    pretrained: bool = False
 
     def __post_init__(self) -> None:
         for name in _RANGES:
@@ -52,38 +56,79 @@ class MadeOn:
         object.__setattr__(self, "dtypes", tuple(self.dtypes))
         if self.loss is not None:
             object.__setattr__(self, "loss", _checked_losses(self.loss))
+        if not isinstance(self.pretrained, bool):
+            raise InputError(f"made_on.pretrained must be true or false, got {quoted(self.pretrained)}.")
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
         ranges = {name: getattr(self, name) for name in _RANGES}
         document: dict[str, Any] = {name: None if ends is None else list(ends) for name, ends in ranges.items()}
         losses = {} if self.loss is None else {"loss": list(self.loss)}
-        return {**document, "dtypes": list(self.dtypes), **losses}
+        weights = {"pretrained": True} if self.pretrained else {}
+        return {**document, "dtypes": list(self.dtypes), **losses, **weights}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "MadeOn":
         """Inverse of `to_json`."""
         ranges = {name: document.get(name) for name in _RANGES}
-        return cls(**ranges, dtypes=tuple(document.get("dtypes", ())), loss=document.get("loss"))
+        dtypes, pretrained = tuple(document.get("dtypes", ())), document.get("pretrained", False)
+        return cls(**ranges, dtypes=dtypes, loss=document.get("loss"), pretrained=pretrained)
 
-    def warn_if_far(self, *, parameters: int, batch_size: int | None, horizon: int | None, stacklevel: int) -> None:
-        """Warn once, with all that lies more than ten times outside the range.
+    def warn_if_far(self, scale: Scale, rate: str, stacklevel: int) -> bool:
+        """Warn once, with all that lies more than ten times outside the range; whether it did.
 
-        Raises:
-            InputError: `batch_size` is no number.
+        Args:
+            scale: of a training.
+            rate: what the recipe's law makes of its rate there; empty where it has none.
+            stacklevel: of the caller.
         """
-        if batch_size is not None and not as_float(batch_size) > 0:
-            raise InputError(f"batch_size must be a positive whole number or None, got {quoted(batch_size)}.")
-        task = {"parameters": parameters, "batch_size": batch_size, "horizon": horizon}
+        task = {"parameters": scale.parameters, "batch_size": scale.batch_size, "horizon": scale.total_steps}
         remarks = [_remark(name, value, getattr(self, name)) for name, value in task.items() if value is not None]
         excesses = "; ".join(remark for remark in remarks if remark)
         if excesses:
+            told = f"Its law gives {rate}" if rate else "Its settings are used as they are"
             warnings.warn(
-                f"This recipe is used far outside the range that it was made on: {excesses}. Its settings are used as "
-                "they are, for nothing was measured out here: compare it with a baseline before you trust it.",
+                f"This recipe is used far outside the range that it was made on: {excesses}. {told}, but nothing was "
+                "measured out here: compare it with a baseline before you trust it.",
                 UserWarning,
                 stacklevel=stacklevel + 1,
             )
+        return bool(excesses)
+
+    def for_weights(self, configuration: Configuration, pretrained: bool | None, stacklevel: int) -> Configuration:
+        """The configuration for weights that are pretrained or not, with a warning where the recipe's were not alike.
+
+        The rate of a raw input's weights is slowed for fresh ones alone: pretrained ones have found their size.
+
+        Raises:
+            InputError: `pretrained` is neither None nor a bool.
+        """
+        if pretrained is not None and not isinstance(pretrained, bool):
+            raise InputError(f"pretrained must be True, False or None, got {quoted(pretrained)}.")
+        if pretrained is None or pretrained == self.pretrained:
+            return configuration
+        if not pretrained:
+            warnings.warn(
+                "This recipe was made on pretrained weights, and the model's are not: its rates are meant for "
+                'fine-tuning. load_recipe("default") is made for training from scratch.',
+                UserWarning,
+                stacklevel=stacklevel + 1,
+            )
+            return configuration
+        own = configuration.roles.get("input")
+        law = "Its law of rates acts on what trains" if configuration.rate_law else "Its rates are used as they are"
+        slowed = ", and the input's rate is not slowed" if own is not None and own.rate != 1.0 else ""
+        warnings.warn(
+            f"This recipe was made on weights from scratch, and the model's are pretrained. {law}{slowed}. "
+            'load_recipe("finetune") is made for fine-tuning.',
+            UserWarning,
+            stacklevel=stacklevel + 1,
+        )
+        return configuration if own is None else replace(configuration, roles=_unslowed(configuration.roles))
+
+
+def _unslowed(roles: Mapping[str, Role]) -> dict[str, Role]:
+    return {**roles, "input": replace(roles["input"], rate=1.0)}
 
 
 def provenance_of(specs: Sequence[PluginSpec], registry: Registry) -> dict[str, Any]:
@@ -130,7 +175,7 @@ def _checked_losses(ends: Any) -> tuple[float, float]:
     return float(ends[0]), float(ends[1])
 
 
-def _remark(name: str, value: int, made_on: Range | None) -> str:
+def _remark(name: str, value: float, made_on: Range | None) -> str:
     if made_on is None:
         return ""
     low, high = made_on
@@ -138,7 +183,7 @@ def _remark(name: str, value: int, made_on: Range | None) -> str:
     if factor <= TOLERANCE:
         return ""
     direction, end = ("more than the largest", high) if value > high else ("fewer than the smallest", low)
-    return f"{value:,} {_RANGES[name]}, {factor:,.0f} times {direction}, {end:,}"
+    return f"{value:,.0f} {_RANGES[name]}, {factor:,.0f} times {direction}, {end:,}"
 
 
 def _libraries() -> dict[str, str]:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from metaopt.configuration import Assembly, Configuration, assemble
-from metaopt.contracts import Mode, Theta
+from metaopt.contracts import Mode, RateLaw, Scale, Theta
 from metaopt.deploy import (
     GuardPolicy,
     Implementation,
@@ -29,10 +29,8 @@ from metaopt.recipe.binding import bound
 from metaopt.recipe.code import plain_code
 from metaopt.recipe.initialization import Support, load_start
 from metaopt.recipe.provenance import MOST, MadeOn, distributions, provenance_of, recorded, versions
-from metaopt.recipe.saving import bytes_of_theta, save_files
-
-#: Version of the JSON document; raise it when an older metaopt could not read what is written.
-SCHEMA = 1
+from metaopt.recipe.saving import bytes_of_theta, oldest_schema, save_files
+from metaopt.recipe.scaled_rate import peak_rate
 
 
 @final
@@ -118,6 +116,8 @@ class Recipe:
         roles: Mapping[str, str] | None = None,
         implementation: Implementation = "auto",
         compile: bool = False,
+        pretrained: bool | None = None,
+        scale_rate: bool = True,
         registry: Registry | None = None,
     ) -> Run:
         """Put the recipe to work on a model, whose parameters it leaves as they are.
@@ -127,7 +127,8 @@ class Recipe:
                 then no buffers are kept with the best weights.
             total_steps: planned number of optimizer steps, `epochs * len(loader)`.
             mode: `"min"` if the metric given to `run.observe` is better when lower, `"max"` if when higher.
-            batch_size: examples a step, only to warn where it is far from what the recipe was made on.
+            batch_size: examples of one optimizer step, micro-batch × accumulation × ranks; the recipe's law of rates
+                goes by it, and it warns where that is far from what the recipe was made on.
             keep_best: device of the copy of the best weights, or None to keep none.
             guard: what to do where training goes wrong. `"fallback"`: a step whose gradients are not finite, or too
                 large to be squared in float32, is skipped and counted, with a warning for the first one; `run.observe`
@@ -138,6 +139,8 @@ class Recipe:
             roles: role by pattern of names, `{"lm_head.*": "head"}`, in place of what `metaopt.roles` finds.
             implementation: see `metaopt.create_optimizer`.
             compile: see `metaopt.create_optimizer`.
+            pretrained: whether the model's weights come from a training before; None for what the recipe was made on.
+            scale_rate: whether the recipe's law of rates acts; without it the rate is the `lr` that is stated.
             registry: where to find the plugins; everything installed by default.
 
         Raises:
@@ -145,7 +148,8 @@ class Recipe:
             InputError: `total_steps` is missing though a plugin needs it, or not valid.
 
         Warns:
-            UserWarning: no parameter of the model has a role that the recipe has an optimizer for.
+            UserWarning: no parameter has a role that the recipe has an optimizer for; or model, batch, plan or the kind
+                of weights are far from what the recipe was made on.
 
         Example:
             >>> import torch, metaopt
@@ -171,8 +175,38 @@ class Recipe:
             roles=roles,
             implementation=implementation,
             compile=compile,
+            pretrained=pretrained,
+            scale_rate=scale_rate,
             registry=registry or current_registry(),
         )
+
+    @property
+    def rate_law(self) -> Mapping[str, RateLaw]:
+        """By optimizer, how its rate follows parameters, batch size and steps; empty where rates are as stated."""
+        return self.configuration.rate_law
+
+    @checked_function()
+    def rate_at(
+        self,
+        *,
+        parameters: float | None = None,
+        batch_size: float | None = None,
+        total_steps: float | None = None,
+        optimizer: str | None = None,
+    ) -> float:
+        """The peak rate of a training: lr · (N/10,000)^-a · (B/64)^b · (T/500)^-d; see `metaopt.RateLaw`.
+
+        Args:
+            parameters: N, trainable numbers; 10,000 if left out.
+            batch_size: B, examples of one optimizer step; 64 if left out.
+            total_steps: T, planned steps; 500 if left out.
+            optimizer: which of several; the recipe's own if left out.
+
+        Raises:
+            InputError: a number is not above 0, or the optimizer is none of the recipe's.
+            RecipeError: the optimizer has no rate.
+        """
+        return peak_rate(self.configuration, Scale(parameters, batch_size, total_steps), optimizer, current_registry())
 
     @checked_function()
     def load_initialization(
@@ -212,7 +246,7 @@ class Recipe:
     def to_json(self) -> dict[str, Any]:
         """The document that `save` writes."""
         return {
-            "schema": SCHEMA,
+            "schema": oldest_schema(self.configuration, self.made_on),
             "configuration": self.configuration.to_json(),
             "stopper": None if self.stopper is None else self.stopper.to_json(),
             "plugins": dict(self.plugins),

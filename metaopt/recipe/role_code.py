@@ -6,6 +6,9 @@ from typing import Any
 
 from metaopt.configuration import Assembly
 
+#: Trainable numbers, for the law of a rate.
+PARAMETERS = "parameters = sum(param.numel() for param in model.parameters() if param.requires_grad)"
+
 _ROLES = '''
 def roles_of(model):
     """The role of each parameter as modules and shapes tell it: look through it, and correct it for your model."""
@@ -66,17 +69,19 @@ def role_code(assembly: Assembly, arguments: Mapping[str, Mapping[str, Any]]) ->
         assembly: with roles.
         arguments: keyword arguments of each optimizer's class, by the optimizer's name.
     """
-    depth = assembly.configuration.depth_decay
+    depth, laws = assembly.configuration.depth_decay, assembly.configuration.rate_law
     parts = [_settings(assembly), _ROLES.strip("\n")]
     parts += [_LAYERS.strip("\n")] if depth != 1.0 else []
     decayed = [name for name, own in arguments.items() if own.get("weight_decay") or _states_decay(assembly)]
     lines = [
         "roles, groups = roles_of(model), {}",
+        *_law_lines(assembly),
         *(["layers = layers_above(roles)"] if depth != 1.0 else []),
         "for name, param in model.named_parameters():",
         "    owner, own = SETTINGS.get(roles[name], SETTINGS['rest'])",
         "    own = dict(own)",
         *([f"    own['lr'] *= {depth!r} ** layers[name]"] if depth != 1.0 else []),
+        *(["    own['lr'] *= laws.get(owner, 1.0)"] if laws else []),
     ]
     if assembly.configuration.no_decay == "1d" and decayed:
         lines += [
@@ -90,7 +95,8 @@ def role_code(assembly: Assembly, arguments: Mapping[str, Mapping[str, Any]]) ->
         "return list(groups.values())",
     ]
     body = textwrap.indent("\n".join(lines), "    ").replace("'", '"')
-    parts.append(f"def param_groups(model, optimizer):\n{body}")
+    sizes = "batch_size, total_steps, " if laws else ""
+    parts.append(f"def param_groups(model, {sizes}optimizer):\n{body}")
     return "\n\n\n".join(parts)
 
 
@@ -105,6 +111,15 @@ def _settings(assembly: Assembly) -> str:
         lines.append(f"    {name!r}: ({own.optimizer.name!r}, {settings!r}),")
     joined = "\n".join(lines).replace("'", '"')
     return f"# By role: whose it is, and what it has there of its own.\nSETTINGS = {{\n{joined}\n}}"
+
+
+def _law_lines(assembly: Assembly) -> list[str]:
+    """What laws make of the rates in `SETTINGS`."""
+    laws = assembly.configuration.rate_law
+    if not laws:
+        return []
+    factors = ", ".join(f"{name!r}: {law.formula(1.0)}" for name, law in laws.items())
+    return [PARAMETERS, f"laws = {{{factors}}}"]
 
 
 def _dims_lines(assembly: Assembly) -> list[str]:

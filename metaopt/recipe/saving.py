@@ -12,12 +12,23 @@ from pathlib import Path
 import torch
 from safetensors.torch import save as safetensors_bytes
 
+from metaopt.configuration import Configuration
 from metaopt.contracts import Theta
 from metaopt.errors import RecipeError, first_line, quoted
 from metaopt.files import is_file, read_bytes, turn_in, write_in_turn
+from metaopt.recipe.provenance import MadeOn
 
 DOCUMENT = "recipe.json"
 WEIGHTS = "theta.safetensors"
+
+#: Newest version of the document; 2 has laws of rates, warm-ups and pretrained weights.
+SCHEMA = 2
+
+
+def oldest_schema(configuration: Configuration, made_on: MadeOn | None) -> int:
+    """The oldest version whose readers train as the recipe says."""
+    is_new = configuration.rate_law or configuration.warmup or (made_on is not None and made_on.pretrained)
+    return SCHEMA if is_new else 1
 
 
 def save_files(text: str, theta_bytes: bytes, folder: Path) -> None:

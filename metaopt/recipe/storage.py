@@ -19,8 +19,8 @@ from metaopt.errors import InputError, RecipeError, checked_function, did_you_me
 from metaopt.files import as_path, folders_like, is_file, is_folder, read_json
 from metaopt.plugin import Registry, current_registry
 from metaopt.recipe.provenance import MadeOn, recorded
-from metaopt.recipe.recipe import SCHEMA, Recipe
-from metaopt.recipe.saving import DOCUMENT, WEIGHTS, read_weights
+from metaopt.recipe.recipe import Recipe
+from metaopt.recipe.saving import DOCUMENT, SCHEMA, WEIGHTS, read_weights
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 #: What a document, its configuration and its range may hold.

@@ -131,6 +131,10 @@ def recipe_table(recipe: Recipe, registry: Registry | None = None) -> Table:
         rows += _rows(f"role {name}", _stated(own), _stated(usual_own))
     if recipe.configuration.depth_decay != 1.0:
         rows += _rows("layers", {"depth_decay": recipe.configuration.depth_decay}, {"depth_decay": 1.0})
+    for name, law in recipe.rate_law.items():
+        rows += _rows(f"rate law of {name}", law.exponents, assembly.part(name).optimizer.rate_law.exponents)
+    if recipe.configuration.warmup:
+        rows += _rows("rates", {"warmup": recipe.configuration.warmup}, {"warmup": 0.0})
     if recipe.stopper is not None:
         rows += _stopper_rows(recipe.stopper, plugins)
     return Table(recipe.name, ("plugin", "hyperparameter", "value", "default"), tuple(rows), 2)

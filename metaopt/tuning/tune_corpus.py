@@ -158,11 +158,14 @@ def run_study(
         controllers=arguments.controllers,
         wrappers=arguments.wrappers,
         settings=arguments.settings,
+        laws=not any(isinstance(task, FewShotTask) for task in corpus),
     )
     ledger = Ledger(storage) if train else reading(storage, corpus.tasks)
     begun = ledger.begun_with(study_name)
     if begun is not None and "roles" not in begun["space"] and not space.states_roles:
         space = space.without_roles  # as an earlier metaopt began it
+    if begun is not None and "rate_law" not in begun["space"] and not space.states_laws:
+        space = space.without_laws
     session = Session(
         corpus=corpus,
         arguments=arguments,

@@ -9,8 +9,17 @@ from typing import Any, final
 
 import torch
 
-from metaopt import ControllerSpec, Float, Rate, StepInfo, TensorHparams, TensorState, When
-from metaopt_controllers._shared.open_loop import plain_rise, rise
+from metaopt import (
+    ControllerSpec,
+    Float,
+    Rate,
+    StepInfo,
+    TensorHparams,
+    TensorState,
+    When,
+    plain_warmup,
+    warmup_multiplier,
+)
 
 
 @final
@@ -29,13 +38,13 @@ class Constant:
         """The multiplier at `info.step`."""
         if info.horizon is None:
             return Rate(torch.ones_like(hparams["warmup"])), state
-        return Rate(rise(info.step, info.horizon, hparams["warmup"])), state
+        return Rate(warmup_multiplier(info.step, info.horizon, hparams["warmup"])), state
 
 
 def _plain(hparams: Mapping[str, Any]) -> str:
     if not hparams["warmup"]:
         return "return 1.0"
-    return f"return {plain_rise(hparams['warmup'])}"
+    return f"return {plain_warmup(hparams['warmup'])}"
 
 
 CONSTANT = ControllerSpec(

@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
-from metaopt import ControllerSpec, Float, TensorHparams
-from metaopt_controllers._shared.open_loop import WARMUP, OpenLoop, plain_progress, plain_rise, progress, rise
+from metaopt import ControllerSpec, Float, TensorHparams, plain_warmup, warmup_multiplier
+from metaopt_controllers._shared.open_loop import WARMUP, OpenLoop, plain_progress, progress
 
 
 def cosine(step: Tensor, horizon: Tensor, hparams: TensorHparams) -> Tensor:
@@ -29,12 +29,12 @@ def cosine(step: Tensor, horizon: Tensor, hparams: TensorHparams) -> Tensor:
     """
     warmup, final = hparams["warmup"], hparams["final_ratio"]
     half_wave = (1 + (math.pi * progress(step, horizon, warmup)).cos()) / 2
-    return rise(step, horizon, warmup) * (final + (1 - final) * half_wave)
+    return warmup_multiplier(step, horizon, warmup) * (final + (1 - final) * half_wave)
 
 
 def _plain(hparams: Mapping[str, Any]) -> str:
     return f"""
-        rise = {plain_rise(hparams["warmup"])}
+        rise = {plain_warmup(hparams["warmup"])}
         progress = {plain_progress(hparams["warmup"])}
         half_wave = (1 + math.cos(math.pi * progress)) / 2
         return rise * ({hparams["final_ratio"]!r} + (1 - {hparams["final_ratio"]!r}) * half_wave)

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from metaopt import ControllerSpec, Float, Int, TensorHparams
-from metaopt_controllers._shared.open_loop import WARMUP, OpenLoop, plain_progress, plain_rise, progress, rise
+from metaopt import ControllerSpec, Float, Int, TensorHparams, plain_warmup, warmup_multiplier
+from metaopt_controllers._shared.open_loop import WARMUP, OpenLoop, plain_progress, progress
 
 
 def cosine_restarts(step: Tensor, horizon: Tensor, hparams: TensorHparams) -> Tensor:
@@ -40,13 +40,13 @@ def cosine_restarts(step: Tensor, horizon: Tensor, hparams: TensorHparams) -> Te
     begin = torch.expm1(cycle * torch.log1p(excess)) / whole
     end = torch.expm1((cycle + 1) * torch.log1p(excess)) / whole
     inside = ((place - begin) / (end - begin)).clamp(0.0, 1.0)
-    return rise(step, horizon, warmup) * (final + (1 - final) * (1 + (math.pi * inside).cos()) / 2)
+    return warmup_multiplier(step, horizon, warmup) * (final + (1 - final) * (1 + (math.pi * inside).cos()) / 2)
 
 
 def _plain(hparams: Mapping[str, Any]) -> str:
     final = hparams["final_ratio"]
     return f"""
-        rise = {plain_rise(hparams["warmup"])}
+        rise = {plain_warmup(hparams["warmup"])}
         progress = {plain_progress(hparams["warmup"])}
         lengths = [{hparams["growth"]!r} ** cycle for cycle in range({hparams["cycles"]!r})]
         ends = [sum(lengths[: cycle + 1]) / sum(lengths) for cycle in range(len(lengths))]

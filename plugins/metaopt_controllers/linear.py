@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
-from metaopt import ControllerSpec, Float, TensorHparams
-from metaopt_controllers._shared.open_loop import WARMUP, OpenLoop, plain_progress, plain_rise, progress, rise
+from metaopt import ControllerSpec, Float, TensorHparams, plain_warmup, warmup_multiplier
+from metaopt_controllers._shared.open_loop import WARMUP, OpenLoop, plain_progress, progress
 
 
 def linear(step: Tensor, horizon: Tensor, hparams: TensorHparams) -> Tensor:
@@ -26,12 +26,12 @@ def linear(step: Tensor, horizon: Tensor, hparams: TensorHparams) -> Tensor:
     """
     warmup = hparams["warmup"]
     decay = 1 - (1 - hparams["final_ratio"]) * progress(step, horizon, warmup)
-    return rise(step, horizon, warmup) * decay
+    return warmup_multiplier(step, horizon, warmup) * decay
 
 
 def _plain(hparams: Mapping[str, Any]) -> str:
     return f"""
-        rise = {plain_rise(hparams["warmup"])}
+        rise = {plain_warmup(hparams["warmup"])}
         progress = {plain_progress(hparams["warmup"])}
         return rise * (1 - (1 - {hparams["final_ratio"]!r}) * progress)
     """

@@ -42,6 +42,7 @@ POLYAK = ControllerSpec(
     version="1",
     controller=Polyak(),
     cadence="step",
+    absolute=True,
     space={
         "lowest": Float(0.0, 0.0, default=0.0, valid="(-inf, inf)"),
         "c": Float(0.2, 2.0, log=True, default=0.5, valid="(0, inf)"),

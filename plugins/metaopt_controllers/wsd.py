@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from metaopt import Categorical, ControllerSpec, Float, TensorHparams
-from metaopt_controllers._shared.open_loop import WARMUP, OpenLoop, plain_rise, rise
+from metaopt import Categorical, ControllerSpec, Float, TensorHparams, plain_warmup, warmup_multiplier
+from metaopt_controllers._shared.open_loop import WARMUP, OpenLoop
 
 _SHAPES = ("linear", "1-sqrt")
 
@@ -34,13 +34,13 @@ def wsd(step: Tensor, horizon: Tensor, hparams: TensorHparams) -> Tensor:
     # The smallest q is not 0, because the root's slope there is infinite; in the sum below its root vanishes.
     q = (1 - (horizon - step) / length).clamp(1e-36, 1.0)
     fall = torch.where(hparams["shape"] == _SHAPES.index("linear"), q, q.sqrt())
-    return rise(step, horizon, hparams["warmup"]) * (1 - (1 - hparams["final_ratio"]) * fall)
+    return warmup_multiplier(step, horizon, hparams["warmup"]) * (1 - (1 - hparams["final_ratio"]) * fall)
 
 
 def _plain(hparams: Mapping[str, Any]) -> str:
     fall = "q" if hparams["shape"] == "linear" else "math.sqrt(q)"
     return f"""
-        rise = {plain_rise(hparams["warmup"])}
+        rise = {plain_warmup(hparams["warmup"])}
         q = 1 - (total_steps - step) / ({hparams["decay"]!r} * total_steps)
         q = min(max(q, 0.0), 1.0)
         return rise * (1 - (1 - {hparams["final_ratio"]!r}) * {fall})

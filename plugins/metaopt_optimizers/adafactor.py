@@ -98,6 +98,7 @@ spec = metaopt.OptimizerSpec(
         "d": metaopt.Float(1.0, 1.0, default=1.0, valid="(0, inf)"),
         "weight_decay": metaopt.Float(1e-5, 1.0, log=True, default=0.0, valid="[0, inf)"),
     },
+    rate_law=metaopt.RateLaw(),
     references=(
         "https://arxiv.org/abs/1804.04235",
         "https://docs.pytorch.org/docs/stable/generated/torch.optim.Adafactor.html",

@@ -63,5 +63,6 @@ spec = metaopt.OptimizerSpec(
         "eps": metaopt.Float(1e-10, 1e-6, log=True, default=1e-8, valid="[1e-15, inf)"),
         "weight_decay": metaopt.Float(1e-5, 1.0, log=True, default=1e-2, valid="[0, inf)"),
     },
+    rate_law=metaopt.RateLaw(),
     references=("https://arxiv.org/abs/1412.6980", "https://arxiv.org/abs/1711.05101"),
 )

@@ -45,5 +45,6 @@ spec = metaopt.OptimizerSpec(
         "beta2": metaopt.Float(0.9, 0.999, default=0.99, valid="[0, 1)"),
         "weight_decay": metaopt.Float(1e-4, 10.0, log=True, default=0.0, valid="[0, inf)"),
     },
+    rate_law=metaopt.RateLaw(),
     references=("https://arxiv.org/abs/2302.06675",),
 )

@@ -62,5 +62,6 @@ spec = metaopt.OptimizerSpec(
         "l2": metaopt.Float(1e-6, 0.1, log=True, default=0.0, valid="[0, inf)"),
     },
     proposed=False,
+    rate_law=metaopt.RateLaw(),
     references=("https://arxiv.org/abs/2002.11887", "https://github.com/google-research/google-research"),
 )

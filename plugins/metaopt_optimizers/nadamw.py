@@ -81,6 +81,7 @@ spec = metaopt.OptimizerSpec(
         "weight_decay": metaopt.Float(1e-5, 1.0, log=True, default=0.0, valid="[0, inf)"),
         "momentum_decay": metaopt.Float(1e-3, 10.0, log=True, default=4e-3, valid="[0, inf)"),
     },
+    rate_law=metaopt.RateLaw(),
     references=(
         "https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ",
         "https://arxiv.org/abs/1711.05101",

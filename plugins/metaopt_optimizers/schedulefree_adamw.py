@@ -106,5 +106,6 @@ spec = metaopt.OptimizerSpec(
         "r": metaopt.Float(0.0, 0.0, default=0.0, valid="[0, inf)"),
         "weight_lr_power": metaopt.Float(2.0, 2.0, default=2.0, valid="[0, inf)"),
     },
+    rate_law=metaopt.RateLaw(),
     references=("https://arxiv.org/abs/2405.15682",),
 )

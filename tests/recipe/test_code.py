@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 import metaopt
+from metaopt import RateLaw
 from metaopt.configuration import Configuration
 from metaopt.configuration.rate_table import rate_table
 from metaopt.deploy.stopping.configuration import StopperConfiguration, build_stopper
@@ -40,7 +41,7 @@ COMMON = textwrap.dedent(
 
 ALONE = textwrap.dedent(
     """
-    import json, sys
+    import inspect, json, sys
 
     class Refuse:
         def find_spec(self, name, path=None, target=None):
@@ -62,7 +63,8 @@ ALONE = textwrap.dedent(
         inputs, targets = batches()[0]
         return nn.functional.mse_loss(model(inputs), 0.9 * targets).item()
 
-    history = train(model, batches(), loss_fn, validate, epochs=10)
+    sizes = {"batch_size": 8} if "batch_size" in inspect.signature(train).parameters else {}
+    history = train(model, batches(), loss_fn, validate, epochs=10, **sizes)
     print(json.dumps([losses, history, validate(model)]))
     """
 )
@@ -73,7 +75,7 @@ def with_metaopt(recipe):
     exec(COMMON, space)
     model, losses, history = space["model_of"](), [], []
     total_steps = EPOCHS * BATCHES
-    run = recipe.bind(model, total_steps=total_steps)
+    run = recipe.bind(model, total_steps=total_steps, batch_size=8)
 
     @torch.no_grad()
     def validate():
@@ -133,6 +135,15 @@ def test_so_do_those_of_several_classes(controller):
     roles = {"input": {"optimizer": "sgd"}, "head": {"rate": 0.5}}
     hparams = {"adamw.lr": 0.05, "sgd.lr": 0.1, "sgd.momentum": 0.5}
     check_plain_lines(Recipe.create(Configuration("adamw", controller, hparams=hparams, roles=roles, depth_decay=0.9)))
+
+
+@pytest.mark.parametrize("controller", ["exponential", "plateau"])
+@pytest.mark.parametrize("roles", [{}, {"input": {"optimizer": "sgd"}, "head": {"rate": 0.5}}])
+def test_so_do_those_of_rates_that_follow_a_law_and_rise(controller, roles):
+    law = {"adamw": RateLaw(), **({"sgd": RateLaw(0.2, -0.1, 0.0)} if roles else {})}
+    hparams = {"adamw.lr": 0.02, **({"sgd.lr": 0.05} if roles else {})}
+    configuration = Configuration("adamw", controller, hparams=hparams, roles=roles, rate_law=law, warmup=0.3)
+    check_plain_lines(Recipe.create(configuration))
 
 
 def check_plain_lines(recipe):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from metaopt.contracts import RateLaw
     from metaopt.recipe import Recipe
 
 
@@ -27,6 +28,12 @@ def show(
         str | None, typer.Option(help="For --explain: a corpus, if not the one that the recipe was made on.")
     ] = None,
     out: Annotated[str | None, typer.Option(help="For --explain: a PNG file to draw.")] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZES", help="Its rate for a training: parameters=124e6,batch_size=512,total_steps=20000."
+        ),
+    ] = None,
     plugin: PluginFiles = None,
 ) -> None:
     """Show a recipe: plugins, hyperparameters, where it comes from."""
@@ -36,6 +43,11 @@ def show(
     loaded = load_recipe(recipe)
     if code:
         print(loaded.code(), end="")
+        return
+    if at is not None:
+        from metaopt.cli.commands.show_at import rates_at
+
+        print("\n".join(rates_at(loaded, at)))
         return
     if explain:
         _explain(loaded, corpus, None if out is None else named(out, "--out"))
@@ -100,6 +112,8 @@ def _origin(recipe: "Recipe") -> list[str]:
             if ends is not None
         ]
         lines.append(f"Made on models and budgets of {', '.join(ranges)}.")
+    for name, law in recipe.rate_law.items():
+        lines.append(f"Rate of {name}: {law.formula(recipe.rate_at(optimizer=name))}{_measured(law)}.")
     if recipe.num_validations is not None:
         lines.append(f"Its stopper expects {recipe.num_validations} validations, evenly spread over a run.")
     lines.append(f"Weight decay: {_decay(recipe)}.")
@@ -130,6 +144,15 @@ def _scores(held_out: "Mapping[str, Any]") -> list[str]:
 def _numbers(ends: "Sequence[float | None]") -> tuple[float, float, float]:
     value, low, high = (math.nan if end is None else end for end in ends)
     return value, low, high
+
+
+def _measured(law: "RateLaw") -> str:
+    """How far the law was measured, and how far best rates lay from it."""
+    if not law.measured:
+        return ", its exponents as small models of other kinds had them"
+    axes = ", ".join(f"{low:,.0f} to {high:,.0f} {axis}" for axis, (low, high) in law.measured.items())
+    spread = "" if law.spread is None else f"; best rates lay {law.spread:.2g} octaves from it"
+    return f", measured over {axes}{spread}"
 
 
 def _range(ends: tuple[int, int]) -> str:

@@ -9,9 +9,18 @@ from torch import Tensor, nn
 
 from metaopt.contracts.default_dtype import default_for
 from metaopt.contracts.fingerprints import Part, digest, identity, tensor_identity
+from metaopt.contracts.rates.rate_law import Scale
 from metaopt.contracts.stopper import Mode
 from metaopt.contracts.tasks.draws import ALL_REDRAWN, PLENTY, REDRAWN, Redraw
-from metaopt.contracts.tasks.model_task import LossFunction, ModelTask, NamedTask, called, evenly_spread, kind_and_shape
+from metaopt.contracts.tasks.model_task import (
+    LossFunction,
+    ModelTask,
+    NamedTask,
+    called,
+    evenly_spread,
+    kind_and_shape,
+    num_trained,
+)
 from metaopt.errors import InputError, known_keywords
 
 
@@ -134,6 +143,11 @@ class Task(ModelTask):
     def is_redrawn(self) -> bool:
         """Whether choices are made over several divisions: the task can be divided anew, and has few rows."""
         return self.redraw is not None and len(self.splits.validation) < PLENTY
+
+    @cached_property
+    def scale(self) -> Scale:
+        """What laws of rates are resolved for: the model's trainable numbers, `batch_size`, `num_steps`."""
+        return Scale(num_trained(self.build(0)), self.batch_size, self.num_steps)
 
     @property
     def validation_steps(self) -> tuple[int, ...]:

@@ -170,7 +170,7 @@ class AssemblyOptimizer(Optimizer, ABC):
         return int(self.param_groups[0][STEPS])
 
     def __getstate__(self) -> dict[str, Any]:
-        configuration = self.assembly.configuration.to_json()
+        configuration = self.assembly.resolved.to_json()
         return {**super().__getstate__(), "configuration": configuration, "theta": self.theta, "horizon": self.horizon}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from metaopt.configuration import Assembly
 from metaopt.contracts import Theta
-from metaopt.deploy.scheduler.scheduler import check_total_steps
+from metaopt.deploy.scheduler.checks import check_total_steps
 from metaopt.errors import InputError, PluginError
 from metaopt.tracing import can_compile
 

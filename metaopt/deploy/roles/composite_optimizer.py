@@ -107,7 +107,7 @@ class CompositeOptimizer(Optimizer):
             steps.look(own)
 
     def __getstate__(self) -> dict[str, Any]:
-        settings = {"configuration": self._assembly.configuration.to_json(), "_maximize": self._maximize}
+        settings = {"configuration": self._assembly.resolved.to_json(), "_maximize": self._maximize}
         return {**super().__getstate__(), **settings, "classes": self.classes}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -12,11 +12,13 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from metaopt.contracts import Mode
 from metaopt.deploy.plan_warnings import ValidationCount, warn_at_last, warn_past_the_plan
+from metaopt.deploy.scheduler.checks import check_settings, note_initial_rates
 from metaopt.deploy.scheduler.closed_loop import ClosedLoop, number
 from metaopt.deploy.scheduler.rate_lookup import RateLookup
 from metaopt.deploy.scheduler.state import check_state, in_force, leading_rate, take_bases
+from metaopt.deploy.scheduler.warm_up import WarmUp
 from metaopt.deploy.state.damaged_state import checked_count, checked_rates, refusing_damage
-from metaopt.errors import InputError, PluginError, quoted
+from metaopt.errors import InputError, quoted
 from metaopt.plugin import ControllerSpec
 from metaopt.space import Value, encode
 
@@ -43,6 +45,7 @@ class ControllerScheduler(LRScheduler):
         total_steps: planned number of steps, or None.
         mode: orientation of the metric given to `observe`.
         supplies: signals that the host of this scheduler has.
+        warmup: share of the planned steps, or of 500, over which all rates rise linearly; absolute rates do not.
 
     Attributes:
         spec: the controller.
@@ -64,9 +67,10 @@ class ControllerScheduler(LRScheduler):
         total_steps: int | None = None,
         mode: Mode = "min",
         supplies: frozenset[str] = PLAIN_SIGNALS,
+        warmup: float = 0.0,
     ) -> None:
         self.required = spec.required(values)
-        _check(spec, self.required, total_steps, mode, supplies)
+        check_settings(spec, self.required, total_steps, mode, supplies)
         self.spec = spec
         self.horizon = None if total_steps is None else int(total_steps)
         self.mode: Mode = mode
@@ -75,10 +79,11 @@ class ControllerScheduler(LRScheduler):
         is_table, gradient_signals = spec.cadence == "table", self.required & GRADIENT_SIGNALS
         self._table = RateLookup(spec, hparams, total_steps) if is_table else None
         self._loop = None if is_table else ClosedLoop(spec, hparams, total_steps, gradient_signals)
+        self._warmup = WarmUp(warmup, total_steps)
         self._metric, self._rate, self._absolute = float("nan"), 1.0, False
         self._prepared = self._is_starting = False
         self.needs_gradients = spec.cadence == "step" and bool(gradient_signals)
-        _note_initial_rates(optimizer, spec)
+        note_initial_rates(optimizer, spec)
         super().__init__(optimizer)
 
     def prepare(
@@ -166,7 +171,12 @@ class ControllerScheduler(LRScheduler):
     @property
     def share(self) -> float:
         """The coming step's rate of the first group as a share of the rate it began with."""
-        return self._rate / (leading_rate(self.optimizer.param_groups[0]) if self._absolute else 1.0)
+        return self._rate_now / (leading_rate(self.optimizer.param_groups[0]) if self._absolute else 1.0)
+
+    @property
+    def _rate_now(self) -> float:
+        """The controller's rate, or what a warm-up leaves of it."""
+        return self._rate if self._absolute else self._rate * self._warmup.at(self.last_epoch)
 
     def state_dict(self) -> dict[str, Any]:
         """Counters, rates and the controller's state: numbers, strings and tensors only."""
@@ -181,6 +191,7 @@ class ControllerScheduler(LRScheduler):
             "absolute": self._absolute,
             "metric": self._metric,
             "state": {} if self._loop is None else self._loop.state,
+            **({"warmup": self._warmup.share} if self._warmup.share else {}),
             "base_lrs": copy.deepcopy(self.base_lrs),
             "last_lr": copy.deepcopy(self._last_lr),
             "in_force": in_force(self.optimizer, self._last_lr),
@@ -198,7 +209,7 @@ class ControllerScheduler(LRScheduler):
                 this scheduler's plan.
         """
         mine: dict[str, Any] = {"controller": self.spec.name, "hparams": self._values, "mode": self.mode}
-        check_state(state_dict, mine, self.horizon)
+        check_state(state_dict, {**mine, "warmup": self._warmup.share}, self.horizon)
         self.last_epoch = checked_count(state_dict["last_epoch"])
         self._step_count = checked_count(state_dict["step_count"])
         self._rate = float(state_dict["rate"])
@@ -236,7 +247,7 @@ class ControllerScheduler(LRScheduler):
         # Few operations: an open loop's step takes no longer than this.
         bases: list[float | Tensor] = []
         rates: list[float | Tensor] = []
-        unit = 1.0
+        rate, unit = self._rate_now, 1.0
         for group in self.optimizer.param_groups:
             if "initial_lr" not in group:
                 group["initial_lr"] = float(group["lr"])
@@ -244,7 +255,7 @@ class ControllerScheduler(LRScheduler):
             if self._absolute and not bases:
                 unit = leading_rate(group)
             bases.append(base)
-            rates.append(self._rate * (base / unit))
+            rates.append(rate * (base / unit))
         self.base_lrs = bases
         return rates
 
@@ -258,43 +269,3 @@ class ControllerScheduler(LRScheduler):
             else:
                 group["lr"] = last[index]
         self._last_lr = last
-
-
-def check_total_steps(total_steps: int | None) -> None:
-    """Check that a planned number of steps is a positive whole number, or None; InputError otherwise."""
-    whole = isinstance(total_steps, Integral) and not isinstance(total_steps, bool)
-    if total_steps is not None and not (whole and 1 <= total_steps < 2**53):  # as a float it is exact
-        raise InputError(f"total_steps must be a positive whole number, got {quoted(total_steps)}.")
-
-
-def _check(
-    spec: ControllerSpec, required: frozenset[str], total_steps: int | None, mode: str, supplies: frozenset[str]
-) -> None:
-    """Check a scheduler's settings, and that its host supplies the signals that the controller requires."""
-    if mode not in ("min", "max"):
-        raise InputError(f"mode must be 'min' or 'max', got {quoted(mode)}.")
-    check_total_steps(total_steps)
-    if "horizon" in required and total_steps is None:
-        raise InputError(
-            f"The controller {spec.name!r} needs to know how long training will be; pass total_steps=, "
-            "the number of optimizer steps (epochs * len(loader))."
-        )
-    missing = sorted(required - supplies)
-    if missing:
-        raise PluginError(
-            f"The controller {spec.name!r} requires {', '.join(missing)}, which a scheduler by itself does not know; "
-            "bind a recipe and call run.step(loss), or choose another controller."
-        )
-
-
-def _note_initial_rates(optimizer: Optimizer, spec: ControllerSpec) -> None:
-    """Note each group's rate as a plain float, so that no step waits for a device to read a tensor."""
-    for group in getattr(optimizer, "param_groups", []):
-        if "lr" not in group:
-            if spec.name != "constant":
-                raise PluginError(
-                    f"{type(optimizer).__name__} has no lr for the controller {spec.name!r} to act on; "
-                    "use the controller 'constant'."
-                )
-            group["lr"] = 1.0  # nobody reads it, but every torch scheduler expects one
-        group["initial_lr"] = float(group.get("initial_lr", group["lr"]))

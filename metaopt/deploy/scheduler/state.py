@@ -12,6 +12,9 @@ from metaopt.errors import InputError, quoted
 
 _NEEDED = frozenset({"total_steps", "last_epoch", "step_count", "rate", "absolute", "metric", "state", "base_lrs"})
 
+#: Entries that states of earlier versions lack.
+_ADDED = {"warmup": 0.0}
+
 
 def check_state(state: Mapping[str, Any], mine: Mapping[str, Any], horizon: int | None) -> None:
     """Check that a scheduler may continue from a state.
@@ -30,10 +33,10 @@ def check_state(state: Mapping[str, Any], mine: Mapping[str, Any], horizon: int 
     if not isinstance(state, Mapping):
         raise InputError(f"A scheduler continues from its state_dict(), got {quoted(state)}.")
     for key, value in mine.items():
-        if state.get(key) != value:
+        saved = state.get(key, _ADDED.get(key))
+        if saved != value:
             raise InputError(
-                f"This scheduler's {key} is {quoted(value)}, the state's is {quoted(state.get(key))}; create the same "
-                "scheduler."
+                f"This scheduler's {key} is {quoted(value)}, the state's is {quoted(saved)}; create the same scheduler."
             )
     missing = sorted(_NEEDED - set(state))
     if missing:
@@ -48,7 +51,7 @@ def check_state(state: Mapping[str, Any], mine: Mapping[str, Any], horizon: int 
         )
     warnings.warn(
         f"The state was saved with total_steps={quoted(planned)}, this scheduler has {horizon}: from step {done} on "
-        "the rate follows the new plan.",
+        "the rate follows the new plan, below the peak that was saved.",
         UserWarning,
         stacklevel=4,
     )

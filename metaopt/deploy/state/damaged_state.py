@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from numbers import Real
 from typing import Any
@@ -77,3 +77,12 @@ def _is_alike(value: Any, mine: Any) -> bool:
     if isinstance(mine, list | tuple):
         return isinstance(value, list | tuple) and len(value) == len(mine) and all(map(_is_alike, value, mine))
     return isinstance(value, str) if isinstance(mine, str) else True
+
+
+def check_entries(state: Any, needed: Set[str]) -> None:
+    """Check that a run's state is a mapping and has what a run needs; InputError otherwise."""
+    if not isinstance(state, Mapping):
+        raise InputError(f"A run continues from its state_dict(), got {quoted(state)}.")
+    missing = sorted(needed - set(state))
+    if missing:
+        raise InputError(f"This is not what run.state_dict() returned: it lacks {', '.join(missing)}.")

@@ -1,12 +1,13 @@
-"""Learning-rate multipliers of all members at each step, whatever their controllers."""
+"""Learning-rate multipliers of all members at each step, whatever their controllers, warm-ups in front of them."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from metaopt.configuration import rate_table
-from metaopt.contracts import ControllerState, Rate, StepInfo, Tensors
+from metaopt.contracts import ControllerState, Rate, StepInfo, Tensors, warmup_multiplier
 from metaopt.errors import PluginError
 from metaopt.inner.member import Member
 from metaopt.plugin import ControllerSpec
@@ -27,6 +28,8 @@ class MemberRates:
         self._horizon = torch.tensor(float(horizon), dtype=torch.float64)
         self._table = torch.ones(len(members), horizon, dtype=torch.float64)
         self._absolute = torch.zeros(len(members), dtype=torch.bool)
+        self._warmup = torch.tensor([member.assembly.configuration.warmup for member in members], dtype=torch.float64)
+        self._warmed_up = math.ceil(float(self._warmup.max()) * horizon)
         self._feedback: list[_FeedbackControllers] = []
         for name in sorted({member.assembly.controller.name for member in members}):
             rows = [row for row, member in enumerate(members) if member.assembly.controller.name == name]
@@ -59,6 +62,9 @@ class MemberRates:
                 controllers.update(step, self._horizon, losses, signals, skipped)
             rates = rates.index_copy(0, controllers.rows, controllers.rates.to(rates.dtype))
             self._absolute[controllers.rows] = controllers.absolute
+        if step < self._warmed_up:
+            risen = warmup_multiplier(torch.tensor(float(step), dtype=torch.float64), self._horizon, self._warmup)
+            rates = torch.where(self._absolute, rates, rates * risen)
         return torch.where(self._absolute, rates, rates * base).to(base.dtype)
 
     def validated(self, step: int, metric: Tensor) -> None:

@@ -113,7 +113,12 @@ def pool_configurations(registry: Registry, size: int = POOL_SIZE) -> list[Confi
 def pool_space(registry: Registry) -> JointSpace:
     """What tuning trials of a task's own choose from."""
     return joint_space(
-        registry, optimizers=("adamw", "nadamw"), controllers=("constant", "linear", "cosine"), wrappers=(), roles=False
+        registry,
+        optimizers=("adamw", "nadamw"),
+        controllers=("constant", "linear", "cosine"),
+        wrappers=(),
+        roles=False,
+        laws=False,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TypeAlias
 
-from metaopt.configuration import Assembly, Configuration, assemble
+from metaopt.configuration import ANCHORED, Assembly, Configuration, assemble
 from metaopt.contracts import AnyTask, BlackBoxTask, Curve, FewShotTask, Task
 from metaopt.inner import LOOP_CHUNK, RECORDABLE, Compile, Graphs, Workload
 from metaopt.plugin import Registry
@@ -40,8 +40,10 @@ class Request:
     seeds: tuple[int, ...]
 
     def runs(self, registry: Registry) -> list[SeededAssembly]:
-        """The runs that it asks for, each once."""
-        assemblies = {configuration.key: assemble(configuration, registry) for configuration in self.configurations}
+        """The runs that it asks for, each once, at the rates that their laws give for the task."""
+        laws = any(configuration.rate_law for configuration in self.configurations)
+        scale = self.task.scale if laws and isinstance(self.task, Task) else ANCHORED
+        assemblies = {own.key: assemble(own, registry, scale) for own in self.configurations}
         return [(assembly, seed) for seed in dict.fromkeys(self.seeds) for assembly in assemblies.values()]
 
 

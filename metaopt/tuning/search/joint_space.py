@@ -12,6 +12,7 @@ from metaopt.errors import PluginError
 from metaopt.plugin import ControllerSpec, OptimizerSpec, PluginSpec, Registry, WrapperSpec
 from metaopt.space import Categorical, Distribution, Float, Int, Space, Value, defaults, is_active, ordered
 from metaopt.tuning.search.overrides import parsed_setting
+from metaopt.tuning.search.rate_laws import LAW, LAW_SPACE, laws_to_json, proposed_laws, proposed_warmup
 from metaopt.tuning.search.role_choices import OWNER, SAME, chosen_roles, may_have_roles, role_space
 
 #: Signals that an ordinary loop supplies without being asked.
@@ -46,6 +47,7 @@ class JointSpace:
         overrides: `"plugin.hyperparameter"` → the distribution that replaces the declared one, or a fixed value.
         for_matrices: specs of optimizers that take matrices alone, to choose from for the role `matrix`.
         roles: what may be chosen for roles; see `role_space`.
+        has_laws: whether proposals come with laws of rates and warm-ups; see `proposed_laws`.
     """
 
     optimizers: tuple[OptimizerSpec, ...]
@@ -54,6 +56,7 @@ class JointSpace:
     overrides: Mapping[str, Distribution | Value] = dataclasses.field(default_factory=dict)
     for_matrices: tuple[OptimizerSpec, ...] = ()
     roles: Space = dataclasses.field(default_factory=dict)
+    has_laws: bool = False
 
     def suggest(self, chooser: Chooser) -> Configuration:
         """Ask for one configuration, hyperparameters of inactive plugins and conditions left out."""
@@ -62,14 +65,23 @@ class JointSpace:
         hparams = self._suggest_hparams(chooser, optimizer, sets_rate=wrapper is not None and wrapper.sets_rate)
         if wrapper is not None:
             hparams.update(self._suggest_hparams(chooser, wrapper))
-        controller = "constant"
+        controller: ControllerSpec | None = None
         if optimizer.has_lr:
-            spec = _pick(chooser, "controller", self.controllers)
-            controller = spec.name
-            hparams.update(self._suggest_hparams(chooser, spec))
-        wrappers = () if wrapper is None else (wrapper.name,)
+            controller = _pick(chooser, "controller", self.controllers)
+            hparams.update(self._suggest_hparams(chooser, controller))
         roles = self._suggest_roles(chooser, optimizer, wrapper, hparams)
-        return Configuration(optimizer.name, controller, wrappers, hparams, roles=roles)
+        proposed = Configuration(
+            optimizer.name,
+            "constant" if controller is None else controller.name,
+            () if wrapper is None else (wrapper.name,),
+            hparams,
+            roles=roles,
+        )
+        if not self.has_laws:
+            return proposed
+        used = [spec for spec in (optimizer, *self.for_matrices) if spec.name in proposed.optimizers]
+        laws = proposed_laws(used, wrapper, controller, self._fixed(LAW, LAW_SPACE))
+        return dataclasses.replace(proposed, rate_law=laws, warmup=proposed_warmup(controller))
 
     def defaults(self) -> dict[str, Value]:
         """Every hyperparameter's default by its prefixed name."""
@@ -89,6 +101,16 @@ class JointSpace:
         """The space as it was before roles could be chosen."""
         return dataclasses.replace(self, for_matrices=(), roles={})
 
+    @property
+    def states_laws(self) -> bool:
+        """Whether the user said something about laws of rates."""
+        return any(name.partition(".")[0] == LAW for name in self.overrides)
+
+    @property
+    def without_laws(self) -> "JointSpace":
+        """The space as it was before proposals came with laws of rates and warm-ups."""
+        return dataclasses.replace(self, has_laws=False)
+
     def to_json(self) -> dict[str, Any]:
         """Everything that decides what is proposed, in plain JSON."""
         roles = self._overridden(self.roles, OWNER)
@@ -101,8 +123,12 @@ class JointSpace:
                 for spec in self.specs
             },
             **({"roles": _plain_space(roles)} if roles else {}),
+            **({LAW: self._laws_to_json()} if self.has_laws else {}),
             "fixed": {key: value for key, value in sorted(self.overrides.items()) if not _is_distribution(value)},
         }
+
+    def _laws_to_json(self) -> dict[str, Any]:
+        return laws_to_json([*self.optimizers, *self.for_matrices], self._fixed(LAW, LAW_SPACE))
 
     @property
     def fingerprint(self) -> str:
@@ -186,6 +212,7 @@ def joint_space(
     wrappers: Sequence[str] | None = None,
     settings: Sequence[str] = (),
     roles: bool = True,
+    laws: bool = True,
 ) -> JointSpace:
     """The space over the named plugins, or over all whose signals an ordinary loop supplies.
 
@@ -196,6 +223,7 @@ def joint_space(
         wrappers: names, or None for all; an empty sequence for none.
         settings: `"plugin.hyperparameter=low..high"` or `"…=value"`, as given to `--set`.
         roles: whether something may be chosen for roles.
+        laws: whether proposals come with laws of rates and warm-ups.
 
     Raises:
         PluginError: a name is unknown or nothing is left to choose from.
@@ -210,6 +238,7 @@ def joint_space(
         wrappers=_specs(registry, WrapperSpec, wrappers),
         for_matrices=for_matrices,
         roles=role_space(for_all, for_matrices) if roles else {},
+        has_laws=laws,
     )
     if named and not for_all:
         raise PluginError(
@@ -218,7 +247,8 @@ def joint_space(
     if not chosen.optimizers or not chosen.controllers:
         raise PluginError("Tuning needs at least one optimizer and one controller; see `metaopt plugins`.")
     spaces = {spec.name: spec.tuned_space for spec in chosen.specs}
-    overrides = dict(parsed_setting(setting, spaces | {OWNER: chosen.roles}) for setting in settings)
+    groups = {OWNER: chosen.roles, **({LAW: LAW_SPACE} if laws else {})}
+    overrides = dict(parsed_setting(setting, spaces | groups) for setting in settings)
     return dataclasses.replace(chosen, overrides=overrides)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from metaopt.errors import InputError, bracketed, quoted
 from metaopt.space import Categorical, Distribution, Float, Int, Space, Value
+from metaopt.tuning.search.rate_laws import LAW
 from metaopt.tuning.search.role_choices import OWNER
 
 
@@ -13,7 +14,7 @@ def parsed_setting(setting: str, spaces: Mapping[str, Space]) -> tuple[str, Dist
 
     Args:
         setting: `"plugin.hyperparameter=low..high"` or `"…=value"`.
-        spaces: what there is to set, by plugin; `roles` is one of them.
+        spaces: what there is to set, by plugin; `roles` and `rate_law` are among them.
 
     Raises:
         InputError: it is malformed, out of range, or names an unknown hyperparameter.
@@ -23,7 +24,7 @@ def parsed_setting(setting: str, spaces: Mapping[str, Space]) -> tuple[str, Dist
     if not (equals and dot and text.strip()):
         raise InputError(f"--set takes plugin.hyperparameter=low..high or =value, got {quoted(setting)}.")
     if owner not in spaces:
-        plugins = sorted(set(spaces) - {OWNER})
+        plugins = sorted(set(spaces) - {OWNER, LAW})
         raise InputError(
             f"--set {quoted(setting)}: {quoted(owner)} is not among the tuned plugins {bracketed(plugins, 12)}."
         )
@@ -35,6 +36,10 @@ def parsed_setting(setting: str, spaces: Mapping[str, Space]) -> tuple[str, Dist
     if name not in space:
         raise InputError(
             f"--set {quoted(setting)}: {owner} has no hyperparameter {quoted(name)}; it has {sorted(space)}."
+        )
+    if owner == LAW and ".." in text:
+        raise InputError(
+            f"--set {quoted(setting)}: exponents of a law are fixed, not searched; write {LAW}.{name}=VALUE."
         )
     return full.strip(), _narrowed(space[name], f"{owner}.{name}", text.strip())
 

@@ -83,7 +83,9 @@ def sampler_params(space: JointSpace, configuration: Configuration, registry: Re
 def _trains_as(assembly: Assembly) -> tuple[Any, ...]:
     """What two assemblies share that train alike."""
     values = {name: own.rule_values for name, own in assembly.roles.items()}
-    rates = (assembly.rule_values, values, assembly.configuration.depth_decay)
+    configuration = assembly.configuration
+    laws = {name: law.exponents for name, law in configuration.rate_law.items()}
+    rates = (assembly.rule_values, values, configuration.depth_decay, laws, configuration.warmup)
     return (assembly.structure, *rates, assembly.controller.name, assembly.controller_values)
 
 

@@ -49,14 +49,6 @@ class OpenLoop:
         return Rate(self.formula(info.step, info.horizon, hparams)), state
 
 
-def rise(step: Tensor, horizon: Tensor, warmup: Tensor) -> Tensor:
-    """Multiplier of a linear warm-up: min(1, (step + 1) / W), with W = warmup · horizon.
-
-    The first step has rate 1/W, never 0; step W − 1 is the first at the peak. A W below 1 means no warm-up.
-    """
-    return ((step + 1) / (warmup * horizon).clamp(min=1.0)).clamp(max=1.0)
-
-
 def progress(step: Tensor, horizon: Tensor, warmup: Tensor) -> Tensor:
     """How far the time after a warm-up has passed: (step − W) / (horizon − W), held at 0 before and at 1 after.
 
@@ -64,11 +56,6 @@ def progress(step: Tensor, horizon: Tensor, warmup: Tensor) -> Tensor:
     """
     start = warmup * horizon
     return ((step - start) / (horizon - start).clamp(min=1.0)).clamp(0.0, 1.0)
-
-
-def plain_rise(warmup: Any) -> str:
-    """`rise` as an expression of plain Python."""
-    return f"min((step + 1) / max({warmup!r} * total_steps, 1.0), 1.0)"
 
 
 def plain_progress(warmup: Any) -> str:

@@ -6,8 +6,11 @@ import torch
 from torch import nn
 
 import metaopt
+from metaopt.configuration import assemble
 from metaopt.errors import PluginError
+from metaopt.inner import Member
 from metaopt.inner.updates.member_rates import MemberRates
+from metaopt.plugin import current_registry
 
 
 def with_controller(member, **fields):
@@ -89,3 +92,21 @@ def test_a_rate_for_each_name_is_refused_by_the_controllers_name(member):
     rates = MemberRates([with_controller(member("sgd"), controller=PerName(), cadence="step")], horizon=5)
     with pytest.raises(PluginError, match="needs one rate for all parameters, but 'mine' gives one a name"):
         asked(rates, 0, 1)
+
+
+def test_warm_ups_in_front_of_members_are_those_of_schedulers(member):
+    settings = [("plateau", 0.25), ("exponential", 0.5), ("plateau", 0.0), ("wsd", 0.0)]
+    members, schedulers = [], []
+    for name, warmup in settings:
+        configuration = metaopt.Configuration("sgd", name, hparams={"sgd.lr": 0.5}, warmup=warmup)
+        members.append(Member(assemble(configuration, current_registry()), 0))
+        parameter = nn.Parameter(torch.zeros(1))
+        schedulers.append(metaopt.Recipe.create(configuration).bind([parameter], total_steps=12).scheduler)
+    rates = MemberRates(members, horizon=12)
+    for step in range(12):
+        expected = torch.tensor([scheduler.get_last_lr()[0] for scheduler in schedulers])
+        torch.testing.assert_close(asked(rates, step, len(settings)), expected, rtol=1e-6, atol=0)
+        for scheduler in schedulers:
+            scheduler.optimizer.step()
+            scheduler.step()
+    assert (asked(rates, 0, 4) < 0.5).tolist() == [True, True, False, False]

@@ -1,0 +1,1 @@
+"""Learning rates: controllers, how a rate follows the size of a training, and how it rises to its peak."""
