@@ -9,7 +9,7 @@ import numpy as np
 import optuna
 
 from metaopt.configuration import assemble
-from metaopt.contracts import AnyTask, Array, Corpus, FewShotTask
+from metaopt.contracts import AnyTask, Array, Corpus
 from metaopt.errors import InputError, StorageError
 from metaopt.recipe import Recipe
 from metaopt.tuning.arguments import StudyArguments
@@ -19,6 +19,7 @@ from metaopt.tuning.judging.contest import compare, with_runs
 from metaopt.tuning.judging.held_out import Fold, folds, without_families
 from metaopt.tuning.judging.references import References, adopt_shipped, check_scored, pool_configurations, references
 from metaopt.tuning.judging.statistics import population_held_out
+from metaopt.tuning.laws.handed_over import with_law
 from metaopt.tuning.ledger.evaluations import RaceOutcome
 from metaopt.tuning.portfolio import Portfolio, task_features
 from metaopt.tuning.result import Cost, TuneResult, with_scores, with_verdict
@@ -92,6 +93,8 @@ class Session:
         for fold in (main, *divided):
             check_scored(with_budgets(fold.tuning), self.references)
         result = self._with_weights(self._search(main))
+        with self.limit.enforced():
+            result = with_law(result, with_budgets(main.tuning), self.space, self.evaluator)
         comparison = self._held_out(result, split, divided)
         tuning_comparison = (
             None if self.limit.late else self._compare(result, main.tuning, TUNING_COMPARED, held_out=False)
@@ -111,7 +114,7 @@ class Session:
         pace = Pace(evaluator, self.space.optimizers)
         evaluator.predict = pace.seconds
         counts = arguments.n_trials, self._held.most_contenders, arguments.seeds
-        expected = forecast(pace, self.corpus, main.tuning, divided, *counts)
+        expected = forecast(pace, self.corpus, main.tuning, divided, *counts, self.space.has_laws)
         evaluator.tracker.plan(expected.phases)
         for line in expected.lines():
             self.announce(line)
@@ -154,8 +157,6 @@ class Session:
 
     def _with_weights(self, result: SearchResult) -> SearchResult:
         """What a search over few-shot tasks found, with weights if its rule is learned."""
-        if not any(isinstance(task, FewShotTask) for task in self.corpus):
-            return result
         folder = self.evaluator.ledger.folder
         learned = with_weights(
             result.recipe,
@@ -260,7 +261,7 @@ class Session:
         ]
         trials = [self.arguments.baseline, *pool_configurations(registry)]
         contenders = self._held.contenders(result.outcome, result.baselines)
-        compared = [contender.configuration for contender in (*contenders, *self._held.named)]
+        compared = [*result.swept, *(each.configuration for each in (*contenders, *self._held.named))]
         keys = {configuration.key for part in (trials, compared, *proposed) for configuration in part}
         evaluations = [known for known in self.evaluator.evaluations(tasks) if known.key.configuration_key in keys]
         held_out_by = "families" if split is not None else "folds" if divided else None

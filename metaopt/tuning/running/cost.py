@@ -19,6 +19,7 @@ from metaopt.plugin import OptimizerSpec
 from metaopt.tuning.judging.comparison import Contender
 from metaopt.tuning.judging.held_out import Fold
 from metaopt.tuning.judging.references import DEFAULT_BASELINE, reference_evaluations
+from metaopt.tuning.laws.sweep import OCTAVES, ladder, sweep_trainings
 from metaopt.tuning.running.evaluator import Evaluator
 from metaopt.tuning.running.progress import Phase
 from metaopt.tuning.running.trainings import SeededAssembly, probe_task, run_task
@@ -39,6 +40,7 @@ _ALONE = 0.3
 
 #: Names of a study's phases; searches are named after their fold, the main one is "".
 REFERENCES, TUNING_COMPARED, HELD_OUT_COMPARED = "references", "tuning tasks compared", "held-out tasks compared"
+SWEPT = "laws of rates"
 
 
 def fold_compared(fold: Fold) -> str:
@@ -52,7 +54,7 @@ class Forecast:
 
     Attributes:
         references: runs of the references and their pools.
-        searches: runs of the main study and of those of the folds, by phase.
+        searches: runs of the main study, of those of the folds, and of sweeps of rates, by phase.
         comparisons: runs of the comparisons, by phase.
         stored: evaluations of these tasks that the ledger holds already, of this or another study.
         black_boxes: black-box tasks, whose time cannot be predicted; they count no seconds.
@@ -101,6 +103,7 @@ def forecast(
     n_trials: int,
     contenders: Sequence[Contender],
     repeats: int = BLACK_BOX_SEEDS,
+    has_laws: bool = False,
 ) -> Forecast:
     """Predict the cost of a study, its folds and its comparisons; references that came with a corpus cost nothing."""
     evaluator, seconds = pace.evaluator, pace.seconds
@@ -128,6 +131,9 @@ def forecast(
         }
         return Phase(sum(members.values()), sum(seconds(task, count) for task, count in members.items()))
 
+    climbed = ladder(main) if has_laws else []
+    swept = Phase(sweep_trainings(main), sum(seconds(task, len(OCTAVES) - 1) for task in climbed))
+    sweeps = {SWEPT: swept} if climbed else {}
     tuned = {task.name for task in main}
     held_out = [task for task in corpus if task.name not in tuned]
     compared = {TUNING_COMPARED: (main, False), HELD_OUT_COMPARED: (held_out, True)}
@@ -138,7 +144,7 @@ def forecast(
         references=Phase(
             sum(references.values()), sum(seconds(task, runs) for task, runs in references.items() if runs)
         ),
-        searches={"": search(main), **{fold.name: search(fold.tuning) for fold in folds}},
+        searches={"": search(main), **{fold.name: search(fold.tuning) for fold in folds}, **sweeps},
         comparisons={name: comparison(part, held_out=apart) for name, (part, apart) in compared.items()},
         stored=len(evaluator.evaluations(corpus.tasks)),
         black_boxes=sum(isinstance(task, BlackBoxTask) for task in corpus),

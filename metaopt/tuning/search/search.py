@@ -49,6 +49,7 @@ class SearchResult:
         interrupted: whether the time was up before the end.
         outcome: of the finals.
         baselines: of the finals.
+        swept: configurations that were trained for the recipe's law of rates.
     """
 
     recipe: Recipe
@@ -59,6 +60,7 @@ class SearchResult:
     interrupted: bool
     outcome: Outcome
     baselines: tuple[Baseline, ...]
+    swept: tuple[Configuration, ...] = ()
 
 
 @dataclass(frozen=True)
