@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Iterator, Mapping
-from numbers import Integral
 from typing import TYPE_CHECKING, get_args
 
 import torch
@@ -35,7 +34,7 @@ from metaopt.deploy import (
 )
 from metaopt.errors import InputError, quoted
 from metaopt.plugin import Registry
-from metaopt.recipe.provenance import MOST, MadeOn
+from metaopt.recipe.provenance import MadeOn, check_count
 from metaopt.recipe.scaled_rate import line_of, log, scaled_rates
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def bound(
     if policy not in get_args(GuardPolicy):
         raise InputError(f"guard must be 'fallback', 'raise' or 'off', got {quoted(guard)}.")
     check_patterns(roles)
-    check_batch_size(batch_size)
+    check_count("batch_size", batch_size)
     check_total_steps(total_steps)
     model = list(model) if isinstance(model, Iterator) else model
     stopper, made_on = recipe.stopper, recipe.made_on or MadeOn()
@@ -126,13 +125,6 @@ def bound(
         names=names,
         rate=line_of(rates),
     )
-
-
-def check_batch_size(batch_size: int | None) -> None:
-    """Check that a batch size is a positive whole number, or None; InputError otherwise."""
-    whole = isinstance(batch_size, Integral) and not isinstance(batch_size, bool)
-    if batch_size is not None and not (whole and 1 <= batch_size < MOST):
-        raise InputError(f"batch_size must be a positive whole number or None, got {quoted(batch_size)}.")
 
 
 def _num_trained(model: Params) -> int:

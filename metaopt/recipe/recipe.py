@@ -22,13 +22,13 @@ from metaopt.deploy import (
     build_stopper,
     stopper_specs,
 )
-from metaopt.errors import InputError, RecipeError, checked_function, first_line, known_keywords, one_line, quoted
+from metaopt.errors import RecipeError, checked_function, first_line, known_keywords, one_line
 from metaopt.files import as_path
 from metaopt.plugin import PluginSpec, Registry, current_registry
 from metaopt.recipe.binding import bound
 from metaopt.recipe.code import plain_code
 from metaopt.recipe.initialization import Support, load_start
-from metaopt.recipe.provenance import MOST, MadeOn, distributions, provenance_of, recorded, versions
+from metaopt.recipe.provenance import MadeOn, check_count, distributions, provenance_of, recorded, versions
 from metaopt.recipe.saving import bytes_of_theta, oldest_schema, save_files
 from metaopt.recipe.scaled_rate import peak_rate
 
@@ -86,9 +86,7 @@ class Recipe:
         return cls(configuration, stopper, plugins=versions(specs), provenance=provenance, **fields)
 
     def __post_init__(self) -> None:
-        count = self.num_validations
-        if count is not None and (not isinstance(count, int) or isinstance(count, bool) or not 1 <= count < MOST):
-            raise InputError(f"num_validations must be a positive whole number, got {quoted(count)}.")
+        check_count("num_validations", self.num_validations)
 
     def checked_plugins(self, registry: Registry) -> tuple[PluginSpec, ...]:
         """The specs of all its plugins, each checked against its hyperparameters; raises what `create` raises."""
@@ -133,8 +131,8 @@ class Recipe:
             guard: what to do where training goes wrong. `"fallback"`: a step whose gradients are not finite, or too
                 large to be squared in float32, is skipped and counted, with a warning for the first one; `run.observe`
                 says stop after 20 of them in a row, and once neither metric nor weights are finite; a learned rule
-                hands over to `fallback` then, and where it is out of its depth (see `metaopt.deploy.handover`).
-                `"raise"`: the first such step, and a rule out of its depth, are errors. `"off"`: none of this.
+                hands over to `fallback` then, and where it is out of its depth. `"raise"`: the first such step, and
+                such a rule, are errors. `"off"`: none of this.
             fallback: the optimizer that takes over, at its defaults.
             roles: role by pattern of names, `{"lm_head.*": "head"}`, in place of what `metaopt.roles` finds.
             implementation: see `metaopt.create_optimizer`.
@@ -148,8 +146,7 @@ class Recipe:
             InputError: `total_steps` is missing though a plugin needs it, or not valid.
 
         Warns:
-            UserWarning: no parameter has a role that the recipe has an optimizer for; or model, batch, plan or the kind
-                of weights are far from what the recipe was made on.
+            UserWarning: a role's optimizer has nothing to train, or model or plan are far from what it was made on.
 
         Example:
             >>> import torch, metaopt
@@ -182,7 +179,7 @@ class Recipe:
 
     @property
     def rate_law(self) -> Mapping[str, RateLaw]:
-        """By optimizer, how its rate follows parameters, batch size and steps; empty where rates are as stated."""
+        """By optimizer, how its rate follows parameters, batch and steps; empty where rates are as stated."""
         return self.configuration.rate_law
 
     @checked_function()
@@ -203,8 +200,7 @@ class Recipe:
             optimizer: which of several; the recipe's own if left out.
 
         Raises:
-            InputError: a number is not above 0, or the optimizer is none of the recipe's.
-            RecipeError: the optimizer has no rate.
+            InputError: a number is not above 0, or the optimizer is none of the recipe's, or has no rate.
         """
         return peak_rate(self.configuration, Scale(parameters, batch_size, total_steps), optimizer, current_registry())
 

@@ -6,7 +6,7 @@ from typing import final
 
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import ANCHOR, RateLaw, Scale
-from metaopt.errors import InputError, RecipeError, quoted
+from metaopt.errors import InputError, quoted
 from metaopt.plugin import Registry
 
 _LOGGER = logging.getLogger("metaopt")
@@ -62,7 +62,7 @@ def peak_rate(configuration: Configuration, scale: Scale, optimizer: str | None,
     assembly = assemble(configuration, registry, scale)
     part = assembly if optimizer is None else assembly.part(optimizer)
     if "lr" not in part.rule_values:
-        raise RecipeError(f"{part.optimizer.name!r} has no lr, so that there is no rate to tell.")
+        raise InputError(f"{part.optimizer.name!r} has no lr, so that there is no rate to tell.")
     return float(part.rule_values["lr"])
 
 

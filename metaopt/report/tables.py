@@ -11,7 +11,17 @@ from metaopt.plugin import Registry, StopperSpec, current_registry
 from metaopt.recipe import Recipe
 from metaopt.report.headlines import payback, trainings
 from metaopt.space import Value, defaults, resolve
-from metaopt.tuning import BEST, TOLERATED_REGRET, WORST, Comparison, PolicyResult, TuneResult, duration, is_chosen
+from metaopt.tuning import (
+    BEST,
+    TOLERATED_REGRET,
+    UNSCALED,
+    WORST,
+    Comparison,
+    PolicyResult,
+    TuneResult,
+    duration,
+    is_chosen,
+)
 
 #: Candidates and tasks that the tables of the best and of the worst show.
 SHOWN = 10
@@ -77,17 +87,20 @@ def comparison_table(
 def scaled_table(comparison: Comparison) -> Table:
     """The recipe beside the baseline on scaled tasks."""
     rows = []
+    has_law = any(UNSCALED in part.contenders for part in comparison.scaled.values())
     for name, part in comparison.scaled.items():
         first = part.contenders[0]
         ahead, scores = part.interval(first), part.task_scores(first)
-        diverged = int(part.runs["diverged"].sum())
+        own = part.runs[part.runs["contender"] == first]
+        law = part.difference(UNSCALED, first) if has_law else None
         rows.append(
             (
                 name,
                 f"{len(part.tasks)}",
                 interval(ahead.value, ahead.low, ahead.high, sign="+"),
                 f"{int((scores > 0).sum())} of {len(scores)}",
-                f"{diverged} of {len(part.runs)}",
+                f"{int(own['diverged'].sum())} of {len(own)}",
+                *([] if law is None else [interval(law.value, law.low, law.high, sign="+")]),
             )
         )
     note = (
@@ -95,9 +108,8 @@ def scaled_table(comparison: Comparison) -> Table:
         "with its 95 % interval; +0.10 is a value about a tenth lower than the baseline's there, 0 is as good as it. "
         f"Each task is clipped to [{WORST:g}, {BEST:g}], a run that diverged counts {WORST:g}."
     )
-    return Table(
-        "Scaled tasks", ("what", "tasks", "ahead of baseline", "better on", "diverged"), tuple(rows), note=note
-    )
+    columns = ("what", "tasks", "ahead of baseline", "better on", "diverged")
+    return Table("Scaled tasks", (*columns, *(["ahead of its stated rate"] if has_law else [])), tuple(rows), note=note)
 
 
 def worst_table(comparison: Comparison, count: int = 3) -> Table:

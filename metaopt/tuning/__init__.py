@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from metaopt.tuning.judging.comparison import RECIPE, Comparison
     from metaopt.tuning.judging.evaluate import evaluate
     from metaopt.tuning.judging.references import POOL_SIZE
+    from metaopt.tuning.judging.scaled import UNSCALED
     from metaopt.tuning.judging.scores import BEST, WORST
     from metaopt.tuning.judging.statistics import LEAST_FREEDOM, Interval, TrialsWorth, bootstrap
     from metaopt.tuning.judging.verdict import Verdict, verdict_on
@@ -32,6 +33,7 @@ _MODULES = {
     "evaluate": "metaopt.tuning.judging.evaluate",
     "POOL_SIZE": "metaopt.tuning.judging.references",
     "BEST": "metaopt.tuning.judging.scores",
+    "UNSCALED": "metaopt.tuning.judging.scaled",
     "WORST": "metaopt.tuning.judging.scores",
     "Interval": "metaopt.tuning.judging.statistics",
     "LEAST_FREEDOM": "metaopt.tuning.judging.statistics",
@@ -68,6 +70,7 @@ __all__ = [
     "POOL_SIZE",
     "RECIPE",
     "TOLERATED_REGRET",
+    "UNSCALED",
     "WORST",
     "Comparison",
     "Interval",

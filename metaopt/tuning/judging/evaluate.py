@@ -77,8 +77,7 @@ def evaluate(
     ledger = Ledger("sqlite://" if storage is None else storage)
     try:
         evaluator = Evaluator(ledger, plugins, announce=announce, learned=learned)
-        configurations = [contender.configuration for contender in contenders]
-        announce(_forecast(evaluator, tasks, configurations, DEFAULT_BASELINE, tuned=tuned, scaled=grown))
+        announce(_forecast(evaluator, tasks, contenders, DEFAULT_BASELINE, tuned=tuned, scaled=grown))
         scales = references(evaluator, tasks, DEFAULT_BASELINE)
         check_scored(tasks, scales)
         tpe = tpe_trials(evaluator, tasks, tuned) if tuned else {}
@@ -91,7 +90,7 @@ def evaluate(
 def _forecast(
     evaluator: Evaluator,
     tasks: Sequence[AnyTask],
-    contenders: Sequence[Configuration],
+    contenders: Sequence[Contender],
     baseline: Configuration,
     *,
     tuned: int,
@@ -99,10 +98,11 @@ def _forecast(
 ) -> str:
     """One sentence: trainings ahead, at most, and about how long they take."""
     adopt_shipped(evaluator, tasks, baseline)
+    configurations = tuple(contender.configuration for contender in contenders)
     pool = [baseline, *pool_configurations(evaluator.registry)]
     parts: dict[str, list[tuple[AnyTask, int]]] = {
         "comparisons": [
-            (task, _lacking(evaluator, Request(task, tuple(contenders), report_seeds(task, held_out=True))))
+            (task, _lacking(evaluator, Request(task, configurations, report_seeds(task, held_out=True))))
             for task in tasks
         ],
         "references": [
@@ -113,7 +113,7 @@ def _forecast(
         "TPE trials": [
             (task, BATCH) for task in tasks if isinstance(task, Task) for _ in range(0, tpe_evaluations(tuned), BATCH)
         ],
-        "scaled tasks": [(task, scaled_evaluations()) for scaled_tasks in scaled.values() for task in scaled_tasks],
+        "scaled tasks": [(task, scaled_evaluations(contenders[0])) for grown in scaled.values() for task in grown],
     }
     counts = {name: sum(members for _, members in part) for name, part in parts.items()}
     pace = Pace(evaluator)

@@ -24,6 +24,8 @@ _WIDER = 1.05
 #: A model in which only one layer grows has so many times the parameters at so many times the width, at worst a little
 #: later; one that has not at this multiple of it does not grow.
 _WIDEST = 3.0
+#: Name of a recipe without its law of rates, which is compared beside it.
+UNSCALED = "recipe at its stated rate"
 
 
 def scaled_tasks(tasks: Sequence[AnyTask], most: int = MOST_TASKS) -> dict[str, list[Task]]:
@@ -58,18 +60,27 @@ def compare_scaled(
 ) -> dict[str, Comparison]:
     """The recipe on scaled tasks, its score the log-ratio of the baseline's test value there to its own.
 
+    A recipe with a law of rates is compared with itself at the rate that it states, too.
+
     The log-ratio takes one reference instead of a pool of trials for each scaled task. Where a metric is better when
     higher, or not positive, it is the relative difference instead; see `RatioScale`.
     """
+    contenders = with_unscaled(recipe)
     return {
-        name: compare(evaluator, tasks, _references(evaluator, tasks, baseline), [recipe], held_out=False)
+        name: compare(evaluator, tasks, _references(evaluator, tasks, baseline), contenders, held_out=False)
         for name, tasks in scaled.items()
     }
 
 
-def scaled_evaluations() -> int:
-    """Trainings that a scaled task costs: of the baseline and of the recipe."""
-    return len(REFERENCE_SEEDS) + len(REPORT_SEEDS)
+def with_unscaled(recipe: Contender) -> list[Contender]:
+    """The recipe, and where it has a law of rates the same without."""
+    plain = recipe.configuration.unscaled
+    return [recipe] if plain is recipe.configuration else [recipe, Contender(UNSCALED, plain, recipe.stopper)]
+
+
+def scaled_evaluations(recipe: Contender) -> int:
+    """Trainings that a scaled task costs: of the baseline and of the recipe, with and without its law."""
+    return len(REFERENCE_SEEDS) + len(with_unscaled(recipe)) * len(REPORT_SEEDS)
 
 
 def _references(evaluator: Evaluator, tasks: Sequence[Task], baseline: Configuration) -> References:

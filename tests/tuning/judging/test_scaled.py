@@ -8,7 +8,7 @@ import metaopt
 from metaopt.configuration import Configuration
 from metaopt.tuning.judging.comparison import Contender
 from metaopt.tuning.judging.references import DEFAULT_BASELINE
-from metaopt.tuning.judging.scaled import MOST_TASKS, compare_scaled, scaled_evaluations, scaled_tasks
+from metaopt.tuning.judging.scaled import MOST_TASKS, UNSCALED, compare_scaled, scaled_evaluations, scaled_tasks
 from metaopt.tuning.seeds import REPORT_SEEDS
 
 RECIPE = Contender("recipe", Configuration("adamw", hparams={"adamw.lr": 0.1}))
@@ -59,7 +59,7 @@ def test_scores_are_log_ratios_to_the_baseline_on_the_scaled_task(evaluator, tas
     scaled = scaled_tasks([task])
     before = evaluator.spent.evaluations
     comparisons = compare_scaled(evaluator, scaled, RECIPE, DEFAULT_BASELINE)
-    assert evaluator.spent.evaluations - before == 4 * scaled_evaluations()
+    assert evaluator.spent.evaluations - before == 4 * scaled_evaluations(RECIPE)
     for name, (scaled_task,) in scaled.items():
         curves = evaluator.curves([DEFAULT_BASELINE], [scaled_task], (0, 1, 2))
         baseline = np.mean([curve.test_at_best() for curve in curves.values()])
@@ -67,6 +67,18 @@ def test_scores_are_log_ratios_to_the_baseline_on_the_scaled_task(evaluator, tas
         assert set(runs["seed"]) == set(REPORT_SEEDS)
         expected = np.clip(np.log(baseline / runs["test"]), -1, 2)
         np.testing.assert_allclose(runs["test_score"], expected)
+
+
+def test_a_recipe_with_a_law_runs_without_it_too(evaluator, task):
+    law = {"adamw": metaopt.RateLaw(0.5, 0.5, 0.5)}
+    lawful = Contender("recipe", Configuration("adamw", hparams={"adamw.lr": 0.1}, rate_law=law))
+    before = evaluator.spent.evaluations
+    comparisons = compare_scaled(evaluator, scaled_tasks([task]), lawful, DEFAULT_BASELINE)
+    assert evaluator.spent.evaluations - before == 4 * scaled_evaluations(lawful)
+    for part in comparisons.values():
+        assert part.contenders == ["recipe", UNSCALED]
+        first, second = (part.runs[part.runs["contender"] == name]["test"].to_numpy() for name in part.contenders)
+        assert (first != second).all()
 
 
 def test_the_starter_corpus_widens_its_perceptrons():
