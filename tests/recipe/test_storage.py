@@ -75,7 +75,7 @@ def test_what_is_wrong_with_a_recipe_is_said_in_one_sentence(recipe, tmp_path):
         rewrite(tmp_path, **changes)
 
     changed(schema=2)
-    refused(r"was written by a newer metaopt \(schema 2, this one reads up to 1\)")
+    refused(r"was written by a newer metaopt \(schema 3, this one reads up to 2\)")
     changed(colour="blue")
     refused(r"unknown fields: colour; known: configuration")
     changed(configuration={"optimizer": "adamw", "speed": 3})
