@@ -2,6 +2,7 @@
 
 from metaopt.parameter_roles.depth import layers_above
 from metaopt.parameter_roles.detection import role_of_shape, roles
+from metaopt.parameter_roles.fan_in import fan_in_of
 from metaopt.parameter_roles.names import bare_name
 from metaopt.parameter_roles.patterns import ROLES, checked_role, overridden
 
@@ -9,6 +10,7 @@ __all__ = [
     "ROLES",
     "bare_name",
     "checked_role",
+    "fan_in_of",
     "layers_above",
     "overridden",
     "role_of_shape",

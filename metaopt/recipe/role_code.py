@@ -76,6 +76,7 @@ def role_code(assembly: Assembly, arguments: Mapping[str, Mapping[str, Any]]) ->
         "for name, param in model.named_parameters():",
         "    owner, own = SETTINGS.get(roles[name], SETTINGS['rest'])",
         "    own = dict(own)",
+        *_fan_in_lines(assembly),
         *([f"    own['lr'] *= {depth!r} ** layers[name]"] if depth != 1.0 else []),
     ]
     if assembly.configuration.no_decay == "1d" and decayed:
@@ -105,6 +106,17 @@ def _settings(assembly: Assembly) -> str:
         lines.append(f"    {name!r}: ({own.optimizer.name!r}, {settings!r}),")
     joined = "\n".join(lines).replace("'", '"')
     return f"# By role: whose it is, and what it has there of its own.\nSETTINGS = {{\n{joined}\n}}"
+
+
+def _fan_in_lines(assembly: Assembly) -> list[str]:
+    """The rates of roles whose tensors are slowed by what one of their outputs sees."""
+    widths = {name: role.fan_in for name, role in assembly.configuration.roles.items() if role.fan_in is not None}
+    if not widths:
+        return []
+    return [
+        f"    if roles[name] in {tuple(widths)!r} and param.ndim > 1:",
+        f"        own['lr'] *= min(1.0, {widths!r}[roles[name]] * len(param) / max(param.numel(), 1))",
+    ]
 
 
 def _dims_lines(assembly: Assembly) -> list[str]:

@@ -36,6 +36,7 @@ CASES = {
     "several classes": {"roles": {"matrix": {"optimizer": "sgd", "rate": 0.5}, "input": {"rate": 0.25}}},
     "one class": {"roles": {"embedding": {"rate": 0.25}, "head": {"weight_decay": 0.3}}, "no_decay": "none"},
     "by depth": {"depth_decay": 0.7},
+    "by fan-in": {"roles": {"input": {"fan_in": 2}, "matrix": {"fan_in": 6, "rate": 0.5}}},
     "all": {
         "roles": {"vector": {"optimizer": "rmsprop", "weight_decay": 0.1}, "head": {"rate": 2.0}},
         "depth_decay": 0.7,

@@ -21,7 +21,7 @@ from metaopt.deploy.optimizer.parameters import (
     tensors_of,
 )
 from metaopt.errors import InputError, listed
-from metaopt.parameter_roles import checked_role, layers_above, role_of_shape, roles
+from metaopt.parameter_roles import checked_role, fan_in_of, layers_above, role_of_shape, roles
 
 #: The role of groups whose parameters have nothing of their own.
 REST = "rest"
@@ -143,14 +143,19 @@ def check_group(assembly: Assembly, group: Group) -> None:
 
 
 def _by_role(group: Group, assembly: Assembly, places: Places) -> Iterator[Group]:
-    parts: dict[tuple[str, int], list[Tensor | Named]] = {}
+    parts: dict[tuple[str, int, float], list[Tensor | Named]] = {}
+    rates: dict[tuple[str, int, float], Group] = {}
     decays = assembly.configuration.depth_decay != 1.0 and "lr" not in group
     for member in group["params"]:
         tensor = tensor_of(member)
+        role = _label(group, assembly, places.role(tensor))
         above = places.layers_above.get(tensor, 0) if decays else 0
-        parts.setdefault((_label(group, assembly, places.role(tensor)), above), []).append(member)
-    for (role, above), members in parts.items():
-        yield {**_rate(group, assembly, role, above), **group, "params": members, ROLE: role}
+        rate = _rate(group, assembly, role, above, fan_in_of(tensor.shape))
+        key = role, above, rate.get(LR_RATIO, 1.0)
+        rates[key] = rate
+        parts.setdefault(key, []).append(member)
+    for key, members in parts.items():
+        yield {**rates[key], **group, "params": members, ROLE: key[0]}
 
 
 def _label(group: Group, assembly: Assembly, role: str) -> str:
@@ -162,11 +167,11 @@ def _label(group: Group, assembly: Assembly, role: str) -> str:
     return checked_role(stated, "A param group's role: ")
 
 
-def _rate(group: Group, assembly: Assembly, role: str, layers: int) -> Group:
-    """The rate of a role and a layer, where the group states none."""
-    values = assembly.values_at(role, layers)
-    if "lr" in group or "lr" not in values:
+def _rate(group: Group, assembly: Assembly, role: str, layers: int, fan_in: int) -> Group:
+    """The rate of a role, a layer and a fan-in, where the group states none."""
+    if "lr" in group or "lr" not in assembly.at(role).rule_values:
         return {}
+    values = assembly.values_at(role, layers, fan_in)
     lr, own = float(values["lr"]), float(assembly.rule_values["lr"])
     return {"lr": values["lr"], **({} if lr == own else {LR_RATIO: lr / own})}
 

@@ -12,6 +12,7 @@ from metaopt.contracts import Rule, State, Tensors, Theta
 from metaopt.errors import InputError
 from metaopt.inner.updates.layout import Flats, Layout
 from metaopt.inner.updates.member_rule import Ends, MemberHparams, MemberStep, VmappedRule
+from metaopt.parameter_roles import fan_in_of
 
 #: Where the hyperparameters hold those of the configuration's own optimizer, whose rate the others follow.
 _LEADING: Final = ""
@@ -25,6 +26,7 @@ class Piece:
         name: of the piece; of its one parameter where that is not laid end to end with others.
         role: of the parameters, or None for those that have nothing of their own.
         layers_above: of the parameters, where rates depend on it, else 0.
+        fan_in: of the parameters, where rates depend on it, else 1.
         decays: whether they get weight decay.
         members: names of the parameters.
         is_whole: whether it is one parameter in its own shape.
@@ -33,6 +35,7 @@ class Piece:
     name: str
     role: str | None
     layers_above: int
+    fan_in: int
     decays: bool
     members: tuple[str, ...]
     is_whole: bool
@@ -120,16 +123,18 @@ def role_rule(assembly: Assembly, layout: Layout) -> RoleRule:
     """
     check_taken(assembly, layout)
     members: dict[tuple[str, ...], list[str]] = {}
-    places: dict[tuple[str, ...], tuple[str | None, int, bool]] = {}
+    places: dict[tuple[str, ...], tuple[str | None, int, int, bool]] = {}
     for dtype, names in layout.names.items():
         for name in names:
             role = layout.roles[name] if layout.roles[name] in assembly.roles else None
             above = layout.layers_above[name] if assembly.configuration.depth_decay != 1.0 else 0
+            width = fan_in_of(layout.shapes[name]) if assembly.counts_fan_in(role) else 1
             decays = assembly.at(role).configuration.no_decay == "none" or not layout.spares(name)
             key: tuple[str, ...] = (dtype, str(role), str(above), "decayed" if decays else "spared")
+            key = (*key, f"fan-in {width}") if width > 1 else key
             key = key if _may_be_joined(assembly, role) else (name,)
             members.setdefault(key, []).append(name)
-            places[key] = (role, above, decays)
+            places[key] = (role, above, width, decays)
     pieces = tuple(Piece(" ".join(key), *places[key], tuple(members[key]), len(key) == 1) for key in members)
     return RoleRule(assembly.rule_over({piece.name: piece.role or "" for piece in pieces}), pieces, layout)
 
@@ -153,7 +158,7 @@ def _may_be_joined(assembly: Assembly, role: str | None) -> bool:
 
 
 def _numbers(assemblies: Sequence[Assembly], piece: Piece) -> Tensors:
-    own = [assembly.rule_numbers(piece.role, piece.layers_above) for assembly in assemblies]
+    own = [assembly.rule_numbers(piece.role, piece.layers_above, piece.fan_in) for assembly in assemblies]
     numbers = {name: torch.tensor([each[name] for each in own]) for name in own[0]}
     if "weight_decay" in numbers and not piece.decays:
         numbers["weight_decay"] = torch.zeros_like(numbers["weight_decay"])

@@ -82,7 +82,8 @@ def sampler_params(space: JointSpace, configuration: Configuration, registry: Re
 
 def _trains_as(assembly: Assembly) -> tuple[Any, ...]:
     """What two assemblies share that train alike."""
-    values = {name: own.rule_values for name, own in assembly.roles.items()}
+    own_roles = assembly.configuration.roles
+    values = {name: (own.rule_values, own_roles[name].fan_in) for name, own in assembly.roles.items()}
     rates = (assembly.rule_values, values, assembly.configuration.depth_decay)
     return (assembly.structure, *rates, assembly.controller.name, assembly.controller_values)
 

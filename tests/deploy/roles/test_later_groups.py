@@ -38,6 +38,17 @@ def test_a_group_gets_the_rate_and_the_decay_of_its_role(implementation):
     assert scheduler.get_last_lr()[before:] == pytest.approx([0.025, 0.05, 0.1, 0.35])
 
 
+@pytest.mark.parametrize("implementation", ["native", "rule"])
+def test_a_group_gets_the_rates_of_its_fan_ins(implementation):
+    model = nn.Sequential(nn.Linear(16, 4), nn.Linear(4, 4), nn.Linear(4, 1))
+    roles = {"input": {"fan_in": 8}}
+    optimizer = metaopt.create_optimizer("adamw", model, lr=0.1, roles=roles, implementation=implementation)
+    before = len(optimizer.param_groups)
+    params = [nn.Parameter(torch.ones(2, width)) for width in (4, 80)]
+    optimizer.add_param_group({"params": params, "role": "input"})
+    assert [group["lr"] for group in optimizer.param_groups[before:]] == pytest.approx([0.1, 0.01])
+
+
 def test_a_class_that_makes_state_at_once_has_it_for_groups_that_join():
     optimizer = optimizer_of("adagrad", implementation="native", initial_accumulator_value=0.5)
     matrix = nn.Parameter(torch.ones(2, 2))

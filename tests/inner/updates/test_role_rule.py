@@ -23,6 +23,8 @@ CONFIGURATIONS = {
         "depth_decay": 0.7,
         "wrappers": ("averaged",),
     },
+    "by fan-in": {"roles": {"input": {"fan_in": 16}, "matrix": {"optimizer": "lion", "fan_in": 6, "rate": 0.5}}},
+    "whole tensors by fan-in": {"roles": {"matrix": {"optimizer": "normed", "fan_in": 6}, "input": {"fan_in": 16}}},
     "whole tensors": {"roles": {"matrix": {"optimizer": "normed"}}},
     "whole tensors in a wrapper": {"roles": {"matrix": {"optimizer": "normed"}}, "wrappers": ("lookahead",)},
     "sums": {"roles": {"matrix": {"optimizer": "prodigy"}, "vector": {"rate": 3.0}}},
