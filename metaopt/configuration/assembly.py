@@ -149,7 +149,8 @@ class Assembly:
 
     def counts_fan_in(self, role: str | None) -> bool:
         """Whether the rates of a role depend on the fan-in of its tensors."""
-        return role in self.configuration.roles and self.configuration.roles[role].fan_in is not None
+        own = None if role is None else self.configuration.roles.get(role)
+        return own is not None and own.fan_in is not None
 
     def values_at(self, role: str | None, layers_above: int = 0, fan_in: int = 1) -> dict[str, Value]:
         """`rule_values` of what serves a role, the rate lowered for each layer above and for a tensor's fan-in."""

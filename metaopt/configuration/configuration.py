@@ -6,7 +6,7 @@ This is what a search proposes, what the engine trains, what a recipe stores and
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
@@ -84,6 +84,12 @@ class Configuration:
         """Its optimizer, then those that roles have beside it, each once."""
         others = (role.optimizer for role in self.roles.values() if role.optimizer is not None)
         return tuple(dict.fromkeys((self.optimizer, *others)))
+
+    @property
+    def without_input_factor(self) -> "Configuration":
+        """The same with `input` at its optimizer's rate, as weights that are trained already want it."""
+        own = self.roles.get("input", Role())
+        return replace(self, roles={**self.roles, "input": replace(own, rate=1.0, fan_in=None)})
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; `roles` and `depth_decay` only where they say something."""

@@ -21,7 +21,7 @@ from metaopt.deploy import (
 )
 from metaopt.errors import MetaOptError, RefusedError, first_line, named_line
 from metaopt.inner.curve_recorder import CurveRecorder
-from metaopt.inner.gradients.batches import Batches
+from metaopt.inner.gradients.batches import Batches, first_inputs
 from metaopt.inner.gradients.looped import LoopedGradients, gradients_of
 from metaopt.inner.kept_checkpoints import KeptCheckpoints
 from metaopt.inner.member import Member
@@ -52,7 +52,7 @@ class DeployedMember:
         self._task = task
         self._recorded = sorted(signals)
         self._module = task.build(member.seed)
-        self._layout = Layout(self._module)
+        self._layout = Layout(self._module, first_inputs(task))
         self._batches = Batches(task, [member.seed])
         self._source = LoopedGradients(task, self._layout, [self._module], [member.seed], shared=True)
         self._stream = GlobalStream(member.seed ^ _STREAM)
@@ -93,7 +93,8 @@ class DeployedMember:
         assembly, horizon = member.assembly, self._task.num_steps
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # what the class needs of a loop it has here
-            optimizer = build_optimizer(assembly, self._module, horizon=horizon)
+            patterns = self._layout.roles if assembly.has_roles else None
+            optimizer = build_optimizer(assembly, self._module, patterns=patterns, horizon=horizon)
         scheduler = ControllerScheduler(
             optimizer,
             assembly.controller,

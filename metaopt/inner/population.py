@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from metaopt.contracts import Curve, Float32ByDefault, Split, Task, Tensors, Theta
 from metaopt.inner.curve_recorder import CurveRecorder
 from metaopt.inner.deployed_member import DeployedMember
-from metaopt.inner.gradients.batches import Batches
+from metaopt.inner.gradients.batches import Batches, first_inputs
 from metaopt.inner.gradients.looped import LoopedGradients
 from metaopt.inner.gradients.source import GradientSource
 from metaopt.inner.gradients.vmapped import Constants, VmappedGradients, padded
@@ -150,7 +150,7 @@ class _Chunk:
         idle = 0 if plan.looped else padded(len(members), mode) - len(members)
         seeds = [member.seed for member in [*members, *members[-1:] * idle]]
         modules = _modules(task, seeds, separate=plan.looped)
-        self._layout = Layout(modules[0]) if vmapped is None else vmapped.layout
+        self._layout = Layout(modules[0], first_inputs(task)) if vmapped is None else vmapped.layout
         rule = members[0].assembly.rule
         params = [dict(module.named_parameters()) for module in modules]
         self._flats = self._layout.stack([dict(rule.start(own, theta)) for own in params] if theta else params)

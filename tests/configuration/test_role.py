@@ -73,5 +73,13 @@ def test_a_fan_in_slows_what_sees_more_and_is_written_where_it_is_stated():
     assert Configuration("adamw", roles={"input": {"fan_in": 64}}).key != Configuration("adamw").key
 
 
+def test_the_factor_of_the_input_can_be_left_out_for_weights_that_are_trained_already():
+    roles = {"input": Role("sgd", rate=0.5, fan_in=64, weight_decay=0.1), "matrix": Role(fan_in=64)}
+    left = Configuration("adamw", roles=roles).without_input_factor
+    assert left.roles == {"input": Role("sgd", weight_decay=0.1), "matrix": Role(fan_in=64)}
+    slowed, plain = Configuration("adamw", roles={"input": Role(fan_in=64)}), Configuration("adamw")
+    assert slowed.without_input_factor == plain == plain.without_input_factor
+
+
 def test_it_is_a_public_name():
     assert metaopt.Role(rate=0.5).to_json() == {"rate": 0.5}

@@ -146,7 +146,8 @@ def check_taken(assembly: Assembly, layout: Layout) -> None:
         InputError: there is one.
     """
     for name, shape in layout.shapes.items():
-        reason = untaken(assembly.at(layout.roles[name]).optimizer, {name: shape})
+        role = layout.roles[name] if assembly.has_roles else None
+        reason = untaken(assembly.at(role).optimizer, {name: shape})
         if reason is not None:
             raise InputError(reason)
 
