@@ -29,11 +29,17 @@ def layers_above(roles):
         for place, part in enumerate(parts):
             children.setdefault(tuple(parts[:place]), set()).add(part)
 
+    def is_list(path):  # of several blocks, which hold modules
+        members = [(*path, part) for part in children[path]]
+        return sum(any(children.get((*own, part)) for part in children.get(own, ())) for own in members) > 1
+
     def is_block(path):
         own, parent = children.get(path, set()), path[:-1]
         others = [children.get((*parent, part), set()) for part in children[parent] - {path[-1]} if part.isdecimal()]
         if not others:
             return len(path) > 1 and not path[-2].isdecimal()
+        if any(is_list((*path, part)) for part in own & {"block", "blocks", "layer", "layers"}):
+            return False
         counted = any(part.isdecimal() for part in own)
         return any(own == other if counted else 3 * len(own & other) >= len(own | other) > 0 for other in others)
 
