@@ -20,6 +20,7 @@ from metaopt.deploy.optimizer.parameters import (
     tensor_of,
     tensors_of,
 )
+from metaopt.deploy.roles.group_keys import check_keys
 from metaopt.errors import InputError, listed
 from metaopt.parameter_roles import checked_role, fan_in_of, layers_above, role_of_shape, roles
 
@@ -78,10 +79,12 @@ def role_groups(params: Params, assembly: Assembly, patterns: Mapping[str, str] 
     """
     groups = as_groups(params)
     places = Places.of(params, groups, patterns) if assembly.has_roles or patterns else Places()
-    groups = divided(cut_by_role(groups, assembly, places), assembly)
-    for group in groups:
-        check_group(assembly, group)
-    return groups
+    return _checked(groups, assembly, places)
+
+
+def groups_that_join(param_group: Group, assembly: Assembly, places: Places) -> list[Group]:
+    """A user's further param group, cut and completed as the first ones were; see `role_groups`."""
+    return _checked(as_groups([param_group]), assembly, places)
 
 
 def cut_by_role(groups: list[Group], assembly: Assembly, places: Places) -> list[Group]:
@@ -129,7 +132,15 @@ def roles_without_parameters(
     )
 
 
-def check_group(assembly: Assembly, group: Group) -> None:
+def _checked(groups: list[Group], assembly: Assembly, places: Places) -> list[Group]:
+    groups = divided(cut_by_role(groups, assembly, places), assembly)
+    for group in groups:
+        check_keys(assembly, group)
+        _check_shapes(assembly, group)
+    return groups
+
+
+def _check_shapes(assembly: Assembly, group: Group) -> None:
     """Refuse vectors in a group of an optimizer that takes matrices.
 
     Raises:
