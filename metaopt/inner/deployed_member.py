@@ -27,6 +27,7 @@ from metaopt.inner.kept_checkpoints import KeptCheckpoints
 from metaopt.inner.member import Member
 from metaopt.inner.skipping import are_lost
 from metaopt.inner.updates.layout import Layout
+from metaopt.inner.updates.role_rule import check_taken
 from metaopt.seeding import GlobalStream
 
 #: Apart from the seed of weights and masks, so that a class's own draws are not those of a dropout layer.
@@ -91,6 +92,7 @@ class DeployedMember:
 
     def _bound(self, member: Member) -> Run:
         assembly, horizon = member.assembly, self._task.num_steps
+        check_taken(assembly, self._layout, self._task.name)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # what the class needs of a loop it has here
             patterns = self._layout.roles if assembly.has_roles else None

@@ -22,6 +22,7 @@ from metaopt.inner.member import Member
 from metaopt.inner.skipping import Skipping, are_lost, norms
 from metaopt.inner.updates.layout import Flats, Layout
 from metaopt.inner.updates.member_rates import MemberRates
+from metaopt.inner.updates.role_rule import check_taken
 from metaopt.inner.updates.rule_groups import RuleGroup
 from metaopt.inner.workload import Compile, Plan, Workload, filling
 from metaopt.signals import agreement
@@ -252,6 +253,7 @@ class _Chunk:
         begin = 0
         for _, members in groupby(self._members, key=lambda member: member.assembly.structure):
             same = list(members)
+            check_taken(same[0].assembly, self._layout, self._task.name)
             mode = self._plan.rule_mode(self._task, same[0].assembly.optimizer.name)
             rules = self._plan.graphs.rules
             groups.append(RuleGroup(same, self._layout, self._flats, begin, self._horizon, theta, mode, rules))

@@ -41,7 +41,8 @@ def join_by_role(optimizer: Optimizer, assembly: Assembly, places: Places, maxim
     The optimizer's class becomes one below the library's, of the same name. A copy no longer knows the places of the
     model's frozen parameters.
     """
-    optimizer.__class__ = _joining_class(type(optimizer))
+    kind: Any = type(optimizer)
+    optimizer.__class__ = _joining_class(kind)
     optimizer.__dict__["_joining"] = _Joining(assembly, places, maximize)
 
 

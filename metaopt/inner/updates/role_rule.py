@@ -9,7 +9,7 @@ import torch
 
 from metaopt.configuration import Assembly, untaken
 from metaopt.contracts import Rule, State, Tensors, Theta
-from metaopt.errors import InputError
+from metaopt.errors import InputError, quoted
 from metaopt.inner.updates.layout import Flats, Layout
 from metaopt.inner.updates.member_rule import Ends, MemberHparams, MemberStep, VmappedRule
 from metaopt.parameter_roles import fan_in_of
@@ -116,12 +116,7 @@ class RoleRule:
 
 
 def role_rule(assembly: Assembly, layout: Layout) -> RoleRule:
-    """The rule of an assembly with roles, over as few tensors as its parts allow.
-
-    Raises:
-        InputError: an optimizer that takes matrices is given a vector.
-    """
-    check_taken(assembly, layout)
+    """The rule of an assembly with roles, over as few tensors as its parts allow."""
     members: dict[tuple[str, ...], list[str]] = {}
     places: dict[tuple[str, ...], tuple[str | None, int, int, bool]] = {}
     for dtype, names in layout.names.items():
@@ -139,8 +134,8 @@ def role_rule(assembly: Assembly, layout: Layout) -> RoleRule:
     return RoleRule(assembly.rule_over({piece.name: piece.role or "" for piece in pieces}), pieces, layout)
 
 
-def check_taken(assembly: Assembly, layout: Layout) -> None:
-    """Refuse vectors for optimizers that take matrices.
+def check_taken(assembly: Assembly, layout: Layout, task: str) -> None:
+    """Refuse vectors of a task's models for optimizers that take matrices.
 
     Raises:
         InputError: there is one.
@@ -149,7 +144,7 @@ def check_taken(assembly: Assembly, layout: Layout) -> None:
         role = layout.roles[name] if assembly.has_roles else None
         reason = untaken(assembly.at(role).optimizer, {name: shape})
         if reason is not None:
-            raise InputError(reason)
+            raise InputError(f"The task {quoted(task)}: {reason}")
 
 
 def _may_be_joined(assembly: Assembly, role: str | None) -> bool:

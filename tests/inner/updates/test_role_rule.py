@@ -108,5 +108,7 @@ def test_what_acts_on_numbers_is_laid_end_to_end_and_whole_tensors_are_not(norme
 
 def test_an_optimizer_for_matrices_is_given_no_vector(task, normed):
     alone = Member(assemble(Configuration("normed"), current_registry()), 0)
-    with pytest.raises(metaopt.InputError, match=r"normed takes matrices, and the parameter '0\.bias' has"):
+    with pytest.raises(
+        metaopt.InputError, match=r"The task '.+': normed takes matrices, and the parameter '0\.bias' has"
+    ):
         train(task(num_steps=1, num_validations=1), [alone])
