@@ -184,7 +184,7 @@ def test_the_plain_code_of_a_recipe_is_the_class_s_construction(name, tmp_path, 
     plain, model = model_of(), model_of()
     optimizer = scope["make_optimizer"](plain)
     deployed = recipe_optimizer(recipe, model)
-    assert type(optimizer) is type(deployed)
+    assert isinstance(deployed, type(optimizer))
     for own, theirs in zip(deployed.param_groups, optimizer.param_groups, strict=True):
         kept = {key for key in theirs if key not in ("params", "initial_lr", "train_mode")}
         assert {key: own[key] for key in kept} == {key: theirs[key] for key in kept}

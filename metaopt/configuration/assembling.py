@@ -158,7 +158,7 @@ def _of_role(name: str, role: Role, part: Assembly) -> Assembly:
             f"{spec.name!r} takes tensors of two dimensions and more, and the role 'vector' has others; give it "
             "another optimizer."
         )
-    if role.rate != 1.0:
+    if role.rate != 1.0 or role.fan_in is not None:
         if not spec.has_lr:
             raise PluginError(f"{spec.name!r} has no lr for the rate of the role {name!r}; leave that out.")
         values["lr"] = float(values["lr"]) * role.rate

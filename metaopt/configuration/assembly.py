@@ -10,6 +10,7 @@ from torch import Tensor
 from metaopt.configuration.configuration import Configuration
 from metaopt.contracts import CompositeRule, Hparams, MetaTraining, Rule, TensorHparams
 from metaopt.errors import PluginError
+from metaopt.parameter_roles import fan_in_of
 from metaopt.plugin import ControllerSpec, OptimizerSpec, PluginSpec, WrapperSpec
 from metaopt.space import Value, encode
 
@@ -130,6 +131,7 @@ class Assembly:
         decided = [f"{spec.name}.{name}={self.values_of(spec)[name]}" for spec in parts for name in spec.structural]
         shared = (self.optimizer.name, *self.wrappers_names, self.configuration.no_decay, *decided)
         by_role = [f"{name}: {', '.join(own.structure)}" for name, own in sorted(self.roles.items())]
+        by_role += [f"{name} by fan-in" for name in sorted(self.roles) if self.counts_fan_in(name)]
         return (*shared, *by_role, *(["by depth"] if self.configuration.depth_decay != 1.0 else []))
 
     @cached_property
@@ -152,17 +154,25 @@ class Assembly:
         """Names of the wrappers, innermost first."""
         return tuple(spec.name for spec in self.wrappers)
 
-    def values_at(self, role: str | None, layers_above: int = 0) -> dict[str, Value]:
-        """`rule_values` of what serves a role, the rate lowered by `depth_decay` for each layer above."""
+    def counts_fan_in(self, role: str | None) -> bool:
+        """Whether the rates of a role depend on the fan-in of its tensors."""
+        own = None if role is None else self.configuration.roles.get(role)
+        return own is not None and own.fan_in is not None
+
+    def values_at(self, role: str | None, layers_above: int = 0, fan_in: int = 1) -> dict[str, Value]:
+        """`rule_values` of what serves a role, the rate lowered for each layer above and for a tensor's fan-in."""
         values = dict(self.at(role).rule_values)
-        if "lr" in values and layers_above:
-            values["lr"] = float(values["lr"]) * self.configuration.depth_decay**layers_above
+        factor = self.configuration.depth_decay**layers_above
+        if self.counts_fan_in(role):
+            factor *= self.configuration.roles[str(role)].share(fan_in)
+        if "lr" in values and factor != 1.0:
+            values["lr"] = float(values["lr"]) * factor
         return values
 
-    def rule_numbers(self, role: str | None = None, layers_above: int = 0) -> dict[str, float]:
-        """The hyperparameters of the rule, as they are for a role and a layer, as numbers."""
+    def rule_numbers(self, role: str | None = None, layers_above: int = 0, fan_in: int = 1) -> dict[str, float]:
+        """The hyperparameters of the rule, as they are for a role, a layer and a fan-in, as numbers."""
         if self.at(role) is not self or layers_above:
-            return replace(self.at(role), rule_values=self.values_at(role, layers_above)).rule_numbers()
+            return replace(self.at(role), rule_values=self.values_at(role, layers_above, fan_in)).rule_numbers()
         numbers = encode(self.optimizer.space, self._own_values)
         for spec in self.wrappers:
             own = encode(spec.space, self._wrapper_values(spec))
@@ -192,14 +202,15 @@ class Assembly:
             roles: role by name; what is absent has none.
             layers_above: by name, for `depth_decay`.
         """
-        shared: dict[tuple[str | None, int, bool], TensorHparams] = {}
+        shared: dict[tuple[str | None, int, int, bool], TensorHparams] = {}
         hparams = {}
         for name, param in params.items():
             role, above = (roles or {}).get(name), (layers_above or {}).get(name, 0)
             decays = self.at(role).decays(param)
-            key = (role if role in self.roles else None, above, decays)
+            width = fan_in_of(param.shape) if self.counts_fan_in(role) else 1
+            key = (role if role in self.roles else None, above, width, decays)
             if key not in shared:
-                numbers = self.rule_numbers(role, above)
+                numbers = self.rule_numbers(role, above, width)
                 own = {key: torch.tensor(value, dtype=dtype) for key, value in numbers.items()}
                 if "weight_decay" in own and not decays:
                     own["weight_decay"] = torch.zeros((), dtype=dtype)

@@ -100,6 +100,12 @@ class Configuration:
         """The same without a law: `lr` is the rate."""
         return replace(self, rate_law={}) if self.rate_law else self
 
+    @property
+    def without_input_factor(self) -> "Configuration":
+        """The same with `input` at its optimizer's rate, as weights that are trained already want it."""
+        own = self.roles.get("input", Role())
+        return replace(self, roles={**self.roles, "input": replace(own, rate=1.0, fan_in=None)})
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; `roles`, `depth_decay`, `rate_law` and `warmup` only where they say something."""
         roles = {name: role.to_json() for name, role in self.roles.items()}

@@ -21,11 +21,14 @@ class Role:
             configuration's, under its name: `"muon.lr"`.
         rate: factor on the `lr` of that optimizer, above 0.
         weight_decay: in place of the optimizer's, for all parameters of the role; None leaves it and `no_decay` alone.
+        fan_in: multiplies the rate of each tensor by min(1, fan_in / its own fan-in), with the numbers that one output
+            sees as the fan-in of a tensor; above 0, and None leaves rates alone.
     """
 
     optimizer: str | None = None
     rate: float = 1.0
     weight_decay: float | None = None
+    fan_in: float | None = None
 
     def __post_init__(self) -> None:
         if self.optimizer is not None and not isinstance(self.optimizer, str):
@@ -36,6 +39,15 @@ class Role:
             if decay is None or not 0 <= decay < math.inf:
                 raise InputError(f"The weight_decay of a role is 0 or more, got {quoted(self.weight_decay)}.")
             object.__setattr__(self, "weight_decay", decay)
+        if self.fan_in is not None:
+            width = _number(self.fan_in)
+            if width is None or not 0 < width < math.inf:
+                raise InputError(f"The fan_in of a role is a number above 0, got {quoted(self.fan_in)}.")
+            object.__setattr__(self, "fan_in", width)
+
+    def share(self, fan_in: int) -> float:
+        """min(1, `fan_in` of the role / `fan_in`): what is left of the rate for a tensor of this fan-in."""
+        return 1.0 if self.fan_in is None else min(1.0, self.fan_in / max(fan_in, 1))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON of what is not at its default."""

@@ -21,12 +21,13 @@ from metaopt.deploy import (
 )
 from metaopt.errors import MetaOptError, RefusedError, first_line, named_line
 from metaopt.inner.curve_recorder import CurveRecorder
-from metaopt.inner.gradients.batches import Batches
+from metaopt.inner.gradients.batches import Batches, first_inputs
 from metaopt.inner.gradients.looped import LoopedGradients, gradients_of
 from metaopt.inner.kept_checkpoints import KeptCheckpoints
 from metaopt.inner.member import Member
 from metaopt.inner.skipping import are_lost
 from metaopt.inner.updates.layout import Layout
+from metaopt.inner.updates.role_rule import check_taken
 from metaopt.seeding import GlobalStream
 
 #: Apart from the seed of weights and masks, so that a class's own draws are not those of a dropout layer.
@@ -52,7 +53,7 @@ class DeployedMember:
         self._task = task
         self._recorded = sorted(signals)
         self._module = task.build(member.seed)
-        self._layout = Layout(self._module)
+        self._layout = Layout(self._module, first_inputs(task))
         self._batches = Batches(task, [member.seed])
         self._source = LoopedGradients(task, self._layout, [self._module], [member.seed], shared=True)
         self._stream = GlobalStream(member.seed ^ _STREAM)
@@ -91,9 +92,11 @@ class DeployedMember:
 
     def _bound(self, member: Member) -> Run:
         assembly, horizon = member.assembly, self._task.num_steps
+        check_taken(assembly, self._layout, self._task.name)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # what the class needs of a loop it has here
-            optimizer = build_optimizer(assembly, self._module, horizon=horizon)
+            patterns = self._layout.roles if assembly.has_roles else None
+            optimizer = build_optimizer(assembly, self._module, patterns=patterns, horizon=horizon)
         scheduler = ControllerScheduler(
             optimizer,
             assembly.controller,

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from metaopt.contracts import Curve, Float32ByDefault, Split, Task, Tensors, Theta
 from metaopt.inner.curve_recorder import CurveRecorder
 from metaopt.inner.deployed_member import DeployedMember
-from metaopt.inner.gradients.batches import Batches
+from metaopt.inner.gradients.batches import Batches, first_inputs
 from metaopt.inner.gradients.looped import LoopedGradients
 from metaopt.inner.gradients.source import GradientSource
 from metaopt.inner.gradients.vmapped import Constants, VmappedGradients, padded
@@ -22,6 +22,7 @@ from metaopt.inner.member import Member
 from metaopt.inner.skipping import Skipping, are_lost, norms
 from metaopt.inner.updates.layout import Flats, Layout
 from metaopt.inner.updates.member_rates import MemberRates
+from metaopt.inner.updates.role_rule import check_taken
 from metaopt.inner.updates.rule_groups import RuleGroup
 from metaopt.inner.workload import Compile, Plan, Workload, filling
 from metaopt.signals import agreement
@@ -150,7 +151,7 @@ class _Chunk:
         idle = 0 if plan.looped else padded(len(members), mode) - len(members)
         seeds = [member.seed for member in [*members, *members[-1:] * idle]]
         modules = _modules(task, seeds, separate=plan.looped)
-        self._layout = Layout(modules[0]) if vmapped is None else vmapped.layout
+        self._layout = Layout(modules[0], first_inputs(task)) if vmapped is None else vmapped.layout
         rule = members[0].assembly.rule
         params = [dict(module.named_parameters()) for module in modules]
         self._flats = self._layout.stack([dict(rule.start(own, theta)) for own in params] if theta else params)
@@ -252,6 +253,7 @@ class _Chunk:
         begin = 0
         for _, members in groupby(self._members, key=lambda member: member.assembly.structure):
             same = list(members)
+            check_taken(same[0].assembly, self._layout, self._task.name)
             mode = self._plan.rule_mode(self._task, same[0].assembly.optimizer.name)
             rules = self._plan.graphs.rules
             groups.append(RuleGroup(same, self._layout, self._flats, begin, self._horizon, theta, mode, rules))

@@ -31,7 +31,7 @@ from metaopt.contracts import (
 )
 from metaopt.errors import InputError
 from metaopt.inner import unroll
-from metaopt.parameter_roles import layers_above, roles
+from metaopt.parameter_roles import layers_above, roles_on
 from metaopt.pure_layers import FirstRows, batched, needs_support, output_layer, prototype_head, with_policy
 
 #: Seeds of fresh models lie below this.
@@ -75,7 +75,7 @@ class Learner:
     @cached_property
     def roles(self) -> dict[str, str]:
         """The roles of the model's parameters, by name."""
-        return roles(self.module)
+        return roles_on(self.module, self.task.examples[0][:2].to(self.device))
 
     @cached_property
     def rule(self) -> Rule:

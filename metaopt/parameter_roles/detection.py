@@ -7,10 +7,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from metaopt.errors import InputError, checked_function, quoted
+from metaopt.parameter_roles.forward_order import Example, kinds_of, reached_first
+from metaopt.parameter_roles.other_inputs import has_other_inputs
 from metaopt.parameter_roles.output_layers import output_weights
 from metaopt.parameter_roles.patterns import overridden
 from metaopt.parameter_roles.repetition import is_repeated
-from metaopt.parameter_roles.weights import Weight, weights
+from metaopt.parameter_roles.weights import Weight, is_adapter, weights
 
 #: Tables of places, which stand beside a raw input as well as beside tokens.
 _POSITIONS = re.compile(r"(^|[._])(pos|rel|dist)|position|relative")
@@ -20,25 +22,33 @@ _POSITIONS = re.compile(r"(^|[._])(pos|rel|dist)|position|relative")
 def roles(
     model: nn.Module | Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Mapping[str, Tensor],
     patterns: Mapping[str, str] | None = None,
+    *,
+    example: Example | None = None,
 ) -> dict[str, str]:
     """The role of each parameter by name, as optimizers of roles and rates by role take them.
 
     `embedding`: tables that are looked up, and what is added to activations, such as positions; a tied weight is one.
     `head`: the last weight and those beside it, or the last one of each module that is called `lm_head`, `classifier`,
-    `policy_head`, … outside of repeated blocks. `input`: the first weight, where no table sees the input. `vector`:
-    what has at most one dimension, norms, scales, depth-wise kernels. `matrix`: all other weights, packed projections
-    of attention, kernels and LoRA's factors among them. Parameters without a model are `matrix` from two dimensions
-    on, else `vector`.
+    `policy_head`, … outside of repeated blocks. `input`: the weights that raw inputs reach first. `vector`: what has at
+    most one dimension, norms, scales, depth-wise kernels. `matrix`: all other weights, packed projections of attention,
+    kernels and LoRA's factors among them. Parameters without a model are `matrix` from two dimensions on, else
+    `vector`.
+
+    With an `example`, one pass shows which weights are of an input: in evaluation, without gradients; the model, its
+    buffers and random numbers stay as they are. Without one it is the first weight, where no table sees the input and
+    no other weight may be a first one too; then there is none.
 
     Args:
         model: a model, or its parameters, named or not: these are named by position.
         patterns: role by pattern of names, such as `{"lm_head.*": "head"}`; they override what was found.
+        example: what the model is called with: a tensor, a tuple of arguments, or a dict of them by name.
 
     Returns:
         Frozen parameters too, in the model's order; a tied weight under its first name.
 
     Raises:
-        InputError: a pattern matches nothing, two match one parameter with different roles, or a role is unknown.
+        InputError: a pattern matches nothing, two match one parameter with different roles, a role is unknown, or the
+            model raises on the example.
 
     Example:
         >>> import torch, metaopt
@@ -47,7 +57,9 @@ def roles(
         {'0.weight': 'input', '0.bias': 'vector', '2.weight': 'head', '2.bias': 'vector'}
     """
     if isinstance(model, nn.Module):
-        return overridden(_of_model(model), patterns)
+        return overridden(_of_model(model, example), patterns)
+    if example is not None:
+        raise InputError("An example goes through a model, and there are parameters alone; give the model.")
     return overridden({name: role_of_shape(param) for name, param in _named(model)}, patterns)
 
 
@@ -56,14 +68,27 @@ def role_of_shape(param: Tensor) -> str:
     return "matrix" if param.ndim > 1 else "vector"
 
 
-def _of_model(model: nn.Module) -> dict[str, str]:
+def roles_on(model: nn.Module, example: Example | None) -> dict[str, str]:
+    """`roles` by a pass where the model takes the example, else without one."""
+    try:
+        return roles(model, example=example)
+    except InputError:
+        return roles(model)
+
+
+def _of_model(model: nn.Module, example: Example | None) -> dict[str, str]:
     places = list(weights(model))
     # Tied weights are looked up or hidden, wherever else they stand.
     looked_up = {place.param for place in places if place.kind == "embedding"}
+    reached = None if example is None else reached_first(model, example, kinds_of(places))
+    if reached is not None:
+        looked_up = (looked_up - reached.first) | reached.looked_up
     candidates = [place for place in places if place.kind == "weight" and place.param not in looked_up]
     heads = output_weights(model, [place for place in places if place.kind == "weight"])
     makes_output = {place.param for place in candidates if place.name in heads}
-    multiplies_input = _first(model, places, makes_output)
+    if reached is not None and reached.last:
+        makes_output -= reached.first - reached.last
+    multiplies_input = _first(model, places, makes_output) if reached is None else reached.first
     kinds: dict[Tensor, str] = {}
     for place in places:
         role = "vector" if place.kind == "vector" else "matrix"
@@ -71,14 +96,14 @@ def _of_model(model: nn.Module) -> dict[str, str]:
             role = "embedding"
         elif place.param in makes_output:
             role = "head"
-        elif place.param in multiplies_input:
+        elif place.param in multiplies_input and not is_adapter(place.name):
             role = "input"
         kinds.setdefault(place.param, role)
     return {name: kinds[param] for name, param in model.named_parameters()}
 
 
 def _first(model: nn.Module, places: Sequence[Weight], heads: set[Tensor]) -> set[Tensor]:
-    """The first weight, of a recurrent layer that of each direction, where nothing says that tables see the input.
+    """The first weight, of a recurrent layer that of each direction; none where tables or other weights see an input.
 
     Tables that stand later see it too, but for those of positions and of blocks. Attention is never first: what is
     projected there has been embedded before.
@@ -93,6 +118,8 @@ def _first(model: nn.Module, places: Sequence[Weight], heads: set[Tensor]) -> se
             if not sees_images and any(_is_table_of_inputs(model, other) for other in places):
                 return set()
             is_recurrent = isinstance(module, nn.RNNBase)
+            if has_other_inputs(model, place, [other for other in places if other.param not in heads]):
+                return set()
             own = [other.param for other in places if other.owner == place.owner and other.kind == "weight"]
             return set(own) if is_recurrent else {place.param}
     return set()

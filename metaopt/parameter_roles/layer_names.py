@@ -11,6 +11,8 @@ Path: TypeAlias = tuple[str, ...]
 #: Members of a list are alike where at least this part of the names of their children is common to both: blocks of one
 #: list differ in a shortcut or in their mixer, a backbone and its head in all.
 _COMMON = 1 / 3
+#: What stages of a backbone call their lists of blocks; other lists inside of a block, as of experts, are parts of it.
+_BLOCKS = frozenset(["block", "blocks", "layer", "layers"])
 #: What stands below a layer for tensors that make or adapt its weight.
 _BELOW_LAYER = ("parametrizations", "base_layer", "lora_")
 
@@ -19,7 +21,8 @@ def layer_names(names: Iterable[str]) -> dict[str, str]:
     """For each parameter's name that of its layer: of a block, else of its module; its own where it has none.
 
     A block is a member of the outermost list of which another member is like it. A list of lists of blocks is gone
-    into, and so is one whose members are unlike each other, such as a backbone and a head.
+    into, and so is a list of stages, which have several blocks under that name (`stages.0.blocks.1`), and one whose
+    members are unlike each other, such as a backbone and a head.
 
     Args:
         names: of all parameters of a model.
@@ -48,7 +51,10 @@ def _is_block(path: Path, children: dict[Path, set[str]]) -> bool:
     if not others:
         # A model of one block has a list of its own for it; a Sequential inside another is a wrapper.
         return len(path) > 1 and not path[-2].isdecimal()
-    return any(_are_alike(path, other, children) for other in others) and not _is_list_of_blocks(path, children)
+    lists = [path, *((*path, part) for part in children[path] & _BLOCKS)]
+    return any(_are_alike(path, other, children) for other in others) and not any(
+        _is_list_of_blocks(own, children) for own in lists
+    )
 
 
 def _is_list_of_blocks(path: Path, children: dict[Path, set[str]]) -> bool:

@@ -1,6 +1,6 @@
 """Roles that a user states, by patterns of names."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -42,7 +42,7 @@ def overridden(found: Mapping[str, str], patterns: Mapping[str, str] | None) -> 
     stated: dict[str, str] = {}
     pattern_of: dict[str, str] = {}
     for pattern, role in _checked(patterns).items():
-        names = [name for name in found if fnmatchcase(name, pattern) or fnmatchcase(bare_name(name), pattern)]
+        names = [pattern] if pattern in found else _matched(found, pattern)
         if not names:
             examples = f"; there are {', '.join(list(found)[:3])} …" if found else ""
             raise InputError(f"The pattern {quoted(pattern)} matches no parameter{examples:.120}; correct it.")
@@ -54,6 +54,10 @@ def overridden(found: Mapping[str, str], patterns: Mapping[str, str] | None) -> 
                 )
             stated[name], pattern_of[name] = role, pattern
     return {**found, **stated}
+
+
+def _matched(names: Iterable[str], pattern: str) -> list[str]:
+    return [name for name in names if fnmatchcase(name, pattern) or fnmatchcase(bare_name(name), pattern)]
 
 
 def _checked(patterns: Mapping[str, str] | None) -> dict[str, str]:

@@ -58,8 +58,13 @@ def weights(model: nn.Module) -> Iterator[Weight]:
                 yield Weight(name, owner, param, _kind(module, own_name, name, param, hidden))
 
 
+def is_adapter(name: str) -> bool:
+    """Whether a parameter is a factor of low rank beside a weight."""
+    return bool(_LORA.search(name))
+
+
 def _kind(module: nn.Module, own_name: str, name: str, param: Tensor, hidden: bool) -> Kind:
-    if _LORA.search(name) and param.ndim >= 2:
+    if is_adapter(name) and param.ndim >= 2:
         return "hidden"
     if _is_table(module) and param.ndim >= 2:
         return "embedding"

@@ -83,9 +83,12 @@ def bound(
         horizon=total_steps,
     )
     names = ModelNames.of(model, assembly, roles)
-    missing = roles_without_parameters(assembly, optimizer.param_groups, names.frozen_roles, optimizers=True)
+    whole = isinstance(model, nn.Module)
+    missing = roles_without_parameters(assembly, optimizer.param_groups, names.frozen_roles, optimizers=whole)
     if missing is not None:
-        warnings.warn(f"An optimizer of the recipe has nothing to train. {missing}", UserWarning, stacklevel=4)
+        bare = "Parameters without a model are known by their shapes alone; bind the model."
+        reason = "An optimizer of the recipe has nothing to train." if whole else bare
+        warnings.warn(f"{reason} {missing}", UserWarning, stacklevel=4)
     spec, values, supplies = assembly.controller, assembly.controller_values, PLAIN_SIGNALS | GRADIENT_SIGNALS
     scheduler = ControllerScheduler(
         optimizer,

@@ -5,12 +5,12 @@ import math
 import platform
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from numbers import Integral, Real
 from typing import Any, TypeAlias
 
-from metaopt.configuration import Configuration, Role
+from metaopt.configuration import Configuration
 from metaopt.contracts import Scale
 from metaopt.errors import InputError, quoted
 from metaopt.plugin import OptimizerSpec, PluginSpec, Registry
@@ -117,18 +117,15 @@ class MadeOn:
             return configuration
         own = configuration.roles.get("input")
         law = "Its law of rates acts on what trains" if configuration.rate_law else "Its rates are used as they are"
-        slowed = ", and the input's rate is not slowed" if own is not None and own.rate != 1.0 else ""
+        is_slowed = own is not None and (own.rate != 1.0 or own.fan_in is not None)
+        slowed = ", and the input's rate is not slowed" if is_slowed else ""
         warnings.warn(
             f"This recipe was made on weights from scratch, and the model's are pretrained. {law}{slowed}. "
             'load_recipe("finetune") is made for fine-tuning.',
             UserWarning,
             stacklevel=stacklevel + 1,
         )
-        return configuration if own is None else replace(configuration, roles=_unslowed(configuration.roles))
-
-
-def _unslowed(roles: Mapping[str, Role]) -> dict[str, Role]:
-    return {**roles, "input": replace(roles["input"], rate=1.0)}
+        return configuration.without_input_factor
 
 
 def provenance_of(specs: Sequence[PluginSpec], registry: Registry) -> dict[str, Any]:

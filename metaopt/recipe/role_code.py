@@ -32,11 +32,17 @@ def layers_above(roles):
         for place, part in enumerate(parts):
             children.setdefault(tuple(parts[:place]), set()).add(part)
 
+    def is_list(path):  # of several blocks, which hold modules
+        members = [(*path, part) for part in children[path]]
+        return sum(any(children.get((*own, part)) for part in children.get(own, ())) for own in members) > 1
+
     def is_block(path):
         own, parent = children.get(path, set()), path[:-1]
         others = [children.get((*parent, part), set()) for part in children[parent] - {path[-1]} if part.isdecimal()]
         if not others:
             return len(path) > 1 and not path[-2].isdecimal()
+        if any(is_list((*path, part)) for part in own & {"block", "blocks", "layer", "layers"}):
+            return False
         counted = any(part.isdecimal() for part in own)
         return any(own == other if counted else 3 * len(own & other) >= len(own | other) > 0 for other in others)
 
@@ -80,6 +86,7 @@ def role_code(assembly: Assembly, arguments: Mapping[str, Mapping[str, Any]]) ->
         "for name, param in model.named_parameters():",
         "    owner, own = SETTINGS.get(roles[name], SETTINGS['rest'])",
         "    own = dict(own)",
+        *_fan_in_lines(assembly),
         *([f"    own['lr'] *= {depth!r} ** layers[name]"] if depth != 1.0 else []),
         *(["    own['lr'] *= laws.get(owner, 1.0)"] if laws else []),
     ]
@@ -120,6 +127,17 @@ def _law_lines(assembly: Assembly) -> list[str]:
         return []
     factors = ", ".join(f"{name!r}: {law.formula(1.0)}" for name, law in laws.items())
     return [PARAMETERS, f"laws = {{{factors}}}"]
+
+
+def _fan_in_lines(assembly: Assembly) -> list[str]:
+    """The rates of roles whose tensors are slowed by what one of their outputs sees."""
+    widths = {name: role.fan_in for name, role in assembly.configuration.roles.items() if role.fan_in is not None}
+    if not widths:
+        return []
+    return [
+        f"    if roles[name] in {tuple(widths)!r} and param.ndim > 1:",
+        f"        own['lr'] *= min(1.0, {widths!r}[roles[name]] * len(param) / max(param.numel(), 1))",
+    ]
 
 
 def _dims_lines(assembly: Assembly) -> list[str]:

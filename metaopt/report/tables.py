@@ -261,6 +261,7 @@ def _stated(role: Mapping[str, Any]) -> dict[str, Value]:
     return {
         "optimizer": role["optimizer"] or "the recipe's own",
         "rate": role["rate"],
+        **({} if role["fan_in"] is None else {"fan_in": role["fan_in"]}),
         "weight_decay": "its optimizer's" if role["weight_decay"] is None else role["weight_decay"],
     }
 

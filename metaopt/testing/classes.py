@@ -113,6 +113,26 @@ def has_param_groups(spec: OptimizerSpec) -> None:
     require(len(loop.optimizer.param_groups[-1]["params"]) == 1, "add_param_group did not add a group.")
 
 
+def heeds_the_rates_of_groups(spec: OptimizerSpec) -> None:
+    """Each param group steps at its own `lr`, or the class says that it takes no groups of several rates."""
+    if not spec.has_lr:
+        return
+    ends = []
+    for share in (1.0, 0.1):
+        try:
+            loop = _loop(spec, share=share)
+            before = [param.detach().clone() for param in loop.model.parameters()]
+            loop.step(_FIRST)
+        except Exception:  # a stranger's class, which says so
+            return
+        ends.append(list(loop.model.parameters()))
+    moved = not all(torch.equal(*pair) for pair in zip(before, ends[1], strict=True))
+    require(
+        not moved or not all(torch.equal(*pair) for pair in zip(*ends, strict=True)),
+        f"A param group's own 'lr' has no effect: {_FIRST} steps at a tenth of it end where they do at the whole.",
+    )
+
+
 def resumes_bit_for_bit(spec: OptimizerSpec) -> None:
     """Loaded from its own state_dict it goes on bit for bit, torch's generator restored."""
     for share in (1.0, 0.1, 0.01):  # where training diverges there is nothing to compare
@@ -177,20 +197,23 @@ CHECKS: tuple[Callable[[OptimizerSpec], None], ...] = (
     is_made_at_its_values,
     moves_what_is_trained,
     has_param_groups,
+    heeds_the_rates_of_groups,
     resumes_bit_for_bit,
     has_a_plain_state,
     lowers_a_loss,
 )
 
 
-def _loop(spec: OptimizerSpec, values: Mapping[str, Value] | None = None) -> _Loop:
+def _loop(spec: OptimizerSpec, values: Mapping[str, Value] | None = None, *, share: float | None = None) -> _Loop:
+    """The class over a network; all but its first parameters at a share of the default rate, if one is given."""
     with seeded(0):
         model = _model(spec)
     stream = GlobalStream(1)
     with stream.numbers(), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # what the class needs of a loop it has here
         try:
-            optimizer = build_optimizer(Subject(spec).assemble(values), model, horizon=HORIZON)
+            params = model if share is None else _groups(spec, model, share)
+            optimizer = build_optimizer(Subject(spec).assemble(values), params, horizon=HORIZON)
         except MetaOptError as error:
             raise ConformanceError(str(error)) from error
         except (Exception, SystemExit) as error:
@@ -203,6 +226,12 @@ def _model(spec: OptimizerSpec) -> nn.Module:
     biased = spec.takes == "all"
     norm: Iterable[nn.Module] = (nn.LayerNorm(8),) if biased else ()
     return nn.Sequential(nn.Linear(6, 8, biased), nn.Tanh(), nn.Linear(8, 8, biased), *norm, nn.Linear(8, 1, biased))
+
+
+def _groups(spec: OptimizerSpec, model: nn.Module, share: float) -> list[dict[str, Any]]:
+    (rate,) = _at_rate(spec, share).values()
+    first, *others = model.parameters()
+    return [{"params": [first]}, {"params": others, "lr": rate}]
 
 
 def _entry(spec: OptimizerSpec) -> str | None:

@@ -20,7 +20,7 @@ from metaopt.tuning.ledger.schema_two import reading
 from metaopt.tuning.ledger.study_identity import check_name
 from metaopt.tuning.result import TuneResult
 from metaopt.tuning.running.evaluator import Evaluator
-from metaopt.tuning.running.learned_tasks import check_few_shots, proposed_for_few_shots
+from metaopt.tuning.running.learned_tasks import check_few_shots, check_have_rules, proposed_for_few_shots
 from metaopt.tuning.running.progress import Progress, TimeLimit, Tracker, to_stderr
 from metaopt.tuning.running.workers import Workers
 from metaopt.tuning.search.joint_space import joint_space
@@ -150,7 +150,8 @@ def run_study(
         raise InputError(f"timeout must be a positive number of seconds, got {quoted(timeout)}.")
     replayable(registry, arguments.stoppers)
     corpus = load_corpus(source)
-    if any(isinstance(task, FewShotTask) for task in corpus):
+    is_few_shot = any(isinstance(task, FewShotTask) for task in corpus)
+    if is_few_shot:
         arguments = _with_few_shot_defaults(arguments, corpus, registry)
     space = joint_space(
         registry,
@@ -160,6 +161,8 @@ def run_study(
         settings=arguments.settings,
         laws=not any(isinstance(task, FewShotTask) for task in corpus),
     )
+    if is_few_shot:
+        check_have_rules((*space.optimizers, *space.for_matrices))
     ledger = Ledger(storage) if train else reading(storage, corpus.tasks)
     begun = ledger.begun_with(study_name)
     if begun is not None and "roles" not in begun["space"] and not space.states_roles:

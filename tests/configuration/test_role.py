@@ -54,6 +54,8 @@ def test_keys_depend_on_roles_and_not_on_their_order_or_types_of_numbers():
         ({"roles": {"head": {"rate": True}}}, r"The rate of a role is a factor above 0, got True"),
         ({"roles": {"head": {"weight_decay": -1}}}, r"The weight_decay of a role is 0 or more, got -1"),
         ({"roles": {"head": {"optimizer": 1}}}, r"The optimizer of a role is a plugin's name, got 1"),
+        ({"roles": {"input": {"fan_in": 0}}}, r"The fan_in of a role is a number above 0, got 0"),
+        ({"roles": {"input": {"fan_in": "wide"}}}, r"The fan_in of a role is a number above 0, got 'wide'"),
         ({"roles": {"head": {"lr": 1}}}, r"lr"),
         ({"depth_decay": 0}, r"depth_decay is a factor above 0, got 0"),
     ],
@@ -61,6 +63,22 @@ def test_keys_depend_on_roles_and_not_on_their_order_or_types_of_numbers():
 def test_what_cannot_be_meant_is_refused_in_a_sentence(fields, message):
     with pytest.raises(InputError, match=message):
         Configuration("adamw", **fields)
+
+
+def test_a_fan_in_slows_what_sees_more_and_is_written_where_it_is_stated():
+    role = Role(fan_in=64)
+    assert role.to_json() == {"fan_in": 64.0}
+    assert [role.share(width) for width in (0, 1, 64, 128, 640)] == [1.0, 1.0, 1.0, 0.5, 0.1]
+    assert Role().share(10_000) == 1.0
+    assert Configuration("adamw", roles={"input": {"fan_in": 64}}).key != Configuration("adamw").key
+
+
+def test_the_factor_of_the_input_can_be_left_out_for_weights_that_are_trained_already():
+    roles = {"input": Role("sgd", rate=0.5, fan_in=64, weight_decay=0.1), "matrix": Role(fan_in=64)}
+    left = Configuration("adamw", roles=roles).without_input_factor
+    assert left.roles == {"input": Role("sgd", weight_decay=0.1), "matrix": Role(fan_in=64)}
+    slowed, plain = Configuration("adamw", roles={"input": Role(fan_in=64)}), Configuration("adamw")
+    assert slowed.without_input_factor == plain == plain.without_input_factor
 
 
 def test_it_is_a_public_name():

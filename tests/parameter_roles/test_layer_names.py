@@ -47,6 +47,16 @@ def test_stages_that_are_lists_of_blocks_are_gone_into():
     assert layers(stages) == ["0.0", "0.1", "1.0", "1.1"]
 
 
+def test_stages_that_name_their_blocks_are_gone_into():
+    def stage(count):
+        blocks = nn.Sequential(*(block() for _ in range(count)))
+        return nn.ModuleDict({"downsample": nn.Linear(4, 4), "blocks": blocks})
+
+    found = layers(nn.ModuleDict({"stages": nn.ModuleList([stage(2), stage(3)]), "head": nn.Linear(4, 2)}))
+    inner = [f"stages.{place}.{part}" for place, part in [(0, "downsample"), (0, "blocks.0"), (0, "blocks.1")]]
+    assert found == [*inner, "stages.1.downsample", *(f"stages.1.blocks.{place}" for place in range(3)), "head"]
+
+
 def test_what_makes_a_weight_belongs_to_its_layer():
     normalised = nn.utils.parametrizations.weight_norm(nn.Linear(4, 4))
     assert layers(nn.Sequential(normalised, block())) == ["0", "1.norm", "1.mlp.0", "1.mlp.2"]

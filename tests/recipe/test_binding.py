@@ -109,3 +109,31 @@ def test_a_guarded_step_that_overflows_moves_no_class():
     assert all(torch.equal(*pair) for pair in zip(before, run.model.parameters(), strict=True))
     after = run.optimizer.state[run.model[0].weight]
     assert all(torch.equal(value, after[key]) for key, value in state.items())
+
+
+def test_bare_parameters_have_no_roles_beside_their_shapes_which_is_told():
+    made = recipe(roles={"input": {"fan_in": 2}}, depth_decay=1.0, hparams={})
+    with pytest.warns(
+        UserWarning, match=r"Parameters without a model .* shapes alone; bind the model\. No parameter has"
+    ):
+        run = made.bind(list(network().parameters()), total_steps=5)
+    assert {group["lr"] for group in run.optimizer.param_groups} == {run.optimizer.param_groups[0]["lr"]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made.bind(nn.Sequential(nn.Embedding(4, 3), nn.Linear(3, 2)), total_steps=5)
+
+
+def test_a_slowed_input_keeps_its_ratio_under_every_controller_and_when_it_goes_on():
+    for controller in ("cosine", "wsd", "plateau", "constant"):
+        made = recipe(roles={"input": {"fan_in": 1.5}}, depth_decay=1.0, hparams={}, controller=controller)
+        run = made.bind(network(), total_steps=10)
+        for _ in range(2):
+            trained(run, 3)
+            run.observe(1.0)
+            rates = {group["role"]: group["lr"] for group in run.optimizer.param_groups}
+            assert rates["input"] == pytest.approx(rates["rest"] / 2)
+        again = made.bind(network(), total_steps=10)
+        again.load_state_dict(run.state_dict())
+        assert [group["lr"] for group in again.optimizer.param_groups] == [
+            group["lr"] for group in run.optimizer.param_groups
+        ]

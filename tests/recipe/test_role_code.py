@@ -32,10 +32,23 @@ def with_norms_first():
     return nn.ModuleDict({"table": nn.Embedding(9, 8), "blocks": blocks, "head": nn.Linear(8, 9)})
 
 
+def with_stages():
+    torch.manual_seed(0)
+
+    def stage():
+        blocks = (nn.ModuleDict({"norm": nn.LayerNorm(8), "mlp": nn.Sequential(nn.Linear(8, 8))}) for _ in range(2))
+        return nn.ModuleDict({"down": nn.Linear(8, 8), "blocks": nn.ModuleList(blocks)})
+
+    return nn.ModuleDict(
+        {"table": nn.Embedding(9, 8), "stages": nn.ModuleList([stage(), stage()]), "head": nn.Linear(8, 9)}
+    )
+
+
 CASES = {
     "several classes": {"roles": {"matrix": {"optimizer": "sgd", "rate": 0.5}, "input": {"rate": 0.25}}},
     "one class": {"roles": {"embedding": {"rate": 0.25}, "head": {"weight_decay": 0.3}}, "no_decay": "none"},
     "by depth": {"depth_decay": 0.7},
+    "by fan-in": {"roles": {"input": {"fan_in": 2}, "matrix": {"fan_in": 6, "rate": 0.5}}},
     "all": {
         "roles": {"vector": {"optimizer": "rmsprop", "weight_decay": 0.1}, "head": {"rate": 2.0}},
         "depth_decay": 0.7,
@@ -53,7 +66,7 @@ def groups_of(optimizers):
     }
 
 
-@pytest.mark.parametrize("model", [perceptron, language_model, with_backbone, with_norms_first])
+@pytest.mark.parametrize("model", [perceptron, language_model, with_backbone, with_norms_first, with_stages])
 @pytest.mark.parametrize("case", CASES)
 def test_each_parameter_has_the_class_the_rate_and_the_decay_that_a_run_gives_it(case, model):
     hparams = {"adamw.lr": 0.01, "sgd.lr": 0.1} if case == "several classes" else {"adamw.lr": 0.01}

@@ -45,7 +45,7 @@ def test_a_recipe_is_shown_with_every_default(result):
 
 
 def test_what_roles_have_is_shown(result):
-    roles = {"matrix": {"optimizer": "sgd"}, "input": {"rate": 0.25, "weight_decay": 0.0}}
+    roles = {"matrix": {"optimizer": "sgd", "fan_in": 64}, "input": {"rate": 0.25, "weight_decay": 0.0}}
     hparams = {"adamw.lr": 0.01, "sgd.lr": 0.5}
     configuration = metaopt.Configuration("adamw", "cosine", hparams=hparams, roles=roles, depth_decay=0.9)
     table = tables.recipe_table(metaopt.Recipe.create(configuration))
@@ -58,6 +58,7 @@ def test_what_roles_have_is_shown(result):
         ("", "weight_decay", "0"),
         ("role matrix", "optimizer", "sgd"),
         ("", "rate", "1"),
+        ("", "fan_in", "64"),
         ("", "weight_decay", "its optimizer's"),
         ("layers", "depth_decay", "0.9"),
     ]
@@ -67,8 +68,8 @@ def test_what_roles_have_is_shown(result):
     )
     (row,) = tables.candidates_table(changed).rows
     assert row[1] == "adamw + sgd + cosine"
-    words = "lr=0.01, sgd.lr=0.5, input.rate=0.25, input.weight_decay=0, matrix.optimizer=sgd, depth_decay=0.9"
-    assert row[2] == words
+    words = "lr=0.01, sgd.lr=0.5, input.rate=0.25, input.weight_decay=0, matrix.optimizer=sgd, matrix.fan_in=64"
+    assert row[2] == f"{words}, depth_decay=0.9"
 
 
 def test_the_cost_is_counted_in_full(result):

@@ -55,6 +55,22 @@ class Forgetful(Sound):
         param.sub_(group["lr"] * momentum)
 
 
+class OneRate(Sound):
+    """Has the rate that it was made with, whatever its groups state."""
+
+    def move(self, group, param):
+        super().move({**group, "lr": self.defaults["lr"]}, param)
+
+
+class Particular(Sound):
+    """Says that it takes one rate."""
+
+    def step(self, closure=None):
+        if len({group["lr"] for group in self.param_groups}) > 1:
+            raise RuntimeError("one rate for all groups")
+        super().step(closure)
+
+
 class Odd(Sound):
     """Its state is an object of its own."""
 
@@ -94,6 +110,7 @@ def test_a_rule_is_not_checked_as_a_class():
         (Climbing, "lowers_a_loss", "It does not lower a loss to 0.9 times the start's; reached: "),
         (Still, "moves_what_is_trained", "12 steps moved nothing"),
         (Meddling, "moves_what_is_trained", "12 steps moved a parameter that requires no gradient."),
+        (OneRate, "heeds_the_rates_of_groups", "A param group's own 'lr' has no effect: 12 steps at a tenth"),
         (Forgetful, "resumes_bit_for_bit", "6 steps after a resumption '0.weight' is off by"),
         (Odd, "has_a_plain_state", "torch.load(weights_only=True) refuses its state: "),
     ],
@@ -105,3 +122,7 @@ def test_what_is_wrong_is_said(cls, name, message):
 @pytest.mark.parametrize("cls", [torch.optim.AdamW, torch.optim.Adagrad, torch.optim.RMSprop, torch.optim.LBFGS])
 def test_torchs_own_classes_pass(cls):
     assert failures(cls) == {}
+
+
+def test_a_class_that_refuses_several_rates_by_itself_passes():
+    assert check(metaopt.optimizer_spec(Particular)).passed

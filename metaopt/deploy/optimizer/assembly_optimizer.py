@@ -14,10 +14,10 @@ from metaopt.contracts import Float32ByDefault, Hparams, State, StepInfo, Theta
 from metaopt.deploy.optimizer.group_members import MAXIMIZE, GroupMember, KnownMembers, group_members, stated_roles
 from metaopt.deploy.optimizer.hparams import GroupNumbers
 from metaopt.deploy.optimizer.learned_weights import check_learned, weights_of
-from metaopt.deploy.optimizer.parameters import ROLE, Group, Params, as_groups, numbered, packed, shared, tensors_of
+from metaopt.deploy.optimizer.parameters import ROLE, Group, Params, numbered, packed, shared, tensors_of
 from metaopt.deploy.optimizer.precision import gradient_norm, in_dtypes_of, placed, widened
 from metaopt.deploy.optimizer.requirements import check_loss, check_param, check_requirements
-from metaopt.deploy.roles.role_groups import check_group, cut_by_role, filled, role_groups
+from metaopt.deploy.roles.role_groups import filled, groups_that_join, role_groups
 from metaopt.deploy.state.arrangement import arranged, check_document
 from metaopt.deploy.state.damaged_state import check_groups, refusing_damage
 from metaopt.deploy.state.model_names import ModelNames
@@ -115,8 +115,7 @@ class AssemblyOptimizer(Optimizer, ABC):
         Raises:
             InputError: a stated hyperparameter is not valid, or a parameter is not a real floating-point tensor.
         """
-        for group in cut_by_role(as_groups([param_group]), self.assembly, self.names.places):
-            check_group(self.assembly, group)
+        for group in groups_that_join(param_group, self.assembly, self.names.places):
             self._add_group(filled(self.assembly, group))
 
     def _add_group(self, group: Group) -> None:

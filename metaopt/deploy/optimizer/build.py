@@ -12,7 +12,7 @@ from metaopt.deploy.optimizer.class_hooks import ClassLoading, ClassSteps
 from metaopt.deploy.optimizer.class_needs import check_needs, warn_of_needs
 from metaopt.deploy.optimizer.hparams import assemble_named
 from metaopt.deploy.optimizer.native_class import build_native, obstacle
-from metaopt.deploy.optimizer.parameters import Group, Params, check_trained, tensors_of, without_names
+from metaopt.deploy.optimizer.parameters import Group, Params, check_trained, spares, tensors_of, without_names
 from metaopt.deploy.optimizer.rule_optimizer import RuleOptimizer
 from metaopt.deploy.optimizer.steered_optimizer import SteeredOptimizer, steering_obstacle
 from metaopt.deploy.roles.composite_optimizer import CompositeOptimizer, composite_obstacle
@@ -172,7 +172,7 @@ def _native(assembly: Assembly, groups: list[Group], names: ModelNames, maximize
     if assembly.pure_rule is None and native is not None:
         check_needs(optimizer, native)
         warn_of_needs(native, stacklevel=5)
-    if assembly.has_roles or (native is not None and native.matrix_entry is not None):
+    if assembly.has_roles or spares(assembly) or (native is not None and native.matrix_entry is not None):
         join_by_role(optimizer, assembly, names.places, maximize)
     ClassLoading(assembly, names).attach(optimizer)
     look_at_gradients(optimizer, ClassSteps(optimizer).look)

@@ -64,9 +64,9 @@ def divided(groups: list[Group], assembly: Assembly) -> list[Group]:
     return [part for group in groups for part in _divided(group, assembly)]
 
 
-def told_of_matrices(groups: list[Group], assembly: Assembly) -> list[Group]:
-    """The groups as they are, but for classes that have to be told which of them hold matrices; see `divided`."""
-    return [part for group in groups for part in _divided(group, assembly, spares=False)]
+def spares(assembly: Assembly) -> bool:
+    """Whether weight decay leaves some parameters alone."""
+    return bool(assembly.rule_values.get("weight_decay")) and assembly.configuration.no_decay != "none"
 
 
 def tensor_of(member: Tensor | Named) -> Tensor:
@@ -269,10 +269,10 @@ def _group(item: Mapping[str, Any]) -> Group:
     return {**item, "params": list(reversed(unique.values()))}
 
 
-def _divided(group: Group, assembly: Assembly, spares: bool = True) -> list[Group]:
+def _divided(group: Group, assembly: Assembly) -> list[Group]:
     native = assembly.at(group.get(ROLE)).optimizer.native
     if native is None or native.matrix_entry is None or native.matrix_entry in group:
-        return spare_from_decay([group], assembly) if spares else [group]
+        return spare_from_decay([group], assembly)
     spared = {} if assembly.at(group.get(ROLE)).configuration.no_decay == "none" else {"weight_decay": 0.0}
     matrices = [member for member in group["params"] if tensor_of(member).ndim > 1]
     others = [member for member in group["params"] if tensor_of(member).ndim <= 1]
@@ -284,8 +284,7 @@ def _divided(group: Group, assembly: Assembly, spares: bool = True) -> list[Grou
 
 
 def _split(group: Group, assembly: Assembly) -> list[Group]:
-    spares = assembly.rule_values.get("weight_decay") and assembly.configuration.no_decay != "none"
-    if "weight_decay" in group or not spares:
+    if "weight_decay" in group or not spares(assembly):
         return [group]
     decayed = [member for member in group["params"] if assembly.decays(tensor_of(member))]
     spared = [member for member in group["params"] if not assembly.decays(tensor_of(member))]

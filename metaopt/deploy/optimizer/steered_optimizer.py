@@ -93,9 +93,12 @@ class SteeredOptimizer(AssemblyOptimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters, to the class's groups too; see `AssemblyOptimizer.add_param_group`."""
+        count = len(self.param_groups)
         super().add_param_group(param_group)
-        if self._native is not None:
-            group = {"params": self.param_groups[-1]["params"], **self._arguments(self.param_groups[-1])}
+        if self._native is None:
+            return
+        for added in self.param_groups[count:]:
+            group = {"params": added["params"], **self._arguments(added)}
             # Not every version of Adagrad makes state for a group that is added: what one over it alone has is taken.
             self._native.state.update(build_native(_bare(self.assembly), [group]).state)
             self._native.add_param_group(group)

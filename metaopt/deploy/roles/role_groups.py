@@ -20,8 +20,9 @@ from metaopt.deploy.optimizer.parameters import (
     tensor_of,
     tensors_of,
 )
+from metaopt.deploy.roles.group_keys import check_keys
 from metaopt.errors import InputError, listed
-from metaopt.parameter_roles import checked_role, layers_above, role_of_shape, roles
+from metaopt.parameter_roles import checked_role, fan_in_of, layers_above, role_of_shape, roles
 
 #: The role of groups whose parameters have nothing of their own.
 REST = "rest"
@@ -78,10 +79,12 @@ def role_groups(params: Params, assembly: Assembly, patterns: Mapping[str, str] 
     """
     groups = as_groups(params)
     places = Places.of(params, groups, patterns) if assembly.has_roles or patterns else Places()
-    groups = divided(cut_by_role(groups, assembly, places), assembly)
-    for group in groups:
-        check_group(assembly, group)
-    return groups
+    return _checked(groups, assembly, places)
+
+
+def groups_that_join(param_group: Group, assembly: Assembly, places: Places) -> list[Group]:
+    """A user's further param group, cut and completed as the first ones were; see `role_groups`."""
+    return _checked(as_groups([param_group]), assembly, places)
 
 
 def cut_by_role(groups: list[Group], assembly: Assembly, places: Places) -> list[Group]:
@@ -129,7 +132,15 @@ def roles_without_parameters(
     )
 
 
-def check_group(assembly: Assembly, group: Group) -> None:
+def _checked(groups: list[Group], assembly: Assembly, places: Places) -> list[Group]:
+    groups = divided(cut_by_role(groups, assembly, places), assembly)
+    for group in groups:
+        check_keys(assembly, group)
+        _check_shapes(assembly, group)
+    return groups
+
+
+def _check_shapes(assembly: Assembly, group: Group) -> None:
     """Refuse vectors in a group of an optimizer that takes matrices.
 
     Raises:
@@ -143,14 +154,19 @@ def check_group(assembly: Assembly, group: Group) -> None:
 
 
 def _by_role(group: Group, assembly: Assembly, places: Places) -> Iterator[Group]:
-    parts: dict[tuple[str, int], list[Tensor | Named]] = {}
+    parts: dict[tuple[str, int, float], list[Tensor | Named]] = {}
+    rates: dict[tuple[str, int, float], Group] = {}
     decays = assembly.configuration.depth_decay != 1.0 and "lr" not in group
     for member in group["params"]:
         tensor = tensor_of(member)
+        role = _label(group, assembly, places.role(tensor))
         above = places.layers_above.get(tensor, 0) if decays else 0
-        parts.setdefault((_label(group, assembly, places.role(tensor)), above), []).append(member)
-    for (role, above), members in parts.items():
-        yield {**_rate(group, assembly, role, above), **group, "params": members, ROLE: role}
+        rate = _rate(group, assembly, role, above, fan_in_of(tensor.shape))
+        key = role, above, rate.get(LR_RATIO, 1.0)
+        rates[key] = rate
+        parts.setdefault(key, []).append(member)
+    for key, members in parts.items():
+        yield {**rates[key], **group, "params": members, ROLE: key[0]}
 
 
 def _label(group: Group, assembly: Assembly, role: str) -> str:
@@ -162,11 +178,11 @@ def _label(group: Group, assembly: Assembly, role: str) -> str:
     return checked_role(stated, "A param group's role: ")
 
 
-def _rate(group: Group, assembly: Assembly, role: str, layers: int) -> Group:
-    """The rate of a role and a layer, where the group states none."""
-    values = assembly.values_at(role, layers)
-    if "lr" in group or "lr" not in values:
+def _rate(group: Group, assembly: Assembly, role: str, layers: int, fan_in: int) -> Group:
+    """The rate of a role, a layer and a fan-in, where the group states none."""
+    if "lr" in group or "lr" not in assembly.at(role).rule_values:
         return {}
+    values = assembly.values_at(role, layers, fan_in)
     lr, own = float(values["lr"]), float(assembly.rule_values["lr"])
     return {"lr": values["lr"], **({} if lr == own else {LR_RATIO: lr / own})}
 

@@ -20,6 +20,12 @@ def batch_indices(num_examples: int, batch_size: int, num_steps: int, seed: int)
     return order[: num_steps * size].reshape(num_steps, size)
 
 
+def first_inputs(task: Task) -> Tensor:
+    """A copy of the first inputs of a task, by which roles of its models' parameters are found; shape (≤ 2, …)."""
+    inputs: Tensor = task.splits.train.inputs[:2].clone()
+    return inputs
+
+
 class Batches:
     """Each step's batch: one for all members where they share a seed, else one for each.
 

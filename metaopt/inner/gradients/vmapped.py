@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, grad_and_value
 
 from metaopt.contracts import Params, Split, Splits, Task, Tensors, default_for
+from metaopt.inner.gradients.batches import first_inputs
 from metaopt.inner.gradients.resampling import resampled_metric
 from metaopt.inner.updates.layout import Flats, Layout
 from metaopt.pure_layers import batched
@@ -72,7 +73,7 @@ class VmappedTask:
     """
 
     def __init__(self, task: Task, module: nn.Module) -> None:
-        self.layout = Layout(module)
+        self.layout = Layout(module, first_inputs(task))
         self._module = module
         self._loss, self._metric, self._sign = task.loss, task.metric or task.loss, task.sign
         self.graphs = GraphCache()

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from metaopt.contracts import Params
-from metaopt.parameter_roles import layers_above, roles
+from metaopt.parameter_roles import layers_above, roles_on
 
 #: One buffer of shape (members, coordinates) for each dtype of a model, usually one.
 Flats: TypeAlias = dict[str, Tensor]
@@ -22,25 +23,31 @@ class Layout:
 
     Args:
         module: any model of the task.
+        example: inputs that the model takes, which show what sees them first; modules and shapes alone if left out.
 
     Attributes:
         shapes: of the parameters, by name.
         names: of the parameters, by buffer, in the order of the columns.
-        roles: by name; see `metaopt.roles`.
-        layers_above: by name.
     """
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, example: Tensor | None = None) -> None:
+        self._module, self._example = module, example
         params = {name: param for name, param in module.named_parameters() if param.requires_grad}
         self.shapes = {name: param.shape for name, param in params.items()}
         self.names: dict[str, list[str]] = {}
         for name, param in sorted(params.items(), key=lambda item: item[1].ndim <= 1):
             self.names.setdefault(str(param.dtype).removeprefix("torch."), []).append(name)
-        by_name = roles(module)
-        above = layers_above(module, by_name)
-        self.roles = {name: by_name[name] for name in params}
-        self.layers_above = {name: above[name] for name in params}
         self._spared = frozenset(name for name, param in params.items() if param.ndim <= 1)
+
+    @cached_property
+    def roles(self) -> dict[str, str]:
+        """By name, those of frozen parameters too; see `metaopt.roles`."""
+        return roles_on(self._module, self._example)
+
+    @cached_property
+    def layers_above(self) -> dict[str, int]:
+        """By name, of all parameters."""
+        return layers_above(self._module, self.roles)
 
     @property
     def num_coordinates(self) -> int:

@@ -9,9 +9,10 @@ import torch
 
 from metaopt.configuration import Assembly, untaken
 from metaopt.contracts import Rule, State, Tensors, Theta
-from metaopt.errors import InputError
+from metaopt.errors import InputError, quoted
 from metaopt.inner.updates.layout import Flats, Layout
 from metaopt.inner.updates.member_rule import Ends, MemberHparams, MemberStep, VmappedRule
+from metaopt.parameter_roles import fan_in_of
 
 #: Where the hyperparameters hold those of the configuration's own optimizer, whose rate the others follow.
 _LEADING: Final = ""
@@ -25,6 +26,7 @@ class Piece:
         name: of the piece; of its one parameter where that is not laid end to end with others.
         role: of the parameters, or None for those that have nothing of their own.
         layers_above: of the parameters, where rates depend on it, else 0.
+        fan_in: of the parameters, where rates depend on it, else 1.
         decays: whether they get weight decay.
         members: names of the parameters.
         is_whole: whether it is one parameter in its own shape.
@@ -33,6 +35,7 @@ class Piece:
     name: str
     role: str | None
     layers_above: int
+    fan_in: int
     decays: bool
     members: tuple[str, ...]
     is_whole: bool
@@ -113,37 +116,35 @@ class RoleRule:
 
 
 def role_rule(assembly: Assembly, layout: Layout) -> RoleRule:
-    """The rule of an assembly with roles, over as few tensors as its parts allow.
-
-    Raises:
-        InputError: an optimizer that takes matrices is given a vector.
-    """
-    check_taken(assembly, layout)
+    """The rule of an assembly with roles, over as few tensors as its parts allow."""
     members: dict[tuple[str, ...], list[str]] = {}
-    places: dict[tuple[str, ...], tuple[str | None, int, bool]] = {}
+    places: dict[tuple[str, ...], tuple[str | None, int, int, bool]] = {}
     for dtype, names in layout.names.items():
         for name in names:
             role = layout.roles[name] if layout.roles[name] in assembly.roles else None
             above = layout.layers_above[name] if assembly.configuration.depth_decay != 1.0 else 0
+            width = fan_in_of(layout.shapes[name]) if assembly.counts_fan_in(role) else 1
             decays = assembly.at(role).configuration.no_decay == "none" or not layout.spares(name)
             key: tuple[str, ...] = (dtype, str(role), str(above), "decayed" if decays else "spared")
+            key = (*key, f"fan-in {width}") if width > 1 else key
             key = key if _may_be_joined(assembly, role) else (name,)
             members.setdefault(key, []).append(name)
-            places[key] = (role, above, decays)
+            places[key] = (role, above, width, decays)
     pieces = tuple(Piece(" ".join(key), *places[key], tuple(members[key]), len(key) == 1) for key in members)
     return RoleRule(assembly.rule_over({piece.name: piece.role or "" for piece in pieces}), pieces, layout)
 
 
-def check_taken(assembly: Assembly, layout: Layout) -> None:
-    """Refuse vectors for optimizers that take matrices.
+def check_taken(assembly: Assembly, layout: Layout, task: str) -> None:
+    """Refuse vectors of a task's models for optimizers that take matrices.
 
     Raises:
         InputError: there is one.
     """
     for name, shape in layout.shapes.items():
-        reason = untaken(assembly.at(layout.roles[name]).optimizer, {name: shape})
+        role = layout.roles[name] if assembly.has_roles else None
+        reason = untaken(assembly.at(role).optimizer, {name: shape})
         if reason is not None:
-            raise InputError(reason)
+            raise InputError(f"The task {quoted(task)}: {reason}")
 
 
 def _may_be_joined(assembly: Assembly, role: str | None) -> bool:
@@ -153,7 +154,7 @@ def _may_be_joined(assembly: Assembly, role: str | None) -> bool:
 
 
 def _numbers(assemblies: Sequence[Assembly], piece: Piece) -> Tensors:
-    own = [assembly.rule_numbers(piece.role, piece.layers_above) for assembly in assemblies]
+    own = [assembly.rule_numbers(piece.role, piece.layers_above, piece.fan_in) for assembly in assemblies]
     numbers = {name: torch.tensor([each[name] for each in own]) for name in own[0]}
     if "weight_decay" in numbers and not piece.decays:
         numbers["weight_decay"] = torch.zeros_like(numbers["weight_decay"])

@@ -18,7 +18,7 @@ from metaopt.inner.updates.member_rule import (
     VmappedRule,
     broadcasts,
 )
-from metaopt.inner.updates.role_rule import check_taken, role_rule
+from metaopt.inner.updates.role_rule import role_rule
 from metaopt.inner.updates.rule_step import MemberOptimizer, RuleGraphs
 from metaopt.tracing import GraphMode
 
@@ -67,7 +67,6 @@ class RuleGroup:
             rule: MemberRule = by_role
             hparams = by_role.member_hparams([member.assembly for member in members])
         else:
-            check_taken(assembly, layout)
             uniform = member_rule(assembly, layout, theta, graphs)
             rule, hparams = uniform, uniform.hparams(numbers, mine, ends)
         self._optimizer = MemberOptimizer(rule, mine, hparams, ends, theta, horizon, mode, graphs)

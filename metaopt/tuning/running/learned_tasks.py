@@ -12,7 +12,7 @@ from torch import Tensor
 from metaopt.configuration import Assembly, assemble
 from metaopt.contracts import AnyTask, Curve, FewShotTask, Partition, Task
 from metaopt.deploy import weights_of
-from metaopt.errors import InputError
+from metaopt.errors import InputError, PluginError, listed
 from metaopt.meta import (
     NeverFiniteError,
     Trainer,
@@ -61,6 +61,20 @@ def check_few_shots(tasks: Sequence[AnyTask], folds: int | None, held_out: Seque
         raise InputError(
             "Few-shot tasks hold out classes (or functions) of their own, on which everything is reported; leave out "
             "--folds and --held-out."
+        )
+
+
+def check_have_rules(optimizers: Sequence[OptimizerSpec]) -> None:
+    """Refuse libraries' classes without a rule, which no few-shot task can adapt with.
+
+    Raises:
+        PluginError: one of the optimizers is such a class.
+    """
+    without = [spec.name for spec in optimizers if spec.rule is None]
+    if without:
+        raise PluginError(
+            f"Few-shot tasks adapt by a rule, and {listed(without)} is a library's class without one; choose others "
+            "(see `metaopt plugins`)."
         )
 
 

@@ -8,10 +8,8 @@ from metaopt.space import Categorical, Float, Space, Value, When
 
 #: What names of these choices begin with, as a plugin's hyperparameters begin with its name.
 OWNER = "roles"
-#: A role that has nothing of its own, and an input with a rate of its own.
+#: A role that has nothing of its own, and an input whose rate falls with its fan-in.
 SAME, SLOWED = "same", "slowed"
-#: Factors on the rate of a raw input's weights.
-SLOWEST = 1 / 16
 
 
 def role_space(optimizers: Sequence[OptimizerSpec], for_matrices: Sequence[OptimizerSpec]) -> Space:
@@ -27,7 +25,7 @@ def role_space(optimizers: Sequence[OptimizerSpec], for_matrices: Sequence[Optim
     return {
         **({"matrix": matrix} if for_matrices else {}),
         "input": Categorical((SAME, SLOWED), default=SAME),
-        "input.rate": Float(SLOWEST, 1.0, log=True, default=0.25, when=When("input", among=(SLOWED,))),
+        "input.fan_in": Float(16.0, 256.0, log=True, default=64.0, when=When("input", among=(SLOWED,))),
     }
 
 
@@ -42,16 +40,12 @@ def chosen_roles(values: Mapping[str, Value]) -> dict[str, Role]:
     if values.get("matrix", SAME) != SAME:
         roles["matrix"] = Role(optimizer=str(values["matrix"]))
     if values.get("input", SAME) != SAME:
-        roles["input"] = Role(rate=float(values["input.rate"]))
+        roles["input"] = Role(fan_in=float(values["input.fan_in"]))
     return roles
 
 
 def role_values(configuration: Configuration) -> dict[str, Value]:
     """The values from which `chosen_roles` makes a configuration's roles, by their full names."""
     matrix, slowed = configuration.roles.get("matrix", Role()), configuration.roles.get("input", Role())
-    is_same = slowed.rate == 1.0
-    return {
-        f"{OWNER}.matrix": matrix.optimizer or SAME,
-        f"{OWNER}.input": SAME if is_same else SLOWED,
-        **({} if is_same else {f"{OWNER}.input.rate": slowed.rate}),
-    }
+    slows = {} if slowed.fan_in is None else {f"{OWNER}.input.fan_in": slowed.fan_in}
+    return {f"{OWNER}.matrix": matrix.optimizer or SAME, f"{OWNER}.input": SLOWED if slows else SAME, **slows}

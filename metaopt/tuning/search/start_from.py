@@ -82,8 +82,8 @@ def sampler_params(space: JointSpace, configuration: Configuration, registry: Re
 
 def _trains_as(assembly: Assembly) -> tuple[Any, ...]:
     """What two assemblies share that train alike."""
-    values = {name: own.rule_values for name, own in assembly.roles.items()}
     configuration = assembly.configuration
+    values = {name: (own.rule_values, configuration.roles[name].fan_in) for name, own in assembly.roles.items()}
     laws = {name: law.exponents for name, law in configuration.rate_law.items()}
     rates = (assembly.rule_values, values, configuration.depth_decay, laws, configuration.warmup)
     return (assembly.structure, *rates, assembly.controller.name, assembly.controller_values)

@@ -1,5 +1,9 @@
 """Groups that join later get what their roles have, behind one class too."""
 
+import copy
+import io
+import pickle
+
 import pytest
 import torch
 from torch import nn
@@ -36,6 +40,17 @@ def test_a_group_gets_the_rate_and_the_decay_of_its_role(implementation):
     assert float(head.detach().max()) == pytest.approx(1 - 0.2 * 0.25 - 0.2, rel=1e-4)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5)
     assert scheduler.get_last_lr()[before:] == pytest.approx([0.025, 0.05, 0.1, 0.35])
+
+
+@pytest.mark.parametrize("implementation", ["native", "rule"])
+def test_a_group_gets_the_rates_of_its_fan_ins(implementation):
+    model = nn.Sequential(nn.Linear(16, 4), nn.Linear(4, 4), nn.Linear(4, 1))
+    roles = {"input": {"fan_in": 8}}
+    optimizer = metaopt.create_optimizer("adamw", model, lr=0.1, roles=roles, implementation=implementation)
+    before = len(optimizer.param_groups)
+    params = [nn.Parameter(torch.ones(2, width)) for width in (4, 80)]
+    optimizer.add_param_group({"params": params, "role": "input"})
+    assert [group["lr"] for group in optimizer.param_groups[before:]] == pytest.approx([0.1, 0.01])
 
 
 def test_a_class_that_makes_state_at_once_has_it_for_groups_that_join():
@@ -88,3 +103,62 @@ def test_a_class_is_told_which_of_the_groups_that_join_hold_matrices(name):
     optimizer.step()
     assert not torch.equal(matrix, torch.ones(3, 2))
     assert not torch.equal(vector, torch.ones(2))
+
+
+SPARING = {"native": {}, "rule": {}, "matrices by another": {"roles": {"matrix": {"optimizer": "sgd"}}}, "steered": {}}
+
+
+@pytest.mark.parametrize("case", SPARING)
+def test_vectors_that_join_are_spared_decay_as_the_first_are_unless_they_state_one(case):
+    settings = {"implementation": case} if case in ("native", "rule") else SPARING[case]
+    if case == "steered":
+        settings = {"wrappers": ["dog"]}
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 4), nn.Linear(4, 1))
+    optimizer = metaopt.create_optimizer("adamw", model, no_decay="1d", weight_decay=0.5, **settings)
+    before = len(optimizer.param_groups)
+    optimizer.add_param_group({"params": list(nn.Linear(3, 2).parameters())})
+    optimizer.add_param_group({"params": list(nn.Linear(3, 2).parameters()), "weight_decay": 0.25})
+    decays = {
+        (param.ndim, group["weight_decay"]) for group in optimizer.param_groups[before:] for param in group["params"]
+    }
+    of_matrices = 0.0 if "roles" in settings else 0.5
+    assert decays == {(2, of_matrices), (1, 0.0), (2, 0.25), (1, 0.25)}
+    for param in (param for group in optimizer.param_groups for param in group["params"]):
+        param.grad = torch.zeros_like(param)
+    optimizer.step()
+
+
+def copies(optimizer):
+    buffer = io.BytesIO()
+    torch.save(optimizer, buffer)
+    buffer.seek(0)
+    saved = torch.load(buffer, weights_only=False)
+    return {"deepcopy": copy.deepcopy(optimizer), "pickle": pickle.loads(pickle.dumps(optimizer)), "save": saved}
+
+
+@pytest.mark.parametrize("kind", ["deepcopy", "pickle", "save"])
+@pytest.mark.parametrize(
+    "settings", [{"implementation": "native"}, {"implementation": "rule"}, {"roles": {"matrix": {"optimizer": "sgd"}}}]
+)
+def test_groups_that_join_a_copy_get_what_their_roles_have(settings, kind):
+    roles = settings.get("roles", {"matrix": {"rate": 0.5}})
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 4), nn.Linear(4, 1))
+    optimizer = metaopt.create_optimizer("adamw", model, lr=0.1, no_decay="1d", **{**settings, "roles": roles})
+    model(torch.ones(2, 3)).sum().backward()
+    optimizer.step()
+    copied = copies(copies(optimizer)[kind])[kind]
+    assert type(copied) is type(optimizer)
+    group = {"params": [nn.Parameter(torch.ones(2, 2)), nn.Parameter(torch.ones(2))]}
+    for own in (optimizer, copied):
+        own.add_param_group({**group, "params": [param.clone().detach() for param in group["params"]]})
+    shown = [
+        [(group["role"], group["lr"], group["weight_decay"]) for group in own.param_groups]
+        for own in (optimizer, copied)
+    ]
+    assert shown[0] == shown[1]
+    for own in (optimizer, copied):
+        for param in (param for group in own.param_groups for param in group["params"]):
+            param.grad = torch.ones_like(param)
+        own.step()
+    pairs = [[param for group in own.param_groups for param in group["params"]] for own in (optimizer, copied)]
+    assert all(torch.equal(*pair) for pair in zip(*pairs, strict=True))

@@ -54,6 +54,21 @@ def test_layers_have_groups_of_their_own_where_rates_depend_on_them():
     ]
 
 
+def test_tensors_have_groups_of_their_own_where_rates_depend_on_their_fan_in():
+    model = nn.Sequential(nn.Conv2d(3, 8, 5), nn.Conv2d(8, 8, 3, groups=2), nn.Flatten(), nn.Linear(32, 2))
+    roles = {"input": {"fan_in": 15}, "matrix": {"fan_in": 72, "rate": 0.5}}
+    groups = role_groups(model, assembly(roles=roles, no_decay="none"))
+    assert shown(groups) == [
+        ("input", [(8, 3, 5, 5)], pytest.approx(0.02)),
+        ("rest", [(8,), (8,), (2, 32), (2,)], 0.1),
+        ("matrix", [(8, 4, 3, 3)], 0.05),
+    ]
+    assert groups[0]["lr_ratio"] == pytest.approx(0.2)
+    two = [torch.zeros(2, 30), torch.zeros(2, 60), torch.zeros(4, 60), torch.zeros(2, 3)]
+    by_factor = role_groups([{"params": two, "role": "input"}], assembly(roles=roles, no_decay="none"))
+    assert [(group["lr"], len(group["params"])) for group in by_factor] == [(0.05, 1), (0.025, 2), (0.1, 1)]
+
+
 def test_what_a_group_states_stays():
     model = network()
     groups = [

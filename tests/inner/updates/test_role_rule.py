@@ -23,6 +23,8 @@ CONFIGURATIONS = {
         "depth_decay": 0.7,
         "wrappers": ("averaged",),
     },
+    "by fan-in": {"roles": {"input": {"fan_in": 16}, "matrix": {"optimizer": "lion", "fan_in": 6, "rate": 0.5}}},
+    "whole tensors by fan-in": {"roles": {"matrix": {"optimizer": "normed", "fan_in": 6}, "input": {"fan_in": 16}}},
     "whole tensors": {"roles": {"matrix": {"optimizer": "normed"}}},
     "whole tensors in a wrapper": {"roles": {"matrix": {"optimizer": "normed"}}, "wrappers": ("lookahead",)},
     "sums": {"roles": {"matrix": {"optimizer": "prodigy"}, "vector": {"rate": 3.0}}},
@@ -68,6 +70,31 @@ def values_of(run, task):
     return values
 
 
+class InReverse(nn.Module):
+    """Registers what makes its output first, so that only a pass tells which weight sees the input."""
+
+    def __init__(self):
+        super().__init__()
+        self.out, self.hidden, self.first = nn.Linear(12, 10), nn.Linear(12, 12), nn.Linear(64, 12)
+        self.double()
+
+    def forward(self, x):
+        return self.out(self.hidden(self.first(x).tanh()).tanh())
+
+
+def test_the_engine_finds_what_sees_the_input_by_a_pass(task):
+    digits = task(InReverse, num_steps=10, num_validations=2)
+    each = Configuration("adamw", "cosine", hparams={"adamw.lr": 0.01}, roles={"input": {"fan_in": 8}})
+    (result,) = train(digits, [Member(assemble(each, current_registry()), 3)])
+    recipe, model = metaopt.Recipe.create(each), digits.build(3)
+    found = metaopt.roles(model, example=digits.splits.train.inputs[:2])
+    assert found["first.weight"] == "input" != metaopt.roles(model)["first.weight"]
+    run = recipe.bind(model, total_steps=10, guard=False, roles=found)
+    np.testing.assert_allclose(result.curve.values, values_of(run, digits), rtol=1e-6)
+    other = recipe.bind(digits.build(3), total_steps=10, guard=False)
+    assert not np.allclose(result.curve.values, values_of(other, digits), rtol=1e-3)
+
+
 def test_what_acts_on_numbers_is_laid_end_to_end_and_whole_tensors_are_not(normed):
     layout = Layout(deep())
     pieces = role_rule(assemble(configuration("whole tensors"), current_registry()), layout).pieces
@@ -81,5 +108,7 @@ def test_what_acts_on_numbers_is_laid_end_to_end_and_whole_tensors_are_not(norme
 
 def test_an_optimizer_for_matrices_is_given_no_vector(task, normed):
     alone = Member(assemble(Configuration("normed"), current_registry()), 0)
-    with pytest.raises(metaopt.InputError, match=r"normed takes matrices, and the parameter '0\.bias' has"):
+    with pytest.raises(
+        metaopt.InputError, match=r"The task '.+': normed takes matrices, and the parameter '0\.bias' has"
+    ):
         train(task(num_steps=1, num_validations=1), [alone])

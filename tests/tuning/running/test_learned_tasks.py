@@ -132,3 +132,13 @@ def test_what_is_said_of_it_is_about_unseen_episodes(tuned):
     assert sentence.startswith("On unseen episodes of 'sinusoids_10_shot' the recipe reaches ")
     assert "; the best of the others, meta_sgd at its defaults, " in sentence
     assert caveats(result) == ["Episodes that are reported have classes, or functions, that no meta-training saw."]
+
+
+def test_a_class_without_a_rule_is_refused_before_a_study_is_made(tmp_path, registry):
+    registry.register(metaopt.optimizer_spec(torch.optim.RAdam))
+    storage = tmp_path / "study.db"
+    with pytest.raises(
+        metaopt.PluginError, match=r"Few-shot tasks adapt by a rule, and '?radam'? is a library's class"
+    ):
+        metaopt.tune(corpus(), optimizers=["radam"], storage=f"sqlite:///{storage}", registry=registry, **QUIET)
+    assert not storage.exists()

@@ -79,10 +79,10 @@ def test_a_setting_that_cannot_be_meant_is_refused_in_a_sentence(registry, setti
 
 
 def test_what_is_chosen_for_roles_can_be_set_too(registry):
-    settings = ["roles.input=slowed", "roles.input.rate=0.1..0.5"]
+    settings = ["roles.input=slowed", "roles.input.fan_in=20..100"]
     space = joint_space(registry, optimizers=["adamw"], controllers=["constant"], wrappers=[], settings=settings)
-    rates = [configuration.roles["input"].rate for configuration in drawn(space, 50)]
-    assert 0.1 <= min(rates) < 0.2 < 0.4 < max(rates) <= 0.5
+    widths = [configuration.roles["input"].fan_in for configuration in drawn(space, 50)]
+    assert 20 <= min(widths) < 30 < 70 < max(widths) <= 100
     never = joint_space(registry, optimizers=["adamw"], settings=["roles.input=same"])
     assert not any(configuration.roles for configuration in drawn(never, 50))
 
@@ -91,9 +91,9 @@ def test_what_is_chosen_for_roles_can_be_set_too(registry):
     ("setting", "message"),
     [
         ("roles.matrix=muon", r"'roles.matrix=muon': no optimizer for matrices is among those tuned; add it to --opt"),
-        ("roles.head=slowed", r"roles has no hyperparameter 'head'; it has \['input', 'input.rate'\]"),
+        ("roles.head=slowed", r"roles has no hyperparameter 'head'; it has \['input', 'input.fan_in'\]"),
         ("roles.input=fast", r"roles.input must be one of \['same', 'slowed'\], got 'fast'"),
-        ("roles.input.rate=3", r"roles.input.rate must be in .*, got 3"),
+        ("roles.input.fan_in=-3", r"roles.input.fan_in must be in .*, got -3"),
     ],
 )
 def test_what_cannot_be_chosen_for_roles_is_refused(registry, setting, message):

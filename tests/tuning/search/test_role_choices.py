@@ -30,9 +30,10 @@ def drawn(space, count=200):
 def test_an_input_may_be_slowed_and_by_default_is_not(registry):
     space = joint_space(registry, optimizers=["adamw", "sgd"])
     found = drawn(space)
-    rates = [one.roles["input"].rate for one in found if one.roles]
-    assert 0.3 < len(rates) / len(found) < 0.7
-    assert 1 / 16 <= min(rates) < 1 / 8 < 0.7 < max(rates) <= 1
+    widths = [one.roles["input"].fan_in for one in found if one.roles]
+    assert 0.3 < len(widths) / len(found) < 0.7
+    assert 16 <= min(widths) < 32 < 128 < max(widths) <= 256
+    assert space.defaults()["roles.input.fan_in"] == 64
     assert {role for one in found for role in one.roles} == {"input"}
     assert space.defaults()["roles.input"] == "same"
     assert "roles.matrix" not in space.defaults()
@@ -92,7 +93,7 @@ def test_the_space_before_roles_is_what_it_was(registry):
     assert space.fingerprint != before.fingerprint
 
 
-@pytest.mark.parametrize("roles", [{}, {"input": {"rate": 0.5}}, {"matrix": {"optimizer": "normed"}}])
+@pytest.mark.parametrize("roles", [{}, {"input": {"fan_in": 50}}, {"matrix": {"optimizer": "normed"}}])
 def test_known_settings_with_roles_teach_the_sampler(with_matrices, roles):
     space = joint_space(with_matrices)
     configuration = Configuration("adamw", roles=roles)
@@ -106,8 +107,10 @@ def test_known_settings_with_roles_teach_the_sampler(with_matrices, roles):
     "fields",
     [
         {"roles": {"head": {"rate": 0.5}}},
-        {"roles": {"input": {"rate": 0.01}}},
-        {"roles": {"input": {"rate": 0.5, "weight_decay": 0.0}}},
+        {"roles": {"input": {"rate": 0.5}}},
+        {"roles": {"input": {"fan_in": 8}}},
+        {"roles": {"input": {"fan_in": 50, "weight_decay": 0.0}}},
+        {"roles": {"input": {"fan_in": 50, "rate": 0.5}}},
         {"roles": {"matrix": {"optimizer": "sgd"}}},
         {"depth_decay": 0.5},
     ],
