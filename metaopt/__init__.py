@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from metaopt.parameter_roles import roles
     from metaopt.recipe import Predictor, Recipe, adapt, import_recipe, load_recipe
     from metaopt.tasks import ClassEpisodes, Classes, Conv4, accuracy, load_corpus, read_image_folder
+    from metaopt.tracing import lazy_where
     from metaopt.tuning import Comparison, Portfolio, TuneResult, evaluate, load_portfolio, tune
 
 __version__ = "0.1.0"
@@ -89,6 +90,7 @@ _LAZY = {
     "create_stopper": "metaopt.deploy",
     "gradient_evidence": "metaopt.deploy",
     "roles": "metaopt.parameter_roles",
+    "lazy_where": "metaopt.tracing",
     "MetaProgress": "metaopt.meta",
     "meta_train": "metaopt.meta",
     "Predictor": "metaopt.recipe",
@@ -189,6 +191,7 @@ __all__ = [
     "hookimpl",
     "import_recipe",
     "inner_product",
+    "lazy_where",
     "load_corpus",
     "load_portfolio",
     "load_recipe",

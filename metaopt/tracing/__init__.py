@@ -8,6 +8,7 @@ from metaopt.tracing.compiled_rules import (
     own_code,
 )
 from metaopt.tracing.graph_cache import GraphCache, GraphMode, is_hashable, layout_of, structure_of, tensors_of
+from metaopt.tracing.lazy_where import lazy_where
 from metaopt.tracing.recording import Graph, NotRecordableError, Recorder
 from metaopt.tracing.straight_line import merged, needed, replayed, straight_line
 
@@ -23,6 +24,7 @@ __all__ = [
     "compiled_update",
     "is_hashable",
     "layout_of",
+    "lazy_where",
     "merged",
     "needed",
     "own_code",

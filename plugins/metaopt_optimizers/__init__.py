@@ -16,6 +16,7 @@ from metaopt_optimizers import (
     rmsprop,
     schedulefree_adamw,
     sgd,
+    soap,
 )
 
 
@@ -35,5 +36,6 @@ def metaopt_plugins() -> Sequence[metaopt.PluginSpec]:
         rmsprop,
         schedulefree_adamw,
         sgd,
+        soap,
     )
     return [module.spec for module in modules]
