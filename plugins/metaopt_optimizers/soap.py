@@ -207,5 +207,6 @@ spec = metaopt.OptimizerSpec(
         "merge_dims": metaopt.Categorical((False, True), proposed=(False,)),
         "precondition_1d": metaopt.Categorical((False, True), proposed=(False,)),
     },
+    rate_law=metaopt.RateLaw(),
     references=("https://arxiv.org/abs/2409.11321", "https://github.com/nikhilvyas/SOAP"),
 )
