@@ -253,6 +253,17 @@ def test_the_command_trains_once_and_goes_on_from_its_store(tmp_path):
     assert not any("seed 1" in line for line in stored)
 
 
+def test_a_recipe_with_the_kind_left_out_is_taken_by_kind(tmp_path):
+    folder, report = tmp_path / "folds", tmp_path / "report.json"
+    peers()[1].recipe.save(folder / "recommender")
+    arguments = ["--seeds", "1", "--steps", "3", "--store", str(tmp_path / "store.jsonl"), "--left-out", str(folder)]
+    main([*arguments, "--recipe", "--tasks", "recommender", "--json", str(report)], lambda line: None)
+    outcomes = {row["contender"]: row["validations"] for row in json.loads(report.read_text())["outcomes"]}
+    assert outcomes["recipe (folds), kind left out"] == outcomes[SCHEDULE_FREE]
+    with pytest.raises(SystemExit, match="table"):
+        main([*arguments, "--recipe", "--tasks", "recommender,table_deep"], lambda line: None)
+
+
 def test_a_store_without_a_whole_task_is_said(tmp_path):
     with pytest.raises(SystemExit, match="holds no task with all of"):
         main(["--tasks", "recommender", "--stored", "--store", str(tmp_path / "none.jsonl")])

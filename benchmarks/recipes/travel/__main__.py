@@ -1,7 +1,7 @@
 """Recipes on models a hundred times larger than what they were tuned on, beside peers and a grid of rates.
 
     python -m benchmarks.recipes.travel [--recipe default out/mine/recipe …] [--unscaled] [--seeds 3]
-        [--tasks gru,vae] [--kinds mlp,lora] [--large] [--store FILE] [--reuse FILE …] [--json FILE]
+        [--left-out DIR …] [--tasks gru,vae] [--kinds mlp,lora] [--large] [--store FILE] [--reuse FILE …] [--json FILE]
     python -m benchmarks.recipes.travel --list
     python -m benchmarks.recipes.travel --recipe               # peers alone, to be stored
     python -m benchmarks.recipes.travel --recipe --stored      # what is in the store already
@@ -11,7 +11,8 @@ and take turns; a checkpoint is chosen on validation data and judged on test dat
 than its start counts as the start. Peers: AdamW at a constant 1e-3, Schedule-Free AdamW with a warm-up, Prodigy, and
 AdamW with warm-up and cosine at six rates, whose best by validation is a peer by itself. A training that was done
 before with the same task, seed and contender is read from the store, and so a command that was killed goes on.
-`--large`: two models of more than ten million numbers instead, beside AdamW at 1e-3 and 3e-4.
+`--left-out DIR`: in place of one recipe `DIR/KIND` for each kind of task, made with nothing of that kind. `--large`:
+two models of more than ten million numbers instead, beside AdamW at 1e-3 and 3e-4.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -27,7 +28,7 @@ import torch
 
 import metaopt
 from benchmarks.recipes.drop_in import ROOT, SHARED
-from benchmarks.recipes.travel.contenders import BEST, large_peers, peers, recipes
+from benchmarks.recipes.travel.contenders import BEST, large_peers, left_out, peers, recipes
 from benchmarks.recipes.travel.store import Store, key_of
 from benchmarks.recipes.travel.summary import Results, best_of_grid, summary
 from benchmarks.recipes.travel.tables import large_table, summary_table, task_table
@@ -48,18 +49,29 @@ def main(arguments: Sequence[str] | None = None, show: Show = print) -> None:
             show(f"{task.name:24}{task.kind:14}{task.parameters:>12,} parameters  {task.fingerprint}")
         return
     try:
-        contenders = recipes(options.recipe, also_unscaled=options.unscaled)
+        report_on(tasks, options, show)
     except metaopt.MetaOptError as error:
         sys.exit(str(error))
+
+
+def report_on(tasks: list[TravelTask], options: argparse.Namespace, show: Show) -> None:
+    """Train what is not stored, then show and write the figures.
+
+    Raises:
+        MetaOptError: a recipe cannot be loaded or bound.
+    """
     judges = large_peers() if options.large else peers()
-    contenders += judges
+    common = [*recipes(options.recipe, also_unscaled=options.unscaled), *judges]
+    kinds = {task.kind for task in tasks}
+    by_kind = [left_out(folder, sorted(kinds)) for folder in options.left_out]
+    contenders = {kind: [*(one[kind] for one in by_kind), *common] for kind in kinds}
+    names = [contender.name for contender in contenders[tasks[0].kind]]
     store = Store.read(options.store, options.reuse)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("once", UserWarning)
         results = trained(tasks, contenders, options.seeds, store, show, is_stored=options.stored)
     for message in dict.fromkeys(str(warning.message) for warning in caught if warning.category is UserWarning):
         show(f"warning: {message}")
-    names = [contender.name for contender in contenders]
     tasks = [task for task in tasks if any(name == task.name for name, _ in results)]
     if not tasks:
         sys.exit(f"{options.store} holds no task with all of {', '.join(names)}; leave out --stored to train them.")
@@ -77,6 +89,9 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", nargs="*", default=["default"], help="names or folders; none trains peers alone")
     parser.add_argument("--unscaled", action="store_true", help="also each recipe with scale_rate=False")
+    parser.add_argument(
+        "--left-out", nargs="+", default=[], help="folders with a recipe a kind, made without that kind"
+    )
     parser.add_argument("--tasks", help="names, with commas between")
     parser.add_argument("--kinds", help="kinds, with commas between")
     parser.add_argument("--seeds", type=int, default=3)
@@ -110,7 +125,7 @@ def chosen_tasks(options: argparse.Namespace) -> list[TravelTask]:
 
 def trained(
     tasks: Sequence[TravelTask],
-    contenders: Sequence[Contender],
+    contenders: Mapping[str, Sequence[Contender]],
     seeds: int,
     store: Store,
     show: Show,
@@ -119,12 +134,18 @@ def trained(
 ) -> Results:
     """All trainings, seed by seed and task by task, contenders in turn; those in the store are taken from it.
 
-    With `is_stored` nothing is trained, and a task and seed of which anything lacks is left out.
+    Args:
+        tasks: what is trained.
+        contenders: who trains, by kind of task.
+        seeds: number of seeds.
+        store: what was trained before, and where new outcomes go.
+        show: takes a line for each training.
+        is_stored: train nothing, and leave out a task and seed of which anything lacks.
     """
     begun, results = time.perf_counter(), Results()
     for seed in range(seeds):
         for task in tasks:
-            keys = {contender: key_of(task, contender, seed) for contender in contenders}
+            keys = {contender: key_of(task, contender, seed) for contender in contenders[task.kind]}
             if is_stored and not all(key in store.outcomes for key in keys.values()):
                 continue
             for contender, key in keys.items():
@@ -140,7 +161,10 @@ def trained(
 
 
 def report(
-    tasks: Sequence[TravelTask], contenders: Sequence[Contender], results: Results, summaries: Sequence[str]
+    tasks: Sequence[TravelTask],
+    contenders: Mapping[str, Sequence[Contender]],
+    results: Results,
+    summaries: Sequence[str],
 ) -> dict[str, object]:
     """All figures as plain JSON."""
     rows = [
@@ -157,7 +181,10 @@ def report(
             | {"steps": task.num_steps, "batch_size": task.batch_size, "fingerprint": task.fingerprint}
             for task in tasks
         ],
-        "configurations": {one.name: one.recipe.to_json()["configuration"] for one in contenders},
+        "configurations": {
+            kind: {one.name: one.recipe.to_json()["configuration"] for one in contenders[kind]}
+            for kind in sorted({task.kind for task in tasks})
+        },
         "summary": [asdict(summary(name, results)) for name in summaries],
         "best_of_grid": best,
         "outcomes": rows,

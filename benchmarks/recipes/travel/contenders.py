@@ -1,7 +1,8 @@
 """Who trains in `travel`: recipes, what people use otherwise, and a grid of rates on the task itself."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import metaopt
 from benchmarks.recipes.drop_in import label
@@ -48,6 +49,16 @@ def recipes(folders: Sequence[str], *, also_unscaled: bool = False) -> list[Cont
         for name, recipe in loaded.items()
         for suffix, scale_rate in scalings.items()
     ]
+
+
+def left_out(folder: str, kinds: Iterable[str]) -> dict[str, Contender]:
+    """One contender by kind of task: the recipe in `folder/KIND`, made with nothing of that kind.
+
+    Raises:
+        MetaOptError: one is missing or cannot be loaded.
+    """
+    name = f"{label(folder)}, kind left out"
+    return {kind: Contender(name, metaopt.load_recipe(Path(folder) / kind)) for kind in kinds}
 
 
 def labels(folders: Sequence[str]) -> dict[str, str]:

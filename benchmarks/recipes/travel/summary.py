@@ -22,10 +22,12 @@ class Interval:
     """A geometric mean over tasks with its 95 % interval; without one where there is one task only."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
     def __str__(self) -> str:
+        if self.low is None or self.high is None:
+            return f"{100 * (self.value - 1):+.1f}"
         return f"{100 * (self.value - 1):+.1f} [{100 * (self.low - 1):+.1f}, {100 * (self.high - 1):+.1f}]"
 
 
@@ -39,7 +41,8 @@ class Summary:
         wins: trainings with a lower test loss than AdamW's at 1e-3.
         trainings: number of trainings.
         against_schedule_free: test loss over that of Schedule-Free, paired by task and seed.
-        worth: trials of the grid, in random order, until one is as good: mean over trainings.
+        worth: trials of the grid, in random order, until one is as good: mean over
+            trainings; one more than the grid has where none is.
         failed: trainings that ended no better than they began.
     """
 
@@ -89,7 +92,7 @@ def interval(logs: Sequence[float]) -> Interval:
     """Geometric mean, and Student's 95 % interval over tasks."""
     mean = statistics.fmean(logs)
     if len(logs) < 2:
-        return Interval(math.exp(mean), 0.0, math.inf)
+        return Interval(math.exp(mean), None, None)
     half = stats.t.ppf(0.975, len(logs) - 1) * statistics.stdev(logs) / len(logs) ** 0.5
     return Interval(math.exp(mean), math.exp(mean - half), math.exp(mean + half))
 

@@ -42,9 +42,10 @@ def percent(contender: str, trainings: Sequence[Trainings]) -> str:
 def summary_table(results: Results, names: Sequence[str]) -> list[str]:
     """All contenders over all tasks; test losses in percent above the grid's best, or above Schedule-Free."""
     width = max(map(len, names)) + 1
-    tasks = len({task for task, _ in results})
+    over = f"{len({task for task, _ in results})} tasks, {len(results)} trainings each"
     lines = [
-        f"{tasks} tasks, {len(results)} trainings each; test loss at the best validation in percent above the grid's",
+        f"{over}; test loss at the best validation, percent above the grid's best; "
+        f"worth {len(GRID) + 1}: no rate of the grid is as good",
         f"{'':{width}}{'mean':>7}{'worst':>8} {'on':22}{f'below {ADAMW}':>17}"
         f"{'to Schedule-Free':>24}{'worth':>7}{'failed':>8}",
     ]
@@ -64,6 +65,6 @@ def large_table(results: Results, names: Sequence[str], peers: Sequence[str]) ->
     for name in (name for name in names if name not in peers):
         wins = sum(trainings[name].loss < min(trainings[peer].loss for peer in peers) for trainings in results.values())
         lines.append(
-            f"The {name} has a lower test loss than the better of {', '.join(peers)} on {wins} of {len(results)}."
+            f"The {name} has a lower test loss than the better of {' and '.join(peers)} on {wins} of {len(results)}."
         )
     return lines
