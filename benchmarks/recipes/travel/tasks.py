@@ -36,19 +36,19 @@ PIXELS = data.SIDE**2
 
 
 def all_tasks(folder: Path, pretrained: Path) -> list[TravelTask]:
-    """All but the large ones; data is read, and weights are trained before, when first needed.
+    """All but the large ones, cheap kinds first; data is read, and weights are trained before, when first needed.
 
     Args:
         folder: the data.
         pretrained: where weights that trainings start from are kept.
     """
     return [
-        *transformers(folder),
-        *recurrent(folder),
-        *images(folder),
+        *recommenders(),
         *perceptrons(folder),
         *autoencoders(folder),
-        *recommenders(),
+        *recurrent(folder),
+        *images(folder),
+        *transformers(folder),
         *continued(folder, pretrained),
     ]
 
