@@ -24,19 +24,12 @@ import torch.nn.functional as F
 from torch import nn
 
 import metaopt
-from benchmarks.recipes.drop_in_models import JOBS, Batch, Workload
-from metaopt import Configuration
+from benchmarks.recipes.drop_in_models import JOBS, Batch, Workload, renew_statistics
+from benchmarks.recipes.peers import PEERS
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared" / "data"
 DATA = {"transformer": SHARED / "tinyshakespeare" / "input.txt", "resnet": SHARED / "mnist_t10k"}
-#: What people use otherwise, at the defaults of the plugins.
-PEERS = {
-    "AdamW 1e-3": Configuration("adamw", "constant", hparams={"adamw.lr": 1e-3}),
-    "AdamW, cosine": Configuration("adamw", "cosine"),
-    "Schedule-Free": Configuration("schedulefree_adamw", "constant"),
-    "Prodigy": Configuration("prodigy", "constant"),
-}
 
 
 @dataclass(frozen=True)
@@ -81,7 +74,7 @@ def train(job: Workload, recipe: metaopt.Recipe, contender: str, seed: int, num_
         taken.append(time.perf_counter() - start)
         if step % every == 0 or step == job.num_steps:
             with run.evaluating():
-                renew_statistics(model, job)
+                renew_statistics(model, (inputs for inputs, _ in job.batches(torch.Generator().manual_seed(0))))
                 value = loss_on(model, job.validation)
             if run.observe(value).stop:
                 break
@@ -91,13 +84,6 @@ def train(job: Workload, recipe: metaopt.Recipe, contender: str, seed: int, num_
     model.eval()
     best = run.best_value
     return TrainingOutcome(contender, seed, best, loss_on(model, job.test), step, 1e3 * statistics.median(taken))
-
-
-def renew_statistics(model: nn.Module, job: Workload) -> None:
-    """Compute BatchNorm's statistics anew for the weights that are judged, averaged or not."""
-    if any(isinstance(module, nn.BatchNorm2d) for module in model.modules()):
-        batches = job.batches(torch.Generator().manual_seed(0))
-        torch.optim.swa_utils.update_bn([next(batches)[0] for _ in range(10)], model)
 
 
 @torch.no_grad()
@@ -140,7 +126,7 @@ def verdict(outcomes: list[TrainingOutcome], recipe: str) -> str:
     test = {(outcome.contender, outcome.seed): outcome.test for outcome in outcomes}
     seeds = sorted({outcome.seed for outcome in outcomes})
     wins = {name: sum(test[recipe, seed] < test[name, seed] for seed in seeds) for name in PEERS}
-    parts = ", ".join(f"{name} on {count}" for name, count in wins.items())
+    parts = "; ".join(f"{name} on {count}" for name, count in wins.items())
     return f"Of {len(seeds)} seeds, the {recipe} has the lower test loss than {parts}."
 
 

@@ -3,6 +3,7 @@
 import gzip
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -148,6 +149,12 @@ def resnet(folder: Path, num_steps: int | None, batch_size: int = 32) -> Workloa
         num_steps=num_steps or 300,
         what="ResNet with BatchNorm on 10,000 MNIST digits",
     )
+
+
+def renew_statistics(model: nn.Module, inputs: Iterator[Tensor], count: int = 10) -> None:
+    """Compute BatchNorm's statistics anew for the weights that are judged, averaged or not."""
+    if any(isinstance(module, nn.BatchNorm2d) for module in model.modules()):
+        torch.optim.swa_utils.update_bn(list(islice(inputs, count)), model)
 
 
 def digits(folder: Path) -> Batch:
