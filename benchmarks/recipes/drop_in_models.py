@@ -152,9 +152,15 @@ def resnet(folder: Path, num_steps: int | None, batch_size: int = 32) -> Workloa
 
 def digits(folder: Path) -> Batch:
     """All digits, in an order of their own: the first 7,000 train, 1,500 validate and 1,500 test."""
+    images, labels = ordered_digits(folder)
+    return images[:, None].float() / 255 - 0.13, labels
+
+
+def ordered_digits(folder: Path) -> Batch:
+    """The same as they are in the files: uint8, shape (10000, 28, 28), and their labels."""
     images, labels = (_idx(folder / f"t10k-{name}.gz") for name in ("images-idx3-ubyte", "labels-idx1-ubyte"))
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
-    return images[order, None].float() / 255 - 0.13, labels[order].long()
+    return images[order], labels[order].long()
 
 
 def _idx(path: Path) -> Tensor:
