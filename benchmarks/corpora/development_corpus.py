@@ -36,6 +36,7 @@ from benchmarks.corpora.description import describe
 from benchmarks.corpora.texts import coded, numbered
 from metaopt_corpora._shared.networks import mlp
 from metaopt_corpora._shared.splits import make_splits
+from metaopt_corpora._shared.transformer import SmallTransformer
 from metaopt_corpora.sequences import GRU
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -168,7 +169,7 @@ def characters(folder: Path) -> list[metaopt.Task]:
     """The next character after 16: by a perceptron, and at each of 16 places by one block of attention."""
     task = partial(metaopt.Task, family="characters", loss=F.cross_entropy, num_validations=10)
     perceptron = partial(CharacterMLP, VOCABULARY + 1)
-    attention = partial(CharacterAttention, VOCABULARY + 1)
+    attention = partial(SmallTransformer, VOCABULARY + 1, CONTEXT)
     tasks = []
     for name in ("shakespeare", "wikitext"):
         last, each = partial(text_splits, folder, name), partial(text_splits, folder, name, each_place=True)
@@ -222,37 +223,6 @@ class CharacterMLP(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         output: Tensor = self.layers(self.embedding(tokens).flatten(1))
-        return output
-
-
-class CharacterAttention(nn.Module):
-    """One causal block of attention and a perceptron, LayerNorm before each: (n, 16) to (n, V, 16)."""
-
-    def __init__(self, vocabulary: int, width: int = 16, heads: int = 2) -> None:
-        super().__init__()
-        self.heads = heads
-        self.embedding = nn.Embedding(vocabulary, width)
-        self.places = nn.Parameter(0.02 * torch.randn(CONTEXT, width))
-        self.norms = nn.ModuleList([nn.LayerNorm(width) for _ in range(3)])
-        self.queries_keys_values = nn.Linear(width, 3 * width, bias=False)
-        self.mixed = nn.Linear(width, width, bias=False)
-        self.layers = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
-        self.output = nn.Linear(width, vocabulary)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        states = self.embedding(tokens) + self.places
-        states = states + self._attention(self.norms[0](states))
-        states = states + self.layers(self.norms[1](states))
-        output: Tensor = self.output(self.norms[2](states)).transpose(1, 2)
-        return output
-
-    def _attention(self, states: Tensor) -> Tensor:
-        parts = self.queries_keys_values(states).unflatten(-1, (3, self.heads, -1))  # (n, T, 3, heads, width / heads)
-        queries, keys, values = (part.transpose(1, 2) for part in parts.unbind(2))
-        scores = queries @ keys.transpose(-1, -2) / queries.shape[-1] ** 0.5
-        future = torch.ones(CONTEXT, CONTEXT, dtype=torch.bool, device=states.device).triu(1)
-        weights = torch.softmax(scores.masked_fill(future, -torch.inf), dim=-1)
-        output: Tensor = self.mixed((weights @ values).transpose(1, 2).flatten(2))
         return output
 
 

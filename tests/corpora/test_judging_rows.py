@@ -13,9 +13,11 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # benchmarks are not installed
 
 from benchmarks.corpora import judging_rows  # noqa: E402
-from benchmarks.corpora.development_corpus import VOCABULARY, characters, mnist, omniglot, on_grid  # noqa: E402
+from benchmarks.corpora.development_corpus import VOCABULARY, characters, mnist, omniglot, omniglot_splits, on_grid  # noqa: E402
+from benchmarks.corpora.ladder import ladder  # noqa: E402
+from benchmarks.corpora.ladder.images import drawings  # noqa: E402
 from benchmarks.corpora.real_models import real_models  # noqa: E402
-from benchmarks.corpora.texts import coded, numbered  # noqa: E402
+from benchmarks.corpora.texts import coded, numbered, words  # noqa: E402
 from benchmarks.recipes.drop_in_models import resnet, transformer  # noqa: E402
 
 DATA = ROOT.parent / "shared" / "data"
@@ -91,10 +93,19 @@ def halved_about_zero(images):
 
 
 @cache
-def evaluation_characters(side):
+def evaluation_characters(side, contrast):
     with np.load(DATA / "omniglot" / judging_rows.RESERVED_OMNIGLOT) as packed:
         parts = torch.from_numpy(packed["images"]).flatten(0, 1).split(1000)
-    return hashes(torch.cat([on_grid(1 - 2 * F.adaptive_avg_pool2d(part.double(), side)) for part in parts]))
+    small = torch.cat([F.adaptive_avg_pool2d(part.double(), side) for part in parts])
+    return hashes(on_grid(1 - contrast * small))
+
+
+@cache
+def word_windows(length, vocabulary):
+    validation = words(judging_rows.wikitext_validation(DATA))
+    known = numbered(validation, vocabulary)
+    reserved = coded(words(judging_rows.wikitext_test(DATA, reserved=True)), known)
+    return window_hashes(coded(validation, known), length), window_hashes(reserved, length)
 
 
 # What is reserved
@@ -133,23 +144,38 @@ def test_a_task_that_reads_a_reserved_row_would_be_found():
         check(torch.cat([windows[:100], reserved[:1000:50]]), windows, reserved)
 
 
+def test_a_character_of_an_evaluation_alphabet_would_be_found(monkeypatch):
+    monkeypatch.setattr(judging_rows, "OPEN_OMNIGLOT", judging_rows.RESERVED_OMNIGLOT)
+    splits = omniglot_splits(DATA / "omniglot", "Balinese", 20)  # the same rows of the other file
+    assert torch.isin(hashes(splits.train.inputs), evaluation_characters(14, 2)).all()
+    train, _, _ = drawings.__wrapped__(DATA)
+    assert torch.isin(hashes(train), evaluation_characters(16, 1)).all()
+
+
 # What corpora read
 
 
 @pytest.fixture(scope="module")
 def tasks():
-    found = [*mnist(DATA), *omniglot(DATA), *characters(DATA), *real_models(DATA)]
+    found = [*mnist(DATA), *omniglot(DATA), *characters(DATA), *real_models(DATA), *ladder(DATA)]
     return {task.name: task for task in found}
 
 
-@pytest.mark.parametrize("name", ["mnist_mlp", "mnist_cnn", "digits_residual", "digits_group_norm"])
+DIGITS = ("mnist_mlp", "mnist_cnn", "digits_residual", "digits_group_norm")
+DIGITS += ("resnet_middle", "depthwise_middle", "group_norm_middle", "layer_norm_middle", "vit_middle", "pixels_middle")
+#: As inputs of tasks whose name begins so.
+PREPARED = {"mnist": halved_about_zero, "pixels": in_grey_levels}
+
+
+@pytest.mark.parametrize("name", DIGITS)
 def test_no_digit_is_reserved(tasks, name):
     rows = hashes(rows_of(tasks[name]))
-    check(rows, *digit_hashes(halved if name.startswith("digits") else halved_about_zero))
+    check(rows, *digit_hashes(PREPARED.get(name.partition("_")[0], halved)))
     assert len(rows) == 7_000
 
 
 SHAKESPEARE = ("shakespeare_mlp", "shakespeare_attention", "shakespeare_32x1", "shakespeare_48x2", "shakespeare_gru")
+SHAKESPEARE += ("gpt_middle", "gpt_context_4", "gpt_post_middle", "gru_middle")
 
 
 @pytest.mark.parametrize("name", SHAKESPEARE)
@@ -158,7 +184,10 @@ def test_no_window_of_shakespeare_is_reserved(tasks, name):
     check(hashes(rows), *shakespeare_windows(rows.shape[1]))
 
 
-@pytest.mark.parametrize("name", ["wikitext_mlp", "wikitext_attention", "wikitext_24x3", "wikitext_gru"])
+WIKITEXT = ("wikitext_mlp", "wikitext_attention", "wikitext_24x3", "wikitext_gru", "gpt_tied_middle", "lstm_middle")
+
+
+@pytest.mark.parametrize("name", WIKITEXT)
 def test_no_window_of_wikitext_is_reserved(tasks, name):
     rows = rows_of(tasks[name])
     check(hashes(rows), *wikitext_windows(rows.shape[1]))
@@ -171,4 +200,23 @@ OMNIGLOT = ("cyrillic_mlp", "korean_mlp", "hiragana_cnn", "latin_residual", "kat
 def test_no_character_of_an_evaluation_alphabet_is_read(tasks, name):
     rows = hashes(rows_of(tasks[name]))
     assert len(rows) >= 400
-    assert not torch.isin(rows, evaluation_characters(14)).any()
+    assert not torch.isin(rows, evaluation_characters(14, 2)).any()
+
+
+@pytest.mark.parametrize("name", ["autoencoder_middle", "vae_middle", "unet_middle"])
+def test_no_drawing_is_one_of_an_evaluation_alphabet(tasks, name):
+    rows = hashes(rows_of(tasks[name], "targets"))
+    assert len(rows) >= 3_200
+    assert not torch.isin(rows, evaluation_characters(16, 1)).any()
+
+
+@pytest.mark.parametrize(("name", "vocabulary"), [("words_middle", 256), ("words_tied_vocabulary_16", 4096)])
+def test_no_window_of_words_is_reserved(tasks, name, vocabulary):
+    rows = rows_of(tasks[name])
+    check(hashes(rows), *word_windows(rows.shape[1], vocabulary))
+
+
+def test_these_are_all_families_of_the_ladder_but_those_without_such_rows(tasks):
+    drawn = {"autoencoder", "vae", "unet", "words", "words_tied"}
+    seen = {tasks[name].family for name in (*DIGITS, *SHAKESPEARE, *WIKITEXT)} | drawn
+    assert set(ladder(DATA).families) - seen == {"table", "recommender"}
