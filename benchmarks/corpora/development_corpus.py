@@ -6,21 +6,19 @@
 | tasks | data | licence |
 |---|---|---|
 | 19 tables | UCI, by way of PMLB and uci_datasets | CC BY 4.0 |
-| digits by a perceptron and a small convolutional network | MNIST, the 10,000 test digits | CC BY-SA 3.0 |
+| digits by a perceptron and a small convolutional network | MNIST, 7,000 test digits | CC BY-SA 3.0 |
 | characters of three alphabets, told apart | Omniglot | MIT |
-| the next character of a text | Tiny Shakespeare; WikiText-2, validation and test parts | public domain; CC BY-SA 3.0 |
+| the next character of a text | Tiny Shakespeare; WikiText-2, half of the test part | public domain; CC BY-SA 3.0 |
 | the next value of a series | CO2 at Mauna Loa, daily weather, US employment | CC BY 4.0; US government works |
 
 Every task trains as a vmapped population. Splits and weights are the same on every machine. Writers of characters,
-pages of text and years of a series are never on both sides of a split.
+pages of text and years of a series are never on both sides of a split. Rows that are reserved for judging
+(`benchmarks.corpora.judging_rows`) are not read.
 """
 
 import argparse
 import csv
-import gzip
 import math
-import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
@@ -33,9 +31,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import metaopt
-from metaopt.plugin.registry import current_registry
+from benchmarks.corpora import judging_rows
+from benchmarks.corpora.description import describe
+from benchmarks.corpora.texts import coded, numbered
 from metaopt_corpora._shared.networks import mlp
 from metaopt_corpora._shared.splits import make_splits
+from metaopt_corpora._shared.transformer import SmallTransformer
 from metaopt_corpora.sequences import GRU
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -91,9 +92,9 @@ def development_corpus(data: str | Path = DATA) -> metaopt.Corpus:
 
 
 def mnist(folder: Path) -> list[metaopt.Task]:
-    """MNIST's test digits, 14 × 14: 500 to validate, 1,000 to test (fewer for the convolutions), the rest to train."""
+    """7,000 digits, 14 × 14: 500 to validate, 1,000 to test (fewer for the convolutions), the rest to train."""
     task = partial(metaopt.Task, family="mnist", loss=F.cross_entropy, num_validations=15)
-    splits = partial(mnist_splits, folder / "mnist_t10k")
+    splits = partial(mnist_splits, folder)
     images = partial(splits, sizes=(200, 300), as_images=True)
     perceptron = partial(mlp, (PIXELS**2, 32, 10))
     return [
@@ -106,16 +107,9 @@ def mnist(folder: Path) -> list[metaopt.Task]:
 
 def mnist_splits(folder: Path, sizes: tuple[int, int], *, as_images: bool = False) -> metaopt.Splits:
     """Grey levels from -1 to 1, halved in width and height."""
-    images, labels = (_idx(folder / f"t10k-{name}-ubyte.gz") for name in ("images-idx3", "labels-idx1"))
-    small = F.avg_pool2d(torch.from_numpy(images).double()[:, None], 2) / 128 - 1
-    return make_splits(small if as_images else small.flatten(1), torch.from_numpy(labels).long(), sizes)
-
-
-def _idx(path: Path) -> NDArray[np.uint8]:
-    """An IDX file: two zeros, the type, the number of axes, their lengths, the numbers."""
-    content = gzip.decompress(path.read_bytes())
-    shape = np.frombuffer(content, dtype=">i4", count=content[3], offset=4)
-    return np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * content[3]).reshape(shape).copy()
+    images, labels = judging_rows.digits(folder)
+    small = F.avg_pool2d(images.double()[:, None], 2) / 128 - 1
+    return make_splits(small if as_images else small.flatten(1), labels, sizes)
 
 
 def omniglot(folder: Path) -> list[metaopt.Task]:
@@ -137,7 +131,7 @@ def omniglot_splits(folder: Path, alphabet: str, count: int, *, as_images: bool 
     with open(folder / "characters.csv", encoding="utf-8", newline="") as file:
         of_alphabet = [row for row in csv.DictReader(file) if row["alphabet"] == alphabet]
     rows = [int(row["row"]) for row in of_alphabet if row["set"] == "background"][:count]
-    with np.load(folder / "images_background.npz") as packed:
+    with np.load(folder / judging_rows.OPEN_OMNIGLOT) as packed:
         paper = torch.from_numpy(packed["images"][rows]).double()  # (characters, 20 writers, 105, 105)
     images = on_grid(1 - 2 * F.adaptive_avg_pool2d(paper, PIXELS))
     labels = torch.arange(count)[:, None].expand(count, 20)
@@ -175,13 +169,10 @@ def characters(folder: Path) -> list[metaopt.Task]:
     """The next character after 16: by a perceptron, and at each of 16 places by one block of attention."""
     task = partial(metaopt.Task, family="characters", loss=F.cross_entropy, num_validations=10)
     perceptron = partial(CharacterMLP, VOCABULARY + 1)
-    attention = partial(CharacterAttention, VOCABULARY + 1)
+    attention = partial(SmallTransformer, VOCABULARY + 1, CONTEXT)
     tasks = []
-    for name, files in (
-        ("shakespeare", (folder / "tinyshakespeare" / "input.txt",)),
-        ("wikitext", (folder / "wikitext2" / "valid.txt", folder / "wikitext2" / "test.txt")),
-    ):
-        last, each = partial(text_splits, files), partial(text_splits, files, each_place=True)
+    for name in ("shakespeare", "wikitext"):
+        last, each = partial(text_splits, folder, name), partial(text_splits, folder, name, each_place=True)
         tasks += [
             task(name=f"{name}_mlp", model=perceptron, data=last, batch_size=48, num_steps=400),
             task(name=f"{name}_attention", model=attention, data=each, batch_size=6, num_steps=300),
@@ -189,17 +180,21 @@ def characters(folder: Path) -> list[metaopt.Task]:
     return tasks
 
 
-def text_splits(files: Sequence[Path], *, each_place: bool = False) -> metaopt.Splits:
+def text_splits(folder: Path, name: str, *, each_place: bool = False) -> metaopt.Splits:
     """Windows of a text: 20,000 from its first 90 %, 400 from the next 5 %, 800 from the last; fewer for each place.
 
     Args:
-        files: the text, in this order; with two, the second one is for testing alone.
+        folder: of the data.
+        name: `"shakespeare"`, or `"wikitext"`, whose own test text is for testing.
         each_place: targets are the next character at every place, not after the last one alone.
     """
-    texts = [path.read_text(encoding="utf-8") for path in files]
-    frequent = [character for character, _ in sorted(Counter(texts[0]).items(), key=lambda one: (-one[1], one[0]))]
-    codes = {character: code for code, character in enumerate(frequent[:VOCABULARY])}
-    pages = [torch.tensor([codes.get(character, VOCABULARY) for character in text]) for text in texts]
+    texts = (
+        [judging_rows.shakespeare(folder)]
+        if name == "shakespeare"
+        else [judging_rows.wikitext_validation(folder), judging_rows.wikitext_test(folder)]
+    )
+    known = numbered(texts[0], VOCABULARY)
+    pages = [coded(text, known) for text in texts]
     if len(pages) == 1:
         ends = int(0.9 * len(pages[0])), int(0.95 * len(pages[0]))
         parts = pages[0][: ends[0]], pages[0][ends[0] : ends[1]], pages[0][ends[1] :]
@@ -228,37 +223,6 @@ class CharacterMLP(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         output: Tensor = self.layers(self.embedding(tokens).flatten(1))
-        return output
-
-
-class CharacterAttention(nn.Module):
-    """One causal block of attention and a perceptron, LayerNorm before each: (n, 16) to (n, V, 16)."""
-
-    def __init__(self, vocabulary: int, width: int = 16, heads: int = 2) -> None:
-        super().__init__()
-        self.heads = heads
-        self.embedding = nn.Embedding(vocabulary, width)
-        self.places = nn.Parameter(0.02 * torch.randn(CONTEXT, width))
-        self.norms = nn.ModuleList([nn.LayerNorm(width) for _ in range(3)])
-        self.queries_keys_values = nn.Linear(width, 3 * width, bias=False)
-        self.mixed = nn.Linear(width, width, bias=False)
-        self.layers = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
-        self.output = nn.Linear(width, vocabulary)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        states = self.embedding(tokens) + self.places
-        states = states + self._attention(self.norms[0](states))
-        states = states + self.layers(self.norms[1](states))
-        output: Tensor = self.output(self.norms[2](states)).transpose(1, 2)
-        return output
-
-    def _attention(self, states: Tensor) -> Tensor:
-        parts = self.queries_keys_values(states).unflatten(-1, (3, self.heads, -1))  # (n, T, 3, heads, width / heads)
-        queries, keys, values = (part.transpose(1, 2) for part in parts.unbind(2))
-        scores = queries @ keys.transpose(-1, -2) / queries.shape[-1] ** 0.5
-        future = torch.ones(CONTEXT, CONTEXT, dtype=torch.bool, device=states.device).triu(1)
-        weights = torch.softmax(scores.masked_fill(future, -torch.inf), dim=-1)
-        output: Tensor = self.mixed((weights @ values).transpose(1, 2).flatten(2))
         return output
 
 
@@ -331,52 +295,6 @@ def _chronological(values: NDArray[np.float64], window: int, *, as_sequence: boo
 def on_grid(values: Tensor) -> Tensor:
     """Rounded to multiples of GRID, float32."""
     return (torch.round(values.double() / GRID) * GRID).float()
-
-
-# What it holds
-
-
-def describe(tasks: Sequence[metaopt.Task], members: int, num_steps: int = 5) -> list[str]:
-    """A line for each task: rows, parameters, budget, milliseconds of a step and a validation of a population."""
-    header = f"{'task':22}{'family':24}{'train':>7}{'val':>6}{'test':>6}{'params':>8}{'batch':>6}{'steps':>6}"
-    lines = [f"{header}{'ms/step':>9}{'ms/val':>9}  engine"]
-    for task in tasks:
-        step, validation = milliseconds(task, members, num_steps)
-        splits = task.splits
-        params = sum(param.numel() for param in task.build(0).parameters())
-        lines.append(
-            f"{task.name:22}{task.family:24}{len(splits.train):7}{len(splits.validation):6}{len(splits.test):6}{params:8}"
-            f"{task.batch_size:6}{task.num_steps:6}{step:9.1f}{validation:9.1f}  {_engine(task)}"
-        )
-    return lines
-
-
-def milliseconds(task: metaopt.Task, members: int, num_steps: int) -> tuple[float, float]:
-    """Processor milliseconds of a step and of a validation, of a population of AdamW at many rates."""
-    from metaopt.configuration import Configuration, assemble
-    from metaopt.inner import Graphs, Member, train
-    from metaopt.tuning.running.trainings import probe_task
-
-    configurations = [Configuration("adamw", hparams={"adamw.lr": 1e-4 * 1.05**index}) for index in range(members)]
-    population = [Member(assemble(configuration, current_registry()), 0) for configuration in configurations]
-    graphs = Graphs()
-
-    def seconds(steps: int) -> float:
-        started = time.process_time()
-        train(probe_task(task, steps, graphs), population, graphs=graphs)
-        return time.process_time() - started
-
-    seconds(1)
-    few, many = (min(seconds(steps) for _ in range(3)) for steps in (1, 1 + num_steps))
-    step = max(many - few, 0.0) / num_steps
-    return 1e3 * step, 1e3 * max(few - step, 0.0)
-
-
-def _engine(task: metaopt.Task) -> str:
-    from metaopt.inner import loop_reason
-
-    reason: str | None = loop_reason(task)
-    return "population" if reason is None else f"loop: {reason}"
 
 
 def main(arguments: Sequence[str] | None = None, show: Callable[[str], None] = print) -> None:

@@ -3,14 +3,12 @@
     metaopt tune benchmarks.corpora.real_models:corpus --out out/real_models
     python -m benchmarks.corpora.real_models [--data ../shared/data] [--members 20]  # what it holds, ms a step
 
-What `tune` hands over here is judged by `benchmarks.recipes.drop_in`, so nothing that `drop_in` validates or tests on
-is read: of Tiny Shakespeare the first nine tenths, of the digits the first 7,000 in the order of `drop_in`. Alphabets
-of Omniglot, WikiText-2 and the weather are not in `drop_in` at all. The data and their licences are those of
+What `tune` hands over here is judged by `benchmarks.recipes.drop_in`, so nothing that is reserved for judging
+(`benchmarks.corpora.judging_rows`) is read. The data and their licences are those of
 `benchmarks.corpora.development_corpus`.
 """
 
 import argparse
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,20 +18,23 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import metaopt
+from benchmarks.corpora import judging_rows
+from benchmarks.corpora.description import describe
 from benchmarks.corpora.development_corpus import (
     DATA,
     VOCABULARY,
-    describe,
     omniglot_splits,
     weather_splits,
 )
-from benchmarks.recipes.drop_in_models import Residual, Transformer, digits
+from benchmarks.corpora.texts import coded, numbered, window_splits
+from benchmarks.recipes.drop_in_models import Residual, Transformer
 from metaopt_corpora.sequences import GRU
 
-#: Rows of `drop_in`'s digits that it trains on, and the share of its text; all others validate and test there.
-DIGITS, SHARE_OF_TEXT = 7_000, 0.9
-#: Of these digits and this text, in order: to train, to validate, to test.
-DIGITS_PARTS, TEXT_PARTS = (5_500, 500, 1_000), (0.8, 0.85, 0.9)
+#: Open digits in order: to train, to validate, to test.
+DIGITS_PARTS = (5_500, 500, 1_000)
+#: Tiny Shakespeare and WikiText-2, as far as they are open, and how many characters a model sees of them.
+TEXTS = (judging_rows.shakespeare, judging_rows.wikitext_validation)
+CONTEXT = 32
 
 
 def corpus() -> metaopt.Corpus:
@@ -57,7 +58,7 @@ def real_models(data: str | Path) -> metaopt.Corpus:
 def transformers(folder: Path) -> list[metaopt.Task]:
     """The next character at each of 32 places, by 18,000 to 64,000 parameters."""
     task = partial(metaopt.Task, family="transformers", loss=F.cross_entropy, num_validations=10, batch_size=12)
-    shakespeare, wikitext = (partial(text_splits, text, each_place=True) for text in texts(folder))
+    shakespeare, wikitext = (partial(text_splits, read, folder, each_place=True) for read in TEXTS)
     return [
         task(name="shakespeare_32x1", model=partial(model_of_text, 32, 1), data=shakespeare, num_steps=250),
         task(name="shakespeare_48x2", model=partial(model_of_text, 48, 2), data=shakespeare, num_steps=250),
@@ -66,46 +67,16 @@ def transformers(folder: Path) -> list[metaopt.Task]:
     ]
 
 
-CONTEXT = 32
-
-
 def model_of_text(width: int, layers: int) -> nn.Module:
     """The transformer of `drop_in`, narrower."""
     return Transformer(VOCABULARY + 1, CONTEXT, width=width, heads=2, layers=layers)
 
 
-def texts(folder: Path) -> tuple[tuple[Path, float], tuple[Path, float]]:
-    """Files, and the share of each that may be read."""
-    return (folder / "tinyshakespeare" / "input.txt", SHARE_OF_TEXT), (folder / "wikitext2" / "valid.txt", 1.0)
-
-
-def text_splits(source: tuple[Path, float], *, each_place: bool) -> metaopt.Splits:
-    """Windows of a text's first part, in turn to train, to validate and to test.
-
-    Args:
-        source: the file, and the share of it that is read.
-        each_place: targets are the next character at every place, not after the last one alone.
-    """
-    file, share = source
-    codes = text_codes(file.read_text(encoding="utf-8"))
-    codes = codes[: int(share * len(codes))]
-    ends = [0, *(int(part / TEXT_PARTS[-1] * len(codes)) for part in TEXT_PARTS)]
+def text_splits(read: Callable[[Path], str], folder: Path, *, each_place: bool) -> metaopt.Splits:
+    """Windows of 32 characters, and the next character after the last one, or after each."""
+    text = read(folder)
     counts = (8_000, 96, 192) if each_place else (20_000, 400, 800)
-    parts = []
-    for begin, end, count in zip(ends, ends[1:], counts, strict=False):
-        starts = begin + torch.arange(count) * (end - begin - CONTEXT - 1) // count
-        windows = codes[starts[:, None] + torch.arange(CONTEXT + 1)]
-        targets = windows[:, 1:].contiguous() if each_place else windows[:, -1].clone()
-        parts.append(metaopt.Split(windows[:, :-1].contiguous(), targets))
-    return metaopt.Splits(*parts)
-
-
-def text_codes(text: str) -> Tensor:
-    """A text in its most frequent characters, and one for all others, shape (characters,)."""
-    counts = Counter(text)
-    frequent = sorted(counts, key=lambda character: (-counts[character], character))
-    codes = {character: code for code, character in enumerate(frequent[:VOCABULARY])}
-    return torch.tensor([codes.get(character, VOCABULARY) for character in text])
+    return window_splits(coded(text, numbered(text, VOCABULARY)), CONTEXT, counts, each_place=each_place)
 
 
 # Convolutions
@@ -114,7 +85,7 @@ def text_codes(text: str) -> Tensor:
 def convolutions(folder: Path) -> list[metaopt.Task]:
     """Digits and characters, by residual networks with BatchNorm and by plain ones with GroupNorm."""
     task = partial(metaopt.Task, family="convolutions", loss=F.cross_entropy, num_validations=10, batch_size=24)
-    images = partial(digits_splits, folder / "mnist_t10k")
+    images = partial(digits_splits, folder)
     latin, katakana = (
         partial(omniglot_splits, folder / "omniglot", alphabet, 20, as_images=True)
         for alphabet in ("Latin", "Japanese_(katakana)")
@@ -129,14 +100,10 @@ def convolutions(folder: Path) -> list[metaopt.Task]:
 
 def digits_splits(folder: Path) -> metaopt.Splits:
     """The digits that `drop_in` trains on, 14 × 14, in its order."""
-    inputs, targets = digits(folder)
-    small = F.avg_pool2d(inputs[:DIGITS], 2)
-    return metaopt.Splits(
-        *(
-            metaopt.Split(*part)
-            for part in zip(small.split(DIGITS_PARTS), targets[:DIGITS].split(DIGITS_PARTS), strict=True)
-        )
-    )
+    images, labels = judging_rows.digits(folder)
+    small = F.avg_pool2d(images[:, None].float() / 255 - 0.13, 2)
+    parts = zip(small.split(DIGITS_PARTS), labels.split(DIGITS_PARTS), strict=True)
+    return metaopt.Splits(*(metaopt.Split(*part) for part in parts))
 
 
 def residual(num_classes: int) -> nn.Module:
@@ -160,7 +127,7 @@ def group_norm(num_classes: int) -> nn.Module:
 def recurrent(folder: Path) -> list[metaopt.Task]:
     """The next character after 32, and tomorrow's temperature after ten days."""
     task = partial(metaopt.Task, family="recurrent", num_validations=10, batch_size=32)
-    shakespeare, wikitext = (partial(text_splits, text, each_place=False) for text in texts(folder))
+    shakespeare, wikitext = (partial(text_splits, read, folder, each_place=False) for read in TEXTS)
     weather = partial(weather_splits, folder / "timeseries" / "weather.csv", as_sequence=True)
     characters = partial(task, loss=F.cross_entropy, num_steps=250)
     return [

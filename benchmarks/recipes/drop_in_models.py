@@ -49,11 +49,14 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        batch, length, width = x.shape
-        parts = self.qkv(self.norms[0](x)).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(*parts, is_causal=True)
-        x = x + self.out(mixed.transpose(1, 2).reshape(batch, length, width))
+        x = x + self.attention(self.norms[0](x))
         return x + self.mlp(self.norms[1](x))
+
+    def attention(self, x: Tensor, is_causal: bool = True) -> Tensor:
+        batch, length, width = x.shape
+        parts = self.qkv(x).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(*parts, is_causal=is_causal)
+        return self.out(mixed.transpose(1, 2).reshape(batch, length, width))
 
 
 class Transformer(nn.Module):
@@ -159,9 +162,15 @@ def renew_statistics(model: nn.Module, inputs: Iterator[Tensor], count: int = 10
 
 def digits(folder: Path) -> Batch:
     """All digits, in an order of their own: the first 7,000 train, 1,500 validate and 1,500 test."""
+    images, labels = ordered_digits(folder)
+    return images[:, None].float() / 255 - 0.13, labels
+
+
+def ordered_digits(folder: Path) -> Batch:
+    """The same as they are in the files: uint8, shape (10000, 28, 28), and their labels."""
     images, labels = (_idx(folder / f"t10k-{name}.gz") for name in ("images-idx3-ubyte", "labels-idx1-ubyte"))
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
-    return images[order, None].float() / 255 - 0.13, labels[order].long()
+    return images[order], labels[order].long()
 
 
 def _idx(path: Path) -> Tensor:

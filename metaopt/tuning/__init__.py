@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from metaopt.tuning.recorded.runs import RunsPortfolio, portfolio_of_runs
     from metaopt.tuning.recorded.runs_file import read_runs
     from metaopt.tuning.result import TuneResult
-    from metaopt.tuning.running.cost import duration
-    from metaopt.tuning.running.progress import Progress
+    from metaopt.tuning.running.progress import Progress, duration
     from metaopt.tuning.search.baselines import AT_ITS_DEFAULTS
     from metaopt.tuning.search.importance import importances
     from metaopt.tuning.stopping.replay import Replay, Replayed, replay
@@ -50,7 +49,7 @@ _MODULES = {
     "portfolio_of_runs": "metaopt.tuning.recorded.runs",
     "read_runs": "metaopt.tuning.recorded.runs_file",
     "TuneResult": "metaopt.tuning.result",
-    "duration": "metaopt.tuning.running.cost",
+    "duration": "metaopt.tuning.running.progress",
     "Progress": "metaopt.tuning.running.progress",
     "AT_ITS_DEFAULTS": "metaopt.tuning.search.baselines",
     "importances": "metaopt.tuning.search.importance",

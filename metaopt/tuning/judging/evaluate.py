@@ -26,10 +26,10 @@ from metaopt.tuning.judging.references import (
 from metaopt.tuning.judging.scaled import compare_scaled, scaled_evaluations, scaled_tasks
 from metaopt.tuning.ledger.evaluations import evaluation_key
 from metaopt.tuning.ledger.ledger import Ledger
-from metaopt.tuning.running.cost import Pace, duration
+from metaopt.tuning.running.cost import Pace
 from metaopt.tuning.running.evaluator import Evaluator, Request
 from metaopt.tuning.running.learned_tasks import Weights
-from metaopt.tuning.running.progress import to_stderr
+from metaopt.tuning.running.progress import duration, to_stderr
 from metaopt.tuning.seeds import RACE_SEED, report_seeds
 
 

@@ -7,7 +7,7 @@ same numbers. Evaluations that the ledger holds already, such as references, are
 
 import math
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,8 +20,9 @@ from metaopt.tuning.judging.comparison import Contender
 from metaopt.tuning.judging.held_out import Fold
 from metaopt.tuning.judging.references import DEFAULT_BASELINE, reference_evaluations
 from metaopt.tuning.laws.sweep import OCTAVES, ladder, sweep_trainings
+from metaopt.tuning.running.dear_tasks import DearTasks, dear_tasks
 from metaopt.tuning.running.evaluator import Evaluator
-from metaopt.tuning.running.progress import Phase
+from metaopt.tuning.running.progress import Phase, duration
 from metaopt.tuning.running.trainings import SeededAssembly, probe_task, run_task
 from metaopt.tuning.search.final_rounds import ROUNDS, num_finalists
 from metaopt.tuning.search.joint_space import JointSpace
@@ -59,6 +60,7 @@ class Forecast:
         stored: evaluations of these tasks that the ledger holds already, of this or another study.
         black_boxes: black-box tasks, whose time cannot be predicted; they count no seconds.
         few_shots: few-shot tasks, whose time cannot be predicted either.
+        dear: tasks whose trainings take long, or None.
     """
 
     references: Phase
@@ -67,6 +69,7 @@ class Forecast:
     stored: int
     black_boxes: int
     few_shots: int = 0
+    dear: DearTasks | None = None
 
     @property
     def phases(self) -> dict[str, Phase]:
@@ -81,7 +84,8 @@ class Forecast:
         )
         counts = f"{searches:,} of candidates, {self.references.runs:,} of references, {compared:,} of comparisons"
         total = _runs(self.phases.values())
-        return [f"About to run at most {total:,} trainings: {counts}; {self._time()}.{stored}"]
+        first = f"About to run at most {total:,} trainings: {counts}; {self._time()}.{stored}"
+        return [first] if self.dear is None else [first, self.dear.line()]
 
     def _time(self) -> str:
         seconds = sum(phase.seconds for phase in self.phases.values())
@@ -106,7 +110,13 @@ def forecast(
     has_laws: bool = False,
 ) -> Forecast:
     """Predict the cost of a study, its folds and its comparisons; references that came with a corpus cost nothing."""
-    evaluator, seconds = pace.evaluator, pace.seconds
+    evaluator = pace.evaluator
+    of_run: dict[str, float] = defaultdict(float)
+
+    def seconds(task: AnyTask, members: float) -> float:
+        taken = pace.seconds(task, members)
+        of_run[task.name] += taken
+        return taken
 
     # The first batch of every study proposes the same candidates, which the ledger then holds.
     shared: set[str] = set()
@@ -140,15 +150,19 @@ def forecast(
     compared.update({fold_compared(fold): (fold.held_out, True) for fold in folds})
     shipped = Counter(key.task_fingerprint for key in evaluator.ledger.shipped(task.fingerprint for task in corpus))
     references = {task: max(reference_evaluations([task]) - shipped[task.fingerprint], 0) for task in corpus}
+    of_references = Phase(
+        sum(references.values()), sum(seconds(task, runs) for task, runs in references.items() if runs)
+    )
+    searches = {"": search(main), **{fold.name: search(fold.tuning) for fold in folds}}
+    comparisons = {name: comparison(part, held_out=apart) for name, (part, apart) in compared.items()}
     return Forecast(
-        references=Phase(
-            sum(references.values()), sum(seconds(task, runs) for task, runs in references.items() if runs)
-        ),
-        searches={"": search(main), **{fold.name: search(fold.tuning) for fold in folds}, **sweeps},
-        comparisons={name: comparison(part, held_out=apart) for name, (part, apart) in compared.items()},
+        references=of_references,
+        searches={**searches, **sweeps},
+        comparisons=comparisons,
         stored=len(evaluator.evaluations(corpus.tasks)),
         black_boxes=sum(isinstance(task, BlackBoxTask) for task in corpus),
         few_shots=sum(isinstance(task, FewShotTask) for task in corpus),
+        dear=dear_tasks(race_order(main), pace.training, of_run),
     )
 
 
@@ -236,6 +250,10 @@ class Pace:
         seconds = self._whole[task.name] * (_ALONE + (1 - _ALONE) * together / BATCH) if self._share < 1 else 0.0
         return seconds + self._share * members * self._single[task.name]
 
+    def training(self, task: AnyTask) -> float:
+        """Wall-clock time of one training, as its share of a full batch of candidates."""
+        return self.seconds(task, BATCH) / BATCH
+
 
 def _population_seconds(task: AnyTask, evaluator: Evaluator) -> float:
     """Wall-clock time of one batch of candidates on a task, from a few steps of it; 0 for black boxes."""
@@ -273,10 +291,3 @@ def _timed(task: Task, runs: Sequence[SeededAssembly], engine: str, graphs: Grap
     started = time.perf_counter()
     run_task(task, runs, engine, graphs=graphs)
     return time.perf_counter() - started
-
-
-def duration(seconds: float) -> str:
-    """Seconds, minutes or hours, as people say them."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

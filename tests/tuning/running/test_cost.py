@@ -76,6 +76,31 @@ def test_the_forecast_is_a_sentence_and_says_what_can_be_reused():
     )
 
 
+def test_the_forecast_tells_what_dear_tasks_cost_of_the_whole_run(evaluator, make_task):
+    tasks = [make_task(f"{family}{rung}", family, num_steps=10**rung) for family in "abc" for rung in (1, 2)]
+
+    class Slow(Pace):
+        def seconds(self, task, members):
+            return members * (61.0 if task.name == "c2" else 1.0)
+
+    corpus = metaopt.load_corpus(tasks)
+    expected = forecast(Slow(evaluator), corpus, corpus.tasks, (), 40, [])
+    assert (expected.dear.names, expected.dear.after) == (("c2",), 5)
+    quick = forecast(Quick(evaluator), corpus, corpus.tasks, (), 40, [])
+    seconds, otherwise = (sum(phase.seconds for phase in each.phases.values()) for each in (expected, quick))
+    assert expected.dear.seconds * 60 / 61 == pytest.approx(seconds - otherwise)
+    assert expected.lines()[1] == expected.dear.line()
+    assert quick.dear is None
+    assert len(quick.lines()) == 1
+
+
+class Quick(Pace):
+    """A second each."""
+
+    def seconds(self, task, members):
+        return members * 1.0
+
+
 def test_nobody_knows_how_long_a_black_box_takes(evaluator, make_task):
     black = metaopt.BlackBoxTask("job", "jobs", train=lambda recipe, seed: iter([(1, 0.5)]))
     assert "; however long the black boxes take." in expect(evaluator, [black], 4).lines()[0]

@@ -1,3 +1,6 @@
+from collections import Counter
+from functools import partial
+
 import pytest
 from torch import nn
 
@@ -67,6 +70,29 @@ def test_the_cheapest_task_of_each_family_runs_first_then_the_second_of_each(mak
     names = ["a-cheap", "b-cheap", "c-only", "a-dear", "b-middle"]
     assert [task.name for task in race_order(tasks)] == names
     assert [task.name for task in race_order(tasks[::-1])] == names
+
+
+def test_few_candidates_climb_to_the_dear_rungs_of_a_ladder(make_task):
+    """All train on the cheapest rung of some families, few on the dearest of any."""
+    widths = {"cheap": 1, "middle": 10, "dear": 100}
+    tasks = [
+        make_task(f"{family}_{rung}", family, model=partial(nn.Sequential, nn.Linear(3, width), nn.Linear(width, 1)))
+        for family in ("mlp", "gru", "gpt", "vit", "cnn", "vae")
+        for rung, width in widths.items()
+    ]
+    order = race_order(tasks)
+    assert [task.name.rpartition("_")[2] for task in order] == ["cheap"] * 6 + ["middle"] * 6 + ["dear"] * 6
+    ran, done = Counter(), 0
+
+    def judge(running, more):
+        nonlocal done
+        done += len(more)
+        for candidate in running:
+            candidate.rungs[done] = candidate.number
+            ran.update(task.name.rpartition("_")[2] for task in more)
+
+    race([Standing(number) for number in range(40)], [], order, judge)
+    assert ran == {"cheap": 5 * 40 + 12, "middle": 4 * 12 + 2 * 4, "dear": 4 * 4 + 2 * 2}
 
 
 def test_larger_models_and_batches_are_dearer_and_black_boxes_the_dearest(make_task):
