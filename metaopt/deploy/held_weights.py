@@ -1,6 +1,7 @@
 """Which weights the model of a run holds: those in training, averages during an evaluation, or the best ones."""
 
 import copy
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, NoReturn, final
@@ -14,6 +15,7 @@ from metaopt.deploy.evaluation import eval_mode, evaluating, keep_averages, stay
 from metaopt.deploy.optimizer.parameters import counterparts
 from metaopt.errors import InputError, first_line, quoted
 
+_LOG = logging.getLogger("metaopt")
 #: A buffer that `torch.optim.swa_utils.AveragedModel` has beside the model that it wraps.
 _WRAPPERS_OWN = "n_averaged"
 
@@ -72,21 +74,26 @@ class HeldWeights:
             with self.evaluating(step):
                 self.best.keep()
 
-    def restore_best(self, step: int, num_observations: int) -> None:
-        """Write the best weights into the model; errors as of `Run.restore_best`."""
+    def restore_best(self, step: int, num_observations: int, best_step: int | None = None) -> None:
+        """Write the best weights, those of `best_step`, into the model; errors as of `Run.restore_best`."""
         if self.best is None:
             raise InputError("No copy of the best weights was kept; bind with keep_best='cpu'.")
         self.check_training("calling run.restore_best()")
         self.best.restore(num_observations)
         self._restored_step = step
+        if best_step == 0 < step:
+            _LOG.info(
+                f"In {step} steps no validation was better than the one before the first step: the model has the "
+                "weights again that it came with."
+            )
 
-    def finish(self, step: int, num_observations: int) -> None:
+    def finish(self, step: int, num_observations: int, best_step: int | None = None) -> None:
         """Write what the model is to be used with, and refuse further steps; errors as of `Run.finish`."""
         self.check_training("calling run.finish()")
         if self.is_finished:
             return
         if self.best is not None and self.best.weights is not None:
-            self.restore_best(step, num_observations)
+            self.restore_best(step, num_observations, best_step)
         elif self._restored_step != step:
             keep_averages(self._optimizer)
         stay_in_eval(self._optimizer)

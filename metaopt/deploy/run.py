@@ -161,9 +161,8 @@ class Run:
         """
         detached = torch.as_tensor(loss).detach()
         if detached.numel() != 1:
-            raise InputError(
-                f"The loss of a step is one number, got a tensor of shape {tuple(detached.shape)}; take its mean()."
-            )
+            shape = tuple(detached.shape)
+            raise InputError(f"The loss of a step is one number, got a tensor of shape {shape}; take its mean().")
         self._judgement.record_loss(detached := detached.reshape(()))
         if self._guard is not None:
             self._guard.record_loss(detached)
@@ -182,8 +181,9 @@ class Run:
     def observe(self, value: float | Tensor, **signals: float) -> Decision:
         """Take in one validation: feeds the stopper and metric-driven controllers, keeps the best weights.
 
-        Right after `load_state_dict`, the validation of the checkpoint's own step is not counted a second time; after
-        `finish`, none is.
+        One before the first step makes the weights that came with the model the first candidate for `restore_best`; not
+        being finite, it says nothing. Right after `load_state_dict`, one of the checkpoint's own step is not counted
+        again; after `finish`, none is.
 
         Args:
             value: the metric, in its own orientation; NaN if it could not be computed, or where there is no validation
@@ -209,10 +209,10 @@ class Run:
         self._weights.check_evaluated(step, observation.value)
         if judgement.improves(observation):
             self._weights.keep(step)
-        scheduler.observe(observation.value)
+        if not judgement.says_nothing(observation):
+            scheduler.observe(observation.value)
         if self._guard is not None:
-            if self._guard.pending:
-                self._guard.wait()
+            self._guard.wait()
             judgement.stop_for(self._guard.reason)
         return judgement.decide(
             observation, (param for group in self.optimizer.param_groups for param in group["params"])
@@ -221,12 +221,13 @@ class Run:
     def restore_best(self) -> None:
         """Write the best weights seen by `observe` into the model, with buffers such as BatchNorm's statistics.
 
-        They are evaluation weights where the rule averages. It works whether or not a stopper ever said stop.
+        They are evaluation weights where the rule averages. It works whether or not a stopper ever said stop. Where no
+        validation beat one before the first step, they came with the model, and the logger `metaopt` says so (INFO).
 
         Raises:
             InputError: there is nothing to restore: no finite value was ever observed, or no copy was kept.
         """
-        self._weights.restore_best(self.num_steps, self._judgement.num_observations)
+        self._weights.restore_best(self.num_steps, self._judgement.num_observations, self.best_step)
 
     def finish(self) -> None:
         """End the run: the model holds what it is to be used with, and no further step is taken.
@@ -239,7 +240,7 @@ class Run:
         Raises:
             InputError: `evaluating` is in force.
         """
-        self._weights.finish(self.num_steps, self._judgement.num_observations)
+        self._weights.finish(self.num_steps, self._judgement.num_observations, self.best_step)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the model's present weights: save `model.state_dict()` next to it.

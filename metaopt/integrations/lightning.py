@@ -22,13 +22,16 @@ class RecipeCallback(Callback):
 
     Every training step steps the scheduler. Validations see averaged weights where the rule has them, feed the stopper
     and metric-driven controllers, and end the fit when the stopper says so; the best weights are in the module
-    afterwards. Checkpoints carry all of it.
+    afterwards. Checkpoints carry all of it. A new fit's sanity check goes over all validation batches and is the first
+    validation, so that a module which training only made worse is handed back as it was; `validate_first` says whether.
 
     Args:
         recipe: what to train with.
         monitor: the logged validation metric to observe, such as `"val_loss"`.
         mode: `"min"` if it is better when lower, `"max"` if when higher.
         restore_best: whether the module ends with its best weights.
+        validate_first: whether the module is validated before the first step. It is not where the trainer validates
+            nothing, the fit continues from a checkpoint, or the module logs no such metric in a sanity check.
         bind: further arguments of `recipe.bind`.
 
     Attributes:
@@ -45,12 +48,21 @@ class RecipeCallback(Callback):
     run: Run
 
     def __init__(
-        self, recipe: Recipe, *, monitor: str, mode: Mode = "min", restore_best: bool = True, **bind: Any
+        self,
+        recipe: Recipe,
+        *,
+        monitor: str,
+        mode: Mode = "min",
+        restore_best: bool = True,
+        validate_first: bool = True,
+        **bind: Any,
     ) -> None:
         self.recipe = recipe
         self.monitor = monitor
         self.mode: Mode = mode
         self.restore_best = restore_best
+        self.validate_first = validate_first
+        self._sanity_steps: int | float | None = None
         self._bind = bind
         self._loaded: Mapping[str, Any] | None = None
         self._evaluation = ExitStack()
@@ -66,8 +78,15 @@ class RecipeCallback(Callback):
             "lr_scheduler": {"scheduler": self.run.scheduler, "interval": "step"},
         }
 
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Have the sanity check of a new fit go over all validation batches."""
+        if self.validate_first and self._loaded is None:
+            self._sanity_steps, trainer.num_sanity_val_steps = trainer.num_sanity_val_steps, math.inf
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Continue from a checkpoint, once Lightning has restored optimizer and scheduler."""
+        if self._sanity_steps is not None:
+            trainer.num_sanity_val_steps, self._sanity_steps = self._sanity_steps, None
         if self._loaded is not None:
             self.run.load_observations(self._loaded)
             self._loaded = None
@@ -83,7 +102,7 @@ class RecipeCallback(Callback):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put averaged weights in."""
-        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+        if trainer.state.fn == "fit":
             self._evaluation.enter_context(self.run.evaluating())
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -92,9 +111,11 @@ class RecipeCallback(Callback):
         Raises:
             InputError: the module did not log the metric.
         """
-        if trainer.state.fn != "fit" or trainer.sanity_checking:
+        if trainer.state.fn != "fit":
             return
         self._evaluation.close()
+        if trainer.sanity_checking and not self._observes_sanity_check(trainer):
+            return
         if self.monitor not in trainer.callback_metrics:
             raise InputError(
                 f"The module logged no {self.monitor!r} in this validation; call self.log({self.monitor!r}, value) in "
@@ -121,3 +142,6 @@ class RecipeCallback(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Kept until the run is bound."""
         self._loaded = state_dict
+
+    def _observes_sanity_check(self, trainer: Trainer) -> bool:
+        return self._sanity_steps is not None and self.monitor in trainer.callback_metrics

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from metaopt import CurveBatch, Int, StopperSpec
 from metaopt_stoppers._shared.curve_units import column, fractions, recorded, relative_values
+from metaopt_stoppers._shared.first_step import from_the_first_step, without_the_start
 
 _ETAS = (2, 3, 4)
 _RUNGS = 5
 _WORST = 1.0
 
 
+@from_the_first_step
 def asha(batch: CurveBatch, hparams: Mapping[str, Any], theta: Mapping[str, NDArray[np.float64]]) -> NDArray[np.bool_]:
     """Fire at a rung where the best so far is not among the top 1/eta of the population there.
 
@@ -25,6 +27,8 @@ def asha(batch: CurveBatch, hparams: Mapping[str, Any], theta: Mapping[str, NDAr
     horizon, and a run is judged at the first validation at or after each of them. Values are relative to each run's
     first finite one (see `curve_units`), so that a population may serve another task; a run without a finite value
     counts as the worst that there can be. Where the horizon is unknown there are no rungs, and it never fires.
+
+    A validation before the first step plays no part.
 
     Args:
         batch: n curves of T validations.
@@ -50,7 +54,7 @@ def fit(batches: Sequence[CurveBatch], generator: np.random.Generator) -> dict[s
     limits = np.empty((len(_ETAS), _RUNGS))
     for row, eta in enumerate(_ETAS):
         for rung in range(_RUNGS):
-            there = np.sort(np.concatenate([_at(batch, eta ** -(rung + 1.0)) for batch in batches]))
+            there = np.sort(np.concatenate([_at(without_the_start(batch), eta ** -(rung + 1.0)) for batch in batches]))
             limits[row, rung] = there[max(len(there) // eta, 1) - 1]
     return {"limits": limits}
 

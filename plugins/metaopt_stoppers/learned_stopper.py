@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from metaopt import Categorical, CurveBatch, Float, StopperSpec
 from metaopt_stoppers._shared.curve_features import NUM_FEATURES, SIGNALS, features
 from metaopt_stoppers._shared.curve_units import first_finite, fractions, recorded
+from metaopt_stoppers._shared.first_step import from_the_first_step, without_the_start
 
 _Array = NDArray[np.float64]
 _Theta = Mapping[str, _Array]
@@ -31,6 +32,7 @@ _ITERATIONS = 150
 _SHIPPED = Path(__file__).with_suffix(".json")
 
 
+@from_the_first_step
 def learned_stopper(batch: CurveBatch, hparams: Mapping[str, Any], theta: _Theta) -> NDArray[np.bool_]:
     """Fire where P(the best improves by `gain` in what remains | the curve so far) < p.
 
@@ -42,6 +44,8 @@ def learned_stopper(batch: CurveBatch, hparams: Mapping[str, Any], theta: _Theta
 
     The signals `train_loss` and `lr`, the learning rate as a share of its planned peak, count where theta has seen them
     and the curve has them. Before the third finite value, and where the horizon is unknown, it never fires.
+
+    A validation before the first step plays no part.
 
     Args:
         batch: n curves of T validations.
@@ -80,7 +84,9 @@ def fit(batches: Sequence[CurveBatch], generator: np.random.Generator) -> dict[s
     """
     from scipy.optimize import minimize
 
-    inputs, improves, weight, sizes = (np.concatenate(parts) for parts in zip(*map(_examples, batches), strict=True))
+    inputs, improves, weight, sizes = (
+        np.concatenate(parts) for parts in zip(*map(_examples, map(without_the_start, batches)), strict=True)
+    )
     if not len(inputs):
         inputs, improves = np.zeros((1, NUM_FEATURES)), np.ones((1, len(_GAINS)))
         weight, sizes = np.ones(1), np.ones(1, dtype=np.int64)

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from metaopt import CurveBatch, Float, StopperSpec
 from metaopt_stoppers._shared.curve_units import fractions, recorded, relative_values
+from metaopt_stoppers._shared.first_step import from_the_first_step, without_the_start
 
 _GRID = 20
 _LEVELS = np.linspace(0.5, 1.0, 11)
 
 
+@from_the_first_step
 def median(
     batch: CurveBatch, hparams: Mapping[str, Any], theta: Mapping[str, NDArray[np.float64]]
 ) -> NDArray[np.bool_]:
@@ -26,6 +28,8 @@ def median(
     that a population may serve another task. At the fraction t of its horizon a run is held against the averages up to
     the latest twentieth of the horizon that is not after t; before the first twentieth, before a finite value, and
     where the horizon is unknown it never fires. What is not finite plays no part.
+
+    A validation before the first step plays no part.
 
     Args:
         batch: n curves of T validations.
@@ -56,7 +60,7 @@ def fit(batches: Sequence[CurveBatch], generator: np.random.Generator) -> dict[s
     A curve that ended early keeps its last average. Where no curve has a value yet, the average is the worst that there
     can be, 1: nobody is stopped there.
     """
-    averages = np.concatenate([_averages(batch) for batch in batches])
+    averages = np.concatenate([_averages(without_the_start(batch)) for batch in batches])
     return {
         "averages": np.stack(
             [

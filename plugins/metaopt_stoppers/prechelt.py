@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from metaopt import Categorical, CurveBatch, Float, Int, StopperSpec, When
 from metaopt_stoppers._shared.distinct import exceeds
+from metaopt_stoppers._shared.first_step import begins_at_the_start, without_the_start
 
 _CRITERIA = ("gl", "pq", "up")
 _GL, _PQ, _UP = range(3)
@@ -30,7 +31,8 @@ def prechelt(batch: CurveBatch, hparams: Mapping[str, Any]) -> NDArray[np.bool_]
     The paper's errors are positive. Here both ratios are differences over absolute values, (E − min E) / |min E|,
     which is the same for positive errors and keeps its direction for negative ones; above a minimum of 0 any rise
     counts as infinite. A value that is not finite counts as infinitely bad: `gl` fires at once, `pq` and `up` see it if
-    it ends a strip. Where R is missing or not finite in a strip, P counts as 1 and `pq` is GL(t) > alpha at its end.
+    it ends a strip. A validation before the first step may be the best one; strips begin after it. Where R is missing
+    or not finite in a strip, P counts as 1 and `pq` is GL(t) > alpha at its end.
 
     Args:
         batch: n curves of T validations, with the signal `train_loss` for `pq`.
@@ -48,13 +50,25 @@ def prechelt(batch: CurveBatch, hparams: Mapping[str, Any]) -> NDArray[np.bool_]
 
 def _strength(batch: CurveBatch, criterion: float, strip: float) -> NDArray[np.float64]:
     """The number that the criterion compares with its threshold; −∞ where a strip has not ended."""
+    loss = _generalization_loss(batch.values)
     if criterion == _GL:
-        return _generalization_loss(batch.values)
+        return loss
+    begins = begins_at_the_start(batch)[:, None]
+    later = np.where(begins, np.concatenate([loss[:, 1:], loss[:, -1:]], axis=1), loss)
+    strength = _at_ends_of_strips(without_the_start(batch), later, criterion, strip)
+    shifted = np.concatenate([np.full((len(strength), 1), -np.inf), strength[:, :-1]], axis=1)
+    return np.where(begins, shifted, strength)
+
+
+def _at_ends_of_strips(
+    batch: CurveBatch, loss: NDArray[np.float64], criterion: float, strip: float
+) -> NDArray[np.float64]:
+    """`pq` or `up` from the first step on, given the generalization loss at each validation."""
     length = int(min(strip, batch.values.shape[-1] + 1))
     strength = np.full(batch.values.shape, -np.inf)
     ends = strength[:, length - 1 :: length]
     if criterion == _PQ:
-        loss = _generalization_loss(batch.values)[:, length - 1 :: length]
+        loss = loss[:, length - 1 :: length]
         with np.errstate(divide="ignore", invalid="ignore"):
             ends[:] = np.where(np.isinf(loss), np.inf, loss / _progress(batch, length))
     else:

@@ -383,6 +383,7 @@ def test_a_stopper_that_needs_the_training_loss_gets_its_mean_from_step():
     assert recorded == pytest.approx([sum(losses[:5]) / 5, sum(losses[5:]) / 5])
 
     lossless = recipe_of(stopper=stopper).bind(model_of(), total_steps=STEPS)
+    lossless.observe(1.0)  # before the first step there is none
     with pytest.raises(metaopt.InputError, match=r"requires train_loss: call run.observe\(value, train_loss=...\)"):
         lossless.observe(1.0)
     assert not lossless.observe(1.0, train_loss=0.5).stop

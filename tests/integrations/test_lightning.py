@@ -103,13 +103,13 @@ def test_the_callback_ends_the_fit_when_the_stopper_says_so(loaders, tmp_path):
 
 
 def test_patience_in_epochs_counts_the_trainers(loaders, tmp_path):
-    # Only an improvement by more than the loss can ever be worth would count: the first validation's stays the best.
+    # No improvement is as large as this: the validation before the first step stays the best.
     stopper = StopperConfiguration("patience", {"unit": "epochs", "patience": 2, "min_delta": 100.0})
     callback = RecipeCallback(Recipe.create(Configuration("adamw"), stopper), monitor="val_loss")
     trainer = trainer_of(tmp_path, callbacks=[callback], val_check_interval=0.5)
     trainer.fit(Digits(callback.optimizers), *loaders)
     epochs = callback.run.stopper.state_dict()["signals"]["epoch"]
-    assert epochs == [0.5, 1.0, 1.5, 2.0, 2.5]
+    assert epochs == [0.0, 0.5, 1.0, 1.5, 2.0]
 
 
 def test_a_fit_resumed_from_a_checkpoint_equals_an_unbroken_one(loaders, tmp_path):
@@ -135,6 +135,33 @@ def test_a_fit_resumed_from_a_checkpoint_equals_an_unbroken_one(loaders, tmp_pat
     assert (resumed.best_step, resumed.best_value) == (run.best_step, run.best_value)
     for name, value in module.state_dict().items():
         assert torch.equal(value, again.state_dict()[name])
+
+
+def test_a_module_that_training_made_worse_is_handed_back_as_it_was(loaders, tmp_path, caplog):
+    callback = RecipeCallback(Recipe.create(Configuration("sgd", hparams={"sgd.lr": 300.0})), monitor="val_loss")
+    module = Digits(callback.optimizers)
+    given = {name: value.clone() for name, value in module.state_dict().items()}
+    trainer = trainer_of(tmp_path, callbacks=[callback], max_epochs=2)
+    with caplog.at_level(logging.INFO, logger="metaopt"):
+        trainer.fit(module, *loaders)
+    assert callback.run.best_step == 0
+    assert all(torch.equal(value, given[name]) for name, value in module.state_dict().items())
+    assert "no validation was better than the one before the first step" in caplog.text
+    assert trainer.num_sanity_val_steps == 1
+
+
+def test_the_first_validation_can_be_left_out(loaders, tmp_path):
+    recipe = Recipe.create(Configuration("sgd", hparams={"sgd.lr": 300.0}))
+    callback = RecipeCallback(recipe, monitor="val_loss", validate_first=False)
+    trainer_of(tmp_path, callbacks=[callback], max_epochs=2).fit(Digits(callback.optimizers), *loaders)
+    assert callback.run.best_step > 0
+
+
+def test_a_stopper_may_end_a_fit_before_its_first_step(loaders, tmp_path):
+    stopper = StopperConfiguration("target", {"target": 100.0})
+    callback = RecipeCallback(Recipe.create(Configuration("adamw"), stopper), monitor="val_loss")
+    trainer_of(tmp_path, callbacks=[callback]).fit(Digits(callback.optimizers), *loaders)
+    assert (callback.run.num_steps, callback.run.best_step) == (0, 0)
 
 
 def test_a_metric_that_was_not_logged_is_named(loaders, tmp_path):

@@ -79,11 +79,38 @@ def test_the_callback_ends_the_fit_when_the_stopper_says_so(digits):
 
 
 def test_patience_in_epochs_counts_the_nets(digits):
-    # Only an improvement by more than the loss can ever be worth would count: the first validation's stays the best.
+    # No improvement is as large as this: the validation before the first step stays the best.
     stopper = StopperConfiguration("patience", {"unit": "epochs", "patience": 2, "min_delta": 100.0})
     recipe = Recipe.create(Configuration("adamw"), stopper)
     net = net_of(callbacks=[RecipeCallback(recipe, total_steps=EPOCHS * BATCHES)]).fit(*digits)
-    assert len(net.history) == 3
+    assert len(net.history) == 2
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_module_that_training_made_worse_is_handed_back_as_it_was(first, digits):
+    recipe = Recipe.create(Configuration("sgd", hparams={"sgd.lr": 300.0}))
+    net = net_of(callbacks=[RecipeCallback(recipe, total_steps=EPOCHS * BATCHES, validate_first=first)]).fit(*digits)
+    unchanged = all(
+        torch.equal(value, Network().state_dict()[name]) for name, value in net.module_.state_dict().items()
+    )
+    assert (net.callbacks_[-2][1].run.best_step == 0) is first
+    assert unchanged is first
+
+
+def test_the_first_validation_changes_nothing_of_a_training_that_gains(digits):
+    def fitted(first):
+        recipe = Recipe.create(Configuration("adamw", hparams={"adamw.lr": 0.01}))
+        callback = RecipeCallback(recipe, total_steps=EPOCHS * BATCHES, validate_first=first)
+        torch.manual_seed(1)
+        return net_of(callbacks=[callback], iterator_train__shuffle=True).fit(*digits)
+
+    assert fitted(True).history[:, "train_loss"] == fitted(False).history[:, "train_loss"]
+
+
+def test_a_stopper_may_end_a_fit_before_its_first_step(digits):
+    recipe = Recipe.create(Configuration("adamw"), StopperConfiguration("target", {"target": 100.0}))
+    net = net_of(callbacks=[RecipeCallback(recipe, total_steps=EPOCHS * BATCHES)]).fit(*digits)
+    assert net.callbacks_[-2][1].run.num_steps == 0
 
 
 def test_an_entry_that_is_not_in_the_history_is_named(digits):

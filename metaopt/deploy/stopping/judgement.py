@@ -23,6 +23,9 @@ _SUPPLIED_BY = {
     "metaopt.MicroBatches(model) under gradient accumulation",
 }
 
+#: Signals that training supplies: at the validation before the first step there are none yet.
+_FROM_TRAINING = frozenset({"train_loss", "stop"})
+
 
 @dataclass(frozen=True)
 class WrapperSignals:
@@ -187,6 +190,8 @@ class Judgement:
         supplied = {**self.wrapper_signals.values(read), **own}
         known = {**{name: signal for name, signal in supplied.items() if name in read}, **signals}
         numbers = {name: _number(name, signal) for name, signal in known.items() if signal is not None}
+        if self._is_start(step):
+            numbers = {**dict.fromkeys(self.requires & _FROM_TRAINING, math.nan), **numbers}
         missing = sorted(self.requires - set(numbers) - {"horizon"})
         if missing:
             arguments = ", ".join(f"{name}=..." for name in missing)
@@ -206,12 +211,20 @@ class Judgement:
         better = best is None or (value < best if self.mode == "min" else value > best)
         return better and math.isfinite(value)
 
+    def says_nothing(self, observation: Observation) -> bool:
+        """Whether this is the validation before the first step, and its metric could not be computed."""
+        return self._is_start(observation.step) and not math.isfinite(observation.value)
+
     def decide(self, observation: Observation, params: Iterable[Tensor]) -> Decision:
-        """Take in a validation; the parameters are looked at where the metric is not finite."""
+        """Take in a validation; the parameters are looked at where the metric is not finite.
+
+        Before the first step a metric that is not finite says nothing of the training, and the stopper is not asked.
+        """
         best = self.decision.best_step, self.decision.best_value
         if self.improves(observation):
             best = observation.step, observation.value
-        reason = "" if self.stopper is None else _stop_reason(self.stopper, observation)
+        stopper = None if self.says_nothing(observation) else self.stopper
+        reason = "" if stopper is None else _stop_reason(stopper, observation)
         if self.guard:
             self._divergence.look(observation, params, self.losses)
         reason = reason or self._divergence.reason
@@ -252,6 +265,10 @@ class Judgement:
         self.losses.load_state_dict(state["losses"])
         self._seconds_before = float(state["seconds"])
         self._started = time.monotonic()
+
+    def _is_start(self, step: int) -> bool:
+        """Whether a validation at this step would be the one before the first step."""
+        return step == 0 and not self.validations.count
 
     def _seconds(self) -> float:
         return self._seconds_before + time.monotonic() - self._started
