@@ -214,9 +214,8 @@ class Run:
         if self._guard is not None:
             self._guard.wait()
             judgement.stop_for(self._guard.reason)
-        return judgement.decide(
-            observation, (param for group in self.optimizer.param_groups for param in group["params"])
-        )
+        groups = self.optimizer.param_groups
+        return judgement.decide(observation, (param for group in groups for param in group["params"]))
 
     def restore_best(self) -> None:
         """Write the best weights seen by `observe` into the model, with buffers such as BatchNorm's statistics.
