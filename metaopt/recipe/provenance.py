@@ -160,7 +160,7 @@ def _origin(spec: PluginSpec, registry: Registry) -> str:
 
 def check_count(name: str, count: Any) -> None:
     """Check that a count is a positive whole number, or None; InputError otherwise."""
-    if count is not None and (not isinstance(count, Integral) or isinstance(count, bool) or not 1 <= count < MOST):
+    if count is not None and (not isinstance(count, Integral) or isinstance(count, bool) or not 1 <= int(count) < MOST):
         raise InputError(f"{name} must be a positive whole number or None, got {quoted(count)}.")
 
 
