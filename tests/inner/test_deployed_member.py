@@ -185,3 +185,37 @@ def test_progress_counts_its_steps(task, alone):
 def test_signals_that_a_class_has_not_are_not_a_number(task, alone):
     curve = train(task(), [alone(torch.optim.SGD)], signals=frozenset({"stop"}))[0].curve
     assert np.isnan(curve.signals["stop"]).all()
+
+
+class InReverse(nn.Module):
+    """Registers its output first."""
+
+    def __init__(self):
+        super().__init__()
+        self.out, self.first = nn.Linear(12, 10), nn.Linear(64, 12)
+        self.double()
+
+    def forward(self, x):
+        return self.out(self.first(x).tanh())
+
+
+def test_what_sees_the_input_is_found_by_a_pass(task, member):
+    """As for members that a rule steps, whose slowed input is the same."""
+    registry = Registry.discover()
+    registry.register(metaopt.optimizer_spec(torch.optim.AdamW, name="mine"))
+    values = {"lr": 3e-3, "weight_decay": 0.1}
+    members = [
+        Member(
+            assemble(
+                Configuration(
+                    name,
+                    hparams={f"{name}.{key}": value for key, value in values.items()},
+                    roles={"input": {"fan_in": 8}},
+                ),
+                registry,
+            ),
+            3,
+        )
+        for name in ("mine", "adamw")
+    ]
+    assert_equal(*train(task(InReverse), members, engine="loop"), rtol=1e-6)

@@ -118,9 +118,9 @@ def build_optimizer(
     """
     if implementation not in ("auto", "native", "rule"):
         raise InputError(f"implementation must be 'auto', 'native' or 'rule', got {quoted(implementation)}.")
-    groups = role_groups(params, assembly, patterns)
-    check_trained(tensors_of(groups))
     names = ModelNames.of(params, assembly, patterns)
+    groups = role_groups(params, assembly, patterns, names.places if names.places.roles else None)
+    check_trained(tensors_of(groups))
     steered = _is_steered(assembly)
     reason: str | None
     if assembly.pure_rule is None:

@@ -63,7 +63,9 @@ class Places:
         return self.roles.get(tensor) or role_of_shape(tensor)
 
 
-def role_groups(params: Params, assembly: Assembly, patterns: Mapping[str, str] | None = None) -> list[Group]:
+def role_groups(
+    params: Params, assembly: Assembly, patterns: Mapping[str, str] | None = None, places: Places | None = None
+) -> list[Group]:
     """Param groups cut so that all parameters of one share optimizer, rate and decay; each states its `role`.
 
     What a group states stays: its role, which then holds for all its members, its rate and its decay.
@@ -72,13 +74,15 @@ def role_groups(params: Params, assembly: Assembly, patterns: Mapping[str, str] 
         params: a model, or what torch's optimizers take.
         assembly: what shall run.
         patterns: role by pattern of names; see `metaopt.roles`.
+        places: of the model's parameters, where they are known already.
 
     Raises:
         InputError: a group states a role that there is not, or holds vectors for an optimizer that takes matrices; or
             for what `as_groups` and `metaopt.roles` refuse.
     """
     groups = as_groups(params)
-    places = Places.of(params, groups, patterns) if assembly.has_roles or patterns else Places()
+    if places is None:
+        places = Places.of(params, groups, patterns) if assembly.has_roles or patterns else Places()
     return _checked(groups, assembly, places)
 
 
