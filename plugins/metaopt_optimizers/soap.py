@@ -20,8 +20,8 @@ of 2048, of 64·32 and 3·3. A dimension larger than `max_precond_dim` has none,
 
 **Precision.** The state is float32: a matrix of n rows and m columns keeps 2·(n² + m²) numbers beside its two moments.
 QR is float32 for float64 parameters too, as in the authors' code. Where a basis has more columns than there were
-gradients to tell them apart, which of them are taken is a matter of the last digit, there as here: equal runs on two
-machines may part by as much as two seeds do. On a GPU each step waits for the count of each tensor with a basis.
+gradients to tell them apart, which of them are taken is a matter of the last digit, there as here: runs of one seed
+part on two machines. On a GPU each step waits for the count of each tensor with a basis.
 
 When to use it: for the hidden matrices of transformers, where steps are dear against the optimizer's own work: products
 with both bases at every step and a QR decomposition at every tenth. Rates are those of AdamW, or some higher.
