@@ -11,7 +11,10 @@ where `adjust_lr_fn` is `original`, and 0.2·√max(n, m) where it is `match_rms
 were tuned for AdamW fit (Liu et al. 2025).
 
 A tensor of more dimensions counts as the matrix of its first dimension and the rest, as a convolution's output channels
-are. `qkv="thirds"` takes a matrix of 3·d rows and d columns, such as packed queries, keys and values, for three.
+are. `qkv="thirds"` takes a matrix of 3·d rows and d columns, such as packed queries, keys and values, for three. On the
+transformer of `benchmarks/recipes/drop_in.py`, under `wsd` with `adamw` at 0.005 for the rest, its test loss is 1.828
+against 1.841 and 1.808 against 1.826 (rate 0.02, seeds 0 and 1), and 1.842 against 1.843 (0.01, seed 0): never behind,
+and little. Since torch's class takes one matrix, `whole` is the default.
 
 **Precision.** NS runs in bfloat16, as torch's, or with `precision="float32"` in float32, which on a CPU may take twice
 the time. The state is one float32 number a parameter.

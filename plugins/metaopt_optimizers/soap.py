@@ -20,8 +20,8 @@ of 2048, of 64·32 and 3·3. A dimension larger than `max_precond_dim` has none,
 
 **Precision.** The state is float32: a matrix of n rows and m columns keeps 2·(n² + m²) numbers beside its two moments.
 QR is float32 for float64 parameters too, as in the authors' code. Where a basis has more columns than there were
-gradients to tell them apart, which of them are taken is a matter of the last digit, there as here: equal runs on two
-machines may part by as much as two seeds do.
+gradients to tell them apart, which of them are taken is a matter of the last digit, there as here: runs of one seed
+part on two machines. On a GPU each step waits for the count of each tensor with a basis.
 
 When to use it: for the hidden matrices of transformers, where steps are dear against the optimizer's own work: products
 with both bases at every step and a QR decomposition at every tenth. Rates are those of AdamW, or some higher.
@@ -104,12 +104,11 @@ class Soap(metaopt.Rule):
         moves = step > 0
         first, second = (state[key].reshape(sizes) for key in ("exp_avg", "exp_avg_sq"))
         seen = _turned(grad, bases)
-        first = torch.where(moves, decayed(first, seen, hparams["beta1"]), first)
-        second = torch.where(moves, decayed(second, seen.square(), hparams["beta2"]), second)
-        eps, rate = (value.to(grad.device, dtype) for value in (hparams["eps"], _rate(step, hparams)))
+        first = _followed(first, seen, hparams["beta1"], moves)
+        second = _followed(second, seen.square(), hparams["beta2"], moves)
+        eps, rate = (value.to(grad.device, dtype) for value in (hparams["eps"], moves * _rate(step, hparams)))
         ahead = _turned(first / (root(second) + eps), bases, back=True).reshape(param.shape)
-        moved = shrunk(wide - rate * ahead, hparams["lr"], hparams["weight_decay"])
-        update = torch.where(moves, moved - wide, 0.0).to(param.dtype)
+        update = (shrunk(wide - rate * ahead, moves * hparams["lr"], hparams["weight_decay"]) - wide).to(param.dtype)
         statistics = self._statistics(grad, state, hparams)
         if statistics:
             due = torch.remainder(step, hparams["precondition_frequency"].to(step.device, step.dtype)) == 0
@@ -141,6 +140,11 @@ class Soap(metaopt.Rule):
             else:
                 merged[-1] *= size
         return tuple(size for size in merged if size > 1) or (prod(param.shape),)
+
+
+def _followed(average: Tensor, value: Tensor, beta: Tensor, moves: Tensor) -> Tensor:
+    """A decaying average that waits for the first basis."""
+    return torch.lerp(average, value, (moves * (1 - beta)).to(average.device, average.dtype))
 
 
 def _rate(step: Tensor, hparams: TensorHparams) -> Tensor:

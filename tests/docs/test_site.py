@@ -33,6 +33,7 @@ WHOLE_PATHS = {
     "metaopt.contracts.per_tensor.per_tensor": "metaopt.per_tensor",
     "metaopt.contracts.scan.scan": "metaopt.scan",
     "metaopt.deploy.gradient_evidence.gradient_evidence": "metaopt.gradient_evidence",
+    "metaopt.tracing.lazy_where.lazy_where": "metaopt.lazy_where",
 }
 
 
