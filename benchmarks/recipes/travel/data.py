@@ -131,17 +131,17 @@ def noisy_ink(folder: Path, noise: float = 0.5) -> Data:
 
 
 def ratings(users: int = 2_000, items: int = 1_000, rank: int = 4, seed: int = 41) -> Data:
-    """Who likes what, by tastes of `rank` numbers and by chance; a few items are met often. Inputs (rows, 2)."""
+    """Who likes what, by fame, mood, tastes of `rank` numbers and chance; a few items are met often: (rows, 2)."""
     generator = torch.Generator().manual_seed(seed)
     tastes, traits = (torch.randn(count, rank, generator=generator) for count in (users, items))
-    fame = torch.randn(items, generator=generator)
+    fame, mood = (torch.randn(count, generator=generator) for count in (items, users))
     often = torch.arange(1, items + 1).double() ** -0.7
     drawn = 330_000
     user = torch.randint(users, (drawn,), generator=generator)
     pairs = (user * items + torch.multinomial(often, drawn, replacement=True, generator=generator)).unique()
     pairs = pairs[torch.randperm(len(pairs), generator=generator)]  # each pair is there once
     user, item = pairs // items, pairs % items
-    score = 3 * (tastes[user] * traits[item]).sum(1) / rank**0.5 + 1.5 * fame[item]
+    score = 1.5 * (tastes[user] * traits[item]).sum(1) / rank**0.5 + 1.5 * fame[item] + mood[user]
     likes = (torch.rand(len(pairs), generator=generator) < score.sigmoid()).float()
     return in_parts(torch.stack((user, item), 1), likes, (6_000, 12_000))
 

@@ -116,12 +116,12 @@ class Recommender(nn.Module):
     def __init__(self, users: int, items: int, width: int) -> None:
         super().__init__()
         self.users, self.items = nn.Embedding(users, width), nn.Embedding(items, width)
-        self.biases = nn.Embedding(items, 1)
+        self.moods, self.fames = nn.Embedding(users, 1), nn.Embedding(items, 1)
         self.perceptron = perceptron(2 * width, 64, 1)
-        for table in (self.users, self.items, self.biases):
+        for table in (self.users, self.items, self.moods, self.fames):
             nn.init.normal_(table.weight, std=0.1)
 
     def forward(self, pairs: Tensor) -> Tensor:
         user, item = self.users(pairs[:, 0]), self.items(pairs[:, 1])
-        both = self.perceptron(torch.cat((user, item), 1)) + self.biases(pairs[:, 1])
-        return both.squeeze(1) + (user * item).sum(1)
+        biases = self.moods(pairs[:, 0]) + self.fames(pairs[:, 1])
+        return (self.perceptron(torch.cat((user, item), 1)) + biases).squeeze(1) + (user * item).sum(1)
