@@ -1,4 +1,4 @@
-"""The starter corpus: small tasks of many kinds, from scikit-learn's data and from formulas.
+"""The starter corpus: small tasks of many kinds, and a small ladder, from scikit-learn's data and from formulas.
 
 When to use it: to see what tuning gives before your own family is written down, and to compare plugins: its references
 ship, so that they are not trained again.
@@ -9,7 +9,17 @@ import metaopt
 
 def load_starter() -> metaopt.Corpus:
     """Every family's tasks; their data are made when first needed, the same on every machine."""
-    from metaopt_corpora import clustering, digits, quadratics, regression, sequences, sinusoids, small_tables, spirals
+    from metaopt_corpora import (
+        clustering,
+        digits,
+        ladder,
+        quadratics,
+        regression,
+        sequences,
+        sinusoids,
+        small_tables,
+        spirals,
+    )
     from metaopt_corpora._shared.networks import with_width
 
     families = (
@@ -21,5 +31,6 @@ def load_starter() -> metaopt.Corpus:
         sinusoids.tasks(),
         sequences.tasks(),
         clustering.tasks(),
+        ladder.tasks(),
     )
     return metaopt.Corpus("starter", tuple(with_width(task) for family in families for task in family))

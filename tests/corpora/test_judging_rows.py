@@ -164,7 +164,7 @@ def tasks():
 DIGITS = ("mnist_mlp", "mnist_cnn", "digits_residual", "digits_group_norm")
 DIGITS += ("resnet_middle", "depthwise_middle", "group_norm_middle", "layer_norm_middle", "vit_middle", "pixels_middle")
 #: As inputs of tasks whose name begins so.
-PREPARED = {"mnist": halved_about_zero, "pixels": in_grey_levels}
+PREPARED = {"mnist": halved_about_zero, "pixels": in_grey_levels, "vit": in_grey_levels}
 
 
 @pytest.mark.parametrize("name", DIGITS)

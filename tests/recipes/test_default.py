@@ -20,7 +20,9 @@ def test_it_says_what_it_is_worth_where_and_how_it_was_made():
 
 def test_its_tasks_hold_the_starter_corpus():
     tasks = metaopt.load_recipe("default").provenance["corpus"]["tasks"]
-    assert {task.name for task in metaopt.load_corpus("starter")} <= set(tasks)
+    starter = metaopt.load_corpus("starter")
+    # The ladder came later, and is none of the tasks that the recipe was made on.
+    assert {task.name for task in starter if not task.family.endswith("_ladder")} <= set(tasks)
 
 
 def test_it_trains_a_model_of_its_range_without_a_warning():

@@ -32,8 +32,8 @@ def families(folder: Path) -> list[Family]:
         Family(
             "vit",
             VisionTransformer,
-            data,
-            {**middle, "width": 32, "depth": 1},
+            partial(digit_splits, folder, halved=False),
+            {**middle, "width": 32, "depth": 1, "batch": 16},
             {"width": (4,), "batch": (4,)},
         ),
     ]
@@ -89,11 +89,11 @@ class ChannelNorm(nn.LayerNorm):
 
 
 class VisionTransformer(nn.Module):
-    """Patches of 2 × 2 pixels, blocks of attention, the mean over patches (Dosovitskiy et al., arXiv:2010.11929)."""
+    """Patches of 7 × 7 pixels, blocks of attention, the mean over patches (Dosovitskiy et al., arXiv:2010.11929)."""
 
-    def __init__(self, width: int, depth: int, heads: int = 4, patches: int = 49) -> None:
+    def __init__(self, width: int, depth: int, heads: int = 4, patches: int = 16) -> None:
         super().__init__()
-        self.patches = nn.Conv2d(1, width, 2, stride=2)
+        self.patches = nn.Conv2d(1, width, 7, stride=7)
         self.positions = nn.Parameter(0.02 * torch.randn(patches, width))
         self.blocks = nn.Sequential(*(VisionBlock(width, heads) for _ in range(depth)))
         self.norm = nn.LayerNorm(width)
