@@ -1,11 +1,11 @@
-"""Makes the recipe that ships as `default`: tuned on the starter and the development corpus, judged on tasks held out.
+"""Makes the recipe that ships as `default`: tuned on starter, development corpus and rungs of the ladder.
 
     python -m benchmarks.recipes.default_recipe --storage sqlite:///out/default.db --out out/default
         [--n-trials 400] [--folds 4] [--workers 2] [--data ../shared/data] [--timeout SECONDS] [--quick] [--json]
 
 Kill it at any moment and run the same command again: nothing that finished is done twice. The recipe is that of all
 tasks; what is said of it is measured on tasks that its search did not see: each task is held out once, in a fold with a
-search of its own. These numbers, the range of models and budgets, seeds, versions and cost go into `recipe.json`. The
+search of its own; with `--folds 0` nothing is, and the folds may follow in a later call. These numbers, the range of models and budgets, seeds, versions and cost go into `recipe.json`. The
 table, the worst tasks and the cost are printed.
 """
 
@@ -19,17 +19,22 @@ from typing import Any
 
 import metaopt
 from benchmarks.corpora.development_corpus import DATA, development_corpus
+from benchmarks.corpora.ladder import ladder
 from benchmarks.tuning.memory import PeakMemory
 from metaopt.tuning.result import TuneResult
 
 STUDY = "default"
+#: Tasks of the ladder that it is made on: those that train in a few seconds.
+RUNGS = ("gpt_middle", "gpt_post_middle", "resnet_middle", "vit_middle", "vae_middle", "recommender_middle")
 PEERS = ("adamw", "adamw+cosine", "nadamw+cosine", "schedulefree_adamw", "prodigy")
 QUICK_TASKS = ("iris_mlp", "wine_tanh", "diabetes_mlp", "autompg", "concrete", "yeast", "co2_mlp", "employment_mlp")
 
 
-def starter_and_development(data: Path) -> metaopt.Corpus:
-    """Tasks of the starter corpus and of the development corpus."""
-    return metaopt.Corpus("starter and development", (*metaopt.load_corpus("starter"), *development_corpus(data)))
+def corpus_of_default(data: Path) -> metaopt.Corpus:
+    """Tasks of the starter corpus, of the development corpus, and rungs of the ladder."""
+    rungs = [task for task in ladder(data) if task.name in RUNGS]
+    tasks = (*metaopt.load_corpus("starter"), *development_corpus(data), *rungs)
+    return metaopt.Corpus("starter, development and ladder", tasks)
 
 
 def with_record(result: TuneResult, command: dict[str, Any]) -> metaopt.Recipe:
@@ -66,7 +71,7 @@ def main() -> None:
     options = parser.parse_args()
     started = time.perf_counter()
     try:
-        corpus = starter_and_development(options.data)
+        corpus = corpus_of_default(options.data)
         if options.quick:
             corpus = corpus.subset([task for task in corpus if task.name in QUICK_TASKS])
         print(f"{len(corpus)} tasks of {len(corpus.families)} families, fingerprint {corpus.fingerprint}", flush=True)
@@ -74,7 +79,7 @@ def main() -> None:
             result = metaopt.tune(
                 corpus,
                 n_trials=options.n_trials,
-                folds=options.folds,
+                folds=options.folds or None,
                 seed=options.seed,
                 storage=options.storage,
                 study_name=STUDY,
