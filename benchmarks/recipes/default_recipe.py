@@ -5,8 +5,8 @@
 
 Kill it at any moment and run the same command again: nothing that finished is done twice. The recipe is that of all
 tasks; what is said of it is measured on tasks that its search did not see: each task is held out once, in a fold with a
-search of its own; with `--folds 0` nothing is, and the folds may follow in a later call. These numbers, the range of models and budgets, seeds, versions and cost go into `recipe.json`. The
-table, the worst tasks and the cost are printed.
+search of its own; with `--folds 0` nothing is, and the folds may follow in a later call. These numbers, the range of
+models and budgets, seeds, versions and cost go into `recipe.json`. The table, the worst tasks and the cost are printed.
 """
 
 import argparse
