@@ -1,8 +1,14 @@
-"""Warnings about the planned number of steps: training goes on past it, or ends without a validation."""
+"""Warnings about the planned number of steps: training goes on past it, is counted in epochs, or is never validated."""
 
 import warnings
 import weakref
 from dataclasses import dataclass
+from typing import Any
+
+from torch.optim import Optimizer
+
+#: Optimizer steps before a scheduler's first one that show that it counts something else, such as epochs.
+RARE = 10
 
 
 @dataclass
@@ -23,6 +29,28 @@ def warn_at_last(owner: object, validations: ValidationCount, who: str, num_step
         remedy: the call that was missing.
     """
     weakref.finalize(owner, _warn_unless, validations, who, num_steps, remedy)
+
+
+class FirstSteps:
+    """Counts an optimizer's steps until its scheduler takes its first, which should follow each of them."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self._count = 0
+        self._hook = optimizer.register_step_post_hook(self._add)
+
+    def end(self) -> None:
+        """The scheduler steps; warn where it comes too late."""
+        self._hook.remove()
+        if self._count >= RARE:
+            warnings.warn(
+                f"The optimizer took {self._count} steps before the scheduler's first: call scheduler.step() after "
+                "every training step, for total_steps counts these; once an epoch, rates stay where they begin.",
+                UserWarning,
+                stacklevel=4,
+            )
+
+    def _add(self, *_: Any) -> None:
+        self._count += 1
 
 
 def warn_past_the_plan(total_steps: int) -> None:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
 from numbers import Integral, Real
 from typing import Any, TypeAlias
 
@@ -25,6 +26,11 @@ TOLERANCE = 10.0
 MOST = 2**63
 
 _RANGES = {"parameters": "parameters", "batch_size": "examples a batch", "horizon": "training steps"}
+_FINE_TUNING = (
+    'load_recipe("finetune") is made for fine-tuning'
+    if (files("metaopt") / "recipes" / "finetune").is_dir()
+    else "one tuned on tasks that begin with pretrained weights fits better"
+)
 _LIBRARIES = ("metaopt-torch", "torch", "optuna", "schedulefree")
 
 
@@ -120,8 +126,8 @@ class MadeOn:
         is_slowed = own is not None and (own.rate != 1.0 or own.fan_in is not None)
         slowed = ", and the input's rate is not slowed" if is_slowed else ""
         warnings.warn(
-            f"This recipe was made on weights from scratch, and the model's are pretrained. {law}{slowed}. "
-            'load_recipe("finetune") is made for fine-tuning.',
+            f"This recipe was made on weights from scratch, and the model's are pretrained. {law}{slowed}; "
+            f"{_FINE_TUNING}.",
             UserWarning,
             stacklevel=stacklevel + 1,
         )

@@ -4,7 +4,10 @@ import gc
 import warnings
 
 import pytest
+import torch
+from torch import nn
 
+import metaopt
 from metaopt.deploy.plan_warnings import ValidationCount, warn_at_last, warn_past_the_plan
 
 
@@ -42,3 +45,27 @@ def test_a_validation_that_follows_training_is_in_time():
         warnings.simplefilter("always")
         give_up(held)
     assert raised == []
+
+
+def trained(steps, *, before):
+    """A run whose host steps the scheduler once after so many steps of the optimizer, and then after each."""
+    model = nn.Linear(2, 1)
+    run = metaopt.Recipe.create(metaopt.Configuration("sgd", "wsd")).bind(model, total_steps=100)
+    with warnings.catch_warnings(record=True) as raised:
+        warnings.simplefilter("always")
+        for step in range(1, steps + 1):
+            model(torch.ones(1, 2)).sum().backward()
+            run.optimizer.step()
+            if step >= before:
+                run.scheduler.step()
+    return [str(warning.message) for warning in raised]
+
+
+def test_a_scheduler_that_counts_epochs_is_told_once():
+    (message,) = trained(40, before=12)
+    assert message.startswith("The optimizer took 12 steps before the scheduler's first: call scheduler.step() after")
+
+
+def test_a_few_steps_without_the_scheduler_are_no_epoch():
+    assert trained(20, before=1) == []
+    assert trained(20, before=9) == []

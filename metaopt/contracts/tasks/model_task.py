@@ -171,6 +171,18 @@ def num_trained(model: nn.Module) -> int:
     return sum(param.numel() for param in model.parameters() if param.requires_grad)
 
 
+def is_pretrained(first: nn.Module, second: nn.Module) -> bool:
+    """Whether a task's models begin with weights from a training before.
+
+    Of the numbers in weights of two dimensions and more, frozen ones among them, more than half are the same for two
+    seeds without being one number throughout, as zeros are.
+    """
+    pairs = zip(first.parameters(), second.parameters(), strict=True)
+    weights = [(own, other) for own, other in pairs if own.ndim > 1]
+    same = sum(own.numel() for own, other in weights if torch.equal(own, other) and own.min() < own.max())
+    return 2 * same > sum(own.numel() for own, _ in weights)
+
+
 def is_unshaped(module: nn.Module) -> bool:
     """Whether layers are lazy: they know their shapes when they see their first inputs."""
     return any(map(is_lazy, module.parameters())) or any(map(is_lazy, module.buffers()))

@@ -18,6 +18,7 @@ from metaopt.contracts.tasks.model_task import (
     NamedTask,
     called,
     evenly_spread,
+    is_pretrained,
     kind_and_shape,
     num_trained,
 )
@@ -148,6 +149,11 @@ class Task(ModelTask):
     def scale(self) -> Scale:
         """What laws of rates are resolved for: the model's trainable numbers, `batch_size`, `num_steps`."""
         return Scale(num_trained(self.build(0)), self.batch_size, self.num_steps)
+
+    @cached_property
+    def is_pretrained(self) -> bool:
+        """Whether its models begin with weights from a training before: the same for every seed."""
+        return is_pretrained(self.build(0), self.build(1))
 
     @property
     def validation_steps(self) -> tuple[int, ...]:

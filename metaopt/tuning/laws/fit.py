@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -79,8 +78,10 @@ def fitted(rates: Sequence[BestRate], prior: RateLaw) -> FittedLaw:
     errors = (_rms(octaves - sizes @ start), _rms(octaves - np.einsum("ij,ij->i", sizes, own)))
     wins = len(families) >= _FEWEST and errors[1] < errors[0]
     exponents = _ridge(sizes, octaves, start, varies) if wins else start
-    signed: dict[str, Any] = {axis: float(_SIGNS[axis] * value) for axis, value in zip(AXES, exponents, strict=True)}
-    law = RateLaw(**signed, spread=_rms(octaves - sizes @ exponents), measured=measured if wins else {})
+    signed = {axis: float(_SIGNS[axis] * value) for axis, value in zip(AXES, exponents, strict=True)}
+    law = RateLaw.from_json(
+        {**signed, "spread": _rms(octaves - sizes @ exponents), "measured": measured if wins else {}}
+    )
     shift = float(np.mean([math.log2(prior.factor(rate.scale) / law.factor(rate.scale)) for rate in rates]))
     return FittedLaw(law, shift, errors)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from metaopt.configuration import Configuration
-from metaopt.contracts import Array, Corpus, FewShotTask, Task, num_trained
+from metaopt.contracts import Array, Corpus, FewShotTask, Task
 from metaopt.deploy import StopperConfiguration
 from metaopt.errors import InputError
 from metaopt.plugin import StopperSpec
@@ -224,7 +224,7 @@ def _table(
 
 def _provenance(study: Study, scores: Mapping[str, float], corpus: str, candidates: int) -> dict[str, Any]:
     supervised = [task for task in study.tasks if isinstance(task, Task)]
-    sizes = [num_trained(task.build(0)) for task in supervised]
+    sizes = [int(task.scale.parameters or 0) for task in supervised]
     made_on = None
     if supervised:
         made_on = MadeOn(
@@ -232,6 +232,7 @@ def _provenance(study: Study, scores: Mapping[str, float], corpus: str, candidat
             batch_size=_range([task.batch_size for task in supervised]),
             horizon=_range([task.num_steps for task in supervised]),
             dtypes=("float32",),
+            pretrained=all(task.is_pretrained for task in supervised),
         )
     cadences = [task.num_validations for task in supervised]
     tasks = Corpus(corpus, tuple(study.tasks))

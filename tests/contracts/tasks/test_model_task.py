@@ -6,6 +6,7 @@ from torch import nn
 
 import metaopt
 from metaopt.contracts import check_trains, num_trained
+from metaopt.contracts.tasks.model_task import is_pretrained
 
 ROWS = metaopt.Split(torch.randn(40, 3), torch.zeros(40, 1))
 SPLITS = metaopt.Splits(ROWS, ROWS, ROWS)
@@ -107,3 +108,24 @@ def test_a_model_without_anything_to_train_is_refused():
     ):
         with pytest.raises(metaopt.InputError, match=message):
             check_trains("rows", model)
+
+
+def test_weights_that_no_seed_decides_are_pretrained_and_zeros_are_not():
+    torch.manual_seed(0)
+    stored = nn.Linear(8, 8).state_dict()
+
+    def tuned(*, loaded, head=2):
+        model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, head))
+        if loaded:
+            model[0].load_state_dict(stored)
+        return model
+
+    def zeros():
+        model = nn.Linear(8, 8)
+        nn.init.zeros_(model.weight)
+        return model
+
+    assert is_pretrained(tuned(loaded=True), tuned(loaded=True))
+    assert not is_pretrained(tuned(loaded=False), tuned(loaded=False))
+    assert not is_pretrained(tuned(loaded=True, head=40), tuned(loaded=True, head=40))
+    assert not is_pretrained(zeros(), zeros())
