@@ -1,4 +1,4 @@
-"""Warnings about the planned number of steps: training goes on past it, is counted in epochs, or is never validated."""
+"""Warnings about the planned number of steps: past it, counted in epochs, without validations or without a gain."""
 
 import warnings
 import weakref
@@ -9,6 +9,9 @@ from torch.optim import Optimizer
 
 #: Optimizer steps before a scheduler's first one that show that it counts something else, such as epochs.
 RARE = 10
+
+#: Share of the planned steps after which a training should have gained something.
+GAINS_BY = 0.3
 
 
 @dataclass
@@ -58,6 +61,26 @@ def warn_past_the_plan(total_steps: int) -> None:
     warnings.warn(
         f"All {total_steps} planned steps are done and training goes on: schedules stay where they ended, and stoppers "
         "take it for done; give total_steps= the number of steps that you take.",
+        UserWarning,
+        stacklevel=4,
+    )
+
+
+def warn_nothing_gained(num_steps: int, horizon: int | None, start: float | None) -> None:
+    """Warn that a good part of the planned steps brought no validation better than the one before the first step.
+
+    So does more than half of the trainings of classifiers that collapsed to a constant, and next to no healthy one: see
+    `benchmarks/stopping/collapse.py`.
+
+    Args:
+        num_steps: training steps completed.
+        horizon: planned number of steps.
+        start: the validation before the first step.
+    """
+    warnings.warn(
+        f"{num_steps} of {horizon} planned steps brought no validation better than the one before the first, "
+        f"{start:.6g}: the rate may be too high, or the weights that training began with are as good as it gets; "
+        "run.restore_best() puts them back.",
         UserWarning,
         stacklevel=4,
     )

@@ -25,10 +25,10 @@ def model_of():
     return model
 
 
-def bound(optimizer="adamw", wrappers=(), controller="constant", stopper=None, model=None, **hparams):
+def bound(optimizer="adamw", wrappers=(), controller="constant", stopper=None, model=None, total_steps=40, **hparams):
     model = model_of() if model is None else model
     configuration = metaopt.Configuration(optimizer, controller, wrappers=wrappers, hparams=hparams)
-    return model, metaopt.Recipe.create(configuration, stopper).bind(model, total_steps=20)
+    return model, metaopt.Recipe.create(configuration, stopper).bind(model, total_steps=total_steps)
 
 
 def train(run, num_steps=5):
@@ -115,8 +115,37 @@ def test_a_stopper_may_stop_before_the_first_step():
     assert decision.best_step == 0
 
 
+def test_a_plan_that_gains_nothing_is_told_once():
+    _, run = bound()
+    validated(run, 1.0)
+    for _ in range(2):
+        train(run)
+        validated(run, 1.0)  # warnings are errors here
+    train(run)
+    with pytest.warns(UserWarning, match=r"^15 of 40 planned steps brought no validation better than .* first, 1: "):
+        validated(run, 1.2)
+    train(run)
+    validated(run, 1.2)
+
+
+@pytest.mark.parametrize("values", [(1.0, 0.9), (math.nan, 1.1)], ids=["gained", "no start"])
+def test_a_plan_that_gains_or_had_no_start_is_no_reason_to_warn(values):
+    _, run = bound()
+    validated(run, values[0])
+    for _ in range(5):
+        train(run)
+        validated(run, values[1])
+
+
+def test_a_training_that_is_validated_at_its_end_alone_is_not_told():
+    _, run = bound(total_steps=10)
+    validated(run, 1.0)
+    train(run, 10)
+    validated(run, 1.2)
+
+
 def test_patience_ends_a_training_that_never_beats_the_start():
-    _, run = bound(stopper=metaopt.StopperConfiguration("patience", {"patience": 0.5}))
+    _, run = bound(stopper=metaopt.StopperConfiguration("patience", {"patience": 0.25}))
     stops = [validated(run, 1.0).stop]
     for _ in range(3):
         train(run)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.deploy.plan_warnings import ValidationCount, warn_at_last, warn_past_the_plan
+from metaopt.deploy.plan_warnings import ValidationCount, warn_at_last, warn_nothing_gained, warn_past_the_plan
 
 
 class Run:
@@ -23,6 +23,11 @@ def give_up(held):
 def test_the_first_step_past_the_plan_says_which_number_to_give():
     with pytest.warns(UserWarning, match=r"All 30 planned steps are done and training goes on: .* give total_steps="):
         warn_past_the_plan(30)
+
+
+def test_a_plan_without_a_gain_names_the_value_to_beat_and_what_may_be_wrong():
+    with pytest.warns(UserWarning, match=r"^50 of 100 planned steps brought .* 2\.31: the rate may be too high"):
+        warn_nothing_gained(50, 100, 2.31)
 
 
 def test_a_policy_that_never_heard_of_a_validation_says_so_when_its_owner_is_given_up():

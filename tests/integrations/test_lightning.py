@@ -142,7 +142,8 @@ def test_a_module_that_training_made_worse_is_handed_back_as_it_was(loaders, tmp
     module = Digits(callback.optimizers)
     given = {name: value.clone() for name, value in module.state_dict().items()}
     trainer = trainer_of(tmp_path, callbacks=[callback], max_epochs=2)
-    with caplog.at_level(logging.INFO, logger="metaopt"):
+    warned = pytest.warns(UserWarning, match="[0-9]+ of [0-9]+ planned steps brought no validation better")
+    with caplog.at_level(logging.INFO, logger="metaopt"), warned:
         trainer.fit(module, *loaders)
     assert callback.run.best_step == 0
     assert all(torch.equal(value, given[name]) for name, value in module.state_dict().items())

@@ -86,6 +86,7 @@ def test_patience_in_epochs_counts_the_nets(digits):
     assert len(net.history) == 2
 
 
+@pytest.mark.filterwarnings("ignore:.*planned steps brought no validation better")
 @pytest.mark.parametrize("first", [True, False])
 def test_a_module_that_training_made_worse_is_handed_back_as_it_was(first, digits):
     recipe = Recipe.create(Configuration("sgd", hparams={"sgd.lr": 300.0}))

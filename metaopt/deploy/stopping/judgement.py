@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from metaopt.contracts import Decision, Mode, Observation, Stopper
-from metaopt.deploy.plan_warnings import ValidationCount
+from metaopt.deploy.plan_warnings import GAINS_BY, ValidationCount, warn_nothing_gained
 from metaopt.errors import InputError, quoted
 
 #: Where a signal comes from, for callers of `run.observe` that do not pass it.
@@ -228,6 +228,8 @@ class Judgement:
         if self.guard:
             self._divergence.look(observation, params, self.losses)
         reason = reason or self._divergence.reason
+        if best[0] == 0 and not reason and self._asks_for_gain(observation):
+            warn_nothing_gained(observation.step, observation.horizon, best[1])
         self.losses.clear()
         self.validations.count += 1
         self._last_observed, self._observed_before = observation.step, None
@@ -265,6 +267,11 @@ class Judgement:
         self.losses.load_state_dict(state["losses"])
         self._seconds_before = float(state["seconds"])
         self._started = time.monotonic()
+
+    def _asks_for_gain(self, observation: Observation) -> bool:
+        """Whether enough of the plan is done to have gained something, and was not at the validation before."""
+        horizon, before = observation.horizon or 0, self._last_observed or 0
+        return before < GAINS_BY * horizon <= observation.step < horizon
 
     def _is_start(self, step: int) -> bool:
         """Whether a validation at this step would be the one before the first step."""
