@@ -1,4 +1,4 @@
-"""Makes the recipe that ships as `default`: tuned on starter, development corpus and rungs of the ladder.
+"""Makes the recipe that ships as `default`: tuned on the starter corpus with its ladder, and the development corpus.
 
     python -m benchmarks.recipes.default_recipe --storage sqlite:///out/default.db --out out/default
         [--n-trials 400] [--folds 4] [--workers 2] [--data ../shared/data] [--timeout SECONDS] [--quick] [--json]
@@ -19,22 +19,17 @@ from typing import Any
 
 import metaopt
 from benchmarks.corpora.development_corpus import DATA, development_corpus
-from benchmarks.corpora.ladder import ladder
 from benchmarks.tuning.memory import PeakMemory
 from metaopt.tuning.result import TuneResult
 
 STUDY = "default"
-#: Tasks of the ladder that it is made on: those that train in a few seconds.
-RUNGS = ("gpt_middle", "gpt_post_middle", "resnet_middle", "vit_middle", "vae_middle", "recommender_middle")
 PEERS = ("adamw", "adamw+cosine", "nadamw+cosine", "schedulefree_adamw", "prodigy")
 QUICK_TASKS = ("iris_mlp", "wine_tanh", "diabetes_mlp", "autompg", "concrete", "yeast", "co2_mlp", "employment_mlp")
 
 
-def corpus_of_default(data: Path) -> metaopt.Corpus:
-    """Tasks of the starter corpus, of the development corpus, and rungs of the ladder."""
-    rungs = [task for task in ladder(data) if task.name in RUNGS]
-    tasks = (*metaopt.load_corpus("starter"), *development_corpus(data), *rungs)
-    return metaopt.Corpus("starter, development and ladder", tasks)
+def starter_and_development(data: Path) -> metaopt.Corpus:
+    """Tasks of the starter corpus and of the development corpus."""
+    return metaopt.Corpus("starter and development", (*metaopt.load_corpus("starter"), *development_corpus(data)))
 
 
 def with_record(result: TuneResult, command: dict[str, Any]) -> metaopt.Recipe:
@@ -71,7 +66,7 @@ def main() -> None:
     options = parser.parse_args()
     started = time.perf_counter()
     try:
-        corpus = corpus_of_default(options.data)
+        corpus = starter_and_development(options.data)
         if options.quick:
             corpus = corpus.subset([task for task in corpus if task.name in QUICK_TASKS])
         print(f"{len(corpus)} tasks of {len(corpus.families)} families, fingerprint {corpus.fingerprint}", flush=True)
