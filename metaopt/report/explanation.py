@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.func import grad
 
-from metaopt.configuration import assemble
+from metaopt.configuration import ANCHORED, assemble
 from metaopt.contracts import AnyTask, FewShotTask, Float32ByDefault, StepInfo, Task
 from metaopt.errors import InputError
 from metaopt.files import replace_file
@@ -59,7 +59,7 @@ def explain(recipe: Recipe, task: AnyTask, registry: Registry, num_steps: int | 
     if not isinstance(task, Task | FewShotTask):
         raise InputError(f"Task {task.name!r} is a black box, whose gradients nobody sees; explain on another.")
     episodic = few_shot(task) if isinstance(task, Task) else task
-    assembly = assemble(recipe.configuration, registry)
+    assembly = assemble(recipe.configuration, registry, task.scale if isinstance(task, Task) else ANCHORED)
     learned = int(assembly.meta_values.get("inner_steps", 0))
     steps = num_steps or min(learned or episodic.num_steps, MOST_STEPS)
     learner, theta = Learner(episodic, assembly), dict(recipe.theta or {})

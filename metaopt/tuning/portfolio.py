@@ -208,7 +208,7 @@ def _output_size(task: Task, model: nn.Module) -> int:
 
 def _probe(task: Task, recipe: Recipe, registry: Registry) -> float:
     """log10 of the training loss after the probe over the loss of the first step; 0 where it diverges or fails."""
-    member = Member(assemble(recipe.configuration, registry), PROBE_SEED)
+    member = Member(assemble(recipe.configuration, registry, task.scale), PROBE_SEED)
     theta = recipe.theta if member.assembly.learned is None else weights_of(member.assembly, recipe.theta)
     graphs = Graphs()
 
