@@ -124,7 +124,5 @@ def test_a_changed_copy_is_checked_too():
 
 
 def test_whether_rates_are_absolute_is_true_or_false():
-    with pytest.raises(
-        PluginError, match=r"ControllerSpec\(name='mine'\): absolute must be True or False, got 'yes'"
-    ):
+    with pytest.raises(PluginError, match=r"ControllerSpec\(name='mine'\): absolute must be True or False, got 'yes'"):
         controller(absolute="yes")
