@@ -6,6 +6,7 @@ import logging
 import pickle
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -225,3 +226,12 @@ def test_a_run_resumed_with_another_batch_keeps_its_rate_and_tells_no_other():
 def test_a_run_is_pickled_before_its_first_step():
     run = lawful().bind(model(), total_steps=9)
     assert repr(pickle.loads(pickle.dumps(run))) == repr(run)
+
+
+def test_sizes_may_be_numbers_of_numpy():
+    run = lawful().bind(model(), total_steps=np.int64(90), batch_size=np.int32(8))
+    assert rate(run) == rate(lawful().bind(model(), total_steps=90, batch_size=8))
+    assert lawful().rate_at(parameters=np.float32(1e6)) == lawful().rate_at(parameters=1e6)
+    assert RateLaw(np.float64(0.5)) == RateLaw(0.5)
+    assert json.dumps(Role(fan_in=np.int64(64)).to_json()) == json.dumps(Role(fan_in=64.0).to_json())
+    assert json.dumps(Configuration("adamw", "plateau", warmup=np.float64(0.1)).to_json()["warmup"]) == "0.1"
