@@ -87,7 +87,7 @@ def fitted(rates: Sequence[BestRate], prior: RateLaw) -> FittedLaw:
 
 
 #: As in the law: the rate falls with parameters and steps, and rises with the batch.
-_SIGNS = {axis: math.copysign(1.0, RateLaw(**{axis: 1.0}).factor(Scale(**{axis: 1e9})) - 1.0) for axis in AXES}
+_SIGNS = {axis: math.copysign(1.0, RateLaw.from_json({axis: 1.0}).factor(Scale(**{axis: 1e9})) - 1.0) for axis in AXES}
 
 
 def _centred(rates: Sequence[BestRate]) -> tuple[Array, Array, Array]:
