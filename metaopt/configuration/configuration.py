@@ -137,7 +137,7 @@ def _checked_laws(laws: Any) -> dict[str, RateLaw]:
 
 
 def _checked_share(warmup: Any) -> float:
-    if isinstance(warmup, bool) or not isinstance(warmup, int | float) or not 0 <= warmup <= 1:
+    if not 0 <= as_float(warmup) <= 1:  # NaN, for what is no number, is not
         raise InputError(f"warmup must be a share of the planned steps, from 0 to 1, got {quoted(warmup)}.")
     return float(warmup)
 

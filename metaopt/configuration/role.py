@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from numbers import Real
 from typing import Any, final
 
 from metaopt.errors import InputError, known_keywords, quoted
@@ -92,4 +93,4 @@ def _role(name: str, settings: Any) -> Role:
 
 
 def _number(value: Any) -> float | None:
-    return as_float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return as_float(value) if isinstance(value, Real) and not isinstance(value, bool) else None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch.optim import Optimizer
+from torch.utils.hooks import RemovableHandle
 
 #: Optimizer steps before a scheduler's first one that show that it counts something else, such as epochs.
 RARE = 10
@@ -39,11 +40,16 @@ class FirstSteps:
 
     def __init__(self, optimizer: Optimizer) -> None:
         self._count = 0
-        self._hook = optimizer.register_step_post_hook(self._add)
+        self._hook: RemovableHandle | None = optimizer.register_step_post_hook(self._add)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles: torch leaves an optimizer's hooks out of its own, so that these count no further."""
+        return {"_count": self._count, "_hook": None}
 
     def end(self) -> None:
         """The scheduler steps; warn where it comes too late."""
-        self._hook.remove()
+        if self._hook is not None:
+            self._hook.remove()
         if self._count >= RARE:
             warnings.warn(
                 f"The optimizer took {self._count} steps before the scheduler's first: call scheduler.step() after "

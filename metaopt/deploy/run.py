@@ -262,12 +262,12 @@ class Run:
             InputError: it is not a run's state, or that of a run of another mode, optimizer, controller or stopper.
         """
         self._check_same(state)
-        optimizer, last = self.optimizer, state["last_update"]
+        optimizer, last, peaks = self.optimizer, state["last_update"], self.scheduler.base_lrs
         last = last and reordered(last, state["optimizer"], optimizer.param_groups, self._names)
         optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
-        if state["scheduler"]["total_steps"] != self.scheduler.horizon:
-            self._rate = ""  # the peak is that of the plan before
+        if peaks != self.scheduler.base_lrs:
+            self._rate = ""  # of another plan or batch, and the saved one is kept
         self.load_observations({**state, "last_update": last})
 
     def observations(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
-from metaopt.contracts import SIGNALS, Cadence, Controller, Granularity, MetaTraining, Rule
+from metaopt.contracts import SIGNALS, Cadence, Controller, Granularity, MetaTraining, RateLaw, Rule
 from metaopt.errors import PluginError, quoted
 from metaopt.space import Categorical, Float, Int, When, ordered
 
@@ -87,6 +87,10 @@ def check_controller(spec: "ControllerSpec") -> None:
             f"ControllerSpec(name={spec.name!r}): cadence must be 'table', 'step' or 'validation', "
             f"got {quoted(spec.cadence)}."
         )
+    if not isinstance(spec.absolute, bool):
+        raise PluginError(
+            f"ControllerSpec(name={spec.name!r}): absolute must be True or False, got {quoted(spec.absolute)}."
+        )
     check_signals(spec)
     _check_cadence(spec, spec.cadence)
     if spec.plain is not None and spec.cadence == "step":
@@ -162,6 +166,20 @@ def check_takes(name: str, takes: Any, known: tuple[str, ...]) -> None:
     if takes not in known:
         choices = " or ".join(repr(choice) for choice in known)
         raise PluginError(f"OptimizerSpec(name={name!r}): takes must be {choices}, got {quoted(takes)}.")
+
+
+def check_rate_law(spec: "OptimizerSpec") -> None:
+    """Check the law that an optimizer's rate is expected to follow; PluginError otherwise."""
+    if not isinstance(spec.rate_law, RateLaw):
+        raise PluginError(
+            f"OptimizerSpec(name={spec.name!r}): rate_law must be a metaopt.RateLaw, got {quoted(spec.rate_law)}; "
+            "write rate_law=metaopt.RateLaw(parameters=0.33)."
+        )
+    if spec.rate != "rate" and any(spec.rate_law.exponents.values()):
+        reason = "it has no lr" if spec.rate == "none" else "its lr is a factor on what it sets by itself"
+        raise PluginError(
+            f"OptimizerSpec(name={spec.name!r}): {reason}, so that no law acts on it; leave rate_law out."
+        )
 
 
 def _check_cadence(spec: "PluginSpec", cadence: Cadence) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch.optim import Optimizer
 
+from metaopt.contracts import RateLaw
 from metaopt.errors import PluginError, did_you_mean, listed, quoted
 from metaopt.plugin.native import Native
 from metaopt.plugin.optimizer import OptimizerSpec, Takes
@@ -26,6 +27,7 @@ def optimizer_spec(
     needs_graph: bool = False,
     takes_closure: bool | None = None,
     sets_rate: bool = False,
+    rate_law: RateLaw | None = None,
     proposed: bool = True,
     summary: str = "",
     references: Sequence[str] = (),
@@ -47,6 +49,7 @@ def optimizer_spec(
         needs_graph: see `Native`.
         takes_closure: see `Native`; whether `step` cannot do without one if left out.
         sets_rate: see `OptimizerSpec`.
+        rate_law: see `OptimizerSpec`; flat if left out.
         proposed: whether tuning proposes it without being asked by name.
         summary: one line for `metaopt plugins`.
         references: where the algorithm comes from.
@@ -103,6 +106,7 @@ def optimizer_spec(
         space=tuned,
         takes=takes,
         sets_rate=sets_rate,
+        rate_law=RateLaw(0.0, 0.0, 0.0) if rate_law is None else rate_law,
         proposed=proposed,
         summary=summary,
         references=tuple(references),

@@ -7,7 +7,15 @@ from typing import Any, ClassVar, Literal, TypeAlias, final, get_args
 
 from metaopt.contracts import MetaTraining, RateLaw, Rule
 from metaopt.errors import PluginError, known_keywords
-from metaopt.plugin.checks import check_meta, check_packs, check_rule, check_signals, check_structural, check_takes
+from metaopt.plugin.checks import (
+    check_meta,
+    check_packs,
+    check_rate_law,
+    check_rule,
+    check_signals,
+    check_structural,
+    check_takes,
+)
 from metaopt.plugin.native import Native
 from metaopt.plugin.plugin_spec import PluginSpec
 from metaopt.space import Space, Value
@@ -60,6 +68,7 @@ class OptimizerSpec(PluginSpec):
         check_structural(self, self.rule)
         check_packs(self, self.packs)
         check_meta(self, self.meta)
+        check_rate_law(self)
 
     @cached_property
     def full_space(self) -> Space:

@@ -65,7 +65,9 @@ def bound(
     check_patterns(roles)
     check_count("batch_size", batch_size)
     check_total_steps(total_steps)
-    model = list(model) if isinstance(model, Iterator) else model
+    if not isinstance(scale_rate, bool):
+        raise InputError(f"scale_rate must be True or False, got {quoted(scale_rate)}.")
+    model = _readable_twice(model)
     stopper, made_on = recipe.stopper, recipe.made_on or MadeOn()
     configuration = recipe.configuration if scale_rate else recipe.configuration.unscaled
     configuration = made_on.for_weights(configuration, pretrained, stacklevel=4)
@@ -128,6 +130,18 @@ def bound(
         names=names,
         rate=line_of(rates),
     )
+
+
+def _readable_twice(model: Params) -> Params:
+    """The same with lists in place of iterators, which are empty after the first look; also inside param groups."""
+    if not isinstance(model, Iterator | list | tuple):
+        return model
+    return [
+        {**item, "params": list(item["params"])}
+        if isinstance(item, Mapping) and isinstance(item.get("params"), Iterator)
+        else item
+        for item in model
+    ]
 
 
 def _num_trained(model: Params) -> int:

@@ -107,6 +107,8 @@ def keeps_its_layout(spec: ControllerSpec) -> None:
         absolute.add(rate.absolute)
         state = new
     require(absolute in ({True}, {False}), f"Rate.absolute must be always True or always False, got {absolute}.", at)
+    gives, declared = f"Its rates are {'' if absolute == {True} else 'not '}absolute", f"absolute={not spec.absolute}"
+    require(absolute == {spec.absolute}, f"{gives}: declare ControllerSpec({declared}).", at)
 
 
 def rates_are_sound(spec: ControllerSpec) -> None:

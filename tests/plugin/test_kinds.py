@@ -121,3 +121,8 @@ def test_a_rules_granularity_is_one_of_four():
 def test_a_changed_copy_is_checked_too():
     with pytest.raises(PluginError, match="requires loss, which nobody knows"):
         dataclasses.replace(controller(cadence="step", requires={"loss"}), cadence="validation")
+
+
+def test_whether_rates_are_absolute_is_true_or_false():
+    with pytest.raises(PluginError, match=r"ControllerSpec\(name='mine'\): absolute must be True or False, got 'yes'"):
+        controller(absolute="yes")

@@ -172,3 +172,11 @@ def test_plain_descent_is_explained_as_what_it_is():
     for row in explain(recipe, small_waves(num_steps=2), current_registry()):
         assert row.rate == pytest.approx((0.25, 0.25), rel=1e-4)
         assert row.cosine == pytest.approx((1.0, 1.0), rel=1e-4)
+
+
+def test_a_law_counts_the_examples_of_the_support_set(caplog):
+    law = {"adamw": metaopt.RateLaw()}
+    recipe = metaopt.Recipe.create(metaopt.Configuration("adamw", "constant", rate_law=law))
+    with caplog.at_level("INFO", "metaopt"):
+        metaopt.adapt(torch.nn.Linear(1, 1), recipe, (torch.ones(16, 1), torch.ones(16, 1)), num_steps=5)
+    assert "0.25 × the batch" in caplog.text

@@ -3,8 +3,10 @@
 import copy
 import json
 import logging
+import pickle
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -57,6 +59,10 @@ def test_frozen_numbers_do_not_count_and_tied_ones_count_once():
 def test_bare_tensors_count_too_and_iterators_are_read_once():
     module = model()
     assert rate(lawful().bind(module.parameters())) == lawful().rate_at(parameters=size(module))
+    groups = [{"params": module[:2].parameters(), "lr": 0.5}, {"params": module[2:].parameters()}]
+    run = lawful().bind(groups)
+    assert {group["lr"] for group in run.optimizer.param_groups} == {0.5, lawful().rate_at(parameters=size(module))}
+    assert sum(len(group["params"]) for group in run.optimizer.param_groups) == 6
 
 
 def test_without_scaling_the_rate_is_the_stated_one():
@@ -198,3 +204,34 @@ def test_a_recipe_for_pretrained_weights_says_so_of_fresh_ones():
         recipe.bind(model(), total_steps=500, pretrained=False)
     with pytest.raises(metaopt.InputError, match="pretrained must be True, False or None, got 'yes'"):
         recipe.bind(model(), pretrained="yes")
+
+
+@pytest.mark.parametrize("value", ["yes", 0, None])
+def test_whether_the_law_acts_is_true_or_false(value):
+    with pytest.raises(metaopt.errors.InputError, match="scale_rate must be True or False, got"):
+        lawful().bind(model(), scale_rate=value)
+
+
+def test_a_run_resumed_with_another_batch_keeps_its_rate_and_tells_no_other():
+    before = lawful().bind(model(), total_steps=9, batch_size=8)
+    after = lawful().bind(model(), total_steps=9, batch_size=512)
+    after.load_state_dict(before.state_dict())
+    assert rate(after) == rate(before)
+    assert repr(after) == "Run(step 0 of 9)"
+    same = lawful().bind(model(), total_steps=9, batch_size=8)
+    same.load_state_dict(before.state_dict())
+    assert repr(same) == repr(before)
+
+
+def test_a_run_is_pickled_before_its_first_step():
+    run = lawful().bind(model(), total_steps=9)
+    assert repr(pickle.loads(pickle.dumps(run))) == repr(run)
+
+
+def test_sizes_may_be_numbers_of_numpy():
+    run = lawful().bind(model(), total_steps=np.int64(90), batch_size=np.int32(8))
+    assert rate(run) == rate(lawful().bind(model(), total_steps=90, batch_size=8))
+    assert lawful().rate_at(parameters=np.float32(1e6)) == lawful().rate_at(parameters=1e6)
+    assert RateLaw(np.float64(0.5)) == RateLaw(0.5)
+    assert json.dumps(Role(fan_in=np.int64(64)).to_json()) == json.dumps(Role(fan_in=64.0).to_json())
+    assert json.dumps(Configuration("adamw", "plateau", warmup=np.float64(0.1)).to_json()["warmup"]) == "0.1"

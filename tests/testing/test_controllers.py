@@ -57,6 +57,23 @@ def test_an_unsound_controller_is_caught(failures, formula, check, message):
     assert "test_controllers.py:" in found[check]
 
 
+@dataclasses.dataclass(frozen=True)
+class Stating(Schedule):
+    """A controller whose rate is the formula's itself."""
+
+    def update(self, state, info, hparams):
+        return metaopt.Rate(self.formula(info, hparams), absolute=True), state
+
+
+def test_absolute_rates_are_declared(failures):
+    stating = Stating(lambda info, hparams: hparams["power"] * torch.ones_like(info.step))
+    assert failures(controller(None, controller=stating, absolute=True)) == {}
+    found = failures(controller(None, controller=stating))
+    assert "Its rates are absolute: declare ControllerSpec(absolute=True)." in found["keeps_its_layout"]
+    found = failures(controller(lambda info, hparams: hparams["power"], absolute=True))
+    assert "Its rates are not absolute: declare ControllerSpec(absolute=False)." in found["keeps_its_layout"]
+
+
 class Written:
     """A controller with a line for its rate and one that returns it."""
 

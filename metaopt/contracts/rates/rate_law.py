@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from numbers import Real
 from typing import Any, TypeAlias, final
 
 from metaopt.errors import InputError, known_keywords, quoted
@@ -154,4 +155,4 @@ def _checked_range(axis: str, ends: Any) -> Ends:
 
 
 def _number(value: Any) -> float | None:
-    return as_float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return as_float(value) if isinstance(value, Real) and not isinstance(value, bool) else None  # NumPy's, too

@@ -1,16 +1,13 @@
 """A warm-up in front of a controller that has none of its own."""
 
-import math
 from typing import final
 
-import torch
-
-from metaopt.contracts import warmup_horizon, warmup_multiplier
+from metaopt.contracts import warmup_horizon
 
 
 @final
 class WarmUp:
-    """Multipliers of the first steps; see `metaopt.warmup_multiplier`.
+    """Multipliers of the first steps: `metaopt.warmup_multiplier` in plain numbers, for plans of any length.
 
     Args:
         share: of the planned steps; 0 for none.
@@ -19,12 +16,8 @@ class WarmUp:
 
     def __init__(self, share: float, total_steps: int | None) -> None:
         self.share = float(share)
-        horizon = warmup_horizon(total_steps)
-        steps = torch.arange(math.ceil(self.share * horizon), dtype=torch.float64)
-        horizon_and_share = torch.tensor([horizon, self.share], dtype=torch.float64)
-        rising = warmup_multiplier(steps, *horizon_and_share)
-        self._multipliers: list[float] = rising.tolist()
+        self._steps = max(self.share * warmup_horizon(total_steps), 1.0)
 
     def at(self, step: int) -> float:
         """Multiplier of the step after `step` completed ones."""
-        return self._multipliers[step] if 0 <= step < len(self._multipliers) else 1.0
+        return min((step + 1) / self._steps, 1.0) if step >= 0 else 1.0

@@ -47,8 +47,8 @@ class FittedLaw:
 
     @property
     def wins(self) -> bool:
-        """Whether the fit predicts families that it did not see better than the prior."""
-        return self.errors[1] < self.errors[0]
+        """Whether the law is the fit's: it predicts families that it did not see better than the prior."""
+        return bool(self.law.measured)
 
 
 def fitted(rates: Sequence[BestRate], prior: RateLaw) -> FittedLaw:
@@ -61,7 +61,7 @@ def fitted(rates: Sequence[BestRate], prior: RateLaw) -> FittedLaw:
     around it.
 
     Args:
-        rates: one a task.
+        rates: one a task, at least one.
         prior: the law that the sweeps were made around.
     """
     families = sorted({rate.family for rate in rates})
@@ -87,7 +87,7 @@ def fitted(rates: Sequence[BestRate], prior: RateLaw) -> FittedLaw:
 
 
 #: As in the law: the rate falls with parameters and steps, and rises with the batch.
-_SIGNS = {axis: math.copysign(1.0, RateLaw(**{axis: 1.0}).factor(Scale(**{axis: 1e9})) - 1.0) for axis in AXES}
+_SIGNS = {axis: math.copysign(1.0, RateLaw.from_json({axis: 1.0}).factor(Scale(**{axis: 1e9})) - 1.0) for axis in AXES}
 
 
 def _centred(rates: Sequence[BestRate]) -> tuple[Array, Array, Array]:
@@ -113,4 +113,4 @@ def _ridge(sizes: Array, octaves: Array, start: Array, varies: Array) -> Array:
 
 
 def _rms(errors: Array) -> float:
-    return float(np.sqrt(np.mean(errors**2)))
+    return float(np.sqrt(np.mean(errors**2))) if errors.size else 0.0

@@ -44,6 +44,8 @@ def with_law(result: SearchResult, tasks: Sequence[AnyTask], space: JointSpace, 
 
 def _line(name: str, own: FittedLaw) -> str:
     before, after = own.errors
+    if not own.wins and after < before:
+        return f"The rate of {name} keeps its law: a fit takes a ladder of three families or more, to leave one out."
     if not own.wins:
         return (
             f"The rate of {name} keeps its law: fitted exponents predict families that were left out no better "

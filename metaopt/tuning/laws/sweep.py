@@ -46,7 +46,9 @@ def with_fitted_law(
         return configuration, found
     for name in _with_rates(configuration, evaluator):
         prior = configuration.rate_law.get(name, RateLaw(0.0, 0.0, 0.0))
-        found[name] = fitted(list(_best_rates(configuration, name, prior, climbed, evaluator)), prior)
+        rates = list(_best_rates(configuration, name, prior, climbed, evaluator))
+        if rates:  # or all of them diverged on all tasks
+            found[name] = fitted(rates, prior)
     return _changed(configuration, found, evaluator), found
 
 

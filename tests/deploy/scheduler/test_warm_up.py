@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 import metaopt
+from metaopt.contracts import warmup_multiplier
 from metaopt.deploy import ControllerScheduler
+from metaopt.deploy.scheduler.warm_up import WarmUp
 from metaopt.plugin import ControllerSpec, current_registry
 from metaopt.space import resolve
 
@@ -90,3 +92,14 @@ def test_controllers_that_look_at_each_step_rise_too(name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert told(1.0)[0] < told(0.0)[0]
+
+
+@pytest.mark.parametrize(("share", "total_steps"), [(0.05, 333), (0.3, None), (1.0, 7), (0.01, 50), (0.0, 50)])
+def test_multipliers_are_those_of_the_formula_to_the_last_bit(share, total_steps):
+    steps = torch.arange(total_steps or 500, dtype=torch.float64)
+    wanted = warmup_multiplier(steps, *torch.tensor([total_steps or 500, share], dtype=torch.float64))
+    assert [WarmUp(share, total_steps).at(step) for step in range(len(steps))] == wanted.tolist()
+
+
+def test_a_plan_of_any_length_costs_nothing():
+    assert WarmUp(1.0, 2**52).at(2**51 - 1) == 0.5

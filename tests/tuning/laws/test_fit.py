@@ -1,5 +1,7 @@
 """Exponents are found where they are there, and left alone where they are not."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -61,3 +63,13 @@ def test_two_families_are_too_few_to_leave_one_out():
     found = fitted(list(sweeps(RateLaw(0.9, 0.0, 0.0), noise=0.1, families=2)), PRIOR)
     assert found.law.exponents == PRIOR.exponents
     assert found.shift == 0
+    assert found.errors[1] < found.errors[0]
+    assert not found.wins
+
+
+def test_a_single_family_is_fitted_without_a_word_of_numpy():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = fitted(list(sweeps(RateLaw(0.9, 0.0, 0.0), noise=0.1, families=1)), PRIOR)
+    assert found.law.exponents == PRIOR.exponents
+    assert not found.wins

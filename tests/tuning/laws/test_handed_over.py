@@ -1,6 +1,11 @@
 """A study that has a ladder hands over a recipe whose law was measured on it."""
 
+import numpy as np
+
 import metaopt
+from metaopt.contracts import Scale
+from metaopt.tuning.laws.fit import BestRate, fitted
+from metaopt.tuning.laws.handed_over import _line
 
 
 def tuned(tasks, tmp_path, name, **more):
@@ -37,3 +42,14 @@ def test_fixed_exponents_stay(make_task, tmp_path):
     result, lines = tuned(tasks, tmp_path, "fixed", settings=["rate_law.total_steps=0.4"])
     assert lines == []
     assert all(law.total_steps == 0.4 for law in result.recipe.rate_law.values())
+
+
+def test_a_ladder_of_two_families_does_not_claim_a_fit():
+    rates = [
+        BestRate(family, Scale(1e4, 64, steps), 0.9 * np.log2(500 / steps))
+        for family in "ab"
+        for steps in (10.0, 100.0, 1000.0)
+    ]
+    own = fitted(rates, metaopt.RateLaw())
+    assert own.errors[1] < own.errors[0]
+    assert _line("adamw", own).startswith("The rate of adamw keeps its law: a fit takes a ladder of three families")

@@ -56,3 +56,10 @@ def test_without_a_ladder_or_a_rate_nothing_is_trained(make_task, evaluator):
         assert with_fitted_law(factor, climbing, evaluator) == (factor, {})
     assert evaluator.spent.evaluations == 0
     assert replace(start) == start
+
+
+def test_a_ladder_on_which_all_rates_diverge_tells_nothing(make_task, evaluator):
+    tasks = [make_task(f"a{steps}", "a", num_steps=steps) for steps in (50, 200)]
+    start = Configuration("sgd", hparams={"sgd.lr": 1e30})
+    assert with_fitted_law(start, tasks, evaluator) == (start, {})
+    assert evaluator.spent.evaluations
