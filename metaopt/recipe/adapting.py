@@ -94,7 +94,8 @@ def adapt(
     params = {name: param.detach() for name, param in adapted.named_parameters() if param.requires_grad}
     if learned_start(recipe.assembly(registry), recipe.theta, params) is not None:
         recipe.load_initialization(adapted, (inputs, targets), registry=registry)
-    run = recipe.bind(adapted, total_steps=steps, batch_size=len(inputs), keep_best=None, registry=registry)
+    # Episodes are trained at the stated rate, too: a law is for trainings that begin anew.
+    run = recipe.bind(adapted, total_steps=steps, keep_best=None, scale_rate=False, registry=registry)
     adapted.train()
     losses = []
     with torch.enable_grad():

@@ -47,10 +47,11 @@ class ScaledRate:
 
 
 def scaled_rates(assembly: Assembly, scale: Scale) -> list[ScaledRate]:
-    """Of each optimizer that has a law; `assembly` has the rates as the configuration states them."""
+    """Of each optimizer whose law is not flat; `assembly` has the rates as the configuration states them."""
     return [
         ScaledRate(name, float(assembly.part(name).rule_values["lr"]), law, scale)
         for name, law in assembly.configuration.rate_law.items()
+        if any(law.exponents.values())
     ]
 
 

@@ -99,6 +99,7 @@ def test_the_trajectories_are_those_that_the_formulas_give_today(reference):
 
 def test_every_built_in_optimizer_has_a_trajectory():
     specs = metaopt_optimizers.metaopt_plugins()
-    # What takes matrices alone cannot train the bias here: Muon's formula is in its own test, by singular values.
+    # What takes matrices alone cannot train the bias here: Muon's formula is in its own test, by singular values. An
+    # eigenbasis is known up to signs and order: SOAP is held against its reference class, step by step.
     names = {spec.name for spec in specs if isinstance(spec, metaopt.OptimizerSpec) and spec.takes == "all"}
-    assert names == {case["optimizer"] for case in CASES}
+    assert names - {"soap"} == {case["optimizer"] for case in CASES}

@@ -13,7 +13,7 @@ VARIES = 4.0
 #: How far, in octaves, the best rate of a sweep lies from any law, at least; and how far exponents are from priors.
 NOISE, PRIOR = 0.25, 0.15
 #: Families below which none can be left out.
-_FEWEST = 3
+FEWEST = 3
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def fitted(rates: Sequence[BestRate], prior: RateLaw) -> FittedLaw:
     left_out = np.array([_ridge(sizes[members != name], octaves[members != name], start, varies) for name in families])
     own = left_out[[families.index(name) for name in members]]
     errors = (_rms(octaves - sizes @ start), _rms(octaves - np.einsum("ij,ij->i", sizes, own)))
-    wins = len(families) >= _FEWEST and errors[1] < errors[0]
+    wins = len(families) >= FEWEST and errors[1] < errors[0]
     exponents = _ridge(sizes, octaves, start, varies) if wins else start
     signed = {axis: float(_SIGNS[axis] * value) for axis, value in zip(AXES, exponents, strict=True)}
     law = RateLaw.from_json(

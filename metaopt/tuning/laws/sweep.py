@@ -10,7 +10,7 @@ from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import AXES, AnyTask, RateLaw, Task
 from metaopt.plugin import Registry
 from metaopt.tuning.judging.references import final_value
-from metaopt.tuning.laws.fit import VARIES, BestRate, FittedLaw, fitted
+from metaopt.tuning.laws.fit import FEWEST, VARIES, BestRate, FittedLaw, fitted
 from metaopt.tuning.running.evaluator import Evaluator
 from metaopt.tuning.seeds import RACE_SEED
 
@@ -19,12 +19,16 @@ OCTAVES = (-2, -1, 0, 1, 2)
 
 
 def ladder(tasks: Sequence[AnyTask]) -> list[Task]:
-    """Tasks of families in which parameters, batch or steps vary by at least four times."""
+    """Tasks of families in which parameters, batch or steps vary by at least four times.
+
+    Empty where fewer than three families do: no fit could be judged by families that are left out.
+    """
     supervised = [task for task in tasks if isinstance(task, Task)]
     families: dict[str, list[Task]] = {}
     for task in supervised:
         families.setdefault(task.family, []).append(task)
-    return [task for task in supervised if _climbs(families[task.family])]
+    climbing = {name for name, own in families.items() if _climbs(own)}
+    return [task for task in supervised if task.family in climbing and len(climbing) >= FEWEST]
 
 
 def with_fitted_law(

@@ -21,11 +21,19 @@ def test_at_an_end_or_beside_a_divergence_it_is_the_rate_itself(values, place):
     assert lowest(values) == place
 
 
+def climbing(make_task, families):
+    return [make_task(f"{name}{steps}", name, num_steps=steps) for name in families for steps in (10, 40)]
+
+
 def test_a_ladder_is_what_varies_fourfold_within_a_family(make_task):
-    steps = [make_task(f"a{steps}", "a", num_steps=steps) for steps in (10, 40)]
-    others = [make_task("b10", "b", num_steps=10), make_task("b30", "b", num_steps=30)]
+    steps = climbing(make_task, "abc")
+    others = [make_task("d10", "d", num_steps=10), make_task("d30", "d", num_steps=30)]
     assert ladder([*steps, *others]) == steps
-    assert sweep_trainings([*steps, *others]) == 8
+    assert sweep_trainings([*steps, *others]) == 24
+
+
+def test_two_families_are_no_ladder_for_none_could_be_left_out(make_task):
+    assert ladder(climbing(make_task, "ab")) == []
 
 
 def test_a_law_is_fitted_on_a_ladder_and_its_lr_follows(make_task, evaluator):
@@ -51,15 +59,15 @@ def test_without_a_ladder_or_a_rate_nothing_is_trained(make_task, evaluator):
     tasks = [make_task("one", "a", num_steps=10)]
     start = Configuration("adamw")
     assert with_fitted_law(start, tasks, evaluator) == (start, {})
-    climbing = [make_task(f"a{steps}", "a", num_steps=steps) for steps in (10, 40)]
+    tasks = climbing(make_task, "abc")
     for factor in (Configuration("prodigy"), Configuration("sgd", wrappers=("dog",)), Configuration("sgd", "polyak")):
-        assert with_fitted_law(factor, climbing, evaluator) == (factor, {})
+        assert with_fitted_law(factor, tasks, evaluator) == (factor, {})
     assert evaluator.spent.evaluations == 0
     assert replace(start) == start
 
 
 def test_a_ladder_on_which_all_rates_diverge_tells_nothing(make_task, evaluator):
-    tasks = [make_task(f"a{steps}", "a", num_steps=steps) for steps in (50, 200)]
+    tasks = [make_task(f"{name}{steps}", name, num_steps=steps) for name in "abc" for steps in (50, 200)]
     start = Configuration("sgd", hparams={"sgd.lr": 1e30})
     assert with_fitted_law(start, tasks, evaluator) == (start, {})
     assert evaluator.spent.evaluations

@@ -86,7 +86,7 @@ def test_the_space_before_roles_is_what_it_was(registry):
     """Of studies that began with an earlier metaopt, and of the trials that tasks of a corpus are judged by."""
     space = joint_space(registry)
     assert "roles" in space.to_json()
-    before = space.without_roles
+    before = space.without_roles.without_laws
     assert set(before.to_json()) == {"plugins", "fixed"}
     assert not any(one.roles for one in drawn(before))
     assert pool_space(registry).roles == {}
@@ -95,7 +95,7 @@ def test_the_space_before_roles_is_what_it_was(registry):
 
 @pytest.mark.parametrize("roles", [{}, {"input": {"fan_in": 50}}, {"matrix": {"optimizer": "normed"}}])
 def test_known_settings_with_roles_teach_the_sampler(with_matrices, roles):
-    space = joint_space(with_matrices)
+    space = joint_space(with_matrices, laws=False)
     configuration = Configuration("adamw", roles=roles)
     params = sampler_params(space, configuration, with_matrices)
     values = {name.removeprefix("roles."): value for name, value in params.items() if name.startswith("roles.")}

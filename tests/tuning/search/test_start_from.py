@@ -5,13 +5,16 @@ import json
 import pytest
 
 import metaopt
+from metaopt import RateLaw
 from metaopt.configuration import Configuration
 from metaopt.tuning import rebuild
 from metaopt.tuning.search.joint_space import joint_space
 from metaopt.tuning.search.start_from import account, known_settings, sampler_params
 
-INSIDE = Configuration("adamw", "cosine", hparams={"adamw.lr": 0.03, "cosine.warmup": 0.1})
+LAW = {"adamw": RateLaw()}
+INSIDE = Configuration("adamw", "cosine", hparams={"adamw.lr": 0.03, "cosine.warmup": 0.1}, rate_law=LAW)
 OUTSIDE = Configuration("adamw", hparams={"adamw.lr": 0.5, "adamw.weight_decay": 0.0})
+LAWLESS = Configuration("adamw", "cosine", hparams={"adamw.lr": 0.03, "cosine.warmup": 0.1})
 UNDECAYED = Configuration("sgd", hparams={"sgd.lr": 0.05}, no_decay="none")
 CHOICE = {"optimizers": ["adamw", "sgd"], "controllers": ["constant", "cosine"], "wrappers": [], "against": []}
 
@@ -98,7 +101,7 @@ def test_the_sampler_knows_what_lies_in_the_space(registry):
     space = joint_space(registry, optimizers=["adamw"], controllers=["cosine"], wrappers=["averaged"])
     params = sampler_params(space, INSIDE, registry)
     assert (params["optimizer"], params["wrapper"], params["adamw.lr"]) == ("adamw", "none", 0.03)
-    for outside in (OUTSIDE, UNDECAYED, Configuration("adamw", "cosine", no_decay="none")):
+    for outside in (OUTSIDE, UNDECAYED, Configuration("adamw", "cosine", no_decay="none"), LAWLESS):
         assert sampler_params(space, outside, registry) == {}
     fixed = joint_space(registry, optimizers=["adamw"], controllers=["cosine"], settings=["adamw.beta1=0.95"])
     assert sampler_params(fixed, INSIDE, registry) == {}

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from metaopt_controllers._shared.open_loop import plain_progress, plain_rise, progress, rise
+from metaopt import plain_warmup, warmup_multiplier
+from metaopt_controllers._shared.open_loop import plain_progress, progress
 
 HORIZON = 20
 
@@ -14,12 +15,12 @@ def at_each_step(function, warmup, num_steps=HORIZON + 3):
 
 
 def test_it_rises_evenly_from_a_first_step_that_moves_to_the_peak():
-    assert at_each_step(rise, 0.2, 6) == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0, 1.0])
+    assert at_each_step(warmup_multiplier, 0.2, 6) == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0, 1.0])
 
 
 @pytest.mark.parametrize("warmup", [0.0, 0.04])
 def test_less_than_a_step_is_no_warm_up(warmup):
-    assert set(at_each_step(rise, warmup)) == {1.0}
+    assert set(at_each_step(warmup_multiplier, warmup)) == {1.0}
 
 
 def test_progress_begins_when_the_warm_up_ends_and_stops_at_the_horizon():
@@ -35,7 +36,7 @@ def test_a_warm_up_that_takes_all_of_it_leaves_progress_at_zero_until_the_end():
 
 
 @pytest.mark.parametrize("warmup", [0.0, 0.04, 0.2, 1.0])
-@pytest.mark.parametrize(("function", "plain"), [(rise, plain_rise), (progress, plain_progress)])
+@pytest.mark.parametrize(("function", "plain"), [(warmup_multiplier, plain_warmup), (progress, plain_progress)])
 def test_the_plain_expression_says_the_same(function, plain, warmup):
     expression = plain(warmup)
     found = [eval(expression, {"step": step, "total_steps": HORIZON}) for step in range(HORIZON + 3)]
