@@ -91,10 +91,10 @@ class AssemblyOptimizer(Optimizer, ABC):
 
         Raises:
             PluginError: the rule requires the loss and did not get it.
-            RuntimeError: averaged weights are in the parameters; see `evaluating`.
+            RuntimeError: averaged weights are in the parameters, by `evaluating` or `eval()`.
         """
         if self.evaluating:
-            raise RuntimeError("optimizer.step() inside `evaluating`: leave the `with` block before training on.")
+            raise RuntimeError("optimizer.step() inside `evaluating` or after eval(): leave the block or call train().")
         returned = None
         if closure is not None:
             if not callable(closure):
