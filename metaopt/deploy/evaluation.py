@@ -72,9 +72,17 @@ def keep_averages(optimizer: Optimizer) -> None:
 
 def stay_in_eval(optimizer: Optimizer) -> None:
     """Have an optimizer that switches weights believe that it has: a user's own `optimizer.eval()` changes nothing."""
+    if isinstance(optimizer, RuleOptimizer):
+        optimizer.evaluating, optimizer.training_weights = True, {}
     for group in optimizer.param_groups:
         if "train_mode" in group:
             group["train_mode"] = False
+
+
+def forget_training_weights(optimizer: Optimizer) -> None:
+    """Where a host has called `optimizer.eval()`: leave what is in the parameters now, whatever mode follows."""
+    if isinstance(optimizer, RuleOptimizer) and optimizer.evaluating:
+        stay_in_eval(optimizer)
 
 
 def warn_of_averages(optimizer: Optimizer, value: float) -> bool:
@@ -107,16 +115,11 @@ def _swapped(optimizer: RuleOptimizer) -> Iterator[None]:
     if optimizer.evaluating:
         yield
         return
-    averages = optimizer.evaluation_params()
-    params = list(averages)
-    training_weights = [param.detach().clone() for param in params]
-    optimizer.evaluating = True
+    optimizer.eval()
     try:
-        _write(params, list(averages.values()))
         yield
     finally:
-        _write(params, training_weights)
-        optimizer.evaluating = False
+        optimizer.train()
 
 
 @contextmanager

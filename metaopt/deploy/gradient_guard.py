@@ -84,7 +84,7 @@ class GradientGuard:
 
     def gradient_norm(self, optimizer: Optimizer) -> Tensor:
         """Euclidean norm of the coming step's gradients, 0-d, read before the optimizer is called and not again."""
-        self._norm = _norm(optimizer)
+        self._norm = norm_of_gradients(optimizer)
         return self._norm
 
     def begin_step(self, optimizer: Optimizer) -> None:
@@ -106,7 +106,7 @@ class GradientGuard:
         if by_scaler is not None and by_scaler.is_cpu and bool(by_scaler):
             self._count(overflowed=False, by_scaler=True)
             return
-        norm = _norm(optimizer) if self._norm is None else self._norm
+        norm = norm_of_gradients(optimizer) if self._norm is None else self._norm
         if type(norm) is Tensor and not norm.is_cpu and not self.raises and takes_found_inf(optimizer):
             overflowed = (~(norm <= LARGEST_NORM)).float()
             self._step = MarkedStep(optimizer, overflowed)
@@ -203,7 +203,7 @@ class GradientGuard:
             _warn(f"{self.reason[:-1]}, and run.observe(value) says stop.")
 
 
-def _norm(optimizer: Optimizer) -> Tensor:
+def norm_of_gradients(optimizer: Optimizer) -> Tensor:
     """Norm of all gradients, without the scale that a `GradScaler` leaves a fused class to divide by."""
     grads = [param.grad for group in optimizer.param_groups for param in group["params"] if param.grad is not None]
     scale: Tensor | None = getattr(optimizer, "grad_scale", None)

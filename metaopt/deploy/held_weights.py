@@ -11,7 +11,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
-from metaopt.deploy.evaluation import eval_mode, evaluating, keep_averages, stay_in_eval, warn_of_averages
+from metaopt.deploy.evaluation import (
+    eval_mode,
+    evaluating,
+    forget_training_weights,
+    keep_averages,
+    stay_in_eval,
+    warn_of_averages,
+)
 from metaopt.deploy.optimizer.parameters import counterparts
 from metaopt.errors import InputError, first_line, quoted
 
@@ -80,6 +87,7 @@ class HeldWeights:
             raise InputError("No copy of the best weights was kept; bind with keep_best='cpu'.")
         self.check_training("calling run.restore_best()")
         self.best.restore(num_observations)
+        forget_training_weights(self._optimizer)
         self._restored_step = step
         if best_step == 0 < step:
             _LOG.info(

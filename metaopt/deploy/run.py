@@ -14,12 +14,11 @@ from metaopt.deploy.held_weights import HeldWeights
 from metaopt.deploy.plan_warnings import warn_at_last
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
 from metaopt.deploy.state.arrangement import reordered
-from metaopt.deploy.state.damaged_state import check_entries, refusing_damage
+from metaopt.deploy.state.damaged_state import check_entries, checked_count, refusing_damage
 from metaopt.deploy.state.model_names import ModelNames
 from metaopt.deploy.step_hooks import observe_steps, watch_frozen
-from metaopt.deploy.step_signals import StepSignals
 from metaopt.deploy.stopping.judgement import Judgement
-from metaopt.errors import InputError
+from metaopt.deploy.training_step import TrainingSteps
 
 
 @final
@@ -27,8 +26,8 @@ class Run:
     """One training run, made by `recipe.bind`.
 
     Call `step(loss)` after each backward pass and `observe(value)` after each validation. Where a framework steps by
-    itself, hand it `run.optimizer` and `run.scheduler` (one `scheduler.step()` per training step) and call `observe`.
-    With a `GradScaler`: `scaler.step(run.optimizer); scaler.update(); run.scheduler.step()` in place of `step`.
+    itself, hand it `run.optimizer` and `run.scheduler` (one `scheduler.step()` per training step), call `observe`, and
+    `record_loss(loss)` before each `optimizer.step()`.
 
     Args:
         model: the module in training, or its parameters.
@@ -65,16 +64,14 @@ class Run:
         # The guard of a learned rule says so itself where it matters.
         scheduler.warns_past_plan = guard is None or guard.handover is None
         self._judgement = judgement
-        self._optimizer_signals = optimizer_signals
         self._weights = HeldWeights(model, optimizer, keep_best)
         self._guard = guard
+        self._steps = TrainingSteps(optimizer, scheduler, judgement, guard, takes_loss="loss" in optimizer_signals)
         if guard is not None:
             observe_steps(optimizer, guard)
         self._names, self._rate = names or ModelNames(), rate
         if self._weights.best is not None and self._names.frozen:
             watch_frozen(optimizer, self._names.frozen, self._weights.best.include)
-        measures_steps = scheduler.needs_gradients or "agreement" in scheduler.required
-        self._signals = StepSignals(optimizer, scheduler, guard) if measures_steps else None
 
     def __repr__(self) -> str:
         plan = self.scheduler.horizon
@@ -92,8 +89,11 @@ class Run:
 
     @property
     def num_steps(self) -> int:
-        """Training steps completed, skipped ones among them."""
-        return int(self.scheduler.last_epoch)
+        """Optimizer steps taken, those that the guard skipped among them, whatever became of the scheduler.
+
+        What a `GradScaler` skips does not count; where it leaves that to a GPU's fused class, asking waits for the GPU.
+        """
+        return self._steps.count
 
     @property
     def skipped(self) -> SkippedSteps:
@@ -115,12 +115,20 @@ class Run:
         """The best finite value so far, or None."""
         return self._judgement.decision.best_value
 
-    def step(self, loss: Tensor | float | None = None) -> None:
+    def step(
+        self,
+        loss: Tensor | float | None = None,
+        *,
+        scaler: torch.amp.GradScaler | None = None,
+        update_scaler: bool = True,
+    ) -> None:
         """One training step, after the backward pass: the optimizer, then the controller.
 
         Args:
-            loss: training loss of this batch, one number. Pass it always: some optimizers, controllers and stoppers
-                need it.
+            loss: training loss of this batch, one number, unscaled. Pass it always: some optimizers, controllers and
+                stoppers need it.
+            scaler: steps the optimizer, after `scaler.scale(loss).backward()`; what it skips moves nothing of this run.
+            update_scaler: call `scaler.update()`; False where several optimizers share a scaler, all but the last one.
 
         Raises:
             InputError: the loss is not one number, `evaluating` is in force, or the run is finished.
@@ -129,29 +137,26 @@ class Run:
 
         Warns:
             RuntimeWarning: this step was the first to be skipped, since its gradients overflow.
-            UserWarning: this is the first step past the planned ones. Also where the run is given up after all planned
-                steps, and a stopper or a controller that listens to validations never heard of one.
+            UserWarning: this is the first step past the planned ones; or, once the run is given up after all planned
+                steps, a stopper or controller that listens to validations never heard of one.
         """
         self._weights.check_steps()
-        detached = None if loss is None else self.record_loss(loss)
-        if self._signals is not None:
-            self._signals.begin(detached)
-        takes_loss = detached is not None and "loss" in self._optimizer_signals
-        keywords: dict[str, Any] = {"loss": detached} if takes_loss else {}
-        with contextlib.nullcontext() if self._guard is None else self._guard.forgiving():
-            self.optimizer.step(**keywords)
-        if self._signals is not None:
-            self._signals.end()
+        if loss is not None:
+            self.record_loss(loss)
+        self._steps.take(self.optimizer, scaler, update_scaler=update_scaler)
+        before = self.scheduler.last_epoch
         self.scheduler.step()
-        if self.num_steps == self.scheduler.horizon and self._judgement.waits_for_validations:
-            validations, remedy = self._judgement.validations, "run.observe(value)"
-            warn_at_last(self, validations, "The recipe's stopper", self.num_steps, remedy)
+        if before < self.scheduler.last_epoch == self.scheduler.horizon and self._judgement.waits_for_validations:
+            who, remedy = "The recipe's stopper", "run.observe(value)"
+            warn_at_last(self, self._judgement.validations, who, self.num_steps, remedy)
 
     def record_loss(self, loss: Tensor | float) -> Tensor:
-        """Note a training loss; `step` does it, and only loops that step by themselves need to.
+        """Note the loss of the coming step; `step` does it, and only loops that step by themselves need to.
+
+        Hooks of the optimizer supply it to that step, whoever takes it; a closure that returns the loss does as well.
 
         Args:
-            loss: training loss of a batch, one number.
+            loss: training loss of the step's batch, one number, unscaled.
 
         Returns:
             It, detached and 0-d.
@@ -159,14 +164,7 @@ class Run:
         Raises:
             InputError: it is not one number.
         """
-        detached = torch.as_tensor(loss).detach()
-        if detached.numel() != 1:
-            shape = tuple(detached.shape)
-            raise InputError(f"The loss of a step is one number, got a tensor of shape {shape}; take its mean().")
-        self._judgement.record_loss(detached := detached.reshape(()))
-        if self._guard is not None:
-            self._guard.record_loss(detached)
-        return detached
+        return self._steps.record_loss(loss)
 
     @contextlib.contextmanager
     def evaluating(self) -> Iterator[None]:
@@ -274,9 +272,10 @@ class Run:
         """The part of `state_dict` that frameworks do not save: stopper, best weights, counters."""
         best = self._weights.best
         return {
+            "num_steps": self.num_steps,
             **self._judgement.state_dict(),
             "best_weights": None if best is None else best.weights,
-            "last_update": None if self._signals is None else self._signals.state_dict(),
+            "last_update": None if self._steps.signals is None else self._steps.signals.state_dict(),
             **({"skipped": None, "handover": None} if self._guard is None else self._guard.state_dict()),
         }
 
@@ -284,17 +283,18 @@ class Run:
     def load_observations(self, state: Mapping[str, Any]) -> None:
         """Continue from `observations()`; errors as for `load_state_dict`."""
         self._check_same(state)
+        self._steps.count = checked_count(state.get("num_steps", self.scheduler.last_epoch))
         self._judgement.load_state_dict(state)
         if self._weights.best is not None:
             self._weights.best.load(state["best_weights"])
-        if self._signals is not None:
-            self._signals.load_state_dict(state["last_update"])
+        if self._steps.signals is not None:
+            self._steps.signals.load_state_dict(state["last_update"])
         if self._guard is not None:
             self._guard.load_state_dict(state, num_steps=self.num_steps)
         self._weights.train_on()
 
     def _check_same(self, state: Mapping[str, Any]) -> None:
-        check_entries(state, set(self.observations()) - {"skipped"})  # which runs did not save at first
+        check_entries(state, set(self.observations()) - {"skipped", "num_steps"})  # not saved by early runs
         self._judgement.check(state)
         if self._weights.best is not None:
             self._weights.best.fitted(state["best_weights"])

@@ -88,23 +88,41 @@ def warn_of_unfrozen(optimizer: Optimizer, names: Mapping[Tensor, str]) -> Calla
     return report
 
 
+def after_closure(
+    args: tuple[Any, ...], kwargs: dict[str, Any], then: Callable[[Any], None]
+) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    """A step's arguments with a closure that runs the step's own and calls `then` with what that returned.
+
+    Args:
+        args: as a step's hook gets them: the optimizer itself comes first. A host may pass None as the closure.
+        kwargs: by name.
+        then: called each time that the closure has run.
+
+    Returns:
+        The new arguments, or None where the step has no closure.
+    """
+    if len(args) > 1 and callable(args[1]):
+        return (args[0], _followed(args[1], then), *args[2:]), kwargs
+    if callable(kwargs.get("closure")):
+        return args, {**kwargs, "closure": _followed(kwargs["closure"], then)}
+    return None
+
+
 def _looked_at(
     optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any], look: Callable[[Optimizer], None]
 ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
     """Look at the gradients now, or have the step's closure, which makes them, do so: then its new arguments."""
-    if len(args) > 1 and callable(args[1]):  # the optimizer itself comes first
-        return (args[0], _observed(args[1], optimizer, look), *args[2:]), kwargs
-    if callable(kwargs.get("closure")):
-        return args, {**kwargs, "closure": _observed(kwargs["closure"], optimizer, look)}
-    look(optimizer)
-    return None
+    handed_on = after_closure(args, kwargs, lambda _: look(optimizer))
+    if handed_on is None:
+        look(optimizer)
+    return handed_on
 
 
-def _observed(closure: Callable[[], Any], optimizer: Optimizer, look: Callable[[Optimizer], None]) -> Callable[[], Any]:
+def _followed(closure: Callable[[], Any], then: Callable[[Any], None]) -> Callable[[], Any]:
     @functools.wraps(closure, updated=())
     def run() -> Any:
-        loss = closure()
-        look(optimizer)
-        return loss
+        returned = closure()
+        then(returned)
+        return returned
 
     return run

@@ -1,5 +1,6 @@
 """Signals of the coming step for controllers: the norm of its gradients, and how they agree with the last update."""
 
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -7,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from metaopt.deploy.gradient_guard import GradientGuard
-from metaopt.deploy.optimizer.precision import gradient_norm, widened
+from metaopt.deploy.gradient_guard import GradientGuard, norm_of_gradients
+from metaopt.deploy.optimizer.precision import widened
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
 from metaopt.errors import InputError
 from metaopt.signals import agreement, overflows
@@ -17,6 +18,8 @@ from metaopt.signals import agreement, overflows
 class StepSignals:
     """Measures what a run's scheduler requires of each step, and nothing else.
 
+    It keeps neither optimizer nor scheduler alive: hooks of the optimizer hold it, and a cycle would hold their memory.
+
     Args:
         optimizer: whose gradients and parameters.
         scheduler: gets the signals.
@@ -24,13 +27,14 @@ class StepSignals:
     """
 
     def __init__(self, optimizer: Optimizer, scheduler: ControllerScheduler, guard: GradientGuard | None) -> None:
-        self._optimizer, self._scheduler, self._guard = optimizer, scheduler, guard
+        self._optimizer, self._scheduler, self._guard = weakref.ref(optimizer), weakref.ref(scheduler), guard
         self._last_update = LastUpdate() if "agreement" in scheduler.required else None
 
     def begin(self, loss: Tensor | None) -> None:
         """Before the optimizer's step: tell the scheduler, unless the step is about to be skipped."""
-        if self._scheduler.needs_gradients:
-            self._prepare(loss)
+        scheduler = self._scheduler()
+        if scheduler is not None and scheduler.needs_gradients:
+            self._prepare(scheduler, loss)
         if self._last_update is not None:
             self._last_update.begin(self._parameters())
 
@@ -48,22 +52,31 @@ class StepSignals:
         if self._last_update is not None and state is not None:
             self._last_update.load_state_dict(state, self._parameters())
 
-    def _prepare(self, loss: Tensor | None) -> None:
-        norm = self._gradient_norm()
+    def _prepare(self, scheduler: ControllerScheduler, loss: Tensor | None) -> None:
+        norm = self._gradient_norm(scheduler)
         if self._guard is not None and norm is not None and overflows(float(norm)):
-            return self._scheduler.pass_over()
+            return scheduler.pass_over()
+        if loss is None and "loss" in scheduler.required:
+            raise InputError(
+                f"The controller {scheduler.spec.name!r} requires loss at every step: call run.step(loss), or "
+                "run.record_loss(loss) before a host calls optimizer.step()."
+            )
         agreement = None if self._last_update is None else self._last_update.agreement(self._parameters())
-        return self._scheduler.prepare(loss=loss, gradient_norm=norm, agreement=agreement)
+        return scheduler.prepare(loss=loss, gradient_norm=norm, agreement=agreement)
 
-    def _gradient_norm(self) -> Tensor | None:
-        if self._guard is not None:
-            return self._guard.gradient_norm(self._optimizer)
-        if "gradient_norm" not in self._scheduler.required:
+    def _gradient_norm(self, scheduler: ControllerScheduler) -> Tensor | None:
+        optimizer = self._optimizer()
+        if optimizer is None:
             return None
-        return gradient_norm(param.grad for param in self._parameters() if param.grad is not None)
+        if self._guard is not None:
+            return self._guard.gradient_norm(optimizer)
+        if "gradient_norm" not in scheduler.required:
+            return None
+        return norm_of_gradients(optimizer)
 
     def _parameters(self) -> Iterator[Tensor]:
-        for group in self._optimizer.param_groups:
+        optimizer = self._optimizer()
+        for group in [] if optimizer is None else optimizer.param_groups:
             yield from group["params"]
 
 

@@ -9,6 +9,7 @@ from typing import Any, final
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
+from torch.optim import Optimizer
 
 from metaopt.contracts import Mode
 from metaopt.deploy import Run
@@ -67,6 +68,7 @@ class RecipeCallback(Callback):
         self._loaded: Mapping[str, Any] | None = None
         self._evaluation = ExitStack()
         self._epoch = 0.0
+        self._loss: torch.Tensor | float = 0.0
 
     def optimizers(self, module: LightningModule) -> Any:
         """Bind the recipe to the module; what its `configure_optimizers` shall return."""
@@ -91,14 +93,22 @@ class RecipeCallback(Callback):
             self.run.load_observations(self._loaded)
             self._loaded = None
 
+    def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: torch.Tensor) -> None:
+        """Add up the losses of a step's batches: under accumulation Lightning has divided each by their number."""
+        scaler = getattr(trainer.precision_plugin, "scaler", None)
+        self._loss = self._loss + loss.detach() / (1.0 if scaler is None else scaler.get_scale())
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        """Record the step's loss, for optimizers, controllers and stoppers that ask for it."""
+        if optimizer is self.run.optimizer and isinstance(self._loss, torch.Tensor):
+            self.run.record_loss(self._loss)
+            self._loss = 0.0
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Note the training loss and how many epochs are done, for stoppers that ask for them."""
+        """Note how many epochs are done, for stoppers that ask for them."""
         self._epoch = trainer.current_epoch + (batch_idx + 1) / trainer.num_training_batches
-        loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
-        if isinstance(loss, torch.Tensor):
-            self.run.record_loss(loss)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put averaged weights in."""

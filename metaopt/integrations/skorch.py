@@ -90,8 +90,7 @@ class RecipeCallback(Callback):  # type: ignore[misc]  # skorch has no annotatio
 
     def on_batch_end(self, net: NeuralNet, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
         """Step the controller."""
-        if training:
-            self.run.record_loss(kwargs["loss"])
+        if training:  # the closure that skorch hands to the optimizer has returned the loss
             self.run.scheduler.step()
 
     def on_epoch_end(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:

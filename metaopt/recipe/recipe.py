@@ -27,6 +27,7 @@ from metaopt.files import as_path
 from metaopt.plugin import PluginSpec, Registry, current_registry
 from metaopt.recipe.binding import bound
 from metaopt.recipe.code import plain_code
+from metaopt.recipe.host_signals import host_signals
 from metaopt.recipe.initialization import Support, load_start
 from metaopt.recipe.provenance import MadeOn, check_count, distributions, provenance_of, recorded, versions
 from metaopt.recipe.saving import bytes_of_theta, oldest_schema, save_files
@@ -121,12 +122,10 @@ class Recipe:
         """Put the recipe to work on a model, whose parameters it leaves as they are.
 
         Args:
-            model: what to train: those of its parameters that require gradients. Bare parameters or groups will do, but
-                then no buffers are kept with the best weights.
+            model: its parameters that require gradients are trained; with bare ones or groups, no buffers are kept.
             total_steps: planned number of optimizer steps, `epochs * len(loader)`.
             mode: `"min"` if the metric given to `run.observe` is better when lower, `"max"` if when higher.
-            batch_size: examples of one optimizer step, micro-batch × accumulation × ranks; the recipe's law of rates
-                goes by it, and it warns where that is far from what the recipe was made on.
+            batch_size: examples of one optimizer step, micro-batch × accumulation × ranks; a law of rates goes by it.
             keep_best: device of the copy of the best weights, or None to keep none.
             guard: what to do where training goes wrong. `"fallback"`: a step whose gradients are not finite, or too
                 large to be squared in float32, is skipped and counted, with a warning for the first one; `run.observe`
@@ -150,12 +149,10 @@ class Recipe:
 
         Example:
             >>> import torch, metaopt
-            >>> from metaopt.configuration import Configuration
-            >>> recipe = metaopt.Recipe.create(Configuration("adamw", "cosine"))
+            >>> recipe = metaopt.Recipe.create(metaopt.Configuration("adamw", "cosine"))
             >>> model = torch.nn.Linear(2, 1)
             >>> run = recipe.bind(model, total_steps=100)
-            >>> loss = model(torch.ones(1, 2)).square().mean()
-            >>> loss.backward()
+            >>> (loss := model(torch.ones(1, 2)).square().mean()).backward()
             >>> run.step(loss)
             >>> run.observe(loss).stop
             False
@@ -176,6 +173,11 @@ class Recipe:
             scale_rate=scale_rate,
             registry=registry or current_registry(),
         )
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """What a host has to supply: `"loss"`, `"horizon"` (`total_steps`), `"metric"`, other keywords of `observe`."""
+        return host_signals(self.assembly(current_registry()), self.stopper, current_registry())
 
     @property
     def rate_law(self) -> Mapping[str, RateLaw]:
@@ -267,9 +269,8 @@ class Recipe:
         try:
             return json.dumps(self.to_json(), indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
         except (TypeError, ValueError) as error:
-            raise RecipeError(
-                f"The recipe's provenance must be plain JSON without NaN or infinity: {first_line(error)}."
-            ) from error
+            rule = "The recipe's provenance must be plain JSON without NaN or infinity"
+            raise RecipeError(f"{rule}: {first_line(error)}.") from error
 
     @property
     def name(self) -> str:
@@ -284,8 +285,8 @@ class Recipe:
         specs = () if stopper is None else stopper_specs(stopper, registry)
         origins = {**self.provenance.get("distributions", {}), **distributions(specs, registry)}
         plugins = {**others, **versions(specs)}
-        provenance = {**self.provenance, "distributions": {key: origins[key] for key in plugins if key in origins}}
-        return replace(self, stopper=stopper, plugins=plugins, provenance=provenance)
+        kept = {key: origins[key] for key in plugins if key in origins}
+        return replace(self, stopper=stopper, plugins=plugins, provenance={**self.provenance, "distributions": kept})
 
     def __repr__(self) -> str:
         stopper, theta = self.stopper and self.stopper.name, f"{len(self.theta)} tensors" if self.theta else None

@@ -1,5 +1,7 @@
 """`evaluating` holds the averages for as long as one evaluates, and gives the training weights back bit for bit."""
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -150,3 +152,135 @@ def test_before_the_first_step_a_class_is_not_asked_for_averages():
     train(model, optimizer, 1)
     with pytest.raises(KeyError, match="average"), evaluating(optimizer):
         pass
+
+
+RULES = [kind for kind in AVERAGING if "class" not in kind]
+
+
+@pytest.mark.parametrize("kind", AVERAGING)
+def test_hosts_switch_averages_in_and_out(kind):
+    model = network()
+    optimizer = AVERAGING[kind](model)
+    train(model, optimizer, 5)
+    before = values(model)
+    with evaluating(optimizer):
+        averaged = values(model)
+    for _ in range(2):
+        optimizer.eval()
+        assert same(values(model), averaged)
+    for _ in range(2):
+        optimizer.train()
+        torch.testing.assert_close(values(model), before, rtol=1e-6, atol=1e-6)
+    train(model, optimizer, 1)
+
+
+@pytest.mark.parametrize("kind", RULES)
+def test_the_training_weights_come_back_bit_for_bit_and_a_step_before_that_is_refused(kind):
+    model = network()
+    optimizer = AVERAGING[kind](model)
+    train(model, optimizer, 5)
+    before = values(model)
+    optimizer.eval()
+    with pytest.raises(RuntimeError, match=r"after eval\(\): leave the block or call train\(\)"):
+        optimizer.step()
+    optimizer.train()
+    assert same(values(model), before)
+
+
+def test_switching_to_where_one_is_writes_nothing():
+    model = network()
+    optimizer = metaopt.RuleOptimizer(model, "schedulefree_adamw", lr=0.1)
+    train(model, optimizer, 2)
+    versions = [param._version for param in model.parameters()]
+    optimizer.train()
+    assert [param._version for param in model.parameters()] == versions
+    optimizer.eval()
+    versions = [param._version for param in model.parameters()]
+    optimizer.eval()
+    assert [param._version for param in model.parameters()] == versions
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("kind", RULES)
+def test_a_checkpoint_between_eval_and_train_goes_on_bit_for_bit(kind, dtype, tmp_path):
+    """A Trainer's order: averages in, evaluate, save model and optimizer, and back to training."""
+    model = network(dtype).eval()
+    optimizer = AVERAGING[kind](model)
+    train(model, optimizer, 5)
+    optimizer.eval()
+    torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, tmp_path / "saved.pt")
+    optimizer.train()
+    train(model, optimizer, 3)
+    other = network(dtype).eval()
+    resumed = AVERAGING[kind](other)
+    saved = torch.load(tmp_path / "saved.pt", weights_only=True)
+    other.load_state_dict(saved["model"])
+    resumed.load_state_dict(saved["optimizer"])
+    with evaluating(resumed):
+        assert same(values(other), list(saved["model"].values()))
+    resumed.train()
+    train(other, resumed, 3)
+    assert same(values(model), values(other))
+
+
+def test_a_checkpoint_of_training_ends_an_evaluation():
+    model = network()
+    optimizer = metaopt.RuleOptimizer(model, "schedulefree_adamw", lr=0.1)
+    train(model, optimizer, 2)
+    saved = copy.deepcopy((model.state_dict(), optimizer.state_dict()))
+    optimizer.eval()
+    model.load_state_dict(saved[0])
+    optimizer.load_state_dict(saved[1])
+    optimizer.train()
+    assert same(values(model), list(saved[0].values()))
+
+
+def test_a_copy_made_in_eval_mode_trains_on_from_the_same_weights():
+    model = network()
+    optimizer = metaopt.RuleOptimizer(model, "schedulefree_adamw", lr=0.1)
+    train(model, optimizer, 2)
+    before = values(model)
+    optimizer.eval()
+    copied_model, copied = copy.deepcopy((model, optimizer))
+    copied.train()
+    assert same(values(copied_model), before)
+    assert not same(values(model), before)
+
+
+def test_training_weights_of_another_parameter_are_refused():
+    model = network()
+    optimizer = metaopt.RuleOptimizer(model, "schedulefree_adamw", lr=0.1)
+    train(model, optimizer, 2)
+    optimizer.eval()
+    saved = optimizer.state_dict()
+    saved["state"][0]["training_point"] = torch.zeros(7)
+    with pytest.raises(metaopt.InputError, match=r"training weights of '0\.weight' are another parameter's"):
+        optimizer.load_state_dict(saved)
+
+
+@pytest.mark.parametrize("finishes", [False, True])
+def test_what_a_run_restores_in_eval_mode_stays(finishes):
+    model = network()
+    recipe = metaopt.Recipe.create(metaopt.Configuration("sgd", wrappers=("averaged",)))
+    run = recipe.bind(model, total_steps=10)
+    train(model, run.optimizer, 3)
+    run.optimizer.eval()
+    run.observe(1.0)
+    best = values(model)
+    run.optimizer.train()
+    train(model, run.optimizer, 3)
+    run.optimizer.eval()
+    run.finish() if finishes else run.restore_best()
+    assert same(values(model), best)
+    run.optimizer.train()
+    assert same(values(model), best)
+
+
+def test_averages_in_the_parameters_do_not_go_on_in_a_class():
+    model = network()
+    optimizer = metaopt.RuleOptimizer(model, "schedulefree_adamw", lr=0.1)
+    train(model, optimizer, 2)
+    optimizer.eval()
+    of_class = metaopt.create_optimizer("schedulefree_adamw", model, lr=0.1)
+    with pytest.raises(metaopt.InputError, match=r"averaged weights in the parameters; call optimizer\.train\(\)"):
+        of_class.load_state_dict(optimizer.state_dict())

@@ -112,6 +112,67 @@ def test_patience_in_epochs_counts_the_trainers(loaders, tmp_path):
     assert epochs == [0.0, 0.5, 1.0, 1.5, 2.0]
 
 
+class Manual(Digits):
+    """Steps by itself."""
+
+    def __init__(self, optimizers):
+        super().__init__(optimizers)
+        self.automatic_optimization = False
+
+    def training_step(self, batch, index):
+        loss = super().training_step(batch, index)
+        optimizer, scheduler = self.optimizers(), self.lr_schedulers()
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        optimizer.step()
+        scheduler.step()
+
+
+SIGNALS = [
+    Configuration("sgd", "polyak"),
+    Configuration("adamw", "hypergradient"),
+    Configuration("nadamw", "constant", wrappers=("learned_schedule",)),
+]
+
+
+@pytest.mark.parametrize("configuration", SIGNALS)
+def test_what_needs_signals_trains_the_same_in_a_plain_loop_and_in_both_kinds_of_lightning(
+    loaders, tmp_path, configuration
+):
+    recipe, weights = Recipe.create(configuration), []
+    for kind in (Digits, Manual):
+        callback = RecipeCallback(recipe, monitor="val_loss", restore_best=False)
+        module = kind(callback.optimizers)
+        trainer_of(tmp_path, max_steps=12, callbacks=[callback]).fit(module, *loaders)
+        assert callback.run.num_steps == 12
+        weights.append(module.net[0].weight.detach())
+    module = Digits(None)
+    run = recipe.bind(module, total_steps=12)
+    for (inputs, targets), _ in zip(loaders[0], range(12), strict=False):
+        run.optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(module.net(inputs), targets)
+        loss.backward()
+        run.step(loss)
+    weights.append(module.net[0].weight.detach())
+    torch.testing.assert_close(weights[0], weights[1], rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(weights[0], weights[2], rtol=1e-6, atol=1e-7)
+
+
+def test_under_accumulation_a_controller_gets_the_loss_of_the_accumulated_batch(loaders, tmp_path):
+    callback = RecipeCallback(Recipe.create(Configuration("sgd", "polyak")), monitor="val_loss", restore_best=False)
+    losses = []
+
+    class Keep(lightning.Callback):
+        def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+            losses.append(callback.run.state_dict()["losses"]["last"].item())
+
+    module = Digits(callback.optimizers)
+    trainer_of(tmp_path, max_steps=1, accumulate_grad_batches=2, callbacks=[callback, Keep()]).fit(module, *loaders)
+    fresh, batches = Digits(None).net, [batch for batch, _ in zip(loaders[0], range(2), strict=False)]
+    expected = [nn.functional.cross_entropy(fresh(inputs), targets).item() for inputs, targets in batches]
+    assert losses == [pytest.approx(sum(expected) / 2, rel=1e-5)]
+
+
 def test_a_fit_resumed_from_a_checkpoint_equals_an_unbroken_one(loaders, tmp_path):
     stopper = StopperConfiguration("prechelt", {"criterion": "pq"})
     recipe = Recipe.create(Configuration("adamw", "plateau", hparams={"plateau.patience": 1}), stopper)

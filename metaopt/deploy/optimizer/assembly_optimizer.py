@@ -48,6 +48,7 @@ class AssemblyOptimizer(Optimizer, ABC):
     #: Whether averaged weights are in the parameters; see `metaopt.deploy.evaluating`.
     evaluating = False
     read_norm: Tensor | None = None  # of the coming step's gradients, where a guard has read it already
+    recorded_loss: Tensor | None = None  # of the coming step, where a host recorded another than its closure returns
     #: Of what the optimizer was made for; a copy no longer knows them.
     names = ModelNames()
 
@@ -90,17 +91,18 @@ class AssemblyOptimizer(Optimizer, ABC):
 
         Raises:
             PluginError: the rule requires the loss and did not get it.
-            RuntimeError: averaged weights are in the parameters; see `evaluating`.
+            RuntimeError: averaged weights are in the parameters, by `evaluating` or `eval()`.
         """
         if self.evaluating:
-            raise RuntimeError("optimizer.step() inside `evaluating`: leave the `with` block before training on.")
+            raise RuntimeError("optimizer.step() inside `evaluating` or after eval(): leave the block or call train().")
         returned = None
         if closure is not None:
             if not callable(closure):
                 raise InputError("optimizer.step(closure) takes a function; pass a loss by name, step(loss=loss).")
             with torch.enable_grad():
                 returned = closure()
-            loss = returned if loss is None else loss
+            recorded, self.recorded_loss = self.recorded_loss, None
+            loss = loss if loss is not None else returned if recorded is None else recorded
         with torch.no_grad():
             self._step(loss)
         return returned

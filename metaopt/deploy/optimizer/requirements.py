@@ -46,7 +46,8 @@ def check_loss(assembly: Assembly, loss: Tensor | float | None) -> Tensor:
     if loss is None:
         raise PluginError(
             f"{_part_with(assembly, 'loss')} requires the training loss at every step: "
-            "call run.step(loss) or optimizer.step(loss=loss), or pass a closure that returns it."
+            "call run.step(loss), or run.record_loss(loss) before a host calls optimizer.step(); without a run, call "
+            "optimizer.step(loss=loss), or pass a closure that returns it."
         )
     return torch.as_tensor(loss).detach().float().reshape(())
 

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, MutableMapping, Sequence
+from types import MappingProxyType
 from typing import Any, final
 
 import torch
@@ -19,6 +20,7 @@ from metaopt.deploy.optimizer.requirements import why_not_compiled
 from metaopt.deploy.state.class_state import as_rules
 from metaopt.deploy.state.parts import over_parts
 from metaopt.deploy.state.saved_state import HANDED_OVER, RULE, SHARED
+from metaopt.deploy.state.training_point import checked_point, with_points, without_points
 from metaopt.errors import InputError
 from metaopt.tracing import CompiledUpdate, compiled_update
 
@@ -55,6 +57,8 @@ class RuleOptimizer(AssemblyOptimizer):
 
     #: What `hand_over` hands over to.
     fallback: Assembly | None = None
+    #: While `evaluating`: the weights that averages have taken the place of.
+    training_weights: Mapping[Tensor, Tensor] = MappingProxyType({})
     #: The rule of several optimizers, and the groups that it is for.
     _composite: tuple[Any, Rule] | None = None
 
@@ -101,6 +105,24 @@ class RuleOptimizer(AssemblyOptimizer):
             if averages[member.name] is not params[member.name]
         }
 
+    def eval(self) -> None:
+        """Put the averages into the parameters that the rule averages, as hosts of Schedule-Free classes ask for.
+
+        Until `train`, a step is an error, and `state_dict` holds the training weights. Nothing happens where the
+        averages are in already.
+        """
+        if not self.evaluating:
+            averages = self.evaluation_params()
+            self.training_weights = {param: param.detach().clone() for param in averages}
+            self._write_params(averages)
+            self.evaluating = True
+
+    def train(self) -> None:
+        """Put the training weights back, bit for bit; nothing happens where they are in already."""
+        if self.evaluating:
+            self._write_params(self.training_weights)
+            self.training_weights, self.evaluating = {}, False
+
     @property
     def rule(self) -> Rule:
         """The rule inside its wrappers; where roles have optimizers of their own, over the names of the parameters."""
@@ -133,8 +155,21 @@ class RuleOptimizer(AssemblyOptimizer):
         for member in members:
             self.state[member.param] = inherited(self.state[member.param], moments.get(member.param, {}), self.steps)
 
+    def state_dict(self) -> dict[str, Any]:
+        """See `AssemblyOptimizer`; while averages are in the parameters, their training weights are part of it."""
+        document = super().state_dict()
+        params = [param for group in self.param_groups for param in group["params"]]
+        numbers = [number for group in document["param_groups"] for number in group["params"]]
+        points = {
+            number: self.training_weights[param]
+            for number, param in zip(numbers, params, strict=True)
+            if param in self.training_weights
+        }
+        return {**document, "state": with_points(document["state"], points)}
+
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "compile": self.compile}
+        mode = {"evaluating": True, "training_weights": dict(self.training_weights)} if self.evaluating else {}
+        return {**super().__getstate__(), "compile": self.compile, **mode}
 
     def _use_assembly(self, assembly: Assembly) -> None:
         super()._use_assembly(assembly)
@@ -148,6 +183,28 @@ class RuleOptimizer(AssemblyOptimizer):
 
     def _initial_state(self, params: Mapping[str, Tensor], hparams: Hparams, theta: Theta) -> State:
         return self.rule.init(params, hparams, theta, self._horizon())
+
+    def _checked_state(self, document: dict[str, Any], initial: State, names: Mapping[Any, str]) -> dict[Any, Any]:
+        state, points = without_points(document["state"])
+        checked = super()._checked_state({**document, "state": state}, initial, names)
+        return with_points(checked, points)
+
+    def _restore(self, saved: Mapping[str, Any]) -> None:
+        """Give the parameters their saved state; where averages were in them, `train` puts the training weights in."""
+        state, points = without_points(saved["state"])
+        super()._restore({**saved, "state": state})
+        numbers = [number for group in saved["param_groups"] for number in group["params"]]
+        self.training_weights = {
+            member.param: checked_point(points[number], member.param, member.name)
+            for number, member in zip(numbers, group_members(self.param_groups), strict=True)
+            if number in points
+        }
+        self.evaluating = bool(points)
+
+    @torch.no_grad()
+    def _write_params(self, values: Mapping[Tensor, Tensor]) -> None:
+        for param, value in values.items():
+            param.copy_(value)
 
     def _converted(self, document: dict[str, Any], of_rule: bool) -> dict[str, Any]:
         if of_rule:

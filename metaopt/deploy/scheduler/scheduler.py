@@ -58,6 +58,8 @@ class ControllerScheduler(LRScheduler):
     #: Whether a step past the plan is remarked upon: where it is a run's, whose other parts end there.
     warns_past_plan = False
     _first_steps: FirstSteps | None = None
+    #: Where a run's scheduler follows its optimizer: whether that took a step since this did. None: nobody says so.
+    _step_due: bool | None = None
 
     def __init__(
         self,
@@ -115,6 +117,9 @@ class ControllerScheduler(LRScheduler):
     def step(self, epoch: int | None = None) -> None:
         """Move on to the next training step; call it after the optimizer's.
 
+        A run's scheduler stays where it is if the optimizer took no step since, such as one that a `GradScaler`
+        skipped.
+
         Raises:
             InputError: the controller looks at losses or gradients and `prepare` was not called for this step, or
                 a metric was given, as torch's `ReduceLROnPlateau` takes it.
@@ -128,6 +133,8 @@ class ControllerScheduler(LRScheduler):
                 f"scheduler.step() takes no metric, got {quoted(epoch)}: call step() after every training step and "
                 "scheduler.observe(metric) after every validation."
             )
+        if self._step_due is False and epoch is None and not self._is_starting:
+            return
         if self.needs_gradients and not (self._is_starting or self._prepared):
             signals = ", ".join(sorted(self.required & GRADIENT_SIGNALS))
             raise InputError(
@@ -135,6 +142,7 @@ class ControllerScheduler(LRScheduler):
                 "call run.step(loss), or scheduler.prepare(...) before optimizer.step()."
             )
         self._prepared = False
+        self._step_due = self._step_due and False
         if self._first_steps is not None and not self._is_starting:
             self._first_steps.end()
             self._first_steps = None
@@ -151,6 +159,14 @@ class ControllerScheduler(LRScheduler):
     def count_first_steps(self) -> None:
         """Warn where the optimizer steps often before this does: for a run's, which nobody starts later."""
         self._first_steps = FirstSteps(self.optimizer)
+
+    def follow_steps(self) -> None:
+        """Move only once for each `step_taken` from now on."""
+        self._step_due = False
+
+    def step_taken(self) -> None:
+        """The optimizer took a step."""
+        self._step_due = True
 
     def _at_the_end(self, horizon: int) -> None:
         if self.last_epoch == horizon + 1 and self.warns_past_plan:
@@ -220,6 +236,7 @@ class ControllerScheduler(LRScheduler):
         check_state(state_dict, {**mine, "warmup": self._warmup.share}, self.horizon)
         self.last_epoch = checked_count(state_dict["last_epoch"])
         self._step_count = checked_count(state_dict["step_count"])
+        self._step_due = self._step_due and False
         self._rate = float(state_dict["rate"])
         self._absolute = bool(state_dict["absolute"])
         self._metric = float(state_dict["metric"])

@@ -12,6 +12,7 @@ from metaopt.configuration import Assembly
 from metaopt.deploy.optimizer.native_class import MakeOptimizer, native_arguments, native_class
 from metaopt.deploy.optimizer.parameters import Group, group_values, packed
 from metaopt.deploy.state.saved_state import FIRST_GROUP_KEYS, STEPS
+from metaopt.deploy.state.training_point import without_points
 from metaopt.errors import InputError, PluginError, quoted
 from metaopt.plugin import Native
 from metaopt.space import defaults
@@ -22,6 +23,10 @@ TensorState: TypeAlias = dict[str, Any]
 
 #: Entries of a class's groups that say how a step is computed, not what.
 EXECUTION = ("foreach", "fused", "capturable", "differentiable")
+
+_AVERAGES = (
+    "This state_dict was saved with averaged weights in the parameters; call optimizer.train() before saving both."
+)
 
 
 def as_rules(document: Document, assembly: Assembly, fresh: Mapping[Any, TensorState]) -> dict[str, Any]:
@@ -38,10 +43,7 @@ def as_rules(document: Document, assembly: Assembly, fresh: Mapping[Any, TensorS
     native = _native(assembly)
     groups = document["param_groups"]
     if any(group.get("train_mode") is False and group.get("k") for group in groups):
-        raise InputError(
-            "This state_dict was saved with averaged weights in the parameters; call optimizer.train() before saving "
-            "both."
-        )
+        raise InputError(_AVERAGES)
     steps = _steps_of_class(document, native)
     state: dict[Any, TensorState] = {}
     for group in groups:
@@ -76,8 +78,11 @@ def as_classes(document: Document, assembly: Assembly, own_groups: Sequence[Grou
         own_groups: param groups of the class, which shall continue.
 
     Raises:
-        InputError: the class cannot hold it: its values, or counters of a group's tensors that differ.
+        InputError: the class cannot hold it: its values, counters of a group's tensors that differ, or training weights
+            of parameters that hold averages.
     """
+    if without_points(document["state"])[1]:
+        raise InputError(_AVERAGES)
     native = _native(assembly)
     name = native.qualname
     steps = float(document["param_groups"][0].get(STEPS, 0))

@@ -1,0 +1,186 @@
+"""A training step, whoever takes it: what it needs is supplied before it, and it is counted after it."""
+
+import weakref
+from contextlib import nullcontext
+from numbers import Real
+from typing import Any, final
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from metaopt.deploy.gradient_guard import GradientGuard
+from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
+from metaopt.deploy.scheduler.scheduler import ControllerScheduler
+from metaopt.deploy.step_hooks import after_closure
+from metaopt.deploy.step_signals import StepSignals
+from metaopt.deploy.stopping.judgement import Judgement
+from metaopt.deploy.withheld_step import FOUND_INF
+from metaopt.errors import InputError, quoted
+
+
+@final
+class TrainingSteps:
+    """Hooks around the steps of a run's optimizer: losses and gradient signals before each, counters after it.
+
+    The loss of a step is the last that was recorded since the step before, else what the closure returns, or the
+    optimizer's own `loss=`. A step that a `GradScaler` skips moves nothing here, and the scheduler waits for the next.
+    Make it before the run's guard, which hides gradients that overflow. Copies and pickles of the optimizer have no
+    hooks, and the hooks keep neither scheduler nor judgement alive.
+
+    Args:
+        optimizer: the run's.
+        scheduler: the run's; it follows the optimizer's steps from now on.
+        judgement: hears of losses.
+        guard: hears of losses too, and reads the gradients' norm; or None.
+        takes_loss: whether the optimizer's `step` requires `loss=`.
+
+    Attributes:
+        signals: measures what the scheduler requires of each step, or None where that is nothing.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        scheduler: ControllerScheduler,
+        judgement: Judgement,
+        guard: GradientGuard | None,
+        *,
+        takes_loss: bool,
+    ) -> None:
+        self._scheduler, self._judgement, self._guard = weakref.ref(scheduler), weakref.ref(judgement), guard
+        self._takes_loss = takes_loss
+        measures = scheduler.needs_gradients or "agreement" in scheduler.required
+        self.signals = StepSignals(optimizer, scheduler, guard) if measures else None
+        self._loss: Tensor | None = None
+        self._has_begun = False
+        self._num_steps = 0
+        self._skipped_on_device: Tensor | None = None
+        self._by_scaler: Tensor | None = None
+        scheduler.follow_steps()
+        optimizer.register_step_pre_hook(self._before)
+        optimizer.register_step_post_hook(self._after)
+
+    @property
+    def count(self) -> int:
+        """Steps taken, those that the guard skipped among them; asking waits for a GPU that skips for a scaler."""
+        return self._num_steps - (0 if self._skipped_on_device is None else int(self._skipped_on_device))
+
+    @count.setter
+    def count(self, num_steps: int) -> None:
+        self._num_steps, self._skipped_on_device = num_steps, None
+
+    def record_loss(self, loss: Tensor | float) -> Tensor:
+        """Note the loss of the coming step; returns it detached and 0-d, and raises what `Run.record_loss` raises."""
+        self._loss = loss = _single(loss)
+        judgement = self._judgement()
+        if judgement is not None:
+            judgement.record_loss(loss)
+        if self._guard is not None:
+            self._guard.record_loss(loss)
+        return loss
+
+    def take(self, optimizer: Optimizer, scaler: torch.amp.GradScaler | None, *, update_scaler: bool) -> None:
+        """Have the optimizer step, by a scaler where there is one; a class may fail where the guard skips the step."""
+        with nullcontext() if self._guard is None else self._guard.forgiving():
+            optimizer.step() if scaler is None else scaler.step(optimizer)
+        self.end()
+        if scaler is not None and update_scaler:
+            scaler.update()
+
+    def end(self) -> None:
+        """End a step that has begun, also where the optimizer failed within and was forgiven."""
+        if not self._has_begun:
+            return
+        self._has_begun = False
+        if self.signals is not None:
+            self.signals.end()
+        self._num_steps += 1
+        if self._by_scaler is not None:
+            before = self._skipped_on_device
+            self._skipped_on_device = self._by_scaler.clone() if before is None else before + self._by_scaler
+        scheduler = self._scheduler()
+        if scheduler is not None:
+            scheduler.step_taken()
+
+    def _before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self._has_begun and self._loss is None:
+            return None  # a class that calls its base's step
+        self._has_begun = False
+        handed_on = after_closure(args, kwargs, _Closure(self, optimizer).ran)
+        if handed_on is not None:
+            return handed_on
+        loss, self._loss = self._loss, None
+        if loss is None and kwargs.get("loss") is not None:
+            loss = _single(kwargs["loss"])
+        self._begin(optimizer, loss)
+        if self._takes_loss and loss is not None and kwargs.get("loss") is None:
+            return args, {**kwargs, "loss": loss}
+        return None
+
+    def _after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.end()
+
+    def _begin(self, optimizer: Optimizer, loss: Tensor | None) -> None:
+        """Supply a step whose gradients are there, unless a `GradScaler` has a fused class skip it."""
+        skipped: Tensor | None = getattr(optimizer, FOUND_INF, None)
+        # A controller that looks at this step has to wait for it anyway.
+        if skipped is not None and (skipped.is_cpu or self.signals is not None):
+            if bool(skipped):
+                return
+            skipped = None
+        self._by_scaler = skipped
+        if self.signals is not None:
+            self.signals.begin(loss)
+        self._has_begun = True
+
+    def ran_closure(self, optimizer: Optimizer, returned: Any) -> None:
+        """Supply a step whose gradients a closure has made, with the loss that it returned unless one was recorded."""
+        if self._has_begun:
+            return  # a class that hands its closure on to its base's step
+        if self._loss is not None and self._takes_loss and isinstance(optimizer, AssemblyOptimizer):
+            optimizer.recorded_loss = self._loss
+        elif self._loss is None and _is_number(returned):
+            self.record_loss(returned)
+        loss, self._loss = self._loss, None
+        self._begin(optimizer, loss)
+
+    def check_called_once(self, optimizer: Optimizer) -> None:
+        """InputError where a controller needs the loss or gradients of a step, of which there are several."""
+        scheduler = self._scheduler()
+        if scheduler is not None and scheduler.needs_gradients:
+            raise InputError(
+                f"{type(optimizer).__name__} calls its closure several times a step, and the controller "
+                f"{scheduler.spec.name!r} needs the loss and gradients of one call: choose another controller, such as "
+                "'cosine'."
+            )
+
+
+class _Closure:
+    """One step's closure, which some classes call several times."""
+
+    def __init__(self, steps: TrainingSteps, optimizer: Optimizer) -> None:
+        self._steps, self._optimizer, self._has_run = steps, optimizer, False
+
+    def ran(self, returned: Any) -> None:
+        """Note a call: the first supplies the step."""
+        if self._has_run:
+            self._steps.check_called_once(self._optimizer)
+        else:
+            self._has_run = True
+            self._steps.ran_closure(self._optimizer, returned)
+
+
+def _is_number(value: Any) -> bool:
+    return value.numel() == 1 if isinstance(value, Tensor) else isinstance(value, Real)
+
+
+def _single(loss: Tensor | float) -> Tensor:
+    try:
+        detached = torch.as_tensor(loss).detach()
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"The loss of a step is one number, got {quoted(loss)}.") from None
+    if detached.numel() != 1:
+        shape = tuple(detached.shape)
+        raise InputError(f"The loss of a step is one number, got a tensor of shape {shape}; take its mean().")
+    return detached.reshape(())
