@@ -107,6 +107,8 @@ class TrainingSteps:
         if self._has_begun and self._loss is None:
             return None  # a class that calls its base's step
         self._has_begun = False
+        if not self._num_steps and is_trial(optimizer):
+            return (args, {**kwargs, "loss": torch.zeros(())}) if self._takes_loss else None
         handed_on = after_closure(args, kwargs, _Closure(self, optimizer).ran)
         if handed_on is not None:
             return handed_on
@@ -169,6 +171,14 @@ class _Closure:
         else:
             self._has_run = True
             self._steps.ran_closure(self._optimizer, returned)
+
+
+def is_trial(optimizer: Optimizer) -> bool:
+    """Whether the step only creates state: `torch.distributed.checkpoint` takes one with rates and gradients of 0."""
+    if optimizer.state or any(group.get("lr") != 0 for group in optimizer.param_groups):
+        return False
+    grads = [param.grad for group in optimizer.param_groups for param in group["params"]]
+    return any(grad is not None for grad in grads) and not any(bool(grad.any()) for grad in grads if grad is not None)
 
 
 def _is_number(value: Any) -> bool:
