@@ -1,7 +1,8 @@
 """A training step, whoever takes it: what it needs is supplied before it, and it is counted after it."""
 
 import weakref
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from numbers import Real
 from typing import Any, final
 
@@ -80,12 +81,13 @@ class TrainingSteps:
             self._guard.record_loss(loss)
         return loss
 
-    def take(self, optimizer: Optimizer, scaler: torch.amp.GradScaler | None, *, update_scaler: bool) -> None:
-        """Have the optimizer step, by a scaler where there is one; a class may fail where the guard skips the step."""
+    @contextmanager
+    def taken(self, scaler: torch.amp.GradScaler | None) -> Iterator[None]:
+        """A step is taken inside, which may fail where the guard skips it; afterwards the scaler is updated."""
         with nullcontext() if self._guard is None else self._guard.forgiving():
-            optimizer.step() if scaler is None else scaler.step(optimizer)
+            yield
         self.end()
-        if scaler is not None and update_scaler:
+        if scaler is not None:
             scaler.update()
 
     def end(self) -> None:
