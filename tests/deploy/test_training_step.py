@@ -167,6 +167,14 @@ def test_several_optimizers_share_a_scaler():
     assert [run.num_steps for _, run in pairs] == [1, 1]
 
 
+def test_a_scaler_that_is_off_changes_nothing():
+    (model, run), (other, plain) = bound(**NEEDY[4]), bound(**NEEDY[4])
+    by_run_and_scaler(model, run, torch.amp.GradScaler("cpu", enabled=False))
+    by_run(other, plain)
+    assert torch.equal(model.weight, other.weight)
+    assert run.num_steps == 1
+
+
 def test_unscaling_before_the_step_is_not_done_twice():
     scaler = torch.amp.GradScaler("cpu", **SCALER)
     (model, run), (other, plain) = bound(**NEEDY[0]), bound(**NEEDY[0])
