@@ -89,10 +89,7 @@ class Run:
 
     @property
     def num_steps(self) -> int:
-        """Optimizer steps taken, those that the guard skipped among them, whatever became of the scheduler.
-
-        What a `GradScaler` skips does not count; where it leaves that to a GPU's fused class, asking waits for the GPU.
-        """
+        """Optimizer steps taken, those that the guard skipped among them, and none that a `GradScaler` skipped."""
         return self._steps.count
 
     @property
@@ -143,7 +140,8 @@ class Run:
         self._weights.check_steps()
         if loss is not None:
             self.record_loss(loss)
-        self._steps.take(self.optimizer, scaler, update_scaler=update_scaler)
+        with self._steps.taken(scaler if update_scaler else None):
+            self.optimizer.step() if scaler is None else scaler.step(self.optimizer)
         before = self.scheduler.last_epoch
         self.scheduler.step()
         if before < self.scheduler.last_epoch == self.scheduler.horizon and self._judgement.waits_for_validations:

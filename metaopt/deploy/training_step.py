@@ -1,7 +1,8 @@
 """A training step, whoever takes it: what it needs is supplied before it, and it is counted after it."""
 
 import weakref
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from numbers import Real
 from typing import Any, final
 
@@ -80,12 +81,13 @@ class TrainingSteps:
             self._guard.record_loss(loss)
         return loss
 
-    def take(self, optimizer: Optimizer, scaler: torch.amp.GradScaler | None, *, update_scaler: bool) -> None:
-        """Have the optimizer step, by a scaler where there is one; a class may fail where the guard skips the step."""
+    @contextmanager
+    def taken(self, scaler: torch.amp.GradScaler | None) -> Iterator[None]:
+        """A step is taken inside, which may fail where the guard skips it; afterwards the scaler is updated."""
         with nullcontext() if self._guard is None else self._guard.forgiving():
-            optimizer.step() if scaler is None else scaler.step(optimizer)
+            yield
         self.end()
-        if scaler is not None and update_scaler:
+        if scaler is not None:
             scaler.update()
 
     def end(self) -> None:
@@ -107,6 +109,8 @@ class TrainingSteps:
         if self._has_begun and self._loss is None:
             return None  # a class that calls its base's step
         self._has_begun = False
+        if not self._num_steps and is_trial(optimizer):
+            return (args, {**kwargs, "loss": torch.zeros(())}) if self._takes_loss else None
         handed_on = after_closure(args, kwargs, _Closure(self, optimizer).ran)
         if handed_on is not None:
             return handed_on
@@ -169,6 +173,14 @@ class _Closure:
         else:
             self._has_run = True
             self._steps.ran_closure(self._optimizer, returned)
+
+
+def is_trial(optimizer: Optimizer) -> bool:
+    """Whether the step only creates state: `torch.distributed.checkpoint` takes one with rates and gradients of 0."""
+    if optimizer.state or any(group.get("lr") != 0 for group in optimizer.param_groups):
+        return False
+    grads = [param.grad for group in optimizer.param_groups for param in group["params"]]
+    return any(grad is not None for grad in grads) and not any(bool(grad.any()) for grad in grads if grad is not None)
 
 
 def _is_number(value: Any) -> bool:

@@ -486,9 +486,9 @@ def test_without_the_guard_the_optimizer_is_left_alone(guard):
     assert bool(model[0].weight.isnan().any())
     assert run.skipped == SkippedSteps()
     alone = metaopt.create_optimizer("adamw", model_of())
-    others = len(alone._optimizer_step_pre_hooks) + 1  # the run's own, which counts steps
-    assert len(run.optimizer._optimizer_step_pre_hooks) == others
-    assert not run.optimizer._optimizer_step_post_hooks
+    # There are the run's own hooks, which count steps.
+    assert len(run.optimizer._optimizer_step_pre_hooks) == len(alone._optimizer_step_pre_hooks) + 1
+    assert len(run.optimizer._optimizer_step_post_hooks) == 1
 
 
 def test_counts_are_part_of_a_runs_state_and_older_states_have_none():

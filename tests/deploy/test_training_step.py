@@ -167,6 +167,14 @@ def test_several_optimizers_share_a_scaler():
     assert [run.num_steps for _, run in pairs] == [1, 1]
 
 
+def test_a_scaler_that_is_off_changes_nothing():
+    (model, run), (other, plain) = bound(**NEEDY[4]), bound(**NEEDY[4])
+    by_run_and_scaler(model, run, torch.amp.GradScaler("cpu", enabled=False))
+    by_run(other, plain)
+    assert torch.equal(model.weight, other.weight)
+    assert run.num_steps == 1
+
+
 def test_unscaling_before_the_step_is_not_done_twice():
     scaler = torch.amp.GradScaler("cpu", **SCALER)
     (model, run), (other, plain) = bound(**NEEDY[0]), bound(**NEEDY[0])
@@ -310,3 +318,31 @@ def test_what_is_no_one_number_is_refused(loss):
     _, run = bound()
     with pytest.raises(metaopt.InputError, match="The loss of a step is one number"):
         run.record_loss(loss)
+
+
+@pytest.mark.parametrize("settings", [{}, *NEEDY], ids=lambda s: name_of({"controller": "", **s}))
+def test_the_step_by_which_torch_creates_state_is_none(settings):
+    model, run = bound(**settings)
+    by_run(model, run)
+    saved = copy.deepcopy(run.optimizer.state_dict())
+    other, resumed = bound(**settings)
+    rates = [group["lr"] for group in resumed.optimizer.param_groups]
+    for group in resumed.optimizer.param_groups:  # as torch.distributed.checkpoint.state_dict does
+        group["lr"] = 0.0
+        for param in group["params"]:
+            param.grad = torch.zeros_like(param)
+    before = copy.deepcopy(other.state_dict())
+    resumed.optimizer.step(closure=None)
+    resumed.optimizer.zero_grad()
+    for group, rate in zip(resumed.optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
+    assert resumed.num_steps == resumed.scheduler.last_epoch == 0
+    assert all(torch.equal(before[name], value) for name, value in other.state_dict().items())
+    other.load_state_dict(model.state_dict())
+    resumed.optimizer.load_state_dict(saved)
+    resumed.scheduler.load_state_dict(run.scheduler.state_dict())
+    resumed.load_observations(run.observations())
+    for each in ((model, run), (other, resumed)):
+        by_run(*each)
+    assert torch.equal(model.weight, other.weight)
+    assert resumed.num_steps == run.num_steps == 2

@@ -16,6 +16,7 @@ from metaopt.deploy.scheduler.checks import check_settings, note_initial_rates
 from metaopt.deploy.scheduler.closed_loop import ClosedLoop, number
 from metaopt.deploy.scheduler.rate_lookup import RateLookup
 from metaopt.deploy.scheduler.state import check_state, in_force, leading_rate, take_bases
+from metaopt.deploy.scheduler.step_due import StepDue
 from metaopt.deploy.scheduler.warm_up import WarmUp
 from metaopt.deploy.state.damaged_state import checked_count, checked_rates, refusing_damage
 from metaopt.errors import InputError, quoted
@@ -58,8 +59,7 @@ class ControllerScheduler(LRScheduler):
     #: Whether a step past the plan is remarked upon: where it is a run's, whose other parts end there.
     warns_past_plan = False
     _first_steps: FirstSteps | None = None
-    #: Where a run's scheduler follows its optimizer: whether that took a step since this did. None: nobody says so.
-    _step_due: bool | None = None
+    _step_due: StepDue | None = None  # where a run's scheduler follows its optimizer
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class ControllerScheduler(LRScheduler):
                 f"scheduler.step() takes no metric, got {quoted(epoch)}: call step() after every training step and "
                 "scheduler.observe(metric) after every validation."
             )
-        if self._step_due is False and epoch is None and not self._is_starting:
+        if self._step_due is not None and epoch is None and not self._is_starting and not self._step_due.follow():
             return
         if self.needs_gradients and not (self._is_starting or self._prepared):
             signals = ", ".join(sorted(self.required & GRADIENT_SIGNALS))
@@ -142,7 +142,6 @@ class ControllerScheduler(LRScheduler):
                 "call run.step(loss), or scheduler.prepare(...) before optimizer.step()."
             )
         self._prepared = False
-        self._step_due = self._step_due and False
         if self._first_steps is not None and not self._is_starting:
             self._first_steps.end()
             self._first_steps = None
@@ -162,11 +161,15 @@ class ControllerScheduler(LRScheduler):
 
     def follow_steps(self) -> None:
         """Move only once for each `step_taken` from now on."""
-        self._step_due = False
+        self._step_due = StepDue()
 
     def step_taken(self) -> None:
         """The optimizer took a step."""
-        self._step_due = True
+        if self._step_due is not None:
+            self._step_due.note(taken=True)
+
+    def __getstate__(self) -> dict[str, Any]:  # the optimizer of a copy has no hooks to follow
+        return {**self.__dict__, "_step_due": None, "_first_steps": None}
 
     def _at_the_end(self, horizon: int) -> None:
         if self.last_epoch == horizon + 1 and self.warns_past_plan:
@@ -236,7 +239,8 @@ class ControllerScheduler(LRScheduler):
         check_state(state_dict, {**mine, "warmup": self._warmup.share}, self.horizon)
         self.last_epoch = checked_count(state_dict["last_epoch"])
         self._step_count = checked_count(state_dict["step_count"])
-        self._step_due = self._step_due and False
+        if self._step_due is not None:
+            self._step_due.note(taken=False)
         self._rate = float(state_dict["rate"])
         self._absolute = bool(state_dict["absolute"])
         self._metric = float(state_dict["metric"])
