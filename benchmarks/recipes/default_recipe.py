@@ -5,8 +5,9 @@
 
 Kill it at any moment and run the same command again: nothing that finished is done twice. The recipe is that of all
 tasks; what is said of it is measured on tasks that its search did not see: each task is held out once, in a fold with a
-search of its own; with `--folds 0` nothing is, and the folds may follow in a later call. These numbers, the range of
-models and budgets, seeds, versions and cost go into `recipe.json`. The table, the worst tasks and the cost are printed.
+search of its own. With `--folds 0` the generated tasks of `held_out_curves`, whose families no tuning sees, judge, and
+the folds may follow in a later call. These numbers, the range of models and budgets, seeds, versions and cost go into
+`recipe.json`. The table, the worst tasks and the cost are printed.
 """
 
 import argparse
@@ -19,8 +20,9 @@ from typing import Any
 
 import metaopt
 from benchmarks.corpora.development_corpus import DATA, development_corpus
+from benchmarks.corpora.synthetic_tasks import plateaus, synthetic
 from benchmarks.tuning.memory import PeakMemory
-from metaopt.tuning.result import TuneResult
+from metaopt.tuning.result import TuneResult, with_scores
 
 STUDY = "default"
 PEERS = ("adamw", "adamw+cosine", "nadamw+cosine", "schedulefree_adamw", "prodigy")
@@ -30,6 +32,11 @@ QUICK_TASKS = ("iris_mlp", "wine_tanh", "diabetes_mlp", "autompg", "concrete", "
 def starter_and_development(data: Path) -> metaopt.Corpus:
     """Tasks of the starter corpus and of the development corpus."""
     return metaopt.Corpus("starter and development", (*metaopt.load_corpus("starter"), *development_corpus(data)))
+
+
+def unseen_tasks() -> metaopt.Corpus:
+    """Generated tasks of four families that no tuning sees."""
+    return metaopt.Corpus("unseen", (*synthetic(), *plateaus()))
 
 
 def with_record(result: TuneResult, command: dict[str, Any]) -> metaopt.Recipe:
@@ -83,6 +90,10 @@ def main() -> None:
                 timeout=options.timeout,
                 announce=lambda line: print(line, flush=True),
             )
+        if result.comparison is None and result.tuning_comparison is not None:
+            unseen = metaopt.evaluate(result.recipe, unseen_tasks(), against=PEERS, storage=options.storage)
+            recipe = with_scores(result.recipe, unseen, "families", result.tuning_comparison)
+            result = dataclasses.replace(result, recipe=recipe, comparison=unseen, held_out_by="families")
         command = {"n_trials": options.n_trials, "folds": options.folds, "seed": options.seed}
         recipe = with_record(result, command)
         recipe.save(options.out)
