@@ -90,7 +90,7 @@ def main() -> None:
                 timeout=options.timeout,
                 announce=lambda line: print(line, flush=True),
             )
-        if result.comparison is None and result.tuning_comparison is not None:
+        if result.comparison is None:
             unseen = metaopt.evaluate(result.recipe, unseen_tasks(), against=PEERS, storage=options.storage)
             recipe = with_scores(result.recipe, unseen, "families", result.tuning_comparison)
             result = dataclasses.replace(result, recipe=recipe, comparison=unseen, held_out_by="families")

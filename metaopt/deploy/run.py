@@ -16,7 +16,7 @@ from metaopt.deploy.scheduler.scheduler import ControllerScheduler
 from metaopt.deploy.state.arrangement import reordered
 from metaopt.deploy.state.damaged_state import check_entries, checked_count, refusing_damage
 from metaopt.deploy.state.model_names import ModelNames
-from metaopt.deploy.step_hooks import observe_steps, watch_frozen
+from metaopt.deploy.step_hooks import watch_frozen
 from metaopt.deploy.stopping.judgement import Judgement
 from metaopt.deploy.training_step import TrainingSteps
 
@@ -67,11 +67,13 @@ class Run:
         self._weights = HeldWeights(model, optimizer, keep_best)
         self._guard = guard
         self._steps = TrainingSteps(optimizer, scheduler, judgement, guard, takes_loss="loss" in optimizer_signals)
-        if guard is not None:
-            observe_steps(optimizer, guard)
         self._names, self._rate = names or ModelNames(), rate
         if self._weights.best is not None and self._names.frozen:
             watch_frozen(optimizer, self._names.frozen, self._weights.best.include)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._steps.arm(self.optimizer, self.scheduler, self._judgement)  # copies of optimizers have no hooks
 
     def __repr__(self) -> str:
         plan = self.scheduler.horizon

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from metaopt.deploy.gradient_guard import GradientGuard
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
-from metaopt.deploy.step_hooks import after_closure
+from metaopt.deploy.step_hooks import after_closure, observe_steps
 from metaopt.deploy.step_signals import StepSignals
 from metaopt.deploy.stopping.judgement import Judgement
 from metaopt.deploy.withheld_step import FOUND_INF
@@ -26,7 +26,7 @@ class TrainingSteps:
 
     The loss of a step is the last that was recorded since the step before, else what the closure returns, or the
     optimizer's own `loss=`. A step that a `GradScaler` skips moves nothing here, and the scheduler waits for the next.
-    Make it before the run's guard, which hides gradients that overflow. Copies and pickles of the optimizer have no
+    The guard, which hides gradients that overflow, comes after it. Copies and pickles of the optimizer have no
     hooks, and the hooks keep neither scheduler nor judgement alive.
 
     Args:
@@ -49,8 +49,7 @@ class TrainingSteps:
         *,
         takes_loss: bool,
     ) -> None:
-        self._scheduler, self._judgement, self._guard = weakref.ref(scheduler), weakref.ref(judgement), guard
-        self._takes_loss = takes_loss
+        self._guard, self._takes_loss = guard, takes_loss
         measures = scheduler.needs_gradients or "agreement" in scheduler.required
         self.signals = StepSignals(optimizer, scheduler, guard) if measures else None
         self._loss: Tensor | None = None
@@ -58,9 +57,20 @@ class TrainingSteps:
         self._num_steps = 0
         self._skipped_on_device: Tensor | None = None
         self._by_scaler: Tensor | None = None
+        self.arm(optimizer, scheduler, judgement)
+
+    def arm(self, optimizer: Optimizer, scheduler: ControllerScheduler, judgement: Judgement) -> None:
+        """Hook into an optimizer's steps, and the guard after it; again where a run was copied or unpickled."""
+        self._scheduler, self._judgement = weakref.ref(scheduler), weakref.ref(judgement)
         scheduler.follow_steps()
         optimizer.register_step_pre_hook(self._before)
         optimizer.register_step_post_hook(self._after)
+        if self._guard is not None:
+            observe_steps(optimizer, self._guard)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what `arm` sets."""
+        return {name: value for name, value in vars(self).items() if name not in ("_scheduler", "_judgement")}
 
     @property
     def count(self) -> int:

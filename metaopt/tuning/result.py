@@ -194,16 +194,20 @@ def _flat(configuration: Mapping[str, Any]) -> dict[str, Any]:
     return {**names, "wrappers": wrappers, **by_role, **depth, **configuration["hparams"]}
 
 
-def with_scores(recipe: Recipe, held_out: Comparison | None, held_out_by: str | None, tuning: Comparison) -> Recipe:
+def with_scores(
+    recipe: Recipe, held_out: Comparison | None, held_out_by: str | None, tuning: Comparison | None
+) -> Recipe:
     """The recipe with its test scores and those of what it was compared with.
 
     Args:
         recipe: as found.
         held_out: comparison on tasks that its search, or that of the task's fold, did not see.
         held_out_by: `"families"` or `"folds"`.
-        tuning: comparison on the tasks that it was tuned on.
+        tuning: comparison on the tasks that it was tuned on; None where there was no time for it.
     """
-    scores = {**recorded(recipe.provenance, "scores"), "tuning": _record(tuning)}
+    scores = dict(recorded(recipe.provenance, "scores"))
+    if tuning is not None:
+        scores["tuning"] = _record(tuning)
     if held_out is not None:
         scores["held_out"] = {"by": held_out_by, "intervals_over": held_out.over, **_record(held_out)}
     return dataclasses.replace(recipe, provenance={**recipe.provenance, "scores": scores})

@@ -109,4 +109,6 @@ def test_warm_ups_in_front_of_members_are_those_of_schedulers(member):
         for scheduler in schedulers:
             scheduler.optimizer.step()
             scheduler.step()
+    for scheduler in schedulers:
+        scheduler.observe(1.0)
     assert (asked(rates, 0, 4) < 0.5).tolist() == [True, True, False, False]
