@@ -2,6 +2,8 @@
 
 import copy
 import gc
+import pickle
+import warnings
 import weakref
 
 import pytest
@@ -346,3 +348,20 @@ def test_the_step_by_which_torch_creates_state_is_none(settings):
         by_run(*each)
     assert torch.equal(model.weight, other.weight)
     assert resumed.num_steps == run.num_steps == 2
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda run: pickle.loads(pickle.dumps(run))], ids=["copy", "pickle"])
+def test_a_copy_of_a_run_goes_on_by_itself(copied):
+    torch.manual_seed(0)
+    run = metaopt.Recipe.create(metaopt.Configuration("adamw", "wsd")).bind(nn.Linear(2, 1), total_steps=50)
+    runs = run, copied(run)
+    for each in runs:
+        for _ in range(5):
+            loss = each.model(torch.ones(1, 2)).square().sum()
+            each.optimizer.zero_grad()
+            loss.backward()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch's scheduler takes the copied step for another one
+                each.step(loss)
+    assert [each.num_steps for each in runs] == [5, 5]
+    assert torch.equal(*(each.model.weight for each in runs))
