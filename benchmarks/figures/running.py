@@ -1,5 +1,6 @@
 """Runs a command and stores what it printed, with how it was run."""
 
+import ast
 import hashlib
 import os
 import platform
@@ -77,9 +78,29 @@ def source_of(job: ResultJob) -> str:
 
 def _modules(name: str) -> set[Path]:
     """The files of a benchmark's module and of those of `benchmarks` that it imports."""
-    path = ROOT / Path(*name.split(".")).with_suffix(".py")
-    imported = re.findall(r"^from (benchmarks[\w.]+) import", path.read_text(encoding="utf-8"), re.MULTILINE)
-    return {path}.union(*(_modules(module) for module in imported))
+    known: set[Path] = set()
+    waiting = [name]
+    while waiting:
+        for path in set(_files(waiting.pop())) - known:
+            known.add(path)
+            waiting += _imported(path)
+    return known
+
+
+def _files(module: str) -> list[Path]:
+    """The file of a module, or those that a package runs; none of a name within a module."""
+    path = ROOT / Path(*module.split("."))
+    files = (path.with_suffix(".py"), path / "__init__.py", path / "__main__.py")
+    return [file for file in files if file.is_file()]
+
+
+def _imported(path: Path) -> list[str]:
+    """Modules of `benchmarks` that a file imports, and names that may be some."""
+    found = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ImportFrom)]
+    own = [node for node in found if node.module is not None and node.module.partition(".")[0] == "benchmarks"]
+    return [
+        name for node in own for name in (node.module, *(f"{node.module}.{each.name}" for each in node.names)) if name
+    ]
 
 
 def _pages_read(job: ResultJob) -> Iterator[Path]:
