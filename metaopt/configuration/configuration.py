@@ -74,11 +74,11 @@ class Configuration:
         return hash(self.key)
 
     def __repr__(self) -> str:
-        """What is not at its default; of many hyperparameters the first ones."""
-        document = self.to_json()
+        """What is not at its default; of many hyperparameters the first ones, of roles and laws whose they are."""
+        document = {**self.to_json(), "roles": ", ".join(self.roles), "rate_law": ", ".join(self.rate_law)}
         if self.no_decay == "1d":
             del document["no_decay"]
-        return one_line(self, **{name: value for name, value in document.items() if value not in ([], {})})
+        return one_line(self, **{name: value for name, value in document.items() if value not in ([], {}, "")})
 
     @cached_property
     def key(self) -> str:
