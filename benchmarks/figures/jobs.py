@@ -29,7 +29,7 @@ class ResultJob:
     leaves: str = ""
 
 
-DROP_IN = "python -m benchmarks.recipes.drop_in --recipe out/starter/recipe default"
+DROP_IN = "python -m benchmarks.recipes.drop_in --recipe default --seeds 1 --threads 1"
 SCORES = "benchmarks.corpora.development_corpus:corpus --against nadamw+cosine,prodigy"
 
 JOBS = (
@@ -45,8 +45,8 @@ JOBS = (
     ResultJob(
         "tune_tables", "metaopt tune tables --n-trials 40 --folds 4 --out out/tables --seed 0", 2, after=("tables",)
     ),
-    ResultJob("drop_in_resnet", f"{DROP_IN} --task resnet", 7, after=("tune_starter",)),
-    ResultJob("drop_in_transformer", DROP_IN, 7, after=("tune_starter",)),
+    ResultJob("drop_in_resnet", f"{DROP_IN} --task resnet", 3),
+    ResultJob("drop_in_transformer", DROP_IN, 8),
     ResultJob(
         "held_out_curves",
         "python -m benchmarks.recipes.held_out_curves --out benchmarks/results/held_out_curves.json",
@@ -55,8 +55,8 @@ JOBS = (
     ResultJob(
         "default_recipe",
         "python -m benchmarks.recipes.default_recipe --storage sqlite:///out/default.db --out out/default "
-        "--n-trials 300 --folds 4 --workers 2",
-        30,
+        "--n-trials 120 --folds 0",
+        60,
         "dear",
     ),
     ResultJob("base_rate", "python -m benchmarks.recipes.base_rate --json", 8, "dear"),

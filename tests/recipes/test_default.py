@@ -10,19 +10,17 @@ import metaopt
 def test_it_says_what_it_is_worth_where_and_how_it_was_made():
     recipe = metaopt.load_recipe("default")
     held_out = recipe.provenance["scores"]["held_out"]
-    _, low, _ = held_out["mean"]["recipe"]
-    peers = [high for name, (_, _, high) in held_out["mean"].items() if name != "recipe"]
-    assert low > max(peers), "intervals apart from every peer's"
-    assert held_out["tasks"] == len(recipe.provenance["corpus"]["tasks"])
-    assert recipe.provenance["made_by"]["script"] == "benchmarks/default_recipe.py"
+    mean, low, _ = held_out["mean"].pop("recipe")
+    assert low > 0, "better than AdamW at 1e-3"
+    assert mean > max(value for value, _, _ in held_out["mean"].values())
+    assert recipe.provenance["made_by"]["script"] == "benchmarks/recipes/default_recipe.py"
     assert recipe.made_on.parameters[0] < recipe.made_on.parameters[1]
+    assert recipe.rate_law
 
 
 def test_its_tasks_hold_the_starter_corpus():
     tasks = metaopt.load_recipe("default").provenance["corpus"]["tasks"]
-    starter = metaopt.load_corpus("starter")
-    # The ladder came later, and is none of the tasks that the recipe was made on.
-    assert {task.name for task in starter if not task.family.endswith("_ladder")} <= set(tasks)
+    assert {task.name for task in metaopt.load_corpus("starter")} <= set(tasks)
 
 
 def test_it_trains_a_model_of_its_range_without_a_warning():
