@@ -52,7 +52,6 @@ NUMBERS: dict[str, tuple[str, str]] = {
     "resnet.adamw": ("drop_in_resnet", r"^AdamW 1e-3\s+([\d.]+)"),
     "transformer.parameters": ("drop_in_transformer", r"; ([\d,]+) parameters"),
     "transformer.default": ("drop_in_transformer", r"^recipe \(default\)\s+([\d.]+)"),
-    "transformer.starter": ("drop_in_transformer", r"^recipe \(starter\)\s+([\d.]+)"),
     "transformer.adamw": ("drop_in_transformer", r"^AdamW 1e-3\s+([\d.]+)"),
     "unseen.tasks": ("held_out_curves", r"^(\d+) tasks of"),
     "unseen.families": ("held_out_curves", r"^\d+ tasks of (\d+) families"),
