@@ -14,7 +14,7 @@ from metaopt.contracts.per_tensor import (
     prepared_update,
 )
 from metaopt.contracts.rates.controller import Cadence, Controller, ControllerState, Rate
-from metaopt.contracts.rates.rate_law import ANCHOR, AXES, RateLaw, Scale
+from metaopt.contracts.rates.rate_law import ANCHOR, AXES, SIGNS, RateLaw, Scale
 from metaopt.contracts.rates.warm_up import plain_warmup, warmup_horizon, warmup_multiplier
 from metaopt.contracts.rule import (
     Granularity,
@@ -56,6 +56,7 @@ __all__ = [
     "PLENTY",
     "REDRAWN",
     "SIGNALS",
+    "SIGNS",
     "AnyTask",
     "Array",
     "BatchNormPolicy",

@@ -1,15 +1,8 @@
-"""Warnings about the planned number of steps: past it, counted in epochs, without validations or without a gain."""
+"""Warnings about the planned number of steps: past it, at its end without a validation, on the way without a gain."""
 
 import warnings
 import weakref
 from dataclasses import dataclass
-from typing import Any
-
-from torch.optim import Optimizer
-from torch.utils.hooks import RemovableHandle
-
-#: Optimizer steps before a scheduler's first one that show that it counts something else, such as epochs.
-RARE = 10
 
 #: Share of the planned steps after which a training should have gained something.
 GAINS_BY = 0.3
@@ -33,33 +26,6 @@ def warn_at_last(owner: object, validations: ValidationCount, who: str, num_step
         remedy: the call that was missing.
     """
     weakref.finalize(owner, _warn_unless, validations, who, num_steps, remedy)
-
-
-class FirstSteps:
-    """Counts an optimizer's steps until its scheduler takes its first, which should follow each of them."""
-
-    def __init__(self, optimizer: Optimizer) -> None:
-        self._count = 0
-        self._hook: RemovableHandle | None = optimizer.register_step_post_hook(self._add)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """For copies and pickles: torch leaves an optimizer's hooks out of its own, so that these count no further."""
-        return {"_count": self._count, "_hook": None}
-
-    def end(self) -> None:
-        """The scheduler steps; warn where it comes too late."""
-        if self._hook is not None:
-            self._hook.remove()
-        if self._count >= RARE:
-            warnings.warn(
-                f"The optimizer took {self._count} steps before the scheduler's first: call scheduler.step() after "
-                "every training step, for total_steps counts these; once an epoch, rates stay where they begin.",
-                UserWarning,
-                stacklevel=4,
-            )
-
-    def _add(self, *_: Any) -> None:
-        self._count += 1
 
 
 def warn_past_the_plan(total_steps: int) -> None:

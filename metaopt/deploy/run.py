@@ -60,7 +60,6 @@ class Run:
     ) -> None:
         self.model = model
         self.optimizer, self.scheduler = optimizer, scheduler
-        scheduler.count_first_steps()
         # The guard of a learned rule says so itself where it matters.
         scheduler.warns_past_plan = guard is None or guard.handover is None
         self._judgement = judgement

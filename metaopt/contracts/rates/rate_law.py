@@ -48,7 +48,7 @@ class Scale:
 ANCHOR: Mapping[str, float] = {"parameters": 10_000.0, "batch_size": 64.0, "total_steps": 500.0}
 AXES = tuple(ANCHOR)
 #: Way of each axis: the rate falls with parameters and steps, and rises with the batch.
-_SIGNS: Mapping[str, float] = {"parameters": -1.0, "batch_size": 1.0, "total_steps": -1.0}
+SIGNS: Mapping[str, float] = {"parameters": -1.0, "batch_size": 1.0, "total_steps": -1.0}
 
 
 @final
@@ -103,12 +103,12 @@ class RateLaw:
     def factor(self, scale: Scale) -> float:
         """η / lr for a training of this size."""
         times = scale.factors()
-        return float(math.prod(times[axis] ** (_SIGNS[axis] * own) for axis, own in self.exponents.items()))
+        return float(math.prod(times[axis] ** (SIGNS[axis] * own) for axis, own in self.exponents.items()))
 
     def formula(self, lr: float) -> str:
         """The law as an expression of plain Python in `parameters`, `batch_size` and `total_steps`."""
         factors = [
-            f" * ({axis} / {anchor:_.0f}) ** {_SIGNS[axis] * self.exponents[axis]:.10g}"
+            f" * ({axis} / {anchor:_.0f}) ** {SIGNS[axis] * self.exponents[axis]:.10g}"
             for axis, anchor in ANCHOR.items()
             if self.exponents[axis]
         ]

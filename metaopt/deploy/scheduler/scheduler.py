@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from metaopt.contracts import Mode
-from metaopt.deploy.plan_warnings import FirstSteps, ValidationCount, warn_at_last, warn_past_the_plan
+from metaopt.deploy.plan_warnings import ValidationCount, warn_at_last, warn_past_the_plan
 from metaopt.deploy.scheduler.checks import check_settings, note_initial_rates
 from metaopt.deploy.scheduler.closed_loop import ClosedLoop, number
 from metaopt.deploy.scheduler.rate_lookup import RateLookup
@@ -58,7 +58,6 @@ class ControllerScheduler(LRScheduler):
 
     #: Whether a step past the plan is remarked upon: where it is a run's, whose other parts end there.
     warns_past_plan = False
-    _first_steps: FirstSteps | None = None
     _step_due: StepDue | None = None  # where a run's scheduler follows its optimizer
 
     def __init__(
@@ -142,9 +141,6 @@ class ControllerScheduler(LRScheduler):
                 "call run.step(loss), or scheduler.prepare(...) before optimizer.step()."
             )
         self._prepared = False
-        if self._first_steps is not None and not self._is_starting:
-            self._first_steps.end()
-            self._first_steps = None
         if epoch is not None or self._step_count < 2:
             super().step(epoch)  # with torch's word on the order of the first steps
         else:
@@ -154,10 +150,6 @@ class ControllerScheduler(LRScheduler):
             self._write()
         if self.horizon is not None and self.last_epoch >= self.horizon:
             self._at_the_end(self.horizon)
-
-    def count_first_steps(self) -> None:
-        """Warn where the optimizer steps often before this does: for a run's, which nobody starts later."""
-        self._first_steps = FirstSteps(self.optimizer)
 
     def follow_steps(self) -> None:
         """Move only once for each `step_taken` from now on."""
@@ -169,7 +161,7 @@ class ControllerScheduler(LRScheduler):
             self._step_due.note(taken=True)
 
     def __getstate__(self) -> dict[str, Any]:  # the optimizer of a copy has no hooks to follow
-        return {**self.__dict__, "_step_due": None, "_first_steps": None}
+        return {**self.__dict__, "_step_due": None}
 
     def _at_the_end(self, horizon: int) -> None:
         if self.last_epoch == horizon + 1 and self.warns_past_plan:

@@ -5,28 +5,40 @@ from typing import final
 
 #: Scheduler steps without one of the optimizer, in a row, that show that it is another optimizer that steps.
 WAITING = 100
+#: Optimizer steps before a scheduler's first one that show that it counts something else, such as epochs.
+RARE = 10
 
 
 @final
 class StepDue:
-    """Notes that the optimizer took a step, until its scheduler has followed."""
+    """Counts the optimizer's steps until its scheduler has followed."""
 
     def __init__(self) -> None:
-        self._is_due = False
+        self._num_due = 0
         self._num_waits = 0
+        self._has_followed = False
 
     def note(self, *, taken: bool) -> None:
         """The optimizer took a step; or, where a state was loaded, it has not."""
-        self._is_due = taken
+        self._num_due = self._num_due + 1 if taken else 0
 
     def follow(self) -> bool:
         """Whether the scheduler, which was stepped, is to move: not after a step that a `GradScaler` skipped.
 
         Warns:
-            UserWarning: it was stepped a hundred times in a row, and the optimizer was not.
+            UserWarning: it was stepped a hundred times in a row, and the optimizer was not; or the optimizer ten times
+                and more before it was for the first time.
         """
-        is_due, self._is_due = self._is_due, False
-        self._num_waits = 0 if is_due else self._num_waits + 1
+        num_due, self._num_due = self._num_due, 0
+        self._num_waits = 0 if num_due else self._num_waits + 1
+        if num_due >= RARE and not self._has_followed:
+            warnings.warn(
+                f"The optimizer took {num_due} steps before the scheduler's first: call scheduler.step() after "
+                "every training step, for total_steps counts these; once an epoch, rates stay where they begin.",
+                UserWarning,
+                stacklevel=4,
+            )
+        self._has_followed = True
         if self._num_waits == WAITING:
             warnings.warn(
                 f"The run's scheduler was stepped {WAITING} times in a row without a step of run.optimizer: hand the "
@@ -34,4 +46,4 @@ class StepDue:
                 UserWarning,
                 stacklevel=4,
             )
-        return is_due
+        return num_due > 0

@@ -1,13 +1,17 @@
 """A warm-up in front of a controller that has none of its own."""
 
+import math
 from typing import final
 
-from metaopt.contracts import warmup_horizon
+import torch
+
+from metaopt.contracts import warmup_horizon, warmup_multiplier
+from metaopt.deploy.scheduler.rate_lookup import STEPS_AT_ONCE
 
 
 @final
 class WarmUp:
-    """Multipliers of the first steps: `metaopt.warmup_multiplier` in plain numbers, for plans of any length.
+    """Multipliers of the first steps: `metaopt.warmup_multiplier` as plain numbers, a span of steps at once.
 
     Args:
         share: of the planned steps; 0 for none.
@@ -16,8 +20,19 @@ class WarmUp:
 
     def __init__(self, share: float, total_steps: int | None) -> None:
         self.share = float(share)
-        self._steps = max(self.share * warmup_horizon(total_steps), 1.0)
+        self._horizon = warmup_horizon(total_steps)
+        self._end = math.ceil(self.share * self._horizon)
+        self._first, self._span = 0, list[float]()
 
     def at(self, step: int) -> float:
         """Multiplier of the step after `step` completed ones."""
-        return min((step + 1) / self._steps, 1.0) if step >= 0 else 1.0
+        if not 0 <= step < self._end:
+            return 1.0
+        place = step - self._first
+        if not 0 <= place < len(self._span):
+            self._first, place = step - step % STEPS_AT_ONCE, step % STEPS_AT_ONCE
+            steps = torch.arange(self._first, min(self._first + STEPS_AT_ONCE, self._end), dtype=torch.float64)
+            self._span = warmup_multiplier(
+                steps, *torch.tensor([self._horizon, self.share], dtype=torch.float64)
+            ).tolist()
+        return self._span[place]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metaopt.contracts import AXES, Array, RateLaw, Scale
+from metaopt.contracts import AXES, SIGNS, Array, RateLaw, Scale
 
 #: An exponent is fitted where its axis varies by at least so many times within a family.
 VARIES = 4.0
@@ -71,23 +71,19 @@ def fitted(rates: Sequence[BestRate], prior: RateLaw) -> FittedLaw:
         for axis, is_fitted in zip(AXES, varies, strict=True)
         if is_fitted and (known := [value for rate in rates if (value := getattr(rate.scale, axis)) is not None])
     }
-    start = np.array([_SIGNS[axis] * prior.exponents[axis] for axis in AXES])
+    start = np.array([SIGNS[axis] * prior.exponents[axis] for axis in AXES])
     members = np.array([rate.family for rate in rates])
     left_out = np.array([_ridge(sizes[members != name], octaves[members != name], start, varies) for name in families])
     own = left_out[[families.index(name) for name in members]]
     errors = (_rms(octaves - sizes @ start), _rms(octaves - np.einsum("ij,ij->i", sizes, own)))
     wins = len(families) >= FEWEST and errors[1] < errors[0]
     exponents = _ridge(sizes, octaves, start, varies) if wins else start
-    signed = {axis: float(_SIGNS[axis] * value) for axis, value in zip(AXES, exponents, strict=True)}
+    signed = {axis: float(SIGNS[axis] * value) for axis, value in zip(AXES, exponents, strict=True)}
     law = RateLaw.from_json(
         {**signed, "spread": _rms(octaves - sizes @ exponents), "measured": measured if wins else {}}
     )
     shift = float(np.mean([math.log2(prior.factor(rate.scale) / law.factor(rate.scale)) for rate in rates]))
     return FittedLaw(law, shift, errors)
-
-
-#: As in the law: the rate falls with parameters and steps, and rises with the batch.
-_SIGNS = {axis: math.copysign(1.0, RateLaw.from_json({axis: 1.0}).factor(Scale(**{axis: 1e9})) - 1.0) for axis in AXES}
 
 
 def _centred(rates: Sequence[BestRate]) -> tuple[Array, Array, Array]:
