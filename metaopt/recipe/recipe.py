@@ -1,7 +1,5 @@
 """A recipe: optimizer, controller and stopper with their hyperparameters, learned weights, and where they come from."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -22,15 +20,16 @@ from metaopt.deploy import (
     build_stopper,
     stopper_specs,
 )
-from metaopt.errors import RecipeError, checked_function, first_line, known_keywords, one_line
+from metaopt.errors import checked_function, known_keywords, one_line
 from metaopt.files import as_path
 from metaopt.plugin import PluginSpec, Registry, current_registry
 from metaopt.recipe.binding import bound
 from metaopt.recipe.code import plain_code
+from metaopt.recipe.document import document_of, text_of
 from metaopt.recipe.host_signals import host_signals
 from metaopt.recipe.initialization import Support, load_start
 from metaopt.recipe.provenance import MadeOn, check_count, distributions, provenance_of, recorded, versions
-from metaopt.recipe.saving import bytes_of_theta, oldest_schema, save_files
+from metaopt.recipe.saving import bytes_of_theta, save_files
 from metaopt.recipe.scaled_rate import peak_rate
 
 
@@ -243,16 +242,7 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         """The document that `save` writes."""
-        return {
-            "schema": oldest_schema(self.configuration, self.made_on),
-            "configuration": self.configuration.to_json(),
-            "stopper": None if self.stopper is None else self.stopper.to_json(),
-            "plugins": dict(self.plugins),
-            "made_on": None if self.made_on is None else self.made_on.to_json(),
-            "num_validations": self.num_validations,
-            "provenance": dict(self.provenance),
-            "theta_sha256": hashlib.sha256(self.theta_bytes).hexdigest() if self.theta_bytes else None,
-        }
+        return document_of(self)
 
     @cached_property
     def theta_bytes(self) -> bytes:
@@ -266,11 +256,7 @@ class Recipe:
         Raises:
             RecipeError: the provenance is not plain JSON.
         """
-        try:
-            return json.dumps(self.to_json(), indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
-        except (TypeError, ValueError) as error:
-            rule = "The recipe's provenance must be plain JSON without NaN or infinity"
-            raise RecipeError(f"{rule}: {first_line(error)}.") from error
+        return text_of(self.to_json())
 
     @property
     def name(self) -> str:
