@@ -76,7 +76,7 @@ if TYPE_CHECKING:
     from metaopt.recipe import Predictor, Recipe, adapt, import_recipe, load_recipe
     from metaopt.tasks import ClassEpisodes, Classes, Conv4, accuracy, load_corpus, read_image_folder
     from metaopt.tracing import lazy_where
-    from metaopt.tuning import Comparison, Portfolio, TuneResult, evaluate, load_portfolio, tune
+    from metaopt.tuning import Comparison, Portfolio, RateSweep, TuneResult, evaluate, load_portfolio, lr_find, tune
 
 __version__ = "0.1.0"
 
@@ -106,9 +106,11 @@ _LAZY = {
     "read_image_folder": "metaopt.tasks",
     "Comparison": "metaopt.tuning",
     "Portfolio": "metaopt.tuning",
+    "RateSweep": "metaopt.tuning",
     "TuneResult": "metaopt.tuning",
     "evaluate": "metaopt.tuning",
     "load_portfolio": "metaopt.tuning",
+    "lr_find": "metaopt.tuning",
     "tune": "metaopt.tuning",
 }
 
@@ -155,6 +157,7 @@ __all__ = [
     "Predictor",
     "Rate",
     "RateLaw",
+    "RateSweep",
     "Recipe",
     "RecipeError",
     "Role",
@@ -195,6 +198,7 @@ __all__ = [
     "load_corpus",
     "load_portfolio",
     "load_recipe",
+    "lr_find",
     "meta_train",
     "optimizer_spec",
     "per_tensor",

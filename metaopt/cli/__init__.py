@@ -13,7 +13,18 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from metaopt.cli.commands import check, evaluate, import_weights, new_plugin, plugins, replay, report, show, tune
+from metaopt.cli.commands import (
+    check,
+    evaluate,
+    import_weights,
+    lr_find,
+    new_plugin,
+    plugins,
+    replay,
+    report,
+    show,
+    tune,
+)
 from metaopt.cli.termination import TERMINATED, terminable
 from metaopt.errors import MetaOptError, TerminatedError, named_line, without_long_words
 
@@ -102,6 +113,7 @@ def _options(
 app.command("tune")(tune.tune)
 app.command("evaluate")(evaluate.evaluate)
 app.command("show")(show.show)
+app.command("lr-find")(lr_find.lr_find)
 app.command("replay")(replay.replay)
 app.command("report")(report.report)
 app.command("plugins")(plugins.plugins)

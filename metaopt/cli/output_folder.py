@@ -1,5 +1,6 @@
-"""The folder that a command writes to: found writable before anything is computed, never left half written."""
+"""The folder or file that a command writes to: found writable before anything is computed, never left half written."""
 
+import importlib.util
 import tempfile
 from pathlib import Path
 
@@ -39,6 +40,30 @@ def writable(folder: str | Path) -> Path:
         raise InputError(
             f"--out {quoted(folder)} cannot be written: {first_line(error)}; choose another folder."
         ) from error
+
+
+def writable_file(path: str, what: str) -> Path:
+    """A file to be written later; its folder is made where it is missing.
+
+    Args:
+        path: as the user typed it.
+        what: names it in an error, such as `--plot`.
+
+    Raises:
+        InputError: it is empty, a folder, or its folder cannot be written to.
+    """
+    file = named(path, what)
+    if file.is_dir() or not file.name:
+        raise InputError(f"{what} takes a file, and {quoted(path)} is a folder; name a file in it.")
+    writable(file.parent)
+    return file
+
+
+def plot_file(path: str, what: str = "--plot") -> Path:
+    """A picture to be drawn later; errors as of `writable_file`, and where matplotlib is not installed."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise InputError(f"Plots need matplotlib: pip install 'metaopt-torch[report]', or leave out {what}.")
+    return writable_file(path, what)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -6,7 +6,7 @@ from metaopt.recipe.initialization import learned_start
 from metaopt.recipe.provenance import MadeOn, recorded
 from metaopt.recipe.recipe import Recipe
 from metaopt.recipe.saving import DOCUMENT
-from metaopt.recipe.scaled_rate import scaled_rates
+from metaopt.recipe.scaled_rate import peak_rate, scaled_rates
 from metaopt.recipe.storage import load_recipe, shipped_recipes
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "import_recipe",
     "learned_start",
     "load_recipe",
+    "peak_rate",
     "recorded",
     "scaled_rates",
     "shipped_recipes",

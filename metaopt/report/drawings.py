@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,7 +18,7 @@ from metaopt.errors import MetaOptError
 from metaopt.files import replace_file
 from metaopt.report import html, plots
 from metaopt.report.headlines import measured
-from metaopt.tuning import Comparison, Replay, TuneResult, importances
+from metaopt.tuning import Comparison, RateSweep, Replay, TuneResult, importances
 
 Draw = Callable[[Any], None]
 
@@ -28,6 +28,8 @@ TASK_SIZE = (1.9, 1.45)
 DPI = 160
 #: Columns of small drawings in the PNG of all tasks.
 _COLUMNS = 4
+#: Columns of sweeps of rates.
+SWEEP_COLUMNS = 3
 _STYLE: Any = {
     "axes.edgecolor": plots.PALETTE.muted,
     "axes.labelcolor": plots.PALETTE.muted,
@@ -188,6 +190,22 @@ def write_replay(replay: Replay, path: Path) -> None:
     """The plot of a replay, in the format of the file's name."""
     with _figure((6.4, 4.4)) as (figure, axes):
         plots.draw_replay(axes, replay)
+        _write_png(figure, path)
+
+
+def write_sweeps(sweeps: Mapping[str, RateSweep], path: Path) -> None:
+    """Sweeps of rates by task, each on axes of its own, in the format of the file's name."""
+    rows = -(-len(sweeps) // SWEEP_COLUMNS)
+    columns = min(len(sweeps), SWEEP_COLUMNS)
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(4.3 * columns, 3.2 * rows), layout="constrained")
+        FigureCanvasAgg(figure)
+        grid = figure.subplots(rows, columns, squeeze=False).flatten()
+        for axes, (name, sweep) in zip(grid, sweeps.items(), strict=False):
+            plots.draw_sweep(axes, sweep)
+            axes.set_title(name, loc="left")
+        for axes in grid[len(sweeps) :]:
+            axes.set_axis_off()
         _write_png(figure, path)
 
 

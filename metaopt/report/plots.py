@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from metaopt.tuning import RECIPE, Comparison, Interval, Replay, TuneResult, bootstrap, is_chosen
+from metaopt.tuning import RECIPE, Comparison, Interval, RateSweep, Replay, TuneResult, bootstrap, is_chosen
 
 TAUS = np.linspace(1.0, 4.0, 61)
 #: Fractions of a run at which curves of tasks with different numbers of validations are averaged.
@@ -252,3 +252,22 @@ def literal(name: str, limit: int = 40) -> str:
     """A name that people gave, as matplotlib draws it: on one line, cut, and no formula between dollar signs."""
     line = "".join(char if char.isprintable() else " " for char in name)
     return (line if len(line) <= limit else f"{line[: limit - 1]}…").replace("$", r"\$")
+
+
+def draw_sweep(axes: Any, sweep: RateSweep) -> None:
+    """Loss against rate with standard errors; lines at what the recipe says and at what is suggested."""
+    frame = sweep.to_frame()
+    known = frame[np.isfinite(frame["loss"])]
+    errors = known["error"].fillna(0.0)
+    axes.errorbar(
+        known["rate"], known["loss"], yerr=errors, color=PALETTE.series[0], capsize=2, marker="o", markersize=3
+    )
+    if sweep.diverges_from is not None:
+        axes.axvspan(sweep.diverges_from, sweep.rates[-1], color=PALETTE.muted, alpha=0.12, linewidth=0)
+    axes.axvline(sweep.law_rate, color=PALETTE.muted, linestyle=":", label="the recipe's")
+    if sweep.suggestion is not None:
+        axes.axvline(sweep.suggestion, color=PALETTE.recipe, label="suggested")
+    axes.set_xscale("log")
+    axes.set_xlabel("peak rate (shaded: diverges)" if sweep.diverges_from is not None else "peak rate")
+    axes.set_ylabel(sweep.measured)
+    axes.legend(frameon=False)

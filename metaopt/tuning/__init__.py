@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from metaopt.tuning.judging.verdict import Verdict, verdict_on
     from metaopt.tuning.ledger.sqlite_file import sqlite_url
     from metaopt.tuning.portfolio import Portfolio, load_portfolio
+    from metaopt.tuning.rate_sweep.in_loop import lr_find
+    from metaopt.tuning.rate_sweep.on_task import sweep_task
+    from metaopt.tuning.rate_sweep.sweep import RateSweep
     from metaopt.tuning.rebuilding import rebuild
     from metaopt.tuning.recorded.recorded_tasks import read_recorded
     from metaopt.tuning.recorded.runs import RunsPortfolio, portfolio_of_runs
@@ -43,6 +46,9 @@ _MODULES = {
     "sqlite_url": "metaopt.tuning.ledger.sqlite_file",
     "Portfolio": "metaopt.tuning.portfolio",
     "load_portfolio": "metaopt.tuning.portfolio",
+    "lr_find": "metaopt.tuning.rate_sweep.in_loop",
+    "sweep_task": "metaopt.tuning.rate_sweep.on_task",
+    "RateSweep": "metaopt.tuning.rate_sweep.sweep",
     "rebuild": "metaopt.tuning.rebuilding",
     "read_recorded": "metaopt.tuning.recorded.recorded_tasks",
     "RunsPortfolio": "metaopt.tuning.recorded.runs",
@@ -76,6 +82,7 @@ __all__ = [
     "PolicyResult",
     "Portfolio",
     "Progress",
+    "RateSweep",
     "Replay",
     "Replayed",
     "RunsPortfolio",
@@ -88,12 +95,14 @@ __all__ = [
     "importances",
     "is_chosen",
     "load_portfolio",
+    "lr_find",
     "portfolio_of_runs",
     "read_recorded",
     "read_runs",
     "rebuild",
     "replay",
     "sqlite_url",
+    "sweep_task",
     "tune",
     "verdict_on",
 ]

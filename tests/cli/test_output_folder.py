@@ -3,7 +3,7 @@
 import pytest
 
 from metaopt import InputError
-from metaopt.cli.output_folder import named, writable, write_text
+from metaopt.cli.output_folder import named, plot_file, writable, writable_file, write_text
 from metaopt.errors import MetaOptError
 
 
@@ -49,3 +49,13 @@ def test_a_text_that_cannot_be_written_leaves_what_was_there(tmp_path):
     with pytest.raises(MetaOptError, match=r"page\.txt cannot be written"):
         write_text(folder, "text")
     assert folder.is_dir()
+
+
+def test_a_folder_is_no_file(tmp_path):
+    assert writable_file(str(tmp_path / "new" / "a.csv"), "--out") == tmp_path / "new" / "a.csv"
+    assert (tmp_path / "new").is_dir()
+    for path in (".", str(tmp_path), "/"):
+        with pytest.raises(InputError, match="--out takes a file, and .* is a folder; name a file in it"):
+            writable_file(path, "--out")
+        with pytest.raises(InputError, match="--plot takes a file"):
+            plot_file(path)

@@ -1,6 +1,5 @@
 """`metaopt replay`: early-stopping policies over recorded curves."""
 
-import importlib.util
 import json
 import math
 from typing import TYPE_CHECKING, Annotated
@@ -8,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from metaopt.cli.options import names
-from metaopt.cli.output_folder import named, writable, write_text
+from metaopt.cli.output_folder import named, plot_file, writable_file, write_text
 from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
 from metaopt.cli.spreadsheet import as_csv
-from metaopt.errors import InputError
 
 if TYPE_CHECKING:
     from metaopt.report import Table
@@ -48,12 +46,8 @@ def replay(
     """Play early-stopping policies over recorded curves: what each gives up, and what it saves."""
     load_plugin_files(plugin)
     named(curves, "CURVES")
-    table, drawing = (None if path is None else named(path, what) for path, what in ((out, "--out"), (plot, "--plot")))
-    for path in (table, drawing):
-        if path is not None:
-            writable(path.parent)
-    if plot is not None and importlib.util.find_spec("matplotlib") is None:
-        raise InputError("Plots need matplotlib: pip install 'metaopt-torch[report]', or leave out --plot.")
+    table = None if out is None else writable_file(out, "--out")
+    drawing = None if plot is None else plot_file(plot)
     from metaopt.plugin import current_registry
     from metaopt.tuning import read_recorded
     from metaopt.tuning import replay as play
