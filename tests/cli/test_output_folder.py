@@ -55,7 +55,7 @@ def test_a_folder_is_no_file(tmp_path):
     assert writable_file(str(tmp_path / "new" / "a.csv"), "--out") == tmp_path / "new" / "a.csv"
     assert (tmp_path / "new").is_dir()
     for path in (".", str(tmp_path), "/"):
-        with pytest.raises(InputError, match="--out takes a file, and .* is a folder; name a file in it"):
+        with pytest.raises(InputError, match=r"--out takes a file, and .* is a folder; name a file in it"):
             writable_file(path, "--out")
         with pytest.raises(InputError, match="--plot takes a file"):
             plot_file(path)

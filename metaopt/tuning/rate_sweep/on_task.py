@@ -54,13 +54,14 @@ def sweep_task(
     for seed in _seeds(task, num_seeds):  # what trains side by side sees the same rows
         curves = run_task(task, [(assembly, seed) for assembly in assemblies], engine)
         columns.append([final_value(curve) for curve, _ in curves])
+        last = int(curves[0][0].steps[-1])
     wanted = replace(scale, total_steps=total_steps) if isinstance(task, Task) else scale
     return RateSweep(
         tuple(_rate(assembly) for assembly in assemblies),
         tuple(zip(*columns, strict=True)),
         "the best validation",
-        task.num_steps,
-        total_steps,
+        task.num_steps or last,
+        total_steps or last,
         _rate(assemble(configuration, registry, wanted)),
         exponent(configuration),
     )

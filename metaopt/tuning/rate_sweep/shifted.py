@@ -27,7 +27,7 @@ def octaves_around(reach: Any) -> list[int]:
     Raises:
         InputError: it is no whole number from 1 to `WIDEST`.
     """
-    if not isinstance(reach, Integral) or isinstance(reach, bool) or not 1 <= reach <= WIDEST:
+    if not isinstance(reach, Integral) or isinstance(reach, bool) or not 1 <= int(reach) <= WIDEST:
         raise InputError(f"octaves must be a whole number from 1 to {WIDEST}, got {quoted(reach)}.")
     return list(range(-int(reach), int(reach) + 1))
 

@@ -72,7 +72,7 @@ class RateSweep:
         good = self.as_good
         if len(good) >= BASIN:
             return math.sqrt(good[0] * good[-1])
-        return self.rates[place] * 2.0 ** (self._vertex(place) * math.log2(self.rates[1] / self.rates[0]))
+        return self.rates[place] * float((self.rates[1] / self.rates[0]) ** self._vertex(place))
 
     @property
     def suggestion(self) -> float | None:
