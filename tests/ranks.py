@@ -16,6 +16,7 @@ import torch.distributed as dist
 WORLD = 2
 #: Seconds that a case may take, and a rank may wait for the other.
 TIMEOUT = 120
+ENDED = "its process ended"
 _pair: list[tuple[Any, Connection]] = []
 
 
@@ -28,23 +29,23 @@ def on_ranks(case: Callable[..., Any], *arguments: Any, own_pair: bool = False) 
     Args:
         case: a function at the top of a test module; it returns what can be pickled.
         *arguments: which can be pickled.
-        own_pair: start two processes for this case alone.
+        own_pair: start two processes for this case alone; one that ends by itself has returned None.
     """
-    kept = list(_pair)
-    if own_pair or not _pair:
-        _pair[:] = _started()
-    try:
-        for _, connection in _pair:
-            connection.send((case, arguments))
-        answers = _answers([connection for _, connection in _pair])
-        failures = [f"rank {rank}: {failure}" for rank, (failure, _) in enumerate(answers) if failure]
-        if failures or own_pair:
-            _end()
-        assert not failures, "\n".join(failures)
-        return [value for _, value in answers]
-    finally:
-        if own_pair:
-            _pair[:] = kept
+    pair = _started() if own_pair or not _pair else list(_pair)
+    _pair[:] = _pair if own_pair else pair
+    for _, connection in pair:
+        connection.send((case, arguments))
+    answers = _answers([connection for _, connection in pair])
+    failures = [
+        f"rank {rank}: {failure}"
+        for rank, (failure, _) in enumerate(answers)
+        if failure and not (own_pair and failure == ENDED)
+    ]
+    if failures or own_pair:
+        _end(pair)
+        _pair[:] = [kept for kept in _pair if kept not in pair]
+    assert not failures, "\n".join(failures)
+    return [value for _, value in answers]
 
 
 def _answers(connections: list[Connection]) -> list[tuple[str, Any]]:
@@ -56,10 +57,10 @@ def _answers(connections: list[Connection]) -> list[tuple[str, Any]]:
             try:
                 answer = connection.recv()
             except EOFError:
-                answer = "its process ended", None
+                answer = ENDED, None
             answers[connections.index(connection)] = answer
             waiting.remove(connection)
-            seconds = 5 if answer[0] else seconds
+            seconds = 10 if answer[0] else seconds
     return answers
 
 
@@ -76,12 +77,11 @@ def _started() -> list[tuple[Any, Connection]]:
     return pair
 
 
-def _end() -> None:
-    for process, connection in _pair:
+def _end(pair: list[tuple[Any, Connection]]) -> None:
+    for process, connection in pair:
         connection.close()
         process.terminate()
         process.join()
-    _pair.clear()
 
 
 def _serve(rank: int, meeting: str, connection: Connection) -> None:
