@@ -76,8 +76,8 @@ class DivergenceCheck:
         if self.reason or math.isfinite(observation.value):
             return
         where = f"At step {observation.step} the metric is {observation.value} and"
-        sound = all(bool(torch.isfinite(param.detach()).all()) for param in params)
-        if not (sound if ranks is None else agree_on_all(ranks, sound, observation.step)):
+        finite = [bool(torch.isfinite(param.detach()).all()) for param in params]  # of all: ranks may have parts
+        if not (all(finite) if ranks is None else agree_on_all(ranks, all(finite), observation.step)):
             self.reason = f"{where} the weights are no longer finite: training diverged."
         elif not losses.finite():
             self.reason = f"{where} the training loss is not finite: training diverged."
