@@ -12,6 +12,7 @@ from torch import nn
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import Mode, RateLaw, Scale, Theta
 from metaopt.deploy import (
+    Distributed,
     GuardPolicy,
     Implementation,
     Params,
@@ -116,6 +117,7 @@ class Recipe:
         compile: bool = False,
         pretrained: bool | None = None,
         scale_rate: bool = True,
+        distributed: Distributed = "auto",
         registry: Registry | None = None,
     ) -> Run:
         """Put the recipe to work on a model, whose parameters it leaves as they are.
@@ -137,6 +139,9 @@ class Recipe:
             compile: see `metaopt.create_optimizer`.
             pretrained: whether the model's weights come from a training before; None for what the recipe was made on.
             scale_rate: whether the recipe's law of rates acts; without it the rate is the `lr` that is stated.
+            distributed: the processes that train this model together and agree on losses, validations and decisions;
+                each binds. `"auto"`: those of its `DistributedDataParallel`, else of torch's default process group,
+                where one is up with more than one process. None: this process trains alone. Or a process group.
             registry: where to find the plugins; everything installed by default.
 
         Raises:
@@ -170,6 +175,7 @@ class Recipe:
             compile=compile,
             pretrained=pretrained,
             scale_rate=scale_rate,
+            distributed=distributed,
             registry=registry or current_registry(),
         )
 
