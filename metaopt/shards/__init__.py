@@ -1,0 +1,15 @@
+"""Tensors of which each rank holds a part: torch's DTensors, as `fully_shard` and `parallelize_module` make them."""
+
+from metaopt.shards.layout import Layout, full, is_sharded, laid_as, local, settled
+from metaopt.shards.sums import any_true, sum_of_shards
+
+__all__ = [
+    "Layout",
+    "any_true",
+    "full",
+    "is_sharded",
+    "laid_as",
+    "local",
+    "settled",
+    "sum_of_shards",
+]
