@@ -1,12 +1,13 @@
 """The base of torch optimizers that run an assembly: param groups, signals, and a state that training resumes from."""
 
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, Configuration, assemble
@@ -52,6 +53,7 @@ class AssemblyOptimizer(Optimizer, ABC):
     recorded_loss: Tensor | None = None  # of the coming step, where a host recorded another than its closure returns
     #: Of what the optimizer was made for; a copy no longer knows them.
     names = ModelNames()
+    model: weakref.ref[nn.Module] | None = None
 
     def __init__(
         self,
@@ -69,6 +71,7 @@ class AssemblyOptimizer(Optimizer, ABC):
         device = tensors_of(groups)[0].device
         self._use_assembly(assembly)
         self.names = ModelNames.of(params, assembly)
+        self.model = weakref.ref(params) if isinstance(params, nn.Module) else None
         self.horizon = horizon
         self.theta = {name: tensor.detach().to(device) for name, tensor in (theta or {}).items()}
         common = shared([packed(assembly.part(spec.name)) for spec in assembly.optimizers])  # groups get the rest

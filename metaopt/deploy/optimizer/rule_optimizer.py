@@ -23,6 +23,7 @@ from metaopt.deploy.state.parts import over_parts
 from metaopt.deploy.state.saved_state import HANDED_OVER, RULE, SHARED
 from metaopt.deploy.state.training_point import checked_point, with_points, without_points
 from metaopt.errors import InputError
+from metaopt.shards import drop_gathered
 from metaopt.tracing import CompiledUpdate, compiled_update
 
 
@@ -207,6 +208,7 @@ class RuleOptimizer(AssemblyOptimizer):
     def _write_params(self, values: Mapping[Tensor, Tensor]) -> None:
         for param, value in values.items():
             param.copy_(value)
+        drop_gathered(None if self.model is None else self.model())
 
     def _converted(self, document: dict[str, Any], of_rule: bool) -> dict[str, Any]:
         if of_rule:
