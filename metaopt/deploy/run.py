@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from metaopt.contracts import Decision, Mode, Stopper
+from metaopt.contracts import Decision, Mode, Stopper, Watch
 from metaopt.deploy.gradient_guard import GradientGuard, SkippedSteps
 from metaopt.deploy.held_weights import HeldWeights
 from metaopt.deploy.plan_warnings import warn_at_last
+from metaopt.deploy.run_events import RunEvents
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
 from metaopt.deploy.state.arrangement import reordered
 from metaopt.deploy.state.damaged_state import check_entries, checked_count, refusing_damage
@@ -39,6 +40,7 @@ class Run:
         guard: skips steps whose gradients overflow, or None.
         names: of the model's parameters.
         rate: what a law of rates came to, in words.
+        watch: who is told what the run does, or None.
 
     Attributes:
         optimizer: a `torch.optim.Optimizer`.
@@ -57,15 +59,16 @@ class Run:
         guard: GradientGuard | None = None,
         names: ModelNames | None = None,
         rate: str = "",
+        watch: Watch | None = None,
     ) -> None:
         self.model = model
         self.optimizer, self.scheduler = optimizer, scheduler
-        # The guard of a learned rule says so itself where it matters.
-        scheduler.warns_past_plan = guard is None or guard.handover is None
+        scheduler.warns_past_plan = guard is None or guard.handover is None  # or else the guard says so
         self._judgement = judgement
         self._weights = HeldWeights(model, optimizer, keep_best)
-        self._guard = guard
-        self._steps = TrainingSteps(optimizer, scheduler, judgement, guard, takes_loss="loss" in optimizer_signals)
+        self._guard, self._events = guard, RunEvents(watch, guard)
+        takes_loss, events = "loss" in optimizer_signals, self._events
+        self._steps = TrainingSteps(optimizer, scheduler, judgement, guard, events, takes_loss=takes_loss)
         self._names, self._rate = names or ModelNames(), rate
         if self._weights.best is not None and self._names.frozen:
             watch_frozen(optimizer, self._names.frozen, self._weights.best.include)
@@ -123,8 +126,7 @@ class Run:
         """One training step, after the backward pass: the optimizer, then the controller.
 
         Args:
-            loss: training loss of this batch, one number, unscaled. Pass it always: some optimizers, controllers and
-                stoppers need it.
+            loss: training loss of this batch, one number, unscaled. Pass it always: some plugins need it.
             scaler: steps the optimizer, after `scaler.scale(loss).backward()`; what it skips moves nothing of this run.
             update_scaler: call `scaler.update()`; False where several optimizers share a scaler, all but the last one.
 
@@ -178,13 +180,11 @@ class Run:
     def observe(self, value: float | Tensor, **signals: float) -> Decision:
         """Take in one validation: feeds the stopper and metric-driven controllers, keeps the best weights.
 
-        One before the first step makes the weights that came with the model the first candidate for `restore_best`; not
-        being finite, it says nothing. Right after `load_state_dict`, one of the checkpoint's own step is not counted
-        again; after `finish`, none is.
+        One before the first step makes the weights that came with the model the first candidate for `restore_best`,
+        if finite. One of a loaded checkpoint's own step is not counted again, nor is one after `finish`.
 
         Args:
-            value: the metric, in its own orientation; NaN if it could not be computed, or where there is no validation
-                set: such a run keeps no best weights.
+            value: the metric, in its own orientation; NaN where there is none, and then no best weights are kept.
             **signals: further numbers that the stopper requires, such as `epoch` (epochs done) or `evidence` (see
                 `metaopt.gradient_evidence`). `train_loss` (mean since the last observation, if `step` got the loss),
                 `lr` (the coming step's rate as a share of the recipe's) and `seconds` (since `bind`, of all parts of a
@@ -211,8 +211,8 @@ class Run:
         if self._guard is not None:
             self._guard.wait()
             judgement.stop_for(self._guard.reason)
-        groups = self.optimizer.param_groups
-        return judgement.decide(observation, (param for group in groups for param in group["params"]))
+        params = (param for group in self.optimizer.param_groups for param in group["params"])
+        return self._events.observed(observation, judgement.decide(observation, params))
 
     def restore_best(self) -> None:
         """Write the best weights seen by `observe` into the model, with buffers such as BatchNorm's statistics.
@@ -237,6 +237,7 @@ class Run:
             InputError: `evaluating` is in force.
         """
         self._weights.finish(self.num_steps, self._judgement.num_observations, self.best_step)
+        self._events.finished(self.num_steps, self._judgement.decision)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the model's present weights: save `model.state_dict()` next to it.

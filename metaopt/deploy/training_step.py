@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from metaopt.deploy.gradient_guard import GradientGuard
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
+from metaopt.deploy.run_events import RunEvents
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
 from metaopt.deploy.step_hooks import after_closure, observe_steps
 from metaopt.deploy.step_signals import StepSignals
@@ -34,6 +35,7 @@ class TrainingSteps:
         scheduler: the run's; it follows the optimizer's steps from now on.
         judgement: hears of losses.
         guard: hears of losses too, and reads the gradients' norm; or None.
+        events: reports each step to a logger.
         takes_loss: whether the optimizer's `step` requires `loss=`.
 
     Attributes:
@@ -46,10 +48,11 @@ class TrainingSteps:
         scheduler: ControllerScheduler,
         judgement: Judgement,
         guard: GradientGuard | None,
+        events: RunEvents,
         *,
         takes_loss: bool,
     ) -> None:
-        self._guard, self._takes_loss = guard, takes_loss
+        self._guard, self._takes_loss, self._events = guard, takes_loss, events
         measures = scheduler.needs_gradients or "agreement" in scheduler.required
         self.signals = StepSignals(optimizer, scheduler, guard) if measures else None
         self._loss: Tensor | None = None
@@ -112,8 +115,10 @@ class TrainingSteps:
             before = self._skipped_on_device
             self._skipped_on_device = self._by_scaler.clone() if before is None else before + self._by_scaler
         scheduler = self._scheduler()
-        if scheduler is not None:
-            scheduler.step_taken()
+        if scheduler is None:
+            return
+        self._events.step_ends(self._num_steps, scheduler.optimizer)
+        scheduler.step_taken()
 
     def _before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self._has_begun and self._loss is None:
@@ -146,6 +151,7 @@ class TrainingSteps:
         self._by_scaler = skipped
         if self.signals is not None:
             self.signals.begin(loss)
+        self._events.step_begins(loss)
         self._has_begun = True
 
     def ran_closure(self, optimizer: Optimizer, returned: Any) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from metaopt.configuration import assemble
-from metaopt.contracts import Mode, Scale
+from metaopt.contracts import Mode, Scale, Watch
 from metaopt.deploy import (
     GRADIENT_SIGNALS,
     PLAIN_SIGNALS,
@@ -56,6 +56,7 @@ def bound(
     compile: bool,
     pretrained: bool | None,
     scale_rate: bool,
+    watch: Watch | None,
     registry: Registry,
 ) -> Run:
     """What `Recipe.bind` returns, from its arguments; raises what that raises."""
@@ -129,6 +130,7 @@ def bound(
         guard=None if policy == "off" else GradientGuard(raises=policy == "raise", handover=handover),
         names=names,
         rate=line_of(rates),
+        watch=watch,
     )
 
 

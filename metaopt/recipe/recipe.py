@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from metaopt.configuration import Assembly, Configuration, assemble
-from metaopt.contracts import Mode, RateLaw, Scale, Theta
+from metaopt.contracts import Mode, RateLaw, Scale, Theta, Watch
 from metaopt.deploy import (
     GuardPolicy,
     Implementation,
@@ -116,6 +116,7 @@ class Recipe:
         compile: bool = False,
         pretrained: bool | None = None,
         scale_rate: bool = True,
+        watch: Watch | None = None,
         registry: Registry | None = None,
     ) -> Run:
         """Put the recipe to work on a model, whose parameters it leaves as they are.
@@ -137,6 +138,7 @@ class Recipe:
             compile: see `metaopt.create_optimizer`.
             pretrained: whether the model's weights come from a training before; None for what the recipe was made on.
             scale_rate: whether the recipe's law of rates acts; without it the rate is the `lr` that is stated.
+            watch: a function, or several, that is called with each `metaopt.Event`; rank 0 alone calls it.
             registry: where to find the plugins; everything installed by default.
 
         Raises:
@@ -170,6 +172,7 @@ class Recipe:
             compile=compile,
             pretrained=pretrained,
             scale_rate=scale_rate,
+            watch=watch,
             registry=registry or current_registry(),
         )
 
