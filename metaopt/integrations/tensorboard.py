@@ -16,8 +16,8 @@ _FLUSHED = frozenset({"validation", "candidate", "stop", "finish", "result"})
 class TensorBoard:
     """Writes events for TensorBoard: give it as `watch=` to `recipe.bind`, `metaopt.tune` or `metaopt.meta_train`.
 
-    Numbers are scalars such as `run/loss`, `run/rate`, `run/metric` and `tune/score/TASK`; what says why is a text. What
-    was written is on the disk after each validation, `run.finish()`, `close()`, and at the end of the process.
+    Numbers are scalars such as `run/loss`, `run/rate`, `run/metric` and `tune/TASK/score`; what says why is a text.
+    What was written is on the disk after each validation, `run.finish()`, `close()`, and at the end of the process.
 
     Args:
         folder: where the event file is written; made where it is missing. `tensorboard --logdir FOLDER` shows it.

@@ -1,6 +1,7 @@
 """Recipes: what to train with, how it was found, and how to use it in any loop."""
 
 from metaopt.recipe.adapting import Predictor, adapt
+from metaopt.recipe.host_signals import HOSTS, Host, check_host, host_named, required_by
 from metaopt.recipe.importing import import_recipe
 from metaopt.recipe.initialization import learned_start
 from metaopt.recipe.provenance import MadeOn, recorded
@@ -11,14 +12,19 @@ from metaopt.recipe.storage import load_recipe, shipped_recipes
 
 __all__ = [
     "DOCUMENT",
+    "HOSTS",
+    "Host",
     "MadeOn",
     "Predictor",
     "Recipe",
     "adapt",
+    "check_host",
+    "host_named",
     "import_recipe",
     "learned_start",
     "load_recipe",
     "recorded",
+    "required_by",
     "scaled_rates",
     "shipped_recipes",
 ]

@@ -264,8 +264,7 @@ class Recipe:
     @property
     def name(self) -> str:
         """One line for tables, such as `"adamw+cosine+patience"`."""
-        parts = [*self.configuration.optimizers, *self.configuration.wrappers, self.configuration.controller]
-        return "+".join(parts if self.stopper is None else [*parts, self.stopper.name])
+        return self.configuration.title + ("" if self.stopper is None else f"+{self.stopper.name}")
 
     def with_stopper(self, stopper: StopperConfiguration | None, registry: Registry | None = None) -> "Recipe":
         """The same recipe with another stopper."""
