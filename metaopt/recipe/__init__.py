@@ -8,21 +8,26 @@ from metaopt.recipe.provenance import MadeOn, recorded
 from metaopt.recipe.recipe import Recipe
 from metaopt.recipe.saving import DOCUMENT
 from metaopt.recipe.scaled_rate import scaled_rates
+from metaopt.recipe.sharing import POOL_SIZE, Interval, TrialsWorth, origin
 from metaopt.recipe.storage import load_recipe, shipped_recipes
 
 __all__ = [
     "DOCUMENT",
     "HOSTS",
+    "POOL_SIZE",
     "Host",
+    "Interval",
     "MadeOn",
     "Predictor",
     "Recipe",
+    "TrialsWorth",
     "adapt",
     "check_host",
     "host_named",
     "import_recipe",
     "learned_start",
     "load_recipe",
+    "origin",
     "recorded",
     "required_by",
     "scaled_rates",

@@ -34,9 +34,9 @@ def for_host(
         if wrong is None:
             continue
         if named:
-            signals = " and ".join(lacking[wrong.name])
+            signals, who = " and ".join(lacking[wrong.name]), f"{wrong.kind} {wrong.name!r}"
             raise PluginError(
-                f"{host.title} does not supply {signals}, which the {wrong.kind} {wrong.name!r} requires; leave it out, or "
+                f"{host.title} does not supply {signals}, which the {who} requires; leave it out, or "
                 "tune for another host."
             )
         left_out += [f"{spec.name} ({', '.join(lacking[spec.name])})" for spec in specs if lacking[spec.name]]
