@@ -13,12 +13,14 @@ from metaopt.deploy import (
     GRADIENT_SIGNALS,
     PLAIN_SIGNALS,
     ControllerScheduler,
+    Distributed,
     GradientGuard,
     GuardPolicy,
     Implementation,
     Judgement,
     ModelNames,
     Params,
+    RankGroup,
     Run,
     WrapperSignals,
     as_groups,
@@ -56,6 +58,7 @@ def bound(
     compile: bool,
     pretrained: bool | None,
     scale_rate: bool,
+    distributed: Distributed,
     watch: Watch | None,
     registry: Registry,
 ) -> Run:
@@ -115,6 +118,7 @@ def bound(
         requires=requires,
         uses=frozenset() if stopper is None else stopper_uses(stopper, registry),
         guard=policy != "off",
+        ranks=RankGroup.of(distributed, model, names.names.values()),
     )
     handover = None
     if policy != "off" and assembly.learned is not None:

@@ -11,7 +11,16 @@ from torch import nn
 
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import Mode, RateLaw, Scale, Theta, Watch
-from metaopt.deploy import GuardPolicy, Implementation, Params, Run, StopperConfiguration, build_stopper, stopper_specs
+from metaopt.deploy import (
+    Distributed,
+    GuardPolicy,
+    Implementation,
+    Params,
+    Run,
+    StopperConfiguration,
+    build_stopper,
+    stopper_specs,
+)
 from metaopt.errors import checked_function, known_keywords, one_line
 from metaopt.files import as_path
 from metaopt.plugin import PluginSpec, Registry, current_registry
@@ -109,6 +118,7 @@ class Recipe:
         compile: bool = False,
         pretrained: bool | None = None,
         scale_rate: bool = True,
+        distributed: Distributed = "auto",
         watch: Watch | None = None,
         registry: Registry | None = None,
     ) -> Run:
@@ -131,6 +141,9 @@ class Recipe:
             compile: see `metaopt.create_optimizer`.
             pretrained: whether the model's weights come from a training before; None for what the recipe was made on.
             scale_rate: whether the recipe's law of rates acts; without it the rate is the `lr` that is stated.
+            distributed: the processes that train this model together and agree on losses, validations and decisions;
+                each binds. `"auto"`: those of its `DistributedDataParallel`, else of torch's default process group,
+                where one is up with more than one process. None: this process trains alone. Or a process group.
             watch: a function, or several, that is called with each `metaopt.Event`; rank 0 alone calls it.
             registry: where to find the plugins; everything installed by default.
 
@@ -165,6 +178,7 @@ class Recipe:
             compile=compile,
             pretrained=pretrained,
             scale_rate=scale_rate,
+            distributed=distributed,
             watch=watch,
             registry=registry or current_registry(),
         )
