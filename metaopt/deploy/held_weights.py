@@ -65,7 +65,7 @@ class HeldWeights:
         outer, self.is_evaluating = self.is_evaluating, True
         self._evaluated_step = step
         try:
-            with eval_mode(self._module), nullcontext() if restored else evaluating(self._optimizer):
+            with nullcontext() if restored else evaluating(self._optimizer, self._module), eval_mode(self._module):
                 yield
         finally:
             self.is_evaluating = outer
@@ -103,7 +103,7 @@ class HeldWeights:
         if self.best is not None and self.best.weights is not None:
             self.restore_best(step, num_observations, best_step)
         elif self._restored_step != step:
-            keep_averages(self._optimizer)
+            keep_averages(self._optimizer, self._module)
         stay_in_eval(self._optimizer)
         self._restored_step = step
         self._finished = self._optimizer.register_step_pre_hook(_refuse_step)

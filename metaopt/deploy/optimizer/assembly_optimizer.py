@@ -1,12 +1,13 @@
 """The base of torch optimizers that run an assembly: param groups, signals, and a state that training resumes from."""
 
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, Configuration, assemble
@@ -15,7 +16,7 @@ from metaopt.deploy.optimizer.group_members import MAXIMIZE, GroupMember, KnownM
 from metaopt.deploy.optimizer.hparams import GroupNumbers
 from metaopt.deploy.optimizer.learned_weights import check_learned, weights_of
 from metaopt.deploy.optimizer.parameters import ROLE, Group, Params, numbered, packed, shared, tensors_of
-from metaopt.deploy.optimizer.precision import gradient_norm, in_dtypes_of, placed, widened
+from metaopt.deploy.optimizer.precision import gradient_norm, in_dtypes_of, placed, stand_in, widened
 from metaopt.deploy.optimizer.requirements import check_loss, check_param, check_requirements
 from metaopt.deploy.roles.role_groups import filled, groups_that_join, role_groups
 from metaopt.deploy.state.arrangement import arranged, check_document
@@ -26,6 +27,7 @@ from metaopt.deploy.state.rule_state import fitted, fitted_shared
 from metaopt.deploy.state.saved_state import FIRST_GROUP_KEYS, RULE, SHARED, STEPS, is_of_rule
 from metaopt.errors import InputError
 from metaopt.plugin import current_registry
+from metaopt.shards import laid_as
 
 
 class AssemblyOptimizer(Optimizer, ABC):
@@ -51,6 +53,7 @@ class AssemblyOptimizer(Optimizer, ABC):
     recorded_loss: Tensor | None = None  # of the coming step, where a host recorded another than its closure returns
     #: Of what the optimizer was made for; a copy no longer knows them.
     names = ModelNames()
+    model: weakref.ref[nn.Module] | None = None
 
     def __init__(
         self,
@@ -68,6 +71,7 @@ class AssemblyOptimizer(Optimizer, ABC):
         device = tensors_of(groups)[0].device
         self._use_assembly(assembly)
         self.names = ModelNames.of(params, assembly)
+        self.model = weakref.ref(params) if isinstance(params, nn.Module) else None
         self.horizon = horizon
         self.theta = {name: tensor.detach().to(device) for name, tensor in (theta or {}).items()}
         common = shared([packed(assembly.part(spec.name)) for spec in assembly.optimizers])  # groups get the rest
@@ -281,7 +285,7 @@ class AssemblyOptimizer(Optimizer, ABC):
         """Keys, shapes and dtypes of the state; its tensors hold no numbers."""
         params = {member.name: widened(member.param) for member in group_members(self.param_groups)}
         hparams = self.assembly.tensor_hparams(params, torch.float64, stated_roles(self.param_groups))
-        shadows = {name: torch.empty_like(param, device="meta") for name, param in params.items()}
+        shadows = {name: stand_in(param) for name, param in params.items()}
         return self._initial_state(shadows, hparams, {name: tensor.to("meta") for name, tensor in self.theta.items()})
 
     def _restore(self, saved: Mapping[str, Any]) -> None:
@@ -294,7 +298,8 @@ class AssemblyOptimizer(Optimizer, ABC):
         self.state.clear()
         for number, param in zip(numbers, params, strict=True):
             if number in saved["state"]:
-                self.state[param] = placed(saved["state"][number], param.device)
+                own = placed(saved["state"][number], param.device)
+                self.state[param] = {key: laid_as(value, param) for key, value in own.items()}
         self.param_groups[0][SHARED] = placed(self.param_groups[0][SHARED], params[0].device)
         if "theta" in saved:
             self.theta = placed(saved["theta"], params[0].device)

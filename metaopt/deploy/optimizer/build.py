@@ -1,8 +1,10 @@
 """From an assembly, or a plugin's name, to a torch optimizer: the native class where it can serve, else the rule."""
 
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
+from torch import nn
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, NoDecay
@@ -19,6 +21,7 @@ from metaopt.deploy.roles.composite_optimizer import CompositeOptimizer, composi
 from metaopt.deploy.roles.later_groups import join_by_role
 from metaopt.deploy.roles.role_groups import role_groups, roles_without_parameters
 from metaopt.deploy.roles.stated_roles import patterns_and_settings
+from metaopt.deploy.sharding.obstacles import check_flattened
 from metaopt.deploy.state.model_names import ModelNames
 from metaopt.deploy.step_hooks import look_at_gradients, warn_of_unfrozen, watch_frozen
 from metaopt.errors import InputError, PluginError, quoted, refuse_mistyped
@@ -121,6 +124,7 @@ def build_optimizer(
     names = ModelNames.of(params, assembly, patterns)
     groups = role_groups(params, assembly, patterns, names.places if names.places.roles else None)
     check_trained(tensors_of(groups))
+    check_flattened(params, groups, assembly)
     steered = _is_steered(assembly)
     reason: str | None
     if assembly.pure_rule is None:
@@ -152,6 +156,7 @@ def build_optimizer(
         optimizer = RuleOptimizer(groups, assembly, compile=compile, theta=theta, horizon=horizon, maximize=maximize)
     if isinstance(optimizer, AssemblyOptimizer):
         optimizer.names = names
+        optimizer.model = weakref.ref(params) if isinstance(params, nn.Module) else None
     if names.frozen:
         watch_frozen(optimizer, names.frozen, warn_of_unfrozen(optimizer, names.names))
     return optimizer
