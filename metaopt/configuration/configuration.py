@@ -96,6 +96,11 @@ class Configuration:
         return tuple(dict.fromkeys((self.optimizer, *others)))
 
     @property
+    def title(self) -> str:
+        """One line for tables, such as `"adamw+cosine"`."""
+        return "+".join([*self.optimizers, *self.wrappers, self.controller])
+
+    @property
     def unscaled(self) -> "Configuration":
         """The same without a law: `lr` is the rate."""
         return replace(self, rate_law={}) if self.rate_law else self

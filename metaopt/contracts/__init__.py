@@ -3,6 +3,7 @@
 from metaopt.contracts.composite_rule import CompositeRule
 from metaopt.contracts.curve import Array, Curve
 from metaopt.contracts.default_dtype import Float32ByDefault, default_for
+from metaopt.contracts.event import Event, Reporter, Watch
 from metaopt.contracts.fitted import Fit, StopperTheta, ThetaShapes, learned_theta
 from metaopt.contracts.gradient_limits import GradientLimits
 from metaopt.contracts.meta_training import InitTheta, MetaTraining, Policy
@@ -72,6 +73,7 @@ __all__ = [
     "Decision",
     "EpisodeSource",
     "Episodes",
+    "Event",
     "FewShotTask",
     "Fires",
     "Fit",
@@ -91,6 +93,7 @@ __all__ = [
     "Rate",
     "RateLaw",
     "Redraw",
+    "Reporter",
     "Rule",
     "Scale",
     "Split",
@@ -107,6 +110,7 @@ __all__ = [
     "Theta",
     "ThetaShapes",
     "ThresholdStopper",
+    "Watch",
     "WrappedRule",
     "check_trains",
     "default_for",

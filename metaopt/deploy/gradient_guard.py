@@ -55,12 +55,14 @@ class GradientGuard:
 
     Attributes:
         reason: one sentence that says why the run is over, empty while it is not; after `wait`, of all steps.
+        last_norm: of the gradients of the last step, 0-d, as they were read; None before the first.
         pending: verdicts that a GPU has yet to reach, 0 or 1, in their order: no step waits for one.
     """
 
     raises: bool = False
     handover: Handover | None = None
     reason: str = field(default="", init=False)
+    last_norm: Tensor | None = field(default=None, init=False)
     pending: deque[tuple[Tensor, torch.cuda.Event]] = field(default_factory=deque, init=False)
     _skipped: SkippedSteps = field(default=SkippedSteps(), init=False)
     _num_steps: int = field(default=0, init=False)
@@ -71,6 +73,11 @@ class GradientGuard:
     def skipped(self) -> SkippedSteps:
         """The steps skipped so far; asking waits for a GPU to finish them."""
         self._count_pending(wait=True)
+        return self._skipped
+
+    @property
+    def counted(self) -> SkippedSteps:
+        """The steps skipped so far, as far as that is known without waiting."""
         return self._skipped
 
     def wait(self) -> None:
@@ -106,7 +113,7 @@ class GradientGuard:
         if by_scaler is not None and by_scaler.is_cpu and bool(by_scaler):
             self._count(overflowed=False, by_scaler=True)
             return
-        norm = norm_of_gradients(optimizer) if self._norm is None else self._norm
+        self.last_norm = norm = norm_of_gradients(optimizer) if self._norm is None else self._norm
         if type(norm) is Tensor and not norm.is_cpu and not self.raises and takes_found_inf(optimizer):
             overflowed = (~(norm <= LARGEST_NORM)).float()
             self._step = MarkedStep(optimizer, overflowed)

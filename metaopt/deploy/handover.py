@@ -36,6 +36,9 @@ class Handover:
         fallback: what takes over, with the moments that the rule kept; None to raise instead.
         longest: steps of the longest training that the rule was made for; None where unknown.
         known_losses: smallest and largest first loss of these trainings; a first loss ten times outside is warned of.
+
+    Attributes:
+        why: one sentence that says what took over and why; empty while nothing has.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Handover:
         self._first: list[float] = []
         self._recent: list[float] = []
         self._loss: Tensor | None = None
+        self.why = ""
         optimizer.fallback = fallback
 
     def record_loss(self, loss: Tensor) -> None:
@@ -87,12 +91,11 @@ class Handover:
                 "to go on with another, or 'off' to go on with this one."
             )
         taking = self._fallback.optimizer.name
-        warnings.warn(
+        self.why = (
             f"The learned rule {name!r} is out of its depth at step {step}: {reason}. {taking!r} takes over with the "
-            "moments that it kept.",
-            RuntimeWarning,
-            stacklevel=6,
+            "moments that it kept."
         )
+        warnings.warn(self.why, RuntimeWarning, stacklevel=6)
         self._optimizer.hand_over()
         return True
 

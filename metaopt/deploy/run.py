@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from metaopt.contracts import Decision, Mode, Stopper
+from metaopt.contracts import Decision, Mode, Stopper, Watch
 from metaopt.deploy.gradient_guard import GradientGuard, SkippedSteps
 from metaopt.deploy.held_weights import HeldWeights
 from metaopt.deploy.plan_warnings import warn_at_last
 from metaopt.deploy.ranks.joining import JoinableRun, Joining
 from metaopt.deploy.ranks.weighted_means import checked_examples
+from metaopt.deploy.run_events import RunEvents
 from metaopt.deploy.saved_runs import SavedRun
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
 from metaopt.deploy.state.damaged_state import refusing_damage
@@ -41,6 +42,7 @@ class Run(JoinableRun):
         guard: skips steps whose gradients overflow, or None.
         names: of the model's parameters.
         rate: what a law of rates came to, in words.
+        watch: who is told what the run does, or None.
 
     Attributes:
         optimizer: a `torch.optim.Optimizer`.
@@ -59,6 +61,7 @@ class Run(JoinableRun):
         guard: GradientGuard | None = None,
         names: ModelNames | None = None,
         rate: str = "",
+        watch: Watch | None = None,
     ) -> None:
         self.model = model
         self.optimizer, self.scheduler = optimizer, scheduler
@@ -66,10 +69,10 @@ class Run(JoinableRun):
         scheduler.warns_past_plan = guard is None or guard.handover is None
         self._judgement = judgement
         self._weights = HeldWeights(model, optimizer, keep_best)
-        self._guard = guard
+        self._guard, self._events = guard, RunEvents(watch, guard)
         takes_loss = "loss" in optimizer_signals
         self._steps = TrainingSteps(
-            optimizer, scheduler, judgement, guard, takes_loss=takes_loss, ranks=judgement.ranks
+            optimizer, scheduler, judgement, guard, self._events, takes_loss=takes_loss, ranks=judgement.ranks
         )
         self._rate, names = rate, names or ModelNames()
         self._state = SavedRun(optimizer, scheduler, judgement, self._weights, self._steps, guard, names)
@@ -238,8 +241,8 @@ class Run(JoinableRun):
             self._weights.keep(step)
         if not judgement.says_nothing(observation):
             scheduler.observe(observation.value)
-        groups = self.optimizer.param_groups
-        return judgement.decide(observation, (param for group in groups for param in group["params"]))
+        params = (param for group in self.optimizer.param_groups for param in group["params"])
+        return self._events.observed(observation, judgement.decide(observation, params))
 
     def restore_best(self) -> None:
         """Write the best weights seen by `observe` into the model, with buffers such as BatchNorm's statistics.
@@ -264,6 +267,7 @@ class Run(JoinableRun):
             InputError: `evaluating` is in force.
         """
         self._weights.finish(self.num_steps, self._judgement.num_observations, self.best_step)
+        self._events.finished(self.num_steps, self._judgement.decision)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the model's present weights: save `model.state_dict()` next to it.

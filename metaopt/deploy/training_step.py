@@ -14,6 +14,7 @@ from metaopt.deploy.gradient_guard import GradientGuard
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.ranks.rank_group import RankGroup
 from metaopt.deploy.ranks.weighted_means import checked_examples, mean_loss
+from metaopt.deploy.run_events import RunEvents
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
 from metaopt.deploy.step_hooks import after_closure, observe_steps
 from metaopt.deploy.step_signals import StepSignals
@@ -37,6 +38,7 @@ class TrainingSteps:
         scheduler: the run's; it follows the optimizer's steps from now on.
         judgement: hears of losses.
         guard: hears of losses too, and reads the gradients' norm; or None.
+        events: reports each step to a logger.
         takes_loss: whether the optimizer's `step` requires `loss=`.
         ranks: over which the loss of each step is averaged, where anything needs it; or None.
 
@@ -51,10 +53,12 @@ class TrainingSteps:
         scheduler: ControllerScheduler,
         judgement: Judgement,
         guard: GradientGuard | None,
+        events: RunEvents,
         *,
         takes_loss: bool,
         ranks: RankGroup | None = None,
     ) -> None:
+        self._events = events
         self._guard, self._takes_loss = guard, takes_loss
         listens = guard is not None and guard.handover is not None
         needed = takes_loss or "loss" in scheduler.required or judgement.needs_losses or listens
@@ -123,8 +127,10 @@ class TrainingSteps:
             before = self._skipped_on_device
             self._skipped_on_device = self._by_scaler.clone() if before is None else before + self._by_scaler
         scheduler = self._scheduler()
-        if scheduler is not None:
-            scheduler.step_taken()
+        if scheduler is None:
+            return
+        self._events.step_ends(self._num_steps, scheduler.optimizer)
+        scheduler.step_taken()
 
     def _before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self._has_begun and self._loss is None:
@@ -162,6 +168,7 @@ class TrainingSteps:
         self._by_scaler = skipped
         if self.signals is not None:
             self.signals.begin(loss)
+        self._events.step_begins(loss)
         self._has_begun = True
 
     def ran_closure(self, optimizer: Optimizer, returned: Any) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly, Configuration, assemble
-from metaopt.contracts import AnyTask, Curve, FewShotTask, Task, default_for, num_trained
+from metaopt.contracts import AnyTask, Curve, FewShotTask, Reporter, Task, Watch, default_for, num_trained
 from metaopt.errors import InputError, checked_function, quoted
 from metaopt.files import as_path
 from metaopt.inner import Compile
@@ -60,6 +60,7 @@ def meta_train(
     memory: int = LIMIT,
     registry: Registry | None = None,
     progress: Callable[[MetaProgress], None] = lambda progress: None,
+    watch: Watch | None = None,
 ) -> MetaTrainResult:
     """Learn a rule's weights from tasks.
 
@@ -82,6 +83,7 @@ def meta_train(
             takes up to half as long again.
         registry: where plugins are; everything installed by default.
         progress: told about once a second.
+        watch: a function, or several, that is called with a `metaopt.Event` as often; rank 0 alone calls it.
 
     Returns:
         A recipe with the weights of the best validation, and the curves.
@@ -128,9 +130,26 @@ def meta_train(
         "tasks": [task.name for task in loaded],
         **({} if source is None else {"source": source}),
     }
+    if watch is not None:
+        progress = _reporting(Reporter("meta_train", watch), progress)
     trained = trainer.train(None if folder is None else as_path(folder, "The folder of checkpoints"), progress)
     recipe = learned_recipe(assembly.configuration, trained, tasks, plugins, seed, {"corpus": record})
     return MetaTrainResult(recipe, trained.curves, trained.skipped, trained.seconds)
+
+
+def _reporting(report: Reporter, progress: Callable[[MetaProgress], None]) -> Callable[[MetaProgress], None]:
+    """Also report the progress: losses, and each validation once."""
+    validated: list[float] = []
+
+    def tell(now: MetaProgress) -> None:
+        numbers = {"loss": now.objective, "gradient_norm": now.gradient_norm, "skipped": float(now.skipped)}
+        report("step", now.iteration, numbers)
+        if not math.isnan(now.validation) and now.validation not in validated[-1:]:
+            validated.append(now.validation)
+            report("validation", now.iteration, {"metric": now.validation})
+        progress(now)
+
+    return tell
 
 
 def learned_recipe(

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from metaopt.configuration import assemble
-from metaopt.contracts import Mode, Scale
+from metaopt.contracts import Mode, Scale, Watch
 from metaopt.deploy import (
     GRADIENT_SIGNALS,
     PLAIN_SIGNALS,
@@ -59,6 +59,7 @@ def bound(
     pretrained: bool | None,
     scale_rate: bool,
     distributed: Distributed,
+    watch: Watch | None,
     registry: Registry,
 ) -> Run:
     """What `Recipe.bind` returns, from its arguments; raises what that raises."""
@@ -133,6 +134,7 @@ def bound(
         guard=None if policy == "off" else GradientGuard(raises=policy == "raise", handover=handover),
         names=names,
         rate=line_of(rates),
+        watch=watch,
     )
 
 

@@ -5,17 +5,21 @@ import math
 import platform
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from numbers import Integral, Real
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from metaopt.configuration import Configuration
 from metaopt.contracts import Scale
+from metaopt.deploy import StopperConfiguration, stopper_specs
 from metaopt.errors import InputError, quoted
 from metaopt.plugin import OptimizerSpec, PluginSpec, Registry
 from metaopt.space import as_float
+
+if TYPE_CHECKING:
+    from metaopt.recipe.recipe import Recipe
 
 Range: TypeAlias = tuple[int, int]
 
@@ -203,3 +207,14 @@ def _libraries() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return versions_of
+
+
+def other_stopper(recipe: "Recipe", stopper: StopperConfiguration | None, registry: Registry) -> "Recipe":
+    """The same recipe with another stopper, and that one's plugins on record."""
+    others = {key: version for key, version in recipe.plugins.items() if not key.startswith("stopper ")}
+    specs = () if stopper is None else stopper_specs(stopper, registry)
+    origins = {**recipe.provenance.get("distributions", {}), **distributions(specs, registry)}
+    plugins = {**others, **versions(specs)}
+    kept = {key: origins[key] for key in plugins if key in origins}
+    provenance = {**recipe.provenance, "distributions": kept}
+    return replace(recipe, stopper=stopper, plugins=plugins, provenance=provenance)

@@ -1,7 +1,7 @@
 """A recipe: optimizer, controller and stopper with their hyperparameters, learned weights, and where they come from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, final
@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from metaopt.configuration import Assembly, Configuration, assemble
-from metaopt.contracts import Mode, RateLaw, Scale, Theta
+from metaopt.contracts import Mode, RateLaw, Scale, Theta, Watch
 from metaopt.deploy import (
     Distributed,
     GuardPolicy,
@@ -29,9 +29,10 @@ from metaopt.recipe.code import plain_code
 from metaopt.recipe.document import document_of, text_of
 from metaopt.recipe.host_signals import host_signals
 from metaopt.recipe.initialization import Support, load_start
-from metaopt.recipe.provenance import MadeOn, check_count, distributions, provenance_of, recorded, versions
+from metaopt.recipe.provenance import MadeOn, check_count, other_stopper, provenance_of, recorded, versions
 from metaopt.recipe.saving import bytes_of_theta, save_files
 from metaopt.recipe.scaled_rate import peak_rate
+from metaopt.recipe.sharing.push import pushed
 
 
 @final
@@ -118,6 +119,7 @@ class Recipe:
         pretrained: bool | None = None,
         scale_rate: bool = True,
         distributed: Distributed = "auto",
+        watch: Watch | None = None,
         registry: Registry | None = None,
     ) -> Run:
         """Put the recipe to work on a model, whose parameters it leaves as they are.
@@ -142,6 +144,7 @@ class Recipe:
             distributed: the processes that train this model together and agree on losses, validations and decisions;
                 each binds. `"auto"`: those of its `DistributedDataParallel`, else of torch's default process group,
                 where one is up with more than one process. None: this process trains alone. Or a process group.
+            watch: a function, or several, that is called with each `metaopt.Event`; rank 0 alone calls it.
             registry: where to find the plugins; everything installed by default.
 
         Raises:
@@ -176,6 +179,7 @@ class Recipe:
             pretrained=pretrained,
             scale_rate=scale_rate,
             distributed=distributed,
+            watch=watch,
             registry=registry or current_registry(),
         )
 
@@ -237,6 +241,19 @@ class Recipe:
         """
         save_files(self.text, self.theta_bytes, as_path(directory, "The folder of a recipe"))
 
+    def push_to_hub(self, repository: str, *, private: bool | None = None, token: str | None = None) -> str:
+        """Commit it to the Hugging Face Hub, with a card; returns the commit's address, for `metaopt.load_recipe`.
+
+        Args:
+            repository: `"user/name"`, made where it is missing; `"user/name@branch"` for a branch that is there.
+            private: whether a new repository is for its owner alone; the owner's default if left out.
+            token: of the Hub; that of `hf auth login` or of the environment if left out.
+
+        Raises:
+            RecipeError: huggingface-hub is missing, the name is not valid, or the Hub refuses it.
+        """
+        return pushed(self, repository, current_registry(), private=private, token=token)
+
     def code(self, registry: Registry | None = None) -> str:
         """Plain PyTorch lines that train as this recipe does and need no metaopt.
 
@@ -267,18 +284,11 @@ class Recipe:
     @property
     def name(self) -> str:
         """One line for tables, such as `"adamw+cosine+patience"`."""
-        parts = [*self.configuration.optimizers, *self.configuration.wrappers, self.configuration.controller]
-        return "+".join(parts if self.stopper is None else [*parts, self.stopper.name])
+        return self.configuration.title + ("" if self.stopper is None else f"+{self.stopper.name}")
 
     def with_stopper(self, stopper: StopperConfiguration | None, registry: Registry | None = None) -> "Recipe":
         """The same recipe with another stopper."""
-        registry = registry or current_registry()
-        others = {key: version for key, version in self.plugins.items() if not key.startswith("stopper ")}
-        specs = () if stopper is None else stopper_specs(stopper, registry)
-        origins = {**self.provenance.get("distributions", {}), **distributions(specs, registry)}
-        plugins = {**others, **versions(specs)}
-        kept = {key: origins[key] for key in plugins if key in origins}
-        return replace(self, stopper=stopper, plugins=plugins, provenance={**self.provenance, "distributions": kept})
+        return other_stopper(self, stopper, registry or current_registry())
 
     def __repr__(self) -> str:
         stopper, theta = self.stopper and self.stopper.name, f"{len(self.theta)} tensors" if self.theta else None

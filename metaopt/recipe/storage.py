@@ -21,6 +21,7 @@ from metaopt.plugin import Registry, current_registry
 from metaopt.recipe.provenance import MadeOn, recorded
 from metaopt.recipe.recipe import Recipe
 from metaopt.recipe.saving import DOCUMENT, SCHEMA, WEIGHTS, read_weights
+from metaopt.recipe.sharing.hub import fetched, is_on_hub
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 #: What a document, its configuration and its range may hold.
@@ -35,11 +36,12 @@ def load_recipe(path: str | Path, *, registry: Registry | None = None) -> Recipe
 
     Args:
         path: its folder, its `recipe.json`, or the name of one that ships with metaopt, such as `"default"` (write
-            `"./default"` for a folder of that name).
+            `"./default"` for a folder of that name); or `"hf://user/name"`, `"hf://user/name@revision"` on the Hugging
+            Face Hub, of which only a recipe's own files are read.
         registry: where to find its plugins; everything installed by default.
 
     Raises:
-        RecipeError: it is missing, corrupt, newer than this metaopt, or names an unknown plugin.
+        RecipeError: it is missing, out of reach, corrupt, newer than this metaopt, or names an unknown plugin.
     """
     folder = _folder(path)
     document = _read_document(folder / DOCUMENT)
@@ -62,6 +64,8 @@ def _folder(path: str | Path) -> Path:
     shipped = shipped_recipes()
     if isinstance(path, str) and path in shipped:
         return Path(str(files("metaopt") / "recipes" / path))
+    if is_on_hub(path):
+        return fetched(str(path))
     folder = as_path(path, "A recipe")
     if folder.name == DOCUMENT and not is_folder(folder):
         folder = folder.parent

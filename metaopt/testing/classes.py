@@ -207,7 +207,7 @@ CHECKS: tuple[Callable[[OptimizerSpec], None], ...] = (
 def _loop(spec: OptimizerSpec, values: Mapping[str, Value] | None = None, *, share: float | None = None) -> _Loop:
     """The class over a network; all but its first parameters at a share of the default rate, if one is given."""
     with seeded(0):
-        model = _model(spec)
+        model = model_for(spec)
     stream = GlobalStream(1)
     with stream.numbers(), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # what the class needs of a loop it has here
@@ -221,8 +221,8 @@ def _loop(spec: OptimizerSpec, values: Mapping[str, Value] | None = None, *, sha
     return _Loop(optimizer, model, spec, stream)
 
 
-def _model(spec: OptimizerSpec) -> nn.Module:
-    """A small network, of matrices alone for a class that takes no others."""
+def model_for(spec: OptimizerSpec) -> nn.Module:
+    """A small network, of matrices alone for an optimizer that takes no others."""
     biased = spec.takes == "all"
     norm: Iterable[nn.Module] = (nn.LayerNorm(8),) if biased else ()
     return nn.Sequential(nn.Linear(6, 8, biased), nn.Tanh(), nn.Linear(8, 8, biased), *norm, nn.Linear(8, 1, biased))

@@ -16,6 +16,8 @@ from metaopt.testing.controllers import CHECKS as CONTROLLER_CHECKS
 from metaopt.testing.corpora import CHECKS as CORPUS_CHECKS
 from metaopt.testing.declarations import CHECKS as COMMON_CHECKS
 from metaopt.testing.errors import Blocked, ConformanceError, NotApplicable
+from metaopt.testing.hosts.loops import CHECKS as HOST_CHECKS
+from metaopt.testing.hosts.two_ranks import CHECKS as RANK_CHECKS
 from metaopt.testing.location import Location, definition, functions_of, locate
 from metaopt.testing.rules.descent import CHECKS as DESCENT_CHECKS
 from metaopt.testing.rules.key_order import CHECKS as KEY_ORDER_CHECKS
@@ -67,9 +69,10 @@ _CHECKS: Mapping[str, tuple[Callable[[Any], None], ...]] = {
     "optimizer": (
         *COMMON_CHECKS,
         *map(_of_optimizer, (*PURITY_CHECKS, *KEY_ORDER_CHECKS, *RULE_CHECKS, *SHELL_CHECKS, *DESCENT_CHECKS)),
+        *HOST_CHECKS,
     ),
-    "wrapper": (*COMMON_CHECKS, *WRAPPER_CHECKS),
-    "controller": (*COMMON_CHECKS, *CONTROLLER_CHECKS, controller_survives_a_recipe),
+    "wrapper": (*COMMON_CHECKS, *WRAPPER_CHECKS, *HOST_CHECKS),
+    "controller": (*COMMON_CHECKS, *CONTROLLER_CHECKS, controller_survives_a_recipe, *HOST_CHECKS),
     "stopper": (*COMMON_CHECKS, *STOPPER_CHECKS, stopper_survives_a_recipe),
     "corpus": (*COMMON_CHECKS, *CORPUS_CHECKS),
 }
@@ -206,12 +209,18 @@ class Check:
         return own or next((definition(own_function) for own_function in functions_of(self.spec)), None)
 
 
-def checks_for(spec: PluginSpec) -> list[Check]:
-    """The checks that a plugin of this kind must pass, in order: checks that others build on come first."""
+def checks_for(spec: PluginSpec, *, slow: bool = False) -> list[Check]:
+    """The checks that a plugin of this kind must pass, in order: checks that others build on come first.
+
+    Args:
+        spec: the plugin.
+        slow: also those on two ranks, whole and sharded, for which two processes are started once.
+    """
     if spec.kind not in _CHECKS:
         raise InputError(f"There are no checks for {spec!r}; give a spec such as metaopt.OptimizerSpec(...).")
     of_class = CLASS_CHECKS if isinstance(spec, OptimizerSpec) and spec.rule is None else ()
-    functions = {function.__name__: function for function in (*_CHECKS[spec.kind], *of_class)}
+    on_ranks = RANK_CHECKS if slow and spec.kind in ("optimizer", "wrapper", "controller") else ()
+    functions = {function.__name__: function for function in (*_CHECKS[spec.kind], *of_class, *on_ranks)}
     first: list[Check] = []
     for name in _FOUNDATIONS:
         if name in functions:
@@ -224,10 +233,15 @@ def checks_for(spec: PluginSpec) -> list[Check]:
     return [*first, *dependents]
 
 
-def check(spec: PluginSpec) -> Report:
-    """Run all checks of a plugin. A failure blocks only checks that build on it or fail for the same cause."""
+def check(spec: PluginSpec, *, slow: bool = False) -> Report:
+    """Run all checks of a plugin. A failure blocks only checks that build on it or fail for the same cause.
+
+    Args:
+        spec: the plugin.
+        slow: see `checks_for`.
+    """
     outcomes: list[Outcome] = []
-    for conformance_check in checks_for(spec):
+    for conformance_check in checks_for(spec, slow=slow):
         outcome = conformance_check.run()
         same = next((earlier for earlier in outcomes if _is_same_failure(outcome, earlier)), None)
         outcomes.append(outcome if same is None else _blocked(outcome, same))

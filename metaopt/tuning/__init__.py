@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from metaopt.tuning.recorded.runs import RunsPortfolio, portfolio_of_runs
     from metaopt.tuning.recorded.runs_file import read_runs
     from metaopt.tuning.result import TuneResult
+    from metaopt.tuning.running.carried_plugins import plugin_files_by_value
     from metaopt.tuning.running.progress import Progress, duration
     from metaopt.tuning.search.baselines import AT_ITS_DEFAULTS
     from metaopt.tuning.search.importance import importances
@@ -56,6 +57,7 @@ _MODULES = {
     "read_runs": "metaopt.tuning.recorded.runs_file",
     "TuneResult": "metaopt.tuning.result",
     "duration": "metaopt.tuning.running.progress",
+    "plugin_files_by_value": "metaopt.tuning.running.carried_plugins",
     "Progress": "metaopt.tuning.running.progress",
     "AT_ITS_DEFAULTS": "metaopt.tuning.search.baselines",
     "importances": "metaopt.tuning.search.importance",
@@ -96,6 +98,7 @@ __all__ = [
     "is_chosen",
     "load_portfolio",
     "lr_find",
+    "plugin_files_by_value",
     "portfolio_of_runs",
     "read_recorded",
     "read_runs",

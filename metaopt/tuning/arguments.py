@@ -9,6 +9,7 @@ from metaopt.configuration import Configuration
 from metaopt.errors import InputError, StorageError, quoted
 from metaopt.inner import Compile
 from metaopt.plugin import Registry
+from metaopt.recipe import host_named
 from metaopt.tuning.judging.references import DEFAULT_BASELINE
 from metaopt.tuning.seeds import BLACK_BOX_SEEDS
 
@@ -50,9 +51,11 @@ class StudyArguments:
         seeds: runs of each finalist on a black box.
         compile: see `metaopt.tune`.
         plugin_files: files that plugins were loaded from.
+        host: the framework that the recipe shall train in, of `metaopt.recipe.HOSTS`; None for a loop of one's own.
 
     Raises:
-        InputError: a number is out of range, `compile` is no such mode, or tasks are held out in two ways at once.
+        InputError: a number is out of range, `compile` is no such mode, there is no such host, or tasks are held out in
+            two ways at once.
     """
 
     corpus: str | None = None
@@ -72,6 +75,7 @@ class StudyArguments:
     seeds: int = BLACK_BOX_SEEDS
     compile: Compile = "auto"
     plugin_files: Sequence[str] = ()
+    host: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("n_trials", "portfolio", "seeds"):
@@ -81,6 +85,8 @@ class StudyArguments:
             check_count("folds", self.folds, least=None)
         if self.compile not in get_args(Compile):
             raise InputError(f"compile must be auto, on or off, got {quoted(self.compile)}.")
+        if self.host is not None:
+            host_named(self.host)
         for name in _SEQUENCES:
             value = getattr(self, name)
             object.__setattr__(self, name, None if value is None else tuple(value))
@@ -88,9 +94,10 @@ class StudyArguments:
             raise InputError("--held-out and --folds exclude each other; choose one.")
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON, as ledgers keep it."""
+        """Plain JSON, as ledgers keep it; without a host as earlier versions read it."""
+        left_out = {"host"} if self.host is None else set()
         return {
-            **{field.name: getattr(self, field.name) for field in fields(self)},
+            **{field.name: getattr(self, field.name) for field in fields(self) if field.name not in left_out},
             "baseline": self.baseline.to_json(),
             "start_from": [configuration.to_json() for configuration in self.start_from] or None,
         }

@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from metaopt.configuration import Configuration, assemble
-from metaopt.contracts import Corpus, FewShotTask
+from metaopt.contracts import Corpus, FewShotTask, Reporter, Watch
 from metaopt.errors import InputError, checked_function, quoted
 from metaopt.inner import Compile
 from metaopt.plugin import Registry, current_registry
 from metaopt.recipe import Recipe, load_recipe
 from metaopt.tasks import Source, describe_corpus, load_corpus
 from metaopt.tuning.arguments import AGAINST, StudyArguments, check_count, plugin_files
+from metaopt.tuning.host import for_host
 from metaopt.tuning.judging.references import DEFAULT_BASELINE
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.ledger.schema_two import reading
@@ -53,9 +54,11 @@ def tune(
     seeds: int = BLACK_BOX_SEEDS,
     workers: int = 1,
     compile: Compile = "auto",
+    host: str | None = None,
     registry: Registry | None = None,
     announce: Callable[[str], None] = to_stderr,
     progress: Callable[[Progress], None] = lambda progress: None,
+    watch: Watch | None = None,
     train: bool = True,
 ) -> TuneResult:
     """Tune optimizer, controller and stopper together over a corpus.
@@ -84,9 +87,12 @@ def tune(
         workers: processes that train, under this one, which alone writes.
         compile: `"on"` and `"off"` decide for all graphs of the population engine; `"auto"` compiles those that repay
             themselves by the study's predicted counts.
+        host: `"lightning"`, `"transformers"`, `"accelerate"`, `"skorch"`, `"keras"` or `"fastai"`: plugins that need
+            what it does not supply are left out, and named; None for a loop that its user writes.
         registry: where plugins are; everything installed by default.
         announce: told in one line whenever there is something to say, the cost before the start among it.
         progress: called whenever a training begins or ends.
+        watch: a function, or several, that is called with each `metaopt.Event`: evaluations, scores, candidates.
         train: False to make the result of what the ledger holds, without training anything.
 
     Returns:
@@ -114,6 +120,7 @@ def tune(
         against=against,
         seeds=seeds,
         compile=compile,
+        host=host,
         plugin_files=plugin_files(plugins),
     )
     return run_study(
@@ -126,6 +133,7 @@ def tune(
         registry=plugins,
         announce=announce,
         progress=progress,
+        watch=watch,
         train=train,
     )
 
@@ -141,6 +149,7 @@ def run_study(
     timeout: float | None = None,
     workers: int = 1,
     progress: Callable[[Progress], None] = lambda progress: None,
+    watch: Watch | None = None,
     train: bool = True,
 ) -> TuneResult:
     """Begin a study, continue it, or make its result again; arguments and errors are those of `tune`."""
@@ -149,10 +158,12 @@ def run_study(
     if timeout is not None and (not isinstance(timeout, int | float) or not timeout > 0):
         raise InputError(f"timeout must be a positive number of seconds, got {quoted(timeout)}.")
     replayable(registry, arguments.stoppers)
+    report = Reporter("tune", watch)
     corpus = load_corpus(source)
     is_few_shot = any(isinstance(task, FewShotTask) for task in corpus)
     if is_few_shot:
         arguments = _with_few_shot_defaults(arguments, corpus, registry)
+    arguments = for_host(arguments, registry, announce if train else lambda line: None)
     space = joint_space(
         registry,
         optimizers=arguments.optimizers,
@@ -181,6 +192,7 @@ def run_study(
             announce=announce,
             tracker=Tracker(progress),
             compile=arguments.compile,
+            report=report,
         ),
         limit=TimeLimit(None if timeout is None else time.monotonic() + timeout, train=train),
         announce=announce,
@@ -188,7 +200,10 @@ def run_study(
     try:
         # Making a result again from the ledger writes nothing, so it may be done beside a running study.
         with ledger.driving(study_name) if train else nullcontext():
-            return session.tune()
+            result = session.tune()
+            cost = {"evaluations": float(result.cost.evaluations), "seconds": result.cost.seconds}
+            report("result", len(result.judged), cost, str(result.verdict or ""), candidate=result.recipe.name)
+            return result
     finally:
         session.evaluator.close()
 

@@ -12,6 +12,7 @@ from torch import nn
 
 import metaopt
 from metaopt import Configuration
+from metaopt.deploy.run_events import RunEvents
 from metaopt.deploy.scheduler.scheduler import GRADIENT_SIGNALS, PLAIN_SIGNALS, ControllerScheduler
 from metaopt.deploy.stopping.judgement import Judgement, WrapperSignals
 from metaopt.deploy.training_step import TrainingSteps
@@ -222,7 +223,11 @@ def steps_of(optimizer, controller):
     supplies = PLAIN_SIGNALS | GRADIENT_SIGNALS
     scheduler = ControllerScheduler(optimizer, spec, values, total_steps=10, supplies=supplies)
     judgement = Judgement(None, WrapperSignals(optimizer, {}))
-    return TrainingSteps(optimizer, scheduler, judgement, None, takes_loss=False), scheduler, judgement
+    return (
+        TrainingSteps(optimizer, scheduler, judgement, None, RunEvents(None, None), takes_loss=False),
+        scheduler,
+        judgement,
+    )
 
 
 @pytest.mark.parametrize("with_closure", [False, True])

@@ -28,6 +28,10 @@ def check(
     ],
     kind: Annotated[str, typer.Option(help="Which kind is meant where several plugins have the name.")] = "",
     plugin: PluginFiles = None,
+    every: Annotated[
+        bool,
+        typer.Option("--all", help="Also on two ranks, with whole and with sharded parameters: some seconds more."),
+    ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show every check of every plugin, and why some do not apply.")
     ] = False,
@@ -44,7 +48,7 @@ def check(
     specs = chosen(names, kind, current_registry())
     reports = []
     for spec in specs:
-        reports.append(testing.check(spec))
+        reports.append(testing.check(spec, slow=every))
         if not as_json:
             shown = _lines(reports[-1], verbose) if verbose or len(specs) == 1 else _brief_lines(reports[-1])
             print("\n".join(shown), flush=True)

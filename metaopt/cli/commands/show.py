@@ -1,25 +1,23 @@
 """`metaopt show`: a recipe for people, or as plain PyTorch."""
 
-import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from metaopt.cli.output_folder import named
 from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
-from metaopt.errors import RecipeError, quoted, without_long_words
+from metaopt.errors import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from pathlib import Path
-    from typing import Any
 
-    from metaopt.contracts import RateLaw
     from metaopt.recipe import Recipe
 
 
 def show(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe's folder, or the name of a shipped one.")],
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="A recipe's folder, the name of a shipped one, or hf://user/name.")
+    ],
     code: Annotated[bool, typer.Option("--code", help="Print plain PyTorch lines that need no metaopt.")] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Follow its rule over the steps of a task: rates, directions, gates.")
@@ -53,10 +51,11 @@ def show(
         _explain(loaded, corpus, None if out is None else named(out, "--out"))
         return
     from metaopt.cli.terminal import print_paragraph, print_table
+    from metaopt.recipe import origin
     from metaopt.report import recipe_table
 
     print_table(recipe_table(loaded))
-    for line in _origin(loaded):
+    for line in origin(loaded):
         print_paragraph(line)
 
 
@@ -83,84 +82,3 @@ def _explain(recipe: "Recipe", source: str | None, out: "Path | None") -> None:
     if out is not None:
         draw_explained(rows, out)
         print_paragraph(f"Drawn to {out}.")
-
-
-def _origin(recipe: "Recipe") -> list[str]:
-    """Where the recipe comes from, a line each for what is known."""
-    from metaopt.recipe import recorded
-
-    record = recipe.provenance
-    lines = []
-    if corpus := recorded(record, "corpus"):
-        tasks = corpus.get("tasks")
-        count = len(tasks) if isinstance(tasks, list) else 0
-        lines.append(f"Tuned on {quoted(corpus.get('name'))} ({count} tasks, fingerprint {corpus.get('fingerprint')}).")
-    if study := recorded(record, "study"):
-        lines.append(f"Study {quoted(study.get('name'))}, {study.get('candidates')} candidates.")
-    try:
-        lines.extend(_scores(recorded(recorded(record, "scores"), "held_out")))
-    except (TypeError, ValueError, LookupError) as error:
-        raise RecipeError("The recipe's scores are not what tune wrote; restore a copy of it.") from error
-    if recipe.made_on is not None:
-        ranges = [
-            f"{_range(ends)} {label}"
-            for label, ends in (
-                ("parameters", recipe.made_on.parameters),
-                ("examples a batch", recipe.made_on.batch_size),
-                ("steps", recipe.made_on.horizon),
-            )
-            if ends is not None
-        ]
-        lines.append(f"Made on models and budgets of {', '.join(ranges)}.")
-    for name, law in recipe.rate_law.items():
-        lines.append(f"Rate of {name}: {law.formula(recipe.rate_at(optimizer=name))}{_measured(law)}.")
-    if recipe.num_validations is not None:
-        lines.append(f"Its stopper expects {recipe.num_validations} validations, evenly spread over a run.")
-    lines.append(f"Weight decay: {_decay(recipe)}.")
-    versions = ", ".join(f"{name} {version}" for name, version in recorded(record, "libraries").items())
-    creation = f"Created {record.get('created', 'nobody knows when')}{f' with {versions}' if versions else ''}."
-    return [without_long_words(line) for line in (*lines, creation)]
-
-
-def _scores(held_out: "Mapping[str, Any]") -> list[str]:
-    """What it scored on tasks that its search did not see, beside others, and what that is worth."""
-    from metaopt.recipe import recorded
-    from metaopt.tuning import POOL_SIZE, Interval, TrialsWorth
-
-    means, worth = recorded(held_out, "mean"), held_out.get("random_trials_worth")
-    if not means:
-        return []
-    best_first = sorted(means.items(), key=lambda item: -item[1][0])
-    shown = ", ".join(f"{name} {Interval(*_numbers(ends))}" for name, ends in best_first)
-    over = held_out.get("intervals_over", "tasks")
-    tasks = f"{held_out['tasks']} held-out tasks{'' if over == 'tasks' else f', with intervals over {over}'}"
-    lines = [f"Test scores on {tasks} (0 the baseline, 1 long-tuned): {shown}."]
-    if worth is not None:
-        first_run = TrialsWorth(*_numbers(worth), POOL_SIZE)
-        lines.append(f"Its first run on a new task is worth {first_run} random tuning trials of the task's own.")
-    return lines
-
-
-def _numbers(ends: "Sequence[float | None]") -> tuple[float, float, float]:
-    value, low, high = (math.nan if end is None else end for end in ends)
-    return value, low, high
-
-
-def _measured(law: "RateLaw") -> str:
-    """How far the law was measured, and how far best rates lay from it."""
-    if not law.measured:
-        return ", its exponents as small models of other kinds had them"
-    axes = ", ".join(f"{low:,.0f} to {high:,.0f} {axis}" for axis, (low, high) in law.measured.items())
-    spread = "" if law.spread is None else f"; best rates lay {law.spread:.2g} octaves from it"
-    return f", measured over {axes}{spread}"
-
-
-def _range(ends: tuple[int, int]) -> str:
-    low, high = ends
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
-
-
-def _decay(recipe: "Recipe") -> str:
-    if recipe.configuration.no_decay == "1d":
-        return "not for parameters of at most one dimension, such as biases and norms"
-    return "for all parameters"

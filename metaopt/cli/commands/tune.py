@@ -63,6 +63,10 @@ def tune(
         str, typer.Option(metavar="auto|on|off", help="Compile what trains; auto: where counts say it repays itself.")
     ] = "auto",
     device: Annotated[str, typer.Option(metavar="D", help="Where to train.")] = "cpu",
+    host: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Where it shall train: lightning, transformers, accelerate, skorch, …"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     plugin: PluginFiles = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the sampler.")] = 0,
@@ -98,6 +102,7 @@ def tune(
                 seeds=seeds,
                 workers=workers,
                 compile=cast("Compile", compile),
+                host=host,
                 seed=seed,
                 announce=watch.say,
                 progress=watch.show,

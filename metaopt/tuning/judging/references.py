@@ -9,6 +9,7 @@ from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import REDRAWN, AnyTask, BlackBoxTask, Curve, FewShotTask, Task
 from metaopt.errors import InputError
 from metaopt.plugin import Registry
+from metaopt.recipe import POOL_SIZE
 from metaopt.tuning.judging.noise import best_so_far
 from metaopt.tuning.judging.scores import BEST, AnyScale, RatioScale, Scale
 from metaopt.tuning.judging.shipped_references import adopt
@@ -21,8 +22,6 @@ from metaopt.tuning.seeds import RACE_SEED, REFERENCE_SEEDS, reference_seeds
 
 #: What people use without tuning: AdamW at a constant learning rate of 1e-3.
 DEFAULT_BASELINE = Configuration("adamw", hparams={"adamw.lr": 1e-3})
-#: Random tuning trials a task gets of its own; the best of them is the long-tuned reference.
-POOL_SIZE = 32
 _POOL_SEED = 20_011
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, ndtr, stdtrit
 
 from metaopt.contracts import Curve
+from metaopt.recipe import Interval, TrialsWorth
 from metaopt.tuning.judging.noise import best_so_far
 from metaopt.tuning.judging.scores import Scale
 
@@ -22,24 +23,6 @@ LEAST_FREEDOM = 4
 #: What an interval speaks of: further tasks of the same families, or tasks of families that no study has seen. The
 #: second and third are of tasks held out by family; where these are few, they do not stand for other kinds of task.
 Population: TypeAlias = Literal["tasks", "tasks of these families", "kinds of task"]
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """An estimate with its bootstrap interval at level 95 %; NaN where there are too few tasks for one."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        if np.isnan(self.low):
-            return f"{self.value:.3f} (too few tasks for an interval)"
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
-
-    def apart(self, other: "Interval") -> bool:
-        """Whether the two intervals do not overlap."""
-        return self.low > other.high or other.low > self.high
 
 
 def interquartile_mean(values: Floats) -> float:
@@ -133,32 +116,6 @@ def best_of_first(trials: Sequence[Curve], scale: Scale) -> Floats:
     finals = np.asarray([float(best_so_far(curve)[-1]) if not curve.diverged else np.inf for curve in trials])
     best = [int(np.argmin(finals[: count + 1])) for count in range(len(trials))]
     return np.asarray([scale.test_score(trials[index]) for index in best])
-
-
-@dataclass(frozen=True, slots=True)
-class TrialsWorth:
-    """How many tuning trials on the task itself reach what one run of a recipe reaches.
-
-    Attributes:
-        number: that many, on average over tasks; `pool` + 1 where even the whole pool does not reach it.
-        low: lower end of its interval.
-        high: upper end.
-        pool: trials that were tried.
-    """
-
-    number: float
-    low: float
-    high: float
-    pool: int
-
-    def __str__(self) -> str:
-        if np.isnan(self.low):
-            return f"{self.show(self.number)} (too few tasks for an interval)"
-        return f"{self.show(self.number)} [{self.show(self.low)}, {self.show(self.high)}]"
-
-    def show(self, number: float) -> str:
-        """A number of trials, as far as the pool can tell."""
-        return f"> {self.pool}" if number > self.pool else f"{number:.1f}"
 
 
 def trials_worth(scores: Floats, expected: Floats, families: Sequence[str], over: Population = "tasks") -> TrialsWorth:

@@ -47,6 +47,11 @@ class Evaluation:
     seconds: float
     extras: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """What it is about, in words."""
+        return {"task": self.task, "candidate": self.configuration.title}
+
 
 @dataclass(frozen=True, slots=True)
 class Proposal:

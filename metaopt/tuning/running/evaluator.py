@@ -1,13 +1,14 @@
 """Runs what the ledger does not hold yet and stores it as soon as it is finished."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TypeAlias
 
 from metaopt.configuration import ANCHORED, Assembly, Configuration, assemble
-from metaopt.contracts import AnyTask, BlackBoxTask, Curve, FewShotTask, Task
+from metaopt.contracts import AnyTask, BlackBoxTask, Curve, FewShotTask, Reporter, Task
 from metaopt.inner import LOOP_CHUNK, RECORDABLE, Compile, Graphs, Workload
 from metaopt.plugin import Registry
 from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, evaluation_key
@@ -66,6 +67,7 @@ class Evaluator:
         predict: seconds that so many runs of a task take side by side; 0 where that is not known.
         signals: those of `metaopt.inner.RECORDABLE` that curves of tasks in the engine have beside `train_loss`.
         graphs: of the populations trained in this process.
+        report: told of each evaluation that was trained.
     """
 
     ledger: Ledger
@@ -81,6 +83,7 @@ class Evaluator:
     predict: Callable[[AnyTask, int], float] = lambda task, members: 0.0
     signals: frozenset[str] = frozenset()
     graphs: Graphs = field(default_factory=Graphs)
+    report: Reporter = field(default_factory=lambda: Reporter("tune"))
     _reasons: dict[str, str | None] = field(default_factory=dict, init=False)
     _slowest: dict[str, float] = field(default_factory=dict, init=False)
 
@@ -231,7 +234,16 @@ class Evaluator:
         self.spent.evaluations += len(finished)
         self.spent.seconds += sum(evaluation.seconds for evaluation in finished)
         self.tracker.add([evaluation.key for evaluation in finished], trained=True)
+        for number, evaluation in enumerate(finished, start=self.spent.evaluations - len(finished) + 1):
+            self.report("evaluation", number, _numbers(task, evaluation), **evaluation.labels)
         yield from finished
+
+
+def _numbers(task: AnyTask, evaluation: Evaluation) -> dict[str, float]:
+    """What is reported of an evaluation: the best validation, in the metric's own orientation, and the seconds."""
+    best = evaluation.curve.best_index()
+    value = math.nan if best is None else task.sign * float(evaluation.curve.values[best])
+    return {"metric": value, "seconds": evaluation.seconds}
 
 
 def _learned_part(run: SeededAssembly) -> str:

@@ -229,13 +229,13 @@ def joint_space(
         PluginError: a name is unknown or nothing is left to choose from.
         InputError: a setting is malformed, out of range, or names an unknown hyperparameter.
     """
-    named = _specs(registry, OptimizerSpec, optimizers)
+    named = proposed_specs(registry, OptimizerSpec, optimizers)
     for_matrices = tuple(spec for spec in named if spec.takes == "matrices") if roles else ()
     for_all = tuple(spec for spec in named if spec.takes == "all")
     chosen = JointSpace(
         optimizers=for_all,
-        controllers=_specs(registry, ControllerSpec, controllers),
-        wrappers=_specs(registry, WrapperSpec, wrappers),
+        controllers=proposed_specs(registry, ControllerSpec, controllers),
+        wrappers=proposed_specs(registry, WrapperSpec, wrappers),
         for_matrices=for_matrices,
         roles=role_space(for_all, for_matrices) if roles else {},
         has_laws=laws,
@@ -252,7 +252,8 @@ def joint_space(
     return dataclasses.replace(chosen, overrides=overrides)
 
 
-def _specs(registry: Registry, spec_type: Any, names: Sequence[str] | None) -> tuple[Any, ...]:
+def proposed_specs(registry: Registry, spec_type: Any, names: Sequence[str] | None) -> tuple[Any, ...]:
+    """The plugins of these names; or, for None, all whose signals an ordinary loop supplies."""
     if names is not None:
         return tuple(registry.get(spec_type, name) for name in dict.fromkeys(names))
     specs = registry.specs(spec_type)

@@ -80,6 +80,7 @@ class Study:
             if pending and (missing <= 0 or ends_heat(pending[-1].batch)):
                 for outcome in self._race(pending, proposals, standings):
                     outcomes[outcome.number] = outcome
+                    self._report_candidate(proposals[outcome.number], outcome)
                 ledger.conclude(self.name, [outcomes[proposal.number] for proposal in pending])
             if outcomes:
                 self.report(len(proposals), max(self.promises(list(outcomes.values())).values()))
@@ -220,8 +221,15 @@ class Study:
         for standing in running:
             for task in tasks:
                 curve = curves[configurations[standing.number].key, task.name, RACE_SEED]
-                standing.scores[task.name] = scales[task.name].score(curve)
+                standing.scores[task.name] = score = scales[task.name].score(curve)
+                labels = {"task": task.name, "candidate": configurations[standing.number].title}
+                self.evaluator.report("score", standing.number, {"score": score}, **labels)
             standing.rungs[len(standing.scores)] = self.objective(standing.scores)
+
+    def _report_candidate(self, proposal: Proposal, outcome: RaceOutcome) -> None:
+        numbers = {"objective": outcome.objective, "tasks": float(outcome.tasks_done)}
+        why = "" if outcome.complete else "Others promised more, so it did not run on all tasks."
+        self.evaluator.report("candidate", outcome.number, numbers, why, candidate=proposal.configuration.title)
 
     def _trial(
         self, proposals: Sequence[Proposal], outcomes: Mapping[int, RaceOutcome], number: int
