@@ -1,5 +1,6 @@
 """Stateful shells for users' own training loops."""
 
+from metaopt.deploy.accelerated import checked_accelerator, unwrapped
 from metaopt.deploy.evaluation import averages, evaluating
 from metaopt.deploy.gradient_evidence import MicroBatches, gradient_evidence
 from metaopt.deploy.gradient_guard import GradientGuard, GuardPolicy
@@ -49,6 +50,7 @@ __all__ = [
     "check_member",
     "check_patterns",
     "check_total_steps",
+    "checked_accelerator",
     "create_optimizer",
     "create_scheduler",
     "create_stopper",
@@ -60,5 +62,6 @@ __all__ = [
     "stopper_specs",
     "stopper_uses",
     "tensors_of",
+    "unwrapped",
     "weights_of",
 ]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from metaopt.contracts import Decision, Mode, Stopper
+from metaopt.deploy.accelerated import Accelerator, Accumulation
 from metaopt.deploy.gradient_guard import GradientGuard, SkippedSteps
 from metaopt.deploy.held_weights import HeldWeights
 from metaopt.deploy.plan_warnings import warn_at_last
@@ -39,9 +40,10 @@ class Run:
         guard: skips steps whose gradients overflow, or None.
         names: of the model's parameters.
         rate: what a law of rates came to, in words.
+        accelerator: prepares the optimizer and says which micro-batch ends a step; or None.
 
     Attributes:
-        optimizer: a `torch.optim.Optimizer`.
+        optimizer: a `torch.optim.Optimizer`; under Accelerate, one that it prepared.
         scheduler: a `torch.optim.lr_scheduler.LRScheduler`.
     """
 
@@ -57,9 +59,11 @@ class Run:
         guard: GradientGuard | None = None,
         names: ModelNames | None = None,
         rate: str = "",
+        accelerator: Accelerator | None = None,
     ) -> None:
-        self.model = model
-        self.optimizer, self.scheduler = optimizer, scheduler
+        self.model, self.scheduler = model, scheduler
+        self.optimizer = optimizer if accelerator is None else accelerator.prepare(optimizer)
+        self._accumulation = None if accelerator is None else Accumulation(accelerator.gradient_state)
         # The guard of a learned rule says so itself where it matters.
         scheduler.warns_past_plan = guard is None or guard.handover is None
         self._judgement = judgement
@@ -72,7 +76,7 @@ class Run:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._steps.arm(self.optimizer, self.scheduler, self._judgement)  # copies of optimizers have no hooks
+        self._steps.arm(self._weights.optimizer, self.scheduler, self._judgement)  # copies of optimizers have no hooks
 
     def __repr__(self) -> str:
         plan = self.scheduler.horizon
@@ -122,6 +126,8 @@ class Run:
     ) -> None:
         """One training step, after the backward pass: the optimizer, then the controller.
 
+        Under Accelerate it is taken where gradients are synchronized: call it for every micro-batch.
+
         Args:
             loss: training loss of this batch, one number, unscaled. Pass it always: some optimizers, controllers and
                 stoppers need it.
@@ -141,6 +147,8 @@ class Run:
         self._weights.check_steps()
         if loss is not None:
             self.record_loss(loss)
+        if self._accumulation is not None and not self._accumulation.ends:
+            return
         with self._steps.taken(scaler if update_scaler else None):
             self.optimizer.step() if scaler is None else scaler.step(self.optimizer)
         before = self.scheduler.last_epoch
@@ -163,7 +171,7 @@ class Run:
         Raises:
             InputError: it is not one number.
         """
-        return self._steps.record_loss(loss)
+        return self._steps.record_loss(loss, self._accumulation)
 
     @contextlib.contextmanager
     def evaluating(self) -> Iterator[None]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from metaopt.deploy.accelerated import Accumulation
 from metaopt.deploy.gradient_guard import GradientGuard
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
@@ -81,9 +82,19 @@ class TrainingSteps:
     def count(self, num_steps: int) -> None:
         self._num_steps, self._skipped_on_device = num_steps, None
 
-    def record_loss(self, loss: Tensor | float) -> Tensor:
-        """Note the loss of the coming step; returns it detached and 0-d, and raises what `Run.record_loss` raises."""
-        self._loss = loss = _single(loss)
+    def record_loss(self, loss: Tensor | float, accumulation: Accumulation | None = None) -> Tensor:
+        """Note the loss of the coming step; returns it detached and 0-d, and raises what `Run.record_loss` raises.
+
+        Args:
+            loss: of the step, or of one of its micro-batches.
+            accumulation: averages micro-batches; nothing is noted before the last of a step.
+        """
+        loss = _single(loss)
+        if accumulation is not None:
+            loss = accumulation.add(loss)
+            if not accumulation.ends:
+                return loss
+        self._loss = loss
         judgement = self._judgement()
         if judgement is not None:
             judgement.record_loss(loss)

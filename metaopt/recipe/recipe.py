@@ -116,6 +116,7 @@ class Recipe:
         compile: bool = False,
         pretrained: bool | None = None,
         scale_rate: bool = True,
+        accelerator: Any = None,
         registry: Registry | None = None,
     ) -> Run:
         """Put the recipe to work on a model, whose parameters it leaves as they are.
@@ -137,6 +138,8 @@ class Recipe:
             compile: see `metaopt.create_optimizer`.
             pretrained: whether the model's weights come from a training before; None for what the recipe was made on.
             scale_rate: whether the recipe's law of rates acts; without it the rate is the `lr` that is stated.
+            accelerator: an `accelerate.Accelerator` of one process or DDP; it prepares the optimizer, and `run.step`
+                after each micro-batch steps where gradients are synchronized, with the mean of their losses.
             registry: where to find the plugins; everything installed by default.
 
         Raises:
@@ -170,6 +173,7 @@ class Recipe:
             compile=compile,
             pretrained=pretrained,
             scale_rate=scale_rate,
+            accelerator=accelerator,
             registry=registry or current_registry(),
         )
 
