@@ -8,7 +8,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from metaopt.deploy import Run
 from metaopt.errors import InputError
 from metaopt.integrations.trainer_arguments import SUPPLIED, check_supplied, metric_name, mode_of
-from metaopt.integrations.trainer_files import read_run, run_state, write_run
+from metaopt.integrations.trainer_files import continue_run, read_run, run_state, write_run
 from metaopt.recipe import Recipe
 
 
@@ -58,7 +58,7 @@ class RecipeCallback(TrainerCallback):  # type: ignore[misc]  # transformers may
                 f"{mode_of(args)!r}; bind with mode={mode_of(args)!r}, or set greater_is_better."
             )
         if state.global_step:
-            read_run(checkpoint_of(args, state), self.run, others["model"])
+            continue_run(read_run(checkpoint_of(args, state)), self.run, others["model"])
 
     def on_evaluate(
         self,

@@ -30,11 +30,11 @@ def write_run(state: Mapping[str, Any], folder: str | Path) -> None:
     torch.save(dict(state), Path(folder) / RUN_FILE)
 
 
-def read_run(folder: str | Path, run: Run, model: nn.Module) -> None:
-    """Go on from a checkpoint whose model, optimizer and scheduler are loaded already.
+def read_run(folder: str | Path) -> dict[str, Any]:
+    """What `write_run` saved.
 
     Raises:
-        InputError: the folder has no such file, or it is another model's or recipe's.
+        InputError: the folder has no such file.
     """
     file = Path(folder) / RUN_FILE
     if not file.is_file():
@@ -42,13 +42,20 @@ def read_run(folder: str | Path, run: Run, model: nn.Module) -> None:
             f"The checkpoint {quoted(str(folder))} has no {RUN_FILE}: it was not saved in a training with a recipe, or "
             "with save_only_model=True; train anew from the weights in it."
         )
-    state = torch.load(file, map_location="cpu", weights_only=True)
+    state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    return state
+
+
+def continue_run(state: Mapping[str, Any], run: Run, model: nn.Module) -> None:
+    """Go on from what `read_run` returned, once model, optimizer and scheduler are loaded.
+
+    Raises:
+        InputError: it is another model's or recipe's.
+    """
     params = dict(model.named_parameters())
     for name, point in state["training_point"].items():
         if name not in params or params[name].shape != point.shape:
-            raise InputError(
-                f"The checkpoint's training weights {quoted(name)} are another model's; pass the same model."
-            )
+            raise InputError(f"The checkpoint's weights {quoted(name)} are another model's; pass the same model.")
         _write(params[name], point)
     run.load_observations(state["observations"])
 

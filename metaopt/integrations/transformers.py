@@ -25,7 +25,7 @@ from metaopt.integrations.trainer_arguments import (
     replaced_arguments,
 )
 from metaopt.integrations.trainer_callback import RecipeCallback
-from metaopt.integrations.trainer_files import read_run, run_state, write_run
+from metaopt.integrations.trainer_files import continue_run, read_run, run_state, write_run
 from metaopt.recipe import Recipe, load_recipe
 
 __all__ = ["RecipeCallback", "RecipeTrainer"]
@@ -185,9 +185,10 @@ class RecipeTrainer(Trainer):  # type: ignore[misc]  # transformers may be absen
                 write_run(state, output_dir)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        saved = None if checkpoint is None or self.run is None else read_run(checkpoint)
         super()._load_optimizer_and_scheduler(checkpoint)
-        if checkpoint is not None and self.run is not None:
-            read_run(checkpoint, self.run, self.model)
+        if saved is not None and self.run is not None:
+            continue_run(saved, self.run, self.model)
 
     def _load_best_model(self) -> None:
         """End the run with the copy of the best weights that it kept; without one load the best checkpoint's."""
