@@ -23,7 +23,7 @@ KINDS = {
     "roles": Configuration("adamw", "cosine", roles={"matrix": metaopt.Role("muon")}),
 }
 INPUTS = torch.randn(32, 4, generator=torch.Generator().manual_seed(0))
-TARGETS = INPUTS.sum(1, keepdim=True)
+TARGETS = 10 * INPUTS.sum(1, keepdim=True)
 STEPS = 8
 
 
