@@ -44,7 +44,7 @@ from metaopt.contracts import (
     scan,
     warmup_multiplier,
 )
-from metaopt.errors import InputError, MetaOptError, MissingDataError, PluginError, RecipeError, StorageError
+from metaopt.errors import InputError, MetaOptError, MissingDataError, PluginError, RankError, RecipeError, StorageError
 from metaopt.plugin import (
     ControllerSpec,
     CorpusSpec,
@@ -153,6 +153,7 @@ __all__ = [
     "Policy",
     "Portfolio",
     "Predictor",
+    "RankError",
     "Rate",
     "RateLaw",
     "Recipe",

@@ -10,6 +10,7 @@ from metaopt.deploy.optimizer.build import Implementation, build_optimizer, crea
 from metaopt.deploy.optimizer.learned_weights import weights_of
 from metaopt.deploy.optimizer.parameters import Params, as_groups, check_member, tensors_of
 from metaopt.deploy.optimizer.rule_optimizer import RuleOptimizer
+from metaopt.deploy.ranks.rank_group import Distributed, RankGroup
 from metaopt.deploy.roles.role_groups import roles_without_parameters
 from metaopt.deploy.roles.stated_roles import check_patterns
 from metaopt.deploy.run import Run
@@ -32,6 +33,7 @@ __all__ = [
     "PLAIN_SIGNALS",
     "AssemblyOptimizer",
     "ControllerScheduler",
+    "Distributed",
     "GradientGuard",
     "GuardPolicy",
     "Implementation",
@@ -39,6 +41,7 @@ __all__ = [
     "MicroBatches",
     "ModelNames",
     "Params",
+    "RankGroup",
     "RuleOptimizer",
     "Run",
     "StopperConfiguration",

@@ -61,17 +61,24 @@ class Accumulation:
         self._gradients = gradient_state
         self._total: Tensor | float = 0.0
         self._count = 0
+        self._examples = 0.0
 
     @property
     def ends(self) -> bool:
         """Whether the present micro-batch is the last of its step."""
         return bool(self._gradients.sync_gradients)
 
-    def add(self, loss: Tensor) -> Tensor:
-        """Take in the loss of a micro-batch, 0-d; returns the mean over the step's so far, in float32 at least."""
+    def add(self, loss: Tensor, num_examples: float | None = None) -> tuple[Tensor, float | None]:
+        """Take in the loss of a micro-batch, 0-d, and how many examples it has, where that is known.
+
+        Returns:
+            Of the step so far: the mean, in float32 at least, of losses that weigh the same, as their gradients do; and
+            the number of examples.
+        """
         self._total = self._total + loss.to(torch.promote_types(loss.dtype, torch.float32))
         self._count += 1
-        mean = self._total / self._count
+        self._examples += num_examples or 0.0
+        mean, examples = self._total / self._count, None if num_examples is None else self._examples
         if self.ends:
-            self._total, self._count = 0.0, 0
-        return mean
+            self._total, self._count, self._examples = 0.0, 0, 0.0
+        return mean, examples

@@ -13,9 +13,10 @@ from metaopt.deploy.accelerated import Accelerator, Accumulation
 from metaopt.deploy.gradient_guard import GradientGuard, SkippedSteps
 from metaopt.deploy.held_weights import HeldWeights
 from metaopt.deploy.plan_warnings import warn_at_last
+from metaopt.deploy.ranks.weighted_means import checked_examples
+from metaopt.deploy.saved_runs import SavedRun
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
-from metaopt.deploy.state.arrangement import reordered
-from metaopt.deploy.state.damaged_state import check_entries, checked_count, refusing_damage
+from metaopt.deploy.state.damaged_state import refusing_damage
 from metaopt.deploy.state.model_names import ModelNames
 from metaopt.deploy.step_hooks import watch_frozen
 from metaopt.deploy.stopping.judgement import Judgement
@@ -69,10 +70,14 @@ class Run:
         self._judgement = judgement
         self._weights = HeldWeights(model, optimizer, keep_best)
         self._guard = guard
-        self._steps = TrainingSteps(optimizer, scheduler, judgement, guard, takes_loss="loss" in optimizer_signals)
-        self._names, self._rate = names or ModelNames(), rate
-        if self._weights.best is not None and self._names.frozen:
-            watch_frozen(optimizer, self._names.frozen, self._weights.best.include)
+        takes_loss = "loss" in optimizer_signals
+        self._steps = TrainingSteps(
+            optimizer, scheduler, judgement, guard, takes_loss=takes_loss, ranks=judgement.ranks
+        )
+        self._rate, names = rate, names or ModelNames()
+        self._state = SavedRun(optimizer, scheduler, judgement, self._weights, self._steps, guard, names)
+        if self._weights.best is not None and names.frozen:
+            watch_frozen(optimizer, names.frozen, self._weights.best.include)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -121,6 +126,7 @@ class Run:
         self,
         loss: Tensor | float | None = None,
         *,
+        num_examples: float | None = None,
         scaler: torch.amp.GradScaler | None = None,
         update_scaler: bool = True,
     ) -> None:
@@ -131,6 +137,7 @@ class Run:
         Args:
             loss: training loss of this batch, one number, unscaled. Pass it always: some optimizers, controllers and
                 stoppers need it.
+            num_examples: see `record_loss`.
             scaler: steps the optimizer, after `scaler.scale(loss).backward()`; what it skips moves nothing of this run.
             update_scaler: call `scaler.update()`; False where several optimizers share a scaler, all but the last one.
 
@@ -138,6 +145,7 @@ class Run:
             InputError: the loss is not one number, `evaluating` is in force, or the run is finished.
             PluginError: the optimizer requires the loss and did not get it.
             OutOfDepthError: gradients overflow, or a learned rule is out of its depth, under `guard="raise"`.
+            RankError: the ranks do not come together, where the loss is averaged over them.
 
         Warns:
             RuntimeWarning: this step was the first to be skipped, since its gradients overflow.
@@ -146,7 +154,7 @@ class Run:
         """
         self._weights.check_steps()
         if loss is not None:
-            self.record_loss(loss)
+            self.record_loss(loss, num_examples)
         if self._accumulation is not None and not self._accumulation.ends:
             return
         with self._steps.taken(scaler if update_scaler else None):
@@ -157,21 +165,25 @@ class Run:
             who, remedy = "The recipe's stopper", "run.observe(value)"
             warn_at_last(self, self._judgement.validations, who, self.num_steps, remedy)
 
-    def record_loss(self, loss: Tensor | float) -> Tensor:
+    def record_loss(self, loss: Tensor | float, num_examples: float | None = None) -> Tensor:
         """Note the loss of the coming step; `step` does it, and only loops that step by themselves need to.
 
         Hooks of the optimizer supply it to that step, whoever takes it; a closure that returns the loss does as well.
+        Where several ranks train the model and something of the recipe looks at the loss, it is their mean.
 
         Args:
             loss: training loss of the step's batch, one number, unscaled.
+            num_examples: how many examples it is a mean over, on every rank or on none; the mean over ranks is weighted
+                by them, and a rank with 0 does not count. Equal weights if left out.
 
         Returns:
-            It, detached and 0-d.
+            It, or the mean, detached and 0-d.
 
         Raises:
-            InputError: it is not one number.
+            InputError: it is not one number, or the number of examples is not 0 or more.
+            RankError: the ranks do not come together.
         """
-        return self._steps.record_loss(loss, self._accumulation)
+        return self._steps.record_loss(loss, num_examples, self._accumulation)
 
     @contextlib.contextmanager
     def evaluating(self) -> Iterator[None]:
@@ -183,42 +195,47 @@ class Run:
         with self._weights.evaluating(self.num_steps):
             yield
 
-    def observe(self, value: float | Tensor, **signals: float) -> Decision:
+    def observe(self, value: float | Tensor, num_examples: float | None = None, **signals: float) -> Decision:
         """Take in one validation: feeds the stopper and metric-driven controllers, keeps the best weights.
 
         One before the first step makes the weights that came with the model the first candidate for `restore_best`; not
         being finite, it says nothing. Right after `load_state_dict`, one of the checkpoint's own step is not counted
-        again; after `finish`, none is.
+        again; after `finish`, none is. Where several ranks train the model, each calls it with what it measured on its
+        own examples, and all decide by the means.
 
         Args:
             value: the metric, in its own orientation; NaN if it could not be computed, or where there is no validation
                 set: such a run keeps no best weights.
+            num_examples: how many examples it is a mean over, on every rank or on none; the mean over ranks is weighted
+                by them, and a rank with 0, whose value may be NaN, does not count. Equal weights if left out.
             **signals: further numbers that the stopper requires, such as `epoch` (epochs done) or `evidence` (see
                 `metaopt.gradient_evidence`). `train_loss` (mean since the last observation, if `step` got the loss),
                 `lr` (the coming step's rate as a share of the recipe's) and `seconds` (since `bind`, of all parts of a
-                resumed run) are supplied unless given.
+                resumed run; those of the first rank) are supplied unless given.
 
         Returns:
             Whether to stop, why, and the best step and value so far.
 
         Raises:
             InputError: the metric or a signal is not one number, or a signal that the stopper requires is missing.
+            RankError: the ranks do not come together.
 
         Warns:
             UserWarning: the optimizer averages its weights, and `evaluating` did not put the averages in.
         """
         judgement, step, scheduler = self._judgement, self.num_steps, self.scheduler
+        examples = checked_examples(num_examples)
         if self._weights.is_finished or judgement.holds_validation_of(step):
             return judgement.decision
-        observation = judgement.observation(value, signals, step=step, horizon=scheduler.horizon, lr=scheduler.share)
+        if self._guard is not None:
+            self._guard.wait()
+            judgement.stop_for(self._guard.reason)
+        observation = judgement.observation(value, signals, step, scheduler.horizon, scheduler.share, examples)
         self._weights.check_evaluated(step, observation.value)
         if judgement.improves(observation):
             self._weights.keep(step)
         if not judgement.says_nothing(observation):
             scheduler.observe(observation.value)
-        if self._guard is not None:
-            self._guard.wait()
-            judgement.stop_for(self._guard.reason)
         groups = self.optimizer.param_groups
         return judgement.decide(observation, (param for group in groups for param in group["params"]))
 
@@ -249,15 +266,14 @@ class Run:
     def state_dict(self) -> dict[str, Any]:
         """Everything but the model's present weights: save `model.state_dict()` next to it.
 
-        Loadable with `torch.load(weights_only=True)`.
+        Loadable with `torch.load(weights_only=True)`. All ranks have the same, but where parameters are sharded.
 
         Raises:
             InputError: `evaluating` is in force, or the run is finished: the model may hold averages, from which
                 training would not go on.
         """
         self._weights.check_goes_on()
-        parts = {"optimizer": self.optimizer.state_dict(), "scheduler": self.scheduler.state_dict()}
-        return {**parts, **self.observations()}
+        return self._state.saved()
 
     @refusing_damage("a run")
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -266,42 +282,16 @@ class Run:
         Raises:
             InputError: it is not a run's state, or that of a run of another mode, optimizer, controller or stopper.
         """
-        self._check_same(state)
-        optimizer, last, peaks = self.optimizer, state["last_update"], self.scheduler.base_lrs
-        last = last and reordered(last, state["optimizer"], optimizer.param_groups, self._names)
-        optimizer.load_state_dict(state["optimizer"])
-        self.scheduler.load_state_dict(state["scheduler"])
+        peaks = self.scheduler.base_lrs
+        self._state.load(state)
         if peaks != self.scheduler.base_lrs:
             self._rate = ""  # of another plan or batch, and the saved one is kept
-        self.load_observations({**state, "last_update": last})
 
     def observations(self) -> dict[str, Any]:
         """The part of `state_dict` that frameworks do not save: stopper, best weights, counters."""
-        best = self._weights.best
-        return {
-            "num_steps": self.num_steps,
-            **self._judgement.state_dict(),
-            "best_weights": None if best is None else best.weights,
-            "last_update": None if self._steps.signals is None else self._steps.signals.state_dict(),
-            **({"skipped": None, "handover": None} if self._guard is None else self._guard.state_dict()),
-        }
+        return self._state.observations()
 
     @refusing_damage("a run")
     def load_observations(self, state: Mapping[str, Any]) -> None:
         """Continue from `observations()`; errors as for `load_state_dict`."""
-        self._check_same(state)
-        self._steps.count = checked_count(state.get("num_steps", self.scheduler.last_epoch))
-        self._judgement.load_state_dict(state)
-        if self._weights.best is not None:
-            self._weights.best.load(state["best_weights"])
-        if self._steps.signals is not None:
-            self._steps.signals.load_state_dict(state["last_update"])
-        if self._guard is not None:
-            self._guard.load_state_dict(state, num_steps=self.num_steps)
-        self._weights.train_on()
-
-    def _check_same(self, state: Mapping[str, Any]) -> None:
-        check_entries(state, set(self.observations()) - {"skipped", "num_steps"})  # not saved by early runs
-        self._judgement.check(state)
-        if self._weights.best is not None:
-            self._weights.best.fitted(state["best_weights"])
+        self._state.load_observations(state)

@@ -13,6 +13,8 @@ from torch.optim import Optimizer
 from metaopt.deploy.accelerated import Accumulation
 from metaopt.deploy.gradient_guard import GradientGuard
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
+from metaopt.deploy.ranks.rank_group import RankGroup
+from metaopt.deploy.ranks.weighted_means import checked_examples, mean_loss
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
 from metaopt.deploy.step_hooks import after_closure, observe_steps
 from metaopt.deploy.step_signals import StepSignals
@@ -36,9 +38,11 @@ class TrainingSteps:
         judgement: hears of losses.
         guard: hears of losses too, and reads the gradients' norm; or None.
         takes_loss: whether the optimizer's `step` requires `loss=`.
+        ranks: over which the loss of each step is averaged, where anything needs it; or None.
 
     Attributes:
         signals: measures what the scheduler requires of each step, or None where that is nothing.
+        ranks: those that meet at each step, or None.
     """
 
     def __init__(
@@ -49,8 +53,12 @@ class TrainingSteps:
         guard: GradientGuard | None,
         *,
         takes_loss: bool,
+        ranks: RankGroup | None = None,
     ) -> None:
         self._guard, self._takes_loss = guard, takes_loss
+        listens = guard is not None and guard.handover is not None
+        needed = takes_loss or "loss" in scheduler.required or judgement.needs_losses or listens
+        self.ranks = ranks if needed else None
         measures = scheduler.needs_gradients or "agreement" in scheduler.required
         self.signals = StepSignals(optimizer, scheduler, guard) if measures else None
         self._loss: Tensor | None = None
@@ -64,6 +72,8 @@ class TrainingSteps:
         """Hook into an optimizer's steps, and the guard after it; again where a run was copied or unpickled."""
         self._scheduler, self._judgement = weakref.ref(scheduler), weakref.ref(judgement)
         scheduler.follow_steps()
+        if self.signals is not None:
+            self.signals.arm(optimizer, scheduler)
         optimizer.register_step_pre_hook(self._before)
         optimizer.register_step_post_hook(self._after)
         if self._guard is not None:
@@ -82,19 +92,22 @@ class TrainingSteps:
     def count(self, num_steps: int) -> None:
         self._num_steps, self._skipped_on_device = num_steps, None
 
-    def record_loss(self, loss: Tensor | float, accumulation: Accumulation | None = None) -> Tensor:
-        """Note the loss of the coming step; returns it detached and 0-d, and raises what `Run.record_loss` raises.
+    def record_loss(
+        self, loss: Tensor | float, num_examples: float | None = None, accumulation: Accumulation | None = None
+    ) -> Tensor:
+        """Note the loss of the coming step; returns and raises what `Run.record_loss` does.
 
         Args:
             loss: of the step, or of one of its micro-batches.
+            num_examples: that it is a mean over, or None.
             accumulation: averages micro-batches; nothing is noted before the last of a step.
         """
-        loss = _single(loss)
+        loss, num_examples = _single(loss), checked_examples(num_examples)
         if accumulation is not None:
-            loss = accumulation.add(loss)
+            loss, num_examples = accumulation.add(loss, num_examples)
             if not accumulation.ends:
                 return loss
-        self._loss = loss
+        self._loss = loss = self._agreed(loss, num_examples)
         judgement = self._judgement()
         if judgement is not None:
             judgement.record_loss(loss)
@@ -136,12 +149,17 @@ class TrainingSteps:
         if handed_on is not None:
             return handed_on
         loss, self._loss = self._loss, None
-        if loss is None and kwargs.get("loss") is not None:
-            loss = _single(kwargs["loss"])
+        own = kwargs.get("loss")
+        if loss is None and own is not None:
+            loss = self._agreed(_single(own))
         self._begin(optimizer, loss)
-        if self._takes_loss and loss is not None and kwargs.get("loss") is None:
+        if self._takes_loss and loss is not None and (own is None or self.ranks is not None):
             return args, {**kwargs, "loss": loss}
         return None
+
+    def _agreed(self, loss: Tensor, num_examples: float | None = None) -> Tensor:
+        """The loss, or its mean over ranks."""
+        return loss if self.ranks is None else mean_loss(self.ranks, loss, num_examples, self._num_steps)
 
     def _after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.end()
@@ -163,10 +181,11 @@ class TrainingSteps:
         """Supply a step whose gradients a closure has made, with the loss that it returned unless one was recorded."""
         if self._has_begun:
             return  # a class that hands its closure on to its base's step
-        if self._loss is not None and self._takes_loss and isinstance(optimizer, AssemblyOptimizer):
-            optimizer.recorded_loss = self._loss
-        elif self._loss is None and _is_number(returned):
+        is_given = self._loss is not None
+        if not is_given and _is_number(returned):
             self.record_loss(returned)
+        if (is_given or self.ranks is not None) and self._takes_loss and isinstance(optimizer, AssemblyOptimizer):
+            optimizer.recorded_loss = self._loss  # not the one that the closure returns
         loss, self._loss = self._loss, None
         self._begin(optimizer, loss)
 

@@ -50,6 +50,10 @@ class StorageError(InputError):
     """A ledger cannot be reached, belongs to something else, or cannot be written."""
 
 
+class RankError(MetaOptError):
+    """Processes that train one model did not come together: one is gone, late, or does something else."""
+
+
 class TerminatedError(BaseException):
     """SIGTERM came, as from a scheduler or from `kill`; like Ctrl-C, only the command handles it."""
 

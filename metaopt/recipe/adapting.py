@@ -95,7 +95,7 @@ def adapt(
     if learned_start(recipe.assembly(registry), recipe.theta, params) is not None:
         recipe.load_initialization(adapted, (inputs, targets), registry=registry)
     # Episodes are trained at the stated rate, too: a law is for trainings that begin anew.
-    run = recipe.bind(adapted, total_steps=steps, keep_best=None, scale_rate=False, registry=registry)
+    run = recipe.bind(adapted, total_steps=steps, keep_best=None, scale_rate=False, distributed=None, registry=registry)
     adapted.train()
     losses = []
     with torch.enable_grad():

@@ -13,12 +13,14 @@ from metaopt.deploy import (
     GRADIENT_SIGNALS,
     PLAIN_SIGNALS,
     ControllerScheduler,
+    Distributed,
     GradientGuard,
     GuardPolicy,
     Implementation,
     Judgement,
     ModelNames,
     Params,
+    RankGroup,
     Run,
     WrapperSignals,
     as_groups,
@@ -59,6 +61,7 @@ def bound(
     pretrained: bool | None,
     scale_rate: bool,
     accelerator: Any,
+    distributed: Distributed,
     registry: Registry,
 ) -> Run:
     """What `Recipe.bind` returns, from its arguments; raises what that raises."""
@@ -117,6 +120,7 @@ def bound(
         requires=requires,
         uses=frozenset() if stopper is None else stopper_uses(stopper, registry),
         guard=policy != "off",
+        ranks=RankGroup.of(distributed, model, names.names.values()),
     )
     handover = None
     if policy != "off" and assembly.learned is not None:

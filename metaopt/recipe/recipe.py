@@ -12,6 +12,7 @@ from torch import nn
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import Mode, RateLaw, Scale, Theta
 from metaopt.deploy import (
+    Distributed,
     GuardPolicy,
     Implementation,
     Params,
@@ -117,6 +118,7 @@ class Recipe:
         pretrained: bool | None = None,
         scale_rate: bool = True,
         accelerator: Any = None,
+        distributed: Distributed = "auto",
         registry: Registry | None = None,
     ) -> Run:
         """Put the recipe to work on a model, whose parameters it leaves as they are.
@@ -140,6 +142,9 @@ class Recipe:
             scale_rate: whether the recipe's law of rates acts; without it the rate is the `lr` that is stated.
             accelerator: an `accelerate.Accelerator` of one process or DDP; it prepares the optimizer, and `run.step`
                 after each micro-batch steps where gradients are synchronized, with the mean of their losses.
+            distributed: the processes that train this model together and agree on losses, validations and decisions;
+                each binds. `"auto"`: those of its `DistributedDataParallel`, else of torch's default process group,
+                where one is up with more than one process. None: this process trains alone. Or a process group.
             registry: where to find the plugins; everything installed by default.
 
         Raises:
@@ -174,6 +179,7 @@ class Recipe:
             pretrained=pretrained,
             scale_rate=scale_rate,
             accelerator=accelerator,
+            distributed=distributed,
             registry=registry or current_registry(),
         )
 

@@ -12,6 +12,9 @@ from torch.optim import Optimizer
 
 from metaopt.contracts import Decision, Mode, Observation, Stopper
 from metaopt.deploy.plan_warnings import GAINS_BY, ValidationCount, warn_nothing_gained
+from metaopt.deploy.ranks.rank_group import RankGroup
+from metaopt.deploy.ranks.weighted_means import Validation, agree_on_all, agreed_validation
+from metaopt.deploy.stopping.recent_losses import RecentLosses
 from metaopt.errors import InputError, quoted
 
 #: Where a signal comes from, for callers of `run.observe` that do not pass it.
@@ -50,47 +53,6 @@ class WrapperSignals:
 
 
 @dataclass(eq=False)
-class RecentLosses:
-    """The last training loss, and the mean of the losses since `clear`."""
-
-    _last: Tensor | None = field(default=None, init=False)
-    _total: Tensor | None = field(default=None, init=False)
-    _count: int = field(default=0, init=False)
-
-    def add(self, loss: Tensor, *, total: bool) -> None:
-        """Note a 0-d loss; `total` says whether the mean will be asked for."""
-        self._last = loss
-        if total:
-            value = loss.to(torch.promote_types(loss.dtype, torch.float32))
-            self._total = value if self._total is None else self._total + value
-            self._count += 1
-
-    def mean(self) -> float | None:
-        """Mean since `clear`, or None where there is none."""
-        return None if self._total is None else float(self._total) / self._count
-
-    def finite(self) -> bool:
-        """Whether the last loss was finite; an unknown one counts as finite."""
-        return self._last is None or bool(torch.isfinite(self._last).all())
-
-    def clear(self) -> None:
-        """Begin a new mean."""
-        self._total, self._count = None, 0
-
-    def state_dict(self) -> dict[str, Any]:
-        """Tensors and numbers."""
-        return {"last": self._last, "total": self._total, "count": self._count}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Inverse of `state_dict`."""
-        last, total = (None if state[key] is None else torch.as_tensor(state[key]) for key in ("last", "total"))
-        count = int(state["count"])
-        if (total is None) != (count < 1) or any(loss is not None and loss.numel() != 1 for loss in (last, total)):
-            raise ValueError(f"there are {count} losses, and their sum is {total}")
-        self._last, self._total, self._count = last, total, count
-
-
-@dataclass(eq=False)
 class DivergenceCheck:
     """Says that training diverged, and from then on keeps saying so.
 
@@ -103,12 +65,19 @@ class DivergenceCheck:
 
     reason: str = ""
 
-    def look(self, observation: Observation, params: Iterable[Tensor], losses: RecentLosses) -> None:
-        """Take in one validation, with the parameters and training losses of the moment."""
+    def look(
+        self,
+        observation: Observation,
+        params: Iterable[Tensor],
+        losses: RecentLosses,
+        ranks: RankGroup | None = None,
+    ) -> None:
+        """Take in one validation, with the parameters and training losses of the moment, on all ranks or none."""
         if self.reason or math.isfinite(observation.value):
             return
         where = f"At step {observation.step} the metric is {observation.value} and"
-        if not all(bool(torch.isfinite(param.detach()).all()) for param in params):
+        finite = [bool(torch.isfinite(param.detach()).all()) for param in params]  # of all: ranks may have parts
+        if not (all(finite) if ranks is None else agree_on_all(ranks, all(finite), observation.step)):
             self.reason = f"{where} the weights are no longer finite: training diverged."
         elif not losses.finite():
             self.reason = f"{where} the training loss is not finite: training diverged."
@@ -126,6 +95,7 @@ class Judgement:
         requires: signals that the stopper requires with each observation.
         uses: further signals, which it takes where there are any.
         guard: whether to say stop once training diverged.
+        ranks: the processes that train the model together, or None for one; they decide by the same numbers.
 
     Attributes:
         losses: training losses since the last validation.
@@ -139,6 +109,7 @@ class Judgement:
     requires: frozenset[str] = field(default=frozenset(), kw_only=True)
     uses: frozenset[str] = field(default=frozenset(), kw_only=True)
     guard: bool = field(default=True, kw_only=True)
+    ranks: RankGroup | None = field(default=None, kw_only=True)
     losses: RecentLosses = field(default_factory=RecentLosses, init=False)
     decision: Decision = field(default=Decision(stop=False), init=False)
     validations: ValidationCount = field(default_factory=ValidationCount, init=False)
@@ -158,9 +129,14 @@ class Judgement:
         """Validations taken in."""
         return self.validations.count
 
+    @property
+    def needs_losses(self) -> bool:
+        """Whether the stopper reads the mean of the training losses."""
+        return "train_loss" in self.requires or "train_loss" in self.uses
+
     def record_loss(self, loss: Tensor) -> None:
         """Note a training loss, 0-d."""
-        self.losses.add(loss, total="train_loss" in self.requires or "train_loss" in self.uses)
+        self.losses.add(loss, total=self.needs_losses)
 
     def holds_validation_of(self, step: int) -> bool:
         """Whether the state that was loaded holds the validation of this step already."""
@@ -173,6 +149,7 @@ class Judgement:
         step: int,
         horizon: int | None,
         lr: float,
+        num_examples: float | None = None,
     ) -> Observation:
         """One validation, with signals from the user and those from elsewhere that the stopper reads.
 
@@ -182,14 +159,19 @@ class Judgement:
             step: training steps completed.
             horizon: planned number of steps, or None.
             lr: the learning rate as a share of its planned peak.
+            num_examples: how many examples the metric is a mean over; ranks agree on a mean weighted by it.
 
         Raises:
             InputError: the metric or a signal is not one number, or a required signal is missing.
+            RankError: the ranks do not come together.
         """
         own, read = {"seconds": self._seconds(), "train_loss": self.losses.mean(), "lr": lr}, self.requires | self.uses
         supplied = {**self.wrapper_signals.values(read), **own}
         known = {**{name: signal for name, signal in supplied.items() if name in read}, **signals}
         numbers = {name: _number(name, signal) for name, signal in known.items() if signal is not None}
+        value = _number("the metric", value)
+        if self.ranks is not None:
+            value, numbers = self._agreed(self.ranks, Observation(step, value, horizon, numbers), num_examples)
         if self._is_start(step):
             numbers = {**dict.fromkeys(self.requires & _FROM_TRAINING, math.nan), **numbers}
         missing = sorted(self.requires - set(numbers) - {"horizon"})
@@ -199,7 +181,7 @@ class Judgement:
             raise InputError(
                 f"The recipe's stopper requires {', '.join(missing)}: call run.observe(value, {arguments}){sources}."
             )
-        return Observation(step, _number("the metric", value), horizon, numbers)
+        return Observation(step, value, horizon, numbers)
 
     def stop_for(self, reason: str) -> None:
         """Say stop from the next observation on, for a reason that no validation shows; an empty reason is none."""
@@ -226,7 +208,7 @@ class Judgement:
         stopper = None if self.says_nothing(observation) else self.stopper
         reason = "" if stopper is None else _stop_reason(stopper, observation)
         if self.guard:
-            self._divergence.look(observation, params, self.losses)
+            self._divergence.look(observation, params, self.losses, self.ranks)
         reason = reason or self._divergence.reason
         if best[0] == 0 and not reason and self._asks_for_gain(observation):
             warn_nothing_gained(observation.step, observation.horizon, best[1])
@@ -267,6 +249,17 @@ class Judgement:
         self.losses.load_state_dict(state["losses"])
         self._seconds_before = float(state["seconds"])
         self._started = time.monotonic()
+
+    def _agreed(self, ranks: RankGroup, own: Observation, num_examples: float | None) -> tuple[float, dict[str, float]]:
+        """The metric and the signals that all ranks agree on; whether losses are finite and training is over, too."""
+        declared: dict[str, float | None] = dict.fromkeys((self.requires | self.uses) - {"horizon"})
+        is_over = bool(self._divergence.reason)
+        validation = Validation(own.value, {**declared, **own.signals}, self.losses.finite(), is_over)
+        agreed = agreed_validation(ranks, validation, num_examples, own.step)
+        self.losses.note_others(agreed.is_sound)
+        if agreed.is_over:
+            self.stop_for(f"At step {own.step} training is over on another rank, whose observation says why.")
+        return agreed.value, {name: signal for name, signal in agreed.signals.items() if signal is not None}
 
     def _asks_for_gain(self, observation: Observation) -> bool:
         """Whether enough of the plan is done to have gained something, and was not at the validation before."""

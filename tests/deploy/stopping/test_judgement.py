@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from metaopt import Decision, InputError, Observation
-from metaopt.deploy.stopping.judgement import Judgement, RecentLosses, WrapperSignals
+from metaopt.deploy.stopping.judgement import Judgement, WrapperSignals
 from metaopt.plugin.kinds import StopperSpec
 from metaopt.plugin.registry import current_registry
 
@@ -98,30 +98,6 @@ def test_divergence_is_said_from_then_on_and_survives_a_checkpoint():
     resumed.load_state_dict(judgement.state_dict())
     assert resumed.holds_validation_of(2)
     assert resumed.decide(Observation(3, 1.0, 20), []).reason == first.reason
-
-
-def test_the_mean_of_losses_begins_anew_and_the_last_one_stays():
-    losses = RecentLosses()
-    assert losses.mean() is None
-    for loss in (1.0, 2.0, 6.0):
-        losses.add(torch.tensor(loss), total=True)
-    assert losses.mean() == 3.0
-    losses.clear()
-    assert losses.mean() is None
-    losses.add(torch.tensor(NAN), total=False)
-    assert losses.mean() is None
-    assert not losses.finite()
-
-
-def test_losses_are_summed_in_float32_at_least_and_come_back():
-    losses = RecentLosses()
-    for _ in range(300):
-        losses.add(torch.tensor(1.0, dtype=torch.bfloat16), total=True)
-    resumed = RecentLosses()
-    resumed.load_state_dict(losses.state_dict())
-    assert resumed.mean() == losses.mean() == 1.0
-    with pytest.raises(ValueError, match="there are 0 losses"):
-        resumed.load_state_dict({"last": None, "total": 1.0, "count": 0})
 
 
 def test_signals_of_the_user_come_before_those_from_elsewhere():

@@ -1,0 +1,74 @@
+"""The saved state of a run: of its optimizer and scheduler, and of what frameworks do not save."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+from torch.optim import Optimizer
+
+from metaopt.deploy.gradient_guard import GradientGuard
+from metaopt.deploy.held_weights import HeldWeights
+from metaopt.deploy.scheduler.scheduler import ControllerScheduler
+from metaopt.deploy.state.arrangement import reordered
+from metaopt.deploy.state.damaged_state import check_entries, checked_count
+from metaopt.deploy.state.model_names import ModelNames
+from metaopt.deploy.stopping.judgement import Judgement
+from metaopt.deploy.training_step import TrainingSteps
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class SavedRun:
+    """Saves the parts of a run, and has them continue from what was saved."""
+
+    optimizer: Optimizer
+    scheduler: ControllerScheduler
+    judgement: Judgement
+    weights: HeldWeights
+    steps: TrainingSteps
+    guard: GradientGuard | None
+    names: ModelNames
+
+    def saved(self) -> dict[str, Any]:
+        """See `Run.state_dict`."""
+        parts = {"optimizer": self.optimizer.state_dict(), "scheduler": self.scheduler.state_dict()}
+        return {**parts, **self.observations()}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """See `Run.load_state_dict`."""
+        self._check_same(state)
+        last = state["last_update"]
+        last = last and reordered(last, state["optimizer"], self.optimizer.param_groups, self.names)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        self.load_observations({**state, "last_update": last})
+
+    def observations(self) -> dict[str, Any]:
+        """See `Run.observations`."""
+        best, signals = self.weights.best, self.steps.signals
+        return {
+            "num_steps": self.steps.count,
+            **self.judgement.state_dict(),
+            "best_weights": None if best is None else best.weights,
+            "last_update": None if signals is None else signals.state_dict(),
+            **({"skipped": None, "handover": None} if self.guard is None else self.guard.state_dict()),
+        }
+
+    def load_observations(self, state: Mapping[str, Any]) -> None:
+        """See `Run.load_observations`."""
+        self._check_same(state)
+        self.steps.count = checked_count(state.get("num_steps", self.scheduler.last_epoch))
+        self.judgement.load_state_dict(state)
+        if self.weights.best is not None:
+            self.weights.best.load(state["best_weights"])
+        if self.steps.signals is not None:
+            self.steps.signals.load_state_dict(state["last_update"])
+        if self.guard is not None:
+            self.guard.load_state_dict(state, num_steps=self.steps.count)
+        self.weights.train_on()
+
+    def _check_same(self, state: Mapping[str, Any]) -> None:
+        check_entries(state, set(self.observations()) - {"skipped", "num_steps"})  # not saved by early runs
+        self.judgement.check(state)
+        if self.weights.best is not None:
+            self.weights.best.fitted(state["best_weights"])
