@@ -118,7 +118,7 @@ def test_evaluations_of_other_data_or_outside_of_training_are_not_observed(train
     assert trainer.run is None
     trainer.train()
     assert trainer.run.observations()["num_observations"] == 4
-    assert before in [line["eval_loss"] for line in trainer.state.log_history if line["step"] == 0]
+    assert before in [line.get("eval_loss") for line in trainer.state.log_history if line["step"] == 0]
     after = weights(trainer.model)
     assert trainer.evaluate()["eval_loss"] == trainer.run.best_value
     assert trainer.predict(training_rows[:4]).predictions.shape[0] == 4
