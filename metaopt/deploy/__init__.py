@@ -1,6 +1,7 @@
 """Stateful shells for users' own training loops."""
 
-from metaopt.deploy.evaluation import evaluating
+from metaopt.deploy.accelerated import checked_accelerator, unwrapped
+from metaopt.deploy.evaluation import averages, evaluating
 from metaopt.deploy.gradient_evidence import MicroBatches, gradient_evidence
 from metaopt.deploy.gradient_guard import GradientGuard, GuardPolicy
 from metaopt.deploy.handover import handover_of
@@ -46,11 +47,13 @@ __all__ = [
     "StopperConfiguration",
     "WrapperSignals",
     "as_groups",
+    "averages",
     "build_optimizer",
     "build_stopper",
     "check_member",
     "check_patterns",
     "check_total_steps",
+    "checked_accelerator",
     "create_optimizer",
     "create_scheduler",
     "create_stopper",
@@ -62,5 +65,6 @@ __all__ = [
     "stopper_specs",
     "stopper_uses",
     "tensors_of",
+    "unwrapped",
     "weights_of",
 ]

@@ -39,6 +39,7 @@ class HeldWeights:
 
     Attributes:
         best: the copy of the best weights, or None.
+        optimizer: the one given.
         is_evaluating: whether `evaluating` is in force.
     """
 
@@ -48,7 +49,7 @@ class HeldWeights:
         self.best = None if keep_best is None else BestWeights(model, _device(keep_best))
         self.is_evaluating = False
         self._module = model if isinstance(model, nn.Module) else None
-        self._optimizer = optimizer
+        self.optimizer = optimizer
         self._evaluated_step: int | None = None
         self._restored_step: int | None = None
         self._warned_of_averages = False
@@ -66,7 +67,7 @@ class HeldWeights:
         outer, self.is_evaluating = self.is_evaluating, True
         self._evaluated_step = step
         try:
-            with nullcontext() if restored else evaluating(self._optimizer, self._module), eval_mode(self._module):
+            with nullcontext() if restored else evaluating(self.optimizer, self._module), eval_mode(self._module):
                 yield
         finally:
             self.is_evaluating = outer
@@ -74,7 +75,7 @@ class HeldWeights:
     def check_evaluated(self, step: int, value: float) -> None:
         """Warn, once, where a value was measured at this step with other weights than the averages."""
         if not self.is_evaluating and step not in (self._evaluated_step, self._restored_step):
-            self._warned_of_averages = self._warned_of_averages or warn_of_averages(self._optimizer, value)
+            self._warned_of_averages = self._warned_of_averages or warn_of_averages(self.optimizer, value)
 
     def keep(self, step: int) -> None:
         """Copy the weights to evaluate with, as the best so far."""
@@ -88,7 +89,7 @@ class HeldWeights:
             raise InputError("No copy of the best weights was kept; bind with keep_best='cpu'.")
         self.check_training("calling run.restore_best()")
         self.best.restore(num_observations)
-        forget_training_weights(self._optimizer)
+        forget_training_weights(self.optimizer)
         self._restored_step = step
         if best_step == 0 < step:
             _LOG.info(
@@ -104,10 +105,10 @@ class HeldWeights:
         if self.best is not None and self.best.weights is not None:
             self.restore_best(step, num_observations, best_step)
         elif self._restored_step != step:
-            keep_averages(self._optimizer, self._module)
-        stay_in_eval(self._optimizer)
+            keep_averages(self.optimizer, self._module)
+        stay_in_eval(self.optimizer)
         self._restored_step = step
-        self._finished = self._optimizer.register_step_pre_hook(_refuse_step)
+        self._finished = self.optimizer.register_step_pre_hook(_refuse_step)
 
     def train_on(self) -> None:
         """Training goes on, with weights that were loaded."""

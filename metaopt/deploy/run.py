@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from metaopt.contracts import Decision, Mode, Stopper, Watch
+from metaopt.deploy.accelerated import Accelerator, Accumulation
 from metaopt.deploy.gradient_guard import GradientGuard, SkippedSteps
 from metaopt.deploy.held_weights import HeldWeights
 from metaopt.deploy.plan_warnings import warn_at_last
@@ -43,9 +44,10 @@ class Run(JoinableRun):
         names: of the model's parameters.
         rate: what a law of rates came to, in words.
         watch: who is told what the run does, or None.
+        accelerator: prepares the optimizer and says which micro-batch ends a step; or None.
 
     Attributes:
-        optimizer: a `torch.optim.Optimizer`.
+        optimizer: a `torch.optim.Optimizer`; under Accelerate, one that it prepared.
         scheduler: a `torch.optim.lr_scheduler.LRScheduler`.
     """
 
@@ -62,9 +64,11 @@ class Run(JoinableRun):
         names: ModelNames | None = None,
         rate: str = "",
         watch: Watch | None = None,
+        accelerator: Accelerator | None = None,
     ) -> None:
-        self.model = model
-        self.optimizer, self.scheduler = optimizer, scheduler
+        self.model, self.scheduler = model, scheduler
+        self.optimizer = optimizer if accelerator is None else accelerator.prepare(optimizer)
+        self._accumulation = None if accelerator is None else Accumulation(accelerator.gradient_state)
         # The guard of a learned rule says so itself where it matters.
         scheduler.warns_past_plan = guard is None or guard.handover is None
         self._judgement = judgement
@@ -82,7 +86,7 @@ class Run(JoinableRun):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._steps.arm(self.optimizer, self.scheduler, self._judgement)  # copies of optimizers have no hooks
+        self._steps.arm(self._weights.optimizer, self.scheduler, self._judgement)  # copies of optimizers have no hooks
 
     def __repr__(self) -> str:
         plan = self.scheduler.horizon
@@ -133,6 +137,8 @@ class Run(JoinableRun):
     ) -> None:
         """One training step, after the backward pass: the optimizer, then the controller.
 
+        Under Accelerate it is taken where gradients are synchronized: call it for every micro-batch.
+
         Args:
             loss: training loss of this batch, one number, unscaled. Pass it always: some optimizers, controllers and
                 stoppers need it.
@@ -156,6 +162,8 @@ class Run(JoinableRun):
             self.check_joined()
         if loss is not None:
             self.record_loss(loss, num_examples)
+        if self._accumulation is not None and not self._accumulation.ends:
+            return
         with self._steps.taken(scaler if update_scaler else None):
             self.optimizer.step() if scaler is None else scaler.step(self.optimizer)
         before = self.scheduler.last_epoch
@@ -182,7 +190,7 @@ class Run(JoinableRun):
             InputError: it is not one number, or the number of examples is not 0 or more.
             RankError: the ranks do not come together.
         """
-        return self._steps.record_loss(loss, num_examples)
+        return self._steps.record_loss(loss, num_examples, self._accumulation)
 
     @contextlib.contextmanager
     def evaluating(self) -> Iterator[None]:
@@ -222,12 +230,8 @@ class Run(JoinableRun):
         Warns:
             UserWarning: the optimizer averages its weights, and `evaluating` did not put the averages in.
         """
-        judgement, step, scheduler, examples = (
-            self._judgement,
-            self.num_steps,
-            self.scheduler,
-            checked_examples(num_examples),
-        )
+        judgement, step, scheduler = self._judgement, self.num_steps, self.scheduler
+        examples = checked_examples(num_examples)
         if self._weights.is_finished or judgement.holds_validation_of(step):
             return judgement.decision
         if judgement.ranks is not None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from metaopt.deploy.accelerated import Accumulation
 from metaopt.deploy.gradient_guard import GradientGuard
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.ranks.rank_group import RankGroup
@@ -96,9 +97,22 @@ class TrainingSteps:
     def count(self, num_steps: int) -> None:
         self._num_steps, self._skipped_on_device = num_steps, None
 
-    def record_loss(self, loss: Tensor | float, num_examples: float | None = None) -> Tensor:
-        """Note the loss of the coming step; returns and raises what `Run.record_loss` does."""
-        self._loss = loss = self._agreed(_single(loss), checked_examples(num_examples))
+    def record_loss(
+        self, loss: Tensor | float, num_examples: float | None = None, accumulation: Accumulation | None = None
+    ) -> Tensor:
+        """Note the loss of the coming step; returns and raises what `Run.record_loss` does.
+
+        Args:
+            loss: of the step, or of one of its micro-batches.
+            num_examples: that it is a mean over, or None.
+            accumulation: averages micro-batches; nothing is noted before the last of a step.
+        """
+        loss, num_examples = _single(loss), checked_examples(num_examples)
+        if accumulation is not None:
+            loss, num_examples = accumulation.add(loss, num_examples)
+            if not accumulation.ends:
+                return loss
+        self._loss = loss = self._agreed(loss, num_examples)
         judgement = self._judgement()
         if judgement is not None:
             judgement.record_loss(loss)

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 from torch import nn
@@ -28,11 +28,13 @@ from metaopt.deploy import (
     build_stopper,
     check_patterns,
     check_total_steps,
+    checked_accelerator,
     handover_of,
     roles_without_parameters,
     stopper_requires,
     stopper_uses,
     tensors_of,
+    unwrapped,
 )
 from metaopt.errors import InputError, quoted
 from metaopt.plugin import Registry
@@ -58,6 +60,7 @@ def bound(
     compile: bool,
     pretrained: bool | None,
     scale_rate: bool,
+    accelerator: Any,
     distributed: Distributed,
     watch: Watch | None,
     registry: Registry,
@@ -71,7 +74,7 @@ def bound(
     check_total_steps(total_steps)
     if not isinstance(scale_rate, bool):
         raise InputError(f"scale_rate must be True or False, got {quoted(scale_rate)}.")
-    model = _readable_twice(model)
+    model = _readable_twice(model if accelerator is None else unwrapped(model, checked_accelerator(accelerator)))
     stopper, made_on = recipe.stopper, recipe.made_on or MadeOn()
     configuration = recipe.configuration if scale_rate else recipe.configuration.unscaled
     configuration = made_on.for_weights(configuration, pretrained, stacklevel=4)
@@ -135,6 +138,7 @@ def bound(
         names=names,
         rate=line_of(rates),
         watch=watch,
+        accelerator=accelerator,
     )
 
 

@@ -118,6 +118,7 @@ class Recipe:
         compile: bool = False,
         pretrained: bool | None = None,
         scale_rate: bool = True,
+        accelerator: Any = None,
         distributed: Distributed = "auto",
         watch: Watch | None = None,
         registry: Registry | None = None,
@@ -141,6 +142,8 @@ class Recipe:
             compile: see `metaopt.create_optimizer`.
             pretrained: whether the model's weights come from a training before; None for what the recipe was made on.
             scale_rate: whether the recipe's law of rates acts; without it the rate is the `lr` that is stated.
+            accelerator: an `accelerate.Accelerator` of one process or DDP; it prepares the optimizer, and `run.step`
+                after each micro-batch steps where gradients are synchronized, with the mean of their losses.
             distributed: the processes that train this model together and agree on losses, validations and decisions;
                 each binds. `"auto"`: those of its `DistributedDataParallel`, else of torch's default process group,
                 where one is up with more than one process. None: this process trains alone. Or a process group.
@@ -178,6 +181,7 @@ class Recipe:
             compile=compile,
             pretrained=pretrained,
             scale_rate=scale_rate,
+            accelerator=accelerator,
             distributed=distributed,
             watch=watch,
             registry=registry or current_registry(),
