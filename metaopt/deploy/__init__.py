@@ -1,6 +1,6 @@
 """Stateful shells for users' own training loops."""
 
-from metaopt.deploy.evaluation import evaluating
+from metaopt.deploy.evaluation import averages, evaluating
 from metaopt.deploy.gradient_evidence import MicroBatches, gradient_evidence
 from metaopt.deploy.gradient_guard import GradientGuard, GuardPolicy
 from metaopt.deploy.handover import handover_of
@@ -43,6 +43,7 @@ __all__ = [
     "StopperConfiguration",
     "WrapperSignals",
     "as_groups",
+    "averages",
     "build_optimizer",
     "build_stopper",
     "check_member",

@@ -95,12 +95,12 @@ class HeldWeights:
                 "weights again that it came with."
             )
 
-    def finish(self, step: int, num_observations: int, best_step: int | None = None) -> None:
-        """Write what the model is to be used with, and refuse further steps; errors as of `Run.finish`."""
+    def finish(self, step: int, num_observations: int, best_step: int | None = None, *, best: bool = True) -> None:
+        """Write what the model is to be used with, and refuse further steps; arguments, errors as of `Run.finish`."""
         self.check_training("calling run.finish()")
         if self.is_finished:
             return
-        if self.best is not None and self.best.weights is not None:
+        if best and self.best is not None and self.best.weights is not None:
             self.restore_best(step, num_observations, best_step)
         elif self._restored_step != step:
             keep_averages(self._optimizer)
