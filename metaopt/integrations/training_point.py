@@ -55,7 +55,7 @@ def end_fit(run: Run, *, restore_best: bool, monitor: str | None) -> dict[str, T
         UserWarning: no finite value was ever observed of a metric that was to be.
     """
     model = module_of(run)
-    before = {name: _copy(value) for name, value in model.state_dict().items() if isinstance(value, Tensor)}
+    before = {name: _copy(value) for name, value in tensors_of(model).items()}
     if restore_best and run.best_step is not None:
         run.restore_best()
     else:
@@ -64,7 +64,7 @@ def end_fit(run: Run, *, restore_best: bool, monitor: str | None) -> dict[str, T
             warnings.warn(message, UserWarning, stacklevel=3)
         if averages(run.optimizer):
             run.finish(best=False)
-    after = model.state_dict()
+    after = tensors_of(model)
     return {name: value for name, value in before.items() if not torch.equal(value, after[name].cpu())}
 
 
@@ -98,6 +98,11 @@ def module_of(run: Run) -> nn.Module:
     """The module that a host's run was bound to."""
     assert isinstance(run.model, nn.Module)
     return run.model
+
+
+def tensors_of(model: nn.Module) -> dict[str, Tensor]:
+    """A module's parameters and buffers themselves, whatever hooks make of its `state_dict`."""
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
 def _copy(value: Tensor) -> Tensor:
