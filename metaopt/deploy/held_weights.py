@@ -53,6 +53,14 @@ class HeldWeights:
         self._warned_of_averages = False
         self._finished: RemovableHandle | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_finished": self.is_finished}  # a hook's handle holds all other hooks
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _finished=None)
+        if state["_finished"]:  # the optimizer of a copy has no hooks
+            self._finished = self._optimizer.register_step_pre_hook(_refuse_step)
+
     @property
     def is_finished(self) -> bool:
         """Whether the model holds the weights that it is to be used with."""

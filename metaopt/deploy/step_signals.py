@@ -27,8 +27,17 @@ class StepSignals:
     """
 
     def __init__(self, optimizer: Optimizer, scheduler: ControllerScheduler, guard: GradientGuard | None) -> None:
-        self._optimizer, self._scheduler, self._guard = weakref.ref(optimizer), weakref.ref(scheduler), guard
+        self._guard = guard
         self._last_update = LastUpdate() if "agreement" in scheduler.required else None
+        self.arm(optimizer, scheduler)
+
+    def arm(self, optimizer: Optimizer, scheduler: ControllerScheduler) -> None:
+        """Measure the steps of this optimizer; again where a run was copied or unpickled."""
+        self._optimizer, self._scheduler = weakref.ref(optimizer), weakref.ref(scheduler)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what `arm` sets."""
+        return {name: value for name, value in vars(self).items() if name not in ("_optimizer", "_scheduler")}
 
     def begin(self, loss: Tensor | None) -> None:
         """Before the optimizer's step: tell the scheduler, unless the step is about to be skipped."""

@@ -63,6 +63,8 @@ class TrainingSteps:
         """Hook into an optimizer's steps, and the guard after it; again where a run was copied or unpickled."""
         self._scheduler, self._judgement = weakref.ref(scheduler), weakref.ref(judgement)
         scheduler.follow_steps()
+        if self.signals is not None:
+            self.signals.arm(optimizer, scheduler)
         optimizer.register_step_pre_hook(self._before)
         optimizer.register_step_post_hook(self._after)
         if self._guard is not None:
