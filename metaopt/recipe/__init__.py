@@ -9,7 +9,7 @@ from metaopt.recipe.recipe import Recipe
 from metaopt.recipe.saving import DOCUMENT
 from metaopt.recipe.scaled_rate import peak_rate, scaled_rates
 from metaopt.recipe.sharing import POOL_SIZE, Interval, TrialsWorth, origin
-from metaopt.recipe.storage import load_recipe, shipped_recipes
+from metaopt.recipe.storage import as_recipe, load_recipe, shipped_recipes
 
 __all__ = [
     "DOCUMENT",
@@ -22,6 +22,7 @@ __all__ = [
     "Recipe",
     "TrialsWorth",
     "adapt",
+    "as_recipe",
     "check_host",
     "host_named",
     "import_recipe",

@@ -355,7 +355,51 @@ def test_the_step_by_which_torch_creates_state_is_none(settings):
     assert resumed.num_steps == run.num_steps == 2
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda run: pickle.loads(pickle.dumps(run))], ids=["copy", "pickle"])
+COPIES = pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))], ids=["copy", "pickle"]
+)
+
+
+@pytest.mark.parametrize("settings", [{}, *NEEDY], ids=lambda s: name_of({"controller": "", **s}))
+def test_a_second_run_of_the_same_parameters_leaves_the_first_alone(settings):
+    model, first = bound(**settings)
+    second = metaopt.Recipe.create(Configuration("adamw", "cosine")).bind(model, total_steps=10)
+    by_host(model, second)
+    assert (first.num_steps, second.num_steps) == (0, 1)
+    steps = weakref.ref(first._steps)
+    del first
+    gc.collect()
+    assert steps() is None, "nothing points at a run that was given up"
+
+
+@COPIES
+@pytest.mark.parametrize("settings", [{}, *NEEDY], ids=lambda s: name_of({"controller": "", **s}))
+def test_copies_of_the_optimizer_keep_no_run_alive(settings, copied):
+    model, run = bound(**settings)
+    by_run(model, run)
+    optimizer = copied(run.optimizer)
+    steps = weakref.ref(run._steps)
+    del run
+    gc.collect()
+    assert steps() is None
+    assert not optimizer._optimizer_step_pre_hooks
+    assert not optimizer._optimizer_step_post_hooks
+
+
+@COPIES
+@pytest.mark.parametrize("settings", [{}, {"optimizer": "schedulefree_adamw", "controller": "constant"}, *NEEDY])
+def test_a_copy_of_a_finished_run_is_finished(settings, copied):
+    model, run = bound(**settings)
+    by_run(model, run)
+    run.finish()
+    other = copied(run)
+    with pytest.raises(metaopt.InputError, match="This run is finished"):
+        other.step(0.5)
+    with pytest.raises(metaopt.InputError, match="This run is finished"):
+        other.optimizer.step()
+
+
+@COPIES
 def test_a_copy_of_a_run_goes_on_by_itself(copied):
     torch.manual_seed(0)
     run = metaopt.Recipe.create(metaopt.Configuration("adamw", "wsd")).bind(nn.Linear(2, 1), total_steps=50)
