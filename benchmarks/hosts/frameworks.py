@@ -1,8 +1,5 @@
 """Frameworks that own the loop: transformers' `Trainer`, Lightning with its two kinds of optimisation, and skorch."""
 
-import hashlib
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +8,14 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from benchmarks.hosts.checkpoints import ended, folder_of
 from benchmarks.hosts.job import BATCH, EPOCHS, VALIDATION_ROWS, Job, Trained, loss_of, trained
 
 
 def trainer(job: Job) -> Trained:
     """`RecipeTrainer`: one line is the recipe's."""
-    from transformers import TrainerCallback, TrainingArguments
+    from accelerate.state import AcceleratorState
+    from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
     from metaopt.integrations.transformers import RecipeTrainer
 
@@ -34,11 +33,12 @@ def trainer(job: Job) -> Trained:
             if job.stop_after is not None:
                 control.should_training_stop = True
 
-    folder = _folder(job)
+    AcceleratorState._reset_state(reset_partial_state=True)  # of the case before, in this process
+    folder = folder_of(job)
     arguments = TrainingArguments(
         output_dir=str(folder),
         use_cpu=True,
-        ddp_backend="gloo",
+        ddp_backend="gloo" if job.world > 1 else None,
         per_device_train_batch_size=BATCH,
         gradient_accumulation_steps=job.case.accumulation,
         num_train_epochs=EPOCHS,
@@ -61,6 +61,7 @@ def trainer(job: Job) -> Trained:
         eval_dataset=job.validation_rows(),
         callbacks=[BreakOff()],
     )
+    host.remove_callback(PrinterCallback)
     last = None if job.state is None else str(job.state["checkpoint"])
     host.train(resume_from_checkpoint=last)
     if job.stop_after is not None:
@@ -71,7 +72,7 @@ def trainer(job: Job) -> Trained:
 
         saved = _validated(job, load_file(Path(best) / "model.safetensors"))
     stopped = host.state.global_step < job.total_steps
-    return _ended(job, trained(model, host.run, stopped, saved), folder)
+    return ended(job, trained(model, host.run, stopped, saved), folder)
 
 
 def lightning(job: Job) -> Trained:
@@ -146,7 +147,7 @@ def _lightning(job: Job, *, is_automatic: bool) -> Trained:
             if job.stop_after is not None and not trainer.sanity_checking:
                 trainer.should_stop = True
 
-    folder = _folder(job)
+    folder = folder_of(job)
     best = ModelCheckpoint(dirpath=folder, monitor="val_loss", save_last=True)
     host = Trainer(
         max_epochs=EPOCHS,
@@ -171,7 +172,7 @@ def _lightning(job: Job, *, is_automatic: bool) -> Trained:
         state = torch.load(best.best_model_path, weights_only=False)["state_dict"]
         saved = _validated(job, {name.removeprefix("net."): tensor for name, tensor in state.items()})
     stopped = callback.run.num_steps < job.total_steps
-    return _ended(job, trained(module.net, callback.run, stopped, saved), folder)
+    return ended(job, trained(module.net, callback.run, stopped, saved), folder)
 
 
 def _loader(rows: Any, batch_size: int, collate: Any = None) -> DataLoader:
@@ -193,26 +194,7 @@ def _validated(job: Job, state: dict[str, Tensor]) -> float:
     return float(total) / job.world
 
 
-def _folder(job: Job) -> Path:
-    """One for all ranks of a case, empty unless a training is continued."""
-    name = hashlib.sha256(repr(job.case).encode()).hexdigest()[:16]
-    folder = Path(tempfile.gettempdir()) / "metaopt-hosts" / name
-    if job.state is None and job.rank == 0:
-        shutil.rmtree(folder, ignore_errors=True)
-    if job.world > 1:
-        dist.barrier()
-    return folder
-
-
 def _broken_off(job: Job, model: torch.nn.Module, run: Any, checkpoint: str | Path) -> Trained:
-    ended = trained(model, run, stopped=False)
-    ended.state = {"checkpoint": str(checkpoint)}
-    return ended
-
-
-def _ended(job: Job, result: Trained, folder: Path) -> Trained:
-    if job.world > 1:
-        dist.barrier()
-    if job.rank == 0:
-        shutil.rmtree(folder, ignore_errors=True)
-    return result
+    half = trained(model, run, stopped=False)
+    half.state = {"checkpoint": str(checkpoint)}
+    return half

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
+from benchmarks.hosts.checkpoints import ended, folder_of
 from benchmarks.hosts.job import EPOCHS, Job, Trained, loss_of, trained
 from metaopt.deploy import Run
 
@@ -36,30 +37,47 @@ def scaler(job: Job) -> Trained:
 def accelerate(job: Job) -> Trained:
     """Accelerate's loop: two lines are the recipe's, `bind` and `run.step`."""
     from accelerate import Accelerator
+    from accelerate.state import AcceleratorState, GradientState
     from accelerate.utils import GradientAccumulationPlugin
 
+    AcceleratorState._reset_state(reset_partial_state=True)  # of the case before, in this process
+    GradientState._reset_state()
     plugin = GradientAccumulationPlugin(num_steps=job.case.accumulation, sync_with_dataloader=False)
     accelerator = Accelerator(cpu=True, gradient_accumulation_plugin=plugin)
-    bare = job.model()
+    folder, bare = folder_of(job), job.model()
     model = accelerator.prepare(bare)
-    run = job.recipe.bind(model, total_steps=job.total_steps, batch_size=job.batch_size, accelerator=accelerator)
-    run.observe(job.validate(model))
+    run = job.recipe.bind(
+        model,
+        total_steps=job.total_steps,
+        batch_size=job.batch_size,
+        implementation=job.case.implementation,
+        accelerator=accelerator,
+    )
+    accelerator.register_for_checkpointing(run)
+    if job.state is None:
+        run.observe(job.validate(model))
+    else:
+        accelerator.load_state(str(folder))
     stopped = False
-    for _ in range(EPOCHS):
+    for _ in range(run.num_steps // job.steps_an_epoch, EPOCHS):
         for inputs, targets in job.batches():
             with accelerator.accumulate(model):
                 loss = loss_of(model(inputs), targets)
                 accelerator.backward(loss)
                 run.step(loss)
-                if accelerator.sync_gradients:
-                    run.optimizer.zero_grad()
+                run.optimizer.zero_grad()
         with run.evaluating():
             value = job.validate(model)
-        if run.observe(value).stop:
-            stopped = True
+        stopped = run.observe(value).stop
+        if stopped:
             break
+        if job.stop_after is not None:
+            accelerator.save_state(str(folder))
+            half = trained(bare, run, stopped)
+            half.state = {"checkpoint": str(folder)}
+            return half
     run.finish()
-    return trained(bare, run, stopped)
+    return ended(job, trained(bare, run, stopped), folder)
 
 
 def _placed(job: Job) -> nn.Module:
@@ -108,9 +126,9 @@ def _loop(
             break
         if job.stop_after is not None and run.num_steps >= job.stop_after and epoch + 1 < EPOCHS:
             state = {"model": {name: tensor.clone() for name, tensor in bare.state_dict().items()}}
-            ended = trained(bare, run, stopped)
-            ended.state = {**state, "run": run.state_dict()}
-            return ended
+            half = trained(bare, run, stopped)
+            half.state = {**state, "run": run.state_dict()}
+            return half
     run.finish()
     return trained(bare, run, stopped)
 
