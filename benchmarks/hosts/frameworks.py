@@ -71,8 +71,7 @@ def trainer(job: Job) -> Trained:
         from safetensors.torch import load_file
 
         saved = _validated(job, load_file(Path(best) / "model.safetensors"))
-    stopped = host.state.global_step < job.total_steps
-    return ended(job, trained(model, host.run, stopped, saved), folder)
+    return ended(job, trained(job, model, host.run, saved), folder)
 
 
 def lightning(job: Job) -> Trained:
@@ -108,7 +107,7 @@ def skorch(job: Job) -> Trained:
     net.fit(job.training_rows(), y=None)
     run = dict(net.callbacks_)["recipe"].run
     saved = _validated(job, net.module_.state_dict()) if run.best_step else None
-    return trained(net.module_, run, run.num_steps < job.total_steps, saved)
+    return trained(job, net.module_, run, saved)
 
 
 def _lightning(job: Job, *, is_automatic: bool) -> Trained:
@@ -171,8 +170,7 @@ def _lightning(job: Job, *, is_automatic: bool) -> Trained:
     if best.best_model_path and callback.run.best_step:
         state = torch.load(best.best_model_path, weights_only=False)["state_dict"]
         saved = _validated(job, {name.removeprefix("net."): tensor for name, tensor in state.items()})
-    stopped = callback.run.num_steps < job.total_steps
-    return ended(job, trained(module.net, callback.run, stopped, saved), folder)
+    return ended(job, trained(job, module.net, callback.run, saved), folder)
 
 
 def _loader(rows: Any, batch_size: int, collate: Any = None) -> DataLoader:
@@ -195,6 +193,6 @@ def _validated(job: Job, state: dict[str, Tensor]) -> float:
 
 
 def _broken_off(job: Job, model: torch.nn.Module, run: Any, checkpoint: str | Path) -> Trained:
-    half = trained(model, run, stopped=False)
+    half = trained(job, model, run)
     half.state = {"checkpoint": str(checkpoint)}
     return half

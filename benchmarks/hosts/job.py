@@ -122,7 +122,7 @@ class Trained:
         weights: those that the model is to be used with, in the order of its parameters, whole and in float32.
         best_value: the best validation.
         num_steps: optimizer steps.
-        stopped: whether the recipe's stopper ended it.
+        stopped: whether it ended before all planned steps.
         saved: the validation loss of what the host saved as best; None where it saves nothing by itself.
         state: what to continue from, where it was broken off.
     """
@@ -135,10 +135,10 @@ class Trained:
     state: dict[str, object] | None = field(default=None, repr=False)
 
 
-def trained(model: nn.Module, run: Run, stopped: bool, saved: float | None = None) -> Trained:
+def trained(job: Job, model: nn.Module, run: Run, saved: float | None = None) -> Trained:
     """What a run came to, with the weights that are in the model now."""
     weights = [_whole(param.detach()).float().clone() for param in model.parameters()]
-    return Trained(weights, run.best_value, run.num_steps, stopped, saved)
+    return Trained(weights, run.best_value, run.num_steps, run.num_steps < job.total_steps, saved)
 
 
 def _whole(tensor: Tensor) -> Tensor:

@@ -58,7 +58,6 @@ def accelerate(job: Job) -> Trained:
         run.observe(job.validate(model))
     else:
         accelerator.load_state(str(folder))
-    stopped = False
     for _ in range(run.num_steps // job.steps_an_epoch, EPOCHS):
         for inputs, targets in job.batches():
             with accelerator.accumulate(model):
@@ -68,16 +67,15 @@ def accelerate(job: Job) -> Trained:
                 run.optimizer.zero_grad()
         with run.evaluating():
             value = job.validate(model)
-        stopped = run.observe(value).stop
-        if stopped:
+        if run.observe(value).stop:
             break
         if job.stop_after is not None:
             accelerator.save_state(str(folder))
-            half = trained(bare, run, stopped)
+            half = trained(job, bare, run)
             half.state = {"checkpoint": str(folder)}
             return half
     run.finish()
-    return ended(job, trained(bare, run, stopped), folder)
+    return ended(job, trained(job, bare, run), folder)
 
 
 def _placed(job: Job) -> nn.Module:
@@ -114,23 +112,21 @@ def _loop(
         run.load_state_dict(job.state["run"])
     else:
         run.observe(job.validate(model))
-    stopped = False
     for epoch in range(run.num_steps // job.steps_an_epoch, EPOCHS):
         for losses in _of_steps(job, model, backward):
             step(losses.mean())
             run.optimizer.zero_grad()
         with run.evaluating():
             value = job.validate(model)
-        stopped = run.observe(value).stop
-        if stopped:
+        if run.observe(value).stop:
             break
         if job.stop_after is not None and run.num_steps >= job.stop_after and epoch + 1 < EPOCHS:
             state = {"model": {name: tensor.clone() for name, tensor in bare.state_dict().items()}}
-            half = trained(bare, run, stopped)
+            half = trained(job, bare, run)
             half.state = {**state, "run": run.state_dict()}
             return half
     run.finish()
-    return trained(bare, run, stopped)
+    return trained(job, bare, run)
 
 
 def _of_steps(job: Job, model: nn.Module, backward: Callable[[Tensor], None]) -> Iterator[Tensor]:
