@@ -1,6 +1,7 @@
 """Loops that a user writes: `run.step(loss)`, a `GradScaler` by the documentation's own lines, and Accelerate."""
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -134,7 +135,9 @@ def _of_steps(job: Job, model: nn.Module, backward: Callable[[Tensor], None]) ->
     batches, count = job.batches(), job.case.accumulation
     for begin in range(0, len(batches), count):
         losses = []
-        for inputs, targets in batches[begin : begin + count]:
-            losses.append(loss_of(model(inputs), targets))
-            backward(losses[-1] / count)
+        for place, (inputs, targets) in enumerate(batches[begin : begin + count], start=1):
+            waits = place < count and isinstance(model, DistributedDataParallel)
+            with model.no_sync() if waits else nullcontext():
+                losses.append(loss_of(model(inputs), targets))
+                backward(losses[-1] / count)
         yield torch.stack(losses).detach()
