@@ -158,8 +158,7 @@ class Run(JoinableRun):
                 steps, a stopper or controller that listens to validations never heard of one.
         """
         self._weights.check_steps()
-        if self._judgement.ranks is not None:
-            self.check_joined()
+        self.check_joined()
         if loss is not None:
             self.record_loss(loss, num_examples)
         if self._accumulation is not None and not self._accumulation.ends:
@@ -190,6 +189,7 @@ class Run(JoinableRun):
             InputError: it is not one number, or the number of examples is not 0 or more.
             RankError: the ranks do not come together.
         """
+        self.check_joined()
         return self._steps.record_loss(loss, num_examples, self._accumulation)
 
     @contextlib.contextmanager
@@ -234,8 +234,7 @@ class Run(JoinableRun):
         examples = checked_examples(num_examples)
         if self._weights.is_finished or judgement.holds_validation_of(step):
             return judgement.decision
-        if judgement.ranks is not None:
-            self.check_joined(meets_all=True)
+        self.check_joined(meets_all=True)
         if self._guard is not None:
             self._guard.wait()
             judgement.stop_for(self._guard.reason)

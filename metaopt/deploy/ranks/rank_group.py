@@ -1,5 +1,6 @@
 """The processes that train one model together, and what each of them tells the others in one collective."""
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, final
@@ -75,6 +76,17 @@ class RankGroup:
             return None
         run = crc32("\n".join([type(model).__name__, *names]).encode())
         return cls(group, run, is_default=is_auto and group == dist.group.WORLD)
+
+    def of_parts(self, model: Any) -> Self | None:
+        """Those among whom `FullyShardedDataParallel` has divided the gradients of a model, or None."""
+        package: Any = sys.modules.get("torch.distributed.fsdp")
+        if package is None or not isinstance(model, nn.Module):
+            return None
+        for module in model.modules():
+            if isinstance(module, package.FullyShardedDataParallel):
+                whole = module.sharding_strategy is package.ShardingStrategy.NO_SHARD
+                return None if whole else type(self)(module.process_group, self._run)
+        return None
 
     @property
     def device(self) -> torch.device:

@@ -1,4 +1,4 @@
-"""Means over ranks of what each has measured on its own examples, the same numbers on all of them."""
+"""What ranks agree on: means of what each has measured on its own examples, the same numbers on all of them."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -90,6 +90,12 @@ def agreed_validation(ranks: RankGroup, own: Validation, num_examples: float | N
 def agree_on_all(ranks: RankGroup, holds: bool, step: int) -> bool:
     """Whether something that weights show holds on every rank, each of which may have a part of them."""
     return all(row[0] for row in ranks.gathered(Call.WEIGHTS, step, [float(holds)]).values())
+
+
+def norm_of_parts(ranks: RankGroup, norm: Tensor, step: int) -> Tensor:
+    """The Euclidean norm of gradients of which each rank has a part, from the norms of the parts, 0-d."""
+    rows = ranks.gathered(Call.GRADIENTS, step, [norm])
+    return torch.tensor(math.hypot(*(row[0] for row in rows.values())), dtype=norm.dtype, device=norm.device)
 
 
 def _weight(num_examples: float | None) -> tuple[float, float]:
