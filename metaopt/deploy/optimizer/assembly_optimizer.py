@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor
+from torch._compile import _disable_dynamo
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, Configuration, assemble
@@ -50,7 +51,7 @@ class AssemblyOptimizer(Optimizer, ABC):
     evaluating = False
     read_norm: Tensor | None = None  # of the coming step's gradients, where a guard has read it already
     recorded_loss: Tensor | None = None  # of the coming step, where a host recorded another than its closure returns
-    #: Of what the optimizer was made for, and that where it is a model; a copy no longer knows them.
+    #: Of what the optimizer was made for, and that itself where it is a model; a copy no longer knows them.
     names = ModelNames()
     model: ModelReference = staticmethod(no_model)
 
@@ -213,13 +214,11 @@ class AssemblyOptimizer(Optimizer, ABC):
     def _prepare_loading(self, document: Mapping[str, Any]) -> None:
         """Prepare for the state about to be checked and loaded."""
 
+    @_disable_dynamo  # which rewrites param groups: whoever compiles optimizer.step runs this part eagerly
     @Float32ByDefault()
     def _step(self, loss: Tensor | float | None) -> None:
-        members = [
-            member
-            for member in self._known_members.of(self.param_groups)
-            if member.param.grad is not None or member.param.requires_grad
-        ]
+        known = self._known_members.of(self.param_groups)
+        members = [member for member in known if member.param.grad is not None or member.param.requires_grad]
         grads = {member.name: member.gradient() for member in members if member.param.grad is not None}
         if not grads:
             return
