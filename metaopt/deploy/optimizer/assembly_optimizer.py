@@ -281,9 +281,8 @@ class AssemblyOptimizer(Optimizer, ABC):
 
     def _expected(self) -> State:
         """Keys, shapes and dtypes of the state; its tensors hold no numbers."""
-        params = {member.name: widened(member.param) for member in group_members(self.param_groups)}
-        hparams = self.assembly.tensor_hparams(params, torch.float64, stated_roles(self.param_groups))
-        shadows = {name: numberless(param) for name, param in params.items()}
+        shadows = {member.name: numberless(widened(member.param)) for member in group_members(self.param_groups)}
+        hparams = self.assembly.tensor_hparams(shadows, torch.float64, stated_roles(self.param_groups))
         return self._initial_state(shadows, hparams, {name: tensor.to("meta") for name, tensor in self.theta.items()})
 
     def _restore(self, saved: Mapping[str, Any]) -> None:
@@ -294,9 +293,8 @@ class AssemblyOptimizer(Optimizer, ABC):
             for key, value in {**self.defaults, **packed(self.assembly.at(group.get(ROLE)))}.items():
                 group.setdefault(key, value)
         self.state.clear()
-        for number, param in zip(numbers, params, strict=True):
-            if number in saved["state"]:
-                self.state[param] = placed_as(saved["state"][number], param)
+        known = [(param, saved["state"].get(number)) for number, param in zip(numbers, params, strict=True)]
+        self.state.update({param: placed_as(entries, param) for param, entries in known if entries is not None})
         self.param_groups[0][SHARED] = placed(self.param_groups[0][SHARED], params[0].device)
         if "theta" in saved:
             self.theta = placed(saved["theta"], params[0].device)

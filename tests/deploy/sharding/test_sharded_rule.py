@@ -9,6 +9,8 @@ from metaopt.deploy import build_optimizer
 from metaopt.plugin import ControllerSpec, OptimizerSpec, WrapperSpec, current_registry
 from metaopt.testing.rules.subject import HORIZON, Subject
 from metaopt.testing.samples import gradients
+from metaopt_pytorch_optimizer import plugin_name
+from metaopt_pytorch_optimizer.needs import SHARDED
 from tests.ranks import on_ranks
 
 STEPS = 8
@@ -148,3 +150,10 @@ def test_controllers_see_whole_gradients(name):
 @pytest.mark.parametrize("name", ["prodigy", "schedulefree_adamw", "adafactor", "mlp_lopt"])
 def test_optimizers_train_fully_sharded_models(name):
     assert max(on_ranks(farthest_in_training, "constant", name)) <= 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(SHARDED))
+@pytest.mark.filterwarnings("ignore")
+def test_classes_that_say_so_train_fully_sharded_models(name):
+    assert max(on_ranks(farthest_in_training, "constant", plugin_name(name))) <= 1e-5
