@@ -25,8 +25,8 @@ def class_obstacle(assembly: Assembly, tensors: Iterable[Tensor]) -> str | None:
         if native.sharded:
             return None
         return (
-            f"ranks hold parts of the parameters, and nothing says that {native.path} steps these as whole ones; choose "
-            "an optimizer that has a rule, or state sharded=True where its spec is made"
+            f"ranks hold parts of the parameters, and nothing says that {native.path} steps these as whole ones; "
+            "choose an optimizer that has a rule, or state sharded=True where its spec is made"
         )
     if assembly.bare_rule.granularity != "coordinate":
         return f"ranks hold parts of the parameters, and {native.qualname} looks at whole ones"
