@@ -120,7 +120,8 @@ def train(
     stream = GlobalStream(0)
     for number in range(NUM_STEPS):
         run.optimizer.zero_grad()
-        with stream.numbers():
+        with stream.numbers(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             step(case, run, loss)
         if number % EVERY == EVERY - 1:
             with run.evaluating():
