@@ -49,7 +49,7 @@ def settled(tensor: Tensor) -> Tensor:
 
 
 def laid_as(tensor: Tensor, like: Tensor) -> Tensor:
-    """The tensor on ranks as `like` is, where its last dimensions are those of `like`, else whole; all ranks call it."""
+    """The tensor on ranks as `like` is, where it has its shape at the end, else whole; all ranks have to call it."""
     layout = Layout.of(like)
     placements = None if layout is None else layout.placements_of(tensor.shape)
     if layout is None or placements is None:

@@ -1,10 +1,8 @@
 """From an assembly, or a plugin's name, to a torch optimizer: the native class where it can serve, else the rule."""
 
-import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
-from torch import nn
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, NoDecay
@@ -26,6 +24,7 @@ from metaopt.deploy.state.model_names import ModelNames
 from metaopt.deploy.step_hooks import look_at_gradients, warn_of_unfrozen, watch_frozen
 from metaopt.errors import InputError, PluginError, quoted, refuse_mistyped
 from metaopt.plugin import OptimizerSpec, current_registry
+from metaopt.shards import reference_to
 
 Implementation: TypeAlias = Literal["auto", "native", "rule"]
 
@@ -156,7 +155,7 @@ def build_optimizer(
         optimizer = RuleOptimizer(groups, assembly, compile=compile, theta=theta, horizon=horizon, maximize=maximize)
     if isinstance(optimizer, AssemblyOptimizer):
         optimizer.names = names
-        optimizer.model = weakref.ref(params) if isinstance(params, nn.Module) else None
+        optimizer.model = reference_to(params)
     if names.frozen:
         watch_frozen(optimizer, names.frozen, warn_of_unfrozen(optimizer, names.names))
     return optimizer

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch._utils import _flatten_dense_tensors
 
 from metaopt.contracts import keys_in_order
-from metaopt.shards import is_sharded, local, settled, sum_of_shards
+from metaopt.shards import full, is_sharded, laid_as, local, settled, sum_of_shards
 
 #: Numbers of a tensor that is laid end to end with others before its norm is taken.
 SHORT = 8192
@@ -97,7 +97,7 @@ def in_dtypes_of(old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> dict[s
     return {key: value.to(old[key].dtype) for key, value in keys_in_order(new, old).items()}
 
 
-def stand_in(param: Tensor) -> Tensor:
+def numberless(param: Tensor) -> Tensor:
     """A plain tensor of a parameter's whole shape and memory order, without numbers."""
     if is_sharded(param):
         return torch.empty(param.shape, dtype=param.dtype, device="meta")
@@ -105,5 +105,11 @@ def stand_in(param: Tensor) -> Tensor:
 
 
 def placed(tensors: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-    """Copies of tensors on a device, in their own dtypes."""
-    return {key: tensor.detach().to(device, copy=True) for key, tensor in tensors.items()}
+    """Copies of tensors on a device, in their own dtypes; whole where ranks hold parts of them."""
+    return {key: full(tensor).detach().to(device, copy=True) for key, tensor in tensors.items()}
+
+
+def placed_as(tensors: Mapping[str, Tensor], param: Tensor) -> dict[str, Tensor]:
+    """Copies of a parameter's state on its device and, where they have its shape, on ranks as it is."""
+    copies = {key: tensor.detach().to(param.device, copy=True) for key, tensor in tensors.items()}
+    return {key: laid_as(tensor, param) for key, tensor in copies.items()}

@@ -208,7 +208,7 @@ class RuleOptimizer(AssemblyOptimizer):
     def _write_params(self, values: Mapping[Tensor, Tensor]) -> None:
         for param, value in values.items():
             param.copy_(value)
-        drop_gathered(None if self.model is None else self.model())
+        drop_gathered(self.model())
 
     def _converted(self, document: dict[str, Any], of_rule: bool) -> dict[str, Any]:
         if of_rule:

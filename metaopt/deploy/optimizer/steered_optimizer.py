@@ -22,6 +22,7 @@ from metaopt.deploy.state.class_state import as_classes, check_entries, expected
 from metaopt.deploy.state.model_names import ModelNames
 from metaopt.deploy.state.rule_state import fitted
 from metaopt.deploy.state.saved_state import class_title
+from metaopt.deploy.step_hooks import bare_step
 from metaopt.shards import is_sharded
 from metaopt.space import Value
 
@@ -194,10 +195,10 @@ class SteeredOptimizer(AssemblyOptimizer):
     def _take_step(self, moving: list[Tensor]) -> list[Tensor]:
         """Have the class step; return what that added, where the rule looks at it."""
         if type(self.rule).moved is SteeringRule.moved:
-            self.native.step()
+            bare_step(self.native)(self.native)
             return []
         differences = list(torch._foreach_neg(moving))  # one copy, and no loop over tensors in Python
-        self.native.step()
+        bare_step(self.native)(self.native)
         torch._foreach_add_(differences, moving)
         return differences
 

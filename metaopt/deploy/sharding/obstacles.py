@@ -18,18 +18,20 @@ def class_obstacle(assembly: Assembly, tensors: Iterable[Tensor]) -> str | None:
     The class does its arithmetic on DTensors, which is right where each number steps by itself. Where it looks at whole
     tensors, some of torch's operations on them fail and others round where a rank's part ends.
     """
-    native = assembly.optimizer.native
-    if native is None or not any(map(is_sharded, tensors)):
+    native, kinds = assembly.optimizer.native, {is_sharded(tensor) for tensor in tensors}
+    if native is None or True not in kinds:
         return None
     if assembly.pure_rule is None:
         if native.sharded:
             return None
         return (
-            f"ranks hold parts of the parameters, and nothing says that {native.path} steps these as whole ones; choose "
-            "an optimizer that has a rule, or state sharded=True where its spec is made"
+            f"ranks hold parts of the parameters, and nothing says that {native.path} steps these as whole ones; "
+            "choose an optimizer that has a rule, or state sharded=True where its spec is made"
         )
     if assembly.bare_rule.granularity != "coordinate":
         return f"ranks hold parts of the parameters, and {native.qualname} looks at whole ones"
+    if False in kinds:
+        return f"ranks hold parts of some parameters and others whole, which {native.qualname} may not take together"
     return None
 
 
