@@ -1,6 +1,7 @@
 """The loggers of docs/loggers.md, as they stand there, write what MLflow and Weights & Biases read back."""
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -61,6 +62,25 @@ def test_weights_and_biases_keeps_the_run_offline(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_SILENT", "true")
     watch = logger("WandB")("digits")
     losses = train(watch)
-    assert watch.run.summary["run/loss"] == pytest.approx(losses[-1])
+    (file,) = tmp_path.rglob("*.wandb")
+    history = history_in(file)
+    assert [row["run/step"] for row in history if "run/loss" in row] == [1, 2, 3]
+    assert [row["run/loss"] for row in history if "run/loss" in row] == pytest.approx(losses)
     assert watch.run.summary["run/finish"].startswith("Finished after 3 steps")
-    assert list(tmp_path.rglob("*.wandb"))
+
+
+def history_in(file):
+    """The rows of a run's history, as its file on the disk has them."""
+    from wandb.proto import wandb_internal_pb2
+    from wandb.sdk.internal.datastore import DataStore
+
+    store, rows = DataStore(), []
+    store.open_for_scan(str(file))
+    while (data := store.scan_data()) is not None:
+        record = wandb_internal_pb2.Record()
+        record.ParseFromString(data)
+        if record.WhichOneof("record_type") == "history":
+            rows.append(
+                {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.history.item}
+            )
+    return rows
