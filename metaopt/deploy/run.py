@@ -150,8 +150,7 @@ class Run(JoinableRun):
                 steps, a stopper or controller that listens to validations never heard of one.
         """
         self._weights.check_steps()
-        if self._judgement.ranks is not None:
-            self.check_joined()
+        self.check_joined()
         if loss is not None:
             self.record_loss(loss, num_examples)
         with self._steps.taken(scaler if update_scaler else None):
@@ -219,16 +218,11 @@ class Run(JoinableRun):
         Warns:
             UserWarning: the optimizer averages its weights, and `evaluating` did not put the averages in.
         """
-        judgement, step, scheduler, examples = (
-            self._judgement,
-            self.num_steps,
-            self.scheduler,
-            checked_examples(num_examples),
-        )
+        judgement, step, scheduler = self._judgement, self.num_steps, self.scheduler
+        examples = checked_examples(num_examples)
         if self._weights.is_finished or judgement.holds_validation_of(step):
             return judgement.decision
-        if judgement.ranks is not None:
-            self.check_joined(meets_all=True)
+        self.check_joined(meets_all=True)
         if self._guard is not None:
             self._guard.wait()
             judgement.stop_for(self._guard.reason)

@@ -97,6 +97,8 @@ class JoinableRun(Joinable):
         Raises:
             InputError: the model is in a `Join` that the run is not in, or stands before it; or the call meets all.
         """
+        if self._joining.ranks is None:
+            return
         averaging, (is_joined, _, is_first) = self._joining.averaging, self._join_config
         if averaging is not None and averaging._join_config.enable and (is_first or not is_joined):
             raise InputError(
