@@ -57,7 +57,8 @@ def laid_as(tensor: Tensor, like: Tensor) -> Tensor:
     if is_sharded(tensor):
         own: Any = tensor
         if own.device_mesh == layout.mesh:
-            return own if tuple(own.placements) == placements else own.redistribute(placements=placements)
+            relaid: Tensor = own if tuple(own.placements) == placements else own.redistribute(placements=placements)
+            return relaid
     return layout.shard(full(tensor))
 
 

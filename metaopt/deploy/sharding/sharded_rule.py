@@ -10,7 +10,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from torch import Tensor
 
-from metaopt.contracts import Hparams, Rule, State, StepInfo, Tensors, TensorState, Theta, prepared_update
+from metaopt.contracts import (
+    CompositeRule,
+    Hparams,
+    Rule,
+    State,
+    StepInfo,
+    Tensors,
+    TensorState,
+    Theta,
+    prepared_update,
+)
 from metaopt.shards import Layout, full, is_sharded, local
 
 
@@ -24,7 +34,7 @@ def initial_state(
     for names, seen, kept in _portions(rule, params):
         new = rule.init({name: seen(params[name]) for name in names}, hparams, theta, horizon)
         state["tensors"].update(_kept_states(new["tensors"], params, kept))
-        state["shared"] = new["shared"]
+        state["shared"].update(new["shared"])
     return state
 
 
@@ -41,7 +51,7 @@ def update(
     if not _any_sharded(params.values()):
         return prepared_update(rule, grads, state, params, hparams, theta, info)
     updates: Tensors = {}
-    new: State = {"tensors": {}, "shared": state["shared"]}
+    new: State = {"tensors": {}, "shared": dict(state["shared"])}
     for names, seen, kept in _portions(rule, params):
         own_grads = {name: seen(grads[name]) for name in names if name in grads}
         own_params = {name: seen(params[name]) for name in names}
@@ -49,7 +59,9 @@ def update(
         steps, stepped = prepared_update(rule, own_grads, own_state, own_params, hparams, theta, info)
         updates.update({name: kept(step, params[name]) for name, step in steps.items()})
         new["tensors"].update(_kept_states(stepped["tensors"], params, kept))
-        new["shared"] = stepped["shared"]
+        # Where optimizers share a model, each portion advances the shared state of its own.
+        advanced = {key: value for key, value in stepped["shared"].items() if value is not state["shared"][key]}
+        new["shared"].update(advanced)
     return updates, new
 
 
@@ -72,7 +84,12 @@ _Kept = Callable[[Tensor, Tensor], Tensor]
 
 def _portions(rule: Rule, params: Mapping[str, Tensor]) -> Iterator[tuple[list[str], _Seen, _Kept]]:
     """Names of parameters that go through a rule together, what it sees of a tensor, and what a rank keeps of one."""
-    if rule.granularity == "coordinate":
+    if isinstance(rule, CompositeRule):
+        for part, own in rule.parts:
+            yield from _portions(own, {name: param for name, param in params.items() if rule.part_of(name) == part})
+    elif not params:
+        return
+    elif rule.granularity == "coordinate":
         yield list(params), local, _wrapped
     elif rule.granularity == "tensor":
         sharded = [name for name, param in params.items() if is_sharded(param)]

@@ -144,6 +144,35 @@ def test_the_default_recipe_finds_the_same_roles_and_rate():
             torch.testing.assert_close(own_weights, whole[2], rtol=1e-5, atol=1e-6)
 
 
+def handed_over(rank):
+    """A learned rule whose loss explodes: AdamW takes over with its moments; and matrices with a rule of their own."""
+    trainings = []
+    for shards in (False, True):
+        own = fully_sharded(model()) if shards else model()
+        run = metaopt.load_recipe("mlp_lopt").bind(own, total_steps=20)
+        trained(own, run, 3)
+        for loss in (1.0, 1e6, 1.0):
+            run.optimizer.zero_grad()
+            (own(INPUTS) - TARGETS).square().mean().backward()
+            run.step(loss)
+        assert run.optimizer.handed_over is not None
+        roles = metaopt.Configuration("adamw", roles={"matrix": metaopt.Role("muon"), "head": metaopt.Role("prodigy")})
+        other = model()
+        other.insert(2, nn.Linear(5, 5))
+        other = fully_sharded(other) if shards else other
+        mixed = metaopt.Recipe.create(roles).bind(other, total_steps=20, implementation="rule")
+        trained(other, mixed)
+        trainings.append((weights(own), weights(other)))
+    return trainings
+
+
+@pytest.mark.filterwarnings("ignore:The learned rule:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:Training begins at a loss:UserWarning")
+def test_rules_hand_over_and_share_a_sharded_model():
+    for whole, sharded in on_ranks(handed_over):
+        torch.testing.assert_close(sharded, whole, rtol=1e-5, atol=1e-6)
+
+
 def tensor_parallel(rank):
     """Weights after training with columns and rows of two layers on ranks, and others whole."""
     from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
