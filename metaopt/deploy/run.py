@@ -69,8 +69,7 @@ class Run(JoinableRun):
         self.model, self.scheduler = model, scheduler
         self.optimizer = optimizer if accelerator is None else accelerator.prepare(optimizer)
         self._accumulation = None if accelerator is None else Accumulation(accelerator.gradient_state)
-        # The guard of a learned rule says so itself where it matters.
-        scheduler.warns_past_plan = guard is None or guard.handover is None
+        scheduler.warns_past_plan = guard is None or guard.handover is None  # or else the guard says so
         self._judgement = judgement
         self._weights = HeldWeights(model, optimizer, keep_best)
         self._guard, self._events = guard, RunEvents(watch, guard)
@@ -140,8 +139,7 @@ class Run(JoinableRun):
         Under Accelerate it is taken where gradients are synchronized: call it for every micro-batch.
 
         Args:
-            loss: training loss of this batch, one number, unscaled. Pass it always: some optimizers, controllers and
-                stoppers need it.
+            loss: training loss of this batch, one number, unscaled. Pass it always: some plugins need it.
             num_examples: see `record_loss`.
             scaler: steps the optimizer, after `scaler.scale(loss).backward()`; what it skips moves nothing of this run.
             update_scaler: call `scaler.update()`; False where several optimizers share a scaler, all but the last one.
@@ -211,8 +209,7 @@ class Run(JoinableRun):
         own examples, and all decide by the means.
 
         Args:
-            value: the metric, in its own orientation; NaN if it could not be computed, or where there is no validation
-                set: such a run keeps no best weights.
+            value: the metric, in its own orientation; NaN where there is none, and then no best weights are kept.
             num_examples: how many examples it is a mean over, on every rank or on none; the mean over ranks is weighted
                 by them, and a rank with 0, whose value may be NaN, does not count. Equal weights if left out.
             **signals: further numbers that the stopper requires, such as `epoch` (epochs done) or `evidence` (see

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from metaopt.configuration import Assembly
 from metaopt.deploy import StopperConfiguration, stopper_requires
 from metaopt.errors import InputError, PluginError, did_you_mean, quoted
-from metaopt.plugin import ControllerSpec, OptimizerSpec, PluginSpec, Registry
+from metaopt.plugin import ControllerSpec, OptimizerSpec, PluginSpec, Registry, current_registry
+
+if TYPE_CHECKING:
+    from metaopt.recipe.recipe import Recipe
 
 #: Signals that a run has by itself: from gradients and weights, its wrappers, its clock and its scheduler.
 OWN_SIGNALS = frozenset({"gradient_norm", "agreement", "stop", "seconds", "lr"})
@@ -71,28 +75,24 @@ def host_signals(assembly: Assembly, stopper: StopperConfiguration | None, regis
     return frozenset(signal for _, signals in parts for signal in signals)
 
 
-def check_host(
-    name: str, assembly: Assembly, stopper: StopperConfiguration | None, registry: Registry, *, recipe: str = "recipe"
-) -> None:
-    """Hold what a recipe requires against a host, before anything is trained.
+def check_host(recipe: "Recipe", name: str, registry: Registry | None = None) -> None:
+    """Hold what a recipe requires against a host, before anything is trained; adapters call it.
 
     Args:
+        recipe: that shall train.
         name: the host's, of `HOSTS`.
-        assembly: the recipe's optimizer, wrappers and controller.
-        stopper: the recipe's, or None.
-        registry: where to find the stopper.
-        recipe: what it is called in the message.
+        registry: where to find its plugins; everything installed by default.
 
     Raises:
         PluginError: the host does not supply what a part requires; both are named.
         InputError: there is no such host.
     """
-    host = host_named(name)
-    for part, signals in _parts(assembly, stopper, registry):
+    host, registry = host_named(name), registry or current_registry()
+    for part, signals in _parts(recipe.assembly(registry), recipe.stopper, registry):
         lacking = host.lacks(signals)
         if lacking:
             raise PluginError(
-                f"{host.title} does not supply {' and '.join(lacking)}, which the {recipe}'s {part} requires; take "
+                f"{host.title} does not supply {' and '.join(lacking)}, which the recipe's {part} requires; take "
                 f"another, or tune one with host={name!r}."
             )
 

@@ -144,9 +144,9 @@ class Recipe:
             scale_rate: whether the recipe's law of rates acts; without it the rate is the `lr` that is stated.
             accelerator: an `accelerate.Accelerator` of one process or DDP; it prepares the optimizer, and `run.step`
                 after each micro-batch steps where gradients are synchronized, with the mean of their losses.
-            distributed: the processes that train this model together and agree on losses, validations and decisions;
-                each binds. `"auto"`: those of its `DistributedDataParallel`, else of torch's default process group,
-                where one is up with more than one process. None: this process trains alone. Or a process group.
+            distributed: the processes that train this model together and agree on losses and decisions; each binds.
+                `"auto"`: those of its `DistributedDataParallel`, else of torch's default process group, where one is
+                up with more than one process. None: this process trains alone. Or a process group.
             watch: a function, or several, that is called with each `metaopt.Event`; rank 0 alone calls it.
             registry: where to find the plugins; everything installed by default.
 
@@ -278,11 +278,7 @@ class Recipe:
 
     @cached_property
     def text(self) -> str:
-        """The JSON document as text, readable, with sorted keys.
-
-        Raises:
-            RecipeError: the provenance is not plain JSON.
-        """
+        """The JSON document as text, with sorted keys; RecipeError where the provenance is not plain JSON."""
         return text_of(self.to_json())
 
     @property

@@ -1,5 +1,6 @@
 """Recipes read from the disk, so that every fault has a sentence."""
 
+import os
 import re
 import warnings
 from collections.abc import Mapping, Set
@@ -70,7 +71,7 @@ def _folder(path: str | Path) -> Path:
     if isinstance(path, str) and path in shipped:
         return Path(str(files("metaopt") / "recipes" / path))
     if is_on_hub(path):
-        return fetched(str(path))
+        return fetched(os.fspath(path))
     folder = as_path(path, "A recipe")
     if folder.name == DOCUMENT and not is_folder(folder):
         folder = folder.parent

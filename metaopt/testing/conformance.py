@@ -51,6 +51,9 @@ _COMPARED_LAST = "native_equals_rule"
 _EXPLAINED_BY = ("state_is_its_own", "lowers_a_quadratic")
 
 
+#: Kinds that take part in each training step.
+_TRAINED = ("optimizer", "wrapper", "controller")
+
 #: Checks of optimizers that look at what is declared, and need no rule.
 _OF_DECLARATIONS = ("packs_into_groups", "configuration_survives_json", "rule_survives_a_recipe")
 
@@ -69,10 +72,9 @@ _CHECKS: Mapping[str, tuple[Callable[[Any], None], ...]] = {
     "optimizer": (
         *COMMON_CHECKS,
         *map(_of_optimizer, (*PURITY_CHECKS, *KEY_ORDER_CHECKS, *RULE_CHECKS, *SHELL_CHECKS, *DESCENT_CHECKS)),
-        *HOST_CHECKS,
     ),
-    "wrapper": (*COMMON_CHECKS, *WRAPPER_CHECKS, *HOST_CHECKS),
-    "controller": (*COMMON_CHECKS, *CONTROLLER_CHECKS, controller_survives_a_recipe, *HOST_CHECKS),
+    "wrapper": (*COMMON_CHECKS, *WRAPPER_CHECKS),
+    "controller": (*COMMON_CHECKS, *CONTROLLER_CHECKS, controller_survives_a_recipe),
     "stopper": (*COMMON_CHECKS, *STOPPER_CHECKS, stopper_survives_a_recipe),
     "corpus": (*COMMON_CHECKS, *CORPUS_CHECKS),
 }
@@ -219,8 +221,7 @@ def checks_for(spec: PluginSpec, *, slow: bool = False) -> list[Check]:
     if spec.kind not in _CHECKS:
         raise InputError(f"There are no checks for {spec!r}; give a spec such as metaopt.OptimizerSpec(...).")
     of_class = CLASS_CHECKS if isinstance(spec, OptimizerSpec) and spec.rule is None else ()
-    on_ranks = RANK_CHECKS if slow and spec.kind in ("optimizer", "wrapper", "controller") else ()
-    functions = {function.__name__: function for function in (*_CHECKS[spec.kind], *of_class, *on_ranks)}
+    functions = {function.__name__: function for function in (*_CHECKS[spec.kind], *of_class)}
     first: list[Check] = []
     for name in _FOUNDATIONS:
         if name in functions:
@@ -230,7 +231,11 @@ def checks_for(spec: PluginSpec, *, slow: bool = False) -> list[Check]:
     if last is not None:
         explained = tuple(dependent for dependent in dependents if dependent.name in _EXPLAINED_BY)
         dependents.append(Check(spec, last, (*first, *explained)))
-    return [*first, *dependents]
+    checks = [*first, *dependents]
+    if spec.kind in _TRAINED:
+        # whoever breaks the contract of its kind cannot train as it should, for the same cause
+        checks += [Check(spec, function, tuple(checks)) for function in (*HOST_CHECKS, *(RANK_CHECKS if slow else ()))]
+    return checks
 
 
 def check(spec: PluginSpec, *, slow: bool = False) -> Report:

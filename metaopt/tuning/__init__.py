@@ -4,12 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from metaopt.recipe import POOL_SIZE, Interval, TrialsWorth
     from metaopt.tuning.judging.comparison import RECIPE, Comparison
     from metaopt.tuning.judging.evaluate import evaluate
-    from metaopt.tuning.judging.references import POOL_SIZE
     from metaopt.tuning.judging.scaled import UNSCALED
     from metaopt.tuning.judging.scores import BEST, WORST
-    from metaopt.tuning.judging.statistics import LEAST_FREEDOM, Interval, TrialsWorth, bootstrap
+    from metaopt.tuning.judging.statistics import LEAST_FREEDOM, bootstrap
     from metaopt.tuning.judging.verdict import Verdict, verdict_on
     from metaopt.tuning.ledger.sqlite_file import sqlite_url
     from metaopt.tuning.portfolio import Portfolio, load_portfolio
@@ -34,13 +34,13 @@ _MODULES = {
     "Comparison": "metaopt.tuning.judging.comparison",
     "RECIPE": "metaopt.tuning.judging.comparison",
     "evaluate": "metaopt.tuning.judging.evaluate",
-    "POOL_SIZE": "metaopt.tuning.judging.references",
+    "POOL_SIZE": "metaopt.recipe",
     "BEST": "metaopt.tuning.judging.scores",
     "UNSCALED": "metaopt.tuning.judging.scaled",
     "WORST": "metaopt.tuning.judging.scores",
-    "Interval": "metaopt.tuning.judging.statistics",
+    "Interval": "metaopt.recipe",
     "LEAST_FREEDOM": "metaopt.tuning.judging.statistics",
-    "TrialsWorth": "metaopt.tuning.judging.statistics",
+    "TrialsWorth": "metaopt.recipe",
     "bootstrap": "metaopt.tuning.judging.statistics",
     "Verdict": "metaopt.tuning.judging.verdict",
     "verdict_on": "metaopt.tuning.judging.verdict",

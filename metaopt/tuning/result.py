@@ -11,10 +11,9 @@ import pandas as pd
 from metaopt.configuration import Configuration
 from metaopt.contracts import Corpus
 from metaopt.errors import one_line
-from metaopt.recipe import Recipe, recorded
+from metaopt.recipe import Interval, Recipe, recorded
 from metaopt.tuning.judging.comparison import Comparison
 from metaopt.tuning.judging.scores import AnyScale
-from metaopt.tuning.judging.statistics import Interval
 from metaopt.tuning.judging.verdict import Verdict
 from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, Proposal, RaceOutcome
 from metaopt.tuning.portfolio import Portfolio

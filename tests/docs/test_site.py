@@ -26,6 +26,7 @@ FURTHER = {
     "metaopt.deploy.run.Run",
     "metaopt.integrations.lightning.RecipeCallback",
     "metaopt.integrations.skorch.RecipeCallback",
+    "metaopt.integrations.tensorboard.TensorBoard",
 }
 
 #: What is written by its whole path, since a module of the same name would be meant otherwise.

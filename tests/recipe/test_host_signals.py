@@ -54,16 +54,15 @@ def test_classes_say_that_they_need_a_closure_or_a_graph():
 @pytest.mark.parametrize(("configuration", "stopper", "signals"), CASES)
 @pytest.mark.parametrize("host", HOSTS)
 def test_a_host_takes_what_it_supplies_and_refuses_the_rest_by_name(host, configuration, stopper, signals):
-    registry = current_registry()
     recipe = metaopt.Recipe.create(configuration, stopper)
     missing = sorted(signals - HOSTS[host].supplies)
     if not missing:
-        check_host(host, recipe.assembly(registry), recipe.stopper, registry)
+        check_host(recipe, host)
         return
     part = {"evidence": "stopper 'evidence'"}.get(missing[0], "(controller|optimizer|stopper) '")
     message = rf"^{HOSTS[host].title} does not supply {missing[0]}, which the recipe's {part}.* requires; take another"
     with pytest.raises(metaopt.PluginError, match=message):
-        check_host(host, recipe.assembly(registry), recipe.stopper, registry)
+        check_host(recipe, host)
 
 
 def test_an_unknown_host_is_one_sentence():

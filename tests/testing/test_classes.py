@@ -16,10 +16,13 @@ class Sound(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure=None):
+        with torch.enable_grad():
+            loss = None if closure is None else closure()
         for group in self.param_groups:
             for param in group["params"]:
                 if param.grad is not None:
                     self.move(group, param)
+        return loss
 
     def move(self, group, param):
         param.sub_(group["lr"] * (param.grad + group["noise"] * torch.randn_like(param)))

@@ -104,7 +104,8 @@ def test_foundations_come_first_and_all_others_need_them():
 
 def test_the_comparison_with_a_librarys_class_comes_last():
     rule = metaopt.per_tensor(lambda *_: {}, lambda grad, state, *_: (-grad, state))
-    last = testing.checks_for(metaopt.OptimizerSpec(name="mine", version="1", rule=rule))[-1]
+    checks = testing.checks_for(metaopt.OptimizerSpec(name="mine", version="1", rule=rule))
+    last = [check for check in checks if check.name != "trains_in_hosts_that_step"][-1]
     assert last.name == "native_equals_rule"
     assert {"state_is_its_own", "lowers_a_quadratic"} <= {check.name for check in last.needs}
 

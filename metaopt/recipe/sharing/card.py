@@ -89,9 +89,10 @@ def _price(recipe: "Recipe") -> list[str]:
     cost = recorded(recipe.provenance, "cost")
     counts = [cost.get(f"{part}evaluations") for part in ("", "reference_", "comparison_")]
     seconds = cost.get("seconds")
-    if not all(isinstance(number, int | float) for number in (*counts, seconds)):
+    numbers = [number for number in counts if isinstance(number, int)]
+    if len(numbers) < len(counts) or not isinstance(seconds, int | float):
         return []
-    return [f"Finding it took {sum(counts):,} trainings, {seconds:,.0f} s of computing time."]
+    return [f"Finding it took {sum(numbers):,} trainings, {seconds:,.0f} s of computing time."]
 
 
 def _plain(line: str) -> str:

@@ -4,6 +4,7 @@ Only a recipe's own two files are asked for, whatever else a repository holds, a
 before they are fetched, so that nothing larger than a recipe ever is.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ _PART = "[A-Za-z0-9][A-Za-z0-9._-]*"
 _ADDRESS = re.compile(rf"(?P<repository>{_PART}/{_PART})(@(?P<revision>[A-Za-z0-9][A-Za-z0-9._/-]*))?")
 #: Packages that carry requests, by version of huggingface-hub; their errors are no common kind.
 _TRANSPORTS = frozenset({"httpcore", "httpx", "httpx2", "requests", "urllib3"})
+_MEANT = re.compile(r"hf:/|https?:/+(www\.)?(huggingface\.co|hf\.co)/", re.IGNORECASE)
 _TOKEN = re.compile(r"hf_\w+")
 
 
@@ -43,11 +45,10 @@ class Address(NamedTuple):
         Raises:
             RecipeError: it is neither.
         """
-        match = _ADDRESS.fullmatch(text.removeprefix(PREFIX))
+        match = _ADDRESS.fullmatch(text.removeprefix(PREFIX)) if isinstance(text, str) else None
         if match is None or ".." in text:
-            raise RecipeError(
-                f"A recipe on the Hub is written hf://user/name or hf://user/name@revision, got {quoted(hidden(text))}."
-            )
+            got = quoted(hidden(text) if isinstance(text, str) else text)
+            raise RecipeError(f"A recipe on the Hub is written hf://user/name or hf://user/name@revision, got {got}.")
         return cls(match["repository"], match["revision"])
 
     def __str__(self) -> str:
@@ -55,8 +56,8 @@ class Address(NamedTuple):
 
 
 def is_on_hub(path: object) -> bool:
-    """Whether somebody means a repository on the Hub, not a folder."""
-    return isinstance(path, str) and path.startswith(PREFIX)
+    """Whether somebody means a repository on the Hub, not a folder, however it is written."""
+    return isinstance(path, str | os.PathLike) and _MEANT.match(os.fspath(path)) is not None
 
 
 def fetched(text: str) -> Path:

@@ -53,11 +53,12 @@ def equal_on_ranks(case: Case) -> str:
 
 def equal_sharded(case: Case) -> str:
     """How sharded training differs from training with whole parameters; empty where it does not."""
+    from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
     from torch.distributed.tensor import DTensor
 
     whole = weights_of(_on_ranks(case))
-    mesh = dist.init_device_mesh("cpu", (WORLD,))
+    mesh = init_device_mesh("cpu", (WORLD,))
     model = case.model()
     bare = case.model()
     fully_shard(model, mesh=mesh)

@@ -72,8 +72,7 @@ class Case:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # what the class needs of a loop it has here
             # a learned rule's fallback is no part of what is checked
-            guard = "fallback" if theta is None else "off"
-            return recipe.bind(model, total_steps=HORIZON, guard=guard, registry=self.registry)
+            return recipe.bind(model, total_steps=HORIZON, guard=theta is None, registry=self.registry)
 
 
 def cases_of(spec: PluginSpec) -> list[Case]:
@@ -120,7 +119,8 @@ def train(
     stream = GlobalStream(0)
     for number in range(NUM_STEPS):
         run.optimizer.zero_grad()
-        with stream.numbers():
+        with stream.numbers(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             step(case, run, loss)
         if number % EVERY == EVERY - 1:
             with run.evaluating():

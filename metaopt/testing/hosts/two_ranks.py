@@ -1,6 +1,7 @@
 """What must hold on two ranks: the same weights on both, and sharded what whole parameters give."""
 
 import atexit
+import contextlib
 import pickle
 import queue
 import subprocess
@@ -90,6 +91,9 @@ class Pair:
         for process in self._processes:
             process.kill()
             process.wait()
+            for pipe in (process.stdin, process.stdout):
+                with contextlib.suppress(OSError):  # what was not sent yet
+                    pipe.close()  # type: ignore[union-attr]
         self._folder.cleanup()
         atexit.unregister(self.close)
         if Pair._current is self:

@@ -11,13 +11,11 @@ from metaopt.configuration import Configuration
 from metaopt.contracts import Array
 from metaopt.deploy import StopperConfiguration
 from metaopt.errors import one_line
-from metaopt.recipe import Recipe
+from metaopt.recipe import Interval, Recipe, TrialsWorth
 from metaopt.tuning.judging.noise import Difference, combined, paired_difference
 from metaopt.tuning.judging.statistics import (
     LEVEL,
-    Interval,
     Population,
-    TrialsWorth,
     bootstrap,
     interquartile_mean,
     trials_worth,

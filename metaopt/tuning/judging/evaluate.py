@@ -8,7 +8,7 @@ from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import AnyTask, Task
 from metaopt.errors import InputError, checked_function
 from metaopt.plugin import Registry, current_registry
-from metaopt.recipe import Recipe, load_recipe
+from metaopt.recipe import POOL_SIZE, Recipe, load_recipe
 from metaopt.tasks import Source, load_corpus
 from metaopt.tuning.arguments import check_count
 from metaopt.tuning.judging.comparison import Comparison, Contender, contender_named
@@ -16,7 +16,6 @@ from metaopt.tuning.judging.contest import compare
 from metaopt.tuning.judging.own_trials import BATCH, tpe_evaluations, tpe_trials
 from metaopt.tuning.judging.references import (
     DEFAULT_BASELINE,
-    POOL_SIZE,
     adopt_shipped,
     check_scored,
     pool_configurations,

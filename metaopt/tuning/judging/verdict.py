@@ -4,9 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from metaopt.recipe import Interval
 from metaopt.tuning.judging.comparison import Comparison
 from metaopt.tuning.judging.noise import Difference
-from metaopt.tuning.judging.statistics import Interval
 
 #: `"level"` is a difference inside its noise; `"untuned"`, that a baseline itself is handed over.
 Kind: TypeAlias = Literal["better", "worse", "level", "untuned", "unknown"]

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from metaopt.contracts import Curve
 from metaopt.errors import InputError
+from metaopt.recipe import Interval, TrialsWorth
 from metaopt.tuning.judging.noise import best_so_far
 from metaopt.tuning.judging.scores import Scale, objective
-from metaopt.tuning.judging.statistics import LEVEL, Floats, Interval, TrialsWorth, crossing, expected_best
+from metaopt.tuning.judging.statistics import LEVEL, Floats, crossing, expected_best
 from metaopt.tuning.portfolio import greedy_order
 from metaopt.tuning.recorded.runs_file import Runs
 

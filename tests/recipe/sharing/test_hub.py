@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import huggingface_hub.constants
 import pytest
@@ -92,6 +93,9 @@ def test_offline_mode_asks_nobody(hub, plain, monkeypatch):
         ("hf://ann/linked", r"^The recipe .* is corrupt: "),
         ("hf://ann", r"^A recipe on the Hub is written hf://user/name or hf://user/name@revision, got 'hf://ann'\.$"),
         ("hf://", r"^A recipe on the Hub is written "),
+        ("HF://ann/plain", r"^A recipe on the Hub is written "),
+        ("https://huggingface.co/ann/plain", r"^A recipe on the Hub is written "),
+        (Path("hf://ann/plain"), r"^A recipe on the Hub is written "),
         ("hf://ann/plain/recipe.json", r"^A recipe on the Hub is written "),
         ("hf://../..", r"^A recipe on the Hub is written "),
         ("hf://ann/plain@../../main", r"^A recipe on the Hub is written "),

@@ -41,6 +41,7 @@ def test_a_token_may_be_given_and_a_new_repository_may_be_private(hub, plain):
     ("name", "message"),
     [
         ("mine", r"^A recipe on the Hub is written hf://user/name or hf://user/name@revision, got 'mine'\.$"),
+        (None, r"^A recipe on the Hub is written hf://user/name or hf://user/name@revision, got None\.$"),
         ("ann/mine@none", r"^There is no repository 'ann/mine' on the Hub|^The repository 'ann/mine' has no revision"),
     ],
 )
