@@ -168,7 +168,7 @@ class RecipeTrainer(Trainer):  # type: ignore[misc]  # transformers may be absen
             "total_steps": total_steps if total_steps > 0 else None,
             "mode": mode_of(self.args),
             "batch_size": self.get_total_train_batch_size(self.args),
-            "pretrained": is_pretrained(self.model),
+            "pretrained": None if self.recipe.made_on is None else is_pretrained(self.model),
         }
         self.run = self.recipe.bind(self.model, **{**planned, **self._bind_arguments})
         self.optimizer, self.lr_scheduler = self.run.optimizer, self.run.scheduler

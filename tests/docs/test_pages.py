@@ -9,10 +9,14 @@ pytestmark = pytest.mark.thorough
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-SLOW = {"docs/plugin-in-ten-minutes.md", "docs/processes.md", "docs/tuning.md"}
+SLOW = {"docs/plugin-in-ten-minutes.md", "docs/processes.md", "docs/transformers.md", "docs/tuning.md"}
 
 #: Pages that need a framework which may be absent.
-FRAMEWORKS = {"docs/lightning.md": "lightning", "docs/skorch.md": "skorch"}
+FRAMEWORKS = {
+    "docs/lightning.md": "lightning",
+    "docs/skorch.md": "skorch",
+    "docs/transformers.md": "transformers",
+}
 
 #: Pages that are made while the site is built; `test_site` follows links to them.
 MADE = "catalogue/"

@@ -26,6 +26,8 @@ FURTHER = {
     "metaopt.deploy.run.Run",
     "metaopt.integrations.lightning.RecipeCallback",
     "metaopt.integrations.skorch.RecipeCallback",
+    "metaopt.integrations.trainer_callback.RecipeCallback",
+    "metaopt.integrations.transformers.RecipeTrainer",
 }
 
 #: What is written by its whole path, since a module of the same name would be meant otherwise.
