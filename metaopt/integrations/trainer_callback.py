@@ -13,7 +13,7 @@ from metaopt.recipe import Recipe
 
 
 @final
-class RecipeCallback(TrainerCallback):  # type: ignore[misc]  # transformers may be absent
+class RecipeCallback(TrainerCallback):
     """Observes the evaluations of a `Trainer` that was given a run's optimizer and scheduler.
 
     For those who cannot use `RecipeTrainer`. It observes `metric_for_best_model`, else the loss, ends the training when
@@ -99,4 +99,4 @@ class RecipeCallback(TrainerCallback):  # type: ignore[misc]  # transformers may
 
 def checkpoint_of(args: TrainingArguments, state: TrainerState) -> Path:
     """The folder of the checkpoint of this step."""
-    return Path(args.output_dir) / f"checkpoint-{state.global_step}"
+    return Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
