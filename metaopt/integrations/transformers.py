@@ -79,6 +79,7 @@ class RecipeTrainer(Trainer):
         self.validate_first = validate_first
         self._bind_arguments = dict(bind or {})
         self._loss: Tensor | None = None
+        self._num_training_steps = 0
         self._named: set[str] = set()
         check_supplied(self.recipe, SUPPLIED, "RecipeTrainer", "choose a recipe that does without")
         super().__init__(*args, **kwargs)
@@ -97,7 +98,7 @@ class RecipeTrainer(Trainer):
 
     def create_optimizer(self, model: nn.Module | None = None) -> Optimizer:
         """Bind the recipe to the model, for as many steps as the training is to have, and return its optimizer."""
-        return self._bind(self.state.max_steps).optimizer
+        return self._bind(self._num_training_steps or self.state.max_steps).optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: Optimizer | None = None) -> LRScheduler:
         """The run's own."""
@@ -106,8 +107,11 @@ class RecipeTrainer(Trainer):
         return run.scheduler
 
     def create_optimizer_and_scheduler(self, num_training_steps: int) -> None:
-        """Bind the recipe to the model, for this many steps; versions of transformers before 5.2 call it."""
-        self._bind(num_training_steps)
+        """Bind the recipe to the model, for this many steps; earlier versions of transformers call it."""
+        self._num_training_steps = num_training_steps
+        self.create_optimizer()
+        self.create_scheduler(num_training_steps)
+        self._num_training_steps = 0
 
     def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
         """The Trainer's, which has divided the loss of each micro-batch so that they add up to that of the step."""
