@@ -14,6 +14,8 @@ from torch.optim import Optimizer
 from metaopt.deploy.handover import Handover
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.optimizer.precision import gradient_norm
+from metaopt.deploy.ranks.rank_group import RankGroup
+from metaopt.deploy.ranks.weighted_means import norm_of_parts
 from metaopt.deploy.withheld_step import FOUND_INF, MarkedStep, WithheldStep, takes_found_inf
 from metaopt.errors import OutOfDepthError
 from metaopt.signals import LARGEST_NORM, MAX_SKIPS, overflows
@@ -52,6 +54,7 @@ class GradientGuard:
     Args:
         raises: raise at the first such step instead.
         handover: watches a learned rule at every other step, and hands over; None for other rules.
+        parts: ranks of which each has a part of the gradients; None where each has them whole, as DDP leaves them.
 
     Attributes:
         reason: one sentence that says why the run is over, empty while it is not; after `wait`, of all steps.
@@ -60,6 +63,7 @@ class GradientGuard:
 
     raises: bool = False
     handover: Handover | None = None
+    parts: RankGroup | None = None
     reason: str = field(default="", init=False)
     pending: deque[tuple[Tensor, torch.cuda.Event]] = field(default_factory=deque, init=False)
     _skipped: SkippedSteps = field(default=SkippedSteps(), init=False)
@@ -84,7 +88,7 @@ class GradientGuard:
 
     def gradient_norm(self, optimizer: Optimizer) -> Tensor:
         """Euclidean norm of the coming step's gradients, 0-d, read before the optimizer is called and not again."""
-        self._norm = norm_of_gradients(optimizer)
+        self._norm = self._read(optimizer)
         return self._norm
 
     def begin_step(self, optimizer: Optimizer) -> None:
@@ -106,7 +110,7 @@ class GradientGuard:
         if by_scaler is not None and by_scaler.is_cpu and bool(by_scaler):
             self._count(overflowed=False, by_scaler=True)
             return
-        norm = norm_of_gradients(optimizer) if self._norm is None else self._norm
+        norm = self._read(optimizer) if self._norm is None else self._norm
         if type(norm) is Tensor and not norm.is_cpu and not self.raises and takes_found_inf(optimizer):
             overflowed = (~(norm <= LARGEST_NORM)).float()
             self._step = MarkedStep(optimizer, overflowed)
@@ -150,6 +154,10 @@ class GradientGuard:
         self.reason = str(counts.get("reason", ""))
         if self.handover is not None and state["handover"] is not None:
             self.handover.load_state_dict(state["handover"])
+
+    def _read(self, optimizer: Optimizer) -> Tensor:
+        norm = norm_of_gradients(optimizer)
+        return norm if self.parts is None else norm_of_parts(self.parts, norm, self._num_steps)
 
     def _settle(self, optimizer: Optimizer) -> None:
         if self._step is not None:

@@ -13,6 +13,7 @@ from metaopt.deploy.accelerated import Accelerator, Accumulation
 from metaopt.deploy.gradient_guard import GradientGuard, SkippedSteps
 from metaopt.deploy.held_weights import HeldWeights
 from metaopt.deploy.plan_warnings import warn_at_last
+from metaopt.deploy.ranks.joining import JoinableRun, Joining
 from metaopt.deploy.ranks.weighted_means import checked_examples
 from metaopt.deploy.saved_runs import SavedRun
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
@@ -24,7 +25,7 @@ from metaopt.deploy.training_step import TrainingSteps
 
 
 @final
-class Run:
+class Run(JoinableRun):
     """One training run, made by `recipe.bind`.
 
     Call `step(loss)` after each backward pass and `observe(value)` after each validation. Where a framework steps by
@@ -76,6 +77,7 @@ class Run:
         )
         self._rate, names = rate, names or ModelNames()
         self._state = SavedRun(optimizer, scheduler, judgement, self._weights, self._steps, guard, names)
+        super().__init__(Joining(model, judgement.ranks, self._steps.ranks is not None, self._state))
         if self._weights.best is not None and names.frozen:
             watch_frozen(optimizer, names.frozen, self._weights.best.include)
 
@@ -153,6 +155,7 @@ class Run:
                 steps, a stopper or controller that listens to validations never heard of one.
         """
         self._weights.check_steps()
+        self.check_joined()
         if loss is not None:
             self.record_loss(loss, num_examples)
         if self._accumulation is not None and not self._accumulation.ends:
@@ -227,6 +230,7 @@ class Run:
         examples = checked_examples(num_examples)
         if self._weights.is_finished or judgement.holds_validation_of(step):
             return judgement.decision
+        self.check_joined(meets_all=True)
         if self._guard is not None:
             self._guard.wait()
             judgement.stop_for(self._guard.reason)

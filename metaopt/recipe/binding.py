@@ -113,6 +113,7 @@ def bound(
     requires = frozenset[str]() if stopper is None else stopper_requires(stopper, registry)
     if stopper is not None and "horizon" in requires and total_steps is None:
         raise InputError(f"The stopper {stopper.name!r} needs the planned number of steps; pass total_steps=.")
+    ranks = RankGroup.of(distributed, model, names.names.values())
     judgement = Judgement(
         None if stopper is None else build_stopper(stopper, mode=mode, registry=registry),
         WrapperSignals(optimizer, assembly.tells),
@@ -120,12 +121,13 @@ def bound(
         requires=requires,
         uses=frozenset() if stopper is None else stopper_uses(stopper, registry),
         guard=policy != "off",
-        ranks=RankGroup.of(distributed, model, names.names.values()),
+        ranks=ranks,
     )
     handover = None
     if policy != "off" and assembly.learned is not None:
         longest, taking_over = made_on.horizon and made_on.horizon[1], None if policy == "raise" else fallback
         handover = handover_of(optimizer, assembly, taking_over, registry, longest, made_on.loss)
+    parts = None if ranks is None else ranks.of_parts(model)
     return Run(
         model if isinstance(model, nn.Module) else tensors,
         optimizer,
@@ -133,7 +135,7 @@ def bound(
         judgement,
         optimizer_signals=assembly.rule_requires,
         keep_best=keep_best,
-        guard=None if policy == "off" else GradientGuard(raises=policy == "raise", handover=handover),
+        guard=None if policy == "off" else GradientGuard(raises=policy == "raise", handover=handover, parts=parts),
         names=names,
         rate=line_of(rates),
         accelerator=accelerator,

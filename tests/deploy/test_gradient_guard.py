@@ -13,11 +13,13 @@ from torch import nn
 import metaopt
 from metaopt.configuration import Configuration
 from metaopt.deploy.gradient_guard import GradientGuard, SkippedSteps
+from metaopt.deploy.ranks.rank_group import RankGroup
 from metaopt.deploy.step_hooks import observe_steps
 from metaopt.errors import OutOfDepthError
 from metaopt.plugin.optimizer import OptimizerSpec
 from metaopt.plugin.registry import Registry, current_registry
 from metaopt.signals.overflow import LARGEST_NORM, MAX_SKIPS
+from tests.ranks import on_ranks
 
 SPECS = [spec for spec in current_registry().specs(OptimizerSpec) if spec.rule is not None]
 OPTIMIZERS = [
@@ -568,3 +570,25 @@ def test_an_error_of_the_class_is_forgiven_only_in_a_skipped_step():
     with pytest.warns(RuntimeWarning, match="the step is skipped"), guard.forgiving():
         optimizer.step()
     assert guard.skipped.by_guard == 1
+
+
+def parts(rank):
+    """Each rank has half of the parameters; a gradient overflows on the second one alone."""
+    param = torch.ones(2, requires_grad=True)
+    optimizer, guard = torch.optim.SGD([param], lr=1.0), GradientGuard(parts=RankGroup(torch.distributed.group.WORLD))
+    observe_steps(optimizer, guard)
+    norms = []
+    for grad in ([3.0, 0.0], [math.nan if rank else 1.0, 1.0], [1.0, 1.0]):
+        param.grad = torch.tensor(grad)
+        norms.append(float(guard.gradient_norm(optimizer)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            optimizer.step()
+    return norms, guard.skipped.by_guard, param.tolist()
+
+
+def test_where_ranks_have_parts_of_the_gradients_all_of_them_skip_a_step():
+    first, second = on_ranks(parts)
+    assert first[0][0] == second[0][0] == pytest.approx(math.sqrt(18))
+    assert first[0][2] == second[0][2] == 2.0
+    assert first[1:] == second[1:] == (1, [-3.0, 0.0])

@@ -1,5 +1,6 @@
 """The processes that train one model together, and what each of them tells the others in one collective."""
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, final
@@ -76,6 +77,17 @@ class RankGroup:
         run = crc32("\n".join([type(model).__name__, *names]).encode())
         return cls(group, run, is_default=is_auto and group == dist.group.WORLD)
 
+    def of_parts(self, model: Any) -> Self | None:
+        """Those among whom `FullyShardedDataParallel` has divided the gradients of a model, or None."""
+        package: Any = sys.modules.get("torch.distributed.fsdp")
+        if package is None or not isinstance(model, nn.Module):
+            return None
+        for module in model.modules():
+            if isinstance(module, package.FullyShardedDataParallel):
+                whole = module.sharding_strategy is package.ShardingStrategy.NO_SHARD
+                return None if whole else type(self)(module.process_group, self._run)
+        return None
+
     @property
     def device(self) -> torch.device:
         """Where the group's collectives take their tensors from."""
@@ -86,8 +98,8 @@ class RankGroup:
 
     def gathered(
         self, call: Call, step: int, numbers: Sequence[float | Tensor], *, has_joined: bool = False
-    ) -> list[list[float]]:
-        """What each rank tells in this call, in their order; those that have joined are left out.
+    ) -> dict[int, list[float]]:
+        """What each rank tells in this call, by rank and in their order; those that have joined are left out.
 
         Args:
             call: which it is.
@@ -110,7 +122,7 @@ class RankGroup:
                 raise RankError(
                     f"{where}: rank {rank} is in {there}{of_other}; every rank makes the same calls in the same order."
                 )
-        return [numbers[_HEADER:] for _, numbers in present]
+        return {rank: numbers[_HEADER:] for rank, numbers in present}
 
     def meet(self, where: str, collective: Callable[[], Any]) -> Any:
         """What a collective returns; `RankError` where it fails."""
@@ -157,9 +169,14 @@ def _default_group(model: Any) -> Any:
     """The group over which a model's gradients are averaged, or None where no process group is up."""
     if not (dist.is_available() and dist.is_initialized()):
         return None
+    wrapper = averaging_module(model)
+    return dist.group.WORLD if wrapper is None else wrapper.process_group
+
+
+def averaging_module(model: Any) -> nn.parallel.DistributedDataParallel | None:
+    """The part of a model, or what wraps it, that averages gradients over ranks."""
     modules = model.modules() if isinstance(model, nn.Module) else ()
-    wrappers = (module for module in modules if isinstance(module, nn.parallel.DistributedDataParallel))
-    return next((wrapper.process_group for wrapper in wrappers), dist.group.WORLD)
+    return next((module for module in modules if isinstance(module, nn.parallel.DistributedDataParallel)), None)
 
 
 def _checked(distributed: Any) -> Any:

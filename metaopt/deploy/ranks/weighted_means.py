@@ -1,4 +1,4 @@
-"""Means over ranks of what each has measured on its own examples, the same numbers on all of them."""
+"""What ranks agree on: means of what each has measured on its own examples, the same numbers on all of them."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -58,9 +58,9 @@ def mean_loss(ranks: RankGroup, loss: Tensor, num_examples: float | None, step: 
     """
     stated, weight = _weight(num_examples)
     rows = ranks.gathered(Call.LOSS, step, [loss, weight, stated])
-    _check_alike(ranks, Call.LOSS, step, [row[2] for row in rows], "num_examples is")
+    _check_alike(ranks, Call.LOSS, step, {rank: row[2] for rank, row in rows.items()}, "num_examples is")
     dtype = torch.promote_types(loss.dtype, torch.float32)
-    return torch.tensor(_mean([(row[0], row[1]) for row in rows]), dtype=dtype, device=loss.device)
+    return torch.tensor(_mean([(row[0], row[1]) for row in rows.values()]), dtype=dtype, device=loss.device)
 
 
 def agreed_validation(ranks: RankGroup, own: Validation, num_examples: float | None, step: int) -> Validation:
@@ -75,9 +75,10 @@ def agreed_validation(ranks: RankGroup, own: Validation, num_examples: float | N
     names, (stated, weight) = sorted(own.signals), _weight(num_examples)
     head = [own.value, weight, stated, float(crc32("\n".join(names).encode())), own.is_sound, own.is_over]
     signals = [pair for name in names for pair in _known(own.signals[name], weight)]
-    rows = ranks.gathered(Call.OBSERVE, step, [*map(float, head), *signals])
-    _check_alike(ranks, Call.OBSERVE, step, [row[2] for row in rows], "num_examples is")
-    _check_alike(ranks, Call.OBSERVE, step, [row[3] for row in rows], f"signals are ({', '.join(names)} here)")
+    told = ranks.gathered(Call.OBSERVE, step, [*map(float, head), *signals])
+    rows, given = list(told.values()), f"signals are ({', '.join(names)} here)"
+    _check_alike(ranks, Call.OBSERVE, step, {rank: row[2] for rank, row in told.items()}, "num_examples is")
+    _check_alike(ranks, Call.OBSERVE, step, {rank: row[3] for rank, row in told.items()}, given)
     means: dict[str, float | None] = {}
     for place, name in enumerate(names):
         pairs = [(row[len(head) + 2 * place], row[len(head) + 2 * place + 1]) for row in rows]
@@ -88,7 +89,13 @@ def agreed_validation(ranks: RankGroup, own: Validation, num_examples: float | N
 
 def agree_on_all(ranks: RankGroup, holds: bool, step: int) -> bool:
     """Whether something that weights show holds on every rank, each of which may have a part of them."""
-    return all(row[0] for row in ranks.gathered(Call.WEIGHTS, step, [float(holds)]))
+    return all(row[0] for row in ranks.gathered(Call.WEIGHTS, step, [float(holds)]).values())
+
+
+def norm_of_parts(ranks: RankGroup, norm: Tensor, step: int) -> Tensor:
+    """The Euclidean norm of gradients of which each rank has a part, from the norms of the parts, 0-d."""
+    rows = ranks.gathered(Call.GRADIENTS, step, [norm])
+    return torch.tensor(math.hypot(*(row[0] for row in rows.values())), dtype=norm.dtype, device=norm.device)
 
 
 def _weight(num_examples: float | None) -> tuple[float, float]:
@@ -109,8 +116,8 @@ def _mean(pairs: Sequence[tuple[float, float]]) -> float:
     return sum(number * weight for number, weight in pairs if weight) / total if total else math.nan
 
 
-def _check_alike(ranks: RankGroup, call: Call, step: int, told: Sequence[float], what: str) -> None:
-    others = [rank for rank, number in enumerate(told) if number != told[ranks.rank]]
+def _check_alike(ranks: RankGroup, call: Call, step: int, told: Mapping[int, float], what: str) -> None:
+    others = [rank for rank, number in told.items() if number != told[ranks.rank]]
     if others:
         raise RankError(
             f"rank {ranks.rank}, {call.value} at step {step}: {what} given by some ranks and not by others (rank "
