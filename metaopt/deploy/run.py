@@ -68,12 +68,10 @@ class Run(JoinableRun):
         self._accumulation = None if accelerator is None else Accumulation(accelerator.gradient_state)
         # The guard of a learned rule says so itself where it matters.
         scheduler.warns_past_plan = guard is None or guard.handover is None
-        self._judgement = judgement
+        self._judgement, self._guard = judgement, guard
         self._weights = HeldWeights(model, optimizer, keep_best)
-        self._guard = guard
-        takes_loss = "loss" in optimizer_signals
         self._steps = TrainingSteps(
-            optimizer, scheduler, judgement, guard, takes_loss=takes_loss, ranks=judgement.ranks
+            optimizer, scheduler, judgement, guard, takes_loss="loss" in optimizer_signals, ranks=judgement.ranks
         )
         self._rate, names = rate, names or ModelNames()
         self._state = SavedRun(optimizer, scheduler, judgement, self._weights, self._steps, guard, names)
@@ -165,8 +163,8 @@ class Run(JoinableRun):
         before = self.scheduler.last_epoch
         self.scheduler.step()
         if before < self.scheduler.last_epoch == self.scheduler.horizon and self._judgement.waits_for_validations:
-            who, remedy = "The recipe's stopper", "run.observe(value)"
-            warn_at_last(self, self._judgement.validations, who, self.num_steps, remedy)
+            validations, remedy = self._judgement.validations, "run.observe(value)"
+            warn_at_last(self, validations, "The recipe's stopper", self.num_steps, remedy)
 
     def record_loss(self, loss: Tensor | float, num_examples: float | None = None) -> Tensor:
         """Note the loss of the coming step; `step` does it, and only loops that step by themselves need to.
