@@ -9,7 +9,7 @@ pytestmark = pytest.mark.thorough
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-SLOW = {"docs/plugin-in-ten-minutes.md", "docs/processes.md", "docs/tuning.md"}
+SLOW = {"docs/lightning.md", "docs/plugin-in-ten-minutes.md", "docs/processes.md", "docs/tuning.md"}
 
 #: Pages that need a framework which may be absent.
 FRAMEWORKS = {"docs/lightning.md": "lightning", "docs/skorch.md": "skorch"}
