@@ -54,6 +54,14 @@ class HeldWeights:
         self._warned_of_averages = False
         self._finished: RemovableHandle | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_finished": self.is_finished}  # a hook's handle holds all other hooks
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _finished=None)
+        if state["_finished"]:  # the optimizer of a copy has no hooks
+            self._finished = self._optimizer.register_step_pre_hook(_refuse_step)
+
     @property
     def is_finished(self) -> bool:
         """Whether the model holds the weights that it is to be used with."""
@@ -96,12 +104,12 @@ class HeldWeights:
                 "weights again that it came with."
             )
 
-    def finish(self, step: int, num_observations: int, best_step: int | None = None) -> None:
-        """Write what the model is to be used with, and refuse further steps; errors as of `Run.finish`."""
+    def finish(self, step: int, num_observations: int, best_step: int | None = None, *, best: bool = True) -> None:
+        """Write what the model is to be used with, and refuse further steps; arguments, errors as of `Run.finish`."""
         self.check_training("calling run.finish()")
         if self.is_finished:
             return
-        if self.best is not None and self.best.weights is not None:
+        if best and self.best is not None and self.best.weights is not None:
             self.restore_best(step, num_observations, best_step)
         elif self._restored_step != step:
             keep_averages(self.optimizer)

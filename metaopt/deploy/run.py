@@ -252,10 +252,10 @@ class Run(JoinableRun):
         """
         self._weights.restore_best(self.num_steps, self._judgement.num_observations, self.best_step)
 
-    def finish(self) -> None:
+    def finish(self, *, best: bool = True) -> None:
         """End the run: the model holds what it is to be used with, and no further step is taken.
 
-        That is the best weights where `observe` saw a finite value and a copy was kept, else those that `evaluating`
+        With `best` that is the best weights if `observe` saw a finite value and a copy was kept, else what `evaluating`
         puts in: the averages where the rule averages, the present weights where it does not. BatchNorm's statistics
         come with the best weights only; for averages, recompute them with `torch.optim.swa_utils.update_bn`. Calling it
         again changes nothing; `load_state_dict` opens the run anew.
@@ -263,7 +263,7 @@ class Run(JoinableRun):
         Raises:
             InputError: `evaluating` is in force.
         """
-        self._weights.finish(self.num_steps, self._judgement.num_observations, self.best_step)
+        self._weights.finish(self.num_steps, self._judgement.num_observations, self.best_step, best=best)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the model's present weights: save `model.state_dict()` next to it.

@@ -58,7 +58,7 @@ class RecipeCallback(TrainerCallback):
                 f"{mode_of(args)!r}; bind with mode={mode_of(args)!r}, or set greater_is_better."
             )
         if state.global_step:
-            continue_run(read_run(checkpoint_of(args, state)), self.run, others["model"])
+            continue_run(read_run(checkpoint_of(args, state)), self.run)
 
     def on_evaluate(
         self,
@@ -86,7 +86,7 @@ class RecipeCallback(TrainerCallback):
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any) -> None:
         """Add the observations to the checkpoint; the weights to train on from are in the optimizer's state."""
-        saved = run_state(self.run, others["model"])
+        saved = run_state(self.run)
         if state.is_world_process_zero:
             write_run(saved, checkpoint_of(args, state))
 

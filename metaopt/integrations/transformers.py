@@ -187,7 +187,7 @@ class RecipeTrainer(Trainer):
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)
         if self.run is not None:
-            state = run_state(self.run, self._module)
+            state = run_state(self.run)
             if self.args.should_save:
                 write_run(state, output_dir)
 
@@ -195,7 +195,7 @@ class RecipeTrainer(Trainer):
         saved = None if checkpoint is None or self.run is None else read_run(checkpoint)
         super()._load_optimizer_and_scheduler(checkpoint)
         if saved is not None and self.run is not None:
-            continue_run(saved, self.run, self._module)
+            continue_run(saved, self.run)
 
     def _load_best_model(self) -> None:
         """End the run with the copy of the best weights that it kept; without one load the best checkpoint's."""

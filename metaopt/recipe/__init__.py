@@ -7,7 +7,7 @@ from metaopt.recipe.provenance import MadeOn, recorded
 from metaopt.recipe.recipe import Recipe
 from metaopt.recipe.saving import DOCUMENT
 from metaopt.recipe.scaled_rate import scaled_rates
-from metaopt.recipe.storage import load_recipe, shipped_recipes
+from metaopt.recipe.storage import as_recipe, load_recipe, shipped_recipes
 
 __all__ = [
     "DOCUMENT",
@@ -15,6 +15,7 @@ __all__ = [
     "Predictor",
     "Recipe",
     "adapt",
+    "as_recipe",
     "import_recipe",
     "learned_start",
     "load_recipe",

@@ -52,6 +52,11 @@ def load_recipe(path: str | Path, *, registry: Registry | None = None) -> Recipe
     return recipe
 
 
+def as_recipe(recipe: Recipe | str | Path) -> Recipe:
+    """A recipe, or what `load_recipe` reads of that name or at that place; raises what that raises."""
+    return recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+
+
 def shipped_recipes() -> list[str]:
     """Names of the recipes that ship with metaopt."""
     shelf = files("metaopt") / "recipes"

@@ -9,6 +9,7 @@ import weakref
 import pytest
 import torch
 from torch import nn
+from torch.optim import swa_utils
 
 import metaopt
 from metaopt import Configuration
@@ -350,7 +351,51 @@ def test_the_step_by_which_torch_creates_state_is_none(settings):
     assert resumed.num_steps == run.num_steps == 2
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda run: pickle.loads(pickle.dumps(run))], ids=["copy", "pickle"])
+COPIES = pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))], ids=["copy", "pickle"]
+)
+
+
+@pytest.mark.parametrize("settings", [{}, *NEEDY], ids=lambda s: name_of({"controller": "", **s}))
+def test_a_second_run_of_the_same_parameters_leaves_the_first_alone(settings):
+    model, first = bound(**settings)
+    second = metaopt.Recipe.create(Configuration("adamw", "cosine")).bind(model, total_steps=10)
+    by_host(model, second)
+    assert (first.num_steps, second.num_steps) == (0, 1)
+    steps = weakref.ref(first._steps)
+    del first
+    gc.collect()
+    assert steps() is None, "nothing points at a run that was given up"
+
+
+@COPIES
+@pytest.mark.parametrize("settings", [{}, *NEEDY], ids=lambda s: name_of({"controller": "", **s}))
+def test_copies_of_the_optimizer_keep_no_run_alive(settings, copied):
+    model, run = bound(**settings)
+    by_run(model, run)
+    optimizer = copied(run.optimizer)
+    steps = weakref.ref(run._steps)
+    del run
+    gc.collect()
+    assert steps() is None
+    assert not optimizer._optimizer_step_pre_hooks
+    assert not optimizer._optimizer_step_post_hooks
+
+
+@COPIES
+@pytest.mark.parametrize("settings", [{}, {"optimizer": "schedulefree_adamw", "controller": "constant"}, *NEEDY])
+def test_a_copy_of_a_finished_run_is_finished(settings, copied):
+    model, run = bound(**settings)
+    by_run(model, run)
+    run.finish()
+    other = copied(run)
+    with pytest.raises(metaopt.InputError, match="This run is finished"):
+        other.step(0.5)
+    with pytest.raises(metaopt.InputError, match="This run is finished"):
+        other.optimizer.step()
+
+
+@COPIES
 def test_a_copy_of_a_run_goes_on_by_itself(copied):
     torch.manual_seed(0)
     run = metaopt.Recipe.create(metaopt.Configuration("adamw", "wsd")).bind(nn.Linear(2, 1), total_steps=50)
@@ -365,3 +410,23 @@ def test_a_copy_of_a_run_goes_on_by_itself(copied):
                 each.step(loss)
     assert [each.num_steps for each in runs] == [5, 5]
     assert torch.equal(*(each.model.weight for each in runs))
+
+
+def test_stochastic_weight_averaging_of_torch_takes_over_the_schedule_and_steps_count_on():
+    model, run = bound()
+    averaged = swa_utils.AveragedModel(model)
+    for _ in range(4):
+        by_host(model, run)
+    schedule = swa_utils.SWALR(run.optimizer, swa_lr=0.01, anneal_epochs=1)
+    weights = []
+    for _ in range(3):
+        run.record_loss(backward(model, run))
+        run.optimizer.step()
+        schedule.step()
+        averaged.update_parameters(model)
+        weights.append(model.weight.detach().clone())
+    assert run.num_steps == 7
+    assert run.scheduler.last_epoch == 4
+    assert run.optimizer.param_groups[0]["lr"] == 0.01
+    torch.testing.assert_close(averaged.module.weight, sum(weights) / 3)
+    assert run.observe(loss_of(averaged)).best_step == 7
