@@ -166,8 +166,8 @@ class Run(JoinableRun):
         before = self.scheduler.last_epoch
         self.scheduler.step()
         if before < self.scheduler.last_epoch == self.scheduler.horizon and self._judgement.waits_for_validations:
-            who, remedy = "The recipe's stopper", "run.observe(value)"
-            warn_at_last(self, self._judgement.validations, who, self.num_steps, remedy)
+            validations, remedy = self._judgement.validations, "run.observe(value)"
+            warn_at_last(self, validations, "The recipe's stopper", self.num_steps, remedy)
 
     def record_loss(self, loss: Tensor | float, num_examples: float | None = None) -> Tensor:
         """Note the loss of the coming step; `step` does it, and only loops that step by themselves need to.

@@ -15,8 +15,8 @@ def plan_of(trainer: Trainer, num_optimizers: int = 1) -> dict[str, Any]:
         num_optimizers: how many step once a batch: the trainer's `max_steps` counts the steps of all.
 
     Returns:
-        `total_steps`, None where nothing ends the fit; `batch_size`, of the training loader times accumulation times
-        ranks, and `pretrained`, where they are known.
+        `total_steps` that are left, None where nothing ends the fit; `batch_size`, of the training loader times
+        accumulation times ranks, and `pretrained`, where they are known.
     """
     trainer.fit_loop.setup_data()  # the loader, as `estimated_stepping_batches` sets it up; the fit does so once
     accumulations = _accumulations(trainer)
@@ -46,7 +46,8 @@ def _total_steps(trainer: Trainer, accumulations: list[int], num_optimizers: int
         planned = most
     elif len(accumulations) > 1:
         planned = sum(math.ceil(trainer.num_training_batches / batches) for batches in accumulations)
-    planned = min(planned, most)
+    # A trainer that fits once more goes on to count; one that is about to resume from a checkpoint has yet to begin.
+    planned = min(planned, most) - trainer.global_step // num_optimizers
     return int(planned) if 0 < planned < math.inf else None
 
 

@@ -120,10 +120,14 @@ class RecipeCallback(Callback):  # type: ignore[misc]  # skorch has no annotatio
     def on_epoch_end(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         """Observe, and end the fit when the stopper says so; averages stay in for the callbacks after this one.
 
+        A net without a validation set is not observed by its `valid_loss`.
+
         Raises:
             InputError: the net's history has no such entry.
         """
         net.optimizer_.eval()
+        if self.monitor == "valid_loss" and not dataset_valid:
+            return
         if self.monitor not in net.history[-1]:
             raise InputError(
                 f"The net's history has no {self.monitor!r}; it has {sorted(net.history[-1])}. Callbacks that write "

@@ -83,7 +83,7 @@ class NetOptimizer(Optimizer):
         """Put the training weights back."""
         self._evaluation.close()
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of the run's optimizer, then of its controller."""
         if self.run is None:
             raise InputError("The net's recipe is bound in a fit: call net.fit(X, y), or net.partial_fit(X, y).")

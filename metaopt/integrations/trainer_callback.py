@@ -13,7 +13,7 @@ from metaopt.recipe import Recipe
 
 
 @final
-class RecipeCallback(TrainerCallback):  # type: ignore[misc]  # transformers may be absent
+class RecipeCallback(TrainerCallback):
     """Observes the evaluations of a `Trainer` that was given a run's optimizer and scheduler.
 
     For those who cannot use `RecipeTrainer`. It observes `metric_for_best_model`, else the loss, ends the training when
@@ -58,7 +58,7 @@ class RecipeCallback(TrainerCallback):  # type: ignore[misc]  # transformers may
                 f"{mode_of(args)!r}; bind with mode={mode_of(args)!r}, or set greater_is_better."
             )
         if state.global_step:
-            continue_run(read_run(checkpoint_of(args, state)), self.run, others["model"])
+            continue_run(read_run(checkpoint_of(args, state)), self.run)
 
     def on_evaluate(
         self,
@@ -86,7 +86,7 @@ class RecipeCallback(TrainerCallback):  # type: ignore[misc]  # transformers may
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any) -> None:
         """Add the observations to the checkpoint; the weights to train on from are in the optimizer's state."""
-        saved = run_state(self.run, others["model"])
+        saved = run_state(self.run)
         if state.is_world_process_zero:
             write_run(saved, checkpoint_of(args, state))
 
@@ -99,4 +99,4 @@ class RecipeCallback(TrainerCallback):  # type: ignore[misc]  # transformers may
 
 def checkpoint_of(args: TrainingArguments, state: TrainerState) -> Path:
     """The folder of the checkpoint of this step."""
-    return Path(args.output_dir) / f"checkpoint-{state.global_step}"
+    return Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"

@@ -5,24 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
-from metaopt.deploy import Run, averages
+from metaopt.deploy import Run
 from metaopt.errors import InputError, quoted
+from metaopt.integrations.training_point import train_on, training_weights
 
 #: The file in a checkpoint's folder.
 RUN_FILE = "metaopt_run.pt"
 
 
-def run_state(run: Run, model: nn.Module) -> dict[str, Any]:
-    """Observations, and the weights to train on from where the model's file holds averages.
-
-    Args:
-        run: not evaluating.
-        model: whose trained parameters hold its training weights.
-    """
-    named = [(name, param.detach()) for name, param in model.named_parameters() if param.requires_grad]
-    return {"observations": run.observations(), "training_point": dict(named) if averages(run.optimizer) else {}}
+def run_state(run: Run) -> dict[str, Any]:
+    """Observations, and the weights to train on from where the model's file holds averages in their place."""
+    return {"observations": run.observations(), "training_weights": training_weights(run)}
 
 
 def write_run(state: Mapping[str, Any], folder: str | Path) -> None:
@@ -46,20 +40,13 @@ def read_run(folder: str | Path) -> dict[str, Any]:
     return state
 
 
-def continue_run(state: Mapping[str, Any], run: Run, model: nn.Module) -> None:
+def continue_run(state: Mapping[str, Any], run: Run) -> None:
     """Go on from what `read_run` returned, once model, optimizer and scheduler are loaded.
 
     Raises:
         InputError: it is another model's or recipe's.
     """
-    params = dict(model.named_parameters())
-    for name, point in state["training_point"].items():
-        if name not in params or params[name].shape != point.shape:
-            raise InputError(f"The checkpoint's weights {quoted(name)} are another model's; pass the same model.")
-        _write(params[name], point)
-    run.load_observations(state["observations"])
-
-
-@torch.no_grad()
-def _write(param: Tensor, value: Tensor) -> None:
-    param.copy_(value)
+    if state["training_weights"]:
+        train_on(run, state["observations"], state["training_weights"])
+    else:  # the optimizer's state has them, where averages were in the parameters
+        run.load_observations(state["observations"])

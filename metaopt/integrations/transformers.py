@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +33,7 @@ __all__ = ["RecipeCallback", "RecipeTrainer"]
 _LOG = logging.getLogger("metaopt")
 
 
-class RecipeTrainer(Trainer):  # type: ignore[misc]  # transformers may be absent
+class RecipeTrainer(Trainer):
     """A `Trainer` that trains with a recipe, in place of its own optimizer and schedule; all else is the Trainer's.
 
     Each call of `train` binds the recipe to the model: with the planned steps, the examples of an accumulated batch
@@ -79,6 +79,7 @@ class RecipeTrainer(Trainer):  # type: ignore[misc]  # transformers may be absen
         self.validate_first = validate_first
         self._bind_arguments = dict(bind or {})
         self._loss: Tensor | None = None
+        self._num_training_steps = 0
         self._named: set[str] = set()
         check_supplied(self.recipe, SUPPLIED, "RecipeTrainer", "choose a recipe that does without")
         super().__init__(*args, **kwargs)
@@ -97,20 +98,20 @@ class RecipeTrainer(Trainer):  # type: ignore[misc]  # transformers may be absen
 
     def create_optimizer(self, model: nn.Module | None = None) -> Optimizer:
         """Bind the recipe to the model, for as many steps as the training is to have, and return its optimizer."""
-        self._bind(self.state.max_steps)
-        return self.optimizer
+        return self._bind(self._num_training_steps or self.state.max_steps).optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: Optimizer | None = None) -> LRScheduler:
         """The run's own."""
-        if self.run is None:
-            self._bind(num_training_steps)
-        assert self.run is not None
-        self.lr_scheduler = self.run.scheduler
-        return self.lr_scheduler
+        run = self._bind(num_training_steps) if self.run is None else self.run
+        self.lr_scheduler = cast(Any, run.scheduler)  # annotated as a LambdaLR, and any scheduler
+        return run.scheduler
 
     def create_optimizer_and_scheduler(self, num_training_steps: int) -> None:
-        """Bind the recipe to the model, for this many steps; versions of transformers before 5.2 call it."""
-        self._bind(num_training_steps)
+        """Bind the recipe to the model, for this many steps; earlier versions of transformers call it."""
+        self._num_training_steps = num_training_steps
+        self.create_optimizer()
+        self.create_scheduler(num_training_steps)
+        self._num_training_steps = 0
 
     def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
         """The Trainer's, which has divided the loss of each micro-batch so that they add up to that of the step."""
@@ -160,7 +161,12 @@ class RecipeTrainer(Trainer):  # type: ignore[misc]  # transformers may be absen
             with torch.random.fork_rng(devices=[]):
                 self.evaluate()
 
-    def _bind(self, total_steps: int) -> None:
+    @property
+    def _module(self) -> nn.Module:
+        assert self.model is not None
+        return self.model
+
+    def _bind(self, total_steps: int) -> Run:
         self._tell_unused()
         self._warn_unobserved()
         self._loss = None
@@ -168,11 +174,12 @@ class RecipeTrainer(Trainer):  # type: ignore[misc]  # transformers may be absen
             "total_steps": total_steps if total_steps > 0 else None,
             "mode": mode_of(self.args),
             "batch_size": self.get_total_train_batch_size(self.args),
-            "pretrained": is_pretrained(self.model),
+            "pretrained": None if self.recipe.made_on is None else is_pretrained(self._module),
         }
-        self.run = self.recipe.bind(self.model, **{**planned, **self._bind_arguments})
-        self.optimizer, self.lr_scheduler = self.run.optimizer, self.run.scheduler
-        self._warn_of_clipping(self.run)
+        self.run = run = self.recipe.bind(self._module, **{**planned, **self._bind_arguments})
+        self.optimizer, self.lr_scheduler = run.optimizer, cast(Any, run.scheduler)
+        self._warn_of_clipping(run)
+        return run
 
     def _evaluating(self) -> AbstractContextManager[None]:
         return nullcontext() if self.run is None else self.run.evaluating()
@@ -180,7 +187,7 @@ class RecipeTrainer(Trainer):  # type: ignore[misc]  # transformers may be absen
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)
         if self.run is not None:
-            state = run_state(self.run, self.model)
+            state = run_state(self.run)
             if self.args.should_save:
                 write_run(state, output_dir)
 
@@ -188,7 +195,7 @@ class RecipeTrainer(Trainer):  # type: ignore[misc]  # transformers may be absen
         saved = None if checkpoint is None or self.run is None else read_run(checkpoint)
         super()._load_optimizer_and_scheduler(checkpoint)
         if saved is not None and self.run is not None:
-            continue_run(saved, self.run, self.model)
+            continue_run(saved, self.run)
 
     def _load_best_model(self) -> None:
         """End the run with the copy of the best weights that it kept; without one load the best checkpoint's."""
@@ -225,7 +232,7 @@ class RecipeTrainer(Trainer):  # type: ignore[misc]  # transformers may be absen
         warnings.warn(sentence, UserWarning, stacklevel=4)
 
 
-class _Phases(TrainerCallback):  # type: ignore[misc]
+class _Phases(TrainerCallback):
     """Tells a `RecipeTrainer` when its training begins and ends."""
 
     def __init__(self, trainer: RecipeTrainer) -> None:

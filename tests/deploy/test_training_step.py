@@ -9,6 +9,7 @@ import weakref
 import pytest
 import torch
 from torch import nn
+from torch.optim import swa_utils
 
 import metaopt
 from metaopt import Configuration
@@ -414,3 +415,23 @@ def test_a_copy_of_a_run_goes_on_by_itself(copied):
                 each.step(loss)
     assert [each.num_steps for each in runs] == [5, 5]
     assert torch.equal(*(each.model.weight for each in runs))
+
+
+def test_stochastic_weight_averaging_of_torch_takes_over_the_schedule_and_steps_count_on():
+    model, run = bound()
+    averaged = swa_utils.AveragedModel(model)
+    for _ in range(4):
+        by_host(model, run)
+    schedule = swa_utils.SWALR(run.optimizer, swa_lr=0.01, anneal_epochs=1)
+    weights = []
+    for _ in range(3):
+        run.record_loss(backward(model, run))
+        run.optimizer.step()
+        schedule.step()
+        averaged.update_parameters(model)
+        weights.append(model.weight.detach().clone())
+    assert run.num_steps == 7
+    assert run.scheduler.last_epoch == 4
+    assert run.optimizer.param_groups[0]["lr"] == 0.01
+    torch.testing.assert_close(averaged.module.weight, sum(weights) / 3)
+    assert run.observe(loss_of(averaged)).best_step == 7

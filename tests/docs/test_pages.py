@@ -9,10 +9,22 @@ pytestmark = pytest.mark.thorough
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-SLOW = {"docs/plugin-in-ten-minutes.md", "docs/processes.md", "docs/tuning.md"}
+SLOW = {
+    "docs/lightning.md",
+    "docs/plugin-in-ten-minutes.md",
+    "docs/processes.md",
+    "docs/transformers.md",
+    "docs/tuning.md",
+}
 
 #: Pages that need a framework which may be absent.
-FRAMEWORKS = {"docs/lightning.md": "lightning", "docs/skorch.md": "skorch"}
+FRAMEWORKS = {
+    "docs/fastai.md": "fastai",
+    "docs/keras.md": "keras",
+    "docs/lightning.md": "lightning",
+    "docs/skorch.md": "skorch",
+    "docs/transformers.md": "transformers",
+}
 
 #: Pages that are made while the site is built; `test_site` follows links to them.
 MADE = "catalogue/"
@@ -31,7 +43,11 @@ def named(page):
     [pytest.param(page, marks=pytest.mark.slow if named(page) in SLOW else ()) for page in PAGES],
     ids=named,
 )
-@pytest.mark.filterwarnings("ignore:.*does not have many workers")  # Lightning's advice for larger data
+@pytest.mark.filterwarnings(
+    "ignore:.*does not have many workers",  # Lightning's advice for larger data
+    "ignore:`torch.jit.script` is deprecated:DeprecationWarning",  # fastai
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning",  # Keras
+)
 def test_the_code_of_a_page_runs_and_prints_what_it_shows(page, run_page):
     if named(page) in FRAMEWORKS:
         pytest.importorskip(FRAMEWORKS[named(page)])

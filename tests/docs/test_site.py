@@ -24,9 +24,13 @@ DOCUMENTED = re.compile(r"^::: (\S+)$", flags=re.MULTILINE)
 #: What users meet without naming it: what `bind` returns, and the adapters, whose frameworks may be absent.
 FURTHER = {
     "metaopt.deploy.run.Run",
+    "metaopt.integrations.fastai.RecipeCallback",
+    "metaopt.integrations.keras.RecipeCallback",
     "metaopt.integrations.lightning.RecipeCallback",
     "metaopt.integrations.skorch.RecipeCallback",
     "metaopt.integrations.tensorboard.TensorBoard",
+    "metaopt.integrations.trainer_callback.RecipeCallback",
+    "metaopt.integrations.transformers.RecipeTrainer",
 }
 
 #: What is written by its whole path, since a module of the same name would be meant otherwise.

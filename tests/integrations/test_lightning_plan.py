@@ -78,3 +78,14 @@ def test_accumulation_that_changes_within_the_fit_is_counted(fit, told):
 def test_a_plan_that_nothing_ends_is_asked_for_where_it_is_needed(fit):
     with pytest.raises(metaopt.InputError, match="total_steps"):
         fit(max_epochs=-1, max_time={"seconds": 1})
+
+
+def test_a_trainer_that_fits_once_more_plans_the_steps_that_are_left(tmp_path, told):
+    callback = RecipeCallback(recipe_of("cosine"))
+    module, trainer = Tiny(callback), trainer_of(tmp_path, [callback])
+    with silent():
+        trainer.fit(module, *loaders())
+        trainer.fit_loop.max_epochs = 5
+        trainer.fit(module, *loaders())
+    assert [steps for steps, _, _ in told] == [18, 12]
+    assert callback.run.num_steps == 12

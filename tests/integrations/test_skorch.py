@@ -21,7 +21,7 @@ from skorch.callbacks import Callback, EpochScoring, LRScheduler
 from skorch.dataset import ValidSplit
 
 from metaopt.integrations.skorch import RecipeCallback
-from tests.integrations.tiny_skorch import Scaled, Tiny, net_with, rows, split_data, valid_loss
+from tests.integrations.tiny_skorch import Scaled, Tiny, net_with, rows, split, split_data, valid_loss
 
 EPOCHS, BATCHES = 6, 12
 
@@ -208,3 +208,33 @@ def test_a_clone_and_a_net_of_a_pipeline_begin_anew():
     other.fit(*rows())
     assert equal(net.module_.state_dict(), other.module_.state_dict())
     assert clone(dict(net.callbacks_)["RecipeCallback"]).recipe == "default"
+
+
+def test_without_a_validation_set_the_last_averages_stay():
+    with pytest.warns(UserWarning, match="No finite 'valid_loss' was ever observed"):
+        warned = net_with(recipe_of("averaged"), train_split=None).fit(*rows())
+    quiet = net_with(recipe_of("averaged"), train_split=None, restore_best=False).fit(*rows())
+    averaged = net_with(recipe_of("averaged"), restore_best=False).fit(*rows())
+    for net in (warned, quiet):
+        assert equal(net.module_.state_dict(), averaged.module_.state_dict())
+
+
+class Accumulating(NeuralNetRegressor):
+    """As skorch's documentation accumulates gradients."""
+
+    def train_step(self, batch, **fit_params):
+        step = self.train_step_single(batch, **fit_params)
+        if len(self.history[-1, "batches"]) % 2 == 0:
+            self.optimizer_.run.record_loss(step["loss"])
+            self.optimizer_.step()
+            self.optimizer_.zero_grad()
+        return step
+
+
+@pytest.mark.parametrize("kind", ["cosine", "polyak"])
+def test_a_net_may_take_its_steps_by_itself(kind):
+    callback = RecipeCallback(recipe_of(kind), total_steps=9)
+    settings = {"criterion": nn.MSELoss, "batch_size": 8, "max_epochs": TINY_EPOCHS, "verbose": 0}
+    net = Accumulating(Tiny, callbacks=[callback], train_split=split(), **settings).fit(*rows())
+    assert callback.run.num_steps == callback.run.scheduler.last_epoch == 9
+    assert net.optimizer_.run.best_step > 0
