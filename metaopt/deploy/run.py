@@ -70,8 +70,7 @@ class Run(JoinableRun):
         self.optimizer = optimizer if accelerator is None else accelerator.prepare(optimizer)
         self._accumulation = None if accelerator is None else Accumulation(accelerator.gradient_state)
         scheduler.warns_past_plan = guard is None or guard.handover is None  # or else the guard says so
-        self._judgement = judgement
-        self._weights = HeldWeights(model, optimizer, keep_best)
+        self._judgement, self._weights = judgement, HeldWeights(model, optimizer, keep_best)
         self._guard, self._events = guard, RunEvents(watch, guard)
         takes_loss = "loss" in optimizer_signals
         self._steps = TrainingSteps(
@@ -259,9 +258,8 @@ class Run(JoinableRun):
         """End the run: the model holds what it is to be used with, and no further step is taken.
 
         With `best` that is the best weights if `observe` saw a finite value and a copy was kept, else what `evaluating`
-        puts in: the averages where the rule averages, the present weights where it does not. BatchNorm's statistics
-        come with the best weights only; for averages, recompute them with `torch.optim.swa_utils.update_bn`. Calling it
-        again changes nothing; `load_state_dict` opens the run anew.
+        puts in. BatchNorm's statistics come with the best weights only; for averages, recompute them with
+        `torch.optim.swa_utils.update_bn`. Calling it again changes nothing; `load_state_dict` opens the run anew.
 
         Raises:
             InputError: `evaluating` is in force.
@@ -275,8 +273,7 @@ class Run(JoinableRun):
         Loadable with `torch.load(weights_only=True)`. All ranks have the same, but where parameters are sharded.
 
         Raises:
-            InputError: `evaluating` is in force, or the run is finished: the model may hold averages, from which
-                training would not go on.
+            InputError: `evaluating` is in force, or the run is finished: training does not go on from averages.
         """
         self._weights.check_goes_on()
         return self._state.saved()

@@ -142,11 +142,9 @@ class Recipe:
             compile: see `metaopt.create_optimizer`.
             pretrained: whether the model's weights come from a training before; None for what the recipe was made on.
             scale_rate: whether the recipe's law of rates acts; without it the rate is the `lr` that is stated.
-            accelerator: an `accelerate.Accelerator` of one process or DDP; it prepares the optimizer, and `run.step`
-                after each micro-batch steps where gradients are synchronized, with the mean of their losses.
-            distributed: the processes that train this model together and agree on losses and decisions; each binds.
-                `"auto"`: those of its `DistributedDataParallel`, else of torch's default process group, where one is
-                up with more than one process. None: this process trains alone. Or a process group.
+            accelerator: of one process or DDP; prepares the optimizer, and has `run.step` wait for a batch's last part.
+            distributed: a process group whose ranks train this model together and agree on losses and decisions.
+                `"auto"`: that of its `DistributedDataParallel`, else torch's default one; None: train alone.
             watch: a function, or several, that is called with each `metaopt.Event`; rank 0 alone calls it.
             registry: where to find the plugins; everything installed by default.
 
