@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from metaopt.tasks.images.corpus import accuracy
     from metaopt.tasks.images.folder import read_image_folder
     from metaopt.tasks.source import Source, describe_corpus, load_corpus
-    from metaopt.tasks.tables.cells import clean, numbers_in
-    from metaopt.tasks.tables.csv_file import read_cells
+    from metaopt.tasks.tables.columns.cells import clean, numbers_in
+    from metaopt.tasks.tables.reading.csv_file import read_cells
 
 # Imported when it is first named, so that what needs one of them does not load them all.
 _MODULES = {
@@ -23,9 +23,9 @@ _MODULES = {
     "Source": "metaopt.tasks.source",
     "describe_corpus": "metaopt.tasks.source",
     "load_corpus": "metaopt.tasks.source",
-    "clean": "metaopt.tasks.tables.cells",
-    "numbers_in": "metaopt.tasks.tables.cells",
-    "read_cells": "metaopt.tasks.tables.csv_file",
+    "clean": "metaopt.tasks.tables.columns.cells",
+    "numbers_in": "metaopt.tasks.tables.columns.cells",
+    "read_cells": "metaopt.tasks.tables.reading.csv_file",
 }
 
 __all__ = [

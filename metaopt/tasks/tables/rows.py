@@ -1,5 +1,9 @@
 """A table's rows as inputs and targets, in the table's own division or in one drawn by a seed."""
 
+import contextlib
+import copy
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from metaopt.contracts import Split, Splits
-from metaopt.tasks.tables.features import Features, preprocessor, refitted
+from metaopt.tasks.tables.columns.features import Features, preprocessor, refitted
 from metaopt.tasks.tables.settings import TableSettings
 from metaopt.tasks.tables.splitting import Rows, redrawn_rows, split_rows
 from metaopt.tasks.tables.target import Target
@@ -39,8 +43,17 @@ class TableRows:
     @classmethod
     def of(cls, features: Features, target: Target, name: str, settings: TableSettings) -> "TableRows":
         """The rows of a table, divided by its name."""
-        own = split_rows(_classes(target), name, settings.validation, settings.test)
-        return cls(features, target, name, own, preprocessor(features).fit(features.frame.iloc[own[0]]))
+        return cls.divided(
+            features, target, name, split_rows(_classes(target), name, settings.validation, settings.test)
+        )
+
+    @classmethod
+    def divided(cls, features: Features, target: Target, name: str, own: Rows) -> "TableRows":
+        """The rows of a table in a division of its own."""
+        unfitted = preprocessor(features, target.num_outputs)
+        with _rare_classes():
+            settled = unfitted.fit(features.frame.iloc[own[0]], target.values[own[0]])
+        return cls(features, target, name, own, settled)
 
     def splits(self) -> Splits:
         """The table's own division; everything that is fitted is fitted on training rows.
@@ -54,11 +67,35 @@ class TableRows:
     def __call__(self, seed: int, *, test: bool) -> Splits:
         """The splits of a seed; see `metaopt.contracts.tasks.draws.Redraw`."""
         rows = redrawn_rows(_classes(self.target), self.own, self.name, seed, test=test)
-        return self._splits(rows, refitted(self.settled, self.features, rows[0]))
+        with _rare_classes():
+            transformer = refitted(self.settled, self.features, rows[0], self.target.values[rows[0]])
+        return self._splits(rows, transformer)
 
     def _splits(self, rows: Rows, transformer: Any) -> Splits:
         targets = _targets(self.target, rows[0])
-        return Splits(*(Split(_inputs(transformer, self.features, part), targets[part]) for part in rows))
+        inputs = [_inputs(transformer, self.features, part) for part in rows]
+        if self.features.encoded:
+            inputs[0] = self._without_their_own_targets(rows[0], transformer, inputs[0])
+        return Splits(*(Split(each, targets[part]) for each, part in zip(inputs, rows, strict=True)))
+
+    def _without_their_own_targets(self, rows: NDArray[np.int64], transformer: Any, inputs: Tensor) -> Tensor:
+        """Inputs of training rows, where the mean targets of many values are those of other training rows."""
+        encoder, scaler = (step for _, step in transformer.named_transformers_["encoded"].steps)
+        frame, known = self.features.frame.iloc[rows], self.target.values[rows]
+        with _rare_classes():
+            others = scaler.transform(copy.deepcopy(encoder).fit_transform(frame[list(self.features.encoded)], known))
+        place = transformer.output_indices_["encoded"]
+        inputs = inputs.clone()
+        inputs[:, place] = torch.from_numpy(np.ascontiguousarray(others, dtype=np.float32))
+        return inputs
+
+
+@contextlib.contextmanager
+def _rare_classes() -> Iterator[None]:
+    """scikit-learn warns that a rare class is not in all folds, which is as well as can be."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")
+        yield
 
 
 def _classes(target: Target) -> NDArray[np.int64]:

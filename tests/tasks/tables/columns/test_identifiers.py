@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from metaopt.tasks.tables.identifiers import are_identifiers, has_name_of_identifiers
+from metaopt.tasks.tables.columns.identifiers import are_identifiers, has_name_of_identifiers
 
 
 @pytest.mark.parametrize(

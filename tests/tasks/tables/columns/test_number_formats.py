@@ -2,7 +2,7 @@
 
 import pytest
 
-from metaopt.tasks.tables.cell_formats import look_at
+from metaopt.tasks.tables.columns.number_formats import look_at
 
 
 def share(*texts):

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from metaopt.errors import InputError
-from metaopt.tasks.tables.csv_file import read_csv
+from metaopt.tasks.tables.reading.csv_file import read_csv
 
 ROWS = "".join(f"{index},{index % 3},{index % 2}\n" for index in range(12))
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from metaopt.tasks.tables.cells import clean, has_points_between_thousands, numbers_in, typed
+from metaopt.tasks.tables.columns.cells import clean, has_points_between_thousands, numbers_in, typed
 
 
 def read(*cells, as_labels=False):

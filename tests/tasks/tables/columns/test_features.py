@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from metaopt.errors import InputError
-from metaopt.tasks.tables.features import preprocessor, read_features
+from metaopt.tasks.tables.columns.features import preprocessor, read_features
 
 
 def read(categories=(), **columns):

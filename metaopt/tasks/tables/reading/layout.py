@@ -1,0 +1,105 @@
+"""How the cells of a text file are laid out: what separates them, and where the header stands."""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+#: What may stand between cells, and how it is called.
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+
+#: Rows that are looked at.
+_MOST_ROWS = 200
+#: Characters that hold them.
+_MOST_CHARACTERS = 1_000_000
+#: Share of the rows that have the same number of cells where a separator is one.
+_SAME = 0.8
+
+_SAYS = re.compile(r"\ufeff?\"?sep=(.)\"?\r?\n", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a file is laid out.
+
+    Attributes:
+        separator: what stands between cells.
+        skipped: lines at the beginning that are about the layout, and no rows.
+        preamble: lines after these that look like no header and no row.
+    """
+
+    separator: str
+    skipped: int = 0
+    preamble: int = 0
+
+
+def layout_of(text: str, told: str | None = None) -> Layout:
+    """The separator that gives the header most cells while the rows have as many; a comma where none does.
+
+    A first line such as `sep=;`, which spreadsheets write, says it.
+
+    Args:
+        text: of the file.
+        told: the separator, where somebody says so.
+    """
+    says = _SAYS.match(text)
+    if says is not None:
+        separator = told or says[1]
+        return Layout(separator, 1, _preamble(text[says.end() :], separator))
+    if told is not None:
+        return Layout(told, preamble=_preamble(text, told))
+    best, most = ",", _header_width(text, ",")
+    for separator in list(SEPARATORS)[1:]:
+        width = _header_width(text, separator)
+        if width > most:
+            best, most = separator, width
+    return Layout(best, preamble=_preamble(text, best))
+
+
+def _rows(text: str, separator: str) -> list[tuple[int, list[str]]]:
+    """The first rows that are not blank, each with the number of the line that it begins in, from 0."""
+    reader = csv.reader(io.StringIO(text[:_MOST_CHARACTERS], newline=""), delimiter=separator, skipinitialspace=True)
+    rows: list[tuple[int, list[str]]] = []
+    line = 0
+    try:
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                rows.append((line, row))
+            line = reader.line_num
+            if len(rows) >= _MOST_ROWS:
+                break
+    except csv.Error:
+        pass  # reading the file says what is wrong
+    return rows
+
+
+def _common_width(rows: Sequence[tuple[int, list[str]]]) -> int:
+    """The number of cells that nearly all rows have; 0 where there is none."""
+    if not rows:
+        return 0
+    width, count = Counter(len(row) for _, row in rows).most_common(1)[0]
+    return width if count >= _SAME * len(rows) else 0
+
+
+def _header_width(text: str, separator: str) -> int:
+    """The number of cells of the header, if the rows have as many, wherever it stands; else 0."""
+    rows = _rows(text, separator)
+    width = _common_width(rows)
+    if separator == ",":
+        return max(width, len(rows[0][1]) if rows else 0)
+    return width if width > 1 and any(len(row) == width for _, row in rows[:20]) else 0
+
+
+def _preamble(text: str, separator: str) -> int:
+    """Lines before the header: such as have at most half as many cells that are not empty as nearly all others."""
+    rows = _rows(text, separator)
+    width = _common_width(rows[len(rows) // 3 :])
+    if width < 2 or not rows or _filled(rows[0][1]) > width // 2 or len(rows[0][1]) == width:
+        return 0
+    return next((line for line, row in rows if len(row) == width), 0)
+
+
+def _filled(row: Sequence[str]) -> int:
+    return sum(bool(cell.strip()) for cell in row)
