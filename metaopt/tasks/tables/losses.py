@@ -9,12 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metaopt.errors import InputError, listed
+from metaopt.tasks.tables.division import CheckedTable
 from metaopt.tasks.tables.rows import TableRows
 from metaopt.tasks.tables.settings import TableSettings
 
 
 def loss_of(
-    table: _HasTarget, rows: TableRows, settings: TableSettings, where: str
+    table: CheckedTable, rows: TableRows, settings: TableSettings, where: str
 ) -> Callable[[Tensor, Tensor], Tensor]:
     """Cross-entropy, with a weight a class where the settings say so, or the mean squared error.
 

@@ -1,7 +1,6 @@
 """A table's rows as inputs and targets, in the table's own division or in one drawn by a seed."""
 
 import contextlib
-import copy
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from metaopt.contracts import Split, Splits
 from metaopt.tasks.tables.columns.features import Features, preprocessor, refitted
+from metaopt.tasks.tables.columns.many_values import by_others
 from metaopt.tasks.tables.settings import TableSettings
 from metaopt.tasks.tables.splitting import Rows, redrawn_rows, split_rows
 from metaopt.tasks.tables.target import Target
@@ -52,7 +52,7 @@ class TableRows:
         """The rows of a table in a division of its own."""
         unfitted = preprocessor(features, target.num_outputs)
         with _rare_classes():
-            settled = unfitted.fit(features.frame.iloc[own[0]], target.values[own[0]])
+            settled = unfitted.fit(features.frame.iloc[own[0]], _standardised(target, own[0])[own[0]])
         return cls(features, target, name, own, settled)
 
     def splits(self) -> Splits:
@@ -68,7 +68,8 @@ class TableRows:
         """The splits of a seed; see `metaopt.contracts.tasks.draws.Redraw`."""
         rows = redrawn_rows(_classes(self.target), self.own, self.name, seed, test=test)
         with _rare_classes():
-            transformer = refitted(self.settled, self.features, rows[0], self.target.values[rows[0]])
+            known = _standardised(self.target, rows[0])[rows[0]]
+            transformer = refitted(self.settled, self.features, rows[0], known)
         return self._splits(rows, transformer)
 
     def _splits(self, rows: Rows, transformer: Any) -> Splits:
@@ -80,10 +81,9 @@ class TableRows:
 
     def _without_their_own_targets(self, rows: NDArray[np.int64], transformer: Any, inputs: Tensor) -> Tensor:
         """Inputs of training rows, where the mean targets of many values are those of other training rows."""
-        encoder, scaler = (step for _, step in transformer.named_transformers_["encoded"].steps)
-        frame, known = self.features.frame.iloc[rows], self.target.values[rows]
-        with _rare_classes():
-            others = scaler.transform(copy.deepcopy(encoder).fit_transform(frame[list(self.features.encoded)], known))
+        frame, known = self.features.frame.iloc[rows], _standardised(self.target, rows)[rows]
+        encoder = transformer.named_transformers_["encoded"]
+        others = by_others(encoder, frame[list(self.features.encoded)], known)
         place = transformer.output_indices_["encoded"]
         inputs = inputs.clone()
         inputs[:, place] = torch.from_numpy(np.ascontiguousarray(others, dtype=np.float32))
@@ -109,8 +109,14 @@ def _inputs(transformer: Any, features: Features, rows: NDArray[np.int64]) -> Te
 
 
 def _targets(target: Target, training: NDArray[np.int64]) -> Tensor:
+    values = torch.from_numpy(_standardised(target, training))
+    return values if target.kind == "classification" else values[:, None].to(torch.float32)
+
+
+def _standardised(target: Target, training: NDArray[np.int64]) -> NDArray[Any]:
+    """Classes as they are; numbers in standard deviations of training rows, from their mean."""
     if target.kind == "classification":
-        return torch.from_numpy(target.values)
+        return target.values
     known = target.values[training]
-    standardised = (target.values - known.mean()) / (known.std() or 1.0)
-    return torch.from_numpy(standardised[:, None].astype(np.float32))
+    standardised: NDArray[Any] = (target.values - known.mean()) / (known.std() or 1.0)
+    return standardised

@@ -107,13 +107,23 @@ def read_settings(folder: Path, stems: Collection[str]) -> dict[str, TableSettin
         InputError: not TOML, a table without a file, an unknown key, a value that cannot be.
     """
     path = folder / FILE_NAME
-    tables = _read_toml(path) if path.exists() else {}
+    tables = settings_as_written(folder)
     common = _parse(TableSettings(), tables.get("defaults", {}), f"{path}, [defaults]")
     for name in tables:
         if name != "defaults" and name not in stems:
             hint = did_you_mean(name, stems, " ({})")
             raise InputError(f"{path}: there is no {listed([name])}.csv for the table [{listed([name])}]{hint}.")
     return {stem: _parse(common, tables.get(stem, {}), f"{path}, [{stem}]") for stem in stems}
+
+
+def settings_as_written(folder: Path) -> dict[str, Any]:
+    """The tables of `corpus.toml` with the keys that it has; none without one.
+
+    Raises:
+        InputError: it is not TOML.
+    """
+    path = folder / FILE_NAME
+    return _read_toml(path) if path.exists() else {}
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from metaopt.tasks.tables.losses import loss_of
 from metaopt.tasks.tables.metrics import METRICS, Metric
 from metaopt.tasks.tables.mlp import mlp
 from metaopt.tasks.tables.refusal import Refusal, refused
+from metaopt.tasks.tables.rows import TableRows
 from metaopt.tasks.tables.settings import TableSettings
 from metaopt.tasks.tables.target import Target, check_target
 
@@ -45,7 +46,11 @@ def task_from_frame(frame: "pd.DataFrame", name: str, settings: TableSettings, w
         InputError: the table cannot be used; names the column, the row and the value.
     """
     table = check_table(frame, settings, where)
-    rows = divided(table, name, settings, where)
+    return task_of(table, divided(table, name, settings, where), name, settings, where)
+
+
+def task_of(table: CheckedTable, rows: TableRows, name: str, settings: TableSettings, where: str) -> Task:
+    """The task of a checked table in a division; see `task_from_frame`."""
     splits = rows.splits()
     num_inputs = splits.train.inputs.shape[1]
     factory = mlp if settings.model is None else _load_model(settings.model, splits.train, table.target, where)

@@ -29,11 +29,11 @@ def date_parts(moments: Moments, *, elapsed: bool = True) -> dict[str, NDArray[n
     index = pd.DatetimeIndex(moments.values)
     known = ~np.isnat(moments.values)
     days = moments.values.astype("datetime64[s]").astype(np.int64) / _DAY
-    angle = 2 * np.pi * (index.dayofyear.to_numpy(np.float64) - 1) / 365.25
+    angle = 2 * np.pi * (index.day_of_year.to_numpy(np.float64) - 1) / 365.25
     parts = {
         "year": index.year.to_numpy(np.float64),
         "month": index.month.to_numpy(np.float64),
-        "day of week": index.dayofweek.to_numpy(np.float64),
+        "day of week": index.day_of_week.to_numpy(np.float64),
         "sin of year": np.sin(angle),
         "cos of year": np.cos(angle),
         "days": days,

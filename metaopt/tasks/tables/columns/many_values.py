@@ -1,10 +1,20 @@
 """Columns of more values than one-hot can hold, as a few numbers."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Numbers that a hashed column becomes.
 HASHED = 32
+
+
+#: Parts of the training rows, each of which is encoded by the others.
+_FOLDS = 3
 
 
 def many_valued(encoded: Sequence[str], hashed: Sequence[str], num_classes: int) -> list[tuple[str, Any, list[str]]]:
@@ -15,16 +25,41 @@ def many_valued(encoded: Sequence[str], hashed: Sequence[str], num_classes: int)
         hashed: columns whose values are hashed.
         num_classes: of the target; 1 for regression.
     """
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler, TargetEncoder
+    from sklearn.preprocessing import TargetEncoder
 
     steps: list[tuple[str, Any, list[str]]] = []
     if encoded:
         kind = {1: "continuous", 2: "binary"}.get(num_classes, "multiclass")
-        encoder = TargetEncoder(target_type=kind, smooth="auto", cv=3, random_state=0)
-        steps.append(("encoded", make_pipeline(encoder, StandardScaler()), list(encoded)))
+        steps.append(("encoded", TargetEncoder(target_type=kind, smooth="auto"), list(encoded)))
     steps.extend((f"hashed {name}", _hasher(), [name]) for name in hashed)
     return steps
+
+
+def by_others(encoder: Any, frame: "pd.DataFrame", targets: NDArray[Any]) -> NDArray[np.float64]:
+    """Training rows, each encoded by the targets of others, so that none sees its own.
+
+    scikit-learn's `fit_transform` does the same with folds that it draws anew each time. A row that is the only one of
+    its class is in all of them, or the others would not know the class.
+
+    Args:
+        encoder: fitted to all of the rows.
+        frame: the columns of the rows.
+        targets: of the rows, in an order that says nothing.
+    """
+    from sklearn.base import clone
+
+    codes = np.unique(targets, return_inverse=True)[1].reshape(-1)
+    counts = np.bincount(codes)
+    is_alone = counts[codes] < 2 if len(counts) < len(targets) / 2 else np.zeros(len(targets), dtype=bool)
+    order = np.argsort(codes, kind="stable") if is_alone.any() or len(counts) < len(targets) / 2 else None
+    folds = np.empty(len(targets), dtype=np.int64)
+    folds[np.arange(len(targets)) if order is None else order] = np.arange(len(targets)) % _FOLDS
+    encoded = np.array(encoder.transform(frame), dtype=np.float64)
+    for fold in range(_FOLDS):
+        own = (folds == fold) & ~is_alone
+        fitted = clone(encoder).fit(frame[~own], targets[~own])
+        encoded[own] = fitted.transform(frame[own])
+    return encoded
 
 
 def _hasher() -> Any:

@@ -14,8 +14,8 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _LETTERS = "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿŒœŠšŽžŸ"
-#: Two accented letters side by side are rare in Western words, and the rule in other alphabets read as Western ones.
-_PAIRS = re.compile(rf"[{_LETTERS}]{{2}}")
+#: No Western word has three accented letters side by side; other alphabets read as Western ones have little else.
+_RUN = re.compile(rf"[{_LETTERS}]{{3}}")
 #: Signs inside words, such as the `ł` of Windows' Polish letters read as Western ones.
 _SIGN_IN_WORD = re.compile(rf"[A-Za-z{_LETTERS}][^\x00-\x7f{_LETTERS}’·–ªº\u00a0][A-Za-z{_LETTERS}]")
 _UTF8_LETTER = re.compile(rb"[\xc3-\xdf][\x80-\xbf]|[\xe1-\xef][\x80-\xbf]{2}")
@@ -101,7 +101,6 @@ def _western(content: bytes, error: UnicodeDecodeError) -> Decoded:
         text = content.decode("cp1252")
     except UnicodeDecodeError:
         raise ValueError(f"{what} and not cp1252 either; {_SAY}") from error
-    letters = sum(letter in _LETTERS for letter in text)
-    if _SIGN_IN_WORD.search(text) or 4 * len(_PAIRS.findall(text)) > letters:
+    if _SIGN_IN_WORD.search(text) or _RUN.search(text):
         raise ValueError(f"{what}, and no Western letters of Windows (cp1252) either; {_SAY}")
     return Decoded(text, "cp1252", is_assumed=True)
