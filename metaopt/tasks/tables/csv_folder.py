@@ -18,6 +18,7 @@ refused by name, all columns of a file at once (`metaopt.tasks.tables.columns.fe
 (`metaopt.tasks.tables.splitting`).
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -38,8 +39,8 @@ SUFFIXES = (*TEXT, *ARROW)
 #: Tables that are not read, and what to do with them.
 WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers")
 
-#: Tables of a folder whose faults one message names; `metaopt show` names all.
-_MOST_TABLES = 5
+#: Of a message that names the faults of several tables; `metaopt show` names all.
+_MOST_CHARACTERS = 460
 
 
 def load_csv_folder(folder: Path) -> Corpus:
@@ -110,13 +111,18 @@ def workbooks(folder: Path) -> list[Path]:
 
 
 def _joined(faults: list[InputError], folder: Path) -> InputError:
+    """The faults of a folder's tables in one message, as far as it has room for them."""
     if len(faults) == 1:
         return faults[0]
-    sentences = " ".join(f"{error}" for error in faults[:_MOST_TABLES])
-    more = f" And {len(faults) - _MOST_TABLES} more." if len(faults) > _MOST_TABLES else ""
-    refusals = [refusal for error in faults if isinstance(error, UnusableTableError) for refusal in error.refusals]
-    return UnusableTableError(
-        f"{len(faults)} tables of {quoted(folder)} cannot be used; metaopt show {folder} prints a corpus.toml for "
-        f"them. {sentences}{more}",
-        refusals,
-    )
+    beginning = f"{len(faults)} tables cannot be used; metaopt show prints all of it, with a corpus.toml to paste: "
+    parts: list[str] = []
+    for fault in faults:
+        part = str(fault).replace(f"{folder}{os.sep}", "").rstrip(".")
+        if parts and len(beginning) + len("; ".join([*parts, part])) > _MOST_CHARACTERS:
+            break
+        parts.append(part)
+    more = f"; and {len(faults) - len(parts)} more" if len(parts) < len(faults) else ""
+    sentence = beginning + "; ".join(parts)
+    sentence = sentence if len(sentence) <= _MOST_CHARACTERS else f"{sentence[: _MOST_CHARACTERS - 1]}…"
+    refusals = [refusal for fault in faults if isinstance(fault, UnusableTableError) for refusal in fault.refusals]
+    return UnusableTableError(f"{sentence}{more}.", refusals)

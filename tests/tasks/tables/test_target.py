@@ -55,7 +55,7 @@ def test_numbers_stay_numbers():
         (
             [None] * 6,
             None,
-            "t.csv: the target, which is the last column, has no values; put the target last, or name it with target in corpus.toml.",
+            "the target, which is the last column, has no values; put the target last, or name it with target",
         ),
         (["a"] * 6, None, "t.csv: all rows have the same class, 'a'; a classification task needs at least two."),
         ([3.0] * 6, None, "t.csv: all rows have the same class, 3.0; a classification"),

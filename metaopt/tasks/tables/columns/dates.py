@@ -4,7 +4,6 @@ Numbers alone, as in `03/01/2024`, are read in the one order that makes every ce
 do, the owner is asked.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -13,43 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaopt.errors import quoted
-from metaopt.tasks.tables.columns.clock_times import CLOCK, ZONE, seconds_of, zone_of
+from metaopt.tasks.tables.columns.written_date import WrittenDate, written_date
 from metaopt.tasks.tables.refusal import Refusal
-
-_MONTHS = {
-    **dict.fromkeys(("jan", "ene", "gen"), 1),
-    **dict.fromkeys(("feb", "fév", "fev"), 2),
-    **dict.fromkeys(("mar", "mär", "maerz"), 3),
-    **dict.fromkeys(("apr", "abr", "avr"), 4),
-    **dict.fromkeys(("may", "mai", "mag"), 5),
-    **dict.fromkeys(("jun", "juin", "giu"), 6),
-    **dict.fromkeys(("jul", "juil", "lug"), 7),
-    **dict.fromkeys(("aug", "aoû", "aou", "ago"), 8),
-    **dict.fromkeys(("sep", "set"), 9),
-    **dict.fromkeys(("oct", "okt", "ott"), 10),
-    **dict.fromkeys(("nov",), 11),
-    **dict.fromkeys(("dec", "dez", "dic", "déc"), 12),
-}
-_WEEKDAY = r"(?:[a-zé]{3,9}[.,]?\s)?"
-_NAME = r"(?P<name>[a-zäéû]{3,10})\.?"
-_YEAR = r"(?P<year>\d{4}|['’]?\d{2})"
-_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th|\.)?"
-
-_SHAPES = {
-    "iso": re.compile(r"(?P<year>\d{4})([-/.])(?P<month>\d{1,2})\2(?P<day>\d{1,2})"),
-    "numbers": re.compile(r"(\d{1,2})([-/]|\.\s?)(\d{1,2})\2(\d{4}|\d{2})"),
-    "compact": re.compile(r"(?P<year>(?:19|20)\d\d)(?P<month>\d\d)(?P<day>\d\d)"),
-    "month": re.compile(r"(?P<month>0?[1-9]|1[0-2])[-/.](?P<year>(?:19|20)\d\d)"),
-    "iso month": re.compile(r"(?P<year>(?:19|20)\d\d)[-/.](?P<month>0?[1-9]|1[0-2])"),
-    "week": re.compile(r"(?P<year>(?:19|20)\d\d)-?W(?P<week>[0-5]\d)(?:-?(?P<weekday>[1-7]))?", re.IGNORECASE),
-    "chinese": re.compile(r"(?P<year>\d{4})年(?P<month>\d{1,2})月(?:(?P<day>\d{1,2})日)?"),
-    "named": re.compile(rf"{_WEEKDAY}{_DAY}[\s./-]*(?:de\s)?{_NAME}[\s.,/-]*(?:de\s)?{_YEAR}", re.IGNORECASE),
-    "name first": re.compile(rf"{_WEEKDAY}{_NAME}[\s.,/-]*{_DAY},?[\s-]+{_YEAR}", re.IGNORECASE),
-    "name": re.compile(rf"{_NAME}[\s.,/-]*(?:de\s)?{_YEAR}", re.IGNORECASE),
-}
-_CTIME = re.compile(rf"[a-z]{{3}}\s(?P<name>[a-z]{{3}})\s+(?P<day>\d{{1,2}})\s(?P<clock>{CLOCK})\s(?:(?P<zone>\w+)\s)?(?P<year>\d{{4}})", re.IGNORECASE)  # fmt: skip  # noqa: E501
-_TAIL = re.compile(rf"(?P<date>.*?\d日?)(?:[T\s,:]+(?P<clock>{CLOCK})(?P<zone>{ZONE}))?", re.IGNORECASE)
-_COMPACT_TAIL = re.compile(r"(?P<date>\d{8})T(?P<hour>\d\d)(?P<minute>\d\d)(?P<second>\d\d)?(?P<zone>Z?)")
 
 #: Places of day, month and year among three numbers.
 _PLACES: Mapping[str, tuple[int, int, int]] = {
@@ -81,17 +45,6 @@ class Moments:
     order: str = ""
 
 
-@dataclass(frozen=True)
-class _Written:
-    """The parts of one text: a date by its calendar, or three numbers; seconds of the day; minutes east of UTC."""
-
-    date: tuple[int, int, int] | None
-    numbers: tuple[str, str, str] | None = None
-    seconds: float | None = None
-    zone: int | None = None
-    short_year: bool = False
-
-
 def read_dates(
     texts: Sequence[str], column: str, order: str | None = None, first_year: int | None = None
 ) -> Moments | Refusal:
@@ -106,7 +59,7 @@ def read_dates(
     Returns:
         The dates; or why nobody can say which they are: an order or a century that is unsure, zones beside none.
     """
-    written = [_parts(text) for text in texts]
+    written = [written_date(text) for text in texts]
     numbered = [parts.numbers for parts in written if parts is not None and parts.numbers is not None]
     settled = _settled_order(numbered, order, column, texts, written)
     if isinstance(settled, Refusal):
@@ -139,65 +92,12 @@ def from_numbers(numbers: "NDArray[np.float64]") -> Moments:
     return moments
 
 
-def _parts(text: str) -> _Written | None:
-    if (clock := _CTIME.fullmatch(text)) is not None:
-        month = _month(clock["name"])
-        day = (int(clock["year"]), month, int(clock["day"])) if month else None
-        return None if day is None else _Written(day, None, seconds_of(clock["clock"]), zone_of(clock["zone"] or ""))
-    if (tail := _COMPACT_TAIL.fullmatch(text)) is not None:
-        seconds = int(tail["hour"]) * 3600 + int(tail["minute"]) * 60 + int(tail["second"] or 0)
-        return _dated(tail["date"], float(seconds), zone_of(tail["zone"]))
-    tail = _TAIL.fullmatch(text)
-    if tail is None:
-        return None
-    clock_text = tail["clock"]
-    return _dated(
-        tail["date"],
-        None if clock_text is None else seconds_of(clock_text),
-        None if clock_text is None else zone_of(tail["zone"] or ""),
-    )
-
-
-def _dated(text: str, seconds: float | None, zone: int | None) -> _Written | None:
-    for shape, pattern in _SHAPES.items():
-        match = pattern.fullmatch(text)
-        if match is None:
-            continue
-        if shape == "numbers":
-            return _Written(None, (match[1], match[3], match[4]), seconds, zone, len(match[4]) == 2)
-        parts = match.groupdict()
-        month = _month(parts["name"]) if "name" in parts else int(parts.get("month") or 1)
-        if not month:
-            continue
-        year = parts["year"].lstrip("'’")
-        if shape == "name" and len(parts["year"]) == 2:  # a year, or a day
-            return None
-        if shape == "week":
-            return _week(int(year), int(parts["week"]), int(parts["weekday"] or 1))
-        short = len(year) == 2
-        return _Written((int(year), month, int(parts.get("day") or 1)), None, seconds, zone, short)
-    return None
-
-
-def _week(year: int, week: int, weekday: int) -> _Written | None:
-    try:
-        day = date.fromisocalendar(year, week, weekday)
-    except ValueError:
-        return None
-    return _Written((day.year, day.month, day.day))
-
-
-def _month(name: str) -> int:
-    key = name.casefold()
-    return _MONTHS.get(key[:4], 0) or _MONTHS.get(key[:3], 0) or (3 if key.startswith("maerz") else 0)
-
-
 def _settled_order(
     numbered: Sequence[tuple[str, str, str]],
     told: str | None,
     column: str,
     texts: Sequence[str],
-    written: Sequence[_Written | None],
+    written: Sequence[WrittenDate | None],
 ) -> str | Refusal:
     """The order of numbers: the one that fits them all, or that the owner says."""
     if not numbered:
@@ -232,7 +132,7 @@ def _asked(column: str, text: str, fitting: Sequence[str]) -> Refusal:
     return Refusal(
         column,
         f" holds dates such as {quoted(text)}, which may be {said}; no cell settles it",
-        f'write dates = {{"{column}" = "{first}"}} in corpus.toml',
+        f'say it in corpus.toml, such as dates = {{{quoted(column)} = "{first}"}}',
         "say their order under dates",
         {"dates": {column: first}},
         "or " + ", ".join(f'"{order}"' for order in others) + f": {quoted(text)} is {said}",
@@ -240,7 +140,7 @@ def _asked(column: str, text: str, fitting: Sequence[str]) -> Refusal:
 
 
 def _shown(text: str, order: str) -> str:
-    parts = _parts(text)
+    parts = written_date(text)
     assert parts is not None
     assert parts.numbers is not None
     year, month, day = _calendar(parts.numbers, order, None)
@@ -265,7 +165,7 @@ def _full_year(short: int, first_year: int | None) -> int:
 
 
 def _doubtful_century(
-    written: Sequence[_Written | None], order: str, first_year: int | None, column: str
+    written: Sequence[WrittenDate | None], order: str, first_year: int | None, column: str
 ) -> Refusal | None:
     """Two digits from 31 to 68 may be years gone by, or to come."""
     if first_year is not None:
@@ -288,7 +188,7 @@ def _doubtful_century(
     return None
 
 
-def _moment(parts: _Written, order: str, first_year: int | None, utc: bool) -> "np.datetime64 | None":
+def _moment(parts: WrittenDate, order: str, first_year: int | None, utc: bool) -> "np.datetime64 | None":
     if parts.numbers is not None:
         year, month, day = _calendar(parts.numbers, order, first_year)
     else:

@@ -48,12 +48,11 @@ def by_others(encoder: Any, frame: "pd.DataFrame", targets: NDArray[Any]) -> NDA
     """
     from sklearn.base import clone
 
-    codes = np.unique(targets, return_inverse=True)[1].reshape(-1)
-    counts = np.bincount(codes)
-    is_alone = counts[codes] < 2 if len(counts) < len(targets) / 2 else np.zeros(len(targets), dtype=bool)
-    order = np.argsort(codes, kind="stable") if is_alone.any() or len(counts) < len(targets) / 2 else None
-    folds = np.empty(len(targets), dtype=np.int64)
-    folds[np.arange(len(targets)) if order is None else order] = np.arange(len(targets)) % _FOLDS
+    folds = np.arange(len(targets)) % _FOLDS
+    is_alone = np.zeros(len(targets), dtype=bool)
+    if targets.dtype.kind in "iu":  # each fold has its share of each class
+        folds[np.argsort(targets, kind="stable")] = np.arange(len(targets)) % _FOLDS
+        is_alone = np.bincount(targets)[targets] < 2
     encoded = np.array(encoder.transform(frame), dtype=np.float64)
     for fold in range(_FOLDS):
         own = (folds == fold) & ~is_alone

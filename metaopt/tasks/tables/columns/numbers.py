@@ -77,7 +77,8 @@ def amount_in(text: str) -> Amount | None:
     sign, rest = _signed(sign, rest)
     if rest[:1] in "%‰" or rest[-1:] in "%‰":
         unit, rest = ("%" if "%" in rest else "‰"), rest.strip("%‰ ")
-    rest = _EACH.sub("", rest)
+    each = _EACH.search(rest)
+    rest = rest if each is None else rest[: each.start()]
     for pattern in (_BEFORE, _BEHIND):
         money = pattern.match(rest) if pattern is _BEFORE else pattern.search(rest)
         if money is not None and not unit:
@@ -94,6 +95,7 @@ def amount_in(text: str) -> Amount | None:
     elif not unit and (measured := _UNIT.fullmatch(rest)) is not None:
         unit, rest = measured["unit"], measured["number"]
     sign, rest = _signed(sign, rest)
+    unit += "" if each is None else f"/{each[0].strip(' /').removeprefix('per ')}"
     return Amount(rest, sign, exponent, unit) if _BODY.fullmatch(rest) else None
 
 

@@ -50,12 +50,34 @@ def layout_of(text: str, told: str | None = None) -> Layout:
         return Layout(separator, 1, _preamble(text[says.end() :], separator))
     if told is not None:
         return Layout(told, preamble=_preamble(text, told))
-    best, most = ",", _header_width(text, ",")
-    for separator in list(SEPARATORS)[1:]:
-        width = _header_width(text, separator)
-        if width > most:
-            best, most = separator, width
-    return Layout(best, preamble=_preamble(text, best))
+    sightings = [_sighted(text, separator) for separator in SEPARATORS]
+    comma = sightings[0]
+    others = [sighting for sighting in sightings[1:] if sighting.width > max(1, comma.first)]
+    fitting = [sighting for sighting in others if sighting.header == 0]
+    if fitting:
+        best = max(fitting, key=lambda sighting: sighting.width)
+    elif comma.first > 1 or not others:
+        best = comma
+    else:  # the header stands further down
+        best = min([comma, *others] if comma.width > 1 else others, key=lambda each: (each.header, -each.width))
+    return Layout(best.separator, preamble=_preamble(text, best.separator))
+
+
+@dataclass(frozen=True)
+class _Sighting:
+    """What the first rows are under a separator: the first one's cells, those of most, and which is the first such."""
+
+    separator: str
+    first: int
+    width: int
+    header: int
+
+
+def _sighted(text: str, separator: str) -> _Sighting:
+    rows = _rows(text, separator)
+    width = _common_width(rows[len(rows) // 3 :])
+    header = next((place for place, (_, row) in enumerate(rows) if len(row) == width), len(rows))
+    return _Sighting(separator, len(rows[0][1]) if rows else 0, width, header)
 
 
 def _rows(text: str, separator: str) -> list[tuple[int, list[str]]]:
@@ -81,15 +103,6 @@ def _common_width(rows: Sequence[tuple[int, list[str]]]) -> int:
         return 0
     width, count = Counter(len(row) for _, row in rows).most_common(1)[0]
     return width if count >= _SAME * len(rows) else 0
-
-
-def _header_width(text: str, separator: str) -> int:
-    """The number of cells of the header, if the rows have as many, wherever it stands; else 0."""
-    rows = _rows(text, separator)
-    width = _common_width(rows)
-    if separator == ",":
-        return max(width, len(rows[0][1]) if rows else 0)
-    return width if width > 1 and any(len(row) == width for _, row in rows[:20]) else 0
 
 
 def _preamble(text: str, separator: str) -> int:
