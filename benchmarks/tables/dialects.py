@@ -11,6 +11,9 @@ from typing import Any
 #: How a column is read: what `metaopt show` has to say of it.
 NUMBER, DATE, LABELS, DROPPED = "number", "date", "labels", "dropped"
 
+#: Different amounts from which texts such as `12 kg` are numbers.
+LEAST_AMOUNTS = 6
+
 _GAPS = ("", "", "NA", "N/A", "?", "NULL", "-", "n/a")
 _THOUSANDS = {".": (",", "", "'", " ", "\u00a0", "_"), ",": (".", "", "'", " ", "\u00a0")}
 _CITIES = ("Köln", "Zürich", "Paris", "New York", "Orléans", "São Paulo")
@@ -71,12 +74,12 @@ class Dialect:
 
 
 def make_table(rng: random.Random) -> Table:
-    """A table of 30 to 200 rows and 2 to 7 feature columns."""
+    """A table of 30 to 200 rows and 3 to 8 feature columns."""
     size = rng.randrange(30, 200)
     decimal = rng.choice(".,")
     dialect = Dialect(decimal, rng.choice(_THOUSANDS[decimal]), rng.random() < 0.6)
     makers: Sequence[Callable[[random.Random, int, Dialect, str], Column]] = rng.choices(_MAKERS, k=rng.randrange(2, 8))
-    columns = [make(rng, size, dialect, f"c{place}") for place, make in enumerate(makers)]
+    columns = [make(rng, size, dialect, f"c{place}") for place, make in enumerate((_labels, *makers))]
     columns.append(_target(rng, size, dialect))
     separator = rng.choice(",;\t|") if decimal == "." else rng.choice(";;;\t|,")
     return _written(rng, columns, separator)
@@ -102,6 +105,8 @@ def _number(rng: random.Random, size: int, dialect: Dialect, name: str) -> Colum
     values = [value + 0.0 for value in values]
     marked = " with thousands" if dialect.thousands and scale > 999 else ""
     label = f"number{marked}{' with unit' if before + after else ''}"
+    if after == " kg" and len(set(cells)) < LEAST_AMOUNTS:  # sizes, as "10 kg" and "20 kg" are
+        return Column(name, LABELS, cells, list(cells), "labels")
     return _gappy(rng, Column(name, NUMBER, cells, values, label))
 
 

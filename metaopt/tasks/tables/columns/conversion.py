@@ -92,12 +92,7 @@ def convert(column: "pd.Series[Any]", how: How) -> Converted | Refusal | None:
         return _dated(column, Moments(column.to_numpy("datetime64[s]"), _has_clock(column)), how)
     if column.dtype.kind in "biuf":
         numbers = numbers_in(column).astype(np.float64)
-        if name in how.settings.dates or are_dates(numbers):
-            moments = from_numbers(numbers.to_numpy())
-            if not np.isnat(moments.values[numbers.notna()]).any():
-                return _dated(column, moments, how)
-        meaning = "boolean" if column.dtype.kind == "b" else "number"
-        return Converted({name: numbers}, meaning)
+        return _counted(column, numbers, "boolean" if column.dtype.kind == "b" else "number", how)
     codes, texts = _factorized(column)
     counts = np.bincount(codes[codes >= 0], minlength=len(texts))
     share = look_at(texts, list(counts))
@@ -112,7 +107,16 @@ def convert(column: "pd.Series[Any]", how: How) -> Converted | Refusal | None:
     odd = [place for place in wrong if not is_mark(clean(str(column.iloc[place])))]
     if odd:
         return _odd(column, odd, "number", how)
-    return Converted({name: numbers}, "number" + _gaps(column, wrong))
+    return _counted(column, numbers, "number" + _gaps(column, wrong), how)
+
+
+def _counted(column: "pd.Series[Any]", numbers: "pd.Series[Any]", meaning: str, how: How) -> Converted:
+    """Plain numbers, or dates such as 20210131 among them."""
+    if column.name in how.settings.dates or are_dates(numbers):
+        moments = from_numbers(numbers.to_numpy())
+        if not np.isnat(moments.values[numbers.notna()]).any():
+            return _dated(column, moments, how, meaning.partition("number")[2])
+    return Converted({str(column.name): numbers}, meaning)
 
 
 def are_dates(numbers: "pd.Series[Any]") -> bool:

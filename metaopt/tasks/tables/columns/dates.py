@@ -135,7 +135,7 @@ def _asked(column: str, text: str, fitting: Sequence[str]) -> Refusal:
         f'say it in corpus.toml, such as dates = {{{quoted(column)} = "{first}"}}',
         "say their order under dates",
         {"dates": {column: first}},
-        "or " + ", ".join(f'"{order}"' for order in others) + f": {quoted(text)} is {said}",
+        "or " + ", ".join(f'"{order}"' for order in others) + f": {quoted(text)} in {quoted(column)} is {said}",
     )
 
 

@@ -24,10 +24,8 @@ def test_all_refusals_are_told_at_once_and_what_would_be_without_them(tmp_path):
     assert "column 'key' holds free text or identifiers" in shown.refusals[1]
     assert "column 'day' holds dates such as '01/01/2024', which may be" in shown.refusals[2]
     assert shown.settings == {"skip_lines": 1, "drop": ["key"], "dates": {"day": "day-first"}}
-    assert (
-        shown.choices == ("or \"month-first\": '01/01/2024' is 2024-01-01 (day-first) or 2024-01-01 (month-first)",)
-        or "month-first" in shown.choices[0]
-    )
+    (choice,) = shown.choices
+    assert choice.startswith("or \"month-first\": '01/01/2024' in 'day' is 2024-01-01 (day-first)")
 
 
 def test_columns_and_numbers_are_told(tmp_path):
