@@ -35,9 +35,9 @@ from sklearn import datasets
 import metaopt
 from metaopt.contracts import REDRAWN
 from metaopt.plugin import current_registry
-from metaopt.tasks.tables.reading.csv_file import read_csv
 from metaopt.tasks.tables.columns.features import preprocessor
 from metaopt.tasks.tables.mlp import mlp
+from metaopt.tasks.tables.reading.csv_file import read_csv
 from metaopt.tasks.tables.rows import TableRows
 from metaopt.tasks.tables.settings import TableSettings, read_settings
 from metaopt.tasks.tables.table import check_table, task_from_frame

@@ -138,7 +138,7 @@ def _groups(frame: "pd.DataFrame", settings: TableSettings) -> "NDArray[np.int64
 
     column = frame[settings.group]
     missing = np.flatnonzero(column.isna())
-    codes = pd.factorize(column, sort=False)[0].astype(np.int64)
+    codes: NDArray[np.int64] = pd.factorize(column, sort=False)[0].astype(np.int64)
     if len(missing):  # a row without a group is one by itself
         codes[missing] = codes.max() + 1 + np.arange(len(missing))
     if codes.max() < 2:

@@ -172,9 +172,9 @@ def _classes(column: "pd.Series[Any]") -> Target | Refusal:
 
 def class_names(column: "pd.Series[Any]") -> NDArray[Any]:
     """The class of each row as it is called; classes are in the order of these."""
-    if column.dtype.kind in "biuf":
-        return column.to_numpy()
-    return column.map(lambda value: clean(str(value))).to_numpy(str)
+    is_plain = column.dtype.kind in "biuf"
+    names: NDArray[Any] = column.to_numpy() if is_plain else column.map(lambda value: clean(str(value))).to_numpy(str)
+    return names
 
 
 def _numbers(column: "pd.Series[Any]", kind: TableKind | None) -> Target | Refusal:

@@ -6,6 +6,7 @@ that nobody sees, composed and decomposed letters.
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,6 +57,30 @@ def _rounds_twice(version: str) -> bool:
     """Whether this version of pandas gets the last digit of every third number wrong."""
     major, minor = version.split(".")[:2]
     return (int(major), int(minor)) < (3, 1)
+
+
+def without_gaps(column: "pd.Series[Any]", gaps: Sequence[str]) -> "pd.Series[Any]":
+    """A column of text without the cells that somebody calls gaps; numbers may be written in several ways.
+
+    Args:
+        column: strings as they stand in the file.
+        gaps: such as `"-999"`, which `-999.0` is too.
+    """
+    import pandas as pd
+
+    codes, raw = pd.factorize(column)
+    amounts = {number for gap in gaps if (number := _number(gap)) is not None}
+    texts = np.array(
+        ["" if clean(str(text)) in gaps or _number(str(text)) in amounts else text for text in raw], dtype=object
+    )
+    return pd.Series(texts[codes], index=column.index, name=column.name)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def typed(column: "pd.Series[Any]", *, as_labels: bool = False) -> "pd.Series[Any]":

@@ -73,9 +73,10 @@ def decimal_in(frame: "pd.DataFrame", settings: TableSettings) -> str | None:
             marks.add(".")
         elif column.dtype.kind == "O":
             texts = _texts(column)
-            if look_at(texts, [1] * len(texts)).is_foreign:
+            share = look_at(texts, [1] * len(texts))
+            if share.format not in (DATES, TIMES) and (share.is_foreign or 2 * share.plain > share.total):
                 numbers = read_numbers([text for text in texts if amount_in(text) is not None], "", None)
-                if isinstance(numbers, Numbers) and numbers.decimal and not _are_moments(texts):
+                if isinstance(numbers, Numbers) and numbers.decimal:
                     marks.add(numbers.decimal)
     return marks.pop() if len(marks) == 1 else None
 
@@ -104,7 +105,7 @@ def convert(column: "pd.Series[Any]", how: How) -> Converted | Refusal | None:
     wrong = np.flatnonzero(numbers.isna() & column.notna())
     if not share.has_gap_marks and len(wrong) > column.notna().sum() / 2:
         return None
-    odd = [place for place in wrong if not is_mark(clean(str(column.iloc[place])))]
+    odd = [int(place) for place in wrong if not is_mark(clean(str(column.iloc[place])))]
     if odd:
         return _odd(column, odd, "number", how)
     return _counted(column, numbers, "number" + _gaps(column, wrong), how)
@@ -225,7 +226,3 @@ def _factorized(column: "pd.Series[Any]") -> tuple[NDArray[np.intp], list[str]]:
 
 def _texts(column: "pd.Series[Any]") -> list[str]:
     return list(dict.fromkeys(clean(str(text)) for text in column.dropna().unique()))
-
-
-def _are_moments(texts: Sequence[str]) -> bool:
-    return look_at(texts, [1] * len(texts)).format in (DATES, TIMES)

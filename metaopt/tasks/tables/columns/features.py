@@ -168,7 +168,7 @@ def _as_numbers(column: "pd.Series[Any]", how: How) -> Converted | Refusal | Non
             "correct it or leave the cell empty",
             settings={"drop": [name]},
         )
-    if are_identifiers(numbers):
+    if are_identifiers(numbers, column):
         return Refusal(
             name,
             f" holds identifiers (whole numbers, all different, such as {numbers.iloc[0]:g})",

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metaopt.errors import InputError, first_line, quoted
-from metaopt.tasks.tables.columns.cells import clean, typed
+from metaopt.tasks.tables.columns.cells import clean, typed, without_gaps
 from metaopt.tasks.tables.reading.csv_file import MIN_ROWS
 from metaopt.tasks.tables.reading.table_file import TableFile
 from metaopt.tasks.tables.settings import TableSettings
@@ -57,7 +57,8 @@ def _column(column: "pd.Series[Any]", name: str, settings: TableSettings, path: 
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(object)
     if column.dtype.kind in "biuf" and not pd.api.types.is_extension_array_dtype(column.dtype):
-        return column
+        amounts = [float(gap) for gap in settings.gaps if _is_number(gap)]
+        return column.mask(column.isin(amounts)) if amounts and column.isin(amounts).any() else column
     if column.dtype.kind in "M":
         return column
     if column.dtype.kind == "m":
@@ -74,5 +75,13 @@ def _column(column: "pd.Series[Any]", name: str, settings: TableSettings, path: 
     texts = column.map(lambda value: "" if value is None or value is pd.NA or value != value else str(value))
     texts = texts.astype(object)
     if settings.gaps:
-        texts = texts.replace(list(settings.gaps), "")
+        texts = without_gaps(texts, settings.gaps)
     return typed(texts, as_labels=name in settings.categories)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

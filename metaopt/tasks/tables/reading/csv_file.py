@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from metaopt.errors import InputError, first_line, listed, quoted
 from metaopt.files import read_content
-from metaopt.tasks.tables.columns.cells import GAPS, clean, typed
+from metaopt.tasks.tables.columns.cells import GAPS, clean, typed, without_gaps
 from metaopt.tasks.tables.reading.encoding import Decoded, decoded
 from metaopt.tasks.tables.reading.header import check_header, names_of, without_header_again
 from metaopt.tasks.tables.reading.layout import SEPARATORS, layout_of
@@ -60,10 +60,11 @@ def read_csv(path: Path, settings: TableSettings | None = None) -> TableFile:
             "and test rows."
         )
     if told.gaps:
-        cells = cells.replace(list(told.gaps), "")
+        cells = cells.apply(without_gaps, gaps=told.gaps)
     columns = [_typed(cells[place], as_labels=name in told.categories) for place, name in enumerate(names)]
     frame = pd.concat(columns, axis="columns", keys=names)
-    return TableFile(frame, layout.separator, source.encoding, source.is_assumed)
+    padded = [name for place, name in enumerate(names) if frame[name].dtype.kind == "i" and _is_padded(cells[place])]
+    return TableFile(frame, layout.separator, source.encoding, source.is_assumed, tuple(padded))
 
 
 def read_cells(path: Path, wanted: str, *, skip_blank_lines: bool = True) -> "pd.DataFrame":
@@ -189,8 +190,6 @@ def _cells(
 
 def _without_empty(names: list[str], cells: "pd.DataFrame") -> tuple[list[str], "pd.DataFrame"]:
     """The table without columns that have neither a name nor a cell, and without empty rows at its end."""
-    import pandas as pd
-
     kept = [
         place
         for place, name in enumerate(names)
@@ -200,7 +199,11 @@ def _without_empty(names: list[str], cells: "pd.DataFrame") -> tuple[list[str], 
     filled = len(cells)
     while filled and not any(str(cell).strip() for cell in cells.iloc[filled - 1]):
         filled -= 1
-    return [names[place] for place in kept], cells.iloc[:filled] if isinstance(cells, pd.DataFrame) else cells
+    return [names[place] for place in kept], cells.iloc[:filled]
+
+
+def _is_padded(column: "pd.Series[str]") -> bool:
+    return any(len(text) > 1 and text[0] == "0" for text in map(str.strip, column.unique()))
 
 
 def _typed(column: "pd.Series[str]", *, as_labels: bool) -> "pd.Series[object]":

@@ -57,10 +57,8 @@ def decoded(content: bytes, told: str | None = None) -> Decoded:
         if content.startswith(mark):
             return Decoded(_strict(content, name), name.removesuffix("-sig"))
     if b"\0" in content[:4096]:
-        name = _utf16(content[:4096])
-        if name is None:
-            return Decoded(_strict(content, "utf-8"), "utf-8")
-        return Decoded(_strict(content, name), name)
+        wide = _utf16(content[:4096]) or "utf-8"
+        return Decoded(_strict(content, wide), wide)
     try:
         return Decoded(content.decode("utf-8"), "utf-8")
     except UnicodeDecodeError as error:

@@ -106,10 +106,17 @@ def _common_width(rows: Sequence[tuple[int, list[str]]]) -> int:
 
 
 def _preamble(text: str, separator: str) -> int:
-    """Lines before the header: such as have at most half as many cells that are not empty as nearly all others."""
+    """Lines before the header: they have at most half as many cells as nearly all others, or one that is filled."""
     rows = _rows(text, separator)
     width = _common_width(rows[len(rows) // 3 :])
-    if width < 2 or not rows or _filled(rows[0][1]) > width // 2 or len(rows[0][1]) == width:
+    if width < 2 or not rows:
+        return 0
+    first = rows[0][1]
+    if len(first) == width:  # a spreadsheet fills lines up with separators
+        if width < 3 or _filled(first) > 1:
+            return 0
+        return next((line for line, row in rows if _filled(row) > 1 + width // 2), 0)
+    if _filled(first) > width // 2:
         return 0
     return next((line for line, row in rows if len(row) == width), 0)
 

@@ -16,9 +16,11 @@ class TableFile:
         separator: what stands between cells; empty where the format has none.
         encoding: of its text; empty where the format has none.
         is_encoding_assumed: whether nothing in the file says that it is this one.
+        padded: columns of numbers some of which have zeros in front.
     """
 
     frame: "pd.DataFrame"
     separator: str = ""
     encoding: str = ""
     is_encoding_assumed: bool = False
+    padded: tuple[str, ...] = ()

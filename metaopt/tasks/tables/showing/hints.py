@@ -6,6 +6,7 @@ import numpy as np
 
 from metaopt.errors import listed, quoted
 from metaopt.tasks.tables.division import CheckedTable
+from metaopt.tasks.tables.reading.table_file import TableFile
 from metaopt.tasks.tables.rows import TableRows
 
 if TYPE_CHECKING:
@@ -19,20 +20,29 @@ _LEAST_ROWS = 30
 _STRAIGHT = 0.99999
 
 
-def hints(frame: "pd.DataFrame", table: CheckedTable, rows: TableRows) -> list[str]:
+def hints(file: TableFile, table: CheckedTable, rows: TableRows) -> list[str]:
     """Sentences, without the names of files.
 
     Args:
-        frame: the table as it was read.
+        file: the table as it was read.
         table: the same, checked.
         rows: its division.
     """
-    kept = frame.iloc[table.rows].reset_index(drop=True)
+    kept = file.frame.iloc[table.rows].reset_index(drop=True)
     used = [name for name in kept.columns if name in table.features.meanings]
     lines = _duplicates(kept[[*used, table.target_name]], rows)
     if len(kept) >= _LEAST_ROWS:
         lines += [line for name in used if (line := _giveaway(kept[name], name, table)) is not None]
-    lines += [line for name in used if (line := _suspect(kept[name])) is not None]
+    numbers = [name for name in used if name in table.features.numbers]
+    lines += [line for name in numbers if (line := _suspect(table.features.frame[name])) is not None]
+    padded = [name for name in file.padded if name in numbers]
+    if padded:
+        lines.append(f"Numbers with zeros in front: {listed(padded)}. If they are codes, list them under categories.")
+    if file.is_encoding_assumed:
+        lines.append(
+            f"Read as {file.encoding}, which nothing in the file says{_example(kept)}. If words look wrong, write "
+            "encoding."
+        )
     constant = [name for name in used if kept[name].nunique(dropna=True) == 1 and not kept[name].isna().any()]
     if constant:
         lines.append(f"The same in all rows, and of no use: {listed(constant)}.")
@@ -43,6 +53,13 @@ def hints(frame: "pd.DataFrame", table: CheckedTable, rows: TableRows) -> list[s
             f"{quoted(dates[0])}."
         )
     return lines
+
+
+def _example(frame: "pd.DataFrame") -> str:
+    """A word with letters that other encodings have elsewhere."""
+    texts = (str(cell) for name in frame.columns for cell in (name, *frame[name].unique()[:50]))
+    word = next((text for text in texts if not text.isascii()), "")
+    return f", such as {quoted(word)}" if word else ""
 
 
 def _duplicates(frame: "pd.DataFrame", rows: TableRows) -> list[str]:
@@ -95,8 +112,6 @@ def _giveaway(column: "pd.Series[Any]", name: str, table: CheckedTable) -> str |
 
 def _suspect(column: "pd.Series[Any]") -> str | None:
     """A number that looks like a mark for a gap: it comes often, and far from all others."""
-    if column.dtype.kind not in "if":
-        return None
     filled = column.dropna().to_numpy(np.float64)
     for suspect in _SUSPECTS:
         count = int(np.sum(filled == suspect))

@@ -34,9 +34,10 @@ def merged(settings: Mapping[str, Any], refusals: Sequence[Refusal]) -> dict[str
 
 def applied(settings: TableSettings, proposal: Mapping[str, Any]) -> TableSettings:
     """The settings of a table as they are once a proposal is pasted."""
-    return replace(
-        settings, **{key: tuple(value) if isinstance(value, list) else value for key, value in proposal.items()}
-    )
+    changes: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in proposal.items() if value is not None
+    }
+    return replace(settings, **changes)
 
 
 def toml_of(tables: Mapping[str, Mapping[str, Any]], choices: Mapping[str, Sequence[str]]) -> str:

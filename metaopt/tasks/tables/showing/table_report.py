@@ -121,7 +121,7 @@ def _filled(
         str(path),
         _columns(file.frame, table, settings, why),
         _facts(file, table, rows, task),
-        tuple(hints(file.frame, table, rows)),
+        tuple(hints(file, table, rows)),
         tuple(refusal.sentence(str(path)) for refusal in refusals),
         proposal,
         _choices(refusals),

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from metaopt.tasks.tables.columns.cells import clean, numbers_in, typed
+from metaopt.tasks.tables.columns.cells import clean, numbers_in, typed, without_gaps
 
 
 def read(*cells, as_labels=False):
@@ -95,3 +95,8 @@ def test_whole_numbers_too_long_for_floats_are_told_apart():
 )
 def test_what_may_be_no_decimals_stays_text(texts, are_decimals):
     assert (read(*texts).dtype.kind in "if") == are_decimals
+
+
+def test_what_the_owner_calls_a_gap_is_one_however_it_is_written():
+    cells = pd.Series(["-999", "-999.0", " -999", "999", "unknown ", "x"], dtype=object)
+    assert without_gaps(cells, ["-999", "unknown"]).tolist() == ["", "", "", "999", "", "x"]

@@ -37,6 +37,12 @@ def test_types_are_kept_and_text_is_read_as_in_other_files(frame, tmp_path, suff
     assert task.splits.train.inputs.shape[1] == 9 + 1 + 1 + 2 + 1
 
 
+def test_only_the_owner_makes_numbers_gaps(tmp_path):
+    pd.DataFrame({"a": [-999.0, *range(11)], "b": range(12)}).to_parquet(tmp_path / "t.parquet")
+    assert read_arrow(tmp_path / "t.parquet").frame["a"].isna().sum() == 0
+    assert read_arrow(tmp_path / "t.parquet", TableSettings(gaps=("-999",))).frame["a"].isna().sum() == 1
+
+
 def test_what_is_no_table_is_refused(frame, tmp_path):
     lists = pd.DataFrame({"a": [[1, 2]] * 12, "b": range(12)})
     lists.to_parquet(tmp_path / "lists.parquet")

@@ -159,6 +159,7 @@ def test_labels_keep_the_zeros_in_front(tmp_path):
     rows = "".join(f"{index},0{index % 3},{index % 2}\n" for index in range(12))
     path = write(tmp_path, f"a,b,target\n{rows}")
     assert read(path)["b"].tolist()[:3] == [0, 1, 2]
+    assert read_csv(path).padded == ("b",)
     assert read(path, categories=("b",))["b"].tolist()[:3] == ["00", "01", "02"]
 
 
@@ -166,6 +167,7 @@ def test_labels_keep_the_zeros_in_front(tmp_path):
     ("text", "settings", "message"),
     [
         ("Report\n2024\na,b,t\n" + ROWS, {"skip_lines": 2}, "begins with 2 lines that are no header and no row"),
+        ("Report,,\n,,\nof,2024,\na,b,t\n" + ROWS, {"skip_lines": 3}, "begins with 3 lines that are no header"),
         ("# made by hand\na,b,t\n" + ROWS, {"comment": "#"}, "begins with comments such as '# made by hand'"),
         ("a,b,a\n" + ROWS, {"number_names": True}, "several columns of one name, a"),
         ("0.5,1,0\n" + ROWS, {"header": False}, "has the number '0.5' for a column's name"),

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from metaopt.tasks.tables.division import divided
+from metaopt.tasks.tables.reading.table_file import TableFile
 from metaopt.tasks.tables.settings import TableSettings
 from metaopt.tasks.tables.showing.hints import hints
 from metaopt.tasks.tables.table import check_table
@@ -20,10 +21,10 @@ def frame(num_rows=200):
     )
 
 
-def hints_of(table, **settings):
+def hints_of(table, file=None, **settings):
     told = TableSettings(**settings)
     checked = check_table(table, told, "t.csv")
-    return " ".join(hints(table, checked, divided(checked, "t", told, "t.csv")))
+    return " ".join(hints(file or TableFile(table), checked, divided(checked, "t", told, "t.csv")))
 
 
 def test_a_table_without_faults_has_none():
@@ -60,3 +61,11 @@ def test_dates_and_constants_are_told():
     assert "write time = 'day'" in said
     assert "of no use: shop" in said
     assert "write time" not in hints_of(table, time="day")
+
+
+def test_what_was_assumed_is_told():
+    table = frame().rename(columns={"colour": "Größe"})
+    file = TableFile(table.assign(x=range(200)), ",", "cp1252", is_encoding_assumed=True, padded=("x",))
+    said = hints_of(file.frame, file)
+    assert "Read as cp1252, which nothing in the file says, such as 'Größe'" in said
+    assert "Numbers with zeros in front: x." in said
