@@ -76,7 +76,8 @@ def show(
 def kind_of(source: str) -> tuple[str, str]:
     """Whether a source is a recipe, a portfolio or a corpus, and its name without the word that says so.
 
-    A folder is what lies in it. A name is a shipped recipe, or a registered corpus.
+    A folder is what lies in it; one that `metaopt tune` wrote is its recipe. A name is a shipped recipe, or a registered
+    corpus.
 
     Raises:
         InputError: a name is both.
@@ -93,6 +94,8 @@ def kind_of(source: str) -> tuple[str, str]:
         raise InputError(f"{quoted(source)} is a recipe and a corpus; write recipe:{source} or corpus:{source}.")
     if is_recipe or is_file(Path(source) / DOCUMENT) or source.endswith(DOCUMENT):
         return "recipe", source
+    if is_file(Path(source) / "recipe" / DOCUMENT):  # what tune wrote
+        return "recipe", str(Path(source) / "recipe")
     if is_corpus:
         return "corpus", source
     if is_file(Path(source) / "portfolio.json"):

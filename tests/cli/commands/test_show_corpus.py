@@ -45,7 +45,10 @@ def test_a_corpus_by_name_shows_its_tasks(run):
 def test_a_folder_is_what_lies_in_it(run, tmp_path):
     recipe = metaopt.Recipe.create(Configuration("adamw"))
     recipe.save(tmp_path / "mine")
+    recipe.save(tmp_path / "out" / "recipe")
     (tmp_path / "mine" / "shop.csv").write_text(TABLE)
+    (tmp_path / "out" / "evaluations.csv").write_text(TABLE)
+    assert "optimizer adamw" in " ".join(run("show", tmp_path / "out").out.split())
     assert "optimizer adamw" in " ".join(run("show", tmp_path / "mine").out.split())
     assert "price" in run("show", f"corpus:{tmp_path / 'mine'}").out
     done = run("show", tmp_path / "mine", "--json")

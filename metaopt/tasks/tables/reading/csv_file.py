@@ -207,7 +207,8 @@ def _is_padded(column: "pd.Series[str]") -> bool:
 
 
 def _typed(column: "pd.Series[str]", *, as_labels: bool) -> "pd.Series[object]":
-    different = {clean(str(text)) for text in column.unique()[:3]}
-    if len(different) == 2 and "" in different and different - {""} <= _TICKS and column.nunique() == 2:
-        return column.map(lambda text: bool(clean(text)))
+    if column.iloc[:1000].nunique() <= 2 and column.nunique() == 2:
+        different = {clean(str(text)) for text in column.unique()}
+        if "" in different and len(different) == 2 and different - {""} <= _TICKS:
+            return column.map(lambda text: bool(clean(text)))
     return typed(column, as_labels=as_labels)
