@@ -1,4 +1,4 @@
-"""Tables and files of runs whose truth is known, written down in other ways."""
+"""Tables and files of runs whose truth is known, written down in other ways; dialects: `benchmarks.tables`."""
 
 import csv
 import gzip
@@ -133,40 +133,9 @@ def _added(rows: Rows, name: str, cell: Callable[[int], str], place: int = 0) ->
     ).encode()
 
 
-def _percent(rng: random.Random, rows: Rows) -> bytes:
-    return _added(rows, "share", lambda row: f"{row % 37}{rng.choice([' ', ''])}%", rng.randrange(len(rows[0])))
-
-
-def _money(rng: random.Random, rows: Rows) -> bytes:
-    form = rng.choice(["${:,.2f}", "{:.2f} €", "EUR {:.0f}", "-£{:.1f}", "{:,.2f}CHF", "(${:.2f})"])
-    return _added(rows, "cost", lambda row: form.format(row * 137.5 + 1), rng.randrange(len(rows[0])))
-
-
-def _comma(rng: random.Random, rows: Rows) -> bytes:
-    form = rng.choice(["{},5", "1.{:03},25", "{},125", "1'{:03}", "1 {:03}", "1.{:03}.500", "1,{:03}"])
-    return _added(rows, "cost", lambda row: form.format(row), rng.randrange(len(rows[0])))
-
-
-def _date(rng: random.Random, rows: Rows) -> bytes:
-    form = rng.choice(
-        ["2021-{:02}-{:02}", "{1:02}.{0:02}.2021", "{}/{}/2021", "2021{:02}{:02}", "2021-{:02}-{:02} 12:30"]
-    )
-    return _added(rows, "day", lambda row: form.format(row % 12 + 1, row % 28 + 1), rng.randrange(len(rows[0])))
-
-
-def _other_digits(rng: random.Random, rows: Rows) -> bytes:
-    form = rng.choice(["−{}.5", "{}-", "٣{}", "({})"])
-    return _added(rows, "cost", lambda row: form.format(row), rng.randrange(len(rows[0])))
-
-
 def _identifier(rng: random.Random, rows: Rows) -> bytes:
     name = rng.choice(["id", "user_id", "", "PassengerId", "Unnamed: 0", "row"])
     return _added(rows, name, str, rng.choice([0, len(rows[0])]))
-
-
-def _gap_mark(rng: random.Random, rows: Rows) -> bytes:
-    mark = rng.choice(["-", "--", "n/a", ".", "none", "#N/A", "*"])
-    return _added(rows, "share", lambda row: mark if row % 3 else f"{row}.5", rng.randrange(len(rows[0])))
 
 
 def _header_again(rng: random.Random, rows: Rows) -> bytes:
@@ -226,7 +195,7 @@ def _cut_bytes(rng: random.Random, rows: Rows) -> bytes:
 
 
 _CHANGES: tuple[Callable[[random.Random, Rows], bytes], ...] = (
-    _percent, _money, _comma, _date, _other_digits, _identifier, _gap_mark, _header_again, _doubled_name, _separated,
+    _identifier, _header_again, _doubled_name, _separated,
     _other_encoding, _ragged, _infinite, _few, _gap_in_target, _constant_target, _null_bytes, _cut_bytes,
 )  # fmt: skip
 

@@ -35,9 +35,9 @@ from sklearn import datasets
 import metaopt
 from metaopt.contracts import REDRAWN
 from metaopt.plugin import current_registry
-from metaopt.tasks.tables.csv_file import read_csv
-from metaopt.tasks.tables.features import preprocessor
+from metaopt.tasks.tables.columns.features import preprocessor
 from metaopt.tasks.tables.mlp import mlp
+from metaopt.tasks.tables.reading.csv_file import read_csv
 from metaopt.tasks.tables.rows import TableRows
 from metaopt.tasks.tables.settings import TableSettings, read_settings
 from metaopt.tasks.tables.table import check_table, task_from_frame
@@ -152,7 +152,7 @@ def cut_down(source: Path, home: Path, seed: int = 0) -> Iterator[tuple[str, Pat
             folder.mkdir()
             tasks = []
             for stem in (stems[index] for index in order[begin : begin + 5]):
-                frame = read_csv(source / f"{stem}.csv.gz", settings[stem].categories)
+                frame = read_csv(source / f"{stem}.csv.gz", settings[stem]).frame
                 frame = frame.sample(frac=1, random_state=int(rng.integers(2**31))).reset_index(drop=True)
                 try:
                     tasks.append(_cut(frame, size, stem, settings[stem], folder))

@@ -96,6 +96,17 @@ def read_bytes(path: AnyPath) -> bytes:
         return file.read()
 
 
+def read_content(path: AnyPath) -> bytes:
+    """The content of a file; `.gz` is decompressed.
+
+    Raises:
+        OSError: it is not there, no file, or cannot be read.
+        ValueError: it is damaged.
+    """
+    content = read_bytes(path)
+    return _decompressed(content) if os.fspath(path).lower().endswith(".gz") else content
+
+
 def read_text(path: AnyPath) -> str:
     """The text of a UTF-8 file, without a byte order mark; `.gz` is decompressed.
 
@@ -103,9 +114,7 @@ def read_text(path: AnyPath) -> str:
         OSError: it is not there, no file, or cannot be read.
         ValueError: it is not UTF-8 text, or damaged.
     """
-    content = read_bytes(path)
-    if os.fspath(path).lower().endswith(".gz"):
-        content = _decompressed(content)
+    content = read_content(path)
     if b"\0" in content[:4096]:
         raise ValueError("it is not UTF-8 text (it holds null bytes, as UTF-16 does); save it as UTF-8")
     try:

@@ -7,10 +7,12 @@ if TYPE_CHECKING:
     from metaopt.tasks.images.class_episodes import PARTITIONS, ClassEpisodes, Classes
     from metaopt.tasks.images.conv4 import Conv4
     from metaopt.tasks.images.corpus import accuracy
-    from metaopt.tasks.images.folder import read_image_folder
+    from metaopt.tasks.images.folder import is_image_folder, read_image_folder
     from metaopt.tasks.source import Source, describe_corpus, load_corpus
-    from metaopt.tasks.tables.cells import clean, numbers_in
-    from metaopt.tasks.tables.csv_file import read_cells
+    from metaopt.tasks.tables.columns.cells import clean, numbers_in
+    from metaopt.tasks.tables.reading.csv_file import read_cells
+    from metaopt.tasks.tables.showing.folder_report import FolderReport, inspect_folder
+    from metaopt.tasks.tables.showing.table_report import TableReport
 
 # Imported when it is first named, so that what needs one of them does not load them all.
 _MODULES = {
@@ -19,13 +21,17 @@ _MODULES = {
     "PARTITIONS": "metaopt.tasks.images.class_episodes",
     "Conv4": "metaopt.tasks.images.conv4",
     "accuracy": "metaopt.tasks.images.corpus",
+    "is_image_folder": "metaopt.tasks.images.folder",
     "read_image_folder": "metaopt.tasks.images.folder",
     "Source": "metaopt.tasks.source",
     "describe_corpus": "metaopt.tasks.source",
     "load_corpus": "metaopt.tasks.source",
-    "clean": "metaopt.tasks.tables.cells",
-    "numbers_in": "metaopt.tasks.tables.cells",
-    "read_cells": "metaopt.tasks.tables.csv_file",
+    "clean": "metaopt.tasks.tables.columns.cells",
+    "numbers_in": "metaopt.tasks.tables.columns.cells",
+    "read_cells": "metaopt.tasks.tables.reading.csv_file",
+    "FolderReport": "metaopt.tasks.tables.showing.folder_report",
+    "inspect_folder": "metaopt.tasks.tables.showing.folder_report",
+    "TableReport": "metaopt.tasks.tables.showing.table_report",
 }
 
 __all__ = [
@@ -33,10 +39,14 @@ __all__ = [
     "ClassEpisodes",
     "Classes",
     "Conv4",
+    "FolderReport",
     "Source",
+    "TableReport",
     "accuracy",
     "clean",
     "describe_corpus",
+    "inspect_folder",
+    "is_image_folder",
     "load_corpus",
     "numbers_in",
     "read_cells",

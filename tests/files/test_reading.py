@@ -6,7 +6,16 @@ import os
 import pytest
 
 from metaopt.errors import InputError, first_line
-from metaopt.files.reading import as_path, folders_like, is_file, is_folder, read_bytes, read_json, read_text
+from metaopt.files.reading import (
+    as_path,
+    folders_like,
+    is_file,
+    is_folder,
+    read_bytes,
+    read_content,
+    read_json,
+    read_text,
+)
 
 
 def test_a_byte_order_mark_is_no_part_of_a_text(tmp_path):
@@ -18,6 +27,7 @@ def test_a_byte_order_mark_is_no_part_of_a_text(tmp_path):
 def test_a_compressed_text_is_the_same_text(tmp_path):
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress("größe".encode()))
     assert read_text(tmp_path / "a.csv.gz") == "größe"
+    assert read_content(tmp_path / "a.csv.gz") == "größe".encode()
 
 
 @pytest.mark.parametrize("cut", [3, 12, 40, -9, -1])

@@ -12,41 +12,73 @@ An optional `corpus.toml` says more, a table a file, with `[defaults]` for all; 
     categories = ["district"]             # integer codes that are no numbers
 
 Without it, a target of text or of few whole numbers makes a classification (`metaopt.tasks.tables.target`). Columns of
-numbers are scaled, integer codes too; columns of text are one-hot; gaps are imputed; infinite numbers, numbers
-written differently from plain ones (percentages, money, dates: `metaopt.tasks.tables.cell_formats`), free text and
-identifiers are refused by name, all columns of a file at once (`metaopt.tasks.tables.features`). Rows are split
-.6/.2/.2 (`metaopt.tasks.tables.splitting`).
+numbers are scaled, integer codes too; dates become parts; columns of text are one-hot, or their mean targets where they
+have many values; gaps are imputed; infinite numbers, free text, identifiers, and what can be read in two ways are
+refused by name, all columns of a file at once (`metaopt.tasks.tables.columns.features`). Rows are split .6/.2/.2
+(`metaopt.tasks.tables.splitting`).
 """
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
-from metaopt.contracts import Corpus
+from metaopt.contracts import Corpus, Task
 from metaopt.errors import InputError, did_you_mean, quoted
 from metaopt.files import folders_like, is_file, is_folder, is_utf8
-from metaopt.tasks.tables.csv_file import read_csv
-from metaopt.tasks.tables.settings import read_settings
+from metaopt.tasks.tables.reading.arrow_file import SUFFIXES as ARROW
+from metaopt.tasks.tables.reading.arrow_file import read_arrow
+from metaopt.tasks.tables.reading.csv_file import read_csv
+from metaopt.tasks.tables.reading.table_file import TableFile
+from metaopt.tasks.tables.refusal import UnusableTableError
+from metaopt.tasks.tables.settings import TableSettings, read_settings
 from metaopt.tasks.tables.table import task_from_frame
 
-SUFFIXES = (".csv", ".csv.gz")
+TEXT = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+SUFFIXES = (*TEXT, *ARROW)
+
+#: Tables that are not read, and what to do with them.
+WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers")
+
+#: Of a message that names the faults of several tables; `metaopt show` names all.
+_MOST_CHARACTERS = 460
 
 
 def load_csv_folder(folder: Path) -> Corpus:
     """The corpus in a folder, tasks in the order of their files' names.
 
     Raises:
-        InputError: no folder, no CSV in it, or a file that cannot be used.
+        InputError: no folder, no table in it, or files that cannot be used, all of them in one message.
     """
-    files = _csv_files(folder)
+    files = table_files(folder)
     settings = read_settings(folder, files)
-    tasks = [
-        task_from_frame(read_csv(path, settings[stem].categories), stem, settings[stem], str(path))
-        for stem, path in files.items()
-    ]
+    tasks: list[Task] = []
+    faults: list[InputError] = []
+    for stem, path in files.items():
+        try:
+            tasks.append(task_from_frame(read_table(path, settings[stem]).frame, stem, settings[stem], str(path)))
+        except InputError as error:
+            faults.append(error)
+    if faults:
+        raise _joined(faults, folder)
     return Corpus(folder.resolve().name, tuple(tasks))
 
 
-def _csv_files(folder: Path) -> dict[str, Path]:
-    """Files by name without suffix, sorted."""
+def read_table(path: Path, settings: TableSettings) -> TableFile:
+    """The table in a file, by its name's ending.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    reader = read_arrow if path.name.lower().endswith(ARROW) else read_csv
+    return reader(path, settings)
+
+
+def table_files(folder: Path) -> Mapping[str, Path]:
+    """Files of tables by name without suffix, sorted.
+
+    Raises:
+        InputError: no folder, no table in it, or two of one name.
+    """
     if not is_folder(folder):
         what = "is a file" if is_file(folder) else "does not exist"
         what += did_you_mean(str(folder), folders_like(folder), " ({})")
@@ -63,5 +95,34 @@ def _csv_files(folder: Path) -> dict[str, Path]:
             raise InputError(f"{files[stem]} and {path} are two files for one task; remove one.")
         files[stem] = path
     if not files:
+        books = workbooks(folder)
+        if books:
+            raise InputError(
+                f"{quoted(books[0])} is a workbook, which is not read; save each of its sheets as CSV "
+                "(in a spreadsheet: File, Save as, CSV UTF-8), one file a task."
+            )
         raise InputError(f"{quoted(folder)} holds no .csv or .csv.gz file; a corpus has one a task.")
     return files
+
+
+def workbooks(folder: Path) -> list[Path]:
+    """Files of spreadsheets in a folder, which are not read."""
+    return [path for path in sorted(folder.iterdir()) if path.name.lower().endswith(WORKBOOKS)]
+
+
+def _joined(faults: list[InputError], folder: Path) -> InputError:
+    """The faults of a folder's tables in one message, as far as it has room for them."""
+    if len(faults) == 1:
+        return faults[0]
+    beginning = f"{len(faults)} tables cannot be used; metaopt show prints all of it, with a corpus.toml to paste: "
+    parts: list[str] = []
+    for fault in faults:
+        part = str(fault).replace(f"{folder}{os.sep}", "").rstrip(".")
+        if parts and len(beginning) + len("; ".join([*parts, part])) > _MOST_CHARACTERS:
+            break
+        parts.append(part)
+    more = f"; and {len(faults) - len(parts)} more" if len(parts) < len(faults) else ""
+    sentence = beginning + "; ".join(parts)
+    sentence = sentence if len(sentence) <= _MOST_CHARACTERS else f"{sentence[: _MOST_CHARACTERS - 1]}…"
+    refusals = [refusal for fault in faults if isinstance(fault, UnusableTableError) for refusal in fault.refusals]
+    return UnusableTableError(f"{sentence}{more}.", refusals)

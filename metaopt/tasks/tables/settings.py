@@ -2,12 +2,13 @@
 
 import tomllib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from metaopt.errors import InputError, did_you_mean, first_line, listed, quoted
 from metaopt.files import read_text
+from metaopt.tasks.tables.metrics import METRICS
 from metaopt.tasks.tables.splitting import FRACTION
 
 FILE_NAME = "corpus.toml"
@@ -16,6 +17,11 @@ FILE_NAME = "corpus.toml"
 _MOST = 10**12
 
 TableKind: TypeAlias = Literal["classification", "regression"]
+
+#: Rows that can be left out.
+ROWS = ("no_target", "rare_class", "repeated_header", "ragged")
+#: Orders of numbers in a date.
+ORDERS = ("day-first", "month-first", "year-first")
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,25 @@ class TableSettings:
         num_validations: validations of a run.
         categories: columns that are categories although they hold numbers.
         drop: columns to leave out.
+        target: the column to predict; the last one if left out.
+        metric: what is validated and reported, one of `metaopt.tasks.tables.metrics.METRICS`; the loss that is trained
+            on if left out.
+        class_weights: `"balanced"`, or a weight a class, by which the loss of its rows is multiplied.
+        group: a column; rows of one group are never in two splits. It is no input.
+        time: a column; rows that are later validate, and the latest test.
+        hash: columns of text that become numbers by hashing, whatever they hold.
+        dates: what the numbers in dates stand for, by column: `"day-first"`, `"month-first"` or `"year-first"`.
+        day_first: the same for all columns that can be read both ways.
+        first_year: the earliest year that two digits may mean, such as 1931.
+        decimal: the decimal mark, `"."` or `","`, in columns that can be read both ways.
+        gaps: what else stands for a gap, such as `"-999"`.
+        drop_rows: of ROWS, which rows to leave out.
+        encoding: of the file, such as `"cp1250"`.
+        separator: what stands between cells.
+        skip_lines: lines before the header.
+        comment: what lines that are no rows begin with.
+        header: whether there is one.
+        number_names: whether columns of one name are told apart by numbers.
     """
 
     task: TableKind | None = None
@@ -45,6 +70,24 @@ class TableSettings:
     num_validations: int = 20
     categories: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
+    target: str | None = None
+    metric: str | None = None
+    class_weights: "str | Mapping[str, float] | None" = None
+    group: str | None = None
+    time: str | None = None
+    hash: tuple[str, ...] = ()
+    dates: Mapping[str, str] = field(default_factory=dict)
+    day_first: bool | None = None
+    first_year: int | None = None
+    decimal: str | None = None
+    gaps: tuple[str, ...] = ()
+    drop_rows: tuple[str, ...] = ()
+    encoding: str | None = None
+    separator: str | None = None
+    skip_lines: int = 0
+    comment: str | None = None
+    header: bool = True
+    number_names: bool = False
 
 
 KEYS = tuple(field.name for field in fields(TableSettings))
@@ -64,13 +107,23 @@ def read_settings(folder: Path, stems: Collection[str]) -> dict[str, TableSettin
         InputError: not TOML, a table without a file, an unknown key, a value that cannot be.
     """
     path = folder / FILE_NAME
-    tables = _read_toml(path) if path.exists() else {}
+    tables = settings_as_written(folder)
     common = _parse(TableSettings(), tables.get("defaults", {}), f"{path}, [defaults]")
     for name in tables:
         if name != "defaults" and name not in stems:
             hint = did_you_mean(name, stems, " ({})")
             raise InputError(f"{path}: there is no {listed([name])}.csv for the table [{listed([name])}]{hint}.")
     return {stem: _parse(common, tables.get(stem, {}), f"{path}, [{stem}]") for stem in stems}
+
+
+def settings_as_written(folder: Path) -> dict[str, Any]:
+    """The tables of `corpus.toml` with the keys that it has; none without one.
+
+    Raises:
+        InputError: it is not TOML.
+    """
+    path = folder / FILE_NAME
+    return _read_toml(path) if path.exists() else {}
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -87,6 +140,8 @@ def _parse(base: TableSettings, table: Any, where: str) -> TableSettings:
         raise InputError(f'{where} must be a table with keys such as task = "regression", got {quoted(table)}.')
     changes = {key: _checked(key, value, where) for key, value in table.items()}
     settings = replace(base, **changes)
+    if settings.group is not None and settings.time is not None:
+        raise InputError(f"{where}: rows are divided by group or by time, not both; remove one.")
     validation, test = settings.validation or FRACTION, settings.test or FRACTION
     if validation + test >= 1:
         raise InputError(f"{where}: validation and test must leave rows to train on, got {validation} and {test}.")
@@ -119,6 +174,19 @@ def _is_names(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
+def _is_orders(value: Any) -> bool:
+    return isinstance(value, dict) and all(order in ORDERS for order in value.values())
+
+
+def _is_weights(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return bool(value == "balanced")
+    return bool(value) and all(
+        isinstance(weight, int | float) and not isinstance(weight, bool) and 0 < weight < _MOST
+        for weight in value.values()
+    )
+
+
 _CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "task": (lambda value: value in ("classification", "regression"), "'classification' or 'regression'"),
     "family": (_is_text, "a name"),
@@ -130,4 +198,22 @@ _CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "num_validations": (_is_count, "a positive whole number"),
     "categories": (_is_names, "a list of column names"),
     "drop": (_is_names, "a list of column names"),
+    "target": (_is_text, "a column's name"),
+    "metric": (lambda value: value in METRICS, f"one of {', '.join(METRICS)}"),
+    "class_weights": (_is_weights, "'balanced' or a table with a positive number a class, {yes = 2.0, no = 1.0}"),
+    "group": (_is_text, "a column's name"),
+    "time": (_is_text, "a column's name"),
+    "hash": (_is_names, "a list of column names"),
+    "dates": (_is_orders, "a table such as {signup = 'day-first'}; there are day-first, month-first and year-first"),
+    "day_first": (lambda value: isinstance(value, bool), "true or false"),
+    "first_year": (lambda value: _is_count(value) and 1800 <= value <= 2000, "a year from 1800 to 2000"),
+    "decimal": (lambda value: value in (".", ","), "'.' or ','"),
+    "gaps": (_is_names, "a list of texts such as '-999'"),
+    "drop_rows": (lambda value: _is_names(value) and set(value) <= set(ROWS), f"a list of {', '.join(ROWS)}"),
+    "encoding": (_is_text, "a name such as 'cp1250'"),
+    "separator": (lambda value: _is_text(value) and len(value) == 1, "one character"),
+    "skip_lines": (lambda value: _is_count(value) or (value == 0 and not isinstance(value, bool)), "a whole number"),
+    "comment": (lambda value: _is_text(value) and len(value) == 1, "one character"),
+    "header": (lambda value: isinstance(value, bool), "true or false"),
+    "number_names": (lambda value: isinstance(value, bool), "true or false"),
 }

@@ -28,6 +28,67 @@ def split_rows(
     return _divided(classes, shares, np.random.default_rng(seed_of(name)))
 
 
+def split_groups(
+    groups: NDArray[np.int64], name: str, validation: float | None = None, test: float | None = None
+) -> Rows:
+    """Rows for training, validation and test, no group in two of them: shuffled groups, the same for the same name.
+
+    Args:
+        groups: the group of each row, 0, 1, …, shape (rows,); at least three of them.
+        name: see `split_rows`.
+        validation: see `split_rows`; the first groups that together have as many rows validate.
+        test: see `split_rows`.
+    """
+    generator = np.random.default_rng(seed_of(name))
+    order = generator.permutation(int(groups.max()) + 1)
+    sizes = np.bincount(groups)[order]
+    ends = np.cumsum(sizes)
+    num_test = _share(test, MAX_TEST_ROWS, len(groups)) * len(groups)
+    num_validation = _share(validation, MAX_VALIDATION_ROWS, len(groups)) * len(groups)
+    in_test = max(1, min(len(order) - 2, int(np.searchsorted(ends, num_test)) + 1))
+    after = ends - ends[in_test - 1]
+    in_validation = max(1, min(len(order) - 1 - in_test, int(np.sum((after > 0) & (after < num_validation))) + 1))
+    held_out = order[in_test : in_test + in_validation], order[:in_test]
+    parts = (order[in_test + in_validation :], *held_out)
+    train, validating, testing = (generator.permutation(np.flatnonzero(np.isin(groups, part))) for part in parts)
+    return train, validating, testing
+
+
+def split_times(
+    times: NDArray[np.int64], name: str, validation: float | None = None, test: float | None = None
+) -> Rows | None:
+    """Rows for training, validation and test, each later than the one before; rows of one moment stay together.
+
+    Args:
+        times: of each row, shape (rows,).
+        name: seeds the order within each part.
+        validation: see `split_rows`.
+        test: see `split_rows`.
+
+    Returns:
+        The rows; None if there are too few different moments.
+    """
+    moments, starts = np.unique(np.sort(times), return_index=True)
+    if len(moments) < 3:
+        return None
+    num_rows = len(times)
+    num_test = _share(test, MAX_TEST_ROWS, num_rows) * num_rows
+    num_validation = _share(validation, MAX_VALIDATION_ROWS, num_rows) * num_rows
+    first_test = _nearest(starts, num_rows - num_test, 2, len(moments) - 1)
+    first_validation = _nearest(starts, starts[first_test] - num_validation, 1, first_test - 1)
+    generator = np.random.default_rng(seed_of(name))
+    is_test, is_late = times >= moments[first_test], times >= moments[first_validation]
+    train, validating, testing = (
+        generator.permutation(np.flatnonzero(part)) for part in (~is_late, is_late & ~is_test, is_test)
+    )
+    return train, validating, testing
+
+
+def _nearest(starts: NDArray[np.int64], wanted: float, lowest: int, highest: int) -> int:
+    """The moment, from `lowest` to `highest`, before which there are about so many rows."""
+    return int(np.clip(np.abs(starts - wanted).argmin(), lowest, highest))
+
+
 def redrawn_rows(classes: NDArray[np.int64], own: Rows, name: str, seed: int, *, test: bool) -> Rows:
     """Rows divided anew: as many of each class in each part as before, the same for the same name and seed.
 

@@ -1,18 +1,22 @@
 """A data frame as a task: checked, split, preprocessed on training rows, with a model and a loss."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
-import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from metaopt.contracts import Split, Task
-from metaopt.errors import InputError, listed, named_line, quoted
+from metaopt.errors import InputError, did_you_mean, listed, named_line, quoted
 from metaopt.tasks.module_attribute import load_attribute
-from metaopt.tasks.tables.features import Features, check_features
+from metaopt.tasks.tables.columns.conversion import Converted, How, convert, decimal_in
+from metaopt.tasks.tables.columns.features import check_features
+from metaopt.tasks.tables.division import CheckedTable, divided, kept_rows
+from metaopt.tasks.tables.losses import loss_of
+from metaopt.tasks.tables.metrics import METRICS, Metric
 from metaopt.tasks.tables.mlp import mlp
 from metaopt.tasks.tables.refusal import Refusal, refused
 from metaopt.tasks.tables.rows import TableRows
@@ -25,28 +29,15 @@ if TYPE_CHECKING:
 ModelFactory = Callable[[int, int], nn.Module]
 
 
-@dataclass(frozen=True, eq=False)
-class CheckedTable:
-    """A checked table.
-
-    Attributes:
-        features: its feature columns.
-        target: its target.
-    """
-
-    features: Features
-    target: Target
-
-
 def task_from_frame(frame: "pd.DataFrame", name: str, settings: TableSettings, where: str) -> Task:
-    """A supervised task from a table whose last column is the target.
+    """A supervised task from a table whose last column is the target, if the settings name no other.
 
-    Classification trains and measures cross-entropy, regression the mean squared error of the target in units of its
-    standard deviation over training rows; both are better when lower. All rows are kept, as float32: rows × inputs × 4
-    bytes.
+    Classification trains cross-entropy, regression the mean squared error of the target in units of its standard
+    deviation over training rows; they are measured too, if the settings name no metric. All rows are kept, as float32:
+    rows × inputs × 4 bytes.
 
     Args:
-        frame: the table, features first, target last.
+        frame: the table.
         name: the task's name; it seeds the split.
         settings: what `corpus.toml` says.
         where: the file, for messages.
@@ -55,22 +46,29 @@ def task_from_frame(frame: "pd.DataFrame", name: str, settings: TableSettings, w
         InputError: the table cannot be used; names the column, the row and the value.
     """
     table = check_table(frame, settings, where)
-    rows = TableRows.of(table.features, table.target, name, settings)
+    return task_of(table, divided(table, name, settings, where), name, settings, where)
+
+
+def task_of(table: CheckedTable, rows: TableRows, name: str, settings: TableSettings, where: str) -> Task:
+    """The task of a checked table in a division; see `task_from_frame`."""
     splits = rows.splits()
     num_inputs = splits.train.inputs.shape[1]
     factory = mlp if settings.model is None else _load_model(settings.model, splits.train, table.target, where)
-    is_classification = table.target.kind == "classification"
+    metric = None if settings.metric is None else _metric(settings.metric, table, where)
+    is_fixed = table.groups is not None or table.times is not None
     return Task(
         name=name,
         family=settings.family or f"tabular_{table.target.kind}",
         model=partial(factory, num_inputs, table.target.num_outputs),
         data=splits,
-        loss=F.cross_entropy if is_classification else F.mse_loss,
+        loss=loss_of(table, rows, settings, where),
+        metric=None if metric is None else metric.function,
+        mode="min" if metric is None else metric.mode,
         batch_size=min(settings.batch_size, len(splits.train)),
         num_steps=settings.num_steps,
         num_validations=settings.num_validations,
         widened=partial(mlp, num_inputs, table.target.num_outputs) if settings.model is None else None,
-        redraw=rows,
+        redraw=None if is_fixed else rows,
     )
 
 
@@ -81,18 +79,94 @@ def check_table(frame: "pd.DataFrame", settings: TableSettings, where: str) -> C
         InputError: columns are refused, all of them in one message; or the settings name what is not there.
     """
     columns = [str(name) for name in frame.columns]
-    _check_named(settings.drop, columns[:-1], "drop", where)
-    _check_named(settings.categories, columns[:-1], "categories", where)
-    feature_names = [name for name in columns[:-1] if name not in settings.drop]
+    target_name = _target_name(columns, settings, where)
+    others = [name for name in columns if name != target_name]
+    for key in ("drop", "categories", "hash", "dates"):
+        _check_named(tuple(getattr(settings, key)), others, key, where)
+    for key in ("group", "time"):
+        named = getattr(settings, key)
+        _check_named(() if named is None else (named,), others, key, where)
+    feature_names = [name for name in others if name not in settings.drop and name != settings.group]
     if not feature_names:
         raise InputError(f"{where} has no feature left; drop fewer columns.")
-    target = check_target(frame[columns[-1]], settings.task)
-    features, refusals = check_features(frame[feature_names], settings.categories)
+    rows = kept_rows(frame[target_name], settings)
+    if len(rows) < len(frame):
+        frame = frame.iloc[rows].reset_index(drop=True)
+    how = How(settings, decimal_in(frame[[*feature_names, target_name]], settings))
+    target = check_target(frame[target_name], settings.task, how)
+    features, refusals = check_features(frame[feature_names], settings.categories, how)
     if isinstance(target, Refusal):
-        raise refused(where, [target, *refusals])
+        refusals = [target, *refusals]
+    groups = _groups(frame, settings)
+    times = _times(frame, settings, how)
+    refusals.extend(part for part in (groups, times) if isinstance(part, Refusal) and part not in refusals)
     if refusals:
         raise refused(where, refusals)
-    return CheckedTable(features, target)
+    assert isinstance(target, Target)
+    assert not isinstance(groups, Refusal)
+    assert not isinstance(times, Refusal)
+    return CheckedTable(features, target, target_name, rows, groups, times)
+
+
+def _target_name(columns: Sequence[str], settings: TableSettings, where: str) -> str:
+    if settings.target is None:
+        return columns[-1]
+    if settings.target not in columns:
+        hint = did_you_mean(settings.target, columns, " ({})")
+        raise InputError(
+            f"{where} has no column {quoted(settings.target)}{hint}, which target in corpus.toml names; it has "
+            f"{listed(columns)}."
+        )
+    return settings.target
+
+
+def _metric(name: str, table: CheckedTable, where: str) -> Metric:
+    metric = METRICS[name]
+    if metric.is_for_classes != (table.target.kind == "classification"):
+        fitting = [other for other, known in METRICS.items() if known.is_for_classes != metric.is_for_classes]
+        raise InputError(
+            f"{where} is a {table.target.kind}, which metric = {quoted(name)} in corpus.toml does not measure; "
+            f"there are {', '.join(fitting)}."
+        )
+    return metric
+
+
+def _groups(frame: "pd.DataFrame", settings: TableSettings) -> "NDArray[np.int64] | Refusal | None":
+    if settings.group is None:
+        return None
+    import pandas as pd
+
+    column = frame[settings.group]
+    missing = np.flatnonzero(column.isna())
+    codes: NDArray[np.int64] = pd.factorize(column, sort=False)[0].astype(np.int64)
+    if len(missing):  # a row without a group is one by itself
+        codes[missing] = codes.max() + 1 + np.arange(len(missing))
+    if codes.max() < 2:
+        return Refusal(
+            settings.group,
+            f" has {codes.max() + 1} groups",
+            "three are needed, to train, validate and test on; name another column as group in corpus.toml",
+        )
+    return codes
+
+
+def _times(frame: "pd.DataFrame", settings: TableSettings, how: How) -> "NDArray[np.int64] | Refusal | None":
+    if settings.time is None:
+        return None
+    column = frame[settings.time]
+    converted = convert(column, how) if column.notna().any() else None
+    if isinstance(converted, Refusal):
+        return converted
+    name = settings.time
+    if not isinstance(converted, Converted) or (converted.moments is None and list(converted.parts) != [name]):
+        return Refusal(name, " holds neither dates nor numbers", "name another column as time in corpus.toml")
+    missing = np.flatnonzero(column.isna())
+    if len(missing):
+        what = f": row {missing[0] + 1} after the header has no time, by which rows are divided"
+        return Refusal(name, what, "fill it in or remove the row")
+    if converted.moments is not None:
+        return converted.moments.values.astype("datetime64[s]").astype(np.int64)
+    return np.unique(converted.parts[name].to_numpy(), return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
 def _check_named(names: Sequence[str], columns: Sequence[str], key: str, where: str) -> None:

@@ -11,7 +11,7 @@ from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import ALL_REDRAWN, REDRAWN
 from metaopt.inner import Graphs, Member, train
 from metaopt.plugin import current_registry
-from metaopt.tasks.tables.features import check_features
+from metaopt.tasks.tables.columns.features import check_features
 from metaopt.tasks.tables.rows import TableRows
 from metaopt.tasks.tables.settings import TableSettings
 from metaopt.tasks.tables.splitting import redrawn_rows, split_rows

@@ -9,6 +9,7 @@ import torch
 from torch.func import functional_call
 
 from metaopt.errors import InputError
+from metaopt.tasks.tables.metrics import auc
 from metaopt.tasks.tables.settings import TableSettings
 from metaopt.tasks.tables.splitting import split_rows
 from metaopt.tasks.tables.table import task_from_frame
@@ -133,22 +134,21 @@ def test_a_model_of_the_users_own():
 def test_all_columns_that_cannot_be_used_are_named_at_once():
     table = frame()
     table.insert(0, "user_id", range(60))
-    table.insert(0, "share", [f"{row % 40}%" for row in range(60)])
-    table.insert(0, "price", [f"${row + 1000:,}.50" for row in range(60)])
-    table.insert(0, "day", [f"2021-01-{row % 28 + 1:02}" for row in range(60)])
-    table["target"] = [f"{row % 2},5" for row in range(60)]
+    table.insert(0, "price", [f"{'$€'[row % 2]}{row + 1000:,}.50" for row in range(60)])
+    table.insert(0, "day", [f"0{row % 3 + 1}/0{row % 5 + 1}/2021" for row in range(60)])
+    table["target"] = [f"{row % 2},5" if row else "" for row in range(60)]
+    table.loc[0, "target"] = None
     with pytest.raises(InputError) as caught:
         make(table)
-    assert str(caught.value) == (
-        "t.csv has 5 columns that cannot be used: 'target' holds numbers with commas such as '0,5'; 'day' holds dates "
-        "such as '2021-01-01'; 'price' holds amounts of money such as '$1,000.50'; 'share' holds percentages such as "
-        "'0%'; 'user_id' holds identifiers (whole numbers, all different, such as 0): correct them, or list them under "
-        "drop, or under categories where they are labels, in corpus.toml."
-    )
+    text = str(caught.value)
+    assert text.startswith("t.csv has 4 columns that cannot be used: 'target': row 1 after the header has no target")
+    assert "'day' holds dates such as '01/01/2021', which may be 2021-01-01 (day-first) or" in text
+    assert "'price' mixes units, such as" in text
 
 
 def test_many_columns_that_cannot_be_used_are_counted():
-    table = pd.DataFrame({**{f"share {'x' * 200} {column}": ["5%"] * 60 for column in range(500)}, **frame()})
+    names = [f"share {'x' * 200} {column}" for column in range(500)]
+    table = pd.DataFrame({**{name: [f"key {row}" for row in range(60)] for name in names}, **frame()})
     with pytest.raises(
         InputError, match=r"has 500 columns that cannot be used: .*; and 49\d more: correct them"
     ) as caught:
@@ -162,3 +162,54 @@ def test_such_columns_can_be_dropped_or_taken_for_labels():
     assert make(table, categories=("gaps",)).splits.train.inputs.shape[1] == 1 + 4 + 3
     labels = frame().assign(target=[f"{row % 4}%" for row in range(60)])
     assert make(labels, task="classification").splits.train.targets.max() == 3
+
+
+def test_the_target_may_be_any_column():
+    task = make(frame(), target="colour")
+    assert task.build(0)(task.splits.test.inputs).shape == (12, 3)
+    with pytest.raises(InputError, match=r"t\.csv has no column 'color' \(did you mean 'colour'\?\), which target"):
+        make(frame(), target="color")
+
+
+def test_a_metric_is_measured_and_the_loss_is_trained_on():
+    task = make(frame(), metric="auc")
+    assert (task.loss, task.metric, task.mode) == (torch.nn.functional.cross_entropy, auc, "max")
+    with pytest.raises(InputError, match=r"t\.csv is a classification, which metric = 'r2' in corpus\.toml does not"):
+        make(frame(), metric="r2")
+
+
+def test_rows_without_a_target_can_be_left_out():
+    table = frame()
+    table.loc[[3, 7], "target"] = None
+    with pytest.raises(InputError, match=r'drop_rows = \["no_target"\]'):
+        make(table)
+    splits = make(table, drop_rows=("no_target",)).splits
+    assert len(splits.train) + len(splits.validation) + len(splits.test) == 58
+
+
+def test_the_group_is_no_input_and_its_rows_are_divided_once_and_for_all():
+    table = frame()
+    table.insert(0, "patient", [f"p{row // 4}" for row in range(60)])
+    task = make(table, group="patient")
+    assert task.splits.train.inputs.shape[1] == 2 + 3
+    assert task.redraw is None
+
+
+def test_many_values_do_not_tell_a_training_row_its_own_target():
+    generator = np.random.default_rng(0)
+    cities = [f"city {code}" for code in generator.integers(0, 250, 800)]
+    table = pd.DataFrame({"city": cities, "target": generator.normal(size=800)})
+    train, validation = (part for part in (make(table).splits.train, make(table).splits.validation))
+    for part in (train, validation):  # noise says nothing about noise
+        assert abs(np.corrcoef(part.inputs[:, 0], part.targets[:, 0])[0, 1]) < 0.25
+    assert torch.equal(make(table).splits.train.inputs, train.inputs)
+    redrawn = make(table).at(1_500_000).splits.train
+    assert not torch.equal(redrawn.inputs, train.inputs)
+
+
+def test_later_rows_are_not_trained_on_where_time_counts():
+    table = frame()
+    table.insert(0, "day", pd.date_range("2021-01-01", periods=60).strftime("%d.%m.%Y"))
+    rows = make(table, time="day")
+    assert rows.redraw is None
+    assert rows.splits.train.inputs.shape[1] == 4 + 2 + 3  # no years and no days gone by

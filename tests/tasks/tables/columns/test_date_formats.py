@@ -2,7 +2,7 @@
 
 import pytest
 
-from metaopt.tasks.tables.date_formats import DATE, TIME
+from metaopt.tasks.tables.columns.date_formats import DATE, TIME
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,13 @@ that nobody sees, composed and decomposed letters.
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from metaopt.tasks.tables.columns.date_formats import are_dotted_months
+from metaopt.tasks.tables.columns.decimal_marks import is_doubtful
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +26,6 @@ _INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u2060"))
 _BOOLEANS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
 _WHOLE = re.compile(r"[+-]?\d+")
 _PADDED = re.compile(r"[+-]?0\d")
-_DOTTED = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+")
 
 
 def clean(text: str) -> str:
@@ -56,11 +59,35 @@ def _rounds_twice(version: str) -> bool:
     return (int(major), int(minor)) < (3, 1)
 
 
+def without_gaps(column: "pd.Series[Any]", gaps: Sequence[str]) -> "pd.Series[Any]":
+    """A column of text without the cells that somebody calls gaps; numbers may be written in several ways.
+
+    Args:
+        column: strings as they stand in the file.
+        gaps: such as `"-999"`, which `-999.0` is too.
+    """
+    import pandas as pd
+
+    codes, raw = pd.factorize(column)
+    amounts = {number for gap in gaps if (number := _number(gap)) is not None}
+    texts = np.array(
+        ["" if clean(str(text)) in gaps or _number(str(text)) in amounts else text for text in raw], dtype=object
+    )
+    return pd.Series(texts[codes], index=column.index, name=column.name)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
 def typed(column: "pd.Series[Any]", *, as_labels: bool = False) -> "pd.Series[Any]":
     """A column of text as whole numbers, floats or booleans where all its cells are some, else as text; gaps as NaN.
 
     Text stays what would lose its meaning as numbers: whole numbers too long for float64 to tell them apart, numbers
-    with points between thousands, and codes such as `007` in a column of labels.
+    that may have points between thousands, months such as `03.2024`, and codes such as `007` in a column of labels.
 
     Args:
         column: strings as they stand in the file.
@@ -77,17 +104,6 @@ def typed(column: "pd.Series[Any]", *, as_labels: bool = False) -> "pd.Series[An
     texts[is_gap] = np.nan
     values = _converted(texts, is_gap, as_labels)
     return pd.Series(values[codes], index=column.index, name=column.name)
-
-
-def has_points_between_thousands(texts: "list[str]") -> bool:
-    """Whether `950`, `1.200` are meant as 950 and 1200.
-
-    All have three digits after their points, or none: one that ends in 0 was not written by what leaves zeros out, one
-    without a point not by what writes three decimals.
-    """
-    dotted = [text for text in texts if _DOTTED.fullmatch(text)]
-    whole = [text for text in texts if _WHOLE.fullmatch(text) and len(text.lstrip("+-")) <= 3]
-    return bool(whole) and len(dotted) + len(whole) == len(texts) and any(text.endswith("0") for text in dotted)
 
 
 def _converted(texts: Any, is_gap: Any, as_labels: bool) -> Any:
@@ -109,8 +125,13 @@ def _may_lose(numbers: "pd.Series[Any]") -> bool:
     """Whether `_loses_by_it` can be true: nothing else needs the texts of a column of numbers."""
     if numbers.dtype.kind != "f":
         return False
-    thousandths = numbers * 1000
-    return bool(numbers.abs().max() > _EXACT) or bool(np.allclose(thousandths.dropna() % 1, 0, rtol=0, atol=1e-6))
+    filled = numbers.dropna()
+    thousandths = filled * 1000
+    return bool(
+        filled.abs().max() > _EXACT
+        or np.abs(thousandths - thousandths.round()).max() < 1e-6
+        or (filled.between(1, 13) & ((filled * 10_000).round() % 10_000).between(1900, 2099)).all()
+    )
 
 
 def _loses_by_it(texts: "list[str]", numbers: Any, as_labels: bool) -> bool:
@@ -118,6 +139,6 @@ def _loses_by_it(texts: "list[str]", numbers: Any, as_labels: bool) -> bool:
         long = [text for text in texts if len(text) > 15 and _WHOLE.fullmatch(text) and abs(int(text[:4000])) > _EXACT]
         if long and len(set(texts)) > len(np.unique(numbers[~np.isnan(numbers)])):
             return True
-        if has_points_between_thousands(texts):
+        if is_doubtful(texts) or are_dotted_months(texts):
             return True
     return as_labels and any(_PADDED.match(text) for text in texts)

@@ -15,6 +15,12 @@ def has_name_of_identifiers(name: Any) -> bool:
     return bool(_NAME.search(str(name)) or _CAMEL_CASE.search(str(name)))
 
 
-def are_identifiers(numbers: "pd.Series[Any]") -> bool:
-    """Whether a column of numbers holds identifiers: whole, all different, under such a name."""
-    return has_name_of_identifiers(numbers.name) and numbers.is_unique and bool((numbers % 1 == 0).all())
+def are_identifiers(numbers: "pd.Series[Any]", written: "pd.Series[Any] | None" = None) -> bool:
+    """Whether a column of numbers holds identifiers: whole, all different, under such a name.
+
+    Args:
+        numbers: the column.
+        written: the same as the file has it; long whole numbers that differ may be the same float64.
+    """
+    is_unique = numbers.is_unique if written is None else written.is_unique
+    return has_name_of_identifiers(numbers.name) and is_unique and bool((numbers % 1 == 0).all())

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from metaopt.tasks.tables.cells import clean, has_points_between_thousands, numbers_in, typed
+from metaopt.tasks.tables.columns.cells import clean, numbers_in, typed, without_gaps
 
 
 def read(*cells, as_labels=False):
@@ -80,17 +80,23 @@ def test_whole_numbers_too_long_for_floats_are_told_apart():
 
 
 @pytest.mark.parametrize(
-    ("texts", "are_thousands"),
+    ("texts", "are_decimals"),
     [
-        (["950", "1.200", "12.345"], True),
-        (["1.200", "12.345"], False),
+        (["950", "1.200", "12.345"], False),  # thousands
+        (["1.200", "12.345"], False),  # nobody knows
         (["950", "1.234", "12.345"], False),
-        (["950", "1.200", "0.500"], False),
-        (["950", "1.200", "1.25"], False),
-        (["1950", "1.200"], False),
-        (["1", "2"], False),
+        (["950", "1.200", "0.500"], True),
+        (["950", "1.200", "1.25"], True),
+        (["1950", "1.200"], True),
+        (["1", "2"], True),
+        (["03.2024", "12.2023"], False),  # months
+        (["3.2024", "12.2023"], True),
     ],
 )
-def test_points_between_thousands_are_no_decimals(texts, are_thousands):
-    assert has_points_between_thousands(texts) == are_thousands
-    assert (read(*texts).dtype.kind not in "if") == are_thousands
+def test_what_may_be_no_decimals_stays_text(texts, are_decimals):
+    assert (read(*texts).dtype.kind in "if") == are_decimals
+
+
+def test_what_the_owner_calls_a_gap_is_one_however_it_is_written():
+    cells = pd.Series(["-999", "-999.0", " -999", "999", "unknown ", "x"], dtype=object)
+    assert without_gaps(cells, ["-999", "unknown"]).tolist() == ["", "", "", "999", "", "x"]

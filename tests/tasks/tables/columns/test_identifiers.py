@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from metaopt.tasks.tables.identifiers import are_identifiers, has_name_of_identifiers
+from metaopt.tasks.tables.columns.identifiers import are_identifiers, has_name_of_identifiers
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,10 @@ def test_words_that_hold_such_letters_are_no_identifiers(name):
 )
 def test_identifiers_are_whole_and_all_different(name, values, expected):
     assert are_identifiers(pd.Series(values, name=name)) is expected
+
+
+def test_identifiers_may_be_too_long_for_numbers():
+    written = pd.Series([10**17 + row for row in range(20)], name="loan_id")
+    numbers = written.astype(float)
+    assert not are_identifiers(numbers)
+    assert are_identifiers(numbers, written)

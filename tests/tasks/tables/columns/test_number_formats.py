@@ -2,7 +2,7 @@
 
 import pytest
 
-from metaopt.tasks.tables.cell_formats import look_at
+from metaopt.tasks.tables.columns.number_formats import look_at
 
 
 def share(*texts):
@@ -41,7 +41,7 @@ def share(*texts):
         ("numbers with signs or digits that are not ASCII", ["−5", "٣", "１２", "−1.5"]),
         ("numbers with units", [f"{number} kg" for number in range(10)]),
         ("numbers with units", [f"{number / 2}K" for number in range(10)]),
-        ("numbers with points between thousands", ["950", "1.200", "1.300", "12.400"]),
+        ("numbers with points that may stand between thousands", ["950", "1.200", "1.300", "12.400"]),
         ("percentages", ["5％", "~5 %", "≈ 5%"]),
         (
             "amounts of money",

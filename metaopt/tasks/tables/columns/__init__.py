@@ -1,0 +1,1 @@
+"""Columns of tables: what their cells say, and which inputs they become."""

@@ -1,0 +1,1 @@
+"""Files of tables: their text, their layout, their cells."""

@@ -1,0 +1,104 @@
+"""The text in the bytes of a file: UTF-8, UTF-16, UTF-32, or Windows' Western letters, and no guess beyond these."""
+
+import codecs
+import re
+from dataclasses import dataclass
+
+from metaopt.errors import quoted
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # begins like the next
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_LETTERS = "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿŒœŠšŽžŸ"
+#: No Western word has three accented letters side by side; other alphabets read as Western ones have little else.
+_RUN = re.compile(rf"[{_LETTERS}]{{3}}")
+#: Signs inside words, such as the `ł` of Windows' Polish letters read as Western ones.
+_SIGN_IN_WORD = re.compile(rf"[A-Za-z{_LETTERS}][^\x00-\x7f{_LETTERS}’·–ªº\u00a0][A-Za-z{_LETTERS}]")
+_UTF8_LETTER = re.compile(rb"[\xc3-\xdf][\x80-\xbf]|[\xe1-\xef][\x80-\xbf]{2}")
+
+_SAY = 'say which in corpus.toml, such as encoding = "cp1251", or save it as UTF-8'
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The text of a file.
+
+    Attributes:
+        text: without a byte order mark.
+        encoding: its name.
+        is_assumed: whether nothing in the file says so.
+    """
+
+    text: str
+    encoding: str
+    is_assumed: bool = False
+
+
+def decoded(content: bytes, told: str | None = None) -> Decoded:
+    """The text in a file's bytes.
+
+    A byte order mark says what the bytes are; without one they are UTF-8 where they can be, UTF-16 where every second
+    byte is null, and otherwise cp1252, if what comes out looks like Western words.
+
+    Args:
+        content: of the file.
+        told: the encoding, where somebody says so.
+
+    Raises:
+        ValueError: the bytes are not of that encoding, or of none that is known for sure; begins with "it is".
+    """
+    if told is not None:
+        return _as_told(content, told)
+    for mark, name in _MARKS:
+        if content.startswith(mark):
+            return Decoded(_strict(content, name), name.removesuffix("-sig"))
+    if b"\0" in content[:4096]:
+        wide = _utf16(content[:4096]) or "utf-8"
+        return Decoded(_strict(content, wide), wide)
+    try:
+        return Decoded(content.decode("utf-8"), "utf-8")
+    except UnicodeDecodeError as error:
+        return _western(content, error)
+
+
+def _as_told(content: bytes, told: str) -> Decoded:
+    text = _strict(content, told)
+    return Decoded(text.removeprefix("\ufeff"), told)
+
+
+def _strict(content: bytes, name: str) -> str:
+    try:
+        return content.decode(name)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is not {name} text ({error.reason} at byte {error.start}); {_SAY}") from error
+    except LookupError as error:
+        raise ValueError(
+            f"it is to be read by the unknown encoding {quoted(name)}; utf-8 and cp1252 are known"
+        ) from error
+
+
+def _utf16(content: bytes) -> str | None:
+    """UTF-16 without a mark: every second byte of Latin letters and digits is null."""
+    odd, even = content[1::2], content[::2]
+    if odd.count(0) > 0.7 * len(odd) and even.count(0) == 0:
+        return "utf-16-le"
+    if even.count(0) > 0.7 * len(even) and odd.count(0) == 0:
+        return "utf-16-be"
+    return None
+
+
+def _western(content: bytes, error: UnicodeDecodeError) -> Decoded:
+    what = f"it is not UTF-8 text ({error.reason} at byte {error.start})"
+    if _UTF8_LETTER.search(content):
+        raise ValueError(f"{what}, although parts of it are: it is damaged, or two files in one; save it as UTF-8")
+    try:
+        text = content.decode("cp1252")
+    except UnicodeDecodeError:
+        raise ValueError(f"{what} and not cp1252 either; {_SAY}") from error
+    if _SIGN_IN_WORD.search(text) or _RUN.search(text):
+        raise ValueError(f"{what}, and no Western letters of Windows (cp1252) either; {_SAY}")
+    return Decoded(text, "cp1252", is_assumed=True)
