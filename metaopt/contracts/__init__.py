@@ -5,7 +5,8 @@ from metaopt.contracts.curve import Array, Curve
 from metaopt.contracts.default_dtype import Float32ByDefault, default_for
 from metaopt.contracts.fitted import Fit, StopperTheta, ThetaShapes, learned_theta
 from metaopt.contracts.gradient_limits import GradientLimits
-from metaopt.contracts.meta_training import InitTheta, MetaTraining, Policy
+from metaopt.contracts.learner import BACKBONE, Classify, FitSupport, InitLearner, PredictQueries, SupportSet
+from metaopt.contracts.meta_training import InitTheta, MetaTraining, Policy, outer_space
 from metaopt.contracts.per_tensor import (
     MeasureOne,
     PerTensorRule,
@@ -36,7 +37,14 @@ from metaopt.contracts.step_info import SIGNALS, StepInfo
 from metaopt.contracts.stopper import Decision, Mode, Observation, Stopper
 from metaopt.contracts.tasks.corpus import AnyTask, Corpus
 from metaopt.contracts.tasks.draws import ALL_REDRAWN, PLENTY, REDRAWN, Redraw
-from metaopt.contracts.tasks.few_shot import BatchNormPolicy, Episodes, EpisodeSource, FewShotTask, Partition
+from metaopt.contracts.tasks.few_shot import (
+    BatchNormPolicy,
+    Episodes,
+    EpisodeSource,
+    FewShotTask,
+    LabelledSource,
+    Partition,
+)
 from metaopt.contracts.tasks.model_task import check_trains, give_shapes, is_unshaped, num_trained
 from metaopt.contracts.tasks.task import BlackBoxTask, Split, Splits, Task
 from metaopt.contracts.threshold import (
@@ -53,6 +61,7 @@ __all__ = [
     "ALL_REDRAWN",
     "ANCHOR",
     "AXES",
+    "BACKBONE",
     "PLENTY",
     "REDRAWN",
     "SIGNALS",
@@ -62,6 +71,7 @@ __all__ = [
     "BatchNormPolicy",
     "BlackBoxTask",
     "Cadence",
+    "Classify",
     "CompositeRule",
     "Controller",
     "ControllerState",
@@ -75,11 +85,14 @@ __all__ = [
     "FewShotTask",
     "Fires",
     "Fit",
+    "FitSupport",
     "Float32ByDefault",
     "GradientLimits",
     "Granularity",
     "Hparams",
+    "InitLearner",
     "InitTheta",
+    "LabelledSource",
     "MeasureOne",
     "MetaTraining",
     "Mode",
@@ -88,6 +101,7 @@ __all__ = [
     "Partition",
     "PerTensorRule",
     "Policy",
+    "PredictQueries",
     "Rate",
     "RateLaw",
     "Redraw",
@@ -100,6 +114,7 @@ __all__ = [
     "StepInfo",
     "Stopper",
     "StopperTheta",
+    "SupportSet",
     "Task",
     "TensorHparams",
     "TensorState",
@@ -120,6 +135,7 @@ __all__ = [
     "keys_in_order",
     "learned_theta",
     "num_trained",
+    "outer_space",
     "per_tensor",
     "plain_warmup",
     "prepared",

@@ -261,6 +261,8 @@ class Recipe:
     @property
     def name(self) -> str:
         """One line for tables, such as `"adamw+cosine+patience"`."""
+        if self.configuration.learner:
+            return self.configuration.learner
         parts = [*self.configuration.optimizers, *self.configuration.wrappers, self.configuration.controller]
         return "+".join(parts if self.stopper is None else [*parts, self.stopper.name])
 
