@@ -18,6 +18,7 @@ AGAINST = ("adamw", "adamw+cosine", "schedulefree_adamw", "prodigy")
 #: Sequences, or None; kept as tuples.
 _SEQUENCES = (
     "optimizers",
+    "learners",
     "controllers",
     "wrappers",
     "stoppers",
@@ -41,6 +42,7 @@ class StudyArguments:
         portfolio: complementary recipes to name.
         optimizers: names of plugins to choose from; None for all that the registry proposes. Likewise `controllers`,
             `wrappers` and `stoppers`.
+        learners: names of learners to choose from, on few-shot tasks; None for none.
         settings: `"plugin.hyperparameter=low..high"` or `"=value"`.
         baseline: whose runs score 0.
         start_from: configurations that are judged first.
@@ -72,6 +74,7 @@ class StudyArguments:
     seeds: int = BLACK_BOX_SEEDS
     compile: Compile = "auto"
     plugin_files: Sequence[str] = ()
+    learners: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         for name in ("n_trials", "portfolio", "seeds"):
@@ -88,9 +91,10 @@ class StudyArguments:
             raise InputError("--held-out and --folds exclude each other; choose one.")
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON, as ledgers keep it."""
+        """Plain JSON, as ledgers keep it; `learners` only where there are some."""
+        names = [field.name for field in fields(self) if field.name != "learners" or self.learners is not None]
         return {
-            **{field.name: getattr(self, field.name) for field in fields(self)},
+            **{name: getattr(self, name) for name in names},
             "baseline": self.baseline.to_json(),
             "start_from": [configuration.to_json() for configuration in self.start_from] or None,
         }

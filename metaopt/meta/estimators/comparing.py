@@ -95,12 +95,12 @@ class Comparing:
                     )
 
     def _drawn(self, generator: torch.Generator) -> Episodes:
-        """Episodes of meta-training, of as many ways as the learner wants."""
+        """Episodes of meta-training, of as many ways as the learner wants, or as there can be."""
         count, ways = self.task.episodes_per_iteration, int(self.comparison.values.get("ways", 0))
-        if not ways:
+        source = self.task.source
+        if not ways or not isinstance(source, LabelledSource):
             return self.task.sample("train", count, generator)
         with default_for(tuple):
-            source = labelled_source(self.task, f"ways={ways}")
             return source.sample_wide(min(ways, source.trained_classes), count, generator)
 
     def _mean(self, loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, targets: Tensor) -> Tensor:
