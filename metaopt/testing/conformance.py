@@ -16,6 +16,7 @@ from metaopt.testing.controllers import CHECKS as CONTROLLER_CHECKS
 from metaopt.testing.corpora import CHECKS as CORPUS_CHECKS
 from metaopt.testing.declarations import CHECKS as COMMON_CHECKS
 from metaopt.testing.errors import Blocked, ConformanceError, NotApplicable
+from metaopt.testing.learners import CHECKS as LEARNER_CHECKS
 from metaopt.testing.location import Location, definition, functions_of, locate
 from metaopt.testing.rules.descent import CHECKS as DESCENT_CHECKS
 from metaopt.testing.rules.key_order import CHECKS as KEY_ORDER_CHECKS
@@ -71,6 +72,7 @@ _CHECKS: Mapping[str, tuple[Callable[[Any], None], ...]] = {
     "wrapper": (*COMMON_CHECKS, *WRAPPER_CHECKS),
     "controller": (*COMMON_CHECKS, *CONTROLLER_CHECKS, controller_survives_a_recipe),
     "stopper": (*COMMON_CHECKS, *STOPPER_CHECKS, stopper_survives_a_recipe),
+    "learner": (*COMMON_CHECKS, *LEARNER_CHECKS),
     "corpus": (*COMMON_CHECKS, *CORPUS_CHECKS),
 }
 
