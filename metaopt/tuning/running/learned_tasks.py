@@ -73,8 +73,8 @@ def check_have_episodes(learners: Sequence[str] | None, tasks: Sequence[AnyTask]
     ordinary = [task.name for task in tasks if not isinstance(task, FewShotTask)]
     if learners and ordinary:
         raise InputError(
-            f"Learners compare examples of episodes, and {ordinary[0]!r} is no few-shot task; leave out --learners, or "
-            "tune on a corpus of episodes."
+            f"Learners compare examples of episodes, and {ordinary[0]!r} is no few-shot task; take a corpus of "
+            "episodes, or no learner."
         )
 
 
@@ -124,11 +124,12 @@ def shipped_weights(assembly: Assembly) -> Weights | None:
 
 
 def check_weights(assembly: Assembly, task: Task, weights: Weights | None) -> None:
-    """Refuse to train an ordinary task with a learned rule that has no weights, or weights for another model.
+    """Refuse to train an ordinary task with a learner, a learned rule without weights, or weights for another model.
 
     Raises:
-        InputError: it has none, or a parameter has another name or shape than they were learned for.
+        InputError: nothing trains, there are none, or a parameter has another name or shape than they were learned for.
     """
+    check_have_episodes([assembly.title] if assembly.learner is not None else None, [task])
     if weights is not None:
         learned_start(
             assembly, weights.theta, {name: param.detach() for name, param in task.build(0).named_parameters()}
