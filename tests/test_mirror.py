@@ -12,7 +12,12 @@ TESTS = ROOT / "tests"
 MIRRORS = {ROOT / "metaopt": TESTS, ROOT / "plugins": TESTS / "plugins"}
 
 #: Modules that only declare: protocols, and data without a method. What uses them is tested.
-DECLARATIONS = {"metaopt/inner/gradients/source.py", "metaopt/inner/member.py", "metaopt/meta/estimators/contract.py"}
+DECLARATIONS = {
+    "metaopt/contracts/learner.py",
+    "metaopt/inner/gradients/source.py",
+    "metaopt/inner/member.py",
+    "metaopt/meta/estimators/contract.py",
+}
 
 #: Plugins that a file goes through together: each is one entry of a list of cases that the file holds to the same.
 TOGETHER = {

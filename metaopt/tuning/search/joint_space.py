@@ -11,7 +11,7 @@ from metaopt.configuration import Configuration, Role, misfit
 from metaopt.errors import PluginError
 from metaopt.plugin import ControllerSpec, LearnerSpec, OptimizerSpec, PluginSpec, Registry, WrapperSpec
 from metaopt.space import Categorical, Distribution, Float, Int, Space, Value, defaults, is_active, ordered
-from metaopt.tuning.search.chooser import Chooser, ask
+from metaopt.tuning.chooser import Chooser, ask
 from metaopt.tuning.search.overrides import parsed_setting
 from metaopt.tuning.search.rate_laws import LAW, LAW_SPACE, laws_to_json, proposed_laws, proposed_warmup
 from metaopt.tuning.search.role_choices import OWNER, SAME, chosen_roles, may_have_roles, role_space

@@ -1,7 +1,7 @@
 import numpy as np
 
 from metaopt.space import Categorical, Float, Int
-from metaopt.tuning.search.chooser import ask
+from metaopt.tuning.chooser import ask
 from metaopt.tuning.search.trial_stand_ins import RandomChooser
 
 
