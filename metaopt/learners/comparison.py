@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -76,9 +75,7 @@ class Comparison:
         """
         ways = check_episodes(self.spec.name, episodes)
         if self.spec.trains_backbone:
-            each = [
-                self._trained(theta, *(tensor[row] for tensor in episodes.tensors[:3]), ways) for row in _rows(episodes)
-            ]
+            each = [self._trained(theta, episodes, row, ways) for row in range(len(episodes))]
             return torch.stack(each), {}
         count = episodes.support_inputs.shape[1]
         together = torch.cat([episodes.support_inputs, episodes.query_inputs], dim=1)
@@ -140,8 +137,10 @@ class Comparison:
             )
         return self.spec.predict(kept, features[count:], _own(theta), self.values)
 
-    def _trained(self, theta: Theta, support: Tensor, targets: Tensor, queries: Tensor, ways: int) -> Tensor:
-        return self.predicted(self.keep(theta, support, targets, ways), theta, queries)
+    def _trained(self, theta: Theta, episodes: Episodes, row: int, ways: int) -> Tensor:
+        support, targets, queries, _ = (tensor[row] for tensor in episodes.tensors)
+        seen = support if self.backbone.statistics == "support" else None
+        return self.predicted(self.keep(theta, support, targets, ways), theta, queries, seen)
 
     def _as_compared(self, theta: Theta, features: Tensor) -> Tensor:
         if self.spec.takes_maps:
@@ -164,12 +163,7 @@ def _prefixed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"{BACKBONE}{name}": value for name, value in weights.items()}
 
 
-def _rows(episodes: Episodes) -> range:
-    return range(len(episodes))
-
-
 def _uniform(shape: tuple[int, ...], fan_in: int, generator: torch.Generator) -> Tensor:
     """As `torch.nn.Linear` draws its weights: uniform within ±1/√fan-in."""
-    values: Any = torch.rand(shape, generator=generator, dtype=torch.float32)
-    drawn: Tensor = (2 * values - 1) / fan_in**0.5
-    return drawn
+    drawn: Tensor = torch.rand(shape, generator=generator, dtype=torch.float32)
+    return (2 * drawn - 1) / fan_in**0.5

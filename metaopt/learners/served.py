@@ -49,14 +49,13 @@ class ServedLearner(nn.Module):
     @torch.no_grad()
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits of inputs of shape (n, …)."""
-        support = self.support_inputs if self.comparison.backbone.statistics == "support" else None
-        return self.comparison.predicted(self.kept, self._theta, inputs, support)  # type: ignore[arg-type]
+        support = self.get_buffer("support_inputs") if self.comparison.backbone.statistics == "support" else None
+        return self.comparison.predicted(self.kept, self._theta, inputs, support)
 
     def extended(self, inputs: Tensor, targets: Tensor) -> "ServedLearner":
         """The same with further examples, of its classes or of new ones."""
-        both = [
-            torch.cat([known, new]) for known, new in ((self.support_inputs, inputs), (self.support_targets, targets))
-        ]  # type: ignore[list-item]
+        known = self.get_buffer("support_inputs"), self.get_buffer("support_targets")
+        both = [torch.cat(parts) for parts in zip(known, (inputs, targets), strict=True)]
         return ServedLearner(self.comparison, self._theta, *both)
 
     @property

@@ -110,10 +110,10 @@ def runs_side_by_side(spec: LearnerSpec) -> None:
             return spec.predict(spec.fit(support, labels, theta, values), queries, theta, values)
 
         stacked = [torch.stack(parts) for parts in zip(*episodes, strict=True)]
-        side_by_side = torch.vmap(single, randomness="different")(*stacked)
+        side_by_side: Callable[..., Tensor] = torch.vmap(single, randomness="different")
         require_close(
-            side_by_side,
-            torch.stack([single(*episode) for episode in episodes]),
+            side_by_side(*stacked),
+            torch.stack([single(support, labels, queries) for support, labels, queries in episodes]),
             "Logits under torch.vmap",
             rtol=1e-4,
             atol=1e-4,

@@ -49,7 +49,7 @@ def init_theta(shape: tuple[int, ...], generator: torch.Generator, hparams: Mapp
         return {}
     size = shape[0]
     widths = {"forth": size, "back": size, "query": 2 * size}
-    shapes = {
+    shapes: dict[str, tuple[int, ...]] = {
         f"{name}.{part}": (4 * size, width)
         for name, hidden in widths.items()
         for part, width in (("input", size), ("hidden", hidden))

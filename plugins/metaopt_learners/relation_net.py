@@ -48,7 +48,8 @@ def predict(kept: Tensors, queries: Tensor, theta: Theta, hparams: Mapping[str, 
     else:
         pairs = F.linear(pairs, theta["first.weight"], theta["first.bias"]).relu()
     hidden = F.linear(pairs, theta["hidden.weight"], theta["hidden.bias"]).relu()
-    return F.linear(hidden, theta["relation.weight"], theta["relation.bias"]).reshape(shape)
+    relations: Tensor = F.linear(hidden, theta["relation.weight"], theta["relation.bias"])
+    return relations.reshape(shape)
 
 
 def init_theta(shape: tuple[int, ...], generator: torch.Generator, hparams: Mapping[str, metaopt.Value]) -> Tensors:
@@ -58,7 +59,7 @@ def init_theta(shape: tuple[int, ...], generator: torch.Generator, hparams: Mapp
         fan_in = torch.Size(own[1:]).numel()
         return (2 * torch.rand(own, generator=generator, dtype=torch.float32) - 1) / fan_in**0.5
 
-    hidden, theta = int(hparams["hidden"]), {}
+    hidden, theta = int(hparams["hidden"]), dict[str, Tensor]()
     if len(shape) == 3:
         width = shape[0]
         for block, inputs in (("first", 2 * width), ("second", width)):

@@ -85,9 +85,8 @@ class Comparing:
                 raise InputError(f"Task {name!r}: {error}") from error
             except Exception as error:  # whatever a stranger's model or loss raises
                 params = [weights for weights in theta.values() if weights.is_floating_point()]
-                raise failure(
-                    name, "an episode", error, *(tensor[0] for tensor in episode.tensors[:2]), params
-                ) from error
+                inputs, targets = episode.support_inputs[0], episode.support_targets[0]
+                raise failure(name, "an episode", error, inputs, targets, params) from error
             for part, value in zip(("loss", "metric"), values, strict=True):
                 if not isinstance(value, Tensor) or value.ndim:
                     raise InputError(

@@ -19,8 +19,8 @@ def class_means(support: Tensor, labels: Tensor) -> Tensor:
         support: shape (n, …).
         labels: one-hot, shape (n, ways).
     """
-    means = (labels / labels.sum(0)).T @ support.flatten(1)
-    return means.unflatten(1, support.shape[1:])
+    means: Tensor = (labels / labels.sum(0)).T @ support.flatten(1)
+    return means.reshape(-1, *support.shape[1:])
 
 
 def closeness(queries: Tensor, points: Tensor, distance: object) -> Tensor:
