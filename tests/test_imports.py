@@ -20,7 +20,7 @@ LAYERS = [
     {"plugin"},
     {"signals", "pure_layers", "tracing", "parameter_roles"},
     {"configuration"},
-    {"deploy"},
+    {"deploy", "learners"},
     {"inner"},
     {"recipe", "tasks"},
     {"meta"},

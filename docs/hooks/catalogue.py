@@ -23,6 +23,7 @@ TITLES = {
     "wrapper": "Wrappers",
     "controller": "Controllers",
     "stopper": "Stoppers",
+    "learner": "Learners",
     "corpus": "Corpora",
 }
 #: The paragraph of a module's docstring that says what the plugin is for.
@@ -115,6 +116,7 @@ _KINDS = {
     "wrapper": "A [wrapper](../../glossary.md#wrapper)",
     "controller": "A [controller](../../glossary.md#controller)",
     "stopper": "A [stopper](../../glossary.md#stopper)",
+    "learner": "A [learner](../../glossary.md#learner)",
     "corpus": "A [corpus](../../glossary.md#corpus)",
 }
 
@@ -236,6 +238,8 @@ def use_line(spec: metaopt.PluginSpec) -> str:
         return f'scheduler = metaopt.create_scheduler("{spec.name}", optimizer{plan})'
     if isinstance(spec, metaopt.WrapperSpec):
         return f'optimizer = metaopt.create_optimizer("adamw", model, wrappers=["{spec.name}"]{plan})'
+    if isinstance(spec, metaopt.LearnerSpec):
+        return f'result = metaopt.meta_train("{spec.name}", corpus)  # episodes, such as load_corpus("omniglot")'
     if isinstance(spec, metaopt.OptimizerSpec) and spec.meta is not None and spec.meta.shipped is None:
         return f'result = metaopt.meta_train("{spec.name}", corpus)  # no weights ship'
     matrices = isinstance(spec, metaopt.OptimizerSpec) and spec.takes == "matrices"

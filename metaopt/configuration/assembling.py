@@ -6,11 +6,13 @@ from dataclasses import replace
 
 from metaopt.configuration.assembly import Assembly
 from metaopt.configuration.configuration import Configuration
+from metaopt.configuration.learner_assembly import assemble_learner
 from metaopt.configuration.misfit import misfit
+from metaopt.configuration.ownership import by_owner
 from metaopt.configuration.role import Role
 from metaopt.contracts import Scale
 from metaopt.errors import InputError, PluginError, listed, quoted
-from metaopt.plugin import ControllerSpec, OptimizerSpec, PluginSpec, Registry, WrapperSpec
+from metaopt.plugin import ControllerSpec, OptimizerSpec, Registry, WrapperSpec
 from metaopt.space import Value, resolve
 
 #: A training whose size is that of the laws' anchor.
@@ -34,6 +36,8 @@ def assemble(configuration: Configuration, registry: Registry, scale: Scale = AN
     """
     if not isinstance(configuration, Configuration):
         raise InputError(f"A recipe is made of a metaopt.Configuration, got {quoted(configuration)}.")
+    if configuration.learner:
+        return assemble_learner(configuration, registry)
     optimizer = registry.get(OptimizerSpec, configuration.optimizer)
     wrappers = tuple(registry.get(WrapperSpec, name) for name in configuration.wrappers)
     controller = registry.get(ControllerSpec, configuration.controller)
@@ -44,7 +48,7 @@ def assemble(configuration: Configuration, registry: Registry, scale: Scale = AN
         )
     names = dict.fromkeys(role.optimizer for role in configuration.roles.values() if role.optimizer is not None)
     others = tuple(registry.get(OptimizerSpec, name) for name in names if name != optimizer.name)
-    stated = _by_owner(configuration.hparams, (optimizer, *others, *wrappers, controller))
+    stated = by_owner(configuration.hparams, (optimizer, *others, *wrappers, controller))
     _check_law(configuration, (optimizer, *others), wrappers, controller)
     whole = _around(configuration, optimizer, wrappers, controller, stated, scale)
     if not whole.has_roles:
@@ -168,23 +172,3 @@ def _of_role(name: str, role: Role, part: Assembly) -> Assembly:
         raise PluginError(f"{spec.name!r} has no weight_decay for the role {name!r}; leave that out.")
     values["weight_decay"] = role.weight_decay
     return replace(part, rule_values=values, configuration=replace(part.configuration, no_decay="none"))
-
-
-def _by_owner(hparams: Mapping[str, Value], owners: tuple[PluginSpec, ...]) -> dict[str, dict[str, Value]]:
-    names = [spec.name for spec in owners]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise InputError(
-            f"Hyperparameters are told apart by their plugin's name, but {listed(repeated)} comes more than once in "
-            f"{listed(names)}; leave one out or rename it."
-        )
-    by_owner: dict[str, dict[str, Value]] = {name: {} for name in names}
-    for full, value in hparams.items():
-        owner, dot, name = full.partition(".")
-        if not dot or owner not in by_owner:
-            raise InputError(
-                f"Hyperparameter {quoted(full)} belongs to none of {sorted(by_owner)}; "
-                "write it as 'plugin.hyperparameter'."
-            )
-        by_owner[owner][name] = value
-    return by_owner

@@ -11,7 +11,7 @@ from metaopt.configuration.configuration import Configuration
 from metaopt.contracts import CompositeRule, Hparams, MetaTraining, Rule, TensorHparams
 from metaopt.errors import PluginError
 from metaopt.parameter_roles import fan_in_of
-from metaopt.plugin import ControllerSpec, OptimizerSpec, PluginSpec, WrapperSpec
+from metaopt.plugin import ControllerSpec, LearnerSpec, OptimizerSpec, PluginSpec, WrapperSpec
 from metaopt.space import Value, encode
 
 
@@ -30,6 +30,8 @@ class Assembly:
         meta_values: every hyperparameter of the learned part's meta-training; empty where there is none.
         others: by name, further optimizers, of roles, each as a configuration's own in the same wrappers.
         roles: by role what serves it: one of these optimizers or the configuration's, with the role's rate and decay.
+        learner: the learner's spec, which stands for all: its values are `meta_values`, and the optimizer's rule leaves
+            every parameter as it is. None where an optimizer trains.
     """
 
     configuration: Configuration
@@ -41,6 +43,7 @@ class Assembly:
     meta_values: Mapping[str, Value] = field(default_factory=dict)
     others: Mapping[str, "Assembly"] = field(default_factory=dict)
     roles: Mapping[str, "Assembly"] = field(default_factory=dict)
+    learner: LearnerSpec | None = None
 
     @cached_property
     def resolved(self) -> Configuration:
@@ -68,8 +71,10 @@ class Assembly:
         return (self.optimizer, *(other.optimizer for other in self.others.values()))
 
     @cached_property
-    def specs(self) -> tuple[OptimizerSpec | WrapperSpec | ControllerSpec, ...]:
-        """All plugins: optimizers, wrappers from the innermost on, controller."""
+    def specs(self) -> tuple[PluginSpec, ...]:
+        """All plugins: optimizers, wrappers from the innermost on, controller; or the learner alone."""
+        if self.learner is not None:
+            return (self.learner,)
         return (*self.optimizers, *self.wrappers, self.controller)
 
     def rule_over(self, roles: Mapping[str, str]) -> Rule:
@@ -121,6 +126,8 @@ class Assembly:
     @cached_property
     def title(self) -> str:
         """`adamw`, `adamw+lion` where a role has an optimizer of its own, `averaged(adamw)` where it is wrapped."""
+        if self.learner is not None:
+            return self.learner.name
         inner = "+".join(spec.name for spec in self.optimizers)
         return reduce(lambda inner, name: f"{name}({inner})", self.wrappers_names, inner)
 
@@ -220,6 +227,8 @@ class Assembly:
 
     def values_of(self, spec: PluginSpec) -> dict[str, Value]:
         """Every hyperparameter of one of the plugins, by its own names, those of its meta-training included."""
+        if spec is self.learner:
+            return dict(self.meta_values)
         if spec is self.controller:
             return dict(self.controller_values)
         if spec.name in self.others and spec is self.others[spec.name].optimizer:

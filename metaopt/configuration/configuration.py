@@ -22,12 +22,12 @@ NoDecay: TypeAlias = Literal["1d", "none"]
 @known_keywords()
 @dataclass(frozen=True, eq=False, repr=False)
 class Configuration:
-    """An optimizer, wrappers around it, a controller, and their hyperparameters.
+    """An optimizer, wrappers around it, a controller, and their hyperparameters; or a learner with its own.
 
     Two configurations are equal if their keys are: 1 and 1.0 are one value, 0.0 and -0.0 too, 1 and True are two.
 
     Attributes:
-        optimizer: name of an optimizer plugin.
+        optimizer: name of an optimizer plugin; left out where there is a learner.
         controller: name of a controller plugin.
         wrappers: names of wrapper plugins, the innermost first.
         hparams: values by `"<plugin>.<hyperparameter>"`; what is absent has its default.
@@ -37,9 +37,10 @@ class Configuration:
         rate_law: by optimizer, how its `lr` follows parameters, batch size and steps; without one `lr` is the rate.
         warmup: share of the planned steps over which all rates rise linearly in front of the controller, for
             controllers that have no warm-up of their own; without a plan, of 500 steps.
+        learner: name of a learner plugin, which takes the place of all others; empty for none.
     """
 
-    optimizer: str
+    optimizer: str = ""
     controller: str = "constant"
     wrappers: tuple[str, ...] = ()
     hparams: Mapping[str, Value] = field(default_factory=dict)
@@ -48,8 +49,10 @@ class Configuration:
     depth_decay: float = 1.0
     rate_law: Mapping[str, RateLaw] = field(default_factory=dict)
     warmup: float = 0.0
+    learner: str = ""
 
     def __post_init__(self) -> None:
+        self._check_learner()
         if isinstance(self.wrappers, str):
             raise InputError(
                 f"wrappers must be a list of names, got {quoted(self.wrappers)}; write [{quoted(self.wrappers)}]."
@@ -67,6 +70,24 @@ class Configuration:
         object.__setattr__(self, "rate_law", _checked_laws(self.rate_law))
         object.__setattr__(self, "warmup", _checked_share(self.warmup))
 
+    def _check_learner(self) -> None:
+        """Refuse a learner that is no name, or that stands beside other plugins; and a configuration of nothing."""
+        if not isinstance(self.learner, str):
+            raise InputError(f"learner must be the name of a plugin, got {quoted(self.learner)}.")
+        others = [
+            field.name
+            for field in fields(self)
+            if field.name not in ("learner", "hparams", "no_decay")
+            and getattr(self, field.name) not in ("", "constant", (), [], {}, 1.0, 0.0)
+        ]
+        if self.learner and others:
+            raise InputError(
+                f"A configuration of the learner {quoted(self.learner)} has nothing but hparams beside it; leave out "
+                f"{others[0]}."
+            )
+        if not self.learner and isinstance(self.optimizer, str) and not self.optimizer:
+            raise InputError("A configuration names an optimizer or a learner, and this one names neither.")
+
     def __eq__(self, other: object) -> bool:
         return self.key == other.key if isinstance(other, Configuration) else NotImplemented
 
@@ -77,7 +98,7 @@ class Configuration:
         """What is not at its default; of many hyperparameters the first ones, of roles and laws whose they are."""
         document = {**self.to_json(), "roles": ", ".join(self.roles), "rate_law": ", ".join(self.rate_law)}
         if self.no_decay == "1d":
-            del document["no_decay"]
+            document.pop("no_decay", None)
         return one_line(self, **{name: value for name, value in document.items() if value not in ([], {}, "")})
 
     @cached_property
@@ -91,14 +112,16 @@ class Configuration:
 
     @property
     def optimizers(self) -> tuple[str, ...]:
-        """Its optimizer, then those that roles have beside it, each once."""
+        """Its optimizer, then those that roles have beside it, each once; none of a learner."""
+        if self.learner:
+            return ()
         others = (role.optimizer for role in self.roles.values() if role.optimizer is not None)
         return tuple(dict.fromkeys((self.optimizer, *others)))
 
     @property
     def title(self) -> str:
-        """One line for tables, such as `"adamw+cosine"`."""
-        return "+".join([*self.optimizers, *self.wrappers, self.controller])
+        """One line for tables, such as `"adamw+cosine"`; the name of a learner by itself."""
+        return self.learner or "+".join([*self.optimizers, *self.wrappers, self.controller])
 
     @property
     def unscaled(self) -> "Configuration":
@@ -112,7 +135,9 @@ class Configuration:
         return replace(self, roles={**self.roles, "input": replace(own, rate=1.0, fan_in=None)})
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON; `roles`, `depth_decay`, `rate_law` and `warmup` only where they say something."""
+        """Plain JSON; `roles`, `depth_decay`, `rate_law`, `warmup` only where they say something; a learner alone."""
+        if self.learner:
+            return {"learner": self.learner, "hparams": dict(self.hparams)}
         roles = {name: role.to_json() for name, role in self.roles.items()}
         laws = {name: law.to_json() for name, law in self.rate_law.items()}
         return {
@@ -130,7 +155,8 @@ class Configuration:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Configuration":
         """Inverse of `to_json`; what is absent has its default."""
-        names = [field.name for field in fields(cls) if field.name == "optimizer" or field.name in document]
+        needed = "learner" if "learner" in document else "optimizer"
+        names = [field.name for field in fields(cls) if field.name == needed or field.name in document]
         return cls(**{name: document[name] for name in names})
 
 

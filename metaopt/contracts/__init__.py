@@ -6,7 +6,8 @@ from metaopt.contracts.default_dtype import Float32ByDefault, default_for
 from metaopt.contracts.event import Event, Reporter, Watch
 from metaopt.contracts.fitted import Fit, StopperTheta, ThetaShapes, learned_theta
 from metaopt.contracts.gradient_limits import GradientLimits
-from metaopt.contracts.meta_training import InitTheta, MetaTraining, Policy
+from metaopt.contracts.learner import BACKBONE, Classify, FitSupport, InitLearner, PredictQueries, SupportSet
+from metaopt.contracts.meta_training import InitTheta, MetaTraining, Policy, outer_space
 from metaopt.contracts.per_tensor import (
     MeasureOne,
     PerTensorRule,
@@ -37,7 +38,14 @@ from metaopt.contracts.step_info import SIGNALS, StepInfo
 from metaopt.contracts.stopper import Decision, Mode, Observation, Stopper
 from metaopt.contracts.tasks.corpus import AnyTask, Corpus
 from metaopt.contracts.tasks.draws import ALL_REDRAWN, PLENTY, REDRAWN, Redraw
-from metaopt.contracts.tasks.few_shot import BatchNormPolicy, Episodes, EpisodeSource, FewShotTask, Partition
+from metaopt.contracts.tasks.few_shot import (
+    BatchNormPolicy,
+    Episodes,
+    EpisodeSource,
+    FewShotTask,
+    LabelledSource,
+    Partition,
+)
 from metaopt.contracts.tasks.model_task import check_trains, give_shapes, is_unshaped, num_trained
 from metaopt.contracts.tasks.task import BlackBoxTask, Split, Splits, Task
 from metaopt.contracts.threshold import (
@@ -54,6 +62,7 @@ __all__ = [
     "ALL_REDRAWN",
     "ANCHOR",
     "AXES",
+    "BACKBONE",
     "PLENTY",
     "REDRAWN",
     "SIGNALS",
@@ -63,6 +72,7 @@ __all__ = [
     "BatchNormPolicy",
     "BlackBoxTask",
     "Cadence",
+    "Classify",
     "CompositeRule",
     "Controller",
     "ControllerState",
@@ -77,11 +87,14 @@ __all__ = [
     "FewShotTask",
     "Fires",
     "Fit",
+    "FitSupport",
     "Float32ByDefault",
     "GradientLimits",
     "Granularity",
     "Hparams",
+    "InitLearner",
     "InitTheta",
+    "LabelledSource",
     "MeasureOne",
     "MetaTraining",
     "Mode",
@@ -90,6 +103,7 @@ __all__ = [
     "Partition",
     "PerTensorRule",
     "Policy",
+    "PredictQueries",
     "Rate",
     "RateLaw",
     "Redraw",
@@ -103,6 +117,7 @@ __all__ = [
     "StepInfo",
     "Stopper",
     "StopperTheta",
+    "SupportSet",
     "Task",
     "TensorHparams",
     "TensorState",
@@ -124,6 +139,7 @@ __all__ = [
     "keys_in_order",
     "learned_theta",
     "num_trained",
+    "outer_space",
     "per_tensor",
     "plain_warmup",
     "prepared",

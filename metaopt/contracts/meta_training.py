@@ -37,6 +37,14 @@ _EVOLUTION: Space = {
 _STRATEGY: Space = {"late": Float(0.5, 4.0, default=0.0, valid="[0, inf)")}
 
 
+def outer_space(outer_lr: float) -> Space:
+    """The outer Adam's rate and how far it falls, for whatever is meta-trained; with the rate's default."""
+    return {
+        "outer_lr": Float(1e-4, 1e-2, log=True, default=outer_lr, valid="(0, inf)"),
+        "outer_final": Float(0.01, 1.0, log=True, default=1.0, valid="[0, 1]"),
+    }
+
+
 @final
 @known_keywords(PluginError)
 @dataclass(frozen=True, kw_only=True)
@@ -142,8 +150,7 @@ class MetaTraining:
         is done, to this power; 0 for the same throughout.
         """
         return {
-            "outer_lr": Float(1e-4, 1e-2, log=True, default=self.outer_lr, valid="(0, inf)"),
-            "outer_final": Float(0.01, 1.0, log=True, default=1.0, valid="[0, 1]"),
+            **outer_space(self.outer_lr),
             "inner_steps": Int(1, 10, default=0, valid="[0, inf)"),
             "order": Categorical(self.orders),
             "clip": Float(0.1, 10.0, log=True, default=self.clip, valid="[0, inf)"),

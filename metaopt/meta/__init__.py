@@ -1,14 +1,17 @@
-"""Meta-training: how learned rules get their weights.
+"""Meta-training: how learned rules and learners get their weights.
 
 A call leads through these layers, each with one job:
 
 - `meta_training`: from tasks to a recipe with weights
 - `trainer`: the outer loop, its validations and checkpoints
+- `subject`: what is learned, a rule or a learner, as first weights and an estimator for each task
 - `estimators`: from an iteration's episodes to a meta-gradient
 - `unrolls`: inner loops within a limit of memory, in parts and segments; estimators over whole trainings have
   `parallel_trainings` instead
 - `vmapped_episode`: one episode's inner loop for many episodes side by side
 - `learner`: one episode's inner loop: the model's loss and metric as functions of parameters, and the rule's steps
+
+A learner (`metaopt.LearnerSpec`) has no inner loop: `estimators.comparing` and `metaopt.learners` are all it needs.
 """
 
 from importlib import import_module

@@ -1,13 +1,18 @@
 """How well a rule adapts fresh copies of a model: the metric after its steps, on episodes that are always the same."""
 
+import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly, assemble
 from metaopt.contracts import Episodes, FewShotTask, Float32ByDefault, Partition, Theta, check_trains
+from metaopt.errors import InputError
+from metaopt.learners import fitting
+from metaopt.meta.estimators.comparing import Comparing
 from metaopt.meta.learner import Learner, inner_steps
+from metaopt.meta.subject import comparison_on
 from metaopt.meta.unrolls import Unrolls
 from metaopt.meta.vmapped_episode import check_adapts, check_vmappable
-from metaopt.plugin import Registry
+from metaopt.plugin import LearnerSpec, Registry
 from metaopt.recipe import Recipe
 
 
@@ -47,9 +52,23 @@ def adapted_metrics(
     seed: int = 0,
 ) -> Tensor:
     """The metric of each episode, lower is better, shape (episodes,)."""
+    if assembly.learner is not None:
+        return compared_metrics(assembly, assembly.learner, theta, task, episodes, seed)
     check_trains(task.name, task.build(0))
     learner = Learner(task, assembly)
     check_adapts(learner, episodes)
     check_vmappable(learner, episodes.support_inputs[0, :2], episodes.support_targets[0, :2])
     unrolls = Unrolls(learner, theta)
     return unrolls.metrics(dict(theta), episodes, num_steps or inner_steps(assembly, task), seed)
+
+
+def compared_metrics(
+    assembly: Assembly, spec: LearnerSpec, theta: Theta, task: FewShotTask, episodes: Episodes, seed: int = 0
+) -> Tensor:
+    """The metric of each episode by a learner, lower is better; without weights on features as a fresh model's are."""
+    comparison = comparison_on(assembly, spec, task, seed)
+    try:
+        fitted = fitting(comparison, theta)
+    except InputError as error:
+        raise InputError(f"Task {task.name!r}: {error}") from error
+    return Comparing(task, comparison, torch.device("cpu")).metrics(fitted, episodes, 1)

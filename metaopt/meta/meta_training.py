@@ -1,4 +1,4 @@
-"""`metaopt.meta_train`: one meta-training of a learned rule, from tasks to a recipe with weights."""
+"""`metaopt.meta_train`: one meta-training of a learned rule or a learner, from tasks to a recipe with weights."""
 
 import math
 import warnings
@@ -15,12 +15,14 @@ from metaopt.contracts import AnyTask, Curve, FewShotTask, Reporter, Task, Watch
 from metaopt.errors import InputError, checked_function, quoted
 from metaopt.files import as_path
 from metaopt.inner import Compile
+from metaopt.meta.estimators.comparing import labelled_source
 from metaopt.meta.learner import inner_steps
 from metaopt.meta.state import MetaProgress, MetaTrained
+from metaopt.meta.subject import comparison_on
 from metaopt.meta.task_episodes import few_shot
 from metaopt.meta.trainer import Trainer
 from metaopt.meta.unrolls import LIMIT
-from metaopt.plugin import OptimizerSpec, Registry, current_registry
+from metaopt.plugin import LearnerSpec, OptimizerSpec, Registry, current_registry
 from metaopt.recipe import MadeOn, Recipe
 from metaopt.space import Value
 from metaopt.tasks import Source, describe_corpus, load_corpus
@@ -45,7 +47,7 @@ class MetaTrainResult:
 
 @checked_function()
 def meta_train(
-    spec: str | OptimizerSpec,
+    spec: str | OptimizerSpec | LearnerSpec,
     corpus: Source,
     hparams: Mapping[str, Value] | None = None,
     *,
@@ -62,11 +64,11 @@ def meta_train(
     progress: Callable[[MetaProgress], None] = lambda progress: None,
     watch: Watch | None = None,
 ) -> MetaTrainResult:
-    """Learn a rule's weights from tasks.
+    """Learn the weights of a rule, or of a learner and the features that it compares, from tasks.
 
     Args:
-        spec: a learned optimizer, or one that a learned wrapper is put around; by name or as its spec, which is then
-            registered for this session.
+        spec: a learned optimizer, or one that a learned wrapper is put around, or a learner; by name or as its spec,
+            which is then registered for this session.
         corpus: whatever `metaopt.load_corpus` takes. Few-shot tasks are taken as they are, episode by episode;
             ordinary tasks as whole trainings, a fresh model and fresh batches each time. Several are taken in turn.
         hparams: of the rule and of its meta-training, by name (`outer_lr=…`, not `meta_sgd.outer_lr`); the
@@ -90,7 +92,8 @@ def meta_train(
 
     Raises:
         InputError: the rule is not learned, a hyperparameter is not valid, the tasks' models differ in shape though
-            the rule learns a start, the folder holds another meta-training, or no gradient was finite.
+            the rule learns a start, the folder holds another meta-training, no gradient was finite, or a learner is
+            given what it cannot compare (see `metaopt.LearnerSpec`).
 
     Example:
         >>> import metaopt
@@ -100,24 +103,17 @@ def meta_train(
         'rate.0.bias'
     """
     plugins = registry or current_registry()
-    if not isinstance(spec, str | OptimizerSpec):
-        raise InputError(f"What is meta-trained is an optimizer, by name or as its OptimizerSpec, got {quoted(spec)}.")
-    name = spec if isinstance(spec, str) else spec.name
-    if isinstance(spec, OptimizerSpec) and (
-        name not in plugins.names(OptimizerSpec) or plugins.get(OptimizerSpec, name) != spec
-    ):
-        plugins.register(spec)
-    assembly = assemble(
-        Configuration(
-            name,
-            controller=controller,
-            wrappers=tuple(wrappers),
-            hparams={key if "." in key else f"{name}.{key}": value for key, value in (hparams or {}).items()},
-        ),
-        plugins,
-    )
+    named = _named(spec, plugins)
+    stated = {key if "." in key else f"{named.name}.{key}": value for key, value in (hparams or {}).items()}
+    if isinstance(named, LearnerSpec):
+        _check_alone(named.name, wrappers, controller)
+        assembly = assemble(Configuration(learner=named.name, hparams=stated), plugins)
+    else:
+        assembly = assemble(
+            Configuration(named.name, controller=controller, wrappers=tuple(wrappers), hparams=stated), plugins
+        )
     loaded = load_corpus(corpus)
-    tasks = [_few_shot(task) for task in loaded]
+    tasks = [_episodic(task, assembly) for task in loaded]
     if num_iterations is not None:
         tasks = [replace(task, num_iterations=num_iterations) for task in tasks]
     theta = start.theta or {} if isinstance(start, Recipe) else start
@@ -170,16 +166,11 @@ def learned_recipe(
             stacklevel=4,
         )
     assembly = assemble(configuration, registry)
-    sizes = [num_trained(task.build(0)) for task in tasks]
-    steps = [inner_steps(assembly, task) for task in tasks]
-    batches = [task.batch_size for task in tasks if task.batch_size is not None]
-    losses = [_first_loss(task) for task in tasks]
     record = {
         "meta_training": {
             "tasks": {task.name: task.fingerprint for task in tasks},
             "iterations": iterations,
-            "batch_norm": sorted({task.batch_norm for task in tasks}),
-            "inner_steps": sorted(set(steps)),
+            **(_of_rule if assembly.learner is None else _of_learner)(assembly, tasks),
             "skipped": trained.skipped,
             "seconds": round(trained.seconds, 1),
             "seed": seed,
@@ -190,14 +181,43 @@ def learned_recipe(
         configuration,
         registry=registry,
         theta={name: weights.detach().cpu() for name, weights in trained.theta.items()},
-        made_on=MadeOn(
-            parameters=(min(sizes), max(sizes)),
-            batch_size=(min(batches), max(batches)) if len(batches) == len(tasks) else None,
-            horizon=(_shortest(assembly, min(steps)), max(steps)),
-            dtypes=("float32",),
-            loss=(min(losses), max(losses)) if all(map(math.isfinite, losses)) else None,
-        ),
+        made_on=_made_on(assembly, tasks),
         provenance=record,
+    )
+
+
+def _of_rule(assembly: Assembly, tasks: Sequence[FewShotTask]) -> dict[str, Any]:
+    """What `metaopt.adapt` goes by, for a rule."""
+    return {
+        "batch_norm": sorted({task.batch_norm for task in tasks}),
+        "inner_steps": sorted({inner_steps(assembly, task) for task in tasks}),
+    }
+
+
+def _of_learner(assembly: Assembly, tasks: Sequence[FewShotTask]) -> dict[str, Any]:
+    """What `metaopt.adapt` goes by, for a learner, and whether queries saw each other."""
+    assert assembly.learner is not None, "a rule has no features"
+    comparisons = [comparison_on(assembly, assembly.learner, task) for task in tasks]
+    return {
+        "features": sorted({task.features for task in tasks if task.features is not None}),
+        "transductive": any(comparison.backbone.is_transductive for comparison in comparisons),
+    }
+
+
+def _made_on(assembly: Assembly, tasks: Sequence[FewShotTask]) -> MadeOn:
+    sizes = [num_trained(task.build(0)) for task in tasks]
+    parameters = (min(sizes), max(sizes))
+    if assembly.learner is not None:
+        return MadeOn(parameters=parameters, dtypes=("float32",))
+    steps = [inner_steps(assembly, task) for task in tasks]
+    batches = [task.batch_size for task in tasks if task.batch_size is not None]
+    losses = [_first_loss(task) for task in tasks]
+    return MadeOn(
+        parameters=parameters,
+        batch_size=(min(batches), max(batches)) if len(batches) == len(tasks) else None,
+        horizon=(_shortest(assembly, min(steps)), max(steps)),
+        dtypes=("float32",),
+        loss=(min(losses), max(losses)) if all(map(math.isfinite, losses)) else None,
     )
 
 
@@ -219,10 +239,47 @@ def _first_loss(task: FewShotTask) -> float:
         return float(task.loss(task.build(0)(inputs), targets))
 
 
-def _few_shot(task: AnyTask) -> FewShotTask:
+def _named(spec: str | OptimizerSpec | LearnerSpec, plugins: Registry) -> OptimizerSpec | LearnerSpec:
+    """The plugin that is meant; a spec is registered where it is not yet."""
+    if isinstance(spec, OptimizerSpec | LearnerSpec):
+        if spec.name not in plugins.names(type(spec)) or plugins.get(type(spec), spec.name) != spec:
+            plugins.register(spec)
+        return spec
+    if not isinstance(spec, str):
+        raise InputError(
+            f"What is meta-trained is an optimizer or a learner, by name or as its spec, got {quoted(spec)}."
+        )
+    is_learner, is_optimizer = (spec in plugins.names(kind) for kind in (LearnerSpec, OptimizerSpec))
+    if is_learner and is_optimizer:
+        raise InputError(f"{spec!r} is both a learner and an optimizer; give the spec of the one that is meant.")
+    return plugins.get(LearnerSpec, spec) if is_learner else plugins.get(OptimizerSpec, spec)
+
+
+def _check_alone(name: str, wrappers: Sequence[str], controller: str) -> None:
+    if wrappers or controller != "constant":
+        raise InputError(
+            f"{name!r} is a learner, which takes no steps on a support set; leave out wrappers and controller."
+        )
+
+
+def _episodic(task: AnyTask, assembly: Assembly) -> FewShotTask:
+    """A task as few-shot tasks, if the assembly can learn from it."""
+    learner = assembly.learner
     if isinstance(task, FewShotTask):
+        if learner is not None and (ways := int(assembly.meta_values.get("ways", 0))):
+            classes = labelled_source(task, f"ways={ways}").trained_classes
+            if not 2 <= ways <= classes:
+                raise InputError(
+                    f"Task {task.name!r}: ways={ways}, and meta-training has {classes:,} classes; give 2 to "
+                    f"{classes:,}, or 0 for as many as the task's own episodes have."
+                )
         return task
     if isinstance(task, Task):
+        if learner is not None:
+            raise InputError(
+                f"{learner.name!r} learns from episodes, and {task.name!r} is an ordinary task; give a "
+                "metaopt.FewShotTask."
+            )
         return few_shot(task)
     raise InputError(
         f"Task {task.name!r} is a black box: no gradient passes through it, so nothing can be learned from it."

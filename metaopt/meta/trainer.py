@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,22 +16,18 @@ from metaopt.contracts import (
     Episodes,
     FewShotTask,
     Float32ByDefault,
-    MetaTraining,
     Partition,
     Theta,
-    check_trains,
 )
 from metaopt.errors import InputError
 from metaopt.inner import Compile
 from metaopt.meta import checkpoint
-from metaopt.meta.estimators.choice import graph_mode, new_estimator
+from metaopt.meta.estimators.comparing import is_learned
 from metaopt.meta.initial_theta import check_start, fingerprint
-from metaopt.meta.learner import Learner, inner_steps
 from metaopt.meta.ranks import Ranks
 from metaopt.meta.state import MetaProgress, MetaState, MetaTrained
-from metaopt.meta.unrolls import LIMIT, Unrolls
-from metaopt.meta.vmapped_episode import check_adapts, check_vmappable
-from metaopt.plugin import OptimizerSpec, WrapperSpec
+from metaopt.meta.subject import subject_of
+from metaopt.meta.unrolls import LIMIT
 
 #: Seconds between checkpoints.
 PERIOD = 60.0
@@ -42,11 +38,11 @@ class NeverFiniteError(InputError):
 
 
 class Trainer:
-    """Meta-trains one rule on one or more tasks, taking these in turn.
+    """Meta-trains one rule or learner on one or more tasks, taking these in turn.
 
     Args:
-        assembly: the rule with its hyperparameters, those of its meta-training among them.
-        tasks: few-shot tasks; their models must have the same parameters if the rule learns a start.
+        assembly: the rule or the learner with its hyperparameters, those of its meta-training among them.
+        tasks: few-shot tasks; their models must have the same parameters if a start or an embedding is learned.
         seed: of theta's start and of everything drawn.
         device: where to train.
         compile: whether graphs are compiled; `"auto"` decides by counts.
@@ -72,32 +68,15 @@ class Trainer:
     ) -> None:
         self.assembly, self.tasks, self.seed = assembly, tuple(tasks), seed
         self.device = torch.device(device)
-        self._learned, self.meta = _learned(assembly)
         self.num_iterations = max(task.num_iterations for task in tasks)
-        self._values = assembly.meta_values
-        for task in tasks:
-            check_trains(task.name, task.build(0))
-        learners = [Learner(task, assembly, self._values["order"] == "first", self.device) for task in tasks]
-        for learner in learners:
-            for partition in get_args(Partition):
-                episode = learner.task.sample(partition, 1, torch.Generator().manual_seed(seed))
-                check_adapts(learner, episode.to(self.device))
-        generator = torch.Generator().manual_seed(seed)
-        parameters = dict(tasks[0].build(seed).named_parameters())
-        by_depth = {name: parameters[name].detach() for name in learners[0].names_by_depth}
-        first = self.meta.init_theta(by_depth, generator, self._values)
+        self._subject = subject_of(assembly, self.tasks, seed, self.device, compile, memory)
+        self._values, first = self._subject.values, self._subject.first
         self._continues = "" if start is None else fingerprint(start)
         if start is not None:
-            check_start(self._learned.name, start, first)
+            check_start(self._subject.spec.name, start, first)
             first = {name: start[name].detach().clone() for name in first}
         self._first_theta = {name: weights.to(self.device) for name, weights in first.items()}
-        self._check_shapes(learners)
-        self._learners, self._estimators = learners, []
-        for learner in learners:
-            num_steps = inner_steps(assembly, learner.task)
-            mode = graph_mode(learner.task, self.meta, num_steps, compile)
-            unrolls = Unrolls(learner, self._first_theta, mode, memory)
-            self._estimators.append(new_estimator(self.meta, self._values, unrolls, self._first_theta, num_steps))
+        self._estimators = self._subject.estimators(self._first_theta)
         self._evaluated: dict[tuple[int, str], Episodes] = {}
 
     @property
@@ -105,7 +84,7 @@ class Trainer:
         """16 hex digits of all that decides the result."""
         parts = (
             self.assembly.configuration.key,
-            self._learned.version,
+            self._subject.spec.version,
             [task.fingerprint for task in self.tasks],
             self.seed,
             *([self._continues] if self._continues else []),
@@ -130,8 +109,7 @@ class Trainer:
             InputError: the folder holds another meta-training, a layer cannot be vmapped (it is named), or no gradient
                 was ever finite.
         """
-        for learner in self._learners:
-            check_vmappable(learner, *(tensor[:2].to(self.device) for tensor in learner.task.examples))
+        self._subject.check()
         state, generator, optimizer = self._begin(folder)
         validations = max(self.tasks, key=lambda task: task.num_iterations).validation_iterations
         last_saved = last_reported = time.monotonic()
@@ -158,7 +136,7 @@ class Trainer:
     @Float32ByDefault()
     def evaluate(self, theta: Theta, partition: Partition, num_steps: int | None = None, position: int = 0) -> Tensor:
         """The metric of each evaluated episode of a task after adapting, lower is better, shape (episodes,)."""
-        steps = num_steps or inner_steps(self.assembly, self.tasks[position])
+        steps = num_steps or self._subject.num_steps[position]
         detached = {name: weights.detach() for name, weights in theta.items()}
         return self._estimators[position].metrics(detached, self._episodes(position, partition), steps)
 
@@ -177,11 +155,18 @@ class Trainer:
         optimizer.param_groups[0]["lr"] = self._outer_lr(state.iteration - 1)
         clip = float(self._values["clip"])
         scale = clip / float(norm) if 0 < clip < float(norm) else 1.0
-        for name, weights in state.theta.items():
+        for name, weights in self._moved(state.theta).items():
             weights.grad = estimate.gradient[name] * scale if scale != 1.0 else estimate.gradient[name]
         optimizer.step()
+        for name, value in estimate.running.items():
+            state.theta[name].data.copy_(value)
         state.running.append(float(estimate.objective))
         return float(norm)
+
+    @staticmethod
+    def _moved(theta: Theta) -> dict[str, Tensor]:
+        """The entries that gradients move."""
+        return {name: weights for name, weights in theta.items() if is_learned(name, weights)}
 
     def _outer_lr(self, completed: int) -> float:
         final = float(self._values["outer_final"])
@@ -206,14 +191,14 @@ class Trainer:
 
     def _mean(self, values: Sequence[float]) -> float:
         """Over tasks; geometric where logarithms are what is minimised, so that no task's scale decides."""
-        if self.meta.objective == "log_trajectory" and min(values) > 0:
+        if self._subject.is_logarithmic and min(values) > 0:
             return float(np.exp(np.mean(np.log(values))))
         return float(np.mean(values))
 
     def _result(self, state: MetaState) -> MetaTrained:
         if state.skipped == state.iteration:
             raise NeverFiniteError(
-                f"No meta-gradient of {self._learned.name!r} on {self.tasks[0].name!r} was ever finite; "
+                f"No meta-gradient of {self._subject.spec.name!r} on {self.tasks[0].name!r} was ever finite; "
                 "lower the inner rate, or take fewer inner steps."
             )
         curves = {
@@ -244,10 +229,11 @@ class Trainer:
         state = MetaState(theta, best=_copied(theta))
         state.states = [{} for _ in self.tasks]
         generator = torch.Generator().manual_seed(self.seed + 1)
-        for weights in theta.values():
+        moved = self._moved(theta)
+        for weights in moved.values():
             weights.requires_grad_(True)
         rate, decay = float(self._values["outer_lr"]), float(self._values.get("outer_decay", 0.0))
-        optimizer = torch.optim.AdamW(list(theta.values()), lr=rate, weight_decay=decay, fused=True)
+        optimizer = torch.optim.AdamW(list(moved.values()), lr=rate, weight_decay=decay, fused=True)
         saved = None if folder is None else checkpoint.read(folder, self.identity)
         if saved is not None:
             state.restore(saved["run"], self.device)
@@ -271,26 +257,6 @@ class Trainer:
             self._evaluated[key] = self.tasks[position].evaluated_episodes(partition).to(self.device)
         return self._evaluated[key]
 
-    def _check_shapes(self, learners: Sequence[Learner]) -> None:
-        if not learners[0].learns_start(self._first_theta):
-            return
-        every = [{name: tuple(param.shape) for name, param in learner.parameters.items()} for learner in learners]
-        first = every[0]
-        for learner, shapes in zip(learners, every, strict=True):
-            wrong = sorted(name for name in {*shapes, *first} if shapes.get(name) != first.get(name))
-            if wrong:
-                raise InputError(
-                    f"{self._learned.name!r} learns one start for all tasks, but {wrong[0]!r} has shape "
-                    f"{first.get(wrong[0])} in {self.tasks[0].name!r} and {shapes.get(wrong[0])} in "
-                    f"{learner.task.name!r}; meta-train on them apart."
-                )
-
 
 def _copied(theta: Theta) -> dict[str, Tensor]:
     return {name: weights.detach().clone() for name, weights in theta.items()}
-
-
-def _learned(assembly: Assembly) -> tuple[OptimizerSpec | WrapperSpec, MetaTraining]:
-    if assembly.learned is None or assembly.meta is None:
-        raise InputError(f"{assembly.title!r} is not learned: there is nothing to meta-train.")
-    return assembly.learned, assembly.meta

@@ -4,6 +4,7 @@ from metaopt.plugin.class_spec import optimizer_spec
 from metaopt.plugin.deferred import DeferredOptimizer
 from metaopt.plugin.hookspecs import hookimpl
 from metaopt.plugin.kinds import KINDS, ControllerSpec, CorpusSpec, StopperSpec, WrapperSpec
+from metaopt.plugin.learner import LearnerSpec
 from metaopt.plugin.native import Native
 from metaopt.plugin.optimizer import OptimizerSpec, Takes
 from metaopt.plugin.plugin_spec import PluginSpec
@@ -17,6 +18,7 @@ __all__ = [
     "CorpusSpec",
     "DeferredOptimizer",
     "Entry",
+    "LearnerSpec",
     "Native",
     "OptimizerSpec",
     "PluginSource",

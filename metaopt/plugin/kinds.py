@@ -33,6 +33,7 @@ from metaopt.plugin.checks import (
     check_structural,
     names_of_signals,
 )
+from metaopt.plugin.learner import LearnerSpec
 from metaopt.plugin.optimizer import OptimizerSpec
 from metaopt.plugin.plugin_spec import PluginSpec
 from metaopt.space import Space, Value
@@ -194,5 +195,5 @@ class CorpusSpec(PluginSpec):
 
 
 KINDS: Mapping[str, type[PluginSpec]] = {
-    spec.kind: spec for spec in (OptimizerSpec, WrapperSpec, ControllerSpec, StopperSpec, CorpusSpec)
+    spec.kind: spec for spec in (OptimizerSpec, WrapperSpec, ControllerSpec, StopperSpec, LearnerSpec, CorpusSpec)
 }

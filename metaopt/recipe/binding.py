@@ -38,6 +38,7 @@ from metaopt.deploy import (
 )
 from metaopt.errors import InputError, quoted
 from metaopt.plugin import Registry
+from metaopt.recipe.initialization import refuse_learner
 from metaopt.recipe.provenance import MadeOn, check_count
 from metaopt.recipe.scaled_rate import line_of, log, scaled_rates
 
@@ -66,6 +67,7 @@ def bound(
     registry: Registry,
 ) -> Run:
     """What `Recipe.bind` returns, from its arguments; raises what that raises."""
+    refuse_learner(recipe.configuration, "bind")
     policy = guard if not isinstance(guard, bool) else "fallback" if guard else "off"
     if policy not in get_args(GuardPolicy):
         raise InputError(f"guard must be 'fallback', 'raise' or 'off', got {quoted(guard)}.")

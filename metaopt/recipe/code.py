@@ -41,6 +41,11 @@ def plain_code(assembly: Assembly, stopper: StopperConfiguration | None, registr
     Raises:
         RecipeError: a rule, wrapper or controller has no plain form.
     """
+    if assembly.learner is not None:
+        raise RecipeError(
+            f"This recipe has no plain PyTorch form: {assembly.learner.name!r} is a learner, whose predictions are its "
+            "plugin's and its weights'; use metaopt.adapt(model, recipe, support)."
+        )
     natives = _check(assembly, has_theta=has_theta)
     libraries = {native.module.partition(".")[0] for native in natives.values()}
     modules = sorted({"copy", "math"}), sorted({"torch", *libraries})

@@ -6,7 +6,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from metaopt.configuration import Assembly
+from metaopt.configuration import Assembly, Configuration
 from metaopt.contracts import Tensors, Theta
 from metaopt.deploy import check_member
 from metaopt.errors import InputError, quoted
@@ -23,6 +23,7 @@ def load_start(assembly: Assembly, theta: Theta | None, model: nn.Module, suppor
         InputError: the rule learned none, a parameter has no shape yet, or another name or shape than it was learned
             for, or the start is made from a support set and there is none.
     """
+    refuse_learner(assembly.configuration, "load_initialization")
     if not isinstance(model, nn.Module):
         raise InputError(f"A start is put into a torch.nn.Module, got {quoted(model)}.")
     for name, param in model.named_parameters():
@@ -48,6 +49,15 @@ def load_start(assembly: Assembly, theta: Theta | None, model: nn.Module, suppor
         for name, param in model.named_parameters():
             if name in start:
                 param.copy_(start[name])
+
+
+def refuse_learner(configuration: Configuration, called: str) -> None:
+    """Refuse what is for recipes that train, of one that compares; InputError then."""
+    if configuration.learner:
+        raise InputError(
+            f"{configuration.learner!r} is a learner: it compares with a support set, so that {called} has nothing to "
+            "train; metaopt.adapt(model, recipe, support) gives its predictor."
+        )
 
 
 def learned_start(assembly: Assembly, theta: Theta | None, params: Mapping[str, Tensor]) -> Tensors | None:

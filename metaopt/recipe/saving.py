@@ -21,14 +21,16 @@ from metaopt.recipe.provenance import MadeOn
 DOCUMENT = "recipe.json"
 WEIGHTS = "theta.safetensors"
 
-#: Newest version of the document; 2 has laws of rates, warm-ups and pretrained weights.
-SCHEMA = 2
+#: Newest version of the document; 2 has laws of rates, warm-ups and pretrained weights, 3 has learners.
+SCHEMA = 3
 
 
 def oldest_schema(configuration: Configuration, made_on: MadeOn | None) -> int:
     """The oldest version whose readers train as the recipe says."""
+    if configuration.learner:
+        return 3
     is_new = configuration.rate_law or configuration.warmup or (made_on is not None and made_on.pretrained)
-    return SCHEMA if is_new else 1
+    return 2 if is_new else 1
 
 
 def save_files(text: str, theta_bytes: bytes, folder: Path) -> None:

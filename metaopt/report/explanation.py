@@ -59,6 +59,11 @@ def explain(recipe: Recipe, task: AnyTask, registry: Registry, num_steps: int | 
     if not isinstance(task, Task | FewShotTask):
         raise InputError(f"Task {task.name!r} is a black box, whose gradients nobody sees; explain on another.")
     episodic = few_shot(task) if isinstance(task, Task) else task
+    if recipe.configuration.learner:
+        raise InputError(
+            f"{recipe.configuration.learner!r} is a learner: it takes no steps that could be followed; "
+            "metaopt.adapt(…).model.kept has what it keeps of a support set."
+        )
     assembly = assemble(recipe.configuration, registry, task.scale if isinstance(task, Task) else ANCHORED)
     learned = int(assembly.meta_values.get("inner_steps", 0))
     steps = num_steps or min(learned or episodic.num_steps, MOST_STEPS)

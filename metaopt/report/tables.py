@@ -267,6 +267,8 @@ def _stated(role: Mapping[str, Any]) -> dict[str, Value]:
 
 
 def _name(configuration: Configuration) -> str:
+    if configuration.learner:
+        return configuration.learner
     return " + ".join([*configuration.optimizers, *configuration.wrappers, configuration.controller])
 
 

@@ -18,6 +18,7 @@ from metaopt.testing.declarations import CHECKS as COMMON_CHECKS
 from metaopt.testing.errors import Blocked, ConformanceError, NotApplicable
 from metaopt.testing.hosts.loops import CHECKS as HOST_CHECKS
 from metaopt.testing.hosts.two_ranks import CHECKS as RANK_CHECKS
+from metaopt.testing.learners import CHECKS as LEARNER_CHECKS
 from metaopt.testing.location import Location, definition, functions_of, locate
 from metaopt.testing.rules.descent import CHECKS as DESCENT_CHECKS
 from metaopt.testing.rules.key_order import CHECKS as KEY_ORDER_CHECKS
@@ -76,6 +77,7 @@ _CHECKS: Mapping[str, tuple[Callable[[Any], None], ...]] = {
     "wrapper": (*COMMON_CHECKS, *WRAPPER_CHECKS),
     "controller": (*COMMON_CHECKS, *CONTROLLER_CHECKS, controller_survives_a_recipe),
     "stopper": (*COMMON_CHECKS, *STOPPER_CHECKS, stopper_survives_a_recipe),
+    "learner": (*COMMON_CHECKS, *LEARNER_CHECKS),
     "corpus": (*COMMON_CHECKS, *CORPUS_CHECKS),
 }
 

@@ -19,6 +19,7 @@ AGAINST = ("adamw", "adamw+cosine", "schedulefree_adamw", "prodigy")
 #: Sequences, or None; kept as tuples.
 _SEQUENCES = (
     "optimizers",
+    "learners",
     "controllers",
     "wrappers",
     "stoppers",
@@ -42,6 +43,7 @@ class StudyArguments:
         portfolio: complementary recipes to name.
         optimizers: names of plugins to choose from; None for all that the registry proposes. Likewise `controllers`,
             `wrappers` and `stoppers`.
+        learners: names of learners to choose from, on few-shot tasks; None for none.
         settings: `"plugin.hyperparameter=low..high"` or `"=value"`.
         baseline: whose runs score 0.
         start_from: configurations that are judged first.
@@ -76,6 +78,7 @@ class StudyArguments:
     compile: Compile = "auto"
     plugin_files: Sequence[str] = ()
     host: str | None = None
+    learners: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         for name in ("n_trials", "portfolio", "seeds"):
@@ -94,8 +97,8 @@ class StudyArguments:
             raise InputError("--held-out and --folds exclude each other; choose one.")
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON, as ledgers keep it; without a host as earlier versions read it."""
-        left_out = {"host"} if self.host is None else set()
+        """Plain JSON, as ledgers keep it; without host and learners as earlier versions read it."""
+        left_out = {name for name in ("host", "learners") if getattr(self, name) is None}
         return {
             **{field.name: getattr(self, field.name) for field in fields(self) if field.name not in left_out},
             "baseline": self.baseline.to_json(),

@@ -32,6 +32,7 @@ class HeldAgainst:
 
     def __init__(self, arguments: StudyArguments, corpus: Corpus, space: JointSpace, registry: Registry) -> None:
         self._arguments, self._corpus, self._space = arguments, corpus, space
+        self._registry = registry
         found = baselines_of(arguments, corpus.tasks, space, registry)
         self.baselines, self.notes = found.baselines, found.notes
 
@@ -55,7 +56,7 @@ class HeldAgainst:
         dear = any(isinstance(task, BlackBoxTask) for task in self._corpus)
         if dear and tuple(self._arguments.against) == AGAINST:
             return []
-        return [contender_named(name) for name in self._arguments.against]
+        return [contender_named(name, self._registry) for name in self._arguments.against]
 
     @property
     def most_contenders(self) -> list[Contender]:

@@ -182,6 +182,8 @@ def _row(evaluation: Evaluation, scale: AnyScale, sign: float) -> dict[str, Any]
 
 
 def _flat(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    if "learner" in configuration:  # in the place of an optimizer, as the search chooses it
+        return {"optimizer": configuration["learner"], "controller": "", "wrappers": "", **configuration["hparams"]}
     names = {"optimizer": configuration["optimizer"], "controller": configuration["controller"]}
     by_role = {
         f"roles.{role}.{name}": value

@@ -21,7 +21,12 @@ from metaopt.tuning.ledger.schema_two import reading
 from metaopt.tuning.ledger.study_identity import check_name
 from metaopt.tuning.result import TuneResult
 from metaopt.tuning.running.evaluator import Evaluator
-from metaopt.tuning.running.learned_tasks import check_few_shots, check_have_rules, proposed_for_few_shots
+from metaopt.tuning.running.learned_tasks import (
+    check_few_shots,
+    check_have_episodes,
+    check_have_rules,
+    proposed_for_few_shots,
+)
 from metaopt.tuning.running.progress import Progress, TimeLimit, Tracker, to_stderr
 from metaopt.tuning.running.workers import Workers
 from metaopt.tuning.search.joint_space import joint_space
@@ -42,6 +47,7 @@ def tune(
     seed: int = 0,
     portfolio: int = 5,
     optimizers: Sequence[str] | None = None,
+    learners: Sequence[str] | None = None,
     controllers: Sequence[str] | None = None,
     wrappers: Sequence[str] | None = None,
     stoppers: Sequence[str] | None = None,
@@ -73,6 +79,8 @@ def tune(
         portfolio: how many complementary recipes to name.
         optimizers: names of plugins to choose from; all that are not learned by default, for few-shot tasks those that
             are: their candidates are meta-trained, judged after a ninth, a third and all of a task's iterations.
+        learners: names of learners to choose from beside the optimizers, on few-shot tasks; where no optimizers are
+            named, these alone.
         controllers: names of plugins to choose from; all by default, a constant rate for few-shot tasks.
         wrappers: names of plugins to choose from; all by default, none for few-shot tasks.
         stoppers: names of plugins to choose from; all that can be replayed by default.
@@ -109,6 +117,7 @@ def tune(
         seed=seed,
         portfolio=portfolio,
         optimizers=optimizers,
+        learners=learners,
         controllers=controllers,
         wrappers=wrappers,
         stoppers=stoppers,
@@ -161,12 +170,14 @@ def run_study(
     report = Reporter("tune", watch)
     corpus = load_corpus(source)
     is_few_shot = any(isinstance(task, FewShotTask) for task in corpus)
+    check_have_episodes(arguments.learners, corpus.tasks)
     if is_few_shot:
         arguments = _with_few_shot_defaults(arguments, corpus, registry)
     arguments = for_host(arguments, registry, announce if train else lambda line: None)
     space = joint_space(
         registry,
         optimizers=arguments.optimizers,
+        learners=arguments.learners,
         controllers=arguments.controllers,
         wrappers=arguments.wrappers,
         settings=arguments.settings,
@@ -209,11 +220,15 @@ def run_study(
 
 
 def _with_few_shot_defaults(arguments: StudyArguments, corpus: Corpus, registry: Registry) -> StudyArguments:
-    """Few-shot tasks are for learned rules at a constant rate, without wrappers, unless the caller says otherwise."""
+    """Few-shot tasks are for learned rules at a constant rate, without wrappers, unless the caller says otherwise.
+
+    Whoever names learners alone wants these alone.
+    """
     check_few_shots(corpus.tasks, arguments.folds, arguments.held_out)
+    proposed = () if arguments.learners else tuple(proposed_for_few_shots(registry))
     return replace(
         arguments,
-        optimizers=proposed_for_few_shots(registry) if arguments.optimizers is None else arguments.optimizers,
+        optimizers=proposed if arguments.optimizers is None else arguments.optimizers,
         controllers=("constant",) if arguments.controllers is None else arguments.controllers,
         wrappers=() if arguments.wrappers is None else arguments.wrappers,
     )

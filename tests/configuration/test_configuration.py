@@ -208,3 +208,27 @@ def test_of_many_hyperparameters_the_first_ones_are_printed():
     assert shown.startswith("Configuration(optimizer='schedulefree_adamw', controller='linear', hparams={'linear.")
     assert "…, roles='input', rate_law=" in shown
     assert len(shown) <= 200
+
+
+def test_a_learner_stands_alone_and_survives_json():
+    configuration = Configuration(learner="protonet", hparams={"protonet.temperature": 2.0})
+    assert Configuration.from_json(json.loads(json.dumps(configuration.to_json()))) == configuration
+    assert configuration.to_json() == {"learner": "protonet", "hparams": {"protonet.temperature": 2.0}}
+    assert configuration.key != Configuration("protonet", hparams={"protonet.temperature": 2.0}).key
+    assert configuration.optimizers == ()
+    assert "protonet" in repr(configuration)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({}, "names an optimizer or a learner, and this one names neither"),
+        ({"learner": "protonet", "optimizer": "sgd"}, "nothing but hparams beside it; leave out optimizer"),
+        ({"learner": "protonet", "controller": "cosine"}, "leave out controller"),
+        ({"learner": "protonet", "wrappers": ["clip"]}, "leave out wrappers"),
+        ({"learner": 3}, "learner must be the name of a plugin, got 3"),
+    ],
+)
+def test_a_learner_beside_other_plugins_is_refused(fields, message):
+    with pytest.raises(metaopt.InputError, match=message):
+        Configuration(**fields)

@@ -24,6 +24,8 @@ def rates_at(recipe: "Recipe", sizes: str) -> list[str]:
     from metaopt.recipe import scaled_rates
 
     scale = Scale(**_sizes(sizes))
+    if recipe.configuration.learner:
+        raise InputError(f"{recipe.configuration.learner!r} is a learner, which trains nothing and so has no rate.")
     assembly = assemble(recipe.configuration, current_registry())
     lawful = {rate.optimizer: rate for rate in scaled_rates(assembly, scale)}
     lines = []

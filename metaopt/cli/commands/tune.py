@@ -37,6 +37,9 @@ def tune(
     study_name: StudyName = "metaopt",
     portfolio: Annotated[int, typer.Option(metavar="K", help="Complementary recipes to name.")] = 5,
     optimizers: Annotated[str | None, typer.Option(metavar="A,B", help="Choose from these.")] = None,
+    learners: Annotated[
+        str | None, typer.Option(metavar="A,B", help="On few-shot tasks: choose from these, too.")
+    ] = None,
     controllers: Annotated[str | None, typer.Option(metavar="A,B", help="Choose from these.")] = None,
     wrappers: Annotated[str | None, typer.Option(metavar="A,B", help="Choose from these; '' for none.")] = None,
     stoppers: Annotated[str | None, typer.Option(metavar="A,B", help="Choose from these.")] = None,
@@ -91,6 +94,7 @@ def tune(
                 study_name=study_name,
                 portfolio=portfolio,
                 optimizers=names(optimizers),
+                learners=names(learners),
                 controllers=names(controllers),
                 wrappers=names(wrappers),
                 stoppers=names(stoppers),

@@ -83,6 +83,24 @@ class EpisodeSource(Protocol):
         ...
 
 
+@runtime_checkable
+class LabelledSource(EpisodeSource, Protocol):
+    """A source whose episodes are drawn from classes of examples, which learners may see in other ways, too."""
+
+    @property
+    def trained_classes(self) -> int:
+        """Classes of meta-training."""
+        ...
+
+    def sample_wide(self, ways: int, count: int, generator: torch.Generator) -> Episodes:
+        """Episodes of meta-training, of so many classes in place of the usual number."""
+        ...
+
+    def sample_labelled(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Examples of meta-training and their classes, counted from 0, shape (count, …) and (count,)."""
+        ...
+
+
 @known_keywords()
 @dataclass(frozen=True, eq=False, repr=False)
 class FewShotTask(ModelTask):
@@ -105,6 +123,8 @@ class FewShotTask(ModelTask):
         batch_norm: whose statistics batch norm layers normalise by: `"batch"` those of the examples at hand, queries
             among themselves too (transductive, as MAML's); `"support"` those of the support set; `"frozen"` the
             layer's own running ones, as they are.
+        features: the part of the model whose output learners compare, as in `named_modules`; its `features` if it has
+            such a part, else what its last linear layer is given. Rules do not look at it.
         version: stands in the fingerprint for code whose source cannot be read; see `Task`.
     """
 
@@ -122,6 +142,7 @@ class FewShotTask(ModelTask):
     num_validations: int = 10
     num_evaluated: int = 200
     batch_norm: BatchNormPolicy = "batch"
+    features: str | None = None
     version: str | None = None
 
     def __post_init__(self) -> None:
@@ -130,6 +151,10 @@ class FewShotTask(ModelTask):
         if self.batch_norm not in ("batch", "support", "frozen"):
             raise InputError(
                 f"Task {self.name!r}: batch_norm must be 'batch', 'support' or 'frozen', got {quoted(self.batch_norm)}."
+            )
+        if self.features is not None and not isinstance(self.features, str):
+            raise InputError(
+                f"Task {self.name!r}: features must be the name of a part of the model, got {quoted(self.features)}."
             )
 
     @cached_property
@@ -181,6 +206,9 @@ class FewShotTask(ModelTask):
             InputError: the task's own code fails; some of it has no source that can be read, and there is no `version`.
         """
         budget = [getattr(self, field) for field in _BUDGETS]
-        settings = (self.name, self.family, self.mode, self.batch_size, self.batch_norm, budget, self.version)
+        settings: tuple[Any, ...] = (
+            *(self.name, self.family, self.mode, self.batch_size, self.batch_norm, budget, self.version),
+            *(() if self.features is None else (self.features,)),
+        )
         drawn = identity(type(self.source), Part("episodes", self.name, self.version))
         return digest(ascii(settings), self._model_identity(), str(self.source.fingerprint), drawn)

@@ -1,6 +1,6 @@
 """The contract of what estimates a meta-gradient: backpropagation, Reptile, evolution strategies, policy gradients."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 import torch
@@ -19,10 +19,12 @@ class Estimate:
     Attributes:
         gradient: of the meta-objective, by theta's names; what the outer optimizer goes down along.
         objective: of the episodes it saw, 0-d.
+        running: entries of theta that no gradient moves, such as running statistics, as they are now.
     """
 
     gradient: Tensors
     objective: Tensor
+    running: Tensors = field(default_factory=dict)
 
 
 class Estimator(Protocol):

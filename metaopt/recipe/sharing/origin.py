@@ -41,7 +41,7 @@ def origin(recipe: "Recipe") -> list[str]:
         lines.append(f"Rate of {name}: {law.formula(recipe.rate_at(optimizer=name))}{_measured(law)}.")
     if recipe.num_validations is not None:
         lines.append(f"Its stopper expects {recipe.num_validations} validations, evenly spread over a run.")
-    lines.append(f"Weight decay: {_decay(recipe)}.")
+    lines.append(_queries(recipe) if recipe.configuration.learner else f"Weight decay: {_decay(recipe)}.")
     versions = ", ".join(f"{name} {version}" for name, version in recorded(record, "libraries").items())
     creation = f"Created {record.get('created', 'nobody knows when')}{f' with {versions}' if versions else ''}."
     return [without_long_words(line) for line in (*lines, creation)]
@@ -75,6 +75,13 @@ def _measured(law: RateLaw) -> str:
 def _range(ends: tuple[int, int]) -> str:
     low, high = ends
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _queries(recipe: "Recipe") -> str:
+    """Whether a learner's predictions for queries depend on the other queries."""
+    if recorded(recipe.provenance, "meta_training").get("transductive"):
+        return "Transductive: batch norm goes by the queries it is asked about, which so see each other."
+    return "Queries do not see each other: each is predicted as it would be alone."
 
 
 def _decay(recipe: "Recipe") -> str:

@@ -148,15 +148,43 @@ class ClassEpisodes:
 
     def sample(self, partition: Partition, count: int, generator: torch.Generator) -> Episodes:
         """See `metaopt.EpisodeSource`; targets are 0 … n_way − 1 in the order of the support set."""
+        return self._drawn(partition, self.n_way, count, generator)
+
+    @property
+    def trained_classes(self) -> int:
+        """Classes of meta-training, rotated ones among them."""
+        return self._turns("train") * len(self.partitions["train"])
+
+    def sample_wide(self, ways: int, count: int, generator: torch.Generator) -> Episodes:
+        """As `sample` for meta-training, of so many classes in place of `n_way`."""
+        if not 1 < ways <= self.trained_classes:
+            raise InputError(
+                f"Episodes of meta-training can have 2 to {self.trained_classes:,} classes, as many as there are, got "
+                f"{quoted(ways)}."
+            )
+        return self._drawn("train", ways, count, generator)
+
+    def sample_labelled(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Images of meta-training, every one equally likely, and their classes; see `metaopt.LabelledSource`."""
+        classes = self.partitions["train"]
+        rows = torch.randint(len(classes.images), (count,), generator=generator)
+        turned = torch.randint(self._turns("train"), (count,), generator=generator)
+        images = _turned(classes.images[rows].unsqueeze(1), turned)[:, 0]
+        of = torch.searchsorted(classes.begins, rows, right=True) - 1
+        return _as_numbers(images), of + turned * len(classes)
+
+    def _turns(self, partition: Partition) -> int:
+        return 4 if self.rotations and partition == "train" else 1
+
+    def _drawn(self, partition: Partition, ways: int, count: int, generator: torch.Generator) -> Episodes:
         classes = self.partitions[partition]
-        turns = 4 if self.rotations and partition == "train" else 1
         queries = self.queries if partition == "train" else self.evaluated_queries
-        chosen = _distinct(count, turns * len(classes), self.n_way, generator)
+        chosen = _distinct(count, self._turns(partition) * len(classes), ways, generator)
         of, turned = chosen % len(classes), chosen // len(classes)
         rows = self._rows(classes, of, self.k_shot + queries, generator)
         images = _turned(classes.images[rows.reshape(-1)].unflatten(0, rows.shape), turned)
         support, query = images[:, :, : self.k_shot].flatten(1, 2), images[:, :, self.k_shot :].flatten(1, 2)
-        numbers = torch.arange(self.n_way)
+        numbers = torch.arange(ways)
         targets = [numbers.repeat_interleave(each).expand(count, -1).clone() for each in (self.k_shot, queries)]
         return Episodes(_as_numbers(support), targets[0], _as_numbers(query), targets[1])
 

@@ -11,6 +11,7 @@ from metaopt.configuration import Configuration
 from metaopt.contracts import Array
 from metaopt.deploy import StopperConfiguration
 from metaopt.errors import one_line
+from metaopt.plugin import LearnerSpec, OptimizerSpec, Registry
 from metaopt.recipe import Interval, Recipe, TrialsWorth
 from metaopt.tuning.judging.noise import Difference, combined, paired_difference
 from metaopt.tuning.judging.statistics import (
@@ -45,8 +46,15 @@ class Contender:
         return cls(name, recipe.configuration, recipe.stopper)
 
 
-def contender_named(text: str) -> Contender:
-    """`"adamw"` or `"adamw+cosine"`: an optimizer at its defaults, at a constant rate unless a controller is named."""
+def contender_named(text: str, registry: Registry | None = None) -> Contender:
+    """`"adamw"` or `"adamw+cosine"`: an optimizer at its defaults, at a constant rate unless a controller is named.
+
+    Args:
+        text: what is meant.
+        registry: where a learner of this name is looked for; None for optimizers alone.
+    """
+    if registry is not None and text in registry.names(LearnerSpec) and text not in registry.names(OptimizerSpec):
+        return Contender(text, Configuration(learner=text))
     optimizer, _, controller = text.partition("+")
     return Contender(text, Configuration(optimizer, controller or "constant"))
 

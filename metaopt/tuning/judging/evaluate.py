@@ -27,7 +27,7 @@ from metaopt.tuning.ledger.evaluations import evaluation_key
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.running.cost import Pace
 from metaopt.tuning.running.evaluator import Evaluator, Request
-from metaopt.tuning.running.learned_tasks import Weights
+from metaopt.tuning.running.learned_tasks import Weights, check_have_episodes
 from metaopt.tuning.running.progress import duration, to_stderr
 from metaopt.tuning.seeds import RACE_SEED, report_seeds
 
@@ -49,7 +49,7 @@ def evaluate(
     Args:
         recipe: a recipe, or where one is stored.
         corpus: whatever `metaopt.load_corpus` takes.
-        against: `"optimizer"` or `"optimizer+controller"`, at their defaults.
+        against: `"optimizer"`, `"optimizer+controller"` or, on few-shot tasks, `"learner"`, at their defaults.
         tuned: also show the best of this many random trials and of a TPE search of this many on each task itself, at
             most 32.
         scaled: also compare with the baseline at ¼ and 4 times the batch size, 10 times the steps, 10 times the
@@ -67,10 +67,11 @@ def evaluate(
         raise InputError(f"tuned must be between 0 and {POOL_SIZE}, the size of a task's pool of trials, got {tuned}.")
     plugins = registry or current_registry()
     loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
-    contenders = [Contender.of(loaded), *(contender_named(name) for name in against)]
+    contenders = [Contender.of(loaded), *(contender_named(name, plugins) for name in against)]
     for contender in contenders:
         assemble(contender.configuration, plugins)
     tasks = load_corpus(corpus).tasks
+    check_have_episodes([own.name for own in contenders if own.configuration.learner], tasks)
     learned = {loaded.configuration.key: Weights(loaded.theta)} if loaded.theta else {}
     grown = scaled_tasks(tasks) if scaled else {}
     ledger = Ledger("sqlite://" if storage is None else storage)

@@ -64,6 +64,20 @@ def check_few_shots(tasks: Sequence[AnyTask], folds: int | None, held_out: Seque
         )
 
 
+def check_have_episodes(learners: Sequence[str] | None, tasks: Sequence[AnyTask]) -> None:
+    """Refuse learners on a corpus without few-shot tasks, which have nothing that is compared.
+
+    Raises:
+        InputError: learners are named, and a task is an ordinary one.
+    """
+    ordinary = [task.name for task in tasks if not isinstance(task, FewShotTask)]
+    if learners and ordinary:
+        raise InputError(
+            f"Learners compare examples of episodes, and {ordinary[0]!r} is no few-shot task; take a corpus of "
+            "episodes, or no learner."
+        )
+
+
 def check_have_rules(optimizers: Sequence[OptimizerSpec]) -> None:
     """Refuse libraries' classes without a rule, which no few-shot task can adapt with.
 
@@ -92,7 +106,7 @@ def run_few_shot(
 ) -> tuple[Curve, float]:
     """A run's curve and seconds: a meta-training for learned rules without weights, else one adaptation."""
     started = time.perf_counter()
-    if assembly.meta is not None and weights is None:
+    if (assembly.meta is not None or assembly.learner is not None) and weights is None:
         try:
             curve = Trainer(assembly, [task], seed=seed).train().curves[task.name]
         except NeverFiniteError:
@@ -110,11 +124,12 @@ def shipped_weights(assembly: Assembly) -> Weights | None:
 
 
 def check_weights(assembly: Assembly, task: Task, weights: Weights | None) -> None:
-    """Refuse to train an ordinary task with a learned rule that has no weights, or weights for another model.
+    """Refuse to train an ordinary task with a learner, a learned rule without weights, or weights for another model.
 
     Raises:
-        InputError: it has none, or a parameter has another name or shape than they were learned for.
+        InputError: nothing trains, there are none, or a parameter has another name or shape than they were learned for.
     """
+    check_have_episodes([assembly.title] if assembly.learner is not None else None, [task])
     if weights is not None:
         learned_start(
             assembly, weights.theta, {name: param.detach() for name, param in task.build(0).named_parameters()}
@@ -151,7 +166,7 @@ def with_weights(
     """
     assembly = assemble(recipe.configuration, registry)
     few = [task for task in tasks if isinstance(task, FewShotTask)]
-    if assembly.meta is None or not few or not (train or has_checkpoint(folder)):
+    if (assembly.meta is None and assembly.learner is None) or not few or not (train or has_checkpoint(folder)):
         return recipe
     trained = Trainer(assembly, few, seed=seed).train(folder)
     learned = learned_recipe(recipe.configuration, trained, few, registry, seed, recipe.provenance)

@@ -50,7 +50,7 @@ def run_task(
         if isinstance(task, FewShotTask):
             return [run_few_shot(task, assembly, seed, weights) for assembly, seed in runs]
         members = [Member(assembly, seed) for assembly, seed in runs]
-        if weights is not None or runs[0][0].learned is not None:
+        if weights is not None or any(one.learned or one.learner for one, _ in runs):
             weights = weights or shipped_weights(runs[0][0])
             for assembly, _ in runs:
                 check_weights(assembly, task, weights)

@@ -5,12 +5,13 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from metaopt.configuration import Configuration, Role, misfit
 from metaopt.errors import PluginError
-from metaopt.plugin import ControllerSpec, OptimizerSpec, PluginSpec, Registry, WrapperSpec
+from metaopt.plugin import ControllerSpec, LearnerSpec, OptimizerSpec, PluginSpec, Registry, WrapperSpec
 from metaopt.space import Categorical, Distribution, Float, Int, Space, Value, defaults, is_active, ordered
+from metaopt.tuning.chooser import Chooser, ask
 from metaopt.tuning.search.overrides import parsed_setting
 from metaopt.tuning.search.rate_laws import LAW, LAW_SPACE, laws_to_json, proposed_laws, proposed_warmup
 from metaopt.tuning.search.role_choices import OWNER, SAME, chosen_roles, may_have_roles, role_space
@@ -18,22 +19,6 @@ from metaopt.tuning.search.role_choices import OWNER, SAME, chosen_roles, may_ha
 #: Signals that an ordinary loop supplies without being asked.
 ORDINARY_SIGNALS = frozenset({"horizon", "metric", "loss"})
 NO_WRAPPER = "none"
-
-
-class Chooser(Protocol):
-    """What proposes values: an Optuna trial, or random numbers."""
-
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        """A real number in [low, high]."""
-        ...
-
-    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
-        """A whole number in [low, high]."""
-        ...
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """One of the choices."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -48,6 +33,7 @@ class JointSpace:
         for_matrices: specs of optimizers that take matrices alone, to choose from for the role `matrix`.
         roles: what may be chosen for roles; see `role_space`.
         has_laws: whether proposals come with laws of rates and warm-ups; see `proposed_laws`.
+        learners: specs to choose from beside the optimizers, for few-shot tasks.
     """
 
     optimizers: tuple[OptimizerSpec, ...]
@@ -57,10 +43,13 @@ class JointSpace:
     for_matrices: tuple[OptimizerSpec, ...] = ()
     roles: Space = dataclasses.field(default_factory=dict)
     has_laws: bool = False
+    learners: tuple[LearnerSpec, ...] = ()
 
     def suggest(self, chooser: Chooser) -> Configuration:
         """Ask for one configuration, hyperparameters of inactive plugins and conditions left out."""
-        optimizer = _pick(chooser, "optimizer", self.optimizers)
+        optimizer = _pick(chooser, "optimizer", (*self.optimizers, *self.learners))
+        if isinstance(optimizer, LearnerSpec):
+            return Configuration(learner=optimizer.name, hparams=self._suggest_hparams(chooser, optimizer))
         wrapper = self._suggest_wrapper(chooser, optimizer)
         hparams = self._suggest_hparams(chooser, optimizer, sets_rate=wrapper is not None and wrapper.sets_rate)
         if wrapper is not None:
@@ -138,7 +127,7 @@ class JointSpace:
     @property
     def specs(self) -> tuple[PluginSpec, ...]:
         """All plugins to choose from."""
-        return (*self.optimizers, *self.for_matrices, *self.wrappers, *self.controllers)
+        return (*self.optimizers, *self.for_matrices, *self.learners, *self.wrappers, *self.controllers)
 
     def _suggest_roles(
         self, chooser: Chooser, optimizer: OptimizerSpec, wrapper: WrapperSpec | None, hparams: dict[str, Value]
@@ -213,6 +202,7 @@ def joint_space(
     settings: Sequence[str] = (),
     roles: bool = True,
     laws: bool = True,
+    learners: Sequence[str] | None = None,
 ) -> JointSpace:
     """The space over the named plugins, or over all whose signals an ordinary loop supplies.
 
@@ -224,6 +214,7 @@ def joint_space(
         settings: `"plugin.hyperparameter=low..high"` or `"…=value"`, as given to `--set`.
         roles: whether something may be chosen for roles.
         laws: whether proposals come with laws of rates and warm-ups.
+        learners: names, or None for none.
 
     Raises:
         PluginError: a name is unknown or nothing is left to choose from.
@@ -239,12 +230,16 @@ def joint_space(
         for_matrices=for_matrices,
         roles=role_space(for_all, for_matrices) if roles else {},
         has_laws=laws,
+        learners=_specs(registry, LearnerSpec, learners or ()),
     )
+    both = sorted({spec.name for spec in chosen.optimizers} & {spec.name for spec in chosen.learners})
+    if both:
+        raise PluginError(f"{both[0]!r} is both an optimizer and a learner; leave one of them out.")
     if named and not for_all:
         raise PluginError(
             f"{', '.join(spec.name for spec in named)} takes matrices alone; name one for the rest too, such as adamw."
         )
-    if not chosen.optimizers or not chosen.controllers:
+    if not chosen.learners and not (chosen.optimizers and chosen.controllers):
         raise PluginError("Tuning needs at least one optimizer and one controller; see `metaopt plugins`.")
     spaces = {spec.name: spec.tuned_space for spec in chosen.specs}
     groups = {OWNER: chosen.roles, **({LAW: LAW_SPACE} if laws else {})}
@@ -272,16 +267,6 @@ def _needs_theta(spec: PluginSpec) -> bool:
 def _pick(chooser: Chooser, name: str, specs: Sequence[Any]) -> Any:
     chosen = chooser.suggest_categorical(name, [spec.name for spec in specs])
     return next(spec for spec in specs if spec.name == chosen)
-
-
-def ask(chooser: Chooser, name: str, distribution: Distribution) -> Value:
-    """One value of a distribution."""
-    if isinstance(distribution, Float):
-        return float(chooser.suggest_float(name, distribution.low, distribution.high, log=distribution.log))
-    if isinstance(distribution, Int):
-        return int(chooser.suggest_int(name, distribution.low, distribution.high, log=distribution.log))
-    chosen: Value = chooser.suggest_categorical(name, list(distribution.tuned))
-    return chosen
 
 
 def _is_distribution(value: Any) -> bool:

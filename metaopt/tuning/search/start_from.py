@@ -63,7 +63,7 @@ def sampler_params(space: JointSpace, configuration: Configuration, registry: Re
     """The configuration as the sampler knows it; empty where it lies outside the space."""
     assembly = assemble(configuration, registry)
     values: dict[str, Any] = {
-        "optimizer": configuration.optimizer,
+        "optimizer": configuration.optimizer or configuration.learner,
         "controller": configuration.controller,
         "wrapper": configuration.wrappers[0] if configuration.wrappers else NO_WRAPPER,
         **{f"{configuration.optimizer}.{name}": value for name, value in assembly.rule_values.items()},
@@ -71,6 +71,11 @@ def sampler_params(space: JointSpace, configuration: Configuration, registry: Re
         **{f"{configuration.controller}.{name}": value for name, value in assembly.controller_values.items()},
         **{f"{name}.{key}": value for name, own in assembly.others.items() for key, value in own.rule_values.items()},
         **role_values(configuration),
+        **(
+            {f"{configuration.learner}.{name}": value for name, value in assembly.meta_values.items()}
+            if assembly.learner
+            else {}
+        ),
     }
     chooser = FollowChooser(values)
     try:
@@ -86,7 +91,8 @@ def _trains_as(assembly: Assembly) -> tuple[Any, ...]:
     values = {name: (own.rule_values, configuration.roles[name].fan_in) for name, own in assembly.roles.items()}
     laws = {name: law.exponents for name, law in configuration.rate_law.items()}
     rates = (assembly.rule_values, values, configuration.depth_decay, laws, configuration.warmup)
-    return (assembly.structure, *rates, assembly.controller.name, assembly.controller_values)
+    compared = (configuration.learner, assembly.meta_values if assembly.learner is not None else {})
+    return (assembly.structure, *rates, assembly.controller.name, assembly.controller_values, *compared)
 
 
 def _read(source: Any, where: str, home: Path, registry: Registry, inside: tuple[Any, ...]) -> Iterator[Configuration]:
@@ -157,7 +163,7 @@ def _parsed(document: Mapping[str, Any], where: str) -> Configuration:
         if opt_list.is_entry(inner):
             return opt_list.configuration_of(inner)
         unknown = sorted({*inner} - _FIELDS)
-        if "optimizer" not in inner or unknown:
+        if ("optimizer" not in inner and "learner" not in inner) or unknown:
             raise InputError(f"a configuration has the fields {sorted(_FIELDS)}, got {bracketed(sorted(inner), 6)}")
         return Configuration.from_json(inner)
     except (InputError, TypeError, AttributeError, OverflowError) as error:

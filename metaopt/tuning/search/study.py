@@ -148,12 +148,12 @@ class Study:
         ]
 
     def defaults(self) -> dict[str, Configuration]:
-        """Every optimizer at its defaults, at a constant rate, by its name."""
+        """Every optimizer at its defaults, at a constant rate, and every learner at its own, by its name."""
         return {
             spec.name: self.space.suggest(
                 DefaultChooser({"optimizer": spec.name, "controller": "constant"}, self.space)
             )
-            for spec in self.space.optimizers
+            for spec in (*self.space.optimizers, *self.space.learners)
         }
 
     def _first_guesses(self) -> list[dict[str, Any]]:
@@ -165,6 +165,10 @@ class Study:
                 guess = DefaultChooser({"optimizer": optimizer.name, "controller": controller}, self.space)
                 self.space.suggest(guess)
                 guesses.append(guess.params)
+        for learner in self.space.learners:
+            guess = DefaultChooser({"optimizer": learner.name}, self.space)
+            self.space.suggest(guess)
+            guesses.append(guess.params)
         return guesses
 
     def _history(

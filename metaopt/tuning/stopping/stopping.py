@@ -11,9 +11,9 @@ from metaopt.deploy import StopperConfiguration, build_stopper, stopper_requires
 from metaopt.errors import InputError, PluginError
 from metaopt.plugin import Registry, StopperSpec
 from metaopt.space import Value, defaults, encode, is_active, ordered
+from metaopt.tuning.chooser import Chooser, ask
 from metaopt.tuning.judging.noise import best_so_far
 from metaopt.tuning.judging.scores import AnyScale, RatioScale
-from metaopt.tuning.search.joint_space import Chooser, ask
 from metaopt.tuning.search.trial_stand_ins import RandomChooser
 from metaopt.tuning.stopping.cross_fit import cross_fit
 

@@ -46,7 +46,15 @@ def test_a_source_may_be_made_when_it_is_needed():
 
 
 @pytest.mark.parametrize(
-    "change", [{"num_steps": 6}, {"batch_size": 2}, {"num_iterations": 9}, {"batch_norm": "frozen"}, {"version": "2"}]
+    "change",
+    [
+        {"num_steps": 6},
+        {"batch_size": 2},
+        {"num_iterations": 9},
+        {"batch_norm": "frozen"},
+        {"features": "0"},
+        {"version": "2"},
+    ],
 )
 def test_every_setting_counts_for_its_fingerprint(change):
     assert task(**change).fingerprint != task().fingerprint
@@ -66,3 +74,8 @@ def test_sets_that_do_not_fit_together_are_refused():
 def test_an_unknown_policy_for_batch_norm_is_refused():
     with pytest.raises(metaopt.InputError, match="batch_norm must be 'batch', 'support' or 'frozen', got 'running'"):
         task(batch_norm="running")
+
+
+def test_features_are_named_by_text():
+    with pytest.raises(metaopt.InputError, match="features must be the name of a part of the model, got 3"):
+        task(features=3)

@@ -116,3 +116,33 @@ def test_what_cannot_be_is_refused(settings, match):
 def test_one_class_is_too_few():
     with pytest.raises(metaopt.InputError, match="The train partition has 1 classes, too few for 5-way episodes"):
         ClassEpisodes.from_arrays(torch.zeros(9, 1), [0] * 9, split=(1.0, 0.0, 0.0))
+
+
+def squares():
+    """Random 3×3 images, ten classes of four."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (40, 1, 3, 3), generator=generator, dtype=torch.uint8)
+    settings = {"n_way": 2, "k_shot": 1, "queries": 2, "evaluated_queries": 2, "rotations": True}
+    return ClassEpisodes.from_arrays(images, np.repeat(np.arange(10), 4), (0.4, 0.3, 0.3), **settings)
+
+
+def test_episodes_of_meta_training_can_be_wider_than_others():
+    source = squares()
+    assert source.trained_classes == 16, "four classes in four turns"
+    wide = source.sample_wide(16, 3, torch.Generator().manual_seed(0))
+    assert wide.support_inputs.shape == (3, 16, 1, 3, 3)
+    assert int(wide.query_targets.max()) == 15
+    for ways in (1, 17):
+        with pytest.raises(metaopt.InputError, match=f"can have 2 to 16 classes, as many as there are, got {ways}"):
+            source.sample_wide(ways, 1, torch.Generator())
+
+
+def test_labelled_images_are_of_the_class_that_is_said_and_turned_ones_of_others():
+    source = squares()
+    classes = source.partitions["train"]
+    images, labels = source.sample_labelled(200, torch.Generator().manual_seed(0))
+    assert set(labels.tolist()) == set(range(16))
+    for image, label in zip(images, labels.tolist(), strict=True):
+        number, turns = label % 4, label // 4
+        own = classes.images[4 * number : 4 * number + 4].float() / 255
+        assert any(torch.equal(torch.rot90(image, -turns, dims=(-2, -1)), known) for known in own)

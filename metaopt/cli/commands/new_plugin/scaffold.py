@@ -45,6 +45,11 @@ _KINDS: Mapping[str, Kind] = {
         "metaopt replay RUNS --stoppers {},patience",
         'stopper = metaopt.create_stopper("{}", mode="min")',
     ),
+    "learner": Kind(
+        ("torch",),
+        "metaopt tune CORPUS --learners {},protonet",
+        'result = metaopt.meta_train("{}", task)',
+    ),
     "corpus": Kind(
         ("torch",),
         "metaopt tune {}",
