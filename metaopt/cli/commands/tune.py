@@ -58,7 +58,14 @@ def tune(
     ] = None,
     folds: Annotated[int | None, typer.Option(metavar="K", help="Cross-validate over tasks in K parts.")] = None,
     seeds: Annotated[int, typer.Option(metavar="N", help="Runs of each finalist and the baseline on a black box.")] = 3,
-    workers: Annotated[int, typer.Option(metavar="N", help="Processes that train.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Processes that train.  [default: 1; on a cluster all it has room for]"),
+    ] = None,
+    executor: Annotated[str, typer.Option(metavar="local|ray", help="Where they are.")] = "local",
+    address: Annotated[
+        str | None, typer.Option(metavar="auto|ray://HOST:PORT", help="Of the cluster.  [default: auto]")
+    ] = None,
     compile: Annotated[
         str, typer.Option(metavar="auto|on|off", help="Compile what trains; auto: where counts say it repays itself.")
     ] = "auto",
@@ -97,6 +104,8 @@ def tune(
                 folds=folds,
                 seeds=seeds,
                 workers=workers,
+                executor=executor,
+                address=address,
                 compile=cast("Compile", compile),
                 seed=seed,
                 announce=watch.say,

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TypeAlias
@@ -10,12 +11,13 @@ from metaopt.configuration import ANCHORED, Assembly, Configuration, assemble
 from metaopt.contracts import AnyTask, BlackBoxTask, Curve, FewShotTask, Task
 from metaopt.inner import LOOP_CHUNK, RECORDABLE, Compile, Graphs, Workload
 from metaopt.plugin import Registry
+from metaopt.tuning.executors.dispatcher import Dispatcher
+from metaopt.tuning.executors.protocol import Block, Shared
 from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, evaluation_key
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.running.learned_tasks import Weights
 from metaopt.tuning.running.progress import Tracker
 from metaopt.tuning.running.trainings import SeededAssembly, run_task
-from metaopt.tuning.running.workers import Job, Workers
 from metaopt.tuning.seeds import RACE_SEED
 
 #: `(configuration key, task name, seed) → curve`.
@@ -54,7 +56,7 @@ class Evaluator:
     Attributes:
         ledger: where finished evaluations are; only this process writes to it.
         registry: where plugins are.
-        workers: processes that train, or None to train here.
+        workers: give what is to be trained to an executor; None to train here.
         announce: told in one line why a task goes to the loop, and when a worker is replaced.
         check: called before each task; may raise to end early.
         spent: what was computed and what was reused.
@@ -70,7 +72,7 @@ class Evaluator:
 
     ledger: Ledger
     registry: Registry
-    workers: Workers | None = None
+    workers: Dispatcher | None = None
     announce: Callable[[str], None] = lambda line: None
     check: Callable[[], None] = lambda: None
     spent: Spent = field(default_factory=Spent)
@@ -142,7 +144,7 @@ class Evaluator:
         self, parts: Sequence[tuple[AnyTask, list[SeededAssembly]]]
     ) -> Iterator[tuple[int, list[tuple[Curve, float]]]]:
         """Results of each part, as they finish."""
-        if self.workers is None or len(parts) < 2:
+        if self.workers is None or (len(parts) < 2 and not self.workers.is_elsewhere):
             for position, (task, runs) in enumerate(parts):
                 self.check()
                 self.tracker.train(task.name)
@@ -150,18 +152,20 @@ class Evaluator:
             return
         self.check()
         self.tracker.train(f"{len({task.name for task, _ in parts})} tasks")
-        jobs = [
-            Job(
+        blocks = [
+            Block(
                 f"Task {task.name!r}",
                 run_task,
-                (task, runs, *self._run_settings(task, runs)),
+                (runs, *self._run_settings(task, runs)),
                 self._seconds(task, len(runs)),
+                Shared(f"{task.name} {task.fingerprint}", task),
             )
             for task, runs in parts
         ]
-        for position, results in self.workers.results(jobs):
-            yield position, results
-            self.check()
+        with closing(self.workers.results(blocks)) as results:
+            for position, result in results:
+                yield position, result
+                self.check()
 
     def _seconds(self, task: AnyTask, members: int) -> float | None:
         """How long so many runs take: as predicted, else as the slowest run so far; None where neither is known."""
