@@ -1,7 +1,7 @@
 """A distribution of few-shot tasks: what learned starts and rules are meta-trained on, episode by episode."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -106,6 +106,7 @@ class FewShotTask(ModelTask):
             among themselves too (transductive, as MAML's); `"support"` those of the support set; `"frozen"` the
             layer's own running ones, as they are.
         version: stands in the fingerprint for code whose source cannot be read; see `Task`.
+        resources: see `Task`.
     """
 
     name: str
@@ -123,6 +124,7 @@ class FewShotTask(ModelTask):
     num_evaluated: int = 200
     batch_norm: BatchNormPolicy = "batch"
     version: str | None = None
+    resources: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._check_names()

@@ -19,7 +19,7 @@ from metaopt.tuning.running.carried_plugins import worker_setup
 GROUP = "metaopt.executors"
 #: Those that come with metaopt.
 LOCAL = "local"
-_MODULES = {LOCAL: "metaopt.tuning.executors.local", "ray": "metaopt.tuning.executors.ray.create"}
+_MODULES = {LOCAL: "metaopt.tuning.executors.local", "ray": "metaopt.tuning.executors.ray_cluster.create"}
 
 
 def dispatcher(

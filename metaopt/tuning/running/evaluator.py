@@ -159,6 +159,7 @@ class Evaluator:
                 (runs, *self._run_settings(task, runs)),
                 self._seconds(task, len(runs)),
                 Shared(f"{task.name} {task.fingerprint}", task),
+                task.resources,
             )
             for task, runs in parts
         ]
