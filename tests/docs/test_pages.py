@@ -9,10 +9,13 @@ pytestmark = pytest.mark.thorough
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-SLOW = {"docs/plugin-in-ten-minutes.md", "docs/processes.md", "docs/tuning.md"}
+SLOW = {"docs/cluster.md", "docs/plugin-in-ten-minutes.md", "docs/processes.md", "docs/tuning.md"}
 
 #: Pages that need a framework which may be absent.
-FRAMEWORKS = {"docs/lightning.md": "lightning", "docs/skorch.md": "skorch"}
+FRAMEWORKS = {"docs/cluster.md": "ray", "docs/lightning.md": "lightning", "docs/skorch.md": "skorch"}
+
+#: The page that needs a cluster.
+CLUSTER = "docs/cluster.md"
 
 #: Pages that are made while the site is built; `test_site` follows links to them.
 MADE = "catalogue/"
@@ -32,9 +35,11 @@ def named(page):
     ids=named,
 )
 @pytest.mark.filterwarnings("ignore:.*does not have many workers")  # Lightning's advice for larger data
-def test_the_code_of_a_page_runs_and_prints_what_it_shows(page, run_page):
+def test_the_code_of_a_page_runs_and_prints_what_it_shows(page, run_page, request, monkeypatch):
     if named(page) in FRAMEWORKS:
         pytest.importorskip(FRAMEWORKS[named(page)])
+    if named(page) == CLUSTER:
+        monkeypatch.setenv("RAY_ADDRESS", request.getfixturevalue("nodes").address)
     run_page(page)
 
 

@@ -46,8 +46,13 @@ class Dispatcher:
         """Whether blocks run on other machines."""
         return self.executor.is_elsewhere
 
-    def results(self, blocks: Sequence[Block]) -> Generator[tuple[int, Any], None, None]:
-        """Run all blocks; yields (position, result) as they finish.
+    def results(self, blocks: Sequence[Block]) -> Iterator[tuple[int, Any]]:
+        """Run all blocks; yields (position, result) as they finish. Errors are those of `groups`."""
+        for group in self.groups(blocks):
+            yield from group
+
+    def groups(self, blocks: Sequence[Block]) -> Generator[list[tuple[int, Any]], None, None]:
+        """Run all blocks; yields (position, result) of those that have finished, together: they are stored at once.
 
         Raises:
             WorkerError: a block's worker died or hung more than `REPEATS` times.
@@ -95,14 +100,15 @@ class Dispatcher:
         batch.running[ticket] = position, time.monotonic() + start + self.timeout(block)
         return True
 
-    def _sorted(self, batch: "_Batch", ended: Sequence[Ended]) -> Iterator[tuple[int, Any]]:
+    def _sorted(self, batch: "_Batch", ended: Sequence[Ended]) -> Iterator[list[tuple[int, Any]]]:
         """Results first, so that nothing that finished is lost; then what went wrong."""
         known = [(batch.running.pop(each.ticket)[0], each) for each in ended if each.ticket in batch.running]
         self._has_begun = self._has_begun or any(each.lost is None for _, each in known)
-        for position, each in known:
-            if each.lost is None and each.error is None:
-                batch.finish(position)
-                yield position, each.result
+        done = [(position, each.result) for position, each in known if each.lost is None and each.error is None]
+        for position, _ in done:
+            batch.finish(position)
+        if done:
+            yield done
         for _, each in known:
             if each.error is not None:
                 raise each.error

@@ -109,10 +109,9 @@ class Evaluator:
             curves.update({(key, task.name, seed): curve for (key, seed), curve in known.items()})
             lacking = [run for run in wanted if (run[0].configuration.key, run[1]) not in known]
             missing += [(task, part) for part in self._trained_at_once(task, lacking)]
-        for position, results in self._results(missing):
-            task, runs = missing[position]
-            for evaluation in self._store(task, runs, results):
-                curves[evaluation.key.configuration_key, task.name, evaluation.key.seed] = evaluation.curve
+        for finished in self._results(missing):
+            for evaluation in self._store([(*missing[position], results) for position, results in finished]):
+                curves[evaluation.key.configuration_key, evaluation.task, evaluation.key.seed] = evaluation.curve
         return curves
 
     def evaluations(self, tasks: Sequence[AnyTask]) -> list[Evaluation]:
@@ -142,13 +141,13 @@ class Evaluator:
 
     def _results(
         self, parts: Sequence[tuple[AnyTask, list[SeededAssembly]]]
-    ) -> Iterator[tuple[int, list[tuple[Curve, float]]]]:
-        """Results of each part, as they finish."""
+    ) -> Iterator[list[tuple[int, list[tuple[Curve, float]]]]]:
+        """Position and results of parts, as they finish; what finished together comes together."""
         if self.workers is None or (len(parts) < 2 and not self.workers.is_elsewhere):
             for position, (task, runs) in enumerate(parts):
                 self.check()
                 self.tracker.train(task.name)
-                yield position, run_task(task, runs, *self._run_settings(task, runs), self.graphs)
+                yield [(position, run_task(task, runs, *self._run_settings(task, runs), self.graphs))]
             return
         self.check()
         self.tracker.train(f"{len({task.name for task, _ in parts})} tasks")
@@ -163,9 +162,9 @@ class Evaluator:
             )
             for task, runs in parts
         ]
-        with closing(self.workers.results(blocks)) as results:
-            for position, result in results:
-                yield position, result
+        with closing(self.workers.groups(blocks)) as results:
+            for finished in results:
+                yield finished
                 self.check()
 
     def _seconds(self, task: AnyTask, members: int) -> float | None:
@@ -216,8 +215,9 @@ class Evaluator:
         return dataclasses.replace(key, plugins=f"{key.plugins},theta@{weights.fingerprint}")
 
     def _store(
-        self, task: AnyTask, runs: Sequence[SeededAssembly], results: Sequence[tuple[Curve, float]]
-    ) -> Iterator[Evaluation]:
+        self, parts: Sequence[tuple[AnyTask, Sequence[SeededAssembly], Sequence[tuple[Curve, float]]]]
+    ) -> list[Evaluation]:
+        """Store what has finished, in one transaction: task, runs and their results of each part."""
         finished = [
             Evaluation(
                 key=self._key(assembly, task, seed),
@@ -227,16 +227,16 @@ class Evaluator:
                 curve=curve,
                 seconds=seconds,
             )
+            for task, runs, results in parts
             for (assembly, seed), (curve, seconds) in zip(runs, results, strict=True)
         ]
         self.ledger.add(finished)
-        self._slowest[task.name] = max(
-            [evaluation.seconds for evaluation in finished] + [self._slowest.get(task.name, 0.0)]
-        )
+        for evaluation in finished:
+            self._slowest[evaluation.task] = max(evaluation.seconds, self._slowest.get(evaluation.task, 0.0))
         self.spent.evaluations += len(finished)
         self.spent.seconds += sum(evaluation.seconds for evaluation in finished)
         self.tracker.add([evaluation.key for evaluation in finished], trained=True)
-        yield from finished
+        return finished
 
 
 def _learned_part(run: SeededAssembly) -> str:
