@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TypeAlias
 
 from metaopt.configuration import ANCHORED, Assembly, Configuration, assemble
-from metaopt.contracts import AnyTask, BlackBoxTask, Curve, FewShotTask, Task
+from metaopt.contracts import AnyTask, BlackBoxTask, Curve, FewShotTask, Scale, Task
 from metaopt.inner import LOOP_CHUNK, RECORDABLE, Compile, Graphs, Workload
 from metaopt.plugin import Registry
 from metaopt.tuning.executors.dispatcher import Dispatcher
@@ -41,11 +41,21 @@ class Request:
     configurations: tuple[Configuration, ...]
     seeds: tuple[int, ...]
 
-    def runs(self, registry: Registry) -> list[SeededAssembly]:
-        """The runs that it asks for, each once, at the rates that their laws give for the task."""
+    def runs(self, registry: Registry, made: dict[tuple[str, Scale], Assembly] | None = None) -> list[SeededAssembly]:
+        """The runs that it asks for, each once, at the rates that their laws give for the task.
+
+        Args:
+            registry: where plugins are.
+            made: assemblies of other requests, by configuration key and scale; those that are new are added.
+        """
+        known = {} if made is None else made
         laws = any(configuration.rate_law for configuration in self.configurations)
         scale = self.task.scale if laws and isinstance(self.task, Task) else ANCHORED
-        assemblies = {own.key: assemble(own, registry, scale) for own in self.configurations}
+        assemblies = {}
+        for own in self.configurations:
+            if (own.key, scale) not in known:
+                known[own.key, scale] = assemble(own, registry, scale)
+            assemblies[own.key] = known[own.key, scale]
         return [(assembly, seed) for seed in dict.fromkeys(self.seeds) for assembly in assemblies.values()]
 
 
@@ -102,8 +112,9 @@ class Evaluator:
         """Curves of all requests; what the ledger lacks is run, all missing runs of a task side by side."""
         curves: Curves = {}
         missing: list[tuple[AnyTask, list[SeededAssembly]]] = []
+        made: dict[tuple[str, Scale], Assembly] = {}
         for request in requests:
-            task, wanted = request.task, request.runs(self.registry)
+            task, wanted = request.task, request.runs(self.registry, made)
             known = self._stored(task, wanted)
             self.spent.reused += len(known)
             curves.update({(key, task.name, seed): curve for (key, seed), curve in known.items()})
