@@ -11,6 +11,13 @@ StudyName: TypeAlias = Annotated[
 Corpus: TypeAlias = Annotated[
     str | None, typer.Option(help="What it was tuned on, where the ledger does not say: package.module:attribute.")
 ]
+Workers: TypeAlias = Annotated[
+    int | None, typer.Option(metavar="N", help="Processes that train.  [default: 1; on a cluster all it has room for]")
+]
+Executor: TypeAlias = Annotated[str, typer.Option(metavar="local|ray", help="Where they are: here, or on a cluster.")]
+Address: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="auto|ray://HOST:PORT", help="Of the cluster.  [default: auto]")
+]
 
 
 def names(text: str | None) -> Sequence[str] | None:

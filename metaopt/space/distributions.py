@@ -267,6 +267,10 @@ def listing(space: Space) -> str:
     return ", ".join(words) or "none"
 
 
+#: Types that JSON knows.
+_PLAIN = frozenset({bool, int, float, str})
+
+
 def as_float(value: Any) -> float:
     """A number as a float: NaN for what is no number (booleans too), infinite beyond the range of floats."""
     if isinstance(value, bool) or not isinstance(value, Real):
@@ -280,6 +284,8 @@ def as_float(value: Any) -> float:
 
 def plain(value: Any) -> Any:
     """A number or truth value of another library (NumPy's) as Python's own, which JSON knows; else as it is."""
+    if type(value) in _PLAIN:  # first, since ledgers hold millions of them
+        return value
     if isinstance(value, np.bool_):
         return bool(value)
     if isinstance(value, bool) or not isinstance(value, Real):

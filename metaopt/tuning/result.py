@@ -140,9 +140,18 @@ class TuneResult:
 
         Values are in the task's own orientation. The configuration follows: plugins, and each hyperparameter by name.
         """
+        signs = {task.name: task.sign for task in self.corpus}
+        flat: dict[str, dict[str, Any]] = {}
+        for evaluation in self.evaluations:
+            key = evaluation.key.configuration_key
+            if key not in flat:  # most configurations ran on many tasks
+                flat[key] = _flat(evaluation.configuration.to_json())
         return pd.DataFrame(
             [
-                _row(evaluation, self.scales[evaluation.task], self.corpus[evaluation.task].sign)
+                {
+                    **_row(evaluation, self.scales[evaluation.task], signs[evaluation.task]),
+                    **flat[evaluation.key.configuration_key],
+                }
                 for evaluation in self.evaluations
             ]
         )
@@ -177,7 +186,6 @@ def _row(evaluation: Evaluation, scale: AnyScale, sign: float) -> dict[str, Any]
         "diverged": curve.diverged,
         "seconds": evaluation.seconds,
         "configuration_key": evaluation.key.configuration_key,
-        **_flat(evaluation.configuration.to_json()),
     }
 
 

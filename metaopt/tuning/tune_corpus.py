@@ -14,6 +14,7 @@ from metaopt.plugin import Registry, current_registry
 from metaopt.recipe import Recipe, load_recipe
 from metaopt.tasks import Source, describe_corpus, load_corpus
 from metaopt.tuning.arguments import AGAINST, StudyArguments, check_count, plugin_files
+from metaopt.tuning.executors.named import LOCAL, dispatcher
 from metaopt.tuning.host import for_host
 from metaopt.tuning.judging.references import DEFAULT_BASELINE
 from metaopt.tuning.ledger.ledger import Ledger
@@ -28,7 +29,6 @@ from metaopt.tuning.running.learned_tasks import (
     proposed_for_few_shots,
 )
 from metaopt.tuning.running.progress import Progress, TimeLimit, Tracker, to_stderr
-from metaopt.tuning.running.workers import Workers
 from metaopt.tuning.search.joint_space import joint_space
 from metaopt.tuning.search.start_from import StartFrom, known_settings
 from metaopt.tuning.seeds import BLACK_BOX_SEEDS
@@ -58,7 +58,9 @@ def tune(
     folds: int | None = None,
     against: Sequence[str] = AGAINST,
     seeds: int = BLACK_BOX_SEEDS,
-    workers: int = 1,
+    workers: int | None = None,
+    executor: str = LOCAL,
+    address: str | None = None,
     compile: Compile = "auto",
     host: str | None = None,
     registry: Registry | None = None,
@@ -92,7 +94,10 @@ def tune(
         folds: cross-validate over tasks in this many parts, each with a study of its own.
         against: `"optimizer"` or `"optimizer+controller"`, at their defaults, to compare the recipe with.
         seeds: runs of each finalist and of the baseline on a black box, which is run once elsewhere.
-        workers: processes that train, under this one, which alone writes.
+        workers: processes that train, under this one, which alone writes; by default this one trains by itself, and on
+            a cluster there are as many as it has room for.
+        executor: where they are: `"local"`, on this machine, or `"ray"`, on a cluster.
+        address: of the cluster: `"auto"` (the default: the one that this machine belongs to), `"ray://host:10001"`.
         compile: `"on"` and `"off"` decide for all graphs of the population engine; `"auto"` compiles those that repay
             themselves by the study's predicted counts.
         host: `"lightning"`, `"transformers"`, `"accelerate"`, `"skorch"`, `"keras"` or `"fastai"`: plugins that need
@@ -139,6 +144,8 @@ def tune(
         study_name=study_name,
         timeout=timeout,
         workers=workers,
+        executor=executor,
+        address=address,
         registry=plugins,
         announce=announce,
         progress=progress,
@@ -156,14 +163,17 @@ def run_study(
     registry: Registry,
     announce: Callable[[str], None],
     timeout: float | None = None,
-    workers: int = 1,
+    workers: int | None = None,
+    executor: str = LOCAL,
+    address: str | None = None,
     progress: Callable[[Progress], None] = lambda progress: None,
     watch: Watch | None = None,
     train: bool = True,
 ) -> TuneResult:
     """Begin a study, continue it, or make its result again; arguments and errors are those of `tune`."""
     check_name(study_name)
-    check_count("workers", workers)
+    if workers is not None:
+        check_count("workers", workers)
     if timeout is not None and (not isinstance(timeout, int | float) or not timeout > 0):
         raise InputError(f"timeout must be a positive number of seconds, got {quoted(timeout)}.")
     replayable(registry, arguments.stoppers)
@@ -199,7 +209,6 @@ def run_study(
         evaluator=Evaluator(
             ledger,
             registry,
-            workers=Workers(workers, announce=announce) if workers > 1 else None,
             announce=announce,
             tracker=Tracker(progress),
             compile=arguments.compile,
@@ -209,6 +218,7 @@ def run_study(
         announce=announce,
     )
     try:
+        session.evaluator.workers = dispatcher(executor, workers, address, announce, ledger.file.path)
         # Making a result again from the ledger writes nothing, so it may be done beside a running study.
         with ledger.driving(study_name) if train else nullcontext():
             result = session.tune()

@@ -10,6 +10,7 @@ pytestmark = pytest.mark.thorough
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SLOW = {
+    "docs/cluster.md",
     "docs/lightning.md",
     "docs/plugin-in-ten-minutes.md",
     "docs/processes.md",
@@ -19,12 +20,16 @@ SLOW = {
 
 #: Pages that need a framework which may be absent.
 FRAMEWORKS = {
+    "docs/cluster.md": "ray",
     "docs/fastai.md": "fastai",
     "docs/keras.md": "keras",
     "docs/lightning.md": "lightning",
     "docs/skorch.md": "skorch",
     "docs/transformers.md": "transformers",
 }
+
+#: The page that needs a cluster.
+CLUSTER = "docs/cluster.md"
 
 #: Pages that are made while the site is built; `test_site` follows links to them.
 MADE = "catalogue/"
@@ -48,9 +53,11 @@ def named(page):
     "ignore:`torch.jit.script` is deprecated:DeprecationWarning",  # fastai
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning",  # Keras
 )
-def test_the_code_of_a_page_runs_and_prints_what_it_shows(page, run_page):
+def test_the_code_of_a_page_runs_and_prints_what_it_shows(page, run_page, request, monkeypatch):
     if named(page) in FRAMEWORKS:
         pytest.importorskip(FRAMEWORKS[named(page)])
+    if named(page) == CLUSTER:
+        monkeypatch.setenv("RAY_ADDRESS", request.getfixturevalue("nodes").address)
     run_page(page)
 
 

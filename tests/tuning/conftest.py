@@ -95,9 +95,9 @@ class Children:
     def __init__(self, process):
         self._process = process
 
-    def begin(self, url, folder, corpus="lines"):
+    def begin(self, url, folder, corpus="lines", study="metaopt"):
         """Process id of a child that tunes."""
-        self._process.stdin.write(f"{url} {folder} {corpus}\n")
+        self._process.stdin.write(f"{url} {folder} {corpus} {study}\n")
         self._process.stdin.flush()
         return int(self._process.stdout.readline())
 
@@ -117,6 +117,18 @@ class Children:
 @pytest.fixture(scope="module")
 def children():
     """See `Children`."""
+    with contextlib.contextmanager(_children)() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def other_children():
+    """Those that run beside `children`."""
+    with contextlib.contextmanager(_children)() as made:
+        yield made
+
+
+def _children():
     script = Path(__file__).with_name("killable.py")
     with subprocess.Popen(
         [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

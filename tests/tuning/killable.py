@@ -1,4 +1,4 @@
-"""Tunes in a child process for each line `URL FOLDER CORPUS` it reads, so that a test can kill the child.
+"""Tunes in a child process for each line `URL FOLDER CORPUS STUDY` it reads, so that a test can kill the child.
 
 A corpus is one of `CORPORA`, or a folder of tables.
 
@@ -64,10 +64,10 @@ def tables(folder: str) -> dict[str, Any]:
     return {"corpus": folder, "n_trials": 4, "optimizers": ["adamw", "sgd"], "controllers": ["constant"]}
 
 
-def tune(url: str, folder: str, corpus: str) -> None:
+def tune(url: str, folder: str, corpus: str, study: str) -> None:
     torch.set_num_threads(1)
     what = CORPORA[corpus]() if corpus in CORPORA else tables(corpus)
-    result = metaopt.tune(**what, storage=url, wrappers=[], against=["sgd"], seed=3)
+    result = metaopt.tune(**what, storage=url, study_name=study, wrappers=[], against=["sgd"], seed=3)
     result.recipe.save(folder)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from metaopt.cli.options import names
+from metaopt.cli.options import Address, Executor, Workers, names
 from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ def evaluate(
     storage: Annotated[
         str | None, typer.Option(metavar="URL", help="Database of a ledger to reuse and to write.")
     ] = None,
+    workers: Workers = None,
+    executor: Executor = "local",
+    address: Address = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     plugin: PluginFiles = None,
 ) -> None:
@@ -45,6 +48,9 @@ def evaluate(
         tuned=tuned,
         scaled=scaled,
         storage=storage,
+        workers=workers,
+        executor=executor,
+        address=address,
         announce=lambda line: print(line, file=sys.stderr),
     )
     if as_json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from metaopt.cli.commands.tune_runs import is_runs_file, refuse, tune_runs
-from metaopt.cli.options import StudyName, names
+from metaopt.cli.options import Address, Executor, StudyName, Workers, names
 from metaopt.cli.output_folder import writable
 from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
 from metaopt.cli.results import document, print_result, save, storage_in, write_page
@@ -61,7 +61,9 @@ def tune(
     ] = None,
     folds: Annotated[int | None, typer.Option(metavar="K", help="Cross-validate over tasks in K parts.")] = None,
     seeds: Annotated[int, typer.Option(metavar="N", help="Runs of each finalist and the baseline on a black box.")] = 3,
-    workers: Annotated[int, typer.Option(metavar="N", help="Processes that train.")] = 1,
+    workers: Workers = None,
+    executor: Executor = "local",
+    address: Address = None,
     compile: Annotated[
         str, typer.Option(metavar="auto|on|off", help="Compile what trains; auto: where counts say it repays itself.")
     ] = "auto",
@@ -105,6 +107,8 @@ def tune(
                 folds=folds,
                 seeds=seeds,
                 workers=workers,
+                executor=executor,
+                address=address,
                 compile=cast("Compile", compile),
                 host=host,
                 seed=seed,

@@ -1,7 +1,7 @@
 """A distribution of few-shot tasks: what learned starts and rules are meta-trained on, episode by episode."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -126,6 +126,7 @@ class FewShotTask(ModelTask):
         features: the part of the model whose output learners compare, as in `named_modules`; its `features` if it has
             such a part, else what its last linear layer is given. Rules do not look at it.
         version: stands in the fingerprint for code whose source cannot be read; see `Task`.
+        resources: see `Task`.
     """
 
     name: str
@@ -144,6 +145,7 @@ class FewShotTask(ModelTask):
     batch_norm: BatchNormPolicy = "batch"
     features: str | None = None
     version: str | None = None
+    resources: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._check_names()

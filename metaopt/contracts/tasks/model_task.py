@@ -1,7 +1,8 @@
 """What tasks of all kinds share: names that are checked, a metric with a sign, and seeded fresh models."""
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 import torch
@@ -30,6 +31,7 @@ class NamedTask(ABC):
     family: str
     mode: Mode
     version: str | None
+    resources: Mapping[str, float]
 
     @property
     def sign(self) -> float:
@@ -44,7 +46,7 @@ class NamedTask(ABC):
         return one_line(self, name=self.name, family=self.family, **self._sizes())
 
     def _check_names(self) -> None:
-        """Refuse a task without a name or family, with an unknown mode, or with a version that is no text."""
+        """Refuse a task without a name or family, with an unknown mode, a version that is no text, or odd resources."""
         if not self.name or not self.family:
             raise InputError(
                 f"A task needs a name and a family, got name={quoted(self.name)}, family={quoted(self.family)}."
@@ -58,6 +60,18 @@ class NamedTask(ABC):
             raise InputError(
                 f"Task {quoted(self.name)}: version must be a text such as '1', got {quoted(self.version)}."
             )
+        if not isinstance(self.resources, Mapping) or not all(map(_is_amount, self.resources.items())):
+            raise InputError(
+                f"Task {quoted(self.name)}: resources are amounts by name, such as {{'num_gpus': 0.5}}, got "
+                f"{quoted(self.resources)}."
+            )
+
+
+def _is_amount(entry: tuple[object, object]) -> bool:
+    name, amount = entry
+    if not isinstance(name, str) or not isinstance(amount, int | float) or isinstance(amount, bool):
+        return False
+    return 0 <= amount < math.inf
 
 
 class ModelTask(NamedTask):

@@ -1,7 +1,7 @@
 """A task: what is trained, on what, how it is judged, and for how long."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -86,6 +86,8 @@ class Task(ModelTask):
             train; None where the division is part of the task.
         version: stands in the fingerprint for code whose source cannot be read (typed into a plain `python`, run by
             `exec`, compiled from C); change it when that code changes. Code that can be read counts by itself.
+        resources: what a training needs where a cluster runs it: `num_cpus` (1 if left out), `num_gpus`, fractions
+            included, or the cluster's own names. Nothing that is trained depends on it, nor does the fingerprint.
     """
 
     name: str
@@ -101,6 +103,7 @@ class Task(ModelTask):
     widened: Callable[[float], nn.Module] | None = None
     version: str | None = None
     redraw: Redraw | None = None
+    resources: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._check_names()
@@ -201,6 +204,7 @@ class BlackBoxTask(NamedTask):
         num_steps: planned number of steps, or None to take the last step yielded.
         version: stands in the fingerprint for code whose source cannot be read; see `Task`. Raise it too when
             something changes that `train` finds outside its code: files, servers, versions of libraries.
+        resources: see `Task`.
     """
 
     name: str
@@ -209,6 +213,7 @@ class BlackBoxTask(NamedTask):
     mode: Mode = "min"
     num_steps: int | None = None
     version: str | None = None
+    resources: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._check_names()

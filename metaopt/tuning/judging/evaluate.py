@@ -11,6 +11,7 @@ from metaopt.plugin import Registry, current_registry
 from metaopt.recipe import POOL_SIZE, Recipe, load_recipe
 from metaopt.tasks import Source, load_corpus
 from metaopt.tuning.arguments import check_count
+from metaopt.tuning.executors.named import LOCAL, dispatcher
 from metaopt.tuning.judging.comparison import Comparison, Contender, contender_named
 from metaopt.tuning.judging.contest import compare
 from metaopt.tuning.judging.own_trials import BATCH, tpe_evaluations, tpe_trials
@@ -41,6 +42,9 @@ def evaluate(
     tuned: int = 0,
     scaled: bool = False,
     storage: str | None = None,
+    workers: int | None = None,
+    executor: str = LOCAL,
+    address: str | None = None,
     registry: Registry | None = None,
     announce: Callable[[str], None] = to_stderr,
 ) -> Comparison:
@@ -55,6 +59,9 @@ def evaluate(
         scaled: also compare with the baseline at ¼ and 4 times the batch size, 10 times the steps, 10 times the
             parameters, on at most `scaled.MOST_TASKS` tasks each.
         storage: database URL of a ledger to reuse and to write; in memory if left out.
+        workers: processes that train; see `metaopt.tune`.
+        executor: where they are; see `metaopt.tune`.
+        address: of a cluster; see `metaopt.tune`.
         registry: where plugins are; everything installed by default.
         announce: called with one line whenever there is something to say.
 
@@ -63,6 +70,8 @@ def evaluate(
         PluginError: a plugin of the recipe or of the others is unknown.
     """
     check_count("tuned", tuned, least=None)
+    if workers is not None:
+        check_count("workers", workers)
     if not 0 <= tuned <= POOL_SIZE:
         raise InputError(f"tuned must be between 0 and {POOL_SIZE}, the size of a task's pool of trials, got {tuned}.")
     plugins = registry or current_registry()
@@ -75,8 +84,9 @@ def evaluate(
     learned = {loaded.configuration.key: Weights(loaded.theta)} if loaded.theta else {}
     grown = scaled_tasks(tasks) if scaled else {}
     ledger = Ledger("sqlite://" if storage is None else storage)
+    evaluator = Evaluator(ledger, plugins, announce=announce, learned=learned)
     try:
-        evaluator = Evaluator(ledger, plugins, announce=announce, learned=learned)
+        evaluator.workers = dispatcher(executor, workers, address, announce, ledger.file.path)
         announce(_forecast(evaluator, tasks, contenders, DEFAULT_BASELINE, tuned=tuned, scaled=grown))
         scales = references(evaluator, tasks, DEFAULT_BASELINE)
         check_scored(tasks, scales)
@@ -84,7 +94,7 @@ def evaluate(
         comparison = compare(evaluator, tasks, scales, contenders, tuned=tuned, tpe=tpe)
         return replace(comparison, scaled=compare_scaled(evaluator, grown, contenders[0], DEFAULT_BASELINE))
     finally:
-        ledger.close()
+        evaluator.close()
 
 
 def _forecast(

@@ -14,12 +14,21 @@ from metaopt.tuning.ledger.sqlite_file import ChangedFileError, DatabaseFile
 from metaopt.tuning.ledger.storage_url import hide_secrets
 from metaopt.tuning.search.trial_stand_ins import quietly
 
+#: What each trial of ours carries, and nobody else's does.
+_MARK = "configuration"
+#: Trials of a study that are read when it goes on: enough to notice tables that somebody changed.
+_LAST = 5
+
 
 class Dashboard:
-    """An Optuna study that candidates are written to once their race is over, in their order."""
+    """An Optuna study that candidates are written to once their race is over, in their order.
 
-    def __init__(self, study: optuna.Study, file: DatabaseFile, url: str) -> None:
+    It is only written: reading all of its trials back would take longer than reading the ledger.
+    """
+
+    def __init__(self, study: optuna.Study, engine: sa.Engine, file: DatabaseFile, url: str) -> None:
         self._study = study
+        self._engine = engine
         self._file = file
         self._url = url
 
@@ -32,7 +41,7 @@ class Dashboard:
 
         def attempt() -> None:
             self._file.check()
-            written = len(self._study.get_trials(deepcopy=False))
+            written, _ = _counted(self._engine, self._study.study_name)
             self._study.add_trials([trial(number) for number in range(written, count)])
 
         with _writing(self._study.study_name, self._file, self._url):
@@ -61,14 +70,51 @@ def opened(url: str, name: str, file: DatabaseFile | None = None) -> Iterator[Da
             study = patiently(
                 lambda: optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
             )
-            trials = patiently(lambda: study.get_trials(deepcopy=False))
-        if any("configuration" not in trial.user_attrs for trial in trials):
+            trials, ours = patiently(lambda: _counted(storage.engine, name))
+            patiently(lambda: _read_last(storage, name))
+        if trials > ours:
             raise StorageError(
                 f"The storage holds an Optuna study {name!r} that metaopt did not make; use another --study-name."
             )
-        yield Dashboard(study, file, url)
+        yield Dashboard(study, storage.engine, file, url)
     finally:
         storage.engine.dispose()
+
+
+def _counted(engine: sa.Engine, name: str) -> tuple[int, int]:
+    """How many trials a study has, and how many of them metaopt wrote."""
+    studies, trials, attributes = _tables(engine, "studies", "trials", "trial_user_attributes")
+    of_study = trials.c.study_id == sa.select(studies.c.study_id).where(studies.c.study_name == name).scalar_subquery()
+    marked = sa.and_(attributes.c.trial_id == trials.c.trial_id, attributes.c.key == _MARK)
+    with engine.connect() as connection:
+        total = connection.scalar(sa.select(sa.func.count()).select_from(trials).where(of_study))
+        ours = connection.scalar(
+            sa.select(sa.func.count()).select_from(trials.join(attributes, marked)).where(of_study)
+        )
+    return int(total or 0), int(ours or 0)
+
+
+def _read_last(storage: optuna.storages.RDBStorage, name: str) -> None:
+    """Read a study's last trials as Optuna does, which fails where the tables were changed."""
+    studies, trials = _tables(storage.engine, "studies", "trials")
+    query = (
+        sa.select(trials.c.trial_id)
+        .join(studies, studies.c.study_id == trials.c.study_id)
+        .where(studies.c.study_name == name)
+        .order_by(trials.c.trial_id.desc())
+        .limit(_LAST)
+    )
+    with storage.engine.connect() as connection:
+        last = list(connection.scalars(query))
+    for trial in last:
+        number = storage.get_trial(trial).number
+        if not isinstance(number, int):
+            raise TypeError(f"a trial has the number {number!r:.80}")
+
+
+def _tables(engine: sa.Engine, *names: str) -> list[sa.Table]:
+    tables = sa.MetaData()
+    return [sa.Table(name, tables, autoload_with=engine) for name in names]
 
 
 def _make_tables(url: str) -> None:

@@ -4,7 +4,7 @@ It is the truth; the Optuna study beside it is written from it. A row once writt
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,7 +75,7 @@ class Ledger:
                 query = sa.select(evaluations).where(
                     evaluations.c.configuration_key.in_(part), evaluations.c.task_fingerprint == fingerprint
                 )
-                for evaluation in read_sealed(self._database, evaluations, query, _evaluation):
+                for evaluation in read_sealed(self._database, evaluations, query, _evaluations()):
                     if evaluation.key in wanted:
                         stored[evaluation.key] = evaluation
         return stored
@@ -85,7 +85,7 @@ class Ledger:
         query = sa.select(evaluations).order_by(evaluations.c.id)
         if task_fingerprints is not None:
             query = query.where(evaluations.c.task_fingerprint.in_(sorted(set(task_fingerprints))))
-        return read_sealed(self._database, evaluations, query, _evaluation)
+        return read_sealed(self._database, evaluations, query, _evaluations())
 
     def add(self, finished: Sequence[Evaluation], *, shipped_by: str | None = None) -> None:
         """Store finished evaluations, all or none; those that are there already stay as they are.
@@ -200,16 +200,25 @@ def _row(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _evaluation(row: Any) -> Evaluation:
-    return Evaluation(
-        key=EvaluationKey(row.configuration_key, row.plugins, row.task_fingerprint, row.seed),
-        task=row.task,
-        family=row.family,
-        configuration=Configuration.from_json(json_object(row.configuration)),
-        curve=Curve.from_json(json_object(row.curve)),
-        seconds=row.seconds,
-        extras=json_object(row.extras),
-    )
+def _evaluations() -> Callable[[Any], Evaluation]:
+    """Makes evaluations of rows; those of one configuration share it."""
+    configurations: dict[str, Configuration] = {}
+
+    def evaluation(row: Any) -> Evaluation:
+        text = row.configuration
+        if text not in configurations:
+            configurations[text] = Configuration.from_json(json_object(text))
+        return Evaluation(
+            key=EvaluationKey(row.configuration_key, row.plugins, row.task_fingerprint, row.seed),
+            task=row.task,
+            family=row.family,
+            configuration=configurations[text],
+            curve=Curve.from_json(json_object(row.curve)),
+            seconds=row.seconds,
+            extras=json_object(row.extras),
+        )
+
+    return evaluation
 
 
 def _proposal(row: Any) -> Proposal:

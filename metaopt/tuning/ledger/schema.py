@@ -5,6 +5,7 @@ import sqlalchemy as sa
 from metaopt.errors import StorageError
 from metaopt.tuning.ledger import tables as ledger_tables
 from metaopt.tuning.ledger.database import create_missing, insert_missing, patiently
+from metaopt.tuning.ledger.migrations import STEPS, migrated
 from metaopt.tuning.ledger.storage_url import shown
 
 #: Of this metaopt's ledgers: a fingerprint sees code, equal configurations have one key, rows carry checksums.
@@ -20,7 +21,7 @@ class OldSchemaError(StorageError):
 
 
 def prepare(engine: sa.Engine, url: str) -> None:
-    """Make the tables of a new ledger; check those of another one.
+    """Make the tables of a new ledger; check those of another one, taken forward first where that loses nothing.
 
     The row that says the schema is written last, so that a ledger that has it once had every table.
 
@@ -41,6 +42,7 @@ def prepare(engine: sa.Engine, url: str) -> None:
             "metaopt report and metaopt replay read it, but nothing is added to it; use another storage, or the "
             "metaopt that made it."
         )
+    schema = migrated(engine, ledger_tables.info, _KEY, schema, STEPS)
     if schema != str(SCHEMA):
         raise StorageError(
             f"The ledger in {shown(url)} has schema {schema:.80}, this metaopt writes schema {SCHEMA}; use the metaopt "

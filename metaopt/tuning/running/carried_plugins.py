@@ -1,7 +1,8 @@
 """Plugins that are known in this process alone, of a file or registered by hand, on their way to a worker."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import cloudpickle
 
@@ -38,3 +39,15 @@ def plugin_files_by_value() -> None:
     for name, module in list(sys.modules.items()):
         if name.startswith("metaopt_plugin_"):
             cloudpickle.register_pickle_by_value(module)
+
+
+def worker_setup() -> Callable[[], None]:
+    """What a worker calls before anything else, so that it trains as the driver would; it can be pickled."""
+    return partial(_set_up, carried_plugins())
+
+
+def _set_up(plugins: Sequence[bytes]) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    adopt_plugins(plugins)

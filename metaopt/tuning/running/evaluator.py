@@ -3,20 +3,22 @@
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TypeAlias
 
 from metaopt.configuration import ANCHORED, Assembly, Configuration, assemble
-from metaopt.contracts import AnyTask, BlackBoxTask, Curve, FewShotTask, Reporter, Task
+from metaopt.contracts import AnyTask, BlackBoxTask, Curve, FewShotTask, Reporter, Scale, Task
 from metaopt.inner import LOOP_CHUNK, RECORDABLE, Compile, Graphs, Workload
 from metaopt.plugin import Registry
+from metaopt.tuning.executors.dispatcher import Dispatcher
+from metaopt.tuning.executors.protocol import Block, Shared
 from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, evaluation_key
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.running.learned_tasks import Weights
 from metaopt.tuning.running.progress import Tracker
 from metaopt.tuning.running.trainings import SeededAssembly, run_task
-from metaopt.tuning.running.workers import Job, Workers
 from metaopt.tuning.seeds import RACE_SEED
 
 #: `(configuration key, task name, seed) → curve`.
@@ -40,11 +42,21 @@ class Request:
     configurations: tuple[Configuration, ...]
     seeds: tuple[int, ...]
 
-    def runs(self, registry: Registry) -> list[SeededAssembly]:
-        """The runs that it asks for, each once, at the rates that their laws give for the task."""
+    def runs(self, registry: Registry, made: dict[tuple[str, Scale], Assembly] | None = None) -> list[SeededAssembly]:
+        """The runs that it asks for, each once, at the rates that their laws give for the task.
+
+        Args:
+            registry: where plugins are.
+            made: assemblies of other requests, by configuration key and scale; those that are new are added.
+        """
+        known = {} if made is None else made
         laws = any(configuration.rate_law for configuration in self.configurations)
         scale = self.task.scale if laws and isinstance(self.task, Task) else ANCHORED
-        assemblies = {own.key: assemble(own, registry, scale) for own in self.configurations}
+        assemblies = {}
+        for own in self.configurations:
+            if (own.key, scale) not in known:
+                known[own.key, scale] = assemble(own, registry, scale)
+            assemblies[own.key] = known[own.key, scale]
         return [(assembly, seed) for seed in dict.fromkeys(self.seeds) for assembly in assemblies.values()]
 
 
@@ -55,7 +67,7 @@ class Evaluator:
     Attributes:
         ledger: where finished evaluations are; only this process writes to it.
         registry: where plugins are.
-        workers: processes that train, or None to train here.
+        workers: give what is to be trained to an executor; None to train here.
         announce: told in one line why a task goes to the loop, and when a worker is replaced.
         check: called before each task; may raise to end early.
         spent: what was computed and what was reused.
@@ -72,7 +84,7 @@ class Evaluator:
 
     ledger: Ledger
     registry: Registry
-    workers: Workers | None = None
+    workers: Dispatcher | None = None
     announce: Callable[[str], None] = lambda line: None
     check: Callable[[], None] = lambda: None
     spent: Spent = field(default_factory=Spent)
@@ -103,17 +115,17 @@ class Evaluator:
         """Curves of all requests; what the ledger lacks is run, all missing runs of a task side by side."""
         curves: Curves = {}
         missing: list[tuple[AnyTask, list[SeededAssembly]]] = []
+        made: dict[tuple[str, Scale], Assembly] = {}
         for request in requests:
-            task, wanted = request.task, request.runs(self.registry)
+            task, wanted = request.task, request.runs(self.registry, made)
             known = self._stored(task, wanted)
             self.spent.reused += len(known)
             curves.update({(key, task.name, seed): curve for (key, seed), curve in known.items()})
             lacking = [run for run in wanted if (run[0].configuration.key, run[1]) not in known]
             missing += [(task, part) for part in self._trained_at_once(task, lacking)]
-        for position, results in self._results(missing):
-            task, runs = missing[position]
-            for evaluation in self._store(task, runs, results):
-                curves[evaluation.key.configuration_key, task.name, evaluation.key.seed] = evaluation.curve
+        for finished in self._results(missing):
+            for evaluation in self._store([(*missing[position], results) for position, results in finished]):
+                curves[evaluation.key.configuration_key, evaluation.task, evaluation.key.seed] = evaluation.curve
         return curves
 
     def evaluations(self, tasks: Sequence[AnyTask]) -> list[Evaluation]:
@@ -143,28 +155,31 @@ class Evaluator:
 
     def _results(
         self, parts: Sequence[tuple[AnyTask, list[SeededAssembly]]]
-    ) -> Iterator[tuple[int, list[tuple[Curve, float]]]]:
-        """Results of each part, as they finish."""
-        if self.workers is None or len(parts) < 2:
+    ) -> Iterator[list[tuple[int, list[tuple[Curve, float]]]]]:
+        """Position and results of parts, as they finish; what finished together comes together."""
+        if self.workers is None or (len(parts) < 2 and not self.workers.is_elsewhere):
             for position, (task, runs) in enumerate(parts):
                 self.check()
                 self.tracker.train(task.name)
-                yield position, run_task(task, runs, *self._run_settings(task, runs), self.graphs)
+                yield [(position, run_task(task, runs, *self._run_settings(task, runs), self.graphs))]
             return
         self.check()
         self.tracker.train(f"{len({task.name for task, _ in parts})} tasks")
-        jobs = [
-            Job(
+        blocks = [
+            Block(
                 f"Task {task.name!r}",
                 run_task,
-                (task, runs, *self._run_settings(task, runs)),
+                (runs, *self._run_settings(task, runs)),
                 self._seconds(task, len(runs)),
+                Shared(f"{task.name} {task.fingerprint}", task),
+                task.resources,
             )
             for task, runs in parts
         ]
-        for position, results in self.workers.results(jobs):
-            yield position, results
-            self.check()
+        with closing(self.workers.groups(blocks)) as results:
+            for finished in results:
+                yield finished
+                self.check()
 
     def _seconds(self, task: AnyTask, members: int) -> float | None:
         """How long so many runs take: as predicted, else as the slowest run so far; None where neither is known."""
@@ -214,8 +229,9 @@ class Evaluator:
         return dataclasses.replace(key, plugins=f"{key.plugins},theta@{weights.fingerprint}")
 
     def _store(
-        self, task: AnyTask, runs: Sequence[SeededAssembly], results: Sequence[tuple[Curve, float]]
-    ) -> Iterator[Evaluation]:
+        self, parts: Sequence[tuple[AnyTask, Sequence[SeededAssembly], Sequence[tuple[Curve, float]]]]
+    ) -> list[Evaluation]:
+        """Store what has finished, in one transaction: task, runs and their results of each part."""
         finished = [
             Evaluation(
                 key=self._key(assembly, task, seed),
@@ -225,24 +241,25 @@ class Evaluator:
                 curve=curve,
                 seconds=seconds,
             )
+            for task, runs, results in parts
             for (assembly, seed), (curve, seconds) in zip(runs, results, strict=True)
         ]
         self.ledger.add(finished)
-        self._slowest[task.name] = max(
-            [evaluation.seconds for evaluation in finished] + [self._slowest.get(task.name, 0.0)]
-        )
+        for evaluation in finished:
+            self._slowest[evaluation.task] = max(evaluation.seconds, self._slowest.get(evaluation.task, 0.0))
         self.spent.evaluations += len(finished)
         self.spent.seconds += sum(evaluation.seconds for evaluation in finished)
         self.tracker.add([evaluation.key for evaluation in finished], trained=True)
+        signs = {task.name: task.sign for task, _, _ in parts}
         for number, evaluation in enumerate(finished, start=self.spent.evaluations - len(finished) + 1):
-            self.report("evaluation", number, _numbers(task, evaluation), **evaluation.labels)
-        yield from finished
+            self.report("evaluation", number, _numbers(evaluation, signs[evaluation.task]), **evaluation.labels)
+        return finished
 
 
-def _numbers(task: AnyTask, evaluation: Evaluation) -> dict[str, float]:
+def _numbers(evaluation: Evaluation, sign: int) -> dict[str, float]:
     """What is reported of an evaluation: the best validation, in the metric's own orientation, and the seconds."""
     best = evaluation.curve.best_index()
-    value = math.nan if best is None else task.sign * float(evaluation.curve.values[best])
+    value = math.nan if best is None else sign * float(evaluation.curve.values[best])
     return {"metric": value, "seconds": evaluation.seconds}
 
 

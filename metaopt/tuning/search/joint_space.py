@@ -230,7 +230,7 @@ def joint_space(
         for_matrices=for_matrices,
         roles=role_space(for_all, for_matrices) if roles else {},
         has_laws=laws,
-        learners=_specs(registry, LearnerSpec, learners or ()),
+        learners=proposed_specs(registry, LearnerSpec, learners or ()),
     )
     both = sorted({spec.name for spec in chosen.optimizers} & {spec.name for spec in chosen.learners})
     if both:

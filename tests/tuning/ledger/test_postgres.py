@@ -123,10 +123,10 @@ def wait_for_evaluations(url, count):
         time.sleep(0.05)
 
 
-def decided(url):
+def decided(url, study="metaopt"):
     ledger = Ledger(url)
     try:
-        return ledger.proposals("metaopt"), ledger.outcomes("metaopt")
+        return ledger.proposals(study), ledger.outcomes(study)
     finally:
         ledger.close()
 
@@ -170,6 +170,42 @@ def test_a_server_that_goes_away_for_a_while_is_waited_for(server, children, und
     assert set(evaluations(url)) == set(evaluations(undisturbed[0]))
     assert decided(url) == decided(undisturbed[0])
     assert children.recipe_in(tmp_path) == undisturbed[1]
+
+
+def end_connections(url):
+    """End every connection to a database but the one that says so, as an administrator does."""
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    query = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND "
+    with engine.connect() as connection:
+        return connection.scalar(sa.text(f"{query} pid <> pg_backend_pid()"))
+
+
+def test_two_studies_side_by_side_end_as_each_alone(server, children, other_children, undisturbed, tmp_path):
+    """Begun at once on a new database; connections end, the server restarts, one of the drivers is killed."""
+    url = server.url("beside")
+    folders = {"one": tmp_path / "one", "two": tmp_path / "two"}
+    children.begin(url, folders["one"], study="one")
+    killed = other_children.begin(url, folders["two"], study="two")
+    ended = 0
+    for count in (1, 20, 40, 60):
+        wait_for_evaluations(url, count)
+        ended += end_connections(url)
+    os.kill(killed, signal.SIGKILL)
+    assert other_children.status() == -signal.SIGKILL
+    before = evaluations(url)
+    other_children.begin(url, folders["two"], study="two")
+    server.stop()
+    time.sleep(1)
+    server.start()
+    assert children.status() == 0
+    assert other_children.status() == 0
+    assert ended > 0
+    after = evaluations(url)
+    assert {key: after.get(key) for key in before} == before
+    assert set(after) == set(evaluations(undisturbed[0]))
+    for study, folder in folders.items():
+        assert decided(url, study) == decided(undisturbed[0])
+        assert metaopt.load_recipe(folder).configuration == Configuration.from_json(undisturbed[1]["configuration"])
 
 
 def test_a_second_driver_is_refused_by_name(server):

@@ -8,8 +8,10 @@ from torch import nn
 
 import metaopt
 from metaopt.plugin import OptimizerSpec, current_registry
+from metaopt.tuning.executors.dispatcher import Dispatcher
+from metaopt.tuning.executors.local import LocalExecutor
+from metaopt.tuning.executors.protocol import Block
 from metaopt.tuning.running.carried_plugins import adopt_plugins, carried_plugins
-from metaopt.tuning.running.workers import Job, Workers
 
 PLUGIN = '''
 import torch
@@ -47,9 +49,9 @@ def test_workers_know_plugins_of_files_and_those_registered_by_hand(tmp_path, mo
     file.write_text(PLUGIN)
     registry.load_file(file)
     names = ["by_hand", "with_rule", "of_file"]
-    workers = Workers(2)
+    workers = Dispatcher(LocalExecutor(2))
     try:
-        made = dict(workers.results([Job(name, made_by_name, (name,)) for name in names]))
+        made = dict(workers.results([Block(name, made_by_name, (name,)) for name in names]))
     finally:
         workers.close()
     assert [made[position] for position in range(3)] == ["Local", "RuleOptimizer", "Signed"]

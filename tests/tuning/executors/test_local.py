@@ -9,10 +9,12 @@ import pytest
 
 import metaopt
 from metaopt.configuration import Configuration
+from metaopt.tuning.executors.dispatcher import Dispatcher
+from metaopt.tuning.executors.local import LocalExecutor
+from metaopt.tuning.executors.protocol import Block, WorkerError
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.running.cost import Pace, extrapolated
 from metaopt.tuning.running.evaluator import Evaluator
-from metaopt.tuning.running.workers import Job, WorkerError, Workers
 
 pytestmark = pytest.mark.thorough
 
@@ -26,7 +28,7 @@ def lines():
 
 @pytest.fixture
 def workers(lines):
-    made = Workers(2, announce=lines.append)
+    made = Dispatcher(LocalExecutor(2), announce=lines.append)
     yield made
     made.close()
 
@@ -34,18 +36,18 @@ def workers(lines):
 @pytest.fixture
 def impatient(lines):
     """Workers that have begun, since those that have not get more time."""
-    made = Workers(2, least_seconds=4.0, announce=lines.append)
-    list(made.results(jobs_of(abs, [1, 2])))
+    made = Dispatcher(LocalExecutor(2), least_seconds=4.0, announce=lines.append)
+    list(made.results(blocks_of(abs, [1, 2])))
     yield made
     made.close()
 
 
-def jobs_of(function, arguments):
-    return [Job(f"Task {argument!r}", function, (argument,)) for argument in arguments]
+def blocks_of(function, arguments):
+    return [Block(f"Task {argument!r}", function, (argument,)) for argument in arguments]
 
 
 @pytest.mark.slow
-def test_jobs_run_elsewhere_and_a_worker_that_dies_is_replaced(workers, lines, tmp_path):
+def test_blocks_run_elsewhere_and_a_worker_that_dies_is_replaced(workers, lines, tmp_path):
     marker = tmp_path / "was here"
 
     def square(number):
@@ -54,7 +56,7 @@ def test_jobs_run_elsewhere_and_a_worker_that_dies_is_replaced(workers, lines, t
             os.kill(os.getpid(), signal.SIGKILL)
         return number**2, os.getpid()
 
-    results = dict(workers.results(jobs_of(square, range(6))))
+    results = dict(workers.results(blocks_of(square, range(6))))
     assert {position: square for position, (square, _) in results.items()} == {n: n**2 for n in range(6)}
     assert os.getpid() not in {process for _, process in results.values()}
     assert lines == ["A worker process died or hung; it is replaced and its work is repeated."]
@@ -63,19 +65,19 @@ def test_jobs_run_elsewhere_and_a_worker_that_dies_is_replaced(workers, lines, t
         raise metaopt.InputError(f"Task {number} has no data.")
 
     with pytest.raises(metaopt.InputError, match="Task 7 has no data"):
-        list(workers.results(jobs_of(refuse, [7])))
+        list(workers.results(blocks_of(refuse, [7])))
 
 
 @pytest.mark.slow
 def test_a_worker_that_dies_while_idle_is_replaced(workers):
-    processes = {process for _, process in workers.results(jobs_of(lambda number: os.getpid(), range(4)))}
+    processes = {process for _, process in workers.results(blocks_of(lambda number: os.getpid(), range(4)))}
     os.kill(processes.pop(), signal.SIGKILL)
     time.sleep(2.0)  # until the pool has noticed
-    assert dict(workers.results(jobs_of(lambda number: number, range(4)))) == {n: n for n in range(4)}
+    assert dict(workers.results(blocks_of(lambda number: number, range(4)))) == {n: n for n in range(4)}
 
 
 @pytest.mark.slow
-def test_a_job_that_always_takes_its_worker_down_is_named(workers):
+def test_a_block_that_always_takes_its_worker_down_is_named(workers):
     def fatal(name):
         if name == "bad":
             os._exit(9)
@@ -84,11 +86,11 @@ def test_a_job_that_always_takes_its_worker_down_is_named(workers):
     with pytest.raises(
         WorkerError, match=r"Task 'bad' took its worker process down 3 times .* run it alone to see why"
     ):
-        list(workers.results(jobs_of(fatal, ["bad", "good"])))
+        list(workers.results(blocks_of(fatal, ["bad", "good"])))
 
 
 @pytest.mark.slow
-def test_a_job_that_hangs_is_replaced_long_after_it_should_have_ended(impatient, lines, tmp_path):
+def test_a_block_that_hangs_is_replaced_long_after_it_should_have_ended(impatient, lines, tmp_path):
     marker = tmp_path / "was here"
 
     def nap(number):
@@ -99,8 +101,8 @@ def test_a_job_that_hangs_is_replaced_long_after_it_should_have_ended(impatient,
         return number, os.getpid()
 
     begun = time.monotonic()
-    jobs = [Job(f"Task {number}", nap, (number,), seconds=0.01) for number in range(6)]
-    assert sorted(number for _, (number, _) in impatient.results(jobs)) == list(range(6))
+    blocks = [Block(f"Task {number}", nap, (number,), seconds=0.01) for number in range(6)]
+    assert sorted(number for _, (number, _) in impatient.results(blocks)) == list(range(6))
     assert time.monotonic() - begun < 60
     assert lines == ["A worker process died or hung; it is replaced and its work is repeated."]
 
@@ -132,8 +134,8 @@ def test_tasks_that_hang_or_die_once_are_evaluated_again(registry, impatient, li
     evaluator.close()
 
 
-def test_how_long_a_job_may_take_follows_from_its_prediction(registry, make_task):
-    evaluator = Evaluator(Ledger("sqlite://"), registry, workers=Workers(2))
+def test_how_long_a_block_may_take_follows_from_its_prediction(registry, make_task):
+    evaluator = Evaluator(Ledger("sqlite://"), registry, workers=Dispatcher(LocalExecutor(2)))
     pace = Pace(evaluator)
     task = make_task(num_steps=200)
     assert 0 < pace.seconds(task, 40) < pace.seconds(task, 80)
@@ -142,10 +144,10 @@ def test_how_long_a_job_may_take_follows_from_its_prediction(registry, make_task
     assert extrapolated(probes, 200, 5) == pytest.approx(3.4 + 20 + 5)
     assert extrapolated(probes, 200_000, 5) > 20 * extrapolated(probes, 200, 5)
     assert extrapolated((1.0, 0.5, 0.4, 0.3), 200, 5) == 1.0  # probes that noise has turned round
-    job = Job("Task", abs, (1,))
-    assert Workers(2)._timeout(job) == math.inf
-    assert Workers(2)._timeout(dataclasses.replace(job, seconds=0.5)) == 60
-    assert Workers(2)._timeout(dataclasses.replace(job, seconds=30.0)) == 600
+    block = Block("Task", abs, (1,))
+    assert Dispatcher(LocalExecutor(2)).timeout(block) == math.inf
+    assert Dispatcher(LocalExecutor(2)).timeout(dataclasses.replace(block, seconds=0.5)) == 60
+    assert Dispatcher(LocalExecutor(2)).timeout(dataclasses.replace(block, seconds=30.0)) == 600
     evaluator.close()
 
 

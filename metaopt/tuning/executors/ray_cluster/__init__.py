@@ -1,0 +1,1 @@
+"""Blocks run on a Ray cluster; imports Ray only when an executor is made."""

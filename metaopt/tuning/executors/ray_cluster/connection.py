@@ -1,0 +1,158 @@
+"""The connection to a Ray cluster."""
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from metaopt.errors import named_line, quoted
+from metaopt.tuning.executors.protocol import ExecutorError
+from metaopt.tuning.executors.ray_cluster.quiet import logged
+
+#: How long a cluster may take to answer at first, seconds; Ray's client counts its attempts instead.
+_ANSWER_SECONDS = 10.0
+#: How long a head that does not answer is waited for: Ray itself ends this process, without a word, after 60.
+_SILENCE_SECONDS = 30.0
+_STORED = "everything that has finished is stored: run the same command again when it does"
+
+
+def import_ray() -> ModuleType:
+    """Ray.
+
+    Raises:
+        ExecutorError: it is not installed.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise ExecutorError(
+            "--executor ray needs Ray, which is not installed; pip install 'metaopt-torch[ray]'."
+        ) from error
+    module: ModuleType = ray
+    return module
+
+
+class Connection:
+    """A driver's connection to a cluster; one that was there before is used and left as it is.
+
+    Args:
+        address: `"auto"`, `"local"` for a cluster of this machine alone that ends with it, `"host:port"`, or
+            `"ray://host:port"`.
+        log_file: for what Ray prints.
+
+    Raises:
+        ExecutorError: nothing answers there, or another version of Ray or Python.
+    """
+
+    def __init__(self, address: str, log_file: Path | None) -> None:
+        self.ray = import_ray()
+        self.address = address
+        self._stack = ExitStack()
+        self._silent_since: float | None = None
+        leaving = self._stack.enter_context(logged(log_file))
+        try:
+            if not self.ray.is_initialized():
+                self._connect()
+                self._stack.callback(self.ray.shutdown)
+                self._stack.callback(leaving)
+        except BaseException:
+            self.close()
+            raise
+        self._gcs = None if self._is_client else self.ray.get_runtime_context().gcs_address
+
+    def close(self) -> None:
+        """Leave the cluster."""
+        self._stack.close()
+
+    @property
+    def _is_client(self) -> bool:
+        return self.address.startswith("ray://")
+
+    def _connect(self) -> None:
+        before = None
+        if threading.current_thread() is threading.main_thread():
+            before = signal.getsignal(signal.SIGTERM)
+        options: dict[str, Any] = {} if self._is_client else {"configure_logging": False, "log_to_driver": True}
+        if self.address == "local":
+            options["include_dashboard"] = False
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        else:
+            _check_answers(self.address)
+        try:
+            self.ray.init(self.address, **options)
+        except (Exception, SystemExit) as error:
+            raise ExecutorError(
+                f"The cluster at --address {quoted(self.address)} cannot be used: {named_line(error)}; "
+                f"{_remedy(self.address, error)}."
+            ) from error
+        finally:
+            if before is not None:  # Ray's own would end the command without a word
+                signal.signal(signal.SIGTERM, before)
+
+    def is_alive(self) -> bool:
+        """Whether the cluster's head has answered within the last `_SILENCE_SECONDS`."""
+        if self._answers():
+            self._silent_since = None
+            return True
+        now = time.monotonic()
+        self._silent_since = now if self._silent_since is None else self._silent_since
+        return now - self._silent_since < _SILENCE_SECONDS
+
+    @contextmanager
+    def asked(self) -> Iterator[None]:
+        """Inside, a cluster that does not answer is told in a sentence.
+
+        Raises:
+            ExecutorError: it does not.
+        """
+        try:
+            yield
+        except ConnectionError as error:
+            raise ExecutorError(
+                f"The cluster at --address {quoted(self.address)} no longer answers; {_STORED}."
+            ) from error
+
+    def _answers(self) -> bool:
+        if self._gcs is None:
+            return bool(self.ray.is_initialized())
+        return _is_open(*_host_and_port(self._gcs), timeout=2.0)
+
+
+def _check_answers(address: str) -> None:
+    """Refuse a host and port at which nothing listens, before Ray tries for half a minute."""
+    place = address.removeprefix("ray://")
+    if ":" not in place:
+        return
+    host, port = _host_and_port(place)
+    if not port or not _is_open(host, port, _ANSWER_SECONDS):
+        raise ExecutorError(
+            f"Nothing answers at --address {quoted(address)}; give host and port of the cluster's head, such as "
+            "ray://HOST:10001, or auto on a machine of the cluster."
+        )
+
+
+def _host_and_port(place: str) -> tuple[str, int]:
+    host, _, port = place.rpartition(":")
+    return host, int(port) if port.isdecimal() and int(port) < 65536 else 0
+
+
+def _is_open(host: str, port: int, timeout: float) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=timeout).close()
+    except OSError:
+        return False
+    return True
+
+
+def _remedy(address: str, error: BaseException) -> str:
+    if "version" in str(error).lower():
+        return "install the cluster's versions of Ray and Python here"
+    if address == "auto":
+        return "begin one with `ray start --head`, or give the --address of one (local for this machine alone)"
+    return "see that it is there and can be reached"

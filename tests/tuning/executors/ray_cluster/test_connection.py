@@ -1,0 +1,43 @@
+"""A cluster that cannot be used is told in a sentence, and nothing is left of the attempt."""
+
+import re
+import socket
+import subprocess
+import sys
+
+import pytest
+
+import metaopt
+from metaopt.tuning.executors.protocol import ExecutorError
+from metaopt.tuning.executors.ray_cluster.connection import Connection
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_an_address_at_which_nothing_answers_is_refused_at_once(scheme):
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'metaopt-torch[ray]'")
+    address, before = f"{scheme}127.0.0.1:{free_port()}", sys.stdout
+    with pytest.raises(ExecutorError, match=f"^Nothing answers at --address {re.escape(repr(address))}; give host and"):
+        Connection(address, None)
+    assert sys.stdout is before
+
+
+def test_without_ray_there_is_one_sentence(make_task, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    sentence = "--executor ray needs Ray, which is not installed; pip install 'metaopt-torch[ray]'."
+    with pytest.raises(metaopt.InputError, match=f"^{re.escape(sentence)}$"):
+        metaopt.tune([make_task()], n_trials=1, executor="ray", announce=print)
+    assert "References" not in capsys.readouterr().out  # before anything is trained
+
+
+def test_the_command_says_it_too(tmp_path):
+    code = "import sys; sys.modules['ray'] = None; from metaopt.cli import run; sys.exit(run(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "tune", "starter", "--out", str(tmp_path / "out"), "--executor", "ray"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "error: --executor ray needs Ray, which is not installed; pip install 'metaopt-torch[ray]'.\n"

@@ -1,0 +1,152 @@
+"""On a cluster whose machines and workers are killed, a study ends as it would have at home."""
+
+import dataclasses
+import importlib
+import os
+import signal
+import sys
+
+import pytest
+
+import metaopt
+from metaopt.plugin import current_registry
+from metaopt.tuning.executors.named import dispatcher
+from metaopt.tuning.executors.protocol import Block, ExecutorError, Shared
+from metaopt.tuning.executors.ray_cluster import executor as executor_module
+from metaopt.tuning.ledger.ledger import Ledger
+
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
+
+CHOICE = {"optimizers": ["mine"], "controllers": ["constant"], "wrappers": [], "against": ["sgd"], "n_trials": 2}
+PLUGIN = '''
+import torch
+import metaopt
+
+
+class Mine(torch.optim.SGD):
+    """Of a file that is on no other machine."""
+
+
+@metaopt.hookimpl
+def metaopt_plugins():
+    return [metaopt.optimizer_spec(Mine, name="mine")]
+'''
+#: A corpus as users have it: a module in the folder that they work in.
+CORPUS = """
+import os
+import signal
+from pathlib import Path
+
+import metaopt
+
+FOLDER = None
+
+
+def descend(recipe, seed):
+    print("a line of the job")
+    marker = Path(FOLDER) / "was killed"
+    if seed == 1 and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    rate = recipe.configuration.hparams.get("mine.lr", 0.01)
+    for step in range(1, 4):
+        yield step, 1.0 / (1 + rate) ** step + 0.01 * seed
+"""
+
+
+@pytest.fixture
+def jobs(tmp_path, monkeypatch):
+    (tmp_path / "jobs_of_mine.py").write_text(CORPUS.replace("= None", f"= {str(tmp_path)!r}"))
+    monkeypatch.syspath_prepend(tmp_path)
+    yield importlib.import_module("jobs_of_mine")
+    del sys.modules["jobs_of_mine"]
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    registry = current_registry()
+    monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+    file = tmp_path / "mine.py"
+    file.write_text(PLUGIN)
+    registry.load_file(file)
+
+
+def stored(url):
+    ledger = Ledger(url)
+    try:
+        return sorted((*dataclasses.astuple(each.key), each.curve.values.tolist()) for each in ledger.evaluations())
+    finally:
+        ledger.close()
+
+
+def test_a_study_whose_worker_and_machine_are_killed_ends_as_at_home(
+    nodes, jobs, plugin, make_tasks, tmp_path, capfd, monkeypatch
+):
+    (tmp_path / "was killed").touch()  # at home it would be this process
+    tasks = [
+        *make_tasks(1, num_steps=6, num_validations=3),
+        metaopt.BlackBoxTask(name="job", family="jobs", train=jobs.descend),
+    ]
+    urls = {name: f"sqlite:///{tmp_path}/{name}.db" for name in ("home", "cluster")}
+    home = metaopt.tune(tasks, storage=urls["home"], **CHOICE)
+
+    (tmp_path / "was killed").unlink()
+    lines, gone = [], []
+
+    def watch(progress):
+        if progress.done > 12 and not gone:  # in the middle of it
+            gone.append(nodes.take_away())
+            nodes.bring_back()
+
+    capfd.readouterr()
+    there = metaopt.tune(
+        tasks,
+        storage=urls["cluster"],
+        executor="ray",
+        address=nodes.address,
+        announce=lines.append,
+        progress=watch,
+        **CHOICE,
+    )
+    assert (tmp_path / "was killed").exists()
+    assert there.judged == home.judged
+    assert there.recipe.configuration == home.recipe.configuration
+    assert stored(urls["cluster"]) == stored(urls["home"])
+    assert any("its work is repeated" in line for line in lines)
+    out, err = capfd.readouterr()
+    assert not out
+    assert "raylet" not in err
+    assert "a line of the job" in (tmp_path / "cluster.db.ray.log").read_text()
+
+
+def test_blocks_of_other_resources_and_what_cannot_be(nodes, monkeypatch):
+    monkeypatch.setattr(executor_module, "_PATIENCE_SECONDS", 1.0)
+    lines, before = [], signal.getsignal(signal.SIGTERM)
+    workers = dispatcher("ray", 2, nodes.address, lines.append, None)
+
+    def triple(base, number):
+        return base * number, os.getpid()
+
+    def fail(base):
+        return base.nothing
+
+    three = Shared("three", 3)
+    try:
+        blocks = [Block(f"Block {n}", triple, (n,), shared=three) for n in range(3)]
+        halves = [Block(f"Half {n}", triple, (n,), resources={"num_cpus": 0.5}, shared=three) for n in range(1)]
+        results = dict(workers.results([*blocks, *halves]))
+        assert [results[position][0] for position in range(4)] == [0, 3, 6, 0]
+        assert len({process for _, process in results.values()}) >= 2  # workers of two kinds
+        with pytest.raises(metaopt.MetaOptError, match=r"^A worker on the machine .* of the cluster failed: Attribute"):
+            list(workers.results([Block("Block", fail, (), shared=three)]))
+        greedy = Block("Task 'greedy'", triple, (1,), resources={"num_gpus": 4}, shared=three)
+        sentence = r"^Task 'greedy' needs num_cpus=1, num_gpus=4, and no machine of the cluster has that; ask for less"
+        with pytest.raises(ExecutorError, match=sentence):
+            list(workers.results([greedy]))
+    finally:
+        workers.close()
+    assert not lines
+    import ray
+
+    assert not ray.is_initialized()
+    assert signal.getsignal(signal.SIGTERM) == before
