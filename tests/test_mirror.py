@@ -17,7 +17,7 @@ DECLARATIONS = {
     "metaopt/inner/member.py",
     "metaopt/meta/estimators/contract.py",
     "metaopt/tasks/tables/reading/table_file.py",
-    "metaopt/contracts/learner.py",
+    "metaopt/contracts/meta/learner.py",
 }
 
 #: Plugins that a file goes through together: each is one entry of a list of cases that the file holds to the same.

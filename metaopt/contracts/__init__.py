@@ -6,8 +6,8 @@ from metaopt.contracts.default_dtype import Float32ByDefault, default_for
 from metaopt.contracts.event import Event, Reporter, Watch
 from metaopt.contracts.fitted import Fit, StopperTheta, ThetaShapes, learned_theta
 from metaopt.contracts.gradient_limits import GradientLimits
-from metaopt.contracts.learner import BACKBONE, Classify, FitSupport, InitLearner, PredictQueries, SupportSet
-from metaopt.contracts.meta_training import InitTheta, MetaTraining, Policy, outer_space
+from metaopt.contracts.meta.learner import BACKBONE, Classify, FitSupport, InitLearner, PredictQueries, SupportSet
+from metaopt.contracts.meta.meta_training import InitTheta, MetaTraining, Policy, outer_space
 from metaopt.contracts.per_tensor import (
     MeasureOne,
     PerTensorRule,

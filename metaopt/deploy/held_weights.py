@@ -61,7 +61,7 @@ class HeldWeights:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _finished=None)
         if state["_finished"]:  # the optimizer of a copy has no hooks
-            self._finished = self._optimizer.register_step_pre_hook(_refuse_step)
+            self._finished = self.optimizer.register_step_pre_hook(_refuse_step)
 
     @property
     def is_finished(self) -> bool:

@@ -267,10 +267,6 @@ def listing(space: Space) -> str:
     return ", ".join(words) or "none"
 
 
-#: Types that JSON knows.
-_PLAIN = frozenset({bool, int, float, str})
-
-
 def as_float(value: Any) -> float:
     """A number as a float: NaN for what is no number (booleans too), infinite beyond the range of floats."""
     if isinstance(value, bool) or not isinstance(value, Real):
@@ -284,12 +280,10 @@ def as_float(value: Any) -> float:
 
 def plain(value: Any) -> Any:
     """A number or truth value of another library (NumPy's) as Python's own, which JSON knows; else as it is."""
-    if type(value) in _PLAIN:  # first, since ledgers hold millions of them
+    if type(value) in (bool, int, float, str) or not isinstance(value, Real | np.bool_):  # ledgers hold millions
         return value
     if isinstance(value, np.bool_):
         return bool(value)
-    if isinstance(value, bool) or not isinstance(value, Real):
-        return value
     return int(value) if isinstance(value, Integral) else float(value)
 
 

@@ -256,7 +256,7 @@ class Evaluator:
         return finished
 
 
-def _numbers(evaluation: Evaluation, sign: int) -> dict[str, float]:
+def _numbers(evaluation: Evaluation, sign: float) -> dict[str, float]:
     """What is reported of an evaluation: the best validation, in the metric's own orientation, and the seconds."""
     best = evaluation.curve.best_index()
     value = math.nan if best is None else sign * float(evaluation.curve.values[best])

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import metaopt
-from metaopt.contracts.meta_training import Policy
+from metaopt.contracts.meta.meta_training import Policy
 from metaopt.meta.estimators.backprop import Backprop
 from metaopt.meta.estimators.choice import graph_mode, new_estimator
 from metaopt.meta.estimators.evolution import Evolution

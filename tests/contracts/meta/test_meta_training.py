@@ -3,7 +3,7 @@
 import pytest
 
 from metaopt import MetaTraining, PluginError
-from metaopt.contracts.meta_training import Policy
+from metaopt.contracts.meta.meta_training import Policy
 from metaopt.space import Float, defaults
 
 POLICY = Policy(shape=(1,), begins=(), trace=("seen",), decisions=lambda theta, begins, trace: trace["seen"])

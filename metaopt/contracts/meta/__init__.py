@@ -1,0 +1,1 @@
+"""How rules are meta-trained, and what learners implement."""
