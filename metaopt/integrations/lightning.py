@@ -22,7 +22,7 @@ from metaopt.recipe import Recipe, as_recipe
 
 #: What a checkpoint of this callback holds beside `run.observations()`.
 _WEIGHTS = "training_weights"
-#: The name of the run of a whole module, in a checkpoint of several runs.
+#: The entry of a checkpoint that holds the runs of several parts.
 _RUNS = "runs"
 
 
