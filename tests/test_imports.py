@@ -16,7 +16,7 @@ LAYERS = [
     {"errors", "seeding"},
     {"files"},
     {"space"},
-    {"contracts"},
+    {"contracts", "shards"},
     {"plugin"},
     {"signals", "pure_layers", "tracing", "parameter_roles"},
     {"configuration"},

@@ -16,6 +16,7 @@ from metaopt.deploy.run import Run
 from metaopt.deploy.scheduler.checks import check_total_steps
 from metaopt.deploy.scheduler.create import create_scheduler
 from metaopt.deploy.scheduler.scheduler import GRADIENT_SIGNALS, PLAIN_SIGNALS, ControllerScheduler
+from metaopt.deploy.sharding.checkpoint import load_checkpoint
 from metaopt.deploy.state.model_names import ModelNames
 from metaopt.deploy.stopping.configuration import (
     StopperConfiguration,
@@ -57,6 +58,7 @@ __all__ = [
     "evaluating",
     "gradient_evidence",
     "handover_of",
+    "load_checkpoint",
     "roles_without_parameters",
     "stopper_requires",
     "stopper_specs",

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from metaopt.deploy.optimizer.rule_optimizer import RuleOptimizer
+from metaopt.shards import drop_gathered
 
 
 @runtime_checkable
@@ -45,7 +46,7 @@ def evaluating(optimizer: Optimizer, model: nn.Module | None = None) -> Iterator
         >>> with evaluating(optimizer, model):
         ...     assert not model.training
     """
-    with _averaged(optimizer), eval_mode(model):
+    with _averaged(optimizer, model), eval_mode(model):
         yield
 
 
@@ -61,13 +62,13 @@ def averages(optimizer: Optimizer) -> bool:
     )
 
 
-def keep_averages(optimizer: Optimizer) -> None:
+def keep_averages(optimizer: Optimizer, model: nn.Module | None = None) -> None:
     """Write into the parameters, for good, what the optimizer would have evaluated, where it averages."""
     if averages(optimizer):
         params = [param for group in optimizer.param_groups for param in group["params"]]
-        with _averaged(optimizer):
+        with _averaged(optimizer, model):
             values = [param.detach().clone() for param in params]
-        _write(params, values)
+        _write(params, values, model)
 
 
 def stay_in_eval(optimizer: Optimizer) -> None:
@@ -99,41 +100,44 @@ def warn_of_averages(optimizer: Optimizer, value: float) -> bool:
 
 
 @contextmanager
-def _averaged(optimizer: Optimizer) -> Iterator[None]:
+def _averaged(optimizer: Optimizer, model: nn.Module | None) -> Iterator[None]:
     if isinstance(optimizer, RuleOptimizer):
-        with _swapped(optimizer):
+        with _swapped(optimizer, model):
             yield
     elif isinstance(optimizer, SwitchesWeights) and averages(optimizer):
-        with _eval_weights(optimizer):
+        with _eval_weights(optimizer, model):
             yield
     else:
         yield
 
 
 @contextmanager
-def _swapped(optimizer: RuleOptimizer) -> Iterator[None]:
+def _swapped(optimizer: RuleOptimizer, model: nn.Module | None) -> Iterator[None]:
     if optimizer.evaluating:
         yield
         return
     optimizer.eval()
+    drop_gathered(model)
     try:
         yield
     finally:
         optimizer.train()
+        drop_gathered(model)
 
 
 @contextmanager
-def _eval_weights(optimizer: SwitchesWeights) -> Iterator[None]:
+def _eval_weights(optimizer: SwitchesWeights, model: nn.Module | None) -> Iterator[None]:
     """Put the class's averages in and take them out again, bit for bit: its own way back interpolates, which rounds."""
     assert isinstance(optimizer, Optimizer)
     params = [param for group in optimizer.param_groups for param in group["params"]]
     training_weights = [param.detach().clone() for param in params]
     optimizer.eval()
+    drop_gathered(model)
     try:
         yield
     finally:
         optimizer.train()
-        _write(params, training_weights)
+        _write(params, training_weights, model)
 
 
 @contextmanager
@@ -150,7 +154,8 @@ def eval_mode(model: nn.Module | None) -> Iterator[None]:
 
 
 @torch.no_grad()
-def _write(params: list[Tensor], values: list[Tensor]) -> None:
-    """Copy values into parameters."""
+def _write(params: list[Tensor], values: list[Tensor], model: nn.Module | None) -> None:
+    """Copy values into parameters, which may be a model's."""
     for param, value in zip(params, values, strict=True):
         param.copy_(value)
+    drop_gathered(model)

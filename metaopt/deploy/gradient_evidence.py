@@ -9,6 +9,7 @@ from torch.func import functional_call, grad, vmap
 
 from metaopt.deploy.optimizer.precision import widened
 from metaopt.errors import InputError, checked_function, named_line
+from metaopt.shards import laid_as, local
 from metaopt.signals import GradientMoments, evidence
 
 #: Numbers of single gradients that are held at once.
@@ -87,7 +88,7 @@ class MicroBatches:
     The gradients of m micro-batches of equal size vary like those of single examples, only less, by their size; so the
     formula is that of m gradients. With so few, E[m · g²/Var(g)] is (m − 1)/(m − 3) where there is nothing but noise,
     and not 1; the sum is divided by it. Loss scaling that stays the same within a step makes no difference. Keeps three
-    numbers for each parameter.
+    numbers for each parameter, of sharded ones (DTensors) for those that this rank holds.
 
     Args:
         model: the module in training, or its parameters.
@@ -111,7 +112,7 @@ class MicroBatches:
     @torch.no_grad()
     def add(self) -> None:
         """Call it after the backward pass of each micro-batch; do not call `zero_grad()` between them."""
-        present = [widened(torch.zeros_like(p) if p.grad is None else p.grad).clone() for p in self._params]
+        present = [widened(_part(param)).clone() for param in self._params]
         before = self._so_far or [torch.zeros_like(gradient) for gradient in present]
         own = [GradientMoments.of((new - old).reshape(1, 1, -1)) for new, old in zip(present, before, strict=True)]
         joined = [old.joined(new) for old, new in zip(self._moments, own, strict=True)] if self._moments else own
@@ -130,7 +131,12 @@ class MicroBatches:
                 f"The evidence of a step takes at least {_FEWEST} micro-batches, got {count}: call add() after the "
                 "backward pass of each, make them smaller, or use metaopt.gradient_evidence."
             )
-        return 1 - (1 - float(evidence(moments))) * (count - 3) / (count - 1)
+        return 1 - (1 - float(evidence(moments, self._params))) * (count - 3) / (count - 1)
+
+
+def _part(param: Tensor) -> Tensor:
+    """What this rank holds of a parameter's gradient."""
+    return local(torch.zeros_like(param) if param.grad is None else laid_as(param.grad, param))
 
 
 def _check_examples_are_independent(model: nn.Module) -> None:

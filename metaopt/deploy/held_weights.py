@@ -21,6 +21,7 @@ from metaopt.deploy.evaluation import (
 )
 from metaopt.deploy.optimizer.parameters import counterparts
 from metaopt.errors import InputError, first_line, quoted
+from metaopt.shards import laid_as
 
 _LOG = logging.getLogger("metaopt")
 #: A buffer that `torch.optim.swa_utils.AveragedModel` has beside the model that it wraps.
@@ -65,7 +66,7 @@ class HeldWeights:
         outer, self.is_evaluating = self.is_evaluating, True
         self._evaluated_step = step
         try:
-            with eval_mode(self._module), nullcontext() if restored else evaluating(self._optimizer):
+            with nullcontext() if restored else evaluating(self._optimizer, self._module), eval_mode(self._module):
                 yield
         finally:
             self.is_evaluating = outer
@@ -103,7 +104,7 @@ class HeldWeights:
         if self.best is not None and self.best.weights is not None:
             self.restore_best(step, num_observations, best_step)
         elif self._restored_step != step:
-            keep_averages(self._optimizer)
+            keep_averages(self._optimizer, self._module)
         stay_in_eval(self._optimizer)
         self._restored_step = step
         self._finished = self._optimizer.register_step_pre_hook(_refuse_step)
@@ -210,7 +211,8 @@ class BestWeights:
     def load(self, weights: Mapping[str, Any] | None) -> None:
         """Go on from a checkpoint's best weights; raises what `fitted` raises."""
         fitted = self.fitted(weights)
-        self.weights = None if fitted is None else {name: self._copy(value) for name, value in fitted.items()}
+        present = self._present()
+        self.weights = None if fitted is None else {n: self._copy(_laid_as(v, present[n])) for n, v in fitted.items()}
 
     def _present(self) -> dict[str, Any]:
         if isinstance(self._model, nn.Module):
@@ -226,6 +228,11 @@ class BestWeights:
         if isinstance(value, Tensor):
             return value.detach().to(self._device, copy=True)
         return copy.deepcopy(value)
+
+
+def _laid_as(value: Any, present: Any) -> Any:
+    both = isinstance(value, Tensor) and isinstance(present, Tensor)
+    return laid_as(value, present) if both else value
 
 
 def _device(name: Any) -> torch.device:

@@ -41,6 +41,13 @@ def observe_steps(optimizer: Optimizer, observer: StepObserver) -> None:
     optimizer.register_step_post_hook(after)
 
 
+def bare_step(optimizer: Optimizer) -> Callable[[Optimizer], Any]:
+    """A class's step without torch's hooks and profile around it, of which one round is enough within another's."""
+    step: Any = type(optimizer).step
+    bare: Callable[[Optimizer], Any] = step.__wrapped__ if getattr(step, "hooked", False) else step
+    return bare
+
+
 def look_at_gradients(optimizer: Optimizer, look: Callable[[Optimizer], None]) -> None:
     """Have `look` called once a step's gradients are there; again for each further call of a closure."""
 

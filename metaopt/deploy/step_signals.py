@@ -12,6 +12,7 @@ from metaopt.deploy.gradient_guard import GradientGuard, norm_of_gradients
 from metaopt.deploy.optimizer.precision import widened
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
 from metaopt.errors import InputError
+from metaopt.shards import laid_as
 from metaopt.signals import agreement, overflows
 
 
@@ -126,7 +127,10 @@ class LastUpdate:
         widened_params = [widened(param) for param in params]
         if state and [update.shape for update in state] != [update.shape for update in widened_params]:
             raise InputError("The last update of this state is of other parameters; bind the same model.")
-        self._update = [update.to(like, copy=True) for update, like in zip(state, widened_params, strict=False)]
+        self._update = [
+            laid_as(update, like).to(like.device, like.dtype, copy=True)
+            for update, like in zip(state, widened_params, strict=False)
+        ]
 
 
 def _dense(grad: Tensor) -> Tensor:

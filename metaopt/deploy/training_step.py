@@ -20,6 +20,7 @@ from metaopt.deploy.step_signals import StepSignals
 from metaopt.deploy.stopping.judgement import Judgement
 from metaopt.deploy.withheld_step import FOUND_INF
 from metaopt.errors import InputError, quoted
+from metaopt.shards import any_true, local
 
 
 @final
@@ -205,8 +206,9 @@ def is_trial(optimizer: Optimizer) -> bool:
     """Whether the step only creates state: `torch.distributed.checkpoint` takes one with rates and gradients of 0."""
     if optimizer.state or any(group.get("lr") != 0 for group in optimizer.param_groups):
         return False
-    grads = [param.grad for group in optimizer.param_groups for param in group["params"]]
-    return any(grad is not None for grad in grads) and not any(bool(grad.any()) for grad in grads if grad is not None)
+    params = [param for group in optimizer.param_groups for param in group["params"]]
+    grads = [param.grad for param in params if param.grad is not None]
+    return bool(grads) and not any_true([local(grad) != 0 for grad in grads], grads)
 
 
 def _is_number(value: Any) -> bool:

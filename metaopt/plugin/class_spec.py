@@ -26,6 +26,7 @@ def optimizer_spec(
     matrix_entry: str | None = None,
     needs_graph: bool = False,
     takes_closure: bool | None = None,
+    sharded: bool = False,
     sets_rate: bool = False,
     rate_law: RateLaw | None = None,
     proposed: bool = True,
@@ -48,6 +49,7 @@ def optimizer_spec(
         matrix_entry: see `Native`.
         needs_graph: see `Native`.
         takes_closure: see `Native`; whether `step` cannot do without one if left out.
+        sharded: see `Native`.
         sets_rate: see `OptimizerSpec`.
         rate_law: see `OptimizerSpec`; flat if left out.
         proposed: whether tuning proposes it without being asked by name.
@@ -101,6 +103,7 @@ def optimizer_spec(
             matrix_entry=matrix_entry,
             needs_graph=needs_graph,
             takes_closure=step_needs_closure(cls) if takes_closure is None else takes_closure,
+            sharded=sharded,
         ),
         packs=packs,
         space=tuned,

@@ -36,6 +36,8 @@ class Native:
         needs_graph: whether it differentiates the gradients once more: the loop must call
             `loss.backward(create_graph=True)`.
         takes_closure: whether its `step` takes a closure that computes loss and gradients anew, as L-BFGS's does.
+        sharded: where there is no rule, whether it steps parameters of which each rank holds a part (DTensors) as whole
+            ones; where there is one, that says it.
     """
 
     module: str
@@ -53,6 +55,7 @@ class Native:
     matrix_entry: str | None = None
     needs_graph: bool = False
     takes_closure: bool = False
+    sharded: bool = False
 
     @property
     def path(self) -> str:

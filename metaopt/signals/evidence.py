@@ -5,11 +5,13 @@ https://arxiv.org/abs/1703.09580, equation 7. Where the gradient over all data i
 noise, of variance Var(g)/B, and the expectation of (B/D)·Σ g²/Var(g) is 1.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from metaopt.shards import sum_of_shards
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class GradientMoments:
         )
 
 
-def evidence(moments: Iterable[GradientMoments]) -> Tensor:
+def evidence(moments: Iterable[GradientMoments], of: Sequence[Tensor] | None = None) -> Tensor:
     """1 − (B/D) · Σ g²/Var(g), with g the mean gradient and Var(g) the variance of single ones, over all tensors.
 
     Coordinates in which all gradients are zero, as those of dead units, are left out of sum and D; where that is so of
@@ -51,6 +53,7 @@ def evidence(moments: Iterable[GradientMoments]) -> Tensor:
 
     Args:
         moments: of each tensor, of B ≥ 2 gradients of shape (members, coordinates); at least one tensor.
+        of: the tensors, where ranks hold parts of them (DTensors) and moments are of a rank's parts; all ranks call it.
 
     Returns:
         Shape (members,), at most 1; −∞ where a coordinate's gradients are all the same and not zero.
@@ -60,5 +63,5 @@ def evidence(moments: Iterable[GradientMoments]) -> Tensor:
         moves = (tensor.mean != 0) | (tensor.squares > 0)
         ratio = torch.where(moves, tensor.mean.square() * (tensor.count - 1) / tensor.squares, 0.0)
         sums.append(torch.stack([tensor.count * ratio.sum(1), moves.sum(1).to(ratio.dtype)]))
-    total, coordinates = torch.stack(sums).sum(0).unbind()
+    total, coordinates = (torch.stack(sums).sum(0) if of is None else sum_of_shards(sums, of)).unbind()
     return 1 - total / coordinates.clamp_min(1)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from metaopt.shards import is_sharded, laid_as, local, settled, sum_of_shards
+
 #: Tensors of at most so many numbers are laid end to end first: copying them takes less than a call for each.
 SMALL = 2**12
 
@@ -14,12 +16,15 @@ def inner_product(first: Sequence[Tensor], second: Sequence[Tensor], *, start: i
 
     Args:
         first: at least one tensor.
-        second: as many, of the same shapes. With the same tensors it is the square of their norm.
+        second: as many, of the same shapes. With the same tensors it is the square of their norm. Where tensors are
+            sharded (DTensors), the products are of whole ones, and all ranks have to call it.
         start: dimensions before it are not summed over, and are the same in all tensors.
 
     Returns:
         Shape of those dimensions, 0-d if there are none; in float32, or float64 where a tensor is.
     """
+    if any(map(is_sharded, first)) or any(map(is_sharded, second)):
+        return _of_shards(first, second)
     laid = _laid(first, start)
     others = laid if second is first else _laid(second, start)
     products = [_product(a, b) for a, b in zip(laid, others, strict=True)]
@@ -41,6 +46,15 @@ def cosine(inner: Tensor, first: Tensor, second: Tensor) -> Tensor:
     # One after the other: the product of two small norms may be 0.
     quotient = inner / torch.where(known, first, 1.0).sqrt() / torch.where(known, second, 1.0).sqrt()
     return torch.where(known, quotient, 0.0).clamp(-1.0, 1.0)
+
+
+def _of_shards(first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
+    """The same where ranks hold parts of tensors: products of parts, added up over ranks."""
+    firsts = [settled(tensor) for tensor in first]
+    pairs = zip(firsts, firsts if second is first else second, strict=True)
+    products = [inner_product([local(a)], [local(a if b is a else laid_as(b, a))]) for a, b in pairs]
+    dtype = torch.promote_types(torch.float32, max((product.dtype for product in products), key=lambda d: d.itemsize))
+    return sum_of_shards([product.to(dtype) for product in products], firsts)
 
 
 def _laid(tensors: Sequence[Tensor], start: int) -> list[Tensor]:

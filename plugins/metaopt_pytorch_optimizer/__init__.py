@@ -11,7 +11,7 @@ from functools import partial
 
 import metaopt
 from metaopt_pytorch_optimizer.classes import CLASSES
-from metaopt_pytorch_optimizer.needs import NEEDS, OF_MODELS
+from metaopt_pytorch_optimizer.needs import NEEDS, OF_MODELS, SHARDED
 
 DISTRIBUTION = "pytorch-optimizer"
 _REFERENCES = ("https://github.com/kozistr/pytorch_optimizer",)
@@ -61,6 +61,7 @@ def spec_of(name: str, version: str) -> metaopt.OptimizerSpec:
         proposed=False,
         summary=_summary(name),
         references=_REFERENCES,
+        sharded=name in SHARDED,
         **NEEDS.get(name, {}),
     )
 

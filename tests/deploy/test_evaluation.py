@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 import metaopt
 from metaopt.deploy import evaluating
+from tests.ranks import on_ranks
 
 
 def network(dtype: torch.dtype = torch.float32) -> nn.Module:
@@ -284,3 +285,40 @@ def test_averages_in_the_parameters_do_not_go_on_in_a_class():
     of_class = metaopt.create_optimizer("schedulefree_adamw", model, lr=0.1)
     with pytest.raises(metaopt.InputError, match=r"averaged weights in the parameters; call optimizer\.train\(\)"):
         of_class.load_state_dict(optimizer.state_dict())
+
+
+def values_on_ranks(rank, name, wrappers):
+    """Losses before, within and after evaluations without a backward pass, for a whole model and a sharded one."""
+    from torch.distributed.fsdp import fully_shard
+
+    inputs, seen = torch.randn(8, 3, generator=torch.Generator().manual_seed(0)), []
+    for shards in (False, True):
+        model = network().eval()
+        if shards:  # the outermost module keeps its whole weights after a forward pass
+            fully_shard(model, mesh=torch.distributed.device_mesh.init_device_mesh("cpu", (2,)))
+        run = metaopt.Recipe.create(metaopt.Configuration(name, wrappers=wrappers)).bind(
+            model, total_steps=9, keep_best=None
+        )
+        values = []
+        for _ in range(4):
+            run.optimizer.zero_grad()
+            loss = model(inputs).square().mean()
+            loss.backward()
+            run.step(loss)
+            with run.evaluating(), torch.no_grad():
+                values += [float(loss), float(model(inputs).square().mean())]
+            with torch.no_grad():
+                values.append(float(model(inputs).square().mean()))
+        run.finish()
+        with torch.no_grad():
+            seen.append([*values, float(model(inputs).square().mean())])
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("name", "wrappers"), [("adamw", ("averaged",)), ("schedulefree_adamw", ())], ids=["averaged", "schedulefree"]
+)
+def test_a_fully_sharded_model_evaluates_averages_and_trains_on_from_its_own_weights(name, wrappers):
+    for whole, sharded in on_ranks(values_on_ranks, name, wrappers):
+        assert sharded == pytest.approx(whole, rel=1e-5)
+        assert whole[-2] != whole[-3]

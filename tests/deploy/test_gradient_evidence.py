@@ -12,6 +12,7 @@ import metaopt
 from metaopt.configuration import Configuration
 from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.recipe import Recipe
+from tests.ranks import on_ranks
 
 #: The name in `metaopt.deploy` is the function's.
 module = importlib.import_module("metaopt.deploy.gradient_evidence")
@@ -196,3 +197,24 @@ def test_it_stops_an_overfitting_network_near_its_best_validation(seed):
     assert stopped < len(values) / 4
     assert values[stopped] - best < 0.1 * (values[0] - best)
     assert values[stopped] - best < 0.1 * (last - best)
+
+
+def evidence_on_ranks(rank):
+    from torch.distributed.fsdp import fully_shard
+
+    values = []
+    for shards in (False, True):
+        model, inputs, targets = small()
+        if shards:
+            fully_shard(model, mesh=torch.distributed.device_mesh.init_device_mesh("cpu", (2,)))
+        micro_batches = metaopt.MicroBatches(model)
+        for rows, answers in zip(inputs.split(4), targets.split(4), strict=True):
+            (mse(model(rows), answers) / 6).backward()
+            micro_batches.add()
+        values.append(micro_batches.evidence())
+    return values
+
+
+def test_micro_batches_of_a_sharded_model_have_the_evidence_of_the_whole_one():
+    for whole, sharded in on_ranks(evidence_on_ranks):
+        assert sharded == pytest.approx(whole)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import metaopt
+from tests.ranks import on_ranks
 
 SHAPES = [(), (3,), (70, 90), (0,), (2, 3, 4), (5000,)]
 
@@ -58,3 +59,25 @@ def test_a_cosine_is_in_its_range_and_0_where_there_is_no_angle():
     found = metaopt.cosine(inner, first, second)
     torch.testing.assert_close(found, torch.tensor([0.5, -1.0, 0.0, 1.0, 1.0]))
     assert math.isnan(metaopt.cosine(torch.tensor(math.nan), torch.tensor(1.0), torch.tensor(1.0)).item())
+
+
+def over_ranks(rank):
+    """Products of tensors by rows on two ranks with others by columns, whole, or the same."""
+    from torch.distributed.tensor import Shard, distribute_tensor
+
+    mesh = torch.distributed.device_mesh.init_device_mesh("cpu", (2,))
+    shapes = [(5, 3), (1,), (4, 2)]
+    fresh = torch.Generator().manual_seed(0)
+    whole, others = ([torch.randn(shape, generator=fresh) for shape in shapes] for _ in range(2))
+    rows = [distribute_tensor(tensor, mesh, [Shard(0)]) for tensor in whole]
+    turned = [distribute_tensor(tensor, mesh, [Shard(tensor.ndim - 1)]) for tensor in others]
+    pairs = [(rows, turned), (rows, others), (whole, turned), (rows, rows), (rows[:2] + whole[2:], others)]
+    found = [metaopt.inner_product(*pair) for pair in pairs]
+    assert all(type(number) is torch.Tensor for number in found)
+    expected = [metaopt.inner_product(whole, others)] * 3
+    return found, [*expected, metaopt.inner_product(whole, whole), expected[0]]
+
+
+def test_parts_on_ranks_count_as_whole_tensors():
+    for found, expected in on_ranks(over_ranks):
+        torch.testing.assert_close(found, expected)

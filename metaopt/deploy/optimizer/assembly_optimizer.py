@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor
+from torch._compile import _disable_dynamo
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, Configuration, assemble
@@ -15,7 +16,7 @@ from metaopt.deploy.optimizer.group_members import MAXIMIZE, GroupMember, KnownM
 from metaopt.deploy.optimizer.hparams import GroupNumbers
 from metaopt.deploy.optimizer.learned_weights import check_learned, weights_of
 from metaopt.deploy.optimizer.parameters import ROLE, Group, Params, numbered, packed, shared, tensors_of
-from metaopt.deploy.optimizer.precision import gradient_norm, in_dtypes_of, placed, widened
+from metaopt.deploy.optimizer.precision import gradient_norm, in_dtypes_of, numberless, placed, placed_as, widened
 from metaopt.deploy.optimizer.requirements import check_loss, check_param, check_requirements
 from metaopt.deploy.roles.role_groups import filled, groups_that_join, role_groups
 from metaopt.deploy.state.arrangement import arranged, check_document
@@ -26,6 +27,7 @@ from metaopt.deploy.state.rule_state import fitted, fitted_shared
 from metaopt.deploy.state.saved_state import FIRST_GROUP_KEYS, RULE, SHARED, STEPS, is_of_rule
 from metaopt.errors import InputError
 from metaopt.plugin import current_registry
+from metaopt.shards import ModelReference, no_model, reference_to
 
 
 class AssemblyOptimizer(Optimizer, ABC):
@@ -49,8 +51,9 @@ class AssemblyOptimizer(Optimizer, ABC):
     evaluating = False
     read_norm: Tensor | None = None  # of the coming step's gradients, where a guard has read it already
     recorded_loss: Tensor | None = None  # of the coming step, where a host recorded another than its closure returns
-    #: Of what the optimizer was made for; a copy no longer knows them.
+    #: Of what the optimizer was made for, and that itself where it is a model; a copy no longer knows them.
     names = ModelNames()
+    model: ModelReference = staticmethod(no_model)
 
     def __init__(
         self,
@@ -68,6 +71,7 @@ class AssemblyOptimizer(Optimizer, ABC):
         device = tensors_of(groups)[0].device
         self._use_assembly(assembly)
         self.names = ModelNames.of(params, assembly)
+        self.model = reference_to(params)
         self.horizon = horizon
         self.theta = {name: tensor.detach().to(device) for name, tensor in (theta or {}).items()}
         common = shared([packed(assembly.part(spec.name)) for spec in assembly.optimizers])  # groups get the rest
@@ -210,13 +214,11 @@ class AssemblyOptimizer(Optimizer, ABC):
     def _prepare_loading(self, document: Mapping[str, Any]) -> None:
         """Prepare for the state about to be checked and loaded."""
 
+    @_disable_dynamo  # which rewrites param groups: whoever compiles optimizer.step runs this part eagerly
     @Float32ByDefault()
     def _step(self, loss: Tensor | float | None) -> None:
-        members = [
-            member
-            for member in self._known_members.of(self.param_groups)
-            if member.param.grad is not None or member.param.requires_grad
-        ]
+        known = self._known_members.of(self.param_groups)
+        members = [member for member in known if member.param.grad is not None or member.param.requires_grad]
         grads = {member.name: member.gradient() for member in members if member.param.grad is not None}
         if not grads:
             return
@@ -279,9 +281,8 @@ class AssemblyOptimizer(Optimizer, ABC):
 
     def _expected(self) -> State:
         """Keys, shapes and dtypes of the state; its tensors hold no numbers."""
-        params = {member.name: widened(member.param) for member in group_members(self.param_groups)}
-        hparams = self.assembly.tensor_hparams(params, torch.float64, stated_roles(self.param_groups))
-        shadows = {name: torch.empty_like(param, device="meta") for name, param in params.items()}
+        shadows = {member.name: numberless(widened(member.param)) for member in group_members(self.param_groups)}
+        hparams = self.assembly.tensor_hparams(shadows, torch.float64, stated_roles(self.param_groups))
         return self._initial_state(shadows, hparams, {name: tensor.to("meta") for name, tensor in self.theta.items()})
 
     def _restore(self, saved: Mapping[str, Any]) -> None:
@@ -292,9 +293,8 @@ class AssemblyOptimizer(Optimizer, ABC):
             for key, value in {**self.defaults, **packed(self.assembly.at(group.get(ROLE)))}.items():
                 group.setdefault(key, value)
         self.state.clear()
-        for number, param in zip(numbers, params, strict=True):
-            if number in saved["state"]:
-                self.state[param] = placed(saved["state"][number], param.device)
+        known = [(param, saved["state"].get(number)) for number, param in zip(numbers, params, strict=True)]
+        self.state.update({param: placed_as(entries, param) for param, entries in known if entries is not None})
         self.param_groups[0][SHARED] = placed(self.param_groups[0][SHARED], params[0].device)
         if "theta" in saved:
             self.theta = placed(saved["theta"], params[0].device)

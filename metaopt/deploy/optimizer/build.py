@@ -19,10 +19,12 @@ from metaopt.deploy.roles.composite_optimizer import CompositeOptimizer, composi
 from metaopt.deploy.roles.later_groups import join_by_role
 from metaopt.deploy.roles.role_groups import role_groups, roles_without_parameters
 from metaopt.deploy.roles.stated_roles import patterns_and_settings
+from metaopt.deploy.sharding.obstacles import check_flattened
 from metaopt.deploy.state.model_names import ModelNames
 from metaopt.deploy.step_hooks import look_at_gradients, warn_of_unfrozen, watch_frozen
 from metaopt.errors import InputError, PluginError, quoted, refuse_mistyped
 from metaopt.plugin import OptimizerSpec, current_registry
+from metaopt.shards import reference_to
 
 Implementation: TypeAlias = Literal["auto", "native", "rule"]
 
@@ -121,6 +123,7 @@ def build_optimizer(
     names = ModelNames.of(params, assembly, patterns)
     groups = role_groups(params, assembly, patterns, names.places if names.places.roles else None)
     check_trained(tensors_of(groups))
+    check_flattened(params, groups, assembly)
     steered = _is_steered(assembly)
     reason: str | None
     if assembly.pure_rule is None:
@@ -152,6 +155,7 @@ def build_optimizer(
         optimizer = RuleOptimizer(groups, assembly, compile=compile, theta=theta, horizon=horizon, maximize=maximize)
     if isinstance(optimizer, AssemblyOptimizer):
         optimizer.names = names
+        optimizer.model = reference_to(params)
     if names.frozen:
         watch_frozen(optimizer, names.frozen, warn_of_unfrozen(optimizer, names.names))
     return optimizer

@@ -32,6 +32,7 @@ from metaopt.deploy.state.model_names import ModelNames
 from metaopt.deploy.state.parts import over_parts, with_own_roles
 from metaopt.deploy.state.saved_state import FIRST_GROUP_KEYS, RULE, class_name, is_of_rule
 from metaopt.errors import InputError
+from metaopt.shards import is_sharded, laid_as
 
 _NAMED = "param_names"
 #: Every so many steps all gradients of a fused class are looked at.
@@ -292,5 +293,7 @@ def _own(param: Tensor, value: Any) -> Any:
     """A copy in the parameter's memory order: torch's loader copies a tensor only when it changes the device."""
     if not isinstance(value, Tensor):
         return copy.deepcopy(value)
+    if is_sharded(param) or is_sharded(value):
+        return laid_as(value, param).clone()
     ordered = in_order_of(param, value) if value.layout is torch.strided else value
     return ordered.clone() if ordered is value and (value.ndim == 0 or value.device == param.device) else ordered

@@ -1,10 +1,11 @@
 """Parameters, gradients and state laid end to end, without copying what will be written."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from torch import Tensor
 
+from metaopt.shards import is_sharded, local
 from metaopt.tracing import MIN_NUMEL
 
 Flat: TypeAlias = tuple[Tensor, Tensor, dict[str, Tensor]]
@@ -41,6 +42,25 @@ def whole_views(param: Tensor, grad: Tensor | None, state: Mapping[str, Tensor])
     if not all(tensor.is_contiguous() for tensor in state.values()):
         return None
     return param.detach(), grad.detach().contiguous(), {key: tensor.detach() for key, tensor in state.items()}
+
+
+def local_views(
+    param: Tensor, grad: Tensor | None, state: Mapping[str, Tensor], views: Callable[..., Flat | None]
+) -> Flat | None:
+    """The views of the part that this rank holds; None where that would not do for a rule that looks at whole tensors.
+
+    Args:
+        param: as for `views`, or sharded.
+        grad: as for `views`.
+        state: as for `views`.
+        views: `flat_views` or `whole_views`.
+    """
+    if not is_sharded(param):
+        return views(param, grad, state)
+    if views is whole_views:
+        return None
+    parts = {key: local(value) for key, value in state.items()}
+    return views(local(param), None if grad is None else local(grad), parts)
 
 
 def _memory_order(tensor: Tensor) -> list[int]:

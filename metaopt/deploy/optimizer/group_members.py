@@ -8,6 +8,7 @@ from torch import Tensor
 
 from metaopt.deploy.optimizer.parameters import ROLE, Group
 from metaopt.deploy.optimizer.requirements import check_grad
+from metaopt.shards import is_sharded, laid_as
 
 #: Param-group key: whether to go up the gradient.
 MAXIMIZE = "maximize"
@@ -37,6 +38,8 @@ class GroupMember:
         """
         assert self.param.grad is not None
         grad = check_grad(self.name, self.param.grad)
+        if is_sharded(grad):
+            grad = laid_as(grad, self.param)  # under tensor parallelism it may be summands yet to be added
         return -grad if self.group[MAXIMIZE] else grad
 
 

@@ -9,6 +9,7 @@ from metaopt.configuration import Assembly
 from metaopt.contracts import Float32ByDefault, Theta
 from metaopt.deploy.optimizer.parameters import Group, tensors_of
 from metaopt.errors import InputError, MetaOptError, named_line, quoted
+from metaopt.shards import any_true, local
 
 
 @Float32ByDefault()
@@ -38,7 +39,7 @@ def check_learned(assembly: Assembly, theta: Theta | None, groups: list[Group]) 
             "to one device, or make an optimizer for each."
         )
     for param in params:
-        if not param.is_meta and not bool(torch.isfinite(param.detach()).all()):
+        if not param.is_meta and any_true([~torch.isfinite(local(param.detach()))], [param]):
             raise InputError(
                 f"A parameter of shape {tuple(param.shape)} holds numbers that are not finite before the first step; "
                 "initialise it again."

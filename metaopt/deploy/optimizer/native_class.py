@@ -14,6 +14,7 @@ from metaopt.contracts import Theta
 from metaopt.deploy.optimizer.fused import can_fuse
 from metaopt.deploy.optimizer.group_members import MAXIMIZE
 from metaopt.deploy.optimizer.parameters import ROLE, Group, checked_group, group_values, tensors_of
+from metaopt.deploy.sharding.obstacles import class_obstacle
 from metaopt.errors import InputError, PluginError, RefusedError, did_you_mean, named_line, quoted
 from metaopt.plugin import Native
 from metaopt.space import Value
@@ -79,7 +80,7 @@ def obstacle(
         native_arguments(assembly, assembly.rule_values)
     except PluginError as error:
         return str(error)
-    return None
+    return class_obstacle(assembly, tensors)
 
 
 def maximizes(kind: type[Optimizer]) -> bool:
@@ -112,6 +113,8 @@ def build_native(assembly: Assembly, groups: list[Group], *, maximize: bool = Fa
         optimizer = native_class(native)(groups, **keywords)
     if native.modes:
         optimizer.train()  # type: ignore[attr-defined]
+        for param in [param for param, entries in optimizer.state.items() if not entries]:
+            del optimizer.state[param]  # a class that only looks: torch's distributed checkpoints take it for a state
     return optimizer
 
 

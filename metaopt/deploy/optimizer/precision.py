@@ -7,6 +7,7 @@ from torch import Tensor
 from torch._utils import _flatten_dense_tensors
 
 from metaopt.contracts import keys_in_order
+from metaopt.shards import full, is_sharded, laid_as, local, settled, sum_of_shards
 
 #: Numbers of a tensor that is laid end to end with others before its norm is taken.
 SHORT = 8192
@@ -21,6 +22,8 @@ def widened(tensor: Tensor) -> Tensor:
 
 def gradient_norm(grads: Iterable[Tensor], *, dtype: torch.dtype | None = None) -> Tensor:
     """Euclidean norm of all gradients together, 0-d, in few calls over all of them; 0 where there are none.
+
+    Where ranks hold parts of gradients (DTensors) it is that of whole ones, and all ranks have to call it.
 
     Args:
         grads: of any dtypes, devices and layouts.
@@ -54,6 +57,8 @@ def _plain_norms(grads: list[Tensor], dtype: torch.dtype | None) -> list[Tensor]
 
 
 def _norms(grads: list[Tensor], dtype: torch.dtype | None) -> list[Tensor]:
+    if any(map(is_sharded, grads)):
+        return [_norm_of_shards([settled(grad) for grad in grads], dtype)]
     dense = [grad if grad.layout is torch.strided else _stored(grad) for grad in grads]
     dtypes = {grad.dtype for grad in dense}
     if dtype is None and not dtypes <= _WIDE:
@@ -61,6 +66,12 @@ def _norms(grads: list[Tensor], dtype: torch.dtype | None) -> list[Tensor]:
     if len(dtypes) == len({grad.device for grad in dense}) == 1:
         return list(torch._foreach_norm(dense, 2, dtype))
     return [torch.nn.utils.get_total_norm([grad if dtype is None else grad.to(dtype) for grad in dense])]
+
+
+def _norm_of_shards(grads: list[Tensor], dtype: torch.dtype | None) -> Tensor:
+    norms = [gradient_norm([local(grad)], dtype=dtype) for grad in grads]
+    squares = [norm.double().square() for norm in norms]  # which float32 may not hold
+    return sum_of_shards(squares, grads).sqrt().to(norms[0].dtype)
 
 
 def _length(numbers: list[Tensor]) -> Tensor:
@@ -86,6 +97,19 @@ def in_dtypes_of(old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> dict[s
     return {key: value.to(old[key].dtype) for key, value in keys_in_order(new, old).items()}
 
 
+def numberless(param: Tensor) -> Tensor:
+    """A plain tensor of a parameter's whole shape and memory order, without numbers."""
+    if is_sharded(param):
+        return torch.empty(param.shape, dtype=param.dtype, device="meta")
+    return torch.empty_like(param, device="meta")
+
+
 def placed(tensors: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-    """Copies of tensors on a device, in their own dtypes."""
-    return {key: tensor.detach().to(device, copy=True) for key, tensor in tensors.items()}
+    """Copies of tensors on a device, in their own dtypes; whole where ranks hold parts of them."""
+    return {key: full(tensor).detach().to(device, copy=True) for key, tensor in tensors.items()}
+
+
+def placed_as(tensors: Mapping[str, Tensor], param: Tensor) -> dict[str, Tensor]:
+    """Copies of a parameter's state on its device and, where they have its shape, on ranks as it is."""
+    copies = {key: tensor.detach().to(param.device, copy=True) for key, tensor in tensors.items()}
+    return {key: laid_as(tensor, param) for key, tensor in copies.items()}

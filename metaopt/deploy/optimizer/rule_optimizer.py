@@ -9,19 +9,21 @@ import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly, NoDecay
-from metaopt.contracts import Float32ByDefault, Hparams, Rule, State, StepInfo, Theta, prepared, prepared_update
+from metaopt.contracts import Float32ByDefault, Hparams, Rule, State, StepInfo, Theta, prepared
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
-from metaopt.deploy.optimizer.flat_views import flat_views, whole_views
+from metaopt.deploy.optimizer.flat_views import flat_views, local_views, whole_views
 from metaopt.deploy.optimizer.group_members import GroupMember, group_members, stated_roles
 from metaopt.deploy.optimizer.hparams import assemble_named
 from metaopt.deploy.optimizer.parameters import ROLE, Group, Params, packed
 from metaopt.deploy.optimizer.precision import add_update, in_dtypes_of, widened
 from metaopt.deploy.optimizer.requirements import why_not_compiled
+from metaopt.deploy.sharding import sharded_rule
 from metaopt.deploy.state.class_state import as_rules
 from metaopt.deploy.state.parts import over_parts
 from metaopt.deploy.state.saved_state import HANDED_OVER, RULE, SHARED
 from metaopt.deploy.state.training_point import checked_point, with_points, without_points
 from metaopt.errors import InputError
+from metaopt.shards import drop_gathered
 from metaopt.tracing import CompiledUpdate, compiled_update
 
 
@@ -98,7 +100,8 @@ class RuleOptimizer(AssemblyOptimizer):
         with torch.no_grad():
             members = [member for member in group_members(self.param_groups) if member.param in self.state]
             params = {member.name: widened(member.param) for member in members}
-            averages = self.rule.evaluation_params(params, self._state(members), self._hparams(members))
+            state, hparams = self._state(members), self._hparams(members)
+            averages = sharded_rule.evaluation_params(self.rule, params, state, hparams)
         return {
             member.param: averages[member.name].to(member.param.dtype)
             for member in members
@@ -182,7 +185,7 @@ class RuleOptimizer(AssemblyOptimizer):
             self.theta = {}
 
     def _initial_state(self, params: Mapping[str, Tensor], hparams: Hparams, theta: Theta) -> State:
-        return self.rule.init(params, hparams, theta, self._horizon())
+        return sharded_rule.initial_state(self.rule, params, hparams, theta, self._horizon())
 
     def _checked_state(self, document: dict[str, Any], initial: State, names: Mapping[Any, str]) -> dict[Any, Any]:
         state, points = without_points(document["state"])
@@ -205,6 +208,7 @@ class RuleOptimizer(AssemblyOptimizer):
     def _write_params(self, values: Mapping[Tensor, Tensor]) -> None:
         for param, value in values.items():
             param.copy_(value)
+        drop_gathered(self.model())
 
     def _converted(self, document: dict[str, Any], of_rule: bool) -> dict[str, Any]:
         if of_rule:
@@ -240,7 +244,7 @@ class RuleOptimizer(AssemblyOptimizer):
         infos: dict[torch.device, StepInfo] = {}
         for member in sorted(members, key=lambda member: -member.param.numel()):
             views = whole_views if graph.keeps_shapes else flat_views
-            flat = views(member.param, grads.get(member.name), self.state[member.param])
+            flat = local_views(member.param, grads.get(member.name), self.state[member.param], views)
             if flat is not None:
                 device = member.param.device
                 if device not in infos:
@@ -254,7 +258,7 @@ class RuleOptimizer(AssemblyOptimizer):
         params = {member.name: widened(member.param) for member in members}
         wide_grads = {name: widened(grads[name]) for name in params if name in grads}
         state, hparams = self._state(members), self._hparams(members)
-        updates, new = prepared_update(self.rule, wide_grads, state, params, hparams, self.theta, info)
+        updates, new = sharded_rule.update(self.rule, wide_grads, state, params, hparams, self.theta, info)
         for member in members:
             if member.name in updates:
                 add_update(member.param, params[member.name], updates[member.name])

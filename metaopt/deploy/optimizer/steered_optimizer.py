@@ -17,11 +17,13 @@ from metaopt.deploy.optimizer.class_hooks import ClassLoading, unfuse
 from metaopt.deploy.optimizer.fused import can_fuse, keep_order
 from metaopt.deploy.optimizer.group_members import MAXIMIZE, GroupMember
 from metaopt.deploy.optimizer.native_class import build_native, native_arguments, obstacle
-from metaopt.deploy.optimizer.parameters import Group, Params, group_values
+from metaopt.deploy.optimizer.parameters import Group, Params, group_values, tensors_of
 from metaopt.deploy.state.class_state import as_classes, check_entries, expected_state
 from metaopt.deploy.state.model_names import ModelNames
 from metaopt.deploy.state.rule_state import fitted
 from metaopt.deploy.state.saved_state import class_title
+from metaopt.deploy.step_hooks import bare_step
+from metaopt.shards import is_sharded
 from metaopt.space import Value
 
 
@@ -32,6 +34,8 @@ def steering_obstacle(assembly: Assembly, groups: list[Group], *, maximize: bool
         return f"{native.qualname} holds other weights while it trains, and would be steered by those"
     if assembly.meta is not None and assembly.meta.handover is not None:
         return f"another rule may take over from {assembly.title!r}, and only from a rule's state"
+    if any(map(is_sharded, tensors_of(groups))):
+        return "ranks hold parts of the parameters, and a wrapper looks at whole ones"
     return obstacle(_bare(assembly), groups, maximize=maximize)
 
 
@@ -191,10 +195,10 @@ class SteeredOptimizer(AssemblyOptimizer):
     def _take_step(self, moving: list[Tensor]) -> list[Tensor]:
         """Have the class step; return what that added, where the rule looks at it."""
         if type(self.rule).moved is SteeringRule.moved:
-            self.native.step()
+            bare_step(self.native)(self.native)
             return []
         differences = list(torch._foreach_neg(moving))  # one copy, and no loop over tensors in Python
-        self.native.step()
+        bare_step(self.native)(self.native)
         torch._foreach_add_(differences, moving)
         return differences
 

@@ -13,6 +13,7 @@ from metaopt.deploy.optimizer.parameters import Group, shared
 from metaopt.deploy.roles.later_groups import completed
 from metaopt.deploy.roles.role_groups import Places
 from metaopt.deploy.state.parts import by_optimizer
+from metaopt.deploy.step_hooks import bare_step
 from metaopt.plugin import current_registry
 
 
@@ -143,7 +144,5 @@ class CompositeOptimizer(Optimizer):
         self._looks = [(ClassSteps(own), own) for own in self.classes.values()]
 
     def _own_steps(self) -> Iterator[tuple[Callable[[Optimizer], Any], Optimizer]]:
-        """Each class's step without torch's hooks around it, of which one round is enough."""
         for own in self.classes.values():
-            step: Any = type(own).step
-            yield (step.__wrapped__ if getattr(step, "hooked", False) else step), own
+            yield bare_step(own), own

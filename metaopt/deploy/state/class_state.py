@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from metaopt.configuration import Assembly
 from metaopt.deploy.optimizer.native_class import MakeOptimizer, native_arguments, native_class
 from metaopt.deploy.optimizer.parameters import Group, group_values, packed
+from metaopt.deploy.optimizer.precision import numberless
 from metaopt.deploy.state.saved_state import FIRST_GROUP_KEYS, STEPS
 from metaopt.deploy.state.training_point import without_points
 from metaopt.errors import InputError, PluginError, quoted
@@ -132,8 +133,8 @@ def _stepped_once(
     shadow_groups = []
     for group, own in zip(groups, own_groups, strict=True):
         for number, param in zip(group["params"], own["params"], strict=True):
-            shadows[number] = torch.zeros_like(param, device=device).requires_grad_()
-            shadows[number].grad = torch.zeros_like(param, device=device)
+            shadows[number] = torch.zeros_like(numberless(param), device=device).requires_grad_()
+            shadows[number].grad = torch.zeros_like(numberless(param), device=device)
         members = [shadows[number] for number in group["params"]]
         shadow_groups.append({**_bare(group), **{key: False for key in EXECUTION if key in group}, "params": members})
     stand_in = kind(shadow_groups)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from metaopt.deploy.optimizer.precision import SHORT, add_update, gradient_norm, in_dtypes_of, placed, widened
+from tests.ranks import on_ranks
 
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 
@@ -93,3 +94,24 @@ def test_placed_tensors_share_no_memory():
     copy.zero_()
     assert tensor.tolist() == [1.0, 1.0]
     assert copy.dtype is torch.bfloat16
+
+
+def norms_over_ranks(rank):
+    from torch.distributed.tensor import DTensor, Partial, Shard, distribute_tensor
+
+    mesh = torch.distributed.device_mesh.init_device_mesh("cpu", (2,))
+    whole = [torch.randn(5, 3, generator=torch.Generator().manual_seed(0)), torch.ones(1), torch.full((3,), 1e19)]
+    parts = [distribute_tensor(grad, mesh, [Shard(0)]) for grad in whole]
+    halves = [DTensor.from_local(grad / 2, mesh, [Partial()], run_check=False) for grad in whole]
+    broken = distribute_tensor(torch.tensor([0.0, 0.0, math.nan]), mesh, [Shard(0)])  # on the second rank alone
+    groups = (parts, halves, [parts[0], *whole[1:]], [*parts, broken])
+    norms = [gradient_norm(grads) for grads in groups]
+    assert all(type(norm) is torch.Tensor for norm in norms)
+    return [*map(float, norms), float(gradient_norm(whole)), float(gradient_norm(parts[:2], dtype=torch.float64))]
+
+
+def test_parts_of_gradients_on_ranks_have_the_norm_of_whole_ones():
+    for *norms, broken, expected, small in on_ranks(norms_over_ranks):
+        assert norms == pytest.approx([expected] * 3, rel=1e-6)
+        assert math.isnan(broken)
+        assert 1 < small < 10

@@ -8,6 +8,7 @@ import pickle
 import pytest
 import torch
 from torch import nn
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 import metaopt
 from metaopt.configuration import Configuration, assemble
@@ -371,3 +372,18 @@ def test_each_tensor_may_have_hyperparameters_of_its_own():
     optimizer = build(model, "auto")
     train(model, optimizer, 0, 3)
     assert len({group["lr"] for group in optimizer.native.param_groups}) == len(list(model.parameters()))
+
+
+def test_torchs_hooks_and_profiles_see_one_optimizer():
+    model = network()
+    optimizer, seen = create(model), []
+    loss_of(model, 0).backward()
+    handle = register_optimizer_step_pre_hook(lambda own, *_: seen.append(type(own).__name__))
+    try:
+        with torch.profiler.profile() as profile:
+            optimizer.step(loss=1.0)
+    finally:
+        handle.remove()
+    steps = [event.key for event in profile.key_averages() if event.key.startswith("Optimizer.step")]
+    assert seen == ["SteeredOptimizer"]
+    assert steps == ["Optimizer.step#SteeredOptimizer.step"]

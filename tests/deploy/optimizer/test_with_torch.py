@@ -151,3 +151,23 @@ def test_on_cuda_the_compiled_rule_follows_the_eager_one():
             optimizer.step()
         trained.append([param.detach().cpu() for param in model.parameters()])
     torch.testing.assert_close(*trained, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("name", "wrappers"), [("adamw", ["clip"]), ("sgd", ["learned_schedule"]), ("prodigy", [])], ids=str
+)
+@pytest.mark.filterwarnings("ignore")
+def test_a_step_that_somebody_compiles_is_the_same_step(name, wrappers):
+    trained = []
+    for compiles in (False, True):
+        model = network()
+        optimizer = metaopt.create_optimizer(name, model, wrappers=wrappers, total_steps=10)
+        step = torch.compile(optimizer.step) if compiles else optimizer.step
+        for number in range(3):
+            optimizer.zero_grad()
+            loss_of(model, number).backward()
+            step(loss=1.0) if wrappers == ["learned_schedule"] else step()
+        trained.append(torch.cat([param.detach().flatten() for param in model.parameters()]))
+    torch.testing.assert_close(*trained)
+    assert not torch.equal(trained[0], torch.cat([param.detach().flatten() for param in network().parameters()]))

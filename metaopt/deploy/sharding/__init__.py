@@ -1,0 +1,1 @@
+"""Optimizers of which each rank holds a part of the parameters."""
