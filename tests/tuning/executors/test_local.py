@@ -37,9 +37,14 @@ def workers(lines):
 def impatient(lines):
     """Workers that have begun, since those that have not get more time."""
     made = Dispatcher(LocalExecutor(2), least_seconds=4.0, announce=lines.append)
-    list(made.results(blocks_of(abs, [1, 2])))
+    list(made.results(blocks_of(warm_up, range(4))))
     yield made
     made.close()
+
+
+def warm_up(number):
+    """Importing this module imports what evaluations need; it lasts long enough that each worker gets one."""
+    time.sleep(1.0)
 
 
 def blocks_of(function, arguments):

@@ -5,6 +5,8 @@ import importlib
 import os
 import signal
 import sys
+import threading
+import time
 
 import pytest
 
@@ -150,3 +152,32 @@ def test_blocks_of_other_resources_and_what_cannot_be(nodes, monkeypatch):
 
     assert not ray.is_initialized()
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_who_presses_ctrl_c_leaves_nothing_behind(nodes, tmp_path):
+    import ray
+
+    marker, driver = tmp_path / "has begun", os.getpid()
+
+    def last(marker):
+        marker.touch()
+        time.sleep(600)
+
+    def press():
+        while not marker.exists():
+            time.sleep(0.1)
+        os.kill(driver, signal.SIGINT)
+
+    workers, lasting = dispatcher("ray", 1, nodes.address, lambda line: None, None), Block("Block", last, (marker,))
+    threading.Thread(target=press, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        list(workers.results([lasting]))
+    workers.close()
+    ray.init(nodes.address, log_to_driver=False, configure_logging=False)
+    try:
+        limit = time.monotonic() + 60
+        while ray.available_resources().get("CPU", 0) < ray.cluster_resources()["CPU"]:
+            assert time.monotonic() < limit, "a worker still holds a processor"
+            time.sleep(0.2)
+    finally:
+        ray.shutdown()
