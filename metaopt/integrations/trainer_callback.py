@@ -9,7 +9,7 @@ from metaopt.deploy import Run
 from metaopt.errors import InputError
 from metaopt.integrations.trainer_arguments import SUPPLIED, check_supplied, metric_name, mode_of
 from metaopt.integrations.trainer_files import continue_run, read_run, run_state, write_run
-from metaopt.recipe import Recipe
+from metaopt.recipe import Recipe, as_recipe
 
 
 @final
@@ -21,7 +21,7 @@ class RecipeCallback(TrainerCallback):
     hold averaged weights where the rule has them. A callback does not get the loss of a step.
 
     Args:
-        recipe: what `run` was bound from.
+        recipe: what `run` was bound from, or its name or path.
         run: whose `optimizer` and `scheduler` the Trainer was given.
 
     Raises:
@@ -37,8 +37,10 @@ class RecipeCallback(TrainerCallback):
         ... )
     """
 
-    def __init__(self, recipe: Recipe, run: Run) -> None:
-        check_supplied(recipe, SUPPLIED - {"loss"}, "RecipeCallback", "use RecipeTrainer, which supplies the loss")
+    def __init__(self, recipe: Recipe | str | Path, run: Run) -> None:
+        check_supplied(
+            as_recipe(recipe), SUPPLIED - {"loss"}, "RecipeCallback", "use RecipeTrainer, which supplies the loss"
+        )
         self.run = run
 
     def on_train_begin(

@@ -26,7 +26,7 @@ from metaopt.integrations.trainer_arguments import (
 )
 from metaopt.integrations.trainer_callback import RecipeCallback
 from metaopt.integrations.trainer_files import continue_run, read_run, run_state, write_run
-from metaopt.recipe import Recipe, load_recipe
+from metaopt.recipe import Recipe, as_recipe
 
 __all__ = ["RecipeCallback", "RecipeTrainer"]
 
@@ -75,7 +75,7 @@ class RecipeTrainer(Trainer):
         bind: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        self.recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+        self.recipe = as_recipe(recipe)
         self.validate_first = validate_first
         self._bind_arguments = dict(bind or {})
         self._loss: Tensor | None = None
