@@ -48,10 +48,9 @@ class RunEvents:
         norm = None if self._guard is None else self._guard.last_norm
         if norm is not None:
             numbers["gradient_norm"] = norm
-        # a rate that lies in a tensor is written in place, and so may be a loss
-        kept = {name: number.clone() if isinstance(number, Tensor) else number for name, number in numbers.items()}
+        kept = {name: _kept(number) for name, number in numbers.items()}
         self._pending.append((step, kept))
-        if len(self._pending) >= TOGETHER or all(_is_at_hand(number) for number in kept.values()):
+        if len(self._pending) >= TOGETHER or not any(isinstance(number, Tensor) for number in kept.values()):
             self._tell_steps()
 
     def observed(self, observation: Observation, decision: Decision) -> Decision:
@@ -117,8 +116,11 @@ def _rates(optimizer: Optimizer) -> dict[str, Any]:
     return rates
 
 
-def _is_at_hand(number: float | Tensor) -> bool:
-    return not isinstance(number, Tensor) or number.device.type == "cpu"
+def _kept(number: float | Tensor) -> float | Tensor:
+    """The number where no device has it; else a copy, for a rate in a tensor is written in place."""
+    if not isinstance(number, Tensor):
+        return number
+    return float(number) if number.device.type == "cpu" else number.clone()
 
 
 def _read(tensors: list[Tensor]) -> list[float]:

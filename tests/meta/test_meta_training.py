@@ -59,6 +59,19 @@ def test_the_recipe_is_the_rule_with_weights_and_says_what_they_were_learned_fro
     assert result.curves[task.name].steps.tolist() == [2, 3]
 
 
+def test_losses_and_validations_are_reported_to_a_logger():
+    events = []
+    task = small_waves(num_iterations=4, num_evaluated=2, num_validations=2)
+    result = meta_trained("maml", task, watch=events.append)
+    assert {event.source for event in events} == {"meta_train"}
+    steps = [event for event in events if event.kind == "step"]
+    assert [event.step for event in steps][-1] == 4
+    assert all(event.numbers["loss"] > 0 and event.numbers["gradient_norm"] > 0 for event in steps)
+    validations = [(event.step, event.numbers["metric"]) for event in events if event.kind == "validation"]
+    (curve,) = result.curves.values()
+    assert validations == [(step, pytest.approx(value)) for step, value in zip(curve.steps, curve.values, strict=True)]
+
+
 def test_the_number_of_iterations_may_be_given_instead_of_the_tasks_own():
     result = meta_trained("maml", small_waves(num_evaluated=4, num_validations=1), num_iterations=2)
     assert result.recipe.provenance["meta_training"]["iterations"] == 2

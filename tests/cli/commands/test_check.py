@@ -448,3 +448,13 @@ def test_a_package_is_checked_by_its_file_and_folder_while_it_is_installed_from_
     finally:
         for name in ("metaopt_small_step", "metaopt_small_step.small_step"):
             sys.modules.pop(name, None)
+
+
+@pytest.mark.thorough
+@pytest.mark.slow
+def test_all_also_trains_it_on_two_ranks(tmp_path, capsys):
+    (tmp_path / "mine.py").write_text(PLUGIN.replace("BODY", textwrap.indent(GOOD, "    ").strip()))
+    assert run(["check", str(tmp_path / "mine.py"), "--all"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name in ("trains_in_hosts_that_step", "ranks_agree", "trains_sharded"):
+        assert any(line.startswith(f"  ok      {name}") for line in lines)

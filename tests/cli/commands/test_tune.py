@@ -159,6 +159,11 @@ def test_a_changed_corpus_is_refused_by_name(tuned, run, tmp_path, write_tables)
         (["--workers", "0"], "workers must be at least 1, got 0."),
         (["--compile", "maybe"], "compile must be auto, on or off, got 'maybe'."),
         (["--device", "cuda"], "--device must be cpu in this version, got 'cuda'."),
+        (["--host", "lightening"], "There is no host 'lightening'; did you mean 'lightning'? Known: accelerate, "),
+        (
+            ["--host", "keras", "--controllers", "greedy"],
+            "Keras does not supply loss, which the controller 'greedy' requi",
+        ),
         (["--plugin", "nowhere.py"], "Plugin file 'nowhere.py' does not exist"),
         (["--baseline", "nowhere"], "No recipe at 'nowhere'."),
         (["--storage", "study.db"], "cannot be opened: Could not parse SQLAlchemy URL"),
