@@ -76,8 +76,8 @@ def show(
 def kind_of(source: str) -> tuple[str, str]:
     """Whether a source is a recipe, a portfolio or a corpus, and its name without the word that says so.
 
-    A folder is what lies in it; one that `metaopt tune` wrote is its recipe. A name is a shipped recipe, or a registered
-    corpus.
+    A folder is what lies in it; one that `metaopt tune` wrote is its recipe. A name is a shipped recipe, or a
+    registered corpus.
 
     Raises:
         InputError: a name is both.
