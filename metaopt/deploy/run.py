@@ -179,6 +179,7 @@ class Run(JoinableRun):
             InputError: it is not one number, or the number of examples is not 0 or more.
             RankError: the ranks do not come together.
         """
+        self.check_joined()
         return self._steps.record_loss(loss, num_examples)
 
     @contextlib.contextmanager

@@ -68,7 +68,6 @@ SHARDED = frozenset(
         "EmoLynx",
         "EmoNavi",
         "EXAdam",
-        "FAdam",
         "Fira",
         "FOCUS",
         "Fromage",
@@ -89,7 +88,6 @@ SHARDED = frozenset(
         "QHAdam",
         "QHM",
         "RAdam",
-        "Ranger",
         "RMSprop",
         "ScalableShampoo",
         "ScheduleFreeAdamW",
@@ -100,9 +98,5 @@ SHARDED = frozenset(
         "SGDW",
         "SignSGD",
         "SimplifiedAdEMAMix",
-        "StableAdamW",
-        "Tiger",
-        "VSGD",
-        "Yogi",
     }
 )

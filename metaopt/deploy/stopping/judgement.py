@@ -16,6 +16,7 @@ from metaopt.deploy.ranks.rank_group import RankGroup
 from metaopt.deploy.ranks.weighted_means import Validation, agree_on_all, agreed_validation
 from metaopt.deploy.stopping.recent_losses import RecentLosses
 from metaopt.errors import InputError, quoted
+from metaopt.shards import local
 
 #: Where a signal comes from, for callers of `run.observe` that do not pass it.
 _SUPPLIED_BY = {
@@ -76,7 +77,7 @@ class DivergenceCheck:
         if self.reason or math.isfinite(observation.value):
             return
         where = f"At step {observation.step} the metric is {observation.value} and"
-        finite = [bool(torch.isfinite(param.detach()).all()) for param in params]  # of all: ranks may have parts
+        finite = [bool(torch.isfinite(local(param.detach())).all()) for param in params]
         if not (all(finite) if ranks is None else agree_on_all(ranks, all(finite), observation.step)):
             self.reason = f"{where} the weights are no longer finite: training diverged."
         elif not losses.finite():

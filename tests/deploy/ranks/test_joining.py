@@ -121,6 +121,9 @@ def refused(rank):
                 train(model, run, rank, 2)
             told.append(str(caught.value))
         model, run = bound(name)
+        with pytest.raises(metaopt.InputError, match="a run takes part"), Join([model]):
+            run.record_loss(1.0)  # as for a host that steps by itself
+        model, run = bound(name)
         with pytest.raises(metaopt.InputError) as caught, Join([model, run]):
             run.observe(1.0)
         told.append(str(caught.value))

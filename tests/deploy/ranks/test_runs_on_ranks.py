@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 import metaopt
@@ -157,6 +158,27 @@ def apart(rank, names):
     return {name: training.weights for name, training in zip(names, trainings, strict=True)}
 
 
+def sharded(model):
+    """Each rank holds a part of each parameter, of uneven size; the sums of what they hold are one number on both."""
+    fully_shard(model)
+    return model
+
+
+def in_parts(rank, names):
+    warnings.simplefilter("ignore")
+    ends = {}
+    for name in names:
+        training = Training(rank, RECIPES[name](), wrap=sharded).train()
+        group = training.run.optimizer.param_groups[0]
+        sums = [float(param.detach().full_tensor().sum()) for param in group["params"]]
+        ends[name] = training.decisions, training.run.skipped, group["lr"], sums
+    training = Training(rank, RECIPES["patience"](), wrap=sharded)
+    training.step(0)
+    if rank == 1:
+        training.run.optimizer.param_groups[0]["params"][0].detach().to_local().fill_(math.nan)
+    return ends, training.run.observe(math.nan)
+
+
 def same(one, other):
     one, other = dict(one), dict(other)
     return all(map(torch.equal, one.pop("weights"), other.pop("weights"))) and one == other
@@ -192,3 +214,11 @@ def test_a_run_continues_from_what_the_first_rank_saved(ends):
     rest = on_ranks(continued, list(RECIPES))
     assert [name for name in RECIPES if not same(rest[0][name], rest[1][name])] == []
     assert [name for name in RECIPES if name != "seconds" and not same(rest[0][name], ends[0][name])] == []
+
+
+def test_ranks_that_hold_parts_of_the_parameters_decide_alike():
+    names = ["greedy", "hypergradient", "adagrad_norm", "plateau", "patience", "clip"]
+    (first, lost), second = on_ranks(in_parts, names)
+    assert (first, lost) == second
+    assert "the weights are no longer finite" in lost.reason
+    assert first["greedy"][1].by_guard == 1
