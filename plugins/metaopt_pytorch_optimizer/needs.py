@@ -98,5 +98,8 @@ SHARDED = frozenset(
         "SGDW",
         "SignSGD",
         "SimplifiedAdEMAMix",
+        "Tiger",
+        "VSGD",
+        "Yogi",
     }
 )

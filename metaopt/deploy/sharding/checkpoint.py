@@ -30,7 +30,8 @@ def load_checkpoint(run: Run, path: str | Path, key: str = "run") -> None:
     Raises:
         InputError: there is no such checkpoint, it holds nothing under the key, or it is another run's.
     """
-    from torch.distributed.checkpoint import FileSystemReader, load
+    from torch.distributed.checkpoint.filesystem import FileSystemReader
+    from torch.distributed.checkpoint.state_dict_loader import load
 
     reader = FileSystemReader(str(path))
     try:

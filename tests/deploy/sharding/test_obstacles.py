@@ -63,3 +63,51 @@ def test_a_class_without_a_rule_is_refused_unless_it_is_known_to_serve():
         assert "'adamax_of_test' cannot run here: ranks hold parts of the parameters" in message
         assert "sharded=True" in message
         assert made == "Adamax"
+
+
+def flattened(rank):
+    """How far flattened parameters come to lie from whole ones, and what is refused."""
+    from torch.distributed.fsdp import FullyShardedDataParallel
+
+    inputs, farthest, messages = torch.randn(8, 4, generator=torch.Generator().manual_seed(0)), 0.0, []
+    for original in (False, True):
+
+        def flat(original=original):
+            return FullyShardedDataParallel(model(), device_id=torch.device("cpu"), use_orig_params=original)
+
+        for wrappers in ((), ("averaged",)):
+            trained = []
+            for own in (model(), flat()):
+                configuration = Configuration("adamw", wrappers=wrappers, no_decay="none")
+                run = Recipe.create(configuration).bind(own, total_steps=9)
+                for _ in range(5):
+                    run.optimizer.zero_grad()
+                    loss = own(inputs).square().mean()
+                    loss.backward()
+                    run.step(loss)
+                    with run.evaluating():
+                        run.observe(own(inputs).square().mean().item())
+                run.restore_best()
+                trained.append(own(inputs).detach())
+            farthest = max(farthest, float((trained[0] - trained[1]).abs().max()))
+        for name, controller, keywords in (
+            ("adamw", "constant", {}),
+            ("prodigy", "constant", {"no_decay": "none"}),
+            ("adamw", "hypergradient", {"no_decay": "none"}),
+            ("adamw", "constant", {"no_decay": "none", "wrappers": ("clip",)}),
+        ):
+            with pytest.raises(metaopt.PluginError, match=r"torch\.distributed\.fsdp\.fully_shard") as no:
+                Recipe.create(Configuration(name, controller, **keywords)).bind(flat(), total_steps=9)
+            messages.append(str(no.value).removeprefix("FullyShardedDataParallel has laid the parameters end to end, "))
+    return farthest, [message.partition(";")[0] for message in messages]
+
+
+def test_flattened_parameters_are_for_rules_that_look_at_each_number_by_itself():
+    for farthest, messages in on_ranks(flattened, own_pair=True):
+        assert farthest <= 1e-6
+        assert messages == 2 * [
+            "and roles and no_decay='1d' look at their shapes",
+            "and 'prodigy' looks at whole tensors",
+            "and the controller 'hypergradient' looks at all gradients",
+            "and 'clip(adamw)' looks at the norm of all gradients",
+        ]
