@@ -38,7 +38,7 @@ class GroupMember:
         """
         assert self.param.grad is not None
         grad = check_grad(self.name, self.param.grad)
-        if is_sharded(grad):
+        if type(grad) is not Tensor and is_sharded(grad):
             grad = laid_as(grad, self.param)  # under tensor parallelism it may be summands yet to be added
         return -grad if self.group[MAXIMIZE] else grad
 
