@@ -11,7 +11,7 @@ from metaopt.contracts import Mode
 from metaopt.deploy import Run
 from metaopt.errors import InputError
 from metaopt.integrations.training_point import end_fit
-from metaopt.recipe import Recipe, as_recipe
+from metaopt.recipe import Recipe, as_recipe, check_host
 
 
 @final
@@ -45,6 +45,7 @@ class RecipeCallback(Callback):  # type: ignore[misc]  # fastai has no annotatio
         **bind: Any,
     ) -> None:
         self.recipe, self.monitor, self.restore_best = as_recipe(recipe), monitor, restore_best
+        check_host(self.recipe, "fastai")
         self.bind = {"mode": mode, **bind}
         self.evaluation = ExitStack()
 

@@ -11,7 +11,7 @@ from metaopt.contracts import Mode
 from metaopt.deploy import Run
 from metaopt.errors import InputError, quoted
 from metaopt.integrations.training_point import end_fit
-from metaopt.recipe import Recipe, as_recipe
+from metaopt.recipe import Recipe, as_recipe, check_host
 
 
 class _Steps:
@@ -66,6 +66,7 @@ class RecipeCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras h
         if keras.backend.backend() != "torch":
             raise InputError(f"Keras runs on {quoted(keras.backend.backend())}: set KERAS_BACKEND=torch before import.")
         self.recipe, self.monitor, self.restore_best = as_recipe(recipe), monitor, restore_best
+        check_host(self.recipe, "keras")
         self.bind = {"mode": mode, **bind}
         self.evaluation = ExitStack()
         self.statistics: list[Tensor] = []

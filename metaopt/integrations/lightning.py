@@ -18,7 +18,7 @@ from metaopt.deploy import Run
 from metaopt.errors import InputError, listed, quoted
 from metaopt.integrations.lightning_plan import plan_of
 from metaopt.integrations.training_point import SavedAverages, end_fit, train_on, training_weights
-from metaopt.recipe import Recipe, as_recipe
+from metaopt.recipe import Recipe, as_recipe, check_host
 
 #: What a checkpoint of this callback holds beside `run.observations()`.
 _WEIGHTS = "training_weights"
@@ -80,6 +80,8 @@ class RecipeCallback(Callback):
         if restore_best and bind.get("keep_best", "cpu") is None:
             raise InputError("With keep_best=None there is nothing to restore: pass restore_best=False too.")
         self.recipes = {part: as_recipe(one) for part, one in by_part.items()}
+        for one in self.recipes.values():
+            check_host(one, "lightning")
         self.monitor = monitor
         self.mode: Mode = mode
         self.restore_best = restore_best

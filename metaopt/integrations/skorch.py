@@ -17,7 +17,7 @@ from metaopt.deploy import Run
 from metaopt.errors import InputError, listed
 from metaopt.integrations.skorch_optimizer import NetOptimizer
 from metaopt.integrations.training_point import SavedAverages
-from metaopt.recipe import Recipe, as_recipe
+from metaopt.recipe import Recipe, as_recipe, check_host
 
 
 @final
@@ -153,7 +153,9 @@ class RecipeCallback(Callback):  # type: ignore[misc]  # skorch has no annotatio
         settings = {**_plan(net, dataset), "mode": self.mode, **(self.bind or {})}
         if self.total_steps is not None:
             settings["total_steps"] = self.total_steps
-        run = as_recipe(self.recipe).bind(whole, **settings)
+        recipe = as_recipe(self.recipe)
+        check_host(recipe, "skorch")
+        run = recipe.bind(whole, **settings)
         for handle in getattr(self, "saving_", ()):
             handle.remove()
         self.saving_ = [

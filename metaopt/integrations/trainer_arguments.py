@@ -8,10 +8,7 @@ from torch import nn
 
 from metaopt.contracts import Mode
 from metaopt.errors import InputError, quoted
-from metaopt.recipe import Recipe
 
-#: What a Trainer has for `bind`, a step and `Run.observe`; see `Recipe.requires`.
-SUPPLIED = frozenset({"loss", "horizon", "metric", "epoch"})
 #: The arguments of an optimizer and a schedule, which a recipe takes the place of.
 _REPLACED = (
     "optim",
@@ -26,20 +23,6 @@ _REPLACED = (
     "warmup_ratio",
     "warmup_steps",
 )
-
-
-def check_supplied(recipe: Recipe, supplied: frozenset[str], host: str, remedy: str) -> None:
-    """InputError where a recipe requires what a host does not supply.
-
-    Args:
-        recipe: to be bound.
-        supplied: signals that the host has.
-        host: its name.
-        remedy: what to do, as the end of a sentence.
-    """
-    missing = sorted(recipe.requires - supplied)
-    if missing:
-        raise InputError(f"The recipe {recipe.name!r} requires {', '.join(missing)}, which {host} has not: {remedy}.")
 
 
 def mode_of(args: Any) -> Mode:

@@ -7,9 +7,9 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from metaopt.deploy import Run
 from metaopt.errors import InputError
-from metaopt.integrations.trainer_arguments import SUPPLIED, check_supplied, metric_name, mode_of
+from metaopt.integrations.trainer_arguments import metric_name, mode_of
 from metaopt.integrations.trainer_files import continue_run, read_run, run_state, write_run
-from metaopt.recipe import Recipe, as_recipe
+from metaopt.recipe import HOSTS, Host, Recipe, as_recipe, check_host
 
 
 @final
@@ -25,7 +25,7 @@ class RecipeCallback(TrainerCallback):
         run: whose `optimizer` and `scheduler` the Trainer was given.
 
     Raises:
-        InputError: the recipe requires the loss, or what a Trainer does not supply.
+        PluginError: the recipe requires the loss, or what a Trainer does not supply.
 
     Example:
         >>> run = recipe.bind(model, total_steps=300)  # doctest: +SKIP
@@ -38,9 +38,8 @@ class RecipeCallback(TrainerCallback):
     """
 
     def __init__(self, recipe: Recipe | str | Path, run: Run) -> None:
-        check_supplied(
-            as_recipe(recipe), SUPPLIED - {"loss"}, "RecipeCallback", "use RecipeTrainer, which supplies the loss"
-        )
+        callback = Host("RecipeCallback", HOSTS["transformers"].supplies - {"loss"})
+        check_host(as_recipe(recipe), callback, remedy="use RecipeTrainer, which supplies the loss")
         self.run = run
 
     def on_train_begin(

@@ -16,8 +16,6 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState
 from metaopt.deploy import Run
 from metaopt.errors import InputError, quoted
 from metaopt.integrations.trainer_arguments import (
-    SUPPLIED,
-    check_supplied,
     evaluates,
     is_pretrained,
     mode_of,
@@ -26,7 +24,7 @@ from metaopt.integrations.trainer_arguments import (
 )
 from metaopt.integrations.trainer_callback import RecipeCallback
 from metaopt.integrations.trainer_files import continue_run, read_run, run_state, write_run
-from metaopt.recipe import Recipe, as_recipe
+from metaopt.recipe import Recipe, as_recipe, check_host
 
 __all__ = ["RecipeCallback", "RecipeTrainer"]
 
@@ -56,7 +54,8 @@ class RecipeTrainer(Trainer):
         run: of the latest `train`; None before the first.
 
     Raises:
-        InputError: an optimizer was given besides, or the recipe requires what a Trainer does not supply.
+        InputError: an optimizer was given besides.
+        PluginError: the recipe requires what a Trainer does not supply.
 
     Example:
         >>> trainer = RecipeTrainer(  # doctest: +SKIP
@@ -81,7 +80,7 @@ class RecipeTrainer(Trainer):
         self._loss: Tensor | None = None
         self._num_training_steps = 0
         self._named: set[str] = set()
-        check_supplied(self.recipe, SUPPLIED, "RecipeTrainer", "choose a recipe that does without")
+        check_host(self.recipe, "transformers")
         super().__init__(*args, **kwargs)
         if (self.optimizer, self.lr_scheduler, self.optimizer_cls_and_kwargs) != (None, None, None):
             raise InputError(

@@ -75,25 +75,27 @@ def host_signals(assembly: Assembly, stopper: StopperConfiguration | None, regis
     return frozenset(signal for _, signals in parts for signal in signals)
 
 
-def check_host(recipe: "Recipe", name: str, registry: Registry | None = None) -> None:
+def check_host(recipe: "Recipe", host: str | Host, registry: Registry | None = None, remedy: str = "") -> None:
     """Hold what a recipe requires against a host, before anything is trained; adapters call it.
 
     Args:
         recipe: that shall train.
-        name: the host's, of `HOSTS`.
+        host: the name of one of `HOSTS`, or one of your own.
         registry: where to find its plugins; everything installed by default.
+        remedy: what to do, as the end of a sentence; to take or tune another recipe if left out.
 
     Raises:
         PluginError: the host does not supply what a part requires; both are named.
         InputError: there is no such host.
     """
-    host, registry = host_named(name), registry or current_registry()
+    own, registry = host if isinstance(host, Host) else host_named(host), registry or current_registry()
+    tuned = "" if isinstance(host, Host) else f", or tune one with host={host!r}"
     for part, signals in _parts(recipe.assembly(registry), recipe.stopper, registry):
-        lacking = host.lacks(signals)
+        lacking = own.lacks(signals)
         if lacking:
             raise PluginError(
-                f"{host.title} does not supply {' and '.join(lacking)}, which the recipe's {part} requires; take "
-                f"another, or tune one with host={name!r}."
+                f"{own.title} does not supply {' and '.join(lacking)}, which the recipe's {part} requires; "
+                f"{remedy or f'take another{tuned}'}."
             )
 
 

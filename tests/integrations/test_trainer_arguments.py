@@ -2,9 +2,7 @@ import pytest
 import torch
 
 import metaopt
-from metaopt.configuration import Configuration
 from metaopt.integrations.trainer_arguments import (
-    check_supplied,
     evaluates,
     is_pretrained,
     metric_name,
@@ -12,7 +10,6 @@ from metaopt.integrations.trainer_arguments import (
     observed,
     replaced_arguments,
 )
-from metaopt.recipe import Recipe
 
 transformers = pytest.importorskip("transformers")
 
@@ -59,12 +56,3 @@ def test_loaded_weights_are_told_from_those_of_a_config_that_was_loaded(language
     assert is_pretrained(loaded.to(torch.bfloat16)) is True
     config = transformers.AutoConfig.from_pretrained(tmp_path)
     assert is_pretrained(transformers.AutoModelForCausalLM.from_config(config)) is None
-
-
-def test_what_a_host_has_not_is_named():
-    recipe = Recipe.create(Configuration("sgd", "polyak"))
-    check_supplied(recipe, frozenset({"loss"}), "Host", "use another")
-    with pytest.raises(
-        metaopt.InputError, match=r"^The recipe 'sgd\+polyak' requires loss, which Host has not: use ano"
-    ):
-        check_supplied(recipe, frozenset(), "Host", "use another")

@@ -263,7 +263,9 @@ def test_an_optimizer_besides_is_refused(language_model, arguments, training_row
 
 def test_what_a_trainer_cannot_supply_is_refused_by_name(language_model, arguments, training_rows):
     stopper = StopperConfiguration("evidence", {})
-    with pytest.raises(metaopt.InputError, match=r"adamw\+constant\+evidence' requires evidence, which RecipeTrainer"):
+    with pytest.raises(
+        metaopt.PluginError, match=r"transformers does not supply evidence, which the recipe's stopper 'evidence'"
+    ):
         RecipeTrainer(
             model=language_model(),
             args=arguments(),

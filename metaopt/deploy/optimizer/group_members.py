@@ -8,6 +8,7 @@ from torch import Tensor
 
 from metaopt.deploy.optimizer.parameters import ROLE, Group
 from metaopt.deploy.optimizer.requirements import check_grad
+from metaopt.parameter_roles import bare_name
 from metaopt.shards import is_sharded, laid_as
 
 #: Param-group key: whether to go up the gradient.
@@ -61,13 +62,13 @@ class KnownMembers:
 
 
 def group_members(groups: Sequence[Group]) -> Iterator[GroupMember]:
-    """All parameters, named as their groups name them (made unique), or by position."""
+    """All parameters, named as their groups name them (made unique), without what wrappers put in, or by position."""
     taken: set[str] = set()
     position = 0
     for index, group in enumerate(groups):
         names = group.get("param_names")
         for place, param in enumerate(group["params"]):
-            name = str(position) if names is None else names[place]
+            name = str(position) if names is None else bare_name(names[place])
             if name in taken:
                 name = f"{name}#{position}"
             taken.add(name)
