@@ -79,9 +79,7 @@ def test_the_stopper_ends_the_training_and_the_first_evaluation_counts(
 def test_a_recipe_that_needs_the_loss_is_sent_to_the_trainer(language_model):
     recipe = Recipe.create(Configuration("nadamw", wrappers=("learned_schedule",)))
     run = recipe.bind(language_model(), total_steps=4)
-    with pytest.raises(
-        metaopt.PluginError, match=r"RecipeCallback does not supply loss, .* requires; use RecipeTrainer"
-    ):
+    with pytest.raises(metaopt.PluginError, match=r"RecipeCallback does not supply loss, .*; use RecipeTrainer"):
         RecipeCallback(recipe, run)
 
 

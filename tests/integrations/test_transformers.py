@@ -263,9 +263,7 @@ def test_an_optimizer_besides_is_refused(language_model, arguments, training_row
 
 def test_what_a_trainer_cannot_supply_is_refused_by_name(language_model, arguments, training_rows):
     stopper = StopperConfiguration("evidence", {})
-    with pytest.raises(
-        metaopt.PluginError, match=r"transformers does not supply evidence, which the recipe's stopper 'evidence'"
-    ):
+    with pytest.raises(metaopt.PluginError, match=r"does not supply evidence, which the recipe's stopper"):
         RecipeTrainer(
             model=language_model(),
             args=arguments(),
