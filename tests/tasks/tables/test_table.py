@@ -8,7 +8,10 @@ import pytest
 import torch
 from torch.func import functional_call
 
+from metaopt.configuration import Configuration, assemble
 from metaopt.errors import InputError
+from metaopt.inner import Member, train
+from metaopt.plugin import current_registry
 from metaopt.tasks.tables.metrics import auc
 from metaopt.tasks.tables.settings import TableSettings
 from metaopt.tasks.tables.splitting import split_rows
@@ -213,3 +216,11 @@ def test_later_rows_are_not_trained_on_where_time_counts():
     rows = make(table, time="day")
     assert rows.redraw is None
     assert rows.splits.train.inputs.shape[1] == 4 + 2 + 3  # no years and no days gone by
+
+
+@pytest.mark.parametrize("settings", [{"metric": "auc", "class_weights": "balanced"}, {"metric": "f1"}])
+def test_what_is_measured_without_a_gradient_is_measured_in_the_engine(settings):
+    task = make(frame(), num_steps=4, num_validations=2, **settings)
+    assembly = assemble(Configuration("sgd"), current_registry())
+    curves = [trained.curve for trained in train(task, [Member(assembly, seed) for seed in (0, 1)], compile="off")]
+    assert all(np.isfinite(curve.values).all() and (curve.values <= 0).all() for curve in curves)  # the sign of "max"
