@@ -4,7 +4,7 @@ Both train four blocks of 64 with max pooling on 28×28 images that lie in memor
 same loss. The loop does as the public description of easyfsl's sampler and classifier says: classes and images of each
 drawn by `random.sample`, images stacked one by one, features of the support set, then features of the queries, class
 means, distances, cross-entropy. Their losses are compared on the same episode first. Rounds take turns; the median of
-the rounds' ratios counts. `--steps-only` leaves out the drawing of episodes on both sides.
+the rounds' ratios counts, in a core's time. `--steps-only` leaves out the drawing of episodes on both sides.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def main() -> None:
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(256, (CLASSES * EACH, 1, 28, 28), generator=generator, dtype=torch.uint8)
     labels = torch.arange(CLASSES).repeat_interleave(EACH)
-    print(f"{options.threads} threads, torch {torch.__version__}, {options.rounds} rounds, episodes a second")
+    print(f"{options.threads} threads, torch {torch.__version__}, {options.rounds} rounds, episodes a second of a core")
     print(f"{'ways':>5}{'shots':>6}{'queries':>8}{'two passes':>12}{'here':>8}{'ratio':>8}")
     for ways in options.ways:
         here, loop = sides(images, labels, ways, options)
@@ -133,13 +133,13 @@ class Same:
 
 
 def rate(update: Callable[[], object], seconds: float) -> float:
-    """Updates a second, over at least so many seconds."""
+    """Updates a second of a core's time, over at least so many seconds of it: other jobs on the machine count less."""
     update()
-    began, count = time.perf_counter(), 0
-    while time.perf_counter() - began < seconds or count < 3:
+    began, count = time.process_time(), 0
+    while time.process_time() - began < seconds or count < 3:
         update()
         count += 1
-    return count / (time.perf_counter() - began)
+    return count / (time.process_time() - began)
 
 
 if __name__ == "__main__":

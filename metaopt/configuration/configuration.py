@@ -52,7 +52,6 @@ class Configuration:
     learner: str = ""
 
     def __post_init__(self) -> None:
-        self._check_learner()
         if isinstance(self.wrappers, str):
             raise InputError(
                 f"wrappers must be a list of names, got {quoted(self.wrappers)}; write [{quoted(self.wrappers)}]."
@@ -69,17 +68,15 @@ class Configuration:
         object.__setattr__(self, "depth_decay", checked_factor(self.depth_decay, "depth_decay"))
         object.__setattr__(self, "rate_law", _checked_laws(self.rate_law))
         object.__setattr__(self, "warmup", _checked_share(self.warmup))
+        self._check_learner()
 
     def _check_learner(self) -> None:
         """Refuse a learner that is no name, or that stands beside other plugins; and a configuration of nothing."""
         if not isinstance(self.learner, str):
             raise InputError(f"learner must be the name of a plugin, got {quoted(self.learner)}.")
-        others = [
-            field.name
-            for field in fields(self)
-            if field.name not in ("learner", "hparams", "no_decay")
-            and getattr(self, field.name) not in ("", "constant", (), [], {}, 1.0, 0.0)
-        ]
+        usual: dict[str, Any] = {"optimizer": "", "controller": "constant", "wrappers": (), "roles": {}, "rate_law": {}}
+        usual |= {"depth_decay": 1.0, "warmup": 0.0}
+        others = [name for name, value in usual.items() if getattr(self, name) != value]
         if self.learner and others:
             raise InputError(
                 f"A configuration of the learner {quoted(self.learner)} has nothing but hparams beside it; leave out "

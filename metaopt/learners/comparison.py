@@ -166,4 +166,4 @@ def _prefixed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _uniform(shape: tuple[int, ...], fan_in: int, generator: torch.Generator) -> Tensor:
     """As `torch.nn.Linear` draws its weights: uniform within ±1/√fan-in."""
     drawn: Tensor = torch.rand(shape, generator=generator, dtype=torch.float32)
-    return (2 * drawn - 1).div(fan_in**0.5)
+    return drawn.mul(2).sub(1).div(fan_in**0.5)

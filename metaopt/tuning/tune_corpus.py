@@ -26,6 +26,7 @@ from metaopt.tuning.running.learned_tasks import (
     check_few_shots,
     check_have_episodes,
     check_have_rules,
+    check_one_task,
     proposed_for_few_shots,
 )
 from metaopt.tuning.running.progress import Progress, TimeLimit, Tracker, to_stderr
@@ -194,6 +195,7 @@ def run_study(
         laws=not any(isinstance(task, FewShotTask) for task in corpus),
     )
     if is_few_shot:
+        check_one_task(space.learners, corpus.tasks)
         check_have_rules((*space.optimizers, *space.for_matrices))
     ledger = Ledger(storage) if train else reading(storage, corpus.tasks)
     begun = ledger.begun_with(study_name)

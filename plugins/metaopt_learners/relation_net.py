@@ -57,7 +57,8 @@ def init_theta(shape: tuple[int, ...], generator: torch.Generator, hparams: Mapp
 
     def drawn(*own: int) -> Tensor:
         fan_in = torch.Size(own[1:]).numel()
-        return (2 * torch.rand(own, generator=generator, dtype=torch.float32) - 1).div(fan_in**0.5)
+        uniform = torch.rand(own, generator=generator, dtype=torch.float32)
+        return uniform.mul(2).sub(1).div(fan_in**0.5)
 
     hidden, theta = int(hparams["hidden"]), dict[str, Tensor]()
     if len(shape) == 3:

@@ -1,5 +1,7 @@
 """A study that chooses between adapting and comparing, by number; and what refuses a learner."""
 
+from dataclasses import replace
+
 import pytest
 
 import metaopt
@@ -65,6 +67,14 @@ def test_an_ordinary_corpus_is_refused(result):
         metaopt.tune(starter, learners=["protonet"])
     with pytest.raises(metaopt.InputError, match=message):
         metaopt.evaluate(result.recipe, starter)
+
+
+def test_features_of_one_tasks_classes_are_refused_for_several():
+    several = metaopt.Corpus("two", tuple(replace(digit_task(mlp), name=name) for name in ("one", "other")))
+    with pytest.raises(
+        metaopt.InputError, match="'baseline' trains features on the classes of one task, and the corpus"
+    ):
+        metaopt.tune(several, learners=["protonet", "baseline"])
 
 
 def test_unknown_learners_are_refused(corpus):

@@ -22,7 +22,7 @@ from metaopt.meta import (
     inner_steps,
     learned_recipe,
 )
-from metaopt.plugin import OptimizerSpec, Registry
+from metaopt.plugin import LearnerSpec, OptimizerSpec, Registry
 from metaopt.recipe import Recipe, learned_start
 
 #: What a run is judged on: by the first a study chooses, the second is reported.
@@ -75,6 +75,20 @@ def check_have_episodes(learners: Sequence[str] | None, tasks: Sequence[AnyTask]
         raise InputError(
             f"Learners compare examples of episodes, and {ordinary[0]!r} is no few-shot task; take a corpus of "
             "episodes, or no learner."
+        )
+
+
+def check_one_task(learners: Sequence[LearnerSpec], tasks: Sequence[AnyTask]) -> None:
+    """Refuse learners that train features on the classes of one task where there are several.
+
+    Raises:
+        InputError: one of the learners does, and there are.
+    """
+    of_classes = [spec.name for spec in learners if spec.classify is not None]
+    if of_classes and len(tasks) > 1:
+        raise InputError(
+            f"{of_classes[0]!r} trains features on the classes of one task, and the corpus has {len(tasks)}; tune them "
+            "apart, or leave it out."
         )
 
 

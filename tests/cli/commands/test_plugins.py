@@ -17,7 +17,7 @@ def test_json_lists_every_plugin_with_kind_version_distribution_and_status(capsy
     assert adamw["kind"] == "optimizer"
     assert adamw["distribution"] == "metaopt-torch"
     assert adamw["status"] == "ok"
-    assert {row["kind"] for row in rows} == {"optimizer", "wrapper", "controller", "stopper", "corpus"}
+    assert {row["kind"] for row in rows} == {"optimizer", "wrapper", "controller", "stopper", "learner", "corpus"}
 
 
 def test_the_table_has_a_line_a_plugin(capsys):

@@ -144,3 +144,31 @@ def test_scores_that_cannot_be_read_are_named(run, recipe, scores):
     assert done.code == 2
     assert done.err.count("\n") == 1
     assert "scores are not what tune wrote" in done.err
+
+
+@pytest.mark.parametrize("statistics", ["running", "batch"])
+def test_a_learners_recipe_says_whether_queries_see_each_other(run, statistics, tmp_path):
+    hparams = {"protonet.batch_norm": statistics}
+    record = {"meta_training": {"transductive": statistics == "batch"}}
+    recipe = metaopt.Recipe.create(metaopt.Configuration(learner="protonet", hparams=hparams), provenance=record)
+    recipe.save(tmp_path)
+    shown = " ".join(run("show", tmp_path).out.split())
+    assert "learner protonet" in shown
+    assert "Weight decay" not in shown
+    wanted = "Transductive:" if statistics == "batch" else "Queries do not see each other"
+    assert wanted in shown
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--code"], "no plain PyTorch form: 'protonet' is a learner"),
+        (["--at", "parameters=100"], "'protonet' is a learner, which trains nothing and so has no rate"),
+        (["--explain", "--corpus", "sinusoids"], "'protonet' is a learner: it takes no steps that could be followed"),
+    ],
+)
+def test_what_a_learner_has_not_is_said(run, options, message, tmp_path):
+    metaopt.Recipe.create(metaopt.Configuration(learner="protonet")).save(tmp_path)
+    done = run("show", tmp_path, *options)
+    assert done.code == 2
+    assert message in " ".join(done.err.split())
