@@ -145,7 +145,7 @@ def test_all_columns_that_cannot_be_used_are_named_at_once():
         make(table)
     text = str(caught.value)
     assert text.startswith("t.csv has 4 columns that cannot be used: 'target': row 1 after the header has no target")
-    assert "'day' holds dates such as '01/01/2021', which may be 2021-01-01 (day-first) or" in text
+    assert "'day' holds dates such as '01/04/2021', which may be 2021-04-01 (day-first) or" in text
     assert "'price' mixes units, such as" in text
 
 

@@ -110,7 +110,13 @@ def _settled_order(
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
-        return _asked(column, first, fitting)
+        differing = (
+            text
+            for text, parts in zip(texts, written, strict=True)
+            if parts and parts.numbers and len({_calendar(parts.numbers, order, None) for order in fitting}) > 1
+        )
+        example = next(differing, None)
+        return fitting[0] if example is None else _asked(column, example, fitting)
     best = max(shares, key=lambda order: shares[order])
     if shares[best] >= 0.9 * len(numbered) and all(
         share < 0.9 * shares[best] for order, share in shares.items() if order != best

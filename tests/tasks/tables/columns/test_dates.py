@@ -35,6 +35,11 @@ def test_what_no_cell_settles_is_asked(texts):
     assert "month-first" in refusal.choice
 
 
+def test_an_order_that_makes_no_difference_is_not_asked():
+    assert days(["01/01/2024", "02/02/2024"]) == ["2024-01-01", "2024-02-02"]
+    assert "'03/04/2024'" in read_dates(["01/01/2024", "03/04/2024"], "day").fault
+
+
 def test_the_owner_settles_it():
     assert days(["03/01/2024"], order="day-first") == ["2024-01-03"]
     assert days(["03/01/2024"], order="month-first") == ["2024-03-01"]

@@ -22,10 +22,10 @@ def test_all_refusals_are_told_at_once_and_what_would_be_without_them(tmp_path):
     assert len(shown.refusals) == 3
     assert "begins with 1 line that is no header" in shown.refusals[0]
     assert "column 'key' holds free text or identifiers" in shown.refusals[1]
-    assert "column 'day' holds dates such as '01/01/2024', which may be" in shown.refusals[2]
+    assert "column 'day' holds dates such as '06/01/2024', which may be 2024-01-06 (day-first)" in shown.refusals[2]
     assert shown.settings == {"skip_lines": 1, "drop": ["key"], "dates": {"day": "day-first"}}
     (choice,) = shown.choices
-    assert choice.startswith("or \"month-first\": '01/01/2024' in 'day' is 2024-01-01 (day-first)")
+    assert choice.startswith("or \"month-first\": '06/01/2024' in 'day' is 2024-01-06 (day-first)")
 
 
 def test_columns_and_numbers_are_told(tmp_path):
