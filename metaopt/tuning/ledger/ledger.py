@@ -67,13 +67,20 @@ class Ledger:
     def find(self, keys: Iterable[EvaluationKey]) -> dict[EvaluationKey, Evaluation]:
         """The stored ones among these evaluations; the cost depends on their number, not on the size of the ledger."""
         wanted = set(keys)
+        by_task: dict[str, list[tuple[str, str]]] = {}
+        for key in sorted(wanted, key=_identity):
+            by_task.setdefault(key.task_fingerprint, []).append((key.configuration_key, key.plugins))
         stored: dict[EvaluationKey, Evaluation] = {}
-        for fingerprint in sorted({key.task_fingerprint for key in wanted}):
-            names = sorted({key.configuration_key for key in wanted if key.task_fingerprint == fingerprint})
-            for begin in range(0, len(names), _MOST_KEYS):
-                part = names[begin : begin + _MOST_KEYS]
+        for fingerprint, of_task in sorted(by_task.items()):
+            for begin in range(0, len(of_task), _MOST_KEYS):
+                names, plugins = (
+                    sorted(set(column)) for column in zip(*of_task[begin : begin + _MOST_KEYS], strict=True)
+                )
+                # Plugins too, or SQLite looks through all evaluations of the task instead of the key's own index.
                 query = sa.select(evaluations).where(
-                    evaluations.c.configuration_key.in_(part), evaluations.c.task_fingerprint == fingerprint
+                    evaluations.c.configuration_key.in_(names),
+                    evaluations.c.plugins.in_(plugins),
+                    evaluations.c.task_fingerprint == fingerprint,
                 )
                 for evaluation in read_sealed(self._database, evaluations, query, _evaluations()):
                     if evaluation.key in wanted:
