@@ -11,7 +11,6 @@ what is finished is read from there. `--table` trains nothing and prints what is
 
 import argparse
 import json
-import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from pathlib import Path
 import torch
 
 import metaopt
+from benchmarks.few_shot.omniglot import Reporter
 from metaopt.meta import few_shot_metrics
 from metaopt.plugin import current_registry
 from metaopt_corpora.omniglot import omniglot_task
@@ -129,26 +129,6 @@ def trained(name: str, shots: int, folder: Path | None, options: argparse.Namesp
 def task_of(ways: int, shots: int, options: argparse.Namespace) -> metaopt.FewShotTask:
     model = partial(metaopt.Conv4, ways, width=64, strided=options.strided)
     return replace(omniglot_task(options.data, ways, shots, options.queries), model=model)
-
-
-class Reporter:
-    """Prints the progress of meta-training twenty times."""
-
-    def __init__(self) -> None:
-        self._began = time.perf_counter()
-        self._last_twentieth = 0
-
-    def __call__(self, progress: metaopt.MetaProgress) -> None:
-        twentieth = progress.iteration * 20 // progress.num_iterations
-        if twentieth <= self._last_twentieth:
-            return
-        self._last_twentieth = twentieth
-        minutes = (time.perf_counter() - self._began) / 60
-        print(
-            f"  {progress.iteration:,}: loss {progress.objective:.4f}, validation {100 * progress.validation:.2f}, "
-            f"{progress.rate:.2f} iterations a second, {minutes:.1f} min",
-            flush=True,
-        )
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from tests.integrations.tiny import loaders, recipe_of
 from tests.integrations.tiny_lightning import Tiny, trainer_of
 
 FOLDER = Path(sys.argv[1])
-KINDS = ["schedulefree", "averaged", "plateau"]
+KINDS = ["schedulefree", "averaged", "plateau", "polyak", "greedy", "learned_schedule", "mlp_lopt"]
 
 
 class Uneven(Tiny):

@@ -26,7 +26,9 @@ def ranks(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["schedulefree", "averaged", "plateau"])
+@pytest.mark.parametrize(
+    "kind", ["schedulefree", "averaged", "plateau", "polyak", "greedy", "learned_schedule", "mlp_lopt"]
+)
 def test_ranks_end_with_the_best_weights_of_a_process_that_has_both_their_batches(ranks, kind):
     first, second = (rank[kind] for rank in ranks)
     assert first == second
