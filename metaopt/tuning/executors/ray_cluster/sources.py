@@ -9,7 +9,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeAlias
 
-import metaopt.errors
 from metaopt.errors import quoted
 from metaopt.tuning.executors.protocol import ExecutorError
 
@@ -81,4 +80,4 @@ def _installation() -> tuple[Path, ...]:
 def _installed_elsewhere() -> frozenset[str]:
     """Packages of installed distributions, those among them that are installed from a folder of sources."""
     points = importlib.metadata.entry_points(group="metaopt")
-    return frozenset({metaopt.errors.__name__.partition(".")[0], *(point.module.partition(".")[0] for point in points)})
+    return frozenset({__name__.partition(".")[0], *(point.module.partition(".")[0] for point in points)})
