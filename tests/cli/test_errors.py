@@ -56,7 +56,7 @@ def test_an_unknown_command_or_option_is_exit_code_2(capsys):
     [
         (["shwo", "default"], r"No such command 'shwo'\.", "metaopt"),
         (["--verion"], r"No such option:? '?--verion", "metaopt"),
-        (["show"], r"Missing argument 'RECIPE'\.", "metaopt show"),
+        (["show"], r"Missing argument 'RECIPE\|CORPUS'\.", "metaopt show"),
         (["show", "default", "--cod"], r"No such option:? '?--cod", "metaopt show"),
         (["show", "default", "again"], "Got unexpected extra argument", "metaopt show"),
         (["tune", "starter", "--out", "x", "--n-trials", "many"], "Invalid value for '--n-trials'", "metaopt tune"),

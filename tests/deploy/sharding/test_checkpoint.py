@@ -156,7 +156,7 @@ def test_what_is_no_checkpoint_of_a_run_is_refused(tmp_path):
     import torch.distributed.checkpoint as checkpoints
 
     run = bound(model(), "adamw")
-    with pytest.raises(metaopt.InputError, match=r"There is no distributed checkpoint in .*nowhere'; give"):
+    with pytest.raises(metaopt.InputError, match=r"There is no distributed checkpoint in '.*'; give"):
         load_checkpoint(run, tmp_path / "nowhere")
     with pytest.warns(UserWarning, match="torch.distributed is"):
         checkpoints.save({"model": model().state_dict()}, checkpoint_id=str(tmp_path / "model"))

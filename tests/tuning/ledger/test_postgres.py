@@ -21,6 +21,7 @@ from metaopt.configuration import Configuration
 from metaopt.tuning.ledger.dashboard import opened
 from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey
 from metaopt.tuning.ledger.ledger import Ledger
+from metaopt.tuning.ledger.tables import drivers
 
 
 def programs() -> Path | None:
@@ -123,6 +124,17 @@ def wait_for_evaluations(url, count):
         time.sleep(0.05)
 
 
+def wait_for_driver(url, pid):
+    """Until this process drives a study: what begins while a server is away is told so, and ends."""
+    engine, limit = sa.create_engine(url, poolclass=sa.NullPool), time.monotonic() + 120
+    while True:
+        with engine.connect() as connection:
+            if pid in connection.scalars(sa.select(drivers.c.pid)).all():
+                return
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
 def decided(url, study="metaopt"):
     ledger = Ledger(url)
     try:
@@ -193,7 +205,7 @@ def test_two_studies_side_by_side_end_as_each_alone(server, children, other_chil
     os.kill(killed, signal.SIGKILL)
     assert other_children.status() == -signal.SIGKILL
     before = evaluations(url)
-    other_children.begin(url, folders["two"], study="two")
+    wait_for_driver(url, other_children.begin(url, folders["two"], study="two"))
     server.stop()
     time.sleep(1)
     server.start()

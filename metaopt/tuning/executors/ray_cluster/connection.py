@@ -75,6 +75,7 @@ class Connection:
         return self.address.startswith("ray://")
 
     def _connect(self) -> None:
+        os.environ.setdefault("RAY_TQDM_PATCH_PRINT", "0")  # or Ray puts a print of its own in place of Python's
         before = None
         if threading.current_thread() is threading.main_thread():
             before = signal.getsignal(signal.SIGTERM)

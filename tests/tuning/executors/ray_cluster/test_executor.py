@@ -168,12 +168,14 @@ def test_who_presses_ctrl_c_leaves_nothing_behind(nodes, tmp_path):
             time.sleep(0.1)
         os.kill(driver, signal.SIGINT)
 
+    printed = print
     workers, lasting = dispatcher("ray", 1, nodes.address, lambda line: None, None), Block("Block", last, (marker,))
     threading.Thread(target=press, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         list(workers.results([lasting]))
     workers.close()
     ray.init(nodes.address, log_to_driver=False, configure_logging=False)
+    assert print is printed
     try:
         limit = time.monotonic() + 60
         while ray.available_resources().get("CPU", 0) < ray.cluster_resources()["CPU"]:
