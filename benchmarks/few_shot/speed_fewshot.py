@@ -22,7 +22,7 @@ from torch.func import functional_call
 import metaopt
 from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import Episodes
-from metaopt.meta.learner import Learner
+from metaopt.meta.inner_loop import InnerLoop
 from metaopt.meta.unrolls import Unrolls
 from metaopt.meta.vmapped_episode import Window
 from metaopt.plugin.registry import current_registry
@@ -61,7 +61,7 @@ def waves(steps: int) -> dict[str, Side]:
     assembly = assemble(Configuration("meta_sgd"), current_registry())
     task = sinusoid_task(10)
     episodes = task.source.sample("train", TASKS, torch.Generator().manual_seed(0))
-    theta = theta_of(Learner(task, assembly))
+    theta = theta_of(InnerLoop(task, assembly))
     sides: dict[str, Side] = {}
     for name, maker in (("higher", with_higher), ("TorchOpt", with_torchopt)):
         try:
@@ -85,7 +85,7 @@ def convolutions(queries: int) -> dict[str, Side]:
         torch.arange(5).repeat_interleave(queries).expand(TASKS, 5 * queries).clone(),
     )
     task = replace(sinusoid_task(10), name="conv", model=lambda: metaopt.Conv4(5), loss=F.cross_entropy)
-    theta = theta_of(Learner(task, assembly))
+    theta = theta_of(InnerLoop(task, assembly))
     rates = {f"rate.{name.removeprefix('start.')}": torch.tensor(0.4) for name in theta}
     return {
         "loop in plain torch": lambda: plain_loop(task, {**theta, **rates}, episodes, 1),
@@ -96,7 +96,7 @@ def convolutions(queries: int) -> dict[str, Side]:
 
 
 def ours(task, assembly, theta, episodes, steps, mode) -> Side:
-    unrolls = Unrolls(Learner(task, assembly), theta, mode)
+    unrolls = Unrolls(InnerLoop(task, assembly), theta, mode)
     window = Window(episodes, None, 0, steps, steps)
     return lambda: unrolls.gradient(theta, window, None, None).theta
 
@@ -229,7 +229,7 @@ def timed(title: str, sides: Mapping[str, Side], rounds: int) -> dict[str, float
     return {name: TASKS / median for name, median in medians.items()}
 
 
-def theta_of(learner: Learner) -> dict[str, Tensor]:
+def theta_of(learner: InnerLoop) -> dict[str, Tensor]:
     values = learner.assembly.meta_values
     return learner.meta.init_theta(copy.deepcopy(learner.parameters), torch.Generator().manual_seed(0), values)
 

@@ -22,7 +22,7 @@ from metaopt.configuration import Configuration, assemble
 from metaopt.inner import GraphMode
 from metaopt.meta.estimators.evolution import Evolution
 from metaopt.meta.estimators.parallel_trainings import Trainings
-from metaopt.meta.learner import Learner
+from metaopt.meta.inner_loop import InnerLoop
 from metaopt.meta.task_episodes import few_shot
 from metaopt.plugin.registry import current_registry
 
@@ -32,7 +32,7 @@ UNIT = "µs per inner step and pair"
 
 def estimator(pairs: int, mode: GraphMode) -> Evolution:
     task = few_shot(replace(metaopt.load_corpus("starter")["digits_mlp"], metric=None, mode="min"))
-    learner = Learner(replace(task, batch_size=64, episodes_per_iteration=pairs), assembly(), first_order=True)
+    learner = InnerLoop(replace(task, batch_size=64, episodes_per_iteration=pairs), assembly(), first_order=True)
     return Evolution(Trainings(learner, theta(), longest=LONGEST, truncation=TRUNCATION, mode=mode), deviation=0.01)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from metaopt.meta.checkpoint import has_checkpoint
     from metaopt.meta.evaluation import adapted_metrics, few_shot_metrics
     from metaopt.meta.initial_theta import fingerprint
-    from metaopt.meta.learner import Learner, inner_steps
+    from metaopt.meta.inner_loop import InnerLoop, inner_steps
     from metaopt.meta.meta_training import MetaTrainResult, learned_recipe, meta_train
     from metaopt.meta.state import MetaProgress, MetaTrained
     from metaopt.meta.task_episodes import few_shot
@@ -35,8 +35,8 @@ _MODULES = {
     "adapted_metrics": "metaopt.meta.evaluation",
     "few_shot_metrics": "metaopt.meta.evaluation",
     "fingerprint": "metaopt.meta.initial_theta",
-    "Learner": "metaopt.meta.learner",
-    "inner_steps": "metaopt.meta.learner",
+    "InnerLoop": "metaopt.meta.inner_loop",
+    "inner_steps": "metaopt.meta.inner_loop",
     "MetaTrainResult": "metaopt.meta.meta_training",
     "learned_recipe": "metaopt.meta.meta_training",
     "meta_train": "metaopt.meta.meta_training",
@@ -54,7 +54,7 @@ _MODULES = {
 
 __all__ = [
     "LIMIT",
-    "Learner",
+    "InnerLoop",
     "MetaProgress",
     "MetaTrainResult",
     "MetaTrained",

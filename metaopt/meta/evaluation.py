@@ -8,7 +8,7 @@ from metaopt.contracts import Episodes, FewShotTask, Float32ByDefault, Partition
 from metaopt.errors import InputError
 from metaopt.learners import fitting
 from metaopt.meta.estimators.comparing import Comparing
-from metaopt.meta.learner import Learner, inner_steps
+from metaopt.meta.inner_loop import InnerLoop, inner_steps
 from metaopt.meta.subject import comparison_on
 from metaopt.meta.unrolls import Unrolls
 from metaopt.meta.vmapped_episode import check_adapts, check_vmappable
@@ -55,10 +55,10 @@ def adapted_metrics(
     if assembly.learner is not None:
         return compared_metrics(assembly, assembly.learner, theta, task, episodes, seed)
     check_trains(task.name, task.build(0))
-    learner = Learner(task, assembly)
-    check_adapts(learner, episodes)
-    check_vmappable(learner, episodes.support_inputs[0, :2], episodes.support_targets[0, :2])
-    unrolls = Unrolls(learner, theta)
+    inner_loop = InnerLoop(task, assembly)
+    check_adapts(inner_loop, episodes)
+    check_vmappable(inner_loop, episodes.support_inputs[0, :2], episodes.support_targets[0, :2])
+    unrolls = Unrolls(inner_loop, theta)
     return unrolls.metrics(dict(theta), episodes, num_steps or inner_steps(assembly, task), seed)
 
 

@@ -16,7 +16,7 @@ from metaopt.errors import InputError, checked_function, quoted
 from metaopt.files import as_path
 from metaopt.inner import Compile
 from metaopt.meta.estimators.comparing import labelled_source
-from metaopt.meta.learner import inner_steps
+from metaopt.meta.inner_loop import inner_steps
 from metaopt.meta.state import MetaProgress, MetaTrained
 from metaopt.meta.subject import comparison_on
 from metaopt.meta.task_episodes import few_shot

@@ -14,7 +14,7 @@ from metaopt.learners import Backbone, Comparison
 from metaopt.meta.estimators.choice import graph_mode, new_estimator
 from metaopt.meta.estimators.comparing import Classifying, Comparing, is_learned, labelled_source
 from metaopt.meta.estimators.contract import Estimator
-from metaopt.meta.learner import Learner, inner_steps
+from metaopt.meta.inner_loop import InnerLoop, inner_steps
 from metaopt.meta.unrolls import Unrolls
 from metaopt.meta.vmapped_episode import check_adapts, check_vmappable
 from metaopt.plugin import LearnerSpec, OptimizerSpec, WrapperSpec
@@ -60,27 +60,27 @@ def _rule(
 ) -> Subject:
     spec, meta = _learned(assembly)
     values = assembly.meta_values
-    learners = [Learner(task, assembly, values["order"] == "first", device) for task in tasks]
-    for learner in learners:
+    loops = [InnerLoop(task, assembly, values["order"] == "first", device) for task in tasks]
+    for loop in loops:
         for partition in get_args(Partition):
-            episode = learner.task.sample(partition, 1, torch.Generator().manual_seed(seed))
-            check_adapts(learner, episode.to(device))
+            episode = loop.task.sample(partition, 1, torch.Generator().manual_seed(seed))
+            check_adapts(loop, episode.to(device))
     generator = torch.Generator().manual_seed(seed)
     parameters = dict(tasks[0].build(seed).named_parameters())
-    by_depth = {name: parameters[name].detach() for name in learners[0].names_by_depth}
+    by_depth = {name: parameters[name].detach() for name in loops[0].names_by_depth}
     first = meta.init_theta(by_depth, generator, values)
-    if learners[0].learns_start({name: weights.to(device) for name, weights in first.items()}):
-        _check_alike(spec, tasks, "one start", [learner.parameters for learner in learners])
+    if loops[0].learns_start({name: weights.to(device) for name, weights in first.items()}):
+        _check_alike(spec, tasks, "one start", [loop.parameters for loop in loops])
     steps = [inner_steps(assembly, task) for task in tasks]
 
     def estimators(theta: Tensors) -> Sequence[Estimator]:
         modes = [graph_mode(task, meta, count, compile) for task, count in zip(tasks, steps, strict=True)]
-        unrolls = [Unrolls(learner, theta, mode, memory) for learner, mode in zip(learners, modes, strict=True)]
+        unrolls = [Unrolls(loop, theta, mode, memory) for loop, mode in zip(loops, modes, strict=True)]
         return [new_estimator(meta, values, own, theta, count) for own, count in zip(unrolls, steps, strict=True)]
 
     def check() -> None:
-        for learner in learners:
-            check_vmappable(learner, *(tensor[:2].to(device) for tensor in learner.task.examples))
+        for loop in loops:
+            check_vmappable(loop, *(tensor[:2].to(device) for tensor in loop.task.examples))
 
     return Subject(spec, values, first, estimators, steps, check, meta.objective == "log_trajectory")
 

@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from metaopt.contracts import Episodes, Tensors, Theta
 from metaopt.inner import GraphCache, GraphMode
-from metaopt.meta.learner import Learner
+from metaopt.meta.inner_loop import InnerLoop
 from metaopt.meta.vmapped_episode import Carry, VmappedEpisodes, Window
 
 #: Bytes that the states and intermediate values of the steps in one graph may take, by a rough count.
@@ -46,10 +46,10 @@ class Gradient:
 
 
 class Unrolls:
-    """The inner loops of one learner, with the graphs made so far.
+    """Unrolled inner loops, with the graphs made so far.
 
     Args:
-        learner: what one episode does.
+        inner_loop: what one episode does.
         theta: any weights of its rule.
         mode: how graphs are run.
         limit: bytes, see LIMIT.
@@ -59,15 +59,15 @@ class Unrolls:
         mode: how graphs are run.
     """
 
-    def __init__(self, learner: Learner, theta: Theta, mode: GraphMode = "replayed", limit: int = LIMIT) -> None:
-        self.learner = learner
-        self.learns_start = learner.learns_start(theta)
-        self._episodes = VmappedEpisodes(learner, self.learns_start)
+    def __init__(self, inner_loop: InnerLoop, theta: Theta, mode: GraphMode = "replayed", limit: int = LIMIT) -> None:
+        self.inner_loop = inner_loop
+        self.learns_start = inner_loop.learns_start(theta)
+        self._episodes = VmappedEpisodes(inner_loop, self.learns_start)
         self.mode: GraphMode = mode
         self._limit = limit
         self._graphs = GraphCache()
-        state = learner.rule.init(learner.parameters, learner.hparams, theta, _number(1))
-        self._carried = sum(leaf.numel() for leaf in tree_leaves((learner.parameters, state)))
+        state = inner_loop.rule.init(inner_loop.parameters, inner_loop.hparams, theta, _number(1))
+        self._carried = sum(leaf.numel() for leaf in tree_leaves((inner_loop.parameters, state)))
         self._widest: dict[Any, int] = {}
 
     def gradient(self, theta: Tensors, window: Window, carry: Carry | None, starts: Tensors | None) -> Gradient:
@@ -96,7 +96,7 @@ class Unrolls:
 
     def draw_starts(self, count: int, generator: torch.Generator) -> Tensors | None:
         """Fresh parameters of so many models; None where the rule learned its start."""
-        return None if self.learns_start else self.learner.draw_starts(count, generator)
+        return None if self.learns_start else self.inner_loop.draw_starts(count, generator)
 
     @torch.no_grad()
     def adapted(self, theta: Tensors, window: Window, starts: Tensors | None) -> tuple[Carry, Tensor, Tensor]:
@@ -122,7 +122,7 @@ class Unrolls:
         size = min(EVALUATED_TOGETHER, self.side_by_side(episodes))
         for begin in range(0, len(episodes), size):
             part = Episodes(*(tensor[begin : begin + size] for tensor in episodes.tensors))
-            batches = self.learner.draw_batches(part, num_steps, generator)
+            batches = self.inner_loop.draw_batches(part, num_steps, generator)
             starts = self.draw_starts(len(part), generator)
             metrics.append(self.adapted(theta, Window(part, batches, 0, num_steps, num_steps), starts)[2])
         return torch.cat(metrics)
@@ -130,7 +130,7 @@ class Unrolls:
     def side_by_side(self, episodes: Episodes) -> int:
         """How many of the episodes are computed together: as many as memory and a processor's cache have room for."""
         count, most = len(episodes), self._limit // (KEPT * self._carried * 4)
-        if self.learner.device.type == "cpu":
+        if self.inner_loop.device.type == "cpu":
             most = min(most, CACHED // self._widest_output(episodes))
         most = max(1, min(count, int(most)))
         even = max(size for size in range(1, most + 1) if count % size == 0)  # parts of one size share their graphs
@@ -139,7 +139,7 @@ class Unrolls:
     def _widest_output(self, episodes: Episodes) -> int:
         shapes = tuple(tensor.shape[1:] for tensor in episodes.tensors)
         if shapes not in self._widest:
-            self._widest[shapes] = self.learner.widest_output(Episodes(*(tensor[:1] for tensor in episodes.tensors)))
+            self._widest[shapes] = self.inner_loop.widest_output(Episodes(*(tensor[:1] for tensor in episodes.tensors)))
         return self._widest[shapes]
 
     # A window in one graph.
@@ -179,7 +179,7 @@ class Unrolls:
         beginning = self._beginning(window, starts)
         at = carry if carry is not None else self._run(self._episodes.begin, (theta, *beginning))
         parts = _segments(window.num_steps, segment)
-        before, total = [], torch.zeros((), device=self.learner.device)
+        before, total = [], torch.zeros((), device=self.inner_loop.device)
         for first, count in parts:
             before.append(at)
             at, losses = self._run(self._episodes.advance, (theta, at, self._steps(window, first, count)), (count,))
@@ -189,7 +189,7 @@ class Unrolls:
         back = tree_map(lambda tensor: window.judge_weight * tensor, back)
         gradient = {name: torch.zeros_like(weights) for name, weights in theta.items()}
         for state, (first, count) in zip(reversed(before), reversed(parts), strict=True):
-            weights = torch.full((count,), window.step_weight / len(window.episodes), device=self.learner.device)
+            weights = torch.full((count,), window.step_weight / len(window.episodes), device=self.inner_loop.device)
             if first == 0:
                 weights[0] = 0.0
             steps = self._steps(window, first, count)
@@ -219,7 +219,7 @@ class Unrolls:
         return self._graphs.run(function, self.mode, tensors, settings)
 
     def _params(self, starts: Tensors | None) -> Tensors:
-        return self.learner.parameters if self.learns_start or starts is None else starts
+        return self.inner_loop.parameters if self.learns_start or starts is None else starts
 
     def _beginning(self, window: Window, starts: Tensors | None) -> tuple[Tensors, Tensor, Tensor, Tensor]:
         support = window.episodes.tensors[:2]

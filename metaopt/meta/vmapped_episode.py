@@ -1,6 +1,6 @@
 """An inner loop for many episodes side by side, and whether a task's model can be adapted to them so.
 
-A learner says what one episode does; here it is vmapped: begin, advance, judge, and all of them in one function.
+An inner loop says what one episode does; here it is vmapped: begin, advance, judge, and all of them in one function.
 """
 
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from torch.func import grad
 from metaopt.contracts import Episodes, State, Tensors
 from metaopt.errors import InputError, named_line, quoted
 from metaopt.inner import failure
-from metaopt.meta.learner import Learner
+from metaopt.meta.inner_loop import InnerLoop
 
 #: Parameters and the rule's state of many episodes.
 Carry: TypeAlias = tuple[Tensors, State]
@@ -52,15 +52,15 @@ class Window:
 
 @dataclass(frozen=True, eq=False)
 class VmappedEpisodes:
-    """A learner's functions under vmap.
+    """An inner loop's functions under vmap.
 
     Attributes:
-        learner: what one episode does.
+        inner_loop: what one episode does.
         learns_start: whether fresh parameters do not matter, and are not given by episode.
         perturbed: whether every episode has weights, a step count and a horizon of its own.
     """
 
-    learner: Learner
+    inner_loop: InnerLoop
     learns_start: bool
     perturbed: bool = False
 
@@ -77,7 +77,7 @@ class VmappedEpisodes:
             targets: Tensor,
             *settings: Tensor,
         ) -> tuple[Carry, Tensor, Tensor, Tensor]:
-            carry = self.learner.begin(theta, params, (episode[0], episode[1]), settings[1])
+            carry = self.inner_loop.begin(theta, params, (episode[0], episode[1]), settings[1])
             after, losses = self._advance_one(theta, carry, inputs, targets, *settings, count=count)
             return after, losses, *self._judge_one(after, *episode)
 
@@ -89,7 +89,7 @@ class VmappedEpisodes:
         """Parameters and state before the first step."""
         axes = (self._theta_axis, None if self.learns_start else 0, 0, self._theta_axis)
         begin = torch.vmap(
-            lambda theta, params, support, horizon: self.learner.begin(theta, params, support, horizon),
+            lambda theta, params, support, horizon: self.inner_loop.begin(theta, params, support, horizon),
             in_dims=axes,
             randomness="different",
         )
@@ -120,35 +120,35 @@ class VmappedEpisodes:
         *scale: Tensor,
         count: int,
     ) -> tuple[Carry, Tensor]:
-        whole = self.learner.task.batch_size is None
+        whole = self.inner_loop.task.batch_size is None
         pairs = [(inputs, targets)] * count if whole else list(zip(inputs, targets, strict=True))
         batches = [(*pair, *scale) for pair in pairs]
-        params, state, losses = self.learner.advance(theta, *carry, batches, first, horizon)
+        params, state, losses = self.inner_loop.advance(theta, *carry, batches, first, horizon)
         return (params, state), losses
 
     def _judge_one(self, carry: Carry, *episode: Tensor) -> tuple[Tensor, Tensor]:
-        return self.learner.query(*carry, episode[0], *episode[2:])
+        return self.inner_loop.query(*carry, episode[0], *episode[2:])
 
 
-def check_adapts(learner: Learner, episode: Episodes) -> None:
+def check_adapts(inner_loop: InnerLoop, episode: Episodes) -> None:
     """Compute loss and metric of one episode as a plain loop would, without vmap or gradients.
 
     Args:
-        learner: whose model, loss and metric.
+        inner_loop: whose model, loss and metric.
         episode: one, from any partition.
 
     Raises:
         InputError: something fails; the message tells apart what is in the model's code and what in the dtypes.
     """
-    rows = learner.task.batch_size  # as many as a step sees, for the support set of a whole training is large
+    rows = inner_loop.task.batch_size  # as many as a step sees, for the support set of a whole training is large
     support_inputs, support_targets = (tensor[0, :rows] for tensor in episode.tensors[:2])
     query_inputs, query_targets = (tensor[0] for tensor in episode.tensors[2:])
-    name, params = learner.task.name, learner.parameters
+    name, params = inner_loop.task.name, inner_loop.parameters
     try:
         with torch.no_grad():
             values = [
-                learner.loss(params, support_inputs, support_targets),
-                *learner.measured(params, support_inputs, query_inputs, query_targets),
+                inner_loop.loss(params, support_inputs, support_targets),
+                *inner_loop.measured(params, support_inputs, query_inputs, query_targets),
             ]
     except Exception as error:  # whatever a stranger's model raises
         raise failure(name, "an episode", error, support_inputs, support_targets, params.values()) from error
@@ -158,11 +158,11 @@ def check_adapts(learner: Learner, episode: Episodes) -> None:
             raise InputError(f"Task {name!r}: the {part} must be a 0-d tensor, the mean over a set, got {shown}.")
 
 
-def check_vmappable(learner: Learner, inputs: Tensor, targets: Tensor) -> None:
+def check_vmappable(inner_loop: InnerLoop, inputs: Tensor, targets: Tensor) -> None:
     """Take one gradient of two copies of the model side by side.
 
     Args:
-        learner: whose model and loss.
+        inner_loop: whose model and loss.
         inputs: of one support set, shape (n, …).
         targets: likewise.
 
@@ -172,17 +172,17 @@ def check_vmappable(learner: Learner, inputs: Tensor, targets: Tensor) -> None:
     entered: list[str] = []
     handles = [
         layer.register_forward_pre_hook(lambda _, __, name=name, layer=layer: entered.append(_shown(name, layer)))
-        for name, layer in learner.module.named_modules()
+        for name, layer in inner_loop.module.named_modules()
         if not list(layer.children())
     ]
-    doubled = {name: torch.stack([param] * 2) for name, param in learner.parameters.items()}
+    doubled = {name: torch.stack([param] * 2) for name, param in inner_loop.parameters.items()}
     data = [torch.stack([tensor] * 2) for tensor in (inputs, targets)]
     try:
-        torch.vmap(grad(learner.loss), randomness="different")(doubled, *data)
+        torch.vmap(grad(inner_loop.loss), randomness="different")(doubled, *data)
     except Exception as error:  # whatever a stranger's model raises
         at = entered[-1] if entered else "the model"
         raise InputError(
-            f"Task {learner.task.name!r}: episodes are adapted to side by side, and after {at} torch.vmap fails: "
+            f"Task {inner_loop.task.name!r}: episodes are adapted to side by side, and after {at} torch.vmap fails: "
             f"{named_line(error)}. Write it with operations that vmap takes: torch.where instead of if, padding, and "
             "no packed sequences, new tensors, and nothing written in place."
         ) from error

@@ -13,7 +13,7 @@ from metaopt.configuration import ANCHORED, assemble
 from metaopt.contracts import AnyTask, FewShotTask, Float32ByDefault, StepInfo, Task
 from metaopt.errors import InputError
 from metaopt.files import replace_file
-from metaopt.meta import Learner, few_shot
+from metaopt.meta import InnerLoop, few_shot
 from metaopt.plugin import Registry
 from metaopt.recipe import Recipe
 from metaopt.report.tables import Table
@@ -67,8 +67,8 @@ def explain(recipe: Recipe, task: AnyTask, registry: Registry, num_steps: int | 
     assembly = assemble(recipe.configuration, registry, task.scale if isinstance(task, Task) else ANCHORED)
     learned = int(assembly.meta_values.get("inner_steps", 0))
     steps = num_steps or min(learned or episodic.num_steps, MOST_STEPS)
-    learner, theta = Learner(episodic, assembly), dict(recipe.theta or {})
-    each = [_followed(learner, theta, row, steps) for row in range(EPISODES)]
+    inner_loop, theta = InnerLoop(episodic, assembly), dict(recipe.theta or {})
+    each = [_followed(inner_loop, theta, row, steps) for row in range(EPISODES)]
     return [_mean([episode[position] for episode in each]) for position in range(len(each[0]))]
 
 
@@ -138,22 +138,22 @@ def sparkline(values: Sequence[float], low: float | None = None, high: float | N
 
 
 @Float32ByDefault()
-def _followed(learner: Learner, theta: dict[str, Tensor], row: int, steps: int) -> list[Explained]:
-    episodes = learner.task.evaluated_episodes("test", EPISODES)
-    batches = learner.draw_batches(episodes, steps, torch.Generator().manual_seed(row))
+def _followed(inner_loop: InnerLoop, theta: dict[str, Tensor], row: int, steps: int) -> list[Explained]:
+    episodes = inner_loop.task.evaluated_episodes("test", EPISODES)
+    batches = inner_loop.draw_batches(episodes, steps, torch.Generator().manual_seed(row))
     support = episodes.support_inputs[row], episodes.support_targets[row]
     horizon = torch.tensor(float(steps))
-    params, state = learner.begin(
-        theta, {key: tensor[0] for key, tensor in learner.starts([row]).items()}, support, horizon
+    params, state = inner_loop.begin(
+        theta, {key: tensor[0] for key, tensor in inner_loop.starts([row]).items()}, support, horizon
     )
     seen: dict[str, list[tuple[float, float, dict[str, float]]]] = {name: [] for name in params}
-    drawn = learner.meta.drawn if learner.meta is not None else {}
+    drawn = inner_loop.meta.drawn if inner_loop.meta is not None else {}
     for step in range(steps):
         data = support if batches is None else (batches[0][row, step], batches[1][row, step])
-        grads = grad(learner.loss)(params, *data)
+        grads = grad(inner_loop.loss)(params, *data)
         norm = torch.stack([tensor.square().sum() for tensor in grads.values()]).sum().sqrt()
-        info = StepInfo(torch.tensor(float(step)), horizon, learner.loss(params, *data), {"gradient_norm": norm})
-        updates, state = learner.rule.update(grads, state, params, learner.hparams, theta, info)
+        info = StepInfo(torch.tensor(float(step)), horizon, inner_loop.loss(params, *data), {"gradient_norm": norm})
+        updates, state = inner_loop.rule.update(grads, state, params, inner_loop.hparams, theta, info)
         for name, update in updates.items():
             own = state["tensors"].get(name, {})
             gates = {label: _shown(label, own[key]) for label, key in drawn.items() if key in own}

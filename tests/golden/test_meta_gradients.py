@@ -10,7 +10,7 @@ from torch import nn
 
 import metaopt
 from metaopt.configuration import Configuration, assemble
-from metaopt.meta import Learner, Unrolls, Window
+from metaopt.meta import InnerLoop, Unrolls, Window
 from metaopt.plugin import current_registry
 
 GOLDEN = json.loads((Path(__file__).parent / "meta_gradients.json").read_text())
@@ -50,7 +50,7 @@ def gradient(rule, mode, first_order, limit=2**40, **hparams):
     theta = named("start", GOLDEN["w"])
     if rule == "meta_sgd":
         theta |= named("rate", GOLDEN["rates"][rule])
-    unrolls = Unrolls(Learner(task, assembly, first_order), theta, mode, limit)
+    unrolls = Unrolls(InnerLoop(task, assembly, first_order), theta, mode, limit)
     return unrolls.gradient(theta, Window(episodes(), None, 0, 1, 1), None, None)
 
 

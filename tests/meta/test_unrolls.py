@@ -7,7 +7,7 @@ from torch.func import functional_call
 from torch.utils._pytree import tree_leaves
 
 from metaopt.contracts import Episodes
-from metaopt.meta.learner import Learner
+from metaopt.meta.inner_loop import InnerLoop
 from metaopt.meta.unrolls import CACHED, Unrolls
 from metaopt.meta.vmapped_episode import Window
 from tests.meta.conftest import blob_task, learned, small_waves
@@ -21,17 +21,17 @@ def episodes_of(task, count=4):
     return task.source.sample("train", count, torch.Generator().manual_seed(3))
 
 
-def theta_of(learner, seed=0):
+def theta_of(inner_loop, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    return learner.meta.init_theta(learner.parameters, generator, learner.assembly.meta_values)
+    return inner_loop.meta.init_theta(inner_loop.parameters, generator, inner_loop.assembly.meta_values)
 
 
 def found(task, assembly, mode="eager", limit=2**40, first_order=False, window=None):
-    learner = Learner(task, assembly, first_order)
-    theta = theta_of(learner)
+    inner_loop = InnerLoop(task, assembly, first_order)
+    theta = theta_of(inner_loop)
     episodes = episodes_of(task)
-    starts = None if learner.learns_start(theta) else learner.starts(list(range(len(episodes))))
-    return Unrolls(learner, theta, mode, limit).gradient(
+    starts = None if inner_loop.learns_start(theta) else inner_loop.starts(list(range(len(episodes))))
+    return Unrolls(inner_loop, theta, mode, limit).gradient(
         theta, window or Window(episodes, None, 0, STEPS, STEPS), None, starts
     )
 
@@ -59,7 +59,7 @@ def by_hand(task, theta, rate, first_order):
 def test_maml_is_the_gradient_through_the_steps(task, first_order):
     assembly = learned("maml", lr=0.05)
     gradient = found(task, assembly, first_order=first_order)
-    objective, expected = by_hand(task, theta_of(Learner(task, assembly)), 0.05, first_order)
+    objective, expected = by_hand(task, theta_of(InnerLoop(task, assembly)), 0.05, first_order)
     torch.testing.assert_close(gradient.objective, objective)
     for name, value in expected.items():
         torch.testing.assert_close(gradient.theta[f"start.{name}"], value, rtol=1e-4, atol=1e-6)
@@ -105,9 +105,9 @@ def test_a_compiled_graph_gives_what_running_gives():
 def test_no_episode_sees_another():
     """The gradient of four episodes is the mean of their own."""
     task, assembly = blob_task(), learned("meta_sgd")
-    learner = Learner(task, assembly)
-    theta, episodes = theta_of(learner), episodes_of(task)
-    unrolls = Unrolls(learner, theta, "eager")
+    inner_loop = InnerLoop(task, assembly)
+    theta, episodes = theta_of(inner_loop), episodes_of(task)
+    unrolls = Unrolls(inner_loop, theta, "eager")
     several = unrolls.gradient(theta, Window(episodes, None, 0, STEPS, STEPS), None, None)
     alone = [
         unrolls.gradient(
@@ -130,11 +130,11 @@ def normed():
 @pytest.mark.parametrize("policy", ["batch", "support", "frozen"])
 def test_batch_norm_is_never_written_to(policy):
     task = blob_task(normed, batch_norm=policy)
-    learner = Learner(task, learned("maml"))
-    before = {name: one.clone() for name, one in learner.module.named_buffers()}
-    theta = theta_of(learner)
-    Unrolls(learner, theta, "eager").gradient(theta, Window(episodes_of(task), None, 0, STEPS, STEPS), None, None)
-    after = dict(learner.module.named_buffers())
+    inner_loop = InnerLoop(task, learned("maml"))
+    before = {name: one.clone() for name, one in inner_loop.module.named_buffers()}
+    theta = theta_of(inner_loop)
+    Unrolls(inner_loop, theta, "eager").gradient(theta, Window(episodes_of(task), None, 0, STEPS, STEPS), None, None)
+    after = dict(inner_loop.module.named_buffers())
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
 
@@ -143,18 +143,20 @@ def test_batch_norm_policies_differ_in_whose_statistics_queries_see():
     """With `support` and `frozen`, a query's output does not depend on the other queries; with `batch` it does."""
     for policy, depends in (("batch", True), ("support", False), ("frozen", False)):
         task = blob_task(normed, batch_norm=policy)
-        learner = Learner(task, learned("maml"))
-        theta, episodes = theta_of(learner), episodes_of(task, 1)
+        inner_loop = InnerLoop(task, learned("maml"))
+        theta, episodes = theta_of(inner_loop), episodes_of(task, 1)
         support, targets = episodes.support_inputs[0], episodes.support_targets[0]
-        params, state = learner.begin(theta, learner.parameters, (support, targets), torch.tensor(1.0))
+        params, state = inner_loop.begin(theta, inner_loop.parameters, (support, targets), torch.tensor(1.0))
         few, many = (
-            learner.query(params, state, support, episodes.query_inputs[0][:count], episodes.query_targets[0][:count])
+            inner_loop.query(
+                params, state, support, episodes.query_inputs[0][:count], episodes.query_targets[0][:count]
+            )
             for count in (2, 20)
         )
         first, all_of_it = float(few[0]), float(many[0])
         one_by_one = [
             float(
-                learner.query(
+                inner_loop.query(
                     params, state, support, episodes.query_inputs[0][row:][:2], episodes.query_targets[0][row:][:2]
                 )[0]
             )
@@ -169,9 +171,9 @@ def test_batch_norm_policies_differ_in_whose_statistics_queries_see():
 
 def unrolls_of(width, limit=2**40):
     task = blob_task(lambda: nn.Sequential(nn.Linear(4, width), nn.ReLU(), nn.Linear(width, 5)))
-    learner = Learner(task, learned("maml", lr=0.1))
-    theta = learner.meta.init_theta(learner.parameters, torch.Generator().manual_seed(0), {})
-    return task, Unrolls(learner, theta, limit=limit)
+    inner_loop = InnerLoop(task, learned("maml", lr=0.1))
+    theta = inner_loop.meta.init_theta(inner_loop.parameters, torch.Generator().manual_seed(0), {})
+    return task, Unrolls(inner_loop, theta, limit=limit)
 
 
 def test_small_models_go_all_together():

@@ -34,12 +34,12 @@ class Backprop:
         self, theta: Theta, state: EstimatorState, generator: torch.Generator
     ) -> tuple[Estimate, EstimatorState]:
         """See `Estimator`."""
-        task, learner = self.unrolls.learner.task, self.unrolls.learner
+        task, inner_loop = self.unrolls.inner_loop.task, self.unrolls.inner_loop
         carry, first, starts = None, 0, None
         if state:
             episodes, carry, first = Episodes(*state["episodes"]), (state["params"], state["rule"]), state["step"]
         else:
-            episodes = learner.draw_episodes(task.episodes_per_iteration, generator)
+            episodes = inner_loop.draw_episodes(task.episodes_per_iteration, generator)
             starts = self.unrolls.draw_starts(len(episodes), generator)
         count = min(self.truncation or self.num_steps, self.num_steps - first)
         gradient = self.unrolls.gradient(dict(theta), self._window(episodes, first, count, generator), carry, starts)
@@ -55,7 +55,7 @@ class Backprop:
 
     def _window(self, episodes: Episodes, first: int, count: int, generator: torch.Generator) -> Window:
         # Along a trajectory the last step of a window is judged by a batch more.
-        batches = self.unrolls.learner.draw_batches(episodes, count + self.trajectory, generator)
+        batches = self.unrolls.inner_loop.draw_batches(episodes, count + self.trajectory, generator)
         if not self.trajectory:
             return Window(episodes, batches, first, count, self.num_steps)
         share, support = 1.0 / count, episodes.tensors[:2]

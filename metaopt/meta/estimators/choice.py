@@ -38,7 +38,7 @@ def new_estimator(
     if not meta.over_trainings:
         return Backprop(unrolls, num_steps, meta.truncation, meta.objective == "trajectory")
     trainings = Trainings(
-        unrolls.learner,
+        unrolls.inner_loop,
         theta,
         longest=num_steps,
         truncation=meta.truncation or num_steps,

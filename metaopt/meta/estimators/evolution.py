@@ -44,7 +44,7 @@ class Evolution:
         self, theta: Theta, state: EstimatorState, generator: torch.Generator
     ) -> tuple[Estimate, EstimatorState]:
         """See `Estimator`; as many pairs as the task has episodes an iteration."""
-        device, count = self.trainings.learner.device, self.trainings.count
+        device, count = self.trainings.inner_loop.device, self.trainings.count
         # Drawn in the order of the names, so that the order in which a plugin fills its theta does not matter.
         noise = {
             name: self.deviation * torch.randn((count, *weights.shape), generator=generator).to(device)

@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_map
 from metaopt.contracts import Episodes, Tensors, Theta
 from metaopt.inner import GraphCache, GraphMode
 from metaopt.meta.estimators.contract import EstimatorState
-from metaopt.meta.learner import Learner
+from metaopt.meta.inner_loop import InnerLoop
 from metaopt.meta.ranks import Ranks
 from metaopt.meta.task_episodes import TaskEpisodes
 from metaopt.meta.vmapped_episode import Carry, VmappedEpisodes
@@ -34,7 +34,7 @@ class Trainings:
     """As many pairs as the task has episodes an iteration; in tensors all first halves come before all second ones.
 
     Attributes:
-        learner: what one training does.
+        inner_loop: what one training does.
         theta: any weights of its rule.
         longest: steps of the longest training.
         truncation: steps a call.
@@ -44,7 +44,7 @@ class Trainings:
         mode: how graphs are run.
     """
 
-    learner: Learner
+    inner_loop: InnerLoop
     theta: Theta
     longest: int
     truncation: int
@@ -55,11 +55,11 @@ class Trainings:
     @property
     def count(self) -> int:
         """Pairs."""
-        return self.learner.task.episodes_per_iteration
+        return self.inner_loop.task.episodes_per_iteration
 
     @cached_property
     def _episodes(self) -> VmappedEpisodes:
-        return VmappedEpisodes(self.learner, self.learner.learns_start(self.theta), perturbed=True)
+        return VmappedEpisodes(self.inner_loop, self.inner_loop.learns_start(self.theta), perturbed=True)
 
     @cached_property
     def _graphs(self) -> GraphCache:
@@ -101,10 +101,12 @@ class Trainings:
         """
         ranks, count = Ranks.current(), len(before["step"])
         mine = ranks.share(count)
-        rows = torch.arange(count, device=self.learner.device)[mine]
+        rows = torch.arange(count, device=self.inner_loop.device)[mine]
         twice = torch.cat([rows, rows + count])
-        episodes = Episodes(*before["episodes"]) if before["episodes"] else self.learner.draw_episodes(count, generator)
-        batches = self.learner.draw_batches(episodes, self.truncation, generator)
+        episodes = (
+            Episodes(*before["episodes"]) if before["episodes"] else self.inner_loop.draw_episodes(count, generator)
+        )
+        batches = self.inner_loop.draw_batches(episodes, self.truncation, generator)
         all_rows = (thetas, before["params"], before["rule"], before["step"].repeat(2), before["horizon"].repeat(2))
         own = tree_map(lambda tensor: tensor[twice], all_rows) if ranks.world > 1 else all_rows
         thetas, params, rule, step, horizon = own
@@ -137,23 +139,23 @@ class Trainings:
 
         As many trainings are run side by side as in `estimate`, by the same graphs.
         """
-        device, size = self.learner.device, 2 * self.count
+        device, size = self.inner_loop.device, 2 * self.count
         generator, metrics = torch.Generator().manual_seed(seed), []
         for begin in range(0, len(episodes), size):
             rows = torch.arange(begin, begin + size) % len(episodes)
             part = Episodes(*(tensor[rows.to(tensor.device)] for tensor in episodes.tensors))
             thetas = {name: weights.expand(size, *weights.shape).contiguous() for name, weights in theta.items()}
-            starts = self.learner.draw_starts(size, generator)
+            starts = self.inner_loop.draw_starts(size, generator)
             horizon, ones = torch.full((size,), float(num_steps), device=device), torch.ones(size, device=device)
             carry = self._episodes.begin(
                 thetas,
-                self.learner.parameters if self._episodes.learns_start else starts,
+                self.inner_loop.parameters if self._episodes.learns_start else starts,
                 *part.tensors[:2],
                 horizon,
             )
             for first in range(0, num_steps, self.truncation):
                 count = min(self.truncation, num_steps - first)
-                data = self.learner.draw_batches(part, count, generator) or part.tensors[:2]
+                data = self.inner_loop.draw_batches(part, count, generator) or part.tensors[:2]
                 carry, _ = self._run(thetas, carry, data, (ones * first, horizon, ones), count)
             judged = self._graphs.run(self._episodes.judge, "replayed", (carry, *part.tensors), ())[1]
             metrics.append(judged[: len(episodes) - begin])
@@ -169,7 +171,7 @@ class Trainings:
         """
         step, horizon, scale = numbers
         together, parts = 1 if self.mode == "compiled" else GRAPH_STEPS, []
-        whole = self.learner.task.batch_size is None
+        whole = self.inner_loop.task.batch_size is None
         for first in range(0, count, together):
             steps = min(together, count - first)
             part = data if whole else [tensor[:, first : first + steps] for tensor in data]
@@ -180,19 +182,19 @@ class Trainings:
 
     def _begun(self, thetas: Tensors, rows: Tensor, generator: torch.Generator) -> EstimatorState:
         """New trainings for some of the pairs; both trainings of a pair have the same start."""
-        count, device = len(rows), self.learner.device
+        count, device = len(rows), self.inner_loop.device
         twice = torch.cat([rows, rows + self.count]).to(device)
         thetas = {name: weights[twice] for name, weights in thetas.items()}
         spread = math.log(self.rescaled) * (2 * torch.rand(count, generator=generator) - 1)
         scale = spread.exp().to(device)
         horizon = self.truncation * self._truncations(torch.rand(count, generator=generator)).to(device)
-        episodes = self.learner.draw_episodes(count, generator)
-        starts = self.learner.draw_starts(count, generator)
+        episodes = self.inner_loop.draw_episodes(count, generator)
+        starts = self.inner_loop.draw_starts(count, generator)
         params = {name: torch.cat([start, start]) for name, start in starts.items()}
         scales = scale.repeat(2)
         params = {name: start / scales.reshape(-1, *[1] * (start.ndim - 1)) for name, start in params.items()}
         support = [torch.cat([tensor, tensor]) for tensor in episodes.tensors[:2]]
-        begin = self.learner.parameters if self._episodes.learns_start else params
+        begin = self.inner_loop.parameters if self._episodes.learns_start else params
         params, rule = self._episodes.begin(thetas, begin, support[0], support[1], horizon.repeat(2))
         return {
             "params": params,
@@ -202,7 +204,7 @@ class Trainings:
             "horizon": horizon,
             "scale": scale,
             "level": torch.ones(count, device=device),
-            "episodes": [] if isinstance(self.learner.task.source, TaskEpisodes) else list(episodes.tensors),
+            "episodes": [] if isinstance(self.inner_loop.task.source, TaskEpisodes) else list(episodes.tensors),
         }
 
     def _truncations(self, share: Tensor) -> Tensor:

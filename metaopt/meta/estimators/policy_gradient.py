@@ -40,7 +40,7 @@ class PolicyGradient:
         self, theta: Theta, state: EstimatorState, generator: torch.Generator
     ) -> tuple[Estimate, EstimatorState]:
         """See `Estimator`; as many pairs as the task has episodes an iteration."""
-        count, steps, device = self.trainings.count, self.trainings.truncation, self.trainings.learner.device
+        count, steps, device = self.trainings.count, self.trainings.truncation, self.trainings.inner_loop.device
         drawn = torch.randn((count, steps, *self.policy.shape), generator=generator).to(device)
         noise = torch.cat([drawn, -drawn])
         with torch.no_grad():

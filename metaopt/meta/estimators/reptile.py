@@ -28,14 +28,14 @@ class Reptile:
         self, theta: Theta, state: EstimatorState, generator: torch.Generator
     ) -> tuple[Estimate, EstimatorState]:
         """See `Estimator`."""
-        task, learner = self.unrolls.learner.task, self.unrolls.learner
-        episodes = learner.draw_episodes(task.episodes_per_iteration, generator)
-        batches = learner.draw_batches(episodes, self.num_steps, generator)
+        task, inner_loop = self.unrolls.inner_loop.task, self.unrolls.inner_loop
+        episodes = inner_loop.draw_episodes(task.episodes_per_iteration, generator)
+        batches = inner_loop.draw_batches(episodes, self.num_steps, generator)
         window = Window(episodes, batches, 0, self.num_steps, self.num_steps)
         starts = self.unrolls.draw_starts(len(episodes), generator)
         (params, _), losses, _ = self.unrolls.adapted(dict(theta), window, starts)
-        rule = learner.assembly.rule
-        began, pull, *_ = vjp(lambda theta: rule.start(learner.parameters, theta), dict(theta))
+        rule = inner_loop.assembly.rule
+        began, pull, *_ = vjp(lambda theta: rule.start(inner_loop.parameters, theta), dict(theta))
         gradient = pull({name: begin - params[name].mean(0) for name, begin in began.items()})[0]
         return Estimate(gradient, losses.mean()), {}
 

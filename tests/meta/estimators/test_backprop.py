@@ -4,7 +4,7 @@ import torch
 from torch.func import functional_call
 
 from metaopt.meta.estimators.backprop import Backprop
-from metaopt.meta.learner import Learner
+from metaopt.meta.inner_loop import InnerLoop
 from metaopt.meta.unrolls import Unrolls
 from tests.meta.conftest import learned, small_waves
 
@@ -12,18 +12,20 @@ STEPS, RATE = 3, 0.05
 
 
 def estimator_of(**fields):
-    learner = Learner(small_waves(episodes_per_iteration=4), learned("maml", lr=RATE))
-    theta = learner.meta.init_theta(learner.parameters, torch.Generator().manual_seed(0), learner.assembly.meta_values)
-    return Backprop(Unrolls(learner, theta, "eager"), STEPS, **fields), theta
+    inner_loop = InnerLoop(small_waves(episodes_per_iteration=4), learned("maml", lr=RATE))
+    theta = inner_loop.meta.init_theta(
+        inner_loop.parameters, torch.Generator().manual_seed(0), inner_loop.assembly.meta_values
+    )
+    return Backprop(Unrolls(inner_loop, theta, "eager"), STEPS, **fields), theta
 
 
 def test_the_query_loss_is_derived_through_every_step():
     estimator, theta = estimator_of()
     estimate, state = estimator.estimate(theta, {}, torch.Generator().manual_seed(1))
-    learner, generator = estimator.unrolls.learner, torch.Generator().manual_seed(1)
-    episodes = learner.draw_episodes(4, generator)
-    batches = learner.draw_batches(episodes, STEPS, generator)
-    task, module = learner.task, learner.task.build(0)
+    inner_loop, generator = estimator.unrolls.inner_loop, torch.Generator().manual_seed(1)
+    episodes = inner_loop.draw_episodes(4, generator)
+    batches = inner_loop.draw_batches(episodes, STEPS, generator)
+    task, module = inner_loop.task, inner_loop.task.build(0)
     start = {name: theta[f"start.{name}"].clone().requires_grad_(True) for name, _ in module.named_parameters()}
     total = torch.zeros(())
     for row in range(4):

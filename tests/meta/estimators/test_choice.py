@@ -10,7 +10,7 @@ from metaopt.meta.estimators.choice import graph_mode, new_estimator
 from metaopt.meta.estimators.evolution import Evolution
 from metaopt.meta.estimators.policy_gradient import PolicyGradient
 from metaopt.meta.estimators.reptile import Reptile
-from metaopt.meta.learner import Learner
+from metaopt.meta.inner_loop import InnerLoop
 from metaopt.meta.unrolls import Unrolls
 from metaopt.space import defaults
 from tests.meta.conftest import blob_task, learned, small_waves
@@ -23,9 +23,11 @@ def declared(**fields):
 
 
 def chosen(meta):
-    learner = Learner(small_waves(), learned("maml"))
-    theta = learner.meta.init_theta(learner.parameters, torch.Generator().manual_seed(0), learner.assembly.meta_values)
-    return new_estimator(meta, defaults(meta.full_space), Unrolls(learner, theta, "eager"), theta, 6)
+    inner_loop = InnerLoop(small_waves(), learned("maml"))
+    theta = inner_loop.meta.init_theta(
+        inner_loop.parameters, torch.Generator().manual_seed(0), inner_loop.assembly.meta_values
+    )
+    return new_estimator(meta, defaults(meta.full_space), Unrolls(inner_loop, theta, "eager"), theta, 6)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from metaopt.contracts import Episodes
 from metaopt.meta import Trainer
 from metaopt.meta.estimators.evolution import Evolution
 from metaopt.meta.estimators.parallel_trainings import MOST, Trainings
-from metaopt.meta.learner import Learner
+from metaopt.meta.inner_loop import InnerLoop
 from metaopt.meta.ranks import Ranks
 from metaopt.plugin.registry import Registry
 
@@ -100,9 +100,9 @@ def strategy(pairs=200, task=None, **changes):
     registry.register(spec())
     assembly = assemble(Configuration("momentum_by_heart"), registry)
     settings = {"longest": TRAINING, "truncation": TRUNCATION, "deviation": 0.02, "shortest": TRAINING, **changes}
-    learner = Learner(task or bowl(episodes_per_iteration=pairs), assembly)
+    inner_loop = InnerLoop(task or bowl(episodes_per_iteration=pairs), assembly)
     own = {key: settings.pop(key) for key in ("deviation", "persistent", "logarithmic", "late") if key in settings}
-    return Evolution(Trainings(learner, THETA, **settings), **own)
+    return Evolution(Trainings(inner_loop, THETA, **settings), **own)
 
 
 def estimates(evolution, calls, skipped=TRAINING // TRUNCATION):

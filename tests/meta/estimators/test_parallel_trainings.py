@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from metaopt.meta.estimators.parallel_trainings import LEAST, MOST, Trainings
-from metaopt.meta.learner import Learner
+from metaopt.meta.inner_loop import InnerLoop
 from tests.meta.conftest import learned, small_waves
 
 PAIRS = 3
@@ -14,9 +14,11 @@ PAIRS = 3
 
 @pytest.fixture
 def trainings():
-    learner = Learner(small_waves(episodes_per_iteration=PAIRS), learned("maml"))
-    theta = learner.meta.init_theta(learner.parameters, torch.Generator().manual_seed(0), learner.assembly.meta_values)
-    return Trainings(learner, theta, longest=20, truncation=5, mode="eager")
+    inner_loop = InnerLoop(small_waves(episodes_per_iteration=PAIRS), learned("maml"))
+    theta = inner_loop.meta.init_theta(
+        inner_loop.parameters, torch.Generator().manual_seed(0), inner_loop.assembly.meta_values
+    )
+    return Trainings(inner_loop, theta, longest=20, truncation=5, mode="eager")
 
 
 def begun(trainings):

@@ -10,7 +10,7 @@ from metaopt.contracts import Episodes
 from metaopt.meta import Trainer
 from metaopt.meta.estimators.parallel_trainings import Trainings
 from metaopt.meta.estimators.policy_gradient import PolicyGradient
-from metaopt.meta.learner import Learner
+from metaopt.meta.inner_loop import InnerLoop
 from metaopt.plugin.registry import Registry, current_registry
 
 STEPS = 5
@@ -100,8 +100,8 @@ def gradient(pairs, deviation, seed=0):
     registry = Registry()
     registry.register(spec())
     registry.register(current_registry().get(metaopt.plugin.kinds.ControllerSpec, "constant"))
-    learner = Learner(task(episodes_per_iteration=pairs), assemble(Configuration("walker"), registry), True)
-    estimator = PolicyGradient(Trainings(learner, THETA, STEPS, STEPS, mode="eager"), POLICY, deviation)
+    inner_loop = InnerLoop(task(episodes_per_iteration=pairs), assemble(Configuration("walker"), registry), True)
+    estimator = PolicyGradient(Trainings(inner_loop, THETA, STEPS, STEPS, mode="eager"), POLICY, deviation)
     return estimator.estimate(THETA, {}, torch.Generator().manual_seed(seed))
 
 

@@ -4,7 +4,7 @@ import torch
 from torch.func import functional_call
 
 from metaopt.meta.estimators.reptile import Reptile
-from metaopt.meta.learner import Learner
+from metaopt.meta.inner_loop import InnerLoop
 from metaopt.meta.unrolls import Unrolls
 from tests.meta.conftest import learned, small_waves
 
@@ -14,13 +14,15 @@ STEPS, RATE = 3, 0.05
 def estimated():
     """The estimate, theta, and a function that gives the episodes it saw."""
     task = small_waves(episodes_per_iteration=4)
-    learner = Learner(task, learned("reptile", lr=RATE))
-    theta = learner.meta.init_theta(learner.parameters, torch.Generator().manual_seed(0), learner.assembly.meta_values)
-    estimator = Reptile(Unrolls(learner, theta, "eager"), STEPS)
+    inner_loop = InnerLoop(task, learned("reptile", lr=RATE))
+    theta = inner_loop.meta.init_theta(
+        inner_loop.parameters, torch.Generator().manual_seed(0), inner_loop.assembly.meta_values
+    )
+    estimator = Reptile(Unrolls(inner_loop, theta, "eager"), STEPS)
     estimate, state = estimator.estimate(theta, {}, torch.Generator().manual_seed(1))
     generator = torch.Generator().manual_seed(1)
-    episodes = learner.draw_episodes(4, generator)
-    return task, theta, estimate, state, episodes, learner.draw_batches(episodes, STEPS, generator)
+    episodes = inner_loop.draw_episodes(4, generator)
+    return task, theta, estimate, state, episodes, inner_loop.draw_batches(episodes, STEPS, generator)
 
 
 def test_it_is_the_mean_way_of_loops_in_plain_autograd():

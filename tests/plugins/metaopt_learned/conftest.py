@@ -10,7 +10,7 @@ from torch import Tensor, nn
 import metaopt
 from metaopt.configuration import Configuration, assemble
 from metaopt.meta.estimators.choice import new_estimator
-from metaopt.meta.learner import Learner
+from metaopt.meta.inner_loop import InnerLoop
 from metaopt.meta.unrolls import Unrolls
 from metaopt.plugin.registry import current_registry
 
@@ -74,10 +74,10 @@ def _meta_gradient(name: str, start: float, num_steps: int, **hparams: Any) -> d
     )
     assembly = _assembly(name, hparams)
     values = assembly.meta_values
-    learner = Learner(task, assembly, values["order"] == "first")
-    theta = learner.meta.init_theta(learner.parameters, torch.Generator().manual_seed(0), values)
+    inner_loop = InnerLoop(task, assembly, values["order"] == "first")
+    theta = inner_loop.meta.init_theta(inner_loop.parameters, torch.Generator().manual_seed(0), values)
     theta["start.weight"] = torch.tensor([[start]])
-    estimator = new_estimator(learner.meta, values, Unrolls(learner, theta, "eager"), theta, num_steps)
+    estimator = new_estimator(inner_loop.meta, values, Unrolls(inner_loop, theta, "eager"), theta, num_steps)
     estimate, _ = estimator.estimate(theta, {}, torch.Generator().manual_seed(1))
     return dict(estimate.gradient)
 

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch.func import functional_call
 
-from metaopt.meta.learner import Learner
+from metaopt.meta.inner_loop import InnerLoop
 from metaopt.meta.unrolls import Unrolls
 from metaopt.meta.vmapped_episode import Window
 from tests.meta.conftest import blob_task, learned
@@ -12,11 +12,13 @@ from tests.meta.conftest import blob_task, learned
 
 def gradient_of(name, task):
     """Of the query loss without any step, where maml has its learned head and proto_maml one of means."""
-    learner = Learner(task, learned(name, lr=0.0))
-    theta = learner.meta.init_theta(learner.parameters, torch.Generator().manual_seed(0), learner.assembly.meta_values)
+    inner_loop = InnerLoop(task, learned(name, lr=0.0))
+    theta = inner_loop.meta.init_theta(
+        inner_loop.parameters, torch.Generator().manual_seed(0), inner_loop.assembly.meta_values
+    )
     episodes = task.source.sample("train", 2, torch.Generator().manual_seed(3))
     window = Window(episodes, None, 0, 1, 1)
-    return Unrolls(learner, theta, "eager").gradient(theta, window, None, None), theta, episodes
+    return Unrolls(inner_loop, theta, "eager").gradient(theta, window, None, None), theta, episodes
 
 
 def test_the_head_is_the_nearest_mean_classifier_of_the_support_set():

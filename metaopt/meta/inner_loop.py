@@ -39,7 +39,7 @@ _SEEDS = 2**31 - 1
 
 
 @dataclass(frozen=True, eq=False)
-class Learner:
+class InnerLoop:
     """A rule that adapts a task's model.
 
     Attributes:

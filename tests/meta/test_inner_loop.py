@@ -9,7 +9,7 @@ import metaopt
 from metaopt.configuration import Configuration, assemble
 from metaopt.meta.estimators.evolution import Evolution
 from metaopt.meta.estimators.parallel_trainings import Trainings
-from metaopt.meta.learner import Learner
+from metaopt.meta.inner_loop import InnerLoop
 from metaopt.meta.task_episodes import few_shot
 from metaopt.plugin.registry import current_registry
 
@@ -31,15 +31,15 @@ def weights(rule="mlp_lopt"):
 def test_a_training_inside_is_the_same_as_a_deployed_run():
     configuration = Configuration("mlp_lopt", controller="cosine", hparams={"cosine.warmup": 0.25})
     task, theta = digits(), weights()
-    learner = Learner(task, assemble(configuration, current_registry()), first_order=True)
+    inner_loop = InnerLoop(task, assemble(configuration, current_registry()), first_order=True)
     generator = torch.Generator().manual_seed(1)
     rows = [torch.randint(1000, (16,), generator=generator) for _ in range(STEPS)]
     episode = task.source.sample("train", 1, generator)
     batches = [(episode.support_inputs[0, one], episode.support_targets[0, one]) for one in rows]
-    start = {name: one[0] for name, one in learner.starts([3]).items()}
+    start = {name: one[0] for name, one in inner_loop.starts([3]).items()}
     horizon = torch.tensor(float(STEPS))
-    params, state = learner.begin(theta, start, batches[0], horizon)
-    params, _, losses = learner.advance(theta, params, state, batches, torch.tensor(0.0), horizon)
+    params, state = inner_loop.begin(theta, start, batches[0], horizon)
+    params, _, losses = inner_loop.advance(theta, params, state, batches, torch.tensor(0.0), horizon)
 
     model = task.build(3)
     run = metaopt.Recipe.create(configuration, theta=theta).bind(model, total_steps=STEPS)
@@ -58,13 +58,13 @@ def test_a_training_inside_is_the_same_as_a_deployed_run():
 def test_trainings_side_by_side_have_schedules_of_their_own_length():
     configuration = Configuration("mlp_lopt", controller="linear", hparams={"linear.warmup": 0.0})
     task = dataclasses.replace(digits(), episodes_per_iteration=3, batch_size=16)
-    learner = Learner(task, assemble(configuration, current_registry()), first_order=True)
+    inner_loop = InnerLoop(task, assemble(configuration, current_registry()), first_order=True)
     theta = weights()
-    evolution = Evolution(Trainings(learner, theta, longest=STEPS, truncation=4), deviation=0.01)
+    evolution = Evolution(Trainings(inner_loop, theta, longest=STEPS, truncation=4), deviation=0.01)
     _, state = evolution.estimate(theta, {}, torch.Generator().manual_seed(0))
     assert len(set(state["horizon"].tolist())) > 1
     assert torch.isfinite(torch.cat([one.flatten() for one in state["params"].values()])).all()
-    rates = [learner.rate(metaopt.StepInfo(torch.tensor(4.0), horizon=one)) for one in state["horizon"]]
+    rates = [inner_loop.rate(metaopt.StepInfo(torch.tensor(4.0), horizon=one)) for one in state["horizon"]]
     assert rates == pytest.approx([1 - 4 / float(one) for one in state["horizon"]])
 
 
