@@ -10,9 +10,14 @@ from datetime import timedelta
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+import pytest
 import torch
 import torch.distributed as dist
 
+#: Tests in which `fully_shard` trains; older versions of torch can do so on a GPU alone.
+fully_shards = pytest.mark.skipif(
+    not hasattr(torch.cpu.Stream, "record_event"), reason="fully_shard of this torch does not run on CPUs"
+)
 WORLD = 2
 #: Seconds that a case may take, and a rank may wait for the other.
 TIMEOUT = 120

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 import metaopt
 from metaopt.deploy import evaluating
-from tests.ranks import on_ranks
+from tests.ranks import fully_shards, on_ranks
 
 
 def network(dtype: torch.dtype = torch.float32) -> nn.Module:
@@ -315,6 +315,7 @@ def values_on_ranks(rank, name, wrappers):
     return seen
 
 
+@fully_shards
 @pytest.mark.parametrize(
     ("name", "wrappers"), [("adamw", ("averaged",)), ("schedulefree_adamw", ())], ids=["averaged", "schedulefree"]
 )

@@ -12,7 +12,7 @@ import metaopt
 from metaopt.configuration import Configuration
 from metaopt.deploy.stopping.configuration import StopperConfiguration
 from metaopt.recipe import Recipe
-from tests.ranks import on_ranks
+from tests.ranks import fully_shards, on_ranks
 
 #: The name in `metaopt.deploy` is the function's.
 module = importlib.import_module("metaopt.deploy.gradient_evidence")
@@ -215,6 +215,7 @@ def evidence_on_ranks(rank):
     return values
 
 
+@fully_shards
 def test_micro_batches_of_a_sharded_model_have_the_evidence_of_the_whole_one():
     for whole, sharded in on_ranks(evidence_on_ranks):
         assert sharded == pytest.approx(whole)

@@ -70,7 +70,7 @@ def test_a_recipe_is_worth_the_trials_whose_best_does_as_well():
     grid = [1.0, 1.0, 1.0, 1.0, 1.0, math.e**-6]
     expected = finetune_quality.expected_logs(rows_of([*grid, 1.0]), ["a", "b"])
     assert np.allclose(expected, [[-1.0, -2.0, -3.0, -4.0, -5.0, -6.0]] * 2)
-    for loss, trials in ((1.0, 1.0), (math.e**-2.5, 2.5), (math.e**-6, 6.0), (math.e**-6.5, 7.0)):
+    for loss, trials in ((1.0, 1.0), (math.e**-2.5, 2.5), (math.e**-5.9999999, 6.0), (math.e**-6.5, 7.0)):
         verdict = finetune_quality.verdict(rows_of([*grid, loss]), "recipe", ["a", "b"])
         assert verdict.worth == pytest.approx(trials)
         assert verdict.interval == pytest.approx((trials, trials))

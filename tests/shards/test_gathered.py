@@ -5,7 +5,7 @@ import torch.distributed as dist
 from torch import nn
 
 from metaopt.shards import drop_gathered, no_model, reference_to
-from tests.ranks import on_ranks
+from tests.ranks import fully_shards, on_ranks
 
 
 def outputs(rank):
@@ -26,6 +26,7 @@ def outputs(rank):
     return seen
 
 
+@fully_shards
 def test_a_module_gathers_anew_what_was_written():
     for stale, fresh in on_ranks(outputs):
         assert stale != 4.0

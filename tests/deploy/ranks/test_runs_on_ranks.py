@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 import metaopt
 from metaopt import Configuration, StopperConfiguration
-from tests.ranks import on_ranks
+from tests.ranks import fully_shards, on_ranks
 
 STEPS = 30
 #: Where one rank's batch has a value that no gradient survives, and where another's is far from the others.
@@ -216,6 +216,7 @@ def test_a_run_continues_from_what_the_first_rank_saved(ends):
     assert [name for name in RECIPES if name != "seconds" and not same(rest[0][name], ends[0][name])] == []
 
 
+@fully_shards
 def test_ranks_that_hold_parts_of_the_parameters_decide_alike():
     names = ["greedy", "hypergradient", "adagrad_norm", "plateau", "patience", "clip"]
     (first, lost), second = on_ranks(in_parts, names)

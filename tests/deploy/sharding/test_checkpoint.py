@@ -7,7 +7,7 @@ from torch import nn
 
 import metaopt
 from metaopt.deploy import load_checkpoint
-from tests.ranks import on_ranks
+from tests.ranks import fully_shards, on_ranks
 
 CASES = {
     "adamw": ("adamw", "cosine", ()),
@@ -100,6 +100,7 @@ def saved_and_continued(rank, case, folder):
     return [kept, *(close(*pair) for pair in zip(continued(sharded(), case, folder), unbroken(case), strict=True))]
 
 
+@fully_shards
 @pytest.mark.parametrize(
     "case", [pytest.param(name, marks=() if name == "averaged" else pytest.mark.slow) for name in CASES]
 )
@@ -143,6 +144,7 @@ def through_torchs_state_dicts(rank, case, flat, folder):
     return [trial_moves_nothing, close(weights(others), unbroken(case)[0])]
 
 
+@fully_shards
 @pytest.mark.parametrize("flat", [False, True], ids=["nested", "flat"])
 @pytest.mark.parametrize(
     "case",
@@ -152,6 +154,7 @@ def test_torchs_helpers_carry_the_optimizers_state(case, flat, tmp_path):
     assert on_ranks(through_torchs_state_dicts, case, flat, str(tmp_path / "checkpoint")) == [[True, True]] * 2
 
 
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")  # by older versions of torch
 def test_what_is_no_checkpoint_of_a_run_is_refused(tmp_path):
     import torch.distributed.checkpoint as checkpoints
 

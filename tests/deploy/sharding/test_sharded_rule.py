@@ -11,7 +11,7 @@ from metaopt.testing.rules.subject import HORIZON, Subject
 from metaopt.testing.samples import gradients
 from metaopt_pytorch_optimizer import plugin_name
 from metaopt_pytorch_optimizer.needs import SHARDED
-from tests.ranks import on_ranks
+from tests.ranks import fully_shards, on_ranks
 
 STEPS = 8
 RULES = [spec.name for spec in current_registry().specs(OptimizerSpec) if spec.rule is not None]
@@ -141,17 +141,20 @@ def farthest_in_training(rank, *recipe):
     return farthest
 
 
+@fully_shards
 @pytest.mark.parametrize("name", named(CONTROLLERS))
 def test_controllers_see_whole_gradients(name):
     assert max(on_ranks(farthest_in_training, name)) <= 1e-5
 
 
+@fully_shards
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["prodigy", "schedulefree_adamw", "adafactor", "mlp_lopt"])
 def test_optimizers_train_fully_sharded_models(name):
     assert max(on_ranks(farthest_in_training, "constant", name)) <= 1e-5
 
 
+@fully_shards
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(SHARDED))
 @pytest.mark.filterwarnings("ignore")

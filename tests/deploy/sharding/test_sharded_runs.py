@@ -6,7 +6,7 @@ import torch.distributed as dist
 from torch import nn
 
 import metaopt
-from tests.ranks import on_ranks
+from tests.ranks import fully_shards, on_ranks
 
 INPUTS = torch.randn(16, 3, generator=torch.Generator().manual_seed(1))
 TARGETS = INPUTS.sum(1, keepdim=True)
@@ -99,6 +99,7 @@ def all_ways(rank):
     return {way.__name__: pairs(way) for way in (tied, grouped, low_precision)}
 
 
+@fully_shards
 def test_sharded_models_train_as_whole_ones():
     for answers in on_ranks(all_ways):
         for way, found in answers.items():
@@ -119,6 +120,7 @@ def bad_batch(rank):
     return torch.equal(before, weights(own)), run.skipped.by_guard, run.num_steps
 
 
+@fully_shards
 @pytest.mark.filterwarnings("ignore:At step 2 the gradients:RuntimeWarning")
 def test_a_bad_part_of_a_gradient_is_skipped_on_all_ranks():
     assert on_ranks(bad_batch) == [(True, 1, 3)] * 2
@@ -137,6 +139,7 @@ def default_recipe(rank):
     return answers
 
 
+@fully_shards
 def test_the_default_recipe_finds_the_same_roles_and_rate():
     for whole, *others in on_ranks(default_recipe):
         for repr_of_run, roles, own_weights in others:
@@ -166,6 +169,7 @@ def handed_over(rank):
     return trainings
 
 
+@fully_shards
 @pytest.mark.filterwarnings("ignore:The learned rule:RuntimeWarning")
 @pytest.mark.filterwarnings("ignore:Training begins at a loss:UserWarning")
 def test_rules_hand_over_and_share_a_sharded_model():
