@@ -241,6 +241,8 @@ def _single(loss: Tensor | float) -> Tensor:
         detached = torch.as_tensor(loss).detach()
     except (TypeError, ValueError, RuntimeError):
         raise InputError(f"The loss of a step is one number, got {quoted(loss)}.") from None
+    if detached.is_complex():
+        raise InputError(f"The loss of a step is one real number, got {quoted(loss)}.")
     if detached.numel() != 1:
         shape = tuple(detached.shape)
         raise InputError(f"The loss of a step is one number, got a tensor of shape {shape}; take its mean().")

@@ -435,3 +435,10 @@ def test_stochastic_weight_averaging_of_torch_takes_over_the_schedule_and_steps_
     assert run.optimizer.param_groups[0]["lr"] == 0.01
     torch.testing.assert_close(averaged.module.weight, sum(weights) / 3)
     assert run.observe(loss_of(averaged)).best_step == 7
+
+
+@pytest.mark.parametrize("loss", [1j, torch.tensor(1j)])
+def test_a_complex_loss_is_refused(loss):
+    run = metaopt.Recipe.create(metaopt.Configuration("adamw", "greedy")).bind(torch.nn.Linear(1, 1))
+    with pytest.raises(metaopt.InputError, match="The loss of a step is one real number, got"):
+        run.step(loss)
