@@ -1,6 +1,5 @@
 """The processes that train one model together, and what each of them tells the others in one collective."""
 
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, final
@@ -10,6 +9,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from metaopt.deploy.sharding.obstacles import flattened_modules
 from metaopt.errors import InputError, RankError, named_line, quoted
 
 if TYPE_CHECKING:
@@ -79,13 +79,9 @@ class RankGroup:
 
     def of_parts(self, model: Any) -> Self | None:
         """Those among whom `FullyShardedDataParallel` has divided the gradients of a model, or None."""
-        package: Any = sys.modules.get("torch.distributed.fsdp")
-        if package is None or not isinstance(model, nn.Module):
-            return None
-        for module in model.modules():
-            if isinstance(module, package.FullyShardedDataParallel):
-                whole = module.sharding_strategy is package.ShardingStrategy.NO_SHARD
-                return None if whole else type(self)(module.process_group, self._run)
+        for module in flattened_modules(model) if isinstance(model, nn.Module) else ():
+            whole = module.sharding_strategy.name == "NO_SHARD"
+            return None if whole else type(self)(module.process_group, self._run)
         return None
 
     @property

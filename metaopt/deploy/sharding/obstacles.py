@@ -1,7 +1,7 @@
 """What cannot run where ranks hold parts of the parameters, and why."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from torch import Tensor, nn
@@ -69,10 +69,14 @@ def _needs_whole(assembly: Assembly) -> str | None:
     return None
 
 
-def _is_flattened(params: Params, tensors: Iterable[Tensor]) -> bool:
+def flattened_modules(model: nn.Module) -> Iterator[Any]:
+    """The modules whose parameters `FullyShardedDataParallel` has laid end to end."""
     package: Any = sys.modules.get("torch.distributed.fsdp")
-    if package is None:
-        return False
+    if package is not None:
+        yield from (module for module in model.modules() if isinstance(module, package.FullyShardedDataParallel))
+
+
+def _is_flattened(params: Params, tensors: Iterable[Tensor]) -> bool:
     if isinstance(params, nn.Module):
-        return any(isinstance(module, package.FullyShardedDataParallel) for module in params.modules())
+        return any(True for _ in flattened_modules(params))
     return any(getattr(tensor, "_is_flat_param", False) for tensor in tensors)
