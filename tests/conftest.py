@@ -1,5 +1,6 @@
 """One thread for every test: more than one each makes small models slower, and many times so under xdist."""
 
+import contextlib
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported, and for processes that tests start
@@ -11,7 +12,6 @@ import torch
 
 import metaopt
 from metaopt.plugin import registry
-from metaopt.plugin.source import SESSION
 
 OMNIGLOT = Path(__file__).parents[2] / "shared" / "data" / "omniglot"
 if OMNIGLOT.is_dir():
@@ -42,20 +42,35 @@ def normed():
     return spec
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _plugins_of_a_module_end_with_it():
+    with plugins_end():
+        yield
+
+
 @pytest.fixture(autouse=True)
-def _plugins_registered_by_a_test_end_with_it():
-    before = session_plugins()
+def _plugins_of_a_test_end_with_it():
+    with plugins_end():
+        yield
+
+
+@contextlib.contextmanager
+def plugins_end():
+    """Plugins of files, and those registered by hand, that came in the block are gone after it."""
+    before = {key for key, _ in plugins_of_this_process()}
     yield
-    for key in session_plugins() - before:
-        registry._current._entries[key] = [
-            entry for entry in registry._current._entries[key] if entry.source.distribution != SESSION
-        ]
+    for key, entry in plugins_of_this_process():
+        if key not in before:
+            entries = registry._current._entries
+            entries[key] = [other for other in entries[key] if other is not entry]
+            if not entries[key]:
+                del entries[key]
 
 
-def session_plugins():
-    """Kind and name of each plugin of the process that somebody registered by hand."""
-    entries = [] if registry._current is None else list(registry._current)
-    return {(entry.spec.kind, entry.spec.name) for entry in entries if entry.source.distribution == SESSION}
+def plugins_of_this_process():
+    """Plugins of files, and those registered by hand, each with its kind and name."""
+    entries = [] if registry._current is None else registry._current.of_session()
+    return [((entry.spec.kind, entry.spec.name), entry) for entry in entries]
 
 
 #: Bytes; Ray would take a third of the memory of each machine, and here all three are one.
