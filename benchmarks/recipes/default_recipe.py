@@ -2,6 +2,7 @@
 
     python -m benchmarks.recipes.default_recipe --storage sqlite:///out/default.db --out out/default
         [--n-trials 400] [--folds 4] [--workers 2] [--data ../shared/data] [--timeout SECONDS] [--quick] [--json]
+        [--study-name default] [--start-from SETTINGS.json]
 
 Kill it at any moment and run the same command again: nothing that finished is done twice. The recipe is that of all
 tasks; what is said of it is measured on tasks that its search did not see: each task is held out once, in a fold with a
@@ -24,7 +25,6 @@ from benchmarks.corpora.synthetic_tasks import plateaus, synthetic
 from benchmarks.tuning.memory import PeakMemory
 from metaopt.tuning.result import TuneResult, with_scores
 
-STUDY = "default"
 PEERS = ("adamw", "adamw+cosine", "nadamw+cosine", "schedulefree_adamw", "prodigy")
 QUICK_TASKS = ("iris_mlp", "wine_tanh", "diabetes_mlp", "autompg", "concrete", "yeast", "co2_mlp", "employment_mlp")
 
@@ -67,6 +67,8 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--study-name", default="default", help="another one searches anew beside it in the ledger")
+    parser.add_argument("--start-from", type=Path, help="JSON file of settings that are judged first")
     parser.add_argument("--timeout", type=float, help="seconds; the best recipe so far is written then")
     parser.add_argument("--quick", action="store_true", help="eight small tasks, to see that it works")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
@@ -84,7 +86,8 @@ def main() -> None:
                 folds=options.folds or None,
                 seed=options.seed,
                 storage=options.storage,
-                study_name=STUDY,
+                study_name=options.study_name,
+                start_from=options.start_from,
                 against=PEERS,
                 workers=options.workers,
                 timeout=options.timeout,
@@ -95,6 +98,8 @@ def main() -> None:
             recipe = with_scores(result.recipe, unseen, "families", result.tuning_comparison)
             result = dataclasses.replace(result, recipe=recipe, comparison=unseen, held_out_by="families")
         command = {"n_trials": options.n_trials, "folds": options.folds, "seed": options.seed}
+        if options.start_from:
+            command["start_from"] = options.start_from.name
         recipe = with_record(result, command)
         recipe.save(options.out)
     except metaopt.MetaOptError as error:
