@@ -2,99 +2,24 @@
 
 import contextlib
 import os
-import pwd
-import shutil
 import signal
-import socket
-import subprocess
-import tempfile
 import threading
 import time
 import traceback
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 import metaopt
+from benchmarks.robustness.postgres_server import Server, end_connections, missing
 from metaopt.configuration import Configuration
 from metaopt.tuning.ledger.dashboard import opened
 from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.ledger.tables import drivers
 
-
-def programs() -> Path | None:
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
-    return installed[-1].parent if installed else None
-
-
-def has_user() -> bool:
-    try:
-        pwd.getpwnam("postgres")
-    except KeyError:
-        return False
-    return True
-
-
-def missing() -> str:
-    """What is not there to run a server with, or ""."""
-    if programs() is None:
-        return "no initdb under /usr/lib/postgresql (Debian's package postgresql)"
-    if os.geteuid() == 0 and (not has_user() or shutil.which("runuser") is None):
-        return "no user postgres, or no runuser: root must not run a server"
-    return ""
-
-
 pytest.importorskip("psycopg", reason="needs psycopg: pip install 'metaopt-torch[postgres]'")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=f"needs PostgreSQL: {missing()}")]
-
-
-class Server:
-    """A server that can be stopped and started again; its databases outlive that."""
-
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="metaopt-postgres-"))
-        if os.geteuid() == 0:
-            shutil.chown(self.folder, "postgres")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self._call("initdb", "-D", self._data, "-U", "tuner", "--auth=trust", "--no-sync", "-E", "UTF8")
-        self.start()
-
-    def url(self, database: str, driver: str = "postgresql+psycopg") -> str:
-        """URL of a new database."""
-        self._call("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "tuner", database)
-        return f"{driver}://tuner@127.0.0.1:{self.port}/{database}"
-
-    def start(self) -> None:
-        """Returns when connections are accepted."""
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder} -c fsync=off"
-        self._call("pg_ctl", "-D", self._data, "-w", "-l", f"{self.folder}/log", "-o", options, "start")
-
-    def stop(self) -> None:
-        """Ends every connection in the middle of whatever it does."""
-        self._call("pg_ctl", "-D", self._data, "-w", "-m", "immediate", "stop")
-
-    def remove(self) -> None:
-        """Stops it for good."""
-        self.stop()
-        shutil.rmtree(self.folder)
-
-    @property
-    def _data(self) -> str:
-        return f"{self.folder}/data"
-
-    def _call(self, program: str, *arguments: str) -> None:
-        user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-        command = [*user, f"{programs()}/{program}", *arguments]
-        # No pipes: the server would keep them open.
-        with (self.folder.parent / f"{self.folder.name}.out").open("w+") as output:
-            done = subprocess.run(command, cwd="/", stdout=output, stderr=output, check=False)
-            output.seek(0)
-            assert done.returncode == 0, output.read()
-        Path(output.name).unlink()
 
 
 @pytest.fixture(scope="module")
@@ -182,14 +107,6 @@ def test_a_server_that_goes_away_for_a_while_is_waited_for(server, children, und
     assert set(evaluations(url)) == set(evaluations(undisturbed[0]))
     assert decided(url) == decided(undisturbed[0])
     assert children.recipe_in(tmp_path) == undisturbed[1]
-
-
-def end_connections(url):
-    """End every connection to a database but the one that says so, as an administrator does."""
-    engine = sa.create_engine(url, poolclass=sa.NullPool)
-    query = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND "
-    with engine.connect() as connection:
-        return connection.scalar(sa.text(f"{query} pid <> pg_backend_pid()"))
 
 
 def test_two_studies_side_by_side_end_as_each_alone(server, children, other_children, undisturbed, tmp_path):
