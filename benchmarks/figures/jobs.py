@@ -29,7 +29,7 @@ class ResultJob:
     leaves: str = ""
 
 
-DROP_IN = "python -m benchmarks.recipes.drop_in --recipe default --seeds 1 --threads 1"
+DROP_IN = "python -m benchmarks.recipes.drop_in --recipe default --seeds 3 --threads 1"
 SCORES = "benchmarks.corpora.development_corpus:corpus --against nadamw+cosine,prodigy"
 
 JOBS = (
@@ -55,7 +55,7 @@ JOBS = (
     ResultJob(
         "default_recipe",
         "python -m benchmarks.recipes.default_recipe --storage sqlite:///out/default.db --out out/default "
-        "--n-trials 120 --folds 0",
+        "--n-trials 320 --folds 0 --study-name muon --start-from benchmarks/recipes/known_settings.json",
         60,
         "dear",
     ),

@@ -1,5 +1,6 @@
 """A recipe put to work on a model: its parts built and joined to a run."""
 
+import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, get_args
@@ -44,6 +45,8 @@ from metaopt.recipe.scaled_rate import line_of, log, scaled_rates
 
 if TYPE_CHECKING:
     from metaopt.recipe.recipe import Recipe
+
+_LOGGER = logging.getLogger("metaopt")
 
 
 def bound(
@@ -99,7 +102,11 @@ def bound(
     if missing is not None:
         bare = "Parameters without a model are known by their shapes alone; bind the model."
         reason = "An optimizer of the recipe has nothing to train." if whole else bare
-        warnings.warn(f"{reason} {missing}", UserWarning, stacklevel=4)
+        if whole and recipe.made_on is not None and roles is None:
+            # Tuned on models of many kinds, it has optimizers for what this one may well lack.
+            _LOGGER.info("%s %s", reason, missing)
+        else:
+            warnings.warn(f"{reason} {missing}", UserWarning, stacklevel=4)
     spec, values, supplies = assembly.controller, assembly.controller_values, PLAIN_SIGNALS | GRADIENT_SIGNALS
     scheduler = ControllerScheduler(
         optimizer,

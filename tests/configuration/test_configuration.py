@@ -206,7 +206,7 @@ def test_a_configuration_prints_as_what_makes_it_again():
 def test_of_many_hyperparameters_the_first_ones_are_printed():
     shown = repr(metaopt.load_recipe("default").configuration)
     assert shown.startswith("Configuration(optimizer='schedulefree_adamw', controller='linear', hparams={'linear.")
-    assert "…, roles='input', rate_law=" in shown
+    assert "…, roles='input, matrix', rate_law=" in shown
     assert len(shown) <= 200
 
 

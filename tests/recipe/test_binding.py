@@ -97,6 +97,16 @@ def test_an_optimizer_that_has_nothing_to_train_is_named_and_a_rate_without_para
         recipe(roles={"input": {"rate": 0.5}}, hparams={}).bind(nn.Linear(3, 1), total_steps=10)
 
 
+def test_a_tuned_recipe_says_to_the_log_alone_what_a_model_has_no_parameters_for(caplog):
+    caplog.set_level("INFO", logger="metaopt")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        metaopt.load_recipe("default").bind(nn.Linear(30, 20), total_steps=500)
+    assert "An optimizer of the recipe has nothing to train. No parameter has the role matrix" in caplog.text
+    with pytest.warns(UserWarning, match="has nothing to train"):
+        metaopt.load_recipe("default").bind(nn.Linear(30, 20), total_steps=500, roles={"bias": "vector"})
+
+
 def test_a_guarded_step_that_overflows_moves_no_class():
     run = recipe(controller="constant").bind(network(), total_steps=10)
     trained(run, 2)

@@ -63,7 +63,7 @@ def test_the_document_is_readable_and_records_where_it_comes_from(recipe, tmp_pa
 
 def test_a_recipe_prints_as_one_line():
     assert repr(metaopt.load_recipe("default")) == (
-        "Recipe(name='schedulefree_adamw+linear+any', stopper='any', theta=None, made_on='starter and development')"
+        "Recipe(name='schedulefree_adamw+muon+linear+any', stopper='any', theta=None, made_on='starter and development')"
     )
 
 

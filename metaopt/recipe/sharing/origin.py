@@ -18,7 +18,7 @@ def origin(recipe: "Recipe") -> list[str]:
     lines = []
     if corpus := recorded(record, "corpus"):
         tasks = corpus.get("tasks")
-        count = len(tasks) if isinstance(tasks, list) else 0
+        count = len(tasks) if isinstance(tasks, list | dict) else 0  # recipes of earlier versions hold names alone
         lines.append(f"Tuned on {quoted(corpus.get('name'))} ({count} tasks, fingerprint {corpus.get('fingerprint')}).")
     if study := recorded(record, "study"):
         lines.append(f"Study {quoted(study.get('name'))}, {study.get('candidates')} candidates.")

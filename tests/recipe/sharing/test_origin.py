@@ -1,5 +1,7 @@
 """Where a recipe comes from, in lines for people."""
 
+import re
+
 import pytest
 
 import metaopt
@@ -14,6 +16,7 @@ def test_scores_have_their_intervals_and_the_price_of_a_first_run():
     )
     assert any("random tuning trials of the task's own" in line for line in lines)
     assert lines[-1].startswith("Created ")
+    assert re.match(r"Tuned on '.*' \([1-9]\d* tasks, fingerprint [0-9a-f]+\)\.$", lines[0])
 
 
 def test_scores_that_tune_did_not_write_are_one_sentence():
