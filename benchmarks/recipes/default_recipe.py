@@ -2,13 +2,16 @@
 
     python -m benchmarks.recipes.default_recipe --storage sqlite:///out/default.db --out out/default
         [--n-trials 400] [--folds 4] [--workers 2] [--data ../shared/data] [--timeout SECONDS] [--quick] [--json]
-        [--study-name default] [--start-from SETTINGS.json]
+        [--study-name default] [--start-from SETTINGS.json] [--finetune]
 
 Kill it at any moment and run the same command again: nothing that finished is done twice. The recipe is that of all
 tasks; what is said of it is measured on tasks that its search did not see: each task is held out once, in a fold with a
 search of its own. With `--folds 0` the generated tasks of `held_out_curves`, whose families no tuning sees, judge, and
 the folds may follow in a later call. These numbers, the range of models and budgets, seeds, versions and cost go into
 `recipe.json`. The table, the worst tasks and the cost are printed.
+
+With `--finetune` it makes the recipe that ships as `finetune`: tuned on the fine-tunings of `benchmarks.corpora
+.finetuning`, and judged, without folds, by those that are held out there. Their weights have to be made before.
 """
 
 import argparse
@@ -21,6 +24,7 @@ from typing import Any
 
 import metaopt
 from benchmarks.corpora.development_corpus import DATA, development_corpus
+from benchmarks.corpora.finetuning import HELD_OUT, TARGETS, finetunings
 from benchmarks.corpora.synthetic_tasks import plateaus, synthetic
 from benchmarks.tuning.memory import PeakMemory
 from metaopt.tuning.result import TuneResult, with_scores
@@ -32,6 +36,11 @@ QUICK_TASKS = ("iris_mlp", "wine_tanh", "diabetes_mlp", "autompg", "concrete", "
 def starter_and_development(data: Path) -> metaopt.Corpus:
     """Tasks of the starter corpus and of the development corpus."""
     return metaopt.Corpus("starter and development", (*metaopt.load_corpus("starter"), *development_corpus(data)))
+
+
+def finetune_tasks(data: Path) -> metaopt.Corpus:
+    """Fine-tunings of models that were trained on other data."""
+    return finetunings(TARGETS, "finetuning", data)
 
 
 def unseen_tasks() -> metaopt.Corpus:
@@ -70,12 +79,13 @@ def main() -> None:
     parser.add_argument("--study-name", default="default", help="another one searches anew beside it in the ledger")
     parser.add_argument("--start-from", type=Path, help="JSON file of settings that are judged first")
     parser.add_argument("--timeout", type=float, help="seconds; the best recipe so far is written then")
+    parser.add_argument("--finetune", action="store_true", help="the recipe `finetune`, on fine-tunings")
     parser.add_argument("--quick", action="store_true", help="eight small tasks, to see that it works")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     options = parser.parse_args()
     started = time.perf_counter()
     try:
-        corpus = starter_and_development(options.data)
+        corpus = (finetune_tasks if options.finetune else starter_and_development)(options.data)
         if options.quick:
             corpus = corpus.subset([task for task in corpus if task.name in QUICK_TASKS])
         print(f"{len(corpus)} tasks of {len(corpus.families)} families, fingerprint {corpus.fingerprint}", flush=True)
@@ -94,10 +104,13 @@ def main() -> None:
                 announce=lambda line: print(line, flush=True),
             )
         if result.comparison is None:
-            unseen = metaopt.evaluate(result.recipe, unseen_tasks(), against=PEERS, storage=options.storage)
+            judging = finetunings(HELD_OUT, "held_out", options.data) if options.finetune else unseen_tasks()
+            unseen = metaopt.evaluate(result.recipe, judging, against=PEERS, storage=options.storage)
             recipe = with_scores(result.recipe, unseen, "families", result.tuning_comparison)
             result = dataclasses.replace(result, recipe=recipe, comparison=unseen, held_out_by="families")
-        command = {"n_trials": options.n_trials, "folds": options.folds, "seed": options.seed}
+        command: dict[str, Any] = {"n_trials": options.n_trials, "folds": options.folds, "seed": options.seed}
+        if options.finetune:
+            command["finetune"] = True
         if options.start_from:
             command["start_from"] = options.start_from.name
         recipe = with_record(result, command)
