@@ -156,15 +156,17 @@ class Run(JoinableRun):
         """
         self._weights.check_steps()
         self.check_joined()
+        steps, scheduler, accumulation = self._steps, self.scheduler, self._accumulation
         if loss is not None:
-            self.record_loss(loss, num_examples)
-        if self._accumulation is not None and not self._accumulation.ends:
+            steps.record_loss(loss, num_examples, accumulation)
+        if accumulation is not None and not accumulation.ends:
             return
-        with self._steps.taken(scaler if update_scaler else None):
-            self.optimizer.step() if scaler is None else scaler.step(self.optimizer)
-        before = self.scheduler.last_epoch
-        self.scheduler.step()
-        if before < self.scheduler.last_epoch == self.scheduler.horizon and self._judgement.waits_for_validations:
+        steps.take(self.optimizer, scaler)
+        if scaler is not None and update_scaler:
+            scaler.update()
+        before = scheduler.last_epoch
+        scheduler.step()
+        if before < scheduler.last_epoch == scheduler.horizon and self._judgement.waits_for_validations:
             validations, remedy = self._judgement.validations, "run.observe(value)"
             warn_at_last(self, validations, "The recipe's stopper", self.num_steps, remedy)
 

@@ -11,16 +11,16 @@ RARE = 10
 
 @final
 class StepDue:
-    """Counts the optimizer's steps until its scheduler has followed."""
+    """Counts the optimizer's steps until its scheduler has followed.
+
+    Attributes:
+        count: steps of the optimizer that the scheduler has yet to follow.
+    """
 
     def __init__(self) -> None:
-        self._num_due = 0
+        self.count = 0
         self._num_waits = 0
         self._has_followed = False
-
-    def note(self, *, taken: bool) -> None:
-        """The optimizer took a step; or, where a state was loaded, it has not."""
-        self._num_due = self._num_due + 1 if taken else 0
 
     def follow(self) -> bool:
         """Whether the scheduler, which was stepped, is to move: not after a step that a `GradScaler` skipped.
@@ -29,7 +29,10 @@ class StepDue:
             UserWarning: it was stepped a hundred times in a row, and the optimizer was not; or the optimizer ten times
                 and more before it was for the first time.
         """
-        num_due, self._num_due = self._num_due, 0
+        num_due, self.count = self.count, 0
+        if num_due == 1 and self._has_followed:
+            self._num_waits = 0
+            return True
         self._num_waits = 0 if num_due else self._num_waits + 1
         if num_due >= RARE and not self._has_followed:
             warnings.warn(
