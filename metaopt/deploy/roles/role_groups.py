@@ -42,20 +42,23 @@ class Places:
     layers_above: Mapping[Tensor, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, params: Params, groups: list[Group], patterns: Mapping[str, str] | None = None) -> "Places":
+    def of(
+        cls, params: Params, groups: list[Group], assembly: Assembly, patterns: Mapping[str, str] | None = None
+    ) -> "Places":
         """Those of a model, or of the members of groups where there is none.
 
         Args:
             params: what the optimizer is made for.
             groups: the same as `as_groups` made them.
+            assembly: what shall run; layers are counted where its `depth_decay` goes by them.
             patterns: role by pattern of names, for `metaopt.roles`.
         """
         named = dict(params.named_parameters()) if isinstance(params, nn.Module) else dict(_named(groups))
         by_name = roles(params if isinstance(params, nn.Module) else named, patterns)
-        above = layers_above(named, by_name)
+        above = layers_above(named, by_name) if assembly.configuration.depth_decay != 1.0 else {}
         return cls(
             {tensor: by_name[name] for name, tensor in named.items()},
-            {tensor: above[name] for name, tensor in named.items()},
+            {tensor: above[name] for name, tensor in named.items() if name in above},
         )
 
     def role(self, tensor: Tensor) -> str:
@@ -82,7 +85,7 @@ def role_groups(
     """
     groups = as_groups(params)
     if places is None:
-        places = Places.of(params, groups, patterns) if assembly.has_roles or patterns else Places()
+        places = Places.of(params, groups, assembly, patterns) if assembly.has_roles or patterns else Places()
     return _checked(groups, assembly, places)
 
 
