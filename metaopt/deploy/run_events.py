@@ -33,11 +33,6 @@ class RunEvents:
         self._handed_over = self._reason = ""
         self._is_finished = False
 
-    @property
-    def has_listeners(self) -> bool:
-        """Whether anybody hears of it."""
-        return bool(self._report)
-
     def step_begins(self, loss: Tensor | None) -> None:
         """Note the loss of the step that is about to be taken."""
         self._loss = loss

@@ -35,11 +35,10 @@ class TrainingSteps:
     Args:
         optimizer: the run's.
         scheduler: the run's; it follows the optimizer's steps from now on.
-        judgement: hears of losses.
+        judgement: hears of losses; its ranks average the loss of each step, where anything needs it.
         guard: hears of losses too, and reads the gradients' norm; or None.
-        events: reports each step to a logger.
+        events: reports each step to a logger; or None.
         takes_loss: whether the optimizer's `step` requires `loss=`.
-        ranks: over which the loss of each step is averaged, where anything needs it; or None.
 
     Attributes:
         signals: measures what the scheduler requires of each step, or None where that is nothing.
@@ -52,16 +51,16 @@ class TrainingSteps:
         scheduler: ControllerScheduler,
         judgement: Judgement,
         guard: GradientGuard | None,
-        events: RunEvents,
+        events: RunEvents | None,
         *,
         takes_loss: bool,
-        ranks: RankGroup | None = None,
     ) -> None:
-        self._events = events if events.has_listeners else None
+        self._events = events
         self._guard, self._takes_loss = guard, takes_loss
         listens = guard is not None and guard.handover is not None
-        needed = takes_loss or "loss" in scheduler.required or judgement.needs_losses or listens
-        self.ranks = ranks if needed else None
+        needed = takes_loss or "loss" in scheduler.required or listens
+        ranks = judgement.ranks
+        self.ranks: RankGroup | None = ranks if ranks is not None and (needed or judgement.needs_losses) else None
         measures = scheduler.needs_gradients or "agreement" in scheduler.required
         self.signals = StepSignals(optimizer, scheduler, guard) if measures else None
         self._loss: Tensor | None = None
@@ -120,8 +119,16 @@ class TrainingSteps:
             self._guard.record_loss(loss)
         return loss
 
-    def take(self, optimizer: Optimizer, scaler: torch.amp.GradScaler | None) -> None:
-        """Have the optimizer take a step, or a scaler have it do so; it may fail where the guard skips it."""
+    def take(
+        self, optimizer: Optimizer, scaler: torch.amp.GradScaler | None, updated: torch.amp.GradScaler | None
+    ) -> None:
+        """Have the optimizer take a step, or a scaler have it do so; it may fail where the guard skips it.
+
+        Args:
+            optimizer: the run's, or what a host wrapped it in.
+            scaler: steps it, or None.
+            updated: a scaler to update afterwards, or None.
+        """
         try:
             if scaler is None:
                 optimizer.step()
@@ -131,6 +138,8 @@ class TrainingSteps:
             if self._guard is None or not self._guard.withholds:
                 raise
             self._end()
+        if updated is not None:
+            updated.update()
 
     def _end(self) -> None:
         """End a step that has begun."""

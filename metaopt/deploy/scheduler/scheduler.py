@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, final
 
+import torch
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -13,11 +14,10 @@ from torch.optim.lr_scheduler import LRScheduler
 from metaopt.contracts import Mode
 from metaopt.deploy.plan_warnings import ValidationCount, warn_at_last, warn_past_the_plan
 from metaopt.deploy.scheduler.checks import check_settings, note_initial_rates
-from metaopt.deploy.scheduler.closed_loop import ClosedLoop, number
-from metaopt.deploy.scheduler.rate_lookup import RateLookup
+from metaopt.deploy.scheduler.closed_loop import ClosedLoop
+from metaopt.deploy.scheduler.rate_lookup import RateLookup, WarmUp
 from metaopt.deploy.scheduler.state import check_state, in_force, leading_rate, take_bases
 from metaopt.deploy.scheduler.step_due import StepDue
-from metaopt.deploy.scheduler.warm_up import WarmUp
 from metaopt.deploy.state.damaged_state import checked_count, checked_rates, refusing_damage
 from metaopt.errors import InputError, quoted
 from metaopt.plugin import ControllerSpec
@@ -77,7 +77,7 @@ class ControllerScheduler(LRScheduler):
         self.horizon = None if total_steps is None else int(total_steps)
         self.mode: Mode = mode
         self._values, self._validations = dict(values), ValidationCount()
-        hparams = {key: number(value) for key, value in encode(spec.space, values).items()}
+        hparams = {key: torch.tensor(value, dtype=torch.float64) for key, value in encode(spec.space, values).items()}
         is_table, gradient_signals = spec.cadence == "table", self.required & GRADIENT_SIGNALS
         self._gradient_signals = tuple(sorted(gradient_signals))
         self._table = RateLookup(spec, hparams, total_steps) if is_table else None

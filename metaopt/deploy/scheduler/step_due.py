@@ -1,6 +1,7 @@
 """Whether a run's scheduler is to move: once for each step of the optimizer, however often a host steps it."""
 
 import warnings
+from dataclasses import dataclass, field
 from typing import final
 
 #: Scheduler steps without one of the optimizer, in a row, that show that it is another optimizer that steps.
@@ -10,6 +11,7 @@ RARE = 10
 
 
 @final
+@dataclass(eq=False)
 class StepDue:
     """Counts the optimizer's steps until its scheduler has followed.
 
@@ -17,10 +19,9 @@ class StepDue:
         count: steps of the optimizer that the scheduler has yet to follow.
     """
 
-    def __init__(self) -> None:
-        self.count = 0
-        self._num_waits = 0
-        self._has_followed = False
+    count: int = 0
+    _num_waits: int = field(default=0, init=False)
+    _has_followed: bool = field(default=False, init=False)
 
     def follow(self) -> bool:
         """Whether the scheduler, which was stepped, is to move: not after a step that a `GradScaler` skipped.
