@@ -12,7 +12,8 @@ from typing import Any, Literal, TypeAlias
 
 from metaopt.configuration.role import Role, checked_factor, checked_roles
 from metaopt.contracts import RateLaw
-from metaopt.errors import InputError, known_keywords, one_line, quoted
+from metaopt.errors import InputError, known_keywords, listed, one_line, quoted
+from metaopt.plugin import PluginSpec
 from metaopt.space import Value, as_float, plain
 
 #: Which parameters weight decay leaves alone: those with at most one dimension, or none.
@@ -155,6 +156,31 @@ class Configuration:
         needed = "learner" if "learner" in document else "optimizer"
         names = [field.name for field in fields(cls) if field.name == needed or field.name in document]
         return cls(**{name: document[name] for name in names})
+
+
+def by_owner(hparams: Mapping[str, Value], owners: Sequence[PluginSpec]) -> dict[str, dict[str, Value]]:
+    """Values by plugin and by its own names for them.
+
+    Raises:
+        InputError: a name belongs to none of the plugins, or two of these have one name.
+    """
+    names = [spec.name for spec in owners]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise InputError(
+            f"Hyperparameters are told apart by their plugin's name, but {listed(repeated)} comes more than once in "
+            f"{listed(names)}; leave one out or rename it."
+        )
+    owned: dict[str, dict[str, Value]] = {name: {} for name in names}
+    for full, value in hparams.items():
+        owner, dot, name = full.partition(".")
+        if not dot or owner not in owned:
+            raise InputError(
+                f"Hyperparameter {quoted(full)} belongs to none of {sorted(owned)}; "
+                "write it as 'plugin.hyperparameter'."
+            )
+        owned[owner][name] = value
+    return owned
 
 
 def _checked_laws(laws: Any) -> dict[str, RateLaw]:

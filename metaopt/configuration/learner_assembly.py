@@ -6,8 +6,7 @@ from typing import Literal, final
 from torch import Tensor
 
 from metaopt.configuration.assembly import Assembly
-from metaopt.configuration.configuration import Configuration
-from metaopt.configuration.ownership import by_owner
+from metaopt.configuration.configuration import Configuration, by_owner
 from metaopt.contracts import Hparams, Rule, State, StepInfo, Tensors, Theta, empty_state
 from metaopt.plugin import ControllerSpec, LearnerSpec, OptimizerSpec, Registry
 from metaopt.space import resolve

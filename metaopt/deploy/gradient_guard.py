@@ -2,8 +2,7 @@
 
 import warnings
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypeAlias, final
 
@@ -84,6 +83,11 @@ class GradientGuard:
         """The steps skipped so far, as far as that is known without waiting."""
         return self._skipped
 
+    @property
+    def withholds(self) -> bool:
+        """Whether a step is being skipped; it may fail then, as in classes that need a gradient of some parameter."""
+        return isinstance(self._step, WithheldStep)
+
     def wait(self) -> None:
         """Wait until a GPU has reached its pending verdicts, and count them."""
         self._count_pending(wait=True)
@@ -137,16 +141,6 @@ class GradientGuard:
         self._norm = None
         if self._step is not None and self._step.leave():
             self._settle(optimizer)
-
-    @contextmanager
-    def forgiving(self) -> Iterator[None]:
-        """A step inside may fail where it is skipped: some classes do where no parameter has a gradient."""
-        before = self._skipped.by_guard
-        try:
-            yield
-        except Exception:
-            if self._skipped.by_guard == before:
-                raise
 
     def state_dict(self) -> dict[str, Any]:
         """Plain numbers, under `"skipped"`, and what the handover keeps under its own name."""

@@ -132,8 +132,9 @@ class HeldWeights:
 
     def check_steps(self) -> None:
         """InputError where no step may be taken."""
-        self.check_training("calling run.step()")
-        if self.is_finished:
+        if self.is_evaluating:
+            self.check_training("calling run.step()")
+        if self._finished is not None:
             _refuse_step()
 
     def check_goes_on(self) -> None:

@@ -14,7 +14,6 @@ from metaopt.deploy.gradient_guard import GradientGuard, SkippedSteps
 from metaopt.deploy.held_weights import HeldWeights
 from metaopt.deploy.plan_warnings import warn_at_last
 from metaopt.deploy.ranks.joining import JoinableRun, Joining
-from metaopt.deploy.ranks.weighted_means import checked_examples
 from metaopt.deploy.run_events import RunEvents
 from metaopt.deploy.saved_runs import SavedRun
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
@@ -71,14 +70,14 @@ class Run(JoinableRun):
         self._accumulation = None if accelerator is None else Accumulation(accelerator.gradient_state)
         scheduler.warns_past_plan = guard is None or guard.handover is None  # or else the guard says so
         self._judgement, self._weights = judgement, HeldWeights(model, optimizer, keep_best)
-        self._guard, self._events = guard, RunEvents(watch, guard)
+        self._guard, self._events = guard, None if watch is None else RunEvents(watch, guard)
         takes_loss = "loss" in optimizer_signals
-        self._steps = TrainingSteps(
-            optimizer, scheduler, judgement, guard, self._events, takes_loss=takes_loss, ranks=judgement.ranks
-        )
+        self._steps = TrainingSteps(optimizer, scheduler, judgement, guard, self._events, takes_loss=takes_loss)
         self._rate, names = rate, names or ModelNames()
         self._state = SavedRun(optimizer, scheduler, judgement, self._weights, self._steps, guard, names)
-        super().__init__(Joining(model, judgement.ranks, self._steps.ranks is not None, self._state))
+        super().__init__()
+        if judgement.ranks is not None:
+            self._joining = Joining(model, judgement.ranks, self._steps.ranks is not None, self._state)
         if self._weights.best is not None and names.frozen:
             watch_frozen(optimizer, names.frozen, self._weights.best.include)
 
@@ -155,18 +154,17 @@ class Run(JoinableRun):
                 steps, a stopper or controller that listens to validations never heard of one.
         """
         self._weights.check_steps()
-        self.check_joined()
+        if self._joining is not None:
+            self.check_joined()
         if loss is not None:
-            self.record_loss(loss, num_examples)
+            self._steps.record_loss(loss, num_examples, self._accumulation)
         if self._accumulation is not None and not self._accumulation.ends:
             return
-        with self._steps.taken(scaler if update_scaler else None):
-            self.optimizer.step() if scaler is None else scaler.step(self.optimizer)
-        before = self.scheduler.last_epoch
-        self.scheduler.step()
-        if before < self.scheduler.last_epoch == self.scheduler.horizon and self._judgement.waits_for_validations:
-            validations, remedy = self._judgement.validations, "run.observe(value)"
-            warn_at_last(self, validations, "The recipe's stopper", self.num_steps, remedy)
+        self._steps.take(self.optimizer, scaler, scaler if update_scaler else None)
+        scheduler, judgement, before = self.scheduler, self._judgement, self.scheduler.last_epoch
+        scheduler.step()
+        if before < scheduler.last_epoch == scheduler.horizon and judgement.waits_for_validations:
+            warn_at_last(self, judgement.validations, "The recipe's stopper", self.num_steps, "run.observe(value)")
 
     def record_loss(self, loss: Tensor | float, num_examples: float | None = None) -> Tensor:
         """Note the loss of the coming step; `step` does it, and only loops that step by themselves need to.
@@ -227,21 +225,22 @@ class Run(JoinableRun):
             UserWarning: the optimizer averages its weights, and `evaluating` did not put the averages in.
         """
         judgement, step, scheduler = self._judgement, self.num_steps, self.scheduler
-        examples = checked_examples(num_examples)
         if self._weights.is_finished or judgement.holds_validation_of(step):
             return judgement.decision
-        self.check_joined(meets_all=True)
+        if self._joining is not None:
+            self.check_joined(meets_all=True)
         if self._guard is not None:
             self._guard.wait()
             judgement.stop_for(self._guard.reason)
-        observation = judgement.observation(value, signals, step, scheduler.horizon, scheduler.share, examples)
+        observation = judgement.observation(value, signals, step, scheduler.horizon, scheduler.share, num_examples)
         self._weights.check_evaluated(step, observation.value)
         if judgement.improves(observation):
             self._weights.keep(step)
         if not judgement.says_nothing(observation):
             scheduler.observe(observation.value)
         params = (param for group in self.optimizer.param_groups for param in group["params"])
-        return self._events.observed(observation, judgement.decide(observation, params))
+        decision = judgement.decide(observation, params)
+        return decision if self._events is None else self._events.observed(observation, decision)
 
     def restore_best(self) -> None:
         """Write the best weights seen by `observe` into the model, with buffers such as BatchNorm's statistics.
@@ -252,7 +251,7 @@ class Run(JoinableRun):
         Raises:
             InputError: there is nothing to restore: no finite value was ever observed, or no copy was kept.
         """
-        self._weights.restore_best(self.num_steps, self._judgement.num_observations, self.best_step)
+        self._weights.restore_best(self.num_steps, self._judgement.validations.count, self.best_step)
 
     def finish(self, *, best: bool = True) -> None:
         """End the run: the model holds what it is to be used with, and no further step is taken.
@@ -264,8 +263,9 @@ class Run(JoinableRun):
         Raises:
             InputError: `evaluating` is in force.
         """
-        self._weights.finish(self.num_steps, self._judgement.num_observations, self.best_step, best=best)
-        self._events.finished(self.num_steps, self._judgement.decision)
+        self._weights.finish(self.num_steps, self._judgement.validations.count, self.best_step, best=best)
+        if self._events is not None:
+            self._events.finished(self.num_steps, self._judgement.decision)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the model's present weights: save `model.state_dict()` next to it.

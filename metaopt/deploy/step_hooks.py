@@ -32,7 +32,10 @@ def observe_steps(optimizer: Optimizer, observer: StepObserver) -> None:
 
     def before(optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         observer.begin_step(optimizer)
-        return _looked_at(optimizer, args, kwargs, observer.gradients_ready)
+        if may_have_closure(args, kwargs):
+            return _looked_at(optimizer, args, kwargs, observer.gradients_ready)
+        observer.gradients_ready(optimizer)
+        return None
 
     def after(optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         observer.end_step(optimizer)
@@ -52,7 +55,10 @@ def look_at_gradients(optimizer: Optimizer, look: Callable[[Optimizer], None]) -
     """Have `look` called once a step's gradients are there; again for each further call of a closure."""
 
     def before(optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return _looked_at(optimizer, args, kwargs, look)
+        if may_have_closure(args, kwargs):
+            return _looked_at(optimizer, args, kwargs, look)
+        look(optimizer)
+        return None
 
     optimizer.register_step_pre_hook(before)
 
@@ -93,6 +99,11 @@ def warn_of_unfrozen(optimizer: Optimizer, names: Mapping[Tensor, str]) -> Calla
             )
 
     return report
+
+
+def may_have_closure(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a step's arguments, as its hook gets them, leave room for one: most steps spare what closures need."""
+    return len(args) > 1 or "closure" in kwargs
 
 
 def after_closure(

@@ -1,8 +1,6 @@
 """A training step, whoever takes it: what it needs is supplied before it, and it is counted after it."""
 
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from numbers import Real
 from typing import Any, final
 
@@ -17,7 +15,7 @@ from metaopt.deploy.ranks.rank_group import RankGroup
 from metaopt.deploy.ranks.weighted_means import checked_examples, mean_loss
 from metaopt.deploy.run_events import RunEvents
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
-from metaopt.deploy.step_hooks import after_closure, observe_steps
+from metaopt.deploy.step_hooks import after_closure, may_have_closure, observe_steps
 from metaopt.deploy.step_signals import StepSignals
 from metaopt.deploy.stopping.judgement import Judgement
 from metaopt.deploy.withheld_step import FOUND_INF
@@ -37,11 +35,10 @@ class TrainingSteps:
     Args:
         optimizer: the run's.
         scheduler: the run's; it follows the optimizer's steps from now on.
-        judgement: hears of losses.
+        judgement: hears of losses; its ranks average the loss of each step, where anything needs it.
         guard: hears of losses too, and reads the gradients' norm; or None.
-        events: reports each step to a logger.
+        events: reports each step to a logger; or None.
         takes_loss: whether the optimizer's `step` requires `loss=`.
-        ranks: over which the loss of each step is averaged, where anything needs it; or None.
 
     Attributes:
         signals: measures what the scheduler requires of each step, or None where that is nothing.
@@ -54,16 +51,16 @@ class TrainingSteps:
         scheduler: ControllerScheduler,
         judgement: Judgement,
         guard: GradientGuard | None,
-        events: RunEvents,
+        events: RunEvents | None,
         *,
         takes_loss: bool,
-        ranks: RankGroup | None = None,
     ) -> None:
         self._events = events
         self._guard, self._takes_loss = guard, takes_loss
         listens = guard is not None and guard.handover is not None
-        needed = takes_loss or "loss" in scheduler.required or judgement.needs_losses or listens
-        self.ranks = ranks if needed else None
+        needed = takes_loss or "loss" in scheduler.required or listens
+        ranks = judgement.ranks
+        self.ranks: RankGroup | None = ranks if ranks is not None and (needed or judgement.needs_losses) else None
         measures = scheduler.needs_gradients or "agreement" in scheduler.required
         self.signals = StepSignals(optimizer, scheduler, guard) if measures else None
         self._loss: Tensor | None = None
@@ -107,12 +104,14 @@ class TrainingSteps:
             num_examples: that it is a mean over, or None.
             accumulation: averages micro-batches; nothing is noted before the last of a step.
         """
-        loss, num_examples = _single(loss), checked_examples(num_examples)
+        loss = _single(loss)
+        if num_examples is not None:
+            num_examples = checked_examples(num_examples)
         if accumulation is not None:
             loss, num_examples = accumulation.add(loss, num_examples)
             if not accumulation.ends:
                 return loss
-        self._loss = loss = self._agreed(loss, num_examples)
+        self._loss = loss = loss if self.ranks is None else self._agreed(loss, num_examples)
         judgement = self._judgement()
         if judgement is not None:
             judgement.record_loss(loss)
@@ -120,17 +119,30 @@ class TrainingSteps:
             self._guard.record_loss(loss)
         return loss
 
-    @contextmanager
-    def taken(self, scaler: torch.amp.GradScaler | None) -> Iterator[None]:
-        """A step is taken inside, which may fail where the guard skips it; afterwards the scaler is updated."""
-        with nullcontext() if self._guard is None else self._guard.forgiving():
-            yield
-        self.end()
-        if scaler is not None:
-            scaler.update()
+    def take(
+        self, optimizer: Optimizer, scaler: torch.amp.GradScaler | None, updated: torch.amp.GradScaler | None
+    ) -> None:
+        """Have the optimizer take a step, or a scaler have it do so; it may fail where the guard skips it.
 
-    def end(self) -> None:
-        """End a step that has begun, also where the optimizer failed within and was forgiven."""
+        Args:
+            optimizer: the run's, or what a host wrapped it in.
+            scaler: steps it, or None.
+            updated: a scaler to update afterwards, or None.
+        """
+        try:
+            if scaler is None:
+                optimizer.step()
+            else:
+                scaler.step(optimizer)
+        except Exception:
+            if self._guard is None or not self._guard.withholds:
+                raise
+            self._end()
+        if updated is not None:
+            updated.update()
+
+    def _end(self) -> None:
+        """End a step that has begun."""
         if not self._has_begun:
             return
         self._has_begun = False
@@ -143,7 +155,8 @@ class TrainingSteps:
         scheduler = self._scheduler()
         if scheduler is None:
             return
-        self._events.step_ends(self._num_steps, scheduler.optimizer)
+        if self._events is not None:
+            self._events.step_ends(self._num_steps, scheduler.optimizer)
         scheduler.step_taken()
 
     def _before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -152,9 +165,10 @@ class TrainingSteps:
         self._has_begun = False
         if not self._num_steps and is_trial(optimizer):
             return (args, {**kwargs, "loss": torch.zeros(())}) if self._takes_loss else None
-        handed_on = after_closure(args, kwargs, _Closure(self, optimizer).ran)
-        if handed_on is not None:
-            return handed_on
+        if may_have_closure(args, kwargs):
+            handed_on = after_closure(args, kwargs, _Closure(self, optimizer).ran)
+            if handed_on is not None:
+                return handed_on
         loss, self._loss = self._loss, None
         own = kwargs.get("loss")
         if loss is None and own is not None:
@@ -169,7 +183,7 @@ class TrainingSteps:
         return loss if self.ranks is None else mean_loss(self.ranks, loss, num_examples, self._num_steps)
 
     def _after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.end()
+        self._end()
 
     def _begin(self, optimizer: Optimizer, loss: Tensor | None) -> None:
         """Supply a step whose gradients are there, unless a `GradScaler` has a fused class skip it."""
@@ -182,7 +196,8 @@ class TrainingSteps:
         self._by_scaler = skipped
         if self.signals is not None:
             self.signals.begin(loss)
-        self._events.step_begins(loss)
+        if self._events is not None:
+            self._events.step_begins(loss)
         self._has_begun = True
 
     def ran_closure(self, optimizer: Optimizer, returned: Any) -> None:
@@ -238,11 +253,13 @@ def _is_number(value: Any) -> bool:
 
 def _single(loss: Tensor | float) -> Tensor:
     try:
-        detached = torch.as_tensor(loss).detach()
+        detached = (loss if isinstance(loss, Tensor) else torch.as_tensor(loss)).detach()
     except (TypeError, ValueError, RuntimeError):
         raise InputError(f"The loss of a step is one number, got {quoted(loss)}.") from None
     if detached.is_complex():
         raise InputError(f"The loss of a step is one real number, got {quoted(loss)}.")
+    if not detached.ndim:
+        return detached
     if detached.numel() != 1:
         shape = tuple(detached.shape)
         raise InputError(f"The loss of a step is one number, got a tensor of shape {shape}; take its mean().")

@@ -148,8 +148,11 @@ class DeployedMember:
         try:
             if self._native.takes_closure:
                 run.record_loss(loss)
-                with self._guard.forgiving():
+                try:
                     run.optimizer.step(closure)  # type: ignore[arg-type]
+                except Exception:
+                    if not self._guard.withholds:
+                        raise
                 run.scheduler.step()
             else:
                 run.step(loss)

@@ -74,7 +74,9 @@ class InnerLoop:
 
     @cached_property
     def roles(self) -> dict[str, str]:
-        """The roles of the model's parameters, by name."""
+        """The roles of the model's parameters, by name; empty where nothing goes by them."""
+        if not self.assembly.has_roles:
+            return {}
         return roles_on(self.module, self.task.examples[0][:2].to(self.device))
 
     @cached_property
@@ -85,7 +87,7 @@ class InnerLoop:
     @cached_property
     def hparams(self) -> Hparams:
         """The rule's hyperparameters as 0-d tensors, by parameter."""
-        above = layers_above(self.module, self.roles)
+        above = layers_above(self.module, self.roles) if self.assembly.configuration.depth_decay != 1.0 else {}
         hparams = self.assembly.tensor_hparams(self.parameters, roles=self.roles, layers_above=above)
         return {name: {key: value.to(self.device) for key, value in own.items()} for name, own in hparams.items()}
 

@@ -2,9 +2,8 @@
 
 from metaopt.parameter_roles.depth import layers_above
 from metaopt.parameter_roles.detection import role_of_shape, roles, roles_on
-from metaopt.parameter_roles.fan_in import fan_in_of
-from metaopt.parameter_roles.names import bare_name
-from metaopt.parameter_roles.patterns import ROLES, checked_role, overridden
+from metaopt.parameter_roles.names import ROLES, bare_name, checked_role, overridden
+from metaopt.parameter_roles.weights import fan_in_of
 
 __all__ = [
     "ROLES",

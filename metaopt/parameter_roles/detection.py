@@ -1,21 +1,21 @@
 """The role of each parameter, from modules and shapes."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
 from metaopt.errors import InputError, checked_function, quoted
 from metaopt.parameter_roles.forward_order import Example, kinds_of, reached_first
-from metaopt.parameter_roles.other_inputs import has_other_inputs
+from metaopt.parameter_roles.names import overridden
 from metaopt.parameter_roles.output_layers import output_weights
-from metaopt.parameter_roles.patterns import overridden
-from metaopt.parameter_roles.repetition import is_repeated
-from metaopt.parameter_roles.weights import Weight, is_adapter, weights
+from metaopt.parameter_roles.weights import Weight, is_adapter, is_repeated, weights
 
 #: Tables of places, which stand beside a raw input as well as beside tokens.
 _POSITIONS = re.compile(r"(^|[._])(pos|rel|dist)|position|relative")
+#: Layers of so few outputs, as of gates and scores, say nothing about what others take.
+_FEW = 4
 
 
 @checked_function()
@@ -57,7 +57,8 @@ def roles(
         {'0.weight': 'input', '0.bias': 'vector', '2.weight': 'head', '2.bias': 'vector'}
     """
     if isinstance(model, nn.Module):
-        return overridden(_of_model(model, example), patterns)
+        found = _of_model(model, example)
+        return found if patterns is None else overridden(found, patterns)
     if example is not None:
         raise InputError("An example goes through a model, and there are parameters alone; give the model.")
     return overridden({name: role_of_shape(param) for name, param in _named(model)}, patterns)
@@ -139,3 +140,52 @@ def _named(params: Any) -> list[tuple[str, Tensor]]:
         if not isinstance(tensor, Tensor):
             raise InputError(f"Parameters must be tensors, got {quoted(tensor)}.")
     return pairs
+
+
+def has_other_inputs(model: nn.Module, first: Weight, places: Sequence[Weight]) -> bool:
+    """Whether another weight takes a width that no layer of the model gives, as the first one of a second input does.
+
+    What layers give counts with what may become of it: several flattened, two or an input and one side by side, half
+    or a quarter of one.
+
+    Args:
+        model: the model.
+        first: its first weight.
+        places: its parameters, without those that make its output.
+    """
+    width = _taken(model.get_submodule(first.owner))
+    given = {out for place in places for out in _given(model.get_submodule(place.owner), place)}
+    others = (place.owner for place in places if place.kind == "weight" and place.owner != first.owner)
+    taken = {other for owner in dict.fromkeys(others) if (other := _taken(model.get_submodule(owner)))}
+    return width is not None and not all(_may_come_from(given, width, other) for other in taken)
+
+
+def _may_come_from(given: set[int], raw: int, width: int) -> bool:
+    if width in given or width - raw in given:
+        return True
+    if any(width % out == 0 or width - out in given for out in given if out >= _FEW):
+        return True
+    return width != raw and any(part * width in given for part in (2, 4))
+
+
+def _taken(module: Any) -> int | None:
+    """How many numbers or channels a layer takes; None where its class does not say."""
+    if isinstance(module, nn.Linear):
+        return module.in_features
+    if isinstance(module, nn.modules.conv._ConvNd):
+        return module.in_channels
+    return module.input_size if isinstance(module, nn.RNNBase | nn.RNNCellBase) else None
+
+
+def _given(module: Any, place: Weight) -> Iterator[int]:
+    """How many numbers or channels the layer of a weight gives."""
+    if place.kind == "vector":
+        return
+    if isinstance(module, nn.Linear):
+        yield module.out_features
+    elif isinstance(module, nn.modules.conv._ConvNd):
+        yield module.out_channels
+    elif isinstance(module, nn.RNNBase | nn.RNNCellBase):
+        yield from (module.hidden_size, 2 * module.hidden_size)
+    elif place.param.ndim > 1:
+        yield from (place.param.shape[-1], place.param.shape[0])

@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import nn
 
-from metaopt.parameter_roles.repetition import is_repeated
-from metaopt.parameter_roles.weights import Weight
+from metaopt.parameter_roles.weights import Weight, is_repeated
 
 #: Names of modules that make outputs, as people use them.
 _HEADS = frozenset(

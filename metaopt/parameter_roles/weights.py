@@ -1,9 +1,10 @@
 """A model's parameters with the modules that own them, in the order of the modules."""
 
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
@@ -63,6 +64,35 @@ def is_adapter(name: str) -> bool:
     return bool(_LORA.search(name))
 
 
+def fan_in_of(shape: Sequence[int]) -> int:
+    """The numbers in a tensor over those of its first dimension; 1 for vectors and scalars.
+
+    As torch's layers hold their weights: in_features of a linear layer, in_channels / groups × kernel of a convolution.
+
+    Example:
+        >>> fan_in_of((32, 3, 5, 5))
+        75
+    """
+    return math.prod(shape[1:])
+
+
+def is_repeated(model: nn.Module, owner: str) -> bool:
+    """Whether a module lies within one of several members of a list that are built alike.
+
+    Args:
+        model: the model.
+        owner: full name of the module.
+    """
+    parts = owner.split(".")
+    for end in range(1, len(parts)):
+        parent = model.get_submodule(".".join(parts[: end - 1]))
+        if isinstance(parent, nn.ModuleList | nn.Sequential):
+            own = model.get_submodule(".".join(parts[:end]))
+            if sum(_build(other) == _build(own) for other in parent) > 1:
+                return True
+    return False
+
+
 def _kind(module: nn.Module, own_name: str, name: str, param: Tensor, hidden: bool) -> Kind:
     if is_adapter(name) and param.ndim >= 2:
         return "hidden"
@@ -103,3 +133,7 @@ def _is_within_attention(model: nn.Module, owner: str) -> bool:
     """Whether a module is part of torch's attention, whose output projection is neither first nor last."""
     parent = owner.rpartition(".")[0]
     return bool(owner) and isinstance(model.get_submodule(parent), nn.MultiheadAttention)
+
+
+def _build(module: nn.Module) -> Any:
+    return type(module), [(name, tuple(param.shape)) for name, param in module.named_parameters()]

@@ -70,11 +70,13 @@ def bound(
     registry: Registry,
 ) -> Run:
     """What `Recipe.bind` returns, from its arguments; raises what that raises."""
-    refuse_learner(recipe.configuration, "bind")
+    if recipe.configuration.learner:
+        refuse_learner(recipe.configuration, "bind")
     policy = guard if not isinstance(guard, bool) else "fallback" if guard else "off"
     if policy not in get_args(GuardPolicy):
         raise InputError(f"guard must be 'fallback', 'raise' or 'off', got {quoted(guard)}.")
-    check_patterns(roles)
+    if roles is not None:
+        check_patterns(roles)
     check_count("batch_size", batch_size)
     check_total_steps(total_steps)
     if not isinstance(scale_rate, bool):
@@ -87,16 +89,17 @@ def bound(
     scale = Scale(_num_trained(model), batch_size, total_steps)
     assembly = assemble(configuration, registry, scale) if configuration.rate_law else stated
     rates = scaled_rates(stated, scale)
+    names = ModelNames.of(model, assembly, roles)
     optimizer = build_optimizer(
         assembly,
         model,
         patterns=roles,
+        names=names,
         implementation=implementation,
         compile=compile,
         theta=recipe.theta,
         horizon=total_steps,
     )
-    names = ModelNames.of(model, assembly, roles)
     whole = isinstance(model, nn.Module)
     missing = roles_without_parameters(assembly, optimizer.param_groups, names.frozen_roles, optimizers=whole)
     if missing is not None:

@@ -3,10 +3,12 @@
 import dataclasses
 
 import pytest
+import torch
 
 import metaopt
-from metaopt.configuration import Configuration, assemble
-from metaopt.plugin.registry import current_registry
+from metaopt.configuration import Configuration, assemble, misfit, untaken
+from metaopt.configuration.configuration import by_owner
+from metaopt.plugin import OptimizerSpec, WrapperSpec, current_registry
 
 
 @pytest.fixture
@@ -50,3 +52,62 @@ def test_a_wrapper_that_sets_the_rate_makes_every_lr_a_factor():
     roles = {"matrix": {"optimizer": "sgd"}, "head": {"rate": 0.5}}
     assembly = assemble(Configuration("adamw", wrappers=("dog",), roles=roles), current_registry())
     assert [assembly.values_at(role)["lr"] for role in ("matrix", "head", "vector")] == [1.0, 0.5, 1.0]
+
+
+ADAMW = current_registry().get(metaopt.OptimizerSpec, "adamw")
+COSINE = current_registry().get(metaopt.ControllerSpec, "cosine")
+
+
+def test_values_are_told_apart_by_the_plugins_name():
+    owned = by_owner({"adamw.lr": 0.1, "cosine.warmup": 0.2}, [ADAMW, COSINE])
+    assert owned == {"adamw": {"lr": 0.1}, "cosine": {"warmup": 0.2}}
+
+
+def test_what_belongs_to_nobody_and_who_comes_twice_is_refused():
+    with pytest.raises(metaopt.InputError, match=r"'sgd.lr' belongs to none of \['adamw'\]"):
+        by_owner({"sgd.lr": 0.1}, [ADAMW])
+    with pytest.raises(metaopt.InputError, match="comes more than once"):
+        by_owner({}, [ADAMW, ADAMW])
+
+
+def optimizer(name):
+    return current_registry().get(OptimizerSpec, name)
+
+
+def wrapper(name):
+    return current_registry().get(WrapperSpec, name)
+
+
+@pytest.mark.parametrize("name", ["averaged", "dog", "mechanic", "lookahead"])
+def test_a_class_without_a_rule_takes_no_wrapper(name):
+    alone = metaopt.optimizer_spec(torch.optim.Adamax)
+    assert misfit(alone, []) is None
+    expected = f"The wrapper '{name}' goes around a rule, and 'adamax' is a library's class without one; leave it out."
+    assert misfit(alone, [wrapper(name)]) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "wrappers", "reason"),
+    [
+        ("adamw", ["averaged"], None),
+        ("prodigy", ["mechanic"], None),
+        ("prodigy", ["dog"], "The wrapper 'dog' sets the learning rate, and 'prodigy' its own; leave one out."),
+        (
+            "celo",
+            ["learned_schedule"],
+            "A recipe has one learned part, and celo and learned_schedule are; leave one out.",
+        ),
+    ],
+)
+def test_wrappers_that_cannot_go_around_an_optimizer(name, wrappers, reason):
+    assert misfit(optimizer(name), [wrapper(around) for around in wrappers]) == reason
+
+
+def test_an_optimizer_for_matrices_says_how_the_rest_is_trained(normed):
+    shapes = {"w": torch.Size((2, 3)), "b": torch.Size((3,)), "scale": torch.Size(())}
+    assert untaken(optimizer("adamw"), shapes) is None
+    assert untaken(normed, {"w": shapes["w"]}) is None
+    assert untaken(normed, shapes) == (
+        "normed takes matrices, and the parameter 'b' (and 1 more) has the shape (3,); give the others to another "
+        "optimizer, such as adamw with roles={'matrix': {'optimizer': 'normed'}}."
+    )

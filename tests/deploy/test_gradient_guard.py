@@ -560,16 +560,24 @@ def test_an_error_of_the_class_is_forgiven_only_in_a_skipped_step():
         def step(self, closure=None):
             raise ValueError("no step")
 
+    registry = Registry()
+    registry.register(metaopt.optimizer_spec(Failing, lr=metaopt.Float(1e-3, 1.0, log=True, default=0.1)))
+    registry.register(current_registry().get(metaopt.ControllerSpec, "linear"))
     model = model_of()
-    optimizer, guard = Failing(model.parameters(), lr=0.1), GradientGuard()
-    observe_steps(optimizer, guard)
+    recipe = metaopt.Recipe.create(Configuration("failing", "linear"), registry=registry)
+    run = recipe.bind(model, total_steps=10, registry=registry)
     loss_of(model).backward()
-    with pytest.raises(ValueError, match="no step"), guard.forgiving():
-        optimizer.step()
+    with pytest.raises(ValueError, match="no step"):
+        run.step()
+    assert (run.num_steps, run.scheduler.last_epoch) == (0, 0)
     model[0].weight.grad.fill_(math.nan)
-    with pytest.warns(RuntimeWarning, match="the step is skipped"), guard.forgiving():
-        optimizer.step()
-    assert guard.skipped.by_guard == 1
+    with pytest.warns(RuntimeWarning, match="the step is skipped"):
+        run.step()
+    assert (run.skipped.by_guard, run.num_steps, run.scheduler.last_epoch) == (1, 1, 1)
+    loss_of(model).backward()
+    model[0].weight.grad.fill_(1.0)
+    with pytest.raises(ValueError, match="no step"):
+        run.step()
 
 
 def parts(rank):

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.parameter_roles.weights import weights
+from metaopt.parameter_roles import fan_in_of
+from metaopt.parameter_roles.weights import is_repeated, weights
 
 
 def kinds(model):
@@ -83,3 +84,26 @@ def test_lazy_layers_are_to_be_run_first():
         metaopt.roles(model)
     model(torch.zeros(1, 2))
     assert metaopt.roles(model)["0.weight"] == "input"
+
+
+@pytest.mark.parametrize(
+    ("layer", "width"),
+    [
+        (nn.Linear(784, 3), 784),
+        (nn.Conv2d(3, 8, 5), 75),
+        (nn.Conv2d(8, 8, 3, groups=4), 18),
+        (nn.Embedding(100, 16), 16),
+        (nn.LSTM(20, 4), 20),
+    ],
+)
+def test_it_counts_what_torch_s_layers_see(layer, width):
+    assert fan_in_of(next(layer.parameters()).shape) == width
+    assert fan_in_of((5,)) == fan_in_of(()) == 1
+
+
+def test_members_that_are_built_alike_are_repeated_and_so_is_what_they_hold():
+    blocks = nn.ModuleList(nn.ModuleDict({"mix": nn.Linear(4, 4)}) for _ in range(2))
+    model = nn.ModuleDict({"blocks": blocks, "last": nn.ModuleList([nn.Linear(4, 4), nn.Linear(4, 2)])})
+    assert is_repeated(model, "blocks.1.mix")
+    assert not is_repeated(model, "blocks")
+    assert not is_repeated(model, "last.1")

@@ -86,18 +86,19 @@ def create_optimizer(
     assembly = assemble_named(
         name, hparams, wrappers=wrappers, no_decay=no_decay, roles=settings, depth_decay=depth_decay
     )
+    names = ModelNames.of(params, assembly, patterns)
     optimizer = build_optimizer(
         assembly,
         params,
         patterns=patterns,
+        names=names,
         implementation=implementation,
         compile=compile,
         theta=theta,
         horizon=total_steps,
         maximize=maximize,
     )
-    frozen = ModelNames.of(params, assembly, patterns).frozen_roles if assembly.roles else frozenset[str]()
-    missing = roles_without_parameters(assembly, optimizer.param_groups, frozen)
+    missing = roles_without_parameters(assembly, optimizer.param_groups, names.frozen_roles)
     if missing is not None:
         raise InputError(missing)
     return optimizer
@@ -108,6 +109,7 @@ def build_optimizer(
     params: Params,
     *,
     patterns: Mapping[str, str] | None = None,
+    names: ModelNames | None = None,
     implementation: Implementation = "auto",
     compile: bool = False,
     theta: Theta | None = None,
@@ -116,11 +118,12 @@ def build_optimizer(
 ) -> Optimizer:
     """The torch optimizer of an assembly.
 
-    Arguments as for `create_optimizer`; `horizon` is its `total_steps`, `patterns` are those among its `roles`.
+    Arguments as for `create_optimizer`; `horizon` is its `total_steps`, `patterns` are those among its `roles`, `names`
+    are those of the model, if the caller has them.
     """
     if implementation not in ("auto", "native", "rule"):
         raise InputError(f"implementation must be 'auto', 'native' or 'rule', got {quoted(implementation)}.")
-    names = ModelNames.of(params, assembly, patterns)
+    names = names or ModelNames.of(params, assembly, patterns)
     groups = role_groups(params, assembly, patterns, names.places if names.places.roles else None)
     check_trained(tensors_of(groups))
     check_flattened(params, groups, assembly)

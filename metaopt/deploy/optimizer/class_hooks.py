@@ -53,6 +53,7 @@ class ClassSteps:
 
     def __init__(self, optimizer: Optimizer) -> None:
         self._num_groups = self._num_steps = 0
+        self._maximizes = maximizes(type(optimizer))
         self._fused = False
         self._unseen: list[Tensor] = []
         self._params: list[Tensor] = []
@@ -69,7 +70,7 @@ class ClassSteps:
         if len(optimizer.param_groups) != self._num_groups:
             _begin_state(optimizer, optimizer.param_groups[self._num_groups :])
             self._take_in(optimizer)
-        if any(group.get(MAXIMIZE) for group in optimizer.param_groups) and not maximizes(type(optimizer)):
+        if not self._maximizes and any(group.get(MAXIMIZE) for group in optimizer.param_groups):
             raise InputError(
                 f"{type(optimizer).__qualname__} has no maximize and would go down the gradient; make the optimizer "
                 "with implementation='rule', or negate the loss."

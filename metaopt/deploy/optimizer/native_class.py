@@ -17,6 +17,7 @@ from metaopt.deploy.optimizer.parameters import ROLE, Group, checked_group, grou
 from metaopt.deploy.sharding.obstacles import class_obstacle
 from metaopt.errors import InputError, PluginError, RefusedError, did_you_mean, named_line, quoted
 from metaopt.plugin import Native
+from metaopt.shards import is_sharded
 from metaopt.space import Value
 
 #: A class, as what makes an optimizer from param groups.
@@ -80,7 +81,7 @@ def obstacle(
         native_arguments(assembly, assembly.rule_values)
     except PluginError as error:
         return str(error)
-    return class_obstacle(assembly, tensors)
+    return class_obstacle(assembly, tensors) if any(map(is_sharded, tensors)) else None
 
 
 def maximizes(kind: type[Optimizer]) -> bool:

@@ -1,5 +1,6 @@
 """Param groups by role and layer: which parameters share an optimizer, a rate and a decay."""
 
+import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import final
@@ -7,6 +8,7 @@ from typing import final
 from torch import Tensor, nn
 
 from metaopt.configuration import Assembly, untaken
+from metaopt.deploy.optimizer.native_class import native_class
 from metaopt.deploy.optimizer.parameters import (
     LR_RATIO,
     ROLE,
@@ -20,9 +22,9 @@ from metaopt.deploy.optimizer.parameters import (
     tensor_of,
     tensors_of,
 )
-from metaopt.deploy.roles.group_keys import check_keys
-from metaopt.errors import InputError, listed
+from metaopt.errors import InputError, PluginError, listed, quoted
 from metaopt.parameter_roles import checked_role, fan_in_of, layers_above, role_of_shape, roles
+from metaopt.plugin import OptimizerSpec, current_registry
 
 #: The role of groups whose parameters have nothing of their own.
 REST = "rest"
@@ -42,20 +44,23 @@ class Places:
     layers_above: Mapping[Tensor, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, params: Params, groups: list[Group], patterns: Mapping[str, str] | None = None) -> "Places":
+    def of(
+        cls, params: Params, groups: list[Group], assembly: Assembly, patterns: Mapping[str, str] | None = None
+    ) -> "Places":
         """Those of a model, or of the members of groups where there is none.
 
         Args:
             params: what the optimizer is made for.
             groups: the same as `as_groups` made them.
+            assembly: what shall run; layers are counted where its `depth_decay` goes by them.
             patterns: role by pattern of names, for `metaopt.roles`.
         """
         named = dict(params.named_parameters()) if isinstance(params, nn.Module) else dict(_named(groups))
         by_name = roles(params if isinstance(params, nn.Module) else named, patterns)
-        above = layers_above(named, by_name)
+        above = layers_above(named, by_name) if assembly.configuration.depth_decay != 1.0 else {}
         return cls(
             {tensor: by_name[name] for name, tensor in named.items()},
-            {tensor: above[name] for name, tensor in named.items()},
+            {tensor: above[name] for name, tensor in named.items() if name in above},
         )
 
     def role(self, tensor: Tensor) -> str:
@@ -82,7 +87,7 @@ def role_groups(
     """
     groups = as_groups(params)
     if places is None:
-        places = Places.of(params, groups, patterns) if assembly.has_roles or patterns else Places()
+        places = Places.of(params, groups, assembly, patterns) if assembly.has_roles or patterns else Places()
     return _checked(groups, assembly, places)
 
 
@@ -197,3 +202,36 @@ def _named(groups: list[Group]) -> Iterator[Named]:
         name = member[0] if isinstance(member, tuple) else str(position)
         yield (name if name not in taken else f"{name}#{position}"), tensor_of(member)
         taken.add(name)
+
+
+def check_keys(assembly: Assembly, group: Group) -> None:
+    """Refuse hyperparameters of other optimizers; a `weight_decay` of 0 is what an optimizer without one does.
+
+    Keys that no optimizer has as a hyperparameter are the user's own.
+
+    Raises:
+        InputError: one is there.
+    """
+    unknown = [key for key in group if not any(key in _hparams(spec) for spec in assembly.optimizers)]
+    for key in unknown:
+        owners = [spec.name for spec in current_registry().specs(OptimizerSpec) if key in _hparams(spec)]
+        is_of_class = any(key in _arguments(spec) for spec in assembly.optimizers)
+        if owners and not is_of_class and not (key == "weight_decay" and not group[key]):
+            names = " and ".join(spec.name for spec in assembly.optimizers)
+            raise InputError(
+                f"A param group states {quoted(key)}, which {listed(owners, most=3)} have and {names} has not; leave "
+                "it out, or choose another optimizer."
+            )
+
+
+def _hparams(spec: OptimizerSpec) -> frozenset[str]:
+    return frozenset((*spec.space, *spec.packs))
+
+
+def _arguments(spec: OptimizerSpec) -> Iterator[str]:
+    """What the spec's class takes beside its hyperparameters, such as `foreach`."""
+    if spec.native is not None:
+        try:
+            yield from inspect.signature(native_class(spec.native)).parameters
+        except (PluginError, ValueError):  # not installed, or without a signature
+            return

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, final
 
+import torch
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -13,11 +14,10 @@ from torch.optim.lr_scheduler import LRScheduler
 from metaopt.contracts import Mode
 from metaopt.deploy.plan_warnings import ValidationCount, warn_at_last, warn_past_the_plan
 from metaopt.deploy.scheduler.checks import check_settings, note_initial_rates
-from metaopt.deploy.scheduler.closed_loop import ClosedLoop, number
-from metaopt.deploy.scheduler.rate_lookup import RateLookup
+from metaopt.deploy.scheduler.closed_loop import ClosedLoop
+from metaopt.deploy.scheduler.rate_lookup import RateLookup, WarmUp
 from metaopt.deploy.scheduler.state import check_state, in_force, leading_rate, take_bases
 from metaopt.deploy.scheduler.step_due import StepDue
-from metaopt.deploy.scheduler.warm_up import WarmUp
 from metaopt.deploy.state.damaged_state import checked_count, checked_rates, refusing_damage
 from metaopt.errors import InputError, quoted
 from metaopt.plugin import ControllerSpec
@@ -77,8 +77,9 @@ class ControllerScheduler(LRScheduler):
         self.horizon = None if total_steps is None else int(total_steps)
         self.mode: Mode = mode
         self._values, self._validations = dict(values), ValidationCount()
-        hparams = {key: number(value) for key, value in encode(spec.space, values).items()}
+        hparams = {key: torch.tensor(value, dtype=torch.float64) for key, value in encode(spec.space, values).items()}
         is_table, gradient_signals = spec.cadence == "table", self.required & GRADIENT_SIGNALS
+        self._gradient_signals = tuple(sorted(gradient_signals))
         self._table = RateLookup(spec, hparams, total_steps) if is_table else None
         self._loop = None if is_table else ClosedLoop(spec, hparams, total_steps, gradient_signals)
         self._warmup = WarmUp(warmup, total_steps)
@@ -102,10 +103,13 @@ class ControllerScheduler(LRScheduler):
             InputError: a signal that the controller requires is missing.
         """
         signals = {"loss": loss, "gradient_norm": gradient_norm, "agreement": agreement}
-        for name in sorted(self.required & GRADIENT_SIGNALS):
-            if signals[name] is None:
+        numbers: dict[str, float] = {}
+        for name in self._gradient_signals:
+            signal = signals[name]
+            if signal is None:
                 raise InputError(f"The controller {self.spec.name!r} requires {name} at each step; pass {name}=.")
-        self._ask({name: float(value.detach()) for name, value in signals.items() if value is not None})
+            numbers[name] = signal.item()
+        self._ask(numbers)
         self._prepared = True
         self._write()
 
@@ -135,7 +139,7 @@ class ControllerScheduler(LRScheduler):
         if self._step_due is not None and epoch is None and not self._is_starting and not self._step_due.follow():
             return
         if self.needs_gradients and not (self._is_starting or self._prepared):
-            signals = ", ".join(sorted(self.required & GRADIENT_SIGNALS))
+            signals = ", ".join(self._gradient_signals)
             raise InputError(
                 f"The controller {self.spec.name!r} requires {signals} before each optimizer step: "
                 "call run.step(loss), or scheduler.prepare(...) before optimizer.step()."
@@ -158,7 +162,7 @@ class ControllerScheduler(LRScheduler):
     def step_taken(self) -> None:
         """The optimizer took a step."""
         if self._step_due is not None:
-            self._step_due.note(taken=True)
+            self._step_due.count += 1
 
     def __getstate__(self) -> dict[str, Any]:  # the optimizer of a copy has no hooks to follow
         return {**self.__dict__, "_step_due": None}
@@ -195,7 +199,8 @@ class ControllerScheduler(LRScheduler):
     @property
     def _rate_now(self) -> float:
         """The controller's rate, or what a warm-up leaves of it."""
-        return self._rate if self._absolute else self._rate * self._warmup.at(self.last_epoch)
+        is_warm = self._absolute or self.last_epoch >= self._warmup.end
+        return self._rate if is_warm else self._rate * self._warmup.at(self.last_epoch)
 
     def state_dict(self) -> dict[str, Any]:
         """Counters, rates and the controller's state: numbers, strings and tensors only."""
@@ -232,7 +237,7 @@ class ControllerScheduler(LRScheduler):
         self.last_epoch = checked_count(state_dict["last_epoch"])
         self._step_count = checked_count(state_dict["step_count"])
         if self._step_due is not None:
-            self._step_due.note(taken=False)
+            self._step_due.count = 0
         self._rate = float(state_dict["rate"])
         self._absolute = bool(state_dict["absolute"])
         self._metric = float(state_dict["metric"])

@@ -1,6 +1,7 @@
 """Whether a run's scheduler is to move: once for each step of the optimizer, however often a host steps it."""
 
 import warnings
+from dataclasses import dataclass, field
 from typing import final
 
 #: Scheduler steps without one of the optimizer, in a row, that show that it is another optimizer that steps.
@@ -10,17 +11,17 @@ RARE = 10
 
 
 @final
+@dataclass(eq=False)
 class StepDue:
-    """Counts the optimizer's steps until its scheduler has followed."""
+    """Counts the optimizer's steps until its scheduler has followed.
 
-    def __init__(self) -> None:
-        self._num_due = 0
-        self._num_waits = 0
-        self._has_followed = False
+    Attributes:
+        count: steps of the optimizer that the scheduler has yet to follow.
+    """
 
-    def note(self, *, taken: bool) -> None:
-        """The optimizer took a step; or, where a state was loaded, it has not."""
-        self._num_due = self._num_due + 1 if taken else 0
+    count: int = 0
+    _num_waits: int = field(default=0, init=False)
+    _has_followed: bool = field(default=False, init=False)
 
     def follow(self) -> bool:
         """Whether the scheduler, which was stepped, is to move: not after a step that a `GradScaler` skipped.
@@ -29,7 +30,10 @@ class StepDue:
             UserWarning: it was stepped a hundred times in a row, and the optimizer was not; or the optimizer ten times
                 and more before it was for the first time.
         """
-        num_due, self._num_due = self._num_due, 0
+        num_due, self.count = self.count, 0
+        if num_due == 1 and self._has_followed:
+            self._num_waits = 0
+            return True
         self._num_waits = 0 if num_due else self._num_waits + 1
         if num_due >= RARE and not self._has_followed:
             warnings.warn(

@@ -46,7 +46,7 @@ class ModelNames:
             return cls()
         members = list(params.named_parameters())
         groups: list[Group] = [{"params": members}]
-        places = Places.of(params, groups, patterns) if assembly.has_roles else Places()
+        places = Places.of(params, groups, assembly, patterns) if assembly.has_roles else Places()
         whole = divided(cut_by_role(groups, assembly, places), assembly)
         return cls(
             names={param: name for name, param in members},

@@ -13,10 +13,9 @@ from torch.optim import Optimizer
 from metaopt.contracts import Decision, Mode, Observation, Stopper
 from metaopt.deploy.plan_warnings import GAINS_BY, ValidationCount, warn_nothing_gained
 from metaopt.deploy.ranks.rank_group import RankGroup
-from metaopt.deploy.ranks.weighted_means import Validation, agree_on_all, agreed_validation
-from metaopt.deploy.stopping.recent_losses import RecentLosses
+from metaopt.deploy.ranks.weighted_means import Validation, agreed_validation, checked_examples
+from metaopt.deploy.stopping.divergence_check import DivergenceCheck
 from metaopt.errors import InputError, quoted
-from metaopt.shards import local
 
 #: Where a signal comes from, for callers of `run.observe` that do not pass it.
 _SUPPLIED_BY = {
@@ -54,34 +53,46 @@ class WrapperSignals:
 
 
 @dataclass(eq=False)
-class DivergenceCheck:
-    """Says that training diverged, and from then on keeps saying so.
+class RecentLosses:
+    """The last training loss, and the mean of the losses since `clear`."""
 
-    It did once the metric is not finite, and neither are the weights or the last training loss: a metric alone may fail
-    for its own reasons. Weights are read only then, since on a device that means waiting.
+    others_are_finite: bool = field(default=True, init=False)  # the last losses of other ranks, until `clear`
 
-    Attributes:
-        reason: one sentence that says why training is lost; empty while it is not.
-    """
+    _last: Tensor | None = field(default=None, init=False)
+    _total: Tensor | None = field(default=None, init=False)
+    _count: int = field(default=0, init=False)
 
-    reason: str = ""
+    def add(self, loss: Tensor, *, total: bool) -> None:
+        """Note a 0-d loss; `total` says whether the mean will be asked for."""
+        self._last = loss
+        if total:
+            value = loss.to(torch.promote_types(loss.dtype, torch.float32))
+            self._total = value if self._total is None else self._total + value
+            self._count += 1
 
-    def look(
-        self,
-        observation: Observation,
-        params: Iterable[Tensor],
-        losses: RecentLosses,
-        ranks: RankGroup | None = None,
-    ) -> None:
-        """Take in one validation, with the parameters and training losses of the moment, on all ranks or none."""
-        if self.reason or math.isfinite(observation.value):
-            return
-        where = f"At step {observation.step} the metric is {observation.value} and"
-        finite = [bool(torch.isfinite(local(param.detach())).all()) for param in params]
-        if not (all(finite) if ranks is None else agree_on_all(ranks, all(finite), observation.step)):
-            self.reason = f"{where} the weights are no longer finite: training diverged."
-        elif not losses.finite():
-            self.reason = f"{where} the training loss is not finite: training diverged."
+    def mean(self) -> float | None:
+        """Mean since `clear`, or None where there is none."""
+        return None if self._total is None else float(self._total) / self._count
+
+    def finite(self) -> bool:
+        """Whether the last loss was finite, on every rank that said so; an unknown one counts as finite."""
+        return self.others_are_finite and (self._last is None or bool(torch.isfinite(self._last).all()))
+
+    def clear(self) -> None:
+        """Begin a new mean."""
+        self._total, self._count, self.others_are_finite = None, 0, True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and numbers."""
+        return {"last": self._last, "total": self._total, "count": self._count}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Inverse of `state_dict`."""
+        last, total = (None if state[key] is None else torch.as_tensor(state[key]).clone() for key in ("last", "total"))
+        count = int(state["count"])
+        if (total is None) != (count < 1) or any(loss is not None and loss.numel() != 1 for loss in (last, total)):
+            raise ValueError(f"there are {count} losses, and their sum is {total}")
+        self._last, self._total, self._count = last, total, count
 
 
 @final
@@ -126,11 +137,6 @@ class Judgement:
         return self.stopper is not None and not self.validations.count
 
     @property
-    def num_observations(self) -> int:
-        """Validations taken in."""
-        return self.validations.count
-
-    @property
     def needs_losses(self) -> bool:
         """Whether the stopper reads the mean of the training losses."""
         return "train_loss" in self.requires or "train_loss" in self.uses
@@ -163,9 +169,12 @@ class Judgement:
             num_examples: how many examples the metric is a mean over; ranks agree on a mean weighted by it.
 
         Raises:
-            InputError: the metric or a signal is not one number, or a required signal is missing.
+            InputError: the metric or a signal is not one number, a required signal is missing, or the number of
+                examples is not 0 or more.
             RankError: the ranks do not come together.
         """
+        if num_examples is not None:
+            num_examples = checked_examples(num_examples)
         own, read = {"seconds": self._seconds(), "train_loss": self.losses.mean(), "lr": lr}, self.requires | self.uses
         supplied = {**self.wrapper_signals.values(read), **own}
         known = {**{name: signal for name, signal in supplied.items() if name in read}, **signals}
@@ -208,8 +217,8 @@ class Judgement:
             best = observation.step, observation.value
         stopper = None if self.says_nothing(observation) else self.stopper
         reason = "" if stopper is None else _stop_reason(stopper, observation)
-        if self.guard:
-            self._divergence.look(observation, params, self.losses, self.ranks)
+        if self.guard and not math.isfinite(observation.value):
+            self._divergence.look(observation, params, self.losses.finite(), self.ranks)
         reason = reason or self._divergence.reason
         if best[0] == 0 and not reason and self._asks_for_gain(observation):
             warn_nothing_gained(observation.step, observation.horizon, best[1])
@@ -257,7 +266,7 @@ class Judgement:
         is_over = bool(self._divergence.reason)
         validation = Validation(own.value, {**declared, **own.signals}, self.losses.finite(), is_over)
         agreed = agreed_validation(ranks, validation, num_examples, own.step)
-        self.losses.note_others(agreed.is_sound)
+        self.losses.others_are_finite = agreed.is_sound
         if agreed.is_over:
             self.stop_for(f"At step {own.step} training is over on another rank, whose observation says why.")
         return agreed.value, {name: signal for name, signal in agreed.signals.items() if signal is not None}

@@ -1,17 +1,20 @@
 """Rates looked up in pieces are those of the table, at any step and in any order."""
 
+import copy
 import math
+import warnings
 
 import pytest
 import torch
+from torch import nn
 
 import metaopt
 from metaopt.configuration.rate_table import rate_table
-from metaopt.contracts import Rate
-from metaopt.deploy.scheduler.rate_lookup import STEPS_AT_ONCE, RateLookup
-from metaopt.plugin.kinds import ControllerSpec
-from metaopt.plugin.registry import current_registry
-from metaopt.space import defaults, encode
+from metaopt.contracts import Rate, warmup_multiplier
+from metaopt.deploy import ControllerScheduler
+from metaopt.deploy.scheduler.rate_lookup import STEPS_AT_ONCE, RateLookup, WarmUp
+from metaopt.plugin import ControllerSpec, current_registry
+from metaopt.space import defaults, encode, resolve
 
 TABLES = [
     name
@@ -69,3 +72,93 @@ def test_rates_are_told_from_multipliers(absolute):
     lookup = inverse_root(15, absolute)
     lookup.at(0)
     assert lookup.is_absolute is absolute
+
+
+def scheduled(name, *, warmup, total_steps=100, lr=0.5):
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(2)), nn.Parameter(torch.ones(1))], lr=lr)
+    optimizer.add_param_group({"params": [nn.Parameter(torch.zeros(3))], "lr": lr / 4})
+    spec = current_registry().get(ControllerSpec, name)
+    values = resolve(spec.space, {}, name)
+    return ControllerScheduler(optimizer, spec, values, total_steps=total_steps, warmup=warmup)
+
+
+def rates(scheduler, steps):
+    told = []
+    for step in range(steps):
+        told.append([group["lr"] for group in scheduler.optimizer.param_groups])
+        if step % 10 == 9:
+            scheduler.observe(1.0)
+        scheduler.optimizer.step()
+        scheduler.step()
+    return torch.tensor(told)
+
+
+@pytest.mark.parametrize("name", ["plateau", "exponential", "constant"])
+def test_rates_are_the_controllers_times_the_rise_in_all_groups(name):
+    rise = (torch.arange(100) + 1).div(20).clamp(max=1.0)
+    torch.testing.assert_close(
+        rates(scheduled(name, warmup=0.2), 100), rates(scheduled(name, warmup=0.0), 100) * rise[:, None]
+    )
+
+
+def test_without_a_plan_it_takes_25_steps():
+    told = rates(scheduled("plateau", warmup=0.05, total_steps=None), 40)[:, 0]
+    torch.testing.assert_close(told, 0.5 * (torch.arange(40) + 1).div(25).clamp(max=1.0))
+
+
+def test_a_resumed_warm_up_goes_on_where_it_was():
+    unbroken, broken = scheduled("exponential", warmup=0.3), scheduled("exponential", warmup=0.3)
+    expected = rates(unbroken, 60)
+    first = rates(broken, 11)
+    state = copy.deepcopy(broken.state_dict())
+    resumed = scheduled("exponential", warmup=0.3)
+    resumed.load_state_dict(state)
+    assert torch.cat([first, rates(resumed, 49)]).equal(expected)
+
+
+def test_states_without_a_warm_up_are_those_of_schedulers_without():
+    state = scheduled("plateau", warmup=0.0).state_dict()
+    assert "warmup" not in state
+    with pytest.raises(metaopt.InputError, match=r"warmup is 0\.05, the state's is 0\.0"):
+        scheduled("plateau", warmup=0.05).load_state_dict(state)
+
+
+def test_absolute_rates_do_not_rise():
+    configuration = metaopt.Configuration("sgd", "polyak", warmup=0.1)
+    with pytest.raises(metaopt.PluginError, match="'polyak' gives the rates themselves; leave out warmup"):
+        metaopt.Recipe.create(configuration)
+
+
+def test_a_controller_with_a_warm_up_of_its_own_gets_no_second_one():
+    with pytest.raises(metaopt.PluginError, match="'wsd' has a warm-up of its own"):
+        metaopt.Recipe.create(metaopt.Configuration("sgd", "wsd", warmup=0.1))
+
+
+@pytest.mark.parametrize("name", ["greedy", "hypergradient", "adagrad_norm"])
+def test_controllers_that_look_at_each_step_rise_too(name):
+    def told(warmup):
+        torch.manual_seed(0)
+        model, inputs = nn.Linear(3, 1), torch.randn(20, 8, 3)
+        recipe = metaopt.Recipe.create(metaopt.Configuration("sgd", name, hparams={"sgd.lr": 0.1}, warmup=warmup))
+        run, rates = recipe.bind(model, total_steps=20), []
+        for batch in inputs[:1]:
+            loss = model(batch).square().mean()
+            loss.backward()
+            run.step(loss)
+            rates.append(run.scheduler.share)
+        return rates
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert told(1.0)[0] < told(0.0)[0]
+
+
+@pytest.mark.parametrize(("share", "total_steps"), [(0.05, 333), (0.3, None), (1.0, 7), (0.01, 50), (0.0, 50)])
+def test_multipliers_are_those_of_the_formula_to_the_last_bit(share, total_steps):
+    steps = torch.arange(total_steps or 500, dtype=torch.float64)
+    wanted = warmup_multiplier(steps, *torch.tensor([total_steps or 500, share], dtype=torch.float64))
+    assert [WarmUp(share, total_steps).at(step) for step in range(len(steps))] == wanted.tolist()
+
+
+def test_a_plan_of_any_length_costs_nothing():
+    assert WarmUp(1.0, 2**52).at(2**51 - 1) == 0.5

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from metaopt import Decision, InputError, Observation
-from metaopt.deploy.stopping.judgement import Judgement, WrapperSignals
+from metaopt.deploy.stopping.judgement import Judgement, RecentLosses, WrapperSignals
 from metaopt.plugin.kinds import StopperSpec
 from metaopt.plugin.registry import current_registry
 
@@ -118,3 +118,40 @@ def test_a_required_signal_that_is_missing_is_named_with_the_call_that_gives_it(
         judgement.observation(1.0, {}, 1, None, 0.5)
     with pytest.raises(InputError, match=r"takes epoch as one number, got 'two'"):
         judgement.observation(1.0, {"epoch": "two", "train_loss": 1}, 1, None, 0.5)
+
+
+NAN = float("nan")
+
+
+def test_the_mean_of_losses_begins_anew_and_the_last_one_stays():
+    losses = RecentLosses()
+    assert losses.mean() is None
+    for loss in (1.0, 2.0, 6.0):
+        losses.add(torch.tensor(loss), total=True)
+    assert losses.mean() == 3.0
+    losses.clear()
+    assert losses.mean() is None
+    losses.add(torch.tensor(NAN), total=False)
+    assert losses.mean() is None
+    assert not losses.finite()
+
+
+def test_losses_are_summed_in_float32_at_least_and_come_back():
+    losses = RecentLosses()
+    for _ in range(300):
+        losses.add(torch.tensor(1.0, dtype=torch.bfloat16), total=True)
+    resumed = RecentLosses()
+    resumed.load_state_dict(losses.state_dict())
+    assert resumed.mean() == losses.mean() == 1.0
+    with pytest.raises(ValueError, match="there are 0 losses"):
+        resumed.load_state_dict({"last": None, "total": 1.0, "count": 0})
+
+
+def test_the_last_loss_is_finite_only_where_it_is_on_all_ranks():
+    losses = RecentLosses()
+    assert losses.finite()
+    losses.add(torch.tensor(1.0), total=False)
+    losses.others_are_finite = False
+    assert not losses.finite()
+    losses.clear()
+    assert losses.finite()
