@@ -8,10 +8,10 @@ from torch.optim import Optimizer
 from metaopt.configuration import Assembly, NoDecay
 from metaopt.contracts import SteeringRule, Theta
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
-from metaopt.deploy.optimizer.class_hooks import ClassLoading, ClassSteps
+from metaopt.deploy.optimizer.class_hooks import ClassSteps
 from metaopt.deploy.optimizer.class_needs import check_needs, warn_of_needs
 from metaopt.deploy.optimizer.hparams import assemble_named
-from metaopt.deploy.optimizer.native_class import build_native, obstacle
+from metaopt.deploy.optimizer.native_class import build_native, class_maker, obstacle
 from metaopt.deploy.optimizer.parameters import Group, Params, check_trained, spares, tensors_of, without_names
 from metaopt.deploy.optimizer.rule_optimizer import RuleOptimizer
 from metaopt.deploy.optimizer.steered_optimizer import SteeredOptimizer, steering_obstacle
@@ -20,6 +20,7 @@ from metaopt.deploy.roles.later_groups import join_by_role
 from metaopt.deploy.roles.role_groups import role_groups, roles_without_parameters
 from metaopt.deploy.roles.stated_roles import patterns_and_settings
 from metaopt.deploy.sharding.obstacles import check_flattened
+from metaopt.deploy.state.class_loading import ClassLoading
 from metaopt.deploy.state.model_names import ModelNames
 from metaopt.deploy.step_hooks import look_at_gradients, warn_of_unfrozen, watch_frozen
 from metaopt.errors import InputError, PluginError, quoted, refuse_mistyped
@@ -179,7 +180,7 @@ def _native(assembly: Assembly, groups: list[Group], names: ModelNames, maximize
     if assembly.has_roles or spares(assembly) or (native is not None and native.matrix_entry is not None):
         join_by_role(optimizer, assembly, names.places, maximize)
     ClassLoading(assembly, names).attach(optimizer)
-    look_at_gradients(optimizer, ClassSteps(optimizer).look)
+    look_at_gradients(optimizer, ClassSteps(optimizer, class_maker(assembly)).look)
     return optimizer
 
 

@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeAlias
 
 import torch
@@ -47,6 +48,14 @@ def native_class(native: Native) -> type[Optimizer]:
         kind = type(attribute).__name__
         raise PluginError(f"{native.path} is a {kind} and no class; correct qualname of the Native.")
     return attribute
+
+
+def class_maker(assembly: Assembly) -> MakeOptimizer:
+    """The native class with the arguments that it is made with here, of which it may keep some to itself."""
+    native = assembly.optimizer.native
+    assert native is not None
+    own = {name: assembly.rule_values[name] for name in assembly.optimizer.space}
+    return partial(native_class(native), **{**native_arguments(assembly, own), **native.fixed})
 
 
 def obstacle(
