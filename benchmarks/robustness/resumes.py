@@ -23,7 +23,7 @@ What is drawn at random in a step is the same in all of them.
 |---|---|
 | equal | as above, and `evaluating` and `finish` work |
 | refused | a MetaOptError of one sentence, wherever it came |
-| wrong | it ends elsewhere, or loading or stepping wrote into what was saved |
+| wrong | it ends elsewhere, or a run shares memory with what it loaded, or wrote into it |
 | raw | another exception |
 
 The exit code is 0 where nothing is wrong or raw.
@@ -137,6 +137,8 @@ def difference(make: Callable[[], "Training"], steps: int) -> str:
         other.join(steps)
         other.take(weights)
         other.run.load_state_dict(state)
+        if storages(other.run.state_dict()) & storages(state):
+            return "what is loaded shares memory with what was saved"
         other.train(steps, 2 * steps)
     if not same(loaded, kept):
         return "what was loaded is changed"
@@ -226,6 +228,7 @@ class Training:
             return loss.detach()
 
         if self.native is not None and self.native.takes_closure:
+            closure()  # some classes look at gradients before they call it
             self.run.optimizer.step(closure)
             self.run.scheduler.step()
         else:
@@ -242,6 +245,15 @@ def same(first: Any, second: Any) -> bool:
     if isinstance(first, list | tuple):
         return len(first) == len(second) and all(map(same, first, second))
     return type(first) is not type(second) or first == second or first != first
+
+
+def storages(value: Any) -> set[int]:
+    """Where the numbers of the tensors in nested containers lie."""
+    if isinstance(value, Tensor):
+        return {value.untyped_storage().data_ptr()} if value.numel() else set()
+    if isinstance(value, Mapping):
+        return set().union(*(storages(item) for item in value.values()))
+    return set().union(*(storages(item) for item in value)) if isinstance(value, list | tuple) else set()
 
 
 def distance(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> str:

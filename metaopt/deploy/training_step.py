@@ -121,12 +121,18 @@ class TrainingSteps:
         return loss
 
     @contextmanager
-    def taken(self, scaler: torch.amp.GradScaler | None) -> Iterator[None]:
-        """A step is taken inside, which may fail where the guard skips it; afterwards the scaler is updated."""
+    def taken(self, scaler: torch.amp.GradScaler | None, update_scaler: bool = True) -> Iterator[None]:
+        """A step is taken inside, which may fail where the guard skips it; afterwards the scaler is updated.
+
+        Raises:
+            InputError: it is no `GradScaler`.
+        """
+        if scaler is not None:
+            _check_scaler(scaler, update_scaler)
         with nullcontext() if self._guard is None else self._guard.forgiving():
             yield
         self.end()
-        if scaler is not None:
+        if scaler is not None and update_scaler:
             scaler.update()
 
     def end(self) -> None:
@@ -232,6 +238,14 @@ def is_trial(optimizer: Optimizer) -> bool:
     return bool(grads) and not any_true([local(grad) != 0 for grad in grads], grads)
 
 
+def _check_scaler(scaler: Any, update_scaler: Any) -> None:
+    """InputError where it is no `GradScaler`, or it is not said whether to update it."""
+    if not isinstance(scaler, torch.amp.GradScaler):
+        raise InputError(f"run.step(scaler=) takes a torch.amp.GradScaler, got {quoted(scaler)}.")
+    if not isinstance(update_scaler, bool):
+        raise InputError(f"run.step(update_scaler=) is True or False, got {quoted(update_scaler)}.")
+
+
 def _is_number(value: Any) -> bool:
     return value.numel() == 1 if isinstance(value, Tensor) else isinstance(value, Real)
 
@@ -241,7 +255,7 @@ def _single(loss: Tensor | float) -> Tensor:
         detached = torch.as_tensor(loss).detach()
     except (TypeError, ValueError, RuntimeError):
         raise InputError(f"The loss of a step is one number, got {quoted(loss)}.") from None
-    if detached.is_complex():
+    if detached.is_complex() or detached.dtype == torch.bool:
         raise InputError(f"The loss of a step is one real number, got {quoted(loss)}.")
     if detached.numel() != 1:
         shape = tuple(detached.shape)

@@ -1,6 +1,7 @@
 """A look at the gradients of a library's class before each step: some it does not take, or not while it is fused."""
 
 import warnings
+from collections.abc import Callable
 from typing import final
 
 import torch
@@ -29,10 +30,13 @@ class ClassSteps:
     Args:
         optimizer: the class's.
         made: the class with the arguments that it was made with.
+        trial: raises where the class cannot step groups, to be tried where some were added; or None.
     """
 
-    def __init__(self, optimizer: Optimizer, made: MakeOptimizer) -> None:
-        self._made = made
+    def __init__(
+        self, optimizer: Optimizer, made: MakeOptimizer, trial: Callable[[list[Group]], object] | None = None
+    ) -> None:
+        self._made, self._trial = made, trial
         self._num_groups = self._num_steps = 0
         self._fused = False
         self._unseen: list[Tensor] = []
@@ -46,10 +50,9 @@ class ClassSteps:
 
         Raises:
             InputError: a gradient is sparse, or a group maximizes, and the class does not take it.
+            PluginError: see `look_at_groups`.
         """
-        if len(optimizer.param_groups) != self._num_groups:
-            _begin_state(optimizer, self._made, optimizer.param_groups[self._num_groups :])
-            self._take_in(optimizer)
+        self.look_at_groups(optimizer)
         if any(group.get(MAXIMIZE) for group in optimizer.param_groups) and not maximizes(type(optimizer)):
             raise InputError(
                 f"{type(optimizer).__qualname__} has no maximize and would go down the gradient; make the optimizer "
@@ -59,6 +62,19 @@ class ClassSteps:
             self._see(optimizer)
         if self._fused:
             self._keep_order(optimizer)
+
+    def look_at_groups(self, optimizer: Optimizer) -> None:
+        """Take in groups that were added since the last step, before a closure has made gradients.
+
+        Raises:
+            PluginError: the class has no rule, and cannot step them.
+        """
+        if len(optimizer.param_groups) == self._num_groups:
+            return
+        if self._trial is not None:
+            self._trial(optimizer.param_groups)
+        _begin_state(optimizer, self._made, self._num_groups)
+        self._take_in(optimizer)
 
     def _keep_order(self, optimizer: Optimizer) -> None:
         self._num_steps += 1
@@ -113,11 +129,18 @@ class ClassSteps:
             self._fused = False
 
 
-def _begin_state(optimizer: Optimizer, made: MakeOptimizer, added: list[Group]) -> None:
-    """Give groups that were added later the state that the class makes when it is built; some Adagrads make none."""
-    for group in added:
-        fresh_states = as_built(made, group).state
-        optimizer.state.update({param: state for param, state in fresh_states.items() if param not in optimizer.state})
+def _begin_state(optimizer: Optimizer, made: MakeOptimizer, num_before: int) -> None:
+    """Give groups that were added later what the class makes when it is built, which some make only then.
+
+    That is the state of parameters, as of some Adagrads, and lists with an entry for each group, such as `base_lrs`.
+    """
+    for count, group in enumerate(optimizer.param_groups[num_before:], num_before):
+        alone = as_built(made, group)
+        optimizer.state.update({param: state for param, state in alone.state.items() if param not in optimizer.state})
+        for name, entries in vars(alone).items():
+            own = vars(optimizer).get(name)
+            if isinstance(own, list) and isinstance(entries, list) and (len(own), len(entries)) == (count, 1):
+                own.extend(entries)
 
 
 def _alike(grad: Tensor, param: Tensor) -> bool:

@@ -132,7 +132,20 @@ def _made_alone(native: Native, groups: list[Group], keywords: Mapping[str, Any]
     try:
         return native_class(native)(groups, **keywords)
     except Exception as error:  # a stranger's class
-        raise RefusedError(f"{native.path} cannot be made: {named_line(error)}.") from error
+        raise RefusedError(f"{native.path} cannot be made: {_why(error)}.") from error
+
+
+def _why(error: Exception) -> str:
+    """What a class said, and what to do about it where that is known."""
+    said = named_line(error).rstrip(".")
+    if isinstance(error, ImportError):
+        return f"{said}; install what it names, or choose another optimizer"
+    if "process group" in str(error) and not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return (
+            f"{said}: it is for several processes that train one model; start them with torchrun and call "
+            "torch.distributed.init_process_group() first, or choose another optimizer"
+        )
+    return said
 
 
 def native_arguments(assembly: Assembly, values: Mapping[str, Value]) -> dict[str, Any]:

@@ -124,7 +124,8 @@ class ClassLoading:
         ]
         # Some classes keep a counter beside the parameters' entries.
         beside = {} if of_rule else {key: value for key, value in document["state"].items() if isinstance(key, str)}
-        kept = {key: copy.deepcopy(restored(value, optimizer.state.get(key))) for key, value in beside.items()}
+        present: Mapping[Any, Any] = optimizer.state
+        kept = {key: copy.deepcopy(restored(value, present.get(key))) for key, value in beside.items()}
         return {**fitted, "state": {**kept, **fitted["state"]}, "param_groups": groups}
 
     def _fitted_part(

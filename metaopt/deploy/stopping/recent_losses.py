@@ -47,7 +47,7 @@ class RecentLosses:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Inverse of `state_dict`."""
-        last, total = (None if state[key] is None else torch.as_tensor(state[key]) for key in ("last", "total"))
+        last, total = (None if state[key] is None else torch.as_tensor(state[key]).clone() for key in ("last", "total"))
         count = int(state["count"])
         if (total is None) != (count < 1) or any(loss is not None and loss.numel() != 1 for loss in (last, total)):
             raise ValueError(f"there are {count} losses, and their sum is {total}")

@@ -128,3 +128,30 @@ def test_within_a_scalers_step_it_is_too_late_to_unfuse():
     with pytest.raises(metaopt.InputError, match=r"call scaler\.unscale_\(optimizer\) before scaler\.step"):
         unfuse(optimizer)
     assert is_fused(optimizer)
+
+
+def test_a_list_beside_the_groups_grows_with_them():
+    class Bounded(torch.optim.SGD):
+        def __init__(self, params, lr=0.1):
+            super().__init__(params, lr=lr)
+            self.base_lrs = [group["lr"] for group in self.param_groups]
+
+    first, second = (torch.ones(2, requires_grad=True) for _ in range(2))
+    optimizer = Bounded([first])
+    steps = ClassSteps(optimizer, Bounded)
+    optimizer.add_param_group({"params": [second], "lr": 0.5})
+    steps.look(optimizer)
+    steps.look(optimizer)
+    assert optimizer.base_lrs == [0.1, 0.5]
+
+
+def test_groups_that_join_are_tried_before_anything_else():
+    def refuse(groups):
+        raise metaopt.PluginError(f"{len(groups)} groups")
+
+    optimizer = torch.optim.SGD([torch.ones(2, requires_grad=True)], lr=0.1)
+    steps = ClassSteps(optimizer, torch.optim.SGD, refuse)
+    steps.look_at_groups(optimizer)
+    optimizer.add_param_group({"params": [torch.ones(3, requires_grad=True)]})
+    with pytest.raises(metaopt.PluginError, match="2 groups"):
+        steps.look_at_groups(optimizer)

@@ -48,7 +48,7 @@ def test_the_state_of_another_optimizer_is_refused():
 
 
 class Counting(torch.optim.SGD):
-    """Descent that keeps a float32 product beside its float64 momentum, a tensor in its group, and reloads by itself."""
+    """Descent with a float32 product for each parameter and a tensor in its group, which it reloads by itself."""
 
     def __init__(self, params, lr: float = 0.1, planned: int = 7):
         super().__init__(params, lr=lr, momentum=0.9)
