@@ -132,7 +132,10 @@ def _fails(
         for _ in range(STEPS):
             if gradients_first or not native.takes_closure:
                 closure()
-            optimizer.step(closure) if native.takes_closure else optimizer.step()  # type: ignore[arg-type]  # a tensor, as torch itself returns
+            if native.takes_closure:
+                optimizer.step(closure)  # type: ignore[arg-type]
+            else:
+                optimizer.step()
     except Exception as error:  # a stranger's class
         return error
     return None
