@@ -22,6 +22,10 @@ def recipe():
     return Recipe.create(Configuration("sgd"))
 
 
+def run():
+    return recipe().bind(model())
+
+
 def support():
     return torch.ones(4, 2), torch.ones(4, 1)
 
@@ -47,6 +51,18 @@ OTHERS = {
     "batch_size": lambda value: recipe().bind(model(), batch_size=value),
     "keep_best": lambda value: recipe().bind(model(), keep_best=value),
     "bind": lambda value: recipe().bind(value),
+    "compile": lambda value: recipe().bind(model(), compile=value),
+    "maximize": lambda value: metaopt.create_optimizer("sgd", model(), maximize=value),
+    "scaler": lambda value: run().step(1.0, scaler=value),
+    "update_scaler": lambda value: run().step(1.0, scaler=torch.amp.GradScaler("cpu"), update_scaler=value),
+    "loss": lambda value: run().record_loss(value),
+    "examples of a loss": lambda value: run().record_loss(1.0, value),
+    "metric": lambda value: run().observe(value),
+    "a signal": lambda value: run().observe(1.0, epoch=value),
+    "an unknown signal": lambda value: run().observe(1.0, epochs=value),
+    "examples of a metric": lambda value: run().observe(1.0, value),
+    "finish": lambda value: run().finish(best=value),
+    "load_state_dict": lambda value: run().load_state_dict(value),
     "adapt with": lambda value: metaopt.adapt(model(), value, support(), num_steps=1),
     "load_initialization": lambda value: recipe().load_initialization(value),
 }

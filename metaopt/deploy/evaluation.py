@@ -131,13 +131,28 @@ def _eval_weights(optimizer: SwitchesWeights, model: nn.Module | None) -> Iterat
     assert isinstance(optimizer, Optimizer)
     params = [param for group in optimizer.param_groups for param in group["params"]]
     training_weights = [param.detach().clone() for param in params]
-    optimizer.eval()
+    with only_stepped(optimizer):
+        optimizer.eval()
     drop_gathered(model)
     try:
         yield
     finally:
-        optimizer.train()
+        with only_stepped(optimizer):
+            optimizer.train()
         _write(params, training_weights, model)
+
+
+@contextmanager
+def only_stepped(optimizer: Optimizer) -> Iterator[None]:
+    """Inside, groups hold only the parameters that were stepped: some classes look for the average of every one."""
+    whole = [(group, group["params"]) for group in optimizer.param_groups]
+    for group, params in whole:
+        group["params"] = [param for param in params if optimizer.state.get(param)]
+    try:
+        yield
+    finally:
+        for group, params in whole:
+            group["params"] = params
 
 
 @contextmanager

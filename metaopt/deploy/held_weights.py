@@ -20,6 +20,7 @@ from metaopt.deploy.evaluation import (
     warn_of_averages,
 )
 from metaopt.deploy.optimizer.parameters import counterparts
+from metaopt.deploy.step_hooks import warn_of_unfrozen, watch_frozen
 from metaopt.errors import InputError, first_line, quoted
 from metaopt.shards import laid_as
 
@@ -64,6 +65,11 @@ class HeldWeights:
             self._finished = self.optimizer.register_step_pre_hook(_refuse_step)
 
     @property
+    def module(self) -> nn.Module | None:
+        """The module in training, or None for bare parameters."""
+        return self._module
+
+    @property
     def is_finished(self) -> bool:
         """Whether the model holds the weights that it is to be used with."""
         return self._finished is not None
@@ -84,6 +90,18 @@ class HeldWeights:
         """Warn, once, where a value was measured at this step with other weights than the averages."""
         if not self.is_evaluating and step not in (self._evaluated_step, self._restored_step):
             self._warned_of_averages = self._warned_of_averages or warn_of_averages(self.optimizer, value)
+
+    def include_unfrozen(self, frozen: Sequence[Tensor], names: Mapping[Tensor, str] | None = None) -> None:
+        """Have frozen parameters join the best weights once they have gradients.
+
+        Args:
+            frozen: the parameters.
+            names: of all parameters, where the optimizer is a copy and no longer warns of those that no group holds.
+        """
+        if self.best is not None and frozen:
+            watch_frozen(self.optimizer, frozen, self.best.include)
+        if names is not None and frozen:
+            watch_frozen(self.optimizer, frozen, warn_of_unfrozen(self.optimizer, names))
 
     def keep(self, step: int) -> None:
         """Copy the weights to evaluate with, as the best so far."""
@@ -107,6 +125,8 @@ class HeldWeights:
 
     def finish(self, step: int, num_observations: int, best_step: int | None = None, *, best: bool = True) -> None:
         """Write what the model is to be used with, and refuse further steps; arguments, errors as of `Run.finish`."""
+        if not isinstance(best, bool):
+            raise InputError(f"run.finish(best=) is True or False, got {quoted(best)}.")
         self.check_training("calling run.finish()")
         if self.is_finished:
             return

@@ -19,7 +19,6 @@ from metaopt.deploy.saved_runs import SavedRun
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
 from metaopt.deploy.state.damaged_state import refusing_damage
 from metaopt.deploy.state.model_names import ModelNames
-from metaopt.deploy.step_hooks import watch_frozen
 from metaopt.deploy.stopping.judgement import Judgement
 from metaopt.deploy.training_step import TrainingSteps
 
@@ -78,12 +77,12 @@ class Run(JoinableRun):
         super().__init__()
         if judgement.ranks is not None:
             self._joining = Joining(model, judgement.ranks, self._steps.ranks is not None, self._state)
-        if self._weights.best is not None and names.frozen:
-            watch_frozen(optimizer, names.frozen, self._weights.best.include)
+        self._weights.include_unfrozen(names.frozen)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._steps.arm(self._weights.optimizer, self.scheduler, self._judgement)  # copies of optimizers have no hooks
+        self._weights.include_unfrozen(self._state.names.frozen, self._state.names.names)
 
     def __repr__(self) -> str:
         plan = self.scheduler.horizon
@@ -143,7 +142,7 @@ class Run(JoinableRun):
             update_scaler: call `scaler.update()`; False where several optimizers share a scaler, all but the last one.
 
         Raises:
-            InputError: the loss is not one number, `evaluating` is in force, or the run is finished.
+            InputError: the loss is not one number, `scaler` is none, `evaluating` is in force, or the run is finished.
             PluginError: the optimizer requires the loss and did not get it.
             OutOfDepthError: gradients overflow, or a learned rule is out of its depth, under `guard="raise"`.
             RankError: the ranks do not come together, where the loss is averaged over them.
@@ -160,7 +159,7 @@ class Run(JoinableRun):
             self._steps.record_loss(loss, num_examples, self._accumulation)
         if self._accumulation is not None and not self._accumulation.ends:
             return
-        self._steps.take(self.optimizer, scaler, scaler if update_scaler else None)
+        self._steps.take(self.optimizer, scaler, update_scaler)
         scheduler, judgement, before = self.scheduler, self._judgement, self.scheduler.last_epoch
         scheduler.step()
         if before < scheduler.last_epoch == scheduler.horizon and judgement.waits_for_validations:
@@ -218,7 +217,7 @@ class Run(JoinableRun):
             Whether to stop, why, and the best step and value so far.
 
         Raises:
-            InputError: the metric or a signal is not one number, or a signal that the stopper requires is missing.
+            InputError: the metric or a signal is not one number, nothing knows it, or one that is required is missing.
             RankError: the ranks do not come together.
 
         Warns:

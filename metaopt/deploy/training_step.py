@@ -119,16 +119,19 @@ class TrainingSteps:
             self._guard.record_loss(loss)
         return loss
 
-    def take(
-        self, optimizer: Optimizer, scaler: torch.amp.GradScaler | None, updated: torch.amp.GradScaler | None
-    ) -> None:
+    def take(self, optimizer: Optimizer, scaler: torch.amp.GradScaler | None, update_scaler: bool = True) -> None:
         """Have the optimizer take a step, or a scaler have it do so; it may fail where the guard skips it.
 
         Args:
             optimizer: the run's, or what a host wrapped it in.
             scaler: steps it, or None.
-            updated: a scaler to update afterwards, or None.
+            update_scaler: whether to update the scaler afterwards.
+
+        Raises:
+            InputError: it is no `GradScaler`.
         """
+        if scaler is not None:
+            _check_scaler(scaler, update_scaler)
         try:
             if scaler is None:
                 optimizer.step()
@@ -138,8 +141,8 @@ class TrainingSteps:
             if self._guard is None or not self._guard.withholds:
                 raise
             self._end()
-        if updated is not None:
-            updated.update()
+        if scaler is not None and update_scaler:
+            scaler.update()
 
     def _end(self) -> None:
         """End a step that has begun."""
@@ -247,6 +250,14 @@ def is_trial(optimizer: Optimizer) -> bool:
     return bool(grads) and not any_true([local(grad) != 0 for grad in grads], grads)
 
 
+def _check_scaler(scaler: Any, update_scaler: Any) -> None:
+    """InputError where it is no `GradScaler`, or it is not said whether to update it."""
+    if not isinstance(scaler, torch.amp.GradScaler):
+        raise InputError(f"run.step(scaler=) takes a torch.amp.GradScaler, got {quoted(scaler)}.")
+    if not isinstance(update_scaler, bool):
+        raise InputError(f"run.step(update_scaler=) is True or False, got {quoted(update_scaler)}.")
+
+
 def _is_number(value: Any) -> bool:
     return value.numel() == 1 if isinstance(value, Tensor) else isinstance(value, Real)
 
@@ -256,7 +267,7 @@ def _single(loss: Tensor | float) -> Tensor:
         detached = (loss if isinstance(loss, Tensor) else torch.as_tensor(loss)).detach()
     except (TypeError, ValueError, RuntimeError):
         raise InputError(f"The loss of a step is one number, got {quoted(loss)}.") from None
-    if detached.is_complex():
+    if detached.is_complex() or detached.dtype == torch.bool:
         raise InputError(f"The loss of a step is one real number, got {quoted(loss)}.")
     if not detached.ndim:
         return detached

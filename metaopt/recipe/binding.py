@@ -81,6 +81,8 @@ def bound(
     check_total_steps(total_steps)
     if not isinstance(scale_rate, bool):
         raise InputError(f"scale_rate must be True or False, got {quoted(scale_rate)}.")
+    if not isinstance(fallback, str):
+        raise InputError(f"fallback is the name of an optimizer, such as 'nadamw', got {quoted(fallback)}.")
     model = _readable_twice(model if accelerator is None else unwrapped(model, checked_accelerator(accelerator)))
     stopper, made_on = recipe.stopper, recipe.made_on or MadeOn()
     configuration = recipe.configuration if scale_rate else recipe.configuration.unscaled

@@ -323,3 +323,48 @@ def test_a_fully_sharded_model_evaluates_averages_and_trains_on_from_its_own_wei
     for whole, sharded in on_ranks(values_on_ranks, name, wrappers):
         assert sharded == pytest.approx(whole, rel=1e-5)
         assert whole[-2] != whole[-3]
+
+
+class Averaging(torch.optim.SGD):
+    """Descent with an average of each parameter that it has stepped, and that it looks for in all of them."""
+
+    def __init__(self, params, lr: float = 0.1):
+        super().__init__(params, lr=lr)
+        for group in self.param_groups:
+            group["train_mode"] = True
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        super().step(closure)
+        for group in self.param_groups:
+            for param in group["params"]:
+                if param.grad is not None:
+                    self.state[param]["average"] = param / 2
+
+    @torch.no_grad()
+    def eval(self):
+        for group in self.param_groups:
+            group["train_mode"] = False
+            for param in group["params"]:
+                self.state[param]["before"] = param.clone()
+                param.copy_(self.state[param]["average"])
+
+    @torch.no_grad()
+    def train(self):
+        for group in self.param_groups:
+            group["train_mode"] = True
+            for param in group["params"]:
+                param.copy_(self.state[param].pop("before"))
+
+
+def test_a_parameter_that_no_step_reached_has_no_average():
+    used, unused = (torch.nn.Parameter(torch.ones(2)) for _ in range(2))
+    optimizer = Averaging([used, unused])
+    used.grad = torch.ones(2)
+    optimizer.step()
+    with evaluating(optimizer):
+        assert used.tolist() == pytest.approx([0.45, 0.45])
+        assert unused.tolist() == [1.0, 1.0]
+    assert used.tolist() == pytest.approx([0.9, 0.9])
+    assert unused not in optimizer.state
+    assert optimizer.param_groups[0]["params"] == [used, unused]

@@ -1,5 +1,8 @@
 """A model holds the weights in training, except where it is evaluated, restored or finished."""
 
+import copy
+import pickle
+
 import pytest
 import torch
 from torch import nn
@@ -153,3 +156,30 @@ def test_within_an_evaluation_nothing_else_may_begin():
             with pytest.raises(metaopt.InputError, match=rf"Leave `with run\.evaluating\(\)` before {before}"):
                 act()
     assert not held.is_finished
+
+
+@pytest.mark.filterwarnings("ignore:Seems like")  # torch's scheduler takes the copied step for another one
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda run: pickle.loads(pickle.dumps(run))], ids=["copy", "pickle"])
+def test_a_copied_run_keeps_what_is_unfrozen_later_and_warns_of_what_no_group_holds(copied):
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    model[0].requires_grad_(False)
+    recipe = metaopt.Recipe.create(metaopt.Configuration("adamw"))
+    run = copied(recipe.bind(model, total_steps=10))
+    model = run.model
+    model[0].requires_grad_()
+    run.optimizer.add_param_group({"params": [model[0].weight]})
+    with pytest.warns(UserWarning, match=r"The parameter '0\.bias' was frozen when the optimizer was made"):
+        take_step(run)
+    run.observe(1.0)
+    best = model[0].weight.detach().clone()
+    take_step(run)
+    assert not torch.equal(model[0].weight, best)
+    run.restore_best()
+    assert torch.equal(model[0].weight, best)
+
+
+def take_step(run):
+    run.model.zero_grad()
+    loss = run.model(torch.ones(1, 2)).square().mean()
+    loss.backward()
+    run.step(loss)

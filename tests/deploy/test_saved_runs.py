@@ -297,3 +297,20 @@ def test_a_missing_loss_names_the_part_that_needs_it():
         optimizer.step()
     with pytest.raises(metaopt.PluginError, match="'learned_schedule' requires the planned number of steps"):
         metaopt.create_optimizer("nadamw", plain(), wrappers=["learned_schedule"])
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["model", "parameters"])
+def test_another_model_s_state_is_refused_where_neither_run_ever_stepped(whole):
+    runs = [
+        recipe_of().bind(model if whole else list(model.parameters()), total_steps=TOTAL)
+        for model in (nn.Linear(4, 2), nn.Linear(4, 3), nn.Linear(4, 2))
+    ]
+    state = runs[0].state_dict()
+    name = "weight" if whole else "0"
+    with pytest.raises(
+        metaopt.InputError, match=f"its parameter '{name}' has the shape '2x4', the one here '3x4'; bind"
+    ):
+        runs[1].load_state_dict(state)
+    runs[2].load_state_dict(state)
+    del state["shapes"]  # as early runs saved it
+    runs[2].load_state_dict(state)

@@ -1,6 +1,7 @@
 """From an assembly, or a plugin's name, to a torch optimizer: the native class where it can serve, else the rule."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from torch.optim import Optimizer
@@ -8,10 +9,11 @@ from torch.optim import Optimizer
 from metaopt.configuration import Assembly, NoDecay
 from metaopt.contracts import SteeringRule, Theta
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
-from metaopt.deploy.optimizer.class_hooks import ClassLoading, ClassSteps
-from metaopt.deploy.optimizer.class_needs import check_needs, warn_of_needs
+from metaopt.deploy.optimizer.class_hooks import ClassSteps
+from metaopt.deploy.optimizer.class_needs import check_followed, check_needs, warn_of_needs
+from metaopt.deploy.optimizer.class_trial import tried
 from metaopt.deploy.optimizer.hparams import assemble_named
-from metaopt.deploy.optimizer.native_class import build_native, obstacle
+from metaopt.deploy.optimizer.native_class import build_native, class_maker, obstacle
 from metaopt.deploy.optimizer.parameters import Group, Params, check_trained, spares, tensors_of, without_names
 from metaopt.deploy.optimizer.rule_optimizer import RuleOptimizer
 from metaopt.deploy.optimizer.steered_optimizer import SteeredOptimizer, steering_obstacle
@@ -20,6 +22,7 @@ from metaopt.deploy.roles.later_groups import join_by_role
 from metaopt.deploy.roles.role_groups import role_groups, roles_without_parameters
 from metaopt.deploy.roles.stated_roles import patterns_and_settings
 from metaopt.deploy.sharding.obstacles import check_flattened
+from metaopt.deploy.state.class_loading import ClassLoading
 from metaopt.deploy.state.model_names import ModelNames
 from metaopt.deploy.step_hooks import look_at_gradients, warn_of_unfrozen, watch_frozen
 from metaopt.errors import InputError, PluginError, quoted, refuse_mistyped
@@ -123,6 +126,9 @@ def build_optimizer(
     """
     if implementation not in ("auto", "native", "rule"):
         raise InputError(f"implementation must be 'auto', 'native' or 'rule', got {quoted(implementation)}.")
+    for argument, value in (("compile", compile), ("maximize", maximize)):
+        if not isinstance(value, bool):
+            raise InputError(f"{argument} must be True or False, got {quoted(value)}.")
     names = names or ModelNames.of(params, assembly, patterns)
     groups = role_groups(params, assembly, patterns, names.places if names.places.roles else None)
     check_trained(tensors_of(groups))
@@ -176,13 +182,19 @@ def _native(assembly: Assembly, groups: list[Group], names: ModelNames, maximize
     members = without_names(groups) if names.names else groups
     optimizer = build_native(assembly, members, maximize=maximize)
     native = assembly.optimizer.native
+    made, trial = class_maker(assembly), None
     if assembly.pure_rule is None and native is not None:
-        check_needs(optimizer, native)
+        check_followed(optimizer, native)
+        trial = partial(tried, native, made)
+        check_needs(optimizer, native, trial(optimizer.param_groups))
         warn_of_needs(native, stacklevel=5)
     if assembly.has_roles or spares(assembly) or (native is not None and native.matrix_entry is not None):
         join_by_role(optimizer, assembly, names.places, maximize)
     ClassLoading(assembly, names).attach(optimizer)
-    look_at_gradients(optimizer, ClassSteps(optimizer).look)
+    steps = ClassSteps(optimizer, made, trial)
+    if native is not None and native.takes_closure:
+        optimizer.register_step_pre_hook(lambda own, args, kwargs: steps.look_at_groups(own))
+    look_at_gradients(optimizer, steps.look)
     return optimizer
 
 

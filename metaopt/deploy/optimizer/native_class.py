@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeAlias
 
 import torch
@@ -48,6 +49,14 @@ def native_class(native: Native) -> type[Optimizer]:
         kind = type(attribute).__name__
         raise PluginError(f"{native.path} is a {kind} and no class; correct qualname of the Native.")
     return attribute
+
+
+def class_maker(assembly: Assembly) -> MakeOptimizer:
+    """The native class with the arguments that it is made with here, of which it may keep some to itself."""
+    native = assembly.optimizer.native
+    assert native is not None
+    own = {name: assembly.rule_values[name] for name in assembly.optimizer.space}
+    return partial(native_class(native), **{**native_arguments(assembly, own), **native.fixed})
 
 
 def obstacle(
@@ -124,7 +133,20 @@ def _made_alone(native: Native, groups: list[Group], keywords: Mapping[str, Any]
     try:
         return native_class(native)(groups, **keywords)
     except Exception as error:  # a stranger's class
-        raise RefusedError(f"{native.path} cannot be made: {named_line(error)}.") from error
+        raise RefusedError(f"{native.path} cannot be made: {_why(error)}.") from error
+
+
+def _why(error: Exception) -> str:
+    """What a class said, and what to do about it where that is known."""
+    said = named_line(error).rstrip(".")
+    if isinstance(error, ImportError):
+        return f"{said}; install what it names, or choose another optimizer"
+    if "process group" in str(error) and not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return (
+            f"{said}: it is for several processes that train one model; start them with torchrun and call "
+            "torch.distributed.init_process_group() first, or choose another optimizer"
+        )
+    return said
 
 
 def native_arguments(assembly: Assembly, values: Mapping[str, Value]) -> dict[str, Any]:

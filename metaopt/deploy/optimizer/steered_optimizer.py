@@ -13,15 +13,17 @@ from torch.optim import Optimizer
 from metaopt.configuration import Assembly
 from metaopt.contracts import Hparams, State, SteeringRule, StepInfo, Theta, WrappedRule, empty_state
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
-from metaopt.deploy.optimizer.class_hooks import ClassLoading, unfuse
+from metaopt.deploy.optimizer.class_hooks import unfuse
 from metaopt.deploy.optimizer.fused import can_fuse, keep_order
 from metaopt.deploy.optimizer.group_members import MAXIMIZE, GroupMember
 from metaopt.deploy.optimizer.native_class import build_native, native_arguments, obstacle
 from metaopt.deploy.optimizer.parameters import Group, Params, group_values, tensors_of
-from metaopt.deploy.state.class_state import as_classes, check_entries, expected_state
+from metaopt.deploy.state.class_loading import ClassLoading
+from metaopt.deploy.state.class_state import as_classes, check_entries
 from metaopt.deploy.state.model_names import ModelNames
 from metaopt.deploy.state.rule_state import fitted
 from metaopt.deploy.state.saved_state import class_title
+from metaopt.deploy.state.stand_ins import expected_state
 from metaopt.deploy.step_hooks import bare_step
 from metaopt.shards import is_sharded
 from metaopt.space import Value

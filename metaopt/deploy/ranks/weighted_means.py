@@ -38,7 +38,7 @@ def checked_examples(num_examples: Any) -> float | None:
     if num_examples is None:
         return None
     try:
-        count = float(num_examples)
+        count = math.nan if isinstance(num_examples, str | bytes) else float(num_examples)
     except (TypeError, ValueError, RuntimeError):  # RuntimeError: a tensor of several numbers
         count = math.nan
     if not 0 <= count < math.inf:

@@ -8,7 +8,7 @@ from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.deploy.optimizer.class_hooks import ClassSteps
-from metaopt.deploy.optimizer.native_class import build_native, native_arguments, obstacle
+from metaopt.deploy.optimizer.native_class import build_native, class_maker, native_arguments, obstacle
 from metaopt.deploy.optimizer.parameters import Group, shared
 from metaopt.deploy.roles.later_groups import completed
 from metaopt.deploy.roles.role_groups import Places
@@ -141,7 +141,9 @@ class CompositeOptimizer(Optimizer):
             own.__setstate__({"state": self.state, "param_groups": groups})
         self._joined = self.state, list(map(id, self.param_groups))
         self._steps = list(self._own_steps())
-        self._looks = [(ClassSteps(own), own) for own in self.classes.values()]
+        self._looks = [
+            (ClassSteps(own, class_maker(self._assembly.part(name))), own) for name, own in self.classes.items()
+        ]
 
     def _own_steps(self) -> Iterator[tuple[Callable[[Optimizer], Any], Optimizer]]:
         for own in self.classes.values():

@@ -276,7 +276,7 @@ class ControllerScheduler(LRScheduler):
         rate, unit = self._rate_now, 1.0
         for group in self.optimizer.param_groups:
             if "initial_lr" not in group:
-                group["initial_lr"] = float(group["lr"])
+                group["initial_lr"] = float(group.setdefault("lr", 1.0))  # as `note_initial_rates` does
             base = float(group["initial_lr"])
             if self._absolute and not bases:
                 unit = leading_rate(group)

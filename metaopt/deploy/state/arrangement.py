@@ -1,7 +1,7 @@
 """A saved optimizer state in the order of this optimizer's parameters, matched by name where both sides have names."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from torch import Tensor
 
@@ -12,6 +12,7 @@ from metaopt.errors import InputError, quoted
 #: A state_dict, or its param groups.
 Document: TypeAlias = Mapping[str, Any]
 Names: TypeAlias = list[str] | None
+Item = TypeVar("Item")
 
 #: Key of a state_dict that says which optimizer a library's class was made as, and its parameters' names.
 SIGNATURE = "optimizer"
@@ -81,12 +82,10 @@ def positions(document: Document, groups: Sequence[Document], model: ModelNames)
     return _by_place(saved, [len(group["params"]) for group in groups], groups, model)
 
 
-def reordered(
-    tensors: Sequence[Tensor], document: Document, groups: Sequence[Document], model: ModelNames
-) -> list[Tensor]:
-    """Tensors, one for each parameter that `document` holds, in the order of `groups`; errors as for `arranged`."""
+def reordered(items: Sequence[Item], document: Document, groups: Sequence[Document], model: ModelNames) -> list[Item]:
+    """Items, one for each parameter that `document` holds, in the order of `groups`; errors as for `arranged`."""
     check_document(document)
-    return [tensors[position] for position in positions(document, groups, model) if position < len(tensors)]
+    return [items[position] for position in positions(document, groups, model) if position < len(items)]
 
 
 def names_of(groups: Sequence[Document], model: ModelNames) -> list[Names]:

@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly
-from metaopt.deploy.optimizer.native_class import MakeOptimizer, native_arguments, native_class
+from metaopt.deploy.optimizer.native_class import class_maker, native_arguments, native_class
 from metaopt.deploy.optimizer.parameters import Group, group_values, packed
-from metaopt.deploy.optimizer.precision import numberless
 from metaopt.deploy.state.saved_state import FIRST_GROUP_KEYS, STEPS
+from metaopt.deploy.state.stand_ins import EXECUTION, expected_state
 from metaopt.deploy.state.training_point import without_points
 from metaopt.errors import InputError, PluginError, quoted
 from metaopt.plugin import Native
@@ -21,9 +21,6 @@ from metaopt.space import defaults
 #: A state_dict with its groups, arranged as the parameters at hand.
 Document: TypeAlias = Mapping[str, Any]
 TensorState: TypeAlias = dict[str, Any]
-
-#: Entries of a class's groups that say how a step is computed, not what.
-EXECUTION = ("foreach", "fused", "capturable", "differentiable")
 
 _AVERAGES = (
     "This state_dict was saved with averaged weights in the parameters; call optimizer.train() before saving both."
@@ -106,44 +103,6 @@ def as_classes(document: Document, assembly: Assembly, own_groups: Sequence[Grou
     return {**document, "state": state, "param_groups": groups}
 
 
-def expected_state(kind: MakeOptimizer, groups: Sequence[Group], own_groups: Sequence[Group]) -> dict[Any, TensorState]:
-    """What a class keeps of each parameter after a step, by number: tensors whose numbers mean nothing.
-
-    Args:
-        kind: the class.
-        groups: with settings, and numbers for parameters.
-        own_groups: the same with the parameters themselves.
-
-    Returns:
-        Nothing where the class steps neither on tensors without numbers nor, as one that reads its tensors must, on
-        zeros.
-    """
-    for device in ("meta", "cpu"):
-        try:
-            return _stepped_once(kind, groups, own_groups, device)
-        except Exception:  # whatever a library's class does with tensors of this kind
-            continue
-    return {}
-
-
-def _stepped_once(
-    kind: MakeOptimizer, groups: Sequence[Group], own_groups: Sequence[Group], device: str
-) -> dict[Any, TensorState]:
-    shadows: dict[Any, Tensor] = {}
-    shadow_groups = []
-    for group, own in zip(groups, own_groups, strict=True):
-        for number, param in zip(group["params"], own["params"], strict=True):
-            shadows[number] = torch.zeros_like(numberless(param), device=device).requires_grad_()
-            shadows[number].grad = torch.zeros_like(numberless(param), device=device)
-        members = [shadows[number] for number in group["params"]]
-        shadow_groups.append({**_bare(group), **{key: False for key in EXECUTION if key in group}, "params": members})
-    stand_in = kind(shadow_groups)
-    for group in stand_in.param_groups:
-        group.update({"train_mode": True} if "train_mode" in group else {})
-    stand_in.step()
-    return {number: dict(stand_in.state[shadow]) for number, shadow in shadows.items()}
-
-
 def check_settings(
     group: Mapping[str, Any], own: Mapping[str, Any], kind: type[Optimizer], assembly: Assembly
 ) -> frozenset[str]:
@@ -209,17 +168,6 @@ def check_entries(saved: Mapping[str, Any], expected: Mapping[str, Any], title: 
             )
 
 
-def fresh_state(kind: MakeOptimizer, group: Group, param: Tensor) -> TensorState:
-    """What a class keeps of a parameter before any step; empty for most."""
-    return dict(as_built(kind, {**_bare(group), "params": [param]}).state.get(param, {}))
-
-
-def as_built(kind: MakeOptimizer, group: Group) -> Optimizer:
-    """The class built from one group: torch's Adagrad fills its first state by its arguments, whatever groups say."""
-    names = inspect.signature(kind).parameters.keys() - {"params"}
-    return kind([group], **{name: value for name, value in group.items() if name in names})
-
-
 #: Entries of groups that are the users', or a scheduler's.
 _USERS = frozenset({"params", "param_names", "lr", "initial_lr", "maximize"})
 
@@ -231,14 +179,8 @@ def _native(assembly: Assembly) -> Native:
 
 def _stand_in(assembly: Assembly) -> Optimizer:
     """The class as it would be built."""
-    native = _native(assembly)
-    names = {name: assembly.rule_values[name] for name in assembly.optimizer.space}
-    keywords = {**native_arguments(assembly, names), **native.fixed}
-    return native_class(native)([torch.zeros((1,) * (native.dims or 0), requires_grad=True)], **keywords)
-
-
-def _bare(group: Group) -> Group:
-    return {key: value for key, value in group.items() if key != "param_names"}
+    dims = _native(assembly).dims or 0
+    return class_maker(assembly)([torch.zeros((1,) * dims, requires_grad=True)])
 
 
 def _as_rules(saved: TensorState, counters: Mapping[str, Any], fresh: TensorState) -> TensorState:

@@ -15,19 +15,8 @@ from metaopt.deploy.plan_warnings import GAINS_BY, ValidationCount, warn_nothing
 from metaopt.deploy.ranks.rank_group import RankGroup
 from metaopt.deploy.ranks.weighted_means import Validation, agreed_validation, checked_examples
 from metaopt.deploy.stopping.divergence_check import DivergenceCheck
-from metaopt.errors import InputError, quoted
-
-#: Where a signal comes from, for callers of `run.observe` that do not pass it.
-_SUPPLIED_BY = {
-    "train_loss": "for train_loss, run.step(loss) is enough",
-    "stop": "for stop, bind a recipe with the wrapper learned_schedule or hyper_controller, and take a step",
-    "epoch": "epoch is how many passes over the training data are done",
-    "evidence": "metaopt.gradient_evidence(model, loss_fn, inputs, targets) computes it from a training batch, and "
-    "metaopt.MicroBatches(model) under gradient accumulation",
-}
-
-#: Signals that training supplies: at the validation before the first step there are none yet.
-_FROM_TRAINING = frozenset({"train_loss", "stop"})
+from metaopt.deploy.stopping.signal_names import FROM_TRAINING, check_known, how_to_give, one_number
+from metaopt.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -169,28 +158,25 @@ class Judgement:
             num_examples: how many examples the metric is a mean over; ranks agree on a mean weighted by it.
 
         Raises:
-            InputError: the metric or a signal is not one number, a required signal is missing, or the number of
-                examples is not 0 or more.
+            InputError: the metric or a signal is not one number, a required signal is missing, nothing knows one, or
+                the number of examples is not 0 or more.
             RankError: the ranks do not come together.
         """
+        check_known(signals, self.requires | self.uses)
         if num_examples is not None:
             num_examples = checked_examples(num_examples)
         own, read = {"seconds": self._seconds(), "train_loss": self.losses.mean(), "lr": lr}, self.requires | self.uses
         supplied = {**self.wrapper_signals.values(read), **own}
         known = {**{name: signal for name, signal in supplied.items() if name in read}, **signals}
-        numbers = {name: _number(name, signal) for name, signal in known.items() if signal is not None}
-        value = _number("the metric", value)
+        numbers = {name: one_number(name, signal) for name, signal in known.items() if signal is not None}
+        value = one_number("the metric", value)
         if self.ranks is not None:
             value, numbers = self._agreed(self.ranks, Observation(step, value, horizon, numbers), num_examples)
         if self._is_start(step):
-            numbers = {**dict.fromkeys(self.requires & _FROM_TRAINING, math.nan), **numbers}
+            numbers = {**dict.fromkeys(self.requires & FROM_TRAINING, math.nan), **numbers}
         missing = sorted(self.requires - set(numbers) - {"horizon"})
         if missing:
-            arguments = ", ".join(f"{name}=..." for name in missing)
-            sources = "".join(f"; {_SUPPLIED_BY[name]}" for name in missing if name in _SUPPLIED_BY)
-            raise InputError(
-                f"The recipe's stopper requires {', '.join(missing)}: call run.observe(value, {arguments}){sources}."
-            )
+            raise InputError(f"The recipe's stopper requires {', '.join(missing)}: {how_to_give(missing)}.")
         return Observation(step, value, horizon, numbers)
 
     def stop_for(self, reason: str) -> None:
@@ -291,10 +277,3 @@ def _stop_reason(stopper: Stopper, observation: Observation) -> str:
         return ""
     unsaid = f"The stopper {type(stopper).__name__} said stop at step {observation.step} without a reason."
     return str(decision.reason or unsaid)
-
-
-def _number(what: str, value: Any) -> float:
-    try:
-        return float(value.detach() if isinstance(value, Tensor) else value)
-    except (TypeError, ValueError, RuntimeError):  # RuntimeError: a tensor of several numbers
-        raise InputError(f"run.observe() takes {what} as one number, got {quoted(value)}.") from None

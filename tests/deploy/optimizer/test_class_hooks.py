@@ -5,10 +5,7 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.configuration import Configuration, assemble
-from metaopt.deploy.optimizer.class_hooks import EVERY, ClassLoading, ClassSteps, check_sparse, unfuse
-from metaopt.deploy.state.model_names import ModelNames
-from metaopt.plugin.registry import current_registry
+from metaopt.deploy.optimizer.class_hooks import EVERY, ClassSteps, check_sparse, unfuse
 
 
 def fused(*shapes):
@@ -26,7 +23,7 @@ def is_fused(optimizer):
 
 def test_gradients_are_laid_as_their_parameters_are():
     (param,), optimizer = fused((2, 3))
-    steps = ClassSteps(optimizer)
+    steps = ClassSteps(optimizer, type(optimizer))
     values = torch.arange(6.0).reshape(3, 2).t()
     for _ in range(3):
         param.grad = values
@@ -38,7 +35,7 @@ def test_gradients_are_laid_as_their_parameters_are():
 
 def test_a_gradient_that_changes_its_layout_later_is_put_right_when_all_are_looked_at():
     (param,), optimizer = fused((2, 3))
-    steps = ClassSteps(optimizer)
+    steps = ClassSteps(optimizer, type(optimizer))
     for step in range(1, EVERY + 1):
         param.grad = torch.ones(2, 3)
         if step == EVERY:
@@ -49,7 +46,7 @@ def test_a_gradient_that_changes_its_layout_later_is_put_right_when_all_are_look
 
 def test_a_model_that_changes_its_memory_format_is_seen_at_once():
     (param,), optimizer = fused((2, 3, 4, 4))
-    steps = ClassSteps(optimizer)
+    steps = ClassSteps(optimizer, type(optimizer))
     param.grad = torch.ones_like(param)
     steps.look(optimizer)
     optimizer.step()
@@ -63,7 +60,7 @@ def test_a_model_that_changes_its_memory_format_is_seen_at_once():
 def test_a_parameter_with_gaps_in_its_memory_ends_fused_steps():
     param = nn.Parameter(torch.zeros(4, 4)[:, ::2])
     optimizer = torch.optim.AdamW([param], lr=0.1, fused=True)
-    steps = ClassSteps(optimizer)
+    steps = ClassSteps(optimizer, type(optimizer))
     param.grad = torch.ones(4, 2)
     steps.look(optimizer)
     assert not is_fused(optimizer)
@@ -72,7 +69,7 @@ def test_a_parameter_with_gaps_in_its_memory_ends_fused_steps():
 def test_a_class_without_maximize_refuses_to_go_up():
     param = nn.Parameter(torch.ones(1))
     optimizer = metaopt.create_optimizer("schedulefree_adamw", [param], implementation="native")
-    steps = ClassSteps(optimizer)
+    steps = ClassSteps(optimizer, type(optimizer))
     optimizer.param_groups[0]["maximize"] = True
     with pytest.raises(metaopt.InputError, match=r"has no maximize and would go down .* implementation='rule'"):
         steps.look(optimizer)
@@ -82,7 +79,7 @@ def test_a_class_without_maximize_refuses_to_go_up():
 def test_a_group_that_joins_has_the_state_that_the_class_begins_with(own):
     first, second = (nn.Parameter(torch.zeros(2)) for _ in range(2))
     optimizer = torch.optim.Adagrad([first], initial_accumulator_value=0.5)
-    steps = ClassSteps(optimizer)
+    steps = ClassSteps(optimizer, type(optimizer))
     optimizer.add_param_group({"params": [second], **own})
     steps.look(optimizer)
     assert optimizer.state[first]["sum"].tolist() == [0.5, 0.5]
@@ -92,7 +89,7 @@ def test_a_group_that_joins_has_the_state_that_the_class_begins_with(own):
 def test_a_class_that_takes_sparse_gradients_steps_on_them_unfused():
     param = nn.Parameter(torch.ones(3, 1))
     optimizer = torch.optim.Adagrad([param], lr=0.1, fused=True)
-    steps = ClassSteps(optimizer)
+    steps = ClassSteps(optimizer, type(optimizer))
     param.grad = sparse((3, 1))
     steps.look(optimizer)
     assert not is_fused(optimizer)
@@ -133,35 +130,28 @@ def test_within_a_scalers_step_it_is_too_late_to_unfuse():
     assert is_fused(optimizer)
 
 
-def loading(model, name="adamw"):
-    assembly = assemble(Configuration(name), current_registry())
-    optimizer = torch.optim.AdamW([{"params": list(model.named_parameters())}], lr=0.1, weight_decay=0.01)
-    ClassLoading(assembly, ModelNames.of(model, assembly)).attach(optimizer)
-    return optimizer
+def test_a_list_beside_the_groups_grows_with_them():
+    class Bounded(torch.optim.SGD):
+        def __init__(self, params, lr=0.1):
+            super().__init__(params, lr=lr)
+            self.base_lrs = [group["lr"] for group in self.param_groups]
+
+    first, second = (torch.ones(2, requires_grad=True) for _ in range(2))
+    optimizer = Bounded([first])
+    steps = ClassSteps(optimizer, Bounded)
+    optimizer.add_param_group({"params": [second], "lr": 0.5})
+    steps.look(optimizer)
+    steps.look(optimizer)
+    assert optimizer.base_lrs == [0.1, 0.5]
 
 
-def train(model, optimizer):
-    for number, param in enumerate(model.parameters()):
-        param.grad = torch.full_like(param, number + 1.0)
-    optimizer.step()
+def test_groups_that_join_are_tried_before_anything_else():
+    def refuse(groups):
+        raise metaopt.PluginError(f"{len(groups)} groups")
 
-
-def test_a_saved_state_says_whose_it_is_and_comes_back():
-    model = nn.Linear(2, 1)
-    optimizer, other = loading(model), loading(model)
-    train(model, optimizer)
-    document = optimizer.state_dict()
-    assert document["optimizer"] == {"name": "adamw", "param_names": [["weight", "bias"]]}
-    other.load_state_dict(document)
-    for param in model.parameters():
-        for key, value in optimizer.state[param].items():
-            assert torch.equal(other.state[param][key], value)
-            assert other.state[param][key].data_ptr() != value.data_ptr()
-
-
-def test_the_state_of_another_optimizer_is_refused():
-    model = nn.Linear(2, 1)
-    document = loading(model).state_dict()
-    document["optimizer"] = {"name": "sgd"}
-    with pytest.raises(metaopt.InputError, match="saved by the class of sgd and cannot continue as 'AdamW'"):
-        loading(model).load_state_dict(document)
+    optimizer = torch.optim.SGD([torch.ones(2, requires_grad=True)], lr=0.1)
+    steps = ClassSteps(optimizer, torch.optim.SGD, refuse)
+    steps.look_at_groups(optimizer)
+    optimizer.add_param_group({"params": [torch.ones(3, requires_grad=True)]})
+    with pytest.raises(metaopt.PluginError, match="2 groups"):
+        steps.look_at_groups(optimizer)

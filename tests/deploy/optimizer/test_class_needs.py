@@ -7,7 +7,8 @@ from torch import nn
 import metaopt
 from metaopt.configuration import Configuration, assemble
 from metaopt.deploy.optimizer.build import build_optimizer
-from metaopt.deploy.optimizer.class_needs import check_needs, warn_of_needs
+from metaopt.deploy.optimizer.class_needs import check_followed, check_needs, warn_of_needs
+from metaopt.deploy.optimizer.class_trial import Tried
 from metaopt.plugin.registry import Registry, current_registry
 
 
@@ -80,4 +81,26 @@ def test_a_class_whose_steps_cannot_be_followed_is_refused():
     with pytest.raises(
         metaopt.PluginError, match=r"does not call torch\.optim\.Optimizer\.__init__, so that its steps"
     ):
-        check_needs(optimizer, metaopt.optimizer_spec(Aloof).native)
+        check_followed(optimizer, metaopt.optimizer_spec(Aloof).native)
+
+
+def test_gradients_that_have_to_be_there_before_the_closure_are_asked_for():
+    model = nn.Linear(2, 1)
+    optimizer = torch.optim.LBFGS(model.parameters())
+    check_needs(optimizer, metaopt.optimizer_spec(torch.optim.LBFGS).native, Tried(needs_gradients=True))
+    with pytest.raises(metaopt.InputError, match="looks at gradients before it calls the closure, and there are none"):
+        optimizer.step(lambda: model(torch.ones(1, 2)).sum())
+
+
+def test_a_class_of_sparse_gradients_alone_refuses_dense_ones_and_takes_its_own():
+    model = nn.Linear(2, 1)
+    optimizer = built(torch.optim.SparseAdam, model)
+    model(torch.ones(1, 2)).sum().backward()
+    with pytest.raises(metaopt.InputError, match=r"SparseAdam takes sparse gradients alone, such as those of nn\.Emb"):
+        optimizer.step()
+    table = nn.Embedding(3, 2, sparse=True)
+    optimizer = built(torch.optim.SparseAdam, table)
+    before = table.weight.detach().clone()
+    table(torch.tensor([1])).sum().backward()
+    optimizer.step()
+    assert (table.weight != before).any(1).tolist() == [False, True, False]
