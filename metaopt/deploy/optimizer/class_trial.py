@@ -12,7 +12,7 @@ from torch import Tensor
 
 from metaopt.deploy.optimizer.native_class import MakeOptimizer
 from metaopt.deploy.optimizer.parameters import Group
-from metaopt.errors import PluginError, first_line, named_line
+from metaopt.errors import PluginError, named_line
 from metaopt.plugin import Native
 from metaopt.seeding import GlobalStream, seeded
 
@@ -75,7 +75,7 @@ def _refuse(native: Native, made: MakeOptimizer, groups: Sequence[Group], kinds:
             if error is not None:
                 raise PluginError(
                     f"{native.path} cannot step a parameter of shape {tuple(param.shape)} and {param.dtype} here: "
-                    f"{first_line(named_line(error), 160)}; freeze it, or choose another optimizer."
+                    f"{named_line(error, 160)}; freeze it, or choose another optimizer."
                 ) from error
     error = None if _is_large(kinds) else _fails(native, made, groups, kinds)
     if error is not None:
@@ -83,8 +83,7 @@ def _refuse(native: Native, made: MakeOptimizer, groups: Sequence[Group], kinds:
         what = f"{len(groups)} param groups" if several else "these parameters together"
         remedy = "give it one, with all that shall be trained" if several else "freeze some"
         raise PluginError(
-            f"{native.path} cannot step {what} here: {first_line(named_line(error), 160)}; {remedy}, or choose another "
-            "optimizer."
+            f"{native.path} cannot step {what} here: {named_line(error, 160)}; {remedy}, or choose another optimizer."
         ) from error
 
 

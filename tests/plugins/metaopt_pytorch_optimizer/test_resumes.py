@@ -16,7 +16,7 @@ from benchmarks.robustness.resumes import all_optimizers, outcome_of
 REGISTRY = all_optimizers()
 
 #: Tensors in groups; a float32 number beside float64 moments; a queue; objects; masks from the start; averages; a
-#: closure; an argument that no group holds; a list beside the groups.
+#: closure; an argument that no group holds; a list beside the groups; a list of float32 tensors.
 EQUAL = [
     ("po_asgd", "plain"),
     ("po_dadaptlion", "unfrozen later"),
@@ -33,11 +33,12 @@ EQUAL = [
     ("po_alig", "unfrozen later"),
     ("po_ranger21", "used later"),
     ("po_adabound", "unfrozen later"),
+    ("po_kron", "float64"),
 ]
 REFUSED = [
     ("po_demo", "plain", "install what it names, or choose another optimizer"),
     ("po_distributedmuon", "plain", "it is for several processes that train one model; start them with torchrun"),
-    ("po_kron", "float64", "and torch.float64 here: RuntimeError"),
+    ("po_fadam", "float64", "and torch.float64 here: RuntimeError"),
     ("torch_adafactor", "odd", "shape (0,) and torch.float32 here: ZeroDivisionError"),
     ("po_lbfgs", "unfrozen later", "cannot step 2 param groups here"),
     ("torch_sparseadam", "plain", "takes sparse gradients alone"),
