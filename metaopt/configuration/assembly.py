@@ -234,7 +234,7 @@ class Assembly:
             return dict(self.meta_values)
         if spec is self.controller:
             return dict(self.controller_values)
-        if spec in self.tasks.specs:
+        if any(spec is own for own in self.tasks.specs):
             return dict(self.tasks.values[spec.kind])
         if spec.name in self.others and spec is self.others[spec.name].optimizer:
             return self.others[spec.name].values_of(spec)

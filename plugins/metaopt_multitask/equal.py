@@ -20,4 +20,10 @@ def weigh(
     return torch.ones_like(losses), state
 
 
-spec = metaopt.WeightingSpec(name="equal", version="1", summary="The plain mean of the tasks' losses.", weigh=weigh)
+spec = metaopt.WeightingSpec(
+    name="equal",
+    version="1",
+    summary="The plain mean of the tasks' losses.",
+    weigh=weigh,
+    proposed=False,  # what no weighting is, too
+)

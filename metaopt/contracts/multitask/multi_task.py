@@ -225,10 +225,9 @@ def _are_stacked(name: str, tasks: Sequence[Task]) -> bool:
 
 
 def _have_same_inputs(first: Splits, second: Splits) -> bool:
-    parts = ((getattr(splits, name).inputs for name in ("train", "validation", "test")) for splits in (first, second))
-    return all(
-        one is two or (one.shape == two.shape and torch.equal(one, two)) for one, two in zip(*parts, strict=True)
-    )
+    parts = [(splits.train.inputs, splits.validation.inputs, splits.test.inputs) for splits in (first, second)]
+    pairs = zip(*parts, strict=True)
+    return all(one is two or (one.shape == two.shape and torch.equal(one, two)) for one, two in pairs)
 
 
 def _kind(inputs: Tensor) -> str:
