@@ -25,7 +25,7 @@ class TrunkPass:
 
     def clear(self) -> None:
         """Let go of the pass and its graph."""
-        self.__init__()  # type: ignore[misc]
+        self.shared, self.views = None, {}
 
     def __reduce__(self) -> tuple[type["TrunkPass"], tuple[()]]:
         return TrunkPass, ()

@@ -7,7 +7,7 @@ weighting and a surgery, whose hyperparameters and states differ.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -115,7 +115,8 @@ class BalancedStep:
         def losses_of(own: Tensors) -> Tensor:
             return self.losses.each(functional_call(self.model, {**constants, **own}, (inputs,)), targets)
 
-        losses, pull = vjp(losses_of, params)
+        pulled: Any = vjp(losses_of, params)
+        losses, pull = pulled
         weights, state = balance.weights(losses, state, hparams, info)
         (grads,) = pull(weights / len(losses))
         return grads, losses.mean(), state
@@ -141,9 +142,11 @@ class BalancedStep:
 
         if stacked:  # a copy of the trunk for each task, which sees the task's inputs alone
             copies = {name: value.expand(count, *value.shape) for name, value in trunk.items()}
-            views, pull = vjp(lambda own: torch.vmap(represented)(own, inputs.movedim(1, 0)), copies)
+            seen: Any = vjp(lambda own: torch.vmap(represented)(own, inputs.movedim(1, 0)), copies)
+            views, pull = seen
         else:
-            shared, pull = vjp(lambda own: represented(own, inputs), trunk)
+            seen = vjp(lambda own: represented(own, inputs), trunk)
+            shared, pull = seen
             views = shared.expand(count, *shared.shape)
 
         def losses_of(own: Tensors, views: Tensor) -> Tensor:
@@ -153,7 +156,8 @@ class BalancedStep:
             }
             return self.losses.each(outputs, targets)
 
-        losses, pull_heads = vjp(losses_of, heads, views)
+        answered: Any = vjp(losses_of, heads, views)
+        losses, pull_heads = answered
         weights, state = balance.weights(losses, state, hparams, info)
         of_heads, cotangents = pull_heads(weights)
         if balance.level == "representation" and not stacked:
