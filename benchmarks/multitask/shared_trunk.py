@@ -6,8 +6,8 @@ Two-digit images are made from scikit-learn's digits; the census table is cut by
 folder has no `adult.csv.gz`. Every arm trains with AdamW and a cosine, for the same steps on the same batches, at each
 of three rates, and has that with the best validation; numbers are test error rates in percent at the best validation,
 means over tasks. A seed draws rows, batches and weights. Differences are paired by seed, with 95 % intervals of a t
-distribution. Adapted: `metaopt.adapt` of the trunk that equal weights trained, with a new head, on 20 to 200 examples of
-the task left out; from scratch: the same call on a model that nobody trained.
+distribution. Adapted: `metaopt.adapt` of the trunk that equal weights trained, with a new head, on 20 to 200 examples
+of the task left out; from scratch: the same call on a model that nobody trained.
 """
 
 import argparse
@@ -152,8 +152,7 @@ def trained_trunk(joint: metaopt.MultiTask, seed: int) -> metaopt.SharedTrunk:
         len(train_split), (joint.num_steps, joint.batch_size), generator=torch.Generator().manual_seed(seed)
     ):
         run.optimizer.zero_grad()
-        losses = joint.losses.each(model(train_split.inputs[rows]), train_split.targets[rows])
-        run.step(dict(zip(model.heads, losses.unbind(), strict=True)))
+        run.step(joint.losses.separate(model(train_split.inputs[rows]), train_split.targets[rows]))
     return model
 
 

@@ -61,8 +61,8 @@ class LossRun(JoinableRun):
         pass through the heads; of other models, parameters that several losses reach are shared.
 
         Args:
-            losses: by task, each a mean over its examples with its graph; the same tasks at every step. Each goes
-                through its own head alone.
+            losses: by task, each a mean over its examples with a graph of its own, that goes through the task's head
+                alone; the same tasks at every step.
             scaler: scales the gradients, for `step(loss, scaler=scaler)`.
 
         Returns:

@@ -72,8 +72,9 @@ class ModuleBalance:
         Raises:
             InputError: the losses are none, or of other tasks than before.
         """
-        stacked = self._checked(losses)
-        seen = stacked.detach() if agree is None else agree(stacked.detach())
+        each = self._checked(losses)
+        seen = torch.stack([loss.detach() for loss in each])
+        seen = seen if agree is None else agree(seen)
         self._move(seen.device)
         if not self.state:
             self.state = {
@@ -83,11 +84,11 @@ class ModuleBalance:
         if self.balance.weigh is not None:
             with torch.no_grad():
                 weights, self.state = self.balance.weights(seen, self.state, self._hparams, info)
-            stacked = stacked * weights
+            each = [loss * weight for loss, weight in zip(each, weights, strict=True)]
         if self.balance.has_surgery:
-            self._operate(stacked, info, scale)
+            self._operate(each, info, scale)
         else:
-            (stacked.mean() * scale).backward()
+            (torch.stack(each).mean() * scale).backward()
         return seen.mean()
 
     def state_dict(self) -> dict[str, Any]:
@@ -106,7 +107,7 @@ class ModuleBalance:
         self.names = names or self.names
         self.state = {name: torch.as_tensor(value).clone() for name, value in state["state"].items()}
 
-    def _operate(self, losses: Tensor, info: StepInfo, scale: float) -> None:
+    def _operate(self, losses: Sequence[Tensor], info: StepInfo, scale: float) -> None:
         """Add what surgery makes of the gradients of these losses to `grad`."""
         model = self._trunk
         trained = [param for param in self._of_heads if param.requires_grad]
@@ -128,7 +129,7 @@ class ModuleBalance:
             model.record().clear()
 
     def _through(
-        self, model: SharedTrunk, heads: HeadGradients, losses: Tensor, info: StepInfo
+        self, model: SharedTrunk, heads: HeadGradients, losses: Sequence[Tensor], info: StepInfo
     ) -> dict[Tensor, Tensor] | None:
         """The combined gradients of the trunk; None where its losses are found to go elsewhere, too."""
         trunk = [param for param in self._of_trunk if param.requires_grad]
@@ -150,10 +151,10 @@ class ModuleBalance:
             return dict(zip(rows, combined, strict=True))
 
     def _goes_through(
-        self, model: SharedTrunk, trunk: Sequence[Tensor], cotangents: Sequence[Tensor], losses: Tensor
+        self, model: SharedTrunk, trunk: Sequence[Tensor], cotangents: Sequence[Tensor], losses: Sequence[Tensor]
     ) -> bool:
         """Whether all that losses give to the trunk comes by way of its output."""
-        expected = torch.autograd.grad(losses.sum(), trunk, retain_graph=True, allow_unused=True)
+        expected = torch.autograd.grad(torch.stack(list(losses)).sum(), trunk, retain_graph=True, allow_unused=True)
         rows = through_trunk(model.record(), trunk, cotangents, self._rows)
         sums = [rows[param].sum(0) if param in rows else None for param in trunk]
         return _agree(expected, sums)
@@ -169,8 +170,8 @@ class ModuleBalance:
         params = self._model.parameters() if isinstance(self._model, nn.Module) else self._model
         return [param for param in params if param.requires_grad]
 
-    def _checked(self, losses: Mapping[str, Tensor]) -> Tensor:
-        """The losses in the order of the tasks, shape (tasks,)."""
+    def _checked(self, losses: Mapping[str, Tensor]) -> list[Tensor]:
+        """The losses in the order of the tasks, 0-d each."""
         if not isinstance(losses, Mapping) or not losses:
             raise InputError(f"The losses of a step are given by task, {{'task': loss, …}}, got {quoted(losses)}.")
         self.names = self.names or tuple(losses)
@@ -184,7 +185,7 @@ class ModuleBalance:
                     f"The loss of the task {quoted(name)} must be one number with a graph, as before loss.backward(), "
                     f"got {quoted(loss)}."
                 )
-        return torch.stack([losses[name].reshape(()) for name in self.names])
+        return [losses[name].reshape(()) for name in self.names]
 
     def _move(self, device: torch.device) -> None:
         if device.type != "cpu":

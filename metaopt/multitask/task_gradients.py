@@ -40,12 +40,12 @@ class HeadGradients:
     alone: dict[Tensor, Tensor]
 
 
-def by_pass(params: Sequence[Tensor], losses: Tensor) -> TaskGradients:
+def by_pass(params: Sequence[Tensor], losses: Sequence[Tensor]) -> TaskGradients:
     """A backward pass for each loss; shared is what several losses reach.
 
     Args:
         params: that require gradients.
-        losses: with their graph, shape (tasks,).
+        losses: of each task, 0-d, with graphs that do not join: a sum or a stack reaches everything.
     """
     count = len(losses)
     passes = [
@@ -62,18 +62,19 @@ def by_pass(params: Sequence[Tensor], losses: Tensor) -> TaskGradients:
     return TaskGradients(rows, alone)
 
 
-def through_heads(heads: Sequence[Tensor], seen: TrunkPass, losses: Tensor) -> HeadGradients | None:
+def through_heads(heads: Sequence[Tensor], seen: TrunkPass, losses: Sequence[Tensor]) -> HeadGradients | None:
     """One pass through all heads; None where the losses are not of the pass that was seen.
 
     Args:
         heads: their parameters that require gradients.
         seen: what the forward pass that the losses are of left.
-        losses: with their graph, shape (tasks,).
+        losses: of each task, 0-d, with their graphs.
     """
     views = list(seen.views.values())
     if len(views) != len(losses) or not all(view.requires_grad for view in views):
         return None
-    gradients = torch.autograd.grad(losses.sum(), [*views, *heads], retain_graph=True, allow_unused=True)
+    total = torch.stack(list(losses)).sum()
+    gradients = torch.autograd.grad(total, [*views, *heads], retain_graph=True, allow_unused=True)
     cotangents = [each for each in gradients[: len(views)] if each is not None]
     if len(cotangents) < len(views):
         return None

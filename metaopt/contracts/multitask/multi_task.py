@@ -59,11 +59,13 @@ class JointLosses:
 
     def each(self, outputs: Mapping[str, Tensor], targets: Tensor) -> Tensor:
         """One number a task, in their order, shape (tasks,)."""
+        return torch.stack(list(self.separate(outputs, targets).values()))
+
+    def separate(self, outputs: Mapping[str, Tensor], targets: Tensor) -> dict[str, Tensor]:
+        """One number a task, 0-d, by name: their graphs do not join."""
         counts, apart = self.targets.counts(targets), self.targets.apart(targets)
         parts = zip(self.measures.items(), counts, apart, strict=True)
-        return torch.stack(
-            [sign * measure(outputs[name][:count], own) for (name, (sign, measure)), count, own in parts]
-        )
+        return {name: sign * measure(outputs[name][:count], own) for (name, (sign, measure)), count, own in parts}
 
 
 @known_keywords()
@@ -106,8 +108,10 @@ class MultiTask(Task):
         if self.redraw is not None or self.widened is not None:
             raise InputError(f"Task {quoted(self.name)}: redraw and widened are for one model; leave them out.")
         _set(self, "tasks", _checked_tasks(self.name, self.tasks))
-        if not callable(self.trunk):
-            raise InputError(f"Task {quoted(self.name)}: trunk must make a torch.nn.Module, got {quoted(self.trunk)}.")
+        if not callable(self.trunk) or isinstance(self.trunk, nn.Module):
+            raise InputError(
+                f"Task {quoted(self.name)}: trunk must be a function that makes a module, got {quoted(self.trunk)}."
+            )
         _set(self, "heads", _checked_heads(self.name, self.heads, [task.name for task in self.tasks]))
         if self.data is None:
             self._join()

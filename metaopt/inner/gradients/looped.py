@@ -69,8 +69,8 @@ class LoopedGradients:
         assert isinstance(self._task, MultiTask)
         module.zero_grad()
         with self._generator(index), default_for(lambda: (inputs, targets)), torch.enable_grad():
-            losses = self._task.losses.each(module.train()(inputs), targets)
-            loss = balance.backward(dict(zip(balance.names, losses.unbind(), strict=True)), step)
+            losses = self._task.losses.separate(module.train()(inputs), targets)
+            loss = balance.backward(losses, step)
         params = {name: param for name, param in module.named_parameters() if param.requires_grad}
         grads = {name: torch.zeros_like(own) if own.grad is None else own.grad.clone() for name, own in params.items()}
         module.zero_grad()
