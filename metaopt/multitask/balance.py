@@ -6,6 +6,8 @@ Without surgery g is the mean of the g_k. A step whose losses or gradients are n
 are 1, its gradient is the mean, and whoever guards steps skips it.
 """
 
+import functools
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, final
@@ -88,6 +90,8 @@ class Balance:
             hparams: of weighting and surgery.
             info: the step.
         """
+        if not rows:  # a trunk that is frozen
+            return [], state
         if self.mix is not None:
             gram = inner_products(rows)
             mean = torch.full_like(gram[0], 1 / len(gram))
@@ -109,13 +113,8 @@ class Balance:
 
 def inner_products(rows: Sequence[Tensor]) -> Tensor:
     """Inner products of the tasks' gradients over all tensors together, shape (tasks, tasks), in float32 or better."""
-    gram: Tensor | None = None
-    for row in rows:
-        flat = row.reshape(len(row), -1).to(torch.promote_types(row.dtype, torch.float32))
-        own = flat @ flat.T
-        gram = own if gram is None else gram + own
-    assert gram is not None, "a trunk has something to train"
-    return gram
+    flats = [row.reshape(len(row), -1).to(torch.promote_types(row.dtype, torch.float32)) for row in rows]
+    return functools.reduce(operator.add, [flat @ flat.T for flat in flats])
 
 
 def mixed(row: Tensor, coefficients: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """What every weighting and every surgery of several tasks must do."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -255,7 +256,8 @@ def _registry(spec: Spec) -> Registry:
 
 def _configuration(spec: Spec, values: Mapping[str, Value]) -> Configuration:
     hparams = {f"{spec.name}.{name}": value for name, value in values.items()}
-    return Configuration(DESCENT.name, CONSTANT.name, hparams=hparams, **{spec.kind: spec.name})
+    named = Configuration(DESCENT.name, CONSTANT.name, hparams=hparams)
+    return replace(named, weighting=spec.name) if spec.kind == "weighting" else replace(named, surgery=spec.name)
 
 
 def _task() -> MultiTask:

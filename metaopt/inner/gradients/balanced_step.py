@@ -160,7 +160,9 @@ class BalancedStep:
         losses, pull_heads = answered
         weights, state = balance.weights(losses, state, hparams, info)
         of_heads, cotangents = pull_heads(weights)
-        if balance.level == "representation" and not stacked:
+        if not trunk:  # frozen
+            of_trunk: Tensors = {}
+        elif balance.level == "representation" and not stacked:
             (mixed,), state = balance.combined([cotangents], state, hparams, info)
             (of_trunk,) = pull(mixed)
         else:

@@ -71,17 +71,16 @@ class JointSpace:
             controller = _pick(chooser, "controller", self.controllers)
             hparams.update(self._suggest_hparams(chooser, controller))
         roles = self._suggest_roles(chooser, optimizer, wrapper, hparams)
-        of_tasks = {
-            spec_type.kind: self._suggest_optional(chooser, spec_type.kind, specs, hparams)
-            for spec_type, specs in ((WeightingSpec, self.weightings), (SurgerySpec, self.surgeries))
-        }
+        weighting = self._suggest_optional(chooser, WeightingSpec.kind, self.weightings, hparams)
+        surgery = self._suggest_optional(chooser, SurgerySpec.kind, self.surgeries, hparams)
         proposed = Configuration(
             optimizer.name,
             "constant" if controller is None else controller.name,
             () if wrapper is None else (wrapper.name,),
             hparams,
             roles=roles,
-            **of_tasks,
+            weighting=weighting,
+            surgery=surgery,
         )
         if not self.has_laws:
             return proposed

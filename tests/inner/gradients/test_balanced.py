@@ -105,3 +105,12 @@ def registry():
         own.register(current_registry().get(spec_type, name))
     own.register(metaopt.optimizer_spec(torch.optim.Rprop))
     return own
+
+
+def test_a_trunk_that_is_frozen_leaves_nothing_to_operate_on():
+    def frozen():
+        return nn.Sequential(nn.Linear(4, 6), nn.Tanh()).requires_grad_(False)
+
+    own = members([("", "pcgrad"), ("dwa", "pcgrad")])
+    side_by_side, loop = (curves(joint(trunk=frozen), own, engine) for engine in ("population", "loop"))
+    assert torch.allclose(side_by_side, loop, atol=2e-5)
