@@ -68,8 +68,8 @@ def two_digits(seed: int) -> tuple[metaopt.MultiTask, metaopt.Task, Callable[[],
         trunk=lambda: nn.Sequential(nn.Linear(144, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU()),
         heads=lambda: nn.Linear(64, 10),
         batch_size=32,
-        num_steps=400,
-        num_validations=8,
+        num_steps=300,
+        num_validations=5,
     )
     return joint, tasks["sum"], lambda: nn.Linear(64, 19)
 
@@ -111,7 +111,7 @@ def census(path: Path, seed: int) -> tuple[metaopt.MultiTask, metaopt.Task, Call
         trunk=lambda: nn.Sequential(nn.Linear(width, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU()),
         heads=lambda: nn.Linear(32, 2),
         batch_size=16,
-        num_steps=300,
-        num_validations=8,
+        num_steps=200,
+        num_validations=5,
     )
     return joint, tasks[LEFT_OUT_GROUP], lambda: nn.Linear(32, 2)

@@ -97,19 +97,16 @@ def through_trunk(
         cotangents: of each task.
         rows: those of an earlier step, which are written to; further ones are added.
     """
+    outputs = list(seen.views.values()) if seen.shared is None else [seen.shared] * len(cotangents)
+    passes = [pulled(output, trunk, each) for output, each in zip(outputs, cotangents, strict=True)]
     used: dict[Tensor, Tensor] = {}
-    for task, cotangent in enumerate(cotangents):
-        output = list(seen.views.values())[task] if seen.shared is None else seen.shared
-        for param, gradient in zip(trunk, pulled(output, trunk, cotangent), strict=True):
-            if gradient is None:
-                if param in used:
-                    used[param][task].zero_()
-                continue
-            if param not in used:
-                if param not in rows or len(rows[param]) != len(cotangents):
-                    rows[param] = torch.empty(len(cotangents), *param.shape, dtype=param.dtype, device=param.device)
-                used[param] = rows[param].zero_() if task else rows[param]
-            used[param][task].copy_(gradient)
+    for param, own in zip(trunk, zip(*passes, strict=True), strict=True):
+        if all(each is None for each in own):
+            continue
+        if param not in rows or len(rows[param]) != len(own):
+            rows[param] = torch.empty(len(own), *param.shape, dtype=param.dtype, device=param.device)
+        whole = [torch.zeros_like(param) if each is None else each.to(param.dtype) for each in own]
+        used[param] = torch.stack(whole, out=rows[param])
     return used
 
 
