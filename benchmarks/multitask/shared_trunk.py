@@ -1,6 +1,6 @@
 """A shared trunk against separate models, surgery and weighting against the plain mean, adapting against from scratch.
 
-    python -m benchmarks.multitask.shared_trunk [--seeds 10] [--tables FOLDER] [--only digits|census]
+    python -m benchmarks.multitask.shared_trunk [--seeds 10] [--tables FOLDER] [--only FAMILY] [--part arms|adapting]
 
 Two-digit images are made from scikit-learn's digits; the census table is cut by occupation, and left out where the
 folder has no `adult.csv.gz`. Every arm trains with AdamW and a cosine, for the same steps on the same batches, at each
@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -28,6 +29,9 @@ from metaopt.configuration import assemble
 from metaopt.contracts import Task
 from metaopt.inner import Graphs, Member, train
 from metaopt.plugin import current_registry
+
+#: Makes tasks, the one left out, and what makes a head for it, from a seed.
+Maker: TypeAlias = Callable[[int], tuple[metaopt.MultiTask, Task, Callable[[], nn.Module]]]
 
 RATES = (3e-3, 1e-2)
 ARMS: dict[str, dict[str, str]] = {
@@ -47,32 +51,32 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--tables", type=Path, default=Path("../shared/data/tabular"))
     parser.add_argument("--only", choices=("digits", "census"))
+    parser.add_argument("--part", choices=("arms", "adapting"))
     options = parser.parse_args()
     torch.set_num_threads(1)
     table = options.tables / "adult.csv.gz"
-    families: dict[str, Callable[[int], tuple[metaopt.MultiTask, Task, Callable[[], nn.Module]]]] = {
-        "digits": two_digits,
-        "census": lambda seed: census(table, seed),
-    }
+    families: dict[str, Maker] = {"digits": two_digits, "census": lambda seed: census(table, seed)}
+    parts = {"arms": arms, "adapting": adapting}
     for family, make in families.items():
-        if options.only in (None, family) and (family != "census" or table.exists()):
-            began = time.process_time()
-            report(family, make, options.seeds)
-            print(f"{(time.process_time() - began) / 60:.1f} min of one core\n", flush=True)
-        elif family == "census" and options.only in (None, family):
+        if options.only not in (None, family):
+            continue
+        if family == "census" and not table.exists():
             print(f"census: left out, for {options.tables} has no adult.csv.gz")
+            continue
+        for name, part in parts.items():
+            if options.part in (None, name):
+                began = time.process_time()
+                part(family, make, options.seeds)
+                print(f"{(time.process_time() - began) / 60:.1f} min of one core\n", flush=True)
 
 
-def report(
-    family: str, make: Callable[[int], tuple[metaopt.MultiTask, Task, Callable[[], nn.Module]]], seeds: int
-) -> None:
-    """Both tables of one family."""
+def arms(family: str, make: Maker, seeds: int) -> None:
+    """A shared trunk under each weighting and surgery, and separate models."""
     errors: dict[str, list[float]] = {}
-    adapted: dict[tuple[str, int], list[float]] = {}
     graphs, first = Graphs(), make(0)[0]  # seeds differ in their data alone, and share the operations written down
     ones = {task.name: first.single(task.name) for task in first.tasks}
     for seed in range(seeds):
-        joint, left_out, head = make(seed)
+        joint = make(seed)[0]
         graphs.share(joint, first)
         for arm, value in joint_errors(joint, seed, graphs).items():
             errors.setdefault(arm, []).append(value)
@@ -81,17 +85,25 @@ def report(
             graphs.share(single, ones[single.name])
         alone = statistics.mean(best(single, seed, graphs) for single in singles)
         errors.setdefault("separate models", []).append(alone)
-        for key, value in adapted_errors(joint, left_out, head, seed).items():
-            adapted.setdefault(key, []).append(value)
-        print(f"{family}, seed {seed}", file=sys.stderr, flush=True)
-    print(f"{family}: {len(joint.tasks)} tasks, {joint.num_steps} steps, {seeds} seeds; test error in %")
+        print(f"{family}, seed {seed}: {errors}", file=sys.stderr, flush=True)
+    print(f"{family}: {len(first.tasks)} tasks, {first.num_steps} steps, {seeds} seeds; test error in %")
     print(f"{'arm':<18}{'error':>8}{'against the plain mean':>30}")
     for arm, values in errors.items():
         print(f"{arm:<18}{statistics.mean(values):>8.2f}{interval(values, errors['plain mean']):>30}")
-    print(f"\n{family}: adapted to {left_out.name!r}, left out; {STEPS} steps")
+
+
+def adapting(family: str, make: Maker, seeds: int) -> None:
+    """A trunk adapted to the task left out, beside a model that nobody trained."""
+    errors: dict[tuple[str, int], list[float]] = {}
+    for seed in range(seeds):
+        joint, left_out, head = make(seed)
+        for key, value in adapted_errors(joint, left_out, head, seed).items():
+            errors.setdefault(key, []).append(value)
+        print(f"{family}, seed {seed}: {errors}", file=sys.stderr, flush=True)
+    print(f"{family}: adapted to {left_out.name!r}, left out; {STEPS} steps, {seeds} seeds; test error in %")
     print(f"{'examples':<10}{'from scratch':>14}{'adapted':>10}{'difference':>30}")
     for size in SIZES:
-        own, scratch = adapted["adapted", size], adapted["scratch", size]
+        own, scratch = errors["adapted", size], errors["scratch", size]
         print(f"{size:<10}{statistics.mean(scratch):>14.2f}{statistics.mean(own):>10.2f}{interval(own, scratch):>30}")
 
 

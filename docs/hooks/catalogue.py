@@ -183,7 +183,7 @@ def _hyperparameters(spec: metaopt.PluginSpec) -> Iterator[str]:
     if any(isinstance(value, metaopt.Categorical) and isinstance(value.default, str) for value in space.values()):
         yield from ("", "Give strings as they stand here. Formulas see their place in the row, from 0.")
     meta = sorted(set(space) - set(spec.space))
-    if meta:
+    if meta and not isinstance(spec, metaopt.SurgerySpec):
         yield from ("", f"{_names(meta)} belong to [meta-training](../../glossary.md#meta-training) alone.")
 
 

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 import metaopt
+from tests.ranks import on_ranks
 
 INPUTS = torch.randn(24, 3, generator=torch.Generator().manual_seed(0))
 
@@ -123,3 +124,32 @@ def test_a_trunk_is_adapted_to_a_task_left_out():
     predictor = metaopt.adapt(model.onto(nn.Linear(4, 1)), recipe, support, num_steps=30)
     assert predictor.losses[-1] < predictor.losses[0]
     assert torch.equal(model.trunk.weight, run.model.trunk.weight)
+
+
+def weighted_on(rank):
+    """A weighting goes by the mean losses of the ranks, each of which has its own examples; a surgery is refused."""
+    model = made()
+    wrapped = nn.parallel.DistributedDataParallel(model)
+    run = bound(wrapped, weighting="uncertainty")
+    for _ in range(3):
+        run.optimizer.zero_grad()
+        outputs = wrapped(INPUTS[12 * rank : 12 * rank + 12])
+        own = INPUTS[12 * rank : 12 * rank + 12]
+        each = {
+            "a": (outputs["a"] - own[:, :1]).square().mean(),
+            "b": nn.functional.cross_entropy(outputs["b"], (own[:, 1] > 0).long()),
+        }
+        run.step(each)
+    with pytest.raises(metaopt.InputError, match="A surgery needs each task's gradient on one process"):
+        bound(wrapped, surgery="pcgrad").backward(each)
+    weights = torch.cat([param.detach().reshape(-1) for param in model.parameters()])
+    return weights.tolist(), run.state_dict()["tasks"]["state"]["weighting.s"].tolist()
+
+
+def test_ranks_weigh_by_their_mean_losses():
+    first, second = on_ranks(weighted_on)
+    assert first == second
+    alone = bound(made(), weighting="uncertainty")
+    weights = trained(alone, 3)
+    assert torch.allclose(torch.tensor(first[0]), weights, atol=1e-5)
+    assert torch.allclose(torch.tensor(first[1]), alone.state_dict()["tasks"]["state"]["weighting.s"], atol=1e-5)
