@@ -139,7 +139,7 @@ class ModuleBalance:
         if not self._is_checked and not self._goes_through(model, trunk, cotangents, losses):
             self._trunk = None
             return None
-        self._is_checked = True
+        self._is_checked = self._is_checked or all(bool(torch.isfinite(loss)) for loss in losses)
         with torch.no_grad():
             if self.balance.level == "representation" and seen.shared is not None:
                 (mixed,), self.state = self.balance.combined([torch.stack(cotangents)], self.state, self._hparams, info)
@@ -174,10 +174,10 @@ class ModuleBalance:
         """The losses in the order of the tasks, 0-d each."""
         if not isinstance(losses, Mapping) or not losses:
             raise InputError(f"The losses of a step are given by task, {{'task': loss, …}}, got {quoted(losses)}.")
-        self.names = self.names or tuple(losses)
-        if set(losses) != set(self.names):
+        names = self.names or tuple(losses)
+        if set(losses) != set(names):
             raise InputError(
-                f"Each step needs the losses of the same tasks, {listed(self.names)}, got those of {listed(losses)}."
+                f"Each step needs the losses of the same tasks, {listed(names)}, got those of {listed(losses)}."
             )
         for name, loss in losses.items():
             if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.requires_grad:
@@ -185,7 +185,8 @@ class ModuleBalance:
                     f"The loss of the task {quoted(name)} must be one number with a graph, as before loss.backward(), "
                     f"got {quoted(loss)}."
                 )
-        return [losses[name].reshape(()) for name in self.names]
+        self.names = names
+        return [losses[name].reshape(()) for name in names]
 
     def _move(self, device: torch.device) -> None:
         if device.type != "cpu":
