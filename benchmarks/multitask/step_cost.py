@@ -1,6 +1,6 @@
 """What a step with each task's gradient costs, PCGrad over four tasks: here, in LibMTL's and torchjd's way.
 
-    python -m benchmarks.multitask.step_cost [--packages FOLDER] [--rounds 15]
+    python -m benchmarks.multitask.step_cost [--packages FOLDER] [--rounds 15] [--trunks 64-32 …]
 
 All sides take the same model (a trunk, four heads of 10 classes), the same batch and a core; a step is a forward
 pass, the losses, each task's gradient of the trunk, PCGrad, and `grad` of all parameters. `LibMTL` and `torchjd` are
@@ -67,6 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--packages", type=Path)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--trunks", nargs="*", choices=tuple(TRUNKS), default=tuple(TRUNKS))
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.packages is not None:
@@ -74,7 +75,8 @@ def main() -> None:
     print(
         f"torch {torch.__version__}, one thread, {options.rounds} rounds; microseconds of a core, PCGrad, {TASKS} tasks"
     )
-    for name, (make, shape, width) in TRUNKS.items():
+    for name in options.trunks:
+        make, shape, width = TRUNKS[name]
         torch.manual_seed(0)
         model = metaopt.SharedTrunk(make(), {f"task {task}": nn.Linear(width, 10) for task in range(TASKS)})
         inputs = torch.randn(64, *shape)
