@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from metaopt.configuration import Configuration, Role
 from metaopt.contracts import (
+    BalanceState,
     BlackBoxTask,
     Controller,
     Corpus,
@@ -21,6 +22,7 @@ from metaopt.contracts import (
     Hparams,
     LabelledSource,
     MetaTraining,
+    MultiTask,
     Observation,
     Params,
     Partition,
@@ -28,6 +30,7 @@ from metaopt.contracts import (
     Rate,
     RateLaw,
     Rule,
+    SharedTrunk,
     Split,
     Splits,
     State,
@@ -58,6 +61,8 @@ from metaopt.plugin import (
     OptimizerSpec,
     PluginSpec,
     StopperSpec,
+    SurgerySpec,
+    WeightingSpec,
     WrapperSpec,
     hookimpl,
     optimizer_spec,
@@ -120,6 +125,7 @@ _LAZY = {
 }
 
 __all__ = [
+    "BalanceState",
     "BlackBoxTask",
     "Categorical",
     "ClassEpisodes",
@@ -153,6 +159,7 @@ __all__ = [
     "MetaTraining",
     "MicroBatches",
     "MissingDataError",
+    "MultiTask",
     "Native",
     "Observation",
     "OptimizerSpec",
@@ -172,6 +179,7 @@ __all__ = [
     "Role",
     "Rule",
     "RuleOptimizer",
+    "SharedTrunk",
     "Split",
     "Splits",
     "State",
@@ -182,6 +190,7 @@ __all__ = [
     "StopperSpec",
     "StorageError",
     "SupportSet",
+    "SurgerySpec",
     "Task",
     "TensorHparams",
     "TensorState",
@@ -191,6 +200,7 @@ __all__ = [
     "TuneResult",
     "Value",
     "Watch",
+    "WeightingSpec",
     "When",
     "WrappedRule",
     "WrapperSpec",

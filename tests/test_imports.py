@@ -19,6 +19,7 @@ LAYERS = [
     {"contracts", "shards"},
     {"plugin"},
     {"signals", "pure_layers", "tracing", "parameter_roles"},
+    {"multitask"},
     {"configuration"},
     {"deploy", "learners"},
     {"inner"},

@@ -24,6 +24,8 @@ TITLES = {
     "controller": "Controllers",
     "stopper": "Stoppers",
     "learner": "Learners",
+    "weighting": "Weightings",
+    "surgery": "Surgeries",
     "corpus": "Corpora",
 }
 #: The paragraph of a module's docstring that says what the plugin is for.
@@ -117,6 +119,8 @@ _KINDS = {
     "controller": "A [controller](../../glossary.md#controller)",
     "stopper": "A [stopper](../../glossary.md#stopper)",
     "learner": "A [learner](../../glossary.md#learner)",
+    "weighting": "A [weighting](../../glossary.md#weighting)",
+    "surgery": "A [surgery](../../glossary.md#surgery)",
     "corpus": "A [corpus](../../glossary.md#corpus)",
 }
 
@@ -179,7 +183,7 @@ def _hyperparameters(spec: metaopt.PluginSpec) -> Iterator[str]:
     if any(isinstance(value, metaopt.Categorical) and isinstance(value.default, str) for value in space.values()):
         yield from ("", "Give strings as they stand here. Formulas see their place in the row, from 0.")
     meta = sorted(set(space) - set(spec.space))
-    if meta:
+    if meta and not isinstance(spec, metaopt.SurgerySpec):
         yield from ("", f"{_names(meta)} belong to [meta-training](../../glossary.md#meta-training) alone.")
 
 
@@ -238,6 +242,8 @@ def use_line(spec: metaopt.PluginSpec) -> str:
         return f'scheduler = metaopt.create_scheduler("{spec.name}", optimizer{plan})'
     if isinstance(spec, metaopt.WrapperSpec):
         return f'optimizer = metaopt.create_optimizer("adamw", model, wrappers=["{spec.name}"]{plan})'
+    if isinstance(spec, metaopt.WeightingSpec | metaopt.SurgerySpec):
+        return f'configuration = metaopt.Configuration("adamw", {spec.kind}="{spec.name}")'
     if isinstance(spec, metaopt.LearnerSpec):
         return f'result = metaopt.meta_train("{spec.name}", corpus)  # episodes, such as load_corpus("omniglot")'
     if isinstance(spec, metaopt.OptimizerSpec) and spec.meta is not None and spec.meta.shipped is None:

@@ -10,6 +10,7 @@ from metaopt.configuration.assembly import Assembly
 from metaopt.configuration.configuration import Configuration, by_owner
 from metaopt.configuration.learner_assembly import assemble_learner
 from metaopt.configuration.role import Role
+from metaopt.configuration.task_balance import TaskBalance
 from metaopt.contracts import Scale, SteeringRule
 from metaopt.errors import InputError, PluginError, listed, quoted
 from metaopt.plugin import ControllerSpec, OptimizerSpec, Registry, WrapperSpec
@@ -48,9 +49,11 @@ def assemble(configuration: Configuration, registry: Registry, scale: Scale = AN
         )
     names = dict.fromkeys(role.optimizer for role in configuration.roles.values() if role.optimizer is not None)
     others = tuple(registry.get(OptimizerSpec, name) for name in names if name != optimizer.name)
-    stated = by_owner(configuration.hparams, (optimizer, *others, *wrappers, controller))
+    tasks = TaskBalance.named(configuration, registry)
+    stated = by_owner(configuration.hparams, (optimizer, *others, *wrappers, controller, *tasks.specs))
     _check_law(configuration, (optimizer, *others), wrappers, controller)
     whole = _around(configuration, optimizer, wrappers, controller, stated, scale)
+    whole = replace(whole, tasks=tasks.stated(stated))
     if not whole.has_roles:
         return whole
     _check_leading(whole, others)

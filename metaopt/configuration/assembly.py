@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from metaopt.configuration.configuration import Configuration
+from metaopt.configuration.task_balance import TaskBalance
 from metaopt.contracts import CompositeRule, Hparams, MetaTraining, Rule, TensorHparams
 from metaopt.errors import PluginError
 from metaopt.parameter_roles import fan_in_of
@@ -32,6 +33,7 @@ class Assembly:
         roles: by role what serves it: one of these optimizers or the configuration's, with the role's rate and decay.
         learner: the learner's spec, which stands for all: its values are `meta_values`, and the optimizer's rule leaves
             every parameter as it is. None where an optimizer trains.
+        tasks: what is done with the losses and gradients of tasks that share a trunk.
     """
 
     configuration: Configuration
@@ -44,6 +46,7 @@ class Assembly:
     others: Mapping[str, "Assembly"] = field(default_factory=dict)
     roles: Mapping[str, "Assembly"] = field(default_factory=dict)
     learner: LearnerSpec | None = None
+    tasks: TaskBalance = field(default_factory=TaskBalance)
 
     @cached_property
     def resolved(self) -> Configuration:
@@ -72,10 +75,10 @@ class Assembly:
 
     @cached_property
     def specs(self) -> tuple[PluginSpec, ...]:
-        """All plugins: optimizers, wrappers from the innermost on, controller; or the learner alone."""
+        """All plugins: optimizers, wrappers from the innermost on, controller, of tasks; or the learner alone."""
         if self.learner is not None:
             return (self.learner,)
-        return (*self.optimizers, *self.wrappers, self.controller)
+        return (*self.optimizers, *self.wrappers, self.controller, *self.tasks.specs)
 
     def rule_over(self, roles: Mapping[str, str]) -> Rule:
         """`rule` for tensors of these roles, by name: each optimizer's for the tensors of its roles."""
@@ -231,6 +234,8 @@ class Assembly:
             return dict(self.meta_values)
         if spec is self.controller:
             return dict(self.controller_values)
+        if any(spec is own for own in self.tasks.specs):
+            return dict(self.tasks.values[spec.kind])
         if spec.name in self.others and spec is self.others[spec.name].optimizer:
             return self.others[spec.name].values_of(spec)
         prefix = "" if spec is self.optimizer else f"{spec.name}."

@@ -39,6 +39,8 @@ class Configuration:
         warmup: share of the planned steps over which all rates rise linearly in front of the controller, for
             controllers that have no warm-up of their own; without a plan, of 500 steps.
         learner: name of a learner plugin, which takes the place of all others; empty for none.
+        weighting: name of a plugin that weighs the losses of tasks that share a trunk; empty for equal weights.
+        surgery: name of a plugin that makes one gradient of those of such tasks; empty for their mean.
     """
 
     optimizer: str = ""
@@ -51,6 +53,8 @@ class Configuration:
     rate_law: Mapping[str, RateLaw] = field(default_factory=dict)
     warmup: float = 0.0
     learner: str = ""
+    weighting: str = ""
+    surgery: str = ""
 
     def __post_init__(self) -> None:
         if isinstance(self.wrappers, str):
@@ -69,6 +73,9 @@ class Configuration:
         object.__setattr__(self, "depth_decay", checked_factor(self.depth_decay, "depth_decay"))
         object.__setattr__(self, "rate_law", _checked_laws(self.rate_law))
         object.__setattr__(self, "warmup", _checked_share(self.warmup))
+        for name in ("weighting", "surgery"):
+            if not isinstance(getattr(self, name), str):
+                raise InputError(f"{name} must be the name of a plugin, got {quoted(getattr(self, name))}.")
         self._check_learner()
 
     def _check_learner(self) -> None:
@@ -76,7 +83,7 @@ class Configuration:
         if not isinstance(self.learner, str):
             raise InputError(f"learner must be the name of a plugin, got {quoted(self.learner)}.")
         usual: dict[str, Any] = {"optimizer": "", "controller": "constant", "wrappers": (), "roles": {}, "rate_law": {}}
-        usual |= {"depth_decay": 1.0, "warmup": 0.0}
+        usual |= {"depth_decay": 1.0, "warmup": 0.0, "weighting": "", "surgery": ""}
         others = [name for name, value in usual.items() if getattr(self, name) != value]
         if self.learner and others:
             raise InputError(
@@ -119,7 +126,8 @@ class Configuration:
     @property
     def title(self) -> str:
         """One line for tables, such as `"adamw+cosine"`; the name of a learner by itself."""
-        return self.learner or "+".join([*self.optimizers, *self.wrappers, self.controller])
+        tasks = [name for name in (self.weighting, self.surgery) if name]
+        return self.learner or "+".join([*self.optimizers, *self.wrappers, self.controller, *tasks])
 
     @property
     def unscaled(self) -> "Configuration":
@@ -133,7 +141,7 @@ class Configuration:
         return replace(self, roles={**self.roles, "input": replace(own, rate=1.0, fan_in=None)})
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON; `roles`, `depth_decay`, `rate_law`, `warmup` only where they say something; a learner alone."""
+        """Plain JSON; of what came after `no_decay` only what says something; a learner alone."""
         if self.learner:
             return {"learner": self.learner, "hparams": dict(self.hparams)}
         roles = {name: role.to_json() for name, role in self.roles.items()}
@@ -148,6 +156,8 @@ class Configuration:
             **({} if self.depth_decay == 1.0 else {"depth_decay": self.depth_decay}),
             **({"rate_law": laws} if laws else {}),
             **({"warmup": self.warmup} if self.warmup else {}),
+            **({"weighting": self.weighting} if self.weighting else {}),
+            **({"surgery": self.surgery} if self.surgery else {}),
         }
 
     @classmethod

@@ -8,6 +8,15 @@ from metaopt.contracts.fitted import Fit, StopperTheta, ThetaShapes, learned_the
 from metaopt.contracts.gradient_limits import GradientLimits
 from metaopt.contracts.meta.learner import BACKBONE, Classify, FitSupport, InitLearner, PredictQueries, SupportSet
 from metaopt.contracts.meta.meta_training import InitTheta, MetaTraining, Policy, outer_space
+from metaopt.contracts.multitask.balancing import (
+    BalanceState,
+    CombineGradients,
+    InitBalance,
+    MixTasks,
+    WeighTasks,
+)
+from metaopt.contracts.multitask.multi_task import JointLosses, MultiTask
+from metaopt.contracts.multitask.shared_trunk import SharedTrunk, TrunkPass
 from metaopt.contracts.per_tensor import (
     MeasureOne,
     PerTensorRule,
@@ -69,10 +78,12 @@ __all__ = [
     "SIGNS",
     "AnyTask",
     "Array",
+    "BalanceState",
     "BatchNormPolicy",
     "BlackBoxTask",
     "Cadence",
     "Classify",
+    "CombineGradients",
     "CompositeRule",
     "Controller",
     "ControllerState",
@@ -92,12 +103,16 @@ __all__ = [
     "GradientLimits",
     "Granularity",
     "Hparams",
+    "InitBalance",
     "InitLearner",
     "InitTheta",
+    "JointLosses",
     "LabelledSource",
     "MeasureOne",
     "MetaTraining",
+    "MixTasks",
     "Mode",
+    "MultiTask",
     "Observation",
     "Params",
     "Partition",
@@ -110,6 +125,7 @@ __all__ = [
     "Reporter",
     "Rule",
     "Scale",
+    "SharedTrunk",
     "Split",
     "Splits",
     "State",
@@ -125,7 +141,9 @@ __all__ = [
     "Theta",
     "ThetaShapes",
     "ThresholdStopper",
+    "TrunkPass",
     "Watch",
+    "WeighTasks",
     "WrappedRule",
     "check_trains",
     "default_for",

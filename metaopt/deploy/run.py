@@ -13,21 +13,24 @@ from metaopt.deploy.accelerated import Accelerator, Accumulation
 from metaopt.deploy.gradient_guard import GradientGuard, SkippedSteps
 from metaopt.deploy.held_weights import HeldWeights
 from metaopt.deploy.plan_warnings import warn_at_last
-from metaopt.deploy.ranks.joining import JoinableRun, Joining
+from metaopt.deploy.ranks.joining import Joining
 from metaopt.deploy.run_events import RunEvents
+from metaopt.deploy.run_losses import LossRun, no_tasks
 from metaopt.deploy.saved_runs import SavedRun
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
 from metaopt.deploy.state.damaged_state import refusing_damage
 from metaopt.deploy.state.model_names import ModelNames
 from metaopt.deploy.stopping.judgement import Judgement
 from metaopt.deploy.training_step import TrainingSteps
+from metaopt.multitask import ModuleBalance
 
 
 @final
-class Run(JoinableRun):
+class Run(LossRun):
     """One training run, made by `recipe.bind`.
 
-    Call `step(loss)` after each backward pass and `observe(value)` after each validation. Where a framework steps by
+    Call `step(loss)` after each backward pass, or `step({task: loss, …})` without one, and `observe(value)` after each
+    validation. Where a framework steps by
     itself, hand it `run.optimizer` and `run.scheduler` (one `scheduler.step()` per training step), call `observe`, and
     `record_loss(loss)` before each `optimizer.step()`.
 
@@ -43,6 +46,7 @@ class Run(JoinableRun):
         rate: what a law of rates came to, in words.
         watch: who is told what the run does, or None.
         accelerator: prepares the optimizer and says which micro-batch ends a step; or None.
+        tasks: makes one gradient of several losses; that of their mean if left out.
 
     Attributes:
         optimizer: a `torch.optim.Optimizer`; under Accelerate, one that it prepared.
@@ -63,6 +67,7 @@ class Run(JoinableRun):
         rate: str = "",
         watch: Watch | None = None,
         accelerator: Accelerator | None = None,
+        tasks: ModuleBalance | None = None,
     ) -> None:
         self.model, self.scheduler = model, scheduler
         self.optimizer = optimizer if accelerator is None else accelerator.prepare(optimizer)
@@ -73,10 +78,11 @@ class Run(JoinableRun):
         takes_loss = "loss" in optimizer_signals
         self._steps = TrainingSteps(optimizer, scheduler, judgement, guard, self._events, takes_loss=takes_loss)
         self._rate, names = rate, names or ModelNames()
-        self._state = SavedRun(optimizer, scheduler, judgement, self._weights, self._steps, guard, names)
-        super().__init__()
-        if judgement.ranks is not None:
-            self._joining = Joining(model, judgement.ranks, self._steps.ranks is not None, self._state)
+        tasks = tasks or no_tasks(model)
+        self._state = SavedRun(optimizer, scheduler, judgement, self._weights, self._steps, guard, names, tasks)
+        ranks, meets = judgement.ranks, self._steps.ranks is not None
+        joining = None if ranks is None else Joining(model, ranks, meets, self._state)
+        super().__init__(joining, self._steps, tasks, self._accumulation)
         self._weights.include_unfrozen(names.frozen)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -125,7 +131,7 @@ class Run(JoinableRun):
 
     def step(
         self,
-        loss: Tensor | float | None = None,
+        loss: Tensor | float | Mapping[str, Tensor] | None = None,
         *,
         num_examples: float | None = None,
         scaler: torch.amp.GradScaler | None = None,
@@ -136,7 +142,8 @@ class Run(JoinableRun):
         Under Accelerate it is taken where gradients are synchronized: call it for every micro-batch.
 
         Args:
-            loss: training loss of this batch, one number, unscaled. Pass it always: some plugins need it.
+            loss: training loss of this batch, one number, unscaled. Pass it always: some plugins need it. Losses by
+                task are taken back through the model first: see `backward`.
             num_examples: see `record_loss`.
             scaler: steps the optimizer, after `scaler.scale(loss).backward()`; what it skips moves nothing of this run.
             update_scaler: call `scaler.update()`; False where several optimizers share a scaler, all but the last one.
@@ -155,6 +162,7 @@ class Run(JoinableRun):
         self._weights.check_steps()
         if self._joining is not None:
             self.check_joined()
+        loss = self._single(loss, scaler)
         if loss is not None:
             self._steps.record_loss(loss, num_examples, self._accumulation)
         if self._accumulation is not None and not self._accumulation.ends:
@@ -164,27 +172,6 @@ class Run(JoinableRun):
         scheduler.step()
         if before < scheduler.last_epoch == scheduler.horizon and judgement.waits_for_validations:
             warn_at_last(self, judgement.validations, "The recipe's stopper", self.num_steps, "run.observe(value)")
-
-    def record_loss(self, loss: Tensor | float, num_examples: float | None = None) -> Tensor:
-        """Note the loss of the coming step; `step` does it, and only loops that step by themselves need to.
-
-        Hooks of the optimizer supply it to that step, whoever takes it; a closure that returns the loss does as well.
-        Where several ranks train the model and something of the recipe looks at the loss, it is their mean.
-
-        Args:
-            loss: training loss of the step's batch, one number, unscaled.
-            num_examples: how many examples it is a mean over, on every rank or on none; the mean over ranks is weighted
-                by them, and a rank with 0 does not count. Equal weights if left out.
-
-        Returns:
-            It, or the mean, detached and 0-d.
-
-        Raises:
-            InputError: it is not one number, or the number of examples is not 0 or more.
-            RankError: the ranks do not come together.
-        """
-        self.check_joined()
-        return self._steps.record_loss(loss, num_examples, self._accumulation)
 
     @contextlib.contextmanager
     def evaluating(self) -> Iterator[None]:

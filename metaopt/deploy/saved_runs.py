@@ -17,6 +17,7 @@ from metaopt.deploy.state.model_names import ModelNames
 from metaopt.deploy.stopping.judgement import Judgement
 from metaopt.deploy.training_step import TrainingSteps
 from metaopt.errors import InputError, quoted
+from metaopt.multitask import ModuleBalance
 
 
 @final
@@ -31,6 +32,7 @@ class SavedRun:
     steps: TrainingSteps
     guard: GradientGuard | None
     names: ModelNames
+    tasks: ModuleBalance
 
     def saved(self) -> dict[str, Any]:
         """See `Run.state_dict`."""
@@ -55,6 +57,7 @@ class SavedRun:
             **self.judgement.state_dict(),
             "best_weights": None if best is None else best.weights,
             "last_update": None if signals is None else signals.state_dict(),
+            **({} if self.tasks.balance.is_plain else {"tasks": self.tasks.state_dict()}),
             **({"skipped": None, "handover": None} if self.guard is None else self.guard.state_dict()),
         }
 
@@ -69,6 +72,8 @@ class SavedRun:
             self.steps.signals.load_state_dict(state["last_update"])
         if self.guard is not None:
             self.guard.load_state_dict(state, num_steps=self.steps.count)
+        if not self.tasks.balance.is_plain:
+            self.tasks.load_state_dict(state["tasks"])
         self.weights.train_on()
 
     def _params(self) -> list[Tensor]:

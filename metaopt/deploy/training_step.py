@@ -131,7 +131,7 @@ class TrainingSteps:
             InputError: it is no `GradScaler`.
         """
         if scaler is not None:
-            _check_scaler(scaler, update_scaler)
+            check_scaler(scaler, update_scaler)
         try:
             if scaler is None:
                 optimizer.step()
@@ -250,7 +250,7 @@ def is_trial(optimizer: Optimizer) -> bool:
     return bool(grads) and not any_true([local(grad) != 0 for grad in grads], grads)
 
 
-def _check_scaler(scaler: Any, update_scaler: Any) -> None:
+def check_scaler(scaler: Any, update_scaler: Any = True) -> None:
     """InputError where it is no `GradScaler`, or it is not said whether to update it."""
     if not isinstance(scaler, torch.amp.GradScaler):
         raise InputError(f"run.step(scaler=) takes a torch.amp.GradScaler, got {quoted(scaler)}.")

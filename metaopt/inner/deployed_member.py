@@ -22,7 +22,7 @@ from metaopt.deploy import (
 from metaopt.errors import MetaOptError, RefusedError, first_line, named_line
 from metaopt.inner.curve_recorder import CurveRecorder
 from metaopt.inner.gradients.batches import Batches, first_inputs
-from metaopt.inner.gradients.looped import LoopedGradients, gradients_of
+from metaopt.inner.gradients.looped import LoopedGradients, balances_of
 from metaopt.inner.kept_checkpoints import KeptCheckpoints
 from metaopt.inner.member import Member
 from metaopt.inner.skipping import are_lost
@@ -55,7 +55,10 @@ class DeployedMember:
         self._module = task.build(member.seed)
         self._layout = Layout(self._module, first_inputs(task))
         self._batches = Batches(task, [member.seed])
-        self._source = LoopedGradients(task, self._layout, [self._module], [member.seed], shared=True)
+        balances = balances_of(task, [member], [self._module])
+        self._source = LoopedGradients(
+            task, self._layout, [self._module], [member.seed], shared=True, balances=balances
+        )
         self._stream = GlobalStream(member.seed ^ _STREAM)
         native = member.assembly.optimizer.native
         assert native is not None
@@ -135,12 +138,11 @@ class DeployedMember:
 
         def closure() -> Tensor:
             with torch.enable_grad():  # not every class says so around its closure
-                loss = self._source.loss(0, inputs, targets)
-                grads = gradients_of(loss, self._module, graph=self._native.needs_graph)
+                loss, grads = self._source.gradients_at(0, step, inputs, targets, graph=self._native.needs_graph)
             params = dict(self._module.named_parameters())
             for name, grad in grads.items():
                 params[name].grad = grad
-            return loss.detach()
+            return loss
 
         run = self._run
         assert run is not None

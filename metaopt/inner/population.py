@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from metaopt.contracts import Curve, Float32ByDefault, Split, Task, Tensors, Theta
 from metaopt.inner.curve_recorder import CurveRecorder
 from metaopt.inner.deployed_member import DeployedMember
+from metaopt.inner.gradients.balanced import balanced_if_any
 from metaopt.inner.gradients.batches import Batches, first_inputs
-from metaopt.inner.gradients.looped import LoopedGradients
+from metaopt.inner.gradients.looped import LoopedGradients, balances_of
 from metaopt.inner.gradients.source import GradientSource
 from metaopt.inner.gradients.vmapped import Constants, VmappedGradients, padded
 from metaopt.inner.graphs import Graphs
@@ -166,10 +167,14 @@ class _Chunk:
         self._skipping = Skipping(len(members))
         self._source: GradientSource
         if vmapped is None:
-            self._source = LoopedGradients(task, self._layout, modules, seeds, shared=self._batches.shared)
+            balances = balances_of(task, members, modules)
+            self._source = LoopedGradients(
+                task, self._layout, modules, seeds, shared=self._batches.shared, balances=balances
+            )
         else:
             constants = Constants.of(modules)
-            self._source = VmappedGradients(vmapped, constants, shared=self._batches.shared, mode=mode)
+            plain = VmappedGradients(vmapped, constants, shared=self._batches.shared, mode=mode)
+            self._source = balanced_if_any(task, members, vmapped, constants, plain, self._batches.shared, mode)
 
     def curves(self, progress: Callable[[int], None] | None) -> list[Curve]:
         """Train to the end and return each member's curve."""

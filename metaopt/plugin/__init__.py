@@ -1,5 +1,6 @@
 """How plugins are declared, found and checked."""
 
+from metaopt.plugin.balancing import SurgerySpec, WeightingSpec, level_of
 from metaopt.plugin.class_spec import optimizer_spec
 from metaopt.plugin.deferred import DeferredOptimizer
 from metaopt.plugin.hookspecs import hookimpl
@@ -25,10 +26,13 @@ __all__ = [
     "PluginSpec",
     "Registry",
     "StopperSpec",
+    "SurgerySpec",
     "Takes",
+    "WeightingSpec",
     "WrapperSpec",
     "current_registry",
     "hookimpl",
+    "level_of",
     "optimizer_spec",
     "register",
 ]

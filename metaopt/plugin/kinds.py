@@ -23,6 +23,7 @@ from metaopt.contracts import (
     learned_theta,
 )
 from metaopt.errors import PluginError, known_keywords
+from metaopt.plugin.balancing import SurgerySpec, WeightingSpec
 from metaopt.plugin.checks import (
     check_controller,
     check_functions,
@@ -195,5 +196,15 @@ class CorpusSpec(PluginSpec):
 
 
 KINDS: Mapping[str, type[PluginSpec]] = {
-    spec.kind: spec for spec in (OptimizerSpec, WrapperSpec, ControllerSpec, StopperSpec, LearnerSpec, CorpusSpec)
+    spec.kind: spec
+    for spec in (
+        OptimizerSpec,
+        WrapperSpec,
+        ControllerSpec,
+        StopperSpec,
+        LearnerSpec,
+        WeightingSpec,
+        SurgerySpec,
+        CorpusSpec,
+    )
 }

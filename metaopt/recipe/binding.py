@@ -38,6 +38,7 @@ from metaopt.deploy import (
     unwrapped,
 )
 from metaopt.errors import InputError, quoted
+from metaopt.multitask import ModuleBalance
 from metaopt.plugin import Registry
 from metaopt.recipe.initialization import refuse_learner
 from metaopt.recipe.provenance import MadeOn, check_count
@@ -143,6 +144,8 @@ def bound(
         longest, taking_over = made_on.horizon and made_on.horizon[1], None if policy == "raise" else fallback
         handover = handover_of(optimizer, assembly, taking_over, registry, longest, made_on.loss)
     parts = None if ranks is None else ranks.of_parts(model)
+    inner = model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
+    of_tasks = inner if isinstance(inner, nn.Module) else tensors
     return Run(
         model if isinstance(model, nn.Module) else tensors,
         optimizer,
@@ -155,6 +158,7 @@ def bound(
         rate=line_of(rates),
         watch=watch,
         accelerator=accelerator,
+        tasks=ModuleBalance(stated.tasks.balance, stated.tasks.hparams(), of_tasks, total_steps),
     )
 
 

@@ -72,6 +72,9 @@ def _check(assembly: Assembly, *, has_theta: bool) -> dict[str, Native]:
         obstacle = f"no library's class computes what the optimizer {without[0]!r} does"
     elif any(spec.plain is None for spec in assembly.wrappers):
         obstacle = f"the optimizer is wrapped in {', '.join(assembly.wrappers_names)}"
+    elif assembly.tasks.specs:
+        own = assembly.tasks.specs[0]
+        obstacle = f"the {own.kind} {own.name!r} is for losses of several tasks"
     elif has_theta:
         obstacle = "it has learned weights"
     elif closures:

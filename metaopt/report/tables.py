@@ -269,7 +269,8 @@ def _stated(role: Mapping[str, Any]) -> dict[str, Value]:
 def _name(configuration: Configuration) -> str:
     if configuration.learner:
         return configuration.learner
-    return " + ".join([*configuration.optimizers, *configuration.wrappers, configuration.controller])
+    tasks = [name for name in (configuration.weighting, configuration.surgery) if name]
+    return " + ".join([*configuration.optimizers, *configuration.wrappers, configuration.controller, *tasks])
 
 
 def _hparams(configuration: Configuration) -> str:

@@ -11,6 +11,7 @@ from metaopt.contracts import Float32ByDefault
 from metaopt.errors import InputError
 from metaopt.plugin import OptimizerSpec, PluginSpec
 from metaopt.testing.answers import describe_error
+from metaopt.testing.balancing import CHECKS as BALANCE_CHECKS
 from metaopt.testing.classes import CHECKS as CLASS_CHECKS
 from metaopt.testing.controllers import CHECKS as CONTROLLER_CHECKS
 from metaopt.testing.corpora import CHECKS as CORPUS_CHECKS
@@ -78,6 +79,8 @@ _CHECKS: Mapping[str, tuple[Callable[[Any], None], ...]] = {
     "controller": (*COMMON_CHECKS, *CONTROLLER_CHECKS, controller_survives_a_recipe),
     "stopper": (*COMMON_CHECKS, *STOPPER_CHECKS, stopper_survives_a_recipe),
     "learner": (*COMMON_CHECKS, *LEARNER_CHECKS),
+    "weighting": (*COMMON_CHECKS, *BALANCE_CHECKS),
+    "surgery": (*COMMON_CHECKS, *BALANCE_CHECKS),
     "corpus": (*COMMON_CHECKS, *CORPUS_CHECKS),
 }
 

@@ -82,6 +82,8 @@ class Recorder(TorchDispatchMode):
         if not _READS_VALUES.isdisjoint(func.tags):
             raise NotRecordableError(f"{func} reads tensors' values.")
         result = func(*args, **(kwargs or {}))
+        if torch.Tag.inplace_view in func.tags:
+            self._reshaped(result)
         if func is _aten.detach.default:
             self._name(result, self.slot(args[0]))
             return result
@@ -138,6 +140,11 @@ class Recorder(TorchDispatchMode):
         self._owners[slot] = owner
         self._views[owner, *_geometry(result)] = slot
         return False
+
+    def _reshaped(self, tensor: Tensor) -> None:
+        """Forget what a tensor looked like before it was given another shape in place, as by `squeeze_`."""
+        slot = self._slots.get(id(tensor))
+        self._views = {geometry: viewed for geometry, viewed in self._views.items() if viewed != slot}
 
     def _name(self, tensor: Tensor, slot: Slot) -> Slot:
         self._slots[id(tensor)] = slot

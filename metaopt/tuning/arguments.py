@@ -22,6 +22,8 @@ _SEQUENCES = (
     "learners",
     "controllers",
     "wrappers",
+    "weightings",
+    "surgeries",
     "stoppers",
     "settings",
     "start_from",
@@ -44,6 +46,7 @@ class StudyArguments:
         optimizers: names of plugins to choose from; None for all that the registry proposes. Likewise `controllers`,
             `wrappers` and `stoppers`.
         learners: names of learners to choose from, on few-shot tasks; None for none.
+        weightings: names of plugins to choose from, on tasks that share a trunk; None for all. Likewise `surgeries`.
         settings: `"plugin.hyperparameter=low..high"` or `"=value"`.
         baseline: whose runs score 0.
         start_from: configurations that are judged first.
@@ -79,6 +82,8 @@ class StudyArguments:
     plugin_files: Sequence[str] = ()
     host: str | None = None
     learners: Sequence[str] | None = None
+    weightings: Sequence[str] | None = None
+    surgeries: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         for name in ("n_trials", "portfolio", "seeds"):
@@ -97,8 +102,9 @@ class StudyArguments:
             raise InputError("--held-out and --folds exclude each other; choose one.")
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON, as ledgers keep it; without host and learners as earlier versions read it."""
-        left_out = {name for name in ("host", "learners") if getattr(self, name) is None}
+        """Plain JSON, as ledgers keep it; without those that earlier versions lack where nobody gave them."""
+        later = ("host", "learners", "weightings", "surgeries")
+        left_out = {name for name in later if getattr(self, name) is None}
         return {
             **{field.name: getattr(self, field.name) for field in fields(self) if field.name not in left_out},
             "baseline": self.baseline.to_json(),

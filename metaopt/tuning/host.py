@@ -8,7 +8,7 @@ from metaopt.errors import PluginError
 from metaopt.plugin import ControllerSpec, OptimizerSpec, PluginSpec, Registry, WrapperSpec
 from metaopt.recipe import host_named, required_by
 from metaopt.tuning.arguments import StudyArguments
-from metaopt.tuning.search.joint_space import proposed_specs
+from metaopt.tuning.proposed import proposed_specs
 from metaopt.tuning.stopping.stopping import replayable
 
 

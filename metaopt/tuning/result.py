@@ -200,7 +200,8 @@ def _flat(configuration: Mapping[str, Any]) -> dict[str, Any]:
     }
     depth = {"depth_decay": configuration["depth_decay"]} if "depth_decay" in configuration else {}
     wrappers = "+".join(configuration["wrappers"])
-    return {**names, "wrappers": wrappers, **by_role, **depth, **configuration["hparams"]}
+    of_tasks = {kind: configuration[kind] for kind in ("weighting", "surgery") if kind in configuration}
+    return {**names, "wrappers": wrappers, **of_tasks, **by_role, **depth, **configuration["hparams"]}
 
 
 def with_scores(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from metaopt.configuration import Configuration, assemble
-from metaopt.contracts import Corpus, FewShotTask, Reporter, Watch
+from metaopt.contracts import Corpus, FewShotTask, MultiTask, Reporter, Watch
 from metaopt.errors import InputError, checked_function, quoted
 from metaopt.inner import Compile
 from metaopt.plugin import Registry, current_registry
@@ -51,6 +51,8 @@ def tune(
     learners: Sequence[str] | None = None,
     controllers: Sequence[str] | None = None,
     wrappers: Sequence[str] | None = None,
+    weightings: Sequence[str] | None = None,
+    surgeries: Sequence[str] | None = None,
     stoppers: Sequence[str] | None = None,
     settings: Sequence[str] = (),
     baseline: Recipe | str | Path | None = None,
@@ -86,6 +88,9 @@ def tune(
             named, these alone.
         controllers: names of plugins to choose from; all by default, a constant rate for few-shot tasks.
         wrappers: names of plugins to choose from; all by default, none for few-shot tasks.
+        weightings: names of plugins to choose from, on corpora with a `metaopt.MultiTask`; all there by default, as of
+            `surgeries`.
+        surgeries: names of plugins to choose from; '' or an empty list for none.
         stoppers: names of plugins to choose from; all that can be replayed by default.
         settings: `"plugin.hyperparameter=low..high"` or `"=value"`.
         baseline: recipe whose runs score 0; AdamW at 1e-3 by default.
@@ -126,6 +131,8 @@ def tune(
         learners=learners,
         controllers=controllers,
         wrappers=wrappers,
+        weightings=weightings,
+        surgeries=surgeries,
         stoppers=stoppers,
         settings=settings,
         baseline=DEFAULT_BASELINE if baseline is None else _checked_configuration(baseline, plugins),
@@ -182,6 +189,12 @@ def run_study(
     corpus = load_corpus(source)
     is_few_shot = any(isinstance(task, FewShotTask) for task in corpus)
     check_have_episodes(arguments.learners, corpus.tasks)
+    is_joint = any(isinstance(task, MultiTask) for task in corpus)
+    if (arguments.weightings or arguments.surgeries) and not is_joint:
+        raise InputError(
+            "Weightings and surgeries are for tasks that share a trunk, and the corpus has no metaopt.MultiTask; leave "
+            "them out."
+        )
     if is_few_shot:
         arguments = _with_few_shot_defaults(arguments, corpus, registry)
     arguments = for_host(arguments, registry, announce if train else lambda line: None)
@@ -191,6 +204,8 @@ def run_study(
         learners=arguments.learners,
         controllers=arguments.controllers,
         wrappers=arguments.wrappers,
+        weightings=arguments.weightings if is_joint else (),
+        surgeries=arguments.surgeries if is_joint else (),
         settings=arguments.settings,
         laws=not any(isinstance(task, FewShotTask) for task in corpus),
     )

@@ -233,6 +233,7 @@ def test_a_stopper_without_a_plain_form_leaves_a_line_that_says_so(stopper):
         (Configuration("lion"), None, "no library's class computes what the optimizer 'lion' does"),
         (Configuration("adamw", wrappers=("averaged",)), None, "the optimizer is wrapped in averaged"),
         (Configuration("adamw"), {"weight": torch.ones(1)}, "it has learned weights"),
+        (Configuration("adamw", surgery="pcgrad"), None, "the surgery 'pcgrad' is for losses of several tasks"),
     ],
 )
 def test_where_there_are_no_plain_lines_the_reason_is_named(configuration, theta, reason):

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from metaopt.tracing import replayed
 from metaopt.tracing.recording import REPLACEMENTS, SHORT, NotRecordableError, Recorder, with_dtype
 
 aten = torch.ops.aten
@@ -67,3 +68,18 @@ def test_a_softmax_over_few_classes_is_the_same_done_across_rows(function, width
     forward = REPLACEMENTS[operation.default]
     assert forward in [call.function for call in recorder.calls]
     torch.testing.assert_close(forward(logits, -1, False), function(logits, -1))
+
+
+def test_a_tensor_that_is_given_another_shape_in_place_is_not_taken_for_what_it_was():
+    """vmap squeezes the result of a product in place, and the next one unsqueezes it again."""
+
+    def quadratic(matrices):
+        def single(matrix):
+            weights = torch.softmax(matrix[0], 0)
+            return weights @ matrix @ weights
+
+        return [torch.vmap(single)(matrices)]
+
+    first, second = torch.randn(2, 3, 4, 4)
+    graph = replayed(quadratic, first)
+    assert torch.allclose(graph(second)[0], quadratic(second)[0], atol=1e-5)

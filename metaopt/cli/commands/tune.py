@@ -42,6 +42,12 @@ def tune(
     ] = None,
     controllers: Annotated[str | None, typer.Option(metavar="A,B", help="Choose from these.")] = None,
     wrappers: Annotated[str | None, typer.Option(metavar="A,B", help="Choose from these; '' for none.")] = None,
+    weightings: Annotated[
+        str | None, typer.Option(metavar="A,B", help="On tasks that share a trunk: choose from these; '' for none.")
+    ] = None,
+    surgeries: Annotated[
+        str | None, typer.Option(metavar="A,B", help="On tasks that share a trunk: choose from these; '' for none.")
+    ] = None,
     stoppers: Annotated[str | None, typer.Option(metavar="A,B", help="Choose from these.")] = None,
     settings: Annotated[
         list[str] | None,
@@ -99,6 +105,8 @@ def tune(
                 learners=names(learners),
                 controllers=names(controllers),
                 wrappers=names(wrappers),
+                weightings=names(weightings),
+                surgeries=names(surgeries),
                 stoppers=names(stoppers),
                 settings=settings or (),
                 baseline=baseline,

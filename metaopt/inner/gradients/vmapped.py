@@ -69,12 +69,13 @@ class VmappedTask:
 
     Attributes:
         layout: of the parameters.
+        module: a model, of which the structure is used.
         graphs: those made so far.
     """
 
     def __init__(self, task: Task, module: nn.Module) -> None:
         self.layout = Layout(module, first_inputs(task))
-        self._module = module
+        self.module = module
         self._loss, self._metric, self._sign = task.loss, task.metric or task.loss, task.sign
         self.graphs = GraphCache()
 
@@ -91,7 +92,7 @@ class VmappedTask:
             own: names of constants with a leading block axis.
             shared: whether all members see the same batch.
         """
-        self._module.train()
+        self.module.train()
         data = None if shared else 0
         axes = (0, {name: 0 if name in own else None for name in constants}, data, data)
         grads, losses = torch.vmap(grad_and_value(self._loss_of), in_dims=axes)(
@@ -110,7 +111,7 @@ class VmappedTask:
             data: inputs and targets of the splits in turn.
             own: names of constants with a leading block axis.
         """
-        self._module.eval()
+        self.module.eval()
         axes = (0, {name: 0 if name in own else None for name in constants}, None, None)
         measure = torch.vmap(self._metric_of, in_dims=axes)
         views = self.layout.split(flats)
@@ -127,7 +128,7 @@ class VmappedTask:
             split: whose examples.
             rows: those of each draw, of shape (draws, examples).
         """
-        self._module.eval()
+        self.module.eval()
 
         def measured(params: Tensors, values: Tensors) -> Tensor:
             with default_for(lambda: (split.inputs, split.targets)):
@@ -150,7 +151,7 @@ class VmappedTask:
             inputs: training examples, the same for all members, of shape (examples, …).
             targets: likewise.
         """
-        self._module.train()
+        self.module.train()
         views = self.layout.split(flats)
         each = torch.vmap(grad(self._loss_of_one), in_dims=(None, None, 0, 0))
         axes = (0, {name: 0 if name in own else None for name in constants}, None, None)
@@ -186,7 +187,7 @@ class VmappedTask:
 
     def _output(self, constants: Tensors, params: Tensors, inputs: Tensor) -> Any:
         with batched():
-            return functional_call(self._module, {**constants, **params}, (inputs,))
+            return functional_call(self.module, {**constants, **params}, (inputs,))
 
 
 class VmappedGradients:

@@ -123,11 +123,14 @@ def excluded_by(configuration: Configuration, arguments: StudyArguments, space: 
         "--optimizers": (arguments.optimizers, list(configuration.optimizers)),
         "--controllers": (arguments.controllers, [configuration.controller]),
         "--wrappers": (arguments.wrappers, list(configuration.wrappers)),
+        "--weightings": (arguments.weightings, [configuration.weighting] if configuration.weighting else []),
+        "--surgeries": (arguments.surgeries, [configuration.surgery] if configuration.surgery else []),
     }
     for option, (names, used) in allowed.items():
         if names is not None and not set(used) <= set(names):
             return option
     plugins = {*configuration.optimizers, configuration.controller, *configuration.wrappers, OWNER}
+    plugins |= {configuration.weighting, configuration.surgery}
     values = {**space.defaults(), **configuration.hparams, **role_values(configuration)}
     for name, override in space.overrides.items():
         if name.partition(".")[0] in plugins and name in values and not _admits(override, values[name]):

@@ -9,16 +9,25 @@ from typing import Any
 
 from metaopt.configuration import Configuration, Role, misfit
 from metaopt.errors import PluginError
-from metaopt.plugin import ControllerSpec, LearnerSpec, OptimizerSpec, PluginSpec, Registry, WrapperSpec
+from metaopt.plugin import (
+    ControllerSpec,
+    LearnerSpec,
+    OptimizerSpec,
+    PluginSpec,
+    Registry,
+    SurgerySpec,
+    WeightingSpec,
+    WrapperSpec,
+)
 from metaopt.space import Categorical, Distribution, Float, Int, Space, Value, defaults, is_active, ordered
 from metaopt.tuning.chooser import Chooser, ask
+from metaopt.tuning.proposed import proposed_specs
 from metaopt.tuning.search.overrides import parsed_setting
 from metaopt.tuning.search.rate_laws import LAW, LAW_SPACE, laws_to_json, proposed_laws, proposed_warmup
 from metaopt.tuning.search.role_choices import OWNER, SAME, chosen_roles, may_have_roles, role_space
 
-#: Signals that an ordinary loop supplies without being asked.
-ORDINARY_SIGNALS = frozenset({"horizon", "metric", "loss"})
 NO_WRAPPER = "none"
+_DISTRIBUTIONS = (Float, Int, Categorical)
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,7 @@ class JointSpace:
         roles: what may be chosen for roles; see `role_space`.
         has_laws: whether proposals come with laws of rates and warm-ups; see `proposed_laws`.
         learners: specs to choose from beside the optimizers, for few-shot tasks.
+        weightings: specs to choose from, for tasks that share a trunk; none is always possible. Likewise `surgeries`.
     """
 
     optimizers: tuple[OptimizerSpec, ...]
@@ -44,6 +54,8 @@ class JointSpace:
     roles: Space = dataclasses.field(default_factory=dict)
     has_laws: bool = False
     learners: tuple[LearnerSpec, ...] = ()
+    weightings: tuple[WeightingSpec, ...] = ()
+    surgeries: tuple[SurgerySpec, ...] = ()
 
     def suggest(self, chooser: Chooser) -> Configuration:
         """Ask for one configuration, hyperparameters of inactive plugins and conditions left out."""
@@ -59,12 +71,16 @@ class JointSpace:
             controller = _pick(chooser, "controller", self.controllers)
             hparams.update(self._suggest_hparams(chooser, controller))
         roles = self._suggest_roles(chooser, optimizer, wrapper, hparams)
+        weighting = self._suggest_optional(chooser, WeightingSpec.kind, self.weightings, hparams)
+        surgery = self._suggest_optional(chooser, SurgerySpec.kind, self.surgeries, hparams)
         proposed = Configuration(
             optimizer.name,
             "constant" if controller is None else controller.name,
             () if wrapper is None else (wrapper.name,),
             hparams,
             roles=roles,
+            weighting=weighting,
+            surgery=surgery,
         )
         if not self.has_laws:
             return proposed
@@ -113,7 +129,9 @@ class JointSpace:
             },
             **({"roles": _plain_space(roles)} if roles else {}),
             **({LAW: self._laws_to_json()} if self.has_laws else {}),
-            "fixed": {key: value for key, value in sorted(self.overrides.items()) if not _is_distribution(value)},
+            "fixed": {
+                key: value for key, value in sorted(self.overrides.items()) if not isinstance(value, _DISTRIBUTIONS)
+            },
         }
 
     def _laws_to_json(self) -> dict[str, Any]:
@@ -127,7 +145,8 @@ class JointSpace:
     @property
     def specs(self) -> tuple[PluginSpec, ...]:
         """All plugins to choose from."""
-        return (*self.optimizers, *self.for_matrices, *self.learners, *self.wrappers, *self.controllers)
+        trained = (*self.optimizers, *self.for_matrices, *self.learners, *self.wrappers, *self.controllers)
+        return (*trained, *self.weightings, *self.surgeries)
 
     def _suggest_roles(
         self, chooser: Chooser, optimizer: OptimizerSpec, wrapper: WrapperSpec | None, hparams: dict[str, Value]
@@ -152,6 +171,16 @@ class JointSpace:
         chosen = chooser.suggest_categorical("wrapper", names)
         fitting = (spec for spec in self.wrappers if spec.name == chosen and misfit(optimizer, [spec]) is None)
         return next(fitting, None)
+
+    def _suggest_optional(
+        self, chooser: Chooser, kind: str, specs: Sequence[PluginSpec], hparams: dict[str, Value]
+    ) -> str:
+        """The name of one of the plugins, its hyperparameters among the others, or an empty one for none."""
+        chosen = chooser.suggest_categorical(kind, [NO_WRAPPER, *(spec.name for spec in specs)]) if specs else ""
+        for spec in specs:
+            if spec.name == chosen:
+                hparams.update(self._suggest_hparams(chooser, spec))
+        return "" if chosen == NO_WRAPPER else str(chosen)
 
     def _suggest_hparams(self, chooser: Chooser, spec: PluginSpec, *, sets_rate: bool = False) -> dict[str, Value]:
         """Values by prefixed name; no `lr` where a wrapper sets the rate, unless the user asked for one."""
@@ -203,6 +232,8 @@ def joint_space(
     roles: bool = True,
     laws: bool = True,
     learners: Sequence[str] | None = None,
+    weightings: Sequence[str] | None = (),
+    surgeries: Sequence[str] | None = (),
 ) -> JointSpace:
     """The space over the named plugins, or over all whose signals an ordinary loop supplies.
 
@@ -215,6 +246,8 @@ def joint_space(
         roles: whether something may be chosen for roles.
         laws: whether proposals come with laws of rates and warm-ups.
         learners: names, or None for none.
+        weightings: names, or None for all.
+        surgeries: names, or None for all.
 
     Raises:
         PluginError: a name is unknown or nothing is left to choose from.
@@ -231,6 +264,8 @@ def joint_space(
         roles=role_space(for_all, for_matrices) if roles else {},
         has_laws=laws,
         learners=proposed_specs(registry, LearnerSpec, learners or ()),
+        weightings=proposed_specs(registry, WeightingSpec, weightings),
+        surgeries=proposed_specs(registry, SurgerySpec, surgeries),
     )
     both = sorted({spec.name for spec in chosen.optimizers} & {spec.name for spec in chosen.learners})
     if both:
@@ -247,30 +282,9 @@ def joint_space(
     return dataclasses.replace(chosen, overrides=overrides)
 
 
-def proposed_specs(registry: Registry, spec_type: Any, names: Sequence[str] | None) -> tuple[Any, ...]:
-    """The plugins of these names; or, for None, all whose signals an ordinary loop supplies."""
-    if names is not None:
-        return tuple(registry.get(spec_type, name) for name in dict.fromkeys(names))
-    specs = registry.specs(spec_type)
-    return tuple(spec for spec in specs if spec.proposed and _can_be_proposed(spec))
-
-
-def _can_be_proposed(spec: PluginSpec) -> bool:
-    """Learned plugins without weights of their own cannot; nor those that want signals that no ordinary loop has."""
-    return spec.requires | set(spec.requires_when) <= ORDINARY_SIGNALS and not _needs_theta(spec)
-
-
-def _needs_theta(spec: PluginSpec) -> bool:
-    return isinstance(spec, OptimizerSpec | WrapperSpec) and spec.meta is not None and spec.meta.shipped is None
-
-
 def _pick(chooser: Chooser, name: str, specs: Sequence[Any]) -> Any:
     chosen = chooser.suggest_categorical(name, [spec.name for spec in specs])
     return next(spec for spec in specs if spec.name == chosen)
-
-
-def _is_distribution(value: Any) -> bool:
-    return isinstance(value, Float | Int | Categorical)
 
 
 def _plain_space(space: Space) -> dict[str, Any]:

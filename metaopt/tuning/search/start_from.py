@@ -71,6 +71,12 @@ def sampler_params(space: JointSpace, configuration: Configuration, registry: Re
         **{f"{configuration.controller}.{name}": value for name, value in assembly.controller_values.items()},
         **{f"{name}.{key}": value for name, own in assembly.others.items() for key, value in own.rule_values.items()},
         **role_values(configuration),
+        **{kind: getattr(configuration, kind) or NO_WRAPPER for kind in ("weighting", "surgery")},
+        **{
+            f"{spec.name}.{name}": value
+            for spec in assembly.tasks.specs
+            for name, value in assembly.values_of(spec).items()
+        },
         **(
             {f"{configuration.learner}.{name}": value for name, value in assembly.meta_values.items()}
             if assembly.learner
@@ -91,7 +97,8 @@ def _trains_as(assembly: Assembly) -> tuple[Any, ...]:
     values = {name: (own.rule_values, configuration.roles[name].fan_in) for name, own in assembly.roles.items()}
     laws = {name: law.exponents for name, law in configuration.rate_law.items()}
     rates = (assembly.rule_values, values, configuration.depth_decay, laws, configuration.warmup)
-    compared = (configuration.learner, assembly.meta_values if assembly.learner is not None else {})
+    learner = (configuration.learner, assembly.meta_values if assembly.learner is not None else {})
+    compared = (*learner, configuration.weighting, configuration.surgery, assembly.tasks.values)
     return (assembly.structure, *rates, assembly.controller.name, assembly.controller_values, *compared)
 
 

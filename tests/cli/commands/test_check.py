@@ -294,7 +294,9 @@ def test_an_unknown_plugin_is_exit_code_2_with_a_suggestion(capsys):
 
 def test_a_kind_that_does_not_exist_lists_the_kinds(capsys):
     assert run(["check", "cosine", "--kind", "schedule"]) == 2
-    assert "kinds: optimizer, wrapper, controller, stopper, learner, corpus" in capsys.readouterr().err
+    assert (
+        "kinds: optimizer, wrapper, controller, stopper, learner, weighting, surgery, corpus" in capsys.readouterr().err
+    )
 
 
 def test_a_plugin_of_another_kind_is_not_found(capsys, plugin_file):

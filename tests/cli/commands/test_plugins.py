@@ -17,7 +17,8 @@ def test_json_lists_every_plugin_with_kind_version_distribution_and_status(capsy
     assert adamw["kind"] == "optimizer"
     assert adamw["distribution"] == "metaopt-torch"
     assert adamw["status"] == "ok"
-    assert {row["kind"] for row in rows} == {"optimizer", "wrapper", "controller", "stopper", "learner", "corpus"}
+    kinds = {"optimizer", "wrapper", "controller", "stopper", "learner", "weighting", "surgery", "corpus"}
+    assert {row["kind"] for row in rows} == kinds
 
 
 def test_the_table_has_a_line_a_plugin(capsys):

@@ -50,6 +50,16 @@ _KINDS: Mapping[str, Kind] = {
         "metaopt tune CORPUS --learners {},protonet",
         'result = metaopt.meta_train("{}", task)',
     ),
+    "weighting": Kind(
+        ("torch",),
+        "metaopt tune CORPUS --weightings {},uncertainty",
+        'configuration = metaopt.Configuration("adamw", weighting="{}")',
+    ),
+    "surgery": Kind(
+        ("torch",),
+        "metaopt tune CORPUS --surgeries {},pcgrad",
+        'configuration = metaopt.Configuration("adamw", surgery="{}")',
+    ),
     "corpus": Kind(
         ("torch",),
         "metaopt tune {}",
