@@ -48,7 +48,7 @@ class Curve:
             lengths.add(len(self.test))
         if len(lengths) != 1:
             raise InputError(f"All series of a curve must have one length, got lengths {sorted(lengths)}.")
-        if np.any(np.diff(self.steps) <= 0):
+        if (self.steps[1:] <= self.steps[:-1]).any():
             raise InputError("The steps of a curve must increase.")
 
     def __repr__(self) -> str:

@@ -4,9 +4,10 @@ It is the truth; the Optuna study beside it is written from it. A row once writt
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ class Ledger:
                     evaluations.c.plugins.in_(plugins),
                     evaluations.c.task_fingerprint == fingerprint,
                 )
-                for evaluation in read_sealed(self._database, evaluations, query, _evaluations()):
+                for evaluation in read_sealed(self._database, evaluations, query, _evaluation):
                     if evaluation.key in wanted:
                         stored[evaluation.key] = evaluation
         return stored
@@ -92,7 +93,7 @@ class Ledger:
         query = sa.select(evaluations).order_by(evaluations.c.id)
         if task_fingerprints is not None:
             query = query.where(evaluations.c.task_fingerprint.in_(sorted(set(task_fingerprints))))
-        return read_sealed(self._database, evaluations, query, _evaluations())
+        return read_sealed(self._database, evaluations, query, _evaluation)
 
     def add(self, finished: Sequence[Evaluation], *, shipped_by: str | None = None) -> None:
         """Store finished evaluations, all or none; those that are there already stay as they are.
@@ -207,30 +208,26 @@ def _row(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _evaluations() -> Callable[[Any], Evaluation]:
-    """Makes evaluations of rows; those of one configuration share it."""
-    configurations: dict[str, Configuration] = {}
-
-    def evaluation(row: Any) -> Evaluation:
-        text = row.configuration
-        if text not in configurations:
-            configurations[text] = Configuration.from_json(json_object(text))
-        return Evaluation(
-            key=EvaluationKey(row.configuration_key, row.plugins, row.task_fingerprint, row.seed),
-            task=row.task,
-            family=row.family,
-            configuration=configurations[text],
-            curve=Curve.from_json(json_object(row.curve)),
-            seconds=row.seconds,
-            extras=json_object(row.extras),
-        )
-
-    return evaluation
+def _evaluation(row: Any) -> Evaluation:
+    return Evaluation(
+        key=EvaluationKey(row.configuration_key, row.plugins, row.task_fingerprint, row.seed),
+        task=row.task,
+        family=row.family,
+        configuration=_configuration(row.configuration),
+        curve=Curve.from_json(json_object(row.curve)),
+        seconds=row.seconds,
+        extras=json_object(row.extras),
+    )
 
 
 def _proposal(row: Any) -> Proposal:
-    configuration = Configuration.from_json(json_object(row.configuration))
-    return Proposal(row.number, row.batch, configuration, json_object(row.params))
+    return Proposal(row.number, row.batch, _configuration(row.configuration), json_object(row.params))
+
+
+@lru_cache(maxsize=50_000)
+def _configuration(text: str) -> Configuration:
+    """The configuration in a cell: a candidate's stands in its proposal and in each of its evaluations."""
+    return Configuration.from_json(json_object(text))
 
 
 def _outcome(row: Any) -> RaceOutcome:

@@ -98,6 +98,7 @@ class Evaluator:
     report: Reporter = field(default_factory=lambda: Reporter("tune"))
     _reasons: dict[str, str | None] = field(default_factory=dict, init=False)
     _slowest: dict[str, float] = field(default_factory=dict, init=False)
+    _read: dict[str, dict[EvaluationKey, Evaluation]] = field(default_factory=dict, init=False)
 
     def curves(self, configurations: Sequence[Configuration], tasks: Sequence[AnyTask], seeds: Sequence[int]) -> Curves:
         """Curves of all combinations; see `answer`."""
@@ -129,8 +130,16 @@ class Evaluator:
         return curves
 
     def evaluations(self, tasks: Sequence[AnyTask]) -> list[Evaluation]:
-        """All that the ledger holds for these tasks."""
+        """All that the ledger holds for these tasks, in the order in which they finished."""
         return self.ledger.evaluations(task.fingerprint for task in tasks)
+
+    def read_all(self, tasks: Sequence[AnyTask]) -> list[Evaluation]:
+        """As `evaluations`; what is read is not looked up again, for who only looks at a study and adds nothing."""
+        evaluations = self.evaluations(tasks)
+        self._read = {task.fingerprint: {} for task in tasks}
+        for evaluation in evaluations:
+            self._read[evaluation.key.task_fingerprint][evaluation.key] = evaluation
+        return evaluations
 
     def loop_reason(self, task: AnyTask) -> str | None:
         """Why a task goes to the loop, announced the first time it is asked."""
@@ -149,7 +158,8 @@ class Evaluator:
 
     def _stored(self, task: AnyTask, wanted: Sequence[SeededAssembly]) -> dict[tuple[str, int], Curve]:
         keys = [self._key(assembly, task, seed) for assembly, seed in wanted]
-        stored = self.ledger.find(keys)
+        read = self._read.get(task.fingerprint)
+        stored = self.ledger.find(keys) if read is None else {key: read[key] for key in keys if key in read}
         self.tracker.add(stored, trained=False)
         return {(key.configuration_key, key.seed): stored[key].curve for key in keys if key in stored}
 
