@@ -3,10 +3,10 @@
     python -m benchmarks.house.report_in_browser [--chromium /usr/bin/chromium] [--pictures FOLDER] [--times 5] [--json]
         [PAGE …]
 
-Needs `pip install playwright` and a Chromium. Without pages named, it makes two: that of the largest study there is (the
-one that made the `default` recipe, 120 candidates on 66 tasks, from `results/default_study.db.xz`, its held-out tasks
-evaluated) and that of the smallest (two candidates on two tasks). Each is opened as a phone (390 pixels wide) and as a
-desktop (1280), light and dark, and printed.
+Needs `pip install playwright` and a Chromium. Without pages named, it makes two: that of the largest study there is,
+which made the `default` recipe (120 candidates on 66 tasks, from `results/default_study.db.xz`, its held-out tasks
+evaluated), and that of the smallest (two candidates on two tasks). Each is opened as a phone, 390 pixels wide, and as a
+desktop, 1280, light and dark, and printed.
 
 `opened` is the median over so many visits, with a new profile each, of the time from the request to the end of the load
 event; `painted` that until something is seen. `errors` are those of the console and of scripts; `loads` what the page

@@ -14,7 +14,7 @@ def test_rates_that_diverge_are_shaded_and_lines_are_named():
     axes = Figure(layout="constrained").subplots()
     draw_sweep(axes, sweep)
     legend = axes.get_legend()
-    assert [text.get_text() for text in legend.get_texts()][0] == "the recipe's"
+    assert legend.get_texts()[0].get_text() == "the recipe's"
     assert "shaded: diverges" in axes.get_xlabel()
     axes.figure.canvas.draw()
     assert legend.get_window_extent().y0 >= axes.get_window_extent().y1 - 1  # above the axes
