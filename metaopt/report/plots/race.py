@@ -34,6 +34,7 @@ def draw_race(axes: Any, result: TuneResult) -> None:
         steps = np.flatnonzero(np.diff(best, prepend=-np.inf))  # where it rises; the last one again, to the end
         kept = [*steps, len(best) - 1]
         axes.plot(numbers[kept], best[kept], color=PALETTE.recipe, drawstyle="steps-post", label="best so far")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("candidate")
     axes.set_ylabel("objective")
     legend_above(axes)

@@ -105,4 +105,4 @@ def _has_one_class_each(column: "pd.Series[Any]", rows: NDArray[np.int64], table
 
     codes = pd.factorize(column.iloc[rows], sort=False)[0]
     pairs = np.unique(codes * np.int64(table.target.num_outputs + 1) + table.target.values[rows])
-    return len(pairs) == codes.max() + 1
+    return len(pairs) == int(codes.max()) + 1

@@ -72,7 +72,7 @@ def test_a_curve_that_nobody_could_have_written_is_named_when_it_is_looked_at(pa
         row |= {"configuration": '{"optimizer": "sgd"}', "curve": '{"steps": [1]}', "seed": 7}
         ledger._database.add(ledger_tables.evaluations, [sealed(ledger_tables.evaluations, row)])
         (odd,) = (one for one in ledger.evaluations() if one.key.seed == 7)
-        with pytest.raises(metaopt.StorageError, match="of table metaopt_evaluations in .* is damaged"):
+        with pytest.raises(metaopt.StorageError, match=r"of table metaopt_evaluations in .* is damaged"):
             _ = odd.curve
 
 
