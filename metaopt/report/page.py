@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 
 from metaopt.files import replace_file
 from metaopt.report.content import Content
+from metaopt.report.tables import Table
 from metaopt.report.task_charts import HEIGHT, WIDTH, height_of
 from metaopt.tuning import TuneResult
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 PAGE = "report.html"
 #: Text longer than this may wrap in a table's cell.
 LONG = 40
+#: Characters that a phone shows side by side; a column costs two beside its own.
+PHONE = 50
 
 
 def write_report(result: TuneResult, directory: str | Path) -> Path:
@@ -65,12 +68,19 @@ def environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     made.filters["breakable"] = breakable
+    made.tests["wide"] = is_wide
     return made
 
 
 def breakable(text: str) -> Markup:
     """Escaped text that may wrap within long names."""
     return Markup(str(escape(text)).replace("_", "_<wbr>").replace("+", "+<wbr>"))
+
+
+def is_wide(table: Table) -> bool:
+    """Whether a table is wider than a phone, by its characters: for browsers that cannot tell by themselves."""
+    columns = zip(table.columns, *table.rows, strict=True)
+    return sum(2 + min(max(map(len, column)), LONG) for column in columns) > PHONE
 
 
 def _drawings(result: TuneResult, folder: Path) -> "dict[str, Drawn] | None":

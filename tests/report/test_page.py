@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 import metaopt
-from metaopt.report import page, write_report
+from metaopt.report import Table, page, write_report
 
 pytestmark = pytest.mark.thorough
 
@@ -160,6 +160,12 @@ def test_without_matplotlib_it_has_tables_and_says_what_to_install(result, tmp_p
 def test_a_name_from_outside_is_text(result, monkeypatch):
     monkeypatch.setattr(type(result.comparison), "summary", lambda self: "<b>5 & 6</b>")
     assert "&lt;b&gt;5 &amp; 6&lt;/b&gt;" in page.render(result, None)
+
+
+def test_tables_wider_than_a_phone_are_known_by_their_characters():
+    assert not page.is_wide(Table("T", ("task", "score"), (("digits", "0.5"),)))
+    assert page.is_wide(Table("T", ("task", "score"), (("digits", "0.5"), ("x" * 30, "y" * 30))))
+    assert not page.is_wide(Table("T", ("a",), (("x" * 1000,),)))  # it wraps
 
 
 def test_long_names_may_wrap():

@@ -61,14 +61,15 @@ class StoredEvaluation(Evaluation):
     """
 
     __slots__ = ("_curve",)
+    _curve: Curve | Callable[[], Curve]
 
     @property
-    def curve(self) -> Curve:  # type: ignore[override]  # as the attribute, read-only but for whoever makes it
+    def curve(self) -> Curve:
         """Its validations, lower is better."""
         if not isinstance(self._curve, Curve):
             object.__setattr__(self, "_curve", self._curve())
-        made: Curve = self._curve
-        return made
+        assert isinstance(self._curve, Curve)
+        return self._curve
 
     @curve.setter
     def curve(self, curve: Curve | Callable[[], Curve]) -> None:
