@@ -20,7 +20,7 @@ from metaopt.tuning.judging.held_out import Fold, folds, without_families
 from metaopt.tuning.judging.references import References, adopt_shipped, check_scored, pool_configurations, references
 from metaopt.tuning.judging.statistics import population_held_out
 from metaopt.tuning.laws.handed_over import with_law
-from metaopt.tuning.ledger.evaluations import Evaluation, RaceOutcome
+from metaopt.tuning.ledger.evaluations import RaceOutcome
 from metaopt.tuning.portfolio import Portfolio, task_features
 from metaopt.tuning.result import Cost, TuneResult, with_scores, with_verdict
 from metaopt.tuning.running.cost import (
@@ -70,7 +70,6 @@ class Session:
 
     def __post_init__(self) -> None:
         self._held = HeldAgainst(self.arguments, self.corpus, self.space, self.evaluator.registry)
-        self._stored: list[Evaluation] | None = None  # where nothing is added, read once
         self.evaluator.check = self.limit.check
 
     def tune(self) -> TuneResult:
@@ -87,8 +86,6 @@ class Session:
             self._prepare(main, divided)
         elif not self._outcomes(main):
             raise StorageError(f"The study {self.study_name!r} has judged no candidate yet; run its tune command.")
-        else:
-            self._stored = self.evaluator.read_all(with_budgets(self.corpus.tasks))
         self.references = self._references()
         for name, reference in self.references.items():
             if reference.scale.weight == 0:
@@ -266,8 +263,7 @@ class Session:
         contenders = self._held.contenders(result.outcome, result.baselines)
         compared = [*result.swept, *(each.configuration for each in (*contenders, *self._held.named))]
         keys = {configuration.key for part in (trials, compared, *proposed) for configuration in part}
-        stored = self.evaluator.evaluations(tasks) if self._stored is None else self._stored
-        evaluations = [known for known in stored if known.key.configuration_key in keys]
+        evaluations = [known for known in self.evaluator.evaluations(tasks) if known.key.configuration_key in keys]
         held_out_by = "families" if split is not None else "folds" if divided else None
         recipe, *others = result.portfolio
         verdict = self._held.verdict(result.outcome, result.baselines, comparison, tuning_comparison)

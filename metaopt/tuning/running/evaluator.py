@@ -98,6 +98,7 @@ class Evaluator:
     report: Reporter = field(default_factory=lambda: Reporter("tune"))
     _reasons: dict[str, str | None] = field(default_factory=dict, init=False)
     _slowest: dict[str, float] = field(default_factory=dict, init=False)
+    _listed: list[Evaluation] = field(default_factory=list, init=False)
     _read: dict[str, dict[EvaluationKey, Evaluation]] = field(default_factory=dict, init=False)
 
     def curves(self, configurations: Sequence[Configuration], tasks: Sequence[AnyTask], seeds: Sequence[int]) -> Curves:
@@ -131,15 +132,16 @@ class Evaluator:
 
     def evaluations(self, tasks: Sequence[AnyTask]) -> list[Evaluation]:
         """All that the ledger holds for these tasks, in the order in which they finished."""
-        return self.ledger.evaluations(task.fingerprint for task in tasks)
+        wanted = {task.fingerprint for task in tasks}
+        if wanted == set(self._read):
+            return self._listed
+        return self.ledger.evaluations(wanted)
 
-    def read_all(self, tasks: Sequence[AnyTask]) -> list[Evaluation]:
-        """As `evaluations`; what is read is not looked up again, for who only looks at a study and adds nothing."""
-        evaluations = self.evaluations(tasks)
-        self._read = {task.fingerprint: {} for task in tasks}
-        for evaluation in evaluations:
+    def read_all(self, tasks: Sequence[AnyTask]) -> None:
+        """Read what the ledger holds for these tasks once and for all: for who looks at a study and adds nothing."""
+        self._listed, self._read = self.evaluations(tasks), {task.fingerprint: {} for task in tasks}
+        for evaluation in self._listed:
             self._read[evaluation.key.task_fingerprint][evaluation.key] = evaluation
-        return evaluations
 
     def loop_reason(self, task: AnyTask) -> str | None:
         """Why a task goes to the loop, announced the first time it is asked."""
