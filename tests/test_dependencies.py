@@ -67,7 +67,7 @@ def test_what_a_file_imports_is_declared(path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_what_is_optional_is_imported_where_it_is_needed(path):
-    if path.is_relative_to(ROOT / "metaopt" / "integrations") or path.name in ("drawings.py", "explain.py"):
+    if path.is_relative_to(ROOT / "metaopt" / "integrations") or path.name == "canvas.py":
         return  # imported only by who has the other framework, or draws
     for line, module in modules(path, at_import=True):
         assert declared(module, ALWAYS), f"{path}:{line}: {module} may not be installed; import it where it is used."

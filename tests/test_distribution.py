@@ -63,8 +63,9 @@ def test_the_wheel_holds_the_packages_the_licence_and_the_type_marker(wheel: Pat
     assert "metaopt/py.typed" in names
     assert "metaopt_corpora/starter_references.npz" in names
     assert "metaopt/recipes/default/recipe.json" in names
-    templates = {path.relative_to(ROOT).as_posix() for path in (ROOT / "metaopt").rglob("*.template")}
-    assert len(templates) >= 10
+    kinds = ("*.template", "*.jinja", "*.css")
+    templates = {path.relative_to(ROOT).as_posix() for kind in kinds for path in (ROOT / "metaopt").rglob(kind)}
+    assert len(templates) >= 20
     assert templates <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not any(name.startswith(("tests/", "benchmarks/")) for name in names)

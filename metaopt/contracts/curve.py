@@ -48,7 +48,7 @@ class Curve:
             lengths.add(len(self.test))
         if len(lengths) != 1:
             raise InputError(f"All series of a curve must have one length, got lengths {sorted(lengths)}.")
-        if np.any(np.diff(self.steps) <= 0):
+        if (self.steps[1:] <= self.steps[:-1]).any():
             raise InputError("The steps of a curve must increase.")
 
     def __repr__(self) -> str:
@@ -66,9 +66,8 @@ class Curve:
     def best_index(self, until: int | None = None) -> int | None:
         """Index of the lowest finite value among the first `until` validations, or None."""
         values = self.values[:until]
-        if len(values) == 0 or not np.isfinite(values).any():
-            return None
-        return int(np.nanargmin(np.where(np.isfinite(values), values, np.nan)))
+        finite = np.isfinite(values)
+        return int(np.where(finite, values, np.inf).argmin()) if finite.any() else None
 
     def test_at_best(self, until: int | None = None) -> float:
         """Test value at the validation chosen as best, NaN where there is none."""

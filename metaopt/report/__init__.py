@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from metaopt.report.drawings import write_replay, write_sweeps
+    from metaopt.report.canvas import write_replay, write_sweeps
     from metaopt.report.explanation import draw_explained, explain, explained_table
     from metaopt.report.headlines import caveats, headline, measured, price
     from metaopt.report.page import write_report
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 # Imported when it is first named, so that what needs one of them does not load them all.
 _MODULES = {
-    "write_replay": "metaopt.report.drawings",
-    "write_sweeps": "metaopt.report.drawings",
+    "write_replay": "metaopt.report.canvas",
+    "write_sweeps": "metaopt.report.canvas",
     "draw_explained": "metaopt.report.explanation",
     "explain": "metaopt.report.explanation",
     "explained_table": "metaopt.report.explanation",

@@ -66,6 +66,12 @@ def measured(result: TuneResult) -> Comparison | None:
     return result.comparison if result.comparison is not None else result.tuning_comparison
 
 
+def contenders(result: TuneResult) -> list[str]:
+    """Everybody that is compared anywhere, in the order of tables: each has one colour on the whole page."""
+    parts = (measured(result), result.comparison, result.tuning_comparison)
+    return list(dict.fromkeys(name for part in parts if part is not None for name in part.contenders))
+
+
 def trainings(result: TuneResult) -> int:
     """Training runs of the study, its references and its comparisons together; also those that came with a corpus."""
     cost = result.cost

@@ -109,7 +109,7 @@ class Session:
         adopt_shipped(evaluator, self.corpus.tasks, arguments.baseline)
         if arguments.start_from:
             self.announce(account(arguments.start_from, arguments.n_trials, self.space, evaluator.registry))
-        for note in self._held.notes:
+        for note in (*self._held.notes, *self.corpus.notes):
             self.announce(note)
         pace = Pace(evaluator, self.space.optimizers)
         evaluator.predict = pace.seconds

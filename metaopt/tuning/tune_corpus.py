@@ -31,6 +31,7 @@ from metaopt.tuning.running.learned_tasks import (
 )
 from metaopt.tuning.running.progress import Progress, TimeLimit, Tracker, to_stderr
 from metaopt.tuning.search.joint_space import joint_space
+from metaopt.tuning.search.racing import with_budgets
 from metaopt.tuning.search.start_from import StartFrom, known_settings
 from metaopt.tuning.seeds import BLACK_BOX_SEEDS
 from metaopt.tuning.session import Session
@@ -238,6 +239,8 @@ def run_study(
         session.evaluator.workers = dispatcher(executor, workers, address, announce, ledger.file.path)
         # Making a result again from the ledger writes nothing, so it may be done beside a running study.
         with ledger.driving(study_name) if train else nullcontext():
+            if not train:
+                session.evaluator.read_all(with_budgets(corpus.tasks))
             result = session.tune()
             cost = {"evaluations": float(result.cost.evaluations), "seconds": result.cost.seconds}
             report("result", len(result.judged), cost, str(result.verdict or ""), candidate=result.recipe.name)

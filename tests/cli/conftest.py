@@ -86,4 +86,4 @@ def own_registry(monkeypatch):
 @pytest.fixture
 def tables_only(monkeypatch):
     """Pages without plots, as where matplotlib is missing: a test that is not about plots need not wait for them."""
-    monkeypatch.setattr(page, "_drawings", lambda result: None)
+    monkeypatch.setattr(page, "_drawings", lambda result, folder: None)

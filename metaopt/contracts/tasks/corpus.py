@@ -21,13 +21,16 @@ class Corpus:
     Attributes:
         name: how reports call it.
         tasks: at least one, with distinct names.
+        notes: what to know of their data before believing a score, a line each; `tune` and `evaluate` pass it on.
     """
 
     name: str
     tasks: tuple[AnyTask, ...]
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tasks", tuple(self.tasks))
+        object.__setattr__(self, "notes", tuple(self.notes))
         if not self.tasks:
             raise InputError(f"Corpus {self.name!r} has no tasks; give it at least one.")
         names = [task.name for task in self.tasks]

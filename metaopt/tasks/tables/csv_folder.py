@@ -44,7 +44,7 @@ _MOST_CHARACTERS = 460
 
 
 def load_csv_folder(folder: Path) -> Corpus:
-    """The corpus in a folder, tasks in the order of their files' names.
+    """The corpus in a folder, tasks in the order of their files' names; its notes say what makes scores flatter.
 
     Raises:
         InputError: no folder, no table in it, or files that cannot be used, all of them in one message.
@@ -53,14 +53,16 @@ def load_csv_folder(folder: Path) -> Corpus:
     settings = read_settings(folder, files)
     tasks: list[Task] = []
     faults: list[InputError] = []
+    notes: list[str] = []
     for stem, path in files.items():
         try:
-            tasks.append(task_from_frame(read_table(path, settings[stem]).frame, stem, settings[stem], str(path)))
+            frame = read_table(path, settings[stem]).frame
+            tasks.append(task_from_frame(frame, stem, settings[stem], str(path), notes.append))
         except InputError as error:
             faults.append(error)
     if faults:
         raise _joined(faults, folder)
-    return Corpus(folder.resolve().name, tuple(tasks))
+    return Corpus(folder.resolve().name, tuple(tasks), tuple(notes))
 
 
 def read_table(path: Path, settings: TableSettings) -> TableFile:

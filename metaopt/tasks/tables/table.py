@@ -15,6 +15,7 @@ from metaopt.tasks.module_attribute import load_attribute
 from metaopt.tasks.tables.columns.conversion import Converted, How, convert, decimal_in
 from metaopt.tasks.tables.columns.features import check_features
 from metaopt.tasks.tables.division import CheckedTable, divided, kept_rows
+from metaopt.tasks.tables.leaks import leaks
 from metaopt.tasks.tables.losses import loss_of
 from metaopt.tasks.tables.metrics import METRICS, Metric
 from metaopt.tasks.tables.mlp import mlp
@@ -29,7 +30,13 @@ if TYPE_CHECKING:
 ModelFactory = Callable[[int, int], nn.Module]
 
 
-def task_from_frame(frame: "pd.DataFrame", name: str, settings: TableSettings, where: str) -> Task:
+def task_from_frame(
+    frame: "pd.DataFrame",
+    name: str,
+    settings: TableSettings,
+    where: str,
+    warn: Callable[[str], None] | None = None,
+) -> Task:
     """A supervised task from a table whose last column is the target, if the settings name no other.
 
     Classification trains cross-entropy, regression the mean squared error of the target in units of its standard
@@ -41,12 +48,17 @@ def task_from_frame(frame: "pd.DataFrame", name: str, settings: TableSettings, w
         name: the task's name; it seeds the split.
         settings: what `corpus.toml` says.
         where: the file, for messages.
+        warn: called with one line for each thing that makes the table's scores flatter; None to look for none.
 
     Raises:
         InputError: the table cannot be used; names the column, the row and the value.
     """
     table = check_table(frame, settings, where)
-    return task_of(table, divided(table, name, settings, where), name, settings, where)
+    rows = divided(table, name, settings, where)
+    if warn is not None:
+        for sentence in leaks(frame, table, rows):
+            warn(f"warning: {where}: {sentence}")
+    return task_of(table, rows, name, settings, where)
 
 
 def task_of(table: CheckedTable, rows: TableRows, name: str, settings: TableSettings, where: str) -> Task:

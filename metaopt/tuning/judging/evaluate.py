@@ -79,7 +79,8 @@ def evaluate(
     contenders = [Contender.of(loaded), *(contender_named(name, plugins) for name in against)]
     for contender in contenders:
         assemble(contender.configuration, plugins)
-    tasks = load_corpus(corpus).tasks
+    judged_on = load_corpus(corpus)
+    tasks = judged_on.tasks
     check_have_episodes([own.name for own in contenders if own.configuration.learner], tasks)
     learned = {loaded.configuration.key: Weights(loaded.theta)} if loaded.theta else {}
     grown = scaled_tasks(tasks) if scaled else {}
@@ -87,6 +88,8 @@ def evaluate(
     evaluator = Evaluator(ledger, plugins, announce=announce, learned=learned)
     try:
         evaluator.workers = dispatcher(executor, workers, address, announce, ledger.file.path)
+        for note in judged_on.notes:
+            announce(note)
         announce(_forecast(evaluator, tasks, contenders, DEFAULT_BASELINE, tuned=tuned, scaled=grown))
         scales = references(evaluator, tasks, DEFAULT_BASELINE)
         check_scored(tasks, scales)

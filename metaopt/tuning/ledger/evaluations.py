@@ -1,6 +1,6 @@
 """What a ledger holds: evaluations, the proposals of a study, and what became of these."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +51,29 @@ class Evaluation:
     def labels(self) -> dict[str, str]:
         """What it is about, in words."""
         return {"task": self.task, "candidate": self.configuration.title}
+
+
+class StoredEvaluation(Evaluation):
+    """An evaluation that the ledger holds: its curve is made when somebody first asks for it.
+
+    Who reads all evaluations of a study looks at few of the curves, and they are most of what there is to read. It is
+    made with a function in the place of the curve, which returns it.
+    """
+
+    __slots__ = ("_curve",)
+    _curve: Curve | Callable[[], Curve]
+
+    @property
+    def curve(self) -> Curve:
+        """Its validations, lower is better."""
+        if not isinstance(self._curve, Curve):
+            object.__setattr__(self, "_curve", self._curve())
+        assert isinstance(self._curve, Curve)
+        return self._curve
+
+    @curve.setter
+    def curve(self, curve: Curve | Callable[[], Curve]) -> None:
+        object.__setattr__(self, "_curve", curve)
 
 
 @dataclass(frozen=True, slots=True)

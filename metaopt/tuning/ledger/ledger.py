@@ -4,9 +4,10 @@ It is the truth; the Optuna study beside it is written from it. A row once writt
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from metaopt.contracts import Curve
 from metaopt.tuning.ledger import study_identity as studies
 from metaopt.tuning.ledger import study_lock as drivers
 from metaopt.tuning.ledger.database import Database
-from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, Proposal, RaceOutcome
-from metaopt.tuning.ledger.rows import json_object, missing, read_sealed, sealed
+from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, Proposal, RaceOutcome, StoredEvaluation
+from metaopt.tuning.ledger.rows import json_object, made, missing, read_sealed, sealed
 from metaopt.tuning.ledger.schema import prepare
 from metaopt.tuning.ledger.sqlite_file import DatabaseFile
 from metaopt.tuning.ledger.tables import evaluations, outcomes, proposals, shipments
@@ -82,7 +83,7 @@ class Ledger:
                     evaluations.c.plugins.in_(plugins),
                     evaluations.c.task_fingerprint == fingerprint,
                 )
-                for evaluation in read_sealed(self._database, evaluations, query, _evaluations()):
+                for evaluation in read_sealed(self._database, evaluations, query, partial(_evaluation, self._database)):
                     if evaluation.key in wanted:
                         stored[evaluation.key] = evaluation
         return stored
@@ -92,7 +93,7 @@ class Ledger:
         query = sa.select(evaluations).order_by(evaluations.c.id)
         if task_fingerprints is not None:
             query = query.where(evaluations.c.task_fingerprint.in_(sorted(set(task_fingerprints))))
-        return read_sealed(self._database, evaluations, query, _evaluations())
+        return read_sealed(self._database, evaluations, query, partial(_evaluation, self._database))
 
     def add(self, finished: Sequence[Evaluation], *, shipped_by: str | None = None) -> None:
         """Store finished evaluations, all or none; those that are there already stay as they are.
@@ -207,30 +208,30 @@ def _row(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _evaluations() -> Callable[[Any], Evaluation]:
-    """Makes evaluations of rows; those of one configuration share it."""
-    configurations: dict[str, Configuration] = {}
+def _evaluation(database: Database, row: Any) -> Evaluation:
+    return StoredEvaluation(
+        key=EvaluationKey(row.configuration_key, row.plugins, row.task_fingerprint, row.seed),
+        task=row.task,
+        family=row.family,
+        configuration=_configuration(row.configuration),
+        curve=partial(made, database, evaluations, row, _curve),  # type: ignore[arg-type]
+        seconds=row.seconds,
+        extras=json_object(row.extras),
+    )
 
-    def evaluation(row: Any) -> Evaluation:
-        text = row.configuration
-        if text not in configurations:
-            configurations[text] = Configuration.from_json(json_object(text))
-        return Evaluation(
-            key=EvaluationKey(row.configuration_key, row.plugins, row.task_fingerprint, row.seed),
-            task=row.task,
-            family=row.family,
-            configuration=configurations[text],
-            curve=Curve.from_json(json_object(row.curve)),
-            seconds=row.seconds,
-            extras=json_object(row.extras),
-        )
 
-    return evaluation
+def _curve(row: Any) -> Curve:
+    return Curve.from_json(json_object(row.curve))
 
 
 def _proposal(row: Any) -> Proposal:
-    configuration = Configuration.from_json(json_object(row.configuration))
-    return Proposal(row.number, row.batch, configuration, json_object(row.params))
+    return Proposal(row.number, row.batch, _configuration(row.configuration), json_object(row.params))
+
+
+@lru_cache(maxsize=50_000)
+def _configuration(text: str) -> Configuration:
+    """The configuration in a cell: a candidate's stands in its proposal and in each of its evaluations."""
+    return Configuration.from_json(json_object(text))
 
 
 def _outcome(row: Any) -> RaceOutcome:

@@ -51,7 +51,16 @@ def read_sealed(
     Raises:
         StorageError: a row is not what was written; the message names table and row.
     """
-    return [_made(database, table, row, make) for row in read_rows(database, table, query)]
+    kinds = _kinds(table)
+    found = []
+    for row in read_rows(database, table, query):
+        plain = row._asdict()
+        if any(type(plain.get(name)) is not kind for name, kind in kinds.items()):
+            raise damaged(database, table, row)
+        if row.checksum != _checksum(table, {name: plain[name] for name in kinds}):
+            raise damaged(database, table, row)
+        found.append(made(database, table, row, make))
+    return found
 
 
 def read_rows(database: Database, table: sa.Table, query: sa.Select[Any]) -> list[Any]:
@@ -101,12 +110,12 @@ def missing(database: Database, table: sa.Table, place: str) -> StorageError:
     )
 
 
-def _made(database: Database, table: sa.Table, row: Any, make: Callable[[Any], _Made]) -> _Made:
-    plain, kinds = row._asdict(), _kinds(table)
-    if any(type(plain.get(name)) is not kind for name, kind in kinds.items()):
-        raise damaged(database, table, row)
-    if row.checksum != _checksum(table, {name: plain[name] for name in kinds}):
-        raise damaged(database, table, row)
+def made(database: Database, table: sa.Table, row: Any, make: Callable[[Any], _Made]) -> _Made:
+    """What `make` makes of a row that was read, at once or later.
+
+    Raises:
+        StorageError: it raised, so the row is not what was written.
+    """
     try:
         return make(row)
     except (MetaOptError, ValueError, TypeError, LookupError, AttributeError) as error:

@@ -98,6 +98,8 @@ class Evaluator:
     report: Reporter = field(default_factory=lambda: Reporter("tune"))
     _reasons: dict[str, str | None] = field(default_factory=dict, init=False)
     _slowest: dict[str, float] = field(default_factory=dict, init=False)
+    _listed: list[Evaluation] = field(default_factory=list, init=False)
+    _read: dict[str, dict[EvaluationKey, Evaluation]] = field(default_factory=dict, init=False)
 
     def curves(self, configurations: Sequence[Configuration], tasks: Sequence[AnyTask], seeds: Sequence[int]) -> Curves:
         """Curves of all combinations; see `answer`."""
@@ -129,8 +131,17 @@ class Evaluator:
         return curves
 
     def evaluations(self, tasks: Sequence[AnyTask]) -> list[Evaluation]:
-        """All that the ledger holds for these tasks."""
-        return self.ledger.evaluations(task.fingerprint for task in tasks)
+        """All that the ledger holds for these tasks, in the order in which they finished."""
+        wanted = {task.fingerprint for task in tasks}
+        if wanted == set(self._read):
+            return self._listed
+        return self.ledger.evaluations(wanted)
+
+    def read_all(self, tasks: Sequence[AnyTask]) -> None:
+        """Read what the ledger holds for these tasks once and for all: for who looks at a study and adds nothing."""
+        self._listed, self._read = self.evaluations(tasks), {task.fingerprint: {} for task in tasks}
+        for evaluation in self._listed:
+            self._read[evaluation.key.task_fingerprint][evaluation.key] = evaluation
 
     def loop_reason(self, task: AnyTask) -> str | None:
         """Why a task goes to the loop, announced the first time it is asked."""
@@ -149,7 +160,8 @@ class Evaluator:
 
     def _stored(self, task: AnyTask, wanted: Sequence[SeededAssembly]) -> dict[tuple[str, int], Curve]:
         keys = [self._key(assembly, task, seed) for assembly, seed in wanted]
-        stored = self.ledger.find(keys)
+        read = self._read.get(task.fingerprint)
+        stored = self.ledger.find(keys) if read is None else {key: read[key] for key in keys if key in read}
         self.tracker.add(stored, trained=False)
         return {(key.configuration_key, key.seed): stored[key].curve for key in keys if key in stored}
 

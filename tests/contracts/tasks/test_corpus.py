@@ -21,6 +21,12 @@ def test_tasks_are_found_by_name_and_by_family():
     assert [task.name for task in corpus.subset([corpus["c"]], "some")] == ["c"]
 
 
+def test_notes_are_no_part_of_what_it_is():
+    noted = metaopt.Corpus("all", [job("a")], ["a line"])
+    assert noted.notes == ("a line",)
+    assert noted.fingerprint == metaopt.Corpus("all", [job("a")]).fingerprint
+
+
 def test_its_fingerprint_is_that_of_its_tasks_in_any_order():
     first, second = job("a"), job("b")
     assert metaopt.Corpus("x", (first, second)).fingerprint == metaopt.Corpus("y", (second, first)).fingerprint

@@ -6,6 +6,7 @@ import pytest
 
 import metaopt
 from metaopt.errors import InputError
+from metaopt.tasks.tables.csv_folder import load_csv_folder
 
 TABULAR = Path(__file__).parents[3].parent / "shared" / "data" / "tabular"
 
@@ -76,3 +77,19 @@ def test_the_development_corpus_is_read_as_it_is():
     assert kinds["wine_quality_white"] == "tabular_regression"
     assert corpus["letter"].build(0)(corpus["letter"].splits.test.inputs[:2]).shape == (2, 26)
     assert len(corpus["adult"].splits.validation) == 2_000
+
+
+def test_the_notes_of_a_corpus_say_what_makes_scores_flatter(tmp_path):
+    rows = [f"{index},{index % 5},{'ab'[index % 2]}" for index in range(60)]
+    (tmp_path / "clean.csv").write_text("\n".join(["x,z,y", *rows]))
+    (tmp_path / "twice.csv").write_text("\n".join(["x,z,y", *rows, *rows]))
+    corpus = load_csv_folder(tmp_path)
+    (note,) = corpus.notes
+    assert note.startswith(f"warning: {tmp_path / 'twice.csv'}: rows that are training rows too")
+    told = []
+    choice = {"optimizers": ["adamw"], "controllers": ["constant"], "wrappers": [], "against": []}
+    metaopt.tune(tmp_path, n_trials=1, announce=told.append, **choice)
+    assert told.count(note) == 1
+    told.clear()
+    metaopt.evaluate(metaopt.Recipe.create(metaopt.Configuration("adamw")), tmp_path, against=[], announce=told.append)
+    assert told.count(note) == 1

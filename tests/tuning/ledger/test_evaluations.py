@@ -1,11 +1,19 @@
-"""What identifies an evaluation, and what became of a proposal."""
+"""What identifies an evaluation, when its curve is made, and what became of a proposal."""
+
+import pickle
 
 import metaopt
 from metaopt import Configuration
 from metaopt.configuration import assemble
 from metaopt.plugin import Registry
 from metaopt.testing.rules.subject import CONSTANT, DESCENT
-from metaopt.tuning.ledger.evaluations import RaceOutcome, evaluation_key, plugin_versions
+from metaopt.tuning.ledger.evaluations import (
+    EvaluationKey,
+    RaceOutcome,
+    StoredEvaluation,
+    evaluation_key,
+    plugin_versions,
+)
 
 DOUBLED = metaopt.WrapperSpec(name="doubled", version="3", wrap=lambda rule: rule)
 
@@ -40,3 +48,20 @@ def test_configuration_plugins_task_and_seed_identify_an_evaluation(make_task):
     }
     assert len({key, *others}) == 4
     assert evaluation_key(assembly(), task, 3) == key
+
+
+def test_the_curve_of_a_stored_evaluation_is_made_when_somebody_looks_at_it():
+    calls = []
+
+    def curve():
+        calls.append(1)
+        return metaopt.Curve([1, 2], [0.5, 0.4], 2)
+
+    configuration = Configuration("adamw")
+    key = EvaluationKey(configuration.key, "adamw@1", "print", 0)
+    stored = StoredEvaluation(key, "task", "family", configuration, curve, 0.1)
+    assert (stored.key, stored.task, calls) == (key, "task", [])
+    assert stored.curve is stored.curve
+    assert calls == [1]
+    copied = pickle.loads(pickle.dumps(stored))
+    assert list(copied.curve.values) == [0.5, 0.4]

@@ -11,6 +11,7 @@ from metaopt.configuration import Configuration
 from metaopt.tuning.ledger import tables as ledger_tables
 from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, Proposal, RaceOutcome
 from metaopt.tuning.ledger.ledger import Ledger
+from metaopt.tuning.ledger.rows import sealed
 
 CONFIGURATION = Configuration("sgd", hparams={"sgd.lr": 0.5})
 IDENTITY = {"tasks": {"line": "print"}, "seed": 0}
@@ -60,6 +61,19 @@ def test_what_was_written_is_read(path):
     assert [stored.extras for stored in evaluations] == [{"note": [1, None]}] * 2
     assert shipped == {stored.key for stored in evaluations}
     assert (len(proposals), len(outcomes), studies, arguments) == (2, 2, ["mine"], {"n_trials": 2})
+
+
+def test_a_curve_that_nobody_could_have_written_is_named_when_it_is_looked_at(path):
+    """Its checksum is right: then the row is damaged all the same."""
+    with contextlib.closing(Ledger(f"sqlite:///{path}")) as ledger:
+        (stored, *_) = ledger.evaluations()
+        row = {name: getattr(stored.key, name) for name in ("configuration_key", "plugins", "task_fingerprint", "seed")}
+        row |= {"task": "line", "family": "lines", "seconds": 0.25, "finished_at": "now", "extras": "{}"}
+        row |= {"configuration": '{"optimizer": "sgd"}', "curve": '{"steps": [1]}', "seed": 7}
+        ledger._database.add(ledger_tables.evaluations, [sealed(ledger_tables.evaluations, row)])
+        (odd,) = (one for one in ledger.evaluations() if one.key.seed == 7)
+        with pytest.raises(metaopt.StorageError, match=r"of table metaopt_evaluations in .* is damaged"):
+            _ = odd.curve
 
 
 def cells():

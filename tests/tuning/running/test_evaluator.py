@@ -225,3 +225,15 @@ def test_requests_of_several_tasks_may_differ(evaluator, make_tasks):
     first, second = make_tasks(2)
     curves = evaluator.answer([Request(first, (ADAMW,), (0,)), Request(second, (SGD,), (0, 1))])
     assert set(curves) == {(ADAMW.key, "line0", 0), (SGD.key, "line1", 0), (SGD.key, "line1", 1)}
+
+
+def test_what_was_read_once_is_not_looked_up_again(evaluator, make_tasks, monkeypatch):
+    tasks = make_tasks(2)
+    trained = evaluator.curves([ADAMW], tasks, [0])
+    known = [evaluation.key for evaluation in evaluator.evaluations(tasks)]
+    evaluator.read_all(tasks)
+    monkeypatch.setattr(evaluator, "ledger", None)
+    again = evaluator.curves([ADAMW], tasks, [0])
+    for key, curve in trained.items():
+        np.testing.assert_array_equal(curve.values, again[key].values)
+    assert [evaluation.key for evaluation in evaluator.evaluations(tasks)] == known

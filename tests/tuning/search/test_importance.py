@@ -1,9 +1,11 @@
-"""Shares of the objective's variance: which choice mattered, and which hyperparameter of the recipe's optimizer."""
+"""Which choice mattered, and which hyperparameter of the recipe's optimizer."""
+
+import dataclasses
 
 import pytest
 
 import metaopt
-from metaopt.tuning.search.importance import FEWEST, importances
+from metaopt.tuning.search.importance import FEWEST, MOST, importances
 
 
 @pytest.fixture(scope="module")
@@ -22,17 +24,19 @@ def module_tasks():
 def test_shares_sum_to_one_the_largest_first(result):
     tables = importances(result)
     assert set(tables) <= {"importance", "importance_optimizer"}
-    title, shares = tables["importance"]
-    assert title == "Which choice mattered"
+    found = tables["importance"]
+    assert (found.title, found.candidates, found.best) == ("Which choice mattered", 2 * FEWEST, 2)
+    assert found.is_rough
+    shares = found.shares
     assert {"optimizer", "controller"} <= set(shares)
     assert sum(shares.values()) == pytest.approx(1.0)
     assert list(shares.values()) == sorted(shares.values(), reverse=True)
 
 
 def test_those_of_the_recipes_optimizer_are_of_its_own_hyperparameters(result):
-    title, shares = importances(result)["importance_optimizer"]
-    optimizer = result.recipe.configuration.optimizer
-    assert title == f"What mattered with {optimizer}"
+    found = importances(result)["importance_optimizer"]
+    shares, optimizer = found.shares, result.recipe.configuration.optimizer
+    assert found.title == f"What mattered with {optimizer}"
     assert any(name.startswith(f"{optimizer}.") for name in shares)
     others = {"sgd", "adamw"} - {optimizer}
     assert not any(name.startswith(tuple(f"{other}." for other in others)) for name in shares)
@@ -43,3 +47,15 @@ def test_too_few_candidates_say_nothing(module_tasks):
         module_tasks, n_trials=FEWEST - 1, optimizers=["sgd"], wrappers=[], against=[], announce=lambda line: None
     )
     assert importances(few) == {}
+
+
+def test_what_the_best_have_in_common_matters_most_among_thousands_too(result):
+    """Candidates whose objective is decided by the optimizer alone; the time does not grow with their number."""
+    many = []
+    for number in range(3000):
+        proposal, outcome = result.judged[number % len(result.judged)]
+        value = float(proposal.configuration.optimizer == "adamw") + 1e-6 * number
+        many.append((proposal, dataclasses.replace(outcome, rungs={1: value})))
+    found = importances(dataclasses.replace(result, judged=many))["importance"]
+    assert next(iter(found.shares)) == "optimizer"
+    assert (found.candidates, found.best, found.is_rough) == (MOST, MOST // 10, False)

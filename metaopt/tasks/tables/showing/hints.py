@@ -6,6 +6,7 @@ import numpy as np
 
 from metaopt.errors import listed, quoted
 from metaopt.tasks.tables.division import CheckedTable
+from metaopt.tasks.tables.leaks import leaks
 from metaopt.tasks.tables.reading.table_file import TableFile
 from metaopt.tasks.tables.rows import TableRows
 
@@ -14,10 +15,6 @@ if TYPE_CHECKING:
 
 #: Numbers that often stand for a gap, and are read as numbers unless somebody says so.
 _SUSPECTS = (-9, -99, -999, -9999, -99999, 999, 9999, 99999)
-#: Rows from which a column that says the target is no accident.
-_LEAST_ROWS = 30
-#: How straight a number follows the target.
-_STRAIGHT = 0.99999
 
 
 def hints(file: TableFile, table: CheckedTable, rows: TableRows) -> list[str]:
@@ -30,9 +27,7 @@ def hints(file: TableFile, table: CheckedTable, rows: TableRows) -> list[str]:
     """
     kept = file.frame.iloc[table.rows].reset_index(drop=True)
     used = [name for name in kept.columns if name in table.features.meanings]
-    lines = _duplicates(kept[[*used, table.target_name]], rows)
-    if len(kept) >= _LEAST_ROWS:
-        lines += [line for name in used if (line := _giveaway(kept[name], name, table)) is not None]
+    lines = [f"warning: {sentence}" for sentence in leaks(file.frame, table, rows)]
     numbers = [name for name in used if name in table.features.numbers]
     lines += [line for name in numbers if (line := _suspect(table.features.frame[name])) is not None]
     padded = [name for name in file.padded if name in numbers]
@@ -60,54 +55,6 @@ def _example(frame: "pd.DataFrame") -> str:
     texts = (str(cell) for name in frame.columns for cell in (name, *frame[name].unique()[:50]))
     word = next((text for text in texts if not text.isascii()), "")
     return f", such as {quoted(word)}" if word else ""
-
-
-def _duplicates(frame: "pd.DataFrame", rows: TableRows) -> list[str]:
-    import pandas as pd
-
-    hashes = pd.util.hash_pandas_object(frame.astype(str), index=False).to_numpy()
-    train, *held_out = rows.own
-    known = np.unique(hashes[train])
-    counts = [int(np.isin(hashes[part], known).sum()) for part in held_out]
-    if not any(counts):
-        return []
-    return [
-        f"warning: rows that are training rows too: {counts[0]} of {len(held_out[0])} validation rows, {counts[1]} of "
-        f"{len(held_out[1])} test rows. Scores flatter; remove duplicates, or name a group."
-    ]
-
-
-def _giveaway(column: "pd.Series[Any]", name: str, table: CheckedTable) -> str | None:
-    """A warning if one column says the target."""
-    import pandas as pd
-
-    target = table.target
-    filled = column.notna().to_numpy()
-    if filled.mean() < 0.9:
-        return None
-    if target.kind == "regression":
-        parts = table.features.frame.get(name)
-        if parts is None or parts.dtype.kind != "f":
-            return None
-        values, wanted = parts.to_numpy()[filled], target.values[filled]
-        if np.std(values) == 0 or abs(np.corrcoef(values, wanted)[0, 1]) < _STRAIGHT:
-            return None
-    else:
-        codes = pd.factorize(column[filled], sort=column.dtype.kind in "biufM")[0]
-        wanted = target.values[filled]
-        num_values = codes.max() + 1
-        if num_values > len(codes) / 2 and column.dtype.kind not in "biufM":
-            return None
-        order = np.argsort(codes, kind="stable")
-        changes = int(np.sum(wanted[order][1:] != wanted[order][:-1]))
-        within = pd.DataFrame({"value": codes, "class": wanted}).groupby("value")["class"].nunique()
-        separates = changes == target.num_outputs - 1 and column.dtype.kind in "biufM"
-        if not separates and not (within.max() == 1 and num_values <= len(codes) / 4):
-            return None
-    return (
-        f"warning: the column {quoted(name)} says {quoted(table.target_name)} without a mistake. If it is not known "
-        f"before, list it under drop."
-    )
 
 
 def _suspect(column: "pd.Series[Any]") -> str | None:
