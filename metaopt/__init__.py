@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     )
     from metaopt.meta import MetaProgress, meta_train
     from metaopt.parameter_roles import roles
+    from metaopt.prediction import RecipeClassifier, RecipeRegressor, TablePredictor, fit, load_predictor
     from metaopt.recipe import Predictor, Recipe, adapt, import_recipe, load_recipe
     from metaopt.tasks import ClassEpisodes, Classes, Conv4, accuracy, load_corpus, read_image_folder
     from metaopt.tracing import lazy_where
@@ -98,6 +99,11 @@ _LAZY = {
     "lazy_where": "metaopt.tracing",
     "MetaProgress": "metaopt.meta",
     "meta_train": "metaopt.meta",
+    "RecipeClassifier": "metaopt.prediction",
+    "RecipeRegressor": "metaopt.prediction",
+    "TablePredictor": "metaopt.prediction",
+    "fit": "metaopt.prediction",
+    "load_predictor": "metaopt.prediction",
     "Predictor": "metaopt.recipe",
     "Recipe": "metaopt.recipe",
     "adapt": "metaopt.recipe",
@@ -168,7 +174,9 @@ __all__ = [
     "RateLaw",
     "RateSweep",
     "Recipe",
+    "RecipeClassifier",
     "RecipeError",
+    "RecipeRegressor",
     "Role",
     "Rule",
     "RuleOptimizer",
@@ -182,6 +190,7 @@ __all__ = [
     "StopperSpec",
     "StorageError",
     "SupportSet",
+    "TablePredictor",
     "Task",
     "TensorHparams",
     "TensorState",
@@ -201,6 +210,7 @@ __all__ = [
     "create_scheduler",
     "create_stopper",
     "evaluate",
+    "fit",
     "gradient_evidence",
     "hookimpl",
     "import_recipe",
@@ -208,6 +218,7 @@ __all__ = [
     "lazy_where",
     "load_corpus",
     "load_portfolio",
+    "load_predictor",
     "load_recipe",
     "lr_find",
     "meta_train",

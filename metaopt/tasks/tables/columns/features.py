@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaopt.tasks.tables.columns.cells import clean
-from metaopt.tasks.tables.columns.conversion import Converted, How, convert, decimal_in
+from metaopt.tasks.tables.columns.conversion import CellFormat, Converted, How, convert, decimal_in
 from metaopt.tasks.tables.columns.identifiers import are_identifiers
 from metaopt.tasks.tables.columns.many_values import HASHED, many_valued
 from metaopt.tasks.tables.refusal import Refusal, refused
@@ -41,6 +41,8 @@ class Features:
         encoded: names of those of many values, each of which becomes the mean target of its training rows.
         hashed: names of those that become numbers by hashing.
         meanings: what each column of the file is, for people.
+        formats: how the cells of columns of numbers, dates and times were read.
+        parts: the columns of `frame` that each of these became.
     """
 
     frame: "pd.DataFrame"
@@ -49,6 +51,8 @@ class Features:
     encoded: tuple[str, ...] = ()
     hashed: tuple[str, ...] = ()
     meanings: Mapping[str, str] = field(default_factory=dict)
+    formats: Mapping[str, CellFormat] = field(default_factory=dict)
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def read_features(frame: "pd.DataFrame", categories: Sequence[str], where: str) -> Features:
@@ -88,6 +92,8 @@ def check_features(
     columns: dict[str, Any] = {}
     kinds: dict[str, list[str]] = {"numbers": [], "categories": [], "encoded": [], "hashed": []}
     meanings: dict[str, str] = {}
+    formats: dict[str, CellFormat] = {}
+    parts_of: dict[str, tuple[str, ...]] = {}
     refusals: list[Refusal] = []
     for name in map(str, frame.columns):
         column = frame[name]
@@ -102,13 +108,14 @@ def check_features(
             columns.update(parts)
             kinds["numbers"].extend(parts)
             meanings[name] = converted.meaning
+            formats[name], parts_of[name] = converted.format, tuple(parts)
         else:
             columns[name] = converted
             kind, meanings[name] = _kind_of(name, converted, how.settings)
             kinds[kind].append(name)
-    return Features(
-        pd.DataFrame(columns), **{kind: tuple(names) for kind, names in kinds.items()}, meanings=meanings
-    ), (refusals)
+    of_kind = {kind: tuple(names) for kind, names in kinds.items()}
+    told = {"meanings": meanings, "formats": formats, "parts": parts_of}
+    return Features(pd.DataFrame(columns), **of_kind, **told), refusals
 
 
 def preprocessor(features: Features, num_classes: int = 1) -> Any:
