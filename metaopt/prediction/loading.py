@@ -7,7 +7,7 @@ import torch
 from metaopt.errors import InputError, checked_function, first_line, quoted
 from metaopt.prediction.predictor import FitRecord, TablePredictor
 from metaopt.prediction.storage import damaged, read_predictor
-from metaopt.tasks import RowReader, TableSettings, model_factory
+from metaopt.tasks import RowReader, model_factory
 
 
 @checked_function()
@@ -23,11 +23,11 @@ def load_predictor(folder: str | Path) -> TablePredictor:
     try:
         reader = RowReader.from_json(document["reader"])
         record = FitRecord(**document["record"])
-        reference = document["model"]
+        reference = reader.settings.model
         width, outputs = reader.inputs.width, reader.target.num_outputs
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise damaged(Path(folder), error) from error
-    make = model_factory(TableSettings(model=reference))
+    make = model_factory(reader.settings, reader.inputs.one_hot_places)
     with torch.random.fork_rng(devices=[]):
         model = make(width, outputs)
     try:
@@ -37,4 +37,4 @@ def load_predictor(folder: str | Path) -> TablePredictor:
             f"The weights in {quoted(folder)} do not fit the model {quoted(reference or 'of metaopt')}: "
             f"{first_line(error)}"
         ) from error
-    return TablePredictor(model.eval(), reader, record, reference)
+    return TablePredictor(model.eval(), reader, record)

@@ -56,14 +56,12 @@ class TablePredictor:
         model: in evaluation mode.
         reader: turns rows into inputs.
         record: how it came about.
-        reference: `"package.module:factory"` of the user's model; None for metaopt's own.
-        is_known: whether the model can be made again: by `reference`, or because it is metaopt's own.
+        is_known: whether the model can be made again, being metaopt's own or one that `corpus.toml` names.
     """
 
     model: nn.Module
     reader: RowReader
     record: FitRecord
-    reference: str | None = None
     is_known: bool = True
 
     @property
@@ -111,7 +109,8 @@ class TablePredictor:
     def predictions(self, output: Tensor) -> NDArray[Any]:
         """Outputs as class names or numbers."""
         if self.classes:
-            return np.array(self.classes, dtype=object)[output.argmax(-1).numpy()]
+            names: NDArray[Any] = np.array(self.classes, dtype=object)[output.argmax(-1).numpy()]
+            return names
         return self.reader.target.numbers(output)
 
     def output(self, inputs: Tensor) -> Tensor:
@@ -119,7 +118,7 @@ class TablePredictor:
 
         metaopt's own model computes in float64, so that a row's prediction is the same whatever rows are beside it.
         """
-        if self.reference is None and self.is_known:
+        if self.reader.settings.model is None and self.is_known:
             return outputs(copy.deepcopy(self.model).double(), inputs.double())
         return outputs(self.model, inputs)
 
@@ -144,7 +143,7 @@ class TablePredictor:
 
     def document(self) -> dict[str, Any]:
         """What `predictor.json` says, but for its weights."""
-        return {"model": self.reference, "reader": self.reader.to_json(), "record": asdict(self.record)}
+        return {"reader": self.reader.to_json(), "record": asdict(self.record)}
 
     def __repr__(self) -> str:
         target, record = self.reader.target, self.record

@@ -156,7 +156,7 @@ class TableFitter:
     def _trained(self, rows: Any, validation: Any, until: int | None) -> tuple[nn.Module, PreparedRows, Training]:
         table, settings, where = self.splits.table, self.splits.settings, self.splits.where
         prepared = PreparedRows.of(table, rows, settings)
-        make = self.factory or model_factory(settings)
+        make = self.factory or model_factory(settings, prepared.reader.inputs.one_hot_places)
         with seeded(self.seed):
             model = make(prepared.train.inputs.shape[1], table.target.num_outputs)
         done = trained(
@@ -191,5 +191,4 @@ class TableFitter:
         return FitRecord(self.recipe.name, steps, self.budget.num_steps, num_rows, why, self.metric_name, finite)
 
     def _result(self, model: nn.Module, prepared: PreparedRows, record: FitRecord) -> TablePredictor:
-        reference = self.splits.settings.model if self.factory is None else None
-        return TablePredictor(model, prepared.reader, record, reference, is_known=self.factory is None)
+        return TablePredictor(model, prepared.reader, record, is_known=self.factory is None)

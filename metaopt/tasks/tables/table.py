@@ -14,11 +14,11 @@ from metaopt.contracts import Split, Splits, Task
 from metaopt.errors import InputError, did_you_mean, listed, named_line, quoted
 from metaopt.tasks.module_attribute import load_attribute
 from metaopt.tasks.tables.columns.conversion import Converted, How, convert, decimal_in
-from metaopt.tasks.tables.columns.features import check_features
+from metaopt.tasks.tables.columns.features import check_features, one_hot_places
 from metaopt.tasks.tables.division import CheckedTable, divided, kept_rows
 from metaopt.tasks.tables.losses import loss_of
 from metaopt.tasks.tables.metrics import METRICS, Metric
-from metaopt.tasks.tables.mlp import mlp
+from metaopt.tasks.tables.mlp import Place, embedding_mlp, mlp
 from metaopt.tasks.tables.refusal import Refusal, refused
 from metaopt.tasks.tables.rows import TableRows
 from metaopt.tasks.tables.settings import TableSettings
@@ -27,8 +27,6 @@ from metaopt.tasks.tables.target import Target, check_target
 
 if TYPE_CHECKING:
     import pandas as pd
-
-ModelFactory = Callable[[int, int], nn.Module]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +80,9 @@ def task_of(table: CheckedTable, rows: TableRows, name: str, settings: TableSett
     parts = rows.splits()
     splits = TableSplits(parts.train, parts.validation, parts.test, table, rows.own, settings, where)
     num_inputs = splits.train.inputs.shape[1]
-    factory = mlp if settings.model is None else _load_model(settings.model, splits.train, table.target, where)
+    factory = model_factory(settings, one_hot_places(rows.settled, table.features))
+    if settings.model is not None:
+        _check_model(factory, settings.model, splits.train, table.target, where)
     metric = metric_of(settings.metric, table, where)
     is_fixed = table.groups is not None or table.times is not None
     return Task(
@@ -96,20 +96,24 @@ def task_of(table: CheckedTable, rows: TableRows, name: str, settings: TableSett
         batch_size=min(settings.batch_size, len(splits.train)),
         num_steps=settings.num_steps,
         num_validations=settings.num_validations,
-        widened=partial(mlp, num_inputs, table.target.num_outputs) if settings.model is None else None,
+        widened=partial(factory, num_inputs, table.target.num_outputs) if settings.model is None else None,
         redraw=None if is_fixed else rows,
     )
 
 
-def model_factory(settings: TableSettings) -> ModelFactory:
-    """What makes the model of a table, called with (num_inputs, num_outputs): the user's, or `mlp`.
+def model_factory(settings: TableSettings, places: Sequence[Place] = ()) -> Callable[..., nn.Module]:
+    """What makes the model of a table, called with (num_inputs, num_outputs): the user's, or metaopt's.
+
+    Args:
+        settings: what `corpus.toml` says.
+        places: of the categories among the inputs.
 
     Raises:
         InputError: the user's cannot be imported.
     """
     if settings.model is None:
-        return mlp
-    factory: ModelFactory = load_attribute(settings.model)
+        return partial(embedding_mlp, tuple(places)) if settings.embeddings and places else mlp
+    factory: Callable[..., nn.Module] = load_attribute(settings.model)
     return factory
 
 
@@ -227,9 +231,8 @@ def _check_named(names: Sequence[str], columns: Sequence[str], key: str, where: 
             )
 
 
-def _load_model(reference: str, train: Split, target: Target, where: str) -> ModelFactory:
-    """The user's factory, once it has made a model that turns two rows into outputs of the right shape."""
-    factory = model_factory(TableSettings(model=reference))
+def _check_model(factory: Callable[..., nn.Module], reference: str, train: Split, target: Target, where: str) -> None:
+    """Refuse the user's factory if it makes no model that turns two rows into outputs of the right shape."""
     shape = (2, target.num_outputs)
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
@@ -244,4 +247,3 @@ def _load_model(reference: str, train: Split, target: Target, where: str) -> Mod
         raise InputError(
             f"{where}: model {quoted(reference)} must turn two rows into a tensor of shape {shape}, got {got}."
         )
-    return factory

@@ -113,9 +113,8 @@ def check_features(
             columns[name] = converted
             kind, meanings[name] = _kind_of(name, converted, how.settings)
             kinds[kind].append(name)
-    of_kind = {kind: tuple(names) for kind, names in kinds.items()}
-    told = {"meanings": meanings, "formats": formats, "parts": parts_of}
-    return Features(pd.DataFrame(columns), **of_kind, **told), refusals
+    of_kind = [tuple(kinds[kind]) for kind in ("numbers", "categories", "encoded", "hashed")]
+    return Features(pd.DataFrame(columns), *of_kind, meanings, formats, parts_of), refusals
 
 
 def preprocessor(features: Features, num_classes: int = 1) -> Any:
@@ -142,6 +141,19 @@ def preprocessor(features: Features, num_classes: int = 1) -> Any:
     )
     steps = [("numbers", numbers, list(features.numbers)), ("categories", categories, list(features.categories))]
     return ColumnTransformer([*steps, *many_valued(features.encoded, features.hashed, num_classes)])
+
+
+def one_hot_places(transformer: Any, features: Features) -> tuple[tuple[int, int], ...]:
+    """Where each category stands among the inputs of a fitted transformer: its first one, and how many there are."""
+    if not features.categories:
+        return ()
+    encoder = transformer.named_transformers_["categories"].steps[-1][1]
+    places, start = [], len(features.numbers)
+    for labels, rare in zip(encoder.categories_, encoder.infrequent_categories_, strict=True):
+        width = len(labels) - (0 if rare is None else len(rare) - 1)
+        places.append((start, width))
+        start += width
+    return tuple(places)
 
 
 def refitted(settled: Any, features: Features, rows: NDArray[np.int64], targets: NDArray[Any] | None = None) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaopt.tasks.tables.columns.cells import BOOLEANS
-from metaopt.tasks.tables.columns.features import Features
+from metaopt.tasks.tables.columns.features import Features, one_hot_places
 from metaopt.tasks.tables.columns.many_values import HASHED, hashed_numbers
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class FittedInputs:
         """What a transformer of `metaopt.tasks.tables.columns.features.preprocessor` has fitted."""
         return cls(
             _numbers(transformer, features.numbers),
-            _one_hot(transformer, features.categories),
+            _one_hot(transformer, features),
             _mean_target(transformer, features.encoded),
             features.hashed,
         )
@@ -128,9 +128,16 @@ class FittedInputs:
         return len(self.numbers) + one_hot + means + HASHED * len(self.hashed)
 
     @property
+    def one_hot_places(self) -> tuple[tuple[int, int], ...]:
+        """Where each category stands among the inputs: its first one, and how many there are."""
+        ends = np.cumsum([len(self.numbers), *(each.width for each in self.one_hot)])
+        return tuple((int(end), each.width) for end, each in zip(ends, self.one_hot, strict=False))
+
+    @property
     def labels(self) -> dict[str, tuple[str, ...]]:
         """The labels that training rows have, by column."""
-        return {each.name: each.labels for each in (*self.one_hot, *self.mean_target)}
+        known = {each.name: each.labels for each in self.one_hot}
+        return known | {each.name: each.labels for each in self.mean_target}
 
     def transform(self, frame: "pd.DataFrame") -> NDArray[np.float32]:
         """Inputs of rows, shape (rows, width).
@@ -163,7 +170,8 @@ def known_labels(texts: Sequence[str], labels: Sequence[str]) -> dict[str, str]:
         texts: different ones.
         labels: those of training rows.
     """
-    known, by_value = set(labels), {}
+    known: set[str] = set(labels)
+    by_value: dict[object, str] = {}
     for label in labels:
         by_value.setdefault(_value(label), label)
     by_value.pop(None, None)
@@ -205,15 +213,13 @@ def _numbers(transformer: Any, names: Sequence[str]) -> tuple[NumberInput, ...]:
     return tuple(NumberInput(name, *map(float, values)) for name, *values in columns)
 
 
-def _one_hot(transformer: Any, names: Sequence[str]) -> tuple[OneHotInput, ...]:
+def _one_hot(transformer: Any, features: Features) -> tuple[OneHotInput, ...]:
+    names = features.categories
     if not names:
         return ()
     imputer, encoder = (step for _, step in transformer.named_transformers_["categories"].steps)
     columns, start = [], 0
-    widths = [
-        len(labels) - (0 if rare is None else len(rare) - 1)
-        for labels, rare in zip(encoder.categories_, encoder.infrequent_categories_, strict=True)
-    ]
+    widths = [width for _, width in one_hot_places(transformer, features)]
     probe = np.array([labels[0] for labels in encoder.categories_], dtype=object)
     for place, (name, labels, width) in enumerate(zip(names, encoder.categories_, widths, strict=True)):
         rows = np.repeat(probe[None], len(labels) + 1, axis=0)

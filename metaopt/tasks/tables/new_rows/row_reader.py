@@ -20,7 +20,7 @@ from metaopt.tasks.tables.new_rows.same_format import reread
 from metaopt.tasks.tables.new_rows.target_scale import TargetScale
 from metaopt.tasks.tables.reading.arrow_file import typed_frame
 from metaopt.tasks.tables.refusal import Refusal
-from metaopt.tasks.tables.settings import TableSettings
+from metaopt.tasks.tables.settings import TableSettings, parsed_settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,9 +96,8 @@ class RowReader:
             )
             for each in document["columns"]
         )
-        told = {key: tuple(value) if isinstance(value, list) else value for key, value in document["settings"].items()}
         inputs, target = FittedInputs.from_json(document["inputs"]), TargetScale.from_json(document["target"])
-        return cls(columns, inputs, target, TableSettings(**told))
+        return cls(columns, inputs, target, parsed_settings(document["settings"], "The predictor's settings"))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; settings that say nothing are left out."""

@@ -87,6 +87,7 @@ def _amounts(
     """Different cells as numbers; NaN where one is none."""
     import pandas as pd
 
+    plain: NDArray[np.float64]
     if texts and all(text in BOOLEANS or (format.ticked and not _is_amount(text)) for text in texts):
         return np.array([float(BOOLEANS.get(text, True)) for text in texts])
     plain = numbers_in(pd.Series(list(texts), dtype=object)).to_numpy(dtype=np.float64)
@@ -122,7 +123,8 @@ def _moments(
     column: "pd.Series[Any]", format: CellFormat, first_year: int | None
 ) -> "NDArray[np.datetime64] | Refusal":
     if column.dtype.kind == "M":
-        return column.to_numpy("datetime64[s]")
+        dates: NDArray[np.datetime64] = column.to_numpy("datetime64[s]")
+        return dates
     if column.dtype.kind in "biuf":
         moments = from_numbers(column.to_numpy(dtype=np.float64)).values
         wrong = np.flatnonzero(np.isnat(moments) & column.notna().to_numpy())
