@@ -14,6 +14,7 @@ import argparse
 import json
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +28,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import metaopt
-from metaopt.tasks import TableSettings, TableSplits, inspect_folder
+from metaopt.tasks import TableSplits, inspect_folder
 from metaopt.tasks.tables.columns.features import preprocessor
 from metaopt.tasks.tables.csv_folder import read_task
+from metaopt.tasks.tables.settings import read_settings
 
 
 def main() -> None:
@@ -61,13 +63,15 @@ def main() -> None:
 
 
 def tables(folder: Path):
-    """The tables of a folder with what `metaopt show` would have pasted."""
-    for report in inspect_folder(folder).tables:
+    """The tables of a folder, by its `corpus.toml` and what `metaopt show` would have pasted into it."""
+    reports = {report.name: report for report in inspect_folder(folder).tables}
+    written = read_settings(folder, list(reports))
+    for name, report in reports.items():
         stated = {key: value for key, value in report.settings.items() if value is not None}
         told = {key: tuple(value) if isinstance(value, list) else value for key, value in stated.items()}
-        splits = read_task(Path(report.path), report.name, TableSettings(**told)).splits
+        splits = read_task(Path(report.path), name, replace(written[name], **told)).splits
         assert isinstance(splits, TableSplits)
-        yield splits, report.name
+        yield splits, name
 
 
 def compared(splits: TableSplits, name: str, recipe: str, num_seeds: int) -> dict:

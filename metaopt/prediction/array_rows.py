@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: Passes over the rows that are planned unless somebody says otherwise, and the fewest and most steps of a plan.
-PASSES, LEAST_STEPS, MOST_STEPS = 40, 400, 4_000
+PASSES, LEAST_STEPS, MOST_STEPS = 40, 1_000, 4_000
 
 #: What is called the file in messages.
 _WHERE = "X"

@@ -53,7 +53,8 @@ def load_estimator(kind: type[_Estimator], folder: str | Path) -> _Estimator:
     try:
         own = said["recipe"]
         recipe = load_recipe(Path(folder) / _RECIPE) if own is None else own
-        estimator: Any = kind(recipe=recipe, **said["params"])  # type: ignore[call-arg]
+        params = {name: tuple(value) if isinstance(value, list) else value for name, value in said["params"].items()}
+        estimator: Any = kind(recipe=recipe, **params)  # type: ignore[call-arg]
         if said["classes"] is not None:
             labels, dtype = said["classes"]
             estimator.classes_ = np.array(labels, dtype=np.dtype(dtype))
