@@ -113,8 +113,9 @@ def check_features(
             columns[name] = converted
             kind, meanings[name] = _kind_of(name, converted, how.settings)
             kinds[kind].append(name)
-    of_kind = [tuple(kinds[kind]) for kind in ("numbers", "categories", "encoded", "hashed")]
-    return Features(pd.DataFrame(columns), *of_kind, meanings, formats, parts_of), refusals
+    numbers, labels, encoded, hashed = (tuple(kinds[kind]) for kind in ("numbers", "categories", "encoded", "hashed"))
+    frame = pd.DataFrame(columns)
+    return Features(frame, numbers, labels, encoded, hashed, meanings, formats, parts_of), refusals
 
 
 def preprocessor(features: Features, num_classes: int = 1) -> Any:
