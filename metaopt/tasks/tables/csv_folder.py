@@ -71,6 +71,11 @@ def table_task(source: Task | str | Path) -> Task:
     """
     if isinstance(source, Task):
         return source
+    if not isinstance(source, str | Path):
+        raise InputError(
+            f"A table is a file or a task, got {type(source).__name__}; for data frames and arrays there are "
+            "metaopt.RecipeClassifier and metaopt.RecipeRegressor."
+        )
     path = as_path(source, "A table")
     if not is_file(path):
         return _only_task(path)

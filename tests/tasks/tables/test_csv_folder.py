@@ -6,6 +6,7 @@ import pytest
 
 import metaopt
 from metaopt.errors import InputError
+from metaopt.tasks.tables.csv_folder import table_task
 
 TABULAR = Path(__file__).parents[3].parent / "shared" / "data" / "tabular"
 
@@ -76,3 +77,33 @@ def test_the_development_corpus_is_read_as_it_is():
     assert kinds["wine_quality_white"] == "tabular_regression"
     assert corpus["letter"].build(0)(corpus["letter"].splits.test.inputs[:2]).shape == (2, 26)
     assert len(corpus["adult"].splits.validation) == 2_000
+
+
+def test_one_file_is_a_task_with_what_lies_beside_it(tmp_path):
+    write(tmp_path, one=f"x,y,target\n{ROWS}", two=f"x,y,target\n{ROWS}")
+    (tmp_path / "corpus.toml").write_text("[two]\nnum_steps = 7\n")
+    task = table_task(tmp_path / "two.csv")
+    assert (task.name, task.num_steps) == ("two", 7)
+    assert table_task(task) is task
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("absent.csv", "does not exist; a table is a CSV, Parquet or Feather file"),
+        ("", "holds 2 tables; name one of them, such as"),
+        ("notes.txt", "is no table; tables end in"),
+        ("book.xlsx", "is a workbook, which is not read"),
+    ],
+)
+def test_what_is_no_single_table_is_refused(tmp_path, name, message):
+    write(tmp_path, one=f"x,y,target\n{ROWS}", two=f"x,y,target\n{ROWS}")
+    for other in ("notes.txt", "book.xlsx"):
+        (tmp_path / other).write_text("x")
+    with pytest.raises(InputError, match=message):
+        table_task(tmp_path / name)
+
+
+def test_a_data_frame_is_for_the_estimators():
+    with pytest.raises(InputError, match=r"got int; for data frames and arrays there are metaopt\.RecipeClassifier"):
+        table_task(7)

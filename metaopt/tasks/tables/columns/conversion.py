@@ -63,7 +63,7 @@ class CellFormat:
         ticked: whether a blank says no.
     """
 
-    kind: Literal["number", "date", "time of day", "duration"] = "number"
+    kind: Literal["number", "boolean", "date", "time of day", "duration"] = "number"
     decimal: str = ""
     unit: str = ""
     order: str = ""
@@ -145,7 +145,8 @@ def _counted(column: "pd.Series[Any]", numbers: "pd.Series[Any]", meaning: str, 
         if not np.isnat(moments.values[numbers.notna()]).any():
             return _dated(column, moments, how, meaning.partition("number")[2])
     decimal = "." if numbers.dropna().mod(1).any() else ""
-    told = CellFormat(decimal=decimal, ticked=column.name in how.ticked)
+    kind: Literal["number", "boolean"] = "boolean" if column.dtype.kind == "b" else "number"
+    told = CellFormat(kind, decimal, ticked=column.name in how.ticked)
     return Converted({str(column.name): numbers}, meaning, format=told)
 
 

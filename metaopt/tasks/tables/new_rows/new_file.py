@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metaopt.errors import InputError, did_you_mean, quoted
-from metaopt.files import folders_like, is_file, is_folder
+from metaopt.errors import InputError, quoted
+from metaopt.files import is_file, is_folder
 from metaopt.tasks.tables.csv_folder import SUFFIXES, WORKBOOKS
 from metaopt.tasks.tables.reading.arrow_file import SUFFIXES as ARROW
 from metaopt.tasks.tables.reading.arrow_file import read_arrow
@@ -29,8 +29,7 @@ def read_new_file(path: Path, settings: TableSettings) -> "pd.DataFrame":
     """
     if not is_file(path):
         what = "is a folder" if is_folder(path) else "does not exist"
-        hint = did_you_mean(str(path), folders_like(path), " ({})")
-        raise InputError(f"{quoted(path)} {what}{hint}; rows to predict are a CSV, Parquet or Feather file.")
+        raise InputError(f"{quoted(path)} {what}; rows to predict are a CSV, Parquet or Feather file.")
     name = path.name.lower()
     if name.endswith(WORKBOOKS):
         raise InputError(f"{quoted(path)} is a workbook, which is not read; save it as CSV.")

@@ -122,6 +122,8 @@ class RowReader:
         if isinstance(source, str | Path):
             cells = read_new_file(Path(source), self.settings)
             return self._read(cells, cells, str(source))
+        if not hasattr(source, "iloc"):
+            raise InputError(f"Rows are a file or a data frame, got {quoted(source)}.")
         return self._read(typed_frame(source, self.settings, "The data frame"), source, "The data frame")
 
     def _read(self, frame: "pd.DataFrame", cells: "pd.DataFrame", where: str) -> NewRows:

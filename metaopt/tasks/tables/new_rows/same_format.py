@@ -21,7 +21,13 @@ from metaopt.tasks.tables.refusal import Refusal
 if TYPE_CHECKING:
     import pandas as pd
 
-_PLURALS = {"number": "numbers", "date": "dates", "time of day": "times of day", "duration": "durations"}
+_PLURALS = {
+    "number": "numbers",
+    "boolean": "true or false",
+    "date": "dates",
+    "time of day": "times of day",
+    "duration": "durations",
+}
 _CORRECT = "correct it, or leave the cell empty"
 
 
@@ -42,7 +48,7 @@ def reread(
     Returns:
         The parts, shape (rows,) each, NaN for gaps; or which cell is none of the training rows' kind.
     """
-    if format.kind == "number":
+    if format.kind in ("number", "boolean"):
         numbers = _numbers(column, format, decimal)
         return numbers if isinstance(numbers, Refusal) else [numbers]
     if format.kind == "date":
@@ -57,8 +63,10 @@ def reread(
 
 
 def _numbers(column: "pd.Series[Any]", format: CellFormat, decimal: str | None) -> "NDArray[np.float64] | Refusal":
+    if column.dtype.kind == "M" and column.notna().any():
+        return _among(column, int(np.flatnonzero(column.notna())[0]), format)
     if column.dtype.kind == "M":
-        return _among(column, 0, format)
+        return np.full(len(column), np.nan)
     if column.dtype.kind in "biuf":
         return _finite(column, numbers_in(column).to_numpy(dtype=np.float64))
     codes, texts = _factorized(column)
