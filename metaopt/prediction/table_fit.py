@@ -1,14 +1,15 @@
 """`metaopt.fit`: the model of a table, trained by a recipe, that predicts new rows.
 
 How long to train is measured, not assumed. A first model trains on the training rows and is validated: the step of its
-best validation is kept. Then a second one begins anew on *all* rows, training, validation and test, with the same plan,
-and takes as many steps. Its rates at each step are those that were validated, for more rows; more of them want more
-steps rather than fewer, so none of these is one too many. What is reported is the first model's: the second has no row
-left that it has not seen.
+best validation is kept. Where fewer than FEW rows validate, that step would be a lottery: then it is the one that is
+best on the average over DIVISIONS divisions of the rows. A model begins anew on *all* rows, training, validation and
+test, with the same plan, and takes as many steps. Its rates at each step are those that were validated, for more rows;
+more of them want more steps rather than fewer, so none of these is one too many. What is reported is the first model's:
+the last has no row left that it has not seen.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,19 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from metaopt.contracts import Task
+from metaopt.contracts import Mode, Task
 from metaopt.errors import InputError, checked_function, quoted
 from metaopt.prediction.predictor import FitRecord, TablePredictor
 from metaopt.prediction.training import Plan, Training, is_finite, outputs, trained
 from metaopt.recipe import Recipe, as_recipe
 from metaopt.seeding import seeded
-from metaopt.tasks import PreparedRows, TableSplits, loss_of, metric_of, model_factory, table_task
+from metaopt.tasks import PreparedRows, TableSplits, loss_of, metric_of, model_factory, redrawn_rows, table_task
 
 _NEEDS_METRIC = "its controller follows validations, for which rows were kept"
+
+
+#: With fewer validation rows than this, the best step is looked for in several divisions, as many as this.
+FEW, DIVISIONS = 300, 5
 
 
 @dataclass(frozen=True)
@@ -139,13 +144,28 @@ class TableFitter:
             return first
         if "metric" in self.recipe.with_stopper(None).requires:
             return replace(first, record=replace(first.record, rows_why=_NEEDS_METRIC))
+        until = self._best_step(done)
         every = np.random.default_rng(self.seed).permutation(np.unique(np.concatenate(self.splits.own)))
-        self.announce(f"trained again on all {len(every):,} rows for {done.best_step:,} steps")
-        model, prepared, again = self._trained(every, None, done.best_step)
+        self.announce(f"trained again on all {len(every):,} rows for {until:,} steps")
+        model, prepared, again = self._trained(every, None, until)
         if not is_finite(model):
             return replace(first, record=replace(first.record, rows_why="on all rows, the training diverged"))
         record = self._record(again, len(every), scores, "all rows, for the steps that validation found best")
         return self._result(model, prepared, record)
+
+    def _best_step(self, first: Training) -> int:
+        """The step at which validations are best on the average over divisions, of which few rows need several."""
+        assert first.best_step is not None
+        own, table = self.splits.own, self.splits.table
+        if len(own[1]) >= FEW or table.groups is not None or table.times is not None:
+            return first.best_step
+        values = table.target.values
+        classes = values if table.target.kind == "classification" else np.zeros(len(values), dtype=np.int64)
+        curves = [first.curve]
+        for division in range(1, DIVISIONS):
+            rows = redrawn_rows(classes, own, self.splits.where, self.seed + division, test=False)
+            curves.append(self._trained(rows[0], rows[1], None)[2].curve)
+        return best_on_average(curves, self._plan(own[0]).mode) or first.best_step
 
     @property
     def metric_name(self) -> str:
@@ -192,3 +212,17 @@ class TableFitter:
 
     def _result(self, model: nn.Module, prepared: PreparedRows, record: FitRecord) -> TablePredictor:
         return TablePredictor(model, prepared.reader, record, is_known=self.factory is None)
+
+
+def best_on_average(curves: Sequence[Mapping[int, float]], mode: Mode) -> int | None:
+    """The step whose mean value over curves is best, of those that all have reached; None where no mean is finite.
+
+    Args:
+        curves: values by step, which stoppers may have ended.
+        mode: whether lower values are better, or higher ones.
+    """
+    steps = sorted(set.intersection(*(set(curve) for curve in curves)))
+    sign = 1.0 if mode == "min" else -1.0
+    means = {step: sign * float(np.mean([curve[step] for curve in curves])) for step in steps}
+    finite = {step: mean for step, mean in means.items() if math.isfinite(mean)}
+    return min(finite, key=lambda step: finite[step], default=None)

@@ -1,7 +1,7 @@
 """One model trained by a recipe on rows in memory: the loop that `bind` is made for."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -48,12 +48,14 @@ class Training:
         best_step: of the best validation; None where none was finite, or there was none.
         best_value: its value.
         reason: why it ended early; empty where it did not.
+        curve: the value of each validation by its step.
     """
 
     num_steps: int
     best_step: int | None = None
     best_value: float | None = None
     reason: str = ""
+    curve: Mapping[int, float] = field(default_factory=dict)
 
 
 def trained(
@@ -84,7 +86,7 @@ def trained(
     size = min(plan.batch_size, len(train))
     run = follower.bind(model, total_steps=plan.num_steps, mode=plan.mode, batch_size=size, distributed=None, **kept)
     validated = set() if validation is None else set(evenly_spread(plan.num_validations, plan.num_steps))
-    reason = ""
+    reason, curve = "", {}
     model.train()
     with seeded(seed):
         for step, rows in enumerate(batch_indices(len(train), size, steps, seed), start=1):
@@ -95,6 +97,7 @@ def trained(
             if step in validated and validation is not None:
                 with run.evaluating():
                     value = float(plan.metric(outputs(model, validation.inputs), validation.targets))
+                curve[step] = value
                 decision = run.observe(value)
                 if decision.stop:
                     reason = decision.reason or ""
@@ -102,7 +105,7 @@ def trained(
     done, best, value_at_best = run.num_steps, run.best_step, run.best_value
     run.finish(best=validation is not None)
     model.eval()
-    return Training(done, best, value_at_best, reason)
+    return Training(done, best, value_at_best, reason, curve)
 
 
 @torch.no_grad()

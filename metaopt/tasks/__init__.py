@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from metaopt.tasks.tables.settings import TableSettings
     from metaopt.tasks.tables.showing.folder_report import FolderReport, inspect_folder
     from metaopt.tasks.tables.showing.table_report import TableReport
-    from metaopt.tasks.tables.splitting import MAX_VALIDATION_ROWS
+    from metaopt.tasks.tables.splitting import MAX_VALIDATION_ROWS, redrawn_rows
     from metaopt.tasks.tables.table import TableSplits, metric_of, model_factory
     from metaopt.tasks.tables.target import Target
 
 # Imported when it is first named, so that what needs one of them does not load them all.
 _MODULES = {
+    "redrawn_rows": "metaopt.tasks.tables.splitting",
     "decimal_in": "metaopt.tasks.tables.columns.conversion",
     "MAX_VALIDATION_ROWS": "metaopt.tasks.tables.splitting",
     "ClassEpisodes": "metaopt.tasks.images.class_episodes",
@@ -103,6 +104,7 @@ __all__ = [
     "numbers_in",
     "read_cells",
     "read_image_folder",
+    "redrawn_rows",
     "refused",
     "table_task",
     "typed_frame",

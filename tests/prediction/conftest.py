@@ -26,7 +26,7 @@ def tables(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tables")
     rows(240).drop(columns="let").to_csv(folder / "rents.csv", index=False)
     rows(240).drop(columns="rent").to_csv(folder / "lets.csv", index=False)
-    (folder / "corpus.toml").write_text("[defaults]\nnum_steps = 120\n")
+    (folder / "corpus.toml").write_text("[defaults]\nnum_steps = 60\n")
     return folder
 
 

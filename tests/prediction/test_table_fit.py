@@ -10,13 +10,14 @@ from sklearn.metrics import r2_score
 import metaopt
 from metaopt.configuration import Configuration
 from metaopt.deploy import StopperConfiguration
+from metaopt.prediction.table_fit import FEW, best_on_average
 
 
 def test_numbers_are_predicted_in_the_targets_unit(tables, new_rows):
     predictor = metaopt.fit("default", tables / "rents.csv")
     assert r2_score(new_rows.rent, predictor.predict(new_rows)) > 0.9
     assert predictor.record.num_rows == 240
-    assert predictor.record.num_steps <= predictor.record.planned_steps == 120
+    assert predictor.record.num_steps <= predictor.record.planned_steps == 60
     assert set(predictor.record.scores) == {"validation", "test"}
 
 
@@ -95,3 +96,28 @@ def test_a_task_of_no_table_is_refused(tables):
 def test_steps_are_a_positive_whole_number(tables, steps):
     with pytest.raises(metaopt.InputError, match="num_steps must be a positive whole number"):
         metaopt.fit("default", tables / "rents.csv", num_steps=steps)
+
+
+def test_the_best_step_is_that_of_the_mean_over_divisions():
+    curves = [{10: 3.0, 20: 1.0, 30: 2.0}, {10: 3.0, 20: 9.0, 30: 2.5}, {10: 3.0, 20: 9.0, 30: 2.5, 40: 0.0}]
+    assert best_on_average(curves, "min") == 30
+    assert best_on_average(curves, "max") == 20
+    assert best_on_average([{10: float("nan")}], "min") is None
+    assert best_on_average([{10: 1.0}, {20: 1.0}], "min") is None
+
+
+def test_many_validation_rows_need_one_division():
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(2 * FEW, 3))
+    y = X @ [1.0, 2.0, 3.0] + draw.normal(size=2 * FEW)
+    model = metaopt.RecipeRegressor(num_steps=60, validation_fraction=0.5, random_state=0).fit(X, y)
+    kept = metaopt.RecipeRegressor(num_steps=60, validation_fraction=0.5, random_state=0, all_rows=False).fit(X, y)
+    assert model.num_steps_ == kept.num_steps_
+    assert model.predictor_.record.num_rows == 2 * FEW
+
+
+def test_rows_that_stand_in_groups_are_not_divided_anew(tables, tmp_path):
+    (tmp_path / "rents.csv").write_bytes((tables / "rents.csv").read_bytes())
+    (tmp_path / "corpus.toml").write_text('[rents]\nnum_steps = 60\ntime = "built"\n')
+    kept = metaopt.fit("default", tmp_path / "rents.csv", all_rows=False)
+    assert metaopt.fit("default", tmp_path / "rents.csv").record.num_steps == kept.record.num_steps
