@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     )
     from metaopt.meta import MetaProgress, meta_train
     from metaopt.parameter_roles import roles
+    from metaopt.prediction import RecipeClassifier, RecipeRegressor, TablePredictor, fit, load_predictor
     from metaopt.recipe import Predictor, Recipe, adapt, import_recipe, load_recipe
     from metaopt.tasks import ClassEpisodes, Classes, Conv4, accuracy, load_corpus, read_image_folder
     from metaopt.tracing import lazy_where
@@ -103,6 +104,11 @@ _LAZY = {
     "lazy_where": "metaopt.tracing",
     "MetaProgress": "metaopt.meta",
     "meta_train": "metaopt.meta",
+    "RecipeClassifier": "metaopt.prediction",
+    "RecipeRegressor": "metaopt.prediction",
+    "TablePredictor": "metaopt.prediction",
+    "fit": "metaopt.prediction",
+    "load_predictor": "metaopt.prediction",
     "Predictor": "metaopt.recipe",
     "Recipe": "metaopt.recipe",
     "adapt": "metaopt.recipe",
@@ -175,7 +181,9 @@ __all__ = [
     "RateLaw",
     "RateSweep",
     "Recipe",
+    "RecipeClassifier",
     "RecipeError",
+    "RecipeRegressor",
     "Role",
     "Rule",
     "RuleOptimizer",
@@ -191,6 +199,7 @@ __all__ = [
     "StorageError",
     "SupportSet",
     "SurgerySpec",
+    "TablePredictor",
     "Task",
     "TensorHparams",
     "TensorState",
@@ -211,6 +220,7 @@ __all__ = [
     "create_scheduler",
     "create_stopper",
     "evaluate",
+    "fit",
     "gradient_evidence",
     "hookimpl",
     "import_recipe",
@@ -218,6 +228,7 @@ __all__ = [
     "lazy_where",
     "load_corpus",
     "load_portfolio",
+    "load_predictor",
     "load_recipe",
     "lr_find",
     "meta_train",

@@ -24,6 +24,7 @@ LAYERS = [
     {"deploy", "learners"},
     {"inner"},
     {"recipe", "tasks"},
+    {"prediction"},
     {"meta"},
     {"tuning"},
     {"report"},
@@ -32,7 +33,7 @@ LAYERS = [
     {"__main__"},
 ]
 #: Beyond these layers: the shells of users' loops know nothing of how recipes come about.
-NEVER = {"recipe": {"inner", "tasks"}, "integrations": {"inner", "tasks", "meta", "tuning", "report"}}
+NEVER = {"recipe": {"inner", "tasks"}, "integrations": {"inner", "tasks", "prediction", "meta", "tuning", "report"}}
 #: The most Python files in a folder.
 MOST_FILES = 16
 #: The most lines in a file.

@@ -20,6 +20,7 @@ from metaopt.cli.commands import (
     lr_find,
     new_plugin,
     plugins,
+    predict,
     replay,
     report,
     show,
@@ -112,6 +113,7 @@ def _options(
 
 app.command("tune")(tune.tune)
 app.command("evaluate")(evaluate.evaluate)
+app.command("predict")(predict.predict)
 app.command("show")(show.show)
 app.command("lr-find")(lr_find.lr_find)
 app.command("replay")(replay.replay)

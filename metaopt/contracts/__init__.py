@@ -55,7 +55,7 @@ from metaopt.contracts.tasks.few_shot import (
     LabelledSource,
     Partition,
 )
-from metaopt.contracts.tasks.model_task import check_trains, give_shapes, is_unshaped, num_trained
+from metaopt.contracts.tasks.model_task import check_trains, evenly_spread, give_shapes, is_unshaped, num_trained
 from metaopt.contracts.tasks.task import BlackBoxTask, Split, Splits, Task
 from metaopt.contracts.threshold import (
     CurveBatch,
@@ -148,6 +148,7 @@ __all__ = [
     "check_trains",
     "default_for",
     "empty_state",
+    "evenly_spread",
     "first_stop",
     "first_stop_of_all",
     "first_stop_of_any",

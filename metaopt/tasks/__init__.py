@@ -10,12 +10,29 @@ if TYPE_CHECKING:
     from metaopt.tasks.images.folder import is_image_folder, read_image_folder
     from metaopt.tasks.source import Source, describe_corpus, load_corpus
     from metaopt.tasks.tables.columns.cells import clean, numbers_in
+    from metaopt.tasks.tables.columns.conversion import How, decimal_in
+    from metaopt.tasks.tables.columns.features import Features, check_features
+    from metaopt.tasks.tables.csv_folder import table_task
+    from metaopt.tasks.tables.division import CheckedTable
+    from metaopt.tasks.tables.losses import loss_of
+    from metaopt.tasks.tables.metrics import METRICS
+    from metaopt.tasks.tables.new_rows.prepared import PreparedRows
+    from metaopt.tasks.tables.new_rows.row_reader import NewRows, RowReader, unknown_labels
+    from metaopt.tasks.tables.reading.arrow_file import typed_frame
     from metaopt.tasks.tables.reading.csv_file import read_cells
+    from metaopt.tasks.tables.refusal import UnusableTableError, refused
+    from metaopt.tasks.tables.settings import TableSettings
     from metaopt.tasks.tables.showing.folder_report import FolderReport, inspect_folder
     from metaopt.tasks.tables.showing.table_report import TableReport
+    from metaopt.tasks.tables.splitting import MAX_VALIDATION_ROWS, redrawn_rows
+    from metaopt.tasks.tables.table import TableSplits, metric_of, model_factory
+    from metaopt.tasks.tables.target import Target
 
 # Imported when it is first named, so that what needs one of them does not load them all.
 _MODULES = {
+    "redrawn_rows": "metaopt.tasks.tables.splitting",
+    "decimal_in": "metaopt.tasks.tables.columns.conversion",
+    "MAX_VALIDATION_ROWS": "metaopt.tasks.tables.splitting",
     "ClassEpisodes": "metaopt.tasks.images.class_episodes",
     "Classes": "metaopt.tasks.images.class_episodes",
     "PARTITIONS": "metaopt.tasks.images.class_episodes",
@@ -32,25 +49,66 @@ _MODULES = {
     "FolderReport": "metaopt.tasks.tables.showing.folder_report",
     "inspect_folder": "metaopt.tasks.tables.showing.folder_report",
     "TableReport": "metaopt.tasks.tables.showing.table_report",
+    "NewRows": "metaopt.tasks.tables.new_rows.row_reader",
+    "PreparedRows": "metaopt.tasks.tables.new_rows.prepared",
+    "RowReader": "metaopt.tasks.tables.new_rows.row_reader",
+    "unknown_labels": "metaopt.tasks.tables.new_rows.row_reader",
+    "table_task": "metaopt.tasks.tables.csv_folder",
+    "TableSplits": "metaopt.tasks.tables.table",
+    "TableSettings": "metaopt.tasks.tables.settings",
+    "loss_of": "metaopt.tasks.tables.losses",
+    "metric_of": "metaopt.tasks.tables.table",
+    "model_factory": "metaopt.tasks.tables.table",
+    "METRICS": "metaopt.tasks.tables.metrics",
+    "CheckedTable": "metaopt.tasks.tables.division",
+    "check_features": "metaopt.tasks.tables.columns.features",
+    "Features": "metaopt.tasks.tables.columns.features",
+    "Target": "metaopt.tasks.tables.target",
+    "How": "metaopt.tasks.tables.columns.conversion",
+    "UnusableTableError": "metaopt.tasks.tables.refusal",
+    "refused": "metaopt.tasks.tables.refusal",
+    "typed_frame": "metaopt.tasks.tables.reading.arrow_file",
 }
 
 __all__ = [
+    "MAX_VALIDATION_ROWS",
+    "METRICS",
     "PARTITIONS",
+    "CheckedTable",
     "ClassEpisodes",
     "Classes",
     "Conv4",
+    "Features",
     "FolderReport",
+    "How",
+    "NewRows",
+    "PreparedRows",
+    "RowReader",
     "Source",
     "TableReport",
+    "TableSettings",
+    "TableSplits",
+    "Target",
+    "UnusableTableError",
     "accuracy",
+    "check_features",
     "clean",
+    "decimal_in",
     "describe_corpus",
     "inspect_folder",
     "is_image_folder",
     "load_corpus",
+    "loss_of",
+    "metric_of",
+    "model_factory",
     "numbers_in",
     "read_cells",
     "read_image_folder",
+    "redrawn_rows",
+    "refused",
+    "table_task",
+    "typed_frame",
+    "unknown_labels",
 ]
 
 

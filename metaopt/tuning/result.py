@@ -4,13 +4,15 @@ import dataclasses
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from metaopt.configuration import Configuration
-from metaopt.contracts import Corpus
+from metaopt.contracts import Corpus, Task
 from metaopt.errors import one_line
+from metaopt.prediction import TablePredictor, fit
 from metaopt.recipe import Interval, Recipe, recorded
 from metaopt.tuning.judging.comparison import Comparison
 from metaopt.tuning.judging.scores import AnyScale
@@ -128,6 +130,19 @@ class TuneResult:
             held_out_by=self.held_out_by,
             interrupted=self.interrupted,
         )
+
+    def fit(self, task: Task | str | Path, *, num_steps: int | None = None, seed: int = 0) -> TablePredictor:
+        """Train the model of a table by the recipe, on all rows; see `metaopt.fit`.
+
+        Args:
+            task: of the corpus or another that `metaopt.load_corpus` made of a table, or the file of one.
+            num_steps: planned steps; those of the task if left out.
+            seed: of the model's initial weights and of its batches.
+
+        Raises:
+            InputError: it is no table, cannot be used, or the training diverged.
+        """
+        return fit(self.recipe, task, num_steps=num_steps, seed=seed)
 
     @property
     def stopping(self) -> PolicyResult | None:

@@ -19,12 +19,12 @@ refused by name, all columns of a file at once (`metaopt.tasks.tables.columns.fe
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from metaopt.contracts import Corpus, Task
 from metaopt.errors import InputError, did_you_mean, quoted
-from metaopt.files import folders_like, is_file, is_folder, is_utf8
+from metaopt.files import as_path, folders_like, is_file, is_folder, is_utf8
 from metaopt.tasks.tables.reading.arrow_file import SUFFIXES as ARROW
 from metaopt.tasks.tables.reading.arrow_file import read_arrow
 from metaopt.tasks.tables.reading.csv_file import read_csv
@@ -56,13 +56,58 @@ def load_csv_folder(folder: Path) -> Corpus:
     notes: list[str] = []
     for stem, path in files.items():
         try:
-            frame = read_table(path, settings[stem]).frame
-            tasks.append(task_from_frame(frame, stem, settings[stem], str(path), notes.append))
+            tasks.append(read_task(path, stem, settings[stem], notes.append))
         except InputError as error:
             faults.append(error)
     if faults:
         raise _joined(faults, folder)
     return Corpus(folder.resolve().name, tuple(tasks), tuple(notes))
+
+
+def table_task(source: Task | str | Path) -> Task:
+    """A task as it is, or that of one file, by which a `corpus.toml` may lie.
+
+    Raises:
+        InputError: it is no task and no table's file, or the file cannot be used.
+    """
+    if isinstance(source, Task):
+        return source
+    if not isinstance(source, str | Path):
+        raise InputError(
+            f"A table is a file or a task, got {type(source).__name__}; for data frames and arrays there are "
+            "metaopt.RecipeClassifier and metaopt.RecipeRegressor."
+        )
+    path = as_path(source, "A table")
+    if not is_file(path):
+        return _only_task(path)
+    stem = next((path.name[: -len(end)] for end in SUFFIXES if path.name.lower().endswith(end)), None)
+    if stem is None:
+        books = "a workbook, which is not read; save it as CSV" if path.name.lower().endswith(WORKBOOKS) else "no table"
+        raise InputError(f"{quoted(path)} is {books}; tables end in {', '.join(SUFFIXES)}.")
+    return read_task(path, stem, read_settings(path.parent, table_files(path.parent))[stem])
+
+
+def _only_task(folder: Path) -> Task:
+    if is_folder(folder):
+        files = table_files(folder)
+        if len(files) > 1:
+            raise InputError(
+                f"{quoted(folder)} holds {len(files)} tables; name one of them, such as "
+                f"{quoted(next(iter(files.values())))}."
+            )
+        return load_csv_folder(folder).tasks[0]  # type: ignore[return-value]
+    hint = did_you_mean(str(folder), folders_like(folder), " ({})")
+    raise InputError(f"{quoted(folder)} does not exist{hint}; a table is a CSV, Parquet or Feather file.")
+
+
+def read_task(path: Path, name: str, settings: TableSettings, warn: Callable[[str], None] | None = None) -> Task:
+    """The task in a file; `warn` gets what makes its scores flatter, a line each.
+
+    Raises:
+        InputError: it cannot be used.
+    """
+    file = read_table(path, settings)
+    return task_from_frame(file.frame, name, settings, str(path), file.ticked, warn)
 
 
 def read_table(path: Path, settings: TableSettings) -> TableFile:

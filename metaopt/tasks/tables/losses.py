@@ -6,16 +6,16 @@ from functools import partial
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from metaopt.errors import InputError, listed
 from metaopt.tasks.tables.division import CheckedTable
-from metaopt.tasks.tables.rows import TableRows
 from metaopt.tasks.tables.settings import TableSettings
 
 
 def loss_of(
-    table: CheckedTable, rows: TableRows, settings: TableSettings, where: str
+    table: CheckedTable, training: NDArray[np.int64], settings: TableSettings, where: str
 ) -> Callable[[Tensor, Tensor], Tensor]:
     """Cross-entropy, with a weight a class where the settings say so, or the mean squared error.
 
@@ -23,7 +23,7 @@ def loss_of(
 
     Args:
         table: a checked one.
-        rows: its division.
+        training: which rows train.
         settings: what `corpus.toml` says.
         where: the file, for messages.
 
@@ -38,7 +38,7 @@ def loss_of(
     if weights is None:
         return F.cross_entropy
     if isinstance(weights, str):
-        counts = np.bincount(target.values[rows.own[0]], minlength=target.num_outputs)
+        counts = np.bincount(target.values[training], minlength=target.num_outputs)
         values = counts.sum() / (target.num_outputs * np.maximum(counts, 1))
     else:
         if set(weights) != set(target.names):

@@ -51,7 +51,7 @@ class TableRows:
     def divided(cls, features: Features, target: Target, name: str, own: Rows) -> "TableRows":
         """The rows of a table in a division of its own."""
         unfitted = preprocessor(features, target.num_outputs)
-        with _rare_classes():
+        with without_fold_warnings():
             settled = unfitted.fit(features.frame.iloc[own[0]], _standardised(target, own[0])[own[0]])
         return cls(features, target, name, own, settled)
 
@@ -67,7 +67,7 @@ class TableRows:
     def __call__(self, seed: int, *, test: bool) -> Splits:
         """The splits of a seed; see `metaopt.contracts.tasks.draws.Redraw`."""
         rows = redrawn_rows(_classes(self.target), self.own, self.name, seed, test=test)
-        with _rare_classes():
+        with without_fold_warnings():
             known = _standardised(self.target, rows[0])[rows[0]]
             transformer = refitted(self.settled, self.features, rows[0], known)
         return self._splits(rows, transformer)
@@ -91,8 +91,8 @@ class TableRows:
 
 
 @contextlib.contextmanager
-def _rare_classes() -> Iterator[None]:
-    """scikit-learn warns that a rare class is not in all folds, which is as well as can be."""
+def without_fold_warnings() -> Iterator[None]:
+    """Inside, scikit-learn does not warn that a rare class is not in all folds, which is as well as can be."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
         yield

@@ -34,6 +34,7 @@ class TableSettings:
         validation: fraction of the rows, taken as it is; if left out .2, of at most 2,000 rows.
         test: fraction of the rows, taken as it is; if left out .2, of at most 4,000 rows.
         model: `"package.module:factory"`, called with `(num_inputs, num_outputs)`; a small MLP if left out.
+        embeddings: whether each category is an embedding in metaopt's own model; a one-hot column a value otherwise.
         batch_size: examples a training step; never more than there are training rows.
         num_steps: training steps of a run.
         num_validations: validations of a run.
@@ -65,6 +66,7 @@ class TableSettings:
     validation: float | None = None
     test: float | None = None
     model: str | None = None
+    embeddings: bool = False
     batch_size: int = 64
     num_steps: int = 400
     num_validations: int = 20
@@ -135,6 +137,19 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} cannot be read: it is nested too deeply; correct it or remove it.") from error
 
 
+def parsed_settings(document: Any, where: str) -> TableSettings:
+    """Settings from the keys that `corpus.toml` would have.
+
+    Args:
+        document: keys with values.
+        where: what to call it in messages.
+
+    Raises:
+        InputError: an unknown key, or a value that cannot be.
+    """
+    return _parse(TableSettings(), document, where)
+
+
 def _parse(base: TableSettings, table: Any, where: str) -> TableSettings:
     if not isinstance(table, dict):
         raise InputError(f'{where} must be a table with keys such as task = "regression", got {quoted(table)}.')
@@ -193,6 +208,7 @@ _CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "validation": (_is_fraction, "a fraction between 0 and 1"),
     "test": (_is_fraction, "a fraction between 0 and 1"),
     "model": (_is_text, "'package.module:factory'"),
+    "embeddings": (lambda value: isinstance(value, bool), "true or false"),
     "batch_size": (_is_count, "a positive whole number"),
     "num_steps": (_is_count, "a positive whole number"),
     "num_validations": (_is_count, "a positive whole number"),

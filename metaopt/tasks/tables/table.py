@@ -1,6 +1,7 @@
 """A data frame as a task: checked, split, preprocessed on training rows, with a model and a loss."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -9,25 +10,47 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from metaopt.contracts import Split, Task
+from metaopt.contracts import Split, Splits, Task
 from metaopt.errors import InputError, did_you_mean, listed, named_line, quoted
 from metaopt.tasks.module_attribute import load_attribute
 from metaopt.tasks.tables.columns.conversion import Converted, How, convert, decimal_in
-from metaopt.tasks.tables.columns.features import check_features
+from metaopt.tasks.tables.columns.features import check_features, one_hot_places
 from metaopt.tasks.tables.division import CheckedTable, divided, kept_rows
 from metaopt.tasks.tables.leaks import leaks
 from metaopt.tasks.tables.losses import loss_of
 from metaopt.tasks.tables.metrics import METRICS, Metric
-from metaopt.tasks.tables.mlp import mlp
+from metaopt.tasks.tables.mlp import Place, embedding_mlp, mlp
 from metaopt.tasks.tables.refusal import Refusal, refused
 from metaopt.tasks.tables.rows import TableRows
 from metaopt.tasks.tables.settings import TableSettings
+from metaopt.tasks.tables.splitting import Rows
 from metaopt.tasks.tables.target import Target, check_target
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ModelFactory = Callable[[int, int], nn.Module]
+
+@dataclass(frozen=True, eq=False)
+class TableSplits(Splits):
+    """The splits of a table, which remember it: `metaopt.fit` divides and prepares its rows anew.
+
+    Attributes:
+        table: the table.
+        own: which of its rows train, validate and test.
+        settings: what `corpus.toml` says.
+        where: its file.
+    """
+
+    table: CheckedTable
+    own: Rows
+    settings: TableSettings
+    where: str
+
+    @classmethod
+    def undone(cls, table: CheckedTable, own: Rows, settings: TableSettings, where: str) -> "TableSplits":
+        """A division whose rows nobody has made tensors of: `metaopt.fit` makes its own."""
+        one = Split(torch.zeros(1), torch.zeros(1))
+        return cls(one, one, one, table, own, settings, where)
 
 
 def task_from_frame(
@@ -35,6 +58,7 @@ def task_from_frame(
     name: str,
     settings: TableSettings,
     where: str,
+    ticked: tuple[str, ...] = (),
     warn: Callable[[str], None] | None = None,
 ) -> Task:
     """A supervised task from a table whose last column is the target, if the settings name no other.
@@ -48,12 +72,13 @@ def task_from_frame(
         name: the task's name; it seeds the split.
         settings: what `corpus.toml` says.
         where: the file, for messages.
+        ticked: columns in which a blank says no.
         warn: called with one line for each thing that makes the table's scores flatter; None to look for none.
 
     Raises:
         InputError: the table cannot be used; names the column, the row and the value.
     """
-    table = check_table(frame, settings, where)
+    table = check_table(frame, settings, where, ticked)
     rows = divided(table, name, settings, where)
     if warn is not None:
         for sentence in leaks(frame, table, rows):
@@ -63,28 +88,49 @@ def task_from_frame(
 
 def task_of(table: CheckedTable, rows: TableRows, name: str, settings: TableSettings, where: str) -> Task:
     """The task of a checked table in a division; see `task_from_frame`."""
-    splits = rows.splits()
+    parts = rows.splits()
+    splits = TableSplits(parts.train, parts.validation, parts.test, table, rows.own, settings, where)
     num_inputs = splits.train.inputs.shape[1]
-    factory = mlp if settings.model is None else _load_model(settings.model, splits.train, table.target, where)
-    metric = None if settings.metric is None else _metric(settings.metric, table, where)
+    factory = model_factory(settings, one_hot_places(rows.settled, table.features))
+    if settings.model is not None:
+        _check_model(factory, settings.model, splits.train, table.target, where)
+    metric = metric_of(settings.metric, table, where)
     is_fixed = table.groups is not None or table.times is not None
     return Task(
         name=name,
         family=settings.family or f"tabular_{table.target.kind}",
         model=partial(factory, num_inputs, table.target.num_outputs),
         data=splits,
-        loss=loss_of(table, rows, settings, where),
+        loss=loss_of(table, rows.own[0], settings, where),
         metric=None if metric is None else metric.function,
         mode="min" if metric is None else metric.mode,
         batch_size=min(settings.batch_size, len(splits.train)),
         num_steps=settings.num_steps,
         num_validations=settings.num_validations,
-        widened=partial(mlp, num_inputs, table.target.num_outputs) if settings.model is None else None,
+        widened=partial(factory, num_inputs, table.target.num_outputs) if settings.model is None else None,
         redraw=None if is_fixed else rows,
     )
 
 
-def check_table(frame: "pd.DataFrame", settings: TableSettings, where: str) -> CheckedTable:
+def model_factory(settings: TableSettings, places: Sequence[Place] = ()) -> Callable[..., nn.Module]:
+    """What makes the model of a table, called with (num_inputs, num_outputs): the user's, or metaopt's.
+
+    Args:
+        settings: what `corpus.toml` says.
+        places: of the categories among the inputs.
+
+    Raises:
+        InputError: the user's cannot be imported.
+    """
+    if settings.model is None:
+        return partial(embedding_mlp, tuple(places)) if settings.embeddings and places else mlp
+    factory: Callable[..., nn.Module] = load_attribute(settings.model)
+    return factory
+
+
+def check_table(
+    frame: "pd.DataFrame", settings: TableSettings, where: str, ticked: tuple[str, ...] = ()
+) -> CheckedTable:
     """Features and target of a table; see `check_features` and `check_target` for what is refused.
 
     Raises:
@@ -104,7 +150,7 @@ def check_table(frame: "pd.DataFrame", settings: TableSettings, where: str) -> C
     rows = kept_rows(frame[target_name], settings)
     if len(rows) < len(frame):
         frame = frame.iloc[rows].reset_index(drop=True)
-    how = How(settings, decimal_in(frame[[*feature_names, target_name]], settings))
+    how = How(settings, decimal_in(frame[[*feature_names, target_name]], settings), ticked)
     target = check_target(frame[target_name], settings.task, how)
     features, refusals = check_features(frame[feature_names], settings.categories, how)
     if isinstance(target, Refusal):
@@ -132,7 +178,14 @@ def _target_name(columns: Sequence[str], settings: TableSettings, where: str) ->
     return settings.target
 
 
-def _metric(name: str, table: CheckedTable, where: str) -> Metric:
+def metric_of(name: str | None, table: CheckedTable, where: str) -> Metric | None:
+    """The metric of that name; None for None.
+
+    Raises:
+        InputError: it does not measure such a target.
+    """
+    if name is None:
+        return None
     metric = METRICS[name]
     if metric.is_for_classes != (table.target.kind == "classification"):
         fitting = [other for other, known in METRICS.items() if known.is_for_classes != metric.is_for_classes]
@@ -189,9 +242,8 @@ def _check_named(names: Sequence[str], columns: Sequence[str], key: str, where: 
             )
 
 
-def _load_model(reference: str, train: Split, target: Target, where: str) -> ModelFactory:
-    """The user's factory, once it has made a model that turns two rows into outputs of the right shape."""
-    factory: ModelFactory = load_attribute(reference)
+def _check_model(factory: Callable[..., nn.Module], reference: str, train: Split, target: Target, where: str) -> None:
+    """Refuse the user's factory if it makes no model that turns two rows into outputs of the right shape."""
     shape = (2, target.num_outputs)
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
@@ -206,4 +258,3 @@ def _load_model(reference: str, train: Split, target: Target, where: str) -> Mod
         raise InputError(
             f"{where}: model {quoted(reference)} must turn two rows into a tensor of shape {shape}, got {got}."
         )
-    return factory

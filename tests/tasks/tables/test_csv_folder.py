@@ -6,7 +6,7 @@ import pytest
 
 import metaopt
 from metaopt.errors import InputError
-from metaopt.tasks.tables.csv_folder import load_csv_folder
+from metaopt.tasks.tables.csv_folder import load_csv_folder, table_task
 
 TABULAR = Path(__file__).parents[3].parent / "shared" / "data" / "tabular"
 
@@ -93,3 +93,33 @@ def test_the_notes_of_a_corpus_say_what_makes_scores_flatter(tmp_path):
     told.clear()
     metaopt.evaluate(metaopt.Recipe.create(metaopt.Configuration("adamw")), tmp_path, against=[], announce=told.append)
     assert told.count(note) == 1
+
+
+def test_one_file_is_a_task_with_what_lies_beside_it(tmp_path):
+    write(tmp_path, one=f"x,y,target\n{ROWS}", two=f"x,y,target\n{ROWS}")
+    (tmp_path / "corpus.toml").write_text("[two]\nnum_steps = 7\n")
+    task = table_task(tmp_path / "two.csv")
+    assert (task.name, task.num_steps) == ("two", 7)
+    assert table_task(task) is task
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("absent.csv", "does not exist; a table is a CSV, Parquet or Feather file"),
+        ("", "holds 2 tables; name one of them, such as"),
+        ("notes.txt", "is no table; tables end in"),
+        ("book.xlsx", "is a workbook, which is not read"),
+    ],
+)
+def test_what_is_no_single_table_is_refused(tmp_path, name, message):
+    write(tmp_path, one=f"x,y,target\n{ROWS}", two=f"x,y,target\n{ROWS}")
+    for other in ("notes.txt", "book.xlsx"):
+        (tmp_path / other).write_text("x")
+    with pytest.raises(InputError, match=message):
+        table_task(tmp_path / name)
+
+
+def test_a_data_frame_is_for_the_estimators():
+    with pytest.raises(InputError, match=r"got int; for data frames and arrays there are metaopt\.RecipeClassifier"):
+        table_task(7)

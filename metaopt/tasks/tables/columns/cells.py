@@ -23,7 +23,7 @@ GAPS = ("", "?", "NA", "N/A", "NaN", "nan", "NULL", "null")
 _EXACT = 2**53
 
 _INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u2060"))
-_BOOLEANS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
+BOOLEANS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
 _WHOLE = re.compile(r"[+-]?\d+")
 _PADDED = re.compile(r"[+-]?0\d")
 
@@ -115,8 +115,8 @@ def _converted(texts: Any, is_gap: Any, as_labels: bool) -> Any:
         return np.full(len(texts), np.nan)
     if not np.isnan(numbers[~is_gap].astype(np.float64)).any():
         return texts if _loses_by_it(filled, numbers, as_labels) else numbers + numbers.dtype.type(0)
-    if all(text in _BOOLEANS for text in filled):
-        booleans = np.array([_BOOLEANS.get(text, np.nan) for text in texts], dtype=object)
+    if all(text in BOOLEANS for text in filled):
+        booleans = np.array([BOOLEANS.get(text, np.nan) for text in texts], dtype=object)
         return booleans if is_gap.any() else booleans.astype(bool)
     return texts
 

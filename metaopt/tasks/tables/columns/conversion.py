@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,10 +34,12 @@ class How:
     Attributes:
         settings: what `corpus.toml` says.
         decimal: the decimal mark of columns that do not settle theirs; None where nobody knows.
+        ticked: columns in which a blank says no.
     """
 
     settings: TableSettings = field(default_factory=TableSettings)
     decimal: str | None = None
+    ticked: tuple[str, ...] = ()
 
     def order_of(self, name: str) -> str | None:
         """The order of numbers in a column's dates, where the owner says it."""
@@ -45,6 +47,29 @@ class How:
             return self.settings.dates[name]
         told = self.settings.day_first
         return None if told is None else "day-first" if told else "month-first"
+
+
+@dataclass(frozen=True)
+class CellFormat:
+    """How a column's cells were read, so that those of later rows are read alike, however few they are.
+
+    Attributes:
+        kind: what they are.
+        decimal: the decimal mark of numbers, where it matters.
+        unit: of numbers, where cells have one.
+        order: of numbers in dates, where it matters; see `metaopt.tasks.tables.settings.ORDERS`.
+        has_clock: whether dates have a time of day.
+        elapsed: whether years and days gone by are inputs, see `date_parts`.
+        ticked: whether a blank says no.
+    """
+
+    kind: Literal["number", "boolean", "date", "time of day", "duration"] = "number"
+    decimal: str = ""
+    unit: str = ""
+    order: str = ""
+    has_clock: bool = False
+    elapsed: bool = True
+    ticked: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +80,13 @@ class Converted:
         parts: float64 columns by name; gaps as NaN.
         meaning: what they are, for people.
         moments: of the rows, if the column holds dates.
+        format: how its cells were read.
     """
 
     parts: "dict[str, pd.Series[Any]]"
     meaning: str
     moments: Moments | None = None
+    format: CellFormat = field(default_factory=CellFormat)
 
 
 def decimal_in(frame: "pd.DataFrame", settings: TableSettings) -> str | None:
@@ -117,7 +144,10 @@ def _counted(column: "pd.Series[Any]", numbers: "pd.Series[Any]", meaning: str, 
         moments = from_numbers(numbers.to_numpy())
         if not np.isnat(moments.values[numbers.notna()]).any():
             return _dated(column, moments, how, meaning.partition("number")[2])
-    return Converted({str(column.name): numbers}, meaning)
+    decimal = "." if numbers.dropna().mod(1).any() else ""
+    kind: Literal["number", "boolean"] = "boolean" if column.dtype.kind == "b" else "number"
+    told = CellFormat(kind, decimal, ticked=column.name in how.ticked)
+    return Converted({str(column.name): numbers}, meaning, format=told)
 
 
 def are_dates(numbers: "pd.Series[Any]") -> bool:
@@ -162,20 +192,24 @@ def _foreign(
     if isinstance(read, Times):
         parts = named_parts(column, time_parts(Times(hours, read.are_of_day)))
         meaning = "time of day" if read.are_of_day else "duration in hours"
-        return Converted(parts, meaning + _gaps(column, marked))
+        told = CellFormat("time of day" if read.are_of_day else "duration")
+        return Converted(parts, meaning + _gaps(column, marked), format=told)
     import pandas as pd
 
     unit = f" ({read.unit})" if read.unit else ""
     decimal = {",": ", decimal comma", ".": "", "": ""}[read.decimal]
-    return Converted({name: pd.Series(hours, index=column.index)}, f"number{unit}{decimal}{_gaps(column, marked)}")
+    meaning = f"number{unit}{decimal}{_gaps(column, marked)}"
+    told = CellFormat(decimal=read.decimal, unit=read.unit)
+    return Converted({name: pd.Series(hours, index=column.index)}, meaning, format=told)
 
 
 def _dated(column: "pd.Series[Any]", moments: Moments, how: How, gaps: str = "") -> Converted:
-    is_order = how.settings.time == column.name
-    parts = named_parts(column, date_parts(moments, elapsed=not is_order))
+    elapsed = how.settings.time != column.name
+    parts = named_parts(column, date_parts(moments, elapsed=elapsed))
     clock = " and time" if moments.has_clock else ""
     order = f", {_SHOWN_ORDERS[moments.order]}" if moments.order else ""
-    return Converted(parts, f"date{clock}{order}{gaps}", moments)
+    told = CellFormat("date", order=moments.order, has_clock=moments.has_clock, elapsed=elapsed)
+    return Converted(parts, f"date{clock}{order}{gaps}", moments, told)
 
 
 def _has_clock(column: "pd.Series[Any]") -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaopt.tasks.tables.columns.cells import clean
-from metaopt.tasks.tables.columns.conversion import Converted, How, convert, decimal_in
+from metaopt.tasks.tables.columns.conversion import CellFormat, Converted, How, convert, decimal_in
 from metaopt.tasks.tables.columns.identifiers import are_identifiers
 from metaopt.tasks.tables.columns.many_values import HASHED, many_valued
 from metaopt.tasks.tables.refusal import Refusal, refused
@@ -41,6 +41,8 @@ class Features:
         encoded: names of those of many values, each of which becomes the mean target of its training rows.
         hashed: names of those that become numbers by hashing.
         meanings: what each column of the file is, for people.
+        formats: how the cells of columns of numbers, dates and times were read.
+        parts: the columns of `frame` that each of these became.
     """
 
     frame: "pd.DataFrame"
@@ -49,6 +51,8 @@ class Features:
     encoded: tuple[str, ...] = ()
     hashed: tuple[str, ...] = ()
     meanings: Mapping[str, str] = field(default_factory=dict)
+    formats: Mapping[str, CellFormat] = field(default_factory=dict)
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def read_features(frame: "pd.DataFrame", categories: Sequence[str], where: str) -> Features:
@@ -88,6 +92,8 @@ def check_features(
     columns: dict[str, Any] = {}
     kinds: dict[str, list[str]] = {"numbers": [], "categories": [], "encoded": [], "hashed": []}
     meanings: dict[str, str] = {}
+    formats: dict[str, CellFormat] = {}
+    parts_of: dict[str, tuple[str, ...]] = {}
     refusals: list[Refusal] = []
     for name in map(str, frame.columns):
         column = frame[name]
@@ -102,13 +108,14 @@ def check_features(
             columns.update(parts)
             kinds["numbers"].extend(parts)
             meanings[name] = converted.meaning
+            formats[name], parts_of[name] = converted.format, tuple(parts)
         else:
             columns[name] = converted
             kind, meanings[name] = _kind_of(name, converted, how.settings)
             kinds[kind].append(name)
-    return Features(
-        pd.DataFrame(columns), **{kind: tuple(names) for kind, names in kinds.items()}, meanings=meanings
-    ), (refusals)
+    numbers, labels, encoded, hashed = (tuple(kinds[kind]) for kind in ("numbers", "categories", "encoded", "hashed"))
+    frame = pd.DataFrame(columns)
+    return Features(frame, numbers, labels, encoded, hashed, meanings, formats, parts_of), refusals
 
 
 def preprocessor(features: Features, num_classes: int = 1) -> Any:
@@ -135,6 +142,19 @@ def preprocessor(features: Features, num_classes: int = 1) -> Any:
     )
     steps = [("numbers", numbers, list(features.numbers)), ("categories", categories, list(features.categories))]
     return ColumnTransformer([*steps, *many_valued(features.encoded, features.hashed, num_classes)])
+
+
+def one_hot_places(transformer: Any, features: Features) -> tuple[tuple[int, int], ...]:
+    """Where each category stands among the inputs of a fitted transformer: its first one, and how many there are."""
+    if not features.categories:
+        return ()
+    encoder = transformer.named_transformers_["categories"].steps[-1][1]
+    places, start = [], len(features.numbers)
+    for labels, rare in zip(encoder.categories_, encoder.infrequent_categories_, strict=True):
+        width = len(labels) - (0 if rare is None else len(rare) - 1)
+        places.append((start, width))
+        start += width
+    return tuple(places)
 
 
 def refitted(settled: Any, features: Features, rows: NDArray[np.int64], targets: NDArray[Any] | None = None) -> Any:

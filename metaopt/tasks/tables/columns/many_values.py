@@ -61,6 +61,18 @@ def by_others(encoder: Any, frame: "pd.DataFrame", targets: NDArray[Any]) -> NDA
     return encoded
 
 
+def hashed_numbers(frame: "pd.DataFrame") -> NDArray[np.float64]:
+    """What a hashed column becomes, shape (rows, HASHED): nothing is fitted for it.
+
+    Args:
+        frame: of that one column, texts; a gap as NaN.
+    """
+    from sklearn.feature_extraction import FeatureHasher
+
+    numbers: NDArray[np.float64] = _dense(FeatureHasher(HASHED, input_type="string").transform(_tokens(frame)))
+    return numbers
+
+
 def _hasher() -> Any:
     from sklearn.feature_extraction import FeatureHasher
     from sklearn.pipeline import make_pipeline

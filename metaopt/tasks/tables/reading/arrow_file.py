@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metaopt.errors import InputError, first_line, quoted
+from metaopt.errors import InputError, first_line, listed, quoted
 from metaopt.tasks.tables.columns.cells import clean, typed, without_gaps
 from metaopt.tasks.tables.reading.csv_file import MIN_ROWS
 from metaopt.tasks.tables.reading.table_file import TableFile
@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 SUFFIXES = (".parquet", ".feather")
 
 
-def read_arrow(path: Path, settings: TableSettings | None = None) -> TableFile:
+def read_arrow(
+    path: Path, settings: TableSettings | None = None, *, least_rows: int = MIN_ROWS, least_columns: int = 2
+) -> TableFile:
     """The table in a Parquet or Feather file. Numbers, booleans and dates are what they are; text is read as in a CSV.
 
     Args:
         path: of the file.
         settings: what `corpus.toml` says of it.
+        least_rows: with fewer it is refused.
+        least_columns: likewise.
 
     Raises:
         InputError: pyarrow is not installed; the file is damaged; a column holds lists or the like; too few rows.
@@ -37,19 +41,36 @@ def read_arrow(path: Path, settings: TableSettings | None = None) -> TableFile:
         ) from error
     except Exception as error:  # pyarrow's own, of many kinds
         raise InputError(f"{path} cannot be read: {first_line(error)}; write it again.") from error
-    names = [clean(str(name)) for name in raw.columns]
-    if len(set(names)) < len(names) or len(names) < 2:
-        raise InputError(f"{path} needs at least two columns of different names.")
-    if len(raw) < MIN_ROWS:
-        raise InputError(
-            f"{path} has {len(raw)} rows; a table needs at least {MIN_ROWS} to be split into training, validation "
-            "and test rows."
-        )
-    columns = [_column(raw.iloc[:, place], name, told, path) for place, name in enumerate(names)]
-    return TableFile(pd.concat([column.reset_index(drop=True) for column in columns], axis="columns", keys=names))
+    frame = typed_frame(raw, told, str(path))
+    if frame.shape[1] < least_columns:
+        raise InputError(f"{path} needs at least {least_columns} columns of different names.")
+    if len(raw) < least_rows:
+        needed = f"a table needs at least {least_rows} to be split into training, validation and test rows"
+        raise InputError(f"{path} has {len(raw)} rows; {needed if least_rows > 1 else 'there is nothing to read'}.")
+    return TableFile(frame)
 
 
-def _column(column: "pd.Series[Any]", name: str, settings: TableSettings, path: Path) -> "pd.Series[Any]":
+def typed_frame(frame: "pd.DataFrame", settings: TableSettings, where: str) -> "pd.DataFrame":
+    """A data frame as the reader of files leaves one: numbers, booleans, dates and text, under texts as names.
+
+    Args:
+        frame: columns of any type; one that is mistyped as text is read as in a CSV.
+        settings: what `corpus.toml` says.
+        where: what to call it in messages.
+
+    Raises:
+        InputError: it has no columns, two of one name, or one that holds lists or the like.
+    """
+    import pandas as pd
+
+    names = [clean(str(name)) for name in frame.columns]
+    if len(set(names)) < len(names) or not names:
+        raise InputError(f"{where} needs columns of different names, got {listed(names)}.")
+    columns = [_column(frame.iloc[:, place], name, settings, where) for place, name in enumerate(names)]
+    return pd.concat([column.reset_index(drop=True) for column in columns], axis="columns", keys=names)
+
+
+def _column(column: "pd.Series[Any]", name: str, settings: TableSettings, where: str) -> "pd.Series[Any]":
     import pandas as pd
 
     if isinstance(column.dtype, pd.DatetimeTZDtype):
@@ -70,7 +91,7 @@ def _column(column: "pd.Series[Any]", name: str, settings: TableSettings, path: 
                             and not isinstance(value, str)))]  # fmt: skip
     if len(odd):
         raise InputError(
-            f"{path}, column {quoted(name)} holds {type(odd.iloc[0]).__name__}s; a cell must be a number or a text."
+            f"{where}, column {quoted(name)} holds {type(odd.iloc[0]).__name__}s; a cell must be a number or a text."
         )
     texts = column.map(lambda value: "" if value is None or value is pd.NA or value != value else str(value))
     texts = texts.astype(object)

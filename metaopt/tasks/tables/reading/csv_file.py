@@ -1,6 +1,7 @@
 """One CSV file as a data frame, or a sentence that says why not."""
 
 import io
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from metaopt.tasks.tables.settings import TableSettings
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["GAPS", "MIN_ROWS", "read_cells", "read_csv"]
+__all__ = ["GAPS", "MIN_ROWS", "Texts", "read_cells", "read_csv", "read_texts"]
 
 MIN_ROWS = 10
 
@@ -44,27 +45,65 @@ def read_csv(path: Path, settings: TableSettings | None = None) -> TableFile:
     import pandas as pd
 
     told = settings or TableSettings()
-    source = _text(path, told)
-    text, layout = source.text, layout_of(source.text, told.separator)
-    text = _without_lines(text, layout.skipped + told.skip_lines, told.comment)
-    _check_beginning(text, told, path)
-    names = names_of(text, path, layout.separator, told)
-    cells = _cells(text, len(names), path, layout.separator, told)
-    names, cells = _without_empty(names, cells)
-    if told.header:
-        cells = without_header_again(names, cells, path, told)
-        check_header(names, cells, path)
-    if len(cells) < MIN_ROWS:
-        raise InputError(
-            f"{path} has {len(cells)} rows; a table needs at least {MIN_ROWS} to be split into training, validation "
-            "and test rows."
-        )
-    if told.gaps:
-        cells = cells.apply(without_gaps, gaps=told.gaps)
-    columns = [_typed(cells[place], as_labels=name in told.categories) for place, name in enumerate(names)]
+    texts = read_texts(path, told)
+    names, cells = list(texts.cells.columns), texts.cells.set_axis(range(texts.cells.shape[1]), axis="columns")
+    ticked = tuple(name for place, name in enumerate(names) if _are_ticks(cells[place]))
+    columns = [
+        cells[place].map(lambda text: bool(clean(text)))
+        if name in ticked
+        else typed(cells[place], as_labels=name in told.categories)
+        for place, name in enumerate(names)
+    ]
     frame = pd.concat(columns, axis="columns", keys=names)
     padded = [name for place, name in enumerate(names) if frame[name].dtype.kind == "i" and _is_padded(cells[place])]
-    return TableFile(frame, layout.separator, source.encoding, source.is_assumed, tuple(padded))
+    return TableFile(frame, texts.separator, texts.encoding, texts.is_assumed, tuple(padded), ticked)
+
+
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """The cells of a file as they stand there.
+
+    Attributes:
+        cells: text, a column a name; empty where the settings call a text a gap.
+        separator: what stands between cells.
+        encoding: of the file.
+        is_assumed: whether nothing in the file says that it is this one.
+    """
+
+    cells: "pd.DataFrame"
+    separator: str
+    encoding: str
+    is_assumed: bool
+
+
+def read_texts(path: Path, settings: TableSettings, *, least_rows: int = MIN_ROWS, least_columns: int = 2) -> Texts:
+    """The cells of a file before anybody asks what they mean; see `read_csv`.
+
+    Args:
+        path: of the file.
+        settings: what `corpus.toml` says of it.
+        least_rows: with fewer it is refused.
+        least_columns: likewise.
+
+    Raises:
+        InputError: see `read_csv`.
+    """
+    source = _text(path, settings)
+    text, layout = source.text, layout_of(source.text, settings.separator)
+    text = _without_lines(text, layout.skipped + settings.skip_lines, settings.comment)
+    _check_beginning(text, settings, path)
+    names = names_of(text, path, layout.separator, settings, None if least_columns > 1 else "")
+    cells = _cells(text, len(names), path, layout.separator, settings)
+    names, cells = _without_empty(names, cells)
+    if settings.header:
+        cells = without_header_again(names, cells, path, settings)
+        check_header(names, cells, path)
+    if len(cells) < least_rows:
+        needed = f"a table needs at least {least_rows} to be split into training, validation and test rows"
+        raise InputError(f"{path} has {len(cells)} rows; {needed if least_rows > 1 else 'there is nothing to read'}.")
+    if settings.gaps:
+        cells = cells.apply(without_gaps, gaps=settings.gaps)
+    return Texts(cells.set_axis(names, axis="columns"), layout.separator, source.encoding, source.is_assumed)
 
 
 def read_cells(path: Path, wanted: str, *, skip_blank_lines: bool = True) -> "pd.DataFrame":
@@ -206,9 +245,9 @@ def _is_padded(column: "pd.Series[str]") -> bool:
     return any(len(text) > 1 and text[0] == "0" for text in map(str.strip, column.unique()))
 
 
-def _typed(column: "pd.Series[str]", *, as_labels: bool) -> "pd.Series[object]":
-    if column.iloc[:1000].nunique() <= 2 and column.nunique() == 2:
-        different = {clean(str(text)) for text in column.unique()}
-        if "" in different and len(different) == 2 and different - {""} <= _TICKS:
-            return column.map(lambda text: bool(clean(text)))
-    return typed(column, as_labels=as_labels)
+def _are_ticks(column: "pd.Series[str]") -> bool:
+    """Whether the column is of one such text as `x`, and of blanks."""
+    if column.iloc[:1000].nunique() > 2 or column.nunique() != 2:
+        return False
+    different = {clean(str(text)) for text in column.unique()}
+    return "" in different and len(different) == 2 and different - {""} <= _TICKS

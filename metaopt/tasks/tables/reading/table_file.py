@@ -17,6 +17,7 @@ class TableFile:
         encoding: of its text; empty where the format has none.
         is_encoding_assumed: whether nothing in the file says that it is this one.
         padded: columns of numbers some of which have zeros in front.
+        ticked: columns of one text such as `x` and of blanks, which are booleans.
     """
 
     frame: "pd.DataFrame"
@@ -24,3 +25,4 @@ class TableFile:
     encoding: str = ""
     is_encoding_assumed: bool = False
     padded: tuple[str, ...] = ()
+    ticked: tuple[str, ...] = ()

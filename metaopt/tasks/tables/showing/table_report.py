@@ -73,7 +73,7 @@ def report_of(path: Path, name: str, settings: TableSettings) -> TableReport:
     for _ in range(_MOST_ROUNDS):
         try:
             file = read_table(path, current)
-            table = check_table(file.frame, current, str(path))
+            table = check_table(file.frame, current, str(path), file.ticked)
             rows = divided(table, name, current, str(path))
             task = task_of(table, rows, name, current, str(path))
         except UnusableTableError as error:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from metaopt.tasks.tables.columns.cells import typed
-from metaopt.tasks.tables.columns.conversion import Converted, How, convert, decimal_in
+from metaopt.tasks.tables.columns.conversion import CellFormat, Converted, How, convert, decimal_in
 from metaopt.tasks.tables.refusal import Refusal
 from metaopt.tasks.tables.settings import TableSettings
 
@@ -76,3 +76,25 @@ def test_dates_of_other_files_keep_their_type():
     converted = convert(pd.Series(pd.to_datetime(["2024-01-03", None]), name="x"), How())
     assert converted.meaning == "date"
     assert np.isnan(converted.parts["x: year"].iloc[1])
+
+
+@pytest.mark.parametrize(
+    ("cells", "format"),
+    [
+        (["1", "2"], CellFormat()),
+        (["1.5", "2"], CellFormat(decimal=".")),
+        (["True", "False"], CellFormat("boolean")),
+        (["5 €", "7,50 €"], CellFormat(decimal=",", unit="EUR")),
+        (["13.01.2024", "03.01.2024"], CellFormat("date", order="day-first")),
+        (["2024-01-03 12:30", "2024-01-03"], CellFormat("date", has_clock=True)),
+        (["12:30", "9:05"], CellFormat("time of day")),
+        (["100:30:00"], CellFormat("duration")),
+    ],
+)
+def test_how_cells_were_read_is_kept_for_later_rows(cells, format):
+    assert convert(column(*cells), How()).format == format
+
+
+def test_the_column_of_time_keeps_that_its_years_do_not_count():
+    converted = convert(column("2024-01-03", "2024-01-04"), How(TableSettings(time="x")))
+    assert converted.format == CellFormat("date", elapsed=False)

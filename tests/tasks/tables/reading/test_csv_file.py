@@ -209,3 +209,9 @@ def test_only_the_owner_makes_numbers_gaps(tmp_path):
     path = write(tmp_path, f"a,b,t\n{rows}")
     assert read(path)["a"].isna().sum() == 0
     assert read(path, gaps=("-999",))["a"].isna().sum() == 1
+
+
+def test_columns_of_ticks_are_named(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,b,c\n" + "x,yes,1\n,no,2\n" * 6)
+    assert read_csv(path).ticked == ("a",)
