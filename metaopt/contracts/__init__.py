@@ -46,7 +46,15 @@ from metaopt.contracts.tasks.few_shot import (
     LabelledSource,
     Partition,
 )
-from metaopt.contracts.tasks.model_task import check_trains, give_shapes, is_unshaped, num_trained
+from metaopt.contracts.tasks.model_task import (
+    Augment,
+    LossFunction,
+    called,
+    check_trains,
+    give_shapes,
+    is_unshaped,
+    num_trained,
+)
 from metaopt.contracts.tasks.task import BlackBoxTask, Split, Splits, Task
 from metaopt.contracts.threshold import (
     CurveBatch,
@@ -69,6 +77,7 @@ __all__ = [
     "SIGNS",
     "AnyTask",
     "Array",
+    "Augment",
     "BatchNormPolicy",
     "BlackBoxTask",
     "Cadence",
@@ -95,6 +104,7 @@ __all__ = [
     "InitLearner",
     "InitTheta",
     "LabelledSource",
+    "LossFunction",
     "MeasureOne",
     "MetaTraining",
     "Mode",
@@ -127,6 +137,7 @@ __all__ = [
     "ThresholdStopper",
     "Watch",
     "WrappedRule",
+    "called",
     "check_trains",
     "default_for",
     "empty_state",

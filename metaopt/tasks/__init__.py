@@ -7,7 +7,9 @@ if TYPE_CHECKING:
     from metaopt.tasks.images.class_episodes import PARTITIONS, ClassEpisodes, Classes
     from metaopt.tasks.images.conv4 import Conv4
     from metaopt.tasks.images.corpus import accuracy
-    from metaopt.tasks.images.folder import is_image_folder, read_image_folder
+    from metaopt.tasks.images.folder import read_image_folder
+    from metaopt.tasks.kinds import folder_kind
+    from metaopt.tasks.labelled.folder_report import inspect_labelled_folder
     from metaopt.tasks.source import Source, describe_corpus, load_corpus
     from metaopt.tasks.tables.columns.cells import clean, numbers_in
     from metaopt.tasks.tables.reading.csv_file import read_cells
@@ -21,7 +23,8 @@ _MODULES = {
     "PARTITIONS": "metaopt.tasks.images.class_episodes",
     "Conv4": "metaopt.tasks.images.conv4",
     "accuracy": "metaopt.tasks.images.corpus",
-    "is_image_folder": "metaopt.tasks.images.folder",
+    "folder_kind": "metaopt.tasks.kinds",
+    "inspect_labelled_folder": "metaopt.tasks.labelled.folder_report",
     "read_image_folder": "metaopt.tasks.images.folder",
     "Source": "metaopt.tasks.source",
     "describe_corpus": "metaopt.tasks.source",
@@ -45,8 +48,9 @@ __all__ = [
     "accuracy",
     "clean",
     "describe_corpus",
+    "folder_kind",
     "inspect_folder",
-    "is_image_folder",
+    "inspect_labelled_folder",
     "load_corpus",
     "numbers_in",
     "read_cells",

@@ -19,7 +19,7 @@ refused by name, all columns of a file at once (`metaopt.tasks.tables.columns.fe
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from metaopt.contracts import Corpus, Task
@@ -59,7 +59,7 @@ def load_csv_folder(folder: Path) -> Corpus:
         except InputError as error:
             faults.append(error)
     if faults:
-        raise _joined(faults, folder)
+        raise joined_faults(faults, folder)
     return Corpus(folder.resolve().name, tuple(tasks))
 
 
@@ -105,16 +105,27 @@ def table_files(folder: Path) -> Mapping[str, Path]:
     return files
 
 
+def holds_tables(folder: Path) -> bool:
+    """Whether a folder has a file that is read as a table."""
+    return any(path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".") for path in folder.iterdir())
+
+
 def workbooks(folder: Path) -> list[Path]:
     """Files of spreadsheets in a folder, which are not read."""
     return [path for path in sorted(folder.iterdir()) if path.name.lower().endswith(WORKBOOKS)]
 
 
-def _joined(faults: list[InputError], folder: Path) -> InputError:
-    """The faults of a folder's tables in one message, as far as it has room for them."""
+def joined_faults(faults: Sequence[InputError], folder: Path, what: str = "tables") -> InputError:
+    """The faults of a folder's tables in one message, as far as it has room for them.
+
+    Args:
+        faults: at least one.
+        folder: whose tables they are about.
+        what: they are called.
+    """
     if len(faults) == 1:
         return faults[0]
-    beginning = f"{len(faults)} tables cannot be used; metaopt show prints all of it, with a corpus.toml to paste: "
+    beginning = f"{len(faults)} {what} cannot be used; metaopt show prints all of it, with a corpus.toml to paste: "
     parts: list[str] = []
     for fault in faults:
         part = str(fault).replace(f"{folder}{os.sep}", "").rstrip(".")
