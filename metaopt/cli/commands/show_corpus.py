@@ -65,8 +65,8 @@ def _print_folder(report: "FolderReport") -> None:
         print_paragraph(f"All {len(report.tables)} {_what(report)} train as they are.")
         return
     print_paragraph(
-        f"{len(refused)} of {len(report.tables)} {_what(report)} cannot be used as they are. What is shown above is what "
-        "they become with the corpus.toml below."
+        f"{len(refused)} of {len(report.tables)} {_what(report)} cannot be used as they are. What is shown above is "
+        "what they become with the corpus.toml below."
     )
     for table in refused:
         for sentence in table.refusals:

@@ -135,19 +135,17 @@ def _rare_classes(labels: Sequence[tuple[Partition | None, str]]) -> dict[str, i
 def _rare(
     rare: dict[str, int], labels: Sequence[tuple[Partition | None, str]], folder: Path, kind: Kind
 ) -> list[Refusal]:
+    """Why these classes cannot be used; no setting helps where none is left in one of the owner's parts."""
     if not rare:
         return []
-    parts = [part for part, _ in labels]
-    wanted = needed(np.array(parts, dtype=object))
-    if len(rare) == len({name for _, name in labels}):
-        what = (
-            "the classes of train are others than those of val and test" if any(parts) else "all classes are too small"
-        )
-        advice = (
-            'that is a few-shot task: write task = "episodes" in corpus.toml' if kind == "images" else "add examples"
-        )
-        return [Refusal("", f"In {quoted(str(folder))} {what}; {advice}.", "")]
+    wanted = needed(np.array([part for part, _ in labels], dtype=object))
     shown = listed([f"{name} ({count})" for name, count in rare.items()], _MOST_NAMED)
+    for part in dict.fromkeys(part for part, _ in labels):
+        if all(name in rare for own, name in labels if own == part):
+            what = f"{wanted} or more {kind} to train on" if part is None else f"{kind} to train on, and one in {part}"
+            other = '; if classes differ on purpose, it is a few-shot task: write task = "episodes" in corpus.toml'
+            sentence = f"{quoted(str(folder))} has no class with {what}, but {shown}{other if part else ''}."
+            return [Refusal("", sentence, "")]
     why = "to train on" if wanted == 1 else "to train, validate and test on"
     sentence = (
         f"{quoted(str(folder))} has classes of fewer than {wanted} {kind} {why}: {shown}; add some, remove them, "

@@ -70,6 +70,8 @@ def kind_of(folder: Path) -> Kind | None:
                 counts[kind] += path.suffix.lower() in suffixes
     if any(counts.values()):
         return max(counts, key=lambda kind: counts[kind])
+    if any(_is_example(path, "images") for path in _entries(folder)):
+        return "images"
     return "texts" if len(files_of_lines(folder)) > 1 else None
 
 

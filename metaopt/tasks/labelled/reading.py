@@ -111,9 +111,12 @@ def _check_memory(count: int, form: Format) -> None:
 
 def _form(headers: Sequence[Header], form: Format) -> str:
     channels = {1: "grey", 3: "colours", 4: "colours and transparency"}[form.channels]
-    as_is = all((each.height, each.width) == (form.height, form.width) for each in headers)
-    became = "as they are" if as_is else f"stretched to {form.height}×{form.width}"
-    return f"{described(headers)}; {became}, {channels}"
+    changes = []
+    if any((each.height, each.width) != (form.height, form.width) for each in headers):
+        changes.append(f"stretched to {form.height}×{form.width}")
+    if form.channels == 4 or any(each.is_grey != (form.channels == 1) for each in headers):
+        changes.append(f"as {channels}")
+    return "; ".join([described(headers), *([" ".join(changes)] if changes else [])])
 
 
 def _hints_of(headers: Iterable[Header]) -> tuple[str, ...]:

@@ -28,13 +28,15 @@ from metaopt.files import folders_like, is_file, is_folder, is_utf8
 from metaopt.tasks.tables.reading.arrow_file import SUFFIXES as ARROW
 from metaopt.tasks.tables.reading.arrow_file import read_arrow
 from metaopt.tasks.tables.reading.csv_file import read_csv
+from metaopt.tasks.tables.reading.json_lines import SUFFIXES as JSON
+from metaopt.tasks.tables.reading.json_lines import read_json_lines
 from metaopt.tasks.tables.reading.table_file import TableFile
 from metaopt.tasks.tables.refusal import UnusableTableError
 from metaopt.tasks.tables.settings import TableSettings, read_settings
 from metaopt.tasks.tables.table import task_from_frame
 
 TEXT = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
-SUFFIXES = (*TEXT, *ARROW)
+SUFFIXES = (*TEXT, *JSON, *ARROW)
 
 #: Tables that are not read, and what to do with them.
 WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers")
@@ -69,7 +71,8 @@ def read_table(path: Path, settings: TableSettings) -> TableFile:
     Raises:
         InputError: it cannot be read.
     """
-    reader = read_arrow if path.name.lower().endswith(ARROW) else read_csv
+    name = path.name.lower()
+    reader = read_arrow if name.endswith(ARROW) else read_json_lines if name.endswith(JSON) else read_csv
     return reader(path, settings)
 
 

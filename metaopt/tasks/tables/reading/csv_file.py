@@ -41,10 +41,8 @@ def read_csv(path: Path, settings: TableSettings | None = None) -> TableFile:
         InputError: unreadable, ragged, without a header, with two columns of one name, with another header among its
             rows, of fewer than two columns or MIN_ROWS rows.
     """
-    import pandas as pd
-
     told = settings or TableSettings()
-    source = _text(path, told)
+    source = text_of_file(path, told)
     text, layout = source.text, layout_of(source.text, told.separator)
     text = _without_lines(text, layout.skipped + told.skip_lines, told.comment)
     _check_beginning(text, told, path)
@@ -54,17 +52,43 @@ def read_csv(path: Path, settings: TableSettings | None = None) -> TableFile:
     if told.header:
         cells = without_header_again(names, cells, path, told)
         check_header(names, cells, path)
+    check_length(cells, path)
+    return typed_cells(names, cells, told, source, layout.separator)
+
+
+def check_length(cells: "pd.DataFrame", path: Path) -> None:
+    """Refuse tables of fewer than MIN_ROWS rows.
+
+    Raises:
+        InputError: it is one.
+    """
     if len(cells) < MIN_ROWS:
         raise InputError(
             f"{path} has {len(cells)} rows; a table needs at least {MIN_ROWS} to be split into training, validation "
             "and test rows."
         )
-    if told.gaps:
-        cells = cells.apply(without_gaps, gaps=told.gaps)
-    columns = [_typed(cells[place], as_labels=name in told.categories) for place, name in enumerate(names)]
+
+
+def typed_cells(
+    names: list[str], cells: "pd.DataFrame", settings: TableSettings, encoding: Decoded, separator: str = ""
+) -> TableFile:
+    """The table of some cells, each column of numbers, of booleans or of text.
+
+    Args:
+        names: of the columns.
+        cells: text in all; the columns are called 0, 1 and so on.
+        settings: what `corpus.toml` says.
+        encoding: the text of the file.
+        separator: what stands between cells.
+    """
+    import pandas as pd
+
+    if settings.gaps:
+        cells = cells.apply(without_gaps, gaps=settings.gaps)
+    columns = [_typed(cells[place], as_labels=name in settings.categories) for place, name in enumerate(names)]
     frame = pd.concat(columns, axis="columns", keys=names)
     padded = [name for place, name in enumerate(names) if frame[name].dtype.kind == "i" and _is_padded(cells[place])]
-    return TableFile(frame, layout.separator, source.encoding, source.is_assumed, tuple(padded))
+    return TableFile(frame, separator, encoding.encoding, encoding.is_assumed, tuple(padded))
 
 
 def read_cells(path: Path, wanted: str, *, skip_blank_lines: bool = True) -> "pd.DataFrame":
@@ -82,7 +106,7 @@ def read_cells(path: Path, wanted: str, *, skip_blank_lines: bool = True) -> "pd
         InputError: unreadable, not UTF-8, ragged, of one column, with two columns of one name, or separated otherwise.
     """
     plain = TableSettings(encoding="utf-8")
-    text = _text(path, plain).text
+    text = text_of_file(path, plain).text
     names = names_of(text, path, ",", plain, wanted)
     for mark, called in SEPARATORS.items():
         if mark != "," and sum(name.count(mark) for name in names) >= len(names):
@@ -97,7 +121,12 @@ def read_cells(path: Path, wanted: str, *, skip_blank_lines: bool = True) -> "pd
     return cells.set_axis(names, axis="columns")
 
 
-def _text(path: Path, settings: TableSettings) -> Decoded:
+def text_of_file(path: Path, settings: TableSettings) -> Decoded:
+    """The text of a file; `.gz` is decompressed.
+
+    Raises:
+        InputError: it cannot be read, is empty, or no text.
+    """
     try:
         content = read_content(path)
     except (OSError, ValueError) as error:
