@@ -65,16 +65,16 @@ def read_examples(folder: Path, kind: Kind, settings: LabelledSettings) -> Examp
     found = found_in(folder, kind)
     if not found.classes:
         where = ", ".join(sorted(SUFFIXES[kind]))
-        raise InputError(f"{quoted(str(folder))} holds no {kind} ({where}) in folders of their classes.")
+        raise InputError(f"{quoted(folder)} holds no {kind} ({where}) in folders of their classes.")
     for path in (path for files in found.classes.values() for path in files):
         if not is_utf8(str(path)):
-            raise InputError(f"{quoted(str(path))} has a name that is not UTF-8; rename it.")
+            raise InputError(f"{quoted(path)} has a name that is not UTF-8; rename it.")
     labels = [(part, name) for (part, name), files in found.classes.items() for _ in files]
     files = [path for paths in found.classes.values() for path in paths]
     contents = read_images(files, settings) if kind == "images" else read_texts(files, settings, found.are_lines)
     kept = [labels[place] for place in contents.places]
     rare = _rare_classes(kept)
-    too_small = [] if "rare_class" in settings.drop_files else _rare(rare, kept, folder, kind)
+    too_small = _rare(rare, kept, folder, kind, are_left_out="rare_class" in settings.drop_files)
     refusals = [*_nested(found, kind, settings), *_broken(contents, kind, settings), *too_small]
     usable = [place for place, label in enumerate(kept) if label[1] not in rare]
     names = tuple(sorted({kept[place][1] for place in usable}))
@@ -107,7 +107,7 @@ def _nested(found: Found, kind: Kind, settings: LabelledSettings) -> list[Refusa
         return []
     first = found.nested[0]
     sentence = (
-        f"{quoted(str(first))} holds {kind} inside the class {quoted(first.parent.name)}"
+        f"{quoted(first)} holds {kind} inside the class {quoted(first.parent.name)}"
         f"{_more(len(found.nested), 'such folder')}; move them into a class's own folder, or write "
         'drop_files = ["nested"] in corpus.toml to leave them out.'
     )
@@ -117,7 +117,7 @@ def _nested(found: Found, kind: Kind, settings: LabelledSettings) -> list[Refusa
 def _broken(contents: Contents, kind: Kind, settings: LabelledSettings) -> list[Refusal]:
     if not contents.broken or "broken" in settings.drop_files:
         return []
-    shown = "; ".join(f"{quoted(str(path))} ({reason})" for path, reason in contents.broken[:_MOST_NAMED])
+    shown = "; ".join(f"{quoted(path)} ({reason})" for path, reason in contents.broken[:_MOST_NAMED])
     sentence = (
         f"{shown} cannot be read{_more(len(contents.broken), f'of the {kind}', _MOST_NAMED)}; replace or remove them, "
         'or write drop_files = ["broken"] in corpus.toml to leave them out.'
@@ -133,7 +133,12 @@ def _rare_classes(labels: Sequence[tuple[Partition | None, str]]) -> dict[str, i
 
 
 def _rare(
-    rare: dict[str, int], labels: Sequence[tuple[Partition | None, str]], folder: Path, kind: Kind
+    rare: dict[str, int],
+    labels: Sequence[tuple[Partition | None, str]],
+    folder: Path,
+    kind: Kind,
+    *,
+    are_left_out: bool,
 ) -> list[Refusal]:
     """Why these classes cannot be used; no setting helps where none is left in one of the owner's parts."""
     if not rare:
@@ -144,11 +149,13 @@ def _rare(
         if all(name in rare for own, name in labels if own == part):
             what = f"{wanted} or more {kind} to train on" if part is None else f"{kind} to train on, and one in {part}"
             other = '; if classes differ on purpose, it is a few-shot task: write task = "episodes" in corpus.toml'
-            sentence = f"{quoted(str(folder))} has no class with {what}, but {shown}{other if part else ''}."
+            sentence = f"{quoted(folder)} has no class with {what}, but {shown}{other if part else ''}."
             return [Refusal("", sentence, "")]
+    if are_left_out:
+        return []
     why = "to train on" if wanted == 1 else "to train, validate and test on"
     sentence = (
-        f"{quoted(str(folder))} has classes of fewer than {wanted} {kind} {why}: {shown}; add some, remove them, "
+        f"{quoted(folder)} has classes of fewer than {wanted} {kind} {why}: {shown}; add some, remove them, "
         'or write drop_files = ["rare_class"] in corpus.toml to leave them out.'
     )
     return [Refusal("", sentence, "", settings={"drop_files": ["rare_class"]})]
@@ -157,7 +164,7 @@ def _rare(
 def _too_few_classes(folder: Path, kind: Kind, names: Sequence[str]) -> Refusal:
     has = f"only the class {quoted(names[0])}" if names else f"no class of {kind} that can be used"
     sentence = (
-        f"{quoted(str(folder))} has {has}, where two are needed to tell apart: put the {kind} of each class into a "
+        f"{quoted(folder)} has {has}, where two are needed to tell apart: put the {kind} of each class into a "
         "folder named after it."
     )
     return Refusal("", sentence, "")

@@ -89,7 +89,7 @@ def task_folders(folder: Path, kind: Kind) -> dict[Path, Kind]:
         return inside
     first = next(path for path in _files_below(folder, _DEEPEST) if _is_example(path, kind))
     raise InputError(
-        f"{quoted(str(folder))} holds {kind} such as {quoted(str(first.relative_to(folder)))}, of no class: put those "
+        f"{quoted(folder)} holds {kind} such as {quoted(first.relative_to(folder))}, of no class: put those "
         "of each class into a folder named after it, CLASS/FILE, or TASK/CLASS/FILE for several tasks."
     )
 
@@ -114,9 +114,7 @@ def parts_of(folder: Path) -> dict[Partition, Path]:
     for child in subfolders(folder):
         part = PARTS.get(child.name.lower())
         if part is not None and part in parts:
-            raise InputError(
-                f"{quoted(str(parts[part]))} and {quoted(str(child))} are both the {part} part; join them."
-            )
+            raise InputError(f"{quoted(parts[part])} and {quoted(child)} are both the {part} part; join them.")
         if part is not None:
             parts[part] = child
     return parts if "train" in parts and len(parts) > 1 else {}

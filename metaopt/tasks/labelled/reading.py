@@ -91,8 +91,7 @@ def read_texts(files: Sequence[Path], settings: LabelledSettings, are_lines: boo
         texts.extend(own)
         places.extend([place] * len(own))
     hints = [
-        f"Read as {name}, which nothing in the files says, such as {quoted(str(path))}. If words look wrong, write "
-        "encoding."
+        f"Read as {name}, which nothing in the files says, such as {quoted(path)}. If words look wrong, write encoding."
         for name, path in assumed.items()
     ]
     if empty:

@@ -87,7 +87,7 @@ def tokens_of(text: str, kind: str) -> list[str]:
         [' ', ' a', ' ab', 'a', 'ab', 'ab ', 'b', 'b ', ' ']
     """
     small = " ".join(text.lower().split())
-    if kind == "words":
+    if kind == "words" or not small:
         return _WORDS.findall(small)
     padded = f" {small} "
     ends = range(1, MOST_CHARACTERS + 1)

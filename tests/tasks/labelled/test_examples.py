@@ -61,7 +61,9 @@ def test_classes_of_which_none_trains_are_few_shot(tmp_path):
     write_classes(tmp_path / "val", "cd")
     with pytest.raises(InputError, match=r'a few-shot task: write task = "episodes" in corpus\.toml') as caught:
         read(tmp_path)
-    assert "classes" in str(caught.value)
+    assert "has no class with images to train on, and one in validation, but c (0), d (0)" in str(caught.value)
+    with pytest.raises(InputError, match="few-shot"):
+        read(tmp_path, drop_files=("rare_class",))
 
 
 def test_an_empty_folder_holds_none(tmp_path):

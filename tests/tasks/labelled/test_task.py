@@ -4,8 +4,10 @@ import pytest
 import torch
 
 import metaopt
+from metaopt.configuration import Configuration, assemble
 from metaopt.inner import Member, train
 from metaopt.inner.graphs import loop_reason
+from metaopt.plugin import current_registry
 from metaopt.tasks.labelled.settings import LabelledSettings
 from metaopt.tasks.labelled.task import Standardised, task_of_folder
 from tests.tasks.example_folders import write_classes, write_lines
@@ -32,8 +34,8 @@ def made(folder, kind="images", **settings):
 
 
 def members(task, seeds=(0, 1)):
-    configuration = metaopt.Configuration("adamw", hparams={"adamw.lr": 0.01})
-    return [Member(metaopt.configuration.assemble(configuration), seed) for seed in seeds]
+    assembly = assemble(Configuration("adamw", "constant", hparams={"adamw.lr": 0.01}), current_registry())
+    return [Member(assembly, seed) for seed in seeds]
 
 
 def test_images_are_standardised_by_those_that_train(folder):
