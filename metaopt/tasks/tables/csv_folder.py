@@ -1,4 +1,4 @@
-"""A folder of CSVs as a corpus: one file a task, header first, target last.
+"""A folder of tables as a corpus: one file a task, header first, target last; see SUFFIXES for what files.
 
 An optional `corpus.toml` says more, a table a file, with `[defaults]` for all; its keys are the fields of
 `metaopt.tasks.tables.settings.TableSettings`:
@@ -104,7 +104,10 @@ def table_files(folder: Path) -> Mapping[str, Path]:
                 f"{quoted(books[0])} is a workbook, which is not read; save each of its sheets as CSV "
                 "(in a spreadsheet: File, Save as, CSV UTF-8), one file a task."
             )
-        raise InputError(f"{quoted(folder)} holds no .csv or .csv.gz file; a corpus has one a task.")
+        raise InputError(
+            f"{quoted(folder)} holds no .csv or .csv.gz file; a corpus has one a task, or images or texts in folders of "
+            "their classes."
+        )
     return files
 
 

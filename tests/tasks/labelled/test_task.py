@@ -63,9 +63,9 @@ def test_both_engines_train_it_and_see_the_same_changes(folder):
     together = train(task, members(task), engine="population")
     apart = train(task, members(task), engine="loop")
     for first, second in zip(together, apart, strict=True):
-        assert first.curve.validation.tolist() == pytest.approx(second.curve.validation.tolist(), rel=1e-4)
+        assert first.curve.values.tolist() == pytest.approx(second.curve.values.tolist(), rel=1e-4)
     plain = train(made(folder).task, members(task), engine="loop")
-    assert plain[0].curve.validation.tolist() != pytest.approx(apart[0].curve.validation.tolist(), rel=1e-4)
+    assert plain[0].curve.values.tolist() != pytest.approx(apart[0].curve.values.tolist(), rel=1e-4)
 
 
 def test_texts_train_in_both_engines(tmp_path):
@@ -76,7 +76,7 @@ def test_texts_train_in_both_engines(tmp_path):
     assert made_texts.vocabulary.tokens[0] in {"the", "die", "auf", "der", "hund", "lief", "katze", "cat", "mat"}
     assert loop_reason(task) is None
     together, apart = (train(task, members(task, [0]), engine=name)[0] for name in ("population", "loop"))
-    assert together.curve.validation.tolist() == pytest.approx(apart.curve.validation.tolist(), rel=1e-4)
+    assert together.curve.values.tolist() == pytest.approx(apart.curve.values.tolist(), rel=1e-4)
 
 
 def test_models_of_the_owner_are_called_by_name(folder, tmp_path, monkeypatch):
