@@ -55,7 +55,16 @@ from metaopt.contracts.tasks.few_shot import (
     LabelledSource,
     Partition,
 )
-from metaopt.contracts.tasks.model_task import check_trains, evenly_spread, give_shapes, is_unshaped, num_trained
+from metaopt.contracts.tasks.model_task import (
+    Augment,
+    LossFunction,
+    called,
+    check_trains,
+    evenly_spread,
+    give_shapes,
+    is_unshaped,
+    num_trained,
+)
 from metaopt.contracts.tasks.task import BlackBoxTask, Split, Splits, Task
 from metaopt.contracts.threshold import (
     CurveBatch,
@@ -78,6 +87,7 @@ __all__ = [
     "SIGNS",
     "AnyTask",
     "Array",
+    "Augment",
     "BalanceState",
     "BatchNormPolicy",
     "BlackBoxTask",
@@ -108,6 +118,7 @@ __all__ = [
     "InitTheta",
     "JointLosses",
     "LabelledSource",
+    "LossFunction",
     "MeasureOne",
     "MetaTraining",
     "MixTasks",
@@ -145,6 +156,7 @@ __all__ = [
     "Watch",
     "WeighTasks",
     "WrappedRule",
+    "called",
     "check_trains",
     "default_for",
     "empty_state",

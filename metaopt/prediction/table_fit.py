@@ -194,8 +194,8 @@ class TableFitter:
 
     def _plan(self, rows: Any) -> Plan:
         table, settings, where = self.splits.table, self.splits.settings, self.splits.where
-        loss, metric = loss_of(table, rows, settings, where), metric_of(settings.metric, table, where)
-        plain = metric_of(self.metric_name, table, where)
+        loss, metric = loss_of(table, rows, settings, where), metric_of(settings.metric, table.target.kind, where)
+        plain = metric_of(self.metric_name, table.target.kind, where)
         assert plain is not None
         measured = loss if metric is None else metric.function
         mode = "min" if metric is None else metric.mode

@@ -7,7 +7,9 @@ if TYPE_CHECKING:
     from metaopt.tasks.images.class_episodes import PARTITIONS, ClassEpisodes, Classes
     from metaopt.tasks.images.conv4 import Conv4
     from metaopt.tasks.images.corpus import accuracy
-    from metaopt.tasks.images.folder import is_image_folder, read_image_folder
+    from metaopt.tasks.images.folder import read_image_folder
+    from metaopt.tasks.kinds import folder_kind
+    from metaopt.tasks.labelled.folder_report import inspect_labelled_folder
     from metaopt.tasks.source import Source, describe_corpus, load_corpus
     from metaopt.tasks.tables.columns.cells import clean, numbers_in
     from metaopt.tasks.tables.columns.conversion import How, decimal_in
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from metaopt.tasks.tables.csv_folder import table_task
     from metaopt.tasks.tables.division import CheckedTable
     from metaopt.tasks.tables.losses import loss_of
-    from metaopt.tasks.tables.metrics import METRICS
+    from metaopt.tasks.tables.metrics import METRICS, metric_of
     from metaopt.tasks.tables.new_rows.prepared import PreparedRows
     from metaopt.tasks.tables.new_rows.row_reader import NewRows, RowReader, unknown_labels
     from metaopt.tasks.tables.reading.arrow_file import typed_frame
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from metaopt.tasks.tables.showing.folder_report import FolderReport, inspect_folder
     from metaopt.tasks.tables.showing.table_report import TableReport
     from metaopt.tasks.tables.splitting import MAX_VALIDATION_ROWS, redrawn_rows
-    from metaopt.tasks.tables.table import TableSplits, metric_of, model_factory
+    from metaopt.tasks.tables.table import TableSplits, model_factory
     from metaopt.tasks.tables.target import Target
 
 # Imported when it is first named, so that what needs one of them does not load them all.
@@ -38,7 +40,8 @@ _MODULES = {
     "PARTITIONS": "metaopt.tasks.images.class_episodes",
     "Conv4": "metaopt.tasks.images.conv4",
     "accuracy": "metaopt.tasks.images.corpus",
-    "is_image_folder": "metaopt.tasks.images.folder",
+    "folder_kind": "metaopt.tasks.kinds",
+    "inspect_labelled_folder": "metaopt.tasks.labelled.folder_report",
     "read_image_folder": "metaopt.tasks.images.folder",
     "Source": "metaopt.tasks.source",
     "describe_corpus": "metaopt.tasks.source",
@@ -57,7 +60,7 @@ _MODULES = {
     "TableSplits": "metaopt.tasks.tables.table",
     "TableSettings": "metaopt.tasks.tables.settings",
     "loss_of": "metaopt.tasks.tables.losses",
-    "metric_of": "metaopt.tasks.tables.table",
+    "metric_of": "metaopt.tasks.tables.metrics",
     "model_factory": "metaopt.tasks.tables.table",
     "METRICS": "metaopt.tasks.tables.metrics",
     "CheckedTable": "metaopt.tasks.tables.division",
@@ -95,8 +98,9 @@ __all__ = [
     "clean",
     "decimal_in",
     "describe_corpus",
+    "folder_kind",
     "inspect_folder",
-    "is_image_folder",
+    "inspect_labelled_folder",
     "load_corpus",
     "loss_of",
     "metric_of",

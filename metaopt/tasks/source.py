@@ -11,7 +11,8 @@ from metaopt.errors import InputError, MetaOptError, PluginError, did_you_mean, 
 from metaopt.files import folders_like, is_folder
 from metaopt.plugin import CorpusSpec, Registry, current_registry
 from metaopt.tasks.images.corpus import load_image_folder
-from metaopt.tasks.images.folder import is_image_folder
+from metaopt.tasks.kinds import folder_kind
+from metaopt.tasks.labelled.corpus import load_labelled_folder
 from metaopt.tasks.module_attribute import load_attribute
 from metaopt.tasks.tables.csv_folder import load_csv_folder
 
@@ -31,7 +32,7 @@ def load_corpus(source: Source) -> Corpus:
 
     Args:
         source: one of these: a registered name (`"starter"`); a folder of CSVs, one file a task, header first, target
-            last, with an optional `corpus.toml`; a folder of images by class, for few-shot tasks; the
+            last, with an optional `corpus.toml`; a folder of images or texts by class; the
             `"package.module:attribute"` of a corpus, of tasks or of a function that makes them; a Corpus, a Task, or
             several Tasks and functions `train(recipe, seed)`.
 
@@ -85,7 +86,10 @@ def _load_text(source: str) -> Corpus:
 
 
 def _load_folder(folder: Path) -> Corpus:
-    return load_image_folder(folder) if is_image_folder(folder) else load_csv_folder(folder)
+    kind = folder_kind(folder)
+    if kind == "episodes":
+        return load_image_folder(folder)
+    return load_csv_folder(folder) if kind == "tables" else load_labelled_folder(folder, kind)
 
 
 def _load_registered(name: str) -> Corpus:

@@ -21,7 +21,7 @@ _LEAST_FOLDED = 6
 
 
 def show_corpus(source: str, *, as_json: bool) -> None:
-    """Print a corpus: a folder of tables with its columns and all refusals, anything else by its tasks.
+    """Print a corpus: a folder with what its files become and all refusals, anything else by its tasks.
 
     Args:
         source: see `metaopt.load_corpus`.
@@ -32,11 +32,13 @@ def show_corpus(source: str, *, as_json: bool) -> None:
     """
     from metaopt.files import is_folder
     from metaopt.plugin import CorpusSpec, current_registry
-    from metaopt.tasks import inspect_folder, is_image_folder, load_corpus
+    from metaopt.tasks import folder_kind, inspect_folder, inspect_labelled_folder, load_corpus
 
     is_registered = source in current_registry().names(CorpusSpec)
-    if not is_registered and is_folder(source) and not is_image_folder(Path(source)):
-        report = inspect_folder(Path(source))
+    kind = "episodes" if is_registered or not is_folder(source) else folder_kind(Path(source))
+    if kind != "episodes":
+        folder = Path(source)
+        report = inspect_folder(folder) if kind == "tables" else inspect_labelled_folder(folder, kind)
         if as_json:
             print(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
         else:
@@ -60,11 +62,11 @@ def _print_folder(report: "FolderReport") -> None:
         print_paragraph(note)
     refused = [table for table in report.tables if table.refusals]
     if not refused:
-        print_paragraph(f"All {len(report.tables)} tables train as they are.")
+        print_paragraph(f"All {len(report.tables)} {_what(report)} train as they are.")
         return
     print_paragraph(
-        f"{len(refused)} of {len(report.tables)} tables cannot be used as they are. What is shown above is what they "
-        "become with the corpus.toml below."
+        f"{len(refused)} of {len(report.tables)} {_what(report)} cannot be used as they are. What is shown above is "
+        "what they become with the corpus.toml below."
     )
     for table in refused:
         for sentence in table.refusals:
@@ -75,6 +77,11 @@ def _print_folder(report: "FolderReport") -> None:
         print(report.toml)
     if stuck:
         print_paragraph(f"No setting makes these train; change or remove the files: {listed(stuck)}.")
+
+
+def _what(report: "FolderReport") -> str:
+    """What the files of a folder are called: those of images and texts by class are folders."""
+    return "folders" if all(Path(table.path).is_dir() for table in report.tables) else "tables"
 
 
 def _columns(table: "TableReport") -> "Table":
@@ -100,13 +107,15 @@ def _lines(table: "TableReport") -> list[str]:
     facts = table.facts
     if not facts:
         return []
+    unit, inputs = facts.get("unit", "rows"), facts["inputs"]
+    inputs = f"{inputs[:1].upper()}{inputs[1:]}" if isinstance(inputs, str) else f"{inputs} inputs"
     layout = ", ".join(filter(None, (facts["separator"], facts["encoding"])))
     left_out = f", {facts['rows left out']} left out" if facts["rows left out"] else ""
     return [
-        f"{table.path}: {facts['rows']:,} rows{left_out}{f' ({layout})' if layout else ''}; "
-        f"{facts['kind']} of {facts['target']}: {_target(facts)}. {facts['inputs']} inputs; {facts['train']:,} rows "
+        f"{table.path}: {facts['rows']:,} {unit}{left_out}{f' ({layout})' if layout else ''}; "
+        f"{facts['kind']} of {facts['target']}: {_target(facts)}. {inputs}; {facts['train']:,} {unit} "
         f"train, {facts['validation']:,} validate, {facts['test']:,} test; {facts['steps']} steps of {facts['batch']}. "
-        f"The validation rows tell apart {facts['tells apart']}."
+        f"The validation {unit} tell apart {facts['tells apart']}."
     ]
 
 

@@ -19,6 +19,8 @@ from metaopt.seeding import seeded
 _Made = TypeVar("_Made")
 
 LossFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+#: Changes the inputs of a training batch by what a generator draws.
+Augment: TypeAlias = Callable[[Tensor, torch.Generator], Tensor]
 
 #: Seeds of the models that are compared for a fingerprint: values that differ are drawn, and no part of a task.
 _SEEDS = (0, 1)

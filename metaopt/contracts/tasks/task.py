@@ -13,6 +13,7 @@ from metaopt.contracts.rates.rate_law import Scale
 from metaopt.contracts.stopper import Mode
 from metaopt.contracts.tasks.draws import ALL_REDRAWN, PLENTY, REDRAWN, Redraw
 from metaopt.contracts.tasks.model_task import (
+    Augment,
     LossFunction,
     ModelTask,
     NamedTask,
@@ -84,6 +85,10 @@ class Task(ModelTask):
             the parameters ask for it.
         redraw: divides the rows anew by seed (see `metaopt.contracts.tasks.draws`), where nobody minds which of them
             train; None where the division is part of the task.
+        augment: `(inputs, generator) -> inputs` of the same shape, which every training batch goes through, so that a
+            model sees each example a little different each time; validations and tests see them as they are. What it
+            draws comes from the generator alone, which seed and step decide: members of one seed that train side by
+            side see the same, in the plain loop too.
         version: stands in the fingerprint for code whose source cannot be read (typed into a plain `python`, run by
             `exec`, compiled from C); change it when that code changes. Code that can be read counts by itself.
         resources: what a training needs where a cluster runs it: `num_cpus` (1 if left out), `num_gpus`, fractions
@@ -103,6 +108,7 @@ class Task(ModelTask):
     widened: Callable[[float], nn.Module] | None = None
     version: str | None = None
     redraw: Redraw | None = None
+    augment: Augment | None = None
     resources: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -174,10 +180,10 @@ class Task(ModelTask):
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits of data, model, loss, metric and budget: two equal fingerprints mean the same task.
+        """16 hex digits of data, model, loss, metric, augmentation and budget: equal fingerprints mean the same task.
 
         The model counts by its structure (modules, constructor arguments, shapes, and the values that no seed decides,
-        such as pretrained or frozen weights) and by the code of its factory; loss and metric count by their code. Code
+        such as pretrained or frozen weights) and by the code of its factory; the others count by their code. Code
         is a function's syntax tree, so comments, layout, docstrings and type hints do not count; its constants,
         defaults and closure, and in turn the user's own functions, classes and globals that it refers to. What comes
         from a library counts by its name, whatever its version.
@@ -187,7 +193,8 @@ class Task(ModelTask):
         """
         budget = (self.name, self.family, self.mode, self.batch_size, self.num_steps, self.num_validations)
         data = [tensor_identity(tensor) for tensor in _tensors(self.splits)]
-        return digest(ascii((budget, self.version)), self._model_identity(), *data)
+        changes = [] if self.augment is None else [identity(self.augment, Part("augment", self.name, self.version))]
+        return digest(ascii((budget, self.version)), self._model_identity(), *data, *changes)
 
 
 @known_keywords()

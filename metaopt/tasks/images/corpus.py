@@ -1,6 +1,10 @@
 """A folder of images by class as a corpus of one few-shot task; see `metaopt.tasks.images.folder` for the layouts.
 
-An optional `corpus.toml` says more, in a table `[episodes]` whose keys are the fields of `EpisodeSettings`:
+`task = "episodes"` in `corpus.toml` makes it one, or a table `[episodes]` whose keys are the fields of
+`EpisodeSettings`; without them a folder of images by class is a classification (`metaopt.tasks.labelled`), but for the
+layouts of Omniglot and Mini-ImageNet, whose classes are no classification's:
+
+    task = "episodes"
 
     [episodes]
     n_way = 5
@@ -10,7 +14,6 @@ An optional `corpus.toml` says more, in a table `[episodes]` whose keys are the 
     num_iterations = 20000
 """
 
-import tomllib
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -20,12 +23,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metaopt.contracts import Corpus, FewShotTask
-from metaopt.errors import InputError, first_line, quoted
+from metaopt.errors import InputError, quoted
 from metaopt.tasks.images.class_episodes import ClassEpisodes
 from metaopt.tasks.images.conv4 import Conv4
-from metaopt.tasks.images.folder import is_omniglot, read_image_folder
+from metaopt.tasks.images.folder import is_image_folder, is_mini_imagenet, is_omniglot, read_image_folder
+from metaopt.tasks.tables.settings import FILE_NAME, settings_as_written
 
-FILE_NAME = "corpus.toml"
+__all__ = ["FILE_NAME", "EpisodeSettings", "accuracy", "is_episode_folder", "load_image_folder"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,14 @@ class EpisodeSettings:
     num_steps: int = 1
     num_iterations: int = 4000
     episodes_per_iteration: int = 16
+
+
+def is_episode_folder(folder: Path) -> bool:
+    """Whether a folder of images is for few-shot tasks: its `corpus.toml` or its layout says so."""
+    if is_omniglot(folder) or is_mini_imagenet(folder):
+        return True
+    written = settings_as_written(folder)
+    return written.get("task") == "episodes" or ("episodes" in written and is_image_folder(folder))
 
 
 def load_image_folder(folder: Path) -> Corpus:
@@ -107,13 +119,11 @@ def accuracy(output: Tensor, targets: Tensor) -> Tensor:
 
 
 def _settings(folder: Path) -> EpisodeSettings:
-    path = folder / FILE_NAME
-    if not path.is_file():
-        return EpisodeSettings()
-    try:
-        table: Any = tomllib.loads(path.read_text(encoding="utf-8")).get("episodes", {})
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {first_line(error)}; correct it or remove it.") from error
+    path, written = folder / FILE_NAME, settings_as_written(folder)
+    others = [key for key in written if key not in ("task", "episodes")]
+    if others and written.get("task") == "episodes":
+        raise InputError(f"{path}: keys of a few-shot task, such as {others[0]!r}, stand in the table [episodes].")
+    table: Any = written.get("episodes", {})
     known = {field.name: field.type for field in fields(EpisodeSettings)}
     for key, value in table.items():
         if key not in known:

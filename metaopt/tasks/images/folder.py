@@ -36,7 +36,7 @@ def is_image_folder(folder: Path) -> bool:
         return False
     if is_omniglot(folder) or _parted(folder) is not None:
         return True
-    if (folder / "images").is_dir() and (folder / "train.csv").is_file():
+    if is_mini_imagenet(folder):
         return True
     tables = any(child.name.endswith((".csv", ".csv.gz")) for child in folder.iterdir())
     return not tables and any(
@@ -47,6 +47,11 @@ def is_image_folder(folder: Path) -> bool:
 def is_omniglot(folder: Path) -> bool:
     """Whether a folder holds Omniglot, packed or not."""
     return _omniglot(folder) is not None
+
+
+def is_mini_imagenet(folder: Path) -> bool:
+    """Whether a folder has the layout of Mini-ImageNet: images in one folder, lists of them beside it."""
+    return (folder / "images").is_dir() and (folder / "train.csv").is_file()
 
 
 @checked_function()
@@ -81,7 +86,7 @@ def read_image_folder(
     parted = _parted(path)
     if parted is not None:
         return {name: _folder_classes(part, size, channels) for name, part in parted.items()}
-    if (path / "images").is_dir() and (path / "train.csv").is_file():
+    if is_mini_imagenet(path):
         return {name: _listed_classes(path, names, size, channels) for name, names in _PARTS.items()}  # type: ignore[misc]
     return divided(_folder_classes(path, size, channels), split, seed)
 

@@ -1,4 +1,4 @@
-"""A folder of CSVs as a corpus: one file a task, header first, target last.
+"""A folder of tables as a corpus: one file a task, header first, target last; see SUFFIXES for what files.
 
 An optional `corpus.toml` says more, a table a file, with `[defaults]` for all; its keys are the fields of
 `metaopt.tasks.tables.settings.TableSettings`:
@@ -19,7 +19,7 @@ refused by name, all columns of a file at once (`metaopt.tasks.tables.columns.fe
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from metaopt.contracts import Corpus, Task
@@ -28,13 +28,15 @@ from metaopt.files import as_path, folders_like, is_file, is_folder, is_utf8
 from metaopt.tasks.tables.reading.arrow_file import SUFFIXES as ARROW
 from metaopt.tasks.tables.reading.arrow_file import read_arrow
 from metaopt.tasks.tables.reading.csv_file import read_csv
+from metaopt.tasks.tables.reading.json_lines import SUFFIXES as JSON
+from metaopt.tasks.tables.reading.json_lines import read_json_lines
 from metaopt.tasks.tables.reading.table_file import TableFile
 from metaopt.tasks.tables.refusal import UnusableTableError
 from metaopt.tasks.tables.settings import TableSettings, read_settings
 from metaopt.tasks.tables.table import task_from_frame
 
 TEXT = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
-SUFFIXES = (*TEXT, *ARROW)
+SUFFIXES = (*TEXT, *JSON, *ARROW)
 
 #: Tables that are not read, and what to do with them.
 WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers")
@@ -60,7 +62,7 @@ def load_csv_folder(folder: Path) -> Corpus:
         except InputError as error:
             faults.append(error)
     if faults:
-        raise _joined(faults, folder)
+        raise joined_faults(faults, folder)
     return Corpus(folder.resolve().name, tuple(tasks), tuple(notes))
 
 
@@ -116,7 +118,8 @@ def read_table(path: Path, settings: TableSettings) -> TableFile:
     Raises:
         InputError: it cannot be read.
     """
-    reader = read_arrow if path.name.lower().endswith(ARROW) else read_csv
+    name = path.name.lower()
+    reader = read_arrow if name.endswith(ARROW) else read_json_lines if name.endswith(JSON) else read_csv
     return reader(path, settings)
 
 
@@ -148,8 +151,16 @@ def table_files(folder: Path) -> Mapping[str, Path]:
                 f"{quoted(books[0])} is a workbook, which is not read; save each of its sheets as CSV "
                 "(in a spreadsheet: File, Save as, CSV UTF-8), one file a task."
             )
-        raise InputError(f"{quoted(folder)} holds no .csv or .csv.gz file; a corpus has one a task.")
+        raise InputError(
+            f"{quoted(folder)} holds no .csv or .csv.gz file; a corpus has one a task, or images or texts in folders "
+            "of their classes."
+        )
     return files
+
+
+def holds_tables(folder: Path) -> bool:
+    """Whether a folder has a file that is read as a table."""
+    return any(path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".") for path in folder.iterdir())
 
 
 def workbooks(folder: Path) -> list[Path]:
@@ -157,11 +168,17 @@ def workbooks(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.iterdir()) if path.name.lower().endswith(WORKBOOKS)]
 
 
-def _joined(faults: list[InputError], folder: Path) -> InputError:
-    """The faults of a folder's tables in one message, as far as it has room for them."""
+def joined_faults(faults: Sequence[InputError], folder: Path, what: str = "tables") -> InputError:
+    """The faults of a folder's tables in one message, as far as it has room for them.
+
+    Args:
+        faults: at least one.
+        folder: whose tables they are about.
+        what: they are called.
+    """
     if len(faults) == 1:
         return faults[0]
-    beginning = f"{len(faults)} tables cannot be used; metaopt show prints all of it, with a corpus.toml to paste: "
+    beginning = f"{len(faults)} {what} cannot be used; metaopt show prints all of it, with a corpus.toml to paste: "
     parts: list[str] = []
     for fault in faults:
         part = str(fault).replace(f"{folder}{os.sep}", "").rstrip(".")

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metaopt.contracts import Mode
+from metaopt.errors import InputError, quoted
 
 
 def accuracy(output: Tensor, targets: Tensor) -> Tensor:
@@ -94,6 +95,29 @@ METRICS: Mapping[str, Metric] = {
     "mae": Metric(mae, "min", is_for_classes=False),
     "r2": Metric(r2, "max", is_for_classes=False),
 }
+
+
+def metric_of(name: str | None, kind: str, where: str) -> Metric | None:
+    """The metric of a name; None for None.
+
+    Args:
+        name: of METRICS.
+        kind: of the targets, `"classification"` or `"regression"`.
+        where: the file, for messages.
+
+    Raises:
+        InputError: it does not measure such targets.
+    """
+    if name is None:
+        return None
+    metric = METRICS[name]
+    if metric.is_for_classes != (kind == "classification"):
+        fitting = [other for other, known in METRICS.items() if known.is_for_classes != metric.is_for_classes]
+        raise InputError(
+            f"{where} is a {kind}, which metric = {quoted(name)} in corpus.toml does not measure; there are "
+            f"{', '.join(fitting)}."
+        )
+    return metric
 
 
 def _members(labels: Tensor, output: Tensor) -> Tensor:

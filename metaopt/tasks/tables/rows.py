@@ -44,7 +44,7 @@ class TableRows:
     def of(cls, features: Features, target: Target, name: str, settings: TableSettings) -> "TableRows":
         """The rows of a table, divided by its name."""
         return cls.divided(
-            features, target, name, split_rows(_classes(target), name, settings.validation, settings.test)
+            features, target, name, split_rows(classes_of(target), name, settings.validation, settings.test)
         )
 
     @classmethod
@@ -66,7 +66,7 @@ class TableRows:
 
     def __call__(self, seed: int, *, test: bool) -> Splits:
         """The splits of a seed; see `metaopt.contracts.tasks.draws.Redraw`."""
-        rows = redrawn_rows(_classes(self.target), self.own, self.name, seed, test=test)
+        rows = redrawn_rows(classes_of(self.target), self.own, self.name, seed, test=test)
         with without_fold_warnings():
             known = _standardised(self.target, rows[0])[rows[0]]
             transformer = refitted(self.settled, self.features, rows[0], known)
@@ -98,7 +98,7 @@ def without_fold_warnings() -> Iterator[None]:
         yield
 
 
-def _classes(target: Target) -> NDArray[np.int64]:
+def classes_of(target: Target) -> NDArray[np.int64]:
     """The class of each row; regression has one."""
     return target.values if target.kind == "classification" else np.zeros(len(target.values), dtype=np.int64)
 

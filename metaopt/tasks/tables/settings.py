@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -10,6 +10,7 @@ from metaopt.errors import InputError, did_you_mean, first_line, listed, quoted
 from metaopt.files import read_text
 from metaopt.tasks.tables.metrics import METRICS
 from metaopt.tasks.tables.splitting import FRACTION
+from metaopt.tasks.texts.tokens import LENGTH, TOKENS, VOCABULARY
 
 FILE_NAME = "corpus.toml"
 
@@ -17,6 +18,8 @@ FILE_NAME = "corpus.toml"
 _MOST = 10**12
 
 TableKind: TypeAlias = Literal["classification", "regression"]
+#: By key of `corpus.toml`, whether a value can be, and what it should be.
+Checks: TypeAlias = Mapping[str, tuple[Callable[[Any], bool], str]]
 
 #: Rows that can be left out.
 ROWS = ("no_target", "rare_class", "repeated_header", "ragged")
@@ -59,6 +62,10 @@ class TableSettings:
         comment: what lines that are no rows begin with.
         header: whether there is one.
         number_names: whether columns of one name are told apart by numbers.
+        text: the column of text that is the input, alone; that of a table of two columns where it is left out.
+        tokens: of a text, `"words"` or `"characters"`; by their lengths if left out.
+        vocabulary: how many different tokens count.
+        length: tokens of a text that are read.
     """
 
     task: TableKind | None = None
@@ -90,9 +97,10 @@ class TableSettings:
     comment: str | None = None
     header: bool = True
     number_names: bool = False
-
-
-KEYS = tuple(field.name for field in fields(TableSettings))
+    text: str | None = None
+    tokens: str | None = None
+    vocabulary: int = VOCABULARY
+    length: int = LENGTH
 
 
 def read_settings(folder: Path, stems: Collection[str]) -> dict[str, TableSettings]:
@@ -153,7 +161,7 @@ def parsed_settings(document: Any, where: str) -> TableSettings:
 def _parse(base: TableSettings, table: Any, where: str) -> TableSettings:
     if not isinstance(table, dict):
         raise InputError(f'{where} must be a table with keys such as task = "regression", got {quoted(table)}.')
-    changes = {key: _checked(key, value, where) for key, value in table.items()}
+    changes = {key: checked_value(key, value, where, CHECKS) for key, value in table.items()}
     settings = replace(base, **changes)
     if settings.group is not None and settings.time is not None:
         raise InputError(f"{where}: rows are divided by group or by time, not both; remove one.")
@@ -163,11 +171,22 @@ def _parse(base: TableSettings, table: Any, where: str) -> TableSettings:
     return settings
 
 
-def _checked(key: str, value: Any, where: str) -> Any:
-    if key not in _CHECKS:
-        hint = did_you_mean(key, KEYS, " ({})")
-        raise InputError(f"{where}: unknown key {quoted(key)}{hint}; known: {', '.join(KEYS)}.")
-    is_valid, wanted = _CHECKS[key]
+def checked_value(key: str, value: Any, where: str, checks: Checks) -> Any:
+    """A value of `corpus.toml`, lists as tuples.
+
+    Args:
+        key: its name.
+        value: as TOML has it.
+        where: the file and table, for messages.
+        checks: by key, whether a value can be, and what it should be.
+
+    Raises:
+        InputError: an unknown key, or a value that cannot be.
+    """
+    if key not in checks:
+        hint = did_you_mean(key, checks, " ({})")
+        raise InputError(f"{where}: unknown key {quoted(key)}{hint}; known: {', '.join(checks)}.")
+    is_valid, wanted = checks[key]
     if not is_valid(value):
         raise InputError(f"{where}: {key} must be {wanted}, got {quoted(value)}.")
     return tuple(value) if isinstance(value, list) else value
@@ -179,6 +198,11 @@ def _is_fraction(value: Any) -> bool:
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of TOML is a number."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_text(value: Any) -> bool:
@@ -196,13 +220,10 @@ def _is_orders(value: Any) -> bool:
 def _is_weights(value: Any) -> bool:
     if not isinstance(value, dict):
         return bool(value == "balanced")
-    return bool(value) and all(
-        isinstance(weight, int | float) and not isinstance(weight, bool) and 0 < weight < _MOST
-        for weight in value.values()
-    )
+    return bool(value) and all(is_number(weight) and 0 < weight < _MOST for weight in value.values())
 
 
-_CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+CHECKS: Checks = {
     "task": (lambda value: value in ("classification", "regression"), "'classification' or 'regression'"),
     "family": (_is_text, "a name"),
     "validation": (_is_fraction, "a fraction between 0 and 1"),
@@ -212,6 +233,10 @@ _CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "batch_size": (_is_count, "a positive whole number"),
     "num_steps": (_is_count, "a positive whole number"),
     "num_validations": (_is_count, "a positive whole number"),
+    "text": (_is_text, "a column's name"),
+    "tokens": (lambda value: value in TOKENS, f"one of {', '.join(TOKENS)}"),
+    "vocabulary": (_is_count, "a positive whole number"),
+    "length": (_is_count, "a positive whole number"),
     "categories": (_is_names, "a list of column names"),
     "drop": (_is_names, "a list of column names"),
     "target": (_is_text, "a column's name"),

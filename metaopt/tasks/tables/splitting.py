@@ -89,6 +89,30 @@ def _nearest(starts: NDArray[np.int64], wanted: float, lowest: int, highest: int
     return int(np.clip(np.abs(starts - wanted).argmin(), lowest, highest))
 
 
+def held_out_rows(
+    classes: NDArray[np.int64], rows: NDArray[np.int64], name: str, fraction: float | None, max_rows: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Some of the rows put aside, at least one of each class: those that are left, and those put aside.
+
+    Args:
+        classes: see `split_rows`.
+        rows: to divide; at least two of each class that they have.
+        name: seeds the shuffling.
+        fraction: of the rows; .2 of at most `max_rows` if left out.
+        max_rows: see there.
+    """
+    generator = np.random.default_rng(seed_of(name))
+    share = _share(fraction, max_rows, len(rows))
+    parts: tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]] = ([], [])
+    for label in np.unique(classes[rows]):
+        own = generator.permutation(rows[classes[rows] == label])
+        count = min(max(1, round(share * len(own))), len(own) - 1)
+        for part, chunk in zip(parts, np.split(own, [len(own) - count]), strict=True):
+            part.append(chunk)
+    left, aside = (generator.permutation(np.concatenate(part)) for part in parts)
+    return left, aside
+
+
 def redrawn_rows(classes: NDArray[np.int64], own: Rows, name: str, seed: int, *, test: bool) -> Rows:
     """Rows divided anew: as many of each class in each part as before, the same for the same name and seed.
 

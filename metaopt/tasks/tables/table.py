@@ -5,26 +5,26 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from metaopt.contracts import Split, Splits, Task
-from metaopt.errors import InputError, did_you_mean, listed, named_line, quoted
+from metaopt.errors import InputError, did_you_mean, listed, quoted
 from metaopt.tasks.module_attribute import load_attribute
-from metaopt.tasks.tables.columns.conversion import Converted, How, convert, decimal_in
+from metaopt.tasks.named_model import named_model
+from metaopt.tasks.tables.columns.conversion import How, decimal_in
 from metaopt.tasks.tables.columns.features import check_features, one_hot_places
-from metaopt.tasks.tables.division import CheckedTable, divided, kept_rows
+from metaopt.tasks.tables.division import CheckedTable, divided, groups_of, kept_rows, times_of
 from metaopt.tasks.tables.leaks import leaks
 from metaopt.tasks.tables.losses import loss_of
-from metaopt.tasks.tables.metrics import METRICS, Metric
+from metaopt.tasks.tables.metrics import metric_of
 from metaopt.tasks.tables.mlp import Place, embedding_mlp, mlp
 from metaopt.tasks.tables.refusal import Refusal, refused
 from metaopt.tasks.tables.rows import TableRows
 from metaopt.tasks.tables.settings import TableSettings
 from metaopt.tasks.tables.splitting import Rows
 from metaopt.tasks.tables.target import Target, check_target
+from metaopt.tasks.tables.text_table import check_texts, text_columns, text_task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,6 +78,9 @@ def task_from_frame(
     Raises:
         InputError: the table cannot be used; names the column, the row and the value.
     """
+    columns = text_columns(frame, settings, where)
+    if columns is not None:
+        return text_task(check_texts(frame, columns, settings, where), name, settings, where).task
     table = check_table(frame, settings, where, ticked)
     rows = divided(table, name, settings, where)
     if warn is not None:
@@ -93,8 +96,9 @@ def task_of(table: CheckedTable, rows: TableRows, name: str, settings: TableSett
     num_inputs = splits.train.inputs.shape[1]
     factory = model_factory(settings, one_hot_places(rows.settled, table.features))
     if settings.model is not None:
-        _check_model(factory, settings.model, splits.train, table.target, where)
-    metric = metric_of(settings.metric, table, where)
+        sizes = (num_inputs, table.target.num_outputs)
+        named_model(settings.model, sizes, "(num_inputs, num_outputs)", splits.train.inputs[:2], sizes[1], where)
+    metric = metric_of(settings.metric, table.target.kind, where)
     is_fixed = table.groups is not None or table.times is not None
     return Task(
         name=name,
@@ -137,13 +141,13 @@ def check_table(
         InputError: columns are refused, all of them in one message; or the settings name what is not there.
     """
     columns = [str(name) for name in frame.columns]
-    target_name = _target_name(columns, settings, where)
+    target_name = target_name_of(columns, settings, where)
     others = [name for name in columns if name != target_name]
     for key in ("drop", "categories", "hash", "dates"):
-        _check_named(tuple(getattr(settings, key)), others, key, where)
+        check_named(tuple(getattr(settings, key)), others, key, where)
     for key in ("group", "time"):
         named = getattr(settings, key)
-        _check_named(() if named is None else (named,), others, key, where)
+        check_named(() if named is None else (named,), others, key, where)
     feature_names = [name for name in others if name not in settings.drop and name != settings.group]
     if not feature_names:
         raise InputError(f"{where} has no feature left; drop fewer columns.")
@@ -155,8 +159,8 @@ def check_table(
     features, refusals = check_features(frame[feature_names], settings.categories, how)
     if isinstance(target, Refusal):
         refusals = [target, *refusals]
-    groups = _groups(frame, settings)
-    times = _times(frame, settings, how)
+    groups = groups_of(frame, settings)
+    times = times_of(frame, settings, how)
     refusals.extend(part for part in (groups, times) if isinstance(part, Refusal) and part not in refusals)
     if refusals:
         raise refused(where, refusals)
@@ -166,7 +170,12 @@ def check_table(
     return CheckedTable(features, target, target_name, rows, groups, times)
 
 
-def _target_name(columns: Sequence[str], settings: TableSettings, where: str) -> str:
+def target_name_of(columns: Sequence[str], settings: TableSettings, where: str) -> str:
+    """The column to predict: the one that the settings name, or the last.
+
+    Raises:
+        InputError: there is no such column.
+    """
     if settings.target is None:
         return columns[-1]
     if settings.target not in columns:
@@ -178,83 +187,14 @@ def _target_name(columns: Sequence[str], settings: TableSettings, where: str) ->
     return settings.target
 
 
-def metric_of(name: str | None, table: CheckedTable, where: str) -> Metric | None:
-    """The metric of that name; None for None.
+def check_named(names: Sequence[str], columns: Sequence[str], key: str, where: str) -> None:
+    """Refuse names of columns that are not there.
 
     Raises:
-        InputError: it does not measure such a target.
+        InputError: the settings name such a column under this key.
     """
-    if name is None:
-        return None
-    metric = METRICS[name]
-    if metric.is_for_classes != (table.target.kind == "classification"):
-        fitting = [other for other, known in METRICS.items() if known.is_for_classes != metric.is_for_classes]
-        raise InputError(
-            f"{where} is a {table.target.kind}, which metric = {quoted(name)} in corpus.toml does not measure; "
-            f"there are {', '.join(fitting)}."
-        )
-    return metric
-
-
-def _groups(frame: "pd.DataFrame", settings: TableSettings) -> "NDArray[np.int64] | Refusal | None":
-    if settings.group is None:
-        return None
-    import pandas as pd
-
-    column = frame[settings.group]
-    missing = np.flatnonzero(column.isna())
-    codes: NDArray[np.int64] = pd.factorize(column, sort=False)[0].astype(np.int64)
-    if len(missing):  # a row without a group is one by itself
-        codes[missing] = codes.max() + 1 + np.arange(len(missing))
-    if codes.max() < 2:
-        return Refusal(
-            settings.group,
-            f" has {codes.max() + 1} groups",
-            "three are needed, to train, validate and test on; name another column as group in corpus.toml",
-        )
-    return codes
-
-
-def _times(frame: "pd.DataFrame", settings: TableSettings, how: How) -> "NDArray[np.int64] | Refusal | None":
-    if settings.time is None:
-        return None
-    column = frame[settings.time]
-    converted = convert(column, how) if column.notna().any() else None
-    if isinstance(converted, Refusal):
-        return converted
-    name = settings.time
-    if not isinstance(converted, Converted) or (converted.moments is None and list(converted.parts) != [name]):
-        return Refusal(name, " holds neither dates nor numbers", "name another column as time in corpus.toml")
-    missing = np.flatnonzero(column.isna())
-    if len(missing):
-        what = f": row {missing[0] + 1} after the header has no time, by which rows are divided"
-        return Refusal(name, what, "fill it in or remove the row")
-    if converted.moments is not None:
-        return converted.moments.values.astype("datetime64[s]").astype(np.int64)
-    return np.unique(converted.parts[name].to_numpy(), return_inverse=True)[1].reshape(-1).astype(np.int64)
-
-
-def _check_named(names: Sequence[str], columns: Sequence[str], key: str, where: str) -> None:
     for name in names:
         if name not in columns:
             raise InputError(
                 f"{where} has no feature {quoted(name)}, which {key} in corpus.toml lists; it has {listed(columns)}."
             )
-
-
-def _check_model(factory: Callable[..., nn.Module], reference: str, train: Split, target: Target, where: str) -> None:
-    """Refuse the user's factory if it makes no model that turns two rows into outputs of the right shape."""
-    shape = (2, target.num_outputs)
-    try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            output = factory(train.inputs.shape[1], target.num_outputs)(train.inputs[:2])
-    except Exception as error:  # a stranger's model: its fault, by name
-        raise InputError(
-            f"{where}: model {quoted(reference)} raised {named_line(error)}; it is called with "
-            f"(num_inputs, num_outputs) = ({train.inputs.shape[1]}, {target.num_outputs})."
-        ) from error
-    if not isinstance(output, Tensor) or tuple(output.shape) != shape:
-        got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise InputError(
-            f"{where}: model {quoted(reference)} must turn two rows into a tensor of shape {shape}, got {got}."
-        )

@@ -46,7 +46,9 @@ def test_a_fault_names_file_row_and_column(tmp_path):
 
 
 def test_a_folder_without_tables_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"holds no \.csv or \.csv\.gz file; a corpus has one a task\."):
+    with pytest.raises(
+        InputError, match=r"holds no \.csv or \.csv\.gz file; a corpus has one a task, or images or texts in folders of"
+    ):
         metaopt.load_corpus(tmp_path)
 
 

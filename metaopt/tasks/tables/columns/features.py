@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metaopt.errors import quoted
 from metaopt.tasks.tables.columns.cells import clean
 from metaopt.tasks.tables.columns.conversion import CellFormat, Converted, How, convert, decimal_in
+from metaopt.tasks.tables.columns.free_text import differ_mostly, is_prose
 from metaopt.tasks.tables.columns.identifiers import are_identifiers
 from metaopt.tasks.tables.columns.many_values import HASHED, many_valued
 from metaopt.tasks.tables.refusal import Refusal, refused
@@ -203,14 +205,15 @@ def _as_categories(column: "pd.Series[Any]") -> "pd.Series[Any] | Refusal":
     if isinstance(labels, Refusal):
         return labels
     filled = labels.dropna()
-    different = filled.nunique()
-    if different > max(5, len(filled) / 2):
+    if differ_mostly(filled):
+        name = str(column.name)
         return Refusal(
-            str(column.name),
-            f" holds free text or identifiers ({different} different values in {len(filled)} rows, such as "
+            name,
+            f" holds free text or identifiers ({filled.nunique()} different values in {len(filled)} rows, such as "
             f"{_shortened(filled.iloc[0])!r})",
             _REMOVE,
-            settings={"drop": [str(column.name)]},
+            settings={"drop": [name]},
+            choice=f"text = {quoted(name)} makes a task of these texts alone" if is_prose(filled) else "",
         )
     return labels
 

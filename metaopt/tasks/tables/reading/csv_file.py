@@ -42,21 +42,10 @@ def read_csv(path: Path, settings: TableSettings | None = None) -> TableFile:
         InputError: unreadable, ragged, without a header, with two columns of one name, with another header among its
             rows, of fewer than two columns or MIN_ROWS rows.
     """
-    import pandas as pd
-
     told = settings or TableSettings()
     texts = read_texts(path, told)
     names, cells = list(texts.cells.columns), texts.cells.set_axis(range(texts.cells.shape[1]), axis="columns")
-    ticked = tuple(name for place, name in enumerate(names) if _are_ticks(cells[place]))
-    columns = [
-        cells[place].map(lambda text: bool(clean(text)))
-        if name in ticked
-        else typed(cells[place], as_labels=name in told.categories)
-        for place, name in enumerate(names)
-    ]
-    frame = pd.concat(columns, axis="columns", keys=names)
-    padded = [name for place, name in enumerate(names) if frame[name].dtype.kind == "i" and _is_padded(cells[place])]
-    return TableFile(frame, texts.separator, texts.encoding, texts.is_assumed, tuple(padded), ticked)
+    return typed_cells(names, cells, told, texts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +77,7 @@ def read_texts(path: Path, settings: TableSettings, *, least_rows: int = MIN_ROW
     Raises:
         InputError: see `read_csv`.
     """
-    source = _text(path, settings)
+    source = text_of_file(path, settings)
     text, layout = source.text, layout_of(source.text, settings.separator)
     text = _without_lines(text, layout.skipped + settings.skip_lines, settings.comment)
     _check_beginning(text, settings, path)
@@ -98,12 +87,52 @@ def read_texts(path: Path, settings: TableSettings, *, least_rows: int = MIN_ROW
     if settings.header:
         cells = without_header_again(names, cells, path, settings)
         check_header(names, cells, path)
-    if len(cells) < least_rows:
-        needed = f"a table needs at least {least_rows} to be split into training, validation and test rows"
-        raise InputError(f"{path} has {len(cells)} rows; {needed if least_rows > 1 else 'there is nothing to read'}.")
-    if settings.gaps:
-        cells = cells.apply(without_gaps, gaps=settings.gaps)
-    return Texts(cells.set_axis(names, axis="columns"), layout.separator, source.encoding, source.is_assumed)
+    check_length(cells, path, least_rows)
+    return Texts(
+        without_told_gaps(cells, settings).set_axis(names, axis="columns"),
+        layout.separator,
+        source.encoding,
+        source.is_assumed,
+    )
+
+
+def check_length(cells: "pd.DataFrame", path: Path, least: int = MIN_ROWS) -> None:
+    """Refuse tables of too few rows.
+
+    Raises:
+        InputError: it is one.
+    """
+    if len(cells) < least:
+        needed = f"a table needs at least {least} to be split into training, validation and test rows"
+        raise InputError(f"{path} has {len(cells)} rows; {needed if least > 1 else 'there is nothing to read'}.")
+
+
+def without_told_gaps(cells: "pd.DataFrame", settings: TableSettings) -> "pd.DataFrame":
+    """The cells, empty where the settings call a text a gap."""
+    return cells.apply(without_gaps, gaps=settings.gaps) if settings.gaps else cells
+
+
+def typed_cells(names: list[str], cells: "pd.DataFrame", settings: TableSettings, texts: Texts) -> TableFile:
+    """The table of some cells, each column of numbers, of booleans or of text.
+
+    Args:
+        names: of the columns.
+        cells: text in all; the columns are called 0, 1 and so on.
+        settings: what `corpus.toml` says.
+        texts: how they stood in the file.
+    """
+    import pandas as pd
+
+    ticked = tuple(name for place, name in enumerate(names) if _are_ticks(cells[place]))
+    columns = [
+        cells[place].map(lambda text: bool(clean(text)))
+        if name in ticked
+        else typed(cells[place], as_labels=name in settings.categories)
+        for place, name in enumerate(names)
+    ]
+    frame = pd.concat(columns, axis="columns", keys=names)
+    padded = [name for place, name in enumerate(names) if frame[name].dtype.kind == "i" and _is_padded(cells[place])]
+    return TableFile(frame, texts.separator, texts.encoding, texts.is_assumed, tuple(padded), ticked)
 
 
 def read_cells(path: Path, wanted: str, *, skip_blank_lines: bool = True) -> "pd.DataFrame":
@@ -121,7 +150,7 @@ def read_cells(path: Path, wanted: str, *, skip_blank_lines: bool = True) -> "pd
         InputError: unreadable, not UTF-8, ragged, of one column, with two columns of one name, or separated otherwise.
     """
     plain = TableSettings(encoding="utf-8")
-    text = _text(path, plain).text
+    text = text_of_file(path, plain).text
     names = names_of(text, path, ",", plain, wanted)
     for mark, called in SEPARATORS.items():
         if mark != "," and sum(name.count(mark) for name in names) >= len(names):
@@ -136,7 +165,12 @@ def read_cells(path: Path, wanted: str, *, skip_blank_lines: bool = True) -> "pd
     return cells.set_axis(names, axis="columns")
 
 
-def _text(path: Path, settings: TableSettings) -> Decoded:
+def text_of_file(path: Path, settings: TableSettings) -> Decoded:
+    """The text of a file; `.gz` is decompressed.
+
+    Raises:
+        InputError: it cannot be read, is empty, or no text.
+    """
     try:
         content = read_content(path)
     except (OSError, ValueError) as error:

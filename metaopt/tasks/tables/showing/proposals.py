@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from metaopt.tasks.tables.refusal import Refusal
-from metaopt.tasks.tables.settings import TableSettings
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -32,8 +31,8 @@ def merged(settings: Mapping[str, Any], refusals: Sequence[Refusal]) -> dict[str
     return result
 
 
-def applied(settings: TableSettings, proposal: Mapping[str, Any]) -> TableSettings:
-    """The settings of a table as they are once a proposal is pasted."""
+def applied(settings: Any, proposal: Mapping[str, Any]) -> Any:
+    """Settings, a dataclass, as they are once a proposal is pasted."""
     changes: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in proposal.items() if value is not None
     }
@@ -44,12 +43,13 @@ def toml_of(tables: Mapping[str, Mapping[str, Any]], choices: Mapping[str, Seque
     """The text of a `corpus.toml`.
 
     Args:
-        tables: keys and values by the names of tables.
+        tables: keys and values by the names of tables; under no name those at the top.
         choices: by table, what else might be said; becomes comments.
     """
     parts = []
     for name, keys in tables.items():
-        lines = [f"[{_key(name)}]", *(f"# {' '.join(choice.split())}" for choice in choices.get(name, ()))]
+        head = [f"[{_key(name)}]"] if name else []
+        lines = [*head, *(f"# {' '.join(choice.split())}" for choice in choices.get(name, ()))]
         lines += [f"{_key(key)} = {_value(value)}" for key, value in keys.items()]
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"

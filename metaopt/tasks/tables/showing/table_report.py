@@ -2,34 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from metaopt.contracts import Task
-from metaopt.errors import InputError
 from metaopt.tasks.tables.csv_folder import read_table
 from metaopt.tasks.tables.division import CheckedTable, divided
-from metaopt.tasks.tables.reading.layout import SEPARATORS
 from metaopt.tasks.tables.reading.table_file import TableFile
-from metaopt.tasks.tables.refusal import Refusal, UnusableTableError
 from metaopt.tasks.tables.rows import TableRows
 from metaopt.tasks.tables.settings import TableSettings
+from metaopt.tasks.tables.showing.attempt import attempted
+from metaopt.tasks.tables.showing.facts import facts_of_file, facts_of_task
 from metaopt.tasks.tables.showing.hints import hints
-from metaopt.tasks.tables.showing.proposals import applied, merged
+from metaopt.tasks.tables.showing.text_report import ReadTexts
 from metaopt.tasks.tables.table import check_table, task_of
+from metaopt.tasks.tables.text_table import check_texts, text_columns, text_task
 
 if TYPE_CHECKING:
     import pandas as pd
-
-#: How often what is refused may hide what is refused next.
-_MOST_ROUNDS = 20
-#: Share of rows about which two good settings disagree, and how much of their squared errors is common.
-_DISAGREEMENT, _COMMON = 0.1, 0.9
-#: Normal quantile of 95 %.
-_QUANTILE = 1.96
 
 
 @dataclass(frozen=True)
@@ -67,69 +57,45 @@ def report_of(path: Path, name: str, settings: TableSettings) -> TableReport:
         name: of its task.
         settings: what `corpus.toml` says of it.
     """
-    refusals: list[Refusal] = []
-    proposal: dict[str, Any] = {}
-    current = settings
-    for _ in range(_MOST_ROUNDS):
-        try:
-            file = read_table(path, current)
-            table = check_table(file.frame, current, str(path), file.ticked)
-            rows = divided(table, name, current, str(path))
-            task = task_of(table, rows, name, current, str(path))
-        except UnusableTableError as error:
-            refusals += [refusal for refusal in error.refusals if refusal not in refusals]
-            known = {key: _plain(getattr(settings, key)) for refusal in error.refusals for key in refusal.settings}
-            proposal = merged({**known, **proposal}, error.refusals)
-            following = applied(settings, proposal)
-            if following == current:
-                break
-            current = following
-        except InputError as error:
-            refusals.append(Refusal("", str(error), ""))
-            break
-        else:
-            return _filled(path, name, current, (file, table, rows, task), refusals, proposal)
-    return TableReport(
-        name,
-        str(path),
-        refusals=tuple(refusal.sentence(str(path)) for refusal in refusals),
-        settings=proposal,
-        choices=_choices(refusals),
-        trains=False,
-    )
+    attempt = attempted(lambda current: _read(path, name, current), settings)
+    sentences = tuple(refusal.sentence(str(path)) for refusal in attempt.refusals)
+    if attempt.made is None:
+        return TableReport(
+            name, str(path), refusals=sentences, settings=attempt.proposal, choices=attempt.choices, trains=False
+        )
+    why = {refusal.column: refusal.fault.strip(" :") for refusal in attempt.refusals if refusal.column}
+    columns, facts, lines = attempt.made.report(attempt.settings, why)
+    return TableReport(name, str(path), columns, facts, lines, sentences, attempt.proposal, attempt.choices)
 
 
-def _plain(value: Any) -> Any:
-    """A setting as `corpus.toml` has it; None where it says nothing."""
-    if isinstance(value, tuple):
-        return list(value)
-    return None if value is True or value == 0 else value
+def _read(path: Path, name: str, settings: TableSettings) -> "ReadTable | ReadTexts":
+    """Read a table as training does."""
+    file = read_table(path, settings)
+    columns = text_columns(file.frame, settings, str(path))
+    if columns is not None:
+        texts = check_texts(file.frame, columns, settings, str(path))
+        return ReadTexts(file, texts, text_task(texts, name, settings, str(path)))
+    table = check_table(file.frame, settings, str(path), file.ticked)
+    rows = divided(table, name, settings, str(path))
+    return ReadTable(file, table, rows, task_of(table, rows, name, settings, str(path)))
 
 
-def _filled(
-    path: Path,
-    name: str,
-    settings: TableSettings,
-    made: tuple[TableFile, CheckedTable, TableRows, Task],
-    refusals: list[Refusal],
-    proposal: Mapping[str, Any],
-) -> TableReport:
-    file, table, rows, task = made
-    why = {refusal.column: refusal.fault.strip(" :") for refusal in refusals if refusal.column}
-    return TableReport(
-        name,
-        str(path),
-        _columns(file.frame, table, settings, why),
-        _facts(file, table, rows, task),
-        tuple(hints(file, table, rows)),
-        tuple(refusal.sentence(str(path)) for refusal in refusals),
-        proposal,
-        _choices(refusals),
-    )
+@dataclass(frozen=True, eq=False)
+class ReadTable:
+    """A table as training reads it."""
 
+    file: TableFile
+    table: CheckedTable
+    rows: TableRows
+    task: Task
 
-def _choices(refusals: list[Refusal]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(refusal.choice for refusal in refusals if refusal.choice))
+    def report(
+        self, settings: TableSettings, why: Mapping[str, str]
+    ) -> tuple[Mapping[str, str], Mapping[str, Any], tuple[str, ...]]:
+        """Columns, facts and hints; see `TableReport`."""
+        columns = _columns(self.file.frame, self.table, settings, why)
+        facts = _facts(self.file, self.table, self.rows, self.task)
+        return columns, facts, tuple(hints(self.file, self.table, self.rows))
 
 
 def _columns(
@@ -150,40 +116,11 @@ def _columns(
 
 
 def _facts(file: TableFile, table: CheckedTable, rows: TableRows, task: Task) -> dict[str, Any]:
-    train, validation, test = (len(part) for part in rows.own)
-    facts: dict[str, Any] = {
-        "rows": len(table.rows),
-        "rows left out": len(file.frame) - len(table.rows),
-        "separator": SEPARATORS.get(file.separator, file.separator),
-        "encoding": file.encoding + (", assumed" if file.is_encoding_assumed else ""),
+    target = table.target
+    return {
+        **facts_of_file(file, len(table.rows)),
         "target": table.target_name,
-        "kind": table.target.kind,
+        "kind": target.kind,
         "inputs": task.splits.train.inputs.shape[1],
-        "train": train,
-        "validation": validation,
-        "test": test,
-        "steps": task.num_steps,
-        "batch": task.batch_size,
+        **facts_of_task(task, target, rows.own),
     }
-    if table.target.kind == "classification":
-        counts = np.bincount(table.target.values, minlength=table.target.num_outputs)
-        facts["classes"] = dict(zip(table.target.names, map(int, counts), strict=True))
-    else:
-        values = table.target.values
-        facts["range"] = [float(values.min()), float(np.median(values)), float(values.max())]
-    facts["tells apart"] = _resolution(table, validation)
-    return facts
-
-
-def _resolution(table: CheckedTable, num_rows: int) -> str:
-    """What validation rows tell apart, before anything was trained: two settings by the same rows, at 95 %.
-
-    Classification: settings that disagree on a share d of n rows differ by noise of sqrt(d / n) in accuracy.
-    Regression: squared errors of normal residuals, a share c of them common, differ by sqrt(4 · (1 - c) / n) of their
-    mean.
-    """
-    if table.target.kind == "classification":
-        points = 100 * _QUANTILE * sqrt(_DISAGREEMENT / num_rows)
-        return f"accuracies about {points:.2g} points apart"
-    share = 100 * _QUANTILE * sqrt(4 * (1 - _COMMON) / num_rows)
-    return f"mean squared errors about {share:.2g} % apart"

@@ -1,0 +1,1 @@
+"""Texts as numbers of tokens, and the model that reads them."""
