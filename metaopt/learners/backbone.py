@@ -6,6 +6,7 @@ such part, what the last linear layer is given: the model without its head.
 
 import copy
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Literal, TypeAlias, final
 
 import torch
@@ -15,7 +16,8 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from metaopt.contracts import BACKBONE, Tensors, give_shapes, is_unshaped
 from metaopt.errors import InputError, MetaOptError, did_you_mean, named_line, quoted
-from metaopt.pure_layers import FirstRows, output_layer, with_policy
+from metaopt.pure_layers import FirstRows, batched, first_argument, output_layer, with_policy
+from metaopt.tracing import vmap_obstacle
 
 #: By whose statistics layers of batch norm normalise queries.
 Statistics: TypeAlias = Literal["running", "support", "batch"]
@@ -59,6 +61,7 @@ class Backbone:
         self.module.eval()
         features = self._checked(inputs)
         self.shape = tuple(features.shape[1:])
+        self._examples = inputs
         self._learned = self._reached(features)
         norms = [layer for layer in self.module.modules() if isinstance(layer, _NormBase)]
         self.is_transductive = (statistics == "batch" and self.has_batch_norm(model)) or any(
@@ -71,6 +74,17 @@ class Backbone:
     def has_batch_norm(model: nn.Module) -> bool:
         """Whether a layer of a model normalises by statistics over examples."""
         return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in model.modules())
+
+    @cached_property
+    def loop_reason(self) -> str | None:
+        """Why each episode goes through the model by itself, in one line; None if all of them may go together.
+
+        What vmap cannot take may depend on the whole batch, such as an `if` on its mean. Then an episode must not see
+        the others.
+        """
+        self.module.eval()
+        with torch.no_grad(), batched():
+            return vmap_obstacle(lambda inputs: self._run({}, inputs), self.module, self._examples)
 
     @property
     def weights(self) -> Tensors:
@@ -109,13 +123,13 @@ class Backbone:
             if layer is not self.module:
                 raise _ReachedError
 
-        def take_input(layer: nn.Module, args: Any) -> None:
-            caught.append(args[0])
+        def take_input(layer: nn.Module, args: Any, kwargs: Any) -> None:
+            caught.append(first_argument(args, kwargs))
 
         handle = (
             self._layer.register_forward_hook(take_output)
             if self._takes_output
-            else self._layer.register_forward_pre_hook(take_input)
+            else self._layer.register_forward_pre_hook(take_input, with_kwargs=True)
         )
         try:
             functional_call(self.module, dict(tensors), (inputs,))
@@ -183,7 +197,8 @@ class Backbone:
         params = {name: param for name, param in self.module.named_parameters() if param.requires_grad}
         if not params or not features.requires_grad:
             return {}
-        gradients = torch.autograd.grad(features.sum(), list(params.values()), allow_unused=True)
+        with torch.enable_grad():
+            gradients = torch.autograd.grad(features.sum(), list(params.values()), allow_unused=True)
         return {
             name: param
             for (name, param), gradient in zip(params.items(), gradients, strict=True)

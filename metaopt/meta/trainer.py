@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,11 @@ class Trainer:
         )
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
+    @property
+    def loop_reasons(self) -> Mapping[str, str]:
+        """Why a task's episodes go one after the other, by its name; only for such tasks."""
+        return {name: reason for name, reason in self._subject.loop_reasons.items() if reason is not None}
+
     @Float32ByDefault()
     def train(
         self,
@@ -106,10 +111,8 @@ class Trainer:
             check: called at each iteration; may raise to end early.
 
         Raises:
-            InputError: the folder holds another meta-training, a layer cannot be vmapped (it is named), or no gradient
-                was ever finite.
+            InputError: the folder holds another meta-training, or no gradient was ever finite.
         """
-        self._subject.check()
         state, generator, optimizer = self._begin(folder)
         validations = max(self.tasks, key=lambda task: task.num_iterations).validation_iterations
         last_saved = last_reported = time.monotonic()
