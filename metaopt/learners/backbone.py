@@ -6,6 +6,7 @@ such part, what the last linear layer is given: the model without its head.
 
 import copy
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import Any, Literal, TypeAlias, final
 
@@ -21,6 +22,8 @@ from metaopt.tracing import vmap_obstacle
 
 #: By whose statistics layers of batch norm normalise queries.
 Statistics: TypeAlias = Literal["running", "support", "batch"]
+#: In which precision the backbone computes what is worth it.
+Precision: TypeAlias = Literal["float32", "bfloat16"]
 #: Names of running statistics begin so: no gradient moves them.
 RUNNING = "running."
 #: The part that gives the features where nobody names one.
@@ -40,6 +43,8 @@ class Backbone:
         inputs: a few examples, shape (n, …).
         part: the part that gives the features; see above.
         statistics: by whose statistics queries are normalised.
+        precision: `"bfloat16"` for convolutions and matrix products in that, by autocast; features, and all that is
+            compared and learned, stay as they are.
 
     Attributes:
         module: the copy.
@@ -51,12 +56,19 @@ class Backbone:
             model's own code fails.
     """
 
-    def __init__(self, model: nn.Module, inputs: Tensor, part: str | None, statistics: Statistics) -> None:
-        self.statistics = statistics
+    def __init__(
+        self,
+        model: nn.Module,
+        inputs: Tensor,
+        part: str | None,
+        statistics: Statistics,
+        precision: Precision = "float32",
+    ) -> None:
+        self.statistics, self.precision = statistics, precision
         self.module = copy.deepcopy(model) if statistics == "running" else with_policy(model, statistics)
         if is_unshaped(self.module):
             give_shapes(self.module, inputs)
-        self._hook: Any = None
+        self._has_convolutions = any(isinstance(layer, nn.Conv2d) for layer in self.module.modules())
         self._layer, self._takes_output = self._found(part, inputs)
         self.module.eval()
         features = self._checked(inputs)
@@ -108,6 +120,7 @@ class Backbone:
         if training:  # torch writes running statistics in place
             running = {name: value.detach().clone() for name, value in running.items()}
         self.module.train(training)
+        inputs, given = self._laid_out(inputs), {name: self._laid_out(value) for name, value in given.items()}
         if self.statistics == "support" and support is not None:
             with FirstRows(self.module, support):
                 features = self._run({**given, **running}, inputs)
@@ -132,7 +145,8 @@ class Backbone:
             else self._layer.register_forward_pre_hook(take_input, with_kwargs=True)
         )
         try:
-            functional_call(self.module, dict(tensors), (inputs,))
+            with self._precise(inputs.device):
+                functional_call(self.module, dict(tensors), (inputs,))
         except _ReachedError:
             pass
         finally:
@@ -140,7 +154,21 @@ class Backbone:
         if not caught:
             raise InputError(f"The model does not pass through {self._shown}, whose output would be its features.")
         features: Tensor = caught[-1]
+        if self.precision == "bfloat16" and isinstance(features, Tensor) and features.dtype == torch.bfloat16:
+            return features.float()
         return features
+
+    def _precise(self, device: torch.device) -> AbstractContextManager[object]:
+        return torch.autocast(device.type, torch.bfloat16) if self.precision == "bfloat16" else nullcontext()
+
+    def _laid_out(self, tensor: Tensor) -> Tensor:
+        """Images and kernels with their channels last, where there are convolutions: these then take two thirds of it.
+
+        Images of one channel are the same either way; then the kernels decide.
+        """
+        if not self._has_convolutions or tensor.ndim != 4 or not tensor.is_floating_point():
+            return tensor
+        return tensor.contiguous(memory_format=torch.channels_last)
 
     def _checked(self, inputs: Tensor) -> Tensor:
         """Features of the examples, which are a row for each."""

@@ -118,7 +118,13 @@ def comparison_on(assembly: Assembly, spec: LearnerSpec, task: FewShotTask, seed
     """A learner on the features of a task's fresh model."""
     statistics = assembly.meta_values["batch_norm"]
     try:
-        backbone = Backbone(task.build(seed), task.examples[0][:2], task.features, statistics)  # type: ignore[arg-type]
+        backbone = Backbone(
+            task.build(seed),
+            task.examples[0][:2],
+            task.features,
+            statistics,  # type: ignore[arg-type]
+            assembly.meta_values.get("precision", "float32"),  # type: ignore[arg-type]
+        )
     except InputError as error:
         raise InputError(f"Task {task.name!r}: {error}") from error
     return Comparison(spec, assembly.meta_values, backbone)

@@ -159,7 +159,8 @@ class Trainer:
         clip = float(self._values["clip"])
         scale = clip / float(norm) if 0 < clip < float(norm) else 1.0
         for name, weights in self._moved(state.theta).items():
-            weights.grad = estimate.gradient[name] * scale if scale != 1.0 else estimate.gradient[name]
+            gradient = estimate.gradient[name] * scale if scale != 1.0 else estimate.gradient[name]
+            weights.grad = _laid_out_like(weights, gradient)
         optimizer.step()
         for name, value in estimate.running.items():
             state.theta[name].data.copy_(value)
@@ -259,6 +260,13 @@ class Trainer:
         if key not in self._evaluated:
             self._evaluated[key] = self.tasks[position].evaluated_episodes(partition).to(self.device)
         return self._evaluated[key]
+
+
+def _laid_out_like(weights: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient with the strides of the weights: torch's fused Adam goes by place in memory, and says nothing."""
+    if gradient.stride() == weights.stride():
+        return gradient
+    return torch.empty_like(weights, requires_grad=False).copy_(gradient)
 
 
 def _copied(theta: Theta) -> dict[str, Tensor]:

@@ -56,7 +56,7 @@ def test_running_statistics_move_in_training_alone_and_not_in_place():
     theirs.train()(IMAGES)
     assert moved.keys() == {name for name in theta if name.startswith(RUNNING)}
     for name, value in moved.items():
-        assert torch.equal(value, theirs.state_dict()[name.removeprefix(RUNNING)]), name
+        torch.testing.assert_close(value, theirs.state_dict()[name.removeprefix(RUNNING)], msg=name)
 
 
 @pytest.mark.parametrize(
@@ -139,3 +139,29 @@ def test_a_part_that_is_passed_by_is_refused():
     model.forward = lambda inputs: nn.Sequential.forward(model[:4], inputs)
     with pytest.raises(metaopt.InputError, match="does not pass through its part 'spare'"):
         Backbone(model, IMAGES, "spare", "running")
+
+
+def convolutional():
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 2))
+
+
+def test_channels_come_last_where_there_are_convolutions_and_features_are_the_same():
+    model, inputs = convolutional(), torch.rand(6, 3, 8, 8)
+    backbone, seen = Backbone(model, inputs[:2], None, "running"), []
+    assert backbone.loop_reason is None
+    backbone.module[0].register_forward_pre_hook(
+        lambda layer, args: seen.append(args[0].is_contiguous(memory_format=torch.channels_last))
+    )
+    features, _ = backbone.features(backbone.weights, inputs)
+    assert seen == [True]
+    torch.testing.assert_close(features, model.eval()[:-1](inputs))
+
+
+def test_in_bfloat16_features_are_near_and_stay_float32():
+    inputs = torch.rand(6, 3, 8, 8)
+    exact = Backbone(convolutional(), inputs[:2], None, "running")
+    rounded = Backbone(exact.module, inputs[:2], None, "running", "bfloat16")
+    own, other = (each.features(exact.weights, inputs)[0] for each in (exact, rounded))
+    assert other.dtype == torch.float32
+    assert not torch.equal(own, other)
+    torch.testing.assert_close(own, other, rtol=0.05, atol=0.05)

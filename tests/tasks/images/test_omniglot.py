@@ -67,9 +67,7 @@ def test_what_cannot_be_divided_so_is_told(folder):
     with pytest.raises(metaopt.InputError, match="lacks the column 'alphabet'"):
         divided(folder)
     table.unlink()
-    with pytest.raises(
-        metaopt.InputError, match=r"goes by alphabets, which .*\.npz does not name; put"
-    ):
+    with pytest.raises(metaopt.InputError, match=r"goes by alphabets, which .*\.npz does not name; put"):
         divided(folder)
 
 
