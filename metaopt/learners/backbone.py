@@ -164,11 +164,11 @@ class Backbone:
     def _laid_out(self, tensor: Tensor) -> Tensor:
         """Images and kernels with their channels last, where there are convolutions: these then take two thirds of it.
 
-        Images of one channel are the same either way; then the kernels decide.
+        `to` says so of one channel, too, where both layouts are one, and the first convolution would take the other.
         """
         if not self._has_convolutions or tensor.ndim != 4 or not tensor.is_floating_point():
             return tensor
-        return tensor.contiguous(memory_format=torch.channels_last)
+        return tensor.to(memory_format=torch.channels_last)
 
     def _checked(self, inputs: Tensor) -> Tensor:
         """Features of the examples, which are a row for each."""

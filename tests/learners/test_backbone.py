@@ -13,7 +13,7 @@ def test_without_a_name_the_features_are_what_the_last_linear_layer_is_given():
     model = small_net().eval()
     backbone = Backbone(model, IMAGES, None, "running")
     features, _ = backbone.features(backbone.weights, IMAGES)
-    assert torch.equal(features, model[:-1](IMAGES))
+    torch.testing.assert_close(features, model[:-1](IMAGES))
     assert backbone.shape == (32,)
     assert not any(name.startswith("backbone.9") for name in backbone.weights), "the head is no part of them"
 
@@ -22,7 +22,7 @@ def test_a_part_called_features_is_taken_before_the_last_linear_layer():
     model = metaopt.Conv4(3, width=4).eval()
     images = torch.randn(2, 1, 16, 16)
     backbone = Backbone(model, images, None, "running")
-    assert torch.equal(backbone.features({}, images)[0], model.features(images))
+    torch.testing.assert_close(backbone.features({}, images)[0], model.features(images))
     assert backbone.shape == (4, 1, 1)
 
 
@@ -82,7 +82,7 @@ def test_frozen_layers_are_used_and_not_learned():
     model[0].requires_grad_(False)
     backbone = Backbone(model, IMAGES, None, "running")
     assert "backbone.0.weight" not in backbone.weights
-    assert torch.equal(backbone.features({}, IMAGES)[0], model.eval()[:-1](IMAGES))
+    torch.testing.assert_close(backbone.features({}, IMAGES)[0], model.eval()[:-1](IMAGES))
 
 
 class Encoder(nn.Module):
@@ -155,6 +155,17 @@ def test_channels_come_last_where_there_are_convolutions_and_features_are_the_sa
     features, _ = backbone.features(backbone.weights, inputs)
     assert seen == [True]
     torch.testing.assert_close(features, model.eval()[:-1](inputs))
+
+
+def test_so_do_those_of_one_channel_from_the_first_convolution_on():
+    model, inputs = small_net(), torch.rand(6, 1, 8, 8)
+    backbone, seen = Backbone(model, inputs[:2], None, "running"), []
+    assert backbone.loop_reason is None
+    backbone.module[0].register_forward_hook(
+        lambda layer, args, output: seen.append(output.is_contiguous(memory_format=torch.channels_last))
+    )
+    backbone.features(backbone.weights, inputs)
+    assert seen == [True]
 
 
 def test_in_bfloat16_features_are_near_and_stay_float32():
