@@ -3,7 +3,7 @@
 from metaopt.contracts.composite_rule import CompositeRule
 from metaopt.contracts.curve import Array, Curve
 from metaopt.contracts.default_dtype import Float32ByDefault, default_for
-from metaopt.contracts.event import Event, Reporter, Watch
+from metaopt.contracts.event import Event, Reporter, Watch, to_stderr
 from metaopt.contracts.fitted import Fit, StopperTheta, ThetaShapes, learned_theta
 from metaopt.contracts.gradient_limits import GradientLimits
 from metaopt.contracts.meta.learner import BACKBONE, Classify, FitSupport, InitLearner, PredictQueries, SupportSet
@@ -176,6 +176,7 @@ __all__ = [
     "prepared",
     "prepared_update",
     "scan",
+    "to_stderr",
     "warmup_horizon",
     "warmup_multiplier",
 ]

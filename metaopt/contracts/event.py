@@ -1,5 +1,6 @@
 """What a training, a tuning or a meta-training reports while it works, and to whom."""
 
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -104,3 +105,8 @@ def _rank() -> int:
     from torch import distributed
 
     return distributed.get_rank() if distributed.is_available() and distributed.is_initialized() else 0
+
+
+def to_stderr(line: str) -> None:
+    """Say a line where it does not mix with results."""
+    print(line, file=sys.stderr)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.func import grad_and_value
 
 from metaopt.contracts import Hparams, Params, Rule, State, StepInfo, Tensors, Theta, in_order
 from metaopt.pure_layers import twice_differentiable
+from metaopt.tracing import FUNCTIONAL, Transforms
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ def unroll(
     first_order: bool = False,
     requires: frozenset[str] = frozenset(),
     rate: Callable[[StepInfo], Tensor] | None = None,
+    transforms: Transforms = FUNCTIONAL,
 ) -> Unrolled:
     """Take one step of the rule for each batch: p ← p + update(∇loss(p, batch)).
 
@@ -60,6 +61,7 @@ def unroll(
         first_order: treat the inner gradients, and the losses that the rule sees, as constants.
         requires: signals that the rule requires; `"gradient_norm"` can be had, and `"loss"` always is.
         rate: a schedule: what the rule's `lr` is multiplied by at a step.
+        transforms: how gradients are made; the plain ones for a loss that `torch.func` cannot follow.
     """
     plan = torch.as_tensor(first_step + len(batches) if horizon is None else horizon, dtype=torch.float32)
     current = dict(params)
@@ -70,7 +72,7 @@ def unroll(
     losses = []
     for offset, batch in enumerate(batches):
         with nullcontext() if first_order else twice_differentiable():
-            grads, value = grad_and_value(loss)(current, *batch)
+            grads, value = transforms.grad_and_value(loss)(current, *batch)
         seen_loss = value.detach() if first_order else value
         if first_order:
             grads = {name: grad.detach() for name, grad in grads.items()}

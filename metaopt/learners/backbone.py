@@ -6,6 +6,8 @@ such part, what the last linear layer is given: the model without its head.
 
 import copy
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from typing import Any, Literal, TypeAlias, final
 
 import torch
@@ -15,10 +17,13 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from metaopt.contracts import BACKBONE, Tensors, give_shapes, is_unshaped
 from metaopt.errors import InputError, MetaOptError, did_you_mean, named_line, quoted
-from metaopt.pure_layers import FirstRows, output_layer, with_policy
+from metaopt.pure_layers import FirstRows, batched, first_argument, output_layer, with_policy
+from metaopt.tracing import vmap_obstacle
 
 #: By whose statistics layers of batch norm normalise queries.
 Statistics: TypeAlias = Literal["running", "support", "batch"]
+#: In which precision the backbone computes what is worth it.
+Precision: TypeAlias = Literal["float32", "bfloat16"]
 #: Names of running statistics begin so: no gradient moves them.
 RUNNING = "running."
 #: The part that gives the features where nobody names one.
@@ -38,6 +43,8 @@ class Backbone:
         inputs: a few examples, shape (n, …).
         part: the part that gives the features; see above.
         statistics: by whose statistics queries are normalised.
+        precision: `"bfloat16"` for convolutions and matrix products in that, by autocast; features, and all that is
+            compared and learned, stay as they are.
 
     Attributes:
         module: the copy.
@@ -49,16 +56,24 @@ class Backbone:
             model's own code fails.
     """
 
-    def __init__(self, model: nn.Module, inputs: Tensor, part: str | None, statistics: Statistics) -> None:
-        self.statistics = statistics
+    def __init__(
+        self,
+        model: nn.Module,
+        inputs: Tensor,
+        part: str | None,
+        statistics: Statistics,
+        precision: Precision = "float32",
+    ) -> None:
+        self.statistics, self.precision = statistics, precision
         self.module = copy.deepcopy(model) if statistics == "running" else with_policy(model, statistics)
         if is_unshaped(self.module):
             give_shapes(self.module, inputs)
-        self._hook: Any = None
+        self._has_convolutions = any(isinstance(layer, nn.Conv2d) for layer in self.module.modules())
         self._layer, self._takes_output = self._found(part, inputs)
         self.module.eval()
         features = self._checked(inputs)
         self.shape = tuple(features.shape[1:])
+        self._examples = inputs
         self._learned = self._reached(features)
         norms = [layer for layer in self.module.modules() if isinstance(layer, _NormBase)]
         self.is_transductive = (statistics == "batch" and self.has_batch_norm(model)) or any(
@@ -71,6 +86,17 @@ class Backbone:
     def has_batch_norm(model: nn.Module) -> bool:
         """Whether a layer of a model normalises by statistics over examples."""
         return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in model.modules())
+
+    @cached_property
+    def loop_reason(self) -> str | None:
+        """Why each episode goes through the model by itself, in one line; None if all of them may go together.
+
+        What vmap cannot take may depend on the whole batch, such as an `if` on its mean. Then an episode must not see
+        the others.
+        """
+        self.module.eval()
+        with torch.no_grad(), batched():
+            return vmap_obstacle(lambda inputs: self._run({}, inputs), self.module, self._examples)
 
     @property
     def weights(self) -> Tensors:
@@ -94,6 +120,7 @@ class Backbone:
         if training:  # torch writes running statistics in place
             running = {name: value.detach().clone() for name, value in running.items()}
         self.module.train(training)
+        inputs, given = self._laid_out(inputs), {name: self._laid_out(value) for name, value in given.items()}
         if self.statistics == "support" and support is not None:
             with FirstRows(self.module, support):
                 features = self._run({**given, **running}, inputs)
@@ -109,16 +136,17 @@ class Backbone:
             if layer is not self.module:
                 raise _ReachedError
 
-        def take_input(layer: nn.Module, args: Any) -> None:
-            caught.append(args[0])
+        def take_input(layer: nn.Module, args: Any, kwargs: Any) -> None:
+            caught.append(first_argument(args, kwargs))
 
         handle = (
             self._layer.register_forward_hook(take_output)
             if self._takes_output
-            else self._layer.register_forward_pre_hook(take_input)
+            else self._layer.register_forward_pre_hook(take_input, with_kwargs=True)
         )
         try:
-            functional_call(self.module, dict(tensors), (inputs,))
+            with self._precise(inputs.device):
+                functional_call(self.module, dict(tensors), (inputs,))
         except _ReachedError:
             pass
         finally:
@@ -126,7 +154,21 @@ class Backbone:
         if not caught:
             raise InputError(f"The model does not pass through {self._shown}, whose output would be its features.")
         features: Tensor = caught[-1]
+        if self.precision == "bfloat16" and isinstance(features, Tensor) and features.dtype == torch.bfloat16:
+            return features.float()
         return features
+
+    def _precise(self, device: torch.device) -> AbstractContextManager[object]:
+        return torch.autocast(device.type, torch.bfloat16) if self.precision == "bfloat16" else nullcontext()
+
+    def _laid_out(self, tensor: Tensor) -> Tensor:
+        """Images and kernels with their channels last, where there are convolutions: these then take two thirds of it.
+
+        `to` says so of one channel, too, where both layouts are one, and the first convolution would take the other.
+        """
+        if not self._has_convolutions or tensor.ndim != 4 or not tensor.is_floating_point():
+            return tensor
+        return tensor.to(memory_format=torch.channels_last)
 
     def _checked(self, inputs: Tensor) -> Tensor:
         """Features of the examples, which are a row for each."""
@@ -183,7 +225,8 @@ class Backbone:
         params = {name: param for name, param in self.module.named_parameters() if param.requires_grad}
         if not params or not features.requires_grad:
             return {}
-        gradients = torch.autograd.grad(features.sum(), list(params.values()), allow_unused=True)
+        with torch.enable_grad():
+            gradients = torch.autograd.grad(features.sum(), list(params.values()), allow_unused=True)
         return {
             name: param
             for (name, param), gradient in zip(params.items(), gradients, strict=True)

@@ -71,7 +71,7 @@ class Comparison:
         """Logits of the queries, shape (episodes, m, ways), and the running statistics afterwards.
 
         Support set and queries go through the backbone together: one batch for all episodes, or one an episode where
-        batch norm goes by an episode's statistics.
+        batch norm goes by an episode's statistics, or the model may look at the batch (`Backbone.loop_reason`).
         """
         ways = check_episodes(self.spec.name, episodes)
         if self.spec.trains_backbone:
@@ -79,12 +79,11 @@ class Comparison:
             return torch.stack(each), {}
         count = episodes.support_inputs.shape[1]
         together = torch.cat([episodes.support_inputs, episodes.query_inputs], dim=1)
-        if self.backbone.statistics == "running" or len(together) == 1:
+        if len(together) == 1 or (self.backbone.statistics == "running" and self.loop_reason is None):
             features, running = self.features(theta, together.flatten(0, 1), training=training, support=count)
             features = features.unflatten(0, together.shape[:2])
         else:
-            each = [self.features(theta, own, training=training, support=count)[0] for own in together]
-            features, running = torch.stack(each), {}
+            features, running = self._in_turn(theta, together, training, count)
         labels = one_hot(episodes.support_targets, ways, features.dtype)
         own = _own(theta)
 
@@ -95,6 +94,20 @@ class Comparison:
         if len(features) == 1:
             return single(*(part[0] for part in parts)).unsqueeze(0), running
         return torch.vmap(single, randomness="different")(*parts), running
+
+    @property
+    def loop_reason(self) -> str | None:
+        """Why episodes go through the model one after the other; None where they may go together."""
+        return None if self.spec.trains_backbone else self.backbone.loop_reason
+
+    def _in_turn(self, theta: Theta, together: Tensor, training: bool, support: int) -> tuple[Tensor, Tensors]:
+        """Features of episodes, shape (episodes, n, …), one after the other, and the running statistics afterwards."""
+        rows: list[Tensor] = []
+        running: Tensors = {}
+        for inputs in together:
+            features, running = self.features({**theta, **running}, inputs, training=training, support=support)
+            rows.append(features)
+        return torch.stack(rows), running
 
     def class_logits(self, theta: Theta, inputs: Tensor) -> tuple[Tensor, Tensors]:
         """Logits of all classes that features are trained on, and the running statistics afterwards."""
@@ -135,7 +148,11 @@ class Comparison:
                 f"Queries of shape {tuple(inputs.shape[1:])} have features of shape {tuple(features.shape[1:])}, and "
                 f"those of the support set have {self.shape}: give inputs of one size."
             )
-        return self.spec.predict(kept, features[count:], _own(theta), self.values)
+        return self.predicted_from(kept, features[count:], theta)
+
+    def predicted_from(self, kept: Tensors, features: Tensor, theta: Theta) -> Tensor:
+        """Logits of queries by their features, from what was kept."""
+        return self.spec.predict(kept, features, _own(theta), self.values)
 
     def _trained(self, theta: Theta, episodes: Episodes, row: int, ways: int) -> Tensor:
         support, targets, queries, _ = (tensor[row] for tensor in episodes.tensors)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from metaopt.contracts import BACKBONE, Tensors, Theta
 from metaopt.errors import InputError, PluginError
-from metaopt.learners.backbone import RUNNING, Backbone, Statistics
+from metaopt.learners.backbone import RUNNING, Backbone, Precision, Statistics
 from metaopt.learners.comparison import OWN, Comparison
 from metaopt.learners.support import check_support
 from metaopt.plugin import LearnerSpec
@@ -98,7 +98,9 @@ def served(
     """
     check_support(spec.name, targets)
     statistics: Statistics = values["batch_norm"]  # type: ignore[assignment]
-    comparison = Comparison(spec, values, Backbone(model, inputs[:2] if len(inputs) > 1 else inputs, part, statistics))
+    precision: Precision = values.get("precision", "float32")  # type: ignore[assignment]
+    backbone = Backbone(model, inputs[:2] if len(inputs) > 1 else inputs, part, statistics, precision)
+    comparison = Comparison(spec, values, backbone)
     return ServedLearner(comparison, fitting(comparison, theta), inputs, targets)
 
 

@@ -8,8 +8,8 @@ A call leads through these layers, each with one job:
 - `estimators`: from an iteration's episodes to a meta-gradient
 - `unrolls`: inner loops within a limit of memory, in parts and segments; estimators over whole trainings have
   `parallel_trainings` instead
-- `vmapped_episode`: one episode's inner loop for many episodes side by side
-- `learner`: one episode's inner loop: the model's loss and metric as functions of parameters, and the rule's steps
+- `vmapped_episode`: one episode's inner loop for many episodes side by side, or one after the other
+- `inner_loop`: one episode's inner loop: the model's loss and metric as functions of parameters, and the rule's steps
 
 A learner (`metaopt.LearnerSpec`) has no inner loop: `estimators.comparing` and `metaopt.learners` are all it needs.
 """
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from metaopt.meta.inner_loop import InnerLoop, inner_steps
     from metaopt.meta.meta_training import MetaTrainResult, learned_recipe, meta_train
     from metaopt.meta.state import MetaProgress, MetaTrained
+    from metaopt.meta.subject import comparison_on
     from metaopt.meta.task_episodes import few_shot
     from metaopt.meta.trainer import NeverFiniteError, Trainer
     from metaopt.meta.unrolls import LIMIT, Unrolls
-    from metaopt.meta.vmapped_episode import Window, check_adapts, check_vmappable
+    from metaopt.meta.vmapped_episode import Window, check_adapts
 
 # Imported when it is first named, so that what needs one of them does not load them all.
 _MODULES = {
@@ -42,6 +43,7 @@ _MODULES = {
     "meta_train": "metaopt.meta.meta_training",
     "MetaProgress": "metaopt.meta.state",
     "MetaTrained": "metaopt.meta.state",
+    "comparison_on": "metaopt.meta.subject",
     "few_shot": "metaopt.meta.task_episodes",
     "NeverFiniteError": "metaopt.meta.trainer",
     "Trainer": "metaopt.meta.trainer",
@@ -49,7 +51,6 @@ _MODULES = {
     "Unrolls": "metaopt.meta.unrolls",
     "Window": "metaopt.meta.vmapped_episode",
     "check_adapts": "metaopt.meta.vmapped_episode",
-    "check_vmappable": "metaopt.meta.vmapped_episode",
 }
 
 __all__ = [
@@ -64,7 +65,7 @@ __all__ = [
     "Window",
     "adapted_metrics",
     "check_adapts",
-    "check_vmappable",
+    "comparison_on",
     "few_shot",
     "few_shot_metrics",
     "fingerprint",

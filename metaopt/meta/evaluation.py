@@ -11,7 +11,7 @@ from metaopt.meta.estimators.comparing import Comparing
 from metaopt.meta.inner_loop import InnerLoop, inner_steps
 from metaopt.meta.subject import comparison_on
 from metaopt.meta.unrolls import Unrolls
-from metaopt.meta.vmapped_episode import check_adapts, check_vmappable
+from metaopt.meta.vmapped_episode import check_adapts
 from metaopt.plugin import LearnerSpec, Registry
 from metaopt.recipe import Recipe
 
@@ -57,7 +57,6 @@ def adapted_metrics(
     check_trains(task.name, task.build(0))
     inner_loop = InnerLoop(task, assembly)
     check_adapts(inner_loop, episodes)
-    check_vmappable(inner_loop, episodes.support_inputs[0, :2], episodes.support_targets[0, :2])
     unrolls = Unrolls(inner_loop, theta)
     return unrolls.metrics(dict(theta), episodes, num_steps or inner_steps(assembly, task), seed)
 

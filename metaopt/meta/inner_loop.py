@@ -12,8 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from metaopt.configuration import Assembly
 from metaopt.contracts import (
@@ -30,9 +28,10 @@ from metaopt.contracts import (
     default_for,
 )
 from metaopt.errors import InputError
-from metaopt.inner import unroll
+from metaopt.inner import failure, unroll
 from metaopt.parameter_roles import layers_above, roles_on
 from metaopt.pure_layers import FirstRows, batched, needs_support, output_layer, prototype_head, with_policy
+from metaopt.tracing import FUNCTIONAL, PLAIN, Transforms, vmap_obstacle
 
 #: Seeds of fresh models lie below this.
 _SEEDS = 2**31 - 1
@@ -65,6 +64,34 @@ class InnerLoop:
     def sees_support(self) -> bool:
         """Whether outputs on queries depend on the support set: batch norm layers normalise by its statistics."""
         return self.task.batch_norm == "support" and needs_support(self.module)
+
+    @cached_property
+    def loop_reason(self) -> str | None:
+        """Why episodes must be adapted to one after the other, in one line; None if they can be side by side.
+
+        Raises:
+            InputError: the gradient of the loss fails in either way.
+        """
+        inputs, targets = (tensor[:2].to(self.device) for tensor in self.task.examples)
+
+        def trial(params: Tensors, inputs: Tensor, targets: Tensor) -> Any:
+            gradients = torch.func.grad(self.loss)(params, inputs, targets)
+            return gradients, self.measured(params, inputs, inputs, targets)
+
+        reason = vmap_obstacle(trial, self.module, self.parameters, inputs, targets)
+        if reason is not None:
+            try:
+                with torch.random.fork_rng(devices=[]):
+                    PLAIN.grad(self.loss)(self.parameters, inputs, targets)
+            except Exception as error:  # whatever a stranger's model raises
+                own = self.parameters.values()
+                raise failure(self.task.name, "a gradient of an episode", error, inputs, targets, own) from error
+        return reason
+
+    @property
+    def transforms(self) -> Transforms:
+        """How derivatives are made, and episodes put side by side."""
+        return FUNCTIONAL if self.loop_reason is None else PLAIN
 
     @cached_property
     def buffers(self) -> Tensors:
@@ -108,7 +135,8 @@ class InnerLoop:
         with torch.no_grad(), default_for(lambda: (inputs, targets)):
             everything = {**self.buffers, **self.parameters}
             last = output_layer(self.module, everything, inputs.to(self.device), trained)
-        own = [] if last is None else [name for name in self.parameters if name.rpartition(".")[0] == last.name]
+        holders = () if last is None else (last.name, f"{last.prefix}parametrizations.weight")
+        own = [name for name in self.parameters if name.rpartition(".")[0] in holders]
         return [*(name for name in self.parameters if name not in own), *own]
 
     @cached_property
@@ -211,6 +239,7 @@ class InnerLoop:
             first_order=self.first_order,
             requires=self.assembly.requires,
             rate=self.rate,
+            transforms=self.transforms,
         )
         return end.params, end.state, end.losses
 
@@ -220,7 +249,7 @@ class InnerLoop:
         if scale is not None:
             params = {name: scale * param for name, param in params.items()}
         with default_for(lambda: (inputs, targets)):
-            return self.task.loss(self._output(params, inputs), targets)
+            return self.task.loss(self.output(params, inputs), targets)
 
     def query(
         self, params: Params, state: State, support: Tensor, inputs: Tensor, targets: Tensor
@@ -234,37 +263,16 @@ class InnerLoop:
         with default_for(lambda: (inputs, targets)):
             if self.sees_support:
                 with FirstRows(self.module, len(support)):
-                    output = self._output(params, torch.cat([support, inputs]))[len(support) :]
+                    output = self.output(params, torch.cat([support, inputs]))[len(support) :]
             else:
-                output = self._output(params, inputs)
+                output = self.output(params, inputs)
             return self.task.loss(output, targets), self.task.measure(output, targets)
 
-    @torch.no_grad()
-    def widest_output(self, episode: Episodes) -> int:
-        """Bytes of the largest tensor that a forward pass makes of one episode's support set or queries."""
-        sizes = _Sizes()
-        with sizes, default_for(lambda: (episode.support_inputs, episode.support_targets)):
-            for inputs in (episode.support_inputs[0], episode.query_inputs[0]):
-                self._output(self.parameters, inputs.to(self.device))
-        return sizes.largest
-
-    def _output(self, params: Params, inputs: Tensor) -> Tensor:
+    def output(self, params: Params, inputs: Tensor) -> Tensor:
+        """The model's output with these parameters."""
         with batched():
             output: Tensor = functional_call(self.module, {**self.buffers, **params}, (inputs,))
         return output
-
-
-class _Sizes(TorchDispatchMode):
-    """Inside, the largest result of an operation is remembered, in bytes."""
-
-    largest = 1
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        self.largest = max(self.largest, *(leaf.nbytes for leaf in tree_leaves(result) if isinstance(leaf, Tensor)), 1)
-        return result
 
 
 def inner_steps(assembly: Assembly, task: FewShotTask) -> int:

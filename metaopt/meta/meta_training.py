@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from metaopt.configuration import Assembly, Configuration, assemble
-from metaopt.contracts import AnyTask, Curve, FewShotTask, Reporter, Task, Watch, default_for, num_trained
+from metaopt.contracts import AnyTask, Curve, FewShotTask, Reporter, Task, Watch, default_for, num_trained, to_stderr
 from metaopt.errors import InputError, checked_function, quoted
 from metaopt.files import as_path
 from metaopt.inner import Compile
 from metaopt.meta.estimators.comparing import labelled_source
 from metaopt.meta.inner_loop import inner_steps
+from metaopt.meta.ranks import Ranks
 from metaopt.meta.state import MetaProgress, MetaTrained
 from metaopt.meta.subject import comparison_on
 from metaopt.meta.task_episodes import few_shot
@@ -63,6 +64,7 @@ def meta_train(
     registry: Registry | None = None,
     progress: Callable[[MetaProgress], None] = lambda progress: None,
     watch: Watch | None = None,
+    announce: Callable[[str], None] = to_stderr,
 ) -> MetaTrainResult:
     """Learn the weights of a rule, or of a learner and the features that it compares, from tasks.
 
@@ -86,6 +88,7 @@ def meta_train(
         registry: where plugins are; everything installed by default.
         progress: told about once a second.
         watch: a function, or several, that is called with a `metaopt.Event` as often; rank 0 alone calls it.
+        announce: told in one line why a task's episodes go one after the other: `torch.vmap` cannot take its model.
 
     Returns:
         A recipe with the weights of the best validation, and the curves.
@@ -118,6 +121,9 @@ def meta_train(
         tasks = [replace(task, num_iterations=num_iterations) for task in tasks]
     theta = start.theta or {} if isinstance(start, Recipe) else start
     trainer = Trainer(assembly, tasks, seed=seed, device=device, compile=compile, memory=memory, start=theta)
+    if Ranks.current().rank == 0:
+        for name, reason in trainer.loop_reasons.items():
+            announce(f"{name} goes through its episodes in a loop: {reason}.")
     # A corpus that cannot be described is refused before hours of training, not after them.
     source = describe_corpus(corpus, plugins)
     record = {

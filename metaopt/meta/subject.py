@@ -16,7 +16,7 @@ from metaopt.meta.estimators.comparing import Classifying, Comparing, is_learned
 from metaopt.meta.estimators.contract import Estimator
 from metaopt.meta.inner_loop import InnerLoop, inner_steps
 from metaopt.meta.unrolls import Unrolls
-from metaopt.meta.vmapped_episode import check_adapts, check_vmappable
+from metaopt.meta.vmapped_episode import check_adapts
 from metaopt.plugin import LearnerSpec, OptimizerSpec, WrapperSpec
 from metaopt.space import Value
 
@@ -31,7 +31,7 @@ class Subject:
         first: weights before it.
         estimators: one a task, made from weights.
         num_steps: of an inner loop, one a task.
-        check: looks at what training needs; raises InputError.
+        loop_reasons: why a task's episodes go one after the other, by its name; None where they are side by side.
         is_logarithmic: whether logarithms are minimised, so that validations of several tasks are averaged so.
     """
 
@@ -40,7 +40,7 @@ class Subject:
     first: Tensors
     estimators: Callable[[Tensors], Sequence[Estimator]]
     num_steps: Sequence[int]
-    check: Callable[[], None]
+    loop_reasons: Mapping[str, str | None]
     is_logarithmic: bool = False
 
 
@@ -78,11 +78,15 @@ def _rule(
         unrolls = [Unrolls(loop, theta, mode, memory) for loop, mode in zip(loops, modes, strict=True)]
         return [new_estimator(meta, values, own, theta, count) for own, count in zip(unrolls, steps, strict=True)]
 
-    def check() -> None:
-        for loop in loops:
-            check_vmappable(loop, *(tensor[:2].to(device) for tensor in loop.task.examples))
-
-    return Subject(spec, values, first, estimators, steps, check, meta.objective == "log_trajectory")
+    return Subject(
+        spec,
+        values,
+        first,
+        estimators,
+        steps,
+        {loop.task.name: loop.loop_reason for loop in loops},
+        meta.objective == "log_trajectory",
+    )
 
 
 def _learner(
@@ -106,14 +110,21 @@ def _learner(
             "apart."
         )
     estimators: Sequence[Estimator] = made if spec.classify is None else [Classifying(own) for own in made]
-    return Subject(spec, assembly.meta_values, every[0], lambda theta: estimators, [1] * len(tasks), lambda: None)
+    loop_reasons = {task.name: own.loop_reason for task, own in zip(tasks, comparisons, strict=True)}
+    return Subject(spec, assembly.meta_values, every[0], lambda theta: estimators, [1] * len(tasks), loop_reasons)
 
 
 def comparison_on(assembly: Assembly, spec: LearnerSpec, task: FewShotTask, seed: int = 0) -> Comparison:
     """A learner on the features of a task's fresh model."""
     statistics = assembly.meta_values["batch_norm"]
     try:
-        backbone = Backbone(task.build(seed), task.examples[0][:2], task.features, statistics)  # type: ignore[arg-type]
+        backbone = Backbone(
+            task.build(seed),
+            task.examples[0][:2],
+            task.features,
+            statistics,  # type: ignore[arg-type]
+            assembly.meta_values.get("precision", "float32"),  # type: ignore[arg-type]
+        )
     except InputError as error:
         raise InputError(f"Task {task.name!r}: {error}") from error
     return Comparison(spec, assembly.meta_values, backbone)

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,11 @@ class Trainer:
         )
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
+    @property
+    def loop_reasons(self) -> Mapping[str, str]:
+        """Why a task's episodes go one after the other, by its name; only for such tasks."""
+        return {name: reason for name, reason in self._subject.loop_reasons.items() if reason is not None}
+
     @Float32ByDefault()
     def train(
         self,
@@ -106,10 +111,8 @@ class Trainer:
             check: called at each iteration; may raise to end early.
 
         Raises:
-            InputError: the folder holds another meta-training, a layer cannot be vmapped (it is named), or no gradient
-                was ever finite.
+            InputError: the folder holds another meta-training, or no gradient was ever finite.
         """
-        self._subject.check()
         state, generator, optimizer = self._begin(folder)
         validations = max(self.tasks, key=lambda task: task.num_iterations).validation_iterations
         last_saved = last_reported = time.monotonic()
@@ -156,7 +159,8 @@ class Trainer:
         clip = float(self._values["clip"])
         scale = clip / float(norm) if 0 < clip < float(norm) else 1.0
         for name, weights in self._moved(state.theta).items():
-            weights.grad = estimate.gradient[name] * scale if scale != 1.0 else estimate.gradient[name]
+            gradient = estimate.gradient[name] * scale if scale != 1.0 else estimate.gradient[name]
+            weights.grad = _laid_out_like(weights, gradient)
         optimizer.step()
         for name, value in estimate.running.items():
             state.theta[name].data.copy_(value)
@@ -256,6 +260,13 @@ class Trainer:
         if key not in self._evaluated:
             self._evaluated[key] = self.tasks[position].evaluated_episodes(partition).to(self.device)
         return self._evaluated[key]
+
+
+def _laid_out_like(weights: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient with the strides of the weights: torch's fused Adam goes by place in memory, and says nothing."""
+    if gradient.stride() == weights.stride():
+        return gradient
+    return torch.empty_like(weights, requires_grad=False).copy_(gradient)
 
 
 def _copied(theta: Theta) -> dict[str, Tensor]:

@@ -4,6 +4,8 @@ An inner loop has three parts: `begin` (start and state), `advance` (steps on th
 Where an unroll is small, a gradient goes through all three in one graph. Where it is large, each part has a graph for
 a few steps, the states between them are kept, and the gradient walks back through these, each segment computed again:
 memory is that of one segment, and no graph grows with the number of steps.
+
+Where `torch.vmap` fails on the model, all of this is done one episode after the other, and no graph is kept.
 """
 
 from collections.abc import Sequence
@@ -12,10 +14,10 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.func import grad, vjp
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from metaopt.contracts import Episodes, Tensors, Theta
+from metaopt.contracts import Episodes, Tensors, Theta, default_for
 from metaopt.inner import GraphCache, GraphMode
 from metaopt.meta.inner_loop import InnerLoop
 from metaopt.meta.vmapped_episode import Carry, VmappedEpisodes, Window
@@ -51,19 +53,20 @@ class Unrolls:
     Args:
         inner_loop: what one episode does.
         theta: any weights of its rule.
-        mode: how graphs are run.
+        mode: how graphs are run; there are none where episodes are adapted to one after the other.
         limit: bytes, see LIMIT.
 
     Attributes:
         learns_start: whether the rule has a start of its own for every parameter, so that fresh ones do not matter.
-        mode: how graphs are run.
+        mode: how graphs are run, `"eager"` where there are none.
     """
 
     def __init__(self, inner_loop: InnerLoop, theta: Theta, mode: GraphMode = "replayed", limit: int = LIMIT) -> None:
         self.inner_loop = inner_loop
         self.learns_start = inner_loop.learns_start(theta)
         self._episodes = VmappedEpisodes(inner_loop, self.learns_start)
-        self.mode: GraphMode = mode
+        self.mode: GraphMode = mode if inner_loop.loop_reason is None else "eager"
+        self._transforms = inner_loop.transforms
         self._limit = limit
         self._graphs = GraphCache()
         state = inner_loop.rule.init(inner_loop.parameters, inner_loop.hparams, theta, _number(1))
@@ -129,6 +132,8 @@ class Unrolls:
 
     def side_by_side(self, episodes: Episodes) -> int:
         """How many of the episodes are computed together: as many as memory and a processor's cache have room for."""
+        if self.inner_loop.loop_reason is not None:
+            return 1
         count, most = len(episodes), self._limit // (KEPT * self._carried * 4)
         if self.inner_loop.device.type == "cpu":
             most = min(most, CACHED // self._widest_output(episodes))
@@ -139,7 +144,7 @@ class Unrolls:
     def _widest_output(self, episodes: Episodes) -> int:
         shapes = tuple(tensor.shape[1:] for tensor in episodes.tensors)
         if shapes not in self._widest:
-            self._widest[shapes] = self.inner_loop.widest_output(Episodes(*(tensor[:1] for tensor in episodes.tensors)))
+            self._widest[shapes] = _widest_output(self.inner_loop, episodes)
         return self._widest[shapes]
 
     # A window in one graph.
@@ -161,14 +166,14 @@ class Unrolls:
             after, losses, judged, _ = self._episodes.fresh(theta, params, data, steps, count)
             return _weighed(losses, judged, weights, after)
 
-        return grad(objective, has_aux=True)(theta)
+        return self._transforms.grad(objective, has_aux=True)(theta)
 
     def _carried_gradient(self, theta: Tensors, data: Any, steps: Any, weights: Any, carry: Carry, count: int) -> Any:
         def objective(theta: Tensors) -> tuple[Tensor, Any]:
             after, losses = self._episodes.advance(theta, carry, steps, count)
             return _weighed(losses, self._episodes.judge(after, *data)[0], weights, after)
 
-        return grad(objective, has_aux=True)(theta)
+        return self._transforms.grad(objective, has_aux=True)(theta)
 
     # A window in segments: the chain rule by hand, so that only the states between segments are kept.
 
@@ -201,16 +206,19 @@ class Unrolls:
         return Gradient(gradient, total, at)
 
     def _judge_back(self, carry: Carry, *data: Tensor) -> tuple[Tensor, Carry]:
-        back, judged = grad(lambda at: (self._episodes.judge(at, *data)[0].mean(),) * 2, has_aux=True)(carry)
+        judge = self._transforms.grad(lambda at: (self._episodes.judge(at, *data)[0].mean(),) * 2, has_aux=True)
+        back, judged = judge(carry)
         return judged, back
 
     def _advance_back(self, theta: Tensors, carry: Carry, steps: Any, back: Carry, weights: Tensor, count: int) -> Any:
-        outputs, pull, *_ = vjp(lambda theta, carry: self._episodes.advance(theta, carry, steps, count), theta, carry)
+        outputs, pull, *_ = self._transforms.vjp(
+            lambda theta, carry: self._episodes.advance(theta, carry, steps, count), theta, carry
+        )
         losses = outputs[1]
         return pull((back, weights.expand_as(losses)))
 
     def _begin_back(self, theta: Tensors, beginning: Any, back: Carry) -> Tensors:
-        pull = vjp(lambda theta: self._episodes.begin(theta, *beginning), theta)[1]
+        pull = self._transforms.vjp(lambda theta: self._episodes.begin(theta, *beginning), theta)[1]
         return cast(Tensors, pull(back)[0])
 
     # Arguments of the graphs.
@@ -236,6 +244,29 @@ class Unrolls:
         episodes = self.side_by_side(window.episodes)
         steps = max(1, int(self._limit // (KEPT * self._carried * 4 * episodes)))
         return episodes, min(steps, window.num_steps)
+
+
+class _Sizes(TorchDispatchMode):
+    """Inside, the largest result of an operation is remembered, in bytes."""
+
+    largest = 1
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        self.largest = max(self.largest, *(leaf.nbytes for leaf in tree_leaves(result) if isinstance(leaf, Tensor)), 1)
+        return result
+
+
+@torch.no_grad()
+def _widest_output(inner_loop: InnerLoop, episodes: Episodes) -> int:
+    """Bytes of the largest tensor that a forward pass makes of one episode's support set or queries."""
+    sizes = _Sizes()
+    with sizes, default_for(lambda: episodes.tensors[:2]):
+        for inputs in (episodes.support_inputs[0], episodes.query_inputs[0]):
+            inner_loop.output(inner_loop.parameters, inputs.to(inner_loop.device))
+    return sizes.largest
 
 
 def _weighed(losses: Tensor, judged: Tensor, weights: Any, after: Carry) -> tuple[Tensor, Any]:

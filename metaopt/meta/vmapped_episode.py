@@ -1,6 +1,7 @@
-"""An inner loop for many episodes side by side, and whether a task's model can be adapted to them so.
+"""An inner loop for many episodes side by side.
 
 An inner loop says what one episode does; here it is vmapped: begin, advance, judge, and all of them in one function.
+Where vmap cannot take the model (`InnerLoop.loop_reason`), the same functions go through the episodes in a loop.
 """
 
 from dataclasses import dataclass, replace
@@ -8,11 +9,10 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor, nn
-from torch.func import grad
+from torch import Tensor
 
 from metaopt.contracts import Episodes, State, Tensors
-from metaopt.errors import InputError, named_line, quoted
+from metaopt.errors import InputError, quoted
 from metaopt.inner import failure
 from metaopt.meta.inner_loop import InnerLoop
 
@@ -52,7 +52,7 @@ class Window:
 
 @dataclass(frozen=True, eq=False)
 class VmappedEpisodes:
-    """An inner loop's functions under vmap.
+    """An inner loop's functions under vmap, or in a loop.
 
     Attributes:
         inner_loop: what one episode does.
@@ -82,28 +82,35 @@ class VmappedEpisodes:
             return after, losses, *self._judge_one(after, *episode)
 
         axes = (self._theta_axis, None if self.learns_start else 0, 0, 0, 0, self._theta_axis, self._theta_axis)
-        run = torch.vmap(single, in_dims=axes, randomness="different")
-        return run(theta, params, tuple(data), *steps)
+        run = self.inner_loop.transforms.vmap(single, in_dims=axes, randomness="different")
+        result: tuple[Carry, Tensor, Tensor, Tensor] = run(theta, params, tuple(data), *steps)
+        return result
 
     def begin(self, theta: Tensors, params: Tensors, inputs: Tensor, targets: Tensor, horizon: Tensor) -> Carry:
         """Parameters and state before the first step."""
         axes = (self._theta_axis, None if self.learns_start else 0, 0, self._theta_axis)
-        begin = torch.vmap(
+        begin = self.inner_loop.transforms.vmap(
             lambda theta, params, support, horizon: self.inner_loop.begin(theta, params, support, horizon),
             in_dims=axes,
             randomness="different",
         )
-        return begin(theta, params, (inputs, targets), horizon)
+        carry: Carry = begin(theta, params, (inputs, targets), horizon)
+        return carry
 
     def advance(self, theta: Tensors, carry: Carry, steps: Any, count: int) -> tuple[Carry, Tensor]:
         """So many steps: where they end, and the losses before each, shape (episodes, steps)."""
         axes = (self._theta_axis, 0, 0, 0, self._theta_axis, self._theta_axis, *[0] * (len(steps) - 4))
-        run = torch.vmap(partial(self._advance_one, count=count), in_dims=axes, randomness="different")
-        return run(theta, carry, *steps)
+        run = self.inner_loop.transforms.vmap(
+            partial(self._advance_one, count=count), in_dims=axes, randomness="different"
+        )
+        result: tuple[Carry, Tensor] = run(theta, carry, *steps)
+        return result
 
     def judge(self, carry: Carry, *data: Tensor) -> tuple[Tensor, Tensor]:
         """Loss and metric on the queries, shape (episodes,)."""
-        return torch.vmap(self._judge_one, randomness="different")(carry, *data)
+        judge = self.inner_loop.transforms.vmap(self._judge_one, randomness="different")
+        judged: tuple[Tensor, Tensor] = judge(carry, *data)
+        return judged
 
     @property
     def _theta_axis(self) -> int | None:
@@ -156,40 +163,3 @@ def check_adapts(inner_loop: InnerLoop, episode: Episodes) -> None:
         if not isinstance(value, Tensor) or value.ndim:
             shown = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"{quoted(value)}"
             raise InputError(f"Task {name!r}: the {part} must be a 0-d tensor, the mean over a set, got {shown}.")
-
-
-def check_vmappable(inner_loop: InnerLoop, inputs: Tensor, targets: Tensor) -> None:
-    """Take one gradient of two copies of the model side by side.
-
-    Args:
-        inner_loop: whose model and loss.
-        inputs: of one support set, shape (n, …).
-        targets: likewise.
-
-    Raises:
-        InputError: a layer, or the loss, fails under `torch.vmap`; the message names it.
-    """
-    entered: list[str] = []
-    handles = [
-        layer.register_forward_pre_hook(lambda _, __, name=name, layer=layer: entered.append(_shown(name, layer)))
-        for name, layer in inner_loop.module.named_modules()
-        if not list(layer.children())
-    ]
-    doubled = {name: torch.stack([param] * 2) for name, param in inner_loop.parameters.items()}
-    data = [torch.stack([tensor] * 2) for tensor in (inputs, targets)]
-    try:
-        torch.vmap(grad(inner_loop.loss), randomness="different")(doubled, *data)
-    except Exception as error:  # whatever a stranger's model raises
-        at = entered[-1] if entered else "the model"
-        raise InputError(
-            f"Task {inner_loop.task.name!r}: episodes are adapted to side by side, and after {at} torch.vmap fails: "
-            f"{named_line(error)}. Write it with operations that vmap takes: torch.where instead of if, padding, and "
-            "no packed sequences, new tensors, and nothing written in place."
-        ) from error
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _shown(name: str, layer: nn.Module) -> str:
-    return f"{type(layer).__name__} {name!r}"

@@ -72,6 +72,7 @@ class LearnerSpec(PluginSpec):
 
         `batch_norm` says by whose statistics layers of batch norm normalise queries: the layer's `"running"` ones,
         those of the `"support"` set, or of the `"batch"` that is asked about, so that queries see each other.
+        `precision` is that of the backbone's convolutions and matrix products; `"bfloat16"` is not proposed.
         `embedding` is the size of a linear layer on top of the backbone, 0 for none. `ways` are the classes of an
         episode of meta-training, as many as there are if there are fewer, 0 for the task's; features that are trained
         on all classes have `batch`, examples of an update, in its place. `outer_lr` is the outer Adam's rate, which
@@ -96,6 +97,7 @@ class LearnerSpec(PluginSpec):
             **outer_space(self.outer_lr),
             "clip": Float(0.1, 10.0, log=True, default=0.0, valid="[0, inf)"),
             "batch_norm": Categorical(("running", "support", "batch"), proposed=("running",)),
+            "precision": Categorical(("float32", "bfloat16"), proposed=("float32",)),
             **({} if self.takes_maps else {"embedding": Categorical((0, 16, 32, 64, 128, 256, 512))}),
             "ways" if self.classify is None else "batch": size,
         }

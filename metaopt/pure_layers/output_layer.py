@@ -5,7 +5,7 @@ of class k, −|f − cₖ|² = 2 cₖ·f − |cₖ|² + a term that all classes
 (Proto-MAML: Triantafillou et al. 2020, https://arxiv.org/abs/1903.03096).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,13 +25,13 @@ class LayerCall:
     Attributes:
         name: of the layer, as in `named_modules`.
         layer: itself.
-        inputs: its first argument.
+        inputs: its first argument; None where it has none, as what makes a parametrized weight.
         output: its output.
     """
 
     name: str
     layer: Any
-    inputs: Tensor
+    inputs: Any
     output: Any
 
     @property
@@ -54,7 +54,10 @@ def output_layer(
     calls: list[LayerCall] = []
     handles = [
         layer.register_forward_hook(
-            lambda layer, inputs, output, name=name: calls.append(LayerCall(name, layer, inputs[0], output))
+            lambda layer, args, kwargs, output, name=name: calls.append(
+                LayerCall(name, layer, first_argument(args, kwargs), output)
+            ),
+            with_kwargs=True,
         )
         for name, layer in module.named_modules()
         if counts(layer)
@@ -66,6 +69,11 @@ def output_layer(
         for handle in handles:
             handle.remove()
     return next((call for call in reversed(calls) if call.output is result), calls[-1] if calls else None)
+
+
+def first_argument(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """What a layer was called with, by position or by name; None if with nothing."""
+    return next(iter((*args, *kwargs.values())), None)
 
 
 def prototype_head(module: nn.Module, params: Params, inputs: Tensor, targets: Tensor) -> Tensors:
@@ -98,6 +106,11 @@ def _head(module: nn.Module, params: Params, inputs: Tensor) -> tuple[LayerCall,
         raise InputError(
             f"Prototypes take the place of the weights of the output layer {head.name!r}, which is frozen; let it "
             "train, or take another rule."
+        )
+    if f"{head.prefix}weight" not in params or f"{head.prefix}bias" not in params:
+        raise InputError(
+            f"Prototypes take the place of the weights of the output layer {head.name!r}, which are not its own: they "
+            "are shared with another layer, or made by a parametrization; take another rule."
         )
     features = torch.flatten(head.inputs, 1)
     if features.shape[1] != head.layer.in_features:

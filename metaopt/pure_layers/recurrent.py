@@ -61,11 +61,11 @@ def _relu(inputs: Tensor, hidden: _Hidden, weights: _LayerWeights) -> _Hidden:
 def _plain(operation: Callable[..., Any], cell: _Cell) -> Callable[..., Any]:
     """Torch's operation on padded sequences, `(input, hidden, weights, …) -> (output, hidden…)`, from its cell.
 
-    Packed sequences, which are `(data, batch_sizes, …)`, are left to torch.
+    Packed sequences, which are `(data, batch_sizes, hidden, weights, …)`, are left to torch.
     """
 
     def run(inputs: Tensor, hidden: Any, params: Any, *settings: Any) -> Any:
-        if not isinstance(params, list | tuple) or not isinstance(params[0], Tensor) or len(settings) != 6:
+        if len(settings) != 6 or not isinstance(settings[0], bool):
             return operation(inputs, hidden, params, *settings)
         has_biases, num_layers, dropout, train, bidirectional, batch_first = settings
         begins = tuple(hidden) if isinstance(hidden, list | tuple) else (hidden,)

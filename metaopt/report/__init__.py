@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metaopt.report.canvas import write_replay, write_sweeps
+    from metaopt.report.compared import compared_table, draw_compared, explain_learner
     from metaopt.report.explanation import draw_explained, explain, explained_table
     from metaopt.report.headlines import caveats, headline, measured, price
     from metaopt.report.page import write_report
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 # Imported when it is first named, so that what needs one of them does not load them all.
 _MODULES = {
+    "compared_table": "metaopt.report.compared",
+    "draw_compared": "metaopt.report.compared",
+    "explain_learner": "metaopt.report.compared",
     "write_replay": "metaopt.report.canvas",
     "write_sweeps": "metaopt.report.canvas",
     "draw_explained": "metaopt.report.explanation",
@@ -44,10 +48,13 @@ _MODULES = {
 __all__ = [
     "Table",
     "caveats",
+    "compared_table",
     "comparison_table",
     "cost_table",
+    "draw_compared",
     "draw_explained",
     "explain",
+    "explain_learner",
     "explained_table",
     "headline",
     "measured",

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.func import grad
 
 from metaopt.configuration import ANCHORED, assemble
 from metaopt.contracts import AnyTask, FewShotTask, Float32ByDefault, StepInfo, Task
@@ -62,7 +61,7 @@ def explain(recipe: Recipe, task: AnyTask, registry: Registry, num_steps: int | 
     if recipe.configuration.learner:
         raise InputError(
             f"{recipe.configuration.learner!r} is a learner: it takes no steps that could be followed; "
-            "metaopt.adapt(…).model.kept has what it keeps of a support set."
+            "metaopt.report.explain_learner shows what it compares."
         )
     assembly = assemble(recipe.configuration, registry, task.scale if isinstance(task, Task) else ANCHORED)
     learned = int(assembly.meta_values.get("inner_steps", 0))
@@ -150,7 +149,7 @@ def _followed(inner_loop: InnerLoop, theta: dict[str, Tensor], row: int, steps: 
     drawn = inner_loop.meta.drawn if inner_loop.meta is not None else {}
     for step in range(steps):
         data = support if batches is None else (batches[0][row, step], batches[1][row, step])
-        grads = grad(inner_loop.loss)(params, *data)
+        grads = inner_loop.transforms.grad(inner_loop.loss)(params, *data)
         norm = torch.stack([tensor.square().sum() for tensor in grads.values()]).sum().sqrt()
         info = StepInfo(torch.tensor(float(step)), horizon, inner_loop.loss(params, *data), {"gradient_norm": norm})
         updates, state = inner_loop.rule.update(grads, state, params, inner_loop.hparams, theta, info)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from metaopt.configuration import Configuration, assemble
-from metaopt.contracts import Corpus, FewShotTask, MultiTask, Reporter, Watch
+from metaopt.contracts import Corpus, FewShotTask, MultiTask, Reporter, Watch, to_stderr
 from metaopt.errors import InputError, checked_function, quoted
 from metaopt.inner import Compile
 from metaopt.plugin import Registry, current_registry
@@ -29,7 +29,7 @@ from metaopt.tuning.running.learned_tasks import (
     check_one_task,
     proposed_for_few_shots,
 )
-from metaopt.tuning.running.progress import Progress, TimeLimit, Tracker, to_stderr
+from metaopt.tuning.running.progress import Progress, TimeLimit, Tracker
 from metaopt.tuning.search.joint_space import joint_space
 from metaopt.tuning.search.racing import with_budgets
 from metaopt.tuning.search.start_from import StartFrom, known_settings

@@ -9,6 +9,7 @@ When to use it: to meta-train on the field's first benchmark, once the data is u
 import os
 from functools import cache, partial
 from pathlib import Path
+from typing import Literal
 
 import torch.nn.functional as F
 
@@ -18,7 +19,13 @@ FAMILY = "omniglot"
 FOLDER = "METAOPT_OMNIGLOT"
 
 
-def omniglot_task(folder: str | Path, n_way: int = 5, k_shot: int = 1, queries: int = 5) -> metaopt.FewShotTask:
+def omniglot_task(
+    folder: str | Path,
+    n_way: int = 5,
+    k_shot: int = 1,
+    queries: int = 5,
+    split: Literal["random", "vinyals"] = "random",
+) -> metaopt.FewShotTask:
     """N-way K-shot: 28×28, four blocks of 64, 1,200 characters of which 100 validate, 423 test; rotations are classes.
 
     Args:
@@ -26,13 +33,15 @@ def omniglot_task(folder: str | Path, n_way: int = 5, k_shot: int = 1, queries: 
         n_way: classes an episode.
         k_shot: support images of each class.
         queries: query images of each class, in meta-training and in tests.
+        split: `"vinyals"` for 1,028 / 172 / 423 characters by alphabets, as `metaopt.read_image_folder` says.
     """
+    by = "" if split == "random" else f"_{split}"
     return metaopt.FewShotTask(
-        name=f"omniglot_{n_way}_way_{k_shot}_shot",
+        name=f"omniglot_{n_way}_way_{k_shot}_shot{by}",
         family=FAMILY,
         model=partial(metaopt.Conv4, n_way),
         episodes=lambda: metaopt.ClassEpisodes(
-            _classes(str(folder)), n_way, k_shot, queries, evaluated_queries=queries, rotations=True
+            _classes(str(folder), split), n_way, k_shot, queries, evaluated_queries=queries, rotations=True
         ),
         loss=F.cross_entropy,
         metric=metaopt.accuracy,
@@ -61,5 +70,5 @@ def load_omniglot() -> metaopt.Corpus:
 
 
 @cache
-def _classes(folder: str) -> dict[metaopt.Partition, metaopt.Classes]:
-    return metaopt.read_image_folder(folder)
+def _classes(folder: str, split: Literal["random", "vinyals"]) -> dict[metaopt.Partition, metaopt.Classes]:
+    return metaopt.read_image_folder(folder, characters=split)

@@ -13,7 +13,7 @@ def test_without_a_name_the_features_are_what_the_last_linear_layer_is_given():
     model = small_net().eval()
     backbone = Backbone(model, IMAGES, None, "running")
     features, _ = backbone.features(backbone.weights, IMAGES)
-    assert torch.equal(features, model[:-1](IMAGES))
+    torch.testing.assert_close(features, model[:-1](IMAGES))
     assert backbone.shape == (32,)
     assert not any(name.startswith("backbone.9") for name in backbone.weights), "the head is no part of them"
 
@@ -22,7 +22,7 @@ def test_a_part_called_features_is_taken_before_the_last_linear_layer():
     model = metaopt.Conv4(3, width=4).eval()
     images = torch.randn(2, 1, 16, 16)
     backbone = Backbone(model, images, None, "running")
-    assert torch.equal(backbone.features({}, images)[0], model.features(images))
+    torch.testing.assert_close(backbone.features({}, images)[0], model.features(images))
     assert backbone.shape == (4, 1, 1)
 
 
@@ -56,7 +56,7 @@ def test_running_statistics_move_in_training_alone_and_not_in_place():
     theirs.train()(IMAGES)
     assert moved.keys() == {name for name in theta if name.startswith(RUNNING)}
     for name, value in moved.items():
-        assert torch.equal(value, theirs.state_dict()[name.removeprefix(RUNNING)]), name
+        torch.testing.assert_close(value, theirs.state_dict()[name.removeprefix(RUNNING)], msg=name)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_frozen_layers_are_used_and_not_learned():
     model[0].requires_grad_(False)
     backbone = Backbone(model, IMAGES, None, "running")
     assert "backbone.0.weight" not in backbone.weights
-    assert torch.equal(backbone.features({}, IMAGES)[0], model.eval()[:-1](IMAGES))
+    torch.testing.assert_close(backbone.features({}, IMAGES)[0], model.eval()[:-1](IMAGES))
 
 
 class Encoder(nn.Module):
@@ -139,3 +139,40 @@ def test_a_part_that_is_passed_by_is_refused():
     model.forward = lambda inputs: nn.Sequential.forward(model[:4], inputs)
     with pytest.raises(metaopt.InputError, match="does not pass through its part 'spare'"):
         Backbone(model, IMAGES, "spare", "running")
+
+
+def convolutional():
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 2))
+
+
+def test_channels_come_last_where_there_are_convolutions_and_features_are_the_same():
+    model, inputs = convolutional(), torch.rand(6, 3, 8, 8)
+    backbone, seen = Backbone(model, inputs[:2], None, "running"), []
+    assert backbone.loop_reason is None
+    backbone.module[0].register_forward_pre_hook(
+        lambda layer, args: seen.append(args[0].is_contiguous(memory_format=torch.channels_last))
+    )
+    features, _ = backbone.features(backbone.weights, inputs)
+    assert seen == [True]
+    torch.testing.assert_close(features, model.eval()[:-1](inputs))
+
+
+def test_so_do_those_of_one_channel_from_the_first_convolution_on():
+    model, inputs = small_net(), torch.rand(6, 1, 8, 8)
+    backbone, seen = Backbone(model, inputs[:2], None, "running"), []
+    assert backbone.loop_reason is None
+    backbone.module[0].register_forward_hook(
+        lambda layer, args, output: seen.append(output.is_contiguous(memory_format=torch.channels_last))
+    )
+    backbone.features(backbone.weights, inputs)
+    assert seen == [True]
+
+
+def test_in_bfloat16_features_are_near_and_stay_float32():
+    inputs = torch.rand(6, 3, 8, 8)
+    exact = Backbone(convolutional(), inputs[:2], None, "running")
+    rounded = Backbone(exact.module, inputs[:2], None, "running", "bfloat16")
+    own, other = (each.features(exact.weights, inputs)[0] for each in (exact, rounded))
+    assert other.dtype == torch.float32
+    assert not torch.equal(own, other)
+    torch.testing.assert_close(own, other, rtol=0.05, atol=0.05)

@@ -48,6 +48,7 @@ def test_support_set_and_queries_are_one_batch():
     sizes = []
     model = small_net()
     compared = comparison("protonet", model)
+    assert compared.loop_reason is None
     compared.backbone.module[0].register_forward_pre_hook(lambda layer, args: sizes.append(len(args[0])))
     compared.logits(compared.backbone.weights, drawn(3), training=True)
     assert sizes == [3 * (2 + 10)]

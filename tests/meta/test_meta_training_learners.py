@@ -4,8 +4,9 @@ import pytest
 import torch
 
 import metaopt
+from metaopt.meta import Trainer
 from metaopt.plugin import Registry
-from tests.learners.conftest import digit_episodes, digit_task, mlp, small_net
+from tests.learners.conftest import digit_episodes, digit_task, learner, mlp, small_net
 from tests.meta.conftest import blob_task, small_waves
 
 
@@ -24,6 +25,25 @@ def test_more_ways_in_training_than_in_tests_and_the_recipe_says_how_it_was_made
     assert recipe.theta["embedding.weight"].shape == (16, 16)
     assert recipe.provenance["meta_training"]["features"] == []
     assert recipe.name == "protonet"
+
+
+def test_kernels_take_the_steps_of_adam_whatever_the_layout_of_their_gradients():
+    """Convolutions run with their channels last, and torch's fused Adam takes numbers by their place in memory."""
+    task, assembly = digit_task(num_iterations=2, num_validations=1), learner("protonet", outer_final=1.0)
+    trained = Trainer(assembly, [task], seed=3).train().theta
+    trainer = Trainer(assembly, [task], seed=3)
+    state, generator, _ = trainer._begin(None)
+    weights = trainer._moved(state.theta)
+    adam = torch.optim.AdamW(list(weights.values()), lr=1e-3, weight_decay=0.0, fused=False)
+    for _ in range(2):
+        estimate, _ = trainer._estimators[0].estimate(state.theta, {}, generator)
+        for name, value in weights.items():
+            value.grad = estimate.gradient[name].contiguous()
+        adam.step()
+        for name, value in estimate.running.items():
+            state.theta[name].data.copy_(value)
+    for name, value in state.theta.items():
+        torch.testing.assert_close(trained[name], value.detach(), rtol=1e-3, atol=1e-5)
 
 
 class KilledError(Exception):

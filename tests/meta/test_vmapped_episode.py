@@ -120,14 +120,6 @@ class Failing(nn.Linear):
         raise AssertionError
 
 
-class Branching(nn.Linear):
-    def __init__(self):
-        super().__init__(4, 5)
-
-    def forward(self, inputs):
-        return super().forward(inputs if inputs.sum() > 0 else -inputs)
-
-
 class Pair(nn.Linear):
     def __init__(self):
         super().__init__(4, 5)
@@ -147,7 +139,6 @@ REFUSED = {
     "the meta device": (lambda: nn.Linear(4, 5, device="meta"), "'weight' is on the meta device"),
     "complex": (lambda: nn.Linear(4, 5, dtype=torch.complex64), "'weight' is of torch.complex64"),
     "no model": (lambda: None, "model must make a torch.nn.Module, got None"),
-    "a branch on a value": (Branching, r"torch.vmap fails: .* Write it with operations that vmap takes"),
 }
 
 

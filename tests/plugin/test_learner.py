@@ -27,7 +27,7 @@ def test_it_is_a_kind_of_its_own_beside_an_optimizer_of_the_same_name():
 
 
 def test_every_learner_has_what_training_needs():
-    assert set(spec().full_space) == {"outer_lr", "outer_final", "clip", "batch_norm", "embedding", "ways"}
+    assert set(spec().full_space) == {"outer_lr", "outer_final", "clip", "batch_norm", "precision", "embedding", "ways"}
     assert "embedding" not in spec(takes_maps=True).full_space
     of_classes = spec(classify=predict).full_space
     assert "batch" in of_classes

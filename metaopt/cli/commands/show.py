@@ -23,7 +23,11 @@ def show(
     ],
     code: Annotated[bool, typer.Option("--code", help="Print plain PyTorch lines that need no metaopt.")] = False,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Follow its rule over the steps of a task: rates, directions, gates.")
+        bool,
+        typer.Option(
+            "--explain",
+            help="Its rates, directions and gates over a task's steps; what a learner compares.",
+        ),
     ] = False,
     corpus: Annotated[
         str | None, typer.Option(help="For --explain: a corpus, if not the one that the recipe was made on.")
@@ -122,7 +126,14 @@ def _explain(recipe: "Recipe", source: str | None, out: "Path | None") -> None:
     from metaopt.contracts import FewShotTask, Task
     from metaopt.plugin import current_registry
     from metaopt.recipe import recorded
-    from metaopt.report import draw_explained, explain, explained_table
+    from metaopt.report import (
+        compared_table,
+        draw_compared,
+        draw_explained,
+        explain,
+        explain_learner,
+        explained_table,
+    )
     from metaopt.tasks import load_corpus
 
     corpus = recorded(recipe.provenance, "corpus")
@@ -133,6 +144,14 @@ def _explain(recipe: "Recipe", source: str | None, out: "Path | None") -> None:
     tasks = [task for task in load_corpus(looked_at) if isinstance(task, Task | FewShotTask)]
     if not tasks:
         raise InputError(f"The corpus {quoted(looked_at)} has black boxes alone, whose gradients nobody sees.")
+    if recipe.configuration.learner:
+        few = [task for task in tasks if isinstance(task, FewShotTask)]
+        compared = explain_learner(recipe, (few or tasks)[0], current_registry())
+        print_table(compared_table(compared, (few or tasks)[0].name))
+        if out is not None:
+            draw_compared(compared, out)
+            print_paragraph(f"Drawn to {out}.")
+        return
     rows = explain(recipe, tasks[0], current_registry())
     steps_of = "test episodes" if isinstance(tasks[0], FewShotTask) else "trainings"
     print_table(explained_table(rows, f"{steps_of} of {tasks[0].name!r}"))

@@ -59,7 +59,7 @@ class Evolution:
         step_values = self.trainings.values(losses, after, logarithmic=self.logarithmic)
         values = (step_values * self._weights(before)).mean(1)
         ahead = (values[:count] - values[count:]) / (2 * self.deviation**2 * count)
-        gradient = {name: torch.tensordot(ahead, pair_noise, dims=1) for name, pair_noise in summed.items()}
+        gradient = {name: torch.tensordot(ahead.to(own.dtype), own, dims=1) for name, own in summed.items()}
         return Estimate(gradient, values.mean()), {**after, "noise": summed}
 
     def _weights(self, trainings: EstimatorState) -> Tensor:

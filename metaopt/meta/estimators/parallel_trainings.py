@@ -90,7 +90,7 @@ class Trainings:
 
         def placed(old: Tensor, new: Tensor) -> Tensor:
             rows = over if len(old) == count else torch.cat([over, over + count])
-            return old.index_copy(0, rows, new)
+            return old.index_copy(0, rows, new.to(old.dtype))
 
         return tree_map(placed, dict(state), begun), ended
 
@@ -157,7 +157,8 @@ class Trainings:
                 count = min(self.truncation, num_steps - first)
                 data = self.inner_loop.draw_batches(part, count, generator) or part.tensors[:2]
                 carry, _ = self._run(thetas, carry, data, (ones * first, horizon, ones), count)
-            judged = self._graphs.run(self._episodes.judge, "replayed", (carry, *part.tensors), ())[1]
+            mode: GraphMode = "eager" if self.mode == "eager" else "replayed"
+            judged = self._graphs.run(self._episodes.judge, mode, (carry, *part.tensors), ())[1]
             metrics.append(judged[: len(episodes) - begin])
         return torch.cat(metrics)
 
@@ -192,7 +193,9 @@ class Trainings:
         starts = self.inner_loop.draw_starts(count, generator)
         params = {name: torch.cat([start, start]) for name, start in starts.items()}
         scales = scale.repeat(2)
-        params = {name: start / scales.reshape(-1, *[1] * (start.ndim - 1)) for name, start in params.items()}
+        params = {
+            name: start / scales.reshape(-1, *[1] * (start.ndim - 1)).to(start.dtype) for name, start in params.items()
+        }
         support = [torch.cat([tensor, tensor]) for tensor in episodes.tensors[:2]]
         begin = self.inner_loop.parameters if self._episodes.learns_start else params
         params, rule = self._episodes.begin(thetas, begin, support[0], support[1], horizon.repeat(2))

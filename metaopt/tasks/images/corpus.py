@@ -17,7 +17,7 @@ layouts of Omniglot and Mini-ImageNet, whose classes are no classification's:
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -27,6 +27,7 @@ from metaopt.errors import InputError, quoted
 from metaopt.tasks.images.class_episodes import ClassEpisodes
 from metaopt.tasks.images.conv4 import Conv4
 from metaopt.tasks.images.folder import is_image_folder, is_mini_imagenet, is_omniglot, read_image_folder
+from metaopt.tasks.images.omniglot import CharacterSplit
 from metaopt.tasks.tables.settings import FILE_NAME, settings_as_written
 
 __all__ = ["FILE_NAME", "EpisodeSettings", "accuracy", "is_episode_folder", "load_image_folder"]
@@ -44,6 +45,9 @@ class EpisodeSettings:
         channels: 1 for grey, 3 for colour; 1 for Omniglot, else 3, if left out.
         rotations: whether quarter turns are further classes in meta-training; so for Omniglot if left out.
         width: of the four convolutions; 64 up to 32 pixels, else 32, if left out.
+        strided: whether convolutions halve by their stride, which is several times faster than pooling; up to 32
+            pixels if left out.
+        split: of Omniglot's characters, `"random"` or `"vinyals"`; see `metaopt.read_image_folder`.
         num_steps: on a support set.
         num_iterations: of a meta-training.
         episodes_per_iteration: that each averages over.
@@ -56,6 +60,8 @@ class EpisodeSettings:
     channels: int | None = None
     rotations: bool | None = None
     width: int | None = None
+    strided: bool | None = None
+    split: str = "random"
     num_steps: int = 1
     num_iterations: int = 4000
     episodes_per_iteration: int = 16
@@ -79,7 +85,9 @@ def load_image_folder(folder: Path) -> Corpus:
     omniglot = is_omniglot(folder)
     size = settings.size or (28 if omniglot else 84)
     channels = settings.channels or (1 if omniglot else 3)
-    classes = read_image_folder(folder, size=size, channels=channels)
+    if settings.split != "random" and not omniglot:
+        raise InputError(f"{folder / FILE_NAME}, [episodes]: split is for Omniglot, which this folder does not hold.")
+    classes = read_image_folder(folder, size=size, channels=channels, characters=settings.split)  # type: ignore[arg-type]
     source = ClassEpisodes(
         classes,
         settings.n_way,
@@ -89,11 +97,12 @@ def load_image_folder(folder: Path) -> Corpus:
         rotations=omniglot if settings.rotations is None else settings.rotations,
     )
     width = settings.width or (64 if size <= 32 else 32)
+    strided = size <= 32 if settings.strided is None else settings.strided
     name = folder.resolve().name
     task = FewShotTask(
         name=f"{name}_{settings.n_way}_way_{settings.k_shot}_shot",
         family=name,
-        model=partial(Conv4, settings.n_way, channels, width, strided=size <= 32),
+        model=partial(Conv4, settings.n_way, channels, width, strided=strided),
         episodes=source,
         loss=F.cross_entropy,
         metric=accuracy,
@@ -128,9 +137,12 @@ def _settings(folder: Path) -> EpisodeSettings:
     for key, value in table.items():
         if key not in known:
             raise InputError(f"{path}, [episodes]: unknown key {key!r}; known: {sorted(known)}.")
-        if key == "rotations":
+        if key in ("rotations", "strided"):
             if not isinstance(value, bool):
-                raise InputError(f"{path}, [episodes]: rotations must be true or false, got {quoted(value)}.")
+                raise InputError(f"{path}, [episodes]: {key} must be true or false, got {quoted(value)}.")
+        elif key == "split":
+            if value not in get_args(CharacterSplit):
+                raise InputError(f"{path}, [episodes]: split must be 'random' or 'vinyals', got {quoted(value)}.")
         elif not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise InputError(f"{path}, [episodes]: {key} must be a positive whole number, got {quoted(value)}.")
     return EpisodeSettings(**table)

@@ -19,13 +19,10 @@ from torch import Tensor
 from metaopt.contracts import Partition
 from metaopt.errors import InputError, checked_function, first_line
 from metaopt.files import as_path
+from metaopt.tasks.images import omniglot
 from metaopt.tasks.images.class_episodes import FRACTIONS, Classes, ClassSplit, divided
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp"})
-#: Of the classes that meta-train, the share that meta-validates where a layout names none: 100 of Omniglot's 1,200.
-VALIDATION_SHARE = 1 / 12
-#: Omniglot's usual number of classes to meta-train and meta-validate with; the others meta-test.
-OMNIGLOT_CLASSES = 1200
 
 _PARTS = {"train": ("train",), "validation": ("val", "validation", "valid"), "test": ("test",)}
 
@@ -46,7 +43,7 @@ def is_image_folder(folder: Path) -> bool:
 
 def is_omniglot(folder: Path) -> bool:
     """Whether a folder holds Omniglot, packed or not."""
-    return _omniglot(folder) is not None
+    return omniglot.found(folder) is not None
 
 
 def is_mini_imagenet(folder: Path) -> bool:
@@ -56,7 +53,13 @@ def is_mini_imagenet(folder: Path) -> bool:
 
 @checked_function()
 def read_image_folder(
-    folder: str | Path, *, size: int = 28, channels: int = 1, split: ClassSplit = FRACTIONS, seed: int = 0
+    folder: str | Path,
+    *,
+    size: int = 28,
+    channels: int = 1,
+    split: ClassSplit = FRACTIONS,
+    characters: omniglot.CharacterSplit = "random",
+    seed: int = 0,
 ) -> dict[Partition, Classes]:
     """The classes of each partition, from a folder of images by class.
 
@@ -72,6 +75,9 @@ def read_image_folder(
         size: images are resized to so many pixels each way, as bytes.
         channels: 1 for grey, 3 for colour. Omniglot's strokes are made bright on dark.
         split: of the classes, where the layout does not say.
+        characters: how Omniglot's are divided: `"random"`, 1,100 / 100 / 423 in an order by the seed, or `"vinyals"`,
+            1,028 / 172 / 423 by alphabets, as in matching and prototypical networks; packed images need the table
+            `characters.csv` (set, row, alphabet, character) beside them for this.
         seed: of the order of classes, where the layout does not say.
 
     Raises:
@@ -80,9 +86,11 @@ def read_image_folder(
     path = as_path(folder, "A folder of images")
     if not path.is_dir():
         raise InputError(f"{path} is no folder; give one that holds images by class.")
-    omniglot = _omniglot(path)
-    if omniglot is not None:
-        return _omniglot_classes(omniglot, size, seed)
+    parts = omniglot.found(path)
+    if parts is not None:
+        omniglot.check_split(characters)
+        by_part = [_omniglot_part(part, size) for part in parts]
+        return omniglot.divided_characters(parts, by_part, characters, seed)
     parted = _parted(path)
     if parted is not None:
         return {name: _folder_classes(part, size, channels) for name, part in parted.items()}
@@ -91,41 +99,12 @@ def read_image_folder(
     return divided(_folder_classes(path, size, channels), split, seed)
 
 
-# Omniglot.
-
-
-def _omniglot(folder: Path) -> tuple[Path, Path] | None:
-    for suffix in ("", ".npz"):
-        pair = folder / f"images_background{suffix}", folder / f"images_evaluation{suffix}"
-        if all(path.exists() for path in pair):
-            return pair
-    return None
-
-
-def _omniglot_classes(parts: Sequence[Path], size: int, seed: int) -> dict[Partition, Classes]:
-    """All characters in a random order: 1,200 to meta-train with, of which a twelfth meta-validates; the rest tests."""
-    by_part = [_packed(part, size) if part.suffix == ".npz" else _folder_classes(part, size, 1) for part in parts]
-    characters = Classes(
-        255 - torch.cat([classes.images for classes in by_part]),
-        tuple(count for classes in by_part for count in classes.counts),
-        tuple(f"{part.stem}/{name}" for part, classes in zip(parts, by_part, strict=True) for name in classes.names),
-    )
-    order = torch.randperm(len(characters), generator=torch.Generator().manual_seed(seed)).tolist()
-    known = min(OMNIGLOT_CLASSES, round(len(characters) * 0.75))
-    train = known - max(1, round(known * VALIDATION_SHARE))
-    return {
-        "train": characters.subset(order[:train]),
-        "validation": characters.subset(order[train:known]),
-        "test": characters.subset(order[known:]),
-    }
-
-
-def _packed(path: Path, size: int) -> Classes:
-    with np.load(path) as archive:
-        images = torch.from_numpy(np.asarray(archive["images"], dtype=np.uint8))
-    classes, each = images.shape[:2]
-    scaled = _resized(images.flatten(0, 1).unsqueeze(1) * 255, size)
-    return Classes(scaled, (each,) * classes, tuple(str(number) for number in range(classes)))
+def _omniglot_part(part: Path, size: int) -> Classes:
+    """The characters of one part of Omniglot, black on white."""
+    if part.suffix != ".npz":
+        return _folder_classes(part, size, 1)
+    images, counts = omniglot.unpacked(part)
+    return Classes(_resized(images, size), counts, tuple(str(number) for number in range(len(counts))))
 
 
 # Folders and lists of image files.

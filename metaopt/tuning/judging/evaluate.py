@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from metaopt.configuration import Configuration, assemble
-from metaopt.contracts import AnyTask, Task
+from metaopt.contracts import AnyTask, Task, to_stderr
 from metaopt.errors import InputError, checked_function
 from metaopt.plugin import Registry, current_registry
 from metaopt.recipe import POOL_SIZE, Recipe, load_recipe
@@ -29,7 +29,7 @@ from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.running.cost import Pace
 from metaopt.tuning.running.evaluator import Evaluator, Request
 from metaopt.tuning.running.learned_tasks import Weights, check_have_episodes
-from metaopt.tuning.running.progress import duration, to_stderr
+from metaopt.tuning.running.progress import duration
 from metaopt.tuning.seeds import RACE_SEED, report_seeds
 
 

@@ -16,7 +16,7 @@ from metaopt.tuning.executors.dispatcher import Dispatcher
 from metaopt.tuning.executors.protocol import Block, Shared
 from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, evaluation_key
 from metaopt.tuning.ledger.ledger import Ledger
-from metaopt.tuning.running.learned_tasks import Weights
+from metaopt.tuning.running.learned_tasks import Weights, episodes_loop_reason
 from metaopt.tuning.running.progress import Tracker
 from metaopt.tuning.running.trainings import SeededAssembly, run_task
 from metaopt.tuning.seeds import RACE_SEED
@@ -148,7 +148,11 @@ class Evaluator:
         if task.name not in self._reasons:
             reason = self.graphs.loop_reason(task) if isinstance(task, Task) else "it is a black box"
             self._reasons[task.name] = reason
-            if reason is not None and not isinstance(task, FewShotTask):
+            if isinstance(task, FewShotTask):
+                episodes_reason = episodes_loop_reason(task, self.registry)
+                if episodes_reason is not None:
+                    self.announce(f"{task.name} goes through its episodes in a loop: {episodes_reason}.")
+            elif reason is not None:
                 self.announce(f"{task.name} runs in the plain loop: {reason}.")
         return self._reasons[task.name]
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from metaopt.configuration import Assembly, assemble
+from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import AnyTask, Curve, FewShotTask, Partition, Task
 from metaopt.deploy import weights_of
 from metaopt.errors import InputError, PluginError, listed
 from metaopt.meta import (
+    InnerLoop,
     NeverFiniteError,
     Trainer,
     adapted_metrics,
@@ -129,6 +130,17 @@ def run_few_shot(
     else:
         curve = _adaptation(task, assembly, {} if weights is None else weights.theta, seed)
     return curve, time.perf_counter() - started
+
+
+def episodes_loop_reason(task: FewShotTask, registry: Registry) -> str | None:
+    """Why a task's episodes go one after the other, whatever the rule, in one line; None if they go side by side.
+
+    None, too, where rules cannot adapt the model at all: that is told when one of them is trained.
+    """
+    try:
+        return InnerLoop(task, assemble(Configuration("sgd"), registry)).loop_reason
+    except InputError:
+        return None
 
 
 def shipped_weights(assembly: Assembly) -> Weights | None:

@@ -1,6 +1,5 @@
 """How far a study is, how long it may still train, and where its lines go unless the caller says otherwise."""
 
-import sys
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -162,11 +161,6 @@ class TimeLimit:
     def remaining(self) -> str:
         """The rest of the time as the end of a sentence; empty where there is no limit."""
         return "" if self.deadline is None else f", {max(self.deadline - time.monotonic(), 0):.0f} s left"
-
-
-def to_stderr(line: str) -> None:
-    """Say a line where it does not mix with results."""
-    print(line, file=sys.stderr)
 
 
 def duration(seconds: float) -> str:

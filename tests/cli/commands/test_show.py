@@ -7,6 +7,7 @@ import pytest
 import metaopt
 from metaopt.configuration import Configuration
 from metaopt.deploy.stopping.configuration import StopperConfiguration
+from tests.learners.conftest import digit_task
 
 
 @pytest.fixture
@@ -146,6 +147,9 @@ def test_scores_that_cannot_be_read_are_named(run, recipe, scores):
     assert "scores are not what tune wrote" in done.err
 
 
+DIGITS = [digit_task()]
+
+
 @pytest.mark.parametrize("statistics", ["running", "batch"])
 def test_a_learners_recipe_says_whether_queries_see_each_other(run, statistics, tmp_path):
     hparams = {"protonet.batch_norm": statistics}
@@ -159,12 +163,23 @@ def test_a_learners_recipe_says_whether_queries_see_each_other(run, statistics, 
     assert wanted in shown
 
 
+def test_what_a_learner_compares_is_told_and_drawn(run, tmp_path):
+    metaopt.meta_train("protonet", DIGITS, num_iterations=1).recipe.save(tmp_path / "recipe")
+    picture = tmp_path / "seen.png"
+    done = run("show", tmp_path / "recipe", "--explain", "--corpus", f"{__name__}:DIGITS", "--out", picture)
+    assert done.code == 0, done.err
+    assert "What protonet compares" in done.out
+    assert "class 1" in done.out
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--code"], "no plain PyTorch form: 'protonet' is a learner"),
         (["--at", "parameters=100"], "'protonet' is a learner, which trains nothing and so has no rate"),
-        (["--explain", "--corpus", "sinusoids"], "'protonet' is a learner: it takes no steps that could be followed"),
+        (["--explain", "--corpus", "sinusoids"], "the support targets are float32, no class numbers"),
+        (["--explain", "--corpus", "starter"], "has no episodes to compare; give --corpus, one with a few-shot task"),
     ],
 )
 def test_what_a_learner_has_not_is_said(run, options, message, tmp_path):

@@ -1,5 +1,7 @@
 """A folder of images by class is a corpus of one few-shot task, as its settings say."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -44,6 +46,9 @@ def test_settings_decide_on_task_and_model(folder):
         ("[episodes]\nsize = true", "size must be a positive whole number, got True"),
         ("[episodes]\nwidth = 1.5", "width must be a positive whole number"),
         ("[episodes]\nrotations = 1", "rotations must be true or false, got 1"),
+        ("[episodes]\nstrided = 1", "strided must be true or false, got 1"),
+        ("[episodes]\nsplit = 1", "split must be 'random' or 'vinyals', got 1"),
+        ("[episodes]\nsplit = 'vinyals'", "split is for Omniglot, which this folder does not hold"),
         ("[episodes]\nshots = 1", "unknown key 'shots'; known:"),
         ("[episodes", "cannot be read: .*; correct it or remove it"),
     ],
@@ -52,6 +57,39 @@ def test_settings_that_cannot_be_used_are_named(folder, text, message):
     (folder / FILE_NAME).write_text(text)
     with pytest.raises(metaopt.InputError, match=message):
         load_image_folder(folder)
+
+
+def test_pooling_is_taken_where_it_is_asked_for(folder):
+    (folder / FILE_NAME).write_text("[episodes]\nn_way = 3\nsize = 16\nwidth = 4\nstrided = false\n")
+    kinds = [type(layer).__name__ for layer in load_image_folder(folder).tasks[0].build(0).features]
+    assert kinds.count("MaxPool2d") == 4
+
+
+@pytest.mark.parametrize("method", ["protonet", "maml"])
+def test_mini_imagenets_layout_goes_all_the_way(tmp_path, method):
+    """From a generated folder of its layout to a saved recipe that predicts."""
+    generator = np.random.default_rng(0)
+    (tmp_path / "mini" / "images").mkdir(parents=True)
+    for part, classes in (("train", 4), ("val", 3), ("test", 3)):
+        rows = ["filename,label"]
+        for number in range(classes):
+            colour = generator.integers(0, 256, 3)
+            for place in range(6):
+                name = f"n{part}{number:04}{place:08}.jpg"
+                pixels = np.clip(colour + generator.integers(-20, 21, (20, 24, 3)), 0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "mini" / "images" / name)
+                rows.append(f"{name},n{part}{number:04}")
+        (tmp_path / "mini" / f"{part}.csv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "mini" / FILE_NAME).write_text(
+        "[episodes]\nn_way = 3\nk_shot = 1\nqueries = 4\nsize = 16\nwidth = 4\nnum_iterations = 4\n"
+    )
+    (task,) = metaopt.load_corpus(tmp_path / "mini")
+    task = dataclasses.replace(task, num_evaluated=8, num_validations=1, episodes_per_iteration=2)
+    metaopt.meta_train(method, [task]).recipe.save(tmp_path / "recipe")
+    recipe = metaopt.load_recipe(tmp_path / "recipe")
+    support, targets, queries, _ = (tensor[0] for tensor in task.evaluated_episodes("test", 1).tensors)
+    assert queries.shape == (12, 3, 16, 16)
+    assert metaopt.adapt(task.build(0), recipe, (support, targets))(queries).shape == (12, 3)
 
 
 def test_accuracy_is_the_share_of_right_answers():
