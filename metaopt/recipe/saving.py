@@ -21,12 +21,21 @@ from metaopt.recipe.provenance import MadeOn
 DOCUMENT = "recipe.json"
 WEIGHTS = "theta.safetensors"
 
-#: Newest version of the document; 2 has laws of rates, warm-ups and pretrained weights, 3 has learners.
-SCHEMA = 3
+#: Newest version of the document; 2 has laws of rates, warm-ups and pretrained weights, 3 has learners, 4 has
+#: values of hyperparameters that tasks have of their own.
+SCHEMA = 4
 
 
-def oldest_schema(configuration: Configuration, made_on: MadeOn | None) -> int:
-    """The oldest version whose readers train as the recipe says."""
+def oldest_schema(configuration: Configuration, made_on: MadeOn | None, *, has_values: bool = False) -> int:
+    """The oldest version whose readers train as the recipe says.
+
+    Args:
+        configuration: of the recipe.
+        made_on: of the recipe.
+        has_values: whether the recipe has values of hyperparameters that tasks have of their own.
+    """
+    if has_values:
+        return 4
     if configuration.learner:
         return 3
     is_new = configuration.rate_law or configuration.warmup or (made_on is not None and made_on.pretrained)

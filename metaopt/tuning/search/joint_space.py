@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from metaopt.configuration import Configuration, Role, misfit
+from metaopt.contracts import AnyTask
 from metaopt.errors import PluginError
 from metaopt.plugin import ControllerSpec, LearnerSpec, OptimizerSpec, PluginSpec, Registry, WrapperSpec
 from metaopt.space import Categorical, Distribution, Float, Int, Space, Value, defaults, is_active, ordered
 from metaopt.tuning.chooser import Chooser, ask
+from metaopt.tuning.own_values import OWN, own_space, prefixed
 from metaopt.tuning.search.overrides import parsed_setting
 from metaopt.tuning.search.rate_laws import LAW, LAW_SPACE, laws_to_json, proposed_laws, proposed_warmup
 from metaopt.tuning.search.role_choices import OWNER, SAME, chosen_roles, may_have_roles, role_space
@@ -19,6 +21,7 @@ from metaopt.tuning.search.role_choices import OWNER, SAME, chosen_roles, may_ha
 #: Signals that an ordinary loop supplies without being asked.
 ORDINARY_SIGNALS = frozenset({"horizon", "metric", "loss"})
 NO_WRAPPER = "none"
+_DISTRIBUTIONS = (Float, Int, Categorical)
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class JointSpace:
         roles: what may be chosen for roles; see `role_space`.
         has_laws: whether proposals come with laws of rates and warm-ups; see `proposed_laws`.
         learners: specs to choose from beside the optimizers, for few-shot tasks.
+        own: hyperparameters that tasks have of their own.
     """
 
     optimizers: tuple[OptimizerSpec, ...]
@@ -44,6 +48,7 @@ class JointSpace:
     roles: Space = dataclasses.field(default_factory=dict)
     has_laws: bool = False
     learners: tuple[LearnerSpec, ...] = ()
+    own: Space = dataclasses.field(default_factory=dict)
 
     def suggest(self, chooser: Chooser) -> Configuration:
         """Ask for one configuration, hyperparameters of inactive plugins and conditions left out."""
@@ -65,6 +70,7 @@ class JointSpace:
             () if wrapper is None else (wrapper.name,),
             hparams,
             roles=roles,
+            values=self._suggest(chooser, OWN, self._overridden(self.own, OWN), self._fixed(OWN, self.own)),
         )
         if not self.has_laws:
             return proposed
@@ -75,9 +81,24 @@ class JointSpace:
     def defaults(self) -> dict[str, Value]:
         """Every hyperparameter's default by its prefixed name."""
         of_roles = {f"{OWNER}.{name}": value for name, value in defaults(self.roles).items()}
-        return of_roles | {
-            f"{spec.name}.{name}": value for spec in self.specs for name, value in defaults(spec.tuned_space).items()
-        }
+        return (
+            of_roles
+            | prefixed(defaults(self.own))
+            | {
+                f"{spec.name}.{name}": value
+                for spec in self.specs
+                for name, value in defaults(spec.tuned_space).items()
+            }
+        )
+
+    def serving(self, tasks: Sequence[AnyTask]) -> "JointSpace":
+        """The space for these tasks alone, without hyperparameters that only others have."""
+        return dataclasses.replace(self, own=own_space(tasks))
+
+    @property
+    def searched_own(self) -> dict[str, Distribution | Value]:
+        """By name, what is proposed of the tasks' own hyperparameters: a distribution, or the value that is fixed."""
+        return {**self._overridden(self.own, OWN), **self._fixed(OWN, self.own)}
 
     @property
     def states_roles(self) -> bool:
@@ -102,7 +123,7 @@ class JointSpace:
 
     def to_json(self) -> dict[str, Any]:
         """Everything that decides what is proposed, in plain JSON."""
-        roles = self._overridden(self.roles, OWNER)
+        roles, all_optimizers = self._overridden(self.roles, OWNER), [*self.optimizers, *self.for_matrices]
         return {
             "plugins": {
                 f"{spec.kind}:{spec.name}": {
@@ -112,12 +133,10 @@ class JointSpace:
                 for spec in self.specs
             },
             **({"roles": _plain_space(roles)} if roles else {}),
-            **({LAW: self._laws_to_json()} if self.has_laws else {}),
-            "fixed": {key: value for key, value in sorted(self.overrides.items()) if not _is_distribution(value)},
+            **({LAW: laws_to_json(all_optimizers, self._fixed(LAW, LAW_SPACE))} if self.has_laws else {}),
+            **({OWN: _plain_space(self._overridden(self.own, OWN))} if self.own else {}),
+            "fixed": {key: it for key, it in sorted(self.overrides.items()) if not isinstance(it, _DISTRIBUTIONS)},
         }
-
-    def _laws_to_json(self) -> dict[str, Any]:
-        return laws_to_json([*self.optimizers, *self.for_matrices], self._fixed(LAW, LAW_SPACE))
 
     @property
     def fingerprint(self) -> str:
@@ -172,9 +191,6 @@ class JointSpace:
                 values[name] = fixed[name] if name in fixed else ask(chooser, f"{owner}.{name}", space[name])
         return values
 
-    def _space(self, spec: PluginSpec) -> Space:
-        return self._overridden(spec.tuned_space, spec.name)
-
     def _overridden(self, declared: Space, owner: str) -> Space:
         """The space with the distributions that the user put in place of those declared."""
         space = dict(declared)
@@ -185,12 +201,8 @@ class JointSpace:
         return space
 
     def _fixed(self, owner: str, declared: Space) -> dict[str, Value]:
-        fixed: dict[str, Value] = {}
-        for name in declared:
-            override = self.overrides.get(f"{owner}.{name}")
-            if override is not None and not isinstance(override, Float | Int | Categorical):
-                fixed[name] = override
-        return fixed
+        stated = {name: self.overrides.get(f"{owner}.{name}") for name in declared}
+        return {name: it for name, it in stated.items() if it is not None and not isinstance(it, _DISTRIBUTIONS)}
 
 
 def joint_space(
@@ -203,6 +215,7 @@ def joint_space(
     roles: bool = True,
     laws: bool = True,
     learners: Sequence[str] | None = None,
+    tasks: Sequence[AnyTask] = (),
 ) -> JointSpace:
     """The space over the named plugins, or over all whose signals an ordinary loop supplies.
 
@@ -215,6 +228,7 @@ def joint_space(
         roles: whether something may be chosen for roles.
         laws: whether proposals come with laws of rates and warm-ups.
         learners: names, or None for none.
+        tasks: whose own hyperparameters are searched beside.
 
     Raises:
         PluginError: a name is unknown or nothing is left to choose from.
@@ -231,6 +245,7 @@ def joint_space(
         roles=role_space(for_all, for_matrices) if roles else {},
         has_laws=laws,
         learners=proposed_specs(registry, LearnerSpec, learners or ()),
+        own=own_space(tasks),
     )
     both = sorted({spec.name for spec in chosen.optimizers} & {spec.name for spec in chosen.learners})
     if both:
@@ -242,7 +257,9 @@ def joint_space(
     if not chosen.learners and not (chosen.optimizers and chosen.controllers):
         raise PluginError("Tuning needs at least one optimizer and one controller; see `metaopt plugins`.")
     spaces = {spec.name: spec.tuned_space for spec in chosen.specs}
-    groups = {OWNER: chosen.roles, **({LAW: LAW_SPACE} if laws else {})}
+    if chosen.own and OWN in spaces:
+        raise PluginError(f"A plugin is named {OWN!r}, as are the tasks' own hyperparameters; leave it out.")
+    groups = {OWNER: chosen.roles, **({LAW: LAW_SPACE} if laws else {}), **({OWN: chosen.own} if chosen.own else {})}
     overrides = dict(parsed_setting(setting, spaces | groups) for setting in settings)
     return dataclasses.replace(chosen, overrides=overrides)
 
@@ -267,10 +284,6 @@ def _needs_theta(spec: PluginSpec) -> bool:
 def _pick(chooser: Chooser, name: str, specs: Sequence[Any]) -> Any:
     chosen = chooser.suggest_categorical(name, [spec.name for spec in specs])
     return next(spec for spec in specs if spec.name == chosen)
-
-
-def _is_distribution(value: Any) -> bool:
-    return isinstance(value, Float | Int | Categorical)
 
 
 def _plain_space(space: Space) -> dict[str, Any]:

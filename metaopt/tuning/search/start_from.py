@@ -12,6 +12,7 @@ from metaopt.errors import InputError, bracketed, first_line, quoted
 from metaopt.files import is_file, is_folder, read_json
 from metaopt.plugin import Registry
 from metaopt.recipe import Recipe, load_recipe, shipped_recipes
+from metaopt.tuning.own_values import stated
 from metaopt.tuning.portfolio import load_portfolio
 from metaopt.tuning.portfolio_folder import PORTFOLIO
 from metaopt.tuning.search import opt_list
@@ -71,6 +72,7 @@ def sampler_params(space: JointSpace, configuration: Configuration, registry: Re
         **{f"{configuration.controller}.{name}": value for name, value in assembly.controller_values.items()},
         **{f"{name}.{key}": value for name, own in assembly.others.items() for key, value in own.rule_values.items()},
         **role_values(configuration),
+        **stated(configuration, space.own),
         **(
             {f"{configuration.learner}.{name}": value for name, value in assembly.meta_values.items()}
             if assembly.learner
@@ -79,10 +81,11 @@ def sampler_params(space: JointSpace, configuration: Configuration, registry: Re
     }
     chooser = FollowChooser(values)
     try:
-        same = assemble(space.suggest(chooser), registry)
+        same = space.suggest(chooser)
     except OutsideError:
         return {}
-    return chooser.params if _trains_as(same) == _trains_as(assembly) else {}
+    is_same = _trains_as(assemble(same, registry)) == _trains_as(assembly)
+    return chooser.params if is_same and stated(same, space.own) == stated(configuration, space.own) else {}
 
 
 def _trains_as(assembly: Assembly) -> tuple[Any, ...]:
