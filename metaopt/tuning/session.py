@@ -98,10 +98,8 @@ class Session:
         with self.limit.enforced():
             result = with_law(result, with_budgets(main.tuning), self.space, self.evaluator)
         comparison = self._held_out(result, split, divided)
-        tuning_comparison = (
-            None if self.limit.late else self._compare(result, main.tuning, TUNING_COMPARED, held_out=False)
-        )
-        return self._result(result, main.tuning, comparison, tuning_comparison, split, divided)
+        compared = None if self.limit.late else self._compare(result, main.tuning, TUNING_COMPARED, held_out=False)
+        return self._result(result, main.tuning, comparison, compared, split, divided)
 
     def _prepare(self, main: Fold, divided: Sequence[Fold]) -> None:
         """Before anything is trained: keep the arguments, plan which graphs are compiled, say what it will cost."""

@@ -74,8 +74,8 @@ def test_what_is_wrong_with_a_recipe_is_said_in_one_sentence(recipe, tmp_path):
         (tmp_path / "recipe.json").write_bytes(whole)
         rewrite(tmp_path, **changes)
 
-    changed(schema=4)
-    refused(r"was written by a newer metaopt \(schema 4, this one reads up to 3\)")
+    changed(schema=5)
+    refused(r"was written by a newer metaopt \(schema 5, this one reads up to 4\)")
     changed(colour="blue")
     refused(r"unknown fields: colour; known: configuration")
     changed(configuration={"optimizer": "adamw", "speed": 3})

@@ -125,8 +125,8 @@ class Task(ModelTask):
                     f"{quoted(self.batch_size_of)}; a number is batch_size."
                 )
             functions["batch_size_of"] = self.batch_size_of
-            object.__setattr__(self, "batch_size", self._batch_size_at(defaults(self.space)))
         check_taken(self.name, self.space, functions)
+        object.__setattr__(self, "batch_size", self._batch_size_at(defaults(self.space)))
         self._check_positive("batch_size", "num_steps", "num_validations")
 
     def with_values(self, values: Mapping[str, Value]) -> "Task":
