@@ -3,8 +3,8 @@
     python -m benchmarks.tuning.forecasts [--runs 5] [--load none|changing] [--workers 1] [--n-trials 12]
 
 Each run tunes some tasks of the starter corpus in a process of its own, without a ledger from before. Printed are the
-forecast before the start, the corrected one, and the time that then passed, in seconds from the correction on; the ratio
-is the larger over the smaller. Under changing load, as many other processes as there are processors spin for some
+forecast before the start, the corrected one, and the time that then passed, in seconds from the correction on; the
+ratio is the larger over the smaller. Under changing load, as many other processes as there are processors spin for some
 seconds, pause for some, and so on. The reach is a median of 1.5 without load, 2 under changing load; on a machine that
 has other work, the first is not measured.
 """
