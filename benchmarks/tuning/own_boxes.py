@@ -178,6 +178,7 @@ def trained(box: Box, split: int, recipe: Any, seed: int, **values: Any) -> Iter
                 with run.evaluating(), torch.no_grad():
                     losses = [float(judge(model(part), wanted)) for part, wanted in others]
                 model.train()
+                run.observe(losses[0])
                 yield step, losses[0], losses[1]
 
 
