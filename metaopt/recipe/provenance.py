@@ -150,7 +150,7 @@ def recorded(provenance: Mapping[str, Any], part: str) -> Mapping[str, Any]:
     return entries if isinstance(entries, Mapping) else {}
 
 
-def known_values(configuration: Configuration, provenance: Mapping[str, Any]) -> dict[str, Value]:
+def values_of(configuration: Configuration, provenance: Mapping[str, Any]) -> dict[str, Value]:
     """Values of hyperparameters that tasks have of their own: those that are stated, else the defaults on record."""
     on_record = {name: entry for name, entry in recorded(provenance, "own_space").items() if isinstance(entry, Mapping)}
     defaults = {name: entry["default"] for name, entry in on_record.items() if "default" in entry}

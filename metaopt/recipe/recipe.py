@@ -29,15 +29,7 @@ from metaopt.recipe.code import plain_code
 from metaopt.recipe.document import document_of, text_of
 from metaopt.recipe.host_signals import host_signals
 from metaopt.recipe.initialization import Support, load_start
-from metaopt.recipe.provenance import (
-    MadeOn,
-    check_count,
-    known_values,
-    other_stopper,
-    provenance_of,
-    recorded,
-    versions,
-)
+from metaopt.recipe.provenance import MadeOn, check_count, other_stopper, provenance_of, recorded, values_of, versions
 from metaopt.recipe.saving import bytes_of_theta, save_files
 from metaopt.recipe.scaled_rate import peak_rate
 from metaopt.recipe.sharing.push import pushed
@@ -202,7 +194,7 @@ class Recipe:
     @property
     def values(self) -> dict[str, Value]:
         """By name, of what its tasks have of their own (`Task.space`): what to make model and loader with."""
-        return known_values(self.configuration, self.provenance)
+        return values_of(self.configuration, self.provenance)
 
     @property
     def rate_law(self) -> Mapping[str, RateLaw]:
