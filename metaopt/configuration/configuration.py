@@ -5,6 +5,7 @@ This is what a search proposes, what the engine trains, what a recipe stores and
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -41,6 +42,8 @@ class Configuration:
         learner: name of a learner plugin, which takes the place of all others; empty for none.
         weighting: name of a plugin that weighs the losses of tasks that share a trunk; empty for equal weights.
         surgery: name of a plugin that makes one gradient of those of such tasks; empty for their mean.
+        values: of the hyperparameters that tasks have of their own, by name (see `metaopt.Task.space`); what is absent
+            has its task's default.
     """
 
     optimizer: str = ""
@@ -55,6 +58,7 @@ class Configuration:
     learner: str = ""
     weighting: str = ""
     surgery: str = ""
+    values: Mapping[str, Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if isinstance(self.wrappers, str):
@@ -76,6 +80,7 @@ class Configuration:
         for name in ("weighting", "surgery"):
             if not isinstance(getattr(self, name), str):
                 raise InputError(f"{name} must be the name of a plugin, got {quoted(getattr(self, name))}.")
+        object.__setattr__(self, "values", _checked_values(self.values))
         self._check_learner()
 
     def _check_learner(self) -> None:
@@ -83,7 +88,7 @@ class Configuration:
         if not isinstance(self.learner, str):
             raise InputError(f"learner must be the name of a plugin, got {quoted(self.learner)}.")
         usual: dict[str, Any] = {"optimizer": "", "controller": "constant", "wrappers": (), "roles": {}, "rate_law": {}}
-        usual |= {"depth_decay": 1.0, "warmup": 0.0, "weighting": "", "surgery": ""}
+        usual |= {"depth_decay": 1.0, "warmup": 0.0, "weighting": "", "surgery": "", "values": {}}
         others = [name for name, value in usual.items() if getattr(self, name) != value]
         if self.learner and others:
             raise InputError(
@@ -110,6 +115,8 @@ class Configuration:
     def key(self) -> str:
         """16 hex digits that identify the configuration, whatever type of number its values are."""
         document = {**self.to_json(), "hparams": {name: _as_key(value) for name, value in self.hparams.items()}}
+        if self.values:
+            document["values"] = {name: _as_key(value) for name, value in self.values.items()}
         if self.rate_law:  # what was measured of a law is no part of what trains
             document["rate_law"] = {name: law.exponents for name, law in self.rate_law.items()}
         text = json.dumps(document, sort_keys=True, separators=(",", ":"), default=repr)
@@ -141,7 +148,7 @@ class Configuration:
         return replace(self, roles={**self.roles, "input": replace(own, rate=1.0, fan_in=None)})
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON; of what came after `no_decay` only what says something; a learner alone."""
+        """Plain JSON; from `roles` on only what says something; of a learner itself and `hparams` alone."""
         if self.learner:
             return {"learner": self.learner, "hparams": dict(self.hparams)}
         roles = {name: role.to_json() for name, role in self.roles.items()}
@@ -158,6 +165,7 @@ class Configuration:
             **({"warmup": self.warmup} if self.warmup else {}),
             **({"weighting": self.weighting} if self.weighting else {}),
             **({"surgery": self.surgery} if self.surgery else {}),
+            **({"values": dict(self.values)} if self.values else {}),
         }
 
     @classmethod
@@ -204,6 +212,17 @@ def _checked_share(warmup: Any) -> float:
     if not 0 <= as_float(warmup) <= 1:  # NaN, for what is no number, is not
         raise InputError(f"warmup must be a share of the planned steps, from 0 to 1, got {quoted(warmup)}.")
     return float(warmup)
+
+
+def _checked_values(values: Any) -> dict[str, Value]:
+    """Values by name in order, as JSON knows them."""
+    if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
+        raise InputError(f"values must map names of hyperparameters to values, got {quoted(values)}.")
+    known = {name: plain(values[name]) for name in sorted(values)}
+    for name, value in known.items():
+        if not isinstance(value, bool | int | float | str) or value in (math.inf, -math.inf) or value != value:
+            raise InputError(f"values[{quoted(name)}] must be a number, a truth value or a text, got {quoted(value)}.")
+    return known
 
 
 def _as_key(value: Any) -> Any:

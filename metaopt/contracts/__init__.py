@@ -65,6 +65,7 @@ from metaopt.contracts.tasks.model_task import (
     is_unshaped,
     num_trained,
 )
+from metaopt.contracts.tasks.own_space import own_values
 from metaopt.contracts.tasks.task import BlackBoxTask, Split, Splits, Task
 from metaopt.contracts.threshold import (
     CurveBatch,
@@ -171,6 +172,7 @@ __all__ = [
     "learned_theta",
     "num_trained",
     "outer_space",
+    "own_values",
     "per_tensor",
     "plain_warmup",
     "prepared",

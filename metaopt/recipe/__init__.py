@@ -4,7 +4,7 @@ from metaopt.recipe.adapting import Predictor, adapt
 from metaopt.recipe.host_signals import HOSTS, Host, check_host, host_named, required_by
 from metaopt.recipe.importing import import_recipe
 from metaopt.recipe.initialization import learned_start
-from metaopt.recipe.provenance import MadeOn, recorded
+from metaopt.recipe.provenance import MadeOn, own_space_record, recorded
 from metaopt.recipe.recipe import Recipe
 from metaopt.recipe.saving import DOCUMENT
 from metaopt.recipe.scaled_rate import peak_rate, scaled_rates
@@ -29,6 +29,7 @@ __all__ = [
     "learned_start",
     "load_recipe",
     "origin",
+    "own_space_record",
     "peak_rate",
     "recorded",
     "required_by",

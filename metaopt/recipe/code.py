@@ -10,7 +10,7 @@ from metaopt.deploy import StopperConfiguration
 from metaopt.errors import PluginError, RecipeError
 from metaopt.plugin import ControllerSpec, Native, Registry, StopperSpec
 from metaopt.recipe.role_code import PARAMETERS, role_code
-from metaopt.space import resolve
+from metaopt.space import Value, resolve
 
 _INDENT = "    "
 #: What a warm-up does to all rates for one step.
@@ -24,13 +24,21 @@ class Expression(str):
         return str(self)
 
 
-def plain_code(assembly: Assembly, stopper: StopperConfiguration | None, registry: Registry, *, has_theta: bool) -> str:
+def plain_code(
+    assembly: Assembly,
+    stopper: StopperConfiguration | None,
+    registry: Registry,
+    values: Mapping[str, Value],
+    *,
+    has_theta: bool,
+) -> str:
     """A Python module that trains as the recipe does and imports torch alone (and the native class's library).
 
     Args:
         assembly: optimizer and controller.
         stopper: the recipe's stopper, or None.
         registry: where to find the stopper.
+        values: of hyperparameters that tasks have of their own; these lines name them as `VALUES`.
         has_theta: whether the recipe has learned weights.
 
     Returns:
@@ -53,13 +61,21 @@ def plain_code(assembly: Assembly, stopper: StopperConfiguration | None, registr
     for module in sorted({native.module for native in natives.values()}):
         if "." in module and not module.startswith("torch."):
             imports += f"\nimport {module}"
-    parts = [imports, *_optimizer_code(assembly, natives), _scheduler_code(assembly)]
+    parts = [imports, *_values_code(values), *_optimizer_code(assembly, natives), _scheduler_code(assembly)]
     stops = "" if stopper is None else _stopper_code(stopper, registry)
     parts += [stops] if stops.startswith("def") else []
     listens = assembly.controller.cadence == "validation"
     before = [_dedented(spec.plain(assembly.values_of(spec))) for spec in reversed(assembly.wrappers) if spec.plain]
     parts.append(_loop_code(assembly, natives, before, listens=listens, stops=stops))
     return "\n\n\n".join(parts) + "\n"
+
+
+def _values_code(values: Mapping[str, Value]) -> list[str]:
+    """Values of the task's own hyperparameters, which no function below takes."""
+    if not values:
+        return []
+    entries = "".join(f"\n{_INDENT}{name!r}: {value!r}," for name, value in values.items())
+    return [f"# Hyperparameters of the task's own: make the model and its loader with these.\nVALUES = {{{entries}\n}}"]
 
 
 def _check(assembly: Assembly, *, has_theta: bool) -> dict[str, Native]:

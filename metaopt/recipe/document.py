@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def document_of(recipe: "Recipe") -> dict[str, Any]:
     """What `recipe.json` holds."""
     return {
-        "schema": oldest_schema(recipe.configuration, recipe.made_on),
+        "schema": oldest_schema(recipe.configuration, recipe.made_on, has_values=bool(recipe.values)),
         "configuration": recipe.configuration.to_json(),
         "stopper": None if recipe.stopper is None else recipe.stopper.to_json(),
         "plugins": dict(recipe.plugins),

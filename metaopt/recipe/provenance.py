@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from metaopt.configuration import Configuration
 from metaopt.contracts import Scale
 from metaopt.deploy import StopperConfiguration, stopper_specs
-from metaopt.errors import InputError, quoted
+from metaopt.errors import InputError, listed, quoted
 from metaopt.plugin import OptimizerSpec, PluginSpec, Registry
-from metaopt.space import as_float
+from metaopt.space import Categorical, Distribution, Float, Int, Space, Value, as_float
 
 if TYPE_CHECKING:
     from metaopt.recipe.recipe import Recipe
@@ -148,6 +148,34 @@ def recorded(provenance: Mapping[str, Any], part: str) -> Mapping[str, Any]:
     """A part of a recipe's provenance; empty where it is missing or no object, since users may write anything there."""
     entries = provenance.get(part)
     return entries if isinstance(entries, Mapping) else {}
+
+
+def values_of(configuration: Configuration, provenance: Mapping[str, Any]) -> dict[str, Value]:
+    """Values of hyperparameters that tasks have of their own: those that are stated, else the defaults on record."""
+    on_record = {name: entry for name, entry in recorded(provenance, "own_space").items() if isinstance(entry, Mapping)}
+    defaults = {name: entry["default"] for name, entry in on_record.items() if "default" in entry}
+    return {**defaults, **configuration.values}
+
+
+def own_space_record(space: Space, searched: Mapping[str, Distribution | Value]) -> dict[str, dict[str, Any]]:
+    """Hyperparameters that tasks have of their own, in plain JSON: the default of each, and what was searched.
+
+    Args:
+        space: as tasks declare them.
+        searched: by name, the distribution that a study proposed from, or the value that it was fixed at.
+    """
+    return {
+        name: {"default": distribution.default, "searched": _searched(searched[name])}
+        for name, distribution in space.items()
+    }
+
+
+def _searched(distribution: Distribution | Value) -> str:
+    if not isinstance(distribution, Float | Int | Categorical):
+        return f"{distribution} alone"
+    if isinstance(distribution, Categorical):
+        return f"one of {listed(distribution.tuned)}"
+    return f"{distribution.low:g} to {distribution.high:g}"
 
 
 def versions(specs: Sequence[PluginSpec]) -> dict[str, str]:

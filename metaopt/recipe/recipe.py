@@ -29,10 +29,11 @@ from metaopt.recipe.code import plain_code
 from metaopt.recipe.document import document_of, text_of
 from metaopt.recipe.host_signals import host_signals
 from metaopt.recipe.initialization import Support, load_start
-from metaopt.recipe.provenance import MadeOn, check_count, other_stopper, provenance_of, recorded, versions
+from metaopt.recipe.provenance import MadeOn, check_count, other_stopper, provenance_of, recorded, values_of, versions
 from metaopt.recipe.saving import bytes_of_theta, save_files
 from metaopt.recipe.scaled_rate import peak_rate
 from metaopt.recipe.sharing.push import pushed
+from metaopt.space import Value
 
 
 @final
@@ -191,6 +192,11 @@ class Recipe:
         return host_signals(self.assembly(current_registry()), self.stopper, current_registry())
 
     @property
+    def values(self) -> dict[str, Value]:
+        """By name, of what its tasks have of their own (`Task.space`): what to make model and loader with."""
+        return values_of(self.configuration, self.provenance)
+
+    @property
     def rate_law(self) -> Mapping[str, RateLaw]:
         """By optimizer, how its rate follows parameters, batch and steps; empty where rates are as stated."""
         return self.configuration.rate_law
@@ -234,12 +240,9 @@ class Recipe:
         load_start(self.assembly(registry or current_registry()), self.theta, model, support)
 
     def save(self, directory: str | Path) -> None:
-        """Write `recipe.json` and, where there is theta, `theta.safetensors`.
+        """Write `recipe.json` and, where there is theta, `theta.safetensors`; RecipeError if that fails.
 
         Written beside, then moved into place: whatever goes wrong, a recipe that was there before survives.
-
-        Raises:
-            RecipeError: it cannot be written.
         """
         save_files(self.text, self.theta_bytes, as_path(directory, "The folder of a recipe"))
 
@@ -257,13 +260,9 @@ class Recipe:
         return pushed(self, repository, current_registry(), private=private, token=token)
 
     def code(self, registry: Registry | None = None) -> str:
-        """Plain PyTorch lines that train as this recipe does and need no metaopt.
-
-        Raises:
-            RecipeError: there are none, because a rule, wrapper or controller has no plain form.
-        """
+        """Plain PyTorch lines that train as this recipe does without metaopt; RecipeError where a plugin has none."""
         registry = registry or current_registry()
-        return plain_code(self.assembly(registry), self.stopper, registry, has_theta=bool(self.theta))
+        return plain_code(self.assembly(registry), self.stopper, registry, self.values, has_theta=bool(self.theta))
 
     def to_json(self) -> dict[str, Any]:
         """The document that `save` writes."""

@@ -21,14 +21,20 @@ from metaopt.recipe.provenance import MadeOn
 DOCUMENT = "recipe.json"
 WEIGHTS = "theta.safetensors"
 
-#: Newest version of the document; 2 has laws of rates, warm-ups and pretrained weights, 3 has learners, 4 weightings
-#: and surgeries of several tasks.
+#: Newest version of the document; 2 has laws of rates, warm-ups and pretrained weights, 3 has learners, 4 has
+#: values of hyperparameters that tasks have of their own, and weightings and surgeries of several tasks.
 SCHEMA = 4
 
 
-def oldest_schema(configuration: Configuration, made_on: MadeOn | None) -> int:
-    """The oldest version whose readers train as the recipe says."""
-    if configuration.weighting or configuration.surgery:
+def oldest_schema(configuration: Configuration, made_on: MadeOn | None, *, has_values: bool = False) -> int:
+    """The oldest version whose readers train as the recipe says.
+
+    Args:
+        configuration: of the recipe.
+        made_on: of the recipe.
+        has_values: whether the recipe has values of hyperparameters that tasks have of their own.
+    """
+    if has_values or configuration.weighting or configuration.surgery:
         return 4
     if configuration.learner:
         return 3

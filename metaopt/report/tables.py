@@ -8,7 +8,7 @@ from typing import Any
 from metaopt.configuration import Configuration, assemble
 from metaopt.deploy import StopperConfiguration
 from metaopt.plugin import Registry, StopperSpec, current_registry
-from metaopt.recipe import Recipe
+from metaopt.recipe import Recipe, recorded
 from metaopt.report.headlines import payback, trainings
 from metaopt.space import Value, defaults, resolve
 from metaopt.tuning import (
@@ -147,6 +147,10 @@ def recipe_table(recipe: Recipe, registry: Registry | None = None) -> Table:
         rows += _rows(f"rate law of {name}", law.exponents, assembly.part(name).optimizer.rate_law.exponents)
     if recipe.configuration.warmup:
         rows += _rows("rates", {"warmup": recipe.configuration.warmup}, {"warmup": 0.0})
+    if recipe.values:
+        own_space = recorded(recipe.provenance, "own_space")
+        usual_values = {name: recorded(own_space, name).get("default", "") for name in recipe.values}
+        rows += _rows("the tasks' own", recipe.values, usual_values)
     if recipe.stopper is not None:
         rows += _stopper_rows(recipe.stopper, plugins)
     return Table(recipe.name, ("plugin", "hyperparameter", "value", "default"), tuple(rows), 2)
@@ -284,4 +288,5 @@ def _hparams(configuration: Configuration) -> str:
         shown.update({f"{role}.{name}": value for name, value in own.to_json().items()})
     if configuration.depth_decay != 1.0:
         shown["depth_decay"] = configuration.depth_decay
+    shown.update(configuration.values)
     return ", ".join(f"{name}={number(value)}" for name, value in shown.items())

@@ -180,6 +180,7 @@ def task_features(task: AnyTask, recipe: Recipe, registry: Registry) -> Array:
     """
     if not isinstance(task, Task):
         return np.zeros(len(FEATURES))
+    task = task.with_values(recipe.configuration.values)
     train_split = task.splits.train
     model = task.build(PROBE_SEED)
     sizes = (

@@ -18,6 +18,7 @@ from metaopt.tuning.judging.comparison import Comparison
 from metaopt.tuning.judging.scores import AnyScale
 from metaopt.tuning.judging.verdict import Verdict
 from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, Proposal, RaceOutcome
+from metaopt.tuning.own_values import prefixed
 from metaopt.tuning.portfolio import Portfolio
 from metaopt.tuning.search.joint_space import JointSpace
 from metaopt.tuning.seeds import is_reported
@@ -210,9 +211,10 @@ def _flat(configuration: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in own.items()
     }
     depth = {"depth_decay": configuration["depth_decay"]} if "depth_decay" in configuration else {}
+    own = prefixed(configuration.get("values", {}))
     wrappers = "+".join(configuration["wrappers"])
     of_tasks = {kind: configuration[kind] for kind in ("weighting", "surgery") if kind in configuration}
-    return {**names, "wrappers": wrappers, **of_tasks, **by_role, **depth, **configuration["hparams"]}
+    return {**names, "wrappers": wrappers, **of_tasks, **by_role, **depth, **configuration["hparams"], **own}
 
 
 def with_scores(

@@ -27,7 +27,6 @@ from metaopt.tuning.running.cost import (
     HELD_OUT_COMPARED,
     REFERENCES,
     TUNING_COMPARED,
-    Pace,
     begun_with,
     fold_compared,
     forecast,
@@ -35,13 +34,14 @@ from metaopt.tuning.running.cost import (
 )
 from metaopt.tuning.running.evaluator import Evaluator
 from metaopt.tuning.running.learned_tasks import with_weights
+from metaopt.tuning.running.machine import measured
+from metaopt.tuning.running.pace import Pace
 from metaopt.tuning.running.progress import TimeLimit, TimeUpError
 from metaopt.tuning.search.joint_space import JointSpace
-from metaopt.tuning.search.racing import BLOCKS, HEAT, SHARE, race_order, with_budgets
+from metaopt.tuning.search.racing import race_order, with_budgets
 from metaopt.tuning.search.search import Choice, SearchResult, search
 from metaopt.tuning.search.start_from import account, identity
-from metaopt.tuning.search.study import BATCH, Study
-from metaopt.tuning.seeds import RACE_SEED
+from metaopt.tuning.search.study import Study, race_rules
 
 
 @dataclass(kw_only=True)
@@ -56,6 +56,7 @@ class Session:
         evaluator: runs what the ledger lacks.
         limit: whether anything may be trained, and until when.
         announce: told in one line whenever there is something to say.
+        workers: processes that train.
         references: of each task, by its name, once they are known.
     """
 
@@ -66,6 +67,7 @@ class Session:
     evaluator: Evaluator
     limit: TimeLimit
     announce: Callable[[str], None]
+    workers: int = 1
     references: References = field(init=False)
 
     def __post_init__(self) -> None:
@@ -96,10 +98,8 @@ class Session:
         with self.limit.enforced():
             result = with_law(result, with_budgets(main.tuning), self.space, self.evaluator)
         comparison = self._held_out(result, split, divided)
-        tuning_comparison = (
-            None if self.limit.late else self._compare(result, main.tuning, TUNING_COMPARED, held_out=False)
-        )
-        return self._result(result, main.tuning, comparison, tuning_comparison, split, divided)
+        compared = None if self.limit.late else self._compare(result, main.tuning, TUNING_COMPARED, held_out=False)
+        return self._result(result, main.tuning, comparison, compared, split, divided)
 
     def _prepare(self, main: Fold, divided: Sequence[Fold]) -> None:
         """Before anything is trained: keep the arguments, plan which graphs are compiled, say what it will cost."""
@@ -111,11 +111,11 @@ class Session:
             self.announce(account(arguments.start_from, arguments.n_trials, self.space, evaluator.registry))
         for note in (*self._held.notes, *self.corpus.notes):
             self.announce(note)
-        pace = Pace(evaluator, self.space.optimizers)
+        pace = Pace(evaluator, self.space.optimizers, measured())
         evaluator.predict = pace.seconds
         counts = arguments.n_trials, self._held.most_contenders, arguments.seeds
-        expected = forecast(pace, self.corpus, main.tuning, divided, *counts, self.space.has_laws)
-        evaluator.tracker.plan(expected.phases)
+        expected = forecast(pace, self.corpus, main.tuning, divided, *counts, self.space, self.workers)
+        evaluator.tracker.plan(expected.phases, workers=expected.workers, speedup=expected.speedup)
         for line in expected.lines():
             self.announce(line)
 
@@ -132,7 +132,7 @@ class Session:
         arguments = self.arguments
         study = Study(
             name=self._name(fold),
-            space=self.space,
+            space=self.space.serving(fold.tuning),
             tasks=with_budgets(fold.tuning),
             references=self.references,
             evaluator=self.evaluator,
@@ -234,10 +234,10 @@ class Session:
             self._name(fold),
             {
                 "tasks": {task.name: task.fingerprint for task in fold.tuning},
-                "space": self.space.to_json(),
+                "space": self.space.serving(fold.tuning).to_json(),
                 "seed": self.arguments.seed,
                 "baseline": self.arguments.baseline.to_json(),
-                "race": {"blocks": list(BLOCKS), "share": SHARE, "batch": BATCH, "heat": HEAT, "seed": RACE_SEED},
+                "race": race_rules(self.space),
                 **({"start_from": identity(self.arguments.start_from)} if self.arguments.start_from else {}),
                 **({"optuna": optuna.__version__} if self.limit.train else {}),
             },

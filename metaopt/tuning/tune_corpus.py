@@ -20,6 +20,7 @@ from metaopt.tuning.judging.references import DEFAULT_BASELINE
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.ledger.schema_two import reading
 from metaopt.tuning.ledger.study_identity import check_name
+from metaopt.tuning.own_values import check_values, own_account
 from metaopt.tuning.result import TuneResult
 from metaopt.tuning.running.evaluator import Evaluator
 from metaopt.tuning.running.learned_tasks import (
@@ -73,7 +74,7 @@ def tune(
     watch: Watch | None = None,
     train: bool = True,
 ) -> TuneResult:
-    """Tune optimizer, controller and stopper together over a corpus.
+    """Tune optimizer, controller and stopper together over a corpus, and what its tasks have to search of their own.
 
     Args:
         corpus: whatever `metaopt.load_corpus` takes.
@@ -93,7 +94,7 @@ def tune(
             `surgeries`.
         surgeries: names of plugins to choose from; '' or an empty list for none.
         stoppers: names of plugins to choose from; all that can be replayed by default.
-        settings: `"plugin.hyperparameter=low..high"` or `"=value"`.
+        settings: `"plugin.hyperparameter=low..high"` or `"=value"`; of the tasks' own, `"values.NAME=…"`.
         baseline: recipe whose runs score 0; AdamW at 1e-3 by default.
         start_from: settings that every study judges before its own proposals, as many as `n_trials` allows: a JSON
             file, recipes, portfolios, configurations; see `metaopt.tuning.search.start_from.known_settings`.
@@ -188,6 +189,10 @@ def run_study(
     replayable(registry, arguments.stoppers)
     report = Reporter("tune", watch)
     corpus = load_corpus(source)
+    check_values([arguments.baseline], corpus.tasks, "The baseline")
+    check_values(arguments.start_from, corpus.tasks, "A setting of start_from")
+    if train and (line := own_account(corpus.tasks)):
+        announce(line)
     is_few_shot = any(isinstance(task, FewShotTask) for task in corpus)
     check_have_episodes(arguments.learners, corpus.tasks)
     is_joint = any(isinstance(task, MultiTask) for task in corpus)
@@ -208,7 +213,8 @@ def run_study(
         weightings=arguments.weightings if is_joint else (),
         surgeries=arguments.surgeries if is_joint else (),
         settings=arguments.settings,
-        laws=not any(isinstance(task, FewShotTask) for task in corpus),
+        laws=not is_few_shot,
+        tasks=corpus.tasks,
     )
     if is_few_shot:
         check_one_task(space.learners, corpus.tasks)
@@ -228,12 +234,13 @@ def run_study(
             ledger,
             registry,
             announce=announce,
-            tracker=Tracker(progress),
+            tracker=Tracker(progress, announce),
             compile=arguments.compile,
             report=report,
         ),
         limit=TimeLimit(None if timeout is None else time.monotonic() + timeout, train=train),
         announce=announce,
+        workers=workers or 1,
     )
     try:
         session.evaluator.workers = dispatcher(executor, workers, address, announce, ledger.file.path)

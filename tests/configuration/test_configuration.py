@@ -232,3 +232,18 @@ def test_a_learner_stands_alone_and_survives_json():
 def test_a_learner_beside_other_plugins_is_refused(fields, message):
     with pytest.raises(metaopt.InputError, match=message):
         Configuration(**fields)
+
+
+def test_values_of_tasks_are_part_of_a_configuration_where_there_are_any():
+    plain, own = metaopt.Configuration("adamw"), metaopt.Configuration("adamw", values={"width": np.int64(3), "a": 1})
+    assert "values" not in plain.to_json()
+    assert own.to_json()["values"] == {"a": 1, "width": 3}
+    assert plain.key != own.key
+    assert own == metaopt.Configuration("adamw", values={"a": 1.0, "width": 3.0})
+    assert metaopt.Configuration.from_json(own.to_json()) == own
+    assert "values={'a': 1, 'width': 3}" in repr(own)
+    for values, fault in (([1], "must map names"), ({"a": None}, "got None"), ({"a": float("nan")}, "got nan")):
+        with pytest.raises(metaopt.InputError, match=fault):
+            metaopt.Configuration("adamw", values=values)
+    with pytest.raises(metaopt.InputError, match="leave out values"):
+        metaopt.Configuration(learner="protonet", values={"a": 1})

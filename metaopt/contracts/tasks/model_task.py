@@ -79,9 +79,13 @@ def _is_amount(entry: tuple[object, object]) -> bool:
 class ModelTask(NamedTask):
     """A task that trains a model; its subclasses are frozen dataclasses with these fields."""
 
-    model: Callable[[], nn.Module]
+    model: Callable[..., nn.Module]
     loss: LossFunction
     metric: LossFunction | None
+
+    def _fresh(self) -> Any:
+        """What the model's factory makes."""
+        return self.model()
 
     @abstractmethod
     def _few_examples(self) -> tuple[Tensor, Tensor]:
@@ -105,7 +109,7 @@ class ModelTask(NamedTask):
                 return self._few_examples()
 
         with seeded(seed), default_for(examples):
-            module = self.model()
+            module = self._fresh()
             if not isinstance(module, nn.Module):
                 raise InputError(f"Task {self.name!r}: model must make a torch.nn.Module, got {quoted(module)}.")
             if is_unshaped(module):

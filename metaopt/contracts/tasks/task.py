@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -23,7 +23,9 @@ from metaopt.contracts.tasks.model_task import (
     kind_and_shape,
     num_trained,
 )
-from metaopt.errors import InputError, known_keywords
+from metaopt.contracts.tasks.own_space import check_taken, check_train, checked_space, own_values, taken
+from metaopt.errors import InputError, known_keywords, listed, quoted
+from metaopt.space import Space, Value, defaults
 
 
 @known_keywords()
@@ -73,12 +75,13 @@ class Task(ModelTask):
     Attributes:
         name: unique within a corpus.
         family: tasks of one family resemble each other.
-        model: makes a fresh `nn.Module` from torch's random generator, which the engine seeds.
+        model: makes a fresh `nn.Module` from torch's random generator, which the engine seeds; called with those
+            hyperparameters of `space` that it takes by name.
         data: the splits, or a function that makes them when they are first needed.
         loss: `(output, targets) -> 0-d tensor`, the mean over a batch; differentiable.
         metric: the same signature; what validations and reports measure. The loss if left out.
         mode: `"min"` if the metric is better when lower, `"max"` if when higher.
-        batch_size: examples a training step.
+        batch_size: examples a training step; with `batch_size_of`, what that makes of the defaults.
         num_steps: training steps of a run (its horizon).
         num_validations: validations of a run, spread evenly; the last one follows the last step.
         widened: makes the model with hidden layers so many times as wide, where the task can; comparisons at ten times
@@ -93,11 +96,15 @@ class Task(ModelTask):
             `exec`, compiled from C); change it when that code changes. Code that can be read counts by itself.
         resources: what a training needs where a cluster runs it: `num_cpus` (1 if left out), `num_gpus`, fractions
             included, or the cluster's own names. Nothing that is trained depends on it, nor does the fingerprint.
+        space: hyperparameters of the task's own, which are searched beside the optimizer's: a `Float`, `Int` or
+            `Categorical` by name. `model` and `batch_size_of` take them by name. What does not state them, such as a
+            baseline, trains at their defaults. Tasks of a corpus that share a name share the hyperparameter.
+        batch_size_of: makes the batch size from hyperparameters of `space`, in the place of `batch_size`.
     """
 
     name: str
     family: str
-    model: Callable[[], nn.Module]
+    model: Callable[..., nn.Module]
     data: Splits | Callable[[], Splits]
     loss: LossFunction
     metric: LossFunction | None = None
@@ -110,10 +117,54 @@ class Task(ModelTask):
     redraw: Redraw | None = None
     augment: Augment | None = None
     resources: Mapping[str, float] = field(default_factory=dict)
+    space: Space = field(default_factory=dict)
+    batch_size_of: Callable[..., int] | None = None
 
     def __post_init__(self) -> None:
         self._check_names()
+        object.__setattr__(self, "space", checked_space(self.name, self.space))
+        functions: dict[str, Callable[..., Any]] = {"model": self.model}
+        if self.batch_size_of is not None:
+            if not callable(self.batch_size_of):
+                raise InputError(
+                    f"Task {quoted(self.name)}: batch_size_of is a function of hyperparameters of space, got "
+                    f"{quoted(self.batch_size_of)}; a number is batch_size."
+                )
+            functions["batch_size_of"] = self.batch_size_of
+        check_taken(self.name, self.space, functions)
+        object.__setattr__(self, "batch_size", self._batch_size_at(defaults(self.space)))
         self._check_positive("batch_size", "num_steps", "num_validations")
+
+    def with_values(self, values: Mapping[str, Value]) -> "Task":
+        """The task at values of its own hyperparameters, which it then no longer has; itself where it has none.
+
+        Args:
+            values: by name; what is absent has its default, and what is not the task's own is left out.
+
+        Raises:
+            InputError: a value is not valid, or the task's own code fails at the values.
+        """
+        if not self.space:
+            return self
+        own = own_values(self.name, self.space, values)
+        return replace(
+            self,
+            model=partial(self.model, **taken(self.model, own)),
+            widened=None if self.widened is None else partial(self.widened, **taken(self.widened, own)),
+            batch_size=self._batch_size_at(own),
+            data=self.splits,
+            space={},
+            batch_size_of=None,
+        )
+
+    def _batch_size_at(self, values: Mapping[str, Value]) -> int:
+        function = self.batch_size_of
+        if function is None:
+            return self.batch_size
+        return called(self.name, "batch_size_of", lambda: function(**taken(function, values)))
+
+    def _fresh(self) -> Any:
+        return self.model(**taken(self.model, defaults(self.space))) if self.space else self.model()
 
     @cached_property
     def splits(self) -> Splits:
@@ -176,7 +227,8 @@ class Task(ModelTask):
     def _sizes(self) -> dict[str, Any]:
         splits = self.data if isinstance(self.data, Splits) else vars(self).get("splits")
         examples = {} if splits is None else {"train": len(splits.train), "validation": len(splits.validation)}
-        return {"batch_size": self.batch_size, "num_steps": self.num_steps, **examples}
+        own = {"space": listed(self.space)} if self.space else {}
+        return {"batch_size": self.batch_size, "num_steps": self.num_steps, **examples, **own}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -194,7 +246,11 @@ class Task(ModelTask):
         budget = (self.name, self.family, self.mode, self.batch_size, self.num_steps, self.num_validations)
         data = [tensor_identity(tensor) for tensor in _tensors(self.splits)]
         changes = [] if self.augment is None else [identity(self.augment, Part("augment", self.name, self.version))]
-        return digest(ascii((budget, self.version)), self._model_identity(), *data, *changes)
+        own = []
+        if self.space:  # its ranges decide what is proposed, its defaults what trains
+            batch = identity(self.batch_size_of, Part("batch_size_of", self.name, self.version))
+            own = [ascii(sorted(defaults(self.space).items())), batch]
+        return digest(ascii((budget, self.version)), self._model_identity(), *data, *changes, *own)
 
 
 @known_keywords()
@@ -206,27 +262,33 @@ class BlackBoxTask(NamedTask):
         name: unique within a corpus.
         family: tasks of one family resemble each other.
         train: `(recipe, seed) -> iterator of (step, value)`: trains with the recipe and yields its validations. It may
-            yield `(step, value, test_value)` to have test values reported.
+            yield `(step, value, test_value)` to have test values reported. With a `space`, it is called with each of
+            its hyperparameters by name, too: `train(recipe, seed, dropout=0.1)`.
         mode: `"min"` if the value is better when lower, `"max"` if when higher.
         num_steps: planned number of steps, or None to take the last step yielded.
         version: stands in the fingerprint for code whose source cannot be read; see `Task`. Raise it too when
             something changes that `train` finds outside its code: files, servers, versions of libraries.
         resources: see `Task`.
+        space: hyperparameters of the task's own, which are searched beside the optimizer's; see `Task`. One that a
+            condition leaves without effect has its default.
     """
 
     name: str
     family: str
-    train: Callable[[Any, int], Iterator[tuple[float, ...]]]
+    train: Callable[..., Iterator[tuple[float, ...]]]
     mode: Mode = "min"
     num_steps: int | None = None
     version: str | None = None
     resources: Mapping[str, float] = field(default_factory=dict)
+    space: Space = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._check_names()
+        object.__setattr__(self, "space", checked_space(self.name, self.space))
+        check_train(self.name, self.space, self.train)
 
     def _sizes(self) -> dict[str, Any]:
-        return {"num_steps": self.num_steps}
+        return {"num_steps": self.num_steps, **({"space": listed(self.space)} if self.space else {})}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -236,7 +298,8 @@ class BlackBoxTask(NamedTask):
             InputError: some of that code has no source that can be read, and there is no `version`.
         """
         budget = (self.name, self.family, self.mode, self.num_steps, self.version)
-        return digest(ascii(budget), identity(self.train, Part("train", self.name, self.version)))
+        own = [ascii(sorted(defaults(self.space).items()))] if self.space else []
+        return digest(ascii(budget), identity(self.train, Part("train", self.name, self.version)), *own)
 
 
 def _tensors(splits: Splits) -> list[Tensor]:

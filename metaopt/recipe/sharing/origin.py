@@ -39,6 +39,9 @@ def origin(recipe: "Recipe") -> list[str]:
         lines.append(f"Made on models and budgets of {', '.join(ranges)}.")
     for name, law in recipe.rate_law.items():
         lines.append(f"Rate of {name}: {law.formula(recipe.rate_at(optimizer=name))}{_measured(law)}.")
+    for name, value in recipe.values.items():
+        searched = recorded(recorded(record, "own_space"), name).get("searched")
+        lines.append(f"The tasks' own {name}: {value}{f', of {searched}' if isinstance(searched, str) else ''}.")
     if recipe.num_validations is not None:
         lines.append(f"Its stopper expects {recipe.num_validations} validations, evenly spread over a run.")
     lines.append(_queries(recipe) if recipe.configuration.learner else f"Weight decay: {_decay(recipe)}.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import AnyTask, Task, to_stderr
-from metaopt.errors import InputError, checked_function
+from metaopt.errors import InputError, checked_function, listed
 from metaopt.plugin import Registry, current_registry
 from metaopt.recipe import POOL_SIZE, Recipe, load_recipe
 from metaopt.tasks import Source, load_corpus
@@ -26,9 +26,11 @@ from metaopt.tuning.judging.references import (
 from metaopt.tuning.judging.scaled import compare_scaled, scaled_evaluations, scaled_tasks
 from metaopt.tuning.ledger.evaluations import evaluation_key
 from metaopt.tuning.ledger.ledger import Ledger
-from metaopt.tuning.running.cost import Pace
+from metaopt.tuning.own_values import check_values, without_effect
 from metaopt.tuning.running.evaluator import Evaluator, Request
 from metaopt.tuning.running.learned_tasks import Weights, check_have_episodes
+from metaopt.tuning.running.machine import measured
+from metaopt.tuning.running.pace import Pace
 from metaopt.tuning.running.progress import duration
 from metaopt.tuning.seeds import RACE_SEED, report_seeds
 
@@ -81,9 +83,13 @@ def evaluate(
         assemble(contender.configuration, plugins)
     judged_on = load_corpus(corpus)
     tasks = judged_on.tasks
+    check_values([loaded.configuration], tasks, "The recipe")
+    if idle := without_effect(loaded.configuration, tasks):
+        announce(f"No task here has the recipe's own {listed(idle)}, which change nothing.")
     check_have_episodes([own.name for own in contenders if own.configuration.learner], tasks)
     learned = {loaded.configuration.key: Weights(loaded.theta)} if loaded.theta else {}
-    grown = scaled_tasks(tasks) if scaled else {}
+    own = loaded.configuration.values
+    grown = scaled_tasks([each.with_values(own) for each in tasks if isinstance(each, Task)]) if scaled else {}
     ledger = Ledger("sqlite://" if storage is None else storage)
     evaluator = Evaluator(ledger, plugins, announce=announce, learned=learned)
     try:
@@ -129,7 +135,7 @@ def _forecast(
         "scaled tasks": [(task, scaled_evaluations(contenders[0])) for grown in scaled.values() for task in grown],
     }
     counts = {name: sum(members for _, members in part) for name, part in parts.items()}
-    pace = Pace(evaluator)
+    pace = Pace(evaluator, machine=measured())
     seconds = sum(pace.seconds(task, members) for part in parts.values() for task, members in part if members)
     parts_ahead = ", ".join(f"{count:,} of {name}" for name, count in counts.items() if count)
     about = f": {parts_ahead}; about {duration(seconds)}" if parts_ahead else ""

@@ -11,7 +11,7 @@ from metaopt.contracts import AXES, AnyTask, RateLaw, Task
 from metaopt.plugin import Registry
 from metaopt.tuning.judging.references import final_value
 from metaopt.tuning.laws.fit import FEWEST, VARIES, BestRate, FittedLaw, fitted
-from metaopt.tuning.running.evaluator import Evaluator
+from metaopt.tuning.running.evaluator import Evaluator, scale_at
 from metaopt.tuning.seeds import RACE_SEED
 
 #: Rates of a sweep, in octaves around the law's.
@@ -91,8 +91,9 @@ def _best_rates(
     for task in tasks:
         values = [final_value(curves[variant.key, task.name, RACE_SEED]) for variant in variants]
         if np.isfinite(values).any():
-            rate = math.log2(lr * prior.factor(task.scale)) + lowest(values)
-            yield BestRate(task.family, task.scale, rate)
+            scale = scale_at(task, configuration.values, task.scale)
+            rate = math.log2(lr * prior.factor(scale)) + lowest(values)
+            yield BestRate(task.family, scale, rate)
 
 
 def lowest(values: Sequence[float]) -> float:

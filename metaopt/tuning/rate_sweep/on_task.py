@@ -39,6 +39,7 @@ def sweep_task(
     if isinstance(task, FewShotTask):
         raise InputError(f"Task {task.name!r} is one of few-shot learning, whose rates are learned: name another task.")
     configuration = recipe.configuration
+    task = task.with_values(configuration.values) if isinstance(task, Task) else task
     total_steps = task.num_steps
     if num_steps is not None and isinstance(task, Task):
         task = replace(

@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from metaopt.configuration import Configuration
-from metaopt.contracts import BlackBoxTask, Curve
+from metaopt.contracts import BlackBoxTask, Curve, own_values
 from metaopt.errors import InputError, named_line, quoted
 from metaopt.recipe import Recipe
+from metaopt.space import Value
 
 #: What `float` takes and is no measurement.
 _NO_NUMBERS = (str, bytes, bool, np.bool_)
@@ -18,7 +20,7 @@ _END = object()
 
 
 def run_black_box(task: BlackBoxTask, configuration: Configuration, seed: int) -> Curve:
-    """The curve that `task.train` yields with a recipe of this configuration.
+    """The curve that `task.train` yields with a recipe of this configuration, and with its values of the task's own.
 
     A run without a value counts as diverged, and so does one with a value that is not finite.
 
@@ -26,7 +28,9 @@ def run_black_box(task: BlackBoxTask, configuration: Configuration, seed: int) -
         InputError: `train` raised, or yields something else than (step, value[, test value]) with whole, increasing
             steps from 0 on.
     """
-    rows = list(_rows(task, Recipe(configuration=configuration), seed)) or [(0, math.nan, math.nan)]
+    own = own_values(task.name, task.space, configuration.values)
+    recipe = Recipe(replace(configuration, values=own) if own else configuration)
+    rows = list(_rows(task, recipe, seed, own)) or [(0, math.nan, math.nan)]
     steps, values, tests = (np.asarray(column, dtype=np.float64) for column in zip(*rows, strict=True))
     return Curve(
         steps=steps,
@@ -36,9 +40,11 @@ def run_black_box(task: BlackBoxTask, configuration: Configuration, seed: int) -
     )
 
 
-def _rows(task: BlackBoxTask, recipe: Recipe, seed: int) -> Iterator[tuple[float, float, float]]:
+def _rows(
+    task: BlackBoxTask, recipe: Recipe, seed: int, own: Mapping[str, Value]
+) -> Iterator[tuple[float, float, float]]:
     last = -1.0
-    iterator = _guarded(task, lambda: _iterator(task, task.train(recipe, seed)))
+    iterator = _guarded(task, lambda: _iterator(task, task.train(recipe, seed, **own)))
     while True:
         row = _guarded(task, lambda: next(iterator, _END))
         if row is _END:

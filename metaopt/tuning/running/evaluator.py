@@ -10,8 +10,10 @@ from typing import TypeAlias
 
 from metaopt.configuration import ANCHORED, Assembly, Configuration, assemble
 from metaopt.contracts import AnyTask, BlackBoxTask, Curve, FewShotTask, Reporter, Scale, Task
+from metaopt.errors import InputError
 from metaopt.inner import LOOP_CHUNK, RECORDABLE, Compile, Graphs, Workload
 from metaopt.plugin import Registry
+from metaopt.space import Value
 from metaopt.tuning.executors.dispatcher import Dispatcher
 from metaopt.tuning.executors.protocol import Block, Shared
 from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, evaluation_key
@@ -51,9 +53,10 @@ class Request:
         """
         known = {} if made is None else made
         laws = any(configuration.rate_law for configuration in self.configurations)
-        scale = self.task.scale if laws and isinstance(self.task, Task) else ANCHORED
+        usual = self.task.scale if laws and isinstance(self.task, Task) else ANCHORED
         assemblies = {}
         for own in self.configurations:
+            scale = scale_at(self.task, own.values, usual) if laws else usual
             if (own.key, scale) not in known:
                 known[own.key, scale] = assemble(own, registry, scale)
             assemblies[own.key] = known[own.key, scale]
@@ -146,7 +149,7 @@ class Evaluator:
     def loop_reason(self, task: AnyTask) -> str | None:
         """Why a task goes to the loop, announced the first time it is asked."""
         if task.name not in self._reasons:
-            reason = self.graphs.loop_reason(task) if isinstance(task, Task) else "it is a black box"
+            reason = _loop_reason(task, self.graphs)
             self._reasons[task.name] = reason
             if isinstance(task, FewShotTask):
                 episodes_reason = episodes_loop_reason(task, self.registry)
@@ -221,11 +224,11 @@ class Evaluator:
             return [[run] for run in runs]
         if any(run[0].configuration.key in self.learned for run in runs):
             return [list(same) for _, same in groupby(runs, key=lambda run: run[0].configuration.key)]
-        # What trains at once has one theta, that of its learned part, and sees the same rows.
+        # What trains at once has one theta, that of its learned part, one model and batch size, and sees the same rows.
         parts = [
             list(same)
             for _, drawn in groupby(runs, key=lambda run: task.draw(run[1]))
-            for _, same in groupby(sorted(drawn, key=_learned_part), key=_learned_part)
+            for _, same in groupby(sorted(drawn, key=_trained_with), key=_trained_with)
         ]
         if self._engine(task) == "population":
             return parts
@@ -265,7 +268,8 @@ class Evaluator:
             self._slowest[evaluation.task] = max(evaluation.seconds, self._slowest.get(evaluation.task, 0.0))
         self.spent.evaluations += len(finished)
         self.spent.seconds += sum(evaluation.seconds for evaluation in finished)
-        self.tracker.add([evaluation.key for evaluation in finished], trained=True)
+        predicted = sum(self.predict(task, len(runs)) for task, runs, _ in parts)
+        self.tracker.add([evaluation.key for evaluation in finished], trained=True, predicted=predicted)
         signs = {task.name: task.sign for task, _, _ in parts}
         for number, evaluation in enumerate(finished, start=self.spent.evaluations - len(finished) + 1):
             self.report("evaluation", number, _numbers(evaluation, signs[evaluation.task]), **evaluation.labels)
@@ -279,5 +283,24 @@ def _numbers(evaluation: Evaluation, sign: float) -> dict[str, float]:
     return {"metric": value, "seconds": evaluation.seconds}
 
 
-def _learned_part(run: SeededAssembly) -> str:
-    return "" if run[0].learned is None else run[0].learned.name
+def scale_at(task: AnyTask, values: Mapping[str, Value], usual: Scale) -> Scale:
+    """What laws are resolved for at values of what a task has of its own; as usual where its code fails at them."""
+    if not isinstance(task, Task) or not any(name in task.space for name in values):
+        return usual
+    try:
+        return task.with_values(values).scale
+    except InputError:  # told of when it is trained
+        return usual
+
+
+def _loop_reason(task: AnyTask, graphs: Graphs) -> str | None:
+    if not isinstance(task, Task):
+        return "it is a black box"
+    return "it has hyperparameters of its own" if task.space else graphs.loop_reason(task)
+
+
+def _trained_with(run: SeededAssembly) -> str:
+    """The learned part of a run and its values of what tasks have of their own."""
+    learned = "" if run[0].learned is None else run[0].learned.name
+    values = run[0].configuration.values
+    return f"{learned} {dict(values)}" if values else learned

@@ -2,14 +2,18 @@
 
 import dataclasses
 import time
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from typing import TypeAlias
 
+import numpy as np
+
 from metaopt.configuration import Assembly
 from metaopt.contracts import AnyTask, BlackBoxTask, Curve, FewShotTask, Task
-from metaopt.errors import InputError, MetaOptError, named_line
+from metaopt.errors import InputError, MetaOptError, PluginError, named_line, quoted
 from metaopt.inner import Compile, Graphs, Member, Workload, train
+from metaopt.space import Value, defaults
 from metaopt.tuning.running.black_box import run_black_box
 from metaopt.tuning.running.learned_tasks import Weights, check_weights, run_few_shot, shipped_weights
 
@@ -32,7 +36,7 @@ def run_task(
 
     Args:
         task: what to train.
-        runs: of one configuration if there are weights.
+        runs: of one configuration if there are weights, at the same values of what the task has of its own.
         engine: see `metaopt.inner.train`.
         compile: see `metaopt.inner.train`.
         ahead: see `metaopt.inner.train`.
@@ -41,14 +45,46 @@ def run_task(
         resampled: see `metaopt.inner.train`.
         graphs: see `metaopt.inner.train`; those of this process if left out, for workers cannot be sent any.
 
+    Returns:
+        One for each run. A task that fails at values of its own hyperparameters other than their defaults has diverged.
+
     Raises:
         InputError: the task's own code failed.
+
+    Warns:
+        RuntimeWarning: a task failed at such values.
     """
+    try:
+        return _trained(task, runs, engine, compile, ahead, weights, signals, resampled, graphs)
+    except InputError as error:
+        values = runs[0][0].configuration.values
+        if isinstance(error, PluginError) or isinstance(task, FewShotTask) or not _differs(task, values):
+            raise
+        warnings.warn(
+            f"A training counts as diverged: {error} Its own hyperparameters: {quoted(dict(values))}.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return [(_failed(task), 0.0)] * len(runs)
+
+
+def _trained(
+    task: AnyTask,
+    runs: Sequence[SeededAssembly],
+    engine: str,
+    compile: Compile,
+    ahead: Workload | None,
+    weights: Weights | None,
+    signals: frozenset[str],
+    resampled: bool,
+    graphs: Graphs | None,
+) -> list[tuple[Curve, float]]:
     if isinstance(task, BlackBoxTask):
         return [_run_black_box(task, assembly, seed) for assembly, seed in runs]
     try:
         if isinstance(task, FewShotTask):
             return [run_few_shot(task, assembly, seed, weights) for assembly, seed in runs]
+        task = task.with_values(runs[0][0].configuration.values)
         members = [Member(assembly, seed) for assembly, seed in runs]
         if weights is not None or any(one.learned or one.learner for one, _ in runs):
             weights = weights or shipped_weights(runs[0][0])
@@ -62,6 +98,21 @@ def run_task(
         raise
     except (Exception, SystemExit) as error:  # a stranger's model, data, loss or plugin
         raise InputError(f"Task {task.name!r} failed in training: {named_line(error)}.") from error
+
+
+def _differs(task: Task | BlackBoxTask, values: Mapping[str, Value]) -> bool:
+    """Whether values of what the task has of its own are other than the defaults."""
+    usual = defaults(task.space)
+    return any(name in usual and usual[name] != value for name, value in values.items())
+
+
+def _failed(task: Task | BlackBoxTask) -> Curve:
+    """The curve of a training that failed."""
+    steps = task.validation_steps if isinstance(task, Task) else (0,)
+    lost = np.full(len(steps), np.nan)
+    series = {"train_loss": lost} if isinstance(task, Task) else {}
+    tested = lost if isinstance(task, Task) else None
+    return Curve(np.asarray(steps, dtype=np.float64), lost, task.num_steps or 1, tested, series)
 
 
 @cache

@@ -14,6 +14,7 @@ from metaopt.space import Categorical, Float, Int, Value
 from metaopt.tuning.arguments import StudyArguments
 from metaopt.tuning.judging.comparison import Contender, contender_named
 from metaopt.tuning.judging.references import DEFAULT_BASELINE
+from metaopt.tuning.own_values import OWN, stated
 from metaopt.tuning.search.joint_space import JointSpace
 from metaopt.tuning.search.role_choices import OWNER, role_values
 
@@ -129,9 +130,10 @@ def excluded_by(configuration: Configuration, arguments: StudyArguments, space: 
     for option, (names, used) in allowed.items():
         if names is not None and not set(used) <= set(names):
             return option
-    plugins = {*configuration.optimizers, configuration.controller, *configuration.wrappers, OWNER}
+    plugins = {*configuration.optimizers, configuration.controller, *configuration.wrappers, OWNER, OWN}
     plugins |= {configuration.weighting, configuration.surgery}
-    values = {**space.defaults(), **configuration.hparams, **role_values(configuration)}
+    own = stated(configuration, space.own)
+    values = {**space.defaults(), **configuration.hparams, **role_values(configuration), **own}
     for name, override in space.overrides.items():
         if name.partition(".")[0] in plugins and name in values and not _admits(override, values[name]):
             return "--set"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from metaopt.configuration import Configuration, Role, misfit
+from metaopt.contracts import AnyTask
 from metaopt.errors import PluginError
 from metaopt.plugin import (
     ControllerSpec,
@@ -21,6 +22,7 @@ from metaopt.plugin import (
 )
 from metaopt.space import Categorical, Distribution, Float, Int, Space, Value, defaults, is_active, ordered
 from metaopt.tuning.chooser import Chooser, ask
+from metaopt.tuning.own_values import OWN, own_space, prefixed
 from metaopt.tuning.proposed import proposed_specs
 from metaopt.tuning.search.overrides import parsed_setting
 from metaopt.tuning.search.rate_laws import LAW, LAW_SPACE, laws_to_json, proposed_laws, proposed_warmup
@@ -44,6 +46,7 @@ class JointSpace:
         has_laws: whether proposals come with laws of rates and warm-ups; see `proposed_laws`.
         learners: specs to choose from beside the optimizers, for few-shot tasks.
         weightings: specs to choose from, for tasks that share a trunk; none is always possible. Likewise `surgeries`.
+        own: hyperparameters that tasks have of their own.
     """
 
     optimizers: tuple[OptimizerSpec, ...]
@@ -56,6 +59,7 @@ class JointSpace:
     learners: tuple[LearnerSpec, ...] = ()
     weightings: tuple[WeightingSpec, ...] = ()
     surgeries: tuple[SurgerySpec, ...] = ()
+    own: Space = dataclasses.field(default_factory=dict)
 
     def suggest(self, chooser: Chooser) -> Configuration:
         """Ask for one configuration, hyperparameters of inactive plugins and conditions left out."""
@@ -81,6 +85,7 @@ class JointSpace:
             roles=roles,
             weighting=weighting,
             surgery=surgery,
+            values=self._suggest(chooser, OWN, self._overridden(self.own, OWN), self._fixed(OWN, self.own)),
         )
         if not self.has_laws:
             return proposed
@@ -91,9 +96,24 @@ class JointSpace:
     def defaults(self) -> dict[str, Value]:
         """Every hyperparameter's default by its prefixed name."""
         of_roles = {f"{OWNER}.{name}": value for name, value in defaults(self.roles).items()}
-        return of_roles | {
-            f"{spec.name}.{name}": value for spec in self.specs for name, value in defaults(spec.tuned_space).items()
-        }
+        return (
+            of_roles
+            | prefixed(defaults(self.own))
+            | {
+                f"{spec.name}.{name}": value
+                for spec in self.specs
+                for name, value in defaults(spec.tuned_space).items()
+            }
+        )
+
+    def serving(self, tasks: Sequence[AnyTask]) -> "JointSpace":
+        """The space for these tasks alone, without hyperparameters that only others have."""
+        return dataclasses.replace(self, own=own_space(tasks))
+
+    @property
+    def searched_own(self) -> dict[str, Distribution | Value]:
+        """By name, what is proposed of the tasks' own hyperparameters: a distribution, or the value that is fixed."""
+        return {**self._overridden(self.own, OWN), **self._fixed(OWN, self.own)}
 
     @property
     def states_roles(self) -> bool:
@@ -118,7 +138,7 @@ class JointSpace:
 
     def to_json(self) -> dict[str, Any]:
         """Everything that decides what is proposed, in plain JSON."""
-        roles = self._overridden(self.roles, OWNER)
+        roles, all_optimizers = self._overridden(self.roles, OWNER), [*self.optimizers, *self.for_matrices]
         return {
             "plugins": {
                 f"{spec.kind}:{spec.name}": {
@@ -128,14 +148,10 @@ class JointSpace:
                 for spec in self.specs
             },
             **({"roles": _plain_space(roles)} if roles else {}),
-            **({LAW: self._laws_to_json()} if self.has_laws else {}),
-            "fixed": {
-                key: value for key, value in sorted(self.overrides.items()) if not isinstance(value, _DISTRIBUTIONS)
-            },
+            **({LAW: laws_to_json(all_optimizers, self._fixed(LAW, LAW_SPACE))} if self.has_laws else {}),
+            **({OWN: _plain_space(self._overridden(self.own, OWN))} if self.own else {}),
+            "fixed": {key: it for key, it in sorted(self.overrides.items()) if not isinstance(it, _DISTRIBUTIONS)},
         }
-
-    def _laws_to_json(self) -> dict[str, Any]:
-        return laws_to_json([*self.optimizers, *self.for_matrices], self._fixed(LAW, LAW_SPACE))
 
     @property
     def fingerprint(self) -> str:
@@ -201,9 +217,6 @@ class JointSpace:
                 values[name] = fixed[name] if name in fixed else ask(chooser, f"{owner}.{name}", space[name])
         return values
 
-    def _space(self, spec: PluginSpec) -> Space:
-        return self._overridden(spec.tuned_space, spec.name)
-
     def _overridden(self, declared: Space, owner: str) -> Space:
         """The space with the distributions that the user put in place of those declared."""
         space = dict(declared)
@@ -214,12 +227,8 @@ class JointSpace:
         return space
 
     def _fixed(self, owner: str, declared: Space) -> dict[str, Value]:
-        fixed: dict[str, Value] = {}
-        for name in declared:
-            override = self.overrides.get(f"{owner}.{name}")
-            if override is not None and not isinstance(override, Float | Int | Categorical):
-                fixed[name] = override
-        return fixed
+        stated = {name: self.overrides.get(f"{owner}.{name}") for name in declared}
+        return {name: it for name, it in stated.items() if it is not None and not isinstance(it, _DISTRIBUTIONS)}
 
 
 def joint_space(
@@ -234,6 +243,7 @@ def joint_space(
     learners: Sequence[str] | None = None,
     weightings: Sequence[str] | None = (),
     surgeries: Sequence[str] | None = (),
+    tasks: Sequence[AnyTask] = (),
 ) -> JointSpace:
     """The space over the named plugins, or over all whose signals an ordinary loop supplies.
 
@@ -248,6 +258,7 @@ def joint_space(
         learners: names, or None for none.
         weightings: names, or None for all.
         surgeries: names, or None for all.
+        tasks: whose own hyperparameters are searched beside.
 
     Raises:
         PluginError: a name is unknown or nothing is left to choose from.
@@ -266,6 +277,7 @@ def joint_space(
         learners=proposed_specs(registry, LearnerSpec, learners or ()),
         weightings=proposed_specs(registry, WeightingSpec, weightings),
         surgeries=proposed_specs(registry, SurgerySpec, surgeries),
+        own=own_space(tasks),
     )
     both = sorted({spec.name for spec in chosen.optimizers} & {spec.name for spec in chosen.learners})
     if both:
@@ -277,7 +289,9 @@ def joint_space(
     if not chosen.learners and not (chosen.optimizers and chosen.controllers):
         raise PluginError("Tuning needs at least one optimizer and one controller; see `metaopt plugins`.")
     spaces = {spec.name: spec.tuned_space for spec in chosen.specs}
-    groups = {OWNER: chosen.roles, **({LAW: LAW_SPACE} if laws else {})}
+    if chosen.own and OWN in spaces:
+        raise PluginError(f"A plugin is named {OWN!r}, as are the tasks' own hyperparameters; leave it out.")
+    groups = {OWNER: chosen.roles, **({LAW: LAW_SPACE} if laws else {}), **({OWN: chosen.own} if chosen.own else {})}
     overrides = dict(parsed_setting(setting, spaces | groups) for setting in settings)
     return dataclasses.replace(chosen, overrides=overrides)
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from metaopt.errors import InputError, bracketed, quoted
 from metaopt.space import Categorical, Distribution, Float, Int, Space, Value
+from metaopt.tuning.own_values import OWN
 from metaopt.tuning.search.rate_laws import LAW
 from metaopt.tuning.search.role_choices import OWNER
 
@@ -14,7 +15,7 @@ def parsed_setting(setting: str, spaces: Mapping[str, Space]) -> tuple[str, Dist
 
     Args:
         setting: `"plugin.hyperparameter=low..high"` or `"…=value"`.
-        spaces: what there is to set, by plugin; `roles` and `rate_law` are among them.
+        spaces: what there is to set, by plugin; `roles`, `rate_law` and `values` are among them.
 
     Raises:
         InputError: it is malformed, out of range, or names an unknown hyperparameter.
@@ -23,8 +24,10 @@ def parsed_setting(setting: str, spaces: Mapping[str, Space]) -> tuple[str, Dist
     owner, dot, name = full.strip().partition(".")
     if not (equals and dot and text.strip()):
         raise InputError(f"--set takes plugin.hyperparameter=low..high or =value, got {quoted(setting)}.")
+    if owner == OWN and owner not in spaces:
+        raise InputError(f"--set {quoted(setting)}: no task has hyperparameters of its own; declare them by space=.")
     if owner not in spaces:
-        plugins = sorted(set(spaces) - {OWNER, LAW})
+        plugins = sorted(set(spaces) - {OWNER, LAW, OWN})
         raise InputError(
             f"--set {quoted(setting)}: {quoted(owner)} is not among the tuned plugins {bracketed(plugins, 12)}."
         )

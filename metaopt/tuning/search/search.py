@@ -12,7 +12,7 @@ from metaopt.contracts import Array, Corpus, FewShotTask, Task
 from metaopt.deploy import StopperConfiguration
 from metaopt.errors import InputError
 from metaopt.plugin import StopperSpec
-from metaopt.recipe import MadeOn, Recipe
+from metaopt.recipe import MadeOn, Recipe, own_space_record
 from metaopt.tuning.judging.references import pool_configurations
 from metaopt.tuning.judging.scores import objective
 from metaopt.tuning.ledger.evaluations import Proposal, RaceOutcome
@@ -122,7 +122,7 @@ def search(study: Study, num_candidates: int, choice: Choice) -> SearchResult:
     # Each member of a portfolio of learned rules would need weights of its own.
     count = 1 if any(isinstance(task, FewShotTask) for task in study.tasks) else choice.portfolio
     for key in greedy_order(table, handed_over.key, count):
-        record = _provenance(study, table[key][1], choice.corpus, len(judged))
+        record = _provenance(study, *table[key], choice.corpus, len(judged))
         stops = own if key == handed_over.key and own is not None else stopper
         recipes.append(Recipe.create(table[key][0], stops, registry=study.evaluator.registry, **record))
     return SearchResult(
@@ -222,8 +222,10 @@ def _table(
     return table
 
 
-def _provenance(study: Study, scores: Mapping[str, float], corpus: str, candidates: int) -> dict[str, Any]:
-    supervised = [task for task in study.tasks if isinstance(task, Task)]
+def _provenance(
+    study: Study, configuration: Configuration, scores: Mapping[str, float], corpus: str, candidates: int
+) -> dict[str, Any]:
+    supervised = [task.with_values(configuration.values) for task in study.tasks if isinstance(task, Task)]
     sizes = [int(task.scale.parameters or 0) for task in supervised]
     made_on = None
     if supervised:
@@ -251,6 +253,7 @@ def _provenance(study: Study, scores: Mapping[str, float], corpus: str, candidat
                 "tuning_objective": objective(scores, {name: study.references[name].scale.weight for name in scores}),
                 "by_task": dict(scores),
             },
+            **({"own_space": own_space_record(study.space.own, study.space.searched_own)} if study.space.own else {}),
         },
     }
 

@@ -12,6 +12,7 @@ from metaopt.errors import InputError, bracketed, first_line, quoted
 from metaopt.files import is_file, is_folder, read_json
 from metaopt.plugin import Registry
 from metaopt.recipe import Recipe, load_recipe, shipped_recipes
+from metaopt.tuning.own_values import stated
 from metaopt.tuning.portfolio import load_portfolio
 from metaopt.tuning.portfolio_folder import PORTFOLIO
 from metaopt.tuning.search import opt_list
@@ -77,6 +78,7 @@ def sampler_params(space: JointSpace, configuration: Configuration, registry: Re
             for spec in assembly.tasks.specs
             for name, value in assembly.values_of(spec).items()
         },
+        **stated(configuration, space.own),
         **(
             {f"{configuration.learner}.{name}": value for name, value in assembly.meta_values.items()}
             if assembly.learner
@@ -85,10 +87,11 @@ def sampler_params(space: JointSpace, configuration: Configuration, registry: Re
     }
     chooser = FollowChooser(values)
     try:
-        same = assemble(space.suggest(chooser), registry)
+        same = space.suggest(chooser)
     except OutsideError:
         return {}
-    return chooser.params if _trains_as(same) == _trains_as(assembly) else {}
+    is_same = _trains_as(assemble(same, registry)) == _trains_as(assembly)
+    return chooser.params if is_same and stated(same, space.own) == stated(configuration, space.own) else {}
 
 
 def _trains_as(assembly: Assembly) -> tuple[Any, ...]:

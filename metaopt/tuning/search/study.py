@@ -12,6 +12,7 @@ import optuna
 
 from metaopt.configuration import Configuration
 from metaopt.contracts import AnyTask, Array
+from metaopt.tuning.first_guesses import default_configurations, first_guesses, near_best
 from metaopt.tuning.judging.references import References
 from metaopt.tuning.judging.scores import BEST, WORST, objective
 from metaopt.tuning.ledger.dashboard import Dashboard, opened
@@ -19,13 +20,16 @@ from metaopt.tuning.ledger.evaluations import Proposal, RaceOutcome
 from metaopt.tuning.running.evaluator import Evaluator
 from metaopt.tuning.search.estimates import filled, shrunken
 from metaopt.tuning.search.joint_space import JointSpace
-from metaopt.tuning.search.racing import Standing, ends_heat, race, race_order, rungs_of
+from metaopt.tuning.search.racing import BLOCKS, HEAT, SHARE, Standing, ends_heat, race, race_order, rungs_of
 from metaopt.tuning.search.start_from import sampler_params
-from metaopt.tuning.search.trial_stand_ins import DefaultChooser, ReplayChooser, quietly
+from metaopt.tuning.search.trial_stand_ins import ReplayChooser, quietly
 from metaopt.tuning.seeds import RACE_SEED
 
 #: Candidates that are asked, trained and told together.
 BATCH = 40
+#: The same where tasks have hyperparameters of their own: their models are not trained side by side, and a sampler that
+#: is told sooner needs fewer trainings.
+OWN_BATCH = 8
 #: Earlier candidates that the sampler learns from: as many of the best, and as many spread evenly over the others.
 #: 250 are what Optuna's TPE needs to have all the good ones (25) that it ever looks at; asking costs the same for ever.
 REMEMBERED = 125
@@ -88,7 +92,7 @@ class Study:
                     dashboard.publish(partial(self._trial, proposals, outcomes), len(outcomes))
             if missing <= 0:
                 return
-            batch = self._ask(proposals, standings, min(BATCH, missing))
+            batch = self._ask(proposals, standings, min(batch_of(self.space), missing))
             ledger.propose(self.name, batch)
             proposals += batch
             standings += [Standing(proposal.number) for proposal in batch]
@@ -132,8 +136,13 @@ class Study:
             study = optuna.create_study(direction="maximize", sampler=_sampler(self.seed, batch))
         for params, distributions, value in self._history(proposals, standings):
             study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=value))
-        for params in self._first_guesses()[max(len(proposals) - len(self.start_from), 0) :]:
+        guesses = first_guesses(self.space, self.tasks, self.evaluator.registry, self.seed)
+        for params in guesses[max(len(proposals) - len(self.start_from), 0) :]:
             study.enqueue_trial(params)
+        if self.space.own and len(proposals) >= len(guesses) + len(self.start_from):
+            ran = [proposal.params for proposal in sorted(proposals, key=lambda p: _standing_rank(standings[p.number]))]
+            for configuration, params in near_best(self.space, ran, (count - len(asked)) // 2, (self.seed, batch)):
+                asked.append(Proposal(len(proposals) + len(asked), batch, configuration, params))
         while len(asked) < count:
             trial = study.ask()
             configuration = self.space.suggest(trial)
@@ -149,27 +158,7 @@ class Study:
 
     def defaults(self) -> dict[str, Configuration]:
         """Every optimizer at its defaults, at a constant rate, and every learner at its own, by its name."""
-        return {
-            spec.name: self.space.suggest(
-                DefaultChooser({"optimizer": spec.name, "controller": "constant"}, self.space)
-            )
-            for spec in (*self.space.optimizers, *self.space.learners)
-        }
-
-    def _first_guesses(self) -> list[dict[str, Any]]:
-        """Every optimizer at its defaults, with the first two controllers: the study never does worse than these."""
-        guesses = []
-        preferred = [name for name in ("constant", "cosine") if name in {spec.name for spec in self.space.controllers}]
-        for optimizer in self.space.optimizers:
-            for controller in preferred if optimizer.has_lr else ("constant",):
-                guess = DefaultChooser({"optimizer": optimizer.name, "controller": controller}, self.space)
-                self.space.suggest(guess)
-                guesses.append(guess.params)
-        for learner in self.space.learners:
-            guess = DefaultChooser({"optimizer": learner.name}, self.space)
-            self.space.suggest(guess)
-            guesses.append(guess.params)
-        return guesses
+        return default_configurations(self.space)
 
     def _history(
         self, proposals: Sequence[Proposal], standings: Sequence[Standing]
@@ -259,6 +248,16 @@ class Study:
         return recorder
 
 
+def batch_of(space: JointSpace) -> int:
+    """Candidates of a batch."""
+    return OWN_BATCH if space.own else BATCH
+
+
+def race_rules(space: JointSpace) -> dict[str, Any]:
+    """What decides which candidates a study drops, and when it asks for more, in plain JSON."""
+    return {"blocks": list(BLOCKS), "share": SHARE, "batch": batch_of(space), "heat": HEAT, "seed": RACE_SEED}
+
+
 def remembered(values: Array) -> list[int]:
     """Positions of the candidates that the sampler learns from: all, or `REMEMBERED` of the best and of the others."""
     if len(values) <= 2 * REMEMBERED:
@@ -267,6 +266,12 @@ def remembered(values: Array) -> list[int]:
     others = np.sort(ranked[REMEMBERED:])
     spread = others[np.arange(REMEMBERED) * len(others) // REMEMBERED]
     return sorted([*ranked[:REMEMBERED].tolist(), *spread.tolist()])
+
+
+def _standing_rank(standing: Standing) -> tuple[int, float]:
+    """Orders candidates that are judged, the best first: those on most tasks, then by their objective there."""
+    done = max(standing.rungs, default=0)
+    return -done, -standing.rungs.get(done, 0.0)
 
 
 def _standing(number: int, outcome: RaceOutcome | None) -> Standing:

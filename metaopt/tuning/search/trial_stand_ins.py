@@ -12,7 +12,13 @@ from typing import Any
 import numpy as np
 import optuna
 
+from metaopt.space import Float, Int
+from metaopt.tuning.chooser import ask
 from metaopt.tuning.search.joint_space import JointSpace
+
+#: Near a setting: how often a choice stays, how often a number moves, and by how much of its range (one standard
+#: deviation).
+_KEPT, _MOVED, _STEP = 0.9, 0.5, 0.15
 
 
 @contextlib.contextmanager
@@ -69,17 +75,20 @@ class DefaultChooser:
         self._defaults = space.defaults()
 
     def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        """The default, moved into the range that is tuned."""
-        return float(self._choose(name, min(max(float(self._defaults[name]), low), high)))
+        """The given value or the default, moved into the range that is tuned."""
+        return float(self._choose(name, min(max(float(self._wanted(name)), low), high)))
 
     def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
-        """The default, moved into the range that is tuned."""
-        return int(self._choose(name, min(max(int(self._defaults[name]), low), high)))
+        """The given value or the default, moved into the range that is tuned."""
+        return int(self._choose(name, min(max(int(self._wanted(name)), low), high)))
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """The given value, the default, or the first choice."""
-        wanted = self._values.get(name, self._defaults.get(name))
+        wanted = self._wanted(name)
         return self._choose(name, wanted if wanted in choices else choices[0])
+
+    def _wanted(self, name: str) -> Any:
+        return self._values.get(name, self._defaults.get(name))
 
     def _choose(self, name: str, value: Any) -> Any:
         self.params[name] = value
@@ -118,6 +127,45 @@ class FollowChooser:
             raise OutsideError(name)
         self.params[name] = self._values[name]
         return self._values[name]
+
+
+class NearChooser:
+    """Chooses values near given ones, on the scale on which the space moves; at random where none is given.
+
+    Args:
+        params: the given ones by name.
+        generator: where the randomness comes from.
+    """
+
+    def __init__(self, params: Mapping[str, Any], generator: np.random.Generator) -> None:
+        self.params: dict[str, Any] = {}
+        self._given = params
+        self._generator = generator
+        self._random = RandomChooser(generator)
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """The given number, or one near it."""
+        return float(self._near(name, Float(low, high, log, default=low)))
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
+        """The given number, or one near it."""
+        return int(self._near(name, Int(low, high, log, default=low)))
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """The given choice, now and then another one."""
+        keeps = self._given.get(name) in choices and self._generator.random() < _KEPT
+        self.params[name] = self._given[name] if keeps else self._random.suggest_categorical(name, choices)
+        return self.params[name]
+
+    def _near(self, name: str, distribution: Float | Int) -> Any:
+        if name not in self._given:
+            self.params[name] = ask(self._random, name, distribution)
+        elif self._generator.random() < _MOVED:
+            unit = distribution.to_unit(self._given[name]) + _STEP * self._generator.normal()
+            self.params[name] = distribution.from_unit(min(max(unit, 0.0), 1.0))
+        else:
+            self.params[name] = min(max(self._given[name], distribution.low), distribution.high)
+        return self.params[name]
 
 
 class ReplayChooser:

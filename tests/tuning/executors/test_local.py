@@ -13,8 +13,8 @@ from metaopt.tuning.executors.dispatcher import Dispatcher
 from metaopt.tuning.executors.local import LocalExecutor
 from metaopt.tuning.executors.protocol import Block, WorkerError
 from metaopt.tuning.ledger.ledger import Ledger
-from metaopt.tuning.running.cost import Pace, extrapolated
 from metaopt.tuning.running.evaluator import Evaluator
+from metaopt.tuning.running.pace import Pace, extrapolated
 
 pytestmark = pytest.mark.thorough
 

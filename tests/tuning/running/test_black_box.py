@@ -162,3 +162,14 @@ def test_a_function_that_raises_is_named_with_its_error():
     assert caught.value.exit_code == 2
     with pytest.raises(metaopt.InputError, match=r"failed in its train function: ZeroDivisionError"):
         run(later)
+
+
+def test_the_function_gets_its_own_hyperparameters_by_name_those_that_are_absent_at_their_defaults():
+    def train(recipe, seed, width, depth):
+        assert recipe.values == {"width": width, "depth": depth}
+        yield 1, width + depth
+
+    space = {"width": metaopt.Int(1, 9, default=3), "depth": metaopt.Int(1, 9, default=2)}
+    task = metaopt.BlackBoxTask("job", "jobs", train=train, space=space)
+    configuration = Configuration("adamw", values={"width": 5, "of_others": 7})
+    assert run_black_box(task, configuration, seed=0).values.tolist() == [7]

@@ -63,7 +63,54 @@ def test_time_left_begins_as_predicted_and_follows_the_pace(tracker, reports, cl
     tracker.train("digits")
     clock[0] = 30.0
     tracker.add(range(10), trained=True)
-    assert reports[-1].seconds_left == pytest.approx(30 * (30 + 10) / (10 + 10))
+    assert reports[-1].seconds_left == pytest.approx(30 * (30 + 1) / (10 + 1))
+
+
+def test_the_forecast_is_corrected_aloud_once_after_the_first_task(reports, clock):
+    lines = []
+    tracker = Tracker(reports.append, lines.append)
+    tracker.plan({"references": Phase(10, 10.0), "": Phase(30, 30.0)})
+    tracker.begin("references")
+    tracker.train("digits")
+    clock[0] = 8.0
+    tracker.add(range(2), trained=True, predicted=1.0)
+    tracker.train("digits")
+    assert lines == []
+    clock[0] = 16.0
+    tracker.add(range(2, 4), trained=True, predicted=1.0)
+    tracker.train("wine")
+    assert lines == [f"At the pace of the first task, about {38 * (16 + 1) / (2 + 1) / 60:.0f} min are left."]
+    clock[0] = 90.0
+    tracker.add(range(4, 10), trained=True, predicted=8.0)
+    tracker.begin("")
+    assert len(lines) == 1
+    assert reports[-1].seconds_left == pytest.approx(30 * (90 + 1) / (10 + 1))
+
+
+def test_what_lies_between_trainings_counts(tracker, reports, clock):
+    tracker.begin("references")
+    tracker.train("digits")
+    clock[0] = 10.0
+    tracker.add(range(10), trained=True)
+    clock[0] = 19.0
+    tracker.begin("")
+    assert reports[-1].seconds_left == pytest.approx(30 * (19 + 1) / (10 + 1))
+
+
+def test_blocks_of_other_workers_are_half_done(reports, clock):
+    lines = []
+    tracker = Tracker(reports.append, lines.append)
+    tracker.plan({"": Phase(8, 80.0)}, workers=2, speedup=2.0)
+    tracker.begin("")
+    assert reports[-1].seconds_left == pytest.approx(80.0 / 2)
+    tracker.train("4 tasks")
+    clock[0] = 10.0
+    tracker.add([0], trained=True, predicted=10.0)
+    assert reports[-1].seconds_left == pytest.approx(70 * (10 + 0.5) / (10 * 1.5 + 1))
+    assert lines == []
+    clock[0] = 11.0
+    tracker.add([1], trained=True, predicted=10.0)
+    assert len(lines) == 1
 
 
 def test_what_an_earlier_call_trained_does_not_make_the_pace_faster(tracker, reports):

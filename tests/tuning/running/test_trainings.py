@@ -88,3 +88,19 @@ def test_a_probe_is_the_task_cut_short_with_its_graphs(make_task, adamw):
     made = len(graphs.of_task(task).graphs)
     run_task(task, [(adamw, 0)], "population", graphs=graphs)
     assert len(graphs.of_task(task).graphs) == made
+
+
+def test_a_task_that_fails_at_values_of_its_own_has_diverged_and_at_its_defaults_it_fails(make_task, registry):
+    def model(width):
+        raise RuntimeError("out of memory")
+
+    task = make_task(model=model, space={"width": metaopt.Int(1, 9, default=3)})
+    (usual, other) = (
+        assemble(Configuration("sgd", values=values), registry) for values in ({"of_others": 1}, {"width": 4})
+    )
+    with pytest.warns(RuntimeWarning, match=r"out of memory; .* Its own hyperparameters: {'width': 4}\."):
+        ((curve, _),) = run_task(task, [(other, 0)], "loop")
+    assert curve.diverged
+    assert curve.steps.tolist() == list(task.validation_steps)
+    with pytest.raises(metaopt.InputError, match="out of memory"):
+        run_task(task, [(usual, 0)], "loop")

@@ -4,7 +4,7 @@ import pytest
 
 from metaopt.configuration import assemble
 from metaopt.tuning.search.joint_space import joint_space
-from metaopt.tuning.search.trial_stand_ins import DefaultChooser, RandomChooser, ReplayChooser
+from metaopt.tuning.search.trial_stand_ins import DefaultChooser, NearChooser, RandomChooser, ReplayChooser
 
 
 @pytest.fixture
@@ -72,3 +72,23 @@ def test_a_replay_gives_the_same_configuration_and_optunas_distributions(registr
         replay = ReplayChooser(trial.params)
         assert space.suggest(replay) == configuration
         assert replay.distributions == trial.distributions
+
+
+def test_values_near_given_ones_stay_in_range_and_mostly_where_they_are():
+    generator = np.random.default_rng(0)
+    given = {"rate": 1e-3, "n": 4, "kind": "a", "far": 9.0}
+    rates, counts, kinds = [], [], []
+    for _ in range(300):
+        chooser = NearChooser(given, generator)
+        rates.append(chooser.suggest_float("rate", 1e-5, 1e-1, log=True))
+        counts.append(chooser.suggest_int("n", 1, 8))
+        kinds.append(chooser.suggest_categorical("kind", ["a", "b"]))
+        assert 0.0 <= chooser.suggest_float("far", 0.0, 1.0) <= 1.0
+        assert 2 <= chooser.suggest_int("new", 2, 3) <= 3
+        assert chooser.suggest_categorical("kind of old", ["c"]) == "c"
+        assert set(chooser.params) == {*given, "new", "kind of old"}
+    assert 1e-5 <= min(rates) < 1e-3 < max(rates) <= 1e-1
+    assert 0.4 < np.mean(np.isclose(rates, 1e-3)) < 0.6
+    assert np.abs(np.log10(rates) + 3).mean() < 0.5
+    assert set(counts) <= set(range(1, 9))
+    assert 0.85 < np.mean([kind == "a" for kind in kinds]) < 1.0

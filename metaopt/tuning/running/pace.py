@@ -1,0 +1,90 @@
+"""How long trainings of a task take: from a short probe of it, in seconds of a processor, and the machine's load."""
+
+import time
+from collections.abc import Sequence
+
+from metaopt.configuration import Configuration, assemble
+from metaopt.contracts import AnyTask, Task
+from metaopt.inner import Graphs
+from metaopt.plugin import OptimizerSpec
+from metaopt.tuning.judging.references import DEFAULT_BASELINE
+from metaopt.tuning.running.evaluator import Evaluator
+from metaopt.tuning.running.machine import IDLE, Machine
+from metaopt.tuning.running.trainings import SeededAssembly, probe_task, run_task
+from metaopt.tuning.search.study import BATCH
+
+#: Steps and validations of four probes. What the first takes longer than the second is the making of graphs; between
+#: the second and the third lies the cost of steps, then that of validations.
+_PROBES = ((4, 1), (4, 1), (12, 1), (12, 5))
+#: Optimizers without a rule that are probed, at most.
+_PROBED = 3
+#: What one member alone takes of the time of a full batch of members.
+_ALONE = 0.3
+
+
+class Pace:
+    """How long trainings take, from a short probe of each task the first time that it is asked for.
+
+    Args:
+        evaluator: knows which engine trains a task.
+        optimizers: over which members are spread evenly; those without a rule train one member after the other.
+        machine: where they train.
+    """
+
+    def __init__(self, evaluator: Evaluator, optimizers: Sequence[OptimizerSpec] = (), machine: Machine = IDLE) -> None:
+        self.evaluator, self.machine = evaluator, machine
+        self._alone = [spec.name for spec in optimizers if spec.rule is None]
+        self._share = len(self._alone) / max(len(optimizers), 1)
+        self._whole: dict[str, float] = {}
+        self._single: dict[str, float] = {}
+
+    def seconds(self, task: AnyTask, members: float) -> float:
+        """Wall-clock time of so many members side by side; 0 for black boxes, whose time cannot be predicted."""
+        if task.name not in self._whole:
+            self._whole[task.name] = _population_seconds(task, self.evaluator)
+            self._single[task.name] = _member_seconds(task, self.evaluator, self._alone[:_PROBED])
+        together = (1 - self._share) * members
+        seconds = self._whole[task.name] * (_ALONE + (1 - _ALONE) * together / BATCH) if self._share < 1 else 0.0
+        return (seconds + self._share * members * self._single[task.name]) / self.machine.speed()
+
+    def training(self, task: AnyTask) -> float:
+        """Wall-clock time of one training, as its share of a full batch of candidates."""
+        return self.seconds(task, BATCH) / BATCH
+
+
+def _population_seconds(task: AnyTask, evaluator: Evaluator) -> float:
+    """Wall-clock time of one batch of candidates on a task, from a few steps of it; 0 for black boxes."""
+    if not isinstance(task, Task):
+        return 0.0
+    engine = "population" if evaluator.loop_reason(task) is None else "loop"
+    count = BATCH if engine == "population" else 2
+    runs = [(assemble(DEFAULT_BASELINE, evaluator.registry), 0)] * count
+    graphs = evaluator.graphs
+    probes = [_timed(probe_task(task, steps, graphs, often), runs, engine, graphs) for steps, often in _PROBES]
+    return extrapolated(probes, task.num_steps, len(task.validation_steps)) * BATCH / count
+
+
+def _member_seconds(task: AnyTask, evaluator: Evaluator, optimizers: Sequence[str]) -> float:
+    """Wall-clock time of one member whose optimizer has no rule, the mean over some; 0 where there is none."""
+    if not isinstance(task, Task) or not optimizers:
+        return 0.0
+    graphs, seconds = evaluator.graphs, 0.0
+    for name in optimizers:
+        runs = [(assemble(Configuration(name), evaluator.registry), 0)]
+        probes = [_timed(probe_task(task, steps, graphs, often), runs, "loop", graphs) for steps, often in _PROBES]
+        seconds += extrapolated(probes, task.num_steps, len(task.validation_steps))
+    return seconds / len(optimizers)
+
+
+def extrapolated(probes: Sequence[float], num_steps: int, num_validations: int) -> float:
+    """Seconds of a training, from those of the four probes; at least what the first of them took."""
+    first, short, longer, often = probes
+    per_step = max(longer - short, 0.0) / (_PROBES[2][0] - _PROBES[1][0])
+    per_validation = max(often - longer, 0.0) / (_PROBES[3][1] - _PROBES[2][1])
+    return first + num_steps * per_step + num_validations * per_validation
+
+
+def _timed(task: Task, runs: Sequence[SeededAssembly], engine: str, graphs: Graphs) -> float:
+    started = time.process_time()  # others' load is in the machine's share, once
+    run_task(task, runs, engine, graphs=graphs)
+    return time.process_time() - started
