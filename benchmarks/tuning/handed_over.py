@@ -44,7 +44,8 @@ from metaopt.tasks.tables.table import check_table, task_from_frame
 from metaopt.tuning.judging.comparison import Contender
 from metaopt.tuning.judging.references import DEFAULT_BASELINE, References, references
 from metaopt.tuning.ledger.ledger import Ledger
-from metaopt.tuning.running.evaluator import Evaluator, Request
+from metaopt.tuning.running.evaluator import Evaluator
+from metaopt.tuning.running.request import Request
 from metaopt.tuning.search.baselines import contender_of
 from metaopt.tuning.stopping.stopping import stop_index
 

@@ -45,6 +45,7 @@ from metaopt.contracts.scan import CurvePoint, scan
 from metaopt.contracts.steering_rule import SteeringRule
 from metaopt.contracts.step_info import SIGNALS, StepInfo
 from metaopt.contracts.stopper import Decision, Mode, Observation, Stopper
+from metaopt.contracts.tasks.black_box import BlackBoxTask
 from metaopt.contracts.tasks.corpus import AnyTask, Corpus
 from metaopt.contracts.tasks.draws import ALL_REDRAWN, PLENTY, REDRAWN, Redraw
 from metaopt.contracts.tasks.few_shot import (
@@ -66,7 +67,7 @@ from metaopt.contracts.tasks.model_task import (
     num_trained,
 )
 from metaopt.contracts.tasks.own_space import own_values
-from metaopt.contracts.tasks.task import BlackBoxTask, Split, Splits, Task
+from metaopt.contracts.tasks.task import Split, Splits, Task
 from metaopt.contracts.threshold import (
     CurveBatch,
     Fires,

@@ -15,6 +15,7 @@ from metaopt.space.distributions import (
     plain,
     resolve,
 )
+from metaopt.space.proposed import as_proposed
 
 __all__ = [
     "Categorical",
@@ -26,6 +27,7 @@ __all__ = [
     "Value",
     "When",
     "as_float",
+    "as_proposed",
     "defaults",
     "encode",
     "is_active",

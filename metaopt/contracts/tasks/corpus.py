@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
+from metaopt.contracts.tasks.black_box import BlackBoxTask
 from metaopt.contracts.tasks.few_shot import FewShotTask
-from metaopt.contracts.tasks.task import BlackBoxTask, Task
+from metaopt.contracts.tasks.task import Task
 from metaopt.errors import InputError, known_keywords, one_line
 
 AnyTask: TypeAlias = Task | BlackBoxTask | FewShotTask

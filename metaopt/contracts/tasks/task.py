@@ -1,6 +1,6 @@
 """A task: what is trained, on what, how it is judged, and for how long."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
@@ -16,14 +16,13 @@ from metaopt.contracts.tasks.model_task import (
     Augment,
     LossFunction,
     ModelTask,
-    NamedTask,
     called,
     evenly_spread,
     is_pretrained,
     kind_and_shape,
     num_trained,
 )
-from metaopt.contracts.tasks.own_space import check_taken, check_train, checked_space, own_values, taken
+from metaopt.contracts.tasks.own_space import check_taken, checked_space, own_values, taken
 from metaopt.errors import InputError, known_keywords, listed, quoted
 from metaopt.space import Space, Value, defaults
 
@@ -251,55 +250,6 @@ class Task(ModelTask):
             batch = identity(self.batch_size_of, Part("batch_size_of", self.name, self.version))
             own = [ascii(sorted(defaults(self.space).items())), batch]
         return digest(ascii((budget, self.version)), self._model_identity(), *data, *changes, *own)
-
-
-@known_keywords()
-@dataclass(frozen=True, eq=False, repr=False)
-class BlackBoxTask(NamedTask):
-    """A training job seen from outside: how a Lightning or transformers job is tuned.
-
-    Attributes:
-        name: unique within a corpus.
-        family: tasks of one family resemble each other.
-        train: `(recipe, seed) -> iterator of (step, value)`: trains with the recipe and yields its validations. It may
-            yield `(step, value, test_value)` to have test values reported. With a `space`, it is called with each of
-            its hyperparameters by name, too: `train(recipe, seed, dropout=0.1)`.
-        mode: `"min"` if the value is better when lower, `"max"` if when higher.
-        num_steps: planned number of steps, or None to take the last step yielded.
-        version: stands in the fingerprint for code whose source cannot be read; see `Task`. Raise it too when
-            something changes that `train` finds outside its code: files, servers, versions of libraries.
-        resources: see `Task`.
-        space: hyperparameters of the task's own, which are searched beside the optimizer's; see `Task`. One that a
-            condition leaves without effect has its default.
-    """
-
-    name: str
-    family: str
-    train: Callable[..., Iterator[tuple[float, ...]]]
-    mode: Mode = "min"
-    num_steps: int | None = None
-    version: str | None = None
-    resources: Mapping[str, float] = field(default_factory=dict)
-    space: Space = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._check_names()
-        object.__setattr__(self, "space", checked_space(self.name, self.space))
-        check_train(self.name, self.space, self.train)
-
-    def _sizes(self) -> dict[str, Any]:
-        return {"num_steps": self.num_steps, **({"space": listed(self.space)} if self.space else {})}
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """16 hex digits of names, budget, version and the code of `train`, which counts as a loss of a `Task` does.
-
-        Raises:
-            InputError: some of that code has no source that can be read, and there is no `version`.
-        """
-        budget = (self.name, self.family, self.mode, self.num_steps, self.version)
-        own = [ascii(sorted(defaults(self.space).items()))] if self.space else []
-        return digest(ascii(budget), identity(self.train, Part("train", self.name, self.version)), *own)
 
 
 def _tensors(splits: Splits) -> list[Tensor]:

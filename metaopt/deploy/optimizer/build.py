@@ -9,11 +9,11 @@ from torch.optim import Optimizer
 from metaopt.configuration import Assembly, NoDecay
 from metaopt.contracts import SteeringRule, Theta
 from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
-from metaopt.deploy.optimizer.class_hooks import ClassSteps
-from metaopt.deploy.optimizer.class_needs import check_followed, check_needs, warn_of_needs
-from metaopt.deploy.optimizer.class_trial import tried
+from metaopt.deploy.optimizer.classes.class_hooks import ClassSteps
+from metaopt.deploy.optimizer.classes.class_needs import check_followed, check_needs, warn_of_needs
+from metaopt.deploy.optimizer.classes.class_trial import tried
+from metaopt.deploy.optimizer.classes.native_class import build_native, class_maker, obstacle
 from metaopt.deploy.optimizer.hparams import assemble_named
-from metaopt.deploy.optimizer.native_class import build_native, class_maker, obstacle
 from metaopt.deploy.optimizer.parameters import Group, Params, check_trained, spares, tensors_of, without_names
 from metaopt.deploy.optimizer.rule_optimizer import RuleOptimizer
 from metaopt.deploy.optimizer.steered_optimizer import SteeredOptimizer, steering_obstacle

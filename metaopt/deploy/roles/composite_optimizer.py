@@ -7,8 +7,8 @@ import torch
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, Configuration, assemble
-from metaopt.deploy.optimizer.class_hooks import ClassSteps
-from metaopt.deploy.optimizer.native_class import build_native, class_maker, native_arguments, obstacle
+from metaopt.deploy.optimizer.classes.class_hooks import ClassSteps
+from metaopt.deploy.optimizer.classes.native_class import build_native, class_maker, native_arguments, obstacle
 from metaopt.deploy.optimizer.parameters import Group, shared
 from metaopt.deploy.roles.later_groups import completed
 from metaopt.deploy.roles.role_groups import Places

@@ -8,7 +8,7 @@ from typing import Any, final
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, Configuration, assemble
-from metaopt.deploy.optimizer.native_class import build_native
+from metaopt.deploy.optimizer.classes.native_class import build_native
 from metaopt.deploy.optimizer.parameters import without_names
 from metaopt.deploy.roles.role_groups import Places, groups_that_join
 from metaopt.plugin import current_registry

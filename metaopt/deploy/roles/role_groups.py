@@ -8,7 +8,7 @@ from typing import final
 from torch import Tensor, nn
 
 from metaopt.configuration import Assembly, untaken
-from metaopt.deploy.optimizer.native_class import native_class
+from metaopt.deploy.optimizer.classes.native_class import native_class
 from metaopt.deploy.optimizer.parameters import (
     LR_RATIO,
     ROLE,

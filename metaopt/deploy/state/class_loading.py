@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly
+from metaopt.deploy.optimizer.classes.native_class import MakeOptimizer, class_maker, native_class
 from metaopt.deploy.optimizer.fused import in_order_of
-from metaopt.deploy.optimizer.native_class import MakeOptimizer, class_maker, native_class
 from metaopt.deploy.optimizer.parameters import Group
 from metaopt.deploy.state.arrangement import SIGNATURE, arranged, check_document, names_of
 from metaopt.deploy.state.class_state import as_classes, check_entries, check_settings

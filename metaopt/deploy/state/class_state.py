@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly
-from metaopt.deploy.optimizer.native_class import class_maker, native_arguments, native_class
+from metaopt.deploy.optimizer.classes.native_class import class_maker, native_arguments, native_class
 from metaopt.deploy.optimizer.parameters import Group, group_values, packed
 from metaopt.deploy.state.saved_state import FIRST_GROUP_KEYS, STEPS
 from metaopt.deploy.state.stand_ins import EXECUTION, expected_state

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from metaopt.deploy.optimizer.native_class import MakeOptimizer
+from metaopt.deploy.optimizer.classes.native_class import MakeOptimizer
 from metaopt.deploy.optimizer.parameters import Group
 from metaopt.deploy.optimizer.precision import numberless
 

@@ -27,11 +27,12 @@ from metaopt.tuning.judging.scaled import compare_scaled, scaled_evaluations, sc
 from metaopt.tuning.ledger.evaluations import evaluation_key
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.own_values import check_values, without_effect
-from metaopt.tuning.running.evaluator import Evaluator, Request
+from metaopt.tuning.running.evaluator import Evaluator
 from metaopt.tuning.running.learned_tasks import Weights, check_have_episodes
 from metaopt.tuning.running.machine import measured
 from metaopt.tuning.running.pace import Pace
 from metaopt.tuning.running.progress import duration
+from metaopt.tuning.running.request import Request
 from metaopt.tuning.seeds import RACE_SEED, report_seeds
 
 

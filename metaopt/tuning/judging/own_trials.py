@@ -10,7 +10,8 @@ import optuna
 from metaopt.configuration import Configuration
 from metaopt.contracts import AnyTask, Curve, Task
 from metaopt.tuning.judging.references import final_value, pool_configurations, pool_space
-from metaopt.tuning.running.evaluator import Evaluator, Request
+from metaopt.tuning.running.evaluator import Evaluator
+from metaopt.tuning.running.request import Request
 from metaopt.tuning.search.joint_space import JointSpace
 from metaopt.tuning.search.trial_stand_ins import ReplayChooser, quietly
 from metaopt.tuning.seeds import RACE_SEED

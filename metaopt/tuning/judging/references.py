@@ -14,8 +14,9 @@ from metaopt.tuning.judging.noise import best_so_far
 from metaopt.tuning.judging.scores import BEST, AnyScale, RatioScale, Scale
 from metaopt.tuning.judging.shipped_references import adopt
 from metaopt.tuning.ledger.evaluations import evaluation_key
-from metaopt.tuning.running.evaluator import Evaluator, Request
+from metaopt.tuning.running.evaluator import Evaluator
 from metaopt.tuning.running.progress import TimeUpError
+from metaopt.tuning.running.request import Request
 from metaopt.tuning.search.joint_space import JointSpace, joint_space
 from metaopt.tuning.search.trial_stand_ins import RandomChooser
 from metaopt.tuning.seeds import RACE_SEED, REFERENCE_SEEDS, reference_seeds

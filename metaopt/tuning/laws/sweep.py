@@ -11,7 +11,8 @@ from metaopt.contracts import AXES, AnyTask, RateLaw, Task
 from metaopt.plugin import Registry
 from metaopt.tuning.judging.references import final_value
 from metaopt.tuning.laws.fit import FEWEST, VARIES, BestRate, FittedLaw, fitted
-from metaopt.tuning.running.evaluator import Evaluator, scale_at
+from metaopt.tuning.running.evaluator import Evaluator
+from metaopt.tuning.running.request import scale_at
 from metaopt.tuning.seeds import RACE_SEED
 
 #: Rates of a sweep, in octaves around the law's.

@@ -8,18 +8,17 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TypeAlias
 
-from metaopt.configuration import ANCHORED, Assembly, Configuration, assemble
+from metaopt.configuration import Assembly, Configuration
 from metaopt.contracts import AnyTask, BlackBoxTask, Curve, FewShotTask, Reporter, Scale, Task
-from metaopt.errors import InputError
 from metaopt.inner import LOOP_CHUNK, RECORDABLE, Compile, Graphs, Workload
 from metaopt.plugin import Registry
-from metaopt.space import Value
 from metaopt.tuning.executors.dispatcher import Dispatcher
 from metaopt.tuning.executors.protocol import Block, Shared
 from metaopt.tuning.ledger.evaluations import Evaluation, EvaluationKey, evaluation_key
 from metaopt.tuning.ledger.ledger import Ledger
 from metaopt.tuning.running.learned_tasks import Weights, episodes_loop_reason
 from metaopt.tuning.running.progress import Tracker
+from metaopt.tuning.running.request import Request
 from metaopt.tuning.running.trainings import SeededAssembly, run_task
 from metaopt.tuning.seeds import RACE_SEED
 
@@ -34,33 +33,6 @@ class Spent:
     evaluations: int = 0
     seconds: float = 0.0
     reused: int = 0
-
-
-@dataclass(frozen=True)
-class Request:
-    """Curves that are wanted of one task: every configuration with every seed."""
-
-    task: AnyTask
-    configurations: tuple[Configuration, ...]
-    seeds: tuple[int, ...]
-
-    def runs(self, registry: Registry, made: dict[tuple[str, Scale], Assembly] | None = None) -> list[SeededAssembly]:
-        """The runs that it asks for, each once, at the rates that their laws give for the task.
-
-        Args:
-            registry: where plugins are.
-            made: assemblies of other requests, by configuration key and scale; those that are new are added.
-        """
-        known = {} if made is None else made
-        laws = any(configuration.rate_law for configuration in self.configurations)
-        usual = self.task.scale if laws and isinstance(self.task, Task) else ANCHORED
-        assemblies = {}
-        for own in self.configurations:
-            scale = scale_at(self.task, own.values, usual) if laws else usual
-            if (own.key, scale) not in known:
-                known[own.key, scale] = assemble(own, registry, scale)
-            assemblies[own.key] = known[own.key, scale]
-        return [(assembly, seed) for seed in dict.fromkeys(self.seeds) for assembly in assemblies.values()]
 
 
 @dataclass
@@ -281,16 +253,6 @@ def _numbers(evaluation: Evaluation, sign: float) -> dict[str, float]:
     best = evaluation.curve.best_index()
     value = math.nan if best is None else sign * float(evaluation.curve.values[best])
     return {"metric": value, "seconds": evaluation.seconds}
-
-
-def scale_at(task: AnyTask, values: Mapping[str, Value], usual: Scale) -> Scale:
-    """What laws are resolved for at values of what a task has of its own; as usual where its code fails at them."""
-    if not isinstance(task, Task) or not any(name in task.space for name in values):
-        return usual
-    try:
-        return task.with_values(values).scale
-    except InputError:  # told of when it is trained
-        return usual
 
 
 def _loop_reason(task: AnyTask, graphs: Graphs) -> str | None:

@@ -20,7 +20,7 @@ from metaopt.plugin import (
     WeightingSpec,
     WrapperSpec,
 )
-from metaopt.space import Categorical, Distribution, Float, Int, Space, Value, defaults, is_active, ordered
+from metaopt.space import Categorical, Distribution, Float, Int, Space, Value, as_proposed, defaults, is_active, ordered
 from metaopt.tuning.chooser import Chooser, ask
 from metaopt.tuning.own_values import OWN, own_space, prefixed
 from metaopt.tuning.proposed import proposed_specs
@@ -96,15 +96,9 @@ class JointSpace:
     def defaults(self) -> dict[str, Value]:
         """Every hyperparameter's default by its prefixed name."""
         of_roles = {f"{OWNER}.{name}": value for name, value in defaults(self.roles).items()}
-        return (
-            of_roles
-            | prefixed(defaults(self.own))
-            | {
-                f"{spec.name}.{name}": value
-                for spec in self.specs
-                for name, value in defaults(spec.tuned_space).items()
-            }
-        )
+        of_plugins = [(spec.name, defaults(spec.tuned_space)) for spec in self.specs]
+        named = {f"{owner}.{name}": value for owner, values in of_plugins for name, value in values.items()}
+        return {**of_roles, **prefixed(defaults(self.own)), **named}
 
     def serving(self, tasks: Sequence[AnyTask]) -> "JointSpace":
         """The space for these tasks alone, without hyperparameters that only others have."""
@@ -143,13 +137,13 @@ class JointSpace:
             "plugins": {
                 f"{spec.kind}:{spec.name}": {
                     "version": spec.version,
-                    "space": _plain_space(self._overridden(spec.tuned_space, spec.name)),
+                    "space": as_proposed(self._overridden(spec.tuned_space, spec.name)),
                 }
                 for spec in self.specs
             },
-            **({"roles": _plain_space(roles)} if roles else {}),
+            **({"roles": as_proposed(roles)} if roles else {}),
             **({LAW: laws_to_json(all_optimizers, self._fixed(LAW, LAW_SPACE))} if self.has_laws else {}),
-            **({OWN: _plain_space(self._overridden(self.own, OWN))} if self.own else {}),
+            **({OWN: as_proposed(self._overridden(self.own, OWN))} if self.own else {}),
             "fixed": {key: it for key, it in sorted(self.overrides.items()) if not isinstance(it, _DISTRIBUTIONS)},
         }
 
@@ -299,15 +293,3 @@ def joint_space(
 def _pick(chooser: Chooser, name: str, specs: Sequence[Any]) -> Any:
     chosen = chooser.suggest_categorical(name, [spec.name for spec in specs])
     return next(spec for spec in specs if spec.name == chosen)
-
-
-def _plain_space(space: Space) -> dict[str, Any]:
-    """What decides the proposals: everything but `valid`, which bounds what people type."""
-    return {
-        name: repr(
-            distribution
-            if isinstance(distribution, Categorical)
-            else dataclasses.replace(distribution, valid="(-inf, inf)")
-        )
-        for name, distribution in sorted(space.items())
-    }

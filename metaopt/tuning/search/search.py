@@ -17,8 +17,8 @@ from metaopt.tuning.judging.references import pool_configurations
 from metaopt.tuning.judging.scores import objective
 from metaopt.tuning.ledger.evaluations import Proposal, RaceOutcome
 from metaopt.tuning.portfolio import greedy_order
-from metaopt.tuning.running.evaluator import Request
 from metaopt.tuning.running.progress import TimeUpError
+from metaopt.tuning.running.request import Request
 from metaopt.tuning.search.baselines import Baseline
 from metaopt.tuning.search.estimates import shrunken
 from metaopt.tuning.search.final_rounds import in_finals, num_finalists, play

@@ -12,7 +12,8 @@ from metaopt.plugin.kinds import ControllerSpec
 from metaopt.plugin.optimizer import OptimizerSpec
 from metaopt.plugin.registry import Registry
 from metaopt.tuning.ledger.ledger import Ledger
-from metaopt.tuning.running.evaluator import Evaluator, Request
+from metaopt.tuning.running.evaluator import Evaluator
+from metaopt.tuning.running.request import Request
 
 ADAMW = Configuration("adamw", "cosine", hparams={"adamw.lr": 0.01})
 SGD = Configuration("sgd", hparams={"sgd.lr": 0.1})

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from metaopt.deploy.optimizer.classes.native_class import MakeOptimizer, maximizes
 from metaopt.deploy.optimizer.fused import can_fuse, is_dense, put_in_order
 from metaopt.deploy.optimizer.group_members import MAXIMIZE
-from metaopt.deploy.optimizer.native_class import MakeOptimizer, maximizes
 from metaopt.deploy.optimizer.parameters import Group
 from metaopt.deploy.state.stand_ins import as_built
 from metaopt.errors import InputError

@@ -7,8 +7,8 @@ from torch import nn
 import metaopt
 from metaopt.configuration import Configuration, assemble
 from metaopt.deploy.optimizer.build import build_optimizer
-from metaopt.deploy.optimizer.class_needs import check_followed, check_needs, warn_of_needs
-from metaopt.deploy.optimizer.class_trial import Tried
+from metaopt.deploy.optimizer.classes.class_needs import check_followed, check_needs, warn_of_needs
+from metaopt.deploy.optimizer.classes.class_trial import Tried
 from metaopt.plugin.registry import Registry, current_registry
 
 

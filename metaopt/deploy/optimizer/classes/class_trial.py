@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from metaopt.deploy.optimizer.native_class import MakeOptimizer
+from metaopt.deploy.optimizer.classes.native_class import MakeOptimizer
 from metaopt.deploy.optimizer.parameters import Group
 from metaopt.errors import PluginError, named_line
 from metaopt.plugin import Native

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.deploy.optimizer.class_hooks import EVERY, ClassSteps, check_sparse, unfuse
+from metaopt.deploy.optimizer.classes.class_hooks import EVERY, ClassSteps, check_sparse, unfuse
 
 
 def fused(*shapes):

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import metaopt
-from metaopt.deploy.optimizer.class_trial import Tried, tried
+from metaopt.deploy.optimizer.classes.class_trial import Tried, tried
 
 
 class Choosy(torch.optim.SGD):

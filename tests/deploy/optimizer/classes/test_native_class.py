@@ -8,7 +8,7 @@ from torch import nn
 
 from metaopt import Configuration, Native, PluginError
 from metaopt.configuration import assemble
-from metaopt.deploy.optimizer.native_class import build_native, maximizes, native_class, obstacle
+from metaopt.deploy.optimizer.classes.native_class import build_native, maximizes, native_class, obstacle
 from metaopt.deploy.optimizer.parameters import as_groups, without_names
 from metaopt.plugin import current_registry
 

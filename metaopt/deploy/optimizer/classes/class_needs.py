@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from metaopt.deploy.optimizer.class_trial import Tried
+from metaopt.deploy.optimizer.classes.class_trial import Tried
 from metaopt.deploy.step_hooks import look_at_gradients
 from metaopt.errors import InputError, PluginError
 from metaopt.plugin import Native
