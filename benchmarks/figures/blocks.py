@@ -112,5 +112,6 @@ PARTS: dict[str, dict[str, Callable[[list[str]], str]]] = {
     "tune_tables": {"how it ends": _end},
     "learned_quality": {"its tables": _tables},
     "learned_schedules": {"its tables": _tables},
+    "travel": {"all tasks": starting("19 tasks")},
     "show_default": {"what it scored held out": _held_out},
 }

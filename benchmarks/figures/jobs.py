@@ -59,6 +59,7 @@ JOBS = (
         60,
         "dear",
     ),
+    ResultJob("travel", "python -m benchmarks.recipes.travel --recipe default --seeds 1", 60, "dear"),
     ResultJob("base_rate", "python -m benchmarks.recipes.base_rate --json", 8, "dear"),
     ResultJob(
         "shelf",

@@ -106,13 +106,13 @@ class Quick(Pace):
 def test_workers_share_what_the_machine_has(evaluator, make_tasks):
     corpus = metaopt.load_corpus(make_tasks(3))
     pace = Quick(evaluator, machine=Machine(8, 1.0, others=0.0))
-    alone, many = (forecast(pace, corpus, corpus.tasks, (), 40, [], None, workers) for workers in (1, 8))
+    alone, many = (forecast(pace, corpus, corpus.tasks, (), 40, [], workers=workers) for workers in (1, 8))
     assert (alone.speedup, many.speedup) == (1.0, 3.0)  # a task's candidates train in one process
     assert alone.phases == many.phases
     assert many.lines() != alone.lines()
     boxes = [metaopt.BlackBoxTask("job", "jobs", train=lambda recipe, seed: iter([(1, 0.5)]))]
     corpus = metaopt.load_corpus(boxes)
-    assert forecast(pace, corpus, corpus.tasks, (), 40, [], None, 8).speedup == 8.0
+    assert forecast(pace, corpus, corpus.tasks, (), 40, [], workers=8).speedup == 8.0
 
 
 def test_nobody_knows_how_long_a_black_box_takes(evaluator, make_task):
