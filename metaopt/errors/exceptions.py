@@ -38,6 +38,10 @@ class RefusedError(InputError):
     """A library's class does not take the hyperparameters that it is given."""
 
 
+class UnsteppableError(PluginError):
+    """A library's class cannot step these parameters."""
+
+
 class RecipeError(InputError):
     """A recipe is corrupt, newer than this metaopt, or does not fit the model."""
 

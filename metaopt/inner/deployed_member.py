@@ -19,7 +19,7 @@ from metaopt.deploy import (
     WrapperSignals,
     build_optimizer,
 )
-from metaopt.errors import MetaOptError, RefusedError, first_line, named_line
+from metaopt.errors import MetaOptError, RefusedError, UnsteppableError, first_line, named_line
 from metaopt.inner.curve_recorder import CurveRecorder
 from metaopt.inner.gradients.batches import Batches, first_inputs
 from metaopt.inner.gradients.looped import LoopedGradients, balances_of
@@ -70,7 +70,7 @@ class DeployedMember:
         try:
             with self._stream.numbers():
                 self._run = self._bound(member)
-        except RefusedError as error:
+        except (RefusedError, UnsteppableError) as error:
             self._refused(first_line(error))
 
     def curve(self, resampled: bool, progress: Callable[[int], None] | None) -> Curve:

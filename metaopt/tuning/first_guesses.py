@@ -1,13 +1,14 @@
 """What a study judges that its sampler does not propose: first guesses, and later what lies near the best."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy.stats import qmc
 
 from metaopt.configuration import Configuration
-from metaopt.contracts import AnyTask
+from metaopt.contracts import AnyTask, RateLaw
 from metaopt.errors import MetaOptError
 from metaopt.plugin import Registry
 from metaopt.recipe import load_recipe
@@ -90,7 +91,11 @@ def _shipped(space: JointSpace, tasks: Sequence[AnyTask], registry: Registry) ->
     """The shipped recipe as the sampler knows it; empty where it lies outside the space or was made on these tasks."""
     try:
         recipe = load_recipe(SHIPPED, registry=registry)
-        return {} if shared_tasks(recipe.provenance, tasks) else sampler_params(space, recipe.configuration, registry)
+        if shared_tasks(recipe.provenance, tasks):
+            return {}
+        # Its law may be a fitted one, and proposals have the prior.
+        laws = {name: RateLaw() for name in recipe.rate_law}
+        return sampler_params(space, replace(recipe.configuration, rate_law=laws), registry)
     except MetaOptError:  # a plugin of it is not loaded
         return {}
 

@@ -189,7 +189,8 @@ def test_the_cost_comes_first_then_what_runs_then_the_best_so_far(small):
     metaopt.tune(small(), n_trials=2, announce=lines.append, **CHOICE)
     assert re.match(r"About to run at most \d+ trainings: \d+ of candidates, \d+ of references, ", lines[0])
     assert "References of each task" in lines[1]
-    assert re.match(r"2 of 2 candidates, best objective -?\d", lines[2])
+    assert lines[2].startswith("At the pace of the first task, ")
+    assert re.match(r"2 of 2 candidates, best objective -?\d", lines[3])
 
 
 def test_folds_hold_out_every_task_once_and_each_fold_tunes_without_its_own(small, url):

@@ -102,7 +102,7 @@ def test_divergence_is_said_from_then_on_and_survives_a_checkpoint():
 
 def test_signals_of_the_user_come_before_those_from_elsewhere():
     judgement = Judgement(None, NO_SIGNALS, requires=frozenset({"lr"}), uses=frozenset({"seconds"}))
-    observed = judgement.observation(torch.tensor(2.0), {"seconds": 5, "color": None}, step=3, horizon=9, lr=0.5)
+    observed = judgement.observation(torch.tensor(2.0), {"seconds": 5}, step=3, horizon=9, lr=0.5)
     assert observed == Observation(3, 2.0, 9, {"seconds": 5.0, "lr": 0.5})
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from metaopt.deploy.optimizer.classes.native_class import MakeOptimizer
 from metaopt.deploy.optimizer.parameters import Group
-from metaopt.errors import PluginError, named_line
+from metaopt.errors import UnsteppableError, named_line
 from metaopt.plugin import Native
 from metaopt.seeding import GlobalStream, seeded
 
@@ -73,7 +73,7 @@ def _refuse(native: Native, made: MakeOptimizer, groups: Sequence[Group], kinds:
         for param in _kinds(params):
             error = None if param.numel() > LARGEST else _fails(native, made, [group], [[param]])
             if error is not None:
-                raise PluginError(
+                raise UnsteppableError(
                     f"{native.path} cannot step a parameter of shape {tuple(param.shape)} and {param.dtype} here: "
                     f"{named_line(error, 160)}; freeze it, or choose another optimizer."
                 ) from error
@@ -82,7 +82,7 @@ def _refuse(native: Native, made: MakeOptimizer, groups: Sequence[Group], kinds:
         several = len(groups) > 1 and _fails(native, made, groups[:1], kinds[:1]) is None
         what = f"{len(groups)} param groups" if several else "these parameters together"
         remedy = "give it one, with all that shall be trained" if several else "freeze some"
-        raise PluginError(
+        raise UnsteppableError(
             f"{native.path} cannot step {what} here: {named_line(error, 160)}; {remedy}, or choose another optimizer."
         ) from error
 
