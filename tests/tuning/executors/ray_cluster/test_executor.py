@@ -161,18 +161,22 @@ def test_who_presses_ctrl_c_leaves_nothing_behind(nodes, tmp_path):
 
     def last(marker):
         marker.touch()
-        time.sleep(600)
+        time.sleep(120)
 
     def press():
         while not marker.exists():
             time.sleep(0.1)
         os.kill(driver, signal.SIGINT)
+        while not ended.wait(20):  # Python loses an interrupt within a callback of a C extension: press again
+            os.kill(driver, signal.SIGINT)
 
+    ended = threading.Event()
     printed = print
     workers, lasting = dispatcher("ray", 1, nodes.address, lambda line: None, None), Block("Block", last, (marker,))
     threading.Thread(target=press, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         list(workers.results([lasting]))
+    ended.set()
     workers.close()
     ray.init(nodes.address, log_to_driver=False, configure_logging=False)
     assert print is printed
