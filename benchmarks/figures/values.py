@@ -57,7 +57,7 @@ NUMBERS: dict[str, tuple[str, str]] = {
     "travel.below_adamw": ("travel", r"^recipe \(default\).*? (\d+ of \d+) "),
     "travel.to_grid": ("travel", r"^recipe \(default\)\s+-([\d.]+)\s+\+[\d.]+ \w+\s+\d+ of"),
     "travel.worst": ("travel", r"^recipe \(default\)\s+-[\d.]+\s+\+([\d.]+) \w+\s+\d+ of"),
-    "travel.worst_task": ("travel", r"^recipe \(default\)\s+-[\d.]+\s+\+[\d.]+ (\w+)\s+\d+ of"),
+    "travel.worst_of": ("travel", r"^recipe \(default\)\s+-[\d.]+\s+\+([\d.]+) (\w+)\s+\d+ of"),
     "unseen.tasks": ("held_out_curves", r"^(\d+) tasks of"),
     "unseen.families": ("held_out_curves", r"^\d+ tasks of (\d+) families"),
     "unseen.end": ("held_out_curves", r"^default recipe\s+(?:\S+\s+){3}(\S+)"),

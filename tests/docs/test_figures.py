@@ -41,7 +41,9 @@ def test_every_value_can_be_read_from_its_result(name):
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: job.command)
 def test_what_a_job_names_exists(job):
     module = re.search(r"python -m ([\w.]+)", job.command)
-    assert module is None or (ROOT / Path(*module[1].split("."))).with_suffix(".py").exists()
+    if module is not None:
+        file = ROOT / Path(*module[1].split("."))
+        assert file.with_suffix(".py").exists() or (file / "__main__.py").exists()
     assert set(job.after) <= {other.result for other in JOBS if other.leaves}
     assert RESULTS.path(job.result).exists()
 
