@@ -17,7 +17,7 @@ interpreter = $(shell for python in python$(1) "$$(pyenv prefix $(1) 2>/dev/null
 missing = Python $(1) is not installed here: no tests were run under it.
 
 .DEFAULT_GOAL := help
-.PHONY: help environment-lowest test test-fast test-lowest lint format docs tune figures wheel clean
+.PHONY: help environment-lowest test test-thorough test-fast test-lowest lint format docs tune figures wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9.%-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,10 +35,13 @@ environment-lowest: ## create the environment of `make test-lowest` (several GB)
 environment-3.%: ## create the environment of `make test-3.12` and the like
 	$(if $(call interpreter,3.$*),$(MAKE) .venv-3.$*/.installed,@echo "$(call missing,3.$*)")
 
-test: $(INSTALLED) ## run all tests (WORKERS=2, ARGS="tests/deploy -k adamw")
-	$(RUN) $(VENV)/$(PYTEST) $(ARGS)
+test: $(INSTALLED) ## run all tests but the thorough ones, in about 10 minutes (WORKERS=2, ARGS="tests/deploy -k adamw")
+	$(RUN) $(VENV)/$(PYTEST) -m "not thorough" $(ARGS)
 
-test-fast: $(INSTALLED) ## run the tests that neither compile nor kill nor go through large matrices: within 3 minutes
+test-thorough: $(INSTALLED) ## run those that compile, kill processes or go through a large matrix, in about 15 minutes
+	$(RUN) $(VENV)/$(PYTEST) -m thorough $(ARGS)
+
+test-fast: $(INSTALLED) ## run those that are neither thorough nor slow, in about 6 minutes
 	$(RUN) $(VENV)/$(PYTEST) -m "not slow and not thorough" $(ARGS)
 
 test-lowest: environment-lowest ## run the fast tests on the lowest versions that pyproject.toml allows (several GB)
