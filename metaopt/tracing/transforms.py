@@ -129,7 +129,7 @@ def _backwards(outputs: list[Tensor], inputs: list[Tensor], cotangents: list[Ten
     rows = [row for row, output in enumerate(outputs) if output.requires_grad]
     if not rows:
         return [torch.zeros_like(tensor) for tensor in inputs]
-    return torch.autograd.grad(
+    gradients = torch.autograd.grad(
         [outputs[row] for row in rows],
         inputs,
         None if cotangents is None else [cotangents[row] for row in rows],
@@ -137,6 +137,8 @@ def _backwards(outputs: list[Tensor], inputs: list[Tensor], cotangents: list[Ten
         allow_unused=True,
         materialize_grads=True,
     )
+    # The zeros that torch 2.6 puts in place of what is missing would require gradients.
+    return gradients if graph else [gradient.detach() for gradient in gradients]
 
 
 def _detached(leaf: Any) -> Any:

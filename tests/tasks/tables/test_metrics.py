@@ -17,14 +17,14 @@ def classes(count, seed=0, rows=60):
 @pytest.mark.parametrize("count", [2, 4])
 def test_classifications_are_measured_as_elsewhere(count):
     output, targets = classes(count)
-    labels, shares = output.argmax(1), output.double().softmax(1)
-    scores = output[:, 1] - output[:, 0] if count == 2 else shares / shares.sum(1, keepdim=True)
+    known, labels, shares = targets.numpy(), output.argmax(1).numpy(), output.double().softmax(1).numpy()
+    scores = (output[:, 1] - output[:, 0]).numpy() if count == 2 else shares / shares.sum(1, keepdims=True)
     expected = {
-        "accuracy": reference.accuracy_score(targets, labels),
-        "balanced_accuracy": reference.balanced_accuracy_score(targets, labels),
-        "auc": reference.roc_auc_score(targets, scores, multi_class="ovr"),
-        "f1": reference.f1_score(targets, labels, average="binary" if count == 2 else "macro"),
-        "log_loss": reference.log_loss(targets, shares.numpy(), labels=range(count)),
+        "accuracy": reference.accuracy_score(known, labels),
+        "balanced_accuracy": reference.balanced_accuracy_score(known, labels),
+        "auc": reference.roc_auc_score(known, scores, multi_class="ovr"),
+        "f1": reference.f1_score(known, labels, average="binary" if count == 2 else "macro"),
+        "log_loss": reference.log_loss(known, shares, labels=range(count)),
     }
     for name, value in expected.items():
         assert METRICS[name].function(output, targets).item() == pytest.approx(value, abs=1e-5), name
