@@ -35,16 +35,20 @@ def test_kernels_take_the_steps_of_adam_whatever_the_layout_of_their_gradients()
     state, generator, _ = trainer._begin(None)
     weights = trainer._moved(state.theta)
     adam = torch.optim.AdamW(list(weights.values()), lr=1e-3, weight_decay=0.0, fused=False)
+    smallest = {name: torch.full_like(value, torch.inf) for name, value in weights.items()}
     for _ in range(2):
         estimate, _ = trainer._estimators[0].estimate(state.theta, {}, generator)
         for name, value in weights.items():
             value.grad = estimate.gradient[name].contiguous()
+            smallest[name] = torch.minimum(smallest[name], value.grad.abs())
         adam.step()
         for name, value in estimate.running.items():
             state.theta[name].data.copy_(value)
     for name, value in state.theta.items():
-        # A third of a step: where a gradient is about 0, its sign is a matter of rounding.
-        torch.testing.assert_close(trained[name], value.detach(), rtol=1e-3, atol=3e-4)
+        # Adam goes by a gradient's sign, which rounding decides where it is about 0, as before a batch norm.
+        known = smallest[name] > 1e-5 if name in smallest else torch.ones_like(value, dtype=torch.bool)
+        assert value.ndim != 4 or known.float().mean() > 0.8
+        torch.testing.assert_close(trained[name][known], value.detach()[known], rtol=1e-3, atol=1e-5)
 
 
 class KilledError(Exception):

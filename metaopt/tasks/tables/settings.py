@@ -185,7 +185,7 @@ def checked_value(key: str, value: Any, where: str, checks: Checks) -> Any:
     """
     if key not in checks:
         hint = did_you_mean(key, checks, " ({})")
-        raise InputError(f"{where}: unknown key {quoted(key)}{hint}; known: {', '.join(checks)}.")
+        raise InputError(f"{where}: unknown key {quoted(key)}{hint}; known: {listed(checks, 24)}.")
     is_valid, wanted = checks[key]
     if not is_valid(value):
         raise InputError(f"{where}: {key} must be {wanted}, got {quoted(value)}.")

@@ -65,10 +65,10 @@ def test_one_row_of_thousands_that_errs_is_enough():
 
 
 def test_a_column_that_is_there_for_one_class_alone_says_nothing():
-    table = frame(400)
+    table = frame(400).assign(z=np.arange(400) % 397 * 0.37)  # so that no two rows are alike
     table["target"] = np.where(np.arange(400) < 380, "no", "yes")
     table["x"] = table["x"].where(table["target"] == "no")
-    assert not [sentence for sentence in leaks_of(table) if "without a mistake" in sentence]
+    assert leaks_of(table[["z", "x", "colour", "target"]]) == []
 
 
 def test_they_are_told_in_a_line_each_with_the_file():
