@@ -20,7 +20,7 @@ from metaopt.tasks.labelled.rows import LabelledRows, own_rows
 from metaopt.tasks.labelled.settings import LabelledSettings
 from metaopt.tasks.named_model import named_model
 from metaopt.tasks.tables.losses import class_loss
-from metaopt.tasks.tables.metrics import METRICS
+from metaopt.tasks.tables.metrics import metric_of
 from metaopt.tasks.tables.splitting import Rows
 from metaopt.tasks.texts.embedding_net import EmbeddingNet
 from metaopt.tasks.texts.tokens import Vocabulary
@@ -91,7 +91,7 @@ def task_of_folder(folder: Path, kind: Kind, settings: LabelledSettings) -> Labe
         rows = LabelledRows(
             vocabulary.numbers(examples.contents), examples.classes, name, own, "test" in examples.parts
         )
-    metric = None if settings.metric is None else METRICS[settings.metric]
+    metric = metric_of(settings.metric, "classification", where)
     splits = rows.splits()
     model, widened = models(settings.model, splits.train.inputs, vocabulary, len(examples.names), where, settings.width)
     task = Task(
