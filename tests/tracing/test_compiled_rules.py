@@ -10,6 +10,7 @@ from torch._dynamo.utils import counters
 
 import metaopt
 from metaopt.plugin.registry import current_registry
+from metaopt.tracing import compiled_rules
 from metaopt.tracing.compiled_rules import compiled_update, update_tensor
 
 pytestmark = pytest.mark.thorough
@@ -30,6 +31,13 @@ def tensors(dtype: torch.dtype = torch.float32) -> list[nn.Parameter]:
     return made
 
 
+@pytest.fixture
+def nothing_compiled():
+    """What another test of this process compiled is forgotten, so that graphs can be counted."""
+    compiled_rules._shared_by_equal_rules.cache_clear()
+    counters.clear()
+
+
 def run(optimizer: torch.optim.Optimizer, num_steps: int) -> None:
     generator = torch.Generator().manual_seed(1)
     params = optimizer.param_groups[0]["params"]
@@ -47,10 +55,10 @@ def values(optimizer: torch.optim.Optimizer) -> list[Tensor]:
 
 @needs_compiler
 @pytest.mark.slow
+@pytest.mark.usefixtures("nothing_compiled")
 def test_one_graph_steps_every_shape_at_fifty_learning_rates_as_the_eager_rule_does():
     eager = metaopt.RuleOptimizer(tensors(), "adamw")
     compiled = metaopt.RuleOptimizer(tensors(), "adamw", compile=True)
-    counters.clear()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # torch's own, on import of its compiler
         run(compiled, 50)
@@ -107,6 +115,7 @@ def test_the_update_of_one_tensor_is_pure_and_vmaps():
 
 @needs_compiler
 @pytest.mark.slow
+@pytest.mark.usefixtures("nothing_compiled")
 def test_a_rule_that_measures_tensors_compiles_into_two_passes_for_all_matrices():
     spec = current_registry().get(metaopt.OptimizerSpec, "mlp_lopt")
     theta = spec.meta.init_theta({}, torch.Generator().manual_seed(0), {"hidden_size": 2})
@@ -118,7 +127,6 @@ def test_a_rule_that_measures_tensors_compiles_into_two_passes_for_all_matrices(
         return [nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
 
     pair = [metaopt.RuleOptimizer(matrices(), "mlp_lopt", theta=theta, compile=compile) for compile in (False, True)]
-    counters.clear()
     for optimizer in pair:
         generator = torch.Generator().manual_seed(1)
         for _ in range(5):
