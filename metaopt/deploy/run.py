@@ -120,14 +120,19 @@ class Run(LossRun):
         return self._weights.is_evaluating
 
     @property
+    def decision(self) -> Decision:
+        """The last one; a training that is resumed after its stopper said stop has nothing left to do."""
+        return self._judgement.decision
+
+    @property
     def best_step(self) -> int | None:
         """Step of the best value so far, or None."""
-        return self._judgement.decision.best_step
+        return self.decision.best_step
 
     @property
     def best_value(self) -> float | None:
         """The best finite value so far, or None."""
-        return self._judgement.decision.best_value
+        return self.decision.best_value
 
     def step(
         self,

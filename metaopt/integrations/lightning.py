@@ -17,7 +17,7 @@ from metaopt.contracts import Mode
 from metaopt.deploy import Run
 from metaopt.errors import InputError, listed, quoted
 from metaopt.integrations.lightning_plan import plan_of
-from metaopt.integrations.training_point import SavedAverages, end_fit, train_on, training_weights
+from metaopt.integrations.training_point import SavedAverages, end_fit, is_over, train_on, training_weights
 from metaopt.recipe import Recipe, as_recipe, check_host
 
 #: What a checkpoint of this callback holds beside `run.observations()`.
@@ -154,6 +154,7 @@ class RecipeCallback(Callback):
         for part, run in self.runs.items():
             observations = {key: value for key, value in states[part].items() if key != _WEIGHTS}
             train_on(run, observations, states[part].get(_WEIGHTS, {}))
+        trainer.should_stop = trainer.should_stop or is_over(self.runs.values())
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
         """Add up the losses of a step's batches: under accumulation Lightning has divided each by their number."""

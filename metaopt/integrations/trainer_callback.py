@@ -9,6 +9,7 @@ from metaopt.deploy import Run
 from metaopt.errors import InputError
 from metaopt.integrations.trainer_arguments import metric_name, mode_of
 from metaopt.integrations.trainer_files import continue_run, read_run, run_state, write_run
+from metaopt.integrations.training_point import is_over
 from metaopt.recipe import HOSTS, Host, Recipe, as_recipe, check_host
 
 
@@ -41,6 +42,7 @@ class RecipeCallback(TrainerCallback):
         callback = Host("RecipeCallback", HOSTS["transformers"].supplies - {"loss"})
         check_host(as_recipe(recipe), callback, remedy="use RecipeTrainer, which supplies the loss")
         self.run = run
+        self._is_over = False
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
@@ -58,8 +60,10 @@ class RecipeCallback(TrainerCallback):
                 f"The run was bound with mode={self.run.mode!r}, and the Trainer's metric {metric_name(args)!r} is "
                 f"{mode_of(args)!r}; bind with mode={mode_of(args)!r}, or set greater_is_better."
             )
+        self._is_over = False
         if state.global_step:
             continue_run(read_run(checkpoint_of(args, state)), self.run)
+            control.should_training_stop = self._is_over = is_over([self.run])  # the Trainer takes a step yet
 
     def on_evaluate(
         self,
@@ -71,7 +75,7 @@ class RecipeCallback(TrainerCallback):
     ) -> None:
         """Observe, where the metric is among those of the evaluation: of several datasets one has it."""
         value = (metrics or {}).get(metric_name(args))
-        if value is not None and self.run.observe(value, epoch=state.epoch or 0.0).stop:
+        if value is not None and not self._is_over and self.run.observe(value, epoch=state.epoch or 0.0).stop:
             control.should_training_stop = True
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any) -> None:

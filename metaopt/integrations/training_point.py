@@ -1,4 +1,4 @@
-"""The weights to train on from: a host's module and its checkpoints hold those to evaluate with, where these differ."""
+"""Where to train on from, if at all: modules and checkpoints of hosts hold weights to evaluate with."""
 
 import warnings
 import weakref
@@ -92,6 +92,22 @@ def train_on(run: Run, observations: Mapping[str, Any], weights: Mapping[str, Te
             group["train_mode"] = True  # the class's own way back would start from other weights
     module_of(run).load_state_dict(weights, strict=False)
     run.load_observations(observations)
+
+
+def is_over(runs: Iterable[Run]) -> bool:
+    """Whether one of the runs, which go on from a checkpoint, has said stop, so that no step is left to take.
+
+    Warns:
+        UserWarning: it has, and why.
+    """
+    reasons = [run.decision.reason for run in runs if run.decision.stop]
+    if reasons:
+        message = (
+            f"The training of this checkpoint had come to its end, and no further step is taken: {reasons[0]} To train "
+            "on all the same, begin a new training from its weights."
+        )
+        warnings.warn(message, UserWarning, stacklevel=4)
+    return bool(reasons)
 
 
 def module_of(run: Run) -> nn.Module:

@@ -24,6 +24,7 @@ from metaopt.integrations.trainer_arguments import (
 )
 from metaopt.integrations.trainer_callback import RecipeCallback
 from metaopt.integrations.trainer_files import continue_run, read_run, run_state, write_run
+from metaopt.integrations.training_point import is_over
 from metaopt.recipe import Recipe, as_recipe, check_host
 
 __all__ = ["RecipeCallback", "RecipeTrainer"]
@@ -80,6 +81,7 @@ class RecipeTrainer(Trainer):
         self._loss: Tensor | None = None
         self._num_training_steps = 0
         self._named: set[str] = set()
+        self._is_over = False
         check_host(self.recipe, "transformers")
         super().__init__(*args, **kwargs)
         if (self.optimizer, self.lr_scheduler, self.optimizer_cls_and_kwargs) != (None, None, None):
@@ -168,7 +170,7 @@ class RecipeTrainer(Trainer):
     def _bind(self, total_steps: int) -> Run:
         self._tell_unused()
         self._warn_unobserved()
-        self._loss = None
+        self._loss, self._is_over = None, False
         planned = {
             "total_steps": total_steps if total_steps > 0 else None,
             "mode": mode_of(self.args),
@@ -195,6 +197,14 @@ class RecipeTrainer(Trainer):
         super()._load_optimizer_and_scheduler(checkpoint)
         if saved is not None and self.run is not None:
             continue_run(saved, self.run)
+            self._is_over = is_over([self.run])
+
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        """The Trainer's, but where the training that is resumed had come to its end."""
+        if self._is_over:
+            self.control.should_training_stop = True
+        else:
+            super()._run_epoch(*args, **kwargs)
 
     def _load_best_model(self) -> None:
         """End the run with the copy of the best weights that it kept; without one load the best checkpoint's."""

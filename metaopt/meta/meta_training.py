@@ -105,7 +105,7 @@ def meta_train(
         >>> sorted(result.recipe.theta)[0]
         'rate.0.bias'
     """
-    plugins = registry or current_registry()
+    plugins = current_registry(registry)
     named = _named(spec, plugins)
     stated = {key if "." in key else f"{named.name}.{key}": value for key, value in (hparams or {}).items()}
     if isinstance(named, LearnerSpec):

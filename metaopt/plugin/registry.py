@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from metaopt.errors import MetaOptError, PluginError, did_you_mean, is_interrupt, listed, named_line, quoted
+from metaopt.errors import InputError, MetaOptError, PluginError, did_you_mean, is_interrupt, listed, named_line, quoted
 from metaopt.files import is_file
 from metaopt.plugin.deferred import DeferredOptimizer
 from metaopt.plugin.file import import_file, line_in
@@ -230,8 +230,12 @@ _MAX_KNOWN = 250
 _current: Registry | None = None
 
 
-def current_registry() -> Registry:
-    """The process's registry, discovered when it is first needed."""
+def current_registry(given: Registry | None = None) -> Registry:
+    """The registry that a caller was given; without one the process's, discovered when it is first needed."""
+    if given is not None and not isinstance(given, Registry):
+        raise InputError(f"registry={quoted(given)} is no metaopt.plugin.Registry; leave it out for what is installed.")
+    if given is not None:
+        return given
     global _current  # the one thing a process has once: what is installed in it
     if _current is None:
         _current = Registry.discover()

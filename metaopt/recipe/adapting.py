@@ -110,7 +110,7 @@ def adapt(
     inputs, targets = _checked(support)
     given = {"num_steps": num_steps, "loss": loss, "batch_norm": batch_norm}
     if recipe.configuration.learner:
-        return _compared(model, recipe, (inputs, targets), features, given, registry or current_registry())
+        return _compared(model, recipe, (inputs, targets), features, given, current_registry(registry))
     if features is not None:
         raise InputError(f"features= is for learners, and {recipe.name!r} trains the whole model; leave it out.")
     steps = _steps(recipe, num_steps)
@@ -120,7 +120,7 @@ def adapt(
     adapted = with_policy(model, policy)
     if is_unshaped(adapted):
         give_shapes(adapted, inputs)
-    registry = registry or current_registry()
+    registry = current_registry(registry)
     params = {name: param.detach() for name, param in adapted.named_parameters() if param.requires_grad}
     if learned_start(recipe.assembly(registry), recipe.theta, params) is not None:
         recipe.load_initialization(adapted, (inputs, targets), registry=registry)

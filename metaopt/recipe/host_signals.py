@@ -88,7 +88,7 @@ def check_host(recipe: "Recipe", host: str | Host, registry: Registry | None = N
         PluginError: the host does not supply what a part requires; both are named.
         InputError: there is no such host.
     """
-    own, registry = host if isinstance(host, Host) else host_named(host), registry or current_registry()
+    own, registry = host if isinstance(host, Host) else host_named(host), current_registry(registry)
     tuned = "" if isinstance(host, Host) else f", or tune one with host={host!r}"
     for part, signals in _parts(recipe.assembly(registry), recipe.stopper, registry):
         lacking = own.lacks(signals)

@@ -27,7 +27,7 @@ def import_recipe(name: str, path: str | Path, *, registry: Registry | None = No
             numbers that are not finite.
         PluginError: there is no such optimizer.
     """
-    registry = registry or current_registry()
+    registry = current_registry(registry)
     spec = registry.get(OptimizerSpec, name)
     if spec.meta is None or spec.meta.imported is None:
         able = [other.name for other in registry.specs(OptimizerSpec) if _imports(other)]

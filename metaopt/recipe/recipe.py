@@ -83,7 +83,7 @@ class Recipe:
             PluginError: a plugin is unknown.
             InputError: a hyperparameter is not valid.
         """
-        registry = registry or current_registry()
+        registry = current_registry(registry)
         specs = cls(configuration, stopper).checked_plugins(registry)
         provenance = {**provenance_of(specs, registry), **fields.pop("provenance", {})}
         return cls(configuration, stopper, plugins=versions(specs), provenance=provenance, **fields)
@@ -183,7 +183,7 @@ class Recipe:
             accelerator=accelerator,
             distributed=distributed,
             watch=watch,
-            registry=registry or current_registry(),
+            registry=current_registry(registry),
         )
 
     @property
@@ -237,7 +237,7 @@ class Recipe:
         Raises:
             InputError: the recipe learned none, or a parameter's name or shape differs: nothing is written then.
         """
-        load_start(self.assembly(registry or current_registry()), self.theta, model, support)
+        load_start(self.assembly(current_registry(registry)), self.theta, model, support)
 
     def save(self, directory: str | Path) -> None:
         """Write `recipe.json` and, where there is theta, `theta.safetensors`; RecipeError if that fails.
@@ -261,7 +261,7 @@ class Recipe:
 
     def code(self, registry: Registry | None = None) -> str:
         """Plain PyTorch lines that train as this recipe does without metaopt; RecipeError where a plugin has none."""
-        registry = registry or current_registry()
+        registry = current_registry(registry)
         return plain_code(self.assembly(registry), self.stopper, registry, self.values, has_theta=bool(self.theta))
 
     def to_json(self) -> dict[str, Any]:
@@ -285,7 +285,7 @@ class Recipe:
 
     def with_stopper(self, stopper: StopperConfiguration | None, registry: Registry | None = None) -> "Recipe":
         """The same recipe with another stopper."""
-        return other_stopper(self, stopper, registry or current_registry())
+        return other_stopper(self, stopper, current_registry(registry))
 
     def __repr__(self) -> str:
         stopper, theta = self.stopper and self.stopper.name, f"{len(self.theta)} tensors" if self.theta else None

@@ -51,7 +51,7 @@ def load_recipe(path: str | Path, *, registry: Registry | None = None) -> Recipe
         document, former = _read_document(folder / DOCUMENT), document
         weights = _read_weights(document, folder, final=document == former)
     recipe = _parse(document, weights, folder)
-    _check_plugins(recipe, folder, registry or current_registry())
+    _check_plugins(recipe, folder, current_registry(registry))
     return recipe
 
 

@@ -131,7 +131,7 @@ def worst_table(comparison: Comparison, count: int = 3) -> Table:
 
 def recipe_table(recipe: Recipe, registry: Registry | None = None) -> Table:
     """Every plugin of a recipe with all its hyperparameters, beside their defaults."""
-    plugins = registry or current_registry()
+    plugins = current_registry(registry)
     assembly = assemble(recipe.configuration, plugins)
     usual = assemble(replace(recipe.configuration, hparams={}), plugins)
     rows: list[tuple[str, ...]] = []

@@ -85,7 +85,7 @@ class Portfolio(Sequence[Recipe]):
         """
         if self.selection_gain <= 0:
             return self.recipes[0]
-        features = task_features(task, self.recipes[0], registry or current_registry())
+        features = task_features(task, self.recipes[0], current_registry(registry))
         return self.recipes[self._nearest(features, self.features, self.scores)]
 
     @property

@@ -34,7 +34,7 @@ def rebuild(
         StorageError: there is no such storage, or no such study in it.
         InputError: the corpus is not known, or the study has not judged a candidate yet.
     """
-    plugins = registry or current_registry()
+    plugins = current_registry(registry)
     arguments = _stored_arguments(storage, study_name)
     for path in sorted({*arguments.plugin_files} - {*plugin_files(plugins)}):
         plugins.load_file(path)

@@ -123,7 +123,7 @@ def tune(
         InputError: an argument is not valid.
         StorageError: the storage cannot be used, or holds another study of this name.
     """
-    plugins = registry or current_registry()
+    plugins = current_registry(registry)
     arguments = StudyArguments(
         corpus=describe_corpus(corpus, plugins),
         n_trials=n_trials,

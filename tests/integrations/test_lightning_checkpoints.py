@@ -5,6 +5,7 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 import metaopt
+from metaopt.deploy import StopperConfiguration
 from tests.integrations.tiny import AVERAGING, EPOCHS, KINDS, equal, loaders, recipe_of, silent
 
 torch_compile = torch.compile
@@ -14,7 +15,7 @@ torch.compile = torch_compile  # Lightning puts a wrapper in its place, for ever
 from lightning.pytorch.callbacks import ModelCheckpoint  # noqa: E402
 
 from metaopt.integrations.lightning import RecipeCallback  # noqa: E402
-from tests.integrations.tiny_lightning import Tiny, loss_in_checkpoint, trainer_of  # noqa: E402
+from tests.integrations.tiny_lightning import Manual, Tiny, loss_in_checkpoint, trainer_of  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*does not have many workers",
@@ -30,10 +31,10 @@ def _silent():
         yield
 
 
-def fit(folder, kind, callbacks=(), ckpt_path=None, module_of=Tiny, train=None, **keywords):
+def fit(folder, kind, callbacks=(), ckpt_path=None, module_of=Tiny, train=None, stopper=None, **keywords):
     batches, validation = loaders()
     bind = {**KINDS[kind][1], **keywords.pop("bind", {})}
-    callback = RecipeCallback(recipe_of(kind), **bind)
+    callback = RecipeCallback(recipe_of(kind, stopper), **bind)
     module = module_of(callback)
     keywords["enable_checkpointing"] = any(isinstance(other, ModelCheckpoint) for other in callbacks)
     trainer = trainer_of(folder, [callback, *callbacks], **keywords)
@@ -129,6 +130,18 @@ def test_a_fit_that_ended_with_its_best_weights_goes_on_from_its_last(kind, tmp_
     again, resumed, _ = fit(tmp_path, kind, bind=bind, max_epochs=EPOCHS + 2, ckpt_path=tmp_path / "end.ckpt")
     assert equal(longer.state_dict(), again.state_dict())
     assert resumed.run.num_steps == callback.run.num_steps + 12
+
+
+@pytest.mark.parametrize("module_of", [Tiny, Manual])
+@pytest.mark.parametrize("kind", ["cosine", "averaged"])
+def test_a_fit_that_its_stopper_had_ended_takes_no_further_step(kind, module_of, tmp_path):
+    changes = {"module_of": module_of, "stopper": StopperConfiguration("budget", {"max_steps": 6})}
+    last = ModelCheckpoint(tmp_path, save_last=True)
+    module, callback, _ = fit(tmp_path, kind, [last], **changes)
+    with pytest.warns(UserWarning, match="of this checkpoint had come to its end, and no further step is taken: .*6"):
+        again, resumed, _ = fit(tmp_path, kind, ckpt_path=last.last_model_path, **changes)
+    assert resumed.run.num_steps == callback.run.num_steps == 6
+    assert equal(module.state_dict(), again.state_dict())
 
 
 @pytest.mark.parametrize("kind", AVERAGING)

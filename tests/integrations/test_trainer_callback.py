@@ -59,6 +59,26 @@ def test_what_it_saves_is_what_was_scored_and_resumes_bit_for_bit(
             assert saved(**batch).loss.item() == pytest.approx(score, abs=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["plan", "averages of a rule"])
+def test_a_training_that_its_stopper_had_ended_is_handed_back_as_it_was(
+    kind, language_model, arguments, training_rows, validation_rows, tmp_path
+):
+    recipe = Recipe.create(KINDS[kind], StopperConfiguration("budget", {"max_steps": 6}))
+
+    def trained(seed, checkpoint=None):
+        model = language_model(seed)
+        run = recipe.bind(model, total_steps=12)
+        trainer = trainer_of(model, run, recipe, arguments(save_strategy="epoch"), training_rows, validation_rows)
+        trainer.train(resume_from_checkpoint=checkpoint)
+        return model, run
+
+    ended, first = trained(0)
+    with pytest.warns(UserWarning, match="of this checkpoint had come to its end"):
+        resumed, second = trained(1, str(tmp_path / "out" / "checkpoint-8"))
+    assert torch.equal(weights(resumed), weights(ended))
+    assert (second.best_step, second.best_value) == (first.best_step, first.best_value)
+
+
 def test_the_stopper_ends_the_training_and_the_first_evaluation_counts(
     language_model, arguments, training_rows, validation_rows
 ):

@@ -153,6 +153,28 @@ def test_a_resumed_training_equals_an_unbroken_one(
     assert last["observations"]["num_observations"] == 4
 
 
+@pytest.mark.parametrize("kind", ["plan", "averages of a rule"])
+def test_a_training_that_its_stopper_had_ended_takes_no_further_step(
+    kind, language_model, arguments, training_rows, validation_rows, tmp_path
+):
+    recipe = KINDS[kind].with_stopper(StopperConfiguration("budget", {"max_steps": 6}))
+
+    def trained(seed, checkpoint=None):
+        args = arguments(save_strategy="epoch")
+        rows = {"train_dataset": training_rows, "eval_dataset": validation_rows}
+        trainer = RecipeTrainer(model=language_model(seed), args=args, recipe=recipe, **rows)
+        trainer.train(resume_from_checkpoint=checkpoint)
+        return trainer
+
+    ended = trained(0)
+    checkpoint = str(tmp_path / "out" / f"checkpoint-{ended.run.num_steps}")
+    with pytest.warns(UserWarning, match="of this checkpoint had come to its end, and no further step is taken: .*8"):
+        resumed = trained(1, checkpoint)
+    assert resumed.run.num_steps == ended.run.num_steps == resumed.state.global_step == 8
+    assert torch.equal(weights(resumed.model), weights(ended.model))
+    assert resumed.run.best_value == ended.run.best_value
+
+
 def test_a_checkpoint_of_another_trainer_is_refused(language_model, arguments, training_rows, tmp_path):
     args = arguments(save_strategy="steps", save_steps=2, max_steps=2, eval_strategy="no")
     transformers.Trainer(model=language_model(), args=args, train_dataset=training_rows).train()

@@ -4,6 +4,7 @@ import sys
 import textwrap
 
 import pytest
+import torch
 
 import metaopt
 from metaopt.errors import InputError, PluginError
@@ -311,6 +312,12 @@ def _message(action):
     with pytest.raises(PluginError) as caught:
         action()
     return str(caught.value)
+
+
+@pytest.mark.parametrize("given", [3, "sgd", {}])
+def test_what_is_no_registry_is_refused(given):
+    with pytest.raises(metaopt.InputError, match=r"is no metaopt.plugin.Registry; leave it out"):
+        metaopt.load_recipe("default").bind(torch.nn.Linear(2, 1), registry=given)
 
 
 @pytest.mark.parametrize("raised", ["SystemExit(3)", "KeyboardInterrupt", "GeneratorExit", "BaseException('x' * 5000)"])

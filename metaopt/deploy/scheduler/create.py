@@ -47,7 +47,7 @@ def create_scheduler(
     """
     if not isinstance(optimizer, Optimizer):
         raise InputError(f"A scheduler sets the rates of a torch.optim.Optimizer, got {quoted(optimizer)}.")
-    spec = (registry or current_registry()).get(ControllerSpec, name)
+    spec = (current_registry(registry)).get(ControllerSpec, name)
     refuse_mistyped(create_scheduler, hparams, spec.space)
     values = resolve(spec.space, hparams, spec.name)
     return ControllerScheduler(optimizer, spec, values, total_steps=total_steps, mode=mode)

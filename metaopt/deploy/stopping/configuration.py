@@ -104,7 +104,7 @@ def create_stopper(
         >>> stopper.observe(metaopt.Observation(step=1, value=0.5, horizon=100)).stop
         False
     """
-    registry = registry or current_registry()
+    registry = current_registry(registry)
     children = [_child(stopper, mode, registry) for stopper in stoppers]
     spec = registry.get(StopperSpec, name)
     refuse_mistyped(create_stopper, hparams, spec.space)
@@ -115,7 +115,7 @@ def build_stopper(configuration: StopperConfiguration, *, mode: Mode, registry: 
     """The stopper that a configuration describes; errors as in `create_stopper`."""
     if not isinstance(configuration, StopperConfiguration):
         raise InputError(f"A stopper is described by a metaopt.StopperConfiguration, got {quoted(configuration)}.")
-    registry = registry or current_registry()
+    registry = current_registry(registry)
     children = [build_stopper(child, mode=mode, registry=registry) for child in configuration.stoppers]
     spec = registry.get(StopperSpec, configuration.name)
     return _build(spec, configuration.hparams, children, mode, configuration.theta)

@@ -77,7 +77,7 @@ def evaluate(
         check_count("workers", workers)
     if not 0 <= tuned <= POOL_SIZE:
         raise InputError(f"tuned must be between 0 and {POOL_SIZE}, the size of a task's pool of trials, got {tuned}.")
-    plugins = registry or current_registry()
+    plugins = current_registry(registry)
     loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     contenders = [Contender.of(loaded), *(contender_named(name, plugins) for name in against)]
     for contender in contenders:

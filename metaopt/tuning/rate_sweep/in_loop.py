@@ -70,7 +70,7 @@ def lr_find(
         >>> sweep.suggestion > 0
         True
     """
-    registry = registry or current_registry()
+    registry = current_registry(registry)
     recipe = (load_recipe(recipe) if isinstance(recipe, str) else recipe).with_stopper(None, registry)
     for name, count in (
         ("num_steps", num_steps),
