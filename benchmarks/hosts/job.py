@@ -1,5 +1,6 @@
 """The training that every host is given: a small regression, its data in a fixed order, and what is asked of it."""
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -47,6 +48,7 @@ class Job:
         rank: of this process; others have other rows.
         world: number of processes.
         is_whole: whether a model that the case shards is under DDP instead, to be compared with.
+        is_nudged: whether each weight begins one bit away, which shows how far rounding alone can lead.
         stop_after: optimizer steps after which to break off, or None.
         state: of a training that was broken off, as its host saved it; or None.
     """
@@ -55,6 +57,7 @@ class Job:
     rank: int = 0
     world: int = 1
     is_whole: bool = False
+    is_nudged: bool = False
     stop_after: int | None = None
     state: dict[str, object] | None = None
 
@@ -81,8 +84,13 @@ class Job:
     def model(self) -> Regressor:
         """The model as it begins, equal on all ranks."""
         torch.manual_seed(0)
-        model = Regressor(WIDTHS.get(self.case.ranks, WIDTHS["even"]))
-        return model.to(getattr(torch, self.case.dtype))
+        model = Regressor(WIDTHS.get(self.case.ranks, WIDTHS["even"])).to(getattr(torch, self.case.dtype))
+        if self.is_nudged:
+            with torch.no_grad():
+                for param in model.parameters():
+                    upward = torch.where(torch.rand(param.shape) < 0.5, math.inf, -math.inf).to(param.dtype)
+                    param.copy_(torch.nextafter(param, upward))
+        return model
 
     def training_rows(self) -> TensorDataset:
         """This rank's rows, in the order in which they are trained on in every epoch."""
