@@ -82,7 +82,7 @@ def pairwise(axes: Mapping[str, Sequence[Any]], is_possible: Callable[[Case], bo
     generator = random.Random(seed)
     names = [field.name for field in fields(Case)]
     missing = {pair for first, second in itertools.combinations(names, 2) for pair in _pairs(axes, first, second)}
-    order = sorted(missing, key=repr)
+    order = sorted(missing, key=lambda pair: sorted(map(repr, pair)))  # sets of words have no order of their own
     generator.shuffle(order)
     cases: list[Case] = []
     for pair in order:
