@@ -1,5 +1,6 @@
 """What goes wrong, and how it is said."""
 
+from metaopt.errors.counts import check_positive, is_count
 from metaopt.errors.exceptions import (
     InputError,
     MetaOptError,
@@ -33,9 +34,11 @@ __all__ = [
     "TerminatedError",
     "UnsteppableError",
     "bracketed",
+    "check_positive",
     "checked_function",
     "did_you_mean",
     "first_line",
+    "is_count",
     "is_interrupt",
     "known_keywords",
     "listed",

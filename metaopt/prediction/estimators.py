@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 from torch import Tensor, nn
 
-from metaopt.errors import InputError, quoted
+from metaopt.errors import InputError, check_positive, quoted
 from metaopt.prediction.array_rows import ArrayRows, budget_for
 from metaopt.prediction.predictor import TablePredictor
 from metaopt.prediction.saved_estimator import load_estimator, save_estimator
@@ -86,12 +86,8 @@ class _RecipeEstimator(BaseEstimator):  # type: ignore[misc]
         )
 
     def _check_numbers(self) -> None:
-        for name in ("batch_size", "num_steps"):
-            value = getattr(self, name)
-            if value is None and name == "num_steps":
-                continue
-            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-                raise InputError(f"{name} must be a positive whole number, got {quoted(value)}.")
+        check_positive("batch_size", self.batch_size)
+        check_positive("num_steps", self.num_steps, or_none=True)
         share = self.validation_fraction
         if isinstance(share, bool) or not isinstance(share, int | float | np.number) or not 0 <= share < 1:
             raise InputError(f"validation_fraction must be from 0 to below 1, got {quoted(share)}.")

@@ -18,7 +18,7 @@ import numpy as np
 from torch import nn
 
 from metaopt.contracts import Mode, Task
-from metaopt.errors import InputError, checked_function, quoted
+from metaopt.errors import InputError, check_positive, checked_function, quoted
 from metaopt.prediction.predictor import FitRecord, TablePredictor
 from metaopt.prediction.training import Plan, Training, is_finite, outputs, trained
 from metaopt.recipe import Recipe, as_recipe
@@ -89,8 +89,7 @@ def fit(
             "train its model with recipe.bind."
         )
     steps = task.num_steps if num_steps is None else num_steps
-    if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
-        raise InputError(f"num_steps must be a positive whole number, got {quoted(num_steps)}.")
+    check_positive("num_steps", steps)
     budget = Budget(task.batch_size, steps, recipe.num_validations or task.num_validations)
     fitter = TableFitter(recipe, splits, budget, seed, announce or (lambda line: None))
     return fitter.predictor(all_rows=all_rows)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metaopt.contracts import BatchNormPolicy, give_shapes, is_unshaped
-from metaopt.errors import InputError, checked_function, quoted
+from metaopt.errors import InputError, check_positive, checked_function, quoted
 from metaopt.learners import Backbone, ServedLearner, served
 from metaopt.plugin import Registry, current_registry
 from metaopt.pure_layers import FirstRows, needs_support, with_policy
@@ -186,6 +186,5 @@ def _steps(recipe: Recipe, num_steps: int | None) -> int:
         raise InputError(
             "This recipe was not meta-trained, so it does not know how many steps to take: pass num_steps=."
         )
-    if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
-        raise InputError(f"num_steps must be a positive whole number, got {quoted(steps)}.")
+    check_positive("num_steps", steps)
     return steps

@@ -37,11 +37,11 @@ from metaopt.deploy import (
     tensors_of,
     unwrapped,
 )
-from metaopt.errors import InputError, quoted
+from metaopt.errors import InputError, check_positive, quoted
 from metaopt.multitask import ModuleBalance
 from metaopt.plugin import Registry
 from metaopt.recipe.initialization import refuse_learner
-from metaopt.recipe.provenance import MadeOn, check_count
+from metaopt.recipe.provenance import MadeOn
 from metaopt.recipe.scaled_rate import line_of, log, scaled_rates
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def bound(
         raise InputError(f"guard must be 'fallback', 'raise' or 'off', got {quoted(guard)}.")
     if roles is not None:
         check_patterns(roles)
-    check_count("batch_size", batch_size)
+    check_positive("batch_size", batch_size, or_none=True)
     check_total_steps(total_steps)
     if not isinstance(scale_rate, bool):
         raise InputError(f"scale_rate must be True or False, got {quoted(scale_rate)}.")

@@ -196,12 +196,6 @@ def _origin(spec: PluginSpec, registry: Registry) -> str:
     return f"{source.distribution} {source.version}".strip()
 
 
-def check_count(name: str, count: Any) -> None:
-    """Check that a count is a positive whole number, or None; InputError otherwise."""
-    if count is not None and (not isinstance(count, Integral) or isinstance(count, bool) or not 1 <= int(count) < MOST):
-        raise InputError(f"{name} must be a positive whole number or None, got {quoted(count)}.")
-
-
 def _checked(name: str, ends: Any) -> Range:
     are_whole = isinstance(ends, Sequence) and all(isinstance(end, Integral) for end in ends)
     if not are_whole or len(ends) != 2 or not 0 < ends[0] <= ends[1] < MOST:

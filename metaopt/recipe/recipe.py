@@ -21,7 +21,7 @@ from metaopt.deploy import (
     build_stopper,
     stopper_specs,
 )
-from metaopt.errors import checked_function, known_keywords, one_line
+from metaopt.errors import check_positive, checked_function, known_keywords, one_line
 from metaopt.files import as_path
 from metaopt.plugin import PluginSpec, Registry, current_registry
 from metaopt.recipe.binding import bound
@@ -29,7 +29,7 @@ from metaopt.recipe.code import plain_code
 from metaopt.recipe.document import document_of, text_of
 from metaopt.recipe.host_signals import host_signals
 from metaopt.recipe.initialization import Support, load_start
-from metaopt.recipe.provenance import MadeOn, check_count, other_stopper, provenance_of, recorded, values_of, versions
+from metaopt.recipe.provenance import MadeOn, other_stopper, provenance_of, recorded, values_of, versions
 from metaopt.recipe.saving import bytes_of_theta, save_files
 from metaopt.recipe.scaled_rate import peak_rate
 from metaopt.recipe.sharing.push import pushed
@@ -89,7 +89,7 @@ class Recipe:
         return cls(configuration, stopper, plugins=versions(specs), provenance=provenance, **fields)
 
     def __post_init__(self) -> None:
-        check_count("num_validations", self.num_validations)
+        check_positive("num_validations", self.num_validations, or_none=True)
 
     def checked_plugins(self, registry: Registry) -> tuple[PluginSpec, ...]:
         """The specs of all its plugins, each checked against its hyperparameters; raises what `create` raises."""

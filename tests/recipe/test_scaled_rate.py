@@ -172,7 +172,7 @@ def test_a_factor_takes_no_law():
 
 @pytest.mark.parametrize("wrong", [0, -1, 2.5, "64", True])
 def test_batch_sizes_that_are_none_are_refused(wrong):
-    with pytest.raises(metaopt.InputError, match="batch_size must be a positive whole number or None, got"):
+    with pytest.raises(metaopt.InputError, match="batch_size must be a positive whole number, got"):
         lawful().bind(model(), batch_size=wrong)
 
 

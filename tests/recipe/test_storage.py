@@ -136,8 +136,8 @@ def test_recipes_that_ship_are_found_by_name(recipe, tmp_path, monkeypatch):
         ("stopper", {"name": "any", "stoppers": ["patience"]}, "described by an object with its name, got 'patience'"),
         ("plugins", [], "is corrupt: plugins must be an object"),
         ("made_on", {"horizon": "10"}, "is not valid: made_on.horizon must be two positive whole numbers"),
-        ("num_validations", "five", "num_validations must be a positive whole number or None, got 'five'"),
-        ("num_validations", -5, "is not valid: num_validations must be a positive whole number or None, got -5"),
+        ("num_validations", "five", "num_validations must be a positive whole number, got 'five'"),
+        ("num_validations", -5, "is not valid: num_validations must be a positive whole number, got -5"),
     ],
 )
 def test_a_field_of_the_wrong_kind_is_named(recipe, tmp_path, field, value, sentence):

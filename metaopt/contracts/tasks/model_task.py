@@ -12,7 +12,7 @@ from torch.nn.parameter import is_lazy
 from metaopt.contracts.default_dtype import default_for
 from metaopt.contracts.fingerprints import Part, digest, identity, structure
 from metaopt.contracts.stopper import Mode
-from metaopt.errors import InputError, is_interrupt, named_line, one_line, quoted
+from metaopt.errors import InputError, check_positive, is_interrupt, named_line, one_line, quoted
 from metaopt.files import is_utf8
 from metaopt.seeding import seeded
 
@@ -119,11 +119,7 @@ class ModelTask(NamedTask):
     def _check_positive(self, *fields: str) -> None:
         """Refuse fields that are no positive whole numbers."""
         for field in fields:
-            value = getattr(self, field)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InputError(
-                    f"Task {quoted(self.name)}: {field} must be a positive whole number, got {quoted(value)}."
-                )
+            check_positive(f"Task {quoted(self.name)}: {field}", getattr(self, field))
 
     def _model_identity(self) -> str:
         """16 hex digits of model, loss and metric.

@@ -1,18 +1,14 @@
 """What a scheduler checks before it begins: its plan, its host's signals, the rates of the groups."""
 
-from numbers import Integral
-
 from torch.optim import Optimizer
 
-from metaopt.errors import InputError, PluginError, quoted
+from metaopt.errors import InputError, PluginError, check_positive, quoted
 from metaopt.plugin import ControllerSpec
 
 
 def check_total_steps(total_steps: int | None) -> None:
     """Check that a planned number of steps is a positive whole number, or None; InputError otherwise."""
-    whole = isinstance(total_steps, Integral) and not isinstance(total_steps, bool)
-    if total_steps is not None and not (whole and 1 <= total_steps < 2**53):  # as a float it is exact
-        raise InputError(f"total_steps must be a positive whole number, got {quoted(total_steps)}.")
+    check_positive("total_steps", total_steps, or_none=True)
 
 
 def check_settings(

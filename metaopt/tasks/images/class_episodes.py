@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from metaopt.contracts import Episodes, Partition
-from metaopt.errors import InputError, quoted
+from metaopt.errors import InputError, check_positive, quoted
 
 #: Classes of meta-training, meta-validation and meta-testing: three fractions that sum to 1 at most, or three lists.
 ClassSplit: TypeAlias = Sequence[float] | Sequence[Sequence[Any]]
@@ -89,9 +89,7 @@ class ClassEpisodes:
 
     def __post_init__(self) -> None:
         for name in ("n_way", "k_shot", "queries", "evaluated_queries"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise InputError(f"{name} must be a positive whole number, got {quoted(value)}.")
+            check_positive(name, getattr(self, name))
         seen: dict[str, Partition] = {}
         for partition in PARTITIONS:
             classes = self.partitions[partition]

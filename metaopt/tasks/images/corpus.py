@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metaopt.contracts import Corpus, FewShotTask
-from metaopt.errors import InputError, quoted
+from metaopt.errors import InputError, check_positive, quoted
 from metaopt.tasks.images.class_episodes import ClassEpisodes
 from metaopt.tasks.images.conv4 import Conv4
 from metaopt.tasks.images.folder import is_image_folder, is_mini_imagenet, is_omniglot, read_image_folder
@@ -143,6 +143,6 @@ def _settings(folder: Path) -> EpisodeSettings:
         elif key == "split":
             if value not in get_args(CharacterSplit):
                 raise InputError(f"{path}, [episodes]: split must be 'random' or 'vinyals', got {quoted(value)}.")
-        elif not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise InputError(f"{path}, [episodes]: {key} must be a positive whole number, got {quoted(value)}.")
+        else:
+            check_positive(f"{path}, [episodes]: {key}", value)
     return EpisodeSettings(**table)

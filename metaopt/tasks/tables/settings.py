@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from metaopt.errors import InputError, did_you_mean, first_line, listed, quoted
+from metaopt.errors import InputError, did_you_mean, first_line, is_count, listed, quoted
 from metaopt.files import read_text
 from metaopt.tasks.tables.metrics import METRICS
 from metaopt.tasks.tables.splitting import FRACTION
@@ -196,10 +196,6 @@ def _is_fraction(value: Any) -> bool:
     return isinstance(value, float) and 0 < value < 1
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST
-
-
 def is_number(value: Any) -> bool:
     """Whether a value of TOML is a number."""
     return isinstance(value, int | float) and not isinstance(value, bool)
@@ -230,13 +226,13 @@ CHECKS: Checks = {
     "test": (_is_fraction, "a fraction between 0 and 1"),
     "model": (_is_text, "'package.module:factory'"),
     "embeddings": (lambda value: isinstance(value, bool), "true or false"),
-    "batch_size": (_is_count, "a positive whole number"),
-    "num_steps": (_is_count, "a positive whole number"),
-    "num_validations": (_is_count, "a positive whole number"),
+    "batch_size": (is_count, "a positive whole number"),
+    "num_steps": (is_count, "a positive whole number"),
+    "num_validations": (is_count, "a positive whole number"),
     "text": (_is_text, "a column's name"),
     "tokens": (lambda value: value in TOKENS, f"one of {', '.join(TOKENS)}"),
-    "vocabulary": (_is_count, "a positive whole number"),
-    "length": (_is_count, "a positive whole number"),
+    "vocabulary": (is_count, "a positive whole number"),
+    "length": (is_count, "a positive whole number"),
     "categories": (_is_names, "a list of column names"),
     "drop": (_is_names, "a list of column names"),
     "target": (_is_text, "a column's name"),
@@ -247,13 +243,13 @@ CHECKS: Checks = {
     "hash": (_is_names, "a list of column names"),
     "dates": (_is_orders, "a table such as {signup = 'day-first'}; there are day-first, month-first and year-first"),
     "day_first": (lambda value: isinstance(value, bool), "true or false"),
-    "first_year": (lambda value: _is_count(value) and 1800 <= value <= 2000, "a year from 1800 to 2000"),
+    "first_year": (lambda value: is_count(value) and 1800 <= value <= 2000, "a year from 1800 to 2000"),
     "decimal": (lambda value: value in (".", ","), "'.' or ','"),
     "gaps": (_is_names, "a list of texts such as '-999'"),
     "drop_rows": (lambda value: _is_names(value) and set(value) <= set(ROWS), f"a list of {', '.join(ROWS)}"),
     "encoding": (_is_text, "a name such as 'cp1250'"),
     "separator": (lambda value: _is_text(value) and len(value) == 1, "one character"),
-    "skip_lines": (lambda value: _is_count(value) or (value == 0 and not isinstance(value, bool)), "a whole number"),
+    "skip_lines": (lambda value: is_count(value) or (value == 0 and not isinstance(value, bool)), "a whole number"),
     "comment": (lambda value: _is_text(value) and len(value) == 1, "one character"),
     "header": (lambda value: isinstance(value, bool), "true or false"),
     "number_names": (lambda value: isinstance(value, bool), "true or false"),
