@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
-from importlib.resources import files
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -30,11 +29,6 @@ TOLERANCE = 10.0
 MOST = 2**63
 
 _RANGES = {"parameters": "parameters", "batch_size": "examples a batch", "horizon": "training steps"}
-_FINE_TUNING = (
-    'load_recipe("finetune") is made for fine-tuning'
-    if (files("metaopt") / "recipes" / "finetune").is_dir()
-    else "one tuned on tasks that begin with pretrained weights fits better"
-)
 _LIBRARIES = ("metaopt-torch", "torch", "optuna", "schedulefree")
 
 
@@ -131,7 +125,7 @@ class MadeOn:
         slowed = ", and the input's rate is not slowed" if is_slowed else ""
         warnings.warn(
             f"This recipe was made on weights from scratch, and the model's are pretrained. {law}{slowed}; "
-            f"{_FINE_TUNING}.",
+            'load_recipe("finetune") is made for fine-tuning.',
             UserWarning,
             stacklevel=stacklevel + 1,
         )
