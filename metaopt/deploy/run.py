@@ -221,12 +221,11 @@ class Run(LossRun):
         if self._joining is not None:
             self.check_joined(meets_all=True)
         if self._guard is not None:
-            self._guard.wait()
+            if self._guard.pending:
+                self._guard.wait()
             judgement.stop_for(self._guard.reason)
         observation = judgement.observation(value, signals, step, scheduler.horizon, scheduler.share, num_examples)
-        self._weights.check_evaluated(step, observation.value)
-        if judgement.improves(observation):
-            self._weights.keep(step)
+        self._weights.take_in(step, observation.value, improves=judgement.improves(observation))
         if not judgement.says_nothing(observation):
             scheduler.observe(observation.value)
         params = (param for group in self.optimizer.param_groups for param in group["params"])
