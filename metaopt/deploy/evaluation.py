@@ -68,7 +68,7 @@ def copied_averages(optimizer: Optimizer) -> dict[Tensor, Tensor]:
     if isinstance(optimizer, RuleOptimizer):
         params = optimizer.training_weights
     elif isinstance(optimizer, SwitchesWeights):
-        params = optimizer.state
+        params = [param for group in optimizer.param_groups for param in group["params"] if optimizer.state.get(param)]
     return {param: param.detach().clone() for param in params}
 
 
