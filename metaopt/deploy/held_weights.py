@@ -54,6 +54,7 @@ class HeldWeights:
         self.optimizer = optimizer
         self._evaluated_step: int | None = None
         self._evaluated: Mapping[Tensor, Tensor] | None = None  # averages of the last evaluation, until it is observed
+        self._is_observed = False
         self._restored_step: int | None = None
         self._warned_of_averages = False
         self._finished: RemovableHandle | None = None
@@ -78,15 +79,15 @@ class HeldWeights:
         return self._finished is not None
 
     @contextmanager
-    def evaluating(self, step: int) -> Iterator[None]:
+    def evaluating(self, step: int, *, is_observed: bool = False) -> Iterator[None]:
         """Eval mode and averages within, at this step; weights that were restored at it stay."""
         restored = self.is_finished or self._restored_step == step
         outer, self.is_evaluating = self.is_evaluating, True
-        self._evaluated_step = step
+        self._evaluated_step, self._is_observed = step, is_observed
         try:
             with nullcontext() if restored else evaluating(self.optimizer, self._module), eval_mode(self._module):
                 yield
-                if self.best is not None and not (outer or restored):
+                if self.best is not None and not (outer or restored or self._is_observed):
                     self._evaluated = copied_averages(self.optimizer)
         finally:
             self.is_evaluating = outer
@@ -96,7 +97,7 @@ class HeldWeights:
         self.check_evaluated(step, value)
         if improves:
             self.keep(step)
-        self._evaluated = None
+        self._evaluated, self._is_observed = None, True
 
     def check_evaluated(self, step: int, value: float) -> None:
         """Warn, once, where a value was measured at this step with other weights than the averages."""
@@ -122,7 +123,7 @@ class HeldWeights:
         if self._evaluated is not None and self._evaluated_step == step and not self.is_evaluating:
             self.best.keep(self._evaluated)
             return
-        with self.evaluating(step):
+        with self.evaluating(step, is_observed=True):
             self.best.keep({})
 
     def restore_best(self, step: int, num_observations: int, best_step: int | None = None) -> None:
@@ -152,7 +153,7 @@ class HeldWeights:
         elif self._restored_step != step:
             keep_averages(self.optimizer, self._module)
         stay_in_eval(self.optimizer)
-        self._restored_step = step
+        self._restored_step, self._evaluated = step, None
         self._finished = self.optimizer.register_step_pre_hook(_refuse_step)
 
     def train_on(self) -> None:
