@@ -4,17 +4,15 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted(path for folder in ("metaopt", "plugins") for path in (ROOT / folder).rglob("*.py"))
 OWN = {"metaopt", *(path.name for path in (ROOT / "plugins").iterdir())}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-PROVIDERS = packages_distributions()
 
 
 def distribution(requirement: str) -> str:
@@ -33,9 +31,20 @@ MAYBE = {
 }
 
 
+@cache
+def providers() -> Mapping[str, list[str]]:
+    """Distributions by module; it takes a second or more to read what every one of them holds."""
+    return packages_distributions()
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def modules(path: Path, *, at_import: bool) -> Iterator[tuple[int, str]]:
     """Line and first name of what a file imports: when it is imported itself, or at any time."""
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     for node in _at_import(tree.body) if at_import else ast.walk(tree):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and node.module is not None:
@@ -55,19 +64,21 @@ def _at_import(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def declared(module: str, among: set[str]) -> bool:
-    providers = PROVIDERS.get(module, [module])  # an optional one may not be installed
-    return bool({distribution(one) for one in providers} & among)
+    those = providers().get(module, [module])  # an optional one may not be installed
+    return bool({distribution(one) for one in those} & among)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_what_a_file_imports_is_declared(path):
-    for line, module in modules(path, at_import=False):
-        assert declared(module, ALWAYS | MAYBE), f"{path}:{line}: {module} is not in pyproject.toml."
+def test_what_a_file_imports_is_declared():
+    for path in FILES:
+        for line, module in modules(path, at_import=False):
+            assert declared(module, ALWAYS | MAYBE), f"{path}:{line}: {module} is not in pyproject.toml."
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_what_is_optional_is_imported_where_it_is_needed(path):
-    if path.is_relative_to(ROOT / "metaopt" / "integrations") or path.name == "canvas.py":
-        return  # imported only by who has the other framework, or draws
-    for line, module in modules(path, at_import=True):
-        assert declared(module, ALWAYS), f"{path}:{line}: {module} may not be installed; import it where it is used."
+def test_what_is_optional_is_imported_where_it_is_needed():
+    for path in FILES:
+        if path.is_relative_to(ROOT / "metaopt" / "integrations") or path.name == "canvas.py":
+            continue  # imported only by who has the other framework, or draws
+        for line, module in modules(path, at_import=True):
+            assert declared(module, ALWAYS), (
+                f"{path}:{line}: {module} may not be installed; import it where it is used."
+            )

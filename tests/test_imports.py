@@ -2,9 +2,8 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 import metaopt
 
@@ -40,12 +39,20 @@ MOST_FILES = 16
 MOST_LINES = 300
 
 
+@cache
 def core_files() -> list[Path]:
     return [path for path in sorted(CORE.rglob("*.py")) if path != CORE / "__init__.py"]
 
 
+@cache
 def plugin_files() -> list[Path]:
     return sorted((ROOT / "plugins").rglob("*.py"))
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """Parsed once: every test here looks at the same thousand files."""
+    return ast.parse(path.read_text())
 
 
 def imports_in(tree: ast.AST, path: Path) -> Iterator[tuple[int, str, str]]:
@@ -58,9 +65,14 @@ def imports_in(tree: ast.AST, path: Path) -> Iterator[tuple[int, str, str]]:
             yield from ((node.lineno, node.module or "", alias.name) for alias in node.names)
 
 
+@cache
+def imports_of(path: Path) -> list[tuple[int, str, str]]:
+    return list(imports_in(tree_of(path), path))
+
+
 def imported(path: Path) -> Iterator[tuple[int, str]]:
     """Line and full name of everything that a file imports, wherever in it."""
-    for line, module, name in imports_in(ast.parse(path.read_text()), path):
+    for line, module, name in imports_of(path):
         yield line, f"{module}.{name}" if name else module
 
 
@@ -73,42 +85,39 @@ def below(part: str) -> set[str]:
     return set().union(*LAYERS[:level]) - NEVER.get(part, set())
 
 
-def shown(path: Path) -> str:
-    return str(path.relative_to(ROOT))
-
-
 def test_every_part_has_its_place_in_the_order():
     assert {part_of(path) for path in core_files()} == set().union(*LAYERS)
 
 
-@pytest.mark.parametrize("path", core_files(), ids=shown)
-def test_imports_go_one_way(path):
-    part = part_of(path)
-    for line, name in imported(path):
-        if name.split(".")[0] != "metaopt":
-            continue
-        other = name.split(".")[1] if "." in name else ""
-        if not other:
-            assert part in ("cli", "testing"), f"{path}:{line}: the public names are for users."
-        else:
-            assert other in {part} | below(part) or (part == "cli" and other in metaopt.__all__), (
-                f"{path}:{line}: {part} must not import {other}."
-            )
+def test_imports_go_one_way():
+    for path in core_files():
+        part = part_of(path)
+        for line, name in imported(path):
+            if name.split(".")[0] != "metaopt":
+                continue
+            other = name.split(".")[1] if "." in name else ""
+            if not other:
+                assert part in ("cli", "testing"), f"{path}:{line}: the public names are for users."
+            else:
+                assert other in {part} | below(part) or (part == "cli" and other in metaopt.__all__), (
+                    f"{path}:{line}: {part} must not import {other}."
+                )
 
 
-@pytest.mark.parametrize("path", core_files(), ids=shown)
-def test_between_packages_one_imports_what_a_package_exports(path):
-    for line, module, name in imports_in(ast.parse(path.read_text()), path):
-        parts = module.split(".")
-        if parts[0] != "metaopt" or len(parts) == 1 or parts[1] == part_of(path):
-            continue
-        assert len(parts) == 2, f"{path}:{line}: import {name} from metaopt.{parts[1]}, whose __init__ exports it."
-        if (CORE / parts[1] / "__init__.py").exists():
-            assert name in exported(parts[1]), f"{path}:{line}: metaopt.{parts[1]} does not export {name}."
+def test_between_packages_one_imports_what_a_package_exports():
+    for path in core_files():
+        for line, module, name in imports_of(path):
+            parts = module.split(".")
+            if parts[0] != "metaopt" or len(parts) == 1 or parts[1] == part_of(path):
+                continue
+            assert len(parts) == 2, f"{path}:{line}: import {name} from metaopt.{parts[1]}, whose __init__ exports it."
+            if (CORE / parts[1] / "__init__.py").exists():
+                assert name in exported(parts[1]), f"{path}:{line}: metaopt.{parts[1]} does not export {name}."
 
 
+@cache
 def exported(package: str) -> list[str]:
-    for node in ast.parse((CORE / package / "__init__.py").read_text()).body:
+    for node in tree_of(CORE / package / "__init__.py").body:
         if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["__all__"]:
             return list(ast.literal_eval(node.value))
     return []
@@ -119,11 +128,13 @@ def lazy_packages() -> list[Path]:
     return [path for path in sorted(CORE.rglob("__init__.py")) if "_MODULES" in path.read_text()]
 
 
-@pytest.mark.parametrize("path", lazy_packages(), ids=shown)
-def test_what_is_imported_when_it_is_first_named_has_another_name_than_its_module(path):
+def test_what_is_imported_when_it_is_first_named_has_another_name_than_its_module():
     """Importing a module sets its name in the package, which would then stand for the module."""
-    modules = {other.stem for other in path.parent.iterdir() if other.suffix == ".py" or other.is_dir()}
-    assert not modules & set(exported(str(path.parent.relative_to(CORE))))
+    assert lazy_packages()
+    for path in lazy_packages():
+        modules = {other.stem for other in path.parent.iterdir() if other.suffix == ".py" or other.is_dir()}
+        both = modules & set(exported(str(path.parent.relative_to(CORE))))
+        assert not both, f"{path}: {sorted(both)}"
 
 
 def test_no_import_goes_round_in_a_circle():
@@ -140,8 +151,11 @@ def module_of(path: Path) -> str:
 
 def at_import(path: Path) -> Iterator[str]:
     """The modules of metaopt that this one loads while it is loaded, but for the packages that it lies in."""
-    tree = ast.parse(path.read_text())
-    body = [node for node in tree.body if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))]
+    body = [
+        node
+        for node in tree_of(path).body
+        if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
+    ]
     own = module_of(path)
     for statement in body:
         if isinstance(statement, ast.FunctionDef | ast.ClassDef):
@@ -155,43 +169,43 @@ def at_import(path: Path) -> Iterator[str]:
                 yield found
 
 
-@pytest.mark.parametrize("folder", sorted({path.parent for path in core_files()}), ids=shown)
-def test_a_folder_has_few_files(folder):
-    assert len(list(folder.glob("*.py"))) <= MOST_FILES
+def test_a_folder_has_few_files():
+    full = [folder for folder in {path.parent for path in core_files()} if len(list(folder.glob("*.py"))) > MOST_FILES]
+    assert not full
 
 
-@pytest.mark.parametrize("path", [*core_files(), *plugin_files()], ids=shown)
-def test_a_file_is_short(path):
-    assert len(path.read_text().splitlines()) <= MOST_LINES
+def test_a_file_is_short():
+    files = [*core_files(), *plugin_files()]
+    assert [path for path in files if len(path.read_text().splitlines()) > MOST_LINES] == []
 
 
 def test_beside_the_packages_stand_few_modules():
     assert {path.name for path in CORE.glob("*.py")} == {"__init__.py", "__main__.py", "seeding.py"}
 
 
-@pytest.mark.parametrize("path", plugin_files(), ids=shown)
-def test_plugins_use_public_names_alone(path):
-    package = path.relative_to(ROOT / "plugins").parts[0]
+def test_plugins_use_public_names_alone():
     public = {"metaopt", "metaopt.testing", *(f"metaopt.{name}" for name in metaopt.__all__)}
-    for line, name in [*imported(path), *attributes_of_metaopt(path)]:
-        if name.split(".")[0] == "metaopt":
-            assert name in public or name.startswith("metaopt.testing."), f"{path}:{line}: {name} is not public."
-        elif name.startswith("metaopt_"):
-            assert name.split(".")[0] == package, f"{path}:{line}: a plugin must not need another one, {name}."
+    for path in plugin_files():
+        package = path.relative_to(ROOT / "plugins").parts[0]
+        for line, name in [*imported(path), *attributes_of_metaopt(path)]:
+            if name.split(".")[0] == "metaopt":
+                assert name in public or name.startswith("metaopt.testing."), f"{path}:{line}: {name} is not public."
+            elif name.startswith("metaopt_"):
+                assert name.split(".")[0] == package, f"{path}:{line}: a plugin must not need another one, {name}."
 
 
 def attributes_of_metaopt(path: Path) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "metaopt":
             yield node.lineno, f"metaopt.{node.attr}"
 
 
-@pytest.mark.parametrize("path", [*core_files(), *plugin_files()], ids=shown)
-def test_only_tuning_knows_optuna(path):
-    users = [line for line, name in imported(path) if name.split(".")[0] == "optuna"]
-    assert not users or path.is_relative_to(CORE / "tuning"), f"{path}:{users[0]} imports optuna."
+def test_only_tuning_knows_optuna():
+    for path in [*core_files(), *plugin_files()]:
+        users = [line for line, name in imported(path) if name.split(".")[0] == "optuna"]
+        assert not users or path.is_relative_to(CORE / "tuning"), f"{path}:{users[0]} imports optuna."
 
 
-@pytest.mark.parametrize("path", core_files(), ids=shown)
-def test_the_core_imports_no_plugin_by_name(path):
-    assert [name for _, name in imported(path) if name.startswith("metaopt_")] == []
+def test_the_core_imports_no_plugin_by_name():
+    named = [(path, name) for path in core_files() for _, name in imported(path) if name.startswith("metaopt_")]
+    assert named == []

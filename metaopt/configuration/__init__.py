@@ -1,9 +1,8 @@
-"""A choice of plugins and hyperparameters, and the rates that it comes to."""
+"""A choice of plugins and hyperparameters."""
 
 from metaopt.configuration.assembling import ANCHORED, assemble, misfit, untaken
 from metaopt.configuration.assembly import Assembly
 from metaopt.configuration.configuration import Configuration, NoDecay
-from metaopt.configuration.rate_table import rate_table
 from metaopt.configuration.role import Role
 
-__all__ = ["ANCHORED", "Assembly", "Configuration", "NoDecay", "Role", "assemble", "misfit", "rate_table", "untaken"]
+__all__ = ["ANCHORED", "Assembly", "Configuration", "NoDecay", "Role", "assemble", "misfit", "untaken"]

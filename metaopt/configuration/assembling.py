@@ -10,7 +10,7 @@ from metaopt.configuration.assembly import Assembly
 from metaopt.configuration.configuration import Configuration, by_owner
 from metaopt.configuration.learner_assembly import assemble_learner
 from metaopt.configuration.role import Role
-from metaopt.configuration.task_balance import TaskBalance
+from metaopt.configuration.task_balance import NO_BALANCE, TaskBalance
 from metaopt.contracts import Scale, SteeringRule
 from metaopt.errors import InputError, PluginError, listed, quoted
 from metaopt.plugin import ControllerSpec, OptimizerSpec, Registry, WrapperSpec
@@ -49,11 +49,12 @@ def assemble(configuration: Configuration, registry: Registry, scale: Scale = AN
         )
     names = dict.fromkeys(role.optimizer for role in configuration.roles.values() if role.optimizer is not None)
     others = tuple(registry.get(OptimizerSpec, name) for name in names if name != optimizer.name)
-    tasks = TaskBalance.named(configuration, registry)
+    tasks = TaskBalance.named(configuration, registry) if configuration.balances_tasks else NO_BALANCE
     stated = by_owner(configuration.hparams, (optimizer, *others, *wrappers, controller, *tasks.specs))
     _check_law(configuration, (optimizer, *others), wrappers, controller)
     whole = _around(configuration, optimizer, wrappers, controller, stated, scale)
-    whole = replace(whole, tasks=tasks.stated(stated))
+    if configuration.balances_tasks:
+        whole = replace(whole, tasks=tasks.stated(stated))
     if not whole.has_roles:
         return whole
     _check_leading(whole, others)
@@ -79,7 +80,7 @@ def _check_law(
     if configuration.warmup and not controller.takes_warmup:
         reason = "gives the rates themselves" if controller.absolute else "has a warm-up of its own"
         raise PluginError(f"The controller {controller.name!r} {reason}; leave out warmup of the configuration.")
-    kinds = {spec.name: spec.rate for spec in optimizers}
+    kinds = {spec.name: spec.rate for spec in optimizers} if configuration.rate_law else {}
     for name in configuration.rate_law:
         if name not in kinds:
             raise PluginError(f"rate_law: {quoted(name)} is none of the configuration's optimizers, {listed(kinds)}.")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from metaopt.configuration.configuration import Configuration
-from metaopt.configuration.task_balance import TaskBalance
+from metaopt.configuration.task_balance import NO_BALANCE, TaskBalance
 from metaopt.contracts import CompositeRule, Hparams, MetaTraining, Rule, TensorHparams
 from metaopt.errors import PluginError
 from metaopt.parameter_roles import fan_in_of
@@ -46,7 +46,7 @@ class Assembly:
     others: Mapping[str, "Assembly"] = field(default_factory=dict)
     roles: Mapping[str, "Assembly"] = field(default_factory=dict)
     learner: LearnerSpec | None = None
-    tasks: TaskBalance = field(default_factory=TaskBalance)
+    tasks: TaskBalance = NO_BALANCE
 
     @cached_property
     def resolved(self) -> Configuration:

@@ -131,6 +131,11 @@ class Configuration:
         return tuple(dict.fromkeys((self.optimizer, *others)))
 
     @property
+    def balances_tasks(self) -> bool:
+        """Whether it weighs the losses of tasks that share a trunk, or makes one gradient of theirs."""
+        return bool(self.weighting or self.surgery)
+
+    @property
     def title(self) -> str:
         """One line for tables, such as `"adamw+cosine"`; the name of a learner by itself."""
         tasks = [name for name in (self.weighting, self.surgery) if name]

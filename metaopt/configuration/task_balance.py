@@ -19,11 +19,17 @@ class TaskBalance:
         weighting: the weighting's spec, or None for equal weights.
         surgery: the surgery's spec, or None for the mean of the gradients.
         values: every hyperparameter of both, by `"weighting"` and `"surgery"`, as people write them.
+        specs: those that there are.
     """
 
     weighting: WeightingSpec | None = None
     surgery: SurgerySpec | None = None
     values: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    specs: tuple[WeightingSpec | SurgerySpec, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        specs = tuple(spec for spec in (self.weighting, self.surgery) if spec is not None)
+        object.__setattr__(self, "specs", specs)
 
     @classmethod
     def named(cls, configuration: Configuration, registry: Registry) -> "TaskBalance":
@@ -35,11 +41,6 @@ class TaskBalance:
         """The same with stated hyperparameters, by plugin; InputError where one is unknown or not valid."""
         values = {spec.kind: resolve(spec.full_space, stated[spec.name], spec.name) for spec in self.specs}
         return TaskBalance(self.weighting, self.surgery, values)
-
-    @property
-    def specs(self) -> tuple[WeightingSpec | SurgerySpec, ...]:
-        """The specs that there are."""
-        return tuple(spec for spec in (self.weighting, self.surgery) if spec is not None)
 
     @property
     def balance(self) -> Balance:
@@ -64,3 +65,7 @@ class TaskBalance:
         return {
             owner: {name: torch.tensor(number) for name, number in own.items()} for owner, own in self.numbers().items()
         }
+
+
+#: Of a configuration for one loss alone.
+NO_BALANCE = TaskBalance()

@@ -16,6 +16,7 @@ from metaopt.deploy.roles.stated_roles import check_patterns
 from metaopt.deploy.run import Run
 from metaopt.deploy.scheduler.checks import check_total_steps
 from metaopt.deploy.scheduler.create import create_scheduler
+from metaopt.deploy.scheduler.rate_lookup import rate_table
 from metaopt.deploy.scheduler.scheduler import GRADIENT_SIGNALS, PLAIN_SIGNALS, ControllerScheduler
 from metaopt.deploy.sharding.checkpoint import load_checkpoint
 from metaopt.deploy.state.model_names import ModelNames
@@ -62,6 +63,7 @@ __all__ = [
     "gradient_evidence",
     "handover_of",
     "load_checkpoint",
+    "rate_table",
     "roles_without_parameters",
     "stopper_requires",
     "stopper_specs",

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
@@ -62,6 +62,16 @@ def averages(optimizer: Optimizer) -> bool:
     )
 
 
+def copied_averages(optimizer: Optimizer) -> dict[Tensor, Tensor]:
+    """While `evaluating`: copies of the averages, by the parameters that hold them."""
+    params: Iterable[Tensor] = ()
+    if isinstance(optimizer, RuleOptimizer):
+        params = optimizer.training_weights
+    elif isinstance(optimizer, SwitchesWeights):
+        params = [param for group in optimizer.param_groups for param in group["params"] if optimizer.state.get(param)]
+    return {param: param.detach().clone() for param in params}
+
+
 def keep_averages(optimizer: Optimizer, model: nn.Module | None = None) -> None:
     """Write into the parameters, for good, what the optimizer would have evaluated, where it averages."""
     if averages(optimizer):
@@ -94,7 +104,7 @@ def warn_of_averages(optimizer: Optimizer, value: float) -> bool:
             "run.observe(value) got a value that was measured with the training weights, where the optimizer averages "
             "them and the averages are what is kept as best: measure inside `with run.evaluating():`.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     return wrong
 

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from metaopt.deploy.evaluation import (
+    copied_averages,
     eval_mode,
     evaluating,
     forget_training_weights,
@@ -52,12 +53,15 @@ class HeldWeights:
         self._module = model if isinstance(model, nn.Module) else None
         self.optimizer = optimizer
         self._evaluated_step: int | None = None
+        self._evaluated: Mapping[Tensor, Tensor] | None = None  # averages of the last evaluation, until it is observed
+        self._is_observed = False
         self._restored_step: int | None = None
         self._warned_of_averages = False
         self._finished: RemovableHandle | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_finished": self.is_finished}  # a hook's handle holds all other hooks
+        # A hook's handle holds all other hooks, and averages are those of the original's parameters.
+        return {**vars(self), "_finished": self.is_finished, "_evaluated": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _finished=None)
@@ -75,16 +79,25 @@ class HeldWeights:
         return self._finished is not None
 
     @contextmanager
-    def evaluating(self, step: int) -> Iterator[None]:
+    def evaluating(self, step: int, *, is_observed: bool = False) -> Iterator[None]:
         """Eval mode and averages within, at this step; weights that were restored at it stay."""
         restored = self.is_finished or self._restored_step == step
         outer, self.is_evaluating = self.is_evaluating, True
-        self._evaluated_step = step
+        self._evaluated_step, self._is_observed = step, is_observed
         try:
             with nullcontext() if restored else evaluating(self.optimizer, self._module), eval_mode(self._module):
                 yield
+                if self.best is not None and not (outer or restored or self._is_observed):
+                    self._evaluated = copied_averages(self.optimizer)
         finally:
             self.is_evaluating = outer
+
+    def take_in(self, step: int, value: float, *, improves: bool) -> None:
+        """Keep the weights to evaluate with, where the value of a validation is better than all before."""
+        self.check_evaluated(step, value)
+        if improves:
+            self.keep(step)
+        self._evaluated, self._is_observed = None, True
 
     def check_evaluated(self, step: int, value: float) -> None:
         """Warn, once, where a value was measured at this step with other weights than the averages."""
@@ -104,10 +117,14 @@ class HeldWeights:
             watch_frozen(self.optimizer, frozen, warn_of_unfrozen(self.optimizer, names))
 
     def keep(self, step: int) -> None:
-        """Copy the weights to evaluate with, as the best so far."""
-        if self.best is not None:
-            with self.evaluating(step):
-                self.best.keep()
+        """Copy the weights to evaluate with, as the best so far: those evaluated at this step, if any were."""
+        if self.best is None:
+            return
+        if self._evaluated is not None and self._evaluated_step == step and not self.is_evaluating:
+            self.best.keep(self._evaluated)
+            return
+        with self.evaluating(step, is_observed=True):
+            self.best.keep({})
 
     def restore_best(self, step: int, num_observations: int, best_step: int | None = None) -> None:
         """Write the best weights, those of `best_step`, into the model; errors as of `Run.restore_best`."""
@@ -115,6 +132,7 @@ class HeldWeights:
             raise InputError("No copy of the best weights was kept; bind with keep_best='cpu'.")
         self.check_training("calling run.restore_best()")
         self.best.restore(num_observations)
+        self._evaluated = None
         forget_training_weights(self.optimizer)
         self._restored_step = step
         if best_step == 0 < step:
@@ -135,12 +153,12 @@ class HeldWeights:
         elif self._restored_step != step:
             keep_averages(self.optimizer, self._module)
         stay_in_eval(self.optimizer)
-        self._restored_step = step
+        self._restored_step, self._evaluated = step, None
         self._finished = self.optimizer.register_step_pre_hook(_refuse_step)
 
     def train_on(self) -> None:
         """Training goes on, with weights that were loaded."""
-        self._restored_step = None
+        self._restored_step = self._evaluated = None
         if self._finished is not None:
             self._finished.remove()
             self._finished = None
@@ -156,6 +174,7 @@ class HeldWeights:
             self.check_training("calling run.step()")
         if self._finished is not None:
             _refuse_step()
+        self._evaluated = None
 
     def check_goes_on(self) -> None:
         """InputError where the model may hold weights from which training would not go on."""
@@ -180,9 +199,11 @@ class BestWeights:
         self._frozen = {name for name, param in self._named() if not param.requires_grad}
         self.weights: dict[str, Any] | None = None
 
-    def keep(self) -> None:
-        """Copy the present weights."""
-        self.weights = {name: self._copy(value) for name, value in self._present().items() if name not in self._frozen}
+    def keep(self, averages: Mapping[Tensor, Tensor]) -> None:
+        """Copy the present weights, with averages in place of the parameters that have any here."""
+        present = self._present()
+        present.update((name, averages[param]) for name, param in self._named() if param in averages)
+        self.weights = {name: self._copy(value) for name, value in present.items() if name not in self._frozen}
 
     def include(self, params: Iterable[Tensor]) -> None:
         """Copy parameters that were frozen until now, before their first step, as part of the best weights too."""

@@ -15,7 +15,7 @@ from metaopt.deploy.held_weights import HeldWeights
 from metaopt.deploy.plan_warnings import warn_at_last
 from metaopt.deploy.ranks.joining import Joining
 from metaopt.deploy.run_events import RunEvents
-from metaopt.deploy.run_losses import LossRun, no_tasks
+from metaopt.deploy.run_losses import LossRun
 from metaopt.deploy.saved_runs import SavedRun
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
 from metaopt.deploy.state.damaged_state import refusing_damage
@@ -69,7 +69,7 @@ class Run(LossRun):
         accelerator: Accelerator | None = None,
         tasks: ModuleBalance | None = None,
     ) -> None:
-        self.model, self.scheduler = model, scheduler
+        self.scheduler = scheduler
         self.optimizer = optimizer if accelerator is None else accelerator.prepare(optimizer)
         self._accumulation = None if accelerator is None else Accumulation(accelerator.gradient_state)
         scheduler.warns_past_plan = guard is None or guard.handover is None  # or else the guard says so
@@ -78,11 +78,10 @@ class Run(LossRun):
         takes_loss = "loss" in optimizer_signals
         self._steps = TrainingSteps(optimizer, scheduler, judgement, guard, self._events, takes_loss=takes_loss)
         self._rate, names = rate, names or ModelNames()
-        tasks = tasks or no_tasks(model)
         self._state = SavedRun(optimizer, scheduler, judgement, self._weights, self._steps, guard, names, tasks)
         ranks, meets = judgement.ranks, self._steps.ranks is not None
         joining = None if ranks is None else Joining(model, ranks, meets, self._state)
-        super().__init__(joining, self._steps, tasks, self._accumulation)
+        super().__init__(model, joining, self._steps, tasks, self._accumulation)
         self._weights.include_unfrozen(names.frozen)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -221,12 +220,11 @@ class Run(LossRun):
         if self._joining is not None:
             self.check_joined(meets_all=True)
         if self._guard is not None:
-            self._guard.wait()
+            if self._guard.pending:
+                self._guard.wait()
             judgement.stop_for(self._guard.reason)
         observation = judgement.observation(value, signals, step, scheduler.horizon, scheduler.share, num_examples)
-        self._weights.check_evaluated(step, observation.value)
-        if judgement.improves(observation):
-            self._weights.keep(step)
+        self._weights.take_in(step, observation.value, improves=judgement.improves(observation))
         if not judgement.says_nothing(observation):
             scheduler.observe(observation.value)
         params = (param for group in self.optimizer.param_groups for param in group["params"])

@@ -1,11 +1,12 @@
 """The losses of a run's steps: one, or several with their backward passes, by the recipe's weighting and surgery."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from metaopt.deploy.accelerated import Accumulation
 from metaopt.deploy.ranks.joining import JoinableRun, Joining
@@ -19,17 +20,23 @@ class LossRun(JoinableRun):
     """A run that is told its losses.
 
     Args:
+        model: the module in training, or its parameters.
         joining: how it takes part in torch's `Join`, or None where one process trains the model.
         steps: of the run.
-        tasks: makes one gradient of several losses.
+        tasks: makes one gradient of several losses; None for that of their mean.
         accumulation: of a host that takes backward passes itself, or None.
     """
 
     def __init__(
-        self, joining: Joining | None, steps: TrainingSteps, tasks: ModuleBalance, accumulation: Accumulation | None
+        self,
+        model: nn.Module | Sequence[Tensor],
+        joining: Joining | None,
+        steps: TrainingSteps,
+        tasks: ModuleBalance | None,
+        accumulation: Accumulation | None,
     ) -> None:
         super().__init__()
-        self._joining = joining
+        self.model, self._joining = model, joining
         self._steps, self._tasks, self._accumulation = steps, tasks, accumulation
         self._is_warned = False
 
@@ -75,7 +82,7 @@ class LossRun(JoinableRun):
         """
         if scaler is not None:
             check_scaler(scaler)
-        joining, balance = self._joining, self._tasks.balance
+        joining, balance = self._joining, self._one_gradient.balance
         ranks = None if joining is None else joining.ranks
         if self._accumulation is not None:
             raise InputError(
@@ -95,7 +102,11 @@ class LossRun(JoinableRun):
 
         scale = 1.0 if scaler is None else _scale(scaler, losses)
         self._is_warned = True
-        return self._tasks.backward(losses, self._steps.count, scale, agree)
+        return self._one_gradient.backward(losses, self._steps.count, scale, agree)
+
+    @cached_property
+    def _one_gradient(self) -> ModuleBalance:
+        return self._tasks or ModuleBalance(Balance(), {}, self.model, None)
 
     def _single(
         self, loss: Tensor | float | Mapping[str, Tensor] | None, scaler: torch.amp.GradScaler | None
@@ -103,7 +114,7 @@ class LossRun(JoinableRun):
         """One loss, after the backward passes of several."""
         if isinstance(loss, Mapping):
             return self.backward(loss, scaler=scaler)
-        if not self._is_warned and not self._tasks.balance.is_plain:
+        if not self._is_warned and self._tasks is not None:
             self._is_warned = True
             warnings.warn(
                 "The recipe's weighting and surgery are for losses of several tasks, and one loss has neither: call "
@@ -112,11 +123,6 @@ class LossRun(JoinableRun):
                 stacklevel=4,
             )
         return loss
-
-
-def no_tasks(model: Any) -> ModuleBalance:
-    """What descends the mean of several losses."""
-    return ModuleBalance(Balance(), {}, model, None)
 
 
 def _scale(scaler: torch.amp.GradScaler, losses: Any) -> float:

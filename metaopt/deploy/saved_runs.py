@@ -32,7 +32,7 @@ class SavedRun:
     steps: TrainingSteps
     guard: GradientGuard | None
     names: ModelNames
-    tasks: ModuleBalance
+    tasks: ModuleBalance | None
 
     def saved(self) -> dict[str, Any]:
         """See `Run.state_dict`."""
@@ -57,7 +57,7 @@ class SavedRun:
             **self.judgement.state_dict(),
             "best_weights": None if best is None else best.weights,
             "last_update": None if signals is None else signals.state_dict(),
-            **({} if self.tasks.balance.is_plain else {"tasks": self.tasks.state_dict()}),
+            **({} if self.tasks is None else {"tasks": self.tasks.state_dict()}),
             **({"skipped": None, "handover": None} if self.guard is None else self.guard.state_dict()),
         }
 
@@ -72,7 +72,7 @@ class SavedRun:
             self.steps.signals.load_state_dict(state["last_update"])
         if self.guard is not None:
             self.guard.load_state_dict(state, num_steps=self.steps.count)
-        if not self.tasks.balance.is_plain:
+        if self.tasks is not None:
             self.tasks.load_state_dict(state["tasks"])
         self.weights.train_on()
 

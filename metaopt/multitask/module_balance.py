@@ -34,6 +34,7 @@ class ModuleBalance:
     """
 
     def __init__(self, balance: Balance, hparams: BalanceHparams, model: Any, horizon: int | None) -> None:
+        model = model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
         self.balance = balance
         self._model = model
         self._hparams = {owner: dict(own) for owner, own in hparams.items()}

@@ -88,10 +88,9 @@ def bound(
     stopper, made_on = recipe.stopper, recipe.made_on or MadeOn()
     configuration = recipe.configuration if scale_rate else recipe.configuration.unscaled
     configuration = made_on.for_weights(configuration, pretrained, stacklevel=4)
-    stated = assemble(configuration, registry)
     scale = Scale(_num_trained(model), batch_size, total_steps)
-    assembly = assemble(configuration, registry, scale) if configuration.rate_law else stated
-    rates = scaled_rates(stated, scale)
+    assembly = assemble(configuration, registry, scale)
+    rates = scaled_rates(assembly, scale)
     names = ModelNames.of(model, assembly, roles)
     optimizer = build_optimizer(
         assembly,
@@ -104,14 +103,15 @@ def bound(
         horizon=total_steps,
     )
     whole = isinstance(model, nn.Module)
-    missing = roles_without_parameters(assembly, optimizer.param_groups, names.frozen_roles, optimizers=whole)
-    if missing is not None:
+    # Tuned on models of many kinds, it has optimizers for what this one may well lack.
+    is_usual = whole and recipe.made_on is not None and roles is None
+    if not is_usual or _LOGGER.isEnabledFor(logging.INFO):
+        missing = roles_without_parameters(assembly, optimizer.param_groups, names.frozen_roles, optimizers=whole)
         bare = "Parameters without a model are known by their shapes alone; bind the model."
         reason = "An optimizer of the recipe has nothing to train." if whole else bare
-        if whole and recipe.made_on is not None and roles is None:
-            # Tuned on models of many kinds, it has optimizers for what this one may well lack.
+        if missing is not None and is_usual:
             _LOGGER.info("%s %s", reason, missing)
-        else:
+        elif missing is not None:
             warnings.warn(f"{reason} {missing}", UserWarning, stacklevel=4)
     spec, values, supplies = assembly.controller, assembly.controller_values, PLAIN_SIGNALS | GRADIENT_SIGNALS
     scheduler = ControllerScheduler(
@@ -144,10 +144,11 @@ def bound(
         longest, taking_over = made_on.horizon and made_on.horizon[1], None if policy == "raise" else fallback
         handover = handover_of(optimizer, assembly, taking_over, registry, longest, made_on.loss)
     parts = None if ranks is None else ranks.of_parts(model)
-    inner = model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
-    of_tasks = inner if isinstance(inner, nn.Module) else tensors
+    trained, tasks = model if isinstance(model, nn.Module) else tensors, None
+    if configuration.balances_tasks:
+        tasks = ModuleBalance(assembly.tasks.balance, assembly.tasks.hparams(), trained, total_steps)
     return Run(
-        model if isinstance(model, nn.Module) else tensors,
+        trained,
         optimizer,
         scheduler,
         judgement,
@@ -158,7 +159,7 @@ def bound(
         rate=line_of(rates),
         watch=watch,
         accelerator=accelerator,
-        tasks=ModuleBalance(stated.tasks.balance, stated.tasks.hparams(), of_tasks, total_steps),
+        tasks=tasks,
     )
 
 

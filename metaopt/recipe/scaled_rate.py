@@ -20,20 +20,20 @@ class ScaledRate:
 
     Attributes:
         optimizer: its name.
-        lr: what the recipe states, the rate of a training of the anchor's size.
+        rate: of this training.
         law: of this optimizer.
         scale: of the training.
     """
 
     optimizer: str
-    lr: float
+    rate: float
     law: RateLaw
     scale: Scale
 
     @property
-    def rate(self) -> float:
-        """Lr times the law's factor."""
-        return self.lr * self.law.factor(self.scale)
+    def lr(self) -> float:
+        """What the recipe states, the rate of a training of the anchor's size."""
+        return self.rate / self.law.factor(self.scale)
 
     def __str__(self) -> str:
         """`rate 0.0289 → 0.0078: 97 × the parameters, 1.7 × the steps`, all as multiples of the anchor."""
@@ -47,7 +47,7 @@ class ScaledRate:
 
 
 def scaled_rates(assembly: Assembly, scale: Scale) -> list[ScaledRate]:
-    """Of each optimizer whose law is not flat; `assembly` has the rates as the configuration states them."""
+    """Of each optimizer whose law is not flat; `assembly` was made for this scale."""
     return [
         ScaledRate(name, float(assembly.part(name).rule_values["lr"]), law, scale)
         for name, law in assembly.configuration.rate_law.items()

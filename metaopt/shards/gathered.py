@@ -1,23 +1,9 @@
 """Whole weights that `fully_shard` leaves in a module after a forward pass without a backward pass."""
 
 import sys
-import weakref
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 from torch import nn
-
-#: Gives a model, or None where there is none or it is gone.
-ModelReference: TypeAlias = Callable[[], nn.Module | None]
-
-
-def reference_to(model: Any) -> ModelReference:
-    """A weak reference to a model; of anything else, one to no model."""
-    return weakref.ref(model) if isinstance(model, nn.Module) else no_model
-
-
-def no_model() -> None:
-    """The reference to no model."""
 
 
 def drop_gathered(model: nn.Module | None) -> None:

@@ -62,6 +62,56 @@ def test_what_is_kept_as_best_is_the_average():
     assert torch.equal(param, average)
 
 
+def test_what_was_evaluated_at_a_step_is_what_is_kept_of_it():
+    param, optimizer, held = averaging()
+    with held.evaluating(step=5):
+        evaluated = param.detach().clone()
+    for moment in optimizer.state[param].values():
+        moment.add_(1.0)  # whatever the rule would say of it now
+    held.take_in(5, 1.0, improves=True)
+    held.restore_best(step=5, num_observations=1)
+    assert torch.equal(param, evaluated)
+
+
+def test_what_was_evaluated_at_another_step_is_not_kept():
+    param, optimizer, held = averaging()
+    with held.evaluating(step=5):
+        pass
+    descend(param, optimizer)
+    (average,) = (average.clone() for average in optimizer.evaluation_params().values())
+    held.keep(step=6)
+    held.restore_best(step=6, num_observations=1)
+    assert torch.equal(param, average)
+
+
+def test_averages_of_a_librarys_class_are_kept_as_they_were_evaluated():
+    schedulefree = pytest.importorskip("schedulefree")
+    param = nn.Parameter(torch.ones(1))
+    optimizer = schedulefree.AdamWScheduleFree([param], lr=0.1)
+    optimizer.train()
+    for _ in range(5):
+        descend(param, optimizer)
+    held = HeldWeights([param], optimizer, "cpu")
+    training = param.detach().clone()
+    with held.evaluating(step=5):
+        evaluated = param.detach().clone()
+    assert not torch.equal(evaluated, training)
+    held.take_in(5, 1.0, improves=True)
+    assert torch.equal(param, training)
+    held.restore_best(step=5, num_observations=1)
+    assert torch.equal(param, evaluated)
+
+
+def test_a_copy_of_weights_held_keeps_its_own_averages():
+    param, optimizer, held = averaging()
+    with held.evaluating(step=5):
+        evaluated = param.detach().clone()
+    (own,), _, other = copy.deepcopy(([param], optimizer, held))
+    other.take_in(5, 1.0, improves=True)
+    other.restore_best(step=5, num_observations=1)
+    assert torch.equal(own, evaluated)
+
+
 def test_an_evaluation_sees_averages_and_eval_mode_and_leaves_no_trace():
     model = nn.Linear(1, 1, bias=False)
     optimizer = metaopt.create_optimizer("adamw", model, wrappers=("averaged",), lr=0.1)

@@ -13,7 +13,7 @@ from torch import nn
 import metaopt
 from metaopt import RateLaw
 from metaopt.configuration import Configuration
-from metaopt.configuration.rate_table import rate_table
+from metaopt.deploy import rate_table
 from metaopt.deploy.stopping.configuration import StopperConfiguration, build_stopper
 from metaopt.plugin.registry import current_registry
 from metaopt.recipe import Recipe

@@ -26,7 +26,7 @@ def rates_at(recipe: "Recipe", sizes: str) -> list[str]:
     scale = Scale(**_sizes(sizes))
     if recipe.configuration.learner:
         raise InputError(f"{recipe.configuration.learner!r} is a learner, which trains nothing and so has no rate.")
-    assembly = assemble(recipe.configuration, current_registry())
+    assembly = assemble(recipe.configuration, current_registry(), scale)
     lawful = {rate.optimizer: rate for rate in scaled_rates(assembly, scale)}
     lines = []
     for spec in assembly.optimizers:

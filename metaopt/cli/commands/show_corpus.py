@@ -62,10 +62,11 @@ def _print_folder(report: "FolderReport") -> None:
         print_paragraph(note)
     refused = [table for table in report.tables if table.refusals]
     if not refused:
-        print_paragraph(f"All {len(report.tables)} {_what(report)} train as they are.")
+        count, what = len(report.tables), _what(report)
+        print_paragraph(f"The {what} trains as it is." if count == 1 else f"All {count} {what}s train as they are.")
         return
     print_paragraph(
-        f"{len(refused)} of {len(report.tables)} {_what(report)} cannot be used as they are. What is shown above is "
+        f"{len(refused)} of {len(report.tables)} {_what(report)}s cannot be used as they are. What is shown above is "
         "what they become with the corpus.toml below."
     )
     for table in refused:
@@ -80,8 +81,8 @@ def _print_folder(report: "FolderReport") -> None:
 
 
 def _what(report: "FolderReport") -> str:
-    """What the files of a folder are called: those of images and texts by class are folders."""
-    return "folders" if all(Path(table.path).is_dir() for table in report.tables) else "tables"
+    """What a file of a folder is called: those of images and texts by class are folders."""
+    return "folder" if all(Path(table.path).is_dir() for table in report.tables) else "table"
 
 
 def _columns(table: "TableReport") -> "Table":

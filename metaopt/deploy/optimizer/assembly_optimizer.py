@@ -12,22 +12,20 @@ from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.contracts import Float32ByDefault, Hparams, State, StepInfo, Theta
-from metaopt.deploy.optimizer.group_members import MAXIMIZE, GroupMember, KnownMembers, group_members, stated_roles
-from metaopt.deploy.optimizer.hparams import GroupNumbers
+from metaopt.deploy.optimizer.group_members import GroupMember, GroupNumbers, KnownMembers, group_members, stated_roles
 from metaopt.deploy.optimizer.learned_weights import check_learned, weights_of
-from metaopt.deploy.optimizer.parameters import ROLE, Group, Params, numbered, packed, shared, tensors_of
+from metaopt.deploy.optimizer.parameters import MAXIMIZE, ROLE, Group, Params, numbered, packed, shared, tensors_of
 from metaopt.deploy.optimizer.precision import gradient_norm, in_dtypes_of, numberless, placed, placed_as, widened
 from metaopt.deploy.optimizer.requirements import check_loss, check_param, check_requirements
 from metaopt.deploy.roles.role_groups import filled, groups_that_join, role_groups
 from metaopt.deploy.state.arrangement import arranged, check_document
 from metaopt.deploy.state.damaged_state import check_groups, refusing_damage
-from metaopt.deploy.state.model_names import ModelNames
+from metaopt.deploy.state.model_names import ModelNames, ModelReference, no_model, reference_to
 from metaopt.deploy.state.parts import with_own_roles
 from metaopt.deploy.state.rule_state import fitted, fitted_shared
 from metaopt.deploy.state.saved_state import FIRST_GROUP_KEYS, RULE, SHARED, STEPS, is_of_rule
 from metaopt.errors import InputError
 from metaopt.plugin import current_registry
-from metaopt.shards import ModelReference, no_model, reference_to
 
 
 class AssemblyOptimizer(Optimizer, ABC):
@@ -64,15 +62,16 @@ class AssemblyOptimizer(Optimizer, ABC):
         horizon: int | None = None,
         maximize: bool = False,
     ) -> None:
-        theta = weights_of(assembly, theta)
-        check_requirements(assembly, theta, horizon)
         groups = role_groups(params, assembly)
-        check_learned(assembly, theta, groups)
-        device = tensors_of(groups)[0].device
+        if assembly.learned is not None:
+            theta = weights_of(assembly, theta)
+            check_learned(assembly, theta, groups)
+        check_requirements(assembly, theta, horizon)
         self._use_assembly(assembly)
         self.names = ModelNames.of(params, assembly)
         self.model = reference_to(params)
         self.horizon = horizon
+        device = tensors_of(groups)[0].device
         self.theta = {name: tensor.detach().to(device) for name, tensor in (theta or {}).items()}
         common = shared([packed(assembly.part(spec.name)) for spec in assembly.optimizers])  # groups get the rest
         super().__init__(groups, {**common, MAXIMIZE: maximize})

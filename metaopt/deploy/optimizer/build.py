@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
+import torch
 from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, NoDecay
@@ -17,17 +18,16 @@ from metaopt.deploy.optimizer.hparams import assemble_named
 from metaopt.deploy.optimizer.parameters import Group, Params, check_trained, spares, tensors_of, without_names
 from metaopt.deploy.optimizer.rule_optimizer import RuleOptimizer
 from metaopt.deploy.optimizer.steered_optimizer import SteeredOptimizer, steering_obstacle
-from metaopt.deploy.roles.composite_optimizer import CompositeOptimizer, composite_obstacle
+from metaopt.deploy.roles.composite_optimizer import CompositeOptimizer
 from metaopt.deploy.roles.later_groups import join_by_role
-from metaopt.deploy.roles.role_groups import role_groups, roles_without_parameters
+from metaopt.deploy.roles.role_groups import by_optimizer, role_groups, roles_without_parameters
 from metaopt.deploy.roles.stated_roles import patterns_and_settings
 from metaopt.deploy.sharding.obstacles import check_flattened
 from metaopt.deploy.state.class_loading import ClassLoading
-from metaopt.deploy.state.model_names import ModelNames
+from metaopt.deploy.state.model_names import ModelNames, reference_to
 from metaopt.deploy.step_hooks import look_at_gradients, warn_of_unfrozen, watch_frozen
 from metaopt.errors import InputError, PluginError, quoted, refuse_mistyped
 from metaopt.plugin import OptimizerSpec, current_registry
-from metaopt.shards import reference_to
 
 Implementation: TypeAlias = Literal["auto", "native", "rule"]
 
@@ -132,12 +132,13 @@ def build_optimizer(
     names = names or ModelNames.of(params, assembly, patterns)
     groups = role_groups(params, assembly, patterns, names.places if names.places.roles else None)
     check_trained(tensors_of(groups))
-    check_flattened(params, groups, assembly)
+    if torch.distributed.is_available() and torch.distributed.is_initialized():  # or nobody has flattened anything
+        check_flattened(params, groups, assembly)
     steered = _is_steered(assembly)
     reason: str | None
     if assembly.pure_rule is None:
         reason = (
-            composite_obstacle(assembly, groups, maximize=maximize)
+            _composite_obstacle(assembly, groups, maximize)
             if assembly.others
             else obstacle(assembly, groups, theta=theta, maximize=maximize)
         )
@@ -146,7 +147,7 @@ def build_optimizer(
     elif implementation == "rule":
         reason = "the rule was asked for"
     elif assembly.others:
-        reason = composite_obstacle(assembly, groups, maximize=maximize)
+        reason = _composite_obstacle(assembly, groups, maximize)
     elif steered:
         reason = steering_obstacle(assembly, groups, maximize=maximize)
     else:
@@ -175,6 +176,20 @@ def _is_steered(assembly: Assembly) -> bool:
     rule = assembly.pure_rule
     has_one_inside = len(assembly.wrappers) == 1 and not assembly.others
     return has_one_inside and isinstance(rule, SteeringRule) and rule.inner == assembly.bare_rule
+
+
+def _composite_obstacle(assembly: Assembly, groups: list[Group], maximize: bool) -> str | None:
+    """Why one of the classes of several optimizers cannot serve, as the end of a sentence, or None where all can."""
+    if assembly.wrappers:
+        return f"it is wrapped in {', '.join(assembly.wrappers_names)}"
+    for name, places in by_optimizer(groups, assembly).items():
+        part = assembly.part(name)
+        if part.optimizer.native is not None and part.optimizer.native.modes:
+            return f"{name}: its class has to be told train() and eval()"
+        reason = obstacle(part, [groups[place] for place in places], maximize=maximize)
+        if reason is not None:
+            return f"{name}: {reason}"
+    return None
 
 
 def _native(assembly: Assembly, groups: list[Group], names: ModelNames, maximize: bool) -> Optimizer:

@@ -1,18 +1,28 @@
-"""An optimizer's parameters under the names that a rule knows them by."""
+"""Param groups as a rule sees them: parameters under names of their own, hyperparameters as 0-d tensors."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
+import torch
 from torch import Tensor
 
-from metaopt.deploy.optimizer.parameters import ROLE, Group
+from metaopt.configuration import Assembly
+from metaopt.deploy.optimizer.parameters import (
+    MAXIMIZE,
+    ROLE,
+    Group,
+    check_structural,
+    distributions,
+    group_values,
+    packed,
+    plain_value,
+)
 from metaopt.deploy.optimizer.requirements import check_grad
 from metaopt.parameter_roles import bare_name
 from metaopt.shards import is_sharded, laid_as
 
-#: Param-group key: whether to go up the gradient.
-MAXIMIZE = "maximize"
+_CPU = torch.device("cpu")
 
 
 @dataclass(slots=True)
@@ -59,6 +69,59 @@ class KnownMembers:
             self._members = list(group_members(groups))
             self._seen = seen
         return self._members
+
+
+@dataclass(slots=True)
+class _Numbers:
+    raw: tuple[Any, ...]
+    hparams: dict[str, Tensor]
+    vectors: dict[torch.device, Tensor]
+
+
+@final
+class GroupNumbers:
+    """The numbers that a rule sees of each param group, made anew only when the group's values change.
+
+    Numbers are float64, so that `1 - beta ** step` is exact to the last digit that matters in float32.
+
+    Args:
+        assembly: the rule and its spaces.
+    """
+
+    def __init__(self, assembly: Assembly) -> None:
+        self._assembly = assembly
+        self._spaces = {spec.name: distributions(assembly.part(spec.name)) for spec in assembly.optimizers}
+        self._keys = {spec.name: tuple(packed(assembly.part(spec.name))) for spec in assembly.optimizers}
+        self._known: dict[int, _Numbers] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Hyperparameters in the order of the vector, of the assembly's own optimizer."""
+        return tuple(self._spaces[self._assembly.optimizer.name])
+
+    def hparams(self, index: int, group: Group) -> dict[str, Tensor]:
+        """0-d tensors by name for the param group at `index`."""
+        return self._refreshed(index, group).hparams
+
+    def vector(self, index: int, group: Group, device: torch.device) -> Tensor:
+        """The same numbers on a device, shape `(len(names),)`."""
+        vectors = self._refreshed(index, group).vectors
+        if device not in vectors:
+            vectors[device] = vectors[_CPU].to(device)
+        return vectors[device]
+
+    def _refreshed(self, index: int, group: Group) -> _Numbers:
+        own = self._assembly.at(group.get(ROLE)) if self._assembly.others else self._assembly
+        raw = tuple([plain_value(group[key]) for key in self._keys[own.optimizer.name]])
+        known = self._known.get(index)
+        if known is None or known.raw != raw:
+            values, spaces = group_values(own, group), self._spaces[own.optimizer.name]
+            check_structural(own, values)
+            numbers = [distribution.encode(values[name]) for name, distribution in spaces.items()]
+            vector = torch.tensor(numbers, dtype=torch.float64)
+            known = _Numbers(raw, dict(zip(spaces, vector.unbind(), strict=True)), {_CPU: vector})
+            self._known[index] = known
+        return known
 
 
 def group_members(groups: Sequence[Group]) -> Iterator[GroupMember]:

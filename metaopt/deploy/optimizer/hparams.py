@@ -1,24 +1,11 @@
-"""Hyperparameters on their way from a user's keywords to a rule; `parameters` has those of param groups."""
+"""From the keywords that users write to the assembly of an optimizer plugin; `parameters` has those of param groups."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, final
-
-import torch
-from torch import Tensor
+from dataclasses import replace
+from typing import Any
 
 from metaopt.configuration import Assembly, Configuration, NoDecay, assemble
-from metaopt.deploy.optimizer.parameters import (
-    ROLE,
-    Group,
-    check_length,
-    check_stated_once,
-    check_structural,
-    distributions,
-    group_values,
-    packed,
-    plain_value,
-)
+from metaopt.deploy.optimizer.parameters import check_length, check_stated_once, plain_value
 from metaopt.plugin import OptimizerSpec, current_registry
 from metaopt.space import Value
 
@@ -58,62 +45,6 @@ def assemble_named(
         for key in values:
             full.update({f"{owner}.{own}": part for own, part in _unpacked(specs.get(owner), key, values).items()})
     return assemble(replace(configuration, hparams=full), known)
-
-
-_CPU = torch.device("cpu")
-
-
-@dataclass(slots=True)
-class _Numbers:
-    raw: tuple[Any, ...]
-    hparams: dict[str, Tensor]
-    vectors: dict[torch.device, Tensor]
-
-
-@final
-class GroupNumbers:
-    """The numbers that a rule sees of each param group, made anew only when the group's values change.
-
-    Numbers are float64, so that `1 - beta ** step` is exact to the last digit that matters in float32.
-
-    Args:
-        assembly: the rule and its spaces.
-    """
-
-    def __init__(self, assembly: Assembly) -> None:
-        self._assembly = assembly
-        self._spaces = {spec.name: distributions(assembly.part(spec.name)) for spec in assembly.optimizers}
-        self._keys = {spec.name: tuple(packed(assembly.part(spec.name))) for spec in assembly.optimizers}
-        self._known: dict[int, _Numbers] = {}
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Hyperparameters in the order of the vector, of the assembly's own optimizer."""
-        return tuple(self._spaces[self._assembly.optimizer.name])
-
-    def hparams(self, index: int, group: Group) -> dict[str, Tensor]:
-        """0-d tensors by name for the param group at `index`."""
-        return self._refreshed(index, group).hparams
-
-    def vector(self, index: int, group: Group, device: torch.device) -> Tensor:
-        """The same numbers on a device, shape `(len(names),)`."""
-        vectors = self._refreshed(index, group).vectors
-        if device not in vectors:
-            vectors[device] = vectors[_CPU].to(device)
-        return vectors[device]
-
-    def _refreshed(self, index: int, group: Group) -> _Numbers:
-        own = self._assembly.at(group.get(ROLE)) if self._assembly.others else self._assembly
-        raw = tuple([plain_value(group[key]) for key in self._keys[own.optimizer.name]])
-        known = self._known.get(index)
-        if known is None or known.raw != raw:
-            values, spaces = group_values(own, group), self._spaces[own.optimizer.name]
-            check_structural(own, values)
-            numbers = [distribution.encode(values[name]) for name, distribution in spaces.items()]
-            vector = torch.tensor(numbers, dtype=torch.float64)
-            known = _Numbers(raw, dict(zip(spaces, vector.unbind(), strict=True)), {_CPU: vector})
-            self._known[index] = known
-        return known
 
 
 def _unpacked(spec: OptimizerSpec | None, key: str, stated: Mapping[str, Any]) -> dict[str, Any]:

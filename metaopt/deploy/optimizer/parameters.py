@@ -21,6 +21,8 @@ Params: TypeAlias = nn.Module | Iterable[Tensor] | Iterable[Named] | Iterable[Ma
 
 #: Key of a param group: the role of its parameters.
 ROLE = "role"
+#: Key of a param group: whether to go up the gradient.
+MAXIMIZE = "maximize"
 #: Key of a param group: its `lr` as a multiple of the configuration's; absent where the group stated its own.
 LR_RATIO = "lr_ratio"
 #: Hyperparameters that roles, layers and `no_decay` change.

@@ -16,8 +16,8 @@ from metaopt.deploy.optimizer.assembly_optimizer import AssemblyOptimizer
 from metaopt.deploy.optimizer.classes.class_hooks import unfuse
 from metaopt.deploy.optimizer.classes.native_class import build_native, native_arguments, obstacle
 from metaopt.deploy.optimizer.fused import can_fuse, keep_order
-from metaopt.deploy.optimizer.group_members import MAXIMIZE, GroupMember
-from metaopt.deploy.optimizer.parameters import Group, Params, group_values, tensors_of
+from metaopt.deploy.optimizer.group_members import GroupMember
+from metaopt.deploy.optimizer.parameters import MAXIMIZE, Group, Params, group_values, tensors_of
 from metaopt.deploy.state.class_loading import ClassLoading
 from metaopt.deploy.state.class_state import as_classes, check_entries
 from metaopt.deploy.state.model_names import ModelNames

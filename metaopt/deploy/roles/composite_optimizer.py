@@ -8,33 +8,12 @@ from torch.optim import Optimizer
 
 from metaopt.configuration import Assembly, Configuration, assemble
 from metaopt.deploy.optimizer.classes.class_hooks import ClassSteps
-from metaopt.deploy.optimizer.classes.native_class import build_native, class_maker, native_arguments, obstacle
+from metaopt.deploy.optimizer.classes.native_class import build_native, class_maker, native_arguments
 from metaopt.deploy.optimizer.parameters import Group, shared
 from metaopt.deploy.roles.later_groups import completed
-from metaopt.deploy.roles.role_groups import Places
-from metaopt.deploy.state.parts import by_optimizer
+from metaopt.deploy.roles.role_groups import Places, by_optimizer
 from metaopt.deploy.step_hooks import bare_step
 from metaopt.plugin import current_registry
-
-
-def composite_obstacle(assembly: Assembly, groups: list[Group], *, maximize: bool = False) -> str | None:
-    """Why one of the classes cannot serve, as the end of a sentence, or None where all can.
-
-    Args:
-        assembly: of several optimizers.
-        groups: as `role_groups` made them.
-        maximize: go up the gradient.
-    """
-    if assembly.wrappers:
-        return f"it is wrapped in {', '.join(assembly.wrappers_names)}"
-    for name, places in by_optimizer(groups, assembly).items():
-        part = assembly.part(name)
-        reason = obstacle(part, [groups[place] for place in places], maximize=maximize)
-        if reason is None and part.optimizer.native is not None and part.optimizer.native.modes:
-            reason = "its class has to be told train() and eval()"
-        if reason is not None:
-            return f"{name}: {reason}"
-    return None
 
 
 @final
@@ -47,7 +26,7 @@ class CompositeOptimizer(Optimizer):
 
     Args:
         groups: as `role_groups` made them.
-        assembly: of several optimizers, for which `composite_obstacle` is None.
+        assembly: of several optimizers, whose classes can all serve.
         maximize: go up the gradient.
     """
 

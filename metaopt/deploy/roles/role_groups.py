@@ -1,7 +1,7 @@
 """Param groups by role and layer: which parameters share an optimizer, a rate and a decay."""
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import final
 
@@ -114,6 +114,14 @@ def filled(assembly: Assembly, group: Group) -> Group:
     return {**packed(own), **group} if assembly.has_roles else group
 
 
+def by_optimizer(groups: Sequence[Group], assembly: Assembly) -> dict[str, list[int]]:
+    """Places of the groups of each optimizer, by its name, those without any left out."""
+    places: dict[str, list[int]] = {}
+    for place, group in enumerate(groups):
+        places.setdefault(assembly.at(group.get(ROLE)).optimizer.name, []).append(place)
+    return places
+
+
 def roles_without_parameters(
     assembly: Assembly, groups: list[Group], frozen: frozenset[str] = frozenset(), *, optimizers: bool = False
 ) -> str | None:
@@ -215,8 +223,9 @@ def check_keys(assembly: Assembly, group: Group) -> None:
     unknown = [key for key in group if not any(key in _hparams(spec) for spec in assembly.optimizers)]
     for key in unknown:
         owners = [spec.name for spec in current_registry().specs(OptimizerSpec) if key in _hparams(spec)]
-        is_of_class = any(key in _arguments(spec) for spec in assembly.optimizers)
-        if owners and not is_of_class and not (key == "weight_decay" and not group[key]):
+        if not owners or (key == "weight_decay" and not group[key]):
+            continue
+        if not any(key in _arguments(spec) for spec in assembly.optimizers):
             names = " and ".join(spec.name for spec in assembly.optimizers)
             raise InputError(
                 f"A param group states {quoted(key)}, which {listed(owners, most=3)} have and {names} has not; leave "

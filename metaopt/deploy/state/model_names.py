@@ -1,14 +1,18 @@
-"""What a state may hold beside the parameters of an optimizer: names, and frozen parameters."""
+"""What an optimizer knows of the model that it was made for: names, frozen parameters, places, and where it is."""
 
-from collections.abc import Mapping
+import weakref
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import final
+from typing import Any, TypeAlias, final
 
 from torch import Tensor, nn
 
 from metaopt.configuration import Assembly
 from metaopt.deploy.optimizer.parameters import Group, Params, divided, tensors_of
 from metaopt.deploy.roles.role_groups import Places, cut_by_role
+
+#: Gives a model, or None where there is none or it is gone.
+ModelReference: TypeAlias = Callable[[], nn.Module | None]
 
 
 @final
@@ -54,3 +58,12 @@ class ModelNames:
             groups=tuple(tuple(tensors_of([group])) for group in whole),
             places=places,
         )
+
+
+def reference_to(model: Any) -> ModelReference:
+    """A weak reference to a model; of anything else, one to no model."""
+    return weakref.ref(model) if isinstance(model, nn.Module) else no_model
+
+
+def no_model() -> None:
+    """The reference to no model."""

@@ -5,18 +5,11 @@ from typing import Any, TypeAlias
 
 from metaopt.configuration import Assembly
 from metaopt.deploy.optimizer.parameters import ROLE, Group
+from metaopt.deploy.roles.role_groups import by_optimizer
 from metaopt.deploy.state.saved_state import FIRST_GROUP_KEYS, STEPS
 
 #: From a state_dict over groups of one optimizer, this optimizer and the present groups, to another such state_dict.
 Convert: TypeAlias = Callable[[dict[str, Any], Assembly, list[Group]], dict[str, Any]]
-
-
-def by_optimizer(groups: Sequence[Group], assembly: Assembly) -> dict[str, list[int]]:
-    """Places of the groups of each optimizer, by its name, those without any left out."""
-    places: dict[str, list[int]] = {}
-    for place, group in enumerate(groups):
-        places.setdefault(assembly.at(group.get(ROLE)).optimizer.name, []).append(place)
-    return places
 
 
 def over_parts(

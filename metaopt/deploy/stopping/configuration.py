@@ -164,7 +164,7 @@ def _build(
     values = resolve(spec.space, hparams, spec.name)
     learned = spec.learned(theta) if theta or spec.theta_shapes else {}
     if spec.fires is not None:
-        fires, required = spec.pure(learned), spec.required(values)
+        fires, required = spec.pure(learned) if learned else spec.fires, spec.required(values)
         return ThresholdStopper(spec.name, fires, values, mode, required, spec.space, learned, spec.uses)
     assert spec.factory is not None
     return spec.factory(mode=mode, **values, **({"stoppers": list(children)} if spec.combines else {}))

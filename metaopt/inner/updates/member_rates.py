@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from metaopt.configuration import rate_table
 from metaopt.contracts import ControllerState, Rate, StepInfo, Tensors, warmup_multiplier
+from metaopt.deploy import rate_table
 from metaopt.errors import PluginError
 from metaopt.inner.member import Member
 from metaopt.plugin import ControllerSpec

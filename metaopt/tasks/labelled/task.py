@@ -21,6 +21,7 @@ from metaopt.tasks.labelled.settings import LabelledSettings
 from metaopt.tasks.named_model import named_model
 from metaopt.tasks.tables.losses import class_loss
 from metaopt.tasks.tables.metrics import metric_of
+from metaopt.tasks.tables.settings import TableSettings
 from metaopt.tasks.tables.splitting import Rows
 from metaopt.tasks.texts.embedding_net import EmbeddingNet
 from metaopt.tasks.texts.tokens import Vocabulary
@@ -91,25 +92,65 @@ def task_of_folder(folder: Path, kind: Kind, settings: LabelledSettings) -> Labe
         rows = LabelledRows(
             vocabulary.numbers(examples.contents), examples.classes, name, own, "test" in examples.parts
         )
-    metric = metric_of(settings.metric, "classification", where)
-    splits = rows.splits()
-    model, widened = models(settings.model, splits.train.inputs, vocabulary, len(examples.names), where, settings.width)
-    task = Task(
-        name=name,
-        family=settings.family or f"{kind.removesuffix('s')}_classification",
+    task = classification(
+        rows,
+        examples.names,
+        vocabulary,
+        settings,
+        where,
+        family=f"{kind.removesuffix('s')}_classification",
+        is_fixed="validation" in examples.parts,
+        width=settings.width,
+        augment=Augmentation(settings.augment) if settings.augment else None,
+    )
+    return LabelledTask(task, examples, rows, vocabulary, settings.augment)
+
+
+def classification(
+    rows: LabelledRows,
+    names: Sequence[str],
+    vocabulary: Vocabulary | None,
+    settings: LabelledSettings | TableSettings,
+    where: str,
+    *,
+    family: str,
+    is_fixed: bool,
+    width: float = 1.0,
+    augment: Augmentation | None = None,
+) -> Task:
+    """The task of classifying images or texts, as the settings say.
+
+    Args:
+        rows: the examples, divided.
+        names: of the classes.
+        vocabulary: of texts; None for images.
+        settings: of the folder or of the table.
+        where: the file or folder, for messages.
+        family: of the task, unless the settings name one.
+        is_fixed: whether the division is the owner's, so that no seed draws another one.
+        width: see `models`.
+        augment: what changes training images, or None.
+
+    Raises:
+        InputError: a setting cannot be used.
+    """
+    metric, splits = metric_of(settings.metric, "classification", where), rows.splits()
+    model, widened = models(settings.model, splits.train.inputs, vocabulary, len(names), where, width)
+    return Task(
+        name=rows.name,
+        family=settings.family or family,
         model=model,
         data=splits,
-        loss=class_loss(examples.classes, examples.names, own[0], settings.class_weights, where),
+        loss=class_loss(rows.classes, names, rows.own[0], settings.class_weights, where),
         metric=None if metric is None else metric.function,
         mode="min" if metric is None else metric.mode,
         batch_size=min(settings.batch_size, len(splits.train)),
         num_steps=settings.num_steps,
         num_validations=settings.num_validations,
         widened=widened,
-        redraw=None if "validation" in examples.parts else rows,
-        augment=Augmentation(settings.augment) if settings.augment else None,
+        redraw=None if is_fixed else rows,
+        augment=augment,
     )
-    return LabelledTask(task, examples, rows, vocabulary, settings.augment)
 
 
 def vocabulary_of(texts: Sequence[str], rows: Rows, kind: str | None, size: int, length: int, where: str) -> Vocabulary:

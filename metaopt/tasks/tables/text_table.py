@@ -9,13 +9,11 @@ from numpy.typing import NDArray
 from metaopt.contracts import Task
 from metaopt.errors import InputError, did_you_mean, listed, quoted
 from metaopt.tasks.labelled.rows import LabelledRows
-from metaopt.tasks.labelled.task import models, vocabulary_of
+from metaopt.tasks.labelled.task import classification, vocabulary_of
 from metaopt.tasks.tables.columns.cells import clean
 from metaopt.tasks.tables.columns.conversion import How, convert, decimal_in
 from metaopt.tasks.tables.columns.free_text import differ_mostly, is_prose
 from metaopt.tasks.tables.division import groups_of, kept_rows, own_division, times_of
-from metaopt.tasks.tables.losses import class_loss
-from metaopt.tasks.tables.metrics import metric_of
 from metaopt.tasks.tables.refusal import Refusal, refused
 from metaopt.tasks.tables.settings import TableSettings
 from metaopt.tasks.tables.target import Target, check_target
@@ -149,23 +147,9 @@ def text_task(table: CheckedTexts, name: str, settings: TableSettings, where: st
     own = own_division(target, table.groups, table.times, name, settings, where)
     vocabulary = vocabulary_of(table.texts, own, settings.tokens, settings.vocabulary, settings.length, where)
     rows = LabelledRows(vocabulary.numbers(table.texts), target.values, name, own)
-    splits = rows.splits()
-    model, widened = models(settings.model, splits.train.inputs, vocabulary, target.num_outputs, where)
-    metric = metric_of(settings.metric, target.kind, where)
     is_fixed = table.groups is not None or table.times is not None
-    task = Task(
-        name=name,
-        family=settings.family or "text_classification",
-        model=model,
-        data=splits,
-        loss=class_loss(target.values, target.names, own[0], settings.class_weights, where),
-        metric=None if metric is None else metric.function,
-        mode="min" if metric is None else metric.mode,
-        batch_size=min(settings.batch_size, len(splits.train)),
-        num_steps=settings.num_steps,
-        num_validations=settings.num_validations,
-        widened=widened,
-        redraw=None if is_fixed else rows,
+    task = classification(
+        rows, target.names, vocabulary, settings, where, family="text_classification", is_fixed=is_fixed
     )
     return TextTask(task, rows, vocabulary)
 

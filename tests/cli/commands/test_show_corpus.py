@@ -19,7 +19,10 @@ def test_a_folder_of_tables_is_told_with_what_to_paste(run, tmp_path):
     assert "column 'key' holds free text or identifiers" in printed
     assert '[shop] drop = ["key"]' in printed
     (tmp_path / "corpus.toml").write_text('[shop]\ndrop = ["key"]\n')
-    assert "All 1 tables train as they are." in run("show", tmp_path).out
+    assert "The table trains as it is." in run("show", tmp_path).out
+    (tmp_path / "store.csv").write_text(TABLE)
+    (tmp_path / "corpus.toml").write_text('[shop]\ndrop = ["key"]\n[store]\ndrop = ["key"]\n')
+    assert "All 2 tables train as they are." in run("show", tmp_path).out
 
 
 def test_json_is_json(run, tmp_path):

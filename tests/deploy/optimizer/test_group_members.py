@@ -4,7 +4,11 @@ import pytest
 import torch
 
 import metaopt
-from metaopt.deploy.optimizer.group_members import GroupMember, KnownMembers, group_members
+from metaopt import Configuration
+from metaopt.configuration import assemble
+from metaopt.deploy.optimizer.group_members import GroupMember, GroupNumbers, KnownMembers, group_members
+from metaopt.deploy.optimizer.parameters import distributions, packed
+from metaopt.plugin import current_registry
 
 
 def groups_of(*named):
@@ -65,3 +69,33 @@ def test_members_are_made_anew_only_when_groups_are_others():
     assert known.of(groups)[2].group is groups[1]
     groups[1]["param_names"] = ["head"]
     assert known.of(groups)[2].name == "head"
+
+
+@pytest.fixture
+def averaged():
+    configuration = Configuration("adamw", wrappers=("averaged",), hparams={"adamw.lr": 0.5, "averaged.decay": 0.75})
+    return assemble(configuration, current_registry())
+
+
+def test_numbers_are_float64_and_made_anew_only_when_values_change(averaged):
+    numbers = GroupNumbers(averaged)
+    group = packed(averaged)
+    first = numbers.hparams(0, group)
+    assert {number.dtype for number in first.values()} == {torch.float64}
+    assert {name: number.item() for name, number in first.items()} == {
+        name: float(distribution.encode(averaged.rule_values[name]))
+        for name, distribution in distributions(averaged).items()
+    }
+    assert numbers.hparams(0, dict(group)) is first
+    group["lr"] = torch.tensor(0.25)
+    assert numbers.hparams(0, group)["lr"].item() == 0.25
+    group["lr"].fill_(0.125)
+    assert numbers.hparams(0, group)["lr"].item() == 0.125
+
+
+def test_the_vector_holds_the_same_numbers_in_the_order_of_the_names(averaged):
+    numbers = GroupNumbers(averaged)
+    group = packed(averaged)
+    vector = numbers.vector(0, group, torch.device("cpu"))
+    by_name = numbers.hparams(0, group)
+    assert vector.tolist() == [by_name[name].item() for name in numbers.names]

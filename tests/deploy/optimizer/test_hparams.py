@@ -3,17 +3,8 @@
 import pytest
 import torch
 
-from metaopt import Configuration, InputError
-from metaopt.configuration import assemble
-from metaopt.deploy.optimizer.hparams import GroupNumbers, assemble_named
-from metaopt.deploy.optimizer.parameters import distributions, packed
-from metaopt.plugin import current_registry
-
-
-@pytest.fixture
-def averaged():
-    configuration = Configuration("adamw", wrappers=("averaged",), hparams={"adamw.lr": 0.5, "averaged.decay": 0.75})
-    return assemble(configuration, current_registry())
+from metaopt import InputError
+from metaopt.deploy.optimizer.hparams import assemble_named
 
 
 def test_packed_names_and_single_names_say_the_same():
@@ -51,27 +42,3 @@ def test_those_of_a_roles_optimizer_are_taken_packed_too():
 def test_what_is_wrong_with_keywords_is_said(hparams, message):
     with pytest.raises(InputError, match=message):
         assemble_named("adamw", hparams)
-
-
-def test_numbers_are_float64_and_made_anew_only_when_values_change(averaged):
-    numbers = GroupNumbers(averaged)
-    group = packed(averaged)
-    first = numbers.hparams(0, group)
-    assert {number.dtype for number in first.values()} == {torch.float64}
-    assert {name: number.item() for name, number in first.items()} == {
-        name: float(distribution.encode(averaged.rule_values[name]))
-        for name, distribution in distributions(averaged).items()
-    }
-    assert numbers.hparams(0, dict(group)) is first
-    group["lr"] = torch.tensor(0.25)
-    assert numbers.hparams(0, group)["lr"].item() == 0.25
-    group["lr"].fill_(0.125)
-    assert numbers.hparams(0, group)["lr"].item() == 0.125
-
-
-def test_the_vector_holds_the_same_numbers_in_the_order_of_the_names(averaged):
-    numbers = GroupNumbers(averaged)
-    group = packed(averaged)
-    vector = numbers.vector(0, group, torch.device("cpu"))
-    by_name = numbers.hparams(0, group)
-    assert vector.tolist() == [by_name[name].item() for name in numbers.names]

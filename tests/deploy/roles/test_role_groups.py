@@ -6,7 +6,7 @@ from torch import nn
 
 import metaopt
 from metaopt.configuration import Configuration, assemble
-from metaopt.deploy.roles.role_groups import filled, role_groups, roles_without_parameters
+from metaopt.deploy.roles.role_groups import by_optimizer, filled, role_groups, roles_without_parameters
 from metaopt.plugin.registry import current_registry
 
 
@@ -143,3 +143,9 @@ def test_names_of_one_s_own_arguments_of_the_class_and_no_decay_stay():
     optimizer = metaopt.create_optimizer("adamw", [group(title="first", foreach=False, initial_lr=0.1)])
     assert optimizer.param_groups[0]["title"] == "first"
     assert metaopt.create_optimizer("muon", [group(weight_decay=0.0)]).param_groups[0]["weight_decay"] == 0.0
+
+
+def test_groups_belong_to_the_optimizer_of_their_role():
+    groups = [{"params": [0], "role": "matrix"}, {"params": [1], "role": "rest"}, {"params": [2], "role": "matrix"}]
+    assert by_optimizer(groups, assembly(roles={"matrix": {"optimizer": "sgd"}})) == {"sgd": [0, 2], "adamw": [1]}
+    assert by_optimizer(groups, assembly(roles={"matrix": {"rate": 0.5}})) == {"adamw": [0, 1, 2]}

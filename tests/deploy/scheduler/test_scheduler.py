@@ -10,8 +10,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 import metaopt
 from metaopt.configuration import Configuration, assemble
-from metaopt.configuration.rate_table import rate_table
-from metaopt.deploy import GRADIENT_SIGNALS, PLAIN_SIGNALS, build_optimizer
+from metaopt.deploy import GRADIENT_SIGNALS, PLAIN_SIGNALS, build_optimizer, rate_table
 from metaopt.deploy.scheduler.scheduler import ControllerScheduler
 from metaopt.plugin.kinds import ControllerSpec
 from metaopt.plugin.registry import Registry, current_registry

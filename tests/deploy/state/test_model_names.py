@@ -4,6 +4,7 @@ from torch import nn
 
 from metaopt.configuration import Configuration, assemble
 from metaopt.deploy import ModelNames
+from metaopt.deploy.state.model_names import no_model, reference_to
 from metaopt.plugin.registry import current_registry
 
 
@@ -23,3 +24,13 @@ def test_groups_are_those_that_the_whole_model_would_have():
 
 def test_bare_parameters_have_none():
     assert names(list(nn.Linear(2, 1).parameters()))[1] == ModelNames()
+
+
+def test_a_reference_does_not_keep_a_model_alive():
+    model = nn.Linear(2, 1)
+    reference = reference_to(model)
+    assert reference() is model
+    del model
+    assert reference() is None
+    assert reference_to([]) is no_model
+    assert no_model() is None

@@ -3,7 +3,7 @@
 import torch
 
 from metaopt.configuration import Configuration, assemble
-from metaopt.deploy.state.parts import by_optimizer, over_parts, with_own_roles
+from metaopt.deploy.state.parts import over_parts, with_own_roles
 from metaopt.plugin.registry import current_registry
 
 GROUPS = [{"params": [0], "role": "matrix"}, {"params": [1], "role": "rest"}, {"params": [2], "role": "matrix"}]
@@ -11,11 +11,6 @@ GROUPS = [{"params": [0], "role": "matrix"}, {"params": [1], "role": "rest"}, {"
 
 def assembly(**roles):
     return assemble(Configuration("adamw", roles=roles), current_registry())
-
-
-def test_groups_belong_to_the_optimizer_of_their_role():
-    assert by_optimizer(GROUPS, assembly(matrix={"optimizer": "sgd"})) == {"sgd": [0, 2], "adamw": [1]}
-    assert by_optimizer(GROUPS, assembly(matrix={"rate": 0.5})) == {"adamw": [0, 1, 2]}
 
 
 def test_each_part_is_converted_by_itself_and_comes_back_to_its_place():

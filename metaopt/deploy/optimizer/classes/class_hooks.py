@@ -10,8 +10,7 @@ from torch.optim import Optimizer
 
 from metaopt.deploy.optimizer.classes.native_class import MakeOptimizer, maximizes
 from metaopt.deploy.optimizer.fused import can_fuse, is_dense, put_in_order
-from metaopt.deploy.optimizer.group_members import MAXIMIZE
-from metaopt.deploy.optimizer.parameters import Group
+from metaopt.deploy.optimizer.parameters import MAXIMIZE, Group
 from metaopt.deploy.state.stand_ins import as_built
 from metaopt.errors import InputError
 

@@ -13,8 +13,7 @@ from torch.optim import Optimizer
 from metaopt.configuration import Assembly
 from metaopt.contracts import Theta
 from metaopt.deploy.optimizer.fused import can_fuse
-from metaopt.deploy.optimizer.group_members import MAXIMIZE
-from metaopt.deploy.optimizer.parameters import ROLE, Group, checked_group, group_values, tensors_of
+from metaopt.deploy.optimizer.parameters import MAXIMIZE, ROLE, Group, checked_group, group_values, tensors_of
 from metaopt.deploy.sharding.obstacles import class_obstacle
 from metaopt.errors import InputError, PluginError, RefusedError, did_you_mean, named_line, quoted
 from metaopt.plugin import Native
