@@ -15,7 +15,7 @@ from metaopt.tuning.executors.protocol import Block, Ended, ExecutorError, Loss,
 from metaopt.tuning.executors.ray_cluster import slot as slot_module
 from metaopt.tuning.executors.ray_cluster.connection import Connection
 from metaopt.tuning.executors.ray_cluster.machines import Machines
-from metaopt.tuning.executors.ray_cluster.resources import Kind, kind_of, on_machines, options, shown
+from metaopt.tuning.executors.ray_cluster.resources import Kind, kind_of, no_room, on_machines, options
 from metaopt.tuning.executors.ray_cluster.sources import own_sources
 from metaopt.tuning.executors.ray_cluster.versions import check_worker, wanted_versions
 from metaopt.tuning.running.carried_plugins import plugin_files_by_value
@@ -166,11 +166,9 @@ class RayExecutor:
 
     def _wait_for_room(self, kind: Kind, label: str) -> None:
         now = time.monotonic()
-        if now - self._roomless_since.setdefault(kind, now) > _PATIENCE_SECONDS:
-            raise ExecutorError(
-                f"{label} needs {shown(kind)}, and no machine of the cluster has that; ask for less in its resources, "
-                "or add a machine that has it."
-            )
+        if now - self._roomless_since.setdefault(kind, now) <= _PATIENCE_SECONDS:
+            return
+        raise no_room(label, kind, self._machines.silent())
 
     def _put(self, shared: Shared, label: str) -> Any:
         if shared.key not in self._shared:
