@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from metaopt.tuning.executors.protocol import ExecutorError
-
 #: What a worker needs, by name as in `Task.resources`.
 Kind: TypeAlias = frozenset[tuple[str, float]]
 
@@ -34,24 +32,3 @@ def options(kind: Kind) -> dict[str, Any]:
 def shown(kind: Kind) -> str:
     """It, as messages show it."""
     return ", ".join(f"{name}={amount:g}" for name, amount in sorted(kind))
-
-
-def no_room(label: str, kind: Kind, silent: int) -> ExecutorError:
-    """What is said of a block for which no machine has what it needs.
-
-    Args:
-        label: of the block.
-        kind: of worker that it needs.
-        silent: machines that belong to the cluster and do not answer.
-    """
-    needs = f"{label} needs {shown(kind)}"
-    if not silent:
-        return ExecutorError(
-            f"{needs}, and no machine of the cluster has that; ask for less in its resources, or add a machine that "
-            "has it."
-        )
-    machines = "a machine does not answer" if silent == 1 else f"{silent} machines do not answer"
-    return ExecutorError(
-        f"{needs}, and no machine of the cluster that answers has that, while {machines} (cut off, or too busy); "
-        "everything that has finished is stored: run the same command again when there are machines."
-    )

@@ -1,7 +1,7 @@
 import pytest
 
 import metaopt
-from metaopt.tuning.executors.ray_cluster.resources import kind_of, no_room, on_machines, options, shown
+from metaopt.tuning.executors.ray_cluster.resources import kind_of, on_machines, options, shown
 
 
 def test_what_a_task_says_is_said_to_ray_in_its_words():
@@ -29,14 +29,3 @@ def test_resources_are_not_part_of_what_is_trained(make_task):
 
     task = make_task()
     assert dataclasses.replace(task, resources={"num_cpus": 4}).fingerprint == task.fingerprint
-
-
-def test_what_is_silent_is_not_said_to_lack_anything():
-    kind = kind_of({"num_gpus": 1})
-    assert str(no_room("Task 'a'", kind, 0)) == (
-        "Task 'a' needs num_cpus=1, num_gpus=1, and no machine of the cluster has that; ask for less in its resources, "
-        "or add a machine that has it."
-    )
-    assert " and no machine of the cluster that answers has that, while 2 machines do not answer (cut off, or" in str(
-        no_room("Task 'a'", kind, 2)
-    )
