@@ -85,8 +85,9 @@ def named_line(error: BaseException, limit: int = 200) -> str:
     """
     message, name = _message(error), type(error).__name__
     line = _cut(f"{name}: {message}" if message else name, limit)
-    is_of_file = isinstance(error, OSError) and error.strerror and error.filename is not None
-    return f"{line}: {quoted(str(error.filename))}" if is_of_file else line
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{line}: {quoted(str(error.filename))}"
+    return line
 
 
 def is_interrupt(error: BaseException) -> bool:
