@@ -81,6 +81,7 @@ class Nodes:
     """Machines of a cluster on this one, which can be taken away and brought back."""
 
     def __init__(self):
+        os.environ.setdefault("RAY_worker_niceness", "0")  # or workers get nothing of a machine that others use as well
         from ray.cluster_utils import Cluster
 
         self.cluster = Cluster()

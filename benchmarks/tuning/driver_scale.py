@@ -1,33 +1,32 @@
 """What the driver costs an evaluation, from 10² to 10⁵ evaluations, 10 to 500 tasks and any number of workers.
 
-    python -m benchmarks.tuning.driver_scale [--evaluations 100 100000] [--tasks 10 500] [--workers 100 10000]
-        [--seconds 60] [--profile] [--json]
+    python -m benchmarks.tuning.driver_scale [--sizes 100x10 100000x10 100000x500] [--workers 10000] [--seconds 60]
+        [--batches 3] [--json]
 
 The evaluator, the dispatcher and the ledger (a new SQLite file) are those of a study. Only the executor is simulated:
 its workers take a block, and hand its results back so many seconds later on a clock of its own, on which the driver's
 work takes as long as it takes here and waiting takes no time at all. A block is one candidate on one task, as with
 black boxes, which is the dearest case for a driver.
 
-`processor ms` is an evaluation's, over the last batch of 40 candidates; `a second` how many evaluations a driver could
-store if workers were never waited for; `delay` how long a worker that is free waits for its next block while there is
-one, the median and the longest of twenty; `bytes` what an evaluation takes in the ledger's file. A driver has to keep
-up with `workers / seconds` evaluations a second; where it does not, delays grow: the last column says which share of
-the workers' time is used.
+Batches of 40 candidates are measured, those of the sizes in turn, so that what else the machine does meets all alike;
+each column is the median over batches. `processor ms` is an evaluation's; `a second` how many evaluations a driver
+could store if workers were never waited for; `delay` how long a worker that is free waits for its next block while
+there is one, the median and the longest of twenty; `bytes` what an evaluation takes in the ledger's file, `MiB` what
+the process holds. A driver has to keep up with `workers / seconds` evaluations a second; where it does not, delays
+grow: the last column says which share of the workers' time is used.
 """
 
 import argparse
-import cProfile
+import contextlib
 import heapq
 import itertools
 import json
 import math
-import pstats
-import resource
-import sys
+import statistics
 import tempfile
 import time
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +34,7 @@ import torch
 
 import metaopt
 from benchmarks.tuning.ledger_scale import ParamRecorder
+from benchmarks.tuning.memory import resident_mib
 from metaopt.configuration import Configuration
 from metaopt.plugin import current_registry
 from metaopt.tuning.executors.dispatcher import Dispatcher
@@ -47,7 +47,6 @@ from metaopt.tuning.seeds import RACE_SEED
 
 REACH = 1.2
 NUM_VALIDATIONS = 15
-SHOWN = 25
 
 
 class SimulatedExecutor:
@@ -109,7 +108,7 @@ class SimulatedExecutor:
 
 @dataclass(frozen=True)
 class Measured:
-    """One size of a study."""
+    """A batch of a study of one size."""
 
     evaluations: int
     tasks: int
@@ -137,82 +136,123 @@ def curve(configuration: Configuration) -> metaopt.Curve:
     return metaopt.Curve(STEPS, values, 300, values + 0.01)
 
 
-def candidates(count: int) -> list[Configuration]:
-    """Random ones from the whole space."""
-    space, recorder = joint_space(current_registry()), ParamRecorder(np.random.default_rng(0))
-    return [space.suggest(recorder) for _ in range(count)]
+class Study:
+    """So many evaluations, and batches of 40 candidates after them.
 
+    Args:
+        folder: for its ledger.
+        evaluations: to begin with.
+        num_tasks: of the corpus.
+        workers: simulated.
+        seconds: that a block takes.
+    """
 
-def measure(
-    evaluations: int, num_tasks: int, workers: int, seconds: float, profile: cProfile.Profile | None = None
-) -> Measured:
-    """Evaluate so many times, and measure the last batch."""
-    corpus = [metaopt.BlackBoxTask(name=f"task{n}", family=f"family{n % 10}", train=train) for n in range(num_tasks)]
-    proposed = candidates(math.ceil(evaluations / num_tasks) + BATCH)
-    executor = SimulatedExecutor(workers, seconds)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "ledger.db"
-        evaluator = Evaluator(
-            Ledger(f"sqlite:///{file}"), current_registry(), workers=Dispatcher(executor), announce=lambda line: None
+    def __init__(self, folder: Path, evaluations: int, num_tasks: int, workers: int, seconds: float) -> None:
+        self.corpus = [
+            metaopt.BlackBoxTask(name=f"task{n}", family=f"family{n % 10}", train=train) for n in range(num_tasks)
+        ]
+        self.executor, self.file = SimulatedExecutor(workers, seconds), folder / "ledger.db"
+        self.evaluator = Evaluator(
+            Ledger(f"sqlite:///{self.file}"),
+            current_registry(),
+            workers=Dispatcher(self.executor),
+            announce=lambda line: None,
         )
-        *before, last = [proposed[begin : begin + BATCH] for begin in range(0, len(proposed) - BATCH + 1, BATCH)]
-        for batch in before:
-            evaluator.curves(batch, corpus, [RACE_SEED])
+        self._space, self._recorder = joint_space(current_registry()), ParamRecorder(np.random.default_rng(0))
+        while self.evaluator.spent.evaluations < evaluations:
+            self._train(min(BATCH, math.ceil((evaluations - self.evaluator.spent.evaluations) / num_tasks)))
+
+    def batch(self) -> Measured:
+        """Measure one more."""
+        executor, evaluator = self.executor, self.evaluator
         executor.pause()
         executor.delays.clear()
         executor.busy, begun = 0.0, executor.now
         started, clock, count = time.process_time(), time.perf_counter(), evaluator.spent.evaluations
-        if profile is not None:
-            profile.enable()
-        evaluator.curves(last, corpus, [RACE_SEED])
-        if profile is not None:
-            profile.disable()
+        self._train(BATCH)
         done = evaluator.spent.evaluations - count
         processor, clock = time.process_time() - started, time.perf_counter() - clock
-        later = sorted(executor.delays[workers:] or executor.delays)
-        measured = Measured(
+        later = sorted(executor.delays[executor.count :] or executor.delays)
+        return Measured(
             evaluator.spent.evaluations,
-            num_tasks,
-            workers,
+            len(self.corpus),
+            executor.count,
             1e3 * processor / done,
             done / clock,
             later[len(later) // 2],
             later[-max(len(later) // 20, 1)],
-            file.stat().st_size / evaluator.spent.evaluations,
-            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-            executor.busy / ((executor.now - begun) * min(workers, done)),
+            self.file.stat().st_size / evaluator.spent.evaluations,
+            resident_mib(),
+            executor.busy / ((executor.now - begun) * min(executor.count, done)),
         )
-        evaluator.close()
-    return measured
+
+    def close(self) -> None:
+        self.evaluator.close()
+
+    def _train(self, candidates: int) -> None:
+        proposed = [self._space.suggest(self._recorder) for _ in range(candidates)]
+        self.evaluator.curves(proposed, self.corpus, [RACE_SEED])
+
+
+def median(batches: Sequence[Measured]) -> Measured:
+    """Of each column, where batches are of one size."""
+    floats = [each.name for each in fields(Measured) if each.type in (float, "float")]
+    return replace(batches[-1], **{name: statistics.median(getattr(each, name) for each in batches) for name in floats})
+
+
+def measure(sizes: Sequence[tuple[int, int]], options: argparse.Namespace) -> list[Measured]:
+    """Batches of each size, in turn, so that what else the machine does meets all of them alike.
+
+    The smallest size is made anew for each of its batches, or it would grow beyond it.
+    """
+    batches: list[list[Measured]] = [[] for _ in sizes]
+    with contextlib.ExitStack() as stack:
+
+        def begun(size: tuple[int, int]) -> Study:
+            evaluations, tasks = size
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            return stack.enter_context(
+                contextlib.closing(Study(folder, evaluations, tasks, options.workers, options.seconds))
+            )
+
+        studies = [begun(size) for size in sizes]
+        for number, (place, (evaluations, tasks)) in itertools.product(range(options.batches), enumerate(sizes)):
+            if number and evaluations < BATCH * tasks:
+                studies[place].close()
+                studies[place] = begun((evaluations, tasks))
+            batches[place].append(studies[place].batch())
+    return [median(each) for each in batches]
+
+
+def size(text: str) -> tuple[int, int]:
+    """Evaluations and tasks."""
+    evaluations, _, tasks = text.partition("x")
+    return int(evaluations), int(tasks)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--evaluations", type=int, nargs="+", default=[100, 100_000], help="in the ledger before")
-    parser.add_argument("--tasks", type=int, nargs="+", default=[10, 500])
-    parser.add_argument("--workers", type=int, nargs="+", default=[100], help="simulated")
+    parser.add_argument(
+        "--sizes",
+        type=size,
+        nargs="+",
+        default=[(100, 10), (100_000, 10), (100_000, 500)],
+        metavar="EVALUATIONSxTASKS",
+        help="what is in the ledger before, and how many tasks there are",
+    )
+    parser.add_argument("--workers", type=int, default=10_000, help="simulated")
     parser.add_argument("--seconds", type=float, default=60.0, help="that a block takes")
-    parser.add_argument("--profile", action="store_true", help="show where the time of the largest study goes")
+    parser.add_argument("--batches", type=int, default=3, help="that are measured of each size")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(f"{'evaluations':>11}{'tasks':>7}{'workers':>9}{'processor ms':>14}{'a second':>10}{'delay, s':>10}", end="")
-    print(f"{'1 of 20':>9}{'bytes':>8}{'MiB':>6}{'used':>7}")
-    measurements = []
-    for tasks, workers, evaluations in itertools.product(options.tasks, options.workers, options.evaluations):
-        largest = (tasks, workers, evaluations) == tuple(
-            max(each) for each in (options.tasks, options.workers, options.evaluations)
-        )
-        profile = cProfile.Profile() if options.profile and largest else None
-        each = measure(evaluations, tasks, workers, options.seconds, profile)
-        measurements.append(each)
-        print(
-            f"{each.evaluations:11,}{each.tasks:7,}{each.workers:9,}{each.processor_ms:14.2f}{each.rate:10.0f}", end=""
-        )
-        print(f"{each.delay:10.3f}{each.longest_delay:9.3f}{each.bytes_each:8.0f}{each.resident_mib:6.0f}", end="")
-        print(f"{each.used:7.0%}", flush=True)
-        if profile is not None:
-            pstats.Stats(profile, stream=sys.stdout).sort_stats("cumulative").print_stats(SHOWN)
+    print(f"{'1 of 20':>9}{'bytes':>8}{'MiB':>6}{'used':>7}", flush=True)
+    measurements = measure(options.sizes, options)
+    for each in measurements:
+        print(f"{each.evaluations:11,}{each.tasks:7,}{each.workers:9,}{each.processor_ms:14.2f}", end="")
+        print(f"{each.rate:10.0f}{each.delay:10.3f}{each.longest_delay:9.3f}{each.bytes_each:8.0f}", end="")
+        print(f"{each.resident_mib:6.0f}{each.used:7.0%}", flush=True)
     first, last = measurements[0], measurements[-1]
     ratio = last.processor_ms / first.processor_ms
     print(

@@ -9,6 +9,13 @@ from typing import Self
 
 INTERVAL_SECONDS = 0.5
 GIB = 2**30
+MIB = 2**20
+
+
+def resident_mib() -> float:
+    """What this process holds now; its peak where there is no /proc."""
+    held = _resident_bytes(Path("/proc/self"))
+    return (held or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024) / MIB
 
 
 class PeakMemory:

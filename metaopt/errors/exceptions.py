@@ -2,7 +2,7 @@
 
 import dis
 
-from metaopt.errors.quoting import without_long_words
+from metaopt.errors.quoting import quoted, without_long_words
 
 
 class MetaOptError(Exception):
@@ -79,9 +79,15 @@ def first_line(error: BaseException, limit: int = 200) -> str:
 
 
 def named_line(error: BaseException, limit: int = 200) -> str:
-    """The exception's type before its `first_line`: `ValueError: what it says`, or `ValueError` if it says nothing."""
+    """The exception's type before its `first_line`: `ValueError: what it says`, or `ValueError` if it says nothing.
+
+    A file that the system would not open is named behind it: nobody else here knows which one it was.
+    """
     message, name = _message(error), type(error).__name__
-    return _cut(f"{name}: {message}" if message else name, limit)
+    line = _cut(f"{name}: {message}" if message else name, limit)
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{line}: {quoted(str(error.filename))}"
+    return line
 
 
 def is_interrupt(error: BaseException) -> bool:

@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from metaopt.meta.checkpoint import has_checkpoint
+    from metaopt.meta.checkpoint import has_checkpoint, has_checkpoint_of
     from metaopt.meta.evaluation import adapted_metrics, few_shot_metrics
     from metaopt.meta.initial_theta import fingerprint
     from metaopt.meta.inner_loop import InnerLoop, inner_steps
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 # Imported when it is first named, so that what needs one of them does not load them all.
 _MODULES = {
     "has_checkpoint": "metaopt.meta.checkpoint",
+    "has_checkpoint_of": "metaopt.meta.checkpoint",
     "adapted_metrics": "metaopt.meta.evaluation",
     "few_shot_metrics": "metaopt.meta.evaluation",
     "fingerprint": "metaopt.meta.initial_theta",
@@ -70,6 +71,7 @@ __all__ = [
     "few_shot_metrics",
     "fingerprint",
     "has_checkpoint",
+    "has_checkpoint_of",
     "inner_steps",
     "learned_recipe",
     "meta_train",

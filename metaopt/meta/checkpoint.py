@@ -60,3 +60,17 @@ def read(folder: Path, identity: str) -> dict[str, Any] | None:
 def has_checkpoint(folder: Path | None) -> bool:
     """Whether a folder holds a checkpoint."""
     return folder is not None and (folder / FILE).exists()
+
+
+def has_checkpoint_of(folder: Path, identity: str) -> bool:
+    """Whether a folder holds a checkpoint of this meta-training.
+
+    Raises:
+        StorageError: it holds one that cannot be read.
+    """
+    try:
+        return read(folder, identity) is not None
+    except StorageError:
+        raise
+    except InputError:
+        return False

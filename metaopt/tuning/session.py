@@ -33,10 +33,10 @@ from metaopt.tuning.running.cost import (
     workloads,
 )
 from metaopt.tuning.running.evaluator import Evaluator
-from metaopt.tuning.running.learned_tasks import with_weights
 from metaopt.tuning.running.machine import measured
 from metaopt.tuning.running.pace import Pace
 from metaopt.tuning.running.progress import TimeLimit, TimeUpError
+from metaopt.tuning.running.winner_weights import with_weights
 from metaopt.tuning.search.joint_space import JointSpace
 from metaopt.tuning.search.racing import race_order, with_budgets
 from metaopt.tuning.search.search import Choice, SearchResult, search
@@ -161,7 +161,7 @@ class Session:
         learned = with_weights(
             result.recipe,
             self.corpus.tasks,
-            self.evaluator.registry,
+            self.evaluator,
             seed=self.arguments.seed,
             folder=None if folder is None else folder / self.study_name,
             train=self.limit.train,

@@ -92,3 +92,11 @@ def test_an_interrupt_is_told_from_code_that_raises_one():
     assert not is_interrupt(raised(deliberate))
     assert not is_interrupt(raised(lambda: sys.exit(3)))
     assert is_interrupt(raised(lambda: signal.raise_signal(signal.SIGINT)))
+
+
+def test_a_file_that_somebody_s_code_lacks_is_named(tmp_path):
+    with pytest.raises(OSError, match="nowhere") as raised:
+        (tmp_path / "nowhere.csv").read_text()
+    assert named_line(raised.value).startswith("FileNotFoundError: No such file or directory: '")
+    assert named_line(raised.value).endswith("nowhere.csv'")
+    assert first_line(raised.value) == "No such file or directory"

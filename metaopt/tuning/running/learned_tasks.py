@@ -1,10 +1,9 @@
-"""Learned rules in a study: runs that meta-train, weights that come with a rule, weights of the winner."""
+"""Learned rules in a study: runs that meta-train, weights that come with a rule."""
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from torch import Tensor
@@ -19,12 +18,10 @@ from metaopt.meta import (
     Trainer,
     adapted_metrics,
     fingerprint,
-    has_checkpoint,
     inner_steps,
-    learned_recipe,
 )
 from metaopt.plugin import LearnerSpec, OptimizerSpec, Registry
-from metaopt.recipe import Recipe, learned_start
+from metaopt.recipe import learned_start
 
 #: What a run is judged on: by the first a study chooses, the second is reported.
 PARTITIONS: tuple[Partition, Partition] = ("validation", "test")
@@ -175,25 +172,3 @@ def _adaptation(task: FewShotTask, assembly: Assembly, theta: Mapping[str, Tenso
         for partition in PARTITIONS
     ]
     return Curve(np.asarray([float(steps)]), np.asarray(values[:1]), steps, np.asarray(values[1:]))
-
-
-def with_weights(
-    recipe: Recipe, tasks: Sequence[AnyTask], registry: Registry, *, seed: int, folder: Path | None, train: bool = True
-) -> Recipe:
-    """The recipe with weights, meta-trained on all few-shot tasks together, if its rule is learned and has none.
-
-    Args:
-        recipe: what a search found.
-        tasks: of the study, at their whole budgets.
-        registry: where plugins are.
-        seed: of the meta-training.
-        folder: of its checkpoints.
-        train: False to take weights from finished checkpoints alone.
-    """
-    assembly = assemble(recipe.configuration, registry)
-    few = [task for task in tasks if isinstance(task, FewShotTask)]
-    if (assembly.meta is None and assembly.learner is None) or not few or not (train or has_checkpoint(folder)):
-        return recipe
-    trained = Trainer(assembly, few, seed=seed).train(folder)
-    learned = learned_recipe(recipe.configuration, trained, few, registry, seed, recipe.provenance)
-    return replace(learned, stopper=recipe.stopper, num_validations=recipe.num_validations)

@@ -15,7 +15,9 @@ from metaopt.errors import named_line, quoted
 from metaopt.tuning.executors.protocol import ExecutorError
 from metaopt.tuning.executors.ray_cluster.quiet import logged
 
-#: How long a cluster may take to answer at first, seconds; Ray's client counts its attempts instead.
+#: Where a cluster is looked for unless the caller says otherwise: where `RAY_ADDRESS` says, else that of this machine.
+AUTO = "auto"
+#: How long a machine may take to open a connection, seconds.
 _ANSWER_SECONDS = 10.0
 #: How long a head that does not answer is waited for: Ray itself ends this process, without a word, after 60.
 _SILENCE_SECONDS = 30.0
@@ -52,7 +54,7 @@ class Connection:
 
     def __init__(self, address: str, log_file: Path | None) -> None:
         self.ray = import_ray()
-        self.address = address
+        self.address = os.environ.get("RAY_ADDRESS", AUTO) if address == AUTO else address
         self._stack = ExitStack()
         self._silent_since: float | None = None
         leaving = self._stack.enter_context(logged(log_file))
@@ -126,16 +128,32 @@ class Connection:
 
 
 def _check_answers(address: str) -> None:
-    """Refuse a host and port at which nothing listens, before Ray tries for half a minute."""
+    """Refuse a host and port at which no cluster answers, before Ray tries for minutes."""
     place = address.removeprefix("ray://")
     if ":" not in place:
         return
     host, port = _host_and_port(place)
+    remedy = "give host and port of the cluster's head, such as ray://HOST:10001, or auto on a machine of the cluster."
     if not port or not _is_open(host, port, _ANSWER_SECONDS):
-        raise ExecutorError(
-            f"Nothing answers at --address {quoted(address)}; give host and port of the cluster's head, such as "
-            "ray://HOST:10001, or auto on a machine of the cluster."
-        )
+        raise ExecutorError(f"Nothing answers at --address {quoted(address)}; {remedy}")
+    if not _speaks(place):
+        raise ExecutorError(f"What answers at --address {quoted(address)} is no Ray cluster; {remedy}")
+
+
+def _speaks(place: str) -> bool:
+    """Whether what listens there speaks as heads of Ray do: what becomes of the call matters to nobody."""
+    if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
+        return True  # it takes Ray's own certificates to ask
+    try:
+        import grpc
+    except ImportError:  # Ray was installed without its client
+        return True
+    with grpc.insecure_channel(place, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        try:
+            channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=_SILENCE_SECONDS)
+        except grpc.RpcError as error:
+            return error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+    return True
 
 
 def _host_and_port(place: str) -> tuple[str, int]:
@@ -154,6 +172,6 @@ def _is_open(host: str, port: int, timeout: float) -> bool:
 def _remedy(address: str, error: BaseException) -> str:
     if "version" in str(error).lower():
         return "install the cluster's versions of Ray and Python here"
-    if address == "auto":
+    if address == AUTO:
         return "begin one with `ray start --head`, or give the --address of one (local for this machine alone)"
     return "see that it is there and can be reached"

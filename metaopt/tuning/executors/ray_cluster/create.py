@@ -1,11 +1,8 @@
 """The executor `ray`."""
 
 from metaopt.tuning.executors.protocol import ExecutorSettings
-from metaopt.tuning.executors.ray_cluster.connection import Connection
+from metaopt.tuning.executors.ray_cluster.connection import AUTO, Connection
 from metaopt.tuning.executors.ray_cluster.executor import RayExecutor
-
-#: Where a cluster is looked for unless the caller says otherwise: the one that this machine belongs to.
-AUTO = "auto"
 
 
 def create(settings: ExecutorSettings) -> RayExecutor:

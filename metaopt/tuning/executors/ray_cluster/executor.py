@@ -1,6 +1,7 @@
 """Blocks run in long-lived actors of a Ray cluster, one a slot; machines may go and come."""
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -9,19 +10,21 @@ from typing import Any
 
 import cloudpickle
 
-from metaopt.errors import MetaOptError, named_line
 from metaopt.plugin import current_registry
 from metaopt.tuning.executors.protocol import Block, Ended, ExecutorError, Loss, Shared
 from metaopt.tuning.executors.ray_cluster import slot as slot_module
 from metaopt.tuning.executors.ray_cluster.connection import Connection
 from metaopt.tuning.executors.ray_cluster.machines import Machines
-from metaopt.tuning.executors.ray_cluster.resources import Kind, kind_of, on_machines, options, shown
-from metaopt.tuning.executors.ray_cluster.sources import own_sources
+from metaopt.tuning.executors.ray_cluster.refusals import WAITING, failed_on, no_room, too_large
+from metaopt.tuning.executors.ray_cluster.resources import Kind, kind_of, on_machines, options
+from metaopt.tuning.executors.ray_cluster.sources import own_folder, own_sources
 from metaopt.tuning.executors.ray_cluster.versions import check_worker, wanted_versions
 from metaopt.tuning.running.carried_plugins import plugin_files_by_value
 
 #: How long machines that have what a block needs are waited for: a dead one may be on its way back.
 _PATIENCE_SECONDS = 30.0
+#: After how long without any worker that has begun it is said.
+_QUIET_SECONDS = 30.0
 #: How long a worker of other resources must have been idle to make room.
 _IDLE_SECONDS = 2.0
 
@@ -58,6 +61,8 @@ class RayExecutor:
     _ended: list[Ended] = field(default_factory=list, init=False)
     _shared: dict[str, Any] = field(default_factory=dict, init=False)
     _roomless_since: dict[Kind, float] = field(default_factory=dict, init=False)
+    _waiting_since: float = field(default=math.inf, init=False)
+    _has_told: bool = field(default=False, init=False)
     _tickets: "itertools.count[int]" = field(default_factory=itertools.count, init=False)
     _refusal: ExecutorError | None = field(default=None, init=False)
 
@@ -149,11 +154,19 @@ class RayExecutor:
         wanted = min(waiting - starting, most)
         if wanted <= 0 and not any(slot.kind == kind and slot.node for slot in slots):
             self._make_room(kind)
+            self._tell_of_waiting()
         distributions, sources = self._begin_with
         for _ in range(max(wanted, 0)):
             actor = self._actor_class.options(**options(kind)).remote()
             setup = cloudpickle.dumps(self.setup())
-            self._refs[actor.begin.remote(sources, list(distributions), setup)] = _Slot(actor, kind)
+            self._refs[actor.begin.remote(sources, list(distributions), setup, own_folder())] = _Slot(actor, kind)
+
+    def _tell_of_waiting(self) -> None:
+        now = time.monotonic()
+        self._waiting_since = min(self._waiting_since, now)
+        if not self._has_told and now - self._waiting_since > _QUIET_SECONDS:
+            self.announce(WAITING)
+            self._has_told = True
 
     def _make_room(self, kind: Kind) -> None:
         """End workers of other resources that have had nothing to do for a while."""
@@ -166,18 +179,16 @@ class RayExecutor:
 
     def _wait_for_room(self, kind: Kind, label: str) -> None:
         now = time.monotonic()
-        if now - self._roomless_since.setdefault(kind, now) > _PATIENCE_SECONDS:
-            raise ExecutorError(
-                f"{label} needs {shown(kind)}, and no machine of the cluster has that; ask for less in its resources, "
-                "or add a machine that has it."
-            )
+        if now - self._roomless_since.setdefault(kind, now) <= _PATIENCE_SECONDS:
+            return
+        raise no_room(label, kind, self._machines.silent())
 
     def _put(self, shared: Shared, label: str) -> Any:
         if shared.key not in self._shared:
             try:
                 self._shared[shared.key] = self._ray.put(cloudpickle.dumps(shared.value))
             except self._full as error:
-                raise _too_large(label) from error
+                raise too_large(label) from error
         return self._shared[shared.key]
 
     @cached_property
@@ -212,6 +223,7 @@ class RayExecutor:
             self._refusal = error
             return
         slot.node, slot.host = facts["node"], facts["host"]
+        self._waiting_since = math.inf
         self._machines.watch(slot.node)
         self._rest(slot)
 
@@ -221,11 +233,13 @@ class RayExecutor:
             went_well, result = cloudpickle.loads(self._ray.get(ref))
         except self._ray.exceptions.RayError as error:
             if isinstance(_cause(error), self._full):
-                self._forget(ref, Ended(slot.ticket, error=_too_large("A block")))
+                self._forget(ref, Ended(slot.ticket, error=too_large("A block")))
             else:
                 self._lose(ref, self._loss(slot, error))
             return
-        ended = Ended(slot.ticket, result=result) if went_well else Ended(slot.ticket, error=_on(slot.host, result))
+        ended = (
+            Ended(slot.ticket, result=result) if went_well else Ended(slot.ticket, error=failed_on(slot.host, result))
+        )
         del self._refs[ref]
         self._ended.append(ended)
         slot.ticket = None
@@ -275,17 +289,3 @@ def _cause(error: BaseException) -> BaseException:
     """What Ray wraps where a worker's own code raised it."""
     cause = getattr(error, "cause", None)
     return cause if isinstance(cause, BaseException) else error
-
-
-def _too_large(label: str) -> ExecutorError:
-    return ExecutorError(
-        f"The cluster's object store is full: {label} does not fit with its data; begin the machines with a larger "
-        "--object-store-memory, or give its data as a function that reads it there."
-    )
-
-
-def _on(host: str, error: BaseException) -> BaseException:
-    """The error, saying where it happened: what one machine has another may lack."""
-    if isinstance(error, MetaOptError):
-        return type(error)(f"{str(error).rstrip('.')} (on the machine {host} of the cluster).")
-    return MetaOptError(f"A worker on the machine {host} of the cluster failed: {named_line(error)}.")

@@ -34,11 +34,11 @@ class Machines:
 
     def alive(self, *, now: bool = False) -> dict[str, Mapping[str, float]]:
         """Resources of each machine that answers, by its id."""
-        if now or time.monotonic() - self._looked >= _FRESH_SECONDS:
-            nodes = self.ray.nodes()
-            self._known = {node["NodeID"]: node["Resources"] for node in nodes if node["Alive"]}
-            self._looked = time.monotonic()
-        return {name: resources for name, resources in self._known.items() if name not in self._silent}
+        return {name: resources for name, resources in self._listed(now=now).items() if name not in self._silent}
+
+    def silent(self) -> int:
+        """How many machines belong to the cluster, as far as Ray knows, and do not answer."""
+        return len(self._silent & self._listed().keys())
 
     def room(self, needed: Mapping[str, float]) -> int:
         """How many workers that need so much, by resource, there would be room for on empty machines."""
@@ -55,24 +55,33 @@ class Machines:
             self._watchmen[node] = _Post(made, made.ping.remote(), time.monotonic())
 
     def look(self) -> None:
-        """Hear who answers; a machine that is silent for too long counts as gone."""
-        now = time.monotonic()
+        """Hear who answers; a machine that is silent for too long counts as gone until it answers again."""
+        now, listed = time.monotonic(), self._listed()
         for node, post in list(self._watchmen.items()):
             if now - post.asked < _PING_SECONDS:
                 continue
             ready, _ = self.ray.wait([post.ping], timeout=0)
             if ready and self._is_answer(ready[0]):
-                post.ping, post.asked = post.watchman.ping.remote(), now
-            elif ready or node not in self.alive():
+                post.ping, post.asked, post.has_begun = post.watchman.ping.remote(), now, True
+                self._silent.discard(node)
+            elif ready or node not in listed:
+                self._silent.discard(node)
                 self._dismiss(node)
-            elif now - post.asked > _SILENCE_SECONDS:
+            elif post.has_begun and now - post.asked > _SILENCE_SECONDS:
                 self._silent.add(node)
-                self._dismiss(node)
 
     def close(self) -> None:
         """Dismiss those who watch."""
         for node in list(self._watchmen):
             self._dismiss(node)
+
+    def _listed(self, *, now: bool = False) -> Mapping[str, Mapping[str, float]]:
+        """Resources of each machine that Ray takes to be there."""
+        if now or time.monotonic() - self._looked >= _FRESH_SECONDS:
+            nodes = self.ray.nodes()
+            self._known = {node["NodeID"]: node["Resources"] for node in nodes if node["Alive"]}
+            self._looked = time.monotonic()
+        return self._known
 
     def _is_answer(self, ping: Any) -> bool:
         try:
@@ -87,8 +96,9 @@ class Machines:
 
 @dataclass
 class _Post:
-    """Who watches a machine, and when it was last asked."""
+    """Who watches a machine, and when it was last asked; its own start may take long where a machine is busy."""
 
     watchman: Any
     ping: Any
     asked: float
+    has_begun: bool = False

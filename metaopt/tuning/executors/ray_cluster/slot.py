@@ -1,5 +1,6 @@
 """What runs in a worker of a cluster. The module travels as it is, so it imports nothing that a machine may lack."""
 
+import contextlib
 import importlib.abc
 import importlib.machinery
 import importlib.metadata
@@ -23,7 +24,7 @@ class Slot:
         self._kept: OrderedDict[str, Any] = OrderedDict()
 
     def begin(
-        self, sources: Mapping[str, tuple[str, str, bool]], distributions: Sequence[str], setup: bytes
+        self, sources: Mapping[str, tuple[str, str, bool]], distributions: Sequence[str], setup: bytes, folder: str
     ) -> dict[str, Any]:
         """Become able to run blocks; returns what the driver compares.
 
@@ -31,6 +32,7 @@ class Slot:
             sources: modules that are nowhere installed: origin, text, and whether it is a package, by name.
             distributions: whose versions are wanted.
             setup: what to call first, pickled.
+            folder: where the driver works: relative paths mean the same here, if this machine has it.
         """
         import ray
 
@@ -42,6 +44,8 @@ class Slot:
             "versions": {name: _version(name) for name in distributions},
             "fault": "",
         }
+        with contextlib.suppress(OSError):
+            os.chdir(folder)
         sys.meta_path.append(_Sources(sources))
         try:
             _loaded(setup)()

@@ -1,6 +1,7 @@
 """Modules of the user's own, which no other machine has: their text travels to the workers."""
 
 import importlib.metadata
+import os
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -41,6 +42,14 @@ def own_sources() -> Sources:
             f"({size / 1e6:.0f} MB, the largest of them {quoted(largest)}); install them on each machine."
         )
     return sources
+
+
+def own_folder() -> str:
+    """The folder that this process works in; empty where somebody has deleted it."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return ""
 
 
 def _own_file(name: str, module: ModuleType) -> Path | None:

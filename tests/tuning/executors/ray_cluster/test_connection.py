@@ -1,14 +1,17 @@
 """A cluster that cannot be used is told in a sentence, and nothing is left of the attempt."""
 
+import contextlib
 import re
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
 import metaopt
 from metaopt.tuning.executors.protocol import ExecutorError
+from metaopt.tuning.executors.ray_cluster import connection as connection_module
 from metaopt.tuning.executors.ray_cluster.connection import Connection
 
 
@@ -25,6 +28,38 @@ def test_an_address_at_which_nothing_answers_is_refused_at_once(scheme):
     with pytest.raises(ExecutorError, match=f"^Nothing answers at --address {re.escape(repr(address))}; give host and"):
         Connection(address, None)
     assert sys.stdout is before
+
+
+@pytest.fixture
+def something_else():
+    """A server that is no cluster: it takes connections and says what is not asked."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    with server.accept()[0] as connection:
+                        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_what_answers_and_is_no_cluster_is_refused(scheme, something_else, monkeypatch):
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'metaopt-torch[ray]'")
+    monkeypatch.setattr(connection_module, "_SILENCE_SECONDS", 2.0)
+    address = f"{scheme}{something_else}"
+    sentence = f"What answers at --address {address!r} is no Ray cluster; give host and port of the cluster's head"
+    with pytest.raises(ExecutorError, match=f"^{re.escape(sentence)}"):
+        Connection(address, None)
+
+
+def test_the_usual_address_is_that_of_the_environment(monkeypatch):
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'metaopt-torch[ray]'")
+    monkeypatch.setenv("RAY_ADDRESS", f"ray://127.0.0.1:{free_port()}")
+    with pytest.raises(ExecutorError, match=r"^Nothing answers at --address 'ray://127"):
+        Connection("auto", None)
 
 
 def test_without_ray_there_is_one_sentence(make_task, monkeypatch, capsys):

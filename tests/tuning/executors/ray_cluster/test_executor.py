@@ -15,6 +15,7 @@ from metaopt.plugin import current_registry
 from metaopt.tuning.executors.named import dispatcher
 from metaopt.tuning.executors.protocol import Block, ExecutorError, Shared
 from metaopt.tuning.executors.ray_cluster import executor as executor_module
+from metaopt.tuning.executors.ray_cluster.refusals import WAITING
 from metaopt.tuning.ledger.ledger import Ledger
 
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
@@ -121,9 +122,16 @@ def test_a_study_whose_worker_and_machine_are_killed_ends_as_at_home(
     assert "a line of the job" in (tmp_path / "cluster.db.ray.log").read_text()
 
 
-def test_blocks_of_other_resources_and_what_cannot_be(nodes, monkeypatch):
+def test_blocks_of_other_resources_and_what_cannot_be(nodes, monkeypatch, tmp_path):
     monkeypatch.setattr(executor_module, "_PATIENCE_SECONDS", 1.0)
-    lines, before = [], signal.getsignal(signal.SIGTERM)
+    monkeypatch.chdir(tmp_path)  # where the cluster was not begun
+    lines, told, before = [], [], signal.getsignal(signal.SIGTERM)
+
+    def make_room(line):
+        told.append(line)
+        workers.close()
+
+    other_study = dispatcher("ray", 1, nodes.address, make_room, None)
     workers = dispatcher("ray", 2, nodes.address, lines.append, None)
 
     def triple(base, number):
@@ -145,9 +153,16 @@ def test_blocks_of_other_resources_and_what_cannot_be(nodes, monkeypatch):
         sentence = r"^Task 'greedy' needs num_cpus=1, num_gpus=4, and no machine of the cluster has that; ask for less"
         with pytest.raises(ExecutorError, match=sentence):
             list(workers.results([greedy]))
+        assert dict(workers.results([Block("Block", os.getcwd, ())])) == {0: str(tmp_path)}  # for relative paths
+        with pytest.raises(metaopt.MetaOptError, match=r"of the cluster failed: FileNotFoundError: .*'nowhere\.csv'"):
+            list(workers.results([Block("Block", open, ("nowhere.csv",))]))
+        assert not lines
+        monkeypatch.setattr(executor_module, "_QUIET_SECONDS", 1.0)
+        assert dict(other_study.results([Block("Block", pow, (2, 3))])) == {0: 8}
+        assert told == [WAITING]
     finally:
         workers.close()
-    assert not lines
+        other_study.close()
     import ray
 
     assert not ray.is_initialized()

@@ -1,20 +1,99 @@
-"""Which machines there are and what they have room for, as Ray tells it."""
+"""Which machines there are and what they have room for, as Ray tells it and as they answer."""
 
 from types import SimpleNamespace
 
+import pytest
+
+from metaopt.tuning.executors.ray_cluster import machines as machines_module
 from metaopt.tuning.executors.ray_cluster.machines import Machines
 
 
-def machines(*nodes):
-    listed = [{"NodeID": name, "Alive": alive, "Resources": resources} for name, alive, resources in nodes]
-    return Machines(SimpleNamespace(nodes=lambda: listed))
+class Engine:
+    """The part of Ray that is asked here; a machine answers once it is among `answering`."""
+
+    def __init__(self, *nodes):
+        self.listed = [{"NodeID": name, "Alive": alive, "Resources": resources} for name, alive, resources in nodes]
+        self.answering = set()
+        self.killed = []
+        self.exceptions = SimpleNamespace(RayError=OSError)
+        pinned = SimpleNamespace(NodeAffinitySchedulingStrategy=lambda node, soft: node)
+        self.util = SimpleNamespace(scheduling_strategies=pinned)
+
+    def nodes(self):
+        return self.listed
+
+    def remote(self, kind):
+        def on(*, scheduling_strategy, **resources):
+            ping = SimpleNamespace(remote=lambda: scheduling_strategy)
+            return SimpleNamespace(remote=lambda: SimpleNamespace(ping=ping, node=scheduling_strategy))
+
+        return SimpleNamespace(options=on)
+
+    def wait(self, pings, timeout):
+        return [ping for ping in pings if ping in self.answering], []
+
+    def get(self, ping):
+        return None
+
+    def kill(self, watchman):
+        self.killed.append(watchman.node)
 
 
 def test_room_is_counted_machine_by_machine():
-    three = machines(("a", True, {"CPU": 4.0}), ("b", True, {"CPU": 3.0, "GPU": 1.0}), ("c", False, {"CPU": 64.0}))
+    three = Machines(
+        Engine(("a", True, {"CPU": 4.0}), ("b", True, {"CPU": 3.0, "GPU": 1.0}), ("c", False, {"CPU": 64.0}))
+    )
     assert three.room({"CPU": 1.0}) == 7
     assert three.room({"CPU": 2.0}) == 3
     assert three.room({"CPU": 1.0, "GPU": 0.1}) == 3
     assert three.room({"CPU": 0.1, "GPU": 0.1}) == 10  # fractions that do not add up in floating point
     assert three.room({"GPU": 2.0}) == 0
     assert sorted(three.alive()) == ["a", "b"]
+
+
+@pytest.fixture
+def at(monkeypatch):
+    """Sets the clock."""
+
+    def set_to(seconds):
+        monkeypatch.setattr(machines_module.time, "monotonic", lambda: seconds)
+
+    return set_to
+
+
+def test_a_machine_that_falls_silent_is_gone_until_it_answers_again(at):
+    engine = Engine(("a", True, {"CPU": 1.0}), ("b", True, {"CPU": 1.0}))
+    machines = Machines(engine)
+    at(100.0)
+    for node in ("a", "b"):
+        machines.watch(node)
+    engine.answering = {"a", "b"}
+    at(106.0)
+    machines.look()
+    engine.answering = {"b"}
+    for seconds in (112.0, 118.0, 124.0, 130.0):
+        at(seconds)
+        machines.look()
+    assert sorted(machines.alive()) == ["b"]
+    assert machines.silent() == 1
+    engine.answering = {"a", "b"}
+    at(136.0)
+    machines.look()
+    assert sorted(machines.alive()) == ["a", "b"]
+    assert machines.silent() == 0
+    assert engine.killed == []
+
+
+def test_a_machine_so_busy_that_nobody_there_could_begin_yet_is_no_silent_one(at):
+    engine = Engine(("a", True, {"CPU": 1.0}))
+    machines = Machines(engine)
+    at(100.0)
+    machines.watch("a")
+    at(200.0)
+    machines.look()
+    assert list(machines.alive()) == ["a"]
+    engine.listed[0]["Alive"] = False  # until Ray says that it is gone
+    at(206.0)
+    machines.look()
+    assert not machines.alive()
+    assert engine.killed == ["a"]

@@ -8,7 +8,7 @@ import pytest
 from metaopt.tuning.executors.protocol import ExecutorError
 from metaopt.tuning.executors.ray_cluster import sources as sources_module
 from metaopt.tuning.executors.ray_cluster.slot import _Sources
-from metaopt.tuning.executors.ray_cluster.sources import own_sources
+from metaopt.tuning.executors.ray_cluster.sources import own_folder, own_sources
 
 
 @pytest.fixture
@@ -62,3 +62,12 @@ def test_too_much_to_travel_is_told(mine, monkeypatch):
     monkeypatch.setattr(sources_module, "MOST_BYTES", 10)
     with pytest.raises(ExecutorError, match=r"are too large to travel to a cluster .* install them on each machine\.$"):
         own_sources()
+
+
+def test_the_folder_that_the_driver_works_in_is_known_or_gone(tmp_path, monkeypatch):
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    assert own_folder() == str(folder)
+    folder.rmdir()
+    assert own_folder() == ""

@@ -1,0 +1,43 @@
+"""What is run on a cluster ends as at home: few-shot tasks, meta-trainings, folds, comparisons of a recipe."""
+
+import pandas
+import pytest
+
+import metaopt
+from tests.meta.conftest import small_waves
+
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
+
+QUIET = {"announce": lambda line: None}
+
+
+@pytest.fixture
+def there(nodes):
+    return {"executor": "ray", "address": nodes.address}
+
+
+def assert_same_runs(one, other):
+    timed = ["seconds"]
+    pandas.testing.assert_frame_equal(
+        one.runs.drop(columns=timed, errors="ignore"), other.runs.drop(columns=timed, errors="ignore"), check_exact=True
+    )
+
+
+def test_few_shot_tasks_and_their_meta_trainings(there):
+    waves = metaopt.Corpus("waves", (small_waves(num_iterations=9, num_steps=1),))
+    study = {"n_trials": 2, "optimizers": ["meta_sgd"], "against": ["sgd"], **QUIET}
+    home, cluster = metaopt.tune(waves, **study), metaopt.tune(waves, **study, **there)
+    assert cluster.judged == home.judged
+    assert cluster.recipe.configuration == home.recipe.configuration
+    assert all((cluster.recipe.theta[name] == weights).all() for name, weights in home.recipe.theta.items())
+    assert_same_runs(cluster.tuning_comparison, home.tuning_comparison)
+
+
+def test_folds_and_comparisons_of_a_recipe(there, make_tasks):
+    tasks = make_tasks(2, families=2, num_steps=6, num_validations=3)
+    study = {"n_trials": 2, "optimizers": ["adamw"], "controllers": ["constant"], "wrappers": [], "folds": 2, **QUIET}
+    home, cluster = metaopt.tune(tasks, **study), metaopt.tune(tasks, **study, **there)
+    assert cluster.recipe.configuration == home.recipe.configuration
+    assert_same_runs(cluster.comparison, home.comparison)
+    compared = [metaopt.evaluate(home.recipe, tasks, against=["sgd"], **QUIET, **where) for where in ({}, there)]
+    assert_same_runs(*compared)
