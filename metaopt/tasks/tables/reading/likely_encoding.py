@@ -32,7 +32,7 @@ def likely_encoding(content: bytes) -> str | None:
 def _share_of_small(content: bytes, name: str) -> float:
     """Of the letters beyond ASCII, which must be of one alphabet; 0 where they are not."""
     text = content.decode(name, errors="replace")
-    letters = [sign for sign in _BEYOND_ASCII.findall(text) if sign not in "«»–—…№’"]
+    letters: list[str] = [sign for sign in _BEYOND_ASCII.findall(text) if sign not in "«»–—…№’"]
     if not letters or len(_MIXED.findall(text)) > (1 - _ONE_ALPHABET) * len(letters):
         return 0.0
     names = [unicodedata.name(letter, "") for letter in letters]
