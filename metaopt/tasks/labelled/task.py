@@ -16,12 +16,16 @@ from metaopt.tasks.images.conv_net import ConvNet
 from metaopt.tasks.labelled.examples import Examples, read_examples
 from metaopt.tasks.labelled.in_pieces import InPieces
 from metaopt.tasks.labelled.layout import Kind
+from metaopt.tasks.labelled.leaks import labelled_leaks
 from metaopt.tasks.labelled.rows import LabelledRows, own_rows
 from metaopt.tasks.labelled.settings import LabelledSettings
+from metaopt.tasks.labelled.splits import FOLDERS_TARGET, LabelledSource, LabelledSplits
+from metaopt.tasks.module_attribute import load_attribute
 from metaopt.tasks.named_model import named_model
 from metaopt.tasks.tables.losses import class_loss
 from metaopt.tasks.tables.metrics import metric_of
 from metaopt.tasks.tables.splitting import Rows
+from metaopt.tasks.tables.target import Target
 from metaopt.tasks.texts.embedding_net import EmbeddingNet
 from metaopt.tasks.texts.tokens import Vocabulary
 
@@ -72,6 +76,11 @@ class LabelledTask:
     vocabulary: Vocabulary | None = None
     augmentation: tuple[str, ...] = ()
 
+    def leaks(self) -> list[str]:
+        """See `labelled_leaks`."""
+        examples = self.examples
+        return labelled_leaks(self.rows, examples.names, examples.kind, self.vocabulary, examples.originals)
+
 
 def task_of_folder(folder: Path, kind: Kind, settings: LabelledSettings) -> LabelledTask:
     """The classification of the examples in a folder; see `metaopt.tasks.labelled.layout`.
@@ -92,7 +101,8 @@ def task_of_folder(folder: Path, kind: Kind, settings: LabelledSettings) -> Labe
             vocabulary.numbers(examples.contents), examples.classes, name, own, "test" in examples.parts
         )
     metric = metric_of(settings.metric, "classification", where)
-    splits = rows.splits()
+    is_fixed = "validation" in examples.parts
+    splits = LabelledSplits.of(rows.splits(), _source(examples, own, settings, where, is_fixed=is_fixed))
     model, widened = models(settings.model, splits.train.inputs, vocabulary, len(examples.names), where, settings.width)
     task = Task(
         name=name,
@@ -106,10 +116,24 @@ def task_of_folder(folder: Path, kind: Kind, settings: LabelledSettings) -> Labe
         num_steps=settings.num_steps,
         num_validations=settings.num_validations,
         widened=widened,
-        redraw=None if "validation" in examples.parts else rows,
+        redraw=None if is_fixed else rows,
         augment=Augmentation(settings.augment) if settings.augment else None,
     )
     return LabelledTask(task, examples, rows, vocabulary, settings.augment)
+
+
+def _source(examples: Examples, own: Rows, settings: LabelledSettings, where: str, *, is_fixed: bool) -> LabelledSource:
+    return LabelledSource(
+        examples.contents,
+        Target("classification", examples.classes, len(examples.names), examples.names),
+        FOLDERS_TARGET,
+        own,
+        settings,
+        where,
+        is_fixed,
+        examples.format,
+        are_lines=not examples.are_folders,
+    )
 
 
 def vocabulary_of(texts: Sequence[str], rows: Rows, kind: str | None, size: int, length: int, where: str) -> Vocabulary:
@@ -153,6 +177,15 @@ def models(
     names = "(shape, num_classes)" if vocabulary is None else "(num_tokens, num_classes)"
     own = named_model(reference, (size, num_classes), names, inputs[:2], num_classes, where)
     return partial(in_pieces, own, size, num_classes), None
+
+
+def fresh_model(
+    reference: str | None, own: Callable[..., nn.Module], size: Any, num_classes: int, width: float
+) -> nn.Module:
+    """A model by the user's `"package.module:factory"`, or the task's own; see `models`."""
+    if reference is not None:
+        return in_pieces(load_attribute(reference), size, num_classes)
+    return in_pieces(own, size, num_classes, width)
 
 
 def _wider(factory: Callable[..., nn.Module], size: Any, num_classes: int, own_width: float, width: float) -> nn.Module:
