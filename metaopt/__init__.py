@@ -83,7 +83,7 @@ if TYPE_CHECKING:
     )
     from metaopt.meta import MetaProgress, meta_train
     from metaopt.parameter_roles import roles
-    from metaopt.prediction import RecipeClassifier, RecipeRegressor, TablePredictor, fit, load_predictor
+    from metaopt.prediction import FittedPredictor, RecipeClassifier, RecipeRegressor, fit, load_predictor
     from metaopt.recipe import Predictor, Recipe, adapt, import_recipe, load_recipe
     from metaopt.tasks import ClassEpisodes, Classes, Conv4, accuracy, load_corpus, read_image_folder
     from metaopt.tracing import lazy_where
@@ -106,7 +106,7 @@ _LAZY = {
     "meta_train": "metaopt.meta",
     "RecipeClassifier": "metaopt.prediction",
     "RecipeRegressor": "metaopt.prediction",
-    "TablePredictor": "metaopt.prediction",
+    "FittedPredictor": "metaopt.prediction",
     "fit": "metaopt.prediction",
     "load_predictor": "metaopt.prediction",
     "Predictor": "metaopt.recipe",
@@ -152,6 +152,7 @@ __all__ = [
     "Episodes",
     "Event",
     "FewShotTask",
+    "FittedPredictor",
     "Float",
     "GradientLimits",
     "Granularity",
@@ -199,7 +200,6 @@ __all__ = [
     "StorageError",
     "SupportSet",
     "SurgerySpec",
-    "TablePredictor",
     "Task",
     "TensorHparams",
     "TensorState",

@@ -19,6 +19,7 @@ DECLARATIONS = {
     "metaopt/tasks/tables/reading/table_file.py",
     "metaopt/contracts/meta/learner.py",
     "metaopt/contracts/multitask/balancing.py",
+    "metaopt/prediction/trainable.py",
 }
 
 #: Plugins that a file goes through together: each is one entry of a list of cases that the file holds to the same.

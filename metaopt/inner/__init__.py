@@ -1,6 +1,6 @@
 """The engine that trains models: populations by vmap, a plain loop for the rest, and differentiable unrolls."""
 
-from metaopt.inner.gradients.batches import batch_indices
+from metaopt.inner.gradients.batches import augmented, batch_indices
 from metaopt.inner.graphs import Graphs, failure, loop_reason
 from metaopt.inner.member import Member
 from metaopt.inner.population import LOOP_CHUNK, RECORDABLE, Trained, train
@@ -19,6 +19,7 @@ __all__ = [
     "Trained",
     "Unrolled",
     "Workload",
+    "augmented",
     "batch_indices",
     "failure",
     "filling",

@@ -1,31 +1,31 @@
-"""From a tuned recipe to predictions: models of tables trained on all their rows, saved, loaded, put to use."""
+"""From a tuned recipe to predictions: models trained on all rows, images or texts, saved, loaded, put to use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metaopt.prediction.estimators import RecipeClassifier, RecipeRegressor
+    from metaopt.prediction.fitting import fit
     from metaopt.prediction.loading import load_predictor
-    from metaopt.prediction.predictor import FitRecord, TablePredictor
+    from metaopt.prediction.predictor import FitRecord, FittedPredictor
     from metaopt.prediction.storage import is_predictor
-    from metaopt.prediction.table_fit import fit
 
 # Imported when it is first named: who loads a predictor needs no scikit-learn.
 _MODULES = {
     "RecipeClassifier": "metaopt.prediction.estimators",
     "RecipeRegressor": "metaopt.prediction.estimators",
-    "fit": "metaopt.prediction.table_fit",
+    "fit": "metaopt.prediction.fitting",
     "load_predictor": "metaopt.prediction.loading",
     "FitRecord": "metaopt.prediction.predictor",
-    "TablePredictor": "metaopt.prediction.predictor",
+    "FittedPredictor": "metaopt.prediction.predictor",
     "is_predictor": "metaopt.prediction.storage",
 }
 
 __all__ = [
     "FitRecord",
+    "FittedPredictor",
     "RecipeClassifier",
     "RecipeRegressor",
-    "TablePredictor",
     "fit",
     "is_predictor",
     "load_predictor",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from metaopt.errors import InputError, listed
-from metaopt.prediction.table_fit import Budget
+from metaopt.prediction.fitting import Budget
 from metaopt.tasks import (
     MAX_VALIDATION_ROWS,
     CheckedTable,

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from metaopt.errors import InputError, check_positive, quoted
 from metaopt.prediction.array_rows import ArrayRows, budget_for
-from metaopt.prediction.predictor import TablePredictor
+from metaopt.prediction.fitting import Fitter
+from metaopt.prediction.predictor import FittedPredictor
 from metaopt.prediction.saved_estimator import load_estimator, save_estimator
-from metaopt.prediction.table_fit import TableFitter
+from metaopt.prediction.table_rows import TableRows
 from metaopt.recipe import Recipe, as_recipe
 from metaopt.tasks import METRICS, TableSettings
 
@@ -98,8 +99,8 @@ class _RecipeEstimator(BaseEstimator):  # type: ignore[misc]
         splits = rows.splits(settings, float(self.validation_fraction), seed)
         budget = budget_for(len(splits.own[0]), self.batch_size, self.num_steps, recipe.num_validations)
         factory = None if self.model is None or isinstance(self.model, str) else self.model
-        fitter = TableFitter(recipe, splits, budget, seed, lambda line: None, factory)
-        self.predictor_: TablePredictor = fitter.predictor(all_rows=bool(self.all_rows))
+        fitter = Fitter(recipe, TableRows(splits, factory), budget, seed, lambda line: None)
+        self.predictor_: FittedPredictor = fitter.predictor(all_rows=bool(self.all_rows))
         self.num_steps_ = self.predictor_.record.num_steps
         return self
 
@@ -149,7 +150,7 @@ class RecipeClassifier(ClassifierMixin, _RecipeEstimator):  # type: ignore[misc]
         n_features_in_: columns that `fit` saw.
         feature_names_in_: their names, of a data frame.
         num_steps_: training steps that the weights are of.
-        predictor_: the `metaopt.TablePredictor`.
+        predictor_: the `metaopt.FittedPredictor`.
 
     Example:
         >>> from sklearn.datasets import load_iris
@@ -248,7 +249,7 @@ class RecipeRegressor(RegressorMixin, _RecipeEstimator):  # type: ignore[misc]
         n_features_in_: columns that `fit` saw.
         feature_names_in_: their names, of a data frame.
         num_steps_: training steps that the weights are of.
-        predictor_: the `metaopt.TablePredictor`.
+        predictor_: the `metaopt.FittedPredictor`.
 
     Example:
         >>> import numpy as np, metaopt

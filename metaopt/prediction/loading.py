@@ -1,18 +1,24 @@
 """`metaopt.load_predictor`."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from metaopt.errors import InputError, checked_function, first_line, quoted
-from metaopt.prediction.predictor import FitRecord, TablePredictor
+from metaopt.prediction.predictor import FitRecord, FittedPredictor
 from metaopt.prediction.storage import damaged, read_predictor
-from metaopt.tasks import RowReader, model_factory
+from metaopt.prediction.trainable import Reader
+from metaopt.tasks import ImageReader, RowReader, TextReader
+
+#: By what a document says that they read; a reader of tables says nothing.
+_READERS: Mapping[str | None, Any] = {"images": ImageReader, "texts": TextReader}
 
 
 @checked_function()
-def load_predictor(folder: str | Path) -> TablePredictor:
-    """Read what `TablePredictor.save` wrote.
+def load_predictor(folder: str | Path) -> FittedPredictor:
+    """Read what `FittedPredictor.save` wrote.
 
     No code comes out of the folder: the user's own model is imported by the name that the document has.
 
@@ -21,20 +27,18 @@ def load_predictor(folder: str | Path) -> TablePredictor:
     """
     document, weights = read_predictor(folder)
     try:
-        reader = RowReader.from_json(document["reader"])
+        said = document["reader"]
+        reader: Reader = _READERS.get(said.get("kind"), RowReader).from_json(said)
         record = FitRecord(**document["record"])
-        reference = reader.settings.model
-        width, outputs = reader.inputs.width, reader.target.num_outputs
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise damaged(Path(folder), error) from error
-    make = model_factory(reader.settings, reader.inputs.one_hot_places)
     with torch.random.fork_rng(devices=[]):
-        model = make(width, outputs)
+        model = reader.fresh_model()
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise InputError(
-            f"The weights in {quoted(folder)} do not fit the model {quoted(reference or 'of metaopt')}: "
+            f"The weights in {quoted(folder)} do not fit the model {quoted(reader.model_name or 'of metaopt')}: "
             f"{first_line(error)}"
         ) from error
-    return TablePredictor(model.eval(), reader, record)
+    return FittedPredictor(model.eval(), reader, record)

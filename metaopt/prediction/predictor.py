@@ -1,4 +1,4 @@
-"""A trained model of a table with everything that new rows need: predictions in the words and units of the table."""
+"""A trained model with all that new rows, images or texts need: predictions in the words and units of training."""
 
 import copy
 from collections.abc import Mapping
@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from metaopt.errors import InputError, one_line
 from metaopt.prediction.storage import save_predictor
+from metaopt.prediction.trainable import Reader
 from metaopt.prediction.training import outputs
-from metaopt.tasks import NewRows, RowReader
+from metaopt.tasks import NewRows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,22 +46,23 @@ class FitRecord:
 
 @final
 @dataclass(frozen=True, eq=False, repr=False)
-class TablePredictor:
-    """Predicts new rows of a table; `metaopt.fit` makes one, `metaopt.load_predictor` reads one.
+class FittedPredictor:
+    """Predicts new rows, images or texts; `metaopt.fit` makes one, `metaopt.load_predictor` reads one.
 
     A source of rows is a file (CSV in whatever dialect, Parquet, Feather) or a data frame with the columns that the
     training rows have, in any order and beside others. Cells are read as the training rows' were: categories that no
-    training row has count as none, gaps are filled as in training.
+    training row has count as none, gaps are filled as in training. A source of images is a file or a folder of them; of
+    texts, a table or a data frame with the column that training texts were in, a text file, or a folder of these.
 
     Attributes:
         model: in evaluation mode.
-        reader: turns rows into inputs.
+        reader: turns rows, images or texts into inputs.
         record: how it came about.
         is_known: whether the model can be made again, being metaopt's own or one that `corpus.toml` names.
     """
 
     model: nn.Module
-    reader: RowReader
+    reader: Reader
     record: FitRecord
     is_known: bool = True
 
@@ -118,14 +120,15 @@ class TablePredictor:
 
         metaopt's own model computes in float64, so that a row's prediction is the same whatever rows are beside it.
         """
-        if self.reader.settings.model is None and self.is_known:
-            return outputs(copy.deepcopy(self.model).double(), inputs.double())
+        if self.reader.model_name is None and self.is_known:
+            exact = inputs.double() if inputs.is_floating_point() else inputs
+            return outputs(copy.deepcopy(self.model).double(), exact)
         return outputs(self.model, inputs)
 
     def save(self, folder: str | Path) -> None:
         """Write `predictor.json` and the model's weights beside it; nothing in them is pickled.
 
-        The document holds what was fitted to training rows: means, scales, and the labels of categories.
+        The document holds what was fitted to training rows: means, scales, the labels of categories, tokens of texts.
 
         Raises:
             InputError: the model cannot be made again, or the folder cannot be written.

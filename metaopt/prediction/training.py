@@ -67,6 +67,7 @@ def trained(
     validation: Split | None = None,
     until: int | None = None,
     seed: int = 0,
+    augment: Callable[..., Tensor] | None = None,
 ) -> Training:
     """Train a model in place; afterwards it holds the weights to use, and is in evaluation mode.
 
@@ -79,6 +80,7 @@ def trained(
             are taken and the last weights are kept.
         until: the last step; that of the plan if left out.
         seed: of batches and of what the model draws.
+        augment: `(inputs, step=step) -> inputs`, which training batches go through; steps count from 0.
     """
     steps = plan.num_steps if until is None else until
     follower = recipe if validation is not None else recipe.with_stopper(None)
@@ -91,7 +93,9 @@ def trained(
     with seeded(seed):
         for step, rows in enumerate(batch_indices(len(train), size, steps, seed), start=1):
             run.optimizer.zero_grad()
-            loss = plan.loss(model(train.inputs[rows]), train.targets[rows])
+            inputs = train.inputs[rows]
+            inputs = inputs if augment is None else augment(inputs, step=step - 1)
+            loss = plan.loss(model(inputs), train.targets[rows])
             loss.backward()
             run.step(loss)
             if step in validated and validation is not None:

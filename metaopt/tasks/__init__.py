@@ -10,28 +10,42 @@ if TYPE_CHECKING:
     from metaopt.tasks.images.folder import read_image_folder
     from metaopt.tasks.kinds import folder_kind
     from metaopt.tasks.labelled.folder_report import inspect_labelled_folder
-    from metaopt.tasks.source import Source, describe_corpus, load_corpus
+    from metaopt.tasks.labelled.new_examples.image_reader import ImageReader
+    from metaopt.tasks.labelled.new_examples.prepared import example_reader, example_split
+    from metaopt.tasks.labelled.new_examples.text_reader import TextReader
+    from metaopt.tasks.labelled.splits import LabelledSource, LabelledSplits
+    from metaopt.tasks.source import Source, describe_corpus, load_corpus, task_to_fit
     from metaopt.tasks.tables.columns.cells import clean, numbers_in
     from metaopt.tasks.tables.columns.conversion import How, decimal_in
     from metaopt.tasks.tables.columns.features import Features, check_features
-    from metaopt.tasks.tables.csv_folder import table_task
     from metaopt.tasks.tables.division import CheckedTable
-    from metaopt.tasks.tables.losses import loss_of
+    from metaopt.tasks.tables.losses import class_loss, loss_of
     from metaopt.tasks.tables.metrics import METRICS, metric_of
     from metaopt.tasks.tables.new_rows.prepared import PreparedRows
     from metaopt.tasks.tables.new_rows.row_reader import NewRows, RowReader, unknown_labels
+    from metaopt.tasks.tables.new_rows.target_scale import TargetScale
     from metaopt.tasks.tables.reading.arrow_file import typed_frame
     from metaopt.tasks.tables.reading.csv_file import read_cells
     from metaopt.tasks.tables.refusal import UnusableTableError, refused
     from metaopt.tasks.tables.settings import TableSettings
     from metaopt.tasks.tables.showing.folder_report import FolderReport, inspect_folder
     from metaopt.tasks.tables.showing.table_report import TableReport
-    from metaopt.tasks.tables.splitting import MAX_VALIDATION_ROWS, redrawn_rows
+    from metaopt.tasks.tables.splitting import MAX_VALIDATION_ROWS, Rows, redrawn_rows
     from metaopt.tasks.tables.table import TableSplits, model_factory
     from metaopt.tasks.tables.target import Target
 
 # Imported when it is first named, so that what needs one of them does not load them all.
 _MODULES = {
+    "ImageReader": "metaopt.tasks.labelled.new_examples.image_reader",
+    "TextReader": "metaopt.tasks.labelled.new_examples.text_reader",
+    "example_reader": "metaopt.tasks.labelled.new_examples.prepared",
+    "example_split": "metaopt.tasks.labelled.new_examples.prepared",
+    "LabelledSource": "metaopt.tasks.labelled.splits",
+    "LabelledSplits": "metaopt.tasks.labelled.splits",
+    "class_loss": "metaopt.tasks.tables.losses",
+    "Rows": "metaopt.tasks.tables.splitting",
+    "TargetScale": "metaopt.tasks.tables.new_rows.target_scale",
+    "task_to_fit": "metaopt.tasks.source",
     "redrawn_rows": "metaopt.tasks.tables.splitting",
     "decimal_in": "metaopt.tasks.tables.columns.conversion",
     "MAX_VALIDATION_ROWS": "metaopt.tasks.tables.splitting",
@@ -56,7 +70,6 @@ _MODULES = {
     "PreparedRows": "metaopt.tasks.tables.new_rows.prepared",
     "RowReader": "metaopt.tasks.tables.new_rows.row_reader",
     "unknown_labels": "metaopt.tasks.tables.new_rows.row_reader",
-    "table_task": "metaopt.tasks.tables.csv_folder",
     "TableSplits": "metaopt.tasks.tables.table",
     "TableSettings": "metaopt.tasks.tables.settings",
     "loss_of": "metaopt.tasks.tables.losses",
@@ -84,20 +97,29 @@ __all__ = [
     "Features",
     "FolderReport",
     "How",
+    "ImageReader",
+    "LabelledSource",
+    "LabelledSplits",
     "NewRows",
     "PreparedRows",
     "RowReader",
+    "Rows",
     "Source",
     "TableReport",
     "TableSettings",
     "TableSplits",
     "Target",
+    "TargetScale",
+    "TextReader",
     "UnusableTableError",
     "accuracy",
     "check_features",
+    "class_loss",
     "clean",
     "decimal_in",
     "describe_corpus",
+    "example_reader",
+    "example_split",
     "folder_kind",
     "inspect_folder",
     "inspect_labelled_folder",
@@ -110,7 +132,7 @@ __all__ = [
     "read_image_folder",
     "redrawn_rows",
     "refused",
-    "table_task",
+    "task_to_fit",
     "typed_frame",
     "unknown_labels",
 ]

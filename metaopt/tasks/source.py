@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from metaopt.contracts import AnyTask, BlackBoxTask, Corpus, FewShotTask, Task
-from metaopt.errors import InputError, MetaOptError, PluginError, did_you_mean, is_interrupt, named_line, quoted
-from metaopt.files import folders_like, is_folder
+from metaopt.errors import InputError, MetaOptError, PluginError, did_you_mean, is_interrupt, listed, named_line, quoted
+from metaopt.files import as_path, folders_like, is_folder
 from metaopt.plugin import CorpusSpec, Registry, current_registry
 from metaopt.tasks.images.corpus import load_image_folder
 from metaopt.tasks.kinds import folder_kind
 from metaopt.tasks.labelled.corpus import load_labelled_folder
 from metaopt.tasks.module_attribute import load_attribute
-from metaopt.tasks.tables.csv_folder import load_csv_folder
+from metaopt.tasks.tables.csv_folder import load_csv_folder, table_task
 
 #: What `load_corpus` takes.
 Source: TypeAlias = str | os.PathLike[str] | Corpus | AnyTask | Iterable[Any]
@@ -59,6 +59,29 @@ def load_corpus(source: Source) -> Corpus:
     if isinstance(source, os.PathLike):
         return _load_folder(Path(source))
     return as_corpus(source, name="tasks", where="The corpus")
+
+
+def task_to_fit(source: Task | str | Path) -> Task:
+    """A task as it is, or that of a table's file, by which a `corpus.toml` may lie, or of a folder that is one task.
+
+    Raises:
+        InputError: it is no task, file or folder, holds several tasks, or cannot be used.
+    """
+    if not isinstance(source, str | Path):
+        return table_task(source)
+    folder = as_path(source, "What is trained on")
+    kind = folder_kind(folder)
+    if kind == "tables":
+        return table_task(source)
+    if kind == "episodes":
+        raise InputError(f"{quoted(folder)} holds few-shot tasks, for which a recipe is adapted: metaopt.adapt.")
+    tasks = load_labelled_folder(folder, kind).tasks
+    if len(tasks) > 1:
+        raise InputError(
+            f"{quoted(folder)} holds {len(tasks)} tasks of {kind}: {listed([task.name for task in tasks], 3)}; name "
+            f"the folder of one, such as {quoted(folder / tasks[0].name)}."
+        )
+    return tasks[0]  # type: ignore[return-value]
 
 
 def describe_corpus(corpus: Source, registry: Registry) -> str | None:

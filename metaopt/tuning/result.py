@@ -12,7 +12,7 @@ import pandas as pd
 from metaopt.configuration import Configuration
 from metaopt.contracts import Corpus, Task
 from metaopt.errors import one_line
-from metaopt.prediction import TablePredictor, fit
+from metaopt.prediction import FittedPredictor, fit
 from metaopt.recipe import Interval, Recipe, recorded
 from metaopt.tuning.judging.comparison import Comparison
 from metaopt.tuning.judging.scores import AnyScale
@@ -132,16 +132,16 @@ class TuneResult:
             interrupted=self.interrupted,
         )
 
-    def fit(self, task: Task | str | Path, *, num_steps: int | None = None, seed: int = 0) -> TablePredictor:
-        """Train the model of a table by the recipe, on all rows; see `metaopt.fit`.
+    def fit(self, task: Task | str | Path, *, num_steps: int | None = None, seed: int = 0) -> FittedPredictor:
+        """Train the model of a task by the recipe, on all its rows, images or texts; see `metaopt.fit`.
 
         Args:
-            task: of the corpus or another that `metaopt.load_corpus` made of a table, or the file of one.
+            task: of the corpus or another that `metaopt.load_corpus` made of files, or the file or folder of one.
             num_steps: planned steps; those of the task if left out.
             seed: of the model's initial weights and of its batches.
 
         Raises:
-            InputError: it is no table, cannot be used, or the training diverged.
+            InputError: it was made of no files, cannot be used, or the training diverged.
         """
         return fit(self.recipe, task, num_steps=num_steps, seed=seed)
 

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from metaopt import cli
 from metaopt.plugin import registry
 from metaopt.report import page
+from tests.tasks.example_folders import write_lines
 
 #: Few plugins, so that candidates of the same kind train side by side in milliseconds.
 _SMALL = ("--n-trials", "4", "--optimizers", "adamw,sgd", "--controllers", "constant,cosine")
@@ -87,3 +89,30 @@ def own_registry(monkeypatch):
 def tables_only(monkeypatch):
     """Pages without plots, as where matplotlib is missing: a test that is not about plots need not wait for them."""
     monkeypatch.setattr(page, "_drawings", lambda result, folder: None)
+
+
+@pytest.fixture(scope="session")
+def media(tmp_path_factory):
+    """Folders of images by class, of texts a line, and of a table of texts with labels, each one task; and new ones."""
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    home, known = tmp_path_factory.mktemp("media"), load_digits(n_class=2)
+    for place, (pixels, label) in enumerate(zip(known.images[:130], known.target, strict=False)):
+        path = (
+            home / ("new" if place >= 120 else "digits") / (f"{label}" if place < 120 else "") / f"{label}-{place}.PNG"
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.fromarray((pixels * 15.9).astype(np.uint8)).save(path)
+    write_lines(home / "languages", each=40)
+    rows = [
+        f"{text};{path.stem}"
+        for path in (home / "languages").iterdir()
+        for text in path.read_text().split("\n")
+        if text
+    ]
+    (home / "talk").mkdir()
+    (home / "talk" / "talk.csv").write_text("said;language\n" + "\n".join(rows))
+    for folder, table in (("digits", ""), ("languages", ""), ("talk", "[talk]\n")):
+        (home / folder / "corpus.toml").write_text(f"{table}num_steps = 30\nnum_validations = 3\n")
+    (home / "new.csv").write_text("number;said\n1;der hund lief auf katze die\n2;that cat sat on the mat\n")
+    (home / "new.txt").write_text("der hund lief auf katze die\nthat cat sat on the mat\n")
+    return home

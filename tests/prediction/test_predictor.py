@@ -39,7 +39,7 @@ def test_numbers_have_no_probabilities(tables, new_rows):
 
 
 def test_it_says_what_it_is_in_a_line(lets):
-    assert repr(lets).startswith("TablePredictor(target='let', kind='classification', rows=240, recipe=")
+    assert repr(lets).startswith("FittedPredictor(target='let', kind='classification', rows=240, recipe=")
 
 
 def test_a_model_that_could_not_be_made_again_is_not_saved(lets, tmp_path):

@@ -11,7 +11,8 @@ import metaopt
 from metaopt.errors import InputError, PluginError
 from metaopt.plugin import registry
 from metaopt.plugin.registry import Registry
-from metaopt.tasks.source import as_corpus
+from metaopt.tasks.source import as_corpus, task_to_fit
+from tests.tasks.example_folders import write_classes
 
 MODULE = """
 import torch, metaopt
@@ -210,3 +211,23 @@ def test_what_only_looks_like_a_corpus_is_refused_in_one_short_sentence(source, 
     with pytest.raises(InputError, match=re.escape(message)) as caught:
         metaopt.load_corpus(source)
     assert len(str(caught.value)) < 500
+
+
+def test_a_folder_that_is_one_task_can_be_fitted_to(tmp_path):
+    pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    write_classes(tmp_path / "all" / "letters", "ab")
+    assert task_to_fit(tmp_path / "all" / "letters").name == "letters"
+    assert task_to_fit(str(tmp_path / "all")).family == "image_classification"
+    write_classes(tmp_path / "all" / "signs", "ab")
+    with pytest.raises(InputError, match="holds 2 tasks of images: letters, signs; name the folder of one, such as"):
+        task_to_fit(tmp_path / "all")
+    with pytest.raises(InputError, match="A table is a file or a task, got int"):
+        task_to_fit(7)
+
+
+def test_few_shot_tasks_are_not_fitted_to(tmp_path):
+    pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    write_classes(tmp_path, "ab")
+    (tmp_path / "corpus.toml").write_text('task = "episodes"\n')
+    with pytest.raises(InputError, match="holds few-shot tasks, for which a recipe is adapted"):
+        task_to_fit(tmp_path)

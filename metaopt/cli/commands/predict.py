@@ -1,4 +1,4 @@
-"""`metaopt predict`: new rows of a table, by a recipe and the rows it trains on, or by a predictor that was saved."""
+"""`metaopt predict`: new rows, images or texts, by a recipe and what it trains on, or by a saved predictor."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ from metaopt.cli.plugin_files import PluginFiles, load_plugin_files
 from metaopt.errors import InputError, quoted
 
 if TYPE_CHECKING:
-    from metaopt.prediction import TablePredictor
+    from metaopt.prediction import FittedPredictor
 
 
 def predict(
@@ -19,10 +19,12 @@ def predict(
         str,
         typer.Argument(metavar="RECIPE|PREDICTOR", help="A recipe, with --trained-on; or what --save wrote before."),
     ],
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="The rows to predict: CSV, Parquet or Feather.")],
+    table: Annotated[
+        str, typer.Argument(metavar="TABLE", help="What to predict: a table, images or texts; a file or a folder.")
+    ],
     trained_on: Annotated[
         str | None,
-        typer.Option(metavar="TABLE", help="The rows to train on, their target known; a corpus.toml may lie beside."),
+        typer.Option(metavar="TABLE", help="What to train on: a table, or a folder of images or texts by class."),
     ] = None,
     out: Annotated[
         str | None, typer.Option(metavar="FILE", help="A CSV file for the rows with their predictions, else printed.")
@@ -34,7 +36,7 @@ def predict(
     seed: Annotated[int, typer.Option(metavar="N", help="Of initial weights and batches.")] = 0,
     plugin: PluginFiles = None,
 ) -> None:
-    """Predict rows of a table with a model that a recipe trains on all rows of another, or that was saved."""
+    """Predict rows, images or texts with a model that a recipe trains on all of --trained-on, or that was saved."""
     load_plugin_files(plugin)
     from metaopt.cli.spreadsheet import as_csv
     from metaopt.tasks import unknown_labels
@@ -42,7 +44,7 @@ def predict(
     place = None if out is None else writable_file(out, "--out")
     kept = None if save is None else writable(named(save, "--save"))
     if not Path(table).exists():
-        raise InputError(f"{quoted(table)} does not exist; rows to predict are a CSV, Parquet or Feather file.")
+        raise InputError(f"{quoted(table)} does not exist; what to predict is a table, or images or texts in a folder.")
     predictor = _saved(source, save, num_steps) if trained_on is None else _trained(source, trained_on, num_steps, seed)
     if kept is not None:
         predictor.save(kept)
@@ -55,15 +57,15 @@ def predict(
         print(text, end="")
     else:
         write_text(place, text)
-        _tell(f"{len(rows.cells):,} rows with their predictions are in {place}")
+        _tell(f"{len(rows.cells):,} {predictor.reader.unit} with their predictions are in {place}")
 
 
-def _saved(source: str, save: str | None, num_steps: int | None) -> "TablePredictor":
+def _saved(source: str, save: str | None, num_steps: int | None) -> "FittedPredictor":
     from metaopt.prediction import is_predictor, load_predictor
 
     if not is_predictor(source):
         raise InputError(
-            f"{quoted(source)} is no saved predictor; a recipe needs --trained-on TABLE, the rows to train on."
+            f"{quoted(source)} is no saved predictor; a recipe needs --trained-on TABLE, what to train on."
         )
     given = "--save" if save is not None else "--num-steps" if num_steps is not None else None
     if given is not None:
@@ -71,7 +73,7 @@ def _saved(source: str, save: str | None, num_steps: int | None) -> "TablePredic
     return load_predictor(source)
 
 
-def _trained(source: str, table: str, num_steps: int | None, seed: int) -> "TablePredictor":
+def _trained(source: str, table: str, num_steps: int | None, seed: int) -> "FittedPredictor":
     from metaopt.cli.commands.show import kind_of
     from metaopt.prediction import fit, is_predictor
     from metaopt.recipe import load_recipe
@@ -82,8 +84,8 @@ def _trained(source: str, table: str, num_steps: int | None, seed: int) -> "Tabl
     if kind != "recipe":
         raise InputError(f"{quoted(source)} is a {kind}; predict takes a recipe, such as default.")
     predictor = fit(load_recipe(name), table, num_steps=num_steps, seed=seed, announce=_tell)
-    record = predictor.record
-    _tell(f"predictions are of {record.num_rows:,} rows ({record.rows_why}), {record.num_steps:,} steps")
+    record, unit = predictor.record, predictor.reader.unit
+    _tell(f"predictions are of {record.num_rows:,} {unit} ({record.rows_why}), {record.num_steps:,} steps")
     return predictor
 
 

@@ -20,14 +20,17 @@ def load_labelled_folder(folder: Path, kind: Kind) -> Corpus:
     Raises:
         InputError: folders that cannot be used, all of them in one message.
     """
-    tasks, faults = [], []
+    tasks, faults, notes = [], [], []
     folders = task_folders(folder, kind)
     settings = read_labelled_settings(folder, folders)
     for path, own in folders.items():
         try:
-            tasks.append(task_of_folder(path, own, settings[path]).task)
+            made = task_of_folder(path, own, settings[path])
         except InputError as error:
             faults.append(error)
+            continue
+        tasks.append(made.task)
+        notes.extend(f"warning: {path}: {sentence}" for sentence in made.leaks())
     if faults:
         raise joined_faults(faults, folder, "folders")
-    return Corpus(folder.resolve().name, tuple(tasks))
+    return Corpus(folder.resolve().name, tuple(tasks), tuple(notes))

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from metaopt.contracts import Partition
-from metaopt.errors import InputError, listed, quoted
+from metaopt.errors import InputError, first_line, listed, quoted
 from metaopt.files import is_utf8
+from metaopt.tasks.images.pixels import Format
 from metaopt.tasks.labelled.layout import SUFFIXES, Found, Kind, found_in
 from metaopt.tasks.labelled.reading import Contents, read_images, read_texts
 from metaopt.tasks.labelled.rows import needed
@@ -36,6 +37,8 @@ class Examples:
         form: what is read, for people.
         num_left_out: examples that the owner leaves out.
         hints: sentences worth knowing.
+        originals: what each image was before, such as `"480×640, grey"`; none of texts.
+        format: that all images have; None for texts.
         are_folders: whether classes are folders; otherwise they are files, of an example a line.
     """
 
@@ -47,6 +50,8 @@ class Examples:
     form: str
     num_left_out: int
     hints: tuple[str, ...]
+    originals: tuple[str, ...]
+    format: Format | None
     are_folders: bool
 
 
@@ -74,11 +79,12 @@ def read_examples(folder: Path, kind: Kind, settings: LabelledSettings) -> Examp
     contents = read_images(files, settings) if kind == "images" else read_texts(files, settings, found.are_lines)
     kept = [labels[place] for place in contents.places]
     rare = _rare_classes(kept)
-    too_small = _rare(rare, kept, folder, kind, are_left_out="rare_class" in settings.drop_files)
-    refusals = [*_nested(found, kind, settings), *_broken(contents, kind, settings), *too_small]
+    unknown = _unknown(contents)
+    too_small = _rare({} if unknown else rare, kept, folder, kind, are_left_out="rare_class" in settings.drop_files)
+    refusals = [*_nested(found, kind, settings), *unknown, *_broken(contents, kind, settings), *too_small]
     usable = [place for place, label in enumerate(kept) if label[1] not in rare]
     names = tuple(sorted({kept[place][1] for place in usable}))
-    if len(names) < 2 and not too_small:
+    if len(names) < 2 and not too_small and not unknown:
         refusals.append(_too_few_classes(folder, kind, names))
     if refusals:
         raise refused(refusals)
@@ -92,6 +98,8 @@ def read_examples(folder: Path, kind: Kind, settings: LabelledSettings) -> Examp
         contents.form,
         len(contents.broken) + len(kept) - len(usable),
         (*contents.hints, *_hints(found, kind, folder)),
+        tuple(contents.originals[place] for place in usable) if contents.originals else (),
+        contents.format,
         not found.are_lines,
     )
 
@@ -112,6 +120,15 @@ def _nested(found: Found, kind: Kind, settings: LabelledSettings) -> list[Refusa
         'drop_files = ["nested"] in corpus.toml to leave them out.'
     )
     return [Refusal("", sentence, "", settings={"drop_files": ["nested"]})]
+
+
+def _unknown(contents: Contents) -> list[Refusal]:
+    """Nobody but the owner knows these encodings, and to leave the files out is no answer."""
+    if not contents.unknown:
+        return []
+    (path, error), count = contents.unknown[0], len(contents.unknown)
+    sentence = f"{quoted(path)}{_more(count, 'such file')}: {first_line(error)}."
+    return [Refusal("", sentence, "", settings=error.settings)]
 
 
 def _broken(contents: Contents, kind: Kind, settings: LabelledSettings) -> list[Refusal]:

@@ -129,6 +129,11 @@ def files_of_lines(folder: Path) -> list[Path]:
     ]
 
 
+def files_below(folder: Path) -> list[Path]:
+    """The files in a folder and in its folders, by name."""
+    return list(_files_below(folder, _DEEPEST))
+
+
 def subfolders(folder: Path) -> list[Path]:
     """The folders in a folder that are looked into, in the order of their names."""
     return [path for path in _entries(folder) if path.is_dir()]

@@ -11,7 +11,7 @@ from metaopt.errors import InputError, first_line, listed, quoted
 from metaopt.files import read_content
 from metaopt.tasks.images.pixels import Format, Header, described, format_of, read_header, read_pixels
 from metaopt.tasks.labelled.settings import LabelledSettings
-from metaopt.tasks.tables.reading.encoding import decoded
+from metaopt.tasks.tables.reading.encoding import UnknownEncodingError, decoded
 
 #: Numbers of images that are held at most, 4 bytes each.
 MOST_NUMBERS = 10**9
@@ -26,7 +26,10 @@ class Contents:
         values: pixels of all examples, or texts.
         form: what is read, for people.
         broken: files that cannot be read, and why.
+        unknown: files of text whose encoding the owner has to say.
         hints: sentences worth knowing.
+        originals: what each image was before it became one of these; none of texts.
+        format: that all images have; None for texts.
     """
 
     places: list[int]
@@ -34,6 +37,9 @@ class Contents:
     form: str
     broken: list[tuple[Path, str]] = field(default_factory=list)
     hints: tuple[str, ...] = ()
+    originals: tuple[str, ...] = ()
+    format: Format | None = None
+    unknown: tuple[tuple[Path, UnknownEncodingError], ...] = ()
 
     def chosen(self, places: Sequence[int]) -> "Tensor | list[str]":
         """Some of the examples."""
@@ -58,7 +64,7 @@ def read_images(files: Sequence[Path], settings: LabelledSettings) -> Contents:
     if not headers:
         return Contents([], torch.zeros(0), "", broken)
     form = format_of(list(headers.values()), settings.size, settings.channels)
-    _check_memory(len(headers), form)
+    check_memory(len(headers), form)
     pixels: dict[int, Tensor] = {}
     for place in headers:
         try:
@@ -67,7 +73,9 @@ def read_images(files: Sequence[Path], settings: LabelledSettings) -> Contents:
             broken.append((files[place], first_line(error)))
     known = [headers[place] for place in pixels]
     values = torch.stack(list(pixels.values())) if pixels else torch.zeros(0)
-    return Contents(list(pixels), values, _form(known, form) if known else "", broken, _hints_of(known))
+    originals = tuple(described([header]) for header in known)
+    shown = _form(known, form) if known else ""
+    return Contents(list(pixels), values, shown, broken, _hints_of(known), originals, form)
 
 
 def read_texts(files: Sequence[Path], settings: LabelledSettings, are_lines: bool) -> Contents:
@@ -77,11 +85,15 @@ def read_texts(files: Sequence[Path], settings: LabelledSettings, are_lines: boo
     texts: list[str] = []
     empty: list[Path] = []
     assumed: dict[str, Path] = {}
+    unknown: list[tuple[Path, UnknownEncodingError]] = []
     for place, path in enumerate(files):
         try:
             source = decoded(read_content(path), settings.encoding)
         except (OSError, ValueError) as error:
-            broken.append((path, first_line(error)))
+            if isinstance(error, UnknownEncodingError):
+                unknown.append((path, error))
+            else:
+                broken.append((path, first_line(error)))
             continue
         if source.is_assumed:
             assumed.setdefault(source.encoding, path)
@@ -96,10 +108,16 @@ def read_texts(files: Sequence[Path], settings: LabelledSettings, are_lines: boo
     ]
     if empty:
         hints.append(f"Empty files are left out: {listed([path.name for path in empty], 3)} ({len(empty):,} in all).")
-    return Contents(places, texts, "a text a line" if are_lines else "a text a file", broken, tuple(hints))
+    shown = "a text a line" if are_lines else "a text a file"
+    return Contents(places, texts, shown, broken, tuple(hints), unknown=tuple(unknown))
 
 
-def _check_memory(count: int, form: Format) -> None:
+def check_memory(count: int, form: Format) -> None:
+    """Refuse so many images in this format where they would not fit.
+
+    Raises:
+        InputError: they would take too much memory.
+    """
     numbers = count * form.channels * form.height * form.width
     if numbers > MOST_NUMBERS:
         raise InputError(

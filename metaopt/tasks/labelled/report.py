@@ -11,7 +11,7 @@ from metaopt.tasks.labelled.task import LabelledTask, task_of_folder
 from metaopt.tasks.tables.showing.attempt import attempted
 from metaopt.tasks.tables.showing.facts import facts_of_task
 from metaopt.tasks.tables.showing.table_report import TableReport
-from metaopt.tasks.tables.showing.text_report import repeated, shown_vocabulary
+from metaopt.tasks.tables.showing.text_report import shown_vocabulary
 from metaopt.tasks.tables.target import Target
 
 
@@ -30,7 +30,7 @@ def report_of_folder(folder: Path, kind: Kind, settings: LabelledSettings) -> Ta
         return TableReport(name, str(folder), refusals=sentences, settings=attempt.proposal, trains=False)
     made = attempt.made
     columns = {kind: made.examples.form, "folders" if made.examples.are_folders else "files": "target"}
-    lines = (*made.examples.hints, *repeated(made.rows.inputs, made.rows.own, kind))
+    lines = (*made.examples.hints, *(f"warning: {sentence}" for sentence in made.leaks()))
     return TableReport(name, str(folder), columns, _facts(made, kind), lines, sentences, attempt.proposal)
 
 

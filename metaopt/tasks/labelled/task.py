@@ -16,13 +16,16 @@ from metaopt.tasks.images.conv_net import ConvNet
 from metaopt.tasks.labelled.examples import Examples, read_examples
 from metaopt.tasks.labelled.in_pieces import InPieces
 from metaopt.tasks.labelled.layout import Kind
+from metaopt.tasks.labelled.leaks import labelled_leaks
 from metaopt.tasks.labelled.rows import LabelledRows, own_rows
 from metaopt.tasks.labelled.settings import LabelledSettings
+from metaopt.tasks.labelled.splits import FOLDERS_TARGET, LabelledSource, LabelledSplits
+from metaopt.tasks.module_attribute import load_attribute
 from metaopt.tasks.named_model import named_model
 from metaopt.tasks.tables.losses import class_loss
 from metaopt.tasks.tables.metrics import metric_of
-from metaopt.tasks.tables.settings import TableSettings
 from metaopt.tasks.tables.splitting import Rows
+from metaopt.tasks.tables.target import Target
 from metaopt.tasks.texts.embedding_net import EmbeddingNet
 from metaopt.tasks.texts.tokens import Vocabulary
 
@@ -73,6 +76,11 @@ class LabelledTask:
     vocabulary: Vocabulary | None = None
     augmentation: tuple[str, ...] = ()
 
+    def leaks(self) -> list[str]:
+        """See `labelled_leaks`."""
+        examples = self.examples
+        return labelled_leaks(self.rows, examples.names, examples.kind, self.vocabulary, examples.originals)
+
 
 def task_of_folder(folder: Path, kind: Kind, settings: LabelledSettings) -> LabelledTask:
     """The classification of the examples in a folder; see `metaopt.tasks.labelled.layout`.
@@ -94,12 +102,9 @@ def task_of_folder(folder: Path, kind: Kind, settings: LabelledSettings) -> Labe
         )
     task = classification(
         rows,
-        examples.names,
+        _source(examples, own, settings, where),
         vocabulary,
-        settings,
-        where,
         family=f"{kind.removesuffix('s')}_classification",
-        is_fixed="validation" in examples.parts,
         width=settings.width,
         augment=Augmentation(settings.augment) if settings.augment else None,
     )
@@ -108,33 +113,28 @@ def task_of_folder(folder: Path, kind: Kind, settings: LabelledSettings) -> Labe
 
 def classification(
     rows: LabelledRows,
-    names: Sequence[str],
+    source: LabelledSource,
     vocabulary: Vocabulary | None,
-    settings: LabelledSettings | TableSettings,
-    where: str,
     *,
     family: str,
-    is_fixed: bool,
     width: float = 1.0,
     augment: Augmentation | None = None,
 ) -> Task:
-    """The task of classifying images or texts, as the settings say.
+    """The task of classifying images or texts, as the settings of their source say.
 
     Args:
         rows: the examples, divided.
-        names: of the classes.
+        source: what they were made from.
         vocabulary: of texts; None for images.
-        settings: of the folder or of the table.
-        where: the file or folder, for messages.
         family: of the task, unless the settings name one.
-        is_fixed: whether the division is the owner's, so that no seed draws another one.
         width: see `models`.
         augment: what changes training images, or None.
 
     Raises:
         InputError: a setting cannot be used.
     """
-    metric, splits = metric_of(settings.metric, "classification", where), rows.splits()
+    settings, where, names = source.settings, source.where, source.target.names
+    metric, splits = metric_of(settings.metric, "classification", where), LabelledSplits.of(rows.splits(), source)
     model, widened = models(settings.model, splits.train.inputs, vocabulary, len(names), where, width)
     return Task(
         name=rows.name,
@@ -148,8 +148,22 @@ def classification(
         num_steps=settings.num_steps,
         num_validations=settings.num_validations,
         widened=widened,
-        redraw=None if is_fixed else rows,
+        redraw=None if source.is_fixed else rows,
         augment=augment,
+    )
+
+
+def _source(examples: Examples, own: Rows, settings: LabelledSettings, where: str) -> LabelledSource:
+    return LabelledSource(
+        examples.contents,
+        Target("classification", examples.classes, len(examples.names), examples.names),
+        FOLDERS_TARGET,
+        own,
+        settings,
+        where,
+        "validation" in examples.parts,
+        examples.format,
+        are_lines=not examples.are_folders,
     )
 
 
@@ -194,6 +208,15 @@ def models(
     names = "(shape, num_classes)" if vocabulary is None else "(num_tokens, num_classes)"
     own = named_model(reference, (size, num_classes), names, inputs[:2], num_classes, where)
     return partial(in_pieces, own, size, num_classes), None
+
+
+def fresh_model(
+    reference: str | None, own: Callable[..., nn.Module], size: Any, num_classes: int, width: float
+) -> nn.Module:
+    """A model by the user's `"package.module:factory"`, or the task's own; see `models`."""
+    if reference is not None:
+        return in_pieces(load_attribute(reference), size, num_classes)
+    return in_pieces(own, size, num_classes, width)
 
 
 def _wider(factory: Callable[..., nn.Module], size: Any, num_classes: int, own_width: float, width: float) -> nn.Module:

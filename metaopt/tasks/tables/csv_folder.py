@@ -153,9 +153,19 @@ def table_files(folder: Path) -> Mapping[str, Path]:
             )
         raise InputError(
             f"{quoted(folder)} holds no .csv or .csv.gz file; a corpus has one a task, or images or texts in folders "
-            "of their classes."
+            f"of their classes{_what_else(folder)}."
         )
     return files
+
+
+def _what_else(folder: Path) -> str:
+    """What a folder has in place of tables, and what might be done about it."""
+    paths = [path for path in sorted(folder.glob("**/*")) if path.is_file() and not path.name.startswith(".")]
+    texts = [path for path in paths if path.suffix.lower() == ".txt" and path.parent == folder]
+    if len(texts) == 1 and len(paths) == 1:
+        name = texts[0].with_suffix(".csv").name
+        return f"; if {quoted(texts[0].name)} holds a table, such as texts with labels, rename it {quoted(name)}"
+    return f"; it has files such as {quoted(paths[0].relative_to(folder))}" if paths else ""
 
 
 def holds_tables(folder: Path) -> bool:

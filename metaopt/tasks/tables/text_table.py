@@ -1,5 +1,6 @@
 """A table with a column of text and one of labels as a task: its texts are classified."""
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,10 @@ from numpy.typing import NDArray
 
 from metaopt.contracts import Task
 from metaopt.errors import InputError, did_you_mean, listed, quoted
+from metaopt.tasks.labelled.layout import SUFFIXES
+from metaopt.tasks.labelled.leaks import labelled_leaks
 from metaopt.tasks.labelled.rows import LabelledRows
+from metaopt.tasks.labelled.splits import LabelledSource
 from metaopt.tasks.labelled.task import classification, vocabulary_of
 from metaopt.tasks.tables.columns.cells import clean
 from metaopt.tasks.tables.columns.conversion import How, convert, decimal_in
@@ -21,6 +25,11 @@ from metaopt.tasks.texts.tokens import Vocabulary
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+#: A cell that names an image file, and the share of a column's cells from which it is one of names.
+_IMAGE_NAME = re.compile(rf"\S+(?:{'|'.join(map(re.escape, sorted(SUFFIXES['images'])))})", re.IGNORECASE)
+_MOST = 0.9
 
 
 @dataclass(frozen=True)
@@ -67,11 +76,17 @@ class TextTask:
         task: to train on.
         rows: the division of its rows.
         vocabulary: what is read of texts.
+        classes: their names.
     """
 
     task: Task
     rows: LabelledRows
     vocabulary: Vocabulary
+    classes: tuple[str, ...]
+
+    def leaks(self) -> list[str]:
+        """See `labelled_leaks`."""
+        return labelled_leaks(self.rows, self.classes, "rows", self.vocabulary)
 
 
 def text_columns(frame: "pd.DataFrame", settings: TableSettings, where: str) -> TextColumns | None:
@@ -126,7 +141,8 @@ def check_texts(frame: "pd.DataFrame", columns: TextColumns, settings: TableSett
             settings={"task": "classification"},
         )
     groups, times = groups_of(frame, settings), times_of(frame, settings, how)
-    refusals = [part for part in (target, groups, times) if isinstance(part, Refusal)]
+    files = _file_names(frame[columns.text]) if settings.text is None else None
+    refusals = [part for part in (files, target, groups, times) if isinstance(part, Refusal)]
     if refusals:
         raise refused(where, refusals)
     assert isinstance(target, Target)
@@ -148,10 +164,24 @@ def text_task(table: CheckedTexts, name: str, settings: TableSettings, where: st
     vocabulary = vocabulary_of(table.texts, own, settings.tokens, settings.vocabulary, settings.length, where)
     rows = LabelledRows(vocabulary.numbers(table.texts), target.values, name, own)
     is_fixed = table.groups is not None or table.times is not None
-    task = classification(
-        rows, target.names, vocabulary, settings, where, family="text_classification", is_fixed=is_fixed
+    columns = table.columns
+    source = LabelledSource(
+        table.texts, target, columns.target, own, settings, where, is_fixed, column=columns.text, are_lines=True
     )
-    return TextTask(task, rows, vocabulary)
+    task = classification(rows, source, vocabulary, family="text_classification")
+    return TextTask(task, rows, vocabulary, target.names)
+
+
+def _file_names(column: "pd.Series[Any]") -> Refusal | None:
+    """A refusal of names of image files, of which nothing can be learned but the names."""
+    filled = column.dropna().astype(str)
+    if filled.str.strip().str.fullmatch(_IMAGE_NAME).mean() < _MOST:
+        return None
+    return Refusal(
+        str(column.name),
+        f" names image files such as {quoted(filled.iloc[0])}, which are not looked into",
+        "images are read from folders: put each into one that is named after its class, and name the folder of these",
+    )
 
 
 def _holds_text(column: "pd.Series[Any]", settings: TableSettings) -> bool:

@@ -67,3 +67,12 @@ def test_a_recipe_that_is_not_there_is_named(tuned, run, tmp_path):
     failed = run("evaluate", tmp_path, tuned.corpus)
     assert failed.code == 2
     assert "It holds no recipe.json" in failed.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["digits", "talk"])
+def test_folders_of_images_and_texts_are_judged_on(run, media, name):
+    done = run("evaluate", "default", media / name, "--against", "adamw")
+    assert done.code == 0, done.err
+    assert " on 1 task" in done.out.splitlines()[0]
+    assert f" {name} " in done.out

@@ -41,3 +41,11 @@ def test_bad_input_is_one_sentence(run, folder):
         assert done.code == 2, done.out
         assert sentence in done.err
         assert done.err.count("\n") <= 2
+
+
+@pytest.mark.parametrize("name", ["digits", "languages", "talk"])
+def test_folders_of_images_and_texts_have_rates(run, media, name):
+    done = run("lr-find", media / name, "--octaves", "1", "--seeds", "1", "--steps", "10")
+    assert done.code == 0, done.err
+    assert f"{name}: 10 steps a training" in done.out
+    assert "the recipe by itself takes" in " ".join(done.out.split())

@@ -1,5 +1,8 @@
 """Rows are predicted by a recipe and the rows it trains on, or by what was saved."""
 
+import io
+import shutil
+
 import pandas as pd
 import pytest
 
@@ -63,3 +66,39 @@ def test_a_mistake_is_one_sentence(run, home, new, arguments, message):
     assert done.code == 2
     assert message in done.err
     assert done.err.count("\n") <= 2
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "new", "unit", "predicted"),
+    [
+        ("digits", "new", "images", "predicted class"),
+        ("languages", "new.txt", "texts", "predicted class"),
+        ("talk/talk.csv", "new.csv", "texts", "predicted language"),
+    ],
+)
+def test_images_and_texts_are_predicted(run, media, tmp_path, trained_on, new, unit, predicted):
+    done = run("predict", "default", media / new, "--trained-on", media / trained_on, "--save", tmp_path / "kept")
+    assert done.code == 0, done.err
+    assert f"log_loss on validation {unit} " in done.err
+    table = pd.read_csv(io.StringIO(done.out))
+    wanted = table.file.str[0].astype(int) if unit == "images" else pd.Series(["german", "english"])
+    assert table[predicted].tolist() == wanted.tolist()
+    again = run("predict", tmp_path / "kept", media / new, "--out", tmp_path / "out.csv")
+    assert again.code == 0, again.err
+    assert again.err == f"{len(table)} {unit} with their predictions are in {tmp_path / 'out.csv'}\n"
+    assert (tmp_path / "out.csv").read_text() == done.out
+
+
+def test_what_images_are_not_predicted_from_is_one_sentence(run, media, tmp_path):
+    (tmp_path / "two" / "a").mkdir(parents=True)
+    shutil.copytree(media / "digits", tmp_path / "two" / "first")
+    shutil.copytree(media / "digits", tmp_path / "two" / "second")
+    for new, trained_on, sentence in (
+        ("new.csv", media / "digits", "holds no images by its name; there are .bmp,"),
+        ("languages", media / "digits", "holds no images (.bmp,"),
+        ("new", tmp_path / "two", "holds 2 tasks of images: first, second; name the folder of one, such as"),
+    ):
+        done = run("predict", "default", media / new, "--trained-on", trained_on)
+        assert done.code == 2
+        assert sentence in done.err
+        assert done.err.strip().splitlines()[-1].startswith("error: ")

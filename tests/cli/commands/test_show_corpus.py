@@ -62,3 +62,12 @@ def test_what_is_neither_is_told(run, tmp_path):
     done = run("show", tmp_path)
     assert done.code == 2
     assert "holds no .csv or .csv.gz file" in done.err
+
+
+def test_images_and_texts_are_shown_with_what_to_know_of_them(run, media):
+    done = run("show", media / "languages")
+    assert done.code == 0, done.err
+    printed = " ".join(done.out.split())
+    assert "languages: 80 texts; classification of files: english 40 (50%), german 40 (50%)." in printed
+    assert "a single token tells 'english' " in printed
+    assert "digits: 120 images; classification of folders: 0 " in " ".join(run("show", media / "digits").out.split())

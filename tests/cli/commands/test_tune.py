@@ -239,3 +239,13 @@ def test_an_empty_name_is_not_the_current_folder(run, tmp_path, monkeypatch, com
     failed = run(*command)
     assert failed.code == 2
     assert failed.err == f"error: {what}; write . for the current folder.\n"
+
+
+def test_what_to_know_of_texts_is_told_before_they_are_tuned_on(run, media, tmp_path):
+    done = run(
+        *("tune", media / "languages", "--n-trials", "2", "--optimizers", "sgd", "--controllers", "constant"),
+        *("--out", tmp_path / "out"),
+    )
+    assert done.code == 0, done.err
+    assert f"warning: {media / 'languages'}: a single token tells 'english' " in done.err
+    assert load_recipe(tmp_path / "out" / "recipe").name

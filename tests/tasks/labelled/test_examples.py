@@ -69,3 +69,13 @@ def test_classes_of_which_none_trains_are_few_shot(tmp_path):
 def test_an_empty_folder_holds_none(tmp_path):
     with pytest.raises(InputError, match=r"holds no images \(\.bmp, .*\) in folders of their classes"):
         read(tmp_path)
+
+
+def test_an_encoding_that_nobody_knows_is_asked_for_once(tmp_path):
+    for name, words in (("one", "кошка сидела на ковре"), ("two", "дождь шёл весь день")):
+        (tmp_path / f"{name}.txt").write_bytes("\n".join(f"{words} {row}" for row in range(10)).encode("cp1251"))
+    with pytest.raises(InputError) as error:
+        read_examples(tmp_path, "texts", LabelledSettings())
+    assert "one.txt' (and 1 more such file): it is not UTF-8 text" in str(error.value)
+    assert [refusal.settings for refusal in error.value.refusals] == [{"encoding": "cp1251"}]
+    assert len(read_examples(tmp_path, "texts", LabelledSettings(encoding="cp1251")).contents) == 20

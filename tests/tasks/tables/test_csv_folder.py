@@ -125,3 +125,14 @@ def test_what_is_no_single_table_is_refused(tmp_path, name, message):
 def test_a_data_frame_is_for_the_estimators():
     with pytest.raises(InputError, match=r"got int; for data frames and arrays there are metaopt\.RecipeClassifier"):
         table_task(7)
+
+
+def test_what_a_folder_has_in_place_of_tables_is_said(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "0.heic").write_bytes(b"0")
+    with pytest.raises(InputError, match=r"; it has files such as 'a/0\.heic'"):
+        load_csv_folder(tmp_path)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "mail.txt").write_text("ham\tso\n")
+    with pytest.raises(InputError, match=r"if 'mail\.txt' holds a table, .* rename it 'mail\.csv'"):
+        load_csv_folder(tmp_path / "b")

@@ -84,3 +84,12 @@ def test_free_text_among_other_columns_stays_offered_to_drop_or_to_be_the_text()
     (refusal,) = caught.value.refusals
     assert refusal.settings == {"drop": ["body"]}
     assert refusal.choice == "text = 'body' makes a task of these texts alone"
+
+
+def test_names_of_image_files_are_no_texts(tmp_path):
+    rows = "".join(f"photos/{row}.{'JPG' if row % 3 else 'png'},{'cat' if row % 2 else 'dog'}\n" for row in range(20))
+    (tmp_path / "labels.csv").write_text(f"file,label\n{rows}")
+    with pytest.raises(metaopt.InputError) as error:
+        metaopt.load_corpus(tmp_path)
+    assert "'file' names image files such as 'photos/0.png', which are not looked into" in str(error.value)
+    assert "put each into one that is named after its class" in str(error.value)

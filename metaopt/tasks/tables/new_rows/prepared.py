@@ -55,12 +55,6 @@ class PreparedRows:
             values = _without_own_targets(values, transformer, frame, codes, table.features)
         return cls(Split(values, scale.targets(table.target.values[rows])), reader)
 
-    def split(self, table: CheckedTable, rows: NDArray[np.int64]) -> Split:
-        """Other rows of the same table, by what was fitted to these."""
-        frame = table.features.frame.iloc[rows]
-        scale = self.reader.target
-        return Split(torch.from_numpy(self.reader.inputs.transform(frame)), scale.targets(table.target.values[rows]))
-
 
 def _without_own_targets(
     values: Tensor, transformer: Any, frame: "pd.DataFrame", codes: NDArray[Any], features: Features

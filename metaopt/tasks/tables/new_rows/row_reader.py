@@ -3,17 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from metaopt.contracts import Split
 from metaopt.errors import InputError, did_you_mean, listed, quoted
 from metaopt.tasks.tables.columns.cells import GAPS, clean
 from metaopt.tasks.tables.columns.conversion import CellFormat, decimal_in
 from metaopt.tasks.tables.columns.features import Features
+from metaopt.tasks.tables.division import CheckedTable
 from metaopt.tasks.tables.new_rows.fitted_inputs import FittedInputs, known_labels
 from metaopt.tasks.tables.new_rows.new_file import read_new_file
 from metaopt.tasks.tables.new_rows.same_format import reread
@@ -21,6 +23,7 @@ from metaopt.tasks.tables.new_rows.target_scale import TargetScale
 from metaopt.tasks.tables.reading.arrow_file import typed_frame
 from metaopt.tasks.tables.refusal import Refusal
 from metaopt.tasks.tables.settings import TableSettings, parsed_settings
+from metaopt.tasks.tables.table import model_factory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,6 +75,8 @@ class RowReader:
     target: TargetScale
     settings: TableSettings
 
+    unit: ClassVar[str] = "rows"
+
     @classmethod
     def of(cls, features: Features, inputs: FittedInputs, target: TargetScale, settings: TableSettings) -> "RowReader":
         """A reader of rows like these."""
@@ -109,6 +114,21 @@ class RowReader:
             "target": self.target.to_json(),
             "settings": {name: value for name, value in told.items() if value != getattr(plain, name)},
         }
+
+    @property
+    def model_name(self) -> str | None:
+        """The user's `"package.module:factory"`, or None for metaopt's own model."""
+        return self.settings.model
+
+    def fresh_model(self) -> nn.Module:
+        """An untrained model."""
+        factory = model_factory(self.settings, self.inputs.one_hot_places)
+        return factory(self.inputs.width, self.target.num_outputs)
+
+    def split(self, table: CheckedTable, rows: NDArray[np.int64]) -> Split:
+        """Rows of a checked table as inputs and targets."""
+        inputs = torch.from_numpy(self.inputs.transform(table.features.frame.iloc[rows]))
+        return Split(inputs, self.target.targets(table.target.values[rows]))
 
     def read(self, source: "str | Path | pd.DataFrame") -> NewRows:
         """Rows of a file, or of a data frame, whose columns may stand in any order, beside others.

@@ -103,9 +103,11 @@ def _amounts(
         return plain
     read = read_numbers(texts, name, decimal or format.decimal or None)
     if isinstance(read, Numbers):
-        if read.unit and format.unit and read.unit != format.unit:
+        # Signs of money may be left out; 30 % may be 30 or 0.3 where training rows have no such sign.
+        if read.unit != format.unit and read.unit and (format.unit or read.unit == "%"):
             text = next(text for text in texts if (amount := amount_in(text)) is not None and amount.unit)
-            fault = f" holds {quoted(text)}, in {read.unit}, and training rows are in {format.unit}"
+            trained = f"in {format.unit}" if format.unit else "without a unit"
+            fault = f" holds {quoted(text)}, in {read.unit}, and training rows are {trained}"
             return Refusal(name, fault, "write all in one unit")
         if np.isnan(read.values).any() and not np.isnan(plain).all():
             return np.where(np.isnan(read.values), plain, read.values)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from metaopt.errors import InputError, first_line, listed, quoted
 from metaopt.files import read_content
 from metaopt.tasks.tables.columns.cells import GAPS, clean, typed, without_gaps
-from metaopt.tasks.tables.reading.encoding import Decoded, decoded
+from metaopt.tasks.tables.reading.encoding import Decoded, UnknownEncodingError, decoded
 from metaopt.tasks.tables.reading.header import check_header, names_of, without_header_again
 from metaopt.tasks.tables.reading.layout import SEPARATORS, layout_of
 from metaopt.tasks.tables.reading.ragged_rows import mended
@@ -178,7 +178,8 @@ def text_of_file(path: Path, settings: TableSettings) -> Decoded:
     try:
         source = decoded(content, settings.encoding)
     except ValueError as error:
-        raise refused_file(f"{path} {first_line(error).removeprefix('it ')}.") from error
+        settled = error.settings if isinstance(error, UnknownEncodingError) else {}
+        raise refused_file(f"{path} {first_line(error).removeprefix('it ')}.", settled) from error
     if "\0" in source.text:
         line = source.text[: source.text.index("\0")].count("\n") + 1
         raise InputError(

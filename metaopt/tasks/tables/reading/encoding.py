@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass
 
 from metaopt.errors import quoted
+from metaopt.tasks.tables.reading.foreign_file import foreign_kind
+from metaopt.tasks.tables.reading.likely_encoding import likely_encoding
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -20,7 +22,23 @@ _RUN = re.compile(rf"[{_LETTERS}]{{3}}")
 _SIGN_IN_WORD = re.compile(rf"[A-Za-z{_LETTERS}][^\x00-\x7f{_LETTERS}’·–ªº\u00a0][A-Za-z{_LETTERS}]")
 _UTF8_LETTER = re.compile(rb"[\xc3-\xdf][\x80-\xbf]|[\xe1-\xef][\x80-\xbf]{2}")
 
-_SAY = 'say which in corpus.toml, such as encoding = "cp1251", or save it as UTF-8'
+
+class UnknownEncodingError(ValueError):
+    """Text whose encoding its owner has to say.
+
+    Attributes:
+        guess: which it is likely to be; None where none is.
+    """
+
+    def __init__(self, fault: str, guess: str | None = None) -> None:
+        advice = f'say which in corpus.toml, such as encoding = "{guess or "cp1251"}", or save it as UTF-8'
+        super().__init__(f"{fault}; {advice}")
+        self.guess = guess
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What `corpus.toml` would say by the guess."""
+        return {} if self.guess is None else {"encoding": self.guess}
 
 
 @dataclass(frozen=True)
@@ -49,8 +67,12 @@ def decoded(content: bytes, told: str | None = None) -> Decoded:
         told: the encoding, where somebody says so.
 
     Raises:
-        ValueError: the bytes are not of that encoding, or of none that is known for sure; begins with "it is".
+        ValueError: the bytes are no text; begins with "it is".
+        UnknownEncodingError: they are not of that encoding, or of none that is known for sure; begins likewise.
     """
+    foreign = foreign_kind(content)
+    if foreign is not None:
+        raise ValueError(f"it is {foreign}")
     if told is not None:
         return _as_told(content, told)
     for mark, name in _MARKS:
@@ -74,7 +96,7 @@ def _strict(content: bytes, name: str) -> str:
     try:
         return content.decode(name)
     except UnicodeDecodeError as error:
-        raise ValueError(f"it is not {name} text ({error.reason} at byte {error.start}); {_SAY}") from error
+        raise UnknownEncodingError(f"it is not {name} text ({error.reason} at byte {error.start})") from error
     except LookupError as error:
         raise ValueError(
             f"it is to be read by the unknown encoding {quoted(name)}; utf-8 and cp1252 are known"
@@ -98,7 +120,8 @@ def _western(content: bytes, error: UnicodeDecodeError) -> Decoded:
     try:
         text = content.decode("cp1252")
     except UnicodeDecodeError:
-        raise ValueError(f"{what} and not cp1252 either; {_SAY}") from error
+        raise UnknownEncodingError(f"{what} and not cp1252 either", likely_encoding(content)) from error
     if _SIGN_IN_WORD.search(text) or _RUN.search(text):
-        raise ValueError(f"{what}, and no Western letters of Windows (cp1252) either; {_SAY}")
+        fault = f"{what}, and no Western letters of Windows (cp1252) either"
+        raise UnknownEncodingError(fault, likely_encoding(content))
     return Decoded(text, "cp1252", is_assumed=True)

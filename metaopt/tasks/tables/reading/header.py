@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _WANTED = "it needs features and, last, a target"
+#: Words from which a column's name is a sentence.
+_SENTENCE = 4
 _NO_HEADER = "write header = false in corpus.toml where it has none"
 
 
@@ -124,12 +126,26 @@ def check_header(names: list[str], cells: "pd.DataFrame", path: Path) -> None:
 
 
 def _check_first_row(names: list[str], cells: "pd.DataFrame", path: Path) -> None:
+    if _is_labelled_text(names, cells):
+        raise refused_file(
+            f"{path}: the first line looks like a text, {quoted(max(names, key=len))}, with its label "
+            f"{quoted(min(names, key=len))}, which other rows have, too; it must be a header ({_NO_HEADER}).",
+            {"header": False},
+        )
     if len(_whole(names)) < len(names) and all(_holds(cells[place], name) for place, name in enumerate(names)):
         raise refused_file(
             f"{path}: the first line, {listed(names, 4)}, looks like a row of data, for each name is among the values "
             f"of its column; it must be a header ({_NO_HEADER}).",
             {"header": False},
         )
+
+
+def _is_labelled_text(names: list[str], cells: "pd.DataFrame") -> bool:
+    """Whether the names of two columns are a text of several words and a label that rows have."""
+    if len(names) != 2:
+        return False
+    label, text = sorted((0, 1), key=lambda place: len(names[place]))
+    return len(names[text].split()) >= _SENTENCE and _holds(cells[label], names[label])
 
 
 def _whole(names: list[str]) -> list[int]:

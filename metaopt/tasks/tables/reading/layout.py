@@ -52,7 +52,7 @@ def layout_of(text: str, told: str | None = None) -> Layout:
         return Layout(told, preamble=_preamble(text, told))
     sightings = [_sighted(text, separator) for separator in SEPARATORS]
     comma = sightings[0]
-    others = [sighting for sighting in sightings[1:] if sighting.width > max(1, comma.first)]
+    others = [sighting for sighting in sightings[1:] if _is_better(sighting, comma)]
     fitting = [sighting for sighting in others if sighting.header == 0]
     if fitting:
         best = max(fitting, key=lambda sighting: sighting.width)
@@ -61,6 +61,14 @@ def layout_of(text: str, told: str | None = None) -> Layout:
     else:  # the header stands further down
         best = min([comma, *others] if comma.width > 1 else others, key=lambda each: (each.header, -each.width))
     return Layout(best.separator, preamble=_preamble(text, best.separator))
+
+
+def _is_better(sighting: "_Sighting", comma: "_Sighting") -> bool:
+    """Whether another separator tells more cells apart than commas do, or as many where sentences hold commas."""
+    if sighting.width < 2:
+        return False
+    may_be_sentences = comma.width != comma.first or sighting.separator == "\t"
+    return sighting.width > comma.first or (may_be_sentences and sighting.header == 0 and sighting.width >= comma.width)
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ def test_inputs_and_targets_are_those_of_the_task(target):
     splits = task_of(target).splits
     prepared = PreparedRows.of(splits.table, splits.own[0], splits.settings)
     for rows, reference in zip(splits.own[1:], (splits.validation, splits.test), strict=True):
-        torch.testing.assert_close(prepared.split(splits.table, rows).inputs, reference.inputs, rtol=0, atol=0)
-        torch.testing.assert_close(prepared.split(splits.table, rows).targets, reference.targets, rtol=0, atol=0)
+        torch.testing.assert_close(prepared.reader.split(splits.table, rows).inputs, reference.inputs, rtol=0, atol=0)
+        torch.testing.assert_close(prepared.reader.split(splits.table, rows).targets, reference.targets, rtol=0, atol=0)
     torch.testing.assert_close(prepared.train.inputs, splits.train.inputs, rtol=0, atol=0)
     torch.testing.assert_close(prepared.train.targets, splits.train.targets, rtol=0, atol=0)
 
@@ -37,5 +37,5 @@ def test_inputs_and_targets_are_those_of_the_task(target):
 def test_no_training_row_sees_its_own_target():
     splits = task_of("number").splits
     prepared = PreparedRows.of(splits.table, splits.own[0], splits.settings)
-    again = prepared.split(splits.table, splits.own[0])
+    again = prepared.reader.split(splits.table, splits.own[0])
     assert not torch.equal(prepared.train.inputs, again.inputs)

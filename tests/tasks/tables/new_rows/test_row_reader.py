@@ -37,7 +37,7 @@ def reader(folder):
 
 def test_the_training_file_is_read_as_it_was_for_training(reader, folder):
     splits = table_task(folder / "shop.csv").splits
-    reference = PreparedRows.of(splits.table, np.arange(90), splits.settings).split(splits.table, np.arange(90))
+    reference = PreparedRows.of(splits.table, np.arange(90), splits.settings).reader.split(splits.table, np.arange(90))
     torch.testing.assert_close(reader.read(folder / "shop.csv").inputs, reference.inputs, rtol=0, atol=0)
 
 

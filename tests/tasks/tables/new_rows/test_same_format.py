@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from metaopt.tasks.tables.columns.cells import typed
-from metaopt.tasks.tables.columns.conversion import Converted, How, convert
+from metaopt.tasks.tables.columns.conversion import CellFormat, Converted, How, convert
 from metaopt.tasks.tables.new_rows.same_format import reread
 from metaopt.tasks.tables.refusal import Refusal
 from metaopt.tasks.tables.settings import TableSettings
@@ -122,3 +122,11 @@ def test_a_cell_of_another_kind_is_named(trained, cells, fault):
 def test_a_number_among_times_is_named():
     refusal = reread(pd.Series([3.5], name="x"), settled("12:30", "9:05").format)
     assert refusal.fault == ": row 1 holds 3.5, and training rows have times of day there"
+
+
+def test_percent_is_another_unit_than_none():
+    column = pd.Series(["30%", "5 %"], name="share")
+    refusal = reread(column, CellFormat())
+    assert refusal.fault == " holds '30%', in %, and training rows are without a unit"
+    assert not isinstance(reread(column, CellFormat(unit="%")), Refusal)
+    assert not isinstance(reread(pd.Series(["30 €"], name="price"), CellFormat()), Refusal)

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from metaopt.errors import InputError
+from metaopt.tasks.tables.reading.csv_file import read_csv
 from metaopt.tasks.tables.reading.header import check_header, names_of, without_header_again
 from metaopt.tasks.tables.settings import TableSettings
 
@@ -50,3 +51,14 @@ def test_the_header_again_is_left_out_where_the_owner_says_so():
         without_header_again(["a", "b"], cells, PATH, TableSettings())
     kept = without_header_again(["a", "b"], cells, PATH, TableSettings(drop_rows=("repeated_header",)))
     assert kept[0].tolist() == ["1", "2"]
+
+
+def test_a_first_text_with_its_label_is_no_header(tmp_path):
+    lines = [f"{'ham' if row % 2 else 'spam'}\tthis is the message number {row}" for row in range(20)]
+    (tmp_path / "mail.csv").write_text("\n".join(lines))
+    with pytest.raises(InputError, match="looks like a text, 'this is the message number 0', with its label 'spam'"):
+        read_csv(tmp_path / "mail.csv", TableSettings())
+    assert len(read_csv(tmp_path / "mail.csv", TableSettings(header=False)).frame) == 20
+    answers = [f"well {row}\tgood" for row in range(20)]
+    (tmp_path / "asked.csv").write_text("\n".join(["how are you now\tmood", *answers]))
+    assert list(read_csv(tmp_path / "asked.csv", TableSettings()).frame.columns) == ["how are you now", "mood"]

@@ -36,3 +36,14 @@ def test_lines_before_the_header_are_counted(separator):
 
 def test_a_header_that_is_too_short_is_no_line_before_it():
     assert layout_of("a,b,c\n" + "1,2,3,4\n" * 9).preamble == 0
+
+
+def test_tabs_are_told_from_commas_in_sentences():
+    lines = ["ham\tfirst, second", "spam\tone, two, three", "ham\tnone", "spam\ta, b"] * 5
+    assert layout_of("\n".join(lines)).separator == "\t"
+    assert layout_of("\n".join("ham\tfirst, second" for _ in range(20))).separator == "\t"
+
+
+def test_semicolons_are_told_from_commas_in_the_first_sentence():
+    assert layout_of("good, really;yes\n" + "bad;no\nso, so, so;no\n" * 10).separator == ";"
+    assert layout_of("a,b,c\n" + "1,2,x;y\n" * 10).separator == ","

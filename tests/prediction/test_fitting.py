@@ -10,7 +10,7 @@ from sklearn.metrics import r2_score
 import metaopt
 from metaopt.configuration import Configuration
 from metaopt.deploy import StopperConfiguration
-from metaopt.prediction.table_fit import FEW, best_on_average
+from metaopt.prediction.fitting import FEW, best_on_average
 
 
 def test_numbers_are_predicted_in_the_targets_unit(tables, new_rows):
