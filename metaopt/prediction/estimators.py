@@ -19,7 +19,7 @@ from metaopt.prediction.predictor import FittedPredictor
 from metaopt.prediction.saved_estimator import load_estimator, save_estimator
 from metaopt.prediction.table_rows import TableRows
 from metaopt.recipe import Recipe, as_recipe
-from metaopt.tasks import METRICS, TableSettings
+from metaopt.tasks import METRICS, RowReader, TableSettings
 
 _Model = Callable[[int, int], nn.Module] | str | None
 
@@ -114,8 +114,10 @@ class _RecipeEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _output(self, X: Any) -> Tensor:
         check_is_fitted(self)
-        rows, _ = self._rows(X, self.predictor_.reader.settings, reset=False)
-        return self.predictor_.output(ArrayRows.inputs_of(rows, self.predictor_.reader))
+        reader = self.predictor_.reader
+        assert isinstance(reader, RowReader)
+        rows, _ = self._rows(X, reader.settings, reset=False)
+        return self.predictor_.output(ArrayRows.inputs_of(rows, reader))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -88,7 +88,7 @@ def test_a_metric_that_is_better_when_higher_chooses_the_step(tables, tmp_path):
 def test_a_task_of_no_table_is_refused(tables):
     task = next(iter(metaopt.load_corpus(tables)))
     splits = metaopt.Splits(task.splits.train, task.splits.validation, task.splits.test)
-    with pytest.raises(metaopt.InputError, match="was not made from a table"):
+    with pytest.raises(metaopt.InputError, match="was made from no table and no folder"):
         metaopt.fit("default", dataclasses.replace(task, data=splits))
 
 

@@ -20,7 +20,8 @@ def load_labelled_folder(folder: Path, kind: Kind) -> Corpus:
     Raises:
         InputError: folders that cannot be used, all of them in one message.
     """
-    tasks, faults, notes = [], [], []
+    tasks, faults = [], []
+    notes: list[str] = []
     folders = task_folders(folder, kind)
     settings = read_labelled_settings(folder, folders)
     for path, own in folders.items():

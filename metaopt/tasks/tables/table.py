@@ -81,8 +81,9 @@ def task_from_frame(
     columns = text_columns(frame, settings, where)
     if columns is not None:
         made = text_task(check_texts(frame, columns, settings, where), name, settings, where)
-        for sentence in made.leaks() if warn is not None else ():
-            warn(f"warning: {where}: {sentence}")
+        if warn is not None:
+            for sentence in made.leaks():
+                warn(f"warning: {where}: {sentence}")
         return made.task
     table = check_table(frame, settings, where, ticked)
     rows = divided(table, name, settings, where)

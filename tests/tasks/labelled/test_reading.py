@@ -54,4 +54,5 @@ def test_texts_are_files_or_lines(tmp_path):
     lines = read_texts(files, LabelledSettings(), True)
     assert (lines.places, lines.values[:2]) == ([0, 0, 1], ["one", "two"])
     broken = read_texts([files[1], tmp_path / "none.txt"], LabelledSettings(encoding="utf-8"), False)
-    assert [path.name for path, _ in broken.broken] == ["b.txt", "none.txt"]
+    assert [path.name for path, _ in broken.broken] == ["none.txt"]
+    assert [path.name for path, _ in broken.unknown] == ["b.txt"]
