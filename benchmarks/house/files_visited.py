@@ -1,13 +1,13 @@
 """How many files a call leads through: those of `metaopt/` and `plugins/` in which a function is entered.
 
-    python -m benchmarks.house.files_visited [--only bind] [--quiet] [--json]
+    python -m benchmarks.house.files_visited [--only bind] [--recipe default] [--quiet] [--json]
 
 Each path is taken twice in one process with the same arguments, and the second call counts: no imports, no caches that
 fill. Module bodies do not count; functions, methods, lambdas, comprehensions and generators do,
 in worker threads too. The paths:
 
-- bind: `metaopt.load_recipe("default").bind(model, total_steps=...)`
-- observe: the first `run.observe(value)` of a run
+- bind: `metaopt.load_recipe("default").bind(model, total_steps=...)`, or another recipe's, by name or folder
+- observe: the first `run.observe(value)` of a run of it
 - meta_train: `metaopt.meta_train("meta_sgd", ...)` on few-shot waves, 4 iterations
 - tune: `metaopt.tune` over two small tasks in memory, one worker, 4 candidates
 """
@@ -77,17 +77,17 @@ def small_model() -> nn.Module:
     return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
 
 
-def visit_bind() -> dict[str, list[str]]:
+def visit_bind(recipe: str = "default") -> dict[str, list[str]]:
     model = small_model()
     load_recipe = metaopt.load_recipe  # to look a public name up is no part of the path
     with entered() as counts:
-        load_recipe("default").bind(model, total_steps=100, batch_size=8)
+        load_recipe(recipe).bind(model, total_steps=100, batch_size=8)
     return visited(counts)
 
 
-def visit_observe() -> dict[str, list[str]]:
+def visit_observe(recipe: str = "default") -> dict[str, list[str]]:
     model = small_model()
-    run = metaopt.load_recipe("default").bind(model, total_steps=100, batch_size=8)
+    run = metaopt.load_recipe(recipe).bind(model, total_steps=100, batch_size=8)
     run.optimizer.zero_grad()
     loss = model(torch.ones(8, 4)).square().mean()
     loss.backward()
@@ -167,7 +167,7 @@ def two_lines() -> metaopt.Corpus:
     return metaopt.Corpus("two_lines", (line_task("flat", 0.5), line_task("steep", 2.0)))
 
 
-PATHS: dict[str, Callable[[], dict[str, list[str]]]] = {
+PATHS: dict[str, Callable[..., dict[str, list[str]]]] = {
     "bind": visit_bind,
     "observe": visit_observe,
     "meta_train": visit_meta_train,
@@ -197,6 +197,7 @@ def show(name: str, files: dict[str, list[str]], lines: dict[str, int], is_quiet
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=PATHS, nargs="+", default=list(PATHS), help="some of the paths")
+    parser.add_argument("--recipe", default="default", help="which one is bound")
     parser.add_argument("--quiet", action="store_true", help="counts alone, without the files")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     options = parser.parse_args()
@@ -204,8 +205,9 @@ def main() -> None:
     lines = line_counts()
     report: dict[str, Any] = {}
     for name in options.only:
-        PATHS[name]()
-        report[name] = PATHS[name]()
+        path = partial(PATHS[name], options.recipe) if name in ("bind", "observe") else PATHS[name]
+        path()
+        report[name] = path()
         show(name, report[name], lines, options.quiet)
     long = {file: count for file, count in sorted(lines.items()) if count > LONGEST}
     print(f"over {LONGEST} lines: {', '.join(f'{file} ({count})' for file, count in long.items()) or 'none'}")

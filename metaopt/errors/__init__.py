@@ -1,6 +1,6 @@
 """What goes wrong, and how it is said."""
 
-from metaopt.errors.counts import check_positive, is_count
+from metaopt.errors.arguments import check_positive, checked_function, is_count, known_keywords, refuse_mistyped
 from metaopt.errors.exceptions import (
     InputError,
     MetaOptError,
@@ -17,7 +17,6 @@ from metaopt.errors.exceptions import (
     is_interrupt,
     named_line,
 )
-from metaopt.errors.keywords import checked_function, known_keywords, refuse_mistyped
 from metaopt.errors.quoting import MAX_QUOTED, bracketed, did_you_mean, listed, one_line, quoted, without_long_words
 
 __all__ = [

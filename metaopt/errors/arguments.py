@@ -1,13 +1,17 @@
-"""Keywords that people mistype: the sentence names the one that they may have meant."""
+"""What functions are given: keywords, whose sentence names the one that may have been meant, and counts."""
 
 import difflib
 from collections.abc import Callable, Iterable
 from functools import wraps
 from inspect import signature
+from numbers import Integral
 from typing import Any, TypeVar
 
 from metaopt.errors.exceptions import InputError
 from metaopt.errors.quoting import did_you_mean, quoted
+
+#: As a float each count below is exact.
+MOST = 2**53
 
 _Class = TypeVar("_Class")
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -56,6 +60,26 @@ def refuse_mistyped(function: Callable[..., Any], hparams: Iterable[str], known:
         meant = difflib.get_close_matches(keyword, [*own, *names], n=1)
         if meant and meant[0] in own:
             raise InputError(f"{function.__name__} takes no {quoted(keyword)}; did you mean {meant[0]!r}?")
+
+
+def is_count(value: Any) -> bool:
+    """Whether a value is a positive whole number, of Python or NumPy, that a float holds exactly."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and 1 <= int(value) < MOST
+
+
+def check_positive(name: str, value: Any, *, or_none: bool = False) -> None:
+    """Check that a value is a positive whole number, or None where that is allowed.
+
+    Args:
+        name: of the value, as the sentence shall begin.
+        value: what was given.
+        or_none: whether None will do.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not is_count(value) and not (or_none and value is None):
+        raise InputError(f"{name} must be a positive whole number, got {quoted(value)}.")
 
 
 def _checked(name: str, function: _Function, error: type[InputError]) -> _Function:

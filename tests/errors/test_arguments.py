@@ -1,10 +1,11 @@
-"""A mistyped keyword gets the name that was meant, wherever plugins and tasks are declared."""
+"""Mistyped keywords get the name that was meant, wherever plugins and tasks are declared; counts are checked alike."""
 
 import copy
 import dataclasses
 import inspect
 import pickle
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +13,7 @@ import metaopt
 from metaopt import InputError, PluginError
 from metaopt.configuration import Configuration
 from metaopt.deploy.stopping.configuration import StopperConfiguration
+from metaopt.errors import check_positive, is_count
 
 #: What is made, a keyword mistyped, and the one that was meant.
 TYPED = [
@@ -115,3 +117,22 @@ def test_classes_are_what_they_were():
     assert pickle.loads(pickle.dumps(number)) == copy.deepcopy(number) == dataclasses.replace(number) == number
     assert list(inspect.signature(metaopt.Float).parameters) == ["low", "high", "log", "default", "when", "valid"]
     assert metaopt.per_tensor.__doc__.startswith("Make a rule")
+
+
+@pytest.mark.parametrize("value", [1, 64, np.int64(3), 2**53 - 1])
+def test_positive_whole_numbers_are_counts(value):
+    assert is_count(value)
+    check_positive("steps", value)
+
+
+@pytest.mark.parametrize("value", [0, -1, True, 1.0, "5", 2**53, float("nan"), [1]])
+def test_what_is_none_is_named(value):
+    assert not is_count(value)
+    with pytest.raises(InputError, match=r"^steps must be a positive whole number, got .*\.$"):
+        check_positive("steps", value, or_none=True)
+
+
+def test_nothing_will_do_only_where_it_is_allowed():
+    check_positive("steps", None, or_none=True)
+    with pytest.raises(InputError, match="steps must be a positive whole number, got None"):
+        check_positive("steps", None)
