@@ -46,6 +46,7 @@ def tasks(weights):
     }
 
 
+@pytest.mark.slow
 def test_there_are_tasks_to_tune_on_and_others_to_judge_by_in_other_families(tasks):
     tuning, held_out = tasks["tuning"], tasks["held out"]
     assert len(tuning) >= 10
@@ -96,6 +97,7 @@ def test_a_low_rank_product_changes_nothing_at_first_and_is_all_that_trains():
     assert torch.allclose(layer(inputs), merged(inputs), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["pendigits_last", "pendigits_low_rank", "hiragana_last", "hiragana_low_rank"])
 def test_frozen_parameters_train_in_a_population_as_one_after_the_other(name, tasks):
     task = replace(tasks["tuning"][name], num_steps=3, num_validations=3)
@@ -112,6 +114,7 @@ def test_frozen_parameters_train_in_a_population_as_one_after_the_other(name, ta
         assert len(set(first.curve.values)) == 3
 
 
+@pytest.mark.slow
 def test_other_weights_are_another_task(weights, tmp_path):
     (target,) = (target for target in TARGETS if target.name == "pendigits")
     saved = torch.load(weights / "pendigits_mlp.pt", weights_only=True)

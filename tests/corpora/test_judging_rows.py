@@ -144,6 +144,7 @@ def test_a_task_that_reads_a_reserved_row_would_be_found():
         check(torch.cat([windows[:100], reserved[:1000:50]]), windows, reserved)
 
 
+@pytest.mark.slow
 def test_a_character_of_an_evaluation_alphabet_would_be_found(monkeypatch):
     monkeypatch.setattr(judging_rows, "OPEN_OMNIGLOT", judging_rows.RESERVED_OMNIGLOT)
     splits = omniglot_splits(DATA / "omniglot", "Balinese", 20)  # the same rows of the other file
@@ -178,6 +179,7 @@ SHAKESPEARE = ("shakespeare_mlp", "shakespeare_attention", "shakespeare_32x1", "
 SHAKESPEARE += ("gpt_middle", "gpt_context_4", "gpt_post_middle", "gru_middle")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHAKESPEARE)
 def test_no_window_of_shakespeare_is_reserved(tasks, name):
     rows = rows_of(tasks[name])
@@ -187,6 +189,7 @@ def test_no_window_of_shakespeare_is_reserved(tasks, name):
 WIKITEXT = ("wikitext_mlp", "wikitext_attention", "wikitext_24x3", "wikitext_gru", "gpt_tied_middle", "lstm_middle")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WIKITEXT)
 def test_no_window_of_wikitext_is_reserved(tasks, name):
     rows = rows_of(tasks[name])

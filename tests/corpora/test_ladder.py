@@ -100,6 +100,7 @@ def test_each_family_is_climbed_from_its_cheapest_and_its_dearest_are_for_those_
     assert max(early) < min(late)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MIDDLES)
 def test_a_middle_learns_and_its_loss_is_a_mean(name):
     task = TASKS[name]

@@ -98,6 +98,7 @@ class Training:
         validate(self.model, self.run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [{}, {"prepared_first": False}, {"by_host": True}], ids=str)
 @pytest.mark.parametrize("kind", KINDS)
 def test_accumulated_steps_are_those_of_a_plain_loop(kind, how):

@@ -165,6 +165,7 @@ def test_a_run_without_a_validation_set_stops_and_keeps_its_last_weights():
         run.restore_best()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not YEAST.is_file(), reason="the development data ../shared/data/tabular/yeast.csv.gz is absent")
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_it_stops_an_overfitting_network_near_its_best_validation(seed):

@@ -266,6 +266,7 @@ def test_a_patience_of_nothing_is_refused():
         recipe_of(stopper=StopperConfiguration("patience", {"patience": 0})).bind(model_of(), total_steps=STEPS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "who"),
     [

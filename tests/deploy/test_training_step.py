@@ -361,6 +361,7 @@ COPIES = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, *NEEDY], ids=lambda s: name_of({"controller": "", **s}))
 def test_a_second_run_of_the_same_parameters_leaves_the_first_alone(settings):
     model, first = bound(**settings)
@@ -373,6 +374,7 @@ def test_a_second_run_of_the_same_parameters_leaves_the_first_alone(settings):
     assert steps() is None, "nothing points at a run that was given up"
 
 
+@pytest.mark.slow
 @COPIES
 @pytest.mark.parametrize("settings", [{}, *NEEDY], ids=lambda s: name_of({"controller": "", **s}))
 def test_copies_of_the_optimizer_keep_no_run_alive(settings, copied):

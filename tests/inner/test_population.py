@@ -79,6 +79,7 @@ def test_an_averaged_member_validates_with_its_average_as_torchs_averaged_model(
     np.testing.assert_allclose(trained[0].curve.values, expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_loop_and_the_population_agree_for_every_optimizer_controller_and_wrapper(task, member):
     digits, members = task(), everyone(member)
     together, alone = (train(digits, members, engine=engine) for engine in ("population", "loop"))

@@ -49,6 +49,7 @@ def fit(folder, recipe, module_of=Tiny, callbacks=(), bind=None, **keywords):
     return module, callback.run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fit_equals_a_plain_loop_by_automatic_and_manual_optimization(kind, tmp_path):
     expected, run = plain(recipe_of(kind), **KINDS[kind][1])

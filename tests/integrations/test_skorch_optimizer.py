@@ -32,6 +32,7 @@ def test_partial_fits_equal_one_fit(kind):
     assert parts.optimizer_.run.num_steps == 18, "fit begins anew"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["hypergradient", *AVERAGING])
 @pytest.mark.parametrize("way", ["files", "pickle", "deepcopy"])
 def test_a_net_that_was_saved_goes_on_bit_for_bit(kind, way, tmp_path):

@@ -60,6 +60,7 @@ def test_a_run_is_in_the_event_file(tmp_path):
     assert texts["run/finish"] == ["Finished after 6 steps, whose best validation was that of step 6."]
 
 
+@pytest.mark.slow
 def test_a_process_that_only_ends_loses_nothing(tmp_path):
     script = (
         "import torch, metaopt\n"

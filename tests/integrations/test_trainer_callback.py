@@ -34,6 +34,7 @@ def trainer_of(model, run, recipe, args, training_rows, validation_rows):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_it_saves_is_what_was_scored_and_resumes_bit_for_bit(
     kind, language_model, arguments, training_rows, validation_rows, tmp_path
@@ -59,6 +60,7 @@ def test_what_it_saves_is_what_was_scored_and_resumes_bit_for_bit(
             assert saved(**batch).loss.item() == pytest.approx(score, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["plan", "averages of a rule"])
 def test_a_training_that_its_stopper_had_ended_is_handed_back_as_it_was(
     kind, language_model, arguments, training_rows, validation_rows, tmp_path

@@ -68,6 +68,7 @@ def test_a_stream_trains_for_max_steps(trainer_of, training_rows):
     assert list(eval_losses(trainer))[:3] == [0, 2, 4]
 
 
+@pytest.mark.slow
 def test_labels_may_be_smoothed_and_activations_computed_again(trainer_of):
     changes = {"label_smoothing_factor": 0.1, "gradient_checkpointing": True}
     trainer = trainer_of(changes=changes, recipe=LOSSES)
@@ -197,6 +198,7 @@ def test_adapters_alone_are_counted_trained_and_saved(trainer_of, language_model
         assert loss_of(saved, validation_rows) == pytest.approx(scores[step], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_pretrained_weights_are_bound_as_such(trainer_of, language_model, tmp_path):
     language_model().save_pretrained(tmp_path / "base")
     loaded = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "base")
@@ -206,6 +208,7 @@ def test_pretrained_weights_are_bound_as_such(trainer_of, language_model, tmp_pa
     trainer_of(model=loaded).train()  # made on nothing that is known
 
 
+@pytest.mark.slow
 def test_a_search_of_the_trainers_own_binds_in_every_trial(trainer_of, language_model):
     plans = []
 

@@ -75,6 +75,7 @@ def loss_of(model, rows):
         return model.eval()(**stacked(rows)).loss.item()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "micro_batches"),
     [*((kind, 1) for kind in KINDS), ("loss of a wrapper", 2), ("loss and gradients", 2)],
@@ -100,6 +101,7 @@ def test_it_trains_as_a_plain_loop_does(kind, micro_batches, language_model, arg
     torch.testing.assert_close(weights(trainer.model), weights(model), atol=tolerance, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("kind", ["averages of a class", "averages of a rule", "plan"])
 def test_what_a_checkpoint_holds_is_what_was_scored(
@@ -126,6 +128,7 @@ def test_what_a_checkpoint_holds_is_what_was_scored(
     assert torch.equal(weights(last), weights(trainer.model))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "dtype"),
     [*((kind, torch.float32) for kind in KINDS), ("averages of a rule", torch.bfloat16), ("plan", torch.bfloat16)],
@@ -153,6 +156,7 @@ def test_a_resumed_training_equals_an_unbroken_one(
     assert last["observations"]["num_observations"] == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["plan", "averages of a rule"])
 def test_a_training_that_its_stopper_had_ended_takes_no_further_step(
     kind, language_model, arguments, training_rows, validation_rows, tmp_path

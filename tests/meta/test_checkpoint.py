@@ -33,6 +33,7 @@ def folder(tmp_path):
     return copied
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["meta_sgd", "l2l_lstm"])
 def test_a_meta_training_begun_before_modules_moved_goes_on(rule, made, folder):
     iterations = []

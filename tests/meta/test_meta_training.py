@@ -22,6 +22,7 @@ def test_gradients_that_are_not_finite_are_left_out_counted_and_said():
     assert all(bool(one.isfinite().all()) for one in result.recipe.theta.values())
 
 
+@pytest.mark.slow
 def test_meta_training_notes_where_losses_begin(tmp_path):
     task = dataclasses.replace(metaopt.load_corpus("starter")["digits_mlp"], num_steps=50)
     recipe = metaopt.meta_train("mlp_lopt", [task], num_iterations=1, compile="off").recipe

@@ -65,11 +65,13 @@ def finite(result):
     return bool(torch.isfinite(torch.as_tensor(result.curves["points"].values)).all())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", RULES)
 def test_recurrent_and_lazy_layers_are_meta_trained(rule):
     assert finite(learned(rule, Recurrent))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [{"kind": nn.GRU}, {"kind": nn.RNN}, {"bidirectional": True}, {"num_layers": 2, "dropout": 0.5}],
@@ -106,6 +108,7 @@ def test_only_the_output_layer_adapts_under_anil_wherever_it_is_registered():
     assert adapts == {"head.weight", "head.bias"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["maml", "reptile", "proto_maml", "meta_lstm"])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
 def test_models_and_data_of_other_dtypes_are_meta_trained(dtype, rule):

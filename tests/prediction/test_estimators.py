@@ -29,6 +29,7 @@ def test_scikit_learn_finds_nothing_against_it(estimator, check):
     check(estimator)
 
 
+@pytest.mark.slow
 def test_a_classifier_learns_and_says_what_it_saw():
     model = metaopt.RecipeClassifier(random_state=0, num_steps=200).fit(IRIS, SPECIES)
     assert model.score(IRIS, SPECIES) > 0.9
@@ -38,6 +39,7 @@ def test_a_classifier_learns_and_says_what_it_saw():
     np.testing.assert_allclose(model.predict_proba(IRIS).sum(1), 1)
 
 
+@pytest.mark.slow
 def test_labels_are_any_that_can_be_sorted():
     names = np.array(["setosa", "versicolor", "virginica"])[SPECIES]
     model = metaopt.RecipeClassifier(random_state=0, **QUICK).fit(IRIS, names)
@@ -46,6 +48,7 @@ def test_labels_are_any_that_can_be_sorted():
     assert flags.predict(IRIS).dtype == bool
 
 
+@pytest.mark.slow
 def test_the_same_seed_is_the_same_model():
     first, second, other = (
         metaopt.RecipeClassifier(random_state=seed, **QUICK).fit(IRIS, SPECIES).predict_proba(IRIS)
@@ -55,6 +58,7 @@ def test_the_same_seed_is_the_same_model():
     assert not np.array_equal(first, other)
 
 
+@pytest.mark.slow
 def test_early_stopping_ends_on_what_validates_best_and_can_be_left_out():
     X, y = make_regression(200, 5, noise=5, random_state=0)
     stopped = metaopt.RecipeRegressor(random_state=0, num_steps=300).fit(X, y)
@@ -67,6 +71,7 @@ def test_early_stopping_ends_on_what_validates_best_and_can_be_left_out():
     assert blind.predictor_.record.scores == {}
 
 
+@pytest.mark.slow
 def test_frames_may_hold_categories_dates_and_gaps():
     draw = np.random.default_rng(0)
     frame = pd.DataFrame(
@@ -93,6 +98,7 @@ def test_gaps_in_arrays_are_filled_and_infinities_refused():
         model.predict(X)
 
 
+@pytest.mark.slow
 def test_it_works_in_pipelines_grids_and_clones():
     model = metaopt.RecipeClassifier(random_state=0, **QUICK)
     assert clone(model).get_params() == model.get_params()
@@ -112,6 +118,7 @@ def test_the_model_and_the_recipe_are_the_users():
     assert model.predict(IRIS[:3]).shape == (3,)
 
 
+@pytest.mark.slow
 def test_rare_classes_weigh_more_where_they_are_balanced():
     draw = np.random.default_rng(0)
     X = draw.normal(size=(600, 2))
@@ -124,6 +131,7 @@ def test_rare_classes_weigh_more_where_they_are_balanced():
     assert plain < weighed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "auc", "f1", "log_loss"])
 def test_the_step_is_chosen_by_a_metric(metric):
     model = metaopt.RecipeClassifier(random_state=0, metric=metric, **QUICK).fit(IRIS, SPECIES)

@@ -29,6 +29,7 @@ def test_classes_are_predicted_by_name(tables, new_rows):
     np.testing.assert_allclose(shares.sum(1), 1)
 
 
+@pytest.mark.slow
 def test_a_task_is_as_good_as_its_file(tables, new_rows):
     task = next(task for task in metaopt.load_corpus(tables) if task.name == "rents")
     by_task, by_file = (metaopt.fit("default", table, seed=2) for table in (task, tables / "rents.csv"))

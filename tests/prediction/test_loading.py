@@ -10,6 +10,7 @@ import metaopt
 from metaopt.prediction.storage import DOCUMENT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["rents", "lets"])
 def test_a_loaded_one_predicts_the_same(tables, new_rows, tmp_path, name):
     predictor = metaopt.fit("default", tables / f"{name}.csv")
@@ -20,6 +21,7 @@ def test_a_loaded_one_predicts_the_same(tables, new_rows, tmp_path, name):
     assert repr(loaded) == repr(predictor)
 
 
+@pytest.mark.slow
 def test_embeddings_are_made_again(tables, new_rows, tmp_path):
     (tmp_path / "rents.csv").write_bytes((tables / "rents.csv").read_bytes())
     (tmp_path / "corpus.toml").write_text("[rents]\nembeddings = true\nnum_steps = 60\n")

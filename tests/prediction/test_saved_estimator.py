@@ -10,6 +10,7 @@ import metaopt
 IRIS, SPECIES = load_iris(return_X_y=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "labels", [SPECIES, np.array(["a", "b", "c"])[SPECIES], np.array(list("abc"), object)[SPECIES]]
 )

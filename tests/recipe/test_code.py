@@ -111,6 +111,7 @@ def alone(recipe):
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("optimizer", "controller", "hparams", "stopper"),
     [
@@ -130,6 +131,7 @@ def test_the_plain_lines_train_as_the_recipe_does_where_metaopt_cannot_be_import
     check_plain_lines(Recipe.create(Configuration(optimizer, controller, hparams=hparams), stopper))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("controller", ["wsd", "plateau"])
 def test_so_do_those_of_several_classes(controller):
     roles = {"input": {"optimizer": "sgd"}, "head": {"rate": 0.5}}
@@ -137,6 +139,7 @@ def test_so_do_those_of_several_classes(controller):
     check_plain_lines(Recipe.create(Configuration("adamw", controller, hparams=hparams, roles=roles, depth_decay=0.9)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("controller", ["exponential", "plateau"])
 @pytest.mark.parametrize("roles", [{}, {"input": {"optimizer": "sgd"}, "head": {"rate": 0.5}}])
 def test_so_do_those_of_rates_that_follow_a_law_and_rise(controller, roles):

@@ -31,6 +31,7 @@ def trained(optimizer, task, model, schedule=lambda: None, wants_loss=False):
 
 
 # None of these is a task that the weights were made on.
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["digits_deep_tanh", "iris_mlp", "sinusoid_tanh", "gru_parity"])
 def test_by_name_it_trains_models_that_it_has_never_seen(name):
     task = task_of(name)
@@ -68,6 +69,7 @@ def test_rules_that_ship_no_weights_still_ask_for_them():
         metaopt.create_optimizer("celo", torch.nn.Linear(2, 1), total_steps=5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["learned_schedule", "hyper_controller"])
 @pytest.mark.parametrize("task_name", ["digits_deep_tanh", "two_spirals_tanh", "sinusoid_plane_gelu"])
 def test_a_learned_schedule_trains_faster_than_what_it_is_around(name, task_name):

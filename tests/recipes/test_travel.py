@@ -77,6 +77,7 @@ def rows_of(part):
     return {row.tobytes() for row in flat}
 
 
+@pytest.mark.slow
 @needs_data
 @pytest.mark.parametrize("name", sorted(task.name for task in BY_DATA.values()))
 def test_no_row_that_is_trained_on_judges(name):

@@ -23,6 +23,7 @@ def task_of(**changes):
     return digit_task(small_net, digit_episodes(n_way=3, k_shot=2), **changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LEARNERS)
 def test_every_learner_is_looked_at_and_says_what_its_predictor_says(name, tmp_path):
     task = task_of(num_iterations=2)

@@ -31,6 +31,7 @@ def test_without_an_interval_the_payback_has_none():
     assert str(Payback.of(worth, trainings=10)) == "5 (no interval)"
 
 
+@pytest.mark.slow
 def test_the_headline_is_about_tasks_that_tuning_never_saw(result):
     worth = result.comparison.trials_worth()
     assert headline(result).startswith("The first run of a new model is worth ")
@@ -63,6 +64,7 @@ def test_without_an_interval_no_payback_is_claimed(result, monkeypatch):
     assert "paid" not in price(result)
 
 
+@pytest.mark.slow
 def test_a_study_that_held_nothing_out_claims_nothing_for_later_models(tuning_only):
     assert "what it is worth for a new model was not measured" in headline(tuning_only)
     assert payback(tuning_only) is None
@@ -86,6 +88,7 @@ def test_black_boxes_have_no_trials_of_their_own(black_box):
     assert payback(black_box) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("over", ["kinds of task", "tasks of these families"])
 def test_families_that_are_held_out_are_said_to_stand_for_what_they_can(result, monkeypatch, over):
     monkeypatch.setattr(type(result.comparison), "trials_worth", lambda self: TrialsWorth(9.0, 4.0, 20.0, 32))

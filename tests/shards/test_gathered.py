@@ -1,5 +1,6 @@
 """Weights that were written into parts are what a fully sharded module computes with next."""
 
+import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
@@ -26,6 +27,7 @@ def outputs(rank):
     return seen
 
 
+@pytest.mark.slow
 @fully_shards
 def test_a_module_gathers_anew_what_was_written():
     for stale, fresh in on_ranks(outputs):

@@ -120,6 +120,7 @@ def test_what_is_wrong_is_said(cls, name, message):
     assert failures(cls)[name].startswith(message)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cls", [torch.optim.AdamW, torch.optim.Adagrad, torch.optim.RMSprop, torch.optim.LBFGS])
 def test_torchs_own_classes_pass(cls):
     assert failures(cls) == {}

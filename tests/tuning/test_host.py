@@ -75,6 +75,7 @@ def test_an_unknown_host_is_one_sentence_with_the_known_ones(host):
         StudyArguments(host=host)
 
 
+@pytest.mark.slow
 def test_a_study_records_its_host_and_an_earlier_ledger_goes_on(make_tasks, url):
     corpus = metaopt.Corpus("lines", make_tasks(2, num_steps=4, num_validations=2))
     few = {"optimizers": ["sgd"], "controllers": ["constant"], "wrappers": [], "stoppers": ["patience"]}

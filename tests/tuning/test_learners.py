@@ -29,6 +29,7 @@ def result(corpus, tmp_path_factory):
     )
 
 
+@pytest.mark.slow
 def test_rules_and_learners_are_judged_side_by_side(result):
     rows = result.evaluations_dataframe()
     assert {"protonet", "relation_net", "meta_sgd"} <= set(rows["optimizer"])
@@ -44,6 +45,7 @@ def test_the_recipe_adapts_and_its_portfolio_has_it_alone(result, tmp_path):
     assert metaopt.adapt(mlp(), result.recipe, (support, targets))(queries).shape == (10, 2)
 
 
+@pytest.mark.slow
 def test_it_is_compared_with_a_learner_that_is_named(result):
     assert "baseline" in set(result.tuning_comparison.runs["contender"])
 

@@ -41,6 +41,7 @@ def tuned(corpus, **arguments):
     return metaopt.tune(corpus, n_trials=6, announce=lambda line: None, **{**quiet, **arguments})
 
 
+@pytest.mark.slow
 def test_a_study_chooses_weightings_and_surgeries_and_hands_them_over(tmp_path):
     result = tuned([joint()], weightings=["uncertainty"], surgeries=["pcgrad"])
     table = result.evaluations_dataframe()

@@ -162,6 +162,7 @@ def test_values_that_no_task_has_are_told_apart():
     check_values([configuration], jobs(), "It")
 
 
+@pytest.mark.slow
 def test_a_supervised_task_is_tuned_with_its_model_and_its_batch_size(make_task):
     def model(width, slope):
         if width == 3:

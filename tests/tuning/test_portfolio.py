@@ -128,6 +128,7 @@ print(fatal - 1, "kills")
 """
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_moment_of_a_save_leaves_the_old_portfolio_or_the_new_one(tmp_path: Path) -> None:
     before = two_kinds(first_on_large=0.0)
     before.save(tmp_path / "before")

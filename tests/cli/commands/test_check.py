@@ -228,6 +228,7 @@ def test_a_sound_plugin_passes_with_exit_code_0(plugin_file, capsys):
     assert " 0 failed" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("body", "check", "message", "line"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_is_named_with_its_line(plugin_file, capsys, body, check, message, line):
     path = plugin_file(body)
@@ -409,6 +410,7 @@ def package(tmp_path, capsys):
     return folder, folder / "src" / "metaopt_small_step" / "small_step.py"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["folder", ".", "folder/"])
 def test_the_folder_of_a_package_stands_for_its_files(package, capsys, monkeypatch, where):
     folder, _ = package
@@ -427,6 +429,7 @@ def test_any_other_folder_says_what_to_name(tmp_path, capsys, project):
     assert len(text.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_package_is_checked_by_its_file_and_folder_while_it_is_installed_from_there(package, tmp_path, monkeypatch):
     folder, source = package
     site = tmp_path / "site"

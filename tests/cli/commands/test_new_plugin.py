@@ -48,6 +48,7 @@ def source_of(packages, kind):
     return packages[kind] / "src" / f"metaopt_quick_{kind}" / f"quick_{kind}.py"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_passes_before_it_is_installed(packages, kind, run, own_registry):
     ran = run("check", source_of(packages, kind))
@@ -101,6 +102,7 @@ def test_a_distributions_name_is_understood(run, tmp_path, monkeypatch):
     assert Path("metaopt-quick-sign/src/metaopt_quick_sign/quick_sign.py").is_file()
 
 
+@pytest.mark.slow
 def test_the_longest_name_is_formatted_and_typed_as_the_shortest(run, tmp_path):
     ruff = shutil.which("ruff", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if ruff is None:
@@ -115,6 +117,7 @@ def test_the_longest_name_is_formatted_and_typed_as_the_shortest(run, tmp_path):
                 assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("out", ["with blank", "-x", "it's", "~", "plain"])
 def test_the_next_steps_can_be_pasted_into_a_shell(run, tmp_path, monkeypatch, own_registry, out):
     monkeypatch.chdir(tmp_path)

@@ -43,6 +43,7 @@ def test_a_broken_plugin_is_shown_with_its_cause_and_the_others_stay(tmp_path, m
     assert [row["distribution"] for row in rows if row["status"] != "ok"] == ["broken-thing"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["plugins"], ["plugins", "--json"]])
 def test_it_imports_nothing_heavy(arguments):
     heavy = ("optuna", "sklearn", "pandas", "rich", "sqlalchemy", "matplotlib", "torch._dynamo", "torch._inductor")

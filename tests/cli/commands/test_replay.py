@@ -3,6 +3,7 @@
 import json
 
 import pandas as pd
+import pytest
 
 
 def rows(path, **columns):
@@ -33,6 +34,7 @@ def test_the_command_prints_draws_and_writes(run, tmp_path):
     assert "nothing" in wrong.err
 
 
+@pytest.mark.slow
 def test_a_ledger_is_replayed_by_its_url(run, tuned):
     done = run("replay", f"sqlite:///{tuned.folder / 'study.db'}", "--policies", "10", "--json")
     assert done.code == 0, done.err

@@ -243,6 +243,7 @@ print(task.fingerprint)
 """
 
 
+@pytest.mark.slow
 def test_a_fingerprint_is_the_same_in_every_process(tmp_path):
     found = set()
     for number in range(2):

@@ -110,6 +110,7 @@ def norms_over_ranks(rank):
     return [*map(float, norms), float(gradient_norm(whole)), float(gradient_norm(parts[:2], dtype=torch.float64))]
 
 
+@pytest.mark.slow
 def test_parts_of_gradients_on_ranks_have_the_norm_of_whole_ones():
     for *norms, broken, expected, small in on_ranks(norms_over_ranks):
         assert norms == pytest.approx([expected] * 3, rel=1e-6)

@@ -378,6 +378,7 @@ def test_a_loss_in_the_closures_place_says_where_it_goes(loss):
         optimizer.step(loss)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compile", [False, True])
 def test_a_checkpoint_may_hold_a_states_keys_in_any_order(compile):
     def turned(tree):

@@ -92,6 +92,7 @@ def assert_as_the_rule(build, model_of=wide_network, before_step=lambda model, o
     torch.testing.assert_close(*shared, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLASSES)
 @pytest.mark.parametrize("no_decay", ["none", "1d"])
 def test_it_steps_as_the_rule_does(name, no_decay):

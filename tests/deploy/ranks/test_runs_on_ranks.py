@@ -189,6 +189,7 @@ def ends():
     return on_ranks(trained, list(RECIPES))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_ranks_hold_the_same_weights_and_decide_alike(ends, name):
     first, second = (of_rank[name] for of_rank in ends)

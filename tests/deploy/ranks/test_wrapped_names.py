@@ -2,6 +2,7 @@
 
 import io
 
+import pytest
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -71,6 +72,7 @@ def saved_and_loaded(rank):
     return unbroken, rest, groups
 
 
+@pytest.mark.slow
 def test_every_wrapper_continues_what_every_other_saved():
     unbroken, rest, groups = on_ranks(saved_and_loaded)[0]
     assert groups["DDP"] == groups["DDP(compiled)"] == groups["compiled(DDP)"] == groups["plain"]

@@ -58,6 +58,7 @@ def refusals(rank):
     return str(refused.value), type(run.optimizer).__name__
 
 
+@pytest.mark.slow
 def test_a_class_without_a_rule_is_refused_unless_it_is_known_to_serve():
     for message, made in on_ranks(refusals, own_pair=True):
         assert "'adamax_of_test' cannot run here: ranks hold parts of the parameters" in message
@@ -102,6 +103,7 @@ def flattened(rank):
     return farthest, [message.partition(";")[0] for message in messages]
 
 
+@pytest.mark.slow
 def test_flattened_parameters_are_for_rules_that_look_at_each_number_by_itself():
     for farthest, messages in on_ranks(flattened, own_pair=True):
         assert farthest <= 1e-6

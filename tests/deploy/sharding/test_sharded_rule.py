@@ -80,6 +80,7 @@ def distance(one, other):
     return float(((one - other).abs() / (1 + other.abs())).max()) if one.numel() else 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", named(RULES))
 def test_rules_step_parts_as_whole_tensors(name):
     assert max(on_ranks(farthest_sharded, name, None, "rule", {})) <= 1e-5

@@ -99,6 +99,7 @@ def all_ways(rank):
     return {way.__name__: pairs(way) for way in (tied, grouped, low_precision)}
 
 
+@pytest.mark.slow
 @fully_shards
 def test_sharded_models_train_as_whole_ones():
     for answers in on_ranks(all_ways):
@@ -197,6 +198,7 @@ def tensor_parallel(rank):
     return found
 
 
+@pytest.mark.slow
 def test_tensor_parallel_models_train_as_whole_ones():
     for found in on_ranks(tensor_parallel):
         for recipe, whole, parallel in found:

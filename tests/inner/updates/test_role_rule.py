@@ -41,6 +41,7 @@ def configuration(case, **fields):
     return Configuration("adamw", "cosine", **CONFIGURATIONS[case], hparams=hparams, **fields)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CONFIGURATIONS)
 def test_members_train_as_the_deployed_optimizer_does(case, task, normed):
     """Members of one structure side by side, their roles with different rates; every curve against a user's loop."""

@@ -171,6 +171,7 @@ def test_rescaled_parameters_are_the_same_model():
     torch.testing.assert_close(state["level"], torch.full((16,), float(CURVATURE.sum())))
 
 
+@pytest.mark.slow
 def test_meta_training_by_evolution_improves_and_resumes(tmp_path, monkeypatch):
     registry = Registry.discover()
     registry.register(spec())

@@ -48,6 +48,7 @@ def polar(matrix, num_rounds=5):
     return left @ torch.diag(values) @ right
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings", [{}, {"adjust_lr_fn": "match_rms_adamw", "nesterov": False, "ns_steps": 3}], ids=str
 )

@@ -48,6 +48,7 @@ def test_they_are_optimizers_that_nobody_proposes():
     assert not {spec.name for spec in joint_space(registry).optimizers} & set(names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAMPLE)
 def test_a_class_keeps_the_contract(name):
     report = check(current_registry().get(metaopt.OptimizerSpec, plugins.plugin_name(name)))

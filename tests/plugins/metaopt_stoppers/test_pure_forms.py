@@ -84,6 +84,7 @@ def test_what_comes_later_changes_nothing_before(name, pairs, units, horizon):
         assert (pure(spec)(batch_of(pairs[:length], horizon), hparams)[0] == whole[:length]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPECS)
 def test_many_policies_over_many_curves_are_each_policy_over_each_curve(name):
     spec, rng = SPECS[name], np.random.default_rng(0)

@@ -73,6 +73,7 @@ def test_offline_mode_asks_nobody(hub, plain, monkeypatch):
     assert hub.requests == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("address", "message"),
     [

@@ -116,6 +116,7 @@ def test_an_empty_folder_holds_no_images(tmp_path):
         read_image_folder(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("METAOPT_OMNIGLOT" not in os.environ, reason="METAOPT_OMNIGLOT names no folder: no Omniglot here")
 def test_omniglot_has_1623_characters():
     found = read_image_folder(Path(os.environ["METAOPT_OMNIGLOT"]))

@@ -71,6 +71,7 @@ def test_what_cannot_be_divided_so_is_told(folder):
         divided(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("METAOPT_OMNIGLOT" not in os.environ, reason="METAOPT_OMNIGLOT names no folder")
 def test_the_whole_of_omniglot_is_divided_as_in_the_papers():
     path = Path(os.environ["METAOPT_OMNIGLOT"])

@@ -70,6 +70,7 @@ def test_two_files_for_one_task_are_refused(tmp_path):
         metaopt.load_corpus(source)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not TABULAR.is_dir(), reason="the development data ../shared/data/tabular is absent")
 def test_the_development_corpus_is_read_as_it_is():
     corpus = metaopt.load_corpus(TABULAR)
@@ -81,6 +82,7 @@ def test_the_development_corpus_is_read_as_it_is():
     assert len(corpus["adult"].splits.validation) == 2_000
 
 
+@pytest.mark.slow
 def test_the_notes_of_a_corpus_say_what_makes_scores_flatter(tmp_path):
     rows = [f"{index},{index % 5},{'ab'[index % 2]}" for index in range(60)]
     (tmp_path / "clean.csv").write_text("\n".join(["x,z,y", *rows]))

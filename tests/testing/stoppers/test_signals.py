@@ -35,6 +35,7 @@ def test_a_signal_that_is_read_must_be_declared(failures, signal, fires, line):
     assert line in found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("declared", ["requires", "uses"])
 def test_a_declared_signal_may_be_read(failures, declared):
     fires = metaopt.scan(lambda hparams: {}, scanned)

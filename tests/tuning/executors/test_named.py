@@ -90,6 +90,7 @@ def test_what_cannot_be_is_refused_before_anything_is_trained(make_task, name, a
         metaopt.tune([make_task()], n_trials=1, executor=name, address=address)
 
 
+@pytest.mark.slow
 def test_an_executor_of_an_installed_distribution_runs_the_blocks(installed, make_tasks):
     lines = []
     choice = {"optimizers": ["sgd"], "controllers": ["constant"], "wrappers": [], "against": [], "n_trials": 2}
@@ -105,6 +106,7 @@ def test_an_executor_that_cannot_be_loaded_is_named(installed):
     assert GROUP == "metaopt.executors"
 
 
+@pytest.mark.slow
 def test_without_ray_nothing_of_it_is_imported():
     code = "import sys, metaopt, metaopt.tuning.tune_corpus; print('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

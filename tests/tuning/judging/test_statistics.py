@@ -88,6 +88,7 @@ def test_intervals_are_apart_only_where_they_do_not_overlap():
     assert str(Interval(0.5, 0.4, 0.6)) == "0.500 [0.400, 0.600]"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sizes", [(20,), (3, 3, 3, 3, 3, 3), (6, 4, 1, 1, 1)], ids=["one family", "families of three", "lone tasks"]
 )
@@ -102,6 +103,7 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says(sizes):
     assert 0.9 <= hits / 120 <= 0.995
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sizes", "between", "within"), [((5,) * 5, 1.0, 0.3), ((3,) * 8, 0.3, 1.0), ((1, 2, 3, 5, 8, 13), 1.0, 0.3)]
 )

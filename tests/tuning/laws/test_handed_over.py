@@ -1,6 +1,7 @@
 """A study that has a ladder hands over a recipe whose law was measured on it."""
 
 import numpy as np
+import pytest
 
 import metaopt
 from metaopt.contracts import Scale
@@ -24,6 +25,7 @@ def tuned(tasks, tmp_path, name, **more):
     return result, [line for line in lines if "law" in line]
 
 
+@pytest.mark.slow
 def test_the_law_is_in_the_recipe_and_its_trainings_are_counted(make_task, tmp_path):
     tasks = [make_task(f"{family}{steps}", family, num_steps=steps) for family in "abc" for steps in (8, 40)]
     result, lines = tuned(tasks, tmp_path, "climbing")
@@ -37,6 +39,7 @@ def test_the_law_is_in_the_recipe_and_its_trainings_are_counted(make_task, tmp_p
     assert repeated == lines
 
 
+@pytest.mark.slow
 def test_fixed_exponents_stay(make_task, tmp_path):
     tasks = [make_task(f"{family}{steps}", family, num_steps=steps) for family in "abc" for steps in (8, 40)]
     result, lines = tuned(tasks, tmp_path, "fixed", settings=["rate_law.total_steps=0.4"])

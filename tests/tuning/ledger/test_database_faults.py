@@ -49,6 +49,7 @@ def test_a_full_database_is_told_as_a_full_disk_by_the_ledger_and_by_the_study_b
             sa.event.remove(sa.Engine, "connect", fill)
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_while_the_study_is_written_is_not_called_an_invalid_value(url):
     def fill(connection, record, proxy):
         connection.execute("PRAGMA max_page_count = 1")

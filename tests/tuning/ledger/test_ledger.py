@@ -190,6 +190,7 @@ for number in range(1000):
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_in_a_sentence_and_keeps_the_earlier_rows(url):
     here = str(Path(__file__).parent)
     done = subprocess.run([sys.executable, "-c", FULL_DISK, url, here], capture_output=True, text=True, check=False)

@@ -88,6 +88,7 @@ def cells():
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("table", "column"), list(cells()))
 def test_a_changed_cell_is_named_by_table_and_row(whole, tmp_path, table, column):
     for number, value in enumerate(TEXTS):

@@ -9,6 +9,7 @@ from metaopt.tuning import rebuild
 CHOICE = {"optimizers": ["sgd"], "controllers": ["constant"], "wrappers": [], "against": []}
 
 
+@pytest.mark.slow
 def test_another_optuna_does_not_continue_a_study(make_task, url, monkeypatch):
     task = make_task(num_steps=4, num_validations=2)
     metaopt.tune([task], n_trials=2, storage=url, **CHOICE)

@@ -96,6 +96,7 @@ def test_what_is_said_of_held_out_tasks_is_what_happens_there(starter):
     assert all(member.worth.number > place for place, member in enumerate(portfolio.members, start=1))
 
 
+@pytest.mark.slow
 def test_where_nothing_carries_over_a_first_run_is_worth_one_trial(tmp_path):
     generator = np.random.default_rng(0)
     rows = [(f"c{candidate}", f"t{task}", 1, generator.normal()) for candidate in range(40) for task in range(60)]
@@ -121,6 +122,7 @@ def test_recorded_runs_of_alexnet(tmp_path):
     assert portfolio.summary().endswith("Nothing is claimed.")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DEBERTA.exists(), reason=f"{DEBERTA.name} is not there")
 def test_recorded_runs_of_deberta(tmp_path):
     rows = []

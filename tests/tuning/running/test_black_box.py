@@ -108,6 +108,7 @@ def never_finite(recipe, seed):
 CHOICE = {"n_trials": 2, "optimizers": ["sgd"], "controllers": ["constant"], "wrappers": [], "against": []}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["min", "max"])
 @pytest.mark.parametrize("train", [nothing, never_finite])
 @pytest.mark.parametrize("company", [False, True], ids=["alone", "beside another"])

@@ -34,6 +34,7 @@ def runs(phases):
 CHOICE = {"optimizers": ["adamw"], "controllers": ["constant"], "wrappers": [], "against": ["sgd"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "n_trials"), [(1, 2), (6, 7)])
 def test_the_counts_are_those_that_really_run(registry, make_tasks, count, n_trials):
     tasks = make_tasks(count)
@@ -121,6 +122,7 @@ def test_nobody_knows_how_long_a_black_box_takes(evaluator, make_task):
     assert " s and however long the black boxes take." in expect(evaluator, [black, make_task()], 4).lines()[0]
 
 
+@pytest.mark.slow
 def test_what_is_stored_already_is_counted(url, registry, make_tasks):
     tasks = make_tasks(2)
     metaopt.tune(tasks, n_trials=2, storage=url, **CHOICE)
@@ -172,6 +174,7 @@ def test_more_rules_leave_each_fewer_groups(make_tasks, registry):
     assert one_rule.group_steps > three_rules.group_steps
 
 
+@pytest.mark.slow
 def test_a_study_that_is_continued_decides_as_it_began(make_tasks, url, monkeypatch):
     seen, train = [], trainings.train
 

@@ -34,6 +34,7 @@ def test_candidates_are_judged_after_a_ninth_a_third_and_all_of_the_iterations()
     assert len({task.fingerprint for task in order}) == 3
 
 
+@pytest.mark.slow
 def test_the_result_is_a_recipe_with_weights_that_adapts(tuned, tmp_path):
     _, result = tuned
     assert result.recipe.configuration.optimizer in LEARNED
@@ -92,6 +93,7 @@ def test_weights_for_another_model_are_refused_by_the_parameters_name(tuned, mak
         metaopt.evaluate(result.recipe, [make_task()], **QUIET)
 
 
+@pytest.mark.slow
 def test_a_rule_without_a_start_trains_ordinary_tasks_with_its_weights(make_task):
     task = make_task(num_steps=30)
     result = metaopt.meta_train(

@@ -42,6 +42,7 @@ def test_those_of_the_recipes_optimizer_are_of_its_own_hyperparameters(result):
     assert not any(name.startswith(tuple(f"{other}." for other in others)) for name in shares)
 
 
+@pytest.mark.slow
 def test_too_few_candidates_say_nothing(module_tasks):
     few = metaopt.tune(
         module_tasks, n_trials=FEWEST - 1, optimizers=["sgd"], wrappers=[], against=[], announce=lambda line: None

@@ -81,6 +81,7 @@ def test_all_thousand_entries_are_settings(registry):
     )
 
 
+@pytest.mark.slow
 @needs_the_list
 def test_a_study_may_start_from_it(make_tasks):
     tasks = make_tasks(2)

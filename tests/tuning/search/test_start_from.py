@@ -34,6 +34,7 @@ def tune(tasks, **arguments):
     return metaopt.tune(tasks, **{**CHOICE, "announce": lambda line: None, **arguments})
 
 
+@pytest.mark.slow
 def test_they_are_judged_first_and_then_the_defaults(make_tasks, settings):
     announced = []
     result = tune(make_tasks(2), n_trials=5, start_from=settings, announce=announced.append)
@@ -49,6 +50,7 @@ def test_they_are_judged_first_and_then_the_defaults(make_tasks, settings):
     )
 
 
+@pytest.mark.slow
 def test_with_fewer_trials_the_first_ones_are_taken_and_more_trials_go_on(make_tasks, settings, url):
     tasks = make_tasks(2)
     short = tune(tasks, n_trials=2, start_from=settings, storage=url)
@@ -57,11 +59,13 @@ def test_with_fewer_trials_the_first_ones_are_taken_and_more_trials_go_on(make_t
     assert proposed(longer) == proposed(tune(tasks, n_trials=6, start_from=settings))
 
 
+@pytest.mark.slow
 def test_the_sampler_learns_from_what_it_can(make_tasks, settings):
     result = tune(make_tasks(1), n_trials=45, start_from=settings, seed=1)
     assert len(proposed(result)) == 45
 
 
+@pytest.mark.slow
 def test_a_result_made_again_from_the_ledger_is_the_same(make_tasks, settings, url):
     tasks = make_tasks(2)
     result = tune(tasks, n_trials=4, start_from=settings, storage=url)
@@ -71,6 +75,7 @@ def test_a_result_made_again_from_the_ledger_is_the_same(make_tasks, settings, u
     assert proposed(again) == proposed(result)
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_only_with_the_settings_it_began_with(make_tasks, settings, url):
     tasks = make_tasks(2)
     tune(tasks, n_trials=2, start_from=settings, storage=url)
@@ -82,6 +87,7 @@ def test_a_study_goes_on_only_with_the_settings_it_began_with(make_tasks, settin
         tune(tasks, n_trials=2, storage=url)
 
 
+@pytest.mark.slow
 def test_recipes_and_portfolios_are_settings_too(make_tasks, registry, tmp_path, settings):
     result = tune(make_tasks(2), n_trials=3, start_from=settings, portfolio=2)
     result.recipe.save(tmp_path / "mine")

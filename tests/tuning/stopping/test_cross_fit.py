@@ -243,6 +243,7 @@ def test_a_fitted_stopper_needs_the_planned_number_of_steps():
         recipe.bind(nn.Linear(1, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not CURVES.is_dir(), reason="the development data ../shared/data/curves is absent")
 def test_on_real_runs_it_saves_steps_at_little_regret(tmp_path):
     with gzip.open(CURVES / "deberta-base_tuning.results.jsonl.gz", "rt") as lines:

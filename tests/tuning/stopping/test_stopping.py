@@ -50,6 +50,7 @@ def live_result(stopper, runs, registry):
     return np.mean(regrets), np.mean(saved)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signs", [(1.0,), (-1.0,), (1.0, -1.0)], ids=["lower is better", "higher is better", "both"])
 def test_a_replay_is_what_the_deployed_stopper_does(registry, signs):
     runs = [run for sign in signs for run in noisy_runs(5, sign=sign)]

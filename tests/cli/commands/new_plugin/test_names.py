@@ -73,6 +73,7 @@ def test_the_distribution_of_metaopt_itself_is_an_error(run, tmp_path, name):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["metaopt", "numpy", "scipy", "sklearn", "sympy", "random", "statistics"])
 def test_a_file_that_would_hide_what_metaopt_imports_is_an_error(run, tmp_path, name):
     ran = run("new-plugin", name, "--kind", "optimizer", "--out", tmp_path / "new")

@@ -135,6 +135,7 @@ def line():
     return dataclasses.replace(few_shot(task, 32), episodes_per_iteration=4, num_evaluated=4, num_validations=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRAPPERS)
 def test_it_learns_to_raise_a_rate_that_is_too_low(name):
     hparams = {f"{name}.outer_lr": 0.05, f"{name}.deviation": 0.1, "lr": 2e-3}

@@ -70,6 +70,7 @@ def test_without_ray_there_is_one_sentence(make_task, monkeypatch, capsys):
     assert "References" not in capsys.readouterr().out  # before anything is trained
 
 
+@pytest.mark.slow
 def test_the_command_says_it_too(tmp_path):
     code = "import sys; sys.modules['ray'] = None; from metaopt.cli import run; sys.exit(run(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "tune", "starter", "--out", str(tmp_path / "out"), "--executor", "ray"]
