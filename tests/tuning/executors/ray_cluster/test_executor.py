@@ -122,13 +122,26 @@ def test_a_study_whose_worker_and_machine_are_killed_ends_as_at_home(
     assert "a line of the job" in (tmp_path / "cluster.db.ray.log").read_text()
 
 
+def occupied(ray):
+    """What holds a processor until it is killed; it waits for one where none is free."""
+
+    class Held:
+        pass
+
+    return ray.remote(num_cpus=1)(Held).remote()
+
+
 def test_blocks_of_other_resources_and_what_cannot_be(nodes, monkeypatch, tmp_path):
     monkeypatch.setattr(executor_module, "_PATIENCE_SECONDS", 1.0)
     monkeypatch.chdir(tmp_path)  # where the cluster was not begun
-    lines, told, before = [], [], signal.getsignal(signal.SIGTERM)
+    import ray
+
+    lines, told, held, before = [], [], [], signal.getsignal(signal.SIGTERM)
 
     def make_room(line):
         told.append(line)
+        for one in held:
+            ray.kill(one)
         workers.close()
 
     other_study = dispatcher("ray", 1, nodes.address, make_room, None)
@@ -157,14 +170,13 @@ def test_blocks_of_other_resources_and_what_cannot_be(nodes, monkeypatch, tmp_pa
         with pytest.raises(metaopt.MetaOptError, match=r"of the cluster failed: FileNotFoundError: .*'nowhere\.csv'"):
             list(workers.results([Block("Block", open, ("nowhere.csv",))]))
         assert not lines
+        held = [occupied(ray) for _ in range(10)]  # what is left of the cluster, and more
         monkeypatch.setattr(executor_module, "_QUIET_SECONDS", 1.0)
         assert dict(other_study.results([Block("Block", pow, (2, 3))])) == {0: 8}
         assert told == [WAITING]
     finally:
         workers.close()
         other_study.close()
-    import ray
-
     assert not ray.is_initialized()
     assert signal.getsignal(signal.SIGTERM) == before
 
@@ -188,11 +200,16 @@ def test_who_presses_ctrl_c_leaves_nothing_behind(nodes, tmp_path):
     ended = threading.Event()
     printed = print
     workers, lasting = dispatcher("ray", 1, nodes.address, lambda line: None, None), Block("Block", last, (marker,))
-    threading.Thread(target=press, daemon=True).start()
-    with pytest.raises(KeyboardInterrupt):
-        list(workers.results([lasting]))
-    ended.set()
-    workers.close()
+    # What else ran in this process may have left a handler of its own.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        threading.Thread(target=press, daemon=True).start()
+        with pytest.raises(KeyboardInterrupt):
+            list(workers.results([lasting]))
+    finally:
+        ended.set()
+        workers.close()
+        signal.signal(signal.SIGINT, before)
     ray.init(nodes.address, log_to_driver=False, configure_logging=False)
     assert print is printed
     try:
