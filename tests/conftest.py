@@ -12,10 +12,19 @@ import torch
 
 import metaopt
 from metaopt.plugin import registry
+from tests import slow_tests
 
 OMNIGLOT = Path(__file__).parents[2] / "shared" / "data" / "omniglot"
 if OMNIGLOT.is_dir():
     os.environ.setdefault("METAOPT_OMNIGLOT", str(OMNIGLOT))
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest looks which markers were asked for
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    names = set(slow_tests.listed())
+    for item in items:
+        if slow_tests.is_listed(item.nodeid, names):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session", autouse=True)
