@@ -1,7 +1,7 @@
 """Time and memory of a commit beside those of the checkout, in one run: imports, `metaopt plugins`, bind, step, tune.
 
     python -m benchmarks.house.before_after --before COMMIT [--rounds 9] [--tune-rounds 1] [--n-trials 40]
-        [--only bind step] [--wall] [--json]
+        [--only bind step] [--recipe default] [--wall] [--json]
 
 The commit's files go into a temporary git worktree. Both sides run in processes of the same interpreter and the same
 installed libraries, in turn, the order reversed every second round, so that whatever else the machine does falls on
@@ -17,6 +17,8 @@ ratio is the median of the rounds' ratios. Memory is the most that the process h
 | step | `run.step(loss)` of that run, without forward and backward pass; median of 300 |
 | observe | the first `run.observe(value)` of a run; median of 20 runs after the first |
 | tune starter | `tune("starter", n_trials=…)` with one worker, from an empty ledger |
+
+The default recipe is that of each side's commit: `--recipe FOLDER` has both bind the same one.
 """
 
 import argparse
@@ -44,6 +46,8 @@ REPORT = "\nsys.stdout.write('\\n' + json.dumps({'seconds': seconds, 'gib': peak
 PLUGINS = "from metaopt.cli import main\ntry: main(['plugins'])\nexcept SystemExit: pass"
 
 LOOP = """
+import os
+RECIPE = os.environ["RECIPE"]
 import statistics, time, torch, metaopt
 torch.set_num_threads(1)
 def taken(function, *arguments):
@@ -52,7 +56,7 @@ def taken(function, *arguments):
     return clock() - started, result
 def bound():
     model = torch.nn.Sequential(torch.nn.Linear(8, 32), torch.nn.ReLU(), torch.nn.Linear(32, 2))
-    return model, *taken(lambda: metaopt.load_recipe("default").bind(model, total_steps=1000, batch_size=8))
+    return model, *taken(lambda: metaopt.load_recipe(RECIPE).bind(model, total_steps=1000, batch_size=8))
 def stepped(model, run):
     run.optimizer.zero_grad()
     loss = model(torch.ones(8, 8)).square().mean()
@@ -104,12 +108,13 @@ def main() -> None:
     parser.add_argument("--n-trials", type=int, default=40)
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     parser.add_argument("--only", nargs="+", choices=MEASURES, default=list(MEASURES), metavar="MEASURE")
+    parser.add_argument("--recipe", default="default", help="that bind, step and observe are measured with")
     parser.add_argument("--wall", action="store_true", help="the clock on the wall, not the processor's time")
     options = parser.parse_args()
     clock = ("process_time", "perf_counter" if options.wall else "process_time")
     with worktree(options.before) as before, tempfile.TemporaryDirectory() as folder:
         trees = {"before": before, "after": ROOT}
-        sides = {side: environment(tree, Path(folder, side)) for side, tree in trees.items()}
+        sides = {side: environment(tree, Path(folder, side), options.recipe) for side, tree in trees.items()}
         chosen = {TORCH, *options.only} if {*BEYOND_TORCH} & {*options.only} else {*options.only}
         codes = {name: code.replace(*clock) for name, code in MEASURES.items() if name in chosen}
         samples = measured(sides, codes, options.rounds + 1)
@@ -148,8 +153,8 @@ def git(*arguments: str) -> None:
         sys.exit(f"git {arguments[0]} {arguments[1]}: {done.stderr.strip()}")
 
 
-def environment(tree: Path, folder: Path) -> dict[str, str]:
-    """Variables under which an interpreter imports a checkout and sees the entry points that it declares."""
+def environment(tree: Path, folder: Path, recipe: str) -> dict[str, str]:
+    """Variables under which an interpreter imports a checkout, sees the entry points that it declares, and binds."""
     project = tomllib.loads((tree / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     installed = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
     installed.mkdir(parents=True)
@@ -158,7 +163,7 @@ def environment(tree: Path, folder: Path) -> dict[str, str]:
     lines = [f"{name} = {target}" for name, target in project["entry-points"]["metaopt"].items()]
     (installed / "entry_points.txt").write_text("\n".join(["[metaopt]", *lines, ""]), encoding="utf-8")
     path = os.pathsep.join(map(str, (folder, tree, tree / "plugins")))
-    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "RECIPE": recipe}
 
 
 def measured(

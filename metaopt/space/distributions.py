@@ -8,6 +8,7 @@ type, and defaults to the tuning range.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from numbers import Integral, Real
 from typing import Any, TypeAlias
 
@@ -27,6 +28,7 @@ class Domain:
     closed_high: bool = True
 
     @classmethod
+    @lru_cache(maxsize=256)  # every check of a value reads its interval
     def parse(cls, text: str) -> "Domain":
         """Read `"[0, 1)"`; a square bracket includes the end, a round one does not."""
         stripped = text.strip()

@@ -220,8 +220,10 @@ def check_keys(assembly: Assembly, group: Group) -> None:
     Raises:
         InputError: one is there.
     """
-    unknown = [key for key in group if not any(key in _hparams(spec) for spec in assembly.optimizers)]
-    for key in unknown:
+    known = {"params", ROLE}.union(*map(_hparams, assembly.optimizers))
+    for key in group:
+        if key in known:
+            continue
         owners = [spec.name for spec in current_registry().specs(OptimizerSpec) if key in _hparams(spec)]
         if not owners or (key == "weight_decay" and not group[key]):
             continue

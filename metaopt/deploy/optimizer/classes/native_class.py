@@ -4,7 +4,7 @@ import importlib
 import importlib.util
 import inspect
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 import torch
@@ -92,6 +92,7 @@ def obstacle(
     return class_obstacle(assembly, tensors) if any(map(is_sharded, tensors)) else None
 
 
+@lru_cache(maxsize=64)  # reading a signature takes a tenth of a bind
 def maximizes(kind: type[Optimizer]) -> bool:
     """Whether a class heeds `maximize`."""
     return MAXIMIZE in inspect.signature(kind).parameters
