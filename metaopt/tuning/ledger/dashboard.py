@@ -26,9 +26,9 @@ class Dashboard:
     It is only written: reading all of its trials back would take longer than reading the ledger.
     """
 
-    def __init__(self, study: optuna.Study, engine: sa.Engine, file: DatabaseFile, url: str) -> None:
-        self._study = study
-        self._engine = engine
+    def __init__(self, name: str, storage: optuna.storages.RDBStorage, file: DatabaseFile, url: str) -> None:
+        self._name = name
+        self._storage = storage
         self._file = file
         self._url = url
 
@@ -41,10 +41,12 @@ class Dashboard:
 
         def attempt() -> None:
             self._file.check()
-            written, _ = _counted(self._engine, self._study.study_name)
-            self._study.add_trials([trial(number) for number in range(written, count)])
+            written, _ = _counted(self._storage.engine, self._name)
+            # A study keeps every trial that was added to it, so each publication has one of its own.
+            study = optuna.load_study(study_name=self._name, storage=self._storage)
+            study.add_trials([trial(number) for number in range(written, count)])
 
-        with _writing(self._study.study_name, self._file, self._url):
+        with quietly(), _writing(self._name, self._file, self._url):
             patiently(attempt)
 
 
@@ -67,7 +69,7 @@ def opened(url: str, name: str, file: DatabaseFile | None = None) -> Iterator[Da
         storage = patiently(lambda: _storage(url, pool_pre_ping=True))
     try:
         with quietly(), _writing(name, file, url):
-            study = patiently(
+            patiently(
                 lambda: optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
             )
             trials, ours = patiently(lambda: _counted(storage.engine, name))
@@ -76,7 +78,7 @@ def opened(url: str, name: str, file: DatabaseFile | None = None) -> Iterator[Da
             raise StorageError(
                 f"The storage holds an Optuna study {name!r} that metaopt did not make; use another --study-name."
             )
-        yield Dashboard(study, storage.engine, file, url)
+        yield Dashboard(name, storage, file, url)
     finally:
         storage.engine.dispose()
 

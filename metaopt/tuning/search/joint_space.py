@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -201,14 +202,17 @@ class JointSpace:
             if name not in left_out
         }
         values = self._suggest(chooser, spec.name, space, self._fixed(spec.name, spec.tuned_space))
-        return {f"{spec.name}.{name}": value for name, value in values.items()}
+        # Every candidate has these names; a study keeps each of them once.
+        return {sys.intern(f"{spec.name}.{name}"): value for name, value in values.items()}
 
     def _suggest(self, chooser: Chooser, owner: str, space: Space, fixed: Mapping[str, Value]) -> dict[str, Value]:
         """A value for each name that has an effect."""
         values: dict[str, Value] = {}
         for name in ordered(space):
             if is_active(space, name, values):
-                values[name] = fixed[name] if name in fixed else ask(chooser, f"{owner}.{name}", space[name])
+                values[name] = (
+                    fixed[name] if name in fixed else ask(chooser, sys.intern(f"{owner}.{name}"), space[name])
+                )
         return values
 
     def _overridden(self, declared: Space, owner: str) -> Space:

@@ -1,12 +1,14 @@
 """Optuna's tables are a copy of what the ledger holds: damaged they are named, dropped they are written again."""
 
 import contextlib
+import gc
 import sqlite3
 
 import optuna
 import pytest
 
 import metaopt
+from metaopt.tuning.ledger.dashboard import opened
 
 pytestmark = pytest.mark.thorough
 
@@ -54,4 +56,14 @@ def test_dropped_tables_of_optuna_are_written_again_from_the_ledger(tuned, url):
         names = [name for (name,) in connection.execute(query)]
     change(url, *(f"DROP TABLE {name}" for name in names))
     assert len(tuned().judged) == 3
+    assert len(optuna.load_study(study_name="metaopt", storage=url).trials) == 3
+
+
+def test_trials_that_were_published_are_not_kept(url):
+    trial = optuna.trial.create_trial(value=0.5, user_attrs={"configuration": "of a test that looks for its trials"})
+    with opened(url, "metaopt") as dashboard:
+        dashboard.publish(lambda number: trial, 3)
+        gc.collect()
+        alive = [each for each in gc.get_objects() if type(each) is type(trial) and each.user_attrs == trial.user_attrs]
+        assert alive == [trial]
     assert len(optuna.load_study(study_name="metaopt", storage=url).trials) == 3
