@@ -1,7 +1,7 @@
 """Time and memory of a commit beside those of the checkout, in one run: imports, `metaopt plugins`, bind, step, tune.
 
     python -m benchmarks.house.before_after --before COMMIT [--rounds 9] [--tune-rounds 1] [--n-trials 40]
-        [--only bind step] [--recipe default] [--wall] [--json]
+        [--only bind step] [--recipe default] [--workers 1] [--wall] [--json]
 
 The commit's files go into a temporary git worktree. Both sides run in processes of the same interpreter and the same
 installed libraries, in turn, the order reversed every second round, so that whatever else the machine does falls on
@@ -16,7 +16,7 @@ ratio is the median of the rounds' ratios. Memory is the most that the process h
 | bind | `load_recipe("default").bind(model, total_steps=1000)`, a small perceptron; median of 50 after the first |
 | step | `run.step(loss)` of that run, without forward and backward pass; median of 300 |
 | observe | the first `run.observe(value)` of a run; median of 20 runs after the first |
-| tune starter | `tune("starter", n_trials=…)` with one worker, from an empty ledger |
+| tune starter | `tune("starter", n_trials=…)` from an empty ledger, with one worker; more count with --wall alone |
 
 The default recipe is that of each side's commit: `--recipe FOLDER` has both bind the same one.
 """
@@ -80,7 +80,7 @@ TUNE = """
 import torch, metaopt
 torch.set_num_threads(1)
 started = clock()
-metaopt.tune("starter", n_trials={trials}, seed=0, against=(), announce=lambda line: None)
+metaopt.tune("starter", n_trials={trials}, workers={workers}, seed=0, against=(), announce=lambda line: None)
 seconds = clock() - started
 """
 TORCH = "import torch"
@@ -106,11 +106,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--tune-rounds", type=int, default=1, help="rounds of tuning; 0 leaves it out")
     parser.add_argument("--n-trials", type=int, default=40)
+    parser.add_argument("--workers", type=int, default=1, help="that tune")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     parser.add_argument("--only", nargs="+", choices=MEASURES, default=list(MEASURES), metavar="MEASURE")
     parser.add_argument("--recipe", default="default", help="that bind, step and observe are measured with")
     parser.add_argument("--wall", action="store_true", help="the clock on the wall, not the processor's time")
     options = parser.parse_args()
+    if options.workers > 1 and not options.wall:
+        parser.error("the processor time of other workers is not counted; say --wall")
     clock = ("process_time", "perf_counter" if options.wall else "process_time")
     with worktree(options.before) as before, tempfile.TemporaryDirectory() as folder:
         trees = {"before": before, "after": ROOT}
@@ -120,12 +123,15 @@ def main() -> None:
         samples = measured(sides, codes, options.rounds + 1)
         samples = {name: {side: all_[1:] for side, all_ in samples_of.items()} for name, samples_of in samples.items()}
         if options.tune_rounds:
-            code = {"tune starter": PEAK.replace(*clock) + TUNE.format(trials=options.n_trials)}
+            code = {
+                "tune starter": PEAK.replace(*clock) + TUNE.format(trials=options.n_trials, workers=options.workers)
+            }
             samples |= measured(sides, code, options.tune_rounds)
     report = {name: compared(name, samples) for name in samples}
     print(f"before: {options.before}; medians of {options.rounds} processes a side, after one that fills caches")
     kind, python = "wall clock" if options.wall else "processor time", sys.version.split()[0]
-    print(f"{kind}; {options.n_trials} candidates, tuned {options.tune_rounds} times a side; Python {python}")
+    tuning = f"{options.n_trials} candidates, {options.workers} workers, tuned {options.tune_rounds} times a side"
+    print(f"{kind}; {tuning}; Python {python}")
     print(f"{'':18}{'before':>12}{'after':>12}{'ratio':>8}{'before GiB':>12}{'after GiB':>11}")
     for name, row in report.items():
         times = "".join(f"{with_unit(row[side]):>12}" for side in sides)
