@@ -1,6 +1,7 @@
 """A model holds the weights in training, except where it is evaluated, restored or finished."""
 
 import copy
+import gc
 import pickle
 
 import pytest
@@ -30,7 +31,7 @@ def averaging(keep_best="cpu"):
 
 
 def descend(param, optimizer):
-    param.grad = torch.ones(1)
+    param.grad = torch.ones_like(param)
     optimizer.step()
 
 
@@ -233,3 +234,35 @@ def take_step(run):
     loss = run.model(torch.ones(1, 2)).square().mean()
     loss.backward()
     run.step(loss)
+
+
+def tensors_of_length(length):
+    gc.collect()
+    return sum(type(each) is torch.Tensor and each.shape == (length,) for each in gc.get_objects())
+
+
+@pytest.mark.parametrize("improves", [True, False])
+def test_averages_of_an_evaluation_are_freed_once_it_is_observed(improves):
+    param = nn.Parameter(torch.ones(1237))
+    optimizer = metaopt.create_optimizer("adamw", [param], wrappers=("averaged",), lr=0.1)
+    descend(param, optimizer)
+    held = HeldWeights([param], optimizer, "cpu")
+    held.keep(step=0)  # room for the best weights
+    before = tensors_of_length(1237)
+    with held.evaluating(1):
+        pass
+    assert tensors_of_length(1237) == before + 1
+    held.take_in(1, 0.5, improves=improves)
+    assert tensors_of_length(1237) == before
+
+
+def test_averages_of_an_evaluation_are_freed_by_the_next_one():
+    param = nn.Parameter(torch.ones(1237))
+    optimizer = metaopt.create_optimizer("adamw", [param], wrappers=("averaged",), lr=0.1)
+    descend(param, optimizer)
+    held = HeldWeights([param], optimizer, "cpu")
+    before = tensors_of_length(1237)
+    for step in range(3):
+        with held.evaluating(step):
+            pass
+    assert tensors_of_length(1237) == before + 1
