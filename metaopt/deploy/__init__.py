@@ -14,7 +14,6 @@ from metaopt.deploy.ranks.rank_group import Distributed, RankGroup
 from metaopt.deploy.roles.role_groups import roles_without_parameters
 from metaopt.deploy.roles.stated_roles import check_patterns
 from metaopt.deploy.run import Run
-from metaopt.deploy.scheduler.checks import check_total_steps
 from metaopt.deploy.scheduler.create import create_scheduler
 from metaopt.deploy.scheduler.rate_lookup import rate_table
 from metaopt.deploy.scheduler.scheduler import GRADIENT_SIGNALS, PLAIN_SIGNALS, ControllerScheduler
@@ -54,7 +53,6 @@ __all__ = [
     "build_stopper",
     "check_member",
     "check_patterns",
-    "check_total_steps",
     "checked_accelerator",
     "create_optimizer",
     "create_scheduler",

@@ -28,7 +28,6 @@ from metaopt.deploy import (
     build_optimizer,
     build_stopper,
     check_patterns,
-    check_total_steps,
     checked_accelerator,
     handover_of,
     roles_without_parameters,
@@ -79,7 +78,7 @@ def bound(
     if roles is not None:
         check_patterns(roles)
     check_positive("batch_size", batch_size, or_none=True)
-    check_total_steps(total_steps)
+    check_positive("total_steps", total_steps, or_none=True)
     if not isinstance(scale_rate, bool):
         raise InputError(f"scale_rate must be True or False, got {quoted(scale_rate)}.")
     if not isinstance(fallback, str):

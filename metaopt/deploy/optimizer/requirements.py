@@ -5,8 +5,7 @@ from torch import Tensor
 
 from metaopt.configuration import Assembly
 from metaopt.contracts import Theta
-from metaopt.deploy.scheduler.checks import check_total_steps
-from metaopt.errors import InputError, PluginError
+from metaopt.errors import InputError, PluginError, check_positive
 from metaopt.tracing import can_compile
 
 #: Signals that an ordinary loop supplies to an optimizer.
@@ -29,7 +28,7 @@ def check_requirements(assembly: Assembly, theta: Theta | None, horizon: int | N
         )
     if "horizon" in required and horizon is None:
         raise PluginError(f"{_part_with(assembly, 'horizon')} requires the planned number of steps: pass total_steps=.")
-    check_total_steps(horizon)
+    check_positive("total_steps", horizon, or_none=True)
     if assembly.learned is not None and theta is None:
         raise InputError(
             f"{assembly.learned.name!r} is a learned rule and has no weights here: pass theta=, or bind a recipe "

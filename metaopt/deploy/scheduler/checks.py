@@ -6,18 +6,13 @@ from metaopt.errors import InputError, PluginError, check_positive, quoted
 from metaopt.plugin import ControllerSpec
 
 
-def check_total_steps(total_steps: int | None) -> None:
-    """Check that a planned number of steps is a positive whole number, or None; InputError otherwise."""
-    check_positive("total_steps", total_steps, or_none=True)
-
-
 def check_settings(
     spec: ControllerSpec, required: frozenset[str], total_steps: int | None, mode: str, supplies: frozenset[str]
 ) -> None:
     """Check a scheduler's settings, and that its host supplies the signals that the controller requires."""
     if mode not in ("min", "max"):
         raise InputError(f"mode must be 'min' or 'max', got {quoted(mode)}.")
-    check_total_steps(total_steps)
+    check_positive("total_steps", total_steps, or_none=True)
     if "horizon" in required and total_steps is None:
         raise InputError(
             f"The controller {spec.name!r} needs to know how long training will be; pass total_steps=, "
