@@ -4,7 +4,6 @@ from metaopt.space.conditions import Value, When, is_active, ordered
 from metaopt.space.distributions import (
     Categorical,
     Distribution,
-    Domain,
     Float,
     Int,
     Space,
@@ -15,6 +14,7 @@ from metaopt.space.distributions import (
     plain,
     resolve,
 )
+from metaopt.space.domain import Domain
 from metaopt.space.proposed import as_proposed
 
 __all__ = [

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metaopt import Categorical, Float, InputError, Int, When
-from metaopt.space import Domain, defaults, encode, listing, resolve
+from metaopt.space import defaults, encode, listing, resolve
 
 LR = Float(1e-5, 1e-1, log=True, default=1e-3, valid="(0, inf)")
 SPACE = {
@@ -108,29 +108,6 @@ def test_rules_see_numbers():
     assert numbers["layers"] == 2.0
     assert all(isinstance(number, float) for number in numbers.values())
     assert encode({"size": Categorical((16, 64))}, {"size": 64}) == {"size": 64.0}
-
-
-@pytest.mark.parametrize(
-    ("text", "inside", "outside"),
-    [
-        ("[0, 1)", (0.0, 0.999), (1.0, -0.001)),
-        ("(0, inf)", (1e-300, 1e300), (0.0, math.inf)),
-        ("(-inf, inf]", (-1e300, math.inf), (-math.inf,)),
-        (" [2, 2] ", (2.0,), (1.999, 2.001)),
-    ],
-)
-def test_an_interval_is_read_as_in_mathematics(text, inside, outside):
-    interval = Domain.parse(text)
-    assert all(value in interval for value in inside)
-    assert not any(value in interval for value in outside)
-    assert math.nan not in interval
-    assert str(interval) == text.strip()
-
-
-@pytest.mark.parametrize("text", ["", "0, 1", "[0; 1]", "[1, 0]", "{0, 1}", "[a, b]", "[0, 1, 2]", "[nan, 1]"])
-def test_what_is_no_interval_is_refused(text):
-    with pytest.raises(InputError, match=r"An interval looks like '\[0, 1\)', got"):
-        Domain.parse(text)
 
 
 @pytest.mark.parametrize(
