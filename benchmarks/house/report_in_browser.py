@@ -28,12 +28,14 @@ from typing import Any
 
 import metaopt
 from benchmarks.corpora.development_corpus import DATA
-from benchmarks.recipes.default_recipe import PEERS, STUDY, starter_and_development, unseen_tasks
+from benchmarks.recipes.default_recipe import PEERS, starter_and_development, unseen_tasks
 from benchmarks.tuning.ledger_scale import tasks as tiny_tasks
 from metaopt.report import write_report
 from metaopt.tuning import rebuild
 
 LEDGER = Path(__file__).parents[1] / "results" / "default_study.db.xz"
+#: Its name there.
+STUDY = "muon"
 MOST_BYTES, MOST_SECONDS = 2e6, 1.0
 WIDTHS = {"phone": 390, "desktop": 1280}
 SCHEMES = ("light", "dark")
