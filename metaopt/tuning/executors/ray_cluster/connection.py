@@ -11,12 +11,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from metaopt.errors import named_line, quoted
+from metaopt.errors import quoted
 from metaopt.tuning.executors.protocol import ExecutorError
 from metaopt.tuning.executors.ray_cluster.quiet import logged
+from metaopt.tuning.executors.ray_cluster.refusals import AUTO, unusable
 
-#: Where a cluster is looked for unless the caller says otherwise: where `RAY_ADDRESS` says, else that of this machine.
-AUTO = "auto"
 #: How long a machine may take to open a connection, seconds.
 _ANSWER_SECONDS = 10.0
 #: How long a head that does not answer is waited for: Ray itself ends this process, without a word, after 60.
@@ -90,10 +89,8 @@ class Connection:
         try:
             self.ray.init(self.address, **options)
         except (Exception, SystemExit) as error:
-            raise ExecutorError(
-                f"The cluster at --address {quoted(self.address)} cannot be used: {named_line(error)}; "
-                f"{_remedy(self.address, error)}."
-            ) from error
+            self.ray.shutdown()  # half of a connection may be there, and be in the way of the next
+            raise ExecutorError(unusable(self.address, error)) from error
         finally:
             if before is not None:  # Ray's own would end the command without a word
                 signal.signal(signal.SIGTERM, before)
@@ -167,11 +164,3 @@ def _is_open(host: str, port: int, timeout: float) -> bool:
     except OSError:
         return False
     return True
-
-
-def _remedy(address: str, error: BaseException) -> str:
-    if "version" in str(error).lower():
-        return "install the cluster's versions of Ray and Python here"
-    if address == AUTO:
-        return "begin one with `ray start --head`, or give the --address of one (local for this machine alone)"
-    return "see that it is there and can be reached"
