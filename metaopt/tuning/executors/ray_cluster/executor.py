@@ -79,6 +79,8 @@ class RayExecutor:
         """Start a block in an idle slot, or see to it that there will be slots."""
         if self._refusal is not None:
             raise self._refusal
+        if not self.connection.answers():
+            return None
         with self.connection.asked(), self._store.fitting(block.label):
             kind = kind_of(block.resources)
             idle = self._idle.setdefault(kind, [])
@@ -99,7 +101,8 @@ class RayExecutor:
         with self.connection.asked():
             if not self._ended:
                 self._wait(timeout)
-            self._lose_silent()
+            if self.connection.answers():
+                self._lose_silent()
         ended, self._ended = self._ended, []
         return ended
 
@@ -118,7 +121,8 @@ class RayExecutor:
         try:
             for slot in [*self._refs.values(), *itertools.chain.from_iterable(self._idle.values())]:
                 self._kill(slot)
-            self._machines.close()
+            if self.connection.answers():
+                self._machines.close()
         except Exception:  # a cluster that is gone has no workers of ours
             pass
         finally:
@@ -257,7 +261,11 @@ class RayExecutor:
         errors = self._ray.exceptions
         if isinstance(error, errors.ActorUnavailableError | errors.ObjectLostError | errors.NodeDiedError):
             return "node"
-        if slot.node not in self._machines.alive(now=True) or "node" in str(error).lower().partition("\n")[0]:
+        if (
+            not self.connection.answers()
+            or slot.node not in self._machines.alive(now=True)
+            or "node" in str(error).lower().partition("\n")[0]
+        ):
             return "node"
         return "worker"
 
@@ -285,4 +293,5 @@ class RayExecutor:
         self._ended.append(ended)
 
     def _kill(self, slot: _Slot) -> None:
-        self._ray.kill(slot.actor)
+        if self.connection.answers():  # else its workers end without being told
+            self._ray.kill(slot.actor)

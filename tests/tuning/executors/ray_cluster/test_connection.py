@@ -14,12 +14,7 @@ import metaopt
 from metaopt.tuning.executors.protocol import ExecutorError
 from metaopt.tuning.executors.ray_cluster import connection as connection_module
 from metaopt.tuning.executors.ray_cluster.connection import Connection
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from tests.tuning.executors.ray_cluster.conftest import free_port
 
 
 @pytest.mark.parametrize("scheme", ["", "ray://"])

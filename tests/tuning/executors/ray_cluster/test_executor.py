@@ -13,10 +13,11 @@ import pytest
 import metaopt
 from metaopt.plugin import current_registry
 from metaopt.tuning.executors.protocol import Block, ExecutorError, Shared
+from metaopt.tuning.executors.ray_cluster import connection as connection_module
 from metaopt.tuning.executors.ray_cluster import executor as executor_module
 from metaopt.tuning.executors.ray_cluster.refusals import WAITING
 from metaopt.tuning.ledger.ledger import Ledger
-from tests.tuning.executors.ray_cluster.conftest import light
+from tests.tuning.executors.ray_cluster.conftest import free_port, light
 
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
@@ -190,6 +191,25 @@ def test_workers_that_die_as_they_begin_are_not_begun_for_ever(nodes, monkeypatc
             ExecutorError, match=r"^2 workers of the cluster in a row died before they could begin: The"
         ):
             list(workers.results([Block("Block", pow, (2, 3))]))
+    finally:
+        workers.close()
+
+
+def test_a_head_that_is_gone_is_asked_nothing_and_told(nodes, monkeypatch):
+    workers = light(1, nodes.address)
+    connection = workers.executor.connection
+
+    def asked():
+        raise AssertionError("a dead head was asked")
+
+    try:
+        assert dict(workers.results([Block("Block", pow, (2, 3))])) == {0: 8}
+        with monkeypatch.context() as gone:
+            gone.setattr(connection, "_gcs", f"127.0.0.1:{free_port()}")
+            gone.setattr(connection_module, "_SILENCE_SECONDS", 1.0)
+            gone.setattr(connection.ray, "nodes", asked)
+            with pytest.raises(ExecutorError, match=r"no longer answers; everything that has finished is stored"):
+                list(workers.results([Block("Block", time.sleep, (60,))]))
     finally:
         workers.close()
 
