@@ -91,6 +91,7 @@ class Nodes:
 
     def __init__(self):
         os.environ.setdefault("RAY_worker_niceness", "0")  # or workers get nothing of a machine that others use as well
+        os.environ.setdefault("RAY_local_fs_capacity_threshold", "0")  # a store that is full does not go on on the disk
         from ray.cluster_utils import Cluster
 
         self.cluster = Cluster()

@@ -86,7 +86,7 @@ def tune(
     if device != "cpu":
         raise InputError(f"--device must be cpu in this version, got {quoted(device)}.")
     if is_runs_file(corpus):
-        return tune_runs(context, corpus, out, portfolio, baseline, mode)
+        return tune_runs(context, corpus, out)
     refuse(context, {"mode"}, "is for files of runs alone; a task says it itself")
     folder = writable(out)
     load_plugin_files(plugin)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from metaopt.tuning import RunsPortfolio
 
 #: What of `metaopt tune` has a meaning where nothing is trained.
-_OPTIONS = frozenset({"corpus", "out", "portfolio", "baseline", "mode"})
+_OPTIONS = frozenset({"corpus", "out", "portfolio", "baseline", "mode", "folds", "workers", "executor", "address"})
 
 
 def is_runs_file(source: str) -> bool:
@@ -24,7 +24,7 @@ def is_runs_file(source: str) -> bool:
     return source.lower().endswith((".csv", ".csv.gz")) and is_file(source)
 
 
-def tune_runs(context: typer.Context, path: str, out: str, size: int, baseline: str | None, mode: str | None) -> None:
+def tune_runs(context: typer.Context, path: str, out: str) -> None:
     """Choose, print and write."""
     from metaopt.cli.terminal import print_paragraph, print_table
     from metaopt.tuning import portfolio_of_runs, read_runs
@@ -32,12 +32,14 @@ def tune_runs(context: typer.Context, path: str, out: str, size: int, baseline: 
     refuse(
         context, set(context.params) - _OPTIONS, f"means nothing for a file of runs, where nothing is trained: {path}"
     )
+    given = context.params
     folder = writable(out)
-    runs = read_runs(path, mode)
+    runs = read_runs(path, given["mode"])
     if runs.left_out:
         named = ", ".join(runs.left_out[:3]) + (", …" if len(runs.left_out) > 3 else "")
         print(f"Left out, for not all tasks have runs of them: {len(runs.left_out):,} ({named}).", file=sys.stderr)
-    chosen = portfolio_of_runs(runs, size, baseline)
+    where = {name: given[name] for name in ("folds", "workers", "executor", "address")}
+    chosen = portfolio_of_runs(runs, given["portfolio"], given["baseline"], **where)
     write_text(folder / "portfolio.csv", as_csv(chosen.dataframe()))
     write_text(folder / "portfolio.json", json.dumps(chosen.to_json(), indent=2, ensure_ascii=False) + "\n")
     print()

@@ -1,29 +1,28 @@
 """A portfolio of candidates from runs that were recorded elsewhere: nothing is trained."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from metaopt.contracts import Curve
-from metaopt.errors import InputError
+from metaopt.contracts import Curve, to_stderr
+from metaopt.errors import InputError, quoted
 from metaopt.recipe import Interval, TrialsWorth
+from metaopt.tuning.arguments import check_count
+from metaopt.tuning.executors.dispatcher import Dispatcher
+from metaopt.tuning.executors.named import LOCAL, dispatcher
 from metaopt.tuning.judging.noise import best_so_far
-from metaopt.tuning.judging.scores import Scale, objective
+from metaopt.tuning.judging.scores import Scale
 from metaopt.tuning.judging.statistics import LEVEL, Floats, crossing, expected_best
-from metaopt.tuning.portfolio import greedy_order
+from metaopt.tuning.recorded.left_out import Scored, held_out_scores
 from metaopt.tuning.recorded.runs_file import Runs
 
-#: Random halves on which candidates are chosen and judged again.
-SPLITS = 200
 #: Fewer tasks get no interval: a half of them says too little.
 LEAST_TASKS = 8
-
-#: By candidate: nothing (a configuration, where there is one) and its score by task.
-ScoreTable = Mapping[str, tuple[object, Mapping[str, float]]]
+#: Parts that tasks are divided into unless the caller says otherwise.
+HALVES = 2
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,7 @@ class RunsPortfolio:
         num_candidates: that ran on all tasks.
         tasks: names.
         left_out: candidates that did not.
+        parts: that the tasks were divided into, one of them left out.
     """
 
     members: Sequence[RankedCandidate]
@@ -64,6 +64,7 @@ class RunsPortfolio:
     num_candidates: int
     tasks: Sequence[str]
     left_out: Sequence[str]
+    parts: int = HALVES
 
     def summary(self) -> str:
         """What the first candidate is worth, in one sentence."""
@@ -71,7 +72,8 @@ class RunsPortfolio:
         claim = (
             f"On a task that had no say in the choice, the first candidate is worth {worth} random trials of its own"
         )
-        sentence = f"{claim} ({len(self.tasks)} tasks, chosen on half of them, {self.num_candidates:,} candidates)."
+        share = "half" if self.parts == HALVES else f"{self.parts - 1} of {self.parts} parts"
+        sentence = f"{claim} ({len(self.tasks)} tasks, chosen on {share} of them, {self.num_candidates:,} candidates)."
         return f"{sentence} Nothing is claimed." if np.isnan(worth.low) or worth.low <= 1 else sentence
 
     def dataframe(self) -> pd.DataFrame:
@@ -87,10 +89,21 @@ class RunsPortfolio:
             "candidates": self.num_candidates,
             "left_out": list(self.left_out),
             "tasks": list(self.tasks),
+            "parts": self.parts,
         }
 
 
-def portfolio_of_runs(runs: Runs, size: int = 5, baseline: str | None = None) -> RunsPortfolio:
+def portfolio_of_runs(
+    runs: Runs,
+    size: int = 5,
+    baseline: str | None = None,
+    *,
+    folds: int | None = None,
+    workers: int | None = None,
+    executor: str = LOCAL,
+    address: str | None = None,
+    announce: Callable[[str], None] = to_stderr,
+) -> RunsPortfolio:
     """Choose complementary candidates, and estimate on tasks left out what they are worth.
 
     Each task's references are the baseline's run (score 0) and that of its best candidate (score 1). A candidate's
@@ -98,20 +111,33 @@ def portfolio_of_runs(runs: Runs, size: int = 5, baseline: str | None = None) ->
     maximises the objective of `metaopt tune`; each further one raises the mean of the best score on each task the most.
 
     For the held-out numbers candidates are chosen on a random half of the tasks, families dealt evenly, and the best of
-    the first k by their final value is held against the best of n random ones on the other half, SPLITS times. The
-    intervals are percentiles over these splits. Leaving out one task at a time and resampling tasks would not do: all
-    choices are then nearly the same, and on tables of noise such intervals claim a worth in two cases of five.
+    the first k by their final value is held against the best of n random ones on the other half, 200 times. The
+    intervals are percentiles over these divisions. Leaving out one task at a time and resampling tasks would not do:
+    all choices are then nearly the same, and on tables of noise such intervals claim a worth in two cases of five.
+    With more parts than two, candidates are chosen on more of the tasks and judged on fewer, so that the intervals are
+    wider than they would have to be.
 
     Args:
         runs: at least two candidates on at least two tasks.
         size: how many to name; fewer where no other raises the mean.
         baseline: the candidate that scores 0; by default the median of each task, by final value.
+        folds: divide the tasks into this many parts instead of halves, and choose on all but one of them.
+        workers: processes that go through the divisions; see `metaopt.tune`.
+        executor: where they are; see `metaopt.tune`.
+        address: of a cluster; see `metaopt.tune`.
+        announce: told in one line whenever there is something to say.
 
     Raises:
-        InputError: the baseline is no candidate that ran on all tasks, all runs diverged, or the size is less than 1.
+        InputError: the baseline is no candidate that ran on all tasks, all runs diverged, or a number or a place to run
+            in is not valid.
     """
     if size < 1:
         raise InputError(f"--portfolio must be at least 1, got {size}.")
+    parts = HALVES if folds is None else folds
+    if not 2 <= parts <= len(runs.curves):
+        raise InputError(f"--folds must be between 2 and the number of tasks, {len(runs.curves)}, got {quoted(folds)}.")
+    if workers is not None:
+        check_count("workers", workers)
     if baseline is not None and baseline not in runs.candidates:
         raise InputError(f"--baseline {baseline!r} is no candidate that ran on all tasks; there are {_some(runs)}.")
     scales = {task: _scale(curves, baseline) for task, curves in runs.curves.items()}
@@ -119,13 +145,23 @@ def portfolio_of_runs(runs: Runs, size: int = 5, baseline: str | None = None) ->
         raise InputError(
             "All runs of all candidates diverged, so there is nothing to choose; look at what recorded them."
         )
-    table: ScoreTable = {
+    table = {
         name: (name, {task: scales[task].score(curves[name]) for task, curves in runs.curves.items()})
         for name in runs.candidates
     }
-    order = _order(table, scales, size)
+    finals = {
+        name: np.asarray([scales[task].test_score(curves[name]) for task, curves in runs.curves.items()])
+        for name in runs.candidates
+    }
+    scored = Scored(table, finals, scales, [runs.families[task] for task in runs.curves])
+    order = scored.order(size)
     best = np.maximum.accumulate(np.stack([list(table[name][1].values()) for name in order]))
-    estimates = _estimates(runs, table, scales, size)
+    divided = dispatcher(executor, workers, address, announce, None)
+    try:
+        estimates = _estimates(runs, scored, size, parts, divided)
+    finally:
+        if divided is not None:
+            divided.close()
     members = [
         RankedCandidate(
             candidate=name,
@@ -137,23 +173,17 @@ def portfolio_of_runs(runs: Runs, size: int = 5, baseline: str | None = None) ->
         )
         for place, name in enumerate(order)
     ]
-    return RunsPortfolio(members, baseline, len(table), list(runs.curves), runs.left_out)
+    return RunsPortfolio(members, baseline, len(table), list(runs.curves), runs.left_out, parts)
 
 
 def _estimates(
-    runs: Runs, table: ScoreTable, scales: Mapping[str, Scale], size: int
+    runs: Runs, scored: Scored, size: int, parts: int, workers: Dispatcher | None
 ) -> list[tuple[Interval, TrialsWorth]]:
     """Held-out score and worth of the best of the first k candidates, k = 1 … size."""
-    tasks = list(runs.curves)
-    expected = np.stack([expected_best(list(runs.curves[task].values()), scales[task]) for task in tasks])
-    final = {name: np.asarray([scales[task].test_score(runs.curves[task][name]) for task in tasks]) for name in table}
-    held_out = np.full((SPLITS, len(tasks), size), np.nan)
-    generator = np.random.default_rng(0)
-    for split in range(SPLITS):
-        judged = _half([runs.families[task] for task in tasks], generator)
-        chosen = _order(*_without(table, scales, {tasks[index] for index in judged}), size)
-        best = np.maximum.accumulate(np.stack([final[name][judged] for name in chosen]))
-        held_out[split][judged] = np.pad(best, ((0, size - len(best)), (0, 0)), mode="edge").T
+    expected = np.stack(
+        [expected_best(list(runs.curves[task].values()), scale) for task, scale in scored.scales.items()]
+    )
+    held_out = held_out_scores(scored, size, parts, workers)
     return [_estimate(held_out[:, :, place], expected) for place in range(size)]
 
 
@@ -169,29 +199,6 @@ def _estimate(held_out: Floats, expected: Floats) -> tuple[Interval, TrialsWorth
 
 def _ends(drawn: Floats) -> tuple[float, float]:
     return float(np.quantile(drawn, (1 - LEVEL) / 2)), float(np.quantile(drawn, (1 + LEVEL) / 2))
-
-
-def _half(families: Sequence[str], generator: np.random.Generator) -> NDArray[np.int64]:
-    """Half of the tasks at random, every other one within each family."""
-    shuffled = generator.permutation(len(families))
-    dealt = sorted(shuffled, key=lambda index: families[index])
-    return np.sort(np.asarray(dealt[int(generator.integers(2)) :: 2], dtype=np.int64))
-
-
-def _without(
-    table: ScoreTable, scales: Mapping[str, Scale], tasks: Collection[str]
-) -> tuple[ScoreTable, Mapping[str, Scale]]:
-    remaining = {
-        name: (configuration, {task: score for task, score in scores.items() if task not in tasks})
-        for name, (configuration, scores) in table.items()
-    }
-    return remaining, {task: scale for task, scale in scales.items() if task not in tasks}
-
-
-def _order(table: ScoreTable, scales: Mapping[str, Scale], size: int) -> list[str]:
-    weights = {task: scale.weight for task, scale in scales.items()}
-    first = max(table, key=lambda name: objective(table[name][1], weights))
-    return greedy_order(table, first, size)
 
 
 def _scale(curves: Mapping[str, Curve], baseline: str | None) -> Scale:

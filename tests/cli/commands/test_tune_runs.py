@@ -69,7 +69,7 @@ def test_the_baseline_and_the_mode_are_the_users(run, runs, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "option", [["--n-trials", "5"], ["--optimizers", "adamw"], ["--folds", "2"], ["--set", "adamw.lr=1e-3..1e-2"]]
+    "option", [["--n-trials", "5"], ["--optimizers", "adamw"], ["--seeds", "2"], ["--set", "adamw.lr=1e-3..1e-2"]]
 )
 def test_what_needs_training_is_refused_before_anything_is_written(run, runs, tmp_path, option):
     ran = run("tune", runs, "--out", tmp_path / "out", *option)
@@ -77,6 +77,29 @@ def test_what_needs_training_is_refused_before_anything_is_written(run, runs, tm
     sentence = "means nothing for a file of runs, where nothing is trained"
     assert ran.err == f"error: {option[0]} {sentence}: {runs}.\n"
     assert not (tmp_path / "out").exists()
+
+
+def test_tasks_are_left_out_in_as_many_parts_as_the_user_says(run, runs, tmp_path):
+    ran = run("tune", runs, "--out", tmp_path / "out", "--folds", "4", "--workers", "2")
+    assert ran.code == 0, ran.err
+    assert "4 tasks, chosen on 3 of 4 parts of them" in " ".join(ran.out.split())
+    assert json.loads((tmp_path / "out" / "portfolio.json").read_text())["parts"] == 4
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        (["--folds", "5"], "--folds must be between 2 and the number of tasks, 4, got 5."),
+        (["--folds", "1"], "--folds must be between 2 and the number of tasks, 4, got 1."),
+        (["--workers", "0"], "workers must be at least 1, got 0."),
+        (["--executor", "rai"], "There is no executor 'rai'; did you mean 'ray'? known: local, ray."),
+        (["--address", "auto"], "--address is that of a cluster; choose one with --executor ray."),
+    ],
+)
+def test_where_and_in_what_parts_must_be_possible(run, runs, tmp_path, option, sentence):
+    ran = run("tune", runs, "--out", tmp_path / "out", *option)
+    assert ran.code == 2
+    assert ran.err.splitlines()[-1] == f"error: {sentence}"
 
 
 def test_what_is_for_files_of_runs_alone_is_refused_elsewhere(run, tmp_path):

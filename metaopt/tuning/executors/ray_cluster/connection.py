@@ -11,16 +11,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from metaopt.errors import named_line, quoted
+from metaopt.errors import quoted
 from metaopt.tuning.executors.protocol import ExecutorError
 from metaopt.tuning.executors.ray_cluster.quiet import logged
+from metaopt.tuning.executors.ray_cluster.refusals import AUTO, unusable
 
-#: Where a cluster is looked for unless the caller says otherwise: where `RAY_ADDRESS` says, else that of this machine.
-AUTO = "auto"
 #: How long a machine may take to open a connection, seconds.
 _ANSWER_SECONDS = 10.0
 #: How long a head that does not answer is waited for: Ray itself ends this process, without a word, after 60.
 _SILENCE_SECONDS = 30.0
+#: How old what is known of it may be.
+_FRESH_SECONDS = 1.0
 _STORED = "everything that has finished is stored: run the same command again when it does"
 
 
@@ -57,6 +58,7 @@ class Connection:
         self.address = os.environ.get("RAY_ADDRESS", AUTO) if address == AUTO else address
         self._stack = ExitStack()
         self._silent_since: float | None = None
+        self._asked, self._has_answered = -_FRESH_SECONDS, True
         leaving = self._stack.enter_context(logged(log_file))
         try:
             if not self.ray.is_initialized():
@@ -90,22 +92,31 @@ class Connection:
         try:
             self.ray.init(self.address, **options)
         except (Exception, SystemExit) as error:
-            raise ExecutorError(
-                f"The cluster at --address {quoted(self.address)} cannot be used: {named_line(error)}; "
-                f"{_remedy(self.address, error)}."
-            ) from error
+            self.ray.shutdown()  # half of a connection may be there, and be in the way of the next
+            raise ExecutorError(unusable(self.address, error)) from error
         finally:
             if before is not None:  # Ray's own would end the command without a word
                 signal.signal(signal.SIGTERM, before)
 
     def is_alive(self) -> bool:
         """Whether the cluster's head has answered within the last `_SILENCE_SECONDS`."""
-        if self._answers():
+        if self.answers():
             self._silent_since = None
             return True
         now = time.monotonic()
         self._silent_since = now if self._silent_since is None else self._silent_since
         return now - self._silent_since < _SILENCE_SECONDS
+
+    def answers(self) -> bool:
+        """Whether the head answers, as of a second ago at most: whoever asks Ray of a dead one waits for ever."""
+        now = time.monotonic()
+        if now - self._asked >= _FRESH_SECONDS:
+            if self._gcs is None:
+                self._has_answered = bool(self.ray.is_initialized())
+            else:
+                self._has_answered = _is_open(*_host_and_port(self._gcs), timeout=2.0)
+            self._asked = now
+        return self._has_answered
 
     @contextmanager
     def asked(self) -> Iterator[None]:
@@ -120,11 +131,6 @@ class Connection:
             raise ExecutorError(
                 f"The cluster at --address {quoted(self.address)} no longer answers; {_STORED}."
             ) from error
-
-    def _answers(self) -> bool:
-        if self._gcs is None:
-            return bool(self.ray.is_initialized())
-        return _is_open(*_host_and_port(self._gcs), timeout=2.0)
 
 
 def _check_answers(address: str) -> None:
@@ -167,11 +173,3 @@ def _is_open(host: str, port: int, timeout: float) -> bool:
     except OSError:
         return False
     return True
-
-
-def _remedy(address: str, error: BaseException) -> str:
-    if "version" in str(error).lower():
-        return "install the cluster's versions of Ray and Python here"
-    if address == AUTO:
-        return "begin one with `ray start --head`, or give the --address of one (local for this machine alone)"
-    return "see that it is there and can be reached"

@@ -1,8 +1,9 @@
 """The executor `ray`."""
 
 from metaopt.tuning.executors.protocol import ExecutorSettings
-from metaopt.tuning.executors.ray_cluster.connection import AUTO, Connection
+from metaopt.tuning.executors.ray_cluster.connection import Connection
 from metaopt.tuning.executors.ray_cluster.executor import RayExecutor
+from metaopt.tuning.executors.ray_cluster.refusals import AUTO
 
 
 def create(settings: ExecutorSettings) -> RayExecutor:

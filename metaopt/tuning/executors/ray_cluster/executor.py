@@ -11,13 +11,14 @@ from typing import Any
 import cloudpickle
 
 from metaopt.plugin import current_registry
-from metaopt.tuning.executors.protocol import Block, Ended, ExecutorError, Loss, Shared
+from metaopt.tuning.executors.protocol import Block, Ended, ExecutorError, Loss
 from metaopt.tuning.executors.ray_cluster import slot as slot_module
 from metaopt.tuning.executors.ray_cluster.connection import Connection
 from metaopt.tuning.executors.ray_cluster.machines import Machines
-from metaopt.tuning.executors.ray_cluster.refusals import WAITING, failed_on, no_room, too_large
+from metaopt.tuning.executors.ray_cluster.refusals import WAITING, failed_on, no_beginning, no_room, too_large
 from metaopt.tuning.executors.ray_cluster.resources import Kind, kind_of, on_machines, options
 from metaopt.tuning.executors.ray_cluster.sources import own_folder, own_sources
+from metaopt.tuning.executors.ray_cluster.store import Store
 from metaopt.tuning.executors.ray_cluster.versions import check_worker, wanted_versions
 from metaopt.tuning.running.carried_plugins import plugin_files_by_value
 
@@ -25,6 +26,8 @@ from metaopt.tuning.running.carried_plugins import plugin_files_by_value
 _PATIENCE_SECONDS = 30.0
 #: After how long without any worker that has begun it is said.
 _QUIET_SECONDS = 30.0
+#: So many workers in a row that die before they have begun are no accident.
+_FAILURES = 5
 #: How long a worker of other resources must have been idle to make room.
 _IDLE_SECONDS = 2.0
 
@@ -38,6 +41,7 @@ class _Slot:
     node: str = ""
     host: str = ""
     ticket: int | None = None
+    label: str = ""
     idle_since: float = 0.0
 
 
@@ -59,11 +63,11 @@ class RayExecutor:
     _refs: dict[Any, _Slot] = field(default_factory=dict, init=False)
     _idle: dict[Kind, list[_Slot]] = field(default_factory=dict, init=False)
     _ended: list[Ended] = field(default_factory=list, init=False)
-    _shared: dict[str, Any] = field(default_factory=dict, init=False)
     _roomless_since: dict[Kind, float] = field(default_factory=dict, init=False)
     _waiting_since: float = field(default=math.inf, init=False)
     _has_told: bool = field(default=False, init=False)
     _tickets: "itertools.count[int]" = field(default_factory=itertools.count, init=False)
+    _failures: list[float] = field(default_factory=list, init=False)
     _refusal: ExecutorError | None = field(default=None, init=False)
 
     @property
@@ -75,19 +79,21 @@ class RayExecutor:
         """Start a block in an idle slot, or see to it that there will be slots."""
         if self._refusal is not None:
             raise self._refusal
-        with self.connection.asked():
+        if not self.connection.answers():
+            return None
+        with self.connection.asked(), self._store.fitting(block.label):
             kind = kind_of(block.resources)
             idle = self._idle.setdefault(kind, [])
             if not idle:
                 self._start_slots(kind, waiting, block.label)
                 return None
-            slot = idle.pop()
             plugin_files_by_value()
             shared = block.shared
             work = cloudpickle.dumps((block.function, block.arguments))
-            key, value = (None, None) if shared is None else (shared.key, self._put(shared, block.label))
-            slot.ticket = next(self._tickets)
-            self._refs[slot.actor.run.remote(work, key, value)] = slot
+            key, value = (None, None) if shared is None else (shared.key, self._store.put(shared))
+            ref = idle[-1].actor.run.remote(work, key, value)
+            self._refs[ref] = slot = idle.pop()
+            slot.ticket, slot.label = next(self._tickets), block.label
             return slot.ticket
 
     def finished(self, timeout: float) -> Sequence[Ended]:
@@ -95,7 +101,8 @@ class RayExecutor:
         with self.connection.asked():
             if not self._ended:
                 self._wait(timeout)
-            self._lose_silent()
+            if self.connection.answers():
+                self._lose_silent()
         ended, self._ended = self._ended, []
         return ended
 
@@ -114,16 +121,21 @@ class RayExecutor:
         try:
             for slot in [*self._refs.values(), *itertools.chain.from_iterable(self._idle.values())]:
                 self._kill(slot)
-            self._machines.close()
+            if self.connection.answers():
+                self._machines.close()
         except Exception:  # a cluster that is gone has no workers of ours
             pass
         finally:
-            self._refs, self._idle, self._shared, self._ended = {}, {}, {}, []
+            self._refs, self._idle, self._ended = {}, {}, []
             self.connection.close()
 
     @property
     def _ray(self) -> Any:
         return self.connection.ray
+
+    @cached_property
+    def _store(self) -> Store:
+        return Store(self.connection.ray)
 
     @cached_property
     def _machines(self) -> Machines:
@@ -183,19 +195,6 @@ class RayExecutor:
             return
         raise no_room(label, kind, self._machines.silent())
 
-    def _put(self, shared: Shared, label: str) -> Any:
-        if shared.key not in self._shared:
-            try:
-                self._shared[shared.key] = self._ray.put(cloudpickle.dumps(shared.value))
-            except self._full as error:
-                raise too_large(label) from error
-        return self._shared[shared.key]
-
-    @cached_property
-    def _full(self) -> tuple[type[Exception], ...]:
-        errors = self._ray.exceptions
-        return errors.ObjectStoreFullError, errors.OutOfDiskError
-
     def _wait(self, timeout: float) -> None:
         if not self._refs:
             time.sleep(min(timeout, 0.2))
@@ -215,8 +214,9 @@ class RayExecutor:
         try:
             facts = self._ray.get(ref)
             check_worker(facts, self._begin_with[0])
-        except self._ray.exceptions.RayError:
+        except self._ray.exceptions.RayError as error:
             self._kill(slot)  # its machine went away; another worker is started when one is wanted
+            self._count_failure(error)
             return
         except ExecutorError as error:
             self._kill(slot)
@@ -224,16 +224,23 @@ class RayExecutor:
             return
         slot.node, slot.host = facts["node"], facts["host"]
         self._waiting_since = math.inf
+        self._failures.clear()
         self._machines.watch(slot.node)
         self._rest(slot)
+
+    def _count_failure(self, error: Exception) -> None:
+        """Give up where no worker gets as far as its first block, for longer than a machine takes to go away."""
+        self._failures.append(time.monotonic())
+        if len(self._failures) >= _FAILURES and self._failures[-1] - self._failures[0] > _PATIENCE_SECONDS:
+            self._refusal = no_beginning(len(self._failures), error)
 
     def _done(self, ref: Any, slot: _Slot) -> None:
         assert slot.ticket is not None
         try:
             went_well, result = cloudpickle.loads(self._ray.get(ref))
         except self._ray.exceptions.RayError as error:
-            if isinstance(_cause(error), self._full):
-                self._forget(ref, Ended(slot.ticket, error=too_large("A block")))
+            if self._store.is_full(error):
+                self._forget(ref, Ended(slot.ticket, error=too_large(slot.label)))
             else:
                 self._lose(ref, self._loss(slot, error))
             return
@@ -254,7 +261,11 @@ class RayExecutor:
         errors = self._ray.exceptions
         if isinstance(error, errors.ActorUnavailableError | errors.ObjectLostError | errors.NodeDiedError):
             return "node"
-        if slot.node not in self._machines.alive(now=True) or "node" in str(error).lower().partition("\n")[0]:
+        if (
+            not self.connection.answers()
+            or slot.node not in self._machines.alive(now=True)
+            or "node" in str(error).lower().partition("\n")[0]
+        ):
             return "node"
         return "worker"
 
@@ -282,10 +293,5 @@ class RayExecutor:
         self._ended.append(ended)
 
     def _kill(self, slot: _Slot) -> None:
-        self._ray.kill(slot.actor)
-
-
-def _cause(error: BaseException) -> BaseException:
-    """What Ray wraps where a worker's own code raised it."""
-    cause = getattr(error, "cause", None)
-    return cause if isinstance(cause, BaseException) else error
+        if self.connection.answers():  # else its workers end without being told
+            self._ray.kill(slot.actor)

@@ -1,6 +1,7 @@
 """A cluster that cannot be used is told in a sentence, and nothing is left of the attempt."""
 
 import contextlib
+import platform
 import re
 import socket
 import subprocess
@@ -13,12 +14,7 @@ import metaopt
 from metaopt.tuning.executors.protocol import ExecutorError
 from metaopt.tuning.executors.ray_cluster import connection as connection_module
 from metaopt.tuning.executors.ray_cluster.connection import Connection
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from tests.tuning.executors.ray_cluster.conftest import free_port
 
 
 @pytest.mark.parametrize("scheme", ["", "ray://"])
@@ -53,6 +49,25 @@ def test_what_answers_and_is_no_cluster_is_refused(scheme, something_else, monke
     sentence = f"What answers at --address {address!r} is no Ray cluster; give host and port of the cluster's head"
     with pytest.raises(ExecutorError, match=f"^{re.escape(sentence)}"):
         Connection(address, None)
+
+
+@pytest.mark.slow
+@pytest.mark.thorough
+def test_another_version_of_ray_is_refused_with_both(nodes, monkeypatch):
+    import ray
+
+    own, python = ray.__version__, platform.python_version()
+    monkeypatch.setattr(ray, "__version__", "2.30.0")
+    sentence = (
+        f"The cluster at --address {nodes.address!r} runs Ray {own} and Python {python}, this process Ray 2.30.0 and "
+        f"Python {python}; install the cluster's versions here."
+    )
+    with pytest.raises(ExecutorError, match=f"^{re.escape(sentence)}$"):
+        Connection(nodes.address, None)
+    monkeypatch.undo()
+    connection = Connection(nodes.address, None)  # nothing is left of the attempt
+    assert connection.is_alive()
+    connection.close()
 
 
 def test_the_usual_address_is_that_of_the_environment(monkeypatch):

@@ -12,11 +12,12 @@ import pytest
 
 import metaopt
 from metaopt.plugin import current_registry
-from metaopt.tuning.executors.named import dispatcher
 from metaopt.tuning.executors.protocol import Block, ExecutorError, Shared
+from metaopt.tuning.executors.ray_cluster import connection as connection_module
 from metaopt.tuning.executors.ray_cluster import executor as executor_module
 from metaopt.tuning.executors.ray_cluster.refusals import WAITING
 from metaopt.tuning.ledger.ledger import Ledger
+from tests.tuning.executors.ray_cluster.conftest import free_port, light
 
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
@@ -144,8 +145,8 @@ def test_blocks_of_other_resources_and_what_cannot_be(nodes, monkeypatch, tmp_pa
             ray.kill(one)
         workers.close()
 
-    other_study = dispatcher("ray", 1, nodes.address, make_room, None)
-    workers = dispatcher("ray", 2, nodes.address, lines.append, None)
+    other_study = light(1, nodes.address, make_room)
+    workers = light(2, nodes.address, lines.append)
 
     def triple(base, number):
         return base * number, os.getpid()
@@ -181,6 +182,38 @@ def test_blocks_of_other_resources_and_what_cannot_be(nodes, monkeypatch, tmp_pa
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+def test_workers_that_die_as_they_begin_are_not_begun_for_ever(nodes, monkeypatch):
+    monkeypatch.setattr(executor_module, "_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(executor_module, "_FAILURES", 2)
+    workers = light(1, nodes.address, setup=lambda: os._exit(1))
+    try:
+        with pytest.raises(
+            ExecutorError, match=r"^2 workers of the cluster in a row died before they could begin: The"
+        ):
+            list(workers.results([Block("Block", pow, (2, 3))]))
+    finally:
+        workers.close()
+
+
+def test_a_head_that_is_gone_is_asked_nothing_and_told(nodes, monkeypatch):
+    workers = light(1, nodes.address)
+    connection = workers.executor.connection
+
+    def asked():
+        raise AssertionError("a dead head was asked")
+
+    try:
+        assert dict(workers.results([Block("Block", pow, (2, 3))])) == {0: 8}
+        with monkeypatch.context() as gone:
+            gone.setattr(connection, "_gcs", f"127.0.0.1:{free_port()}")
+            gone.setattr(connection_module, "_SILENCE_SECONDS", 1.0)
+            gone.setattr(connection.ray, "nodes", asked)
+            with pytest.raises(ExecutorError, match=r"no longer answers; everything that has finished is stored"):
+                list(workers.results([Block("Block", time.sleep, (60,))]))
+    finally:
+        workers.close()
+
+
 def test_who_presses_ctrl_c_leaves_nothing_behind(nodes, tmp_path):
     import ray
 
@@ -199,7 +232,7 @@ def test_who_presses_ctrl_c_leaves_nothing_behind(nodes, tmp_path):
 
     ended = threading.Event()
     printed = print
-    workers, lasting = dispatcher("ray", 1, nodes.address, lambda line: None, None), Block("Block", last, (marker,))
+    workers, lasting = light(1, nodes.address), Block("Block", last, (marker,))
     # What else ran in this process may have left a handler of its own.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

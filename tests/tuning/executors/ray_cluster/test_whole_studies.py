@@ -1,10 +1,13 @@
-"""What is run on a cluster ends as at home: few-shot tasks, meta-trainings, folds, comparisons of a recipe."""
+"""What is run on a cluster ends as at home: few-shot tasks, meta-trainings, folds, comparisons, recorded runs."""
 
+import numpy as np
 import pandas
 import pytest
 
 import metaopt
+from metaopt.tuning import portfolio_of_runs, read_runs
 from tests.meta.conftest import small_waves
+from tests.tuning.recorded.conftest import write
 
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
@@ -13,7 +16,7 @@ QUIET = {"announce": lambda line: None}
 
 @pytest.fixture
 def there(nodes):
-    return {"executor": "ray", "address": nodes.address}
+    return {"executor": "ray", "address": nodes.address, "workers": 2}  # each new one costs seconds
 
 
 def assert_same_runs(one, other):
@@ -41,3 +44,12 @@ def test_folds_and_comparisons_of_a_recipe(there, make_tasks):
     assert_same_runs(cluster.comparison, home.comparison)
     compared = [metaopt.evaluate(home.recipe, tasks, against=["sgd"], **QUIET, **where) for where in ({}, there)]
     assert_same_runs(*compared)
+
+
+def test_folds_of_recorded_runs(there, tmp_path):
+    generator = np.random.default_rng(0)
+    rows = [(f"c{name}", f"t{task}", 1, name + generator.normal()) for name in range(4) for task in range(8)]
+    runs = read_runs(write(tmp_path / "runs.csv", rows))
+    home = portfolio_of_runs(runs, folds=4)
+    cluster = portfolio_of_runs(runs, folds=4, announce=lambda line: None, **{**there, "workers": 1})
+    assert cluster.to_json() == home.to_json()
