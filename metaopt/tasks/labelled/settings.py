@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from metaopt.errors import InputError, did_you_mean, listed, quoted
-from metaopt.tasks.images.augmentation import CHANGES
 from metaopt.tasks.labelled.layout import Kind
 from metaopt.tasks.tables.metrics import METRICS
 from metaopt.tasks.tables.settings import CHECKS, FILE_NAME, Checks, checked_value, is_number, settings_as_written
@@ -19,7 +18,6 @@ from metaopt.tasks.texts.tokens import LENGTH, VOCABULARY
 
 #: Files that can be left out.
 FILES = ("broken", "rare_class", "nested")
-_MOST_PIXELS = 4096
 
 
 @dataclass(frozen=True)
@@ -138,11 +136,6 @@ def _parsed(base: LabelledSettings, table: Mapping[str, Any], kind: Kind | None,
     return settings
 
 
-def _is_size(value: Any) -> bool:
-    sides = value if isinstance(value, list) and len(value) == 2 else [value]
-    return all(isinstance(side, int) and not isinstance(side, bool) and 1 <= side <= _MOST_PIXELS for side in sides)
-
-
 def _is_some_of(names: Sequence[str]) -> Any:
     return lambda value: isinstance(value, list) and all(isinstance(name, str) and name in names for name in value)
 
@@ -153,9 +146,6 @@ _OWN_CHECKS: Checks = {
     "width": (lambda value: is_number(value) and 0.25 <= value <= 64, "a number from 0.25 to 64"),
     "metric": (lambda value: value in _METRICS, f"one of {', '.join(_METRICS)}"),
     "drop_files": (_is_some_of(FILES), f"a list of {', '.join(FILES)}"),
-    "size": (_is_size, f"pixels each way, or [height, width], of at most {_MOST_PIXELS}"),
-    "channels": (lambda value: value in (1, 3, 4) and not isinstance(value, bool), "1 (grey), 3 (colours) or 4"),
-    "augment": (_is_some_of(tuple(CHANGES)), f"a list of {', '.join(CHANGES)}"),
 }
 _CHECKS: Checks = {
     field.name: _OWN_CHECKS[field.name] if field.name in _OWN_CHECKS else CHECKS[field.name]
