@@ -135,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; errors become one sentence on stderr."""
     with warnings.catch_warnings(), terminable():
-        warnings.showwarning = _once(_warn)  # type: ignore[assignment]
+        warnings.showwarning = _once(_warn)
         return _run(arguments)
 
 

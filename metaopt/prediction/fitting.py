@@ -20,7 +20,7 @@ import numpy as np
 from torch import nn
 
 from metaopt.contracts import Mode, Task
-from metaopt.errors import InputError, check_positive, checked_function, quoted
+from metaopt.errors import InputError, check_positive, check_seed, checked_function, quoted
 from metaopt.prediction.labelled_examples import LabelledExamples
 from metaopt.prediction.predictor import FitRecord, FittedPredictor
 from metaopt.prediction.table_rows import TableRows
@@ -91,6 +91,7 @@ def fit(
     trainable = _trainable(task)
     steps = task.num_steps if num_steps is None else num_steps
     check_positive("num_steps", steps)
+    check_seed(seed)
     budget = Budget(task.batch_size, steps, recipe.num_validations or task.num_validations)
     fitter = Fitter(recipe, trainable, budget, seed, announce or (lambda line: None))
     return fitter.predictor(all_rows=all_rows)
