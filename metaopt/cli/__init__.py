@@ -7,7 +7,7 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -135,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; errors become one sentence on stderr."""
     with warnings.catch_warnings(), terminable():
-        warnings.showwarning = _warn  # type: ignore[assignment]
+        warnings.showwarning = _once(_warn)
         return _run(arguments)
 
 
@@ -157,9 +157,22 @@ def _run(arguments: Sequence[str] | None) -> int:
     return 0
 
 
-def _warn(message: Warning | str, *context: Any) -> None:
+def _warn(message: str) -> None:
     # People who type commands have no use for the line of ours that warned.
     print(f"warning: {message}", file=sys.stderr)
+
+
+def _once(warn: Callable[[str], None]) -> Callable[..., None]:
+    """What shows each sentence once a command: Python forgets what it has shown wherever filters change."""
+    shown: set[str] = set()
+
+    def show(message: Warning | str, *context: Any) -> None:
+        sentence = str(message)
+        if sentence not in shown:
+            shown.add(sentence)
+            warn(sentence)
+
+    return show
 
 
 def _fail(message: str, code: int) -> int:

@@ -1,6 +1,13 @@
 """What goes wrong, and how it is said."""
 
-from metaopt.errors.arguments import check_positive, checked_function, is_count, known_keywords, refuse_mistyped
+from metaopt.errors.arguments import (
+    check_positive,
+    check_seed,
+    checked_function,
+    is_count,
+    known_keywords,
+    refuse_mistyped,
+)
 from metaopt.errors.exceptions import (
     InputError,
     MetaOptError,
@@ -34,6 +41,7 @@ __all__ = [
     "UnsteppableError",
     "bracketed",
     "check_positive",
+    "check_seed",
     "checked_function",
     "did_you_mean",
     "first_line",

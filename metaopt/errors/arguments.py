@@ -82,6 +82,20 @@ def check_positive(name: str, value: Any, *, or_none: bool = False) -> None:
         raise InputError(f"{name} must be a positive whole number, got {quoted(value)}.")
 
 
+def check_seed(seed: Any, name: str = "seed") -> None:
+    """Check that a value is a whole number that generators of random numbers take.
+
+    Args:
+        seed: what was given.
+        name: of the value, as the sentence shall begin.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not isinstance(seed, Integral) or isinstance(seed, bool) or not 0 <= int(seed) < 2**32:
+        raise InputError(f"{name} must be a whole number from 0 to 2^32 - 1, got {quoted(seed)}.")
+
+
 def _checked(name: str, function: _Function, error: type[InputError]) -> _Function:
     names = [parameter for parameter in signature(function).parameters if parameter != "self"]
     known = frozenset(names)

@@ -205,7 +205,9 @@ class RecipeClassifier(ClassifierMixin, _RecipeEstimator):  # type: ignore[misc]
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise InputError(f"RecipeClassifier needs rows of at least two classes, got 1 class: {self.classes_[0]!r}.")
+            raise InputError(
+                f"RecipeClassifier needs rows of at least two classes, got 1 class: {quoted(str(self.classes_[0]))}."
+            )
         settings = self._settings(self._weights())
         names = tuple(map(str, self.classes_))
         return self._fitted(ArrayRows.of(X, codes.reshape(-1), names, settings), settings)

@@ -9,6 +9,7 @@ the last has no row left that it has not seen.
 """
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,7 +20,7 @@ import numpy as np
 from torch import nn
 
 from metaopt.contracts import Mode, Task
-from metaopt.errors import InputError, check_positive, checked_function, quoted
+from metaopt.errors import InputError, check_positive, check_seed, checked_function, quoted
 from metaopt.prediction.labelled_examples import LabelledExamples
 from metaopt.prediction.predictor import FitRecord, FittedPredictor
 from metaopt.prediction.table_rows import TableRows
@@ -90,6 +91,7 @@ def fit(
     trainable = _trainable(task)
     steps = task.num_steps if num_steps is None else num_steps
     check_positive("num_steps", steps)
+    check_seed(seed)
     budget = Budget(task.batch_size, steps, recipe.num_validations or task.num_validations)
     fitter = Fitter(recipe, trainable, budget, seed, announce or (lambda line: None))
     return fitter.predictor(all_rows=all_rows)
@@ -158,7 +160,7 @@ class Fitter:
         until = self._best_step(done)
         every = np.random.default_rng(self.seed).permutation(np.unique(np.concatenate(self.trainable.own)))
         self.announce(f"trained again on all {len(every):,} {unit} for {until:,} steps")
-        model, reader, again = self._trained(every, None, until)
+        model, reader, again = self._trained_again(every, None, until)
         if not is_finite(model):
             return replace(first, record=replace(first.record, rows_why=f"on all {unit}, the training diverged"))
         record = self._record(again, len(every), scores, f"all {unit}, for the steps that validation found best")
@@ -175,7 +177,7 @@ class Fitter:
         curves = [first.curve]
         for division in range(1, DIVISIONS):
             rows = redrawn_rows(classes, own, self.trainable.where, self.seed + division, test=False)
-            curves.append(self._trained(rows[0], rows[1], None)[2].curve)
+            curves.append(self._trained_again(rows[0], rows[1], None)[2].curve)
         return best_on_average(curves, self._plan(own[0]).mode) or first.best_step
 
     @property
@@ -203,6 +205,11 @@ class Fitter:
                 f"{self.trainable.where}: the training by {quoted(self.recipe.name)} diverged; use another recipe."
             )
         return model, reader, done
+
+    def _trained_again(self, rows: Any, validation: Any, until: int | None) -> tuple[nn.Module, Reader, Training]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # the first training has warned of the same
+            return self._trained(rows, validation, until)
 
     def _plan(self, rows: Any) -> Plan:
         kind, where = self.trainable.target.kind, self.trainable.where

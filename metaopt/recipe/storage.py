@@ -77,10 +77,15 @@ def _folder(path: str | Path) -> Path:
         folder = folder.parent
     if not is_file(folder / DOCUMENT):
         what = f"It holds no {DOCUMENT}" if is_folder(folder) else "There is no such folder"
-        hint = did_you_mean(str(folder), [*shipped, *folders_like(folder)], "; {} By name")
+        hint = did_you_mean(str(folder), [*shipped, *_others_like(folder)], "; {} By name")
         names = f"{hint or '; by name'} there are: {', '.join(shipped)}"
         raise RecipeError(f"No recipe at {quoted(Path(path))}. {what}{names}.")
     return folder
+
+
+def _others_like(folder: Path) -> list[str]:
+    """Folders that may have been meant where there is none of this name."""
+    return [] if is_folder(folder) else folders_like(folder)
 
 
 def _read_document(file: Path) -> Mapping[str, Any]:

@@ -109,7 +109,7 @@ def headline(result: TuneResult) -> str:
         )
     sentence = f"The first run of a new model is worth {worth} random tuning trials of its own {where}."
     if math.isnan(worth.low):
-        return f"{sentence} Nothing is claimed."
+        return f"{sentence} Without an interval, no number of trials is claimed."
     if comparison.over != "tasks":
         sentence = f"{sentence} The interval is over {comparison.over}."
     return sentence if worth.low > 1 else f"{sentence} The interval reaches down to one trial: nothing is claimed."
@@ -172,7 +172,8 @@ def caveats(result: TuneResult) -> list[str]:
             f"{len(set(comparison.families()))} held out, and that takes at least {LEAST_FREEDOM + 1}."
         )
     if comparison is not None and math.isnan(comparison.interval(RECIPE).low) and not few_shot(result):
-        sentences.append(f"{len(comparison.tasks)} tasks are too few for intervals, so nothing is claimed; add tasks.")
+        few = f"{_tasks(comparison)} {'is' if len(comparison.tasks) == 1 else 'are'} too few for intervals"
+        sentences.append(f"{few}: of further tasks nothing is claimed; add tasks.")
     return sentences
 
 

@@ -10,7 +10,8 @@ from metaopt.tuning.arguments import AGAINST, StudyArguments
 from metaopt.tuning.judging.comparison import Comparison, Contender, contender_named
 from metaopt.tuning.judging.references import References
 from metaopt.tuning.judging.scores import Scale
-from metaopt.tuning.judging.verdict import Verdict
+from metaopt.tuning.judging.summary import counted
+from metaopt.tuning.judging.verdict import Verdict, likes_of
 from metaopt.tuning.search.baselines import Baseline, baselines_of, excluded_by
 from metaopt.tuning.search.finals import Outcome
 from metaopt.tuning.search.joint_space import JointSpace
@@ -88,12 +89,11 @@ class HeldAgainst:
         baseline = baseline_of(outcome.incumbent, baselines)
         handed_over = baseline_of(outcome.chosen, baselines)
         measured = tuning if held_out is None else held_out
-        count = 0 if measured is None else len(measured.tasks)
-        kind = "task" if held_out is None else "held-out task"
-        where = f"on {count} {kind}{'' if count == 1 else 's'}"
+        count = counted(0 if measured is None else len(measured.tasks), "task" if held_out is None else "held-out task")
+        which = " that it was tuned on" if held_out is None else likes_of(held_out)
         return Verdict.of(
             measured,
-            f"{where} that it was tuned on" if held_out is None else where,
+            f"on {count}{which}",
             handed_over=None if outcome.is_tuned or handed_over is None else handed_over.name,
             incumbent=None if baseline is None else baseline.name,
             promised=outcome.lead,

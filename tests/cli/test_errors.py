@@ -1,6 +1,7 @@
 """Whatever goes wrong, the command line says one sentence and returns the right exit code."""
 
 import re
+import warnings
 
 import pytest
 
@@ -128,3 +129,18 @@ def test_names_that_no_file_can_have_and_urls_for_folders_are_refused(run, tmp_p
         assert "s3cretpw" not in failed.err
         assert "x" * 81 not in failed.err
     assert not (tmp_path / "postgresql:").exists()
+
+
+def test_a_warning_is_told_once_a_command(monkeypatch, capsys):
+    def warn_again_and_again(arguments):
+        for sentence in ("far", "far", "near"):
+            with warnings.catch_warnings():  # after which Python has forgotten what it has shown
+                warnings.filterwarnings("ignore", "nothing")
+            warnings.warn(sentence, UserWarning, stacklevel=1)
+
+    monkeypatch.setattr(cli, "app", warn_again_and_again)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        for _ in range(2):
+            assert cli.run(["plugins"]) == 0
+            assert capsys.readouterr().err == "warning: far\nwarning: near\n"

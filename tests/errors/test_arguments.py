@@ -13,7 +13,7 @@ import metaopt
 from metaopt import InputError, PluginError
 from metaopt.configuration import Configuration
 from metaopt.deploy.stopping.configuration import StopperConfiguration
-from metaopt.errors import check_positive, is_count
+from metaopt.errors import check_positive, check_seed, is_count
 
 #: What is made, a keyword mistyped, and the one that was meant.
 TYPED = [
@@ -130,6 +130,17 @@ def test_what_is_none_is_named(value):
     assert not is_count(value)
     with pytest.raises(InputError, match=r"^steps must be a positive whole number, got .*\.$"):
         check_positive("steps", value, or_none=True)
+
+
+@pytest.mark.parametrize("seed", [0, 7, np.int64(3), 2**32 - 1])
+def test_seeds_are_whole_numbers(seed):
+    check_seed(seed)
+
+
+@pytest.mark.parametrize("seed", [-1, True, 1.0, "5", 2**32, None])
+def test_what_is_no_seed_is_named(seed):
+    with pytest.raises(InputError, match=r"^seed must be a whole number from 0 to 2\^32 - 1, got .*\.$"):
+        check_seed(seed)
 
 
 def test_nothing_will_do_only_where_it_is_allowed():

@@ -1,6 +1,7 @@
 """A table's model, trained on all rows for as many steps as validation found best."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 import pytest
@@ -42,6 +43,14 @@ def test_the_validated_model_leaves_rows_out(tables):
     assert predictor.record.num_rows == 144
     assert len(sentences) == 1
     assert sentences[0].startswith("validated: best at step ")
+
+
+def test_a_warning_is_told_once_whatever_number_of_trainings_it_holds_for(tables):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        metaopt.fit("default", tables / "rents.csv", num_steps=5)
+    (warning,) = caught
+    assert "far outside the range that it was made on: 5 training steps" in str(warning.message)
 
 
 def test_what_is_reported_is_of_rows_that_the_model_had_not_seen(tables):

@@ -44,7 +44,7 @@ def test_the_headline_is_about_tasks_that_tuning_never_saw(result):
     [
         (TrialsWorth(9.0, 4.0, 20.0, 32), "is worth 9.0 [4.0, 20.0] random tuning trials of its own on 6 tasks"),
         (TrialsWorth(3.0, 0.5, 9.0, 32), "The interval reaches down to one trial: nothing is claimed."),
-        (TrialsWorth(3.0, math.nan, math.nan, 32), "Nothing is claimed."),
+        (TrialsWorth(3.0, math.nan, math.nan, 32), "Without an interval, no number of trials is claimed."),
         (TrialsWorth(0.0, 0.0, 0.5, 32), "is worth less than one random tuning trial of its own"),
     ],
 )
@@ -72,7 +72,7 @@ def test_a_study_that_held_nothing_out_claims_nothing_for_later_models(tuning_on
     first, second = caveats(tuning_only)
     assert "No task was held out" in first
     assert "use --folds or --held-out" in first
-    assert "2 tasks are too few for intervals" in second
+    assert second == "2 tasks are too few for intervals: of further tasks nothing is claimed; add tasks."
 
 
 def test_a_study_without_time_says_so(result):

@@ -141,7 +141,7 @@ def test_the_verdict_is_on_held_out_tasks_where_there_are_any(held):
     )
     on_held_out = verdict(held(), outcome("tuned"), worse, better)
     assert on_held_out.kind == "worse"
-    assert on_held_out.where == "on 3 held-out tasks"
+    assert on_held_out.where == "on 3 held-out tasks alone"
     on_tuning = verdict(held(), outcome("tuned"), None, better)
     assert on_tuning.kind == "better"
     assert on_tuning.where == "on 3 tasks that it was tuned on"
@@ -149,7 +149,7 @@ def test_the_verdict_is_on_held_out_tasks_where_there_are_any(held):
 
 def test_one_task_is_worded_so(held):
     one = comparison_of({"recipe": [0.5], "adamw": [0.0]})
-    assert verdict(held(), outcome("tuned"), one, None).where == "on 1 held-out task"
+    assert verdict(held(), outcome("tuned"), one, None).where == "on 1 held-out task alone"
     assert verdict(held(), outcome("tuned"), None, one).where == "on 1 task that it was tuned on"
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -41,7 +42,9 @@ def lr_find(
             raise InputError(f"There is no task {quoted(task)} in this corpus; it has {', '.join(known)[:200]}.")
     loaded, registry, sweeps = metaopt.load_recipe(recipe), current_registry(), {}
     for own in tasks:
-        sweep = sweep_task(own, loaded, registry=registry, octaves=octaves, num_seeds=seeds, num_steps=steps)
+        sweep = sweep_task(
+            own, loaded, registry=registry, octaves=octaves, num_seeds=seeds, num_steps=steps, announce=_tell
+        )
         sweeps[own.name] = sweep
         if not as_json:
             _show(own.name, sweep)
@@ -51,6 +54,10 @@ def lr_find(
         write_sweeps(sweeps, drawing)
     if as_json:
         print(json.dumps({name: _document(sweep) for name, sweep in sweeps.items()}, indent=2))
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _show(name: str, sweep: "RateSweep") -> None:

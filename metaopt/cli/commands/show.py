@@ -46,6 +46,8 @@ def show(
     from metaopt.recipe import load_recipe
 
     load_plugin_files(plugin)
+    if not recipe.strip():
+        raise InputError("A recipe or corpus without a name is none; write . for the current folder.")
     kind, name = ("recipe", recipe) if code or explain or at is not None else kind_of(recipe)
     if kind == "corpus":
         from metaopt.cli.commands.show_corpus import show_corpus

@@ -77,7 +77,9 @@ def _print_folder(report: "FolderReport") -> None:
         print(f"# {Path(report.folder) / 'corpus.toml'}")
         print(report.toml)
     if stuck:
-        print_paragraph(f"No setting makes these train; change or remove the files: {listed(stuck)}.")
+        or_there = ", or what corpus.toml says" if (Path(report.folder) / "corpus.toml").exists() else ""
+        what = f"change or remove the files{or_there}"
+        print_paragraph(f"No further setting makes these train; {what}: {listed(stuck)}.")
 
 
 def _what(report: "FolderReport") -> str:

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from metaopt.contracts import Corpus
 from metaopt.errors import InputError
-from metaopt.tasks.labelled.layout import Kind, task_folders
+from metaopt.tasks.labelled.layout import Kind
 from metaopt.tasks.labelled.settings import read_labelled_settings
 from metaopt.tasks.labelled.task import task_of_folder
+from metaopt.tasks.labelled.task_folders import task_folders
 from metaopt.tasks.tables.csv_folder import joined_faults
 
 
@@ -23,8 +24,10 @@ def load_labelled_folder(folder: Path, kind: Kind) -> Corpus:
     tasks, faults = [], []
     notes: list[str] = []
     folders = task_folders(folder, kind)
-    settings = read_labelled_settings(folder, folders)
-    for path, own in folders.items():
+    settings = read_labelled_settings(folder, folders.kinds)
+    if folders.note:
+        notes.append(f"note: {folders.note}")
+    for path, own in folders.kinds.items():
         try:
             made = task_of_folder(path, own, settings[path])
         except InputError as error:
@@ -33,5 +36,8 @@ def load_labelled_folder(folder: Path, kind: Kind) -> Corpus:
         tasks.append(made.task)
         notes.extend(f"warning: {path}: {sentence}" for sentence in made.leaks())
     if faults:
-        raise joined_faults(faults, folder, "folders")
+        fault = joined_faults(faults, folder, "folders")
+        if folders.note:
+            raise InputError(f"{fault} {folders.note}") from fault
+        raise fault
     return Corpus(folder.resolve().name, tuple(tasks), tuple(notes))

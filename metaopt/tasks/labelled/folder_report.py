@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from metaopt.tasks.labelled.layout import Kind, task_folders
+from metaopt.tasks.labelled.layout import Kind
 from metaopt.tasks.labelled.report import report_of_folder
 from metaopt.tasks.labelled.settings import read_labelled_settings
+from metaopt.tasks.labelled.task_folders import task_folders
 from metaopt.tasks.tables.settings import settings_as_written
 from metaopt.tasks.tables.showing.folder_report import FolderReport
 from metaopt.tasks.tables.showing.proposals import merged, toml_of
@@ -22,10 +23,12 @@ def inspect_labelled_folder(folder: Path, kind: Kind) -> FolderReport:
     Raises:
         InputError: no class of examples, or a `corpus.toml` that cannot be read.
     """
-    folders = task_folders(folder, kind)
+    found = task_folders(folder, kind)
+    folders = found.kinds
     settings = read_labelled_settings(folder, folders)
     reports = tuple(report_of_folder(path, own, settings[path]) for path, own in folders.items())
-    return FolderReport(str(folder), reports, _toml(folder, reports, is_one=list(folders) == [folder]))
+    notes = (found.note,) if found.note else ()
+    return FolderReport(str(folder), reports, _toml(folder, reports, is_one=list(folders) == [folder]), notes)
 
 
 def _toml(folder: Path, reports: Sequence[TableReport], *, is_one: bool) -> str:
@@ -37,7 +40,9 @@ def _toml(folder: Path, reports: Sequence[TableReport], *, is_one: bool) -> str:
     if is_one:
         (proposal,) = proposals.values()
         return toml_of({"": {**written, **merged(proposal, ())}}, {})
-    tables: dict[str, Mapping[str, object]] = {name: dict(keys) for name, keys in written.items()}
+    top = {key: value for key, value in written.items() if not isinstance(value, dict)}
+    tables: dict[str, Mapping[str, object]] = {"": top} if top else {}
+    tables |= {name: dict(keys) for name, keys in written.items() if name not in top}
     for name, keys in proposals.items():
         if keys:
             tables[name] = {**tables.get(name, {}), **merged(keys, ())}

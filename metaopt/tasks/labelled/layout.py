@@ -1,11 +1,11 @@
-"""Where examples lie in a folder: by class, in parts or not, and which folders are tasks of their own.
+"""Where the examples of a task lie in its folder: by class, in parts or not.
 
 | layout | is |
 |---|---|
 | `CLASS/FILE`, … | one task; files directly in a folder are of the class that it names |
 | `train/CLASS/FILE`, `val/…`, `test/…` | one task with the owner's own parts; what is missing beside `train` is drawn |
-| `TASK/CLASS/FILE`, `TASK/train/CLASS/FILE` | a task for each folder |
-| `CLASS.txt`, … | one task: each line of a file is a text of the class that it names |
+| `CLASS.txt`, …, or `train/CLASS.txt`, … | one task: each line of a file is a text of the class that it names |
+| `TASK/CLASS/FILE`, `TASK/train/CLASS/FILE`, … | a task for each folder; see `task_folders` |
 
 What begins with a point, and `__MACOSX`, is not looked at.
 """
@@ -75,32 +75,15 @@ def kind_of(folder: Path) -> Kind | None:
     return "texts" if len(files_of_lines(folder)) > 1 else None
 
 
-def task_folders(folder: Path, kind: Kind) -> dict[Path, Kind]:
-    """The folders that are tasks, and what they hold: this one, or those in it.
-
-    Raises:
-        InputError: examples lie where no class can be told.
-    """
-    if _is_task(folder, kind):
-        return {folder: kind}
-    kinds = {child: kind_of(child) for child in subfolders(folder)}
-    inside = {child: own for child, own in kinds.items() if own is not None and _is_task(child, own)}
-    if inside:
-        return inside
-    first = next(path for path in _files_below(folder, _DEEPEST) if _is_example(path, kind))
-    raise InputError(
-        f"{quoted(folder)} holds {kind} such as {quoted(first.relative_to(folder))}, of no class: put those "
-        "of each class into a folder named after it, CLASS/FILE, or TASK/CLASS/FILE for several tasks."
-    )
-
-
 def found_in(folder: Path, kind: Kind) -> Found:
     """The files of a task's folder."""
     parts = parts_of(folder)
-    if kind == "texts" and not parts and not any(_has_examples(child, kind) for child in subfolders(folder)):
-        return Found({(None, path.stem): [path] for path in files_of_lines(folder)}, are_lines=True)
-    found = Found()
     places: list[tuple[Partition | None, Path]] = [*parts.items()] if parts else [(None, folder)]
+    if kind == "texts" and not any(has_examples(child, kind) for _, place in places for child in subfolders(place)):
+        lines = {(part, path.stem): [path] for part, place in places for path in files_of_lines(place)}
+        if lines:
+            return Found(lines, are_lines=True)
+    found = Found()
     for part, place in places:
         found.stray.extend(path for path in _entries(place) if _is_example(path, kind))
         for child in subfolders(place):
@@ -139,28 +122,35 @@ def subfolders(folder: Path) -> list[Path]:
     return [path for path in _entries(folder) if path.is_dir()]
 
 
+def is_task(folder: Path, kind: Kind) -> bool:
+    """Whether a folder is one task: it has parts, folders of classes, or files of lines."""
+    if parts_of(folder) or any(has_examples(child, kind) for child in subfolders(folder)):
+        return True
+    return kind == "texts" and len(files_of_lines(folder)) > 1
+
+
+def has_examples(folder: Path, kind: Kind, *, deep: bool = False) -> bool:
+    """Whether examples lie in a folder; `deep`, in its folders too."""
+    paths = _files_below(folder, _DEEPEST) if deep else iter(_entries(folder))
+    return any(_is_example(path, kind) for path in paths)
+
+
+def example_in(folder: Path, kind: Kind) -> Path:
+    """The first example in a folder, or in its folders."""
+    return next(path for path in _files_below(folder, _DEEPEST) if _is_example(path, kind))
+
+
 def _add_class(found: Found, part: Partition | None, folder: Path, kind: Kind) -> None:
     entries = _entries(folder)
     files = [path for path in entries if _is_example(path, kind)]
     others = set(entries).difference(files)
     found.left_out.extend(path for path in entries if path in others and path.is_file())
-    inside = [path for path in entries if path in others and path.is_dir() and _has_examples(path, kind, deep=True)]
+    inside = [path for path in entries if path in others and path.is_dir() and has_examples(path, kind, deep=True)]
     found.nested.extend(inside)
     if files:
         found.classes[part, folder.name] = files
     elif not inside:
         found.empty.append(folder)
-
-
-def _is_task(folder: Path, kind: Kind) -> bool:
-    if parts_of(folder) or any(_has_examples(child, kind) for child in subfolders(folder)):
-        return True
-    return kind == "texts" and len(files_of_lines(folder)) > 1
-
-
-def _has_examples(folder: Path, kind: Kind, *, deep: bool = False) -> bool:
-    paths = _files_below(folder, _DEEPEST) if deep else iter(_entries(folder))
-    return any(_is_example(path, kind) for path in paths)
 
 
 def _is_example(path: Path, kind: Kind) -> bool:

@@ -9,8 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from metaopt.errors import InputError, did_you_mean, listed
-from metaopt.tasks.images.augmentation import CHANGES
+from metaopt.errors import InputError, did_you_mean, listed, quoted
 from metaopt.tasks.labelled.layout import Kind
 from metaopt.tasks.tables.metrics import METRICS
 from metaopt.tasks.tables.settings import CHECKS, FILE_NAME, Checks, checked_value, is_number, settings_as_written
@@ -19,7 +18,6 @@ from metaopt.tasks.texts.tokens import LENGTH, VOCABULARY
 
 #: Files that can be left out.
 FILES = ("broken", "rare_class", "nested")
-_MOST_PIXELS = 4096
 
 
 @dataclass(frozen=True)
@@ -70,6 +68,9 @@ class LabelledSettings:
     encoding: str | None = None
 
 
+#: What folders and files of texts are, where both might be: at the top of `corpus.toml`.
+LAYOUT, BY_FOLDER, BY_FILE = "layout", "CLASS/TEXT.txt", "TASK/CLASS.txt"
+
 _FOR_IMAGES, _FOR_TEXTS = ("size", "channels", "augment"), ("tokens", "vocabulary", "length", "encoding")
 
 
@@ -83,9 +84,9 @@ def read_labelled_settings(folder: Path, tasks: Mapping[Path, Kind]) -> dict[Pat
     Raises:
         InputError: not TOML, a table without a folder, an unknown key, a value that cannot be.
     """
+    tables = {key: value for key, value in settings_as_written(folder).items() if key != LAYOUT}
     if list(tasks) == [folder]:
-        return {folder: _parsed(LabelledSettings(), _own(folder), tasks[folder], str(folder / FILE_NAME))}
-    tables = settings_as_written(folder)
+        return {folder: _parsed(LabelledSettings(), tables, tasks[folder], str(folder / FILE_NAME))}
     names = {task.name: task for task in tasks}
     for name, table in tables.items():
         if not isinstance(table, dict):
@@ -100,18 +101,29 @@ def read_labelled_settings(folder: Path, tasks: Mapping[Path, Kind]) -> dict[Pat
     for name, task in names.items():
         common = _parsed(LabelledSettings(), tables.get("defaults", {}), None, f"{folder / FILE_NAME}, [defaults]")
         told = _parsed(common, tables.get(name, {}), tasks[task], f"{folder / FILE_NAME}, [{name}]")
-        settings[task] = _parsed(told, _own(task), tasks[task], str(task / FILE_NAME))
+        settings[task] = _parsed(told, settings_as_written(task), tasks[task], str(task / FILE_NAME))
     return settings
+
+
+def written_layout(folder: Path, kind: Kind) -> str | None:
+    """BY_FOLDER or BY_FILE, where the owner of a folder of texts says which.
+
+    Raises:
+        InputError: it is neither, or the folder holds images.
+    """
+    written = settings_as_written(folder).get(LAYOUT)
+    if written is not None and (kind != "texts" or written not in (BY_FOLDER, BY_FILE)):
+        raise InputError(
+            f"{folder / FILE_NAME}: {LAYOUT} must be {BY_FOLDER!r} or {BY_FILE!r}, of texts, got {quoted(written)}"
+            f"{'' if kind == 'texts' else f' of {kind}'}."
+        )
+    return written
 
 
 def are_episodes(folder: Path) -> bool:
     """Whether a folder's `corpus.toml` says that its images are for few-shot tasks."""
     written = settings_as_written(folder)
     return written.get("task") == "episodes" or "episodes" in written
-
-
-def _own(folder: Path) -> dict[str, Any]:
-    return settings_as_written(folder)
 
 
 def _parsed(base: LabelledSettings, table: Mapping[str, Any], kind: Kind | None, where: str) -> LabelledSettings:
@@ -124,11 +136,6 @@ def _parsed(base: LabelledSettings, table: Mapping[str, Any], kind: Kind | None,
     return settings
 
 
-def _is_size(value: Any) -> bool:
-    sides = value if isinstance(value, list) and len(value) == 2 else [value]
-    return all(isinstance(side, int) and not isinstance(side, bool) and 1 <= side <= _MOST_PIXELS for side in sides)
-
-
 def _is_some_of(names: Sequence[str]) -> Any:
     return lambda value: isinstance(value, list) and all(isinstance(name, str) and name in names for name in value)
 
@@ -139,9 +146,6 @@ _OWN_CHECKS: Checks = {
     "width": (lambda value: is_number(value) and 0.25 <= value <= 64, "a number from 0.25 to 64"),
     "metric": (lambda value: value in _METRICS, f"one of {', '.join(_METRICS)}"),
     "drop_files": (_is_some_of(FILES), f"a list of {', '.join(FILES)}"),
-    "size": (_is_size, f"pixels each way, or [height, width], of at most {_MOST_PIXELS}"),
-    "channels": (lambda value: value in (1, 3, 4) and not isinstance(value, bool), "1 (grey), 3 (colours) or 4"),
-    "augment": (_is_some_of(tuple(CHANGES)), f"a list of {', '.join(CHANGES)}"),
 }
 _CHECKS: Checks = {
     field.name: _OWN_CHECKS[field.name] if field.name in _OWN_CHECKS else CHECKS[field.name]

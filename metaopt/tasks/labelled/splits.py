@@ -29,7 +29,7 @@ class LabelledSource:
         where: the folder or the file.
         is_fixed: whether no other division is drawn.
         format: of images; None for texts.
-        column: that texts are in; None where they are no table's.
+        column: that texts, or names of image files, are in; None where they are no table's.
         are_lines: whether each line of a text file is an example.
     """
 

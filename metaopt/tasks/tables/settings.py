@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from metaopt.errors import InputError, did_you_mean, first_line, is_count, listed, quoted
 from metaopt.files import read_text
+from metaopt.tasks.images.augmentation import CHANGES
 from metaopt.tasks.tables.metrics import METRICS
 from metaopt.tasks.tables.splitting import FRACTION
 from metaopt.tasks.texts.tokens import LENGTH, TOKENS, VOCABULARY
@@ -16,13 +17,14 @@ FILE_NAME = "corpus.toml"
 
 #: No real budget is larger: it guards against typing errors.
 _MOST = 10**12
+_MOST_PIXELS = 4096
 
 TableKind: TypeAlias = Literal["classification", "regression"]
 #: By key of `corpus.toml`, whether a value can be, and what it should be.
 Checks: TypeAlias = Mapping[str, tuple[Callable[[Any], bool], str]]
 
 #: Rows that can be left out.
-ROWS = ("no_target", "rare_class", "repeated_header", "ragged")
+ROWS = ("no_target", "rare_class", "repeated_header", "ragged", "no_image")
 #: Orders of numbers in a date.
 ORDERS = ("day-first", "month-first", "year-first")
 
@@ -66,6 +68,11 @@ class TableSettings:
         tokens: of a text, `"words"` or `"characters"`; by their lengths if left out.
         vocabulary: how many different tokens count.
         length: tokens of a text that are read.
+        image: the column of image files that are the input, alone; that which names files in the table's folder where
+            it is left out.
+        size: of images: pixels each way, or height and width; see `metaopt.tasks.images.pixels.format_of`.
+        channels: of images: 1, grey; 3, colours; 4, transparency too; by the files if left out.
+        augment: of images: what changes training images; see `metaopt.tasks.images.augmentation`.
     """
 
     task: TableKind | None = None
@@ -101,6 +108,10 @@ class TableSettings:
     tokens: str | None = None
     vocabulary: int = VOCABULARY
     length: int = LENGTH
+    image: str | None = None
+    size: "int | tuple[int, int] | None" = None
+    channels: int | None = None
+    augment: tuple[str, ...] = ()
 
 
 def read_settings(folder: Path, stems: Collection[str]) -> dict[str, TableSettings]:
@@ -213,6 +224,11 @@ def _is_orders(value: Any) -> bool:
     return isinstance(value, dict) and all(order in ORDERS for order in value.values())
 
 
+def _is_size(value: Any) -> bool:
+    sides = value if isinstance(value, list) and len(value) == 2 else [value]
+    return all(isinstance(side, int) and not isinstance(side, bool) and 1 <= side <= _MOST_PIXELS for side in sides)
+
+
 def _is_weights(value: Any) -> bool:
     if not isinstance(value, dict):
         return bool(value == "balanced")
@@ -230,6 +246,10 @@ CHECKS: Checks = {
     "num_steps": (is_count, "a positive whole number"),
     "num_validations": (is_count, "a positive whole number"),
     "text": (_is_text, "a column's name"),
+    "image": (_is_text, "a column's name"),
+    "size": (_is_size, f"pixels each way, or [height, width], of at most {_MOST_PIXELS}"),
+    "channels": (lambda value: value in (1, 3, 4) and not isinstance(value, bool), "1 (grey), 3 (colours) or 4"),
+    "augment": (lambda value: _is_names(value) and set(value) <= set(CHANGES), f"a list of {', '.join(CHANGES)}"),
     "tokens": (lambda value: value in TOKENS, f"one of {', '.join(TOKENS)}"),
     "vocabulary": (is_count, "a positive whole number"),
     "length": (is_count, "a positive whole number"),

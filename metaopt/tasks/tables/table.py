@@ -15,6 +15,7 @@ from metaopt.tasks.named_model import named_model
 from metaopt.tasks.tables.columns.conversion import How, decimal_in
 from metaopt.tasks.tables.columns.features import check_features, one_hot_places
 from metaopt.tasks.tables.division import CheckedTable, divided, groups_of, kept_rows, times_of
+from metaopt.tasks.tables.image_table import ImageTask, check_images, image_columns, image_task
 from metaopt.tasks.tables.leaks import leaks
 from metaopt.tasks.tables.losses import loss_of
 from metaopt.tasks.tables.metrics import metric_of
@@ -24,7 +25,7 @@ from metaopt.tasks.tables.rows import TableRows
 from metaopt.tasks.tables.settings import TableSettings
 from metaopt.tasks.tables.splitting import Rows
 from metaopt.tasks.tables.target import Target, check_target
-from metaopt.tasks.tables.text_table import check_texts, text_columns, text_task
+from metaopt.tasks.tables.text_table import TextTask, check_texts, text_columns, text_task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,16 +72,15 @@ def task_from_frame(
         frame: the table.
         name: the task's name; it seeds the split.
         settings: what `corpus.toml` says.
-        where: the file, for messages.
+        where: the file, for messages; images that it names are looked for in its folder.
         ticked: columns in which a blank says no.
         warn: called with one line for each thing that makes the table's scores flatter; None to look for none.
 
     Raises:
         InputError: the table cannot be used; names the column, the row and the value.
     """
-    columns = text_columns(frame, settings, where)
-    if columns is not None:
-        made = text_task(check_texts(frame, columns, settings, where), name, settings, where)
+    made = _of_images(frame, name, settings, where) or _of_texts(frame, name, settings, where)
+    if made is not None:
         if warn is not None:
             for sentence in made.leaks():
                 warn(f"warning: {where}: {sentence}")
@@ -91,6 +91,20 @@ def task_from_frame(
         for sentence in leaks(frame, table, rows):
             warn(f"warning: {where}: {sentence}")
     return task_of(table, rows, name, settings, where)
+
+
+def _of_images(frame: "pd.DataFrame", name: str, settings: TableSettings, where: str) -> ImageTask | None:
+    columns = image_columns(frame, settings, where)
+    if columns is None:
+        return None
+    return image_task(check_images(frame, columns, settings, where), name, settings, where)
+
+
+def _of_texts(frame: "pd.DataFrame", name: str, settings: TableSettings, where: str) -> TextTask | None:
+    columns = text_columns(frame, settings, where)
+    if columns is None:
+        return None
+    return text_task(check_texts(frame, columns, settings, where), name, settings, where)
 
 
 def task_of(table: CheckedTable, rows: TableRows, name: str, settings: TableSettings, where: str) -> Task:

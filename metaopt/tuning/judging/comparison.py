@@ -141,16 +141,25 @@ class Comparison:
         interval = self._over_tasks(gains, np.mean)
         return self.lead_here() if np.isnan(interval.low) else interval
 
-    def lead_here(self) -> Interval | None:
-        """As `lead`, of these very tasks: the interval holds the noise of seeds, rows and test examples alone."""
-        gains = self._gains()
-        if gains is None:
+    def lead_here(self, over: str | None = None) -> Interval | None:
+        """As `lead`, of these very tasks: the interval holds the noise of seeds, rows and test examples alone.
+
+        Args:
+            over: a contender that is meant instead of the incumbents, on tasks that it ran on.
+        """
+        if len(self.contenders) < 2:
             return None
+        ran = self.tasks if over is None else list(self.task_scores(over).dropna().index)
         first = self.contenders[0]
-        parts = [self._difference_on(task, first, self.incumbent(task)) for task in gains.index]
-        lead = combined(parts, np.full(len(parts), 1 / len(parts)))
-        margin = lead.margin((1 + LEVEL) / 2) if np.isfinite(lead.variance) else float("nan")
+        parts = [self._difference_on(task, first, over or self.incumbent(task)) for task in ran]
+        lead = combined(parts, np.full(len(parts), 1 / max(len(parts), 1)))
+        margin = lead.margin((1 + LEVEL) / 2) if parts and np.isfinite(lead.variance) else float("nan")
         return Interval(lead.value, lead.value - margin, lead.value + margin)
+
+    @property
+    def is_of_these_tasks(self) -> bool:
+        """Whether its tasks are too few for intervals over tasks: of others like them nothing is known."""
+        return bool(np.isnan(self.interval(self.contenders[0]).low))
 
     def incumbent(self, task: str) -> str:
         """The contender that would have been used on this task without tuning."""

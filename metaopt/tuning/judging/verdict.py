@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 from metaopt.recipe import Interval
 from metaopt.tuning.judging.comparison import Comparison
 from metaopt.tuning.judging.noise import Difference
+from metaopt.tuning.judging.summary import counted, kind_of_lead
 
 #: `"level"` is a difference inside its noise; `"untuned"`, that a baseline itself is handed over.
 Kind: TypeAlias = Literal["better", "worse", "level", "untuned", "unknown"]
@@ -66,11 +67,8 @@ class Verdict:
             lead = comparison.lead_here() if here else comparison.lead()
         if incumbent is None and comparison is not None and len(comparison.contenders) > 1:
             incumbent = comparison.incumbent(comparison.tasks[0])
-        kind: Kind = "unknown"
-        if handed_over is not None and handed_over == incumbent:
-            kind = "untuned"
-        elif lead is not None and not math.isnan(lead.low):
-            kind = "better" if lead.low > 0 else "worse" if lead.high < 0 else "level"
+        is_incumbent = handed_over is not None and handed_over == incumbent
+        kind: Kind = "untuned" if is_incumbent else kind_of_lead(lead)
         in_ratios = comparison is not None and comparison.in_ratios
         return cls(kind, incumbent, lead, where, in_ratios, promised, excluded)
 
@@ -134,5 +132,9 @@ class Verdict:
 
 def verdict_on(comparison: Comparison) -> Verdict:
     """On a recipe that was made elsewhere, beside the best of the others by validation."""
-    count = len(comparison.tasks)
-    return Verdict.of(comparison, f"on {count} task{'' if count == 1 else 's'}{comparison.population}")
+    return Verdict.of(comparison, f"on {counted(len(comparison.tasks))}{likes_of(comparison)}")
+
+
+def likes_of(comparison: Comparison) -> str:
+    """What is added to a number of tasks: whether they speak of others, and of which."""
+    return " alone" if comparison.is_of_these_tasks else comparison.population

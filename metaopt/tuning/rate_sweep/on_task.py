@@ -1,5 +1,7 @@
 """A sweep of rates on a task of a corpus: whole trainings side by side."""
 
+import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from metaopt.configuration import ANCHORED, Assembly, assemble
@@ -11,6 +13,7 @@ from metaopt.recipe import Recipe
 from metaopt.tuning.judging.references import final_value
 from metaopt.tuning.rate_sweep.shifted import check_has_rate, exponent, octaves_around, shifted
 from metaopt.tuning.rate_sweep.sweep import RateSweep
+from metaopt.tuning.running.progress import duration
 from metaopt.tuning.running.trainings import run_task
 
 
@@ -22,6 +25,7 @@ def sweep_task(
     octaves: int = 4,
     num_seeds: int = 3,
     num_steps: int | None = None,
+    announce: Callable[[str], None] | None = None,
 ) -> RateSweep:
     """Train a task at the recipe's rate and at rates octaves around it, each with several seeds.
 
@@ -32,6 +36,7 @@ def sweep_task(
         octaves: how far rates go to either side: from 2^-octaves to 2^octaves times the recipe's.
         num_seeds: trainings of each rate.
         num_steps: steps of each training; those of the task if left out. A black box has its own.
+        announce: takes a sentence on how many trainings there are, and after the first seed how long the others take.
 
     Raises:
         InputError: the recipe has no rate, the task is one of few-shot learning, or its own code failed.
@@ -51,11 +56,18 @@ def sweep_task(
     steps = octaves_around(octaves)
     assemblies = [assemble(shifted(configuration, octave, registry), registry, scale) for octave in steps]
     engine = "population" if isinstance(task, Task) and Graphs().loop_reason(task) is None else "loop"
-    columns = []
+    columns, tell = [], announce or (lambda line: None)
+    how_long = f" of {task.num_steps:,} steps" if isinstance(task, Task) else ""
+    tell(f"{task.name}: {len(assemblies)} rates × {num_seeds} seeds, {len(assemblies) * num_seeds} trainings{how_long}")
+    began = time.monotonic()
     for seed in _seeds(task, num_seeds):  # what trains side by side sees the same rows
         curves = run_task(task, [(assembly, seed) for assembly in assemblies], engine)
         columns.append([final_value(curve) for curve, _ in curves])
         last = int(curves[0][0].steps[-1])
+        if len(columns) == 1 and num_seeds > 1:
+            seconds = time.monotonic() - began
+            left = duration((num_seeds - 1) * seconds)
+            tell(f"{task.name}: the first seed took {duration(seconds)}; about {left} to go")
     wanted = replace(scale, total_steps=total_steps) if isinstance(task, Task) else scale
     return RateSweep(
         tuple(_rate(assembly) for assembly in assemblies),

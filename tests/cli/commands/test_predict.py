@@ -94,7 +94,7 @@ def test_what_images_are_not_predicted_from_is_one_sentence(run, media, tmp_path
     shutil.copytree(media / "digits", tmp_path / "two" / "first")
     shutil.copytree(media / "digits", tmp_path / "two" / "second")
     for new, trained_on, sentence in (
-        ("new.csv", media / "digits", "holds no images by its name; there are .bmp,"),
+        ("new.csv", media / "digits", "lacks the column of image files; it has "),
         ("languages", media / "digits", "holds no images (.bmp,"),
         ("new", tmp_path / "two", "holds 2 tasks of images: first, second; name the folder of one, such as"),
     ):

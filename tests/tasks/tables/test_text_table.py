@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 import metaopt
+from metaopt.tasks.tables.example_labels import InputColumns
 from metaopt.tasks.tables.settings import TableSettings
 from metaopt.tasks.tables.table import task_from_frame
-from metaopt.tasks.tables.text_table import TextColumns, text_columns
+from metaopt.tasks.tables.text_table import text_columns
 
 DRAW = np.random.default_rng(0)
 TEXTS = [
@@ -21,8 +22,8 @@ def columns_of(frame, **settings):
 
 
 def test_of_two_columns_the_one_of_prose_is_the_text_whichever_comes_first():
-    assert columns_of({"body": TEXTS, "kind": LABELS}) == TextColumns("body", "kind")
-    assert columns_of({"kind": LABELS, "body": TEXTS}) == TextColumns("body", "kind")
+    assert columns_of({"body": TEXTS, "kind": LABELS}) == InputColumns("body", "kind")
+    assert columns_of({"kind": LABELS, "body": TEXTS}) == InputColumns("body", "kind")
 
 
 @pytest.mark.parametrize(
@@ -41,8 +42,8 @@ def test_other_tables_are_read_as_before(frame):
 
 def test_the_owner_may_name_the_column_or_say_that_it_is_none():
     frame = {"body": TEXTS, "stars": [row % 5 for row in range(60)], "kind": LABELS}
-    assert columns_of(frame, text="body") == TextColumns("body", "kind")
-    assert columns_of(frame, text="body", target="stars") == TextColumns("body", "stars")
+    assert columns_of(frame, text="body") == InputColumns("body", "kind")
+    assert columns_of(frame, text="body", target="stars") == InputColumns("body", "stars")
     assert columns_of({"body": TEXTS, "kind": LABELS}, hash=("body",)) is None
     with pytest.raises(metaopt.InputError, match=r"mail\.csv has no column 'bodi' \(.*body.*\), which text in corpus"):
         columns_of(frame, text="bodi")
@@ -84,12 +85,3 @@ def test_free_text_among_other_columns_stays_offered_to_drop_or_to_be_the_text()
     (refusal,) = caught.value.refusals
     assert refusal.settings == {"drop": ["body"]}
     assert refusal.choice == "text = 'body' makes a task of these texts alone"
-
-
-def test_names_of_image_files_are_no_texts(tmp_path):
-    rows = "".join(f"photos/{row}.{'JPG' if row % 3 else 'png'},{'cat' if row % 2 else 'dog'}\n" for row in range(20))
-    (tmp_path / "labels.csv").write_text(f"file,label\n{rows}")
-    with pytest.raises(metaopt.InputError) as error:
-        metaopt.load_corpus(tmp_path)
-    assert "'file' names image files such as 'photos/0.png', which are not looked into" in str(error.value)
-    assert "put each into one that is named after its class" in str(error.value)

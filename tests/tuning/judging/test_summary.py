@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from metaopt.tuning.judging.verdict import verdict_on
 from tests.tuning.judging.test_comparison import hand_made
+from tests.tuning.judging.test_verdict import comparison_of
 
 SPREAD = np.linspace(-0.2, 0.2, 12)
 
@@ -17,12 +19,29 @@ def test_the_sentence_claims_no_more_than_the_intervals_show():
     behind = hand_made({"recipe": 5 * SPREAD, "adamw": 5 * SPREAD + 0.1})
     assert "Task by task it is worse than adamw, though the two intervals overlap." in behind.summary()
     level = hand_made({"recipe": SPREAD, "adamw": SPREAD[::-1], "sgd": SPREAD})
-    assert "Against adamw and sgd the intervals overlap: nothing is claimed." in level.summary()
+    assert "Against adamw and sgd the intervals overlap: of further tasks nothing is claimed." in level.summary()
     few = hand_made({"recipe": [1.0, 1.1], "adamw": [0.0, 0.1]})
     assert few.summary() == (
         "Recipe scores 1.050 (too few tasks for an interval) on 2 tasks (0 the baseline, 1 long-tuned). "
-        "Too few tasks for intervals: nothing is claimed against adamw."
+        "Against adamw nothing is known, so nothing is claimed. "
+        "Too few tasks for intervals: of further ones nothing is claimed."
     )
+
+
+def test_too_few_tasks_are_spoken_of_as_the_verdict_does():
+    """What is better there is not said to be better elsewhere, and never that nothing is claimed of it."""
+    scores = {"recipe": [0.5], "adamw": [0.1], "sgd": [0.495], "lion": [0.9], "prodigy": [0.2]}
+    found = comparison_of(scores)
+    assert found.summary().endswith(
+        " on 1 task (0 the baseline, 1 long-tuned). On this task it is better than adamw and prodigy, not measurably "
+        "better than sgd and worse than lion. Too few tasks for intervals: of further ones nothing is claimed."
+    )
+    words = {"better": "better than", "level": "not measurably better than", "worse": "worse than"}
+    for other in ("adamw", "sgd", "lion"):
+        alone = comparison_of({"recipe": [0.5] * 2, other: scores[other] * 2})
+        verdict = verdict_on(alone)
+        assert f"On these 2 tasks it is {words[verdict.kind]} {other}." in alone.summary()
+        assert verdict.where == "on 2 tasks alone"
 
 
 def test_black_boxes_have_no_long_tuned_runs():

@@ -1,5 +1,6 @@
 """Better or not than what would have been used without tuning: every kind of verdict in its words."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -159,14 +160,15 @@ def test_the_incumbent_is_the_one_that_validation_would_have_chosen():
     verdict = verdict_on(comparison)
     assert verdict.incumbent == "sgd"
     assert verdict.lead.value == pytest.approx(0.3)
-    assert verdict.where == "on 3 tasks"
+    assert verdict.where == "on 3 tasks alone"
 
 
 def test_a_verdict_on_one_task_is_worded_so():
-    assert verdict_on(comparison_of({"recipe": [0.5], "adamw": [0.1]})).where == "on 1 task"
-    assert verdict_on(comparison_of({"recipe": [0.5] * 6, "adamw": [0.1] * 6}, over="kinds of task")).where == (
-        "on 6 tasks, with intervals over kinds of task"
-    )
+    assert verdict_on(comparison_of({"recipe": [0.5], "adamw": [0.1]})).where == "on 1 task alone"
+    six = comparison_of({"recipe": [0.5] * 6, "adamw": [0.1] * 6}, over="kinds of task")
+    assert verdict_on(six).where == "on 6 tasks alone"  # of one kind
+    kinds = dataclasses.replace(six, runs=six.runs.assign(family=six.runs["task"]))
+    assert verdict_on(kinds).where == "on 6 tasks, with intervals over kinds of task"
 
 
 @pytest.mark.parametrize(

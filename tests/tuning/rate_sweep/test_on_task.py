@@ -28,6 +28,17 @@ def test_a_shorter_look_trains_fewer_steps_and_tells_of_the_whole(make_task):
     assert found.suggestion == pytest.approx(found.best / 2)
 
 
+def test_how_many_trainings_there_are_is_said_first_and_after_a_seed_how_long_the_others_take(make_task):
+    lines = []
+    swept(make_task(num_steps=40), octaves=1, num_seeds=3, announce=lines.append)
+    assert lines[0].endswith(": 3 rates × 3 seeds, 9 trainings of 40 steps")
+    assert " s; about " in lines[1]
+    assert lines[1].endswith(" to go")
+    lines.clear()
+    swept(make_task(num_steps=40), octaves=1, num_seeds=1, announce=lines.append)
+    assert len(lines) == 1
+
+
 def test_black_boxes_are_swept_and_few_shot_tasks_refused():
     def train(recipe, seed):
         rate = recipe.configuration.hparams["sgd.lr"]

@@ -28,11 +28,22 @@ def example_reader(source: LabelledSource, rows: NDArray[np.int64]) -> ImageRead
     settings, contents = source.settings, source.contents
     target = TargetScale(source.target_name, "classification", source.target.names)
     width = settings.width if isinstance(settings, LabelledSettings) else 1.0
+    separator = settings.separator if isinstance(settings, TableSettings) else None
     if isinstance(contents, Tensor):
         assert source.format is not None
         fitted = Standardised.of(contents[torch.from_numpy(rows)])
         mean, scale = (tuple(values.flatten().tolist()) for values in (fitted.mean, fitted.scale))
-        return ImageReader(source.format, mean, scale, target, settings.model, width)
+        return ImageReader(
+            source.format,
+            mean,
+            scale,
+            target,
+            settings.model,
+            width,
+            source.column,
+            settings.encoding,
+            separator,
+        )
     own = (rows, rows[:0], rows[:0])
     vocabulary = vocabulary_of(contents, own, settings.tokens, settings.vocabulary, settings.length, source.where)
     return TextReader(
@@ -41,7 +52,7 @@ def example_reader(source: LabelledSource, rows: NDArray[np.int64]) -> ImageRead
         source.column,
         source.are_lines,
         settings.encoding,
-        settings.separator if isinstance(settings, TableSettings) else None,
+        separator,
         settings.model,
         width,
     )

@@ -59,8 +59,9 @@ class Decoded:
 def decoded(content: bytes, told: str | None = None) -> Decoded:
     """The text in a file's bytes.
 
-    A byte order mark says what the bytes are; without one they are UTF-8 where they can be, UTF-16 where every second
-    byte is null, and otherwise cp1252, if what comes out looks like Western words.
+    A byte order mark says what the bytes are, whatever is told of the files beside; without one they are UTF-8 where
+    they can be, UTF-16 where every second byte is null, and otherwise cp1252, if what comes out looks like Western
+    words.
 
     Args:
         content: of the file.
@@ -73,11 +74,11 @@ def decoded(content: bytes, told: str | None = None) -> Decoded:
     foreign = foreign_kind(content)
     if foreign is not None:
         raise ValueError(f"it is {foreign}")
-    if told is not None:
-        return _as_told(content, told)
     for mark, name in _MARKS:
         if content.startswith(mark):
             return Decoded(_strict(content, name), name.removesuffix("-sig"))
+    if told is not None:
+        return Decoded(_strict(content, told), told)
     if b"\0" in content[:4096]:
         wide = _utf16(content[:4096]) or "utf-8"
         return Decoded(_strict(content, wide), wide)
@@ -85,11 +86,6 @@ def decoded(content: bytes, told: str | None = None) -> Decoded:
         return Decoded(content.decode("utf-8"), "utf-8")
     except UnicodeDecodeError as error:
         return _western(content, error)
-
-
-def _as_told(content: bytes, told: str) -> Decoded:
-    text = _strict(content, told)
-    return Decoded(text.removeprefix("\ufeff"), told)
 
 
 def _strict(content: bytes, name: str) -> str:

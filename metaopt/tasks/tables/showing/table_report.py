@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from metaopt.contracts import Task
 from metaopt.tasks.tables.csv_folder import read_table
 from metaopt.tasks.tables.division import CheckedTable, divided
+from metaopt.tasks.tables.image_table import check_images, image_columns, image_task
 from metaopt.tasks.tables.reading.table_file import TableFile
 from metaopt.tasks.tables.rows import TableRows
 from metaopt.tasks.tables.settings import TableSettings
 from metaopt.tasks.tables.showing.attempt import attempted
 from metaopt.tasks.tables.showing.facts import facts_of_file, facts_of_task
 from metaopt.tasks.tables.showing.hints import hints
+from metaopt.tasks.tables.showing.image_report import ReadImages
 from metaopt.tasks.tables.showing.text_report import ReadTexts
 from metaopt.tasks.tables.table import check_table, task_of
 from metaopt.tasks.tables.text_table import check_texts, text_columns, text_task
@@ -68,9 +70,13 @@ def report_of(path: Path, name: str, settings: TableSettings) -> TableReport:
     return TableReport(name, str(path), columns, facts, lines, sentences, attempt.proposal, attempt.choices)
 
 
-def _read(path: Path, name: str, settings: TableSettings) -> "ReadTable | ReadTexts":
+def _read(path: Path, name: str, settings: TableSettings) -> "ReadTable | ReadTexts | ReadImages":
     """Read a table as training does."""
     file = read_table(path, settings)
+    columns = image_columns(file.frame, settings, str(path))
+    if columns is not None:
+        images = check_images(file.frame, columns, settings, str(path))
+        return ReadImages(file, images, image_task(images, name, settings, str(path)))
     columns = text_columns(file.frame, settings, str(path))
     if columns is not None:
         texts = check_texts(file.frame, columns, settings, str(path))

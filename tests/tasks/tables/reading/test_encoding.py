@@ -39,3 +39,10 @@ def test_an_encoding_that_does_not_fit_is_named():
         decoded(b"\xff\xff", "utf-8")
     with pytest.raises(ValueError, match="the unknown encoding 'latin-99'"):
         decoded(b"a", "latin-99")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_mark_is_believed_whatever_is_said_of_the_files_beside(encoding):
+    read = decoded("größe, кошка".encode(encoding), "cp1251")
+    assert (read.text, read.is_assumed) == ("größe, кошка", False)
+    assert decoded("кошка".encode("cp1251"), "cp1251").text == "кошка"
