@@ -92,10 +92,14 @@ def obstacle(
     return class_obstacle(assembly, tensors) if any(map(is_sharded, tensors)) else None
 
 
-@lru_cache(maxsize=64)  # reading a signature takes a tenth of a bind
 def maximizes(kind: type[Optimizer]) -> bool:
     """Whether a class heeds `maximize`."""
-    return MAXIMIZE in inspect.signature(kind).parameters
+    return MAXIMIZE in _arguments_of(kind)  # type: ignore[arg-type]  # mypy takes a class's hash for its instances'
+
+
+@lru_cache(maxsize=64)  # reading a signature takes a tenth of a bind
+def _arguments_of(kind: type[Optimizer]) -> frozenset[str]:
+    return frozenset(inspect.signature(kind).parameters)
 
 
 def build_native(assembly: Assembly, groups: list[Group], *, maximize: bool = False) -> Optimizer:
