@@ -111,7 +111,7 @@ class Executor(Protocol):
         """Whether blocks can be run at all; asked when nothing has finished for a while."""
 
     def close(self) -> None:
-        """End all workers and leave nothing behind; a later `submit` begins anew."""
+        """End all workers and leave nothing behind; nothing is submitted afterwards."""
 
 
 @dataclass(frozen=True, kw_only=True)
