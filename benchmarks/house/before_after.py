@@ -1,7 +1,7 @@
 """Time and memory of a commit beside those of the checkout, in one run: imports, `metaopt plugins`, bind, step, tune.
 
     python -m benchmarks.house.before_after --before COMMIT [--rounds 9] [--tune-rounds 1] [--n-trials 40]
-        [--only bind step] [--recipe default] [--workers 1] [--wall] [--json]
+        [--only bind step] [--recipe default] [--tasks N] [--workers 1] [--wall] [--json]
 
 The commit's files go into a temporary git worktree. Both sides run in processes of the same interpreter and the same
 installed libraries, in turn, the order reversed every second round, so that whatever else the machine does falls on
@@ -16,7 +16,7 @@ ratio is the median of the rounds' ratios. Memory is the most that the process h
 | bind | `load_recipe("default").bind(model, total_steps=1000)`, a small perceptron; median of 50 after the first |
 | step | `run.step(loss)` of that run, without forward and backward pass; median of 300 |
 | observe | the first `run.observe(value)` of a run; median of 20 runs after the first |
-| tune starter | `tune("starter", n_trials=…)` from an empty ledger, with one worker; more count with --wall alone |
+| tune starter | `tune` of the starter corpus, or its first `--tasks`, from an empty ledger; see --workers |
 
 The default recipe is that of each side's commit: `--recipe FOLDER` has both bind the same one.
 """
@@ -79,8 +79,9 @@ seconds = statistics.median(times[1:])
 TUNE = """
 import torch, metaopt
 torch.set_num_threads(1)
+tasks = metaopt.load_corpus("starter").tasks[:{tasks}]
 started = clock()
-metaopt.tune("starter", n_trials={trials}, workers={workers}, seed=0, against=(), announce=lambda line: None)
+metaopt.tune(tasks, n_trials={trials}, workers={workers}, seed=0, against=(), announce=lambda line: None)
 seconds = clock() - started
 """
 TORCH = "import torch"
@@ -106,6 +107,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--tune-rounds", type=int, default=1, help="rounds of tuning; 0 leaves it out")
     parser.add_argument("--n-trials", type=int, default=40)
+    parser.add_argument("--tasks", type=int, help="of the starter corpus; all if left out")
     parser.add_argument("--workers", type=int, default=1, help="that tune")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     parser.add_argument("--only", nargs="+", choices=MEASURES, default=list(MEASURES), metavar="MEASURE")
@@ -123,9 +125,8 @@ def main() -> None:
         samples = measured(sides, codes, options.rounds + 1)
         samples = {name: {side: all_[1:] for side, all_ in samples_of.items()} for name, samples_of in samples.items()}
         if options.tune_rounds:
-            code = {
-                "tune starter": PEAK.replace(*clock) + TUNE.format(trials=options.n_trials, workers=options.workers)
-            }
+            study = {"trials": options.n_trials, "workers": options.workers, "tasks": options.tasks}
+            code = {"tune starter": PEAK.replace(*clock) + TUNE.format(**study)}
             samples |= measured(sides, code, options.tune_rounds)
     report = {name: compared(name, samples) for name in samples}
     print(f"before: {options.before}; medians of {options.rounds} processes a side, after one that fills caches")
