@@ -41,7 +41,7 @@ test: $(INSTALLED) ## run all tests but the thorough ones, in about 10 minutes (
 test-thorough: $(INSTALLED) ## run those that compile, kill processes or go through a large matrix, in about 15 minutes
 	$(RUN) $(VENV)/$(PYTEST) -m thorough $(ARGS)
 
-test-fast: $(INSTALLED) ## run those that are neither thorough nor slow, in about 6 minutes
+test-fast: $(INSTALLED) ## run those that are neither thorough nor slow, in about 4 minutes
 	$(RUN) $(VENV)/$(PYTEST) -m "not slow and not thorough" $(ARGS)
 
 test-lowest: environment-lowest ## run the fast tests on the lowest versions that pyproject.toml allows (several GB)
