@@ -2,7 +2,6 @@
 
 import json
 import math
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -40,6 +39,7 @@ def evaluate(
     """Compare a recipe with others: same tasks, seeds and budgets, judged on test splits."""
     load_plugin_files(plugin)
     import metaopt
+    from metaopt.contracts import to_stderr
 
     comparison = metaopt.evaluate(
         recipe,
@@ -51,7 +51,7 @@ def evaluate(
         workers=workers,
         executor=executor,
         address=address,
-        announce=lambda line: print(line, file=sys.stderr),
+        announce=to_stderr,
     )
     if as_json:
         print(json.dumps(_document(comparison), indent=2))

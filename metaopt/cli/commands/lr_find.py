@@ -2,7 +2,6 @@
 
 import json
 import math
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,6 +30,7 @@ def lr_find(
     load_plugin_files(plugin)
     drawing = None if plot is None else plot_file(plot)
     import metaopt
+    from metaopt.contracts import to_stderr
     from metaopt.plugin import current_registry
     from metaopt.tuning import sweep_task
 
@@ -43,7 +43,7 @@ def lr_find(
     loaded, registry, sweeps = metaopt.load_recipe(recipe), current_registry(), {}
     for own in tasks:
         sweep = sweep_task(
-            own, loaded, registry=registry, octaves=octaves, num_seeds=seeds, num_steps=steps, announce=_tell
+            own, loaded, registry=registry, octaves=octaves, num_seeds=seeds, num_steps=steps, announce=to_stderr
         )
         sweeps[own.name] = sweep
         if not as_json:
@@ -54,10 +54,6 @@ def lr_find(
         write_sweeps(sweeps, drawing)
     if as_json:
         print(json.dumps({name: _document(sweep) for name, sweep in sweeps.items()}, indent=2))
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr)
 
 
 def _show(name: str, sweep: "RateSweep") -> None:

@@ -1,6 +1,5 @@
 """`metaopt predict`: new rows, images or texts, by a recipe and what it trains on, or by a saved predictor."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,6 +38,7 @@ def predict(
     """Predict rows, images or texts with a model that a recipe trains on all of --trained-on, or that was saved."""
     load_plugin_files(plugin)
     from metaopt.cli.spreadsheet import as_csv
+    from metaopt.contracts import to_stderr
     from metaopt.tasks import unknown_labels
 
     place = None if out is None else writable_file(out, "--out")
@@ -48,16 +48,16 @@ def predict(
     predictor = _saved(source, save, num_steps) if trained_on is None else _trained(source, trained_on, num_steps, seed)
     if kept is not None:
         predictor.save(kept)
-        _tell(f"saved: metaopt predict {save} TABLE predicts other rows without training")
+        to_stderr(f"saved: metaopt predict {save} TABLE predicts other rows without training")
     rows = predictor.reader.read(table)
     for sentence in unknown_labels(rows):
-        _tell(f"note: {sentence}")
+        to_stderr(f"note: {sentence}")
     text = as_csv(predictor.with_predictions(rows))
     if place is None:
         print(text, end="")
     else:
         write_text(place, text)
-        _tell(f"{len(rows.cells):,} {predictor.reader.unit} with their predictions are in {place}")
+        to_stderr(f"{len(rows.cells):,} {predictor.reader.unit} with their predictions are in {place}")
 
 
 def _saved(source: str, save: str | None, num_steps: int | None) -> "FittedPredictor":
@@ -75,6 +75,7 @@ def _saved(source: str, save: str | None, num_steps: int | None) -> "FittedPredi
 
 def _trained(source: str, table: str, num_steps: int | None, seed: int) -> "FittedPredictor":
     from metaopt.cli.commands.show import kind_of
+    from metaopt.contracts import to_stderr
     from metaopt.prediction import fit, is_predictor
     from metaopt.recipe import load_recipe
 
@@ -83,11 +84,7 @@ def _trained(source: str, table: str, num_steps: int | None, seed: int) -> "Fitt
     kind, name = kind_of(source)
     if kind != "recipe":
         raise InputError(f"{quoted(source)} is a {kind}; predict takes a recipe, such as default.")
-    predictor = fit(load_recipe(name), table, num_steps=num_steps, seed=seed, announce=_tell)
+    predictor = fit(load_recipe(name), table, num_steps=num_steps, seed=seed, announce=to_stderr)
     record, unit = predictor.record, predictor.reader.unit
-    _tell(f"predictions are of {record.num_rows:,} {unit} ({record.rows_why}), {record.num_steps:,} steps")
+    to_stderr(f"predictions are of {record.num_rows:,} {unit} ({record.rows_why}), {record.num_steps:,} steps")
     return predictor
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr)

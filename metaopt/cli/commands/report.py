@@ -1,6 +1,5 @@
 """`metaopt report`: the page of a study once more, from its ledger alone."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -33,13 +32,14 @@ def report(
         )
     folder = writable(study if out is None else out)
     load_plugin_files(plugin)
+    from metaopt.contracts import to_stderr
     from metaopt.tuning import rebuild
 
     result = rebuild(
         storage_in(Path(study)) if is_tuned else study,
         study_name,
         corpus=corpus,
-        announce=lambda line: print(line, file=sys.stderr),
+        announce=to_stderr,
     )
     write_page(result, folder)
     print_result(result, f"Written to {folder}: report.html and its plots.")

@@ -1,16 +1,20 @@
-"""Numbers about a task that is shown: sizes, classes, and what its validation rows tell apart."""
+"""About a task that is shown: sizes, classes, columns, and what its validation rows tell apart."""
 
 from math import sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from metaopt.contracts import Task
+from metaopt.tasks.tables.example_labels import InputColumns
 from metaopt.tasks.tables.reading.layout import SEPARATORS
 from metaopt.tasks.tables.reading.table_file import TableFile
-from metaopt.tasks.tables.settings import TableKind
+from metaopt.tasks.tables.settings import TableKind, TableSettings
 from metaopt.tasks.tables.splitting import Rows
 from metaopt.tasks.tables.target import Target
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Share of rows about which two good settings disagree, and how much of their squared errors is common.
 _DISAGREEMENT, _COMMON = 0.1, 0.9
@@ -66,3 +70,25 @@ def resolution(kind: TableKind, num_rows: int) -> str:
         return f"accuracies about {points:.2g} points apart"
     share = 100 * _QUANTILE * sqrt(4 * (1 - _COMMON) / num_rows)
     return f"mean squared errors about {share:.2g} % apart"
+
+
+def example_columns(
+    frame: "pd.DataFrame", columns: InputColumns, becomes: str, what: str, settings: TableSettings
+) -> dict[str, str]:
+    """What the columns of a table become one of which is the input, alone.
+
+    Args:
+        frame: the table.
+        columns: that are read.
+        becomes: what the input does.
+        what: it is called.
+        settings: what `corpus.toml` says.
+    """
+    own = {
+        **dict.fromkeys(settings.drop, "dropped"),
+        **({} if settings.group is None else {settings.group: "group, no input"}),
+        **({} if settings.time is None else {settings.time: "time, no input"}),
+        columns.input: becomes,
+        columns.target: "target",
+    }
+    return {name: own.get(name, f"no input beside the {what}") for name in map(str, frame.columns)}

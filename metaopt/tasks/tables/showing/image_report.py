@@ -7,8 +7,7 @@ from typing import Any
 from metaopt.tasks.tables.image_table import CheckedImages, ImageTask
 from metaopt.tasks.tables.reading.table_file import TableFile
 from metaopt.tasks.tables.settings import TableSettings
-from metaopt.tasks.tables.showing.facts import facts_of_file, facts_of_task
-from metaopt.tasks.tables.showing.text_report import example_columns
+from metaopt.tasks.tables.showing.facts import example_columns, facts_of_file, facts_of_task
 
 
 @dataclass(frozen=True, eq=False)

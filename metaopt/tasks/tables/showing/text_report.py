@@ -2,17 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from metaopt.tasks.tables.example_labels import InputColumns
 from metaopt.tasks.tables.reading.table_file import TableFile
 from metaopt.tasks.tables.settings import TableSettings
-from metaopt.tasks.tables.showing.facts import facts_of_file, facts_of_task
+from metaopt.tasks.tables.showing.facts import example_columns, facts_of_file, facts_of_task
 from metaopt.tasks.tables.text_table import CheckedTexts, TextTask
 from metaopt.tasks.texts.tokens import Vocabulary
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,28 +33,6 @@ class ReadTexts:
         }
         lines = [f"Rows without a text: {self.table.num_empty:,}."] if self.table.num_empty else []
         return columns, facts, (*lines, *(f"warning: {sentence}" for sentence in self.made.leaks()))
-
-
-def example_columns(
-    frame: "pd.DataFrame", columns: InputColumns, becomes: str, what: str, settings: TableSettings
-) -> dict[str, str]:
-    """What the columns of a table become one of which is the input, alone.
-
-    Args:
-        frame: the table.
-        columns: that are read.
-        becomes: what the input does.
-        what: it is called.
-        settings: what `corpus.toml` says.
-    """
-    own = {
-        **dict.fromkeys(settings.drop, "dropped"),
-        **({} if settings.group is None else {settings.group: "group, no input"}),
-        **({} if settings.time is None else {settings.time: "time, no input"}),
-        columns.input: becomes,
-        columns.target: "target",
-    }
-    return {name: own.get(name, f"no input beside the {what}") for name in map(str, frame.columns)}
 
 
 def shown_vocabulary(vocabulary: Vocabulary) -> str:
