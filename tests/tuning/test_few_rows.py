@@ -94,7 +94,7 @@ def test_held_out_tables_are_tested_on_rows_that_seeds_draw(of_signal):
     result, _ = of_signal
     assert set(result.comparison.runs["seed"]) == set(range(ALL_REDRAWN + 101, ALL_REDRAWN + 109))
     assert set(result.tuning_comparison.runs["seed"]) == set(range(REDRAWN + 101, REDRAWN + 109))
-    assert result.verdict.where == "on 2 held-out tasks"
+    assert result.verdict.where == "on 2 held-out tasks alone"  # two speak of no others
 
 
 def test_the_same_call_again_trains_nothing_and_hands_over_the_same(of_signal, signal_tables):

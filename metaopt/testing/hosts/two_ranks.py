@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -18,8 +19,9 @@ from metaopt.errors import InputError
 from metaopt.testing.errors import ConformanceError, NotApplicable
 from metaopt.tuning import plugin_files_by_value
 
-#: Seconds for a start of both processes, and for a trial.
-START_SECONDS, TRIAL_SECONDS = 180.0, 60.0
+#: Seconds for a start of both processes, for a trial on a busy machine, and for one rank once the other has answered:
+#: by then it has given up waiting, for `rank_process.PATIENCE_SECONDS` are fewer.
+START_SECONDS, TRIAL_SECONDS, BEHIND_SECONDS = 180.0, 240.0, 60.0
 
 
 def ranks_agree(spec: Any) -> None:
@@ -43,12 +45,17 @@ class Pair:
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="metaopt-ranks-")
         command = [sys.executable, "-m", "metaopt.testing.hosts.rank_process"]
-        self._processes = [
-            subprocess.Popen(
-                [*command, str(rank), self._folder.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=-1
-            )
-            for rank in range(2)
-        ]
+        self._processes = []
+        for rank in range(2):
+            with self._said_by(rank).open("wb") as said:
+                process = subprocess.Popen(
+                    [*command, str(rank), self._folder.name],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=said,
+                    bufsize=-1,
+                )
+            self._processes.append(process)
         self._seconds = START_SECONDS + TRIAL_SECONDS
         atexit.register(self.close)
 
@@ -63,28 +70,47 @@ class Pair:
         """What each rank says of a trial: status and message.
 
         Raises:
-            TimeoutError: they do not answer; the next trial starts a new pair.
+            ConformanceError: they come to no end, or one died; the next trial starts a new pair.
         """
-        from metaopt.testing.hosts.rank_process import read, write
+        from metaopt.testing.hosts.rank_process import write
 
         message = pickle.dumps((trial, _written(spec)))
-        answered: queue.Queue[bytes] = queue.Queue()
-        for process in self._processes:
+        answered: queue.Queue[tuple[int, bytes]] = queue.Queue()
+        for rank, process in enumerate(self._processes):
             assert process.stdin is not None
-            write(process.stdin, message)  # type: ignore[arg-type]
-            threading.Thread(target=lambda pipe: answered.put(read(pipe)), args=(process.stdout,), daemon=True).start()
-        try:
-            answers = [answered.get(timeout=self._seconds) for _ in self._processes]
-        except queue.Empty:
-            answers = [b""]
-        self._seconds = TRIAL_SECONDS
-        if not all(answers):
-            self.close()
-            raise TimeoutError
-        outcomes = [pickle.loads(answer) for answer in answers]
+            with contextlib.suppress(OSError):  # it has died: its pipe says so, below
+                write(process.stdin, message)  # type: ignore[arg-type]
+            threading.Thread(target=_hear, args=(rank, process.stdout, answered), daemon=True).start()
+        seconds, self._seconds = self._seconds, TRIAL_SECONDS
+        answers: dict[int, bytes] = {}
+        while len(answers) < len(self._processes):
+            try:
+                rank, answer = answered.get(timeout=BEHIND_SECONDS if answers else seconds)
+            except queue.Empty:
+                self.close()
+                break
+            if not answer:
+                why = self._end_of(rank)
+                self.close()
+                raise ConformanceError(why)
+            answers[rank] = answer
+        outcomes = [pickle.loads(answer) for answer in answers.values()]
+        if len(outcomes) < len(self._processes) and not any(status == "failed" for status, _ in outcomes):
+            waited = f"{seconds:.0f} s" if not outcomes else f"{BEHIND_SECONDS:.0f} s after one rank was done"
+            raise ConformanceError(f"On two ranks it came to no end within {waited}: one waits for the other.")
         if len(set(outcomes)) > 1:
             self.close()  # one rank may still be within what the other has left
         return outcomes
+
+    def _said_by(self, rank: int) -> Path:
+        return Path(self._folder.name) / f"rank{rank}.log"
+
+    def _end_of(self, rank: int) -> str:
+        """How a process ended, and its last line."""
+        status = self._processes[rank].wait()
+        lines = self._said_by(rank).read_text(errors="replace").split("\n")
+        last = next((line.strip().rstrip(".") for line in reversed(lines) if line.strip()), "")
+        return f"On two ranks the process of rank {rank} died with status {status}{last and f': {last[:300]}'}."
 
     def close(self) -> None:
         """End both processes."""
@@ -100,14 +126,17 @@ class Pair:
             Pair._current = None
 
 
+def _hear(rank: int, pipe: Any, answered: "queue.Queue[tuple[int, bytes]]") -> None:
+    """Put what a rank says next; nothing where its process ends."""
+    from metaopt.testing.hosts.rank_process import read
+
+    answered.put((rank, read(pipe)))
+
+
 def _try(trial: str, spec: Any) -> None:
     if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
         raise NotApplicable("This build of torch has no gloo, by which two processes on one machine train together.")
-    try:
-        outcomes = Pair.current().outcomes(trial, spec)
-    except (TimeoutError, OSError) as error:
-        message = "On two ranks it came to no end: one waits for the other, or a process died."
-        raise ConformanceError(message) from error
+    outcomes = Pair.current().outcomes(trial, spec)
     for status in ("failed", "skipped"):
         for found, message in outcomes:
             if found == status:

@@ -10,6 +10,9 @@ from metaopt.testing.hosts.two_ranks import Pair, ranks_agree, trains_sharded
 pytestmark = [pytest.mark.thorough, pytest.mark.slow]
 
 STRANGERS = """
+import os
+import sys
+
 import torch
 import torch.distributed as dist
 
@@ -26,6 +29,13 @@ def stuck(grad, state, param, hparams, theta, info):
     return -hparams["lr"] * grad, state
 
 
+def dying(grad, state, param, hparams, theta, info):
+    if dist.is_initialized() and dist.get_rank() == 1:
+        print("rank 1 has had enough", file=sys.stderr, flush=True)
+        os._exit(3)
+    return -hparams["lr"] * grad, state
+
+
 def spec(name, update):
     rule = metaopt.per_tensor(init=lambda param, hparams, theta, horizon: {}, update=update)
     space = {"lr": metaopt.Float(1e-3, 1.0, log=True, default=0.05)}
@@ -34,7 +44,7 @@ def spec(name, update):
 
 @metaopt.hookimpl
 def metaopt_plugins():
-    return [spec("moved_by_rank", moved_by_rank), spec("stuck", stuck)]
+    return [spec("moved_by_rank", moved_by_rank), spec("stuck", stuck), spec("dying", dying)]
 """
 
 
@@ -71,8 +81,15 @@ def test_a_rank_that_fails_alone_ends_the_pair_and_the_next_plugin_gets_another(
     outcome = Check(strangers["stuck"], ranks_agree).run()
     assert outcome.status == "failed"
     assert "\n" not in outcome.message
+    assert "rank 0 has had enough" in outcome.message
     assert Check(current_registry().get(metaopt.OptimizerSpec, "sgd"), ranks_agree).run().status == "passed"
     Pair.current().close()
+
+
+def test_a_rank_whose_process_dies_is_told_with_its_last_words(strangers):
+    outcome = Check(strangers["dying"], ranks_agree).run()
+    assert outcome.status == "failed"
+    assert outcome.message == "On two ranks the process of rank 1 died with status 3: rank 1 has had enough."
 
 
 def test_slow_checks_are_run_where_they_are_asked_for():
