@@ -4,17 +4,18 @@ import contextlib
 import platform
 import re
 import socket
-import subprocess
 import sys
 import threading
 
 import pytest
 
 import metaopt
+from metaopt.cli import run
 from metaopt.tuning.executors.protocol import ExecutorError
 from metaopt.tuning.executors.ray_cluster import connection as connection_module
 from metaopt.tuning.executors.ray_cluster.connection import Connection
 from tests.tuning.executors.ray_cluster.conftest import free_port
+from tests.tuning.recorded.conftest import write
 
 
 @pytest.mark.parametrize("scheme", ["", "ray://"])
@@ -85,10 +86,9 @@ def test_without_ray_there_is_one_sentence(make_task, monkeypatch, capsys):
     assert "References" not in capsys.readouterr().out  # before anything is trained
 
 
-@pytest.mark.slow
-def test_the_command_says_it_too(tmp_path):
-    code = "import sys; sys.modules['ray'] = None; from metaopt.cli import run; sys.exit(run(sys.argv[1:]))"
-    command = [sys.executable, "-c", code, "tune", "starter", "--out", str(tmp_path / "out"), "--executor", "ray"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert done.stderr == "error: --executor ray needs Ray, which is not installed; pip install 'metaopt-torch[ray]'.\n"
+def test_the_command_says_it_too(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    runs = write(tmp_path / "runs.csv", [(f"c{name}", f"t{task}", 1, name) for name in range(2) for task in range(4)])
+    assert run(["tune", str(runs), "--out", str(tmp_path / "out"), "--folds", "2", "--executor", "ray"]) == 2
+    sentence = "error: --executor ray needs Ray, which is not installed; pip install 'metaopt-torch[ray]'.\n"
+    assert capsys.readouterr().err == sentence

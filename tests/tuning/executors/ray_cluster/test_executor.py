@@ -12,16 +12,24 @@ import pytest
 
 import metaopt
 from metaopt.plugin import current_registry
+from metaopt.tuning.executors import dispatcher as dispatcher_module
 from metaopt.tuning.executors.protocol import Block, ExecutorError, Shared
 from metaopt.tuning.executors.ray_cluster import connection as connection_module
 from metaopt.tuning.executors.ray_cluster import executor as executor_module
 from metaopt.tuning.executors.ray_cluster.refusals import WAITING
 from metaopt.tuning.ledger.ledger import Ledger
-from tests.tuning.executors.ray_cluster.conftest import free_port, light
+from tests.tuning.executors.ray_cluster.conftest import assert_same_runs, free_port, light
 
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
-CHOICE = {"optimizers": ["mine"], "controllers": ["constant"], "wrappers": [], "against": ["sgd"], "n_trials": 2}
+CHOICE = {
+    "optimizers": ["mine"],
+    "controllers": ["constant"],
+    "wrappers": [],
+    "against": ["sgd"],
+    "n_trials": 2,
+    "folds": 2,
+}
 PLUGIN = '''
 import torch
 import metaopt
@@ -115,6 +123,7 @@ def test_a_study_whose_worker_and_machine_are_killed_ends_as_at_home(
     assert (tmp_path / "was killed").exists()
     assert there.judged == home.judged
     assert there.recipe.configuration == home.recipe.configuration
+    assert_same_runs(there.comparison, home.comparison)
     assert stored(urls["cluster"]) == stored(urls["home"])
     assert any("its work is repeated" in line for line in lines)
     out, err = capfd.readouterr()
@@ -134,6 +143,8 @@ def occupied(ray):
 
 def test_blocks_of_other_resources_and_what_cannot_be(nodes, monkeypatch, tmp_path):
     monkeypatch.setattr(executor_module, "_PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(executor_module, "_IDLE_SECONDS", 0.5)
+    monkeypatch.setattr(dispatcher_module, "PATIENCE_SECONDS", 0.5)
     monkeypatch.chdir(tmp_path)  # where the cluster was not begun
     import ray
 
@@ -196,6 +207,7 @@ def test_workers_that_die_as_they_begin_are_not_begun_for_ever(nodes, monkeypatc
 
 
 def test_a_head_that_is_gone_is_asked_nothing_and_told(nodes, monkeypatch):
+    monkeypatch.setattr(dispatcher_module, "PATIENCE_SECONDS", 0.5)
     workers = light(1, nodes.address)
     connection = workers.executor.connection
 

@@ -1,12 +1,12 @@
-"""What is run on a cluster ends as at home: few-shot tasks, meta-trainings, folds, comparisons, recorded runs."""
+"""What is run on a cluster ends as at home: few-shot tasks, meta-trainings, comparisons, recorded runs."""
 
 import numpy as np
-import pandas
 import pytest
 
 import metaopt
 from metaopt.tuning import portfolio_of_runs, read_runs
 from tests.meta.conftest import small_waves
+from tests.tuning.executors.ray_cluster.conftest import assert_same_runs
 from tests.tuning.recorded.conftest import write
 
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
@@ -16,19 +16,12 @@ QUIET = {"announce": lambda line: None}
 
 @pytest.fixture
 def there(nodes):
-    return {"executor": "ray", "address": nodes.address, "workers": 2}  # each new one costs seconds
-
-
-def assert_same_runs(one, other):
-    timed = ["seconds"]
-    pandas.testing.assert_frame_equal(
-        one.runs.drop(columns=timed, errors="ignore"), other.runs.drop(columns=timed, errors="ignore"), check_exact=True
-    )
+    return {"executor": "ray", "address": nodes.address, "workers": 1}  # each costs seconds
 
 
 def test_few_shot_tasks_and_their_meta_trainings(there):
     waves = metaopt.Corpus("waves", (small_waves(num_iterations=9, num_steps=1),))
-    study = {"n_trials": 2, "optimizers": ["meta_sgd"], "against": ["sgd"], **QUIET}
+    study = {"n_trials": 1, "optimizers": ["meta_sgd"], "against": ["sgd"], **QUIET}
     home, cluster = metaopt.tune(waves, **study), metaopt.tune(waves, **study, **there)
     assert cluster.judged == home.judged
     assert cluster.recipe.configuration == home.recipe.configuration
@@ -36,14 +29,10 @@ def test_few_shot_tasks_and_their_meta_trainings(there):
     assert_same_runs(cluster.tuning_comparison, home.tuning_comparison)
 
 
-def test_folds_and_comparisons_of_a_recipe(there, make_tasks):
-    tasks = make_tasks(2, families=2, num_steps=6, num_validations=3)
-    study = {"n_trials": 2, "optimizers": ["adamw"], "controllers": ["constant"], "wrappers": [], "folds": 2, **QUIET}
-    home, cluster = metaopt.tune(tasks, **study), metaopt.tune(tasks, **study, **there)
-    assert cluster.recipe.configuration == home.recipe.configuration
-    assert_same_runs(cluster.comparison, home.comparison)
-    compared = [metaopt.evaluate(home.recipe, tasks, against=["sgd"], **QUIET, **where) for where in ({}, there)]
-    assert_same_runs(*compared)
+def test_comparisons_of_a_recipe(there, make_tasks):
+    tasks = make_tasks(2, num_steps=6, num_validations=3)
+    adamw = metaopt.Recipe.create(metaopt.Configuration("adamw", hparams={"adamw.lr": 0.02}))
+    assert_same_runs(*(metaopt.evaluate(adamw, tasks, against=["sgd"], **QUIET, **where) for where in ({}, there)))
 
 
 def test_folds_of_recorded_runs(there, tmp_path):
@@ -51,5 +40,5 @@ def test_folds_of_recorded_runs(there, tmp_path):
     rows = [(f"c{name}", f"t{task}", 1, name + generator.normal()) for name in range(4) for task in range(8)]
     runs = read_runs(write(tmp_path / "runs.csv", rows))
     home = portfolio_of_runs(runs, folds=4)
-    cluster = portfolio_of_runs(runs, folds=4, announce=lambda line: None, **{**there, "workers": 1})
+    cluster = portfolio_of_runs(runs, folds=4, announce=lambda line: None, **there)
     assert cluster.to_json() == home.to_json()
