@@ -3,10 +3,8 @@
 from typing import Any
 
 import torch
-import torch._inductor
 from torch import Tensor
 from torch.fx import GraphModule
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from metaopt.tracing.recording import Graph, with_dtype
 
@@ -20,6 +18,8 @@ _OPTIONS: dict[str, Any] = {
 
 def compiled(function: Graph, *examples: Tensor) -> Graph:
     """`function` compiled for arguments shaped like `examples`: the same up to rounding, but seconds to make."""
+    import torch._inductor  # more than a second, which nobody waits for who compiles nothing
+
     # The graph takes the examples' strides for granted: torch.compile's guards, which would check them at each call,
     # take longer than small graphs do. So every argument is made contiguous.
     contiguous = [tensor.contiguous() for tensor in examples]
@@ -34,6 +34,8 @@ def compiled(function: Graph, *examples: Tensor) -> Graph:
 
 
 def _traced(function: Graph, *examples: Any) -> GraphModule:
+    from torch.fx.experimental.proxy_tensor import make_fx
+
     traced: GraphModule = make_fx(function)(*examples)
     for node in list(traced.graph.nodes):
         if isinstance(node.target, torch._ops.OpOverload) and "val" in node.meta:
