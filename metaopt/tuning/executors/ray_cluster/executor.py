@@ -1,7 +1,6 @@
 """Blocks run in long-lived actors of a Ray cluster, one a slot; machines may go and come."""
 
 import itertools
-import math
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -11,11 +10,12 @@ from typing import Any
 import cloudpickle
 
 from metaopt.plugin import current_registry
-from metaopt.tuning.executors.protocol import Block, Ended, ExecutorError, Loss
+from metaopt.tuning.executors.protocol import Block, Ended, ExecutorError, Loss, Shared
 from metaopt.tuning.executors.ray_cluster import slot as slot_module
+from metaopt.tuning.executors.ray_cluster.beginnings import Beginnings
 from metaopt.tuning.executors.ray_cluster.connection import Connection
 from metaopt.tuning.executors.ray_cluster.machines import Machines
-from metaopt.tuning.executors.ray_cluster.refusals import WAITING, failed_on, no_beginning, no_room, too_large
+from metaopt.tuning.executors.ray_cluster.refusals import failed_on, no_room, too_large
 from metaopt.tuning.executors.ray_cluster.resources import Kind, kind_of, on_machines, options
 from metaopt.tuning.executors.ray_cluster.sources import own_folder, own_sources
 from metaopt.tuning.executors.ray_cluster.store import Store
@@ -24,10 +24,8 @@ from metaopt.tuning.running.carried_plugins import plugin_files_by_value
 
 #: How long machines that have what a block needs are waited for: a dead one may be on its way back.
 _PATIENCE_SECONDS = 30.0
-#: After how long without any worker that has begun it is said.
-_QUIET_SECONDS = 30.0
-#: So many workers in a row that die before they have begun are no accident.
-_FAILURES = 5
+#: How often machines are looked at for signs of life.
+_LOOK_SECONDS = 1.0
 #: How long a worker of other resources must have been idle to make room.
 _IDLE_SECONDS = 2.0
 
@@ -64,10 +62,7 @@ class RayExecutor:
     _idle: dict[Kind, list[_Slot]] = field(default_factory=dict, init=False)
     _ended: list[Ended] = field(default_factory=list, init=False)
     _roomless_since: dict[Kind, float] = field(default_factory=dict, init=False)
-    _waiting_since: float = field(default=math.inf, init=False)
-    _has_told: bool = field(default=False, init=False)
     _tickets: "itertools.count[int]" = field(default_factory=itertools.count, init=False)
-    _failures: list[float] = field(default_factory=list, init=False)
     _refusal: ExecutorError | None = field(default=None, init=False)
 
     @property
@@ -142,14 +137,17 @@ class RayExecutor:
         return Machines(self.connection.ray)
 
     @cached_property
+    def _beginnings(self) -> Beginnings:
+        return Beginnings(self.announce)
+
+    @cached_property
     def _actor_class(self) -> Any:
         self._ray.cloudpickle.register_pickle_by_value(slot_module)  # machines may lack metaopt, and shall say so
         return self._ray.remote(slot_module.Slot)
 
     @cached_property
-    def _begin_with(self) -> tuple[dict[str, str], Any]:
-        wanted = wanted_versions(current_registry())
-        return wanted, self._ray.put(own_sources())
+    def _begin_with(self) -> tuple[dict[str, str], Shared]:
+        return wanted_versions(current_registry()), Shared("sources of this study", own_sources())
 
     def _start_slots(self, kind: Kind, waiting: int, label: str) -> None:
         """Start workers for blocks that wait, as many as there is room for."""
@@ -166,19 +164,12 @@ class RayExecutor:
         wanted = min(waiting - starting, most)
         if wanted <= 0 and not any(slot.kind == kind and slot.node for slot in slots):
             self._make_room(kind)
-            self._tell_of_waiting()
+            self._beginnings.wait()
         distributions, sources = self._begin_with
         for _ in range(max(wanted, 0)):
-            actor = self._actor_class.options(**options(kind)).remote()
-            setup = cloudpickle.dumps(self.setup())
-            self._refs[actor.begin.remote(sources, list(distributions), setup, own_folder())] = _Slot(actor, kind)
-
-    def _tell_of_waiting(self) -> None:
-        now = time.monotonic()
-        self._waiting_since = min(self._waiting_since, now)
-        if not self._has_told and now - self._waiting_since > _QUIET_SECONDS:
-            self.announce(WAITING)
-            self._has_told = True
+            actor = self._actor_class.options(**options(kind), **self._machines.others()).remote()
+            setup, modules = cloudpickle.dumps(self.setup()), self._store.put(sources)
+            self._refs[actor.begin.remote(modules, list(distributions), setup, own_folder())] = _Slot(actor, kind)
 
     def _make_room(self, kind: Kind) -> None:
         """End workers of other resources that have had nothing to do for a while."""
@@ -199,6 +190,7 @@ class RayExecutor:
         if not self._refs:
             time.sleep(min(timeout, 0.2))
             return
+        timeout = min(timeout, _LOOK_SECONDS)
         ready, _ = self._ray.wait(list(self._refs), num_returns=1, timeout=timeout)
         if ready and len(self._refs) > 1:
             ready, _ = self._ray.wait(list(self._refs), num_returns=len(self._refs), timeout=0)
@@ -216,23 +208,16 @@ class RayExecutor:
             check_worker(facts, self._begin_with[0])
         except self._ray.exceptions.RayError as error:
             self._kill(slot)  # its machine went away; another worker is started when one is wanted
-            self._count_failure(error)
+            self._refusal = self._beginnings.fail(error) or self._refusal
             return
         except ExecutorError as error:
             self._kill(slot)
             self._refusal = error
             return
         slot.node, slot.host = facts["node"], facts["host"]
-        self._waiting_since = math.inf
-        self._failures.clear()
+        self._beginnings.succeed()
         self._machines.watch(slot.node)
         self._rest(slot)
-
-    def _count_failure(self, error: Exception) -> None:
-        """Give up where no worker gets as far as its first block, for longer than a machine takes to go away."""
-        self._failures.append(time.monotonic())
-        if len(self._failures) >= _FAILURES and self._failures[-1] - self._failures[0] > _PATIENCE_SECONDS:
-            self._refusal = no_beginning(len(self._failures), error)
 
     def _done(self, ref: Any, slot: _Slot) -> None:
         assert slot.ticket is not None
@@ -271,7 +256,8 @@ class RayExecutor:
 
     def _lose_silent(self) -> None:
         """Take the blocks of machines that are gone back, whatever Ray makes of it."""
-        self._machines.look()
+        if self._machines.look():
+            self._begin_elsewhere()
         alive = self._machines.alive()
         for ref, slot in list(self._refs.items()):
             if slot.ticket is not None and slot.node not in alive:
@@ -283,9 +269,18 @@ class RayExecutor:
                 slots.remove(slot)
                 self._kill(slot)
 
+    def _begin_elsewhere(self) -> None:
+        """Give up workers that are starting, nobody knows where or from whose data, as others may be used now."""
+        self._store.renew()
+        for ref, slot in list(self._refs.items()):
+            if not slot.node:
+                self._kill(self._refs.pop(ref))
+
     def _lose(self, ref: Any, loss: Loss) -> None:
         slot = self._refs[ref]
         assert slot.ticket is not None
+        if loss == "node":
+            self._machines.doubt(slot.node)
         self._forget(ref, Ended(slot.ticket, lost=loss))
 
     def _forget(self, ref: Any, ended: Ended) -> None:

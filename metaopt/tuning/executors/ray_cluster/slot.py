@@ -6,6 +6,7 @@ import importlib.machinery
 import importlib.metadata
 import importlib.util
 import os
+import pickle
 import platform
 import sys
 from collections import OrderedDict
@@ -23,13 +24,11 @@ class Slot:
     def __init__(self) -> None:
         self._kept: OrderedDict[str, Any] = OrderedDict()
 
-    def begin(
-        self, sources: Mapping[str, tuple[str, str, bool]], distributions: Sequence[str], setup: bytes, folder: str
-    ) -> dict[str, Any]:
+    def begin(self, sources: bytes, distributions: Sequence[str], setup: bytes, folder: str) -> dict[str, Any]:
         """Become able to run blocks; returns what the driver compares.
 
         Args:
-            sources: modules that are nowhere installed: origin, text, and whether it is a package, by name.
+            sources: modules that are nowhere installed: origin, text, and whether it is a package, by name; pickled.
             distributions: whose versions are wanted.
             setup: what to call first, pickled.
             folder: where the driver works: relative paths mean the same here, if this machine has it.
@@ -46,7 +45,7 @@ class Slot:
         }
         with contextlib.suppress(OSError):
             os.chdir(folder)
-        sys.meta_path.append(_Sources(sources))
+        sys.meta_path.append(_Sources(pickle.loads(sources)))
         try:
             _loaded(setup)()
         except Exception as error:

@@ -33,6 +33,10 @@ class Store:
             self._refs[shared.key] = self._put(cloudpickle.dumps(shared.value))
         return self._refs[shared.key]
 
+    def renew(self) -> None:
+        """Put everything anew, with its only copy here: Ray asks machines that do not answer for theirs, and waits."""
+        self._refs.clear()
+
     @contextmanager
     def fitting(self, label: str) -> Iterator[None]:
         """Inside, a store that is full is told in a sentence.

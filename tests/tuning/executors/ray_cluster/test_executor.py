@@ -14,6 +14,7 @@ import metaopt
 from metaopt.plugin import current_registry
 from metaopt.tuning.executors import dispatcher as dispatcher_module
 from metaopt.tuning.executors.protocol import Block, ExecutorError, Shared
+from metaopt.tuning.executors.ray_cluster import beginnings as beginnings_module
 from metaopt.tuning.executors.ray_cluster import connection as connection_module
 from metaopt.tuning.executors.ray_cluster import executor as executor_module
 from metaopt.tuning.executors.ray_cluster.refusals import WAITING
@@ -116,6 +117,7 @@ def test_a_study_whose_worker_and_machine_are_killed_ends_as_at_home(
         storage=urls["cluster"],
         executor="ray",
         address=nodes.address,
+        workers=2,  # each costs seconds of a processor, of which there may be two
         announce=lines.append,
         progress=watch,
         **CHOICE,
@@ -183,7 +185,7 @@ def test_blocks_of_other_resources_and_what_cannot_be(nodes, monkeypatch, tmp_pa
             list(workers.results([Block("Block", open, ("nowhere.csv",))]))
         assert not lines
         held = [occupied(ray) for _ in range(10)]  # what is left of the cluster, and more
-        monkeypatch.setattr(executor_module, "_QUIET_SECONDS", 1.0)
+        monkeypatch.setattr(beginnings_module, "_QUIET_SECONDS", 1.0)
         assert dict(other_study.results([Block("Block", pow, (2, 3))])) == {0: 8}
         assert told == [WAITING]
     finally:
@@ -194,8 +196,8 @@ def test_blocks_of_other_resources_and_what_cannot_be(nodes, monkeypatch, tmp_pa
 
 
 def test_workers_that_die_as_they_begin_are_not_begun_for_ever(nodes, monkeypatch):
-    monkeypatch.setattr(executor_module, "_PATIENCE_SECONDS", 0.0)
-    monkeypatch.setattr(executor_module, "_FAILURES", 2)
+    monkeypatch.setattr(beginnings_module, "_FAILING_SECONDS", 0.0)
+    monkeypatch.setattr(beginnings_module, "_FAILURES", 2)
     workers = light(1, nodes.address, setup=lambda: os._exit(1))
     try:
         with pytest.raises(

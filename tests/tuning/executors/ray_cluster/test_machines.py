@@ -9,15 +9,19 @@ from metaopt.tuning.executors.ray_cluster.machines import Machines
 
 
 class Engine:
-    """The part of Ray that is asked here; a machine answers once it is among `answering`."""
+    """The part of Ray that is asked here; a machine answers once it is among `answering`, if not among `failing`."""
 
     def __init__(self, *nodes):
         self.listed = [{"NodeID": name, "Alive": alive, "Resources": resources} for name, alive, resources in nodes]
-        self.answering = set()
+        self.answering, self.failing = set(), set()
         self.killed = []
         self.exceptions = SimpleNamespace(RayError=OSError)
-        pinned = SimpleNamespace(NodeAffinitySchedulingStrategy=lambda node, soft: node)
-        self.util = SimpleNamespace(scheduling_strategies=pinned)
+        strategies = SimpleNamespace(
+            NodeAffinitySchedulingStrategy=lambda node, soft: node,
+            NodeLabelSchedulingStrategy=lambda labels: labels,
+            NotIn=lambda *names: names,
+        )
+        self.util = SimpleNamespace(scheduling_strategies=strategies)
 
     def nodes(self):
         return self.listed
@@ -33,7 +37,8 @@ class Engine:
         return [ping for ping in pings if ping in self.answering], []
 
     def get(self, ping):
-        return None
+        if ping in self.failing:
+            raise self.exceptions.RayError
 
     def kill(self, watchman):
         self.killed.append(watchman.node)
@@ -76,12 +81,47 @@ def test_a_machine_that_falls_silent_is_gone_until_it_answers_again(at):
         machines.look()
     assert sorted(machines.alive()) == ["b"]
     assert machines.silent() == 1
+    assert machines.others() == {"scheduling_strategy": {"ray.io/node_id": ("a",)}}
     engine.answering = {"a", "b"}
     at(136.0)
-    machines.look()
+    assert machines.look()
+    assert not machines.others()
     assert sorted(machines.alive()) == ["a", "b"]
     assert machines.silent() == 0
     assert engine.killed == []
+
+
+def test_where_a_block_was_lost_with_its_machine_nothing_begins_until_it_answers(at):
+    engine = Engine(("a", True, {"CPU": 1.0}), ("b", True, {"CPU": 1.0}))
+    machines = Machines(engine)
+    at(100.0)
+    machines.watch("a")
+    engine.answering = {"a"}
+    machines.doubt("a")
+    at(101.0)
+    assert machines.look()  # an answer to what was asked before is none
+    assert machines.others() == {"scheduling_strategy": {"ray.io/node_id": ("a",)}}
+    assert sorted(machines.alive()) == ["a", "b"]  # what runs there goes on
+    at(103.0)
+    assert machines.look()
+    assert not machines.others()
+    assert not machines.look()
+
+
+def test_who_watches_is_replaced_where_it_died_and_the_machine_avoided_until_then(at):
+    engine = Engine(("a", True, {"CPU": 1.0}))
+    machines = Machines(engine)
+    at(100.0)
+    machines.watch("a")
+    engine.answering, engine.failing = {"a"}, {"a"}
+    at(103.0)
+    assert machines.look()
+    assert engine.killed == ["a"]
+    assert machines.others()
+    engine.failing = set()
+    at(106.0)
+    assert machines.look()
+    assert not machines.others()
 
 
 def test_a_machine_so_busy_that_nobody_there_could_begin_yet_is_no_silent_one(at):
