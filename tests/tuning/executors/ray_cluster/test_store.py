@@ -5,6 +5,7 @@ import os
 import pytest
 
 from metaopt.tuning.executors.protocol import Block, ExecutorError, Shared
+from metaopt.tuning.executors.ray_cluster import store as store_module
 from tests.conftest import STORE_BYTES
 from tests.tuning.executors.ray_cluster.conftest import light
 
@@ -26,7 +27,8 @@ def test_data_of_earlier_tasks_make_room_for_others(nodes):
         workers.close()
 
 
-def test_what_never_fits_is_named_and_what_is_done_is_kept(nodes):
+def test_what_never_fits_is_named_and_what_is_done_is_kept(nodes, monkeypatch):
+    monkeypatch.setattr(store_module, "_PAUSES", (0.1, 0.1))
     workers, found = light(1, nodes.address), {}
     too_much = int(1.5 * STORE_BYTES)
     giants = [
