@@ -6,10 +6,9 @@
 Without an address it begins a cluster of machines of one processor each on this one (`ray.cluster_utils`). First both
 executors run the same blocks, which sleep, on warm workers, as many as there are machines: what takes longer than the
 sleeping is overhead. Then blocks run while workers and machines are killed in turn, machines brought back: each block
-has to have its result once, whatever happened. `--deaths` times how
-long it takes until what a dead machine ran runs elsewhere: every other machine is killed, whose connections the system
-closes, and the others are frozen with all their processes, of which nobody is told, as where a cable is pulled. Kills
-and deaths need a cluster of its own.
+has to have its result once, whatever happened. `--deaths` times how long it takes until what a dead machine ran runs
+elsewhere: by turns a machine is killed, whose connections the system closes, and frozen with all its processes, of
+which nobody is told, as where a cable is pulled. Kills and deaths need a cluster of its own.
 """
 
 import argparse

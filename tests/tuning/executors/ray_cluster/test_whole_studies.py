@@ -20,8 +20,8 @@ def there(nodes):
 
 
 def test_few_shot_tasks_and_their_meta_trainings(there):
-    waves = metaopt.Corpus("waves", (small_waves(num_iterations=5, num_steps=1),))
-    study = {"n_trials": 1, "optimizers": ["meta_sgd"], "against": ["sgd"], **QUIET}
+    waves = metaopt.Corpus("waves", (small_waves(num_iterations=9, num_steps=1),))
+    study = {"n_trials": 2, "optimizers": ["meta_sgd"], "against": ["sgd"], **QUIET}
     home, cluster = metaopt.tune(waves, **study), metaopt.tune(waves, **study, **there)
     assert cluster.judged == home.judged
     assert cluster.recipe.configuration == home.recipe.configuration
@@ -29,14 +29,8 @@ def test_few_shot_tasks_and_their_meta_trainings(there):
     assert_same_runs(cluster.tuning_comparison, home.tuning_comparison)
 
 
-def job(recipe, seed):
-    rate = recipe.configuration.hparams.get(f"{recipe.configuration.optimizer}.lr", 0.01)
-    for step in range(1, 4):
-        yield step, 1.0 / (1 + rate) ** step + 0.01 * seed
-
-
-def test_comparisons_of_a_recipe(there):
-    tasks = [metaopt.BlackBoxTask(name=f"job{number}", family="jobs", train=job) for number in range(2)]
+def test_comparisons_of_a_recipe(there, make_tasks):
+    tasks = make_tasks(2, families=2, num_steps=6, num_validations=3)
     adamw = metaopt.Recipe.create(metaopt.Configuration("adamw", hparams={"adamw.lr": 0.02}))
     assert_same_runs(*(metaopt.evaluate(adamw, tasks, against=["sgd"], **QUIET, **where) for where in ({}, there)))
 
