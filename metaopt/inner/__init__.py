@@ -5,7 +5,7 @@ from metaopt.inner.graphs import Graphs, failure, loop_reason
 from metaopt.inner.member import Member
 from metaopt.inner.population import LOOP_CHUNK, RECORDABLE, Trained, train
 from metaopt.inner.unroll import Unrolled, unroll
-from metaopt.inner.workload import Compile, Workload, filling
+from metaopt.inner.workload import Compile, Workload, apart, filling
 from metaopt.tracing import GraphCache, GraphMode
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Trained",
     "Unrolled",
     "Workload",
+    "apart",
     "augmented",
     "batch_indices",
     "failure",

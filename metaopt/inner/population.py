@@ -16,7 +16,7 @@ from metaopt.inner.gradients.balanced import balanced_if_any
 from metaopt.inner.gradients.batches import Batches, first_inputs
 from metaopt.inner.gradients.looped import LoopedGradients, balances_of
 from metaopt.inner.gradients.source import GradientSource
-from metaopt.inner.gradients.vmapped import Constants, VmappedGradients, padded
+from metaopt.inner.gradients.vmapped import Constants, VmappedGradients
 from metaopt.inner.graphs import Graphs
 from metaopt.inner.kept_checkpoints import KeptCheckpoints
 from metaopt.inner.member import Member
@@ -149,7 +149,7 @@ class _Chunk:
         self._plan = plan
         mode = plan.gradient_mode(task, len(members))
         vmapped = None if plan.looped else plan.graphs.of_task(task)
-        idle = 0 if plan.looped else padded(len(members), mode) - len(members)
+        idle = 0 if vmapped is None else plan.rows(task, vmapped, len(members), mode) - len(members)
         seeds = [member.seed for member in [*members, *members[-1:] * idle]]
         modules = _modules(task, seeds, separate=plan.looped)
         self._layout = Layout(modules[0], first_inputs(task)) if vmapped is None else vmapped.layout

@@ -1,4 +1,4 @@
-"""What is worth compiling, decided from predicted counts and never from the clock, so that a study resumes as it began.
+"""What is worth compiling and trains together: by counts, never by the clock, so that a study resumes as it began.
 
 Over a replayed list of operations, a graph of a task's gradient saves 5 to 30 µs a member-step where members fill its
 blocks, and nothing where they do not; it takes 2 to 5 s to compile, .5 s from Inductor's disk cache. One of a rule's
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from metaopt.contracts import Task
-from metaopt.inner.gradients.vmapped import padded
+from metaopt.inner.gradients.vmapped import VmappedTask, padded
 from metaopt.inner.graphs import Graphs
 from metaopt.tracing import GraphMode
 
@@ -23,6 +23,11 @@ RULE_REPAYS = 30_000
 MOST_IDLE = 0.25
 #: From this many steps on, writing a step's operations down repays itself in one run.
 REPLAY_STEPS = 2
+#: From so many floating-point operations of its forward passes on, a training is dear: an idle copy of a member costs
+#: more than to write a step down for exactly so many members, .3 s.
+DEAR = 1_000_000_000
+#: Members of a dear training that gain from one another; further ones may as well train elsewhere.
+DEAR_PART = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,11 @@ class Plan:
             return "compiled"
         return self._plain_mode(task)
 
+    def rows(self, task: Task, vmapped: VmappedTask, members: int, mode: GraphMode) -> int:
+        """Rows in which so many members are trained; the last ones are idle copies, of cheap models alone."""
+        rows = padded(members, mode)
+        return members if mode == "replayed" and rows > members and is_dear(task, vmapped) else rows
+
     def rule_mode(self, task: Task, optimizer: str) -> GraphMode:
         """How the update of a rule made from this optimizer is run."""
         if self.ahead.compiles_rule(self.compile, optimizer):
@@ -82,6 +92,22 @@ class Plan:
 
     def _plain_mode(self, task: Task) -> GraphMode:
         return "replayed" if task.num_steps >= REPLAY_STEPS else "eager"
+
+
+def is_dear(task: Task, vmapped: VmappedTask) -> bool:
+    """Whether one more member costs more than what members share: in rows, and in processes."""
+    return task.num_steps * vmapped.batch_flops(task) >= DEAR
+
+
+def apart(task: Task, members: int, graphs: Graphs) -> list[int]:
+    """How many of so many members train side by side, part by part: all of them, few of a dear training.
+
+    What trains is the same however many workers there are: parts follow from the task alone.
+    """
+    if members <= DEAR_PART or not is_dear(task, graphs.of_task(task)):
+        return [members]
+    parts = -(-members // DEAR_PART)
+    return [members // parts + (part < members % parts) for part in range(parts)]
 
 
 def filling(members: int) -> int:

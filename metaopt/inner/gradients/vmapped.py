@@ -13,6 +13,7 @@ from metaopt.inner.gradients.batches import first_inputs
 from metaopt.inner.gradients.resampling import resampled_metric
 from metaopt.inner.updates.layout import Flats, Layout
 from metaopt.pure_layers import batched
+from metaopt.seeding import seeded
 from metaopt.signals import GradientMoments, evidence
 from metaopt.tracing import GraphCache, GraphMode
 
@@ -78,6 +79,22 @@ class VmappedTask:
         self.module = module
         self._loss, self._metric, self._sign = task.loss, task.metric or task.loss, task.sign
         self.graphs = GraphCache()
+        self._flops: int | None = None
+
+    def batch_flops(self, task: Task) -> int:
+        """Floating-point operations of products and convolutions in one member's forward pass of a batch of the task.
+
+        Args:
+            task: the one that this was made from, or a draw of it.
+        """
+        if self._flops is None:
+            from torch.utils.flop_counter import FlopCounterMode  # with sympy, which recorded graphs need too: 1.8 s
+
+            inputs = first_inputs(task)
+            with FlopCounterMode(display=False) as counter, torch.no_grad(), seeded(0), default_for(lambda: (inputs,)):
+                self.module.train()(inputs)
+            self._flops = counter.get_total_flops() // len(inputs)
+        return self._flops * task.batch_size
 
     def gradients(
         self, flats: Flats, constants: Tensors, inputs: Tensor, targets: Tensor, own: frozenset[str], shared: bool

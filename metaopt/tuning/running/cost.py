@@ -18,7 +18,8 @@ from metaopt.tuning.judging.held_out import Fold
 from metaopt.tuning.judging.references import reference_evaluations
 from metaopt.tuning.laws.sweep import OCTAVES, ladder, sweep_trainings
 from metaopt.tuning.running.dear_tasks import DearTasks, dear_tasks
-from metaopt.tuning.running.pace import Pace
+from metaopt.tuning.running.evaluator import Evaluator
+from metaopt.tuning.running.pace import Pace, candidates_apart
 from metaopt.tuning.running.progress import Phase, duration
 from metaopt.tuning.search.final_rounds import ROUNDS, num_finalists
 from metaopt.tuning.search.joint_space import JointSpace
@@ -156,15 +157,16 @@ def forecast(
         few_shots=sum(isinstance(task, FewShotTask) for task in corpus),
         dear=dear_tasks(race_order(main), pace.training, of_run),
         workers=workers,
-        speedup=pace.machine.speed(_at_once(main, workers)) / pace.machine.speed(),
+        speedup=pace.machine.speed(_at_once(main, workers, evaluator)) / pace.machine.speed(),
     )
 
 
-def _at_once(tasks: Sequence[AnyTask], workers: int) -> int:
-    """Processes that are busy: a task's candidates train in one of them, but for black boxes and few-shot tasks."""
+def _at_once(tasks: Sequence[AnyTask], workers: int, evaluator: Evaluator) -> int:
+    """Processes that are busy: what trains side by side is in one of them; black boxes and few-shot tasks are alone."""
     if not all(isinstance(task, Task) for task in tasks):
         return workers
-    return min(workers, rungs_of(tasks)[0])
+    first = tasks[: rungs_of(tasks)[0]]
+    return min(workers, sum(len(candidates_apart(task, evaluator)) for task in first))
 
 
 def populations(

@@ -5,12 +5,12 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TypeAlias
 
 from metaopt.configuration import Assembly, Configuration
 from metaopt.contracts import AnyTask, BlackBoxTask, Curve, FewShotTask, Reporter, Scale, Task
-from metaopt.inner import LOOP_CHUNK, RECORDABLE, Compile, Graphs, Workload
+from metaopt.inner import LOOP_CHUNK, RECORDABLE, Compile, Graphs, Workload, apart
 from metaopt.plugin import Registry
 from metaopt.tuning.executors.dispatcher import Dispatcher
 from metaopt.tuning.executors.protocol import Block, Shared
@@ -202,13 +202,13 @@ class Evaluator:
             for _, drawn in groupby(runs, key=lambda run: task.draw(run[1]))
             for _, same in groupby(sorted(drawn, key=_trained_with), key=_trained_with)
         ]
-        if self._engine(task) == "population":
-            return parts
-        return [
-            order[begin : begin + LOOP_CHUNK]
-            for order in (sorted(part, key=lambda run: run[0].structure) for part in parts)
-            for begin in range(0, len(order), LOOP_CHUNK)
-        ]
+        in_population = self._engine(task) == "population"
+        divided: list[list[SeededAssembly]] = []
+        for part in parts:
+            sizes = apart(task, len(part), self.graphs) if in_population else _in_chunks(len(part))
+            ordered = iter(sorted(part, key=lambda run: run[0].structure) if len(sizes) > 1 else part)
+            divided += [list(islice(ordered, size)) for size in sizes]
+        return divided
 
     def _key(self, assembly: Assembly, task: AnyTask, seed: int) -> EvaluationKey:
         key = evaluation_key(assembly, task, seed)
@@ -246,6 +246,10 @@ class Evaluator:
         for number, evaluation in enumerate(finished, start=self.spent.evaluations - len(finished) + 1):
             self.report("evaluation", number, _numbers(evaluation, signs[evaluation.task]), **evaluation.labels)
         return finished
+
+
+def _in_chunks(members: int) -> list[int]:
+    return [min(LOOP_CHUNK, members - begin) for begin in range(0, members, LOOP_CHUNK)]
 
 
 def _numbers(evaluation: Evaluation, sign: float) -> dict[str, float]:

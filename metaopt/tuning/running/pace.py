@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from metaopt.configuration import Configuration, assemble
 from metaopt.contracts import AnyTask, Task
-from metaopt.inner import Graphs
+from metaopt.inner import Graphs, apart
 from metaopt.plugin import OptimizerSpec
 from metaopt.tuning.judging.references import DEFAULT_BASELINE
 from metaopt.tuning.running.evaluator import Evaluator
@@ -35,29 +36,63 @@ class Pace:
         self.evaluator, self.machine = evaluator, machine
         self._alone = [spec.name for spec in optimizers if spec.rule is None]
         self._share = len(self._alone) / max(len(optimizers), 1)
-        self._whole: dict[str, float] = {}
-        self._single: dict[str, float] = {}
+        self._probed: dict[str, Probed] = {}
 
     def seconds(self, task: AnyTask, members: float) -> float:
         """Wall-clock time of so many members side by side; 0 for black boxes, whose time cannot be predicted."""
-        if task.name not in self._whole:
-            self._whole[task.name] = _population_seconds(task, self.evaluator)
-            self._single[task.name] = _member_seconds(task, self.evaluator, self._alone[:_PROBED])
-        together = (1 - self._share) * members
-        seconds = self._whole[task.name] * (_ALONE + (1 - _ALONE) * together / BATCH) if self._share < 1 else 0.0
-        return (seconds + self._share * members * self._single[task.name]) / self.machine.speed()
+        if task.name not in self._probed:
+            self._probed[task.name] = self._probe(task)
+        of_task, together = self._probed[task.name], (1 - self._share) * members
+        seconds = of_task.batch * (of_task.alone + (1 - of_task.alone) * together / BATCH) if self._share < 1 else 0.0
+        return (seconds + self._share * members * of_task.member) / self.machine.speed()
 
     def training(self, task: AnyTask) -> float:
         """Wall-clock time of one training, as its share of a full batch of candidates."""
         return self.seconds(task, BATCH) / BATCH
 
+    def _probe(self, task: AnyTask) -> "Probed":
+        parts = candidates_apart(task, self.evaluator)
+        return Probed(
+            batch=_population_seconds(task, self.evaluator, parts[0]),
+            alone=_ALONE if len(parts) == 1 else 0.0,
+            member=_member_seconds(task, self.evaluator, self._alone[:_PROBED]),
+        )
 
-def _population_seconds(task: AnyTask, evaluator: Evaluator) -> float:
-    """Wall-clock time of one batch of candidates on a task, from a few steps of it; 0 for black boxes."""
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """How long trainings of one task take, in seconds of a processor.
+
+    Attributes:
+        batch: of a full batch of candidates.
+        alone: what one member alone takes, as a share of it.
+        member: of one whose optimizer has no rule.
+    """
+
+    batch: float
+    alone: float
+    member: float
+
+
+def candidates_apart(task: AnyTask, evaluator: Evaluator) -> list[int]:
+    """How many of a full batch of candidates train side by side, part by part, on a task in the engine."""
+    if not isinstance(task, Task) or evaluator.loop_reason(task) is not None:
+        return [BATCH]
+    return apart(task, BATCH, evaluator.graphs)
+
+
+def _population_seconds(task: AnyTask, evaluator: Evaluator, together: int) -> float:
+    """Wall-clock time of one batch of candidates on a task, from a few steps of it; 0 for black boxes.
+
+    Args:
+        task: what is trained.
+        evaluator: knows which engine trains it.
+        together: members that train side by side there.
+    """
     if not isinstance(task, Task):
         return 0.0
     engine = "population" if evaluator.loop_reason(task) is None else "loop"
-    count = BATCH if engine == "population" else 2
+    count = together if engine == "population" else 2
     runs = [(assemble(DEFAULT_BASELINE, evaluator.registry), 0)] * count
     graphs = evaluator.graphs
     probes = [_timed(probe_task(task, steps, graphs, often), runs, engine, graphs) for steps, often in _PROBES]

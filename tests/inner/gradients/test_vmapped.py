@@ -19,6 +19,18 @@ def test_rows_are_filled_up_to_what_graphs_are_made_for():
     assert [padded(count, "compiled") for count in (1, BLOCK, BLOCK + 1)] == [BLOCK, BLOCK, 2 * BLOCK]
 
 
+def test_products_and_convolutions_of_a_batch_are_counted(task):
+    def model():
+        return nn.Sequential(
+            nn.Unflatten(1, (1, 8, 8)), nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(108, 10)
+        )
+
+    digits = task(model, dtype=torch.float32)
+    vmapped_task = VmappedTask(digits, digits.build(0))
+    # A multiplication and an addition each: 3 × 6 × 6 outputs of 9 weights, 10 of 108.
+    assert vmapped_task.batch_flops(digits) == digits.batch_size * 2 * (3 * 36 * 9 + 10 * 108)
+
+
 class Shifted(nn.Module):
     """A linear model with a buffer that every seed draws, and a frozen scale that is the same for all."""
 

@@ -47,6 +47,27 @@ def test_only_what_is_missing_runs(evaluator, make_tasks):
     assert len(evaluator.evaluations(tasks)) == 4
 
 
+def test_a_dear_training_is_stored_in_parts_and_goes_on_with_those_that_are_missing(evaluator, make_task):
+    task = make_task(
+        num_steps=20,
+        model=lambda: nn.Sequential(nn.Linear(3, 2_000), nn.Linear(2_000, 900), nn.Linear(900, 1)),
+    )
+    configurations = [Configuration("sgd", hparams={"sgd.lr": 1e-4 * (rate + 1)}) for rate in range(9)]
+    begun = []
+
+    def stop_at_the_second():
+        begun.append(len(evaluator.evaluations([task])))
+        if len(begun) == 2:
+            raise KeyboardInterrupt
+
+    evaluator.check = stop_at_the_second
+    with pytest.raises(KeyboardInterrupt):
+        evaluator.curves(configurations, [task], [0])
+    assert begun == [0, 5]
+    curves = evaluator.curves(configurations, [task], [0])
+    assert (begun, len(curves), evaluator.spent.evaluations, evaluator.spent.reused) == ([0, 5, 5], 9, 9, 5)
+
+
 def test_seeds_differ_and_the_test_split_is_recorded_beside_validation(evaluator, make_task):
     curves = evaluator.curves([ADAMW], [make_task()], [0, 1])
     first, second = curves[ADAMW.key, "line", 0], curves[ADAMW.key, "line", 1]
