@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from metaopt.configuration import Configuration, assemble
+from metaopt.configuration import assemble
 from metaopt.contracts import AnyTask, Task, to_stderr
 from metaopt.errors import InputError, checked_function, listed
 from metaopt.plugin import Registry, current_registry
@@ -31,9 +31,13 @@ from metaopt.tuning.running.evaluator import Evaluator
 from metaopt.tuning.running.learned_tasks import Weights, check_have_episodes
 from metaopt.tuning.running.machine import measured
 from metaopt.tuning.running.pace import Pace
-from metaopt.tuning.running.progress import duration
+from metaopt.tuning.running.progress import Phase, Tracker, duration
 from metaopt.tuning.running.request import Request
+from metaopt.tuning.running.trainings import SeededAssembly
 from metaopt.tuning.seeds import RACE_SEED, report_seeds
+
+#: What is trained, in the order in which a forecast names it.
+_PARTS = _COMPARISONS, _REFERENCES, _TRIALS, _SCALED = "comparisons", "references", "TPE trials", "scaled tasks"
 
 
 @checked_function()
@@ -92,16 +96,21 @@ def evaluate(
     own = loaded.configuration.values
     grown = scaled_tasks([each.with_values(own) for each in tasks if isinstance(each, Task)]) if scaled else {}
     ledger = Ledger("sqlite://" if storage is None else storage)
-    evaluator = Evaluator(ledger, plugins, announce=announce, learned=learned)
+    tracker = Tracker(announce=announce)
+    evaluator = Evaluator(ledger, plugins, announce=announce, learned=learned, tracker=tracker)
     try:
         evaluator.workers = dispatcher(executor, workers, address, announce, ledger.file.path)
         for note in judged_on.notes:
             announce(note)
-        announce(_forecast(evaluator, tasks, contenders, DEFAULT_BASELINE, tuned=tuned, scaled=grown))
+        announce(_forecast(evaluator, tasks, contenders, tuned=tuned, scaled=grown, processes=workers or 1))
+        evaluator.tracker.begin(_REFERENCES)
         scales = references(evaluator, tasks, DEFAULT_BASELINE)
         check_scored(tasks, scales)
+        evaluator.tracker.begin(_TRIALS)
         tpe = tpe_trials(evaluator, tasks, tuned) if tuned else {}
+        evaluator.tracker.begin(_COMPARISONS)
         comparison = compare(evaluator, tasks, scales, contenders, tuned=tuned, tpe=tpe)
+        evaluator.tracker.begin(_SCALED)
         return replace(comparison, scaled=compare_scaled(evaluator, grown, contenders[0], DEFAULT_BASELINE))
     finally:
         evaluator.close()
@@ -111,39 +120,46 @@ def _forecast(
     evaluator: Evaluator,
     tasks: Sequence[AnyTask],
     contenders: Sequence[Contender],
-    baseline: Configuration,
     *,
     tuned: int,
     scaled: Mapping[str, Sequence[Task]],
+    processes: int,
 ) -> str:
-    """One sentence: trainings ahead, at most, and about how long they take."""
-    adopt_shipped(evaluator, tasks, baseline)
+    """One sentence: trainings ahead, at most, and about how long they take; the evaluator's tracker expects them."""
+    adopt_shipped(evaluator, tasks, DEFAULT_BASELINE)
+    pace, registry = Pace(evaluator, machine=measured()), evaluator.registry
     configurations = tuple(contender.configuration for contender in contenders)
-    pool = [baseline, *pool_configurations(evaluator.registry)]
-    parts: dict[str, list[tuple[AnyTask, int]]] = {
-        "comparisons": [
-            (task, _lacking(evaluator, Request(task, configurations, report_seeds(task, held_out=True))))
-            for task in tasks
-        ],
-        "references": [
-            (task, reference_evaluations([task]))
-            for task in tasks
-            if _lacking(evaluator, Request(task, tuple(pool), (RACE_SEED,)))
-        ],
-        "TPE trials": [
-            (task, BATCH) for task in tasks if isinstance(task, Task) for _ in range(0, tpe_evaluations(tuned), BATCH)
-        ],
-        "scaled tasks": [(task, scaled_evaluations(contenders[0])) for grown in scaled.values() for task in grown],
+    compared = [Request(task, configurations, report_seeds(task, held_out=True)) for task in tasks]
+    lacking = [(request.task, _lacking(evaluator, request)) for request in compared]
+    pool = (DEFAULT_BASELINE, *pool_configurations(registry))
+    referred = [task for task in tasks if _lacking(evaluator, Request(task, pool, (RACE_SEED,)))]
+    trials = [task for task in tasks if isinstance(task, Task)] * -(-tpe_evaluations(tuned) // BATCH)
+    grown = [task for part in scaled.values() for task in part]
+    phases = {
+        _REFERENCES: _phase(pace, [(task, reference_evaluations([task])) for task in referred]),
+        _TRIALS: _phase(pace, [(task, BATCH) for task in trials]),
+        _COMPARISONS: Phase(
+            sum(len(runs) for _, runs in lacking), sum(pace.of_runs(task, runs) for task, runs in lacking)
+        ),
+        _SCALED: _phase(pace, [(task, scaled_evaluations(contenders[0])) for task in grown]),
     }
-    counts = {name: sum(members for _, members in part) for name, part in parts.items()}
-    pace = Pace(evaluator, machine=measured())
-    seconds = sum(pace.seconds(task, members) for part in parts.values() for task, members in part if members)
-    parts_ahead = ", ".join(f"{count:,} of {name}" for name, count in counts.items() if count)
-    about = f": {parts_ahead}; about {duration(seconds)}" if parts_ahead else ""
-    return f"About to run at most {sum(counts.values()):,} trainings{about}."
+    at_once = min(processes, max(len(tasks), sum(len(evaluator.trained_at_once(*part)) for part in lacking)))
+    speedup = pace.machine.speed(at_once) / pace.machine.speed()
+    evaluator.tracker.plan(phases, workers=processes, speedup=speedup)
+    counts = ", ".join(f"{phases[name].runs:,} of {name}" for name in _PARTS if phases[name].runs)
+    seconds = sum(phase.seconds for phase in phases.values()) / speedup
+    about = f": {counts}; about {duration(seconds)}" if counts else ""
+    return f"About to run at most {sum(phase.runs for phase in phases.values()):,} trainings{about}."
 
 
-def _lacking(evaluator: Evaluator, request: Request) -> int:
+def _phase(pace: Pace, populations: Sequence[tuple[AnyTask, int]]) -> Phase:
+    """Trainings of candidates and their like: so many members of a task side by side."""
+    runs = sum(members for _, members in populations)
+    return Phase(runs, sum(pace.seconds(task, members) for task, members in populations))
+
+
+def _lacking(evaluator: Evaluator, request: Request) -> list[SeededAssembly]:
     """Runs of a request that the ledger does not hold."""
-    keys = {evaluation_key(assembly, request.task, seed) for assembly, seed in request.runs(evaluator.registry)}
-    return len(keys) - len(evaluator.ledger.find(keys))
+    runs = {evaluation_key(run[0], request.task, run[1]): run for run in request.runs(evaluator.registry)}
+    held = evaluator.ledger.find(runs)
+    return [run for key, run in runs.items() if key not in held]

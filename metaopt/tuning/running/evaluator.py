@@ -99,7 +99,7 @@ class Evaluator:
             self.spent.reused += len(known)
             curves.update({(key, task.name, seed): curve for (key, seed), curve in known.items()})
             lacking = [run for run in wanted if (run[0].configuration.key, run[1]) not in known]
-            missing += [(task, part) for part in self._trained_at_once(task, lacking)]
+            missing += [(task, part) for part in self.trained_at_once(task, lacking)]
         for finished in self._results(missing):
             for evaluation in self._store([(*missing[position], results) for position, results in finished]):
                 curves[evaluation.key.configuration_key, evaluation.task, evaluation.key.seed] = evaluation.curve
@@ -130,6 +130,32 @@ class Evaluator:
             elif reason is not None:
                 self.announce(f"{task.name} runs in the plain loop: {reason}.")
         return self._reasons[task.name]
+
+    def engine_of(self, task: AnyTask) -> str:
+        """Which engine trains a task; see `metaopt.inner.train`."""
+        return "population" if self.loop_reason(task) is None else "loop"
+
+    def trained_at_once(self, task: AnyTask, runs: list[SeededAssembly]) -> list[list[SeededAssembly]]:
+        """The runs in parts that are stored together: what trains at once."""
+        if not runs:
+            return []
+        if isinstance(task, BlackBoxTask | FewShotTask):
+            return [[run] for run in runs]
+        if any(run[0].configuration.key in self.learned for run in runs):
+            return [list(same) for _, same in groupby(runs, key=lambda run: run[0].configuration.key)]
+        # What trains at once has one theta, that of its learned part, one model and batch size, and sees the same rows.
+        parts = [
+            list(same)
+            for _, drawn in groupby(runs, key=lambda run: task.draw(run[1]))
+            for _, same in groupby(sorted(drawn, key=_trained_with), key=_trained_with)
+        ]
+        in_population = self.engine_of(task) == "population"
+        divided: list[list[SeededAssembly]] = []
+        for part in parts:
+            sizes = apart(task, len(part), self.graphs) if in_population else _in_chunks(len(part))
+            ordered = iter(sorted(part, key=lambda run: run[0].structure) if len(sizes) > 1 else part)
+            divided += [list(islice(ordered, size)) for size in sizes]
+        return divided
 
     def close(self) -> None:
         """End the workers and give the ledger's connections back."""
@@ -183,32 +209,7 @@ class Evaluator:
         weights = self.learned.get(runs[0][0].configuration.key)
         # Candidates of a race are too many to keep so much of each; what is decided by has fresh seeds.
         resampled = any(seed != RACE_SEED for _, seed in runs)
-        return self._engine(task), self.compile, ahead, weights, self.signals, resampled
-
-    def _engine(self, task: AnyTask) -> str:
-        return "population" if self.loop_reason(task) is None else "loop"
-
-    def _trained_at_once(self, task: AnyTask, runs: list[SeededAssembly]) -> list[list[SeededAssembly]]:
-        """What is stored together: what trains at once."""
-        if not runs:
-            return []
-        if isinstance(task, BlackBoxTask | FewShotTask):
-            return [[run] for run in runs]
-        if any(run[0].configuration.key in self.learned for run in runs):
-            return [list(same) for _, same in groupby(runs, key=lambda run: run[0].configuration.key)]
-        # What trains at once has one theta, that of its learned part, one model and batch size, and sees the same rows.
-        parts = [
-            list(same)
-            for _, drawn in groupby(runs, key=lambda run: task.draw(run[1]))
-            for _, same in groupby(sorted(drawn, key=_trained_with), key=_trained_with)
-        ]
-        in_population = self._engine(task) == "population"
-        divided: list[list[SeededAssembly]] = []
-        for part in parts:
-            sizes = apart(task, len(part), self.graphs) if in_population else _in_chunks(len(part))
-            ordered = iter(sorted(part, key=lambda run: run[0].structure) if len(sizes) > 1 else part)
-            divided += [list(islice(ordered, size)) for size in sizes]
-        return divided
+        return self.engine_of(task), self.compile, ahead, weights, self.signals, resampled
 
     def _key(self, assembly: Assembly, task: AnyTask, seed: int) -> EvaluationKey:
         key = evaluation_key(assembly, task, seed)

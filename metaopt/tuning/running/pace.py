@@ -1,6 +1,7 @@
 """How long trainings of a task take: from a short probe of it, in seconds of a processor, and the machine's load."""
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from metaopt.inner import Graphs, apart
 from metaopt.plugin import OptimizerSpec
 from metaopt.tuning.judging.references import DEFAULT_BASELINE
 from metaopt.tuning.running.evaluator import Evaluator
+from metaopt.tuning.running.learned_tasks import Weights
 from metaopt.tuning.running.machine import IDLE, Machine
 from metaopt.tuning.running.trainings import SeededAssembly, probe_task, run_task
 from metaopt.tuning.search.study import BATCH
@@ -50,6 +52,20 @@ class Pace:
         """Wall-clock time of one training, as its share of a full batch of candidates."""
         return self.seconds(task, BATCH) / BATCH
 
+    def of_runs(self, task: AnyTask, runs: Sequence[SeededAssembly]) -> float:
+        """Wall-clock time of these runs, from a few steps of one part of each kind in which they train.
+
+        Dearer to know than that of so many candidates, and right for recipes whose steps are dearer than theirs; 0 for
+        black boxes and few-shot tasks.
+        """
+        if not isinstance(task, Task):
+            return 0.0
+        parts = self.evaluator.trained_at_once(task, list(runs))
+        kinds = {tuple(sorted(assembly.structure for assembly, _ in part)): part for part in parts}
+        counts = Counter(tuple(sorted(assembly.structure for assembly, _ in part)) for part in parts)
+        seconds = sum(count * _part_seconds(task, kinds[kind], self.evaluator) for kind, count in counts.items())
+        return seconds / self.machine.speed()
+
     def _probe(self, task: AnyTask) -> "Probed":
         parts = candidates_apart(task, self.evaluator)
         return Probed(
@@ -76,7 +92,7 @@ class Probed:
 
 def candidates_apart(task: AnyTask, evaluator: Evaluator) -> list[int]:
     """How many of a full batch of candidates train side by side, part by part, on a task in the engine."""
-    if not isinstance(task, Task) or evaluator.loop_reason(task) is not None:
+    if not isinstance(task, Task) or evaluator.engine_of(task) == "loop":
         return [BATCH]
     return apart(task, BATCH, evaluator.graphs)
 
@@ -91,24 +107,36 @@ def _population_seconds(task: AnyTask, evaluator: Evaluator, together: int) -> f
     """
     if not isinstance(task, Task):
         return 0.0
-    engine = "population" if evaluator.loop_reason(task) is None else "loop"
+    engine = evaluator.engine_of(task)
     count = together if engine == "population" else 2
     runs = [(assemble(DEFAULT_BASELINE, evaluator.registry), 0)] * count
-    graphs = evaluator.graphs
-    probes = [_timed(probe_task(task, steps, graphs, often), runs, engine, graphs) for steps, often in _PROBES]
-    return extrapolated(probes, task.num_steps, len(task.validation_steps)) * BATCH / count
+    return _probed_seconds(task, runs, engine, evaluator.graphs) * BATCH / count
 
 
 def _member_seconds(task: AnyTask, evaluator: Evaluator, optimizers: Sequence[str]) -> float:
     """Wall-clock time of one member whose optimizer has no rule, the mean over some; 0 where there is none."""
     if not isinstance(task, Task) or not optimizers:
         return 0.0
-    graphs, seconds = evaluator.graphs, 0.0
-    for name in optimizers:
-        runs = [(assemble(Configuration(name), evaluator.registry), 0)]
-        probes = [_timed(probe_task(task, steps, graphs, often), runs, "loop", graphs) for steps, often in _PROBES]
-        seconds += extrapolated(probes, task.num_steps, len(task.validation_steps))
-    return seconds / len(optimizers)
+    alone = [[(assemble(Configuration(name), evaluator.registry), 0)] for name in optimizers]
+    return sum(_probed_seconds(task, runs, "loop", evaluator.graphs) for runs in alone) / len(optimizers)
+
+
+def _part_seconds(task: Task, runs: Sequence[SeededAssembly], evaluator: Evaluator) -> float:
+    """Seconds of a processor of runs that train at once."""
+    weights = evaluator.learned.get(runs[0][0].configuration.key)
+    return _probed_seconds(task, runs, evaluator.engine_of(task), evaluator.graphs, weights)
+
+
+def _probed_seconds(
+    task: Task, runs: Sequence[SeededAssembly], engine: str, graphs: Graphs, weights: Weights | None = None
+) -> float:
+    probes = []
+    for steps, often in _PROBES:
+        probe = probe_task(task, steps, graphs, often)
+        started = time.process_time()  # others' load is in the machine's share, once
+        run_task(probe, runs, engine, weights=weights, graphs=graphs)
+        probes.append(time.process_time() - started)
+    return extrapolated(probes, task.num_steps, len(task.validation_steps))
 
 
 def extrapolated(probes: Sequence[float], num_steps: int, num_validations: int) -> float:
@@ -117,9 +145,3 @@ def extrapolated(probes: Sequence[float], num_steps: int, num_validations: int) 
     per_step = max(longer - short, 0.0) / (_PROBES[2][0] - _PROBES[1][0])
     per_validation = max(often - longer, 0.0) / (_PROBES[3][1] - _PROBES[2][1])
     return first + num_steps * per_step + num_validations * per_validation
-
-
-def _timed(task: Task, runs: Sequence[SeededAssembly], engine: str, graphs: Graphs) -> float:
-    started = time.process_time()  # others' load is in the machine's share, once
-    run_task(task, runs, engine, graphs=graphs)
-    return time.process_time() - started
