@@ -1,15 +1,13 @@
 """What tuning on a folder of images, or of texts with labels, takes: 40 candidates on 10^3 and 10^4 examples.
 
     python -m benchmarks.media.tune_folders [--only images|texts] [--examples 1000 10000] [--n-trials 40]
-        [--workers 2] [--seed 0] [--data ../shared/data] [--estimate] [--json]
+        [--workers 2] [--seed 0] [--data ../shared/data] [--json]
 
 Images are MNIST's test digits as PNG files in a folder a class; texts are lines of Tiny Shakespeare with who speaks
 them, as a CSV: as many lines of each of the ten speakers with most for 1,000, all lines of as many speakers as it takes
 for 10,000. Each is tuned by `metaopt tune` in a process of its own, with its start and the reading of the files; one
 thread a process. Printed are wall-clock time, which other work on the machine makes longer, and the processor time of
-all processes together, of which two idle cores need half; beside the reach of ten minutes. Where a machine is too
-busy for whole runs, `--estimate` trains eight candidates side by side, once, and multiplies their processor time by the
-most trainings that `tune` announces: without what the search, the ledger and the comparison cost.
+all processes together, of which two idle cores need half; beside the reach of ten minutes.
 """
 
 import argparse
@@ -27,15 +25,8 @@ from pathlib import Path
 
 import numpy as np
 
-import metaopt
-
 #: Minutes that 40 candidates may take on two cores.
 REACH_MINUTES = 10.0
-#: Trainings that 40 candidates on one task come to at most: of candidates, of references, of comparisons.
-MOST_TRAININGS = 120 + 43 + 48
-#: Candidates that an estimate trains: so many rates of AdamW, two seeds each.
-RATES = (3e-4, 1e-3, 3e-3, 1e-2)
-
 #: Characters that a line has at least, or nobody could tell whose it is.
 LEAST_CHARACTERS = 20
 
@@ -56,7 +47,6 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--estimate", action="store_true", help="one block of eight trainings in place of whole runs")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     options = parser.parse_args()
     kinds = [options.only] if options.only else ["images", "texts"]
@@ -70,7 +60,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as place:
                 folder = Path(place) / kind
                 {"images": write_images, "texts": write_texts}[kind](folder, count, options.data)
-                wall, cpu = estimate(folder) if options.estimate else tune(folder, options)
+                wall, cpu = tune(folder, options)
             rows.append({"kind": kind, "examples": count, "wall_minutes": wall, "cpu_minutes": cpu})
             print(f"{kind:8}{count:10,}{wall:10.1f}{cpu:10.1f}{cpu / 2:19.1f}", flush=True)
     if options.json:
@@ -104,23 +94,6 @@ def write_texts(folder: Path, count: int, data: Path) -> None:
     folder.mkdir(parents=True)
     with open(folder / "speakers.csv", "w", newline="") as file:
         csv.writer(file).writerows([("line", "speaker"), *rows])
-
-
-def estimate(folder: Path) -> tuple[float, float]:
-    """Minutes by the clock of eight trainings side by side, and of processors for as many as tuning may take."""
-    from metaopt.configuration import Configuration, assemble
-    from metaopt.inner import Member, train
-    from metaopt.plugin import current_registry
-
-    (task,) = metaopt.load_corpus(folder)
-    assemblies = [
-        assemble(Configuration("adamw", "constant", hparams={"adamw.lr": rate}), current_registry()) for rate in RATES
-    ]
-    members = [Member(assembly, seed) for assembly in assemblies for seed in (0, 1)]
-    started, before = time.perf_counter(), time.process_time()
-    train(task, members)
-    seconds = (time.process_time() - before) / len(members)
-    return (time.perf_counter() - started) / 60, MOST_TRAININGS * seconds / 60
 
 
 def tune(folder: Path, options: argparse.Namespace) -> tuple[float, float]:

@@ -4,14 +4,18 @@ import pytest
 import torch
 
 import metaopt
+import metaopt_optimizers.muon as muon
 from metaopt import InputError, PluginError
 from metaopt.deploy import RuleOptimizer
-from metaopt_optimizers.muon import Muon, spec
+from metaopt_optimizers.muon import Muon, _multiplies_bfloat16, spec
 
 #: torch has the class from 2.9 on.
 _muon = pytest.importorskip("torch.optim._muon")
 
-SHAPES = ((4, 3), (5, 7), (16, 16), (24, 2), (150, 130))
+LARGE = (150, 130)
+SHAPES = ((4, 3), (5, 7), (16, 16), (24, 2), LARGE)
+#: Those that this machine multiplies as torch does.
+AS_TORCH = SHAPES if _multiplies_bfloat16() else SHAPES[:-1]
 NUMBERS = {"lr": 0.02, "momentum": 0.95, "nesterov": 1.0, "weight_decay": 0.1, "eps": 1e-7, "adjust_lr_fn": 0.0}
 
 
@@ -53,7 +57,7 @@ def polar(matrix, num_rounds=5):
     "settings", [{}, {"adjust_lr_fn": "match_rms_adamw", "nesterov": False, "ns_steps": 3}], ids=str
 )
 def test_momentum_and_what_is_orthogonal_of_it_have_the_bits_of_torchs_class(settings):
-    theirs, ours = parameters(SHAPES), parameters(SHAPES)
+    theirs, ours = parameters(AS_TORCH), parameters(AS_TORCH)
     reference = torch.optim.Muon(theirs, lr=0.02, **settings)
     rule = metaopt.create_optimizer("muon", ours, lr=0.02, implementation="rule", **settings)
     walk([reference, rule])
@@ -63,12 +67,52 @@ def test_momentum_and_what_is_orthogonal_of_it_have_the_bits_of_torchs_class(set
         torch.testing.assert_close(our, their, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def orthogonal(grad):
+    """What torch's class makes of a matrix."""
+    return _muon._zeropower_via_newtonschulz(grad, (3.4445, -4.7750, 2.0315), 5, 1e-7).float()
+
+
+@pytest.mark.parametrize("shape", AS_TORCH, ids=str)
 def test_from_zero_a_step_is_torchs_to_the_bit(shape):
     grad = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     update = updates_of(Muon(), {"w": torch.zeros(shape)}, {"w": grad}, momentum=0.0, lr=1.0)["w"]
-    expected = _muon._zeropower_via_newtonschulz(grad, (3.4445, -4.7750, 2.0315), 5, 1e-7).float()
-    assert torch.equal(update, -(torch.tensor(max(1, shape[0] / shape[1])).sqrt() * expected))
+    assert torch.equal(update, -(torch.tensor(max(1, shape[0] / shape[1])).sqrt() * orthogonal(grad)))
+
+
+def reordered(grad, generator):
+    """How far what torch's class makes of a matrix is from the same with rows or columns in another order, at most."""
+    rows, columns = (torch.randperm(size, generator=generator) for size in grad.shape)
+    expected, by_row, by_column = orthogonal(grad), torch.empty_like(grad), torch.empty_like(grad)
+    by_row[rows], by_column[:, columns] = orthogonal(grad[rows]), orthogonal(grad[:, columns])
+    return max((by_row - expected).norm(), (by_column - expected).norm())
+
+
+@pytest.mark.parametrize("multiplies", [True, False], ids=["bfloat16", "float32"])
+@pytest.mark.parametrize("together", [1, 3])
+@pytest.mark.parametrize("shape", [(130, 150), LARGE, (300, 200)], ids=str)
+def test_however_it_multiplies_a_step_is_torchs_within_what_the_order_of_sums_makes(
+    shape, together, multiplies, monkeypatch
+):
+    monkeypatch.setattr(muon, "_multiplies_bfloat16", lambda: multiplies)
+    generator = torch.Generator().manual_seed(0)
+    grads = {str(place): torch.randn(shape, generator=generator) for place in range(together)}
+    zeros, factor = {name: torch.zeros(shape) for name in grads}, max(1, shape[0] / shape[1]) ** 0.5
+    updates = updates_of(Muon(), zeros, grads, momentum=0.0, lr=1.0)
+    for name, grad in grads.items():
+        by_order = max(reordered(grad, generator) for _ in range(3))
+        assert by_order > 0
+        assert (-updates[name] / factor - orthogonal(grad)).norm() <= 3 * by_order
+
+
+def test_members_of_a_population_are_multiplied_in_float32_where_that_gains(monkeypatch):
+    monkeypatch.setattr(muon, "_multiplies_bfloat16", lambda: False)
+    seen = []
+    monkeypatch.setattr(muon, "_round", lambda batch, rounded: seen.append(batch.dtype) or batch)
+    small, large = torch.ones(3, 8, 8, dtype=torch.bfloat16), torch.ones(64, 64, dtype=torch.bfloat16)
+    torch.vmap(lambda matrix: muon._orthogonal([matrix], 1)[0])(small)
+    for matrices in (list(small), [large], [small[0]], [small[0].float()]):
+        muon._orthogonal(matrices, 1)
+    assert seen == [torch.float32, torch.float32, torch.float32, torch.bfloat16, torch.float32]
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, (6, 2, 3, 3)], ids=str)
@@ -147,7 +191,7 @@ def test_a_vector_that_comes_later_is_refused_too():
 @pytest.mark.parametrize("first", ["native", "rule"])
 def test_the_class_and_the_rule_continue_each_others_states(first):
     second = {"native": "rule", "rule": "native"}[first]
-    params, whole = parameters(SHAPES), parameters(SHAPES)
+    params, whole = parameters(AS_TORCH), parameters(AS_TORCH)
     before = metaopt.create_optimizer("muon", params, implementation=first, lr=0.01, adjust_lr_fn="match_rms_adamw")
     unbroken = metaopt.create_optimizer("muon", whole, implementation=second, lr=0.01, adjust_lr_fn="match_rms_adamw")
     walk([before, unbroken], 5)
