@@ -3,75 +3,55 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from metaopt.configuration import Configuration, Role
-from metaopt.contracts import (
-    BalanceState,
-    BlackBoxTask,
-    Controller,
-    Corpus,
-    Curve,
-    CurveBatch,
-    CurvePoint,
-    Decision,
-    Episodes,
-    EpisodeSource,
-    Event,
-    FewShotTask,
-    GradientLimits,
-    Granularity,
-    Hparams,
-    LabelledSource,
-    MetaTraining,
-    MultiTask,
-    Observation,
-    Params,
-    Partition,
-    Policy,
-    Rate,
-    RateLaw,
-    Rule,
-    SharedTrunk,
-    Split,
-    Splits,
-    State,
-    SteeringRule,
-    StepInfo,
-    Stopper,
-    SupportSet,
-    Task,
-    TensorHparams,
-    Tensors,
-    TensorState,
-    Theta,
-    ThresholdStopper,
-    Watch,
-    WrappedRule,
-    per_tensor,
-    plain_warmup,
-    scan,
-    warmup_multiplier,
-)
-from metaopt.errors import InputError, MetaOptError, MissingDataError, PluginError, RankError, RecipeError, StorageError
-from metaopt.plugin import (
-    ControllerSpec,
-    CorpusSpec,
-    DeferredOptimizer,
-    LearnerSpec,
-    Native,
-    OptimizerSpec,
-    PluginSpec,
-    StopperSpec,
-    SurgerySpec,
-    WeightingSpec,
-    WrapperSpec,
-    hookimpl,
-    optimizer_spec,
-    register,
-)
-from metaopt.signals import cosine, inner_product
-from metaopt.space import Categorical, Float, Int, Value, When
-
 if TYPE_CHECKING:
+    from metaopt.configuration import Configuration, Role
+    from metaopt.contracts import (
+        BalanceState,
+        BlackBoxTask,
+        Controller,
+        Corpus,
+        Curve,
+        CurveBatch,
+        CurvePoint,
+        Decision,
+        Episodes,
+        EpisodeSource,
+        Event,
+        FewShotTask,
+        GradientLimits,
+        Granularity,
+        Hparams,
+        LabelledSource,
+        MetaTraining,
+        MultiTask,
+        Observation,
+        Params,
+        Partition,
+        Policy,
+        Rate,
+        RateLaw,
+        Rule,
+        SharedTrunk,
+        Split,
+        Splits,
+        State,
+        SteeringRule,
+        StepInfo,
+        Stopper,
+        SupportSet,
+        Task,
+        TensorHparams,
+        Tensors,
+        TensorState,
+        Theta,
+        ThresholdStopper,
+        Watch,
+        WrappedRule,
+        per_tensor,
+        plain_warmup,
+        scan,
+        warmup_multiplier,
+    )
     from metaopt.deploy import (
         MicroBatches,
         RuleOptimizer,
@@ -81,54 +61,75 @@ if TYPE_CHECKING:
         create_stopper,
         gradient_evidence,
     )
+    from metaopt.errors import (
+        InputError,
+        MetaOptError,
+        MissingDataError,
+        PluginError,
+        RankError,
+        RecipeError,
+        StorageError,
+    )
     from metaopt.meta import MetaProgress, meta_train
     from metaopt.parameter_roles import roles
+    from metaopt.plugin import (
+        ControllerSpec,
+        CorpusSpec,
+        DeferredOptimizer,
+        LearnerSpec,
+        Native,
+        OptimizerSpec,
+        PluginSpec,
+        StopperSpec,
+        SurgerySpec,
+        WeightingSpec,
+        WrapperSpec,
+        hookimpl,
+        optimizer_spec,
+        register,
+    )
     from metaopt.prediction import FittedPredictor, RecipeClassifier, RecipeRegressor, fit, load_predictor
     from metaopt.recipe import Predictor, Recipe, adapt, import_recipe, load_recipe
+    from metaopt.signals import cosine, inner_product
+    from metaopt.space import Categorical, Float, Int, Value, When
     from metaopt.tasks import ClassEpisodes, Classes, Conv4, accuracy, load_corpus, read_image_folder
     from metaopt.tracing import lazy_where
     from metaopt.tuning import Comparison, Portfolio, RateSweep, TuneResult, evaluate, load_portfolio, lr_find, tune
 
 __version__ = "0.1.0"
 
-# What users call once is imported when they first name it, so that `import metaopt` stays light.
-_LAZY = {
-    "MicroBatches": "metaopt.deploy",
-    "RuleOptimizer": "metaopt.deploy",
-    "StopperConfiguration": "metaopt.deploy",
-    "create_optimizer": "metaopt.deploy",
-    "create_scheduler": "metaopt.deploy",
-    "create_stopper": "metaopt.deploy",
-    "gradient_evidence": "metaopt.deploy",
-    "roles": "metaopt.parameter_roles",
-    "lazy_where": "metaopt.tracing",
-    "MetaProgress": "metaopt.meta",
-    "meta_train": "metaopt.meta",
-    "RecipeClassifier": "metaopt.prediction",
-    "RecipeRegressor": "metaopt.prediction",
-    "FittedPredictor": "metaopt.prediction",
-    "fit": "metaopt.prediction",
-    "load_predictor": "metaopt.prediction",
-    "Predictor": "metaopt.recipe",
-    "Recipe": "metaopt.recipe",
-    "adapt": "metaopt.recipe",
-    "import_recipe": "metaopt.recipe",
-    "load_recipe": "metaopt.recipe",
-    "ClassEpisodes": "metaopt.tasks",
-    "Classes": "metaopt.tasks",
-    "Conv4": "metaopt.tasks",
-    "accuracy": "metaopt.tasks",
-    "load_corpus": "metaopt.tasks",
-    "read_image_folder": "metaopt.tasks",
-    "Comparison": "metaopt.tuning",
-    "Portfolio": "metaopt.tuning",
-    "RateSweep": "metaopt.tuning",
-    "TuneResult": "metaopt.tuning",
-    "evaluate": "metaopt.tuning",
-    "load_portfolio": "metaopt.tuning",
-    "lr_find": "metaopt.tuning",
-    "tune": "metaopt.tuning",
+# Each name is imported when it is first used, so that `import metaopt` costs nothing beside torch.
+_PLACES = {
+    "metaopt.configuration": "Configuration Role",
+    "metaopt.contracts": (
+        "BalanceState BlackBoxTask Controller Corpus Curve CurveBatch CurvePoint Decision EpisodeSource "
+        "Episodes Event FewShotTask GradientLimits Granularity Hparams LabelledSource MetaTraining MultiTask "
+        "Observation Params Partition Policy Rate RateLaw Rule SharedTrunk Split Splits State SteeringRule "
+        "StepInfo Stopper SupportSet Task TensorHparams TensorState Tensors Theta ThresholdStopper Watch "
+        "WrappedRule per_tensor plain_warmup scan warmup_multiplier"
+    ),
+    "metaopt.deploy": (
+        "MicroBatches RuleOptimizer StopperConfiguration create_optimizer create_scheduler create_stopper "
+        "gradient_evidence"
+    ),
+    "metaopt.errors": "InputError MetaOptError MissingDataError PluginError RankError RecipeError StorageError",
+    "metaopt.meta": "MetaProgress meta_train",
+    "metaopt.parameter_roles": "roles",
+    "metaopt.plugin": (
+        "ControllerSpec CorpusSpec DeferredOptimizer LearnerSpec Native OptimizerSpec PluginSpec StopperSpec "
+        "SurgerySpec WeightingSpec WrapperSpec hookimpl optimizer_spec register"
+    ),
+    "metaopt.prediction": "FittedPredictor RecipeClassifier RecipeRegressor fit load_predictor",
+    "metaopt.recipe": "Predictor Recipe adapt import_recipe load_recipe",
+    "metaopt.signals": "cosine inner_product",
+    "metaopt.space": "Categorical Float Int Value When",
+    "metaopt.tasks": "ClassEpisodes Classes Conv4 accuracy load_corpus read_image_folder",
+    "metaopt.tracing": "lazy_where",
+    "metaopt.tuning": "Comparison Portfolio RateSweep TuneResult evaluate load_portfolio lr_find tune",
 }
+_MODULES = {name: module for module, names in _PLACES.items() for name in names.split()}
+#: Packages that hold the contracts, which are at hand as attributes.
+_PACKAGES = {"configuration", "contracts", "errors", "plugin", "signals", "space"}
 
 __all__ = [
     "BalanceState",
@@ -245,6 +246,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'metaopt' has no attribute {name!r}")
+    if name in _PACKAGES:
+        return import_module(f"metaopt.{name}")
+    if name not in _MODULES:
+        raise AttributeError(f"module 'metaopt' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_MODULES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES, *_PACKAGES})

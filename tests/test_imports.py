@@ -1,9 +1,13 @@
 """The house: imports go one way, packages keep their walls, and a folder has few files. Read from the syntax trees."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+
+import pytest
 
 import metaopt
 
@@ -209,3 +213,22 @@ def test_only_tuning_knows_optuna():
 def test_the_core_imports_no_plugin_by_name():
     named = [(path, name) for path in core_files() for _, name in imported(path) if name.startswith("metaopt_")]
     assert named == []
+
+
+def test_public_names_are_where_type_checkers_and_the_package_itself_look_for_them():
+    block = next(
+        node for node in tree_of(CORE / "__init__.py").body if isinstance(node, ast.If) and "TYPE" in ast.unparse(node)
+    )
+    declared = {name: module for _, module, name in imports_in(block, CORE / "__init__.py")}
+    assert declared == metaopt._MODULES
+    assert sorted(declared) == sorted(metaopt.__all__)
+    assert set(declared) <= set(dir(metaopt))
+    assert all(getattr(metaopt, name) is not None for name in declared)
+
+
+def test_the_package_alone_imports_nothing_of_its_own_and_no_torch():
+    script = "import sys, metaopt; print([name for name in sys.modules if name.startswith(('metaopt.', 'torch'))])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    with pytest.raises(AttributeError, match="module 'metaopt' has no attribute 'tuna'"):
+        _ = metaopt.tuna
