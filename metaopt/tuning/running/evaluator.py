@@ -181,7 +181,8 @@ class Evaluator:
                 yield [(position, run_task(task, runs, *self._run_settings(task, runs), self.graphs))]
             return
         self.check()
-        self.tracker.train(f"{len({task.name for task, _ in parts})} tasks")
+        trained = {task.name for task, _ in parts}
+        self.tracker.train(f"{len(trained)} tasks" if len(trained) > 1 else min(trained, default=""))
         blocks = [
             Block(
                 f"Task {task.name!r}",

@@ -263,7 +263,10 @@ def _cells(
 
 
 def _without_empty(names: list[str], cells: "pd.DataFrame") -> tuple[list[str], "pd.DataFrame"]:
-    """The table without columns that have neither a name nor a cell, and without empty rows at its end."""
+    """The table without columns that have neither a name nor a cell, and without empty rows at its end.
+
+    Of one column, blank lines are gone already: a row that is left says `""`, an empty text.
+    """
     kept = [
         place
         for place, name in enumerate(names)
@@ -271,7 +274,7 @@ def _without_empty(names: list[str], cells: "pd.DataFrame") -> tuple[list[str], 
     ]
     cells = cells[kept].set_axis(range(len(kept)), axis="columns")
     filled = len(cells)
-    while filled and not any(str(cell).strip() for cell in cells.iloc[filled - 1]):
+    while len(names) > 1 and filled and not any(str(cell).strip() for cell in cells.iloc[filled - 1]):
         filled -= 1
     return [names[place] for place in kept], cells.iloc[:filled]
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from metaopt.errors import InputError
-from metaopt.tasks.tables.reading.csv_file import read_csv
+from metaopt.tasks.tables.reading.csv_file import read_csv, read_texts
 from metaopt.tasks.tables.refusal import UnusableTableError
 from metaopt.tasks.tables.settings import TableSettings
 
@@ -193,6 +193,12 @@ def test_empty_columns_and_rows_at_the_end_are_none(tmp_path):
     assert len(frame) == 12
     short = "".join(f"{index},{index % 3},{index % 2},\n" for index in range(12))
     assert list(read(write(tmp_path, f"a,b,t\n{short}")).columns) == ["a", "b", "t"]
+
+
+def test_an_empty_text_at_the_end_of_one_column_is_a_row(tmp_path):
+    path = write(tmp_path, 'text\na ball\n""\n\na goal\n""\n\n')
+    texts = read_texts(path, TableSettings(), least_rows=1, least_columns=1)
+    assert texts.cells["text"].tolist() == ["a ball", "", "a goal", ""]
 
 
 def test_a_first_line_may_say_the_separator(tmp_path):
