@@ -11,7 +11,8 @@ ratio is the median of the rounds' ratios. Memory is the most that the process h
 
 | measure | what a process does |
 |---|---|
-| import metaopt | `import metaopt`, less what `import torch` takes in a process of the same round |
+| import metaopt | `import torch, metaopt`, less what `import torch` takes in a process of the same round |
+| first names | `from metaopt import Rule, Task` after both, less the same: what is imported when it is used |
 | metaopt plugins | the command, less the same |
 | bind | `load_recipe("default").bind(model, total_steps=1000)`, a small perceptron; median of 50 after the first |
 | step | `run.step(loss)` of that run, without forward and backward pass; median of 300 |
@@ -88,13 +89,14 @@ TORCH = "import torch"
 #: Code by measure.
 MEASURES = {
     TORCH: PEAK + TIMED.format(code=TORCH),
-    "import metaopt": PEAK + TIMED.format(code="import metaopt"),
+    "import metaopt": PEAK + TIMED.format(code="import torch, metaopt"),
+    "first names": PEAK + TIMED.format(code="import torch; from metaopt import Rule, Task"),
     "metaopt plugins": PEAK + "started = clock()\n" + PLUGINS + "\nseconds = clock() - started",
     "bind": PEAK + BIND,
     "step": PEAK + STEP,
     "observe": PEAK + LOOP + OBSERVE,
 }
-BEYOND_TORCH = ("import metaopt", "metaopt plugins")
+BEYOND_TORCH = ("import metaopt", "first names", "metaopt plugins")
 
 UNITS = {"s": 1.0, "ms": 1e3, "µs": 1e6}
 
@@ -137,7 +139,7 @@ def main() -> None:
     for name, row in report.items():
         times = "".join(f"{with_unit(row[side]):>12}" for side in sides)
         print(f"{name:18}{times}{row['ratio']:8.2f}{row['before_gib']:12.3f}{row['after_gib']:11.3f}")
-    print("import metaopt and metaopt plugins: beyond import torch in the same round")
+    print(f"{', '.join(BEYOND_TORCH)}: beyond import torch in the same round")
     if options.json:
         print(json.dumps({"before": options.before, "rounds": options.rounds, "measures": report}))
 
