@@ -133,14 +133,16 @@ def _orthogonal(starts: Sequence[Tensor], num_rounds: int) -> Sequence[Tensor]:
     if not starts:
         return []
     batch = torch.stack(list(starts)) if starts[1:] else starts[0]
-    if _gains_from_float32(batch):
-        batch = batch.float()
-        for _ in range(num_rounds):
-            batch = _round(batch, lambda product: product.bfloat16().float())
-        batch = batch.bfloat16()
-    else:
-        for _ in range(num_rounds):
-            batch = _round(batch, lambda product: product)
+    held = batch.dtype
+    computed = torch.float32 if _gains_from_float32(batch) else held
+    batch = batch.to(computed)
+
+    def rounded(product: Tensor) -> Tensor:
+        return product.to(held).to(computed)
+
+    for _ in range(num_rounds):
+        batch = _round(batch, rounded)
+    batch = batch.to(held)
     return batch.unbind() if starts[1:] else [batch]
 
 

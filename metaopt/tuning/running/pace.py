@@ -1,7 +1,6 @@
 """How long trainings of a task take: from a short probe of it, in seconds of a processor, and the machine's load."""
 
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -60,10 +59,10 @@ class Pace:
         """
         if not isinstance(task, Task):
             return 0.0
-        parts = self.evaluator.trained_at_once(task, list(runs))
-        kinds = {tuple(sorted(assembly.structure for assembly, _ in part)): part for part in parts}
-        counts = Counter(tuple(sorted(assembly.structure for assembly, _ in part)) for part in parts)
-        seconds = sum(count * _part_seconds(task, kinds[kind], self.evaluator) for kind, count in counts.items())
+        kinds: dict[tuple[tuple[str, ...], ...], list[list[SeededAssembly]]] = {}
+        for part in self.evaluator.trained_at_once(task, list(runs)):
+            kinds.setdefault(tuple(sorted(assembly.structure for assembly, _ in part)), []).append(part)
+        seconds = sum(len(alike) * _part_seconds(task, alike[-1], self.evaluator) for alike in kinds.values())
         return seconds / self.machine.speed()
 
     def _probe(self, task: AnyTask) -> "Probed":
